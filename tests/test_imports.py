@@ -28,7 +28,7 @@ FLOORS = {
         "backward anomaly profiling.clocks ops.kernels",
         "ops profiling.session",
         "linalg",
-        "ops.protocols",
+        "ops.numpy_protocols",
         "generic_backward nn optim",
         "higher_order batched_backward structures check.witnesses",
         "gradients transforms rematerialisation",

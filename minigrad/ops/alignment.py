@@ -16,10 +16,9 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels import alignments as kernels
 from .kernels.alignments import IMPOSSIBLE
-from .kernels.numerics import as_float, single
-from .kernels.reducing import reduction_scale
-from .kernels.rows import check_indices
+from .kernels.numerics import as_float, check_indices, single
 from .linear import mapped
+from .losses import reduction_scale
 from .reductions import logsumexp
 
 __all__ = ["ctc_loss"]

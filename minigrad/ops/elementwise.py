@@ -48,6 +48,26 @@ def elementary(
     return declare
 
 
+def constant(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], PrimitiveFunction]:
+    """Declare one of NumPy's functions, without a gradient, as a primitive named and documented by a stub."""
+
+    def declare(stub: Callable[..., Any]) -> PrimitiveFunction:
+        def of_one(x: Array) -> ForwardResult:
+            return function(x), ()
+
+        def of_two(a: Array, b: Array) -> ForwardResult:
+            return function(a, b), ()
+
+        def with_options(x: Array, **options: Any) -> ForwardResult:
+            return function(x, **options), ()
+
+        arguments = stub.__code__.co_argcount
+        forward = with_options if stub.__defaults__ else of_two if arguments == 2 else of_one
+        return primitive(broadcasts=True, differentiable=False)(update_wrapper(forward, stub))
+
+    return declare
+
+
 # --- arithmetic ------------------------------------------------------------------------------------
 
 
@@ -426,22 +446,10 @@ def cosh(x: Array) -> Any:
     """
 
 
-@elementary(np.tanh, keeps="output")
+@elementary(np.tanh, lambda g, needs, y: (g * (1 - y * y),), "output")
 def tanh(x: Array) -> Any:
     """The hyperbolic tangent, entry by entry, for x of any shape.
 
     >>> tanh([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.7616], dtype=float32)
     """
-
-
-@tanh.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    d = 1 - y * y
-    d *= g
-    return (d,)
-
-
-@tanh.batched_vjp
-def _(g: Any, needs: Any, y: Any) -> Any:
-    return (g * (1 - y * y),)

@@ -9,13 +9,12 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
-from ..runtime.contexts import errstate
 from ..spec import Array, as_array, explain
 from . import reductions
 from .decompositions import svdvals
 from .elementwise import absolute, power, signed
-from .kernels.axes import from_the_end
 from .kernels.numerics import as_float, narrowed, single, sum_single
+from .linear import from_the_end
 from .selection import astype, not_equal
 from .shaping import expand_dims, moveaxis
 
@@ -115,9 +114,9 @@ def _power_norm(x: Array, axis: int, keepdims: bool, ord: float) -> ForwardResul
     # In units of the largest entry, or of the smallest one if p < 0, no power over- or underflows that matters.
     end = np.max(size, axis, keepdims=True, initial=0) if ord > 0 else np.min(size, axis, keepdims=True, initial=np.inf)
     unit = np.where((end == 0) | (end == np.inf), 1, end)
-    with errstate(over="ignore", divide="ignore"):  # of p < 0, what is huge beside the smallest entry counts nothing
+    with np.errstate(over="ignore", divide="ignore"):  # of p < 0, what is huge beside the smallest entry counts nothing
         powers = (size / unit) ** ord
-    with errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):
         y = unit * sum_single(powers, axis, keepdims=True) ** (1 / ord)
     y = y if keepdims else np.squeeze(y, axis)
     return narrowed(y, x), (x, y, from_the_end(axis, x.ndim), keepdims, ord)
@@ -134,7 +133,7 @@ def _(g: Any, needs: Any, x: Any, y: Any, axis: int, keepdims: bool, ord: float)
     # The derivative is (|x| / y)^(p - 1) with the sign of x. Where x is 0 it is 0, whatever p: of p < 1 infinite else.
     g, y = (part if keepdims else np.expand_dims(part, axis) for part in (g, y))
     zero = (plain(x) == 0) | (plain(y) == 0)
-    with errstate(over="ignore"):  # of p < 0, as before
+    with np.errstate(over="ignore"):  # of p < 0, as before
         ratio = np.abs(single(x)) / np.where(plain(y) == 0, 1, y)
     share = np.where(zero, 1, ratio) ** (ord - 1)
     return (signed(g, np.where(zero, 0, plain(x))) * share,)

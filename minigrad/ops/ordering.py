@@ -16,7 +16,6 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .kernels.axes import from_the_end
 from .linear import mapped
 
 __all__ = ["argsort", "sort", "topk"]
@@ -74,17 +73,8 @@ def _(g: Any, needs: Any, x: Any, axis: int | None) -> Any:
     return (put_back.reshape(shape),)
 
 
-@sort.batched_vjp
-def _(g: Array, needs: Any, x: Array, axis: int | None) -> Any:
-    shape = g.shape[:1] + x.shape
-    if axis is None:
-        x, axis = x.reshape(-1), 0
-    order = _stable_order(x, axis)[None]
-    return (_placed(g, order, g.shape, from_the_end(axis, x.ndim)).reshape(shape),)
-
-
 def _placed(g: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
-    """Zeros of a shape with g at indices along an axis, none of which is named twice; axes of length 1 stretch."""
+    """Zeros of a shape with g at indices along an axis, none of which is named twice."""
     d = np.zeros(shape, g.dtype)
     np.put_along_axis(d, indices, g, axis)
     return d
@@ -163,12 +153,6 @@ def _chosen(x: Array, k: int, largest: bool) -> Array:
 def _(g: Any, needs: Any, indices: Array, shape: tuple[int, ...], axis: int) -> Any:
     values = g[0]
     return (mapped(values, lambda g: _placed(g, indices, shape, axis), lambda u: np.take_along_axis(u, indices, axis)),)
-
-
-@topk.batched_vjp
-def _(g: Any, needs: Any, indices: Array, shape: tuple[int, ...], axis: int) -> Any:
-    values = g[0]
-    return (_placed(values, indices[None], (len(values), *shape), from_the_end(axis, len(shape))),)
 
 
 # --- constants: no gradient flows through these ------------------------------------------------------

@@ -9,8 +9,7 @@ import numpy as np
 from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .kernels.axes import folded
-from .kernels.numerics import narrowed, single, taken
+from .kernels.numerics import folded, narrowed, single, taken
 from .kernels.windows import Size, Windows, check_images, integer, pair
 from .linear import mapped
 

@@ -16,8 +16,7 @@ import numpy as np
 
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .kernels.axes import folded
-from .kernels.numerics import narrowed, single
+from .kernels.numerics import folded, narrowed, single
 from .kernels.windows import Size, check_images, pair
 from .linear import mapped
 

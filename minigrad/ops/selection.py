@@ -12,6 +12,7 @@ import numpy as np
 from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
+from .elementwise import constant
 from .kernels.numerics import taken
 
 
@@ -34,7 +35,7 @@ def maximum(a: Array, b: Array) -> ForwardResult:
 
 
 @maximum.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
+def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     return (
         _share(g, np.less(a, b), np.less_equal(a, b)) if needs[0] else None,
         _share(g, np.less(b, a), np.less_equal(b, a)) if needs[1] else None,
@@ -54,11 +55,8 @@ def minimum(a: Array, b: Array) -> ForwardResult:
 
 
 @minimum.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    return (
-        _share(g, np.greater(a, b), np.greater_equal(a, b)) if needs[0] else None,
-        _share(g, np.greater(b, a), np.greater_equal(b, a)) if needs[1] else None,
-    )
+def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
+    return maximum.primitive.vjp(g, needs, b, a)  # type: ignore[no-any-return]
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x", "constant", "constant"))
@@ -171,48 +169,44 @@ def _(g: Any, needs: Any) -> Any:
 # --- constants: no gradient flows through these ------------------------------------------------------
 
 
-@primitive(broadcasts=True, differentiable=False)
-def sign(x: Array) -> ForwardResult:
+@constant(np.sign)
+def sign(x: Array) -> Any:
     """-1, 0 or 1, entry by entry, for x of any shape; a constant.
 
     >>> sign([-2.0, 0.0, 5.0])
     tensor([-1.,  0.,  1.])
     """
-    return np.sign(x), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def floor(x: Array) -> ForwardResult:
+@constant(np.floor)
+def floor(x: Array) -> Any:
     """The largest integer at most x, in x's dtype, entry by entry, for x of any shape; a constant.
 
     >>> floor([-1.5, 1.5])
     tensor([-2.,  1.])
     """
-    return np.floor(x), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def ceil(x: Array) -> ForwardResult:
+@constant(np.ceil)
+def ceil(x: Array) -> Any:
     """The smallest integer at least x, in x's dtype, entry by entry, for x of any shape; a constant.
 
     >>> ceil([-1.5, 1.5])
     tensor([-1.,  2.])
     """
-    return np.ceil(x), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def floor_divide(a: Array, b: Array) -> ForwardResult:
+@constant(np.floor_divide)
+def floor_divide(a: Array, b: Array) -> Any:
     """The largest integer at most a / b, entry by entry; the shapes broadcast; a constant. Also written ``a // b``.
 
     >>> floor_divide([-7.0, 7.0], 2)
     tensor([-4.,  3.])
     """
-    return np.floor_divide(a, b), ()
 
 
-@primitive(differentiable=False)
-def round(x: Array, decimals: int = 0) -> ForwardResult:
+@constant(np.round)
+def round(x: Array, decimals: int = 0) -> Any:
     """x with so many decimals, entry by entry, for x of any shape, halves to the even neighbour; a constant.
 
     Args:
@@ -221,134 +215,120 @@ def round(x: Array, decimals: int = 0) -> ForwardResult:
     >>> round([0.5, 1.5, 2.37]), round([2.37], 1)
     (tensor([0., 2., 2.]), tensor([2.4]))
     """
-    return np.round(x, decimals), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def isfinite(x: Array) -> ForwardResult:
+@constant(np.isfinite)
+def isfinite(x: Array) -> Any:
     """Whether x is neither infinite nor NaN, entry by entry: booleans of x's shape.
 
     >>> isfinite([1.0, float("inf"), float("nan")])
     tensor([ True, False, False])
     """
-    return np.isfinite(x), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def isinf(x: Array) -> ForwardResult:
+@constant(np.isinf)
+def isinf(x: Array) -> Any:
     """Whether x is infinite, entry by entry: booleans of x's shape.
 
     >>> isinf([1.0, -float("inf"), float("nan")])
     tensor([False,  True, False])
     """
-    return np.isinf(x), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def isnan(x: Array) -> ForwardResult:
+@constant(np.isnan)
+def isnan(x: Array) -> Any:
     """Whether x is NaN, entry by entry: booleans of x's shape.
 
     >>> isnan([1.0, float("nan")])
     tensor([False,  True])
     """
-    return np.isnan(x), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def equal(a: Array, b: Array) -> ForwardResult:
+@constant(np.equal)
+def equal(a: Array, b: Array) -> Any:
     """Whether a = b, entry by entry: booleans; the shapes broadcast.
 
     >>> equal([1.0, 2.0], 2)
     tensor([False,  True])
     """
-    return np.equal(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def not_equal(a: Array, b: Array) -> ForwardResult:
+@constant(np.not_equal)
+def not_equal(a: Array, b: Array) -> Any:
     """Whether a differs from b, entry by entry: booleans; the shapes broadcast. NaN differs from itself.
 
     >>> not_equal([1.0, 2.0], 2)
     tensor([ True, False])
     """
-    return np.not_equal(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def less(a: Array, b: Array) -> ForwardResult:
+@constant(np.less)
+def less(a: Array, b: Array) -> Any:
     """Whether a < b, entry by entry: booleans; the shapes broadcast.
 
     >>> less([1.0, 2.0], 2)
     tensor([ True, False])
     """
-    return np.less(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def less_equal(a: Array, b: Array) -> ForwardResult:
+@constant(np.less_equal)
+def less_equal(a: Array, b: Array) -> Any:
     """Whether a <= b, entry by entry: booleans; the shapes broadcast.
 
     >>> less_equal([1.0, 2.0], 1)
     tensor([ True, False])
     """
-    return np.less_equal(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def greater(a: Array, b: Array) -> ForwardResult:
+@constant(np.greater)
+def greater(a: Array, b: Array) -> Any:
     """Whether a > b, entry by entry: booleans; the shapes broadcast.
 
     >>> greater([1.0, 2.0], 1)
     tensor([False,  True])
     """
-    return np.greater(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def greater_equal(a: Array, b: Array) -> ForwardResult:
+@constant(np.greater_equal)
+def greater_equal(a: Array, b: Array) -> Any:
     """Whether a >= b, entry by entry: booleans; the shapes broadcast.
 
     >>> greater_equal([1.0, 2.0], 2)
     tensor([False,  True])
     """
-    return np.greater_equal(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def logical_and(a: Array, b: Array) -> ForwardResult:
+@constant(np.logical_and)
+def logical_and(a: Array, b: Array) -> Any:
     """Whether a and b are both true (not 0), entry by entry: booleans; the shapes broadcast.
 
     >>> logical_and([True, False], True)
     tensor([ True, False])
     """
-    return np.logical_and(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def logical_or(a: Array, b: Array) -> ForwardResult:
+@constant(np.logical_or)
+def logical_or(a: Array, b: Array) -> Any:
     """Whether a or b is true (not 0), entry by entry: booleans; the shapes broadcast.
 
     >>> logical_or([True, False], False)
     tensor([ True, False])
     """
-    return np.logical_or(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def logical_xor(a: Array, b: Array) -> ForwardResult:
+@constant(np.logical_xor)
+def logical_xor(a: Array, b: Array) -> Any:
     """Whether one of a and b is true (not 0) and the other is not, entry by entry: booleans; the shapes broadcast.
 
     >>> logical_xor([True, False], True)
     tensor([False,  True])
     """
-    return np.logical_xor(a, b), ()
 
 
-@primitive(broadcasts=True, differentiable=False)
-def logical_not(x: Array) -> ForwardResult:
+@constant(np.logical_not)
+def logical_not(x: Array) -> Any:
     """Whether x is false (0), entry by entry: booleans of x's shape.
 
     >>> logical_not([True, False])
     tensor([False,  True])
     """
-    return np.logical_not(x), ()

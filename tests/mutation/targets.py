@@ -17,14 +17,14 @@ from minigrad.primitives import PRIMITIVES, Primitive
 TESTS = Path(__file__).parent.parent
 RULES = ("vjp", "vjp_on_tensors", "batched_vjp")
 # Functions that compute a gradient ahead, in the forward: (module, name).
-AHEAD = [("minigrad.ops.kernels.cross_entropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
+AHEAD = [("minigrad.ops.losses", name) for name in ("cross_entropy_rows", "smoothed_rows")]
 # The modules of the engine, and those whose tests run it, the quick ones first.
 ENGINE = ("anomaly.detection", "anomaly.fingerprints", "anomaly.nonfinite", "backward", "batched_backward", "callbacks",
           "core", "generic_backward", "gradients", "graph.order", "graph_levels", "higher_order", "hooks", "overwrites",
           "primitives", "recording", "rematerialisation", "rules", "structures", "transforms")  # fmt: skip
 ENGINE_TESTS = ("test_core", "test_structures", "test_transforms", "test_overwrites", "check.test_certificates",
                 "anomaly.test_detection", "test_hooks", "test_batched_backward", "nn.test_forward_hooks",
-                "ops.protocols.test_dispatch", "ops.protocols.test_operators", "check.test_derivatives",
+                "ops.test_numpy_protocols", "ops.test_methods", "check.test_derivatives",
                 "test_recording", "test_hidden_outputs", "test_rematerialisation", "nn.test_module", "test_interrupts",
                 "test_engine_machine", "test_registry", "test_backward", "test_graph", "test_primitives",
                 "test_rules_on_tensors", "test_higher_order")  # fmt: skip

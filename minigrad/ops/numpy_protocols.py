@@ -10,27 +10,30 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ... import linalg, ops
-from ...core import Tensor
-from ...overwrites import written
-from .operators import LOGICAL
+from .. import linalg, ops
+from ..core import Tensor
+from ..overwrites import written
+from .methods import LOGICAL
 
 __all__ = ["PRIMITIVE_OF"]
 
-# NumPy's put writes in place.
-_NAMES: list[str] = [name for name in vars(ops)["__all__"] if hasattr(np, name) and name != "put"]
-PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {getattr(np, name): getattr(ops, name) for name in _NAMES}
+PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {
+    getattr(np, name): getattr(ops, name)
+    for name in vars(ops)["__all__"]
+    if hasattr(np, name) and name != "put"  # NumPy's put writes in place
+}
 """From NumPy's function to minigrad's."""
-PRIMITIVE_OF |= {np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
-                 np.invert: LOGICAL["invert"]}  # fmt: skip
-PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min, np.around: ops.round, np.positive: Tensor.__pos__,
-                 np.isposinf: lambda x: ops.equal(x, np.inf), np.isneginf: lambda x: ops.equal(x, -np.inf)}  # fmt: skip
-PRIMITIVE_OF |= {getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)}
+PRIMITIVE_OF |= {
+    np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
+    np.invert: LOGICAL["invert"], np.amax: ops.max, np.amin: ops.min, np.around: ops.round,
+    np.positive: Tensor.__pos__, np.isposinf: lambda x: ops.equal(x, np.inf),
+    np.isneginf: lambda x: ops.equal(x, -np.inf),
+    **{getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)},
+}  # fmt: skip
 
 
 # What gives the same for every array of a shape and dtype depends on no values.
@@ -65,8 +68,8 @@ def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opt
         return _tried(PRIMITIVE_OF[ufunc], inputs, {}, lambda: ufunc(*_arrays(inputs)))
     name = ufunc.__name__ if called else f"{ufunc.__name__}.{method}"
     _refuse_tracked(name, (inputs, options), next(iter(options)) if known else "")
-    with _telling((options.get("out"), inputs[0] if method == "at" else None)):
-        return getattr(ufunc, method)(*_arrays(inputs), **_arrays(options))
+    _tell_of_writes(options.get("out"), inputs[0] if method == "at" else None)
+    return getattr(ufunc, method)(*_arrays(inputs), **_arrays(options))
 
 
 def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -76,8 +79,8 @@ def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args
         return _OF_SHAPE[function](*args, **kwargs)
 
     def of_arrays() -> Any:
-        with _telling((kwargs.get("out"), args[:1] if function in _WRITERS else None)):
-            return function(*_arrays(args), **_arrays(kwargs))
+        _tell_of_writes(kwargs.get("out"), args[:1] if function in _WRITERS else None)
+        return function(*_arrays(args), **_arrays(kwargs))
 
     unknown = ""
     if function in PRIMITIVE_OF:
@@ -85,7 +88,9 @@ def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args
         if not unknown:
             return _tried(PRIMITIVE_OF[function], positional, options, of_arrays)
     if function not in _LIKE:
-        _refuse_tracked(_name(function), (args, kwargs), unknown.strip("?"))
+        _refuse_tracked(
+            f"{function.__module__}.{function.__name__}".removeprefix("numpy."), (args, kwargs), unknown.strip("?")
+        )
     return of_arrays()
 
 
@@ -99,21 +104,14 @@ def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_
         return of_arrays()
 
 
-@contextmanager
-def _telling(targets: Any) -> Iterator[None]:
-    """Around a function of NumPy's that may write into tensors: what gradients need of them is refused afterwards."""
+def _tell_of_writes(*targets: Any) -> None:
+    """Before NumPy writes into tensors: gradients that need the old values are then refused."""
     for tensor in _tensors(targets):
         written(tensor.data)
-    yield
 
 
 Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[assignment]
 Tensor.__array_function__ = _array_function  # type: ignore[attr-defined]
-
-
-def _name(function: Callable[..., Any]) -> str:
-    """As one writes it after ``np.``: also ``linalg.norm``."""
-    return f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
 
 
 _signature = functools.cache(inspect.signature)
