@@ -19,7 +19,7 @@ from .losses import (
 from .matrices import kron, trace
 from .normalization import batch_norm, group_norm, layer_norm, rms_norm
 from .ordering import argsort, sort, topk
-from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d, pixel_shuffle, pixel_unshuffle
+
 from .products import affine, dot, einsum, matmul, outer, tensordot
 from .recurrent_gru import gru, gru_step
 from .recurrent_lstm import lstm, lstm_cell, lstm_step
@@ -28,7 +28,9 @@ from .reductions import (
     all, any, argmax, argmin, cumprod, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std,
     sum, var,
 )  # fmt: skip
-from .resampling import upsample
+from .resampling import (
+    adaptive_avg_pool2d, avg_pool2d, max_pool2d, pixel_shuffle, pixel_unshuffle, upsample,
+)  # fmt: skip
 from .selection import (
     astype, ceil, clip, equal, floor, floor_divide, greater, greater_equal, isfinite, isinf, isnan, less, less_equal,
     logical_and, logical_not, logical_or, logical_xor, maximum, minimum, not_equal, round, sign, where,

@@ -35,13 +35,10 @@ def _unwrap_part(part: Any) -> Any:
     array = part if isinstance(part, np.ndarray) else np.array(np.asarray(part))
     if array is not part and not array.size:
         array = array.astype(np.intp)  # as NumPy has it: an empty list holds no floats
-    try:
-        if array.ndim == 0 and array.dtype.kind != "b":
-            return operator.index(part if array.dtype == object else array)
-        if array.dtype.kind in "biu":
-            return array
-    except TypeError:
-        pass
+    if array.dtype == object and hasattr(part, "__index__"):
+        array = np.asarray(operator.index(part))
+    if array.dtype.kind in "biu":
+        return int(array) if array.ndim == 0 and array.dtype.kind != "b" else array
     raise IndexError(
         "only integers, slices, None, Ellipsis, and arrays or sequences of integers or booleans are indices, not "
         f"{describe(part)}"

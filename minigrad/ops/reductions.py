@@ -448,12 +448,12 @@ batched(sum, mean, cumsum, prod, max, min, var, std, norm, logsumexp, softmax, l
 # --- cumulative products -----------------------------------------------------------------------------
 
 
-@primitive(residuals=("x",))
+@primitive(residuals=("x", "constant"))
 def cumprod(x: Array, axis: int | None = None) -> ForwardResult:
     """Products of the entries up to each one along an axis, of x's shape; of the flattened x if axis is None.
 
-    The gradient is right also where entries are 0, to any order. Half precision is multiplied in single and rounded
-    once.
+    The gradient is right also where entries are 0, to any order, unless products of entries behind a 0 overflow. Half
+    precision is multiplied in single and rounded once.
 
     Raises:
         ValueError: if the axis does not exist.
@@ -463,22 +463,26 @@ def cumprod(x: Array, axis: int | None = None) -> ForwardResult:
             [ 3., 12.]])
     """
     refuse_axis_of_scalar(x, axis)
-    return narrowed(np.cumprod(widened(x), axis=axis), x), (x, axis)
+    y = np.cumprod(widened(x), axis=axis)
+    return narrowed(y, x), (x, y, axis)
 
 
 @cumprod.vjp
-def _(g: Any, needs: Any, x: Any, axis: int | None) -> Any:
+def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
     # Of y_j = x_1 … x_j the derivative in x_i is, for j >= i, the product of all entries up to j but x_i:
-    #     d_i = sum over j >= i of g_j y_j / x_i  =  y_(i-1) s_i   with   s_i = g_i + x_(i+1) s_(i+1),
-    # a polynomial, so that zeros are no special case.
+    #     d_i = sum over j >= i of g_j y_j / x_i  =  y_(i-1) s_i   with   s_i = g_i + x_(i+1) s_(i+1).
+    # The sum takes one pass; the recurrence divides by nothing, and is a polynomial, as higher orders need it.
     shape = x.shape
     if axis is None:
         x, axis = x.reshape(-1), 0
-    x, g = (np.moveaxis(single(array), axis, -1) for array in (x, g))
-    one = np.ones_like(plain(x)[..., :1])
-    before = np.concatenate([one, np.cumprod(x[..., :-1], axis=-1)], -1)
-    later = np.concatenate([x[..., 1:], 0 * one], -1)
-    return (np.moveaxis(before * _recurrence(later, g), -1, axis).reshape(shape),)
+    x, g, y = (np.moveaxis(array, axis, -1) for array in (single(x), single(g), y))
+    if isinstance(x, Tensor) or isinstance(g, Tensor) or not y.all():
+        one = np.ones_like(plain(x)[..., :1])
+        before = np.concatenate([one, np.cumprod(x[..., :-1], axis=-1)], -1)
+        d = before * _recurrence(np.concatenate([x[..., 1:], 0 * one], -1), g)
+    else:
+        d = np.cumsum((g * y)[..., ::-1], axis=-1)[..., ::-1] / x
+    return (np.moveaxis(d, -1, axis).reshape(shape),)
 
 
 def _recurrence(a: Any, b: Any) -> Any:
