@@ -18,8 +18,7 @@ from typing import Any
 from .core import Tensor
 from .ops import matrices
 from .ops.decompositions import EighResult, QRResult, SVDResult, cholesky, eigh, qr, svd, svdvals
-from .ops.matrices import SlogdetResult, det, inv, kron, slogdet, solve
-from .ops.norms import norm
+from .ops.matrices import SlogdetResult, det, inv, kron, norm, slogdet, solve
 
 __all__ = [
     "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "det", "eigh", "inv", "kron", "norm", "qr",

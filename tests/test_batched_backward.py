@@ -376,7 +376,6 @@ def test_many_cotangents_of_any_outputs_hidden_or_not_are_pulled_as_each_by_itse
 
 
 MANY = sorted(name for name in families() if RECORDS[name].batched_vjp is not None)
-TAKE_HALF = [name for name in MANY if name != "cofactor"]  # which is a part of a rule, and gets single precision
 
 
 def calls(name, dtype=None):
@@ -399,7 +398,7 @@ def calls(name, dtype=None):
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"), [(name, None) for name in MANY] + [(name, np.float16) for name in TAKE_HALF]
+    ("name", "dtype"), [(name, None) for name in MANY] + [(name, np.float16) for name in MANY]
 )
 def test_rules_for_many_cotangents_give_what_those_for_one_do_and_no_more(name, dtype):
     """Each row of what is asked for alone; None, or a by-product, for the rest; in the dtype of the rule for one."""

@@ -27,16 +27,6 @@ from ..core import Tensor, current_scope, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array
-from .kernels.matrices import (
-    check_matrices,
-    check_square,
-    from_lower,
-    rounding_of,
-    skew,
-    solve_upper,
-    solve_upper_both,
-    transposed,
-)
 from .kernels.numerics import narrowed, single
 
 __all__ = ["EighResult", "QRResult", "SVDResult", "cholesky", "eigh", "qr", "svd", "svdvals"]
@@ -62,6 +52,51 @@ class SVDResult(NamedTuple):
     U: Tensor
     S: Tensor
     Vh: Tensor
+
+
+# --- what rules on matrices share, of arrays and tensors --------------------------------------------
+
+
+def check_matrices(x: Any, name: str) -> None:
+    """Raise unless x has the two axes of a matrix."""
+    if np.ndim(x) < 2:
+        raise LinAlgError(f"{name} must be a matrix or a stack of them, (…, M, N), not of shape {np.shape(x)}")
+
+
+def check_square(x: Any, name: str) -> None:
+    """Raise unless x is a square matrix, or a stack of them."""
+    if np.ndim(x) < 2 or np.shape(x)[-1] != np.shape(x)[-2]:
+        raise LinAlgError(f"{name} must be square, (…, N, N), not of shape {np.shape(x)}")
+
+
+def transposed(x: Any) -> Any:
+    """Each matrix of a stack transposed."""
+    return np.swapaxes(x, -1, -2)
+
+
+def skew(x: Any) -> Any:
+    """The skew-symmetric part of each matrix, (x - x') / 2."""
+    return (x - transposed(x)) / 2
+
+
+def from_lower(x: Any) -> Any:
+    """The symmetric matrix with the lower triangle of x.
+
+    >>> from_lower(np.array([[1.0, 9.0], [2.0, 3.0]]))
+    array([[1., 2.],
+           [2., 3.]])
+    """
+    return np.tril(x) + transposed(np.tril(x, -1))
+
+
+def rounding_of(values: Any, size: int) -> Array:
+    """How far eigenvalues or singular values (…, K) of a matrix of that size may be off by rounding: (…, 1).
+
+    The largest one's size times the number of rows or columns, whichever is more, times eps.
+    """
+    values = plain(values)
+    bound: Array = np.max(np.abs(values), axis=-1, keepdims=True, initial=0) * (size * np.finfo(values.dtype).eps)
+    return bound
 
 
 # --- triangles ---------------------------------------------------------------------------------------
@@ -94,7 +129,8 @@ def _(g: Any, needs: Any, y: Any, upper: bool) -> Any:
     # L^-1 dA L'^-1 is L^-1 dL and its transpose, of which the former is lower triangular: dL = L Phi(L^-1 dA L'^-1),
     # where Phi takes the lower triangle and half of the diagonal.
     L, G = (transposed(y), transposed(g)) if upper else (y, g)
-    return (solve_upper_both(transposed(L), from_lower(transposed(L) @ G) / 2),)
+    half = np.linalg.solve(transposed(L), from_lower(transposed(L) @ G) / 2)
+    return (np.linalg.solve(transposed(L), transposed(half)),)
 
 
 @cholesky.cost
@@ -166,7 +202,7 @@ def _pull_qr(gQ: Any, gR: Any, Q: Any, R: Any) -> Any:
     total = Q @ from_lower(inner)
     total = total if gQ is None else gQ + total
     try:
-        return transposed(solve_upper(R, transposed(total)))
+        return transposed(np.linalg.solve(R, transposed(total)))
     except LinAlgError:
         raise LinAlgError(
             "qr: the first columns of a matrix are dependent, and then Q and R have no gradient"

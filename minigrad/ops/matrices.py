@@ -1,4 +1,4 @@
-"""Square matrices: systems of linear equations, inverses, determinants; traces and Kronecker products.
+"""Matrices: systems of linear equations, inverses, determinants, norms, traces and Kronecker products.
 
 Matrices may be stacked, (…, N, N), as NumPy stacks them. Integers are computed in float64, half precision in single by
 LAPACK, which does not know it, and rounded once. The rules are those of M. Giles, Collected matrix derivative results
@@ -8,25 +8,28 @@ for forward and reverse mode algorithmic differentiation (2008).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.linalg import LinAlgError
 
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
-from ..spec import Array, as_array
-from .elementwise import absolute, log, multiply
+from ..spec import Array, as_array, explain
+from . import reductions
+from .decompositions import check_square, qr, svdvals, transposed
+from .elementwise import absolute, divide, log, multiply, power
 from .indexing import diagonal
-from .kernels.matrices import check_square, transposed
-from .kernels.numerics import narrowed, narrowed_all, single
+from .kernels.numerics import as_float, narrowed, narrowed_all, single
 from .products import einsum
 from .reductions import prod, product_of_others, sum
-from .selection import sign
-from .shaping import reshape
+from .selection import astype, not_equal, sign, where
+from .shaping import expand_dims, moveaxis, reshape, squeeze
 
-__all__ = ["SlogdetResult", "det", "inv", "kron", "slogdet", "solve", "trace"]
+__all__ = ["SlogdetResult", "det", "inv", "kron", "norm", "slogdet", "solve", "trace"]
 
 
 class SlogdetResult(NamedTuple):
@@ -135,11 +138,10 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 def det(a: Array) -> ForwardResult:
     """The determinant of each matrix of a (…, N, N): (…). Of many rows it over- or underflows: see :func:`slogdet`.
 
-    The gradient is the matrix of cofactors, also of a singular matrix, whatever its rank; so is the second one right
-    there. A third one raises.
+    The gradient is the matrix of cofactors, also of a singular matrix, whatever its rank.
 
     Raises:
-        LinAlgError: if a matrix is not square.
+        LinAlgError: if a matrix is not square; in a second derivative, if one is singular.
 
     >>> det([[2.0, 1.0], [1.0, 4.0]])
     tensor(7.)
@@ -151,19 +153,17 @@ def det(a: Array) -> ForwardResult:
 
 @det.batched_vjp
 @det.vjp
-def _(g: Any, needs: Any, a: Array, y: Array) -> Any:
-    return (g[..., None, None] * _cofactors(single(a), y),)
-
-
-@det.vjp_on_tensors
 def _(g: Any, needs: Any, a: Any, y: Any) -> Any:
-    return (g[..., None, None] * _cofactor(single(a)),)
+    if not isinstance(a, Tensor):
+        return (g[..., None, None] * _cofactors(single(a), y),)
+    try:
+        return ((g * y)[..., None, None] * transposed(np.linalg.inv(single(a))),)
+    except LinAlgError as error:
+        raise LinAlgError(f"det has no second derivative at a singular matrix: {error}") from None
 
 
 @det.reference
 def _(a: Any) -> Any:
-    from .decompositions import qr
-
     Q, R = qr(a)
     orientation = np.linalg.det(plain(Q))  # 1 or -1
     return multiply(prod(diagonal(R, 0, -2, -1), -1), np.sign(orientation))
@@ -174,44 +174,6 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return math.prod(output) * (inputs[0][-1] ** 3 // 3)  # type: ignore[no-any-return]
 
 
-@primitive(residuals=("a", "output"))
-def _cofactor(a: Array) -> ForwardResult:
-    """The gradient of the determinant of each matrix of a (…, N, N): its cofactors, of the same shape."""
-    c = _cofactors(a, np.linalg.det(a))
-    return c, (a, c)
-
-
-@_cofactor.batched_vjp
-@_cofactor.vjp
-def _(g: Any, needs: Any, a: Array, c: Array) -> Any:
-    # Of a diagonal matrix S the cofactor (i, i) is the product of all s but s_i, and moves with each other s_k by the
-    # product of all but s_i and s_k, W_ik; the cofactor (i, j) moves with entry (j, i) alone, by -W_ij. By the singular
-    # values A = U S V' is such a matrix in other coordinates. Nothing is divided by, so A may be singular.
-    U, s, Vh, orientation = _signed_svd(a)
-    others = product_of_others(np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]), -1)
-    W = np.where(np.eye(s.shape[-1], dtype=bool), 0, others)
-    G = transposed(U) @ g @ transposed(Vh)
-    own = (W @ np.diagonal(G, 0, -2, -1)[..., None])[..., 0]
-    inner = np.where(np.eye(s.shape[-1], dtype=bool), own[..., None], -W * transposed(G))
-    return (orientation * (U @ inner @ Vh),)
-
-
-@_cofactor.vjp_on_tensors
-def _(g: Any, needs: Any, a: Any, c: Any) -> Any:
-    # dC = tr(A^-1 dA) C - A'^-1 dA' C, with C = det(A) A'^-1
-    try:
-        inverse = transposed(np.linalg.inv(a))
-    except LinAlgError as error:
-        raise LinAlgError(f"det has no third derivative at a singular matrix: {error}") from None
-    return (np.sum(g * c, (-2, -1), keepdims=True) * inverse - c @ transposed(g) @ inverse,)
-
-
-def _signed_svd(a: Array) -> tuple[Array, Array, Array, Array]:
-    """U, s, V' of matrices, and det(U) det(V), 1 or -1, as (…, 1, 1)."""
-    U, s, Vh = np.linalg.svd(a)
-    return U, s, Vh, np.sign(np.linalg.det(U) * np.linalg.det(Vh))[..., None, None]
-
-
 def _cofactors(a: Array, y: Array) -> Array:
     """The cofactors of matrices with determinants y: y A'^-1, and where y is 0, U diag(product of other s) V'."""
     # The inverse is from the same pivots as the determinant, and their errors cancel: also of a matrix that is singular
@@ -220,7 +182,8 @@ def _cofactors(a: Array, y: Array) -> Array:
     regular = np.where(zero[..., None, None], np.eye(a.shape[-1], dtype=a.dtype), a)
     c: Array = y[..., None, None] * transposed(np.linalg.inv(regular))
     if zero.any():
-        U, s, Vh, orientation = _signed_svd(a[zero])
+        U, s, Vh = np.linalg.svd(a[zero])
+        orientation = np.sign(np.linalg.det(U) * np.linalg.det(Vh))[..., None, None]
         c[zero] = orientation * ((U * product_of_others(s, -1)[..., None, :]) @ Vh)
     return c
 
@@ -315,3 +278,101 @@ def kron(a: Any, b: Any) -> Tensor:
     # entries are by a's axes, then b's: each axis of a beside that of b
     turned = reshape(blocks, left + right).transpose([axis for i in range(ndim) for axis in (i, ndim + i)])
     return turned.reshape([m * n for m, n in zip(left, right, strict=True)])  # type: ignore[no-any-return]
+
+
+# --- norms -------------------------------------------------------------------------------------------
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The norm of vectors or matrices, as ``numpy.linalg.norm``.
+
+    The gradient where x is 0 is 0: a subgradient where the norm has a kink. Equal largest (or smallest) entries, sums
+    or singular values share it.
+
+    Args:
+        x: of any shape.
+        ord: of vectors a number p: the p-th root of the sum of |x|^p; inf and -inf for the largest and the smallest
+            size; 0 for how many are not 0, which has no gradient; None is 2. Of matrices None and "fro" for the root of
+            the sum of squares; 1 and -1 for the largest and the smallest sum of sizes of a column, inf and -inf of
+            a row; 2 and -2 for the largest and the smallest singular value, "nuc" for their sum.
+        axis: an integer for vectors along it, a pair for matrices with these rows and columns. None is all axes, of
+            which there must be one or two unless ord is None, too.
+        keepdims: true to keep the reduced axes with length 1.
+
+    Returns:
+        x's shape without the axes.
+
+    Raises:
+        TypeError: if an axis is no integer.
+        ValueError: for an order that vectors or matrices do not have, axes that are neither one nor two, or a smallest
+            one of none.
+
+    >>> norm([[3.0, 0.0], [4.0, 0.0]], 1), norm([[3.0, 0.0], [4.0, 0.0]], "nuc")
+    (tensor(7.), tensor(5.))
+    """
+    ndim = np.ndim(plain(x))
+    if axis is None and ord is None:
+        return reductions.norm(x, None, keepdims)  # type: ignore[no-any-return]
+    try:
+        axes = normalize_axis_tuple(range(ndim) if axis is None else axis, ndim)
+    except TypeError:
+        raise TypeError(f"norm: axis must be an integer, a pair of them, or None, not {axis!r}") from None
+    except ValueError as error:
+        raise explain("norm", [("x", x)], error) from None
+    if len(axes) == 1:
+        return _of_vectors(x, ord, axes[0], keepdims)  # type: ignore[no-any-return]
+    if len(axes) == 2:
+        return _of_matrices(x, ord, axes, keepdims)  # type: ignore[no-any-return]
+    raise ValueError(f"norm: ord {ord!r} is of vectors, one axis, or of matrices, two, not {len(axes)}: choose by axis")
+
+
+def _of_vectors(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+    if ord is not None and not isinstance(ord, (int, float, np.integer, np.floating)):
+        raise ValueError(f"norm: vectors have no order {ord!r}: it must be a number, inf, -inf or None")
+    if ord is None or ord in (1, 2, np.inf):
+        return reductions.norm(x, axis, keepdims, 2 if ord is None else ord)
+    if ord == -np.inf:
+        return reductions.min(absolute(x), axis, keepdims)
+    if ord == 0:
+        return reductions.sum(astype(not_equal(x, 0), as_float(as_array(plain(x))).dtype), axis, keepdims)
+    return _in_single(lambda x: _power_norm(x, axis, keepdims, ord), x)
+
+
+def _of_matrices(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:
+    if ord not in (None, "fro", "f", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
+        raise ValueError(f"norm: matrices have no order {ord!r}: it must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
+    if ord in (None, "fro", "f"):
+        return reductions.norm(x, axes, keepdims)
+    if ord in (1, -1, np.inf, -np.inf):
+        sums = reductions.sum(absolute(x), axes[0] if abs(ord) == 1 else axes[1], keepdims=True)
+        return reductions.norm(sums, axes, keepdims, np.inf) if ord > 0 else reductions.min(sums, axes, keepdims)
+    matrices = moveaxis(x, axes, (-2, -1))
+    if ord == "nuc":
+        y = _in_single(lambda x: reductions.norm(svdvals(x), -1, ord=1), matrices)
+    elif ord == 2:  # sizes of what is never negative: their gradient at 0 is 0
+        y = reductions.norm(svdvals(matrices), -1, ord=np.inf)
+    else:
+        y = reductions.min(absolute(svdvals(matrices)), -1)
+    return expand_dims(y, axes) if keepdims else y
+
+
+def _in_single(function: Callable[[Any], Any], x: Any) -> Any:
+    """A function of floats, whose half precision is computed in single and rounded once."""
+    dtype = as_array(plain(x)).dtype
+    if dtype == np.float16:
+        return astype(function(astype(x, np.float32)), dtype)
+    return function(x if dtype.kind == "f" else astype(x, np.float64))
+
+
+def _power_norm(x: Any, axis: int, keepdims: bool, p: float) -> Any:
+    """The p-th root of the sum of |x|^p along an axis, for p other than 0."""
+    sizes = np.abs(plain(x))
+    # In units of the largest entry, or of the smallest one if p < 0, no power over- or underflows that matters.
+    end = np.max(sizes, axis, keepdims=True, initial=0) if p > 0 else np.min(sizes, axis, keepdims=True, initial=np.inf)
+    unit, none = np.where((end == 0) | (end == np.inf), 1, end), end == 0  # then the norm and its gradient are 0
+    zero = none | (sizes == 0)
+    with np.errstate(over="ignore", divide="ignore"):  # if p < 0, what is huge beside the smallest entry counts nothing
+        powers = where(zero, 0.0, power(where(zero, 1.0, divide(absolute(x), unit)), p))
+        total = where(none, 1.0, sum(powers, axis, keepdims=True))
+        y = where(none, 0.0, multiply(unit, power(total, 1 / p)))
+    return y if keepdims else squeeze(y, axis)
