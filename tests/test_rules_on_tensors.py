@@ -193,7 +193,7 @@ def test_what_calls_did_not_keep_is_named(sloped):
     assert isinstance(x.grad, mg.Tensor)
 
 
-@pytest.mark.parametrize("name", sorted(set(DIFFERENTIABLE) - INTERNAL))
+@pytest.mark.parametrize("name", sorted(set(DIFFERENTIABLE) - INTERNAL - {"ctc_loss"}))
 def test_no_call_needs_a_context_for_a_pass_that_leaves_a_graph(name):
     """As in other frameworks, `backward(create_graph=True)` alone will do."""
     assert not needs_inputs(RECORDS[name], ())
