@@ -24,7 +24,11 @@ from tests.mutation.trials import draw
 from tests.test_registry import RECORDS
 
 # Whose rule is called once a cotangent: a map that is given as a function on arrays of one shape.
-ONE_BY_ONE = {"linear_map"}
+ONE_BY_ONE = {
+    "adaptive_avg_pool2d", "avg_pool2d", "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "cumprod",
+    "embedding", "huber_loss", "kl_div", "l1_loss", "linear_map", "max_pool2d", "mse_loss", "nll_loss", "pad",
+    "pixel_shuffle", "pixel_unshuffle", "put", "repeat", "roll", "sort", "tile", "topk", "upsample",
+}  # fmt: skip
 
 
 def test_which_primitives_run_one_by_one():

@@ -121,14 +121,10 @@ def softplus(x: Array) -> ForwardResult:
     return narrowed(y, x), (x,)
 
 
-@softplus.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * sigmoid_of(single(x)),)
+softplus.vjp(lambda g, needs, x: (g * sigmoid_of(single(x)),))
 
 
-@softplus.reference
-def _(x: Any) -> Any:
-    return log1p(exp(x))
+softplus.reference(lambda x: log1p(exp(x)))
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
@@ -150,16 +146,10 @@ def silu(x: Array) -> ForwardResult:
 def _(g: Any, needs: Any, x: Any) -> Any:
     x = single(x)
     s = sigmoid_of(x)
-    d = 1 - s  # the slope is s (1 + x (1 - s))
-    d *= x
-    d += 1
-    d *= s
-    return (g * d,)
+    return (g * (s * (1 + x * (1 - s))),)
 
 
-@silu.reference
-def _(x: Any) -> Any:
-    return divide(x, add(1, exp(negative(x))))
+silu.reference(lambda x: divide(x, add(1, exp(negative(x)))))
 
 
 # --- the standard normal distribution and the error function -----------------------------------------
@@ -206,13 +196,6 @@ def _in_blocks(function: Callable[[Array], Array], x: Array) -> Array:
     return out
 
 
-def _quotient(above: tuple[float, ...], under: tuple[float, ...], t: Array) -> Array:
-    """The quotient of two polynomials in t."""
-    y: Array = _polynomial(above, t)
-    y /= _polynomial(under, t)
-    return y
-
-
 def _polynomial(coefficients: tuple[float, ...], t: Array) -> Array:
     y = np.zeros_like(t)
     for c in coefficients:
@@ -225,7 +208,8 @@ def _below(x: Array) -> Array:
     """The probability that a standard normal variable is below x."""
     narrow = x.dtype == np.float32
     t = np.minimum(np.abs(x), 15 if narrow else 39)  # farther out it is 0, and t^2 could overflow
-    y = _quotient(*(_R32 if narrow else _R64), t)
+    above, under = _R32 if narrow else _R64
+    y = _polynomial(above, t) / _polynomial(under, t)
     t *= t
     t *= -0.5
     y *= np.exp(t, out=t)
@@ -237,7 +221,8 @@ def _erf(x: Array) -> Array:
     """The error function."""
     narrow = x.dtype == np.float32
     t = np.minimum(np.abs(x), 4 if narrow else 6)  # farther out it rounds to 1
-    y = _quotient(*(_G32 if narrow else _G64), t)
+    above, under = _G32 if narrow else _G64
+    y = _polynomial(above, t) / _polynomial(under, t)
     y *= -t
     return np.copysign(np.expm1(y), x)
 
@@ -263,9 +248,7 @@ def _(g: Any, needs: Any, x: Any) -> Any:
     return (g * (np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi)),)
 
 
-@normal_cdf.reference
-def _(x: Any) -> Any:
-    return multiply(0.5, add(1, erf(multiply(x, math.sqrt(0.5)))))
+normal_cdf.reference(lambda x: multiply(0.5, add(1, erf(multiply(x, math.sqrt(0.5))))))
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
@@ -317,30 +300,18 @@ def _phi(x: Any, approximate: str) -> Any:
     if approximate == "none":
         return normal_cdf(x) if isinstance(x, Tensor) else _in_blocks(_below, x)
     t = np.clip(x, -100, 100)
-    u = t * t
-    u *= 2 * _SLOPE * _CUBE
-    u += 2 * _SLOPE
-    u *= t
-    return sigmoid_of(u)  # (1 + tanh(u / 2)) / 2, which would cancel
+    return sigmoid_of(t * (2 * _SLOPE + 2 * _SLOPE * _CUBE * (t * t)))  # (1 + tanh) / 2, which would cancel
 
 
 @gelu.vjp
 def _(g: Any, needs: Any, x: Any, phi: Any, approximate: str) -> Any:
     phi = _phi(x, approximate) if isinstance(x, Tensor) else phi  # as a function of x
     t = np.clip(x, -100, 100)  # farther out the density is 0 anyway, and t^2 could overflow
-    d = t * t  # becomes the density
     if approximate == "none":
-        d *= -0.5
-        d = np.exp(d)
-        d *= 1 / math.sqrt(2 * math.pi)
+        density = np.exp(-0.5 * (t * t)) * (1 / math.sqrt(2 * math.pi))
     else:  # sigmoid(u)' = u' phi (1 - phi)
-        d *= 6 * _SLOPE * _CUBE
-        d += 2 * _SLOPE
-        d *= phi
-        d *= 1 - phi
-    d *= t
-    d += phi
-    return (g * d,)
+        density = (2 * _SLOPE + 6 * _SLOPE * _CUBE * (t * t)) * phi * (1 - phi)
+    return (g * (phi + t * density),)
 
 
 @gelu.reference
@@ -397,8 +368,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, rng: np.random.Genera
         raise ValueError(f"dropout: p must be in [0, 1), not {p}")
     if not training or p == 0:
         return x if isinstance(x, Tensor) else Tensor(x)
-    result: Tensor = _dropout(x, p, rng)
-    return result
+    return _dropout(x, p, rng)  # type: ignore[no-any-return]
 
 
 dropout.primitive = _dropout.primitive  # type: ignore[attr-defined]

@@ -4,8 +4,8 @@ A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, Connectionist temporal cl
 
 Shapes are PyTorch's, frames first: T frames, N sequences, C classes; S labels at most. An alignment gives each frame a
 class. Read without repeats, and then without blanks, it must spell the S labels. So it is a path through L = 2S + 1
-*states*, blank, label 1, blank, label 2, …, blank. It begins in one of the first two and ends in one of the last two. At
-each frame it stays, goes on by one, or goes on by two, over a blank between labels that differ:
+*states*, blank, label 1, blank, label 2, …, blank. It begins in one of the first two and ends in one of the last two.
+At each frame it stays, goes on by one, or goes on by two, over a blank between labels that differ:
 
     a_t(s) = log(e^a_(t-1)(s) + e^a_(t-1)(s-1) + e^a_(t-1)(s-2)) + y_t(s)         all paths to s at frame t
     b_t(s) = log(e^(b + y)_(t+1)(s) + e^(b + y)_(t+1)(s+1) + e^(b + y)_(t+1)(s+2))     all paths from there to the end
@@ -27,11 +27,10 @@ from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels.numerics import as_float, check_indices, refuse_entries, single
+from .kernels.windows import integer
 from .linear import mapped
 from .losses import reduction_scale
 from .reductions import logsumexp
-
-__all__ = ["ctc_loss"]
 
 _IMPOSSIBLE = -1e30  # the logarithm of 0: sums of thousands of it are finite, and no difference is NaN
 
@@ -183,9 +182,7 @@ def _problem(
     if not isinstance(zero_infinity, (bool, np.bool_)):
         raise TypeError(f"zero_infinity must be True or False, not {zero_infinity!r}")
     T, C = y.shape[0], y.shape[-1]
-    if isinstance(blank, bool) or not isinstance(blank, (int, np.integer)):
-        raise TypeError(f"blank must be an integer, not {blank!r}")
-    if not 0 <= blank < C:
+    if integer("blank", blank, least=0) >= C:
         raise ValueError(f"blank must be one of the {C} classes, 0 … {C - 1}, not {blank}")
     if y.ndim == 3 and y.shape[0] != y.shape[1] and frames.shape == y.shape[:1]:
         raise ValueError(

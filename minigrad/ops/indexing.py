@@ -18,8 +18,7 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe, get_default_dtype
 from .kernels.numerics import check_indices, sum_rows, widened
 from .linear import batched, mapped
-
-__all__ = ["diag", "diagonal", "embedding", "getitem", "one_hot", "put", "take_along_axis", "tril", "triu"]
+from .products import matmul
 
 
 def _unwrap(index: Any) -> Any:
@@ -111,14 +110,10 @@ def getitem(x: Array, index: Any) -> ForwardResult:
     return x[index], (index, x.shape)
 
 
-@getitem.vjp
-def _(g: Any, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    return (scattered(g, index, shape),)
+getitem.vjp(lambda g, needs, index, shape: (scattered(g, index, shape),))
 
 
-@getitem.batched_vjp
-def _(g: Array, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    return (_scatter_batch(g, index, shape),)
+getitem.batched_vjp(lambda g, needs, index, shape: (_scatter_batch(g, index, shape),))
 
 
 @primitive(broadcasts=True, residuals=())
@@ -219,9 +214,7 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardR
     return y, (tuple(index), shape, x.shape)
 
 
-@take_along_axis.vjp
-def _(g: Any, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], original: tuple[int, ...]) -> Any:
-    return scattered(g, index, shape).reshape(original), None
+take_along_axis.vjp(lambda g, needs, index, shape, original: (scattered(g, index, shape).reshape(original), None))
 
 
 @take_along_axis.batched_vjp
@@ -267,11 +260,7 @@ def _(g: Any, needs: Any, indices: Array, shape: tuple[int, int]) -> Any:
     return None, mapped(g, lambda g: sum_rows(g, rows, shape[0]), lambda u: u[rows])
 
 
-@embedding.reference
-def _(indices: Tensor, W: Tensor) -> Any:
-    from .products import matmul
-
-    return matmul(one_hot(indices, W.shape[0], dtype=W.dtype), W)
+embedding.reference(lambda indices, W: matmul(one_hot(indices, len(W), dtype=W.dtype), W))
 
 
 @primitive(differentiable=False)
@@ -319,9 +308,7 @@ def tril(x: Array, k: int = 0) -> ForwardResult:
     return np.tril(x, k), (k,)
 
 
-@tril.vjp
-def _(g: Any, needs: Any, k: int) -> Any:
-    return (np.tril(g, k),)
+tril.vjp(lambda g, needs, k: (np.tril(g, k),))
 
 
 @primitive(residuals=())
@@ -340,9 +327,7 @@ def triu(x: Array, k: int = 0) -> ForwardResult:
     return np.triu(x, k), (k,)
 
 
-@triu.vjp
-def _(g: Any, needs: Any, k: int) -> Any:
-    return (np.triu(g, k),)
+triu.vjp(lambda g, needs, k: (np.triu(g, k),))
 
 
 @primitive(residuals=())
@@ -394,9 +379,5 @@ def diag(x: Any, k: int = 0) -> Tensor:
         return diagonal(x, k)  # type: ignore[no-any-return]
     if array.ndim != 1:
         raise ValueError(f"diag: x must be a vector or a matrix, not of shape {array.shape}")
-    from .shaping import reshape
-
-    size = len(array) + abs(k)
-    first = k if k > 0 else -k * size  # the diagonal's places among all, of which size + 1 lead to the next row
-    places = slice(first, first + len(array) * (size + 1), size + 1)
-    return reshape(put(np.zeros(size * size, array.dtype), places, x), (size, size))  # type: ignore[no-any-return]
+    size, n = len(array) + abs(k), np.arange(len(array))
+    return put(np.zeros((size, size), array.dtype), (n + max(-k, 0), n + max(k, 0)), x)

@@ -15,8 +15,6 @@ from ..core import Tensor
 from ..primitives import ForwardResult, PrimitiveFunction, primitive
 from ..spec import Array
 
-__all__ = ["batched", "from_the_end", "linear_map", "mapped"]
-
 Map = Callable[[Array], Array]
 
 
@@ -35,9 +33,7 @@ def linear_map(x: Array, apply: Map, transpose: Map) -> ForwardResult:
     return apply(x), (apply, transpose)
 
 
-@linear_map.vjp
-def _(g: Any, needs: Any, apply: Map, transpose: Map) -> Any:
-    return (mapped(g, transpose, apply),)
+linear_map.vjp(lambda g, needs, apply, transpose: (mapped(g, transpose, apply),))
 
 
 def mapped(x: Any, apply: Map, transpose: Map) -> Any:

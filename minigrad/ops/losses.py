@@ -9,6 +9,7 @@ The loss of sequences without alignment is in :mod:`.alignment`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,10 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe
 from .activations import sigmoid_of, softplus
-from .elementwise import absolute, add, exp, log, multiply, negative, square, subtract
+from .elementwise import absolute, add, exp, log, multiply, negative, square, subtract, where
 from .kernels.numerics import as_float, check_indices, narrowed, refuse_entries, single
 from .linear import mapped
 from .reductions import log_softmax, softmax, sum
-from .selection import where
-
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss",
-           "nll_loss"]  # fmt: skip
-
 
 # --- what losses share -------------------------------------------------------------------------------
 
@@ -58,8 +54,7 @@ def _finished(losses: Array, reduction: str, dtype: Any) -> tuple[Array, float]:
 
 def _reference(losses: Any, reduction: str, count: Any = None) -> Any:
     """What references make of the losses of all entries; a mean is over ``count``, by default their number."""
-    scale = reduction_scale(reduction, losses.size if count is None else count)
-    return losses if reduction == "none" else multiply(sum(losses), scale)
+    return reduced(losses, reduction, reduction_scale(reduction, losses.size if count is None else count))
 
 
 def same_shape(name: str, first: Array, second_name: str, second: Array) -> None:
@@ -124,8 +119,7 @@ def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> Array:
     z *= share[:, None]
     z[picked] = -share * others
     # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
-    result: Array = np.where(logits == 0, np.log1p(others), np.log(total) - logits)
-    return result
+    return np.where(logits == 0, np.log1p(others), np.log(total) - logits)
 
 
 def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> Array:
@@ -324,8 +318,9 @@ def _(
     *,
     weight: Any = None,
 ) -> Any:
-    found = _distribution(logits.data, targets.data, ignore_index, label_smoothing, weight)
-    keep, chosen, own, each, counts, total = found
+    keep, chosen, own, each, counts, total = _distribution(
+        logits.data, targets.data, ignore_index, label_smoothing, weight
+    )
     q = np.zeros((len(chosen), logits.shape[-1]), logits.dtype) + each
     q[np.arange(len(q)), chosen] += own
     q = spread(q * np.reshape(counts, (-1, 1)), keep, logits.shape)
@@ -459,6 +454,14 @@ def _(logits: Any, targets: Any, reduction: str = "mean", *, weight: Any = None,
 # --- losses of numbers -------------------------------------------------------------------------------
 
 
+def _of_difference(
+    prediction: Array, target: Array, reduction: str, loss: Callable[[Array], Array]
+) -> tuple[Array, float]:
+    """The result, and the scale of each loss, from the function of prediction - target that the loss is."""
+    same_shape("prediction", prediction, "target", target)
+    return _finished(loss(_difference(prediction, target)), reduction, np.result_type(as_float(prediction), target))
+
+
 def _difference(a: Any, b: Any) -> Any:
     """a - b as floats, half precision in single."""
     return np.subtract(single(a), b)
@@ -487,10 +490,8 @@ def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Forwa
     >>> mse_loss([1.0, 2.0], [0.0, 4.0])
     tensor(2.5)
     """
-    same_shape("prediction", prediction, "target", target)
-    dtype = np.result_type(as_float(prediction), target)
-    losses, scale = _finished(np.square(_difference(prediction, target)), reduction, dtype)
-    return losses, (prediction, target, scale)
+    loss, scale = _of_difference(prediction, target, reduction, np.square)
+    return loss, (prediction, target, scale)
 
 
 @mse_loss.vjp
@@ -520,10 +521,8 @@ def l1_loss(prediction: Array, target: Array, *, reduction: str = "mean") -> For
     >>> l1_loss([1.0, 2.0], [0.0, 4.0])
     tensor(1.5)
     """
-    same_shape("prediction", prediction, "target", target)
-    dtype = np.result_type(as_float(prediction), target)
-    losses, scale = _finished(np.abs(_difference(prediction, target)), reduction, dtype)
-    return losses, (prediction, target, scale)
+    loss, scale = _of_difference(prediction, target, reduction, np.abs)
+    return loss, (prediction, target, scale)
 
 
 @l1_loss.vjp
@@ -559,25 +558,21 @@ def huber_loss(prediction: Array, target: Array, *, delta: float = 1.0, reductio
     >>> huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none")
     tensor([0.125, 2.5  ])
     """
-    same_shape("prediction", prediction, "target", target)
     if not (0 < delta < math.inf):
         raise ValueError(f"delta must be a finite number above 0, not {delta}")
-    difference = _difference(prediction, target)
-    clipped = _clipped(difference, delta)
-    dtype = np.result_type(as_float(prediction), target)
-    losses, scale = _finished(clipped * (difference - clipped / 2), reduction, dtype)
+    delta = float(delta)
+
+    def loss(d: Array) -> Array:
+        clipped = np.clip(d, -delta, delta)
+        return np.asarray(clipped * (d - clipped / 2))
+
+    losses, scale = _of_difference(prediction, target, reduction, loss)
     return losses, (prediction, target, delta, scale)
-
-
-def _clipped(d: Any, delta: float) -> Any:
-    """An array or a tensor within ±delta, in its own dtype."""
-    bound = d.dtype.type(delta)
-    return np.clip(d, -bound, bound)
 
 
 @huber_loss.vjp
 def _(g: Any, needs: Any, prediction: Any, target: Any, delta: float, scale: float) -> Any:
-    return _pulled(g, needs, _clipped(_difference(prediction, target), delta), scale)
+    return _pulled(g, needs, np.clip(_difference(prediction, target), -delta, delta), scale)
 
 
 @huber_loss.reference
@@ -659,4 +654,4 @@ def _(g: Any, needs: Any, log_prediction: Any, target: Any, log_target: bool, sc
 def _(log_prediction: Any, target: Any, *, log_target: bool = False, reduction: str = "mean") -> Any:
     q, log_q = (exp(target), target) if log_target else (target, log(target))
     losses = multiply(q, subtract(log_q, log_prediction))
-    return losses if reduction == "none" else multiply(sum(losses), _divergence_scale(reduction, losses.shape))
+    return reduced(losses, reduction, _divergence_scale(reduction, losses.shape))

@@ -12,9 +12,7 @@ import numpy as np
 
 from ..core import Tensor, plain
 from ..spec import describe
-from . import elementwise, indexing, ordering, products, reductions, selection, shaping
-
-__all__ = ["LOGICAL"]
+from . import elementwise, indexing, products, reductions, shaping
 
 if TYPE_CHECKING:
 
@@ -78,8 +76,8 @@ def _on_booleans(symbol: str, function: Callable[..., Any]) -> Callable[..., Any
 
 
 LOGICAL = {
-    "and": _on_booleans("&", selection.logical_and), "or": _on_booleans("|", selection.logical_or),
-    "xor": _on_booleans("^", selection.logical_xor), "invert": _on_booleans("~", selection.logical_not),
+    "and": _on_booleans("&", elementwise.logical_and), "or": _on_booleans("|", elementwise.logical_or),
+    "xor": _on_booleans("^", elementwise.logical_xor), "invert": _on_booleans("~", elementwise.logical_not),
 }  # fmt: skip
 
 
@@ -103,7 +101,7 @@ def _transpose(self: Tensor, *axes: Any) -> Any:
 
 def _copy(self: Tensor) -> Any:
     """A tensor with memory of its own, through which gradients flow."""
-    return selection.astype(self, self.dtype)
+    return elementwise.astype(self, self.dtype)
 
 
 def _flatten(self: Tensor) -> Any:
@@ -113,7 +111,7 @@ def _flatten(self: Tensor) -> Any:
 
 _BINARY = {
     "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "truediv": elementwise.divide,
-    "floordiv": selection.floor_divide, "mod": elementwise.remainder, "pow": elementwise.power,
+    "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": elementwise.power,
     "matmul": products.matmul, "and": LOGICAL["and"], "or": LOGICAL["or"], "xor": LOGICAL["xor"],
 }  # fmt: skip
 
@@ -121,17 +119,17 @@ _METHODS = {
     **{f"__{name}__": function for name, function in _BINARY.items()},
     **{f"__r{name}__": _swapped(function) for name, function in _BINARY.items()},
     "__invert__": LOGICAL["invert"], "__neg__": elementwise.negative, "__pos__": _copy, "__abs__": elementwise.absolute,
-    "__lt__": selection.less, "__le__": selection.less_equal, "__gt__": selection.greater,
-    "__ge__": selection.greater_equal, "__eq__": selection.equal, "__ne__": selection.not_equal,
+    "__lt__": elementwise.less, "__le__": elementwise.less_equal, "__gt__": elementwise.greater,
+    "__ge__": elementwise.greater_equal, "__eq__": elementwise.equal, "__ne__": elementwise.not_equal,
     "__getitem__": indexing.getitem, "diagonal": indexing.diagonal,
     "sum": reductions.sum, "mean": reductions.mean, "max": reductions.max, "min": reductions.min,
     "prod": reductions.prod, "std": reductions.std, "var": reductions.var, "all": reductions.all,
     "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin, "cumsum": reductions.cumsum,
-    "cumprod": reductions.cumprod, "argsort": ordering.argsort, "sort": ordering.sort, "dot": products.dot,
-    "astype": selection.astype, "clip": selection.clip, "round": selection.round, "copy": _copy, "flatten": _flatten,
-    "ravel": shaping.ravel, "repeat": shaping.repeat, "reshape": _reshape, "squeeze": shaping.squeeze,
-    "swapaxes": shaping.swapaxes, "transpose": _transpose, "T": property(lambda self: shaping.transpose(self)),
-    "mT": property(lambda self: shaping.swapaxes(self, -1, -2)),
+    "cumprod": reductions.cumprod, "argsort": reductions.argsort, "sort": reductions.sort, "dot": products.dot,
+    "astype": elementwise.astype, "clip": elementwise.clip, "round": elementwise.round, "copy": _copy,
+    "flatten": _flatten, "ravel": shaping.ravel, "repeat": shaping.repeat, "reshape": _reshape,
+    "squeeze": shaping.squeeze, "swapaxes": shaping.swapaxes, "transpose": _transpose,
+    "T": property(lambda self: shaping.transpose(self)), "mT": property(lambda self: shaping.swapaxes(self, -1, -2)),
 }  # fmt: skip
 
 for _name, _method in _METHODS.items():

@@ -19,8 +19,6 @@ from ..core import Tensor
 from ..overwrites import written
 from .methods import LOGICAL
 
-__all__ = ["PRIMITIVE_OF"]
-
 PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {
     getattr(np, name): getattr(ops, name)
     for name in vars(ops)["__all__"]
@@ -30,14 +28,13 @@ PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {
 PRIMITIVE_OF |= {
     np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
     np.invert: LOGICAL["invert"], np.amax: ops.max, np.amin: ops.min, np.around: ops.round,
-    np.positive: Tensor.__pos__, np.isposinf: lambda x: ops.equal(x, np.inf),
-    np.isneginf: lambda x: ops.equal(x, -np.inf),
+    np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim, np.positive: Tensor.__pos__,
+    np.isposinf: lambda x: ops.equal(x, np.inf), np.isneginf: lambda x: ops.equal(x, -np.inf),
     **{getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)},
 }  # fmt: skip
 
 
 # What gives the same for every array of a shape and dtype depends on no values.
-_OF_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim}
 _LIKE = {np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type, np.can_cast}
 
 # Functions of what no gradient flows through.
@@ -75,8 +72,6 @@ def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opt
 def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
     if not all(issubclass(kind, (Tensor, np.ndarray)) for kind in types):
         return NotImplemented
-    if function in _OF_SHAPE:
-        return _OF_SHAPE[function](*args, **kwargs)
 
     def of_arrays() -> Any:
         _tell_of_writes(kwargs.get("out"), args[:1] if function in _WRITERS else None)
@@ -125,17 +120,14 @@ def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[l
     if theirs[0].kind is inspect.Parameter.VAR_POSITIONAL:  # einsum: operands, and options that plan the work
         unknown = "out" if given.get("out") is not None else next(iter(given.get("kwargs", ())), "")
         return list(given[theirs[0].name]), {}, unknown
-    first = theirs[0].name
     options: dict[str, Any] = {}
     for parameter in theirs[1:]:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             options |= given.get(parameter.name, {})
         elif parameter.name in given and given[parameter.name] is not parameter.default:
             options[_RENAMED.get(parameter.name, parameter.name)] = given[parameter.name]
-    unknown = next((name for name in options if name not in known), "")
-    if function is np.where and len(options) < 2:
-        unknown = "?"
-    return [given[first]], options, unknown
+    unknown = "?" if function is np.where and len(options) < 2 else next((n for n in options if n not in known), "")
+    return [given[theirs[0].name]], options, unknown
 
 
 def _refuse_tracked(name: str, values: Any, option: str) -> None:

@@ -17,12 +17,12 @@ from ..primitives import ForwardResult, primitive
 from ..rules import Shape, Shapes
 from ..spec import Array, as_array, describe
 from ..summation import block_sum
+from .elementwise import add
 from .kernels.blocks import product, products
 from .kernels.numerics import narrowed_all, sum_single, widened
 from .kernels.reached import reached_rows
 from .linear import mapped
-
-__all__ = ["affine", "dot", "einsum", "matmul", "outer", "tensordot"]
+from .shaping import ravel
 
 
 @primitive(broadcasts=True, residuals=("a", "b"))
@@ -99,9 +99,7 @@ def _(g: Array, needs: Any, a: Array, b: Array) -> Any:
     return matmul.primitive.vjp(g, needs, a, b, many=True)
 
 
-@matmul.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return math.prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
+matmul.cost(lambda inputs, output, options: math.prod(output) * inputs[0][-1])
 
 
 @matmul.reference
@@ -188,17 +186,10 @@ def pull_affine_batch(g: Array, needs: Any, x: Array, W: Array) -> tuple[Any, An
     return dx, dW, block_sum(rows, 1) if needs[2] else None
 
 
-@affine.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return math.prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
+affine.cost(lambda inputs, output, options: math.prod(output) * inputs[0][-1])
 
 
-@affine.reference
-def _(x: Tensor, W: Tensor, b: Tensor | None = None) -> Any:
-    from .elementwise import add
-
-    y = matmul(x, W)
-    return y if b is None else add(y, b)
+affine.reference(lambda x, W, b=None: matmul(x, W) if b is None else add(matmul(x, W), b))
 
 
 # --- Einstein summation ----------------------------------------------------------------------------
@@ -408,6 +399,4 @@ def outer(a: Any, b: Any) -> Tensor:
     tensor([[3., 4.],
             [6., 8.]])
     """
-    from .shaping import ravel
-
     return einsum("i,j->ij", ravel(a), ravel(b))

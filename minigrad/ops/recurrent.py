@@ -176,7 +176,7 @@ def looked_up(x: Tensor, indices: Any) -> Tensor:
 
 def cut(states: Tensor, lengths: Any) -> Tensor:
     """States (N, T, H) with zeros behind the end of each sequence."""
-    from .selection import where
+    from .elementwise import where
 
     if lengths is None:
         return states

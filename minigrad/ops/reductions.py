@@ -1,4 +1,4 @@
-"""Reductions over axes, and softmax, cumulative sums and cumulative products, which run along one.
+"""Reductions over axes; softmax, cumulative sums and products, and sorting, which run along one.
 
 ``axis`` is None for all axes, one axis or a tuple of them, counted from the end if negative; with
 ``keepdims`` the reduced axes stay with length 1. Float32 stays float32; the mean of integers is float64. Float16 stays
@@ -13,7 +13,7 @@ import math
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
@@ -29,7 +29,8 @@ from .kernels.numerics import (
     taken,
     widened,
 )  # fmt: skip
-from .linear import batched
+from .kernels.windows import integer
+from .linear import batched, mapped
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
@@ -123,9 +124,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     return narrowed(np.prod(widened(x), axis=axis, keepdims=keepdims), x), (x, axis, keepdims)
 
 
-@prod.vjp
-def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool) -> Any:
-    return (_kept(g, axis, keepdims) * product_of_others(single(x), axis),)
+prod.vjp(lambda g, needs, x, axis, keepdims: (_kept(g, axis, keepdims) * product_of_others(single(x), axis),))
 
 
 def product_of_others(x: Any, axis: Axis) -> Any:
@@ -192,8 +191,7 @@ def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
     g = single(g)
     extreme = (x == _kept(y, axis, keepdims)) | (x != x)
     count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
-    shares: Array = taken(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)
-    return shares
+    return taken(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)  # type: ignore[no-any-return]
 
 
 @max.vjp
@@ -269,9 +267,7 @@ def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, freedom:
     return (_kept(factor, axis, keepdims) * _centred(x, axis),)
 
 
-@std.reference
-def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    return sqrt(var(x, axis, keepdims, ddof))
+std.reference(lambda x, axis=None, keepdims=False, ddof=0: sqrt(var(x, axis, keepdims, ddof)))
 
 
 @primitive(residuals=("x", "output", "constant", "constant", "constant"))
@@ -304,17 +300,10 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
 
 
 def _length(x: Array, axis: Axis, keepdims: bool) -> Any:
-    """The root of the sum of squares: as it is said, or, where that could over- or underflow, by the largest entry."""
-    with np.errstate(over="ignore"):
-        squares = sum_single(np.square(x), axis, keepdims)
-    limits = np.finfo(x.dtype)
-    least = limits.tiny / limits.eps**2 * np.maximum(_count(x, squares), 1)  # what squares lost is nothing beside it
-    if ((squares >= least) & (squares <= limits.max)).all():
-        return np.sqrt(squares)
-    size = np.abs(x)
-    top = np.max(size, axis=axis, keepdims=True, initial=0)
+    """The root of the sum of squares, in units of the largest entry, so that nothing over- or underflows."""
+    top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
     scale = np.where((top == 0) | (top == np.inf), 1, top)
-    y = np.sqrt(sum_single(np.square(size / scale), axis, keepdims))
+    y = np.sqrt(sum_single(np.square(x / scale), axis, keepdims))
     return y * scale.reshape(y.shape)
 
 
@@ -372,9 +361,7 @@ def _(g: Any, needs: Any, x: Any, top: Array, total: Array, axis: Axis, keepdims
     return (_kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total) * weights,)
 
 
-@logsumexp.reference
-def _(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return log(sum(exp(x), axis, keepdims))
+logsumexp.reference(lambda x, axis=None, keepdims=False: log(sum(exp(x), axis, keepdims)))
 
 
 @primitive(residuals=("output",))
@@ -404,10 +391,7 @@ def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
     return (d,)
 
 
-@softmax.reference
-def _(x: Any, axis: Axis = -1) -> Any:
-    e = exp(x)
-    return divide(e, sum(e, axis, keepdims=True))
+softmax.reference(lambda x, axis=-1: divide(exp(x), sum(exp(x), axis, keepdims=True)))
 
 
 @primitive(residuals=("output",))
@@ -437,9 +421,7 @@ def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
     return (d,)
 
 
-@log_softmax.reference
-def _(x: Any, axis: Axis = -1) -> Any:
-    return subtract(x, log(sum(exp(x), axis, keepdims=True)))
+log_softmax.reference(lambda x, axis=-1: subtract(x, log(sum(exp(x), axis, keepdims=True))))
 
 
 batched(sum, mean, cumsum, prod, max, min, var, std, norm, logsumexp, softmax, log_softmax)
@@ -504,6 +486,119 @@ def _recurrence(a: Any, b: Any) -> Any:
     return both.reshape(*both.shape[:-2], 2 * both.shape[-2])[..., :n]
 
 
+# --- entries by size ---------------------------------------------------------------------------------
+
+# The sorted array has the entries of x in another order, so the VJP puts cotangents back where the entries came from.
+# The order is a constant, and the map linear. Ties keep their order, the lowest index first. NaN counts as the largest.
+
+
+@primitive(residuals=("x",))
+def sort(x: Array, axis: int | None = -1) -> ForwardResult:
+    """The entries of x, of any shape with axes, in ascending order along an axis; of the flattened x if it is None.
+
+    NaN comes last, as in NumPy. Each entry gets the cotangent of its place in the order; of entries that tie the first
+    one has the first place.
+
+    Raises:
+        ValueError: if the axis does not exist.
+
+    >>> sort([[3.0, 1.0], [2.0, 4.0]])
+    tensor([[1., 3.],
+            [2., 4.]])
+    """
+    return np.sort(x, axis=axis), (x, axis)  # NumPy sorts values in a tenth of the time that their order takes
+
+
+@sort.vjp
+def _(g: Any, needs: Any, x: Any, axis: int | None) -> Any:
+    entries = plain(x)
+    shape = entries.shape
+    if axis is None:
+        entries, axis = entries.reshape(-1), 0
+    order = np.argsort(entries, axis, stable=True)
+    put_back = mapped(g, lambda g: _placed(g, order, g.shape, axis), lambda u: np.take_along_axis(u, order, axis))
+    return (put_back.reshape(shape),)
+
+
+def _placed(g: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+    """Zeros of a shape with g at indices along an axis, none of which is named twice."""
+    d = np.zeros(shape, g.dtype)
+    np.put_along_axis(d, indices, g, axis)
+    return d
+
+
+@primitive(residuals=())
+def topk(x: Array, k: int, axis: int = -1, largest: bool = True) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
+    """The k largest entries of x along an axis, the largest first, and their indices; x of any shape with axes.
+
+    Ties are in the order of their indices, the lowest first, and NaN counts as the largest.
+
+    Args:
+        k: from 0 to the length of the axis.
+        largest: false for the k smallest entries, the smallest first.
+
+    Returns:
+        (values, indices), both of x's shape but for k entries along the axis. Indices are int64, and constants.
+
+    Raises:
+        ValueError: if the axis does not exist, or has fewer than k entries, or k is negative.
+        TypeError: if k is no integer.
+
+    >>> values, indices = topk([[1.0, 3.0, 2.0], [6.0, 4.0, 5.0]], 2)
+    >>> values, indices
+    (tensor([[3., 2.],
+            [6., 5.]]), tensor([[1, 2],
+            [0, 2]]))
+    """
+    axis = normalize_axis_index(axis, x.ndim)
+    k = integer("k", k, least=0)
+    if k > x.shape[axis]:
+        raise ValueError(f"k must lie in 0 … {x.shape[axis]}, the length of axis {axis}, not be {k}")
+    indices = np.moveaxis(_first(np.moveaxis(x, axis, -1), k, largest), -1, axis)
+    return (np.take_along_axis(x, indices, axis), indices), (indices, x.shape, axis)
+
+
+def _first(x: Array, k: int, largest: bool) -> Array:
+    """The indices along the last axis of the k entries that come first, in their order."""
+    if not x.size or not k:
+        return np.zeros((*x.shape[:-1], k), np.int64)
+    chosen = _chosen(x, k, largest)
+    order = _ranked(np.take_along_axis(x, chosen, -1), largest)
+    return np.take_along_axis(chosen, order, -1)
+
+
+def _ranked(x: Array, largest: bool) -> Array:
+    """Where the entries of the last axis come from, the first one first, ties in their order."""
+    if not largest:
+        return np.argsort(x, axis=-1, stable=True)
+    return x.shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, stable=True)[..., ::-1]  # type: ignore[no-any-return]
+
+
+def _chosen(x: Array, k: int, largest: bool) -> Array:
+    """The indices along the last axis of the k entries that come first, ascending.
+
+    They are those beyond the k-th entry, and of those that equal it the first ones. Of 1,000 rows of 1,000 numbers in
+    float32 this takes 4 ms for k = 10; to sort all of them takes 20.
+    """
+    n = x.shape[-1]
+    place = n - k if largest else k - 1
+    bound = np.partition(x, place, axis=-1)[..., place : place + 1]
+    if (bound != bound).any() or (largest and (x != x).any()):  # NaN compares with nothing
+        return np.sort(_ranked(x, largest)[..., :k], axis=-1)
+    mask = x >= bound if largest else x <= bound
+    if np.count_nonzero(mask) > k * (x.size // n):
+        tied = x == bound
+        spare = k - np.count_nonzero(mask & ~tied, axis=-1, keepdims=True)
+        mask &= ~tied | (np.cumsum(tied, axis=-1) <= spare)
+    return (np.flatnonzero(mask) % n).reshape(*x.shape[:-1], k)  # type: ignore[no-any-return]
+
+
+@topk.vjp
+def _(g: Any, needs: Any, indices: Array, shape: tuple[int, ...], axis: int) -> Any:
+    values = g[0]
+    return (mapped(values, lambda g: _placed(g, indices, shape, axis), lambda u: np.take_along_axis(u, indices, axis)),)
+
+
 # --- constants: no gradient flows through these ------------------------------------------------------
 
 
@@ -541,3 +636,18 @@ def all(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> all([[True, True], [True, False]], axis=1)
     tensor([ True, False])
     """
+
+
+@primitive(differentiable=False)
+def argsort(x: Array, axis: int | None = -1) -> ForwardResult:
+    """The index of each entry of :func:`sort`: integers of x's shape, of any with axes; flat if axis is None.
+
+    Ties are in the order of their indices, NaN comes last.
+
+    Raises:
+        ValueError: if the axis does not exist.
+
+    >>> argsort([3.0, 1.0, 2.0])
+    tensor([1, 2, 0])
+    """
+    return np.argsort(x, axis=axis, stable=True), ()

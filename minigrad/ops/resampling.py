@@ -12,11 +12,8 @@ from ..spec import Array
 from .kernels.numerics import narrowed, single, taken
 from .kernels.windows import Size, Windows, check_images, integer, pair
 from .linear import mapped
-from .products import matmul
 from .reductions import max, mean
 from .shaping import pad, stack
-
-__all__ = ["adaptive_avg_pool2d", "avg_pool2d", "max_pool2d", "pixel_shuffle", "pixel_unshuffle", "upsample"]
 
 # --- windows of one size -----------------------------------------------------------------------------
 
@@ -59,17 +56,12 @@ def max_pool2d(
               [13., 15.]]]])
     """
     windows, count = _windows(x, kernel, stride, padding)
-    view = windows.view(windows.pad(x, _lowest(x)), count)
+    lowest = {"f": -np.inf, "b": False}[x.dtype.kind] if x.dtype.kind in "fb" else np.iinfo(x.dtype).min
+    view = windows.view(windows.pad(x, lowest), count)
     y = view[:, :, 0, 0].copy()
     for i, j in np.ndindex(windows.kernel):
         np.maximum(y, view[:, :, i, j], out=y)
     return y, (x, y, windows)
-
-
-def _lowest(x: Array) -> Any:
-    if x.dtype.kind == "f":
-        return -np.inf
-    return False if x.dtype.kind == "b" else np.iinfo(x.dtype).min
 
 
 @max_pool2d.vjp
@@ -173,14 +165,10 @@ def _stack(x: Any, kernel: Any, stride: Any, padding: Any, value: float) -> Any:
     return stack([x[:, :, i : i + down : sh, j : j + right : sw] for i in range(kh) for j in range(kw)])
 
 
-@max_pool2d.reference
-def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
-    return max(_stack(x, kernel, stride, padding, -np.inf), axis=0)
+max_pool2d.reference(lambda x, kernel, stride=None, padding=0: max(_stack(x, kernel, stride, padding, -np.inf), axis=0))
 
 
-@avg_pool2d.reference
-def _(x: Any, kernel: Any, stride: Any = None, padding: Any = 0) -> Any:
-    return mean(_stack(x, kernel, stride, padding, 0.0), axis=0)
+avg_pool2d.reference(lambda x, kernel, stride=None, padding=0: mean(_stack(x, kernel, stride, padding, 0.0), axis=0))
 
 
 # --- as many bins as are asked for -----------------------------------------------------------------
@@ -229,10 +217,7 @@ def _bin_means(x: Array, size: Size) -> Array:
         y = np.empty((*x.shape[:axis], m, *x.shape[axis + 1 :]), x.dtype)
         into, pixels = np.moveaxis(y, axis, 0), np.moveaxis(x, axis, 0)
         for i, (start, end) in enumerate(_bins(len(pixels), m)):
-            total = pixels[start].copy()  # NumPy adds slices faster than it sums along a short axis
-            for pixel in pixels[start + 1 : end]:
-                total += pixel
-            np.divide(total, end - start, out=into[i])
+            into[i] = sum(pixels[start:end]) / (end - start)  # faster than NumPy's sum along a short axis
         x = y
     return x
 
@@ -251,19 +236,9 @@ def _spread_bins(g: Array, shape: tuple[int, ...]) -> Array:
         d = np.zeros((*g.shape[:axis], shape[axis], *g.shape[axis + 1 :]), g.dtype)
         pixels, bins = np.moveaxis(d, axis, 0), np.moveaxis(g, axis, 0)
         for cotangent, (start, end) in zip(bins, _bins(shape[axis], len(bins)), strict=True):
-            share = cotangent / (end - start)
-            for pixel in pixels[start:end]:
-                pixel += share
+            pixels[start:end] += cotangent / (end - start)
         g = d
     return g
-
-
-@adaptive_avg_pool2d.reference
-def _(x: Any, output_size: Any) -> Any:
-    height, width = pair("output_size", output_size, 1)
-    rows = [mean(x[:, :, start:end], axis=2) for start, end in _bins(x.shape[2], height)]
-    columns = [stack(rows, axis=2)[..., start:end] for start, end in _bins(x.shape[3], width)]
-    return stack([mean(column, axis=-1) for column in columns], axis=-1)
 
 
 # --- channels for pixels ---------------------------------------------------------------------------
@@ -309,9 +284,7 @@ def pixel_shuffle(x: Array, factor: int) -> ForwardResult:
     return _shuffled(x, r), (r,)
 
 
-@pixel_shuffle.vjp
-def _(g: Any, needs: Any, r: int) -> Any:
-    return (_unshuffled(g, r),)
+pixel_shuffle.vjp(lambda g, needs, r: (_unshuffled(g, r),))
 
 
 @primitive(residuals=())
@@ -336,25 +309,16 @@ def pixel_unshuffle(x: Array, factor: int) -> ForwardResult:
     """
     check_images(x)
     r = integer("factor", factor, least=1)
-    for name, length in zip(("rows", "columns"), x.shape[2:], strict=True):
-        if length % r:
-            raise ValueError(f"x has {length} {name}: they must be a multiple of the factor {r}")
+    if x.shape[2] % r or x.shape[3] % r:
+        raise ValueError(f"x has {x.shape[2]} rows and {x.shape[3]} columns: they must be multiples of the factor {r}")
     return _unshuffled(x, r), (r,)
 
 
-@pixel_unshuffle.vjp
-def _(g: Any, needs: Any, r: int) -> Any:
-    return (_shuffled(g, r),)
+pixel_unshuffle.vjp(lambda g, needs, r: (_shuffled(g, r),))
 
 
-@pixel_shuffle.reference
-def _(x: Any, factor: int) -> Any:
-    return _shuffled(x, factor)
-
-
-@pixel_unshuffle.reference
-def _(x: Any, factor: int) -> Any:
-    return _unshuffled(x, factor)
+pixel_shuffle.reference(lambda x, factor: _shuffled(x, factor))
+pixel_unshuffle.reference(lambda x, factor: _unshuffled(x, factor))
 
 
 # --- more pixels -------------------------------------------------------------------------------------
@@ -431,17 +395,3 @@ def _gathered(g: Array, factors: Size, mode: str) -> Array:
                 into[-1:] += t * pixels[-1:]
         g = d
     return g
-
-
-def _matrix(n: int, r: int, mode: str) -> Array:
-    """(n r, n), by coordinates: where each pixel's middle lies among the n, and which of them it is taken from."""
-    if mode == "nearest":
-        return np.eye(n)[np.arange(n * r) // r]
-    middles = np.clip((np.arange(n * r) + 0.5) / r - 0.5, 0, n - 1)
-    return np.maximum(0, 1 - np.abs(middles[:, None] - np.arange(n)))  # type: ignore[no-any-return]
-
-
-@upsample.reference
-def _(x: Any, factor: Any, mode: str = "nearest") -> Any:
-    down, across = (_matrix(n, r, mode) for n, r in zip(x.shape[2:], pair("factor", factor, 1), strict=True))
-    return matmul(down, matmul(x, across.T))

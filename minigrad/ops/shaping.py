@@ -18,11 +18,9 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
-from .kernels.numerics import sum_single, widened
+from .kernels.numerics import sum_rows, sum_single, widened
 from .linear import batched, mapped
 
-__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
-           "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose"]  # fmt: skip
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
 Axes = int | Sequence[int]
 
@@ -110,9 +108,7 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     return y, (None if axes is None else np.argsort(np.arange(x.ndim)[list(axes)]),)
 
 
-@transpose.vjp
-def _(g: Any, needs: Any, inverse: Array | None) -> Any:
-    return (np.transpose(g, inverse),)
+transpose.vjp(lambda g, needs, inverse: (np.transpose(g, inverse),))
 
 
 @transpose.batched_vjp
@@ -135,9 +131,7 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> ForwardResult:
     return np.swapaxes(x, axis1, axis2), (axis1, axis2)
 
 
-@swapaxes.vjp
-def _(g: Any, needs: Any, axis1: int, axis2: int) -> Any:
-    return (np.swapaxes(g, axis1, axis2),)
+swapaxes.vjp(lambda g, needs, axis1, axis2: (np.swapaxes(g, axis1, axis2),))
 
 
 @primitive(residuals=())
@@ -153,9 +147,7 @@ def moveaxis(x: Array, source: Axes, destination: Axes) -> ForwardResult:
     return np.moveaxis(x, source, destination), (source, destination)
 
 
-@moveaxis.vjp
-def _(g: Any, needs: Any, source: Axes, destination: Axes) -> Any:
-    return (np.moveaxis(g, destination, source),)
+moveaxis.vjp(lambda g, needs, source, destination: (np.moveaxis(g, destination, source),))
 
 
 @primitive(residuals=())
@@ -172,9 +164,7 @@ def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     return np.flip(x, axis), (axis,)
 
 
-@flip.vjp
-def _(g: Any, needs: Any, axis: int | tuple[int, ...] | None) -> Any:
-    return (np.flip(g, axis),)
+flip.vjp(lambda g, needs, axis: (np.flip(g, axis),))
 
 
 @primitive(residuals=())
@@ -194,9 +184,7 @@ def roll(x: Array, shift: Axes, axis: int | tuple[int, ...] | None = None) -> Fo
     return np.roll(x, shift, axis), (shift, axis)
 
 
-@roll.vjp
-def _(g: Any, needs: Any, shift: Axes, axis: int | tuple[int, ...] | None) -> Any:
-    return (np.roll(g, np.negative(shift), axis),)
+roll.vjp(lambda g, needs, shift, axis: (np.roll(g, np.negative(shift), axis),))
 
 
 batched(swapaxes, moveaxis, flip)
@@ -251,17 +239,14 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
 def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: tuple[int, ...]) -> Any:
     # the sum of the slices that came from one slice of x, which lie side by side
     axis = 0 if axis is None else axis % g.ndim
-    before, after = g.shape[:axis], g.shape[axis + 1 :]
     if equal and len(counts):
-        return (sum_single(g.reshape(*before, len(counts), counts[0], *after), axis + 1).reshape(shape),)
+        pairs = g.reshape(*g.shape[:axis], len(counts), counts[0], *g.shape[axis + 1 :])
+        return (sum_single(pairs, axis + 1).reshape(shape),)
 
     def add_up(g: Array) -> Array:
-        g = widened(g)
-        d = np.zeros((*before, len(counts), *after), g.dtype)
-        some = counts > 0  # reduceat knows no empty sums
-        if some.any():
-            d[(slice(None),) * axis + (some,)] = np.add.reduceat(g, (np.cumsum(counts) - counts)[some], axis)
-        return d
+        slices, sources = np.moveaxis(g, axis, 0), np.repeat(np.arange(len(counts)), counts)
+        sums = sum_rows(slices.reshape(len(slices), np.prod(slices.shape[1:], dtype=int)), sources, len(counts))
+        return np.moveaxis(sums.reshape(len(counts), *slices.shape[1:]), 0, axis)
 
     return (mapped(g, add_up, lambda u: np.repeat(u, counts, axis)).reshape(shape),)
 

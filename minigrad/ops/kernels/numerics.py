@@ -11,11 +11,6 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from ...spec import Array
 from ...summation import block_sum
 
-__all__ = [
-    "as_float", "check_indices", "folded", "logistic", "narrowed", "narrowed_all", "refuse_axis_of_scalar",
-    "refuse_entries", "row_sums", "single", "sum_rows", "sum_single", "taken", "widened",
-]  # fmt: skip
-
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 _HELD = (np.ndarray, np.generic)  # by NumPy: what rules run on, unless they run on tensors
 _LONGEST = 4096  # entries of a row that is summed by a product
@@ -75,8 +70,7 @@ def row_sums(x: Any, axis: Any) -> Any:
     last = x.ndim > 0 and axis in (-1, x.ndim - 1)
     if not last or not isinstance(x, np.ndarray) or x.shape[-1] > _LONGEST:
         return sum_single(x, axis, keepdims=True)
-    sums: Array = x @ np.ones(x.shape[-1], x.dtype)
-    return sums[..., None]
+    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]  # type: ignore[no-any-return]
 
 
 def logistic(x: Array) -> Array:
