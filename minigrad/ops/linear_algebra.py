@@ -121,7 +121,7 @@ def solve(a: Array, b: Array) -> ForwardResult:
     tensor([1., 2.])
     """
     rows = np.shape(b)[:1] if np.ndim(b) == 1 else np.shape(b)[-2:-1]
-    if rows != a.shape[-1:]:
+    if a.ndim > 1 and rows != a.shape[-2:-1]:
         raise ValueError(f"b must be ({a.shape[-1]},) or (…, {a.shape[-1]}, K), not of shape {np.shape(b)}")
     x = np.linalg.solve(single(a), single(b))
     return narrowed_all(x, (a, b)), (a, x, b.ndim == 1)
