@@ -5,8 +5,8 @@ nodes, and what it returns can be differentiated like anything else. The residua
 the call, the parent whose output that was is known by the node's edges; if it is an output, its node is the node itself
 (:func:`_residual_tensors`). What is constant stays an array. So the pass needs nothing that the usual one does not, but
 
-- rules that run on tensors: written in NumPy's functions, which tensors answer to (:mod:`minigrad.ops.numpy_protocols`),
-  or as a rule of their own, ``vjp_on_tensors``;
+- rules that run on tensors: written in NumPy's functions, which tensors answer to
+  (:mod:`minigrad.ops.numpy_protocols`), or as a rule of their own, ``vjp_on_tensors``;
 - for a residual between the inputs and the outputs, such as the gates of an LSTM, a node that it comes from: it becomes
   one more output of the call, *hidden* from its users, and the VJP gets its cotangent behind those of the others;
 - for residuals that are derived from the inputs in some other way, the inputs themselves, which calls keep where that

@@ -399,9 +399,7 @@ def calls(name, dtype=None):
             yield node
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"), [(name, None) for name in MANY] + [(name, np.float16) for name in MANY]
-)
+@pytest.mark.parametrize(("name", "dtype"), [(name, None) for name in MANY] + [(name, np.float16) for name in MANY])
 def test_rules_for_many_cotangents_give_what_those_for_one_do_and_no_more(name, dtype):
     """Each row of what is asked for alone; None, or a by-product, for the rest; in the dtype of the rule for one."""
     R, rng = 5, np.random.default_rng(0)

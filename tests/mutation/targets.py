@@ -172,8 +172,8 @@ def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
     name = function.__qualname__
     for rule in RULES:
         named = [r.name for r in records if getattr(r, rule) is function]
-        if function.__name__ in {f"{primitive}_{rule}" for primitive in named}:  # it has no name of its own
-            name = f"{'/'.join(named)}.{rule}"
+        if function.__name__ in {"<lambda>", *(f"{primitive}_{rule}" for primitive in named)}:  # no name of its own
+            name = f"{'/'.join(named)}.{rule}" if named else name
     return f"{function.__module__.rpartition('.')[2]}.{name}"
 
 

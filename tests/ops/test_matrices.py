@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops import linear_algebra as family
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.drawn_matrices import matrices
 from tests.peers import Peer

@@ -70,7 +70,7 @@ def row_sums(x: Any, axis: Any) -> Any:
     last = x.ndim > 0 and axis in (-1, x.ndim - 1)
     if not last or not isinstance(x, np.ndarray) or x.shape[-1] > _LONGEST:
         return sum_single(x, axis, keepdims=True)
-    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]  # type: ignore[no-any-return]
+    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
 
 
 def logistic(x: Array) -> Array:
