@@ -146,7 +146,8 @@ def silu(x: Array) -> ForwardResult:
 def _(g: Any, needs: Any, x: Any) -> Any:
     x = single(x)
     s = sigmoid_of(x)
-    return (g * (s * (1 + x * (1 - s))),)
+    rest = sigmoid(-x) if isinstance(x, Tensor) else 1 - s  # 1 - s would cancel in higher derivatives
+    return (g * (s * (1 + x * rest)),)
 
 
 silu.reference(lambda x: divide(x, add(1, exp(negative(x)))))
@@ -248,9 +249,6 @@ def _(g: Any, needs: Any, x: Any) -> Any:
     return (g * (np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi)),)
 
 
-normal_cdf.reference(lambda x: multiply(0.5, add(1, erf(multiply(x, math.sqrt(0.5))))))
-
-
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
 def erf(x: Array) -> ForwardResult:
     """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, entry by entry.
@@ -268,6 +266,8 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     with np.errstate(over="ignore"):
         return (g * (2 / math.sqrt(math.pi) * np.exp(-np.square(single(x)))),)
 
+
+normal_cdf.reference(lambda x: multiply(0.5, add(1, erf(multiply(x, math.sqrt(0.5))))))
 
 _SLOPE, _CUBE = math.sqrt(2 / math.pi), 0.044715  # of the tanh approximation
 

@@ -483,7 +483,7 @@ def minimum(a: Array, b: Array) -> ForwardResult:
 
 @minimum.vjp
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
-    return maximum.primitive.vjp(g, needs, b, a)  # type: ignore[no-any-return]
+    return maximum.primitive.vjp(g, needs, b, a)
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x", "constant", "constant"))

@@ -260,9 +260,6 @@ def _(g: Any, needs: Any, indices: Array, shape: tuple[int, int]) -> Any:
     return None, mapped(g, lambda g: sum_rows(g, rows, shape[0]), lambda u: u[rows])
 
 
-embedding.reference(lambda indices, W: matmul(one_hot(indices, len(W), dtype=W.dtype), W))
-
-
 @primitive(differentiable=False)
 def one_hot(indices: Array, size: int, dtype: Any = None) -> ForwardResult:
     """Unit vectors: 1 at the index, 0 elsewhere; a constant.
@@ -287,6 +284,9 @@ def one_hot(indices: Array, size: int, dtype: Any = None) -> ForwardResult:
     result = np.zeros((*indices.shape, size), get_default_dtype() if dtype is None else dtype)
     np.put_along_axis(result, indices[..., None].astype(np.intp), 1, axis=-1)
     return result, ()
+
+
+embedding.reference(lambda indices, W: matmul(one_hot(indices, len(W), dtype=W.dtype), W))
 
 
 # --- triangles and diagonals -----------------------------------------------------------------------

@@ -665,7 +665,7 @@ def _of_vectors(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
         return reductions.min(absolute(x), axis, keepdims)
     if ord == 0:
         return reductions.sum(astype(not_equal(x, 0), as_float(as_array(plain(x))).dtype), axis, keepdims)
-    return _in_single(lambda x: _power_norm(x, axis, keepdims, ord), x)
+    return _in_single(lambda x: _power_norm(x, axis, keepdims, float(ord)), x)
 
 
 def _of_matrices(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:

@@ -91,8 +91,8 @@ def non_negative(weight: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -
 def score_rows(scores: Array, keep: Array | None) -> Array:
     """Scores (…, C) as rows (M, C) that may be written into: those that count."""
     if keep is None:  # a plain copy is faster than a gather
-        return single(np.array(scores, order="C").reshape(math.prod(scores.shape[:-1]), scores.shape[-1]))
-    return single(scores[keep])
+        scores = np.array(scores, order="C").reshape(math.prod(scores.shape[:-1]), scores.shape[-1])
+    return np.asarray(single(scores if keep is None else scores[keep]))
 
 
 def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> Array:
@@ -119,7 +119,7 @@ def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> Array:
     z *= share[:, None]
     z[picked] = -share * others
     # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
-    return np.where(logits == 0, np.log1p(others), np.log(total) - logits)
+    return np.where(logits == 0, np.log1p(others), np.log(total) - logits)  # type: ignore[no-any-return]
 
 
 def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> Array:

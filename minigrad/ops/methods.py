@@ -109,7 +109,7 @@ def _flatten(self: Tensor) -> Any:
     return shaping.ravel(_copy(self))
 
 
-_BINARY = {
+_BINARY: dict[str, Callable[..., Any]] = {
     "add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply, "truediv": elementwise.divide,
     "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": elementwise.power,
     "matmul": products.matmul, "and": LOGICAL["and"], "or": LOGICAL["or"], "xor": LOGICAL["xor"],
