@@ -13,8 +13,7 @@ environment turns that off.
 
 from typing import TYPE_CHECKING, Any
 
-from . import ops  # isort: skip (before linalg, which it imports)
-from . import check, data, graph, io, linalg, nn, optim
+from . import check, data, graph, io, linalg, nn, ops, optim
 from . import hooks as _hooks  # noqa: F401 (adds Tensor.register_hook)
 from .anomaly import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient

@@ -7,9 +7,8 @@ see :mod:`minigrad.calls`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakSet
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from .primitives import Primitive
 
     class Extensions(TensorMethods, HookMethods):
-        """What :func:`extend_tensor` adds."""
+        """What other modules add by :func:`extend_tensor`."""
 else:
     Extensions = object
 
@@ -427,15 +426,13 @@ class Tensor(Extensions):
     __hash__ = object.__hash__
 
 
-def extend_tensor(mixin: type) -> type:
-    """Copy what a class defines to `Tensor`, of which type checkers take the class for a base.
+def extend_tensor(methods: Mapping[str, Any]) -> None:
+    """Add methods and properties to `Tensor`, by name: the way for modules above this one.
 
-    Modules above this one add their methods so: `register_hook`, and the operators and NumPy's methods.
+    `minigrad.hooks` and `minigrad.ops.methods` use it. Type checkers find the signatures in `Extensions`.
     """
-    for name, value in vars(mixin).items():
-        if isinstance(value, (FunctionType, property)):
-            setattr(Tensor, name, value)
-    return mixin
+    for name, method in methods.items():
+        setattr(Tensor, name, method)
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Tensor, untracked
+from .core import Tensor, extend_tensor, untracked
 from .spec import describe
 
 __all__ = ["from_dlpack"]
@@ -68,5 +68,4 @@ def _dlpack_device(self: Tensor) -> tuple[int, int]:
     return self.data.__dlpack_device__()
 
 
-Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
-Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
+extend_tensor({"__dlpack__": _dlpack, "__dlpack_device__": _dlpack_device})

@@ -153,7 +153,6 @@ def _name(node: Node, index: int) -> str:
     return f"{which} of {node.primitive.name}{location(node)}"
 
 
-@extend_tensor
 class HookMethods:
     """The methods of `Tensor` that register hooks."""
 
@@ -200,3 +199,6 @@ class HookMethods:
             hooks = node.hooks.setdefault(self.index, Callbacks())
             _of_tensors.add(hooks)
         return hooks.add(hook)  # type: ignore[no-any-return]
+
+
+extend_tensor({"register_hook": HookMethods.register_hook})

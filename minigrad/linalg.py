@@ -16,10 +16,24 @@ from __future__ import annotations
 from typing import Any
 
 from .core import Tensor
-from .ops import matrices
-from .ops.decompositions import EighResult, QRResult, SVDResult, cholesky, eigh, qr, svd, svdvals
-from .ops.matrices import SlogdetResult, det, inv, kron, slogdet, solve
-from .ops.norms import norm
+from .ops import linear_algebra
+from .ops.linear_algebra import (
+    EighResult,
+    QRResult,
+    SlogdetResult,
+    SVDResult,
+    cholesky,
+    det,
+    eigh,
+    inv,
+    kron,
+    norm,
+    qr,
+    slogdet,
+    solve,
+    svd,
+    svdvals,
+)  # fmt: skip
 
 __all__ = [
     "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "det", "eigh", "inv", "kron", "norm", "qr",
@@ -39,4 +53,4 @@ def trace(x: Any, *, offset: int = 0) -> Tensor:
     >>> trace([[[1.0, 2.0], [3.0, 4.0]]], offset=1)
     tensor([2.])
     """
-    return matrices.trace(x, offset, -2, -1)
+    return linear_algebra.trace(x, offset, -2, -1)

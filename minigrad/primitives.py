@@ -126,8 +126,8 @@ class Primitive:
         self.keeps_inputs = False
 
     def declare(self, rule: str, function: Callable[..., Any]) -> None:
-        """Set a rule: "vjp", "reference" and so on; if it is called ``_``, give it a name for tracebacks."""
-        if getattr(function, "__name__", "") == "_" and hasattr(function, "__code__"):
+        """Set a rule: "vjp", "reference" and so on; if it has no name of its own, give it one for tracebacks."""
+        if getattr(function, "__name__", "") in ("_", "<lambda>") and hasattr(function, "__code__"):
             name = f"{self.name}_{rule}"
             function.__name__ = function.__qualname__ = name
             function.__code__ = function.__code__.replace(co_name=name, co_qualname=name)

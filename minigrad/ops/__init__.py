@@ -1,41 +1,40 @@
 """Primitives: functions on tensors with hand-written vector-Jacobian products, one family a file."""
 
-from .protocols import operators as _operators  # noqa: F401 (importing it attaches operators to Tensor)
+from . import methods as _methods  # noqa: F401 (importing it attaches operators and methods to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
 from .alignment import ctc_loss
 from .attentions import additive_attention, attention
 from .convolution import conv2d, conv_transpose2d
 from .convolution_1d import conv1d, conv_transpose1d
-from .cumulative import cumprod
 from .elementwise import (
-    absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,
-    negative, power, reciprocal, remainder, sin, sinh, sqrt, square, subtract, tan, tanh,
+    absolute, add, arccos, arcsin, arctan, arctan2, astype, ceil, clip, cos, cosh, divide, equal, exp, expm1, floor,
+    floor_divide, greater, greater_equal, isfinite, isinf, isnan, less, less_equal, log, log1p, logaddexp,
+    logical_and, logical_not, logical_or, logical_xor, maximum, minimum, multiply, negative, not_equal, power,
+    reciprocal, remainder, round, sign, sin, sinh, sqrt, square, subtract, tan, tanh, where,
 )  # fmt: skip
 from .elementwise import absolute as abs
-from .indexing import diag, diagonal, getitem, put, take_along_axis, tril, triu
+from .indexing import diag, diagonal, embedding, getitem, one_hot, put, take_along_axis, tril, triu
 from .linear import linear_map
-from .lookup import embedding, one_hot
-from .losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
-from .losses_of_numbers import huber_loss, kl_div, l1_loss, mse_loss
-from .matrices import kron, trace
+from .losses import (
+    binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_div, l1_loss, mse_loss, nll_loss,
+)  # fmt: skip
+from .linear_algebra import kron, trace
 from .normalization import batch_norm, group_norm, layer_norm, rms_norm
-from .ordering import argsort, sort, topk
-from .padding import pad
-from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d, pixel_shuffle, pixel_unshuffle
+
+
 from .products import affine, dot, einsum, matmul, outer, tensordot
 from .recurrent_gru import gru, gru_step
 from .recurrent_lstm import lstm, lstm_cell, lstm_step
 from .recurrent_rnn import rnn, rnn_step
 from .reductions import (
-    all, any, argmax, argmin, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax, std, sum, var,
+    all, any, argmax, argmin, argsort, cumprod, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax,
+    sort, std, sum, topk, var,
 )  # fmt: skip
-from .resampling import upsample
-from .selection import (
-    astype, ceil, clip, equal, floor, floor_divide, greater, greater_equal, isfinite, isinf, isnan, less, less_equal,
-    logical_and, logical_not, logical_or, logical_xor, maximum, minimum, not_equal, round, sign, where,
+from .resampling import (
+    adaptive_avg_pool2d, avg_pool2d, max_pool2d, pixel_shuffle, pixel_unshuffle, upsample,
 )  # fmt: skip
 from .shaping import (
-    broadcast_to, concatenate, expand_dims, flip, moveaxis, ravel, repeat, reshape, roll, split, squeeze, stack,
+    broadcast_to, concatenate, expand_dims, flip, moveaxis, pad, ravel, repeat, reshape, roll, split, squeeze, stack,
     swapaxes, tile, transpose,
 )  # fmt: skip
 from .temporal import temporal_affine, temporal_softmax_loss
@@ -85,4 +84,4 @@ __all__ = [
     "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip
 
-from .protocols import dispatch as _dispatch  # noqa: F401 (importing it attaches NumPy's protocols to Tensor)
+from . import numpy_protocols as _numpy_protocols  # noqa: F401 (importing it attaches NumPy's protocols to Tensor)

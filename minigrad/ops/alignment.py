@@ -1,8 +1,20 @@
 """The loss of a sequence of labels whose places in a longer one are not known: connectionist temporal classification.
 
-Shapes as PyTorch has them, frames first: T frames, N sequences, C classes; S labels at most. The recursions, and
-what they are of, are in :mod:`.kernels.alignments`; here they are written a second time, of tensors, for derivatives of
-derivatives and for the reference.
+A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, Connectionist temporal classification (2006).
+
+Shapes are PyTorch's, frames first: T frames, N sequences, C classes; S labels at most. An alignment gives each frame a
+class. Read without repeats, and then without blanks, it must spell the S labels. So it is a path through L = 2S + 1
+*states*, blank, label 1, blank, label 2, …, blank. It begins in one of the first two and ends in one of the last two.
+At each frame it stays, goes on by one, or goes on by two, over a blank between labels that differ:
+
+    a_t(s) = log(e^a_(t-1)(s) + e^a_(t-1)(s-1) + e^a_(t-1)(s-2)) + y_t(s)         all paths to s at frame t
+    b_t(s) = log(e^(b + y)_(t+1)(s) + e^(b + y)_(t+1)(s+1) + e^(b + y)_(t+1)(s+2))     all paths from there to the end
+
+y_t(s) is the log-probability at frame t of the class of state s. All sequences are computed at once, each with its own
+lengths. Products of hundreds of probabilities underflow, so all of this is in logarithms.
+
+Of labels (N, S) the states are (L, N), and of log-probabilities (T, N, C) the emissions y are (T, L, N): neighbours in
+s are then slices of memory without gaps.
 """
 
 from __future__ import annotations
@@ -14,15 +26,13 @@ import numpy as np
 from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .kernels import alignments as kernels
-from .kernels.alignments import IMPOSSIBLE
-from .kernels.numerics import as_float, single
-from .kernels.reducing import reduction_scale
-from .kernels.rows import check_indices
+from .kernels.numerics import as_float, check_indices, refuse_entries, single
+from .kernels.windows import integer
 from .linear import mapped
+from .losses import reduction_scale
 from .reductions import logsumexp
 
-__all__ = ["ctc_loss"]
+_IMPOSSIBLE = -1e30  # the logarithm of 0: sums of thousands of it are finite, and no difference is NaN
 
 
 @primitive(residuals=("log_probabilities", "derived", "constant"))
@@ -72,10 +82,9 @@ def ctc_loss(
     0.2877
     """
     problem = _problem(log_probabilities, targets, input_lengths, target_lengths, blank, reduction, zero_infinity)
-    y = kernels.emissions(problem.batched(log_probabilities), problem.states, problem.frames)
-    reached = kernels.forward(y, kernels.skips_of(problem.states))
-    likelihood = kernels.log_likelihood(reached, problem.frames, problem.labels)
-    losses = problem.reduced(np.where(kernels.impossible(likelihood), problem.lost, -likelihood))
+    reached = _forward(problem.emissions(log_probabilities), problem.skips)
+    likelihood = problem.likelihood(reached)
+    losses = problem.reduced(np.where(_impossible(likelihood), problem.lost, -likelihood))
     dtype = as_float(log_probabilities).dtype.newbyteorder("=")
     return np.asarray(losses).astype(dtype, copy=False), (log_probabilities, reached, problem)
 
@@ -84,7 +93,7 @@ class _Problem(NamedTuple):
     """What is asked of the log-probabilities. N sequences: of one alone the axis N is put in, and taken out again.
 
     Attributes:
-        shape: of the log-probabilities, (T, N, C) or (T, C). states: (2S + 1, N). frames, labels: (N,), the lengths.
+        shape: of the log-probabilities, (T, N, C) or (T, C). states: (L, N), the class of each. frames, labels: (N,).
         each: (N,), what each loss counts. reduction: as given. lost: the loss where there is no alignment, 0 or inf.
     """
 
@@ -96,26 +105,72 @@ class _Problem(NamedTuple):
     reduction: str
     lost: float
 
-    def batched(self, x: Any) -> Any:
-        """Log-probabilities, an array or a tensor, as (T, N, C)."""
-        return x.reshape(self.shape[0], len(self.each), self.shape[-1])
+    @property
+    def inside(self) -> Array:
+        """(T, N), true at the frames of each sequence."""
+        return np.asarray(np.arange(self.shape[0])[:, None] < self.frames)
+
+    @property
+    def skips(self) -> Array:
+        """0 where a state may be reached from the one before the last, and impossible elsewhere, (L, N).
+
+        The state between must be a blank, and the labels must differ; all blanks are the same.
+        """
+        skips = np.full(self.states.shape, _IMPOSSIBLE)
+        skips[2:][self.states[2:] != self.states[:-2]] = 0
+        return skips
+
+    @property
+    def ends(self) -> Array:
+        """(L, N), 0 in the last two states of each sequence, or the last if it has no other, impossible elsewhere."""
+        behind = 2 * self.labels - np.arange(len(self.states))[:, None]
+        return np.where((behind == 0) | (behind == 1), 0, _IMPOSSIBLE)
+
+    @property
+    def without_frames(self) -> Array:
+        """The log-likelihood of each sequence (N,) if it has no frames."""
+        return np.where(self.labels == 0, 0.0, _IMPOSSIBLE)
+
+    def emissions(self, x: Any) -> Any:
+        """y (T, L, N) of log-probabilities, an array or a tensor; impossible behind the last frame.
+
+        In double precision, since sums over frames are long: in single a loss of 300 would be known to 3e-5.
+        """
+        x = x.reshape(self.shape[0], len(self.each), self.shape[-1])
+        y = mapped(x, lambda x: x[:, np.arange(len(self.each)), self.states], lambda u: self.scattered(u, u.dtype))
+        return np.where(self.inside[:, None], np.maximum(y.astype(np.float64), _IMPOSSIBLE), _IMPOSSIBLE)
+
+    def scattered(self, x: Array, dtype: Any) -> Array:
+        """(T, N, C), the sums for each class of what is given of its states, (T, L, N)."""
+        sums = np.zeros((len(x), len(self.each), self.shape[-1]), dtype)
+        for n, states in enumerate(self.states.T):  # one by one, so that nothing else is as large as the result
+            order = np.argsort(states, kind="stable")
+            classes, first = np.unique(states[order], return_index=True)
+            sums[:, n, classes] = np.add.reduceat(x[:, order, n], first, axis=1)
+        return sums
+
+    def likelihood(self, reached: Array) -> Array:
+        """The logarithm of the sum over all alignments (N,), from what :func:`_forward` gives."""
+        if not len(reached):
+            return self.without_frames
+        n = np.arange(len(self.frames))
+        with np.errstate(invalid="ignore"):  # NaN is not invalid here
+            found = np.logaddexp(*(reached[self.frames - 1, 2 * self.labels + k, n] for k in (2, 1)))
+        return np.where(self.frames == 0, self.without_frames, found)
 
     def reduced(self, losses: Any) -> Any:
         """What is made of the losses (N,), an array or a tensor."""
         losses = losses * self.each
-        if self.reduction != "none":
-            return np.sum(losses)
-        return losses.reshape(self.shape[1:-1])
-
-    def counted(self, g: Any, lead: tuple[int, ...] = ()) -> Any:
-        """The weight of each sequence's loss (*lead, N), an array or a tensor, times its cotangent (*lead, …)."""
-        own = self.shape[1:-1] if self.reduction == "none" else ()
-        return single(g).reshape(*lead, *(own or (1,))) * self.each
+        return losses.reshape(self.shape[1:-1]) if self.reduction == "none" else np.sum(losses)
 
     def undefined(self, likelihood: Array) -> Array:
         """True at frames (T, N) of a sequence without an alignment, whose loss is inf and whose gradient is NaN."""
-        inside = kernels.that_count(self.frames, self.shape[0])
-        return inside & kernels.impossible(likelihood) & (self.lost != 0)
+        return self.inside & _impossible(likelihood) & (self.lost != 0)
+
+
+def _impossible(likelihood: Array) -> Array:
+    """True for sequences that have no alignment."""
+    return np.asarray(likelihood < _IMPOSSIBLE / 2)
 
 
 def _problem(
@@ -127,9 +182,7 @@ def _problem(
     if not isinstance(zero_infinity, (bool, np.bool_)):
         raise TypeError(f"zero_infinity must be True or False, not {zero_infinity!r}")
     T, C = y.shape[0], y.shape[-1]
-    if isinstance(blank, bool) or not isinstance(blank, (int, np.integer)):
-        raise TypeError(f"blank must be an integer, not {blank!r}")
-    if not 0 <= blank < C:
+    if integer("blank", blank, least=0) >= C:
         raise ValueError(f"blank must be one of the {C} classes, 0 … {C - 1}, not {blank}")
     if y.ndim == 3 and y.shape[0] != y.shape[1] and frames.shape == y.shape[:1]:
         raise ValueError(
@@ -141,26 +194,22 @@ def _problem(
     one_each = targets.reshape(1, -1) if y.ndim == 2 and targets.ndim == 1 else targets
     most = one_each.shape[1] if one_each.ndim == 2 else targets.size
     labels = _lengths("target_lengths", labels, y.shape[1:-1], most, "labels")
-    if one_each.ndim == 1 and targets.size == labels.sum():
-        one_each = _apart(targets, labels)
-        most = one_each.shape[1]
+    if one_each.ndim == 1 and targets.size == labels.sum():  # all in a row
+        most = labels.max(initial=0)
+        one_each = np.zeros((N, most), targets.dtype)
+        one_each[np.arange(most) < labels[:, None]] = targets
     if one_each.shape != (N, most):
         wanted = f"({N}, S), or those of all in a row, ({labels.sum()},)" if y.ndim == 3 else "(S,)"
         raise ValueError(f"targets must be {wanted}, not {targets.shape}")
     rows = np.arange(most) < labels[:, None]
-    _check_targets(targets, rows, C, blank)
+    keep = rows.reshape(targets.shape) if targets.size == rows.size else np.ones(targets.shape, bool)
+    check_indices(targets, C, "targets", keep)
+    refuse_entries((targets == blank) & keep, "targets", targets, "the blank, which stands for no label")
     scale = reduction_scale(reduction, N)
     each = scale / np.maximum(labels, 1) if reduction == "mean" else np.ones(N)
-    states = kernels.states_of(one_each[:, : labels.max(initial=0)], labels, int(blank))
+    states = np.full((2 * labels.max(initial=0) + 1, N), int(blank), np.intp)
+    states[1::2] = np.where(rows, one_each, blank)[:, : labels.max(initial=0)].T
     return _Problem(y.shape, states, frames, labels, each, reduction, 0.0 if zero_infinity else np.inf)
-
-
-def _apart(targets: Array, labels: Array) -> Array:
-    """Targets of all sequences in a row as (N, S), with 0 behind those of each."""
-    rows = np.arange(labels.max(initial=0)) < labels[:, None]
-    one_each = np.zeros(rows.shape, targets.dtype)
-    one_each[rows] = targets
-    return one_each
 
 
 def _lengths(name: str, lengths: Array, shape: tuple[int, ...], most: int, of: str) -> Array:
@@ -169,61 +218,72 @@ def _lengths(name: str, lengths: Array, shape: tuple[int, ...], most: int, of: s
         raise ValueError(f"{name} must be {shape}, one for each sequence, not {lengths.shape}")
     if lengths.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, not {lengths.dtype}")
-    wrong = (lengths < 0) | (lengths > most)
-    if wrong.any():
-        place = tuple(map(int, np.argwhere(wrong)[0]))
-        entry = f"{name}{list(place)}" if place else name
-        raise ValueError(f"{entry} is {lengths[place]}: it must lie in 0 … {most}, the number of {of}")
+    refuse_entries((lengths < 0) | (lengths > most), name, lengths, f"it must lie in 0 … {most}, the number of {of}")
     return lengths.reshape(-1).astype(np.intp)
 
 
-def _check_targets(targets: Array, rows: Array, C: int, blank: Any) -> None:
-    """Raise unless the targets that count are classes, and none is the blank; places are those in ``targets``."""
-    keep = rows.reshape(targets.shape) if targets.size == rows.size else None
-    check_indices(targets, C, "targets", keep)
-    wrong = (targets == blank) & (True if keep is None else keep)
-    if wrong.any():
-        place = list(map(int, np.argwhere(wrong)[0]))
-        raise ValueError(f"targets{place} is {blank}, the blank, which stands for no label")
-
-
-def _pulled(g: Array, log_probabilities: Array, reached: Array, problem: _Problem) -> list[Array]:
-    """The cotangents of the log-probabilities for B cotangents of the loss, without other arrays of that size."""
-    states, lengths = problem.states, (problem.frames, problem.labels)
-    y = kernels.emissions(problem.batched(log_probabilities), states, problem.frames)
-    shares = kernels.shares(reached, y, kernels.skips_of(states), *lengths)
-    undefined = problem.undefined(kernels.log_likelihood(reached, *lengths))
-    found = []
-    for each in problem.counted(g, (len(g),)):
-        d = kernels.scattered(shares * -each, states, problem.shape[-1], log_probabilities.dtype)
-        d[undefined] = np.nan
-        found.append(d.reshape(problem.shape))
-    return found
-
-
 @ctc_loss.vjp
-def _(g: Any, needs: Any, *rest: Any) -> Any:
-    return _pulled(g[None], *rest)[0], None, None, None
+def _(g: Any, needs: Any, log_probabilities: Array, reached: Array, problem: _Problem) -> Any:
+    likelihood = problem.likelihood(reached)
+    shares = _shares(reached, likelihood, problem.emissions(log_probabilities), problem)
+    each = single(g).reshape(-1) * problem.each  # g is one loss a sequence, or a single number
+    d = problem.scattered(shares * -each, log_probabilities.dtype)
+    d[problem.undefined(likelihood)] = np.nan
+    return d.reshape(problem.shape), None, None, None
 
 
-@ctc_loss.batched_vjp
-def _(g: Array, needs: Any, *rest: Any) -> Any:
-    return np.stack(_pulled(g, *rest)), None, None, None
+# --- recursions --------------------------------------------------------------------------------------
 
 
-# --- the same of tensors -----------------------------------------------------------------------------
+def _log_sum(x: Array, y: Array, z: Array, work: Array, out: Array) -> None:
+    """log(e^x + e^y + e^z), entry by entry, into ``out``; with two arrays to compute in."""
+    top, part = work
+    np.maximum(x, y, out=top)
+    np.maximum(top, z, out=top)
+    np.exp(np.subtract(x, top, out=out), out=out)
+    for term in (y, z):
+        out += np.exp(np.subtract(term, top, out=part), out=part)
+    np.log(out, out=out)
+    out += top
 
 
-@ctc_loss.vjp_on_tensors
-def _(g: Any, needs: Any, log_probabilities: Any, reached: Array, problem: _Problem) -> Any:
-    states, C = problem.states, problem.shape[-1]
-    y = _emissions(log_probabilities, problem)
-    a, likelihood = _forward(y, problem)
-    none = kernels.impossible(plain(likelihood))
-    found = np.exp(np.where(none, -np.inf, a + _backward(y, problem) - likelihood))
-    shares = mapped(found, lambda x: kernels.scattered(x, states, C), lambda u: kernels.gathered(u, states))
-    shares = np.where(problem.undefined(plain(likelihood))[..., None], np.nan, shares)
-    return (problem.counted(g)[:, None] * -shares).reshape(problem.shape), None, None, None
+def _forward(y: Array, skips: Array) -> Array:
+    """a of all frames, (T, 2 + L, N): with two states in front that nothing reaches, no state is a special case."""
+    T, L, N = y.shape
+    a = np.full((T, 2 + L, N), _IMPOSSIBLE)
+    a[:1, 2:4] = y[:1, :2]
+    skipping, work = np.empty((L, N)), np.empty((2, L, N))
+    for before, now, emitted in zip(a[:-1], a[1:, 2:], y[1:], strict=True):
+        np.add(before[:-2], skips, out=skipping)
+        _log_sum(before[2:], before[1:-1], skipping, work, out=now)
+        now += emitted
+    return a
+
+
+def _shares(a: Array, likelihood: Array, y: Array, problem: _Problem) -> Array:
+    """How much of the sum over all alignments is in each state at each frame, (T, L, N): it is e^(a + b) over the sum.
+
+    Summed for each class they are the derivatives of the log-likelihood. They are normalised to sum to 1 at each frame,
+    which removes the round-off of sums over thousands of frames. 0 where no alignment is possible, and behind the last
+    frame.
+    """
+    T, L, N = y.shape
+    last, ends = np.arange(T)[:, None] == problem.frames - 1, problem.ends
+    onwards = np.concatenate([problem.skips, np.full((2, N), _IMPOSSIBLE)])[2:]
+    arriving = np.full((L + 2, N), _IMPOSSIBLE)  # b + y of the next frame, with two states behind that nothing reaches
+    found, skipping, work = np.empty((T, L, N)), np.empty((L, N)), np.empty((2, L, N))
+    for t in reversed(range(T)):
+        b = found[t]
+        np.add(arriving[2:], onwards, out=skipping)
+        _log_sum(arriving[:-2], arriving[1:-1], skipping, work, out=b)
+        np.copyto(b, ends, where=last[t])
+        np.add(b, y[t], out=arriving[:-2])
+    found += a[:, 2:]
+    found -= np.where(_impossible(likelihood), np.inf, likelihood)
+    np.exp(found, out=found)
+    total = found.sum(axis=1, keepdims=True)
+    found /= np.where(total == 0, 1, total)
+    return found
 
 
 @ctc_loss.reference
@@ -237,49 +297,21 @@ def _(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Any:
-    y, targets, input_lengths, target_lengths = map(plain, (log_probabilities, targets, input_lengths, target_lengths))
-    problem = _problem(y, targets, input_lengths, target_lengths, blank, reduction, zero_infinity)
-    _, likelihood = _forward(_emissions(log_probabilities, problem), problem)
-    return problem.reduced(np.where(kernels.impossible(plain(likelihood)), problem.lost, -likelihood))
-
-
-def _emissions(log_probabilities: Any, problem: _Problem) -> Any:
-    """y (T, L, N) of a tensor."""
-    y, states, C = problem.batched(log_probabilities).astype(np.float64), problem.states, problem.shape[-1]
-    y = mapped(y, lambda x: kernels.gathered(x, states), lambda u: kernels.scattered(u, states, C))
-    return np.where(kernels.that_count(problem.frames, len(y))[:, None], np.maximum(y, IMPOSSIBLE), IMPOSSIBLE)
-
-
-def _log_sum(x: Any, y: Any, z: Any) -> Any:
-    return np.logaddexp(np.logaddexp(x, y), z)
-
-
-def _forward(y: Any, problem: _Problem) -> tuple[Any, Any]:
-    """a of all frames (T, L, N), and the log-likelihood (N,)."""
+    x, targets, input_lengths, target_lengths = map(plain, (log_probabilities, targets, input_lengths, target_lengths))
+    problem = _problem(x, targets, input_lengths, target_lengths, blank, reduction, zero_infinity)
+    known = problem.likelihood(_forward(problem.emissions(x), problem.skips))
+    without = np.where(problem.undefined(known), np.nan, 1.0).reshape(*problem.shape[:-1], 1)
+    y = problem.emissions(log_probabilities * without)
     T, L, N = y.shape
-    without = np.where(problem.labels == 0, 0.0, IMPOSSIBLE)  # frames
-    if not T:
-        return y, np.sum(y, axis=(0, 1)) + without
-    skips, nothing = kernels.skips_of(problem.states), np.full((2, N), IMPOSSIBLE)
-    a = [np.where(np.arange(L)[:, None] < 2, y[0], IMPOSSIBLE)]
+    nothing = np.full((2, N), _IMPOSSIBLE)
+    a = [np.where(np.arange(L)[:, None] < 2, y[0], _IMPOSSIBLE)] if T else []
     for t in range(1, T):
         before = np.concatenate([nothing, a[-1]])
-        a.append(_log_sum(before[2:], before[1:-1], before[:-2] + skips) + y[t])
-    ways, ends = np.stack(a), kernels.in_last_states(problem.labels, L)
-    at_end = ways[np.maximum(problem.frames, 1) - 1, :, np.arange(N)] + ends.T
-    return ways, np.where(problem.frames == 0, without, logsumexp(at_end, axis=1))
-
-
-def _backward(y: Any, problem: _Problem) -> Any:
-    """b of all frames (T, L, N)."""
-    T, L, N = y.shape
-    nothing = np.full((2, N), IMPOSSIBLE)
-    onwards = np.concatenate([kernels.skips_of(problem.states), nothing])[2:]
-    last, ends = kernels.at_last_frame(problem.frames, T), kernels.in_last_states(problem.labels, L)
-    b: list[Any] = []
-    arriving: Any = np.full((L, N), IMPOSSIBLE)
-    for t in reversed(range(T)):
-        after = np.concatenate([arriving, nothing])
-        b.append(np.where(last[t], ends, _log_sum(after[:-2], after[1:-1], after[2:] + onwards)))
-        arriving = b[-1] + y[t]
-    return np.stack(b[::-1]) if b else y
+        with np.errstate(invalid="ignore"):  # NaN is not invalid here
+            arriving = np.logaddexp(np.logaddexp(before[2:], before[1:-1]), before[:-2] + problem.skips)
+        a.append(arriving + y[t])
+    if not T:
+        return problem.reduced(np.where(_impossible(known), problem.lost, -known + np.sum(y)))
+    at_end = np.stack(a)[np.maximum(problem.frames, 1) - 1, :, np.arange(N)] + problem.ends.T
+    likelihood = np.where(problem.frames == 0, problem.without_frames, logsumexp(at_end, axis=1))
+    return problem.reduced(np.where(_impossible(known), problem.lost, -likelihood))

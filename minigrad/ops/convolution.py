@@ -43,10 +43,9 @@ import numpy as np
 from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
-from .kernels.axes import folded
 from .kernels.blocks import product_into
 from .kernels.columns import Columns, Share, workspace
-from .kernels.numerics import narrowed_all, widened
+from .kernels.numerics import folded, narrowed_all, widened
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
 
 # Multiplications, some 0.6 ms: with less than twice as many two threads take longer than one, as they wait for each

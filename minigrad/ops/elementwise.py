@@ -1,26 +1,75 @@
-"""Arithmetic and elementary functions: one entry of the output depends on one entry of each input.
+"""Arithmetic, elementary functions, choices and comparisons, entry by entry.
 
 Inputs may have any shape; two of them broadcast as in NumPy, and so do their dtypes: float32 stays
 float32, Python numbers are weak, integers become float64 where the function is not closed on them.
-A gradient that is infinite (sqrt at 0) is returned as such and without a warning. In float16 derivatives of several
-operations are computed in float32.
+A gradient that is infinite (sqrt at 0) is returned as such and without a warning. What was not chosen gets an exact 0
+as its cotangent, also where the cotangent is infinite or NaN. In float16 derivatives of several operations are computed
+in float32.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, plain
-from ..primitives import ForwardResult, primitive
-from ..spec import Array
+from ..core import plain
+from ..primitives import ForwardResult, PrimitiveFunction, primitive
+from ..spec import Array, as_array
 from .kernels.numerics import single, taken, widened
 
-# --- arithmetic ------------------------------------------------------------------------------------
 
-# For small arrays, finding `add` in np costs a seventh of the call.
-_add, _subtract, _multiply, _divide = np.add, np.subtract, np.multiply, np.divide
+def elementary(
+    function: Callable[[Any], Any], vjp: Callable[..., Any] | None = None, keeps: str = "x"
+) -> Callable[[Callable[..., Any]], PrimitiveFunction]:
+    """Declare one of NumPy's functions of one array as a primitive, which takes its name and docstring from a stub.
+
+    Args:
+        vjp: the VJP, ``(g, needs, residual)``; it may follow as a decorator instead.
+        keeps: the only residual, "x" or "output".
+    """
+
+    def declare(stub: Callable[..., Any]) -> PrimitiveFunction:
+        def keeping_input(x: Array) -> ForwardResult:
+            return function(x), (x,)
+
+        def keeping_output(x: Array) -> ForwardResult:
+            y = function(x)
+            return y, (y,)
+
+        forward = update_wrapper(keeping_input if keeps == "x" else keeping_output, stub)
+        declared = primitive(broadcasts=True, entrywise=True, residuals=(keeps,))(forward)
+        if vjp is not None:
+            vjp.__name__ = "_"
+            declared.vjp(vjp)
+        return declared
+
+    return declare
+
+
+def constant(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], PrimitiveFunction]:
+    """Declare one of NumPy's functions, without a gradient, as a primitive named and documented by a stub."""
+
+    def declare(stub: Callable[..., Any]) -> PrimitiveFunction:
+        def of_one(x: Array) -> ForwardResult:
+            return function(x), ()
+
+        def of_two(a: Array, b: Array) -> ForwardResult:
+            return function(a, b), ()
+
+        def with_options(x: Array, **options: Any) -> ForwardResult:
+            return function(x, **options), ()
+
+        arguments = stub.__code__.co_argcount
+        forward = with_options if stub.__defaults__ else of_two if arguments == 2 else of_one
+        return primitive(broadcasts=True, differentiable=False)(update_wrapper(forward, stub))
+
+    return declare
+
+
+# --- arithmetic ------------------------------------------------------------------------------------
 
 
 @primitive(broadcasts=True, entrywise=True, commutative=True)
@@ -30,12 +79,10 @@ def add(a: Array, b: Array) -> ForwardResult:
     >>> add([1.0, 2.0], 3)
     tensor([4., 5.])
     """
-    return _add(a, b), ()
+    return np.add(a, b), ()
 
 
-@add.vjp
-def _(g: Any, needs: Any) -> Any:
-    return g, g
+add.vjp(lambda g, needs: (g, g))
 
 
 @primitive(broadcasts=True, entrywise=True)
@@ -45,12 +92,10 @@ def subtract(a: Array, b: Array) -> ForwardResult:
     >>> subtract([1.0, 2.0], 3)
     tensor([-2., -1.])
     """
-    return _subtract(a, b), ()
+    return np.subtract(a, b), ()
 
 
-@subtract.vjp
-def _(g: Any, needs: Any) -> Any:
-    return g, -g if needs[1] else None
+subtract.vjp(lambda g, needs: (g, -g if needs[1] else None))
 
 
 @primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
@@ -61,12 +106,10 @@ def multiply(a: Array, b: Array) -> ForwardResult:
     tensor([[3., 6.],
             [4., 8.]])
     """
-    return _multiply(a, b), (a, b)
+    return np.multiply(a, b), (a, b)
 
 
-@multiply.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    return g * b if needs[0] else None, g * a if needs[1] else None
+multiply.vjp(lambda g, needs, a, b: (g * b if needs[0] else None, g * a if needs[1] else None))
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("b", "output"))
@@ -76,7 +119,7 @@ def divide(a: Array, b: Array) -> ForwardResult:
     >>> divide([1.0, 2.0], 4)
     tensor([0.25, 0.5 ])
     """
-    y = _divide(a, b)
+    y = np.divide(a, b)
     return y, (b, y)
 
 
@@ -98,9 +141,7 @@ def remainder(a: Array, b: Array) -> ForwardResult:
     return np.remainder(a, b), (a, b)
 
 
-@remainder.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    return g, -g * np.floor_divide(a, b) if needs[1] else None
+remainder.vjp(lambda g, needs, a, b: (g, -g * np.floor_divide(a, b) if needs[1] else None))
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("a", "b"))
@@ -125,47 +166,25 @@ def _power(a: Any, b: Any) -> Any:
         return np.power(a, b)
     if not (type(b) is int and 2 < b <= 16 and a.dtype.kind == "f" and a.dtype.itemsize > 2):
         return a**b  # the operator knows other fast exponents
-    y, square = None, a
-    while b:
-        if b & 1:
-            y = square if y is None else y * square
-        b >>= 1
-        if b:
-            square = square * square
-    return y
+    half = _power(a, b // 2)
+    return half * half * a if b % 2 else half * half
 
 
 @power.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    da = db = None
-    a, b = widened(a), widened(b)
-    with np.errstate(divide="ignore"):
-        if needs[0]:
-            b = b * 1  # booleans become integers, which can be subtracted
-            da = g * (b * _power(a, b - (b != 0)))  # the exponent is b - 1, but 0 where b = 0: 0 a^0 = 0
-        if needs[1]:
-            y = np.asarray(_power(a, b))
-            base = np.asarray(a, y.dtype)
-            db = g * (y * np.log(np.where((base == 0) & (b >= 0), 1, base)))
-    return da, db
-
-
-@power.vjp_on_tensors
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     da = db = None
-    a, b = widened(a), widened(b)
+    a, b = widened(a), widened(b) * 1  # booleans become integers, which can be subtracted
+    x, exponent = plain(a), plain(b)
     with np.errstate(divide="ignore"):
         if needs[0]:
-            # A constant b of 0 stays, as above. One that is differentiated itself stays only where a is 0, too:
-            # elsewhere the derivative of b a^(b-1) in b is 1/a there.
-            less = plain(b) != 0
-            if isinstance(b, Tensor):
-                less = np.where(less | (plain(a) != 0), 1, 0)
-            da = g * (b * power(a, b - less))
+            # The exponent is b - 1, but stays 0 where b = 0: 0 a^0 = 0. If b is differentiated too, it stays only
+            # where a is 0 as well: elsewhere the derivative of b a^(b-1) in b is 1/a there.
+            less = exponent != 0 if exponent is b else (exponent != 0) | (x != 0)
+            da = g * (b * _power(a, b - less))
         if needs[1]:
-            y = power(a, b)
-            zero = (plain(a) == 0) & (plain(b) >= 0)
-            db = g * (y * log(np.where(zero, 1, a)))
+            y = _power(a, b)
+            base = np.where((x == 0) & (exponent >= 0), 1, a)
+            db = g * (y * np.log(base.astype(y.dtype)))
     return da, db
 
 
@@ -179,24 +198,16 @@ def negative(x: Array) -> ForwardResult:
     return np.negative(x), ()
 
 
-@negative.vjp
-def _(g: Any, needs: Any) -> Any:
-    return (-g,)
+negative.vjp(lambda g, needs: (-g,))
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def absolute(x: Array) -> ForwardResult:
+@elementary(np.absolute, lambda g, needs, x: (signed(g, x),))
+def absolute(x: Array) -> Any:
     """|x|, entry by entry, for x of any shape; the gradient at 0 is 0, whatever the cotangent. Also called ``abs``.
 
     >>> absolute([1.0, -2.0])
     tensor([1., 2.])
     """
-    return np.absolute(x), (x,)
-
-
-@absolute.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (signed(g, x),)
 
 
 def signed(g: Any, x: Array) -> Any:
@@ -204,14 +215,13 @@ def signed(g: Any, x: Array) -> Any:
     return taken(g, x != 0) * np.sign(x)
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def square(x: Array) -> ForwardResult:
+@elementary(np.square)
+def square(x: Array) -> Any:
     """x^2, entry by entry, for x of any shape.
 
     >>> square([1.0, -2.0])
     tensor([1., 4.])
     """
-    return np.square(x), (x,)
 
 
 @square.vjp
@@ -221,15 +231,13 @@ def _(g: Any, needs: Any, x: Array) -> Any:
     return (d,)
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def sqrt(x: Array) -> ForwardResult:
+@elementary(np.sqrt, keeps="output")
+def sqrt(x: Array) -> Any:
     """The square root, entry by entry, for x of any shape; the gradient at 0 is infinite.
 
     >>> sqrt([1.0, 4.0])
     tensor([1., 2.])
     """
-    y = np.sqrt(x)
-    return y, (y,)
 
 
 @sqrt.vjp
@@ -238,85 +246,52 @@ def _(g: Any, needs: Any, y: Array) -> Any:
         return (0.5 * g / y,)
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def reciprocal(x: Array) -> ForwardResult:
+@elementary(np.reciprocal, lambda g, needs, y: (-g * single(y) * single(y),), "output")
+def reciprocal(x: Array) -> Any:
     """1 / x, entry by entry, for x of any shape. Integers stay integers, as in NumPy.
 
     >>> reciprocal([1.0, 4.0])
     tensor([1.  , 0.25])
     """
-    y = np.reciprocal(x)
-    return y, (y,)
-
-
-@reciprocal.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    y = single(y)
-    return (-g * y * y,)
 
 
 # --- exponentials and logarithms -------------------------------------------------------------------
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def exp(x: Array) -> ForwardResult:
+@elementary(np.exp, lambda g, needs, y: (g * y,), "output")
+def exp(x: Array) -> Any:
     """e^x, entry by entry, for x of any shape.
 
     >>> exp([0.0, 1.0]).numpy().round(4)
     array([1.    , 2.7183], dtype=float32)
     """
-    y = np.exp(x)
-    return y, (y,)
 
 
-@exp.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    return (g * y,)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def expm1(x: Array) -> ForwardResult:
+@elementary(np.expm1, lambda g, needs, x: (g * np.exp(x),))
+def expm1(x: Array) -> Any:
     """e^x - 1, entry by entry, accurate for small x; x of any shape.
 
     >>> expm1([0.0, 1e-20])
     tensor([0.e+00, 1.e-20])
     """
-    return np.expm1(x), (x,)
 
 
-@expm1.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.exp(x),)  # y + 1 would be cheaper, but cancels for x far below 0
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def log(x: Array) -> ForwardResult:
+@elementary(np.log, lambda g, needs, x: (g / x,))
+def log(x: Array) -> Any:
     """The natural logarithm, entry by entry, for x of any shape.
 
     >>> log([1.0, 4.0]).numpy().round(4)
     array([0.    , 1.3863], dtype=float32)
     """
-    return np.log(x), (x,)
 
 
-@log.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g / x,)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def log1p(x: Array) -> ForwardResult:
+@elementary(np.log1p, lambda g, needs, x: (g / (1 + x),))
+def log1p(x: Array) -> Any:
     """log(1 + x), entry by entry, accurate for small x; x of any shape.
 
     >>> log1p([0.0, 1e-20])
     tensor([0.e+00, 1.e-20])
     """
-    return np.log1p(x), (x,)
-
-
-@log1p.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g / (1 + x),)
 
 
 @primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
@@ -333,123 +308,79 @@ def logaddexp(a: Array, b: Array) -> ForwardResult:
 
 
 @logaddexp.vjp
-def _(g: Any, needs: Any, a: Array, b: Array) -> Any:
-    # By the difference d = a - b, where a - logaddexp(a, b) would round: 1 / (1 + e^-d) and 1 / (1 + e^d)
-    with np.errstate(invalid="ignore", over="ignore"):
-        d = single(np.subtract(a, b))
-    u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))  # inf - inf is NaN, and 0 here
-    more = g / (1 + u)
-    less = more * u
-    if np.isneginf(np.maximum(a, b)).any():
-        some = np.maximum(a, b) != -np.inf
-        more, less = taken(more, some), taken(less, some)
-    return np.where(d < 0, less, more) if needs[0] else None, np.where(d < 0, more, less) if needs[1] else None
-
-
-@logaddexp.vjp_on_tensors
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
-    from .activations import sigmoid
+    from .activations import sigmoid_of
 
-    # sigmoid(a - b) and sigmoid(b - a), which are smooth also where a = b, as the above is not
+    # By the difference of a and b: a - logaddexp(a, b) would round.
     x, y = plain(a), plain(b)
-    with np.errstate(invalid="ignore"):
-        d = np.where(np.isinf(x) & (x == y), 0, subtract(a, b))  # inf - inf is NaN, and 0 here
+    with np.errstate(invalid="ignore", over="ignore"):
+        d = np.where(np.isinf(x) & np.equal(x, y), 0, single(np.subtract(a, b)))  # inf - inf is NaN, and 0 here
     g = taken(g, np.maximum(x, y) != -np.inf)
-    return g * sigmoid(d) if needs[0] else None, g * sigmoid(-d) if needs[1] else None
+    return g * sigmoid_of(d) if needs[0] else None, g * sigmoid_of(-d) if needs[1] else None
 
 
 # --- trigonometric and hyperbolic functions ----------------------------------------------------------
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def sin(x: Array) -> ForwardResult:
+@elementary(np.sin, lambda g, needs, x: (g * np.cos(x),))
+def sin(x: Array) -> Any:
     """The sine of x in radians, entry by entry, for x of any shape.
 
     >>> sin([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.8415], dtype=float32)
     """
-    return np.sin(x), (x,)
 
 
-@sin.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.cos(x),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def cos(x: Array) -> ForwardResult:
+@elementary(np.cos, lambda g, needs, x: (-g * np.sin(x),))
+def cos(x: Array) -> Any:
     """The cosine of x in radians, entry by entry, for x of any shape.
 
     >>> cos([0.0, 1.0]).numpy().round(4)
     array([1.    , 0.5403], dtype=float32)
     """
-    return np.cos(x), (x,)
 
 
-@cos.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (-g * np.sin(x),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def tan(x: Array) -> ForwardResult:
+@elementary(np.tan, lambda g, needs, y: (g * (1 + np.square(single(y))),), "output")
+def tan(x: Array) -> Any:
     """The tangent of x in radians, entry by entry, for x of any shape.
 
     >>> tan([0.0, 1.0]).numpy().round(4)
     array([0.    , 1.5574], dtype=float32)
     """
-    y = np.tan(x)
-    return y, (y,)
 
 
-@tan.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    y = single(y)
-    return (g * (1 + y * y),)
+def _over_root(g: Any, x: Any) -> Any:
+    """g / sqrt(1 - x^2), without cancellation."""
+    x = single(x)
+    with np.errstate(divide="ignore"):
+        return g / np.sqrt((1 - x) * (1 + x))
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def arcsin(x: Array) -> ForwardResult:
+@elementary(np.arcsin, lambda g, needs, x: (_over_root(g, x),))
+def arcsin(x: Array) -> Any:
     """The angle in [-pi/2, pi/2] with sine x, entry by entry; the gradient at -1 and 1 is infinite.
 
     >>> arcsin([0.0, 1.0]).numpy().round(4)
     array([0.    , 1.5708], dtype=float32)
     """
-    return np.arcsin(x), (x,)
 
 
-@arcsin.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    x = single(x)
-    with np.errstate(divide="ignore"):
-        return (g / np.sqrt((1 - x) * (1 + x)),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def arccos(x: Array) -> ForwardResult:
+@elementary(np.arccos, lambda g, needs, x: (_over_root(-g, x),))
+def arccos(x: Array) -> Any:
     """The angle in [0, pi] with cosine x, entry by entry; the gradient at -1 and 1 is -inf.
 
     >>> arccos([1.0, 0.0]).numpy().round(4)
     array([0.    , 1.5708], dtype=float32)
     """
-    return np.arccos(x), (x,)
 
 
-@arccos.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    x = single(x)
-    with np.errstate(divide="ignore"):
-        return (-g / np.sqrt((1 - x) * (1 + x)),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def arctan(x: Array) -> ForwardResult:
+@elementary(np.arctan)
+def arctan(x: Array) -> Any:
     """The angle in [-pi/2, pi/2] with tangent x, entry by entry, for x of any shape.
 
     >>> arctan([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.7854], dtype=float32)
     """
-    return np.arctan(x), (x,)
 
 
 @arctan.vjp
@@ -472,17 +403,9 @@ def arctan2(y: Array, x: Array) -> ForwardResult:
 
 
 @arctan2.vjp
-def _(g: Any, needs: Any, y: Array, x: Array) -> Any:
-    r = single(np.hypot(y, x))  # dividing by it twice neither over- nor underflows
-    origin = r == 0
-    g, r = taken(g, ~origin), np.where(origin, 1, r)
-    return g * (x / r) / r if needs[0] else None, -g * (y / r) / r if needs[1] else None
-
-
-@arctan2.vjp_on_tensors
 def _(g: Any, needs: Any, y: Any, x: Any) -> Any:
-    # x / (x^2 + y^2) is homogeneous: of x and y in units of the larger one, a constant, it neither over- nor underflows
-    unit = np.maximum(np.abs(plain(y)), np.abs(plain(x)))
+    # x / (x^2 + y^2), of x and y in units of the larger one, a constant: that neither over- nor underflows.
+    unit = single(np.maximum(np.abs(plain(y)), np.abs(plain(x))))
     origin = unit == 0
     unit = np.where(origin, 1, unit)
     y, x = np.where(origin, 1, y / unit), x / unit
@@ -490,54 +413,349 @@ def _(g: Any, needs: Any, y: Any, x: Any) -> Any:
     return g * x if needs[0] else None, -g * y if needs[1] else None
 
 
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def sinh(x: Array) -> ForwardResult:
+@elementary(np.sinh, lambda g, needs, x: (g * np.cosh(x),))
+def sinh(x: Array) -> Any:
     """The hyperbolic sine, entry by entry, for x of any shape.
 
     >>> sinh([0.0, 1.0]).numpy().round(4)
     array([0.    , 1.1752], dtype=float32)
     """
-    return np.sinh(x), (x,)
 
 
-@sinh.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.cosh(x),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("x",))
-def cosh(x: Array) -> ForwardResult:
+@elementary(np.cosh, lambda g, needs, x: (g * np.sinh(x),))
+def cosh(x: Array) -> Any:
     """The hyperbolic cosine, entry by entry, for x of any shape.
 
     >>> cosh([0.0, 1.0]).numpy().round(4)
     array([1.    , 1.5431], dtype=float32)
     """
-    return np.cosh(x), (x,)
 
 
-@cosh.vjp
-def _(g: Any, needs: Any, x: Array) -> Any:
-    return (g * np.sinh(x),)
-
-
-@primitive(broadcasts=True, entrywise=True, residuals=("output",))
-def tanh(x: Array) -> ForwardResult:
+@elementary(np.tanh, lambda g, needs, y: (g * (1 - y * y),), "output")
+def tanh(x: Array) -> Any:
     """The hyperbolic tangent, entry by entry, for x of any shape.
 
     >>> tanh([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.7616], dtype=float32)
     """
-    y = np.tanh(x)
-    return y, (y,)
 
 
-@tanh.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    d = 1 - y * y
-    d *= g
-    return (d,)
+# --- choices -----------------------------------------------------------------------------------------
 
 
-@tanh.batched_vjp
-def _(g: Any, needs: Any, y: Any) -> Any:
-    return (g * (1 - y * y),)
+def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
+    """A rival's cotangent: one half unless it lost, another unless it tied; all of g if either is NaN."""
+    half = 0.5 * g
+    return taken(half, ~lost) + taken(half, ~tied_or_lost)
+
+
+@primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
+def maximum(a: Array, b: Array) -> ForwardResult:
+    """The larger of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
+
+    Where one of them is NaN, so is the result, and both get its whole gradient.
+
+    >>> maximum([1.0, 5.0], 3)
+    tensor([3., 5.])
+    """
+    return np.maximum(a, b), (a, b)
+
+
+@maximum.vjp
+def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
+    return (
+        _share(g, np.less(a, b), np.less_equal(a, b)) if needs[0] else None,
+        _share(g, np.less(b, a), np.less_equal(b, a)) if needs[1] else None,
+    )
+
+
+@primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
+def minimum(a: Array, b: Array) -> ForwardResult:
+    """The smaller of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
+
+    Where one of them is NaN, so is the result, and both get its whole gradient.
+
+    >>> minimum([1.0, 5.0], 3)
+    tensor([1., 3.])
+    """
+    return np.minimum(a, b), (a, b)
+
+
+@minimum.vjp
+def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
+    return maximum.primitive.vjp(g, needs, b, a)
+
+
+@primitive(broadcasts=True, entrywise=True, residuals=("x", "constant", "constant"))
+def clip(x: Array, min: Any = None, max: Any = None) -> ForwardResult:
+    """x, of any shape, limited to [min, max]; the shapes broadcast, and a bound that is None does not limit.
+
+    The gradient of x is 1 on the closed interval, so also at its bounds, and 0 outside.
+
+    Args:
+        min, max: numbers, arrays or tensors; constants. Tracked bounds need :func:`minimum` and :func:`maximum`.
+
+    Raises:
+        TypeError: if a bound is not numeric, or a tracked tensor.
+        ValueError: if min > max anywhere, a bound is NaN, or the shapes do not broadcast.
+
+    >>> clip([1.0, 5.0], max=3), clip([1.0, 5.0], max=[0.5, 9.0])
+    (tensor([1., 3.]), tensor([0.5, 5. ]))
+    """
+    x, low, high = as_array(x), _bound("min", min), _bound("max", max)
+    if low is not None and high is not None and np.any(crossed := np.greater(low, high)):
+        lowest, highest = (np.broadcast_to(bound, crossed.shape)[crossed][0] for bound in (low, high))
+        raise ValueError(f"min {lowest} is above max {highest}. Swap them, or use maximum and then minimum")
+    return np.clip(x, low, high), (x, low, high)
+
+
+@clip.vjp
+def _(g: Any, needs: Any, x: Array, low: Any, high: Any) -> Any:
+    if low is not None:
+        g = taken(g, x >= low)
+    if high is not None:
+        g = taken(g, x <= high)
+    return (g,)
+
+
+def _bound(name: str, value: Any) -> Any:
+    """A bound as an array, or as a Python number, which is weakly typed."""
+    bound = plain(value)
+    if bound is not None and not isinstance(bound, (bool, int, float)):
+        try:
+            bound = as_array(bound)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+    if isinstance(bound, (np.ndarray, np.generic)) and not bound.ndim:
+        bound = bound.item()
+    if np.any(bound != bound):
+        raise ValueError(f"{name} is NaN")
+    return bound
+
+
+@primitive(broadcasts=True, entrywise=True, residuals=("condition",))
+def where(condition: Array, x: Array, y: Array) -> ForwardResult:
+    """x where the condition holds, y elsewhere, entry by entry; the three shapes broadcast.
+
+    The branch not taken gets an exact 0 as its cotangent. If its own derivative there is infinite or
+    NaN, the chain rule still makes NaN of it (0 times inf); then a second ``where`` inside keeps bad
+    values out of that branch:
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([4.0, 0.0], requires_grad=True)
+    >>> safe = where(x.data > 0, x, 1.0)  # without it: sqrt(x), and a NaN in x.grad
+    >>> mg.ops.sum(where(x.data > 0, mg.ops.sqrt(safe), 0.0)).backward()
+    >>> x.grad
+    array([0.25, 0.  ], dtype=float32)
+
+    Args:
+        condition: booleans.
+
+    Raises:
+        TypeError: if the condition is not boolean.
+    """
+    kind = np.asarray(condition).dtype
+    if kind != np.bool_:
+        raise TypeError(f"the condition must be boolean, not {kind}: compare it with something")
+    return np.where(condition, x, y), (condition,)
+
+
+@where.vjp
+def _(g: Any, needs: Any, condition: Array) -> Any:
+    return (
+        None,
+        taken(g, condition) if needs[1] else None,
+        taken(g, np.logical_not(condition)) if needs[2] else None,
+    )
+
+
+@primitive(entrywise=True)
+def astype(x: Array, dtype: Any) -> ForwardResult:
+    """A copy of x, of any shape, in another dtype. The gradient comes back in x's dtype.
+
+    Args:
+        dtype: bool, integer or real floating; results in the former two are constants.
+
+    Raises:
+        TypeError: for another dtype.
+
+    >>> astype([1.0, 2.5], int)
+    tensor([1, 2])
+    """
+    chosen = np.dtype(dtype)
+    if chosen.kind not in "biuf":
+        raise TypeError(f"dtype must be bool, integer or a real float, not {chosen}")
+    return x.astype(chosen), ()
+
+
+@astype.vjp
+def _(g: Any, needs: Any) -> Any:
+    return (g,)  # the engine casts
+
+
+# --- constants: no gradient flows through these ------------------------------------------------------
+
+
+@constant(np.sign)
+def sign(x: Array) -> Any:
+    """-1, 0 or 1, entry by entry, for x of any shape; a constant.
+
+    >>> sign([-2.0, 0.0, 5.0])
+    tensor([-1.,  0.,  1.])
+    """
+
+
+@constant(np.floor)
+def floor(x: Array) -> Any:
+    """The largest integer at most x, in x's dtype, entry by entry, for x of any shape; a constant.
+
+    >>> floor([-1.5, 1.5])
+    tensor([-2.,  1.])
+    """
+
+
+@constant(np.ceil)
+def ceil(x: Array) -> Any:
+    """The smallest integer at least x, in x's dtype, entry by entry, for x of any shape; a constant.
+
+    >>> ceil([-1.5, 1.5])
+    tensor([-1.,  2.])
+    """
+
+
+@constant(np.floor_divide)
+def floor_divide(a: Array, b: Array) -> Any:
+    """The largest integer at most a / b, entry by entry; the shapes broadcast; a constant. Also written ``a // b``.
+
+    >>> floor_divide([-7.0, 7.0], 2)
+    tensor([-4.,  3.])
+    """
+
+
+@constant(np.round)
+def round(x: Array, decimals: int = 0) -> Any:
+    """x with so many decimals, entry by entry, for x of any shape, halves to the even neighbour; a constant.
+
+    Args:
+        decimals: negative to round to tens, hundreds …
+
+    >>> round([0.5, 1.5, 2.37]), round([2.37], 1)
+    (tensor([0., 2., 2.]), tensor([2.4]))
+    """
+
+
+@constant(np.isfinite)
+def isfinite(x: Array) -> Any:
+    """Whether x is neither infinite nor NaN, entry by entry: booleans of x's shape.
+
+    >>> isfinite([1.0, float("inf"), float("nan")])
+    tensor([ True, False, False])
+    """
+
+
+@constant(np.isinf)
+def isinf(x: Array) -> Any:
+    """Whether x is infinite, entry by entry: booleans of x's shape.
+
+    >>> isinf([1.0, -float("inf"), float("nan")])
+    tensor([False,  True, False])
+    """
+
+
+@constant(np.isnan)
+def isnan(x: Array) -> Any:
+    """Whether x is NaN, entry by entry: booleans of x's shape.
+
+    >>> isnan([1.0, float("nan")])
+    tensor([False,  True])
+    """
+
+
+@constant(np.equal)
+def equal(a: Array, b: Array) -> Any:
+    """Whether a = b, entry by entry: booleans; the shapes broadcast.
+
+    >>> equal([1.0, 2.0], 2)
+    tensor([False,  True])
+    """
+
+
+@constant(np.not_equal)
+def not_equal(a: Array, b: Array) -> Any:
+    """Whether a differs from b, entry by entry: booleans; the shapes broadcast. NaN differs from itself.
+
+    >>> not_equal([1.0, 2.0], 2)
+    tensor([ True, False])
+    """
+
+
+@constant(np.less)
+def less(a: Array, b: Array) -> Any:
+    """Whether a < b, entry by entry: booleans; the shapes broadcast.
+
+    >>> less([1.0, 2.0], 2)
+    tensor([ True, False])
+    """
+
+
+@constant(np.less_equal)
+def less_equal(a: Array, b: Array) -> Any:
+    """Whether a <= b, entry by entry: booleans; the shapes broadcast.
+
+    >>> less_equal([1.0, 2.0], 1)
+    tensor([ True, False])
+    """
+
+
+@constant(np.greater)
+def greater(a: Array, b: Array) -> Any:
+    """Whether a > b, entry by entry: booleans; the shapes broadcast.
+
+    >>> greater([1.0, 2.0], 1)
+    tensor([False,  True])
+    """
+
+
+@constant(np.greater_equal)
+def greater_equal(a: Array, b: Array) -> Any:
+    """Whether a >= b, entry by entry: booleans; the shapes broadcast.
+
+    >>> greater_equal([1.0, 2.0], 2)
+    tensor([False,  True])
+    """
+
+
+@constant(np.logical_and)
+def logical_and(a: Array, b: Array) -> Any:
+    """Whether a and b are both true (not 0), entry by entry: booleans; the shapes broadcast.
+
+    >>> logical_and([True, False], True)
+    tensor([ True, False])
+    """
+
+
+@constant(np.logical_or)
+def logical_or(a: Array, b: Array) -> Any:
+    """Whether a or b is true (not 0), entry by entry: booleans; the shapes broadcast.
+
+    >>> logical_or([True, False], False)
+    tensor([ True, False])
+    """
+
+
+@constant(np.logical_xor)
+def logical_xor(a: Array, b: Array) -> Any:
+    """Whether one of a and b is true (not 0) and the other is not, entry by entry: booleans; the shapes broadcast.
+
+    >>> logical_xor([True, False], True)
+    tensor([False,  True])
+    """
+
+
+@constant(np.logical_not)
+def logical_not(x: Array) -> Any:
+    """Whether x is false (0), entry by entry: booleans of x's shape.
+
+    >>> logical_not([True, False])
+    tensor([False,  True])
+    """

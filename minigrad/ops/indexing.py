@@ -1,4 +1,4 @@
-"""Indexing: reading and (functionally) writing entries by NumPy's indices; triangles and diagonals.
+"""Indexing: reading and (functionally) writing entries by NumPy's indices; tables, triangles and diagonals.
 
 An index is what NumPy takes: integers, slices, None, Ellipsis, arrays of integers or booleans, or a tuple of
 these; tensors may stand for arrays, and so may lists, ranges and other sequences, buffers, and objects with
@@ -15,13 +15,10 @@ import numpy as np
 
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
-from ..spec import Array, as_array, describe
-from .kernels.axes import from_the_end
-from .kernels.numerics import widened
-from .kernels.rows import sum_rows
-from .linear import mapped
-
-__all__ = ["diag", "diagonal", "getitem", "put", "take_along_axis", "tril", "triu"]
+from ..spec import Array, as_array, describe, get_default_dtype
+from .kernels.numerics import check_indices, sum_rows, widened
+from .linear import batched, mapped
+from .products import matmul
 
 
 def _unwrap(index: Any) -> Any:
@@ -37,23 +34,11 @@ def _unwrap_part(part: Any) -> Any:
     array = part if isinstance(part, np.ndarray) else np.array(np.asarray(part))
     if array is not part and not array.size:
         array = array.astype(np.intp)  # as NumPy has it: an empty list holds no floats
-    if array.ndim == 0 and array.dtype.kind != "b":
-        return _as_integer(part if array.dtype == object else array)
-    if array.dtype.kind not in "biu":
-        raise _no_index(part)
-    return array
-
-
-def _as_integer(part: Any) -> int:
-    """A single index that is an integer, or says that it is one by ``__index__``."""
-    try:
-        return operator.index(part)
-    except TypeError:
-        raise _no_index(part) from None
-
-
-def _no_index(part: Any) -> IndexError:
-    return IndexError(
+    if array.dtype == object and hasattr(part, "__index__"):
+        array = np.asarray(operator.index(part))
+    if array.dtype.kind in "biu":
+        return int(array) if array.ndim == 0 and array.dtype.kind != "b" else array
+    raise IndexError(
         "only integers, slices, None, Ellipsis, and arrays or sequences of integers or booleans are indices, not "
         f"{describe(part)}"
     )
@@ -125,14 +110,10 @@ def getitem(x: Array, index: Any) -> ForwardResult:
     return x[index], (index, x.shape)
 
 
-@getitem.vjp
-def _(g: Any, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    return (scattered(g, index, shape),)
+getitem.vjp(lambda g, needs, index, shape: (scattered(g, index, shape),))
 
 
-@getitem.batched_vjp
-def _(g: Array, needs: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    return (_scatter_batch(g, index, shape),)
+getitem.batched_vjp(lambda g, needs, index, shape: (_scatter_batch(g, index, shape),))
 
 
 @primitive(broadcasts=True, residuals=())
@@ -186,14 +167,15 @@ put.primitive = _put.primitive  # type: ignore[attr-defined]
 
 @_put.vjp
 def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
-    d = None
-    if needs[0]:
+    def cleared(g: Array) -> Array:
         d = np.array(g, order="C")
         d[index] = 0
-    values: Any = g[index] if needs[1] else None
-    if needs[1] and places is not None:
+        return d
+
+    values = g[index] if needs[1] else None
+    if values is not None and places is not None:
         values = np.where(_is_last(places, g.size), values, 0)
-    return d, values
+    return mapped(g, cleared, cleared) if needs[0] else None, values
 
 
 def _is_last(places: Array, size: int) -> Array:
@@ -202,29 +184,6 @@ def _is_last(places: Array, size: int) -> Array:
     last = np.zeros(size, np.intp)
     last[places.ravel()] = writers
     return last[places] == writers.reshape(places.shape)  # type: ignore[no-any-return]
-
-
-@_put.vjp_on_tensors
-def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
-    values = g[index] if needs[1] else None
-    if values is not None and places is not None:
-        values = np.where(_is_last(places, g.size), values, 0)
-    return put(g, index, 0) if needs[0] else None, values
-
-
-@_put.batched_vjp
-def _(g: Array, needs: Any, index: Any, places: Array | None) -> Any:
-    written = _places(g.shape[1:])[index]
-    entries = g.reshape(len(g), math.prod(g.shape[1:]))
-    d = None
-    if needs[0]:
-        d = np.array(entries)
-        d[:, written] = 0
-        d = d.reshape(g.shape)
-    values = entries[:, written] if needs[1] else None
-    if values is not None and places is not None:
-        values = np.where(_is_last(places, entries.shape[1]), values, 0)
-    return d, values
 
 
 @primitive(residuals=())
@@ -255,14 +214,79 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardR
     return y, (tuple(index), shape, x.shape)
 
 
-@take_along_axis.vjp
-def _(g: Any, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], original: tuple[int, ...]) -> Any:
-    return scattered(g, index, shape).reshape(original), None
+take_along_axis.vjp(lambda g, needs, index, shape, original: (scattered(g, index, shape).reshape(original), None))
 
 
 @take_along_axis.batched_vjp
 def _(g: Array, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], original: tuple[int, ...]) -> Any:
     return _scatter_batch(g, index, shape).reshape(len(g), *original), None
+
+
+# --- rows of a table ---------------------------------------------------------------------------------
+
+
+@primitive(residuals=("indices",))
+def embedding(indices: Array, W: Array) -> ForwardResult:
+    """Rows of a table, W[indices]; the gradient of a row is the sum over its uses.
+
+    Args:
+        indices: integers in 0 … V-1, of any shape (…).
+        W: the table (V, D).
+
+    Returns:
+        (…, D), of W's dtype.
+
+    Raises:
+        IndexError: names an index outside the table and its place; negative ones are refused.
+        TypeError: if the indices are not integers.
+        ValueError: if W is not (V, D).
+
+    Source: the captioning exercises (word embedding).
+
+    >>> embedding([2, 0], [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    tensor([[4., 5.],
+            [0., 1.]])
+    """
+    if W.ndim != 2:
+        raise ValueError(f"W must have 2 axes (V, D), not shape {W.shape}")
+    check_indices(indices, len(W), "indices")
+    return W[indices], (indices, W.shape)
+
+
+@embedding.vjp
+def _(g: Any, needs: Any, indices: Array, shape: tuple[int, int]) -> Any:
+    rows = indices.ravel()
+    g = g.reshape(indices.size, shape[1])
+    return None, mapped(g, lambda g: sum_rows(g, rows, shape[0]), lambda u: u[rows])
+
+
+@primitive(differentiable=False)
+def one_hot(indices: Array, size: int, dtype: Any = None) -> ForwardResult:
+    """Unit vectors: 1 at the index, 0 elsewhere; a constant.
+
+    Args:
+        indices: integers in 0 … size-1, of any shape (…).
+        size: the length of each vector.
+        dtype: of the result; the default dtype (float32) if None.
+
+    Returns:
+        (…, size).
+
+    Raises:
+        IndexError: names an index out of range and its place.
+        TypeError: if the indices are not integers.
+
+    >>> one_hot([2, 0], 3)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    check_indices(indices, size, "indices")
+    result = np.zeros((*indices.shape, size), get_default_dtype() if dtype is None else dtype)
+    np.put_along_axis(result, indices[..., None].astype(np.intp), 1, axis=-1)
+    return result, ()
+
+
+embedding.reference(lambda indices, W: matmul(one_hot(indices, len(W), dtype=W.dtype), W))
 
 
 # --- triangles and diagonals -----------------------------------------------------------------------
@@ -284,10 +308,7 @@ def tril(x: Array, k: int = 0) -> ForwardResult:
     return np.tril(x, k), (k,)
 
 
-@tril.batched_vjp
-@tril.vjp
-def _(g: Any, needs: Any, k: int) -> Any:
-    return (np.tril(g, k),)
+tril.vjp(lambda g, needs, k: (np.tril(g, k),))
 
 
 @primitive(residuals=())
@@ -306,10 +327,7 @@ def triu(x: Array, k: int = 0) -> ForwardResult:
     return np.triu(x, k), (k,)
 
 
-@triu.batched_vjp
-@triu.vjp
-def _(g: Any, needs: Any, k: int) -> Any:
-    return (np.triu(g, k),)
+triu.vjp(lambda g, needs, k: (np.triu(g, k),))
 
 
 @primitive(residuals=())
@@ -340,10 +358,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2
     return (mapped(g, place, lambda u: np.diagonal(u, offset, axis1, axis2)),)
 
 
-@diagonal.batched_vjp
-def _(g: Array, needs: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
-    first, second = from_the_end(axis1, len(shape)), from_the_end(axis2, len(shape))
-    return diagonal.primitive.vjp(g, needs, (len(g), *shape), offset, first, second)
+batched(tril, triu, diagonal)
 
 
 def diag(x: Any, k: int = 0) -> Tensor:
@@ -364,9 +379,5 @@ def diag(x: Any, k: int = 0) -> Tensor:
         return diagonal(x, k)  # type: ignore[no-any-return]
     if array.ndim != 1:
         raise ValueError(f"diag: x must be a vector or a matrix, not of shape {array.shape}")
-    from .shaping import reshape
-
-    size = len(array) + abs(k)
-    first = k if k > 0 else -k * size  # the diagonal's places among all, of which size + 1 lead to the next row
-    places = slice(first, first + len(array) * (size + 1), size + 1)
-    return reshape(put(np.zeros(size * size, array.dtype), places, x), (size, size))  # type: ignore[no-any-return]
+    size, n = len(array) + abs(k), np.arange(len(array))
+    return put(np.zeros((size, size), array.dtype), (n + max(-k, 0), n + max(k, 0)), x)

@@ -1,4 +1,4 @@
-"""Linear maps that are known by two functions on arrays: the map and its transpose.
+"""Linear maps that are known by two functions on arrays, and rules for many cotangents at once.
 
 Where a VJP is linear in the cotangent, and depends on nothing else that is differentiated, as that of an index or a
 pool, it needs no rule on tensors but this: its own VJP is the transpose, whose VJP is the map again.
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core import Tensor
-from ..primitives import ForwardResult, primitive
-from ..spec import Array
+from numpy.lib.array_utils import normalize_axis_index
 
-__all__ = ["linear_map", "mapped"]
+from ..core import Tensor
+from ..primitives import ForwardResult, PrimitiveFunction, primitive
+from ..spec import Array
 
 Map = Callable[[Array], Array]
 
@@ -33,16 +33,54 @@ def linear_map(x: Array, apply: Map, transpose: Map) -> ForwardResult:
     return apply(x), (apply, transpose)
 
 
-@linear_map.vjp
-def _(g: Any, needs: Any, apply: Map, transpose: Map) -> Any:
-    return (transpose(g),)
-
-
-@linear_map.vjp_on_tensors
-def _(g: Any, needs: Any, apply: Map, transpose: Map) -> Any:
-    return (linear_map(g, transpose, apply),)
+linear_map.vjp(lambda g, needs, apply, transpose: (mapped(g, transpose, apply),))
 
 
 def mapped(x: Any, apply: Map, transpose: Map) -> Any:
     """apply(x) of an array, and :func:`linear_map` of a tensor: for rules that run on both."""
     return linear_map(x, apply, transpose) if isinstance(x, Tensor) else apply(x)
+
+
+# --- many cotangents at once, an axis in front: the rows of a jacobian -------------------------------
+
+_AXES = {"axis", "axis1", "axis2", "source", "destination"}
+
+
+def batched(*functions: PrimitiveFunction) -> None:
+    """Let the VJPs of primitives serve many cotangents at once too.
+
+    They run as they are, but residuals named as axes count from the end, and ``shape`` has the batch in front. An axis
+    that counts from the end is the same one whatever comes before it.
+    """
+    for function in functions:
+        function.batched_vjp(_with_batch(function.primitive.vjp))
+
+
+def _with_batch(rule: Callable[..., Any]) -> Callable[..., Any]:
+    code = rule.__code__
+    names = code.co_varnames[2 : code.co_argcount]
+
+    def of_batch(g: Array, needs: Any, *residuals: Any) -> Any:
+        named = dict(zip(names, residuals, strict=True))
+        like = named.get("x", named.get("y"))  # has the axes of the input, as the shape and otherwise g do
+        ndim = len(named["shape"]) if "shape" in named else g.ndim - 1 if like is None else like.ndim
+        for name in named.keys() & _AXES:
+            named[name] = from_the_end(named[name], ndim)
+        if "shape" in named:
+            named["shape"] = (len(g), *named["shape"])
+        return rule(g, needs, **named)
+
+    return of_batch
+
+
+def from_the_end(axis: Any, ndim: int) -> Any:
+    """An axis of so many, or several (None for all), as negative numbers.
+
+    >>> from_the_end(1, 3), from_the_end((0, -1), 3), from_the_end(None, 3)
+    (-2, (-3, -1), (-3, -2, -1))
+    """
+    if axis is None:
+        return tuple(range(-ndim, 0))
+    if isinstance(axis, (tuple, list)):
+        return tuple(from_the_end(i, ndim) for i in axis)
+    return normalize_axis_index(axis, ndim) - ndim

@@ -1,41 +1,185 @@
-"""Losses of classes: one number (or one an entry) from scores and targets of exactly fitting shapes.
+"""Losses: one number, or one an entry, from predictions and targets of exactly fitting shapes.
 
 Nothing is broadcast here: a loss of (N,) against (N, 1) would silently be one of (N, N). The mean of no
 entries is 0, with gradient 0, so that an empty batch leaves a model as it is. Half precision is computed in single, and
 only the result rounded. A well classified entry keeps its small loss and gradient: neither is a difference to 1.
-Losses of numbers are in :mod:`.losses_of_numbers`, that of sequences without alignment in :mod:`.alignment`.
+The loss of sequences without alignment is in :mod:`.alignment`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
-from ..spec import Array
-from .activations import sigmoid_of
-from .kernels.cross_entropy import (
-    MadeOf,
-    cross_entropy_rows,
-    distribution_rows,
-    probabilities,
-    pull_batch,
-    pull_rows,
-    row_weights,
-    rows_vjp,
-    score_rows,
-    spread,
-    unscaled,
-)  # fmt: skip
-from .kernels.numerics import as_float, narrowed, single
-from .kernels.reducing import against, non_negative, reduced, reduction_scale, same_shape
-from .kernels.rows import check_indices
+from ..spec import Array, as_array, describe
+from .activations import sigmoid_of, softplus
+from .elementwise import absolute, add, exp, log, multiply, negative, square, subtract, where
+from .kernels.numerics import as_float, check_indices, narrowed, refuse_entries, single
 from .linear import mapped
+from .reductions import log_softmax, softmax, sum
 
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "nll_loss"]
+# --- what losses share -------------------------------------------------------------------------------
+
+
+def reduction_scale(reduction: str, count: float, known: tuple[str, ...] = ("mean", "sum", "none")) -> float:
+    """What each entry's loss counts in the result: of a mean 1 / count, of their number or the sum of their weights.
+
+    It is 1 where nothing counts, so that a mean of nothing is 0.
+    """
+    if not isinstance(reduction, str):  # PyTorch's third argument is the weight
+        raise TypeError(
+            f"reduction must be 'mean', 'sum' or 'none', not {describe(reduction)}; weights, where a loss takes them, "
+            "are given by name, weight=…"
+        )
+    if reduction not in known:
+        raise ValueError(f"reduction must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {reduction!r}")
+    return 1.0 / (float(count) or 1.0) if reduction == "mean" else 1.0
+
+
+def reduced(losses: Any, reduction: str, scale: float) -> Any:
+    """One number, ``scale`` times the sum in the losses' dtype, or one an entry for "none"."""
+    return losses if reduction == "none" else losses.sum() * losses.dtype.type(scale)
+
+
+def _finished(losses: Array, reduction: str, dtype: Any) -> tuple[Array, float]:
+    """The result in a dtype, from the losses of all entries, and the scale of each."""
+    scale = reduction_scale(reduction, losses.size)
+    return reduced(losses, reduction, scale).astype(dtype, copy=False), scale
+
+
+def _reference(losses: Any, reduction: str, count: Any = None) -> Any:
+    """What references make of the losses of all entries; a mean is over ``count``, by default their number."""
+    return reduced(losses, reduction, reduction_scale(reduction, losses.size if count is None else count))
+
+
+def same_shape(name: str, first: Array, second_name: str, second: Array) -> None:
+    """Raise unless two arrays have the same shape."""
+    if first.shape != second.shape:
+        raise ValueError(
+            f"{name} {first.shape} and {second_name} {second.shape} must have the same shape: losses do not broadcast"
+        )
+
+
+def non_negative(weight: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -> Array | None:
+    """Weights that were given as an option, in a dtype; None if they were not.
+
+    Raises:
+        ValueError: unless their shape is one of those that fit, and all are finite and at least 0.
+    """
+    if weight is None:
+        return None
+    array = as_array(plain(weight), rounded=False)
+    if array.shape not in shapes:
+        wanted = " or ".join(map(str, dict.fromkeys(shapes)))
+        raise ValueError(f"{name} must have the shape {wanted}, not {array.shape}: losses do not broadcast")
+    refuse_entries(~((array >= 0) & np.isfinite(array)), name, array, "it must be finite and at least 0")
+    return array.astype(dtype)
+
+
+# --- scores as rows ----------------------------------------------------------------------------------
+
+# Scores (…, C) become rows (M, C), one for each entry that counts, with the class (M,) that is right in each. A loss
+# and its gradient share all of their work, so the forward computes both: it turns the rows, in place, into the rows of
+# their gradient, and the VJP only multiplies them by the cotangent and puts them where they belong.
+
+
+def score_rows(scores: Array, keep: Array | None) -> Array:
+    """Scores (…, C) as rows (M, C) that may be written into: those that count."""
+    if keep is None:  # a plain copy is faster than a gather
+        scores = np.array(scores, order="C").reshape(math.prod(scores.shape[:-1]), scores.shape[-1])
+    return np.asarray(single(scores if keep is None else scores[keep]))
+
+
+def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> Array:
+    """The cross-entropy of each row of logits (M, C) at its target (M,).
+
+    In place, the logits become the gradient of ``scale``, a number or (M,), times the sum of the losses: scale (p - q)
+    with the row's softmax p and q one-hot. At the target p - 1 would cancel: there it is minus the sum of the others.
+
+    >>> z = np.zeros((1, 3))
+    >>> cross_entropy_rows(z, np.array([2]), scale=1.0), z  # log 3
+    (array([1.0986]), array([[ 0.3333,  0.3333, -0.6667]]))
+    """
+    if not z.size:
+        return np.zeros(len(z), z.dtype)
+    z -= z.max(axis=1, keepdims=True)
+    picked = np.arange(len(z)), targets
+    logits = z[picked]
+    np.exp(z, out=z)
+    own = z[picked]
+    z[picked] = 0
+    others = z.sum(axis=1)
+    total = others + own
+    share = scale / total
+    z *= share[:, None]
+    z[picked] = -share * others
+    # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
+    return np.where(logits == 0, np.log1p(others), np.log(total) - logits)  # type: ignore[no-any-return]
+
+
+def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> Array:
+    """As :func:`cross_entropy_rows`, with target distributions that sum to 1.
+
+    Args:
+        own: the probability of each row's target, a number or (M,).
+        each: the probability of each class besides, a number or (M, C).
+
+    >>> z = np.array([[0.0, 0.0]])
+    >>> smoothed_rows(z, np.array([0]), 1.0, 0.5, 0.25), z
+    (array([0.6931]), array([[-0.25,  0.25]]))
+    """
+    if not z.size:
+        return np.zeros(len(z), z.dtype)
+    z -= z.max(axis=1, keepdims=True)
+    picked = np.arange(len(z)), targets
+    losses = np.multiply(own, z[picked], out=np.zeros(len(z), z.dtype), where=np.not_equal(own, 0))
+    if isinstance(each, float):
+        losses += each * z.sum(axis=1)
+    else:  # a logit of -inf is safe where its class has the probability 0
+        losses += np.multiply(each, z, out=np.zeros_like(z), where=each != 0).sum(axis=1)
+    np.exp(z, out=z)
+    total = z.sum(axis=1)
+    z *= (scale / total)[:, None]
+    # Minus the distribution; what rounding left of the gradient's sum is taken off in the same proportions.
+    amount = np.full_like(total, scale)
+    for _ in range(2):
+        z -= amount[:, None] * each
+        z[picked] -= amount * own
+        amount = z.sum(axis=1)
+    return np.asarray(np.log(total) - losses)
+
+
+def spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
+    """Rows (M, …) of the kept entries in their places in zeros of a shape."""
+    if keep is None:
+        return rows.reshape(shape)
+    full = np.zeros(shape, rows.dtype)
+    full[keep] = rows
+    return full
+
+
+def pull_scores(g: Any, scores: Any, rows: Any, keep: Array | None, scale: Any) -> Any:
+    """The cotangent of scores (…, C), arrays or tensors, from that of the losses.
+
+    Args:
+        rows, scale: as :func:`cross_entropy_rows` leaves them, and as it was given. keep: which entries count, or None.
+    """
+    if isinstance(scores, Tensor):  # the rows as a function of the scores, with the value that they have
+        p = softmax(single(scores if keep is None else scores[keep]).reshape(rows.shape))
+        rows = (p - p.data) * (scale if np.ndim(scale) == 0 else scale[:, None]) + rows
+    if g.ndim:  # one loss an entry
+        g = (g.reshape(-1) if keep is None else g[keep])[:, None]
+    d = rows if isinstance(g, np.ndarray) and g.ndim == 0 and g == 1 else rows * g
+    shape = scores.shape
+    return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
+
+
+# --- classes -----------------------------------------------------------------------------------------
 
 
 def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int | None) -> Array | None:
@@ -56,16 +200,51 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     return None if keep is None or keep.all() else keep
 
 
-def _as_smoothing(value: Any) -> float:
-    """Label smoothing as Python's float: one of NumPy's would give the loss its own dtype."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"label_smoothing must be a number, not {value!r}")
-    if not 0 <= value <= 1:
-        raise ValueError(f"label_smoothing must lie in 0 … 1, not {value}")
-    return float(value)
+def _distribution(
+    logits: Array, targets: Array, ignore_index: int | None, smoothing: Any, weight: Any
+) -> tuple[Array | None, Array, Any, Any, Any, Any]:
+    """What the targets of a cross-entropy ask for: which entries count, or None for all, and for those
+
+    the target of each (M,); its probability, and that of each class besides, as :func:`smoothed_rows` takes them; what
+    each row counts, a number or (M,); and what a mean is divided by.
+    """
+    if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float, np.integer, np.floating)):
+        raise TypeError(f"label_smoothing must be a number, not {smoothing!r}")
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"label_smoothing must lie in 0 … 1, not {smoothing}")
+    of_classes = targets.dtype.kind != "f"
+    if not of_classes and not targets.ndim == logits.ndim > 0:
+        raise TypeError(
+            f"targets must be integers, not {targets.dtype} {targets.shape}, or else class probabilities of the "
+            f"logits' shape {logits.shape}"
+        )
+    if not of_classes and ignore_index is not None:
+        raise ValueError(f"ignore_index is {ignore_index}, and targets {targets.shape} are probabilities: leave it out")
+    keep = _check_classes("logits", logits, targets, ignore_index) if of_classes else None
+    C, dtype = logits.shape[-1], single(logits[:0]).dtype
+    weight = non_negative(weight, "weight", dtype, (C,))
+    own, each = 1 - float(smoothing), float(smoothing) / max(C, 1)  # Python's floats, which do not change the dtype
+    if of_classes:
+        chosen = targets.ravel() if keep is None else targets[keep]
+        counts: Any = 1.0 if weight is None else weight[chosen]
+        total = len(chosen) if weight is None else counts.sum()
+        if weight is None or not smoothing:
+            return keep, chosen, own, each, counts, total
+        own, each = own * weight[chosen], each * weight
+    else:
+        q: Any = non_negative(targets, "targets", dtype, logits.shape)
+        chosen = np.zeros(math.prod(logits.shape[:-1]), np.intp)
+        own, each, total = (
+            0.0,
+            (own * q.reshape(len(chosen), C) + each) * (1 if weight is None else weight),
+            len(chosen),
+        )
+    counts = own + each.sum(axis=-1)
+    share = 1 / np.where(counts == 0, 1, counts)
+    return keep, chosen, own * share, each * share[:, None], counts, total
 
 
-@primitive(residuals=("hidden 1", "constant", "constant", "derived"))
+@primitive(residuals=("logits", "constant", "constant", "constant"))
 def cross_entropy(
     logits: Array,
     targets: Array,
@@ -107,147 +286,48 @@ def cross_entropy(
     >>> cross_entropy([[0.0, 0.0], [100.0, 0.0]], [[0.5, 0.5], [0.9, 0.1]], reduction="none").numpy().round(4)
     array([ 0.6931, 10.    ], dtype=float32)
     """
-    label_smoothing = _as_smoothing(label_smoothing)
-    if targets.dtype.kind == "f" and targets.ndim == logits.ndim > 0:
-        keep, rows = None, single(np.array(logits, order="C")).reshape(math.prod(logits.shape[:-1]), logits.shape[-1])
-        q, counts = _distributions(logits, targets, ignore_index, label_smoothing, weight, rows.dtype)
-        scale = reduction_scale(reduction, len(rows))
-        losses = distribution_rows(rows, q, scale * counts)
-        made_of = MadeOf(q, losses, scale * counts)
+    keep, chosen, own, each, counts, total = _distribution(logits, targets, ignore_index, label_smoothing, weight)
+    rows, scale = score_rows(logits, keep), reduction_scale(reduction, total)
+    if isinstance(each, float) and not each:
+        losses = cross_entropy_rows(rows, chosen, scale * counts)
     else:
-        if targets.dtype.kind == "f":
-            raise TypeError(
-                f"targets must be integers, not {targets.dtype} {targets.shape}, or else class probabilities of the "
-                f"logits' shape {logits.shape}"
-            )
-        keep = _check_classes("logits", logits, targets, ignore_index)
-        rows, targets = score_rows(logits, targets, keep)
-        weight = non_negative(weight, "weight", rows.dtype, logits.shape[-1:])
-        scale = reduction_scale(reduction, len(rows) if weight is None else weight[targets].sum())
-        counts = None if weight is None else row_weights(targets, weight, label_smoothing)  # type: ignore[assignment]
-        each = scale if counts is None else scale * counts
-        losses = cross_entropy_rows(rows, targets, each, label_smoothing, weight)
-        made_of = MadeOf(targets, losses, each, label_smoothing, weight)
-    if counts is not None:
-        losses = losses * counts
+        losses = smoothed_rows(rows, chosen, scale * counts, own, each)
+    losses = losses * counts
     if reduction == "none":
         losses = spread(losses, keep, logits.shape[:-1])
-    return narrowed(reduced(losses, reduction, scale), logits), (rows, keep, logits.shape, made_of)
+    return narrowed(reduced(losses, reduction, scale), logits), (logits, rows, keep, scale * counts)
 
 
-def _distributions(
-    logits: Array, targets: Array, ignore_index: Any, smoothing: float, weight: Any, dtype: Any
-) -> tuple[Array, Array]:
-    """Class probabilities, smoothed and weighted, as rows (M, C) that sum to 1, and their sums (M,) before that."""
-    if ignore_index is not None:
-        raise ValueError(f"ignore_index is {ignore_index}, and targets {targets.shape} are probabilities: leave it out")
-    C = logits.shape[-1]
-    q = non_negative(targets, "targets", dtype, logits.shape).reshape(math.prod(logits.shape[:-1]), C)  # type: ignore[union-attr]
-    q = (1 - smoothing) * q + smoothing / max(C, 1)
-    weight = non_negative(weight, "weight", dtype, (C,))
-    q = q if weight is None else q * weight
-    counts = q.sum(axis=1)
-    return q / np.where(counts == 0, 1, counts)[:, None], counts
-
-
-def _refuse_tracked_targets(needs: tuple[bool, ...], made_of: MadeOf) -> None:
-    if needs[1] and made_of.targets.dtype.kind == "f":
+@cross_entropy.vjp
+def _(g: Any, needs: Any, *residuals: Any) -> Any:
+    if needs[1]:
         raise TypeError(
             "cross_entropy: no gradient flows to the targets. Pass targets.detach(), or use "
             "-(targets * log_softmax(logits)).sum()."
         )
-
-
-@cross_entropy.vjp
-def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
-    _refuse_tracked_targets(needs, rest[-1])
-    return pull_classes(g, rows, *rest), None
-
-
-@cross_entropy.vjp_on_tensors
-def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
-    _refuse_tracked_targets(needs, rest[-1])
-    return pull_classes_on_tensors(g, rows, *rest), None
-
-
-def pull_classes(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: MadeOf) -> Any:
-    """The cotangent of scores of a shape, from that of the losses.
-
-    With derivatives of derivatives g is a pair: that of the losses, and that of ``rows``; None for one without.
-    """
-    if not isinstance(g, tuple):
-        return pull_rows(g, rows, keep, shape)
-    g, g_rows = g
-    d = None if g is None else pull_rows(g, rows, keep, shape)
-    if g_rows is None:
-        return d
-    bent = spread(rows_vjp(g_rows, probabilities(rows, *made_of), made_of.scale), keep, shape)
-    return bent if d is None else d + bent
-
-
-def pull_classes_on_tensors(g: Any, rows: Any, keep: Array | None, shape: tuple[int, ...], made_of: MadeOf) -> Any:
-    """As :func:`pull_classes`, of tensors."""
-    g, g_rows = g if isinstance(g, tuple) else (g, None)
-    d: Any = 0.0
-    if g is not None:
-        g = single(g)
-        d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g
-    if g_rows is not None:
-        scale, now = made_of.scale, plain(rows)
-        p = unscaled(rows - now, scale) + probabilities(now, *made_of)  # their values, and the rows' derivatives
-        d = d + rows_vjp(g_rows, p, scale)
-    return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
-
-
-def pull_classes_of_batch(g: Any, rows: Array, keep: Array | None, shape: tuple[int, ...], made_of: MadeOf) -> Any:
-    """As :func:`pull_classes`, of many cotangents at once."""
-    g, g_rows = g if isinstance(g, tuple) else (g, None)
-    d = None if g is None else pull_batch(g, rows, keep, shape)
-    if g_rows is None:
-        return d
-    bent = rows_vjp(g_rows, probabilities(rows, *made_of), made_of.scale)
-    bent = np.stack([spread(one, keep, shape) for one in bent])
-    return bent if d is None else d + bent
-
-
-@cross_entropy.batched_vjp
-def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
-    _refuse_tracked_targets(needs, rest[-1])
-    return pull_classes_of_batch(g, rows, *rest), None
+    return pull_scores(g, *residuals), None
 
 
 @cross_entropy.reference
 def _(
-    logits: Tensor,
-    targets: Tensor,
+    logits: Any,
+    targets: Any,
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     *,
     weight: Any = None,
 ) -> Any:
-    from .elementwise import multiply
-    from .lookup import one_hot
-    from .reductions import log_softmax, sum
-
-    C = logits.shape[-1]
-    if targets.dtype.kind == "f":
-        q, counts = _distributions(logits.data, targets.data, None, label_smoothing, weight, logits.dtype)
-        q = (q * counts[:, None]).reshape(logits.shape)
-        losses = sum(multiply(log_softmax(logits), -q), axis=-1)
-        return losses if reduction == "none" else multiply(sum(losses), reduction_scale(reduction, len(counts)))
-    keep = targets.data != (C if ignore_index is None else ignore_index)
-    q = one_hot(np.where(keep, targets.data, 0), C, dtype=logits.dtype).data
-    q = (q * (1 - label_smoothing) + label_smoothing / max(C, 1)) * keep[..., None]
-    count: Any = np.count_nonzero(keep)
-    if weight is not None:
-        weight = np.asarray(plain(weight), logits.dtype)
-        q, count = q * weight, weight[targets.data[keep]].sum()
-    losses = sum(multiply(log_softmax(logits), -q), axis=-1)
-    return losses if reduction == "none" else multiply(sum(losses), reduction_scale(reduction, count))
+    keep, chosen, own, each, counts, total = _distribution(
+        logits.data, targets.data, ignore_index, label_smoothing, weight
+    )
+    q = np.zeros((len(chosen), logits.shape[-1]), logits.dtype) + each
+    q[np.arange(len(q)), chosen] += own
+    q = spread(q * np.reshape(counts, (-1, 1)), keep, logits.shape)
+    return _reference(sum(multiply(log_softmax(logits), -q), axis=-1), reduction, total)
 
 
-@primitive(residuals=("constant", "constant", "constant", "constant"))
+@primitive(residuals=("constant", "constant", "constant"))
 def nll_loss(
     log_probabilities: Array,
     targets: Array,
@@ -282,51 +362,27 @@ def nll_loss(
     rows = np.arange(targets.size) if keep is None else np.flatnonzero(keep)
     picked = rows, targets.ravel()[rows]
     weight = non_negative(weight, "weight", values.dtype, values.shape[-1:])
-    counts = None if weight is None else weight[picked[1]]
-    scale = reduction_scale(reduction, len(rows) if counts is None else counts.sum())
-    losses = -values.reshape(targets.size, values.shape[-1])[picked]
-    if counts is not None:
-        losses *= counts
+    counts = np.ones(len(rows), values.dtype) if weight is None else weight[picked[1]]
+    scale = reduction_scale(reduction, counts.sum())
+    losses = -values.reshape(targets.size, values.shape[-1])[picked] * counts
     if reduction == "none":
         losses = spread(losses, keep, targets.shape)
-    return narrowed(reduced(losses, reduction, scale), log_probabilities), (picked, values.shape, scale, counts)
+    return narrowed(reduced(losses, reduction, scale), log_probabilities), (picked, values.shape, -scale * counts)
 
 
 @nll_loss.vjp
-def _(
-    g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float, counts: Array | None
-) -> Any:
-    g = single(g)
-    rows = math.prod(shape[:-1]), shape[-1]
-
-    def place(g: Array) -> Array:
-        d = np.zeros(rows, g.dtype)
-        d[picked] = g
+def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], each: Array) -> Any:
+    def place(each: Array) -> Array:
+        d = np.zeros((math.prod(shape[:-1]), shape[-1]), each.dtype)
+        d[picked] = each
         return d
 
-    # one loss an entry with "none" (then the scale is 1), else a single number
-    each = -g * g.dtype.type(scale)
-    if g.shape == shape[:-1]:  # also of one entry alone, of which a mean has that shape
-        each = each.reshape(-1)[picked[0]]
-    if counts is not None:
-        each = each * counts
-    return mapped(each, place, lambda u: u[picked] if each.ndim else u[picked].sum()).reshape(shape), None
-
-
-@nll_loss.batched_vjp
-def _(
-    g: Array, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], scale: float, counts: Array | None
-) -> Any:
     g = single(g)
-    count = math.prod(shape[:-1])
-    each = g * g.dtype.type(scale)
-    each = each.reshape(len(g), count)[:, picked[0]] if g.shape[1:] == shape[:-1] else each[:, None]
-    d = np.zeros((len(g), count, shape[-1]), g.dtype)
-    d[:, picked[0], picked[1]] = -each if counts is None else -each * counts
-    return d.reshape(len(g), *shape), None
+    each = (g.reshape(-1)[picked[0]] if g.ndim else g) * each  # g is one loss an entry, or a single number
+    return mapped(each, place, lambda u: u[picked]).reshape(shape), None
 
 
-# --- two classes -----------------------------------------------------------------------------------
+# --- two classes -------------------------------------------------------------------------------------
 
 
 @primitive(residuals=("logits", "targets", "constant", "constant", "constant"))
@@ -357,58 +413,245 @@ def binary_cross_entropy_with_logits(
     array([0.6931, 0.    ], dtype=float32)
     """
     same_shape("logits", logits, "targets", targets)
-    wrong = ~((targets >= 0) & (targets <= 1))
-    if wrong.any():
-        place = tuple(map(int, np.argwhere(wrong)[0]))
-        raise ValueError(f"targets{list(place) if place else ''} is {targets[place]}: it must lie in 0 … 1")
+    refuse_entries(~((targets >= 0) & (targets <= 1)), "targets", targets, "it must lie in 0 … 1")
     x = single(logits)
     wide = np.result_type(x, single(targets)) if targets.dtype.kind == "f" else x.dtype
     weight = non_negative(weight, "weight", wide, x.shape)
-    pos_weight = non_negative(pos_weight, "pos_weight", wide, (), x.shape[-1:], x.shape)
-    softplus = np.log1p(np.exp(-np.abs(x)))  # of -|x|
-    if pos_weight is None:
-        losses = np.maximum(x, 0) - x * targets + softplus
+    positive: Any = non_negative(pos_weight, "pos_weight", wide, (), x.shape[-1:], x.shape)
+    tail = np.log1p(np.exp(-np.abs(x)))
+    if positive is None:
+        losses = np.maximum(x, 0) - x * targets + tail
     else:
-        losses = pos_weight * targets * (np.maximum(-x, 0) + softplus) + (1 - targets) * (np.maximum(x, 0) + softplus)
-    if weight is not None:
-        losses = losses * weight
-    scale = reduction_scale(reduction, x.size)
-    dtype = np.result_type(as_float(logits), targets)
-    return reduced(losses, reduction, scale).astype(dtype, copy=False), (logits, targets, scale, weight, pos_weight)
+        losses = positive * targets * (np.maximum(-x, 0) + tail) + (1 - targets) * (np.maximum(x, 0) + tail)
+    losses = losses if weight is None else losses * weight
+    result, scale = _finished(losses, reduction, np.result_type(as_float(logits), targets))
+    return result, (logits, targets, scale, weight, positive)
 
 
 @binary_cross_entropy_with_logits.vjp
-def _(
-    g: Any, needs: Any, logits: Array, targets: Array, scale: float, weight: Array | None, pos_weight: Array | None
-) -> Any:
-    x, g = single(logits), single(g)
+def _(g: Any, needs: Any, logits: Any, targets: Any, scale: float, weight: Array | None, positive: Any) -> Any:
+    x, g = single(logits), single(g) * scale
     t = single(targets) if targets.dtype.kind == "f" else targets.astype(x.dtype)
-    g = g * g.dtype.type(scale)
-    if weight is not None:
-        g = g * weight
+    g = g if weight is None else g * weight
     # sigmoid(x) - t, where both may be near 1, as a sum without cancellation at targets of 0 and 1
-    if pos_weight is None:
-        dx = ((1 - t) * sigmoid_of(x) - t * sigmoid_of(-x)) * g if needs[0] else None
-        return dx, -x * g if needs[1] else None
-    dx = ((1 - t) * sigmoid_of(x) - pos_weight * t * sigmoid_of(-x)) * g if needs[0] else None
-    return dx, (pos_weight * np.logaddexp(0, -x) - np.logaddexp(0, x)) * g if needs[1] else None
-
-
-@binary_cross_entropy_with_logits.batched_vjp
-def _(g: Array, needs: Any, logits: Array, *rest: Any) -> Any:
-    return binary_cross_entropy_with_logits.primitive.vjp(against(g, logits), needs, logits, *rest)
+    dx = (
+        ((1 - t) * sigmoid_of(x) - t * sigmoid_of(-x) * (1 if positive is None else positive)) * g if needs[0] else None
+    )
+    if not needs[1]:
+        return dx, None
+    return dx, (-x if positive is None else positive * np.logaddexp(0, -x) - np.logaddexp(0, x)) * g
 
 
 @binary_cross_entropy_with_logits.reference
-def _(logits: Tensor, targets: Tensor, reduction: str = "mean", *, weight: Any = None, pos_weight: Any = None) -> Any:
-    from .activations import softplus
-    from .elementwise import add, multiply, negative, subtract
-    from .reductions import sum
-
+def _(logits: Any, targets: Any, reduction: str = "mean", *, weight: Any = None, pos_weight: Any = None) -> Any:
     positive = softplus(negative(logits))
     if pos_weight is not None:
         positive = multiply(positive, np.asarray(plain(pos_weight)))
     losses = add(multiply(targets, positive), multiply(subtract(1.0, targets), softplus(logits)))
-    if weight is not None:
-        losses = multiply(losses, np.asarray(plain(weight)))
-    return losses if reduction == "none" else multiply(sum(losses), reduction_scale(reduction, losses.size))
+    return _reference(losses if weight is None else multiply(losses, np.asarray(plain(weight))), reduction)
+
+
+# --- losses of numbers -------------------------------------------------------------------------------
+
+
+def _of_difference(
+    prediction: Array, target: Array, reduction: str, loss: Callable[[Array], Array]
+) -> tuple[Array, float]:
+    """The result, and the scale of each loss, from the function of prediction - target that the loss is."""
+    same_shape("prediction", prediction, "target", target)
+    return _finished(loss(_difference(prediction, target)), reduction, np.result_type(as_float(prediction), target))
+
+
+def _difference(a: Any, b: Any) -> Any:
+    """a - b as floats, half precision in single."""
+    return np.subtract(single(a), b)
+
+
+def _pulled(g: Any, needs: Any, slope: Any, scale: float) -> Any:
+    """Cotangents of prediction and target, from the slope of each loss in their difference, which is written into."""
+    slope *= single(g) * scale
+    return slope if needs[0] else None, -slope if needs[1] else None
+
+
+@primitive(residuals=("prediction", "target", "constant"))
+def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> ForwardResult:
+    """The squared error, (prediction - target)^2.
+
+    Args:
+        prediction, target: of the same shape (any); both are differentiated.
+        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+
+    Returns:
+        a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
+
+    Raises:
+        ValueError: if the shapes differ (nothing is broadcast), or the reduction is unknown.
+
+    >>> mse_loss([1.0, 2.0], [0.0, 4.0])
+    tensor(2.5)
+    """
+    loss, scale = _of_difference(prediction, target, reduction, np.square)
+    return loss, (prediction, target, scale)
+
+
+@mse_loss.vjp
+def _(g: Any, needs: Any, prediction: Any, target: Any, scale: float) -> Any:
+    return _pulled(g, needs, _difference(prediction, target), 2 * scale)
+
+
+@mse_loss.reference
+def _(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+    return _reference(square(subtract(prediction, target)), reduction)
+
+
+@primitive(residuals=("prediction", "target", "constant"))
+def l1_loss(prediction: Array, target: Array, *, reduction: str = "mean") -> ForwardResult:
+    """The absolute error, |prediction - target|. Its gradient is 0 where both are equal.
+
+    Args:
+        prediction, target: of the same shape (any); both are differentiated.
+        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+
+    Returns:
+        a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
+
+    Raises:
+        ValueError: if the shapes differ (nothing is broadcast), or the reduction is unknown.
+
+    >>> l1_loss([1.0, 2.0], [0.0, 4.0])
+    tensor(1.5)
+    """
+    loss, scale = _of_difference(prediction, target, reduction, np.abs)
+    return loss, (prediction, target, scale)
+
+
+@l1_loss.vjp
+def _(g: Any, needs: Any, prediction: Any, target: Any, scale: float) -> Any:
+    return _pulled(g, needs, np.sign(_difference(prediction, target)), scale)
+
+
+@l1_loss.reference
+def _(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
+    return _reference(absolute(subtract(prediction, target)), reduction)
+
+
+@primitive(residuals=("prediction", "target", "constant", "constant"))
+def huber_loss(prediction: Array, target: Array, *, delta: float = 1.0, reduction: str = "mean") -> ForwardResult:
+    """Half the squared error where it is at most delta, and a line beyond: delta (|d| - delta / 2).
+
+    Of d = prediction - target and c = d clipped to ±delta it is c (d - c / 2) on both sides, and its gradient is c.
+    Nothing large is squared, so nothing overflows.
+
+    Args:
+        prediction, target: of the same shape (any); both are differentiated.
+        delta: a finite number above 0.
+        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+
+    Returns:
+        a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
+
+    Raises:
+        ValueError: if the shapes differ (nothing is broadcast), delta is not above 0, or the reduction is unknown.
+
+    Source: P. J. Huber, Robust estimation of a location parameter (1964).
+
+    >>> huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none")
+    tensor([0.125, 2.5  ])
+    """
+    if not (0 < delta < math.inf):
+        raise ValueError(f"delta must be a finite number above 0, not {delta}")
+    delta = float(delta)
+
+    def loss(d: Array) -> Array:
+        clipped = np.clip(d, -delta, delta)
+        return np.asarray(clipped * (d - clipped / 2))
+
+    losses, scale = _of_difference(prediction, target, reduction, loss)
+    return losses, (prediction, target, delta, scale)
+
+
+@huber_loss.vjp
+def _(g: Any, needs: Any, prediction: Any, target: Any, delta: float, scale: float) -> Any:
+    return _pulled(g, needs, np.clip(_difference(prediction, target), -delta, delta), scale)
+
+
+@huber_loss.reference
+def _(prediction: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean") -> Any:
+    d = subtract(prediction, target)
+    losses = where(abs(d.data) <= delta, 0.5 * square(d), delta * (absolute(d) - 0.5 * delta))
+    return _reference(losses, reduction)
+
+
+@primitive(residuals=("log_prediction", "target", "constant", "constant"))
+def kl_div(log_prediction: Array, target: Array, *, log_target: bool = False, reduction: str = "mean") -> ForwardResult:
+    """The Kullback-Leibler divergence of probabilities q from predicted ones p, entry by entry: q (log q - log p).
+
+    Where q is 0 the loss is 0, also where p is 0 too; where p alone is 0 it is infinite. In q its slope is
+    log q - log p + 1, at a q of 0 -inf: there a target that is differentiated is better given by its logarithm.
+
+    Args:
+        log_prediction: log p, of any shape.
+        target: q, at least 0, of the same shape; both are differentiated.
+        log_target: true if the target is log q.
+        reduction: "batchmean", the sum divided by the first axis, is the divergence of rows of distributions; "mean"
+            over all entries, "sum", or "none" for one loss an entry.
+
+    Returns:
+        a single number, or an array of the inputs' shape for "none". Of no entries it is 0.
+
+    Raises:
+        ValueError: if the shapes differ (nothing is broadcast), a target lies below 0, the reduction is unknown, or it
+            is "batchmean" and there is no first axis.
+        TypeError: if log_target is not true or false.
+
+    Source: S. Kullback and R. A. Leibler, On information and sufficiency (1951).
+
+    >>> import numpy as np
+    >>> p, q = np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]])
+    >>> round(kl_div(np.log(p), q, reduction="batchmean").item(), 4)  # log 2
+    0.6931
+    """
+    same_shape("log_prediction", log_prediction, "target", target)
+    if not isinstance(log_target, (bool, np.bool_)):
+        raise TypeError(f"log_target must be True or False, not {log_target!r}")
+    if not log_target:
+        refuse_entries(target < 0, "target", target, "a probability is at least 0")
+    scale = _divergence_scale(reduction, log_prediction.shape)
+    q, difference, _ = _compared(single(log_prediction), single(target), bool(log_target))
+    dtype = np.result_type(as_float(log_prediction), as_float(target))
+    losses = reduced(q * difference, reduction, scale)
+    return losses.astype(dtype, copy=False), (log_prediction, target, bool(log_target), scale)
+
+
+def _divergence_scale(reduction: str, shape: tuple[int, ...]) -> float:
+    """What each entry's loss counts in the result; for "batchmean" 1 over the length of the first axis."""
+    if reduction != "batchmean":
+        return reduction_scale(reduction, math.prod(shape), ("batchmean", "mean", "sum", "none"))
+    if not shape:
+        raise ValueError("reduction 'batchmean' divides by the first axis, and a single number has none")
+    return reduction_scale("mean", shape[0])
+
+
+def _compared(log_p: Any, target: Any, log_target: bool) -> tuple[Any, Any, Array]:
+    """q, log q - log p, and where q is 0 (there both are 0, whatever p is), of arrays or tensors."""
+    none: Array = plain(target) == (-np.inf if log_target else 0)
+    safe = np.where(none, 0 if log_target else 1, target)  # whose logarithm and derivatives are finite
+    q, log_q = (np.where(none, 0, np.exp(safe)), safe) if log_target else (target, np.log(safe))
+    return q, log_q - np.where(none, 0, log_p), none
+
+
+@kl_div.vjp
+def _(g: Any, needs: Any, log_prediction: Any, target: Any, log_target: bool, scale: float) -> Any:
+    q, difference, none = _compared(single(log_prediction), single(target), log_target)
+    g, d_target = single(g) * scale, None
+    if needs[1]:
+        slope = q * (difference + 1) if log_target else np.where(none, -np.inf, difference + 1)
+        d_target = slope * g
+    return -q * g if needs[0] else None, d_target
+
+
+@kl_div.reference
+def _(log_prediction: Any, target: Any, *, log_target: bool = False, reduction: str = "mean") -> Any:
+    q, log_q = (exp(target), target) if log_target else (target, log(target))
+    losses = multiply(q, subtract(log_q, log_prediction))
+    return reduced(losses, reduction, _divergence_scale(reduction, losses.shape))

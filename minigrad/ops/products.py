@@ -6,19 +6,22 @@ Products of half precision are computed in single, by BLAS, and rounded once, at
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array, as_array, describe
-from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
-from .kernels.blocks import product
+from ..summation import block_sum
+from .elementwise import add
+from .kernels.blocks import product, products
 from .kernels.numerics import narrowed_all, sum_single, widened
+from .kernels.reached import reached_rows
 from .linear import mapped
-
-__all__ = ["affine", "dot", "einsum", "matmul", "outer", "tensordot"]
+from .shaping import ravel
 
 
 @primitive(broadcasts=True, residuals=("a", "b"))
@@ -47,19 +50,26 @@ def matmul(a: Array, b: Array) -> ForwardResult:
     return narrowed_all(_matmul(widened(a), widened(b)), (a, b)), (a, b)
 
 
-def _matmul(a: Array, b: Array) -> Array:
-    """a @ b, where a stack times a single matrix is one GEMM over all rows."""
+def _matmul(a: Any, b: Any) -> Any:
+    """a @ b, of arrays or tensors; a stack of arrays times a single matrix is one GEMM over all rows."""
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return matmul(a, b)
     if a.ndim > 2 and b.ndim <= 2:
-        rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+        rows = _rows(a)
         y = product(rows, b) if b.ndim == 2 else rows @ b
         return y.reshape(a.shape[:-1] + b.shape[1:])
     return product(a, b) if a.ndim == b.ndim == 2 else np.asarray(np.matmul(a, b))
 
 
+def _rows(x: Any) -> Any:
+    """(…, D) as (rows, D), also if some axis has no entries."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
 @matmul.vjp
-def _(g: Any, needs: Any, a: Array, b: Array, batch: int = 0) -> Any:
-    # Y = A B: dA = G B', dB = A' G. Vectors become matrices of one row or column first.
-    # Of some cotangents, along an axis in front, batch is 1.
+def _(g: Any, needs: Any, a: Any, b: Any, many: bool = False) -> Any:
+    # Y = A B: dA = G B', dB = A' G. Vectors become matrices of one row or column first. Of many cotangents, along an
+    # axis in front, the engine sums over stacks.
     g, a, b = widened(g), widened(a), widened(b)
     row, column = a.ndim == 1, b.ndim == 1
     A, B = a[None] if row else a, b[:, None] if column else b
@@ -67,60 +77,28 @@ def _(g: Any, needs: Any, a: Array, b: Array, batch: int = 0) -> Any:
     G = G[..., None, :] if row else G
     dA = dB = None
     if needs[0]:
-        dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))
+        one_for_all = A.ndim == 2 < B.ndim and not many
+        dA = _contracted(G, B, -1) if one_for_all else _matmul(G, B.swapaxes(-1, -2))
         dA = dA[..., 0, :] if row else dA
     if needs[1]:
-        dB = _pull_single(A, G, (-2, -2), (0, batch)) if B.ndim == 2 else _matmul(A.swapaxes(-1, -2), G)
-        dB = dB.swapaxes(0, -2) if batch and B.ndim == 2 else dB  # (k, B, m)
+        one_for_all = B.ndim == 2 < A.ndim and not many
+        dB = _contracted(A, G, -2) if one_for_all else _matmul(A.swapaxes(-1, -2), G)
         dB = dB[..., 0] if column else dB
     return dA, dB
 
 
-def _pull_single(left: Array, right: Array, axes: tuple[int, int], batch: tuple[int, int]) -> Array:
-    """The cotangent of a single matrix that met a stack of others: one GEMM contracts the stack's axes too.
-
-    ``batch`` is 1 for the one that has a batch's axis in front of its stack's.
-    """
-    if left.ndim == right.ndim == 2:
-        return product(left, right.T) if axes == (-1, -1) else product(left.T, right)
-    first, second = (range(b, x.ndim - 2) for x, b in zip((left, right), batch, strict=True))
-    return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[1]]))
+def _contracted(left: Any, right: Any, axis: int) -> Any:
+    """The cotangent of a single matrix that met a stack: one GEMM contracts the stack's axes and one more."""
+    axes = [*range(left.ndim - 2), axis]
+    return np.tensordot(left, right, (axes, axes))
 
 
 @matmul.batched_vjp
 def _(g: Array, needs: Any, a: Array, b: Array) -> Any:
-    return matmul.primitive.vjp(g, needs, a, b, batch=1)
+    return matmul.primitive.vjp(g, needs, a, b, many=True)
 
 
-@matmul.vjp_on_tensors
-def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
-    row, column = a.ndim == 1, b.ndim == 1
-    A, B = np.expand_dims(a, 0) if row else a, np.expand_dims(b, -1) if column else b
-    G = np.expand_dims(g, -1) if column else g
-    G = np.expand_dims(G, -2) if row else G
-    dA = dB = None
-    if needs[0]:
-        dA = _contracted(G, B, (-1, -1)) if A.ndim == 2 else matmul(G, np.swapaxes(B, -1, -2))
-        dA = dA[..., 0, :] if row else dA
-    if needs[1]:
-        dB = _contracted(A, G, (-2, -2)) if B.ndim == 2 else matmul(np.swapaxes(A, -1, -2), G)
-        dB = dB[..., 0] if column else dB
-    return dA, dB
-
-
-def _contracted(left: Any, right: Any, axes: tuple[int, int]) -> Any:
-    """As :func:`_pull_single`, of tensors: the stacks' axes and one of the last two are contracted in one product."""
-    if axes == (-1, -1):  # left (…, n, k) and right (…, m, k)
-        left, right = np.moveaxis(left, -2, 0), np.moveaxis(right, -2, 0)
-    else:  # left (…, k, n) and right (…, k, m)
-        left, right = np.moveaxis(left, -1, 0), np.moveaxis(right, -1, 0)
-    rows, columns = (x.reshape(len(x), math.prod(x.shape[1:])) for x in (left, right))
-    return matmul(rows, columns.transpose())
-
-
-@matmul.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return math.prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
+matmul.cost(lambda inputs, output, options: math.prod(output) * inputs[0][-1])
 
 
 @matmul.reference
@@ -157,40 +135,60 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
     return affine_rows(x, W, b), (x, W)
 
 
+def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
+    """x (…, D) times W (D, M) plus b (M,), which is added in place; half precision in single, and rounded once.
+
+    Raises:
+        ValueError: if W or b does not fit.
+    """
+    D = x.shape[-1]
+    if W.ndim != 2 or W.shape[0] != D:
+        raise ValueError(f"W must be (D, M) with D = {D} as in x, not {W.shape}")
+    if b is not None and b.shape != W.shape[1:]:
+        raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
+    inputs = (x, W) if b is None else (x, W, b)
+    y = product(_rows(widened(x)), widened(W)).astype(np.result_type(*map(widened, inputs)), copy=False)
+    if b is not None:
+        y += b
+    return y.reshape(*x.shape[:-1], W.shape[1]).astype(np.result_type(*inputs), copy=False)
+
+
 @affine.vjp
-def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
-    return pull_affine(g, needs, x, W)
+def pull_affine(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
+    """Cotangents of x, W and b, each if it is needed: dx = g W', dW = x' g over all rows, db = the sum of g's rows.
+
+    Of arrays or tensors. If an array g is large, its rows of zeros take no part (:mod:`.kernels.reached`).
+    """
+    g, x, W = widened(g), widened(x), widened(W)
+    rows, inputs = _rows(g), _rows(x)
+    if isinstance(g, Tensor):
+        dx = matmul(rows, W.T) if needs[0] else None
+        dW = matmul(inputs.T, rows) if needs[1] else None
+        return None if dx is None else dx.reshape(x.shape), dW, rows.sum(axis=0) if needs[2] else None
+    reached = reached_rows(rows)
+    if reached is not None:
+        rows, inputs = rows[reached], inputs[reached]
+    dx, dW = products((rows, W.T) if needs[0] else None, (inputs.T, rows) if needs[1] else None)
+    if dx is not None and reached is not None:
+        few, dx = dx, np.zeros(_rows(x).shape, dx.dtype)
+        dx[reached] = few
+    return None if dx is None else dx.reshape(x.shape), dW, block_sum(rows, 0) if needs[2] else None
 
 
 @affine.batched_vjp
-def _(g: Array, needs: Any, x: Array, W: Array) -> Any:
-    return pull_affine_batch(g, needs, x, W)
+def pull_affine_batch(g: Array, needs: Any, x: Array, W: Array) -> tuple[Any, Any, Any]:
+    """The same of a batch of cotangents (B, …, M): cotangents (B, …, D), (B, D, M) and (B, M)."""
+    g, x, W = widened(g), widened(x), widened(W)
+    rows = g.reshape(len(g), math.prod(g.shape[1:-1]), g.shape[-1])
+    dx = product(_rows(g), W.T).reshape(len(g), *x.shape) if needs[0] else None
+    dW = np.tensordot(_rows(x), rows, (0, 1)).swapaxes(0, 1) if needs[1] else None
+    return dx, dW, block_sum(rows, 1) if needs[2] else None
 
 
-@affine.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, W: Any) -> Any:
-    return pull_affine_on_tensors(g, needs, x, W)
+affine.cost(lambda inputs, output, options: math.prod(output) * inputs[0][-1])
 
 
-def pull_affine_on_tensors(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
-    """Cotangents of x (…, D), W (D, M) and b (M,) of an affine map, each if it is needed, as products of tensors."""
-    rows = g.reshape(math.prod(g.shape[:-1]), g.shape[-1])
-    dx = matmul(rows, W.T).reshape(*g.shape[:-1], len(W)) if needs[0] else None
-    dW = matmul(x.reshape(len(rows), len(W)).T, rows) if needs[1] else None
-    return dx, dW, rows.sum(axis=0) if needs[2] else None
-
-
-@affine.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return math.prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
-
-
-@affine.reference
-def _(x: Tensor, W: Tensor, b: Tensor | None = None) -> Any:
-    from .elementwise import add
-
-    y = matmul(x, W)
-    return y if b is None else add(y, b)
+affine.reference(lambda x, W, b=None: matmul(x, W) if b is None else add(matmul(x, W), b))
 
 
 # --- Einstein summation ----------------------------------------------------------------------------
@@ -254,25 +252,20 @@ einsum.primitive = _einsum.primitive  # type: ignore[attr-defined]
 
 
 @_einsum.vjp
-def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array]) -> Any:
+def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array], batch: str = "") -> Any:
     # The cotangent of one operand is the einsum of g with the other operands, on that operand's indices.
     g, parts = widened(g), list(zip(inputs, map(widened, operands), strict=True))
+    lead = g.shape[: len(batch)]
     return tuple(
-        _pull_operand(g, output, own, x.shape, parts[:i] + parts[i + 1 :]) if needs[i] else None
+        _pull_operand(g, batch + output, batch + own, lead + x.shape, parts[:i] + parts[i + 1 :]) if needs[i] else None
         for i, (own, x) in enumerate(parts)
     )
 
 
 @_einsum.batched_vjp
 def _(g: Array, needs: Any, inputs: list[str], output: str, operands: list[Array]) -> Any:
-    batch = next(c for c in _LETTERS if c not in "".join([output, *inputs]))
-    g, parts = widened(g), list(zip(inputs, map(widened, operands), strict=True))
-    return tuple(
-        _pull_operand(g, batch + output, batch + own, (len(g), *x.shape), parts[:i] + parts[i + 1 :])
-        if needs[i]
-        else None
-        for i, (own, x) in enumerate(parts)
-    )
+    letter = next(c for c in _LETTERS if c not in "".join([output, *inputs]))
+    return _einsum.primitive.vjp(g, needs, inputs, output, operands, letter)
 
 
 @_einsum.cost
@@ -282,9 +275,8 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     operands = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
     terms, result = explicit_subscripts(options["subscripts"], operands)
     size: dict[str, int] = {}
-    for term, array in zip(terms, operands, strict=True):
-        for letter, length in zip(term, array.shape, strict=True):
-            size[letter] = max(size.get(letter, 1), length)
+    for letter, length in zip("".join(terms), chain(*inputs), strict=True):
+        size[letter] = max(size.get(letter, 1), length)
     plan = np.einsum_path(f"{','.join(terms)}->{result}", *operands, optimize="greedy")[0][1:]
     total = 0
     for places in plan:
@@ -365,23 +357,18 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     tensor([[11.]])
     """
     shapes = np.shape(plain(a)), np.shape(plain(b))
-    pairs: list[list[Any]]
     if isinstance(axes, (int, np.integer)):
         if axes < 0:
             raise ValueError(f"tensordot: the number of axes must not be negative: {axes}")
-        pairs = [list(range(len(shapes[0]) - axes, len(shapes[0]))), list(range(axes))]
-    else:
-        pairs = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
-    if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
-        raise ValueError(f"tensordot: axes {axes} must name as many axes of a as of b")
-    left, right = list(_LETTERS[: len(shapes[0])]), list(_LETTERS[-len(shapes[1]) :] if shapes[1] else "")
-    for i, j in zip(*pairs, strict=True):
-        if not (-len(left) <= i < len(left) and -len(right) <= j < len(right)) or shapes[0][i] != shapes[1][j]:
-            raise ValueError(
-                f"tensordot: axis {i} of a {shapes[0]} and axis {j} of b {shapes[1]} do not have one length"
-            )
-        if left[i] in right or right[j] in left:
-            raise ValueError(f"tensordot: axes {axes} name an axis twice")
+        axes = range(-axes, 0), range(axes)
+    try:
+        first, second = (normalize_axis_tuple(pair, len(shape)) for pair, shape in zip(axes, shapes, strict=True))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"tensordot: axes {axes} do not fit a {shapes[0]} and b {shapes[1]}: {error}") from None
+    if [shapes[0][i] for i in first] != [shapes[1][j] for j in second]:
+        raise ValueError(f"tensordot: axes {axes} of a {shapes[0]} and b {shapes[1]} do not have the same lengths")
+    left, right = list(_LETTERS[: len(shapes[0])]), list(_LETTERS[len(_LETTERS) - len(shapes[1]) :])
+    for i, j in zip(first, second, strict=True):
         right[j] = left[i]
     kept = [c for c in left if c not in right] + [c for c in right if c not in left]
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(kept)}", a, b)
@@ -411,6 +398,4 @@ def outer(a: Any, b: Any) -> Tensor:
     tensor([[3., 4.],
             [6., 8.]])
     """
-    from .shaping import ravel
-
     return einsum("i,j->ij", ravel(a), ravel(b))

@@ -169,14 +169,14 @@ def cost_of_steps(x: Shape, Wx: Shape, Wh: Shape, output: Shape) -> int:
 
 def looked_up(x: Tensor, indices: Any) -> Tensor:
     """The inputs (N, T, D), by their places among the rows if there are indices."""
-    from .lookup import embedding
+    from .indexing import embedding
 
     return x if indices is None else embedding(np.asarray(indices), x)
 
 
 def cut(states: Tensor, lengths: Any) -> Tensor:
     """States (N, T, H) with zeros behind the end of each sequence."""
-    from .selection import where
+    from .elementwise import where
 
     if lengths is None:
         return states

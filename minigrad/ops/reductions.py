@@ -1,4 +1,4 @@
-"""Reductions over axes, and softmax and cumulative sums, which run along one.
+"""Reductions over axes; softmax, cumulative sums and products, and sorting, which run along one.
 
 ``axis`` is None for all axes, one axis or a tuple of them, counted from the end if negative; with
 ``keepdims`` the reduced axes stay with length 1. Float32 stays float32; the mean of integers is float64. Float16 stays
@@ -10,22 +10,29 @@ Inside this module ``sum``, ``max``, ``min``, ``any`` and ``all`` are the primit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from ..core import plain
+from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .elementwise import absolute, divide, exp, log, signed, sqrt, square, subtract
-from .kernels.axes import from_the_end, refuse_axis_of_scalar
-from .kernels.numerics import as_float, narrowed, row_sums, single, sum_single, taken, widened
+from .elementwise import absolute, constant, divide, exp, log, signed, sqrt, square, subtract
+from .kernels.numerics import (
+    as_float,
+    narrowed,
+    refuse_axis_of_scalar,
+    row_sums,
+    single,
+    sum_single,
+    taken,
+    widened,
+)  # fmt: skip
+from .kernels.windows import integer
+from .linear import batched, mapped
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
-
-_BLOCK = 2**18  # entries at a time, which stay in the processor's cache
 
 
 def _kept(array: Any, axis: Axis, keepdims: bool) -> Any:
@@ -36,22 +43,6 @@ def _kept(array: Any, axis: Axis, keepdims: bool) -> Any:
 def _count(x: Array, y: Any) -> int:
     """How many entries of x were reduced to one of y."""
     return x.size // math.prod(np.shape(y)) if np.size(y) else 1
-
-
-def _behind(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """The rule for many cotangents at once: the same one, with axes counted from the end.
-
-    Its first residual is an array with the axes of what was reduced, or the shape of that.
-    """
-    place = rule.__code__.co_varnames.index("axis") - 2  # among the residuals, behind g and needs
-
-    def batched(g: Array, needs: Any, first: Any, *others: Any) -> Any:
-        shape = first if isinstance(first, tuple) else first.shape
-        residuals = [(len(g), *shape) if first is shape else first, *others]
-        residuals[place] = from_the_end(residuals[place], len(shape))
-        return rule(g, needs, *residuals)
-
-    return batched
 
 
 # --- sums --------------------------------------------------------------------------------------------
@@ -106,7 +97,7 @@ def cumsum(x: Array, axis: int | None = None) -> ForwardResult:
             [3., 7.]])
     """
     refuse_axis_of_scalar(x, axis)
-    return _running_sum(x, axis), (x.shape, axis)
+    return _running_sum(x, axis), (x.shape, -1 if axis is None else axis)
 
 
 def _running_sum(x: Any, axis: int | None) -> Any:
@@ -117,15 +108,9 @@ def _running_sum(x: Any, axis: int | None) -> Any:
 
 
 @cumsum.vjp
-def _(g: Any, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
-    axis = 0 if axis is None else axis  # an entry is in all later sums: sum cotangents from the end
+def _(g: Any, needs: Any, shape: tuple[int, ...], axis: int) -> Any:
+    # an entry is in all later sums: sum cotangents from the end
     return (np.flip(_running_sum(np.flip(single(g), axis), axis), axis).reshape(shape),)
-
-
-@cumsum.batched_vjp
-def _(g: Array, needs: Any, shape: tuple[int, ...], axis: int | None) -> Any:
-    behind = -1 if axis is None else from_the_end(axis, g.ndim - 1)
-    return cumsum.primitive.vjp(g, needs, (len(g), *shape), behind)
 
 
 @primitive(residuals=("x",))
@@ -139,25 +124,21 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     return narrowed(np.prod(widened(x), axis=axis, keepdims=keepdims), x), (x, axis, keepdims)
 
 
-@prod.vjp
-def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool) -> Any:
-    return (_kept(g, axis, keepdims) * product_of_others(single(x), axis),)
+prod.vjp(lambda g, needs, x, axis, keepdims: (_kept(g, axis, keepdims) * product_of_others(single(x), axis),))
 
 
-@prod.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
-    x = single(x)
-    rows, turned, order = _reduced_last(x, axis)
-    return (_kept(g, axis, keepdims) * _products_by_pairs(rows).reshape(turned).transpose(np.argsort(order).tolist()),)
-
-
-def _products_by_pairs(rows: Any) -> Any:
-    """For each entry of the last axis the product of all others: a polynomial, and made as one, by halving.
+def product_of_others(x: Any, axis: Axis) -> Any:
+    """For each entry of an array or tensor the product of all others that are reduced with it, without a division.
 
     Entries are multiplied in pairs, these products in pairs, and so on. Back from the whole, the product of all others
     is that of all other pairs times the other one of the pair.
     """
-    pairs, n = [], rows.shape[-1]
+    reduced = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
+    turned = x.transpose(order)
+    n = math.prod(x.shape[i] for i in reduced)
+    rows = turned.reshape(*turned.shape[: x.ndim - len(reduced)], n)
+    pairs = []
     while rows.shape[-1] > 1:
         if rows.shape[-1] % 2:
             rows = np.concatenate([rows, np.ones((*rows.shape[:-1], 1), rows.dtype)], -1)
@@ -167,30 +148,7 @@ def _products_by_pairs(rows: Any) -> Any:
     for pair in reversed(pairs):
         others = np.expand_dims(others[..., : pair.shape[-2]], -1) * np.flip(pair, -1)
         others = others.reshape(*pair.shape[:-2], 2 * pair.shape[-2])
-    return others[..., :n]
-
-
-def _reduced_last(x: Any, axis: Axis) -> tuple[Any, tuple[int, ...], list[int]]:
-    """x with the axes that are reduced as one, the last; its shape before they became one; and the order of axes."""
-    reduced = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
-    order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
-    turned = x.transpose(order)
-    kept = turned.shape[: x.ndim - len(reduced)]
-    return turned.reshape(*kept, math.prod(x.shape[i] for i in reduced)), turned.shape, order
-
-
-def product_of_others(x: Array, axis: Axis) -> Array:
-    """For each entry the product of all others that are reduced with it, without a division.
-
-    The product of those before it times that of those after it, both by cumulative products.
-    """
-    rows, turned, order = _reduced_last(x, axis)
-    before, after = np.ones_like(rows), np.ones_like(rows)
-    np.cumprod(rows[..., :-1], axis=-1, out=before[..., 1:])
-    np.cumprod(rows[..., :0:-1], axis=-1, out=after[..., -2::-1])
-    before *= after
-    others: Array = before.reshape(turned).transpose(np.argsort(order))
-    return others
+    return others[..., :n].reshape(turned.shape).transpose(np.argsort(order).tolist())
 
 
 # --- extremes ----------------------------------------------------------------------------------------
@@ -206,9 +164,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> max([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([3., 4.])
     """
-    refuse_axis_of_scalar(x, axis)
-    y = np.max(x, axis=axis, keepdims=keepdims)
-    return y, (x, y, axis, keepdims)
+    return _extreme(np.max, x, axis, keepdims)
 
 
 @primitive(residuals=("x", "output"))
@@ -221,8 +177,12 @@ def min(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> min([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([1., 2.])
     """
+    return _extreme(np.min, x, axis, keepdims)
+
+
+def _extreme(function: Any, x: Array, axis: Axis, keepdims: bool) -> ForwardResult:
     refuse_axis_of_scalar(x, axis)
-    y = np.min(x, axis=axis, keepdims=keepdims)
+    y = function(x, axis=axis, keepdims=keepdims)
     return y, (x, y, axis, keepdims)
 
 
@@ -231,8 +191,7 @@ def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
     g = single(g)
     extreme = (x == _kept(y, axis, keepdims)) | (x != x)
     count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
-    shares: Array = taken(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)
-    return shares
+    return taken(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)  # type: ignore[no-any-return]
 
 
 @max.vjp
@@ -283,8 +242,7 @@ def _(g: Any, needs: Any, x: Array, axis: Axis, keepdims: bool, freedom: int) ->
 
 @var.reference
 def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    squares = square(subtract(x, mean(x, axis, keepdims=True)))
-    y = sum(squares, axis, keepdims)
+    y = sum(square(subtract(x, mean(x, axis, keepdims=True))), axis, keepdims)
     return divide(y, _count(x, y) - ddof)
 
 
@@ -309,11 +267,7 @@ def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, freedom:
     return (_kept(factor, axis, keepdims) * _centred(x, axis),)
 
 
-@std.reference
-def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    squares = square(subtract(x, mean(x, axis, keepdims=True)))
-    y = sum(squares, axis, keepdims)
-    return sqrt(divide(y, _count(x, y) - ddof))
+std.reference(lambda x, axis=None, keepdims=False, ddof=0: sqrt(var(x, axis, keepdims, ddof)))
 
 
 @primitive(residuals=("x", "output", "constant", "constant", "constant"))
@@ -346,17 +300,10 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
 
 
 def _length(x: Array, axis: Axis, keepdims: bool) -> Any:
-    """The root of the sum of squares: as it is said, or, where that could over- or underflow, by the largest entry."""
-    with np.errstate(over="ignore"):
-        squares = sum_single(np.square(x), axis, keepdims)
-    limits = np.finfo(x.dtype)
-    least = limits.tiny / limits.eps**2 * np.maximum(_count(x, squares), 1)  # what squares lost is nothing beside it
-    if ((squares >= least) & (squares <= limits.max)).all():
-        return np.sqrt(squares)
-    size = np.abs(x)
-    top = np.max(size, axis=axis, keepdims=True, initial=0)
+    """The root of the sum of squares, in units of the largest entry, so that nothing over- or underflows."""
+    top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
     scale = np.where((top == 0) | (top == np.inf), 1, top)
-    y = np.sqrt(sum_single(np.square(size / scale), axis, keepdims))
+    y = np.sqrt(sum_single(np.square(x / scale), axis, keepdims))
     return y * scale.reshape(y.shape)
 
 
@@ -381,7 +328,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
 # --- softmax -----------------------------------------------------------------------------------------
 
 
-@primitive(residuals=("x", "derived", "derived"))
+@primitive(residuals=("x", "constant", "constant"))
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf where all entries are -inf.
 
@@ -391,15 +338,10 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardRes
     array([1000.  , -999.31], dtype=float32)
     """
     top = np.max(single(x), axis=axis, keepdims=True, initial=-np.inf)
-    total = sum_single(_weights(x, top), axis, keepdims=True)
+    total = sum_single(_weights(single(x), top), axis, keepdims=True)
     with np.errstate(divide="ignore"):  # log(0) is -inf
         y = np.log(total) + np.where(top == -np.inf, 0, top)
-    return narrowed(y if keepdims else np.squeeze(y, _axes(x, axis)), x), (x, top, total, axis, keepdims)
-
-
-def _axes(x: Array, axis: Axis) -> Any:
-    """The axes that are reduced, as a tuple."""
-    return normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    return narrowed(y if keepdims else np.squeeze(y, axis), x), (x, top, total, axis, keepdims)
 
 
 def _weights(x: Array, top: Array) -> Array:
@@ -411,24 +353,15 @@ def _weights(x: Array, top: Array) -> Array:
 
 
 @logsumexp.vjp
-def _(g: Any, needs: Any, x: Array, top: Array, total: Array, axis: Axis, keepdims: bool) -> Any:
-    # e^(x - y) would round with y: by the sum of e^(x - top) the gradient sums to 1, however large x is
-    share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)
-    return (share * _weights(x, top),)
+def _(g: Any, needs: Any, x: Any, top: Array, total: Array, axis: Axis, keepdims: bool) -> Any:
+    # e^x / sum(e^x) does not change by what is taken off x: the largest entry, as a constant. e^(x - y) would round.
+    weights = _weights(single(x), top)
+    if isinstance(x, Tensor):
+        total = sum_single(weights, axis, keepdims=True)  # as a function of x
+    return (_kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total) * weights,)
 
 
-@logsumexp.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, top: Array, total: Any, axis: Axis, keepdims: bool) -> Any:
-    # e^x / sum(e^x) does not change by what is taken off x: the largest entry, as a constant
-    x = single(x)
-    total = sum_single(_weights(x, top), axis, keepdims=True)
-    share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)
-    return (share * _weights(x, top),)
-
-
-@logsumexp.reference
-def _(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return log(sum(exp(x), axis, keepdims))
+logsumexp.reference(lambda x, axis=None, keepdims=False: log(sum(exp(x), axis, keepdims)))
 
 
 @primitive(residuals=("output",))
@@ -458,10 +391,7 @@ def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
     return (d,)
 
 
-@softmax.reference
-def _(x: Any, axis: Axis = -1) -> Any:
-    e = exp(x)
-    return divide(e, sum(e, axis, keepdims=True))
+softmax.reference(lambda x, axis=-1: divide(exp(x), sum(exp(x), axis, keepdims=True)))
 
 
 @primitive(residuals=("output",))
@@ -474,99 +404,250 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     array([[-6.9e-01, -6.9e-01],
            [ 0.0e+00, -1.0e+04]], dtype=float32)
     """
-    y = _in_blocks(_log_softmax, axis, single(x))
+    wide = single(x)
+    y: Array = wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
+    with np.errstate(divide="ignore"):  # log(0) only of no entries
+        y -= np.log(row_sums(np.exp(y), axis))
     return narrowed(y, x), (y, axis)
 
 
-def _log_softmax(axis: Axis, x: Array) -> Array:
-    y: Array = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    with np.errstate(divide="ignore"):  # log(0) only of no entries
-        y -= np.log(row_sums(np.exp(y), axis))
-    return y
-
-
-def _pull_log_softmax(axis: Axis, y: Any, g: Any) -> Any:
+@log_softmax.vjp
+def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
     # dy_i / dx_j = 1[i = j] - e^y_j, so dx = g - p sum(g) with p = e^y. Near a p of 1 that cancels; what is left of the
     # sum is then spread in the same way, so that the cotangent sums to 0 and is exact in the tails.
     p = np.exp(y)
     d = g - p * row_sums(single(g), axis)
     d -= p * row_sums(d, axis)
+    return (d,)
+
+
+log_softmax.reference(lambda x, axis=-1: subtract(x, log(sum(exp(x), axis, keepdims=True))))
+
+
+batched(sum, mean, cumsum, prod, max, min, var, std, norm, logsumexp, softmax, log_softmax)
+
+
+# --- cumulative products -----------------------------------------------------------------------------
+
+
+@primitive(residuals=("x", "constant"))
+def cumprod(x: Array, axis: int | None = None) -> ForwardResult:
+    """Products of the entries up to each one along an axis, of x's shape; of the flattened x if axis is None.
+
+    The gradient is right also where entries are 0, to any order, unless products of entries behind a 0 overflow. Half
+    precision is multiplied in single and rounded once.
+
+    Raises:
+        ValueError: if the axis does not exist.
+
+    >>> cumprod([[1.0, 2.0], [3.0, 4.0]], axis=1)
+    tensor([[ 1.,  2.],
+            [ 3., 12.]])
+    """
+    refuse_axis_of_scalar(x, axis)
+    y = np.cumprod(widened(x), axis=axis)
+    return narrowed(y, x), (x, y, axis)
+
+
+@cumprod.vjp
+def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
+    # Of y_j = x_1 … x_j the derivative in x_i is, for j >= i, the product of all entries up to j but x_i:
+    #     d_i = sum over j >= i of g_j y_j / x_i  =  y_(i-1) s_i   with   s_i = g_i + x_(i+1) s_(i+1).
+    # The sum takes one pass; the recurrence divides by nothing, and is a polynomial, as higher orders need it.
+    shape = x.shape
+    if axis is None:
+        x, axis = x.reshape(-1), 0
+    x, g, y = (np.moveaxis(array, axis, -1) for array in (single(x), single(g), y))
+    if isinstance(x, Tensor) or isinstance(g, Tensor) or not y.all():
+        one = np.ones_like(plain(x)[..., :1])
+        before = np.concatenate([one, np.cumprod(x[..., :-1], axis=-1)], -1)
+        d = before * _recurrence(np.concatenate([x[..., 1:], 0 * one], -1), g)
+    else:
+        d = np.cumsum((g * y)[..., ::-1], axis=-1)[..., ::-1] / x
+    return (np.moveaxis(d, -1, axis).reshape(shape),)
+
+
+def _recurrence(a: Any, b: Any) -> Any:
+    """s_i = b_i + a_i s_(i+1) along the last axis, with 0 behind its end: by halves, in as many steps as n has bits.
+
+    Two steps are one, s_i = (b_i + a_i b_(i+1)) + (a_i a_(i+1)) s_(i+2): a recurrence for the entries of even number,
+    which is half as long. From these the others follow.
+    """
+    n = b.shape[-1]
+    if n < 2:
+        return b
+    nothing = np.zeros((*b.shape[:-1], 1), b.dtype)
+    if n % 2:
+        a, b = np.concatenate([a, nothing], -1), np.concatenate([b, nothing], -1)
+    a_even, a_odd, b_even, b_odd = a[..., ::2], a[..., 1::2], b[..., ::2], b[..., 1::2]
+    even = _recurrence(a_even * a_odd, b_even + a_even * b_odd)
+    odd = b_odd + a_odd * np.concatenate([even[..., 1:], nothing], -1)
+    both = np.stack([even, odd], -1)
+    return both.reshape(*both.shape[:-2], 2 * both.shape[-2])[..., :n]
+
+
+# --- entries by size ---------------------------------------------------------------------------------
+
+# The sorted array has the entries of x in another order, so the VJP puts cotangents back where the entries came from.
+# The order is a constant, and the map linear. Ties keep their order, the lowest index first. NaN counts as the largest.
+
+
+@primitive(residuals=("x",))
+def sort(x: Array, axis: int | None = -1) -> ForwardResult:
+    """The entries of x, of any shape with axes, in ascending order along an axis; of the flattened x if it is None.
+
+    NaN comes last, as in NumPy. Each entry gets the cotangent of its place in the order; of entries that tie the first
+    one has the first place.
+
+    Raises:
+        ValueError: if the axis does not exist.
+
+    >>> sort([[3.0, 1.0], [2.0, 4.0]])
+    tensor([[1., 3.],
+            [2., 4.]])
+    """
+    return np.sort(x, axis=axis), (x, axis)  # NumPy sorts values in a tenth of the time that their order takes
+
+
+@sort.vjp
+def _(g: Any, needs: Any, x: Any, axis: int | None) -> Any:
+    entries = plain(x)
+    shape = entries.shape
+    if axis is None:
+        entries, axis = entries.reshape(-1), 0
+    order = np.argsort(entries, axis, stable=True)
+    put_back = mapped(g, lambda g: _placed(g, order, g.shape, axis), lambda u: np.take_along_axis(u, order, axis))
+    return (put_back.reshape(shape),)
+
+
+def _placed(g: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+    """Zeros of a shape with g at indices along an axis, none of which is named twice."""
+    d = np.zeros(shape, g.dtype)
+    np.put_along_axis(d, indices, g, axis)
     return d
 
 
-def _in_blocks(function: Callable[..., Array], axis: Axis, *arrays: Array) -> Array:
-    """Apply a function along the last axis to blocks of rows, so that its temporaries stay small."""
-    first = arrays[0]
-    if axis not in (-1, first.ndim - 1) or first.size <= 4 * _BLOCK:
-        return function(axis, *arrays)
-    n = first.shape[-1]
-    rows = [array.reshape(-1, n) for array in arrays]
-    out = np.empty(rows[0].shape, first.dtype.newbyteorder("="))
-    step = _BLOCK // n or 1
-    for start in range(0, len(out), step):
-        out[start : start + step] = function(-1, *(array[start : start + step] for array in rows))
-    return out.reshape(first.shape)
+@primitive(residuals=())
+def topk(x: Array, k: int, axis: int = -1, largest: bool = True) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
+    """The k largest entries of x along an axis, the largest first, and their indices; x of any shape with axes.
+
+    Ties are in the order of their indices, the lowest first, and NaN counts as the largest.
+
+    Args:
+        k: from 0 to the length of the axis.
+        largest: false for the k smallest entries, the smallest first.
+
+    Returns:
+        (values, indices), both of x's shape but for k entries along the axis. Indices are int64, and constants.
+
+    Raises:
+        ValueError: if the axis does not exist, or has fewer than k entries, or k is negative.
+        TypeError: if k is no integer.
+
+    >>> values, indices = topk([[1.0, 3.0, 2.0], [6.0, 4.0, 5.0]], 2)
+    >>> values, indices
+    (tensor([[3., 2.],
+            [6., 5.]]), tensor([[1, 2],
+            [0, 2]]))
+    """
+    axis = normalize_axis_index(axis, x.ndim)
+    k = integer("k", k, least=0)
+    if k > x.shape[axis]:
+        raise ValueError(f"k must lie in 0 … {x.shape[axis]}, the length of axis {axis}, not be {k}")
+    indices = np.moveaxis(_first(np.moveaxis(x, axis, -1), k, largest), -1, axis)
+    return (np.take_along_axis(x, indices, axis), indices), (indices, x.shape, axis)
 
 
-@log_softmax.vjp
-def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
-    if g.shape != y.shape:  # many cotangents
-        return (_pull_log_softmax(axis, y, g),)
-    return (_in_blocks(_pull_log_softmax, axis, y, g),)
+def _first(x: Array, k: int, largest: bool) -> Array:
+    """The indices along the last axis of the k entries that come first, in their order."""
+    if not x.size or not k:
+        return np.zeros((*x.shape[:-1], k), np.int64)
+    chosen = _chosen(x, k, largest)
+    order = _ranked(np.take_along_axis(x, chosen, -1), largest)
+    return np.take_along_axis(chosen, order, -1)
 
 
-@log_softmax.vjp_on_tensors
-def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
-    return (_pull_log_softmax(axis, y, g),)
+def _ranked(x: Array, largest: bool) -> Array:
+    """Where the entries of the last axis come from, the first one first, ties in their order."""
+    if not largest:
+        return np.argsort(x, axis=-1, stable=True)
+    return x.shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, stable=True)[..., ::-1]  # type: ignore[no-any-return]
 
 
-@log_softmax.reference
-def _(x: Any, axis: Axis = -1) -> Any:
-    return subtract(x, log(sum(exp(x), axis, keepdims=True)))
+def _chosen(x: Array, k: int, largest: bool) -> Array:
+    """The indices along the last axis of the k entries that come first, ascending.
+
+    They are those beyond the k-th entry, and of those that equal it the first ones. Of 1,000 rows of 1,000 numbers in
+    float32 this takes 4 ms for k = 10; to sort all of them takes 20.
+    """
+    n = x.shape[-1]
+    place = n - k if largest else k - 1
+    bound = np.partition(x, place, axis=-1)[..., place : place + 1]
+    if (bound != bound).any() or (largest and (x != x).any()):  # NaN compares with nothing
+        return np.sort(_ranked(x, largest)[..., :k], axis=-1)
+    mask = x >= bound if largest else x <= bound
+    if np.count_nonzero(mask) > k * (x.size // n):
+        tied = x == bound
+        spare = k - np.count_nonzero(mask & ~tied, axis=-1, keepdims=True)
+        mask &= ~tied | (np.cumsum(tied, axis=-1) <= spare)
+    return (np.flatnonzero(mask) % n).reshape(*x.shape[:-1], k)  # type: ignore[no-any-return]
 
 
-for _function in (sum, mean, prod, max, min, var, std, norm, logsumexp, softmax, log_softmax):
-    _function.batched_vjp(_behind(_function.primitive.vjp))
+@topk.vjp
+def _(g: Any, needs: Any, indices: Array, shape: tuple[int, ...], axis: int) -> Any:
+    values = g[0]
+    return (mapped(values, lambda g: _placed(g, indices, shape, axis), lambda u: np.take_along_axis(u, indices, axis)),)
 
 
 # --- constants: no gradient flows through these ------------------------------------------------------
 
 
-@primitive(differentiable=False)
-def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> ForwardResult:
+@constant(np.argmax)
+def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the first largest entry along an axis of x, of any shape, or in the flattened x.
 
     >>> argmax([[1.0, 3.0], [4.0, 2.0]], axis=1)
     tensor([1, 0])
     """
-    return np.argmax(x, axis=axis, keepdims=keepdims), ()
 
 
-@primitive(differentiable=False)
-def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> ForwardResult:
+@constant(np.argmin)
+def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the first smallest entry along an axis of x, of any shape, or in the flattened x.
 
     >>> argmin([[1.0, 3.0], [4.0, 2.0]], axis=1)
     tensor([0, 1])
     """
-    return np.argmin(x, axis=axis, keepdims=keepdims), ()
 
 
-@primitive(differentiable=False)
-def any(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
+@constant(np.any)
+def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether some entry over axes of x, of any shape, is true (not 0): booleans.
 
     >>> any([[True, False], [False, False]], axis=1)
     tensor([ True, False])
     """
-    return np.any(x, axis=axis, keepdims=keepdims), ()
 
 
-@primitive(differentiable=False)
-def all(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
+@constant(np.all)
+def all(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether every entry over axes of x, of any shape, is true (not 0): booleans.
 
     >>> all([[True, True], [True, False]], axis=1)
     tensor([ True, False])
     """
-    return np.all(x, axis=axis, keepdims=keepdims), ()
+
+
+@primitive(differentiable=False)
+def argsort(x: Array, axis: int | None = -1) -> ForwardResult:
+    """The index of each entry of :func:`sort`: integers of x's shape, of any with axes; flat if axis is None.
+
+    Ties are in the order of their indices, NaN comes last.
+
+    Raises:
+        ValueError: if the axis does not exist.
+
+    >>> argsort([3.0, 1.0, 2.0])
+    tensor([1, 2, 0])
+    """
+    return np.argsort(x, axis=axis, stable=True), ()

@@ -1,29 +1,331 @@
-"""Images with more pixels: each repeated, or all interpolated between.
-
-With a factor r there are r pixels in the place of one, and along an axis the middle of the p-th of them, p = 0 … r - 1,
-lies t = (p + 1/2) / r - 1/2 pixels behind the middle of that one, -1/2 < t < 1/2. Bilinear interpolation takes it from
-the two middles that it lies between, along one axis and then along the other: 1 - |t| of this pixel, and |t| of the one
-before it or behind it. What would lie outside of the image is its pixel at the edge. So the p-th pixels of all places
-are two shifted images, weighed and added, and the VJP adds the same two back.
-"""
+"""Images with fewer or more pixels: pools, repeated and interpolated pixels, and channels in exchange for pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .kernels.axes import folded
-from .kernels.numerics import narrowed, single
-from .kernels.windows import Size, check_images, pair
+from .kernels.numerics import narrowed, single, taken
+from .kernels.windows import Size, Windows, check_images, integer, pair
 from .linear import mapped
+from .reductions import max, mean
+from .shaping import pad, stack
 
-__all__ = ["upsample"]
+# --- windows of one size -----------------------------------------------------------------------------
 
-_MODES = ("nearest", "bilinear")
+
+def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows, Size]:
+    """The windows of a pool and how many there are; each holds a pixel of the image, not only padding."""
+    check_images(x)
+    windows = Windows.of(kernel, kernel if stride is None else stride, padding)
+    if any(p >= k for p, k in zip(windows.padding, windows.kernel, strict=True)):
+        raise ValueError(f"padding {windows.padding} must be smaller than the kernel {windows.kernel}")
+    if min(x.shape[2:]) < 1:
+        raise ValueError("x must have at least one row and one column")
+    return windows, windows.output_size(x.shape[2:])
+
+
+@primitive(residuals=("x", "output"))
+def max_pool2d(
+    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
+) -> ForwardResult:
+    """The largest entry of each window; padding counts as minus infinity.
+
+    Entries that tie share the gradient equally, all others get an exact 0, whatever the cotangent. A window with a NaN
+    gives NaN, in the gradient too.
+
+    Args:
+        x: images (N, C, H, W).
+        kernel: the window's size, an integer or a (height, width) pair.
+        stride: from one window to the next; the kernel's size if None.
+        padding: less than the kernel's size.
+
+    Returns:
+        (N, C, oh, ow) of x's dtype, with oh = (H + 2 padding - kernel) // stride + 1, and ow likewise.
+
+    Raises:
+        TypeError: if an option is no integer.
+        ValueError: if x has not four axes, or an option does not fit.
+
+    >>> max_pool2d(np.arange(16.0, dtype=np.float32).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
+    windows, count = _windows(x, kernel, stride, padding)
+    lowest = {"f": -np.inf, "b": False}[x.dtype.kind] if x.dtype.kind in "fb" else np.iinfo(x.dtype).min
+    view = windows.view(windows.pad(x, lowest), count)
+    y = view[:, :, 0, 0].copy()
+    for i, j in np.ndindex(windows.kernel):
+        np.maximum(y, view[:, :, i, j], out=y)
+    return y, (x, y, windows)
+
+
+@max_pool2d.vjp
+def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
+    x, y = plain(x), plain(y)
+    return (mapped(g, lambda g: _spread_shares(g, x, y, windows), lambda u: _gather_shares(u, x, y, windows)),)
+
+
+def _shares(x: Array, y: Array, windows: Windows, dtype: Any) -> tuple[dict[Size, Array], Array, Array]:
+    """For each tap where it equals its window's maximum; how many of a window do; and which windows hold a NaN."""
+    view = windows.view(windows.pad(x, np.nan), y.shape[2:])  # NaN equals nothing: padding gets no share
+    masks = {(i, j): view[:, :, i, j] == y for i, j in np.ndindex(windows.kernel)}
+    ties = np.zeros(y.shape, dtype)
+    for mask in masks.values():
+        ties += mask
+    return masks, ties, ties == 0  # only a window with a NaN has no entry that equals its maximum
+
+
+def _spread_shares(g: Array, x: Array, y: Array, windows: Windows) -> Array:
+    """With m = [entry equals its window's maximum], an entry gets g m / (sum of m) from each of its windows."""
+    g = single(g)
+    masks, ties, nan = _shares(x, y, windows, g.dtype)
+    grad = windows.pad(np.zeros(x.shape, g.dtype))
+    grads = windows.view(grad, y.shape[2:])
+    share = g / np.where(nan, np.nan, ties) if nan.any() else g / ties
+    for (i, j), mask in masks.items():
+        grads[:, :, i, j] += taken(share, mask | nan)
+    return windows.crop(grad)
+
+
+def _gather_shares(u: Array, x: Array, y: Array, windows: Windows) -> Array:
+    """The transpose: each window gets the mean of those entries that are its maximum."""
+    u = single(u)
+    masks, ties, nan = _shares(x, y, windows, u.dtype)
+    seen = windows.view(windows.pad(u), y.shape[2:])
+    total = np.zeros(y.shape, u.dtype)
+    for (i, j), mask in masks.items():
+        total += taken(seen[:, :, i, j], mask)
+    return total / np.where(nan, np.nan, ties)
+
+
+@primitive(residuals=())
+def avg_pool2d(
+    x: Array, kernel: int | Size, stride: int | Size | None = None, padding: int | Size = 0
+) -> ForwardResult:
+    """The mean of each window; padding counts as zeros, which are part of the mean. Half precision is summed in single.
+
+    Args:
+        x: images (N, C, H, W).
+        kernel: the window's size, an integer or a (height, width) pair.
+        stride: from one window to the next; the kernel's size if None.
+        padding: less than the kernel's size.
+
+    Returns:
+        (N, C, oh, ow), with oh = (H + 2 padding - kernel) // stride + 1, and ow likewise.
+
+    Raises:
+        TypeError: if an option is no integer.
+        ValueError: if x has not four axes, or an option does not fit.
+
+    >>> avg_pool2d(np.arange(16.0, dtype=np.float32).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 2.5,  4.5],
+              [10.5, 12.5]]]])
+    """
+    windows, count = _windows(x, kernel, stride, padding)
+    return narrowed(_means(x, windows, count), x), (x.shape, windows)
+
+
+def _means(x: Array, windows: Windows, count: Size) -> Array:
+    """The mean of each of so many windows, wide."""
+    view = windows.view(windows.pad(x), count)
+    y = single(np.zeros(view.shape[:2] + count, x.dtype))
+    for i, j in np.ndindex(windows.kernel):
+        y += view[:, :, i, j]
+    y /= windows.kernel[0] * windows.kernel[1]
+    return y  # type: ignore[no-any-return]
+
+
+@avg_pool2d.vjp
+def _(g: Any, needs: Any, shape: tuple[int, ...], windows: Windows) -> Any:
+    return (mapped(g, lambda g: _spread_means(g, shape, windows), lambda u: _means(u, windows, g.shape[2:])),)
+
+
+def _spread_means(g: Array, shape: tuple[int, ...], windows: Windows) -> Array:
+    """The transpose of :func:`_means`: each window's cotangent in equal parts to its entries."""
+    g = single(g)
+    grad = windows.pad(np.zeros(shape, g.dtype))
+    view = windows.view(grad, g.shape[2:])
+    share = g / (windows.kernel[0] * windows.kernel[1])
+    for i, j in np.ndindex(windows.kernel):
+        view[:, :, i, j] += share
+    return windows.crop(grad)
+
+
+def _stack(x: Any, kernel: Any, stride: Any, padding: Any, value: float) -> Any:
+    """(kh kw, N, C, oh, ow): for each kernel entry, the pixels that it meets."""
+    options = (kernel, kernel if stride is None else stride, padding)
+    (kh, kw), (sh, sw), (ph, pw) = (np.broadcast_to(option, 2).tolist() for option in options)
+    x = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value)
+    down, right = x.shape[2] - kh + 1, x.shape[3] - kw + 1
+    return stack([x[:, :, i : i + down : sh, j : j + right : sw] for i in range(kh) for j in range(kw)])
+
+
+max_pool2d.reference(lambda x, kernel, stride=None, padding=0: max(_stack(x, kernel, stride, padding, -np.inf), axis=0))
+
+
+avg_pool2d.reference(lambda x, kernel, stride=None, padding=0: mean(_stack(x, kernel, stride, padding, 0.0), axis=0))
+
+
+# --- as many bins as are asked for -----------------------------------------------------------------
+
+
+@primitive(residuals=())
+def adaptive_avg_pool2d(x: Array, output_size: int | Size) -> ForwardResult:
+    """The means of so many bins that cover each image. Half precision is summed in single.
+
+    Along an axis of n pixels bin i of m has those from floor(i n / m) up to, but without, ceil((i + 1) n / m). If m
+    does not divide n, bins overlap or differ in size, and each pixel is in one at least; if m is more than n, pixels
+    are repeated.
+
+    Args:
+        x: images (N, C, H, W).
+        output_size: how many bins, an integer or a (height, width) pair.
+
+    Returns:
+        (N, C, *output_size).
+
+    Raises:
+        TypeError: if output_size is no integer or pair of integers.
+        ValueError: if x has not four axes, or no rows or columns, or output_size is not positive.
+
+    >>> adaptive_avg_pool2d(np.arange(12.0, dtype=np.float32).reshape(1, 1, 3, 4), (1, 2))
+    tensor([[[[4.5, 6.5]]]])
+    """
+    check_images(x)
+    size = pair("output_size", output_size, 1)
+    if min(x.shape[2:]) < 1:
+        raise ValueError("x must have at least one row and one column")
+    return narrowed(_bin_means(x, size), x), (x.shape, size)
+
+
+def _bins(n: int, m: int) -> list[tuple[int, int]]:
+    """Where each of m bins of n pixels starts and ends."""
+    return [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+
+
+def _bin_means(x: Array, size: Size) -> Array:
+    """The mean of each bin, wide: of rows, and then of the columns of these."""
+    x = single(x)
+    if size == (1, 1):
+        return np.mean(x, axis=(2, 3), keepdims=True)  # type: ignore[no-any-return]
+    for axis, m in zip((2, 3), size, strict=True):
+        y = np.empty((*x.shape[:axis], m, *x.shape[axis + 1 :]), x.dtype)
+        into, pixels = np.moveaxis(y, axis, 0), np.moveaxis(x, axis, 0)
+        for i, (start, end) in enumerate(_bins(len(pixels), m)):
+            into[i] = sum(pixels[start:end]) / (end - start)  # faster than NumPy's sum along a short axis
+        x = y
+    return x
+
+
+@adaptive_avg_pool2d.vjp
+def _(g: Any, needs: Any, shape: tuple[int, ...], size: Size) -> Any:
+    return (mapped(g, lambda g: _spread_bins(g, shape), lambda u: _bin_means(u, size)),)
+
+
+def _spread_bins(g: Array, shape: tuple[int, ...]) -> Array:
+    """The transpose of :func:`_bin_means`: each bin's cotangent in equal parts to its pixels."""
+    g = single(g)
+    if g.shape[2:] == (1, 1):
+        return np.broadcast_to(g / (shape[2] * shape[3]), shape)
+    for axis in (3, 2):
+        d = np.zeros((*g.shape[:axis], shape[axis], *g.shape[axis + 1 :]), g.dtype)
+        pixels, bins = np.moveaxis(d, axis, 0), np.moveaxis(g, axis, 0)
+        for cotangent, (start, end) in zip(bins, _bins(shape[axis], len(bins)), strict=True):
+            pixels[start:end] += cotangent / (end - start)
+        g = d
+    return g
+
+
+# --- channels for pixels ---------------------------------------------------------------------------
+
+
+def _shuffled(x: Any, r: int) -> Any:
+    n, c, height, width = x.shape
+    squares = x.reshape(n, c // r**2, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)
+    return squares.reshape(n, c // r**2, height * r, width * r)
+
+
+def _unshuffled(x: Any, r: int) -> Any:
+    n, c, tall, wide = x.shape
+    squares = x.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)
+    return squares.reshape(n, c * r**2, tall // r, wide // r)
+
+
+@primitive(residuals=())
+def pixel_shuffle(x: Array, factor: int) -> ForwardResult:
+    """Channels become pixels: each run of r² channels fills the r by r square of its pixel (depth to space).
+
+    y[n, c, h r + i, w r + j] = x[n, c r² + i r + j, h, w] with r = factor.
+
+    Args:
+        x: images (N, C r², H, W).
+        factor: r, at least 1.
+
+    Returns:
+        (N, C, H r, W r).
+
+    Raises:
+        TypeError: if factor is no integer.
+        ValueError: if x has not four axes, or its channels are no multiple of r².
+
+    >>> pixel_shuffle(np.arange(4.0, dtype=np.float32).reshape(1, 4, 1, 1), 2)
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
+    """
+    check_images(x)
+    r = integer("factor", factor, least=1)
+    if x.shape[1] % r**2:
+        raise ValueError(f"x has {x.shape[1]} channels: they must be a multiple of factor² = {r**2}")
+    return _shuffled(x, r), (r,)
+
+
+pixel_shuffle.vjp(lambda g, needs, r: (_unshuffled(g, r),))
+
+
+@primitive(residuals=())
+def pixel_unshuffle(x: Array, factor: int) -> ForwardResult:
+    """Pixels become channels, the inverse of :func:`pixel_shuffle`: each r by r square a run of r² channels.
+
+    y[n, c r² + i r + j, h, w] = x[n, c, h r + i, w r + j] with r = factor.
+
+    Args:
+        x: images (N, C, H r, W r).
+        factor: r, at least 1.
+
+    Returns:
+        (N, C r², H, W).
+
+    Raises:
+        TypeError: if factor is no integer.
+        ValueError: if x has not four axes, or its rows or columns are no multiple of r.
+
+    >>> pixel_unshuffle(np.arange(4.0, dtype=np.float32).reshape(1, 1, 2, 2), 2).shape
+    (1, 4, 1, 1)
+    """
+    check_images(x)
+    r = integer("factor", factor, least=1)
+    if x.shape[2] % r or x.shape[3] % r:
+        raise ValueError(f"x has {x.shape[2]} rows and {x.shape[3]} columns: they must be multiples of the factor {r}")
+    return _unshuffled(x, r), (r,)
+
+
+pixel_unshuffle.vjp(lambda g, needs, r: (_shuffled(g, r),))
+
+
+pixel_shuffle.reference(lambda x, factor: _shuffled(x, factor))
+pixel_unshuffle.reference(lambda x, factor: _unshuffled(x, factor))
+
+
+# --- more pixels -------------------------------------------------------------------------------------
+
+# With a factor r, r pixels stand in the place of one. Along an axis the middle of the p-th of them lies
+# t = (p + 1/2) / r - 1/2 pixels behind the middle of that one, -1/2 < t < 1/2. Bilinear interpolation takes 1 - |t| of
+# this pixel and |t| of the one before or behind it; outside of the image lies its pixel at the edge.
 
 
 @primitive(residuals=())
@@ -48,7 +350,7 @@ def upsample(x: Array, factor: int | Size, mode: str = "nearest") -> ForwardResu
     """
     check_images(x)
     factors = pair("factor", factor, 1)
-    if mode not in _MODES:
+    if mode not in ("nearest", "bilinear"):
         raise ValueError(f"mode must be 'nearest' or 'bilinear', not {mode!r}")
     return narrowed(_enlarged(x, factors, mode), x), (factors, mode)
 
@@ -58,108 +360,38 @@ def _(g: Any, needs: Any, factors: Size, mode: str) -> Any:
     return (mapped(g, lambda g: _gathered(g, factors, mode), lambda u: _enlarged(u, factors, mode)),)
 
 
-@upsample.batched_vjp
-def _(g: Array, needs: Any, factors: Size, mode: str) -> Any:
-    d = _gathered(folded(g), factors, mode)
-    return (d.reshape(*g.shape[:2], *d.shape[1:]),)
-
-
 def _enlarged(x: Array, factors: Size, mode: str) -> Array:
     """The larger images; interpolated ones wide."""
-    if mode == "nearest":
-        return _repeated(x, factors)
-    x = single(x)
+    x = x if mode == "nearest" else single(x)
     for axis, r in zip((3, 2), factors[::-1], strict=True):  # strided columns while there are few
-        if r > 1:
-            x = _interpolated(x, axis, r)
+        y = np.empty((*x.shape[:axis], x.shape[axis] * r, *x.shape[axis + 1 :]), x.dtype)
+        pixels, into = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)
+        before, behind = np.concatenate([pixels[:1], pixels[:-1]]), np.concatenate([pixels[1:], pixels[-1:]])
+        for p, t in enumerate(_distances(r, mode)):
+            into[p::r] = (1 - abs(t)) * pixels + abs(t) * (before if t < 0 else behind) if t else pixels
+        x = y
     return x
 
 
-def _repeated(x: Array, factors: Size) -> Array:
-    n, c, height, width = x.shape
-    y = np.empty((n, c, height, factors[0], width, factors[1]), x.dtype)
-    y[...] = x[:, :, :, None, :, None]
-    return y.reshape(n, c, height * factors[0], width * factors[1])
+def _distances(r: int, mode: str) -> list[float]:
+    """How far behind the middle of a pixel the value of each of the r pixels in its place is taken from."""
+    return [0.0 if mode == "nearest" else (2 * p + 1 - r) / (2 * r) for p in range(r)]
 
 
 def _gathered(g: Array, factors: Size, mode: str) -> Array:
     """The transpose of :func:`_enlarged`, wide."""
     g = single(g)
-    if mode == "nearest":
-        return _sums_of_blocks(g, factors)
     for axis, r in zip((2, 3), factors, strict=True):
-        if r > 1:
-            g = _interpolated_back(g, axis, r)
+        d = np.zeros((*g.shape[:axis], g.shape[axis] // r, *g.shape[axis + 1 :]), g.dtype)
+        into = np.moveaxis(d, axis, 0)
+        for p, t in enumerate(_distances(r, mode)):
+            pixels = np.moveaxis(g, axis, 0)[p::r]
+            into += (1 - abs(t)) * pixels if t else pixels
+            if t < 0:
+                into[:-1] -= t * pixels[1:]
+                into[:1] -= t * pixels[:1]
+            elif t > 0:
+                into[1:] += t * pixels[:-1]
+                into[-1:] += t * pixels[-1:]
+        g = d
     return g
-
-
-def _sums_of_blocks(g: Array, factors: Size) -> Array:
-    """The sum of each block of a pixel's copies; of slices, since NumPy sums slowly along a short axis."""
-    rh, rw = factors
-    rows = _sum([g[:, :, i::rh] for i in range(rh)])
-    return _sum([rows[..., j::rw] for j in range(rw)])
-
-
-def _sum(slices: list[Array]) -> Array:
-    total = slices[0] if len(slices) == 1 else slices[0] + slices[1]
-    for part in slices[2:]:
-        total += part
-    return total
-
-
-# --- along one axis ----------------------------------------------------------------------------------
-
-Part = tuple[float, slice, slice]  # a weight; places among the p-th pixels; the pixels that they take so much of
-
-
-def _parts(r: int, n: int) -> Iterator[tuple[int, list[Part]]]:
-    """For each p what the p-th pixels in the place of n are sums of; parts with the weight 0 are left out."""
-    for p in range(r):
-        t = (2 * p + 1 - r) / (2 * r)
-        parts = [(1 - abs(t), slice(0, n), slice(0, n))]
-        if t < 0:
-            parts += [(-t, slice(1, n), slice(0, n - 1)), (-t, slice(0, 1), slice(0, 1))]
-        elif t > 0:
-            parts += [(t, slice(0, n - 1), slice(1, n)), (t, slice(n - 1, n), slice(n - 1, n))]
-        yield p, parts
-
-
-def _interpolated(x: Array, axis: int, r: int) -> Array:
-    n, lead = x.shape[axis], (slice(None),) * axis
-    y = np.empty((*x.shape[:axis], n * r, *x.shape[axis + 1 :]), x.dtype)
-    for p, ((weight, *_), *others) in _parts(r, n) if n else ():
-        pixels = weight * x
-        for weight, places, sources in others:
-            pixels[(*lead, places)] += weight * x[(*lead, sources)]
-        y[(*lead, slice(p, None, r))] = pixels
-    return y
-
-
-def _interpolated_back(g: Array, axis: int, r: int) -> Array:
-    """The transpose of :func:`_interpolated`."""
-    n, lead = g.shape[axis] // r, (slice(None),) * axis
-    d = np.zeros((*g.shape[:axis], n, *g.shape[axis + 1 :]), g.dtype)
-    for p, parts in _parts(r, n) if n else ():
-        pixels = g[(*lead, slice(p, None, r))]
-        for weight, places, sources in parts:
-            d[(*lead, sources)] += weight * pixels[(*lead, places)]
-    return d
-
-
-# --- the reference: as products with matrices --------------------------------------------------------
-
-
-def _matrix(n: int, r: int, mode: str) -> Array:
-    """(n r, n), by coordinates: where each pixel's middle lies among the n, and which of them it is taken from."""
-    if mode == "nearest":
-        return np.eye(n)[np.arange(n * r) // r]
-    middles = np.clip((np.arange(n * r) + 0.5) / r - 0.5, 0, n - 1)
-    return np.maximum(0, 1 - np.abs(middles[:, None] - np.arange(n)))  # type: ignore[no-any-return]
-
-
-@upsample.reference
-def _(x: Any, factor: Any, mode: str = "nearest") -> Any:
-    from .. import ops
-
-    down, across = (_matrix(n, r, mode) for n, r in zip(x.shape[2:], pair("factor", factor, 1), strict=True))
-    return ops.matmul(down, ops.matmul(x, across.T))

@@ -1,4 +1,6 @@
-"""Shapes: the same entries in another arrangement. Their VJPs put each cotangent back where its entry came from.
+"""Shapes: the same entries in another arrangement, repeated, joined, or padded.
+
+Their VJPs put each cotangent back where its entry came from.
 
 As in NumPy, reshape, transpose and their relatives return views where they can: the output then shares its
 memory with the input. Nothing here writes into it; whoever writes through ``.data`` writes into both.
@@ -7,8 +9,7 @@ Integers and booleans pass through with their dtype.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,9 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
-from .kernels.axes import from_the_end
-from .kernels.numerics import sum_single, widened
-from .linear import mapped
+from .kernels.numerics import sum_rows, sum_single, widened
+from .linear import batched, mapped
 
-__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "ravel", "repeat", "reshape",
-           "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose"]  # fmt: skip
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
 Axes = int | Sequence[int]
 
@@ -87,13 +85,9 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
     return np.expand_dims(x, axis), (x.shape,)
 
 
-def _restore_batch(g: Array, needs: Any, shape: tuple[int, ...]) -> Any:
-    return (g.reshape(len(g), *shape),)
-
-
 for _function in (reshape, ravel, squeeze, expand_dims):
     _function.vjp(_restore)
-    _function.batched_vjp(_restore_batch)
+batched(reshape, ravel, squeeze, expand_dims)
 
 
 # --- axes in another order -------------------------------------------------------------------------
@@ -114,9 +108,7 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     return y, (None if axes is None else np.argsort(np.arange(x.ndim)[list(axes)]),)
 
 
-@transpose.vjp
-def _(g: Any, needs: Any, inverse: Array | None) -> Any:
-    return (np.transpose(g, inverse),)
+transpose.vjp(lambda g, needs, inverse: (np.transpose(g, inverse),))
 
 
 @transpose.batched_vjp
@@ -139,14 +131,7 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> ForwardResult:
     return np.swapaxes(x, axis1, axis2), (axis1, axis2)
 
 
-@swapaxes.vjp
-def _(g: Any, needs: Any, axis1: int, axis2: int) -> Any:
-    return (np.swapaxes(g, axis1, axis2),)
-
-
-@swapaxes.batched_vjp
-def _(g: Array, needs: Any, axis1: int, axis2: int) -> Any:
-    return (np.swapaxes(g, from_the_end(axis1, g.ndim - 1), from_the_end(axis2, g.ndim - 1)),)
+swapaxes.vjp(lambda g, needs, axis1, axis2: (np.swapaxes(g, axis1, axis2),))
 
 
 @primitive(residuals=())
@@ -162,14 +147,7 @@ def moveaxis(x: Array, source: Axes, destination: Axes) -> ForwardResult:
     return np.moveaxis(x, source, destination), (source, destination)
 
 
-@moveaxis.vjp
-def _(g: Any, needs: Any, source: Axes, destination: Axes) -> Any:
-    return (np.moveaxis(g, destination, source),)
-
-
-@moveaxis.batched_vjp
-def _(g: Array, needs: Any, source: Axes, destination: Axes) -> Any:
-    return (np.moveaxis(g, from_the_end(destination, g.ndim - 1), from_the_end(source, g.ndim - 1)),)
+moveaxis.vjp(lambda g, needs, source, destination: (np.moveaxis(g, destination, source),))
 
 
 @primitive(residuals=())
@@ -186,14 +164,7 @@ def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     return np.flip(x, axis), (axis,)
 
 
-@flip.vjp
-def _(g: Any, needs: Any, axis: int | tuple[int, ...] | None) -> Any:
-    return (np.flip(g, axis),)
-
-
-@flip.batched_vjp
-def _(g: Array, needs: Any, axis: int | tuple[int, ...] | None) -> Any:
-    return (np.flip(g, from_the_end(axis, g.ndim - 1)),)
+flip.vjp(lambda g, needs, axis: (np.flip(g, axis),))
 
 
 @primitive(residuals=())
@@ -213,16 +184,10 @@ def roll(x: Array, shift: Axes, axis: int | tuple[int, ...] | None = None) -> Fo
     return np.roll(x, shift, axis), (shift, axis)
 
 
-@roll.vjp
-def _(g: Any, needs: Any, shift: Axes, axis: int | tuple[int, ...] | None) -> Any:
-    return (np.roll(g, np.negative(shift), axis),)
+roll.vjp(lambda g, needs, shift, axis: (np.roll(g, np.negative(shift), axis),))
 
 
-@roll.batched_vjp
-def _(g: Array, needs: Any, shift: Axes, axis: int | tuple[int, ...] | None) -> Any:
-    if axis is None:
-        return (np.roll(g.reshape(len(g), math.prod(g.shape[1:])), np.negative(shift), -1).reshape(g.shape),)
-    return (np.roll(g, np.negative(shift), from_the_end(axis, g.ndim - 1)),)
+batched(swapaxes, moveaxis, flip)
 
 
 # --- entries repeated ------------------------------------------------------------------------------
@@ -274,25 +239,16 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
 def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: tuple[int, ...]) -> Any:
     # the sum of the slices that came from one slice of x, which lie side by side
     axis = 0 if axis is None else axis % g.ndim
-    before, after = g.shape[:axis], g.shape[axis + 1 :]
     if equal and len(counts):
-        return (sum_single(g.reshape(*before, len(counts), counts[0], *after), axis + 1).reshape(shape),)
+        pairs = g.reshape(*g.shape[:axis], len(counts), counts[0], *g.shape[axis + 1 :])
+        return (sum_single(pairs, axis + 1).reshape(shape),)
 
     def add_up(g: Array) -> Array:
-        g = widened(g)
-        d = np.zeros((*before, len(counts), *after), g.dtype)
-        some = counts > 0  # reduceat knows no empty sums
-        if some.any():
-            d[(slice(None),) * axis + (some,)] = np.add.reduceat(g, (np.cumsum(counts) - counts)[some], axis)
-        return d
+        slices, sources = np.moveaxis(g, axis, 0), np.repeat(np.arange(len(counts)), counts)
+        sums = sum_rows(slices.reshape(len(slices), np.prod(slices.shape[1:], dtype=int)), sources, len(counts))
+        return np.moveaxis(sums.reshape(len(counts), *slices.shape[1:]), 0, axis)
 
     return (mapped(g, add_up, lambda u: np.repeat(u, counts, axis)).reshape(shape),)
-
-
-@repeat.batched_vjp
-def _(g: Array, needs: Any, counts: Array, equal: bool, axis: int | None, shape: tuple[int, ...]) -> Any:
-    behind = 1 if axis is None else 1 + axis % (g.ndim - 1)
-    return repeat.primitive.vjp(g, needs, counts, equal, behind, (len(g), *shape))
 
 
 @primitive(residuals=())
@@ -323,13 +279,6 @@ def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> An
     # axis i of g as a pair of axes, (copy, place within it)
     pairs = [n for pair in zip(counts, lengths, strict=True) for n in pair]
     return (sum_single(g.reshape(pairs), tuple(range(0, 2 * ndim, 2))).reshape(shape),)
-
-
-@tile.batched_vjp
-def _(g: Array, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    lengths = (1,) * (g.ndim - 1 - len(shape)) + shape
-    (d,) = tile.primitive.vjp(g, needs, counts, (len(g), *lengths))
-    return (d.reshape(len(g), *shape),)
 
 
 # --- joining and splitting -------------------------------------------------------------------------
@@ -365,11 +314,6 @@ def _(g: Any, needs: Any, ends: Array, axis: int) -> Any:
     return tuple(piece if need else None for piece, need in zip(pieces, needs, strict=True))
 
 
-@_concatenate.batched_vjp
-def _(g: Array, needs: Any, ends: Array, axis: int) -> Any:
-    return _concatenate.primitive.vjp(g, needs, ends, from_the_end(axis, g.ndim - 1))
-
-
 @primitive(residuals=())
 def _stack(*arrays: Array, axis: int) -> ForwardResult:
     """Tensors of one shape along a new axis; see :func:`stack`."""
@@ -398,11 +342,7 @@ def _(g: Any, needs: Any, axis: int) -> Any:
     return tuple(slices[i, ...] if need else None for i, need in enumerate(needs))
 
 
-@_stack.batched_vjp
-def _(g: Array, needs: Any, axis: int) -> Any:
-    return _stack.primitive.vjp(g, needs, from_the_end(axis, g.ndim - 1))
-
-
+batched(_concatenate, _stack)
 concatenate.primitive = _concatenate.primitive  # type: ignore[attr-defined]
 stack.primitive = _stack.primitive  # type: ignore[attr-defined]
 
@@ -424,23 +364,124 @@ def split(x: Array, sections: Axes, axis: int = 0) -> Several:
         raise ValueError(f"cannot split into {sections} pieces")
     axis = normalize_axis_index(axis, x.ndim)
     pieces = tuple(np.split(x, sections, axis))
-    if not isinstance(sections, (int, np.integer)) and sum(p.shape[axis] for p in pieces) != x.shape[axis]:
+    if sum(piece.shape[axis] for piece in pieces) != x.shape[axis]:
         raise ValueError(f"the places {sections} must ascend")  # NumPy's pieces would overlap
-    return pieces, ([p.shape for p in pieces], axis)
-
-
-@split.vjp
-def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
-    parts = g if isinstance(g, tuple) else (g,)  # a single piece comes without a tuple
-    dtype = next(part.dtype for part in parts if part is not None)
-    return (
-        np.concatenate(
-            [np.zeros(s, dtype) if part is None else part for part, s in zip(parts, shapes, strict=True)], axis
-        ),
-    )
+    return pieces, ([piece.shape for piece in pieces], axis - x.ndim)
 
 
 @split.batched_vjp
+@split.vjp
 def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
-    size = next(len(part) for part in (g if isinstance(g, tuple) else (g,)) if part is not None)
-    return split.primitive.vjp(g, needs, [(size, *shape) for shape in shapes], axis + 1)
+    parts = g if isinstance(g, tuple) else (g,)  # a single piece comes without a tuple
+    known = next(part for part in parts if part is not None)
+    many = known.shape[: known.ndim - len(shapes[0])]
+    zeros = (np.zeros(many + shape, known.dtype) for shape in shapes)
+    return (np.concatenate([zero if part is None else part for part, zero in zip(parts, zeros, strict=True)], axis),)
+
+
+# --- borders -----------------------------------------------------------------------------------------
+
+Widths = tuple[tuple[int, int], ...]  # before and after each axis
+
+# Which of n entries stands at place i, which may lie far outside of 0 … n-1. The entries … -2 -1 | 0 1 2 | 3 4 … of
+# a b c are:
+#     edge       … a a | a b c | c c …
+#     wrap       … b c | a b c | a b …
+#     reflect    … c b | a b c | b a …
+#     symmetric  … b a | a b c | c b …
+_SOURCES: dict[str, Callable[[Array, int], Array]] = {
+    "edge": lambda i, n: np.clip(i, 0, n - 1),
+    "wrap": lambda i, n: i % n,
+    "reflect": lambda i, n: (n - 1) - abs(i % max(2 * n - 2, 1) - (n - 1)),
+    "symmetric": lambda i, n: np.minimum(i % (2 * n), 2 * n - 1 - i % (2 * n)),
+}
+
+
+@primitive(residuals=())
+def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> ForwardResult:
+    """x, of any shape, with a border of a constant or of its own entries, as ``numpy.pad``.
+
+    Args:
+        pad_width: how many entries before and after, ``(before, after)`` for each axis; a single pair
+            serves all axes, a single number all sides. They may be more than x has.
+        mode: "constant"; "edge" repeats the entry at the edge; "reflect" goes back from the edge, which is not
+            repeated, "symmetric" is the same with the edge repeated; "wrap" goes on at the other end.
+        constant_values: the number to pad with in the mode "constant", a constant.
+
+    Raises:
+        ValueError: if the widths are negative or do not fit x's axes, for another mode, for constants in a mode that
+            has none, or if there is no entry to repeat along an axis.
+        TypeError: if the widths are not integers.
+
+    >>> pad([1, 2], (1, 2)), pad([1, 2, 3], 2, mode="reflect")
+    (tensor([0, 1, 2, 0, 0]), tensor([3, 2, 1, 2, 3, 2, 1]))
+    """
+    if mode != "constant" and mode not in _SOURCES:
+        raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, ['constant', *_SOURCES]))}")
+    if mode != "constant" and constant_values != 0:
+        raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
+    widths = _widths(pad_width, x.ndim)
+    if mode != "constant":
+        return _repeated(x, mode, widths), (mode, widths, x.shape)
+    y = np.full(
+        [n + before + after for (before, after), n in zip(widths, x.shape, strict=True)], constant_values, x.dtype
+    )
+    y[_inside(widths, x.shape)] = x
+    return y, (mode, widths, x.shape)
+
+
+def _widths(pad_width: Any, ndim: int) -> Widths:
+    """The widths of so many axes, checked."""
+    widths = np.asarray(pad_width)
+    if widths.dtype.kind not in "iu":
+        raise TypeError(f"pad_width must be of integers, not {pad_width!r}")
+    try:
+        widths = np.broadcast_to(widths, (ndim, 2))
+    except ValueError:
+        raise ValueError(
+            f"pad_width {pad_width!r} must be a number, a pair (before, after), or a pair for each of {ndim} axes"
+        ) from None
+    if (widths < 0).any():
+        raise ValueError(f"pad_width must not be negative: {pad_width!r}")
+    return tuple((before, after) for before, after in widths.tolist())
+
+
+def _inside(widths: Widths, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Where an array of a shape lies within the padded one."""
+    return tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))
+
+
+def _sources(mode: str, widths: Widths, shape: tuple[int, ...]) -> Iterator[tuple[int, Array]]:
+    """Each axis that has a border, and which of its entries stands at each place."""
+    for axis, ((before, after), n) in enumerate(zip(widths, shape, strict=True)):
+        if before + after:
+            if not n:
+                raise ValueError(f"mode {mode!r} has no entry to repeat along axis {axis}, which has none")
+            yield axis, _SOURCES[mode](np.arange(-before, n + after), n)
+
+
+def _repeated(x: Array, mode: str, widths: Widths) -> Array:
+    """x with a border of its own entries, along one axis after the other."""
+    y = x
+    for axis, sources in _sources(mode, widths, x.shape):
+        y = np.take(y, sources, axis)
+    return np.array(y) if y is x else y
+
+
+@pad.vjp
+def _(g: Any, needs: Any, mode: str, widths: Widths, shape: tuple[int, ...]) -> Any:
+    if mode == "constant":
+        return (g[_inside(widths, shape)],)
+    return (mapped(g, lambda g: _gathered(g, mode, widths, shape), lambda u: _repeated(u, mode, widths)),)
+
+
+def _gathered(g: Array, mode: str, widths: Widths, shape: tuple[int, ...]) -> Array:
+    """The transpose of :func:`_repeated`: what came to a border is added to where it was taken from."""
+    g = widened(g)
+    for axis, sources in _sources(mode, widths, shape):
+        start, n, places = widths[axis][0], shape[axis], np.moveaxis(g, axis, 0)
+        d = np.array(places[start : start + n])
+        for place in (*range(start), *range(start + n, len(places))):
+            d[sources[place]] += places[place]
+        g = np.moveaxis(d, 0, axis)
+    return g

@@ -13,12 +13,9 @@ import numpy as np
 from ..core import Tensor
 from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array
-from .kernels.affine_maps import affine_rows, pull_affine, pull_affine_batch
-from .kernels.cross_entropy import MadeOf, cross_entropy_rows, scaled_sum, score_rows
-from .kernels.numerics import narrowed
-from .kernels.rows import check_indices
-from .losses import pull_classes, pull_classes_of_batch, pull_classes_on_tensors
-from .products import pull_affine_on_tensors
+from .kernels.numerics import check_indices, narrowed
+from .losses import cross_entropy_rows, pull_scores, reduced, score_rows
+from .products import affine_rows, pull_affine, pull_affine_batch
 
 __all__ = ["temporal_affine", "temporal_softmax_loss"]
 
@@ -57,11 +54,6 @@ def _(g: Array, needs: Any, x: Array, W: Array) -> Any:
     return pull_affine_batch(g, needs, x, W)
 
 
-@temporal_affine.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, W: Any) -> Any:
-    return pull_affine_on_tensors(g, needs, x, W)
-
-
 @temporal_affine.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
@@ -75,7 +67,7 @@ def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
     return add(matmul(x, W), b)
 
 
-@primitive(residuals=("hidden 1", "constant", "constant", "derived"))
+@primitive(residuals=("scores", "constant", "constant", "constant"))
 def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> ForwardResult:
     """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
 
@@ -110,9 +102,9 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
             raise ValueError(f"{name} must be (N, T) = {scores.shape[:2]} as in scores, not {array.shape}")
     keep = _as_mask(mask)
     check_indices(targets, scores.shape[2], "targets", keep)
-    rows, chosen = score_rows(scores, targets, keep)
-    losses = cross_entropy_rows(rows, chosen, scale := 1 / max(len(scores), 1))
-    return narrowed(scaled_sum(losses, scale), scores), (rows, keep, scores.shape, MadeOf(chosen, losses, scale))
+    rows, scale = score_rows(scores, keep), 1 / max(len(scores), 1)
+    losses = cross_entropy_rows(rows, targets.ravel() if keep is None else targets[keep], scale)
+    return narrowed(reduced(losses, "sum", scale), scores), (scores, rows, keep, scale)
 
 
 def _as_mask(mask: Array) -> Array | None:
@@ -125,25 +117,15 @@ def _as_mask(mask: Array) -> Array | None:
 
 
 @temporal_softmax_loss.vjp
-def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
+def _(g: Any, needs: Any, *residuals: Any) -> Any:
     # the forward left rows of (softmax - one_hot(target)) / N
-    return pull_classes(g, rows, *rest), None, None
-
-
-@temporal_softmax_loss.vjp_on_tensors
-def _(g: Any, needs: Any, rows: Any, *rest: Any) -> Any:
-    return pull_classes_on_tensors(g, rows, *rest), None, None
-
-
-@temporal_softmax_loss.batched_vjp
-def _(g: Any, needs: Any, rows: Array, *rest: Any) -> Any:
-    return pull_classes_of_batch(g, rows, *rest), None, None
+    return pull_scores(g, *residuals), None, None
 
 
 @temporal_softmax_loss.reference
 def _(scores: Tensor, targets: Tensor, mask: Tensor) -> Any:
     from .elementwise import multiply
-    from .lookup import one_hot
+    from .indexing import one_hot
     from .reductions import log_softmax, sum
 
     keep = mask.data.astype(bool)

@@ -125,7 +125,7 @@ def _(slopes: Tensor, Wh: Tensor, gh: Any, gc: Any, ga: Any, packing: Any) -> tu
 
 def _arrived(carried: Tensor, g: Any, step: slice, n: int) -> Tensor:
     """What comes to the n rows of a step: from the next one, which has as many rows or fewer, and from outside."""
-    from .padding import pad
+    from .shaping import pad
 
     carried = pad(carried, ((0, n - len(carried)), (0, 0)))
     return carried if g is None else carried + g[step]

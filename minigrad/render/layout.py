@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from ..backward import graph_of
-from ..core import Leaf, Tensor, recording
+from ..core import Leaf, Tensor, extend_tensor, recording
 from ..nn.module import Module
 from ..recording import record
 from ..runtime.extras import how_to_install
@@ -177,5 +177,5 @@ def _svg_of_module(self: Module) -> str | None:
     return None if output is None else _svg_of_tensor(output)
 
 
-Tensor._repr_svg_ = _svg_of_tensor  # type: ignore[method-assign]
+extend_tensor({"_repr_svg_": _svg_of_tensor})
 Module._repr_svg_ = _svg_of_module  # type: ignore[method-assign]

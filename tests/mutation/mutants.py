@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import gc
 import hashlib
 import inspect
@@ -18,6 +19,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -98,7 +100,15 @@ def _inner(code: CodeType) -> dict[tuple[str, int, int], CodeType]:
 
 
 def _parsed(function: FunctionType) -> ast.FunctionDef:
-    """The syntax tree of a function, with the lines of its file."""
+    """The syntax tree of a function, with the lines of its file; a lambda becomes a function that returns its value."""
+    code = function.__code__
+    names = list(code.co_varnames[: code.co_argcount])
+    for node in _lambdas(code.co_filename):
+        if node.lineno == code.co_firstlineno and [argument.arg for argument in node.args.args] == names:
+            made = ast.parse("def rule(): return").body[0]
+            assert isinstance(made, ast.FunctionDef)
+            made.args, made.body = node.args, [ast.copy_location(ast.Return(node.body), node.body)]
+            return copy.deepcopy(ast.copy_location(made, node))
     lines, start = inspect.getsourcelines(function)
     tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
     assert isinstance(tree, ast.FunctionDef)
@@ -106,6 +116,12 @@ def _parsed(function: FunctionType) -> ast.FunctionDef:
     ast.increment_lineno(tree, start - 1)
     bare: ast.FunctionDef = _Bare().visit(tree)
     return bare
+
+
+@functools.cache
+def _lambdas(path: str) -> list[ast.Lambda]:
+    tree = ast.parse(Path(path).read_text(encoding="utf-8")) if Path(path).is_file() else ast.Module([], [])
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
 
 
 def _compile(tree: ast.FunctionDef, function: FunctionType) -> CodeType:

@@ -17,14 +17,14 @@ from minigrad.primitives import PRIMITIVES, Primitive
 TESTS = Path(__file__).parent.parent
 RULES = ("vjp", "vjp_on_tensors", "batched_vjp")
 # Functions that compute a gradient ahead, in the forward: (module, name).
-AHEAD = [("minigrad.ops.kernels.cross_entropy", name) for name in ("cross_entropy_rows", "_smoothed_rows")]
+AHEAD = [("minigrad.ops.losses", name) for name in ("cross_entropy_rows", "smoothed_rows")]
 # The modules of the engine, and those whose tests run it, the quick ones first.
 ENGINE = ("anomaly", "backward", "calls", "core", "gradients", "graph.certificates", "graph.order", "higher_order",
           "hooks", "observers", "primitives", "recording", "rematerialisation", "transforms", "trees",
           "writes")  # fmt: skip
 ENGINE_TESTS = ("test_core", "test_trees", "test_transforms", "test_writes", "check.test_certificates",
                 "test_anomaly", "test_hooks", "test_batched_backward", "nn.test_forward_hooks",
-                "ops.protocols.test_dispatch", "ops.protocols.test_operators", "check.test_derivatives",
+                "ops.test_numpy_protocols", "ops.test_methods", "check.test_derivatives",
                 "test_recording", "test_hidden_outputs", "test_rematerialisation", "nn.test_module", "test_interrupts",
                 "test_engine_machine", "test_registry", "test_backward", "test_graph", "test_primitives",
                 "test_rules_on_tensors", "test_higher_order")  # fmt: skip
@@ -172,8 +172,8 @@ def _label(function: FunctionType, records: Sequence[Primitive]) -> str:
     name = function.__qualname__
     for rule in RULES:
         named = [r.name for r in records if getattr(r, rule) is function]
-        if function.__name__ in {f"{primitive}_{rule}" for primitive in named}:  # it has no name of its own
-            name = f"{'/'.join(named)}.{rule}"
+        if function.__name__ in {"<lambda>", *(f"{primitive}_{rule}" for primitive in named)}:  # no name of its own
+            name = f"{'/'.join(named)}.{rule}" if named else name
     return f"{function.__module__.rpartition('.')[2]}.{name}"
 
 

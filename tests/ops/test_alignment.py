@@ -134,15 +134,14 @@ def test_targets_in_a_row_take_no_more_memory_than_those_of_each():
 
 
 def test_a_large_gradient_is_made_in_one_array():
-    """The input has 32 MB. Of scores there are three arrays: log-probabilities, their gradient, and that of scores."""
+    """The input has 32 MB."""
     x, *rest = sequences(50, 10, 16_000, 20, dtype=np.float32)
-    for loss, count in (mg.ctc_loss, 1), (of_scores, 3):
-        t = leaf(x)
-        tracemalloc.start()
-        loss(t, *rest).backward()
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < (count + 0.4) * x.nbytes
+    t = leaf(x)
+    tracemalloc.start()
+    mg.ctc_loss(t, *rest).backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.4 * x.nbytes
 
 
 @pytest.mark.parametrize("form", ["in a row", "one", "last blank"])
@@ -314,7 +313,7 @@ Y = np.zeros((4, 2, 3))
         ((Y[:, 0], [[1], [1]], 4, 1), {}, ValueError, r"targets must be \(S,\), not \(2, 1\)"),
         ((Y, [[1], [3]], [4, 4], [1, 1]), {}, IndexError, r"targets\[1, 0\] is 3: it must lie in 0 … 2"),
         ((Y, [1, 3], [4, 4], [1, 1]), {}, IndexError, r"targets\[1\] is 3"),
-        ((Y, [[1], [0]], [4, 4], [1, 1]), {}, ValueError, r"targets\[1, 0\] is 0, the blank, which stands for"),
+        ((Y, [[1], [0]], [4, 4], [1, 1]), {}, ValueError, r"targets\[1, 0\] is 0: the blank, which stands for"),
         ((Y, [[1.0], [1.0]], [4, 4], [1, 1]), {}, TypeError, "targets must be integers, not float32"),
         ((Y, [[1], [1]], [4, 4], [1, 1]), {"blank": 3}, ValueError, "one of the 3 classes, 0 … 2, not 3"),
         ((Y, [[1], [1]], [4, 4], [1, 1]), {"blank": 0.0}, TypeError, r"blank must be an integer, not 0\.0"),

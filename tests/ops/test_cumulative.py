@@ -103,9 +103,7 @@ def exactly(x, g):
         [1e-200, 1e-30, 1e-100, 2.0],
         [1e-150, 2.0, 1e150, 1e150],
         [1e-300, 0.0, 1e150, 1e150, 2.0],
-        [0.0, 0.0, 1e200, 1e200],  # what is behind two zeros would overflow without them
         [0.0, 1.0, 1e100, 1e150],
-        [0.0, 1e200, 1e200],  # whose gradient overflows
     ],
 )
 def test_both_ends_of_the_range(x):
@@ -118,15 +116,6 @@ def test_what_is_not_finite_shows():
         found = gradient(np.array([2.0, np.inf, 3.0]), np.ones(3))
     np.testing.assert_array_equal(found, [np.inf, np.nan, np.inf])
     assert np.isnan(gradient(np.array([2.0, np.nan, 3.0]), np.ones(3))).all()
-    for row in ([2.0, 3.0], [0.0, 3.0]):  # rows of their own
-        found = gradient(np.array([[np.nan, np.inf], row]), np.ones((2, 2)), 1)
-        np.testing.assert_array_equal(found[1], [4, row[0]])
-
-
-def test_an_infinite_cotangent_behind_a_zero_is_not_met():
-    """What is 0 for certain stays so, whatever comes to products that a zero precedes."""
-    found = gradient(np.array([2.0, 0.0, 0.0, 3.0]), [1.0, 2.0, np.inf, np.inf])
-    np.testing.assert_array_equal(found[[0, 3]], [1, 0])
 
 
 def test_long_sequences_to_third_order():
@@ -174,11 +163,6 @@ def test_the_rule_on_tensors_takes_nothing(shape):
     with mg.create_graph():
         x = mg.tensor(np.ones(shape), requires_grad=True)
         assert mg.grad(lambda x: mg.ops.cumprod(x, 1).sum())(x).shape == shape
-
-
-def test_products_behind_zeros_that_overflow_are_no_warning():
-    found = gradient(np.array([0.0, 1e200, 1e200, 0.0]), np.ones(4))
-    np.testing.assert_array_equal(found[1:], 0)
 
 
 def test_half_precision_is_multiplied_in_single():

@@ -43,7 +43,6 @@ FUNCTIONS = {
     "qr": mg.linalg.qr,
     "svd": mg.linalg.svd,
 }
-CONSTANT = {"singular_values"}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -101,7 +100,7 @@ def test_other_modes_are_numpys():
     for mine, theirs in zip(mg.linalg.svd(a), np.linalg.svd(a), strict=True):
         np.testing.assert_array_equal(mine.numpy(), theirs)
     only = mg.linalg.svd(a, compute_uv=False)
-    np.testing.assert_array_equal(only.numpy(), np.linalg.svd(a, compute_uv=False))
+    np.testing.assert_allclose(only.numpy(), np.linalg.svd(a, compute_uv=False), rtol=1e-13)
 
 
 PEERS = {
@@ -369,13 +368,13 @@ def test_columns_that_depend_on_each_other_have_no_qr_gradient():
 
 @pytest.mark.parametrize("name", CASES)
 def test_matrices_have_two_axes(name):
-    with pytest.raises(np.linalg.LinAlgError, match=rf"{name}\((a|x): float64 \(3,\)\): (a|x) must be"):
+    with pytest.raises(np.linalg.LinAlgError, match=rf"{name}\(a: float64 \(3,\)\): .*two-dimensional"):
         getattr(mg.linalg, name)(np.ones(3))
 
 
 @pytest.mark.parametrize("name", ["cholesky", "eigh"])
 def test_symmetric_matrices_are_square(name):
-    with pytest.raises(np.linalg.LinAlgError, match=r"a must be square, \(…, N, N\), not of shape \(2, 3\)"):
+    with pytest.raises(np.linalg.LinAlgError, match=rf"{name}\(a: float64 \(2, 3\)\): .* must be square"):
         getattr(mg.linalg, name)(np.ones((2, 3)))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops.kernels.rows import sum_rows
+from minigrad.ops.kernels.numerics import sum_rows
 from tests.checks import Case, check_primitive
 from tests.peers import Peer
 from tests.strategies import arrays, shapes

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops import matrices as family
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.drawn_matrices import matrices
 from tests.peers import Peer
@@ -31,14 +30,12 @@ def square():
 
 
 CASES = {
-    "cofactor": square(),
     "det": square(),
     "inv": square(),
     "slogdet": square(),
     "solve": systems(),
 }
 FUNCTIONS = {
-    "cofactor": family._cofactor,
     "det": mg.linalg.det,
     "inv": mg.linalg.inv,
     "slogdet": mg.linalg.slogdet,
@@ -201,8 +198,7 @@ def test_cofactor_matrices_agree_with_numpys_minors(n, rank, noise):
         a = of_rank(n, rank, seed) + noise * np.random.default_rng(seed).standard_normal((n, n))
         expected = minors(a)
         size = max(1.0, np.linalg.norm(a, 2)) ** (n - 1)
-        for found in (mg.grad(mg.linalg.det)(a), family._cofactor(a)):
-            np.testing.assert_allclose(found.numpy(), expected, atol=1e-13 * size, rtol=1e-9)
+        np.testing.assert_allclose(mg.grad(mg.linalg.det)(a).numpy(), expected, atol=1e-13 * size, rtol=1e-9)
 
 
 def test_stacks_may_hold_singular_matrices_and_others():
@@ -210,17 +206,11 @@ def test_stacks_may_hold_singular_matrices_and_others():
     a = np.stack([rng.standard_normal((3, 3)), of_rank(3, 2), rng.standard_normal((3, 3)), np.zeros((3, 3))])
     found = mg.grad(lambda a: mg.linalg.det(a).sum())(a).numpy()
     np.testing.assert_allclose(found, [minors(x) for x in a], rtol=1e-10, atol=1e-13)
-    assert family._cofactor(a.astype(np.float32)).dtype == np.float32
 
 
-@pytest.mark.parametrize(("n", "rank"), [(2, 1), (2, 0), (3, 2), (3, 1), (4, 3), (4, 2)])
-def test_second_derivatives_of_a_determinant_at_singular_matrices(n, rank):
-    a = of_rank(n, rank)
-    assert mg.gradcheck(family._cofactor, [a], atol=1e-8)
-    hessian = mg.hessian(mg.linalg.det)(a).numpy()
-    np.testing.assert_allclose(hessian, mg.jacobian(family._cofactor)(a).numpy(), rtol=1e-10, atol=1e-12)
-    with pytest.raises(np.linalg.LinAlgError, match="det has no third derivative at a singular matrix"):
-        mg.grad(lambda a: mg.hessian(mg.linalg.det)(a).sum())(a)
+def test_a_second_derivative_of_a_determinant_names_singular_matrices():
+    with pytest.raises(np.linalg.LinAlgError, match="det has no second derivative at a singular matrix"):
+        mg.hessian(mg.linalg.det)(of_rank(3, 2))
 
 
 def test_determinants_that_underflow_have_no_nan():
@@ -265,8 +255,8 @@ def test_nan_comes_through(name):
 @pytest.mark.parametrize("name", ["det", "inv", "slogdet", "solve"])
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3), (4, 3, 2)])
 def test_matrices_must_be_square(name, shape):
-    others = [np.ones(3)] if name == "solve" else []
-    with pytest.raises(np.linalg.LinAlgError, match=r"a must be square, \(…, N, N\), not of shape"):
+    others = [np.ones(shape[-2:-1])] if name == "solve" else []
+    with pytest.raises(np.linalg.LinAlgError, match=rf"{name}\(a: float64 .*(square|two-dimensional)"):
         FUNCTIONS[name](np.ones(shape), *others)
 
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops import norms as family
-from tests.checks import Case, check_primitive, leaf, pull
+from tests.checks import leaf, pull
 from tests.drawn_matrices import matrices
 from tests.peers import Peer
 from tests.strategies import arrays, shapes
@@ -18,24 +17,6 @@ PYTORCH = Peer(__name__)
 
 OF_VECTORS = [None, 1, 2, 3, 0.5, 1.5, -1, -2.5, np.inf, -np.inf]
 OF_MATRICES = [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf]
-
-
-@st.composite
-def powers(draw):
-    """Of vectors without zeros, where some powers have no derivative."""
-    x = draw(arrays(shapes(min_dims=1, min_side=1), away_from=(0.0,)))
-    axis, keepdims = draw(st.integers(-x.ndim, x.ndim - 1)), draw(st.booleans())
-    return Case([x], {"axis": axis, "keepdims": keepdims, "ord": draw(st.sampled_from([3, 1.5, 0.5, -1, -2.5]))})
-
-
-CASES = {"power_norm": powers()}
-FUNCTIONS = {"power_norm": family._power_norm}
-
-
-@pytest.mark.parametrize("name", CASES)
-@given(data=st.data())
-def test_gradients(name, data):
-    check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
 
 
 @given(data=st.data())

@@ -188,7 +188,7 @@ x23 = np.ones((2, 3))
         (lambda: mg.ops.argsort(x23, -3), ValueError, "argsort.*axis -3 is out of bounds"),
         (lambda: mg.ops.topk(x23, 1, 2), ValueError, r"topk\(x: float64 \(2, 3\)\): axis 2 is out of bounds"),
         (lambda: mg.ops.topk(x23, 4), ValueError, "k must lie in 0 … 3, the length of axis 1, not be 4"),
-        (lambda: mg.ops.topk(x23, -1, 0), ValueError, "k must lie in 0 … 2, the length of axis 0, not be -1"),
+        (lambda: mg.ops.topk(x23, -1, 0), ValueError, "k must be at least 0, not -1"),
         (lambda: mg.ops.topk(x23, 1.0), TypeError, "k must be an integer, not 1.0"),
     ],
 )  # fmt: skip

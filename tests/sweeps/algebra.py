@@ -155,24 +155,8 @@ def _diagonal(values: Array) -> Array:
 _EXACT = {"eigh": _eigh, "qr": _qr, "svd": _svd, "svdvals": _svdvals}
 
 
-def norms(i: int) -> Results:
-    """The p-th roots of sums of p-th powers, of up to a million entries."""
-    case = levels(i, {"p": (3, 1.5, -1, 4), "shape": ((1_000_000,), (1000, 1000), (64, 50, 300)), "axis": (-1, 0)})
-    p, axis = case["p"], case["axis"]
-    x = numbers(i)(*case["shape"])
-    x = np.where(x < 0, x - 1, x + 1)  # away from 0, which is the whole of a norm with p < 0
-    X = x.astype(np.float64)
-    exact = (np.abs(X) ** p).sum(axis, keepdims=True) ** (1 / p)
-    g = numbers(i + 1)(*exact.shape)
-    y, dx = run(lambda x: mg.linalg.norm(x, p, axis, keepdims=True), [x], g)
-    slope = np.abs(g) * (np.abs(X) / exact) ** (p - 1)
-    yield "power_norm", y, exact, exact
-    yield "power_norm", dx, np.sign(X * g) * slope, slope * (1 + abs(p))
-
-
 # The function, how many cases, and the bound in units of rounding.
 FAMILIES: dict[str, tuple[Family, int, float]] = {
     "equations": (equations, 120, 4.0),
     "decompositions": (decompositions, 64, 2.0),
-    "norms": (norms, 24, 32.0),
 }

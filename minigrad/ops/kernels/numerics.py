@@ -1,4 +1,4 @@
-"""What keeps small numbers exact: half precision is computed in single, sums go in groups, masks give exact zeros."""
+"""Helpers of primitives on arrays: precision, accurate sums, exact zeros, axes, and rows by index."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ...spec import Array
 from ...summation import block_sum
-
-__all__ = [
-    "as_float", "logistic", "narrowed", "narrowed_all", "row_sums", "single", "sum_single", "taken",
-    "widened",
-]  # fmt: skip
 
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 _HELD = (np.ndarray, np.generic)  # by NumPy: what rules run on, unless they run on tensors
@@ -74,8 +70,7 @@ def row_sums(x: Any, axis: Any) -> Any:
     last = x.ndim > 0 and axis in (-1, x.ndim - 1)
     if not last or not isinstance(x, np.ndarray) or x.shape[-1] > _LONGEST:
         return sum_single(x, axis, keepdims=True)
-    sums: Array = x @ np.ones(x.shape[-1], x.dtype)
-    return sums[..., None]
+    return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
 
 
 def logistic(x: Array) -> Array:
@@ -101,3 +96,66 @@ def taken(g: Any, mask: Any) -> Any:
     if bits is None or not isinstance(g, _HELD):  # an extended precision, or a tensor
         return np.where(mask, g, 0)
     return (g.view(bits) * mask).view(g.dtype)
+
+
+# --- axes --------------------------------------------------------------------------------------------
+
+
+def refuse_axis_of_scalar(x: Any, axis: Any) -> None:
+    """Raise AxisError if x is 0-d and an axis is given; NumPy's reductions let 0 and -1 pass."""
+    if not x.ndim and axis is not None:
+        normalize_axis_tuple(axis, 0)
+
+
+def folded(g: Array) -> Array:
+    """A batch of images (B, N, C, H, W) as images (B N, C, H, W)."""
+    return g.reshape(g.shape[0] * g.shape[1], *g.shape[2:])
+
+
+# --- rows by index -----------------------------------------------------------------------------------
+
+
+def refuse_entries(wrong: Any, name: str, array: Any, why: str, error: type[Exception] = ValueError) -> None:
+    """Raise if a mask marks any entry of an array; the message names the first such entry and its place."""
+    if np.any(wrong):
+        place = tuple(map(int, np.argwhere(wrong)[0]))
+        raise error(f"{name}{list(place) if place else ''} is {array[place]}: {why}")
+
+
+def check_indices(indices: Array, size: int, name: str, keep: Array | None = None) -> None:
+    """Raise unless an array holds integers in 0 … size-1; the message names the first wrong one and its place.
+
+    Negative numbers are refused: counting from the end is never meant here. If the mask ``keep`` is given, only the
+    entries where it is true are checked.
+    """
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, not {indices.dtype}")
+    wrong = (indices < 0) | (indices >= size)
+    wrong = wrong if keep is None else wrong & keep
+    refuse_entries(wrong, name, indices, f"it must lie in 0 … {size - 1}", IndexError)
+
+
+def sum_rows(rows: Array, indices: Array, size: int) -> Array:
+    """(size, D) from rows (M, D) and integers (M,) in 0 … size-1: row k is the sum of those with index k.
+
+    Sorted by index, the rows of one index are a slice. Most indices occur once and are copied in one go,
+    so the loop runs over the indices that repeat. Half precision is summed in single, and left in it.
+    """
+    # Measured in µs on 400 rows of 256, float32, captions with V = 1004 and 2917, and on 25,000 rows, V = 10,000:
+    #   this                             154, 260,  32,000
+    #   sort and np.add.reduceat         309, 388, 158,000
+    #   one-hot (K, M) of K words @ rows 301, 405,       -
+    #   np.bincount                      461, 1179, 130,000
+    #   np.add.at                        678, 752, 108,000
+    rows = single(rows)
+    total = np.zeros((size, rows.shape[1]), rows.dtype)
+    order = np.argsort(indices, kind="stable")
+    rows, keys = rows[order], indices[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))  # where each slice starts
+    counts = np.diff(first, append=len(keys))
+    keys = keys[first]
+    total[keys] = rows[first]
+    many = counts > 1
+    for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):
+        total[key] = block_sum(rows[start : start + count], 0)
+    return total

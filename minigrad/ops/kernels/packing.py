@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from ...spec import Array, refuse_masked
-from .rows import check_indices, sum_rows
+from .numerics import check_indices, sum_rows
 
 __all__ = ["Group", "Inputs", "Packing"]
 

@@ -10,85 +10,42 @@ accept("the other branch is taken above 0; the limit only keeps exp from overflo
 accept("any bound beyond which the density is 0 in float64 does; clip(-100, x, 100) is clip(x, -100, 100)",
         "activations.gelu.vjp", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
 accept("any bound beyond which the density is 0 in float64 does; the bounds' order is no matter",
-        "activations.gelu.vjp_on_tensors", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
-accept("any bound beyond which the density is 0 in float64 does; the bounds' order is no matter",
         "activations.normal_cdf.vjp", "t = np.clip(single(x), -100, 100)", ANY)  # fmt: skip
 accept("a tensor on which nothing depends is taken for its array", "activations.sigmoid_of",
         "return sigmoid(x) if isinstance(x, Tensor) else logistic(x)", "return sigmoid(x)")  # fmt: skip
-accept("cotangents of a vector have two axes, the last of which is number 1", "reductions.cumsum.batched_vjp",
-        "behind = -1 if axis is None else from_the_end(axis, g.ndim - 1)",
-        "behind = 1 if axis is None else from_the_end(axis, g.ndim - 1)")  # fmt: skip
-accept("flip and cumsum of a vector need no axis", "reductions.cumsum.vjp", "axis = 0 if axis is None else axis",
-        "axis = axis")  # fmt: skip
 accept(CAST, "reductions._share", "count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)",
         "count = np.sum(extreme, axis=axis, keepdims=True)")  # fmt: skip
 accept("a mean of no entries has no entry that its gradient could reach", "reductions.mean.vjp",
         "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape)",
         "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 2), shape)")  # fmt: skip
 
-accept("a square has no sign", "activations.sigmoid.vjp", "d = 1 + u", "d = -(1 + u)")
 _LOGADDEXP = "if np.isneginf(np.maximum(a, b)).any():"
-accept("the mask that follows is true but where both are -inf", "elementwise.logaddexp.vjp", _LOGADDEXP, "if True:",
-        "if np.maximum(a, b).any():",
-        _LOGADDEXP.replace("np.maximum(a, b)", "a"), _LOGADDEXP.replace("maximum", "minimum"))  # fmt: skip
-accept("equality is symmetric", "elementwise.logaddexp.vjp", "u = np.exp(-np.abs(np.where(np.equal(a, b), 0, d)))",
-        "u = np.exp(-np.abs(np.where(np.equal(b, a), 0, d)))")  # fmt: skip
-accept("at a difference of 0 both have a half", "elementwise.logaddexp.vjp",
-        "np.where(d < 0, less, more) if needs[0] else None",
-        "np.where(d <= 0, less, more) if needs[0] else None")  # fmt: skip
-accept("at a difference of 0 both have a half", "elementwise.logaddexp.vjp",
-        "np.where(d < 0, more, less) if needs[1] else None",
-        "np.where(d <= 0, more, less) if needs[1] else None")  # fmt: skip
 accept(GENERAL, "reductions._weights", "if np.isfinite(top).all():", "if False:")
 _WEIGHTS = "return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))"
 accept("exp(-inf - 1) is 0, as exp(-inf) is", "reductions._weights", _WEIGHTS,
         _WEIGHTS.replace("-np.inf, 0", "-np.inf, 1"))  # fmt: skip
 accept("a finite top minus itself is 0 in the other branch too", "reductions._weights", _WEIGHTS,
         _WEIGHTS.replace("top > 0", "top > 1"), _WEIGHTS.replace("top > 0", "top >= 0"))  # fmt: skip
-accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp",
-        "share = _kept(g, axis, keepdims) / np.where(total == 0, 1, total)",
-        "share = _kept(g, axis, keepdims) / np.where(total == 0, 2, total)")  # fmt: skip
 accept("a rule takes only the dtype of it; tests of leaky_relu, whose forward takes more, kill it",
         "numerics.as_float", "return x if x.dtype.kind == 'f' else x.astype(np.float64)",
         "return x if x.dtype.kind == 'f' else -x.astype(np.float64)")  # fmt: skip
-accept("it divides 0", "elementwise.arctan2.vjp", "g, r = (taken(g, ~origin), np.where(origin, 1, r))",
-        "g, r = (taken(g, ~origin), np.where(origin, 2, r))")  # fmt: skip
 accept("it divides 0", "reductions.norm.vjp", "direction = x / _kept(np.where(zero, 1, y), axis, keepdims)",
         "direction = x / _kept(np.where(zero, 2, y), axis, keepdims)")  # fmt: skip
 accept("it divides 0", "reductions.std.vjp", "factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))",
         "factor = taken(g, ~flat) / (freedom * np.where(flat, 2, y))")  # fmt: skip
 
-accept("what is compared alone may be a tensor", "elementwise.logaddexp.vjp_on_tensors", "x, y = (plain(a), plain(b))",
-        "x, y = (plain(a), b)")  # fmt: skip
 _UNIT = "unit = np.maximum(np.abs(plain(y)), np.abs(plain(x)))"
-accept("the rule gives the same in any unit, so its derivative in the unit is 0", "elementwise.arctan2.vjp_on_tensors",
-        _UNIT, _UNIT.replace("plain(x)", "x"), _UNIT.replace("plain(y)", "y"))  # fmt: skip
-accept("it divides 0", "elementwise.arctan2.vjp_on_tensors", "unit = np.where(origin, 1, unit)",
-        "unit = np.where(origin, 2, unit)")  # fmt: skip
-accept("it divides 0", "elementwise.arctan2.vjp_on_tensors", "y, x = (np.where(origin, 1, y / unit), x / unit)",
-        "y, x = (np.where(origin, 2, y / unit), x / unit)")  # fmt: skip
 accept(GENERAL, "elementwise._power", "if not isinstance(a, np.ndarray):", ANY)
 accept(GENERAL + ", or as good ones", "elementwise._power",
         "if not (type(b) is int and 2 < b <= 16 and (a.dtype.kind == 'f') and (a.dtype.itemsize > 2)):",
         ANY)  # fmt: skip
-accept("a square that nobody takes", "elementwise._power", "if b:", "if True:")
-accept("of a number alone a number", "elementwise.power.vjp", "y = np.asarray(_power(a, b))", "y = _power(a, b)")
 _LESS = "less = np.where(less | (plain(a) != 0), 1, 0)"
-accept("what is compared alone may be a tensor; and what is true is 1", "elementwise.power.vjp_on_tensors", _LESS,
-        _LESS.replace("plain(a)", "a"), "less = less | (plain(a) != 0)",
-        "less = np.where(1, less | (plain(a) != 0), 0)")  # fmt: skip
-accept("what is compared alone may be a tensor", "elementwise.power.vjp_on_tensors", "less = plain(b) != 0",
-        "less = b != 0")  # fmt: skip
 _ZERO = "zero = (plain(a) == 0) & (plain(b) >= 0)"
-accept("what is compared alone may be a tensor", "elementwise.power.vjp_on_tensors", _ZERO,
-        _ZERO.replace("plain(a)", "a"), _ZERO.replace("plain(b)", "b"))  # fmt: skip
-accept("0 / a is 0 as 0 a^0 is", "elementwise.power.vjp_on_tensors", "if isinstance(b, Tensor):", "if True:")
 
-for _rule, _less in (("maximum", "less"), ("minimum", "greater")):
-    for _i, _pair in enumerate(("a, b", "b, a")):
-        accept("a sum of two terms has no order", f"selection.{_rule}.vjp",
-                f"_share(g, np.{_less}({_pair}), np.{_less}_equal({_pair})) if needs[{_i}] else None",
-                f"_share(g, np.{_less}_equal({_pair}), np.{_less}({_pair})) if needs[{_i}] else None")  # fmt: skip
+for _i, _pair in enumerate(("a, b", "b, a")):
+    accept("a sum of two terms has no order", "elementwise.maximum.vjp",
+           f"_share(g, np.less({_pair}), np.less_equal({_pair})) if needs[{_i}] else None",
+           f"_share(g, np.less_equal({_pair}), np.less({_pair})) if needs[{_i}] else None")  # fmt: skip
 accept(GENERAL, "numerics.taken", "if bits is None or not isinstance(g, _HELD):", "if True:")
 
 # --- convolution and windows ---------------------------------------------------------------------------
@@ -98,11 +55,7 @@ accept("a view of a read-only array is read-only anyway", "windows.Windows.view"
         "return as_strided(padded, shape, strides, writeable=padded.flags.writeable)",
         "return as_strided(padded, shape, strides)")  # fmt: skip
 _SHARE = "share = g / np.where(nan, np.nan, ties) if nan.any() else g / ties"
-accept(GENERAL, "pooling._spread_shares", _SHARE, "share = g / np.where(nan, np.nan, ties)")
-accept("only the order in memory counts, where n and c are neighbours, and the result's shape is given",
-        "pooling.pixel_shuffle.vjp",
-        "squares = g.reshape(n, c, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)",
-        "squares = g.reshape(c, n, tall // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)")  # fmt: skip
+accept(GENERAL, "resampling._spread_shares", _SHARE, "share = g / np.where(nan, np.nan, ties)")
 
 accept(GENERAL, "columns.Columns.terms", "return self.windows.kernel[0] if self.shared else 1", "return 1")
 accept("whichever is called the first", "windows.residues", "common = gcd(stride, dilation)",

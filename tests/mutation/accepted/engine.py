@@ -99,10 +99,7 @@ accept("goes behind the sources, where nothing arrives", "generic_backward.pull_
         "return () if node in ends else node.parents", "return node.parents")  # fmt: skip
 accept("whatever leads to a source gets a cotangent", "generic_backward.pull_back_to_edge",
         "if all((g is None for g in gs)):", "if False:")  # fmt: skip
-accept(GENERAL, "shaping.repeat.vjp", "if some.any():", "if True:")
 _TOTAL = "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)"
-accept("what is compared alone may be a tensor", "reductions.logsumexp.vjp_on_tensors", _TOTAL,
-        _TOTAL.replace("plain(total)", "total"))  # fmt: skip
 
 accept("copy.deepcopy notes it as well", "core.Tensor.__deepcopy__", "memo[id(self)] = twin", "pass",
         "memo[self] = twin")  # fmt: skip

@@ -50,39 +50,17 @@ accept("gives what nobody takes", "attentions.attention.vjp_on_tensors",
 
 # --- pooling ---------------------------------------------------------------------------------------------
 
-accept(GENERAL, "pooling._bin_means", "if size == (1, 1):", ANY)
-accept(GENERAL, "pooling._spread_bins", "if g.shape[2:] == (1, 1):", ANY)
-for _function, _code, _changes in (
-    ("_bin_means", "np.divide(total, end - start, out=into[i])",
-     ["np.divide(total, -(end - start), out=into[i])", "np.divide(total, start - end, out=into[i])"]),
-    ("_spread_bins", "share = cotangent / (end - start)",
-     ["share = -(cotangent / (end - start))", "share = cotangent / (start - end)"]),
-    ("_spread_bins", "pixel += share", ["pixel -= share"]),
-):  # fmt: skip
-    for _change in _changes:
-        accept("there are two axes, and a sign taken twice is none", f"pooling.{_function}", _code, _change)
+accept(GENERAL, "resampling._bin_means", "if size == (1, 1):", ANY)
+accept(GENERAL, "resampling._spread_bins", "if g.shape[2:] == (1, 1):", ANY)
 
-accept("it is as wide as the cotangents that are spread, which are single", "pooling._gather_shares", "u = single(u)",
+accept("as wide as the cotangents that are spread, which are single", "resampling._gather_shares", "u = single(u)",
        "u = u")  # fmt: skip
 
 # --- many cotangents at once, and what tensors are ---------------------------------------------------------
 
 _ONCE = "runs once, as the module is imported: before any change of it"
-accept(_ONCE, "reductions._behind", "place = rule.__code__.co_varnames.index('axis') - 2", ANY)
-accept(_ONCE, "reductions._behind", "return batched", ANY)
-accept("of two axes the last is number 1", "shaping.roll.batched_vjp",
-       "np.roll(g.reshape(len(g), math.prod(g.shape[1:])), np.negative(shift), -1).reshape(g.shape)",
-       "np.roll(g.reshape(len(g), math.prod(g.shape[1:])), np.negative(shift), 1).reshape(g.shape)")  # fmt: skip
 _LENGTHS = "lengths = (1,) * (g.ndim - 1 - len(shape)) + shape"
-accept("more axes of length 1 in front", "shaping.tile.batched_vjp", _LENGTHS, ANY)
-accept("a total of 0 has weights of 0", "reductions.logsumexp.vjp_on_tensors",
-       "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)",
-       "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 2, total)")  # fmt: skip
-accept("what is taken off is single", "reductions.logsumexp.vjp_on_tensors", "x = single(x)", "x = x")
-accept("the rows are single, and so is the product", "losses.pull_classes_on_tensors", "g = single(g)", "g = g")
 _BACK = "_kept(g, axis, keepdims) * _products_by_pairs(rows).reshape(turned).transpose(np.argsort(order).tolist())"
-accept("an array of axes is as good as a list", "reductions.prod.vjp_on_tensors", _BACK,
-       _BACK.replace(".tolist()", ""))  # fmt: skip
 accept(_WIDENED, "copies.pull_weights_of_copies", "each(inputs.unpack, gathered @ widened(Wx).T) if needs[0] else None",
        "each(inputs.unpack, gathered @ Wx.T) if needs[0] else None")  # fmt: skip
 accept(_WIDENED, "copies.pull_weights_of_copies", "widened(rows).T @ gathered if needs[2] else None",
@@ -131,19 +109,15 @@ accept("gives what nobody takes", "attentions.attention.vjp_on_tensors",
        "ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None",
        "ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or True else None")  # fmt: skip
 _LOGITS = "(pos_weight * np.logaddexp(0, -x) - np.logaddexp(0, x)) * g if needs[1] else None"
-accept(_COMMUTES, "losses.binary_cross_entropy_with_logits.vjp", _LOGITS, _LOGITS.replace("(0, -x)", "(-x, 0)"),
-       _LOGITS.replace("(0, x)", "(x, 0)"))  # fmt: skip
-accept(_WIDENED, "losses_of_numbers.kl_div.vjp", "g = single(g) * difference.dtype.type(scale)",
-       "g = g * difference.dtype.type(scale)")  # fmt: skip
-accept(_WIDENED, "losses_of_numbers.kl_div.vjp",
+accept(_WIDENED, "losses.kl_div.vjp",
        "q, difference, none = _compared(single(log_prediction), single(target), log_target)",
        "q, difference, none = _compared(log_prediction, single(target), log_target)")  # fmt: skip
 _ZERO = "stands where q is 0, with which it is multiplied"
-accept(_ZERO, "losses_of_numbers._compared", "log_q - np.where(none, 0, log_p)", "log_q - np.where(none, 1, log_p)")
-accept(_ZERO, "losses_of_numbers._compared", "safe = np.where(none, 0 if log_target else 1, target)",
+accept(_ZERO, "losses._compared", "log_q - np.where(none, 0, log_p)", "log_q - np.where(none, 1, log_p)")
+accept(_ZERO, "losses._compared", "safe = np.where(none, 0 if log_target else 1, target)",
        "safe = np.where(none, 1, target)", "safe = np.where(none, 1 if log_target else 1, target)",
        "safe = np.where(none, 0 if log_target else 2, target)")  # fmt: skip
-accept("a comparison of tensors gives an array", "losses_of_numbers._compared",
+accept("a comparison of tensors gives an array", "losses._compared",
        "none = plain(target) == (-np.inf if log_target else 0)",
        "none = target == (-np.inf if log_target else 0)")  # fmt: skip
 _PRODUCTS = ("dx, dWx, dWh = products((gathered, Wx.T) if needs[0] else None, "

@@ -1,6 +1,6 @@
 """Judged equivalent: changes of rules of images, losses of sequences, attention and recurrent layers."""
 
-from .reasons import GENERAL, accept
+from .reasons import accept
 
 _MEMORY = "in memory of its own"
 _COMMUTES = "it does not matter which comes first"
@@ -13,64 +13,26 @@ _COMPARED = "a comparison of tensors gives an array"
 
 for _name in ("elu", "leaky_relu"):
     accept(_COMPARED, f"activations.{_name}.vjp", "above = plain(x) > 0", "above = x > 0")
-accept(_MEMORY, "activations.sigmoid.vjp", "np.exp(np.negative(u, out=u), out=u)", "np.exp(np.negative(u), out=u)")
 
 # --- CTC: of arrays ------------------------------------------------------------------------------------
 
 _EACH = "return single(g).reshape(*lead, *(own or (1,))) * self.each"
-accept(_WIDENED, "alignment._Problem.counted", _EACH, _EACH.replace("single(g)", "g"))
-accept(GENERAL, "alignments.emissions", "if not counts.all():", "if True:")
 _LAST_TWO = "a[frames - 1, 2 * labels + 2, n]", "a[frames - 1, 2 * labels + 1, n]"
-accept(_COMMUTES, "alignments.log_likelihood", f"found = np.logaddexp({_LAST_TWO[0]}, {_LAST_TWO[1]})",
-       f"found = np.logaddexp({_LAST_TWO[1]}, {_LAST_TWO[0]})")  # fmt: skip
-accept("it divides 0", "alignments.shares", "found /= np.where(total == 0, 1, total)",
-       "found /= np.where(total == 0, 2, total)")  # fmt: skip
-accept(GENERAL, "alignments.shares", "if t in ending:", "if True:")
-accept("any collection of the same integers", "alignments.shares", "ending = set((frames - 1).tolist())",
-       "ending = (frames - 1).tolist()", "ending = set(frames - 1)")  # fmt: skip
-accept(_OF_THREE, "alignments.shares", "_log_sum(arriving[:-2], arriving[1:-1], skipping, work, out=b)",
-       "_log_sum(arriving[1:-1], arriving[:-2], skipping, work, out=b)",
-       "_log_sum(arriving[:-2], skipping, arriving[1:-1], work, out=b)")  # fmt: skip
 _IS_NONE = "return np.asarray(likelihood < IMPOSSIBLE / 2)"
-accept("of an array with axes an array; any bound far from both IMPOSSIBLE and what is possible will do",
-       "alignments.impossible", _IS_NONE, "return likelihood < IMPOSSIBLE / 2", _IS_NONE.replace("<", "<="),
-       _IS_NONE.replace("/ 2", "/ 3"))  # fmt: skip
-accept("of arrays with axes an array", "alignments.that_count",
-       "return np.asarray(np.arange(T)[:, None] < frames)", "return np.arange(T)[:, None] < frames")  # fmt: skip
-accept("of arrays with axes an array", "alignments.at_last_frame",
-       "return np.asarray(np.arange(T)[:, None] == frames - 1)",
-       "return np.arange(T)[:, None] == frames - 1")  # fmt: skip
-accept(_MEMORY, "alignments._log_sum", "out += np.exp(np.subtract(term, top, out=part), out=part)",
+accept(_MEMORY, "alignment._log_sum", "out += np.exp(np.subtract(term, top, out=part), out=part)",
        "out += np.exp(np.subtract(term, top, out=part))",
        "out += np.exp(np.subtract(term, top), out=part)")  # fmt: skip
-accept(_MEMORY, "alignments._log_sum", "np.exp(np.subtract(x, top, out=out), out=out)",
+accept(_MEMORY, "alignment._log_sum", "np.exp(np.subtract(x, top, out=out), out=out)",
        "np.exp(np.subtract(x, top), out=out)")  # fmt: skip
 
 # --- CTC: of tensors -----------------------------------------------------------------------------------
 
 _PULLED = "shares = np.where(problem.undefined(plain(likelihood))[..., None], np.nan, shares)"
-accept(_COMPARED, "alignment.ctc_loss.vjp_on_tensors", _PULLED, _PULLED.replace("plain(likelihood)", "likelihood"))
-accept(_COMPARED, "alignment.ctc_loss.vjp_on_tensors", "none = kernels.impossible(plain(likelihood))",
-       "none = kernels.impossible(likelihood)")  # fmt: skip
-accept("without frames it has no entries", "alignment._backward", "return np.stack(b[::-1]) if b else y",
-       "return np.stack(b[::-1]) if b else -y")  # fmt: skip
 _ARRIVED = "b.append(np.where(last[t], ends, _log_sum({}, {}, {})))"
 _BACK = "after[:-2]", "after[1:-1]", "after[2:] + onwards"
-accept(_OF_THREE, "alignment._backward", _ARRIVED.format(*_BACK),
-       _ARRIVED.format(_BACK[1], _BACK[0], _BACK[2]), _ARRIVED.format(_BACK[0], _BACK[2], _BACK[1]))  # fmt: skip
 _REACHED = "a.append(_log_sum({}, {}, {}) + y[t])"
 _FORTH = "before[2:]", "before[1:-1]", "before[:-2] + skips"
-accept(_OF_THREE, "alignment._forward", _REACHED.format(*_FORTH),
-       _REACHED.format(_FORTH[1], _FORTH[0], _FORTH[2]), _REACHED.format(_FORTH[0], _FORTH[2], _FORTH[1]))  # fmt: skip
-accept(_OF_THREE, "alignment._log_sum", "return np.logaddexp(np.logaddexp(x, y), z)",
-       "return np.logaddexp(z, np.logaddexp(x, y))", "return np.logaddexp(np.logaddexp(y, x), z)")  # fmt: skip
 _AT_END = "at_end = ways[np.maximum(problem.frames, 1) - 1, :, np.arange(N)] + ends.T"
-accept("of no frames any finite row will do: its likelihood stands apart", "alignment._forward", _AT_END,
-       _AT_END.replace("np.maximum(problem.frames, 1)", "problem.frames"),
-       _AT_END.replace("frames, 1)", "frames, 0)"))  # fmt: skip
-accept("without frames it has no entries", "alignment._forward", "y", "-y")
-accept("without frames it has no entries, and sums to 0", "alignment._forward", "np.sum(y, axis=(0, 1)) + without",
-       "np.sum(y) + without")  # fmt: skip
 
 # --- attention -----------------------------------------------------------------------------------------
 
@@ -114,48 +76,12 @@ accept("at most one is missing, and windows over more zeros are cut off", "convo
 # --- padding, pooling, resampling, pieces --------------------------------------------------------------
 
 _ROOM = "y = np.full(shape, value, x.dtype) if mode == 'constant' else np.empty(shape, x.dtype)"
-accept("what is filled is written over", "padding._padded", _ROOM, "y = np.full(shape, value, x.dtype)")
-accept("entry by entry", "padding._borders_of_axis", "most = n - 1 if mode == 'reflect' else n",
-       "most = 1 if mode == 'reflect' else n")  # fmt: skip
 _INTEGERS = "NumPy's integers bound a slice as well"
-accept(_INTEGERS, "padding._as_slice", "return slice(int(places[0]), end if end >= 0 else None, step)",
-       "return slice(places[0], end if end >= 0 else None, step)")  # fmt: skip
-accept(_INTEGERS, "padding._as_slice", "end = int(places[-1]) + step", "end = places[-1] + step")
-accept("no two neighbours are the same", "padding._as_slice",
-       "step = -1 if len(places) > 1 and places[1] < places[0] else 1",
-       "step = -1 if len(places) > 1 and places[1] <= places[0] else 1")  # fmt: skip
-accept("only the order in memory counts, where n and c are neighbours, and the result's shape is given",
-       "pooling.pixel_unshuffle.vjp",
-       "squares = g.reshape(n, c // r ** 2, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)",
-       "squares = g.reshape(c // r ** 2, n, r, r, height, width).transpose(0, 1, 4, 2, 5, 3)")  # fmt: skip
-for _function in ("_enlarged", "_gathered"):
-    accept("takes each pixel once", f"resampling.{_function}", "if r > 1:", "if True:", "if r >= 1:", "if r > 0:")
 _NO_PIXELS = "slices of no pixels are empty"
-accept(_NO_PIXELS, "resampling._interpolated_back", "for p, parts in _parts(r, n) if n else ():",
-       "for p, parts in _parts(r, n):")  # fmt: skip
-accept(_NO_PIXELS, "resampling._interpolated", "for p, ((weight, *_), *others) in _parts(r, n) if n else ():",
-       "for p, ((weight, *_), *others) in _parts(r, n):")  # fmt: skip
-accept("twice, and the signs meet", "resampling._sum", "return total", "return -total")
-accept("of a single piece, which is there, no zeros are made", "shaping.split.batched_vjp",
-       "size = next((len(part) for part in (g if isinstance(g, tuple) else (g,)) if part is not None))",
-       "size = next((len(part) for part in g if part is not None))")  # fmt: skip
 
 # --- cross-entropy -------------------------------------------------------------------------------------
 
-accept("without weights it is the same numbers", "cross_entropy.probabilities",
-       "if smoothing and weight is not None:", "if smoothing:")  # fmt: skip
-accept("a row that counts nothing has no weights that it could share", "cross_entropy._target_distribution",
-       "share = 1 / np.where(counts == 0, 1, counts)", "share = 1 / np.where(counts == 0, 2, counts)")  # fmt: skip
-accept("who asks without weights has rows, whose targets are classes", "cross_entropy._target_distribution",
-       "smoothing / max(C, 1)", "smoothing / C", "smoothing / max(C, 0)")  # fmt: skip
 _UNSCALED = "return rows * np.where(scale == 0, 0, 1 / np.where(scale == 0, 1, scale))[:, None]"
-accept("rows whose scale is 0 are 0, and what is made of them is multiplied by it once more", "cross_entropy.unscaled",
-       _UNSCALED, _UNSCALED.replace("(scale == 0, 0,", "(0, scale == 0,"),
-       _UNSCALED.replace("(scale == 0, 0,", "(scale == 0, 1,"),
-       _UNSCALED.replace("(scale == 0, 1, scale)", "(scale == 0, 2, scale)"))  # fmt: skip
-accept("the mean of equal weights is that of their sum", "cross_entropy._smoothed_rows",
-       "everywhere = smoothing * z.mean(axis=1) if weight is None else (each * z).sum(axis=1)",
-       "everywhere = (each * z).sum(axis=1)")  # fmt: skip
 
 # --- recurrent -----------------------------------------------------------------------------------------
 

@@ -14,14 +14,13 @@ _WHOLE = "takes off zeros"
 
 # --- decompositions ------------------------------------------------------------------------------------
 
-_RULE = "decompositions.eigh.vjp"
+_RULE = "linear_algebra.eigh.vjp"
 _INNER = "inner = np.where(equal, 0, skew(P) / np.where(equal, 1, gaps))"
 _EQUAL = "equal = np.abs(plain(gaps)) <= rounding_of(w, w.shape[-1])[..., None]"
 accept(_UNTAKEN, _RULE, _INNER, _INNER.replace("(equal, 1", "(equal, 2"))
 accept(_COMPARED, _RULE, _EQUAL, _EQUAL.replace("plain(gaps)", "gaps"))
 
-_RULE = "decompositions._refuse_mixed"
-accept("goes through what is empty", _RULE, "if not off.any():", "if False:")
+_RULE = "linear_algebra._refuse_mixed"
 _SORTED = "i, j = sorted((int(i), int(j)))"
 accept(_PRINTED, _RULE, _SORTED, _SORTED.replace("int(i)", "i"), _SORTED.replace("int(j)", "j"))
 _ROWS = "rows = np.broadcast_to(plain(values), (*np.shape(plain(part))[:-2], off.shape[-1]))[tuple(stack)]"
@@ -32,21 +31,21 @@ accept(_COMPARED, _RULE, "mixed = np.argwhere(off & (plain(part) != 0))", "mixed
 accept(_SQUARE, _RULE, "off = equal & ~np.eye(equal.shape[-1], dtype=bool)",
        "off = equal & ~np.eye(equal.shape[-2], dtype=bool)")  # fmt: skip
 
-accept(GENERAL + ": of no further columns it adds zeros", "decompositions.qr.vjp", "if R.shape[-1] == k:", "if False:")
+accept(GENERAL + ": of no further columns it adds zeros", "linear_algebra.qr.vjp", "if R.shape[-1] == k:", "if False:")
 
-accept(GENERAL, "decompositions.svd.vjp", "if gU is None and gVh is None:", "if False:")
-accept("cuts off nothing, which is 0", "decompositions._determined", "if g is None or g.shape[axis] == k:",
+accept(GENERAL, "linear_algebra.svd.vjp", "if gU is None and gVh is None:", "if False:")
+accept("cuts off nothing, which is 0", "linear_algebra._determined", "if g is None or g.shape[axis] == k:",
        "if g is None:")  # fmt: skip
-accept(_COMPARED, "decompositions._determined", "if np.any(plain(others)):", "if np.any(others):")
+accept(_COMPARED, "linear_algebra._determined", "if np.any(plain(others)):", "if np.any(others):")
 
-_RULE = "decompositions._divisors"
+_RULE = "linear_algebra._divisors"
 accept("what it divides there is 0, as nobody uses it", _RULE, "return np.where(zero, 1, s)",
        "return np.where(zero, 2, s)")  # fmt: skip
 accept(_PRINTED, _RULE, "place = int(np.argwhere(zero & used)[0][-1])", "place = np.argwhere(zero & used)[0][-1]")
 accept(_COMPARED, _RULE, "used = np.any(plain(g) != 0, axis=axis)", "used = np.any(g != 0, axis=axis)")
 accept(_COMPARED, _RULE, "zero = plain(s) <= rounding_of(s, size)", "zero = s <= rounding_of(s, size)")
 
-_RULE = "decompositions._pull_vectors"
+_RULE = "linear_algebra._pull_vectors"
 _SUMS = "return apart + np.where(equal, 0, (X - Y) / np.where(equal, 1, sums))"
 _GAPS = "apart = np.where(equal, 0, (X + Y) / np.where(equal, 1, gaps))"
 _EQUAL = "equal = np.abs(plain(gaps)) <= rounding_of(s, max(U.shape[-2], Vh.shape[-1]))[..., None]"
@@ -59,39 +58,18 @@ accept("a 0 mixes nothing", _RULE, _REFUSAL, _REFUSAL.replace(" if not isinstanc
 # --- triangular systems --------------------------------------------------------------------------------
 
 _TENSORS = "if isinstance(a, Tensor) or isinstance(b, Tensor):"
-accept(GENERAL, "matrices.solve_upper", _TENSORS, "if True:")
-accept(GENERAL, "matrices.solve_upper_both", _TENSORS, "if True:")
-_RULE = "matrices._by_blocks"
-accept("the last block has nothing behind it, and takes off 0", _RULE, "if end < a.shape[-1]:", "if True:",
-       "if end <= a.shape[-1]:")  # fmt: skip
-accept(_SQUARE, _RULE, "if end < a.shape[-1]:", "if end < a.shape[-2]:")
+_RULE = "linear_algebra._by_blocks"
 _MADE = "x = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), np.result_type(a, b))"
-accept(_ORDER, _RULE, _MADE, _MADE.replace("(a.shape[:-2], b.shape[:-2])", "(b.shape[:-2], a.shape[:-2])"))
-_RULE = "matrices._inverted_blocks"
-accept("a slice that ends behind the end ends there", _RULE,
-       "ends = [(start, min(start + size, n)) for start in range(0, n, size)]",
-       "ends = [(start, start + size) for start in range(0, n, size)]")  # fmt: skip
+_RULE = "linear_algebra._inverted_blocks"
 _SIZE = "size = {} if n {} else {}"
-accept(PIECES, _RULE, _SIZE.format(16, "< 200", 32), "size = 16", "size = 32",
-       *(_SIZE.format(*of) for of in ((16, "<= 200", 32), (17, "< 200", 32), (15, "< 200", 32), (16, "< 200", 33),
-                                      (16, "< 200", 31), (16, "< 201", 32), (16, "< 199", 32))))  # fmt: skip
-accept(_SQUARE, _RULE, "n = a.shape[-1]", "n = a.shape[-2]")
 
 # --- equations and determinants ------------------------------------------------------------------------
 
 _TRUE = "where takes 1 for true"
-_RULE = "matrices.cofactor.vjp"
-for _part in (
-    "inner = np.where(np.eye(s.shape[-1], dtype=bool), own[..., None], -W * transposed(G))",
-    "W = np.where(np.eye(s.shape[-1], dtype=bool), 0, others)",
-    "others = product_of_others(np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]), -1)",
-):
-    accept(_TRUE, _RULE, _part, _part.replace(", dtype=bool", ""))
+_RULE = "linear_algebra.cofactor.vjp"
 _OWN = "own = (W @ np.diagonal(G, 0, -2, -1)[..., None])[..., 0]"
-accept("a matrix has the diagonal of its transpose", _RULE, _OWN, _OWN.replace("-2, -1", "-1, -2"))
 _SIGN = "np.sign(np.linalg.det(U) * np.linalg.det(Vh))[..., None, None]"
-accept("both are 1 or -1 but for rounding", "matrices._signed_svd", _SIGN, _SIGN.removeprefix("np.sign"))
-_RULE = "matrices._cofactors"
+_RULE = "linear_algebra._cofactors"
 accept("of no matrix nothing is computed, or set", _RULE, "if zero.any():", "if True:")
 _SINGULAR = "c[zero] = orientation * (U * product_of_others(s, -1)[..., None, :] @ Vh)"
 accept("a mask leaves one axis of matrices, so that the last one of their values is number 1", _RULE, _SINGULAR,
@@ -99,17 +77,10 @@ accept("a mask leaves one axis of matrices, so that the last one of their values
 _REGULAR = "regular = np.where(zero[..., None, None], np.eye(a.shape[-1], dtype=a.dtype), a)"
 accept(_SQUARE, _RULE, _REGULAR, _REGULAR.replace("[-1]", "[-2]"))
 accept(_ORDER, _RULE, "zero = np.equal(y, 0)", "zero = np.equal(0, y)")
-accept("a zero of the other sign", "matrices.slogdet.vjp", "np.zeros((*g[0].shape, *a.shape[-2:]), a.dtype)",
+accept("a zero of the other sign", "linear_algebra.slogdet.vjp", "np.zeros((*g[0].shape, *a.shape[-2:]), a.dtype)",
        "-np.zeros((*g[0].shape, *a.shape[-2:]), a.dtype)")  # fmt: skip
 _STACK = "if needs[0] and a.ndim == 2 < X.ndim == H.ndim:"
-accept(GENERAL + ": the engine sums the stack away", "matrices.solve.vjp", _STACK, "if False:",
-       _STACK.replace("== 2", "== 1"))  # fmt: skip
-accept("a single matrix is a stack of one", "matrices.solve.vjp", _STACK, _STACK.replace("2 <", "2 <="))
 _SINGLE = "if a.ndim > 2 or b.ndim <= 2:"
-accept(GENERAL, "matrices._solved", _SINGLE, "if True:", _SINGLE.replace("> 2", ">= 2"), _SINGLE.replace("> 2", "> 1"),
-       _SINGLE.replace("<= 2", "<= 3"))  # fmt: skip
-accept("a single matrix is a stack of one", "matrices._solved", _SINGLE, _SINGLE.replace("<= 2", "< 2"),
-       _SINGLE.replace("<= 2", "<= 1"))  # fmt: skip
 
 # --- norms ---------------------------------------------------------------------------------------------
 
@@ -118,52 +89,24 @@ _ZERO = "zero = (plain(x) == 0) | (plain(y) == 0)"
 _RATIO = "ratio = np.abs(single(x)) / np.where(plain(y) == 0, 1, y)"
 _SHARE = "share = np.where(zero, 1, ratio) ** (ord - 1)"
 _SIGNED = "signed(g, np.where(zero, 0, plain(x))) * share"
-accept(_COMPARED, _RULE, _ZERO, _ZERO.replace("plain(x)", "x"), _ZERO.replace("plain(y)", "y"))
-accept(_COMPARED, _RULE, _RATIO, _RATIO.replace("plain(y)", "y"))
-accept(_COMPARED, _RULE, _SIGNED, _SIGNED.replace("plain(x)", "x"))
-accept(_WIDE, _RULE, _RATIO, _RATIO.replace("single(x)", "x"))
-accept(_UNTAKEN, _RULE, _RATIO, _RATIO.replace("== 0, 1", "== 0, 2"))
-accept("it is multiplied by 0", _RULE, _SHARE, _SHARE.replace("(zero, 1", "(zero, 2"))
 
 # --- cumulative products -------------------------------------------------------------------------------
 
-for _rule in ("vjp", "batched_vjp", "vjp_on_tensors"):
-    accept(_REST, f"cumulative.cumprod.{_rule}", "x, axis = (x.reshape(-1), 0)", "x, axis = (x.reshape(-2), 0)")
-    accept(_WIDE, f"cumulative.cumprod.{_rule}",
-           "x, g = (np.moveaxis(array, axis, -1) for array in (single(x), single(g)))",
-           "x, g = (np.moveaxis(array, axis, -1) for array in (single(x), g))")  # fmt: skip
-accept(GENERAL, "cumulative._pull", "if y.all():", "if False:")
+accept(_REST, "reductions.cumprod.vjp", "x, axis = (x.reshape(-1), 0)", "x, axis = (x.reshape(-2), 0)")
 _BEFORE = "before = _sums_from_the_end(taken(g, ~zero) * y) / np.where(zero, 1, x)"
-accept("behind a zero all products are 0, or NaN", "cumulative._pull_through_zeros", _BEFORE,
-       _BEFORE.replace("(zero, 1", "(zero, 2"))  # fmt: skip
-_RULE = "cumulative.cumprod.vjp_on_tensors"
+_RULE = "reductions.cumprod.vjp_on_tensors"
 _LATER = "later = np.concatenate([x[..., 1:], 0 * one], -1)"
-accept("the last factor meets nothing but the 0 behind the end", _RULE, _LATER,
-       *(_LATER.replace("0 * one", of) for of in ("-(0 * one)", "0 + one", "one", "1 * one")))  # fmt: skip
-accept("an axis of length 1 broadcasts to one of length 0", _RULE,
-       "one = np.ones((*x.shape[:-1], min(1, x.shape[-1])), x.dtype)",
-       "one = np.ones((*x.shape[:-1], 1), x.dtype)")  # fmt: skip
-accept("it meets the last factor, a 0, or is cut off", "cumulative._recurrence",
+accept("it meets the last factor, a 0, or is cut off", "reductions._recurrence",
        "nothing = np.zeros((*b.shape[:-1], 1), b.dtype)", "nothing = np.ones((*b.shape[:-1], 1), b.dtype)")  # fmt: skip
 
 # --- sorting -------------------------------------------------------------------------------------------
 
 accept(
-    _REST, "ordering.sort.vjp", "entries, axis = (entries.reshape(-1), 0)", "entries, axis = (entries.reshape(-2), 0)"
+    _REST, "reductions.sort.vjp", "entries, axis = (entries.reshape(-1), 0)", "entries, axis = (entries.reshape(-2), 0)"
 )
-accept(_REST, "ordering.sort.batched_vjp", "x, axis = (x.reshape(-1), 0)", "x, axis = (x.reshape(-2), 0)")
-_RULE = "ordering._stable_rows"
+_RULE = "reductions._stable_rows"
 _MANY = "if np.count_nonzero(ties) > x.size // 4:"
-accept("chooses between two ways to the same order", _RULE, _MANY, "if True:", "if False:", _MANY.replace(">", ">="),
-       *(_MANY.replace("x.size // 4", of) for of in ("x.size * 4", "x.size", "4", "x.size // 5", "x.size // 3")),
-       )  # fmt: skip
-accept("the last axis is NumPy's default", _RULE, "return np.argsort(x, axis=-1, stable=True)",
-       "return np.argsort(x, stable=True)")  # fmt: skip
-accept("the last axis is NumPy's default", _RULE, "order = np.argsort(x, axis=-1)", "order = np.argsort(x)")
 _FOLLOWS = "follows[..., 1:] = (y[..., 1:] == y[..., :-1]) | (y[..., :-1] != y[..., :-1])"
-accept("of rows longer than two nearly all entries seem to tie, and the slower way is taken, which looks at none",
-       _RULE, _FOLLOWS, _FOLLOWS.replace("!= y[..., :-1]", "!= y[..., :1]"),
-       _FOLLOWS.replace("| (y[..., :-1]", "| (y[..., :1]"))  # fmt: skip
 
 # --- normalisations ------------------------------------------------------------------------------------
 

@@ -16,29 +16,26 @@ accept(GENERAL, "indexing._scatter", "if _may_repeat(index):", "if True:")
 accept("it is indexed, in whatever layout", "indexing.put.vjp", "d = np.array(g, order='C')", "d = np.array(g)")
 accept("each place that is read was written before", "indexing._is_last", "last = np.zeros(size, np.intp)",
         "last = np.ones(size, np.intp)")  # fmt: skip
-accept("NumPy's integers in place of Python's, which are faster in a loop", "rows.sum_rows",
+accept("NumPy's integers in place of Python's, which are faster in a loop", "numerics.sum_rows",
         "for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):",
         ANY)  # fmt: skip
-accept("a sum of one row is a copy", "rows.sum_rows", "many = counts > 1", "many = counts >= 1", "many = counts > 0")
-accept("the order within a sum decides on rounding alone", "rows.sum_rows",
+accept(
+    "a sum of one row is a copy", "numerics.sum_rows", "many = counts > 1", "many = counts >= 1", "many = counts > 0"
+)
+accept("the order within a sum decides on rounding alone", "numerics.sum_rows",
         "order = np.argsort(indices, kind='stable')", "order = np.argsort(indices)")  # fmt: skip
-accept("any number below 0 differs from every index", "rows.sum_rows",
+accept("any number below 0 differs from every index", "numerics.sum_rows",
         "first = np.flatnonzero(np.diff(keys, prepend=-1))",
         "first = np.flatnonzero(np.diff(keys, prepend=-2))")  # fmt: skip
 
 # --- losses --------------------------------------------------------------------------------------------
 
 _SPREAD = "return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
-accept("multiplies by 1 instead of leaving as it is", "cross_entropy.pull_rows", _SPREAD,
-        "return spread(rows * g, keep, shape)",
-        "return spread(rows if g.ndim == 1 and g == 1 else rows * g, keep, shape)")  # fmt: skip
-accept("what a third pass takes off is the rounding of the second", "cross_entropy._smoothed_rows",
-        "for _ in range(2):", "for _ in range(3):")  # fmt: skip
 _TARGETS = "t = single(targets) if targets.dtype.kind == 'f' else targets.astype(x.dtype)"
 accept("computes what is not floating in a wider dtype, and the engine casts", "losses."
         "binary_cross_entropy_with_logits.vjp", _TARGETS, "t = single(targets)",
         "t = single(targets) if targets.dtype.kind == 'f' else targets")  # fmt: skip
-accept("without classes there are no targets, so no rows either", "cross_entropy.cross_entropy_rows",
+accept("without classes there are no targets, so no rows either", "losses.cross_entropy_rows",
         "return np.zeros(len(z), z.dtype)", "return -np.zeros(len(z), z.dtype)",
         "return np.ones(len(z), z.dtype)")  # fmt: skip
 
@@ -58,20 +55,7 @@ accept(GENERAL + "; a single number is as good as an array without axes", "produ
         "return product(a, b) if a.ndim == b.ndim == 2 else np.asarray(np.matmul(a, b))",
         "return np.asarray(np.matmul(a, b))",
         "return product(a, b) if a.ndim == b.ndim == 2 else np.matmul(a, b)")  # fmt: skip
-accept(GENERAL, "products._pull_single", "if left.ndim == right.ndim == 2:", "if False:",
-        "if left.ndim == right.ndim == 1:")  # fmt: skip
 accept(SUMS, "products.matmul.vjp", "dA = dA[..., 0, :] if row else dA", "dA = dA")
-accept(GENERAL + ": the engine sums the stack away", "products.matmul.vjp",
-        "dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 2 else _matmul(G, B.swapaxes(-1, -2))",
-        "dA = _matmul(G, B.swapaxes(-1, -2))",
-        "dA = _pull_single(G, B, (-1, -1), (batch, 0)) if A.ndim == 1 else _matmul(G, B.swapaxes(-1, -2))")  # fmt: skip
-accept("without a batch there are two axes, and the first is exchanged with itself", "products.matmul.vjp",
-        "dB = dB.swapaxes(0, -2) if batch and B.ndim == 2 else dB",
-        "dB = dB.swapaxes(0, -2) if B.ndim == 2 else dB")  # fmt: skip
-accept("both axes are always the same number", "products._pull_single",
-        "return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[1]]))",
-        "return np.tensordot(left, right, ([*first, axes[0]], [*second, axes[0]]))",
-        "return np.tensordot(left, right, ([*first, axes[1]], [*second, axes[1]]))")  # fmt: skip
 
 _WIDE = "the other factor is wide, and the product casts, exactly"
 accept(_WIDE, "products.matmul.vjp", "g, a, b = (widened(g), widened(a), widened(b))",
@@ -80,15 +64,13 @@ accept(_WIDE, "products.matmul.vjp", "g, a, b = (widened(g), widened(a), widened
 accept(_WIDE + "; of a single operand nothing is summed", "products.einsum.vjp",
         "g, parts = (widened(g), list(zip(inputs, map(widened, operands), strict=True)))",
         "g, parts = (g, list(zip(inputs, map(widened, operands), strict=True)))")  # fmt: skip
-accept(_WIDE, "affine_maps.pull_affine", "g, x, W = (widened(g), widened(x), widened(W))",
+accept(_WIDE, "products.pull_affine", "g, x, W = (widened(g), widened(x), widened(W))",
         "g, x, W = (g, widened(x), widened(W))", "g, x, W = (widened(g), x, widened(W))",
         "g, x, W = (widened(g), widened(x), W)")  # fmt: skip
 
 # --- shaping and the engine ----------------------------------------------------------------------------
 
 accept(GENERAL, "shaping.repeat.vjp", "if equal and len(counts):", "if False:")
-accept("NumPy's reduceat happens to keep its sums of half precision in single; the cast relies on nothing",
-        "shaping.repeat.vjp", "g = widened(g)", "g = g")  # fmt: skip
 _LEADING = "if 0 < lead < g.ndim and g.shape[lead:] == shape and (not batch) and (type(g) is np.ndarray):"
 accept(GENERAL, "backward.unbroadcast", _LEADING, "if False:",
         _LEADING.replace("shape[lead:]", "shape[:]"), _LEADING.replace("0 < lead", "0 <= lead"),
@@ -181,26 +163,7 @@ for _rule in ("vjp_on_tensors", "batched_vjp"):
 accept("no step of an RNN is laid out by gates", "recurrent_rnn.rnn.batched_vjp",
         "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[1])",
         "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[0])")  # fmt: skip
-accept("twice, and the signs meet", "cross_entropy.rows_vjp", "d = d - np.sum(d * p, axis=-1, keepdims=True)",
-        "d = -(d - np.sum(d * p, axis=-1, keepdims=True))",
-        "d = np.sum(d * p, axis=-1, keepdims=True) - d")  # fmt: skip
-accept("a third time takes off what is rounding already", "cross_entropy.rows_vjp", "for _ in range(2):",
-        "for _ in range(3):")  # fmt: skip
 _OF_EACH = "d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g"
-accept(
-    "an index of None adds an axis, and the columns are the same",
-    "losses.pull_classes_on_tensors",
-    _OF_EACH,
-    _OF_EACH.replace("(g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1))", "g[keep].reshape(-1, 1)"),
-)
-accept("NumPy takes any negative length for the rest", "losses.pull_classes_on_tensors", _OF_EACH,
-        _OF_EACH.replace("(g.reshape(-1, 1)", "(g.reshape(-2, 1)"),
-        _OF_EACH.replace("g[keep].reshape(-1, 1)", "g[keep].reshape(-2, 1)"))  # fmt: skip
-accept("NumPy takes a list of arrays for an array", "losses.pull_classes_of_batch",
-        "bent = np.stack([spread(one, keep, shape) for one in bent])",
-        "bent = [spread(one, keep, shape) for one in bent]")  # fmt: skip
-accept("NumPy takes any negative length for the rest", "losses.nll_loss.vjp", "each = each.reshape(-1)[picked[0]]",
-       "each = each.reshape(-2)[picked[0]]")  # fmt: skip
 for _rule, _before, _after in (
     ("vjp", "outside = added(packed(packing, g), g_states)", "outside = added(g_states, packed(packing, g))"),
     ("vjp", "dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None",
@@ -208,22 +171,8 @@ for _rule, _before, _after in (
 ):  # fmt: skip
     accept(_OTHER_WAY, f"recurrent_gru.gru.{_rule}", _before, _after)
 _TO_B = "dB = _contracted(A, G, (-2, -2)) if B.ndim == 2 else matmul(np.swapaxes(A, -1, -2), G)"
-accept("the engine sums over the stack", "products.matmul.vjp_on_tensors", _TO_B,
-        "dB = matmul(np.swapaxes(A, -1, -2), G)", _TO_B.replace("B.ndim == 2", "B.ndim == 1"))  # fmt: skip
-accept(
-    "only (-1, -1) is told from the rest",
-    "products.matmul.vjp_on_tensors",
-    _TO_B,
-    *(_TO_B.replace("(-2, -2)", f"({axes})") for axes in ("2, -2", "-2, 2", "-2, -3", "-2, -1", "-3, -2", "-1, -2")),
-)
 _TO_A = "dA = _contracted(G, B, (-1, -1)) if A.ndim == 2 else matmul(G, np.swapaxes(B, -1, -2))"
-accept("the engine sums over the stack", "products.matmul.vjp_on_tensors", _TO_A,
-        "dA = matmul(G, np.swapaxes(B, -1, -2))", _TO_A.replace("A.ndim == 2", "A.ndim == 1"))  # fmt: skip
-accept(SUMS, "products.matmul.vjp_on_tensors", "dA = dA[..., 0, :] if row else dA", "dA = dA")
 _OPERANDS = "A, B = (np.expand_dims(a, 0) if row else a, np.expand_dims(b, -1) if column else b)"
-accept(SUMS, "products.matmul.vjp_on_tensors", _OPERANDS, _OPERANDS.replace("a, 0) if row else a", "a, 0)"))
-accept("of a vector the axes 1 and -1 are the same", "products.matmul.vjp_on_tensors", _OPERANDS,
-        _OPERANDS.replace("(b, -1)", "(b, 1)"))  # fmt: skip
 _NOT_OURS = "if not isinstance(x, np.ndarray):"
 accept("both ways give the same sum, of arrays and of tensors", "numerics.sum_single", _NOT_OURS, "if True:",
         "if False:", "if isinstance(x, np.ndarray):")  # fmt: skip
@@ -231,5 +180,5 @@ _SUM_OF_TENSOR = "return np.sum(widened(x), axis=axis, keepdims=keepdims)"
 accept("rules on tensors keep no axis, and sum what is single already", "numerics.sum_single", _SUM_OF_TENSOR,
         "return np.sum(widened(x), axis=axis)", "return np.sum(x, axis=axis, keepdims=keepdims)")  # fmt: skip
 _WIDE = "g, x, W = (widened(g), widened(x), widened(W))"
-accept(_SINGLE, "affine_maps.pull_affine_batch", _WIDE, _WIDE.replace("widened(x)", "x"),
+accept(_SINGLE, "products.pull_affine_batch", _WIDE, _WIDE.replace("widened(x)", "x"),
         _WIDE.replace("widened(W)", "W"))  # fmt: skip

@@ -10,31 +10,31 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ... import linalg, ops
-from ...core import Tensor
-from ...writes import written
-from .operators import LOGICAL
+from .. import linalg, ops
+from ..core import Tensor, extend_tensor
+from ..writes import written
+from .methods import LOGICAL
 
-__all__ = ["PRIMITIVE_OF"]
-
-# NumPy's put writes in place.
-_NAMES: list[str] = [name for name in vars(ops)["__all__"] if hasattr(np, name) and name != "put"]
-PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {getattr(np, name): getattr(ops, name) for name in _NAMES}
+PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {
+    getattr(np, name): getattr(ops, name)
+    for name in vars(ops)["__all__"]
+    if hasattr(np, name) and name != "put"  # NumPy's put writes in place
+}
 """From NumPy's function to minigrad's."""
-PRIMITIVE_OF |= {np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
-                 np.invert: LOGICAL["invert"]}  # fmt: skip
-PRIMITIVE_OF |= {np.amax: ops.max, np.amin: ops.min, np.around: ops.round, np.positive: Tensor.__pos__,
-                 np.isposinf: lambda x: ops.equal(x, np.inf), np.isneginf: lambda x: ops.equal(x, -np.inf)}  # fmt: skip
-PRIMITIVE_OF |= {getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)}
+PRIMITIVE_OF |= {
+    np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
+    np.invert: LOGICAL["invert"], np.amax: ops.max, np.amin: ops.min, np.around: ops.round,
+    np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim, np.positive: Tensor.__pos__,
+    np.isposinf: lambda x: ops.equal(x, np.inf), np.isneginf: lambda x: ops.equal(x, -np.inf),
+    **{getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)},
+}  # fmt: skip
 
 
 # What gives the same for every array of a shape and dtype depends on no values.
-_OF_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim}
 _LIKE = {np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type, np.can_cast}
 
 # Functions of what no gradient flows through.
@@ -65,19 +65,17 @@ def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opt
         return _tried(PRIMITIVE_OF[ufunc], inputs, {}, lambda: ufunc(*_arrays(inputs)))
     name = ufunc.__name__ if called else f"{ufunc.__name__}.{method}"
     _refuse_tracked(name, (inputs, options), next(iter(options)) if known else "")
-    with _telling((options.get("out"), inputs[0] if method == "at" else None)):
-        return getattr(ufunc, method)(*_arrays(inputs), **_arrays(options))
+    _tell_of_writes(options.get("out"), inputs[0] if method == "at" else None)
+    return getattr(ufunc, method)(*_arrays(inputs), **_arrays(options))
 
 
 def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
     if not all(issubclass(kind, (Tensor, np.ndarray)) for kind in types):
         return NotImplemented
-    if function in _OF_SHAPE:
-        return _OF_SHAPE[function](*args, **kwargs)
 
     def of_arrays() -> Any:
-        with _telling((kwargs.get("out"), args[:1] if function in _WRITERS else None)):
-            return function(*_arrays(args), **_arrays(kwargs))
+        _tell_of_writes(kwargs.get("out"), args[:1] if function in _WRITERS else None)
+        return function(*_arrays(args), **_arrays(kwargs))
 
     unknown = ""
     if function in PRIMITIVE_OF:
@@ -85,7 +83,9 @@ def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args
         if not unknown:
             return _tried(PRIMITIVE_OF[function], positional, options, of_arrays)
     if function not in _LIKE:
-        _refuse_tracked(_name(function), (args, kwargs), unknown.strip("?"))
+        _refuse_tracked(
+            f"{function.__module__}.{function.__name__}".removeprefix("numpy."), (args, kwargs), unknown.strip("?")
+        )
     return of_arrays()
 
 
@@ -99,21 +99,13 @@ def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_
         return of_arrays()
 
 
-@contextmanager
-def _telling(targets: Any) -> Iterator[None]:
-    """Around a function of NumPy's that may write into tensors: what gradients need of them is refused afterwards."""
+def _tell_of_writes(*targets: Any) -> None:
+    """Before NumPy writes into tensors: gradients that need the old values are then refused."""
     for tensor in _tensors(targets):
         written(tensor.data)
-    yield
 
 
-Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[assignment]
-Tensor.__array_function__ = _array_function  # type: ignore[attr-defined]
-
-
-def _name(function: Callable[..., Any]) -> str:
-    """As one writes it after ``np.``: also ``linalg.norm``."""
-    return f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
+extend_tensor({"__array_ufunc__": _array_ufunc, "__array_function__": _array_function})
 
 
 _signature = functools.cache(inspect.signature)
@@ -127,17 +119,14 @@ def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[l
     if theirs[0].kind is inspect.Parameter.VAR_POSITIONAL:  # einsum: operands, and options that plan the work
         unknown = "out" if given.get("out") is not None else next(iter(given.get("kwargs", ())), "")
         return list(given[theirs[0].name]), {}, unknown
-    first = theirs[0].name
     options: dict[str, Any] = {}
     for parameter in theirs[1:]:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             options |= given.get(parameter.name, {})
         elif parameter.name in given and given[parameter.name] is not parameter.default:
             options[_RENAMED.get(parameter.name, parameter.name)] = given[parameter.name]
-    unknown = next((name for name in options if name not in known), "")
-    if function is np.where and len(options) < 2:
-        unknown = "?"
-    return [given[first]], options, unknown
+    unknown = "?" if function is np.where and len(options) < 2 else next((n for n in options if n not in known), "")
+    return [given[theirs[0].name]], options, unknown
 
 
 def _refuse_tracked(name: str, values: Any, option: str) -> None:

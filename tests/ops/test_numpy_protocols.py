@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.ops.protocols.dispatch import PRIMITIVE_OF
+from minigrad.ops.numpy_protocols import PRIMITIVE_OF
 
 X = np.array([[0.5, -1.5, 2.0], [3.0, 0.25, -0.75]])
 V = np.array([0.5, 1.5, 2.0])
