@@ -14,17 +14,18 @@ import minigrad as mg
 from minigrad import batched_backward, ops
 from minigrad.ops import recurrent
 from minigrad.ops.convolution import _conv2d_filters
-from minigrad.ops.kernels.packing import Packing
 from minigrad.ops.kernels.windows import Windows
-from minigrad.ops.through_time import lstm_slopes, pull_gru_through_time, pull_through_time
 from minigrad.primitives import PRIMITIVES, primitive
 from tests.checks import BY_PRODUCTS, outputs_of
 from tests.mutation.targets import families
 from tests.mutation.trials import draw
 from tests.test_registry import RECORDS
 
-# Whose rule is called once a cotangent: a map that is given as a function on arrays of one shape.
-ONE_BY_ONE = {"linear_map"}
+# Rules that are called once for each cotangent.
+ONE_BY_ONE = {
+    "additive_attention", "batch_norm", "conv2d_filters", "group_norm", "gru_step", "layer_norm", "linear_map",
+    "lstm_cell", "lstm_step", "recurrent_pullback", "rms_norm", "rnn_step",
+}  # fmt: skip
 
 
 def test_which_primitives_run_one_by_one():
@@ -326,22 +327,11 @@ def with_hidden_outputs():
     weights = draw(D, 3 * H), draw(H, 3 * H), draw(3 * H), draw(3 * H)
     yield "gru", ops.gru(draw(N, T, D), draw(N, H), *weights).node
     yield "gru of rows", ops.gru(draw(4, D), draw(N, H), *weights, **options).node
-    yield "gru_step", ops.gru_step(draw(N, D), draw(N, H), *weights).node
     weights = draw(D, 4 * H), draw(H, 4 * H), draw(4 * H)
     yield "lstm", ops.lstm(draw(N, T, D), draw(N, H), *weights, draw(N, H))[0].node
     yield "lstm of rows", ops.lstm(draw(4, D), draw(N, H), *weights, draw(N, H), **options)[0].node
-    yield "lstm_step", ops.lstm_step(draw(N, D), draw(N, H), draw(N, H), *weights)[0].node
-    yield "lstm_cell", ops.lstm_cell(draw(N, 4 * H), draw(N, H))[0].node
     yield "cross_entropy", ops.cross_entropy(draw(4, 3), [0, 1, 2, 1], "none", 1).node
     mask = np.array([[True, False], [True, True]])
-    packing = Packing(N, T, [2, 0, 4])
-    M = len(packing.rows)
-    pulled = pull_through_time(draw(M, 6 * H), draw(H, 4 * H), draw(M, H), draw(M, H), draw(M, 4 * H), packing=packing)
-    yield "pull_through_time", pulled[0].node
-    given = draw(4, M, H), draw(H, 3 * H), draw(M, H), draw(3, M, H)
-    yield "pull_gru_through_time", pull_gru_through_time(*given, packing=packing)[0].node
-    slopes = lstm_slopes(mg.exp(draw(M, 4 * H)), draw(M, H), draw(M, H), packing=packing)
-    yield "lstm_slopes", slopes.node
     yield "temporal_softmax_loss", ops.temporal_softmax_loss(draw(2, 2, 3), np.array([[0, 1], [2, 1]]), mask).node
 
 

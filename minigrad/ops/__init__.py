@@ -4,8 +4,7 @@ from .protocols import operators as _operators  # noqa: F401 (importing it attac
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
 from .alignment import ctc_loss
 from .attentions import additive_attention, attention
-from .convolution import conv2d, conv_transpose2d
-from .convolution_1d import conv1d, conv_transpose1d
+from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .cumulative import cumprod
 from .elementwise import (
     absolute, add, arccos, arcsin, arctan, arctan2, cos, cosh, divide, exp, expm1, log, log1p, logaddexp, multiply,

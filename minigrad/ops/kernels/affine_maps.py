@@ -21,7 +21,7 @@ from ...spec import Array
 from ...summation import block_sum
 from .blocks import product, products
 from .numerics import widened
-from .reached import reached_rows
+from .zero_rows import reached_rows
 
 __all__ = ["affine_rows", "pull_affine", "pull_affine_batch"]
 
@@ -47,7 +47,7 @@ def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
 def pull_affine(g: Array, needs: tuple[bool, ...], x: Array, W: Array) -> tuple[Any, Any, Any]:
     """Cotangents of x, W and b, each if it is needed: dx = g W', dW = x' g over all rows, db = the sum of g's rows.
 
-    If g is large, and many of its rows are zeros, these take no part (:mod:`.reached`).
+    If g is large, and many of its rows are zeros, these take no part (:mod:`.zero_rows`).
     """
     g, x, W = widened(g), widened(x), widened(W)
     rows, inputs = _rows(g), _rows(x)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...runtime.contexts import errstate
 from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
 from .columns import workspace
@@ -69,7 +68,9 @@ def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array
             top[np.isneginf(top)] = 0  # nothing to look at
             s -= top[:, :, None]
         np.exp(s, out=s)
-        with errstate(invalid="ignore"):  # no sum of weights is invalid, but OpenBLAS's flag may be up by what it skips
+        with np.errstate(
+            invalid="ignore"
+        ):  # no sum of weights is invalid, but OpenBLAS's flag may be up by what it skips
             total = s @ ones[:keys]
         total[total == 0] = 1
         np.matmul(s, v[stack, :keys], out=out[stack, rows])

@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...runtime.contexts import errstate
 from ...spec import Array
 from ...summation import block_sum
 
@@ -77,7 +76,7 @@ def _far(mean: Array, var: Array) -> Array:
 
     With |mean| <= 2 sqrt(var) squares lose 5 units of rounding at most, and entries 2. NaN counts as far.
     """
-    with errstate(over="ignore"):
+    with np.errstate(over="ignore"):
         return ~((4 * var >= mean * mean) & (var < np.inf))
 
 
@@ -109,7 +108,7 @@ def standardise_rows(
 def _row_moments(x: Array, eps: float, centred: bool, centre: Array, shift: Array, scale: Array) -> Array:
     """Write the statistics of rows x (m, K) into arrays (m,), and give x - centre."""
     K = x.shape[-1]
-    with errstate(over="ignore", invalid="ignore"):  # these rows are computed anew
+    with np.errstate(over="ignore", invalid="ignore"):  # these rows are computed anew
         var = np.vecdot(x, x)
         var /= max(K, 1)
         if centred:
@@ -312,7 +311,7 @@ def standardise_channels(
 def _channel_moments(x: Array, eps: float, centre: Array, shift: Array, scale: Array, var: Array) -> Array:
     """Write the statistics of channels x (N, c, L) into arrays (c,), and give x - centre."""
     count = max(len(x) * x.shape[2], 1)
-    with errstate(over="ignore", invalid="ignore"):  # these channels are computed anew
+    with np.errstate(over="ignore", invalid="ignore"):  # these channels are computed anew
         shift[...] = _channel_sums(x) / count
         exact = _channel_products(x, x) / count - shift * shift
     far = _far(shift, exact)
