@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .core import Tensor
 from .ops import linear_algebra
 from .ops.linear_algebra import (
@@ -34,6 +36,7 @@ from .ops.linear_algebra import (
     svd,
     svdvals,
 )  # fmt: skip
+from .ops.numpy_protocols import PRIMITIVE_OF
 
 __all__ = [
     "EighResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "det", "eigh", "inv", "kron", "norm", "qr",
@@ -54,3 +57,6 @@ def trace(x: Any, *, offset: int = 0) -> Tensor:
     tensor([2.])
     """
     return linear_algebra.trace(x, offset, -2, -1)
+
+
+PRIMITIVE_OF |= {getattr(np.linalg, name): globals()[name] for name in __all__ if hasattr(np.linalg, name)}

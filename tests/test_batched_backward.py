@@ -14,21 +14,20 @@ import minigrad as mg
 from minigrad import ops, transforms
 from minigrad.ops import recurrent
 from minigrad.ops.convolution import _conv2d_filters
-from minigrad.ops.kernels.packing import Packing
 from minigrad.ops.kernels.windows import Windows
-from minigrad.ops.through_time import lstm_slopes, pull_gru_through_time, pull_through_time
 from minigrad.primitives import PRIMITIVES, primitive
 from tests.checks import BY_PRODUCTS, outputs_of
 from tests.mutation.targets import families
 from tests.mutation.trials import draw
 from tests.test_registry import RECORDS
 
-# Whose rule is called once a cotangent.
+# Rules that are called once for each cotangent.
 ONE_BY_ONE = {
-    "adaptive_avg_pool2d", "avg_pool2d", "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "cumprod",
-    "embedding", "huber_loss", "kl_div", "l1_loss", "linear_map", "max_pool2d", "mse_loss", "nll_loss", "pad",
-    "pixel_shuffle", "pixel_unshuffle", "put", "repeat", "roll", "sort", "temporal_softmax_loss", "tile", "topk",
-    "upsample",
+    "adaptive_avg_pool2d", "additive_attention", "avg_pool2d", "batch_norm", "binary_cross_entropy_with_logits",
+    "conv2d_filters", "cross_entropy", "ctc_loss", "cumprod", "embedding", "group_norm", "gru_step", "huber_loss",
+    "kl_div", "l1_loss", "layer_norm", "linear_map", "lstm_cell", "lstm_step", "max_pool2d", "mse_loss", "nll_loss",
+    "pad", "pixel_shuffle", "pixel_unshuffle", "put", "recurrent_pullback", "repeat", "rms_norm", "rnn_step", "roll",
+    "sort", "temporal_softmax_loss", "tile", "topk", "upsample",
 }  # fmt: skip
 
 
@@ -331,20 +330,9 @@ def with_hidden_outputs():
     weights = draw(D, 3 * H), draw(H, 3 * H), draw(3 * H), draw(3 * H)
     yield "gru", ops.gru(draw(N, T, D), draw(N, H), *weights).node
     yield "gru of rows", ops.gru(draw(4, D), draw(N, H), *weights, **options).node
-    yield "gru_step", ops.gru_step(draw(N, D), draw(N, H), *weights).node
     weights = draw(D, 4 * H), draw(H, 4 * H), draw(4 * H)
     yield "lstm", ops.lstm(draw(N, T, D), draw(N, H), *weights, draw(N, H))[0].node
     yield "lstm of rows", ops.lstm(draw(4, D), draw(N, H), *weights, draw(N, H), **options)[0].node
-    yield "lstm_step", ops.lstm_step(draw(N, D), draw(N, H), draw(N, H), *weights)[0].node
-    yield "lstm_cell", ops.lstm_cell(draw(N, 4 * H), draw(N, H))[0].node
-    packing = Packing(N, T, [2, 0, 4])
-    M = len(packing.rows)
-    pulled = pull_through_time(draw(M, 6 * H), draw(H, 4 * H), draw(M, H), draw(M, H), draw(M, 4 * H), packing=packing)
-    yield "pull_through_time", pulled[0].node
-    given = draw(4, M, H), draw(H, 3 * H), draw(M, H), draw(3, M, H)
-    yield "pull_gru_through_time", pull_gru_through_time(*given, packing=packing)[0].node
-    slopes = lstm_slopes(mg.exp(draw(M, 4 * H)), draw(M, H), draw(M, H), packing=packing)
-    yield "lstm_slopes", slopes.node
 
 
 HIDDEN = dict(with_hidden_outputs())

@@ -310,9 +310,9 @@ NOT_LINEAR = {
     "binary_cross_entropy_with_logits", "cholesky", "clip", "cos", "cosh", "cross_entropy",
     "ctc_loss", "cumprod", "det", "eigh", "elu", "erf", "exp", "expm1", "gelu", "group_norm", "gru", "gru_step",
     "huber_loss", "inv", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "log", "log1p", "log_softmax",
-    "logaddexp", "logsumexp", "lstm", "lstm_cell", "lstm_slopes", "lstm_step", "max", "max_pool2d", "maximum",
-    "min", "minimum", "mse_loss", "norm", "normal_cdf", "power", "prod", "pull_gru_through_time",
-    "pull_through_time", "qr", "reciprocal", "relu", "remainder", "rms_norm", "rnn", "rnn_step", "sigmoid", "silu",
+    "logaddexp", "logsumexp", "lstm", "lstm_cell", "lstm_step", "max", "max_pool2d", "maximum",
+    "min", "minimum", "mse_loss", "norm", "normal_cdf", "power", "prod", "qr",
+    "reciprocal", "recurrent_pullback", "relu", "remainder", "rms_norm", "rnn", "rnn_step", "sigmoid", "silu",
     "sin", "sinh", "slogdet", "softmax", "softplus", "solve", "sort", "sqrt", "square", "std", "svd", "tan", "tanh",
     "temporal_softmax_loss", "topk", "var",
 }  # fmt: skip

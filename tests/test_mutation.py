@@ -133,14 +133,18 @@ def target_of(label):
 def test_every_rule_and_what_it_calls_is_a_target():
     found = {t.label: t for t in targets()}
     rules = ["elementwise.divide.vjp", "reductions.max/min.vjp"]
-    helpers = ["cells.lstm_states_vjp", "numerics.sum_rows", "convolution._multiply", "losses.cross_entropy_rows"]
+    helpers = [
+        "recurrent_lstm.lstm_states_vjp",
+        "numerics.sum_rows",
+        "convolution._multiply",
+        "losses.cross_entropy_rows",
+    ]
     for label in [*rules, *helpers, "windows.Windows.pad", "backward.unbroadcast"]:
         assert label in found
     second = ["activations.gelu.vjp", "reductions.sum.vjp", "linear.linear_map.vjp"]
     assert set(second) <= found.keys()
-    assert set(found["cells.lstm_states_vjp"].primitives) == {"lstm", "lstm_cell", "lstm_step"}
+    assert set(found["recurrent_lstm.lstm_states_vjp"].primitives) == {"lstm_cell", "lstm_step"}
     assert {"avg_pool2d", "max_pool2d"} <= set(found["windows.Windows.pad"].primitives)
-    assert "pull_through_time" in found["slopes.pull_slopes"].primitives  # called as an attribute of a module
     covered = {name for t in found.values() for name in t.primitives}
     from minigrad.primitives import PRIMITIVES
 
@@ -489,9 +493,9 @@ def run(*arguments):
 
 
 # Files of rules (what many rules share would be met by the tests of all of them), and some of the engine.
-FILES = ["activations", "alignment", "attentions", "cells", "convolution", "elementwise", "higher_order", "indexing",
+FILES = ["activations", "alignment", "attentions", "convolution", "elementwise", "higher_order", "indexing",
          "linear_algebra", "losses", "products", "recurrent", "reductions", "resampling", "sequences", "shaping",
-         "structures", "temporal", "transforms"]  # fmt: skip
+         "trees", "temporal", "transforms"]  # fmt: skip
 
 
 def named(option, *names):

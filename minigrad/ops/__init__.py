@@ -4,8 +4,7 @@ from . import methods as _methods  # noqa: F401 (importing it attaches operators
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
 from .alignment import ctc_loss
 from .attentions import additive_attention, attention
-from .convolution import conv2d, conv_transpose2d
-from .convolution_1d import conv1d, conv_transpose1d
+from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .elementwise import (
     absolute, add, arccos, arcsin, arctan, arctan2, astype, ceil, clip, cos, cosh, divide, equal, exp, expm1, floor,
     floor_divide, greater, greater_equal, isfinite, isinf, isnan, less, less_equal, log, log1p, logaddexp,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import plain
+from ..core import Tensor, plain
 from ..primitives import Shape, Shapes, primitive
 from ..spec import Array, refuse_masked
 from .kernels.numerics import narrowed_all, single, sum_single
@@ -94,14 +94,18 @@ def weights_of(scores: Any, allowed: Any) -> Any:
     Of arrays, or of tensors, whose mask may be one too. A mask of floats is added to the scores.
     """
     if allowed is None:
-        return softmax(scores, -1) if not isinstance(scores, np.ndarray) else plain(softmax(scores, -1))
+        return _softmax(scores)
     if allowed.dtype.kind == "f":
         added = _minus_row_maximum(allowed, scores.dtype)
         allowed = np.not_equal(added, -np.inf)
         scores = scores + np.where(allowed, added, 0)
     hidden = np.where(np.any(allowed, axis=-1, keepdims=True), -np.inf, 0).astype(scores.dtype)
-    weights = softmax(np.where(allowed, scores, hidden), -1)
-    return np.where(allowed, weights if not isinstance(scores, np.ndarray) else plain(weights), 0)
+    return np.where(allowed, _softmax(np.where(allowed, scores, hidden)), 0)
+
+
+def _softmax(scores: Any) -> Any:
+    weights = softmax(scores, -1)
+    return weights if isinstance(scores, Tensor) else plain(weights)
 
 
 def _pull_softmax(dp: Any, p: Any) -> Any:
@@ -302,52 +306,40 @@ def _hidden(q: Any, k: Any, Wq: Any, Wk: Any) -> Any:
     return np.tanh(np.expand_dims(q @ Wq, -2) + np.expand_dims(k @ Wk, -3))
 
 
-def _pull_additive(
-    g: Any, needs: Any, many: int, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any
-) -> Any:
-    """The VJP, of arrays or tensors; the cotangents have so many axes of many in front."""
+def _pull_additive(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
+    """The VJP, of arrays or tensors."""
     q, k, v, Wq, Wk, w = map(single, (q, k, v, Wq, Wk, w))
-    g_values, g_weights = g
-    dp: Any = 0 if g_values is None else single(g_values) @ _turned(v)
-    dp = dp if g_weights is None else dp + single(g_weights)
+    g_values, g_weights = (None if each is None else single(each) for each in g)
+    dp = 0 if g_values is None else g_values @ _turned(v)
+    dp = dp if g_weights is None else dp + g_weights
     ds = np.expand_dims(_pull_softmax(dp, single(p)), -1)
     da = ds * (w * (1 - y * y))
     dQ, dK = np.sum(da, axis=-2), np.sum(da, axis=-3)
-    dv = None
-    if needs[2]:
-        none = np.zeros((*dp.shape[:many], *v.shape), v.dtype)
-        dv = none if g_values is None else _turned(single(p)) @ single(g_values)
+    no_values = np.zeros(v.shape, v.dtype) if g_values is None else None
     return (
         dQ @ _turned(Wq) if needs[0] else None,
         dK @ _turned(Wk) if needs[1] else None,
-        dv,
-        _pull_weight(q, dQ, many) if needs[3] else None,
-        _pull_weight(k, dK, many) if needs[4] else None,
-        sum_single(ds * y, tuple(range(many, ds.ndim - 1))) if needs[5] else None,
+        (_turned(single(p)) @ g_values if no_values is None else no_values) if needs[2] else None,
+        _pull_weight(q, dQ) if needs[3] else None,
+        _pull_weight(k, dK) if needs[4] else None,
+        sum_single(ds * y, tuple(range(ds.ndim - 1))) if needs[5] else None,
     )
 
 
-def _pull_weight(x: Any, d: Any, many: int) -> Any:
+def _pull_weight(x: Any, d: Any) -> Any:
     """The cotangent of W from that of x W, over all rows of all stacked problems, in one product."""
-    stack = d.shape[many:-1]
-    rows = np.broadcast_to(x, (*stack, x.shape[-1])).reshape(math.prod(stack), x.shape[-1])
-    return _turned(rows) @ d.reshape(*d.shape[:many], math.prod(stack), d.shape[-1])
+    count = math.prod(d.shape[:-1])
+    rows = np.broadcast_to(x, (*d.shape[:-1], x.shape[-1])).reshape(count, x.shape[-1])
+    return _turned(rows) @ d.reshape(count, d.shape[-1])
 
 
-@additive_attention.vjp
-def _(g: Any, needs: Any, *kept: Any) -> Any:
-    return _pull_additive(g, needs, 0, *kept)
+additive_attention.vjp(_pull_additive)
 
 
 @additive_attention.vjp_on_tensors
 def _(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
     y = _hidden(*map(single, (q, k, Wq, Wk)))
-    return _pull_additive(g, needs, 0, q, k, v, Wq, Wk, w, p, y)
-
-
-@additive_attention.batched_vjp
-def _(g: Any, needs: Any, *kept: Any) -> Any:
-    return _pull_additive(g, needs, 1, *kept)
+    return _pull_additive(g, needs, q, k, v, Wq, Wk, w, p, y)
 
 
 @additive_attention.cost

@@ -1,4 +1,4 @@
-"""Convolutions of images.
+"""Convolutions of images, and of sequences.
 
 All of it is one trilinear form: of images x (N, C, H, W), filters w (F, C, kh, kw) and their responses y
 (N, F, oh, ow), with stride s and dilation d,
@@ -40,7 +40,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives import ForwardResult, Shape, Shapes, primitive
+from ..core import Tensor
+from ..primitives import ForwardResult, PrimitiveFunction, Shape, Shapes, primitive
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
 from .kernels.blocks import product_into
@@ -250,10 +251,10 @@ def conv2d(
 
 
 @conv2d.vjp
-def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
+def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
     return (
-        _correlate_images(g, w, windows, x.shape[2:], groups) if needs[0] else None,
-        _correlate_filters(x, g, windows, groups)[1] if needs[1] else None,
+        _images(g, w, windows, x.shape[2:], groups) if needs[0] else None,
+        _filters(x, g, windows, groups) if needs[1] else None,
         _sum_pixels(g) if needs[2] else None,
     )
 
@@ -317,13 +318,14 @@ def conv_transpose2d(
 
 
 @conv_transpose2d.vjp
-def _(g: Any, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
-    dx, dw = None, None
-    if needs[1]:
-        dx, dw = _correlate_filters(g, x, windows, groups, w if needs[0] else None)
-    elif needs[0]:
-        dx = _correlate(g, w, windows, x.shape[2:], groups)
-    return dx, dw, _sum_pixels(g) if needs[2] else None
+def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
+    if needs[0] and needs[1] and not any(isinstance(array, Tensor) for array in (g, x, w)):
+        return *_correlate_filters(g, x, windows, groups, w), _sum_pixels(g) if needs[2] else None
+    return (
+        _responses(g, w, windows, x.shape[2:], groups) if needs[0] else None,
+        _filters(g, x, windows, groups) if needs[1] else None,
+        _sum_pixels(g) if needs[2] else None,
+    )
 
 
 # --- the filters' cotangent --------------------------------------------------------------------------
@@ -340,10 +342,10 @@ def _conv2d_filters(x: Array, y: Array, windows: Windows, groups: int) -> Forwar
 
 
 @_conv2d_filters.vjp
-def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows, groups: int) -> Any:
+def _(g: Any, needs: Any, x: Any, y: Any, windows: Windows, groups: int) -> Any:
     return (
-        _correlate_images(y, g, windows, x.shape[2:], groups) if needs[0] else None,
-        _correlate(x, g, windows, y.shape[2:], groups) if needs[1] else None,
+        _images(y, g, windows, x.shape[2:], groups) if needs[0] else None,
+        _responses(x, g, windows, y.shape[2:], groups) if needs[1] else None,
     )
 
 
@@ -353,59 +355,13 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return prod(inputs[1]) * prod(output[1:])
 
 
-# --- a batch of cotangents: as more images, or as more channels of one image --------------------------
-
-
-def _as_channels(g: Array, axis: int, groups: int) -> Array:
-    """A batch in front of arrays with an axis of channels (B, …, groups c, …) as more channels of one array."""
-    size, before, channels, after = len(g), g.shape[1 : axis + 1], g.shape[axis + 1], g.shape[axis + 2 :]
-    parts = g.reshape(size, *before, groups, channels // groups, *after)
-    return np.moveaxis(parts, 0, axis + 1).reshape(*before, size * channels, *after)
-
-
-def _from_channels(y: Array, axis: int, groups: int, size: int) -> Array:
-    """The inverse: a batch of so many (B, …, groups c, …)."""
-    before, channels, after = y.shape[:axis], y.shape[axis] // size, y.shape[axis + 1 :]
-    parts = y.reshape(*before, groups, size, channels // groups, *after)
-    return np.moveaxis(parts, axis + 1, 0).reshape(size, *before, channels, *after)
-
-
-@conv2d.batched_vjp
-def _(g: Array, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
-    size, dx, dw = len(g), None, None
-    if needs[0]:
-        dx = _correlate_images(folded(g), w, windows, x.shape[2:], groups).reshape(size, *x.shape)
-    if needs[1]:
-        dw = _from_channels(_correlate_filters(x, _as_channels(g, 1, groups), windows, groups)[1], 0, groups, size)
-    return dx, dw, np.einsum("bnchw->bc", widened(g)) if needs[2] else None
-
-
-@conv_transpose2d.batched_vjp
-def _(g: Array, needs: Any, x: Array, w: Array, windows: Windows, groups: int) -> Any:
-    size, dx, dw = len(g), None, None
-    if needs[0]:
-        dx = _correlate(folded(g), w, windows, x.shape[2:], groups).reshape(size, *x.shape)
-    if needs[1]:
-        dw = _from_channels(_correlate_filters(_as_channels(g, 1, groups), x, windows, groups)[1], 1, 1, size)
-    return dx, dw, np.einsum("bnchw->bc", widened(g)) if needs[2] else None
-
-
-@_conv2d_filters.batched_vjp
-def _(g: Array, needs: Any, x: Array, y: Array, windows: Windows, groups: int) -> Any:
-    size, dx, dy = len(g), None, None
-    if needs[0]:
-        dx = _correlate_images(y, _as_channels(g, 1, 1), windows, x.shape[2:], groups)
-        dx = _from_channels(dx, 1, groups, size)
-    if needs[1]:
-        dy = _from_channels(_correlate(x, _as_channels(g, 0, groups), windows, y.shape[2:], groups), 1, groups, size)
-    return dx, dy
-
-
-# --- derivatives of any order ------------------------------------------------------------------------
+# --- the three maps, of arrays or of tensors -----------------------------------------------------------
 
 
 def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> Any:
-    """dT/dy of tensors, of so many windows; output_padding may leave room for more, "same" padding for fewer."""
+    """dT/dy, of so many windows; output_padding may leave room for more, "same" padding for fewer."""
+    if not (isinstance(x, Tensor) or isinstance(w, Tensor)):
+        return _correlate(x, w, windows, number, groups)
     missing = [max(0, n - m) for n, m in zip(windows.image_size(number), x.shape[2:], strict=True)]
     if any(missing):
         x = np.pad(x, [(0, 0), (0, 0), *((0, n) for n in missing)])
@@ -414,7 +370,9 @@ def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> A
 
 
 def _images(y: Any, w: Any, windows: Windows, size: Size, groups: int) -> Any:
-    """dT/dx of tensors, of a size: pixels that no window reaches are ``output_padding``, the odd one of "same" goes."""
+    """dT/dx, of a size: pixels that no window reaches are ``output_padding``, the odd one of "same" goes."""
+    if not (isinstance(y, Tensor) or isinstance(w, Tensor)):
+        return _correlate_images(y, w, windows, size, groups)
     if not min(size):  # windows of padding alone
         return np.zeros((len(y), groups * w.shape[1], *size), y.dtype)
     extra = [max(0, n - m) for n, m in zip(size, windows.image_size(y.shape[2:]), strict=True)]
@@ -422,30 +380,30 @@ def _images(y: Any, w: Any, windows: Windows, size: Size, groups: int) -> Any:
     return x if x.shape[2:] == size else x[:, :, : size[0], : size[1]]
 
 
-@conv2d.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
-    return (
-        _images(g, w, windows, x.shape[2:], groups) if needs[0] else None,
-        _conv2d_filters(x, g, windows, groups) if needs[1] else None,
-        _sum_pixels(g) if needs[2] else None,
-    )
+def _filters(x: Any, y: Any, windows: Windows, groups: int) -> Any:
+    """dT/dw."""
+    if not (isinstance(x, Tensor) or isinstance(y, Tensor)):
+        return _correlate_filters(x, y, windows, groups)[1]
+    return _conv2d_filters(x, y, windows, groups)
 
 
-@conv_transpose2d.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
-    return (
-        _responses(g, w, windows, x.shape[2:], groups) if needs[0] else None,
-        _conv2d_filters(g, x, windows, groups) if needs[1] else None,
-        _sum_pixels(g) if needs[2] else None,
-    )
+def _declare_batched_rule(convolution: PrimitiveFunction) -> None:
+    """Of many cotangents: as more images for the cotangent of x, and one by one for those of w and b."""
+
+    @convolution.batched_vjp
+    def _(g: Array, needs: Any, x: Array, *rest: Any) -> Any:
+        vjp = convolution.primitive.vjp
+        found: list[Any] = [None, None, None]
+        if needs[0]:
+            found[0] = vjp(folded(g), (True, False, False), x, *rest)[0].reshape(len(g), *x.shape)
+        if needs[1] or needs[2]:
+            results = [vjp(one, (False, *needs[1:]), x, *rest)[1:] for one in g]
+            found[1:] = [None if d[0] is None else np.stack(d) for d in zip(*results, strict=True)]
+        return tuple(found)
 
 
-@_conv2d_filters.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, y: Any, windows: Windows, groups: int) -> Any:
-    return (
-        _images(y, g, windows, x.shape[2:], groups) if needs[0] else None,
-        _responses(x, g, windows, y.shape[2:], groups) if needs[1] else None,
-    )
+_declare_batched_rule(conv2d)
+_declare_batched_rule(conv_transpose2d)
 
 
 # --- references: one term of the sum over kernel entries at a time ---------------------------------
@@ -553,3 +511,142 @@ def _(
     y = reduce(ops.add, terms)
     y = y[:, :, ph : y.shape[2] - ph, pw : y.shape[3] - pw]
     return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
+
+
+# --- convolutions of sequences: those of images with one column -----------------------------------------
+#
+# An axis of length 1 costs nothing. So each rule here gives its arrays that axis, hands them to the rule of images, and
+# takes it off the result. A long sequence is computed some rows at a time, which are dealt to threads.
+
+
+def _check_sequences(x: Array, w: Array, roles: str) -> None:
+    """Raise unless x and w have three axes."""
+    if x.ndim != 3:
+        raise ValueError(f"x must have 3 axes (N, C, L), not {x.ndim}")
+    if w.ndim != 3:
+        raise ValueError(f"w must have 3 axes ({roles}, K), not {w.ndim}")
+
+
+@primitive(residuals=("x", "w"))
+def conv1d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: int = 1,
+    padding: int | str = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> ForwardResult:
+    """Convolution of sequences (cross-correlation: the kernel is not flipped), as PyTorch's.
+
+    y[n,f,p] = b[f] + sum over c, i of w[f,c,i] x[n, c, p stride + i dilation], where x is padded with zeros and c runs
+    over the channels of f's group.
+
+    Args:
+        x: sequences (N, C, L).
+        w: filters (F, C/groups, K).
+        b: one bias for each filter, (F,), or None.
+        stride, padding, dilation: integers. A padding of "valid" is none, and of "same" as many zeros as
+            ceil(L / stride) outputs need: half of them in front, half behind, and an odd one behind.
+        groups: channels and filters are split into so many parts, which do not meet.
+
+    Returns:
+        (N, F, l) with l = (L + 2 padding - dilation (K - 1) - 1) // stride + 1. Dtypes promote as in NumPy.
+
+    Raises:
+        TypeError: if an option is no integer.
+        ValueError: if ranks, channels or groups do not fit, a kernel is larger than the padded sequence, or for another
+            word as padding.
+
+    >>> conv1d([[[1.0, 2.0, 4.0, 8.0]]], [[[1.0, 10.0]]], padding="same")
+    tensor([[[21., 42., 84.,  8.]]])
+    """
+    _check_sequences(x, w, "F, C/groups")
+    border = padding if isinstance(padding, str) else (integer("padding", padding, 0), 0)
+    options = (integer("stride", stride, 1), 1), border, (integer("dilation", dilation, 1), 1)
+    y, (*_, windows, groups) = conv2d.primitive.forward(x[..., None], w[..., None], b, *options, groups)
+    return y[..., 0], (x, w, windows, groups)
+
+
+@primitive(residuals=("x", "w"))
+def conv_transpose1d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> ForwardResult:
+    """Transposed convolution of sequences: the adjoint of :func:`conv1d` as a map of sequences, as PyTorch's.
+
+    y[n, f, p stride + i dilation] sums w[c,f,i] x[n,c,p], then ``padding`` entries are cut off at both ends, and b[f]
+    is added. Without b, <conv1d(y, w), x> = <y, conv_transpose1d(x, w)>.
+
+    Args:
+        x: sequences (N, C, L).
+        w: filters (C, F/groups, K), as of a convolution from F to C channels.
+        b: one bias for each output channel, (F,), or None.
+        stride, padding, dilation: those of the convolution, integers.
+        output_padding: entries more at the end, since a convolution of stride s gives the same length for s lengths of
+            sequence; less than the larger of stride and dilation.
+        groups: channels are split into so many parts, which do not meet.
+
+    Returns:
+        (N, F, l) with l = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
+
+    Raises:
+        TypeError: if an option is no integer.
+        ValueError: if ranks, channels, groups or output_padding do not fit, or nothing would be left.
+
+    >>> conv_transpose1d([[[1.0, 2.0]]], [[[1.0, 10.0]]], stride=2)
+    tensor([[[ 1., 10.,  2., 20.]]])
+    """
+    _check_sequences(x, w, "C, F/groups")
+    given = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+    least = {"stride": 1, "dilation": 1}  # and of the axis of length 1 that images have besides
+    options = {name: (integer(name, n, least.get(name, 0)), least.get(name, 0)) for name, n in given.items()}
+    result = conv_transpose2d.primitive.forward(x[..., None], w[..., None], b, groups=groups, **options)
+    y, (*_, windows, groups) = result
+    return y[..., 0], (x, w, windows, groups)
+
+
+def _declare_rules(convolution: PrimitiveFunction, images: PrimitiveFunction) -> None:
+    @convolution.vjp
+    def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
+        dx, dw, db = images.primitive.vjp(g[..., None], needs, x[..., None], w[..., None], windows, groups)
+        return None if dx is None else dx[..., 0], None if dw is None else dw[..., 0], db
+
+    _declare_batched_rule(convolution)
+    convolution.primitive.cost = images.primitive.cost
+
+
+_declare_rules(conv1d, conv2d)
+_declare_rules(conv_transpose1d, conv_transpose2d)
+
+
+@conv1d.reference
+def _(x: Any, w: Any, b: Any = None, stride: int = 1, padding: Any = 0, dilation: int = 1, groups: int = 1) -> Any:
+    from .. import ops
+
+    padding = padding if isinstance(padding, str) else (0, padding)
+    x, w = ops.expand_dims(x, 2), ops.expand_dims(w, 2)
+    return ops.squeeze(conv2d(x, w, b, (1, stride), padding, (1, dilation), groups), 2)
+
+
+@conv_transpose1d.reference
+def _(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> Any:
+    from .. import ops
+
+    options = (1, stride), (0, padding), (0, output_padding), (1, dilation)
+    return ops.squeeze(conv_transpose2d(ops.expand_dims(x, 2), ops.expand_dims(w, 2), b, *options, groups), 2)

@@ -19,7 +19,6 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .elementwise import add, divide, multiply, sqrt, square, subtract
 from .kernels.numerics import as_float, single
 from .kernels.standardising import (
     Statistics,
@@ -30,8 +29,6 @@ from .kernels.standardising import (
     standardise_groups,
     standardise_rows,
 )  # fmt: skip
-from .reductions import mean as mean_of
-from .reductions import var as var_of
 
 __all__ = ["batch_norm", "batch_norm_with_statistics", "group_norm", "layer_norm", "rms_norm"]
 
@@ -62,47 +59,29 @@ def _computed(x: Array, *others: Array | None) -> tuple[list[Any], Any]:
     return arrays, np.result_type(as_float(x), *given)
 
 
-def _pull(
-    g: Any, needs: Any, x: Any, weight: Any, axes: Axes, others: Axes, eps: float, centred: bool = True
-) -> tuple[Any, Any, Any]:
-    """The cotangents of x, and of a weight and bias of its number of axes, as the mathematics has them.
-
-    Of arrays or tensors; g may be many cotangents, along axes in front. ``axes`` are those of the mean, and ``others``
-    those that weight and bias lack, counted from the end. With hat = (x - mean) r and v = g weight,
-    dx = r (v - mean(v) - hat mean(v hat)).
-    """
-    hat, r = _standardised(x, axes, eps, centred)
-    v = g if weight is None else g * weight
-    dx = None
-    if needs[0]:
-        dx = v - hat * _means(v * hat, axes)
-        dx = r * (dx - _means(v, axes) if centred else dx)
-    return dx, np.sum(g * hat, axis=others) if needs[1] else None, np.sum(g, axis=others) if needs[2] else None
-
-
-def _standardised(x: Any, axes: Axes, eps: float, centred: bool = True) -> tuple[Any, Any]:
-    """(x - mean) r and r = 1 / sqrt(var + eps), of arrays or tensors."""
-    if centred:
-        for _ in range(2):  # the second time takes off what rounding left
-            x = x - _means(x, axes)
-    r = 1 / np.sqrt(_means(x * x, axes) + eps)
-    return x * r, r
-
-
 def _means(x: Any, axes: Axes) -> Any:
     """Means over axes, which stay; of no entries 0, and no warning."""
     return np.sum(x, axis=axes, keepdims=True) / max(math.prod(x.shape[i] for i in axes), 1)
 
 
+def _centred(x: Any, axes: Axes) -> Any:
+    x = single(x)
+    for _ in range(2):  # the second time takes off what rounding left
+        x = x - _means(x, axes)
+    return x
+
+
 def _composed(x: Any, weight: Any, bias: Any, axes: Axes, eps: float) -> Any:
     """The reference of all that are centred: weight and bias broadcast."""
-    spread = sqrt(add(var_of(x, axes, keepdims=True), eps))
-    return _affine(divide(subtract(x, mean_of(x, axes, keepdims=True)), spread), weight, bias)
+    d = _centred(x, axes)
+    return _affine(d / np.sqrt(_means(d * d, axes) + eps), weight, bias, x)
 
 
-def _affine(y: Any, weight: Any, bias: Any) -> Any:
-    y = y if weight is None else multiply(y, weight)
-    return y if bias is None else add(y, bias)
+def _affine(y: Any, weight: Any, bias: Any, *others: Any) -> Any:
+    given = [array.dtype for array in (*others, weight, bias) if array is not None]
+    y = y if weight is None else y * single(weight)
+    y = y if bias is None else y + single(bias)
+    return y.astype(np.float16) if np.result_type(*given) == np.float16 else y
 
 
 def _shaped(array: Any, shape: tuple[int, ...]) -> Any:
@@ -166,16 +145,6 @@ def _pull_normalised_rows(
     return None if dx is None else _from_rows(dx, x, axes), _shaped(dw, features), _shaped(db, features)
 
 
-def _pull_any_rows(
-    g: Any, needs: Any, x: Any, weight: Any, axes: Axes, eps: float, centred: bool
-) -> tuple[Any, Any, Any]:
-    """The same of tensors, or of many cotangents at once."""
-    x, weight = single(x), None if weight is None else single(weight)
-    w = _shaped(weight, _stretched(x, axes))
-    others = tuple(i for i in range(-x.ndim, 0) if i not in axes)
-    return _pull(single(g), needs, x, w, axes, others, eps, centred)
-
-
 def _stretched(x: Any, axes: Axes) -> tuple[int, ...]:
     """The shape in which a weight of the normalised axes broadcasts against x."""
     return tuple(n if i in axes else 1 for i, n in enumerate(x.shape, -x.ndim))
@@ -211,12 +180,6 @@ def layer_norm(
 @layer_norm.vjp
 def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics, eps: float, axes: Axes) -> Any:
     return _pull_normalised_rows(g, needs, x, weight, statistics, axes, centred=True)
-
-
-@layer_norm.batched_vjp
-@layer_norm.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, weight: Any, statistics: Statistics, eps: float, axes: Axes) -> Any:
-    return _pull_any_rows(g, needs, x, weight, axes, eps, centred=True)
 
 
 @layer_norm.reference
@@ -256,17 +219,12 @@ def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics
     return _pull_normalised_rows(g, (*needs, False), x, weight, statistics, axes, centred=False)[:2]
 
 
-@rms_norm.batched_vjp
-@rms_norm.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, weight: Any, statistics: Statistics, eps: float, axes: Axes) -> Any:
-    return _pull_any_rows(g, (*needs, False), x, weight, axes, eps, centred=False)[:2]
-
-
 @rms_norm.reference
 def _(x: Tensor, weight: Any = None, axis: Axis = -1, eps: float = 1e-6) -> Any:
     axes = _axes(x.data, axis)
-    y = divide(x, sqrt(add(mean_of(square(x), axes, keepdims=True), eps)))
-    return _affine(y, _shaped(weight, _stretched(x, axes)), None)
+    wide = single(x)
+    y = wide / np.sqrt(_means(wide * wide, axes) + eps)
+    return _affine(y, _shaped(weight, _stretched(x, axes)), None, x)
 
 
 # --- groups of channels -------------------------------------------------------------------------------
@@ -280,10 +238,10 @@ def _channels(x: Array, weight: Array | None, bias: Array | None, **given: Array
     return int(x.shape[1])
 
 
-def _images(x: Any, lead: tuple[int, ...] = ()) -> Any:
-    """x (N, C, …) as (N, C, L), also as so many cotangents along axes in front."""
-    N, C, *image = x.shape[len(lead) :]
-    return x.reshape(*lead, N, C, math.prod(image))
+def _images(x: Any) -> Any:
+    """x (N, C, …) as (N, C, L)."""
+    N, C, *image = x.shape
+    return x.reshape(N, C, math.prod(image))
 
 
 @primitive(residuals=("x", "weight", "derived", "constant", "constant"))
@@ -304,18 +262,6 @@ def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics
     (g, wide, w), _ = _computed(g, x, weight)
     dx, dw, db = pull_groups(_images(g), needs, _images(wide), w, statistics, groups)
     return None if dx is None else dx.reshape(x.shape), dw, db
-
-
-@_group_norm.batched_vjp
-@_group_norm.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, weight: Any, statistics: Statistics, eps: float, groups: int) -> Any:
-    lead = g.shape[: g.ndim - x.ndim]
-    N, C, *image = x.shape
-    split = N, groups, C // groups, math.prod(image)
-    w = _shaped(None if weight is None else single(weight), (*split[1:3], 1))
-    g, wide = single(g).reshape(*lead, *split), single(x).reshape(split)
-    dx, dw, db = _pull(g, needs, wide, w, (-2, -1), (-4, -1), eps)
-    return _shaped(dx, (*lead, *x.shape)), _shaped(dw, (*lead, C)), _shaped(db, (*lead, C))
 
 
 @_group_norm.reference
@@ -392,61 +338,16 @@ def _three(g: Any) -> tuple[Any, Any, Any]:
     return g if isinstance(g, tuple) else (g, None, None)
 
 
-@_batch_norm.batched_vjp
-@_batch_norm.vjp_on_tensors
-def _(g: Any, needs: Any, x: Any, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float) -> Any:
-    g, g_mean, g_var = (None if each is None else single(each) for each in _three(g))
-    ends = ((g, x.ndim), (g_mean, 1), (g_var, 1))
-    lead = next(each.shape[: each.ndim - ndim] for each, ndim in ends if each is not None)
-    wide, w = _images(single(x)), None if weight is None else single(weight).reshape(-1, 1)
-    g = np.zeros((*lead, *wide.shape), wide.dtype) if g is None else _images(g, lead)
-    if mean is not None:
-        dx, *others = _pull_given(g, needs, wide, w, single(mean), single(var), eps)
-    else:
-        dx, *others = _pull(g, needs, wide, w, (-3, -1), (-3, -1), eps)
-        dx = _with_moments(dx, g_mean, g_var, wide) if needs[0] else None
-        others += [None, None]
-    return _shaped(dx, (*lead, *x.shape)), *others
-
-
-def _with_moments(dx: Any, g_mean: Any, g_var: Any, x: Any) -> Any:
-    """The cotangent of x (N, C, L), to which those of its channels' means and variances, (…, C), are added."""
-    count = max(x.shape[0] * x.shape[2], 1)
-    if g_mean is not None:
-        dx = dx + np.expand_dims(g_mean, (-3, -1)) / count
-    if g_var is not None:
-        d = x - _means(x, (-3, -1))
-        dx = dx + np.expand_dims(g_var, (-3, -1)) * d * (2 / count)
-    return dx
-
-
-def _pull_given(g: Any, needs: Any, x: Any, weight: Any, mean: Any, var: Any, eps: float) -> tuple[Any, ...]:
-    """The cotangents of x (N, C, L), and of all others as (…, C), where mean and variance (C,) are given.
-
-    With r = 1 / sqrt(var + eps), hat = (x - mean) r and v = g weight: v r, and sums of g hat, g, -v r, -v hat r^2 / 2.
-    """
-    r = (1 / np.sqrt(var + eps)).reshape(-1, 1)
-    hat = (x - mean.reshape(-1, 1)) * r
-    v = g if weight is None else g * weight
-    axes = -3, -1
-    return (
-        v * r if needs[0] else None,
-        np.sum(g * hat, axis=axes) if needs[1] else None,
-        np.sum(g, axis=axes) if needs[2] else None,
-        np.sum(v * -r, axis=axes) if needs[3] else None,
-        np.sum(v * hat * (r * r / -2), axis=axes) if needs[4] else None,
-    )
-
-
 @_batch_norm.reference
 def _(x: Tensor, weight: Any = None, bias: Any = None, mean: Any = None, var: Any = None, eps: float = 1e-5) -> Any:
     axes = (0, *range(2, x.ndim))
     shape = (-1, *(1,) * (x.ndim - 2))
     w, b = _shaped(weight, shape), _shaped(bias, shape)
     if mean is None:
-        return _composed(x, w, b, axes, eps), mean_of(x, axes), var_of(x, axes)
-    y = divide(subtract(x, mean.reshape(shape)), sqrt(add(var.reshape(shape), eps)))
-    return _affine(y, w, b)
+        d = _centred(x, axes)
+        return _composed(x, w, b, axes, eps), _means(single(x), axes).reshape(-1), _means(d * d, axes).reshape(-1)
+    y = (single(x) - single(mean).reshape(shape)) / np.sqrt(single(var).reshape(shape) + eps)
+    return _affine(y, w, b, x, mean, var)
 
 
 def batch_norm(

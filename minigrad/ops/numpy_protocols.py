@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import linalg, ops
+from .. import ops
 from ..core import Tensor, extend_tensor
 from ..writes import written
 from .methods import LOGICAL
@@ -30,7 +30,6 @@ PRIMITIVE_OF |= {
     np.invert: LOGICAL["invert"], np.amax: ops.max, np.amin: ops.min, np.around: ops.round,
     np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim, np.positive: Tensor.__pos__,
     np.isposinf: lambda x: ops.equal(x, np.inf), np.isneginf: lambda x: ops.equal(x, -np.inf),
-    **{getattr(np.linalg, name): getattr(linalg, name) for name in linalg.__all__ if hasattr(np.linalg, name)},
 }  # fmt: skip
 
 

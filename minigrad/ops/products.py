@@ -19,7 +19,7 @@ from ..summation import block_sum
 from .elementwise import add
 from .kernels.blocks import product, products
 from .kernels.numerics import narrowed_all, sum_single, widened
-from .kernels.reached import reached_rows
+from .kernels.zero_rows import reached_rows
 from .linear import mapped
 from .shaping import ravel
 
@@ -157,7 +157,7 @@ def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
 def pull_affine(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
     """Cotangents of x, W and b, each if it is needed: dx = g W', dW = x' g over all rows, db = the sum of g's rows.
 
-    Of arrays or tensors. If an array g is large, its rows of zeros take no part (:mod:`.kernels.reached`).
+    Of arrays or tensors. If an array g is large, its rows of zeros take no part (:mod:`.kernels.zero_rows`).
     """
     g, x, W = widened(g), widened(x), widened(W)
     rows, inputs = _rows(g), _rows(x)

@@ -1,40 +1,47 @@
-"""What recurrent layers share, whatever their cell: shapes, pre-activations, and the way back to what went in.
+"""What recurrent layers share, whatever their cell: checks, cotangents of all inputs, and second derivatives.
 
-A layer is two primitives, one step and a whole sequence (:mod:`.recurrent_rnn`, :mod:`.recurrent_lstm`,
-:mod:`.recurrent_gru`), which share the cell: pre-activations in and new states out (:mod:`minigrad.ops.kernels.cells`).
-How a sequence goes through its steps, only those before its end and with one GEMM for each weight gradient, is in
-:mod:`minigrad.ops.kernels.sequences`, with the shapes of an example.
-
+A layer is two primitives, one for a step and one for a whole sequence (:mod:`.recurrent_rnn`, :mod:`.recurrent_lstm`,
+:mod:`.recurrent_gru`). :mod:`minigrad.ops.kernels.sequences` has the loops over steps, with the shapes of an example.
 Half precision is computed in single; only the states that come out, and the gradients, are rounded.
 
-The rows, states and gates that a sequence keeps are its hidden outputs, "hidden 1" and so on: when a derivative is
-differentiated, cotangents of these arrive at the VJP as well, and go back through the steps with all others. The rules
-on tensors are the reverse loop as a primitive (:mod:`.through_time`) between products.
+Second derivatives. Small changes of the inputs change the states linearly, and cotangents of the states go back
+linearly. Both are loops over products with the partial derivatives of each step, its *slopes* k. A dot marks a change;
+p. is the change of a step's input part x Wx + b, of a GRU's that of h Wh + b::
 
-Shapes: N batch, T steps, D input, H hidden.
+    forwards   RNN    a. = p. + h. Wh      h. = k a.
+               LSTM   a. = p. + h. Wh      c. = f c. + k_i a._i + k_f a._f + k_g a._g      h. = m c. + k_o a._o
+               GRU    a. = p. + h. Wh      h. = z h. + k_r a._r + k_z a._z + k_m a._n + k_n p._n
+    backwards  RNN    da = k dh            dh = da Wh'
+               LSTM   dc += m dh           da_i, da_f, da_g = k_i dc, k_f dc, k_g dc       da_o = k_o dh
+                      dc = f dc            dh = da Wh'
+               GRU    da_r, da_z, da_n = k_r dh, k_z dh, k_m dh                dh = z dh + da Wh'
+
+The backward loop is a primitive, :func:`recurrent_pullback`. Each loop is the transpose of the other. So the VJP of the
+backward loop is the forward loop, and another backward loop for what changes the slopes (:meth:`Cell.bend`).
+
+Shapes: N batch, T steps, D input, H hidden, G columns of Wh; M packed rows (:mod:`minigrad.ops.kernels.packing`).
 """
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..core import Tensor, plain
-from ..primitives import Shape
+from ..core import Tensor
+from ..primitives import PrimitiveFunction, Shape, Shapes, primitive
 from ..spec import Array
-from .kernels.copies import each
+from .kernels.blocks import product, products
 from .kernels.numerics import sum_single, widened
-from .kernels.packing import Inputs, Packing, check_places
-from .kernels.sequences import groups_of
-from .linear import mapped
+from .kernels.packing import Group, Inputs, Packing, check_places, of_step, of_steps
+from .kernels.sequences import Trace, groups_of, run, run_back
 
 __all__ = [
-    "added", "as_sequence", "begin", "check_shapes", "cost_of_steps", "cut", "inputs_too", "looked_up", "packed",
-    "packed_each", "preactivations", "pull_step", "pull_weights_on_tensors", "sum_of_rows", "states_before",
-    "unsorted", "wide_dtype",
+    "Cell", "add_lanes", "as_sequence", "begin", "check_shapes", "cost_of_steps", "declare_rules", "highest",
+    "looked_up", "preactivations", "pull_by_slopes", "pull_step", "tanh_vjp", "wide_dtype", "with_last_gate",
 ]  # fmt: skip
 
 
@@ -62,14 +69,13 @@ def check_shapes(
 def begin(
     x: Array, h0: Array, Wx: Array, Wh: Array, biases: dict[str, Array], lengths: Any, indices: Any, gates: int,
     c0: Array | None = None,
-) -> tuple[Packing, Inputs, Any]:  # fmt: skip
-    """How the sequences of a layer are packed, what their steps take in, and the dtype of their states."""
+) -> tuple[Inputs, Any]:  # fmt: skip
+    """What the steps of a layer take in, packed, and the dtype of their states."""
     if indices is not None:
         indices = check_places(x, indices, len(h0))
     dtype = check_shapes(x, h0, Wx, Wh, biases, gates, "NTD" if indices is None else "UD", c0)
     N, T = x.shape[:2] if indices is None else indices.shape
-    packing = Packing(N, T, lengths, groups_of(N, h0.shape[1], gates))
-    return packing, Inputs(packing, indices), dtype
+    return Inputs(Packing(N, T, lengths, groups_of(N, h0.shape[1], gates)), indices), dtype
 
 
 def wide_dtype(dtype: Any) -> Any:
@@ -86,79 +92,38 @@ def preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: An
     return y  # type: ignore[no-any-return]
 
 
-def pull_step(da: Any, dp: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) -> tuple[Any, ...]:
-    """Cotangents of x, h, Wx, Wh, b, each if it is needed, from those of h Wh and of x Wx + b, da and dp (N, gates H).
+def tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
+    """Cotangent of a from that of y = tanh(a): g (1 - y^2).
 
-    Of arrays, tensors, or many cotangents at once (R, N, gates H).
+    >>> tanh_vjp(np.array([2.0]), np.array([0.5]))
+    array([1.5])
     """
+    out = np.multiply(y, y, out=out)
+    np.subtract(1, out, out=out)
+    np.multiply(out, g, out=out)
+    return out
+
+
+@lru_cache(64)
+def highest(columns: int, dtype: Any) -> Array:
+    """The largest integer whose exponential is finite, 88 in single and 709 in double, as a row.
+
+    With a row np.minimum takes 4 µs for 40,000 entries, with a single number 21.
+    """
+    row = np.full(columns, int(np.log(np.finfo(dtype).max)), dtype)
+    row.setflags(write=False)
+    return row
+
+
+def pull_step(da: Any, dp: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) -> tuple[Any, ...]:
+    """Cotangents of x, h, Wx, Wh, b of a step, each if it is needed, from those of h Wh and of x Wx + b, da and dp."""
     x, h, Wx, Wh = map(widened, (x, h, Wx, Wh))
     return (
         dp @ Wx.T if needs[0] else None,
         da @ Wh.T if needs[1] else None,
         x.T @ dp if needs[2] else None,
         h.T @ da if needs[3] else None,
-        sum_of_rows(dp) if needs[4] else None,
-    )
-
-
-sum_of_rows = partial(sum_single, axis=-2)  # of the rows of tensors, or of each of many cotangents
-
-
-def added(*cotangents: Any) -> Any:
-    """Their sum; each may be None for zeros, and so is the sum of no others."""
-    there = [g for g in cotangents if g is not None]
-    return sum(there[1:], there[0]) if there else None
-
-
-def packed(packing: Packing, g: Any) -> Any:
-    """Cotangents (N, T, H) of states that come out as those of rows (M, H), arrays or tensors."""
-    return None if g is None else mapped(widened(g), packing.pack, packing.unpack)
-
-
-def packed_each(packing: Packing, g: Any) -> Any:
-    """As :func:`packed`, of many cotangents at once."""
-    return None if g is None else each(packing.pack, widened(g))
-
-
-def unpacked(inputs: Inputs, d: Any) -> Any:
-    """Cotangents of the projected rows (P, D) as those of x, arrays or tensors."""
-    return d if d is None or inputs.which is not None else mapped(d, inputs.packing.unpack, inputs.packing.pack)
-
-
-def inputs_too(needs: Any, inputs: Inputs, dx: Any, g_rows: Any) -> Any:
-    """The cotangent of x, if it is needed: what came through the products, and what arrived at the rows."""
-    return added(dx, unpacked(inputs, g_rows)) if needs[0] else None
-
-
-def unsorted(packing: Packing, d: Any) -> Any:
-    """Cotangents of first states in the order of packing as those of h0 or c0, arrays or tensors."""
-    return None if d is None else mapped(d, packing.unsort, lambda u: packing.sort(u, u.dtype))
-
-
-def states_before(packing: Packing, first: Any, after: Any) -> Any:
-    """The state that each row started from (M, H), of tensors."""
-    places = packing.places_before()
-
-    def back(g: Array) -> Array:
-        d = np.zeros((packing.N + len(places), g.shape[1]), g.dtype)
-        d[places] = g
-        return d
-
-    return mapped(np.concatenate([first, after]), lambda states: states[places], back)
-
-
-def pull_weights_on_tensors(
-    needs: Any, da: Any, dp: Any, rows: Any, before: Any, Wx: Any, inputs: Inputs
-) -> tuple[Any, Any, Any, Any]:
-    """As :func:`.kernels.sequences.pull_weights`, of tensors: cotangents of x, Wx, Wh and b."""
-    gathered, table = dp, plain(rows)
-    if inputs.which is not None:
-        gathered = mapped(dp, lambda d: inputs.gather(d, table), lambda u: u[inputs.which])
-    return (
-        unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None,
-        widened(rows).T @ gathered if needs[2] else None,
-        before.T @ da if needs[3] else None,
-        sum_of_rows(gathered) if needs[4] else None,
+        sum_single(dp, 0) if needs[4] else None,
     )
 
 
@@ -167,25 +132,354 @@ def cost_of_steps(x: Shape, Wx: Shape, Wh: Shape, output: Shape) -> int:
     return prod(x[:-1]) * prod(Wx) + prod(output[:-1]) * prod(Wh)
 
 
+# --- a layer and its VJP --------------------------------------------------------------------------------
+
+
+class Cell(Protocol):
+    """What tells recurrent layers apart: the equations of their cell.
+
+    Attributes:
+        gates: blocks of H columns of Wh.
+        two_biases: whether h Wh has a bias of its own. The last gate then takes its input part by itself, and *lanes*,
+            gates and this part, are one more than gates.
+        reference: of the layer.
+    """
+
+    gates: int = 1
+    two_biases: bool = False
+    reference: Callable[..., Any] = staticmethod(lambda *inputs: None)
+
+    def pull(
+        self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Array | None
+    ) -> tuple[list[Array], Array, Array]:
+        """Cotangents of the initial states (N, H), of h Wh (M, G) and of x Wx + b (M, G), from those of the states.
+
+        Args:
+            outside: cotangents (M, H) that arrive at each state; None for zeros. inside: those of the lanes,
+                (M, lanes H) in the layout of :func:`.kernels.packing.of_step`, or None.
+        """
+
+    def slopes(self, trace: Trace) -> Array:
+        """The slopes of all rows, (M, S H) in the layout of :func:`.kernels.packing.of_step`."""
+
+    def push_step(self, k: Array, a: Array, before: list[Array], after: list[Array]) -> None:
+        """Write changes of the states ``after`` a step from those ``before`` and of the lanes, a (lanes, n, H)."""
+
+    def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> Array | None:
+        """A :data:`.kernels.sequences.StepVJP` by slopes k (S, n, H)."""
+
+    def bend(
+        self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
+        lanes: Array, after: Array, before: Array,
+    ) -> None:  # fmt: skip
+        """Derivatives of <cotangents of the states, changes of the states> of steps, in what the slopes depend on.
+
+        Args:
+            kept: what the cell keeps, each (S, steps, n, H). states: the last state before the steps and after them.
+            a: changes of the lanes. changes: of the last state before and after. totals: all cotangents of the states.
+            lanes, after, before: to be filled with the derivatives in the lanes (lanes, steps, n, H), in the last state
+                after the steps, and in that before them; the latter two are zeros.
+        """
+
+
+def _pull(cell: Cell, g: Any, needs: Any, x: Array, Wx: Array, Wh: Array, trace: Trace) -> tuple[Any, ...]:
+    """The VJP of a layer: cotangents of x, h0, Wx, Wh, b, and c0 or the second bias.
+
+    In a second derivative g has cotangents of the hidden outputs behind those of the outputs: of the states after each
+    row, and of the lanes.
+    """
+    gs, count = _several(g), len(trace.states)
+    outside: Sequence[Any] = [None if d is None else trace.packing.pack(widened(d)) for d in gs[:count]]
+    inside = None
+    if len(gs) == count:
+        trace, outside = trace.cut(Wh, outside)
+    else:
+        outside = [_added(d, rows) for d, rows in zip(outside, gs[count:], strict=False)]
+        inside = gs[2 * count] if trace.kept else None
+    first, da, dp = cell.pull(trace, Wh, outside, inside)
+    del outside  # the peak of memory is below
+    return _pull_inputs(cell, needs, first, da, dp, x, Wx, trace)
+
+
+def _added(a: Any, b: Any) -> Any:
+    """The sum of two cotangents, of which each may be None for zeros."""
+    return b if a is None else a if b is None else a + b
+
+
+def _needed(found: Any, needs: Any) -> tuple[Any, ...]:
+    return tuple(d if need else None for d, need in zip(found, needs, strict=True))
+
+
+def _several(g: Any) -> tuple[Any, ...]:
+    return g if isinstance(g, tuple) else (g,)
+
+
+def _pull_inputs(
+    cell: Cell, needs: Any, first: list[Array], da: Array, dp: Array, x: Array, Wx: Array, trace: Trace
+) -> tuple[Any, ...]:
+    """Cotangents of all inputs, each if it is needed: one GEMM each over all steps."""
+    rows = widened(trace.inputs.rows(x))
+    gathered = trace.inputs.gather(dp, len(rows))
+    dx, dWx, dWh = products(
+        (gathered, widened(Wx).T) if needs[0] else None,
+        (rows.T, gathered) if needs[2] else None,
+        (trace.before().T, da) if needs[3] else None,
+    )
+    dx = None if dx is None else trace.inputs.unpack(dx)
+    more = [sum_single(da, 0)] if cell.two_biases else []
+    return dx, first[0], dWx, dWh, sum_single(gathered, 0) if needs[4] else None, *first[1:], *more
+
+
+def _pull_many(cell: Cell, g: Any, needs: Any, x: Array, Wx: Array, Wh: Array, trace: Trace) -> tuple[Any, ...]:
+    """As :func:`_pull`, of R cotangents at once: the loop is linear, so they are one cotangent of R N sequences."""
+    inputs, gs = trace.inputs, _several(g)
+    R, N = next(len(d) for d in gs if d is not None), trace.packing.N
+    if len(gs) > len(trace.states):  # with hidden outputs
+        results = [
+            _pull(cell, tuple(None if d is None else d[i] for d in gs), needs, x, Wx, Wh, trace) for i in range(R)
+        ]
+        return tuple(None if ds[0] is None else np.stack(ds) for ds in zip(*results, strict=True))
+
+    def apart(d: Array) -> Array:
+        return d.reshape(len(d) // R, R, d.shape[1]).swapaxes(0, 1)
+
+    copies = trace.repeated(R)
+    joined = [None if d is None else widened(d).swapaxes(0, 1).reshape(N * R, *d.shape[2:]) for d in gs]
+    first, da, dp = cell.pull(copies, Wh, [None if d is None else copies.packing.pack(d) for d in joined], None)
+    firsts, (da, dp) = list(map(apart, first)), map(apart, (da, dp))
+    rows = widened(inputs.rows(x))
+    gathered = np.stack([inputs.gather(d, len(rows)) for d in dp])
+    return (
+        np.stack([inputs.unpack(d) for d in gathered @ widened(Wx).T]) if needs[0] else None,
+        firsts[0],
+        rows.T @ gathered if needs[2] else None,
+        trace.before().T @ da if needs[3] else None,
+        sum_single(gathered, 1),
+        *firsts[1:],
+        *([sum_single(da, 1)] if cell.two_biases else []),
+    )
+
+
+def declare_rules(layer: PrimitiveFunction, cell: Cell) -> None:
+    """The rules of a layer, after its reference has been declared.
+
+    Its residuals are the trace, all inputs, and its hidden outputs: the states after each row, and what the cell keeps
+    of each lane, if anything.
+    """
+    cell.reference = layer.primitive.reference  # type: ignore[assignment]
+
+    @layer.vjp
+    def _(g: Any, needs: Any, trace: Trace, x: Array, h0: Array, Wx: Array, Wh: Array, *rest: Any) -> Any:
+        return _needed(_pull(cell, g, needs, x, Wx, Wh, trace), needs)
+
+    @layer.batched_vjp
+    def _(g: Any, needs: Any, trace: Trace, x: Array, h0: Array, Wx: Array, Wh: Array, *rest: Any) -> Any:
+        return _needed(_pull_many(cell, g, needs, x, Wx, Wh, trace), needs)
+
+    @layer.vjp_on_tensors
+    def _(g: Any, needs: Any, trace: Trace, *tensors: Any) -> Any:
+        inputs, hidden = tensors[: len(needs)], tensors[len(needs) :]
+        gs = _several(g)[: len(trace.states)]  # the reference of the pullback makes no use of hidden outputs
+        found = iter(recurrent_pullback(*inputs, *gs, *hidden, cell=cell, needed=needs, trace=trace))
+        return tuple(next(found) if need else None for need in needs)
+
+    @layer.cost
+    def _(inputs: Shapes, output: Shape, options: Any) -> int:
+        return cost_of_steps(inputs[0], inputs[2], inputs[3], output)
+
+
+# --- second derivatives ---------------------------------------------------------------------------------
+
+
+def pull_by_slopes(
+    cell: Cell, packing: Packing, Wh: Array, slopes: Array, outside: Sequence[Any], inside: Array | None = None,
+    totals: Sequence[Array] = (),
+) -> tuple[list[Array], Array, Array]:  # fmt: skip
+    """The loop backwards: cotangents of the initial states (N, H), of h Wh and of x Wx + b (M, G).
+
+    Args:
+        outside, inside: as of :meth:`Cell.pull`. totals: get all cotangents of each state, if given.
+    """
+    H = len(Wh)
+    last = np.empty((len(packing.rows), H), slopes.dtype) if cell.two_biases else None
+
+    def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> Array | None:
+        step = group.step(t)
+        k = of_step(slopes, step, H)
+        for total, d in zip(totals, cotangents, strict=False):
+            total[step] = d
+        if last is not None:
+            np.multiply(k[cell.gates], cotangents[0], out=last[step])
+        direct = cell.pull_step(k, cotangents, da)
+        if inside is not None:
+            add_lanes(of_step(inside, step, H), da, last, step)
+        return direct
+
+    first, da = run_back(packing, Wh, outside, slopes.dtype, step_vjp)
+    return first, da, da if last is None else with_last_gate(da, last)
+
+
+def add_lanes(inside: Array, da: Array, last: Array | None, step: slice) -> None:
+    """Add cotangents of the lanes (lanes, n, H) to those of h Wh (gates, n, H), and of a last lane of rows (M, H)."""
+    da += inside[: len(da)]
+    if last is not None:
+        last[step] += inside[-1]
+
+
+def with_last_gate(da: Array, last: Array) -> Array:
+    """Cotangents of x Wx + b (n, G) from those of h Wh, which differ in the last gate, and that gate's (n, H)."""
+    return np.concatenate([da[:, : -last.shape[1]], last], axis=1)
+
+
+@primitive(residuals=("derived",) * 8)
+def recurrent_pullback(*inputs: Array, cell: Any, needed: Any, trace: Any) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
+    """Cotangents of the inputs of a recurrent layer, from those of its outputs.
+
+    Args:
+        inputs: those of the layer, x, h0, Wx, Wh, b, and c0 or the second bias; cotangents of the states (N, T, H); and
+            the layer's hidden outputs, which get the cotangents of all that the slopes depend on.
+        needed: for each input whether its cotangent is wanted. trace: of the layer's run.
+
+    Returns:
+        the cotangents that are wanted, in order.
+    """
+    x, _, Wx, Wh = inputs[:4]
+    gs = inputs[len(needed) : len(needed) + len(trace.states)]
+    outside = [None if g is None else trace.packing.pack(widened(g)) for g in gs]
+    k = cell.slopes(trace)
+    totals = [np.empty_like(state) for state in trace.states]
+    first, da, dp = pull_by_slopes(cell, trace.packing, Wh, k, outside, totals=totals)
+    found = _pull_inputs(cell, needed, first, da, dp, x, Wx, trace)
+    wanted = tuple(d for d, need in zip(found, needed, strict=True) if need)
+    return wanted, (inputs, cell, needed, trace, k, da, dp, totals)
+
+
+@recurrent_pullback.vjp
+def _(
+    g: Any, needs: Any, inputs: Any, cell: Cell, needed: Any, trace: Trace, k: Array, da: Array, dp: Array,
+    totals: list[Array],
+) -> Any:  # fmt: skip
+    (x, _, Wx, Wh), packing, taken = inputs[:4], trace.packing, trace.inputs
+    x, Wx, Wh = map(widened, (x, Wx, Wh))
+    arriving = iter(_several(g))
+    ux, uh, uWx, uWh, ub, *more = (next(arriving) if need else None for need in needed)
+    (M, G), (H, wide) = da.shape, (len(Wh), k.dtype)
+    rows, before, u_rows = taken.rows(x), trace.before(), None if ux is None else taken.rows(ux)
+
+    # forwards: what changes of the inputs do to the states
+    one, other, of_state = products(
+        None if u_rows is None else (u_rows, Wx), None if uWx is None else (rows, uWx),
+        None if uWh is None else (before, uWh),
+    )  # fmt: skip
+    p = np.zeros((len(rows), G), wide)
+    for part in (one, other, ub):
+        p += 0 if part is None else part
+    p = np.array(taken.take(p, slice(None)))
+    a, alone = np.empty((M, G + H * cell.two_biases), wide), None
+    if cell.two_biases:
+        alone, p[:, -H:] = p[:, -H:].copy(), 0
+        p += 0 if more[0] is None else more[0]
+    p += 0 if of_state is None else of_state
+    starts = [uh] if cell.two_biases else [uh, *more]
+    first = [
+        np.zeros_like(d) if u is None else packing.sort(u, wide) for d, u in zip(trace.first, starts, strict=False)
+    ]
+    states = [np.empty((M, H), wide) for _ in first]
+
+    def step(group: Group, t: int, through_h: Array, p: Array) -> None:
+        through_h += p
+        rows = group.step(t)
+        lanes = of_step(a, rows, H)
+        if alone is not None:
+            lanes[-1] = alone[rows]
+        sources = [group.before(t, f, s) for f, s in zip(first, states, strict=True)]
+        cell.push_step(of_step(k, rows, H), lanes, sources, [s[rows] for s in states])
+
+    run(Inputs(packing), p, Wh, first[0], states[0], step, a)
+    befores = [packing.states_before(f, s) for f, s in zip(first, states, strict=True)]
+
+    # what the slopes depend on: the states after each row and before it, and the lanes
+    inside, after, back = np.empty_like(a), *np.zeros((2, len(states), M, H), wide)
+    pairs = [trace.before(-1), trace.states[-1]], [befores[-1], states[-1]]
+    for part, n in packing.stretches(H):
+        kept, (slopes, lanes, out) = ([of_steps(d, part, n, H) for d in ds] for ds in (trace.kept, (k, a, inside)))
+        here, changes, arrived = ([d[part].reshape(lanes.shape[1:]) for d in ds] for ds in (*pairs, totals))
+        targets = (d[-1][part].reshape(lanes.shape[1:]) for d in (after, back))
+        cell.bend(kept, here, slopes, lanes, changes, arrived, out, *targets)
+    if uWh is not None:
+        back[0] += product(da, uWh.T)
+    firsts = [packing.pull_before(d, into) for d, into in zip(back, after, strict=True)]
+    gathered = taken.gather(dp, len(rows))
+    dx, dWx, dWh = products(
+        (gathered, uWx.T) if needs[0] and uWx is not None else None,
+        (u_rows.T, gathered) if needs[2] and u_rows is not None else None,
+        (befores[0].T, da) if needs[3] else None,
+    )
+    dx = None if dx is None else taken.unpack(dx)
+    more = [*firsts[1:], *[None] * (len(needed) - 4 - len(firsts))]
+    found = [
+        dx,
+        firsts[0],
+        dWx,
+        dWh,
+        None,
+        *more,
+        *map(packing.unpack, states),
+        *after,
+        *([inside] if trace.kept else []),
+    ]
+    return tuple(
+        np.zeros(given.shape, wide) if d is None and need else d
+        for d, need, given in zip(found, needs, inputs, strict=True)
+    )
+
+
+@recurrent_pullback.cost
+def _(inputs: Shapes, output: Shape, options: Any) -> int:
+    """Of each row the products with both weights, and of the loop."""
+    x, _, Wx, Wh = inputs[:4]
+    needed, M = options["needed"], len(options["trace"].packing.rows)
+    projected = M if len(x) == 3 else x[0]
+    return int(M * prod(Wh) * (1 + needed[3]) + projected * prod(Wx) * (needed[0] + needed[2]))
+
+
+@recurrent_pullback.reference
+def _(*inputs: Any, cell: Cell, needed: Any, trace: Trace) -> tuple[Tensor, ...]:
+    from ..higher_order import create_graph
+    from ..transforms import vjp
+
+    given, gs = list(inputs[: len(needed)]), inputs[len(needed) : len(needed) + len(trace.states)]
+    places = [i for i, need in enumerate(needed) if need]
+    options = {"lengths": trace.packing.lengths, "indices": trace.inputs.indices}
+
+    def layer(*wanted: Tensor) -> Any:
+        for i, value in zip(places, wanted, strict=True):
+            given[i] = value
+        outputs = _several(cell.reference(*given, **options))
+        return [y for y, g in zip(outputs, gs, strict=True) if g is not None]
+
+    with create_graph():
+        _, pullback = vjp(layer, *(given[i] for i in places))
+        return tuple(pullback([g for g in gs if g is not None]))
+
+
+# --- for references -------------------------------------------------------------------------------------
+
+
 def looked_up(x: Tensor, indices: Any) -> Tensor:
     """The inputs (N, T, D), by their places among the rows if there are indices."""
-    from .indexing import embedding
+    from .lookup import embedding
 
     return x if indices is None else embedding(np.asarray(indices), x)
 
 
-def cut(states: Tensor, lengths: Any) -> Tensor:
-    """States (N, T, H) with zeros behind the end of each sequence."""
-    from .elementwise import where
-
-    if lengths is None:
-        return states
-    alive = np.asarray(lengths)[:, None] > np.arange(states.shape[1])
-    return where(alive[:, :, None], states, 0.0)  # type: ignore[no-any-return]
-
-
-def as_sequence(states: list[Tensor], first: Tensor) -> Tensor:
-    """States (N, H) as a sequence (N, T, H), also for T = 0."""
+def as_sequence(states: list[Tensor], first: Tensor, lengths: Any) -> Tensor:
+    """States (N, H) as a sequence (N, T, H), also for T = 0, with zeros behind the end of each sequence."""
+    from .selection import where
     from .shaping import expand_dims, stack
 
-    return stack(states, axis=1) if states else expand_dims(first, 1)[:, :0]
+    sequence = stack(states, axis=1) if states else expand_dims(first, 1)[:, :0]
+    if lengths is None:
+        return sequence
+    alive = np.asarray(lengths)[:, None] > np.arange(len(states))
+    return where(alive[:, :, None], sequence, 0.0)  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ encoder-decoder for statistical machine translation (2014).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,22 +19,67 @@ from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..primitives import Shape, Shapes
 from ..spec import Array
-from .kernels.cells import gru_gates_vjp, gru_states, gru_states_vjp
-from .kernels.copies import Copies, each, pull_weights_of_copies
-from .kernels.cuts import cut_where_unreached
-from .kernels.numerics import widened
-from .kernels.packing import Group, Inputs, Packing
-from .kernels.sequences import by_gate, project, pull_weights, run, run_back
+from .kernels.numerics import sum_single
+from .kernels.packing import Group, of_step, of_steps
+from .kernels.sequences import Trace, by_gate, project, run, run_back
 from .recurrent import (
-    added, as_sequence, begin, check_shapes, cost_of_steps, cut, inputs_too, looked_up, packed, packed_each, pull_step,
-    pull_weights_on_tensors, sum_of_rows, states_before, unsorted, wide_dtype,
+    Cell, add_lanes, as_sequence, begin, check_shapes, cost_of_steps, declare_rules, highest, looked_up, pull_step,
+    tanh_vjp, wide_dtype, with_last_gate,
 )  # fmt: skip
-from .through_time import pull_gru_through_time
 
 __all__ = ["gru", "gru_step"]
 
+# --- the cell, n rows in place --------------------------------------------------------------------------
 
-@primitive(residuals=("x", "h", "Wx", "Wh", "hidden 1"))
+
+def gru_states(a: Array, p: Array, b_n: Array, h: Array, gates: Array, h_next: Array) -> None:
+    """From a = h Wh and the input's part p, each (3, n, H) with gates r, z, n, and the state (n, H) to the next state.
+
+    r, z = sigmoid(a_r + p_r), sigmoid(a_z + p_z); m = a_n + b_n; n = tanh(p_n + r m); h' = (1 - z) n + z h.
+    ``a`` is scratch. ``gates`` (4, n, H) gets u = e^-(a + p) of r and z, m and n: with u, whose tails
+    :func:`.recurrent_lstm.lstm_states` describes, h' = (u_z n + h) / (1 + u_z).
+    """
+    u, m, n = gates[:2], gates[2], gates[3]
+    both, r = a[:2], a[0]
+    both += p[:2]
+    np.negative(both, out=both)
+    np.minimum(both, highest(both.shape[-1], both.dtype), out=both)
+    np.exp(both, out=u)
+    np.add(a[2], b_n, out=m)
+    np.add(u[0], 1, out=r)
+    np.divide(m, r, out=n)
+    n += p[2]
+    np.tanh(n, out=n)
+    np.multiply(u[1], n, out=h_next)
+    h_next += h
+    h_next /= np.add(u[1], 1, out=r)
+
+
+def gru_states_vjp(dh: Array, gates: Array, h: Array, da: Array, dn: Array) -> None:
+    """From the cotangent of h' to that of a (into ``da``), of p_n (``dn``), and of h on its direct path (``dh``).
+
+    dn = dh (1 - z) (1 - n^2); da_m = dn r; da_r = da_m m (1 - r); da_z = dh (h - n) z (1 - z); dh = dh z. p_r and p_z
+    have the cotangents of a_r and a_z. ``gates`` are as :func:`gru_states` leaves them; with s = 1 / (1 + u), 1 - s is
+    u s.
+    """
+    u, m, n = gates[:2], gates[2], gates[3]
+    s = u + 1
+    np.divide(1, s, out=s)
+    r, z = s
+    da_r, da_z, da_m = da
+    np.multiply(u, s, out=da[:2])
+    tanh_vjp(dh, n, out=dn)
+    dn *= da_z
+    np.multiply(dn, r, out=da_m)
+    da_r *= da_m
+    da_r *= m
+    da_z *= z
+    da_z *= dh
+    da_z *= np.subtract(h, n, out=r)  # scratch
+    dh *= z
+
+
+@primitive(residuals=("x", "h", "Wx", "Wh", "derived"))
 def gru_step(x: Array, h: Array, Wx: Array, Wh: Array, bx: Array, bh: Array) -> tuple[Array, tuple[Any, ...]]:
     """One step of a gated recurrent unit, gates in the order r, z, n.
 
@@ -72,68 +118,11 @@ def _bias(bx: Array, bh: Array, dtype: Any) -> Array:
 
 @gru_step.vjp
 def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, gates: Array) -> Any:
-    g, g_gates = g if isinstance(g, tuple) else (g, None)
-    dh = np.zeros(h.shape, gates.dtype) if g is None else g.astype(gates.dtype)
-    da, dn = np.empty((3, *h.shape), gates.dtype), np.empty(h.shape, gates.dtype)
-    gru_states_vjp(dh, gates, h, da, dn)
-    if g_gates is not None:
-        gru_gates_vjp(g_gates, gates, da, dn)
-    return _pull_products(np.concatenate(da, axis=1), dn, dh, needs, x, h, Wx, Wh)
-
-
-def _pull_products(da: Any, dn: Any, dh: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) -> Any:
-    """Cotangents of all inputs of a step from those of a, p_n and of h on its direct path."""
-    dp = _of_input(da, dn)
-    dx, through_product, dWx, dWh, dbx = pull_step(da, dp, needs, x, h, Wx, Wh)
-    return dx, added(through_product, dh) if needs[1] else None, dWx, dWh, dbx, sum_of_rows(da) if needs[5] else None
-
-
-def _of_input(da: Any, dn: Any) -> Any:
-    """The cotangent of p (…, 3H) from that of a, which differs in n alone, and dn (…, H)."""
-    return np.concatenate([da[..., : -dn.shape[-1]], dn], axis=-1)
-
-
-def _slopes(gates: Any, h: Any) -> tuple[Any, ...]:
-    """The derivatives of h' in a_r, a_z, a_n, h (directly) and p_n: arrays or tensors.
-
-    gates (4, N, H), as :func:`.kernels.cells.gru_states` leaves them, and the state before.
-    """
-    u, m, n = gates[:2], gates[2], gates[3]
-    r, z = s = 1 / (1 + u)
-    bent_r, bent_z = u * s * s  # s (1 - s), and no derivative of it has a factor u without s
-    rest = np.where(u[1] < 1, u[1] * z, 1 - z)  # 1 - z, exact in both tails, and so are its derivatives
-    k_n = rest * (1 - n * n)
-    return k_n * (m * bent_r), (h - n) * bent_z, k_n * r, z, k_n
-
-
-def _from_gates(d: Any, gates: Any) -> tuple[Any, ...]:
-    """The cotangents of a_r, a_z, a_n and p_n from those of the gates, d (…, 4, N, H): arrays or tensors."""
-    u, m, n = gates[:2], gates[2], gates[3]
-    r = 1 / (1 + u[0])
-    bent_r = u[0] * r * r
-    d_r, d_z, d_m, d_n = (d[..., k, :, :] for k in range(4))
-    dn = d_n * (1 - n * n)
-    return dn * (m * bent_r) - u[0] * d_r, -u[1] * d_z, d_m + dn * r, dn
-
-
-def _pull_step_by_slopes(g: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any, gates: Any) -> Any:
-    """The VJP of a step, of tensors or of many cotangents at once, g (R, N, H)."""
-    g, g_gates = g if isinstance(g, tuple) else (g, None)
-    k_r, k_z, k_m, k_h, k_n = _slopes(gates, widened(h))
-    inside = (0.0,) * 4 if g_gates is None else _from_gates(g_gates, gates)
-    g = np.zeros(h.shape, gates.dtype) if g is None else widened(g)
-    da_r, da_z, da_m, dn = (g * k + i for k, i in zip((k_r, k_z, k_m, k_n), inside, strict=True))
-    return _pull_products(np.concatenate([da_r, da_z, da_m], axis=-1), dn, g * k_h, needs, x, h, Wx, Wh)
-
-
-@gru_step.vjp_on_tensors
-def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, Wx: Any, Wh: Any, gates: Any) -> Any:
-    return _pull_step_by_slopes(g, needs, x, h, Wx, Wh, gates)
-
-
-@gru_step.batched_vjp
-def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, gates: Array) -> Any:
-    return _pull_step_by_slopes(g, needs, x, h, Wx, Wh, gates)
+    dh = g.astype(gates.dtype)
+    da, dn = np.empty((len(h), 3 * h.shape[1]), gates.dtype), np.empty(h.shape, gates.dtype)
+    gru_states_vjp(dh, gates, h, by_gate(da, h.shape[1]), dn)
+    dx, through_product, dWx, dWh, dbx = pull_step(da, with_last_gate(da, dn), needs, x, h, Wx, Wh)
+    return dx, through_product + dh if needs[1] else None, dWx, dWh, dbx, sum_single(da, 0) if needs[5] else None
 
 
 @gru_step.cost
@@ -142,10 +131,6 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 
 @gru_step.reference
-def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, bx: Tensor, bh: Tensor) -> Tensor:
-    return _reference_step(x, h, Wx, Wh, bx, bh)
-
-
 def _reference_step(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, bx: Tensor, bh: Tensor) -> Tensor:
     """A step of simpler primitives."""
     from .activations import sigmoid
@@ -158,9 +143,78 @@ def _reference_step(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, bx: Tensor, bh
     return (1 - z) * n + z * h  # type: ignore[no-any-return]
 
 
+# --- the layer ------------------------------------------------------------------------------------------
+
+
+class _GRU(Cell):
+    """Of each row the trace keeps the gates, as :func:`gru_states` leaves them."""
+
+    gates, two_biases = 3, True
+
+    def pull(
+        self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Array | None
+    ) -> tuple[list[Array], Array, Array]:
+        (h,), (gates,) = trace.states, trace.kept
+        dn = np.empty(h.shape, h.dtype)
+
+        def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> Array:
+            step = group.step(t)
+            of_gates = of_step(gates, step, h.shape[1])
+            gru_states_vjp(cotangents[0], of_gates, group.before(t, trace.first[0], h), da, dn[step])
+            if inside is not None:
+                add_lanes(of_step(inside, step, h.shape[1]), da, dn, step)
+            return cotangents[0]
+
+        first, da = run_back(trace.packing, Wh, outside, h.dtype, step_vjp)
+        return first, da, with_last_gate(da, dn)
+
+    def slopes(self, trace: Trace) -> Array:
+        """k_r, k_z, k_m, k_n and z."""
+        before, (gates,), H = trace.before(), trace.kept, trace.states[0].shape[1]
+        slopes = np.empty((len(before), 5 * H), before.dtype)
+        for rows, n in trace.packing.stretches(H):
+            (u_r, u_z, m, n_), k = of_steps(gates, rows, n, H), of_steps(slopes, rows, n, H)
+            r, z = 1 / (1 + u_r), 1 / (1 + u_z)
+            k[3] = u_z * z * (1 - n_ * n_)  # 1 - z is u z, exact in both tails
+            k[0] = k[3] * (m * (u_r * r * r))
+            k[1] = (before[rows].reshape(m.shape) - n_) * (u_z * z * z)
+            k[2] = k[3] * r
+            k[4] = z
+        return slopes
+
+    def push_step(self, k: Array, a: Array, before: list[Array], after: list[Array]) -> None:
+        (h,) = after
+        np.multiply(k[4], before[0], out=h)
+        for change in k[:4] * a:
+            h += change
+
+    def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> Array:
+        (dh,) = cotangents
+        np.multiply(k[:3], dh, out=da)
+        dh *= k[4]
+        return dh
+
+    def bend(
+        self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
+        lanes: Array, after: Array, before: Array,
+    ) -> None:  # fmt: skip
+        """With q = p_n + r m, n = tanh(q), and sigmoids as those of an LSTM."""
+        ((u_r, u_z, m, n),) = kept
+        r, z, (dh,) = 1 / (1 + u_r), 1 / (1 + u_z), totals
+        bent_r, bent_z, bent_n = u_r * r * r, u_z * z * z, 1 - n * n
+        q = a[3] + bent_r * m * a[0] + r * a[2]  # the change of q
+        to_q = -dh * (bent_n * bent_z * a[1] + 2 * n * k[3] * q)
+        dq = dh * k[3]
+        lanes[0] = dq * bent_r * ((u_r - 1) * r * m * a[0] + a[2]) + to_q * (bent_r * m)
+        lanes[1] = dh * (bent_z * (changes[0] - bent_n * q) + (u_z - 1) * z * k[1] * a[1])
+        lanes[2] = dq * bent_r * a[0] + to_q * r
+        lanes[3] = to_q
+        before[...] = dh * bent_z * a[1]
+
+
 @primitive(
     steps=Steps(gru_step.primitive, {"h0": "h"}, inputs="x", indices="indices", weights="Wx"),
-    residuals=("hidden 1", "hidden 2", "hidden 3", "hidden 4", "Wx", "Wh", "constant", "constant"),
+    residuals=("derived", "x", "h0", "Wx", "Wh", "bx", "bh", "hidden 1", "hidden 2"),
 )
 def gru(
     x: Array, h0: Array, Wx: Array, Wh: Array, bx: Array, bh: Array, lengths: Any = None, indices: Any = None
@@ -185,97 +239,18 @@ def gru(
     >>> gru(np.ones((1, 4, 2)), np.zeros((1, 1)), np.ones((2, 3)), np.ones((1, 3)), zero, zero).shape
     (1, 4, 1)
     """
-    packing, inputs, dtype = begin(x, h0, Wx, Wh, {"bx": bx, "bh": bh}, lengths, indices, 3)
-    wide, M, H = wide_dtype(dtype), len(packing.rows), h0.shape[1]
-    rows, first = inputs.rows(x), packing.sort(h0, wide)
-    h, gates, b_n = np.empty((M, H), wide), np.empty((4, M, H), wide), bh[2 * H :]
+    inputs, dtype = begin(x, h0, Wx, Wh, {"bx": bx, "bh": bh}, lengths, indices, 3)
+    wide, packing, H = wide_dtype(dtype), inputs.packing, h0.shape[1]
+    first, b_n = packing.sort(h0, wide), bh[2 * H :]
+    h, gates = (np.empty((len(packing.rows), columns), wide) for columns in (H, 4 * H))
 
-    def cell(group: Group, t: int, a: Array, p: Array) -> None:
-        step = group.step(t)
-        gru_states(a, p, b_n, group.before(t, first, h), gates[:, step], h[step])
+    def step(group: Group, t: int, a: Array, p: Array) -> None:
+        rows = group.step(t)
+        gru_states(a, p, b_n, group.before(t, first, h), of_step(gates, rows, H), h[rows])
 
-    run(packing, inputs, project(rows, Wx, _bias(bx, bh, wide), wide), Wh, first, h, cell)
-    return packing.unpack(h).astype(dtype, copy=False), (rows, first, h, gates, Wx, Wh, packing, inputs)
-
-
-@gru.vjp
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, gates: Array, Wx: Array, Wh: Array,
-    packing: Packing, inputs: Inputs,
-) -> Any:  # fmt: skip
-    ordinary = not isinstance(g, tuple)
-    g, g_rows, g_first, g_states, g_gates = (g, *[None] * 4) if ordinary else g
-    outside = added(packed(packing, g), g_states)
-    cut = cut_where_unreached(packing, Wh, [outside]) if ordinary else None
-    if cut is not None:
-        packing, (inputs, rows), outside = cut.packing, cut.inputs(inputs, rows), cut.rows(outside)
-        h0, h, gates = cut.first(h0), cut.rows(h), gates[:, cut.places]
-    (first,), da, dn = _pull_gru(packing, Wh, outside, g_gates, h0, h, gates)
-    del outside  # the peak of memory is below
-    dx, dWx, dWh, dbx = pull_weights(needs, da, _of_input(da, dn), rows, h0, h, Wx, packing, inputs)
-    dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None
-    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, sum_of_rows(da) if needs[5] else None
-
-
-def _pull_gru(
-    packing: Packing, Wh: Array, outside: Array | None, g_gates: Any, h0: Array, h: Array, gates: Array
-) -> tuple[list[Array], Array, Array]:
-    """As :func:`.kernels.sequences.run_back`, from what steps kept and cotangents of gates; and those of p_n (M, H)."""
-    dn = np.empty(h.shape, h.dtype)
-
-    def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> Array:
-        step = group.step(t)
-        of_step = gates[:, step]
-        gru_states_vjp(cotangents[0], of_step, group.before(t, h0, h), da, dn[step])
-        if g_gates is not None:
-            gru_gates_vjp(g_gates[:, step], of_step, da, dn[step])
-        return cotangents[0]
-
-    first, da = run_back(packing, Wh, [outside], h.dtype, cell_vjp)
-    return first, da, dn
-
-
-@gru.batched_vjp
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, gates: Array, Wx: Array, Wh: Array,
-    packing: Packing, inputs: Inputs,
-) -> Any:  # fmt: skip
-    gs = g if isinstance(g, tuple) else (g, *[None] * 4)
-    copies = Copies(packing, next(len(d) for d in gs if d is not None), h.shape[1])
-    g, g_rows, g_first, g_states, g_gates = gs
-    outside = added(packed_each(packing, g), g_states)
-    joined = None if outside is None else copies.join(outside)
-    inside = None if g_gates is None else np.stack([copies.join(d) for d in g_gates.swapaxes(0, 1)])
-    kept = copies.repeat(h0), copies.repeat(h), np.repeat(gates, copies.R, axis=1)
-    (first,), da, dn = _pull_gru(copies.packing, Wh, joined, inside, *kept)
-    da, dn, before = copies.part(da), copies.part(dn), packing.states_before(h0, h)
-    dx, *dW = pull_weights_of_copies(needs, da, _of_input(da, dn), rows, before, Wx, inputs)
-    dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None
-    dh0 = added(copies.part(first), each(packing.unsort, g_first)) if needs[1] else None
-    return dx, dh0, *dW, sum_of_rows(da) if needs[5] else None
-
-
-@gru.vjp_on_tensors
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Any, h0: Any, h: Any, gates: Any, Wx: Any, Wh: Any, packing: Packing,
-    inputs: Inputs,
-) -> Any:  # fmt: skip
-    g, g_rows, g_first, g_states, g_gates = g if isinstance(g, tuple) else (g, *[None] * 4)
-    before = states_before(packing, h0, h)
-    *slopes, k_n = _slopes(gates, before)
-    *inside, to_n = (None,) if g_gates is None else _from_gates(g_gates, gates)
-    arriving = added(packed(packing, g), g_states)
-    ga = np.stack(inside) if inside else None
-    da, dh0, total = pull_gru_through_time(np.stack(slopes), Wh, arriving, ga, packing=packing)
-    dp = _of_input(da, added(k_n * total, to_n))
-    dx, dWx, dWh, dbx = pull_weights_on_tensors(needs, da, dp, rows, before, Wx, inputs)
-    dh0 = added(dh0, unsorted(packing, g_first)) if needs[1] else None
-    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, dbx, sum_of_rows(da) if needs[5] else None
-
-
-@gru.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return cost_of_steps(inputs[0], inputs[2], inputs[3], output)
+    run(inputs, project(inputs.rows(x), Wx, _bias(bx, bh, wide), wide), Wh, first, h, step)
+    trace = Trace(inputs, [first], [h], [gates])
+    return packing.unpack(h).astype(dtype, copy=False), (trace, x, h0, Wx, Wh, bx, bh, h, gates)
 
 
 @gru.reference
@@ -286,4 +261,7 @@ def _(
     states = [h0]
     for t in range(x.shape[1]):
         states.append(_reference_step(x[:, t], states[-1], Wx, Wh, bx, bh))
-    return cut(as_sequence(states[1:], h0), lengths)
+    return as_sequence(states[1:], h0, lengths)
+
+
+declare_rules(gru, _GRU())

@@ -8,6 +8,7 @@ the captioning exercises (CS231n), there with the gates in the order i, f, o, g.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,27 +17,71 @@ from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..primitives import Shape, Shapes
 from ..spec import Array
-from .kernels.cells import lstm_gates_vjp, lstm_states, lstm_states_vjp
-from .kernels.copies import Copies, each, pull_weights_of_copies
-from .kernels.cuts import cut_where_unreached
-from .kernels.numerics import widened
-from .kernels.packing import Group, Inputs, Packing
-from .kernels.sequences import by_gate, project, pull_weights, run, run_back
-from .kernels.slopes import lstm_slopes as slopes_of_steps
-from .kernels.slopes import pull
+from .kernels.packing import Group, of_steps
+from .kernels.sequences import Trace, by_gate, project, run, run_back
 from .recurrent import (
-    added, as_sequence, begin, check_shapes, cost_of_steps, cut, inputs_too, looked_up, packed, packed_each,
-    preactivations, pull_step, pull_weights_on_tensors, states_before, unsorted, wide_dtype,
+    Cell, as_sequence, begin, check_shapes, cost_of_steps, declare_rules, highest, looked_up,
+    preactivations, pull_by_slopes, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip
-from .through_time import gate_slopes, lstm_slopes, pull_through_time
 
 __all__ = ["lstm", "lstm_cell", "lstm_step"]
 
 _FEW = 1024  # numbers of a state of a step, of all its sequences
 _SLOPES = 2**20  # numbers that are computed for all steps, and kept until the last: 4 MB in float32
 
+# --- the cell, n rows in place --------------------------------------------------------------------------
 
-@primitive(residuals=("hidden 2", "c", "derived"))
+
+def lstm_states(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
+    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; ``a`` keeps the gates' parts.
+
+    i, f, o = sigmoid(a_i, a_f, a_o), g = tanh(a_g); c' = f c + i g; h' = o tanh(c').
+    What is left in ``a`` is u = e^-a of i, f and o, and g: from u both sigmoid = 1 / (1 + u) and 1 - sigmoid =
+    u / (1 + u) keep their tails, where (1 + tanh(a / 2)) / 2 is all rounding from a = -17 on (float32). Below the
+    smallest normal number, from a = -88 (float64: -709) on, a gate stays there instead of going on to 0.
+    """
+    u, g = a[:3], a[3]
+    np.negative(u, out=u)
+    np.minimum(u, highest(u.shape[-1], u.dtype), out=u)
+    np.exp(u, out=u)
+    np.tanh(g, out=g)
+    i, f, o = u + 1  # divided by, which spares the pass that would make sigmoids of them
+    np.divide(c, f, out=c_next)
+    np.divide(g, i, out=tanh_c)  # borrowed as scratch
+    c_next += tanh_c
+    np.tanh(c_next, out=tanh_c)
+    np.divide(tanh_c, o, out=h_next)
+
+
+def lstm_states_vjp(dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array, da: Array) -> None:
+    """From the cotangents of h' and c' to those of the pre-activations (into ``da``) and of c (into ``dc``).
+
+    With dc' += dh o (1 - tanh^2 c'): da_i = dc' g i (1 - i), da_f = dc' c f (1 - f),
+    da_o = dh tanh(c') o (1 - o), da_g = dc' i (1 - g^2), dc = dc' f. ``gates`` are u of i, f, o, and g, as
+    :func:`lstm_states` leaves them; with s = 1 / (1 + u), s (1 - s) is u s^2.
+    """
+    u, g = gates[:3], gates[3]
+    sigmoids = u + 1
+    np.divide(1, sigmoids, out=sigmoids)
+    i, f, o = sigmoids
+    da_i, da_f, da_o, da_g = da
+    tanh_vjp(dh, tanh_c, out=da_g)
+    da_g *= o
+    dc += da_g
+    np.multiply(u, sigmoids, out=da[:3])
+    da[:3] *= sigmoids
+    tanh_vjp(dc, g, out=da_g)
+    da_g *= i
+    da_i *= g
+    da_i *= dc
+    da_f *= c
+    da_f *= dc
+    da_o *= tanh_c
+    da_o *= dh
+    dc *= f
+
+
+@primitive(residuals=("derived", "c", "derived"))
 def lstm_cell(a: Array, c: Array) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
     """The LSTM's cell by itself: the next states from pre-activations, gates in the order i, f, o, g.
 
@@ -71,71 +116,21 @@ def _rounded(h: Array, c: Array, dtype: Any) -> tuple[Array, Array]:
 
 @lstm_cell.vjp
 def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) -> Any:
+    da, dc = _pull_cell(g, gates, c, tanh_c)
+    return da if needs[0] else None, dc if needs[1] else None
+
+
+def _pull_cell(g: Any, gates: Array, c: Array, tanh_c: Array) -> tuple[Array, Array]:
+    """Cotangents of the pre-activations (N, 4H) and of c from those of h' and c'; None stands for zeros."""
+    gh, gc = g
     da = np.empty((len(c), 4 * c.shape[1]), gates.dtype)
-    dc = _pull_cell(g, gates, c, tanh_c, by_gate(da, c.shape[1]))
-    return da if needs[0] else None, dc if needs[1] else None
-
-
-@lstm_cell.vjp_on_tensors
-def _(g: Any, needs: tuple[bool, ...], gates: Any, c: Any, tanh_c: Array) -> Any:
-    da, dc = _pull_cell_on_tensors(g, gates, widened(c))
-    return da if needs[0] else None, dc if needs[1] else None
-
-
-def _pull_cell(g: Any, gates: Array, c: Array, tanh_c: Array, da: Array) -> Array:
-    """The cotangent of c, and into ``da`` that of the pre-activations, from those of h', c' and gates (4, N, H).
-
-    None stands for zeros, and the last one may be missing.
-    """
-    gh, gc, g_gates = (*g, None)[:3]
-    dh = np.zeros(da.shape[1:], tanh_c.dtype) if gh is None else gh
-    dc = np.zeros(da.shape[1:], tanh_c.dtype) if gc is None else gc.astype(tanh_c.dtype)
-    lstm_states_vjp(dh, dc, gates, c, tanh_c, da)
-    if g_gates is not None:
-        lstm_gates_vjp(g_gates, gates, da)
-    return dc
-
-
-def _pull_cells(g: Any, gates: Array, c: Array, tanh_c: Array) -> tuple[Array, Array]:
-    """As :func:`_pull_cell` of R cotangents at once: those of the pre-activations (R, N, 4H) and of c (R, N, H)."""
-    gh, gc, g_gates = (*g, None)[:3]
-    R, (N, H) = next(len(d) for d in g if d is not None), c.shape
-    da = np.empty((R, N, 4 * H), gates.dtype)
-    apart = None if g_gates is None else g_gates.swapaxes(0, 1)
-    gates = gates[:, None]  # the same for all
-    dc = _pull_cell((gh, gc, apart), gates, c, tanh_c, np.moveaxis(da.reshape(R, N, 4, H), 2, 0))
+    dh = np.zeros(c.shape, gates.dtype) if gh is None else gh
+    dc = np.zeros(c.shape, gates.dtype) if gc is None else gc.astype(gates.dtype)
+    lstm_states_vjp(dh, dc, gates, c, tanh_c, by_gate(da, c.shape[1]))
     return da, dc
 
 
-def _pull_cell_on_tensors(g: Any, gates: Any, c: Any) -> tuple[Any, Any]:
-    """As :func:`_pull_cell`, of tensors: cotangents of the pre-activations (N, 4H) and of c."""
-    from .elementwise import tanh
-
-    gh, gc, g_gates = (*g, None)[:3]
-    u, z = gates[:3], gates[3]
-    sigmoids = 1 / (1 + u)
-    (i, f, o), (slope_i, slope_f, slope_o) = sigmoids, u * sigmoids * sigmoids  # s (1 - s), exact in both tails
-    y = tanh(f * c + i * z)
-    gh = np.zeros(c.shape, c.dtype) if gh is None else widened(gh)
-    dc = added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))
-    da = np.stack([dc * (z * slope_i), dc * (c * slope_f), gh * (y * slope_o), dc * (i * (1 - z * z))])
-    if g_gates is not None:
-        da = da + g_gates * np.concatenate([-u, (1 - z * z)[None]])
-    return np.swapaxes(da, 0, 1).reshape(len(c), 4 * c.shape[1]), dc * f
-
-
-@lstm_cell.batched_vjp
-def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) -> Any:
-    da, dc = _pull_cells(g, gates, c, tanh_c)
-    return da if needs[0] else None, dc if needs[1] else None
-
-
-@lstm_cell.reference
-def _(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    return _reference_cell(a, c)
-
-
-@primitive(residuals=("x", "h", "c", "Wx", "Wh", "hidden 2", "derived"))
+@primitive(residuals=("x", "h", "c", "Wx", "Wh", "derived", "derived"))
 def lstm_step(
     x: Array, h: Array, c: Array, Wx: Array, Wh: Array, b: Array
 ) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
@@ -168,33 +163,12 @@ def lstm_step(
 def _(
     g: Any, needs: tuple[bool, ...], x: Array, h: Array, c: Array, Wx: Array, Wh: Array, gates: Array, tanh_c: Array
 ) -> Any:
-    da = np.empty((len(h), Wh.shape[1]), gates.dtype)
-    dc = _pull_cell(g, gates, c, tanh_c, by_gate(da, h.shape[1]))
+    da, dc = _pull_cell(g, gates, c, tanh_c)
     dx, dh, *weights = pull_step(da, da, needs[:2] + needs[3:], x, h, Wx, Wh)
     return dx, dh, dc, *weights
 
 
-@lstm_step.vjp_on_tensors
-def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, c: Any, Wx: Any, Wh: Any, gates: Any, tanh_c: Array) -> Any:
-    da, dc = _pull_cell_on_tensors(g, gates, widened(c))
-    dx, dh, *weights = pull_step(da, da, needs[:2] + needs[3:], x, h, Wx, Wh)
-    return dx, dh, dc, *weights
-
-
-@lstm_step.batched_vjp
-def _(
-    g: Any, needs: tuple[bool, ...], x: Array, h: Array, c: Array, Wx: Array, Wh: Array, gates: Array, tanh_c: Array
-) -> Any:
-    da, dc = _pull_cells(g, gates, c, tanh_c)
-    dx, dh, *weights = pull_step(da, da, needs[:2] + needs[3:], x, h, Wx, Wh)
-    return dx, dh, dc, *weights
-
-
-def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """An LSTM step of simpler primitives."""
-    return _reference_cell(x @ Wx + h @ Wh + b, c)
-
-
+@lstm_cell.reference
 def _reference_cell(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """The cell of simpler primitives; shares nothing with the one above."""
     from .activations import sigmoid
@@ -206,19 +180,100 @@ def _reference_cell(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return o * tanh(c), c
 
 
+@lstm_step.reference
+def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    return _reference_cell(x @ Wx + h @ Wh + b, c)  # type: ignore[no-any-return]
+
+
 @lstm_step.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return cost_of_steps(inputs[0], inputs[3], inputs[4], output)
 
 
-@lstm_step.reference
-def _(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    return _reference_step(x, h, c, Wx, Wh, b)
+# --- the layer ------------------------------------------------------------------------------------------
+
+
+class _LSTM(Cell):
+    """Of each row the trace keeps tanh(c) and the gates, as :func:`lstm_states` leaves them."""
+
+    gates = 4
+
+    def pull(
+        self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Array | None
+    ) -> tuple[list[Array], Array, Array]:
+        """Of few numbers a step all that needs no cotangent is computed at once: 5 calls a step instead of 15.
+
+        Of many, what a step computes stays in the cache.
+        """
+        c, (tanh_c, gates) = trace.states[1], trace.kept
+        if trace.packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES:
+            return pull_by_slopes(self, trace.packing, Wh, self.slopes(trace), outside, inside)
+
+        def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
+            step = group.step(t)
+            before, (dh, dc) = group.before(t, trace.first[1], c), cotangents
+            lstm_states_vjp(dh, dc, gates[step].reshape(da.shape), before, tanh_c[step], da)
+            if inside is not None:
+                da += inside[step].reshape(da.shape)
+
+        first, da = run_back(trace.packing, Wh, outside, c.dtype, step_vjp)
+        return first, da, da
+
+    def slopes(self, trace: Trace) -> Array:
+        """k_i, k_f, k_o, k_g, f and m = o (1 - tanh^2 c')."""
+        before, (tanh_c, gates), H = trace.before(1), trace.kept, trace.states[0].shape[1]
+        slopes = np.empty((len(before), 6 * H), before.dtype)
+        for rows, n in trace.packing.stretches(H):
+            kept, k = of_steps(gates, rows, n, H), of_steps(slopes, rows, n, H)
+            u, g = kept[:3], kept[3]
+            y = tanh_c[rows].reshape(g.shape)
+            s = 1 / (1 + u)
+            np.multiply(u, s, out=k[:3])
+            k[:3] *= s  # s (1 - s), exact in both tails
+            k[0] *= g
+            k[1] *= before[rows].reshape(g.shape)
+            k[2] *= y
+            k[3] = s[0] * (1 - g * g)
+            k[4] = s[1]
+            k[5] = s[2] * (1 - y * y)
+        return slopes
+
+    def push_step(self, k: Array, a: Array, before: list[Array], after: list[Array]) -> None:
+        h, c = after
+        np.multiply(k[4], before[1], out=c)
+        for gate in (0, 1, 3):
+            c += np.multiply(k[gate], a[gate], out=h)  # h is scratch
+        np.multiply(k[5], c, out=h)
+        h += k[2] * a[2]
+
+    def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> None:
+        dh, dc = cotangents
+        dc += np.multiply(k[5], dh, out=da[2])  # scratch
+        np.multiply(k[:4], dc, out=da)
+        np.multiply(k[2], dh, out=da[2])
+        dc *= k[4]
+
+    def bend(
+        self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
+        lanes: Array, after: Array, before: Array,
+    ) -> None:  # fmt: skip
+        """With s = 1 / (1 + u), s' = u s^2 and s'' = s' (u - 1) s, which are exact in both tails."""
+        (y,), (u_i, u_f, u_o, g) = kept
+        i, f, o = 1 / (1 + u_i), 1 / (1 + u_f), 1 / (1 + u_o)
+        bent_i, bent_f, bent_o, bent_g, bent_y = u_i * i * i, u_f * f * f, u_o * o * o, 1 - g * g, 1 - y * y
+        c, c_next = changes
+        dh, dc = totals[0], totals[1] + k[5] * totals[0]
+        lanes[0] = dc * ((u_i - 1) * i * k[0] * a[0] + bent_i * bent_g * a[3])
+        lanes[1] = dc * ((u_f - 1) * f * k[1] * a[1] + bent_f * c)
+        lanes[2] = dh * ((u_o - 1) * o * k[2] * a[2] + bent_o * bent_y * c_next)
+        lanes[3] = dc * (bent_i * bent_g * a[0] - 2 * g * k[3] * a[3])
+        after[...] = dh * (bent_o * bent_y * a[2] - 2 * y * k[5] * c_next)
+        before[...] = dc * bent_f * a[1]
 
 
 @primitive(
     steps=Steps(lstm_step.primitive, {"h0": "h", "c0": "c"}, inputs="x", indices="indices", weights="Wx"),
-    residuals=(*(f"hidden {k}" for k in range(2, 7)), "derived", "hidden 7", "Wx", "Wh", "constant", "constant"),
+    residuals=("derived", "x", "h0", "Wx", "Wh", "b", "c0", "hidden 2", "hidden 3", "hidden 4"),
 )
 def lstm(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, c0: Array | None = None, lengths: Any = None,
@@ -245,104 +300,22 @@ def lstm(
     >>> h.shape, c.shape
     ((1, 3, 1), (1, 3, 1))
     """
-    packing, inputs, dtype = begin(x, h0, Wx, Wh, {"b": b}, lengths, indices, 4, c0)
-    wide = wide_dtype(dtype)
-    rows, first = inputs.rows(x), packing.sort(h0, wide)
+    inputs, dtype = begin(x, h0, Wx, Wh, {"b": b}, lengths, indices, 4, c0)
+    wide, packing = wide_dtype(dtype), inputs.packing
+    first = packing.sort(h0, wide)
     first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, wide)
     M, H = len(packing.rows), h0.shape[1]
-    projected = project(rows, Wx, b, wide)  # made before what is kept, or its memory stays a gap that nothing fits into
+    projected = project(inputs.rows(x), Wx, b, wide)  # before what is kept, or its memory stays a gap nothing fits into
     h, c, tanh_c, gates = (np.empty((M, columns), wide) for columns in (H, H, H, 4 * H))
 
-    def cell(group: Group, t: int, a: Array, p: Array) -> None:
+    def step(group: Group, t: int, a: Array, p: Array) -> None:
         a += p
-        step = group.step(t)
-        lstm_states(a, group.before(t, first_c, c), c[step], tanh_c[step], h[step])
+        rows = group.step(t)
+        lstm_states(a, group.before(t, first_c, c), c[rows], tanh_c[rows], h[rows])
 
-    run(packing, inputs, projected, Wh, first, h, cell, gates)
-    residuals = rows, first, h, first_c, c, tanh_c, gates, Wx, Wh, packing, inputs
-    return _rounded(packing.unpack(h), packing.unpack(c), dtype), residuals
-
-
-@lstm.vjp
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, c0: Array, c: Array, tanh_c: Array, gates: Array,
-    Wx: Array, Wh: Array, packing: Packing, inputs: Inputs,
-) -> Any:  # fmt: skip
-    gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]
-    outside = [added(packed(packing, gh), g_h), added(packed(packing, gc), g_c)]
-    cut = cut_where_unreached(packing, Wh, outside) if len(g) == 2 else None
-    if cut is not None:
-        packing, (inputs, rows), outside = cut.packing, cut.inputs(inputs, rows), [cut.rows(d) for d in outside]
-        h0, h, c0, c = cut.first(h0), cut.rows(h), cut.first(c0), cut.rows(c)
-        tanh_c, gates = cut.rows(tanh_c), cut.steps(gates, c.shape[1])
-    (dh0, dc0), da = _pull_lstm(packing, Wh, outside, g_gates, c0, c, tanh_c, gates)
-    del outside  # the peak of memory is below
-    dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
-    dh0, dc0 = added(dh0, unsorted(packing, g_h0)), added(dc0, unsorted(packing, g_c0))
-    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, db, dc0
-
-
-def _pull_lstm(
-    packing: Packing, Wh: Array, outside: list[Any], g_gates: Any, c0: Array, c: Array, tanh_c: Array, gates: Array
-) -> tuple[list[Array], Array]:
-    """As :func:`.kernels.sequences.run_back`, of an LSTM, from what its steps kept and cotangents of its gates.
-
-    Where a step has few numbers its calls are what takes the time. Then all that needs no cotangent is computed for
-    many steps at once, 5 calls a step instead of 15. Where it has many, what a step computes stays in the cache.
-    """
-    if g_gates is None and packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES:
-        slopes = slopes_of_steps(gates, packing.states_before(c0, c), c, packing)
-        first, da, _ = pull(packing, Wh, slopes, outside, keep=False)
-        return first, da
-
-    def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
-        step = group.step(t)
-        dh, dc = cotangents
-        of_step = gates[step].reshape(da.shape)
-        lstm_states_vjp(dh, dc, of_step, group.before(t, c0, c), tanh_c[step], da)
-        if g_gates is not None:
-            lstm_gates_vjp(g_gates[step].reshape(da.shape), of_step, da)
-
-    return run_back(packing, Wh, outside, c.dtype, cell_vjp)
-
-
-@lstm.batched_vjp
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, c0: Array, c: Array, tanh_c: Array, gates: Array,
-    Wx: Array, Wh: Array, packing: Packing, inputs: Inputs,
-) -> Any:  # fmt: skip
-    gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]
-    copies = Copies(packing, next(len(d) for d in g if d is not None), h.shape[1])
-    outside = added(packed_each(packing, gh), g_h), added(packed_each(packing, gc), g_c)
-    joined = [None if d is None else copies.join(d) for d in outside]
-    inside = None if g_gates is None else copies.join_steps(g_gates)
-    kept = (*(copies.repeat(x) for x in (c0, c, tanh_c)), copies.repeat_steps(gates))
-    firsts, da = _pull_lstm(copies.packing, Wh, joined, inside, *kept)
-    da, before = copies.part(da), packing.states_before(h0, h)
-    dx, *dW = pull_weights_of_copies(needs, da, da, rows, before, Wx, inputs)
-    dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None
-    dh0, dc0 = (added(copies.part(d), each(packing.unsort, g)) for d, g in zip(firsts, (g_h0, g_c0), strict=True))
-    return dx, dh0, *dW, dc0
-
-
-@lstm.vjp_on_tensors
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Any, h0: Any, h: Any, c0: Any, c: Any, tanh_c: Array, gates: Any, Wx: Any,
-    Wh: Any, packing: Packing, inputs: Inputs,
-) -> Any:  # fmt: skip
-    gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]
-    outside = added(packed(packing, gh), g_h), added(packed(packing, gc), g_c)
-    inside = None if g_gates is None else g_gates * gate_slopes(gates, packing)
-    slopes = lstm_slopes(gates, states_before(packing, c0, c), c, packing=packing)
-    da, dh0, dc0 = pull_through_time(slopes, Wh, *outside, inside, packing=packing)
-    dx, dWx, dWh, db = pull_weights_on_tensors(needs, da, da, rows, states_before(packing, h0, h), Wx, inputs)
-    dh0, dc0 = added(dh0, unsorted(packing, g_h0)), added(dc0, unsorted(packing, g_c0))
-    return inputs_too(needs, inputs, dx, g_rows), dh0, dWx, dWh, db, dc0
-
-
-@lstm.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return cost_of_steps(inputs[0], inputs[2], inputs[3], output)
+    run(inputs, projected, Wh, first, h, step, gates)
+    trace = Trace(inputs, [first, first_c], [h, c], [tanh_c, gates])
+    return _rounded(packing.unpack(h), packing.unpack(c), dtype), (trace, x, h0, Wx, Wh, b, c0, h, c, gates)
 
 
 @lstm.reference
@@ -357,4 +330,7 @@ def _(
         h, c = _reference_step(x[:, t], h, c, Wx, Wh, b)
         hs.append(h)
         cs.append(c)
-    return cut(as_sequence(hs, h0), lengths), cut(as_sequence(cs, h0), lengths)
+    return as_sequence(hs, h0, lengths), as_sequence(cs, h0, lengths)
+
+
+declare_rules(lstm, _LSTM())

@@ -6,6 +6,7 @@ time (1990).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,13 @@ from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..primitives import Shape, Shapes
 from ..spec import Array
-from .kernels.cells import tanh_vjp
-from .kernels.copies import Copies, each, pull_weights_of_copies
-from .kernels.cuts import cut_where_unreached
 from .kernels.numerics import widened
-from .kernels.packing import Group, Inputs, Packing
-from .kernels.sequences import project, pull_weights, run, run_back
+from .kernels.packing import Group
+from .kernels.sequences import Trace, project, run, run_back
 from .recurrent import (
-    added, as_sequence, begin, check_shapes, cost_of_steps, cut, inputs_too, looked_up, packed, packed_each,
-    preactivations, pull_step, pull_weights_on_tensors, states_before, unsorted, wide_dtype,
+    Cell, as_sequence, begin, check_shapes, cost_of_steps, declare_rules, looked_up, preactivations, pull_step,
+    tanh_vjp, wide_dtype,
 )  # fmt: skip
-from .through_time import pull_through_time
 
 __all__ = ["rnn", "rnn_step"]
 
@@ -53,19 +50,7 @@ def rnn_step(x: Array, h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array,
 
 
 @rnn_step.vjp
-def _(g: Array, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, y: Array) -> Any:
-    da = tanh_vjp(g, y)
-    return pull_step(da, da, needs, x, h, Wx, Wh)
-
-
-@rnn_step.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, Wx: Any, Wh: Any, y: Any) -> Any:
-    da = widened(g) * (1 - y * y)
-    return pull_step(da, da, needs, x, h, Wx, Wh)
-
-
-@rnn_step.batched_vjp
-def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, y: Array) -> Any:
     da = widened(g) * (1 - y * y)
     return pull_step(da, da, needs, x, h, Wx, Wh)
 
@@ -82,9 +67,37 @@ def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
     return tanh(x @ Wx + h @ Wh + b)  # type: ignore[no-any-return]
 
 
+class _RNN(Cell):
+    def pull(self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Any) -> tuple[list[Array], Array, Array]:
+        (h,) = trace.states
+
+        def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
+            tanh_vjp(cotangents[0], h[group.step(t)], out=da[0])
+
+        first, da = run_back(trace.packing, Wh, outside, h.dtype, step_vjp)
+        return first, da, da
+
+    def slopes(self, trace: Trace) -> Array:
+        h = trace.states[0]
+        slopes: Array = h * h
+        return np.subtract(1, slopes, out=slopes)
+
+    def push_step(self, k: Array, a: Array, before: list[Array], after: list[Array]) -> None:
+        np.multiply(k[0], a[0], out=after[0])
+
+    def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> None:
+        np.multiply(k[0], cotangents[0], out=da[0])
+
+    def bend(
+        self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
+        lanes: Array, after: Array, before: Array,
+    ) -> None:  # fmt: skip
+        after[...] = -2 * states[1] * a[0] * totals[0]
+
+
 @primitive(
     steps=Steps(rnn_step.primitive, {"h0": "h"}, inputs="x", indices="indices", weights="Wx"),
-    residuals=("hidden 1", "hidden 2", "hidden 3", "Wx", "Wh", "constant", "constant"),
+    residuals=("derived", "x", "h0", "Wx", "Wh", "b", "hidden 1"),
 )
 def rnn(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, lengths: Any = None, indices: Any = None
@@ -108,77 +121,17 @@ def rnn(
     >>> rnn(np.ones((1, 3, 2)), np.zeros((1, 1)), np.ones((2, 1)), np.ones((1, 1)), np.zeros(1)).shape
     (1, 3, 1)
     """
-    packing, inputs, dtype = begin(x, h0, Wx, Wh, {"b": b}, lengths, indices, 1)
-    wide = wide_dtype(dtype)
-    rows, first = inputs.rows(x), packing.sort(h0, wide)
+    inputs, dtype = begin(x, h0, Wx, Wh, {"b": b}, lengths, indices, 1)
+    wide, packing = wide_dtype(dtype), inputs.packing
+    first = packing.sort(h0, wide)
     h = np.empty((len(packing.rows), h0.shape[1]), wide)
 
-    def cell(group: Group, t: int, a: Array, p: Array) -> None:
+    def step(group: Group, t: int, a: Array, p: Array) -> None:
         a += p
         np.tanh(a[0], out=h[group.step(t)])
 
-    run(packing, inputs, project(rows, Wx, b, wide), Wh, first, h, cell)
-    return packing.unpack(h).astype(dtype, copy=False), (rows, first, h, Wx, Wh, packing, inputs)
-
-
-@rnn.vjp
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, Wx: Array, Wh: Array, packing: Packing,
-    inputs: Inputs,
-) -> Any:  # fmt: skip
-    ordinary = not isinstance(g, tuple)
-    g, g_rows, g_first, g_states = (g, None, None, None) if ordinary else g
-    outside = added(packed(packing, g), g_states)
-    cut = cut_where_unreached(packing, Wh, [outside]) if ordinary else None
-    if cut is not None:
-        packing, (inputs, rows), outside = cut.packing, cut.inputs(inputs, rows), cut.rows(outside)
-        h0, h = cut.first(h0), cut.rows(h)
-    (dh0,), da = _pull_rnn(packing, Wh, outside, h)
-    del outside  # the peak of memory is below
-    dx, dWx, dWh, db = pull_weights(needs, da, da, rows, h0, h, Wx, packing, inputs)
-    return inputs_too(needs, inputs, dx, g_rows), added(dh0, unsorted(packing, g_first)), dWx, dWh, db
-
-
-def _pull_rnn(packing: Packing, Wh: Array, outside: Array | None, h: Array) -> tuple[list[Array], Array]:
-    """As :func:`.kernels.sequences.run_back`, of a vanilla RNN whose states were h (M, H)."""
-
-    def cell_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
-        tanh_vjp(cotangents[0], h[group.step(t)], out=da[0])
-
-    return run_back(packing, Wh, [outside], h.dtype, cell_vjp)
-
-
-@rnn.batched_vjp
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Array, h0: Array, h: Array, Wx: Array, Wh: Array, packing: Packing,
-    inputs: Inputs,
-) -> Any:  # fmt: skip
-    gs = g if isinstance(g, tuple) else (g, None, None, None)
-    copies = Copies(packing, next(len(d) for d in gs if d is not None), h.shape[1])
-    g, g_rows, g_first, g_states = gs
-    outside = added(packed_each(packing, g), g_states)
-    joined = None if outside is None else copies.join(outside)
-    (dh0,), da = _pull_rnn(copies.packing, Wh, joined, copies.repeat(h))
-    da, before = copies.part(da), packing.states_before(h0, h)
-    dx, *dW = pull_weights_of_copies(needs, da, da, rows, before, Wx, inputs)
-    dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None
-    return dx, added(copies.part(dh0), each(packing.unsort, g_first)), *dW
-
-
-@rnn.vjp_on_tensors
-def _(
-    g: Any, needs: tuple[bool, ...], rows: Any, h0: Any, h: Any, Wx: Any, Wh: Any, packing: Packing, inputs: Inputs
-) -> Any:
-    g, g_rows, g_first, g_states = g if isinstance(g, tuple) else (g, None, None, None)
-    arriving = added(packed(packing, g), g_states)
-    da, dh0 = pull_through_time(1 - h * h, Wh, arriving, packing=packing)
-    dx, dWx, dWh, db = pull_weights_on_tensors(needs, da, da, rows, states_before(packing, h0, h), Wx, inputs)
-    return inputs_too(needs, inputs, dx, g_rows), added(dh0, unsorted(packing, g_first)), dWx, dWh, db
-
-
-@rnn.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return cost_of_steps(inputs[0], inputs[2], inputs[3], output)
+    run(inputs, project(inputs.rows(x), Wx, b, wide), Wh, first, h, step)
+    return packing.unpack(h).astype(dtype, copy=False), (Trace(inputs, [first], [h]), x, h0, Wx, Wh, b, h)
 
 
 @rnn.reference
@@ -189,4 +142,7 @@ def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = N
     states = [h0]
     for t in range(x.shape[1]):
         states.append(tanh(x[:, t] @ Wx + states[-1] @ Wh + b))
-    return cut(as_sequence(states[1:], h0), lengths)
+    return as_sequence(states[1:], h0, lengths)
+
+
+declare_rules(rnn, _RNN())

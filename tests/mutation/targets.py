@@ -31,7 +31,7 @@ ENGINE_TESTS = ("test_core", "test_trees", "test_transforms", "test_writes", "ch
 # Primitives of every kind, whose cases mutants of the engine meet in the end: of one input, of two, of any number, of
 # several outputs, with options, with residuals that are inputs, outputs and derived.
 ENGINE_CASES = ("multiply", "where", "split", "concatenate", "max", "lstm_cell", "matmul", "tanh")
-KERNELS = ("columns", "copies", "numerics", "packing", "sequences")
+KERNELS = ("columns", "numerics", "packing", "sequences")
 # Of all families.
 COMMON_TESTS = (*(f"tests.ops.kernels.test_{name}" for name in KERNELS), "tests.test_batched_backward",
                 "tests.test_rules_on_tensors", "tests.test_higher_order")  # fmt: skip

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.backward import graph_of
-from minigrad.ops import recurrent_gru
+from minigrad.ops import recurrent_gru, recurrent_lstm
 from minigrad.ops.kernels import blocks, sequences
-from minigrad.ops.kernels.packing import Packing
-from minigrad.ops.kernels.slopes import of_step, steps_of
-from minigrad.ops.through_time import gate_slopes
+from minigrad.ops.kernels.packing import Inputs, Packing
+from minigrad.ops.kernels.sequences import Trace
 from minigrad.recording import note_of
 from tests.checks import Case, check_primitive, leaf, outputs_of, pull
 from tests.peers import Peer
@@ -469,25 +468,45 @@ def test_derivatives_of_any_order_of_a_saturated_cell(point, gate, dtype, tolera
             mine, theirs = slope(mine), slope(theirs)
 
 
-def test_slopes_of_a_gru_are_exact_in_both_tails_of_its_update():
-    """Of 1 - z = u / (1 + u) with u = e^-a, whatever the reset gate is."""
-    u = np.array([1e-18, 1e-3, 1.0, 1.5, 1e18])
-    for reset in (0.5, 2.0):
-        gates = np.array([np.full(5, reset), u, np.full(5, 0.3), np.full(5, -0.6)])[:, None]
-        *_, z, k_n = recurrent_gru._slopes(gates, np.full((1, 5), 0.7))
-        np.testing.assert_allclose(z[0], 1 / (1 + u), rtol=1e-15)
-        np.testing.assert_allclose(k_n[0], u / (1 + u) * (1 - 0.6**2), rtol=1e-15)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("far", [0.4, 0.98])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_slopes_and_their_derivatives_are_finite_and_exact_in_the_tails(kind, far, dtype):
+    """Gates that are open or closed, against the same with more digits; exact as long as u^2 = e^-2a is a number."""
+    cell = recurrent_lstm._LSTM() if kind == "lstm" else recurrent_gru._GRU()
+    top, rng = far * np.log(np.finfo(dtype).max), np.random.default_rng(0)
+    u = np.exp(-np.concatenate([np.linspace(-top, top, 7), [-1, 2]]))
+    tanh, c, before = np.tanh(np.linspace(-2, 2, 9)), np.linspace(1, -2, 9)[:, None], np.linspace(-1, 1, 9)[:, None]
+    gates = np.concatenate([u, u, u if kind == "lstm" else c[:, 0], tanh]).reshape(
+        9, 4
+    )  # four gates, one behind another
+    drawn = [rng.standard_normal((4, 1, 9, 1)), *rng.standard_normal((4, 1, 9, 1))]
+
+    def computed(number):
+        arrays = [x.astype(dtype).astype(number) for x in (gates, before, c, *drawn)]
+        kept, first, after, a, *others = arrays
+        states, kept = ([c] * 2, [np.tanh(after), kept]) if kind == "lstm" else ([after], [kept])
+        slopes = cell.slopes(Trace(Inputs(Packing(9, 1)), [first] * len(states), states, kept))
+        of_steps = lambda x: x.reshape(-1, 1, 9, 1)  # noqa: E731
+        results = [np.zeros_like(a), *np.zeros_like(a)[:2]]
+        pair = [first.reshape(1, 9, 1), after.reshape(1, 9, 1)]
+        cell.bend(list(map(of_steps, kept)), pair, of_steps(slopes), a, others[:2], others[2:][: len(states)], *results)
+        return [slopes, *results]
+
+    with np.errstate(all="raise", under="ignore"):
+        found = computed(dtype)
+    for mine, exact in zip(found, computed(np.longdouble), strict=True):
+        assert np.isfinite(mine).all()
+        most = np.finfo(dtype).tiny ** (0.9 if far < 0.5 else 0.4)
+        np.testing.assert_allclose(mine, exact.astype(float), rtol=0, atol=most + 90 * np.finfo(dtype).eps)
 
 
-def test_slopes_of_the_gates_of_an_lstm():
-    """Three gates are kept as e^-a, one as tanh(a); gates lie one behind the other in each step."""
-    packing = Packing(N=2, T=3, lengths=[2, 3])
-    gates = np.random.default_rng(0).uniform(0.1, 0.9, (5, 12))
-    found = gate_slopes(gates, packing)
-    for step in steps_of(packing):
-        kept, slopes = of_step(gates, step, 3), of_step(found, step, 3)
-        np.testing.assert_array_equal(slopes[:3], -kept[:3])
-        np.testing.assert_array_equal(slopes[3], 1 - kept[3] ** 2)
+def test_the_cost_of_a_pullback_is_its_products():
+    packing = Packing(3, 2, [2, 0, 1])
+    trace = Trace(Inputs(packing), [], [])
+    options = {"needed": (True, True, True, True, True), "trace": trace}
+    cost = mg.ops.recurrent.recurrent_pullback.primitive.cost
+    assert cost([(3, 2, 4), (3, 5), (4, 20), (5, 20)], (3, 2, 4), options) == 3 * (2 * 4 * 20 + 2 * 5 * 20)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 2e-4)])

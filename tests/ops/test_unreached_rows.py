@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.ops.kernels import cuts
+from minigrad.ops.kernels import sequences
 from minigrad.ops.kernels.packing import Packing
-from minigrad.ops.kernels.reached import reached_rows, rows_with_any
-from minigrad.ops.kernels.slopes import steps_of
+from minigrad.ops.kernels.zero_rows import reached_rows, rows_with_any
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
@@ -38,38 +37,8 @@ def test_few_numbers_or_few_rows_of_zeros_are_not_worth_it():
     np.testing.assert_array_equal(reached_rows(g), np.arange(103, 2**10))
 
 
-@st.composite
-def cut_packings(draw):
-    N, T = draw(st.integers(1, 6)), draw(st.integers(1, 5))
-    lengths = np.array(draw(st.lists(st.integers(0, T), min_size=N, max_size=N)))
-    packing = Packing(N, T, lengths, groups=draw(st.integers(1, N)))
-    return packing, np.array([draw(st.integers(0, n)) for n in lengths])
-
-
-@given(cut_packings())
-def test_a_cut_puts_every_number_where_its_step_and_sequence_are(given_packing):
-    packing, lengths = given_packing
-    cut, H, S = cuts.Cut(packing, lengths), 2, 3
-    names = packing.rows * 100.0 + packing.times
-    np.testing.assert_array_equal(cut.rows(names), cut.packing.rows * 100.0 + cut.packing.times)
-    np.testing.assert_array_equal(np.bincount(cut.packing.rows, minlength=packing.N), lengths)
-    np.testing.assert_array_equal(cut.first(packing.sort(np.arange(packing.N)[:, None], int))[:, 0], cut.packing.order)
-    entries = names[:, None] * 1000 + np.arange(S * H)  # of a row: S states of H numbers
-    kept, expected = (_by_steps(p, rows, S, H) for p, rows in ((packing, entries), (cut.packing, cut.rows(entries))))
-    np.testing.assert_array_equal(cut.steps(kept, H), expected)
-
-
-def _by_steps(packing, rows, S, H):
-    """Rows (M, S H) as `run` keeps them: the entries of a step of n rows as (S, n, H)."""
-    kept = np.empty_like(rows)
-    for step in steps_of(packing):
-        n = step.stop - step.start
-        kept[step] = rows[step].reshape(n, S, H).swapaxes(0, 1).reshape(n, S * H)
-    return kept
-
-
 def _gradients(name, arrays, cotangents, lengths, indices, monkeypatch, cutting):
-    monkeypatch.setattr(cuts, "_WORTH", 0 if cutting else 2**62)
+    monkeypatch.setattr(sequences, "_WORTH_CUTTING", 0 if cutting else 2**62)
     tensors = [mg.tensor(x, requires_grad=True) for x in arrays]
     states = getattr(ops, name)(*tensors, lengths=lengths, indices=indices)
     states = states if isinstance(states, tuple) else (states,)
@@ -114,8 +83,14 @@ def test_a_model_without_lengths_computes_in_its_reverse_pass_what_the_loss_asks
     N, T, H, V = 25, 17, 128, 1000
     ends = rng.integers(3, T, N)
     words = np.where(np.arange(T) < ends[:, None], rng.integers(1, V, (N, T)), 0)
-    cut_rows = []
-    monkeypatch.setattr(cuts, "Cut", lambda *a, of=cuts.Cut: cut_rows.append(of(*a)) or cut_rows[-1])
+    cut_rows, shortened = [], Packing.shortened
+
+    def noted(packing, lengths):
+        shorter, places = shortened(packing, lengths)
+        cut_rows.append(len(places))
+        return shorter, places
+
+    monkeypatch.setattr(Packing, "shortened", noted)
 
     def gradients(lengths):
         lstm, vocabulary = mg.nn.LSTM(H, H, rng=0), mg.nn.Linear(H, V, rng=1)
@@ -125,7 +100,7 @@ def test_a_model_without_lengths_computes_in_its_reverse_pass_what_the_loss_asks
         return [x.grad, *(p.grad for p in (*lstm.parameters(), *vocabulary.parameters()))]
 
     without = gradients(None)
-    assert [len(cut.places) for cut in cut_rows] == [ends.sum()]
+    assert cut_rows == [ends.sum()]
     given_lengths = gradients(ends)
     assert len(cut_rows) == 1  # all rows of these are reached
     for found, expected in zip(without, given_lengths, strict=True):
@@ -133,7 +108,7 @@ def test_a_model_without_lengths_computes_in_its_reverse_pass_what_the_loss_asks
 
 
 def test_a_recorder_of_steps_sees_all_of_them(monkeypatch):
-    monkeypatch.setattr(cuts, "_WORTH", 0)
+    monkeypatch.setattr(sequences, "_WORTH_CUTTING", 0)
     x = mg.tensor(np.ones((1, 4, 1)), requires_grad=True)
     with mg.record():
         h = ops.rnn(x, np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.zeros(1))

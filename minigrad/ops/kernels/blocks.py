@@ -133,9 +133,8 @@ def product(a: Array, b: Array) -> Array:
     array([[3.],
            [3.]])
     """
-    out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    run_in_parallel(_pieces(a, b, out, _threads(out.size * len(b))))
-    return out
+    (out,) = products((a, b))
+    return out  # type: ignore[return-value]
 
 
 def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:

@@ -40,7 +40,23 @@ import numpy as np
 from ...spec import Array, refuse_masked
 from .numerics import check_indices, sum_rows
 
-__all__ = ["Group", "Inputs", "Packing"]
+__all__ = ["Group", "Inputs", "Packing", "check_places", "of_step", "of_steps"]
+
+_IN_CACHE = 2**14  # entries of a state
+
+
+def of_step(kept: Array, step: slice, H: int) -> Array:
+    """What a step of n rows keeps, (S, n, H), a view of the memory of its rows in ``kept`` (M, S H).
+
+    So each of the S arrays is contiguous, and all of them are.
+    """
+    rows = kept[step]
+    return rows.reshape(rows.shape[1] // H, len(rows), H)
+
+
+def of_steps(kept: Array, rows: slice, n: int, H: int) -> Array:
+    """The same of consecutive steps of n rows each, (S, steps, n, H); see :meth:`Packing.stretches`."""
+    return kept[rows].reshape(-1, kept.shape[1] // H, n, H).swapaxes(0, 1)
 
 
 class Group:
@@ -88,6 +104,7 @@ class Packing:
     """N sequences of up to T steps as rows, in groups.
 
     Attributes:
+        lengths: the number of steps of each sequence (N,).
         order: the sequences group by group, in each the longest first (N,).
         rows, times: row m is step ``times[m]`` of sequence ``rows[m]``, each (M,).
         groups: where each group's rows are.
@@ -95,16 +112,14 @@ class Packing:
         widest: no step of a group has more rows.
     """
 
-    __slots__ = ("N", "T", "groups", "order", "rows", "steps", "times", "widest")
+    __slots__ = ("N", "T", "groups", "lengths", "order", "rows", "steps", "times", "widest")
 
-    def __init__(self, N: int, T: int, lengths: Any = None, groups: int = 1) -> None:
+    def __init__(self, N: int, T: int, lengths: Any = None, groups: int = 1, parts: list[Array] | None = None) -> None:
         lengths = np.full(N, T) if lengths is None else _checked(lengths, N, T)
-        longest = np.argsort(-lengths, kind="stable")
-        self._lay(T, lengths, [longest[k::groups] for k in range(groups)])  # dealt like cards: all have as much to do
-
-    def _lay(self, T: int, lengths: Array, parts: list[Array]) -> None:
-        """Give the steps of the sequences of each group, the longest first, their rows."""
-        self.N, self.T = len(lengths), T
+        if parts is None:
+            longest = np.argsort(-lengths, kind="stable")
+            parts = [longest[k::groups] for k in range(groups)]  # dealt like cards, so that all have as much to do
+        self.N, self.T, self.lengths = N, T, lengths
         self.order = np.concatenate(parts)
         self.groups: list[Group] = []
         first = start = 0
@@ -117,12 +132,33 @@ class Packing:
         self.rows = np.concatenate([self.order[:0], *(part[:n] for part, group in pairs for n in group.alive)])
         self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
 
-    def stretches(self, most: int) -> Iterator[tuple[slice, int]]:
-        """The rows of consecutive steps of a group that have as many rows each, at most so many rows, and that number.
+    def repeated(self, R: int) -> Packing:
+        """Every sequence R times: n R … n R + R - 1 are copies of n, and m R … m R + R - 1 are the rows of row m.
 
-        A step of more rows is a stretch by itself.
+        >>> Packing(N=2, T=2, lengths=[1, 2]).repeated(2).rows
+        array([2, 3, 0, 1, 2, 3])
+        """
+        parts = [(self.order[group.first, None] * R + np.arange(R)).ravel() for group in self.groups]
+        return Packing(self.N * R, self.T, np.repeat(self.lengths, R), parts=parts)
 
-        >>> list(Packing(N=3, T=4, lengths=[1, 4, 2]).stretches(most=10))
+    def shortened(self, lengths: Array) -> tuple[Packing, Array]:
+        """The same groups of sequences with only so many steps each (N,), and which old row each new row is.
+
+        >>> shorter, places = Packing(N=3, T=4, lengths=[1, 4, 2]).shortened(np.array([1, 0, 2]))
+        >>> shorter.rows, places
+        (array([2, 0, 2]), array([1, 2, 4]))
+        """
+        parts = [self.order[group.first] for group in self.groups]
+        parts = [part[np.argsort(-lengths[part], kind="stable")] for part in parts]
+        shorter = Packing(self.N, self.T, lengths, parts=parts)
+        place = np.empty((self.N, self.T), np.intp)
+        place[self.rows, self.times] = np.arange(len(self.rows))
+        return shorter, place[shorter.rows, shorter.times]
+
+    def stretches(self, H: int) -> Iterator[tuple[slice, int]]:
+        """Rows of consecutive steps with n rows each, and n: few enough that a state (rows, H) stays in the cache.
+
+        >>> list(Packing(N=3, T=4, lengths=[1, 4, 2]).stretches(H=1))
         [(slice(0, 3, None), 3), (slice(3, 5, None), 2), (slice(5, 7, None), 1)]
         """
         for group in self.groups:
@@ -130,33 +166,18 @@ class Packing:
             while t < group.steps:
                 start, n = group.starts[t], group.alive[t]
                 end = t + 1
-                while end < group.steps and group.alive[end] == n and group.starts[end + 1] - start <= most:
+                while end < group.steps and group.alive[end] == n and (group.starts[end + 1] - start) * H <= _IN_CACHE:
                     end += 1
                 yield slice(start, group.starts[end]), n
                 t = end
 
-    def repeated(self, R: int) -> Packing:
-        """Every sequence R times: n R … n R + R - 1 are copies of n, and m R … m R + R - 1 are the rows of row m.
-
-        >>> Packing(N=2, T=2, lengths=[1, 2]).repeated(2).rows
-        array([2, 3, 0, 1, 2, 3])
-        """
-        copies = (self.order[:, None] * R + np.arange(R)).ravel()
-        lengths = np.bincount(self.rows, minlength=self.N)
-        result = object.__new__(Packing)
-        firsts = [group.first for group in self.groups]
-        result._lay(self.T, np.repeat(lengths, R), [copies[f.start * R : f.stop * R] for f in firsts])
-        return result
-
-    def cut(self, lengths: Array) -> Packing:
-        """The same sequences in the same groups, each of only so many of its steps (N,), in each the longest first.
-
-        >>> Packing(N=3, T=4, lengths=[1, 4, 2]).cut(np.array([1, 0, 2])).rows
-        array([2, 0, 2])
-        """
-        parts = [self.order[group.first] for group in self.groups]
-        result = object.__new__(Packing)
-        result._lay(self.T, lengths, [part[np.argsort(-lengths[part], kind="stable")] for part in parts])
+    def moved(self, kept: Array, new: Packing, places: Array, H: int) -> Array:
+        """What steps keep (M, S H), see :func:`of_step`, for rows of a new packing: which old row each of them is."""
+        result = np.empty((len(places), kept.shape[1]), kept.dtype)
+        for before, after in zip(self.groups, new.groups, strict=True):
+            for t in range(after.steps):
+                which = places[after.step(t)] - before.starts[t]
+                np.take(of_step(kept, before.step(t), H), which, axis=1, out=of_step(result, after.step(t), H))
         return result
 
     def sort(self, first: Array, dtype: Any) -> Array:
@@ -181,17 +202,6 @@ class Packing:
         result[self.rows, self.times] = rows
         return result
 
-    def places_before(self) -> Array:
-        """For each row, where the state that it started from is among the initial states and those after each row.
-
-        No two rows start from one state.
-
-        >>> Packing(N=2, T=2, lengths=[1, 2]).places_before()
-        array([0, 1, 2])
-        """
-        first, after = np.arange(self.N)[:, None], self.N + np.arange(len(self.rows))[:, None]
-        return self.states_before(first, after)[:, 0]
-
     def states_before(self, first: Array, after: Array) -> Array:
         """The state that each row started from (M, H), :meth:`Group.before` of all steps, a copy."""
         result = np.empty_like(after)
@@ -200,34 +210,43 @@ class Packing:
                 result[group.step(t)] = group.before(t, first, after)
         return result
 
+    def pull_before(self, g: Array, after: Array) -> Array:
+        """The VJP of :meth:`states_before`: cotangents of the initial states (N, H); adds those of ``after`` to it."""
+        first = np.zeros((self.N, g.shape[1]), g.dtype)
+        for group in self.groups:
+            for t in range(group.steps):
+                group.before(t, first, after)[...] += g[group.step(t)]
+        return self.unsort(first)
+
 
 class Inputs:
-    """What the steps take in: which row of the inputs belongs to each packed row.
+    """Which row of the inputs each packed row takes.
 
-    Of inputs x (N, T, D) each packed row has its own. With ``indices`` (N, T), as of words, step t of sequence n takes
-    row indices[n, t] of a table x (U, D). The table's rows are projected once each, however many steps take them: 300
-    words of captions are about 120 distinct ones. P is the number of rows that are projected, M or U.
+    With inputs x (N, T, D), each packed row has its own. With ``indices`` (N, T), step t of sequence n takes row
+    indices[n, t] of a table x (U, D). Each row of the table is projected once, however many steps take it: the 300
+    words of a batch of captions are about 120 distinct ones. P is the number of projected rows, M or U.
 
     Attributes:
-        which: for each packed row the row of the table (M,), or None.
+        which: the row of the table for each packed row (M,), or None.
     """
 
-    __slots__ = ("packing", "which")
+    __slots__ = ("indices", "packing", "which")
 
-    def __init__(self, packing: Packing, indices: Array | None = None, which: Array | None = None) -> None:
-        self.packing, self.which = packing, which if indices is None else packing.pack(indices)
+    def __init__(self, packing: Packing, indices: Array | None = None) -> None:
+        self.packing, self.indices = packing, indices
+        self.which = None if indices is None else packing.pack(indices)
 
     def rows(self, x: Array) -> Array:
         """The rows to project (P, D)."""
         return self.packing.pack(x) if self.which is None else x
 
     def take(self, projected: Array, step: slice) -> Array:
-        """Those of the projected rows (P, G) that the packed rows of a step take (n, G)."""
+        """The projected rows (P, G) that the packed rows of a step take (n, G)."""
         return projected[step if self.which is None else self.which[step]]
 
-    def gather(self, cotangent: Array, rows: Array) -> Array:
-        """The VJP of :meth:`take` for all steps: cotangents (M, G) summed for each of the projected ``rows`` (P, G)."""
-        return cotangent if self.which is None else sum_rows(cotangent, self.which, len(rows))
+    def gather(self, cotangent: Array, size: int) -> Array:
+        """The VJP of :meth:`take` for all steps: cotangents (M, G) summed for each of P projected rows (P, G)."""
+        return cotangent if self.which is None else sum_rows(cotangent, self.which, size)
 
     def unpack(self, cotangent: Array) -> Array:
         """The VJP of :meth:`rows`: cotangents (P, D) in the shape of x."""
@@ -253,4 +272,4 @@ def _checked(lengths: Any, N: int, T: int) -> Array:
         raise ValueError(f"lengths must be {N} integers, one for each sequence, not {array.dtype} {array.shape}")
     if array.size and not (array.min() >= 0 and array.max() <= T):
         raise ValueError(f"lengths must be from 0 to T = {T}, not from {array.min()} to {array.max()}")
-    return array.astype(np.intp, copy=False)
+    return array.astype(np.intp)

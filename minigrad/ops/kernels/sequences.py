@@ -38,23 +38,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from math import prod
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...observers import current
+from ...observers import Observer, current
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
-from ...summation import block_sum
-from .blocks import block_rows, multiplier, product, products
+from .blocks import block_rows, multiplier, product
 from .numerics import widened
-from .packing import Group, Inputs, Packing
+from .packing import Group, Inputs, Packing, of_step
+from .zero_rows import ENOUGH, rows_with_any
 
-__all__ = ["Cell", "CellVJP", "by_gate", "groups_of", "project", "pull_weights", "run", "run_back"]
+__all__ = ["Step", "StepVJP", "Trace", "by_gate", "groups_of", "project", "run", "run_back"]
 
 _WORTH_THREADS = 2**22  # multiplications in a step: with less to do the threads wait for each other
+_WORTH_CUTTING = 2**22  # multiplications in all steps: with fewer, copying the rows takes as long as what it saves
 
-Cell: TypeAlias = Callable[[Group, int, Array, Array], None]
+Step: TypeAlias = Callable[[Group, int, Array, Array], None]
 """``cell(group, t, a, p)``: the forward of a cell at step t of a group, of which n sequences are alive.
 
 a: the product h @ Wh (gates, n, H). The cell may write into it; what it leaves there may be kept for its VJP.
@@ -62,7 +64,7 @@ p: the input's part x @ Wx + b (gates, n, H); not to be written into.
 It writes the new states into the rows ``group.step(t)`` of arrays (M, H) of its own.
 """
 
-CellVJP: TypeAlias = Callable[[Group, int, list[Array], Array], "Array | None"]
+StepVJP: TypeAlias = Callable[[Group, int, list[Array], Array], "Array | None"]
 """``cell_vjp(group, t, cotangents, da)``: the VJP of a cell at step t of a group.
 
 cotangents: those of the states after the step, each (n, H), that of h first. All but the first are to be turned, in
@@ -100,25 +102,84 @@ def project(rows: Array, Wx: Array, b: Array, dtype: Any) -> Array:
     return projected
 
 
+class Trace(NamedTuple):
+    """What a run of a layer keeps for its derivatives.
+
+    Fields:
+        inputs: how its steps are packed, and which rows they take in.
+        first: the initial states (N, H), in the order of packing; h first.
+        states: the states after each row (M, H).
+        kept: what else the cell keeps of each step, (M, S H) in the layout of :func:`.packing.of_step`.
+    """
+
+    inputs: Inputs
+    first: Sequence[Array]
+    states: Sequence[Array]
+    kept: Sequence[Array] = ()
+
+    @property
+    def packing(self) -> Packing:
+        return self.inputs.packing
+
+    def before(self, state: int = 0) -> Array:
+        """A state before each row (M, H)."""
+        return self.packing.states_before(self.first[state], self.states[state])
+
+    def _moved(self, packing: Packing, places: Array, first: Sequence[Array]) -> Trace:
+        """The trace of a new packing, of which each row was the old row in ``places``."""
+        states, H = [state[places] for state in self.states], first[0].shape[1]
+        kept = [self.packing.moved(x, packing, places, H) for x in self.kept]
+        return Trace(Inputs(packing, self.inputs.indices), first, states, kept)
+
+    def repeated(self, R: int) -> Trace:
+        """R copies of every sequence, see :meth:`.packing.Packing.repeated`; without inputs."""
+        first = [np.repeat(state, R, axis=0) for state in self.first]
+        places = np.repeat(np.arange(len(self.packing.rows)), R)
+        return self._replace(inputs=Inputs(self.packing))._moved(self.packing.repeated(R), places, first)
+
+    def cut(self, Wh: Array, cotangents: Sequence[Array | None]) -> tuple[Trace, Sequence[Array | None]]:
+        """The trace and cotangents (M, H) without the steps behind the last one of each sequence that one reaches.
+
+        Their cotangents are 0. Nothing is cut where it would not pay, nor while an observer asks for each step.
+        """
+        packing = self.packing
+        if len(packing.rows) * prod(Wh.shape) < _WORTH_CUTTING or _step_observers():
+            return self, cotangents
+        reached = np.zeros(len(packing.rows), bool)
+        for g in cotangents:
+            if g is not None and not reached.all():
+                reached |= rows_with_any(g)
+        lengths = np.zeros(packing.N, np.intp)
+        lengths[packing.rows[reached]] = packing.times[reached] + 1  # a sequence's later rows come later, and stay
+        if lengths.sum() > (1 - ENOUGH) * len(reached):
+            return self, cotangents
+        shorter, places = packing.shortened(lengths)
+        first = [shorter.sort(packing.unsort(state), state.dtype) for state in self.first]
+        return self._moved(shorter, places, first), [None if g is None else g[places] for g in cotangents]
+
+
+def _step_observers() -> list[Observer]:
+    """The observers that ask for the cotangents of each step."""
+    return [observer for observer in current() if observer.stepwise]
+
+
 def run(
-    packing: Packing, inputs: Inputs, projected: Array, Wh: Array, h0: Array, h: Array, cell: Cell,
-    kept: Array | None = None,
-) -> None:  # fmt: skip
+    inputs: Inputs, projected: Array, Wh: Array, h0: Array, h: Array, cell: Step, kept: Array | None = None
+) -> None:
     """All steps of all groups, from the initial states h0 (N, H); the states after each row fill h (M, H).
 
     Args:
-        kept: (M, gates H), to be filled with what the cell leaves of a at each step. Entries of a step of n rows lie
-            in the memory of these n rows in the order (gates, n, H): ``kept[group.step(t)].reshape(gates, n, H)`` is a
-            as the cell left it. If left out, all steps of a group use the same memory.
+        projected: the input's part of all rows (P, gates H).
+        kept: (M, S H), S >= gates, filled with what the cell leaves of a at each step: a is the first of
+            :func:`.packing.of_step`. If left out, all steps of a group use the same memory.
     """
-    H, G = Wh.shape
+    (H, G), packing = Wh.shape, inputs.packing
     multiply = multiplier(Wh.astype(h.dtype, copy=False), packing.widest, G // H)
 
     def steps(group: Group) -> None:
-        memory = np.empty((group.alive[0] if group.steps else 0, G), h.dtype) if kept is None else kept
+        memory = np.empty((packing.widest, G), h.dtype) if kept is None else kept
         for t in range(group.steps):
-            rows = memory[: group.alive[t]] if kept is None else kept[group.step(t)]
-            a = rows.reshape(G // H, group.alive[t], H)
+            a = of_step(memory, slice(group.alive[t]) if kept is None else group.step(t), H)[: G // H]
             multiply(group.before(t, h0, h), a)
             cell(group, t, a, by_gate(inputs.take(projected, group.step(t)), H))
 
@@ -126,7 +187,7 @@ def run(
 
 
 def run_back(
-    packing: Packing, Wh: Array, outside: Sequence[Array | None], dtype: Any, cell_vjp: CellVJP
+    packing: Packing, Wh: Array, outside: Sequence[Array | None], dtype: Any, cell_vjp: StepVJP
 ) -> tuple[list[Array], Array]:
     """All steps of all groups from the last to the first.
 
@@ -169,35 +230,14 @@ def run_back(
         for t in reversed(range(group.steps)):
             leave(group, t, arrive(group, t))
 
-    watching = [observer for observer in current() if observer.stepwise]
-    if not watching:
+    observers = _step_observers()
+    if not observers:
         run_in_parallel([partial(steps, group) for group in packing.groups])
     else:  # all groups step by step, for there must be a moment at which the cotangents of a step are whole
         for t in reversed(range(packing.steps)):
             live = [(group, arrive(group, t)) for group in packing.groups]  # no rows of a group that has ended
-            for observer in watching:
+            for observer in observers:
                 observer.step(t, *states)
             for group, cotangents in live:
                 leave(group, t, cotangents)
     return [packing.unsort(state) for state in states], da
-
-
-def pull_weights(
-    needs: tuple[bool, ...], da: Array, dp: Array, rows: Array, h0: Array, h: Array, Wx: Array,
-    packing: Packing, inputs: Inputs,
-) -> tuple[Array | None, Array | None, Array | None, Array | None]:  # fmt: skip
-    """Cotangents of x, Wx, Wh and b, each if it is needed: one GEMM each over all steps.
-
-    Args:
-        needs: for x, h0, Wx, Wh and b, in this order.
-        da: the cotangents of a = h @ Wh of each row, as :func:`run_back` returns them (M, gates H).
-        dp: those of p = x @ Wx + b of each row (M, gates H). Where a cell takes a + p they are the same as da.
-        rows: the inputs that were projected. h0, h: the states before the first step and after each row.
-    """
-    gathered = inputs.gather(dp, rows)
-    dx, dWx, dWh = products(
-        (gathered, Wx.T) if needs[0] else None,
-        (rows.T, gathered) if needs[2] else None,
-        (packing.states_before(h0, h).T, da) if needs[3] else None,
-    )
-    return None if dx is None else inputs.unpack(dx), dWx, dWh, block_sum(gathered, 0) if needs[4] else None

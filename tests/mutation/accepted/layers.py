@@ -85,29 +85,8 @@ _UNSCALED = "return rows * np.where(scale == 0, 0, 1 / np.where(scale == 0, 1, s
 
 # --- recurrent -----------------------------------------------------------------------------------------
 
-accept("only the first two are read", "recurrent_gru._from_gates", "u, m, n = (gates[:2], gates[2], gates[3])",
-       "u, m, n = (gates[:3], gates[2], gates[3])")  # fmt: skip
 _REST = "rest = np.where(u[1] < 1, u[1] * z, 1 - z)"
-accept("from 1 to 2 both are exact", "recurrent_gru._slopes", _REST, _REST.replace("u[1] < 1", "u[1] <= 1"),
-       _REST.replace("u[1] < 1", "u[1] < 2"))  # fmt: skip
 _OF_STEP = "recurrent_gru._pull_step_by_slopes"
-accept(_WIDENED, _OF_STEP, "g = np.zeros(h.shape, gates.dtype) if g is None else widened(g)",
-       "g = np.zeros(h.shape, gates.dtype) if g is None else g")  # fmt: skip
-accept(_WIDENED, _OF_STEP, "k_r, k_z, k_m, k_h, k_n = _slopes(gates, widened(h))",
-       "k_r, k_z, k_m, k_h, k_n = _slopes(gates, h)")  # fmt: skip
-accept(_COMMUTES, "recurrent_gru._pull_products", "added(through_product, dh) if needs[1] else None",
-       "added(dh, through_product) if needs[1] else None")  # fmt: skip
 _GRU = "recurrent_gru.gru.batched_vjp"
 _ROWS_TOO = "dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None"
-accept(_IN_VAIN, _GRU, _ROWS_TOO, _ROWS_TOO.replace("needs[0]", "True"))
-for _before, _pair in ((_ROWS_TOO, ("dx", "each(inputs.unpack, g_rows)")),
-                       ("dh0 = added(copies.part(first), each(packing.unsort, g_first)) if needs[1] else None",
-                        ("copies.part(first)", "each(packing.unsort, g_first)")),
-                       ("outside = added(packed_each(packing, g), g_states)",
-                        ("packed_each(packing, g)", "g_states"))):  # fmt: skip
-    accept(_COMMUTES, _GRU, _before, _before.replace(", ".join(_pair), ", ".join(_pair[::-1])))
 _COPIES = "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[1])"
-accept("no step of a GRU is laid out by gates", _GRU, _COPIES, _COPIES.replace("h.shape[1]", "h.shape[0]"))
-accept(_MEMORY, "slopes.push_gru", "for gate in np.multiply(slopes[:3, step], a_all[:, step], out=a):",
-       "for gate in np.multiply(slopes[:3, step], a_all[:, step]):")  # fmt: skip
-accept(_MEMORY, "slopes.push", "c += np.multiply(slope, a[gate], out=h)", "c += np.multiply(slope, a[gate])")

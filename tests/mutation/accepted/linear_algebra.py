@@ -115,21 +115,12 @@ accept("the type of one array is its own", "normalization._computed",
        "wide = np.result_type(single(x), *map(single, given))")  # fmt: skip
 _RULE = "normalization.batch_norm.vjp_on_tensors"
 _GIVEN = "dx, *others = _pull_given(g, needs, wide, w, single(mean), single(var), eps)"
-accept("of both their sum alone is taken", _RULE, _GIVEN, _GIVEN.replace("single(var), eps", "eps, single(var)"))
-accept(_WIDE, _RULE, _GIVEN, _GIVEN.replace("single(mean)", "mean"))
 _IMAGES = "wide, w = (_images(single(x)), None if weight is None else single(weight).reshape(-1, 1))"
-accept(_REST, _RULE, _IMAGES, _IMAGES.replace("-1, 1", "-2, 1"))
-accept(_WIDE, _RULE, _IMAGES, _IMAGES.replace("single(weight)", "weight"))
 _HAT = "hat = (x - mean.reshape(-1, 1)) * r"
 _R = "r = (1 / np.sqrt(var + eps)).reshape(-1, 1)"
-accept(_REST, "normalization._pull_given", _HAT, _HAT.replace("-1, 1", "-2, 1"))
-accept(_REST, "normalization._pull_given", _R, _R.replace("-1, 1", "-2, 1"))
 _RULE = "normalization._standardised"
 _LESS = "x = x - _means(x, axes)"
-accept("twice, and the signs meet", _RULE, _LESS, "x = -(x - _means(x, axes))", "x = _means(x, axes) - x")
-accept("a third time takes off what is rounding already", _RULE, "for _ in range(2):", "for _ in range(3):")
 _W = "w = _shaped(None if weight is None else single(weight), (*split[1:3], 1))"
-accept(_WIDE, "normalization.group_norm.vjp_on_tensors", _W, _W.replace("single(weight)", "weight"))
 for _rule, _part, _other in (
     ("_as_rows", "x = x if axes == last else np.moveaxis(x, axes, last)", "x = np.moveaxis(x, axes, last)"),
     ("_from_rows", "return turned if axes == last else np.moveaxis(turned, last, axes)",
@@ -141,13 +132,8 @@ for _rule, _part, _other in (
 _KEPT = "kept = tuple((n for i, n in enumerate(x.shape, -x.ndim) if i not in axes))"
 accept("a generator is unpacked as a tuple is", "normalization._from_rows", _KEPT,
        _KEPT.replace("tuple((", "(").replace("))", ")"))  # fmt: skip
-_SINGLES = "x, weight = (single(x), None if weight is None else single(weight))"
-accept(_WIDE, "normalization._pull_any_rows", _SINGLES, _SINGLES.replace("single(weight)", "weight"))
-for _rule, _call in (
-    ("vjp", "return _pull_normalised_rows(g, (*needs, {}), x, weight, statistics, axes, centred=False)[:2]"),
-    ("vjp_on_tensors", "return _pull_any_rows(g, (*needs, {}), x, weight, axes, eps, centred=False)[:2]"),
-):
-    accept("cut off in the end", f"normalization.rms_norm.{_rule}", _call.format(False), _call.format(True))
+_CALL = "return _pull_normalised_rows(g, (*needs, {}), x, weight, statistics, axes, centred=False)[:2]"
+accept("cut off in the end", "normalization.rms_norm.vjp", _CALL.format(False), _CALL.format(True))
 
 # --- standardised arrays -------------------------------------------------------------------------------
 

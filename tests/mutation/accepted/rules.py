@@ -83,74 +83,17 @@ accept("summing an axis of length 1 changes nothing; and a generator is unpacked
 
 # --- recurrent layers ------------------------------------------------------------------------------------
 
-accept("what came through the products is None then, and the pass drops what arrived at the rows",
-        "recurrent.inputs_too", "return added(dx, unpacked(inputs, g_rows)) if needs[0] else None",
-        "return added(dx, unpacked(inputs, g_rows)) if True else None")  # fmt: skip
 
 _OTHER_WAY = "the sum of two is that of the other two"
 _BOTH = "dh0, dc0 = (added(dh0, unsorted(packing, g_h0)), added(dc0, unsorted(packing, g_c0)))"
 _STATES = "outside = {}added(packed{}(packing, gh), g_h), added(packed{}(packing, gc), g_c){}"
 _SEVERAL = "gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]"
-for _rule, _open, _each, _close in (("vjp", "[", "", "]"), ("vjp_on_tensors", "(", "", ")"),
-                                    ("batched_vjp", "(", "_each", ")")):  # fmt: skip
-    _all = _STATES.format(_open, _each, _each, _close)
-    for _name in "hc":
-        _of = f"packed{_each}(packing, g{_name})"
-        accept(_OTHER_WAY, f"recurrent_lstm.lstm.{_rule}", _all,
-                _all.replace(f"added({_of}, g_{_name})", f"added(g_{_name}, {_of})"))  # fmt: skip
-    accept("what is left over is cut off", f"recurrent_lstm.lstm.{_rule}", _SEVERAL, _SEVERAL.replace("6", "7"))
-for _rule in ("vjp", "vjp_on_tensors"):
-    for _name in "hc":
-        accept(_OTHER_WAY, f"recurrent_lstm.lstm.{_rule}", _BOTH,
-                _BOTH.replace(f"added(d{_name}0, unsorted(packing, g_{_name}0))",
-                              f"added(unsorted(packing, g_{_name}0), d{_name}0)"))  # fmt: skip
-    accept(_OTHER_WAY, f"recurrent_rnn.rnn.{_rule}", "added(dh0, unsorted(packing, g_first))",
-            "added(unsorted(packing, g_first), dh0)")  # fmt: skip
 _FIRSTS = ("dh0, dc0 = (added(copies.part(d), each(packing.unsort, g)) "
            "for d, g in zip(firsts, (g_h0, g_c0), strict=True))")  # fmt: skip
-accept(
-    _OTHER_WAY,
-    "recurrent_lstm.lstm.batched_vjp",
-    _FIRSTS,
-    _FIRSTS.replace("copies.part(d), each(packing.unsort, g)", "each(packing.unsort, g), copies.part(d)"),
-)
-accept(_OTHER_WAY, "recurrent_rnn.rnn.batched_vjp", "added(copies.part(dh0), each(packing.unsort, g_first))",
-        "added(each(packing.unsort, g_first), copies.part(dh0))")  # fmt: skip
 _ROWS_TOO = "dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None"
-for _layer in ("lstm", "rnn"):
-    accept(_OTHER_WAY, f"recurrent_{_layer}.{_layer}.batched_vjp", _ROWS_TOO,
-            _ROWS_TOO.replace("dx, each(inputs.unpack, g_rows)", "each(inputs.unpack, g_rows), dx"))  # fmt: skip
-    accept("gives what the pass does not ask for", f"recurrent_{_layer}.{_layer}.batched_vjp", _ROWS_TOO,
-            _ROWS_TOO.replace("needs[0]", "True"))  # fmt: skip
-accept(_OTHER_WAY, "recurrent.inputs_too", "return added(dx, unpacked(inputs, g_rows)) if needs[0] else None",
-        "return added(unpacked(inputs, g_rows), dx) if needs[0] else None")  # fmt: skip
-for _rule, _before, _after in (
-    ("vjp", "outside = added(packed(packing, g), g_states)", "outside = added(g_states, packed(packing, g))"),
-    ("vjp_on_tensors", "arriving = added(packed(packing, g), g_states)",
-     "arriving = added(g_states, packed(packing, g))"),
-    ("batched_vjp", "outside = added(packed_each(packing, g), g_states)",
-     "outside = added(g_states, packed_each(packing, g))"),
-):  # fmt: skip
-    accept(_OTHER_WAY, f"recurrent_rnn.rnn.{_rule}", _before, _after)
 _SINGLE = "what it meets is in single precision, and then the result is"
-accept(_SINGLE, "recurrent.packed", "return None if g is None else mapped(widened(g), packing.pack, packing.unpack)",
-        "return None if g is None else mapped(g, packing.pack, packing.unpack)")  # fmt: skip
-accept(_SINGLE, "recurrent.packed_each", "return None if g is None else each(packing.pack, widened(g))",
-        "return None if g is None else each(packing.pack, g)")  # fmt: skip
-accept(_SINGLE, "recurrent.pull_weights_on_tensors", "widened(rows).T @ gathered if needs[2] else None",
-        "rows.T @ gathered if needs[2] else None")  # fmt: skip
 _TO_X = "unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None"
-accept(_SINGLE, "recurrent.pull_weights_on_tensors", _TO_X, _TO_X.replace("widened(Wx)", "Wx"))
-accept("gives what nobody takes", "recurrent.pull_weights_on_tensors", _TO_X, _TO_X.replace("needs[0]", "True"))
-accept("its length is asked for alone", "recurrent.pull_weights_on_tensors",
-        "gathered, table = (dp, plain(rows))", "gathered, table = (dp, rows)")  # fmt: skip
-for _cell in ("lstm_cell", "lstm_step"):
-    accept(_SINGLE, f"recurrent_lstm.{_cell}.vjp_on_tensors", "da, dc = _pull_cell_on_tensors(g, gates, widened(c))",
-            "da, dc = _pull_cell_on_tensors(g, gates, c)")  # fmt: skip
 _TO_C = "dc = added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))"
-accept(_OTHER_WAY, "recurrent_lstm._pull_cell_on_tensors", _TO_C,
-        "dc = added(None if gc is None else widened(gc), gh * (o * (1 - y * y)))")  # fmt: skip
-accept(_SINGLE, "recurrent_lstm._pull_cell_on_tensors", _TO_C, _TO_C.replace("widened(gc)", "gc"))
 _TO_H = "gh = np.zeros(c.shape, c.dtype) if gh is None else widened(gh)"
 accept(_SINGLE, "recurrent_lstm._pull_cell_on_tensors", _TO_H, _TO_H.replace("widened(gh)", "gh"))
 accept("zeros that broadcast", "recurrent_lstm._pull_cell",
@@ -170,6 +113,26 @@ for _rule, _before, _after in (
      "dh0 = added(unsorted(packing, g_first), first) if needs[1] else None"),
 ):  # fmt: skip
     accept(_OTHER_WAY, f"recurrent_gru.gru.{_rule}", _before, _after)
+accept("twice, and the signs meet", "cross_entropy.rows_vjp", "d = d - np.sum(d * p, axis=-1, keepdims=True)",
+        "d = -(d - np.sum(d * p, axis=-1, keepdims=True))",
+        "d = np.sum(d * p, axis=-1, keepdims=True) - d")  # fmt: skip
+accept("a third time takes off what is rounding already", "cross_entropy.rows_vjp", "for _ in range(2):",
+        "for _ in range(3):")  # fmt: skip
+_OF_EACH = "d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g"
+accept(
+    "an index of None adds an axis, and the columns are the same",
+    "losses.pull_classes_on_tensors",
+    _OF_EACH,
+    _OF_EACH.replace("(g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1))", "g[keep].reshape(-1, 1)"),
+)
+accept("NumPy takes any negative length for the rest", "losses.pull_classes_on_tensors", _OF_EACH,
+        _OF_EACH.replace("(g.reshape(-1, 1)", "(g.reshape(-2, 1)"),
+        _OF_EACH.replace("g[keep].reshape(-1, 1)", "g[keep].reshape(-2, 1)"))  # fmt: skip
+accept("NumPy takes a list of arrays for an array", "losses.pull_classes_of_batch",
+        "bent = np.stack([spread(one, keep, shape) for one in bent])",
+        "bent = [spread(one, keep, shape) for one in bent]")  # fmt: skip
+accept("NumPy takes any negative length for the rest", "losses.nll_loss.vjp", "each = each.reshape(-1)[picked[0]]",
+       "each = each.reshape(-2)[picked[0]]")  # fmt: skip
 _TO_B = "dB = _contracted(A, G, (-2, -2)) if B.ndim == 2 else matmul(np.swapaxes(A, -1, -2), G)"
 _TO_A = "dA = _contracted(G, B, (-1, -1)) if A.ndim == 2 else matmul(G, np.swapaxes(B, -1, -2))"
 _OPERANDS = "A, B = (np.expand_dims(a, 0) if row else a, np.expand_dims(b, -1) if column else b)"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigrad.ops.kernels.packing import Inputs, Packing
+from minigrad.ops.kernels import packing as module
+from minigrad.ops.kernels.packing import Inputs, Packing, of_step
 
 
 @st.composite
@@ -55,7 +57,9 @@ def test_stretches_are_of_steps_of_as_many_rows(case, most):
     _, packing = case
     alive = {group.step(t).start: group.alive[t] for group in packing.groups for t in range(group.steps)}
     ends = [group.starts[group.steps] for group in packing.groups]
-    found, at = list(packing.stretches(most)), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_IN_CACHE", 2 * most)
+        found, at = list(packing.stretches(H=2)), 0
     for rows, n in found:
         assert rows.start == at < rows.stop
         assert all(alive[start] == n for start in range(rows.start, rows.stop, n))
@@ -79,9 +83,11 @@ def test_a_row_starts_from_the_state_before_it(case):
     first = packing.sort(10.0 * np.arange(packing.N)[:, None] - 1, float)
     after = (10.0 * packing.rows + packing.times)[:, None]
     np.testing.assert_array_equal(packing.states_before(first, after), after - 1)
-    places = packing.places_before()
-    np.testing.assert_array_equal(np.concatenate([first, after])[places], after - 1)
-    assert len(set(places.tolist())) == len(places)
+    rng, cotangents = np.random.default_rng(0), np.zeros_like(after)
+    g = rng.standard_normal(after.shape)
+    dfirst = packing.pull_before(g, cotangents)
+    back = np.vdot(packing.sort(dfirst, float), first) + np.vdot(cotangents, after)
+    np.testing.assert_allclose(np.vdot(g, after - 1), back, atol=1e-10)
 
 
 @given(packings(), st.integers(1, 4))
@@ -97,4 +103,43 @@ def test_inputs_by_index_are_looked_up_and_their_cotangents_summed(case, U):
             np.testing.assert_array_equal(inputs.take(rows, group.step(t)), taken[group.step(t)])
     expected = np.zeros((U, 3))
     np.add.at(expected, indices[packing.rows, packing.times], taken)
-    np.testing.assert_allclose(inputs.unpack(inputs.gather(taken, rows)), expected, atol=1e-12)
+    np.testing.assert_allclose(inputs.unpack(inputs.gather(taken, U)), expected, atol=1e-12)
+
+
+@given(packings(), st.integers(1, 3))
+def test_rows_and_first_states_are_those_of_the_sequences_each_repeated(case, R):
+    _, packing = case
+    many = packing.repeated(R)
+    copies = np.arange(R)
+    np.testing.assert_array_equal(many.order, (packing.order[:, None] * R + copies).ravel())
+    np.testing.assert_array_equal(many.rows, (packing.rows[:, None] * R + copies).ravel())
+    np.testing.assert_array_equal(many.times, np.repeat(packing.times, R))
+    assert (many.N, many.T, many.steps, many.widest) == (R * packing.N, packing.T, packing.steps, R * packing.widest)
+    for group, of in zip(many.groups, packing.groups, strict=True):
+        assert group.first == slice(of.first.start * R, of.first.stop * R)
+        assert (group.steps, group.alive) == (of.steps, [n * R for n in of.alive])
+        assert group.starts == [m * R for m in of.starts]
+
+
+@given(packings(), st.data())
+def test_what_steps_keep_moves_with_the_rows_of_another_packing(case, data):
+    lengths, packing = case
+    S, H = 3, 2
+    names = np.arange(len(packing.rows) * S * H).reshape(-1, S * H)  # of a row: S arrays of H numbers
+    kept = _by_steps(packing, names, S, H)
+    R = data.draw(st.integers(1, 3))
+    repeated, places = packing.repeated(R), np.repeat(np.arange(len(names)), R)
+    np.testing.assert_array_equal(packing.moved(kept, repeated, places, H), _by_steps(repeated, names[places], S, H))
+    shorter, places = packing.shortened(np.array([data.draw(st.integers(0, n)) for n in lengths]))
+    np.testing.assert_array_equal(packing.rows[places], shorter.rows)
+    np.testing.assert_array_equal(packing.times[places], shorter.times)
+    np.testing.assert_array_equal(packing.moved(kept, shorter, places, H), _by_steps(shorter, names[places], S, H))
+
+
+def _by_steps(packing, rows, S, H):
+    """Rows (M, S H) in the layout of `of_step`."""
+    kept = np.empty_like(rows)
+    for group in packing.groups:
+        for t in range(group.steps):
+            of_step(kept, group.step(t), H)[...] = rows[group.step(t)].reshape(-1, S, H).swapaxes(0, 1)
+    return kept

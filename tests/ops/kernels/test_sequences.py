@@ -32,7 +32,7 @@ def forward(packing, p, h0, Wh, kept=None):
         h[group.step(t)] = (a + p).sum(axis=0) + group.before(t, first, h) / 2
         a *= 2
 
-    run(packing, Inputs(packing, None), p, Wh, first, h, cell, kept)
+    run(Inputs(packing), p, Wh, first, h, cell, kept)
     return first, h
 
 
@@ -70,7 +70,7 @@ def test_the_steps_of_a_group_use_the_same_memory_if_nothing_is_kept():
         seen.append((a.__array_interface__["data"][0], a.shape))
         h[group.step(t)] = a[0]
 
-    run(packing, Inputs(packing, None), np.zeros((9, 6)), np.ones((2, 6)), np.zeros((3, 2)), h, cell)
+    run(Inputs(packing), np.zeros((9, 6)), np.ones((2, 6)), np.zeros((3, 2)), h, cell)
     assert len({address for address, _ in seen}) == 1
     assert [shape for _, shape in seen] == [(3, 3, 2), (3, 3, 2), (3, 2, 2), (3, 1, 2)]
 
@@ -90,7 +90,7 @@ def test_weights_are_prepared_in_the_dtype_of_the_states(monkeypatch):
     def cell_vjp(group, t, cotangents, da):
         da[...] = cotangents[0]
 
-    run(packing, Inputs(packing, None), np.zeros((6, 2)), Wh, np.zeros((2, 2)), h, cell)
+    run(Inputs(packing), np.zeros((6, 2)), Wh, np.zeros((2, 2)), h, cell)
     run_back(packing, Wh, [h], float, cell_vjp)
     assert met == [np.float64, np.float64]
 
@@ -112,6 +112,6 @@ def test_backwards_is_the_transpose(problem, direct, threads):
 
     outside = np.random.default_rng(0).standard_normal(h.shape)
     with in_groups(threads):
-        run(packing, Inputs(packing, None), p, Wh, first, h, cell)
+        run(Inputs(packing), p, Wh, first, h, cell)
         (dh0,), da = run_back(packing, Wh, [outside], float, cell_vjp)
     np.testing.assert_allclose(np.vdot(outside, h), np.vdot(da, p) + np.vdot(dh0, h0), rtol=1e-10, atol=1e-10)
