@@ -168,22 +168,19 @@ def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: 
     weight = np.ones(out.shape) if cotangent is None else np.asarray(cotangent, dtype=np.float64)
     if weight.shape != out.shape:
         raise ValueError(f"numerical_gradient: cotangent {weight.shape} does not fit the output {out.shape}")
-    precision = np.full(out.size, precision_of(out.dtype))
     slopes = Slopes(
         lambda at: compute(Tensor(at[0])).data.astype(np.float64).reshape(-1),
         {0: point},
         weight.reshape(1, -1),
-        precision,
+        np.full(out.size, precision_of(out.dtype)),
     )
     gradient = np.zeros_like(point)
     for index, step, move, largest in entry_moves(point):
         if h is not None:
             move[index] = step = h * max(1.0, float(abs(point[index])))
         (slope,), (terms,), (noise,), _ = slopes.along({0: move})
-        if h is None:
-            apart = abs(slope - slopes.along({0: move}, 0.5)[0][0])
-            if not apart + noise <= 1e-8 * terms:
-                slope = slopes.best({0: move}, largest)[0][0]
+        if h is None and not abs(slope - slopes.along({0: move}, 0.5)[0][0]) + noise <= 1e-8 * terms:
+            slope = slopes.best({0: move}, largest)[0][0]
         gradient[index] = slope / step
     return gradient
 
