@@ -1,36 +1,36 @@
-"""What proves a reverse pass, and a check of it by the definition alone.
+"""Certificates of reverse passes: a record of a pass, and a check of the record by the definition alone.
 
-The chain rule in reverse says of every output y behind a loss L that its cotangent is the sum over its uses,
+The chain rule in reverse says that the cotangent of every output y behind a loss L is the sum over its uses,
 
     dL/dy = sum over the edges y -> u of (dL/du) (du/dy),
 
-and one more term, the gradient that the pass begins with, if y is the loss. A :class:`Certificate` is a pass as it ran:
-which nodes were visited, in which order, what each was given and what it carried along each of its edges.
-:func:`check_certificate` compares that with the graph. It shares no code with the pass, nor with the sort that ordered
-it. What a VJP computes is not its matter, but :func:`minigrad.gradcheck`'s.
+and one more term if y is the loss: the gradient that the pass begins with. A :class:`Certificate` records a pass as it
+ran: the order of the visits, the cotangents that each node was given, and those that it carried along its edges.
+:func:`check_certificate` compares the record with the graph. It shares no code with the pass, nor with the sort that
+ordered it. It does not check the VJPs; :func:`minigrad.gradcheck` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
-from ..core import Leaf, Node, Tensor
-from ..runtime.contexts import errstate
+from ..backward import reverse_pass, seed_of
+from ..core import Leaf, Node, Tensor, plain
+from ..observers import Observer, observing
+from ..primitives import Primitive
 from ..spec import Array, DType, describe
 
-__all__ = ["Carried", "Certificate", "Visit", "check_certificate"]
-
-# What was carried to each output.
-_Terms: TypeAlias = "dict[tuple[Node, int], list[Array]]"
+__all__ = ["Carried", "Certificate", "Visit", "certify_backward", "check_certificate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """One term of a sum: what the VJP of ``child`` computed for its input number ``argnum``.
+    """One term of a sum: the cotangent that the VJP of ``child`` computed for its input number ``argnum``.
 
     That input is the output number ``index`` of ``parent``, whose shape and dtype the cotangent has.
     """
@@ -46,8 +46,8 @@ class Carried:
 class Visit:
     """A node's turn in a pass.
 
-    cotangents: what it was given for each of its outputs, None for one that nobody used.
-    carried: what its VJP computed for its inputs; a leaf has no inputs.
+    cotangents: one for each output, None for an output that nobody used.
+    carried: the cotangents that its VJP computed for its inputs; a leaf has no inputs.
     """
 
     node: Node
@@ -57,10 +57,76 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A reverse pass: the visits of nodes as they followed each other, and the gradient of each leaf."""
+    """A reverse pass: its visits in order, and the gradient of each leaf."""
 
     visits: tuple[Visit, ...]
     gradients: dict[Leaf, Array]
+
+
+# --- the record -------------------------------------------------------------------------------------
+
+
+class _Visits(Observer):
+    """Records the visits of a pass. It copies arrays, since the pass may add to its own later."""
+
+    def __init__(self) -> None:
+        self.visits: list[Visit] = []
+
+    def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
+        several = g if type(g) is tuple else (g,)
+        self.visits.append(Visit(node, tuple(None if part is None else np.array(part) for part in several)))
+        return g
+
+    def pulled(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
+        carried = tuple(Carried(node, argnum, *_inputs(node)[argnum], np.array(g)) for argnum, g in grads.items())
+        self.visits[-1] = replace(self.visits[-1], carried=carried)
+
+
+def certify_backward(
+    loss: Tensor, gradient: Any = None, *, retain_graph: bool = True, sources: Sequence[Tensor] | None = None
+) -> Certificate:
+    """Run a reverse pass and prove that it summed as the chain rule says: each edge once, in a right order.
+
+    It is the pass of ``loss.backward()``, but it changes no ``.grad``. It keeps residuals unless ``retain_graph`` is
+    False, so that ``loss.backward()`` can follow. It does not certify VJPs; :func:`minigrad.gradcheck` checks them.
+
+    Args:
+        loss: a tensor of any shape that depends on something that requires a gradient.
+        gradient: the cotangent of the loss, of its shape; 1 by default if it is a single number.
+        retain_graph: keep the residuals, so that another pass can follow.
+        sources: leaves behind the loss, to which the pass is restricted, as those of :func:`minigrad.grad` are.
+
+    Returns:
+        the certificate, which :func:`check_certificate` has accepted. It holds a copy of every cotangent.
+
+    Raises:
+        ValueError: if the certificate is wrong; or as ``loss.backward()`` does, and if a source is no leaf
+            behind the loss.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([3.0], requires_grad=True)
+    >>> certificate = certify_backward(x * x)
+    >>> [visit.node for visit in certificate.visits]
+    [<multiply float32 (1,)>, <leaf float32 (1,)>]
+    >>> [edge.cotangent.tolist() for edge in certificate.visits[0].carried], certificate.gradients[x.node]
+    ([[3.0], [3.0]], array([6.], dtype=float32))
+    """
+    leaves = None if sources is None else [cast(Leaf, source.node) for source in sources]
+    observer = _Visits()
+    with observing(observer):
+        found = reverse_pass([seed_of(loss, gradient)], retain_graph, leaves)
+    # `retain_grad` adds inner tensors to what the pass found
+    certificate = Certificate(tuple(observer.visits), {leaf: g for leaf, g in found.items() if isinstance(leaf, Leaf)})
+    try:
+        check_certificate(certificate, loss, gradient, sources)
+    except ValueError as error:
+        for node in {visit.node for visit in certificate.visits if hasattr(visit.node, "hooks")}:
+            error.add_note(f"hooks of {node!r} may change its cotangent, which no certificate allows")
+        raise
+    return certificate
+
+
+# --- the check --------------------------------------------------------------------------------------
 
 
 def check_certificate(
@@ -68,18 +134,18 @@ def check_certificate(
 ) -> bool:
     """Check a reverse pass by the definition of what it computes.
 
-    - Every node behind the loss was visited once, and every edge behind it carried one cotangent, of the shape
-      and dtype of the output that it belongs to. So none was without a cotangent: each is used by one that has one.
-    - The order of the visits is topological: a node comes after all its uses have delivered.
-    - What a node was given for an output is the sum of what the output's uses carried, and of the gradient if it is
-      the loss, to rounding (exactly, if it is one term); for an output without uses it is None.
+    - The pass visited every node behind the loss once. Every edge behind it carried one cotangent, of the shape and
+      dtype of the output that it belongs to.
+    - The order of the visits is topological: all uses of a node come before it.
+    - A node was given, for each output, the sum of what the output's uses carried, and of the gradient if it is the
+      loss: to rounding, or exactly if there is one term. It was given None for an output without uses.
     - The gradient of each leaf is the same sum.
 
     Args:
         certificate: from :func:`minigrad.check.certify_backward`.
         loss: where the pass began. gradient: its cotangent; 1 in each entry if None.
-        sources: the leaves to which the pass was restricted: then "behind the loss" means between it and one of
-            them, and nothing else may have been visited or carried.
+        sources: the leaves to which the pass was restricted. "Behind the loss" then means between the loss and one of
+            them, and the pass may have visited and carried nothing else.
 
     Returns:
         True; a certificate that is wrong raises.
@@ -97,39 +163,51 @@ def check_certificate(
     ValueError: check_certificate: <multiply float32 (1,)> carried nothing to its input a, <leaf float32 (1,)>
     """
     if loss.node is None:
-        raise ValueError("check_certificate: the loss does not depend on anything that requires a gradient")
+        raise _wrong("the loss does not depend on anything that requires a gradient")
     nodes = _between(loss.node, None if sources is None else [source.node for source in sources])
-    _check_visits(certificate.visits, nodes)
-    terms: _Terms = {(loss.node, loss.index): [_seed(loss, gradient)]}
+    visited: set[Node] = set()
+    terms = {(loss.node, loss.index): [_seed(loss, gradient)]}
     for visit in certificate.visits:
+        if visit.node not in nodes:
+            raise _wrong(f"{visit.node!r} was visited, which is not behind the loss")
+        if visit.node in visited:
+            raise _wrong(f"{visit.node!r} was visited twice")
+        visited.add(visit.node)
         _check_edges(visit, nodes)
         for edge in visit.carried:
+            if edge.parent in visited:
+                raise _wrong(f"{edge.parent!r} was visited before its use by {edge.child!r} had delivered")
             terms.setdefault((edge.parent, edge.index), []).append(edge.cotangent)
-    _check_order(certificate.visits)
+    for node in nodes - visited:
+        raise _wrong(f"{node!r} was not visited")
     for visit in certificate.visits:
         _check_sums(visit, terms)
-    _check_gradients(certificate.gradients, nodes, terms)
+    leaves = {node for node in nodes if isinstance(node, Leaf)}
+    for leaf in leaves ^ certificate.gradients.keys():
+        raise _wrong(
+            f"{leaf!r} has {'no gradient' if leaf in leaves else 'a gradient, and is no leaf behind the loss'}"
+        )
+    for leaf, found in certificate.gradients.items():
+        _check_sum(f"the gradient of {leaf!r}", found, terms[leaf, 0], leaf.dtype)
     return True
 
 
-def _between(end: Node, sources: Iterable[Node | None] | None) -> set[Node]:
-    """The nodes behind a node, and of them those that lead to a source, if there are any to lead to."""
-    uses: dict[Node, list[Node]] = {end: []}
-    waiting = [end]
-    while waiting:
-        node = waiting.pop()
+def _between(end: Node, sources: Iterable[Any] | None) -> set[Node]:
+    """The nodes behind a node; if there are sources, only those that lead to one."""
+    uses: dict[Node, list[Node]] = defaultdict(list)
+    behind = [end]
+    for node in behind:
         for parent in node.parents:
             if parent not in uses:
-                uses[parent] = []
-                waiting.append(parent)
+                behind.append(parent)
             uses[parent].append(node)
     if sources is None:
-        return set(uses)
+        return set(behind)
+    waiting = list(sources)
+    for source in waiting:
+        if not isinstance(source, Leaf) or source not in {*behind}:
+            raise _wrong(f"the source {source!r} is no leaf behind the loss")
     found: set[Node] = set()
-    for source in sources:
-        if not isinstance(source, Leaf) or source not in uses:
-            raise ValueError(f"check_certificate: the source {source!r} is no leaf behind the loss")
-        waiting.append(source)
     while waiting:
         node = waiting.pop()
         if node not in found:
@@ -138,61 +216,26 @@ def _between(end: Node, sources: Iterable[Node | None] | None) -> set[Node]:
     return found
 
 
-def _check_visits(visits: Sequence[Visit], nodes: set[Node]) -> None:
-    """Every node was visited once."""
-    seen: set[Node] = set()
-    for visit in visits:
-        if visit.node not in nodes:
-            raise _wrong(f"{visit.node!r} was visited, which is not behind the loss")
-        if visit.node in seen:
-            raise _wrong(f"{visit.node!r} was visited twice")
-        seen.add(visit.node)
-    for node in nodes - seen:
-        raise _wrong(f"{node!r} was not visited")
-
-
 def _check_edges(visit: Visit, nodes: set[Node]) -> None:
-    """Every edge of the visited node carried one cotangent, to the output that it comes from."""
-    node, (argnums, _, indices) = visit.node, visit.node.edges
-    edges = zip(argnums, node.parents, indices, strict=True)
-    left = {argnum: (parent, index) for argnum, parent, index in edges if parent in nodes}
-    seen: set[int] = set()
+    """Check that every edge of the visited node carried one cotangent, to the output that it comes from."""
+    node, inputs = visit.node, _inputs(visit.node)
+    left = {argnum: end for argnum, end in inputs.items() if end[0] in nodes}
     for edge in visit.carried:
         if edge.child is not node:
             raise _wrong(f"an edge of {edge.child!r} carried something while {node!r} was visited")
-        if edge.argnum in seen:
-            raise _wrong(f"{node!r} carried two cotangents to its {_input(node, edge.argnum, edge.parent)}")
         if left.pop(edge.argnum, None) != (edge.parent, edge.index):
             raise _wrong(
-                f"{node!r} carried something from its input {edge.argnum} to output {edge.index} of "
-                f"{edge.parent!r}, and there is no such edge behind the loss"
+                f"{node!r} carried something from its input {edge.argnum} to output {edge.index} of {edge.parent!r}, "
+                "and there is no such edge behind the loss, or it has carried something already"
             )
-        seen.add(edge.argnum)
         if (edge.cotangent.shape, edge.cotangent.dtype) != edge.parent.outputs[edge.index]:
-            what = describe(edge.cotangent)
-            raise _wrong(f"{node!r} carried {what} to its {_input(node, edge.argnum, edge.parent)}")
-    for argnum, (parent, _) in left.items():
-        raise _wrong(f"{node!r} carried nothing to its {_input(node, argnum, parent)}")
+            raise _wrong(f"{node!r} carried {describe(edge.cotangent)} to its {_described(node, edge.argnum)}")
+    for argnum in left:
+        raise _wrong(f"{node!r} carried nothing to its {_described(node, argnum)}")
 
 
-def _check_order(visits: Sequence[Visit]) -> None:
-    """What an edge carries arrives before the visit of the node that it goes to."""
-    seen: set[Node] = set()
-    for visit in visits:
-        seen.add(visit.node)
-        for edge in visit.carried:
-            if edge.parent in seen:
-                raise _wrong(f"{edge.parent!r} was visited before its use by {edge.child!r} had delivered")
-
-
-def _seed(loss: Tensor, gradient: Any) -> Array:
-    if gradient is None:
-        return np.ones(loss.shape, loss.dtype)
-    return np.asarray(gradient.data if isinstance(gradient, Tensor) else gradient).astype(loss.dtype)
-
-
-def _check_sums(visit: Visit, terms: _Terms) -> None:
-    """A node was given the sums of what was carried to its outputs."""
+def _check_sums(visit: Visit, terms: Mapping[tuple[Node, int], list[Array]]) -> None:
+    """Check that a node was given the sums of what was carried to its outputs."""
     node, outputs = visit.node, visit.node.outputs
     hidden = node.primitive is not None and node.primitive.first_hidden  # which may have joined the outputs since
     if not (hidden or len(outputs)) <= len(visit.cotangents) <= len(outputs):
@@ -205,34 +248,23 @@ def _check_sums(visit: Visit, terms: _Terms) -> None:
             _check_sum(what, cotangent, several, dtype if len(several) == 1 else np.result_type(dtype, np.float32))
 
 
-def _check_gradients(gradients: dict[Leaf, Array], nodes: set[Node], terms: _Terms) -> None:
-    """The gradients are those of the leaves, and each is the sum of what was carried to its leaf."""
-    leaves = {node for node in nodes if isinstance(node, Leaf)}
-    for leaf in leaves | gradients.keys():
-        if leaf not in leaves:
-            raise _wrong(f"{leaf!r} has a gradient, and is no leaf behind the loss")
-        if leaf not in gradients:
-            raise _wrong(f"{leaf!r} has no gradient")
-        _check_sum(f"the gradient of {leaf!r}", gradients[leaf], terms[leaf, 0], leaf.dtype)
-
-
 def _check_sum(what: str, found: Array, terms: Sequence[Array], dtype: DType) -> None:
-    """An array of a dtype is the sum of others, to rounding; exactly, if it is one.
+    """Check that an array of a dtype is the sum of others: to rounding, or exactly if there is one.
 
     n numbers summed in any order are wrong by at most (n - 1) u times the sum of their magnitudes, u half an eps: of
-    single precision at least. Here and there makes twice that. A gradient in half precision is rounded once more.
+    single precision at least. Both the pass and this check round. A gradient in half precision is rounded once more.
     """
     if found.shape != terms[0].shape or found.dtype != dtype:
         raise _wrong(f"{what} is {describe(found)}")
     several = [term.astype(np.result_type(dtype, np.float64)) for term in terms]
-    with errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         total = sum(several[1:], several[0])
         size = sum(np.where(np.isfinite(term), np.abs(term), 0) for term in several)
         info, eps = np.finfo(dtype), float(np.finfo(np.result_type(dtype, np.float32)).eps)
         rounding = len(terms) * eps * size + float(info.eps) * np.abs(total) + float(info.smallest_subnormal)
-        allowed = 0.0 if len(terms) == 1 else rounding
-        good = (found == total) | (np.isnan(found) & np.isnan(total)) | (np.abs(found - total) <= allowed)
-        good |= (len(terms) > 1) & (size >= float(info.max))  # in one order they may overflow, in another not
+        good = (found == total) | (np.isnan(found) & np.isnan(total))
+        if len(terms) > 1:  # whose sum may overflow in one order and not in another
+            good |= (np.abs(found - total) <= rounding) | (size >= float(info.max))
     if not good.all():
         at = tuple(int(i) for i in np.argwhere(~good)[0])
         raise _wrong(
@@ -241,9 +273,18 @@ def _check_sum(what: str, found: Array, terms: Sequence[Array], dtype: DType) ->
         )
 
 
-def _input(node: Node, argnum: int, parent: Node) -> str:
-    assert node.primitive is not None  # leaves have no inputs
-    return f"input {node.primitive.input_name(argnum)}, {parent!r}"
+def _seed(loss: Tensor, gradient: Any) -> Array:
+    return np.ones(loss.shape, loss.dtype) if gradient is None else np.asarray(plain(gradient)).astype(loss.dtype)
+
+
+def _inputs(node: Node) -> dict[int, tuple[Node, int]]:
+    """The node and the index of each tracked input, by the input's number."""
+    argnums, _, indices = node.edges
+    return dict(zip(argnums, zip(node.parents, indices, strict=True), strict=True))
+
+
+def _described(node: Node, argnum: int) -> str:
+    return f"input {cast(Primitive, node.primitive).input_name(argnum)}, {_inputs(node)[argnum][0]!r}"
 
 
 def _wrong(what: str) -> ValueError:

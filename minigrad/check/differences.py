@@ -17,19 +17,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..core import Tensor, no_grad
-from ..runtime.contexts import errstate
 from ..spec import Array
 
-__all__ = [
-    "RESOLUTION", "STEP", "Best", "Estimate", "Points", "Slopes", "entry_moves", "numerical_gradient", "precision_of",
-    "steps_of",
-]  # fmt: skip
+__all__ = ["RESOLUTION", "STEP", "Points", "Slopes", "entry_moves", "numerical_gradient", "precision_of", "steps_of"]
 
 Points = dict[int, Array]
 """Arrays in float64 by the number of the input."""
@@ -42,40 +37,19 @@ _AGREE = 1e-3  # by how much of their size the derivatives of two steps may diff
 _ROUNDING = 8  # units in the last place of each output, in the twelve differences' worst case
 
 
-class Estimate(NamedTuple):
-    """Derivatives of weighted sums of the outputs, an entry for each set of weights."""
-
-    slope: Array
-    terms: Array  # the sum of magnitudes of what the slope is a sum of
-    noise: Array  # what rounding of the outputs that moved may contribute
-    moved: Array  # which outputs did
-
-
-class Best(NamedTuple):
-    """The best known derivatives of weighted sums of the outputs, an entry for each set of weights."""
-
-    slope: Array
-    terms: Array  # the sum of magnitudes of what the slope is a sum of
-    error: Array  # by how much the two steps that agree best differ, and what rounding may contribute
-    jumps: Array  # whether the smallest steps tell derivatives that grow without bound
-    constant: Array  # whether nothing moves by the smallest steps, although it would by the slope
-
-
-@dataclass
 class Slopes:
-    """Numerical derivatives, at a point, of the outputs' sums with some sets of weights (a row each)."""
+    """Numerical derivatives, at a point, of weighted sums of a function's outputs; each row of weights gives one.
 
-    outputs: Callable[[Points], Array]  # all in one float64 vector
-    point: Points
-    weights: Array
-    precision: Array  # of each output, as its dtype has it
+    Args:
+        outputs: all outputs in one float64 vector, at a point.
+        weights: a row for each set of weights. precision: of each output, as its dtype has it.
+    """
 
-    def __post_init__(self) -> None:
-        self.sizes = np.abs(self.weights)
-        base = self.outputs(self.point)
-        with errstate(all="ignore"):
-            self.rounding = np.where(np.isfinite(base), _ROUNDING * self.precision * np.abs(base), 0)
-        self.base = base
+    def __init__(self, outputs: Callable[[Points], Array], point: Points, weights: Array, precision: Array) -> None:
+        self.outputs, self.point, self.weights, self.sizes = outputs, point, weights, np.abs(weights)
+        self.base = outputs(point)
+        with np.errstate(all="ignore"):
+            self.rounding = np.where(np.isfinite(self.base), _ROUNDING * precision * np.abs(self.base), 0)
 
     def _at(self, move: Points, t: float) -> Array:
         """The outputs at the point moved by t; NaN where the function is not defined."""
@@ -89,78 +63,65 @@ class Slopes:
         ahead, behind = self._at(move, t), self._at(move, -t)
         return np.where(ahead == behind, 0.0, ahead - behind)  # infinities that stay do not count
 
-    def along(self, move: Points, t: float = 1.0) -> Estimate:
-        """The derivative with respect to t, by differences of steps t and 2t."""
-        with errstate(all="ignore"):
+    def along(self, move: Points, t: float = 1.0) -> tuple[Array, Array, Array, Array]:
+        """The derivatives with respect to t, by differences of steps t and 2t.
+
+        Returns:
+            for each set of weights the slope, the sum of magnitudes of its terms, and the error that rounding of the
+            moved outputs may contribute; and which outputs moved.
+        """
+        with np.errstate(all="ignore"):
             near, far = self._change(move, t), self._change(move, 2 * t)
             each = (8 * near - far) / (12 * t)
             moved = (near != 0) | (far != 0)
-            noise = self.sizes @ np.where(moved, self.rounding, 0) / t
-            return Estimate(self.weights @ each, self.sizes @ np.abs(each), noise, moved)
+            lost = np.where(moved, self.rounding, 0) / t
+            return self.weights @ each, self.sizes @ np.abs(each), self.sizes @ lost, moved
 
-    def stays(self, move: Points, t: float) -> bool:
+    def is_constant(self, move: Points, t: float) -> bool:
         """Whether not a bit of the outputs changes even by a large step."""
-        with errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             return all(np.array_equal(self._at(move, s), self.base, equal_nan=True) for s in (t, -t))
 
-    def best(self, move: Points, largest: float) -> Best:
-        """The derivatives of the steps that agree best among powers of 10, for each set of weights."""
-        steps = [10.0**k for k in range(_SMALLEST, round(math.log10(largest)) + 1)]
-        found = [self.along(move, t) for t in steps]
-        moved = np.any([f.moved for f in found], axis=0)
+    def best(self, move: Points, largest: float) -> tuple[Array, Array, Array, Array, Array]:
+        """The derivatives at those two neighbouring steps, among powers of 10, that agree best.
+
+        Returns:
+            for each set of weights the slope; the sum of magnitudes of its terms; the error, which is the difference
+            between the two steps and what rounding may contribute; whether the function jumps at the point, since the
+            slopes of the smallest steps grow without bound; and whether it is constant near the point although the
+            slope is not 0.
+        """
+        steps = np.array([10.0**k for k in range(_SMALLEST, round(math.log10(largest)) + 1)])
+        slopes, terms, _, moved = map(np.array, zip(*(self.along(move, float(t)) for t in steps), strict=True))
         # Where nothing moves at all, it may move by less than rounding.
-        rounding = self.sizes @ np.where(moved, self.rounding, 0) if moved.any() else self.sizes @ self.rounding
-        blur = _blur(self.point, move)
-        with errstate(all="ignore"):
-            doubts = [
-                np.abs(here.slope - there.slope) + rounding / t
-                for here, there, t in zip(found, found[1:], steps[1:], strict=False)
-            ]
-            overruled = _overruled(found, doubts, steps, blur)
-            slope, terms = np.full_like(rounding, np.nan), np.zeros_like(rounding)
-            error = np.full_like(rounding, np.inf)
-            for i, doubt in enumerate(doubts):
-                here, there = found[i], found[i + 1]
-                truncated = rounding / steps[i] <= np.abs(here.slope - there.slope)  # else rounding sets them apart
-                better = (doubt < error) & ~overruled[i]
-                slope = np.where(better, np.where(truncated, here.slope, there.slope), slope)
-                terms = np.where(better, np.where(truncated, here.terms, there.terms), terms)
-                error = np.where(better, doubt, error)
-            small = [(f.terms, rounding / t) for f, t in zip(found, steps, strict=True) if blur <= 0.01 * t][:3]
-            return Best(slope, terms, error, *_breaks(small, terms))
+        rounding = self.sizes @ np.where(moved.any(axis=0) | ~moved.any(), self.rounding, 0)
+        fine = self._smallest_step(move)
+        with np.errstate(all="ignore"):
+            doubts = np.abs(slopes[:-1] - slopes[1:]) + rounding / steps[1:, None]
+            overruled = np.zeros(doubts.shape, bool)
+            for j in range(len(steps) - 2):  # if three small steps agree, larger ones must agree with them
+                agreed = (terms[j] > 0) & (doubts[j] <= _AGREE * terms[j]) & (fine <= 1e-5 * steps[j])
+                agreed &= np.abs(slopes[j] - slopes[j + 2]) <= 10 * _AGREE * terms[j]
+                overruled[j + 1 :] |= agreed & ~(np.abs(slopes[j + 1 : -1] - slopes[j]) <= doubts[j + 1 :] + doubts[j])
+            ranked = np.where(overruled | np.isnan(doubts), np.inf, doubts)
+            i, sets = np.argmin(ranked, axis=0), np.arange(len(rounding))
+            error = ranked[i, sets]
+            # If rounding sets the two steps apart, the larger step is better, else the smaller one.
+            chosen = i + (rounding / steps[i] > np.abs(slopes[i, sets] - slopes[i + 1, sets]))
+            size = np.where(error < np.inf, terms[chosen, sets], 0)
+            exact = np.flatnonzero(fine <= 0.01 * steps)[:3]
+            jumps = constant = np.zeros(len(rounding), bool)
+            if len(exact) == 3:
+                (first, second, third), noise = terms[exact], rounding / steps[exact[0]]
+                jumps = (first > 5 * second) & (second > 5 * third) & (first > 10 * noise)  # a jump over ever less
+                constant = (first + second + third == 0) & (noise <= RESOLUTION * size)
+        return np.where(error < np.inf, slopes[chosen, sets], np.nan), size, error, jumps, constant
 
-
-def _breaks(small: list[tuple[Array, Array]], terms: Array) -> tuple[Array, Array]:
-    """Whether a function jumps at the point, or is constant near it though not further off, by the smallest steps.
-
-    Of those: the derivative's terms and what rounding may contribute, for each set of weights.
-    """
-    if len(small) < 3:
-        return np.zeros(terms.shape, bool), np.zeros(terms.shape, bool)
-    (first, noise), (second, _), (third, _) = small
-    jumps = (first > 5 * second) & (second > 5 * third) & (first > 10 * noise)  # a jump's change over ever less
-    constant = (first + second + third == 0) & (noise <= RESOLUTION * terms)
-    return jumps, constant
-
-
-def _blur(point: Points, move: Points) -> float:
-    """Units in the last place of the inputs that move, in units of their displacement."""
-    size = sum(float(np.abs(point[i]).sum(where=v != 0)) for i, v in move.items())
-    length = sum(float(np.abs(v).sum()) for v in move.values())
-    return 4 * float(np.finfo(np.float64).eps) * size / length if length else 0.0
-
-
-def _overruled(found: list[Estimate], doubts: list[Array], steps: list[float], blur: float) -> list[Array]:
-    """For each two steps in a row, and each set of weights, whether smaller ones agree on another derivative."""
-    overruled = [np.zeros(doubt.shape, bool) for doubt in doubts]
-    for j in range(len(found) - 2):
-        near, far = found[j], found[j + 2]
-        agreed = (near.terms > 0) & (doubts[j] <= _AGREE * near.terms)
-        agreed &= np.abs(near.slope - far.slope) <= 10 * _AGREE * near.terms
-        if agreed.any() and blur <= 1e-5 * steps[j]:  # not by chance, where steps are as small as rounding
-            for i in range(j + 1, len(doubts)):
-                overruled[i] |= agreed & ~(np.abs(found[i].slope - near.slope) <= doubts[i] + doubts[j])
-    return overruled
+    def _smallest_step(self, move: Points) -> float:
+        """The step that moves the inputs by about a unit in their last place."""
+        size = sum(float(np.abs(self.point[i]).sum(where=v != 0)) for i, v in move.items())
+        length = sum(float(np.abs(v).sum()) for v in move.values())
+        return 4 * float(np.finfo(np.float64).eps) * size / length if length else 0.0
 
 
 def steps_of(x: Array) -> Array:
@@ -200,32 +161,26 @@ def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: 
     array([2., 4.])
     """
     point = np.array(x.data if isinstance(x, Tensor) else x, dtype=np.float64)
-    weight = None if cotangent is None else np.asarray(cotangent, dtype=np.float64)
-
-    def compute(points: Points) -> Tensor:
-        with no_grad():
-            return f(Tensor(points[0]))  # type: ignore[no-any-return]
-
-    out = compute({0: point})
-    if weight is None and out.size != 1:
+    compute = no_grad()(f)
+    out = compute(Tensor(point))
+    if cotangent is None and out.size != 1:
         raise ValueError(f"numerical_gradient: an output of shape {out.shape} needs a cotangent of that shape")
-    if weight is not None and weight.shape != out.shape:
+    weight = np.ones(out.shape) if cotangent is None else np.asarray(cotangent, dtype=np.float64)
+    if weight.shape != out.shape:
         raise ValueError(f"numerical_gradient: cotangent {weight.shape} does not fit the output {out.shape}")
-    weights = (np.ones(1) if weight is None else weight).reshape(1, -1)
     slopes = Slopes(
-        lambda points: np.asarray(compute(points).data, np.float64).reshape(-1),
-        {0: point}, weights, np.full(out.size, precision_of(out.dtype))
-    )  # fmt: skip
+        lambda at: compute(Tensor(at[0])).data.astype(np.float64).reshape(-1),
+        {0: point},
+        weight.reshape(1, -1),
+        np.full(out.size, precision_of(out.dtype)),
+    )
     gradient = np.zeros_like(point)
     for index, step, move, largest in entry_moves(point):
         if h is not None:
             move[index] = step = h * max(1.0, float(abs(point[index])))
-        first = slopes.along({0: move})
-        slope, apart = first.slope[0], 0.0
-        if h is None:
-            apart = abs(slope - slopes.along({0: move}, 0.5).slope[0])
-            if not apart + first.noise[0] <= 1e-8 * first.terms[0]:
-                slope = slopes.best({0: move}, largest).slope[0]
+        (slope,), (terms,), (noise,), _ = slopes.along({0: move})
+        if h is None and not abs(slope - slopes.along({0: move}, 0.5)[0][0]) + noise <= 1e-8 * terms:
+            slope = slopes.best({0: move}, largest)[0][0]
         gradient[index] = slope / step
     return gradient
 

@@ -251,7 +251,7 @@ def test_none_cotangents_are_tried():
     with pytest.raises(GradcheckError, match=r"both: the VJP fails where the cotangent of output 1 is None.*TypeError"):
         mg.gradcheck(two_outputs(crashes), [TWO, TWO])
     unused = two_outputs(crashes)
-    with pytest.raises(GradcheckError, match=r"the cotangent of output 1 of both is None.*TypeError"):
+    with pytest.raises(GradcheckError, match=r"both/multiply: .* the cotangent of an output .* is None.*TypeError"):
         mg.gradcheck(lambda a, b: 2.0 * unused(a, b)[0], [TWO, TWO])
 
     def other(g: Any, needs: Any, a: Any, b: Any) -> Any:
