@@ -157,7 +157,8 @@ def pull_back(
             continue
         try:
             if node in ends:
-                gs = tuple(None if g is None else _narrowed(g, node.outputs[i][1]) for i, g in enumerate(gs))
+                pairs = zip(gs, node.outputs, strict=True)
+                gs = tuple(g if g is None or g.dtype == dtype else g.astype(dtype) for g, (_, dtype) in pairs)
             if attended and (node not in ends or attend_sources):
                 gs = _attend(node, gs, watching, found, bool(batch))
             if node in ends:
@@ -181,10 +182,6 @@ def _add(cotangents: _Cotangents, key: tuple[Node, int], g: Any) -> None:
         total = cotangents[key]
         g = (total.astype(np.float32) if total.dtype == _half else total) + g
     cotangents[key] = g
-
-
-def _narrowed(g: Any, dtype: Any) -> Any:
-    return g if g.dtype == dtype else g.astype(dtype)
 
 
 def _attend(node: Node, gs: Any, watching: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import observers, writes
-from .core import Node, Tensor, current_scope, number_check, set_outputs, untracked
-from .spec import Array, as_array, describe, refuse_masked
+from .core import Node, Tensor, array_of, current_scope, number_check, set_outputs, untracked
+from .spec import Array, as_array, refuse_masked
 from .writes import guard, owner
 
 if TYPE_CHECKING:
@@ -53,14 +53,6 @@ def _constant(value: Any, weak: bool) -> Any:
     if value is None or (weak and isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))):
         return value
     return as_array(value)
-
-
-def _array_of(data: Any) -> Array:
-    """What a tensor holds, if nothing else was assigned to its ``data``."""
-    refuse_masked(data)
-    if not isinstance(data, _ndarray):
-        raise TypeError(f"a tensor's .data must be an ndarray, not {describe(data)}")
-    return data
 
 
 def _real_array(output: Any) -> Array:
@@ -152,7 +144,7 @@ def _call_binary(record: Primitive, general: Callable[..., Any]) -> Callable[[An
             elif kind is _ndarray and a.dtype is _float32:
                 x = a
             elif isinstance(a, Tensor):
-                left, x = a.node, _array_of(a.data)
+                left, x = a.node, array_of(a.data)
             else:
                 x = _constant(a, True)
             kind = type(b)
@@ -161,7 +153,7 @@ def _call_binary(record: Primitive, general: Callable[..., Any]) -> Callable[[An
             elif kind is _ndarray and b.dtype is _float32:
                 y = b
             elif isinstance(b, Tensor):
-                right, y = b.node, _array_of(b.data)
+                right, y = b.node, array_of(b.data)
             else:
                 y = _constant(b, True)
             result = forward(x, y)
@@ -226,7 +218,7 @@ def _call(record: Primitive) -> Callable[..., Any]:
         watching = observers.current() if _active else ()
         try:
             weak = record.broadcasts and len(inputs) > 1
-            arrays = [_array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
+            arrays = [array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             forward = record.forward
             for observer in watching:
                 forward = observer.around(record, forward)

@@ -93,7 +93,7 @@ class Node:
 
     Most nodes do not set these:
 
-        inputs: the arrays of the call, if the reference may need them, see :attr:`.Primitive.keeps_inputs`.
+        inputs: the arrays of the call, if the reference may need them, see :class:`.Primitive`.
         guard: checksums of arrays that others may write into.
         retained: the gradients that :meth:`Tensor.retain_grad` asked for, by the output's index.
         hooks, note: what the observers of these names keep here.
@@ -196,28 +196,22 @@ class Tensor(Extensions):
         self.node = Leaf(self.data) if requires_grad else None
         self.index = 0
 
-    def _array(self) -> Array:
-        """The array, or an error that says that something else was assigned to ``data``."""
-        if not isinstance(self.data, np.ndarray):
-            raise TypeError(f"a tensor's .data must be an ndarray, not {describe(self.data)}")
-        return self.data
-
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self._array().shape)
+        return tuple(array_of(self.data).shape)
 
     @property
     def dtype(self) -> DType:
-        dtype: DType = self._array().dtype
+        dtype: DType = array_of(self.data).dtype
         return dtype
 
     @property
     def ndim(self) -> int:
-        return self._array().ndim
+        return array_of(self.data).ndim
 
     @property
     def size(self) -> int:
-        return self._array().size
+        return array_of(self.data).size
 
     @property
     def requires_grad(self) -> bool:
@@ -453,6 +447,15 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     array([[2., 4.]], dtype=float32)
     """
     return Tensor(data, dtype, requires_grad)
+
+
+def array_of(data: Any) -> Array:
+    """The array in a tensor, or an error that says that something else was assigned to its ``data``."""
+    if type(data) is not np.ndarray:
+        refuse_masked(data)
+        if not isinstance(data, np.ndarray):
+            raise TypeError(f"a tensor's .data must be an ndarray, not {describe(data)}")
+    return data
 
 
 def untracked(array: Array) -> Tensor:

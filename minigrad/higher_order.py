@@ -10,7 +10,7 @@ an array. So this pass keeps nothing that the usual one does not, but needs
 - for a residual between inputs and outputs, such as the gates of an LSTM, a node: it becomes one more output of the
   call, *hidden* from its users, whose cotangent the VJP gets behind those of the others;
 - otherwise the reference, which is run on the inputs and differentiated. Nodes keep their inputs for it
-  (:attr:`.Primitive.keeps_inputs`).
+  (``keeps_inputs`` of :class:`.Primitive`).
 
 A float residual that is not declared counts as derived from the inputs, never as a constant.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar
+from copy import copy
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .spec import Array
@@ -46,7 +47,9 @@ class setting(ContextDecorator, Generic[T]):  # noqa: N801  (used as a function)
         self._variable.set(self._before.pop())
 
     def _recreate_cm(self) -> setting[T]:
-        return setting(self._variable, self._change)
+        twin = copy(self)
+        twin._before = []
+        return twin
 
 
 class Observer:
@@ -142,11 +145,6 @@ class observing(setting[tuple[Observer, ...]]):  # noqa: N801
         super().__exit__()
         if not self._before:
             active.discard(self)
-
-    def _recreate_cm(self) -> observing:
-        twin = observing()
-        twin._change = self._change
-        return twin
 
 
 # --- where something happened -----------------------------------------------------------------------

@@ -277,8 +277,8 @@ def _value_and_grad(
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         run = _Differentiation(name)
-        chosen = _chosen(name, numbers, args)
-        _, aux = run.call(f, _with_variables(run, numbers, args), kwargs, has_aux)
+        chosen, arguments = _with_variables(run, numbers, args)
+        _, aux = run.call(f, arguments, kwargs, has_aux)
         one = run.one()
         (value,) = run.results(run.outputs)
         grads = each_like(chosen, run.pull(run.outputs, [one], keep=False))
@@ -296,20 +296,16 @@ def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
         raise TypeError(f"argnums must be an integer, or a list or tuple of integers, not {argnums!r}") from None
 
 
-def _chosen(name: str, numbers: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments that a function is differentiated in."""
+def _with_variables(run: _Differentiation, numbers: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+    """Outlines of the arguments that a function is differentiated in, and all arguments with variables in these."""
     if any(not -len(args) <= n < len(args) for n in numbers):
-        raise ValueError(f"{name}: argnums {numbers} do not fit {len(args)} arguments")
+        raise ValueError(f"{run.name}: argnums {numbers} do not fit {len(args)} arguments")
     if len({n % len(args) for n in numbers}) < len(numbers):
-        raise ValueError(f"{name}: argnums {numbers} name an argument twice")
-    return tuple(outline(args[n]) for n in numbers)
-
-
-def _with_variables(run: _Differentiation, numbers: tuple[int, ...], args: tuple[Any, ...]) -> list[Any]:
-    arguments = list(args)
+        raise ValueError(f"{run.name}: argnums {numbers} name an argument twice")
+    outlines, arguments = tuple(outline(args[n]) for n in numbers), list(args)
     for n in numbers:
         arguments[n] = run.variables_for(args[n], f"argument {n}")
-    return arguments
+    return outlines, arguments
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -475,8 +471,8 @@ def _jacobian(name: str, f: Callable[..., Any], argnums: int | Sequence[int], ha
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         run = _Differentiation(name)
-        chosen = _chosen(name, numbers, args)
-        out, aux = run.call(f, _with_variables(run, numbers, args), kwargs, has_aux)
+        chosen, arguments = _with_variables(run, numbers, args)
+        out, aux = run.call(f, arguments, kwargs, has_aux)
         blocks = []
         for y in run.outputs:
             block = each_like(chosen, _partial_derivatives(run, y))
