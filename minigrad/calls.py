@@ -41,7 +41,7 @@ def caller(record: Primitive) -> Callable[..., Any]:
     """The function on tensors that calls a primitive."""
     short = record.differentiable and record.broadcasts and not record.variadic and not record.options
     # By the names of the inputs: a call may give them as keywords, and the short paths' parameters are x, or a and b.
-    short_path = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments) if short else None
+    short_path: Any = {("x",): _call_unary, ("a", "b"): _call_binary}.get(record.arguments) if short else None
     general = _call(record)
     return short_path(record, general) if short_path else general
 
