@@ -210,7 +210,8 @@ class _Bounded:
         return raw
 
     def readline(self) -> bytes:
-        return self.file.readline(_LONGEST_NAME)
+        # pickletools takes a backslash for an escape, and warns of one that is none.
+        return self.file.readline(_LONGEST_NAME).replace(b"\\", b"\\\\")
 
 
 def _interpret(file: BinaryIO, storages: dict[str, _Storage]) -> Any:

@@ -118,6 +118,15 @@ def _additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: 
     return ops.matmul(p, v), p
 
 
+def _upsample(x: Any, factor: Any, mode: str = "nearest") -> Any:
+    """Products with matrices, which hold the larger images of unit vectors."""
+    down, across = (
+        ops.upsample(np.eye(n, dtype=x.dtype)[None, None], (r, 1), mode).data[0, 0]
+        for n, r in zip(x.shape[2:], pair("factor", factor, 1), strict=True)
+    )
+    return ops.matmul(down, ops.matmul(x, across.T))
+
+
 write({
     **dict.fromkeys(("conv1d", "conv2d"), _conv),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d"), _conv_transpose),
@@ -129,7 +138,7 @@ write({
         "DepthToSpace", x, blocksize=int(call.option("factor")), mode="CRD"
     ),
 })  # fmt: skip
-compose({"attention": _attention, "additive_attention": _additive_attention})
+compose({"attention": _attention, "additive_attention": _additive_attention, "upsample": _upsample})
 
 # --- reading: convolutions ----------------------------------------------------------------------------
 
