@@ -23,6 +23,7 @@ forever.) Entries that the memo repeats are counted as often as they appear in t
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import os
 import struct
@@ -48,11 +49,11 @@ _LONGEST_TEXT = 1 << 24  # bytes
 _LONGEST_NAME = 256
 _MOST_AXES = 64  # NumPy's
 _LARGEST_EXPANDED = 1 << 26  # bytes of a tensor that has an entry of its storage in many places
+# NumPy's codes of dtypes. bfloat16, which NumPy lacks, has that of its bits; "bytes" have no dtype of their own.
 _CODES = {
     "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2", "int64": "i8", "int32": "i4", "int16": "i2",
     "int8": "i1", "uint64": "u8", "uint32": "u4", "uint16": "u2", "uint8": "u1", "bool": "b1", "bytes": "u1",
 }  # fmt: skip
-"""NumPy's codes of dtypes. bfloat16, which NumPy lacks, has that of its bits; "bytes" have no dtype of their own."""
 _STORAGES = {
     "torch.DoubleStorage": "float64", "torch.FloatStorage": "float32", "torch.HalfStorage": "float16",
     "torch.BFloat16Storage": "bfloat16", "torch.LongStorage": "int64", "torch.IntStorage": "int32",
@@ -195,24 +196,6 @@ class _Name:
     text: str
 
 
-class _Bounded:
-    """A file of which no read is long, and none ends early."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-
-    def read(self, count: int) -> bytes:
-        if count > _LONGEST_TEXT:
-            raise ValueError(f"its pickle has a text of {count} bytes, more than {_LONGEST_TEXT}")
-        raw = self.file.read(count)
-        if len(raw) < count:
-            raise ValueError("its pickle is cut off")
-        return raw
-
-    def readline(self) -> bytes:
-        return self.file.readline(_LONGEST_NAME)
-
-
 def _interpret(file: BinaryIO, storages: dict[str, _Storage]) -> Any:
     """Return the value of the pickle at the file's position, and leave the position behind it.
 
@@ -225,16 +208,15 @@ def _interpret(file: BinaryIO, storages: dict[str, _Storage]) -> Any:
     Traceback (most recent call last):
     ValueError: it holds os.system, which is neither a tensor nor plain data: ...
     """
-    machine = _Machine(storages)
-    bounded, name = _Bounded(file), ""
+    machine, name = _Machine(file, storages), ""
     try:
         while name != "STOP":
             machine.spend(1)
-            opcode = _OPCODES.get(bounded.read(1))
+            opcode = _OPCODES.get(machine.read(1))
             name = opcode.name if opcode else "unknown"
             if opcode is None or name not in _STEPS:
                 raise ValueError(f"its pickle has the instruction {name}, which plain data do not need")
-            _STEPS[name](machine, opcode.arg.reader(bounded) if opcode.arg else None)  # type: ignore[arg-type]
+            _STEPS[name](machine, opcode.arg.reader(machine) if opcode.arg else None)  # type: ignore[arg-type]
     except (IndexError, KeyError):
         raise ValueError("its pickle is damaged: it takes more from its stack or memo than there is") from None
     if len(machine.stack) != 1 or machine.below:
@@ -243,13 +225,26 @@ def _interpret(file: BinaryIO, storages: dict[str, _Storage]) -> Any:
 
 
 class _Machine:
-    """The stack above the last mark, the stacks below each mark, and the memo."""
+    """A pickle's file, the stack above the last mark, the stacks below each mark, and the memo."""
 
-    def __init__(self, storages: dict[str, _Storage]) -> None:
+    def __init__(self, file: BinaryIO, storages: dict[str, _Storage]) -> None:
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.storages, self.spent = storages, 0
+        self.file, self.storages, self.spent = file, storages, 0
+
+    def read(self, count: int) -> bytes:
+        """Read so many bytes; a read may neither be long nor end early."""
+        if count > _LONGEST_TEXT:
+            raise ValueError(f"its pickle has a text of {count} bytes, more than {_LONGEST_TEXT}")
+        raw = self.file.read(count)
+        if len(raw) < count:
+            raise ValueError("its pickle is cut off")
+        return raw
+
+    def readline(self) -> bytes:
+        """Read a name, with its backslashes doubled: pickletools takes one for an escape, and warns of unknown ones."""
+        return self.file.readline(_LONGEST_NAME).replace(b"\\", b"\\\\")
 
     def spend(self, steps: int) -> None:
         self.spent += steps
@@ -328,6 +323,7 @@ class _Machine:
         self.push(found)
 
 
+# The instructions of protocol 2 that plain data need, as functions of the machine and the operand.
 _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "PROTO": lambda m, version: m.check_protocol(version),
     "STOP": lambda m, _: None,
@@ -355,7 +351,6 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "BUILD": lambda m, _: m.set_state(),
     "BINPERSID": lambda m, _: m.refer(),
 }
-"""The instructions of protocol 2 that plain data need, as functions of the machine and the operand."""
 _OPCODES = {opcode.code.encode("latin1"): opcode for opcode in opcodes}
 
 
@@ -378,12 +373,10 @@ def _unfolded(value: Any, build: Callable[[Any, tuple[Any, ...]], Any]) -> Any:
     >>> _unfolded({"a": [1, (2,)]}, lambda value, path: (value, path))
     {'a': [(1, ('a', 0)), ((2, ('a', 1, 0)),)]}
     """
-    seen = 0
+    seen = itertools.count(1)
 
     def walk(value: Any, path: tuple[Any, ...]) -> Any:
-        nonlocal seen
-        seen += 1
-        if seen > _MOST:
+        if next(seen) > _MOST:
             raise ValueError(f"it holds more than {_MOST} entries, as it uses the same ones again and again")
         if type(value) not in (dict, list, tuple):
             return build(value, path)
@@ -445,6 +438,7 @@ def _mapping(content: Any = ()) -> dict[Any, Any]:
     return {_checked_key(key): value for key, value in (content.items() if type(content) is dict else content)}
 
 
+# Functions that a pickle may call, and the types of their first arguments.
 _CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     **dict.fromkeys(
         ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3"),
@@ -457,8 +451,8 @@ _CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "torch.device": (lambda kind, number=None: kind if number is None else f"{kind}:{number}", (str, int)),
     "_codecs.encode": (lambda text, encoding: text.encode("latin1"), (str, str)),
 }
-"""Functions that a pickle may call, and the types of their first arguments."""
 _NAMES = _CALLS.keys() | _STORAGES.keys() | {f"torch.{dtype}" for dtype in _CODES}
+# What to save instead of something that is not read, by a part of its name.
 _HINTS = {
     "_sparse": ": sparse tensors are not read: save x.to_dense()",
     "_qtensor": ": quantised tensors are not read: save x.dequantize()",
@@ -471,7 +465,6 @@ _HINTS = {
     "numpy.": ": objects of NumPy are not read: save x.item(), or torch.from_numpy(x)",
     "": ", which is neither a tensor nor plain data: save a module's .state_dict(), and plain data for other objects",
 }
-"""What to save instead of something that is not read, by a part of its name."""
 
 
 # --- arrays --------------------------------------------------------------------------------------------

@@ -265,13 +265,23 @@ def _recurrent(module: Any, order: tuple[int, ...]) -> list[Correspondence]:
     for layer in range(module.num_layers):
         for ending in ("", "_reverse")[: 1 + module.bidirectional]:
             ours, theirs = (f"_l{layer}" if layer else "") + ending, f"_l{layer}{ending}"
-            found += [_gates(f"Wx{ours}", f"weight_ih{theirs}", order, back)]
-            found += [_gates(f"Wh{ours}", f"weight_hh{theirs}", order, back)]
+            found += [
+                Correspondence(
+                    w + ours, (t + theirs,), lambda a: _ordered(a, order).T, lambda a: (_ordered(a.T, back),)
+                )
+                for w, t in (("Wx", "weight_ih"), ("Wh", "weight_hh"))
+            ]
             biases = f"bias_ih{theirs}", f"bias_hh{theirs}"
             if len(module.biases) == 2:
                 found += [Correspondence(b + ours, (t,)) for b, t in zip(module.biases, biases, strict=True)]
-            else:
-                found.append(_sum_of_biases(f"b{ours}", biases, order, back))
+            else:  # one bias for two that are added: their sum, and stored beside zeros
+                found += [
+                    Correspondence(
+                        f"b{ours}", biases,
+                        lambda a, b: _ordered(np.where(b == 0, a, a + b), order),  # a + 0 would lose the sign of a -0
+                        lambda a: (_ordered(a, back), np.zeros_like(a)),
+                    )
+                ]  # fmt: skip
     return found
 
 
@@ -283,20 +293,6 @@ def _ordered(array: Array, order: tuple[int, ...]) -> Array:
     """
     blocks = np.split(array, len(order))
     return np.concatenate([blocks[gate] for gate in order])
-
-
-def _gates(ours: str, theirs: str, order: tuple[int, ...], back: tuple[int, ...]) -> Correspondence:
-    """A weight of several gates, transposed in PyTorch."""
-    return Correspondence(ours, (theirs,), lambda a: _ordered(a, order).T, lambda a: (_ordered(a.T, back),))
-
-
-def _sum_of_biases(ours: str, theirs: tuple[str, str], order: tuple[int, ...], back: tuple[int, ...]) -> Correspondence:
-    """One bias for two that are added: loaded as their sum, stored as itself and zeros."""
-
-    def load(a: Array, b: Array) -> Array:
-        return _ordered(np.where(b == 0, a, a + b), order)  # a + 0 would lose the sign of a -0
-
-    return Correspondence(ours, theirs, load, lambda a: (_ordered(a, back), np.zeros_like(a)))
 
 
 _PROJECTIONS = "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"

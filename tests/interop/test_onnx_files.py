@@ -90,10 +90,10 @@ def test_an_output_that_comes_twice_or_is_a_weight(path):
 
 @NEEDS_ONNX
 def test_names_that_a_module_has_itself_are_kept_apart(path):
-    network = Of(lambda x: x * network.training_ * vars(network)["program"], training_=nn.Parameter(X),
-                 program=nn.Parameter(X))  # fmt: skip
+    network = Of(lambda x: x * network.training_ * vars(network)["output_names"], training_=nn.Parameter(X),
+                 output_names=nn.Parameter(X))  # fmt: skip
     mg.export_onnx(network, X, path)
-    assert {name for name, _ in mg.import_onnx(path).named_parameters()} == {"training_", "program_"}
+    assert {name for name, _ in mg.import_onnx(path).named_parameters()} == {"training_", "output_names_"}
 
 
 @NEEDS_ONNX

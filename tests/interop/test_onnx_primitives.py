@@ -23,7 +23,7 @@ FAMILIES = [
 CASES = {name: (module, case) for module in FAMILIES for name, case in getattr(module, "CASES", {}).items()}
 COMPOSED = ["affine", "binary_cross_entropy_with_logits", "gelu", "group_norm", "gru_step", "lstm_cell", "lstm_step",
             "mse_loss", "norm", "normal_cdf", "pixel_unshuffle", "rms_norm", "rnn_step", "std", "temporal_affine",
-            "upsample", "var"]  # fmt: skip
+            "var"]  # fmt: skip
 """Some without a writer, which are written as their references."""
 ELSEWHERE = {"dropout", "lstm"}
 """Dropout can only be refused, and so are all cell states of an LSTM, which are its second result: see the networks."""

@@ -87,6 +87,7 @@ HOSTILE = {
     "NEWOBJ": (name("collections.OrderedDict") + b")\x81", "the instruction NEWOBJ,"),
     "NEWOBJ_EX": (name("collections.OrderedDict") + b")}\x92", "the instruction NEWOBJ_EX,"),
     "STACK_GLOBAL": (text("os") + text("system") + b"\x93", "the instruction STACK_GLOBAL,"),
+    "a name with a backslash": (b"ca\\c\nb\n", r"it holds a\\c\.b, which is neither"),
     "EXT1": (b"\x82\x01", "the instruction EXT1,"),
     "EXT2": (b"\x83\x01\x00", "the instruction EXT2,"),
     "EXT4": (b"\x84\x01\x00\x00\x00", "the instruction EXT4,"),

@@ -5,30 +5,27 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from ...core import Tensor, untracked
+from ...core import Tensor, plain, untracked
 from ...nn import Module
 from ...runtime.extras import require
 from ...runtime.files import replacing
 from ...spec import Array
 from .dynamic_axes import DynamicAxes, merge
-from .graphs import OPSET, GraphWriter
+from .graphs import OPSET, GraphWriter, trace
 from .importing import OnnxNetwork
 from .operators import write_calls
-from .tracing import trace
 
 __all__ = ["export_onnx"]
 
 _LARGEST = 2**31 - 1  # bytes of a file of protocol buffers
-Change = Callable[[int, Array], Array]
-"""Makes another array of an input, from its number and the example."""
+Change = Callable[[int, Array], Array]  # makes another array of an input, from its number and the example
 
 
 def export_onnx(
@@ -82,14 +79,18 @@ def export_onnx(
     examples = _with_arrays(arguments, lambda i, array: array)[1]
     names = _names("input_names", input_names, list(examples))
     write = partial(_graph, module, arguments, names, output_names)
-    with _evaluating(module):
-        try:
-            dynamic = DynamicAxes.of(dynamic_axes or {}, dict(zip(names, examples.values(), strict=True)))
-            failure = "dynamic_axes: the module fails with the size {} of {}" if dynamic.axes else ""
-            graphs = [write(partial(dynamic.resized, n), failure.format(n, dynamic)) for n in dynamic.sizes]
-            _refuse_constants_of_inputs(write, graphs[0])
-        except ValueError as error:
-            raise ValueError(f"export_onnx: {kind}: {error}") from error
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        module.eval()
+        dynamic = DynamicAxes.of(dynamic_axes or {}, dict(zip(names, examples.values(), strict=True)))
+        failure = "dynamic_axes: the module fails with the size {} of {}" if dynamic.axes else ""
+        graphs = [write(partial(dynamic.resized, n), failure.format(n, dynamic)) for n in dynamic.sizes]
+        _refuse_constants_of_inputs(write, graphs[0])
+    except ValueError as error:
+        raise ValueError(f"export_onnx: {kind}: {error}") from error
+    finally:
+        for part, training in modes:
+            part.training = training
     model = _model(onnx, module, graphs, dynamic)
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:
@@ -97,18 +98,6 @@ def export_onnx(
 
 
 # --- the call -----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _evaluating(module: Module) -> Iterator[None]:
-    """Within this context a module and its parts are in evaluation mode."""
-    modes = [(part, part.training) for part in module.modules()]
-    try:
-        module.eval()
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
 
 
 def _graph(
@@ -146,8 +135,7 @@ def _with_arrays(arguments: dict[str, Any], change: Change) -> tuple[list[Any], 
 
     def replace(name: str, value: Any) -> Any:
         if isinstance(value, (Tensor, np.ndarray)):
-            array = value.data if isinstance(value, Tensor) else value
-            variables[name] = np.array(change(len(variables), array))
+            variables[name] = np.array(change(len(variables), plain(value)))
             return untracked(variables[name])
         if isinstance(value, (list, tuple)):
             parts = [replace(f"{name}_{i}", part) for i, part in enumerate(value)]
@@ -228,8 +216,7 @@ def _changed(array: Array) -> Array:
 
 def _names(what: str, wanted: Sequence[str] | None, usual: list[str]) -> list[str]:
     names = usual if wanted is None else list(wanted)
-    texts = all(isinstance(name, str) and name for name in names)
-    if not texts or len(names) != len(usual) or len(set(names)) < len(names):
+    if not all(isinstance(name, str) and name for name in names) or not len(set(names)) == len(names) == len(usual):
         raise ValueError(f"export_onnx: {what} must be {len(usual)} different names, not {names}")
     return names
 

@@ -18,12 +18,11 @@ from .operators import READERS, keywords_of
 
 __all__ = ["OnnxNetwork", "import_onnx"]
 
-OLDEST = 13
-"""The first version of ONNX's operators that is read (2020); of an earlier one those that are the same in this."""
+OLDEST = 13  # the first version of ONNX's operators that is read (2020); of earlier ones what is the same in this
 _DOMAINS = ("", "ai.onnx")
+# The types that NumPy has itself.
 _TYPES = ("FLOAT", "DOUBLE", "FLOAT16", "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32",
           "UINT64")  # fmt: skip
-"""The types that NumPy has itself."""
 
 
 def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
@@ -124,12 +123,10 @@ def _is_current(onnx: Any, kind: str, version: int) -> bool:
 def _network(onnx: Any, model: Any) -> OnnxNetwork:
     graph = model.graph
     initializers = {tensor.name: _array(onnx, tensor) for tensor in graph.initializer}
-    averages: dict[str, bool] = {}  # whether an input is used only as running averages
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            averages[name] = averages.get(name, True) and node.op_type == "BatchNormalization" and i > 2
+    others = [node.input[:3] if node.op_type == "BatchNormalization" else node.input for node in graph.node]
+    averages = {name for node in graph.node if node.op_type == "BatchNormalization" for name in node.input[3:]}
     written = [json.loads(entry.value) for entry in model.metadata_props if entry.key == "minigrad.buffers"]
-    buffers = {name for names in written for name in names} | {name for name in averages if averages[name]}
+    buffers = {name for names in written for name in names} | averages.difference(*others)
     constants = {name: array for name, array in initializers.items() if array.dtype.kind != "f"}
     inputs = [_input(onnx, value) for value in graph.input if value.name not in initializers]
     outputs = [value.name for value in graph.output]
@@ -138,11 +135,12 @@ def _network(onnx: Any, model: Any) -> OnnxNetwork:
     for node in reversed(graph.node):
         operators.append(_operator(onnx, node, set(node.input) - needed))
         needed.update(node.input)
-    network = OnnxNetwork(Program(inputs, outputs, operators[::-1], constants, {}))
-    for name, array in initializers.items():
-        if name not in constants:
-            network.add_weight(name, Buffer(array) if name in buffers else Parameter(array))
-    return network
+    weights = {
+        name: Buffer(array) if name in buffers else Parameter(array)
+        for name, array in initializers.items()
+        if name not in constants
+    }
+    return OnnxNetwork(inputs, outputs, operators[::-1], constants, weights)
 
 
 def _dtype(onnx: Any, number: int) -> Any:
@@ -158,7 +156,7 @@ def _array(onnx: Any, tensor: Any) -> Array:
     return np.array(onnx.numpy_helper.to_array(tensor))
 
 
-def _input(onnx: Any, value: Any) -> tuple[str, Any, tuple[int | None, ...] | None]:
+def _input(onnx: Any, value: Any) -> Input:
     if not value.type.HasField("tensor_type"):
         raise NotImplementedError(f"the input {value.name} is no tensor")
     kind = value.type.tensor_type
@@ -170,12 +168,9 @@ def _operator(onnx: Any, node: Any, ends: set[str]) -> Operator:
     attributes = {attribute.name: _attribute(onnx, node, attribute) for attribute in node.attribute}
     if node.op_type == "Cast":
         attributes["to"] = _dtype(onnx, attributes["to"])
-    outputs = list(node.output)
-    while outputs and not outputs[-1]:
-        outputs.pop()
     if "count" in keywords_of(node.op_type):
-        attributes["count"] = len(outputs)
-    return Operator(node.op_type, node.name, tuple(node.input), tuple(outputs), attributes, ends)
+        attributes["count"] = max(i for i, name in enumerate(node.output, 1) if name)
+    return Operator(node.op_type, node.name, tuple(node.input), tuple(node.output), attributes, ends)
 
 
 def _attribute(onnx: Any, node: Any, attribute: Any) -> Any:
@@ -192,6 +187,10 @@ def _attribute(onnx: Any, node: Any, attribute: Any) -> Any:
 # --- the network --------------------------------------------------------------------------------------
 
 
+# The name, dtype and shape of an input: None for an axis of any length, or instead of a shape of any rank.
+Input = tuple[str, Any, tuple[int | None, ...] | None]
+
+
 class Operator(NamedTuple):
     """One node of a graph. kind: the name of its operator. ends: inputs that no later operator needs."""
 
@@ -206,59 +205,39 @@ class Operator(NamedTuple):
         return f"{self.kind} of node {self.name or ', '.join(self.outputs)!r}"
 
 
-class Program(NamedTuple):
-    """What a network runs.
-
-    Attributes:
-        inputs: names, dtypes, and shapes: None for an axis of any length, or instead of a shape of any rank.
-        constants: untrained values by name.
-        weights: the attributes that hold initializers, by name.
-    """
-
-    inputs: list[tuple[str, Any, tuple[int | None, ...] | None]]
-    outputs: list[str]
-    operators: list[Operator]
-    constants: dict[str, Array]
-    weights: dict[str, str]
-
-
 class OnnxNetwork(Module):
     """A network from an ONNX file, made by :func:`minigrad.import_onnx`.
 
     Called with the inputs in the file's order, or by name, it returns the output, or a tuple of several. Floating
     initializers are its parameters, under the names that they have in the file.
+
+    Attributes:
+        input_names, output_names: the names of the file's inputs and outputs, in order.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-
-    def add_weight(self, name: str, weight: Parameter | Buffer) -> None:
-        """Add an initializer, under a longer name if a module has such an attribute itself."""
-        attribute = name
-        while hasattr(self, attribute):
-            attribute += "_"
-        setattr(self, attribute, weight)
-        self.program.weights[name] = attribute
-
-    @property
-    def input_names(self) -> list[str]:
-        """The names of the file's inputs, in order."""
-        return [name for name, _, _ in self.program.inputs]
-
-    @property
-    def output_names(self) -> list[str]:
-        """The names of the file's outputs, in order."""
-        return self.program.outputs
+    def __init__(
+        self, inputs: list[Input], outputs: list[str], operators: list[Operator], constants: dict[str, Array],
+        weights: dict[str, Parameter | Buffer],
+    ) -> None:  # fmt: skip
+        self.input_names, self.output_names = [name for name, _, _ in inputs], outputs
+        self._inputs, self._operators, self._constants = inputs, operators, constants
+        self._weights: dict[str, str] = {}  # the attributes that hold initializers
+        for name, weight in weights.items():
+            attribute = name
+            while hasattr(self, attribute):  # modules have such an attribute themselves
+                attribute += "_"
+            setattr(self, attribute, weight)
+            self._weights[name] = attribute
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         values = self._given(inputs, named)
-        values.update({name: getattr(self, attribute) for name, attribute in self.program.weights.items()})
-        values.update({name: Tensor(array) for name, array in self.program.constants.items()})
-        for operator in self.program.operators:
+        values.update({name: getattr(self, attribute) for name, attribute in self._weights.items()})
+        values.update({name: Tensor(array) for name, array in self._constants.items()})
+        for operator in self._operators:
             values.update(zip(operator.outputs, _run(operator, values), strict=False))
             for name in operator.ends:
                 values.pop(name, None)
-        outputs = tuple(values[name] for name in self.program.outputs)
+        outputs = tuple(values[name] for name in self.output_names)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _given(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +248,7 @@ class OnnxNetwork(Module):
             have = ", ".join([f"{len(inputs)} by position", *named])
             raise TypeError(f"OnnxNetwork: expected the inputs {', '.join(names)}, got {have}")
         tensors = {name: x if isinstance(x, Tensor) else untracked(as_array(x)) for name, x in given.items()}
-        for name, dtype, shape in self.program.inputs:
+        for name, dtype, shape in self._inputs:
             x = tensors[name]
             if x.dtype != dtype:
                 raise TypeError(f"OnnxNetwork: the input {name} must be {dtype}, not {x.dtype}")
@@ -281,7 +260,7 @@ class OnnxNetwork(Module):
 
     def extra_repr(self) -> str:
         names = f"{', '.join(self.input_names)} -> {', '.join(self.output_names)}"
-        return f"{names}; {len(self.program.operators)} operators"
+        return f"{names}; {len(self._operators)} operators"
 
 
 def _run(operator: Operator, values: dict[str, Any]) -> tuple[Any, ...]:

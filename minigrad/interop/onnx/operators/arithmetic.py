@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from .... import ops
-from ..graphs import GraphWriter
-from ..tracing import Call
-from .table import READERS, axes_of, bounds, compose, composed, constant, integers, like, refuse, same, write
+from ..graphs import Call, GraphWriter
+from .table import READERS, axes_of, bounds, compose, composed, integers, like, refuse, same, write
 
 same({
     "absolute": "Abs", "add": "Add", "arccos": "Acos", "arcsin": "Asin", "arctan": "Atan", "ceil": "Ceil",
@@ -58,11 +57,6 @@ def _round(graph: GraphWriter, call: Call, x: str) -> Any:
     return composed(graph, call, lambda x, decimals: ops.round(x * scale) / scale)
 
 
-def _where(graph: GraphWriter, call: Call, *_: str) -> str:
-    condition, x, y = call.inputs
-    return graph.op("Where", graph.value(condition, bool), graph.value(x, call.dtype), graph.value(y, call.dtype))
-
-
 def _dropout(graph: GraphWriter, call: Call, x: str) -> str:
     raise refuse("dropout in training")
 
@@ -102,11 +96,9 @@ def _cumsum(graph: GraphWriter, call: Call, x: str) -> str:
 
 def _softmax(graph: GraphWriter, call: Call, x: str) -> Any:
     axes = axes_of(call)
-    if len(axes) == 1:
-        return graph.op("Softmax" if call.name == "softmax" else "LogSoftmax", x, axis=axes[0])
-    if call.name == "softmax":
-        return composed(graph, call, lambda x, axis: ops.exp(x - ops.logsumexp(x, axis, keepdims=True)))
-    return composed(graph, call, lambda x, axis: x - ops.logsumexp(x, axis, keepdims=True))
+    if len(axes) > 1:
+        return composed(graph, call, call.primitive.reference)
+    return graph.op("Softmax" if call.name == "softmax" else "LogSoftmax", x, axis=axes[0])
 
 
 write({
@@ -130,7 +122,9 @@ write({
 })  # fmt: skip
 write({
     "isinf": lambda graph, call, x: graph.op("IsInf", x),
-    "where": _where,
+    "where": lambda graph, call, *_: graph.op(
+        "Where", *(graph.value(x, dtype) for x, dtype in zip(call.inputs, (bool, call.dtype, call.dtype), strict=True))
+    ),
     **dict.fromkeys(("argmax", "argmin"), _argmax),
     "topk": lambda graph, call, x: graph.ops(
         "TopK", 2, x, graph.ints(call.option("k")), axis=int(call.option("axis")), largest=int(call.option("largest"))
@@ -182,18 +176,8 @@ def _fmod(a: Any, b: Any, *, fmod: int = 0) -> Any:
     if not fmod:
         return ops.remainder(a, b)
     if a.dtype.kind != "f":
-        return constant(np.fmod(a.data, b.data))
+        return np.fmod(a.data, b.data)
     return ops.sign(a) * ops.remainder(ops.absolute(a), ops.absolute(b))
-
-
-def _divide(a: Any, b: Any) -> Any:
-    """Integers are divided towards 0."""
-    return ops.divide(a, b) if a.dtype.kind == "f" else constant((a.data - np.fmod(a.data, b.data)) // b.data)
-
-
-def _is_infinite(x: Any, *, detect_negative: int = 1, detect_positive: int = 1) -> Any:
-    low, high = -np.inf if detect_negative else 0.0, np.inf if detect_positive else 0.0
-    return ops.isinf(ops.clip(x, low, high))
 
 
 def _between(x: Any, low: Any = None, high: Any = None) -> Any:
@@ -205,7 +189,7 @@ def _between(x: Any, low: Any = None, high: Any = None) -> Any:
 def _without_dropout(x: Any, ratio: Any = None, training: Any = None, *, seed: int = 0) -> Any:
     if training is not None and training.item() and (ratio is None or ratio.item()):
         raise NotImplementedError("dropout in training")
-    return x, constant(np.ones(x.shape, bool))
+    return x, np.ones(x.shape, bool)
 
 
 def _gemm(
@@ -231,7 +215,7 @@ def _reduced(
     if function in (ops.max, ops.min) and not all(x.shape[i] for i in wanted):
         # The largest of no entries is the least number that there is, the smallest the greatest.
         shape = [1 if i in wanted else n for i, n in enumerate(x.shape) if keepdims or i not in wanted]
-        return constant(np.full(shape, bounds(x.dtype)[function is ops.min], x.dtype))
+        return np.full(shape, bounds(x.dtype)[function is ops.min], x.dtype)
     return like(function(x, wanted, bool(keepdims)), x)
 
 
@@ -262,7 +246,9 @@ READERS.update({
     "Cast": lambda x, *, to, saturate=1: ops.astype(x, to),
     "Clip": _between,
     "CumSum": _cumulated,
-    "Div": _divide,
+    "Div": lambda a, b: (  # integers are divided towards 0
+        ops.divide(a, b) if a.dtype.kind == "f" else (a.data - np.fmod(a.data, b.data)) // b.data
+    ),
     "Dropout": _without_dropout,
     "Einsum": lambda *operands, equation: ops.einsum(equation.replace(" ", ""), *operands),
     "Elu": lambda x, *, alpha=1.0: ops.elu(x, alpha),
@@ -271,7 +257,9 @@ READERS.update({
     "HardSigmoid": lambda x, *, alpha=0.2, beta=0.5: ops.clip(alpha * x + beta, 0.0, 1.0),
     "HardSwish": lambda x: x * ops.clip(x / 6 + 0.5, 0.0, 1.0),
     "Identity": lambda x: x,
-    "IsInf": _is_infinite,
+    "IsInf": lambda x, *, detect_negative=1, detect_positive=1: ops.isinf(
+        ops.clip(x, -np.inf if detect_negative else 0.0, np.inf if detect_positive else 0.0)
+    ),
     "LeakyRelu": lambda x, *, alpha=0.01: ops.leaky_relu(x, alpha),
     "LogSoftmax": lambda x, *, axis=-1: ops.log_softmax(x, axis),
     "Max": lambda *x: reduce(ops.maximum, x),

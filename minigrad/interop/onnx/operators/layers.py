@@ -18,10 +18,9 @@ from ....core import Tensor, plain, untracked
 from ....ops.attentions import weights_of
 from ....ops.kernels.windows import pair
 from ....spec import Array
-from ..graphs import GraphWriter
-from ..tracing import Call
+from ..graphs import Call, GraphWriter
 from .shaping import padded
-from .table import READERS, axes_of, bounds, compose, composed, constant, integers, like, refuse, write
+from .table import READERS, axes_of, bounds, compose, composed, integers, like, refuse, write
 
 
 def _border(n: int, kernel: int, stride: int, dilation: int) -> int:
@@ -49,17 +48,13 @@ _ATTRIBUTES = {"kernel": "kernel_shape", "stride": "strides", "dilation": "dilat
                "output_padding": "output_padding"}  # fmt: skip
 
 
-def _conv(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> str:
-    options = _windows(call, np.shape(call.inputs[1])[2:])
-    return graph.op("Conv", x, w, b, group=int(call.option("groups")), **options)
-
-
-def _conv_transpose(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> Any:
+def _conv(graph: GraphWriter, call: Call, x: str, w: str, b: str) -> Any:
     """Runtimes refuse an output padding as large as the stride."""
     options = _windows(call, np.shape(call.inputs[1])[2:])
-    if any(e >= s for e, s in zip(options["output_padding"], options["strides"], strict=True)):
+    extra = options.get("output_padding", ())
+    if any(e >= s for e, s in zip(extra, options["strides"], strict=False)):
         return composed(graph, call, call.primitive.reference)
-    return graph.op("ConvTranspose", x, w, b, group=int(call.option("groups")), **options)
+    return graph.op("ConvTranspose" if extra else "Conv", x, w, b, group=int(call.option("groups")), **options)
 
 
 def _pool(graph: GraphWriter, call: Call, x: str) -> str:
@@ -118,9 +113,17 @@ def _additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: 
     return ops.matmul(p, v), p
 
 
+def _upsample(x: Any, factor: Any, mode: str = "nearest") -> Any:
+    """Products with matrices, which hold the larger images of unit vectors."""
+    down, across = (
+        ops.upsample(np.eye(n, dtype=x.dtype)[None, None], (r, 1), mode).data[0, 0]
+        for n, r in zip(x.shape[2:], pair("factor", factor, 1), strict=True)
+    )
+    return ops.matmul(down, ops.matmul(x, across.T))
+
+
 write({
-    **dict.fromkeys(("conv1d", "conv2d"), _conv),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d"), _conv_transpose),
+    **dict.fromkeys(("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"), _conv),
     **dict.fromkeys(("max_pool2d", "avg_pool2d"), _pool),
     "adaptive_avg_pool2d": _adaptive_pool,
     "batch_norm": _batch_norm,
@@ -129,7 +132,7 @@ write({
         "DepthToSpace", x, blocksize=int(call.option("factor")), mode="CRD"
     ),
 })  # fmt: skip
-compose({"attention": _attention, "additive_attention": _additive_attention})
+compose({"attention": _attention, "additive_attention": _additive_attention, "upsample": _upsample})
 
 # --- reading: convolutions ----------------------------------------------------------------------------
 
@@ -251,7 +254,7 @@ def _max_pooled(
     values = ops.stack(taps, axis=-1)
     places = np.stack([tap.data for tap in windows.taps(Tensor(numbers), counts, -1)], axis=-1)
     found = np.where(places < 0, least, values.data).argmax(axis=-1)[..., None]
-    return ops.take_along_axis(values, found, -1)[..., 0], constant(np.take_along_axis(places, found, -1)[..., 0])
+    return ops.take_along_axis(values, found, -1)[..., 0], np.take_along_axis(places, found, -1)[..., 0]
 
 
 def _avg_pooled(
@@ -270,22 +273,13 @@ def _avg_pooled(
     return total / reduce(ops.add, windows.taps(ones, counts, 0)).data
 
 
-def _global_average(x: Any) -> Any:
-    return ops.adaptive_avg_pool2d(x, 1) if x.ndim == 4 else ops.mean(x, tuple(range(2, x.ndim)), True)
-
-
-def _shuffled(x: Any, *, blocksize: int, mode: str = "DCR") -> Any:
-    """Channels become blocks of pixels; a channel's number counts its block first (DCR) or last (CRD)."""
-    return ops.pixel_shuffle(_regrouped(x, blocksize**2) if mode == "DCR" else x, blocksize)
-
-
 def _unshuffled(x: Any, *, blocksize: int, mode: str = "DCR") -> Any:
     y = ops.pixel_unshuffle(x, blocksize)
     return _regrouped(y, x.shape[1]) if mode == "DCR" else y
 
 
 def _regrouped(x: Any, n: int) -> Any:
-    """Channels (n, C / n) in the order (C / n, n)."""
+    """Channels (n, C / n) in the order (C / n, n), as a channel's number counts its block first (DCR) or last (CRD)."""
     N, C, *image = x.shape
     return ops.reshape(ops.swapaxes(ops.reshape(x, (N, n, C // n, *image)), 1, 2), x.shape)
 
@@ -371,7 +365,8 @@ def _resized(
             x = x[(slice(None),) * (axis % x.ndim) + (places,)]
             continue
         taps = np.floor(positions)[:, None] + np.arange(-1, 3)
-        weights = _interpolation_weights(np.abs(positions[:, None] - taps), cubic_coeff_a if mode == "cubic" else None)
+        distance = np.abs(positions[:, None] - taps)
+        weights = np.maximum(0.0, 1 - distance) if mode == "linear" else _cubic_weights(distance, cubic_coeff_a)
         if exclude_outside:
             weights *= (taps >= 0) & (taps < n)
             weights /= weights.sum(axis=1, keepdims=True)
@@ -381,6 +376,7 @@ def _resized(
     return x
 
 
+# The positions of entries i of m among n.
 _POSITIONS: dict[str, Callable[..., Array]] = {
     "asymmetric": lambda i, n, m, factor: i / factor,
     "align_corners": lambda i, n, m, factor: i * (n - 1) / (n * factor - 1) if n * factor > 1 else 0.0 * i,
@@ -388,7 +384,6 @@ _POSITIONS: dict[str, Callable[..., Array]] = {
     "pytorch_half_pixel": lambda i, n, m, factor: (i + 0.5) / factor - 0.5 if m > 1 else 0.0 * i,
     "half_pixel_symmetric": lambda i, n, m, factor: n / 2 * (1 - m / (n * factor)) + (i + 0.5) / factor - 0.5,
 }
-"""The positions of entries i of m among n."""
 _ROUNDING: dict[str, Callable[..., Array]] = {
     "round_prefer_floor": lambda positions: np.ceil(positions - 0.5),
     "round_prefer_ceil": lambda positions: np.floor(positions + 0.5),
@@ -397,10 +392,8 @@ _ROUNDING: dict[str, Callable[..., Array]] = {
 }
 
 
-def _interpolation_weights(distance: Array, a: float | None) -> Array:
-    """Weights of entries at these distances: linear, or cubic convolution with the coefficient a (Keys, 1981)."""
-    if a is None:
-        return np.maximum(0.0, 1 - distance)  # type: ignore[no-any-return]
+def _cubic_weights(distance: Array, a: float) -> Array:
+    """Weights of entries at these distances in cubic convolution with the coefficient a (Keys, 1981)."""
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
@@ -411,8 +404,12 @@ READERS.update({
     "BatchNormalization": _batch_normalized,
     "Conv": _convolved,
     "ConvTranspose": _convolved_back,
-    "DepthToSpace": _shuffled,
-    "GlobalAveragePool": _global_average,
+    "DepthToSpace": lambda x, *, blocksize, mode="DCR": ops.pixel_shuffle(
+        _regrouped(x, blocksize**2) if mode == "DCR" else x, blocksize
+    ),
+    "GlobalAveragePool": lambda x: (
+        ops.adaptive_avg_pool2d(x, 1) if x.ndim == 4 else ops.mean(x, tuple(range(2, x.ndim)), True)
+    ),
     "GlobalMaxPool": lambda x: ops.max(x, tuple(range(2, x.ndim)), True),
     "GroupNormalization": _group_normalized,
     "InstanceNormalization": lambda x, weight, bias, *, epsilon=1e-5: ops.group_norm(

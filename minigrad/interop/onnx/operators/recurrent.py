@@ -20,12 +20,11 @@ import numpy as np
 from .... import ops
 from ....core import Tensor, plain
 from ....spec import Array
-from ..graphs import GraphWriter
-from ..tracing import Call
-from .table import READERS, constant, write
+from ..graphs import Call, GraphWriter
+from .table import READERS, write
 
+# ONNX's place of each of minigrad's gates, r z n or i f o g; minigrad's place of each of ONNX's is the same.
 _ORDER = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 1, 3)}
-"""ONNX's place of each of minigrad's gates, r z n or i f o g; minigrad's place of each of ONNX's is the same."""
 
 # --- writing ------------------------------------------------------------------------------------------
 
@@ -154,7 +153,7 @@ def _composed(step: Any, rows: Any, state: Any, lengths: Array | None) -> tuple[
     N, T, _ = rows.shape
     outputs = []
     for t in range(T):
-        alive = constant(np.full((N, 1), T) > t if lengths is None else lengths[:, None] > t)
+        alive = np.full((N, 1), T) > t if lengths is None else lengths[:, None] > t
         after = step(rows[:, t], *state)
         state = tuple(ops.where(alive, new, old) for new, old in zip(after, state, strict=True))
         outputs.append(ops.where(alive, after[0], np.zeros((), rows.dtype)))

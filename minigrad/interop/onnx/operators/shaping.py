@@ -10,9 +10,8 @@ import numpy as np
 from .... import ops
 from ....core import plain
 from ....spec import Array
-from ..graphs import GraphWriter
-from ..tracing import Call
-from .table import READERS, constant, integers, refuse, write
+from ..graphs import Call, GraphWriter
+from .table import READERS, integers, refuse, write
 
 _END = np.iinfo(np.int64)
 
@@ -39,7 +38,7 @@ def _picked(graph: GraphWriter, call: Call, x: str) -> Any:
 def _pad(graph: GraphWriter, call: Call, x: str) -> Any:
     """Constants, edges, and reflections of which none is reflected again; what else repeats entries picks them."""
     shape, mode = call.shape, call.option("mode")
-    if not shape:
+    if not shape:  # onnxruntime refuses to pad a scalar
         return graph.op("Identity", x)
     widths = np.broadcast_to(np.asarray(call.option("pad_width")), (len(shape), 2))
     if mode in ("wrap", "symmetric") or (mode == "reflect" and (widths.max(axis=1) >= np.array(shape)).any()):
@@ -57,8 +56,8 @@ def _concatenate(graph: GraphWriter, call: Call, *arrays: str) -> str:
 
 def _split(graph: GraphWriter, call: Call, x: str) -> tuple[str, ...]:
     axis = int(call.option("axis"))
-    sizes = graph.ints(*(part.shape[axis] for part in call.outputs))
-    return graph.ops("Split", len(call.outputs), x, sizes, axis=axis)
+    sizes = [part.shape[axis] for part in call.outputs]
+    return graph.ops("Split", len(sizes), x, graph.ints(*sizes), axis=axis)
 
 
 def _getitem(graph: GraphWriter, call: Call, x: str) -> Any:
@@ -141,10 +140,6 @@ def _one_hot(graph: GraphWriter, call: Call, _: str) -> str:
     return graph.op("OneHot", graph.value(call.inputs[0], np.int64), depth, both, axis=-1)
 
 
-def _triangle(graph: GraphWriter, call: Call, x: str) -> str:
-    return graph.op("Trilu", x, graph.constant(call.option("k"), np.int64), upper=int(call.name == "triu"))
-
-
 write({"concatenate": _concatenate, "stack": _concatenate, "pad": _pad})
 write({
     **dict.fromkeys(("reshape", "ravel", "squeeze", "expand_dims"),
@@ -158,8 +153,9 @@ write({
     "put": _put,
     "split": _split,
     "take_along_axis": _take_along_axis,
-    "tril": _triangle,
-    "triu": _triangle,
+    **dict.fromkeys(("tril", "triu"), lambda graph, call, x: graph.op(
+        "Trilu", x, graph.constant(call.option("k"), np.int64), upper=int(call.name == "triu")
+    )),
 }, cast="")  # fmt: skip
 
 # --- reading ------------------------------------------------------------------------------------------
@@ -171,18 +167,13 @@ def _constant(
 ) -> Any:  # fmt: skip
     floats = value_floats if value_float is None else value_float
     if value is None and floats is None:
-        return constant(np.array(value_ints if value_int is None else value_int, np.int64))
-    return constant(np.array(floats, np.float32) if value is None else value)
-
-
-def _constant_of_shape(shape: Any, *, value: Array | None = None) -> Any:
-    one = np.zeros(1, np.float32) if value is None else value
-    return constant(np.full(integers(shape), one.ravel()[0], one.dtype))
+        return np.array(value_ints if value_int is None else value_int, np.int64)
+    return np.array(floats, np.float32) if value is None else value
 
 
 def _range(start: Any, limit: Any, delta: Any) -> Any:
     count = max(math.ceil((limit.item() - start.item()) / delta.item()), 0)
-    return constant((start.data + delta.data * np.arange(count)).astype(start.dtype))
+    return (start.data + delta.data * np.arange(count)).astype(start.dtype)
 
 
 def _reshaped(x: Any, shape: Any, *, allowzero: int = 0) -> Any:
@@ -272,7 +263,9 @@ def _unit_vectors(indices: Any, depth: Any, values: Any, *, axis: int = -1) -> A
 READERS.update({
     "Concat": lambda *x, axis: ops.concatenate(x, axis),
     "Constant": _constant,
-    "ConstantOfShape": _constant_of_shape,
+    "ConstantOfShape": lambda shape, *, value=None: np.full(
+        integers(shape), np.float32(0) if value is None else value.ravel()[0]
+    ),
     "Expand": lambda x, shape: ops.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(integers(shape)))),
     "Flatten": lambda x, *, axis=1: ops.reshape(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))),
     "Gather": _gather,
@@ -283,8 +276,8 @@ READERS.update({
     "Range": _range,
     "Reshape": _reshaped,
     "ScatterElements": _scatter_elements,
-    "Shape": lambda x, *, start=0, end=None: constant(np.array(x.shape[start:end], np.int64)),
-    "Size": lambda x: constant(np.array(x.size, np.int64)),
+    "Shape": lambda x, *, start=0, end=None: np.array(x.shape[start:end], np.int64),
+    "Size": lambda x: np.array(x.size, np.int64),
     "Slice": _slice,
     "Split": _parts,
     "Squeeze": lambda x, axes=None: ops.squeeze(x, None if axes is None else tuple(integers(axes))),

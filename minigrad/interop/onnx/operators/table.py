@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from .... import ops
-from ....core import Tensor, untracked
+from ....core import untracked
 from ....spec import Array
-from ..graphs import GraphWriter
-from ..tracing import Call, trace
+from ..graphs import Call, GraphWriter, trace
 
-__all__ = ["READERS", "WRITERS", "axes_of", "bounds", "compose", "composed", "constant", "integers", "keywords_of",
+__all__ = ["READERS", "WRITERS", "axes_of", "bounds", "compose", "composed", "integers", "keywords_of",
            "like", "refuse", "same", "write", "write_calls"]  # fmt: skip
 
 WRITERS: dict[str, Callable[[GraphWriter, Call], tuple[str, ...]]] = {}
@@ -65,8 +64,9 @@ def composed(graph: GraphWriter, call: Call, function: Callable[..., Any] | None
     if function is None:
         raise refuse(f"the primitive {call.name}")
     dtype = np.result_type(*(x for x in call.inputs if x is not None))
-    arrays = [x if x is None or isinstance(x, np.ndarray) else np.asarray(x, dtype) for x in call.inputs]
-    tensors = [None if x is None else untracked(x) for x in arrays]
+    tensors = [
+        None if x is None else untracked(x if isinstance(x, np.ndarray) else np.asarray(x, dtype)) for x in call.inputs
+    ]
 
     def run() -> list[Array]:
         result = function(*tensors, **call.options)
@@ -132,8 +132,3 @@ def bounds(dtype: Any) -> tuple[Any, Any]:
     if dtype.kind in "fb":
         return (-np.inf, np.inf) if dtype.kind == "f" else (False, True)
     return np.iinfo(dtype).min, np.iinfo(dtype).max
-
-
-def constant(array: Array) -> Tensor:
-    """A tensor that holds this array."""
-    return Tensor(np.asarray(array))
