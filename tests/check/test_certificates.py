@@ -305,7 +305,7 @@ def test_a_pass_in_another_order_is_refused(monkeypatch):
 def test_the_check_shares_nothing_with_the_pass_or_the_sort():
     tree = ast.parse(Path(certificates.__file__).read_text(encoding="utf-8"))
     imported = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.level]
-    engine = {a.name for node in imported if node.module not in ("core", "rules", "spec") for a in node.names}
+    engine = {a.name for node in imported if node.module not in ("core", "primitives", "spec") for a in node.names}
     assert "reverse_pass" in engine
     checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name != "certify_backward"]
     used = {name.id for check in checks for name in ast.walk(check) if isinstance(name, ast.Name)}
