@@ -28,7 +28,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,8 +105,13 @@ def keep(strategies: dict[str, Strategy], fastest: str, figures: Any) -> Path:
     """
     path = tuning_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    fields = {library: strategy._asdict() for library, strategy in strategies.items()}
-    kept = {"machine": _machine(), "mkl": mkl.version(), "fastest": fastest, "strategies": fields, "figures": figures}
+    kept = {
+        "machine": _machine(),
+        "mkl": mkl.version(),
+        "fastest": fastest,
+        "strategies": {library: strategy._asdict() for library, strategy in strategies.items()},
+        "figures": figures,
+    }
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return path
@@ -172,20 +176,7 @@ def _decide() -> tuple[str, Strategy, str]:
     return library, known.get(library, default), f"{why}: {processor}{unknown}"
 
 
-def _one_line(wrong: ValueError, kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """Print an uncaught error as one line: commands import minigrad before they can catch anything."""
-    if error is wrong:
-        print(f"ValueError: {error}", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-try:
-    _chosen_library, chosen, _why = _decide()  # chosen: the strategy of the whole process
-except ValueError as wrong:
-    if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = partial(_one_line, wrong)
-    raise
+_chosen_library, chosen, _why = _decide()  # chosen: the strategy of the whole process
 
 
 @contextmanager
