@@ -160,7 +160,8 @@ class FolderLock:
             holder = f"process {holder}" if holder.isdecimal() else "another process"
             raise refusal(f"{folder}: {holder} is {doing} in this folder: wait until it ends") from error
         except OSError as error:
-            raise refusal(f"{error.filename or folder}: cannot be written: {error.strerror or error}") from error
+            path = error.filename or folder / _LOCK
+            raise refusal(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def _take(self) -> bool:
         """Take the lock; return False if its holder removed the file between our opening and our locking."""
@@ -173,11 +174,16 @@ class FolderLock:
             raise
         except OSError:  # a file system without locks
             pass
-        with suppress(FileNotFoundError):
+        try:
             if os.path.samestat(os.fstat(self._handle), os.stat(path)):
                 os.ftruncate(self._handle, 0)
                 os.write(self._handle, b"%d\n" % os.getpid())
                 return True
+        except FileNotFoundError:
+            pass
+        except OSError:  # a full disk
+            os.close(self._handle)
+            raise
         return False
 
     def release(self) -> None:

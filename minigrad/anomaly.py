@@ -142,8 +142,6 @@ def _look_forward(
     primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array], place: str
 ) -> None:
     """Raise if a primitive made a NaN or an infinity that it did not get."""
-    if not badness(outputs):
-        return
     options = badness([plain(option) for option in params.values()])
     shape = _meeting(primitive, params, inputs, outputs)
     by_entries = shape is not None and primitive.entrywise  # a user's primitive may broadcast as matmul does
@@ -154,12 +152,13 @@ def _look_forward(
             met = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]
             bad[bad <= np.max(met, axis=0)] = 0
         if bad.max(initial=0) > known:
-            index = first_worst(bad, axis=1 if primitive.steps is not None and bad.ndim == 3 else None)
+            stepwise = primitive.steps is not None and bad.ndim == 3
+            index = first_worst(bad, axis=1 if stepwise else None)
             which = f"output {number}" if len(outputs) > 1 else "the output"
             named = [(primitive.input_name(i), x) for i, x in enumerate(inputs)]
             raise FloatingPointError(
                 f"{primitive.name}{place} gave {_what(output, index)}: {which}, {summary(output)}, "
-                f"first at {at(index)}{_time(primitive, output, index)}; "
+                f"first at {list(index)}{f', time step {index[1]}' if stepwise else ''}; "
                 f"{'there ' if shape is not None else ''}{met_there(named, output.shape, shape and index)}"
             )
 
@@ -183,10 +182,6 @@ def _what(array: Any, index: tuple[int, ...]) -> str:
     return "a NaN" if np.isnan(value) else f"an infinity ({value})"
 
 
-def _time(primitive: Primitive, array: Array, index: tuple[int, ...]) -> str:
-    return f", time step {index[1]}" if primitive.steps is not None and array.ndim == 3 else ""
-
-
 def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], step: int | None) -> str:
     """That a VJP gave something bad, and what it was given."""
     assert node.primitive is not None
@@ -201,7 +196,7 @@ def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], s
     time = f"; on the way back first at time step {step}" if step is not None else ""
     return (
         f"backward: the VJP of {node.primitive.name}{location(node)} gave {_what(flow, index)} for {name}: "
-        f"{summary(flow)}, first at {at(index)}; {'; '.join(words)}{time}"
+        f"{summary(flow)}, first at {list(index)}; {'; '.join(words)}{time}"
     )
 
 
@@ -212,7 +207,7 @@ def _bad_sum(node: Node, index: int, g: Any) -> str:
     which = f"output {index} of " if node.later_outputs else ""
     return (
         f"backward: the gradient of {which}{name} has {_what(g, place)}, which none had that was sent there: "
-        f"{summary(np.asarray(g))}, first at {at(place)}; the sum overflowed, or a hook returned it"
+        f"{summary(np.asarray(g))}, first at {list(place)}; the sum overflowed, or a hook returned it"
     )
 
 
@@ -226,10 +221,8 @@ def badness(value: Any) -> int:
     stack = [value]
     while stack and worst < 2:
         value = stack.pop()
-        if isinstance(value, dict):
-            stack += value.values()
-        elif isinstance(value, (tuple, list)):
-            stack += value
+        if isinstance(value, (dict, tuple, list)):
+            stack += value.values() if isinstance(value, dict) else value
         elif isinstance(value, (float, np.ndarray, np.floating)):
             x = np.asarray(value)
             if x.dtype.kind == "f" and not np.isfinite(x).all():
@@ -258,10 +251,6 @@ def first_worst(bad: Array, axis: int | None = None) -> tuple[int, ...]:
     places = np.argwhere(bad == bad.max())
     place = places[0 if axis is None else np.argmin(places[:, axis])]
     return tuple(int(i) for i in place)
-
-
-def at(index: Sequence[int]) -> str:
-    return f"[{', '.join(map(str, index))}]"
 
 
 def summary(value: Any) -> str:

@@ -61,7 +61,11 @@ class Batches:
         if not arrays:
             raise TypeError("batches: pass at least one array")
         for i, array in enumerate(arrays):
-            _check_rows(i, array)
+            fits = all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__"))
+            if not fits or not array.shape or hasattr(array, "iloc"):  # what pandas has; its [rows] are labels
+                raise TypeError(
+                    f"batches: argument {i} must be an array or a tensor with axes, not {type(array).__name__}"
+                )
         lengths = [array.shape[0] for array in arrays]
         if len(set(lengths)) > 1:
             raise ValueError(f"batches: the arrays must have as many examples, not {', '.join(map(str, lengths))}")
@@ -91,7 +95,8 @@ class Batches:
         return self._rest(self._latest, self.epoch, self.position)
 
     def _rest(self, loop: object, epoch: int, start: int) -> Iterator[Any]:
-        order = self._order(epoch)
+        in_order = np.arange(self.examples)
+        order = np.random.default_rng([self.seed, epoch]).permutation(in_order) if self.shuffle else in_order
         for position in range(start, len(self)):
             rows = order[position * self.size : (position + 1) * self.size]
             batch = tuple(_taken(array, rows) for array in self.arrays)
@@ -100,11 +105,6 @@ class Batches:
             yield batch if len(batch) > 1 else batch[0]
         if loop is self._latest:
             self.epoch, self.position = epoch + 1, 0
-
-    def _order(self, epoch: int) -> Array:
-        if not self.shuffle:
-            return np.arange(self.examples)
-        return np.random.default_rng([self.seed, epoch]).permutation(self.examples)
 
     def state_dict(self) -> dict[str, int]:
         """Where it stands, as integers, ready for JSON or :func:`minigrad.save`.
@@ -161,14 +161,6 @@ def _whole(name: str, value: Any) -> int:
     if array.ndim or array.dtype.kind not in "biu" or array < 0:
         raise ValueError(f"Batches.load_state_dict: {name} must be an integer of at least 0, not {value!r}")
     return int(array)
-
-
-def _check_rows(number: int, array: Any) -> None:
-    fits = all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__"))
-    if not fits or not array.shape or hasattr(array, "iloc"):  # what pandas has; its [rows] are labels
-        raise TypeError(
-            f"batches: argument {number} must be an array or a tensor with axes, not {type(array).__name__}"
-        )
 
 
 def _taken(array: Any, rows: Array) -> Any:

@@ -35,8 +35,7 @@ class Handle:
 
     def remove(self) -> None:
         """Stop calling the hook; a second call does nothing."""
-        callbacks = self._callbacks()
-        if callbacks is not None:
+        if (callbacks := self._callbacks()) is not None:
             callbacks.functions.pop(self._key, None)
 
 
@@ -70,9 +69,6 @@ class Callbacks:
             if key in self.functions:
                 yield function
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Callbacks:
-        return type(self)()
-
     def __reduce__(self) -> Any:
         return type(self), ()
 
@@ -91,10 +87,9 @@ class _Hooks(Observer):
         gs = list(g) if isinstance(g, tuple) else [g]
         for index, hooks in sorted(asked.items()):
             if gs[index] is not None:
-                if batched:  # for each row, since a hook expects the tensor's shape
-                    gs[index] = np.stack([_fired(hooks, node, index, row) for row in gs[index]])
-                else:
-                    gs[index] = _fired(hooks, node, index, gs[index])
+                rows = gs[index] if batched else [gs[index]]  # a hook expects the tensor's shape
+                fired = [_fired(hooks, node, index, row) for row in rows]
+                gs[index] = np.stack(fired) if batched else fired[0]
         return tuple(gs) if isinstance(g, tuple) else gs[0]
 
 
@@ -110,18 +105,20 @@ def _fired(hooks: Callbacks, node: Node, index: int, g: Any) -> Any:
     """Call the hooks of one output with its cotangent; the one that goes on."""
     spec = node.outputs[index]
     for hook in hooks:
-        if isinstance(g, Tensor):
-            result = hook(g)
-        else:
+        shown = g
+        if not isinstance(g, Tensor):
             shown = np.array(g, spec[1])  # the pass may add to g later
             shown.flags.writeable = False
-            result = hook(shown)
+        result = hook(shown)
         if result is not None:
-            value = result
-            if not (isinstance(g, Tensor) and isinstance(result, Tensor)):
-                value = _array(result, node, index, spec)
-            _check(value, node, index, spec)
-            g = untracked(value) if isinstance(g, Tensor) and not isinstance(value, Tensor) else value
+            tracked = isinstance(g, Tensor) and isinstance(result, Tensor)
+            value = result if tracked else _array(result, node, index, spec)
+            if (value.shape, value.dtype) != spec:
+                raise ValueError(
+                    f"a hook on {_name(node, index)} returned {describe(value)}: a cotangent has the tensor's shape "
+                    f"and dtype, {spec[1]} {spec[0]}"
+                )
+            g = untracked(value) if isinstance(g, Tensor) and not tracked else value
     return g
 
 
@@ -134,14 +131,6 @@ def _array(result: Any, node: Node, index: int, spec: Spec) -> np.ndarray[Any, A
         return np.array(as_array(result, rounded=False), None if holds_numpy(result) else spec[1])
     except (TypeError, ValueError) as error:
         raise type(error)(f"a hook on {_name(node, index)} must return a cotangent or None: {error}") from None
-
-
-def _check(value: Any, node: Node, index: int, spec: Spec) -> None:
-    if (value.shape, value.dtype) != spec:
-        raise ValueError(
-            f"a hook on {_name(node, index)} returned {describe(value)}: a cotangent has the tensor's shape and dtype, "
-            f"{spec[1]} {spec[0]}"
-        )
 
 
 def _name(node: Node, index: int) -> str:

@@ -72,8 +72,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     ...     print(load(path), load_metadata(path))
     {'W': array([[0., 3.], [1., 4.], [2., 5.]]), 'step': array(3)} {'kind': 'demo'}
     """
-    where = path_as_text("save", path)
-    must_be_regular("save", where)
+    where = must_be_regular("save", path)
     if not isinstance(state, Mapping):
         advice = ": pass its .state_dict()" if hasattr(state, "state_dict") else ""
         raise TypeError(f"save: the state must map names to arrays, not be {describe(state)}{advice}")
@@ -107,12 +106,13 @@ def path_as_text(caller: str, path: Any) -> str:
     return text
 
 
-def must_be_regular(caller: str, path: str) -> None:
-    """An error where something else than a regular file is: only such a one has a size, and can be read twice."""
-    found = irregular(path)
-    if found:
+def must_be_regular(caller: str, path: Any) -> str:
+    """A path as text; an error unless it is free or a regular file, which alone has a size and can be read twice."""
+    where = path_as_text(caller, path)
+    if found := irregular(where):
         kind = IsADirectoryError if found == "a folder" else OSError
-        raise kind(f"{caller}: {path} is {found}, not a regular file")
+        raise kind(f"{caller}: {where} is {found}, not a regular file")
+    return where
 
 
 def filled(file: IO[bytes], place: memoryview) -> bool:
@@ -204,8 +204,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
             and the array. BF16 and other dtypes that NumPy lacks are refused too.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
     """
-    where = path_as_text("load", path)
-    must_be_regular("load", where)
+    where = must_be_regular("load", path)
     with open(where, "rb") as file:
         return {name: a.astype(a.dtype.newbyteorder("="), copy=False) for name, a in _arrays(file, where)}
 
@@ -216,8 +215,7 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         TypeError, ValueError, OSError: as :func:`load` does.
     """
-    where = path_as_text("load_metadata", path)
-    must_be_regular("load_metadata", where)
+    where = must_be_regular("load_metadata", path)
     with open(where, "rb") as file:
         return _read_header(file, where)[1]
 

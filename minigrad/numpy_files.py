@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from .io import check, filled, must_be_regular, path_as_text
+from .io import check, filled, must_be_regular
 from .spec import Array
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
     {'x': array([0, 1, 2]), 'y': array([[1., 0.],
            [0., 1.]])}
     """
-    where, most = path_as_text("load_numpy", path), math.inf if max_bytes is None else max_bytes
+    most = math.inf if max_bytes is None else max_bytes
     check(
         isinstance(most, numbers.Real) and not isinstance(most, bool) and most >= 0,
         "load_numpy",
         f"max_bytes must be a number of at least 0, or None, not {max_bytes!r}",
     )
-    must_be_regular("load_numpy", where)
+    where = must_be_regular("load_numpy", path)
     with open(where, "rb") as file:
         total = os.fstat(file.fileno()).st_size
         start = file.read(len(_MAGIC))

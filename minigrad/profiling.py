@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Node, Tensor, current_scope
+from .core import Node, current_scope, plain
 from .observers import Observer, observing
 from .primitives import Primitive
 from .recording import noted, user_line
@@ -61,7 +61,7 @@ class Profile(Observer):
         self.lines = lines
         self.events: list[Event] = []
         self.thread = threading.get_ident()
-        self.threads = {self.thread: _name_of_thread()}
+        self.threads = {self.thread: threading.current_thread().name}
         self.overhead = 0
         self.began = perf_counter_ns()
         self.ended: int | None = None
@@ -102,7 +102,7 @@ class Profile(Observer):
             )  # fmt: skip
             self.events.append(event)
             if event.thread not in self.threads:
-                self.threads[event.thread] = _name_of_thread()
+                self.threads[event.thread] = threading.current_thread().name
             if node is None:
                 _here.forward = event
             self._charge(end)
@@ -226,23 +226,14 @@ class profile(observing):  # noqa: N801  (used as a function)
         super().__exit__(*error)
 
 
-def _name_of_thread() -> str:
-    """The name of this thread; `threading.current_thread` would make up one for those that it did not start."""
-    me = threading.get_ident()
-    return next((thread.name for thread in threading.enumerate() if thread.ident == me), "helper of run_in_parallel")
-
-
 def _several(x: Any) -> tuple[Any, ...]:
     return x if type(x) is tuple else (x,)
 
 
 def _array(x: Any) -> Any:
-    """An array or a number as an array; None for what is neither."""
-    if isinstance(x, Tensor):
-        x = x.data
-    if isinstance(x, (bool, int, float)):
-        return np.asarray(x)
-    return x if isinstance(x, (np.ndarray, np.generic)) else None
+    """An array or a number as an array; None for anything else."""
+    x = plain(x)
+    return np.asarray(x) if isinstance(x, (bool, int, float, np.ndarray, np.generic)) else None
 
 
 def _specs(arrays: tuple[Any, ...]) -> tuple[Spec | None, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from .backward import Rule, pull_back
 from .core import Node, Tensor, current_scope, number_check, recording
 from .higher_order import attached, differentiating, is_differentiating, pull_tensors
-from .observers import Observer, observing
+from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
 from .rng import Draws, drawing
 from .spec import Array, Spec
@@ -61,12 +61,9 @@ class _Collector(Observer):
 
     def constants(self) -> list[Array]:
         """The arrays that met without being tracked."""
-        found = {}
-        for node, inputs in self.inputs.items():
-            for x, tracked in zip(inputs, node.edges[1], strict=True):
-                if isinstance(x, np.ndarray) and not tracked:
-                    found[id(x)] = x
-        return list(found.values())
+        calls = [zip(inputs, node.edges[1], strict=True) for node, inputs in self.inputs.items()]
+        untracked = [x for call in calls for x, tracked in call if isinstance(x, np.ndarray) and not tracked]
+        return list({id(x): x for x in untracked}.values())
 
 
 @dataclass(eq=False)
@@ -91,14 +88,10 @@ class _Run:
 
     def pull(self, g: Any, needs: tuple[bool, ...], rule: Rule, retain_graph: bool) -> tuple[Any, ...]:
         """Run it again, and pull cotangents of its outputs back to the edge."""
-        outside = number_check.set(None)  # for the function is no rule
-        collector = _Collector()
-        try:
-            again = differentiating(self.differentiating or is_differentiating())
-            with drawing(self.draws.again()), recording(), again, observing(collector):
-                tensors = _tensors(self.function(*self.args, **self.kwargs))
-        finally:
-            number_check.reset(outside)
+        collector, again = _Collector(), differentiating(self.differentiating or is_differentiating())
+        outside = setting(number_check, lambda _: None)  # for the function is no rule
+        with outside, drawing(Draws(self.draws.begun)), recording(), again, observing(collector):
+            tensors = _tensors(self.function(*self.args, **self.kwargs))
         cotangents = g if isinstance(g, tuple) else (g,)
         outputs = [tensors[place] for place in self.places if place < len(tensors)]
         self._refuse_changes(outputs, collector)
@@ -189,8 +182,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if not made:
         return out
     run.edge, run.outputs = tuple(edge), tuple(y.data for y in made)
-    buffers = [x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray)]
-    run.constants = [*collector.constants(), *buffers]
+    run.constants = [*collector.constants(), *(x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray))]
     joined = _checkpoint(*(attached(array, *key) for key, array in edge.items()), run=run)
     if not hasattr(joined[0].node, "guard"):  # copies would not help: the function reads the arrays themselves again
         Guard(joined[0].node, run.constants, sampled=True)

@@ -105,10 +105,6 @@ class Draws:
             self.copies[key] = twin
         return self.copies[key]
 
-    def again(self) -> Draws:
-        """The same numbers once more."""
-        return Draws(self.begun)
-
     def pass_on(self) -> None:
         """Let the generators go on behind what was drawn, but for those that somebody else has drawn from meanwhile."""
         for key, twin in self.copies.items():

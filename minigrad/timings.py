@@ -7,6 +7,7 @@ every column adds up.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -56,10 +57,11 @@ def own_times(events: Sequence[Event]) -> list[int]:
     time from the same moment the later one holds the other, as an event is noted when its call ends.
     """
     net = [event.time - event.overhead for event in events]
+    ends = [event.begin + event.time for event in events]
     own = net.copy()
     around: list[int] = []  # the calls that are open, each within the one before
     for i in sorted(range(len(events)), key=lambda i: (events[i].thread, events[i].begin, -events[i].time, -i)):
-        while around and not _holds(events[around[-1]], events[i]):
+        while around and (events[around[-1]].thread != events[i].thread or ends[around[-1]] < ends[i]):
             around.pop()
         if around:
             own[around[-1]] -= net[i]
@@ -67,13 +69,7 @@ def own_times(events: Sequence[Event]) -> list[int]:
     return own
 
 
-def _holds(outer: Event, inner: Event) -> bool:
-    """Whether a call lies within another that began no later."""
-    return outer.thread == inner.thread and inner.begin + inner.time <= outer.begin + outer.time
-
-
-@dataclass(slots=True)
-class Work:
+class Work(NamedTuple):
     """A sum over calls. time: in nanoseconds, their own. multiplying: the time of those that have multiply-adds."""
 
     calls: int = 0
@@ -81,14 +77,6 @@ class Work:
     bytes: int = 0
     multiply_adds: int = 0
     multiplying: int = 0
-
-    def add(self, event: Event, time: int) -> None:
-        """Add a call that took so long itself."""
-        self.calls += 1
-        self.time += time
-        self.bytes += event.bytes
-        self.multiply_adds += event.multiply_adds
-        self.multiplying += time if event.multiply_adds else 0
 
     @property
     def gflops(self) -> float | None:
@@ -113,35 +101,35 @@ class Row:
 def rows_of(events: Sequence[Event], by: By) -> list[Row]:
     """The sums of each primitive, scope or line; those that took longest come first."""
     name = _namer(events, by)
-    rows: dict[str, Row] = {}
+    parts: dict[str, dict[Phase, list[tuple[int, ...]]]] = {}
     for event, time in zip(events, own_times(events), strict=True):
-        key = name(event)
-        row = rows.get(key) or rows.setdefault(key, Row(key, Work(), Work()))
-        (row.forward if event.phase == "forward" else row.backward).add(event, time)
-    return sorted(rows.values(), key=lambda row: -row.time)
+        phases = parts.setdefault(name(event), {"forward": [], "backward": []})
+        multiplying = time if event.multiply_adds else 0
+        phases[event.phase].append((1, time, event.bytes, event.multiply_adds, multiplying))
+    rows = [Row(key, _sum(phases["forward"]), _sum(phases["backward"])) for key, phases in parts.items()]
+    return sorted(rows, key=lambda row: -row.time)
+
+
+def _sum(parts: Iterable[tuple[int, ...]]) -> Work:
+    return Work(*map(sum, zip(Work(), *parts, strict=True)))
 
 
 def _namer(events: Iterable[Event], by: By) -> Callable[[Event], str]:
     """Under which name an event counts."""
-    if by == "scope":
-        return lambda event: "/".join(event.scope) or "(no scope)"
-    if by == "line":
-        return lambda event: event.line or "(line not known)"
-    if by != "primitive":
+    declared = Counter(primitive for primitive, _ in {(event.primitive, event.module) for event in events})
+    names: dict[str, Callable[[Event], str]] = {
+        "primitive": lambda e: e.primitive if declared[e.primitive] == 1 else f"{e.module}.{e.primitive}",
+        "scope": lambda event: "/".join(event.scope) or "(no scope)",
+        "line": lambda event: event.line or "(line not known)",
+    }
+    if by not in names:
         raise ValueError(f"profile: by must be 'primitive', 'scope' or 'line', not {by!r}")
-    declared: dict[str, set[str]] = {}
-    for event in events:
-        declared.setdefault(event.primitive, set()).add(event.module)
-    return lambda e: e.primitive if len(declared[e.primitive]) == 1 else f"{e.module}.{e.primitive}"
+    return names[by]
 
 
 def _summed(name: str, rows: Iterable[Row]) -> Row:
-    total = Row(name, Work(), Work())
-    for row in rows:
-        for work, part in ((total.forward, row.forward), (total.backward, row.backward)):
-            for field in Work.__slots__:
-                setattr(work, field, getattr(work, field) + getattr(part, field))
-    return total
+    rows = list(rows)
+    return Row(name, _sum(row.forward for row in rows), _sum(row.backward for row in rows))
 
 
 def table_of(events: Sequence[Event], by: By = "primitive", limit: int | None = None) -> str:
@@ -179,14 +167,9 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     """Rows as lines: the first column to the left, numbers to the right; the two phases stand apart."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     apart = {1, len(widths) - 5, len(widths) - 2}  # where forward, backward and both begin
-    lines = []
-    for row in cells:
-        texts = [row[0].ljust(widths[0])]
-        for i, (text, width) in enumerate(zip(row, widths, strict=True)):
-            if i:
-                texts.append(("    " if i in apart else "  ") + text.rjust(width))
-        lines.append("".join(texts).rstrip())
-    return lines
+    columns = [f"{'    ' if i in apart else '  '}{{:>{width}}}" for i, width in enumerate(widths)]
+    line = "".join([f"{{:<{widths[0]}}}", *columns[1:]])
+    return [line.format(*row).rstrip() for row in cells]
 
 
 def trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, end: int, thread: int) -> dict[str, Any]:
@@ -203,12 +186,10 @@ def trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, en
     process = os.getpid()
     number = {identifier: i for i, identifier in enumerate(threads, 1)}
     named = [("process_name", 0, "minigrad"), *(("thread_name", number[t], name) for t, name in threads.items())]
-    lines: list[dict[str, Any]] = [
-        {"name": what, "ph": "M", "pid": process, "tid": tid, "args": {"name": name}} for what, tid, name in named
-    ]
-    block = {"name": "profile", "cat": "profile", "ph": "X", "ts": 0.0, "dur": (end - begin) / 1e3}
-    lines.append({**block, "pid": process, "tid": number[thread], "args": {}})
-    lines += [
+    names = [{"name": what, "ph": "M", "pid": process, "tid": tid, "args": {"name": name}} for what, tid, name in named]
+    block = {"name": "profile", "cat": "profile", "ph": "X", "ts": 0.0, "dur": (end - begin) / 1e3, "pid": process,
+             "tid": number[thread], "args": {}}  # fmt: skip
+    calls = [
         {
             "name": event.primitive if event.phase == "forward" else f"{event.primitive}_vjp",
             "cat": event.phase,
@@ -221,7 +202,7 @@ def trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, en
         }
         for event in sorted(events, key=lambda event: (event.begin, -event.time))
     ]
-    return {"traceEvents": lines, "displayTimeUnit": "ms"}
+    return {"traceEvents": [*names, block, *calls], "displayTimeUnit": "ms"}
 
 
 def _arguments(event: Event) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import re
 import runpy
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -125,7 +126,8 @@ def parser_of(program: str) -> argparse.ArgumentParser:
         raise SystemExit
 
     stopped = mock.patch.object(argparse.ArgumentParser, "parse_args", stop)
-    with stopped, mock.patch("sys.argv", [program]), suppress(SystemExit):
+    with stopped, mock.patch("sys.argv", [program]), suppress(SystemExit), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'.*' found in sys.modules", RuntimeWarning)  # a test has imported it
         runpy.run_module(program, run_name="__main__")
     return found[0]
 

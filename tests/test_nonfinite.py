@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.anomaly import at, badness, badness_of_entries, first_worst, met_there, summary
+from minigrad.anomaly import badness, badness_of_entries, first_worst, met_there, summary
 
 
 def test_the_worst_counts_wherever_it_is():
@@ -30,7 +30,6 @@ def test_the_first_along_an_axis():
     bad = np.array([[0, 0, 2], [2, 1, 0]])
     assert first_worst(bad) == (0, 2)
     assert first_worst(bad, axis=1) == (1, 0)
-    assert at((1, 0)) == "[1, 0]"
 
 
 @pytest.mark.parametrize(

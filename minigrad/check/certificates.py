@@ -166,7 +166,8 @@ def check_certificate(
         raise _wrong("the loss does not depend on anything that requires a gradient")
     nodes = _between(loss.node, None if sources is None else [source.node for source in sources])
     visited: set[Node] = set()
-    terms = {(loss.node, loss.index): [_seed(loss, gradient)]}
+    seed = np.ones(loss.shape) if gradient is None else np.asarray(plain(gradient))
+    terms = {(loss.node, loss.index): [seed.astype(loss.dtype)]}
     for visit in certificate.visits:
         if visit.node not in nodes:
             raise _wrong(f"{visit.node!r} was visited, which is not behind the loss")
@@ -201,10 +202,8 @@ def _between(end: Node, sources: Iterable[Any] | None) -> set[Node]:
             if parent not in uses:
                 behind.append(parent)
             uses[parent].append(node)
-    if sources is None:
-        return set(behind)
-    waiting = list(sources)
-    for source in waiting:
+    waiting = list(behind if sources is None else sources)
+    for source in () if sources is None else waiting:
         if not isinstance(source, Leaf) or source not in {*behind}:
             raise _wrong(f"the source {source!r} is no leaf behind the loss")
     found: set[Node] = set()
@@ -271,10 +270,6 @@ def _check_sum(what: str, found: Array, terms: Sequence[Array], dtype: DType) ->
             f"{what} is {found[at]:.9g}{f' at entry {list(at)}' if at else ''}, "
             f"and the sum of its {len(terms)} terms {total[at]:.9g}"
         )
-
-
-def _seed(loss: Tensor, gradient: Any) -> Array:
-    return np.ones(loss.shape, loss.dtype) if gradient is None else np.asarray(plain(gradient)).astype(loss.dtype)
 
 
 def _inputs(node: Node) -> dict[int, tuple[Node, int]]:

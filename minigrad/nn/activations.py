@@ -19,8 +19,7 @@ class ReLU(Module):
     tensor([0., 2.])
     """
 
-    def forward(self, x: Any) -> Tensor:
-        return ops.relu(x)  # type: ignore[no-any-return]
+    forward = staticmethod(ops.relu)
 
 
 class Tanh(Module):
@@ -30,8 +29,7 @@ class Tanh(Module):
     tensor([0.])
     """
 
-    def forward(self, x: Any) -> Tensor:
-        return ops.tanh(x)  # type: ignore[no-any-return]
+    forward = staticmethod(ops.tanh)
 
 
 class Sigmoid(Module):
@@ -41,8 +39,7 @@ class Sigmoid(Module):
     tensor([0.5])
     """
 
-    def forward(self, x: Any) -> Tensor:
-        return ops.sigmoid(x)  # type: ignore[no-any-return]
+    forward = staticmethod(ops.sigmoid)
 
 
 class ReLU6(Module):
@@ -82,8 +79,7 @@ class SiLU(Module):
     tensor([0.])
     """
 
-    def forward(self, x: Any) -> Tensor:
-        return ops.silu(x)  # type: ignore[no-any-return]
+    forward = staticmethod(ops.silu)
 
 
 class Softmax(Operation):

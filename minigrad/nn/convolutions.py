@@ -56,8 +56,9 @@ class _Convolution(Module):
         self.in_channels, self.out_channels, self.kernel_size, self.groups = in_channels, out_channels, kernel, groups
         ends = (in_channels, out_channels // groups) if transposed else (out_channels, in_channels // groups)
         shape = (*ends, *kernel)
-        fan_in = init.fans(shape)[0]
-        self.weight, self.bias = affine_weights(name, shape, out_channels, bias, fan_in, dtype, rng, initial)
+        self.weight, self.bias = affine_weights(
+            name, shape, out_channels, bias, init.fans(shape)[0], dtype, rng, initial
+        )
 
     def forward(self, x: Any) -> Tensor:
         options = {name: getattr(self, name) for name in self.options}
@@ -88,8 +89,10 @@ class _Direct(_Convolution):
         rng: Any = None,
         initial: Initial | None = None,
     ) -> None:
-        options = {"stride": stride, "padding": padding, "dilation": dilation}
-        self._set_up(in_channels, out_channels, kernel_size, groups, False, bias, dtype, rng, initial, **options)
+        self._set_up(
+            in_channels, out_channels, kernel_size, groups, False, bias, dtype, rng, initial,
+            stride=stride, padding=padding, dilation=dilation,
+        )  # fmt: skip
 
 
 class _Transposed(_Convolution):
@@ -113,8 +116,10 @@ class _Transposed(_Convolution):
         rng: Any = None,
         initial: Initial | None = None,
     ) -> None:
-        options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-        self._set_up(in_channels, out_channels, kernel_size, groups, True, bias, dtype, rng, initial, **options)
+        self._set_up(
+            in_channels, out_channels, kernel_size, groups, True, bias, dtype, rng, initial,
+            stride=stride, padding=padding, output_padding=output_padding, dilation=dilation,
+        )  # fmt: skip
 
 
 class Conv1d(_Direct):

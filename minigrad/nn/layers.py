@@ -77,8 +77,7 @@ class Operation(Module):
     options: ClassVar[tuple[str, ...]] = ()  # attributes, in the order of the primitive's arguments
 
     def forward(self, x: Any) -> Tensor:
-        cls = type(self)
-        return cls.function(x, *[getattr(self, name) for name in cls.options])  # type: ignore[no-any-return]
+        return type(self).function(x, *[getattr(self, name) for name in self.options])  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
@@ -107,8 +106,9 @@ class Linear(Module):
     ) -> None:  # fmt: skip
         positive("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        shape = in_features, out_features
-        self.weight, self.bias = affine_weights("Linear", shape, out_features, bias, in_features, dtype, rng, initial)
+        self.weight, self.bias = affine_weights(
+            "Linear", (in_features, out_features), out_features, bias, in_features, dtype, rng, initial
+        )
 
     def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
@@ -134,8 +134,9 @@ class Embedding(Module):
     ) -> None:
         positive("Embedding", num=num, dim=dim)
         self.num, self.dim = num, dim
-        shape = num, dim
-        self.weight = first_weight("Embedding", shape, dtype, initial, lambda: init.normal(shape, dtype=dtype, rng=rng))
+        self.weight = first_weight(
+            "Embedding", (num, dim), dtype, initial, lambda: init.normal((num, dim), dtype=dtype, rng=rng)
+        )
 
     def forward(self, indices: Any) -> Tensor:
         return ops.embedding(indices, self.weight)  # type: ignore[no-any-return]
@@ -194,5 +195,4 @@ class Flatten(Operation):
         start, end = self.start_dim % len(shape), self.end_dim % len(shape)
         if start > end:
             raise ValueError(f"Flatten: axis {self.end_dim} comes before axis {self.start_dim} of x, which has {shape}")
-        size = math.prod(shape[start : end + 1])
-        return ops.reshape(x, (*shape[:start], size, *shape[end + 1 :]))  # type: ignore[no-any-return]
+        return ops.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))  # type: ignore[no-any-return]

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from dataclasses import fields, is_dataclass
-from functools import partial
 from types import GeneratorType, MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -161,14 +160,6 @@ class LoadReport(NamedTuple):
     unexpected: list[str]
 
 
-def _entries(name: str, value: Any) -> list[tuple[str, Any]]:
-    """The named contents of a module, list, tuple or dict; nothing of anything else."""
-    prefix = f"{name}." if name else ""
-    named = vars(value) if isinstance(value, Module) else value
-    pairs = named.items() if isinstance(named, dict) else enumerate(named if isinstance(named, _SEARCHED) else ())
-    return [(f"{prefix}{key}", entry) for key, entry in pairs]
-
-
 def _hidden(value: Any) -> Iterable[Any]:
     """The contents of a container that modules do not search; nothing of anything else."""
     if isinstance(value, _HIDING_BY_NAME):
@@ -197,7 +188,10 @@ def walk(name: str, value: Any, into_modules: bool = False) -> Iterator[tuple[st
         if isinstance(value, Tensor) or (isinstance(value, Module) and not into_modules) or id(value) in seen:
             continue
         if isinstance(value, (Module, *_SEARCHED)):
-            inside = [(key if hiding is None else name, entry, hiding) for key, entry in _entries(name, value)]
+            named = vars(value) if isinstance(value, Module) else value
+            pairs = named.items() if isinstance(named, dict) else enumerate(named)
+            prefix = f"{name}." if name else ""
+            inside = [(f"{prefix}{key}" if hiding is None else name, entry, hiding) for key, entry in pairs]
         else:
             inside = [(name, entry, value if hiding is None else hiding) for entry in _hidden(value)]
         if inside:
@@ -231,12 +225,6 @@ def _undeclared(value: Any, hiding: Any) -> str:
             "a constant may be an ndarray, its .data"
         )
     return ""
-
-
-def _without_kwargs(
-    hook: Callable[..., Any], module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
-) -> Any:
-    return hook(module, args, output)
 
 
 class Module:
@@ -319,17 +307,18 @@ class Module:
         tensor([0., 2.])
         """
         hooks: Callbacks = vars(self).setdefault("_forward_hooks", Callbacks())  # no __setattr__: it is no content
-        return hooks.add(hook if with_kwargs or not callable(hook) else partial(_without_kwargs, hook))
+        if with_kwargs or not callable(hook):
+            return hooks.add(hook)
+        return hooks.add(lambda module, args, kwargs, output: hook(module, args, output))
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for name, value in vars(cls).items():
-            for _, entry, _ in walk(name, value):
-                if isinstance(entry, (Module, Parameter, Buffer)) or _lost(entry, None):
-                    raise TypeError(
-                        f"{cls.__name__}.{name}: modules do not search their class, and a {type(entry).__name__} lies "
-                        "there: assign it in __init__, to self"
-                    )
+        for name, entry, _ in walk("", dict(vars(cls))):
+            if isinstance(entry, (Module, Parameter, Buffer)) or _lost(entry, None):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: modules do not search their class, and a {type(entry).__name__} lies "
+                    "there: assign it in __init__, to self"
+                )
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; what would silently be neither trained nor saved is refused, also in containers.
@@ -342,7 +331,13 @@ class Module:
         """
         held = vars(self).get(name)
         if isinstance(held, Buffer) and value is not None and not isinstance(value, (Parameter, Buffer)):
-            value = self._as_buffer(name, value, held.persistent)
+            if not isinstance(value, Tensor) or value.node is not None:
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is a buffer: assign an untracked tensor or None (of a tracked one "
+                    f"its .detach()), or write into .{name}.data, instead of {describe(value)}"
+                )
+            buffer = Buffer(0, persistent=held.persistent)
+            buffer.data, value = value.data, buffer
         if value is not None and not isinstance(value, Parameter) and isinstance(held, Parameter):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a parameter: assign an nn.Parameter (or None), or write "
@@ -362,20 +357,9 @@ class Module:
     def _rename(self, name: str) -> None:
         """Take the name that another module has for this one; its own parameters note it, for drawings."""
         object.__setattr__(self, "_name", name)
-        for key, value in vars(self).items():
-            for _, entry, _ in walk(key, value):
-                if isinstance(entry, Parameter):
-                    entry.owner = name
-
-    def _as_buffer(self, name: str, value: Any, persistent: bool) -> Buffer:
-        if not isinstance(value, Tensor) or value.node is not None:
-            raise TypeError(
-                f"{type(self).__name__}.{name} is a buffer: assign an untracked tensor or None (of a tracked one its "
-                f".detach()), or write into .{name}.data, instead of {describe(value)}"
-            )
-        buffer = Buffer(0, persistent=persistent)
-        buffer.data = value.data
-        return buffer
+        for _, entry, _ in walk("", vars(self)):
+            if isinstance(entry, Parameter):
+                entry.owner = name
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Declare a tensor (or array) as part of the state that is not trained: ``self.name = nn.Buffer(tensor)``.
@@ -585,10 +569,9 @@ def matching_arrays(
 
 def submodules(module: Module) -> Iterator[tuple[str, Module]]:
     """The modules that a module holds directly or in (nested) containers, repeated ones too."""
-    for attribute, value in vars(module).items():
-        for name, entry, hiding in walk(attribute, value):
-            if isinstance(entry, Module) and hiding is None:
-                yield name, entry
+    for name, entry, hiding in walk("", vars(module)):
+        if isinstance(entry, Module) and hiding is None:
+            yield name, entry
 
 
 def _trained(module: Module) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from .. import ops
 from ..core import Tensor, plain
 from ..ops.kernels.numerics import as_float
 from ..ops.normalization import batch_norm_with_statistics
-from ..spec import Array, as_array
+from ..spec import as_array
 from . import init
 from .layers import positive
 from .module import Buffer, Module, Parameter
@@ -82,8 +82,9 @@ class LayerNorm(_OverLastAxes):
         bias: bool = True, *, dtype: Any = None, rng: Any = None,
     ) -> None:  # fmt: skip
         self._set_up(normalized_shape, eps, elementwise_affine)
-        bias = elementwise_affine and bias
-        self.weight, self.bias = _affine(self.normalized_shape, elementwise_affine, bias, dtype, rng)
+        self.weight, self.bias = _affine(
+            self.normalized_shape, elementwise_affine, elementwise_affine and bias, dtype, rng
+        )
 
     def forward(self, x: Any) -> Tensor:
         return ops.layer_norm(x, self.weight, self.bias, self._axes(x), self.eps)  # type: ignore[no-any-return]
@@ -118,9 +119,8 @@ class RMSNorm(_OverLastAxes):
         self.weight, _ = _affine(self.normalized_shape, elementwise_affine, False, dtype, rng)
 
     def forward(self, x: Any) -> Tensor:
-        axes = self._axes(x)
         eps = float(np.finfo(as_float(as_array(plain(x))).dtype).eps) if self.eps is None else self.eps
-        return ops.rms_norm(x, self.weight, axes, eps)  # type: ignore[no-any-return]
+        return ops.rms_norm(x, self.weight, self._axes(x), eps)  # type: ignore[no-any-return]
 
 
 class GroupNorm(Module):
@@ -178,10 +178,9 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = _affine((num_features,), affine, affine, dtype, rng)
-        tracked = track_running_stats
-        self.running_mean: Any = Buffer(init.zeros((num_features,), dtype)) if tracked else None
-        self.running_var: Any = Buffer(init.constant((num_features,), 1.0, dtype)) if tracked else None
-        self.num_batches_tracked: Any = Buffer(np.array(0)) if tracked else None
+        self.running_mean: Any = Buffer(init.zeros((num_features,), dtype)) if track_running_stats else None
+        self.running_var: Any = Buffer(init.constant((num_features,), 1.0, dtype)) if track_running_stats else None
+        self.num_batches_tracked: Any = Buffer(np.array(0)) if track_running_stats else None
 
     def forward(self, x: Any) -> Tensor:
         name, shape = type(self).__name__, np.shape(x)
@@ -198,19 +197,13 @@ class _BatchNorm(Module):
             )
         y, mean, var = batch_norm_with_statistics(x, self.weight, self.bias, self.eps)
         if self.training and self.track_running_stats and count:
-            self._track(mean.data, var.data * (count / (count - 1)))
+            batches = self.num_batches_tracked
+            batches.data = np.asarray(batches.data + 1)  # of 0-d arrays NumPy makes numbers
+            share = 1 / batches.item() if self.momentum is None else self.momentum
+            unbiased = var.data * (count / (count - 1))
+            for buffer, new in ((self.running_mean, mean.data), (self.running_var, unbiased)):
+                buffer.data = ((1 - share) * buffer.data + share * new).astype(buffer.dtype, copy=False)
         return y
-
-    def _track(self, mean: Array, var: Array) -> None:
-        """Move the running statistics towards those of a batch.
-
-        They become other arrays: what evaluation has kept for its gradient stays as it is.
-        """
-        batches = self.num_batches_tracked
-        batches.data = np.asarray(batches.data + 1)  # of 0-d arrays NumPy makes numbers
-        share = 1 / batches.item() if self.momentum is None else self.momentum
-        for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
-            buffer.data = ((1 - share) * buffer.data + share * new).astype(buffer.dtype, copy=False)
 
     def extra_repr(self) -> str:
         names = "eps", "momentum", "affine", "track_running_stats"

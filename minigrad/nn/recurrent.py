@@ -66,10 +66,6 @@ class _Recurrent(Module):
         layers = range(self.num_layers)
         return [(layer, (f"_l{layer}" if layer else "") + direction) for layer in layers for direction in directions]
 
-    def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
-        """One pass over sequences: all states that are carried, each (N, T, H)."""
-        return (type(self).function(x, *states, *weights, lengths, indices),)
-
     def _run(self, x: Any, given: list[Any], lengths: Any, indices: Any) -> tuple[Tensor, list[Tensor]]:
         """All layers: the outputs of the last one, and for each state what it is after each sequence's last step.
 
@@ -84,33 +80,29 @@ class _Recurrent(Module):
                 x, indices, outputs = _joined(outputs), None, []
                 x = ops.dropout(x, self.dropout, self.training, self.rng) if self.dropout else x
             first = [start[number] if len(endings) > 1 and start is not None else start for start in starts]
-            one_way = self._backwards if ending.endswith("_reverse") else self._forwards
             weights = [getattr(self, name + ending) for name in ("Wx", "Wh", *self.biases)]
-            states, last = one_way(x, first, weights, lengths, indices)
+            states, last = self._one_way(x, first, weights, lengths, indices, ending.endswith("_reverse"))
             outputs.append(states)
             for end, state in zip(ends, last, strict=True):
                 end.append(state)
         return _joined(outputs), [ops.stack(end) if len(end) > 1 else end[0] for end in ends]
 
-    def _forwards(
-        self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any
+    def _one_way(
+        self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any, backwards: bool
     ) -> tuple[Tensor, list[Tensor]]:
-        states = self._pass(x, first, weights, lengths, indices)
+        """The states of one direction in the order of x, and the last ones that it came to."""
+        if backwards:
+            N, T = np.shape(x)[:2] if indices is None else np.shape(indices)
+            turned, every = _turned(N, T, lengths), np.arange(N)[:, None]
+            if indices is None:
+                x, indices = ops.reshape(x, (N * T, np.shape(x)[2])), every * T + turned
+            else:
+                indices = np.asarray(indices)[every, turned]
+        computed = type(self).function(x, first[0], *weights, *first[1:], lengths, indices)
+        states = computed if isinstance(computed, tuple) else (computed,)
         starts = [self._zeros(len(states[0])) if start is None else start for start in first]
-        return states[0], [_last(state, start, lengths) for state, start in zip(states, starts, strict=True)]
-
-    def _backwards(
-        self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any
-    ) -> tuple[Tensor, list[Tensor]]:
-        """From each sequence's own end to its beginning. The steps' inputs are looked up in turned order."""
-        N, T = np.shape(x)[:2] if indices is None else np.shape(indices)
-        turned, every = _turned(N, T, lengths), np.arange(N)[:, None]
-        if indices is None:
-            x, places = ops.reshape(x, (N * T, np.shape(x)[2])), every * T + turned
-        else:
-            places = np.asarray(indices)[every, turned]
-        states, last = self._forwards(x, first, weights, lengths, places)
-        return states[every, turned], last
+        last = [_last(state, start, lengths) for state, start in zip(states, starts, strict=True)]
+        return states[0][every, turned] if backwards else states[0], last
 
     def _starts(self, state: Any, number: int, batch: int, needed: bool) -> Any:
         """The initial states of all layers and directions; if none are given zeros, or None if these are not needed."""
@@ -278,7 +270,7 @@ class LSTM(_Recurrent):
     (True, False)
     """
 
-    gates = 4
+    function, gates = ops.lstm, 4
     b: Parameter
 
     def __init__(
@@ -294,10 +286,6 @@ class LSTM(_Recurrent):
         )  # fmt: skip
         for _, ending in self._endings():
             getattr(self, "b" + ending).data[hidden_size : 2 * hidden_size] = forget_bias
-
-    def _pass(self, x: Any, states: list[Any], weights: list[Parameter], lengths: Any, indices: Any) -> Any:
-        h0, c0 = states
-        return ops.lstm(x, h0, *weights, c0, lengths, indices)
 
     def forward(
         self, x: Any, state: Any = None, lengths: Any = None, indices: Any = None

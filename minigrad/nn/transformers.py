@@ -218,13 +218,10 @@ class TransformerEncoderLayer(Module):
     def forward(self, x: Any, mask: Any = None, causal: bool = False) -> Tensor:
         """(…, T, E) -> (…, T, E). ``mask`` and ``causal`` say where steps may look, see :class:`MultiHeadAttention`."""
         if self.norm_first:
-            x = x + self._attended(self.norm1(x), mask, causal)
+            x = x + self.dropout1(self.self_attn(self.norm1(x), mask=mask, causal=causal))
             return x + self._fed_forward(self.norm2(x))  # type: ignore[no-any-return]
-        x = self.norm1(x + self._attended(x, mask, causal))
+        x = self.norm1(x + self.dropout1(self.self_attn(x, mask=mask, causal=causal)))
         return self.norm2(x + self._fed_forward(x))  # type: ignore[no-any-return]
-
-    def _attended(self, x: Any, mask: Any, causal: bool) -> Any:
-        return self.dropout1(self.self_attn(x, mask=mask, causal=causal))
 
     def _fed_forward(self, x: Any) -> Any:
         activation = self.activation if callable(self.activation) else _ACTIVATIONS[self.activation]

@@ -44,15 +44,15 @@ class EMA:
     """
 
     def __init__(self, params: Any, decay: float = 0.999) -> None:
-        module = hasattr(params, "named_parameters")
-        named = params.named_parameters() if module else enumerate(tensors("EMA", params))
+        named = (
+            enumerate(tensors("EMA", params)) if not hasattr(params, "named_parameters") else params.named_parameters()
+        )
         self._params = {str(name): p for name, p in named}
         tensors("EMA", self._params.values())
         if not self._params:
             raise ValueError("EMA: there are no parameters")
         self.decay = as_number("EMA", "decay", decay, "in [0, 1]")
-        self.updates = 0
-        self._applied = 0  # how many contexts hold the averages in the parameters
+        self.updates = self._applied = 0  # _applied: how many contexts hold the averages in the parameters
         self.averages: dict[str, Array] = {
             name: p.data.astype(np.result_type(p.dtype, np.float32)) for name, p in self._params.items()
         }  # by a module's names of its parameters, or their numbers

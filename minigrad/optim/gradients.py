@@ -53,15 +53,14 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
     array([12.])
     >>> sgd.step()
     """
-    number, lengths = as_whole("micro_batches", "parts", parts), []
+    number = as_whole("micro_batches", "parts", parts)
     if not arrays:
         raise ValueError("micro_batches: give the arrays of a batch")
-    for i, array in enumerate(arrays):
-        try:
-            lengths.append(len(array))
-        except TypeError:  # also for an array without axes
-            message = f"micro_batches: array {i} must have rows along its first axis, not {describe(array)}"
-            raise TypeError(message) from None
+    try:
+        lengths = [len(array) for array in arrays]
+    except TypeError:  # also for an array without axes
+        given = ", ".join(map(describe, arrays))
+        raise TypeError(f"micro_batches: arrays must have rows along their first axes, not be {given}") from None
     if len(set(lengths)) > 1:
         raise ValueError(
             f"micro_batches: arrays have the lengths {', '.join(map(str, lengths))}. Pass rows of one batch."
@@ -101,9 +100,13 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
         grads = list({id(g): g for g in gradients}.values())
         overlap = any(a[1] > b[0] for a, b in pairwise(sorted(map(byte_bounds, grads))))
         scaled = [g.copy() for g in grads] if overlap else grads  # all copies, before any gradient is written
+        factor = max_norm / norm
         for g, new in zip(grads, scaled, strict=True):
             written(g)
-            _scale(new, max_norm, norm)
+            if g.dtype.itemsize > 2 and factor >= np.finfo(g.dtype).tiny:
+                new *= factor
+            else:  # g's own dtype cannot hold the factor well
+                new[...] = new.astype(np.result_type(g, np.float64)) / norm * max_norm
         for g, new in zip(grads, scaled, strict=True):
             if new is not g:
                 g[...] = new
@@ -144,15 +147,6 @@ def _writeable(caller: str, params: Iterable[Tensor]) -> list[Array]:
         if p.grad is not None and not p.grad.flags.writeable:
             raise ValueError(f"{caller}: the gradient of parameter {i} ({describe(p)}) is read-only")
     return [p.grad for p in parameters if p.grad is not None]
-
-
-def _scale(g: Array, max_norm: float, norm: float) -> None:
-    """g <- g max_norm / norm, in float64 if g's own dtype cannot hold the factor well."""
-    factor = max_norm / norm
-    if g.dtype.itemsize > 2 and factor >= np.finfo(g.dtype).tiny:
-        g *= factor
-    else:
-        g[...] = g.astype(np.result_type(g, np.float64)) / norm * max_norm
 
 
 def _norm(block: Array) -> float:

@@ -19,7 +19,7 @@ from ..core import Tensor, plain
 from ..nn.module import matching_arrays
 from ..spec import Array
 from ..writes import written
-from .optimizer import Optimizer, Params, as_whole
+from .optimizer import Optimizer, Params, as_number, as_whole
 
 __all__ = ["LBFGS"]
 
@@ -168,8 +168,7 @@ class LBFGS(Optimizer):
 
         Without a line search the last step is not evaluated: the next call of `step` begins there.
         """
-        flat = np.concatenate([p.data.reshape(-1) for p in self.params])
-        x = flat.astype(self._gradient.dtype, copy=False)
+        x = np.concatenate([p.data.reshape(-1) for p in self.params]).astype(self._gradient.dtype, copy=False)
 
         def evaluate(t: float) -> Trial:
             self._write(x + d * d.dtype.type(t))
@@ -265,11 +264,7 @@ def _direction(g: Array, pairs: list[_Pair], scale: float) -> Array:
 
 
 def _as_float(loss: Any) -> float:
-    """The number that a closure returned."""
-    value = loss.item() if isinstance(loss, Tensor) else loss
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number, np.ndarray)) or np.size(value) != 1:
-        raise TypeError(f"LBFGS.step: the closure must return the loss, one number, not {type(loss).__name__}")
-    return float(value)
+    return as_number("LBFGS.step", "what the closure returns", loss.item() if isinstance(loss, Tensor) else loss)
 
 
 def strong_wolfe(

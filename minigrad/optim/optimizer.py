@@ -288,13 +288,11 @@ class Optimizer:
                 another shape or dtype, or is read-only. Nothing has been written.
         """
         loss = None if closure is None else closure()
-        updates = list(self._updates())  # checks everything before anything changes
         work = []
-        for i, options, arrays in updates:
+        for i, options, arrays in list(self._updates()):  # checks everything before anything changes
             self.steps[i] += 1
-            work.append((partial(self._step_block, options, self.steps[i]), arrays))
-        for _, arrays in work:
             written(arrays[0])
+            work.append((partial(self._step_block, options, self.steps[i]), arrays))
         run_in_blocks(work)
         return loss
 

@@ -124,15 +124,6 @@ class Schedule:
         self._set(self.count + 1, self.base_lrs)
         self.count += 1
 
-    def _schedules(self) -> dict[str, Schedule]:
-        """This schedule and those that take over, each by the prefix of its names in a state."""
-        found: dict[str, Schedule] = {}
-        schedule: Schedule | None = self
-        while schedule is not None:
-            found["after." * len(found)] = schedule
-            schedule = schedule.after
-        return found
-
     def state_dict(self) -> dict[str, Array]:
         """Count and base rate as arrays, ready for :func:`minigrad.save`; those of a schedule that takes over as well.
 
@@ -144,13 +135,13 @@ class Schedule:
         >>> list(WarmupLR(sgd, 2, after=ExponentialLR(sgd, 0.5)).state_dict())
         ['kind', 'base_lr', 'count', 'after.kind', 'after.base_lr', 'after.count']
         """
-        state: dict[str, Array] = {}
-        for prefix, schedule in self._schedules().items():
-            bases = schedule.base_lrs if len(schedule.base_lrs) > 1 else schedule.base_lrs[0]
-            state[f"{prefix}kind"] = np.array(list(type(schedule).__name__.encode()), np.uint8)
-            state[f"{prefix}base_lr"] = np.array(bases, np.float64)
-            state[f"{prefix}count"] = np.array(schedule.count, np.int64)
-        return state
+        after = {} if self.after is None else self.after.state_dict()
+        return {
+            "kind": np.array(list(type(self).__name__.encode()), np.uint8),
+            "base_lr": np.array(self.base_lrs if len(self.base_lrs) > 1 else self.base_lrs[0], np.float64),
+            "count": np.array(self.count, np.int64),
+            **{f"after.{name}": array for name, array in after.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over count and base rate, and set the optimiser's learning rate: all of it, or nothing.
@@ -173,10 +164,13 @@ class Schedule:
         for name, array in arrays.items():
             if not ((array >= 0) & (array < math.inf)).all():
                 raise ValueError(f"{caller}: {name} must be finite and at least 0, not {array}")
-        bases = {prefix: arrays[f"{prefix}base_lr"].reshape(-1).tolist() for prefix in self._schedules()}
-        self._set(int(arrays["count"]), bases[""])
-        for prefix, schedule in self._schedules().items():
-            schedule.base_lrs, schedule.count = bases[prefix], int(arrays[f"{prefix}count"])
+        self._set(int(arrays["count"]), arrays["base_lr"].reshape(-1).tolist())
+        schedule: Schedule | None = self
+        prefix = ""
+        while schedule is not None:
+            schedule.base_lrs = arrays[f"{prefix}base_lr"].reshape(-1).tolist()
+            schedule.count = int(arrays[f"{prefix}count"])
+            schedule, prefix = schedule.after, f"{prefix}after."
 
 
 class StepLR(Schedule):

@@ -47,9 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("measuring products of matrices for some seconds; leave the machine idle meanwhile", flush=True)
         large, thin = measure()
         found, best = fastest(large, thin)
-        figures = {str(strategy): time for strategy, time in {**large, **thin}.items()}
         try:
-            matmul_backend.keep(found, best, figures)
+            matmul_backend.keep(found, best, {str(strategy): time for strategy, time in {**large, **thin}.items()})
         except OSError as error:
             parser.error(f"the measurement cannot be kept: {error}")
         for library, strategy in found.items():
@@ -72,9 +71,9 @@ def measure(rounds: int = _ROUNDS) -> tuple[dict[Strategy, float], dict[Strategy
         large = _race(
             [_large(*sizes) for sizes in _LARGE], [Strategy(way) for way in ("plain", "tiles", *ways)], rounds
         )
-        blocks = [Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS]
-        steps = [Strategy(), *blocks, *(Strategy(thin=way) for way in ways)]
-        return large, _race([_step(rows) for rows in _ROWS], steps, rounds)
+        thin = [Strategy(), *(Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS)]
+        thin += [Strategy(thin=way) for way in ways]
+        return large, _race([_step(rows) for rows in _ROWS], thin, rounds)
     finally:
         set_num_threads(threads)
 

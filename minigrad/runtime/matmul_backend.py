@@ -106,8 +106,13 @@ def keep(strategies: dict[str, Strategy], fastest: str, figures: Any) -> Path:
     """
     path = tuning_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    fields = {library: strategy._asdict() for library, strategy in strategies.items()}
-    kept = {"machine": _machine(), "mkl": mkl.version(), "fastest": fastest, "strategies": fields, "figures": figures}
+    kept = {
+        "machine": _machine(),
+        "mkl": mkl.version(),
+        "fastest": fastest,
+        "strategies": {library: strategy._asdict() for library, strategy in strategies.items()},
+        "figures": figures,
+    }
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return path

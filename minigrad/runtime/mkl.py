@@ -102,15 +102,12 @@ def gemm(a: Array, b: Array, out: Array) -> bool:
     All are of one dtype, float32 or float64. The rows or the columns of a and b, and the rows of out, are contiguous.
     For other shapes, dtypes and layouts out is left as it is. `reason_against` must be empty.
     """
-    letter = _LETTERS.get(out.dtype)
-    if letter is None or not a.dtype == b.dtype == out.dtype or not a.size or not b.size:
+    letter, (M, K), N = _LETTERS.get(out.dtype), a.shape, b.shape[1]
+    fits = a.dtype == b.dtype == out.dtype and b.shape[0] == K and out.shape == (M, N) and min(M, K, N) > 0
+    if not letter or not fits or not (a.flags.aligned and b.flags.aligned and out.flags.behaved):
         return False
-    (M, K), N = a.shape, b.shape[1]
-    fits = b.shape[0] == K and out.shape == (M, N) and max(M, K, N) <= _LARGEST
     of_a, of_b, of_out = _laid(a), _laid(b), _laid(out)
-    if not fits or of_a is None or of_b is None or of_out is None or not _by_rows(out):
-        return False
-    if not (a.flags.aligned and b.flags.aligned and out.flags.behaved):
+    if of_a is None or of_b is None or of_out is None or of_out[0] != _AS_IT_IS or max(M, K, N) > _LARGEST:
         return False
     routine = getattr(_opened()[0], f"cblas_{letter}gemm")
     routine(_ROW_MAJOR, of_a[0], of_b[0], M, N, K, 1.0, a.ctypes.data, of_a[1], b.ctypes.data, of_b[1], 0.0,

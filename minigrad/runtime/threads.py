@@ -115,7 +115,13 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
 
     with _blas_on_one_thread():
         try:
-            _ask_for_help(help_out, helpers)
+            while len(_pool) < helpers:
+                _pool.append(
+                    threading.Thread(target=_serve, args=(_tasks,), name="helper of run_in_parallel", daemon=True)
+                )
+                _pool[-1].start()
+            for _ in range(helpers):
+                _tasks.put(partial(copy_context().run, help_out))
             work()
         finally:
             pieces.clear()
@@ -127,15 +133,6 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
     errors.sort(key=lambda error: isinstance(error, Exception))  # an interrupt first
     if errors:
         raise errors.pop(0)  # which this frame then no longer refers to, nor to the caller's arrays
-
-
-def _ask_for_help(help_out: Callable[[], None], helpers: int) -> None:
-    """Let this many threads of the pool help, each in a copy of the caller's context."""
-    while len(_pool) < helpers:
-        _pool.append(threading.Thread(target=_serve, args=(_tasks,), name="helper of run_in_parallel", daemon=True))
-        _pool[-1].start()
-    for _ in range(helpers):
-        _tasks.put(partial(copy_context().run, help_out))
 
 
 def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:

@@ -56,7 +56,7 @@ def test_parts():
         with pytest.raises(ValueError, match=text):
             make()
     for array, found in [(None, "None"), (3, "int"), (np.ones(()), r"float64 \(\)")]:
-        with pytest.raises(TypeError, match=f"micro_batches: array 1 must have rows along its first axis, not {found}"):
+        with pytest.raises(TypeError, match=rf"arrays must have rows along their first axes, not be list, {found}"):
             optim.micro_batches(2, [1, 2], array)
 
 

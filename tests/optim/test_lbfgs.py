@@ -253,8 +253,8 @@ def test_complaints():
         ),
         (lambda: optim.LBFGS([p], lr=-1), ValueError, "lr must be finite"),
         (lambda: optim.LBFGS([p]).step(), TypeError, "pass a closure"),
-        (lambda: optim.LBFGS([p]).step(lambda: None), TypeError, "the closure must return the loss, one number"),
-        (lambda: optim.LBFGS([p]).step(lambda: np.ones(2)), TypeError, "the closure must return the loss, one number"),
+        (lambda: optim.LBFGS([p]).step(lambda: None), TypeError, "what the closure returns must be a number"),
+        (lambda: optim.LBFGS([p]).step(lambda: np.ones(2)), TypeError, "what the closure returns must be a number"),
     ]:
         with pytest.raises(kind, match=text):
             make()
