@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import Node
-from ..graph import Order, topological_order
+from ..graph import topological_order
 from ..ops.elementwise import add
 from ..ops.indexing import getitem
 
@@ -42,23 +42,18 @@ def executed(order: Sequence[Node]) -> list[Node]:
     ['tanh', 'exp', 'tanh', 'exp', 'tanh', 'exp', 'stack']
     """
     depth: dict[Node, int] = {}
-    joins: list[Node] = []
-    users: Counter[Node] = Counter()
     for node in order:
-        inner = [depth[parent] for parent in node.parents]
-        depth[node] = max(inner, default=-1) + 1
-        users.update(node.parents)
-        if len(inner) - inner.count(0) > 1:
-            joins.append(node)
+        depth[node] = max([depth[parent] for parent in node.parents], default=-1) + 1
+    joins = [node for node in order if len([parent for parent in node.parents if depth[parent]]) > 1]
     votes: dict[Any, list[int]] = {}  # for each kind of operation the lengths of its arguments' histories, summed
     for node in joins:
         depths, kind = [depth[parent] for parent in node.parents], _kind(node)
         votes[kind] = [a + b for a, b in zip(votes.get(kind, [0] * len(depths)), depths, strict=True)]
+    users = Counter(parent for node in order for parent in node.parents)
     totals = _totals(order, users)
-    parents = {node: _visits(node, depth, votes, totals) for node in joins}
+    parents = {node: _visits(node, depth, votes[_kind(node)], totals.get(node)) for node in joins}
     first = [*_sliced(order, depth), *(node for node in order if node not in users)]
     result = topological_order(first, lambda node: parents.get(node, node.parents))
-    assert isinstance(result, Order)
     return [node for node in result.nodes if node.primitive is not None]
 
 
@@ -69,53 +64,40 @@ def _kind(node: Node) -> Any:
 def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
     """For each sum in a row of several, each of which only the next one takes, the one before."""
     before: dict[Node, Node] = {}
-    length: dict[Node, int] = {}
+    length: dict[Node, int] = {}  # of the row up to a sum, then of the whole row
     for node in order:
-        if node.primitive is not add.primitive:
-            continue
-        length[node] = 1
-        for parent in node.parents:
-            alone = parent in length and users[parent] == 1 and parent.shape == node.shape
-            if alone and length[parent] >= length[node]:
-                before[node], length[node] = parent, length[parent] + 1
-    totals: dict[Node, Node] = {}
-    rows: set[Node] = set()  # all in rows that are long enough
-    for node, parent in reversed(before.items()):
-        if length[node] >= _ROW or node in rows:
-            totals[node] = parent
-            rows.add(parent)
-    return totals
+        if node.primitive is add.primitive:
+            sums = [p for p in node.parents[::-1] if p in length and users[p] == 1 and p.shape == node.shape]
+            before |= {node: max(sums, key=length.__getitem__)} if sums else {}
+            length[node] = 1 + max([length[p] for p in sums], default=0)
+    for node, total in reversed(before.items()):
+        length[total] = length[node]
+    return {node: total for node, total in before.items() if length[node] >= _ROW}
 
 
 def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
     """What the steps of a loop take slices of, which was there before the first of them."""
-    slices: dict[Node, list[Node]] = {}
-    for node in order:
-        if node.primitive is getitem.primitive and node.parents[0].primitive is not None:
-            slices.setdefault(node.parents[0], []).append(node)
-    slices = {node: parts for node, parts in slices.items() if len(parts) > 2}
-    if not slices:
-        return []
     late: dict[Node, int] = {}  # when it is needed, if all else is done as soon as it can be
     for node in reversed(order):
         when = late.setdefault(node, depth[node]) - 1
         for parent in node.parents:
             late[parent] = min(late.get(parent, when), when)
-    needed = {node: [late[part] for part in parts] for node, parts in slices.items()}
-    return [node for node, when in needed.items() if max(when) - min(when) > _NEAR]
+    needed: dict[Node, list[int]] = {}
+    for node in order:
+        if node.primitive is getitem.primitive and node.parents[0].primitive is not None:
+            needed.setdefault(node.parents[0], []).append(late[node])
+    return [node for node, when in needed.items() if len(when) > 2 and max(when) - min(when) > _NEAR]
 
 
-def _visits(node: Node, depth: dict[Node, int], votes: dict[Any, list[int]], totals: dict[Node, Node]) -> list[Node]:
-    """The parents, that to be visited first last."""
+def _visits(node: Node, depth: dict[Node, int], votes: Sequence[int], total: Node | None) -> list[Node]:
+    """The parents, that to be visited first last; `votes` are those of its kind."""
     parents = list(dict.fromkeys(node.parents))[::-1]
     if len(parents) > 2 and len({(parent.primitive, parent.shape) for parent in parents}) == 1:
         return sorted(parents, key=depth.__getitem__, reverse=True)
-    total = totals.get(node)
     if total is not None:
-        return [*(parent for parent in parents if parent is not total), total]
+        return sorted(parents, key=lambda parent: parent is total)
     depths = [depth[parent] for parent in node.parents]
-    decided = votes[_kind(node)] if max(depths) - min(depths) <= _NEAR else depths
+    decided = votes if max(depths) - min(depths) <= _NEAR else depths
     if max(decided) - min(decided) < 2:
         return parents  # as Python does
-    of = dict(zip(reversed(node.parents), reversed(decided), strict=True))
-    return sorted(parents, key=of.__getitem__)
+    return sorted(parents, key=dict(zip(node.parents[::-1], decided[::-1], strict=True)).__getitem__)
