@@ -263,16 +263,15 @@ class _DotWriter:
         label = [vertex.label]
         if vertex.kind == "input":
             label = [self.names[number], shape_of(vertex.specs[0])]
-        elif row and (parameters or constants):
-            # the empty line keeps the parameters off an underscore in the name, which would look like a bar over one
-            label = [vertex.scope[-1], vertex.label, "", *filter(None, [parameters, constants])]
         elif row:
-            label = [vertex.scope[-1], vertex.label]
+            # an empty line keeps the parameters off an underscore in the name, which would look like a bar over one
+            stubs = [text for text in (parameters, constants) if text]
+            label = [vertex.scope[-1], vertex.label, *[""][: len(stubs)], *stubs]
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
         options = option_text(vertex.options) if vertex.kind == "operation" and not row else ""
         label += filter(None, [mark, options, vertex.remark, time_words(vertex) if self.times is not None else ""])
         style = _STYLE[vertex.kind] + self._fill(vertex)
-        self.lines.append(f"{indent}n{number} [label={_label(label)} {style}]")
+        self.lines.append(f"{indent}n{number} [label={quoted(*label)} {style}]")
         if parameters and not row:
             self._stub(number, parameters, indent)
         if constants and not row:
@@ -356,7 +355,7 @@ class _DotWriter:
 
     def _output(self, i: int, output: Output) -> None:
         shape = shape_of(self.vertices[output.source].specs[output.slot])
-        self.lines.append(f"  o{i} [label={_label([output.name, shape])} {_STYLE['output']}]")
+        self.lines.append(f"  o{i} [label={quoted(output.name, shape)} {_STYLE['output']}]")
         begin = f"n{output.source}"
         if self.vertices[output.source].is_leaf and output.source in self.stubbed:  # which has no vertex of its own
             begin = f"q{i}"
@@ -404,12 +403,8 @@ def _colour_bar(heat: Heat, title: str, text: Callable[[float], str], white: str
     return f"label=<<table {style}>{table}</table>> shape=plain fontsize=9"
 
 
-def _label(lines: Iterable[str]) -> str:
-    return quoted("\n".join(lines))
-
-
-def quoted(text: str, left: bool = False) -> str:
-    r"""A DOT string of the text, with characters escaped or replaced so that it is drawn as it was written.
+def quoted(*texts: str, left: bool = False) -> str:
+    r"""A DOT string of texts below each other, escaped so that it is drawn as it was written.
 
     left: whether each line, with its line break, begins at the left.
 
@@ -417,7 +412,7 @@ def quoted(text: str, left: bool = False) -> str:
     "say \"hi\"" "a\l"
     """
     lines = []
-    for line in text.split("\n"):
+    for line in "\n".join(texts).split("\n"):
         line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
         line = "".join("\N{REPLACEMENT CHARACTER}" if _is_broken(c) else c for c in line)
         line = line.replace("\\", "\\\\").replace('"', '\\"')

@@ -16,7 +16,7 @@ of constants only if :func:`minigrad.record` noted them. If a shape is unknown, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -44,7 +44,9 @@ def unrolled(picture: Picture) -> Picture:
     lengths = [_length(vertex) for vertex in picture.vertices]
     if not any(lengths):
         return picture
-    used = _used_outputs(picture)
+    used = {(edge.source, edge.slot) for vertex in picture.vertices for edge in vertex.inputs}
+    used |= {(output.source, output.slot) for output in picture.outputs}
+    used |= {(number, slot) for number, vertex in enumerate(picture.vertices) for slot, _ in vertex.names}
     new = Rewriting(picture)
     for number, vertex in enumerate(picture.vertices):
         if not lengths[number]:
@@ -52,7 +54,7 @@ def unrolled(picture: Picture) -> Picture:
             continue
         vertex, first = vertex.with_inputs(new.edges(vertex.inputs)), len(new.vertices)
         new.vertices += [_step(vertex, first, t) for t in range(lengths[number])]
-        for slot in used[number]:
+        for slot in [slot for slot in range(len(vertex.specs)) if (number, slot) in used]:
             new.moved[number, slot] = len(new.vertices), 0
             edges = tuple([Edge(first + t, slot, STACK.input_name(t)) for t in range(lengths[number])])
             stack = Vertex("operation", STACK.name, (vertex.specs[slot],), vertex.scope, edges, vertex.node)
@@ -66,17 +68,6 @@ def _length(vertex: Vertex) -> int:
     """The number of steps of a sequence primitive; 0 for all else, and with hidden outputs, which no step has."""
     primitive = vertex.primitive
     return vertex.specs[0][0][1] if primitive and primitive.steps and not vertex.hidden else 0
-
-
-def _used_outputs(picture: Picture) -> Mapping[int, Sequence[int]]:
-    """For each vertex the outputs that something uses or names, in order."""
-    used = {(edge.source, edge.slot) for vertex in picture.vertices for edge in vertex.inputs}
-    used |= {(output.source, output.slot) for output in picture.outputs}
-    used |= {(number, slot) for number, vertex in enumerate(picture.vertices) for slot, _ in vertex.names}
-    result = defaultdict[int, list[int]](list)
-    for source, slot in sorted(used):
-        result[source].append(slot)
-    return result
 
 
 def _step(vertex: Vertex, first: int, t: int) -> Vertex:

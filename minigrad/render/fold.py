@@ -67,16 +67,13 @@ def limited(picture: Picture, most: int) -> Picture:
 
     An elision with their number stands for the rest of either.
     """
-    operations = [i for i, v in enumerate(picture.vertices) if not v.is_leaf]
-    if len(operations) > most:
-        rest = range(operations[0], operations[-most])
-        total = sum(picture.vertices[i].stands_for or 1 for i in rest)
-        picture = _merged(picture, [_Group(rest, f"and {total:,} more", _common_scope(picture, rest), 1)])
-    leaves = sum(v.is_leaf for v in picture.vertices)
-    if leaves > most:
-        rest = range(most, leaves)
-        label = f"and {len(rest):,} more leaves"
-        picture = _merged(picture, [_Group(rest, label, _common_scope(picture, rest), 1)])
+    for what in ("", " leaves"):
+        leaves, total = sum(v.is_leaf for v in picture.vertices), len(picture.vertices)
+        rest = range(most, leaves) if what else range(leaves, total - most)
+        if rest:
+            left = sum(picture.vertices[i].stands_for or 1 for i in rest)
+            group = _Group(rest, f"and {left:,} more{what}", _common_scope(picture, rest), 1)
+            picture = _merged(picture, [group])
     return picture
 
 
@@ -146,9 +143,6 @@ class _Group(NamedTuple):
     caveat: str = ""
 
 
-_Ports = dict[tuple[int, int], int]  # an output of a member that others use -> the output of the new vertex
-
-
 def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
     """Each group replaced by one vertex, without leaves that only groups use, except for inputs of modules."""
     if not groups:
@@ -171,8 +165,8 @@ def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
     return new.finish()
 
 
-def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict[int, _Ports]]:
-    """The vertices that are used outside of groups, and by the start of each group the outputs that others use.
+def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
+    """The vertices used outside of groups; for each group, by its start, which outputs of members are its outputs.
 
     In every block the same output of the same vertex is one output of the new vertex.
     """
@@ -188,7 +182,7 @@ def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict
                 kept.add(edge.source)
     outputs += [(output.source, output.slot) for output in picture.outputs if output.source in owner]
     kept |= {output.source for output in picture.outputs}
-    ports: dict[int, _Ports] = {}
+    ports: dict[int, dict[tuple[int, int], int]] = {}
     known: dict[int, dict[Any, int]] = {}
     for source, slot in outputs:
         start, period = owner[source].members.start, owner[source].period
@@ -198,7 +192,7 @@ def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict
     return kept, ports
 
 
-def _replace(new: Rewriting, group: _Group, ports: _Ports) -> None:
+def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]) -> None:
     """Write the vertex that stands for a group."""
     vertices = new.picture.vertices
     members = [vertices[i] for i in group.members]

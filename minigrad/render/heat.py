@@ -174,13 +174,12 @@ def gradient_heat(picture: Picture, ends: Ends = True) -> Heat:
         ValueError: if no gradient was recorded, or the ends are not 0 < low <= high.
     """
     norms = [gradient_norm(vertex, slot) for vertex in picture.vertices for slot in range(len(vertex.specs))]
-    scale = _scale("gradients", norms, ends)
     if not was_recorded(picture):
         raise ValueError(
             "render: no gradient was recorded of any operation that is shown: run the forward and the backward pass "
             "within `with mg.record():`"
         )
-    return scale
+    return _scale("gradients", norms, ends)
 
 
 def time_heat(picture: Picture, ends: Ends = True) -> Heat:

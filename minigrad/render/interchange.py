@@ -13,7 +13,6 @@ from .formatting import option_text
 from .heat import gradient_norm, value_norm
 from .labels import constants_of, leaf_names
 from .options import Unroll, drawn_picture
-from .picture import Vertex
 
 if TYPE_CHECKING:
     import graphviz
@@ -91,27 +90,22 @@ def to_networkx(
     graph = require("networkx", "viz").MultiDiGraph()
     leaves = leaf_names(picture)
     for number, vertex in enumerate(picture.vertices):
-        graph.add_node(number, label=leaves.get(number, vertex.label), **_attributes(vertex))
+        outputs = [(shape, str(dtype)) for shape, dtype in vertex.specs]
+        shape, dtype = outputs[0] if outputs else (None, None)
+        noted = {
+            "remark": vertex.remark,
+            "line": vertex.note.line if vertex.note else None,
+            "value_norm": value_norm(vertex, 0),
+            "gradient_norm": gradient_norm(vertex, 0),
+        }
+        graph.add_node(
+            number, kind=vertex.kind, label=leaves.get(number, vertex.label), shape=shape, dtype=dtype, outputs=outputs,
+            scope=vertex.scope, options=option_text(vertex.options), step=vertex.step,
+            constants={constant.argument: constant.text for constant in constants_of(vertex)},
+            **{name: value for name, value in noted.items() if value not in (None, "")},
+        )  # fmt: skip
         for edge in vertex.inputs:
             shape, dtype = picture.vertices[edge.source].specs[edge.slot]
-            about = {"argument": edge.argument, "slot": edge.slot, "shape": shape, "dtype": str(dtype)}
-            graph.add_edge(edge.source, number, **about)
+            graph.add_edge(edge.source, number, argument=edge.argument, slot=edge.slot, shape=shape, dtype=str(dtype))
     graph.graph["outputs"] = [tuple(output) for output in picture.outputs]
     return graph
-
-
-def _attributes(vertex: Vertex) -> dict[str, Any]:
-    outputs = [(shape, str(dtype)) for shape, dtype in vertex.specs]
-    shape, dtype = outputs[0] if outputs else (None, None)
-    attributes = {
-        "kind": vertex.kind, "shape": shape, "dtype": dtype, "outputs": outputs, "scope": vertex.scope,
-        "options": option_text(vertex.options), "step": vertex.step,
-        "constants": {constant.argument: constant.text for constant in constants_of(vertex)},
-    }  # fmt: skip
-    noted = {
-        "remark": vertex.remark,
-        "line": vertex.note.line if vertex.note else None,
-        "value_norm": value_norm(vertex, 0),
-        "gradient_norm": gradient_norm(vertex, 0),
-    }
-    return attributes | {name: value for name, value in noted.items() if value not in (None, "")}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -20,8 +19,8 @@ from ..nn.module import Module
 from ..recording import record
 from ..runtime.extras import how_to_install
 from ..runtime.files import replacing
+from ..trees import leaves
 from .dot import to_dot
-from .module_summary import found_in
 from .options import checked_names
 
 __all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook"]
@@ -83,22 +82,16 @@ def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
     name = Path(program).name
     if kind == "pdf" and name.startswith("graphviz-pure"):
         raise DrawingError("graphviz-pure writes SVG and PNG but no PDF: install Graphviz for that")
-    pipe = subprocess.PIPE
-    # in a session of its own, so that children of the program end with it
-    with subprocess.Popen([program, f"-T{kind}"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as run:
-        try:
-            picture, complaint = run.communicate(dot.encode(), timeout)
-        except subprocess.TimeoutExpired:
-            raise DrawingError(
-                f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or more time"
-            ) from None
-        finally:
-            if run.poll() is None:
-                os.killpg(run.pid, signal.SIGKILL) if hasattr(os, "killpg") else run.kill()
-    if run.returncode or not picture:
-        words = " ".join(complaint.decode(errors="replace").split())
+    try:
+        run = subprocess.run([program, f"-T{kind}"], input=dot.encode(), capture_output=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise DrawingError(
+            f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or more time"
+        ) from None
+    if run.returncode or not run.stdout:
+        words = " ".join(run.stderr.decode(errors="replace").split())
         raise DrawingError(f"{name} failed: {words[:500] or f'status {run.returncode}'}")
-    return picture
+    return run.stdout
 
 
 def layout_program() -> str:
@@ -155,10 +148,8 @@ def notebook(on: bool = True, **options: Any) -> None:
 
 def _remembering_call(self: Module, *args: Any, **kwargs: Any) -> Any:
     result = _plain_call(self, *args, **kwargs)
-    for tensor in found_in(result, Tensor):
-        if tensor.node is not None:
-            _last[self] = ref(tensor)
-            break
+    if tensors := [x for _, x in leaves(result) if isinstance(x, Tensor) and x.node is not None]:
+        _last[self] = ref(tensors[0])
     return result
 
 
