@@ -20,7 +20,6 @@ from typing import Any, Literal
 from ..core import Tensor
 from ..units import time_text
 from .fold import MANY
-from .formatting import option_text, shape_of
 from .heat import (
     NOT_SHOWN,
     Ends,
@@ -36,7 +35,17 @@ from .heat import (
     value_norm,
     was_recorded,
 )
-from .labels import constants_of, leaf_names, output_name, short_name, stubbed, to_be_named, with_name
+from .labels import (
+    constants_of,
+    leaf_names,
+    option_text,
+    output_name,
+    shape_of,
+    short_name,
+    stubbed,
+    to_be_named,
+    with_name,
+)
 from .options import Depth, Unroll, check_choice, drawn_picture
 from .picture import Edge, Output, Picture, Vertex, shared_path
 from .scopes import Scope, call_scopes, ladders
@@ -231,11 +240,11 @@ class _DotWriter:
         boxes = {"legend": self._stub_legend()}
         elided = any(vertex.kind == "elision" for vertex in self.vertices)
         if self.heat is not None:
-            title, white = "norm of the gradient, on a log scale", "white, dotted: none"
-            boxes["scale"] = _colour_bar(self.heat, title, "{:.1e}".format, white, elided)
+            words = "norm of the gradient, on a log scale", "white, dotted: none"
+            boxes["scale"] = _colour_bar(self.heat, *words, "{:.1e}".format, elided)
         elif self.times is not None:
-            title, white = "time, forward + backward, on a log scale", "white: no time was measured"
-            boxes["scale"] = _colour_bar(self.times, title, lambda time: time_text(1e9 * time), white, elided)
+            words = "time, forward + backward, on a log scale", "white: no time was measured"
+            boxes["scale"] = _colour_bar(self.times, *words, lambda time: time_text(1e9 * time), elided)
         names = [name for name, box in boxes.items() if box]
         self.lines += [f"  {name} [{boxes[name]}]" for name in names]
         if names:
@@ -251,8 +260,7 @@ class _DotWriter:
             name = self.names[number] if vertex.is_leaf else f"{self.names[number]}  {vertex.label}"
             rows[vertex.kind].append(f"{name}  {shape_of(vertex.specs[0])}{said}")
         lines = [line for kind, found in rows.items() if found for line in (f"{kind}s", *found)]
-        text = "".join(f"{line}\n" for line in lines)
-        return f"label={quoted(text, left=True)} {_STYLE['legend']}" if lines else ""
+        return f"label={quoted(*lines, '', left=True)} {_STYLE['legend']}" if lines else ""
 
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.vertices[number]
@@ -294,14 +302,10 @@ class _DotWriter:
     def _parameters(self, number: int) -> str:
         """The names of the parameters and marked results that a vertex takes."""
         vertex, names = self.vertices[number], []
-        for edge in vertex.inputs if vertex.kind != "elision" else ():
-            source = self.vertices[edge.source]
-            if edge.source in self.stubbed:
-                if source.is_leaf:
-                    name = short_name(self.picture, self.names, edge.source, vertex)
-                else:
-                    name = f"{self.names[edge.source]} {_output_name(source, vertex, edge)}".strip()
-                names.append(with_name(edge.argument, self.named[number], name))
+        for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "elision"]:
+            source, name = self.vertices[edge.source], short_name(self.picture, self.names, edge.source, vertex)
+            name = name if source.is_leaf else f"{name} {_output_name(source, vertex, edge)}".strip()
+            names.append(with_name(edge.argument, self.named[number], name))
         return _in_lines(names)
 
     def _constants(self, number: int) -> str:
@@ -386,7 +390,7 @@ def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
     return name and f"{name} "
 
 
-def _colour_bar(heat: Heat, title: str, text: Callable[[float], str], white: str, elided: bool) -> str:
+def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str], elided: bool) -> str:
     """A table: shades from low to high, numbers below, what is off the scale, and what is not shown."""
     shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_SHADES))
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)

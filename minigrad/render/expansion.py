@@ -101,8 +101,8 @@ def expanded(picture: Picture, names: Set[str]) -> Picture:
 
     The inner operations were never part of a pass, so nothing is noted of them.
     """
-    primitives = {i: v.primitive for i, v in enumerate(picture.vertices) if v.label in names}
-    calls = {i: primitive for i, primitive in primitives.items() if primitive and primitive.reference}
+    numbered = enumerate(picture.vertices)
+    calls = {i: p for i, v in numbered if v.label in names and (p := v.primitive) and p.reference}
     if not calls:
         return picture
     frames = _frames(picture.vertices, calls.keys())

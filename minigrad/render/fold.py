@@ -24,7 +24,7 @@ from functools import reduce
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from .formatting import alike
+from .labels import alike
 from .picture import Edge, Kind, Path, Picture, Rewriting, Vertex, shared_path
 from .repeats import find_repeats
 
@@ -53,13 +53,9 @@ def folded(picture: Picture, least: int = 4) -> Picture:
             members = range(repeat.start + repeat.period, repeat.stop - repeat.period)
             steps = repeat.period == 1 and picture.vertices[members[0]].step is not None
             label = f"{repeat.count - 2:,} more {'steps' if steps else 'like this'}"
-            groups.append(_Group(members, label, _common_scope(picture, members), repeat.period))
+            groups.append(_Group(members, label, repeat.period))
         picture = _merged(picture, groups)
     return picture
-
-
-def _common_scope(picture: Picture, members: range) -> Path:
-    return reduce(shared_path, (picture.vertices[i].scope for i in members))
 
 
 def limited(picture: Picture, most: int) -> Picture:
@@ -72,8 +68,7 @@ def limited(picture: Picture, most: int) -> Picture:
         rest = range(most, leaves) if what else range(leaves, total - most)
         if rest:
             left = sum(picture.vertices[i].stands_for or 1 for i in rest)
-            group = _Group(rest, f"and {left:,} more{what}", _common_scope(picture, rest), 1)
-            picture = _merged(picture, [group])
+            picture = _merged(picture, [_Group(rest, f"and {left:,} more{what}", 1)])
     return picture
 
 
@@ -90,7 +85,7 @@ def closed(picture: Picture, depth: int) -> Picture:
     [('input', ''), ('head', '2 operations'), ('multiply', '')]
     """
     groups = [
-        _Group(range(run[0], run[-1] + 1), path[-1], path[:-1], len(run), "module", _contents(picture, run))
+        _Group(range(run[0], run[-1] + 1), path[-1], len(run), "module", path[:-1], _contents(picture, run))
         for path, run in _runs(picture, depth)
         if path and any(picture.vertices[i].kind == "operation" for i in run)
     ]
@@ -137,9 +132,9 @@ class _Group(NamedTuple):
 
     members: range
     label: str
-    scope: Path
     period: int
     kind: Kind = "elision"
+    scope: Path = ()
     caveat: str = ""
 
 
@@ -208,7 +203,7 @@ def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]
             group.kind,
             group.label,
             tuple(specs[port] for port in range(len(specs))),
-            group.scope,
+            group.scope if group.kind == "module" else reduce(shared_path, (member.scope for member in members)),
             _distinct(inputs, _kind_of_argument if group.kind == "elision" else lambda edge: edge[:2]),
             first.node if steps else None,
             step=first.step if steps else None,

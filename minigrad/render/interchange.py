@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..core import Tensor
 from ..runtime.extras import require
 from .dot import to_dot
-from .formatting import option_text
 from .heat import gradient_norm, value_norm
-from .labels import constants_of, leaf_names
+from .labels import constants_of, leaf_names, option_text
 from .options import Unroll, drawn_picture
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, starmap
@@ -20,7 +20,7 @@ from ..spec import Array, Spec
 from ..trees import leaves
 from ..units import byte_text
 from ..writes import arrays_in, owner
-from .formatting import shape_of
+from .labels import shape_of
 
 __all__ = ["Row", "Summary", "summary"]
 
@@ -136,7 +136,11 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
         raise TypeError(f"summary: expected a Module, not {type(module).__name__}")
     rows, modules, parameters = _tree(module)
     watch = _Watch(rows)
-    with _observed(modules, watch), observing(watch), recording():
+    with ExitStack() as undo, observing(watch), recording():
+        for i, member in modules.items():  # its forward is seen also where its parent calls that directly
+            own = vars(member)
+            undo.callback(*(own.__setitem__, "forward", own["forward"]) if "forward" in own else (own.pop, "forward"))
+            own["forward"] = partial(watch.forward, i, member.forward)
         result = module(*inputs, **options)
     kept = set(graph_of([x.node for _, x in leaves(result) if isinstance(x, Tensor) and x.node is not None]).nodes)
     seen = {id(owner(parameter.data)) for parameter in parameters}
@@ -217,17 +221,3 @@ class _Watch(Observer):
             row.outputs = tuple((x.shape, x.dtype) for x in arrays)
         row.calls += 1
         return result
-
-
-@contextmanager
-def _observed(modules: Mapping[int, Module], watch: _Watch) -> Iterator[None]:
-    """Within this context `watch` sees the forward of every module, also one that its parent calls directly."""
-    own = {i: vars(module)["forward"] for i, module in modules.items() if "forward" in vars(module)}
-    try:
-        for i, module in modules.items():
-            vars(module)["forward"] = partial(watch.forward, i, module.forward)
-        yield
-    finally:
-        for i, module in modules.items():
-            vars(module).pop("forward", None)
-            vars(module).update({"forward": own[i]} if i in own else {})

@@ -17,13 +17,11 @@ from ..core import Leaf, Node, Tensor
 from ..graph import topological_order
 from ..ops.elementwise import add
 from ..ops.indexing import getitem
-from .formatting import STEP
-from .labels import default_name, free_names
+from .labels import STEP, default_name, free_names
 from .picture import Edge, Output, Path, Picture, Vertex, shared_path
 
 __all__ = ["executed", "paths_of_modules", "picture_of"]
 
-_Names = Mapping[tuple[Node, int], Sequence[str]]  # the names of outputs of nodes
 _Paths = Mapping[int, Path]  # new paths of scopes, by the identity of the path that the nodes hold
 _NEAR = 8  # histories that differ by no more count as equally long: operations of the same kind decide between them
 _ROW = 5  # so many sums in a row are a running total; fewer may be within one step
@@ -57,10 +55,9 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Pictur
         if not any((number, slot) in used for slot in vertex.hidden):  # the picture may be of the value alone
             vertex.specs = vertex.specs[: vertex.hidden.start]
     outputs = []
-    for number, tensor in enumerate(tensors):
-        assert tensor.node is not None
-        name = "" if tensor.node.primitive is None else known.get((tensor.node, tensor.index), ("",))[-1]
-        outputs.append(Output(serial[tensor.node], tensor.index, name or default_name(number, len(tensors))))
+    for number, place in enumerate((tensor.node, tensor.index) for tensor in tensors if tensor.node is not None):
+        name = "" if place[0].primitive is None else known.get(place, ("",))[-1]
+        outputs.append(Output(serial[place[0]], place[1], name or default_name(number, len(tensors))))
     asked = {(output.source, output.slot) for output in outputs}
     for (node, slot), several in known.items():
         if node.primitive is not None and (serial[node], slot) not in asked:
@@ -68,7 +65,8 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Pictur
     return Picture(vertices, outputs)
 
 
-def _by_output(names: Mapping[str, Tensor], nodes: set[Node]) -> _Names:
+def _by_output(names: Mapping[str, Tensor], nodes: set[Node]) -> dict[tuple[Node, int], list[str]]:
+    """The names of outputs of nodes."""
     known: dict[tuple[Node, int], list[str]] = {}
     for name, tensor in names.items():
         if tensor.node is None:
@@ -79,7 +77,7 @@ def _by_output(names: Mapping[str, Tensor], nodes: set[Node]) -> _Names:
     return known
 
 
-def _leaf(node: Node, known: _Names, scope: Path) -> Vertex:
+def _leaf(node: Node, known: Mapping[tuple[Node, int], Sequence[str]], scope: Path) -> Vertex:
     """A leaf under the name that was given, or under its own name in the scope of its module."""
     given = known.get((node, 0), ("",))[-1]
     own = node.name if isinstance(node, Leaf) else ""

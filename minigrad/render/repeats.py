@@ -40,7 +40,7 @@ from typing import Any
 
 import numpy as np
 
-from .formatting import alike, option_text
+from .labels import alike, option_text
 from .picture import Edge, Path, Picture, Vertex, shared_path
 
 __all__ = ["Repeat", "find_repeats"]

@@ -12,7 +12,7 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from ..graph import Order, topological_order
-from .formatting import STEP
+from .labels import STEP
 from .picture import Picture, Vertex, reordered
 
 __all__ = ["Row", "Scope", "call_scopes", "grouped", "ladders", "nested_scopes"]
