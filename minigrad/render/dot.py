@@ -15,6 +15,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, Literal
 
 from ..core import Tensor
@@ -157,6 +158,7 @@ class _DotWriter:
         self.scopes = call_scopes(picture)
         self.lines: list[str] = []
         self.edges: list[str] = []
+        self.clusters = count(1)
 
     def text(self, title: str) -> str:
         """The whole DOT text."""
@@ -173,7 +175,7 @@ class _DotWriter:
         ]
         if title:
             self.lines.append(f"  label={quoted(title)} labelloc=t fontsize=14")
-        self._clusters()
+        self._cluster(self.scopes, "  ")
         self._steps_below_each_other()
         self._frames_below_each_other()
         self.lines += rows
@@ -182,27 +184,19 @@ class _DotWriter:
         self._legends()
         return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
 
-    def _clusters(self) -> None:
-        """The vertices of each scope, then its inner scopes."""
-        count = 0
-        stack: list[tuple[Scope | None, str]] = [(self.scopes, "  ")]
-        while stack:
-            scope, indent = stack.pop()
-            if scope is None:
-                self.lines.append(f"{indent}}}")
-                continue
-            if count:
-                # The edge into a narrow cluster would run through its name, so half of that line stays empty.
-                label = scope.name + "\N{NO-BREAK SPACE}" * (len(scope.name) + 3 if len(scope.name) < 24 else 0)
-                style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
-                self.lines += [f"{indent}subgraph cluster_{count} {{", f"{indent}  label={quoted(label)} {style}"]
-                stack.append((None, indent))
-                indent += "  "
-            count += 1
-            for item in scope.items:
-                if isinstance(item, int):
-                    self._vertex(item, indent)
-            stack += [(inner, indent) for inner in reversed(scope.inner)]
+    def _cluster(self, scope: Scope, indent: str) -> None:
+        """The vertices of a scope, then its inner scopes."""
+        for item in scope.items:
+            if isinstance(item, int):
+                self._vertex(item, indent)
+        for inner in scope.inner:
+            # The edge into a narrow cluster would run through its name, so half of that line stays empty.
+            label = inner.name + "\N{NO-BREAK SPACE}" * (len(inner.name) + 3 if len(inner.name) < 24 else 0)
+            style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
+            number = next(self.clusters)
+            self.lines += [f"{indent}subgraph cluster_{number} {{", f"{indent}  label={quoted(label)} {style}"]
+            self._cluster(inner, indent + "  ")
+            self.lines.append(f"{indent}}}")
 
     def _steps_below_each_other(self) -> None:
         """Invisible edges that keep each step of a loop below the one before; `dot` would put some beside it."""

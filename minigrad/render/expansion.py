@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence, Set
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -81,15 +80,16 @@ def _step(vertex: Vertex, first: int, t: int) -> Vertex:
     begin = [by_name.pop(start)._replace(argument=state) for start, state in steps.states.items() if start in by_name]
     before = [Edge(first + t - 1, slot, state) for slot, state in enumerate(steps.names)]
     constants = [name for name in vertex.constants if t == 0 or name not in steps.states]
-    return replace(
-        vertex,
-        label=steps.step.name,
-        specs=tuple(((N, H), dtype) for _ in steps.states),
-        scope=(*vertex.scope, f"step {t}"),
-        inputs=(*inputs, *(before if t else begin), *by_name.values()),
-        constants=tuple(steps.states.get(name, name) for name in constants),
-        step=t,
-        names=(),
+    return Vertex(
+        "operation",
+        steps.step.name,
+        (((N, H), dtype),) * len(steps.states),
+        (*vertex.scope, f"step {t}"),
+        (*inputs, *(before if t else begin), *by_name.values()),
+        vertex.node,
+        vertex.options,
+        tuple([steps.states.get(name, name) for name in constants]),
+        t,
     )
 
 
@@ -114,12 +114,7 @@ def expanded(picture: Picture, names: Set[str]) -> Picture:
             continue
         arguments = _arguments(picture, vertex, calls[i])
         key = calls[i].name, id(vertex.options), *[(spec, edge is not None) for spec, edge in arguments or ()]
-        if arguments is None:
-            trace: Picture | str = "reference not shown: record the forward pass"
-        elif vertex.hidden:
-            trace = "reference not shown: a derivative uses what it keeps"
-        else:
-            trace = traces[key] = traces.get(key) or _traced(calls[i], arguments, vertex)
+        trace = traces[key] = traces.get(key) or _traced(calls[i], arguments, vertex)
         if isinstance(trace, str) or arguments is None:
             new.keep(i).caveat = str(trace)
             continue
@@ -210,8 +205,12 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
     return noted_spec(vertex, name)
 
 
-def _traced(primitive: Primitive, arguments: _Arguments, vertex: Vertex) -> Picture | str:
+def _traced(primitive: Primitive, arguments: _Arguments | None, vertex: Vertex) -> Picture | str:
     """The picture of a reference whose leaves are the tracked arguments in order; or why there is none."""
+    if arguments is None:
+        return "reference not shown: record the forward pass"
+    if vertex.hidden:
+        return "reference not shown: a derivative uses what it keeps"
     tensors = [None if spec is None else Tensor(np.zeros(*spec), requires_grad=bool(edge)) for spec, edge in arguments]
     assert primitive.reference is not None
     with recording(), observing(alone=True), np.errstate(all="ignore"):

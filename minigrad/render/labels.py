@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
 from itertools import count, islice, pairwise
 from types import EllipsisType
 from typing import Any, NamedTuple
@@ -90,6 +91,7 @@ def index_text(index: Any) -> str:
     return "…" if isinstance(index, EllipsisType) else _value_text(index)
 
 
+@lru_cache(4096)
 def alike(text: str, mark: str = "#") -> str:
     """A text with every number replaced by a mark.
 

@@ -10,6 +10,7 @@ from itertools import count, groupby
 from typing import Any
 
 from ..core import Tensor
+from .fold import Repeat, find_repeats
 from .labels import (
     alike,
     argument_order,
@@ -26,7 +27,6 @@ from .labels import (
 )
 from .options import Unroll, check_count, whole_picture
 from .picture import Edge, Path, Picture, Vertex, shared_path
-from .repeats import Repeat, find_repeats
 
 __all__ = ["to_text"]
 
@@ -191,9 +191,9 @@ class _Listing:
             return mark
         if here.source in block:
             return self.letter(here)
-        known = [edge for edge in edges if edge is not None]
+        known: list[Edge] = [edge for edge in edges if edge is not None]
         if len({edge.source for edge in known}) == 1:
-            return here if len({edge.part for edge in known}) == 1 else here._replace(part=alike(here.part, "t"))
+            return known[0] if len({e.part for e in known}) == 1 else known[0]._replace(part=alike(here.part, "t"))
         words = [self.refer(edge, user, True) + edge.part for edge, user in zip(known, users, strict=True)]
         return span(words) or words[0] + "…"
 

@@ -154,11 +154,10 @@ def _owners_path(leaf: Node, uses: Iterable[Node], paths: _Paths) -> Path:
     scopes = list({id(node.scope): node.scope for node in uses}.values())
     if not owner or not scopes:
         return ()
-    common = len(reduce(shared_path, scopes))
-    for scope, most in [(scopes[0], common), *((scope, len(scope)) for scope in scopes)]:
-        for depth in range(most, 0, -1):
-            if scope[depth - 1] == owner:
-                return paths.get(id(scope), scope)[:depth]
+    shared = reduce(shared_path, scopes)
+    for path, scope in [(shared, scopes[0]), *((scope, scope) for scope in scopes)]:
+        if owner in path:
+            return paths.get(id(scope), scope)[: len(path) - path[::-1].index(owner)]
     return ()
 
 
@@ -196,7 +195,7 @@ def executed(order: Sequence[Node]) -> list[Node]:
     for node in joins:
         depths, kind = [depth[parent] for parent in node.parents], _kind(node)
         votes[kind] = [a + b for a, b in zip(votes.get(kind, [0] * len(depths)), depths, strict=True)]
-    users = Counter(parent for node in order for parent in node.parents)
+    users = Counter([parent for node in order for parent in node.parents])
     totals = _totals(order, users)
     parents = {node: _visits(node, depth, votes[_kind(node)], totals.get(node)) for node in joins}
     first = [*_sliced(order, depth), *(node for node in order if node not in users)]
@@ -224,15 +223,15 @@ def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
 
 def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
     """What the steps of a loop take slices of, which was there before the first of them."""
+    slices = [node for node in order if node.primitive is getitem.primitive and node.parents[0].primitive is not None]
     late: dict[Node, int] = {}  # when it is needed, if all else is done as soon as it can be
-    for node in reversed(order):
+    for node in reversed(order) if slices else ():
         when = late.setdefault(node, depth[node]) - 1
         for parent in node.parents:
             late[parent] = min(late.get(parent, when), when)
     needed: dict[Node, list[int]] = {}
-    for node in order:
-        if node.primitive is getitem.primitive and node.parents[0].primitive is not None:
-            needed.setdefault(node.parents[0], []).append(late[node])
+    for node in slices:
+        needed.setdefault(node.parents[0], []).append(late[node])
     return [node for node, when in needed.items() if len(when) > 2 and max(when) - min(when) > _NEAR]
 
 

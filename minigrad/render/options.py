@@ -135,7 +135,7 @@ def checked_names(names: Any) -> dict[str, Tensor]:
         raise TypeError(f"render: names must map names to tensors, such as {{'x': x}}, not {type(names).__name__}")
     for name, tensor in names.items():
         if not (isinstance(name, str) and isinstance(tensor, Tensor)):
-            pair = f"{name!r} to a {type(tensor).__name__}"
+            pair = f"{name!r} to a {type(tensor).__name__}" if isinstance(name, str) else f"a {type(name).__name__}"
             raise TypeError(f"render: names must map names to tensors, such as {{'x': x}}, not {pair}")
     return dict(names)
 

@@ -120,9 +120,8 @@ def page_text(content: Mapping[str, Any]) -> str:
     folder = files(__package__) / "assets"
     text, style, *parts = [(folder / n).read_text(encoding="utf-8") for n in ("page.html", "page.css", *SCRIPTS)]
     script = "\n".join(['(() => {\n"use strict";', *parts, "})();"])
-    title = html.escape(str(content["title"]) or "graph")
     slots = {
-        "title": title.encode("ascii", "xmlcharrefreplace").decode("ascii"),
+        "title": html.escape(str(content["title"]) or "graph").encode("ascii", "xmlcharrefreplace").decode("ascii"),
         "policy": f"default-src 'none'; img-src data:; style-src {source_of(style)}; script-src {source_of(script)}",
         "style": style,
         "data": as_json(content),
