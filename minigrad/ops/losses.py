@@ -323,8 +323,8 @@ def _(
     )
     q = np.zeros((len(chosen), logits.shape[-1]), logits.dtype) + each
     q[np.arange(len(q)), chosen] += own
-    q = spread(q * np.reshape(counts, (-1, 1)), keep, logits.shape)
-    return _reference(sum(multiply(log_softmax(logits), -q), axis=-1), reduction, total)
+    q *= np.reshape(counts, (-1, 1))  # in the dtype of the logits
+    return _reference(sum(multiply(log_softmax(logits), -spread(q, keep, logits.shape)), axis=-1), reduction, total)
 
 
 @primitive(residuals=("constant", "constant", "constant"))

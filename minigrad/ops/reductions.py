@@ -391,7 +391,7 @@ def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
     return (d,)
 
 
-softmax.reference(lambda x, axis=-1: divide(exp(x), sum(exp(x), axis, keepdims=True)))
+softmax.reference(lambda x, axis=-1: divide(y := exp(x), sum(y, axis, keepdims=True)))
 
 
 @primitive(residuals=("output",))

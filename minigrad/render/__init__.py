@@ -4,8 +4,7 @@ Only `draw`, `notebook`, and the methods of what `to_graphviz` returns need a la
 """
 
 from .dot import to_dot
-from .interchange import to_graphviz, to_networkx
-from .layout import DrawingError, draw, notebook
+from .layout import DrawingError, draw, notebook, to_graphviz, to_networkx
 from .listing import to_text
 from .module_summary import summary
 from .page import to_html

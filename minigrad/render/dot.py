@@ -15,12 +15,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, Literal
 
 from ..core import Tensor
 from ..units import time_text
 from .fold import MANY
-from .formatting import option_text, shape_of
 from .heat import (
     NOT_SHOWN,
     Ends,
@@ -36,7 +36,17 @@ from .heat import (
     value_norm,
     was_recorded,
 )
-from .labels import constants_of, leaf_names, output_name, short_name, stubbed, to_be_named, with_name
+from .labels import (
+    constants_of,
+    leaf_names,
+    option_text,
+    output_name,
+    shape_of,
+    short_name,
+    stubbed,
+    to_be_named,
+    with_name,
+)
 from .options import Depth, Unroll, check_choice, drawn_picture
 from .picture import Edge, Output, Picture, Vertex, shared_path
 from .scopes import Scope, call_scopes, ladders
@@ -148,6 +158,7 @@ class _DotWriter:
         self.scopes = call_scopes(picture)
         self.lines: list[str] = []
         self.edges: list[str] = []
+        self.clusters = count(1)
 
     def text(self, title: str) -> str:
         """The whole DOT text."""
@@ -164,7 +175,7 @@ class _DotWriter:
         ]
         if title:
             self.lines.append(f"  label={quoted(title)} labelloc=t fontsize=14")
-        self._clusters()
+        self._cluster(self.scopes, "  ")
         self._steps_below_each_other()
         self._frames_below_each_other()
         self.lines += rows
@@ -173,27 +184,19 @@ class _DotWriter:
         self._legends()
         return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
 
-    def _clusters(self) -> None:
-        """The vertices of each scope, then its inner scopes."""
-        count = 0
-        stack: list[tuple[Scope | None, str]] = [(self.scopes, "  ")]
-        while stack:
-            scope, indent = stack.pop()
-            if scope is None:
-                self.lines.append(f"{indent}}}")
-                continue
-            if count:
-                # The edge into a narrow cluster would run through its name, so half of that line stays empty.
-                label = scope.name + "\N{NO-BREAK SPACE}" * (len(scope.name) + 3 if len(scope.name) < 24 else 0)
-                style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
-                self.lines += [f"{indent}subgraph cluster_{count} {{", f"{indent}  label={quoted(label)} {style}"]
-                stack.append((None, indent))
-                indent += "  "
-            count += 1
-            for item in scope.items:
-                if isinstance(item, int):
-                    self._vertex(item, indent)
-            stack += [(inner, indent) for inner in reversed(scope.inner)]
+    def _cluster(self, scope: Scope, indent: str) -> None:
+        """The vertices of a scope, then its inner scopes."""
+        for item in scope.items:
+            if isinstance(item, int):
+                self._vertex(item, indent)
+        for inner in scope.inner:
+            # The edge into a narrow cluster would run through its name, so half of that line stays empty.
+            label = inner.name + "\N{NO-BREAK SPACE}" * (len(inner.name) + 3 if len(inner.name) < 24 else 0)
+            style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
+            number = next(self.clusters)
+            self.lines += [f"{indent}subgraph cluster_{number} {{", f"{indent}  label={quoted(label)} {style}"]
+            self._cluster(inner, indent + "  ")
+            self.lines.append(f"{indent}}}")
 
     def _steps_below_each_other(self) -> None:
         """Invisible edges that keep each step of a loop below the one before; `dot` would put some beside it."""
@@ -231,11 +234,11 @@ class _DotWriter:
         boxes = {"legend": self._stub_legend()}
         elided = any(vertex.kind == "elision" for vertex in self.vertices)
         if self.heat is not None:
-            title, white = "norm of the gradient, on a log scale", "white, dotted: none"
-            boxes["scale"] = _colour_bar(self.heat, title, "{:.1e}".format, white, elided)
+            words = "norm of the gradient, on a log scale", "white, dotted: none"
+            boxes["scale"] = _colour_bar(self.heat, *words, "{:.1e}".format, elided)
         elif self.times is not None:
-            title, white = "time, forward + backward, on a log scale", "white: no time was measured"
-            boxes["scale"] = _colour_bar(self.times, title, lambda time: time_text(1e9 * time), white, elided)
+            words = "time, forward + backward, on a log scale", "white: no time was measured"
+            boxes["scale"] = _colour_bar(self.times, *words, lambda time: time_text(1e9 * time), elided)
         names = [name for name, box in boxes.items() if box]
         self.lines += [f"  {name} [{boxes[name]}]" for name in names]
         if names:
@@ -251,8 +254,7 @@ class _DotWriter:
             name = self.names[number] if vertex.is_leaf else f"{self.names[number]}  {vertex.label}"
             rows[vertex.kind].append(f"{name}  {shape_of(vertex.specs[0])}{said}")
         lines = [line for kind, found in rows.items() if found for line in (f"{kind}s", *found)]
-        text = "".join(f"{line}\n" for line in lines)
-        return f"label={quoted(text, left=True)} {_STYLE['legend']}" if lines else ""
+        return f"label={quoted(*lines, '', left=True)} {_STYLE['legend']}" if lines else ""
 
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.vertices[number]
@@ -263,16 +265,15 @@ class _DotWriter:
         label = [vertex.label]
         if vertex.kind == "input":
             label = [self.names[number], shape_of(vertex.specs[0])]
-        elif row and (parameters or constants):
-            # the empty line keeps the parameters off an underscore in the name, which would look like a bar over one
-            label = [vertex.scope[-1], vertex.label, "", *filter(None, [parameters, constants])]
         elif row:
-            label = [vertex.scope[-1], vertex.label]
+            # an empty line keeps the parameters off an underscore in the name, which would look like a bar over one
+            stubs = [text for text in (parameters, constants) if text]
+            label = [vertex.scope[-1], vertex.label, *[""][: len(stubs)], *stubs]
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
         options = option_text(vertex.options) if vertex.kind == "operation" and not row else ""
         label += filter(None, [mark, options, vertex.remark, time_words(vertex) if self.times is not None else ""])
         style = _STYLE[vertex.kind] + self._fill(vertex)
-        self.lines.append(f"{indent}n{number} [label={_label(label)} {style}]")
+        self.lines.append(f"{indent}n{number} [label={quoted(*label)} {style}]")
         if parameters and not row:
             self._stub(number, parameters, indent)
         if constants and not row:
@@ -295,14 +296,10 @@ class _DotWriter:
     def _parameters(self, number: int) -> str:
         """The names of the parameters and marked results that a vertex takes."""
         vertex, names = self.vertices[number], []
-        for edge in vertex.inputs if vertex.kind != "elision" else ():
-            source = self.vertices[edge.source]
-            if edge.source in self.stubbed:
-                if source.is_leaf:
-                    name = short_name(self.picture, self.names, edge.source, vertex)
-                else:
-                    name = f"{self.names[edge.source]} {_output_name(source, vertex, edge)}".strip()
-                names.append(with_name(edge.argument, self.named[number], name))
+        for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "elision"]:
+            source, name = self.vertices[edge.source], short_name(self.picture, self.names, edge.source, vertex)
+            name = name if source.is_leaf else f"{name} {_output_name(source, vertex, edge)}".strip()
+            names.append(with_name(edge.argument, self.named[number], name))
         return _in_lines(names)
 
     def _constants(self, number: int) -> str:
@@ -356,7 +353,7 @@ class _DotWriter:
 
     def _output(self, i: int, output: Output) -> None:
         shape = shape_of(self.vertices[output.source].specs[output.slot])
-        self.lines.append(f"  o{i} [label={_label([output.name, shape])} {_STYLE['output']}]")
+        self.lines.append(f"  o{i} [label={quoted(output.name, shape)} {_STYLE['output']}]")
         begin = f"n{output.source}"
         if self.vertices[output.source].is_leaf and output.source in self.stubbed:  # which has no vertex of its own
             begin = f"q{i}"
@@ -387,7 +384,7 @@ def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
     return name and f"{name} "
 
 
-def _colour_bar(heat: Heat, title: str, text: Callable[[float], str], white: str, elided: bool) -> str:
+def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str], elided: bool) -> str:
     """A table: shades from low to high, numbers below, what is off the scale, and what is not shown."""
     shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_SHADES))
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
@@ -404,12 +401,8 @@ def _colour_bar(heat: Heat, title: str, text: Callable[[float], str], white: str
     return f"label=<<table {style}>{table}</table>> shape=plain fontsize=9"
 
 
-def _label(lines: Iterable[str]) -> str:
-    return quoted("\n".join(lines))
-
-
-def quoted(text: str, left: bool = False) -> str:
-    r"""A DOT string of the text, with characters escaped or replaced so that it is drawn as it was written.
+def quoted(*texts: str, left: bool = False) -> str:
+    r"""A DOT string of texts below each other, escaped so that it is drawn as it was written.
 
     left: whether each line, with its line break, begins at the left.
 
@@ -417,7 +410,7 @@ def quoted(text: str, left: bool = False) -> str:
     "say \"hi\"" "a\l"
     """
     lines = []
-    for line in text.split("\n"):
+    for line in "\n".join(texts).split("\n"):
         line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
         line = "".join("\N{REPLACEMENT CHARACTER}" if _is_broken(c) else c for c in line)
         line = line.replace("\\", "\\\\").replace('"', '\\"')

@@ -16,8 +16,7 @@ of constants only if :func:`minigrad.record` noted them. If a shape is unknown, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Sequence, Set
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,7 +43,9 @@ def unrolled(picture: Picture) -> Picture:
     lengths = [_length(vertex) for vertex in picture.vertices]
     if not any(lengths):
         return picture
-    used = _used_outputs(picture)
+    used = {(edge.source, edge.slot) for vertex in picture.vertices for edge in vertex.inputs}
+    used |= {(output.source, output.slot) for output in picture.outputs}
+    used |= {(number, slot) for number, vertex in enumerate(picture.vertices) for slot, _ in vertex.names}
     new = Rewriting(picture)
     for number, vertex in enumerate(picture.vertices):
         if not lengths[number]:
@@ -52,7 +53,7 @@ def unrolled(picture: Picture) -> Picture:
             continue
         vertex, first = vertex.with_inputs(new.edges(vertex.inputs)), len(new.vertices)
         new.vertices += [_step(vertex, first, t) for t in range(lengths[number])]
-        for slot in used[number]:
+        for slot in [slot for slot in range(len(vertex.specs)) if (number, slot) in used]:
             new.moved[number, slot] = len(new.vertices), 0
             edges = tuple([Edge(first + t, slot, STACK.input_name(t)) for t in range(lengths[number])])
             stack = Vertex("operation", STACK.name, (vertex.specs[slot],), vertex.scope, edges, vertex.node)
@@ -68,17 +69,6 @@ def _length(vertex: Vertex) -> int:
     return vertex.specs[0][0][1] if primitive and primitive.steps and not vertex.hidden else 0
 
 
-def _used_outputs(picture: Picture) -> Mapping[int, Sequence[int]]:
-    """For each vertex the outputs that something uses or names, in order."""
-    used = {(edge.source, edge.slot) for vertex in picture.vertices for edge in vertex.inputs}
-    used |= {(output.source, output.slot) for output in picture.outputs}
-    used |= {(number, slot) for number, vertex in enumerate(picture.vertices) for slot, _ in vertex.names}
-    result = defaultdict[int, list[int]](list)
-    for source, slot in sorted(used):
-        result[source].append(slot)
-    return result
-
-
 def _step(vertex: Vertex, first: int, t: int) -> Vertex:
     """Step t of a sequence, whose step 0 has the number `first`."""
     steps = vertex.called.steps
@@ -90,15 +80,16 @@ def _step(vertex: Vertex, first: int, t: int) -> Vertex:
     begin = [by_name.pop(start)._replace(argument=state) for start, state in steps.states.items() if start in by_name]
     before = [Edge(first + t - 1, slot, state) for slot, state in enumerate(steps.names)]
     constants = [name for name in vertex.constants if t == 0 or name not in steps.states]
-    return replace(
-        vertex,
-        label=steps.step.name,
-        specs=tuple(((N, H), dtype) for _ in steps.states),
-        scope=(*vertex.scope, f"step {t}"),
-        inputs=(*inputs, *(before if t else begin), *by_name.values()),
-        constants=tuple(steps.states.get(name, name) for name in constants),
-        step=t,
-        names=(),
+    return Vertex(
+        "operation",
+        steps.step.name,
+        (((N, H), dtype),) * len(steps.states),
+        (*vertex.scope, f"step {t}"),
+        (*inputs, *(before if t else begin), *by_name.values()),
+        vertex.node,
+        vertex.options,
+        tuple([steps.states.get(name, name) for name in constants]),
+        t,
     )
 
 
@@ -110,8 +101,8 @@ def expanded(picture: Picture, names: Set[str]) -> Picture:
 
     The inner operations were never part of a pass, so nothing is noted of them.
     """
-    primitives = {i: v.primitive for i, v in enumerate(picture.vertices) if v.label in names}
-    calls = {i: primitive for i, primitive in primitives.items() if primitive and primitive.reference}
+    numbered = enumerate(picture.vertices)
+    calls = {i: p for i, v in numbered if v.label in names and (p := v.primitive) and p.reference}
     if not calls:
         return picture
     frames = _frames(picture.vertices, calls.keys())
@@ -123,12 +114,7 @@ def expanded(picture: Picture, names: Set[str]) -> Picture:
             continue
         arguments = _arguments(picture, vertex, calls[i])
         key = calls[i].name, id(vertex.options), *[(spec, edge is not None) for spec, edge in arguments or ()]
-        if arguments is None:
-            trace: Picture | str = "reference not shown: record the forward pass"
-        elif vertex.hidden:
-            trace = "reference not shown: a derivative uses what it keeps"
-        else:
-            trace = traces[key] = traces.get(key) or _traced(calls[i], arguments, vertex)
+        trace = traces[key] = traces.get(key) or _traced(calls[i], arguments, vertex)
         if isinstance(trace, str) or arguments is None:
             new.keep(i).caveat = str(trace)
             continue
@@ -219,8 +205,12 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
     return noted_spec(vertex, name)
 
 
-def _traced(primitive: Primitive, arguments: _Arguments, vertex: Vertex) -> Picture | str:
+def _traced(primitive: Primitive, arguments: _Arguments | None, vertex: Vertex) -> Picture | str:
     """The picture of a reference whose leaves are the tracked arguments in order; or why there is none."""
+    if arguments is None:
+        return "reference not shown: record the forward pass"
+    if vertex.hidden:
+        return "reference not shown: a derivative uses what it keeps"
     tensors = [None if spec is None else Tensor(np.zeros(*spec), requires_grad=bool(edge)) for spec, edge in arguments]
     assert primitive.reference is not None
     with recording(), observing(alone=True), np.errstate(all="ignore"):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from ..recording import Stats
 from ..units import time_text
 from .picture import Edge, Picture, Vertex
@@ -149,11 +151,9 @@ class Heat:
         if not math.isfinite(number):
             return _UNUSUAL
         span = math.log(self.high / self.low)
-        place = 1.0 if span == 0 else min(max(math.log(number / self.low) / span, 0.0), 1.0)
-        place *= len(_SCALE) - 1
-        k = min(int(place), len(_SCALE) - 2)
-        mixed = (round(a + (b - a) * (place - k)) for a, b in zip(_SCALE[k], _SCALE[k + 1], strict=True))
-        return "#" + "".join(f"{c:02x}" for c in mixed)
+        place = math.log(number / self.low) / span if span else 1.0
+        shades = np.linspace(0, 1, len(_SCALE))
+        return "#" + "".join(f"{round(np.interp(place, shades, channel)):02x}" for channel in zip(*_SCALE, strict=True))
 
     def text_colour(self, number: float | None) -> str:
         """Black or white, whichever is more readable on that colour."""

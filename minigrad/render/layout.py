@@ -1,32 +1,38 @@
-"""Drawings as files and in notebooks, laid out by the system's `dot` or by the package graphviz-pure."""
+"""Graphs in files, in notebooks, and for other packages: NetworkX and graphviz.
+
+The system's `dot` lays out files and notebooks, or else the package graphviz-pure.
+"""
 
 from __future__ import annotations
 
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from ..backward import graph_of
 from ..core import Leaf, Tensor, extend_tensor, recording
 from ..nn.module import Module
 from ..recording import record
-from ..runtime.extras import how_to_install
+from ..runtime.extras import how_to_install, require
 from ..runtime.files import replacing
+from ..trees import leaves
 from .dot import to_dot
-from .module_summary import found_in
-from .options import checked_names
+from .heat import gradient_norm, value_norm
+from .labels import constants_of, leaf_names, option_text
+from .options import Unroll, checked_names, drawn_picture
 
-__all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook"]
+if TYPE_CHECKING:
+    import graphviz
 
-_FORMATS = ("svg", "png", "pdf")
+__all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_graphviz", "to_networkx"]
+
 _SECONDS = 30.0  # how long a layout may take
 
 
@@ -61,7 +67,7 @@ def draw(
     """
     target = Path(path)
     kind = target.suffix[1:].lower()
-    if kind not in (*_FORMATS, "dot"):
+    if kind not in ("svg", "png", "pdf", "dot"):
         raise ValueError(f"draw: the suffix of {target.name} must be .svg, .png, .pdf or .dot")
     if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
         raise ValueError(f"draw: timeout must be a number of seconds above 0, not {timeout!r}")
@@ -83,22 +89,16 @@ def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
     name = Path(program).name
     if kind == "pdf" and name.startswith("graphviz-pure"):
         raise DrawingError("graphviz-pure writes SVG and PNG but no PDF: install Graphviz for that")
-    pipe = subprocess.PIPE
-    # in a session of its own, so that children of the program end with it
-    with subprocess.Popen([program, f"-T{kind}"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as run:
-        try:
-            picture, complaint = run.communicate(dot.encode(), timeout)
-        except subprocess.TimeoutExpired:
-            raise DrawingError(
-                f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or more time"
-            ) from None
-        finally:
-            if run.poll() is None:
-                os.killpg(run.pid, signal.SIGKILL) if hasattr(os, "killpg") else run.kill()
-    if run.returncode or not picture:
-        words = " ".join(complaint.decode(errors="replace").split())
+    try:
+        run = subprocess.run([program, f"-T{kind}"], input=dot.encode(), capture_output=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise DrawingError(
+            f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or more time"
+        ) from None
+    if run.returncode or not run.stdout:
+        words = " ".join(run.stderr.decode(errors="replace").split())
         raise DrawingError(f"{name} failed: {words[:500] or f'status {run.returncode}'}")
-    return picture
+    return run.stdout
 
 
 def layout_program() -> str:
@@ -110,6 +110,101 @@ def layout_program() -> str:
         "drawing needs a layout program: Graphviz's dot (apt install graphviz, brew install graphviz), or "
         + how_to_install("viz", "graphviz_pure")
     )
+
+
+# Other packages ---------------------------------------------------------------------------------
+
+
+def to_graphviz(tensors: Tensor | Iterable[Tensor], **options: Any) -> graphviz.Source:
+    """The graph behind one or several tensors as a ``graphviz.Source``, the same for equal graphs.
+
+    The package graphviz then saves, renders and views it by the system's `dot`, and notebooks show it.
+    :func:`minigrad.render.draw` has a time limit, writes files whole, and does without `dot` where graphviz-pure is
+    installed.
+
+    Args:
+        options: those of :func:`to_dot`.
+
+    Raises:
+        ValueError, TypeError: as :func:`to_dot`.
+        ModuleNotFoundError: if the package graphviz is not installed; says how to get it.
+        graphviz.ExecutableNotFound: from its methods, where there is no `dot`.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> source = to_graphviz(mg.tanh(x), names={"x": x}, direction="LR")
+    >>> source.source.splitlines()[1].split()[0]
+    'rankdir=LR'
+    """
+    return require("graphviz", "viz").Source(to_dot(tensors, **options))
+
+
+def to_networkx(
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll = "primitive",
+    max_nodes: int = sys.maxsize,
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+) -> Any:
+    """The graph behind one or several tensors as a ``networkx.MultiDiGraph``, to search, measure or export.
+
+    Nodes are numbered from 0, each after those that feed it. Their attributes:
+
+    - ``kind`` ('operation', 'parameter', 'input' or 'elision') and ``label``, the name of the primitive or a unique
+      name of a leaf;
+    - ``shape`` and ``dtype`` of the first output, and ``outputs`` with (shape, dtype) of each;
+    - ``scope``, a tuple of names, and ``step`` within an unrolled sequence, else None;
+    - ``options`` as text, and ``constants``, a text for each constant argument: its value if it was recorded and is a
+      single number, else its shape, else 'constant';
+    - ``remark``, such as the name of a tensor between leaves and outputs, if there is one;
+    - ``line``, ``value_norm`` and ``gradient_norm`` of the first output, if :func:`minigrad.record` noted them.
+
+    An edge has ``argument``, the name of the argument that it feeds, ``slot``, the number of the output that it comes
+    from, and its ``shape`` and ``dtype``. The graph has ``outputs``: (node, slot, name) of each requested tensor.
+
+    Args:
+        unroll: see :func:`minigrad.render.to_dot`. The default is 'primitive', so that the nodes are those of the
+            graph, where a sequence primitive is one.
+        max_nodes: see there; by default nothing is left out, since a program reads it.
+        names, expand: see there.
+
+    Raises:
+        ValueError: if a tensor has no graph, a named one is not in the graph, or an option is unknown.
+        ModuleNotFoundError: if networkx is not installed; says how to get it.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> graph = to_networkx((x * x).sum(), names={"x": x})
+    >>> list(graph.nodes(data="label"))
+    [(0, 'x'), (1, 'multiply'), (2, 'sum')]
+    >>> list(graph.edges(data="argument"))
+    [(0, 1, 'a'), (0, 1, 'b'), (1, 2, 'x')]
+    """
+    picture = drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
+    graph = require("networkx", "viz").MultiDiGraph()
+    leaves = leaf_names(picture)
+    for number, vertex in enumerate(picture.vertices):
+        outputs = [(shape, str(dtype)) for shape, dtype in vertex.specs]
+        first = outputs[0] if outputs else (None, None)
+        noted = {
+            "remark": vertex.remark,
+            "line": vertex.note.line if vertex.note else None,
+            "value_norm": value_norm(vertex, 0),
+            "gradient_norm": gradient_norm(vertex, 0),
+        }
+        graph.add_node(
+            number, kind=vertex.kind, label=leaves.get(number, vertex.label),
+            shape=first[0], dtype=first[1], outputs=outputs, scope=vertex.scope,
+            options=option_text(vertex.options), step=vertex.step,
+            constants={constant.argument: constant.text for constant in constants_of(vertex)},
+            **{name: value for name, value in noted.items() if value not in (None, "")},
+        )  # fmt: skip
+        for edge in vertex.inputs:
+            shape, dtype = picture.vertices[edge.source].specs[edge.slot]
+            graph.add_edge(edge.source, number, argument=edge.argument, slot=edge.slot, shape=shape, dtype=str(dtype))
+    graph.graph["outputs"] = [tuple(output) for output in picture.outputs]
+    return graph
 
 
 # Notebooks --------------------------------------------------------------------------------------
@@ -155,10 +250,8 @@ def notebook(on: bool = True, **options: Any) -> None:
 
 def _remembering_call(self: Module, *args: Any, **kwargs: Any) -> Any:
     result = _plain_call(self, *args, **kwargs)
-    for tensor in found_in(result, Tensor):
-        if tensor.node is not None:
-            _last[self] = ref(tensor)
-            break
+    if tensors := [x for _, x in leaves(result) if isinstance(x, Tensor) and x.node is not None]:
+        _last[self] = ref(tensors[0])
     return result
 
 

@@ -5,14 +5,28 @@ from __future__ import annotations
 import gc
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import count, groupby
+from typing import Any
 
 from ..core import Tensor
-from .formatting import alike, option_span, option_text, shape_of, span
-from .labels import argument_order, constants_of, default_name, full_name, leaf_names, noted_spec, short_name
+from .fold import Repeat, find_repeats
+from .labels import (
+    alike,
+    argument_order,
+    constants_of,
+    default_name,
+    full_name,
+    leaf_names,
+    noted_spec,
+    option_span,
+    option_text,
+    shape_of,
+    short_name,
+    span,
+)
 from .options import Unroll, check_count, whole_picture
 from .picture import Edge, Path, Picture, Vertex, shared_path
-from .repeats import Repeat, find_repeats
 
 __all__ = ["to_text"]
 
@@ -114,11 +128,9 @@ class _Listing:
         """A line for each parameter, and one for neighbouring inputs of the same shape."""
         names = self.names
         for (kind, specs), run in groupby(names, lambda i: (self.vertices[i].kind, self.vertices[i].specs)):
-            numbers = list(run)
-            full = [full_name(self.vertices[i]) for i in numbers]
             shown = [
-                a if kind == "parameter" and a.endswith(names[i]) else names[i]
-                for i, a in zip(numbers, full, strict=True)
+                name if kind == "parameter" and (name := full_name(self.vertices[i])).endswith(names[i]) else names[i]
+                for i in run
             ]
             if kind == "input":
                 shown = [" ".join(shown if len(shown) < 5 else [*shown[:2], "…", shown[-1]])]
@@ -141,9 +153,9 @@ class _Listing:
             self.bind(repeat.like(number))
         first: dict[str, str] = {}
         words = {number: self._words_of_all(repeat, number, first) for number in block}
-        common = self.vertices[block[0]].scope
-        for number in range(repeat.start, repeat.start + 2 * repeat.period):
-            common = shared_path(common, self.vertices[number].scope)
+        common = reduce(
+            shared_path, [vertex.scope for vertex in self.vertices[block.start : block.stop + repeat.period]]
+        )
         self._enter(common)
         begin = ", ".join(f"{mark} = {name}" for mark, name in first.items())
         times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
@@ -169,23 +181,19 @@ class _Listing:
         ]
         return self.words(vertices[0], items)
 
-    def _item(
-        self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Edge | None], first: dict[str, str]
-    ) -> Edge | str:
+    def _item(self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Any], first: dict[str, str]) -> Edge | str:
         """An argument by its edges in all blocks: an edge if that is the same in all, else a word."""
         block = range(repeat.start, repeat.start + repeat.period)
         here, there = edges[:2]
-        assert there is not None
         if there.source in block:  # a state, handed on from block to block
             mark = self.letter(there) + "'"
             first[mark] = _constant(users[:1], there.argument) if here is None else self.refer(here, users[0])
             return mark
-        assert here is not None
         if here.source in block:
             return self.letter(here)
-        known = [edge for edge in edges if edge is not None]
+        known: list[Edge] = [edge for edge in edges if edge is not None]
         if len({edge.source for edge in known}) == 1:
-            return here if len({edge.part for edge in known}) == 1 else here._replace(part=alike(here.part, "t"))
+            return known[0] if len({e.part for e in known}) == 1 else known[0]._replace(part=alike(here.part, "t"))
         words = [self.refer(edge, user, True) + edge.part for edge, user in zip(known, users, strict=True)]
         return span(words) or words[0] + "…"
 

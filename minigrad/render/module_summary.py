@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, starmap
 from typing import Any
 
 import numpy as np
 
 from ..backward import graph_of
 from ..core import Node, Tensor, recording
-from ..nn.module import Module, Parameter, submodules
+from ..nn.module import Module, Parameter, walk
 from ..observers import Observer, observing
 from ..primitives import Primitive
 from ..spec import Array, Spec
+from ..trees import leaves
 from ..units import byte_text
 from ..writes import arrays_in, owner
-from .formatting import shape_of
+from .labels import shape_of
 
-__all__ = ["Row", "Summary", "found_in", "summary"]
+__all__ = ["Row", "Summary", "summary"]
 
 
 @dataclass(slots=True)
@@ -77,12 +79,8 @@ class Summary:
         cells = [["module", "output", "parameters", "multiply-adds", "residuals"], *map(_cells, self.rows)]
         cells.append(["total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", byte_text(self.residual_bytes)])
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = []
-        for row in cells:
-            texts = [
-                cell.ljust(w) if k < 2 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(texts).rstrip())
+        line = "  ".join(f"{{:{'<<>>>'[k]}{width}}}" for k, width in enumerate(widths))
+        lines = [line.format(*row).rstrip() for row in cells]
         rule = "─" * max(map(len, lines))
         notes = [f"parameters take {byte_text(self.parameter_bytes)}"]
         if self.frozen:
@@ -136,17 +134,18 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     """
     if not isinstance(module, Module):
         raise TypeError(f"summary: expected a Module, not {type(module).__name__}")
-    tree = _tree(module)
-    modules = {i: member for i, (row, member) in enumerate(tree) if row.same_as is None}
-    rows = [row for row, _ in tree]
-    parameters = _count_parameters(rows, modules)
+    rows, modules, parameters = _tree(module)
     watch = _Watch(rows)
-    with _observed(modules, watch), observing(watch), recording():
+    with ExitStack() as undo, observing(watch), recording():
+        for i, member in modules.items():  # its forward is seen also where its parent calls that directly
+            own = vars(member)
+            undo.callback(*(own.__setitem__, "forward", own["forward"]) if "forward" in own else (own.pop, "forward"))
+            own["forward"] = partial(watch.forward, i, member.forward)
         result = module(*inputs, **options)
-    kept = set(graph_of([x.node for x in found_in(result, Tensor) if x.node is not None]).nodes)
+    kept = set(graph_of([x.node for _, x in leaves(result) if isinstance(x, Tensor) and x.node is not None]).nodes)
     seen = {id(owner(parameter.data)) for parameter in parameters}
-    arrays = [(row, array) for row, node in watch.nodes if node in kept for array in arrays_in(node.residuals)]
-    for row, array in ((row, owner(array)) for row, array in arrays):
+    held = [(row, array) for row, node in watch.nodes if node in kept for array in arrays_in(node.residuals)]
+    for row, array in ((row, owner(array)) for row, array in held):
         if id(array) not in seen:
             seen.add(id(array))
             rows[row].residual_bytes += array.nbytes
@@ -155,46 +154,33 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     return Summary(tuple(rows), sum(p.data.nbytes for p in parameters), tuple(watch.uncounted), **sums)
 
 
-def _tree(module: Module) -> list[tuple[Row, Module]]:
-    """A row for every place in the tree, parents first; a module in a second place is not followed again."""
-    tree: list[tuple[Row, Module]] = []
+def _tree(module: Module) -> tuple[list[Row], dict[int, Module], list[Parameter]]:
+    """A row for each place in the tree, parents first, with its own parameters; the modules by row; all parameters.
+
+    A module in a second place is not followed again.
+    """
+    rows: list[Row] = []
+    modules: dict[int, Module] = {}
     names: dict[int, str] = {}
+    parameters: dict[int, Parameter] = {}
     stack = [("", "", 0, module)]
     while stack:
         name, key, depth, member = stack.pop()
         row = Row(name, key, depth, type(member).__name__, same_as=names.get(id(member)))
-        tree.append((row, member))
-        if row.same_as is None:
-            names[id(member)] = name
-            prefix = f"{name}." if name else ""
-            children = reversed(list(submodules(member)))
-            stack.extend((prefix + key, key, depth + 1, child) for key, child in children)
-    return tree
-
-
-def _count_parameters(rows: Sequence[Row], modules: Mapping[int, Module]) -> list[Parameter]:
-    """Write each module's own parameters into its row; returns all parameters."""
-    found: dict[int, Parameter] = {}
-    for i, module in modules.items():
-        for parameter in found_in(vars(module), Parameter):
-            if id(parameter) not in found:
-                found[id(parameter)] = parameter
-                rows[i].parameters += parameter.size
-                rows[i].frozen += 0 if parameter.requires_grad else parameter.size
-    return list(found.values())
-
-
-def found_in(value: Any, kind: Any) -> Iterator[Any]:
-    """The values of a kind in nested tuples, lists and dicts, in order; each container once."""
-    seen: set[int] = set()
-    stack = [value]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, kind):
-            yield value
-        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
-            seen.add(id(value))
-            stack.extend(reversed(list(value.values() if isinstance(value, dict) else value)))
+        rows.append(row)
+        if row.same_as is not None:
+            continue
+        modules[len(rows) - 1], names[id(member)] = member, name
+        children = []
+        for key, entry, hiding in chain.from_iterable(starmap(walk, vars(member).items())):
+            if isinstance(entry, Module) and hiding is None:
+                children.append((f"{name}.{key}" if name else key, key, depth + 1, entry))
+            elif isinstance(entry, Parameter) and hiding is None and id(entry) not in parameters:
+                parameters[id(entry)] = entry
+                row.parameters += entry.size
+                row.frozen += 0 if entry.requires_grad else entry.size
+        stack += reversed(children)
+    return rows, modules, list(parameters.values())
 
 
 class _Watch(Observer):
@@ -231,20 +217,7 @@ class _Watch(Observer):
             self.running.pop()
         row = self.rows[number]
         if not row.calls:
-            row.outputs = tuple((np.shape(x.data), x.dtype) for x in found_in(result, (Tensor, np.ndarray)))
+            arrays = [x for _, x in leaves(result) if isinstance(x, (Tensor, np.ndarray))]
+            row.outputs = tuple((x.shape, x.dtype) for x in arrays)
         row.calls += 1
         return result
-
-
-@contextmanager
-def _observed(modules: Mapping[int, Module], watch: _Watch) -> Iterator[None]:
-    """Within this context `watch` sees the forward of every module, also one that its parent calls directly."""
-    own = {i: vars(module)["forward"] for i, module in modules.items() if "forward" in vars(module)}
-    try:
-        for i, module in modules.items():
-            vars(module)["forward"] = partial(watch.forward, i, module.forward)
-        yield
-    finally:
-        for i, module in modules.items():
-            vars(module).pop("forward", None)
-            vars(module).update({"forward": own[i]} if i in own else {})

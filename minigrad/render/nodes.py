@@ -7,22 +7,24 @@ modules.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
 from ..backward import graph_of
 from ..core import Leaf, Node, Tensor
-from .execution_order import executed
-from .formatting import STEP
-from .labels import default_name, free_names
+from ..graph import topological_order
+from ..ops.elementwise import add
+from ..ops.indexing import getitem
+from .labels import STEP, default_name, free_names
 from .picture import Edge, Output, Path, Picture, Vertex, shared_path
 
-__all__ = ["paths_of_modules", "picture_of"]
+__all__ = ["executed", "paths_of_modules", "picture_of"]
 
-_Names = Mapping[tuple[Node, int], Sequence[str]]  # the names of outputs of nodes
 _Paths = Mapping[int, Path]  # new paths of scopes, by the identity of the path that the nodes hold
-_Held = dict[str, set[Node]]  # parameters by name
+_NEAR = 8  # histories that differ by no more count as equally long: operations of the same kind decide between them
+_ROW = 5  # so many sums in a row are a running total; fewer may be within one step
 
 
 def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Picture:
@@ -53,10 +55,9 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Pictur
         if not any((number, slot) in used for slot in vertex.hidden):  # the picture may be of the value alone
             vertex.specs = vertex.specs[: vertex.hidden.start]
     outputs = []
-    for number, tensor in enumerate(tensors):
-        assert tensor.node is not None
-        name = "" if tensor.node.primitive is None else known.get((tensor.node, tensor.index), ("",))[-1]
-        outputs.append(Output(serial[tensor.node], tensor.index, name or default_name(number, len(tensors))))
+    for number, place in enumerate((tensor.node, tensor.index) for tensor in tensors if tensor.node is not None):
+        name = "" if place[0].primitive is None else known.get(place, ("",))[-1]
+        outputs.append(Output(serial[place[0]], place[1], name or default_name(number, len(tensors))))
     asked = {(output.source, output.slot) for output in outputs}
     for (node, slot), several in known.items():
         if node.primitive is not None and (serial[node], slot) not in asked:
@@ -64,7 +65,8 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Pictur
     return Picture(vertices, outputs)
 
 
-def _by_output(names: Mapping[str, Tensor], nodes: set[Node]) -> _Names:
+def _by_output(names: Mapping[str, Tensor], nodes: set[Node]) -> dict[tuple[Node, int], list[str]]:
+    """The names of outputs of nodes."""
     known: dict[tuple[Node, int], list[str]] = {}
     for name, tensor in names.items():
         if tensor.node is None:
@@ -75,7 +77,7 @@ def _by_output(names: Mapping[str, Tensor], nodes: set[Node]) -> _Names:
     return known
 
 
-def _leaf(node: Node, known: _Names, scope: Path) -> Vertex:
+def _leaf(node: Node, known: Mapping[tuple[Node, int], Sequence[str]], scope: Path) -> Vertex:
     """A leaf under the name that was given, or under its own name in the scope of its module."""
     given = known.get((node, 0), ("",))[-1]
     own = node.name if isinstance(node, Leaf) else ""
@@ -113,21 +115,17 @@ def paths_of_modules(operations: Sequence[Node]) -> _Paths:
     >>> sorted(paths_of_modules([y.node, y.node.parents[0]]).values())
     [('Linear 1',), ('Linear 2',)]
     """
-    calls: dict[Path, dict[int, _Held]] = {}
-    last: Path | None = None
-    held: _Held = {}
+    calls: dict[Path, dict[int, set[Node]]] = {}  # the parameters of each call
     for node in operations:
-        if node.scope is not last:
-            last = node.scope
-            held = calls.setdefault(last, {}).setdefault(id(last), {}) if last else {}
-        for parent in node.parents:
-            if isinstance(parent, Leaf) and parent.name:
-                held.setdefault(parent.name, set()).add(parent)
+        held = calls.setdefault(node.scope, {}).setdefault(id(node.scope), set())
+        held.update(parent for parent in node.parents if isinstance(parent, Leaf) and parent.name)
     around = {path[:depth] for path in calls for depth in range(len(path))}
     taken = {path[-1] for path in calls if path}
     result: dict[int, Path] = {}
     for path, several in calls.items():
-        if len(several) > 1 and path not in around and _is_class(path):
+        # the name of an attribute, unlike that of a class, belongs to one module already
+        is_class = len(path) == 1 or (len(path) > 1 and path[-1][:1].isupper())
+        if len(several) > 1 and path not in around and is_class and not STEP.fullmatch(path[-1]):
             modules = _modules(several)
             if count := max(modules.values()):
                 names = free_names(path[-1], count + 1, taken)
@@ -135,34 +133,15 @@ def paths_of_modules(operations: Sequence[Node]) -> _Paths:
     return result
 
 
-def _is_class(path: Path) -> bool:
-    """Whether the last name is that of a class: the name of an attribute belongs to one module already."""
-    return (len(path) == 1 or path[-1][:1].isupper()) and not STEP.fullmatch(path[-1])
-
-
-def _modules(calls: Mapping[int, _Held]) -> dict[int, int]:
-    """For each call the number of its module: the one with the same parameters, or the first if the call has none."""
-    modules: list[_Held] = []
-    module_of: dict[Node, int] = {}
+def _modules(calls: Mapping[int, set[Node]]) -> dict[int, int]:
+    """For each call the number of its module: the first that has a parameter of it, or the first if it has none."""
+    modules: list[set[Node]] = []
     result = {}
     for call, held in calls.items():
-        leaves = [leaf for several in held.values() for leaf in several]
-        known = sorted({module_of[leaf] for leaf in leaves if leaf in module_of})
-        likely = [*known, 0] if modules else []
-        k = next((k for k in likely if not _differ(modules[k], held)), len(modules))
-        if k == len(modules):
-            modules.append({})
-        for name, several in held.items():
-            modules[k].setdefault(name, set()).update(several)
-        module_of |= dict.fromkeys(leaves, k)
-        result[call] = k
+        fitting = (k for k, known in enumerate(modules) if not (held and known and known.isdisjoint(held)))
+        result[call] = k = next(fitting, len(modules))
+        modules[k:] = [held.union(*modules[k : k + 1]), *modules[k + 1 :]]
     return result
-
-
-def _differ(a: _Held, b: _Held) -> bool:
-    """Whether both hold parameters of the same names, and none is the same."""
-    both = a.keys() & b.keys()
-    return bool(both) and all(a[name].isdisjoint(b[name]) for name in both)
 
 
 def _owners_path(leaf: Node, uses: Iterable[Node], paths: _Paths) -> Path:
@@ -175,9 +154,96 @@ def _owners_path(leaf: Node, uses: Iterable[Node], paths: _Paths) -> Path:
     scopes = list({id(node.scope): node.scope for node in uses}.values())
     if not owner or not scopes:
         return ()
-    common = len(reduce(shared_path, scopes))
-    for scope, most in [(scopes[0], common), *((scope, len(scope)) for scope in scopes)]:
-        for depth in range(most, 0, -1):
-            if scope[depth - 1] == owner:
-                return paths.get(id(scope), scope)[:depth]
+    shared = reduce(shared_path, scopes)
+    for path, scope in [(shared, scopes[0]), *((scope, scope) for scope in scopes)]:
+        if owner in path:
+            return paths.get(id(scope), scope)[: len(path) - path[::-1].index(owner)]
     return ()
+
+
+# The order of execution --------------------------------------------------------------------------
+
+
+def executed(order: Sequence[Node]) -> list[Node]:
+    """The operations of a topological order, in a likely order of execution.
+
+    Nodes do not record when they were made. A depth-first sort may list the heads of a loop's steps from last to first,
+    or what each step takes before all steps. So it matters which parent the sort visits first:
+
+    - among similar parents, such as the stacked outputs of all steps, the one with the shortest history, so that each
+      is listed right after its step;
+    - for a running total, the total so far, for the same reason;
+    - otherwise the parent with the longest history. Thus the state comes before what a step takes from outside, which
+      is then listed where it is used. In the first step of a loop both are short: there the other steps decide;
+    - among histories of equal length, the first argument's, as in Python.
+
+    The sort visits first whatever a loop takes apart slice by slice.
+
+    >>> import minigrad as mg
+    >>> h, heads = mg.tensor([1.0], requires_grad=True), []
+    >>> for _ in range(3):
+    ...     h = mg.tanh(h)
+    ...     heads.append(mg.exp(h))
+    >>> [node.primitive.name for node in executed(mg.backward.graph_of([mg.stack(heads).node]).nodes)]
+    ['tanh', 'exp', 'tanh', 'exp', 'tanh', 'exp', 'stack']
+    """
+    depth: dict[Node, int] = {}
+    for node in order:
+        depth[node] = max([depth[parent] for parent in node.parents], default=-1) + 1
+    joins = [node for node in order if len([parent for parent in node.parents if depth[parent]]) > 1]
+    votes: dict[Any, list[int]] = {}  # for each kind of operation the lengths of its arguments' histories, summed
+    for node in joins:
+        depths, kind = [depth[parent] for parent in node.parents], _kind(node)
+        votes[kind] = [a + b for a, b in zip(votes.get(kind, [0] * len(depths)), depths, strict=True)]
+    users = Counter([parent for node in order for parent in node.parents])
+    totals = _totals(order, users)
+    parents = {node: _visits(node, depth, votes[_kind(node)], totals.get(node)) for node in joins}
+    first = [*_sliced(order, depth), *(node for node in order if node not in users)]
+    result = topological_order(first, lambda node: parents.get(node, node.parents))
+    return [node for node in result.nodes if node.primitive is not None]
+
+
+def _kind(node: Node) -> Any:
+    return node.primitive, node.shape, tuple([(parent.primitive, parent.shape) for parent in node.parents])
+
+
+def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
+    """For each sum in a row of several, each of which only the next one takes, the one before."""
+    before: dict[Node, Node] = {}
+    length: dict[Node, int] = {}  # of the row up to a sum, then of the whole row
+    for node in order:
+        if node.primitive is add.primitive:
+            sums = [p for p in node.parents[::-1] if p in length and users[p] == 1 and p.shape == node.shape]
+            before |= {node: max(sums, key=length.__getitem__)} if sums else {}
+            length[node] = 1 + max([length[p] for p in sums], default=0)
+    for node, total in reversed(before.items()):
+        length[total] = length[node]
+    return {node: total for node, total in before.items() if length[node] >= _ROW}
+
+
+def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
+    """What the steps of a loop take slices of, which was there before the first of them."""
+    slices = [node for node in order if node.primitive is getitem.primitive and node.parents[0].primitive is not None]
+    late: dict[Node, int] = {}  # when it is needed, if all else is done as soon as it can be
+    for node in reversed(order) if slices else ():
+        when = late.setdefault(node, depth[node]) - 1
+        for parent in node.parents:
+            late[parent] = min(late.get(parent, when), when)
+    needed: dict[Node, list[int]] = {}
+    for node in slices:
+        needed.setdefault(node.parents[0], []).append(late[node])
+    return [node for node, when in needed.items() if len(when) > 2 and max(when) - min(when) > _NEAR]
+
+
+def _visits(node: Node, depth: dict[Node, int], votes: Sequence[int], total: Node | None) -> list[Node]:
+    """The parents, that to be visited first last; `votes` are those of its kind."""
+    parents = list(dict.fromkeys(node.parents))[::-1]
+    if len(parents) > 2 and len({(parent.primitive, parent.shape) for parent in parents}) == 1:
+        return sorted(parents, key=depth.__getitem__, reverse=True)
+    if total is not None:
+        return sorted(parents, key=lambda parent: parent is total)
+    depths = [depth[parent] for parent in node.parents]
+    decided = votes if max(depths) - min(depths) <= _NEAR else depths
+    if max(decided) - min(decided) < 2:
+        return parents  # as Python does
+    return sorted(parents, key=dict(zip(node.parents[::-1], decided[::-1], strict=True)).__getitem__)

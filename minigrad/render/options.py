@@ -63,8 +63,7 @@ def drawn_picture(
     if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
         raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
     picture = whole_picture(tensors, unroll, names, references)
-    count = sum(not vertex.is_leaf for vertex in picture.vertices)
-    if unroll == "fold" or count > max_nodes:
+    if unroll == "fold" or sum(not vertex.is_leaf for vertex in picture.vertices) > max_nodes:
         picture = folded(picture)
     if depth == "auto":
         depth = None if unroll == "steps" or references else readable_depth(picture)

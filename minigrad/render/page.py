@@ -25,7 +25,6 @@ from ..primitives import Primitive
 from ..recording import Stats
 from ..runtime.files import replacing
 from ..units import time_text
-from .formatting import option_text, option_words, shape_of
 from .heat import (
     Heat,
     flow_norm,
@@ -38,7 +37,19 @@ from .heat import (
     value_norm,
     was_recorded,
 )
-from .labels import argument_order, constants_of, full_name, leaf_names, output_name, stubbed, to_be_named, with_name
+from .labels import (
+    argument_order,
+    constants_of,
+    full_name,
+    leaf_names,
+    option_text,
+    option_words,
+    output_name,
+    shape_of,
+    stubbed,
+    to_be_named,
+    with_name,
+)
 from .options import Unroll, drawn_picture
 from .picture import Edge, Picture, Vertex
 from .scopes import Scope, nested_scopes
@@ -109,9 +120,8 @@ def page_text(content: Mapping[str, Any]) -> str:
     folder = files(__package__) / "assets"
     text, style, *parts = [(folder / n).read_text(encoding="utf-8") for n in ("page.html", "page.css", *SCRIPTS)]
     script = "\n".join(['(() => {\n"use strict";', *parts, "})();"])
-    title = html.escape(str(content["title"]) or "graph")
     slots = {
-        "title": title.encode("ascii", "xmlcharrefreplace").decode("ascii"),
+        "title": html.escape(str(content["title"]) or "graph").encode("ascii", "xmlcharrefreplace").decode("ascii"),
         "policy": f"default-src 'none'; img-src data:; style-src {source_of(style)}; script-src {source_of(script)}",
         "style": style,
         "data": as_json(content),

@@ -159,8 +159,7 @@ class Rewriting:
 
     def finish(self) -> Picture:
         """The new picture, with the outputs of the old one."""
-        outputs = [Output(*self.moved[output.source, output.slot], output.name) for output in self.picture.outputs]
-        return Picture(self.vertices, outputs)
+        return Picture(self.vertices, [Output(*self.moved[a, slot], name) for a, slot, name in self.picture.outputs])
 
 
 def reordered(picture: Picture, order: Iterable[int]) -> Picture:

@@ -8,11 +8,11 @@ several scopes of one name.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from heapq import heapify, heappop, heappush
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from .formatting import STEP
+from ..graph import Order, topological_order
+from .labels import STEP
 from .picture import Picture, Vertex, reordered
 
 __all__ = ["Row", "Scope", "call_scopes", "grouped", "ladders", "nested_scopes"]
@@ -41,11 +41,10 @@ class Scope:
         return [item for item in self.items if isinstance(item, Scope)]
 
 
-_Paths = Sequence[Sequence[Hashable]]
 _Group = tuple[Hashable, list[int]]  # a key, and the vertices that have it; a vertex in no scope has its number as key
 
 
-def _tree(vertices: Sequence[Vertex], paths: _Paths, rows: bool = False) -> Scope:
+def _tree(vertices: Sequence[Vertex], paths: Sequence[Sequence[Hashable]], rows: bool = False) -> Scope:
     """The outermost scope of vertices whose paths are given; if `rows`, loops of scopes become rows."""
     root = Scope("", list(range(len(paths))))
     stack = [(root, 0)]
@@ -84,29 +83,15 @@ def _joined(pairs: Iterable[_Group]) -> dict[Hashable, list[int]]:
 def _contracted_order(vertices: Sequence[Vertex], groups: Mapping[Hashable, Sequence[int]]) -> list[Hashable] | None:
     """The groups sorted so that those which feed others come first; None if they feed each other.
 
-    Among those that may come next, the one with the first vertex comes first: what is in order stays as it is.
+    What is in order stays as it is.
     """
-    key_of = {members[0]: key for key, members in groups.items()}
-    group_of = {i: members[0] for members in groups.values() for i in members}
-    after: dict[int, set[int]] = {i: set() for i in key_of}
-    waits = dict.fromkeys(key_of, 0)
-    for i, group in group_of.items():
-        for edge in vertices[i].inputs:
-            source = group_of.get(edge.source, group)
-            if source != group and group not in after[source]:
-                after[source].add(group)
-                waits[group] += 1
-    ready = [i for i in key_of if not waits[i]]
-    heapify(ready)
-    order: list[Hashable] = []
-    while ready:
-        i = heappop(ready)
-        order.append(key_of[i])
-        for group in after[i]:
-            waits[group] -= 1
-            if not waits[group]:
-                heappush(ready, group)
-    return order if len(order) == len(groups) else None
+    group_of = {i: key for key, members in groups.items() for i in members}
+    before: dict[Hashable, dict[Hashable, None]] = {key: {} for key in groups}
+    for i, key in group_of.items():
+        sources = [group_of.get(edge.source, key) for edge in vertices[i].inputs]
+        before[key] |= dict.fromkeys(source for source in sources if source != key)
+    order = topological_order(before, before.__getitem__)
+    return list(order.nodes) if isinstance(order, Order) else None
 
 
 def grouped(picture: Picture) -> Picture:

@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.backward import graph_of
 from minigrad.graph import Order, certify
-from minigrad.render.execution_order import executed
+from minigrad.render.nodes import executed
 from tests.render.graphs import graphs, leaf
 from tests.render.pictures import arranged, check, operations
 

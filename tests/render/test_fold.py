@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.render.fold import folded, limited
-from minigrad.render.repeats import find_repeats
+from minigrad.render.fold import find_repeats, folded, limited
 from minigrad.render.scopes import grouped
 from tests.render.graphs import captioner, chain, graphs, leaf, loop
 from tests.render.pictures import arranged, check, labels, operations, picture_of, whole

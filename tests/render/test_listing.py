@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render.formatting import index_text, option_text
+from minigrad.render.labels import index_text, option_text
 from minigrad.render.listing import _letters
 from tests.render.graphs import captioner, chain, graphs, halves, leaf, loop
 from tests.render.pictures import whole
