@@ -33,9 +33,7 @@ def sigmoid(x: Array) -> ForwardResult:
     return narrowed(y, x), (x, y)
 
 
-@sigmoid.vjp
-def _(g: Any, needs: Any, x: Any, y: Any) -> Any:
-    return (g * (y * sigmoid_of(-single(x))),)  # 1 - y would cancel near a y of 1
+sigmoid.vjp(lambda g, needs, x, y: (g * (y * sigmoid_of(-single(x))),))  # 1 - y would cancel near a y of 1
 
 
 def sigmoid_of(x: Any) -> Any:
@@ -54,9 +52,7 @@ def relu(x: Array) -> ForwardResult:
     return y, (y,)
 
 
-@relu.vjp
-def _(g: Any, needs: Any, y: Array) -> Any:
-    return (taken(g, y != 0),)  # y >= 0, or NaN, which passes all on as in maximum
+relu.vjp(lambda g, needs, y: (taken(g, y != 0),))  # y >= 0, or NaN, which passes all on as in maximum
 
 
 @primitive(entrywise=True, residuals=("x", "constant"))
@@ -243,10 +239,10 @@ def normal_cdf(x: Array) -> ForwardResult:
     return narrowed(_in_blocks(_below, single(x)), x), (x,)
 
 
-@normal_cdf.vjp
-def _(g: Any, needs: Any, x: Any) -> Any:
-    t = np.clip(single(x), -100, 100)  # farther out the density is 0 anyway, and t^2 could overflow
-    return (g * (np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi)),)
+# beyond 100 the density is 0 anyway, and the square could overflow
+normal_cdf.vjp(
+    lambda g, needs, x: (g * (np.exp(-0.5 * np.square(np.clip(single(x), -100, 100))) / math.sqrt(2 * math.pi)),)
+)
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
@@ -272,7 +268,7 @@ normal_cdf.reference(lambda x: multiply(0.5, add(1, erf(multiply(x, math.sqrt(0.
 _SLOPE, _CUBE = math.sqrt(2 / math.pi), 0.044715  # of the tanh approximation
 
 
-@primitive(entrywise=True, residuals=("x", "constant", "constant"))
+@primitive(entrywise=True, residuals=("x", "derived", "constant"))
 def gelu(x: Array, approximate: str = "none") -> ForwardResult:
     """x Phi(x), entry by entry, with Phi the standard normal distribution function; x of any shape.
 
@@ -303,6 +299,7 @@ def _phi(x: Any, approximate: str) -> Any:
     return sigmoid_of(t * (2 * _SLOPE + 2 * _SLOPE * _CUBE * (t * t)))  # (1 + tanh) / 2, which would cancel
 
 
+@gelu.vjp_on_tensors
 @gelu.vjp
 def _(g: Any, needs: Any, x: Any, phi: Any, approximate: str) -> Any:
     phi = _phi(x, approximate) if isinstance(x, Tensor) else phi  # as a function of x

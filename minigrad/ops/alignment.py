@@ -84,9 +84,12 @@ def ctc_loss(
     problem = _problem(log_probabilities, targets, input_lengths, target_lengths, blank, reduction, zero_infinity)
     reached = _forward(problem.emissions(log_probabilities), problem.skips)
     likelihood = problem.likelihood(reached)
-    losses = problem.reduced(np.where(_impossible(likelihood), problem.lost, -likelihood))
-    dtype = as_float(log_probabilities).dtype.newbyteorder("=")
-    return np.asarray(losses).astype(dtype, copy=False), (log_probabilities, reached, problem)
+    losses = np.asarray(problem.reduced(np.where(_impossible(likelihood), problem.lost, -likelihood)))
+    return losses.astype(as_float(log_probabilities).dtype.newbyteorder("="), copy=False), (
+        log_probabilities,
+        reached,
+        problem,
+    )
 
 
 class _Problem(NamedTuple):

@@ -32,17 +32,12 @@ def elementary(
     """
 
     def declare(stub: Callable[..., Any]) -> PrimitiveFunction:
-        def keeping_input(x: Array) -> ForwardResult:
-            return function(x), (x,)
-
-        def keeping_output(x: Array) -> ForwardResult:
+        def forward(x: Array) -> ForwardResult:
             y = function(x)
-            return y, (y,)
+            return y, (x if keeps == "x" else y,)
 
-        forward = update_wrapper(keeping_input if keeps == "x" else keeping_output, stub)
-        declared = primitive(broadcasts=True, entrywise=True, residuals=(keeps,))(forward)
+        declared = primitive(broadcasts=True, entrywise=True, residuals=(keeps,))(update_wrapper(forward, stub))
         if vjp is not None:
-            vjp.__name__ = "_"
             declared.vjp(vjp)
         return declared
 
@@ -53,17 +48,9 @@ def constant(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Pri
     """Declare one of NumPy's functions, without a gradient, as a primitive named and documented by a stub."""
 
     def declare(stub: Callable[..., Any]) -> PrimitiveFunction:
-        def of_one(x: Array) -> ForwardResult:
-            return function(x), ()
+        def forward(*arrays: Array, **options: Any) -> ForwardResult:
+            return function(*arrays, **options), ()
 
-        def of_two(a: Array, b: Array) -> ForwardResult:
-            return function(a, b), ()
-
-        def with_options(x: Array, **options: Any) -> ForwardResult:
-            return function(x, **options), ()
-
-        arguments = stub.__code__.co_argcount
-        forward = with_options if stub.__defaults__ else of_two if arguments == 2 else of_one
         return primitive(broadcasts=True, differentiable=False)(update_wrapper(forward, stub))
 
     return declare
@@ -385,9 +372,8 @@ def arctan(x: Array) -> Any:
 
 @arctan.vjp
 def _(g: Any, needs: Any, x: Array) -> Any:
-    x = single(x)
     with np.errstate(over="ignore"):  # x^2 may overflow: the derivative is then 0
-        return (g / (1 + x * x),)
+        return (g / (1 + np.square(single(x))),)
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("y", "x"))
@@ -461,12 +447,12 @@ def maximum(a: Array, b: Array) -> ForwardResult:
     return np.maximum(a, b), (a, b)
 
 
-@maximum.vjp
-def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
-    return (
+maximum.vjp(
+    lambda g, needs, a, b: (
         _share(g, np.less(a, b), np.less_equal(a, b)) if needs[0] else None,
         _share(g, np.less(b, a), np.less_equal(b, a)) if needs[1] else None,
     )
+)
 
 
 @primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
@@ -481,9 +467,7 @@ def minimum(a: Array, b: Array) -> ForwardResult:
     return np.minimum(a, b), (a, b)
 
 
-@minimum.vjp
-def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
-    return maximum.primitive.vjp(g, needs, b, a)
+minimum.vjp(lambda g, needs, a, b: maximum.primitive.vjp(g, needs, b, a))
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x", "constant", "constant"))
@@ -560,13 +544,13 @@ def where(condition: Array, x: Array, y: Array) -> ForwardResult:
     return np.where(condition, x, y), (condition,)
 
 
-@where.vjp
-def _(g: Any, needs: Any, condition: Array) -> Any:
-    return (
+where.vjp(
+    lambda g, needs, condition: (
         None,
         taken(g, condition) if needs[1] else None,
         taken(g, np.logical_not(condition)) if needs[2] else None,
     )
+)
 
 
 @primitive(entrywise=True)
@@ -588,9 +572,7 @@ def astype(x: Array, dtype: Any) -> ForwardResult:
     return x.astype(chosen), ()
 
 
-@astype.vjp
-def _(g: Any, needs: Any) -> Any:
-    return (g,)  # the engine casts
+astype.vjp(lambda g, needs: (g,))  # the engine casts
 
 
 # --- constants: no gradient flows through these ------------------------------------------------------

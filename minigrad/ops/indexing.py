@@ -173,17 +173,11 @@ def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
         return d
 
     values = g[index] if needs[1] else None
-    if values is not None and places is not None:
-        values = np.where(_is_last(places, g.size), values, 0)
+    if values is not None and places is not None:  # of several writers to a place the last one wins
+        writers, last = np.arange(places.size), np.zeros(g.size, np.intp)
+        last[places.ravel()] = writers
+        values = np.where(last[places] == writers.reshape(places.shape), values, 0)
     return mapped(g, cleared, cleared) if needs[0] else None, values
-
-
-def _is_last(places: Array, size: int) -> Array:
-    """Whether each place, among so many, is not named again later: who writes last wins."""
-    writers = np.arange(places.size)
-    last = np.zeros(size, np.intp)
-    last[places.ravel()] = writers
-    return last[places] == writers.reshape(places.shape)  # type: ignore[no-any-return]
 
 
 @primitive(residuals=())
@@ -217,9 +211,9 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardR
 take_along_axis.vjp(lambda g, needs, index, shape, original: (scattered(g, index, shape).reshape(original), None))
 
 
-@take_along_axis.batched_vjp
-def _(g: Array, needs: Any, index: tuple[Array, ...], shape: tuple[int, ...], original: tuple[int, ...]) -> Any:
-    return _scatter_batch(g, index, shape).reshape(len(g), *original), None
+take_along_axis.batched_vjp(
+    lambda g, needs, index, shape, original: (_scatter_batch(g, index, shape).reshape(len(g), *original), None)
+)
 
 
 # --- rows of a table ---------------------------------------------------------------------------------

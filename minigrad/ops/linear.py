@@ -57,8 +57,7 @@ def batched(*functions: PrimitiveFunction) -> None:
 
 
 def _with_batch(rule: Callable[..., Any]) -> Callable[..., Any]:
-    code = rule.__code__
-    names = code.co_varnames[2 : code.co_argcount]
+    names = rule.__code__.co_varnames[2 : rule.__code__.co_argcount]
 
     def of_batch(g: Array, needs: Any, *residuals: Any) -> Any:
         named = dict(zip(names, residuals, strict=True))

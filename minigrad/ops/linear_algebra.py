@@ -132,9 +132,7 @@ def _(g: Any, needs: Any, a: Any, x: Any, vector: bool) -> Any:
     G, X = (np.expand_dims(g, -1), np.expand_dims(x, -1)) if vector else (g, x)
     H = np.linalg.solve(transposed(single(a)), single(G))
     dA = -H @ transposed(X) if needs[0] else None
-    if not needs[1]:
-        return dA, None
-    return dA, H[..., 0] if vector else H
+    return dA, (H[..., 0] if vector else H) if needs[1] else None
 
 
 @solve.cost
@@ -159,10 +157,7 @@ def inv(a: Array) -> ForwardResult:
     return narrowed(y, a), (y,)
 
 
-@inv.vjp
-def _(g: Any, needs: Any, y: Any) -> Any:
-    # dY = -Y dA Y
-    return (-transposed(y) @ g @ transposed(y),)
+inv.vjp(lambda g, needs, y: (-transposed(y) @ g @ transposed(y),))  # dY = -Y dA Y
 
 
 inv.cost(lambda inputs, output, options: math.prod(output[:-2]) * output[-1] ** 3)
@@ -175,10 +170,11 @@ inv.cost(lambda inputs, output, options: math.prod(output[:-2]) * output[-1] ** 
 def det(a: Array) -> ForwardResult:
     """The determinant of each matrix of a (…, N, N): (…). Of many rows it over- or underflows: see :func:`slogdet`.
 
-    The gradient is the matrix of cofactors, also of a singular matrix, whatever its rank.
+    The gradient is the matrix of cofactors, also of a singular matrix, whatever its rank. So are further derivatives
+    right there, but they take N^2 determinants.
 
     Raises:
-        LinAlgError: if a matrix is not square; in a second derivative, if one is singular.
+        LinAlgError: if a matrix is not square.
 
     >>> det([[2.0, 1.0], [1.0, 4.0]])
     tensor(7.)
@@ -191,10 +187,15 @@ def det(a: Array) -> ForwardResult:
 def _(g: Any, needs: Any, a: Any, y: Any) -> Any:
     if not isinstance(a, Tensor):
         return (g[..., None, None] * _cofactors(single(a), y),)
-    try:
-        return ((g * y)[..., None, None] * transposed(np.linalg.inv(single(a))),)
-    except LinAlgError as error:
-        raise LinAlgError(f"det has no second derivative at a singular matrix: {error}") from None
+    a = single(a)
+    s = np.linalg.svd(plain(a), compute_uv=False)
+    if (s[..., -1:] > rounding_of(s, a.shape[-1])).all():
+        return ((g * y)[..., None, None] * transposed(np.linalg.inv(a)),)
+    n = np.arange(a.shape[-1])
+    others = n[:-1] + (n[:-1] >= n[:, None])  # row i: all numbers but i
+    minors = det(a[..., others[:, None, :, None], others[:, None, :]])
+    signs = 1 - 2 * (np.add.outer(n, n) % 2)
+    return (g[..., None, None] * (minors * signs.astype(a.dtype)),)
 
 
 @det.reference

@@ -244,7 +244,7 @@ def _distribution(
     return keep, chosen, own * share, each * share[:, None], counts, total
 
 
-@primitive(residuals=("logits", "constant", "constant", "constant"))
+@primitive(residuals=("logits", "derived", "constant", "constant"))
 def cross_entropy(
     logits: Array,
     targets: Array,
@@ -298,6 +298,7 @@ def cross_entropy(
     return narrowed(reduced(losses, reduction, scale), logits), (logits, rows, keep, scale * counts)
 
 
+@cross_entropy.vjp_on_tensors
 @cross_entropy.vjp
 def _(g: Any, needs: Any, *residuals: Any) -> Any:
     if needs[1]:
@@ -437,9 +438,8 @@ def _(g: Any, needs: Any, logits: Any, targets: Any, scale: float, weight: Array
     dx = (
         ((1 - t) * sigmoid_of(x) - t * sigmoid_of(-x) * (1 if positive is None else positive)) * g if needs[0] else None
     )
-    if not needs[1]:
-        return dx, None
-    return dx, (-x if positive is None else positive * np.logaddexp(0, -x) - np.logaddexp(0, x)) * g
+    dt = (-x if positive is None else positive * np.logaddexp(0, -x) - np.logaddexp(0, x)) * g if needs[1] else None
+    return dx, dt
 
 
 @binary_cross_entropy_with_logits.reference
@@ -455,11 +455,13 @@ def _(logits: Any, targets: Any, reduction: str = "mean", *, weight: Any = None,
 
 
 def _of_difference(
-    prediction: Array, target: Array, reduction: str, loss: Callable[[Array], Array]
-) -> tuple[Array, float]:
-    """The result, and the scale of each loss, from the function of prediction - target that the loss is."""
+    prediction: Array, target: Array, reduction: str, loss: Callable[[Array], Array], *options: float
+) -> ForwardResult:
+    """What the forward returns, from the function of prediction - target that the loss is; the last residual scales."""
     same_shape("prediction", prediction, "target", target)
-    return _finished(loss(_difference(prediction, target)), reduction, np.result_type(as_float(prediction), target))
+    dtype = np.result_type(as_float(prediction), target)
+    result, scale = _finished(loss(_difference(prediction, target)), reduction, dtype)
+    return result, (prediction, target, *options, scale)
 
 
 def _difference(a: Any, b: Any) -> Any:
@@ -490,18 +492,13 @@ def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Forwa
     >>> mse_loss([1.0, 2.0], [0.0, 4.0])
     tensor(2.5)
     """
-    loss, scale = _of_difference(prediction, target, reduction, np.square)
-    return loss, (prediction, target, scale)
+    return _of_difference(prediction, target, reduction, np.square)
 
 
-@mse_loss.vjp
-def _(g: Any, needs: Any, prediction: Any, target: Any, scale: float) -> Any:
-    return _pulled(g, needs, _difference(prediction, target), 2 * scale)
+mse_loss.vjp(lambda g, needs, a, b, scale: _pulled(g, needs, _difference(a, b), 2 * scale))
 
 
-@mse_loss.reference
-def _(prediction: Any, target: Any, reduction: str = "mean") -> Any:
-    return _reference(square(subtract(prediction, target)), reduction)
+mse_loss.reference(lambda a, b, reduction="mean": _reference(square(subtract(a, b)), reduction))
 
 
 @primitive(residuals=("prediction", "target", "constant"))
@@ -521,18 +518,13 @@ def l1_loss(prediction: Array, target: Array, *, reduction: str = "mean") -> For
     >>> l1_loss([1.0, 2.0], [0.0, 4.0])
     tensor(1.5)
     """
-    loss, scale = _of_difference(prediction, target, reduction, np.abs)
-    return loss, (prediction, target, scale)
+    return _of_difference(prediction, target, reduction, np.abs)
 
 
-@l1_loss.vjp
-def _(g: Any, needs: Any, prediction: Any, target: Any, scale: float) -> Any:
-    return _pulled(g, needs, np.sign(_difference(prediction, target)), scale)
+l1_loss.vjp(lambda g, needs, a, b, scale: _pulled(g, needs, np.sign(_difference(a, b)), scale))
 
 
-@l1_loss.reference
-def _(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
-    return _reference(absolute(subtract(prediction, target)), reduction)
+l1_loss.reference(lambda a, b, reduction="mean": _reference(absolute(subtract(a, b)), reduction))
 
 
 @primitive(residuals=("prediction", "target", "constant", "constant"))
@@ -566,20 +558,16 @@ def huber_loss(prediction: Array, target: Array, *, delta: float = 1.0, reductio
         clipped = np.clip(d, -delta, delta)
         return np.asarray(clipped * (d - clipped / 2))
 
-    losses, scale = _of_difference(prediction, target, reduction, loss)
-    return losses, (prediction, target, delta, scale)
+    return _of_difference(prediction, target, reduction, loss, delta)
 
 
-@huber_loss.vjp
-def _(g: Any, needs: Any, prediction: Any, target: Any, delta: float, scale: float) -> Any:
-    return _pulled(g, needs, np.clip(_difference(prediction, target), -delta, delta), scale)
+huber_loss.vjp(lambda g, needs, a, b, delta, scale: _pulled(g, needs, np.clip(_difference(a, b), -delta, delta), scale))
 
 
 @huber_loss.reference
 def _(prediction: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean") -> Any:
     d = subtract(prediction, target)
-    losses = where(abs(d.data) <= delta, 0.5 * square(d), delta * (absolute(d) - 0.5 * delta))
-    return _reference(losses, reduction)
+    return _reference(where(abs(d.data) <= delta, 0.5 * square(d), delta * (absolute(d) - 0.5 * delta)), reduction)
 
 
 @primitive(residuals=("log_prediction", "target", "constant", "constant"))
@@ -619,8 +607,12 @@ def kl_div(log_prediction: Array, target: Array, *, log_target: bool = False, re
     scale = _divergence_scale(reduction, log_prediction.shape)
     q, difference, _ = _compared(single(log_prediction), single(target), bool(log_target))
     dtype = np.result_type(as_float(log_prediction), as_float(target))
-    losses = reduced(q * difference, reduction, scale)
-    return losses.astype(dtype, copy=False), (log_prediction, target, bool(log_target), scale)
+    return reduced(q * difference, reduction, scale).astype(dtype, copy=False), (
+        log_prediction,
+        target,
+        bool(log_target),
+        scale,
+    )
 
 
 def _divergence_scale(reduction: str, shape: tuple[int, ...]) -> float:
@@ -629,7 +621,7 @@ def _divergence_scale(reduction: str, shape: tuple[int, ...]) -> float:
         return reduction_scale(reduction, math.prod(shape), ("batchmean", "mean", "sum", "none"))
     if not shape:
         raise ValueError("reduction 'batchmean' divides by the first axis, and a single number has none")
-    return reduction_scale("mean", shape[0])
+    return 1 / max(shape[0], 1)
 
 
 def _compared(log_p: Any, target: Any, log_target: bool) -> tuple[Any, Any, Array]:

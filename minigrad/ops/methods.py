@@ -83,15 +83,7 @@ LOGICAL = {
 
 def _swapped(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """The operator for a tensor on the right."""
-
-    def call(self: Tensor, other: Any) -> Any:
-        return function(other, self)
-
-    return call
-
-
-def _reshape(self: Tensor, *shape: Any) -> Any:
-    return shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
+    return lambda self, other: function(other, self)
 
 
 def _transpose(self: Tensor, *axes: Any) -> Any:
@@ -127,7 +119,8 @@ _METHODS = {
     "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin, "cumsum": reductions.cumsum,
     "cumprod": reductions.cumprod, "argsort": reductions.argsort, "sort": reductions.sort, "dot": products.dot,
     "astype": elementwise.astype, "clip": elementwise.clip, "round": elementwise.round, "copy": _copy,
-    "flatten": _flatten, "ravel": shaping.ravel, "repeat": shaping.repeat, "reshape": _reshape,
+    "flatten": _flatten, "ravel": shaping.ravel, "repeat": shaping.repeat,
+    "reshape": lambda self, *shape: shaping.reshape(self, shape[0] if len(shape) == 1 else shape),
     "squeeze": shaping.squeeze, "swapaxes": shaping.swapaxes, "transpose": _transpose,
     "T": property(lambda self: shaping.transpose(self)), "mT": property(lambda self: shaping.swapaxes(self, -1, -2)),
 }  # fmt: skip

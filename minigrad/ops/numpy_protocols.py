@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..core import Tensor, extend_tensor
+from ..core import Tensor, extend_tensor, plain
+from ..trees import leaves, like
 from ..writes import written
 from .methods import LOGICAL
 
@@ -147,25 +148,11 @@ def _refuse_tracked(name: str, values: Any, option: str) -> None:
     raise TypeError(f"{what}: {advice} call .detach() for a constant")
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
+def _tensors(values: Any) -> list[Tensor]:
     """The tensors in nested tuples, lists and dicts."""
-    stack = [values]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, dict):
-            stack += value.values()
-        elif isinstance(value, (tuple, list)):
-            stack += value
+    return [leaf for _, leaf in leaves(values) if isinstance(leaf, Tensor)]
 
 
 def _arrays(values: Any) -> Any:
     """The same with the arrays in place of tensors."""
-    if isinstance(values, Tensor):
-        return values.data
-    if isinstance(values, dict):
-        return {key: _arrays(value) for key, value in values.items()}
-    if isinstance(values, (tuple, list)):
-        return type(values)(map(_arrays, values)) if type(values) in (tuple, list) else values
-    return values
+    return like(values, [plain(leaf) for _, leaf in leaves(values)])

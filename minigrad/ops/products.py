@@ -93,9 +93,7 @@ def _contracted(left: Any, right: Any, axis: int) -> Any:
     return np.tensordot(left, right, (axes, axes))
 
 
-@matmul.batched_vjp
-def _(g: Array, needs: Any, a: Array, b: Array) -> Any:
-    return matmul.primitive.vjp(g, needs, a, b, many=True)
+matmul.batched_vjp(lambda g, needs, a, b: matmul.primitive.vjp(g, needs, a, b, many=True))
 
 
 matmul.cost(lambda inputs, output, options: math.prod(output) * inputs[0][-1])
@@ -324,18 +322,14 @@ def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tupl
     full = {c: sizes[c] if lengths.get(c, 1) == 1 else lengths[c] for c in distinct}
     if len(distinct) == len(own):
         return np.broadcast_to(part, [full[c] for c in own])
-    return _on_diagonal(part, own, distinct, full)
-
-
-def _on_diagonal(part: Any, own: str, distinct: str, sizes: dict[str, int]) -> Any:
-    """What belongs to repeated indices, as in "iij", in its places in zeros."""
 
     def place(part: Array) -> Array:
-        whole = np.zeros([sizes[c] for c in own], part.dtype)
+        """What belongs to repeated indices, as in "iij", in its places in zeros."""
+        whole = np.zeros([full[c] for c in own], part.dtype)
         np.einsum(f"{own}->{distinct}", whole)[...] = part  # NumPy gives a writable view of the diagonal
         return whole
 
-    part = np.broadcast_to(part, [sizes[c] for c in distinct])
+    part = np.broadcast_to(part, [full[c] for c in distinct])
     return mapped(part, place, lambda u: np.einsum(f"{own}->{distinct}", u))
 
 

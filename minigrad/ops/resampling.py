@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -140,9 +141,11 @@ def _means(x: Array, windows: Windows, count: Size) -> Array:
     return y  # type: ignore[no-any-return]
 
 
-@avg_pool2d.vjp
-def _(g: Any, needs: Any, shape: tuple[int, ...], windows: Windows) -> Any:
-    return (mapped(g, lambda g: _spread_means(g, shape, windows), lambda u: _means(u, windows, g.shape[2:])),)
+avg_pool2d.vjp(
+    lambda g, needs, shape, windows: (
+        mapped(g, lambda g: _spread_means(g, shape, windows), lambda u: _means(u, windows, g.shape[2:])),
+    )
+)
 
 
 def _spread_means(g: Array, shape: tuple[int, ...], windows: Windows) -> Array:
@@ -222,9 +225,9 @@ def _bin_means(x: Array, size: Size) -> Array:
     return x
 
 
-@adaptive_avg_pool2d.vjp
-def _(g: Any, needs: Any, shape: tuple[int, ...], size: Size) -> Any:
-    return (mapped(g, lambda g: _spread_bins(g, shape), lambda u: _bin_means(u, size)),)
+adaptive_avg_pool2d.vjp(
+    lambda g, needs, shape, size: (mapped(g, lambda g: _spread_bins(g, shape), lambda u: _bin_means(u, size)),)
+)
 
 
 def _spread_bins(g: Array, shape: tuple[int, ...]) -> Array:
@@ -355,36 +358,43 @@ def upsample(x: Array, factor: int | Size, mode: str = "nearest") -> ForwardResu
     return narrowed(_enlarged(x, factors, mode), x), (factors, mode)
 
 
-@upsample.vjp
-def _(g: Any, needs: Any, factors: Size, mode: str) -> Any:
-    return (mapped(g, lambda g: _gathered(g, factors, mode), lambda u: _enlarged(u, factors, mode)),)
+upsample.vjp(
+    lambda g, needs, factors, mode: (
+        mapped(g, lambda g: _gathered(g, factors, mode), lambda u: _enlarged(u, factors, mode)),
+    )
+)
 
 
 def _enlarged(x: Array, factors: Size, mode: str) -> Array:
     """The larger images; interpolated ones wide."""
-    x = x if mode == "nearest" else single(x)
+    if mode == "nearest":
+        return np.repeat(np.repeat(x, factors[1], 3), factors[0], 2)
+    x = single(x)
     for axis, r in zip((3, 2), factors[::-1], strict=True):  # strided columns while there are few
         y = np.empty((*x.shape[:axis], x.shape[axis] * r, *x.shape[axis + 1 :]), x.dtype)
         pixels, into = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)
         before, behind = np.concatenate([pixels[:1], pixels[:-1]]), np.concatenate([pixels[1:], pixels[-1:]])
-        for p, t in enumerate(_distances(r, mode)):
+        for p, t in enumerate(_distances(r)):
             into[p::r] = (1 - abs(t)) * pixels + abs(t) * (before if t < 0 else behind) if t else pixels
         x = y
     return x
 
 
-def _distances(r: int, mode: str) -> list[float]:
+def _distances(r: int) -> list[float]:
     """How far behind the middle of a pixel the value of each of the r pixels in its place is taken from."""
-    return [0.0 if mode == "nearest" else (2 * p + 1 - r) / (2 * r) for p in range(r)]
+    return [(2 * p + 1 - r) / (2 * r) for p in range(r)]
 
 
 def _gathered(g: Array, factors: Size, mode: str) -> Array:
     """The transpose of :func:`_enlarged`, wide."""
     g = single(g)
+    if mode == "nearest":
+        rows = reduce(np.add, [g[:, :, i :: factors[0]] for i in range(factors[0])])
+        return reduce(np.add, [rows[..., j :: factors[1]] for j in range(factors[1])])
     for axis, r in zip((2, 3), factors, strict=True):
         d = np.zeros((*g.shape[:axis], g.shape[axis] // r, *g.shape[axis + 1 :]), g.dtype)
         into = np.moveaxis(d, axis, 0)
-        for p, t in enumerate(_distances(r, mode)):
+        for p, t in enumerate(_distances(r)):
             pixels = np.moveaxis(g, axis, 0)[p::r]
             into += (1 - abs(t)) * pixels if t else pixels
             if t < 0:

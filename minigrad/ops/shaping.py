@@ -28,11 +28,6 @@ Axes = int | Sequence[int]
 # --- the entries in their order, in another shape --------------------------------------------------
 
 
-def _restore(g: Any, needs: Any, shape: tuple[int, ...]) -> Any:
-    """The VJP of whatever only changes the shape."""
-    return (g.reshape(shape),)
-
-
 @primitive(residuals=())
 def reshape(x: Array, shape: Axes) -> ForwardResult:
     """The entries of x, of any shape, in their order (the last axis runs fastest), in another shape.
@@ -86,7 +81,7 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
 
 
 for _function in (reshape, ravel, squeeze, expand_dims):
-    _function.vjp(_restore)
+    _function.vjp(lambda g, needs, shape: (g.reshape(shape),))
 batched(reshape, ravel, squeeze, expand_dims)
 
 
@@ -104,17 +99,15 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     tensor([[1, 3],
             [2, 4]])
     """
-    y = np.transpose(x, axes)
-    return y, (None if axes is None else np.argsort(np.arange(x.ndim)[list(axes)]),)
+    return np.transpose(x, axes), (None if axes is None else np.argsort(np.arange(x.ndim)[list(axes)]),)
 
 
 transpose.vjp(lambda g, needs, inverse: (np.transpose(g, inverse),))
 
 
-@transpose.batched_vjp
-def _(g: Array, needs: Any, inverse: Array | None) -> Any:
-    behind = range(g.ndim - 1, 0, -1) if inverse is None else inverse + 1
-    return (g.transpose(0, *behind),)
+transpose.batched_vjp(
+    lambda g, needs, inverse: (g.transpose(0, *(range(g.ndim - 1, 0, -1) if inverse is None else inverse + 1)),)
+)
 
 
 @primitive(residuals=())
@@ -207,10 +200,8 @@ def broadcast_to(x: Array, shape: Axes) -> ForwardResult:
     return np.broadcast_to(as_array(x), shape), ()
 
 
-@broadcast_to.batched_vjp
-@broadcast_to.vjp
-def _(g: Any, needs: Any) -> Any:
-    return (g,)  # the engine sums it back
+broadcast_to.vjp(lambda g, needs: (g,))  # the engine sums it back
+broadcast_to.batched_vjp(broadcast_to.primitive.vjp)
 
 
 @primitive(residuals=())
@@ -289,8 +280,7 @@ def _concatenate(*arrays: Array, axis: int) -> ForwardResult:
     """Tensors one after the other along an axis; see :func:`concatenate`."""
     if not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer, not {axis!r}: ravel the tensors to join them as vectors")
-    y = np.concatenate(arrays, axis)
-    return y, (np.cumsum([x.shape[axis] for x in arrays]), axis)
+    return np.concatenate(arrays, axis), (np.cumsum([x.shape[axis] for x in arrays]), axis)
 
 
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
@@ -308,10 +298,11 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
     return _concatenate(*arrays, axis=axis)  # type: ignore[no-any-return]
 
 
-@_concatenate.vjp
-def _(g: Any, needs: Any, ends: Array, axis: int) -> Any:
-    pieces = np.split(g, ends[:-1], axis)  # views
-    return tuple(piece if need else None for piece, need in zip(pieces, needs, strict=True))
+_concatenate.vjp(
+    lambda g, needs, ends, axis: tuple(
+        piece if need else None for piece, need in zip(np.split(g, ends[:-1], axis), needs, strict=True)
+    )
+)
 
 
 @primitive(residuals=())
@@ -416,12 +407,12 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
     >>> pad([1, 2], (1, 2)), pad([1, 2, 3], 2, mode="reflect")
     (tensor([0, 1, 2, 0, 0]), tensor([3, 2, 1, 2, 3, 2, 1]))
     """
-    if mode != "constant" and mode not in _SOURCES:
-        raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, ['constant', *_SOURCES]))}")
-    if mode != "constant" and constant_values != 0:
-        raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
     widths = _widths(pad_width, x.ndim)
     if mode != "constant":
+        if mode not in _SOURCES:
+            raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, ['constant', *_SOURCES]))}")
+        if constant_values != 0:
+            raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
         return _repeated(x, mode, widths), (mode, widths, x.shape)
     y = np.full(
         [n + before + after for (before, after), n in zip(widths, x.shape, strict=True)], constant_values, x.dtype

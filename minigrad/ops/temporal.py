@@ -67,7 +67,7 @@ def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
     return add(matmul(x, W), b)
 
 
-@primitive(residuals=("scores", "constant", "constant", "constant"))
+@primitive(residuals=("scores", "derived", "constant", "constant"))
 def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> ForwardResult:
     """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
 
@@ -116,6 +116,7 @@ def _as_mask(mask: Array) -> Array | None:
     return None if mask.all() else mask.astype(bool, copy=False)
 
 
+@temporal_softmax_loss.vjp_on_tensors
 @temporal_softmax_loss.vjp
 def _(g: Any, needs: Any, *residuals: Any) -> Any:
     # the forward left rows of (softmax - one_hot(target)) / N

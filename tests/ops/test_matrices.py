@@ -208,9 +208,23 @@ def test_stacks_may_hold_singular_matrices_and_others():
     np.testing.assert_allclose(found, [minors(x) for x in a], rtol=1e-10, atol=1e-13)
 
 
-def test_a_second_derivative_of_a_determinant_names_singular_matrices():
-    with pytest.raises(np.linalg.LinAlgError, match="det has no second derivative at a singular matrix"):
-        mg.hessian(mg.linalg.det)(of_rank(3, 2))
+@pytest.mark.parametrize(("n", "rank"), [(1, 0), (2, 1), (3, 2), (3, 1), (3, 0), (4, 3), (5, 4), (5, 3)])
+def test_second_derivatives_of_determinants_of_singular_matrices(n, rank):
+    """A determinant is linear in each entry, so that differences are exact but for rounding."""
+    a = of_rank(n, rank)
+    found = mg.hessian(mg.linalg.det)(a).numpy()
+    units, det = np.eye(n * n).reshape(n, n, n, n), np.linalg.det
+    first, second = units[:, :, None, None], units
+    expected = det(a + first + second) - det(a + first) - det(a + second) + det(a)
+    expected[units == 1] = 0  # twice the same entry
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_third_derivatives_of_determinants_of_singular_matrices():
+    a = of_rank(3, 1)
+    direction = np.random.default_rng(0).standard_normal((3, 3))
+    third = mg.grad(mg.grad(mg.grad(lambda t: mg.linalg.det(a + t * direction))))(0.0)
+    assert third.item() == pytest.approx(6 * np.linalg.det(direction), rel=1e-5)
 
 
 def test_determinants_that_underflow_have_no_nan():

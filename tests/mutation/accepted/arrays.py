@@ -9,8 +9,6 @@ accept("the other branch is taken above 0; the limit only keeps exp from overflo
         "_by_side(g, g * (alpha * np.exp(np.minimum(x, 1))), above) if alpha else taken(g, above)")  # fmt: skip
 accept("any bound beyond which the density is 0 in float64 does; clip(-100, x, 100) is clip(x, -100, 100)",
         "activations.gelu.vjp", "t = np.clip(x, -100, 100)", ANY)  # fmt: skip
-accept("any bound beyond which the density is 0 in float64 does; the bounds' order is no matter",
-        "activations.normal_cdf.vjp", "t = np.clip(single(x), -100, 100)", ANY)  # fmt: skip
 accept("a tensor on which nothing depends is taken for its array", "activations.sigmoid_of",
         "return sigmoid(x) if isinstance(x, Tensor) else logistic(x)", "return sigmoid(x)")  # fmt: skip
 accept(CAST, "reductions._share", "count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)",
@@ -19,7 +17,6 @@ accept("a mean of no entries has no entry that its gradient could reach", "reduc
         "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape)",
         "np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 2), shape)")  # fmt: skip
 
-_LOGADDEXP = "if np.isneginf(np.maximum(a, b)).any():"
 accept(GENERAL, "reductions._weights", "if np.isfinite(top).all():", "if False:")
 _WEIGHTS = "return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))"
 accept("exp(-inf - 1) is 0, as exp(-inf) is", "reductions._weights", _WEIGHTS,
@@ -34,13 +31,10 @@ accept("it divides 0", "reductions.norm.vjp", "direction = x / _kept(np.where(ze
 accept("it divides 0", "reductions.std.vjp", "factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))",
         "factor = taken(g, ~flat) / (freedom * np.where(flat, 2, y))")  # fmt: skip
 
-_UNIT = "unit = np.maximum(np.abs(plain(y)), np.abs(plain(x)))"
 accept(GENERAL, "elementwise._power", "if not isinstance(a, np.ndarray):", ANY)
 accept(GENERAL + ", or as good ones", "elementwise._power",
         "if not (type(b) is int and 2 < b <= 16 and (a.dtype.kind == 'f') and (a.dtype.itemsize > 2)):",
         ANY)  # fmt: skip
-_LESS = "less = np.where(less | (plain(a) != 0), 1, 0)"
-_ZERO = "zero = (plain(a) == 0) & (plain(b) >= 0)"
 
 for _i, _pair in enumerate(("a, b", "b, a")):
     accept("a sum of two terms has no order", "elementwise.maximum.vjp",

@@ -1,10 +1,10 @@
 """Judged equivalent: changes of the engine."""
 
-from .reasons import ANY, GENERAL, PIECES, accept
+from .reasons import ANY, GENERAL, accept
 
 # --- the engine ----------------------------------------------------------------------------------------
 
-accept("an empty list is as false as False", "structures._is_data",
+accept("an empty list is as false as False", "trees._is_data",
         "return bool(value) and all(map(_is_data, value))", "return value and all(map(_is_data, value))")  # fmt: skip
 
 accept("a module uses its parameters itself", "transforms._Differentiation._variable", "return value", "return -value")
@@ -29,8 +29,6 @@ _SEEDS = ("seeds = [(y.node, y.index, g if g.dtype == y.dtype else g.astype(y.dt
           "for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]")  # fmt: skip
 accept("a cast to the same dtype, and its vertex", "transforms._Differentiation.pull_recorded", _SEEDS,
         _SEEDS.replace("g if g.dtype == y.dtype else ", ""))  # fmt: skip
-accept("keeps more than anybody will ask for", "transforms._Differentiation.pull_recorded",
-        "with differentiating(CALLS if self.recorded else level()):", "with differentiating(CALLS):")  # fmt: skip
 accept("any sequence is as good", "transforms._Differentiation.results", "return list(tensors)", "return tensors")
 _SHAPE = "x, shape = (value if isinstance(value, Tensor) else Tensor(value), np.shape(plain(model)))"
 accept("NumPy's shape of a tensor is the tensor's", "transforms._fitting", _SHAPE,
@@ -59,23 +57,11 @@ accept("rules on tensors take arrays for constants", "transforms._partial_deriva
 accept("its VJP raises whatever is asked for", "transforms._refusing",
         "node.edges = (tuple(range(len(met))), (True,) * len(met), (0,) * len(met))", ANY)  # fmt: skip
 
-accept("calls keep all inputs or none", "higher_order._input_tensors",
-        "if not isinstance(residuals, Kept) or len(residuals.inputs) != len(node.edges[1]):",
-        "if not isinstance(residuals, Kept):")  # fmt: skip
-accept("functions of tensors take arrays for constants", "higher_order._input_tensors",
-        "return [untracked(x) if isinstance(x, np.ndarray) else x for x in tensors]",
-        "return [x for x in tensors]", "return [x if isinstance(x, np.ndarray) else x for x in tensors]")  # fmt: skip
 
-_GREATER = "keeps or looks at more than anybody asks for"
-accept("what nobody asked for is not taken; of a list an array is made later", "batched_backward._one_by_one",
+accept("what nobody asked for is not taken; of a list an array is made later", "transforms._one_by_one",
         "return tuple((np.stack([r[k] for r in results]) if need else None for k, need in enumerate(needs)))",
         "return tuple((np.stack([r[k] for r in results]) for k, need in enumerate(needs)))",
         "return tuple(([r[k] for r in results] if need else None for k, need in enumerate(needs)))")  # fmt: skip
-accept("of no entries there are no rows", "batched_backward.jacobian_rows", "if y.node is not None and y.size:",
-        "if y.node is not None:")  # fmt: skip
-_STEP = "step = max(1, _LARGEST // max(1, *_sizes(y.node)))"
-accept(PIECES, "batched_backward.jacobian_rows", _STEP, _STEP.replace("step = max(1", "step = max(2"),
-        _STEP.replace("// max(1", "// max(2"), _STEP.replace("// max(1", "// max(0"))  # fmt: skip
 accept("a node is true", "core.Tensor.__deepcopy__",
         "if isinstance(self.node, Leaf) and isinstance(twin.node, Leaf) and (self.node.grad is not None):",
         "if self.node and isinstance(twin.node, Leaf) and (self.node.grad is not None):",
@@ -89,17 +75,9 @@ accept("a dtype is equal to its class", "core.Tensor.__repr__", _DTYPES,
 accept("whatever is given is true or false", "core.Tensor.requires_grad.setter",
         "if bool(value) != self.requires_grad:", "if value != self.requires_grad:")  # fmt: skip
 accept("it is a tuple", "core.Tensor.shape", "return tuple(self._array().shape)", "return self._array().shape")
-accept(_GREATER, "graph_levels.differentiating.begin", "if self.level == CALLS:", "if True:")
-accept("what is not 0 is true", "graph_levels._may_depend",
+accept("what is not 0 is true", "higher_order._may_depend",
         "return _may_depend((value.start, value.stop, value.step))",
         "return -_may_depend((value.start, value.stop, value.step))")  # fmt: skip
-accept("sources have one output", "generic_backward.pull_back", "if not index:", "if True:")
-accept("a list is searched as a set is", "generic_backward.pull_back_to_edge", "ends = set(sources)", "ends = sources")
-accept("goes behind the sources, where nothing arrives", "generic_backward.pull_back_to_edge",
-        "return () if node in ends else node.parents", "return node.parents")  # fmt: skip
-accept("whatever leads to a source gets a cotangent", "generic_backward.pull_back_to_edge",
-        "if all((g is None for g in gs)):", "if False:")  # fmt: skip
-_TOTAL = "share = _kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total)"
 
 accept("copy.deepcopy notes it as well", "core.Tensor.__deepcopy__", "memo[id(self)] = twin", "pass",
         "memo[self] = twin")  # fmt: skip
@@ -109,18 +87,6 @@ accept("NumPy takes the array of a tensor that is not tracked", "core.plain", "i
         "if False:")  # fmt: skip
 accept("any sequence is as good", "core.set_outputs", "node.later_outputs = tuple(later)",
         "node.later_outputs = later")  # fmt: skip
-_INTERRUPT = "undoes what an interrupt left; tests/interrupted.py interrupts it, in processes of its own"
-accept(_INTERRUPT, "core._traced", "set_scope(before)", "pass", "before")
-accept(_INTERRUPT, "graph_levels.differentiating.begin", "undo()", "pass")
-accept(_INTERRUPT, "graph_levels.differentiating.begin", "undo = until(inactive, partial(_level.set, level()))", ANY)
-accept("in which order they are undone an interrupt alone can tell", "graph_levels.differentiating.begin",
-        "return until(inactive, partial(_level.reset, _level.set(self.level)))",
-        "return until(partial(_level.reset, _level.set(self.level)), inactive)")  # fmt: skip
-accept("no test can force two threads to meet there", "gradients._backward_recorded", "with _adding, recording():",
-        "with recording():")  # fmt: skip
-accept("whatever leads to a source gets a cotangent", "generic_backward.pull_back_to_edge", "continue", "break")
-accept("whatever leads to a leaf gets a cotangent", "backward._gather",
-        "return None if all((g is None for g in gs)) else gs", "return gs")  # fmt: skip
 accept("keeps a larger array than need be; a rule must not keep what it returned", "backward._is_fresh",
         "if memory.size != grad.size or not memory.flags.owndata:", "if False:",
         "if memory.size != grad.size and (not memory.flags.owndata):")  # fmt: skip
@@ -135,107 +101,64 @@ _ADDED = "if 0 < lead < g.ndim and g.shape[lead:] == shape and (not batch) and (
 accept(GENERAL, "backward.unbroadcast", _ADDED, _ADDED.replace("type(g) is", "g is"))
 accept("a view is copied then, though it might have been kept", "backward._is_fresh", "memory = owner(grad)",
         "memory = grad")  # fmt: skip
-accept("looks at the residuals though nothing was written", "backward.check_residuals",
-        "if node.born != overwrites.clock:", "if True:")  # fmt: skip
 accept("a copy of the same dtype", "backward.fit", "return grad if grad.dtype == dtype else grad.astype(dtype)",
         "return grad.astype(dtype)")  # fmt: skip
 
 # --- calls -----------------------------------------------------------------------------------------------
 
 _SHARED_TUPLE = "the same numbers, in a tuple of its own"
-for _path in ("_call", "_call_unary", "_call_binary"):
-    accept("asks for a recorder though there is none", f"primitives.{_path}", "if recording.active:", "if True:")
-for _path, _them in (("_call_unary", "(x,)"), ("_call_binary", "(a, b)")):
-    accept("asks the kind of what is known to be of one", f"primitives.{_path}",
-            "if dtype is not _float32 and dtype.kind != 'f':", "if dtype.kind != 'f':")  # fmt: skip
-    accept(GENERAL, f"primitives.{_path}",
-            f"output = _asarray(output) if isinstance(output, _generic) else _plain(record, output, {_them})",
-            f"output = _plain(record, output, {_them})")  # fmt: skip
-for _edges, _index in (("_UNARY", "x"), ("_LEFT", "a"), ("_RIGHT", "b")):
-    _made = f"node.edges = (*{_edges}[:2], ({_index}.index,))"
-    accept(_SHARED_TUPLE, f"primitives._call_{'unary' if _index == 'x' else 'binary'}",
-            f"{_made} if {_index}.index else {_edges}", _made)  # fmt: skip
-accept(_SHARED_TUPLE, "primitives._call_binary",
+accept(_SHARED_TUPLE, "calls._call_binary",
         "node.edges = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH",
         "node.edges = (*_BOTH[:2], (a.index, b.index))")  # fmt: skip
-accept(_SHARED_TUPLE, "primitives._call_binary", "node.shape = first.shape if shape == first.shape else shape",
+accept(_SHARED_TUPLE, "calls._call_binary", "node.shape = first.shape if shape == first.shape else shape",
         "node.shape = shape")  # fmt: skip
-accept(_SHARED_TUPLE, "primitives._call_binary",
+accept(_SHARED_TUPLE, "calls._call_binary",
         "if left.shape is not right.shape and left.shape == right.shape:", ANY)  # fmt: skip
-accept(_SHARED_TUPLE, "primitives._call_binary", "right.shape = left.shape", ANY)
-accept(GENERAL, "primitives._call_binary", "if kind is Tensor:", "if False:")
+accept(_SHARED_TUPLE, "calls._call_binary", "right.shape = left.shape", ANY)
+accept(GENERAL, "calls._call_binary", "if kind is Tensor:", "if False:")
 for _of in "ab":
-    accept(GENERAL, "primitives._call_binary", f"kind = type({_of})", f"kind = {_of}")
-    accept(GENERAL, "primitives._call_binary", f"if kind is _ndarray and {_of}.dtype is _float32:", "if False:")
-accept(GENERAL, "primitives._constant", "if type(value) is _ndarray and value.dtype.kind in 'fiub':", "if False:",
+    accept(GENERAL, "calls._call_binary", f"kind = type({_of})", f"kind = {_of}")
+    accept(GENERAL, "calls._call_binary", f"if kind is _ndarray and {_of}.dtype is _float32:", "if False:")
+accept(GENERAL, "calls._constant", "if type(value) is _ndarray and value.dtype.kind in 'fiub':", "if False:",
         "if value is _ndarray and value.dtype.kind in 'fiub':")  # fmt: skip
 
-accept(
-    "what a pass had come to is freed, but for leaves",
-    "backward._mark_failed",
-    "if node.residuals is None:",
-    "if True:",
-)
-accept(GENERAL, "batched_backward._batched_rule",
-        "return (primitive.vjp if primitive.entrywise else partial(_one_by_one, primitive))(g, needs, *residuals)",
-        "return partial(_one_by_one, primitive)(g, needs, *residuals)")  # fmt: skip
-_KEPT = "return {key: _narrowed(g, *key) for key, g in cotangents.items() if key[0] in ends}"
-accept("callers look for sources alone", "generic_backward.pull_back_to_edge", _KEPT,
-        _KEPT.replace(" if key[0] in ends", ""))  # fmt: skip
-accept("the sum of two is that of the other two", "generic_backward.pull_back_to_edge",
-        "cotangents[key] = _sum_of(cotangents[key], g) if key in cotangents else g",
-        "cotangents[key] = _sum_of(g, cotangents[key]) if key in cotangents else g")  # fmt: skip
-accept("a copy of the same dtype", "generic_backward._narrowed", "return g if g.dtype == dtype else g.astype(dtype)",
+accept("a copy of the same dtype", "backward._narrowed", "return g if g.dtype == dtype else g.astype(dtype)",
         "return g.astype(dtype)")  # fmt: skip
-accept("recorders take one cotangent in a tuple as well", "generic_backward.pull_through",
-        "observer.cotangent(node, arrays if several else arrays[0])", "observer.cotangent(node, arrays)")  # fmt: skip
-accept("no call follows, within a rule, on a rule within it", "higher_order._run_rule", "observer.rules += 1",
-        "observer.rules = 1")  # fmt: skip
 
 # --- what records a pass ---------------------------------------------------------------------------------
 
-accept("calls are of primitives", "recording.Recorder.call",
-        "if node.primitive is not None and node.primitive.steps:", "if node.primitive.steps:")  # fmt: skip
-accept("what flows flows through a primitive whose cotangent was noted", "recording.Recorder.flows",
-        "if self.gradients and note is not None and (primitive is not None):", "if self.gradients:")  # fmt: skip
-accept("of no node there is no note", "recording.Recorder.step",
+accept("of no node there is no note", "recording._Recorder.step",
         "note = None if self._node is None else note_of(self._node)", "note = note_of(self._node)")  # fmt: skip
 accept("somebody outside of this package has called", "recording.user_line",
         "while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):",
         "while frame.f_code.co_filename.startswith(_HERE):")  # fmt: skip
 accept("the frames next to it are of this package", "recording.user_line", "frame = sys._getframe(1)", ANY)
-accept(_INTERRUPT, "recording.using.begin", "undo()", "pass")
-accept(_INTERRUPT, "recording.using.begin", "undo = until(inactive, partial(_current.set, _current.get()))", ANY)
-accept("in which order they are undone an interrupt alone can tell", "recording.using.begin",
-        "return until(inactive, partial(_current.reset, _current.set(own)))",
-        "return until(partial(_current.reset, _current.set(own)), inactive)")  # fmt: skip
-_COLLECTS = "super().__init__(values=False, gradients=False, lines=False)"
-accept("it notes nothing, whatever it was asked", "rematerialisation._Collector.__init__", _COLLECTS, ANY)
 accept("what is no array cannot be written into", "rematerialisation._Collector.constants",
         "if isinstance(x, np.ndarray) and (not tracked):", "if not tracked:")  # fmt: skip
 
 _SUM = "return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)"
-accept("another checksum of the same bytes", "fingerprints._checksum", _SUM, _SUM.replace("zlib", "-zlib"),
+accept("another checksum of the same bytes", "writes._checksum", _SUM, _SUM.replace("zlib", "-zlib"),
         _SUM.replace(".view(np.uint8)", ""), _SUM.replace(".reshape(-1)", ""), _SUM.replace("-1", "-2"))  # fmt: skip
-accept("what is not 0 is true", "graph_levels.is_undeclared",
-        "return _may_depend(residuals[len(primitive.residuals or ()):])",
-        "return -_may_depend(residuals[len(primitive.residuals or ()):])")  # fmt: skip
 accept(
     "puts them into words as their repr",
     "hooks._name",
     "return f\"the parameter {'.'.join(filter(None, (node.owner, node.name)))}\" if node.name else repr(node)",
     "return f\"the parameter {'.'.join(filter(None, (node.owner, node.name)))}\" if node.name else node",
 )
-accept("finds no hooks", "hooks.fire_rows", "if not hasattr(node, 'hooks'):", "if False:", "if not node:")
-accept("its shape and dtype are all that is told", "overwrites.overwritten", "return array", "return -array")
-accept("without a reference none was written", "overwrites.overwritten",
+accept("its shape and dtype are all that is told", "writes.overwritten", "return array", "return -array")
+accept("without a reference none was written", "writes.overwritten",
         "reference, time = _writes.get(id(owner(array)), (None, 0))",
         "reference, time = _writes.get(id(owner(array)), (None, 1))")  # fmt: skip
 _WIDELY = "while frontier and cycle[0] not in reached:"
-accept("goes on to all that is reached", "order._certify_cycle", _WIDELY, "while frontier:")
-accept("a set is gone through as a list is", "order._certify_cycle", "frontier = list(new)", "frontier = new")
-accept("a set is gone through as a list is", "order._certify_cycle", "frontier = list(reached)", "frontier = reached")
-accept("nobody looks at it again", "order._certify_order", "belongs = set(asked)", "belongs = asked")
+accept("goes on to all that is reached", "certificates._certify_cycle", _WIDELY, "while frontier:")
+accept("a set is gone through as a list is", "certificates._certify_cycle", "frontier = list(new)", "frontier = new")
+accept(
+    "a set is gone through as a list is",
+    "certificates._certify_cycle",
+    "frontier = list(reached)",
+    "frontier = reached",
+)
+accept("nobody looks at it again", "certificates._certify_order", "belongs = set(asked)", "belongs = asked")
 accept("it is in the set already", "order.dependents",
         "if node not in live and any((parent in live for parent in parents(node))):",
         "if any((parent in live for parent in parents(node))):")  # fmt: skip
@@ -248,12 +171,8 @@ _NEEDED = ("return tuple((found.get(key, np.zeros(*key[0].outputs[key[1]])) if n
            "for key, need in zip(self.edge, needs, strict=True)))")  # fmt: skip
 accept("gives what the pass does not ask for", "rematerialisation._Run.pull", _NEEDED,
         _NEEDED.replace(" if need else None", ""))  # fmt: skip
-accept("a set is gone through as a list is", "rematerialisation._Run.pull",
-        "found = pull_back_to_edge(seeds, list({node for node, _ in self.edge}), pull)",
-        "found = pull_back_to_edge(seeds, {node for node, _ in self.edge}, pull)")  # fmt: skip
 accept("the rule around it is over then", "rematerialisation._Run.pull", "number_check.reset(outside)", "pass",
         "number_check")  # fmt: skip
-accept("frees later what nobody holds", "rematerialisation._pull_arrays", "node.residuals = None", "pass")
 accept("where nothing is tracked there is nothing to compute again", "rematerialisation.checkpoint",
         "if current_scope() is None:", "if False:")  # fmt: skip
 accept("nothing is put in the place of nothing", "rematerialisation.checkpoint", "if not made:", "if False:")
@@ -265,67 +184,44 @@ accept("any sequence is as good", "rematerialisation.checkpoint.forward", "(run,
 
 # --- transforms again ------------------------------------------------------------------------------------
 
-accept(_GREATER, "transforms._Differentiation.call",
-        "with recording(), differentiating(CALLS if self.recorded or self.twice else PASSES):",
-        "with recording(), differentiating(CALLS):")  # fmt: skip
 accept("each step casts to the dtype of its input", "transforms._Differentiation.pull_recorded", _SEEDS,
         _SEEDS.replace("g if g.dtype == y.dtype else g.astype(y.dtype)", "g"),
         _SEEDS.replace("==", "!="), _SEEDS.replace("g.astype(y.dtype)", "g"))  # fmt: skip
 
 # --- anomalies -------------------------------------------------------------------------------------------
 
-accept("set anew with each cotangent, which comes before all that asks", "detection._Watch.__init__",
+accept("set anew with each cotangent, which comes before all that asks", "anomaly._Watch.__init__",
         "self.last = (0, ())", ANY)  # fmt: skip
-accept("set anew with each cotangent, which comes before all that asks", "detection._Watch.__init__",
+accept("set anew with each cotangent, which comes before all that asks", "anomaly._Watch.__init__",
         "self.bad_step = None", ANY)  # fmt: skip
-accept("set anew with each cotangent, which comes before all that asks", "detection._Watch.flows",
-        "self.last = (0, ())", ANY)  # fmt: skip
-accept("it keeps more notes than are asked for", "detection._Watch.__init__",
-        "super().__init__(values=False, gradients=False, lines=True)",
-        "super().__init__(values=False, gradients=True, lines=True)",
-        "super().__init__(values=True, gradients=False, lines=True)")  # fmt: skip
-accept("what is no tuple is refused in the backward pass either way", "detection._Watch.call",
-        "if type(residuals) in (tuple, Kept):", "if True:")  # fmt: skip
-accept("finds the same line again", "detection._Watch.call", "if not note.line:", "if True:")
-accept("is asked of nodes with a primitive alone", "detection._Watch.cotangent", "if node.primitive is not None:",
+accept("is asked of nodes with a primitive alone", "anomaly._Watch.cotangent", "if node.primitive is not None:",
         "if True:")  # fmt: skip
-accept("None is not bad", "detection._Watch.cotangent", "if g is not None and badness(g) > arrived:",
-        "if badness(g) > arrived:")  # fmt: skip
 _WORST = "nothing is worse than a NaN, which is 2"
-accept(_WORST, "detection._Watch.cotangent", "arrived = self.arrived.pop((id(node), index), 2)",
+accept(_WORST, "anomaly._Watch.cotangent", "arrived = self.arrived.pop((id(node), index), 2)",
         "arrived = self.arrived.pop((id(node), index), 3)")  # fmt: skip
-accept(_WORST, "detection._Watch.flows", "known = self.got.pop(id(node), 2)", "known = self.got.pop(id(node), 3)")
-accept("it is an array", "detection._Watch.cotangent",
-        "several = (np.asarray(cotangent).astype(node.dtype, copy=False),)",
-        "several = (cotangent.astype(node.dtype, copy=False),)")  # fmt: skip
-accept("what is called then looks again", "detection._Watch.untracked", "if badness(outputs) and (not self.rules):",
-        "if not self.rules:", "if outputs and (not self.rules):")  # fmt: skip
-accept("of no scope nothing is said", "detection._Watch.untracked",
-        "_look_forward(primitive, params, inputs, outputs, in_words(user_line(), current_scope() or ()))",
-        "_look_forward(primitive, params, inputs, outputs, in_words(user_line(), current_scope()))")  # fmt: skip
 _THERE = "there = [(word, g) for word, g in given if g is not None and np.shape(g) == flow.shape]"
-accept("None is left out when it is put into words", "detection._bad_flow", _THERE,
+accept("None is left out when it is put into words", "anomaly._bad_flow", _THERE,
         _THERE.replace("g is not None and ", ""))  # fmt: skip
 _SAVED = "given += [('saved', array) for array in arrays_in(tuple(node.residuals or ()))]"
-accept("any sequence is as good, and there is one", "detection._bad_flow", _SAVED,
+accept("any sequence is as good, and there is one", "anomaly._bad_flow", _SAVED,
         _SAVED.replace("tuple(node.residuals or ())", "node.residuals or ()"),
         _SAVED.replace(" or ()", ""))  # fmt: skip
-accept("goes on where nothing will be found", "detection._look_forward", "if not badness(outputs):", "if False:",
+accept("goes on where nothing will be found", "anomaly._look_forward", "if not badness(outputs):", "if False:",
         "if not outputs:")  # fmt: skip
 _ALONG = "index = first_worst(bad, axis=1 if primitive.steps is not None and bad.ndim == 3 else None)"
-accept("what has steps has three axes", "detection._look_forward", _ALONG, _ALONG.replace(" and bad.ndim == 3", ""))
+accept("what has steps has three axes", "anomaly._look_forward", _ALONG, _ALONG.replace(" and bad.ndim == 3", ""))
 _STEP_OF = "return f', time step {index[1]}' if primitive.steps is not None and array.ndim == 3 else ''"
-accept("what has steps has three axes", "detection._time", _STEP_OF, _STEP_OF.replace(" and array.ndim == 3", ""))
+accept("what has steps has three axes", "anomaly._time", _STEP_OF, _STEP_OF.replace(" and array.ndim == 3", ""))
 _MET = "met = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]"
-accept("None is not bad", "detection._look_forward", _MET, _MET.replace(" if x is not None", ""))
-accept("what works entry by entry has one output, as its inputs broadcast", "detection._look_forward",
+accept("None is not bad", "anomaly._look_forward", _MET, _MET.replace(" if x is not None", ""))
+accept("what works entry by entry has one output, as its inputs broadcast", "anomaly._look_forward",
         "by_entries = shape is not None and primitive.entrywise", "by_entries = primitive.entrywise")  # fmt: skip
 _BROADCAST = "shape = np.broadcast_shapes(*(np.shape(x) for x in inputs if x is not None))"
-accept("None broadcasts", "detection._meeting", _BROADCAST, _BROADCAST.replace(" if x is not None", ""))
-accept("it is an array", "detection._what", "value = np.asarray(array)[index]", "value = array[index]")
-accept("looks on though nothing is worse", "nonfinite.badness", "while stack and worst < 2:", "while stack:",
+accept("None broadcasts", "anomaly._meeting", _BROADCAST, _BROADCAST.replace(" if x is not None", ""))
+accept("it is an array", "anomaly._what", "value = np.asarray(array)[index]", "value = array[index]")
+accept("looks on though nothing is worse", "anomaly.badness", "while stack and worst < 2:", "while stack:",
         "while stack and worst <= 2:", "while stack and worst < 3:")  # fmt: skip
-accept("integers of 0 have no sign", "nonfinite.badness_of_entries", "return np.zeros(x.shape, np.int8)",
+accept("integers of 0 have no sign", "anomaly.badness_of_entries", "return np.zeros(x.shape, np.int8)",
         "return -np.zeros(x.shape, np.int8)")  # fmt: skip
 
 accept("tensors and masked arrays are told apart again behind it", "hooks._array", "if isinstance(result, Tensor):",
@@ -335,27 +231,22 @@ accept("tensors and masked arrays are told apart again behind it", "hooks._array
 
 # --- the rest of the engine ------------------------------------------------------------------------------
 
-accept("each step casts to the dtype of its input", "gradients._backward_recorded",
-        "seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)",
-        "seed = gradient if isinstance(gradient, Tensor) else untracked(g)")  # fmt: skip
 _PULLED = ("seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) "
            "if y.node and c is not None]")  # fmt: skip
 accept("None is no cotangent to the pass", "higher_order._pull_reference", _PULLED,
         _PULLED.replace(" and c is not None", ""))  # fmt: skip
-accept("who pulls on tensors has asked for that", "rematerialisation.checkpoint.vjp_on_tensors",
-        "with differentiating(CALLS):", "if True:")  # fmt: skip
-accept("any sequence is as good", "primitives._sort_arguments", "list(args)", "args")
-accept(GENERAL, "primitives._sort_arguments", "if not kwargs and len(args) == len(record.arguments):", ANY)
-accept(GENERAL, "primitives._sort_arguments", "if value is None:", ANY)
+accept("any sequence is as good", "calls._sort_arguments", "list(args)", "args")
+accept(GENERAL, "calls._sort_arguments", "if not kwargs and len(args) == len(record.arguments):", ANY)
+accept(GENERAL, "calls._sort_arguments", "if value is None:", ANY)
 _SURPLUS = "surplus = len(args) > record.positional or given.keys() & kwargs.keys()"
 _ASKS = "asks the signature, which knows, more often"
-accept(_ASKS, "primitives._sort_arguments", _SURPLUS, _SURPLUS.replace(".keys() & kwargs", " & kwargs"),
+accept(_ASKS, "calls._sort_arguments", _SURPLUS, _SURPLUS.replace(".keys() & kwargs", " & kwargs"),
         _SURPLUS.replace("kwargs.keys()", "kwargs"), _SURPLUS.replace(" & kwargs.keys()", ""),
         _SURPLUS.replace("&", "|"), _SURPLUS.replace("given.keys() & ", ""),
         _SURPLUS.replace("len(args) >", "len(args) >="))  # fmt: skip
-accept(_ASKS, "primitives._sort_arguments", "if surplus or any((value is None for value in inputs)):", ANY)
+accept(_ASKS, "calls._sort_arguments", "if surplus or any((value is None for value in inputs)):", ANY)
 accept("no pass goes through this node: its rule refuses", "transforms._refusing",
        "node.edges = (tuple(range(len(met))), (True,) * len(met), (0,) * len(met))", ANY)  # fmt: skip
 _SHARED = "tuples that are equal are compared entry by entry then, where one is faster"
-accept(_SHARED, "primitives._call_binary", "if left.shape is not right.shape and left.shape == right.shape:", ANY)
-accept(_SHARED, "primitives._call_binary", "right.shape = left.shape", "pass")
+accept(_SHARED, "calls._call_binary", "if left.shape is not right.shape and left.shape == right.shape:", ANY)
+accept(_SHARED, "calls._call_binary", "right.shape = left.shape", "pass")

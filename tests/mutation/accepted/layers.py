@@ -4,9 +4,6 @@ from .reasons import accept
 
 _MEMORY = "in memory of its own"
 _COMMUTES = "it does not matter which comes first"
-_OF_THREE = "of three the largest is taken off first; then their sum has no order"
-_WIDENED = "NumPy widens it as it meets what is wide"
-_IN_VAIN = "gives what nobody takes"
 _COMPARED = "a comparison of tensors gives an array"
 
 # --- activations ---------------------------------------------------------------------------------------
@@ -16,23 +13,11 @@ for _name in ("elu", "leaky_relu"):
 
 # --- CTC: of arrays ------------------------------------------------------------------------------------
 
-_EACH = "return single(g).reshape(*lead, *(own or (1,))) * self.each"
-_LAST_TWO = "a[frames - 1, 2 * labels + 2, n]", "a[frames - 1, 2 * labels + 1, n]"
-_IS_NONE = "return np.asarray(likelihood < IMPOSSIBLE / 2)"
 accept(_MEMORY, "alignment._log_sum", "out += np.exp(np.subtract(term, top, out=part), out=part)",
        "out += np.exp(np.subtract(term, top, out=part))",
        "out += np.exp(np.subtract(term, top), out=part)")  # fmt: skip
 accept(_MEMORY, "alignment._log_sum", "np.exp(np.subtract(x, top, out=out), out=out)",
        "np.exp(np.subtract(x, top), out=out)")  # fmt: skip
-
-# --- CTC: of tensors -----------------------------------------------------------------------------------
-
-_PULLED = "shares = np.where(problem.undefined(plain(likelihood))[..., None], np.nan, shares)"
-_ARRIVED = "b.append(np.where(last[t], ends, _log_sum({}, {}, {})))"
-_BACK = "after[:-2]", "after[1:-1]", "after[2:] + onwards"
-_REACHED = "a.append(_log_sum({}, {}, {}) + y[t])"
-_FORTH = "before[2:]", "before[1:-1]", "before[:-2] + skips"
-_AT_END = "at_end = ways[np.maximum(problem.frames, 1) - 1, :, np.arange(N)] + ends.T"
 
 # --- attention -----------------------------------------------------------------------------------------
 
@@ -72,21 +57,3 @@ _MISSING = "missing = [max(0, n - m) for n, m in zip(windows.image_size(number),
 accept("at most one is missing, and windows over more zeros are cut off", "convolution._responses", _MISSING,
        *(_MISSING.replace("max(0, n - m)", more)
          for more in ("max(1, n - m)", "max(0, n + m)", "max(0, n)", "max(0, m)")))  # fmt: skip
-
-# --- padding, pooling, resampling, pieces --------------------------------------------------------------
-
-_ROOM = "y = np.full(shape, value, x.dtype) if mode == 'constant' else np.empty(shape, x.dtype)"
-_INTEGERS = "NumPy's integers bound a slice as well"
-_NO_PIXELS = "slices of no pixels are empty"
-
-# --- cross-entropy -------------------------------------------------------------------------------------
-
-_UNSCALED = "return rows * np.where(scale == 0, 0, 1 / np.where(scale == 0, 1, scale))[:, None]"
-
-# --- recurrent -----------------------------------------------------------------------------------------
-
-_REST = "rest = np.where(u[1] < 1, u[1] * z, 1 - z)"
-_OF_STEP = "recurrent_gru._pull_step_by_slopes"
-_GRU = "recurrent_gru.gru.batched_vjp"
-_ROWS_TOO = "dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None"
-_COPIES = "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[1])"

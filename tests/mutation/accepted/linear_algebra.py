@@ -6,7 +6,6 @@ _COMPARED = "a tensor compares as its array does, and no gradient comes through 
 _SQUARE = "the matrices are square"
 _UNTAKEN = "another branch is taken there"
 _PRINTED = "prints the same number"
-_WIDE = "it meets what is single, and NumPy widens it"
 _UNASKED = "gives what nobody takes"
 _REST = "NumPy takes any negative length for the rest"
 _ORDER = "the order of the two is no matter"
@@ -57,18 +56,12 @@ accept("a 0 mixes nothing", _RULE, _REFUSAL, _REFUSAL.replace(" if not isinstanc
 
 # --- triangular systems --------------------------------------------------------------------------------
 
-_TENSORS = "if isinstance(a, Tensor) or isinstance(b, Tensor):"
 _RULE = "linear_algebra._by_blocks"
-_MADE = "x = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), np.result_type(a, b))"
 _RULE = "linear_algebra._inverted_blocks"
-_SIZE = "size = {} if n {} else {}"
 
 # --- equations and determinants ------------------------------------------------------------------------
 
-_TRUE = "where takes 1 for true"
 _RULE = "linear_algebra.cofactor.vjp"
-_OWN = "own = (W @ np.diagonal(G, 0, -2, -1)[..., None])[..., 0]"
-_SIGN = "np.sign(np.linalg.det(U) * np.linalg.det(Vh))[..., None, None]"
 _RULE = "linear_algebra._cofactors"
 accept("of no matrix nothing is computed, or set", _RULE, "if zero.any():", "if True:")
 _SINGULAR = "c[zero] = orientation * (U * product_of_others(s, -1)[..., None, :] @ Vh)"
@@ -79,23 +72,15 @@ accept(_SQUARE, _RULE, _REGULAR, _REGULAR.replace("[-1]", "[-2]"))
 accept(_ORDER, _RULE, "zero = np.equal(y, 0)", "zero = np.equal(0, y)")
 accept("a zero of the other sign", "linear_algebra.slogdet.vjp", "np.zeros((*g[0].shape, *a.shape[-2:]), a.dtype)",
        "-np.zeros((*g[0].shape, *a.shape[-2:]), a.dtype)")  # fmt: skip
-_STACK = "if needs[0] and a.ndim == 2 < X.ndim == H.ndim:"
-_SINGLE = "if a.ndim > 2 or b.ndim <= 2:"
 
 # --- norms ---------------------------------------------------------------------------------------------
 
 _RULE = "norms.power_norm.vjp"
-_ZERO = "zero = (plain(x) == 0) | (plain(y) == 0)"
-_RATIO = "ratio = np.abs(single(x)) / np.where(plain(y) == 0, 1, y)"
-_SHARE = "share = np.where(zero, 1, ratio) ** (ord - 1)"
-_SIGNED = "signed(g, np.where(zero, 0, plain(x))) * share"
 
 # --- cumulative products -------------------------------------------------------------------------------
 
 accept(_REST, "reductions.cumprod.vjp", "x, axis = (x.reshape(-1), 0)", "x, axis = (x.reshape(-2), 0)")
-_BEFORE = "before = _sums_from_the_end(taken(g, ~zero) * y) / np.where(zero, 1, x)"
 _RULE = "reductions.cumprod.vjp_on_tensors"
-_LATER = "later = np.concatenate([x[..., 1:], 0 * one], -1)"
 accept("it meets the last factor, a 0, or is cut off", "reductions._recurrence",
        "nothing = np.zeros((*b.shape[:-1], 1), b.dtype)", "nothing = np.ones((*b.shape[:-1], 1), b.dtype)")  # fmt: skip
 
@@ -105,8 +90,6 @@ accept(
     _REST, "reductions.sort.vjp", "entries, axis = (entries.reshape(-1), 0)", "entries, axis = (entries.reshape(-2), 0)"
 )
 _RULE = "reductions._stable_rows"
-_MANY = "if np.count_nonzero(ties) > x.size // 4:"
-_FOLLOWS = "follows[..., 1:] = (y[..., 1:] == y[..., :-1]) | (y[..., :-1] != y[..., :-1])"
 
 # --- normalisations ------------------------------------------------------------------------------------
 
@@ -114,13 +97,7 @@ accept("the type of one array is its own", "normalization._computed",
        "wide = np.result_type(single(x), *map(single, given)) if given else single(x).dtype",
        "wide = np.result_type(single(x), *map(single, given))")  # fmt: skip
 _RULE = "normalization.batch_norm.vjp_on_tensors"
-_GIVEN = "dx, *others = _pull_given(g, needs, wide, w, single(mean), single(var), eps)"
-_IMAGES = "wide, w = (_images(single(x)), None if weight is None else single(weight).reshape(-1, 1))"
-_HAT = "hat = (x - mean.reshape(-1, 1)) * r"
-_R = "r = (1 / np.sqrt(var + eps)).reshape(-1, 1)"
 _RULE = "normalization._standardised"
-_LESS = "x = x - _means(x, axes)"
-_W = "w = _shaped(None if weight is None else single(weight), (*split[1:3], 1))"
 for _rule, _part, _other in (
     ("_as_rows", "x = x if axes == last else np.moveaxis(x, axes, last)", "x = np.moveaxis(x, axes, last)"),
     ("_from_rows", "return turned if axes == last else np.moveaxis(turned, last, axes)",

@@ -14,8 +14,6 @@ accept("NumPy takes any negative length for the rest", "indexing._scatter",
         "return sum_rows(g.reshape(index.size, -2), rows, shape[0]).reshape(shape)")  # fmt: skip
 accept(GENERAL, "indexing._scatter", "if _may_repeat(index):", "if True:")
 accept("it is indexed, in whatever layout", "indexing.put.vjp", "d = np.array(g, order='C')", "d = np.array(g)")
-accept("each place that is read was written before", "indexing._is_last", "last = np.zeros(size, np.intp)",
-        "last = np.ones(size, np.intp)")  # fmt: skip
 accept("NumPy's integers in place of Python's, which are faster in a loop", "numerics.sum_rows",
         "for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):",
         ANY)  # fmt: skip
@@ -30,7 +28,6 @@ accept("any number below 0 differs from every index", "numerics.sum_rows",
 
 # --- losses --------------------------------------------------------------------------------------------
 
-_SPREAD = "return spread(rows if g.ndim == 0 and g == 1 else rows * g, keep, shape)"
 _TARGETS = "t = single(targets) if targets.dtype.kind == 'f' else targets.astype(x.dtype)"
 accept("computes what is not floating in a wider dtype, and the engine casts", "losses."
         "binary_cross_entropy_with_logits.vjp", _TARGETS, "t = single(targets)",
@@ -84,58 +81,9 @@ accept("summing an axis of length 1 changes nothing; and a generator is unpacked
 # --- recurrent layers ------------------------------------------------------------------------------------
 
 
-_OTHER_WAY = "the sum of two is that of the other two"
-_BOTH = "dh0, dc0 = (added(dh0, unsorted(packing, g_h0)), added(dc0, unsorted(packing, g_c0)))"
-_STATES = "outside = {}added(packed{}(packing, gh), g_h), added(packed{}(packing, gc), g_c){}"
-_SEVERAL = "gh, gc, g_rows, g_h0, g_h, g_c0, g_c, g_gates = (*g, *[None] * 6)[:8]"
-_FIRSTS = ("dh0, dc0 = (added(copies.part(d), each(packing.unsort, g)) "
-           "for d, g in zip(firsts, (g_h0, g_c0), strict=True))")  # fmt: skip
-_ROWS_TOO = "dx = added(dx, each(inputs.unpack, g_rows)) if needs[0] else None"
 _SINGLE = "what it meets is in single precision, and then the result is"
-_TO_X = "unpacked(inputs, gathered @ widened(Wx).T) if needs[0] else None"
-_TO_C = "dc = added(gh * (o * (1 - y * y)), None if gc is None else widened(gc))"
-_TO_H = "gh = np.zeros(c.shape, c.dtype) if gh is None else widened(gh)"
-accept(_SINGLE, "recurrent_lstm._pull_cell_on_tensors", _TO_H, _TO_H.replace("widened(gh)", "gh"))
-accept("zeros that broadcast", "recurrent_lstm._pull_cell",
-        "dh = np.zeros(da.shape[1:], tanh_c.dtype) if gh is None else gh",
-        "dh = np.zeros(da.shape[2:], tanh_c.dtype) if gh is None else gh")  # fmt: skip
-for _rule in ("vjp_on_tensors", "batched_vjp"):
-    accept(_SINGLE, f"recurrent_rnn.rnn_step.{_rule}",
-            "da = widened(g) * (1 - y * y)",
-            "da = g * (1 - y * y)")  # fmt: skip
-accept("no step of an RNN is laid out by gates", "recurrent_rnn.rnn.batched_vjp",
-        "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[1])",
-        "copies = Copies(packing, next((len(d) for d in gs if d is not None)), h.shape[0])")  # fmt: skip
 _OF_EACH = "d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g"
-for _rule, _before, _after in (
-    ("vjp", "outside = added(packed(packing, g), g_states)", "outside = added(g_states, packed(packing, g))"),
-    ("vjp", "dh0 = added(first, unsorted(packing, g_first)) if needs[1] else None",
-     "dh0 = added(unsorted(packing, g_first), first) if needs[1] else None"),
-):  # fmt: skip
-    accept(_OTHER_WAY, f"recurrent_gru.gru.{_rule}", _before, _after)
-accept("twice, and the signs meet", "cross_entropy.rows_vjp", "d = d - np.sum(d * p, axis=-1, keepdims=True)",
-        "d = -(d - np.sum(d * p, axis=-1, keepdims=True))",
-        "d = np.sum(d * p, axis=-1, keepdims=True) - d")  # fmt: skip
-accept("a third time takes off what is rounding already", "cross_entropy.rows_vjp", "for _ in range(2):",
-        "for _ in range(3):")  # fmt: skip
 _OF_EACH = "d = rows * (g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1)) if g.ndim else rows * g"
-accept(
-    "an index of None adds an axis, and the columns are the same",
-    "losses.pull_classes_on_tensors",
-    _OF_EACH,
-    _OF_EACH.replace("(g.reshape(-1, 1) if keep is None else g[keep].reshape(-1, 1))", "g[keep].reshape(-1, 1)"),
-)
-accept("NumPy takes any negative length for the rest", "losses.pull_classes_on_tensors", _OF_EACH,
-        _OF_EACH.replace("(g.reshape(-1, 1)", "(g.reshape(-2, 1)"),
-        _OF_EACH.replace("g[keep].reshape(-1, 1)", "g[keep].reshape(-2, 1)"))  # fmt: skip
-accept("NumPy takes a list of arrays for an array", "losses.pull_classes_of_batch",
-        "bent = np.stack([spread(one, keep, shape) for one in bent])",
-        "bent = [spread(one, keep, shape) for one in bent]")  # fmt: skip
-accept("NumPy takes any negative length for the rest", "losses.nll_loss.vjp", "each = each.reshape(-1)[picked[0]]",
-       "each = each.reshape(-2)[picked[0]]")  # fmt: skip
-_TO_B = "dB = _contracted(A, G, (-2, -2)) if B.ndim == 2 else matmul(np.swapaxes(A, -1, -2), G)"
-_TO_A = "dA = _contracted(G, B, (-1, -1)) if A.ndim == 2 else matmul(G, np.swapaxes(B, -1, -2))"
-_OPERANDS = "A, B = (np.expand_dims(a, 0) if row else a, np.expand_dims(b, -1) if column else b)"
 _NOT_OURS = "if not isinstance(x, np.ndarray):"
 accept("both ways give the same sum, of arrays and of tensors", "numerics.sum_single", _NOT_OURS, "if True:",
         "if False:", "if isinstance(x, np.ndarray):")  # fmt: skip
