@@ -14,6 +14,7 @@ environment turns that off.
 from typing import TYPE_CHECKING, Any
 
 from . import check, data, graph, io, linalg, nn, ops, optim
+from . import gradients as _gradients  # noqa: F401 (adds Tensor.backward)
 from . import hooks as _hooks  # noqa: F401 (adds Tensor.register_hook)
 from .anomaly import detect_anomaly
 from .check import gradcheck, gradgradcheck, numerical_gradient

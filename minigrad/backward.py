@@ -283,7 +283,7 @@ def _walk_back(
     owned: set[Any] = set()  # keys
     ends: list[Any] = []
     attended = bool(watching) or len(retaining) > 0
-    listening = [observer for observer in watching if type(observer).pulled is not Observer.pulled]
+    listening = [observer for observer in watching if type(observer).pulled is not Observer.pulled] if watching else ()
     now = writes.clock
     node: Any = None
     found: dict[Any, Any] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
@@ -19,28 +19,28 @@ from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, hol
 from .writes import Guard, written
 
 if TYPE_CHECKING:
+    from .gradients import GradientMethods
     from .hooks import HookMethods
     from .ops.methods import TensorMethods
     from .primitives import Primitive
 
-    class Extensions(TensorMethods, HookMethods):
+    class Extensions(TensorMethods, GradientMethods, HookMethods):
         """What other modules add by :func:`extend_tensor`."""
 else:
     Extensions = object
 
 __all__ = ["Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tensor"]
 
-ScopePath: TypeAlias = "tuple[str, ...] | None"
 
 # What the current thread (or task) records: None under no_grad, else the path of scopes.
-_trace: ContextVar[ScopePath] = ContextVar("minigrad_trace", default=())
+_trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
 """Called with a tensor before its entries become numbers; raises if a constant would be wrong there."""
 _new = object.__new__
 
 
-def no_grad() -> setting[ScopePath]:
+def no_grad() -> setting[tuple[str, ...] | None]:
     """Record nothing within a ``with`` block, or in a function decorated with ``@no_grad()``.
 
     It holds for the thread or task that enters it. A generator must not ``yield`` inside: its caller would not record
@@ -56,12 +56,12 @@ def no_grad() -> setting[ScopePath]:
     return setting(_trace, lambda path: None)
 
 
-def recording() -> setting[ScopePath]:
+def recording() -> setting[tuple[str, ...] | None]:
     """Record calls even inside :func:`no_grad`: transforms differentiate what they record."""
     return setting(_trace, lambda path: path or ())
 
 
-def scope(name: str) -> setting[ScopePath]:
+def scope(name: str) -> setting[tuple[str, ...] | None]:
     """Add a name to the scope path of the nodes made within, for drawings and messages.
 
     >>> import minigrad as mg
@@ -290,32 +290,6 @@ class Tensor(Extensions):
                 self.node.retained = {}
             self.node.retained.setdefault(self.index, Retained(dtype))
 
-    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None) -> None:
-        """Add the gradient of this tensor to ``.grad`` of every leaf behind it.
-
-        After an interrupt (Ctrl-C), the residuals of a part of the graph are gone and some leaves may have their
-        gradients: call `zero_grad` and run the forward again.
-
-        Args:
-            gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
-            retain_graph: keep the residuals, so that another pass can follow.
-            create_graph: leave a graph, so that the gradients can be differentiated: ``.grad`` is then a tensor. By
-                default only within :func:`minigrad.create_graph`, which says more, and within transforms.
-
-        Raises:
-            ValueError: if nothing behind it requires a gradient, the gradient has another shape, or an earlier pass
-                freed the residuals.
-
-        >>> import minigrad as mg
-        >>> x = mg.tensor(3.0, requires_grad=True)
-        >>> (x * x).backward()
-        >>> x.grad
-        array(6., dtype=float32)
-        """
-        from .gradients import accumulate
-
-        accumulate(self, gradient, retain_graph, create_graph)
-
     def numpy(self) -> Array:
         """The array itself, not a copy; writing into that of a tracked tensor is the caller's risk."""
         return self.data
@@ -423,7 +397,8 @@ class Tensor(Extensions):
 def extend_tensor(methods: Mapping[str, Any]) -> None:
     """Add methods and properties to `Tensor`, by name: the way for modules above this one.
 
-    `minigrad.hooks` and `minigrad.ops.methods` use it. Type checkers find the signatures in `Extensions`.
+    `minigrad.gradients`, `minigrad.hooks` and `minigrad.ops.methods` use it. Type checkers find the signatures in
+    `Extensions`.
     """
     for name, method in methods.items():
         setattr(Tensor, name, method)

@@ -9,36 +9,63 @@ from typing import Any
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Tensor, recording, untracked
+from .core import Leaf, Tensor, extend_tensor, recording, untracked
 from .higher_order import leaves_graph, recorded_pass
 from .writes import written
 
-__all__ = ["accumulate"]
+__all__ = ["GradientMethods"]
 
 # Passes of several threads may add to the same leaf, and NumPy's sum of large arrays lets other threads run.
 _adding = threading.RLock()
 
 
-def accumulate(output: Tensor, gradient: Any, retain_graph: bool, create_graph: bool | None) -> None:
-    """Do what :meth:`Tensor.backward <minigrad.Tensor.backward>` says."""
-    if leaves_graph() if create_graph is None else create_graph:
-        return _accumulate_tensors(output, gradient)
-    found = reverse_pass([seed_of(output, gradient)], retain_graph)
-    with _adding:
-        for leaf, grad in found.items():
-            if leaf.grad is None:
-                leaf.grad = grad
-            elif isinstance(leaf.grad, Tensor):
-                leaf.grad = np.asarray(leaf.grad.data + grad, leaf.dtype)
-            elif leaf.grad.flags.writeable:
-                written(leaf.grad)
-                leaf.grad += grad
-            else:  # somebody set it to an array of theirs
-                leaf.grad = np.asarray(leaf.grad + grad)
+class GradientMethods:
+    """The methods of `Tensor` that fill ``.grad``."""
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None) -> None:
+        """Add the gradient of this tensor to ``.grad`` of every leaf behind it.
+
+        After an interrupt (Ctrl-C), the residuals of a part of the graph are gone and some leaves may have their
+        gradients: call `zero_grad` and run the forward again.
+
+        Args:
+            gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
+            retain_graph: keep the residuals, so that another pass can follow.
+            create_graph: leave a graph, so that the gradients can be differentiated: ``.grad`` is then a tensor. By
+                default only within :func:`minigrad.create_graph`, which says more, and within transforms.
+
+        Raises:
+            ValueError: if nothing behind it requires a gradient, the gradient has another shape, or an earlier pass
+                freed the residuals.
+
+        >>> import minigrad as mg
+        >>> x = mg.tensor(3.0, requires_grad=True)
+        >>> (x * x).backward()
+        >>> x.grad
+        array(6., dtype=float32)
+        """
+        if leaves_graph() if create_graph is None else create_graph:
+            return _accumulate_tensors(self, gradient)  # type: ignore[arg-type]
+        found = reverse_pass([seed_of(self, gradient)], retain_graph)  # type: ignore[arg-type]
+        with _adding:
+            for leaf, grad in found.items():
+                if leaf.grad is None:
+                    leaf.grad = grad
+                elif isinstance(leaf.grad, Tensor):
+                    leaf.grad = np.asarray(leaf.grad.data + grad, leaf.dtype)
+                elif leaf.grad.flags.writeable:
+                    written(leaf.grad)
+                    leaf.grad += grad
+                else:  # somebody set it to an array of theirs
+                    leaf.grad = np.asarray(leaf.grad + grad)
+
+
+GradientMethods.backward.__qualname__ = "Tensor.backward"
+extend_tensor({"backward": GradientMethods.backward})
 
 
 def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
-    """The same by a pass that leaves a graph."""
+    """What `Tensor.backward` does, by a pass that leaves a graph."""
     node, index, g = seed_of(output, gradient)
     seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]

@@ -33,16 +33,12 @@ from .spec import Array
 __all__ = ["create_graph", "differentiating", "in_rule", "leaves_graph", "pull_tensors", "recorded_pass", "variable"]
 
 _differentiable: ContextVar[bool] = ContextVar("minigrad_differentiable", default=False)
+is_differentiating = _differentiable.get
 
 
 def differentiating(on: bool = True) -> setting[bool]:
     """Let reverse passes leave a graph within this context: of transforms, and of ``backward``."""
     return setting(_differentiable, lambda _: on)
-
-
-def is_differentiating() -> bool:
-    """Whether a :func:`differentiating` context is open."""
-    return _differentiable.get()
 
 
 def leaves_graph() -> bool:

@@ -190,4 +190,5 @@ class HookMethods:
         return hooks.add(hook)  # type: ignore[no-any-return]
 
 
+HookMethods.register_hook.__qualname__ = "Tensor.register_hook"
 extend_tensor({"register_hook": HookMethods.register_hook})

@@ -133,23 +133,27 @@ def guard(node: Node, arguments: Sequence[Any]) -> None:
 
 def check_unwritten(node: Node) -> None:
     """Raise ValueError if an array that a node's gradient needs was written into since the node was made."""
-    name = f"{cast(Any, node.primitive).name}{location(node)}"
     guard: Guard | None = getattr(node, "guard", None)
     array = overwritten((node.residuals, getattr(node, "inputs", ())), node.born if guard is None else guard.born)
     if array is not None:
         raise ValueError(
-            f"backward: {name} saved {describe(array)} for its gradient, and it, or another part of the same "
-            "memory, was written into since: by tensor[...] = ..., an optimiser's step, load_state_dict, or another "
-            "pass that added to a .grad; go backward before writing, run the forward again after it, or make a new "
-            "tensor (a copy of x.detach(), mg.ops.put)"
+            f"{_saved(node, array)}, or another part of the same memory, was written into since: by tensor[...] = ..., "
+            "an optimiser's step, load_state_dict, or another pass that added to a .grad; go backward before writing, "
+            "run the forward again after it, or make a new tensor (a copy of x.detach(), mg.ops.put)"
         )
-    for array, expected, sampled in () if guard is None else guard.checksums:
+    for array, expected, sampled in [] if guard is None else guard.checksums:
         if _checksum(array, sampled) != expected:
             raise ValueError(
-                f"backward: {name} saved {describe(array)} for its gradient, and it was written into since, through an "
-                "ndarray that shares its memory: .data, .numpy(), or a NumPy array that was passed without a copy. "
-                "Call backward before you overwrite it, or pass a copy."
+                f"{_saved(node, array)} was written into since, through an ndarray that shares its memory: .data, "
+                ".numpy(), or a NumPy array that was passed without a copy. Call backward before you overwrite it, or "
+                "pass a copy."
             )
+
+
+def _saved(node: Node, array: Array) -> str:
+    return (
+        f"backward: {cast(Any, node.primitive).name}{location(node)} saved {describe(array)} for its gradient, and it"
+    )
 
 
 @functools.cache

@@ -29,10 +29,13 @@ PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {
 PRIMITIVE_OF |= {
     np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
     np.invert: LOGICAL["invert"], np.amax: ops.max, np.amin: ops.min, np.around: ops.round,
-    np.shape: lambda x: x.shape, np.ndim: lambda x: x.ndim, np.positive: Tensor.__pos__,
+    np.positive: Tensor.__pos__,
     np.isposinf: lambda x: ops.equal(x, np.inf), np.isneginf: lambda x: ops.equal(x, -np.inf),
 }  # fmt: skip
 
+
+# Functions that layers call often.
+_OF_SHAPE: dict[Any, Callable[..., Any]] = {np.shape: lambda a: a.shape, np.ndim: lambda a: a.ndim}
 
 # What gives the same for every array of a shape and dtype depends on no values.
 _LIKE = {np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type, np.can_cast}
@@ -72,6 +75,9 @@ def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opt
 def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
     if not all(issubclass(kind, (Tensor, np.ndarray)) for kind in types):
         return NotImplemented
+
+    if function in _OF_SHAPE:
+        return _OF_SHAPE[function](*args, **kwargs)
 
     def of_arrays() -> Any:
         _tell_of_writes(kwargs.get("out"), args[:1] if function in _WRITERS else None)
