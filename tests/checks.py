@@ -155,12 +155,12 @@ def check_primitive(function: Callable[..., Any], case: Case) -> None:
 @contextmanager
 def by_reference(record: Primitive) -> Iterator[None]:
     """Inside, derivatives of the primitive's derivatives are those of its reference."""
-    before = record.residuals, record.vjp_on_tensors
-    record.residuals, record.vjp_on_tensors = ("derived",), None
+    before = record.residuals, record.vjp_on_tensors, record.keeps_inputs
+    record.residuals, record.vjp_on_tensors, record.keeps_inputs = ("derived",), None, True
     try:
         yield
     finally:
-        record.residuals, record.vjp_on_tensors = before
+        record.residuals, record.vjp_on_tensors, record.keeps_inputs = before
 
 
 def check_second_order(function: Callable[..., Any], case: Case) -> None:

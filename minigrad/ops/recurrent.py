@@ -468,14 +468,14 @@ def _(*inputs: Any, cell: Cell, needed: Any, trace: Trace) -> tuple[Tensor, ...]
 
 def looked_up(x: Tensor, indices: Any) -> Tensor:
     """The inputs (N, T, D), by their places among the rows if there are indices."""
-    from .lookup import embedding
+    from .indexing import embedding
 
     return x if indices is None else embedding(np.asarray(indices), x)
 
 
 def as_sequence(states: list[Tensor], first: Tensor, lengths: Any) -> Tensor:
     """States (N, H) as a sequence (N, T, H), also for T = 0, with zeros behind the end of each sequence."""
-    from .selection import where
+    from .elementwise import where
     from .shaping import expand_dims, stack
 
     sequence = stack(states, axis=1) if states else expand_dims(first, 1)[:, :0]
