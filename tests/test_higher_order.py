@@ -13,7 +13,7 @@ import minigrad as mg
 from minigrad import ops
 from minigrad.primitives import PRIMITIVES, primitive
 from tests.peers import Peer
-from tests.test_registry import DIFFERENTIABLE, MODULES, RECORDS
+from tests.test_registry import DIFFERENTIABLE, MODULES, PARTIAL, RECORDS
 
 PYTORCH = Peer(__name__)
 
@@ -229,7 +229,7 @@ def test_every_primitive_says_what_its_residuals_are():
 RECOMPUTED = {"cross_entropy", "cumprod", "gelu", "logsumexp", "temporal_softmax_loss"}
 
 
-@pytest.mark.parametrize("name", sorted(set(DIFFERENTIABLE) - RECOMPUTED))
+@pytest.mark.parametrize("name", sorted(set(DIFFERENTIABLE) - RECOMPUTED - PARTIAL))
 @settings(max_examples=20)
 @given(data=st.data())
 def test_residuals_are_what_they_are_said_to_be(name, data):
@@ -264,7 +264,7 @@ def test_residuals_are_what_they_are_said_to_be(name, data):
             for mine, given in zip(value, inputs[-len(value) :], strict=True):
                 np.testing.assert_array_equal(mine, given.data)
         else:
-            given = inputs[record.arguments.index(said)]
+            (given,) = [*inputs[record.arguments.index(said) :], None][:1]
             np.testing.assert_array_equal(value, given.data if isinstance(given, mg.Tensor) else given)
 
 

@@ -65,10 +65,8 @@ def _means(x: Any, axes: Axes) -> Any:
 
 
 def _centred(x: Any, axes: Axes) -> Any:
-    x = single(x)
-    for _ in range(2):  # the second time takes off what rounding left
-        x = x - _means(x, axes)
-    return x
+    d = single(x) - _means(single(x), axes)
+    return d - _means(d, axes)  # which rounding left
 
 
 def _composed(x: Any, weight: Any, bias: Any, axes: Axes, eps: float) -> Any:
@@ -240,8 +238,7 @@ def _channels(x: Array, weight: Array | None, bias: Array | None, **given: Array
 
 def _images(x: Any) -> Any:
     """x (N, C, …) as (N, C, L)."""
-    N, C, *image = x.shape
-    return x.reshape(N, C, math.prod(image))
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 @primitive(residuals=("x", "weight", "derived", "constant", "constant"))
@@ -327,15 +324,10 @@ def _batch_norm(
 
 @_batch_norm.vjp
 def _(g: Any, needs: Any, x: Array, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float) -> Any:
-    (wide, w, *gs), _ = _computed(x, weight, *_three(g))
+    (wide, w, *gs), _ = _computed(x, weight, *(g if isinstance(g, tuple) else (g, None, None)))
     gs[0] = None if gs[0] is None else _images(gs[0])
     dx, *others = pull_channels(gs, needs, _images(wide), w, statistics, given=mean is not None)
     return None if dx is None else dx.reshape(x.shape), *others
-
-
-def _three(g: Any) -> tuple[Any, Any, Any]:
-    """The cotangents of the result and of the batch's mean and variance, None for zeros."""
-    return g if isinstance(g, tuple) else (g, None, None)
 
 
 @_batch_norm.reference

@@ -17,14 +17,12 @@ import numpy as np
 
 from ..core import Tensor
 from ..primitives import Steps, primitive
-from ..primitives import Shape, Shapes
 from ..spec import Array
 from .kernels.numerics import sum_single
 from .kernels.packing import Group, of_step, of_steps
 from .kernels.sequences import Trace, by_gate, project, run, run_back
 from .recurrent import (
-    Cell, add_lanes, as_sequence, begin, check_shapes, cost_of_steps, declare_rules, highest, looked_up, pull_step,
-    tanh_vjp, wide_dtype, with_last_gate,
+    Cell, add_lanes, begin, check_shapes, declare_rules, highest, pull_step, tanh_vjp, wide_dtype, with_last_gate,
 )  # fmt: skip
 
 __all__ = ["gru", "gru_step"]
@@ -123,11 +121,6 @@ def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array,
     gru_states_vjp(dh, gates, h, by_gate(da, h.shape[1]), dn)
     dx, through_product, dWx, dWh, dbx = pull_step(da, with_last_gate(da, dn), needs, x, h, Wx, Wh)
     return dx, through_product + dh if needs[1] else None, dWx, dWh, dbx, sum_single(da, 0) if needs[5] else None
-
-
-@gru_step.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return cost_of_steps(inputs[0], inputs[2], inputs[3], output)
 
 
 @gru_step.reference
@@ -251,17 +244,6 @@ def gru(
     run(inputs, project(inputs.rows(x), Wx, _bias(bx, bh, wide), wide), Wh, first, h, step)
     trace = Trace(inputs, [first], [h], [gates])
     return packing.unpack(h).astype(dtype, copy=False), (trace, x, h0, Wx, Wh, bx, bh, h, gates)
-
-
-@gru.reference
-def _(
-    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, bx: Tensor, bh: Tensor, lengths: Any = None, indices: Any = None
-) -> Tensor:
-    x = looked_up(x, indices)
-    states = [h0]
-    for t in range(x.shape[1]):
-        states.append(_reference_step(x[:, t], states[-1], Wx, Wh, bx, bh))
-    return as_sequence(states[1:], h0, lengths)
 
 
 declare_rules(gru, _GRU())

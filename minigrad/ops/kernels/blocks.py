@@ -174,20 +174,15 @@ def product_into(a: Array, b: Array, out: Array) -> None:
     """
     multiplications = a.shape[-2] * a.shape[-1] * b.shape[-1]
     if matmul_backend.chosen.large == "mkl" and multiplications >= _WORTH_MKL and a.dtype == b.dtype == out.dtype:
-        _by_mkl(a, b, out)
+        stack = out.shape[:-2]
+        a, b = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
+        for place in np.ndindex(*stack):
+            if not mkl.gemm(a[place], b[place], out[place]):
+                np.matmul(a[place], b[place], out=out[place])
     elif matmul_backend.chosen.large == "tiles" and a.dtype == b.dtype == out.dtype:
         tiled(a, b, out)
     else:
         np.matmul(a, b, out=out)
-
-
-def _by_mkl(a: Array, b: Array, out: Array) -> None:
-    """One after the other those of a stack; by NumPy those that MKL does not take."""
-    stack = out.shape[:-2]
-    a, b = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
-    for place in np.ndindex(*stack):
-        if not mkl.gemm(a[place], b[place], out[place]):
-            np.matmul(a[place], b[place], out=out[place])
 
 
 def tiled(a: Array, b: Array, out: Array) -> None:

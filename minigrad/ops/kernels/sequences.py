@@ -205,7 +205,7 @@ def run_back(
 
     def arrive(group: Group, t: int) -> list[Array]:
         """The cotangents of the states after step t: from the steps behind it, and from outside."""
-        live = [state[group.living(t)] for state in states]
+        live = [state[group.first][: group.alive[t]] for state in states]
         for state, g in zip(live, outside, strict=True):
             if g is not None:
                 state += g[group.step(t)]
