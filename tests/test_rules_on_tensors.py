@@ -187,7 +187,7 @@ def test_inputs_are_kept_only_for_a_reference_that_may_need_them(sloped):
 def test_few_primitives_keep_more_than_their_residuals():
     """Those whose second derivatives are their reference's; a bias, or what a cell takes in, comes on top."""
     found = {name for name in set(DIFFERENTIABLE) - INTERNAL if RECORDS[name].keeps_inputs}
-    assert found == {"additive_attention", "attention", "batch_norm", "ctc_loss", "group_norm", "gru_step",
+    assert found == {"batch_norm", "ctc_loss", "group_norm", "gru_step",
                      "layer_norm", "lstm_cell", "lstm_step", "rms_norm"}  # fmt: skip
 
 

@@ -108,6 +108,11 @@ def _softmax(scores: Any) -> Any:
     return weights if isinstance(scores, Tensor) else plain(weights)
 
 
+def _pull_softmax(dp: Any, p: Any) -> Any:
+    """The cotangent of scores from that of their softmax p."""
+    return p * (dp - np.sum(p * dp, axis=-1, keepdims=True))
+
+
 def _turned(x: Any) -> Any:
     """Each matrix of a stack transposed."""
     return np.swapaxes(x, -1, -2)
@@ -201,16 +206,29 @@ def _(
     return tuple(None if d is None else d.reshape(stack + d.shape[1:]) for d in (dq, dk, dv))
 
 
+@attention.vjp_on_tensors
+def _(
+    g: Any, needs: tuple[bool, ...], q: Any, k: Any, v: Any, out: Any, logsums: Any, mask: Any, causal: bool,
+    scale: float,
+) -> Any:  # fmt: skip
+    g, q, k, v = map(single, (g, q, k, v))
+    p = weights_of(scale * (q @ _turned(k)), with_causal(mask, causal, q.shape[-2], k.shape[-2]))
+    ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None
+    return (
+        ds @ k if needs[0] else None,
+        _turned(ds) @ q if needs[1] else None,
+        _turned(p) @ g if needs[2] else None,
+    )
+
+
 attention.cost(lambda inputs, output, options: math.prod(output[:-1]) * inputs[1][-2] * (inputs[0][-1] + output[-1]))
 
 
 @attention.reference
 def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: float | None = None) -> Any:
-    from .products import einsum
-
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     mask = None if mask is None else np.asarray(plain(mask))
-    scores = einsum("...td,...sd->...ts", q, k) * scale
+    scores = q @ _turned(k) * scale
     return weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2])) @ v
 
 
@@ -250,21 +268,26 @@ def additive_attention(
             f"Wk {Wk.shape} and w {w.shape} for {q.shape} and {k.shape}"
         )
     stack, mask = check_attention(q, k, v, mask)
-    y = np.tanh(np.expand_dims(single(q) @ single(Wq), -2) + np.expand_dims(single(k) @ single(Wk), -3))
+    y = _hidden(q, k, Wq, Wk)
     p = np.broadcast_to(weights_of(y @ single(w), mask), (*stack, q.shape[-2], k.shape[-2]))
     given = (q, k, v, Wq, Wk, w)
     values = p @ single(v)
     return (narrowed_all(values, given), narrowed_all(p, given)), (*given, p, y)
 
 
-@additive_attention.vjp
-def _(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
+def _hidden(q: Any, k: Any, Wq: Any, Wk: Any) -> Any:
+    """What the network computes of each query and key (…, T, S, A)."""
+    return np.tanh(np.expand_dims(single(q) @ single(Wq), -2) + np.expand_dims(single(k) @ single(Wk), -3))
+
+
+def _pull_additive(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
+    """The VJP, of arrays or tensors."""
     q, k, v, Wq, Wk, w = map(single, (q, k, v, Wq, Wk, w))
     g_values, g_weights = (None if each is None else single(each) for each in g)
     dp = 0 if g_values is None else g_values @ _turned(v)
     dp = dp if g_weights is None else dp + g_weights
     p = single(p)
-    ds = np.expand_dims(p * (dp - np.sum(p * dp, axis=-1, keepdims=True)), -1)
+    ds = np.expand_dims(_pull_softmax(dp, p), -1)
     da = ds * (w * (1 - y * y))
     dQ, dK = np.sum(da, axis=-2), np.sum(da, axis=-3)
     no_values = np.zeros(v.shape, v.dtype) if g_values is None else None
@@ -285,6 +308,14 @@ def _pull_weight(x: Any, d: Any) -> Any:
     return _turned(rows) @ d.reshape(count, d.shape[-1])
 
 
+additive_attention.vjp(_pull_additive)
+
+
+@additive_attention.vjp_on_tensors
+def _(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
+    return _pull_additive(g, needs, q, k, v, Wq, Wk, w, p, _hidden(q, k, Wq, Wk))
+
+
 @additive_attention.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
     q, k, v, Wq, Wk, w = inputs
@@ -294,11 +325,7 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 @additive_attention.reference
 def _(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> Any:
-    from .elementwise import tanh
-    from .products import matmul
-    from .shaping import broadcast_to, expand_dims
-
-    hidden = tanh(expand_dims(matmul(q, Wq), -2) + expand_dims(matmul(k, Wk), -3))
-    p = weights_of(matmul(hidden, w), None if mask is None else np.asarray(plain(mask)))
-    p = broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
-    return matmul(p, v), p
+    hidden = np.tanh(np.expand_dims(q @ Wq, -2) + np.expand_dims(k @ Wk, -3))
+    p = weights_of(hidden @ w, None if mask is None else np.asarray(plain(mask)))
+    p = np.broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
+    return p @ v, p

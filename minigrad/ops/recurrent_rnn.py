@@ -6,6 +6,7 @@ time (1990).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from ..primitives import Steps, primitive
 from ..spec import Array
 from .kernels.numerics import widened
 from .kernels.packing import Group
-from .kernels.sequences import Trace, project, run
+from .kernels.sequences import Trace, project, run, run_back
 from .recurrent import (
-    Cell, begin, check_shapes, declare_rules, preactivations, pull_step, wide_dtype,
+    Cell, begin, check_shapes, declare_rules, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip
 
 __all__ = ["rnn", "rnn_step"]
@@ -53,13 +54,21 @@ def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, Wx: Any, Wh: Any, y: Any)
 
 
 @rnn_step.reference
-def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
-    from .elementwise import tanh
-
-    return tanh(x @ Wx + h @ Wh + b)  # type: ignore[no-any-return]
+def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Any:
+    return np.tanh(x @ Wx + h @ Wh + b)
 
 
 class _RNN(Cell):
+    def pull(self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Any) -> tuple[list[Array], Array, Array]:
+        """From the states, without slopes, which would take as much memory as all cotangents."""
+        h = trace.states[0]
+
+        def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
+            tanh_vjp(cotangents[0], h[group.step(t)], out=da[0])
+
+        first, da = run_back(trace.packing, Wh, outside, h.dtype, step_vjp)
+        return first, da, da
+
     def slopes(self, trace: Trace) -> Array:
         h = trace.states[0]
         slopes: Array = h * h

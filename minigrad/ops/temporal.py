@@ -51,10 +51,7 @@ temporal_affine.cost(lambda inputs, output, options: prod(output) * inputs[0][-1
 
 @temporal_affine.reference
 def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
-    from .elementwise import add
-    from .products import matmul
-
-    return add(matmul(x, W), b)
+    return x @ W + b
 
 
 @primitive(residuals=("scores", "constant", "constant", "constant"))
@@ -101,10 +98,8 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
     return narrowed(reduced(losses, "sum", scale), scores), (scores, rows, keep, scale)
 
 
-@temporal_softmax_loss.vjp
-def _(g: Any, needs: Any, *residuals: Any) -> Any:
-    # the forward left rows of (softmax - one_hot(target)) / N
-    return pull_scores(g, *residuals), None, None
+# The forward left rows of (softmax - one_hot(target)) / N.
+temporal_softmax_loss.vjp(lambda g, needs, *residuals: (pull_scores(g, *residuals), None, None))
 
 
 @temporal_softmax_loss.reference

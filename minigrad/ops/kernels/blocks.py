@@ -139,7 +139,10 @@ def product(a: Array, b: Array) -> Array:
 
 def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
     """Several products (M, K) times (K, N) at once on all threads; None in the place of a pair gives None."""
-    threads = _threads(sum(pair[0].size * pair[1].shape[1] for pair in pairs if pair))
+    multiplications = sum(pair[0].size * pair[1].shape[1] for pair in pairs if pair)
+    # As fast as BLAS on threads of its own, which would go on disturbing ours.
+    can_be_shared = blas.get_threads() is not None or matmul_backend.chosen.large == "mkl"
+    threads = get_num_threads() if multiplications >= _WORTH_THREADS and can_be_shared else 1
     results: list[Array | None] = []
     pieces: list[Callable[[], None]] = []
     for pair in pairs:
@@ -149,12 +152,6 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
             pieces += _pieces(*pair, out, threads)
     run_in_parallel(pieces, worth=threads > 1)
     return results
-
-
-def _threads(multiplications: int) -> int:
-    """How many to use. As fast as BLAS on threads of its own, which would go on disturbing ours."""
-    can_be_shared = blas.get_threads() is not None or matmul_backend.chosen.large == "mkl"
-    return get_num_threads() if multiplications >= _WORTH_THREADS and can_be_shared else 1
 
 
 def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], None]]:
