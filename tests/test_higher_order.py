@@ -261,7 +261,7 @@ def test_residuals_are_what_they_are_said_to_be(name, data):
             for mine, given in zip(value, inputs[-len(value) :], strict=True):
                 np.testing.assert_array_equal(mine, given.data)
         else:
-            given = inputs[record.arguments.index(said)]
+            (given,) = [*inputs[record.arguments.index(said) :], None][:1]
             np.testing.assert_array_equal(value, given.data if isinstance(given, mg.Tensor) else given)
 
 

@@ -23,6 +23,7 @@ from tests.mutation.mutants import Mutant, announced, fingerprint, install, muta
 from tests.mutation.report import BEGIN, END, as_json, judge, numbers, spared, with_table
 from tests.mutation.targets import ENGINE, Target, targets
 from tests.mutation.trials import ENOUGH, LONGEST, Row, coverage, running, trials_of
+from tests.test_registry import PARTIAL
 
 
 def example(g, needs, x, a=1):
@@ -137,19 +138,23 @@ def test_every_rule_and_what_it_calls_is_a_target():
         "recurrent_lstm.lstm_states_vjp",
         "numerics.sum_rows",
         "convolution._multiply",
+        "recurrent_lstm._LSTM.pull",
+        "recurrent_gru._GRU.bend",
+        "recurrent.recurrent_pullback_vjp",
         "losses.cross_entropy_rows",
     ]
     for label in [*rules, *helpers, "windows.Windows.pad", "backward.unbroadcast"]:
         assert label in found
     second = ["activations.gelu.vjp", "reductions.sum.vjp", "linear.linear_map.vjp"]
     assert set(second) <= found.keys()
-    assert set(found["recurrent_lstm.lstm_states_vjp"].primitives) == {"lstm_cell", "lstm_step"}
+    assert set(found["recurrent_lstm.lstm_states_vjp"].primitives) == {"lstm", "lstm_cell", "lstm_step"}
+    assert found["recurrent_gru._GRU.slopes"].primitives == ("gru",)
     assert {"avg_pool2d", "max_pool2d"} <= set(found["windows.Windows.pad"].primitives)
     covered = {name for t in found.values() for name in t.primitives}
     from minigrad.primitives import PRIMITIVES
 
     ours = {r.name for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.differentiable}
-    assert covered == ours
+    assert covered == ours - PARTIAL
 
 
 FILES_OF_ENGINE = [name.rpartition(".")[2] for name in ENGINE]

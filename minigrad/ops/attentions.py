@@ -157,57 +157,37 @@ def attention(
         raise ValueError(f"q and k must have as many features, not {q.shape[-1:]} and {k.shape[-1:]}")
     stack, mask = check_attention(q, k, v, mask)
     check_causal(causal)
-    scale = _checked_scale(scale, q.shape[-1])
-    problems = _Problems(stack, q, k, v, mask, causal, scale)
-    out, logsums = attend(*problems.inputs, problems.looking)
-    out = problems.apart(out)
-    return narrowed_all(out, (q, k, v)), (q, k, v, out, problems.apart(logsums), mask, bool(causal), scale)
-
-
-def _checked_scale(scale: Any, features: int) -> float:
-    """1 / sqrt(D) if it is None."""
-    if scale is None:
-        return 1 / math.sqrt(max(features, 1))
+    scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     if not isinstance(scale, (int, float, np.integer, np.floating)):
         raise TypeError(f"scale must be a finite number, not {scale!r}")
     if not math.isfinite(scale):
         raise ValueError(f"scale must be a finite number, not {scale!r}")
-    return float(scale)
+    problems = _problems(stack, q, k, v, mask, causal, float(scale))
+    out, logsums = (x.reshape(stack + x.shape[1:]) for x in attend(*problems))
+    return narrowed_all(out, (q, k, v)), (q, k, v, out, logsums, mask, bool(causal), float(scale))
 
 
-class _Problems:
-    """A stack of problems along one axis, B; q times the scale.
+def _problems(
+    stack: tuple[int, ...], q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float
+) -> tuple[Array, Array, Array, Looking]:
+    """A stack of problems along one axis, B: q times the scale, k and v, (B, rows, features); where they may look."""
+    wide, T, S = np.result_type(*map(single, (q, k, v))), q.shape[-2], k.shape[-2]
+    # In C order at once: q of several heads is a view of rows that hold them all, and would else be copied twice.
+    scaled = np.multiply(single(q), wide.type(scale), dtype=wide, order="C")
+    joined_k, joined_v = (_joined(x.astype(wide, copy=False), stack) for x in (k, v))
+    masks, which = None, np.zeros(0, np.intp)
+    if mask is not None and mask.dtype.kind == "f":
+        mask, causal = _minus_row_maximum(with_causal(mask, causal, T, S), wide), False
+    if mask is not None:
+        number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
+        which = np.broadcast_to(number, stack).ravel()
+        masks = np.broadcast_to(mask.reshape(number.size, *mask.shape[-2:]), (number.size, T, S))
+    return _joined(scaled, stack), joined_k, joined_v, Looking(masks, which, causal)
 
-    Attributes:
-        stack: its shape. inputs: (B, T, D), (B, S, D), (B, S, E). looking: where they may look.
-    """
 
-    def __init__(
-        self, stack: tuple[int, ...], q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float
-    ) -> None:
-        self.stack, wide = stack, np.result_type(*map(single, (q, k, v)))
-        # In C order at once: q of several heads is a view of rows that hold them all, and would else be copied twice.
-        scaled = np.multiply(single(q), wide.type(scale), dtype=wide, order="C")
-        k, v = (x.astype(wide, copy=False) for x in (k, v))
-        self.inputs = self.joined(scaled), self.joined(k), self.joined(v)
-        masks, which = None, np.zeros(0, np.intp)
-        if mask is not None and mask.dtype.kind == "f":
-            mask, causal = _minus_row_maximum(with_causal(mask, causal, q.shape[-2], k.shape[-2]), wide), False
-        if mask is not None:
-            number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
-            which = np.broadcast_to(number, stack).ravel()
-            masks = np.broadcast_to(
-                mask.reshape(number.size, *mask.shape[-2:]), (number.size, q.shape[-2], k.shape[-2])
-            )
-        self.looking = Looking(masks, which, causal)
-
-    def joined(self, x: Array) -> Array:
-        """(…, rows, features) as (B, rows, features)."""
-        return np.broadcast_to(x, self.stack + x.shape[-2:]).reshape(math.prod(self.stack), *x.shape[-2:])
-
-    def apart(self, x: Array) -> Array:
-        """The inverse, of what has an axis for all problems in front."""
-        return x.reshape(self.stack + x.shape[1:])
+def _joined(x: Array, stack: tuple[int, ...]) -> Array:
+    """(…, rows, features), of a stack or broadcast to it, as (B, rows, features)."""
+    return np.broadcast_to(x, stack + x.shape[-2:]).reshape(math.prod(stack), *x.shape[-2:])
 
 
 @attention.batched_vjp
@@ -216,13 +196,14 @@ def _(
     g: Any, needs: tuple[bool, ...], q: Array, k: Array, v: Array, out: Array, logsums: Array, mask: Any, causal: bool,
     scale: float,
 ) -> Any:  # fmt: skip
-    problems = _Problems(g.shape[:-2], q, k, v, mask, causal, scale)
-    arriving = problems.joined(g.astype(out.dtype, copy=False))
-    sums = problems.joined(logsums[..., None])[..., 0]
-    dq, dk, dv = attend_back(arriving, needs, *problems.inputs, problems.joined(out), sums, problems.looking)
+    stack = g.shape[:-2]
+    q, k, v, looking = _problems(stack, q, k, v, mask, causal, scale)
+    arriving, left = _joined(g.astype(out.dtype, copy=False), stack), _joined(out, stack)
+    sums = _joined(logsums[..., None], stack)[..., 0]
+    dq, dk, dv = attend_back(arriving, needs, q, k, v, left, sums, looking)
     if dq is not None:
         dq *= scale
-    return tuple(None if d is None else problems.apart(d) for d in (dq, dk, dv))
+    return tuple(None if d is None else d.reshape(stack + d.shape[1:]) for d in (dq, dk, dv))
 
 
 @attention.vjp_on_tensors
@@ -240,18 +221,14 @@ def _(
     )
 
 
-@attention.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return math.prod(output[:-1]) * inputs[1][-2] * (inputs[0][-1] + output[-1])  # type: ignore[no-any-return]
+attention.cost(lambda inputs, output, options: math.prod(output[:-1]) * inputs[1][-2] * (inputs[0][-1] + output[-1]))
 
 
 @attention.reference
 def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: float | None = None) -> Any:
-    from .products import einsum
-
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     mask = None if mask is None else np.asarray(plain(mask))
-    scores = einsum("...td,...sd->...ts", q, k) * scale
+    scores = q @ _turned(k) * scale
     return weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2])) @ v
 
 
@@ -285,16 +262,13 @@ def additive_attention(
     >>> [round(float(w), 4) for w in weights.data[0]], round(values.item(), 4)
     ([0.2689, 0.7311], 3.4621)
     """
-    wanted = {"Wq": (q.shape[-1:], w.shape), "Wk": (k.shape[-1:], w.shape)}
-    for name, weight in (("Wq", Wq), ("Wk", Wk)):
-        if w.ndim != 1 or weight.shape != sum(wanted[name], ()):
-            shapes = f"Wq {Wq.shape}, Wk {Wk.shape} and w {w.shape}"
-            raise ValueError(
-                f"Wq must be (Q, A), Wk (K, A) and w (A,) for q (…, T, Q) and k (…, S, K), not {shapes} for "
-                f"{q.shape} and {k.shape}"
-            )
+    if w.ndim != 1 or Wq.shape != q.shape[-1:] + w.shape or Wk.shape != k.shape[-1:] + w.shape:
+        raise ValueError(
+            f"Wq must be (Q, A), Wk (K, A) and w (A,) for q (…, T, Q) and k (…, S, K), not Wq {Wq.shape}, "
+            f"Wk {Wk.shape} and w {w.shape} for {q.shape} and {k.shape}"
+        )
     stack, mask = check_attention(q, k, v, mask)
-    y = _hidden(*map(single, (q, k, Wq, Wk)))
+    y = _hidden(q, k, Wq, Wk)
     p = np.broadcast_to(weights_of(y @ single(w), mask), (*stack, q.shape[-2], k.shape[-2]))
     given = (q, k, v, Wq, Wk, w)
     values = p @ single(v)
@@ -303,7 +277,7 @@ def additive_attention(
 
 def _hidden(q: Any, k: Any, Wq: Any, Wk: Any) -> Any:
     """What the network computes of each query and key (…, T, S, A)."""
-    return np.tanh(np.expand_dims(q @ Wq, -2) + np.expand_dims(k @ Wk, -3))
+    return np.tanh(np.expand_dims(single(q) @ single(Wq), -2) + np.expand_dims(single(k) @ single(Wk), -3))
 
 
 def _pull_additive(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
@@ -312,14 +286,15 @@ def _pull_additive(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any,
     g_values, g_weights = (None if each is None else single(each) for each in g)
     dp = 0 if g_values is None else g_values @ _turned(v)
     dp = dp if g_weights is None else dp + g_weights
-    ds = np.expand_dims(_pull_softmax(dp, single(p)), -1)
+    p = single(p)
+    ds = np.expand_dims(_pull_softmax(dp, p), -1)
     da = ds * (w * (1 - y * y))
     dQ, dK = np.sum(da, axis=-2), np.sum(da, axis=-3)
     no_values = np.zeros(v.shape, v.dtype) if g_values is None else None
     return (
         dQ @ _turned(Wq) if needs[0] else None,
         dK @ _turned(Wk) if needs[1] else None,
-        (_turned(single(p)) @ g_values if no_values is None else no_values) if needs[2] else None,
+        (_turned(p) @ g_values if no_values is None else no_values) if needs[2] else None,
         _pull_weight(q, dQ) if needs[3] else None,
         _pull_weight(k, dK) if needs[4] else None,
         sum_single(ds * y, tuple(range(ds.ndim - 1))) if needs[5] else None,
@@ -338,8 +313,7 @@ additive_attention.vjp(_pull_additive)
 
 @additive_attention.vjp_on_tensors
 def _(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
-    y = _hidden(*map(single, (q, k, Wq, Wk)))
-    return _pull_additive(g, needs, q, k, v, Wq, Wk, w, p, y)
+    return _pull_additive(g, needs, q, k, v, Wq, Wk, w, p, _hidden(q, k, Wq, Wk))
 
 
 @additive_attention.cost
@@ -351,11 +325,7 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 @additive_attention.reference
 def _(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> Any:
-    from .elementwise import tanh
-    from .products import matmul
-    from .shaping import broadcast_to, expand_dims
-
-    hidden = tanh(expand_dims(matmul(q, Wq), -2) + expand_dims(matmul(k, Wk), -3))
-    p = weights_of(matmul(hidden, w), None if mask is None else np.asarray(plain(mask)))
-    p = broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
-    return matmul(p, v), p
+    hidden = np.tanh(np.expand_dims(q @ Wq, -2) + np.expand_dims(k @ Wk, -3))
+    p = weights_of(hidden @ w, None if mask is None else np.asarray(plain(mask)))
+    p = np.broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
+    return p @ v, p

@@ -41,7 +41,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..primitives import ForwardResult, PrimitiveFunction, Shape, Shapes, primitive
+from ..primitives import ForwardResult, PrimitiveFunction, primitive
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
 from .kernels.blocks import product_into
@@ -349,10 +349,8 @@ def _(g: Any, needs: Any, x: Any, y: Any, windows: Windows, groups: int) -> Any:
     )
 
 
-@_conv2d_filters.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    """Each entry of y meets a window of x."""
-    return prod(inputs[1]) * prod(output[1:])
+# Each entry of y meets a window of x.
+_conv2d_filters.cost(lambda inputs, output, options: prod(inputs[1]) * prod(output[1:]))
 
 
 # --- the three maps, of arrays or of tensors -----------------------------------------------------------
@@ -413,10 +411,8 @@ def _pairs(*options: Any) -> Any:
     return (np.broadcast_to(option, 2).tolist() for option in options)
 
 
-@conv2d.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    """Each entry of the output meets one filter; padding counts as entries."""
-    return prod(output) * prod(inputs[1][1:])  # type: ignore[no-any-return]
+# Each entry of the output meets one filter; padding counts as entries.
+conv2d.cost(lambda inputs, output, options: prod(output) * prod(inputs[1][1:]))
 
 
 @conv2d.reference
@@ -434,8 +430,9 @@ def _(
     (f, c, kh, kw), same = w.shape, padding == "same"
     stride, padding, dilation = _pairs(stride, 0 if isinstance(padding, str) else padding, dilation)
     extent = [d * (k - 1) + 1 for d, k in zip(dilation, (kh, kw), strict=True)]
-    if same:
-        x = ops.pad(x, ((0, 0), (0, 0), *map(_same_widths, x.shape[2:], extent, stride)))
+    if same:  # TensorFlow's rule, by the remainder of the size
+        zeros = [max(e - (n % s or s), 0) for n, e, s in zip(x.shape[2:], extent, stride, strict=True)]
+        x = ops.pad(x, ((0, 0), (0, 0), *((n // 2, n - n // 2) for n in zeros)))
     oh, ow = ((n + 2 * p - e) // s + 1 for n, p, e, s in zip(x.shape[2:], padding, extent, stride, strict=True))
     w = ops.reshape(w, (groups, f // groups, c, kh, kw))
     terms = [
@@ -444,12 +441,6 @@ def _(
     ]
     y = ops.reshape(reduce(ops.add, terms), (x.shape[0], f, oh, ow))
     return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
-
-
-def _same_widths(size: int, extent: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's rule, by the remainder of the size: zeros before and behind."""
-    zeros = max(extent - (size % stride or stride), 0)
-    return zeros // 2, zeros - zeros // 2
 
 
 def _seen(x: Any, groups: int, number: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Iterator[Any]:
@@ -475,10 +466,8 @@ def _(x: Any, y: Any, windows: Windows, groups: int) -> Any:
     return ops.reshape(ops.stack(taps, axis=-1), (f, c, *windows.kernel))
 
 
-@conv_transpose2d.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    """Each entry of the input is spread by one filter."""
-    return prod(inputs[0]) * prod(inputs[1][1:])  # type: ignore[no-any-return]
+# Each entry of the input is spread by one filter.
+conv_transpose2d.cost(lambda inputs, output, options: prod(inputs[0]) * prod(inputs[1][1:]))
 
 
 @conv_transpose2d.reference
@@ -496,21 +485,15 @@ def _(
 
     (sh, sw), (ph, pw), (eh, ew), (dh, dw) = _pairs(stride, padding, output_padding, dilation)
     (n, c, height, width), (_, part, kh, kw) = x.shape, w.shape
-    f = groups * part
-    x = ops.reshape(x, (n, groups, c // groups, height, width))
-    w = ops.reshape(w, (groups, c // groups, part, kh, kw))
-    tall, wide = (height - 1) * sh + 1, (width - 1) * sw + 1  # x with stride - 1 zeros between entries
-    terms = []
-    for i, j in np.ndindex(kh, kw):
-        term = ops.einsum("ngcpq,gcf->ngfpq", x, w[:, :, :, i, j])
-        term = ops.reshape(term, (n, f, height, 1, width, 1))
-        term = ops.pad(term, ((0, 0), (0, 0), (0, 0), (0, sh - 1), (0, 0), (0, sw - 1)))
-        term = ops.reshape(term, (n, f, height * sh, width * sw))[:, :, :tall, :wide]
-        below, right = (kh - 1 - i) * dh + eh, (kw - 1 - j) * dw + ew
-        terms.append(ops.pad(term, ((0, 0), (0, 0), (i * dh, below), (j * dw, right))))
-    y = reduce(ops.add, terms)
-    y = y[:, :, ph : y.shape[2] - ph, pw : y.shape[3] - pw]
-    return y if b is None else ops.add(y, ops.reshape(b, (f, 1, 1)))
+    x = ops.pad(ops.reshape(x, (n, c, height, 1, width, 1)), (*[(0, 0)] * 3, (0, sh - 1), (0, 0), (0, sw - 1)))
+    x = ops.reshape(x, (n, c, height * sh, width * sw))  # with stride - 1 zeros behind each entry
+    x = x[:, :, : (height - 1) * sh + 1, : (width - 1) * sw + 1]
+    below, right = (kh - 1) * dh, (kw - 1) * dw
+    x = ops.pad(x, ((0, 0), (0, 0), (below, below + eh), (right, right + ew)))
+    turned = ops.reshape(w, (groups, c // groups, part, kh, kw))[..., ::-1, ::-1]
+    turned = ops.reshape(ops.swapaxes(turned, 1, 2), (groups * part, c // groups, kh, kw))
+    y = conv2d.primitive.reference(x, turned, b, dilation=dilation, groups=groups)  # type: ignore[misc]
+    return y[:, :, ph : y.shape[2] - ph, pw : y.shape[3] - pw]
 
 
 # --- convolutions of sequences: those of images with one column -----------------------------------------
@@ -521,10 +504,9 @@ def _(
 
 def _check_sequences(x: Array, w: Array, roles: str) -> None:
     """Raise unless x and w have three axes."""
-    if x.ndim != 3:
-        raise ValueError(f"x must have 3 axes (N, C, L), not {x.ndim}")
-    if w.ndim != 3:
-        raise ValueError(f"w must have 3 axes ({roles}, K), not {w.ndim}")
+    for name, array, axes in (("x", x, "N, C, L"), ("w", w, f"{roles}, K")):
+        if array.ndim != 3:
+            raise ValueError(f"{name} must have 3 axes ({axes}), not {array.ndim}")
 
 
 @primitive(residuals=("x", "w"))

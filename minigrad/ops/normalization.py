@@ -65,10 +65,8 @@ def _means(x: Any, axes: Axes) -> Any:
 
 
 def _centred(x: Any, axes: Axes) -> Any:
-    x = single(x)
-    for _ in range(2):  # the second time takes off what rounding left
-        x = x - _means(x, axes)
-    return x
+    d = single(x) - _means(single(x), axes)
+    return d - _means(d, axes)  # which rounding left
 
 
 def _composed(x: Any, weight: Any, bias: Any, axes: Axes, eps: float) -> Any:
@@ -123,8 +121,8 @@ def _flat(weight: Array | None, features: tuple[int, ...], like: Array) -> Array
     return np.ones(math.prod(features), like.dtype) if weight is None else weight.ravel()
 
 
-def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, centred: bool) -> tuple[Any, Any, Axes]:
-    """The result over some axes, the statistics, and the axes, counted from the end."""
+def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, centred: bool) -> ForwardResult:
+    """The forward over some axes; the residuals name these counted from the end."""
     _check_eps(eps)
     axes = _axes(x, axis)
     features = _features(x, axes)
@@ -132,17 +130,20 @@ def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, c
     (wide, w, b), dtype = _computed(x, weight, bias)
     w, b = _flat(w, features, wide), None if b is None else b.ravel()
     y, statistics = standardise_rows(_as_rows(wide, axes), w, b, eps, centred)
-    return _from_rows(y, x, axes).astype(dtype, copy=False), statistics, axes
+    return _from_rows(y, x, axes).astype(dtype, copy=False), (x, weight, statistics, axes, centred)
 
 
 def _pull_normalised_rows(
     g: Array, needs: Any, x: Array, weight: Array | None, statistics: Statistics, axes: Axes, centred: bool
-) -> tuple[Any, Any, Any]:
+) -> tuple[Any, ...]:
+    """The VJP; without a bias there are two inputs."""
     (g, wide, w), _ = _computed(g, x, weight)
     features = _features(x, axes)
     w = _flat(w, features, wide)
-    dx, dw, db = pull_rows(_as_rows(g, axes), needs, _as_rows(wide, axes), w, statistics, centred)
-    return None if dx is None else _from_rows(dx, x, axes), _shaped(dw, features), _shaped(db, features)
+    asked = (*needs, False)[:3]
+    dx, *others = pull_rows(_as_rows(g, axes), asked, _as_rows(wide, axes), w, statistics, centred)
+    dx = None if dx is None else _from_rows(dx, x, axes)
+    return (dx, *(_shaped(d, features) for d in others))[: len(needs)]
 
 
 def _stretched(x: Any, axes: Axes) -> tuple[int, ...]:
@@ -173,13 +174,10 @@ def layer_norm(
     array([[-1.225,  0.   ,  2.225],
            [-1.225,  0.   ,  2.225]], dtype=float32)
     """
-    y, statistics, axes = _normalised_rows(x, weight, bias, axis, eps, centred=True)
-    return y, (x, weight, statistics, eps, axes)
+    return _normalised_rows(x, weight, bias, axis, eps, centred=True)
 
 
-@layer_norm.vjp
-def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics, eps: float, axes: Axes) -> Any:
-    return _pull_normalised_rows(g, needs, x, weight, statistics, axes, centred=True)
+layer_norm.vjp(_pull_normalised_rows)
 
 
 @layer_norm.reference
@@ -210,13 +208,10 @@ def rms_norm(x: Array, weight: Array | None = None, axis: Axis = -1, eps: float 
     array([[ 0.2,  1.4],
            [-1. ,  1. ]], dtype=float32)
     """
-    y, statistics, axes = _normalised_rows(x, weight, None, axis, eps, centred=False)
-    return y, (x, weight, statistics, eps, axes)
+    return _normalised_rows(x, weight, None, axis, eps, centred=False)
 
 
-@rms_norm.vjp
-def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics, eps: float, axes: Axes) -> Any:
-    return _pull_normalised_rows(g, (*needs, False), x, weight, statistics, axes, centred=False)[:2]
+rms_norm.vjp(_pull_normalised_rows)
 
 
 @rms_norm.reference
@@ -240,8 +235,7 @@ def _channels(x: Array, weight: Array | None, bias: Array | None, **given: Array
 
 def _images(x: Any) -> Any:
     """x (N, C, …) as (N, C, L)."""
-    N, C, *image = x.shape
-    return x.reshape(N, C, math.prod(image))
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 @primitive(residuals=("x", "weight", "derived", "constant", "constant"))
@@ -294,8 +288,7 @@ def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: f
     >>> group_norm([[1.0, 3.0, 10.0, 30.0]], 2).numpy().round(3)
     array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
-    result: Tensor = _group_norm(x, weight, bias, groups, eps)
-    return result
+    return _group_norm(x, weight, bias, groups, eps)  # type: ignore[no-any-return]
 
 
 group_norm.primitive = _group_norm.primitive  # type: ignore[attr-defined]
@@ -327,15 +320,10 @@ def _batch_norm(
 
 @_batch_norm.vjp
 def _(g: Any, needs: Any, x: Array, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float) -> Any:
-    (wide, w, *gs), _ = _computed(x, weight, *_three(g))
+    (wide, w, *gs), _ = _computed(x, weight, *(g if isinstance(g, tuple) else (g, None, None)))
     gs[0] = None if gs[0] is None else _images(gs[0])
     dx, *others = pull_channels(gs, needs, _images(wide), w, statistics, given=mean is not None)
     return None if dx is None else dx.reshape(x.shape), *others
-
-
-def _three(g: Any) -> tuple[Any, Any, Any]:
-    """The cotangents of the result and of the batch's mean and variance, None for zeros."""
-    return g if isinstance(g, tuple) else (g, None, None)
 
 
 @_batch_norm.reference
@@ -380,8 +368,7 @@ def batch_norm(
            [1., 0.]], dtype=float32)
     """
     result = _batch_norm(x, weight, bias, mean, var, eps)
-    y: Tensor = result[0] if isinstance(result, tuple) else result
-    return y
+    return result[0] if isinstance(result, tuple) else result  # type: ignore[no-any-return]
 
 
 batch_norm.primitive = _batch_norm.primitive  # type: ignore[attr-defined]

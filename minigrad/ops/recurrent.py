@@ -24,8 +24,8 @@ Shapes: N batch, T steps, D input, H hidden, G columns of Wh; M packed rows (:mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from math import prod
 from typing import Any, Protocol
 
@@ -40,8 +40,8 @@ from .kernels.packing import Group, Inputs, Packing, check_places, of_step, of_s
 from .kernels.sequences import Trace, groups_of, run, run_back
 
 __all__ = [
-    "Cell", "add_lanes", "as_sequence", "begin", "check_shapes", "cost_of_steps", "declare_rules", "highest",
-    "looked_up", "preactivations", "pull_by_slopes", "pull_step", "tanh_vjp", "wide_dtype", "with_last_gate",
+    "Cell", "add_lanes", "begin", "check_shapes", "declare_rules", "highest", "preactivations",
+    "pull_step", "tanh_vjp", "wide_dtype", "with_last_gate",
 ]  # fmt: skip
 
 
@@ -85,8 +85,7 @@ def wide_dtype(dtype: Any) -> Any:
 
 def preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: Any) -> Array:
     """x Wx + h Wh + b of one step, wide enough for states of a dtype."""
-    wide = wide_dtype(dtype)
-    y = (widened(x) @ widened(Wx)).astype(wide, copy=False)
+    y = (widened(x) @ widened(Wx)).astype(wide_dtype(dtype), copy=False)
     y += widened(h) @ widened(Wh)
     y += b
     return y  # type: ignore[no-any-return]
@@ -127,11 +126,6 @@ def pull_step(da: Any, dp: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) ->
     )
 
 
-def cost_of_steps(x: Shape, Wx: Shape, Wh: Shape, output: Shape) -> int:
-    """Each row of the input meets the input's weights, and each state, of each step if there are steps, the state's."""
-    return prod(x[:-1]) * prod(Wx) + prod(output[:-1]) * prod(Wh)
-
-
 # --- a layer and its VJP --------------------------------------------------------------------------------
 
 
@@ -142,12 +136,10 @@ class Cell(Protocol):
         gates: blocks of H columns of Wh.
         two_biases: whether h Wh has a bias of its own. The last gate then takes its input part by itself, and *lanes*,
             gates and this part, are one more than gates.
-        reference: of the layer.
     """
 
     gates: int = 1
     two_biases: bool = False
-    reference: Callable[..., Any] = staticmethod(lambda *inputs: None)
 
     def pull(
         self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Array | None
@@ -158,6 +150,7 @@ class Cell(Protocol):
             outside: cotangents (M, H) that arrive at each state; None for zeros. inside: those of the lanes,
                 (M, lanes H) in the layout of :func:`.kernels.packing.of_step`, or None.
         """
+        return pull_by_slopes(self, trace.packing, Wh, self.slopes(trace), outside, inside)
 
     def slopes(self, trace: Trace) -> Array:
         """The slopes of all rows, (M, S H) in the layout of :func:`.kernels.packing.of_step`."""
@@ -261,12 +254,14 @@ def _pull_many(cell: Cell, g: Any, needs: Any, x: Array, Wx: Array, Wh: Array, t
 
 
 def declare_rules(layer: PrimitiveFunction, cell: Cell) -> None:
-    """The rules of a layer, after its reference has been declared.
+    """The rules of a layer, and the cost of its step.
 
     Its residuals are the trace, all inputs, and its hidden outputs: the states after each row, and what the cell keeps
     of each lane, if anything.
     """
-    cell.reference = layer.primitive.reference  # type: ignore[assignment]
+    steps = layer.primitive.steps
+    assert steps is not None
+    step: Any = steps.step.reference
 
     @layer.vjp
     def _(g: Any, needs: Any, trace: Trace, x: Array, h0: Array, Wx: Array, Wh: Array, *rest: Any) -> Any:
@@ -280,12 +275,38 @@ def declare_rules(layer: PrimitiveFunction, cell: Cell) -> None:
     def _(g: Any, needs: Any, trace: Trace, *tensors: Any) -> Any:
         inputs, hidden = tensors[: len(needs)], tensors[len(needs) :]
         gs = _several(g)[: len(trace.states)]  # the reference of the pullback makes no use of hidden outputs
-        found = iter(recurrent_pullback(*inputs, *gs, *hidden, cell=cell, needed=needs, trace=trace))
+        found = iter(recurrent_pullback(*inputs, *gs, *hidden, cell=cell, needed=needs, trace=trace, layer=layer))
         return tuple(next(found) if need else None for need in needs)
 
-    @layer.cost
-    def _(inputs: Shapes, output: Shape, options: Any) -> int:
-        return cost_of_steps(inputs[0], inputs[2], inputs[3], output)
+    @layer.reference
+    def _(x: Tensor, *inputs: Any, lengths: Any = None, indices: Any = None) -> Any:
+        from .elementwise import where
+        from .indexing import embedding
+        from .shaping import expand_dims, stack
+
+        x = x if indices is None else embedding(np.asarray(indices), x)
+        given = dict(zip(layer.primitive.arguments[1:], inputs, strict=False))
+        states: Any = [given.pop(name, None) for name in steps.states]
+        states = [Tensor(np.zeros_like(states[0].data)) if state is None else state for state in states]
+        sequences = [expand_dims(state, 1)[:, :0] for state in states]  # of no steps
+        after: list[Any] = []
+        for t in range(x.shape[1]):
+            states = _several(step(x[:, t], *states, *given.values()))
+            after.append(states)
+        if after:
+            sequences = [stack(list(state), axis=1) for state in zip(*after, strict=True)]
+        if lengths is not None:
+            alive = np.asarray(lengths)[:, None] > np.arange(x.shape[1])
+            sequences = [where(alive[:, :, None], sequence, 0.0) for sequence in sequences]
+        return tuple(sequences) if len(sequences) > 1 else sequences[0]
+
+    for function in (layer.primitive, steps.step):
+        function.cost = partial(_cost, function.arguments.index("Wx"))
+
+
+def _cost(place: int, inputs: Shapes, output: Shape, options: Any) -> int:
+    """Each row of the input meets the input's weights, and each state, of each step if there are steps, the state's."""
+    return int(prod(inputs[0][:-1]) * prod(inputs[place]) + prod(output[:-1]) * prod(inputs[place + 1]))
 
 
 # --- second derivatives ---------------------------------------------------------------------------------
@@ -332,13 +353,15 @@ def with_last_gate(da: Array, last: Array) -> Array:
 
 
 @primitive(residuals=("derived",) * 8)
-def recurrent_pullback(*inputs: Array, cell: Any, needed: Any, trace: Any) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
+def recurrent_pullback(
+    *inputs: Array, cell: Any, needed: Any, trace: Any, layer: Any
+) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
     """Cotangents of the inputs of a recurrent layer, from those of its outputs.
 
     Args:
         inputs: those of the layer, x, h0, Wx, Wh, b, and c0 or the second bias; cotangents of the states (N, T, H); and
             the layer's hidden outputs, which get the cotangents of all that the slopes depend on.
-        needed: for each input whether its cotangent is wanted. trace: of the layer's run.
+        needed: for each input whether its cotangent is wanted. trace: of the layer's run. layer: the primitive.
 
     Returns:
         the cotangents that are wanted, in order.
@@ -444,7 +467,7 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 
 @recurrent_pullback.reference
-def _(*inputs: Any, cell: Cell, needed: Any, trace: Trace) -> tuple[Tensor, ...]:
+def _(*inputs: Any, cell: Cell, needed: Any, trace: Trace, layer: Any) -> tuple[Tensor, ...]:
     from ..higher_order import create_graph
     from ..transforms import vjp
 
@@ -452,34 +475,12 @@ def _(*inputs: Any, cell: Cell, needed: Any, trace: Trace) -> tuple[Tensor, ...]
     places = [i for i, need in enumerate(needed) if need]
     options = {"lengths": trace.packing.lengths, "indices": trace.inputs.indices}
 
-    def layer(*wanted: Tensor) -> Any:
+    def outputs(*wanted: Tensor) -> Any:
         for i, value in zip(places, wanted, strict=True):
             given[i] = value
-        outputs = _several(cell.reference(*given, **options))
-        return [y for y, g in zip(outputs, gs, strict=True) if g is not None]
+        found = _several(layer.primitive.reference(*given, **options))
+        return [y for y, g in zip(found, gs, strict=True) if g is not None]
 
     with create_graph():
-        _, pullback = vjp(layer, *(given[i] for i in places))
+        _, pullback = vjp(outputs, *(given[i] for i in places))
         return tuple(pullback([g for g in gs if g is not None]))
-
-
-# --- for references -------------------------------------------------------------------------------------
-
-
-def looked_up(x: Tensor, indices: Any) -> Tensor:
-    """The inputs (N, T, D), by their places among the rows if there are indices."""
-    from .indexing import embedding
-
-    return x if indices is None else embedding(np.asarray(indices), x)
-
-
-def as_sequence(states: list[Tensor], first: Tensor, lengths: Any) -> Tensor:
-    """States (N, H) as a sequence (N, T, H), also for T = 0, with zeros behind the end of each sequence."""
-    from .elementwise import where
-    from .shaping import expand_dims, stack
-
-    sequence = stack(states, axis=1) if states else expand_dims(first, 1)[:, :0]
-    if lengths is None:
-        return sequence
-    alive = np.asarray(lengths)[:, None] > np.arange(len(states))
-    return where(alive[:, :, None], sequence, 0.0)  # type: ignore[no-any-return]

@@ -17,14 +17,12 @@ import numpy as np
 
 from ..core import Tensor
 from ..primitives import Steps, primitive
-from ..primitives import Shape, Shapes
 from ..spec import Array
 from .kernels.numerics import sum_single
 from .kernels.packing import Group, of_step, of_steps
 from .kernels.sequences import Trace, by_gate, project, run, run_back
 from .recurrent import (
-    Cell, add_lanes, as_sequence, begin, check_shapes, cost_of_steps, declare_rules, highest, looked_up, pull_step,
-    tanh_vjp, wide_dtype, with_last_gate,
+    Cell, add_lanes, begin, check_shapes, declare_rules, highest, pull_step, tanh_vjp, wide_dtype, with_last_gate,
 )  # fmt: skip
 
 __all__ = ["gru", "gru_step"]
@@ -125,21 +123,15 @@ def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array,
     return dx, through_product + dh if needs[1] else None, dWx, dWh, dbx, sum_single(da, 0) if needs[5] else None
 
 
-@gru_step.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return cost_of_steps(inputs[0], inputs[2], inputs[3], output)
-
-
 @gru_step.reference
 def _reference_step(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, bx: Tensor, bh: Tensor) -> Tensor:
     """A step of simpler primitives."""
     from .activations import sigmoid
-    from .elementwise import tanh
 
     H = h.shape[1]
     p, a = x @ Wx + bx, h @ Wh + bh
     r, z = (sigmoid(p[:, k * H : (k + 1) * H] + a[:, k * H : (k + 1) * H]) for k in range(2))
-    n = tanh(p[:, 2 * H :] + r * a[:, 2 * H :])
+    n = np.tanh(p[:, 2 * H :] + r * a[:, 2 * H :])
     return (1 - z) * n + z * h  # type: ignore[no-any-return]
 
 
@@ -251,17 +243,6 @@ def gru(
     run(inputs, project(inputs.rows(x), Wx, _bias(bx, bh, wide), wide), Wh, first, h, step)
     trace = Trace(inputs, [first], [h], [gates])
     return packing.unpack(h).astype(dtype, copy=False), (trace, x, h0, Wx, Wh, bx, bh, h, gates)
-
-
-@gru.reference
-def _(
-    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, bx: Tensor, bh: Tensor, lengths: Any = None, indices: Any = None
-) -> Tensor:
-    x = looked_up(x, indices)
-    states = [h0]
-    for t in range(x.shape[1]):
-        states.append(_reference_step(x[:, t], states[-1], Wx, Wh, bx, bh))
-    return as_sequence(states[1:], h0, lengths)
 
 
 declare_rules(gru, _GRU())

@@ -15,13 +15,11 @@ import numpy as np
 
 from ..core import Tensor
 from ..primitives import Steps, primitive
-from ..primitives import Shape, Shapes
 from ..spec import Array
 from .kernels.packing import Group, of_steps
 from .kernels.sequences import Trace, by_gate, project, run, run_back
 from .recurrent import (
-    Cell, as_sequence, begin, check_shapes, cost_of_steps, declare_rules, highest, looked_up,
-    preactivations, pull_by_slopes, pull_step, tanh_vjp, wide_dtype,
+    Cell, begin, check_shapes, declare_rules, highest, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip
 
 __all__ = ["lstm", "lstm_cell", "lstm_step"]
@@ -172,22 +170,16 @@ def _(
 def _reference_cell(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """The cell of simpler primitives; shares nothing with the one above."""
     from .activations import sigmoid
-    from .elementwise import tanh
 
     H = c.shape[1]
     i, f, o = (sigmoid(a[:, k * H : (k + 1) * H]) for k in range(3))
-    c = f * c + i * tanh(a[:, 3 * H :])
-    return o * tanh(c), c
+    c = f * c + i * np.tanh(a[:, 3 * H :])
+    return o * np.tanh(c), c
 
 
 @lstm_step.reference
 def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return _reference_cell(x @ Wx + h @ Wh + b, c)  # type: ignore[no-any-return]
-
-
-@lstm_step.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return cost_of_steps(inputs[0], inputs[3], inputs[4], output)
 
 
 # --- the layer ------------------------------------------------------------------------------------------
@@ -207,7 +199,7 @@ class _LSTM(Cell):
         """
         c, (tanh_c, gates) = trace.states[1], trace.kept
         if trace.packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES:
-            return pull_by_slopes(self, trace.packing, Wh, self.slopes(trace), outside, inside)
+            return Cell.pull(self, trace, Wh, outside, inside)
 
         def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
             step = group.step(t)
@@ -316,21 +308,6 @@ def lstm(
     run(inputs, projected, Wh, first, h, step, gates)
     trace = Trace(inputs, [first, first_c], [h, c], [tanh_c, gates])
     return _rounded(packing.unpack(h), packing.unpack(c), dtype), (trace, x, h0, Wx, Wh, b, c0, h, c, gates)
-
-
-@lstm.reference
-def _(
-    x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, c0: Tensor | None = None, lengths: Any = None,
-    indices: Any = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    x = looked_up(x, indices)
-    h, c = h0, Tensor(np.zeros_like(h0.data)) if c0 is None else c0
-    hs, cs = [], []
-    for t in range(x.shape[1]):
-        h, c = _reference_step(x[:, t], h, c, Wx, Wh, b)
-        hs.append(h)
-        cs.append(c)
-    return as_sequence(hs, h0, lengths), as_sequence(cs, h0, lengths)
 
 
 declare_rules(lstm, _LSTM())

@@ -13,14 +13,12 @@ import numpy as np
 
 from ..core import Tensor
 from ..primitives import Steps, primitive
-from ..primitives import Shape, Shapes
 from ..spec import Array
 from .kernels.numerics import widened
 from .kernels.packing import Group
 from .kernels.sequences import Trace, project, run, run_back
 from .recurrent import (
-    Cell, as_sequence, begin, check_shapes, cost_of_steps, declare_rules, looked_up, preactivations, pull_step,
-    tanh_vjp, wide_dtype,
+    Cell, begin, check_shapes, declare_rules, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip
 
 __all__ = ["rnn", "rnn_step"]
@@ -55,21 +53,15 @@ def _(g: Any, needs: tuple[bool, ...], x: Any, h: Any, Wx: Any, Wh: Any, y: Any)
     return pull_step(da, da, needs, x, h, Wx, Wh)
 
 
-@rnn_step.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return cost_of_steps(inputs[0], inputs[2], inputs[3], output)
-
-
 @rnn_step.reference
-def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Tensor:
-    from .elementwise import tanh
-
-    return tanh(x @ Wx + h @ Wh + b)  # type: ignore[no-any-return]
+def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Any:
+    return np.tanh(x @ Wx + h @ Wh + b)
 
 
 class _RNN(Cell):
     def pull(self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Any) -> tuple[list[Array], Array, Array]:
-        (h,) = trace.states
+        """From the states, without slopes, which would take as much memory as all cotangents."""
+        h = trace.states[0]
 
         def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
             tanh_vjp(cotangents[0], h[group.step(t)], out=da[0])
@@ -132,17 +124,6 @@ def rnn(
 
     run(inputs, project(inputs.rows(x), Wx, b, wide), Wh, first, h, step)
     return packing.unpack(h).astype(dtype, copy=False), (Trace(inputs, [first], [h]), x, h0, Wx, Wh, b, h)
-
-
-@rnn.reference
-def _(x: Tensor, h0: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor, lengths: Any = None, indices: Any = None) -> Tensor:
-    from .elementwise import tanh
-
-    x = looked_up(x, indices)
-    states = [h0]
-    for t in range(x.shape[1]):
-        states.append(tanh(x[:, t] @ Wx + states[-1] @ Wh + b))
-    return as_sequence(states[1:], h0, lengths)
 
 
 declare_rules(rnn, _RNN())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor
-from ..primitives import ForwardResult, Shape, Shapes, primitive
+from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels.numerics import check_indices, narrowed
 from .losses import cross_entropy_rows, pull_scores, reduced, score_rows
@@ -44,27 +44,14 @@ def temporal_affine(x: Array, W: Array, b: Array) -> ForwardResult:
     return affine_rows(x, W, b), (x, W)
 
 
-@temporal_affine.vjp
-def _(g: Any, needs: Any, x: Array, W: Array) -> Any:
-    return pull_affine(g, needs, x, W)
-
-
-@temporal_affine.batched_vjp
-def _(g: Array, needs: Any, x: Array, W: Array) -> Any:
-    return pull_affine_batch(g, needs, x, W)
-
-
-@temporal_affine.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    return prod(output) * inputs[0][-1]  # type: ignore[no-any-return]
+temporal_affine.vjp(pull_affine)
+temporal_affine.batched_vjp(pull_affine_batch)
+temporal_affine.cost(lambda inputs, output, options: prod(output) * inputs[0][-1])
 
 
 @temporal_affine.reference
 def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
-    from .elementwise import add
-    from .products import matmul
-
-    return add(matmul(x, W), b)
+    return x @ W + b
 
 
 @primitive(residuals=("scores", "derived", "constant", "constant"))
@@ -100,20 +87,15 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
     for name, array in (("targets", targets), ("mask", mask)):
         if array.shape != scores.shape[:2]:
             raise ValueError(f"{name} must be (N, T) = {scores.shape[:2]} as in scores, not {array.shape}")
-    keep = _as_mask(mask)
-    check_indices(targets, scores.shape[2], "targets", keep)
-    rows, scale = score_rows(scores, keep), 1 / max(len(scores), 1)
-    losses = cross_entropy_rows(rows, targets.ravel() if keep is None else targets[keep], scale)
-    return narrowed(reduced(losses, "sum", scale), scores), (scores, rows, keep, scale)
-
-
-def _as_mask(mask: Array) -> Array | None:
-    """Booleans from booleans or integers 0 and 1; None if all are true."""
     if mask.dtype.kind not in "biu":
         raise TypeError(f"mask must be of booleans, or integers 0 and 1, not {mask.dtype}")
     if mask.dtype != bool and ((mask != 0) & (mask != 1)).any():
         raise ValueError(f"mask must hold only 0 and 1, not {mask[(mask != 0) & (mask != 1)][0]}")
-    return None if mask.all() else mask.astype(bool, copy=False)
+    keep = None if mask.all() else mask.astype(bool, copy=False)
+    check_indices(targets, scores.shape[2], "targets", keep)
+    rows, scale = score_rows(scores, keep), 1 / max(len(scores), 1)
+    losses = cross_entropy_rows(rows, targets.ravel() if keep is None else targets[keep], scale)
+    return narrowed(reduced(losses, "sum", scale), scores), (scores, rows, keep, scale)
 
 
 @temporal_softmax_loss.vjp_on_tensors

@@ -62,6 +62,7 @@ class Target:
         return Path(self.file).stem
 
 
+@functools.cache
 def families() -> dict[str, ModuleType]:
     """The test module that has a primitive's cases, for every primitive that has some."""
     modules = [importlib.import_module(f"tests.ops.{path.stem}") for path in sorted((TESTS / "ops").glob("test_*.py"))]
@@ -72,7 +73,7 @@ def families() -> dict[str, ModuleType]:
 def targets(*primitives: str) -> tuple[Target, ...]:
     """Every rule in ``minigrad.ops``, every function there that one calls, and the engine; or those of some primitives.
 
-    Primitives without cases are left out: a test of the registry names them.
+    Primitives without cases count as functions that the rules of others call: a test of the registry names them.
     """
     users = _users()
     found = [_target(function, records) for function, records in users.items()]
@@ -92,14 +93,23 @@ def _users() -> dict[FunctionType, list[Primitive]]:
     cases = families()
     records = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.name in cases]
     for record in sorted(records, key=lambda r: (r.module, r.name)):
-        rules = [getattr(record, attribute) for attribute in RULES if getattr(record, attribute) is not None]
-        for function in dict.fromkeys(f for rule in rules for f in _closure(_maker(rule))):
+        for function in dict.fromkeys(f for rule in _rules(record) for f in _closure(_maker(rule), _held(rule))):
             users.setdefault(function, []).append(record)
     for module, name in AHEAD:
         function = getattr(importlib.import_module(module), name)
         users.setdefault(function, []).extend(r for r in records if function in _closure(r.forward))
     users[unbroadcast] = [r for r in records if r.broadcasts and len(r.arguments) > 1]
     return {function: records for function, records in users.items() if _is_watched(function)}
+
+
+def _rules(record: Primitive) -> list[Any]:
+    return [getattr(record, attribute) for attribute in RULES if getattr(record, attribute) is not None]
+
+
+def _held(rule: Any) -> list[type]:
+    """The classes of the objects that a rule was made for, such as a recurrent layer's cell."""
+    classes = [type(cell.cell_contents) for cell in rule.__closure__ or ()]
+    return [cls for cls in classes if _is_ours(cls)]
 
 
 def _target(function: FunctionType, records: Sequence[Primitive]) -> Target:
@@ -130,16 +140,23 @@ def _names(code: CodeType, kind: str) -> list[str]:
     return sorted({name for name in own if isinstance(name, str)}.union(inner))
 
 
-def _callees(function: FunctionType) -> Iterator[FunctionType]:
-    """Functions and methods of ``minigrad.ops`` that a function names, by themselves or in a module or a class."""
+def _callees(function: FunctionType, held: Sequence[type]) -> Iterator[FunctionType]:
+    """Functions and methods of ``minigrad.ops`` that a function names, by themselves or in a module or a class.
+
+    held: classes whose methods it may call on its arguments. Of primitives without cases the rules.
+    """
     known = function.__globals__.values()
     owners = [value for value in known if (isinstance(value, type) and _is_ours(value)) or _is_our_module(value)]
+    owners += held
     attributes = _names(function.__code__, "attribute")
     members = [vars(owner)[name] for owner in owners for name in attributes if name in vars(owner)]
     for found in [*map(function.__globals__.get, _names(function.__code__, "global")), *members]:
         if isinstance(found, property):
             found = found.fget
-        if isinstance(found, FunctionType) and _is_ours(found) and not hasattr(found, "primitive"):
+        record = getattr(found, "primitive", None)
+        if isinstance(record, Primitive) and record.module.startswith("minigrad.ops"):
+            yield from [] if record.name in families() else _rules(record)
+        elif isinstance(found, FunctionType) and _is_ours(found):
             yield found
 
 
@@ -151,11 +168,11 @@ def _is_our_module(thing: Any) -> bool:
     return isinstance(thing, ModuleType) and thing.__name__.startswith("minigrad.ops")
 
 
-def _closure(function: Any) -> list[FunctionType]:
+def _closure(function: Any, held: Sequence[type] = ()) -> list[FunctionType]:
     """A function, those it calls, those they call, and so on."""
     found, stack = [function], [function]
     while stack:
-        for callee in _callees(stack.pop()):
+        for callee in _callees(stack.pop(), held):
             if callee not in found:
                 found.append(callee)
                 stack.append(callee)

@@ -139,7 +139,10 @@ def product(a: Array, b: Array) -> Array:
 
 def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
     """Several products (M, K) times (K, N) at once on all threads; None in the place of a pair gives None."""
-    threads = _threads(sum(pair[0].size * pair[1].shape[1] for pair in pairs if pair))
+    multiplications = sum(pair[0].size * pair[1].shape[1] for pair in pairs if pair)
+    # As fast as BLAS on threads of its own, which would go on disturbing ours.
+    can_be_shared = blas.get_threads() is not None or matmul_backend.chosen.large == "mkl"
+    threads = get_num_threads() if multiplications >= _WORTH_THREADS and can_be_shared else 1
     results: list[Array | None] = []
     pieces: list[Callable[[], None]] = []
     for pair in pairs:
@@ -149,12 +152,6 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
             pieces += _pieces(*pair, out, threads)
     run_in_parallel(pieces, worth=threads > 1)
     return results
-
-
-def _threads(multiplications: int) -> int:
-    """How many to use. As fast as BLAS on threads of its own, which would go on disturbing ours."""
-    can_be_shared = blas.get_threads() is not None or matmul_backend.chosen.large == "mkl"
-    return get_num_threads() if multiplications >= _WORTH_THREADS and can_be_shared else 1
 
 
 def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], None]]:
@@ -174,20 +171,15 @@ def product_into(a: Array, b: Array, out: Array) -> None:
     """
     multiplications = a.shape[-2] * a.shape[-1] * b.shape[-1]
     if matmul_backend.chosen.large == "mkl" and multiplications >= _WORTH_MKL and a.dtype == b.dtype == out.dtype:
-        _by_mkl(a, b, out)
+        stack = out.shape[:-2]
+        a, b = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
+        for place in np.ndindex(*stack):
+            if not mkl.gemm(a[place], b[place], out[place]):
+                np.matmul(a[place], b[place], out=out[place])
     elif matmul_backend.chosen.large == "tiles" and a.dtype == b.dtype == out.dtype:
         tiled(a, b, out)
     else:
         np.matmul(a, b, out=out)
-
-
-def _by_mkl(a: Array, b: Array, out: Array) -> None:
-    """One after the other those of a stack; by NumPy those that MKL does not take."""
-    stack = out.shape[:-2]
-    a, b = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
-    for place in np.ndindex(*stack):
-        if not mkl.gemm(a[place], b[place], out[place]):
-            np.matmul(a[place], b[place], out=out[place])
 
 
 def tiled(a: Array, b: Array, out: Array) -> None:

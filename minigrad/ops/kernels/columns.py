@@ -153,8 +153,7 @@ class Columns(NamedTuple):
         That is the larger of its columns and of the products with them, which are one term's and, if there are several
         terms, their sum.
         """
-        entries: int = max(x.shape[1] * prod(self.taps), self.filters * min(self.terms, 2))
-        return entries * self.number[1]
+        return int(max(x.shape[1] * prod(self.taps), self.filters * min(self.terms, 2)) * self.number[1])
 
     def blocks(self, x: Array, share: Share, dtype: Any) -> Iterator[tuple[slice, list[Array]]]:
         """A share's columns, a few images at a time.

@@ -69,8 +69,6 @@ class Group:
         steps: the number of steps that have any row.
     """
 
-    __slots__ = ("_living", "_rows", "_sources", "alive", "first", "starts", "steps")
-
     def __init__(self, lengths: Array, T: int, first: int, start: int) -> None:
         counts = (lengths[:, None] > np.arange(T)).sum(axis=0)
         self.first = slice(first, first + len(lengths))
@@ -78,17 +76,12 @@ class Group:
         self.starts: list[int] = (start + np.concatenate([[0], np.cumsum(counts)])).tolist()
         self.steps = int(np.count_nonzero(counts))
         self._rows = list(map(slice, self.starts, self.starts[1:]))
-        self._living = [slice(first, first + n) for n in self.alive]
         begins = [first, *self.starts]
         self._sources = [slice(begin, begin + n) for begin, n in zip(begins, self.alive, strict=False)]
 
     def step(self, t: int) -> slice:
         """The rows of step t."""
         return self._rows[t]
-
-    def living(self, t: int) -> slice:
-        """Those of the initial states, in the order of packing, whose sequences have step t."""
-        return self._living[t]
 
     def before(self, t: int, first: Array, after: Array) -> Array:
         """The states that step t starts from (n, H), a view.
@@ -111,8 +104,6 @@ class Packing:
         steps: the number of steps that have any row.
         widest: no step of a group has more rows.
     """
-
-    __slots__ = ("N", "T", "groups", "lengths", "order", "rows", "steps", "times", "widest")
 
     def __init__(self, N: int, T: int, lengths: Any = None, groups: int = 1, parts: list[Array] | None = None) -> None:
         lengths = np.full(N, T) if lengths is None else _checked(lengths, N, T)
@@ -182,8 +173,7 @@ class Packing:
 
     def sort(self, first: Array, dtype: Any) -> Array:
         """Initial states (N, H) in the order of packing, a copy."""
-        result: Array = first[self.order].astype(dtype, copy=False)
-        return result
+        return first[self.order].astype(dtype, copy=False)  # type: ignore[no-any-return]
 
     def unsort(self, first: Array) -> Array:
         """The inverse of :meth:`sort`."""
@@ -193,8 +183,7 @@ class Packing:
 
     def pack(self, x: Array) -> Array:
         """What there is for every step of every sequence, (N, T, …), as contiguous rows (M, …)."""
-        result: Array = x[self.rows, self.times]
-        return result
+        return x[self.rows, self.times]  # type: ignore[no-any-return]
 
     def unpack(self, rows: Array) -> Array:
         """The inverse of :meth:`pack`: rows (M, D) as (N, T, D), zeros behind the end of each sequence."""
@@ -229,8 +218,6 @@ class Inputs:
     Attributes:
         which: the row of the table for each packed row (M,), or None.
     """
-
-    __slots__ = ("indices", "packing", "which")
 
     def __init__(self, packing: Packing, indices: Array | None = None) -> None:
         self.packing, self.indices = packing, indices

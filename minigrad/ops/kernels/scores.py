@@ -8,7 +8,7 @@ need O(n^2) memory, 2021; T. Dao et al., FlashAttention, 2022).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -169,19 +169,16 @@ def _add_products(into: Array, stack: slice, rows: slice, weights: Array, x: Arr
 def _in_blocks(q: Array, k: Array, looking: Looking, work: Callable[[slice, slice, int], None]) -> None:
     """Call ``work(stack, rows, keys)`` for all blocks; those of unlike problems may run side by side."""
     (B, T), S = q.shape[:2], k.shape[1]
+    # Of causal queries fewer, since keys behind the last are left out.
+    step = max(1, min(T, _CAUSAL if looking.causal else T, _LARGEST // max(S, 1)))
+    together = max(1, _LARGEST // max(step * S, 1))
+
+    def go_through(part: slice) -> None:
+        for start in range(part.start, part.stop, together):
+            stack = slice(start, min(start + together, part.stop))
+            for first in range(0, T, step):
+                end = min(first + step, T)
+                work(stack, slice(first, end), min(S, end) if looking.causal else S)
+
     parts = split(B, min(B, get_num_threads() if B * T * S > _LARGEST else 1))
-    run_in_parallel([partial(_go_through, part, T, S, looking.causal, work) for part in parts])
-
-
-def _go_through(part: slice, T: int, S: int, causal: bool, work: Callable[[slice, slice, int], None]) -> None:
-    for stack, rows in _blocks(part, T, S, causal):
-        work(stack, rows, min(S, rows.stop) if causal else S)
-
-
-def _blocks(part: slice, T: int, S: int, causal: bool) -> Iterator[tuple[slice, slice]]:
-    """Some queries of as many problems as fit; of causal ones fewer, since keys behind the last are left out."""
-    rows = max(1, min(T, _CAUSAL if causal else T, _LARGEST // max(S, 1)))
-    together = max(1, _LARGEST // max(rows * S, 1))
-    for start in range(part.start, part.stop, together):
-        for first in range(0, T, rows):
-            yield slice(start, min(start + together, part.stop)), slice(first, min(first + rows, T))
+    run_in_parallel([partial(go_through, part) for part in parts])

@@ -43,7 +43,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ...observers import Observer, current
+from ...observers import current
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
 from .blocks import block_rows, multiplier, product
@@ -143,7 +143,7 @@ class Trace(NamedTuple):
         Their cotangents are 0. Nothing is cut where it would not pay, nor while an observer asks for each step.
         """
         packing = self.packing
-        if len(packing.rows) * prod(Wh.shape) < _WORTH_CUTTING or _step_observers():
+        if len(packing.rows) * prod(Wh.shape) < _WORTH_CUTTING or any(observer.stepwise for observer in current()):
             return self, cotangents
         reached = np.zeros(len(packing.rows), bool)
         for g in cotangents:
@@ -156,11 +156,6 @@ class Trace(NamedTuple):
         shorter, places = packing.shortened(lengths)
         first = [shorter.sort(packing.unsort(state), state.dtype) for state in self.first]
         return self._moved(shorter, places, first), [None if g is None else g[places] for g in cotangents]
-
-
-def _step_observers() -> list[Observer]:
-    """The observers that ask for the cotangents of each step."""
-    return [observer for observer in current() if observer.stepwise]
 
 
 def run(
@@ -205,7 +200,7 @@ def run_back(
 
     def arrive(group: Group, t: int) -> list[Array]:
         """The cotangents of the states after step t: from the steps behind it, and from outside."""
-        live = [state[group.living(t)] for state in states]
+        live = [state[group.first][: group.alive[t]] for state in states]
         for state, g in zip(live, outside, strict=True):
             if g is not None:
                 state += g[group.step(t)]
@@ -230,7 +225,7 @@ def run_back(
         for t in reversed(range(group.steps)):
             leave(group, t, arrive(group, t))
 
-    observers = _step_observers()
+    observers = [observer for observer in current() if observer.stepwise]
     if not observers:
         run_in_parallel([partial(steps, group) for group in packing.groups])
     else:  # all groups step by step, for there must be a moment at which the cotangents of a step are whole

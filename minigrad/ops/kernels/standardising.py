@@ -94,7 +94,7 @@ def standardise_rows(
     y = np.empty(x.shape, x.dtype)
     statistics = Statistics(*np.zeros((3, M), x.dtype))
     scaled, shifted = _columns(weight), _columns(weight, bias)
-    part = _workspace(x)
+    part = np.empty((min(M, _step(K)), K), x.dtype)
     for block in _blocks(M, K):
         d = _row_moments(x[block], eps, centred, *(s[block] for s in statistics))
         out, r = y[block], statistics.scale[block]
@@ -119,7 +119,7 @@ def _row_moments(x: Array, eps: float, centred: bool, centre: Array, shift: Arra
         var = var.astype(np.float64)
         centre[far], shift[far], var[far] = _exactly(x[far], (-1,), centred)
         x = x - centre[:, None]
-    scale[...] = _scale(var, eps)
+    scale[...] = 1 / np.sqrt(np.maximum(var, 0) + eps)  # rounding may have left a variance below 0
     return x
 
 
@@ -132,23 +132,9 @@ def _exactly(x: Array, axes: tuple[int, ...], centred: bool = True) -> tuple[Arr
     return centre.reshape(-1), shift.reshape(-1), np.square(wide - shift).mean(axes)
 
 
-def _scale(var: Array, eps: float) -> Array:
-    """1 / sqrt(var + eps), where rounding may have left a variance below 0."""
-    return 1 / np.sqrt(np.maximum(var, 0) + eps)
-
-
-def _workspace(x: Array) -> Array:
-    """Memory for a block of rows x (M, K)."""
-    return np.empty((min(len(x), _step(x.shape[1])), x.shape[1]), x.dtype)
-
-
 def _columns(weight: Array, bias: Array | None = None) -> Array:
     """(2, K): the weight above the bias, or above zeros."""
-    pair = np.zeros((2, len(weight)), weight.dtype)
-    pair[0] = weight
-    if bias is not None:
-        pair[1] = bias
-    return pair
+    return np.stack([weight, np.zeros_like(weight) if bias is None else bias])
 
 
 def _combined(first: Any, second: Any, columns: Array, out: Array) -> Array:
@@ -173,7 +159,7 @@ def pull_rows(
     dx = np.empty(x.shape, x.dtype) if needs[0] else None
     dw, db = (np.zeros(K, x.dtype) if need else None for need in needs[1:])
     scaled, ones = _columns(weight), _columns(np.ones(K, x.dtype))
-    part = _workspace(x)
+    part = np.empty((min(M, _step(K)), K), x.dtype)
     for block in _blocks(M, K):
         u, (c, s, r) = g[block], (a[block] for a in statistics)
         products = part[: len(u)]
@@ -210,8 +196,10 @@ def standardise_groups(
     y = np.empty(x.shape, x.dtype)
     statistics = Statistics(*np.zeros((3, N * groups), x.dtype))
     for block in _blocks(N, C * L):
-        rows = _rows_of(block, groups)
-        d = _row_moments(_in_groups(x[block], groups), eps, True, *(s[rows] for s in statistics))
+        rows = slice(block.start * groups, block.stop * groups)
+        samples = x[block]
+        of_groups = samples.reshape(len(samples) * groups, C // groups * L)
+        d = _row_moments(of_groups, eps, True, *(s[rows] for s in statistics))
         _, s, r = (_each_channel(a[rows], groups, C) for a in statistics)
         factor = r if weight is None else r * weight
         offset = -s * factor if bias is None else bias - s * factor
@@ -234,7 +222,8 @@ def pull_groups(
     dw, db = (np.zeros(C, x.dtype) if need else None for need in needs[1:])
     for block in _blocks(N, C * L):
         u, d = g[block], x[block]
-        c, s, r = (_each_channel(a[_rows_of(block, groups)], groups, C) for a in statistics)
+        rows = slice(block.start * groups, block.stop * groups)
+        c, s, r = (_each_channel(a[rows], groups, C) for a in statistics)
         d = d - c[..., None] if c.any() else d
         total = u @ np.ones(L, x.dtype)
         along = r * (np.vecdot(u, d) - s * total) if needs[0] or needs[1] else total
@@ -250,16 +239,6 @@ def pull_groups(
             out -= d * a[..., None]
             out -= b[..., None]
     return dx, dw, db
-
-
-def _rows_of(block: slice, groups: int) -> slice:
-    """The rows that the groups of some samples are."""
-    return slice(block.start * groups, block.stop * groups)
-
-
-def _in_groups(x: Array, groups: int) -> Array:
-    """x (n, C, L) with a row for each group, (n G, K)."""
-    return x.reshape(len(x) * groups, x.shape[1] // groups * x.shape[2])
 
 
 def _each_channel(rows: Array, groups: int, C: int) -> Array:
@@ -320,7 +299,7 @@ def _channel_moments(x: Array, eps: float, centre: Array, shift: Array, scale: A
         centre[far], shift[far], exact[far] = _exactly(x[:, far], (0, 2))
         x = x - centre[:, None]
     var[...] = np.maximum(exact, 0)
-    scale[...] = _scale(exact, eps)
+    scale[...] = 1 / np.sqrt(np.maximum(exact, 0) + eps)
     return x
 
 

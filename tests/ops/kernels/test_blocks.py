@@ -171,7 +171,7 @@ def test_products_on_threads(data, M, K, N, threads, transposed):
 @using(Strategy())
 def test_a_large_product_is_shared_and_a_small_one_is_not(monkeypatch):
     shared = []
-    monkeypatch.setattr(blocks, "run_in_parallel", lambda pieces: shared.append(len(pieces)) or [p() for p in pieces])
+    monkeypatch.setattr(blocks, "run_in_parallel", lambda p, worth: shared.append(len(p)) or [piece() for piece in p])
     monkeypatch.setattr(blocks, "get_num_threads", lambda: 2)
     large = np.ones((300, 600), np.float32), np.ones((600, 100), np.float32)
     blocks.product(*large)
