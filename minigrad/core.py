@@ -56,7 +56,7 @@ def no_grad() -> setting[tuple[str, ...] | None]:
     return setting(_trace, lambda path: None)
 
 
-def recording() -> setting[tuple[str, ...] | None]:
+def enable_grad() -> setting[tuple[str, ...] | None]:
     """Record calls even inside :func:`no_grad`: transforms differentiate what they record."""
     return setting(_trace, lambda path: path or ())
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Tensor, extend_tensor, recording, untracked
+from .core import Leaf, Tensor, enable_grad, extend_tensor, untracked
 from .higher_order import leaves_graph, recorded_pass
 from .writes import written
 
@@ -70,7 +70,7 @@ def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
     seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
     found = recorded_pass([(node, index, seed)], leaves)
-    with _adding, recording():
+    with _adding, enable_grad():
         for leaf, grad in found.items():
             leaf.grad = grad if leaf.grad is None else grad + leaf.grad
 

@@ -25,7 +25,7 @@ from typing import Any, cast
 import numpy as np
 
 from .backward import pull_back
-from .core import Node, Tensor, current_scope, number_check, recording, untracked
+from .core import Node, Tensor, current_scope, enable_grad, number_check, untracked
 from .observers import of_passes, setting
 from .primitives import Primitive, primitive
 from .spec import Array
@@ -99,7 +99,7 @@ def recorded_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iterable[N
     seeds = list(seeds)
     for observer in of_passes():
         observer.start({(node, index): g.data for node, index, g in seeds})
-    with recording():
+    with enable_grad():
         found = pull_back(seeds, sources, pull_tensors)
     # What depends on nothing is the caller's, or another source's, array yet.
     return {

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from .backward import Rule, pull_back
-from .core import Node, Tensor, current_scope, number_check, recording
+from .core import Node, Tensor, current_scope, enable_grad, number_check
 from .higher_order import attached, differentiating, is_differentiating, pull_tensors
 from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
@@ -90,7 +90,7 @@ class _Run:
         """Run it again, and pull cotangents of its outputs back to the edge."""
         collector, again = _Collector(), differentiating(self.differentiating or is_differentiating())
         outside = setting(number_check, lambda _: None)  # for the function is no rule
-        with outside, drawing(Draws(self.draws.begun)), recording(), again, observing(collector):
+        with outside, drawing(Draws(self.draws.begun)), enable_grad(), again, observing(collector):
             tensors = _tensors(self.function(*self.args, **self.kwargs))
         cotangents = g if isinstance(g, tuple) else (g,)
         outputs = [tensors[place] for place in self.places if place < len(tensors)]

@@ -24,7 +24,7 @@ import numpy as np
 
 from . import writes
 from .backward import graph_of, pull_back, reverse_pass, seed_of
-from .core import Leaf, Node, Tensor, current_scope, plain, recording, set_outputs, untracked
+from .core import Leaf, Node, Tensor, current_scope, enable_grad, plain, set_outputs, untracked
 from .higher_order import differentiating, leaves_graph, recorded_pass, variable
 from .primitives import Primitive, primitive
 from .spec import Array
@@ -102,7 +102,7 @@ class _Differentiation:
 
     def call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool = False) -> Any:
         """What the function returns for the variables, and what it returns besides (None without ``has_aux``)."""
-        with recording(), differentiating():
+        with enable_grad(), differentiating():
             out = f(*args, **kwargs)
         aux = None
         if has_aux:

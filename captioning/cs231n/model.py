@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from captioning.models.network import CaptionNetwork
 from captioning.models.recurrent_cells import check_cell
 from captioning.models.weights import WEIGHTS
-from minigrad.core import recording
+from minigrad.core import enable_grad
 
 __all__ = ["CaptioningRNN"]
 
@@ -70,7 +70,7 @@ class CaptioningRNN:
     def loss(self, features: ArrayLike, captions: ArrayLike) -> tuple[float, dict[str, Array]]:
         """The loss of captions (N,T), features (N,D), and its gradients under the keys of `params`."""
         network = self._bound(requires_grad=True)
-        with recording():  # whatever surrounds the call, such as no_grad
+        with enable_grad():  # whatever surrounds the call, such as no_grad
             loss = network.caption_loss(features, captions)
         loss.backward()
         return float(loss.item()), {name: cast(Array, weight.grad) for name, weight in network.weights.items()}

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..backward import graph_of, reverse_pass, seed_of
-from ..core import Leaf, Tensor, no_grad, recording
+from ..core import Leaf, Tensor, enable_grad, no_grad
 from ..higher_order import create_graph
 from ..rng import generator
 from ..spec import Array, as_array
@@ -115,7 +115,7 @@ def gradgradcheck(f: Callable[..., Any], inputs: Any, **options: Any) -> bool:
         moved = dict(zip(chosen, points, strict=True))
         return tuple(_outputs(f(*(moved.get(i, Tensor(a)) for i, a in enumerate(arrays)))))
 
-    with recording():
+    with enable_grad():
         outputs = floats(*(Tensor(arrays[i], requires_grad=True) for i in chosen))
     random = generator(options.get("rng", 0))
     cotangents = [random.standard_normal(o.shape).astype(o.dtype) for o in outputs]
@@ -171,7 +171,7 @@ class _Check:
     def _trace(self, tracked: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
         """The inputs, of which some are tracked, and the outputs in the inputs' own dtypes."""
         tensors = [Tensor(a, requires_grad=i in tracked) for i, a in enumerate(self.arrays)]
-        with recording(), create_graph():  # also of functions that are derivatives themselves
+        with enable_grad(), create_graph():  # also of functions that are derivatives themselves
             return tensors, _outputs(self.f(*tensors))
 
     def _outputs_at(self, points: Points) -> list[Tensor]:

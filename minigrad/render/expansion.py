@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..core import Tensor, current_scope, recording
+from ..core import Tensor, current_scope, enable_grad
 from ..observers import observing
 from ..primitives import Primitive
 from ..spec import Spec
@@ -213,7 +213,7 @@ def _traced(primitive: Primitive, arguments: _Arguments | None, vertex: Vertex) 
         return "reference not shown: a derivative uses what it keeps"
     tensors = [None if spec is None else Tensor(np.zeros(*spec), requires_grad=bool(edge)) for spec, edge in arguments]
     assert primitive.reference is not None
-    with recording(), observing(alone=True), np.errstate(all="ignore"):
+    with enable_grad(), observing(alone=True), np.errstate(all="ignore"):
         depth = len(current_scope() or ())
         outputs = primitive.reference(*tensors, **({} if vertex.step is not None else vertex.options))
     several = outputs if isinstance(outputs, tuple) else (outputs,)

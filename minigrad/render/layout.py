@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from ..backward import graph_of
-from ..core import Leaf, Tensor, extend_tensor, recording
+from ..core import Leaf, Tensor, enable_grad, extend_tensor
 from ..nn.module import Module
 from ..recording import record
 from ..runtime.extras import how_to_install, require
@@ -237,7 +237,7 @@ def notebook(on: bool = True, **options: Any) -> None:
     if on:
         layout_program()
         checked_names(options.get("names"))
-        with recording(), record(lines=False):  # a graph that has all that can be asked for shows what does not fit
+        with enable_grad(), record(lines=False):  # a graph that has all that can be asked for shows what does not fit
             x = Tensor(1.0, requires_grad=True)
             y = x * x
             y.backward()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backward import graph_of
-from ..core import Node, Tensor, recording
+from ..core import Node, Tensor, enable_grad
 from ..nn.module import Module, Parameter, walk
 from ..observers import Observer, observing
 from ..primitives import Primitive
@@ -136,7 +136,7 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
         raise TypeError(f"summary: expected a Module, not {type(module).__name__}")
     rows, modules, parameters = _tree(module)
     watch = _Watch(rows)
-    with ExitStack() as undo, observing(watch), recording():
+    with ExitStack() as undo, observing(watch), enable_grad():
         for i, member in modules.items():  # its forward is seen also where its parent calls that directly
             own = vars(member)
             undo.callback(*(own.__setitem__, "forward", own["forward"]) if "forward" in own else (own.pop, "forward"))

@@ -64,15 +64,15 @@ def measure(rounds: int = _ROUNDS) -> tuple[dict[Strategy, float], dict[Strategy
 
     Returns the time of each strategy relative to plain products, averaged over the products.
     """
-    ways = [] if mkl.reason_against() else ["mkl"]
+    others = [] if mkl.reason_against() else ["mkl"]
     threads = get_num_threads()
     set_num_threads(1)
     try:
         large = _race(
-            [_large(*sizes) for sizes in _LARGE], [Strategy(way) for way in ("plain", "tiles", *ways)], rounds
+            [_large(*sizes) for sizes in _LARGE], [Strategy(large) for large in ("plain", "tiles", *others)], rounds
         )
         thin = [Strategy(), *(Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS)]
-        thin += [Strategy(thin=way) for way in ways]
+        thin += [Strategy(thin=other) for other in others]
         return large, _race([_step(rows) for rows in _ROWS], thin, rounds)
     finally:
         set_num_threads(threads)
