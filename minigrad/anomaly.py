@@ -97,8 +97,7 @@ class _Watch(Observer):
             _look_forward(primitive, params, inputs, outputs, place)
 
     def start(self, seeds: Mapping[Any, Array]) -> None:
-        for key, g in seeds.items():
-            node, index = key if type(key) is tuple else (key, 0)
+        for (node, index), g in seeds.items():
             self.arrived[id(node), index] = badness(g)
 
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:

@@ -50,7 +50,7 @@ def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _p
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...], batch: int = 0) -> Any:
-    """Sum a cotangent over the axes along which an input of ``shape`` was broadcast; half precision in single.
+    """Sum a cotangent over the axes along which an input of ``shape`` was broadcast; float16 in float32.
 
     It may be a tensor, and have some more axes in front (``batch``), which stay.
 
@@ -61,7 +61,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...], batch: int = 0) -> Any:
     array([2., 2., 2.])
     """
     if g.dtype == np.float16:
-        g = g.astype(np.float32)  # adding ones to 2,048 would leave it there
+        g = g.astype(np.float32)  # float16 cannot count past 2,048
     lead = g.ndim - len(shape)
     if 0 < lead < g.ndim and g.shape[lead:] == shape and not batch and type(g) is np.ndarray:  # a bias
         return block_sum(g, tuple(range(lead)))
@@ -150,6 +150,8 @@ def pull_back(
     found: dict[Any, Any] = {}
     for node, index, g in seeds:
         _add(cotangents, (node, index), g)
+    for observer in watching:
+        observer.start({key: plain(g) for key, g in cotangents.items()})
     for node in reversed(order.nodes):
         outputs = range(1 + len(node.later_outputs))
         gs = tuple(cotangents.pop((node, index), None) for index in outputs)
@@ -185,7 +187,7 @@ def _add(cotangents: _Cotangents, key: tuple[Node, int], g: Any) -> None:
 
 
 def _attend(node: Node, gs: Any, watching: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:
-    """Tell observers of the complete cotangents of a node, and find those that it retains; what goes on."""
+    """Tell observers of the complete cotangents of a node, find those that it retains, return the ones that go on."""
     several = type(gs) is tuple and len(gs) > 1
     g = gs if several or type(gs) is not tuple else gs[0]
     for observer in watching:
@@ -257,7 +259,7 @@ def reverse_pass(
         key: Any = (node, index) if index else node
         cotangents[key] = cotangents[key] + g if key in cotangents else g
     for observer in watching:
-        observer.start(cotangents)
+        observer.start({key if type(key) is tuple else (key, 0): g for key, g in cotangents.items()})
     ends, owned = _walk_back(order, cotangents, live, retain_graph, watching)
     return {
         # NumPy's sums of 0-d arrays are scalars, hence asarray; those of half precision are in single
@@ -276,9 +278,8 @@ def _walk_back(
 ) -> tuple[list[Any], set[Any]]:
     """Visit nodes, children first; in the end ``cotangents`` holds those of the leaves.
 
-    Returns the leaves and what else gets a ``grad``; and the keys of those cotangents whose arrays nothing else holds:
-    the pass may add to them. The loop is written out, without a function for each part, since it runs once for each
-    node and edge.
+    Returns the leaves and `Retained` objects, and the keys of the cotangents whose arrays the pass may modify, since
+    nothing else holds them. The loop calls no function for each part, since it runs once for each node and edge.
     """
     owned: set[Any] = set()  # keys
     ends: list[Any] = []
@@ -351,7 +352,7 @@ def _walk_back(
                     cotangents[key] += grad
                 else:
                     total = cotangents[key]
-                    if dtype is _half:  # whose sums of ones stop at 2,048
+                    if dtype is _half:  # float16 cannot count past 2,048
                         total = total.astype(np.float32)
                     cotangents[key] = total + grad
                     owned.add(key)

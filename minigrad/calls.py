@@ -1,8 +1,8 @@
 """Calling a primitive on tensors: run its forward on their arrays and, if a gradient can be wanted, leave a node.
 
-A node costs about as much as two or three small NumPy calls, because calls with one array x, or two, a and b, and no
-options take a short path (`_call_unary`, `_call_binary`). All others take `_call`, and so does every call that is
-observed.
+Broadcasting primitives without options, whose inputs are named ``x``, or ``a`` and ``b``, take a short path
+(`_call_unary`, `_call_binary`): their node costs about as much as two or three small NumPy calls. All others take
+`_call`, and so does every call that is observed.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _call_binary(record: Primitive, general: Callable[..., Any]) -> Callable[[An
             return general(a, b)  # type: ignore[no-any-return]
         left = right = None
         try:
-            # The cheapest questions first; isinstance is for Tensor's subclasses.
+            # The cheapest checks first; isinstance is for Tensor's subclasses.
             kind = type(a)
             if kind is Tensor:
                 left, x = a.node, a.data

@@ -36,7 +36,7 @@ __all__ = ["Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tenso
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
-"""Called with a tensor before its entries become numbers; raises if a constant would be wrong there."""
+"""Called before the entries of a tensor become plain numbers; raises if that would lose a gradient."""
 _new = object.__new__
 
 
@@ -157,7 +157,7 @@ class Leaf(Node):
 
 
 retaining: WeakSet[Retained] = WeakSet()
-"""All of them that live: while there is none, no pass looks for one."""
+"""All `Retained` objects that live. While there is none, passes skip the look-up."""
 
 
 class Retained:
@@ -295,7 +295,7 @@ class Tensor(Extensions):
         return self.data
 
     def entries(self) -> Array:
-        """The array, if its entries may become numbers: raises where they would be wrong as constants."""
+        """The array, if its entries may become plain numbers here; raises if that would lose a gradient."""
         check = number_check.get()
         if check is not None:
             check(self)
@@ -395,7 +395,7 @@ class Tensor(Extensions):
 
 
 def extend_tensor(methods: Mapping[str, Any]) -> None:
-    """Add methods and properties to `Tensor`, by name: the way for modules above this one.
+    """Add methods and properties to `Tensor`, by name, for modules that import this one.
 
     `minigrad.gradients`, `minigrad.hooks` and `minigrad.ops.methods` use it. Type checkers find the signatures in
     `Extensions`.

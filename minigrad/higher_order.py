@@ -26,7 +26,7 @@ import numpy as np
 
 from .backward import pull_back
 from .core import Node, Tensor, current_scope, enable_grad, number_check, untracked
-from .observers import of_passes, setting
+from .observers import setting
 from .primitives import Primitive, primitive
 from .spec import Array
 
@@ -69,7 +69,7 @@ def create_graph() -> setting[bool]:
 
 @primitive
 def _variable(x: Array) -> Any:
-    """x itself, as a vertex of its own: what a function is differentiated in, though it depends on something else."""
+    """The identity: a new node on top of x, at which an inner pass stops."""
     return x, ()
 
 
@@ -80,12 +80,12 @@ def _(g: Any, needs: Any) -> Any:
 
 
 def variable(tensor: Tensor) -> Tensor:
-    """A tensor with a node of its own, behind which a pass that has it as its source does not go."""
+    """A tensor with a new node on top of its own. A pass with this node as its source stops there."""
     return _variable(tensor)  # type: ignore[no-any-return]
 
 
 def recorded_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iterable[Node]) -> dict[Any, Tensor]:
-    """Cotangents of some sources as tensors that depend on all that they depend on, given those of some outputs.
+    """Cotangents of some sources as tensors whose graph records how they were computed.
 
     Residuals are kept, since they belong to the graph behind the results.
 
@@ -96,12 +96,9 @@ def recorded_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iterable[N
         TypeError: names a primitive whose derivative cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
-    seeds = list(seeds)
-    for observer in of_passes():
-        observer.start({(node, index): g.data for node, index, g in seeds})
     with enable_grad():
         found = pull_back(seeds, sources, pull_tensors)
-    # What depends on nothing is the caller's, or another source's, array yet.
+    # Copy untracked results: they may share memory with the caller's arrays.
     return {
         key[0] if isinstance(key, tuple) else key: g if g.node is not None else untracked(np.array(g.data))
         for key, g in found.items()
@@ -144,7 +141,7 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
     declared, rule = primitive.residuals or (), primitive.vjp_on_tensors
     undeclared = _may_depend(residuals[len(declared) :])
-    if rule is None and (undeclared or "derived" in declared) and primitive.reference is not None:
+    if primitive.keeps_inputs and (undeclared or "derived" in declared):
         return _pull_reference(node, primitive, g, needs)
     if undeclared:
         raise TypeError(

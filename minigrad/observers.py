@@ -78,7 +78,7 @@ class Observer:
         """A primitive was applied to arrays. The node is None if no input is tracked."""
 
     def start(self, seeds: Mapping[Any, Array]) -> None:
-        """A reverse pass begins with these cotangents, by node, or by (node, index) for a later output."""
+        """A reverse pass begins with these cotangents, by node and index of the output."""
 
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
         """The cotangent of a node is complete; return the one that goes on.
@@ -94,11 +94,11 @@ class Observer:
         """The VJP of a node returned the cotangents of these inputs, by the input's number."""
 
     def step(self, t: int, *cotangents: Array) -> None:
-        """The VJP of a sequence primitive has the cotangents of the states at step t, from the last step on."""
+        """The VJP of a sequence primitive has the cotangents of the states at step t; t runs from T - 1 to 0."""
 
 
 everywhere: dict[Observer, Callable[[], bool]] = {}
-"""Observers in force in all threads: each with a function that says whether a pass has to tell it now."""
+"""Observers of passes in all threads, each with a function that says whether it is enabled now."""
 active: set[object] = set()
 """A key for each open :class:`observing`, in all threads. Calls look at this alone while it is empty."""
 _current: ContextVar[tuple[Observer, ...]] = ContextVar("minigrad_observers", default=())

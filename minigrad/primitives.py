@@ -29,8 +29,8 @@ class Steps(NamedTuple):
 
     step: the primitive that is one step. states: for each output in order, what it starts from and what the step calls
     it, ``{"h0": "h"}``. inputs: the input of which step t takes [:, t]. indices: the option that says which rows of the
-    input each step takes instead, (N, T) integers; or None. weights: the input that the steps' input is multiplied
-    with, (D, …), which tells D.
+    input each step takes instead, (N, T) integers; or None. weights: the name of the input-to-hidden
+    matrix, (D, …).
     """
 
     step: Primitive
@@ -57,8 +57,8 @@ class Primitive:
         forward: on ndarrays; returns ``(output or tuple of outputs, tuple of residuals)``.
         vjp: ``(cotangent, needs, *residuals) -> one entry an input``.
         reference: a composition of simpler primitives that gives the same; or None.
-        cost: ``(shapes of the inputs, shape of the first output, options) -> multiply-adds`` of a call. None is
-            0 for minigrad's own primitives, and unknown for others.
+        cost: ``(shapes of the inputs, shape of the first output, options) -> multiply-adds`` of a call. None means
+            no multiply-adds for built-in primitives, and unknown for yours.
         arguments: names of the array inputs in order; variadic ones share the last name.
         options: names of the other parameters, which follow the inputs.
         positional: how many of all these may be given by position.
@@ -69,9 +69,9 @@ class Primitive:
         steps: of a primitive over a whole sequence, how it is made of steps; else None.
         residuals: what each residual is, in order: the name of an input (of variadic ones: the list of all), "output"
             (or "output 1" of the second one), "constant", or "derived" for anything else that depends on the inputs.
-            "hidden 1" (behind one output; "hidden 2" is next) is derived, and becomes an output that nobody sees: in
-            derivatives of derivatives the VJPs' g is a tuple, in which its cotangent (or None) is behind the outputs'.
-            Those not named are constants. None if it was not declared.
+            "hidden k" marks an intermediate result: derivatives of derivatives treat it as an extra output, number k,
+            whose cotangent follows those of the real outputs in g. Residuals that are not named must hold no floats.
+            None if nothing was declared.
         vjp_on_tensors: the VJP of tensors, if `vjp` does not run on them or has no right derivative there; or None.
         batched_vjp: the VJP of cotangents with one axis more, in front; or None if there is none but one by one.
         keeps_inputs: whether nodes keep the arrays of their call, because a derivative of the derivative may go

@@ -42,7 +42,7 @@ def as_array(value: Any, rounded: bool = True) -> Array:
     """An ndarray of real numbers from any data: arrays keep their dtype, Python floats take the default.
 
     Args:
-        rounded: false to keep Python floats in float64, for whoever converts them to a dtype.
+        rounded: whether Python floats take the default dtype; if false, they stay float64.
 
     Raises:
         TypeError: if the data are not booleans, integers or real floats, or are masked.

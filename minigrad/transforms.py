@@ -1,9 +1,9 @@
 """Functional transforms: derivatives of functions of tensors, as functions, of any order.
 
 ``f`` takes tensors, numbers and arrays, and trees of these (:mod:`minigrad.trees`), such as dicts or modules. Other
-arguments pass through untouched, and so do keyword arguments. *Variables*, fresh leaves, replace what it is
-differentiated in; a module's parameters are variables themselves. Tensors that ``f`` meets through a closure are
-constants to it.
+arguments pass through untouched, and so do keyword arguments. *Variables*, fresh leaves, replace the arguments to
+differentiate with respect to; a module's parameters are variables themselves. ``f`` is not differentiated with respect
+to tensors that it closes over.
 
 Transforms nest to any order. Within the function of a transform, the transforms inside leave a graph
 (:mod:`minigrad.higher_order`), as they do within :func:`minigrad.create_graph`. Everywhere else the fast pass computes
@@ -136,7 +136,7 @@ class _Differentiation:
         met = self.met(tensors)
         if self.recorded and met:
             return list(tensors)
-        return _refusing([t.data for t in tensors], met)
+        return _as_results([t.data for t in tensors], met)
 
     def pull(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], keep: bool) -> list[Tensor]:
         """The cotangents of the variables, zeros where nothing depends on one."""
@@ -146,7 +146,7 @@ class _Differentiation:
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         found = reverse_pass(seeds, keep, cast("list[Leaf]", self.sources)) if seeds else {}
         pairs = zip(self.sources, self.variables, strict=True)
-        return _refusing([found.get(cast(Leaf, node), np.zeros_like(v.data)) for node, v in pairs], met)
+        return _as_results([found.get(cast(Leaf, node), np.zeros_like(v.data)) for node, v in pairs], met)
 
     def pull_recorded(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
         """The same as tensors that depend on all that they depend on."""
@@ -168,8 +168,8 @@ class _Differentiation:
         return untracked(np.ones_like(y.data))
 
 
-def _refusing(arrays: Sequence[Array], met: Sequence[Leaf]) -> list[Tensor]:
-    """Arrays as tensors that depend on the leaves that a transform met; as constants if there are none."""
+def _as_results(arrays: Sequence[Array], met: Sequence[Leaf]) -> list[Tensor]:
+    """Arrays as tensors: constants, or on top of a node that raises in a backward pass if the transform met leaves."""
     results = list(map(untracked, arrays))
     path = current_scope()
     if met and path is not None and results:
@@ -488,7 +488,7 @@ def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
     met = run.met()
     if not (run.recorded and met):
         arrays = _jacobian_rows(y, cast("list[Leaf]", run.sources))
-        return _refusing(arrays, met)
+        return _as_results(arrays, met)
     if not y.size:
         return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
     one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)

@@ -79,7 +79,7 @@ def arrays_in(values: Any) -> list[Array]:
 
 
 def owner(array: Array) -> Array:
-    """The array whose memory an array is a view of; `as_strided` puts an object of NumPy's in between."""
+    """The array whose memory an array is a view of; `as_strided` inserts a helper object that is no ndarray."""
     memory = array
     base: Any = array.base
     while base is not None:

@@ -722,6 +722,19 @@ def test_an_observer_within_it_is_told_of_all():
     assert within.told == alone.told
 
 
+def test_an_observer_is_told_of_the_sum_of_seeds_of_one_output():
+    class Seeds(Observer):
+        def start(self, seeds):
+            found.extend(seeds.items())
+
+    found = []
+    with observing(Seeds()):
+        (y, _), pullback = mg.vjp(lambda x: ((y := x * 1.0), y), np.ones(1))
+        pullback(np.ones(1), np.ones(1))
+    (((node, index), g),) = found
+    assert (node.primitive.name, index, g.tolist()) == ("multiply", 0, [2.0])
+
+
 def test_a_pass_for_one_of_two_leaves():
     x, w = leaf(1.0), leaf(2.0)
     with mg.detect_anomaly():

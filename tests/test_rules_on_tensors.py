@@ -518,6 +518,9 @@ def test_a_residual_without_a_name_is_no_constant():
     with pytest.raises(TypeError, match=r"short has no derivative of its derivative: declare .*residuals"):
         mg.grad(mg.grad(short))(0.5)
     on_tensors = lambda g, needs, x, s: (g * (s + x * s * (1 - s)),)  # noqa: E731
+    short.reference(lambda x: x * mg.sigmoid(x))  # for which no inputs are kept
+    with pytest.raises(TypeError, match=r"short has no derivative of its derivative: declare .*residuals"):
+        mg.grad(mg.grad(short))(0.5)
     silent = declared("silent", forward, rule, on_tensors)
     with pytest.raises(TypeError, match=r"silent has no derivative of its derivative: declare .*residuals"):
         mg.grad(mg.grad(silent))(0.5)

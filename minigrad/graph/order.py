@@ -92,14 +92,14 @@ def topological_order(
                     return Cycle(tuple(reversed(path[path.index(parent) :])))
             if last is node:
                 break
-            node = last  # goes on without a turn on the stack, a tenth of the time
+            node = last  # visits it directly, which saves a push and a pop: a tenth of the time
     return Order(tuple(order))
 
 
 def with_late_sources(order: Order[N], parents: Callable[[N], Iterable[N]]) -> Order[N]:
     """The order with each node that has no parents moved to just before the first node that needs it.
 
-    Backwards, one is then done with as soon as nothing before it needs it, and not after all else.
+    A reverse walk then reaches each of them right after its last use, and not at the very end.
 
     >>> with_late_sources(Order(("W", "V", "x", "y")), {"V": "", "W": "", "x": "V", "y": "Wx"}.__getitem__)
     Order(nodes=('V', 'x', 'W', 'y'))
