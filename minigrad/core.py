@@ -40,7 +40,7 @@ number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad
 _new = object.__new__
 
 
-def no_grad() -> setting[tuple[str, ...] | None]:
+def no_grad(*function: Any) -> setting[tuple[str, ...] | None]:
     """Record nothing within a ``with`` block, or in a function decorated with ``@no_grad()``.
 
     It holds for the thread or task that enters it. A generator must not ``yield`` inside: its caller would not record
@@ -53,6 +53,8 @@ def no_grad() -> setting[tuple[str, ...] | None]:
     >>> y.requires_grad
     False
     """
+    if function:
+        raise TypeError("no_grad takes no arguments: decorate a function with @mg.no_grad(), with brackets")
     return setting(_trace, lambda path: None)
 
 

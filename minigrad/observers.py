@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ContextDecorator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from copy import copy
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .spec import Array
 
@@ -36,19 +36,20 @@ class setting(ContextDecorator, Generic[T]):  # noqa: N801  (used as a function)
 
     def __init__(self, variable: ContextVar[T], change: Callable[[T], T]) -> None:
         self._variable, self._change = variable, change
-        self._before: list[T] = []
+        self._open: Token[T] | None = None
 
     def __enter__(self) -> None:
-        before = self._variable.get()
-        self._before.append(before)
-        self._variable.set(self._change(before))
+        if self._open is not None:  # perhaps by another thread
+            raise RuntimeError("this context is open already: make another one")
+        self._open = self._variable.set(self._change(self._variable.get()))
 
     def __exit__(self, *_: object) -> None:
-        self._variable.set(self._before.pop())
+        token, self._open = self._open, None
+        self._variable.reset(cast("Token[T]", token))
 
     def _recreate_cm(self) -> setting[T]:
         twin = copy(self)
-        twin._before = []
+        twin._open = None
         return twin
 
 
@@ -143,8 +144,7 @@ class observing(setting[tuple[Observer, ...]]):  # noqa: N801
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
-        if not self._before:
-            active.discard(self)
+        active.discard(self)
 
 
 # --- where something happened -----------------------------------------------------------------------

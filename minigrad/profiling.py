@@ -209,14 +209,16 @@ class profile(observing):  # noqa: N801  (used as a function)
     """
 
     def __init__(self, lines: bool = True) -> None:
+        super().__init__()
         self._lines = lines
+        self._change = lambda outer: (*outer, self.result)
 
     def __call__(self, function: Any) -> Any:
         raise TypeError("profile does not decorate functions, since nobody would see the result: use with mg.profile()")
 
     def __enter__(self) -> Profile:  # type: ignore[override]
-        self.result = Profile(self._lines)
-        super().__init__(self.result)
+        if self._open is None:
+            self.result = Profile(self._lines)
         super().__enter__()
         self.result.began = perf_counter_ns()
         return self.result

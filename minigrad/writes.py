@@ -105,30 +105,31 @@ class Guard:
 
 def guard(node: Node, arguments: Sequence[Any]) -> None:
     """Protect what a node keeps for its gradient from writes into the ndarrays among a call's arguments."""
-    if node.born == -1:  # it has a guard
-        return
     owners = {id(owner(array)) for array in arrays_in(arguments)}
+    if not owners or node.born == -1:  # -1: it has a guard
+        return
     large: list[Array] = []
+    node.residuals = _copied(node.residuals, owners, large)
+    if cast(Any, node.primitive).keeps_inputs:
+        node.inputs = _copied(node.inputs, owners, large)
+    if large:
+        Guard(node, large, sampled=True)
 
-    def copied(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            if id(owner(value)) not in owners:
-                return value
-            distinct = _distinct(value)
-            if distinct.nbytes > _MAX_COPIED_BYTES:
-                large.append(value)
-                return value
-            return value.copy("K") if distinct is value else np.broadcast_to(distinct.copy("K"), value.shape)
-        if type(value) in (tuple, list):
-            return type(value)(map(copied, value))
-        return value._make(map(copied, value)) if hasattr(value, "_make") else value  # a named tuple
 
-    if owners:
-        node.residuals = copied(node.residuals)
-        if cast(Any, node.primitive).keeps_inputs:
-            node.inputs = copied(node.inputs)
-        if large:
-            Guard(node, large, sampled=True)
+def _copied(value: Any, owners: set[int], large: list[Array]) -> Any:
+    """Copy the small arrays in nested tuples and lists whose memory belongs to some owners; list the large ones."""
+    if isinstance(value, np.ndarray):
+        if id(owner(value)) not in owners:
+            return value
+        distinct = _distinct(value)
+        if distinct.nbytes > _MAX_COPIED_BYTES:
+            large.append(value)
+            return value
+        return value.copy("K") if distinct is value else np.broadcast_to(distinct.copy("K"), value.shape)
+    if type(value) in (tuple, list) or hasattr(value, "_make"):  # a named tuple
+        parts = [_copied(part, owners, large) for part in value]
+        return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
+    return value
 
 
 def check_unwritten(node: Node) -> None:

@@ -95,7 +95,7 @@ def test_slips_are_named():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(TypeError, match=r"scope: the name must be a string, not 5"):
         mg.scope(5)
-    with pytest.raises(TypeError, match=r"no_grad\(\) takes 0 positional arguments"):
+    with pytest.raises(TypeError, match=r"no_grad takes no arguments: .*@mg\.no_grad\(\)"):
         mg.no_grad(lambda: None)
     with pytest.raises(ValueError, match=r"shape \(2,\) is not true or false as a whole: use mg\.any or mg\.all"):
         bool(x)

@@ -276,3 +276,12 @@ def test_a_checkpoint_refuses_a_buffer_that_was_changed(function, watching):
     buffer[77] = 5
     with pytest.raises(ValueError, match=MESSAGE):
         z.backward()
+
+
+def test_a_call_leaves_no_garbage_for_the_collector():
+    x, batch = leaf(2.0, 3.0), np.array([4.0, 5.0])
+    gc.collect()
+    for y in (x * 1.5, x * batch, mg.clip(x, 0.0, 1.0)):
+        y.sum().backward()
+    del y
+    assert gc.collect() == 0

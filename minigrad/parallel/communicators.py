@@ -42,7 +42,7 @@ class Launch(NamedTuple):
     rank: int
 
 
-def launch_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
+def launch_of(environment: Mapping[str, str] | None = None) -> Launch | None:
     """Return what a launcher says of this process; None if none started it.
 
     Raises:
@@ -53,6 +53,7 @@ def launch_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
     >>> launch_of({}) is None
     True
     """
+    environment = os.environ if environment is None else environment
     for by, names in _LAUNCHERS.items():
         if names[0] in environment:
             return Launch(by, *(int(environment.get(name, "0")) for name in names))
@@ -140,7 +141,7 @@ def merge(comm: Any, array: Array) -> Array:
     return whole
 
 
-def fair_threads(comm: Any = None, environment: Mapping[str, str] = os.environ) -> int:
+def fair_threads(comm: Any = None, environment: Mapping[str, str] | None = None) -> int:
     """Return how many threads this rank computes with, so that the ranks of a machine fill its processors once.
 
     Every rank calls it. What the user asked for stays: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS (torchrun sets it) or
@@ -151,6 +152,7 @@ def fair_threads(comm: Any = None, environment: Mapping[str, str] = os.environ) 
     True
     """
     comm = world() if comm is None else comm
+    environment = os.environ if environment is None else environment
     if comm.size == 1:
         return get_num_threads()
     from mpi4py import MPI
