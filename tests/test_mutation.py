@@ -133,7 +133,7 @@ def target_of(label):
 
 def test_every_rule_and_what_it_calls_is_a_target():
     found = {t.label: t for t in targets()}
-    rules = ["elementwise.divide.vjp", "reductions.max/min.vjp"]
+    rules = ["elementwise.divide.vjp", "reductions.max.vjp"]
     helpers = [
         "recurrent_lstm.lstm_states_vjp",
         "numerics.sum_rows",
@@ -170,7 +170,7 @@ def test_every_function_of_the_engine_is_a_target():
     assert {label.partition(".")[0] for label, t in found.items() if not t.primitives} == set(FILES_OF_ENGINE)
     assert len(found) == len(targets()), "two functions have one name"
     assert found["core.Tensor.item"].tests[0] == "tests.test_core"
-    inner = {(m.before, m.after) for m in mutants(found["primitives._call_binary"].function, "")}
+    inner = {(m.before, m.after) for m in mutants(found["calls._call_binary"].function, "")}
     assert {("node.scope = path", "pass"), ("if right is None:", "if right is not None:")} <= inner
 
 
@@ -348,7 +348,7 @@ def test_a_fate_rests_on_the_function_and_on_what_decided_it(tmp_path, monkeypat
     square, path = target_of("elementwise.square.vjp"), tmp_path / "fates.jsonl"
     one, two, three = mutants(square.function, square.label)[:3]
     kept = Ledger(path)
-    kept.add(square, Result(one, "tests", "tests.test_structures::test_has_aux", "AssertionError", 0.1))
+    kept.add(square, Result(one, "tests", "tests.test_trees::test_has_aux", "AssertionError", 0.1))
     kept.add(square, Result(two, "cases", "square 3", "AssertionError", 0.1))
     kept.add(square, Result(three, "survived", "", "", 0.1))
 
@@ -375,7 +375,7 @@ def test_a_fate_rests_on_the_function_and_on_what_decided_it(tmp_path, monkeypat
 
 
 def test_coverage_is_kept_until_code_changes(tmp_path, monkeypatch):
-    path, module = tmp_path / "fates.jsonl", "tests.test_structures"
+    path, module = tmp_path / "fates.jsonl", "tests.test_trees"
     rows = [Row(0, frozenset({"f"}), 0.5), Row(2, frozenset({"f", "g"}), 1.0)]
     Ledger(path).add_coverage(module, ["f", "g", "h"], rows)
     assert Ledger(path).coverage(module, ["g", "h"]) == rows
@@ -385,21 +385,21 @@ def test_coverage_is_kept_until_code_changes(tmp_path, monkeypatch):
 
 
 def test_the_quick_tests_run_first_and_no_more_than_fit():
-    target = Target("f", example, (), ("tests.test_structures",))
+    target = Target("f", example, (), ("tests.test_trees",))
     rows = [Row(0, frozenset("f"), 3.0), Row(1, frozenset("f"), 1.0), Row(2, frozenset("g"), 0.1)]
     rows += [Row(3, frozenset("f"), ENOUGH)]
-    names = [t.name for t in trials_of(importlib.import_module("tests.test_structures"))]
-    found = running(target, {"tests.test_structures": rows})
+    names = [t.name for t in trials_of(importlib.import_module("tests.test_trees"))]
+    found = running(target, {"tests.test_trees": rows})
     assert [(t.name, t.limit) for t in found] == [(names[1], LONGEST), (names[0], 60.0)]
 
 
 def test_quick_tests_of_one_module_do_not_keep_those_of_another_away():
-    modules = ("tests.test_structures", "tests.test_core", "tests.test_hooks")
+    modules = ("tests.test_trees", "tests.test_core", "tests.test_hooks")
     quick, slow = [Row(i, frozenset("f"), 1.5) for i in range(9)], [Row(0, frozenset("f"), 5.0)]
-    covered = {"tests.test_structures": slow, "tests.test_core": quick, "tests.test_hooks": slow}
+    covered = {"tests.test_trees": slow, "tests.test_core": quick, "tests.test_hooks": slow}
     found = [t.name.partition(".test_")[2] for t in running(Target("f", example, (), modules), covered)]
     order = [name.partition("::")[0] for name in found]
-    assert order == ["structures", "core", "core", "core", "hooks", "core", "core", "core"]
+    assert order == ["trees", "core", "core", "core", "hooks", "core", "core", "core"]
 
 
 def test_spared_mutants_are_not_run():

@@ -155,7 +155,7 @@ def _callees(function: FunctionType, held: Sequence[type]) -> Iterator[FunctionT
             found = found.fget
         record = getattr(found, "primitive", None)
         if isinstance(record, Primitive) and record.module.startswith("minigrad.ops"):
-            yield from [] if record.name in families() else _rules(record)
+            yield from _rules(record) if record.differentiable and record.name not in families() else []
         elif isinstance(found, FunctionType) and _is_ours(found):
             yield found
 

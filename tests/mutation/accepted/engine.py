@@ -38,7 +38,6 @@ accept("pulling asks for the level again", "transforms._linearize",
 accept("all weights have a node", "transforms._linearize",
         "transposed.own = run.own.union((w.node for w in weights if w.node is not None))",
         "transposed.own = run.own.union((w.node for w in weights))")  # fmt: skip
-accept("any sequence is as good", "transforms._refusing", "node.parents = tuple(met)", "node.parents = met")
 for _name, _pulled in (("_value_and_grad", "grads = each_like(chosen, run.pull(run.outputs, [one], keep={}))"),
                        ("hvp", "return each_like(primals, run.pull(gradient, given, keep={}))")):  # fmt: skip
     accept("frees later what nobody holds", f"transforms.{_name}", _pulled.format(False), _pulled.format(True))
@@ -54,8 +53,6 @@ accept("the pass casts as well", "transforms._partial_derivatives",
         "one_hot = np.eye(y.size).reshape(y.size, *y.shape)")  # fmt: skip
 accept("rules on tensors take arrays for constants", "transforms._partial_derivatives", _ROWS,
         _ROWS.replace("untracked(np.asarray(row))", "np.asarray(row)"))  # fmt: skip
-accept("its VJP raises whatever is asked for", "transforms._refusing",
-        "node.edges = (tuple(range(len(met))), (True,) * len(met), (0,) * len(met))", ANY)  # fmt: skip
 
 
 accept("what nobody asked for is not taken; of a list an array is made later", "transforms._one_by_one",
@@ -74,7 +71,6 @@ accept("a dtype is equal to its class", "core.Tensor.__repr__", _DTYPES,
         _DTYPES.replace("np.dtype(np.int64)", "np.int64"), _DTYPES.replace("np.dtype(bool)", "bool"))  # fmt: skip
 accept("whatever is given is true or false", "core.Tensor.requires_grad.setter",
         "if bool(value) != self.requires_grad:", "if value != self.requires_grad:")  # fmt: skip
-accept("it is a tuple", "core.Tensor.shape", "return tuple(self._array().shape)", "return self._array().shape")
 accept("what is not 0 is true", "higher_order._may_depend",
         "return _may_depend((value.start, value.stop, value.step))",
         "return -_may_depend((value.start, value.stop, value.step))")  # fmt: skip
@@ -122,8 +118,6 @@ for _of in "ab":
 accept(GENERAL, "calls._constant", "if type(value) is _ndarray and value.dtype.kind in 'fiub':", "if False:",
         "if value is _ndarray and value.dtype.kind in 'fiub':")  # fmt: skip
 
-accept("a copy of the same dtype", "backward._narrowed", "return g if g.dtype == dtype else g.astype(dtype)",
-        "return g.astype(dtype)")  # fmt: skip
 
 # --- what records a pass ---------------------------------------------------------------------------------
 
@@ -133,8 +127,6 @@ accept("somebody outside of this package has called", "recording.user_line",
         "while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):",
         "while frame.f_code.co_filename.startswith(_HERE):")  # fmt: skip
 accept("the frames next to it are of this package", "recording.user_line", "frame = sys._getframe(1)", ANY)
-accept("what is no array cannot be written into", "rematerialisation._Collector.constants",
-        "if isinstance(x, np.ndarray) and (not tracked):", "if not tracked:")  # fmt: skip
 
 _SUM = "return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)"
 accept("another checksum of the same bytes", "writes._checksum", _SUM, _SUM.replace("zlib", "-zlib"),
@@ -171,8 +163,6 @@ _NEEDED = ("return tuple((found.get(key, np.zeros(*key[0].outputs[key[1]])) if n
            "for key, need in zip(self.edge, needs, strict=True)))")  # fmt: skip
 accept("gives what the pass does not ask for", "rematerialisation._Run.pull", _NEEDED,
         _NEEDED.replace(" if need else None", ""))  # fmt: skip
-accept("the rule around it is over then", "rematerialisation._Run.pull", "number_check.reset(outside)", "pass",
-        "number_check")  # fmt: skip
 accept("where nothing is tracked there is nothing to compute again", "rematerialisation.checkpoint",
         "if current_scope() is None:", "if False:")  # fmt: skip
 accept("nothing is put in the place of nothing", "rematerialisation.checkpoint", "if not made:", "if False:")
@@ -206,12 +196,8 @@ _SAVED = "given += [('saved', array) for array in arrays_in(tuple(node.residuals
 accept("any sequence is as good, and there is one", "anomaly._bad_flow", _SAVED,
         _SAVED.replace("tuple(node.residuals or ())", "node.residuals or ()"),
         _SAVED.replace(" or ()", ""))  # fmt: skip
-accept("goes on where nothing will be found", "anomaly._look_forward", "if not badness(outputs):", "if False:",
-        "if not outputs:")  # fmt: skip
 _ALONG = "index = first_worst(bad, axis=1 if primitive.steps is not None and bad.ndim == 3 else None)"
-accept("what has steps has three axes", "anomaly._look_forward", _ALONG, _ALONG.replace(" and bad.ndim == 3", ""))
 _STEP_OF = "return f', time step {index[1]}' if primitive.steps is not None and array.ndim == 3 else ''"
-accept("what has steps has three axes", "anomaly._time", _STEP_OF, _STEP_OF.replace(" and array.ndim == 3", ""))
 _MET = "met = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]"
 accept("None is not bad", "anomaly._look_forward", _MET, _MET.replace(" if x is not None", ""))
 accept("what works entry by entry has one output, as its inputs broadcast", "anomaly._look_forward",
@@ -245,8 +231,6 @@ accept(_ASKS, "calls._sort_arguments", _SURPLUS, _SURPLUS.replace(".keys() & kwa
         _SURPLUS.replace("&", "|"), _SURPLUS.replace("given.keys() & ", ""),
         _SURPLUS.replace("len(args) >", "len(args) >="))  # fmt: skip
 accept(_ASKS, "calls._sort_arguments", "if surplus or any((value is None for value in inputs)):", ANY)
-accept("no pass goes through this node: its rule refuses", "transforms._refusing",
-       "node.edges = (tuple(range(len(met))), (True,) * len(met), (0,) * len(met))", ANY)  # fmt: skip
 _SHARED = "tuples that are equal are compared entry by entry then, where one is faster"
 accept(_SHARED, "calls._call_binary", "if left.shape is not right.shape and left.shape == right.shape:", ANY)
 accept(_SHARED, "calls._call_binary", "right.shape = left.shape", "pass")

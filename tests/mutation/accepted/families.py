@@ -7,10 +7,6 @@ _WIDENED = "NumPy widens it as it meets what is wide"
 # --- attention -----------------------------------------------------------------------------------------
 
 _PULL = "attentions._pull_additive"
-accept(_WIDENED, _PULL, "ds = np.expand_dims(_pull_softmax(dp, single(p)), -1)",
-       "ds = np.expand_dims(_pull_softmax(dp, p), -1)")  # fmt: skip
-accept(CAST, "attentions.attention.vjp", "arriving = problems.joined(g.astype(out.dtype, copy=False))",
-       "arriving = problems.joined(g)")  # fmt: skip
 accept("the rest is computed, and left", "scores.attend_back", "if dq is None and dk is None:", "if False:")
 _MEMORY = "in memory of its own"
 accept(_MEMORY, "scores._products", "return np.matmul(rows_of[stack, rows], turned[stack, :, :keys], out=out)",
@@ -20,11 +16,6 @@ accept(PIECES, "scores._in_blocks",
 _HIDING = "if self.causal and rows.start < scores.shape[2] - 1:"
 accept("hides nothing more", "scores.Looking.hide", _HIDING, "if self.causal:", _HIDING.replace("<", "<="),
        _HIDING.replace(" - 1", " + 1"), _HIDING.replace(" - 1", ""), _HIDING.replace(" - 1", " - 0"))  # fmt: skip
-accept("keys that are hidden anyway", "scores._go_through",
-       "work(stack, rows, min(S, rows.stop) if causal else S)", "work(stack, rows, S)",
-       "work(stack, rows, S if causal else S)")  # fmt: skip
-accept(PIECES, "scores._blocks", "rows = max(1, min(T, _CAUSAL if causal else T, _LARGEST // max(S, 1)))", ANY)
-accept(PIECES, "scores._blocks", "together = max(1, _LARGEST // max(rows * S, 1))", ANY)
 accept(PIECES, "scores._turned", "if copied:", ANY)
 accept(PIECES, "scores._turned", "(B, S, D), copied = (x.shape, 2 * x.shape[2] <= T)", ANY)
 accept(GENERAL, "scores._turned", "if not ones and (not copied):", ANY)

@@ -110,7 +110,6 @@ _KEPT = "kept = tuple((n for i, n in enumerate(x.shape, -x.ndim) if i not in axe
 accept("a generator is unpacked as a tuple is", "normalization._from_rows", _KEPT,
        _KEPT.replace("tuple((", "(").replace("))", ")"))  # fmt: skip
 _CALL = "return _pull_normalised_rows(g, (*needs, {}), x, weight, statistics, axes, centred=False)[:2]"
-accept("cut off in the end", "normalization.rms_norm.vjp", _CALL.format(False), _CALL.format(True))
 
 # --- standardised arrays -------------------------------------------------------------------------------
 
@@ -128,8 +127,6 @@ accept(PIECES, "standardising._step", _STEP, "return 1", _STEP.replace("max(1, _
        _STEP.replace("//", "*"), "return max(1, _BLOCK)", "return max(1, max(size, 1))",
        _STEP.replace("size, 1", "size, 2"))  # fmt: skip
 _EMPTY = "return np.empty((min(len(x), _step(x.shape[1])), x.shape[1]), x.dtype)"
-accept("nobody reads what is there, nor what is too much of it", "standardising._workspace", _EMPTY,
-       _EMPTY.replace("np", "-np", 1), _EMPTY.replace("min(len(x), _step(x.shape[1]))", "len(x)"))  # fmt: skip
 
 _RULE = "standardising.pull_rows"
 accept(_UNASKED, _RULE, "if needs[0] or needs[1]:", "if True:", "if True or needs[1]:", "if needs[0] or True:")
@@ -173,3 +170,5 @@ accept(_SAME, "standardising._channel_sums", _LONG_ONES, "if True:", "if False:"
 accept("sums over the first axis, whatever the others are", "standardising._channel_sums",
        "return block_sum(_rows(x), 0).reshape(x.shape[1:]).sum(1)",
        "return block_sum(x, 0).reshape(x.shape[1:]).sum(1)")  # fmt: skip
+accept("NumPy's decomposition takes tensors, too", "linear_algebra.det.vjp",
+       "s = np.linalg.svd(plain(a), compute_uv=False)", "s = np.linalg.svd(a, compute_uv=False)")  # fmt: skip
