@@ -102,3 +102,9 @@ def test_a_gaussian_process_is_fitted_by_its_likelihood():
     expected = (np.trace(np.linalg.solve(K, dK)) - a @ dK @ a) / 2
     np.testing.assert_allclose(mg.grad(loss)(np.array(0.3)).item(), expected, rtol=1e-10)
     assert mg.gradgradcheck(loss, [np.array(0.3)])
+
+
+def test_a_number_is_no_matrix():
+    for a, b in ((2.0, np.eye(3)), (np.eye(3), 2.0)):
+        with pytest.raises(ValueError, match="solve"):
+            mg.linalg.solve(a, b)

@@ -24,7 +24,7 @@ from .kernels.numerics import as_float, logistic, narrowed, single, taken
 def sigmoid(x: Array) -> ForwardResult:
     """1 / (1 + exp(-x)), entry by entry, for x of any shape; no overflow for any x.
 
-    Value and gradient are accurate relative to their own size in both tails.
+    Value and gradient are accurate relative to their own size in both tails, as long as they are normal numbers.
 
     >>> sigmoid([0.0, -1000.0])
     tensor([0.5, 0. ])

@@ -119,9 +119,10 @@ def solve(a: Array, b: Array) -> ForwardResult:
     >>> solve([[2.0, 1.0], [0.0, 4.0]], [4.0, 8.0])
     tensor([1., 2.])
     """
-    rows = np.shape(b)[:1] if np.ndim(b) == 1 else np.shape(b)[-2:-1]
+    a, b = np.asarray(a), np.asarray(b)
+    rows = b.shape[:1] if b.ndim == 1 else b.shape[-2:-1]
     if a.ndim > 1 and rows != a.shape[-2:-1]:
-        raise ValueError(f"b must be ({a.shape[-1]},) or (…, {a.shape[-1]}, K), not of shape {np.shape(b)}")
+        raise ValueError(f"b must be ({a.shape[-1]},) or (…, {a.shape[-1]}, K), not of shape {b.shape}")
     x = np.linalg.solve(single(a), single(b))
     return narrowed_all(x, (a, b)), (a, x, b.ndim == 1)
 
