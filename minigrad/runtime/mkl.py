@@ -69,10 +69,11 @@ def _opened() -> tuple[Any, str]:
 
 def version() -> str:
     """Return the version of the library, such as ``2026.2``; empty if it is not used."""
-    if reason_against():
+    library, problem = _opened()
+    if library is None or problem:
         return ""
     text = ctypes.create_string_buffer(200)
-    _opened()[0].MKL_Get_Version_String(text, len(text))
+    library.MKL_Get_Version_String(text, len(text))
     return re.search(rb"[\d.]+|$", text.value)[0].decode()  # type: ignore[index]
 
 
