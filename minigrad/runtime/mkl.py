@@ -69,8 +69,8 @@ def _opened() -> tuple[Any, str]:
 
 def version() -> str:
     """Return the version of the library, such as ``2026.2``; empty if it is not used."""
-    library, problem = _opened()
-    if library is None or problem:
+    library, _ = _opened()
+    if library is None:
         return ""
     text = ctypes.create_string_buffer(200)
     library.MKL_Get_Version_String(text, len(text))
