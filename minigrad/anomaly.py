@@ -24,7 +24,7 @@ __all__ = ["detect_anomaly"]
 
 
 class detect_anomaly(observing):  # noqa: N801  (used as a function)
-    """Within this context what goes wrong is looked for, at the price of a look at every array.
+    """Look for what goes wrong within a ``with`` block, which checks every array.
 
     - A call that makes the first NaN or infinity raises, also where nothing is tracked, and so does a backward pass
       where a VJP, or a sum of gradients, first has one. The message says which primitive, the line that called it, the
@@ -211,7 +211,7 @@ def _bad_sum(node: Node, index: int, g: Any) -> str:
 
 
 def badness(value: Any) -> int:
-    """Of the worst number in a number, an array, or nested tuples, lists and dicts; 0 of anything else.
+    """Return the badness of the worst number in nested tuples, lists and dicts of numbers and arrays; else 0.
 
     >>> badness(np.ones(3)), badness([0.5, -np.inf]), badness({"x": np.array([np.nan, np.inf])}), badness("nan")
     (0, 1, 2, 0)
@@ -230,7 +230,7 @@ def badness(value: Any) -> int:
 
 
 def badness_of_entries(value: Any) -> Array:
-    """Of each entry of an array or number.
+    """Return the badness of each entry of an array or number.
 
     >>> badness_of_entries(np.array([1.0, -np.inf, np.nan]))
     array([0, 1, 2], dtype=int8)

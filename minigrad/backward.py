@@ -127,7 +127,7 @@ def pull_back(
         seeds: node, output index and cotangent.
         rule: calls a rule of the node's primitive.
         batch: the shape of the axes that cotangents have in front of their output's shape.
-        attend_sources: whether observers (hooks) are told of the cotangents of the sources themselves.
+        attend_sources: whether to tell observers (hooks) the cotangents of the sources, too.
         retain_graph: keep the residuals for another pass.
 
     Returns:

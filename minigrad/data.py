@@ -109,7 +109,7 @@ class Batches:
     def state_dict(self) -> dict[str, int]:
         """Where it stands, as integers, ready for JSON or :func:`minigrad.save`.
 
-        A batch that has been given counts as done: whoever saves at the end of a loop's body goes on with the next one.
+        A batch counts as done once the loop has it: a state saved at the end of a loop's body continues with the next.
         (With the same release of NumPy: another one may make another order of the same seed.)
 
         >>> import json

@@ -37,7 +37,7 @@ is_differentiating = _differentiable.get
 
 
 def differentiating(on: bool = True) -> setting[bool]:
-    """Let reverse passes leave a graph within this context: of transforms, and of ``backward``."""
+    """Let the reverse passes of transforms and of ``backward`` leave a graph within a ``with`` block."""
     return setting(_differentiable, lambda _: on)
 
 

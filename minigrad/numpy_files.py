@@ -126,7 +126,7 @@ def _checked_entries(archive: zipfile.ZipFile, path: str, total: int) -> dict[st
 
 
 def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
-    """The array of an .npy of so many bytes."""
+    """Read the array of an .npy file of the given size in bytes."""
     shape, in_columns, dtype = _read_header(file, where)
     size, rest = math.prod(shape) * dtype.itemsize, total - file.tell()
     takes = f"{dtype} {shape} takes {size} bytes"

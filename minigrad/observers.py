@@ -120,7 +120,7 @@ def of_passes() -> tuple[Observer, ...]:
 
 
 class observing(setting[tuple[Observer, ...]]):  # noqa: N801
-    """Within this context, observers are told of every call and every reverse pass of this thread or task.
+    """Tell observers every call and reverse pass of this thread or task within a ``with`` block.
 
     Args:
         alone: whether the observers of outer contexts hear nothing meanwhile.

@@ -234,7 +234,7 @@ class _Machine:
         self.file, self.storages, self.spent = file, storages, 0
 
     def read(self, count: int) -> bytes:
-        """Read so many bytes; a read may neither be long nor end early."""
+        """Read exactly the given number of bytes, which must be there and not be too many."""
         if count > _LONGEST_TEXT:
             raise ValueError(f"its pickle has a text of {count} bytes, more than {_LONGEST_TEXT}")
         raw = self.file.read(count)

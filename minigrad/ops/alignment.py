@@ -13,7 +13,7 @@ At each frame it stays, goes on by one, or goes on by two, over a blank between 
 y_t(s) is the log-probability at frame t of the class of state s. All sequences are computed at once, each with its own
 lengths. Products of hundreds of probabilities underflow, so all of this is in logarithms.
 
-Of labels (N, S) the states are (L, N), and of log-probabilities (T, N, C) the emissions y are (T, L, N): neighbours in
+Labels (N, S) give states (L, N), and log-probabilities (T, N, C) give emissions y (T, L, N): neighbours in
 s are then slices of memory without gaps.
 """
 

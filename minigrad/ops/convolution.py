@@ -55,7 +55,7 @@ _WORTH_A_THREAD = 2**24
 
 
 def _threads(products: int, depth: int) -> int:
-    """How many threads to use for a result of so many entries, each a sum of ``depth`` products.
+    """Return the number of threads for a result with ``products`` entries, each a sum of ``depth`` products.
 
     An entry costs some 16 multiplications more than its depth.
     """
@@ -224,7 +224,7 @@ def conv2d(
         stride, padding, dilation: an integer, or a (height, width) pair. A padding of "valid" is none, and of "same"
             as many zeros as ceil(size / stride) outputs need along an axis: half of them before the image, half
             behind it, and an odd one behind it. With stride 1 that is PyTorch's, with others TensorFlow's.
-        groups: channels and filters are split into so many parts, which do not meet.
+        groups: the number of groups; each filter sees the channels of its own group only.
 
     Returns:
         (N, F, oh, ow) with oh = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1, and ow likewise.
@@ -283,7 +283,7 @@ def conv_transpose2d(
         stride, padding, dilation: those of the convolution; an integer, or a (height, width) pair.
         output_padding: rows and columns more at the end, since a convolution of stride s gives the same size
             for s sizes of image; less than the larger of stride and dilation.
-        groups: channels are split into so many parts, which do not meet.
+        groups: the number of groups; each filter sees the channels of its own group only.
 
     Returns:
         (N, F, oh, ow) with oh = (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, and ow
@@ -357,7 +357,7 @@ _conv2d_filters.cost(lambda inputs, output, options: prod(inputs[1]) * prod(outp
 
 
 def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> Any:
-    """dT/dy, of so many windows; output_padding may leave room for more, "same" padding for fewer."""
+    """dT/dy for a given number of windows, which output_padding or "same" padding may change."""
     if not (isinstance(x, Tensor) or isinstance(w, Tensor)):
         return _correlate(x, w, windows, number, groups)
     missing = [max(0, n - m) for n, m in zip(windows.image_size(number), x.shape[2:], strict=True)]
@@ -386,7 +386,7 @@ def _filters(x: Any, y: Any, windows: Windows, groups: int) -> Any:
 
 
 def _declare_batched_rule(convolution: PrimitiveFunction) -> None:
-    """Of many cotangents: as more images for the cotangent of x, and one by one for those of w and b."""
+    """Pull many cotangents back: for x they act as more images; for w and b they go one by one."""
 
     @convolution.batched_vjp
     def _(g: Array, needs: Any, x: Array, *rest: Any) -> Any:
@@ -530,7 +530,7 @@ def conv1d(
         b: one bias for each filter, (F,), or None.
         stride, padding, dilation: integers. A padding of "valid" is none, and of "same" as many zeros as
             ceil(L / stride) outputs need: half of them in front, half behind, and an odd one behind.
-        groups: channels and filters are split into so many parts, which do not meet.
+        groups: the number of groups; each filter sees the channels of its own group only.
 
     Returns:
         (N, F, l) with l = (L + 2 padding - dilation (K - 1) - 1) // stride + 1. Dtypes promote as in NumPy.
@@ -573,7 +573,7 @@ def conv_transpose1d(
         stride, padding, dilation: those of the convolution, integers.
         output_padding: entries more at the end, since a convolution of stride s gives the same length for s lengths of
             sequence; less than the larger of stride and dilation.
-        groups: channels are split into so many parts, which do not meet.
+        groups: the number of groups; each filter sees the channels of its own group only.
 
     Returns:
         (N, F, l) with l = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.

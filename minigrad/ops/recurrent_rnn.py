@@ -98,7 +98,7 @@ def rnn(
 
     Args:
         x: (N, T, D), or with indices rows (U, D). h0: (N, H). Wx: (D, H). Wh: (H, H). b: (H,).
-        lengths: (N,) integers from 0 to T: only so many steps of each sequence are computed, and the states behind
+        lengths: (N,) integers from 0 to T: how many steps of each sequence to compute; later states
             are 0. All steps if left out.
         indices: (N, T) integers in 0 … U-1: step t of sequence n takes the row x[indices[n, t]], as
             ``rnn(embedding(indices, x), …)`` does, but each row is projected once, however many steps take it.

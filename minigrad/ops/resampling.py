@@ -132,7 +132,7 @@ def avg_pool2d(
 
 
 def _means(x: Array, windows: Windows, count: Size) -> Array:
-    """The mean of each of so many windows, wide."""
+    """Return the mean of each window, in at least single precision."""
     view = windows.view(windows.pad(x), count)
     y = single(np.zeros(view.shape[:2] + count, x.dtype))
     for i, j in np.ndindex(windows.kernel):
@@ -179,7 +179,7 @@ avg_pool2d.reference(lambda x, kernel, stride=None, padding=0: mean(_stack(x, ke
 
 @primitive(residuals=())
 def adaptive_avg_pool2d(x: Array, output_size: int | Size) -> ForwardResult:
-    """The means of so many bins that cover each image. Half precision is summed in single.
+    """Average each image over a grid of bins that cover it. Half precision is summed in single.
 
     Along an axis of n pixels bin i of m has those from floor(i n / m) up to, but without, ceil((i + 1) n / m). If m
     does not divide n, bins overlap or differ in size, and each pixel is in one at least; if m is more than n, pixels

@@ -3,7 +3,7 @@
 Their VJPs put each cotangent back where its entry came from.
 
 As in NumPy, reshape, transpose and their relatives return views where they can: the output then shares its
-memory with the input. Nothing here writes into it; whoever writes through ``.data`` writes into both.
+memory with the input. Nothing here writes into it; a write through ``.data`` changes both.
 Integers and booleans pass through with their dtype.
 """
 
@@ -422,7 +422,7 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
 
 
 def _widths(pad_width: Any, ndim: int) -> Widths:
-    """The widths of so many axes, checked."""
+    """Check the widths for a number of axes and return them."""
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu":
         raise TypeError(f"pad_width must be of integers, not {pad_width!r}")

@@ -171,7 +171,7 @@ def _decide() -> tuple[str, Strategy, str]:
         library, why = "numpy", problem
     if library in strategies:
         return library, strategies[library], f"{why}; {source}"
-    default = Strategy("mkl", "mkl") if library == "mkl" else Strategy()  # whoever asks for MKL gets it
+    default = Strategy("mkl", "mkl") if library == "mkl" else Strategy()  # MKL on request
     processor = f"{vendor or 'unknown'}, family {family}, kernel {kernel or 'unknown'}"
     unknown = "" if library in known else ", of which there are no figures"
     return library, known.get(library, default), f"{why}: {processor}{unknown}"

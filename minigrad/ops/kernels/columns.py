@@ -231,7 +231,7 @@ def _clear_beyond_rows(cols: Array, windows: Windows) -> None:
 
 
 def _overlap(start: int, number: int, size: int) -> tuple[slice, slice]:
-    """Of start, start + 1, … (so many) those from 0 to size - 1: which they are, and what.
+    """Return which of ``number`` integers from ``start`` on lie between 0 and size - 1, and these integers.
 
     >>> _overlap(-1, 5, 3)  # of -1, 0, 1, 2, 3 those numbered 1, 2, 3 are 0, 1, 2
     (slice(1, 4, None), slice(0, 3, None))

@@ -133,7 +133,7 @@ class Packing:
         return Packing(self.N * R, self.T, np.repeat(self.lengths, R), parts=parts)
 
     def shortened(self, lengths: Array) -> tuple[Packing, Array]:
-        """The same groups of sequences with only so many steps each (N,), and which old row each new row is.
+        """Shorten the sequences to the given lengths (N,); return the new packing and the old row of each new row.
 
         >>> shorter, places = Packing(N=3, T=4, lengths=[1, 4, 2]).shortened(np.array([1, 0, 2]))
         >>> shorter.rows, places

@@ -66,7 +66,7 @@ def _in_double(*arrays: Array | None) -> list[Any]:
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:
-    """Slices of so many items of a size each that fit a block."""
+    """Slices of a number of equal items, each slice as large as fits a block."""
     step = _step(size)
     return (slice(start, start + step) for start in range(0, count, step))
 

@@ -213,7 +213,7 @@ def _reduced(
         return like(function(x[..., None], -1, False), x)  # of each entry alone
     wanted = tuple(i % x.ndim for i in wanted) or tuple(range(x.ndim))
     if function in (ops.max, ops.min) and not all(x.shape[i] for i in wanted):
-        # The largest of no entries is the least number that there is, the smallest the greatest.
+        # The maximum of no entries is the smallest number of the dtype; the minimum is the largest.
         shape = [1 if i in wanted else n for i, n in enumerate(x.shape) if keepdims or i not in wanted]
         return np.full(shape, bounds(x.dtype)[function is ops.min], x.dtype)
     return like(function(x, wanted, bool(keepdims)), x)

@@ -182,7 +182,7 @@ def _reshaped(x: Any, shape: Any, *, allowzero: int = 0) -> Any:
 
 
 def _parts(x: Any, sizes: Any = None, *, axis: int = 0, num_outputs: int | None = None, count: int) -> Any:
-    """Parts of given sizes, or so many of one size, of which the last may be smaller."""
+    """Split into parts of given sizes, or into a number of equal parts, the last of which may be smaller."""
     n, parts = x.shape[axis], num_outputs or count
     size = -(n // -parts)
     lengths = [min(size, n - i * size) for i in range(parts)] if sizes is None else integers(sizes)
