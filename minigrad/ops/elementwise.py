@@ -616,7 +616,7 @@ def floor_divide(a: Array, b: Array) -> Any:
 
 @constant(np.round)
 def round(x: Array, decimals: int = 0) -> Any:
-    """Round each entry of x to a number of decimals, halves to the even neighbour. The result is a constant.
+    """Round x entry by entry to a number of decimals, halves to the even neighbour. The result is a constant.
 
     Args:
         decimals: negative to round to tens, hundreds …
