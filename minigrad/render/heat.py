@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from ..recording import Stats
 from ..units import time_text
 from .picture import Edge, Picture, Vertex
@@ -151,9 +149,10 @@ class Heat:
         if not math.isfinite(number):
             return _UNUSUAL
         span = math.log(self.high / self.low)
-        place = math.log(number / self.low) / span if span else 1.0
-        shades = np.linspace(0, 1, len(_SCALE))
-        return "#" + "".join(f"{round(np.interp(place, shades, channel)):02x}" for channel in zip(*_SCALE, strict=True))
+        place = min(max(math.log(number / self.low) / span, 0.0), 1.0) if span else 1.0
+        part, below = math.modf(place * (len(_SCALE) - 1))
+        ends = zip(_SCALE[int(below)], _SCALE[math.ceil(below + part)], strict=True)
+        return "#" + "".join(f"{round(a + part * (b - a)):02x}" for a, b in ends)
 
     def text_colour(self, number: float | None) -> str:
         """Black or white, whichever is more readable on that colour."""
