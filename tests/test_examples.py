@@ -97,16 +97,19 @@ def test_the_page_of_examples_has_all_of_their_pictures():
     assert all(path.stat().st_size < 60_000 for path in pictures.values())
 
 
-@pytest.mark.parametrize("number", range(5))
-def test_readme(number, tmp_path, monkeypatch, capsys):
-    readme = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", readme, re.DOTALL)
-    assert len(blocks) == 5
-    code, printed = blocks[number]
+BLOCKS = [
+    (page, *block)
+    for page in ("README.md", "docs/tour.md")
+    for block in re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", (ROOT / page).read_text(), re.DOTALL)
+]
+
+
+@pytest.mark.parametrize(("page", "code", "printed"), BLOCKS)
+def test_page(page, code, printed, tmp_path, monkeypatch, capsys):
     if "render.draw" in code and shutil.which("dot") is None and shutil.which("graphviz-pure") is None:
         pytest.skip("no dot")
     monkeypatch.chdir(tmp_path)
-    exec(compile("import minigrad as mg\n" + code, f"README block {number}", "exec"), {})
+    exec(compile(code, page, "exec"), {})
     for name in re.findall(r'"(\w+\.\w+)"', code):
         assert (tmp_path / name).stat().st_size
     assert not printed or capsys.readouterr().out == printed
