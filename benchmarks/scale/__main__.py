@@ -1,5 +1,0 @@
-"""`python -m benchmarks.scale`."""
-
-from benchmarks.scale.cli import main
-
-raise SystemExit(main())
