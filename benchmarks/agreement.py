@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TOLERANCE", "disagreement", "worst_difference"]
+__all__ = ["TOLERANCE", "disagreement"]
 
 TOLERANCE = 1e-5
 """Of the largest entry of each array, in float32."""
@@ -39,11 +39,6 @@ def disagreement(ours: Arrays, theirs: Arrays, share: float = 0.0) -> str:
         elif not (difference := _difference(a, b)) <= TOLERANCE:
             return f"{name} differs by {difference:.1e} of its largest entry"
     return ""
-
-
-def worst_difference(ours: Arrays, theirs: Arrays) -> float:
-    """The largest difference of floats, relative to the largest entry of its array."""
-    return max((_difference(a, theirs[name]) for name, a in ours.items() if a.dtype.kind == "f"), default=0.0)
 
 
 def _difference(a: NDArray[Any], b: NDArray[Any]) -> float:

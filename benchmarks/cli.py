@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks [JOB …]` measures, `python -m benchmarks report FILE.json …` shows it again."""
+"""The command: `python -m benchmarks [JOB …]` measures, `python -m benchmarks report FILE.json` shows it again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import machine, tables
 from benchmarks.against import Checkout, beside
 from benchmarks.driver import Driver, Plan
-from benchmarks.job import JOBS, Aim, Case, load
+from benchmarks.job import JOBS, Case, load
 from benchmarks.reference import FLOP
 from benchmarks.results import Results
 from captioning.command import check_writable, run_command
@@ -33,7 +33,7 @@ With `--against CHECKOUT` another checkout of minigrad is one of the rivals, in 
 costs or gains, measured before and after in one run (`git worktree add ../before COMMIT` makes one). The jobs are this
 checkout's; minigrad and captioning are imported from the other one. `--alone` leaves out all other rivals.
 
-`python -m benchmarks report FILE.json …` prints the tables of earlier runs again.
+`python -m benchmarks report FILE.json` prints the tables of an earlier run again.
 """
 
 
@@ -46,9 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.list:
-        _list(options.quick)
-        return 0
     unknown = [job for job in options.jobs if job not in JOBS]
     if unknown:
         raise SystemExit(f"there is no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
@@ -83,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--alone", action="store_true", help="with --against: without the other rivals")
     parser.add_argument("--rounds", type=_positive, help=f"rounds of a case, at most (default: {Plan().rounds})")
     parser.add_argument("--quick", action="store_true", help="small cases and two rounds: to see that it works")
-    parser.add_argument("--list", action="store_true", help="list jobs, cases, rivals and aims")
     _add_outputs(parser)
     return parser
 
@@ -120,11 +116,8 @@ def _checkout(text: str) -> Checkout:
 
 
 def _parser_of_report() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks report",
-        description="The tables of earlier runs; of several machines their ratios side by side.",
-    )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="those of one machine are joined")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks report", description="The tables of an earlier run.")
+    parser.add_argument("file", type=Path, metavar="FILE.json", help="that --json wrote")
     _add_outputs(parser)
     return parser
 
@@ -132,15 +125,9 @@ def _parser_of_report() -> argparse.ArgumentParser:
 def _report(options: argparse.Namespace) -> int:
     _check_outputs(options)
     try:
-        machines = Results.by_machine(map(Results.load, options.files))
-        if len(machines) > 1 and (options.json or options.picture):
-            raise ValueError("--json and --picture are of one machine, and these runs are of several")
+        _show(Results.load(options.file), options)
     except (OSError, ValueError) as error:
         raise SystemExit(f"report: {error}") from error
-    if len(machines) == 1:
-        _show(machines[0], options)
-    else:
-        print(tables.side_by_side(machines))
     return 0
 
 
@@ -153,23 +140,9 @@ def _show(results: Results, options: argparse.Namespace) -> None:
             from benchmarks.picture import draw
 
             draw(results, options.picture)
-        except ModuleNotFoundError as error:
+        except (ModuleNotFoundError, ValueError) as error:
             print(f"no picture: {error}", file=sys.stderr)
     print(tables.markdown(results))
-
-
-def _list(quick: bool) -> None:
-    print(f"aims for machines of the kind {machine.kind()}, with 1 thread")
-    for job in JOBS:
-        print(job)
-        for case in load(job, quick):
-            aims = [f"{'+' * aim.difference}{aim.most:g} beside {aim.peer}" for aim in _aims(case)]
-            print(f"  {case.name}: {', '.join(rival.name for rival in case.rivals)}; aim: {', '.join(aims)}")
-
-
-def _aims(case: Case) -> list[Aim]:
-    """Those of this machine, with one thread."""
-    return [aim.on(machine.kind(), threads=1) for aim in case.aims]
 
 
 def _measure(options: argparse.Namespace) -> Results:
@@ -183,7 +156,7 @@ def _measure(options: argparse.Namespace) -> Results:
         if options.only in case.name and (case.threads is None or threads in case.threads)
     ]  # fmt: skip
     if not todo:
-        raise SystemExit(f"no case has {options.only!r} in its name, or runs on so many threads; --list shows all")
+        raise SystemExit(f"no case has {options.only!r} in its name, or runs on so many threads")
     results = Results(machine.describe(), FLOP)
     if options.quick:
         results.machine["QUICK"] = "two short rounds of small cases, whose figures mean nothing"

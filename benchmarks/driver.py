@@ -18,7 +18,6 @@ from typing import Any
 
 from benchmarks import agreement, reference
 from benchmarks.job import Case, Rival
-from benchmarks.machine import kind
 from benchmarks.results import Measured, Row
 from benchmarks.workers import Failed, Handle
 from minigrad.runtime.extras import how_to_install
@@ -74,7 +73,7 @@ class Driver:
     def measure(self, job: str, case: Case, threads: int) -> Row:
         """One row. What is missing, dies or disagrees is noted in it and does not stop the others."""
         rivals = [Measured(rival.name, rival.peer) for rival in case.rivals]
-        aims = [aim.on(kind(), threads) for aim in case.aims]
+        aims = [aim.on(threads) for aim in case.aims]
         row = Row(job, case.name, threads, rivals, aims, case.flop, case.unit, case.note)
         handles: dict[str, Any] = {}
         try:
@@ -128,8 +127,6 @@ class Driver:
                 if words:
                     measured.failed = f"disagrees with {row.ours.name}, and was not timed: {words}"
                     handles.pop(measured.name).close()
-                else:
-                    measured.difference = agreement.worst_difference(ours, theirs)
 
     def _started_rival(self, job: str, case: Case, rival: Rival, threads: int) -> Any:
         if rival.checkout:  # minigrad's own work, in another process

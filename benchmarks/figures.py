@@ -51,7 +51,7 @@ def best_variant(variants: Sequence[Measured]) -> Measured | None:
 
 @dataclass(frozen=True)
 class Comparison:
-    """minigrad beside a peer's best variant: ratios, or with an aim of that kind differences, round by round.
+    """minigrad beside a peer's best variant: ratios, round by round.
 
     noise: what was too unsteady, empty if nothing was.
     """
@@ -62,19 +62,16 @@ class Comparison:
     theirs: Quartiles
     relation: Quartiles
     aim: Aim | None
-    must: float | None
     noise: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
-        """What it says about the aim: "met", "missed", "must met", "too noisy to tell", or nothing without an aim."""
+        """What it says about the aim: "met", "missed", "too noisy to tell", or nothing without an aim."""
         if self.aim is None:
             return ""
         if self.noise:
             return "too noisy to tell"
-        if self.relation.median <= self.aim.most:
-            return "met"
-        return "must met" if self.must is not None and self.relation.median <= self.must else "missed"
+        return "met" if self.relation.median <= self.aim.most else "missed"
 
 
 def comparison(row: Row, peer: str) -> Comparison | None:
@@ -84,18 +81,15 @@ def comparison(row: Row, peer: str) -> Comparison | None:
         return None
     aim = next((aim for aim in row.aims if aim.peer == peer), None)
     pairs = list(zip(row.ours.values, best.values, strict=False))
-    relation = quartiles([a - b if aim and aim.difference else a / b for a, b in pairs])
+    relation = quartiles([a / b for a, b in pairs])
     ours, theirs = quartiles(row.ours.values), quartiles(best.values)
-    must = aim.must.get(row.threads) if aim else None
-    return Comparison(peer, best, ours, theirs, relation, aim, must, _noise(row, best, relation, aim))
+    return Comparison(peer, best, ours, theirs, relation, aim, _noise(row, best))
 
 
-def _noise(row: Row, best: Measured, relation: Quartiles, aim: Aim | None) -> tuple[str, ...]:
+def _noise(row: Row, best: Measured) -> tuple[str, ...]:
     spreads = {row.ours.name: quartiles(row.ours.values).spread, best.name: quartiles(best.values).spread}
     if row.reference:
         spreads["the reference product"] = quartiles(row.reference).spread
-    if aim and aim.difference:  # what counts is how it compares with the aim
-        spreads = {"the difference": (relation.high - relation.low) / aim.most}
     said = [f"the interquartile range of {name} is {s:.0%}" for name, s in spreads.items() if s > NOISY]
     for v in row.variants(best.peer):
         if v.values and not v.failed and quartiles(v.values).median < quartiles(best.values).median:

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["JOBS", "KINDS", "PACKAGES", "Aim", "AimByKind", "Case", "Rival", "Unavailable", "Work", "load"]
+__all__ = ["JOBS", "PACKAGES", "Aim", "Case", "Rival", "Unavailable", "Work", "load"]
 
 JOBS = (
-    "captioner", "attention_captioner", "second_order", "decoding", "overhead", "mlp", "plan", "convolution",
+    "captioner", "attention_captioner", "second_order", "decoding", "overhead", "mlp", "convolution",
     "recurrent", "attention", "normalization", "derivatives", "ordering", "memory", "importing",
 )  # fmt: skip
 """The jobs in the order in which they run."""
 PACKAGES = "benchmarks.jobs"
-
-KINDS = ("amd", "intel", "mkl")
-"""The kinds of machines: AMD's, others with NumPy's products, others with MKL's."""
 
 
 class Unavailable(Exception):  # noqa: N818  (no error: others run on)
@@ -62,43 +59,19 @@ class Rival:
 
 @dataclass(frozen=True)
 class Aim:
-    """What minigrad should reach: at most `most` times a peer's figure.
-
-    difference: at most `most` above it instead. must: by number of threads, what it has to reach in any case.
-    """
+    """What minigrad should reach: at most `most` times a peer's figure, with several threads `threaded` times."""
 
     peer: str
     most: float
-    must: Mapping[int, float] = field(default_factory=dict)
-    difference: bool = False
+    threaded: float | None = None
 
-    def on(self, kind: str, threads: int) -> Aim:
-        """The same everywhere."""
-        return self
+    def on(self, threads: int) -> Aim:
+        """The aim with a number of threads.
 
-
-@dataclass(frozen=True)
-class AimByKind:
-    """What minigrad should reach on machines of each of `KINDS`: with one thread, and with more.
-
-    >>> AimByKind("PyTorch", amd=(0.75, 0.8), intel=(0.9, 1.0), mkl=(0.75, 0.85)).on("intel", threads=2).most
-    1.0
-    """
-
-    peer: str
-    amd: tuple[float, float]
-    intel: tuple[float, float]
-    mkl: tuple[float, float]
-
-    @classmethod
-    def alike(cls, peer: str, amd: float, intel: float, mkl: float) -> AimByKind:
-        """Whatever the number of threads."""
-        return cls(peer, (amd, amd), (intel, intel), (mkl, mkl))
-
-    def on(self, kind: str, threads: int) -> Aim:
-        """What it is on a machine of this kind with so many threads."""
-        most: tuple[float, float] = getattr(self, kind)
-        return Aim(self.peer, most[threads > 1])
+        >>> Aim("PyTorch", 0.75, 0.8).on(2).most
+        0.8
+        """
+        return self if threads == 1 or self.threaded is None else replace(self, most=self.threaded)
 
 
 @dataclass(frozen=True)
@@ -114,7 +87,7 @@ class Case:
 
     name: str
     rivals: Sequence[Rival]
-    aims: Sequence[Aim | AimByKind] = ()
+    aims: Sequence[Aim] = ()
     flop: float | None = None
     threads: tuple[int, ...] | None = None
     fresh: bool = False

@@ -8,9 +8,8 @@ import subprocess
 from pathlib import Path
 
 import minigrad
-from minigrad.runtime import blas
 
-__all__ = ["HAND_CHOSEN", "commit", "describe", "kernel", "kind"]
+__all__ = ["HAND_CHOSEN", "commit", "describe", "kernel"]
 
 HAND_CHOSEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Variables by which somebody chooses OpenBLAS's kernel instead of OpenBLAS."""
@@ -40,18 +39,6 @@ def kernel() -> str:
     found = [pool for pool in threadpool_info() if pool["user_api"] == "blas" and "numpy" in pool["filepath"]]
     words = [f"{p['internal_api']} {p['version']} ({p.get('architecture', 'unknown kernel')})" for p in found]
     return ", ".join(words) or "unknown BLAS"
-
-
-def kind() -> str:
-    """Which of `benchmarks.job.KINDS` this machine is.
-
-    >>> kind() in ("amd", "intel", "mkl")
-    True
-    """
-    vendor, _ = blas.processor()
-    if vendor == "AuthenticAMD":
-        return "amd"
-    return "mkl" if minigrad.runtime.signature().startswith("mkl") else "intel"
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""Results as a picture: a dot for each ratio with the middle half of its rounds, on a logarithmic axis."""
+"""Ten results as grouped bars: minigrad's time over PyTorch's, with one thread and with two."""
 
 from __future__ import annotations
 
@@ -6,102 +6,72 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Comparison, comparison
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import replacing
 
-__all__ = ["draw"]
+__all__ = ["HEADLINES", "draw", "headline_ratios"]
 
-_COLOURS = ("#0b6e99", "#d9730d", "#6940a5", "#448361")
-_AIM = "#c0392b"
+HEADLINES = {
+    "Vanilla RNN captioner, batch 128": ("captioner", "vanilla RNN, V 1,004, batch 128"),
+    "LSTM captioner, batch 25": ("captioner", "LSTM, V 1,004, batch 25"),
+    "LSTM captioner, batch 256": ("captioner", "LSTM, V 1,004, batch 256"),
+    "Captioner with attention": ("attention_captioner", "training, V 2,917, batch 100"),
+    "Greedy decoding, 1,000 images": ("decoding", "greedy, 1,000 images, V 1,004"),
+    "GRU, 64x20x512": ("recurrent", "gru of 64x20, 256 to 512"),
+    "LSTM, 8x100x64": ("recurrent", "lstm of 8x100, 64 to 64"),
+    "Perceptron 784-128-10 with Adam": ("mlp", "784-128-10, batch 64"),
+    "conv2d, 64 filters 3x3": ("convolution", "conv2d 8x64x56x56, 64 filters 3x3"),
+    "Layer norm, 32x128x512": ("normalization", "layer_norm 32x128x512"),
+}
+"""The job and case of each bar, by what the picture calls it."""
+_COLOURS = ("#0b6e99", "#d9730d")
+
+
+def headline_ratios(results: Results) -> dict[str, dict[int, Comparison]]:
+    """Comparisons with PyTorch by headline and number of threads."""
+    found: dict[str, dict[int, Comparison]] = {}
+    for label, place in HEADLINES.items():
+        for row in results.rows:
+            if (row.job, row.case) == place and (c := comparison(row, "PyTorch")):
+                found.setdefault(label, {})[row.threads] = c
+    return found
 
 
 def draw(results: Results, path: str | Path) -> None:
-    """Write a picture, into a folder that exists; the suffix of the path says of which kind.
+    """Write the picture into a folder that exists; the suffix decides the format.
 
     Raises:
-        ModuleNotFoundError: if matplotlib is not there; the message has the command that installs it.
+        ModuleNotFoundError: if matplotlib is missing; the message has the command that installs it.
+        ValueError: if the results have none of the headline cases.
     """
     matplotlib = require("matplotlib", "bench")
-    with matplotlib.rc_context({"svg.hashsalt": "minigrad", "font.size": 9, "svg.fonttype": "path"}):
-        figure = _figure(results)
+    with matplotlib.rc_context({"svg.hashsalt": "minigrad", "font.size": 10, "svg.fonttype": "path"}):
+        if not (ratios := headline_ratios(results)):
+            raise ValueError("these results have none of the cases of benchmarks.picture.HEADLINES")
+        figure = _figure(ratios)
         with replacing(path) as temporary:
-            kind = Path(path).suffix.lstrip(".") or "svg"
-            metadata = {"Date": None} if kind == "svg" else None
-            figure.savefig(temporary, format=kind, bbox_inches="tight", dpi=150, metadata=metadata)
+            kind = Path(path).suffix[1:]
+            figure.savefig(
+                temporary, format=kind, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else {}
+            )
 
 
-def _figure(results: Results) -> Any:
-    """One axis with a heading for each job, below it a line for each case and peer."""
-    figures = require("matplotlib.figure", "bench")
-    lines = _lines(results)
-    colours = {n: _COLOURS[i % len(_COLOURS)] for i, n in enumerate(sorted({row.threads for row in results.rows}))}
-    figure = figures.Figure(figsize=(9, 0.9 + 0.24 * len(lines)))
+def _figure(ratios: dict[str, dict[int, Comparison]]) -> Any:
+    figure = require("matplotlib.figure", "bench").Figure(figsize=(8, 0.6 + 0.5 * len(ratios)))
     axis = figure.add_subplot()
-    for height, (label, compared) in enumerate(lines):
-        if compared is None:
-            axis.text(-0.01, height, label, weight="bold", ha="right", va="center", transform=_beside(axis))
-            continue
-        axis.text(-0.01, height, label, ha="right", va="center", transform=_beside(axis))
-        axis.axhline(height, color="#eeeeee", linewidth=0.8, zorder=0)
-        for i, (row, c) in enumerate(compared):
-            _mark(axis, height + 0.2 * (i - (len(compared) - 1) / 2), c, colours[row.threads])
-    _finish(axis, len(lines), colours, results)
-    return figure
-
-
-def _lines(results: Results) -> list[tuple[str, list[tuple[Row, Comparison]] | None]]:
-    """What stands on each line: a job's name, or a case beside a peer, with its comparisons by number of threads."""
-    lines: list[tuple[str, list[tuple[Row, Comparison]] | None]] = []
-    for job in dict.fromkeys(row.job for row in results.rows):
-        found: dict[str, list[tuple[Row, Comparison]]] = {}
-        for row in results.rows:
-            if row.job != job or any(aim.difference for aim in row.aims):  # a difference has no place among ratios
-                continue
-            for peer in row.peers:
-                c = comparison(row, peer)
-                if c:
-                    beside = "" if row.peers == ["PyTorch"] else f", beside {peer}"
-                    found.setdefault(row.case + beside, []).append((row, c))
-        if found:
-            lines += [(job, None), *found.items()]
-    return lines
-
-
-def _beside(axis: Any) -> Any:
-    """Left of the axis in its own width, at a height in data."""
-    return axis.get_yaxis_transform()
-
-
-def _mark(axis: Any, height: float, c: Comparison, colour: str) -> None:
-    """The ratio, hollow if it was too noisy to tell, its middle half, and a tick at its aim."""
-    axis.plot([c.relation.low, c.relation.high], [height, height], color=colour, linewidth=1.6, solid_capstyle="butt")
-    face = "white" if c.noise else colour
-    axis.plot([c.relation.median], [height], "o", color=colour, markerfacecolor=face, markersize=4.5, zorder=3)
-    if c.aim:
-        axis.plot([c.aim.most], [height], "|", color=_AIM, markersize=7, markeredgewidth=1.6, zorder=2.5)
-
-
-def _finish(axis: Any, lines: int, colours: dict[int, str], results: Results) -> None:
-    ticker = require("matplotlib.ticker", "bench")
-    artists = require("matplotlib.lines", "bench")
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_locator(ticker.NullLocator())
-    axis.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axis.axvline(1, color="#444444", linewidth=1, zorder=1)
-    axis.set_ylim(lines - 0.4, -0.8)
-    axis.set_yticks([])
-    axis.set_axisbelow(True)
-    for side in ("top", "left", "right"):
+    threads = sorted({n for compared in ratios.values() for n in compared})
+    height = 0.8 / max(1, len(threads))
+    for number, (n, colour) in enumerate(zip(threads, _COLOURS, strict=False)):
+        places = [i + (number + 0.5) * height - 0.4 for i, compared in enumerate(ratios.values()) if n in compared]
+        values = [compared[n].relation.median for compared in ratios.values() if n in compared]
+        bars = axis.barh(places, values, height, color=colour, label=f"{n} thread{'s' * (n > 1)}")
+        axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+    axis.axvline(1, color="#444444", linewidth=1)
+    axis.set_yticks(range(len(ratios)), list(ratios))
+    axis.invert_yaxis()
+    axis.set_xlabel("minigrad's time / PyTorch's time (left of 1: minigrad is faster)")
+    axis.legend(frameon=False)
+    for side in ("top", "right"):
         axis.spines[side].set_visible(False)
-    axis.set_xlabel("minigrad's time (memory) over the peer's best variant; left of 1 minigrad is faster (smaller)")
-    marks = [
-        *(artists.Line2D([], [], marker="o", color=c, label=f"{n} thread{'s' * (n > 1)}") for n, c in colours.items()),
-        artists.Line2D([], [], marker="|", color=_AIM, linestyle="", markeredgewidth=1.6, label="aim"),
-        artists.Line2D([], [], marker="o", color="#777777", markerfacecolor="white", label="too noisy to tell"),
-    ]
-    axis.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(marks), frameon=False)
-    words = ", ".join(results.machine.get(name, "") for name in ("processor", "BLAS"))
-    axis.set_title(words, loc="right", fontsize=7, color="#777777", pad=24)
+    return figure

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.job import JOBS, Aim
+from benchmarks.job import Aim
 from minigrad.runtime.files import replacing
 
 __all__ = ["Measured", "Results", "Row"]
@@ -22,7 +21,7 @@ class Measured:
 
     A rival that was clearly slower than another of its peer in the first rounds has fewer figures. units:
     iterations a call does; calls: how many a round timed. missing: why it could not run here; failed: what went
-    wrong. difference: the largest from minigrad's outputs, relative to each array's largest entry.
+    wrong.
     """
 
     name: str
@@ -32,7 +31,6 @@ class Measured:
     calls: int = 1
     missing: str = ""
     failed: str = ""
-    difference: float = 0.0
 
 
 @dataclass
@@ -72,12 +70,6 @@ class Results:
     reference_flop: float
     rows: list[Row] = field(default_factory=list)
 
-    def fits(self, other: Results) -> bool:
-        """Whether figures of both are of one machine: its processor, and how products are computed, if both say it."""
-        mine, theirs = self.machine, other.machine
-        same = mine.get("products") == theirs.get("products") or not ("products" in mine and "products" in theirs)
-        return mine.get("processor") == theirs.get("processor") and same
-
     @property
     def failures(self) -> list[str]:
         """What went wrong, a line each: something that died or disagreed, not what was missing."""
@@ -105,35 +97,12 @@ class Results:
             message = f"{path} is cut, or does not hold results of this version of the benchmarks"
             raise ValueError(f"{message} ({type(error).__name__}: {error})") from error
 
-    @staticmethod
-    def by_machine(several: Iterable[Results]) -> list[Results]:
-        """Runs joined machine by machine, in the order in which machines come first."""
-        machines: list[list[Results]] = []
-        for results in several:
-            known = next((runs for runs in machines if all(results.fits(run) for run in runs)), None)
-            if known is None:
-                machines.append(known := [])
-            known.append(results)
-        return [Results.joined(runs) for runs in machines]
-
-    @staticmethod
-    def joined(several: Iterable[Results]) -> Results:
-        """Runs on one machine as one: rows of a case side by side, and what the first says of the machine."""
-        first, *others = several
-        machine = dict(first.machine)
-        for other in others:
-            if not other.fits(first) or other.reference_flop != first.reference_flop:
-                raise ValueError("these runs are of different machines, or of different versions of the benchmarks")
-            machine = {**other.machine, **machine}
-        rows = [row for run in (first, *others) for row in run.rows]
-        jobs, cases = [*JOBS, *(row.job for row in rows)], [(row.job, row.case) for row in rows]
-        rows.sort(key=lambda row: (jobs.index(row.job), cases.index((row.job, row.case)), row.threads))
-        return Results(machine, first.reference_flop, rows)
-
 
 def _row(data: dict[str, Any]) -> Row:
-    """A row from JSON, whose keys are strings."""
-    aims = [
-        Aim(**{**aim, "must": {int(threads): most for threads, most in aim["must"].items()}}) for aim in data["aims"]
-    ]
-    return Row(**{**data, "aims": aims, "rivals": [Measured(**rival) for rival in data["rivals"]]})
+    return Row(
+        **{
+            **data,
+            "aims": [Aim(**aim) for aim in data["aims"]],
+            "rivals": [Measured(**rival) for rival in data["rivals"]],
+        }
+    )

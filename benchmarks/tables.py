@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from benchmarks.figures import Comparison, best_rate, comparison, quartiles
 from benchmarks.results import Measured, Results, Row
 
-__all__ = ["amount", "markdown", "side_by_side", "summary"]
+__all__ = ["amount", "markdown", "summary"]
 
 _UNITS = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")), "bytes": ((1e6, "MB"), (1e3, "kB"))}
 _HEADER = (
@@ -29,7 +29,7 @@ def amount(value: float, unit: str = "s") -> str:
 
 def markdown(results: Results) -> str:
     """The machine in a line, then a table for each job."""
-    parts = [_described(results)]
+    parts = [", ".join(f"{name} {words}" for name, words in results.machine.items()) + "."]
     rates = {n: best_rate(results, n) for n in sorted({row.threads for row in results.rows})}
     bound = [f"{rate / 1e9:.0f} GFLOP/s with {n} thread{'s' * (n > 1)}" for n, rate in rates.items() if rate]
     if bound:
@@ -37,30 +37,6 @@ def markdown(results: Results) -> str:
     for job in dict.fromkeys(row.job for row in results.rows):
         parts.append("\n".join(_job(results, job)))
     return "\n\n".join(parts) + "\n"
-
-
-def side_by_side(machines: Sequence[Results]) -> str:
-    """The machines, then for each job a table of the ratios to each peer, a column for each machine."""
-    names = [chr(ord("A") + number) for number in range(len(machines))]
-    parts = [f"{name}: {_described(results)}" for name, results in zip(names, machines, strict=True)]
-    for job in dict.fromkeys(row.job for results in machines for row in results.rows):
-        lines: dict[tuple[str, int, str], list[str]] = {}
-        for number, results in enumerate(machines):
-            for row in (row for row in results.rows if row.job == job):
-                for c in (c for peer in row.peers if (c := comparison(row, peer))):
-                    cells = lines.setdefault((row.case, row.threads, c.peer), [""] * len(machines))
-                    cells[number] = _relation(c) + " (noisy)" * bool(c.noise)
-        table = ["| " + " | ".join(["", "threads", "beside", *names]) + " |", "|" + "---|" * (3 + len(names))]
-        table += [
-            f"| {case} | {threads} | {peer} | {' | '.join(cells)} |" for (case, threads, peer), cells in lines.items()
-        ]
-        parts.append(f"**{job}**\n\n" + "\n".join(table))
-    return "\n\n".join(parts) + "\n"
-
-
-def _described(results: Results) -> str:
-    """The machine in a line."""
-    return ", ".join(f"{name} {words}" for name, words in results.machine.items()) + "."
 
 
 def summary(row: Row) -> str:
@@ -99,7 +75,8 @@ def _lines(results: Results, row: Row) -> Iterator[list[str]]:
         first = [row.case, str(row.threads), amount(c.ours.median, row.unit)] if i == 0 else ["", "", ""]
         others = [v for v in row.variants(c.peer) if v is not c.best and v.values]
         yield [
-            *first, _beside(c), amount(c.theirs.median, row.unit), _relation(c), _aim(c, row.unit), c.verdict,
+            *first, c.peer if c.best.name == c.peer else f"{c.peer}: {c.best.name}", amount(c.theirs.median, row.unit),
+            _relation(c), f"{c.aim.most:g}" if c.aim else "", c.verdict,
             *(_rates(results, row, c.ours.median) if i == 0 else ("", "")), ", ".join(_other(c, v) for v in others),
         ]  # fmt: skip
     if not compared:
@@ -107,23 +84,9 @@ def _lines(results: Results, row: Row) -> Iterator[list[str]]:
         yield [row.case, str(row.threads), ours, *[""] * (len(_HEADER) - 3)]
 
 
-def _beside(c: Comparison) -> str:
-    return c.peer if c.best.name == c.peer else f"{c.peer}: {c.best.name}"
-
-
 def _relation(c: Comparison) -> str:
-    """The ratio, or the difference, with its quartiles."""
-    q = c.relation
-    if c.aim and c.aim.difference:
-        return f"+{amount(q.median)} ({amount(q.low)} to {amount(q.high)})"
-    return f"**{q.median:.2f}** ({q.low:.2f} to {q.high:.2f})"
-
-
-def _aim(c: Comparison, unit: str) -> str:
-    if c.aim is None:
-        return ""
-    aim = f"+{amount(c.aim.most, unit)}" if c.aim.difference else f"{c.aim.most:g}"
-    return aim if c.must is None else f"{aim} (must: {c.must:g})"
+    """The ratio with its quartiles."""
+    return f"**{c.relation.median:.2f}** ({c.relation.low:.2f} to {c.relation.high:.2f})"
 
 
 def _rates(results: Results, row: Row, seconds: float) -> tuple[str, str]:

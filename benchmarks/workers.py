@@ -65,18 +65,12 @@ class Handle:
             if not selector.select(self.patience):
                 self.close()
                 raise Failed(f"no answer within {self.patience:g} s")
-        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             status = self._process.wait()
             raise Failed(f"its process ended with status {status}: {self._last_words()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
-
-    def ask(self, **command: Any) -> dict[str, Any]:
-        """A command's answer."""
-        self.begin(**command)
-        return self.answer()
 
     def begin_to_prepare(self, outputs: bool = True) -> None:
         """Let it make its rival; several workers may do so at a time, and `answer` waits for this one."""
@@ -89,7 +83,8 @@ class Handle:
 
     def round(self, calls: int) -> float:
         """One unit's figure, from a round of so many calls."""
-        return float(self.ask(do="round", calls=calls)["value"])
+        self.begin(do="round", calls=calls)
+        return float(self.answer()["value"])
 
     def close(self) -> None:
         """End the process."""

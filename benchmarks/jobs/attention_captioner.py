@@ -1,4 +1,4 @@
-"""The captioner with attention: one training iteration of 100 captions with Adam, and a beam of width 5.
+"""The captioner with attention: one training iteration of 100 captions with Adam.
 
 The sizes are those of the recipe for Flickr8k: 1,280 features of the whole picture, 256 of each of 49 places, word
 vectors 256, hidden 512, a vocabulary of 2,917 words; captions of like length in a batch, as its training has them; no
@@ -14,15 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.job import AimByKind, Case, Rival, Work
+from benchmarks.job import Aim, Case, Rival, Work
 from benchmarks.jobs.captions import Array, Sizes, captions_note, vocabulary
 from benchmarks.jobs.compiling import compiled
 
 __all__ = ["cases"]
-
-_LENGTH, _WIDTH = 16, 5
-_AIM = AimByKind.alike("PyTorch", amd=0.9, intel=1.0, mkl=0.9)
-_END, _FORBIDDEN = 2, [0, 1, 3]  # <NULL>, <START> and <UNK> are never said
 
 
 @dataclass(frozen=True)
@@ -64,39 +60,23 @@ class _Looking:
 
 
 def cases(quick: bool = False) -> list[Case]:
-    """Training and beam search."""
-    tiny = _Looking(60, 8, 2, 6, (4, 3), 8, 12, 10, 8, 2)
-    return [_training_case(tiny if quick else _Looking()), _beam_case(tiny if quick else _Looking(batch=250))]
-
-
-def _training_case(sizes: _Looking) -> Case:
+    """Training."""
+    sizes = _Looking(60, 8, 2, 6, (4, 3), 8, 12, 10, 8, 2) if quick else _Looking()
     ways = {
         "eager": partial(_train_in_torch, sizes, packed=False),
         "packed": partial(_train_in_torch, sizes, packed=True),
         "compiled": partial(_train_in_torch, sizes, packed=False, compile=True),
     }
-    return Case(
+    case = Case(
         f"training, V {sizes.words:,}, batch {sizes.batch}",
         [
             Rival("minigrad", "minigrad", partial(_train, sizes)),
             *(Rival(name, "PyTorch", way, ("torch",)) for name, way in ways.items()),
         ],
-        [_AIM],
+        [Aim("PyTorch", 0.9)],
         note=captions_note(),
     )
-
-
-def _beam_case(sizes: _Looking) -> Case:
-    return Case(
-        f"beam {_WIDTH}, {sizes.batch:,} images, V {sizes.words:,}",
-        [
-            Rival("minigrad", "minigrad", partial(_beam, sizes)),
-            Rival("all at once", "PyTorch", partial(_beam_in_torch, sizes, sizes.batch), ("torch",)),
-            Rival("half at a time", "PyTorch", partial(_beam_in_torch, sizes, sizes.batch // 2), ("torch",)),
-        ],
-        [_AIM],
-        share=max(0.01, 1 / sizes.batch),
-    )
+    return [case]
 
 
 def _train(sizes: _Looking) -> Work:
@@ -143,41 +123,3 @@ def _train_in_torch(sizes: _Looking, packed: bool, compile: bool = False) -> Wor
             adam.step()
 
     return Work(run, outputs, len(captions))
-
-
-def _weights(sizes: _Looking) -> dict[str, Array]:
-    """Random ones that say something, with `<END>` so unlikely that every caption has 16 words."""
-    weights: dict[str, Array] = sizes.model().state_dict()
-    weights["embed.weight"] = weights["embed.weight"] * 4
-    weights["bias"] = weights["bias"].copy()
-    weights["bias"][_END] = -1e4
-    return weights
-
-
-def _beam(sizes: _Looking) -> Work:
-    from captioning import beam
-
-    model, features = sizes.model(), sizes.pictures()
-    model.load_state_dict(_weights(sizes))
-
-    def run() -> Any:
-        return beam(model, features, _WIDTH, _LENGTH)
-
-    return Work(run, lambda: {"captions": run()})
-
-
-def _beam_in_torch(sizes: _Looking, part: int) -> Work:
-    import torch
-
-    from benchmarks.jobs.attention_captioner_in_torch import TorchAttentionCaptioner
-
-    net = TorchAttentionCaptioner(_weights(sizes), sizes.places, sizes.heads)
-    pictures: Any = torch.tensor(sizes.pictures())
-    parts = pictures.split(part)
-    forbidden = torch.tensor(_FORBIDDEN)
-
-    def run() -> Any:
-        with torch.inference_mode():
-            return torch.cat([net.beam(rows, _WIDTH, _LENGTH, forbidden, _END) for rows in parts])
-
-    return Work(run, lambda: {"captions": run().numpy().astype("int32")})

@@ -106,38 +106,3 @@ class TorchAttentionCaptioner(torch.nn.Module):
         rows = counts.nonzero()[:, 0]
         scores = self.score(h[counts], seen[counts], picture[rows])
         return F.cross_entropy(scores, words_out[counts], reduction="sum") / len(captions)
-
-    def beam(self, features: torch.Tensor, width: int, length: int, forbidden: torch.Tensor, end: int) -> torch.Tensor:
-        """The captions of the best mean log-probability that a beam finds, int64 (N, length): `captioning`'s rules."""
-        N, K = len(features), width
-        keys, values, picture, first = self.look(features)
-        state = tuple(s.repeat_interleave(K, 0)[None].contiguous() for s in first)
-        words = torch.ones(N * K, dtype=torch.int64)
-        said = torch.zeros(N, K, length, dtype=torch.int64)
-        totals = torch.full((N, K), -torch.inf)
-        totals[:, 0] = 0
-        best, best_score = said[:, 0].clone(), torch.full((N,), -torch.inf)
-        offsets = torch.arange(N)[:, None] * K
-        for t in range(length):
-            h, state = self.cell(self.embed(words)[:, None], state)
-            query = self._apart(self.query(h[:, 0]).view(N, K, -1))
-            seen = F.scaled_dot_product_attention(query, keys, values).transpose(1, 2).reshape(N * K, -1)
-            scores = self.score(h[:, 0], seen, picture.repeat_interleave(K, 0)).index_fill_(1, forbidden, -torch.inf)
-            grown = totals[:, :, None] + scores.log_softmax(1).view(N, K, -1)
-            totals, chosen = grown.view(N, -1).topk(K, dim=1, sorted=False)
-            parents, new = chosen // scores.shape[1], chosen % scores.shape[1]
-            said = said.gather(1, parents[:, :, None].expand(-1, -1, length))
-            said[:, :, t] = new
-            ended = new == end
-            finished = torch.where(ended if t < length - 1 else torch.ones_like(ended), totals / (t + 1), -torch.inf)
-            score, k = finished.max(1)
-            better = score > best_score
-            best = torch.where(better[:, None], said[torch.arange(N), k], best)
-            best_score = torch.where(better, score, best_score)
-            totals = totals.masked_fill(ended, -torch.inf)
-            if (totals.amax(1) / length <= best_score).all():
-                break
-            rows = (offsets + parents).view(-1)
-            state = tuple(s[:, rows].contiguous() for s in state)
-            words = new.view(-1)
-        return best

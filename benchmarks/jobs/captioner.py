@@ -21,16 +21,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks.job import Aim, AimByKind, Case, Rival, Work
+from benchmarks.job import Aim, Case, Rival, Work
 from benchmarks.jobs.captions import Sizes, captioner, captions_note, flop_of_training, vocabulary
 from benchmarks.jobs.compiling import compiled
 
 __all__ = ["cases", "minigrad", "pytorch"]
 
-_SMALL = AimByKind("PyTorch", amd=(0.75, 0.80), intel=(0.88, 1.0), mkl=(0.75, 0.85))
-_MANY_WORDS = AimByKind("PyTorch", amd=(0.80, 0.85), intel=(0.95, 1.05), mkl=(0.80, 0.85))
-_LARGE = AimByKind("PyTorch", amd=(0.72, 0.83), intel=(0.85, 0.95), mkl=(0.72, 0.80))
-_RNN = AimByKind.alike("PyTorch", amd=0.75, intel=0.90, mkl=0.75)
+_SMALL = Aim("PyTorch", 0.75, 0.80)
+_MANY_WORDS = Aim("PyTorch", 0.80, 0.85)
+_LARGE = Aim("PyTorch", 0.72, 0.83)
+_RNN = Aim("PyTorch", 0.75)
 
 
 def cases(quick: bool = False) -> list[Case]:
@@ -50,7 +50,7 @@ def cases(quick: bool = False) -> list[Case]:
     ]
 
 
-def _case(sizes: Sizes, aim: AimByKind, facade: bool = False) -> Case:
+def _case(sizes: Sizes, aim: Aim, facade: bool = False) -> Case:
     ways: dict[str, Callable[[], Work]] = {
         "eager": partial(pytorch, sizes, "all"),
         "fused Adam": partial(pytorch, sizes, "all", fused=True),

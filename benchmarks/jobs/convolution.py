@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from benchmarks.job import AimByKind, Case, Rival, Work
+from benchmarks.job import Aim, Case, Rival, Work
 
 __all__ = ["cases"]
 
@@ -73,8 +73,8 @@ _LAYERS = {
 def cases(quick: bool = False) -> list[Case]:
     """Six layers."""
     last = "PyTorch, channels last"
-    default = AimByKind.alike("PyTorch", amd=0.9, intel=1.1, mkl=1.0)
-    better = AimByKind.alike(last, amd=1.2, intel=1.6, mkl=1.4)
+    default = Aim("PyTorch", 0.9)
+    better = Aim(last, 1.2)
     return [
         Case(
             name,

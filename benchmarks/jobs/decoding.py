@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks.job import AimByKind, Case, Rival, Work
+from benchmarks.job import Aim, Case, Rival, Work
 from benchmarks.jobs.captions import Array, Sizes, captioner
 from benchmarks.jobs.compiling import compiled
 
@@ -40,7 +40,7 @@ def _case(sizes: Sizes, width: int) -> Case:
             Rival("minigrad", "minigrad", partial(_minigrad, sizes, width)),
             *(Rival(name, "PyTorch", way, ("torch",)) for name, way in ways.items()),
         ],
-        [AimByKind.alike("PyTorch", amd=0.70, intel=1.05, mkl=0.90)],
+        [Aim("PyTorch", 0.70)],
         flop=_flop(sizes, width),
         share=max(0.01, 1 / sizes.batch),
     )

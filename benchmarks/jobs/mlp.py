@@ -6,7 +6,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.job import AimByKind, Case, Rival, Work
+from benchmarks.job import Aim, Case, Rival, Work
 from benchmarks.jobs.compiling import compiled
 
 __all__ = ["cases"]
@@ -29,8 +29,7 @@ def cases(quick: bool = False) -> list[Case]:
     a, b, c = _SIZES
     # Forward a b + b c products a row, as many for the weights' gradients, and b c for the hidden layer's.
     flop = 2.0 * _BATCH * (2 * (a * b + b * c) + b * c)
-    aim = AimByKind.alike("PyTorch", amd=0.8, intel=0.9, mkl=0.9)
-    return [Case(f"{a}-{b}-{c}, batch {_BATCH}", rivals, [aim], flop=flop)]
+    return [Case(f"{a}-{b}-{c}, batch {_BATCH}", rivals, [Aim("PyTorch", 0.8)], flop=flop)]
 
 
 def _data() -> tuple[list[Any], list[Any], list[Any]]:

@@ -5,7 +5,6 @@ The unit is one add. torch.compile is not among PyTorch's ways: it would remove 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -31,8 +30,6 @@ def _case(name: str, shape: tuple[int, ...], tracked: bool) -> Case:
         Rival("minigrad", "minigrad", partial(_minigrad, shape, tracked)),
         Rival("np.add", "np.add", partial(_numpy, shape, tracked)),
         Rival("PyTorch", "PyTorch", partial(_pytorch, shape, tracked), ("torch",)),
-        Rival("MyGrad", "MyGrad", partial(_mygrad, shape, tracked), ("mygrad",)),
-        Rival("HIPS autograd", "HIPS autograd", partial(_autograd, shape, tracked), ("autograd",)),
     ]
     return Case(name, rivals, [Aim("np.add", 7.0 if tracked else 5.0), Aim("PyTorch", 1.0)], threads=(1,))
 
@@ -103,38 +100,5 @@ def _numpy(shape: tuple[int, ...], tracked: bool) -> Work:
 
     def outputs() -> dict[str, Any]:
         return {"sum": run(), "gradient 0": g, **({"gradient 1": g * np.float32(_ADDS)} if tracked else {})}
-
-    return Work(run, outputs, _ADDS)
-
-
-def _mygrad(shape: tuple[int, ...], tracked: bool) -> Work:
-    mygrad: Any = importlib.import_module("mygrad")
-
-    a, b, g = _arrays(shape)
-
-    def run() -> tuple[Any, ...]:
-        x, w = mygrad.tensor(a), mygrad.tensor(b) if tracked else b
-        y = _chain(x, w)
-        y.backward(g)
-        return (y, x, w) if tracked else (y, x)
-
-    return _work(run, lambda y: y.data)
-
-
-def _autograd(shape: tuple[int, ...], tracked: bool) -> Work:
-    """It has functions instead of tensors: the sum and the gradients by `make_vjp`."""
-    autograd: Any = importlib.import_module("autograd")
-
-    a, b, g = _arrays(shape)
-    to_both = autograd.make_vjp(lambda xw: _chain(*xw)) if tracked else autograd.make_vjp(lambda x: _chain(x, b))
-
-    def run() -> tuple[Any, Any]:
-        back, y = to_both((a, b) if tracked else a)
-        return y, back(g)
-
-    def outputs() -> dict[str, Any]:
-        y, gradients = run()
-        each = gradients if tracked else [gradients]
-        return {"sum": y, **{f"gradient {i}": d for i, d in enumerate(each)}}
 
     return Work(run, outputs, _ADDS)

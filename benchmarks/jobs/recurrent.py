@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from benchmarks.job import AimByKind, Case, Rival, Work
+from benchmarks.job import Aim, Case, Rival, Work
 from benchmarks.jobs.pulling import pulled_by_minigrad, pulled_by_pytorch
 
 __all__ = ["cases"]
 
 _GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 _AIMS = {
-    "rnn": AimByKind.alike("PyTorch", amd=1.0, intel=1.1, mkl=0.9),
-    "lstm": AimByKind.alike("PyTorch", amd=1.3, intel=1.3, mkl=1.2),  # of each size; 1.0 in the geometric mean
-    "gru": AimByKind.alike("PyTorch", amd=0.9, intel=1.0, mkl=0.9),
+    "rnn": Aim("PyTorch", 1.0),
+    "lstm": Aim("PyTorch", 1.3),  # of each size; 1.0 in the geometric mean
+    "gru": Aim("PyTorch", 0.9),
 }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cli
 from benchmarks.against import Checkout, beside
 from benchmarks.cli import main
 from benchmarks.driver import Driver, Plan
@@ -102,11 +101,3 @@ def test_a_folder_without_minigrad_is_refused(tmp_path, capsys):
     assert f"{tmp_path} is no checkout of minigrad: it has no minigrad/__init__.py" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="none is given"):
         main(["overhead", "--alone"])
-
-
-def test_the_help_names_it(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
-    said = capsys.readouterr().out
-    assert "--against CHECKOUT" in said
-    assert "git worktree add" in said
