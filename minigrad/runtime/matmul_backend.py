@@ -16,8 +16,8 @@ runs, so a run gives the same bits again.
                                       blocks   91          blocks  93
                                       packed   86          packed 178
 
-(OpenBLAS 0.3.31 with its kernel SkylakeX, and MKL 2026.2 on the AMD. Another machine of that family gained less by
-tiles: docs/performance_tried.md.) :mod:`minigrad.ops.kernels.blocks` explains tiles and blocks. They gain with
+(OpenBLAS 0.3.31 with its kernel SkylakeX, and MKL 2026.2 on the AMD. On another machine of that family
+tiles gained less.) :mod:`minigrad.ops.kernels.blocks` explains tiles and blocks. They gain with
 OpenBLAS's kernels for AVX-512, which compute small products without copying; its other kernels always copy first.
 """
 
