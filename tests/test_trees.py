@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.trees import each_like, filled, like, matched, outline
+from minigrad.trees import matching_leaves, replace_leaves, structure_of, unflatten, unflatten_each
 
 
 class Line(NamedTuple):
@@ -52,9 +52,9 @@ def test_lists_stay_lists_and_tuples_tuples():
 
 def test_a_module_stays_itself_where_it_is_filled():
     model = mg.nn.Linear(2, 1)
-    assert filled((model, 1.0), ["w", "b", "x"]) == (model, "x")
-    assert like((model, 1.0), ["w", "b", "x"]) == ({"weight": "w", "bias": "b"}, "x")
-    assert each_like((model, 1.0), ["w", "b", "x"]) == ({"weight": "w", "bias": "b"}, "x")
+    assert replace_leaves((model, 1.0), ["w", "b", "x"]) == (model, "x")
+    assert unflatten((model, 1.0), ["w", "b", "x"]) == ({"weight": "w", "bias": "b"}, "x")
+    assert unflatten_each((model, 1.0), ["w", "b", "x"]) == ({"weight": "w", "bias": "b"}, "x")
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_a_module_stays_itself_where_it_is_filled():
         ([{"a": 1.0}, None], [None, None], r"f\[0\] must be a dict with the keys 'a'"),
         ([None, {"a": [None, None]}], [None, {"a": [1.0]}], r"f\[1\]\['a'\] must be a list or tuple of 2 parts, not"),
         ([None, {"a": [None, None]}], [None, {"a": {0: None, 1: None}}], r"f\[1\]\['a'\] must be a list or tuple"),
-        (outline((mg.nn.Linear(2, 1),)), (1.0,), r"f\[0\] must be a dict with the keys 'weight', 'bias'"),
-        (outline((mg.nn.Linear(2, 1),)), (None,), r"f\[0\] must be a dict with the keys 'weight', 'bias'"),
+        (structure_of((mg.nn.Linear(2, 1),)), (1.0,), r"f\[0\] must be a dict with the keys 'weight', 'bias'"),
+        (structure_of((mg.nn.Linear(2, 1),)), (None,), r"f\[0\] must be a dict with the keys 'weight', 'bias'"),
     ],
 )
 def test_what_differs_is_named_with_its_place(structure, given, message):
     with pytest.raises(ValueError, match=message):
-        list(matched("f", structure, given))
+        list(matching_leaves("f", structure, given))
 
 
 def test_second_derivatives_of_structures():
