@@ -16,7 +16,7 @@ from .core import Node, current_scope, plain
 from .higher_order import in_rule
 from .observers import Observer, location, location_text, observing
 from .primitives import Primitive
-from .recording import noted, user_line
+from .recording import ensure_note, user_line
 from .spec import Array, describe
 from .writes import Guard, arrays_in
 
@@ -90,7 +90,7 @@ class _Watch(Observer):
     ) -> None:
         place = ""
         if node is not None:
-            noted(node).line = noted(node).line or user_line()
+            ensure_note(node).line = ensure_note(node).line or user_line()
             place = location(node)
             Guard(node, arrays_in((node.residuals, getattr(node, "inputs", ()))), sampled=False)
         if badness(outputs) and not in_rule():  # a rule may discard a bad intermediate result by `where`

@@ -1,4 +1,4 @@
-"""Tensors, and the nodes behind them.
+"""Tensors and nodes: the arrays of a computation, and the graph that a gradient needs.
 
 A :class:`Tensor` holds an ndarray and, if it is tracked, the :class:`Node` that made it. A node holds a primitive, its
 parents and its residuals. The nodes form a directed acyclic graph, which :mod:`minigrad.backward` walks in reverse.

@@ -1,6 +1,6 @@
 """Declare primitives: functions on ndarrays with hand-written vector-Jacobian products (VJPs).
 
-A :class:`Primitive` holds everything that is declared. The decorator :func:`primitive` makes one and returns a function
+A :class:`Primitive` holds the forward and its rules. The decorator :func:`primitive` makes one and returns a function
 on tensors that calls it (:mod:`minigrad.calls`).
 """
 

@@ -23,7 +23,7 @@ import numpy as np
 from .core import Node, current_scope, plain
 from .observers import Observer, observing
 from .primitives import Primitive
-from .recording import noted, user_line
+from .recording import ensure_note, user_line
 from .runtime.files import replacing
 from .spec import Array, Spec
 from .timings import By, Event, Row, own_times, rows_of, table_of, trace_of
@@ -33,7 +33,7 @@ from .writes import owner
 __all__ = ["Profile", "profile"]
 
 
-class _Here(threading.local):
+class _ThreadState(threading.local):
     """The state of a thread.
 
     forward: the event of its last forward. taken: the time that profiles have taken, in nanoseconds.
@@ -43,7 +43,7 @@ class _Here(threading.local):
     taken = 0
 
 
-_here = _Here()
+_thread_state = _ThreadState()
 
 
 class Profile(Observer):
@@ -75,14 +75,14 @@ class Profile(Observer):
         self, primitive: Primitive, function: Callable[..., Any], node: Node | None, /, *given: Any, **options: Any
     ) -> Any:
         """Call a forward, or the VJP of a node, and record an event."""
-        result, end, taken, begin = None, 0, _here.taken, perf_counter_ns()
+        result, end, taken, begin = None, 0, _thread_state.taken, perf_counter_ns()
         try:
             result = function(*given, **options)
             end = perf_counter_ns()
             return result
         finally:
             failed, end = not end, end or perf_counter_ns()
-            time, overhead, multiply_adds = end - begin, _here.taken - taken, 0
+            time, overhead, multiply_adds = end - begin, _thread_state.taken - taken, 0
             scope, line = current_scope() or (), ""
             if node is None:
                 made = _several(result[0]) if type(result) is tuple and result else ()
@@ -91,7 +91,7 @@ class Profile(Observer):
                     shapes = [None if x is None else np.shape(x) for x in given]
                     multiply_adds = primitive.cost(shapes, np.shape(made[0]), options)
             else:
-                note = noted(node)
+                note = ensure_note(node)
                 note.backward_time, scope, line = time - overhead, node.scope, note.line
                 given, made = _several(given[0]), result if type(result) is tuple else ()
             arrays, results = tuple(map(_array, given)), tuple(map(_array, made))
@@ -104,7 +104,7 @@ class Profile(Observer):
             if event.thread not in self.threads:
                 self.threads[event.thread] = threading.current_thread().name
             if node is None:
-                _here.forward = event
+                _thread_state.forward = event
             self._charge(end)
 
     def call(
@@ -115,16 +115,16 @@ class Profile(Observer):
         outputs: Sequence[Array],
         node: Node | None,
     ) -> None:
-        begin, event = perf_counter_ns(), _here.forward
+        begin, event = perf_counter_ns(), _thread_state.forward
         if event is not None and node is not None:  # it is the event of this call, which has just ended
-            note = noted(node)
+            note = ensure_note(node)
             note.line, note.forward_time = note.line or event.line, event.time - event.overhead
         self._charge(begin)
 
     def _charge(self, since: int) -> None:
         """Count the time since ``since`` in this thread as overhead."""
         time = perf_counter_ns() - since
-        _here.taken += time
+        _thread_state.taken += time
         if self.thread == threading.get_ident():
             self.overhead += time
 

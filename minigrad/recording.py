@@ -130,7 +130,7 @@ def note_of(node: Node) -> Note | None:
     return getattr(node, "note", None)
 
 
-def noted(node: Node) -> Note:
+def ensure_note(node: Node) -> Note:
     """The note on a node; make one if there is none."""
     if note_of(node) is None:
         node.note = Note()
@@ -183,7 +183,7 @@ class _Recorder(Observer):
     ) -> None:
         if node is None:
             return
-        note = noted(node)
+        note = ensure_note(node)
         note.line = user_line() if self.lines else note.line
         note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
         constants = [i for i, tracked in enumerate(node.edges[1]) if not tracked and inputs[i] is not None]
@@ -196,7 +196,7 @@ class _Recorder(Observer):
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
         self._node = None if node.primitive is None or batched else node
         if self.gradients and not batched:
-            note = noted(node)
+            note = ensure_note(node)
             several = tuple(map(plain, g if type(g) is tuple else (g,)))
             note.gradients = [None if g is None else Stats.of(g) for g in several]
             note.gradient_steps, note.flows, note.flow_steps = {}, {}, {}

@@ -157,8 +157,8 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         args, kwargs: the arguments of the function.
 
     Raises:
-        ValueError: in the backward pass, if something wrote into the arrays that the function took, or if the function
-            returns other shapes or takes other tensors from outside when it runs again.
+        ValueError: in the backward pass, if something wrote into the arrays that the function took. Also if the
+            function returns other shapes, or takes other tensors from outside, when it runs again.
 
     >>> import minigrad as mg
     >>> W = mg.tensor([[0.5]], requires_grad=True)

@@ -146,7 +146,7 @@ def check_certificate(
         certificate: from :func:`minigrad.check.certify_backward`.
         loss: the tensor with which the pass began.
         gradient: the cotangent of the loss; 1 in each entry if None.
-        sources: the leaves whose gradients the pass computed. The pass must then visit just the nodes between the loss
+        sources: the leaves whose gradients the pass computed; None for all. The pass must then visit just the nodes between the loss
             and one of them.
 
     Returns:
@@ -172,7 +172,7 @@ def check_certificate(
     terms = {(loss.node, loss.index): [seed.astype(loss.dtype)]}
     for visit in certificate.visits:
         if visit.node not in nodes:
-            raise _wrong(f"{visit.node!r} was visited, but the loss does not depend on it")
+            raise _wrong(f"{visit.node!r} was visited, but is not between the loss and a source")
         if visit.node in visited:
             raise _wrong(f"{visit.node!r} was visited twice")
         visited.add(visit.node)
@@ -187,10 +187,7 @@ def check_certificate(
         _check_sums(visit, terms)
     leaves = {node for node in nodes if isinstance(node, Leaf)}
     for leaf in leaves ^ certificate.gradients.keys():
-        raise _wrong(
-            f"{leaf!r} has {'no' if leaf in leaves else 'a'} gradient, and the loss "
-            f"{'depends' if leaf in leaves else 'does not depend'} on it"
-        )
+        raise _wrong(f"{leaf!r} has {'no gradient' if leaf in leaves else 'a gradient, but is no source'}")
     for leaf, found in certificate.gradients.items():
         _check_sum(f"the gradient of {leaf!r}", found, terms[leaf, 0], leaf.dtype)
     return True

@@ -69,8 +69,8 @@ class Slopes:
         """The derivatives with respect to t, by differences of steps t and 2t.
 
         Returns:
-            for each set of weights the slope, the sum of the magnitudes of its terms, and the error due to rounding of
-            the outputs that changed; and which outputs changed.
+            for each set of weights the slope, the sum of the magnitudes of its terms, and the error due to rounding.
+            Also which outputs changed; only their rounding counts.
         """
         with np.errstate(all="ignore"):
             near, far = self._change(move, t), self._change(move, 2 * t)

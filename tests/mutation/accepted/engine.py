@@ -7,10 +7,18 @@ from .reasons import ANY, GENERAL, accept
 accept("an empty list is as false as False", "trees._is_data",
         "return bool(value) and all(map(_is_data, value))", "return value and all(map(_is_data, value))")  # fmt: skip
 
-accept("a module uses its parameters itself", "transforms._Differentiation._variable_for", "return value", "return -value")
+accept(
+    "a module uses its parameters itself", "transforms._Differentiation._variable_for", "return value", "return -value"
+)
 _MORE = "more = [t for t in tensors if t.node is not None and (not any((t is y for y in self.outputs)))]"
-accept("finds leaves again that were found", "transforms._Differentiation.outer_leaves", "if self._outer is None:", "if True:")
-accept("finds leaves again that were found", "transforms._Differentiation.outer_leaves", _MORE, "more = [t for t in tensors]",
+accept(
+    "finds leaves again that were found",
+    "transforms._Differentiation.outer_leaves",
+    "if self._outer is None:",
+    "if True:",
+)
+accept("finds leaves again that were found", "transforms._Differentiation.outer_leaves", _MORE,
+        "more = [t for t in tensors]",
         _MORE.replace(" and (not any((t is y for y in self.outputs)))", ""),
         _MORE.replace("and (not any((t is y for y in self.outputs)))", "or not any((t is y for y in self.outputs))"),
         _MORE.replace("t.node is not None and (not any((t is y for y in self.outputs)))",
@@ -34,13 +42,15 @@ _SHAPE = "x, shape = (value if isinstance(value, Tensor) else Tensor(value), np.
 accept("NumPy's shape of a tensor is the tensor's", "transforms._fitting", _SHAPE,
         _SHAPE.replace("plain(model)", "model"))  # fmt: skip
 accept("pulling asks for the level again", "transforms._linearize",
-        "transposed.differentiable = transposed.differentiable or run.differentiable", "transposed.differentiable = run.differentiable")  # fmt: skip
+        "transposed.differentiable = transposed.differentiable or run.differentiable",
+        "transposed.differentiable = run.differentiable")  # fmt: skip
 accept("all weights have a node", "transforms._linearize",
         "transposed.own_leaves = run.own_leaves.union((w.node for w in weights if w.node is not None))",
         "transposed.own_leaves = run.own_leaves.union((w.node for w in weights))")  # fmt: skip
-for _name, _pulled in (("_value_and_grad", "grads = unflatten_each(chosen, run.backward(run.outputs, [g], retain_graph={}))"),
-                       ("hvp", "return unflatten_each(primals, run.backward(gradient, given, retain_graph={}))")):  # fmt: skip
-    accept("frees later what nobody holds", f"transforms.{_name}", _pulled.format(False), _pulled.format(True))
+for _name, _pass in (
+        ("_value_and_grad", "grads = unflatten_each(chosen, run.backward(run.outputs, [g], retain_graph={}))"),
+        ("hvp", "return unflatten_each(primals, run.backward(gradient, given, retain_graph={}))")):  # fmt: skip
+    accept("frees later what nobody holds", f"transforms.{_name}", _pass.format(False), _pass.format(True))
 accept("what is linear in it has the same derivative anywhere", "transforms._weight",
         "fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))",
         "fresh = untracked(np.ones(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))")  # fmt: skip
@@ -157,7 +167,8 @@ accept("it is in the set already", "order.dependents",
 
 # --- rematerialisation -----------------------------------------------------------------------------------
 
-accept("what it begins at has a node", "rematerialisation._Collector.outside_inputs", "if node is None or node in seen:",
+accept("what it begins at has a node", "rematerialisation._Collector.outside_inputs",
+        "if node is None or node in seen:",
         "if node in seen:")  # fmt: skip
 _NEEDED = ("return tuple((found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None "
            "for key, need in zip(self.outside, needs, strict=True)))")  # fmt: skip
