@@ -146,8 +146,8 @@ def check_certificate(
         certificate: from :func:`minigrad.check.certify_backward`.
         loss: the tensor with which the pass began.
         gradient: the cotangent of the loss; 1 in each entry if None.
-        sources: the leaves whose gradients the pass computed; None for all. The pass must then visit just the nodes between the loss
-            and one of them.
+        sources: the leaves whose gradients the pass computed; None for all. The pass must visit
+            just the nodes between the loss and one of them.
 
     Returns:
         True; a certificate that is wrong raises.
