@@ -657,7 +657,7 @@ def test_a_number_taken_out_of_a_tensor_in_a_rule_is_refused():
 
 def test_derived_residuals_without_a_reference_ask_for_one():
     lost = declared("lost", lambda x: (x * x, (2 * x,)), lambda g, needs, y: (g * y,), residuals=("derived",))
-    with pytest.raises(TypeError, match=r"lost has no derivative of its derivative, .*: declare a reference or vjp_on_"):
+    with pytest.raises(TypeError, match=r"lost has no derivative of its .*: declare a reference or vjp_on_"):
         mg.grad(mg.grad(lost))(2.0)
 
 
