@@ -225,7 +225,7 @@ def _check_edges(visit: Visit, nodes: set[Node]) -> None:
         if left.pop(edge.argnum, None) != (edge.parent, edge.index):
             raise _wrong(
                 f"{node!r} carried something from its input {edge.argnum} to output {edge.index} of {edge.parent!r}, "
-                "but there is no such edge, or it has carried something already"
+                "but the edge has carried something already or is not between the loss and a source"
             )
         if (edge.cotangent.shape, edge.cotangent.dtype) != edge.parent.outputs[edge.index]:
             raise _wrong(f"{node!r} carried {describe(edge.cotangent)} to its {_described(node, edge.argnum)}")

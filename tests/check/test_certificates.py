@@ -93,7 +93,7 @@ def test_a_pass_to_some_leaves(certified):
     assert part.gradients.keys() == {b.node}
     np.testing.assert_array_equal(part.gradients[b.node], whole.gradients[b.node])
     assert w.node not in {visit.node for visit in part.visits}
-    refused(whole, loss, "not between the loss and a source", sources=[b])
+    refused(whole, loss, "is not between the loss and a source", sources=[b])
     refused(part, loss, "was not visited|carried nothing to its input")
     with pytest.raises(ValueError, match="is not a leaf on which the loss depends"):
         certify_backward(loss, sources=[mg.tensor(1.0, requires_grad=True)])
@@ -157,7 +157,7 @@ def test_an_edge_twice(certified):
     place = visit_of(certificate, "tanh")
     carried = certificate.visits[place].carried
     refused(spoilt(certificate, place, carried=carried * 2), loss,
-            "<tanh .*> carried something from its input 0 .*, or it has carried something already")  # fmt: skip
+            "<tanh .*> carried something from its input 0 .* has carried something already")  # fmt: skip
 
 
 def test_an_edge_of_another_node(certified):
@@ -175,7 +175,7 @@ def test_an_edge_that_does_not_exist(certified, change):
     (edge,) = certificate.visits[place].carried
     if "parent" in change:
         change = {"parent": loss.node}
-    refused(spoilt(certificate, place, carried=(replace(edge, **change),)), loss, "there is no such edge")
+    refused(spoilt(certificate, place, carried=(replace(edge, **change),)), loss, "but the edge")
 
 
 @pytest.mark.parametrize("array", [np.ones((2, 3), np.float64), np.ones((3,), np.float32)])
