@@ -181,7 +181,7 @@ accept("a generator is one", "rematerialisation.checkpoint",
         "values = iter((replaced.get(i, y) for i, y in enumerate(tensors)))",
         "values = (replaced.get(i, y) for i, y in enumerate(tensors))")  # fmt: skip
 accept("any sequence is as good", "rematerialisation.checkpoint.forward", "(run, list(outside), run.constants)",
-        "(run, edge, run.constants)")  # fmt: skip
+        "(run, outside, run.constants)")  # fmt: skip
 
 # --- transforms again ------------------------------------------------------------------------------------
 
