@@ -1,8 +1,8 @@
 """Find what makes a gradient wrong: the first NaN or infinity, and writes into saved arrays.
 
-The badness of a number is 0 if it is finite, 1 if it is infinite, 2 if it is NaN; that of an array is its worst
-entry's. What is worse than all that it was made of is new: an infinity of finite numbers, a NaN of what holds none. So
-infinities that are passed on, such as those of a mask, are not new, and inf - inf is a new NaN.
+The *badness* of a number is 0 if it is finite, 1 if it is infinite and 2 if it is NaN. The badness of an array is that
+of its worst entry. A result that is worse than all its inputs is an anomaly. So an infinity that is passed on, such as
+that of a mask, is no anomaly, while the NaN from inf - inf is one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .core import Node, current_scope, plain
 from .higher_order import in_rule
 from .observers import Observer, location, location_text, observing
 from .primitives import Primitive
-from .recording import noted, user_line
+from .recording import ensure_note, user_line
 from .spec import Array, describe
 from .writes import Guard, arrays_in
 
@@ -24,25 +24,26 @@ __all__ = ["detect_anomaly"]
 
 
 class detect_anomaly(observing):  # noqa: N801  (used as a function)
-    """Look for what goes wrong within a ``with`` block, which checks every array.
+    """Check every array within a ``with`` block for NaNs, infinities and writes into saved arrays.
 
-    - A call that makes the first NaN or infinity raises, also where nothing is tracked, and so does a backward pass
-      where a VJP, or a sum of gradients, first has one. The message says which primitive, the line that called it, the
-      scope, the shapes, the first bad entry and what met there.
-    - Each call takes a fingerprint of what its gradient needs, and the backward pass (also outside) raises if that is
-      no longer the same: something wrote into it through ``.data``, ``.numpy()`` or an array that a tensor shares.
-      (Writes that go through the engine raise always, see :mod:`minigrad.writes`.)
+    - A call raises if it makes the first NaN or infinity, even if nothing is tracked. A backward pass raises where a
+      VJP or a sum of gradients makes the first one. The message names the primitive, the line that called it, the
+      scope, the shapes, the first bad entry and the inputs there.
+    - Each call takes a checksum of what its gradient needs. A backward pass, also outside of the block, raises if the
+      data have changed: something wrote through ``.data``, ``.numpy()`` or an array that shares memory.
+      :mod:`minigrad.writes` always detects the other writes.
 
-    First is what is worse than all that it was made of: an infinity of finite numbers, a NaN of what holds none. So
-    what is passed on is no anomaly: the -inf of a mask, as an input or an option, or data with NaNs. An infinity that
-    is documented is one: log(0), the gradient of sqrt at 0. In primitives that mix entries, such as a sum, one bad
-    input excuses all outputs; those that work entry by entry are looked at entry by entry. If the forward pass ran
-    outside, the NaNs that it saved excuse none of its gradient.
+    The first is a result that is worse than all its inputs: an infinity from finite numbers, or a NaN from numbers. So
+    bad data are no anomaly: the -inf of a mask, as an input or an option, or data with NaNs. Documented infinities are
+    anomalies: log(0), or the gradient of sqrt at 0. Primitives that work entry by entry are checked entry by entry. In
+    others, such as a sum, one bad input excuses all outputs. If the forward ran outside of the block, a NaN that it
+    saved does not excuse NaNs in its gradient.
 
-    It holds for the thread or task that enters it, and goes together with :func:`minigrad.record`.
+    It holds for the thread or task that enters it, and works together with :func:`minigrad.record`.
 
     Raises:
-        FloatingPointError: for a NaN or an infinity. ValueError: in the backward pass, for a write.
+        FloatingPointError: for a NaN or an infinity.
+        ValueError: in the backward pass, for a write.
 
     >>> import minigrad as mg
     >>> w, x = mg.tensor([2.0], requires_grad=True), np.array([3.0])
@@ -65,19 +66,19 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
 
 
 class _Watch(Observer):
-    """Takes checksums of residuals, looks for NaNs and infinities, and notes lines for its messages.
+    """Take checksums of residuals, look for NaNs and infinities, and record lines for the messages.
 
-    It keeps the state of a pass by the ids of nodes, so that it keeps no graph alive, also if the pass fails, and
-    another pass may run within a VJP.
+    The state of a pass is kept by the ids of nodes. So it keeps no graph alive, not even if the pass fails, and another
+    pass may run within a VJP.
     """
 
     stepwise = True
 
     def __init__(self) -> None:
-        self.arrived: dict[tuple[int, int], int] = {}  # how bad what was sent to an output of a node is so far
-        self.got: dict[int, int] = {}  # how bad the cotangent was that a node's VJP has been called with
-        self.last: tuple[int, tuple[Any, ...]] = 0, ()  # whose VJP has been called last, and these cotangents
-        self.bad_step: int | None = None  # the first one, on the way back, at which it met a bad cotangent
+        self.arrived: dict[tuple[int, int], int] = {}  # the badness so far of the terms for an output of a node
+        self.got: dict[int, int] = {}  # the badness of the cotangent that a node's VJP takes
+        self.last: tuple[int, tuple[Any, ...]] = 0, ()  # the node whose VJP was called last, and its cotangents
+        self.bad_step: int | None = None  # the first step, going back, with a bad cotangent
 
     def call(
         self,
@@ -89,12 +90,12 @@ class _Watch(Observer):
     ) -> None:
         place = ""
         if node is not None:
-            noted(node).line = noted(node).line or user_line()
+            ensure_note(node).line = ensure_note(node).line or user_line()
             place = location(node)
             Guard(node, arrays_in((node.residuals, getattr(node, "inputs", ()))), sampled=False)
-        if badness(outputs) and not in_rule():  # a rule may pass over what comes out in between, with a `where`
+        if badness(outputs) and not in_rule():  # a rule may discard a bad intermediate result by `where`
             place = place or location_text(user_line(), current_scope() or ())
-            _look_forward(primitive, params, inputs, outputs, place)
+            _check_forward(primitive, params, inputs, outputs, place)
 
     def start(self, seeds: Mapping[Any, Array]) -> None:
         for (node, index), g in seeds.items():
@@ -114,11 +115,11 @@ class _Watch(Observer):
         self.last, self.bad_step = (id(node), several), None
         return g
 
-    def pulled(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
+    def after_vjp(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
         known = self.got.pop(id(node), 2)
         guard: Guard | None = getattr(node, "guard", None)
         if guard is not None and not guard.sampled:
-            # The call was watched, so what is bad in its residuals came from its inputs.
+            # The call was checked, so what is bad in its residuals came from its inputs.
             known = max(known, badness(node.residuals))
         elif known == 0:
             known = min(badness(node.residuals), 1)
@@ -137,19 +138,19 @@ class _Watch(Observer):
             self.bad_step = t
 
 
-def _look_forward(
+def _check_forward(
     primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array], place: str
 ) -> None:
-    """Raise if a primitive made a NaN or an infinity that it did not get."""
+    """Raise if a primitive made a NaN or an infinity that was not in its inputs."""
     options = badness([plain(option) for option in params.values()])
-    shape = _meeting(primitive, params, inputs, outputs)
+    shape = _entrywise_shape(primitive, params, inputs, outputs)
     by_entries = shape is not None and primitive.entrywise  # a user's primitive may broadcast as matmul does
     known = max(options, 0 if by_entries else badness(inputs))
     for number, output in enumerate(outputs):
         bad = badness_of_entries(output)
         if by_entries:
-            met = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]
-            bad[bad <= np.max(met, axis=0)] = 0
+            given = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]
+            bad[bad <= np.max(given, axis=0)] = 0
         if bad.max(initial=0) > known:
             stepwise = primitive.steps is not None and bad.ndim == 3
             index = first_worst(bad, axis=1 if stepwise else None)
@@ -158,14 +159,14 @@ def _look_forward(
             raise FloatingPointError(
                 f"{primitive.name}{place} gave {_what(output, index)}: {which}, {summary(output)}, "
                 f"first at {list(index)}{f', time step {index[1]}' if stepwise else ''}; "
-                f"{'there ' if shape is not None else ''}{met_there(named, output.shape, shape and index)}"
+                f"{'there ' if shape is not None else ''}{inputs_there(named, output.shape, shape and index)}"
             )
 
 
-def _meeting(
+def _entrywise_shape(
     primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array]
 ) -> tuple[int, ...] | None:
-    """The shape to which the inputs broadcast, if an entry is computed of those entries that meet there; else None."""
+    """The shape to which the inputs broadcast, if the primitive works entry by entry; else None."""
     simple = primitive.broadcasts and primitive.cost is None and not params
     if len(outputs) > 1 or not (primitive.entrywise or simple):
         return None
@@ -182,7 +183,7 @@ def _what(array: Any, index: tuple[int, ...]) -> str:
 
 
 def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], step: int | None) -> str:
-    """That a VJP gave something bad, and what it was given."""
+    """The message that a VJP returned something bad, with its inputs."""
     assert node.primitive is not None
     index = first_worst(badness_of_entries(flow))
     name = node.primitive.input_name(argnum)
@@ -190,8 +191,8 @@ def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], s
     given += [("saved", array) for array in arrays_in(tuple(node.residuals or ()))]
     there = [(word, g) for word, g in given if g is not None and np.shape(g) == flow.shape]
     elsewhere = [(word, g) for word, g in given if g is not None and np.shape(g) != flow.shape]
-    words = ["there " + met_there(there, flow.shape, index)] if there else []
-    words += [met_there(elsewhere, flow.shape, None)] if elsewhere else []
+    words = ["there " + inputs_there(there, flow.shape, index)] if there else []
+    words += [inputs_there(elsewhere, flow.shape, None)] if elsewhere else []
     time = f"; on the way back first at time step {step}" if step is not None else ""
     return (
         f"backward: the VJP of {node.primitive.name}{location(node)} gave {_what(flow, index)} for {name}: "
@@ -200,12 +201,12 @@ def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], s
 
 
 def _bad_sum(node: Node, index: int, g: Any) -> str:
-    """That the cotangent of an output is bad, while none that was sent to it is."""
+    """The message that the cotangent of an output is bad, but none of its terms is."""
     place = first_worst(badness_of_entries(g))
     name = f"{node.primitive.name}{location(node)}" if node.primitive is not None else f"{node!r}"
     which = f"output {index} of " if node.later_outputs else ""
     return (
-        f"backward: the gradient of {which}{name} has {_what(g, place)}, which none had that was sent there: "
+        f"backward: the gradient of {which}{name} has {_what(g, place)}, which none of its terms has: "
         f"{summary(np.asarray(g))}, first at {list(place)}; the sum overflowed, or a hook returned it"
     )
 
@@ -242,7 +243,7 @@ def badness_of_entries(value: Any) -> Array:
 
 
 def first_worst(bad: Array, axis: int | None = None) -> tuple[int, ...]:
-    """The index of the first entry that is as bad as the worst one; the first along an axis before all others.
+    """The index of the first entry of the worst badness; with ``axis``, the first along this axis.
 
     >>> first_worst(np.array([[0, 0, 2], [2, 1, 0]])), first_worst(np.array([[0, 0, 2], [2, 1, 0]]), axis=1)
     ((0, 2), (1, 0))
@@ -253,7 +254,7 @@ def first_worst(bad: Array, axis: int | None = None) -> tuple[int, ...]:
 
 
 def summary(value: Any) -> str:
-    """An array in words: dtype, shape, range of its finite entries, and how many others there are.
+    """Describe an array: dtype, shape, range of its finite entries, and the number of others.
 
     >>> summary(np.array([0.5, np.nan, 2.0]))
     'float64 (3,), 1 of 3 entries NaN or infinite, the others from 0.5 to 2.0'
@@ -271,12 +272,12 @@ def summary(value: Any) -> str:
     return f"{describe(value)}, {entries}{f', the others {span}' if span else ''}"
 
 
-def met_there(named: Sequence[tuple[str, Any]], shape: tuple[int, ...], index: tuple[int, ...] | None) -> str:
-    """Named inputs in words: their values at an index of what they broadcast to, if one is given; else summaries.
+def inputs_there(named: Sequence[tuple[str, Any]], shape: tuple[int, ...], index: tuple[int, ...] | None) -> str:
+    """Describe named inputs: their values at an index of the shape to which they broadcast, or else summaries.
 
-    >>> met_there([("a", np.array([1.0, 0.0])), ("b", 2.0)], (2,), (1,))
+    >>> inputs_there([("a", np.array([1.0, 0.0])), ("b", 2.0)], (2,), (1,))
     'a = 0.0, b = 2.0'
-    >>> met_there([("x", np.array([[1.0, 0.0]])), ("mask", None)], (2,), None)
+    >>> inputs_there([("x", np.array([[1.0, 0.0]])), ("mask", None)], (2,), None)
     'x: float64 (1, 2) from 0.0 to 1.0'
     """
     given = [(name, value) for name, value in named if value is not None]

@@ -1,11 +1,11 @@
 """The reverse pass: walk the graph from the outputs to the leaves and sum cotangents.
 
-For a function built from primitives, the chain rule in reverse gives each node the cotangent
-g = dL/d(output) as the sum over the node's uses of (dL/d(use)) (d(use)/d(output)); a primitive's VJP
-computes one use's term. Nodes are visited children first, so every sum is complete when it is used.
+The cotangent of a node's output is g = dL/d(output). By the chain rule it is the sum, over the uses of the output, of
+(dL/d(use)) (d(use)/d(output)). A primitive's VJP computes the term of one use. The pass visits children first, so every
+sum is complete when its node comes.
 
-:func:`pull_back` is this walk for cotangents of any kind: tensors, or arrays with a leading axis.
-:func:`reverse_pass` is the same for arrays, written out for speed; it also frees residuals and sums in place.
+:func:`generic_pass` takes cotangents of any kind: tensors, or arrays with an additional first axis.
+:func:`reverse_pass` does the same for arrays, faster: it sums in place and frees residuals on its way.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from . import observers, writes
+from . import writes
 from .core import Leaf, Node, Retained, Tensor, plain, retaining
 from .graph.order import Cycle, Order, dependents, topological_order, with_late_sources
-from .observers import Observer, add_location
+from .observers import Observer, add_location, pass_observers
 from .primitives import Primitive
 from .spec import Array, describe, refuse_masked
 from .summation import block_sum
 from .writes import arrays_in, check_unwritten, owner
 
-__all__ = ["fit", "graph_of", "pull_back", "reverse_pass", "seed_of", "unbroadcast"]
+__all__ = ["fit", "graph_of", "generic_pass", "reverse_pass", "seed_of", "unbroadcast"]
 
-# The sums of cotangents so far. A key is a node, which stands for its first output, or (node, index) for a later one.
+# The sums of cotangents so far, by node and index of the output. In reverse_pass a node alone means its first output.
 _Cotangents: TypeAlias = "dict[Any, Any]"
 Rule: TypeAlias = "Callable[[Node, Any, tuple[bool, ...]], Any]"
-"""``rule(node, g, needs)``: the cotangents of a node's inputs, from that of its output (a tuple if it has several)."""
+"""``rule(node, g, needs)`` maps the cotangent of a node's output (a tuple for several) to those of its inputs."""
 
 _parents = attrgetter("parents")
 _half = np.dtype(np.float16)
 
 
 def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _parents) -> Order[Node]:
-    """Everything behind some nodes, parents first.
+    """Sort some nodes and everything that they depend on, parents first.
 
     Raises:
-        ValueError: if the graph has a cycle (only hand-made graphs can), which the message shows.
+        ValueError: if the graph has a cycle, which the message shows. Only a graph made by hand can have one.
     """
     result = topological_order(nodes, parents)
     if isinstance(result, Cycle):
@@ -50,9 +50,9 @@ def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _p
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...], batch: int = 0) -> Any:
-    """Sum a cotangent over the axes along which an input of ``shape`` was broadcast; float16 in float32.
+    """Sum a cotangent over the axes along which an input of ``shape`` was broadcast; sum float16 in float32.
 
-    It may be a tensor, and have some more axes in front (``batch``), which stay.
+    The cotangent is an array or a tensor. Its first ``batch`` axes stay.
 
     Raises:
         ValueError: if ``shape`` does not broadcast to the cotangent's shape.
@@ -75,7 +75,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...], batch: int = 0) -> Any:
 def fit(
     primitive: Primitive, argnum: int, grad: Any, shape: tuple[int, ...], dtype: Any, batch: tuple[int, ...] = ()
 ) -> Any:
-    """A cotangent in its input's shape (behind that of a batch) and dtype, or an error that names the primitive."""
+    """Bring a cotangent to its input's shape (after that of a batch) and dtype; raise if it does not fit."""
     if grad is None:
         raise ValueError(f"the VJP of {primitive.name} gave None for {primitive.input_name(argnum)}, which needs one")
     grad = grad if isinstance(grad, Tensor) else np.asarray(grad)
@@ -84,7 +84,7 @@ def fit(
     if grad.shape != (*batch, *shape):
         try:
             if not primitive.broadcasts or grad.shape[: len(batch)] != batch:
-                raise ValueError("nothing is summed")
+                raise ValueError("does not broadcast")
             grad = unbroadcast(grad, shape, len(batch))
         except ValueError:
             raise ValueError(_misfit(primitive, argnum, grad, shape, dtype, batch)) from None
@@ -98,9 +98,10 @@ def _misfit(primitive: Primitive, argnum: int, grad: Any, shape: Any, dtype: Any
 
 
 def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
-    """Whether a VJP's result can be kept as it is and added to: writeable, and its memory shared with nothing else.
+    """Whether the pass may add to a VJP's result in place: it is writeable and shares memory with nothing else.
 
-    ``others`` are the cotangent and the residuals; siblings among ``grads`` count too. Half precision is not added to.
+    It must share none with its siblings in ``grads`` or with ``others``: the cotangent and the residuals. Half
+    precision is never fresh, since the pass sums it in single precision.
     """
     if type(grad) is not np.ndarray or not grad.flags.writeable or grad.dtype is _half:
         return False
@@ -110,36 +111,37 @@ def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
     return all(memory is not owner(array) for array in arrays_in([*others, *grads[:argnum], *grads[argnum + 1 :]]))
 
 
-# --- the walk ----------------------------------------------------------------------------------------
+# --- the pass for cotangents of any kind -------------------------------------------------------------
 
 
-def pull_back(
+def generic_pass(
     seeds: Iterable[tuple[Node, int, Any]],
     sources: Iterable[Node],
     rule: Rule,
     batch: tuple[int, ...] = (),
-    attend_sources: bool = True,
+    observe_sources: bool = True,
     retain_graph: bool = True,
 ) -> dict[Any, Any]:
-    """Cotangents of all outputs of some sources, given those of some outputs. It does not go behind a source.
+    """Compute the cotangents of some sources, given those of some outputs. The pass stops at each source.
 
     Args:
-        seeds: node, output index and cotangent.
-        rule: calls a rule of the node's primitive.
-        batch: the shape of the axes that cotangents have in front of their output's shape.
-        attend_sources: whether to tell observers (hooks) the cotangents of the sources, too.
+        seeds: the node, the index of its output, and the cotangent, for each output.
+        rule: calls the VJP, or another rule, of a node's primitive.
+        batch: the shape of the additional first axes of the cotangents.
+        observe_sources: whether to pass the cotangents of the sources to observers, such as hooks.
         retain_graph: keep the residuals for another pass.
 
     Returns:
-        the cotangents, by node and index of the output, and by `Retained` those of inner tensors that retain theirs.
+        the cotangents of the sources by ``(node, index of the output)``, and those of inner tensors with `retain_grad`
+        by their `Retained`.
 
     Raises:
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
         TypeError: if a rule returns anything but a tuple with an entry for each input.
-        An error in the walk carries a note of where the forward made the node, if known.
+        Each error in the pass carries a note of where the forward made the node, if known.
     """
-    ends, watching = set(sources), observers.of_passes()
-    attended = bool(watching) or len(retaining) > 0
+    ends, observers = set(sources), pass_observers()
+    observed = bool(observers) or len(retaining) > 0
 
     def parents(node: Node) -> tuple[Node, ...]:
         return () if node in ends else node.parents
@@ -150,7 +152,7 @@ def pull_back(
     found: dict[Any, Any] = {}
     for node, index, g in seeds:
         _add(cotangents, (node, index), g)
-    for observer in watching:
+    for observer in observers:
         observer.start({key: plain(g) for key, g in cotangents.items()})
     for node in reversed(order.nodes):
         outputs = range(1 + len(node.later_outputs))
@@ -161,13 +163,13 @@ def pull_back(
             if node in ends:
                 pairs = zip(gs, node.outputs, strict=True)
                 gs = tuple(g if g is None or g.dtype == dtype else g.astype(dtype) for g, (_, dtype) in pairs)
-            if attended and (node not in ends or attend_sources):
-                gs = _attend(node, gs, watching, found, bool(batch))
+            if observed and (node not in ends or observe_sources):
+                gs = _observe(node, gs, observers, found, bool(batch))
             if node in ends:
                 found.update({(node, i): g for i, g in enumerate(gs) if g is not None})
                 continue
             parents_, argnums, needs, indices = _live_edges(node, live)
-            grads = _pull(node, gs if len(gs) > 1 else gs[0], needs, rule, batch, watching)
+            grads = _apply_rule(node, gs if len(gs) > 1 else gs[0], needs, rule, batch, observers)
         except BaseException as error:
             add_location(error, node)
             raise
@@ -186,11 +188,11 @@ def _add(cotangents: _Cotangents, key: tuple[Node, int], g: Any) -> None:
     cotangents[key] = g
 
 
-def _attend(node: Node, gs: Any, watching: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:
-    """Tell observers of the complete cotangents of a node, find those that it retains, return the ones that go on."""
+def _observe(node: Node, gs: Any, observers: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:
+    """Pass a node's complete cotangent to observers, put retained ones into ``found``, and return the final one."""
     several = type(gs) is tuple and len(gs) > 1
     g = gs if several or type(gs) is not tuple else gs[0]
-    for observer in watching:
+    for observer in observers:
         g = observer.cotangent(node, g, batched)
     for index, retained in getattr(node, "retained", {}).items():
         kept = g[index] if several else g
@@ -199,26 +201,26 @@ def _attend(node: Node, gs: Any, watching: Sequence[Observer], found: dict[Any, 
     return g if several or type(gs) is not tuple else (g,)
 
 
-def _pull(
-    node: Node, g: Any, needs: tuple[bool, ...], rule: Rule, batch: tuple[int, ...], watching: Sequence[Observer]
+def _apply_rule(
+    node: Node, g: Any, needs: tuple[bool, ...], rule: Rule, batch: tuple[int, ...], observers: Sequence[Observer]
 ) -> dict[int, Any]:
-    """The cotangents of the needed inputs by their number, each in the shape and dtype of its input."""
+    """Compute the cotangents of the needed inputs by a rule: by number, each in its input's shape and dtype."""
     _check_residuals(node)
     primitive = cast(Primitive, node.primitive)
-    pull: Callable[..., Any] = partial(rule, node)
-    for observer in watching:
-        pull = observer.around(primitive, pull, node)
-    grads = pull(g, needs)
+    vjp: Callable[..., Any] = partial(rule, node)
+    for observer in observers:
+        vjp = observer.around(primitive, vjp, node)
+    grads = vjp(g, needs)
     if type(grads) is not tuple or len(grads) != len(needs):
         raise TypeError(_miscounted(primitive, len(needs), grads))
     fitted = _fitted(node, needs, grads, batch)
-    for observer in watching:
-        observer.pulled(node, {argnum: plain(g) for argnum, g in fitted.items()}, bool(batch))
+    for observer in observers:
+        observer.after_vjp(node, {argnum: plain(g) for argnum, g in fitted.items()}, bool(batch))
     return fitted
 
 
 def _fitted(node: Node, needs: tuple[bool, ...], grads: Any, batch: tuple[int, ...] = ()) -> dict[int, Any]:
-    """What a VJP sends to each input, by the input's number, in the input's shape and dtype."""
+    """Bring the cotangents that a VJP returned to their inputs' shapes and dtypes, by the input's number."""
     edges = zip(node.parents, *node.edges[::2], strict=True)
     primitive = cast(Primitive, node.primitive)
     return {
@@ -228,41 +230,41 @@ def _fitted(node: Node, needs: tuple[bool, ...], grads: Any, batch: tuple[int, .
     }
 
 
-# --- the walk on arrays ------------------------------------------------------------------------------
+# --- the fast pass for arrays ------------------------------------------------------------------------
 
 
 def reverse_pass(
     seeds: list[tuple[Node, int, Array]], retain_graph: bool = False, sources: list[Leaf] | None = None
 ) -> dict[Leaf | Retained, Array]:
-    """Cotangents of the leaves, given those of some outputs.
+    """Compute the cotangents of the leaves, given those of some outputs.
 
     Args:
-        seeds: node, output index and cotangent, of that output's shape and dtype.
+        seeds: the node, the index of its output, and the cotangent in the output's shape and dtype, for each output.
         retain_graph: keep the residuals for another pass.
-        sources: the leaves of interest; all if None. What does not lead to one is not computed.
+        sources: the leaves of interest; None for all. The pass skips what does not lead to one.
 
     Returns:
-        for each leaf reached, an array that nothing else holds; without ``sources`` also by `Retained` for each inner
-        tensor that retains its gradient.
+        the cotangent of each leaf reached, an array that nothing else holds. Without ``sources``, also the cotangent of
+        each inner tensor with `retain_grad`, by its `Retained`.
 
     Raises:
         ValueError: if residuals were freed by an earlier pass, or a VJP returns a wrong shape.
-        An error in the pass, also of a VJP or a hook, carries a note of where the forward made the node, if known.
+        Each error in the pass, also of a VJP or a hook, carries a note of where the forward made the node, if known.
     """
     order = graph_of([node for node, _, _ in seeds])
-    watching = observers.of_passes()
-    if watching:  # hooks are called as soon as a cotangent is complete
+    observers = pass_observers()
+    if observers:  # so that hooks are called as soon as a cotangent is complete
         order = with_late_sources(order, _parents)
     live = None if sources is None else dependents(order, sources, _parents)
     cotangents: _Cotangents = {}
     for node, index, g in seeds:
         key: Any = (node, index) if index else node
         cotangents[key] = cotangents[key] + g if key in cotangents else g
-    for observer in watching:
+    for observer in observers:
         observer.start({key if type(key) is tuple else (key, 0): g for key, g in cotangents.items()})
-    ends, owned = _walk_back(order, cotangents, live, retain_graph, watching)
+    ends, owned = _walk_back(order, cotangents, live, retain_graph, observers)
     return {
-        # NumPy's sums of 0-d arrays are scalars, hence asarray; those of half precision are in single
+        # asarray, since NumPy's sums of 0-d arrays are scalars; half precision was summed in single
         end: np.asarray(cotangents[end], end.dtype) if end in owned else np.array(cotangents[end], end.dtype)
         for end in ends
         if end in cotangents and (sources is None or end in sources)
@@ -274,17 +276,20 @@ def _walk_back(
     cotangents: _Cotangents,
     live: set[Node] | None,
     retain_graph: bool,
-    watching: Sequence[Observer],
+    observers: Sequence[Observer],
 ) -> tuple[list[Any], set[Any]]:
-    """Visit nodes, children first; in the end ``cotangents`` holds those of the leaves.
+    """Visit the nodes, children first; at the end ``cotangents`` holds those of the leaves.
 
-    Returns the leaves and `Retained` objects, and the keys of the cotangents whose arrays the pass may modify, since
-    nothing else holds them. The loop calls no function for each part, since it runs once for each node and edge.
+    Returns:
+        the leaves and `Retained` objects; and the keys of the cotangents whose arrays nothing else holds, so that the
+        pass may add to them in place.
+
+    The loop runs once for each node and edge, so it inlines everything that most of them need.
     """
-    owned: set[Any] = set()  # keys
+    owned: set[Any] = set()
     ends: list[Any] = []
-    attended = bool(watching) or len(retaining) > 0
-    listening = [observer for observer in watching if type(observer).pulled is not Observer.pulled] if watching else ()
+    observed = bool(observers) or len(retaining) > 0
+    vjp_observers = [o for o in observers if type(o).after_vjp is not Observer.after_vjp] if observers else ()
     now = writes.clock
     node: Any = None
     found: dict[Any, Any] = {}
@@ -293,8 +298,8 @@ def _walk_back(
             primitive = node.primitive
             if primitive is None:
                 ends.append(node)
-                if attended and node in cotangents:
-                    cotangents[node] = _attend(node, cotangents[node], watching, found)
+                if observed and node in cotangents:
+                    cotangents[node] = _observe(node, cotangents[node], observers, found)
                 continue
             residuals = node.residuals
             if type(residuals) is not tuple:
@@ -312,19 +317,19 @@ def _walk_back(
                 if not retain_graph:
                     node.residuals = None
                 continue
-            vjp = primitive.vjp  # calling primitive.vjp(…) itself takes longer by 0.05 of an np.add
-            if attended:
-                g = _attend(node, g, watching, found)
+            vjp = primitive.vjp  # calling primitive.vjp(…) directly would cost 0.05 of an np.add more
+            if observed:
+                g = _observe(node, g, observers, found)
                 now = writes.clock  # a hook may have written
-                for observer in watching:
+                for observer in observers:
                     vjp = observer.around(primitive, vjp, node)
             if node.born != now:
                 check_unwritten(node)
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
-            for observer in listening:
-                observer.pulled(node, _fitted(node, needs, grads))
+            for observer in vjp_observers:
+                observer.after_vjp(node, _fitted(node, needs, grads))
             i = 0
             for parent in parents:
                 index, argnum = indices[i], argnums[i]
@@ -335,12 +340,12 @@ def _walk_back(
                 if index:
                     key = parent, index
                     shape, dtype = parent.later_outputs[index - 1]
-                # An add passes g on as it is: then the same shape and dtype objects show that it fits, without
-                # comparing them, which saves 0.1 of an np.add.
+                # The VJP of an add returns g itself. Then identical shape and dtype objects show that it fits, which
+                # saves comparing them: 0.1 of an np.add.
                 if grad is not g or shape is not node.shape or dtype is not node.dtype:
                     try:
                         fits = grad.shape == shape and grad.dtype is dtype
-                    except AttributeError:  # None, or a number of Python's
+                    except AttributeError:  # None or a Python number
                         fits = False
                     if not fits:
                         grad = fit(primitive, argnum, grad, shape, dtype)
@@ -368,7 +373,7 @@ def _walk_back(
 
 
 def _check_residuals(node: Node) -> None:
-    """Raise unless the residuals of a node are there, and nothing that a gradient needs was written into."""
+    """Raise if the residuals of a node were freed, or if something wrote into what its gradient needs."""
     if type(node.residuals) is not tuple:
         _refuse_gone(cast(Primitive, node.primitive), node.residuals)
     if node.born != writes.clock:
@@ -376,7 +381,7 @@ def _check_residuals(node: Node) -> None:
 
 
 def _refuse_gone(primitive: Primitive, residuals: Any) -> None:
-    """Raise if residuals are not there any more."""
+    """Raise because the residuals were freed, or because the forward returned no tuple."""
     if residuals is None:
         raise ValueError(
             f"the residuals of {primitive.name} were freed by an earlier backward pass: "
@@ -396,7 +401,7 @@ def _miscounted(primitive: Primitive, inputs: int, grads: Any) -> str:
 
 
 def _live_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tuple[bool, ...], tuple[int, ...]]:
-    """A node's parents and edges without the parents that lead to no source, and so are not live."""
+    """A node's parents and edges, without the parents that lead to no source."""
     argnums, needs, indices = node.edges
     kept = [edge for edge in zip(node.parents, argnums, indices, strict=True) if edge[0] in live]
     parents, argnums, indices = zip(*kept, strict=True) if kept else ((), (), ())
@@ -404,14 +409,14 @@ def _live_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tupl
 
 
 def seed_of(output: Tensor, gradient: Any = None) -> tuple[Node, int, Array]:
-    """The start of a reverse pass at a tensor: its node, index and cotangent (1 for a single entry)."""
+    """The seed of a reverse pass that starts at a tensor: its node, index and cotangent."""
     if output.node is None:
         raise ValueError("backward: this tensor does not depend on anything that requires a gradient")
     if gradient is None:
         if output.size != 1:
             raise ValueError(
-                f"backward: a tensor of shape {output.shape} needs a gradient of that shape; "
-                "only a single number has the default 1"
+                f"backward: a tensor of shape {output.shape} needs a gradient of that shape: "
+                "only for a single number the default is 1"
             )
         return output.node, output.index, np.ones(output.shape, output.dtype)
     refuse_masked(gradient)

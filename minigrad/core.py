@@ -1,8 +1,8 @@
-"""Tensors, and the nodes behind them.
+"""Tensors and nodes: the arrays of a computation, and the graph that a gradient needs.
 
-A :class:`Tensor` holds an ndarray and, if it is tracked, the :class:`Node` that made it: a primitive, its parents and
-its residuals. The nodes form a DAG that :mod:`minigrad.backward` walks in reverse. Calling a primitive makes a node,
-see :mod:`minigrad.calls`.
+A :class:`Tensor` holds an ndarray and, if it is tracked, the :class:`Node` that made it. A node holds a primitive, its
+parents and its residuals. The nodes form a directed acyclic graph, which :mod:`minigrad.backward` walks in reverse.
+Calling a primitive makes a node (:mod:`minigrad.calls`).
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
     from .primitives import Primitive
 
     class Extensions(TensorMethods, GradientMethods, HookMethods):
-        """What other modules add by :func:`extend_tensor`."""
+        """The methods that other modules add with :func:`extend_tensor`."""
 else:
     Extensions = object
 
 __all__ = ["Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tensor"]
 
 
-# What the current thread (or task) records: None under no_grad, else the path of scopes.
+# The path of scopes of the current thread or task; None under no_grad.
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
-"""Called before the entries of a tensor become plain numbers; raises if that would lose a gradient."""
+"""If set, it is called before entries of a tensor become plain numbers, and may raise."""
 _new = object.__new__
 
 
 def no_grad(*function: Any) -> setting[tuple[str, ...] | None]:
-    """Record nothing within a ``with`` block, or in a function decorated with ``@no_grad()``.
+    """Build no graph within a ``with`` block, or in a function decorated with ``@no_grad()``.
 
-    It holds for the thread or task that enters it. A generator must not ``yield`` inside: its caller would not record
-    either until the generator goes on. Do not decorate generators or coroutines: their bodies run later.
+    It holds for the thread or task that enters it. Do not ``yield`` inside: the generator's caller would build no graph
+    either until the generator continues. Do not decorate generators or coroutines: their bodies run later.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0], requires_grad=True)
@@ -54,17 +54,17 @@ def no_grad(*function: Any) -> setting[tuple[str, ...] | None]:
     False
     """
     if function:
-        raise TypeError("no_grad takes no arguments: decorate a function with @mg.no_grad(), with brackets")
+        raise TypeError("no_grad takes no arguments: decorate a function with @mg.no_grad(), with parentheses")
     return setting(_trace, lambda path: None)
 
 
 def enable_grad() -> setting[tuple[str, ...] | None]:
-    """Record calls even inside :func:`no_grad`: transforms differentiate what they record."""
+    """Build a graph even inside :func:`no_grad`, as transforms need it."""
     return setting(_trace, lambda path: path or ())
 
 
 def scope(name: str) -> setting[tuple[str, ...] | None]:
-    """Add a name to the scope path of the nodes made within, for drawings and messages.
+    """Add a name to the scope of all nodes made in a ``with`` block, for drawings and messages.
 
     >>> import minigrad as mg
     >>> with mg.scope("encoder"), mg.scope("layer 1"):
@@ -78,30 +78,30 @@ def scope(name: str) -> setting[tuple[str, ...] | None]:
 
 
 class Node:
-    """One application of a primitive: a vertex of the graph.
+    """A vertex of the graph: one application of a primitive, or a leaf.
 
     Attributes:
-        primitive: what was applied; None for a leaf.
-        params: the options it was called with.
-        parents: the nodes of those inputs that are tracked, in the order of the inputs.
-        edges: ``(argnums, needs, indices)``. For each parent ``argnums`` has the number of the input that it feeds, and
-            ``indices`` which of the parent's outputs that is; ``needs`` says of each input whether it is tracked, and
-            so needs a cotangent. Of ``where(c, x, h)`` with a constant c and h the second output of an LSTM:
-            ``((1, 2), (False, True, True), (0, 1))``.
-        shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other one.
+        primitive: the primitive that was applied; None for a leaf.
+        params: the options of the call.
+        parents: the nodes of the tracked inputs, in the order of the inputs.
+        edges: ``(argnums, needs, indices)``. For each parent, ``argnums`` has the number of the input that it feeds,
+            and ``indices`` has the index of the parent's output that feeds it. For each input, ``needs`` is true if the
+            input is tracked and so needs a cotangent. Example: in ``where(c, x, h)`` c is a constant and h is the
+            second output of an LSTM. The edges are ``((1, 2), (False, True, True), (0, 1))``.
+        shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other output.
         residuals: what the VJP needs; None once a backward pass has freed it.
-        born: when it was made, counted in writes into arrays: see :mod:`minigrad.writes`.
+        born: the write clock when the node was made (:mod:`minigrad.writes`).
         scope: the path of :func:`scope` names.
 
     Most nodes do not set these:
 
-        inputs: the arrays of the call, if the reference may need them, see :class:`.Primitive`.
+        inputs: the arrays of the call, if the reference may need them (:class:`.Primitive`).
         guard: checksums of arrays that others may write into.
-        retained: the gradients that :meth:`Tensor.retain_grad` asked for, by the output's index.
-        hooks, note: what the observers of these names keep here.
+        retained: the gradients for :meth:`Tensor.retain_grad`, by the index of the output.
+        hooks, note: data of :mod:`minigrad.hooks` and :mod:`minigrad.recording`.
     """
 
-    # Few objects a node: each one that the garbage collector watches costs time, see docs/results.md.
+    # A node consists of few objects, since each one that the garbage collector tracks costs time.
     __slots__ = (
         "born", "dtype", "edges", "guard", "hooks", "inputs", "later_outputs", "note", "params", "parents", "primitive",
         "residuals", "retained", "scope", "shape",
@@ -133,10 +133,12 @@ class Node:
 
 
 class Leaf(Node):
-    """A tensor made by the user that requires a gradient.
+    """The node of a tensor that the user created with ``requires_grad=True``.
 
-    grad: the gradient so far (an ndarray, a tensor or None). name: the attribute under which a module holds it, for
-    drawings. owner: the name of that module.
+    Attributes:
+        grad: the gradient so far: an ndarray, a tensor or None.
+        name: the module's attribute that holds the tensor, for drawings.
+        owner: the name of that module.
     """
 
     __slots__ = ("grad", "name", "owner")
@@ -159,7 +161,7 @@ class Leaf(Node):
 
 
 retaining: WeakSet[Retained] = WeakSet()
-"""All `Retained` objects that live. While there is none, passes skip the look-up."""
+"""All `Retained` objects that exist. While there is none, passes skip the look-up."""
 
 
 class Retained:
@@ -176,9 +178,9 @@ class Retained:
 class Tensor(Extensions):
     """An ndarray and, if it is tracked, the node that made it.
 
-    ``data`` is the array, ``node`` the node (None if untracked), ``index`` which output of the node.
-    Arithmetic, comparison, indexing and ``@`` follow NumPy's broadcasting and dtype promotion, also
-    with an ndarray on the left. ``a += b`` rebinds ``a``. Make tensors with :func:`tensor`.
+    ``data`` is the array, ``node`` is the node (None if untracked), and ``index`` says which of its outputs this is.
+    Arithmetic, comparison, indexing and ``@`` follow NumPy's broadcasting and dtype promotion, also with an ndarray on
+    the left. ``a += b`` rebinds ``a``. Create tensors with :func:`tensor`.
     """
 
     __slots__ = ("__weakref__", "data", "index", "node")
@@ -191,7 +193,7 @@ class Tensor(Extensions):
         array = data.data if isinstance(data, Tensor) else as_array(data, rounded=dtype is None)
         if dtype is not None and np.dtype(dtype).kind not in "biuf":
             raise TypeError(f"tensor: dtype must be bool, integer or a real float, not {np.dtype(dtype)}")
-        try:  # Python's numbers at once, so that NumPy sees whether they fit
+        try:  # converts Python numbers in one step, so that NumPy raises if they do not fit
             self.data = np.array(array if holds_numpy(data) else data, dtype=array.dtype if dtype is None else dtype)
         except OverflowError as error:
             raise ValueError(f"tensor: {error}") from None
@@ -217,21 +219,21 @@ class Tensor(Extensions):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient flows through this tensor; may be set on leaves."""
+        """Whether gradients flow through this tensor; settable on leaves."""
         return self.node is not None
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if self.node is not None and type(self.node) is not Leaf:
-            raise ValueError("requires_grad can only be set on leaves; use .detach() for a constant")
+            raise ValueError("requires_grad can only be set on leaves: use .detach() to get a constant")
         if bool(value) != self.requires_grad:
             self.node = leaf = Leaf(self.data) if value else None
             if leaf is not None:
-                leaf.name = getattr(self, "name", "")  # a parameter has one
+                leaf.name = getattr(self, "name", "")  # parameters of modules have one
                 leaf.owner = getattr(self, "owner", "")
 
     def _holder(self) -> Leaf | Retained | None:
-        """What holds ``.grad``; None if nothing does."""
+        """The object that holds ``.grad``, or None."""
         if isinstance(self.node, Leaf):
             return self.node
         retained: dict[int, Retained] = getattr(self.node, "retained", {})
@@ -239,9 +241,10 @@ class Tensor(Extensions):
 
     @property
     def grad(self) -> Any:
-        """The gradient that backward passes have summed here: an ndarray, or None (no leaf, without `retain_grad`).
+        """The sum of the gradients of all backward passes: an ndarray, or None.
 
-        A tensor, if a pass left a graph (:class:`minigrad.create_graph`) or one that depends on others was set.
+        It is a tensor if a pass left a graph (:class:`minigrad.create_graph`) or if you assigned a tracked tensor. An
+        inner tensor has a gradient only after :meth:`retain_grad`.
         """
         holder = self._holder()
         return None if holder is None else holder.grad
@@ -254,24 +257,24 @@ class Tensor(Extensions):
             raise ValueError("grad can only be set on a leaf that requires a gradient")
         array = value.data if isinstance(value, Tensor) else value
         refuse_masked(array)
-        if isinstance(array, np.generic):  # what NumPy makes of `x.grad / 2` in 0-d
+        if isinstance(array, np.generic):  # such as `x.grad / 2` in 0-d
             array = np.asarray(array)
         if not isinstance(array, np.ndarray):
             raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
         if array.shape != self.shape or array.dtype != self.dtype:
-            raise ValueError(f"grad must be {self.dtype} {self.shape} as its tensor, not {array.dtype} {array.shape}")
+            raise ValueError(f"grad must be {self.dtype} {self.shape} like its tensor, not {array.dtype} {array.shape}")
         self.node.grad = value if isinstance(value, Tensor) and value.node is not None else array
 
     def zero_grad(self) -> None:
-        """Forget the gradient summed so far."""
+        """Set ``.grad`` to None."""
         holder = self._holder()
         if holder is not None:
             holder.grad = None
 
     def retain_grad(self) -> None:
-        """Let ``.grad`` of an inner tensor hold its gradient after a backward pass, summed over passes as a leaf's.
+        """Make backward passes add the gradient of an inner tensor to its ``.grad``, as they do for leaves.
 
-        It is the gradient after hooks. A leaf has it anyway.
+        The gradient is the one after hooks. For a leaf this does nothing.
 
         Raises:
             ValueError: if this tensor requires no gradient.
@@ -285,7 +288,7 @@ class Tensor(Extensions):
         (array(5., dtype=float32), array(30., dtype=float32))
         """
         if self.node is None:
-            raise ValueError("retain_grad: this tensor requires no gradient, so that no pass brings it one")
+            raise ValueError("retain_grad: this tensor requires no gradient, so no pass computes one for it")
         if not isinstance(self.node, Leaf):
             dtype = self.node.outputs[self.index][1]
             if not hasattr(self.node, "retained"):
@@ -293,11 +296,11 @@ class Tensor(Extensions):
             self.node.retained.setdefault(self.index, Retained(dtype))
 
     def numpy(self) -> Array:
-        """The array itself, not a copy; writing into that of a tracked tensor is the caller's risk."""
+        """The array itself, not a copy. If the tensor is tracked, do not write into the array."""
         return self.data
 
     def entries(self) -> Array:
-        """The array, if its entries may become plain numbers here; raises if that would lose a gradient."""
+        """The array, to take plain numbers out of; raises if that would lose a gradient."""
         check = number_check.get()
         if check is not None:
             check(self)
@@ -311,11 +314,11 @@ class Tensor(Extensions):
         return array.item()
 
     def tolist(self) -> Any:
-        """The entries as Python numbers in nested lists, without their gradient; of a 0-d tensor the number itself."""
+        """The entries as Python numbers in nested lists, without their gradient; a 0-d tensor gives a number."""
         return self.entries().tolist()
 
     def detach(self) -> Tensor:
-        """The same array as a constant."""
+        """A constant that shares this tensor's array."""
         return untracked(self.data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -351,7 +354,7 @@ class Tensor(Extensions):
         if not spec:
             return str(self)
         if self.ndim:
-            raise TypeError(f"a tensor of shape {self.shape} cannot be formatted by {spec!r}, only a 0-d one")
+            raise TypeError(f"a tensor of shape {self.shape} cannot be formatted with {spec!r}: only a 0-d tensor can")
         return format(self.data.item(), spec)
 
     def __len__(self) -> int:
@@ -361,7 +364,7 @@ class Tensor(Extensions):
 
     def __bool__(self) -> bool:
         if self.data.size > 1:
-            raise ValueError(f"a tensor of shape {self.shape} is not true or false as a whole: use mg.any or mg.all")
+            raise ValueError(f"a tensor of shape {self.shape} has no single truth value: use mg.any or mg.all")
         return bool(self.entries())
 
     def __float__(self) -> float:
@@ -386,21 +389,21 @@ class Tensor(Extensions):
         if isinstance(value, Tensor):
             if value.node is not None and current_scope() is not None:
                 raise TypeError(
-                    "a constant that takes up a tracked tensor would lose its gradient: "
+                    "writing a tracked tensor into a constant would lose its gradient: "
                     "use mg.ops.put(x, index, value), or write value.detach()"
                 )
             value = value.data
-        written(self.data)  # before it is: an interrupt in between may announce a write too many, but hides none
+        written(self.data)  # announced first, so that an interrupt in between cannot hide a write
         self.data[plain(index)] = value
 
     __hash__ = object.__hash__
 
 
 def extend_tensor(methods: Mapping[str, Any]) -> None:
-    """Add methods and properties to `Tensor`, by name, for modules that import this one.
+    """Add methods and properties to `Tensor` by name, from modules that import this one.
 
-    `minigrad.gradients`, `minigrad.hooks` and `minigrad.ops.methods` use it. Type checkers find the signatures in
-    `Extensions`.
+    `minigrad.gradients`, `minigrad.hooks` and `minigrad.ops.methods` call it. `Extensions` shows the signatures to type
+    checkers.
     """
     for name, method in methods.items():
         setattr(Tensor, name, method)
@@ -410,13 +413,13 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor that holds a copy of ``data``.
 
     Args:
-        data: a number, nested lists, an ndarray or a tensor of real numbers, of any shape. Arrays keep
-            their dtype; Python floats take :func:`get_default_dtype` (float32), integers int64.
+        data: a number, nested lists, an ndarray or a tensor of real numbers, of any shape. Arrays keep their dtype,
+            Python floats take :func:`get_default_dtype` (float32), and Python integers become int64.
         dtype: another dtype to convert to.
-        requires_grad: whether backward passes should sum a gradient into ``.grad``.
+        requires_grad: whether backward passes add this tensor's gradient to ``.grad``.
 
     Raises:
-        TypeError: if the data are not real numbers, or a gradient is required of integers.
+        TypeError: if the data are not real numbers, or are integers that should require a gradient.
 
     >>> x = tensor([[1.0, 2.0]], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -427,7 +430,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def array_of(data: Any) -> Array:
-    """The array in a tensor, or an error that says that something else was assigned to its ``data``."""
+    """Return a tensor's ``data``; raise if something else than an ndarray was assigned to it."""
     if type(data) is not np.ndarray:
         refuse_masked(data)
         if not isinstance(data, np.ndarray):
@@ -436,7 +439,7 @@ def array_of(data: Any) -> Array:
 
 
 def untracked(array: Array) -> Tensor:
-    """A constant that holds an array itself, without the checks and the copy of :func:`tensor`."""
+    """A constant that holds the array itself: no checks and no copy, unlike :func:`tensor`."""
     result: Tensor = _new(Tensor)
     result.data = array
     result.node = None
@@ -445,7 +448,7 @@ def untracked(array: Array) -> Tensor:
 
 
 def set_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
-    """Make constants the outputs of a node; those of integers, which carry no gradient, stay constants."""
+    """Make constants the outputs of a node. Integers carry no gradient and stay constants."""
     (node.shape, node.dtype), *later = [(y.data.shape, y.data.dtype) for y in outputs]
     node.later_outputs = tuple(later)
     for index, y in enumerate(outputs):
@@ -454,7 +457,7 @@ def set_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """What lies in a tensor, or in each tensor of a tuple (an index); anything else as it is."""
+    """Replace a tensor, or each tensor in a tuple (an index), by its array; return anything else as it is."""
     if isinstance(value, tuple):
         return tuple(map(plain, value))
     return value.data if isinstance(value, Tensor) else value

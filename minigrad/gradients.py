@@ -1,4 +1,4 @@
-"""What ``.grad`` holds: `Tensor.backward` adds to it what a reverse pass finds."""
+"""`Tensor.backward`: run a reverse pass and add the gradients to ``.grad`` of the leaves."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Tensor, enable_grad, extend_tensor, untracked
-from .higher_order import leaves_graph, recorded_pass
+from .higher_order import differentiable_pass, leaves_graph
 from .writes import written
 
 __all__ = ["GradientMethods"]
 
-# Passes of several threads may add to the same leaf, and NumPy's sum of large arrays lets other threads run.
+# Several threads may add to the same leaf, and NumPy releases the GIL while it adds large arrays.
 _adding = threading.RLock()
 
 
@@ -23,20 +23,20 @@ class GradientMethods:
     """The methods of `Tensor` that fill ``.grad``."""
 
     def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None) -> None:
-        """Add the gradient of this tensor to ``.grad`` of every leaf behind it.
+        """Add the gradient of this tensor to ``.grad`` of every leaf that it depends on.
 
-        After an interrupt (Ctrl-C), the residuals of a part of the graph are gone and some leaves may have their
-        gradients: call `zero_grad` and run the forward again.
+        After an interrupt (Ctrl-C), some residuals are freed and some leaves may have their gradients already. Call
+        `zero_grad` and run the forward again.
 
         Args:
             gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
-            retain_graph: keep the residuals, so that another pass can follow.
-            create_graph: leave a graph, so that the gradients can be differentiated: ``.grad`` is then a tensor. By
-                default only within :func:`minigrad.create_graph`, which says more, and within transforms.
+            retain_graph: keep the residuals for another pass.
+            create_graph: leave a graph, so that the gradients can be differentiated. ``.grad`` is then a tensor. By
+                default a pass leaves a graph within transforms and within :func:`minigrad.create_graph` (see there).
 
         Raises:
-            ValueError: if nothing behind it requires a gradient, the gradient has another shape, or an earlier pass
-                freed the residuals.
+            ValueError: if this tensor depends on nothing that requires a gradient, if the gradient has another shape,
+                or if an earlier pass freed the residuals.
 
         >>> import minigrad as mg
         >>> x = mg.tensor(3.0, requires_grad=True)
@@ -56,7 +56,7 @@ class GradientMethods:
                 elif leaf.grad.flags.writeable:
                     written(leaf.grad)
                     leaf.grad += grad
-                else:  # somebody set it to an array of theirs
+                else:  # the user assigned a read-only array
                     leaf.grad = np.asarray(leaf.grad + grad)
 
 
@@ -65,18 +65,18 @@ extend_tensor({"backward": GradientMethods.backward})
 
 
 def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
-    """What `Tensor.backward` does, by a pass that leaves a graph."""
+    """Do what `Tensor.backward` does, by a pass that leaves a graph."""
     node, index, g = seed_of(output, gradient)
     seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
-    found = recorded_pass([(node, index, seed)], leaves)
+    found = differentiable_pass([(node, index, seed)], leaves)
     with _adding, enable_grad():
         for leaf, grad in found.items():
             leaf.grad = grad if leaf.grad is None else grad + leaf.grad
 
 
 def _after_fork() -> None:
-    """A child process may have been made while another thread of its parent held the lock."""
+    """Renew the lock in a child process, since another thread of the parent may have held it."""
     global _adding
     _adding = threading.RLock()
 

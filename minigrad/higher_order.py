@@ -1,18 +1,19 @@
 """Derivatives of any order: a reverse pass that leaves a graph, by running the VJPs on tensors.
 
-A VJP maps a cotangent and residuals to cotangents. If all of these are tensors, the primitives that it calls leave
-nodes, and its results can be differentiated like anything else. The residuals are arrays, but a primitive declares what
-they are: an input belongs to the parent that the node's edges name, an output to the node itself, and a constant stays
-an array. So this pass keeps nothing that the usual one does not, but needs
+A VJP maps a cotangent and residuals to cotangents. If these are tensors, the primitives that the VJP calls make nodes,
+and its results can be differentiated. Residuals are saved as arrays, and a primitive declares what they are. So this
+pass can make them tensors again:
 
-- rules that run on tensors: written in NumPy's functions, which know tensors, or as a rule of their own,
-  ``vjp_on_tensors``;
-- for a residual between inputs and outputs, such as the gates of an LSTM, a node: it becomes one more output of the
-  call, *hidden* from its users, whose cotangent the VJP gets behind those of the others;
-- otherwise the reference, which is run on the inputs and differentiated. Nodes keep their inputs for it
-  (``keeps_inputs`` of :class:`.Primitive`).
+- An input gets the node of its parent.
+- An output gets the node itself.
+- An intermediate result, such as the gates of an LSTM, becomes one more output of the node, *hidden* from its users.
+  The VJP takes the cotangents of hidden outputs after those of the others.
+- A constant stays an array.
 
-A float residual that is not declared counts as derived from the inputs, never as a constant.
+The VJP has to run on tensors: it uses NumPy's functions, which accept tensors, or it has a variant of its own,
+``vjp_on_tensors``. Otherwise the pass runs the reference on the inputs and differentiates it. Nodes then keep their
+inputs (``keeps_inputs`` of :class:`.Primitive`). A float residual that is not declared counts as derived from the
+inputs, never as a constant.
 """
 
 from __future__ import annotations
@@ -24,35 +25,45 @@ from typing import Any, cast
 
 import numpy as np
 
-from .backward import pull_back
+from .backward import generic_pass
 from .core import Node, Tensor, current_scope, enable_grad, number_check, untracked
 from .observers import setting
 from .primitives import Primitive, primitive
 from .spec import Array
 
-__all__ = ["create_graph", "differentiating", "in_rule", "leaves_graph", "pull_tensors", "recorded_pass", "variable"]
+__all__ = [
+    "create_graph",
+    "differentiable_pass",
+    "differentiating",
+    "in_rule",
+    "leaves_graph",
+    "rule_on_tensors",
+    "variable",
+]
 
 _differentiable: ContextVar[bool] = ContextVar("minigrad_differentiable", default=False)
 is_differentiating = _differentiable.get
 
 
 def differentiating(on: bool = True) -> setting[bool]:
-    """Let the reverse passes of transforms and of ``backward`` leave a graph within a ``with`` block."""
+    """Make the reverse passes of transforms and of ``backward`` leave a graph within a ``with`` block."""
     return setting(_differentiable, lambda _: on)
 
 
 def leaves_graph() -> bool:
-    """Whether a reverse pass is to leave a graph."""
+    """Whether a reverse pass leaves a graph now."""
     return _differentiable.get() and current_scope() is not None
 
 
 def create_graph() -> setting[bool]:
     """Make derivatives differentiable within a ``with`` block: backward passes leave a graph.
 
-    ``.grad`` is then a tensor, which depends on all that the gradient depends on: for penalties on gradients of
-    parameters. Results of :func:`minigrad.grad` and its relatives depend on the leaves that their function met. All of
-    the graph stays in memory as long as anything of it does; a leaf whose ``.grad`` depends on it makes a circle, which
-    Python's collector breaks. It holds for the thread or task that enters it, and decorates functions too.
+    ``.grad`` is then a tensor with a graph, so you can penalise gradients of parameters. Results of
+    :func:`minigrad.grad` and the other transforms depend on all leaves that their function used, also through closures.
+
+    The whole graph stays in memory as long as any part of it does. A leaf whose ``.grad`` depends on the leaf makes a
+    reference cycle, which Python's garbage collector frees. It holds for the thread or task that enters it, and
+    decorates functions too.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -68,53 +79,48 @@ def create_graph() -> setting[bool]:
 
 
 @primitive
-def _variable(x: Array) -> Any:
-    """The identity: a new node on top of x, at which an inner pass stops."""
+def variable(x: Array) -> Any:
+    """The identity. Its output has a new node on top of that of x; a pass with this node as source stops there."""
     return x, ()
 
 
-@_variable.batched_vjp
-@_variable.vjp
+@variable.batched_vjp
+@variable.vjp
 def _(g: Any, needs: Any) -> Any:
     return (g,)
 
 
-def variable(tensor: Tensor) -> Tensor:
-    """A tensor with a new node on top of its own. A pass with this node as its source stops there."""
-    return _variable(tensor)  # type: ignore[no-any-return]
+def differentiable_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iterable[Node]) -> dict[Any, Tensor]:
+    """Compute the cotangents of some sources as tensors with a graph that leads to everything that they depend on.
 
-
-def recorded_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iterable[Node]) -> dict[Any, Tensor]:
-    """Cotangents of some sources as tensors whose graph records how they were computed.
-
-    Residuals are kept, since they belong to the graph behind the results.
+    The pass keeps the residuals, since they belong to that graph.
 
     Returns:
-        the cotangents, by source, and by `Retained` for inner tensors that retain theirs.
+        the cotangents by source, and those of inner tensors with `retain_grad` by their `Retained`.
 
     Raises:
         TypeError: names a primitive whose derivative cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
     with enable_grad():
-        found = pull_back(seeds, sources, pull_tensors)
-    # Copy untracked results: they may share memory with the caller's arrays.
+        found = generic_pass(seeds, sources, rule_on_tensors)
+    # Copies untracked results, since they may share memory with the caller's arrays.
     return {
         key[0] if isinstance(key, tuple) else key: g if g.node is not None else untracked(np.array(g.data))
         for key, g in found.items()
     }
 
 
-def pull_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
-    """The VJP of a node on tensors, by whichever of its rules can."""
+def rule_on_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
+    """Run the VJP of a node on tensors, by whichever of its rules works there."""
     outside = number_check.set(_refuse_tracked)
     try:
         grads = _run_rule(node, g, needs)
     except Exception as error:
         name = cast(Primitive, node.primitive).name
         error.add_note(
-            f"the VJP of {name} ran on tensors, for a derivative of a derivative: it must be made of functions that "
-            f"know tensors, or have a rule of its own for them, @{name}.vjp_on_tensors"
+            f"the VJP of {name} ran on tensors, for a derivative of a derivative: use only functions in it that "
+            f"accept tensors, or declare another rule with @{name}.vjp_on_tensors"
         )
         raise
     finally:
@@ -125,14 +131,14 @@ def pull_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
 
 
 def in_rule() -> bool:
-    """Whether a VJP is running on tensors."""
+    """Whether a VJP is running on tensors now."""
     return number_check.get() is _refuse_tracked
 
 
 def _refuse_tracked(x: Tensor) -> None:
     if x.node is not None:
         raise TypeError(
-            "a VJP that runs on tensors took a Python number out of a tracked tensor, which loses its gradient. "
+            "a VJP that runs on tensors took a Python number out of a tracked tensor, which would lose its gradient. "
             "Compute with the tensor instead."
         )
 
@@ -142,22 +148,22 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     declared, rule = primitive.residuals or (), primitive.vjp_on_tensors
     undeclared = _may_depend(residuals[len(declared) :])
     if primitive.keeps_inputs and (undeclared or "derived" in declared):
-        return _pull_reference(node, primitive, g, needs)
+        return _differentiate_reference(node, primitive, g, needs)
     if undeclared:
         raise TypeError(
-            f"{primitive.name} has no derivative of its derivative: declare what its residuals are, "
-            "@primitive(residuals=…), if its VJP can run on tensors, or a reference"
+            f"{primitive.name} has no derivative of its derivative: declare its residuals, @primitive(residuals=…), "
+            "if its VJP can run on tensors; otherwise declare a reference"
         )
     if rule is None and "derived" in declared:
         raise TypeError(
-            f"{primitive.name} has no derivative of its derivative: give it a reference or vjp_on_tensors, since some "
-            "residuals are derived"
+            f"{primitive.name} has no derivative of its derivative, since some residuals are derived: declare a "
+            "reference or vjp_on_tensors"
         )
     return (rule or primitive.vjp)(g, needs, *_residual_tensors(node, primitive, residuals))
 
 
 def _may_depend(value: Any) -> bool:
-    """Whether a value may depend on floats: it is neither integers, booleans, words nor nested sequences of these."""
+    """Whether a value may hold floats: it is not just integers, booleans, strings and nested sequences of these."""
     if isinstance(value, (tuple, list)):
         return any(map(_may_depend, value))
     if isinstance(value, dict):
@@ -170,10 +176,10 @@ def _may_depend(value: Any) -> bool:
 
 
 def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> list[Any]:
-    """Residuals that are tracked inputs, or outputs, as tensors with their nodes; others as they are."""
+    """Turn residuals that are outputs or tracked inputs into tensors with their nodes; leave others as they are."""
     names = primitive.residuals or ()
     if len(names) > len(residuals):
-        raise TypeError(f"{primitive.name} declares {len(names)} residuals, and its forward gave {len(residuals)}")
+        raise TypeError(f"{primitive.name} declares {len(names)} residuals, but its forward returned {len(residuals)}")
     if primitive.first_hidden is not None:
         _show_hidden(node, primitive, residuals)
     pairs = zip(residuals, chain(names, repeat("constant")), strict=False)
@@ -181,11 +187,11 @@ def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ..
 
 
 def _show_hidden(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> None:
-    """Make hidden outputs of a node outputs, which they then stay; threads that do it at once do the same."""
+    """Add the hidden outputs to the outputs of a node. Several threads may do so at once: the result is the same."""
     first, names = cast(int, primitive.first_hidden), cast("tuple[str, ...]", primitive.residuals)
     later = node.later_outputs
     if len(later) < first - 1:
-        raise TypeError(f"{primitive.name}: hidden {first} is declared, but it has {1 + len(later)} output(s)")
+        raise TypeError(f"{primitive.name}: it declares hidden {first}, but it has {1 + len(later)} output(s)")
     hidden = [value for value, name in zip(residuals, names, strict=False) if name.startswith("hidden")]
     node.later_outputs = (*later[: first - 1], *((value.shape, value.dtype) for value in hidden))
 
@@ -203,14 +209,14 @@ def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) ->
 
 
 def attached(array: Any, node: Node, index: int) -> Tensor:
-    """An output of a node, as a tensor again."""
+    """A tensor that is an output of a node, from its array."""
     tensor = untracked(np.asarray(array))
     tensor.node, tensor.index = node, index
     return tensor
 
 
 def _input_tensor(node: Node, value: Any, argnum: int) -> Any:
-    """An input as a tensor with the node that made it; as it is if it is a constant."""
+    """Turn a tracked input into a tensor with its node; return a constant as it is."""
     argnums, _, indices = node.edges
     if argnum not in argnums:
         return value
@@ -218,8 +224,8 @@ def _input_tensor(node: Node, value: Any, argnum: int) -> Any:
     return attached(value, node.parents[place], indices[place])
 
 
-def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """The cotangents of the inputs by the reference, which is run on the inputs and differentiated."""
+def _differentiate_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    """Compute the cotangents of the inputs: run the reference on the inputs and differentiate it."""
     inputs = [_input_tensor(node, x, i) for i, x in enumerate(node.inputs)]
     inputs = [untracked(x) if isinstance(x, np.ndarray) else x for x in inputs]
     variables = {i: variable(inputs[i]) for i, need in enumerate(needs) if need}
@@ -228,6 +234,6 @@ def _pull_reference(node: Node, primitive: Primitive, g: Any, needs: tuple[bool,
     outputs = out if isinstance(out, tuple) else (out,)
     cotangents = g if isinstance(g, tuple) else (g,)
     seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) if y.node and c is not None]
-    found = pull_back(seeds, [cast(Node, v.node) for v in variables.values()], pull_tensors)
+    found = generic_pass(seeds, [cast(Node, v.node) for v in variables.values()], rule_on_tensors)
     zeros = {i: np.zeros_like(v.data) for i, v in variables.items()}
     return tuple(found.get((variables[i].node, 0), zeros[i]) if need else None for i, need in enumerate(needs))

@@ -1,8 +1,7 @@
-"""Hooks: your functions, called when a tensor's cotangent is complete in a reverse pass, or a module has been called.
+"""Hooks: call your functions when a tensor's gradient is complete in a reverse pass, or after a module's call.
 
-A tensor's hooks lie at its node and go with it: a hook works after the Python object that it was registered through is
-gone, and keeps nothing alive. Hooks belong to the very tensor or module that they were registered with: its copies and
-pickles have none.
+The node of a tensor holds its hooks. So a hook works even if the Python tensor is gone, and it keeps nothing alive.
+Copies and pickles of a tensor or module have no hooks.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .core import Leaf, Node, Tensor, extend_tensor, untracked
-from .observers import Observer, everywhere, location
+from .observers import Observer, global_observers, location
 from .spec import Spec, as_array, describe, holds_numpy, refuse_masked
 
 __all__ = ["Callbacks", "Handle", "HookMethods"]
@@ -26,7 +25,7 @@ _registering = threading.RLock()  # for the first hook of a node
 
 
 class Handle:
-    """What a registration returns. It keeps neither the hook nor the tensor or module alive."""
+    """Removes a hook. It keeps neither the hook nor the tensor or module alive."""
 
     __slots__ = ("_callbacks", "_key")
 
@@ -40,7 +39,7 @@ class Handle:
 
 
 class Callbacks:
-    """Functions in the order in which they were registered. Copies and pickles are empty.
+    """Functions in the order of their registration. Copies and pickles are empty.
 
     >>> hooks = Callbacks()
     >>> handle = hooks.add(print)
@@ -64,7 +63,7 @@ class Callbacks:
         return Handle(self, key)
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
-        """The functions that were there at the start, without those that are removed on the way."""
+        """Iterate over the functions present at the start, without those that are removed meanwhile."""
         for key, function in tuple(self.functions.items()):
             if key in self.functions:
                 yield function
@@ -74,35 +73,35 @@ class Callbacks:
 
 
 _of_tensors: weakref.WeakSet[Callbacks] = weakref.WeakSet()
-"""The hooks of all tensors that live."""
+"""The hooks of all tensors that exist."""
 
 
 class _Hooks(Observer):
     """Calls the hooks of nodes."""
 
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
-        asked: dict[int, Callbacks] | None = getattr(node, "hooks", None)
-        if asked is None:
+        by_index: dict[int, Callbacks] | None = getattr(node, "hooks", None)
+        if by_index is None:
             return g
         gs = list(g) if isinstance(g, tuple) else [g]
-        for index, hooks in sorted(asked.items()):
+        for index, hooks in sorted(by_index.items()):
             if gs[index] is not None:
-                rows = gs[index] if batched else [gs[index]]  # a hook expects the tensor's shape
-                fired = [_fired(hooks, node, index, row) for row in rows]
-                gs[index] = np.stack(fired) if batched else fired[0]
+                rows = gs[index] if batched else [gs[index]]  # a hook takes the tensor's shape
+                results = [_run_hooks(hooks, node, index, row) for row in rows]
+                gs[index] = np.stack(results) if batched else results[0]
         return tuple(gs) if isinstance(g, tuple) else gs[0]
 
 
 def present() -> bool:
-    """Whether any tensor that lives has a hook."""
+    """Whether any tensor that exists has a hook."""
     return len(_of_tensors) > 0 and any(hooks.functions for hooks in tuple(_of_tensors))
 
 
-everywhere[_Hooks()] = present
+global_observers[_Hooks()] = present
 
 
-def _fired(hooks: Callbacks, node: Node, index: int, g: Any) -> Any:
-    """Call the hooks of one output with its cotangent; the one that goes on."""
+def _run_hooks(hooks: Callbacks, node: Node, index: int, g: Any) -> Any:
+    """Call the hooks of an output with its cotangent and return the final cotangent."""
     spec = node.outputs[index]
     for hook in hooks:
         shown = g
@@ -123,7 +122,7 @@ def _fired(hooks: Callbacks, node: Node, index: int, g: Any) -> Any:
 
 
 def _array(result: Any, node: Node, index: int, spec: Spec) -> np.ndarray[Any, Any]:
-    """A copy of what a hook returned, which the hook may go on to write into; Python's numbers take the dtype."""
+    """Copy what a hook returned, since the hook may write into it later; Python numbers take the tensor's dtype."""
     try:
         if isinstance(result, Tensor):
             return np.array(result.data)
@@ -134,7 +133,7 @@ def _array(result: Any, node: Node, index: int, spec: Spec) -> np.ndarray[Any, A
 
 
 def _name(node: Node, index: int) -> str:
-    """A tensor in words: the parameter Linear.weight, output 1 of split (called at …)."""
+    """Describe a tensor: "the parameter Linear.weight", "output 1 of split (called at …)"."""
     if isinstance(node, Leaf):
         return f"the parameter {'.'.join(filter(None, (node.owner, node.name)))}" if node.name else repr(node)
     assert node.primitive is not None
@@ -149,27 +148,27 @@ class HookMethods:
     index: int
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
-        """Call a function with this tensor's gradient, once in each backward pass that brings it one.
+        """Call a function with this tensor's gradient, once in each backward pass that computes it.
 
-        The call comes when the sum over all uses of the tensor is complete: for an inner tensor before the VJP that
-        made it, for a leaf before the sum is added to ``.grad``. Several hooks run in the order of their registration,
-        each with the result of the one before.
+        The pass calls the hook when the sum over all uses of the tensor is complete. This is before the VJP of the node
+        that made it or, for a leaf, before the pass adds the sum to ``.grad``. Hooks run in the order of their
+        registration, each with the result of the one before.
 
-        A hook belongs to this tensor. Copies (`copy.deepcopy`, pickles) have none, nor has a leaf whose
-        ``requires_grad`` was set to false and to true again. In a function given to :func:`minigrad.grad` and its like
-        the arguments are leaves of their own; tensors that are made in it may have hooks.
+        A hook belongs to this tensor. Copies (`copy.deepcopy`, pickles) have none. A leaf loses its hooks when
+        ``requires_grad`` is set to false. A function given to a transform, such as :func:`minigrad.grad`, gets fresh
+        leaves without hooks as its arguments; tensors made in the function may have hooks.
 
         Args:
-            hook: takes the gradient, a read-only array of the tensor's shape and dtype that it may keep (a tensor, in a
-                pass that is differentiated itself). Its result replaces the gradient; None leaves it.
+            hook: takes the gradient, a read-only array of the tensor's shape and dtype that it may keep. In a pass that
+                leaves a graph, the gradient is a tensor. The hook's result replaces the gradient; None keeps it.
 
         Returns:
-            a handle, whose ``remove()`` ends it.
+            a handle, whose ``remove()`` removes the hook.
 
         Raises:
             ValueError: if this tensor requires no gradient; in a pass, if the hook returns another shape or dtype.
-            TypeError: if the hook is no function; in a pass, if it returns no real numbers.
-            An error of the hook leaves the pass as that of a VJP does: ``.grad`` stays as it was.
+            TypeError: if the hook is not a function; in a pass, if it does not return real numbers.
+            If the hook raises an error, the pass raises it, and ``.grad`` stays as it was.
 
         >>> import minigrad as mg
         >>> x = mg.tensor([3.0, -4.0], requires_grad=True)
@@ -181,7 +180,7 @@ class HookMethods:
         """
         node = self.node
         if node is None:
-            raise ValueError("register_hook: this tensor requires no gradient, so that no pass brings it one")
+            raise ValueError("register_hook: this tensor requires no gradient, so no pass computes one for it")
         with _registering:
             if not hasattr(node, "hooks"):
                 node.hooks = {}

@@ -1,8 +1,8 @@
 """Watch calls of primitives and reverse passes.
 
-The core tells every :class:`Observer` in force what happens. Hooks, :func:`minigrad.record`, :func:`minigrad.profile`,
-:func:`minigrad.detect_anomaly`, certificates and checkpoints are observers. While nobody observes, a call costs one
-test of a flag.
+The core calls the methods of every active :class:`Observer`. Hooks, :func:`minigrad.record`, :func:`minigrad.profile`,
+:func:`minigrad.detect_anomaly`, certificates and checkpoints are observers. While there is no observer, a call only
+tests whether a set is empty.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .core import Node
     from .primitives import Primitive
 
-__all__ = ["Observer", "add_location", "current", "everywhere", "location", "location_text", "observing",
-           "of_passes", "setting"]  # fmt: skip
+__all__ = ["Observer", "add_location", "current", "global_observers", "location", "location_text", "observing",
+           "pass_observers", "setting"]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -39,8 +39,8 @@ class setting(ContextDecorator, Generic[T]):  # noqa: N801  (used as a function)
         self._open: Token[T] | None = None
 
     def __enter__(self) -> None:
-        if self._open is not None:  # perhaps by another thread
-            raise RuntimeError("this context is open already: make another one")
+        if self._open is not None:  # perhaps in another thread
+            raise RuntimeError("this context manager is already open: make another one")
         self._open = self._variable.set(self._change(self._variable.get()))
 
     def __exit__(self, *_: object) -> None:
@@ -54,10 +54,10 @@ class setting(ContextDecorator, Generic[T]):  # noqa: N801  (used as a function)
 
 
 class Observer:
-    """The base of observers: override what you want to hear of.
+    """The base class of observers: override the methods that you need.
 
     Attributes:
-        stepwise: whether :meth:`step` is wanted. Sequence primitives then run their VJP one step at a time.
+        stepwise: true if you override :meth:`step`. Sequence primitives then run their VJP one step at a time.
     """
 
     stepwise = False
@@ -65,7 +65,7 @@ class Observer:
     def around(
         self, primitive: Primitive, function: Callable[..., Any], node: Node | None = None
     ) -> Callable[..., Any]:
-        """What to call in place of a primitive's forward, or of its VJP at a node. The default is the function."""
+        """Return what to call instead of a primitive's forward (``node`` is None) or of its VJP at a node."""
         return function
 
     def call(
@@ -76,54 +76,54 @@ class Observer:
         outputs: Sequence[Array],
         node: Node | None,
     ) -> None:
-        """A primitive was applied to arrays. The node is None if no input is tracked."""
+        """Called after a primitive was applied to arrays. The node is None if no input is tracked."""
 
     def start(self, seeds: Mapping[Any, Array]) -> None:
-        """A reverse pass begins with these cotangents, by node and index of the output."""
+        """Called when a reverse pass begins. ``seeds`` has its cotangents by node and index of the output."""
 
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
-        """The cotangent of a node is complete; return the one that goes on.
+        """Called when the cotangent of a node is complete. Return the cotangent that the pass goes on with.
 
         Args:
             g: an array, or a tensor in a pass that leaves a graph. For several outputs it is a tuple, with None for
-                an output that nobody used.
-            batched: whether ``g`` holds many cotangents along a first axis, as the rows of a jacobian.
+                an output that nothing used.
+            batched: whether ``g`` holds many cotangents along its first axis, such as the rows of a jacobian.
         """
         return g
 
-    def pulled(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
-        """The VJP of a node returned the cotangents of these inputs, by the input's number."""
+    def after_vjp(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
+        """Called after the VJP of a node. ``grads`` has the cotangents of the inputs, by the input's number."""
 
     def step(self, t: int, *cotangents: Array) -> None:
-        """The VJP of a sequence primitive has the cotangents of the states at step t; t runs from T - 1 to 0."""
+        """Called when a sequence primitive's VJP has the states' cotangents at step t, for t from T - 1 to 0."""
 
 
-everywhere: dict[Observer, Callable[[], bool]] = {}
-"""Observers of passes in all threads, each with a function that says whether it is enabled now."""
+global_observers: dict[Observer, Callable[[], bool]] = {}
+"""Observers of the passes in all threads, each with a function that returns whether it is enabled now."""
 active: set[object] = set()
-"""A key for each open :class:`observing`, in all threads. Calls look at this alone while it is empty."""
+"""A key for each open :class:`observing`, in all threads. While it is empty, calls look no further."""
 _current: ContextVar[tuple[Observer, ...]] = ContextVar("minigrad_observers", default=())
 
 
 def current() -> tuple[Observer, ...]:
-    """The observers of this thread or task that hear of calls, the outermost first."""
+    """The observers of calls in this thread or task, the outermost first."""
     return _current.get() if active else ()
 
 
-def of_passes() -> tuple[Observer, ...]:
-    """All observers that hear of a reverse pass that begins now."""
-    watching = current()
-    for observer, awake in everywhere.items():
-        if awake():
-            watching = (observer, *watching)
-    return watching
+def pass_observers() -> tuple[Observer, ...]:
+    """The observers of a reverse pass that begins now in this thread or task."""
+    observers = current()
+    for observer, enabled in global_observers.items():
+        if enabled():
+            observers = (observer, *observers)
+    return observers
 
 
 class observing(setting[tuple[Observer, ...]]):  # noqa: N801
-    """Tell observers every call and reverse pass of this thread or task within a ``with`` block.
+    """Let observers follow the calls and reverse passes of this thread or task within a ``with`` block.
 
     Args:
-        alone: whether the observers of outer contexts hear nothing meanwhile.
+        alone: whether to suspend the observers of outer contexts meanwhile.
 
     >>> import minigrad as mg
     >>> class Names(Observer):
@@ -147,11 +147,11 @@ class observing(setting[tuple[Observer, ...]]):  # noqa: N801
         active.discard(self)
 
 
-# --- where something happened -----------------------------------------------------------------------
+# --- where a node was made -----------------------------------------------------------------------
 
 
 def location(node: Node) -> str:
-    """Where a node was made, to follow its name in a message; empty if nothing is known.
+    """Where a node was made, to put after its name in a message; empty if unknown.
 
     >>> import minigrad as mg
     >>> with mg.record(), mg.scope("encoder"), mg.scope("layer 1"):
@@ -163,13 +163,13 @@ def location(node: Node) -> str:
 
 
 def location_text(line: str, scope: Sequence[str]) -> str:
-    """A line of code and a path of scopes, as :func:`location` shows them."""
+    """Format a line of code and a path of scopes as :func:`location` does."""
     known = [f"called at {line}"] if line else []
     known += [f"in scope {'/'.join(scope)}"] if scope else []
     return f" ({', '.join(known)})" if known else ""
 
 
 def add_location(error: BaseException, node: Node | None) -> None:
-    """Note on an error of a reverse pass where the forward made the node, unless the message says so."""
+    """Add to an error of a reverse pass where the forward made the node, unless the message says it."""
     if node is not None and (place := location(node)) not in str(error):
         error.add_note(f"backward: at {node.primitive.name if node.primitive else 'a leaf'}{place}")

@@ -1,7 +1,7 @@
 """Declare primitives: functions on ndarrays with hand-written vector-Jacobian products (VJPs).
 
-A :class:`Primitive` is the record of a declaration. :func:`primitive` makes one, and a function on tensors that calls
-it (:mod:`minigrad.calls`).
+A :class:`Primitive` holds the forward and its rules. The decorator :func:`primitive` makes one and returns a function
+on tensors that calls it (:mod:`minigrad.calls`).
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from .spec import Array, explain
 __all__ = ["PRIMITIVES", "ForwardResult", "Primitive", "PrimitiveFunction", "Shape", "Shapes", "Steps", "primitive"]
 
 ForwardResult = tuple[Array, tuple[Any, ...]]
-"""What the forward of a primitive with one output returns: the output and the residuals."""
+"""The result of a forward with one output: the output and the residuals."""
 Shape = tuple[int, ...]
 Shapes = Sequence[Any]
-"""The shape of each array input, None for one that was left out."""
+"""The shape of each array input; None for an input that was left out."""
 
 
 class Steps(NamedTuple):
-    """How a primitive over a whole sequence (N, T, …) is made of T steps; drawings show them.
+    """How a primitive over a whole sequence (N, T, …) consists of T steps, which drawings can show.
 
-    step: the primitive that is one step. states: for each output in order, what it starts from and what the step calls
-    it, ``{"h0": "h"}``. inputs: the input of which step t takes [:, t]. indices: the option that says which rows of the
-    input each step takes instead, (N, T) integers; or None. weights: the name of the input-to-hidden
-    matrix, (D, …).
+    step: the primitive of one step.
+    states: for each output in order, the argument with its initial state, and the argument of the step that takes the
+        state: ``{"h0": "h"}``.
+    inputs: the argument with the input; step t takes ``[:, t]`` of it.
+    indices: the option with (N, T) integers that say which rows of the input each step takes instead; or None.
+    weights: the argument with the input-to-hidden matrix, (D, …).
     """
 
     step: Primitive
@@ -41,41 +43,45 @@ class Steps(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the step calls its states, in the order of the outputs."""
+        """The step's names of the states, in the order of the outputs."""
         return tuple(self.states.values())
 
     def start_of(self, state: str) -> str:
-        """What a state of the step, ``h``, starts from in the sequence, ``h0``; of any other argument its own name."""
+        """The argument with the initial value of a state: ``h0`` for ``h``. Any other name is returned as it is."""
         return next((start for start, name in self.states.items() if name == state), state)
 
 
 class Primitive:
-    """The record of a primitive: its forward, its VJP and, for fused ones, its reference.
+    """A primitive: its forward, its VJP and, if it is fused, its reference.
 
     Attributes:
         name: the function's name.
-        forward: on ndarrays; returns ``(output or tuple of outputs, tuple of residuals)``.
-        vjp: ``(cotangent, needs, *residuals) -> one entry an input``.
-        reference: a composition of simpler primitives that gives the same; or None.
-        cost: ``(shapes of the inputs, shape of the first output, options) -> multiply-adds`` of a call. None means
-            no multiply-adds for built-in primitives, and unknown for yours.
-        arguments: names of the array inputs in order; variadic ones share the last name.
-        options: names of the other parameters, which follow the inputs.
-        positional: how many of all these may be given by position.
-        broadcasts: whether cotangents may be summed back to the shape of a broadcast input.
-        entrywise: whether each entry of the output depends on one entry of each input alone.
-        differentiable: whether outputs are tracked at all.
-        commutative: whether it gives the same when its inputs change places.
-        steps: of a primitive over a whole sequence, how it is made of steps; else None.
-        residuals: what each residual is, in order: the name of an input (of variadic ones: the list of all), "output"
-            (or "output 1" of the second one), "constant", or "derived" for anything else that depends on the inputs.
-            "hidden k" marks an intermediate result: derivatives of derivatives treat it as an extra output, number k,
-            whose cotangent follows those of the real outputs in g. Residuals that are not named must hold no floats.
-            None if nothing was declared.
-        vjp_on_tensors: the VJP of tensors, if `vjp` does not run on them or has no right derivative there; or None.
-        batched_vjp: the VJP of cotangents with one axis more, in front; or None if there is none but one by one.
-        keeps_inputs: whether nodes keep the arrays of their call, because a derivative of the derivative may go
-            through the reference.
+        forward: takes ndarrays; returns ``(output or tuple of outputs, tuple of residuals)``.
+        vjp: takes ``(cotangent, needs, *residuals)``; returns a tuple with one entry for each input.
+        reference: the same function, composed of simpler primitives; or None.
+        cost: takes ``(shapes of the inputs, shape of the first output, options)``; returns the number of multiply-adds
+            of a call. None means no multiply-adds for built-in primitives, and unknown for yours.
+        arguments: the names of the array inputs in order; variadic inputs share the last name.
+        options: the names of the other parameters, which follow the inputs.
+        positional: how many of all these parameters may be passed by position.
+        broadcasts: whether the engine sums a cotangent back to the shape of a broadcast input.
+        entrywise: whether each entry of the output depends on just one entry of each input.
+        differentiable: whether outputs are tracked.
+        commutative: whether exchanging the inputs does not change the result.
+        steps: how a primitive over a whole sequence consists of steps; else None.
+        residuals: what each residual is, in order; None if nothing was declared. Undeclared residuals at the end must
+            hold no floats. Each is one of
+
+            - the name of an input (for variadic inputs, the list of them all);
+            - "output", or "output 1" for the second output;
+            - "constant";
+            - "hidden k": an intermediate result. Derivatives of derivatives treat it as an extra output, number k; in g
+              its cotangent follows those of the real outputs;
+            - "derived": anything else that depends on the inputs.
+        vjp_on_tensors: the VJP for tensors, if `vjp` does not run on them or has a wrong derivative there; or None.
+        batched_vjp: the VJP for cotangents with an additional first axis; or None to call `vjp` for each of them.
+        keeps_inputs: whether nodes keep the arrays of their call, because derivatives of derivatives may need the
+            reference.
     """
 
     __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "differentiable", "entrywise",
@@ -126,7 +132,7 @@ class Primitive:
         self.keeps_inputs = False
 
     def declare(self, rule: str, function: Callable[..., Any]) -> None:
-        """Set a rule: "vjp", "reference" and so on; if it has no name of its own, give it one for tracebacks."""
+        """Set a rule, such as "vjp" or "reference". A rule named ``_`` gets a name for tracebacks."""
         if getattr(function, "__name__", "") in ("_", "<lambda>") and hasattr(function, "__code__"):
             name = f"{self.name}_{rule}"
             function.__name__ = function.__qualname__ = name
@@ -136,7 +142,7 @@ class Primitive:
         self.keeps_inputs = self.reference is not None and self.vjp_on_tensors is None and not declared
 
     def _checked_residuals(self, names: Any) -> tuple[str, ...]:
-        """The names of the residuals; raise unless each says what it is."""
+        """Return the names of the residuals as a tuple; raise unless each is valid."""
         if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise TypeError(f"primitive {self.name}: residuals must be a tuple of names, such as ('x', 'output')")
         for name in names:
@@ -152,7 +158,7 @@ class Primitive:
         return tuple(names)
 
     def _check_steps(self, steps: Any) -> None:
-        """Raise unless all names that the steps mention are arguments here, or of the step."""
+        """Raise unless all names in ``steps`` are arguments of this primitive or of its step."""
         if (
             not isinstance(steps, Steps)
             or not isinstance(steps.step, Primitive)
@@ -181,7 +187,7 @@ class Primitive:
         return self.arguments[number]
 
     def failed(self, inputs: Any, error: Exception) -> Exception:
-        """An error of the forward, with the primitive's name and the shapes and dtypes that met."""
+        """Add the primitive's name and the shapes and dtypes of the inputs to an error of the forward."""
         if (
             isinstance(error, (TypeError, AttributeError))
             and "NoneType" in str(error)
@@ -194,14 +200,14 @@ class Primitive:
         return f"<primitive {self.name}({', '.join(self.arguments)})>"
 
 
-PRIMITIVES: dict[str, Primitive] = {}  # the registry: every primitive declared, by module and name
+PRIMITIVES: dict[str, Primitive] = {}  # every declared primitive, by module and name
 
-# Such as Array, np.ndarray, "NDArray[np.float32] | None", Optional[np.ndarray]; of a class its text is <class '…'>.
+# Matches Array, np.ndarray, "NDArray[np.float32] | None", Optional[np.ndarray]; str of a class is <class '…'>.
 _ARRAY = re.compile(r"(<class ')?((typing\.)?(Optional|Union)\[)?(\w+\.)*(Array|ArrayLike|NDArray|ndarray)\b")
 
 
 def _is_input(parameter: inspect.Parameter) -> bool:
-    """Arrays are annotated as such, or carry neither an annotation nor a default."""
+    """Whether a parameter is an array: annotated as one, or with neither annotation nor default."""
     if parameter.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
         return False
     if parameter.annotation is not inspect.Parameter.empty:
@@ -210,7 +216,7 @@ def _is_input(parameter: inspect.Parameter) -> bool:
 
 
 class PrimitiveFunction(Protocol):
-    """A primitive as its users see it: a function on tensors that carries its record."""
+    """The function on tensors that :func:`primitive` returns, with decorators for the rules."""
 
     __name__: str
     primitive: Primitive
@@ -246,30 +252,32 @@ def primitive(
     residuals: Sequence[str] | None = None,
     entrywise: bool = False,
 ) -> Any:
-    """Declare a primitive from its forward on ndarrays; its VJP (and reference and cost) follow as decorators.
+    """Declare a primitive from its forward on ndarrays. Declare its rules with decorators: VJP, reference, cost.
 
-    The forward returns the output (or a tuple of outputs) and a tuple of residuals, which are arrays or
-    plain values that the VJP needs. Parameters annotated as arrays (``np.ndarray``, ``NDArray``, ``Array``;
-    optional ones too), and those with neither annotation nor default, are array inputs; all others are options.
+    - The **forward** returns the output (or a tuple of outputs) and a tuple of residuals: arrays or plain values that
+      the VJP needs. Its array inputs are the parameters that are annotated as arrays (``np.ndarray``, ``NDArray``,
+      ``Array``, also optional), and those with neither annotation nor default. All others are options.
+    - The **VJP** takes ``(g, needs, *residuals)``. ``g`` is the cotangent of the output: for several outputs a tuple,
+      with None for an output that nothing used. ``needs`` says for each input whether its cotangent is wanted. The VJP
+      returns one entry for each input, None where none is wanted. It must not write into its arguments. It must not
+      keep what it returns, since the reverse pass may add to it.
+    - The **reference** takes the arguments of the forward, as tensors, and composes other primitives.
+    - The **cost** is for primitives that multiply arrays with arrays. It takes ``(shapes of the inputs, shape of the
+      first output, options)`` and returns the number of multiply-adds.
 
-    The VJP takes ``(g, needs, *residuals)``: the cotangent of the output (for several outputs a tuple,
-    with None for one that nobody used), and for each input whether its cotangent is wanted. It returns
-    one entry for each input, None where none is wanted. It must not write into arrays that it was given, nor keep
-    those that it returns, since the reverse pass may add to them. A rule named ``_`` takes the primitive's name
-    in tracebacks and profiles. The reference takes the same arguments as the forward, as tensors, and composes other
-    primitives. The cost, for primitives that multiply arrays with arrays, takes ``(shapes of the inputs, shape of the
-    first output, options)`` and returns the number of multiply-adds.
+    A rule named ``_`` gets the primitive's name in tracebacks and profiles.
 
     Args:
-        broadcasts: the engine sums a cotangent back to the shape of a broadcast input, and Python
-            numbers stay weakly typed. Without it a cotangent of another shape is an error.
-        entrywise: each entry of the output depends on one entry of each input alone, in the VJP too.
+        broadcasts: sum cotangents back to the shape of a broadcast input, and keep Python numbers weakly typed.
+            Otherwise a cotangent of another shape raises an error.
+        entrywise: each entry of the output depends on just one entry of each input, in the VJP too.
         differentiable: false for functions whose outputs are constants, such as ``argmax``.
-        commutative: it gives the same when its inputs change places; drawings then do not say which is which.
-        steps: of a primitive over a whole sequence (N, T, …), how it is made of steps, which drawings can then show.
-        residuals: what each residual is, in order, so that derivatives can be differentiated: the name of an input,
-            "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on inputs.
-            The VJP is then run on tensors, or of derived ones the reference. For "hidden 1" see :class:`Primitive`.
+        commutative: exchanging the inputs does not change the result, so drawings need not tell them apart.
+        steps: how a primitive over a whole sequence (N, T, …) consists of steps, for drawings.
+        residuals: what each residual is, in order, so that derivatives can be differentiated. It is the name of an
+            input, "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on
+            inputs. Derivatives of derivatives run the VJP on tensors; if a residual is derived, they differentiate the
+            reference. :class:`Primitive` explains "hidden 1".
 
     >>> import numpy as np, minigrad as mg
     >>> @mg.primitive(residuals=("x",))
@@ -290,18 +298,18 @@ def primitive(
     return declare if forward is None else declare(forward)
 
 
-def _declare(record: Primitive) -> PrimitiveFunction:
-    function: Any = functools.update_wrapper(cast(Any, caller(record)), record.forward)
+def _declare(primitive: Primitive) -> PrimitiveFunction:
+    function: Any = functools.update_wrapper(cast(Any, caller(primitive)), primitive.forward)
 
     def decorator(rule: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-            record.declare(rule, function)
+            primitive.declare(rule, function)
             return function
 
         return declare
 
-    function.primitive = record
+    function.primitive = primitive
     for rule in ("vjp", "vjp_on_tensors", "batched_vjp", "reference", "cost"):
         setattr(function, rule, decorator(rule))
-    PRIMITIVES[f"{record.module}.{record.name}"] = record
+    PRIMITIVES[f"{primitive.module}.{primitive.name}"] = primitive
     return function  # type: ignore[no-any-return]

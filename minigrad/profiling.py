@@ -1,12 +1,11 @@
-"""Where the time goes: how long each call of a primitive takes, forward and backward.
+"""Measure how long each call of a primitive takes, forward and backward.
 
     with mg.profile() as p:
         loss = model(x)
         loss.backward()
     print(p)
 
-A :class:`Profile` is an observer that puts a clock around forwards and VJPs. :mod:`minigrad.timings` sums up what it
-measures.
+A :class:`Profile` is an observer that times forwards and VJPs. :mod:`minigrad.timings` makes tables of the times.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import numpy as np
 from .core import Node, current_scope, plain
 from .observers import Observer, observing
 from .primitives import Primitive
-from .recording import noted, user_line
+from .recording import ensure_note, user_line
 from .runtime.files import replacing
 from .spec import Array, Spec
 from .timings import By, Event, Row, own_times, rows_of, table_of, trace_of
@@ -34,27 +33,28 @@ from .writes import owner
 __all__ = ["Profile", "profile"]
 
 
-class _Here(threading.local):
-    """What a thread remembers.
+class _ThreadState(threading.local):
+    """The state of a thread.
 
-    forward: its last one. taken: for how long it was busy with profiles, in nanoseconds.
+    forward: the event of its last forward. taken: the time that profiles have taken, in nanoseconds.
     """
 
     forward: Event | None = None
     taken = 0
 
 
-_here = _Here()
+_thread_state = _ThreadState()
 
 
 class Profile(Observer):
     """The measurements of a :class:`profile`: its `events`, and sums of them.
 
     Attributes:
-        events: every call, in the order in which they ended; see `minigrad.timings.Event`.
-        threads: the names of the threads that made calls, by their identifiers; `thread` is the one that started it.
-        began, ended: in nanoseconds; `ended` is None while it runs.
-        overhead: for how long `thread` was busy with the profile, in nanoseconds.
+        events: all calls, in the order in which they ended (`minigrad.timings.Event`).
+        threads: the names of the threads that made calls, by their identifiers.
+        thread: the identifier of the thread that started the profile.
+        began, ended: the times in nanoseconds; `ended` is None while the profile runs.
+        overhead: the time that the profile itself took in `thread`, in nanoseconds.
     """
 
     def __init__(self, lines: bool) -> None:
@@ -74,15 +74,15 @@ class Profile(Observer):
     def _timed(
         self, primitive: Primitive, function: Callable[..., Any], node: Node | None, /, *given: Any, **options: Any
     ) -> Any:
-        """Call a forward, or the VJP of a node, and note an event."""
-        result, end, taken, begin = None, 0, _here.taken, perf_counter_ns()
+        """Call a forward, or the VJP of a node, and record an event."""
+        result, end, taken, begin = None, 0, _thread_state.taken, perf_counter_ns()
         try:
             result = function(*given, **options)
             end = perf_counter_ns()
             return result
         finally:
             failed, end = not end, end or perf_counter_ns()
-            time, overhead, multiply_adds = end - begin, _here.taken - taken, 0
+            time, overhead, multiply_adds = end - begin, _thread_state.taken - taken, 0
             scope, line = current_scope() or (), ""
             if node is None:
                 made = _several(result[0]) if type(result) is tuple and result else ()
@@ -91,7 +91,7 @@ class Profile(Observer):
                     shapes = [None if x is None else np.shape(x) for x in given]
                     multiply_adds = primitive.cost(shapes, np.shape(made[0]), options)
             else:
-                note = noted(node)
+                note = ensure_note(node)
                 note.backward_time, scope, line = time - overhead, node.scope, note.line
                 given, made = _several(given[0]), result if type(result) is tuple else ()
             arrays, results = tuple(map(_array, given)), tuple(map(_array, made))
@@ -104,7 +104,7 @@ class Profile(Observer):
             if event.thread not in self.threads:
                 self.threads[event.thread] = threading.current_thread().name
             if node is None:
-                _here.forward = event
+                _thread_state.forward = event
             self._charge(end)
 
     def call(
@@ -115,48 +115,48 @@ class Profile(Observer):
         outputs: Sequence[Array],
         node: Node | None,
     ) -> None:
-        begin, event = perf_counter_ns(), _here.forward
-        if event is not None and node is not None:  # the event of this call, which has just ended
-            note = noted(node)
+        begin, event = perf_counter_ns(), _thread_state.forward
+        if event is not None and node is not None:  # it is the event of this call, which has just ended
+            note = ensure_note(node)
             note.line, note.forward_time = note.line or event.line, event.time - event.overhead
         self._charge(begin)
 
     def _charge(self, since: int) -> None:
-        """Count the time since then, in this thread, as taken by the profile."""
+        """Count the time since ``since`` in this thread as overhead."""
         time = perf_counter_ns() - since
-        _here.taken += time
+        _thread_state.taken += time
         if self.thread == threading.get_ident():
             self.overhead += time
 
     @property
     def wall(self) -> int:
-        """How long the block took, or has taken so far, in nanoseconds."""
+        """The time that the block took, or has taken so far, in nanoseconds."""
         return (self.ended or perf_counter_ns()) - self.began
 
     @property
     def inside(self) -> int:
-        """How long the thread that opened the profile was in primitives, in nanoseconds."""
+        """The time that `thread` spent in primitives, in nanoseconds."""
         own = zip(self.events, own_times(self.events), strict=True)
         return sum(time for event, time in own if event.thread == self.thread)
 
     @property
     def outside(self) -> int:
-        """For how long it was neither in primitives nor busy with the profile: in the engine, and in your code."""
+        """The rest of the time of `thread`: in the engine and in your code, in nanoseconds."""
         return self.wall - self.inside - self.overhead
 
     def rows(self, by: By = "primitive") -> list[Row]:
-        """Sums over the calls of each primitive, scope or line; those that took longest come first."""
+        """The sums over the calls of each primitive, scope or line; the longest times come first."""
         return rows_of(self.events, by)
 
     def table(self, by: By = "primitive", limit: int | None = None) -> str:
-        """The sums as a text.
+        """Format the sums as a table.
 
-        The time of a call does not contain that of other primitives that it called, so columns add up. Bytes count the
-        arrays that a call made. GFLOP/s count two operations for each multiply-add, for primitives with a ``cost``.
+        The time of a call excludes the primitives that it calls, so columns add up. Bytes are those of the arrays that
+        the calls made. GFLOP/s count two operations for each multiply-add of the primitives that have a ``cost``.
 
         Args:
-            by: what has a row: 'primitive', 'scope' or 'line'. Scopes do not contain the scopes within them.
-            limit: of more rows, the last one sums up those that took least.
+            by: make a row for each 'primitive', 'scope' or 'line'. A scope excludes the scopes within it.
+            limit: the number of rows after which a last row sums up the rest; None for all rows.
 
         Raises:
             ValueError: for another `by` or `limit`.
@@ -169,13 +169,13 @@ class Profile(Observer):
         return "\n".join([table_of(self.events, by, limit), f"{time_text(wall)} in all: {said}", *more])
 
     def trace(self, path: str | os.PathLike[str]) -> None:
-        """Write a Chrome trace, whole or not at all: https://ui.perfetto.dev opens it.
+        """Write a Chrome trace, which https://ui.perfetto.dev opens. The file appears whole or not at all.
 
-        Each call is there with its shapes, dtypes, scope and line, in the lane of its thread; VJPs have names that
-        end in `_vjp` and the category 'backward'.
+        Each call has its shapes, dtypes, scope and line, in the lane of its thread. VJPs have names that end in `_vjp`
+        and the category 'backward'.
 
         Raises:
-            OSError: if no file can be written there.
+            OSError: if the file cannot be written.
         """
         data = trace_of(self.events, self.threads, self.began, self.began + self.wall, self.thread)
         with replacing(path) as temporary:
@@ -188,16 +188,16 @@ class Profile(Observer):
 class profile(observing):  # noqa: N801  (used as a function)
     """Time every call of a primitive, forward and backward, within ``with mg.profile() as p:``.
 
-    ``p`` is a :class:`Profile`: ``print(p)`` and ``p.table(by="line")`` show where the time goes, ``p.trace(path)``
-    writes a time line, ``p.events`` holds every measurement. The times are those of the forward and of the VJP alone,
-    with their threads. Nodes keep their times for ``mg.render.draw(loss, path, times=True)``.
+    ``p`` is a :class:`Profile`. ``print(p)`` and ``p.table(by="line")`` show where the time goes, ``p.trace(path)``
+    writes a time line, and ``p.events`` holds every measurement. Times are those of the forward and of the VJP alone.
+    Nodes keep their times for ``mg.render.draw(loss, path, times=True)``.
 
-    It holds for the thread or task that enters it (and its pieces in `run_in_parallel`), nests, and works together with
-    :func:`minigrad.record` and :func:`minigrad.detect_anomaly`. Each call takes some 12 µs more within it, which no
-    time of a primitive contains; an event takes 600 bytes.
+    It holds for the thread or task that enters it (and its pieces in `run_in_parallel`). It nests, and works together
+    with :func:`minigrad.record` and :func:`minigrad.detect_anomaly`. Each call takes about 12 µs more, which the
+    measured times exclude. An event takes 600 bytes.
 
     Args:
-        lines: look up the line of your code that called, which takes 4 of these 12 µs.
+        lines: look up the line of your code that made the call, which takes 4 of these 12 µs.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([[1.0, 2.0]], requires_grad=True)
@@ -214,7 +214,7 @@ class profile(observing):  # noqa: N801  (used as a function)
         self._change = lambda outer: (*outer, self.result)
 
     def __call__(self, function: Any) -> Any:
-        raise TypeError("profile does not decorate functions, since nobody would see the result: use with mg.profile()")
+        raise TypeError("profile cannot decorate a function, since the result would be lost: use with mg.profile()")
 
     def __enter__(self) -> Profile:  # type: ignore[override]
         if self._open is None:
@@ -233,7 +233,7 @@ def _several(x: Any) -> tuple[Any, ...]:
 
 
 def _array(x: Any) -> Any:
-    """An array or a number as an array; None for anything else."""
+    """Convert an array or a number to an array; None for anything else."""
     x = plain(x)
     return np.asarray(x) if isinstance(x, (bool, int, float, np.ndarray, np.generic)) else None
 
@@ -243,7 +243,7 @@ def _specs(arrays: tuple[Any, ...]) -> tuple[Spec | None, ...]:
 
 
 def _new_bytes(made: tuple[Any, ...], given: tuple[Any, ...]) -> int:
-    """How many bytes of what was made are new memory: views of what was given are none."""
+    """The bytes of new memory in the outputs; views of inputs count as none."""
     old = {id(owner(x)) for x in given if x is not None}
     arrays = {id(x): x for x in made if x is not None}.values()  # one array may be the cotangent of two inputs
     return sum(min(x.nbytes, memory.nbytes) for x in arrays if id(memory := owner(x)) not in old)

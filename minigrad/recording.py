@@ -1,11 +1,11 @@
-"""Record values, gradients and source lines of a forward and backward pass, on the nodes, for drawings.
+"""Record values, gradients and source lines of a forward and a backward pass, for drawings.
 
     with mg.record():
         loss = model(x)
         loss.backward()
     mg.render.draw(loss, "heat.svg", gradients=True)
 
-A :class:`Note` on a node holds a few numbers for each array, never the array.
+Each node gets a :class:`Note`, which holds a few numbers for each array, but never the array.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ __all__ = ["Note", "Stats", "norm_of", "note_of", "record", "user_line"]
 
 _HERE = str(Path(__file__).parent) + os.sep
 BINS = 24
-"""Bars of a histogram."""
+"""The number of bars of a histogram."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """An array in a few numbers.
+    """Statistics of an array.
 
-    norm: the Euclidean norm, NaN or infinite if an entry is; mean, std, low, high: of the finite entries; unusual: how
-    many entries are NaN or infinite; bars: how many finite entries lie in each of `BINS` equal intervals from low
-    to high.
+    Attributes:
+        size: the number of entries.
+        norm: the Euclidean norm; NaN or infinite if an entry is.
+        mean, std, low, high: of the finite entries.
+        unusual: the number of entries that are NaN or infinite.
+        bars: the number of finite entries in each of `BINS` equal intervals from low to high.
     """
 
     size: int
@@ -51,7 +54,7 @@ class Stats:
 
     @classmethod
     def of(cls, array: Array) -> Stats:
-        """Of any array of numbers.
+        """Compute the statistics of an array of numbers.
 
         >>> Stats.of(np.array([3.0, 4.0])).norm
         5.0
@@ -62,7 +65,7 @@ class Stats:
         if not good.size:
             return cls(x.size, norm_of(x), 0.0, 0.0, 0.0, 0.0, unusual, (0,) * BINS)
         low, high = float(good.min()), float(good.max())
-        scale = max(-low, high) or 1.0  # so that no square and no sum of large entries overflows
+        scale = max(-low, high) or 1.0  # so that squares and sums of large entries do not overflow
         small = good / scale
         mean, std = float(small.mean()) * scale, float(small.std()) * scale
         return cls(x.size, norm_of(x), mean, std, low, high, unusual, _bars(small, low / scale, high / scale))
@@ -82,7 +85,7 @@ def norm_of(array: Array) -> float:
 
 
 def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
-    """How many entries lie in each interval; all in the middle one if there is nothing between low and high."""
+    """The number of entries in each interval; all are in the middle one if low equals high."""
     span = high - low
     if span == 0:
         return tuple(x.size if i == BINS // 2 else 0 for i in range(BINS))
@@ -92,20 +95,20 @@ def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
 
 @dataclass(slots=True)
 class Note:
-    """The record of a node.
+    """What was recorded about a node.
 
-    line: file and line of the call. inputs: shape and dtype of each array argument, constants too; None for one that
-    was left out. numbers: the value of each constant that is a single number, by its place among the inputs.
-
-    values, gradients: of each output, None where none was seen. flows: the norm of the gradient that went on to each
-    argument, by its name.
-
-    Of a sequence primitive, the norm at each time step: value_steps and gradient_steps of each output, where the
-    gradient of a state is summed over all later steps; direct_steps of the part of it that came from outside; and
-    flow_steps of what went on to an argument that has a time axis.
-
-    forward_time, backward_time: how long the forward and the VJP took in the last profile, in nanoseconds; None if they
-    were not profiled.
+    Attributes:
+        line: file and line of the call.
+        inputs: shape and dtype of each array argument, also of constants; None for an argument that was left out.
+        numbers: the value of each constant that is a single number, by its position among the inputs.
+        values, gradients: statistics of each output and of its gradient; None if unknown.
+        flows: the norm of the gradient of each argument, by its name.
+        value_steps, gradient_steps: for a sequence primitive, norms at each time step, by the index of the output. The
+            gradient of a state is summed over all later steps.
+        direct_steps: the same for the part of the gradient that comes from outside of the sequence.
+        flow_steps: the same for the gradient of an argument with a time axis, by its name.
+        forward_time, backward_time: the time of the forward and of the VJP in the last profile, in nanoseconds; or
+            None.
     """
 
     line: str = ""
@@ -123,28 +126,28 @@ class Note:
 
 
 def note_of(node: Node) -> Note | None:
-    """The note on a node, or None if there is none."""
+    """The note on a node, or None."""
     return getattr(node, "note", None)
 
 
-def noted(node: Node) -> Note:
-    """The note on a node, made if there is none."""
+def ensure_note(node: Node) -> Note:
+    """The note on a node; make one if there is none."""
     if note_of(node) is None:
         node.note = Note()
     return node.note  # type: ignore[no-any-return]
 
 
 class record(observing):  # noqa: N801  (used as a function)
-    """Leave notes for drawings at every call of a primitive and every backward pass within a ``with`` block.
+    """Record every call of a primitive and every backward pass within a ``with`` block, for drawings.
 
     It holds for the thread or task that enters it, and decorates functions too. An inner `record` replaces an outer
     one.
 
     Args:
-        values: note statistics of each primitive's outputs.
-        gradients: note statistics of the gradients in the last backward pass; for a sequence primitive also at each
-            time step.
-        lines: note the line of your code that called the primitive.
+        values: record statistics of each primitive's outputs.
+        gradients: record statistics of the gradients in the last backward pass, and norms at each time step of
+            a sequence primitive.
+        lines: record the line of your code that called the primitive.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([3.0, 4.0], requires_grad=True)
@@ -162,7 +165,7 @@ class record(observing):  # noqa: N801  (used as a function)
 
 
 class _Recorder(Observer):
-    """Writes notes on nodes."""
+    """Write notes on nodes."""
 
     stepwise = True
 
@@ -180,7 +183,7 @@ class _Recorder(Observer):
     ) -> None:
         if node is None:
             return
-        note = noted(node)
+        note = ensure_note(node)
         note.line = user_line() if self.lines else note.line
         note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
         constants = [i for i, tracked in enumerate(node.edges[1]) if not tracked and inputs[i] is not None]
@@ -193,7 +196,7 @@ class _Recorder(Observer):
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
         self._node = None if node.primitive is None or batched else node
         if self.gradients and not batched:
-            note = noted(node)
+            note = ensure_note(node)
             several = tuple(map(plain, g if type(g) is tuple else (g,)))
             note.gradients = [None if g is None else Stats.of(g) for g in several]
             note.gradient_steps, note.flows, note.flow_steps = {}, {}, {}
@@ -201,7 +204,7 @@ class _Recorder(Observer):
                 note.direct_steps = {index: _norms(g) for index, g in enumerate(several) if g is not None}
         return g
 
-    def pulled(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
+    def after_vjp(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
         note, primitive = note_of(node), node.primitive
         if self.gradients and note is not None and primitive is not None and not batched:
             for argnum, g in grads.items():
@@ -218,7 +221,7 @@ class _Recorder(Observer):
 
 
 def _norms(array: Array) -> list[float]:
-    """The norm at each step of an array (N, T, …)."""
+    """The norm of an array (N, T, …) at each step."""
     return [norm_of(array[:, t]) for t in range(array.shape[1])]
 
 

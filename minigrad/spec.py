@@ -1,4 +1,4 @@
-"""Shapes and dtypes, and the errors that speak of them."""
+"""Shapes and dtypes, and error messages that show them."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def set_default_dtype(dtype: Any) -> None:
 
 
 def as_array(value: Any, rounded: bool = True) -> Array:
-    """An ndarray of real numbers from any data: arrays keep their dtype, Python floats take the default.
+    """Convert data to an ndarray of real numbers: arrays keep their dtype, Python floats take the default.
 
     Args:
-        rounded: whether Python floats take the default dtype; if false, they stay float64.
+        rounded: if true, Python floats take the default dtype; if false, they stay float64.
 
     Raises:
         TypeError: if the data are not booleans, integers or real floats, or are masked.
@@ -65,11 +65,11 @@ def as_array(value: Any, rounded: bool = True) -> Array:
 def refuse_masked(value: Any) -> None:
     """Raise for NumPy's masked arrays."""
     if isinstance(value, np.ndarray) and hasattr(value, "mask"):
-        raise TypeError("a masked array would lose its mask: pass .filled(...) or the mask as an array of its own")
+        raise TypeError("a masked array would lose its mask: pass .filled(...), or pass the mask as a separate array")
 
 
 def holds_numpy(value: Any) -> bool:
-    """Whether data, or any entry of nested lists, already carry a NumPy dtype."""
+    """Whether the data, or any entry of nested lists, already has a NumPy dtype."""
     stack = [value]
     while stack:
         value = stack.pop()
@@ -81,7 +81,7 @@ def holds_numpy(value: Any) -> bool:
 
 
 def describe(value: Any) -> str:
-    """Dtype and shape in words, for error messages and drawings.
+    """Describe dtype and shape, for error messages and drawings.
 
     >>> describe(np.zeros((2, 3)))
     'float64 (2, 3)'
@@ -94,13 +94,13 @@ def describe(value: Any) -> str:
 
 
 def explain(name: str, arguments: Iterable[tuple[str, Any]], error: Exception) -> Exception:
-    """The same kind of error, prefixed with the operation and the shapes and dtypes that met.
+    """Prefix an error with the operation and the shapes and dtypes of its arguments; keep the kind of error.
 
     >>> explain("add", [("a", np.zeros(2)), ("b", np.zeros(3))], ValueError("cannot broadcast"))
     ValueError('add(a: float64 (2,), b: float64 (3,)): cannot broadcast')
     """
-    met = ", ".join(f"{argument}: {describe(value)}" for argument, value in arguments)
-    message = f"{name}({met}): {error}"
+    shown = ", ".join(f"{argument}: {describe(value)}" for argument, value in arguments)
+    message = f"{name}({shown}): {error}"
     for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, TypeError):
         if isinstance(error, kind):
             return kind(message)

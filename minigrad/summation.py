@@ -1,10 +1,10 @@
 """Sum many numbers accurately.
 
-NumPy adds along the contiguous axis in pairs, and the error hardly grows with the number of entries. Along other axes
-it adds one row after another:
-the sum of 10^6 positive float32 rows is off by 3e-5, and of equal rows by 1e-2. This module sums blocks of rows first,
-and then the sums of the blocks (N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 4.2). The
-errors are then below 3e-6.
+Along the contiguous axis NumPy adds in pairs, and the error hardly grows with the number of entries. Along other axes
+it adds one row after another: the relative error is 3e-5 for 10^6 positive float32 rows, and 1e-2 for equal rows. This
+module sums blocks of rows first, and then the sums of the blocks, so that these errors are below 3e-6.
+
+Source: N. J. Higham, Accuracy and Stability of Numerical Algorithms (2002), section 4.2.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from .spec import Array
 
 __all__ = ["block_sum"]
 
-_SEQUENCE = 256  # the longest run of rows that is left to NumPy
-_ROWS = 32  # rows of a block
-_WIDTH = 512  # short rows are added several at a time, as one row of this many entries: NumPy is slow on short rows
+_SEQUENCE = 256  # NumPy sums up to so many rows itself
+_ROWS = 32  # rows in a block
+_WIDTH = 512  # joins short rows to rows of so many entries, since NumPy is slow on short ones
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 
 
 def block_sum(x: Array, axis: Any = None, keepdims: bool = False) -> Any:
-    """Sum over axes of an array of any shape; float16 is summed in, and returned as, float32.
+    """Sum an array of any shape over axes; float16 is summed and returned as float32.
 
     Args:
-        axis: None for all axes, one axis or a tuple of them.
+        axis: an axis, a tuple of axes, or None for all.
         keepdims: keep the axes with length 1.
 
     >>> block_sum(np.ones((3, 2), np.float16), axis=0)
@@ -53,7 +53,7 @@ def block_sum(x: Array, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _sum_along(x: Array, axis: int, dtype: Any) -> Array:
-    """The sum along one axis, which stays."""
+    """Sum along one axis, which stays with length 1."""
     lead, tail = x.shape[:axis], x.shape[axis + 1 :]
     while (n := x.shape[axis]) > 2 * _ROWS:
         lanes = max(1, min(n // _ROWS, _WIDTH // max(1, math.prod(tail))))

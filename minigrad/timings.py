@@ -1,7 +1,7 @@
-"""The time of each call of a primitive: sums of them, tables, and a trace.
+"""Sum the times of calls of primitives; make a table and a trace of them.
 
-:mod:`minigrad.profiling` measures. In each sum a call has its own time, without that of the calls within it, so that
-every column adds up.
+:mod:`minigrad.profiling` measures the times. A sum counts each call without the calls within it, so that every column
+adds up.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ Phase = Literal["forward", "backward"]
 class Event(NamedTuple):
     """One call of a primitive's forward, or of its VJP.
 
-    primitive, module: its name, and where it was declared. phase: which of the two. begin, time: in nanoseconds, by
-    the clock of `time.perf_counter_ns`. overhead: the part of the time that the profile itself took, for calls within
-    this one. thread: the identifier of the thread that ran it. scope, line: of the call; of a VJP those of the call
-    that made its node.
-
-    inputs, outputs: shape and dtype of each array, None for one that was left out; of a VJP the cotangents that it got
-    and gave. bytes: of the arrays that it made; a view of an input is none. multiply_adds: by the primitive's ``cost``;
-    0 for a VJP, and for a primitive without one. failed: whether it raised an error.
+    Attributes:
+        primitive, module: the primitive's name and the module that declares it.
+        phase: "forward" or "backward".
+        begin, time: in nanoseconds, by the clock of `time.perf_counter_ns`.
+        overhead: the part of the time that the profile itself took, for calls within this one.
+        thread: the identifier of the thread that made the call.
+        scope, line: of the call; for a VJP, of the call that made its node.
+        inputs, outputs: shape and dtype of each array; None for an array that was left out. For a VJP, the cotangents.
+        bytes: of the arrays that the call made, without views of inputs.
+        multiply_adds: from the primitive's ``cost``; 0 for a VJP and for a primitive without a cost.
+        failed: whether the call raised an error.
     """
 
     primitive: str
@@ -51,15 +54,15 @@ class Event(NamedTuple):
 
 
 def own_times(events: Sequence[Event]) -> list[int]:
-    """The time of each call without that of the calls within it, nor of their profile, in nanoseconds.
+    """The time of each call in nanoseconds, without the calls within it and without their overhead.
 
-    Of one thread, two calls lie within each other or apart. The events may come in any order; of two that took the same
-    time from the same moment the later one holds the other, as an event is noted when its call ends.
+    Two calls of a thread are nested or disjoint. The events may come in any order. If two begin and end at the same
+    time, the later one contains the other, since an event is recorded when its call ends.
     """
     net = [event.time - event.overhead for event in events]
     ends = [event.begin + event.time for event in events]
     own = net.copy()
-    around: list[int] = []  # the calls that are open, each within the one before
+    around: list[int] = []  # the open calls, each within the one before
     for i in sorted(range(len(events)), key=lambda i: (events[i].thread, events[i].begin, -events[i].time, -i)):
         while around and (events[around[-1]].thread != events[i].thread or ends[around[-1]] < ends[i]):
             around.pop()
@@ -70,7 +73,7 @@ def own_times(events: Sequence[Event]) -> list[int]:
 
 
 class Work(NamedTuple):
-    """A sum over calls. time: in nanoseconds, their own. multiplying: the time of those that have multiply-adds."""
+    """A sum over calls. Times are in nanoseconds; ``multiplying`` is the time of calls with multiply-adds."""
 
     calls: int = 0
     time: int = 0
@@ -80,13 +83,13 @@ class Work(NamedTuple):
 
     @property
     def gflops(self) -> float | None:
-        """Billions of floating-point operations a second, two for each multiply-add; None if none are counted."""
+        """Billions of floating-point operations a second, two for each multiply-add; None if none were counted."""
         return 2 * self.multiply_adds / self.multiplying if self.multiply_adds and self.multiplying else None
 
 
 @dataclass(slots=True)
 class Row:
-    """What one primitive, scope or line did, forward and backward."""
+    """The sums of a primitive, scope or line, forward and backward."""
 
     name: str
     forward: Work
@@ -94,12 +97,12 @@ class Row:
 
     @property
     def time(self) -> int:
-        """Of both, in nanoseconds."""
+        """The time of both phases, in nanoseconds."""
         return self.forward.time + self.backward.time
 
 
 def rows_of(events: Sequence[Event], by: By) -> list[Row]:
-    """The sums of each primitive, scope or line; those that took longest come first."""
+    """The sums of each primitive, scope or line; the longest times come first."""
     name = _namer(events, by)
     parts: dict[str, dict[Phase, list[tuple[int, ...]]]] = {}
     for event, time in zip(events, own_times(events), strict=True):
@@ -115,7 +118,7 @@ def _sum(parts: Iterable[tuple[int, ...]]) -> Work:
 
 
 def _namer(events: Iterable[Event], by: By) -> Callable[[Event], str]:
-    """Under which name an event counts."""
+    """Make the function that maps an event to the name of its row."""
     declared = Counter(primitive for primitive, _ in {(event.primitive, event.module) for event in events})
     names: dict[str, Callable[[Event], str]] = {
         "primitive": lambda e: e.primitive if declared[e.primitive] == 1 else f"{e.module}.{e.primitive}",
@@ -133,7 +136,7 @@ def _summed(name: str, rows: Iterable[Row]) -> Row:
 
 
 def table_of(events: Sequence[Event], by: By = "primitive", limit: int | None = None) -> str:
-    """The rows as text, and their sum; of more than `limit` rows the last line sums up the others."""
+    """Format the rows and their total as text; after `limit` rows, a row sums up the others."""
     if limit is not None and (type(limit) is not int or limit < 1):
         raise ValueError(f"profile: limit must be an int of at least 1 or None, not {limit!r}")
     rows = rows_of(events, by)
@@ -164,24 +167,23 @@ def _work(work: Work) -> list[str]:
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines: the first column to the left, numbers to the right; the two phases stand apart."""
+    """Format rows as lines: names are left-aligned, numbers right-aligned, and gaps separate the phases."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    apart = {1, len(widths) - 5, len(widths) - 2}  # where forward, backward and both begin
+    apart = {1, len(widths) - 5, len(widths) - 2}  # the first columns of forward, backward and total
     columns = [f"{'    ' if i in apart else '  '}{{:>{width}}}" for i, width in enumerate(widths)]
     line = "".join([f"{{:<{widths[0]}}}", *columns[1:]])
     return [line.format(*row).rstrip() for row in cells]
 
 
 def trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, end: int, thread: int) -> dict[str, Any]:
-    """A Chrome trace as plain data for JSON: an event for each call, in the lane of its thread.
+    """Make a Chrome trace, as plain data for JSON: an event for each call, in the lane of its thread.
 
-    https://ui.perfetto.dev and chrome://tracing show it on a time line. Source: Trace Event Format,
-    https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMCN4y0WkjqbTg2ojTc (complete events "X" with a begin
-    and a duration in microseconds, metadata events "M").
+    https://ui.perfetto.dev and chrome://tracing show it on a time line. The whole block is an event of `thread`, so
+    that the time between calls is visible. Threads are numbered in the given order, since their identifiers are larger
+    than the format's numbers.
 
-    A VJP has the name and the category that tell it from the forward. The whole block is an event too, of `thread`, so
-    that what is between the calls can be seen. Threads are numbered in the order given: the identifiers that the
-    system gives them are longer than the format's numbers.
+    Source: Trace Event Format, https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMCN4y0WkjqbTg2ojTc
+    (complete events "X" with a begin and a duration in microseconds, metadata events "M").
     """
     process = os.getpid()
     number = {identifier: i for i, identifier in enumerate(threads, 1)}
@@ -206,7 +208,7 @@ def trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, en
 
 
 def _arguments(event: Event) -> dict[str, Any]:
-    """What a click on an event shows."""
+    """The details that a click on an event shows."""
     said: dict[str, Any] = {"module": event.module, "inputs": _specs(event.inputs), "outputs": _specs(event.outputs)}
     said |= {"scope": "/".join(event.scope), "line": event.line, "bytes": event.bytes}
     if event.multiply_adds and event.time:

@@ -1,9 +1,13 @@
-"""Trees: nested containers whose leaves a function is differentiated in.
+"""Trees: nested containers of tensors, as arguments and results of functions that are differentiated.
 
-A *tree* is a leaf (a tensor, array or number), None (which has no leaves), or a container of trees: a list, tuple,
-named tuple or dict, or an object of a registered type, such as a module. Results for each leaf come in the same tree,
-with a dict of its parameters in place of a registered object. Lists and tuples of nothing but numbers are one leaf, as
-they are the data of one tensor everywhere.
+A *tree* is one of
+
+- a leaf: a tensor, an array or a number; also a list or tuple of nothing but numbers, since it can become one tensor;
+- None, which has no leaves;
+- a list, tuple, named tuple or dict of trees;
+- an object of a registered type, such as a module, whose parameters are the leaves.
+
+A result for each leaf comes in the same structure, in which a dict of results replaces each registered object.
 """
 
 from __future__ import annotations
@@ -15,19 +19,27 @@ import numpy as np
 
 from .spec import describe
 
-__all__ = ["each_like", "filled", "leaves", "like", "matched", "outline", "register_tree"]
+__all__ = [
+    "leaves",
+    "matching_leaves",
+    "register_tree",
+    "replace_leaves",
+    "structure_of",
+    "unflatten",
+    "unflatten_each",
+]
 
 _registered: dict[type, Callable[[Any], Mapping[str, Any]]] = {}
 
 
 def register_tree(kind: type, parameters: Callable[[Any], Mapping[str, Any]]) -> None:
-    """Let functions be differentiated in the parameters that objects of a type hold.
+    """Make functions differentiable with respect to the parameters of objects of a type.
 
-    Functions get the object itself, whose parameters are the leaves; results come as a dict in its place.
+    A function takes the object itself, and its parameters are the leaves. In results, a dict replaces the object.
 
     Args:
         kind: a class; its subclasses count too.
-        parameters: gives the tensors of an object that require a gradient, by name.
+        parameters: returns the tensors of an object that require a gradient, by name.
 
     >>> import minigrad as mg
     >>> class Line:
@@ -40,8 +52,8 @@ def register_tree(kind: type, parameters: Callable[[Any], Mapping[str, Any]]) ->
     _registered[kind] = parameters
 
 
-def held(tree: Any) -> Mapping[str, Any] | None:
-    """The parameters that an object of a registered type holds; None for anything else."""
+def parameters_of(tree: Any) -> Mapping[str, Any] | None:
+    """The parameters of an object of a registered type; None for anything else."""
     for kind, parameters in _registered.items():
         if isinstance(tree, kind):
             return parameters(tree)
@@ -49,7 +61,7 @@ def held(tree: Any) -> Mapping[str, Any] | None:
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each leaf and the path to it: ``['weights'][0]``, or ``[0].weight`` for a parameter of a registered object.
+    """Iterate over paths and leaves. A path is ``['weights'][0]``, or ``[0].weight`` for a parameter of an object.
 
     >>> list(leaves({"w": [[1.0, 2.0], None], "b": 3.0}))
     [("['w'][0]", [1.0, 2.0]), ("['b']", 3.0)]
@@ -58,14 +70,14 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if parts is not None:
         for key, part in parts:
             yield from leaves(part, path + key)
-    elif (parameters := held(tree)) is not None:
+    elif (parameters := parameters_of(tree)) is not None:
         yield from ((f"{path}.{name}", parameter) for name, parameter in parameters.items())
     elif tree is not None:
         yield path, tree
 
 
 def _parts(tree: Any) -> list[tuple[str, Any]] | None:
-    """The parts of a container of Python's, and the ends of their paths; None for anything else."""
+    """The parts of a list, tuple or dict, with the last piece of their paths; None for anything else."""
     if isinstance(tree, dict):
         return [(f"[{key!r}]", part) for key, part in tree.items()]
     if isinstance(tree, (list, tuple)) and not _is_data(tree):
@@ -74,57 +86,57 @@ def _parts(tree: Any) -> list[tuple[str, Any]] | None:
 
 
 def _is_data(value: Any) -> bool:
-    """Whether a list or tuple holds numbers alone, nested or not."""
+    """Whether a value is a number, or a list or tuple of nothing but numbers, also nested."""
     if isinstance(value, (list, tuple)):
         return bool(value) and all(map(_is_data, value))
     return isinstance(value, (bool, int, float, np.generic))
 
 
-def filled(tree: Any, values: Iterable[Any]) -> Any:
-    """The tree with other leaves; an object of a registered type, which holds its own, stays itself."""
-    return _filled(tree, iter(values), keep=True)
+def replace_leaves(tree: Any, values: Iterable[Any]) -> Any:
+    """Rebuild the tree with other leaves; an object of a registered type stays as it is."""
+    return _rebuild(tree, iter(values), keep_objects=True)
 
 
-def like(tree: Any, values: Iterable[Any]) -> Any:
-    """One value for each leaf, in the same tree; for a registered object in a dict by the names of its parameters.
+def unflatten(tree: Any, values: Iterable[Any]) -> Any:
+    """Rebuild the tree with a value for each leaf; a dict of values by parameter replaces each registered object.
 
-    >>> like({"w": [[1.0, 2.0], None], "b": 3.0}, "xy")
+    >>> unflatten({"w": [[1.0, 2.0], None], "b": 3.0}, "xy")
     {'w': ['x', None], 'b': 'y'}
     """
-    return _filled(tree, iter(values), keep=False)
+    return _rebuild(tree, iter(values), keep_objects=False)
 
 
-def outline(tree: Any) -> Any:
-    """The tree as it is now, registered objects as dicts: to be filled later, whatever becomes of it."""
-    return like(tree, [leaf for _, leaf in leaves(tree)])
+def structure_of(tree: Any) -> Any:
+    """Copy the containers, and replace registered objects by dicts, so that later changes do not matter."""
+    return unflatten(tree, [leaf for _, leaf in leaves(tree)])
 
 
-def each_like(trees: Iterable[Any], values: Iterable[Any]) -> tuple[Any, ...]:
-    """The same for each of some trees, with values for the leaves of all of them."""
+def unflatten_each(trees: Iterable[Any], values: Iterable[Any]) -> tuple[Any, ...]:
+    """Unflatten each of several trees, with values for the leaves of all of them, in order."""
     iterator = iter(values)
-    return tuple(_filled(tree, iterator, keep=False) for tree in trees)
+    return tuple(_rebuild(tree, iterator, keep_objects=False) for tree in trees)
 
 
-def _filled(tree: Any, values: Iterator[Any], keep: bool) -> Any:
+def _rebuild(tree: Any, values: Iterator[Any], keep_objects: bool) -> Any:
     parts = _parts(tree)
     if parts is not None:
-        new = [_filled(part, values, keep) for _, part in parts]
+        new = [_rebuild(part, values, keep_objects) for _, part in parts]
         if isinstance(tree, dict):
             return dict(zip(tree, new, strict=True))
         if hasattr(tree, "_fields"):
             return type(tree)(*new)
         return new if isinstance(tree, list) else tuple(new)
-    if (parameters := held(tree)) is not None:
+    if (parameters := parameters_of(tree)) is not None:
         named = {name: next(values) for name in parameters}
-        return tree if keep else named
+        return tree if keep_objects else named
     return None if tree is None else next(values)
 
 
-def matched(name: str, tree: Any, given: Any, path: str = "") -> Iterator[Any]:
-    """The leaves of something that must have the same structure as an outline, in order.
+def matching_leaves(name: str, tree: Any, given: Any, path: str = "") -> Iterator[Any]:
+    """Iterate over the leaves of ``given``, which must have the structure of ``tree`` (from :func:`structure_of`).
 
     Raises:
-        ValueError: names the place at which they differ.
+        ValueError: names the place at which the structures differ.
     """
     parts = _parts(tree)
     if parts is None:
@@ -138,4 +150,4 @@ def matched(name: str, tree: Any, given: Any, path: str = "") -> Iterator[Any]:
     elif not isinstance(given, (list, tuple)) or len(given) != len(parts):
         raise ValueError(f"{name}{path} must be a list or tuple of {len(parts)} parts, not {describe(given)}")
     for (key, part), other in zip(parts, given, strict=True):
-        yield from matched(name, part, other, path + key)
+        yield from matching_leaves(name, part, other, path + key)

@@ -1,11 +1,11 @@
 """Detect writes into arrays that a gradient needs.
 
-A node notes when it was made; whatever writes into the array of a tensor (``tensor[...] = …``, an optimiser's step,
-``load_state_dict``) calls :func:`written`. Time counts writes, so a pass without writes costs one comparison a node.
-Otherwise the pass asks whether the memory of the node's residuals was written into since: views share memory, so the
-question is put to the array that owns it.
+:data:`clock` counts writes, and a node keeps its reading from when it was made. Everything that writes into a tensor
+calls :func:`written`: ``tensor[...] = …``, an optimiser's step, ``load_state_dict``. If the clock has not moved since,
+the reverse pass only compares two numbers. Otherwise it looks up the last write into the memory of each residual.
+Views share memory, so writes are kept by the array that owns the memory.
 
-A write through ``tensor.data``, or into an ndarray that was passed to a primitive, is not announced. :func:`guard`
+Nothing announces a write through ``tensor.data`` or into an ndarray that was passed to a primitive. :func:`guard`
 protects residuals that share memory with such an ndarray: it copies small ones and keeps a checksum of large ones.
 """
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 __all__ = ["Guard", "arrays_in", "check_unwritten", "guard", "overwritten", "owner", "written"]
 
 clock = 0
-"""How many writes there were."""
+"""The number of writes so far."""
 _writes: dict[int, tuple[weakref.ref[Array], int]] = {}
-"""The last write, by the id of the array that owns the memory: a weak reference to that array, and the time."""
+"""A weak reference to the owner of the memory, and the clock at the last write, by the id of the owner."""
 
 _MAX_COPIED_BYTES = 2**20
 _SAMPLES = 4096
 
 
 def written(array: Array) -> None:
-    """Announce a write into an array, so that a gradient that needs the old values is refused.
+    """Announce a write into an array, so that a reverse pass that needs the old values raises.
 
     >>> import minigrad as mg
     >>> w, x = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0])
@@ -55,7 +55,7 @@ def written(array: Array) -> None:
 
 
 def overwritten(values: Any, since: int) -> Array | None:
-    """The first array in nested tuples, lists and dicts whose memory was written into after a time, or None."""
+    """The first array in nested tuples, lists and dicts whose memory was written into after ``since``, or None."""
     for array in arrays_in(values):
         reference, time = _writes.get(id(owner(array)), (None, 0))
         if time > since and reference is not None and reference() is not None:
@@ -79,10 +79,10 @@ def arrays_in(values: Any) -> list[Array]:
 
 
 def owner(array: Array) -> Array:
-    """The array whose memory an array is a view of; `as_strided` inserts a helper object that is no ndarray."""
+    """The array that owns the memory of an array."""
     memory = array
     base: Any = array.base
-    while base is not None:
+    while base is not None:  # as_strided inserts a base that is no ndarray
         if isinstance(base, np.ndarray):
             memory = base
         base = getattr(base, "base", None)
@@ -90,10 +90,10 @@ def owner(array: Array) -> Array:
 
 
 class Guard:
-    """Checksums of arrays that a node's gradient needs, and the time when the node was made.
+    """Checksums of arrays that a node's gradient needs, and the clock when the node was made.
 
-    While a node has a guard, ``node.born`` is -1, so that every pass checks it.
-    ``sampled`` says whether the checksum of a large array covers a random sample of its entries.
+    While a node has a guard, ``node.born`` is -1, so that every pass checks it. If ``sampled``, the checksum of a large
+    array covers a random sample of its entries.
     """
 
     def __init__(self, node: Node, arrays: Sequence[Array], sampled: bool) -> None:
@@ -104,9 +104,9 @@ class Guard:
 
 
 def guard(node: Node, arguments: Sequence[Any]) -> None:
-    """Protect what a node keeps for its gradient from writes into the ndarrays among a call's arguments."""
+    """Protect what a node saved for its gradient from writes into the ndarrays among the call's arguments."""
     owners = {id(owner(array)) for array in arrays_in(arguments)}
-    if not owners or node.born == -1:  # -1: it has a guard
+    if not owners or node.born == -1:  # -1: it has a guard already
         return
     large: list[Array] = []
     node.residuals = _copied(node.residuals, owners, large)
@@ -117,7 +117,7 @@ def guard(node: Node, arguments: Sequence[Any]) -> None:
 
 
 def _copied(value: Any, owners: set[int], large: list[Array]) -> Any:
-    """Copy the small arrays in nested tuples and lists whose memory belongs to some owners; list the large ones."""
+    """Copy the small arrays in nested tuples and lists whose memory has one of these owners; append large ones."""
     if isinstance(value, np.ndarray):
         if id(owner(value)) not in owners:
             return value
@@ -139,8 +139,8 @@ def check_unwritten(node: Node) -> None:
     if array is not None:
         raise ValueError(
             f"{_saved(node, array)}, or another part of the same memory, was written into since: by tensor[...] = ..., "
-            "an optimiser's step, load_state_dict, or another pass that added to a .grad; go backward before writing, "
-            "run the forward again after it, or make a new tensor (a copy of x.detach(), mg.ops.put)"
+            "an optimiser's step, load_state_dict, or another pass that added to a .grad. Call backward before "
+            "writing, run the forward again after it, or make a new tensor (a copy of x.detach(), mg.ops.put)."
         )
     for array, expected, sampled in [] if guard is None else guard.checksums:
         if _checksum(array, sampled) != expected:
@@ -159,12 +159,12 @@ def _saved(node: Node, array: Array) -> str:
 
 @functools.cache
 def _sample_positions() -> Array:
-    """Random numbers, to be taken modulo the size of an array."""
+    """Random integers; modulo the size of an array they are positions in it."""
     return np.random.default_rng(0).integers(2**62, size=_SAMPLES)
 
 
 def _distinct(array: Array) -> Array:
-    """An array without the repetitions of broadcasting."""
+    """The array without entries that broadcasting repeats."""
     return array[tuple(slice(None) if step else slice(1) for step in array.strides)] if 0 in array.strides else array
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import minigrad as mg
 from minigrad.backward import reverse_pass, seed_of
 from minigrad.core import Leaf, Tensor
-from minigrad.higher_order import recorded_pass
+from minigrad.higher_order import differentiable_pass
 from minigrad.primitives import Primitive
 from tests.strategies import with_layout
 
@@ -203,7 +203,7 @@ def check_second_order(function: Callable[..., Any], case: Case) -> None:
             tensors = [mg.tensor(x, requires_grad=i == j) for j, x in enumerate(points)]
             outs = call(*tensors)
             tracked = [(y.node, y.index, mg.tensor(c)) for y, c in zip(outs, u, strict=True) if y.node is not None]
-            (alone,) = recorded_pass(tracked, [tensors[i].node]).values()
+            (alone,) = differentiable_pass(tracked, [tensors[i].node]).values()
             np.testing.assert_allclose(alone.detach().numpy(), pulled[i], rtol=1e-9, atol=1e-11)
 
     _, pushed = mg.jvp(call, points, v)

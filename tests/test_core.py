@@ -97,7 +97,7 @@ def test_slips_are_named():
         mg.scope(5)
     with pytest.raises(TypeError, match=r"no_grad takes no arguments: .*@mg\.no_grad\(\)"):
         mg.no_grad(lambda: None)
-    with pytest.raises(ValueError, match=r"shape \(2,\) is not true or false as a whole: use mg\.any or mg\.all"):
+    with pytest.raises(ValueError, match=r"shape \(2,\) has no single truth value: use mg\.any or mg\.all"):
         bool(x)
     assert not hasattr(x, "mask")
     for function in (mg.exp, lambda x: mg.add(x, 1.0)):
@@ -139,7 +139,7 @@ def test_grad_is_checked():
     x.grad = np.ones(2, np.float32)
     x.zero_grad()
     assert x.grad is None
-    with pytest.raises(ValueError, match=r"float32 \(2,\) as its tensor, not float64 \(2,\)"):
+    with pytest.raises(ValueError, match=r"float32 \(2,\) like its tensor, not float64 \(2,\)"):
         x.grad = np.ones(2)
     with pytest.raises(TypeError, match="grad must be an ndarray, a tensor or None, not list"):
         x.grad = [1.0, 2.0]
@@ -152,7 +152,7 @@ def test_grad_is_checked():
     number.grad = mg.tensor(3.0)
     assert isinstance(number.grad, np.ndarray)
     assert number.grad == 3
-    with pytest.raises(ValueError, match=r"grad must be float32 \(\) as its tensor, not float32 \(1,\)"):
+    with pytest.raises(ValueError, match=r"grad must be float32 \(\) like its tensor, not float32 \(1,\)"):
         number.grad = np.ones(1, np.float32)
     number.requires_grad = True  # as it is
     assert number.grad == 3
@@ -248,7 +248,7 @@ def test_single_numbers_are_formatted_as_numbers():
     loss = mg.tensor(0.12345, requires_grad=True) * 1
     assert f"{loss:.3f} {loss:8.2e}" == "0.123 1.23e-01"
     assert f"{loss}" == str(loss)
-    with pytest.raises(TypeError, match=r"a tensor of shape \(2,\) cannot be formatted by '\.3f'"):
+    with pytest.raises(TypeError, match=r"a tensor of shape \(2,\) cannot be formatted with '\.3f'"):
         f"{mg.tensor([1.0, 2.0]):.3f}"
 
 

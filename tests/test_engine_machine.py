@@ -28,7 +28,7 @@ import minigrad as mg
 from minigrad.backward import graph_of, reverse_pass, seed_of
 from minigrad.check import certify_backward
 from minigrad.core import Leaf
-from minigrad.higher_order import recorded_pass
+from minigrad.higher_order import differentiable_pass
 from minigrad.primitives import PRIMITIVES
 from tests import plain
 
@@ -551,7 +551,7 @@ class Watched(Passes):
             return
         seed = self.array(loss.shape, loss.dtype)
         leaves = [node for node in nodes if node.primitive is None]
-        run = lambda: recorded_pass([(loss.node, loss.index, mg.tensor(seed))], leaves)  # noqa: E731
+        run = lambda: differentiable_pass([(loss.node, loss.index, mg.tensor(seed))], leaves)  # noqa: E731
         used = {node.primitive.name for node in nodes if node.primitive is not None}
         if "fragile" in used:  # it says not what its residuals are
             with pytest.raises(TypeError, match="no derivative of its derivative"):

@@ -19,7 +19,7 @@ import minigrad as mg
 from minigrad import hooks, nn
 from minigrad.backward import graph_of
 from minigrad.core import Node
-from minigrad.observers import everywhere
+from minigrad.observers import global_observers
 from minigrad.primitives import PRIMITIVES
 
 
@@ -688,7 +688,7 @@ def test_tensors_as_cotangents_stay_tensors_and_keep_their_nodes():
     second.register_hook(seen.append)
     second.register_hook(lambda g: g * g)
     g = leaf(3.0)
-    (called,) = [observer for observer, awake in everywhere.items() if awake()]
+    (called,) = [observer for observer, enabled in global_observers.items() if enabled()]
     nothing, squared = called.cotangent(second.node, (None, g))
     assert nothing is None
     assert seen[0] is g

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.anomaly import badness, badness_of_entries, first_worst, met_there, summary
+from minigrad.anomaly import badness, badness_of_entries, first_worst, inputs_there, summary
 
 
 def test_the_worst_counts_wherever_it_is():
@@ -47,5 +47,5 @@ def test_arrays_in_words(value, words):
 
 def test_what_met_in_words():
     named = [("a", np.array([1.0, 0.0])), ("b", None), ("c", 2.0)]
-    assert met_there(named, (2,), (1,)) == "a = 0.0, c = 2.0"
-    assert met_there(named, (2,), None) == "a: float64 (2,) from 0.0 to 1.0; c: 2.0"
+    assert inputs_there(named, (2,), (1,)) == "a = 0.0, c = 2.0"
+    assert inputs_there(named, (2,), None) == "a: float64 (2,) from 0.0 to 1.0; c: 2.0"

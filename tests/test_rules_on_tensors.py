@@ -528,7 +528,7 @@ def test_a_residual_without_a_name_is_no_constant():
 
 def test_more_names_than_residuals_are_refused():
     long = declared("long", lambda x: (x * x, (x,)), lambda g, needs, x: (2 * x * g,), residuals=("x", "output"))
-    with pytest.raises(TypeError, match=r"long declares 2 residuals, and its forward gave 1"):
+    with pytest.raises(TypeError, match=r"long declares 2 residuals, but its forward returned 1"):
         mg.grad(mg.grad(long))(2.0)
 
 
@@ -540,7 +540,7 @@ def test_hidden_outputs_are_numbered_in_order(names):
 
 def test_hidden_outputs_begin_behind_the_visible_ones():
     behind = declared("behind", lambda x: (x * x, (x * 2,)), lambda g, needs, y: (g * y,), residuals=("hidden 2",))
-    with pytest.raises(TypeError, match=r"behind: hidden 2 is declared, but it has 1 output"):
+    with pytest.raises(TypeError, match=r"behind: it declares hidden 2, but it has 1 output"):
         mg.grad(mg.grad(behind))(2.0)
 
 
@@ -657,14 +657,14 @@ def test_a_number_taken_out_of_a_tensor_in_a_rule_is_refused():
 
 def test_derived_residuals_without_a_reference_ask_for_one():
     lost = declared("lost", lambda x: (x * x, (2 * x,)), lambda g, needs, y: (g * y,), residuals=("derived",))
-    with pytest.raises(TypeError, match=r"lost has no derivative of its derivative: give it a reference or vjp_on_"):
+    with pytest.raises(TypeError, match=r"lost has no derivative of its .*: declare a reference or vjp_on_"):
         mg.grad(mg.grad(lost))(2.0)
 
 
 def test_an_argument_is_named_once():
-    with pytest.raises(ValueError, match=r"argnums \(0, 0\) name an argument twice"):
+    with pytest.raises(ValueError, match=r"argnums \(0, 0\) contain an argument twice"):
         mg.grad(lambda a, b: (a * b).sum(), argnums=(0, 0))(np.ones(2), np.ones(2))
-    with pytest.raises(ValueError, match=r"argnums \(0, -2\) name an argument twice"):
+    with pytest.raises(ValueError, match=r"argnums \(0, -2\) contain an argument twice"):
         mg.grad(lambda a, b: (a * b).sum(), argnums=(0, -2))(np.ones(2), np.ones(2))
 
 

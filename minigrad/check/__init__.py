@@ -1,7 +1,7 @@
-"""Checks of gradients: derivatives against numerical ones, and reverse passes against their definition.
+"""Check VJPs against numerical derivatives, and reverse passes against the chain rule.
 
-`gradcheck` and `gradgradcheck` compare VJPs with differences of values. `certify_backward` proves that a reverse pass
-adds up what the VJPs give: it runs a pass and returns a certificate, which `check_certificate` checks.
+`gradcheck` and `gradgradcheck` compare VJPs with differences of values. `certify_backward` runs a reverse pass and
+proves that it summed the results of the VJPs correctly: it returns a certificate, which `check_certificate` checks.
 """
 
 from .certificates import Certificate, certify_backward, check_certificate

@@ -1,13 +1,13 @@
-"""Certificates of reverse passes: a record of a pass, and a check of the record by the definition alone.
+"""Certify a reverse pass: record the pass, and check the record against the chain rule.
 
-The chain rule in reverse says that the cotangent of every output y behind a loss L is the sum over its uses,
+Let the loss L depend on an output y. By the chain rule, the cotangent of y is the sum over its uses u,
 
     dL/dy = sum over the edges y -> u of (dL/du) (du/dy),
 
-and one more term if y is the loss: the gradient that the pass begins with. A :class:`Certificate` records a pass as it
-ran: the order of the visits, the cotangents that each node was given, and those that it carried along its edges.
-:func:`check_certificate` compares the record with the graph. It shares no code with the pass, nor with the sort that
-ordered it. It does not check the VJPs; :func:`minigrad.gradcheck` does.
+plus the gradient that the pass begins with, if y is the loss. A :class:`Certificate` records the order of the visits,
+the cotangents that each node received, and those that its VJP returned. :func:`check_certificate` compares this with
+the graph. It shares no code with the pass or with the sort. It does not check the VJPs; :func:`minigrad.gradcheck`
+does.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = ["Carried", "Certificate", "Visit", "certify_backward", "check_certifi
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """One term of a sum: the cotangent that the VJP of ``child`` computed for its input number ``argnum``.
+    """One term of a sum: the cotangent that the VJP of ``child`` returned for its input number ``argnum``.
 
-    That input is the output number ``index`` of ``parent``, whose shape and dtype the cotangent has.
+    That input is the output number ``index`` of ``parent``. The cotangent has the shape and dtype of this output.
     """
 
     child: Node
@@ -44,10 +44,10 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A node's turn in a pass.
+    """The visit of a node in a pass.
 
-    cotangents: one for each output, None for an output that nobody used.
-    carried: the cotangents that its VJP computed for its inputs; a leaf has no inputs.
+    cotangents: one for each output; None for an output that nothing used.
+    carried: the cotangents that its VJP returned for its inputs; empty for a leaf.
     """
 
     node: Node
@@ -67,7 +67,7 @@ class Certificate:
 
 
 class _Visits(Observer):
-    """Records the visits of a pass. It copies arrays, since the pass may add to its own later."""
+    """Record the visits of a pass. It copies arrays, since the pass may add to them later."""
 
     def __init__(self) -> None:
         self.visits: list[Visit] = []
@@ -77,7 +77,7 @@ class _Visits(Observer):
         self.visits.append(Visit(node, tuple(None if part is None else np.array(part) for part in several)))
         return g
 
-    def pulled(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
+    def after_vjp(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
         carried = tuple(Carried(node, argnum, *_inputs(node)[argnum], np.array(g)) for argnum, g in grads.items())
         self.visits[-1] = replace(self.visits[-1], carried=carried)
 
@@ -85,23 +85,23 @@ class _Visits(Observer):
 def certify_backward(
     loss: Tensor, gradient: Any = None, *, retain_graph: bool = True, sources: Sequence[Tensor] | None = None
 ) -> Certificate:
-    """Run a reverse pass and prove that it summed as the chain rule says: each edge once, in a right order.
+    """Run a reverse pass and prove that it summed as the chain rule says: each edge once, in a valid order.
 
-    It is the pass of ``loss.backward()``, but it changes no ``.grad``. It keeps residuals unless ``retain_graph`` is
-    False, so that ``loss.backward()`` can follow. It does not certify VJPs; :func:`minigrad.gradcheck` checks them.
+    It runs the pass of ``loss.backward()``, but changes no ``.grad``. It keeps residuals unless ``retain_graph`` is
+    False, so that ``loss.backward()`` can follow. It does not check VJPs; :func:`minigrad.gradcheck` does.
 
     Args:
         loss: a tensor of any shape that depends on something that requires a gradient.
         gradient: the cotangent of the loss, of its shape; 1 by default if it is a single number.
-        retain_graph: keep the residuals, so that another pass can follow.
-        sources: leaves behind the loss, to which the pass is restricted, as those of :func:`minigrad.grad` are.
+        retain_graph: keep the residuals for another pass.
+        sources: leaves on which the loss depends; the pass computes only their gradients. None for all leaves.
 
     Returns:
         the certificate, which :func:`check_certificate` has accepted. It holds a copy of every cotangent.
 
     Raises:
-        ValueError: if the certificate is wrong; or as ``loss.backward()`` does, and if a source is no leaf
-            behind the loss.
+        ValueError: if the certificate is wrong, if a source is not a leaf on which the loss depends, or as
+            ``loss.backward()`` does.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([3.0], requires_grad=True)
@@ -115,7 +115,7 @@ def certify_backward(
     observer = _Visits()
     with observing(observer):
         found = reverse_pass([seed_of(loss, gradient)], retain_graph, leaves)
-    # `retain_grad` adds inner tensors to what the pass found
+    # the pass also returns inner tensors with `retain_grad`
     certificate = Certificate(tuple(observer.visits), {leaf: g for leaf, g in found.items() if isinstance(leaf, Leaf)})
     try:
         check_certificate(certificate, loss, gradient, sources)
@@ -132,20 +132,22 @@ def certify_backward(
 def check_certificate(
     certificate: Certificate, loss: Tensor, gradient: Any = None, sources: Sequence[Tensor] | None = None
 ) -> bool:
-    """Check a reverse pass by the definition of what it computes.
+    """Check a reverse pass against the chain rule.
 
-    - The pass visited every node behind the loss once. Every edge behind it carried one cotangent, of the shape and
-      dtype of the output that it belongs to.
-    - The order of the visits is topological: all uses of a node come before it.
-    - A node was given, for each output, the sum of what the output's uses carried, and of the gradient if it is the
-      loss: to rounding, or exactly if there is one term. It was given None for an output without uses.
+    - The pass visited each node on which the loss depends once. Each of their edges carried one cotangent, of the shape
+      and dtype of the parent's output.
+    - The pass visited a node after all its uses.
+    - For each output, a node received the sum of what the output's uses carried; for the loss, plus the gradient that
+      the pass began with. The sum is right to rounding, or exactly if there is one term. For an output without uses,
+      the node received None.
     - The gradient of each leaf is the same sum.
 
     Args:
         certificate: from :func:`minigrad.check.certify_backward`.
-        loss: where the pass began. gradient: its cotangent; 1 in each entry if None.
-        sources: the leaves to which the pass was restricted. "Behind the loss" then means between the loss and one of
-            them, and the pass may have visited and carried nothing else.
+        loss: the tensor with which the pass began.
+        gradient: the cotangent of the loss; 1 in each entry if None.
+        sources: the leaves whose gradients the pass computed; None for all. The pass must visit
+            just the nodes between the loss and one of them.
 
     Returns:
         True; a certificate that is wrong raises.
@@ -170,14 +172,14 @@ def check_certificate(
     terms = {(loss.node, loss.index): [seed.astype(loss.dtype)]}
     for visit in certificate.visits:
         if visit.node not in nodes:
-            raise _wrong(f"{visit.node!r} was visited, which is not behind the loss")
+            raise _wrong(f"{visit.node!r} was visited, but is not between the loss and a source")
         if visit.node in visited:
             raise _wrong(f"{visit.node!r} was visited twice")
         visited.add(visit.node)
         _check_edges(visit, nodes)
         for edge in visit.carried:
             if edge.parent in visited:
-                raise _wrong(f"{edge.parent!r} was visited before its use by {edge.child!r} had delivered")
+                raise _wrong(f"{edge.parent!r} was visited before {edge.child!r}, which uses it")
             terms.setdefault((edge.parent, edge.index), []).append(edge.cotangent)
     for node in nodes - visited:
         raise _wrong(f"{node!r} was not visited")
@@ -185,38 +187,36 @@ def check_certificate(
         _check_sums(visit, terms)
     leaves = {node for node in nodes if isinstance(node, Leaf)}
     for leaf in leaves ^ certificate.gradients.keys():
-        raise _wrong(
-            f"{leaf!r} has {'no gradient' if leaf in leaves else 'a gradient, and is no leaf behind the loss'}"
-        )
+        raise _wrong(f"{leaf!r} has {'no gradient' if leaf in leaves else 'a gradient, but is no source'}")
     for leaf, found in certificate.gradients.items():
         _check_sum(f"the gradient of {leaf!r}", found, terms[leaf, 0], leaf.dtype)
     return True
 
 
 def _between(end: Node, sources: Iterable[Any] | None) -> set[Node]:
-    """The nodes behind a node; if there are sources, only those that lead to one."""
+    """The nodes on which a node depends, and itself; if there are sources, only those that depend on one."""
     uses: dict[Node, list[Node]] = defaultdict(list)
-    behind = [end]
-    for node in behind:
+    ancestors = [end]
+    for node in ancestors:
         for parent in node.parents:
             if parent not in uses:
-                behind.append(parent)
+                ancestors.append(parent)
             uses[parent].append(node)
-    waiting = list(behind if sources is None else sources)
-    for source in () if sources is None else waiting:
-        if not isinstance(source, Leaf) or source not in {*behind}:
-            raise _wrong(f"the source {source!r} is no leaf behind the loss")
+    pending = list(ancestors if sources is None else sources)
+    for source in () if sources is None else pending:
+        if not isinstance(source, Leaf) or source not in {*ancestors}:
+            raise _wrong(f"the source {source!r} is not a leaf on which the loss depends")
     found: set[Node] = set()
-    while waiting:
-        node = waiting.pop()
+    while pending:
+        node = pending.pop()
         if node not in found:
             found.add(node)
-            waiting += uses[node]
+            pending += uses[node]
     return found
 
 
 def _check_edges(visit: Visit, nodes: set[Node]) -> None:
-    """Check that every edge of the visited node carried one cotangent, to the output that it comes from."""
+    """Check that every edge of the visited node carried one cotangent to its parent's output."""
     node, inputs = visit.node, _inputs(visit.node)
     left = {argnum: end for argnum, end in inputs.items() if end[0] in nodes}
     for edge in visit.carried:
@@ -225,7 +225,7 @@ def _check_edges(visit: Visit, nodes: set[Node]) -> None:
         if left.pop(edge.argnum, None) != (edge.parent, edge.index):
             raise _wrong(
                 f"{node!r} carried something from its input {edge.argnum} to output {edge.index} of {edge.parent!r}, "
-                "and there is no such edge behind the loss, or it has carried something already"
+                "but the edge has carried something already or is not between the loss and a source"
             )
         if (edge.cotangent.shape, edge.cotangent.dtype) != edge.parent.outputs[edge.index]:
             raise _wrong(f"{node!r} carried {describe(edge.cotangent)} to its {_described(node, edge.argnum)}")
@@ -234,24 +234,25 @@ def _check_edges(visit: Visit, nodes: set[Node]) -> None:
 
 
 def _check_sums(visit: Visit, terms: Mapping[tuple[Node, int], list[Array]]) -> None:
-    """Check that a node was given the sums of what was carried to its outputs."""
+    """Check that a node received the sums of what was carried to its outputs."""
     node, outputs = visit.node, visit.node.outputs
-    hidden = node.primitive is not None and node.primitive.first_hidden  # which may have joined the outputs since
+    hidden = node.primitive is not None and node.primitive.first_hidden  # added after the pass, perhaps
     if not (hidden or len(outputs)) <= len(visit.cotangents) <= len(outputs):
-        raise _wrong(f"{node!r} was given {len(visit.cotangents)} cotangents: it has {len(outputs)} outputs")
+        raise _wrong(f"{node!r} received {len(visit.cotangents)} cotangents, but has {len(outputs)} outputs")
     for index, (cotangent, (_, dtype)) in enumerate(zip(visit.cotangents, outputs, strict=False)):
         several, what = terms.get((node, index), []), f"output {index} of {node!r}"
         if (cotangent is None) != (not several):
-            raise _wrong(f"{what} has {len(several)} terms but was given {'nothing' if several else 'a cotangent'}")
+            raise _wrong(f"{what} has {len(several)} terms but received {'nothing' if several else 'a cotangent'}")
         if cotangent is not None:
             _check_sum(what, cotangent, several, dtype if len(several) == 1 else np.result_type(dtype, np.float32))
 
 
 def _check_sum(what: str, found: Array, terms: Sequence[Array], dtype: DType) -> None:
-    """Check that an array of a dtype is the sum of others: to rounding, or exactly if there is one.
+    """Check that an array has a dtype and is the sum of some terms: to rounding, or exactly if there is one.
 
-    n numbers summed in any order are wrong by at most (n - 1) u times the sum of their magnitudes, u half an eps: of
-    single precision at least. Both the pass and this check round. A gradient in half precision is rounded once more.
+    A sum of n numbers, in any order, is off by at most (n - 1) u times the sum of their magnitudes. Here u is half an
+    eps, of at least single precision. Both the pass and this check round. A gradient in half precision is rounded once
+    more.
     """
     if found.shape != terms[0].shape or found.dtype != dtype:
         raise _wrong(f"{what} is {describe(found)}")
@@ -262,7 +263,7 @@ def _check_sum(what: str, found: Array, terms: Sequence[Array], dtype: DType) ->
         info, eps = np.finfo(dtype), float(np.finfo(np.result_type(dtype, np.float32)).eps)
         rounding = len(terms) * eps * size + float(info.eps) * np.abs(total) + float(info.smallest_subnormal)
         good = (found == total) | (np.isnan(found) & np.isnan(total))
-        if len(terms) > 1:  # whose sum may overflow in one order and not in another
+        if len(terms) > 1:  # the sum may overflow in one order and not in another
             good |= (np.abs(found - total) <= rounding) | (size >= float(info.max))
     if not good.all():
         at = tuple(int(i) for i in np.argwhere(~good)[0])

@@ -1,8 +1,8 @@
-"""Gradient checks: compare VJPs with numerical derivatives, along random directions and entry by entry.
+"""Compare VJPs with numerical derivatives, along random directions and entry by entry.
 
-How numerical derivatives are taken, and how well they are known, is in :mod:`.differences`. Here a verdict is made of
-them: right, wrong, or unknown. Where the smallest steps show a jump, or a function that is constant between jumps, and
-no step tells what the VJP does, nothing is known, and that is an error too.
+:mod:`.differences` computes numerical derivatives and their errors. This module decides whether a VJP is right, wrong
+or unknown. It is unknown where the function jumps, or is constant between jumps, and no step confirms the VJP. That is
+an error too.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from .differences import RESOLUTION, STEP, Points, Slopes, entry_moves, precisio
 
 __all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "gradgradcheck"]
 
-# By the dtype in which the VJP is computed: what an entry may differ by, in units of the terms that it is a sum of, and
-# in units of the largest entry of its argument's gradient. In float32 and float16 rounding adds up over the operations
-# of a function, and what an operation like 1 - tanh^2 loses is as large in small entries as in large ones.
+# By the dtype of the VJP: the tolerance of an entry relative to the terms of its sum, and relative to the largest entry
+# of its argument's gradient. In float32 and float16, rounding errors of a function's operations add up. The error of an
+# operation like 1 - tanh^2 is as large for small entries as for large ones.
 TOLERANCES = {np.dtype(np.float64): (1e-6, 0.0), np.dtype(np.float32): (2e-3, 2e-4),
               np.dtype(np.float16): (5e-2, 2e-2)}  # fmt: skip
 
 
 class GradcheckError(AssertionError):
-    """A VJP disagrees with the numerical derivative, or nothing could be checked."""
+    """A VJP disagrees with the numerical derivative, or could not be checked."""
 
 
 def gradcheck(
@@ -44,36 +44,35 @@ def gradcheck(
     entries: bool = True,
     rng: np.random.Generator | int | None = 0,
 ) -> bool:
-    """Check a function's reverse-mode gradients in every floating input against numerical ones.
+    """Check the reverse-mode gradients of a function, for every floating input, against numerical ones.
 
-    A random cotangent u is pulled back, in the inputs' own dtypes, to u'J. Then u'J v is compared with the numerical
-    derivative along random directions v of all inputs together, and, if ``entries``, u'J with the numerical
-    gradient entry by entry. Of several outputs each is also pulled back alone, the others' cotangents being None, and
-    for several inputs the gradient of each must be the same when no other is asked for.
+    For a random cotangent u, a reverse pass computes u'J in the inputs' own dtypes. The check compares u'J v with the
+    numerical derivative along random directions v of all inputs together. If ``entries``, it also compares u'J with the
+    numerical gradient entry by entry. If there are several outputs, it repeats this for each output alone, with None as
+    the other cotangents. If there are several inputs, the gradient of each must not change when it alone is computed.
 
-    Nothing is compared with a fixed size: tolerances are relative to the terms that a derivative is a sum of, so that
-    functions of 1e-30 and derivatives beside a constant of 1e10 are checked alike. Where rounding of the outputs
-    themselves hides a derivative (one of 1e-8 beside 1e10), that is an error, too.
+    Tolerances are relative to the terms that a derivative is a sum of. So they suit functions of size 1e-30, and
+    derivatives of functions with a constant part of 1e10. If rounding of the outputs hides a derivative (of 1e-8 beside
+    1e10), the check raises an error.
 
     Args:
-        f: a function of tensors that returns a tensor or a tuple of tensors, the same each time.
+        f: a deterministic function of tensors that returns a tensor or a tuple of tensors.
         inputs: a list or tuple of arrays or tensors (or a single one); integers and booleans are passed as constants.
         rtol: the tolerance relative to the terms; by default from :data:`TOLERANCES` for the coarsest dtype among the
             inputs.
-        atol: an absolute error of a gradient's entry to accept besides, such as 1e-9 for a function whose
-            derivative is 0 up to rounding.
-        directions: how many random directions.
-        entries: also check each entry (two times two evaluations of ``f`` for each).
-        rng: where cotangents and directions come from.
+        atol: an additional absolute tolerance for an entry of a gradient, such as 1e-9 if the derivative is 0 up to
+            rounding.
+        directions: the number of random directions.
+        entries: also check each entry, with four evaluations of ``f`` for each.
+        rng: the random generator, or its seed, for cotangents and directions.
 
     Returns:
-        True: every gradient was compared, to ``rtol`` or to a thousandth where rounding allows no more. A wrong
-        gradient raises, and so does one that cannot be checked.
+        True. Every gradient agrees to ``rtol``, or to a thousandth where rounding allows no more.
 
     Raises:
-        GradcheckError: names the primitives, the argument and the worst entry; or says that nothing was checked,
-            because no output depends on an input by operations that are tracked, rounding hides the derivative, or the
-            function jumps or is random; or that a VJP fails where the cotangent of an unused output is None.
+        GradcheckError: for a wrong gradient; names the primitives, the argument and the worst entry. Also if a VJP
+            fails when the cotangent of an unused output is None. Also if nothing was checked, because no output depends
+            on an input, rounding hides the derivative, or the function jumps or is random.
         TypeError: if no input is floating, or ``f`` returns anything but tensors.
 
     >>> import minigrad as mg
@@ -85,25 +84,25 @@ def gradcheck(
         if not check.agrees_along(directions) or entries:
             check.entries()
         check.each_alone()
-    finally:  # a random function fails without a fault of its VJP, and passes now and then
+    finally:  # a random function may fail although its VJP is right, or pass by chance
         check.refuse_random()
     return True
 
 
 def gradgradcheck(f: Callable[..., Any], inputs: Any, **options: Any) -> bool:
-    """Check a function's second derivatives: those of its gradients, against differences of these.
+    """Check a function's second derivatives: those of its gradients, against differences of gradients.
 
-    With random cotangents u, the pulled back u'J(x) is a function of x and of u. Its gradients in both, by the pass
-    that leaves a graph, are checked by :func:`gradcheck` against numerical ones of the usual pass.
+    With random cotangents u, the gradient u'J(x) is a function of x and u. A pass that leaves a graph computes its
+    gradients with respect to both. :func:`gradcheck` compares them with numerical ones.
 
     Args:
         f, inputs, options: as for :func:`gradcheck`.
 
     Returns:
-        True, if every second derivative was compared.
+        True. Every second derivative agrees.
 
     Raises:
-        GradcheckError, TypeError: as :func:`gradcheck`; and TypeError names a primitive without second derivative.
+        GradcheckError, TypeError: as :func:`gradcheck`. TypeError also for a primitive without a second derivative.
 
     >>> import minigrad as mg
     >>> gradgradcheck(mg.ops.tanh, [np.arange(3.0)])
@@ -120,13 +119,13 @@ def gradgradcheck(f: Callable[..., Any], inputs: Any, **options: Any) -> bool:
     random = generator(options.get("rng", 0))
     cotangents = [random.standard_normal(o.shape).astype(o.dtype) for o in outputs]
 
-    def pulled(*args: Any) -> tuple[Tensor, ...]:
+    def gradients(*args: Any) -> tuple[Tensor, ...]:
         with create_graph():
             _, pullback = vjp(floats, *args[: len(chosen)])
             return pullback(*args[len(chosen) :])  # type: ignore[no-any-return]
 
     try:
-        return gradcheck(pulled, [*(arrays[i] for i in chosen), *cotangents], **options)
+        return gradcheck(gradients, [*(arrays[i] for i in chosen), *cotangents], **options)
     except GradcheckError as error:
         error.add_note(
             f"gradgradcheck of {_names(f, outputs)}: the function that was checked is its gradient, which takes its "
@@ -151,17 +150,19 @@ class _Check:
         self.names = _names(f, outputs)
         if all(o.node is None for o in outputs):
             raise self._error(
-                "nothing was checked, as no output is a float that depends on an input by operations with a derivative"
+                "nothing was checked: no floating output depends on an input by differentiable operations"
             )
         self.cotangents = [random.standard_normal(o.shape).astype(o.dtype) for o in outputs]
         # The sets of outputs whose cotangents are not None: all of them, then each alone.
         numbers = tuple(range(len(outputs)))
         self.sets = [numbers, *((k,) for k in numbers if len(numbers) > 1)]
         self.subjects = ["", *(f", of output {k} alone" for k in numbers)]
-        self.pulled = [self._pull(tensors, outputs, *pair) for pair in zip(self.sets, self.subjects, strict=False)]
+        self.gradients = [
+            self._gradients_of(tensors, outputs, *pair) for pair in zip(self.sets, self.subjects, strict=False)
+        ]
         weights = [np.concatenate([u.ravel() * (k in s) for k, u in enumerate(self.cotangents)]) for s in self.sets]
         point = {i: arrays[i].astype(np.float64) for i in chosen}
-        # at points in float64 most functions are not rounded to the inputs' own dtypes
+        # most functions of float64 points compute in float64, not in the inputs' own dtypes
         precision = np.concatenate([np.full(o.size, precision_of(o.dtype)) for o in self._outputs_at(point)])
         self.slopes = Slopes(
             lambda at: np.concatenate([o.data.reshape(-1).astype(np.float64) for o in self._outputs_at(at)]),
@@ -169,9 +170,9 @@ class _Check:
         )  # fmt: skip
 
     def _trace(self, tracked: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
-        """The inputs, of which some are tracked, and the outputs in the inputs' own dtypes."""
+        """The inputs, some of them tracked, and the outputs, in the inputs' own dtypes."""
         tensors = [Tensor(a, requires_grad=i in tracked) for i, a in enumerate(self.arrays)]
-        with enable_grad(), create_graph():  # also of functions that are derivatives themselves
+        with enable_grad(), create_graph():  # also for functions that are derivatives themselves
             return tensors, _outputs(self.f(*tensors))
 
     def _outputs_at(self, points: Points) -> list[Tensor]:
@@ -181,7 +182,9 @@ class _Check:
     def _error(self, problem: str) -> GradcheckError:
         return GradcheckError(f"gradcheck of {self.names}: {problem}")
 
-    def _pull(self, tensors: list[Tensor], outputs: list[Tensor], these: tuple[int, ...], subject: str) -> Points:
+    def _gradients_of(
+        self, tensors: list[Tensor], outputs: list[Tensor], these: tuple[int, ...], subject: str
+    ) -> Points:
         """The gradient of each tracked input, given cotangents of some outputs."""
         seeds = [seed_of(outputs[k], self.cotangents[k]) for k in these if outputs[k].node is not None]
         try:
@@ -194,35 +197,43 @@ class _Check:
                 f"the VJP fails where the cotangent of {' and '.join(others) or 'an output in it'} is None, as it "
                 f"is for every output that is not used: {type(error).__name__}: {error}"
             ) from error
-        pulled = {}
+        gradients = {}
         for i in self.chosen:
             if (node := tensors[i].node) is not None:
                 grad = found.get(cast(Leaf, node), np.zeros_like(self.arrays[i]))
                 if grad.dtype != self.arrays[i].dtype or grad.shape != self.arrays[i].shape:
                     raise self._error(f"argument {i} has a gradient of another shape or dtype{subject}")
-                pulled[i] = grad.astype(np.float64)
-        return pulled
+                gradients[i] = grad.astype(np.float64)
+        return gradients
 
     def refuse_random(self) -> None:
-        """Raise if the function, called again, gives other values, by more than rounding."""
+        """Raise if the function returns other values when it is called again."""
         slopes = self.slopes
         allowed = slopes.rounding + 1e-13 * _largest(slopes.base)
         for _ in range(1 + 8 // max(1, slopes.base.size)):  # a single output may be the same by chance
             if not np.isclose(slopes.outputs(slopes.point), slopes.base, 0, allowed, equal_nan=True).all():
                 raise self._error(
-                    "nothing was checked: the function gives other values each time it is called at the same point; "
-                    "give what is random in it a seed, such as rng=0"
+                    "nothing was checked: the function returns other values each time it is called at the same point. "
+                    "Pass a random seed to it, such as rng=0."
                 )
 
     def _judge(
         self, move: Points, analytic: Array, claimed: Array, allowed: Array, largest: float
     ) -> tuple[Array, Array, Array]:
-        """The numerical derivative along a displacement; by how much it is missed; and how little it tells.
+        """Compare the VJP with the numerical derivative along a displacement.
 
-        For each set of outputs ``analytic`` is what the VJP says, ``claimed`` the size of the gradient as the VJP
-        says, and ``allowed`` an absolute tolerance. What is missed is in units of what would be accepted: more than 1
-        is wrong. The last is 0, unless the derivative was accepted only because rounding hides more, and infinite if
-        only because the function jumps.
+        All arrays have an entry for each set of outputs.
+
+        Args:
+            analytic: the derivative by the VJP.
+            claimed: the size of the gradient by the VJP.
+            allowed: an absolute tolerance.
+            largest: the largest step to try, in units of the displacement.
+
+        Returns:
+            the numerical derivative; its difference from the VJP's, divided by the tolerance, so that more than 1 is
+            wrong; and the doubt. The doubt is 0 for a derivative that is known well enough, infinite if the function
+            jumps, and otherwise the error due to rounding.
         """
         slope, terms, noise, _ = self.slopes.along(move)
         missed = np.abs(analytic - slope)
@@ -236,30 +247,30 @@ class _Check:
         known = (error <= RESOLUTION * np.maximum(terms, claimed) + allowed) | ((analytic == 0) & (slope == 0))
         with np.errstate(all="ignore"):
             excess = np.where(missed == 0, 0.0, missed / (self.rtol * terms + allowed + error))
-        # The usual step would have shown the slope that larger ones tell: between jumps the derivative is 0.
+        # The usual step would have shown the slope of larger ones, so the derivative between jumps is 0.
         between = nothing & (self.slopes.sizes @ self.slopes.rounding <= RESOLUTION * terms)
         unknown = (excess > 1) & ~between & (jumps | (constant & (analytic == 0)))
         doubt = np.where(unknown, np.inf, np.where(known | between, 0.0, error))
         return slope, np.where(between | unknown, 0.0, np.where(np.isnan(excess), np.inf, excess)), doubt
 
     def agrees_along(self, number: int) -> bool:
-        """Whether the derivatives along some random directions are right, and rounding hides none.
+        """Whether the derivatives along some random directions are right and known.
 
-        If not, entries decide, whose steps suit each: one along a direction may be too large for a small entry, and
-        cross a pole or a kink there.
+        If not, the check of entries decides, since it chooses a step for each entry. The step along a direction may be
+        too large for a small entry and cross a pole or a kink.
         """
         for k in range(number):
             drawn = {i: np.asarray(self.random.standard_normal(x.shape)) for i, x in self.slopes.point.items()}
             norm = max(1.0, math.sqrt(sum(float((v * v).sum()) for v in drawn.values())))
-            move = {  # in turns small entries move as far as others, or only as they can
+            move = {  # every other time, the steps of small entries are smaller
                 i: drawn[i] / norm * (STEP * np.maximum(1.0, np.abs(x)) if k % 2 else steps_of(x))
                 for i, x in self.slopes.point.items()
             }
-            products = [[p[i] * v for i, v in move.items()] for p in self.pulled]
+            products = [[p[i] * v for i, v in move.items()] for p in self.gradients]
             analytic = np.array([sum(float(d.sum()) for d in several) for several in products])
             claimed = np.array([sum(float(np.abs(d).sum()) for d in several) for several in products])
             reach = np.array(
-                [sum(float(np.abs(v).sum()) * _largest(p[i]) for i, v in move.items()) for p in self.pulled]
+                [sum(float(np.abs(v).sum()) * _largest(p[i]) for i, v in move.items()) for p in self.gradients]
             )
             atol = self.atol * math.sqrt(sum(float((v * v).sum()) for v in move.values()))
             allowed = atol + (self.rtol + self.share) * claimed + self.share * reach
@@ -269,13 +280,13 @@ class _Check:
         return True
 
     def entries(self) -> None:
-        """Compare all entries; raise for the worst, or if rounding hides those of an argument."""
+        """Compare all entries; raise for the worst one, or if rounding hides the entries of an argument."""
         worst, most = "", 1.0
         hidden = np.zeros((len(self.sets), len(self.arrays)))
         for i in self.chosen:
-            sizes = np.array([_largest(pulled[i]) for pulled in self.pulled])
+            sizes = np.array([_largest(gradients[i]) for gradients in self.gradients])
             for index, step, move, largest in entry_moves(self.slopes.point[i]):
-                analytic = np.array([pulled[i][index] for pulled in self.pulled]) * step
+                analytic = np.array([gradients[i][index] for gradients in self.gradients]) * step
                 allowed = (self.atol + self.share * sizes) * step
                 slope, excess, doubt = self._judge({i: move}, analytic, sizes * step, allowed, largest)
                 hidden[:, i] = np.maximum(hidden[:, i], doubt / step)
@@ -290,26 +301,26 @@ class _Check:
         for k, i in np.argwhere(hidden):
             error = float(hidden[k, i])
             reason = (
-                f"differences are off by {error:.3g}, since rounding of the outputs hides the derivative; leave out a "
-                "large constant part of the outputs, or pass atol if this error is small enough"
+                f"but differences are off by {error:.3g}, since rounding of the outputs hides the derivative. Leave "
+                "out a large constant part of the outputs, or pass atol if this error is small enough"
             )
             if math.isinf(error):
-                reason = "the function jumps at the point, or within the usual step from it; check it elsewhere"
+                reason = "but the function jumps at the point, or within the usual step from it; check it elsewhere"
             raise self._error(
                 f"nothing was checked of {self._argument(i)}{self.subjects[k]}: "
-                f"the VJP gives up to {_largest(self.pulled[k][i]):.3g}, {reason}"
+                f"the VJP gives up to {_largest(self.gradients[k][i]):.3g}, {reason}"
             )
 
     def each_alone(self) -> None:
-        """The gradient of an input is the same when no other is asked for."""
+        """Raise if the gradient of an input is another one when it alone is computed."""
         for i in self.chosen if len(self.chosen) > 1 else ():
-            alone = self._pull(*self._trace([i]), self.sets[0], ", when it alone is asked for")[i]
-            together = self.pulled[0][i]
+            alone = self._gradients_of(*self._trace([i]), self.sets[0], ", when it alone is computed")[i]
+            together = self.gradients[0][i]
             allowed = self.rtol * np.abs(together) + self.share * _largest(together) + self.atol
             for place in np.argwhere(~(np.abs(alone - together) <= allowed)):
                 index = tuple(map(int, place))
                 raise self._error(
-                    f"{self._argument(i, index)}: the VJP gives {alone[index]:.9g} when it alone is asked for, "
+                    f"{self._argument(i, index)}: the VJP gives {alone[index]:.9g} when it alone is computed, "
                     f"{together[index]:.9g} together with the others"
                 )
 

@@ -1,16 +1,16 @@
-"""Numerical derivatives, by differences of a function's values.
+"""Compute numerical derivatives and their errors, by differences of a function's values.
 
-They are taken in float64 by the fourth-order central difference along a displacement v of the inputs,
+The derivative along a displacement v of the inputs is the fourth-order central difference, in float64,
 
-    D(t) = (8 (f(x + tv) - f(x - tv)) - (f(x + 2tv) - f(x - 2tv))) / 12t,
+    D(t) = (8 (f(x + tv) - f(x - tv)) - (f(x + 2tv) - f(x - 2tv))) / 12t.
 
-of every output by itself, so that a constant part of an output vanishes before the outputs are weighted and summed.
-Its error is of order t^4 + eps |f| / t. A displacement is 1e-4 of an entry's size, or of 1 if that is larger, but not
-more than 1e-2 of the entry, whose function may have a pole at 0. Where that is not good enough, D is taken at
-steps of all sizes; two steps that agree best tell the derivative and how well it is known (Ridders, 1982).
+It is computed for each output separately, so that constant parts vanish before outputs are weighted and summed. Its
+error is of order t^4 + eps |f| / t. An entry x moves by 1e-4 max(1, |x|), but at most by 1e-2 |x|, since the function
+may have a pole at 0. If that is not accurate enough, D is computed for steps of many sizes. The two neighbouring steps
+that agree best give the derivative and its error (Ridders, 1982).
 
-Large steps may agree with one another and yet tell nothing: behind a pole, a kink or several periods. A derivative is a
-limit, so where three steps in a row agree, they overrule what larger steps tell otherwise.
+Large steps may agree although they are wrong, beyond a pole, a kink or several periods. A derivative is a limit, so
+three successive steps that agree overrule larger steps.
 """
 
 from __future__ import annotations
@@ -27,22 +27,24 @@ from ..spec import Array
 __all__ = ["RESOLUTION", "STEP", "Points", "Slopes", "entry_moves", "numerical_gradient", "precision_of", "steps_of"]
 
 Points = dict[int, Array]
-"""Arrays in float64 by the number of the input."""
+"""Arrays in float64, by the number of the input."""
 STEP = 1e-4
 """The usual step, in units of an entry's size or of 1."""
 RESOLUTION = 1e-3
-"""A derivative that differences tell less well, in units of its size, counts as not known."""
-_SMALLEST = -6  # the power of 10 of the smallest step that is tried, in units of the usual one
-_AGREE = 1e-3  # by how much of their size the derivatives of two steps may differ and be taken for the limit
-_ROUNDING = 8  # units in the last place of each output, in the twelve differences' worst case
+"""A derivative with a larger relative error counts as unknown."""
+_SMALLEST = -6  # the smallest step is 10 to this power, in units of the usual step
+_AGREE = 1e-3  # derivatives of two steps agree up to this relative difference
+_ROUNDING = 8  # the worst case of the rounding error, in units in the last place of each output
 
 
 class Slopes:
-    """Numerical derivatives, at a point, of weighted sums of a function's outputs; each row of weights gives one.
+    """Numerical derivatives, at a point, of weighted sums of a function's outputs, one for each row of weights.
 
     Args:
-        outputs: all outputs in one float64 vector, at a point.
-        weights: a row for each set of weights. precision: of each output, as its dtype has it.
+        outputs: the function; returns all outputs at a point in one float64 vector.
+        point: the inputs.
+        weights: a row for each set of weights.
+        precision: the eps of each output's dtype.
     """
 
     def __init__(self, outputs: Callable[[Points], Array], point: Points, weights: Array, precision: Array) -> None:
@@ -61,14 +63,14 @@ class Slopes:
 
     def _change(self, move: Points, t: float) -> Array:
         ahead, behind = self._at(move, t), self._at(move, -t)
-        return np.where(ahead == behind, 0.0, ahead - behind)  # infinities that stay do not count
+        return np.where(ahead == behind, 0.0, ahead - behind)  # infinities that stay the same do not count
 
     def along(self, move: Points, t: float = 1.0) -> tuple[Array, Array, Array, Array]:
         """The derivatives with respect to t, by differences of steps t and 2t.
 
         Returns:
-            for each set of weights the slope, the sum of magnitudes of its terms, and the error that rounding of the
-            moved outputs may contribute; and which outputs moved.
+            for each set of weights the slope, the sum of the magnitudes of its terms, and the error due to rounding.
+            Also which outputs changed; only their rounding counts.
         """
         with np.errstate(all="ignore"):
             near, far = self._change(move, t), self._change(move, 2 * t)
@@ -78,22 +80,22 @@ class Slopes:
             return self.weights @ each, self.sizes @ np.abs(each), self.sizes @ lost, moved
 
     def is_constant(self, move: Points, t: float) -> bool:
-        """Whether not a bit of the outputs changes even by a large step."""
+        """Whether a step of size t leaves all outputs exactly the same."""
         with np.errstate(all="ignore"):
             return all(np.array_equal(self._at(move, s), self.base, equal_nan=True) for s in (t, -t))
 
     def best(self, move: Points, largest: float) -> tuple[Array, Array, Array, Array, Array]:
-        """The derivatives at those two neighbouring steps, among powers of 10, that agree best.
+        """The derivatives by the two neighbouring steps, among powers of 10, that agree best.
 
         Returns:
-            for each set of weights the slope; the sum of magnitudes of its terms; the error, which is the difference
-            between the two steps and what rounding may contribute; whether the function jumps at the point, since the
-            slopes of the smallest steps grow without bound; and whether it is constant near the point although the
-            slope is not 0.
+            for each set of weights the slope; the sum of the magnitudes of its terms; the error, which is the
+            difference between the two steps plus the error due to rounding; whether the function jumps at the point,
+            so that the slopes of the smallest steps grow without bound; and whether it is constant near the point
+            although the slope is not 0.
         """
         steps = np.array([10.0**k for k in range(_SMALLEST, round(math.log10(largest)) + 1)])
         slopes, terms, _, moved = map(np.array, zip(*(self.along(move, float(t)) for t in steps), strict=True))
-        # Where nothing moves at all, it may move by less than rounding.
+        # Outputs that do not change may change by less than rounding.
         rounding = self.sizes @ np.where(moved.any(axis=0) | ~moved.any(), self.rounding, 0)
         fine = self._smallest_step(move)
         with np.errstate(all="ignore"):
@@ -106,14 +108,14 @@ class Slopes:
             ranked = np.where(overruled | np.isnan(doubts), np.inf, doubts)
             i, sets = np.argmin(ranked, axis=0), np.arange(len(rounding))
             error = ranked[i, sets]
-            # If rounding sets the two steps apart, the larger step is better, else the smaller one.
+            # If the two steps differ because of rounding, the larger one is better, else the smaller one.
             chosen = i + (rounding / steps[i] > np.abs(slopes[i, sets] - slopes[i + 1, sets]))
             size = np.where(error < np.inf, terms[chosen, sets], 0)
             exact = np.flatnonzero(fine <= 0.01 * steps)[:3]
             jumps = constant = np.zeros(len(rounding), bool)
             if len(exact) == 3:
                 (first, second, third), noise = terms[exact], rounding / steps[exact[0]]
-                jumps = (first > 5 * second) & (second > 5 * third) & (first > 10 * noise)  # a jump over ever less
+                jumps = (first > 5 * second) & (second > 5 * third) & (first > 10 * noise)  # jump / step grows
                 constant = (first + second + third == 0) & (noise <= RESOLUTION * size)
         return np.where(error < np.inf, slopes[chosen, sets], np.nan), size, error, jumps, constant
 
@@ -125,14 +127,14 @@ class Slopes:
 
 
 def steps_of(x: Array) -> Array:
-    """How far to move each entry of an array."""
+    """The step of each entry of an array."""
     size = np.abs(x)
     step = np.minimum(STEP * np.maximum(1.0, size), size / 100)
     return np.where(step > 1e-290, step, STEP)
 
 
 def entry_moves(x: Array) -> Iterator[tuple[tuple[int, ...], float, Array, float]]:
-    """For each entry its index, its step, the displacement of the array, and the largest step in units of that."""
+    """For each entry: its index, its step, the displacement of the array, and the largest factor for it."""
     steps = steps_of(x)
     for index in np.ndindex(x.shape):
         move = np.zeros_like(x)
@@ -141,18 +143,18 @@ def entry_moves(x: Array) -> Iterator[tuple[tuple[int, ...], float, Array, float
 
 
 def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: float | None = None) -> Array:
-    """The gradient of <cotangent, f(x)> by central differences in float64, entry by entry.
+    """Compute the gradient of <cotangent, f(x)> by central differences in float64, entry by entry.
 
     Args:
         f: a function of one tensor that returns a tensor.
         x: floats of any shape; not changed.
-        cotangent: of the output's shape; may be left out if the output is a single number.
-        h: a fixed step, in units of the entry's size or 1, whichever is larger. By default it suits the entry, and
-            other steps are tried where the first two do not agree to about 1e-8.
+        cotangent: an array of the output's shape; not needed if the output is a single number.
+        h: a fixed step, relative to max(1, |x|) for an entry x. By default the function chooses a step for each entry,
+            and tries others if the first two differ by more than about 1e-8.
 
     Returns:
-        float64 of x's shape. An entry that rounding hides is as good as differences can tell; see :func:`gradcheck`
-        for a verdict.
+        a float64 array of x's shape. If rounding hides an entry, its value is the best estimate, and :func:`gradcheck`
+        would raise.
 
     Raises:
         ValueError: if the output has several entries and no cotangent of its shape is given.

@@ -1,4 +1,4 @@
-"""Graph theory without tensors: a topological order or a cycle, both certified; and what is live."""
+"""Graphs without tensors: topological orders, cycles, certificates of both, and dependents of nodes."""
 
 from .certificates import certify
 from .edge_lists import topological_order_of_edges

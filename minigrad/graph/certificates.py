@@ -1,4 +1,4 @@
-"""Check a topological order or a cycle against the definition alone, with no code of the sort."""
+"""Check a topological order or a cycle against its definition, without code of the sort."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["certify"]
 
 
 def certify(result: Order[N] | Cycle[N], nodes: Iterable[N], parents: Callable[[N], Iterable[N]]) -> bool:
-    """Check a result of :func:`topological_order` against the graph's definition alone.
+    """Check a result of :func:`topological_order` against the definition of an order or a cycle.
 
     An order must hold ``nodes`` and everything reached from them through ``parents``, nothing twice,
     and every parent before its child. A cycle must be a closed walk along edges of the graph, visiting
@@ -51,12 +51,12 @@ def _certify_order(order: Sequence[N], nodes: Iterable[N], parents: Callable[[N]
             if parent not in placed:
                 raise ValueError(f"certify: {parent!r} is a parent of {node!r} but does not come before it")
         placed.add(node)
-    asked = set(nodes)
-    if missing := asked - placed:
+    given = set(nodes)
+    if missing := given - placed:
         raise ValueError(f"certify: {next(iter(missing))!r} is missing from the order")
-    # Every placed node must be asked for or be an ancestor of one that is. Going from children to
-    # parents, a placed node that is neither asked for nor the parent of a belonging one is foreign.
-    belongs = set(asked)
+    # Every placed node must be one of the given nodes or an ancestor of one. Going from children to parents, the
+    # ancestors found so far are in `belongs`.
+    belongs = set(given)
     for node in reversed(order):
         if node not in belongs:
             raise ValueError(f"certify: {node!r} is in the order but not in the graph")

@@ -1,12 +1,11 @@
-"""Pure graph theory: a topological order or a cycle; and liveness.
+"""Graphs without tensors: find a topological order or a cycle, and the nodes that depend on some sources.
 
-A graph is given by its nodes (anything hashable) and a function from a node to its parents, so one
-sort serves a reverse pass, a renderer and a theorem alike. Nothing here recurses and nothing here
-knows of tensors.
+A graph is given by its nodes (anything hashable) and a function from a node to its parents. So the reverse pass, the
+renderer and the theory package share one sort. Nothing here recurses.
 
 Theorems 2-1 and 2-2 of the homework say that a finite graph is acyclic exactly if it has a
-topological order. :func:`topological_order` is their constructive form: it returns an
-:class:`Order` or a :class:`Cycle`, and :mod:`minigrad.graph.certificates` checks either.
+topological order. :func:`topological_order` proves this by construction: it returns an :class:`Order` or a
+:class:`Cycle`. :mod:`minigrad.graph.certificates` checks both.
 """
 
 from __future__ import annotations
@@ -37,19 +36,19 @@ class Cycle(Generic[N]):
 def topological_order(
     nodes: Iterable[N], parents: Callable[[N], Iterable[N]], *, strict: bool = False
 ) -> Order[N] | Cycle[N]:
-    """Sort a graph so that parents come first, or show a cycle in it.
+    """Sort a graph so that parents come first, or find a cycle in it.
 
-    Depth-first and iterative: a node is opened, then all its parents are placed, then it is closed and
-    placed itself. A parent that is open but not closed lies on the path to its own child: a cycle. It takes
-    O(nodes + edges) and is deterministic: it depends on the order of ``nodes`` and of parents only.
+    The search is depth-first and iterative. It opens a node, places all its parents, and then closes and places the
+    node. A parent that is open but not yet closed lies on the path to its own child, so there is a cycle. The time is
+    O(nodes + edges). The result depends only on the order of ``nodes`` and of the parents.
 
     Args:
-        nodes: hashable nodes; a node named twice counts once.
-        parents: gives a node's parents, the same at every call; a parent may be repeated.
-        strict: if false, nodes reached only through ``parents`` belong to the graph too.
+        nodes: hashable nodes; duplicates count once.
+        parents: returns a node's parents, the same at every call; a parent may be repeated.
+        strict: if true, every parent must be among ``nodes``; if false, other parents belong to the graph too.
 
     Returns:
-        ``Order`` if the graph is acyclic, else a ``Cycle`` in it.
+        an ``Order`` if the graph is acyclic, else a ``Cycle``.
 
     Raises:
         ValueError: if ``strict`` and a parent is not among ``nodes``.
@@ -65,13 +64,13 @@ def topological_order(
     given = set(stack) if strict else None
     stack.reverse()
     pop, push = stack.pop, stack.append
-    opened: dict[N, None] = {}  # in the order of opening, so that those not closed are the current path
+    opened: dict[N, None] = {}  # in the order of opening: those that are not closed form the current path
     closed: set[N] = set()
     close = closed.add
     order: list[N] = []
     while stack:
         node = pop()
-        if node in opened:  # all parents are placed, or it was pushed twice
+        if node in opened:  # all its parents are placed, or it was pushed twice
             if node not in closed:
                 close(node)
                 order.append(node)
@@ -92,28 +91,28 @@ def topological_order(
                     return Cycle(tuple(reversed(path[path.index(parent) :])))
             if last is node:
                 break
-            node = last  # visits it directly, which saves a push and a pop: a tenth of the time
+            node = last  # saves a push and a pop, and a tenth of the time
     return Order(tuple(order))
 
 
 def with_late_sources(order: Order[N], parents: Callable[[N], Iterable[N]]) -> Order[N]:
-    """The order with each node that has no parents moved to just before the first node that needs it.
+    """Move each node without parents to just before the first node that needs it.
 
-    A reverse walk then reaches each of them right after its last use, and not at the very end.
+    A reverse walk then reaches each leaf right after all its uses, and not at the very end.
 
     >>> with_late_sources(Order(("W", "V", "x", "y")), {"V": "", "W": "", "x": "V", "y": "Wx"}.__getitem__)
     Order(nodes=('V', 'x', 'W', 'y'))
     """
     placed: dict[N, None] = {}
     for node in order.nodes:
-        if above := tuple(parents(node)):
-            placed.update(dict.fromkeys((*above, node)))
+        if needed := tuple(parents(node)):
+            placed.update(dict.fromkeys((*needed, node)))
     placed.update(dict.fromkeys(order.nodes))
     return Order(tuple(placed))
 
 
 def dependents(order: Order[N], sources: Iterable[N], parents: Callable[[N], Iterable[N]]) -> set[N]:
-    """The sources themselves and every node of the order with a path from one of them: what is live.
+    """The sources and every node of the order that depends on one of them.
 
     >>> parents = {"a": "", "b": "", "c": "a", "d": "bc"}.__getitem__
     >>> sorted(dependents(topological_order("d", parents), "a", parents))

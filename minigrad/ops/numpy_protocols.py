@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import ops
 from ..core import Tensor, extend_tensor, plain
-from ..trees import leaves, like
+from ..trees import leaves, unflatten
 from ..writes import written
 from .methods import LOGICAL
 
@@ -161,4 +161,4 @@ def _tensors(values: Any) -> list[Tensor]:
 
 def _arrays(values: Any) -> Any:
     """The same with the arrays in place of tensors."""
-    return like(values, [plain(leaf) for _, leaf in leaves(values)])
+    return unflatten(values, [plain(leaf) for _, leaf in leaves(values)])

@@ -18,7 +18,7 @@ from ..ops import reshape, split
 from ..runtime.extras import require
 from ..spec import Array, describe
 from ..transforms import hessian, hvp, value_and_grad
-from ..trees import filled, leaves, like
+from ..trees import leaves, replace_leaves, unflatten
 from ..writes import written
 
 __all__ = ["minimize"]
@@ -123,7 +123,7 @@ class _Vector:
         try:
             for i, p in self.parameters.items():
                 p.data, p.node, p.index = parts[i].data, parts[i].node, parts[i].index
-            y = self.f(filled(self.structure, parts))
+            y = self.f(replace_leaves(self.structure, parts))
         finally:
             for p, data, node, index in before:
                 p.data, p.node, p.index = data, node, index
@@ -143,7 +143,7 @@ class _Vector:
         for i, parameter in self.parameters.items():
             written(parameter.data)
             parameter.data[...] = parts[i].data
-        return like(self.structure, [Tensor(part) for part in parts])
+        return unflatten(self.structure, [Tensor(part) for part in parts])
 
 
 def _number(value: Tensor) -> float:

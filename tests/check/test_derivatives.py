@@ -218,7 +218,7 @@ def test_functions_without_a_derivative_are_not_called_checked():
         lambda x: mg.tensor([1.0]),
         lambda x: x.detach(),
     ):
-        with pytest.raises(GradcheckError, match="nothing was checked, as no output is a float"):
+        with pytest.raises(GradcheckError, match="nothing was checked: no floating output"):
             mg.gradcheck(f, TWO)
     with pytest.raises(GradcheckError, match="argument 0 at entry"):  # a part whose derivative was lost
         mg.gradcheck(lambda x: x * x + x.detach(), TWO)
@@ -384,7 +384,7 @@ def test_random_functions_are_called_so():
     mg.manual_seed(0)
     for entries in (True, False) * 4:
         for x in (np.ones(5), np.ones(1)):
-            with pytest.raises(GradcheckError, match="dropout: nothing was checked: the function gives other values"):
+            with pytest.raises(GradcheckError, match="dropout: nothing was checked: the function returns other values"):
                 mg.gradcheck(lambda x: mg.dropout(x, 0.5), [x], entries=entries)
     assert mg.gradcheck(lambda x: mg.dropout(x, 0.5, rng=0), [np.ones(5)])
 

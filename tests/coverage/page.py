@@ -120,7 +120,8 @@ def names(records: Iterable[Primitive]) -> str:
 def engines_own() -> list[Primitive]:
     """Vertices of the graph that no operation makes. Examples in docstrings, which run in tests, declare others."""
     others = [r for r in PRIMITIVES.values() if r.module.startswith("minigrad.") and r not in registry.RECORDS.values()]
-    made = [r for r in others if r is getattr(getattr(sys.modules[r.module], f"_{r.name}", None), "primitive", None)]
+    functions = {r: [getattr(sys.modules[r.module], name, None) for name in (r.name, f"_{r.name}")] for r in others}
+    made = [r for r in others if any(r is getattr(function, "primitive", None) for function in functions[r])]
     return sorted(made, key=lambda r: r.name)
 
 

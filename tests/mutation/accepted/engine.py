@@ -7,47 +7,57 @@ from .reasons import ANY, GENERAL, accept
 accept("an empty list is as false as False", "trees._is_data",
         "return bool(value) and all(map(_is_data, value))", "return value and all(map(_is_data, value))")  # fmt: skip
 
-accept("a module uses its parameters itself", "transforms._Differentiation._variable", "return value", "return -value")
+accept(
+    "a module uses its parameters itself", "transforms._Differentiation._variable_for", "return value", "return -value"
+)
 _MORE = "more = [t for t in tensors if t.node is not None and (not any((t is y for y in self.outputs)))]"
-accept("finds leaves again that were found", "transforms._Differentiation.met", "if self.foreign is None:", "if True:")
-accept("finds leaves again that were found", "transforms._Differentiation.met", _MORE, "more = [t for t in tensors]",
+accept(
+    "finds leaves again that were found",
+    "transforms._Differentiation.outer_leaves",
+    "if self._outer is None:",
+    "if True:",
+)
+accept("finds leaves again that were found", "transforms._Differentiation.outer_leaves", _MORE,
+        "more = [t for t in tensors]",
         _MORE.replace(" and (not any((t is y for y in self.outputs)))", ""),
         _MORE.replace("and (not any((t is y for y in self.outputs)))", "or not any((t is y for y in self.outputs))"),
         _MORE.replace("t.node is not None and (not any((t is y for y in self.outputs)))",
                       "not any((t is y for y in self.outputs))"))  # fmt: skip
-_FOREIGN = "return list(dict.fromkeys(self.foreign + self._leaves(more))) if more else self.foreign"
-accept("each once and in order, a dict is as good as a list", "transforms._Differentiation.met", _FOREIGN,
-        _FOREIGN.removesuffix(" if more else self.foreign"),
-        "return dict.fromkeys(self.foreign + self._leaves(more)) if more else self.foreign")  # fmt: skip
-accept("of nothing nothing is found", "transforms._Differentiation.pull",
-        "found = reverse_pass(seeds, keep, cast('list[Leaf]', self.sources)) if seeds else {}",
-        "found = reverse_pass(seeds, keep, cast('list[Leaf]', self.sources))")  # fmt: skip
-accept("of nothing nothing is found", "transforms._Differentiation.pull_recorded",
-        "found = recorded_pass(seeds, self.sources) if seeds else {}",
-        "found = recorded_pass(seeds, self.sources)")  # fmt: skip
+_FOREIGN = "return list(dict.fromkeys(self._outer + self._leaves(more))) if more else self._outer"
+accept("each once and in order, a dict is as good as a list", "transforms._Differentiation.outer_leaves", _FOREIGN,
+        _FOREIGN.removesuffix(" if more else self._outer"),
+        "return dict.fromkeys(self._outer + self._leaves(more)) if more else self._outer")  # fmt: skip
+accept("of nothing nothing is found", "transforms._Differentiation.backward",
+        "found = reverse_pass(seeds, retain_graph, cast('list[Leaf]', self.sources)) if seeds else {}",
+        "found = reverse_pass(seeds, retain_graph, cast('list[Leaf]', self.sources))")  # fmt: skip
+accept("of nothing nothing is found", "transforms._Differentiation.differentiable_backward",
+        "found = differentiable_pass(seeds, self.sources) if seeds else {}",
+        "found = differentiable_pass(seeds, self.sources)")  # fmt: skip
 _SEEDS = ("seeds = [(y.node, y.index, g if g.dtype == y.dtype else g.astype(y.dtype)) "
           "for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]")  # fmt: skip
-accept("a cast to the same dtype, and its vertex", "transforms._Differentiation.pull_recorded", _SEEDS,
+accept("a cast to the same dtype, and its vertex", "transforms._Differentiation.differentiable_backward", _SEEDS,
         _SEEDS.replace("g if g.dtype == y.dtype else ", ""))  # fmt: skip
 accept("any sequence is as good", "transforms._Differentiation.results", "return list(tensors)", "return tensors")
 _SHAPE = "x, shape = (value if isinstance(value, Tensor) else Tensor(value), np.shape(plain(model)))"
 accept("NumPy's shape of a tensor is the tensor's", "transforms._fitting", _SHAPE,
         _SHAPE.replace("plain(model)", "model"))  # fmt: skip
 accept("pulling asks for the level again", "transforms._linearize",
-        "transposed.recorded = transposed.recorded or run.recorded", "transposed.recorded = run.recorded")  # fmt: skip
+        "transposed.differentiable = transposed.differentiable or run.differentiable",
+        "transposed.differentiable = run.differentiable")  # fmt: skip
 accept("all weights have a node", "transforms._linearize",
-        "transposed.own = run.own.union((w.node for w in weights if w.node is not None))",
-        "transposed.own = run.own.union((w.node for w in weights))")  # fmt: skip
-for _name, _pulled in (("_value_and_grad", "grads = each_like(chosen, run.pull(run.outputs, [one], keep={}))"),
-                       ("hvp", "return each_like(primals, run.pull(gradient, given, keep={}))")):  # fmt: skip
-    accept("frees later what nobody holds", f"transforms.{_name}", _pulled.format(False), _pulled.format(True))
+        "transposed.own_leaves = run.own_leaves.union((w.node for w in weights if w.node is not None))",
+        "transposed.own_leaves = run.own_leaves.union((w.node for w in weights))")  # fmt: skip
+for _name, _pass in (
+        ("_value_and_grad", "grads = unflatten_each(chosen, run.backward(run.outputs, [g], retain_graph={}))"),
+        ("hvp", "return unflatten_each(primals, run.backward(gradient, given, retain_graph={}))")):  # fmt: skip
+    accept("frees later what nobody holds", f"transforms.{_name}", _pass.format(False), _pass.format(True))
 accept("what is linear in it has the same derivative anywhere", "transforms._weight",
         "fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))",
         "fresh = untracked(np.ones(y.shape, y.dtype if y.dtype.kind == 'f' else np.float64))")  # fmt: skip
 accept("there is no entry", "transforms._partial_derivatives",
         "return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]",
         "return [untracked(np.ones(y.shape + v.shape, v.dtype)) for v in run.variables]")  # fmt: skip
-_ROWS = "rows = [run.pull_recorded([y], [untracked(np.asarray(row))]) for row in one_hot]"
+_ROWS = "rows = [run.differentiable_backward([y], [untracked(np.asarray(row))]) for row in one_hot]"
 accept("the pass casts as well", "transforms._partial_derivatives",
         "one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)",
         "one_hot = np.eye(y.size).reshape(y.size, *y.shape)")  # fmt: skip
@@ -150,18 +160,19 @@ accept(
     "frontier = list(reached)",
     "frontier = reached",
 )
-accept("nobody looks at it again", "certificates._certify_order", "belongs = set(asked)", "belongs = asked")
+accept("nobody looks at it again", "certificates._certify_order", "belongs = set(given)", "belongs = given")
 accept("it is in the set already", "order.dependents",
         "if node not in live and any((parent in live for parent in parents(node))):",
         "if any((parent in live for parent in parents(node))):")  # fmt: skip
 
 # --- rematerialisation -----------------------------------------------------------------------------------
 
-accept("what it begins at has a node", "rematerialisation._Collector.edge", "if node is None or node in seen:",
+accept("what it begins at has a node", "rematerialisation._Collector.outside_inputs",
+        "if node is None or node in seen:",
         "if node in seen:")  # fmt: skip
 _NEEDED = ("return tuple((found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None "
-           "for key, need in zip(self.edge, needs, strict=True)))")  # fmt: skip
-accept("gives what the pass does not ask for", "rematerialisation._Run.pull", _NEEDED,
+           "for key, need in zip(self.outside, needs, strict=True)))")  # fmt: skip
+accept("gives what the pass does not ask for", "rematerialisation._Run.vjp", _NEEDED,
         _NEEDED.replace(" if need else None", ""))  # fmt: skip
 accept("where nothing is tracked there is nothing to compute again", "rematerialisation.checkpoint",
         "if current_scope() is None:", "if False:")  # fmt: skip
@@ -169,12 +180,12 @@ accept("nothing is put in the place of nothing", "rematerialisation.checkpoint",
 accept("a generator is one", "rematerialisation.checkpoint",
         "values = iter((replaced.get(i, y) for i, y in enumerate(tensors)))",
         "values = (replaced.get(i, y) for i, y in enumerate(tensors))")  # fmt: skip
-accept("any sequence is as good", "rematerialisation.checkpoint.forward", "(run, list(edge), run.constants)",
-        "(run, edge, run.constants)")  # fmt: skip
+accept("any sequence is as good", "rematerialisation.checkpoint.forward", "(run, list(outside), run.constants)",
+        "(run, outside, run.constants)")  # fmt: skip
 
 # --- transforms again ------------------------------------------------------------------------------------
 
-accept("each step casts to the dtype of its input", "transforms._Differentiation.pull_recorded", _SEEDS,
+accept("each step casts to the dtype of its input", "transforms._Differentiation.differentiable_backward", _SEEDS,
         _SEEDS.replace("g if g.dtype == y.dtype else g.astype(y.dtype)", "g"),
         _SEEDS.replace("==", "!="), _SEEDS.replace("g.astype(y.dtype)", "g"))  # fmt: skip
 
@@ -198,12 +209,12 @@ accept("any sequence is as good, and there is one", "anomaly._bad_flow", _SAVED,
         _SAVED.replace(" or ()", ""))  # fmt: skip
 _ALONG = "index = first_worst(bad, axis=1 if primitive.steps is not None and bad.ndim == 3 else None)"
 _STEP_OF = "return f', time step {index[1]}' if primitive.steps is not None and array.ndim == 3 else ''"
-_MET = "met = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]"
-accept("None is not bad", "anomaly._look_forward", _MET, _MET.replace(" if x is not None", ""))
-accept("what works entry by entry has one output, as its inputs broadcast", "anomaly._look_forward",
+_MET = "given = [np.broadcast_to(badness_of_entries(x), output.shape) for x in inputs if x is not None]"
+accept("None is not bad", "anomaly._check_forward", _MET, _MET.replace(" if x is not None", ""))
+accept("what works entry by entry has one output, as its inputs broadcast", "anomaly._check_forward",
         "by_entries = shape is not None and primitive.entrywise", "by_entries = primitive.entrywise")  # fmt: skip
 _BROADCAST = "shape = np.broadcast_shapes(*(np.shape(x) for x in inputs if x is not None))"
-accept("None broadcasts", "anomaly._meeting", _BROADCAST, _BROADCAST.replace(" if x is not None", ""))
+accept("None broadcasts", "anomaly._entrywise_shape", _BROADCAST, _BROADCAST.replace(" if x is not None", ""))
 accept("it is an array", "anomaly._what", "value = np.asarray(array)[index]", "value = array[index]")
 accept("looks on though nothing is worse", "anomaly.badness", "while stack and worst < 2:", "while stack:",
         "while stack and worst <= 2:", "while stack and worst < 3:")  # fmt: skip
@@ -219,12 +230,12 @@ accept("tensors and masked arrays are told apart again behind it", "hooks._array
 
 _PULLED = ("seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) "
            "if y.node and c is not None]")  # fmt: skip
-accept("None is no cotangent to the pass", "higher_order._pull_reference", _PULLED,
+accept("None is no cotangent to the pass", "higher_order._differentiate_reference", _PULLED,
         _PULLED.replace(" and c is not None", ""))  # fmt: skip
 accept("any sequence is as good", "calls._sort_arguments", "list(args)", "args")
-accept(GENERAL, "calls._sort_arguments", "if not kwargs and len(args) == len(record.arguments):", ANY)
+accept(GENERAL, "calls._sort_arguments", "if not kwargs and len(args) == len(primitive.arguments):", ANY)
 accept(GENERAL, "calls._sort_arguments", "if value is None:", ANY)
-_SURPLUS = "surplus = len(args) > record.positional or given.keys() & kwargs.keys()"
+_SURPLUS = "surplus = len(args) > primitive.positional or given.keys() & kwargs.keys()"
 _ASKS = "asks the signature, which knows, more often"
 accept(_ASKS, "calls._sort_arguments", _SURPLUS, _SURPLUS.replace(".keys() & kwargs", " & kwargs"),
         _SURPLUS.replace("kwargs.keys()", "kwargs"), _SURPLUS.replace(" & kwargs.keys()", ""),
