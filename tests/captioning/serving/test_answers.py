@@ -1,7 +1,9 @@
-"""From a photo to what the page shows."""
+"""From a photo to what the page shows, and the queue of photos."""
 
+import asyncio
 import dataclasses
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from captioning.decoding.confidence import Calibration
 from captioning.decoding.spoken import Spoken
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
-from captioning.serving.answers import Answering, as_json
+from captioning.serving.answers import AnswerQueue, PhotoCaptioner, as_json
+from captioning.serving.upload_limits import RefusedError
 from captioning.vision.photo_files import PhotoError, decode_photo
 from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
@@ -24,7 +27,7 @@ WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat", "runs", "sits
 
 
 def captioner(seed=0, cell="lstm"):
-    """One whose weights are large enough that it says different things."""
+    """A captioner whose weights are large enough for varied captions."""
     model = Captioner(Vocabulary(WORDS), feature_size=3, wordvec_size=6, hidden_size=8, cell_type=cell, rng=seed)
     for parameter in model.parameters():
         parameter.data[...] *= 4
@@ -53,7 +56,7 @@ def test_a_caption_without_words_is_an_answer_too():
 
 def test_a_photo_is_answered_and_no_photo_is_an_error():
     network = GridExtractor()
-    answering = Answering(captioner(), network, decode_photo)
+    answering = PhotoCaptioner(captioner(), network, decode_photo)
     answer = answering(photo(colour="red"))
     json.dumps(answer)
     (expected,) = n_best(captioner(), np.array([[1, 0, 0]], np.float32))
@@ -67,7 +70,7 @@ def test_a_photo_is_answered_and_no_photo_is_an_error():
 def test_a_calibrated_captioner_says_whether_it_is_sure(threshold):
     fitted = Calibration.fitted("likelihood", [-3.0, -2.0, -1.0], [0.1, 0.3, 0.9], Beam(3), 3)
     calibration = dataclasses.replace(fitted, unsure_below=threshold)
-    answer = Answering(captioner(), GridExtractor(), decode_photo, calibration)(photo(colour="red"))
+    answer = PhotoCaptioner(captioner(), GridExtractor(), decode_photo, calibration)(photo(colour="red"))
     assert 0 < answer["confidence"] < 1
     assert answer["unsure"] == bool(threshold)
     assert len(answer["beams"]) <= 3
@@ -76,14 +79,71 @@ def test_a_calibrated_captioner_says_whether_it_is_sure(threshold):
 def test_a_captioner_with_attention_says_where_it_looked():
     network = RegionExtractor(GridExtractor(), RegionProjection(np.eye(3, 2, dtype=np.float32), np.ones(2, np.float32)))
     model = AttentionCaptioner(Vocabulary(WORDS), 11, (4, 2), 6, 8, 6, 4, 2, rng=0).eval()
-    answer = Answering(model, network, decode_photo)(photo(colour="red"))
+    answer = PhotoCaptioner(model, network, decode_photo)(photo(colour="red"))
     assert answer["grid"] == [2, 2]
     for beam in answer["beams"]:
         for word in beam["words"]:
             assert sum(word["look"]) == pytest.approx(1, abs=1e-3)
 
 
-def test_it_needs_no_photo_to_get_ready():
+def test_it_warms_up_without_a_photo():
     network = GridExtractor()
-    Answering(captioner(), network, decode_photo).rehearse()
+    PhotoCaptioner(captioner(), network, decode_photo).warm_up()
     assert network.seen == 1
+
+
+def test_a_photo_that_fails_concerns_nobody_else_in_the_queue():
+    threads = set()
+
+    def length(content):
+        threads.add(threading.get_ident())
+        if content == b"fail":
+            raise RuntimeError("no answer")
+        return {"length": len(content)}
+
+    async def ask(queue):
+        return await asyncio.gather(*(queue.answer_to(c) for c in (b"a", b"fail", b"bcd")), return_exceptions=True)
+
+    with AnswerQueue(length) as queue:
+        first, failed, last = asyncio.run(ask(queue))
+    assert (first, last, queue.waiting) == ({"length": 1}, {"length": 3}, 0)
+    assert isinstance(failed, RuntimeError)
+    assert len(threads - {threading.get_ident()}) == 1
+
+
+def test_a_cancelled_photo_leaves_the_queue_and_is_not_captioned():
+    going, seen = threading.Event(), []
+
+    def answer(content):
+        seen.append(content)
+        return {"went": going.wait(10)}
+
+    async def ask(queue):
+        tasks = [asyncio.create_task(queue.answer_to(content)) for content in (b"first", b"second")]
+        await asyncio.sleep(0.05)
+        with pytest.raises(RefusedError, match="2 other photos"):
+            await queue.answer_to(b"none")
+        tasks[1].cancel()
+        await asyncio.wait([tasks[1]])
+        third = asyncio.create_task(queue.answer_to(b"third"))
+        await asyncio.sleep(0)
+        going.set()
+        return await tasks[0], await third
+
+    with AnswerQueue(answer, places=2) as queue:
+        asyncio.run(ask(queue))
+    assert (seen, queue.waiting) == ([b"first", b"third"], 0)
+
+
+def test_an_answer_for_nobody_ends_nothing():
+    going = threading.Event()
+
+    async def leave(queue):
+        asking = asyncio.create_task(queue.answer_to(b"a"))
+        await asyncio.sleep(0.05)
+        asking.cancel()
+
+    with AnswerQueue(lambda content: {"went": going.wait(10)}) as queue:
+        asyncio.run(leave(queue))  # the event loop is closed before the answer arrives
+        going.set()
+        assert asyncio.run(queue.answer_to(b"b")) == {"went": True}
