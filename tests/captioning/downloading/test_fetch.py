@@ -1,0 +1,234 @@
+"""An archive arrives whole, whatever the server and the network do, and is never made of two versions."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import resource
+import socket
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from captioning.downloading import archives
+from captioning.downloading.archives import Patience, fetch
+from captioning.downloading.sources import DownloadError, Source
+from captioning.progress import Progress
+from tests.captioning.downloading.server import Site, of_size, serving
+
+CONTENT = of_size(300_000)
+OTHER = of_size(310_000, seed=1)
+
+
+@pytest.fixture
+def site(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    with serving(Site({"/a.zip": CONTENT})) as site:
+        yield site
+
+
+@pytest.fixture
+def get(site, tmp_path, monkeypatch):
+    """Fetch the archive into tmp_path. `get.pauses` are noted and not made; `get.output` has the messages."""
+
+    def get(path="/a.zip", address=None, attempts=3, timeout=5.0, **known):
+        source = Source("a", address or site.address + path, "an archive", 10**9, known_from="a test", **known)
+        return fetch(source, tmp_path, Progress(get.output), Patience(timeout, attempts))
+
+    get.pauses, get.output = [], io.StringIO()
+    monkeypatch.setattr(archives, "time", SimpleNamespace(sleep=get.pauses.append))
+    return get
+
+
+def stopped(folder, content=CONTENT[:100_000], etag='"one"'):
+    """Write what an interrupted download leaves."""
+    (folder / "a.zip.part").write_bytes(content)
+    (folder / "a.zip.part.etag").write_text(etag)
+
+
+def ranges(site):
+    return [headers.get("Range") for _, headers in site.requests]
+
+
+def test_a_whole_archive(site, get, tmp_path):
+    path = get(checksum=f"sha256:{hashlib.sha256(CONTENT).hexdigest()}")
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (CONTENT, ["a.zip"])
+    assert f"fetching {site.address}/a.zip, 293.2 KiB\n" in get.output.getvalue()
+    assert "no checksum" not in get.output.getvalue()
+    assert site.requests[0][1]["Accept-Encoding"] == "identity"
+    assert "minigrad" in site.requests[0][1]["User-Agent"]
+
+
+def test_an_archive_that_is_there_is_taken(site, get, tmp_path):
+    (tmp_path / "a.zip").write_bytes(CONTENT)
+    assert get() == tmp_path / "a.zip"
+    assert site.requests == []
+    assert "is there already" in get.output.getvalue()
+    assert "no checksum is known" in get.output.getvalue()
+
+
+@pytest.mark.parametrize(("content", "checksum", "words"), [
+    (b"<html>Sign in</html>", None, "not a whole zip archive"), (CONTENT[:-100], None, "not a whole zip archive"),
+    (CONTENT, "md5:" + "0" * 32, "md5 checksum [0-9a-f]{32}, not 0{32}"),
+])  # fmt: skip
+def test_another_file_is_refused_and_stays_only_if_the_user_put_it_there(site, get, tmp_path, content, checksum, words):
+    site.files["/a.zip"], site.length = content, False
+    with pytest.raises(DownloadError, match=rf"/a\.zip: .*{words}.*--no-verify"):
+        get(checksum=checksum)
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DownloadError, match=rf"{tmp_path}/a\.zip: .*{words}.*remove"):
+        get(checksum=checksum)
+    assert (tmp_path / "a.zip").read_bytes() == content
+
+
+@pytest.mark.parametrize("validator", ['"one"', "Tue, 10 Jul 2018 16:46:29 GMT"])
+def test_it_resumes_in_the_middle(site, get, tmp_path, validator):
+    stopped(tmp_path, etag=validator)
+    site.etag = validator
+    site.redirects["/old.zip"] = f"{site.address}/a.zip"
+    assert get("/old.zip").read_bytes() == CONTENT
+    assert ranges(site) == ["bytes=100000-"] * 2
+    assert "/old.zip, 293.2 KiB, going on after 97.7 KiB\n" in get.output.getvalue()
+    assert site.requests[1][1]["If-Range"] == validator
+    assert os.listdir(tmp_path) == ["a.zip"]
+
+
+@pytest.mark.parametrize(("content", "ranged", "etag"), [
+    (CONTENT, False, '"one"'), (OTHER, True, '"two"'), (CONTENT, True, ""),
+])  # fmt: skip
+def test_it_starts_again_for_another_version_and_without_ranges_or_etag(site, get, tmp_path, content, ranged, etag):
+    stopped(tmp_path, b"x" * 100_000, etag and '"one"')
+    site.files["/a.zip"], site.etag, site.ranges = content, etag, ranged
+    assert get().read_bytes() == content
+    assert ranges(site) == ["bytes=100000-" if etag else None]
+    assert "going on" not in get.output.getvalue()
+
+
+def test_a_part_may_be_complete_or_too_long(site, get, tmp_path):
+    stopped(tmp_path, CONTENT)
+    assert get().read_bytes() == CONTENT
+    assert ranges(site) == [f"bytes={len(CONTENT)}-"]
+    (tmp_path / "a.zip").unlink()
+    stopped(tmp_path, CONTENT + bytes(10**5))
+    with pytest.raises(DownloadError, match="not a whole zip archive"):
+        get()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_broken_connection_resumes_after_growing_pauses(site, get):
+    site.cuts = [50_000, 60_000, 0, 0, None]
+    assert get(attempts=4).read_bytes() == CONTENT
+    starts = [int(text[6:-1]) for text in ranges(site)[1:]]
+    assert 30_000 < starts[0] <= 50_000 < starts[1] <= 110_000
+    assert starts[1:] == [starts[1]] * 3
+    assert get.pauses == [1, 1, 2, 4]
+    assert "the connection failed" in get.output.getvalue()
+
+
+def test_it_gives_up_after_some_attempts_and_keeps_the_part(site, get, tmp_path):
+    site.cuts = [50_000, 0]
+    with pytest.raises(DownloadError, match=rf"resumes after 4.* KiB; .*{tmp_path}/a\.zip"):
+        get(attempts=3)
+    assert len(site.requests) == 3
+    part = (tmp_path / "a.zip.part").read_bytes()
+    assert part == CONTENT[: len(part)] != b""
+    site.cuts = [None]
+    assert get().read_bytes() == CONTENT
+    assert ranges(site)[-1] == f"bytes={len(part)}-"
+
+
+def test_a_server_that_always_starts_again_is_given_up(site, get):
+    site.ranges, site.cuts = False, [50_000]
+    with pytest.raises(DownloadError, match="the connection failed"):
+        get(attempts=4)
+    assert len(site.requests) == 4
+
+
+def test_temporary_errors_of_the_server(site, get):
+    site.statuses = [500, 503, 429, 408] + [500] * 7
+    assert get(attempts=20).read_bytes() == CONTENT
+    assert get.pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert "the server answers 500 Internal Server Error; again in 1 s" in get.output.getvalue()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 501])
+def test_permanent_errors_of_the_server(site, get, tmp_path, status):
+    site.statuses = [status]
+    with pytest.raises(DownloadError, match=rf"a\.zip: the server answers {status} .*--address NAME=URL"):
+        get()
+    assert (get.pauses, os.listdir(tmp_path)) == ([], [])
+
+
+def test_a_part_that_nobody_asked_for(site, get, tmp_path):
+    site.statuses = [206]
+    with pytest.raises(DownloadError, match="another part than the bytes from 0"):
+        get()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/a.zip", "data:,PK", "/a.zip"])
+def test_redirects_to_other_schemes_and_in_circles_are_refused(site, get, tmp_path, target):
+    site.redirects["/a.zip"] = target
+    with pytest.raises(DownloadError, match=r"a\.zip: cannot be fetched: "):
+        get()
+    assert (get.pauses, os.listdir(tmp_path)) == ([], [])
+
+
+def test_a_silent_server_is_given_up_and_a_slow_one_is_not(site, get):
+    site.drip, site.piece = 0.02, 50_000
+    assert get(timeout=1.0).read_bytes() == CONTENT
+    os.unlink(get())
+    site.drip = 0.5
+    with pytest.raises(DownloadError, match=r"the connection failed: .*timed out"):
+        get(timeout=0.1, attempts=1)
+
+
+def test_without_a_network_the_message_says_where_to_put_the_file(get, tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and never listens
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/a.zip"
+        with pytest.raises(DownloadError, match=rf"Connection refused; .*{address} .*{tmp_path}/a\.zip"):
+            get(address=address)
+    assert get.pauses == [1, 2]
+
+
+def test_a_full_disk(site, get, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+        with pytest.raises(DownloadError, match=r"a\.zip needs 293\.\d KiB, but the disk has 1000 B left"):
+            get()
+    assert os.listdir(tmp_path) == []
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            get()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "a.zip.part")
+    assert get().read_bytes() == CONTENT
+    assert ranges(site)[-1] == "bytes=100000-"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(0, 60_000), max_size=6), changes=st.integers(0, 6), ranged=st.booleans())
+def test_one_version_arrives_whatever_is_cut_and_changed(site, get, tmp_path, cuts, changes, ranged):
+    """The file on the server changes between two attempts."""
+    old, new = (of_size(60_000, seed) for seed in range(2))
+    assert len(old) == len(new)
+    (tmp_path / "a.zip").unlink(missing_ok=True)
+    site.files["/a.zip"], site.etag, site.ranges, site.cuts = old, '"one"', ranged, [*cuts, None]
+    get.pauses.clear()
+
+    def pause(_):
+        get.pauses.append(0)
+        if len(get.pauses) > changes:
+            site.files["/a.zip"], site.etag = new, '"two"'
+
+    archives.time.sleep = pause
+    assert get(attempts=9).read_bytes() in (old, new)
+    assert os.listdir(tmp_path) == ["a.zip"]
