@@ -11,6 +11,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,7 +25,6 @@ from minigrad.units import byte_text
 __all__ = ["Patience", "Place", "fetch", "unpack"]
 
 _TEMPORARY_STATUSES = (408, 425, 429, 500, 502, 503, 504)  # RFC 9110, 15; RFC 6585, 4; RFC 8470, 5.2
-_LONGEST_PAUSE = 300  # seconds
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def fetch(source: Source, folder: Path, progress: Progress, patience: Patience) 
                     f"{error}; the same command resumes after {byte_text(size)}; if this machine has no network, fetch "
                     f"{source.address} elsewhere and save it as {path}"
                 ) from error
-            pause = min(2 ** (failures - 1), _LONGEST_PAUSE)
+            pause = min(2 ** (failures - 1), 300)
             progress.say(f"{error}; again in {pause} s")
             time.sleep(pause)
     error_text = _mismatch(part, source, progress)
@@ -107,6 +107,7 @@ def _download(source: Source, part: Path, etag: Path, progress: Progress, timeou
         headers |= {"Range": f"bytes={_size(part)}-", "If-Range": etag.read_text()}
 
     def begin(response: Any, **_: Any) -> None:  # requests calls this before the body arrives
+        stack.callback(response.close)
         if response.status_code == 200:
             file.truncate(0)
             etag.write_text(response.headers.get("ETag") or response.headers.get("Last-Modified", ""))
@@ -121,13 +122,13 @@ def _download(source: Source, part: Path, etag: Path, progress: Progress, timeou
         progress.say(f"fetching {source.address}{'' if total is None else f', {byte_text(total)}'}{resumed}")
         progress.begin(total, _size(part), byte_text)
 
-    with _PartFile(part, progress) as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(_PartFile(part, progress))
         try:
             # A broken connection loses at most one chunk.
-            download = pooch.HTTPDownloader(
-                chunk_size=2**14, timeout=timeout, headers=headers, hooks={"response": begin}
+            pooch.HTTPDownloader(chunk_size=2**14, timeout=timeout, headers=headers, hooks={"response": begin})(
+                source.address, file, None
             )
-            download(source.address, file, None)
         except requests.HTTPError as error:
             status = error.response.status_code
             text = f"{source.address}: the server answers {status} {error.response.reason}"

@@ -109,10 +109,10 @@ def sources_of(
         if name not in names:
             raise DownloadError(f"--address must be NAME=URL with NAME one of {', '.join(names)}; got {text!r}")
         chosen[name] = _checked(f"--address {name}", address)
+    wanted = [source for source in known if optional or not source.optional or source.name in chosen]
     if mirror is not None:
         base = _checked("--mirror", mirror).rstrip("/")
-        chosen = {source.name: f"{base}/{source.file}" for source in known if optional or not source.optional} | chosen
-    wanted = [source for source in known if optional or not source.optional or source.name in chosen]
+        chosen = {source.name: f"{base}/{source.file}" for source in wanted} | chosen
     return [replace(source, address=chosen.get(source.name, source.address)) for source in wanted]
 
 
