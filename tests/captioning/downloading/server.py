@@ -9,8 +9,8 @@ import time
 import zipfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 from typing import Any
 
 import numpy as np
@@ -122,14 +122,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-class Server(ThreadingHTTPServer):
-    """Does not look up its own name, which may take long."""
-
+class Server(ThreadingTCPServer):  # HTTPServer would look up its own name, which may take long
     daemon_threads, block_on_close = True, False
-
-    def server_bind(self) -> None:
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = "loopback", self.server_address[1]
 
 
 @contextmanager

@@ -79,24 +79,27 @@ class Reply:
 
 
 def ask_app(
-    app: Any, path: str = "/caption", body: bytes = b"", method: str | None = None, stays: bool = True, **headers: str
+    app: Any, path: str = "/caption", *parts: bytes, method: str | None = None, end: str = "", **headers: str
 ) -> Reply:
-    """Call an application in this process; names of headers have _ for -. stays: False leaves after the body."""
+    """Call an application in this process with the parts of a body; names of headers have _ for -.
+
+    end: "leaves" if the client leaves after the body, "stalls" if it never ends the body.
+    """
     names = {"host": "127.0.0.1"} | {name.replace("_", "-"): value for name, value in headers.items()}
     encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in names.items()]
-    scope = {"type": "http", "path": path, "method": method or ("POST" if body else "GET"), "headers": encoded}
-    messages, sent = [{"type": "http.request", "body": body}], []
+    scope = {"type": "http", "path": path, "method": method or ("POST" if parts else "GET"), "headers": encoded}
+    bodies, sent = [*parts, b""], []
 
     async def receive() -> Any:
-        if messages:
-            return messages.pop()
-        await asyncio.sleep(PATIENCE if stays else 0)
+        if len(bodies) > (end == "stalls"):
+            return {"type": "http.request", "body": bodies.pop(0), "more_body": bool(bodies)}
+        await asyncio.sleep(0 if end == "leaves" else PATIENCE)
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    with contextlib.suppress(ArithmeticError):  # Starlette answers, and then raises what is not a refusal
+    with contextlib.suppress(ArithmeticError, TimeoutError):  # Starlette answers, and then raises what is not a refusal
         asyncio.run(app(scope, receive, send))
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return Reply(sent[0]["status"], found, b"".join(message["body"] for message in sent[1:]))
@@ -106,10 +109,6 @@ def read_reply(connection: socket.socket) -> Reply:
     """Read the next whole response from a connection."""
     response = http.client.HTTPResponse(connection)
     response.begin()
-    return _reply(response)
-
-
-def _reply(response: http.client.HTTPResponse) -> Reply:
     content = response.read()
     return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
@@ -125,13 +124,12 @@ class Served:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    def ask(self, path: str, body: Any = None, **headers: str) -> Reply:
-        """Send one request on a connection of its own; names of headers have _ for -."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        with contextlib.closing(connection):
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request("GET" if body is None else "POST", path, body, named)
-            return _reply(connection.getresponse())
+    def ask(self, path: str, body: bytes | None = None) -> Reply:
+        """Send one request on a connection of its own."""
+        method, content = ("GET", b"") if body is None else ("POST", body)
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+        with self.connect(head.encode() + content) as connection:
+            return read_reply(connection)
 
     def connect(self, text: str | bytes = b"") -> socket.socket:
         """Open a connection and send something, which need not be HTTP."""

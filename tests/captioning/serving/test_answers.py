@@ -59,6 +59,8 @@ def test_json_of_beams_and_looks():
 def test_a_photo_is_answered_and_no_photo_is_an_error():
     network = GridExtractor()
     answering = PhotoCaptioner(captioner(), network, decode_photo)
+    answering.warm_up()
+    assert network.seen == 1
     answer = answering(photo(colour="red"))
     json.dumps(answer)
     (expected,) = n_best(captioner(), np.array([[1, 0, 0]], np.float32))
@@ -88,50 +90,30 @@ def test_a_captioner_with_attention_says_where_it_looked():
             assert sum(word["look"]) == pytest.approx(1, abs=1e-3)
 
 
-def test_it_warms_up_without_a_photo():
-    network = GridExtractor()
-    PhotoCaptioner(captioner(), network, decode_photo).warm_up()
-    assert network.seen == 1
-
-
-def test_a_photo_that_fails_concerns_nobody_else_in_the_queue():
-    threads = set()
-
-    def length(content):
-        threads.add(threading.get_ident())
-        if content == b"fail":
-            raise RuntimeError("no answer")
-        return {"length": len(content)}
-
-    async def ask(queue):
-        return await asyncio.gather(*(queue.answer_to(c) for c in (b"a", b"fail", b"bcd")), return_exceptions=True)
-
-    with AnswerQueue(length) as queue:
-        first, failed, last = asyncio.run(ask(queue))
-    assert (first, last, queue.waiting) == ({"length": 1}, {"length": 3}, 0)
-    assert isinstance(failed, RuntimeError)
-    assert len(threads - {threading.get_ident()}) == 1
-
-
-def test_a_cancelled_photo_leaves_the_queue_and_is_not_captioned():
-    going, seen = threading.Event(), []
+def test_the_queue_answers_one_photo_after_the_other_and_drops_cancelled_ones():
+    going, seen, threads = threading.Event(), [], set()
 
     def answer(content):
         seen.append(content)
+        threads.add(threading.get_ident())
+        if content == b"fail":
+            raise RuntimeError("no answer")
         return {"went": going.wait(10)}
 
     async def ask(queue):
-        tasks = [asyncio.create_task(queue.answer_to(content)) for content in (b"first", b"second")]
+        tasks = [asyncio.create_task(queue.answer_to(content)) for content in (b"first", b"cancelled", b"fail")]
         await asyncio.sleep(0.05)
-        with pytest.raises(RefusedError, match="2 other photos"):
+        with pytest.raises(RefusedError, match="3 other photos"):
             await queue.answer_to(b"none")
         tasks[1].cancel()
         await asyncio.wait([tasks[1]])
-        third = asyncio.create_task(queue.answer_to(b"third"))
+        last = asyncio.create_task(queue.answer_to(b"last"))
         await asyncio.sleep(0)
         going.set()
-        return await tasks[0], await third
+        return await asyncio.gather(tasks[0], tasks[2], last, return_exceptions=True)
 
-    with AnswerQueue(answer, places=2) as queue:
-        asyncio.run(ask(queue))
-    assert (seen, queue.waiting) == ([b"first", b"third"], 0)
+    with AnswerQueue(answer, places=3) as queue:
+        first, failed, last = asyncio.run(ask(queue))
+    assert (first, repr(failed), last) == ({"went": True}, "RuntimeError('no answer')", {"went": True})
+    assert (seen, queue.waiting) == ([b"first", b"fail", b"last"], 0)
+    assert len(threads - {threading.get_ident()}) == 1

