@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -94,28 +93,13 @@ def test_texts_that_do_not_fit_are_named(tmp_path, changes, words):
         caption_table(write(tmp_path, **changes))
 
 
-def test_the_real_table_is_made_from_its_own_captions(tmp_path):
-    if not os.environ.get("CAPTIONING_DATA"):
-        pytest.skip("no real data: CAPTIONING_DATA is unset")
-    path = Path(os.environ["CAPTIONING_DATA"]) / "flickr8k" / "captions.csv"
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = [(row["image"].rpartition("/")[2], row["split"], row["caption"].strip()) for row in csv.DictReader(file)]
-    texts = {"Flickr8k.token.txt": "".join(f"{image}#{i}\t{text}\n" for i, (image, _, text) in enumerate(rows))}
-    for name, split in (("train", "train"), ("dev", "val"), ("test", "test")):
-        images = dict.fromkeys(image for image, own, _ in rows if own == split)
-        texts[f"Flickr_8k.{name}Images.txt"] = "".join(f"{image}\n" for image in images)
-    assert sorted(caption_table(write(tmp_path, **texts))) == sorted(rows)
-
-
 # Addresses ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
 def test_the_table_of_sources(source):
     assert re.fullmatch(rf"https?://.+/{source.file}", source.address)  # --mirror takes the same file name
-    kind, _, digest = (source.checksum or "md5:" + "0" * 32).partition(":")
-    assert re.fullmatch("[0-9a-f]+", digest)
-    assert len(digest) == {"md5": 32, "sha256": 64}[kind]
+    assert re.fullmatch("md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|None", str(source.checksum))
     assert bool(source.known_from) == (source.checksum is not None)
     assert f": {source.name}\n" in table()
     assert source.address in table()
