@@ -65,10 +65,8 @@ def test_flickr8k_becomes_photos_and_a_table(tmp_path):
     assert rows == [["image", "split", "caption"], ["a.jpg", "train", "A cat"], ["a.jpg", "train", "Cats ."],
                     ["b.jpg", "val", 'A "dog" , here .'], ["b.jpg", "val", "Dogs"]]  # fmt: skip
     assert read_raw_captions(tmp_path / "captions.csv", "val") == {"b.jpg": [["a", "dog", "here"], ["dogs"]]}
-    assert lines[:2] == [
-        f"{tmp_path / 'photos'}: 3 photos",
-        f"{tmp_path / 'captions.csv'}: train: 2 captions of 1 photos",
-    ]
+    counts = ["train: 2 captions of 1 photos", "val: 2 captions of 1 photos", "test: 0 captions of 0 photos"]
+    assert lines == [f"{tmp_path / 'photos'}: 3 photos", *(f"{tmp_path / 'captions.csv'}: {line}" for line in counts)]
     assert make(make_flickr8k, tmp_path, Flickr8k_Dataset=PHOTOS, Flickr8k_text=TEXTS) == lines
     (tmp_path / "captions.csv").write_text("mine")
     with pytest.raises(DownloadError, match=r"captions\.csv: is there already and differs"):

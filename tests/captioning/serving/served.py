@@ -56,7 +56,7 @@ def photo(kind: str = "PNG", size: tuple[int, int] = (40, 30), colour: str = "te
 
 
 @functools.cache
-def endless_jpeg(side: int = 4000, scans: int = 4000) -> bytes:
+def endless_jpeg(side: int = 2000, scans: int = 8000) -> bytes:
     """A progressive JPEG that takes hours: each of its scans repeats the whole picture."""
     file = io.BytesIO()
     Image.new("L", (side, side), 99).save(file, "JPEG", progressive=True)
