@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 
 from captioning.cli.options import add_command
 from captioning.data.folder import PHOTOS_FOLDER, RAW_CAPTIONS_FILE
-from captioning.downloading.coco import make_coco
-from captioning.downloading.errors import DownloadError
-from captioning.downloading.flickr8k import make_flickr8k
-from captioning.downloading.sources import DATA_SETS, Source, sources_of, table
-from captioning.downloading.transfer import Patience, fetch
+from captioning.downloading.archives import Patience, fetch
+from captioning.downloading.data_sets import make_coco, make_flickr8k
+from captioning.downloading.sources import DATA_SETS, DownloadError, Source, sources_of, table
 from captioning.progress import Progress
 from captioning.storage import FolderLock
 from minigrad.units import byte_text

@@ -43,12 +43,11 @@ def add_serve(commands: Any) -> None:
 def _serve(options: argparse.Namespace) -> int:
     from captioning.decoding.confidence import Calibration
     from captioning.photo_captions import extractor_of
-    from captioning.serving.answers import Answering
+    from captioning.serving.answers import AnswerQueue, PhotoCaptioner
     from captioning.serving.app import make_app
-    from captioning.serving.limits import Limits
     from captioning.serving.photo_reader import PhotoReader
     from captioning.serving.server import address_of, listen, run
-    from captioning.serving.worker import Worker
+    from captioning.serving.upload_limits import Limits
 
     limits = Limits()
     with listen(options.port) as listener:
@@ -62,10 +61,10 @@ def _serve(options: argparse.Namespace) -> int:
             network, calibration = extractor_of(served, options.extractor), Calibration.load(served.folder)
             if calibration is not None and not calibration.is_of(served.folder):
                 calibration = None  # of other weights
-            answering = Answering(served.load_model(), network, reader.read, calibration)
-            answering.rehearse()
-            with Worker(answering, limits.places) as worker:
-                app = make_app(worker, name, limits)
+            answer = PhotoCaptioner(served.load_model(), network, reader.read, calibration)
+            answer.warm_up()
+            with AnswerQueue(answer, limits.places) as queue:
+                app = make_app(queue, name, limits)
                 run(app, listener, limits, lambda: _say(address_of(listener), not options.no_browser))
     return 0
 

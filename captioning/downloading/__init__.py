@@ -1,1 +1,2 @@
-"""Data sets fetched from where they are published: `sources` says which, `coco` and `flickr8k` what becomes of them."""
+"""Download published data sets: `sources` lists their archives, `archives` fetches and unpacks these, and `data_sets`
+turns them into files that other commands read."""

@@ -1,173 +1,269 @@
-"""Zip archives of strangers: judged by what they say of themselves, and unpacked whole or not at all.
-
-The rules, all checked before a byte is unpacked: no member has a path that leads out of the folder (absolute, with
-`..`, a drive or a backslash), is a link or a device, is encrypted, or is packed by another method than Deflate, as
-some let the archive say how much memory they take; no two are for the same place; what they declare to need is at most
-the limit, and the disk has room. Unpacking stops at the declared size, and the CRC-32 of each member must be the
-archive's.
-"""
+"""Fetch zip archives and unpack them: resume after an interruption, and write files whole or not at all."""
 
 from __future__ import annotations
 
-import errno
+import io
 import os
 import shutil
 import stat
 import struct
+import time
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from captioning.downloading.errors import DownloadError
-from captioning.downloading.folders import check_room
+from captioning.downloading.sources import DownloadError, Source
 from captioning.progress import Progress
 from captioning.storage import crc32_of, write_all
+from minigrad.runtime.extras import require
 from minigrad.units import byte_text
 
-__all__ = ["unpack"]
+__all__ = ["Patience", "Place", "fetch", "unpack"]
 
-STAGING = ".unpacking"
-"""The folder for what is unpacked until all of it is; whoever has the folder around it alone may remove it."""
+_TEMPORARY_STATUSES = (408, 425, 429, 500, 502, 503, 504)  # RFC 9110, 15; RFC 6585, 4; RFC 8470, 5.2
 
-_PIECE = 2**20
-_MOST_MEMBERS = 200_000
+
+@dataclass(frozen=True)
+class Patience:
+    """timeout: seconds to wait for the next byte. attempts: how many in a row may fail without bringing a byte."""
+
+    timeout: float = 30.0
+    attempts: int = 5
+
+
+class _TemporaryError(DownloadError):
+    """An error that a later attempt may not meet."""
+
+
+def fetch(source: Source, folder: Path, progress: Progress, patience: Patience) -> Path:
+    """Return an archive in a folder; download it unless it is there, and compare its checksum.
+
+    An interrupted download leaves `NAME.part` and `NAME.part.etag`, and the next call resumes it. `etag` holds the
+    server's validator (RFC 9110, 13.1.5), so that parts of two versions are never joined.
+
+    Raises:
+        DownloadError: if the download fails or the archive is not the expected one.
+        OSError: if the disk is full; it names the file.
+    """
+    path = folder / source.file
+    part, etag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.etag")
+    if path.exists():
+        progress.say(f"{path}: is there already")
+        if error := _mismatch(path, source, progress):
+            raise DownloadError(f"{path}: {error}; remove the file to fetch it again, or pass --no-verify")
+        return path
+    failures, most = 0, _size(part)
+    while True:
+        try:
+            _download(source, part, etag, progress, patience.timeout)
+            break
+        except _TemporaryError as error:
+            size = _size(part)
+            failures = 1 if size > most else failures + 1
+            most = max(most, size)
+            if failures >= patience.attempts:
+                raise DownloadError(
+                    f"{error}; the same command resumes after {byte_text(size)}; if this machine has no network, fetch "
+                    f"{source.address} elsewhere and save it as {path}"
+                ) from error
+            pause = min(2 ** (failures - 1), 300)
+            progress.say(f"{error}; again in {pause} s")
+            time.sleep(pause)
+    error_text = _mismatch(part, source, progress)
+    etag.unlink(missing_ok=True)
+    if error_text:
+        part.unlink()
+        raise DownloadError(f"{source.address}: {error_text}; --address names another, and --no-verify takes it")
+    os.replace(part, path)
+    return path
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _mismatch(path: Path, source: Source, progress: Progress) -> str:
+    """Return why a file is not the expected archive, or an empty string."""
+    if not zipfile.is_zipfile(path):  # which reads the list of members at its end
+        return "is not a whole zip archive, but perhaps a web page that wants a login"
+    if source.checksum is None:
+        progress.say(f"{source.file}: no checksum is known, so none is checked")
+        return ""
+    kind, _, expected = source.checksum.partition(":")
+    found = require("pooch", "caption").file_hash(str(path), alg=kind)
+    return "" if found == expected else f"has the {kind} checksum {found}, not {expected} ({source.known_from})"
+
+
+def _download(source: Source, part: Path, etag: Path, progress: Progress, timeout: float) -> None:
+    """Append to `part` what is missing, or raise a _TemporaryError or another DownloadError."""
+    requests, pooch = require("requests", "caption"), require("pooch", "caption")
+    # Ranges count bytes of the file itself, not of a compressed transfer.
+    headers = {"User-Agent": "minigrad-captioning", "Accept-Encoding": "identity"}
+    if _size(part) and _size(etag):
+        headers |= {"Range": f"bytes={_size(part)}-", "If-Range": etag.read_text()}
+
+    def begin(response: Any, **_: Any) -> None:  # requests calls this before the body arrives
+        stack.callback(response.close)
+        if response.status_code == 200:
+            file.truncate(0)
+            etag.write_text(response.headers.get("ETag") or response.headers.get("Last-Modified", ""))
+        elif response.status_code != 206:
+            return
+        elif not response.headers.get("Content-Range", "").startswith(f"bytes {_size(part)}-"):
+            raise DownloadError(f"{source.address}: the server sends another part than the bytes from {_size(part)}")
+        length = response.headers.get("Content-Length")
+        total = None if length is None else _size(part) + int(length)
+        _check_room(part.parent, int(length or 0), source.file)
+        resumed = f", going on after {byte_text(_size(part))}" if _size(part) else ""
+        progress.say(f"fetching {source.address}{'' if total is None else f', {byte_text(total)}'}{resumed}")
+        progress.begin(total, _size(part), byte_text)
+
+    with ExitStack() as stack:
+        file = stack.enter_context(_PartFile(part, progress))
+        try:
+            # A broken connection loses at most one chunk.
+            pooch.HTTPDownloader(chunk_size=2**14, timeout=timeout, headers=headers, hooks={"response": begin})(
+                source.address, file, None
+            )
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            text = f"{source.address}: the server answers {status} {error.response.reason}"
+            if status in _TEMPORARY_STATUSES:
+                raise _TemporaryError(text) from error
+            if status != 416:  # 416: nothing is missing
+                raise DownloadError(f"{text}; if it has moved, pass --address NAME=URL or --mirror URL") from error
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            raise _TemporaryError(f"{source.address}: the connection failed: {_reason(error)}") from error
+        except requests.RequestException as error:  # such as a redirect to ftp
+            raise DownloadError(f"{source.address}: cannot be fetched: {_reason(error)}") from error
+        finally:
+            if not _size(part):
+                part.unlink()
+                etag.unlink(missing_ok=True)
+
+
+class _PartFile(io.FileIO):
+    """A file to append to, without a buffer, that reports progress. An OSError of writing names it."""
+
+    def __init__(self, path: Path, progress: Progress) -> None:
+        super().__init__(path, "a")
+        self.path, self.progress = path, progress
+
+    def write(self, block: Any) -> int:
+        write_all(super(), block, self.path)
+        self.progress.update(self.tell())
+        return len(block)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost cause of an error; the libraries wrap it several times."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _check_room(folder: Path, needed: int, what: str) -> None:
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise DownloadError(
+            f"{folder}: {what} needs {byte_text(needed)}, but the disk has {byte_text(free)} left; "
+            "make room, or choose another folder with --out"
+        )
+
+
+# --- unpacking ----------------------------------------------------------------------------------------
+
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, UnicodeDecodeError, RuntimeError, ValueError,
             OverflowError, IndexError)  # fmt: skip
-"""What zipfile raises on damaged archives. NotImplementedError, for a method it does not know, is a RuntimeError."""
+"""What zipfile raises for damaged archives; a RuntimeError also for encrypted members and unknown methods."""
 
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-
-Choice = Callable[[str], str | None]
+Place = Callable[[str], str | None]
+"""The path in the folder for the last part of a member's name, or None to leave the member out."""
 
 
 def unpack(
-    archive: Path, folder: Path, choose: Choice, needed: Collection[str], largest: int, progress: Progress
+    archive: Path, folder: Path, place: Place, needed: Collection[str], largest: int, progress: Progress
 ) -> list[Path]:
-    """Unpack members of a zip archive into a folder; the files, in the order of the archive.
+    """Unpack members of a zip archive into a folder, all or none; return the files, in the order of the archive.
 
-    choose: from the name of a member to its place in the folder, with `/` between folders, or None to leave it out.
-    needed: places for which there must be a member.
-    largest: bytes that all members together may take. What is in its place already is left alone, and is a
-    DownloadError if it is not the same; so is an archive that is damaged or breaks a rule. Files appear when all of
-    them have been unpacked and found whole. The caller has the folder alone.
+    A file that is there already stays as it is. No other process may use the folder.
+
+    Args:
+        needed: paths in the folder that the archive must provide.
+        largest: the most bytes that the content may have.
+
+    Raises:
+        DownloadError: if the archive is damaged, lacks a needed file or is unsafe, or if a file in the folder differs
+            from the archive's. Unsafe are members outside of the folder, links and devices, two members for one path,
+            more content than `largest`, and methods other than Deflate, which may take any amount of memory.
     """
-    staging = folder / STAGING
-    with _opened(archive) as file:
-        places = _judged(archive, file, choose, largest)
-        if lacking := sorted(set(needed) - set(places)):
-            raise DownloadError(
-                f"{archive}: has no {', '.join(map(_name, lacking))}; it is not the archive that is meant"
-            )
-        missing = _missing(archive, folder, places, progress)
-        size = sum(info.file_size for info in missing.values())
-        check_room(folder, size, f"the content of {archive.name}")
-        shutil.rmtree(staging, ignore_errors=True)
-        try:
-            staging.mkdir()
-            progress.begin(max(size, 1), unit=byte_text)
-            done = 0
-            for i, info in enumerate(missing.values()):
-                done = _unpack_member(file, info, staging / str(i), progress, done)
-            for i, place in enumerate(missing):
-                (folder / place).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(staging / str(i), folder / place)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    return [folder / place for place in places]
-
-
-def _name(place: str) -> str:
-    return place.rpartition("/")[2]
-
-
-@contextmanager
-def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, and whatever shows that it is damaged as a DownloadError."""
+    staging = folder / ".unpacking"
     try:
         with zipfile.ZipFile(archive) as file:
-            yield file
+            members = _checked_members(archive, file, place, largest)
+            if missing := sorted(set(needed) - set(members)):
+                raise DownloadError(f"{archive}: has no {', '.join(missing)}; it is not the expected archive")
+            new = {name: member for name, member in members.items() if not _is_there(archive, folder / name, member)}
+            size, done = sum(member.file_size for member in new.values()), 0
+            _check_room(folder, size, f"the content of {archive.name}")
+            progress.begin(max(size, 1), unit=byte_text)
+            staging.mkdir(exist_ok=True)
+            for number, member in enumerate(new.values()):
+                with file.open(member) as source, open(staging / str(number), "wb") as target:
+                    shutil.copyfileobj(source, target)  # at most the declared size; then the CRC-32 is compared
+                done += member.file_size
+                progress.update(done)
+            for number, name in enumerate(new):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(staging / str(number), folder / name)
+            return [folder / name for name in members]
     except DownloadError:
         raise
-    except (*_DAMAGED, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which a place before the file's start gives
-            raise
+    except _DAMAGED as error:
         what = str(error) or type(error).__name__
         raise DownloadError(
-            f"{archive}: is a damaged zip archive: {what}; remove it, and the same command fetches it anew"
+            f"{archive}: is a damaged zip archive: {what}; remove it, and the same command fetches it again"
         ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def _judged(archive: Path, file: zipfile.ZipFile, choose: Choice, largest: int) -> dict[str, zipfile.ZipInfo]:
-    """The chosen members by their places; a DownloadError for an archive that breaks a rule."""
-    members = [info for info in file.infolist() if not info.is_dir()]
-    if len(members) > _MOST_MEMBERS:
-        raise DownloadError(f"{archive}: has {len(members):,} members; at most {_MOST_MEMBERS:,} are taken")
-    places: dict[str, zipfile.ZipInfo] = {}
-    for info in file.infolist():
-        if fault := _fault(info):
-            raise DownloadError(f"{archive}: is not unpacked: its member {info.filename!r} {fault}")
-        place = None if info.is_dir() else choose(info.filename)
-        if place is not None and place in places:
-            raise DownloadError(f"{archive}: is not unpacked: two of its members are for {place}")
-        if place is not None:
-            places[place] = info
-    total = sum(info.file_size for info in places.values())
-    if total > largest:
-        raise DownloadError(
-            f"{archive}: is not unpacked: its content would take {byte_text(total)}, "
-            f"more than the {byte_text(largest)} that such an archive may"
-        )
-    return places
+def _checked_members(archive: Path, file: zipfile.ZipFile, place: Place, largest: int) -> dict[str, zipfile.ZipInfo]:
+    """Return the chosen members by their paths in the folder, or raise a DownloadError for an unsafe archive."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    refused = f"{archive}: is not unpacked, because"
+    for member in file.infolist():
+        if problem := _problem(member):
+            raise DownloadError(f"{refused} its member {member.filename!r} {problem}")
+        path = PurePosixPath(member.filename)
+        if member.is_dir() or path.parts[0] == "__MACOSX" or (name := place(path.name)) is None:
+            continue
+        if name in members:
+            raise DownloadError(f"{refused} it has two members for {name}")
+        members[name] = member
+    if (total := sum(member.file_size for member in members.values())) > largest:
+        raise DownloadError(f"{refused} its content has {byte_text(total)}, more than {byte_text(largest)}")
+    return members
 
 
-def _fault(info: zipfile.ZipInfo) -> str:
-    """What is wrong with a member, in words, or nothing."""
-    name, kind = info.orig_filename, stat.S_IFMT(info.external_attr >> 16)
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name.partition("/")[0] or "\0" in name:
-        return "has a path that leads out of the folder"
+def _problem(member: zipfile.ZipInfo) -> str:
+    """Return why a member is unsafe, or an empty string."""
+    name, kind = member.orig_filename, stat.S_IFMT(member.external_attr >> 16)
+    if name.startswith("/") or ".." in name.split("/") or ":" in name.partition("/")[0] or {"\\", "\0"} & set(name):
+        return "has a path outside of the folder"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
-    if info.flag_bits & 1:
-        return "is encrypted"
-    return "" if info.compress_type in _METHODS else f"is packed by method {info.compress_type}, not by Deflate"
+    known = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and member.header_offset >= 0
+    return "" if known else f"is damaged, or compressed by method {member.compress_type} and not by Deflate"
 
 
-def _missing(
-    archive: Path, folder: Path, places: dict[str, zipfile.ZipInfo], progress: Progress
-) -> dict[str, zipfile.ZipInfo]:
-    """Those that are not in their places."""
-    missing, done = {}, 0
-    progress.begin(max(sum(info.file_size for info in places.values()), 1), unit=byte_text)
-    for place, info in places.items():
-        if not _is_there(archive, folder / place, info):
-            missing[place] = info
-        done += info.file_size
-        progress.update(done)
-    return missing
-
-
-def _is_there(archive: Path, path: Path, info: zipfile.ZipInfo) -> bool:
-    """Whether a member is in its place; a DownloadError if something else is."""
-    if not os.path.lexists(path):
-        return False
-    if path.is_file() and path.stat().st_size == info.file_size and crc32_of(path) == info.CRC:
-        return True
-    raise DownloadError(
-        f"{path}: is there already and is not what {archive.name} has; remove it, or choose another folder with --out"
-    )
-
-
-def _unpack_member(file: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, progress: Progress, done: int) -> int:
-    """Unpack a member into a new file; the bytes done so far."""
-    end = done + info.file_size
-    with file.open(info) as packed, open(path, "xb", buffering=0) as target:
-        while piece := packed.read(_PIECE):  # never more than the declared size, and its CRC is compared at the end
-            write_all(target, piece, path)
-            done += len(piece)
-            progress.update(done)
-    if done != end:
-        raise zipfile.BadZipFile(f"{info.filename!r} is shorter than it says")
-    return done
+def _is_there(archive: Path, path: Path, member: zipfile.ZipInfo) -> bool:
+    """Return whether a member is in its place; raise a DownloadError if something else is."""
+    if os.path.lexists(path) and not (path.is_file() and crc32_of(path) == member.CRC):
+        raise DownloadError(
+            f"{path}: is there already and differs from {archive.name}; remove it, or choose another folder with --out"
+        )
+    return path.exists()

@@ -1,30 +1,30 @@
-"""Where the data sets are published: the one table of addresses, with what is known of each archive.
+"""The table of published archives, with their addresses and checksums.
 
-No address is tried when this project is built or tested. Sizes and checksums are those that others publish, as
-`known_from` says; None is not known, and then not checked. Whatever they are, an archive is only used if it is whole
-by its own checksums.
+Neither the build nor the tests of this project try these addresses. Others publish the sizes and checksums;
+`known_from` says who. None is unknown, and then not checked. An archive also has to match its own checksums.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from urllib.parse import urlsplit
 
-from captioning.downloading.errors import DownloadError
 from minigrad.units import byte_text
 
-__all__ = ["DATA_SETS", "Source", "check_address", "sources_of", "table"]
+__all__ = ["DATA_SETS", "DownloadError", "Source", "sources_of", "table"]
+
+
+class DownloadError(ValueError):
+    """An archive that cannot be fetched or used. The message names it and says what to do."""
 
 
 @dataclass(frozen=True)
 class Source:
     """An archive to fetch.
 
-    name: for --address; the file is called NAME.zip. size: bytes. checksum: 'sha256:…' or 'md5:…', hexadecimal.
-    largest: bytes that its content may take; more is refused before anything is unpacked. optional: only fetched when
-    asked for.
+    name: for --address; the file is called NAME.zip. largest: the most bytes that its content may have. size: bytes of
+    the archive. checksum: 'sha256:…' or 'md5:…', in hexadecimal digits. optional: fetched only on request.
     """
 
     name: str
@@ -38,14 +38,15 @@ class Source:
 
     @property
     def file(self) -> str:
-        """The name of the archive."""
+        """The name of the archive's file."""
         return f"{self.name}.zip"
 
 
+_ADDRESS = re.compile(r"https?://[!-.0-~]+(/[!-~]*)?")  # printable ASCII, with a host
 _FLICKR8K = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
 _MD5_FROM = "mlverse/torchvision (R), flickr8k dataset"
 
-DATA_SETS: Mapping[str, tuple[Source, ...]] = MappingProxyType({
+DATA_SETS: Mapping[str, tuple[Source, ...]] = {
     "coco": (
         Source(
             "coco_captioning",
@@ -82,50 +83,47 @@ DATA_SETS: Mapping[str, tuple[Source, ...]] = MappingProxyType({
             known_from=_MD5_FROM,
         ),
     ),
-})  # fmt: skip
-"""By the name of a data set: its archives."""
+}
+"""The archives of each data set."""
 
 
 def sources_of(
     data_set: str, addresses: Sequence[str] = (), mirror: str | None = None, optional: bool = False
 ) -> list[Source]:
-    """The archives of a data set, at the addresses that are asked for.
+    """Return the archives of a data set, with the addresses to fetch them from.
 
-    addresses: 'NAME=URL', of archives by name. mirror: a folder on the web that has all of them, by their file names.
-    optional: with the optional ones. A DownloadError names what is no address or no archive of the data set.
+    addresses: 'NAME=URL' for single archives. mirror: the URL of a folder with all of them, by their file names.
+    optional: include the optional ones.
+
+    Raises:
+        DownloadError: for a wrong name or URL.
 
     >>> [source.address for source in sources_of("coco", mirror="https://example.org/data/")]
     ['https://example.org/data/coco_captioning.zip']
     """
     known = DATA_SETS[data_set]
-    chosen = dict(_named(text, [source.name for source in known]) for text in addresses)
-    base = mirror if mirror is None else check_address("--mirror", mirror).rstrip("/")
-    elsewhere = {source.name: f"{base}/{source.file}" for source in known} if base else {}
+    names = [source.name for source in known]
+    chosen = {}
+    for text in addresses:
+        name, _, address = text.partition("=")
+        if name not in names:
+            raise DownloadError(f"--address must be NAME=URL with NAME one of {', '.join(names)}; got {text!r}")
+        chosen[name] = _checked(f"--address {name}", address)
     wanted = [source for source in known if optional or not source.optional or source.name in chosen]
-    return [replace(s, address=chosen.get(s.name, elsewhere.get(s.name, s.address))) for s in wanted]
+    if mirror is not None:
+        base = _checked("--mirror", mirror).rstrip("/")
+        chosen = {source.name: f"{base}/{source.file}" for source in wanted} | chosen
+    return [replace(source, address=chosen.get(source.name, source.address)) for source in wanted]
 
 
-def _named(text: str, names: Sequence[str]) -> tuple[str, str]:
-    name, equals, address = text.partition("=")
-    if not equals or name not in names:
-        raise DownloadError(f"--address must be NAME=URL with NAME one of {', '.join(names)}; got {text!r}")
-    return name, check_address(f"--address {name}", address)
-
-
-def check_address(what: str, address: str) -> str:
-    """The address, if it is one of http or https with a host; else a DownloadError that begins with `what`."""
-    try:
-        parts = urlsplit(address)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        fits = False
-    if not fits or not address.isascii() or any(character <= " " for character in address):
-        raise DownloadError(f"{what}: needs an address that begins with http:// or https://; got {address!r}")
+def _checked(option: str, address: str) -> str:
+    if not _ADDRESS.fullmatch(address):
+        raise DownloadError(f"{option}: needs an address that begins with http:// or https://; got {address!r}")
     return address
 
 
 def table() -> str:
-    """All archives as text, a paragraph each.
+    """Return all archives as text, with a paragraph for each.
 
     >>> print(table().split("\\n\\n")[1])
     coco: annotations_trainval2014
@@ -135,16 +133,16 @@ def table() -> str:
       checksum  sha256:031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009
       known     from tensorflow/datasets, url_checksums/coco.txt; address not verified by this project
     """
-    return "\n\n".join(_paragraph(data_set, source) for data_set, group in DATA_SETS.items() for source in group)
-
-
-def _paragraph(data_set: str, source: Source) -> str:
     unknown = "not known, so not checked"
-    lines = {
-        "what": source.about,
-        "address": source.address,
-        "size": unknown if source.size is None else byte_text(source.size),
-        "checksum": source.checksum or unknown,
-        "known": (f"from {source.known_from}; " if source.known_from else "") + "address not verified by this project",
-    }
-    return "\n".join([f"{data_set}: {source.name}", *(f"  {name:8}  {text}" for name, text in lines.items())])
+    paragraphs = []
+    for data_set, sources in DATA_SETS.items():
+        for source in sources:
+            paragraphs.append(
+                f"{data_set}: {source.name}\n"
+                f"  what      {source.about}\n"
+                f"  address   {source.address}\n"
+                f"  size      {unknown if source.size is None else byte_text(source.size)}\n"
+                f"  checksum  {source.checksum or unknown}\n"
+                f"  known     {source.known_from and f'from {source.known_from}; '}address not verified by this project"
+            )
+    return "\n\n".join(paragraphs)

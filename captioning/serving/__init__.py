@@ -1,11 +1,6 @@
-"""A page on this machine, to which one gives photos, and which shows what a captioner says of them and why.
+"""A local web page that captions photos: `captioning serve`.
 
-From the bottom: `limits` says how much is taken; `reading_process` decodes photos in a process of its own, which
-`photo_reader` starts, asks and ends; `answers` turns a photo into what the page shows; `worker` is the one thread that
-computes. `refusals` are what clients are told, `guards` whom they are told by (no other site's page is served),
-`bodies` reads uploads under the limits, `assets_table` has the page's files, `app` the routes, `connections` ends those
-that say nothing, and `server` runs it all until Ctrl-C. Nothing is written to the disk.
-
-The command is `captioning serve` (`captioning.cli.serve`). Starlette and uvicorn, the extra `serve`, are imported when
-they are used.
+`server` listens on this machine only and runs the Starlette application of `app`. `upload_limits` says how much clients
+may send. `photo_reader` decodes photos in a process of its own, and `answers` captions them one at a time. Nothing is
+written to the disk. Starlette and uvicorn, the extra `serve`, are imported on first use.
 """

@@ -1,26 +1,28 @@
-"""From a photo to what the page shows: captions, how sure of each word the captioner is, and where it looked.
+"""From a photo to what the page shows: captions, the probability of each word, and where the captioner looked.
 
 An answer is a dict that becomes JSON:
 
-| key | holds |
+| key | value |
 |---|---|
-| `caption` | the best beam's |
-| `confidence` | the best beam's, from 0 to 1, or null |
-| `unsure` | whether the captioner is not sure of the best beam; false where nobody knows |
+| `caption` | the caption of the best beam |
+| `confidence` | of the best beam, from 0 to 1, or null |
+| `unsure` | whether the captioner is unsure of the best beam; false without a calibration |
 | `beams` | a list, best first, of `caption`, `score`, `confidence`, `ended`, `words` and `end` |
-| `grid` | rows and columns of the places that were looked at, or null |
-| `milliseconds` | that it took to read the photo and to caption it |
+| `grid` | rows and columns of the places in the photo, or null if the captioner has no attention |
+| `milliseconds` | for reading and captioning the photo |
 
-Beams are ranked by `score`. The grid covers the largest square in the photo's middle. `words` are a list of `word`,
-`probability` and `look`, a number a place, row by row, whose sum is 1, or null. `end` is the probability with which the
-caption ends where it does, or null if it was cut.
+Beams are ranked by `score`. The grid covers the largest square in the middle of the photo. `words` is a list of `word`,
+`probability` and `look`: an attention weight for each place, row by row, with the sum 1, or null. `end` is the
+probability that the caption ends where it does, or null if it was cut.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,49 +31,49 @@ from captioning.decoding.best_lists import n_best
 from captioning.decoding.confidence import Calibration
 from captioning.decoding.spoken import Spoken, spoken_as_json
 from captioning.models.kinds import AnyCaptioner
+from captioning.serving.upload_limits import RefusedError
 from captioning.vision.extractors import FeatureExtractor
 
-__all__ = ["Answering", "as_json"]
+__all__ = ["AnswerQueue", "PhotoCaptioner", "as_json"]
 
-_DIGITS = 4  # behind the point: a page shows per cent
+Answer = dict[str, Any]
+
+_DIGITS = 4  # after the decimal point: the page shows per cent
 
 
-def as_json(beams: Sequence[Spoken], grid: tuple[int, int], unsure: bool = False) -> dict[str, Any]:
-    """The answer to a photo, but for the time it took. beams: at least one, as a beam search always finds.
-
-    grid: (h, w), how many places there are if looks are there.
+def as_json(beams: Sequence[Spoken], grid: tuple[int, int], unsure: bool = False) -> Answer:
+    """Return the answer to a photo without its time. beams: at least one. grid: (h, w) of the attention weights.
 
     >>> beam = Spoken(["dog"], np.log([0.5, 0.75]), -0.49, True)
     >>> answer = as_json([beam], (7, 7))
     >>> answer["caption"], answer["beams"][0]["words"], answer["beams"][0]["end"]
     ('dog', [{'word': 'dog', 'probability': 0.5, 'look': None}], 0.75)
     """
-    looked = any(beam.looks is not None for beam in beams)
-    told = [_beam_as_json(beam) for beam in beams]
-    best = told[0]
+    has_attention = any(beam.looks is not None for beam in beams)
+    rows = [_beam_as_json(beam) for beam in beams]
     return {
-        "caption": best["caption"],
-        "confidence": best["confidence"],
+        "caption": rows[0]["caption"],
+        "confidence": rows[0]["confidence"],
         "unsure": unsure,
-        "beams": told,
-        "grid": list(grid) if looked else None,
+        "beams": rows,
+        "grid": list(grid) if has_attention else None,
     }
 
 
-def _beam_as_json(beam: Spoken) -> dict[str, Any]:
-    told = spoken_as_json(beam, _DIGITS)
+def _beam_as_json(beam: Spoken) -> Answer:
+    row = spoken_as_json(beam, _DIGITS)
     looks = [None] * len(beam.words) if beam.looks is None else np.round(beam.looks.astype(float), _DIGITS).tolist()
-    words = [word | {"look": look} for word, look in zip(told["words"], looks, strict=True)]
+    words = [word | {"look": look} for word, look in zip(row["words"], looks, strict=True)]
     confidence = None if beam.confidence is None else round(float(beam.confidence), _DIGITS)
-    return told | {"confidence": confidence, "words": words}
+    return row | {"confidence": confidence, "words": words}
 
 
-class Answering:
-    """Answers photo files' contents with what a captioner says, as the page's head describes it.
+class PhotoCaptioner:
+    """Answers the content of a photo file with captions, as the module describes it.
 
-    model: in evaluation mode, trained on features of `network`. calibration: of this model, by whose beam it then
-    speaks; None where nobody knows how sure it may be. read: turns a file's content into RGB uint8 (H, W, 3),
-    whose shorter side has at least so many pixels, or raises a PhotoError.
+    model: in evaluation mode, trained on features of `network`. read: turns the content of a file into RGB uint8
+    (H, W, 3) whose shorter side has at least the given number of pixels, or raises a PhotoError. calibration: of this
+    model, with the beam that it then uses; None if there is none.
     """
 
     def __init__(
@@ -83,19 +85,61 @@ class Answering:
     ) -> None:
         self.model, self.network, self.read, self.calibration = model, network, read, calibration
 
-    def __call__(self, content: bytes) -> dict[str, Any]:
-        """The answer. Raises a PhotoError where the content is no photo."""
-        began = time.perf_counter()
+    def __call__(self, content: bytes) -> Answer:
+        """Return the answer, or raise a PhotoError if the content is not a photo."""
+        start = time.perf_counter()
         beams = self._beams(self.read(content, 2 * self.network.side))
         unsure = self.calibration is not None and self.calibration.is_unsure(beams[0])
         answer = as_json(beams, self.network.grid, unsure)
-        return {**answer, "milliseconds": round(1000 * (time.perf_counter() - began))}
+        return {**answer, "milliseconds": round(1000 * (time.perf_counter() - start))}
 
-    def rehearse(self) -> None:
-        """Caption a black photo: what is made when it is first used is made then."""
+    def warm_up(self) -> None:
+        """Caption a black photo, so that the first real one need not wait for lazy initialisation."""
         self._beams(np.zeros((self.network.side, self.network.side, 3), np.uint8))
 
     def _beams(self, photo: NDArray[np.uint8]) -> list[Spoken]:
         features = self.network.features(self.network.prepare(photo)[None])
         speak = n_best if self.calibration is None else self.calibration.speak
         return speak(self.model, features)[0]
+
+
+class AnswerQueue:
+    """Answers uploads one after the other in a thread of its own, because BLAS uses all cores.
+
+    answer: turns an upload into its answer in that thread; whatever it raises goes to the caller of `answer_to`.
+    places: how many uploads may wait, including the one being answered. waiting: how many do.
+
+    >>> async def twice():
+    ...     with AnswerQueue(lambda content: {"bytes": len(content)}) as queue:
+    ...         return await asyncio.gather(queue.answer_to(b"a"), queue.answer_to(b"bc"))
+    >>> asyncio.run(twice())
+    [{'bytes': 1}, {'bytes': 2}]
+    """
+
+    def __init__(self, answer: Callable[[bytes], Answer], places: int = 16) -> None:
+        self.answer, self.places, self.waiting = answer, places, 0
+        self._thread = ThreadPoolExecutor(1, "captioning")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def answer_to(self, content: bytes) -> Answer:
+        """Return the answer to an upload. If this is cancelled, the upload leaves the queue.
+
+        Raises:
+            RefusedError: 503 if all places are taken.
+            Exception: what `answer` raises.
+        """
+        if self.waiting >= self.places:
+            raise RefusedError(503, f"{self.waiting} other photos are waiting: try again in a moment")
+        upload = [content]  # emptied below, because the executor keeps cancelled jobs until their turn
+        self.waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, lambda: self.answer(upload.pop()))
+        finally:
+            upload.clear()
+            self.waiting -= 1

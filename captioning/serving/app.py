@@ -1,126 +1,200 @@
-"""The routes: the page and its files, `POST /caption`, and `GET /health`.
+"""The web application: the page and its files, `POST /caption`, and `GET /health`.
 
-| route | answers |
+| route | answer |
 |---|---|
 | `GET /` | the page; its files are `GET /assets/NAME` |
-| `POST /caption` | the body is a photo file's content, of whatever type; JSON as in `captioning.serving.answers` |
-| `GET /health` | JSON: `status`, `captioner`, `waiting` and `places`, `most_bytes` of an upload |
+| `POST /caption` | JSON as in `captioning.serving.answers`; the body is a photo file, of any content type |
+| `GET /health` | JSON: `status`, `captioner`, `waiting`, `places`, and `most_bytes` of an upload |
 
-Whatever is refused is JSON with `error`, one line: 400 no body, 403 another site's page, 404 and 405 no such route,
-408 too slow, 413 too large, 415 a form, 421 another host's name, 422 no photo (why), 500 a fault of ours, 503 too many,
-with `Retry-After`.
+A refusal is JSON with `error`, one line. The status is 400 without a photo, 403 for a page of another site, 404 or 405
+without such a route, 408 if the upload is too slow, 413 if it is too large, 415 for a form, 421 for another host name,
+422 for a file that is not a photo, 500 for an error of the server, and 503 with `Retry-After` if it is busy.
+
+Any site can make a browser on this machine send requests here. `check_sender` refuses them by three headers:
+
+- `Host` is the name in the address. A site that points its own name to 127.0.0.1 (DNS rebinding) sends that name. The
+  port may differ, because a tunnel may lead here.
+- `Origin` (Fetch standard, 3.1) is the page that sends a request other than a plain GET. It has to be this one.
+- `Sec-Fetch-Site` (Fetch Metadata, W3C) is `same-origin`, or `none` if the user typed the address. It counts if there
+  is no `Origin`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import traceback
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
-from captioning.serving.asgi import App, Receive, Scope, Send
-from captioning.serving.assets_table import PAGE, read_assets
-from captioning.serving.bodies import ClientGoneError, HeldBytes, lingering, read_body, until_gone
-from captioning.serving.connections import check_crowd
-from captioning.serving.guards import check_sender, with_headers
-from captioning.serving.limits import Limits
-from captioning.serving.refusals import RefusedError
-from captioning.serving.worker import Worker
+from captioning.serving.answers import Answer, AnswerQueue
+from captioning.serving.upload_limits import Limits, RefusedError, Uploads
 from captioning.vision.photo_files import PhotoError
 from minigrad.runtime.extras import require
 
-__all__ = ["make_app"]
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ROUTE_ERRORS = {404: "there is no such page here", 405: "that is asked by another method here"}
+__all__ = ["HEADERS", "check_sender", "make_app"]
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+"""Headers of every answer. The page loads its own files and the chosen photo (`blob:`) only, no other site can frame or
+read it, and the browser stores nothing."""
+
+_OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?")
+_MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_ROUTE_ERRORS = {404: "there is no such page here", 405: "this page does not take that method"}
 
 
-def make_app(worker: Worker, captioner: str, limits: Limits) -> App:
-    """The application. captioner: what the page calls the one who speaks. The package Starlette is needed.
+def check_sender(method: str, headers: Mapping[str, str]) -> None:
+    """Raise a RefusedError if a request is for another host or comes from a page of another site.
 
-    worker: answers uploads, and is entered while the application is used.
+    headers: by names in lower case.
+
+    >>> check_sender("POST", {"host": "localhost:8000", "origin": "http://localhost:8000"})
+    >>> check_sender("GET", {"host": "evil.example:8000"})
+    Traceback (most recent call last):
+    captioning.serving.upload_limits.RefusedError: this server is 127.0.0.1 or localhost, not 'evil.example:8000'
     """
-    applications = require("starlette.applications", "serve")
-    responses = require("starlette.responses", "serve")
-    routing = require("starlette.routing", "serve")
-    requests = require("starlette.requests", "serve")
-    HTTPException = require("starlette.exceptions", "serve").HTTPException
-    assets, held = read_assets(), HeldBytes(limits.held_bytes)
+    host = headers.get("host", "")
+    if not _OUR_HOST.fullmatch(host):
+        raise RefusedError(421, f"this server is 127.0.0.1 or localhost, not {host[:100]!r}")
+    origin = headers.get("origin")
+    foreign = headers.get("sec-fetch-site", "none") not in ("same-origin", "none") if origin is None else (
+        origin != f"http://{host}")  # fmt: skip
+    if foreign and method not in ("GET", "HEAD"):
+        raise RefusedError(403, "a page of another site may not use this server")
+
+
+def make_app(queue: AnswerQueue, captioner: str, limits: Limits) -> ASGIApp:
+    """Return the application. queue: answers the uploads. captioner: its name on the page.
+
+    Raises:
+        ModuleNotFoundError: if Starlette is not installed.
+    """
+    require("starlette", "serve")
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect, Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    uploads = Uploads(limits)
+    assets = {file.name: file.read_bytes() for file in (files(__package__) / "assets").iterdir()}
 
     async def asset(request: Any) -> Any:
-        name = request.path_params.get("name", PAGE)
-        if name not in assets:
-            raise RefusedError(404, "there is no such page here")
-        content, media_type = assets[name]
-        return responses.Response(content, media_type=media_type)
+        name = request.path_params.get("name", "page.html")
+        if name not in assets:  # other names never reach the disk
+            raise HTTPException(404)
+        return Response(assets[name], media_type=_MEDIA_TYPES[name.rpartition(".")[2]])
 
     async def health(request: Any) -> Any:
-        facts = {"status": "ok", "captioner": captioner, "waiting": worker.waiting, "places": worker.places,
-                 "most_bytes": limits.upload_bytes}  # fmt: skip
-        return responses.JSONResponse(facts)
+        return JSONResponse({"status": "ok", "captioner": captioner, "waiting": queue.waiting, "places": queue.places,
+                             "most_bytes": limits.upload_bytes})  # fmt: skip
 
     async def caption(request: Any) -> Any:
         if request.headers.get("content-type", "").startswith("multipart/"):
-            text = "a form is not read: the body is the file's content, as by curl --data-binary @photo.jpg"
-            raise RefusedError(415, text, unread=True)
-        with held.account() as add:
-            try:
-                content = await read_body(request.receive, request.headers, limits, add)
-                answer = await _while_there(request.receive, worker.answer_to(content))
-            except Exception as error:  # whatever happens in a photo or the captioner, nobody else is concerned
-                raise _as_refusal(error) from None
-            return responses.JSONResponse(answer)
+            raise RefusedError(415, "send the content of the file, not a form: curl --data-binary @photo.jpg")
+        async with uploads.receive(request) as content:
+            answer = await _while_connected(request.receive, queue.answer_to(content))
+        if answer is None:
+            raise ClientDisconnect
+        return JSONResponse(answer)
 
     async def refuse(request: Any, error: Exception) -> Any:
-        refusal = _as_refusal(error)
-        allowed = error.headers or {} if isinstance(error, HTTPException) else {}  # which methods, of a 405
-        return responses.JSONResponse({"error": str(refusal)}, refusal.status, {**allowed, **refusal.headers()})
+        headers = {}
+        match error:
+            case RefusedError():
+                status, message = error.status, str(error)
+                headers = {"retry-after": "1"} if status == 503 else {}
+            case PhotoError():
+                status, message = 422, str(error)
+            case HTTPException():  # from the routes
+                status, message = error.status_code, _ROUTE_ERRORS.get(error.status_code, error.detail)
+                headers = dict(error.headers or {})
+            case ClientDisconnect():
+                status, message = 400, "the client has gone"
+            case _:
+                traceback.print_exception(error)
+                status, message = 500, "an error of the server; the window where it was started shows details"
+        return JSONResponse({"error": message}, status, headers)
 
     routes = [
-        routing.Route("/", asset),
-        routing.Route("/assets/{name}", asset),
-        routing.Route("/caption", caption, methods=["POST"]),
-        routing.Route("/health", health),
+        Route("/", asset),
+        Route("/assets/{name}", asset),
+        Route("/caption", caption, methods=["POST"]),
+        Route("/health", health),
     ]
-    handlers = dict.fromkeys((RefusedError, HTTPException), refuse)
-    routed = applications.Starlette(routes=routes, exception_handlers=handlers)
+    kinds = (RefusedError, PhotoError, HTTPException, ClientDisconnect, Exception)
+    starlette = Starlette(routes=routes, exception_handlers=dict.fromkeys(kinds, refuse))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        send = lingering(with_headers(send), receive, limits.lingering_seconds)
-        request = requests.Request(scope)
+        exchange = _Exchange(receive, send, limits.discard_seconds)
+        request = Request(scope)
         try:
             check_sender(request.method, request.headers)
-            check_crowd(scope)
-        except RefusedError as refusal:
-            await (await refuse(request, refusal))(scope, receive, send)
+        except RefusedError as error:
+            response = await refuse(request, error)
+            await response(scope, exchange.receive, exchange.send)
         else:
-            await routed(scope, receive, send)
+            await starlette(scope, exchange.receive, exchange.send)
 
     return app
 
 
-async def _while_there(receive: Receive, asking: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """What is asked for, as long as the client is there: a ClientGoneError ends the asking."""
-    answer, gone = asyncio.create_task(asking), asyncio.create_task(until_gone(receive))
+async def _while_connected(receive: Receive, answering: Coroutine[Any, Any, Answer]) -> Answer | None:
+    """Return the answer, or None if the client goes away before."""
+    answer, gone = asyncio.create_task(answering), asyncio.create_task(_disconnect(receive))
     try:
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientGoneError
-        return answer.result()
+        return answer.result() if answer.done() else None
     finally:
         answer.cancel()
         gone.cancel()
 
 
-def _as_refusal(error: Exception) -> RefusedError:
-    """What is told of an error; of one that is no client's fault standard error has the whole traceback."""
-    if isinstance(error, RefusedError):
-        return error
-    if isinstance(error, PhotoError):
-        return RefusedError(422, str(error))
-    if isinstance(error, ClientGoneError):
-        return RefusedError(400, "the client has gone")
-    status = getattr(error, "status_code", None)
-    if status is not None:  # Starlette's, of routes
-        return RefusedError(status, _ROUTE_ERRORS.get(status, str(error)), unread=True)
-    traceback.print_exception(error)
-    return RefusedError(500, "a fault of the server, which says more in the window where it was started")
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Exchange:
+    """ASGI's `receive` and `send` of one request, which add `HEADERS` and let a client read why its upload is refused.
+
+    While the body has not been read, an answer closes the connection. It ends after the rest of the body has been
+    discarded, or after some seconds.
+    """
+
+    def __init__(self, receive: Receive, send: Send, discard_seconds: float) -> None:
+        self._receive, self._send, self._discard_seconds = receive, send, discard_seconds
+        self._unread, self._closes = True, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._unread = message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._closes = self._unread and message["status"] >= 400
+            extra = HEADERS | ({"connection": "close"} if self._closes else {})
+            encoded = [(name.encode(), value.encode()) for name, value in extra.items()]
+            message = {**message, "headers": [*message.get("headers", []), *encoded]}
+        elif self._closes and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._discard_seconds):
+                    while self._unread:
+                        await self.receive()
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)

@@ -1,125 +1,98 @@
-"""The server: an address of this machine alone, and an application that is run there until Ctrl-C."""
+"""Listen on this machine only, and run an application until Ctrl-C."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import os
-import signal
 import socket
+import time
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from captioning.command import Terminated
-from captioning.serving.asgi import App
-from captioning.serving.connections import impatient_protocol, noting_crowds
-from captioning.serving.limits import Limits
-from captioning.training.stopping import Stop, stop_on_signals
+from captioning.serving.upload_limits import Limits
 from minigrad.runtime.extras import require
 
-__all__ = ["HOST", "address_of", "listen", "run", "run_until"]
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+__all__ = ["HOST", "address_of", "listen", "make_server", "run"]
 
 HOST = "127.0.0.1"
-"""Of this machine alone: who is elsewhere cannot connect."""
+"""The loopback address: other machines cannot connect."""
 
-_HIGHEST = 65535
-_POLL = 0.05  # seconds until a stop is seen
+_HIGHEST_PORT = 65535
+_REASONS = {
+    errno.EADDRINUSE: "another program uses it (perhaps this one, in another window)",
+    errno.EACCES: "this user may not use that port",
+}
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that takes connections of this machine; port 0 is any free one.
+    """Return a socket that accepts connections from this machine; port 0 is any free one.
 
     Raises:
         ValueError: if there is no such port.
-        OSError: if it is in use or may not be used, in words that say what to do.
-
-    >>> with listen(0) as taken:
-    ...     try:
-    ...         listen(taken.getsockname()[1])
-    ...     except OSError as error:
-    ...         print(str(error).partition(": ")[2])  # doctest: +ELLIPSIS
-    another program uses it (perhaps this one, in another window): choose another by --port N, ...
+        OSError: if it is in use or not permitted; the message says what to do.
     """
-    if not 0 <= port <= _HIGHEST:
-        raise ValueError(f"--port must be from 0 to {_HIGHEST}; got {port}")
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise ValueError(f"--port must be from 0 to {_HIGHEST_PORT}; got {port}")
     try:
-        if (
-            os.name == "posix"
-        ):  # what ended a moment ago does not hold its port; elsewhere the option means another thing
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((HOST, port))
-        found.listen()
+        return socket.create_server((HOST, port))
     except OSError as error:
-        found.close()
-        raise OSError(f"{HOST}:{port}: {_what_to_do(error)}") from error
-    return found
-
-
-def _what_to_do(error: OSError) -> str:
-    choose = "choose another by --port N, or any free one by --port 0"
-    if error.errno == errno.EADDRINUSE:
-        return f"another program uses it (perhaps this one, in another window): {choose}"
-    if error.errno == errno.EACCES:
-        return f"this user may not use that port: {choose}"
-    return str(error.strerror)
+        reason = _REASONS.get(error.errno or 0, error.strerror)
+        hint = "choose another with --port N, or any free one with --port 0"
+        raise OSError(f"{HOST}:{port}: {reason}: {hint}") from error
 
 
 def address_of(listener: socket.socket) -> str:
-    """What to type into a browser."""
+    """Return the address for a browser."""
     return f"http://{HOST}:{listener.getsockname()[1]}/"
 
 
-def run(app: App, listener: socket.socket, limits: Limits, started: Callable[[], Any]) -> None:
-    """Run an application until Ctrl-C or SIGTERM, which ends it at once: requests that are under way are dropped.
+def run(app: ASGIApp, listener: socket.socket, limits: Limits, started: Callable[[], Any]) -> None:
+    """Run an application until Ctrl-C or SIGTERM, which drop all requests under way.
 
-    started: called when requests are taken.
+    started: called as soon as the server accepts requests.
 
     Raises:
-        KeyboardInterrupt: always; `captioning.command.Terminated` after SIGTERM.
+        KeyboardInterrupt: after Ctrl-C, and `captioning.command.Terminated` after SIGTERM, as the process handles them.
         ModuleNotFoundError: if uvicorn is not installed.
     """
-    with stop_on_signals() as stop:
-        asyncio.run(run_until(stop, app, listener, limits, started))
-    raise Terminated if stop.signal == signal.SIGTERM else KeyboardInterrupt
+    asyncio.run(make_server(app, limits, started).serve(sockets=[listener]))
 
 
-async def run_until(stop: Stop, app: App, listener: socket.socket, limits: Limits, started: Callable[[], Any]) -> None:
-    """Run an application until `stop` is set, on a socket that is closed then."""
-    server = _server(app, limits)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started and not serving.done():
-            await asyncio.sleep(_POLL / 10)
-        started()
-        while not stop.is_set() and not serving.done():
-            await asyncio.sleep(_POLL)
-    finally:
-        for each in getattr(server, "servers", []):
-            each.close()
-        for connection in list(server.server_state.connections):
-            connection.transport.abort()
-        tasks = [serving, *server.server_state.tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        listener.close()
-
-
-def _server(app: App, limits: Limits) -> Any:
+def make_server(app: ASGIApp, limits: Limits, started: Callable[[], Any]) -> Any:
+    """Return a `uvicorn.Server` that drops silent connections, and all connections when it ends."""
     uvicorn = require("uvicorn", "serve")
 
-    class Quiet(uvicorn.Server):  # type: ignore[misc, name-defined]
-        def capture_signals(self) -> Any:
-            return contextlib.nullcontext()  # whoever runs it handles them
+    silence: weakref.WeakKeyDictionary[Any, tuple[Any, float]] = weakref.WeakKeyDictionary()
 
-    def connections() -> int:
-        return len(server.server_state.connections)
+    class Server(uvicorn.Server):  # type: ignore[misc, name-defined]
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()
 
-    server = Quiet(uvicorn.Config(
-        noting_crowds(app, connections, limits.connections), http=impatient_protocol(limits.silent_seconds),
-        loop="asyncio", ws="none", lifespan="off", log_config=None, log_level="critical", access_log=False,
-        proxy_headers=False, server_header=False,
+        async def on_tick(self, counter: int) -> bool:  # ten times a second
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                request = connection.cycle
+                last, since = silence.get(connection, (None, now))
+                answering = request is not None and not request.response_complete
+                if request is not last or (answering and not connection.flow.write_paused):
+                    since = now
+                silence[connection] = request, since
+                if now - since > limits.silent_seconds:
+                    connection.transport.abort()
+            return bool(await super().on_tick(counter))
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            self.force_exit = True
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            await super().shutdown(sockets)
+
+    return Server(uvicorn.Config(
+        app, http="h11", loop="asyncio", ws="none", lifespan="off", log_config=None, log_level="critical",
+        access_log=False, proxy_headers=False, server_header=False,
     ))  # fmt: skip
-    return server

@@ -17,9 +17,7 @@ from PIL import Image
 from captioning.cli.entry import main
 from captioning.scenes.dataset import load_captions, load_scenes, write_scenes
 from captioning.scenes.drawing import render
-from tests.captioning.downloading.server import Site, serving
-from tests.captioning.downloading.test_coco import members_of
-from tests.captioning.downloading.zips import zipped
+from tests.captioning.downloading.server import Site, members_of, serving, zipped
 
 PAGE = (Path(__file__).parents[2] / "docs" / "captioning.md").read_text(encoding="utf-8")
 COMMANDS = [

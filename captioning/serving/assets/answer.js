@@ -1,9 +1,9 @@
-// The answer: a caption word by word, how sure the captioner was of each, and what else it weighed.
+// The answer: a caption word by word with probabilities, and other captions that the captioner considered.
 import { showLook, whereabouts } from "./photo.js";
 
 const at = (id) => document.getElementById(id);
 const percent = (share) => `${share > 0 && share < 0.01 ? "under 1" : Math.round(100 * share)} %`;
-let pinned = null; // the word that stays chosen when the mouse leaves it
+let pinned = null; // the word that stays chosen after the mouse has left it
 
 export function showAnswer(answer) {
   const seconds = answer.milliseconds / 1000;
@@ -28,7 +28,7 @@ function showBeam(answer, beam) {
   for (const row of at("beams").querySelectorAll("button")) row.setAttribute("aria-pressed", String(row.beam === beam));
 }
 
-// Rows of the beams. A score is a mean of log-probabilities: its exponential, beside the best one's, is the bar.
+// Rows of the beams. A score is a mean of log-probabilities; the bar compares its exponential with the best one's.
 function weighed(answer) {
   const best = Math.max(...answer.beams.map((beam) => beam.score));
   return answer.beams.map((beam) => {
@@ -67,9 +67,9 @@ at("words").addEventListener("keydown", (event) => {
   }
 });
 
-let sees = false; // whether this captioner looks at places
+let sees = false; // whether this captioner has attention
 
-// Say how sure the captioner was of a word, and show where it looked; of null what can be done.
+// Show the probability of a word and its attention; null shows a hint.
 function choose(word, looks = sees) {
   sees = looks;
   for (const each of at("words").children) each.classList.toggle("chosen", each === word);

@@ -1,74 +1,150 @@
-// The page: which of its four states is shown, and what leads from one to another.
-import { givenPhotos } from "./giving.js";
-import { ask, facts } from "./asking.js";
+// The page: its four states (empty, busy, answer, failure), how a photo gets here, and the requests to the server.
 import { showAnswer } from "./answer.js";
 import { showPhoto } from "./photo.js";
 
 const at = (id) => document.getElementById(id);
-const NO_LIMIT = { most_bytes: Infinity, captioner: "" };
-let known = NO_LIMIT;
-let last = null; // the photo that was given last
-let asking = null; // what can still be called off
+const TRIES = 20; // while the server is busy
+let server = { most_bytes: Infinity, captioner: "" };
+let photo = null; // the last one
+let request = null; // an AbortController for the request under way
 
-function show(state, told) {
+function show(state, status) {
   document.body.dataset.state = state;
   at("busy").setAttribute("aria-hidden", String(state !== "busy"));
-  at("status").textContent = told;
+  at("status").textContent = status;
 }
 
-// again: whether it may help to try the same photo once more
-function fail(why, again = false) {
-  at("why").textContent = sentence(why);
-  at("again").hidden = !again;
+// retry: whether the same photo may work later
+function fail(message, retry = false) {
+  at("why").textContent = sentence(message);
+  at("again").hidden = !retry;
   show("failure", "");
 }
 
 // "not a photo" becomes "Not a photo."
 function sentence(text) {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(begun) ? begun : begun + ".";
+  const capitalised = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capitalised) ? capitalised : capitalised + ".";
 }
 
 const megabytes = (bytes) => `${Math.round(bytes / 2 ** 20)} MB`;
 
 async function caption(file) {
-  asking?.abort();
-  const mine = (asking = new AbortController());
-  last = file;
+  request?.abort();
+  const { signal } = (request = new AbortController());
+  photo = file;
   showPhoto(file);
-  if (file.size > known.most_bytes) {
-    fail(`The photo has ${megabytes(file.size)}; up to ${megabytes(known.most_bytes)} are taken: make it smaller`);
+  if (file.size > server.most_bytes) {
+    fail(`The photo has ${megabytes(file.size)}, more than ${megabytes(server.most_bytes)}: make it smaller`);
     return;
   }
   show("busy", "Looking at the photo");
   try {
-    const answer = await ask(file, mine.signal);
+    const answer = await ask(file, signal);
     showAnswer(answer);
     show("answer", `The captioner says: ${answer.caption || "nothing"}`);
   } catch (error) {
-    if (!mine.signal.aborted) fail(error.message, error.passing);
+    if (!signal.aborted) fail(error.message, error.retry);
   }
 }
 
-function begin() {
-  asking?.abort();
-  last = null;
+function reset() {
+  request?.abort();
+  photo = null;
   showPhoto(null);
   show("empty", "");
   at("choose").focus();
 }
 
-at("another").addEventListener("click", begin);
-at("cancel").addEventListener("click", begin);
-at("again").addEventListener("click", () => last && caption(last));
+// Requests. They fail with an Error whose message is for people; `retry` says whether it may work later.
+
+async function ask(file, signal) {
+  for (let tries = 1; ; tries++) {
+    const response = await send("/caption", { method: "POST", body: file, signal });
+    if (response.status !== 503 || tries === TRIES) return read(response);
+    await pause(1000 * Number(response.headers.get("Retry-After") || 1), signal);
+  }
+}
+
+async function send(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw failure("The server does not answer: is captioning serve still running?", true);
+  }
+}
+
+async function read(response) {
+  let content = {};
+  try {
+    content = await response.json();
+  } catch {
+    // not JSON: the status has to do
+  }
+  const retry = response.status >= 500 || response.status === 408;
+  if (!response.ok) throw failure(content.error ?? `The server answers with status ${response.status}`, retry);
+  return content;
+}
+
+const failure = (message, retry) => Object.assign(new Error(message), { retry });
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }, { once: true });
+  });
+}
+
+// Ways to give a photo: choose it, take it with a camera, paste it or drop it.
+
+for (const [button, input] of [["choose", "file"], ["take", "camera"]]) {
+  at(button).addEventListener("click", (event) => {
+    event.stopPropagation(); // a click on the field around it does the same
+    at(input).click();
+  });
+  at(input).addEventListener("change", () => {
+    const file = at(input).files[0];
+    at(input).value = ""; // so that the same photo can be chosen again
+    if (file) caption(file);
+  });
+}
+at("choice").addEventListener("click", () => at("file").click());
+
+function take(data, message) {
+  const file = data?.files?.[0];
+  if (file) caption(file);
+  else if (photo === null) fail(message); // an answer on the page stays
+}
+const hover = (on) => document.body.classList.toggle("over", on);
+document.addEventListener("paste", (event) => {
+  take(event.clipboardData, "What was pasted is no photo: copy the picture itself, or its file");
+});
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "copy";
+  hover(true);
+});
+document.addEventListener("dragleave", (event) => event.relatedTarget === null && hover(false));
+document.addEventListener("drop", (event) => {
+  event.preventDefault(); // otherwise the browser leaves the page for the photo
+  hover(false);
+  take(event.dataTransfer, "What was dropped is no file: save the picture first, and drop that");
+});
+
+at("another").addEventListener("click", reset);
+at("cancel").addEventListener("click", reset);
+at("again").addEventListener("click", () => photo && caption(photo));
 at("other").addEventListener("click", () => at("file").click());
-givenPhotos(caption, (why) => last === null && fail(why)); // an answer that is there stays
 show("empty", "");
-facts().then(
-  (found) => {
-    known = found;
-    at("captioner").textContent = found.captioner;
-    at("most").textContent = `, up to ${megabytes(found.most_bytes)}`;
+send("/health", {}).then(read).then(
+  (health) => {
+    server = health;
+    at("captioner").textContent = health.captioner;
+    at("most").textContent = `, up to ${megabytes(health.most_bytes)}`;
   },
   (error) => fail(error.message),
 ).finally(() => document.body.classList.add("ready"));

@@ -1,4 +1,4 @@
-// The photo, the square of it that the captioner sees, and where it looks.
+// The photo, the square that the captioner sees, and its attention.
 
 const at = (id) => document.getElementById(id);
 let address = null;
@@ -18,7 +18,7 @@ at("picture").addEventListener("error", () => {
   at("unshown").hidden = false;
 });
 
-// The largest square in the middle, in per cent of the photo.
+// The captioner sees the largest square in the middle.
 at("picture").addEventListener("load", () => {
   const { naturalWidth: width, naturalHeight: height } = at("picture");
   const side = Math.min(width, height);
@@ -28,7 +28,7 @@ at("picture").addEventListener("load", () => {
   for (const [name, share] of Object.entries(sizes)) at("square").style.setProperty(`--${name}`, `${100 * share}%`);
 });
 
-// Veil every place by how little was looked at it; null takes the veil away.
+// Darken each place, the less attention it got the more; null shows the plain photo.
 export function showLook(look, grid) {
   at("photo").classList.toggle("looking", look !== null);
   if (look === null) return;
@@ -45,7 +45,7 @@ export function showLook(look, grid) {
   });
 }
 
-// "the upper left", from the centre of mass of a look
+// Describe the centre of the attention, such as "the upper left".
 export function whereabouts(look, grid) {
   const [rows, columns] = grid;
   let x = 0, y = 0, total = 0;

@@ -1,15 +1,17 @@
-"""A server in a thread of the test, and what asks it."""
+"""Clients for the tests: of the application in this process, and of a server in a thread."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import http.client
 import importlib.util
 import io
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +19,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from captioning.serving.answers import AnswerQueue
 from captioning.serving.app import make_app
-from captioning.serving.limits import Limits
 from captioning.serving.photo_reader import PhotoReader
-from captioning.serving.server import listen, run_until
-from captioning.serving.worker import Worker
-from captioning.training.stopping import Stop
+from captioning.serving.server import listen, make_server
+from captioning.serving.upload_limits import Limits
 
 _MISSING = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
 needs_server = pytest.mark.skipif(bool(_MISSING), reason=f"no server: {' and '.join(_MISSING)} not installed")
@@ -44,7 +45,7 @@ ANSWER = {
         ]},
     ],
 }  # fmt: skip
-"""What a captioner with beams and looks answers."""
+"""The answer of a captioner with beams and attention."""
 
 
 def photo(kind: str = "PNG", size: tuple[int, int] = (40, 30), colour: str = "teal") -> bytes:
@@ -54,8 +55,9 @@ def photo(kind: str = "PNG", size: tuple[int, int] = (40, 30), colour: str = "te
     return file.getvalue()
 
 
-def endless_jpeg(side: int = 4000, scans: int = 4000) -> bytes:
-    """A progressive JPEG that says the same over and over: each scan goes through all of the picture."""
+@functools.cache
+def endless_jpeg(side: int = 2000, scans: int = 8000) -> bytes:
+    """A progressive JPEG that takes hours: each of its scans repeats the whole picture."""
     file = io.BytesIO()
     Image.new("L", (side, side), 99).save(file, "JPEG", progressive=True)
     content = file.getvalue()
@@ -64,8 +66,8 @@ def endless_jpeg(side: int = 4000, scans: int = 4000) -> bytes:
 
 
 @dataclass(frozen=True)
-class Said:
-    """An answer of the server."""
+class Reply:
+    """A response. headers: by names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -76,80 +78,106 @@ class Said:
         return json.loads(self.content)
 
 
-def read_answer(connection: socket.socket) -> Said:
-    """The next answer on a connection, whole."""
-    answer = http.client.HTTPResponse(connection)
-    answer.begin()
-    return _said(answer)
+def ask_app(
+    app: Any, path: str = "/caption", *parts: bytes, method: str | None = None, end: str = "", **headers: str
+) -> Reply:
+    """Call an application in this process with the parts of a body; names of headers have _ for -.
+
+    end: "leaves" if the client leaves after the body, "stalls" if it never ends the body.
+    """
+    names = {"host": "127.0.0.1"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in names.items()]
+    scope = {"type": "http", "path": path, "method": method or ("POST" if parts else "GET"), "headers": encoded}
+    bodies, sent = [*parts, b""], []
+
+    async def receive() -> Any:
+        if len(bodies) > (end == "stalls"):
+            return {"type": "http.request", "body": bodies.pop(0), "more_body": bool(bodies)}
+        await asyncio.sleep(0 if end == "leaves" else PATIENCE)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with contextlib.suppress(ArithmeticError, TimeoutError):  # Starlette answers, and then raises what is not a refusal
+        asyncio.run(app(scope, receive, send))
+    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Reply(sent[0]["status"], found, b"".join(message["body"] for message in sent[1:]))
 
 
-def _said(answer: http.client.HTTPResponse) -> Said:
-    content = answer.read()
-    return Said(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
+def read_reply(connection: socket.socket) -> Reply:
+    """Read the next whole response from a connection."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    content = response.read()
+    return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs. worker: its worker."""
+    """A server that runs. queue: its queue of uploads."""
 
     port: int
-    worker: Worker
+    queue: AnswerQueue
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    def ask(self, path: str, body: Any = None, method: str | None = None, **headers: str) -> Said:
-        """Ask once, on a connection of its own; names of headers with _ for -."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method or ("GET" if body is None else "POST"), path, body, named)
-            return _said(connection.getresponse())
-        finally:
-            connection.close()
+    def ask(self, path: str, body: bytes | None = None) -> Reply:
+        """Send one request on a connection of its own."""
+        method, content = ("GET", b"") if body is None else ("POST", body)
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+        with self.connect(head.encode() + content) as connection:
+            return read_reply(connection)
 
-    def connect(self) -> socket.socket:
-        """A connection on which nothing was said yet."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
-
-
-def exchange(server: Served, text: str | bytes, wait: float = PATIENCE) -> bytes:
-    """All that comes back on a connection until it ends; what is sent need not be HTTP."""
-    with server.connect() as connection, contextlib.suppress(OSError):
-        connection.settimeout(wait)
+    def connect(self, text: str | bytes = b"") -> socket.socket:
+        """Open a connection and send something, which need not be HTTP."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         connection.sendall(text if isinstance(text, bytes) else text.encode())
-        found = b""
+        return connection
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read a connection to its end, which may be a reset."""
+    found = b""
+    with contextlib.suppress(ConnectionError):
         while part := connection.recv(65536):
             found += part
-        return found
-    return b""
+    return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, or fail."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "never true"
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager
 def served(
     answer: Callable[[bytes], dict[str, Any]] = lambda content: ANSWER, captioner: str = "a test", **limits: Any
 ) -> Iterator[Served]:
-    """A server that answers uploads with what `answer` returns, until the block is left."""
-    bounds = Limits(**limits)
-    listener, stop, ready = listen(0), Stop(), threading.Event()
+    """Run a server that answers uploads with what `answer` returns, until the block ends."""
+    bounds, listener, ready = Limits(**limits), listen(0), threading.Event()
     port = listener.getsockname()[1]
-    with Worker(answer, bounds.places) as worker:
-        app = make_app(worker, captioner, bounds)
-        thread = threading.Thread(target=lambda: asyncio.run(run_until(stop, app, listener, bounds, ready.set)))
+    with AnswerQueue(answer, bounds.places) as queue:
+        server = make_server(make_app(queue, captioner, bounds), bounds, ready.set)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
         thread.start()
         try:
             assert ready.wait(PATIENCE)
-            yield Served(port, worker)
+            yield Served(port, queue)
         finally:
-            stop.set()
+            server.should_exit = True
             thread.join(PATIENCE)
             assert not thread.is_alive(), "the server does not stop"
 
 
 @contextlib.contextmanager
 def photo_sizes(seconds: float = 10.0) -> Iterator[Callable[[bytes], dict[str, Any]]]:
-    """Answers with the size of the photo, which a process of its own decodes."""
+    """Answer with the size of the photo, which a process of its own decodes."""
     with PhotoReader(seconds) as reader:
 
         def answer(content: bytes) -> dict[str, Any]:

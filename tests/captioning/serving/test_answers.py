@@ -1,7 +1,9 @@
-"""From a photo to what the page shows."""
+"""From a photo to what the page shows, and the queue of photos."""
 
+import asyncio
 import dataclasses
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from captioning.decoding.confidence import Calibration
 from captioning.decoding.spoken import Spoken
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
-from captioning.serving.answers import Answering, as_json
+from captioning.serving.answers import AnswerQueue, PhotoCaptioner, as_json
+from captioning.serving.upload_limits import RefusedError
 from captioning.vision.photo_files import PhotoError, decode_photo
 from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
@@ -24,7 +27,7 @@ WORDS = ["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat", "runs", "sits
 
 
 def captioner(seed=0, cell="lstm"):
-    """One whose weights are large enough that it says different things."""
+    """A captioner whose weights are large enough for varied captions."""
     model = Captioner(Vocabulary(WORDS), feature_size=3, wordvec_size=6, hidden_size=8, cell_type=cell, rng=seed)
     for parameter in model.parameters():
         parameter.data[...] *= 4
@@ -44,16 +47,20 @@ def test_json_of_beams_and_looks():
     assert best["words"][1] == {"word": "dog", "probability": 0.25, "look": [0, 1, 0, 0]}
     assert (best["end"], best["ended"], best["score"]) == (0.125, True, -1.25)
     assert (other["end"], other["ended"], other["confidence"]) == (None, False, None)
-
-
-def test_a_caption_without_words_is_an_answer_too():
-    answer = as_json([Spoken([], np.log([0.5]), -0.7, True)], (7, 7))
-    assert (answer["caption"], answer["beams"][0]["words"], answer["beams"][0]["end"]) == ("", [], 0.5)
+    empty = as_json([Spoken([], np.log([0.5]), -0.7, True)], (7, 7))
+    assert (empty["caption"], empty["grid"], empty["beams"][0]["words"], empty["beams"][0]["end"]) == (
+        "",
+        None,
+        [],
+        0.5,
+    )
 
 
 def test_a_photo_is_answered_and_no_photo_is_an_error():
     network = GridExtractor()
-    answering = Answering(captioner(), network, decode_photo)
+    answering = PhotoCaptioner(captioner(), network, decode_photo)
+    answering.warm_up()
+    assert network.seen == 1
     answer = answering(photo(colour="red"))
     json.dumps(answer)
     (expected,) = n_best(captioner(), np.array([[1, 0, 0]], np.float32))
@@ -67,7 +74,7 @@ def test_a_photo_is_answered_and_no_photo_is_an_error():
 def test_a_calibrated_captioner_says_whether_it_is_sure(threshold):
     fitted = Calibration.fitted("likelihood", [-3.0, -2.0, -1.0], [0.1, 0.3, 0.9], Beam(3), 3)
     calibration = dataclasses.replace(fitted, unsure_below=threshold)
-    answer = Answering(captioner(), GridExtractor(), decode_photo, calibration)(photo(colour="red"))
+    answer = PhotoCaptioner(captioner(), GridExtractor(), decode_photo, calibration)(photo(colour="red"))
     assert 0 < answer["confidence"] < 1
     assert answer["unsure"] == bool(threshold)
     assert len(answer["beams"]) <= 3
@@ -76,14 +83,37 @@ def test_a_calibrated_captioner_says_whether_it_is_sure(threshold):
 def test_a_captioner_with_attention_says_where_it_looked():
     network = RegionExtractor(GridExtractor(), RegionProjection(np.eye(3, 2, dtype=np.float32), np.ones(2, np.float32)))
     model = AttentionCaptioner(Vocabulary(WORDS), 11, (4, 2), 6, 8, 6, 4, 2, rng=0).eval()
-    answer = Answering(model, network, decode_photo)(photo(colour="red"))
+    answer = PhotoCaptioner(model, network, decode_photo)(photo(colour="red"))
     assert answer["grid"] == [2, 2]
     for beam in answer["beams"]:
         for word in beam["words"]:
             assert sum(word["look"]) == pytest.approx(1, abs=1e-3)
 
 
-def test_it_needs_no_photo_to_get_ready():
-    network = GridExtractor()
-    Answering(captioner(), network, decode_photo).rehearse()
-    assert network.seen == 1
+def test_the_queue_answers_one_photo_after_the_other_and_drops_cancelled_ones():
+    going, seen, threads = threading.Event(), [], set()
+
+    def answer(content):
+        seen.append(content)
+        threads.add(threading.get_ident())
+        if content == b"fail":
+            raise RuntimeError("no answer")
+        return {"went": going.wait(10)}
+
+    async def ask(queue):
+        tasks = [asyncio.create_task(queue.answer_to(content)) for content in (b"first", b"cancelled", b"fail")]
+        await asyncio.sleep(0.05)
+        with pytest.raises(RefusedError, match="3 other photos"):
+            await queue.answer_to(b"none")
+        tasks[1].cancel()
+        await asyncio.wait([tasks[1]])
+        last = asyncio.create_task(queue.answer_to(b"last"))
+        await asyncio.sleep(0)
+        going.set()
+        return await asyncio.gather(tasks[0], tasks[2], last, return_exceptions=True)
+
+    with AnswerQueue(answer, places=3) as queue:
+        first, failed, last = asyncio.run(ask(queue))
+    assert (first, repr(failed), last) == ({"went": True}, "RuntimeError('no answer')", {"went": True})
+    assert (seen, queue.waiting) == ([b"first", b"fail", b"last"], 0)
+    assert len(threads - {threading.get_ident()}) == 1
