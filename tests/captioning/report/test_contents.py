@@ -1,0 +1,80 @@
+"""The captions of a report and their scores."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captioning.decoding.beam_search import beam
+from captioning.decoding.spoken import Spoken
+from captioning.decoding.stepwise import greedy
+from captioning.models.captioner import Captioner
+from captioning.progress import Progress
+from captioning.report.contents import Choice, ScoredCaption, best_typical_worst, scored
+from captioning.scoring.evaluation import captions_of, cider_d_by_image, score
+
+
+@pytest.fixture
+def model(small_data):
+    model = Captioner(small_data.vocabulary, 6, 8, 8, rng=1)
+    model.predict.weight.data[...] *= 20
+    model.eval()
+    return model
+
+
+@pytest.mark.parametrize("decode", [greedy, functools.partial(beam, width=3)])
+@pytest.mark.parametrize(("length", "most"), [(1, None), (9, 7)])
+def test_captions_and_scores_are_those_of_evaluate(small_data, model, monkeypatch, decode, length, most):
+    monkeypatch.setattr("captioning.report.contents._BATCH", 5)
+    split, choice = small_data.val, Choice(decode, "some words", "second", most, 3, length)
+    found = scored(model, split, choice, Progress(enabled=False), "first", small_data.train)
+    images = np.array([caption.row for caption in found.captions])
+    said = captions_of(model, split, images, decode, length)
+    rows = [(caption.words, caption.score, caption.references) for caption in found.captions]
+    scores = cider_d_by_image(split, images, said).tolist()
+    assert rows == list(zip(said, scores, map(split.references, images.tolist()), strict=True))
+    assert found.figures.items() >= score(model, split, images, said, 3).items()
+    assert "novel_share" in found.figures
+    assert (found.data, found.split, found.part, found.chosen_on) == (split.folder.name, "val", "second", "first")
+    counted = f"images:{most} drawn by 3|" if most else "images:12|"
+    assert f"{counted}decoding:some words|max_length:{length}|" in found.signature
+
+
+def test_captions_know_attention_confidence_names_and_photos(small_data, model, monkeypatch):
+    class Calibrated:
+        def speak(self, model, features, length):
+            return [[Spoken(["a"] * length, np.zeros(2), -1.0, True, attention, 0.5)]] * len(features)
+
+    attention = np.ones((1, 4), np.float32)
+    monkeypatch.setattr("captioning.report.contents.photo_path", lambda split, i: Path(f"{i}.jpg"))
+    choice = Choice(None, "", "all", None, 0, 2, Calibrated())
+    _, second, *_ = scored(model, small_data.val, choice, Progress(enabled=False)).captions
+    assert (second.words, second.confidence, second.attention) == (["a", "a"], 0.5, attention)
+    assert (second.row, second.name, second.photo) == (1, None, Path("1.jpg"))
+
+
+def groups_of(values, count):
+    captions = [ScoredCaption(i, None, None, [], [], value) for i, value in enumerate(values)]
+    return best_typical_worst(captions, count).values()
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=40), st.integers(1, 9))
+def test_no_caption_appears_twice_and_the_best_are_better(values, count):
+    groups = groups_of(values, count)
+    rows = {found.row for some in groups for found in some}
+    assert len(rows) == sum(map(len, groups)) == min(len(values), 3 * count)
+    assert max(map(len, groups)) <= count
+    best, typical, worst = ([found.score for found in some] for some in groups)
+    assert (best, worst) == (sorted(best, reverse=True), sorted(worst))
+    rest = [value for i, value in enumerate(values) if i not in rows]
+    assert all(max(worst, default=0) <= value <= min(best, default=1) for value in [*typical, *rest])
+
+
+@pytest.mark.parametrize(("n", "shared"), [(1, "010"), (2, "101"), (4, "121"), (5, "212"), (50, "222")])
+def test_few_captions_are_shared_out(n, shared):
+    assert "".join(str(len(some)) for some in groups_of(range(n), 2)) == shared
