@@ -1,7 +1,5 @@
 """Reports of a small model that has learnt nothing, with invented captions."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from captioning.data.vocabulary import SPECIAL, Vocabulary

@@ -1,9 +1,8 @@
 """The captions of a report and their scores."""
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.report.contents import Choice, ScoredCaption, best_typical_worst, scored
-from captioning.scoring.evaluation import captions_of, cider_d_by_image, score
+from captioning.scoring.evaluation import captions_of, cider_d_by_image, known_captions, score
 
 
 @pytest.fixture
@@ -38,21 +37,18 @@ def test_captions_and_scores_are_those_of_evaluate(small_data, model, monkeypatc
     rows = [(caption.words, caption.score, caption.references) for caption in found.captions]
     scores = cider_d_by_image(split, images, said).tolist()
     assert rows == list(zip(said, scores, map(split.references, images.tolist()), strict=True))
-    assert found.figures.items() >= score(model, split, images, said, 3).items()
-    assert "novel_share" in found.figures
+    assert found.figures == score(model, split, images, said, 3, known=known_captions(small_data.train))
     assert (found.data, found.split, found.part, found.chosen_on) == (split.folder.name, "val", "second", "first")
     counted = f"images:{most} drawn by 3|" if most else "images:12|"
     assert f"{counted}decoding:some words|max_length:{length}|" in found.signature
 
 
 def test_captions_know_attention_confidence_names_and_photos(small_data, model, monkeypatch):
-    class Calibrated:
-        def speak(self, model, features, length):
-            return [[Spoken(["a"] * length, np.zeros(2), -1.0, True, attention, 0.5)]] * len(features)
-
     attention = np.ones((1, 4), np.float32)
+    said = Spoken(["a", "a"], np.zeros(2), -1.0, True, attention, 0.5)
+    calibration = SimpleNamespace(speak=lambda model, features, length: [[said]] * len(features) if length == 2 else 0)
     monkeypatch.setattr("captioning.report.contents.photo_path", lambda split, i: Path(f"{i}.jpg"))
-    choice = Choice(None, "", "all", None, 0, 2, Calibrated())
+    choice = Choice(None, "", "all", None, 0, 2, calibration)
     _, second, *_ = scored(model, small_data.val, choice, Progress(enabled=False)).captions
     assert (second.words, second.confidence, second.attention) == (["a", "a"], 0.5, attention)
     assert (second.row, second.name, second.photo) == (1, None, Path("1.jpg"))
