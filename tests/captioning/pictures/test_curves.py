@@ -20,7 +20,6 @@ def drawn(training, validation=()):
 
 
 TRAINING = [{"iteration": i, "loss": 5.0 - i} for i in (1, 2)]
-REWARDS = [entry | {"reward": 0.1} for entry in TRAINING]
 VALIDATION = {"iteration": 2, "val_loss": 4.0, "val_cider": 0.6, "val_bleu": None}
 
 
@@ -30,7 +29,9 @@ VALIDATION = {"iteration": 2, "val_loss": 4.0, "val_cider": 0.6, "val_bleu": Non
     ([*TRAINING, VALIDATION | {"val_bleu": 0.0}], [
         ("loss", {"training": [[1, 4], [2, 3]], "validation": [[2, 4]]}), ("validation BLEU", {"validation": [[2, 0]]}),
     ]),
-    ([*REWARDS, VALIDATION], [("CIDEr-D", {"training": [[1, 0.1], [2, 0.1]], "validation": [[2, 0.6]]})]),
+    ([*(entry | {"reward": 0.1} for entry in TRAINING), VALIDATION], [
+        ("CIDEr-D", {"training": [[1, 0.1], [2, 0.1]], "validation": [[2, 0.6]]}),
+    ]),
 ])  # fmt: skip
 def test_a_run_has_panels_of_its_losses_or_rewards_and_of_bleu(monkeypatch, history, panels):
     figures = []
@@ -39,11 +40,6 @@ def test_a_run_has_panels_of_its_losses_or_rewards_and_of_bleu(monkeypatch, hist
     assert [(axes.get_ylabel(), lines_of(axes)) for axes in figures[0].axes] == panels
     assert figures[0].axes[-1].get_ylim()[0] == 0 or len(panels) == 1
     assert not any(line.get_clip_on() for axes in figures[0].axes for line in axes.lines if line.get_marker() == "o")
-
-
-def test_a_history_without_losses_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no entry with a loss"):
-        curves.loss_curve([{"epoch": 1, "iteration": 3}], tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +71,10 @@ def test_values_that_differ_by_far_get_a_logarithmic_axis(values, scale):
     assert (axes.get_yscale(), axes.get_ylim()[0] >= 0) == (scale, True)
 
 
-def test_series_reads_what_is_there():
+def test_series_reads_what_is_there(tmp_path):
     history = [{"iteration": 1, "loss": 2.0}, {"iteration": 2, "loss": None}, {"loss": 3.0}, {"iteration": 4},
                {"iteration": 5, "loss": 10**400}]  # fmt: skip
     np.testing.assert_array_equal(curves.series(history, "loss"), [[1, 2], [np.nan, 3], [5, np.nan]])
     assert curves.series([], "loss").shape == (0, 2)
+    with pytest.raises(ValueError, match="no entry with a loss"):
+        curves.loss_curve([{"epoch": 1, "iteration": 3}], tmp_path / "a.png")

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import xml.etree.ElementTree as ET
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -87,10 +88,7 @@ def test_hostile_text_stays_text_and_the_page_stays_small(hostile_page):
 
 
 def test_it_says_what_is_missing(tmp_path, monkeypatch):
-    def lay_out(*_):
-        raise ModuleNotFoundError("<failed>")
-
-    monkeypatch.setattr("captioning.report.page.lay_out", lay_out)
+    monkeypatch.setattr("captioning.report.page.lay_out", Mock(side_effect=ModuleNotFoundError("<failed>")))
     (tmp_path / "a.jpg").write_text("no photo")
     made = contents([dataclasses.replace(caption, confidence=None) for caption in captions(2)], history=[])
     bare = page_text(dataclasses.replace(made, scored=dataclasses.replace(made.scored, raw=False)))
@@ -105,8 +103,7 @@ def test_it_says_what_is_missing(tmp_path, monkeypatch):
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text("an older one")
+    (path := tmp_path / "report.html").write_text("an older one")
     with files_of_at_most(10_000), pytest.raises(OSError, match=r"report\.html"):
         write_page(contents(), path)
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("report.html", "an older one")]
