@@ -102,6 +102,11 @@ def test_words_are_counted_and_compared():
     }  # fmt: skip
 
 
+def test_words_are_ranked_by_how_much_they_differ():
+    found = sections.words([said("a a a b b b", "a a c c c")])
+    assert ([row[0] for row in found["often"]], [row[0] for row in found["seldom"]]) == (["b", "a"], ["c"])
+
+
 @pytest.mark.parametrize("nothing", [said(""), said("", ""), said("a"), said("", "a dog")])
 def test_captions_without_words_have_sections(nothing):
     assert sections.words([nothing])["most"] > 0
