@@ -170,7 +170,7 @@ def _fewer(found: Sequence[PhotoCaption], n_best: int | None) -> str | None:
 
 
 def _draw_sheet(found: Sequence[PhotoCaption], speaker: PhotoSpeaker, out: str) -> None:
-    from captioning.pictures.sheet_photos import sheet_photo
+    from captioning.pictures.photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
     if not found:

@@ -143,7 +143,7 @@ def _with_pictures(split: Split, rows: Any) -> Any:
 
 
 def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[str], out: str) -> None:
-    from captioning.pictures.sheet_photos import sheet_photo
+    from captioning.pictures.photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
     files = [path for path in (photo_path(split, int(i)) for i in rows) if path]

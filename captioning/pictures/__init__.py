@@ -1,1 +1,1 @@
-"""Photos that are fetched, and pictures that are drawn: the curve of a run, a sheet of captions."""
+"""Draw training curves and sheets of captioned photos, and read photos from files and web addresses."""

@@ -1,5 +1,4 @@
-"""A run as one page to read, print and hand on: what it learnt, what it says, and how good that is.
+"""A report about a training run: one HTML page to read, print and pass on.
 
-`contents` gathers it, `page` writes it. Each section is a module that makes markup of plain data, which is drawn by
-`axes`, `charts` and `bars`; nothing stands on the page but through `markup`, which escapes it.
+`contents` collects captions and scores, `sections` turns them into charts and tables, `page` renders the template.
 """

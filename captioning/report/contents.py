@@ -1,50 +1,86 @@
-"""What a report is made of, gathered from a run and a data set."""
+"""Collect what a report shows: a run, the captions that it gives the images of a split, and their scores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from captioning.data.parts import images_of_part
+from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
 from captioning.decoding.confidence import Calibration
-from captioning.decoding.lengths import length_for
+from captioning.decoding.next_word import NextWord
+from captioning.decoding.spoken import Spoken, retell
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
-from captioning.report.judging import Judged, judged
-from captioning.report.listening import listened
 from captioning.scoring.evaluation import cider_d_by_image, known_captions, score
 from captioning.scoring.signatures import signature
 from captioning.training.history import Entry
 
-__all__ = ["Choice", "Contents", "Scored", "scored"]
+__all__ = ["Choice", "Contents", "Scored", "ScoredCaption", "best_typical_worst", "scored"]
+
+_BATCH = 500  # images whose features are in memory at once
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which images of a split are captioned, and how.
+    """Which images of a split to caption, and how.
 
-    part, most, seed: as of `captioning.data.parts.images_of_part`; the seed also draws the reference of exercise BLEU.
-    decode: from a model, features and `max_length` to captions, `decoding` says how in words.
-    calibration: of the model, of the beam by which `decode` goes; None where nobody knows how sure it is of captions.
+    Attributes:
+        decode: takes a model, features and `max_length`, and returns captions.
+        decoding: describes `decode` in words.
+        part, most, seed: arguments of `captioning.data.parts.images_of_part`; the seed also draws the reference of
+            exercise BLEU.
+        max_length: the most words of a caption, its end included.
+        calibration: gives captions a confidence, if it was made for this model and this beam.
     """
 
     decode: Callable[..., Any]
     decoding: str
-    part: str = "all"
-    most: int | None = None
-    seed: int = 0
-    max_length: int | None = None
+    part: str
+    most: int | None
+    seed: int
+    max_length: int
     calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What a captioner says of a split: figures as `captioning.scoring.evaluation.score` has them, and captions.
+class ScoredCaption:
+    """A caption of one image, with human captions and its CIDEr-D score.
 
-    data: the name of the data set's folder. chosen_on: on which part of the validation split the weights were chosen.
-    raw: whether the references are whole, as people wrote them.
+    Attributes:
+        row: the image's row in its split.
+        name: the file name of the image, None if the data set has no names.
+        photo: the photo's file, None if it is not at hand.
+        attention: float32 (len(words), places), how much the model looked at each place for each word; None for a
+            model without attention.
+        confidence: from 0 to 1, None without a calibration.
+    """
+
+    row: int
+    name: str | None
+    photo: Path | None
+    words: list[str]
+    references: list[list[str]]
+    score: float
+    confidence: float | None = None
+    attention: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The captions of a split and their scores.
+
+    Attributes:
+        data: the name of the data set's folder.
+        figures: what `captioning.scoring.evaluation.score` returns.
+        raw: whether the references are complete, as people wrote them.
+        chosen_on: the part of the validation split on which the training chose its weights.
     """
 
     data: str
@@ -53,14 +89,14 @@ class Scored:
     decoding: str
     signature: str
     figures: dict[str, float | None]
-    captions: list[Judged]
+    captions: list[ScoredCaption]
     raw: bool
     chosen_on: str | None = None
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A report before it is a page. scored: None of a run without its data."""
+    """Everything that a report shows; scored is None for a run without its data set."""
 
     title: str
     settings: dict[str, Any]
@@ -77,19 +113,75 @@ def scored(
     chosen_on: str | None = None,
     training: Split | None = None,
 ) -> Scored:
-    """Let a model caption images of a split, and score what it says.
+    """Caption images of a split and score the captions.
 
-    chosen_on: on which part of the validation split its weights were chosen. training: whose captions are not novel.
+    Args:
+        chosen_on: the part of the validation split on which the training chose its weights.
+        training: the split whose captions do not count as novel.
     """
-    every = images_of_part(split, choice.part)
     images = images_of_part(split, choice.part, choice.most, choice.seed)
-    length = length_for(split) if choice.max_length is None else choice.max_length
-    told = listened(model, split, images, choice.decode, length, progress, choice.calibration)
-    said = [spoken.words for spoken in told]
+    decoded = _decoded(model, split, images, choice, progress)
+    said = [caption.words for caption in decoded]
     known = None if training is None else known_captions(training, progress)
     figures = score(model, split, images, said, choice.seed, progress, known=known)
-    drawn_by = choice.seed if len(images) < len(every) else None
-    sign = signature(split, choice.part, len(images), choice.decoding, length, drawn_by, "corpus")
-    captions = judged(split, images, told, cider_d_by_image(split, images, said, progress=progress))
-    return Scored(split.folder.resolve().name, split.name, choice.part, choice.decoding, sign, figures, captions,
-                  split.has_raw_captions, chosen_on)  # fmt: skip
+    drawn_by = choice.seed if len(images) < len(images_of_part(split, choice.part)) else None
+    scores = cider_d_by_image(split, images, said, progress=progress).tolist()
+    captions = [
+        ScoredCaption(
+            row=i,
+            name=split.image_names[i] if split.has_image_names else None,
+            photo=photo_path(split, i),
+            words=caption.words,
+            references=split.references(i),
+            score=value,
+            confidence=caption.confidence,
+            attention=caption.looks,
+        )
+        for i, caption, value in zip(images.tolist(), decoded, scores, strict=True)
+    ]
+    return Scored(
+        data=split.folder.resolve().name,
+        split=split.name,
+        part=choice.part,
+        decoding=choice.decoding,
+        signature=signature(split, choice.part, len(images), choice.decoding, choice.max_length, drawn_by, "corpus"),
+        figures=figures,
+        captions=captions,
+        raw=split.has_raw_captions,
+        chosen_on=chosen_on,
+    )
+
+
+def _decoded(model: Any, split: Split, images: NDArray[np.int64], choice: Choice, progress: Progress) -> list[Spoken]:
+    """Caption images, with the attention at each word and, if there is a calibration, the confidence."""
+    decoded: list[Spoken] = []
+    progress.begin(len(images), what="captions of images")
+    for start in range(0, len(images), _BATCH):
+        features = split.features[images[start : start + _BATCH]]
+        if choice.calibration is None:
+            ids = choice.decode(model, features, max_length=choice.max_length)
+            decoded += [found[0] for found in retell(NextWord(model, spoken=ids.size), features, ids[:, None])]
+        else:  # the confidence of a caption may depend on the other captions of the beam
+            decoded += [beams[0] for beams in choice.calibration.speak(model, features, choice.max_length)]
+        progress.update(len(decoded))
+    return decoded
+
+
+def best_typical_worst(captions: Sequence[ScoredCaption], count: int) -> dict[str, list[ScoredCaption]]:
+    """Return at most `count` captions with the best, typical (around the median) and worst scores, none of them twice.
+
+    Of equal scores the first image counts as better. Fewer than 3 `count` captions all appear.
+
+    >>> captions = [ScoredCaption(i, None, None, [], [], score=i / 10) for i in range(10)]
+    >>> {kind: [found.row for found in some] for kind, some in best_typical_worst(captions, 2).items()}
+    {'best': [9, 8], 'typical': [5, 4], 'worst': [0, 1]}
+    """
+    ranked = sorted(captions, key=lambda found: (-found.score, found.row))
+    each = min(count, (len(ranked) + 1) // 3)
+    middle = min(count, len(ranked) - 2 * each)
+    start = (len(ranked) - middle) // 2
+    return {
+        "best": ranked[:each],
+        "typical": ranked[start : start + middle],
+        "worst": ranked[len(ranked) - each :][::-1],
+    }

@@ -1,40 +1,34 @@
-"""The page of a report: one file that works without a network, and is whole or not there at all."""
+"""Render a report as one HTML file that needs neither a network nor scripts."""
 
 from __future__ import annotations
 
+import base64
 import os
-from collections.abc import Sequence
+import re
 from importlib.resources import files
 
+import numpy as np
+
 import minigrad as mg
+from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
-from captioning.report.attention import is_square
-from captioning.report.calibration import calibration_chart
-from captioning.report.cards import caption_cards
-from captioning.report.contents import Contents, Scored
-from captioning.report.curves import training_charts
-from captioning.report.judging import SCORE, Judged, chosen
-from captioning.report.lengths import length_charts
-from captioning.report.markup import Markup, element, joined, missing, shortened
-from captioning.report.model_drawing import drawn_model
-from captioning.report.numbers import count_text
-from captioning.report.scores import headline, score_table
-from captioning.report.settings_table import settings_tables
-from captioning.report.word_use import words_beside_people
+from captioning.report import sections
+from captioning.report.contents import Contents
+from minigrad.render.layout import DrawingError, lay_out
 from minigrad.render.page import source_of
+from minigrad.runtime.extras import require
 from minigrad.runtime.files import replacing
 
 __all__ = ["page_text", "write_page"]
 
-_CARDS = 8  # of each kind
 _SILENT = Progress(enabled=False)
-
-Section = tuple[str, str, Markup]
-"""An id, a title, and what stands in it."""
+_NOT_HTML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters and lone surrogates
+_SECONDS = 20.0  # for the layout of the drawing
+_WORDS = 8  # of the caption whose loss is drawn: enough to fold steps
 
 
 def write_page(contents: Contents, path: str | os.PathLike[str], progress: Progress = _SILENT) -> int:
-    """Write the page of a report; its size in bytes. An OSError if no file can be written there."""
+    """Write the page of a report whole or not at all, and return its size in bytes."""
     with replacing(path) as temporary:
         content = page_text(contents, progress).encode("ascii")
         temporary.write_bytes(content)
@@ -42,78 +36,50 @@ def write_page(contents: Contents, path: str | os.PathLike[str], progress: Progr
 
 
 def page_text(contents: Contents, progress: Progress = _SILENT) -> str:
-    """The text of the page, ASCII; the same for the same contents.
+    """Return the page in ASCII; equal contents give equal pages.
 
-    A policy in it forbids all of the network, and every script and style but its own.
+    The template escapes all text of runs and data sets. A policy forbids scripts, the network and foreign styles.
     """
-    sections = _sections(contents, progress)
-    title = shortened(contents.title, 80)
-    folder = files(__package__) / "assets"
-    style, script = ((folder / name).read_text(encoding="ascii") for name in ("report.css", "report.js"))
-    policy = (f"default-src 'none'; img-src data:; style-src {source_of(style)}; script-src {source_of(script)}; "
-              "base-uri 'none'; form-action 'none'")  # fmt: skip
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("link", rel="icon", href="data:,"),
-        element("title", f"Report: {title}"),
-        element("style", Markup(style)),
+    jinja2 = require("jinja2", "caption")
+    assets = files(__package__) / "assets"
+    template, style = ((assets / name).read_text(encoding="utf-8") for name in ("report.html", "report.css"))
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    links = (element("a", name, href=f"#{reference}") for reference, name, _ in sections)
-    body = element(
-        "body",
-        element("header", element("h1", title), element("p", _subtitle(contents)), headline(contents),
-                element("nav", *links, aria_label="sections")),
-        element("main", *(element("section", element("h2", name), content, id=reference)
-                          for reference, name, content in sections)),
-        element("footer", element("p", f"Written by minigrad {mg.__version__}.")),
-        element("script", Markup(script)),
-    )  # fmt: skip
-    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
-
-
-def _subtitle(contents: Contents) -> str:
+    environment.policies["truncate.leeway"] = 0
+    environment.filters["number"] = sections.number
     found = contents.scored
-    if found is None:
-        return "A captioner and its training. It was looked at without a data set."
-    return f"A captioner on {found.data}: {found.split} split, {found.decoding} decoding."
+    scored = {} if found is None else {
+        "scores": sections.scores(found),
+        "captions": sections.cards(found, progress),
+        "words": sections.words(found.captions),
+        "lengths": sections.lengths(found.captions),
+        "calibration": sections.calibration(found.captions),
+    }  # fmt: skip
+    page: str = environment.from_string(template).render(
+        title=contents.title,
+        style=style,
+        style_source=source_of(style),
+        found=found,
+        headline=sections.headline(contents),
+        training=sections.training(contents.history),
+        validations=sections.validations(contents.history),
+        **scored,
+        model=_model_graph(contents.model),
+        settings=sections.settings_groups(contents.settings),
+        version=mg.__version__,
+    )
+    return _NOT_HTML.sub("\ufffd", page).encode("ascii", "xmlcharrefreplace").decode()
 
 
-def _sections(contents: Contents, progress: Progress) -> list[Section]:
-    sections = [("training", "Training", training_charts(contents.history))]
-    if contents.scored is None:
-        sections.append(("scores", "Scores", missing("No data set was looked at: there are no captions or scores.")))
-    else:
-        sections += _of_captions(contents.scored, progress)
-    return [*sections, ("model", "Model", drawn_model(contents.model)),
-            ("settings", "Settings and versions", settings_tables(contents.settings))]  # fmt: skip
-
-
-def _of_captions(found: Scored, progress: Progress) -> list[Section]:
-    captions = found.captions
-    sections = [("scores", "Scores", score_table(found)), ("captions", "Captions", _captions(found, progress)),
-                ("words", "Words", words_beside_people(captions)),
-                ("lengths", "Lengths", length_charts(captions))]  # fmt: skip
-    sure = [(caption.confidence, caption.score) for caption in captions if caption.confidence is not None]
-    if sure:
-        drawn = calibration_chart([confidence for confidence, _ in sure], [score for _, score in sure])
-        sections.append(("calibration", "Calibration", drawn))
-    return sections
-
-
-def _captions(found: Scored, progress: Progress) -> Markup:
-    """Cards of captions; of those whose photos are at hand, if they are enough for all kinds of them."""
-    pictured = [caption for caption in found.captions if caption.photo is not None]
-    enough = len(pictured) >= min(3 * _CARDS, len(found.captions))
-    shown: Sequence[Judged] = pictured if enough else found.captions
-    about = f"Ordered by {SCORE}, how much a caption says that people agree on: from 0 to 10."
-    if len(pictured) == 0:
-        about += " The data set has no photos of these images."
-    elif len(shown) < len(found.captions):
-        about += f" Chosen among the {count_text(len(shown), 'image')} whose photos are at hand."
-    places = next((caption.looks.shape[1] for caption in found.captions if caption.looks is not None), None)
-    if places is not None and not is_square(places):
-        about += f" Where it looked is not drawn: the {count_text(places, 'place')} of a photo make no square."
-    return joined(element("p", about), caption_cards(chosen(shown, _CARDS), progress))
+def _model_graph(model: AnyCaptioner) -> dict[str, str | int]:
+    """Draw the graph of the loss of one caption as an `image`, or return the `problem` that prevents it."""
+    vocabulary = model.vocabulary
+    caption = [vocabulary.start, *[vocabulary.unk] * _WORDS, vocabulary.end]
+    loss = model.loss(np.zeros((1, model.feature_size), np.float32), np.array([caption]))
+    try:
+        dot = mg.render.to_dot(loss, unroll="fold", depth="auto", names={"loss": loss})
+        drawing = lay_out(dot, "svg", _SECONDS)
+    except (ModuleNotFoundError, DrawingError) as error:
+        return {"problem": str(error)}
+    return {"words": _WORDS, "image": "data:image/svg+xml;base64," + base64.b64encode(drawing).decode()}

@@ -1,95 +1,78 @@
-"""The curve of a training run, as its pixels show it."""
+"""The curves of a training run."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from captioning.pictures.curves import _moving_mean, _round_above, loss_curve
-from tests.captioning.pictures.samples import has_colour, read
+from captioning.pictures import curves
+from captioning.pictures.figures import new_figure
 
 
-def run(iterations=60, epoch=20):
-    history = []
-    for i in range(1, iterations + 1):
-        history.append({"iteration": i, "epoch": (i - 1) // epoch + 1, "loss": 75 / i**0.3})
-        if i % epoch == 0:
-            scores = {"val_loss": 60 / i**0.2, "val_bleu": i / 200, "learning_rate": 5e-3}
-            history.append({"epoch": i // epoch, "iteration": i, **scores})
-    return history
+def lines_of(axes):
+    return {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
 
 
-def test_loss_curve_draws_one_panel_or_two(tmp_path):
-    loss_curve(run(), tmp_path / "two.png", title="A run that costs $5 and $6")
-    loss_curve([entry for entry in run() if "loss" in entry], tmp_path / "one.png")
-    loss_curve([entry | {"val_bleu": None} for entry in run() if "val_loss" in entry], tmp_path / "val.png")
-    assert read(tmp_path / "two.png").shape[0] > read(tmp_path / "one.png").shape[0]
-    assert has_colour(tmp_path / "two.png", (0xD9, 0x54, 0x1E))
-    assert not has_colour(tmp_path / "one.png", (0xD9, 0x54, 0x1E))
-    assert has_colour(tmp_path / "one.png", (0x1F, 0x6F, 0xB4))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "two.png", "val.png"]
+def drawn(training, validation=()):
+    axes = new_figure(4, 3).subplots()
+    curves.draw_curves(axes, *(np.array(list(points), float).reshape(-1, 2) for points in (training, validation)))
+    return axes
 
 
-def test_a_self_critical_training_shows_its_reward(tmp_path):
-    """And not what its iterations call loss, which lies around 0: the picture is the same whatever that is."""
-    for name, scale in (("a", 1.0), ("b", -70.0)):
-        history = [{"iteration": i, "epoch": 1, "loss": scale * i, "reward": 0.5 + i / 99} for i in range(1, 40)]
-        loss_curve(
-            [*history, {"iteration": 39, "epoch": 1, "val_cider": 0.6, "val_loss": 9.0}], tmp_path / f"{name}.png"
-        )
-    assert (read(tmp_path / "a.png") == read(tmp_path / "b.png")).all()
-    assert has_colour(tmp_path / "a.png", (0x1F, 0x6F, 0xB4))
-    assert has_colour(tmp_path / "a.png", (0xD9, 0x54, 0x1E))
+TRAINING = [{"iteration": i, "loss": 5.0 - i} for i in (1, 2)]
+VALIDATION = {"iteration": 2, "val_loss": 4.0, "val_cider": 0.6, "val_bleu": None}
 
 
-def test_the_best_bleu_is_not_cut_off(tmp_path):
-    rising = [{"iteration": i, "epoch": i, "loss": 1.0} for i in range(1, 4)]
-    rising += [{"iteration": i, "epoch": i, "val_bleu": x} for i, x in ((1, 0.37), (2, 0.45), (3, 0.47))]
-    loss_curve(rising, tmp_path / "a.png")
-    orange = np.abs(read(tmp_path / "a.png")[..., :3].astype(int) - (0xD9, 0x54, 0x1E)).max(axis=2) < 40
-    columns = np.flatnonzero(orange.any(axis=0))
-    first, last = orange[:, columns[0] : columns[0] + 8].sum(), orange[:, columns[-1] - 7 : columns[-1] + 1].sum()
-    assert abs(int(first) - int(last)) <= 2  # the halves of two discs of one size
+@pytest.mark.parametrize(("history", "panels"), [
+    (TRAINING, [("loss", {"training": [[1, 4], [2, 3]]})]),
+    ([VALIDATION], [("loss", {"validation": [[2, 4]]})]),
+    ([*TRAINING, VALIDATION | {"val_bleu": 0.0}], [
+        ("loss", {"training": [[1, 4], [2, 3]], "validation": [[2, 4]]}), ("validation BLEU", {"validation": [[2, 0]]}),
+    ]),
+    ([*(entry | {"reward": 0.1} for entry in TRAINING), VALIDATION], [
+        ("CIDEr-D", {"training": [[1, 0.1], [2, 0.1]], "validation": [[2, 0.6]]}),
+    ]),
+])  # fmt: skip
+def test_a_run_has_panels_of_its_losses_or_rewards_and_of_bleu(monkeypatch, history, panels):
+    figures = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, path, dpi: figures.append(figure))
+    curves.loss_curve(history, "loss.png", title="A run that costs $5 and $6")
+    assert [(axes.get_ylabel(), lines_of(axes)) for axes in figures[0].axes] == panels
+    assert figures[0].axes[-1].get_ylim()[0] == 0 or len(panels) == 1
+    assert not any(line.get_clip_on() for axes in figures[0].axes for line in axes.lines if line.get_marker() == "o")
 
 
 @pytest.mark.parametrize(
-    ("best", "top"), [(0.47, 0.5), (0.5, 0.6), (0.003, 0.004), (1.0, 1.5), (0.0, 1.0), (0.099, 0.15)]
+    ("losses", "lost"), [([5.0, 1e-4], []), ([1.0, np.nan, np.inf, 1e300], [1, 2, 3]), ([np.nan], [0])]
 )
-def test_the_axis_of_bleu_ends_at_a_round_number_above_the_best(best, top):
-    assert _round_above(best) == top
+def test_losses_that_are_not_finite_become_crosses(tmp_path, losses, lost):
+    curves.loss_curve([{"iteration": i, "loss": x} for i, x in enumerate(losses)], tmp_path / "a.png")
+    crosses = {name: points for name, points in lines_of(drawn(enumerate(losses))).items() if name != "training"}
+    assert crosses == ({f"not finite ({len(lost)})": [[i, 0.03] for i in lost]} if lost else {})
 
 
-def test_bleu_of_nothing_is_drawn_whole(tmp_path):
-    """And not half below the axis."""
-    floor = [{"iteration": i, "epoch": i, "loss": 1.0} for i in range(1, 4)]
-    loss_curve([*floor, {"iteration": 2, "epoch": 2, "val_bleu": 0.0}], tmp_path / "low.png")
-    loss_curve([*floor, {"iteration": 2, "epoch": 2, "val_bleu": 0.3}], tmp_path / "high.png")
-    low, high = (
-        int((np.abs(read(tmp_path / name)[..., :3].astype(int) - (0xD9, 0x54, 0x1E)).max(axis=2) < 40).sum())
-        for name in ("low.png", "high.png")
-    )
-    assert abs(low - high) <= 4
+@pytest.mark.parametrize("count", [1, 79, 80, 81, 400, 401])
+def test_a_line_shows_the_mean_and_the_range_of_windows(count):
+    points = np.stack([np.arange(1.0, count + 1), np.random.default_rng(count).normal(size=count)], axis=1)
+    axes = drawn(points, points)
+    window = -(-count // 80)
+    parts = [points[start : start + window] for start in range(0, count, window)]
+    mean, validation = (line.get_xydata() for line in axes.lines)
+    np.testing.assert_allclose(mean, [part.mean(axis=0) for part in parts], atol=1e-9)
+    np.testing.assert_array_equal(validation, points)
+    band = axes.collections[0].get_paths()[0].vertices.tolist()
+    edges = [[x, y] for (x, _), part in zip(mean, parts, strict=True) for y in (part[:, 1].min(), part[:, 1].max())]
+    assert all(edge in band for edge in edges)
 
 
-@pytest.mark.parametrize("losses", [[5.0], [100.0, 0.1, 1e-4], [0.0, 100.0], [1.0, np.nan, np.inf, 2.0], [np.nan] * 3])
-def test_loss_curve_draws_odd_losses(tmp_path, losses):
-    loss_curve([{"iteration": i, "epoch": 1, "loss": x} for i, x in enumerate(losses)], tmp_path / "a.png")
-    assert has_colour(tmp_path / "a.png", (0xB3, 0x26, 0x1E), 12) == (not np.isfinite(losses).all())
+@pytest.mark.parametrize(("values", "scale"), [([1, 100], "log"), ([50, 100], "linear"), ([0, 100], "linear")])
+def test_values_that_differ_by_far_get_a_logarithmic_axis(values, scale):
+    axes = drawn([(1, values[0]), (2, 60)], [(2, values[1])])
+    assert (axes.get_yscale(), axes.get_ylim()[0] >= 0) == (scale, True)
 
 
-def test_loss_curve_says_what_is_missing(tmp_path):
+def test_series_reads_what_is_there(tmp_path):
+    history = [{"iteration": 1, "loss": 2.0}, {"iteration": 2, "loss": None}, {"loss": 3.0}, {"iteration": 4},
+               {"iteration": 5, "loss": 10**400}]  # fmt: skip
+    np.testing.assert_array_equal(curves.series(history, "loss"), [[1, 2], [np.nan, 3], [5, np.nan]])
+    assert curves.series([], "loss").shape == (0, 2)
     with pytest.raises(ValueError, match="no entry with a loss"):
-        loss_curve([{"epoch": 1, "iteration": 3}], tmp_path / "a.png")
-    with pytest.raises(ValueError, match="entry 1 of the history has loss but no iteration"):
-        loss_curve([{"epoch": 1}, {"loss": 3.0}], tmp_path / "a.png")
-    assert not list(tmp_path.iterdir())
-
-
-@given(st.lists(st.one_of(st.floats(-1e3, 1e3), st.just(np.nan)), min_size=1, max_size=30), st.integers(1, 40))
-def test_the_moving_mean_is_of_the_finite_values_around(values, window):
-    got = _moving_mean(np.array(values), window)
-    assert got.shape == (len(values),)
-    before = window - 1 - (window - 1) // 2
-    for k, mean in enumerate(got):
-        near = [x for x in values[max(0, k - before) : k + (window - 1) // 2 + 1] if np.isfinite(x)]
-        assert mean == pytest.approx(np.mean(near), abs=1e-9) if near else np.isnan(mean)
+        curves.loss_curve([{"epoch": 1, "iteration": 3}], tmp_path / "a.png")
