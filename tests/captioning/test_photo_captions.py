@@ -9,7 +9,7 @@ from PIL import Image
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
-from captioning.photo_captions import caption_photos, extractor_of
+from captioning.cli.caption import caption_photos, extractor_of
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
@@ -84,15 +84,6 @@ def test_a_run_of_unknown_features_needs_to_be_told(tmp_path, monkeypatch):
     with pytest.raises(RunError, match=r"does not say which network made .* if it was grid, say so"):
         extractor_of(run)
     assert extractor_of(run, "grid").size == 3
-
-
-def test_a_run_of_features_that_no_network_gives_is_not_led_on(tmp_path):
-    run = a_run(tmp_path, feature_size=512, pca=True)
-    with pytest.raises(
-        RunError, match=r"of 512 columns, reduced ones, and no network that is here gives as many"
-    ) as told:
-        extractor_of(run)
-    assert "--extractor" not in str(told.value)
 
 
 def test_features_that_do_not_fit_are_refused(tmp_path, monkeypatch):

@@ -38,15 +38,6 @@ def test_a_run_is_calibrated(small_folder, run, capsys):
     assert (again.measure, again.unsure_below) == (told["measure"], told["unsure_below"])
 
 
-def test_it_is_unsure_of_as_many_as_is_asked_for(small_folder, run):
-    found = []
-    for unsure in ("0.2", "0.5"):
-        assert main(["calibrate", str(run), "--data", str(small_folder), "--quiet", "--unsure", unsure]) == 0
-        found.append(Calibration.load(run))
-    assert found[0].beam == found[1].beam
-    assert found[0].unsure_below < found[1].unsure_below
-
-
 def test_what_is_not_defined_is_null(small_folder, run, capsys):
     """Of a beam of one there is no second caption, so that two measures are the same of every image."""
 
@@ -169,13 +160,3 @@ def test_more_captions_than_the_calibration_is_of(calibrated, photo, capsys):
     assert main(["caption", photo, "--run", str(run), "--n-best", "7", "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out)["captions"]
     assert ["confidence" in beam for beam in entry["beams"]] == [True] * 5 + [False] * 2
-
-
-def test_several_runs_caption_together(calibrated, photo, tmp_path, capsys):
-    run, _ = calibrated
-    other = shutil.copytree(run, tmp_path / "other")
-    assert main(["caption", photo, "--run", str(run), "--run", str(other), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["run"] == f"{run} + {other}"
-    assert told["decoding"] == "greedy"
-    refused(capsys, ["caption", photo, "--run", run, "--run", run], "the same run twice")

@@ -69,24 +69,6 @@ def test_one_that_cannot_be_read_is_told_and_the_others_go_on(fitting, photos, c
     assert [set(entry) for entry in found["captions"]] == [{"photo", "error"}, {"photo", "caption"}]
 
 
-def test_fewer_captions_than_were_asked_for_are_told_in_a_line(fitting, photos, capsys):
-    caption = ["caption", str(photos), "--run", str(fitting), "--n-best"]
-    short = ["--beam", "1", "--max-length", "2"]
-    assert main([*caption, "9", *short, "--json"]) == 0
-    out, err = capsys.readouterr()
-    found = [len(entry["beams"]) for entry in json.loads(out)["captions"]]
-    assert max(found) < 9
-    most = f"{min(found)} to {max(found)}" if min(found) < max(found) else str(min(found))
-    assert err == (
-        f"captioning caption: --n-best 9: of 2 of 2 photos the beam found {most}; a wider one, by --beam N, may find "
-        "more\n"
-    )
-    assert main(["caption", str(photos / "b.jpg"), *caption[2:], "9", *short]) == 0
-    assert "--n-best 9: of the photo the beam found " in capsys.readouterr().err
-    assert main([*caption, "1", *short]) == 0
-    assert capsys.readouterr().err == ""
-
-
 def test_a_sheet_of_photos_and_captions(fitting, photos, tmp_path, capsys):
     Image.new("RGB", (2000, 900), "blue").save(photos / "large.jpg")
     sheet = tmp_path / "sheet.png"
@@ -133,31 +115,6 @@ def test_a_sheet_that_cannot_be_is_refused_before_any_work(fitting, photos, tmp_
         shutil.copy(photos / "a.png", photos / f"{i}.png")
     refused(capsys, [*caption, tmp_path / "sheet.png"], "room for at most 664 photos; got 707")
     assert not list(tmp_path.glob("*.[pj][np]g"))
-
-
-def test_what_is_wrong_with_a_sheet_takes_no_caption(fitting, photos, tmp_path, capsys, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", full)
-    out = tmp_path / "sheet.png"
-    assert main(["caption", str(photos), "--run", str(fitting), "--json", "--out", str(out)]) == 2
-    told = capsys.readouterr()
-    assert len(json.loads(told.out)["captions"]) == 2
-    assert "No space left" in told.err
-
-
-def test_on_a_terminal_captions_and_the_bar_have_lines_of_their_own(fitting, photos, monkeypatch):
-    monkeypatch.setattr("captioning.progress._REDRAWN", 0.0)  # the bar is drawn at every block of photos
-    for i in range(20):
-        shutil.copy(photos / "a.png", photos / f"{i:02}.png")
-    (photos / "03.png").write_text("no photo")
-    with terminal(monkeypatch) as lines:
-        assert main(["caption", str(photos), "--run", str(fitting)]) == 1
-    told = [line for line in lines if str(photos) in line]
-    assert len(told) == 22
-    starts = tuple(f"{before}{photos}" for before in ("", "captioning caption: "))
-    assert [line for line in told if not line.startswith(starts)] == []
 
 
 def test_what_cannot_be_captioned_is_refused(run, fitting, photos, tmp_path, capsys):

@@ -45,19 +45,6 @@ def test_samples_on_ranks(trained, ranks, how):
     assert run(ranks, *words) == run(1, *words)
 
 
-@needs_mpi
-def test_a_sheet_of_samples_is_drawn_once(small_folder, trained, tmp_path):
-    data = shutil.copytree(small_folder, tmp_path / "data")
-    (data / "photos").mkdir()
-    (data / "val2014_images.txt").write_text("".join(f"{i}.png\n" for i in range(24)))
-    for i in range(0, 24, 2):
-        Image.fromarray(np.full((30, 40, 3), 10 * i, np.uint8)).save(data / "photos" / f"{i}.png")
-    words = "-m", "captioning", "sample", trained, "--data", data, "--quiet", "--out"
-    said = [run(ranks, *words, tmp_path / f"{ranks}.png")[0].replace(f"{ranks}.png", "OUT") for ranks in (1, 2)]
-    assert said[0] == said[1]
-    assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
-
-
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """Photos of random colours, one of which cannot be read: two ranks have them in two rounds, four in one."""
@@ -81,16 +68,6 @@ def test_captions_of_photos_on_ranks(trained, photos, tmp_path, ranks, how):
         said.append((*run(number, *words, "--out", sheet, status=1), sheet.read_bytes()))
     assert said[0] == said[1]
     assert said[0][1].count("11.png: ") == 1
-
-
-@needs_mpi
-def test_a_calibrated_captioner_is_as_sure_on_ranks(small_folder, trained, photos, tmp_path):
-    sure = shutil.copytree(trained, tmp_path / "run")
-    assert main(["calibrate", str(sure), "--data", str(small_folder), "--beam", "3", "--quiet"]) == 0
-    words = "-m", "tests.captioning.cli.on_ranks", "caption", photos, "--run", sure, "--extractor", "colours", "--json"
-    said = [run(ranks, *words, status=1) for ranks in (1, 2)]
-    assert "confidence" in said[0][0]
-    assert said[0] == said[1]
 
 
 @needs_mpi
@@ -137,30 +114,3 @@ def test_a_command_of_one_process_says_so(trained, capsys, monkeypatch):
     assert main(["report", str(trained)]) == 2
     assert capsys.readouterr() == ("", "")
     assert out == ""
-
-
-STOPPED = """
-import os, sys, time
-from captioning.cli import entry
-from minigrad import parallel
-
-def stopped_unless_first(*_):
-    if os.environ["PMI_RANK"] != "0":
-        raise KeyboardInterrupt
-    parallel.world()
-    time.sleep(60)
-
-if sys.argv[1] == "options":
-    entry._add_commands = stopped_unless_first
-else:
-    entry.add_train = lambda commands: commands.add_parser("train").set_defaults(command=stopped_unless_first)
-sys.exit(entry.main(["train"]))
-"""
-
-
-@needs_mpi
-@pytest.mark.parametrize("when", ["options", "command"])
-def test_ranks_that_are_stopped_before_mpi_starts_end_those_that_wait_there(when):
-    _, err = run(3, "-c", STOPPED, when, status=130)
-    told = [line for line in err.splitlines() if line.endswith(": stopped")]
-    assert sum("of 3 on " in line for line in told) == 1  # the first, which the launcher ends, may say so, too

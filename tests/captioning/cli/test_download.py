@@ -67,15 +67,6 @@ def test_coco_arrives_opens_and_trains(site, tmp_path, capsys):
     assert len(site.requests) == requests  # all of it was there
 
 
-def test_flickr8k_arrives(site, tmp_path, capsys):
-    command = ["download", "flickr8k", "--out", str(tmp_path), "--mirror", site.address, "--quiet"]
-    refused(capsys, command, "Flickr8k_Dataset.zip: what it gives has the md5 checksum", "--no-verify")
-    assert main([*command, "--no-verify"]) == 0
-    out, err = capsys.readouterr()
-    assert out.splitlines()[0] == f"{tmp_path / 'photos'}: 3 photos"
-    assert err == ""
-
-
 def test_what_flickr8k_is_told_to_go_on_with_works(site, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(extractors._made, "efficientnet-lite0", GridColours())
     monkeypatch.chdir(tmp_path)
@@ -96,18 +87,6 @@ def test_what_flickr8k_is_told_to_go_on_with_works(site, tmp_path, capsys, monke
             assert (data.folder / PHOTOS_FOLDER / "a.jpg").read_bytes() == photos["Flicker8k_Dataset/a.jpg"]
         assert not (set(os.listdir(tmp_path)) & {".-data", "-data"})
     assert then.endswith(f"--out {tmp_path}-data")
-
-
-def test_annotations_are_fetched_when_asked_for(site, tmp_path, capsys):
-    command = ["download", "coco", "--out", str(tmp_path), "--address",
-               f"coco_captioning={site.address}/coco_captioning.zip", "--quiet", "--no-verify"]  # fmt: skip
-    assert main([*command, "--mirror", site.address, "--annotations"]) == 0
-    assert str(tmp_path / "annotations" / "captions_val2014.json") in capsys.readouterr().out
-
-
-def test_the_table_is_printed(capsys):
-    assert main(["download", "--list"]) == 0
-    assert "coco: coco_captioning\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("options", "part"), [
@@ -147,24 +126,6 @@ def test_two_downloads_into_one_folder(tmp_path, capsys):
         refused(capsys, ["download", "coco", "--out", tmp_path],
                 f"{tmp_path}: process {os.getpid()} is downloading in this folder: wait until it ends")  # fmt: skip
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
-    fcntl = pytest.importorskip("fcntl", reason="needs fcntl")
-
-    def no_locks(*_):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    entered = []
-    with FolderLock(tmp_path, "downloading", ValueError), FolderLock(tmp_path, "downloading", ValueError):
-        entered.append(tmp_path)
-    assert entered
-
-
-def test_a_file_in_place_of_the_folder(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    refused(capsys, ["download", "coco", "--out", tmp_path / "file"], str(tmp_path / "file"))
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])

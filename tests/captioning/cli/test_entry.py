@@ -19,24 +19,6 @@ def commands():
     return list(subparsers.choices)
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in commands())])
-def test_help(command, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([*command, "--help"])
-    assert stop.value.code == 0
-    assert "usage: captioning" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("command", ["evaluate", "sample"])
-def test_help_has_an_example_on_lines_of_its_own(command, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    out = capsys.readouterr().out
-    assert f"\nexample:\n  captioning {command} RUN --data DIR" in out
-    assert max(map(len, out.splitlines())) <= 80
-
-
 @pytest.mark.parametrize(("arguments", "told"), [
     (["fly"], "captioning: argument COMMAND: invalid choice: 'fly'"),
     (["train"], "captioning train: the following arguments are required: --out"),
@@ -77,22 +59,6 @@ def test_the_help_of_each_command_has_an_example_that_parses(command, capsys):
         _parser().parse_args(shlex.split(line, comments=True)[1:])  # or it ends this test
 
 
-@pytest.mark.parametrize("module", ["captioning.cli.entry", "argparse", "numpy", "captioning.cli.demo"])
-def test_ctrl_c_while_it_is_imported_is_one_line(module):
-    """The interrupt comes when a module is looked for."""
-    code = (
-        "import sys\n"
-        "class Finder:\n"
-        "    def find_spec(name, *_):\n"
-        f"        if name == {module!r}: raise KeyboardInterrupt\n"
-        "sys.meta_path.insert(0, Finder)\n"
-        "sys.modules.pop('argparse', None)\n"
-        "from captioning.__main__ import main; sys.exit(main())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "captioning: stopped\n")
-
-
 def test_the_package_is_imported_at_once_and_has_its_names_all_the_same():
     code = (
         "import sys; before = set(sys.modules); import captioning; print(sorted(set(sys.modules) - before)); "
@@ -109,18 +75,6 @@ def test_python_m_captioning_and_a_reader_that_leaves(small_folder, trained):
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert len(done.stdout) == 1
     assert done.stderr == ""
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("place", ["e.add_prepare", "captioning.command._usable_streams"])
-def test_a_signal_while_the_command_begins_is_one_line(number, status, place):
-    code = (
-        "import os, sys, captioning.command, captioning.cli.entry as e; from captioning.__main__ import main\n"
-        f"{place} = lambda *_: os.kill(os.getpid(), {int(number)})\n"
-        "sys.exit(main())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (status, "", "captioning: stopped\n")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

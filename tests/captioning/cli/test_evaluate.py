@@ -103,23 +103,6 @@ def test_evaluate_takes_a_test_split(copied, run, capsys):
     assert "chosen on" not in out
 
 
-def test_evaluate_shows_where_it_is(small_folder, trained, capsys, monkeypatch):
-    monkeypatch.setattr("captioning.progress._FIRST_LINE", 0.0)
-    evaluate = ["evaluate", str(trained), "--data", str(small_folder)]
-    assert main(evaluate) == 0
-    err = capsys.readouterr().err
-    for line in ("captions of images 24/24", "loss of captions 48/48", "scores of images 1/24"):
-        assert line in err
-    assert main([*evaluate, "--quiet"]) == 0
-    assert capsys.readouterr().err == ""
-
-
-def test_evaluate_finds_the_data_that_the_environment_names(small_folder, trained, capsys, monkeypatch):
-    monkeypatch.setenv("CAPTIONING_DATA", str(small_folder))
-    assert main(["evaluate", str(trained), "--json"]) == 0
-    json.loads(capsys.readouterr().out)
-
-
 def test_evaluate_refuses_features_of_another_kind(copied, run, capsys):
     for split in ("train", "val"):
         shutil.copy(copied / f"{split}2014_vgg16_fc7.h5", copied / f"{split}2014_vgg16_fc7_pca.h5")

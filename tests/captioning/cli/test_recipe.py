@@ -73,24 +73,6 @@ def test_both_stages_and_how_good_it_is(recipe, small_folder, tmp_path, capsys):
     assert len([e for e in second.history() if "val_cider" in e]) == 2
 
 
-def test_it_goes_on_where_it_was_stopped(recipe, small_folder, tmp_path, capsys):
-    """The first stage was stopped within its epochs; then all is done once more, which changes nothing."""
-    assert run(recipe, small_folder, tmp_path / "whole") == 0
-    stage = read_recipe(str(recipe)).stages[0]
-    half = tmp_path / "half" / "1-train"
-    assert main([stage.command, "--data", str(small_folder), "--out", str(half), "--max-iterations", "3", "--seed", "0",
-                 *stage.options]) == 0  # fmt: skip
-    for _ in range(2):
-        capsys.readouterr()
-        assert run(recipe, small_folder, tmp_path / "half") == 0
-    assert "--resume" in capsys.readouterr().err
-    for name in ("1-train", "2-reinforce"):
-        whole, again = (tmp_path / runs / name / "weights.safetensors" for runs in ("whole", "half"))
-        assert whole.read_bytes() == again.read_bytes()
-    assert run(recipe, small_folder, tmp_path / "half", "--seed", "1") == 2
-    assert "--seed 1 (the run has 0)" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("stage", [1, 2])
 def test_a_stop_tells_the_recipes_own_line_which_goes_on(recipe, small_folder, tmp_path, capsys, monkeypatch, stage):
     iterate, done = Solver._iterate, 0
@@ -136,46 +118,6 @@ def test_a_stage_of_several_runs_is_averaged_and_the_next_goes_on_from_that(reci
         np.testing.assert_allclose(array, (one[name] + two[name]) / 2, rtol=1e-6, atol=1e-8)
 
 
-def test_what_was_made_of_a_run_that_was_trained_anew_is_not_taken_for_done(recipe, small_folder, tmp_path, capsys):
-    recipe.write_text(SMALL.replace("longest = 8", "longest = 8\nruns = 2") + TUNING)
-    runs, first = tmp_path / "runs", tmp_path / "runs" / "1-train"
-    later = ["2-reinforce-1", "2-reinforce-2", "2-reinforce", "3-refine"]
-    assert run(recipe, small_folder, runs) == 0
-    shutil.move(first, tmp_path / "away")
-    capsys.readouterr()
-    assert run(recipe, small_folder, runs) == 2
-    assert f"{runs}/2-reinforce-1 is there, but not what it started from, {first}: move" in capsys.readouterr().err
-    anew = ["train", "--data", str(small_folder), "--out", str(first), *read_recipe(str(recipe)).stages[0].options]
-    assert main([*anew, "--seed", "5", "--quiet"]) == 0
-    capsys.readouterr()
-    assert run(recipe, small_folder, runs, "--quiet") == 2
-    err = capsys.readouterr().err
-    assert f"{runs}/2-reinforce-1 is there, but was made of other weights than {first} has now" in err
-    assert err.endswith(f"move away {', '.join(f'{runs}/{name}' for name in later)}\n")
-    shutil.rmtree(first)
-    shutil.move(tmp_path / "away", first)
-    shutil.copy(first / "weights.safetensors", runs / "2-reinforce-2")
-    assert run(recipe, small_folder, runs, "--quiet") == 2
-    err = capsys.readouterr().err
-    assert f"{runs}/2-reinforce is there, but was made of other weights than {runs}/2-reinforce-2 has now" in err
-    assert err.endswith(f"move away {runs}/2-reinforce, {runs}/3-refine\n")
-
-
-def test_a_mean_of_other_runs_is_not_taken_for_done(recipe, small_folder, tmp_path, capsys):
-    runs = tmp_path / "runs"
-    for number, said in ((3, None), (2, "2-reinforce"), (1, "2-reinforce")):
-        recipe.write_text(SMALL.replace("longest = 8", f"longest = 8\nruns = {number}"))
-        assert run(recipe, small_folder, runs, "--quiet") == (0 if said is None else 2)
-        assert (f"{runs}/{said} is there, but was made by another recipe: move away {runs}/{said}"
-                in capsys.readouterr().err) == (said is not None)  # fmt: skip
-
-
-def test_a_mistake_that_only_a_stage_finds_names_the_file_and_the_stage(recipe, small_folder, tmp_path, capsys):
-    recipe.write_text(SMALL.replace("longest = 8", "longest = 8\nwarmup = 5000"))
-    assert run(recipe, small_folder, tmp_path / "runs", "--quiet") == 2
-    assert f"{recipe}: stage 2: --warmup 5000 lasts longer than the training" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("known", [True, False])
 def test_a_first_stage_that_went_on_has_other_weights(recipe, small_folder, tmp_path, capsys, known):
     """What an older version made does not know of which, and is taken as it is."""
@@ -190,20 +132,6 @@ def test_a_first_stage_that_went_on_has_other_weights(recipe, small_folder, tmp_
     capsys.readouterr()
     assert run(recipe, small_folder, runs) == (2 if known else 0)
     assert ("was made of other weights" in capsys.readouterr().err) == known
-
-
-@pytest.mark.parametrize(("old", "new", "said"), [
-    ("hidden = 12", "hidden = 13", "--hidden 13 (the run has 12)"),
-    ("epochs = 2\nbatch-size = 8", "epochs = 2\nbatch-size = 4", "--batch-size 4 (the run has 8)"),
-])  # fmt: skip
-def test_a_folder_of_other_settings_is_not_taken_for_the_recipes(
-    recipe, small_folder, tmp_path, capsys, old, new, said
-):
-    assert run(recipe, small_folder, tmp_path / "runs") == 0
-    recipe.write_text(SMALL.replace(old, new))
-    capsys.readouterr()
-    assert run(recipe, small_folder, tmp_path / "runs", "--quiet") == 2
-    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [
@@ -235,24 +163,6 @@ def test_a_mistake_anywhere_is_told_before_any_work(recipe, small_folder, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(("old", "new", "told"), [
-    ("longest = 8", "shortest = 8", "stage 2: unrecognized arguments: --shortest 8 (captioning reinforce --help says"),
-    ("longest = 8", "longest = 'eight'", "stage 2: argument --longest: invalid int value: 'eight'"),
-    ("longest = 8", "drafts = 1", "stage 2: drafts must be an int from 2 to 1000; got 1"),
-    ("hidden = 12", "heads = 2", "stage 1: --heads does nothing with --model source: it needs --model attention"),
-    ("longest = 8", "lr-decay = 0.5", "stage 2: --lr-decay does nothing with --schedule cosine"),
-    ("hidden = 12", "schedule = 'quick'", "stage 1: argument --schedule: invalid choice: 'quick'"),
-    ("beam = 2", "width = 2", "evaluate: unrecognized arguments: --width 2"),
-])  # fmt: skip
-def test_a_mistake_is_told_with_its_file_and_stage(recipe, small_folder, tmp_path, capsys, old, new, told):
-    recipe.write_text(SMALL.replace(old, new))
-    assert run(recipe, small_folder, tmp_path / "runs") == 2
-    err = capsys.readouterr().err
-    assert err.startswith(f"captioning recipe: {recipe}: {told}")
-    assert len(err.splitlines()) == 1
-    assert not (tmp_path / "runs").exists()
-
-
 @pytest.mark.parametrize(("judge", "told"), [
     ("with = 'zebra'", "--with: "),
     ("max-images = 0", "--max-images must be at least 1; got 0"),
@@ -277,20 +187,6 @@ def test_what_the_data_set_says_of_the_judging_is_told_before_any_training(
     assert told in err
     assert len(err.splitlines()) == 1
     assert runs.exists() == begun
-
-
-@pytest.mark.parametrize(("option", "told"), [
-    (["--threads", "none"], "argument --threads: must be a number from 1"),
-    (["--part", "third"], "argument --part: invalid choice: 'third'"),
-    (["--seed", "-1"], "--seed must be at least 0; got -1"),
-])  # fmt: skip
-def test_a_mistake_of_whoever_carries_it_out_is_none_of_the_file(recipe, small_folder, tmp_path, capsys, option, told):
-    try:
-        status = run(recipe, small_folder, tmp_path / "runs", *option)
-    except SystemExit as stop:
-        status = stop.code
-    err = capsys.readouterr().err
-    assert (status, err.startswith(f"captioning recipe: {told}")) == (2, True), err
 
 
 def test_recipes_that_come_with_the_package_are_whole(capsys):

@@ -103,10 +103,3 @@ def test_what_went_by_the_end_cannot_be_made_longer(small_folder, tmp_path, caps
         longer = [*SMALL, *options, "--cosine-epochs", "9"]
         assert main(["train", "--data", str(small_folder), "--out", str(other), *longer]) == 0
         assert main(["train", "--out", str(other), "--resume", "--epochs", "3", "--quiet"]) == 0
-
-
-@pytest.mark.parametrize("option", ["--label-smoothing", "--buckets", "--scheduled-sampling"])
-def test_options_of_given_captions_are_none_of_it(tmp_path, capsys, option):
-    with pytest.raises(SystemExit):
-        main(["reinforce", "run", "--out", str(tmp_path / "new"), option, "0"])
-    assert f"unrecognized arguments: {option}" in capsys.readouterr().err

@@ -72,21 +72,3 @@ def test_sample_refuses_options_that_exclude_each_other(small_folder, trained, c
     refused(capsys, [*sample, "--temperature", "nan"], "--temperature", "got nan")
     refused(capsys, [*sample, "--top-k", "0"], "--top-k", "top_k must be at least 1; got 0")
     refused(capsys, [*sample, "--seed", "-3"], "--seed must be at least 0; got -3")
-
-
-def test_sample_refuses_a_sheet_that_cannot_be_written(small_folder, trained, tmp_path, capsys):
-    sample = ["sample", trained, "--data", small_folder, "--out"]
-    refused(capsys, [*sample, tmp_path / "sheet.jpg"], "its name must end in .png")
-    refused(capsys, [*sample, tmp_path / "none" / "sheet.png"], str(tmp_path / "none"), "no such folder")
-    (tmp_path / "folder.png").mkdir()
-    refused(capsys, [*sample, tmp_path / "folder.png"], "folder.png")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
-
-
-def test_a_name_with_odd_characters_is_quoted(copied, run, capsys):
-    names = "".join(f"esc\x1b[31m{i}.jpg\n" for i in range(24))
-    (copied / "val2014_images.txt").write_text(names)
-    assert main(["sample", str(run), "--data", str(copied), "-n", "1", "--quiet"]) == 0
-    out = capsys.readouterr().out
-    assert "\x1b" not in out
-    assert r"('esc\x1b[31m" in out

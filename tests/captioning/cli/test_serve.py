@@ -100,11 +100,3 @@ def test_a_port_that_is_none_is_refused(capsys, port):
 def test_a_run_that_cannot_caption_photos_is_refused(trained, capsys, tmp_path):
     refused(capsys, ["serve", tmp_path / "none", "--port", "0"], "there is no such run folder")
     refused(capsys, ["serve", trained, "--port", "0"], str(trained), "columns")
-
-
-def test_no_other_address_can_be_asked_for(capsys):
-    with pytest.raises(SystemExit):
-        main(["serve", "--help"])
-    told = capsys.readouterr().out
-    assert "example:\n  captioning serve" in told
-    assert "--host" not in told

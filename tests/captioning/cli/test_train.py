@@ -55,14 +55,6 @@ def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
     }  # fmt: skip
 
 
-def test_progress_goes_to_standard_error(small_folder, tmp_path, capsys):
-    small = [option for option in SMALL if option != "--quiet"]
-    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *small]) == 0
-    out, err = capsys.readouterr()
-    assert "epoch 2/2  validation loss" in err
-    assert "epoch 2/2" not in out
-
-
 @pytest.mark.parametrize(("columns", "options", "said"), [
     (5, [], True), (5, ["--pca"], False), (5, ["--no-pca"], False), (4, [], False), (None, [], False),
 ])  # fmt: skip
@@ -83,40 +75,6 @@ def test_reduced_features_are_said_to_be_of_no_use_for_photos(
     line = "reads the reduced features, of 6 columns, which cannot be had of new photos; "
     assert err.startswith(f"{line}--no-pca reads the whole ones, of known, ") == said
     assert ("--no-pca" in err) == said
-
-
-def test_the_loss_is_said_to_be_a_captions(small_folder, tmp_path, capsys):
-    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *SMALL]) == 0
-    assert re.search(r"validation loss \d+\.\d+ a caption, BLEU-4", capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("command", ["train", "refine", "evaluate"])
-def test_the_help_says_what_exercise_bleu_is(command, capsys):
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert "exercise BLEU" in said
-    assert "unigram BLEU against one human caption, as the course's exercise has it" in said
-
-
-@pytest.mark.parametrize(("options", "told"), [
-    ([], "12 images decide"), (["--val-images", "1"], "1 image decides"), (["--keep", "loss"], ""),
-])  # fmt: skip
-def test_few_images_that_decide_are_told_of_once(small_folder, tmp_path, capsys, options, told):
-    small = [option for option in SMALL if option != "--quiet"]
-    command = ["train", "--out", str(tmp_path / "run"), *small]
-    assert main([*command, "--data", str(small_folder), *options]) == 0
-    err = capsys.readouterr().err
-    assert err.count("--keep loss") == bool(told)
-    assert told in err
-    assert main(["train", "--out", str(tmp_path / "run"), "--resume", "--epochs", "3"]) == 0
-    assert "--keep loss" not in capsys.readouterr().err
-
-
-def test_the_help_says_what_breaks_ties(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
-    assert "where these are equal, the lower loss" in " ".join(capsys.readouterr().out.split())
 
 
 def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
@@ -172,11 +130,6 @@ def test_train_refuses_a_place_for_no_folder_before_it_reads_data(tmp_path, caps
     refused(capsys, ["train", "--data", "none", "--out", out, *SMALL], part)
 
 
-def test_resume_refuses_a_file(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    refused(capsys, ["train", "--out", tmp_path / "file", "--resume"], "file: is a file, not a run folder")
-
-
 def test_the_data_are_read_before_the_folder_is_made(small_folder, tmp_path, capsys, monkeypatch):
     def check(data, progress):
         assert list(tmp_path.iterdir()) == []
@@ -203,33 +156,6 @@ def test_a_full_disk_says_which_file_and_how_to_go_on(small_folder, tmp_path, ca
     assert main(["train", "--out", str(out), "--resume", "--quiet"]) == 0
 
 
-@pytest.mark.parametrize(("options", "told"), [
-    (["--heads", "4"], "--heads does nothing with --model source: it needs --model attention"),
-    (["--looking", "8"], "--looking does nothing with --model source: it needs --model attention"),
-    (["--picture", "8"], "--picture does nothing with --model source: it needs --model attention"),
-    (["--model", "attention", "--feature-dropout", "0.1"], "--feature-dropout does nothing with --model attention"),
-    (["--model", "attention", "--forget-bias", "1"], "--forget-bias does nothing with --model attention"),
-    (["--cell", "gru", "--forget-bias", "1"], "--forget-bias does nothing with --cell gru: it needs --cell lstm"),
-    (["--cosine-epochs", "2"], "--cosine-epochs does nothing with --schedule exponential: it needs --schedule cosine"),
-    (["--schedule", "cosine", "--lr-decay", "0.5"], "it needs --schedule exponential or --schedule plateau"),
-    (["--max-words", "9"], "--max-words does nothing with --captions stored: it needs --captions raw"),
-    (["--warmup", "11"], "--warmup 11 lasts longer than the training, which has 10 iterations"),
-])  # fmt: skip
-def test_an_option_that_would_do_nothing_is_refused(small_folder, tmp_path, capsys, options, told):
-    refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *SMALL, *options], told)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_options_that_just_do_something_are_taken(small_folder, tmp_path):
-    options = ["--warmup", "10", "--forget-bias", "1", "--lr-decay", "0.5", "--schedule", "plateau"]
-    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *SMALL, *options]) == 0
-
-
-def test_train_refuses_a_folder_without_data(tmp_path, capsys):
-    refused(capsys, ["train", "--data", tmp_path / "none", "--out", tmp_path / "run"], str(tmp_path / "none"))
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("name", ["coco2014_vocab.json", "coco2014_captions.h5", "train2014_vgg16_fc7_pca.h5"])
 @pytest.mark.parametrize("kind", ["a pipe", "a folder", "nothing"])
 def test_what_is_in_place_of_a_file_is_said(copied, tmp_path, capsys, name, kind):
@@ -239,13 +165,6 @@ def test_what_is_in_place_of_a_file_is_said(copied, tmp_path, capsys, name, kind
         (os.mkfifo if kind == "a pipe" else os.mkdir)(copied / name)
     text = "o such file" if kind == "nothing" else f"{kind}, not a regular file"
     refused(capsys, ["train", "--data", copied, "--out", tmp_path / "run"], str(copied / name), text)
-
-
-@pytest.mark.parametrize("name", ["settings.json", "vocabulary.json", "weights.safetensors"])
-def test_a_pipe_in_place_of_a_file_of_the_run_is_said(small_folder, run, capsys, name):
-    (run / name).unlink()
-    os.mkfifo(run / name)
-    refused(capsys, ["evaluate", run, "--data", small_folder], str(run / name), "a pipe, not a regular file")
 
 
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "history.jsonl"])
@@ -360,11 +279,6 @@ def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_p
     refused(capsys, [*train, run, "--resume"], "settings.json", "seed are missing")
 
 
-def test_resume_with_the_same_data_elsewhere(copied, run):
-    assert main(["train", "--data", str(copied), "--out", str(run), "--resume", "--epochs", "3", "--quiet"]) == 0
-    assert Run.open(run).settings["data"]["folder"] == str(copied)
-
-
 @pytest.mark.parametrize(("name", "key"), [
     ("coco2014_captions.h5", "train_captions"), ("coco2014_captions.h5", "val_captions"),
     ("coco2014_captions.h5", "train_image_idxs"), ("train2014_vgg16_fc7_pca.h5", "features"),
@@ -382,14 +296,6 @@ def test_resume_refuses_changed_data(copied, run, capsys, name, key):
     refused(capsys, ["train", "--data", copied, "--out", run, "--resume", "--epochs", "3"],
             f"{what} (was ", str(copied), "--data DIR", "without --resume")  # fmt: skip
     assert before == {path: path.read_bytes() for path in run.iterdir()}
-
-
-def test_resume_refuses_other_raw_captions(copied, run, capsys):
-    """They are what the validation measures by."""
-    lines = "".join(f"{i}.jpg,{split},a dog\n" for split in ("train", "val") for i in range(24))
-    (copied / "captions.csv").write_text("image,split,caption\n" + lines)
-    (copied / "val2014_images.txt").write_text("".join(f"{i}.jpg\n" for i in range(24)))
-    refused(capsys, ["train", "--data", copied, "--out", run, "--resume"], "captions.csv (was not there, is ")
 
 
 def test_a_run_without_a_fingerprint_goes_on_with_a_note(small_folder, run, capsys):
@@ -419,15 +325,6 @@ def test_resume_finds_the_data_again(copied, tmp_path, capsys, monkeypatch):
     assert main([*resume, "--epochs", "5"]) == 0
 
 
-def test_a_run_from_before_feature_dropout_goes_on(small_folder, trained, run):
-    """Its settings.json does not speak of feature_dropout."""
-    settings = json.loads((run / "settings.json").read_text())
-    del settings["model"]["feature_dropout"]
-    (run / "settings.json").write_text(json.dumps(settings))
-    assert main(["train", "--data", str(small_folder), "--out", str(run), "--resume", "--epochs", "3", "--quiet"]) == 0
-    assert Run.open(run).load_model().feature_dropout == 0
-
-
 def wait_for(path, seconds=60):
     deadline = time.monotonic() + seconds
     while not path.exists():
@@ -455,25 +352,6 @@ def test_a_signal_leaves_a_checkpoint_that_resumes_exactly(small_folder, tmp_pat
     subprocess.run([*command, "--out", str(whole), "--epochs", epochs], check=True, capture_output=True)
     for name in ("weights.safetensors", "checkpoint.safetensors", "history.jsonl"):
         assert (whole / name).read_bytes() == (stopped / name).read_bytes(), name
-
-
-def test_in_the_background_of_a_script_sigterm_alone_stops_it(small_folder, tmp_path):
-    """Shell scripts start background jobs with SIGINT ignored."""
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), "--hidden", "12",
-               "--out", str(run), "--epochs", "5000"]  # fmt: skip
-    in_background = ["bash", "-c", "trap '' INT; exec \"$@\"", "bash", *command]
-    process = subprocess.Popen(in_background, stderr=subprocess.PIPE, text=True)
-    wait_for(run / "weights.safetensors")
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert "stopped after iteration" in err
-    done = int(err.split("stopped after iteration ")[1].split()[0])
-    assert Run.open(run).load_checkpoint()["solver/iteration"] == done
 
 
 @pytest.mark.parametrize("lines", [
@@ -514,13 +392,6 @@ def test_files_that_vanish_while_it_trains_end_it(small_folder, tmp_path, capsys
     gone = f"{out}: the folder is gone" if names is None else f"{out}: {', '.join(names)}: gone"
     refused(capsys, ["train", "--data", small_folder, "--out", out, *SMALL, "--keep", "loss"], gone,
             "moved or removed while the run trained")  # fmt: skip
-
-
-def test_a_tokenizer_that_is_not_known_is_refused_before_there_is_a_folder(copied, tmp_path, capsys):
-    with h5py.File(copied / "coco2014_captions.h5", "r+") as file:
-        file.attrs["tokenizer"] = "zzz"
-    refused(capsys, ["train", "--data", copied, "--out", tmp_path / "run", *SMALL], "the tokenizer 'zzz' is none of")
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("lost", ["2>/dev/full", "2> >(true)"])

@@ -11,7 +11,7 @@ import time
 import pytest
 from PIL import Image
 
-from captioning.photo_captions import extractor_of
+from captioning.cli.caption import extractor_of
 from captioning.serving.answers import Answering
 from captioning.shipped import shipped_run
 from captioning.vision.photo_files import decode_photo
