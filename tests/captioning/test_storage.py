@@ -8,14 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from captioning import storage
 from captioning.storage import FolderLock, check_free, crc32_of, making, write_all
 from tests.disk_order import DiskOrder
 

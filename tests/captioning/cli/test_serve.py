@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from captioning.cli import serve
-from captioning.cli.entry import main
 from tests.captioning.cli.commands import refused
 from tests.captioning.serving.served import endless_jpeg, needs_server, photo
 
