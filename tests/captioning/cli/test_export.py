@@ -62,15 +62,6 @@ def test_an_exported_run_holds_nothing_of_where_it_was_trained(trained, tmp_path
     assert all(array.dtype == np.float16 for array in mg.load(out / "weights.safetensors").values())
 
 
-def test_the_projection_of_regions_goes_along(run, tmp_path):
-    projection = RegionProjection(np.eye(3, 2, dtype=np.float32) / 4, np.ones(2, np.float32))  # exact in halves
-    projection.save(Run.open(run).regions_path)
-    assert main(["export", str(run), "--out", str(tmp_path / "sent")]) == 0
-    sent = RegionProjection.load(Run.open(tmp_path / "sent").regions_path)
-    np.testing.assert_array_equal(sent.weight, projection.weight, strict=True)
-    np.testing.assert_array_equal(sent.bias, projection.bias, strict=True)
-
-
 def test_a_run_that_cannot_make_its_regions_is_not_said_to_caption(looking, tmp_path, monkeypatch, capsys):
     """Until it has the projection of them."""
     columns = Run.open(looking).settings["model"]["feature_size"] - 4 * 2
@@ -105,23 +96,12 @@ def test_what_cannot_be_exported_is_refused(run, tmp_path, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     refused(capsys, ["export", run, "--out", tmp_path / "full"], "exists already")
+    refused(capsys, ["export", run, "--out", tmp_path / "new", "--extractor", "nonsense"], "no feature extractor")
     weights = dict(mg.load(run / "weights.safetensors"))
     weights["project.bias"] = np.full_like(weights["project.bias"], 1e6)
     mg.save(run / "weights.safetensors", weights)
     refused(capsys, ["export", run, "--out", tmp_path / "new"], "project.bias", "half precision")
     assert not (tmp_path / "new").exists()
-
-
-def test_an_extractor_that_the_run_cannot_have_is_refused(run, fitting, tmp_path, capsys):
-    export = ["export", run, "--out", tmp_path / "new", "--extractor"]
-    refused(capsys, [*export, "nonsense"], "there is no feature extractor 'nonsense'")
-    refused(capsys, [*export, "efficientnet-lite0"], "features of 6 columns", "efficientnet-lite0 gives 1280")
-    settings = json.loads((run / "settings.json").read_text())
-    settings["data"]["extractor"] = "fitting"
-    (run / "settings.json").write_text(json.dumps(settings))
-    refused(capsys, [*export, "efficientnet-lite0"], "was trained on features of fitting; got --extractor")
-    assert not (tmp_path / "new").exists()
-    assert main(["export", str(run), "--out", str(tmp_path / "new"), "--extractor", "fitting"]) == 0
 
 
 def test_an_exported_run_appears_with_its_weights_or_not_at_all(trained, tmp_path, monkeypatch):

@@ -84,13 +84,6 @@ def test_what_cannot_be_is_refused_before_any_work(small_folder, trained, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_history_is_refused(small_folder, run, tmp_path, capsys):
-    lines = (run / "history.jsonl").read_text().splitlines()
-    (run / "history.jsonl").write_text("\n".join([*lines[:2], "{", *lines[2:]]))
-    arguments = ["report", run, "--data", small_folder, "--out", tmp_path / "a.html"]
-    refused(capsys, arguments, "history.jsonl: line 3 is damaged")
-
-
 def test_hostile_words_and_names_stay_text(copied, trained, tmp_path, page):
     """A foreign data set's names, and its raw captions."""
     evil = '"><script>alert(1)</script>.png'
