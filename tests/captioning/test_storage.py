@@ -127,11 +127,6 @@ def test_another_process_holds_it_until_it_is_killed(tmp_path):
     assert not path.exists()
 
 
-def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
-    with pytest.raises(ValueError, match="cannot be written: No such file or directory"):
-        take(tmp_path / "none")
-
-
 # Contents of files
 
 
