@@ -54,7 +54,19 @@ def photos(tmp_path_factory):
 
 @needs_mpi
 def test_captions_of_photos_on_ranks(trained, photos, tmp_path, capsys):
-    words = ["caption", photos, "--run", trained, "--extractor", "colours", "--n-best", "2", "--beam", "3", "--out"]
+    words = [
+        "caption",
+        photos,
+        "--run",
+        trained,
+        "--extractor",
+        "mixed-colours",
+        "--n-best",
+        "2",
+        "--beam",
+        "3",
+        "--out",
+    ]
     capsys.readouterr()
     assert on_ranks.main(*words, tmp_path / "1.png") == 1
     alone = tuple(capsys.readouterr())
@@ -74,7 +86,7 @@ def test_what_cannot_be_captioned_is_told_once(trained, photos, words):
 @needs_mpi
 def test_ranks_end_with_an_error_of_the_first(trained, tmp_path):
     (tmp_path / "a.png").write_text("no photo")
-    words = ["caption", tmp_path, "--run", trained, "--extractor", "colours", "--out", tmp_path / "sheet.png"]
+    words = ["caption", tmp_path, "--run", trained, "--extractor", "mixed-colours", "--out", tmp_path / "sheet.png"]
     _, err = run(2, "-m", "tests.captioning.cli.on_ranks", *words, status=2)
     assert err.count("there is no photo to draw") == 1
     assert len(err.splitlines()) == 2
