@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -17,6 +18,8 @@ from minigrad.runtime.extras import require
 from minigrad.runtime.files import flush_to_disk
 
 __all__ = ["FolderLock", "check_free", "crc32_of", "making", "remove_temporaries", "write_all"]
+
+_MARK = "[0-9a-f]" * 16 + ".tmp"  # of temporary names, as `minigrad.runtime.files.replacing` makes them, too
 
 
 def check_free(path: str | os.PathLike[str]) -> Path:
@@ -47,8 +50,9 @@ def making(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder beside `path` to fill; rename it to `path` after the block, or remove it after an error.
 
     Folders above it are made too, and removed again after an error. An empty folder is replaced; anything else is a
-    FileExistsError. A killed process leaves the temporary folder, `.NAME.<16 hexadecimal digits>.tmp`. When this
-    returns, the folder's name and the names in it are on the disk, and so is what `replacing(…, durable=True)` wrote.
+    FileExistsError. A killed process leaves `.NAME.<16 hexadecimal digits>.tmp`, which a later writer of the same name
+    removes. When this returns, the folder's name and the names in it are on the disk, and so is what
+    `replacing(…, durable=True)` wrote.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as above:
@@ -64,8 +68,10 @@ def making(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(target)
         temporary.mkdir()
-        yield temporary
+        with FolderLock(temporary, "filling it", OSError):
+            yield temporary
         _flush(temporary)
         _rename(temporary, target)
         for folder in (target.parent, *(made.parent for made in new)):
@@ -76,6 +82,13 @@ def making(path: str | os.PathLike[str]) -> Iterator[Path]:
             with suppress(OSError):  # another process has put something there
                 folder.rmdir()
         raise
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove temporary folders of this name that killed processes left; those being filled are locked."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{_MARK}"):
+        with suppress(OSError), FolderLock(left, "filling it", OSError):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _rename(temporary: Path, target: Path) -> None:
@@ -98,7 +111,7 @@ def _flush(folder: Path) -> None:
 
 def remove_temporaries(folder: Path) -> None:
     """Remove all temporary files of `replacing` in a folder. Call this when no other process writes there."""
-    for left in folder.glob(f".*.{'[0-9a-f]' * 16}.tmp"):
+    for left in folder.glob(f".*.{_MARK}"):
         with suppress(OSError):
             left.unlink()
 

@@ -17,6 +17,7 @@ import pytest
 from captioning.storage import FolderLock, check_free, crc32_of, making, write_all
 from tests.disk_order import DiskOrder
 
+MARK = "0123456789abcdef"
 HOLD = """
 import pathlib, sys
 from captioning.storage import FolderLock
@@ -90,6 +91,21 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path):
     for attempt in (check_free, lambda path: making(path).__enter__()):
         with pytest.raises(NotADirectoryError):
             attempt(tmp_path / "file" / "run")
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_live_one_fills_is_not(tmp_path):
+    left, others = tmp_path / f".run.{MARK}.tmp", [f".runs.{MARK}.tmp", f"run.{MARK}.tmp", ".run.tmp"]
+    for name in (left.name, *others):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".lock").touch()
+    with making(tmp_path / "run") as first:
+        (first / "a").touch()
+        with making(tmp_path / "run") as second:
+            assert first.exists()
+        assert not second.exists()
+        (tmp_path / "run").rmdir()
+    assert names(tmp_path) == sorted([*others, "run"])
+    assert names(tmp_path / "run") == ["a"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
