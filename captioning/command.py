@@ -1,4 +1,7 @@
-"""How a command begins and ends: options, output streams, signals, one-line errors and the exit status."""
+"""What a command line needs from beginning to end: output streams, signals, one-line errors and the exit status.
+
+It imports only the standard library, so that Ctrl-C works while a command imports the rest.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
-from minigrad.runtime.files import replacing
-
-__all__ = ["MISTAKES", "DroppingStream", "Terminated", "check_writable", "run_command", "shown", "sigterm_raises"]
+__all__ = [
+    "MISTAKES", "DroppingStream", "Terminated", "check_writable", "guarded", "run_command", "shown", "sigterm_raises",
+]  # fmt: skip
 
 MISTAKES = (ValueError, TypeError, OSError, ModuleNotFoundError)
 """What a wrong option or file raises."""
@@ -31,22 +34,11 @@ def run_command(
     arguments: Sequence[str] | None,
     command: Callable[[argparse.Namespace], int],
     mistakes: tuple[type[Exception], ...] = MISTAKES,
-    fill: Callable[[Any], Any] = lambda parser: None,
 ) -> int:
     """Parse a command line (`sys.argv` by default), call `command` with the options, and return the exit status.
 
-    The status is:
-
-    - that of `command`;
-    - 1 if the reader of the output has left;
-    - 2 after one of `mistakes`, and if memory or room for the output runs out;
-    - 130 after Ctrl-C and 143 after SIGTERM, which interrupts like Ctrl-C, so that nothing half written stays.
-
-    An error or interrupt prints one line on standard error. It begins with the parser's name and that of its
-    subcommand, `options.name`, and ends with the text of the exception, such as `type(stop)("stopped; go on with …")`.
-    Characters that the terminal's encoding lacks are written as `\\u2026`. Output to a closed stream (`>&-`) and errors
-    that standard error cannot take are dropped. `fill` gives the parser its options where that takes a while, so that
-    a signal meanwhile ends in the same line.
+    An error or interrupt prints one line on standard error, which begins with the parser's name and that of its
+    subcommand, `options.name`. `guarded` has the exit statuses.
 
     >>> parser = argparse.ArgumentParser(prog="halve")
     >>> _ = parser.add_argument("number", type=int)
@@ -54,26 +46,39 @@ def run_command(
     4
     0
     """
+
+    def parse_and_run() -> int:
+        options = parser.parse_args(arguments)
+        name = " ".join(filter(None, [parser.prog, getattr(options, "name", None)]))
+        return guarded(name, lambda: command(options), mistakes)
+
+    return guarded(parser.prog, parse_and_run)
+
+
+def guarded(name: str, work: Callable[[], int], mistakes: tuple[type[Exception], ...] = MISTAKES) -> int:
+    """Call `work` and return the exit status of a command.
+
+    The status is:
+
+    - that of `work`;
+    - 1 if the reader of the output has left;
+    - 2 after one of `mistakes`, and if memory or room for the output runs out;
+    - 130 after Ctrl-C and 143 after SIGTERM, which interrupts like Ctrl-C, so that no half-written file stays.
+
+    An error or interrupt prints one line: `name` and the text of the exception, such as
+    `type(stop)("stopped; go on with …")`. A character that the terminal cannot encode is written as `\\u2026`. Output
+    to a closed stream (`>&-`) is dropped, and so are errors that standard error cannot take.
+    """
     try:
         with sigterm_raises(), _usable_streams():
-            return _run(parser, arguments, command, mistakes, fill)
+            return _status_of(name, work, mistakes)
     except KeyboardInterrupt as stop:  # before the streams were usable, or after
-        return _stopped(parser.prog, stop)
+        return _stopped(name, stop)
 
 
-def _run(
-    parser: argparse.ArgumentParser,
-    arguments: Sequence[str] | None,
-    command: Callable[[argparse.Namespace], int],
-    mistakes: tuple[type[Exception], ...],
-    fill: Callable[[Any], Any],
-) -> int:
-    name = parser.prog
+def _status_of(name: str, work: Callable[[], int], mistakes: tuple[type[Exception], ...]) -> int:
     try:
-        fill(parser)
-        options = parser.parse_args(arguments)
-        name = " ".join(filter(None, [name, getattr(options, "name", None)]))
-        status = command(options)
+        status = work()
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -167,7 +172,7 @@ class DroppingStream:
 
 @contextlib.contextmanager
 def _usable_streams() -> Iterator[None]:
-    """Let standard output and error exist and take any character, and let the latter drop what it cannot take."""
+    """Replace closed output streams, let them take any character, and let standard error drop what it cannot take."""
     with contextlib.ExitStack() as stack:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
@@ -202,6 +207,8 @@ class _Stop(Exception):  # noqa: N818 - no error: it ends a block
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise the OSError that `replacing` would raise before its block: call this before long work."""
+    from minigrad.runtime.files import replacing
+
     with contextlib.suppress(_Stop), replacing(path):
         raise _Stop
 

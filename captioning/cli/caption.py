@@ -1,4 +1,9 @@
-"""The command `caption`: what a captioner sees on photos."""
+"""The command `caption`: what a captioner sees on photos.
+
+Photos are read, a pretrained network turns them into features, and a captioner turns these into captions. A run that
+was calibrated (`captioning calibrate`) knows how sure it is of captions by the beam that it was calibrated with, which
+is then the default.
+"""
 
 from __future__ import annotations
 
@@ -7,207 +12,277 @@ import functools
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-import minigrad as mg
-from captioning.assistance import assisted
-from captioning.cli.decoding_options import add_decoding, decoding_of
-from captioning.cli.options import add_command, threads
-from captioning.cli.photo_speaking import PhotoSpeaker, beams_as_json, check_n_best, photo_speaker
-from captioning.cli.ranks import on_ranks
-from captioning.cli.sheet_option import check_room, check_sheet
-from captioning.cli.speakers import load_together, names_of, open_runs
+from numpy.typing import NDArray
+
+from captioning.cli.decoding import Decoding, beam_decoding, beam_of, decoding_of, load_together, names_of, open_runs
+from captioning.cli.options import BEAM, Command, check_output, number, unchanged
 from captioning.command import shown
+from captioning.decoding.beam_search import Beam
+from captioning.decoding.best_lists import MOST, Spoken, n_best
+from captioning.decoding.confidence import CONFIDENCE_FILE, Calibration
 from captioning.decoding.lengths import LONGEST
+from captioning.decoding.next_word import Speaker
+from captioning.decoding.spoken import spoken_as_json
+from captioning.decoding.stepwise import greedy
+from captioning.preparing.looking import assist, views
 from captioning.progress import Progress
+from captioning.ranks import lead
 from captioning.shipped import shipped_run
+from captioning.training.errors import RunError
+from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
+from captioning.training.run_regions import check_alike
+from captioning.vision.extractors import FeatureExtractor, extractor
+from captioning.vision.photo_files import passed_over, photo_paths
+from captioning.vision.region_extractors import RegionExtractor
+from captioning.vision.regions import RegionProjection
+from minigrad.parallel.communicators import ALONE
 
-if TYPE_CHECKING:
-    from captioning.photo_captions import PhotoCaption
-    from captioning.vision.extractors import FeatureExtractor
+__all__ = ["CAPTION", "PhotoCaption", "caption_photos", "extractor_of"]
 
-__all__ = ["add_caption"]
+_UNREADABLE = 1  # the exit status if some photo could not be read
 
-_EXAMPLE = """example:
-  captioning caption holiday.jpg pictures/ --out sheet.png
-  captioning caption holiday.jpg --beam 6 --groups 3 --n-best 3
-    three captions that differ, with their scores
-  captioning caption holiday.jpg --with dog --no-repeat 3
-    the best caption with a dog in it, and no three words twice
-A run that was calibrated (captioning calibrate RUN) speaks by the beam that it
-was calibrated with, and marks captions of which it is not sure."""
-
-UNREADABLE = 1
-"""The exit status where some photo could not be read."""
+Speak = Callable[[Speaker, NDArray[Any]], list[list[Spoken]]]
+"""Turns a model and features (N,D) into captions of each image, best first."""
 
 
-def add_caption(commands: Any) -> None:
-    """The command `caption`."""
-    parser = add_command(
-        commands, "caption", "say what is on photos, by the captioner that comes with the package or one of your own",
-        _caption, example=_EXAMPLE,
-    )  # fmt: skip
-    parser.add_argument("photos", metavar="PHOTO", nargs="+", help="picture files, or folders of them")
-    parser.add_argument("--recursive", action="store_true", help="also photos in folders within a folder")
-    parser.add_argument("--run", metavar="RUN", action="append", help="a run folder (default: the captioner that comes "
-                        "with the package, trained on Flickr8k); several, --run A --run B, speak together: the next "
-                        "word's probability is the mean of theirs")  # fmt: skip
-    parser.add_argument("--extractor", metavar="NAME", help="the network that made the features on which RUN was "
-                        "trained, if RUN does not say it itself")  # fmt: skip
-    add_decoding(parser, str(LONGEST))
-    parser.add_argument("--n-best", type=int, metavar="N", help="print the best N captions of the beam, with the "
-                        "scores by which it ranks them; by --json with the probabilities of words")  # fmt: skip
-    parser.add_argument("--out", metavar="PNG", help="draw a sheet of the photos with their captions, too")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+@dataclass(frozen=True)
+class PhotoCaption:
+    """The caption of a photo, or None and the error if the file could not be read.
+
+    beams: the best captions of a beam, if several were asked for; `caption` is the first.
+    """
+
+    path: Path
+    caption: str | None
+    error: str | None = None
+    beams: Sequence[Spoken] = ()
 
 
-def _caption(options: argparse.Namespace) -> int:
-    return on_ranks(functools.partial(_shared, options))
+def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
+    """Return the network that made the features on which a run was trained.
+
+    name: of the network, for a run that does not know it. For a run with attention it also makes regions, by the
+    projection that the run keeps; a RunError if it has none. Other errors are those of `extractor_name` and
+    `extractor`.
+    """
+    found = extractor_name(run, name)
+    if "places" not in run.settings["model"]:
+        return extractor(found)
+    path = run.regions_path
+    if not path.is_file():
+        raise RunError(
+            f"{path}: there is no such file, and the run looks at regions, which only its data set knows how to make: "
+            f"captioning regions {run.folder} --data DIR finds that out and keeps it there"
+        )
+    try:
+        projection = RegionProjection.load(path)
+        wanted, got = run.settings["model"]["places"][1], projection.weight.shape[1]
+        if wanted != got:
+            raise ValueError(f"{path}: gives {got} numbers a place; the run was trained on {wanted}")
+        return RegionExtractor(extractor(found), projection)
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
-def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:
-    """The first rank captions the photos, with the others' help."""
-    from captioning.photo_captions import assist
+def caption_photos(
+    paths: Sequence[Path],
+    model: Speaker,
+    network: FeatureExtractor,
+    decode: Callable[..., Any] = greedy,
+    report: Callable[[int], Any] = lambda done: None,
+    speak: Speak | None = None,
+    comm: Any = ALONE,
+) -> Iterator[PhotoCaption]:
+    """Caption each photo, in their order, a batch at a time; one that cannot be read has an error instead.
 
-    with mg.parallel.agreed(comm):
-        stack.enter_context(threads(fair))
-        what = _opened(options, comm.rank == 0)
-    if comm.rank:
-        done = assist(what.model, what.network, what.speaker.decode, what.speaker.speak, comm)
-        return 0 if done else 2  # whatever there is to say, rank 0 says
-    with assisted(comm):
-        return _caption_all(options, what, comm)
+    model: trained on features of `network`. decode: as in `captioning.scoring.evaluation.captions_of`. report: gets the
+    number of photos that are done. speak: gives several captions of each row of features instead. comm: the ranks that
+    share the batches, of which this one is `captioning.ranks.leading`.
+    """
+    for first, view in views(paths, network, comm=comm):
+        view.check(strict=False)
+        features = view.seen["features"]
+        readable = [k for k in range(len(features)) if k not in view.errors]
+        captions = iter(_captions(features[readable], model, decode, speak) if readable else [])
+        for k, path in enumerate(paths[first : first + len(features)]):
+            error = view.errors.get(k)
+            caption, beams = next(captions) if error is None else (None, [])
+            yield PhotoCaption(path, caption, error, beams)
+        report(first + len(features))
 
 
-class _What(NamedTuple):
-    """What is captioned, by whom."""
+def _captions(
+    features: NDArray[Any], model: Speaker, decode: Callable[..., Any], speak: Speak | None
+) -> list[tuple[str, list[Spoken]]]:
+    """Return a caption for each row of features, and the beams that it is the first of."""
+    if speak is not None:
+        return [(beams[0].caption, beams) for beams in speak(model, features)]
+    return [(" ".join(model.vocabulary.tokens(row, keep_unknown=True)), []) for row in decode(model, features)]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """All that is needed to caption photos.
+
+    calibration: knows how sure one may be of a caption; None without one that fits. note: what to say about that.
+    """
 
     paths: Sequence[Path]
     runs: Sequence[Run]
     model: Any
     network: FeatureExtractor
-    speaker: PhotoSpeaker
+    decoding: Decoding
+    length: int
+    calibration: Calibration | None
+    note: str | None
+
+    def unsure(self, each: PhotoCaption) -> bool:
+        """Whether the captioner is not sure of a caption."""
+        return self.calibration is not None and bool(each.beams) and self.calibration.is_unsure(each.beams[0])
 
 
-def _opened(options: argparse.Namespace, first: bool) -> _What:
-    """All that is asked for, checked. first: whether this rank is the one that knows the photos and speaks."""
-    from captioning.photo_captions import extractor_of
-    from captioning.training.run_regions import check_alike
-    from captioning.vision.photo_files import photo_paths
-
+def _open(options: argparse.Namespace, first: bool) -> _Opened:
+    """Open and check everything; only the first rank knows the photos and writes."""
     decoding, length = decoding_of(options), options.max_length or LONGEST
-    check_n_best(options)
     paths = photo_paths(options.photos, options.recursive) if first else []
     if options.out is not None and first:
-        check_sheet(options.out)
-        check_room(len(paths))
+        check_output(options.out, ".png", len(paths))
     runs = [shipped_run()] if options.run is None else open_runs(options.run)
     check_alike(runs)
-    speaker = photo_speaker(options, decoding, runs, length)
-    speaker.decoding.check(runs[0].vocabulary, length)
+    calibration, note = (None, None) if len(runs) > 1 else _calibration_of(runs[0].folder)
+    if decoding.beam is None and (calibration is not None or options.n_best is not None):
+        decoding = beam_decoding(beam_of(options) if calibration is None else calibration.beam)
+    if calibration is not None and not calibration.counts_for(decoding.beam, length):
+        calibration = None
+    decoding.check_words(runs[0].vocabulary, length)
     network, model = extractor_of(runs[0], options.extractor), load_together(runs)
-    return _What(paths, runs, model, network, speaker)
+    return _Opened(paths, runs, model, network, decoding, length, calibration, note)
 
 
-def _caption_all(options: argparse.Namespace, what: _What, comm: Any) -> int:
-    found, speaker = _told(options, what, comm), what.speaker
-    if options.json:
-        about = {"run": "shipped" if options.run is None else names_of(what.runs), "decoding": speaker.decoding.text}
-        print(json.dumps(about | {"captions": _as_json(found, speaker, options.n_best)}), flush=True)
-    if (note := _fewer(found, options.n_best)) is not None:
-        print(f"captioning caption: {note}", file=sys.stderr)
-    if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
-        _draw_sheet([each for each in found if each.caption is not None], speaker, options.out)
-    return UNREADABLE if any(each.error is not None for each in found) else 0
+def _calibration_of(folder: Path) -> tuple[Calibration | None, str | None]:
+    """Return the calibration of a run, and what to say if it is of no use."""
+    calibration = Calibration.load(folder)
+    if calibration is not None and not calibration.is_of(folder):
+        return None, f"{folder / CONFIDENCE_FILE} is of other weights: captioning calibrate makes it anew"
+    return calibration, None
 
 
-def _told(options: argparse.Namespace, what: _What, comm: Any) -> list[PhotoCaption]:
-    """The captions of the photos, which are printed as they come, unless it is to be JSON."""
-    from captioning.photo_captions import caption_photos
-    from captioning.vision.photo_files import passed_over
+def _help(opened: _Opened, comm: Any) -> bool:
+    return assist(opened.network, comm)
 
-    paths, _, model, network, speaker = what
+
+def _caption_all(options: argparse.Namespace, opened: _Opened, comm: Any) -> int:
     progress = Progress(enabled=not options.quiet)
-    if speaker.note is not None:
-        progress.say(speaker.note)
-    _say_passed_over(len(passed_over(options.photos, options.recursive)), progress)
-    progress.begin(len(paths))
-    found = []
     try:
-        for each in caption_photos(paths, model, network, speaker.decode, progress.update, speaker.speak, comm):
-            found.append(each)
-            progress.close()  # a line beside the bar would stand in it; the next update draws the bar again
-            if each.error is not None:
-                print(f"captioning caption: {each.error}", file=sys.stderr)
-            elif not options.json:
-                print(_line(each, speaker, options.n_best), flush=True)
+        found = list(_told(options, opened, progress, comm))
     finally:
         progress.close()
-    return found
+    if options.json:
+        about = {"run": "shipped" if options.run is None else names_of(opened.runs), "decoding": opened.decoding.text}
+        captions = [{"photo": str(each.path), **_as_json(each, opened, options.n_best)} for each in found]
+        print(json.dumps(about | {"captions": captions}), flush=True)
+    captioned = [each for each in found if each.caption is not None]
+    fewer = [len(each.beams) for each in captioned if len(each.beams) < (options.n_best or 0)]
+    if fewer:
+        print(f"captioning caption: --n-best {options.n_best}: the beam found only {min(fewer)} captions of "
+              f"{len(fewer)} of {len(captioned)} photos; a wider one, by --beam N, may find more",
+              file=sys.stderr)  # fmt: skip
+    if options.out is not None:  # at the end: what is wrong with a sheet takes no caption from anybody
+        _draw_sheet(captioned, opened, options.out)
+    return _UNREADABLE if len(captioned) < len(found) else 0
 
 
-def _say_passed_over(files: int, progress: Progress) -> None:
-    if files == 1:
-        progress.say("1 file is no photo by its name and was passed over")
-    elif files:
-        progress.say(f"{files} files are no photos by their names and were passed over")
+def _told(options: argparse.Namespace, opened: _Opened, progress: Progress, comm: Any) -> Iterator[PhotoCaption]:
+    """Yield the captions of the photos, and print them as they come unless the output is JSON."""
+    if opened.note is not None:
+        progress.say(opened.note)
+    others = len(passed_over(options.photos, options.recursive))
+    if others:
+        progress.say("1 file is no photo by its name and was passed over" if others == 1 else
+                     f"{others} files are no photos by their names and were passed over")  # fmt: skip
+    progress.begin(len(opened.paths))
+    assert opened.decoding.decode is not None
+    decode, speak = functools.partial(opened.decoding.decode, max_length=opened.length), None
+    if opened.decoding.beam is not None and (opened.calibration or options.n_best):
+        speak = functools.partial(_speak, opened.calibration, opened.decoding.beam, options.n_best or 1, opened.length)
+    for each in caption_photos(opened.paths, opened.model, opened.network, decode, progress.update, speak, comm):
+        progress.close()  # a line beside the bar would stand in it; the next update draws the bar again
+        if each.error is not None:
+            print(f"captioning caption: {each.error}", file=sys.stderr)
+        elif not options.json:
+            print(f"{shown(each.path)}: {_marked(each, opened)}", flush=True)
+            for beam in each.beams if options.n_best else ():
+                print(f"  {beam.score:9.4f}  {beam.caption}", flush=True)
+        yield each
 
 
-def _fewer(found: Sequence[PhotoCaption], n_best: int | None) -> str | None:
-    """What to say where a beam found fewer captions than were asked for."""
-    counts = [len(each.beams) for each in found if each.caption is not None]
-    short = [count for count in counts if n_best is not None and count < n_best]
-    if not short:
-        return None
-    whose = "the photo" if len(counts) == 1 else f"{len(short)} of {len(counts)} photos"
-    most = f"{min(short)}" if min(short) == max(short) else f"{min(short)} to {max(short)}"
-    return f"--n-best {n_best}: of {whose} the beam found {most}; a wider one, by --beam N, may find more"
+def _speak(
+    calibration: Calibration | None, beam: Beam, count: int, length: int, model: Any, features: Any
+) -> list[list[Spoken]]:
+    """Return the best captions of each image; a calibration judges as many as it was made of."""
+    judged = 0 if calibration is None else calibration.count
+    lists = n_best(model, features, max(count, judged), max_length=length, **vars(beam))
+    if calibration is None:
+        return lists
+    return [[*calibration.judged(beams[:judged]), *beams[judged:]][:count] for beams in lists]
 
 
-def _draw_sheet(found: Sequence[PhotoCaption], speaker: PhotoSpeaker, out: str) -> None:
+def _marked(each: PhotoCaption, opened: _Opened) -> str:
+    return f"{each.caption}{'  (not sure)' if opened.unsure(each) else ''}"
+
+
+def _as_json(each: PhotoCaption, opened: _Opened, n_best: int | None) -> dict[str, Any]:
+    if each.caption is None:
+        return {"error": each.error}
+    told: dict[str, Any] = {"caption": each.caption}
+    if opened.calibration is not None:
+        told |= {"confidence": each.beams[0].confidence, "unsure": opened.unsure(each)}
+    if n_best is not None:
+        told["beams"] = [
+            spoken_as_json(beam) | ({} if beam.confidence is None else {"confidence": beam.confidence})
+            for beam in each.beams
+        ]
+    return told
+
+
+def _draw_sheet(found: Sequence[PhotoCaption], opened: _Opened, out: str) -> None:
     from captioning.pictures.photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
     if not found:
         raise ValueError(f"--out {out}: there is no photo to draw")
+    count = Counter(each.path.name for each in found)
+    names = [each.path.name if count[each.path.name] == 1 else str(each.path) for each in found]
     photos = [sheet_photo(each.path) for each in found]
-    names = _short_names([each.path for each in found])
-    caption_sheet(photos, [_said_of(each, speaker) for each in found], None, out, names=names)
+    caption_sheet(photos, [_marked(each, opened) for each in found], None, out, names=names)
 
 
-def _short_names(paths: Sequence[Path]) -> list[str]:
-    """The names of files; with their folders where several files have the same."""
-    count = Counter(path.name for path in paths)
-    return [path.name if count[path.name] == 1 else str(path) for path in paths]
-
-
-def _line(each: PhotoCaption, speaker: PhotoSpeaker, n_best: int | None) -> str:
-    """A photo's name and caption; of several captions each in a line, with its score."""
-    first = f"{shown(each.path)}: {_said_of(each, speaker)}"
-    if n_best is None:
-        return first
-    return "\n".join([first, *(f"  {beam.score:9.4f}  {beam.caption}" for beam in each.beams)])
-
-
-def _said_of(each: PhotoCaption, speaker: PhotoSpeaker) -> str:
-    return f"{each.caption}{'  (not sure)' if speaker.unsure(each.beams) else ''}"
-
-
-def _as_json(found: Sequence[PhotoCaption], speaker: PhotoSpeaker, n_best: int | None) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = []
-    for each in found:
-        entry = {"photo": str(each.path)}
-        told.append(entry | ({"error": each.error} if each.caption is None else _said(each, speaker, n_best)))
-    return told
-
-
-def _said(each: PhotoCaption, speaker: PhotoSpeaker, n_best: int | None) -> dict[str, Any]:
-    said: dict[str, Any] = {"caption": each.caption}
-    if speaker.calibration is not None:
-        said |= {"confidence": each.beams[0].confidence, "unsure": speaker.unsure(each.beams)}
-    return said if n_best is None else said | {"beams": beams_as_json(each.beams)}
+CAPTION = Command(
+    "caption", "caption photos with the captioner that comes with the package, or with one of your own",
+    lead(_open, _help, _caption_all),
+    {
+        "photos": {"metavar": "PHOTO", "nargs": "+", "help": "picture files, or folders of them"},
+        "--recursive": {"action": "store_true", "help": "include photos in folders within a folder"},
+        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: the captioner that comes with "
+                  "the package, trained on Flickr8k); several, --run A --run B, speak together: the next word's "
+                  "probability is the mean of theirs"},
+        "--extractor": {},
+        "--max-length": {"help": f"the most words of a caption, its end counted as one, 1 to 1000 ({LONGEST})"},
+        **unchanged(*BEAM), "--n-best": {"type": number(int, 1, MOST)}, "--json": {}, "--quiet": {},
+        "--out": {"metavar": "PNG", "required": False, "help": "draw a sheet of the photos with their captions, too"},
+    },
+    """example:
+  captioning caption holiday.jpg pictures/ --out sheet.png
+  captioning caption holiday.jpg --beam 6 --groups 3 --n-best 3
+    three captions that differ, with their scores
+  captioning caption holiday.jpg --with dog --no-repeat 3
+    the best caption with a dog in it, which repeats no three words
+A run that was calibrated (captioning calibrate RUN) speaks by the beam that it
+was calibrated with, and marks captions of which it is not sure.""",
+)  # fmt: skip

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from captioning.cli.options import add_command
+from captioning.cli.options import Command, number
 from captioning.data.folder import PHOTOS_FOLDER, RAW_CAPTIONS_FILE
 from captioning.downloading.archives import Patience, fetch
 from captioning.downloading.data_sets import make_coco, make_flickr8k
@@ -19,10 +18,7 @@ from captioning.progress import Progress
 from captioning.storage import FolderLock
 from minigrad.units import byte_text
 
-__all__ = ["add_download"]
-
-_LONGEST = 24 * 3600  # seconds without a byte; the system's clocks take no more than some years
-_MOST = 1000  # attempts
+__all__ = ["DOWNLOAD"]
 
 
 class _Way(NamedTuple):
@@ -55,39 +51,14 @@ coco      CS231n's archive of MS-COCO 2014: captions, vocabulary and features, i
 flickr8k  8,000 photos with five captions each, about 1 GB; leaves photos/ and captions.csv, of which
           `captioning prepare` makes a data set.
 
-An archive that is in DIR already, put there by hand or by an earlier call, is taken. A download that
-stopped goes on where it was when the same command is given again. The addresses are those that
+An archive that is in DIR already, from you or from an earlier call, is used. The same command
+continues a download that stopped. The addresses are those that
 --list prints; they belong to others, and may move: --address and --mirror say where to look instead.
 
 example:
   captioning download coco --out datasets/coco_captioning
   captioning train --data datasets/coco_captioning --out run
 """
-
-
-def add_download(commands: Any) -> None:
-    """The command `download`."""
-    parser = add_command(commands, "download", "fetch a data set from where it is published", _download)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _ABOUT
-    d = Patience()
-    parser.add_argument("data_set", nargs="?", choices=list(DATA_SETS), metavar="{coco,flickr8k}", help="what to fetch")
-    folders = ", ".join(f"{way.folder} for {name}" for name, way in _WAYS.items())
-    parser.add_argument("--out", metavar="DIR", help=f"folder for archives and files ({folders})")
-    parser.add_argument(
-        "--list", action="store_true", help="print what there is, with addresses and checksums, and end"
-    )
-    parser.add_argument("--annotations", action="store_true", help="of coco also COCO's own captions, 241 MiB")
-    parser.add_argument("--address", action="append", default=[], metavar="NAME=URL", help="where one archive is; "
-                        "NAME as --list has it; may be given again")  # fmt: skip
-    parser.add_argument("--mirror", metavar="URL", help="folder on the web with all archives, by their file names")
-    parser.add_argument("--no-verify", action="store_true", help="take an archive whose size or checksum is not that "
-                        "of --list; it must be a whole zip archive all the same")  # fmt: skip
-    parser.add_argument("--timeout", type=float, default=d.timeout, metavar="S", help="wait so many seconds for the "
-                        f"next byte ({d.timeout:g})")  # fmt: skip
-    parser.add_argument("--attempts", type=int, default=d.attempts, metavar="N", help="give up after so many attempts "
-                        f"in a row that brought nothing ({d.attempts})")  # fmt: skip
-    parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _download(options: argparse.Namespace) -> int:
@@ -101,7 +72,7 @@ def _download(options: argparse.Namespace) -> int:
     sources = sources_of(options.data_set, options.address, options.mirror, options.annotations)
     if options.no_verify:
         sources = [replace(source, size=None, checksum=None) for source in sources]
-    patience = _patience(options)
+    patience = Patience(options.timeout, options.attempts)
     way = _WAYS[options.data_set]
     folder = Path(options.out or way.folder)
     progress = Progress(enabled=not options.quiet)
@@ -116,20 +87,32 @@ def _download(options: argparse.Namespace) -> int:
     finally:
         progress.close()
     print(made)
-    print(f"no longer needed: {', '.join(map(str, archives.values()))} ({_room(archives)})")
+    room = sum(path.stat().st_size for path in archives.values())
+    print(f"no longer needed: {', '.join(map(str, archives.values()))} ({byte_text(room)})")
     print(f"next: {shlex.join(['captioning', *way.then(folder)])}")
     return 0
 
 
-def _patience(options: argparse.Namespace) -> Patience:
-    if not (0 < options.timeout < math.inf):
-        raise ValueError(f"--timeout must be above 0 and finite; got {options.timeout}")
-    if options.timeout > _LONGEST:
-        raise ValueError(f"--timeout must be at most {_LONGEST}, a day; got {options.timeout:g}")
-    if not 1 <= options.attempts <= _MOST:
-        raise ValueError(f"--attempts must be from 1 to {_MOST}; got {options.attempts}")
-    return Patience(options.timeout, options.attempts)
+_D = Patience()
 
-
-def _room(archives: Mapping[Source, Path]) -> str:
-    return byte_text(sum(path.stat().st_size for path in archives.values()))
+DOWNLOAD = Command(
+    "download", "fetch a data set from where it is published", _download,
+    {
+        "data_set": {"nargs": "?", "choices": list(DATA_SETS), "metavar": "{coco,flickr8k}", "help": "what to fetch"},
+        "--out": {"metavar": "DIR", "required": False, "help": "folder for archives and files ("
+                  + ", ".join(f"{way.folder} for {name}" for name, way in _WAYS.items()) + ")"},
+        "--list": {"action": "store_true", "help": "print what there is, with addresses and checksums, and exit"},
+        "--annotations": {"action": "store_true", "help": "of coco also COCO's own captions, 241 MiB"},
+        "--address": {"action": "append", "default": [], "metavar": "NAME=URL", "help": "where one archive is; NAME as "
+                      "--list has it; may be given again"},
+        "--mirror": {"metavar": "URL", "help": "folder on the web with all archives, by their file names"},
+        "--no-verify": {"action": "store_true", "help": "take an archive whose size or checksum is not that of --list; "
+                        "it must still be a whole zip archive"},
+        "--timeout": {"type": number(float, 0.001, 24 * 3600), "default": _D.timeout, "metavar": "S", "help": "wait so "
+                      "many seconds for the next byte"},
+        "--attempts": {"type": number(int, 1, 1000), "default": _D.attempts, "metavar": "N", "help": "give up after so "
+                       "many attempts in a row that brought nothing"},
+        "--quiet": {},
+    },
+    _ABOUT,
+)  # fmt: skip

@@ -1,170 +1,37 @@
-"""The command `evaluate`: the loss and the scores of a run's best weights, and what it says as a file."""
+"""The commands `evaluate`, `sample` and `report`: what captioners say of a data set, and how good it is."""
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 import minigrad as mg
-from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
-from captioning.cli.options import add_command, add_data, check_least, check_output, threads
-from captioning.cli.ranks import on_ranks
-from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
-from captioning.data.dataset import CaptionData
+from captioning.cli.decoding import CHOICE, OpenedSplit, decoding_of, names_of, open_runs, open_split
+from captioning.cli.options import Command, check_output, number, unchanged
+from captioning.command import shown
 from captioning.data.parts import images_of_part
-from captioning.data.splits import Split
-from captioning.decoding.lengths import length_for
+from captioning.data.split_photos import photo_path
+from captioning.decoding.confidence import Calibration
 from captioning.progress import Progress
+from captioning.ranks import on_ranks
+from captioning.report.contents import Choice, Contents, Scored, scored
+from captioning.report.page import write_page
 from captioning.scoring.cider import DocumentFrequencies
 from captioning.scoring.coco_results import write_results
 from captioning.scoring.evaluation import captions_of, known_captions, score
 from captioning.scoring.signatures import signature
 from captioning.training.run_folder import Run
 from minigrad.parallel.communicators import ALONE
+from minigrad.units import byte_text
 
-__all__ = ["FREQUENCIES", "add_evaluate", "check_evaluation", "checked_decoding"]
+__all__ = ["EVALUATE", "REPORT", "SAMPLE"]
 
 FREQUENCIES = ("corpus", "train")
-"""Whose captions say how rare an n-gram is: those that are compared with, or the training's."""
-
-_EXAMPLE = """example:
-  captioning evaluate RUN --data DIR --split val --beam 3 --out results.json
-    says how good the captions of the validation images are, and writes them
-    down; the data needs the vocabulary and the features that the run was
-    trained on (…_fc7_pca.h5 of a run with reduced ones, else …_fc7.h5)
-  captioning evaluate RUN RUN2 RUN3 --data DIR --beam 5 --no-repeat 3
-    three captioners speak together, and say no three words twice"""
-
-
-def add_evaluate(commands: Any) -> None:
-    """The command `evaluate`."""
-    parser = add_command(
-        commands, "evaluate", "say how good a trained captioner is on images with human captions: its loss, its "
-        "BLEU, ROUGE-L and CIDEr-D, and how varied its captions are, with the weights of its best epoch; exercise BLEU "
-        "is unigram BLEU against one human caption, as the course's exercise has it", _evaluate, example=_EXAMPLE
-    )  # fmt: skip
-    parser.add_argument("run", metavar="RUN", nargs="+", help="a run folder, as train and refine leave it; of several "
-                        "the captioners speak together: the next word's probability is the mean of theirs")  # fmt: skip
-    add_data(parser, "the one that RUN")
-    add_choice(parser)
-    parser.add_argument("--max-images", type=int, metavar="N", help="at most so many images, drawn by the seed (all)")
-    parser.add_argument("--frequencies", choices=FREQUENCIES, default="corpus", help="what CIDEr-D takes for rare: "
-                        "what few of the human captions it compares with have, as papers do, or few of the training "
-                        "captions, which does not depend on how many images there are (corpus)")  # fmt: skip
-    parser.add_argument("--out", metavar="JSON", help="write the captions to this file too, in COCO's results format: "
-                        "image_id is the number in the names of COCO's files, or else the image's row")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object; its signature says what a score "
-                        "that is compared with these must agree in")  # fmt: skip
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    return on_ranks(functools.partial(_shared, options))
-
-
-def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:
-    with mg.parallel.agreed(comm):
-        stack.enter_context(threads(fair))
-        what = _opened(options, comm.rank == 0, stack)
-    with mg.parallel.together(comm):
-        about, figures = _scored(options, what, comm)
-    stack.close()  # the bar is wiped before anything is printed
-    if comm.rank:
-        return 0
-    if options.json:
-        print(json.dumps(about | figures))
-    else:
-        _print(about, figures)
-    return 0
-
-
-class _What(NamedTuple):
-    """What is evaluated, on what. train: the captions that were learnt from. every: how many images the part has."""
-
-    runs: Sequence[Run]
-    model: Any
-    train: Split
-    split: Split
-    images: Any
-    every: int
-    decoding: Decoding
-    length: int
-    progress: Progress
-
-
-def _opened(options: argparse.Namespace, first: bool, stack: ExitStack) -> _What:
-    """All that is asked for, checked. first: whether this rank is the one that speaks."""
-    runs = open_runs(options.run)
-    decoding = checked_decoding(options)
-    progress = Progress(enabled=first and not options.quiet)
-    stack.callback(progress.close)
-    data = stack.enter_context(open_data(options, runs[0]))
-    split = data[options.split]
-    check_fit(runs, split)
-    model = load_together(runs)
-    every = images_of_part(split, options.part)
-    images = images_of_part(split, options.part, options.max_images, options.seed)
-    length = _length(options, split)
-    decoding.check(model.vocabulary, length)
-    decoding = decoding.knowing(data.train, split)
-    return _What(runs, model, data.train, split, images, len(every), decoding, length, progress)
-
-
-def _scored(options: argparse.Namespace, what: _What, comm: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was evaluated, and the figures. Ranks share the images; what is drawn at random each of them draws alike."""
-    _, model, train, split, images, every, decoding, length, progress = what
-    first = comm.rank == 0
-    known = known_captions(train, progress) if first else None
-    frequencies = _frequencies(options.frequencies, train, progress) if first else None
-    said = captions_of(model, split, images, decoding.decode, length, progress, ALONE if decoding.drawn else comm)
-    if options.out is not None and first:
-        write_results(options.out, split, images, said)
-    figures = score(model, split, images, said, options.seed, progress, frequencies, known, comm)
-    drawn_by = options.seed if len(images) < every else None
-    sign = signature(split, options.part, len(images), decoding.text, length, drawn_by, options.frequencies)
-    about = {"run": names_of(what.runs), "split": options.split, "part": options.part, "decoding": decoding.text,
-             "max_length": length, "chosen_on": _chosen_on(what.runs), "signature": sign,
-             "out": options.out}  # fmt: skip
-    return about, figures
-
-
-def checked_decoding(options: argparse.Namespace) -> Decoding:
-    """The decoding that the options ask for; a ValueError for whatever makes no sense in them, without any data."""
-    decoding = decoding_of(options)
-    if options.max_images is not None:
-        check_least("--max-images", options.max_images, 1)
-    if options.out is not None:
-        check_output(options.out, ".json")
-    return decoding
-
-
-def check_evaluation(options: argparse.Namespace, data: CaptionData) -> None:
-    """Raise what `evaluate` would raise of a run that is trained on a data set, before there is one."""
-    decoding, split = checked_decoding(options), data[options.split]
-    images_of_part(split, options.part, options.max_images, options.seed)
-    decoding.check_split(data.train, split)
-    if decoding.beam is not None:
-        decoding.check(data.vocabulary, _length(options, split))
-
-
-def _length(options: argparse.Namespace, split: Split) -> int:
-    length: int = length_for(split) if options.max_length is None else options.max_length
-    return length
-
-
-def _chosen_on(runs: Sequence[Run]) -> str | None:
-    """On which part of the validation images weights were chosen; of several runs each part once."""
-    parts = [run.settings["training"].get("val_part") for run in runs]
-    return " and ".join(dict.fromkeys(map(str, parts))) if any(parts) else None
-
-
-def _frequencies(source: str, training: Split, progress: Progress) -> DocumentFrequencies | None:
-    return DocumentFrequencies.of(training.references_by_image(), progress=progress) if source == "train" else None
-
-
 _TABLE = {
     "against all human captions of an image, as papers print them": [
         *((f"corpus BLEU-{n}", f"corpus_bleu_{n}", ".4f") for n in range(1, 5)),
@@ -187,10 +54,52 @@ _TABLE = {
         ("<UNK>, of all words", "unknown_rate", ".2%"),
     ],
 }
-"""Of each heading the rows: a name, the figure's key and how it is written."""
+"""The rows under each heading: a name, the figure's key and its format."""
 
 
-def _print(about: dict[str, Any], figures: dict[str, Any]) -> None:
+def _evaluate(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
+    with mg.parallel.agreed(comm):
+        if options.out is not None:
+            check_output(options.out, ".json")
+        progress = Progress(enabled=comm.rank == 0 and not options.quiet)
+        opened = stack.enter_context(open_split(options, open_runs(options.run), decoding_of(options)))
+        images = images_of_part(opened.split, options.part, options.max_images, options.seed)
+    stack.callback(progress.close)
+    with mg.parallel.together(comm):
+        about, figures = _scores(options, opened, images, progress, comm)
+    stack.close()  # the bar is wiped before anything is printed
+    if comm.rank == 0:
+        print(json.dumps(about | figures)) if options.json else _print_scores(about, figures)
+    return 0
+
+
+def _scores(
+    options: argparse.Namespace, opened: OpenedSplit, images: Any, progress: Progress, comm: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what was evaluated, and the figures. Ranks share the images; what is drawn, each of them draws alike."""
+    split, decoding, train = opened.split, opened.decoding, opened.data.train
+    known, frequencies = None, None
+    if comm.rank == 0:
+        known = known_captions(train, progress)
+        if options.frequencies == "train":
+            frequencies = DocumentFrequencies.of(train.references_by_image(), progress=progress)
+    decode = decoding.decode_for(train)
+    said = captions_of(opened.model, split, images, decode, opened.length, progress, ALONE if decoding.drawn else comm)
+    if options.out is not None and comm.rank == 0:
+        write_results(options.out, split, images, said)
+    figures = score(opened.model, split, images, said, options.seed, progress, frequencies, known, comm)
+    drawn_by = options.seed if len(images) < len(images_of_part(split, options.part)) else None
+    sign = signature(split, options.part, len(images), decoding.text, opened.length, drawn_by, options.frequencies)
+    parts = [run.settings["training"].get("val_part") for run in opened.runs]
+    about = {
+        "run": names_of(opened.runs), "split": options.split, "part": options.part, "decoding": decoding.text,
+        "max_length": opened.length, "signature": sign, "out": options.out,
+        "chosen_on": " and ".join(dict.fromkeys(map(str, parts))) if any(parts) else None,
+    }  # fmt: skip
+    return about, figures
+
+
+def _print_scores(about: dict[str, Any], figures: dict[str, Any]) -> None:
     print(f"{about['run']}: {about['split']} split, {about['part']} images: {figures['images']} images, "
           f"{figures['captions']} captions, {about['decoding']} decoding")  # fmt: skip
     if about["split"] == "val":
@@ -200,7 +109,153 @@ def _print(about: dict[str, Any], figures: dict[str, Any]) -> None:
         for name, key, form in rows:
             if figures[key] is not None:
                 print(f"  {name:48}{figures[key]:>9{form}}")
-    print()
-    print(f"signature: {about['signature']}")
+    print(f"\nsignature: {about['signature']}")
     if about["out"] is not None:
         print(f"captions: {about['out']}")
+
+
+def _sample(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
+    """Ranks share the images; what is drawn at random, each of them draws alike."""
+    with mg.parallel.agreed(comm):
+        opened = stack.enter_context(open_split(options, open_runs(options.run), decoding_of(options)))
+        rows = _sampled_rows(options, opened)
+    progress = Progress(enabled=comm.rank == 0 and not options.quiet)
+    stack.callback(progress.close)
+    share = ALONE if opened.decoding.drawn else comm
+    with mg.parallel.together(comm):
+        decode = opened.decoding.decode_for(opened.data.train)
+        said = captions_of(opened.model, opened.split, rows, decode, opened.length, progress, share)
+        progress.close()
+    if comm.rank == 0:
+        _print_samples(options, opened, rows, [" ".join(words) for words in said])
+    return 0
+
+
+def _sampled_rows(options: argparse.Namespace, opened: OpenedSplit) -> Any:
+    """Return the images to caption, drawn by the seed; for a sheet only those whose picture is there."""
+    rows = images_of_part(opened.split, options.part)
+    if options.out is not None:
+        rows = np.array([i for i in rows if photo_path(opened.split, int(i)) is not None])
+        check_output(options.out, ".png", min(len(rows), options.n))
+        if not rows.size:
+            raise ValueError(f"--out: {opened.split.folder} has no pictures of the {options.split} split at hand")
+    return np.random.default_rng(options.seed).permutation(rows)[: options.n]
+
+
+def _print_samples(options: argparse.Namespace, opened: OpenedSplit, rows: Any, captions: Sequence[str]) -> None:
+    """Print the captions, and draw the sheet, if there is to be one."""
+    split = opened.split
+    references = [" ".join(split.references(int(i))[0]) for i in rows]
+    if options.out is not None:
+        from captioning.pictures.photos import sheet_photo
+        from captioning.pictures.sheets import caption_sheet
+
+        paths = [path for path in (photo_path(split, int(i)) for i in rows) if path]
+        photos = [sheet_photo(path) for path in paths]
+        caption_sheet(photos, captions, references, options.out, names=[path.name for path in paths])
+    names = [split.image_names[i] if split.has_image_names else None for i in rows]
+    if options.json:
+        about = {"run": names_of(opened.runs), "split": options.split, "decoding": opened.decoding.text}
+        entries = [
+            {"image": int(i), "name": name, "caption": caption, "reference": reference}
+            for i, name, caption, reference in zip(rows, names, captions, references, strict=True)
+        ]
+        print(json.dumps(about | {"out": options.out, "captions": entries}))
+        return
+    for i, name, caption, reference in zip(rows, names, captions, references, strict=True):
+        called = "" if name is None else f" ({shown(str(name))})"
+        print(f"image {i}{called}: {caption}\n    a human: {reference}")
+    if options.out is not None:
+        print(f"pictures: {shown(options.out)}")
+
+
+def _report(options: argparse.Namespace) -> int:
+    run = Run.open(options.run)
+    check_output(options.out, ".html")
+    history, progress = run.history(), Progress(enabled=not options.quiet)
+    try:
+        model, found = (run.load_model(), None) if options.no_data else _scored_split(options, run, progress)
+        contents = Contents(run.folder.resolve().name, run.settings, history, model, found)
+        size = write_page(contents, options.out, progress)
+    finally:
+        progress.close()
+    print(f"report: {shown(options.out)} ({byte_text(size)})")
+    return 0
+
+
+def _scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> tuple[Any, Scored]:
+    decoding = decoding_of(options)
+    with open_split(options, [run], decoding) as opened:
+        calibration = None if decoding.beam is None else Calibration.load(run.folder)
+        if calibration and not (calibration.counts_for(decoding.beam, opened.length) and calibration.is_of(run.folder)):
+            calibration = None
+        decode = decoding.decode_for(opened.data.train)
+        choice = Choice(
+            decode, decoding.text, options.part, options.max_images, options.seed, opened.length, calibration
+        )
+        chosen_on = run.settings["training"].get("val_part")
+        return opened.model, scored(opened.model, opened.split, choice, progress, chosen_on, opened.data.train)
+
+
+_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it; several captioners speak "
+            "together: the next word's probability is the mean of theirs"}  # fmt: skip
+
+EVALUATE = Command(
+    "evaluate", "print how good a trained captioner is on images with human captions: its loss, its BLEU, ROUGE-L and "
+    "CIDEr-D, and how varied its captions are, with the weights of its best epoch; exercise BLEU is unigram BLEU "
+    "against one human caption, as the course's exercise has it", on_ranks(_evaluate),
+    {
+        "run": _SEVERAL, "--data": {}, **unchanged(*CHOICE), "--max-images": {},
+        "--frequencies": {"choices": FREQUENCIES, "default": "corpus", "help": "which n-grams CIDEr-D takes for rare: "
+                          "those in few of the human captions it compares with, as papers do, or those in few of the "
+                          "training captions, which does not depend on how many images there are"},
+        "--out": {"metavar": "JSON", "required": False, "help": "write the captions to this file too, in COCO's "
+                  "results format: image_id is the number in the names of COCO's files, or else the image's row"},
+        "--json": {"help": "print one JSON object; scores compare only if their signatures are equal"},
+    },
+    """example:
+  captioning evaluate RUN --data DIR --split val --beam 3 --out results.json
+    prints how good the captions of the validation images are, and writes them
+    to a file; the data needs the vocabulary and the features that the run was
+    trained on (…_fc7_pca.h5 of a run with reduced ones, else …_fc7.h5)
+  captioning evaluate RUN RUN2 RUN3 --data DIR --beam 5 --no-repeat 3
+    three captioners speak together, and repeat no three words""",
+)  # fmt: skip
+
+SAMPLE = Command(
+    "sample", "print what a trained captioner says of some images of a data set, drawn by the seed, and what a human "
+    "said", on_ranks(_sample),
+    {
+        "run": _SEVERAL, "--data": {}, **unchanged(*CHOICE), "--temperature": {}, "--top-k": {}, "--json": {},
+        "-n": {"type": number(int, 1), "default": 5, "metavar": "N", "help": "how many images"},
+        "--out": {"metavar": "PNG", "required": False, "help": "draw a sheet of the pictures with their captions, of "
+                  "images whose picture is in the data set's folder photos"},
+    },
+    """example:
+  captioning sample RUN --data DIR -n 12 --beam 3 --out sheet.png
+    prints what the captioner says of twelve validation images beside what a
+    human said, and draws a sheet of them
+  captioning sample RUN --data DIR --temperature 0.7 --top-k 20 --seed 1
+    draws captions at random: other ones with every seed
+  captioning sample RUN --data DIR --beam 6 --with dog --without man
+    the best captions with one word, and without another""",
+)  # fmt: skip
+
+REPORT = Command(
+    "report", "write one page about a trained captioner, to read, print and share: its training, its scores, what it "
+    "says beside what people say, and its settings", _report,
+    {
+        "run": {}, "--data": {"group": "source"}, **unchanged(*CHOICE), "--max-images": {},
+        "--no-data": {"group": "source", "action": "store_true", "help": "write about the run alone, without "
+                      "captions and scores"},
+        "--out": {"default": "report.html", "required": False, "metavar": "HTML", "help": "the page, written over"},
+    },
+    """example:
+  captioning report RUN --data DIR --beam 3 --out report.html
+    writes a page with the curves of the training, the scores of the validation
+    images, and the best, typical and worst captions beside their photos, where
+    the data set has them in its folder photos; any browser opens it, without a
+    network, and prints it
+  captioning report RUN --no-data
+    writes what there is to say of the run alone""",
+)  # fmt: skip

@@ -1,16 +1,12 @@
-"""The command `prepare`: one's own photos and captions become a data set to train on."""
+"""The command `prepare`: your photos and captions become a data set to train on."""
 
 from __future__ import annotations
 
 import argparse
-import functools
-from contextlib import ExitStack
+import dataclasses
 from typing import Any
 
-import minigrad as mg
-from captioning.assistance import assisted
-from captioning.cli.options import add_command, threads
-from captioning.cli.ranks import on_ranks
+from captioning.cli.options import Command
 from captioning.data.tokens import TOKENIZERS
 from captioning.preparing.data_files import PHOTO_WAYS
 from captioning.preparing.looking import assist
@@ -21,16 +17,16 @@ from captioning.preparing.sources import FORMATS
 from captioning.preparing.summary import report
 from captioning.preparing.workshop import is_begun
 from captioning.progress import Progress
+from captioning.ranks import lead
 from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, FeatureExtractor, extractor
 
-__all__ = ["add_prepare"]
+__all__ = ["PREPARE"]
 
-_EXTRACTOR = EfficientNetLite0Extractor.name
 _GO_ON = "; the same command goes on with the features that were computed"
 
-REGIONS = 256
-"""Numbers of a place where `--regions` does not say how many."""
+_REGIONS = 256  # numbers of a place where `--regions` does not say how many
 
+_Opened = tuple[Recipe, FeatureExtractor | None]
 _MORE = """\
 SOURCE is one of
   coco      COCO's caption JSON: images with id and file_name, annotations with
@@ -62,66 +58,17 @@ then:
   captioning train --model attention --data looking --out run"""
 
 
-def add_prepare(commands: Any) -> None:
-    """The command `prepare`."""
-    parser = add_command(commands, "prepare", "make a data set of one's own photos and captions", _prepare, _MORE)
-    option, d = parser.add_argument, Recipe()
-    option("source", metavar="SOURCE", nargs="+", help="a file of captions, or a folder of photos with text files; of "
-           "COCO's also several files, a split each")  # fmt: skip
-    option("--out", metavar="DIR", required=True, help="folder to make, new or empty")
-    option("--photos-dir", metavar="DIR", nargs="+", default=[],
-           help="where the photos are (where SOURCE is, or in photos or images there)")  # fmt: skip
-    option("--format", choices=FORMATS, help="what SOURCE is (found by its name and keys)")
-    option("--skip-missing", action="store_true",
-           help="leave out photos without a caption and captions without a photo, which are errors")  # fmt: skip
-    option("--tokenizer", choices=list(TOKENIZERS), default=d.tokenizer,
-           help="how captions are split: ptb as COCO's scores, do n't, t-shirt; words at every sign (ptb)")  # fmt: skip
-    vocabulary = parser.add_mutually_exclusive_group()
-    vocabulary.add_argument("--min-count", type=int, default=d.min_count, metavar="N",
-                            help="a word that stands less often in training captions is <UNK> (4)")  # fmt: skip
-    vocabulary.add_argument("--words", type=int, metavar="N", help="keep the N most frequent words instead")
-    option(
-        "--max-length",
-        type=int,
-        metavar="N",
-        help="words of a caption, at most 1000 (what holds 99%% of training captions whole)",
-    )
-    option("--val", type=float, default=d.val, metavar="X",
-           help="share of the images to validate on, where SOURCE has no splits, or with --resplit (0.1)")  # fmt: skip
-    option("--test", type=float, default=d.test, metavar="X", help="share of them to test on (0)")
-    option("--seed", type=int, default=d.seed, metavar="N", help="which images are in which split (0)")
-    option("--resplit", action="store_true",
-           help="forget the splits of SOURCE, and draw new ones by --val, --test and --seed")  # fmt: skip
-    features = parser.add_mutually_exclusive_group()
-    features.add_argument(
-        "--extractor", choices=list(EXTRACTORS), default=_EXTRACTOR, help=f"network of the features ({_EXTRACTOR})"
-    )
-    features.add_argument("--no-features", action="store_true", help="captions alone; photos need not be there")
-    option("--regions", type=int, nargs="?", const=REGIONS, metavar="K",
-           help="also at most K numbers of each place of a photo, for `train --model attention`; "
-           f"a sample of up to {SAMPLE} photos is looked at first (without K: {REGIONS})")  # fmt: skip
-    option("--photos", choices=PHOTO_WAYS, default=d.photos,
-           help="what DIR/photos has: relative symbolic links to the photos, copies, or nothing (link)")  # fmt: skip
-    option("--strict", action="store_true", help="a photo that cannot be read is an error, and not left out")
-    option("--quiet", action="store_true", help="no progress")
+def _open(options: argparse.Namespace, first: bool) -> _Opened:
+    recipe = Recipe(**{field.name: vars(options)[field.name] for field in dataclasses.fields(Recipe)})
+    return recipe, None if options.no_features else extractor(options.extractor)
 
 
-def _prepare(options: argparse.Namespace) -> int:
-    return on_ranks(functools.partial(_shared, options))
+def _help(opened: _Opened, comm: Any) -> bool:
+    return assist(opened[1], comm)
 
 
-def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack) -> int:
-    with mg.parallel.agreed(comm):
-        stack.enter_context(threads(fair))
-        recipe = _recipe(options)
-        network = None if options.no_features else extractor(options.extractor)
-    if comm.rank:
-        return 0 if assist(network, comm) else 2
-    with assisted(comm):
-        return _prepare_all(options, recipe, network, comm)
-
-
-def _prepare_all(options: argparse.Namespace, recipe: Recipe, network: FeatureExtractor | None, comm: Any) -> int:
+def _prepare(options: argparse.Namespace, opened: _Opened, comm: Any) -> int:
+    recipe, network = opened
     progress = Progress(enabled=not options.quiet)
     try:
         prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress, comm)
@@ -135,19 +82,43 @@ def _prepare_all(options: argparse.Namespace, recipe: Recipe, network: FeatureEx
     return 0
 
 
-def _recipe(options: argparse.Namespace) -> Recipe:
-    return Recipe(
-        format=options.format,
-        tokenizer=options.tokenizer,
-        min_count=options.min_count,
-        words=options.words,
-        max_length=options.max_length,
-        val=options.val,
-        test=options.test,
-        seed=options.seed,
-        resplit=options.resplit,
-        photos=options.photos,
-        skip_missing=options.skip_missing,
-        strict=options.strict,
-        regions=options.regions,
-    )
+_D = Recipe()
+
+PREPARE = Command(
+    "prepare", "make a data set of your own photos and captions", lead(_open, _help, _prepare),
+    {
+        "source": {"metavar": "SOURCE", "nargs": "+", "help": "a file of captions, or a folder of photos with text "
+                   "files; of COCO's also several files, a split each"},
+        "--out": {"metavar": "DIR", "help": "folder to make, new or empty"},
+        "--photos-dir": {"metavar": "DIR", "nargs": "+", "default": [], "help": "where the photos are (where SOURCE "
+                         "is, or in photos or images there)"},
+        "--format": {"choices": FORMATS, "help": "what SOURCE is (found by its name and keys)"},
+        "--skip-missing": {"action": "store_true", "help": "leave out photos without a caption and captions without a "
+                           "photo, which are errors otherwise"},
+        "--tokenizer": {"choices": list(TOKENIZERS), "default": _D.tokenizer, "help": "how captions are split into "
+                        "words: ptb as COCO's scores, do n't, t-shirt; words at every punctuation mark"},
+        "--min-count": {"group": "size", "type": int, "default": _D.min_count, "metavar": "N", "help": "a word with "
+                        "fewer occurrences in training captions is <UNK>"},
+        "--words": {"group": "size", "type": int, "metavar": "N", "help": "keep the N most frequent words instead"},
+        "--max-length": {"type": int, "help": "words of a caption, at most 1000 (what holds 99%% of training captions "
+                         "whole)"},
+        "--val": {"type": float, "default": _D.val, "metavar": "X", "help": "share of the images to validate on, where "
+                  "SOURCE has no splits, or with --resplit"},
+        "--test": {"type": float, "default": _D.test, "metavar": "X", "help": "share of the images to test on"},
+        "--seed": {"help": "random seed that divides the images into splits"},
+        "--resplit": {"action": "store_true", "help": "ignore the splits of SOURCE, and draw new ones by --val, --test "
+                      "and --seed"},
+        "--extractor": {"group": "network", "choices": list(EXTRACTORS), "default": EfficientNetLite0Extractor.name,
+                        "help": "network of the features"},
+        "--no-features": {"group": "network", "action": "store_true", "help": "prepare captions alone; photos need not "
+                          "be there"},
+        "--regions": {"type": int, "nargs": "?", "const": _REGIONS, "metavar": "K", "help": "store at most K numbers "
+                      "for each place of a photo too, for `train --model attention`; looks at a sample of up to "
+                      f"{SAMPLE} photos first (without K: {_REGIONS})"},
+        "--photos": {"choices": PHOTO_WAYS, "default": _D.photos, "help": "what DIR/photos has: relative symbolic "
+                     "links to the photos, copies, or nothing"},
+        "--strict": {"action": "store_true", "help": "stop at a photo that cannot be read, instead of leaving it out"},
+        "--quiet": {},
+    },
+    _MORE,
+)  # fmt: skip

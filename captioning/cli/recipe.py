@@ -1,79 +1,170 @@
-"""The command `recipe`: a whole training, in stages, by a settings file."""
+"""The command `recipe`: a whole training, in stages, by a settings file.
+
+The stages become command lines of `train`, `refine`, `reinforce` and `average`, and one of `evaluate`. All are parsed
+and checked before the first is begun.
+"""
 
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-from captioning.cli.options import add_command, check_least
-from captioning.cli.recipe_steps import APART, check_judging, check_sources, judging_line, parsed, steps_of
-from captioning.cli.training_options import at_least_one
-from captioning.data.parts import PARTS
-from captioning.recipes import RECIPES, read_recipe
+from captioning.cli.decoding import decoding_of
+from captioning.cli.evaluate import EVALUATE
+from captioning.cli.options import Command, CommandParser, check_output, data_folder, make_parser
+from captioning.cli.runs import AVERAGE
+from captioning.cli.train import REFINE, REINFORCE, TRAIN, TRAINERS
+from captioning.data.dataset import open_captions
+from captioning.data.parts import images_of_part
+from captioning.decoding.lengths import length_for
+from captioning.recipes import RECIPES, Recipe, Stage, read_recipe
+from captioning.training.run_folder import Run
+from captioning.training.starts import weights_before
 
-__all__ = ["add_recipe"]
+__all__ = ["RECIPE"]
 
-_PART = "second"  # of the validation images
-
-EXAMPLE = """example:
-  captioning recipe flickr8k --data flickr8k --out RUNS --seed 1
-    leaves RUNS/1-train and RUNS/2-reinforce; the same line again goes on where
-    it was stopped"""
+_APART = 1000  # between the seeds of a stage's runs, so that the recipe with the next seed has others
 
 
-def add_recipe(commands: Any) -> None:
-    """The command `recipe`."""
-    parser = add_command(
-        commands, "recipe", "carry out a training in stages by a settings file, and say how good its result is",
-        _recipe, EXAMPLE,
-    )  # fmt: skip
-    parser.add_argument("recipe", metavar="RECIPE", help=f"a TOML file, or one that comes with the package: "
-                        f"{', '.join(RECIPES)}")  # fmt: skip
-    parser.add_argument("--data", metavar="DIR", help="folder of the data set, in the CS231n MS-COCO layout "
-                        "(that of CAPTIONING_DATA)")  # fmt: skip
-    parser.add_argument("--out", metavar="RUNS", required=True, help="the folder that gets a run folder for each "
-                        "stage; what is there already is gone on with")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every stage; of a stage's further runs "
-                        f"it is {APART} higher each (0)")  # fmt: skip
-    parser.add_argument("--threads", type=at_least_one, metavar="N", help="compute with N threads (as train does)")
-    parser.add_argument("--part", choices=PARTS, default=_PART, help="of the validation images that the "
-                        "result is judged on; the first half decides which weights are kept (second)")  # fmt: skip
-    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+@dataclass(frozen=True)
+class _Step:
+    """A command of a recipe that leaves a run folder.
+
+    where: the file and the stage, for errors. again: its line once the folder exists, if it can be resumed. It has all
+    options too, so that a run with other options is refused. sources: the runs that it starts from, or averages.
+    """
+
+    where: str
+    folder: Path
+    line: list[str]
+    again: list[str] | None
+    sources: tuple[Path, ...] = ()
+
+    def left(self) -> list[str] | None:
+        """Return the line that is left to run: an existing training is resumed, an existing mean is done."""
+        return self.again if self.folder.exists() else self.line
 
 
 def _recipe(options: argparse.Namespace) -> int:
-    check_least("--seed", options.seed, 0)
     recipe = read_recipe(options.recipe)
-    steps = steps_of(recipe, options)
-    judge = judging_line(recipe, steps[-1].folder, options)
-    stages = [parsed(step.left() or step.line, step.where) for step in steps]  # a mistake in a later stage is told now
-    check_judging(parsed(judge, recipe.where), recipe.where, stages[0])
-    check_sources(steps)
+    steps = _steps_of(recipe, options)
+    stages = [_parsed(step.left() or step.line, step.where) for step in steps]
+    judge = ["evaluate", str(steps[-1].folder), "--part", options.part, *_shared(options), *recipe.evaluate]
+    _check_judging(_parsed(judge, recipe.where), recipe.where, stages[0])
+    _check_sources(steps)
     lines = [*((step.where, line) for step in steps if (line := step.left()) is not None), (recipe.where, judge)]
     Path(options.out).mkdir(parents=True, exist_ok=True)
     for number, (where, line) in enumerate(lines, 1):
         if not options.quiet:
             print(f"step {number} of {len(lines)}: captioning {' '.join(line)}", file=sys.stderr, flush=True)
-        chosen = parsed(line, where)
-        chosen.go_on = _own_line(options)  # not that of the stage, which would leave out the stages after it
+        chosen = _parsed(line, where)
+        chosen.recipe_line = ["captioning", *options.line]  # which continues with all stages
         try:
             status: int = chosen.command(chosen)
-        except ValueError as error:  # of what only the stage itself knows, such as how many iterations it has
+        except ValueError as error:  # of what only the stage itself knows
             error.args = (f"{where}: {error}",)
             raise
         if status:
             return status
-        check_sources(steps)  # a training that went on has other weights
+        _check_sources(steps)  # a resumed training has other weights
     return 0
 
 
-def _own_line(options: argparse.Namespace) -> str:
-    """The command line of the recipe itself, which goes on where it was stopped."""
-    words = ["captioning", "recipe", options.recipe, "--out", options.out]
-    for name, usual in (("data", None), ("seed", 0), ("threads", None), ("part", _PART)):
-        if (value := getattr(options, name)) != usual:
-            words += [f"--{name}", str(value)]
-    return shlex.join(words + (["--quiet"] if options.quiet else []))
+def _steps_of(recipe: Recipe, options: argparse.Namespace) -> list[_Step]:
+    """Return the steps of all stages; a stage of several runs has a step for each, and one that averages them."""
+    steps: list[_Step] = []
+    for number, stage in enumerate(recipe.stages, 1):
+        result = Path(options.out) / f"{number}-{stage.command}"
+        start = (steps[-1].folder,) if steps else ()
+        folders = [result] if stage.runs == 1 else [Path(f"{result}-{k}") for k in range(1, stage.runs + 1)]
+        steps += [_training(stage, start, folder, k, options) for k, folder in enumerate(folders)]
+        if stage.runs > 1:
+            line = ["average", *map(str, folders), "--out", str(result)]
+            steps.append(_Step(stage.where, result, line, None, tuple(folders)))
+    return steps
+
+
+def _training(stage: Stage, start: tuple[Path, ...], folder: Path, run: int, options: argparse.Namespace) -> _Step:
+    how = ["--out", str(folder), *_shared(options), *stage.options, "--seed", str(options.seed + _APART * run)]
+    how += [] if options.threads is None else ["--threads", str(options.threads)]
+    return _Step(stage.where, folder, [stage.command, *map(str, start), *how], [stage.command, "--resume", *how], start)
+
+
+def _shared(options: argparse.Namespace) -> list[str]:
+    words = [] if options.data is None else ["--data", options.data]
+    return words + (["--quiet"] if options.quiet else [])
+
+
+class _Parser(CommandParser):
+    """Raises a mistake as a ValueError: the caller knows of which file and stage it is."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(" ".join(message.split()))
+
+
+def _parsed(line: list[str], where: str) -> argparse.Namespace:
+    """Return the options of a line; a mistake in them is a ValueError that begins with `where`."""
+    try:
+        options = make_parser((TRAIN, REFINE, REINFORCE, AVERAGE, EVALUATE), _Parser).parse_args(line)
+        if (trainer := TRAINERS.get(options.name)) is not None:
+            trainer.settings_from(trainer.settings | vars(options))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error} (captioning {line[0]} --help says what there is)") from error
+    return options
+
+
+def _check_judging(judge: argparse.Namespace, where: str, first: argparse.Namespace) -> None:
+    """Raise a ValueError if the result could not be judged so, by the data set of the first training.
+
+    Otherwise a word that no caption has, for example, would be reported only after all stages.
+    """
+    run = Run.open(first.out) if Path(first.out).exists() else None
+    regions = vars(first).get("model") == "attention"
+    with open_captions(data_folder(first, run), pca=vars(first).get("pca"), regions=regions) as data:
+        try:
+            if judge.out is not None:
+                check_output(judge.out, ".json")
+            split = data[judge.split]
+            images_of_part(split, judge.part, judge.max_images, judge.seed)
+            decoding_of(judge).check(data.train, split, judge.max_length or length_for(split))
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+
+
+def _check_sources(steps: Sequence[_Step]) -> None:
+    """Raise a ValueError if a run that exists was made of other weights than its sources have now.
+
+    Runs of older versions do not know what they were made of, and are taken as they are.
+    """
+    for step in steps:
+        known = weights_before(Run.open(step.folder)) if step.sources and step.folder.exists() else None
+        now = [Run.open(source).weights_checksum() if source.exists() else None for source in step.sources]
+        if known is not None and known != now:
+            raise ValueError(f"{step.folder} is there, but was made of other weights than "
+                             f"{' and '.join(map(str, step.sources))} have now: move it away, and what was made of "
+                             "it")  # fmt: skip
+
+
+RECIPE = Command(
+    "recipe", "run a training in stages by a settings file, and print how good its result is", _recipe,
+    {
+        "recipe": {"metavar": "RECIPE", "help": "a TOML file, or one that comes with the package: "
+                   f"{', '.join(RECIPES)}"},
+        "--data": {"help": "folder of the data set, in the CS231n MS-COCO layout (that of CAPTIONING_DATA)"},
+        "--out": {"metavar": "RUNS", "help": "the folder that gets a run folder for each stage; those that exist are "
+                  "continued"},
+        "--seed": {"help": f"random seed of every stage; further runs of a stage add {_APART} each"},
+        "--threads": {"help": "compute with N threads (as train does)"},
+        "--part": {"default": "second", "help": "judge the result on this part of the validation images; the first "
+                   "half decides which weights are kept"},
+        "--quiet": {},
+    },
+    """example:
+  captioning recipe flickr8k --data flickr8k --out RUNS --seed 1
+    leaves RUNS/1-train and RUNS/2-reinforce; the same line continues where it
+    was stopped""",
+)  # fmt: skip

@@ -7,9 +7,8 @@ import os
 import sys
 import threading
 import webbrowser
-from typing import Any
 
-from captioning.cli.options import add_command
+from captioning.cli.options import Command
 from captioning.command import shown
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
@@ -17,32 +16,14 @@ from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
 from minigrad.runtime.extras import require
 
-__all__ = ["add_serve"]
+__all__ = ["SERVE"]
 
-_PORT = 8765
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # without any of which a browser would be one of the terminal
 
 
-def add_serve(commands: Any) -> None:
-    """The command `serve`."""
-    parser = add_command(
-        commands, "serve", "open a page on this machine to which you give photos: it shows what the captioner says of "
-        "them, how sure it is of each word, and where it looks. Nothing leaves this machine, and nothing is kept; "
-        "Ctrl-C ends it", _serve,
-        example="example:\n  captioning serve\n  captioning serve RUN --port 9000 --no-browser",
-    )  # fmt: skip
-    parser.add_argument("run", metavar="RUN", nargs="?", help="a run folder (default: the captioner that comes with "
-                        "the package, trained on Flickr8k)")  # fmt: skip
-    parser.add_argument("--port", type=int, default=_PORT, metavar="N", help=f"of 127.0.0.1, no other machine can "
-                        f"connect; 0 for any that is free ({_PORT})")  # fmt: skip
-    parser.add_argument("--extractor", metavar="NAME", help="the network that made the features on which RUN was "
-                        "trained, if RUN does not say it itself")  # fmt: skip
-    parser.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
-
-
 def _serve(options: argparse.Namespace) -> int:
+    from captioning.cli.caption import extractor_of
     from captioning.decoding.confidence import Calibration
-    from captioning.photo_captions import extractor_of
     from captioning.serving.answers import AnswerQueue, PhotoCaptioner
     from captioning.serving.app import make_app
     from captioning.serving.photo_reader import PhotoReader
@@ -73,3 +54,18 @@ def _say(address: str, browser: bool) -> None:
     print(f"{address} takes photos now; Ctrl-C ends it", flush=True)
     if browser and (sys.platform != "linux" or any(map(os.environ.get, _DISPLAYS))):
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+SERVE = Command(
+    "serve", "open a page on this machine that captions your photos: it shows the caption, how sure the captioner is "
+    "of each word, and where it looks. Nothing leaves this machine, and nothing is kept; Ctrl-C ends it", _serve,
+    {
+        "run": {"nargs": "?", "help": "a run folder (default: the captioner that comes with the package, trained on "
+                "Flickr8k)"},
+        "--port": {"type": int, "default": 8765, "metavar": "N", "help": "port of 127.0.0.1, where no other machine "
+                   "can connect; 0 for any that is free"},
+        "--extractor": {},
+        "--no-browser": {"action": "store_true", "help": "print the address, and open no browser"},
+    },
+    "example:\n  captioning serve\n  captioning serve RUN --port 9000 --no-browser",
+)  # fmt: skip

@@ -1,6 +1,6 @@
 """Batches of photos as a network sees them: by one process, or by ranks that look at a batch each at the same time.
 
-Rank 0 makes the data set as one process does, and of that only the looking is shared (`captioning.assistance`). It
+Rank 0 makes the data set as one process does, and of that only the looking is shared (`captioning.ranks`). It
 sends the names of the photos of the next batches, one for each rank, and gets what was seen; meanwhile it looks at a
 batch itself. No more batches than ranks are in memory at once, and all errors are rank 0's to raise, at their place in
 the order of photos.
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning import assistance
+from captioning import ranks
 from captioning.data.errors import DataError
 from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.photo_files import PhotoError
@@ -83,13 +83,13 @@ def views(
         near = photos[first : first + BATCH * comm.size]
         batches = [near[k : k + BATCH] for k in range(0, len(near), BATCH)]
         if comm.size > 1:
-            assistance.order(_order(batches, reduction, maps), comm)
+            ranks.send_order(_order(batches, reduction, maps), comm)
         for k, view in enumerate(_shared(batches, extractor, reduction, maps, comm)):
             yield first + k * BATCH, view
 
 
 def assist(extractor: FeatureExtractor | None, comm: Any) -> bool:
-    """Look at batches for rank 0, which is `captioning.assistance.assisted`, until it has ended; whether it had no
+    """Look at batches for rank 0, which is `captioning.ranks.leading`, until it has ended; whether it had no
     error.
 
     extractor: the one that rank 0 has.
@@ -100,7 +100,7 @@ def assist(extractor: FeatureExtractor | None, comm: Any) -> bool:
         batches, reduction, maps = _ordered(order)
         _shared(batches, extractor, reduction, maps, comm)
 
-    return assistance.assist(look, comm)
+    return ranks.follow(look, comm)
 
 
 def _shared(
@@ -112,7 +112,7 @@ def _shared(
 ) -> list[View]:
     """What each rank saw in its batch, in their order, on rank 0; nothing on others."""
     look = partial(_look, extractor=extractor, reduction=reduction, maps=maps)
-    return assistance.shared(batches, look, _packed_view, _unpacked_view, comm)
+    return ranks.map_batches(batches, look, _packed_view, _unpacked_view, comm)
 
 
 def _look(photos: Sequence[Path], extractor: FeatureExtractor, reduction: RegionReduction | None, maps: bool) -> View:

@@ -69,7 +69,7 @@ def prepare_data(
     with text files; several are files of COCO's, as `read_sources` says. extractor: the network that
     computes features; None for captions alone, which need no photos.
     photo_places: folders to look for the photos in; by default where the source is. comm: the ranks that look at the
-    photos, of which this is rank 0 and is `assisted`, and the others `assist`, as `captioning.preparing.looking` says;
+    photos, of which this is rank 0 and is `leading`, and the others `assist`, as `captioning.preparing.looking` says;
     the data set is the same to the bit.
 
     `out` becomes a data set when all of it is whole. After a kill or Ctrl-C the same call goes on with the features

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioning.cli.caption import caption_photos, extractor_of
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
-from captioning.photo_captions import caption_photos, extractor_of
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
@@ -48,7 +48,7 @@ def test_each_photo_gets_its_own_caption_in_order(photos):
     found = list(caption_photos(photos, namer(), GridExtractor(), report=done.append))
     assert [each.caption for each in found] == ["red", "green", "blue"] * 4
     assert [each.path for each in found] == photos
-    assert done == [8, 12]
+    assert done == [12]
 
 
 def test_one_that_cannot_be_read_is_told_and_the_others_go_on(photos):
@@ -84,15 +84,6 @@ def test_a_run_of_unknown_features_needs_to_be_told(tmp_path, monkeypatch):
     with pytest.raises(RunError, match=r"does not say which network made .* if it was grid, say so"):
         extractor_of(run)
     assert extractor_of(run, "grid").size == 3
-
-
-def test_a_run_of_features_that_no_network_gives_is_not_led_on(tmp_path):
-    run = a_run(tmp_path, feature_size=512, pca=True)
-    with pytest.raises(
-        RunError, match=r"of 512 columns, reduced ones, and no network that is here gives as many"
-    ) as told:
-        extractor_of(run)
-    assert "--extractor" not in str(told.value)
 
 
 def test_features_that_do_not_fit_are_refused(tmp_path, monkeypatch):

@@ -53,12 +53,6 @@ def test_progress_draws_over_its_line_on_a_terminal(monkeypatch):
     assert "\x1b[?25h" in progress.stream.getvalue()[before:]  # and the cursor is there again
 
 
-def test_progress_on_a_terminal_that_cannot_move_its_cursor_prints_lines(monkeypatch):
-    monkeypatch.setenv("TERM", "dumb")
-    progress = shown(Terminal(), [0.0], range(21, 101), wait=1)
-    assert progress.stream.getvalue().count("\n") == 2
-
-
 def test_progress_can_be_silent():
     quiet = shown(io.StringIO(), [0.0], range(21, 101), wait=1, enabled=False)
     quiet.say("nothing")

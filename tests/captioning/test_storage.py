@@ -8,19 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from captioning import storage
 from captioning.storage import FolderLock, check_free, crc32_of, making, write_all
 from tests.disk_order import DiskOrder
 
 MARK = "0123456789abcdef"
-FILL = "import sys; from captioning.storage import making\nwith making(sys.argv[1]) as f: print(f); input()"
 HOLD = """
 import pathlib, sys
 from captioning.storage import FolderLock
@@ -96,34 +93,19 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path):
             attempt(tmp_path / "file" / "run")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="another platform: has no SIGKILL")
 def test_what_a_killed_process_left_is_removed_and_what_a_live_one_fills_is_not(tmp_path):
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", FILL, str(tmp_path / "run")], **pipes) as process:
-        left = process.stdout.readline().strip()
-        with making(tmp_path / "run"):
-            assert os.path.exists(left)
-        (tmp_path / "run").rmdir()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert os.path.exists(left)
-    with making(tmp_path / "run"):
-        assert not os.path.exists(left)
-
-
-def test_only_ours_are_removed(tmp_path):
-    others = [".run.tmp", ".run.xyz.tmp", f".runs.{MARK}.tmp", f"run.{MARK}.tmp", f".run.{MARK}.tmp.d"]
-    for name in others:
+    left, others = tmp_path / f".run.{MARK}.tmp", [f".runs.{MARK}.tmp", f"run.{MARK}.tmp", ".run.tmp"]
+    for name in (left.name, *others):
         (tmp_path / name).mkdir()
         (tmp_path / name / ".lock").touch()
-    young, old = tmp_path / f".run.{MARK}.tmp", tmp_path / f".run.{'0' * 16}.tmp"  # without a lock: just made?
-    young.mkdir()
-    old.mkdir()
-    hours_ago = time.time() - 2 * 3600
-    os.utime(old, (hours_ago, hours_ago))
-    with making(tmp_path / "run"):
-        pass
-    assert names(tmp_path) == sorted([*others, young.name, "run"])
+    with making(tmp_path / "run") as first:
+        (first / "a").touch()
+        with making(tmp_path / "run") as second:
+            assert first.exists()
+        assert not second.exists()
+        (tmp_path / "run").rmdir()
+    assert names(tmp_path) == sorted([*others, "run"])
+    assert names(tmp_path / "run") == ["a"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
@@ -159,37 +141,6 @@ def test_another_process_holds_it_until_it_is_killed(tmp_path):
         assert path.read_text() == f"{os.getpid()}\n"
         lock.release()
     assert not path.exists()
-
-
-def test_without_flock_everybody_gets_it(tmp_path, monkeypatch):
-    def none(*_):
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(storage.fcntl, "flock", none)
-    with take(tmp_path), take(tmp_path):
-        pass
-
-
-def test_a_lock_file_that_is_removed_meanwhile_is_made_again(tmp_path, monkeypatch):
-    """Its holder releases it, and removes it, between our opening and our locking."""
-    flock, path = storage.fcntl.flock, tmp_path / ".lock"
-    calls = []
-
-    def late(handle, how):
-        calls.append(handle)
-        if len(calls) == 1:
-            path.unlink()
-        flock(handle, how)
-
-    monkeypatch.setattr(storage.fcntl, "flock", late)
-    with take(tmp_path):
-        assert len(calls) == 2
-        assert path.read_text() == f"{os.getpid()}\n"
-
-
-def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
-    with pytest.raises(ValueError, match="cannot be written: No such file or directory"):
-        take(tmp_path / "none")
 
 
 # Contents of files

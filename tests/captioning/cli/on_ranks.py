@@ -1,4 +1,4 @@
-"""`python -m tests.captioning.cli.on_ranks WORD…`: the command line, with one more network, `colours`.
+"""`python -m tests.captioning.cli.on_ranks WORD…`: the command line, with one more network, `mixed-colours`.
 
 It gives as many features of a photo as the small data set has: mean colours, through a fixed product.
 """
@@ -16,7 +16,7 @@ from tests.captioning.vision.grid_extractor import GridExtractor
 
 
 class Colours(GridExtractor):
-    name, size = "colours", 6
+    name, size = "mixed-colours", 6
 
     def features(self, prepared):
         weight = np.random.default_rng(0).standard_normal((12, self.size)).astype(np.float32)
@@ -26,7 +26,7 @@ class Colours(GridExtractor):
 def main(*words):
     """The command's exit status."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EXTRACTORS, "colours", Colours)
+        patch.setitem(EXTRACTORS, "mixed-colours", Colours)
         return captioning(list(map(str, words)))
 
 

@@ -13,7 +13,6 @@ from captioning.cli.entry import main
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
 from tests.captioning.cli.commands import refused
-from tests.captioning.cli.terminals import terminal
 from tests.captioning.vision.grid_extractor import GridExtractor
 
 
@@ -46,14 +45,18 @@ def photos(tmp_path):
     return folder
 
 
-def test_a_line_for_each_photo(fitting, photos, capsys):
+def test_a_line_for_each_photo(fitting, photos, tmp_path, capsys):
     assert main(["caption", str(photos / "b.jpg"), str(photos), "--run", str(fitting)]) == 0
     out, err = capsys.readouterr()
     assert [line.split(": ")[0] for line in out.splitlines()] == [str(photos / "b.jpg"), str(photos / "a.png")]
     assert all(line.split(": ")[1] for line in out.splitlines())
     assert err == ""
-    assert main(["caption", str(photos), "--recursive", "--run", str(fitting), "--beam", "2"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    other = shutil.copytree(fitting, tmp_path / "other")
+    words = ["caption", str(photos), "--recursive", "--json", "--run", str(fitting)]
+    assert main([*words, "--run", str(other)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["run"], told["decoding"], len(told["captions"])) == (f"{fitting} + {other}", "greedy", 3)
+    refused(capsys, [*words, "--run", fitting], "the same run twice")
 
 
 def test_one_that_cannot_be_read_is_told_and_the_others_go_on(fitting, photos, capsys):
@@ -69,70 +72,30 @@ def test_one_that_cannot_be_read_is_told_and_the_others_go_on(fitting, photos, c
     assert [set(entry) for entry in found["captions"]] == [{"photo", "error"}, {"photo", "caption"}]
 
 
-def test_fewer_captions_than_were_asked_for_are_told_in_a_line(fitting, photos, capsys):
-    caption = ["caption", str(photos), "--run", str(fitting), "--n-best"]
-    short = ["--beam", "1", "--max-length", "2"]
-    assert main([*caption, "9", *short, "--json"]) == 0
-    out, err = capsys.readouterr()
-    found = [len(entry["beams"]) for entry in json.loads(out)["captions"]]
-    assert max(found) < 9
-    most = f"{min(found)} to {max(found)}" if min(found) < max(found) else str(min(found))
-    assert err == (
-        f"captioning caption: --n-best 9: of 2 of 2 photos the beam found {most}; a wider one, by --beam N, may find "
-        "more\n"
-    )
-    assert main(["caption", str(photos / "b.jpg"), *caption[2:], "9", *short]) == 0
-    assert "--n-best 9: of the photo the beam found " in capsys.readouterr().err
-    assert main([*caption, "1", *short]) == 0
+def test_fewer_captions_than_were_asked_for_are_told(fitting, photos, capsys):
+    words = ["caption", str(photos), "--run", str(fitting), "--beam", "1", "--max-length", "2", "--n-best"]
+    assert main([*words, "9"]) == 0
+    assert "--n-best 9: the beam found only " in (err := capsys.readouterr().err)
+    assert "of 2 of 2 photos" in err
+    assert main([*words, "1"]) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_a_sheet_of_photos_and_captions(fitting, photos, tmp_path, capsys):
-    Image.new("RGB", (2000, 900), "blue").save(photos / "large.jpg")
+def test_a_sheet_of_photos_and_captions(fitting, photos, tmp_path, capsys, monkeypatch):
     sheet = tmp_path / "sheet.png"
-    assert main(["caption", str(photos), "--run", str(fitting), "--out", str(sheet)]) == 0
+    words = ["caption", str(photos), "--run", str(fitting), "--recursive", "--out", str(sheet)]
+    assert main(words) == 0
     with Image.open(sheet) as picture:
         assert picture.size[0] > 900
-    for path in photos.glob("*.*"):
-        path.write_text("no photo")
-    assert main(["caption", str(photos), "--run", str(fitting), "--out", str(tmp_path / "none.png")]) == 2
-    assert "there is no photo to draw" in capsys.readouterr().err
-    assert not (tmp_path / "none.png").exists()
-
-
-def test_a_sheet_has_names_that_tell_photos_apart(fitting, photos, tmp_path, monkeypatch):
     shutil.copy(photos / "a.png", photos / "more" / "b.jpg")
     shown = []
     monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", lambda *_, names: shown.extend(names))
-    arguments = ["caption", str(photos), "--recursive", "--run", str(fitting), "--out", str(tmp_path / "sheet.png")]
-    assert main(arguments) == 0
+    assert main(words) == 0
     assert shown == ["a.png", str(photos / "b.jpg"), str(photos / "more" / "b.jpg"), "c.png"]
-
-
-def test_what_is_passed_over_is_said(fitting, photos, capsys):
-    caption = ["caption", str(photos), "--run", str(fitting)]
-    (photos / "a.txt").touch()
-    assert main(caption) == 0
-    assert capsys.readouterr().err == ""
-    (photos / "raw.CR2").touch()
-    assert main(caption) == 0
-    assert capsys.readouterr().err == "1 file is no photo by its name and was passed over\n"
-    (photos / "notes.md").touch()
-    assert main(caption) == 0
-    assert capsys.readouterr().err == "2 files are no photos by their names and were passed over\n"
-    assert main([*caption, "--quiet"]) == 0
-    assert capsys.readouterr().err == ""
-
-
-def test_a_sheet_that_cannot_be_is_refused_before_any_work(fitting, photos, tmp_path, capsys, monkeypatch):
-    caption = ["caption", photos, "--run", fitting, "--json", "--out"]
-    monkeypatch.setattr(Colours, "features", None)
-    refused(capsys, [*caption, tmp_path / "none" / "sheet.png"], "no such folder")
-    refused(capsys, [*caption, tmp_path / "sheet.jpg"], "its name must end in .png")
-    for i in range(705):
-        shutil.copy(photos / "a.png", photos / f"{i}.png")
-    refused(capsys, [*caption, tmp_path / "sheet.png"], "room for at most 664 photos; got 707")
-    assert not list(tmp_path.glob("*.[pj][np]g"))
+    for path in photos.rglob("*.*"):
+        path.write_text("no photo")
+    assert main(words) == 2
+    assert "there is no photo to draw" in capsys.readouterr().err
 
 
 def test_what_is_wrong_with_a_sheet_takes_no_caption(fitting, photos, tmp_path, capsys, monkeypatch):
@@ -147,28 +110,34 @@ def test_what_is_wrong_with_a_sheet_takes_no_caption(fitting, photos, tmp_path, 
     assert "No space left" in told.err
 
 
-def test_on_a_terminal_captions_and_the_bar_have_lines_of_their_own(fitting, photos, monkeypatch):
-    monkeypatch.setattr("captioning.progress._REDRAWN", 0.0)  # the bar is drawn at every block of photos
-    for i in range(20):
-        shutil.copy(photos / "a.png", photos / f"{i:02}.png")
-    (photos / "03.png").write_text("no photo")
-    with terminal(monkeypatch) as lines:
-        assert main(["caption", str(photos), "--run", str(fitting)]) == 1
-    told = [line for line in lines if str(photos) in line]
-    assert len(told) == 22
-    starts = tuple(f"{before}{photos}" for before in ("", "captioning caption: "))
-    assert [line for line in told if not line.startswith(starts)] == []
+@pytest.mark.parametrize(("names", "told"), [
+    (["a.txt"], ""), (["raw.CR2"], "1 file is no photo by its name and was passed over\n"),
+    (["raw.CR2", "notes.md"], "2 files are no photos by their names and were passed over\n"),
+])  # fmt: skip
+def test_what_is_passed_over_is_said(fitting, photos, capsys, names, told):
+    for name in names:
+        (photos / name).touch()
+    assert main(["caption", str(photos), "--run", str(fitting)]) == 0
+    assert capsys.readouterr().err == told
 
 
-def test_what_cannot_be_captioned_is_refused(run, fitting, photos, tmp_path, capsys):
+def test_what_cannot_be_captioned_is_refused_before_any_work(fitting, photos, tmp_path, capsys, monkeypatch):
+    words = ["caption", photos, "--run", fitting]
+    monkeypatch.setattr(Colours, "features", None)
     refused(capsys, ["caption", photos, "--run", tmp_path / "none"], "there is no such run folder")
     refused(capsys, ["caption", tmp_path / "none.jpg", "--run", fitting], "none.jpg: there is no such file")
-    refused(capsys, ["caption", photos, "--run", fitting, "--extractor", "other"], "of colours; got --extractor other")
-    other = shutil.copytree(fitting, tmp_path / "other")
-    settings = json.loads((other / "settings.json").read_text())
+    refused(capsys, [*words, "--extractor", "other"], "of colours; got --extractor other")
+    refused(capsys, [*words, "--n-best", "0"], "--n-best: must be an int from 1 to 100; got 0")
+    refused(capsys, [*words, "--out", tmp_path / "none" / "sheet.png"], "no such folder")
+    refused(capsys, [*words, "--out", tmp_path / "sheet.jpg"], "must end in .png")
+    for i in range(705):
+        (photos / f"{i}.png").touch()
+    refused(capsys, [*words, "--out", tmp_path / "sheet.png"], "room for at most 664 photos; got 707")
+    assert not list(tmp_path.glob("*.[pj][np]g"))
+    settings = json.loads((fitting / "settings.json").read_text())
     del settings["data"]["extractor"]
-    (other / "settings.json").write_text(json.dumps(settings))
-    refused(capsys, ["caption", photos, "--run", other], "does not say which network")
+    (fitting / "settings.json").write_text(json.dumps(settings))
+    refused(capsys, words, "does not say which network")
 
 
 def test_a_name_with_odd_characters_is_quoted(fitting, photos, capsys):

@@ -12,7 +12,7 @@ from captioning.cli.entry import main
 from tests.captioning.data.damaged import damage_file
 
 FILES = ("settings.json", "vocabulary.json", "weights.safetensors", "checkpoint.safetensors", "history.jsonl")
-SOME, ALL = 30, 400
+SOME, ALL = 16, 400
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,7 @@ def test_demo(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         demo,
         "QUICK",
-        demo.Size(
-            train=60, val=24, learning=1, wordvec=8, hidden=12, picture=8, looking=8, heads=2, epochs=2, batch_size=20
-        ),
+        demo.Size(train=60, val=24, hidden=12, learning=1),
     )
     folder = tmp_path / "demo"
     assert main(["demo", "--quick", "--out", str(folder)]) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shlex
 import signal
@@ -42,10 +41,12 @@ def site(small_folder, monkeypatch):
         yield site
 
 
-def test_coco_arrives_opens_and_trains(site, tmp_path, capsys):
+def test_coco_arrives_opens_and_trains(site, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("captioning.progress._FIRST_LINE", 0.0)
     out = tmp_path / "data"
     assert main(["download", "coco", "--out", str(out), "--mirror", site.address]) == 0
     said, err = capsys.readouterr()
+    assert " KiB/" in err
     archive = out / "coco_captioning.zip"
     assert said.splitlines() == [
         f"{out}: train: 48 captions of 24 images",
@@ -63,15 +64,6 @@ def test_coco_arrives_opens_and_trains(site, tmp_path, capsys):
     assert main(["download", "coco", "--out", str(out), "--mirror", site.address, "--quiet"]) == 0
     assert capsys.readouterr() == (said, "")
     assert len(site.requests) == requests  # all of it was there
-
-
-def test_flickr8k_arrives(site, tmp_path, capsys):
-    command = ["download", "flickr8k", "--out", str(tmp_path), "--mirror", site.address, "--quiet"]
-    refused(capsys, command, "Flickr8k_Dataset.zip: has the md5 checksum", "--no-verify")
-    assert main([*command, "--no-verify"]) == 0
-    out, err = capsys.readouterr()
-    assert out.splitlines()[0] == f"{tmp_path / 'photos'}: 3 photos"
-    assert err == ""
 
 
 def test_what_flickr8k_is_told_to_go_on_with_works(site, tmp_path, capsys, monkeypatch):
@@ -96,26 +88,12 @@ def test_what_flickr8k_is_told_to_go_on_with_works(site, tmp_path, capsys, monke
     assert then.endswith(f"--out {tmp_path}-data")
 
 
-def test_annotations_are_fetched_when_asked_for(site, tmp_path, capsys):
-    command = ["download", "coco", "--out", str(tmp_path), "--address",
-               f"coco_captioning={site.address}/coco_captioning.zip", "--quiet", "--no-verify"]  # fmt: skip
-    assert main([*command, "--mirror", site.address, "--annotations"]) == 0
-    assert str(tmp_path / "annotations" / "captions_val2014.json") in capsys.readouterr().out
-
-
-def test_the_table_is_printed(capsys):
-    assert main(["download", "--list"]) == 0
-    assert "coco: coco_captioning\n" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(("options", "part"), [
     ([], "needs what to fetch, one of coco, flickr8k; or --list"),
     (["flickr8k", "--annotations"], "--annotations is for coco alone"),
-    (["coco", "--timeout", "0"], "--timeout must be above 0 and finite; got 0.0"),
-    (["coco", "--timeout", "nan"], "--timeout must be above 0"),
-    (["coco", "--timeout", "1e10"], "--timeout must be at most 86400, a day; got 1e+10"),
-    (["coco", "--attempts", "0"], "--attempts must be from 1 to 1000; got 0"),
-    (["coco", "--attempts", "1001"], "--attempts must be from 1 to 1000; got 1001"),
+    (["coco", "--timeout", "0"], "--timeout: must be a number from 0.001 to 86400; got 0"),
+    (["coco", "--timeout", "1e10"], "86400; got 1e10"),
+    (["coco", "--attempts", "0"], "--attempts: must be an int from 1 to 1000; got 0"),
     (["coco", "--address", "x=http://a.example/"], "NAME one of coco_captioning"),
     (["coco", "--mirror", "ftp://a.example/"], "--mirror: needs an address"),
 ])  # fmt: skip
@@ -147,25 +125,7 @@ def test_two_downloads_into_one_folder(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
-    fcntl = pytest.importorskip("fcntl", reason="needs fcntl")
-
-    def no_locks(*_):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    entered = []
-    with FolderLock(tmp_path, "downloading", ValueError), FolderLock(tmp_path, "downloading", ValueError):
-        entered.append(tmp_path)
-    assert entered
-
-
-def test_a_file_in_place_of_the_folder(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    refused(capsys, ["download", "coco", "--out", tmp_path / "file"], str(tmp_path / "file"))
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_a_signal_in_the_middle_and_the_same_command_again(site, small_folder, tmp_path, number, status):
     """A real process and a real signal; the second call asks for the rest alone."""
     padding = {"coco_captioning/padding.bin": np.random.default_rng(0).bytes(100_000)}
@@ -193,9 +153,3 @@ def test_a_signal_in_the_middle_and_the_same_command_again(site, small_folder, t
     assert main([*command[3:], "--quiet"]) == 0
     assert site.requests[-1][1]["Range"] == f"bytes={have}-"
     assert {path.name for path in tmp_path.iterdir()} == {"coco_captioning.zip", *os.listdir(small_folder)}
-
-
-def test_progress_in_bytes(site, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("captioning.progress._FIRST_LINE", 0.0)
-    assert main(["download", "coco", "--out", str(tmp_path), "--mirror", site.address]) == 0
-    assert " KiB/" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The command `evaluate`."""
+"""The command `evaluate`, and the options of decoding."""
 
 from __future__ import annotations
 
@@ -7,197 +7,203 @@ import shutil
 from unittest.mock import Mock
 
 import h5py
+import pytest
 
 from captioning.cli.entry import main
 from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import SMALL, refused
 
 
-def test_evaluate_needs_nothing_but_the_run_and_the_data(small_folder, run, capsys):
+@pytest.fixture
+def evaluate(small_folder, trained, capsys):
+    """Evaluates and returns what JSON says."""
+
+    def run(*options, folder=small_folder):
+        capsys.readouterr()
+        assert main(["evaluate", str(trained), "--data", str(folder), "--json", "--quiet", *map(str, options)]) == 0
+        out = capsys.readouterr().out
+        assert len(out.splitlines()) == 1
+        return json.loads(out)
+
+    return run
+
+
+def test_it_needs_nothing_but_the_run_and_the_data(small_folder, run, capsys):
     for name in ("checkpoint.safetensors", "history.jsonl", "loss.png"):
         (run / name).unlink()
-    evaluate = ["evaluate", str(run), "--data", str(small_folder), "--split", "val", "--part", "second"]
-    assert main([*evaluate, "--quiet"]) == 0
+    assert main(["evaluate", str(run), "--data", str(small_folder), "--part", "second", "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert "12 images, 24 captions" in out
-    assert "exercise BLEU (unigrams, one reference, mean)" in out
-    assert "in the mean over all references" in out
-    assert "of one human caption against another" in out
-    assert "against all human captions of an image" in out
-    rows = {row[:44].strip(): row[44:].strip() for row in out.splitlines() if row.startswith("  ")}
+    assert "12 images, 24 captions, greedy decoding" in out
+    rows = {row[:48].strip(): row[48:].strip() for row in out.splitlines() if row.startswith("  ")}
+    assert len(rows) == 17
     for name in ("corpus BLEU-4", "ROUGE-L", "distinct-1: different words, of all words", "mean length, words"):
         assert 0 <= float(rows[name]) < 100
     assert rows["captions that are no training caption"].endswith("%")
     assert "chosen on the validation images: first" in out
 
 
-def test_evaluate_json_is_one_object_and_nothing_else(small_folder, trained, capsys):
-    arguments = ["evaluate", str(trained), "--data", str(small_folder), "--json"]
-    assert main(arguments) == 0
-    out, _ = capsys.readouterr()
-    figures = json.loads(out)
-    assert len(out.splitlines()) == 1
+def test_json(evaluate):
+    figures = evaluate()
     assert {"run", "split", "part", "decoding", "max_length", "chosen_on", "signature", "out", "loss",
             "exercise_bleu", "exercise_bleu_mean", "exercise_bleu_human", "corpus_bleu_1", "corpus_bleu_2",
             "corpus_bleu_3", "corpus_bleu_4", "rouge_l", "cider_d", "distinct_1", "distinct_2", "words_in_use",
             "vocabulary_share", "novel_share", "mean_length", "unknown_rate", "images",
             "captions"} == set(figures)  # fmt: skip
-    assert figures["images"] == 24
+    assert (figures["images"], figures["max_length"], figures["chosen_on"]) == (24, 9, "first")
     assert figures["signature"] == (
         "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9|frequencies:corpus"
     )
-    main([*arguments, "--split", "train", "--beam", "3", "--max-images", "7"])
-    figures = json.loads(capsys.readouterr().out)
-    assert (figures["split"], figures["decoding"], figures["images"]) == ("train", "beam 3", 7)
-    assert "|images:7 drawn by 0|decoding:beam 3|" in figures["signature"]
+    few = evaluate("--split", "train", "--beam", "3", "--max-images", "7")
+    assert (few["split"], few["decoding"], few["images"]) == ("train", "beam 3", 7)
+    assert "|images:7 drawn by 0|decoding:beam 3|" in few["signature"]
 
 
-def test_evaluate_takes_what_is_rare_from_the_training_captions(small_folder, trained, capsys):
-    arguments = ["evaluate", str(trained), "--data", str(small_folder), "--json", "--quiet"]
-    figures = {}
-    for source in ("corpus", "train"):
-        assert main([*arguments, "--max-images", "5", "--frequencies", source]) == 0
-        figures[source] = json.loads(capsys.readouterr().out)
-        assert figures[source]["signature"].endswith(f"|frequencies:{source}")
-    assert {name for name in figures["train"] if figures["train"][name] != figures["corpus"][name]} == {
-        "cider_d", "signature"
-    }  # fmt: skip
+def test_what_is_rare_may_be_taken_from_the_training_captions(evaluate):
+    corpus, train = (evaluate("--max-images", 5, "--frequencies", source) for source in ("corpus", "train"))
+    assert train["signature"].endswith("|frequencies:train")
+    assert {name for name in train if train[name] != corpus[name]} == {"cider_d", "signature"}
 
 
-def test_evaluate_writes_captions_in_cocos_format(copied, run, tmp_path, capsys):
+def test_captions_in_cocos_format(copied, run, tmp_path, capsys):
     out = tmp_path / "results.json"
-    evaluate = ["evaluate", str(run), "--data", str(copied), "--part", "second", "--out", str(out), "--quiet"]
-    assert main(evaluate) == 0
+    words = ["evaluate", str(run), "--data", str(copied), "--part", "second", "--out", str(out), "--quiet"]
+    assert main(words) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"captions: {out}"
     unnamed = json.loads(out.read_text())
-    assert [set(result) for result in unnamed] == [{"image_id", "caption"}] * 12
     assert [result["image_id"] for result in unnamed] == list(range(12, 24))
     names = [f"COCO_val2014_{1000 + i:012}.jpg" for i in range(24)]
     (copied / "val2014_images.txt").write_text("\n".join(names) + "\n")
-    assert main(evaluate) == 0
-    expected = [{"image_id": 1000 + i, "file_name": names[i]} for i in range(12, 24)]
+    assert main([*words, "--max-length", "2"]) == 0
     named = json.loads(out.read_text())
-    assert named == [a | {"caption": b["caption"]} for a, b in zip(expected, unnamed, strict=True)]
+    assert [(each["image_id"], each["file_name"]) for each in named] == [(1000 + i, names[i]) for i in range(12, 24)]
+    assert max(len(each["caption"].split()) for each in named) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copied", "results.json", "run"]
 
 
-def test_evaluate_cuts_captions_where_it_is_told(copied, run, tmp_path):
-    out = tmp_path / "results.json"
-    evaluate = ["evaluate", str(run), "--data", str(copied), "--out", str(out), "--quiet", "--max-length"]
-    for length in (1, 2):
-        assert main([*evaluate, str(length)]) == 0
-        assert max(len(result["caption"].split()) for result in json.loads(out.read_text())) == length
-
-
-def test_evaluate_takes_a_test_split(copied, run, capsys):
+def test_a_test_split(copied, run, capsys):
     refused(capsys, ["evaluate", run, "--data", copied, "--split", "test"], "has no test split")
     with h5py.File(copied / "coco2014_captions.h5", "r+") as file:
         for key in ("captions", "image_idxs"):
             file[f"test_{key}"] = file[f"val_{key}"][:20]
     shutil.copy(copied / "val2014_vgg16_fc7_pca.h5", copied / "test2014_vgg16_fc7_pca.h5")
-    capsys.readouterr()
     assert main(["evaluate", str(run), "--data", str(copied), "--split", "test"]) == 0
     out = capsys.readouterr().out
     assert "test split, all images: 10 images, 20 captions" in out
     assert "chosen on" not in out
 
 
-def test_evaluate_shows_where_it_is(small_folder, trained, capsys, monkeypatch):
-    monkeypatch.setattr("captioning.progress._FIRST_LINE", 0.0)
-    evaluate = ["evaluate", str(trained), "--data", str(small_folder)]
-    assert main(evaluate) == 0
-    err = capsys.readouterr().err
-    for line in ("captions of images 24/24", "loss of captions 48/48", "scores of images 1/24"):
-        assert line in err
-    assert main([*evaluate, "--quiet"]) == 0
-    assert capsys.readouterr().err == ""
-
-
-def test_evaluate_finds_the_data_that_the_environment_names(small_folder, trained, capsys, monkeypatch):
-    monkeypatch.setenv("CAPTIONING_DATA", str(small_folder))
-    assert main(["evaluate", str(trained), "--json"]) == 0
-    json.loads(capsys.readouterr().out)
-
-
-def test_evaluate_refuses_features_of_another_kind(copied, run, capsys):
+def test_features_of_the_kind_that_the_run_was_trained_on(copied, run, tmp_path, capsys):
+    whole = tmp_path / "whole"
     for split in ("train", "val"):
         shutil.copy(copied / f"{split}2014_vgg16_fc7.h5", copied / f"{split}2014_vgg16_fc7_pca.h5")
     refused(capsys, ["evaluate", run, "--data", copied], "was trained on features of 6 columns", "has 5")
-    (copied / "val2014_vgg16_fc7_pca.h5").unlink()
-    refused(capsys, ["evaluate", run, "--data", copied], "val2014_vgg16_fc7_pca.h5: there is no such file")
-
-
-def test_a_run_reads_the_features_that_are_there_and_evaluate_the_same(copied, tmp_path, capsys):
     for path in copied.glob("*_pca.h5"):
         path.unlink()
-    train = ["train", "--data", str(copied), "--out", str(tmp_path / "whole"), *SMALL]
+    refused(capsys, ["evaluate", run, "--data", copied], "_pca.h5: there is no such file")
+    train = ["train", "--data", str(copied), "--out", str(whole), *SMALL]
     refused(capsys, [*train, "--pca"], "train2014_vgg16_fc7_pca.h5: there is no such file")
     assert main(train) == 0
-    assert Run.open(tmp_path / "whole").settings["data"]["pca"] is False
-    assert main(["evaluate", str(tmp_path / "whole"), "--data", str(copied), "--quiet"]) == 0
+    assert Run.open(whole).settings["data"]["pca"] is False
+    assert main(["evaluate", str(whole), "--data", str(copied), "--quiet"]) == 0
 
 
-def test_an_interrupted_evaluation_leaves_no_file(small_folder, run, tmp_path, capsys, monkeypatch):
+def test_an_interrupted_evaluation_leaves_no_file(small_folder, run, tmp_path, monkeypatch):
     monkeypatch.setattr("captioning.cli.evaluate.captions_of", Mock(side_effect=KeyboardInterrupt))
     out = tmp_path / "results.json"
     assert main(["evaluate", str(run), "--data", str(small_folder), "--out", str(out)]) == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
-def test_evaluate_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_path, capsys, monkeypatch):
+def test_what_does_not_fit_is_refused(small_folder, other_folder, run, tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("CAPTIONING_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
+    words = ["evaluate", run, "--data", small_folder]
     refused(capsys, ["evaluate", tmp_path / "none", "--data", small_folder], "no such run folder")
     refused(capsys, ["evaluate", run, "--data", other_folder], "another vocabulary")
-    refused(capsys, ["evaluate", run, "--data", small_folder, "--beam", "0"], "--beam: width must be an int from 1 to")
-    refused(capsys, ["evaluate", run, "--data", small_folder, "--beam", "100000"], "1 to 100; got 100000")
-    refused(capsys, ["evaluate", run, "--data", small_folder, "--max-images", "0"], "--max-images must be at least 1")
-    refused(capsys, ["evaluate", run, "--data", small_folder, "--seed", "-1"], "--seed must be at least 0; got -1")
-    refused(capsys, ["evaluate", run, "--data", small_folder, "--max-length", "0"], "--max-length must be from 1 to")
-    for out in (tmp_path / "none" / "results.json", small_folder, "/proc/results.json"):
-        refused(capsys, ["evaluate", run, "--data", small_folder, "--out", out], str(out).removesuffix("/results.json"))
-    weights = run / "weights.safetensors"
-    refused(capsys, ["evaluate", run, "--data", small_folder, "--out", weights], "the name must end in .json")
-    assert not (tmp_path / "none").exists()
+    refused(capsys, [*words, "--out", tmp_path / "none" / "results.json"], "no such folder")
+    refused(capsys, [*words, "--out", run / "weights.safetensors"], "the name must end in .json")
     settings = json.loads((run / "settings.json").read_text())
     del settings["data"]["folder"]  # a run that does not know where its data is
     (run / "settings.json").write_text(json.dumps(settings))
     refused(capsys, ["evaluate", run], "there is no such folder", "CAPTIONING_DATA")
+    monkeypatch.setenv("CAPTIONING_DATA", str(small_folder))
+    assert main(["evaluate", str(run), "--quiet"]) == 0
     weights = (run / "weights.safetensors").read_bytes()
     (run / "weights.safetensors").write_bytes(weights[: len(weights) // 2])
-    refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors")
+    refused(capsys, words, "weights.safetensors")
     (run / "weights.safetensors").unlink()
-    refused(capsys, ["evaluate", run, "--data", small_folder], "weights.safetensors", "has had no validation yet")
+    refused(capsys, words, "weights.safetensors", "has had no validation yet")
 
 
-def test_evaluate_by_consensus_says_so_and_refuses_what_does_not_go_with_it(small_folder, trained, capsys):
-    arguments = ["evaluate", str(trained), "--data", str(small_folder), "--json", "--quiet", "--consensus", "5"]
-    told = []
-    for more in ([], ["--neighbours", "0"], ["--beam", "3", "--neighbours", "2", "--draft-temperature", "1.5"]):
-        assert main([*arguments, *more]) == 0
+@pytest.mark.parametrize(("options", "decoding"), [
+    ([], "greedy"),
+    (["--length-power", "0.7"], "beam 5, length power 0.7"),
+    (["--beam", "4", "--groups", "2", "--diversity", "2", "--length-power", "0.7", "--no-repeat", "1"],
+     "beam 4, length power 0.7, 2 groups at diversity 2, no word twice"),
+    (["--min-length", "5", "--no-repeat", "2", "--with", "a", "--without", "the"],
+     "beam 5, at least 5 words with the end, no 2 words twice, with a, without the"),
+    (["--consensus", "5"], "consensus of 5 drafts by seed 0 and 20 neighbours, beam 10"),
+    (["--consensus", "5", "--split", "train", "--neighbours", "0"], "consensus of 5 drafts by seed 0, beam 10"),
+    (["--consensus", "4", "--beam", "3", "--neighbours", "2", "--draft-temperature", "1.5", "--seed", "1"],
+     "consensus of 4 drafts by seed 1 at temperature 1.5 and 2 neighbours, beam 3"),
+])  # fmt: skip
+def test_decoding_and_signature_say_all_of_it(evaluate, options, decoding):
+    found = evaluate("--max-images", "4", *options)
+    assert found["decoding"] == decoding
+    assert f"|decoding:{decoding}|" in found["signature"]
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--beam", "101"], "--beam: width must be an int from 1 to 100; got 101"),
+    (["--beam", "4", "--groups", "3"], "--groups: groups must divide the width, 4; got 3"),
+    (["--diversity", "-1"], "--diversity: diversity must be at least 0 and finite; got -1.0"),
+    (["--length-power", "nan"], "--length-power: length_power must be at least 0 and finite; got nan"),
+    (["--min-length", "9", "--max-length", "8"], "--min-length: min_length, 9, is more than max_length, 8"),
+    (["--no-repeat", "0"], "--no-repeat: no_repeat must be an int of at least 1; got 0"),
+    (["--with", "zzzz"], "--with: required: 'zzzz' is no word of the captioner's"),
+    (["--without", "<END>"], "--without: banned: '<END>' is no word of the captioner's"),
+    (["--with", "q", "--without", "q"], "--with: required: 'q' is banned at the same time"),
+    ([part for word in "abcdef" for part in ("--with", word)], "--with: required: at most 5 words; got 6"),
+    (["--neighbours", "3"], "--neighbours needs --consensus"),
+    (["--consensus", "0"], "--consensus: drafts must be"),
+    (["--consensus", "5", "--length-power", "1"], "--length-power cannot be combined with --consensus"),
+    (["--consensus", "5", "--neighbours", "-1"], "--neighbours: neighbours must be"),
+    (["--consensus", "5", "--beam", "0"], "--beam: width must be"),
+    (["--consensus", "5", "--draft-temperature", "0"], "--draft-temperature: temperature must be"),
+    (["--consensus", "5", "--split", "train"], "asked for their own: add --neighbours 0"),
+])  # fmt: skip
+def test_options_that_make_no_sense_are_named(small_folder, trained, capsys, options, message):
+    refused(capsys, ["evaluate", trained, "--data", small_folder, *options], message)
+
+
+def test_several_runs_speak_together(evaluate, small_folder, trained, tmp_path, capsys):
+    second = tmp_path / "second"
+    train = ["train", "--data", str(small_folder), "--out", str(second), *SMALL, "--seed", "7", "--cell", "rnn"]
+    assert main(train) == 0
+    alone, told = evaluate()["loss"], []
+    for runs in ([trained, second], [second, trained]):
+        words = ["evaluate", *runs, "--data", small_folder, "--json", "--quiet"]
+        assert main([str(word) for word in words]) == 0
         told.append(json.loads(capsys.readouterr().out))
-    assert [each["decoding"] for each in told] == [
-        "consensus of 5 drafts by seed 0 and 20 neighbours, beam 10",
-        "consensus of 5 drafts by seed 0, beam 10",
-        "consensus of 5 drafts by seed 0 at temperature 1.5 and 2 neighbours, beam 3",
-    ]
-    assert told[0]["corpus_bleu_1"] > 0.3  # of a training of two epochs
-    refused(capsys, [*arguments, "--length-power", "1"], "--length-power cannot be combined with --consensus")
-    refused(capsys, [*arguments, "--neighbours", "-1"], "--neighbours: neighbours must be")
-    refused(capsys, [*arguments, "--beam", "0"], "--beam: width must be")
-    refused(capsys, [*arguments, "--draft-temperature", "0"], "--draft-temperature: temperature must be")
-    refused(capsys, [*arguments, "--split", "train"], "would be asked for their own: add --neighbours 0")
-    assert main([*arguments, "--split", "train", "--neighbours", "0"]) == 0
-    capsys.readouterr()
-    refused(capsys, [*arguments[:-1], "0"], "--consensus: drafts must be")
-    refused(capsys, [*arguments[:-2], "--neighbours", "3"], "--neighbours needs --consensus")
+    assert (told[0]["run"], told[0]["chosen_on"]) == (f"{trained} + {second}", "first")
+    assert told[0]["loss"] != alone
+    assert told[0]["loss"] == pytest.approx(told[1]["loss"], rel=1e-5)
 
 
-def test_sample_and_report_speak_by_consensus_too(small_folder, trained, tmp_path, capsys):
-    common = [str(trained), "--data", str(small_folder), "--quiet", "--consensus", "4"]
-    assert main(["sample", *common, "-n", "2"]) == 0
-    assert "a human:" in capsys.readouterr().out
-    page = tmp_path / "page.html"
-    assert main(["report", *common, "--max-images", "4", "--out", str(page)]) == 0
-    assert "consensus of 4 drafts by seed 0 and 20 neighbours" in page.read_text()
+def test_runs_that_do_not_fit_are_named(small_folder, other_folder, run, looking, regions_folder, tmp_path, capsys):
+    def changed(source, name, edit):
+        folder = shutil.copytree(source, tmp_path / name)
+        settings = json.loads((folder / "settings.json").read_text())
+        edit(settings)
+        (folder / "settings.json").write_text(json.dumps(settings))
+        return folder
+
+    stranger = tmp_path / "stranger"
+    assert main(["train", "--data", str(other_folder), "--out", str(stranger), *SMALL]) == 0
+    refused(capsys, ["evaluate", run, run], f"{run}: the same run twice")
+    refused(capsys, ["evaluate", run, stranger], f"{stranger}: cannot speak together with {run}", "it has other words")
+    reduced = changed(run, "reduced", lambda settings: settings["data"].update(pca=False))
+    refused(capsys, ["sample", run, reduced], f"{reduced}: cannot speak together with {run}", "reduced")
+    turned = changed(looking, "turned", lambda settings: settings["model"]["places"].reverse())
+    refused(capsys, ["evaluate", looking, turned], f"{turned}: cannot speak together", "places (2, 4) and (4, 2)")

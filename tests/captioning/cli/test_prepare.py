@@ -54,18 +54,6 @@ def test_prepare_train_sample(source, tmp_path, capsys):
     assert (tmp_path / "sheet.png").stat().st_size > 0
 
 
-def test_a_sheet_shows_photos_that_are_links(source, tmp_path, monkeypatch):
-    import captioning.pictures.sheets as sheets
-
-    prepare(source, "--out", tmp_path / "data", "--quiet")
-    data, run = str(tmp_path / "data"), str(tmp_path / "run")
-    assert main(["train", "--data", data, "--out", run, *SMALL]) == 0
-    shown = []
-    monkeypatch.setattr(sheets, "caption_sheet", lambda images, *_, names: shown.extend(images))
-    assert main(["sample", run, "--data", data, "-n", "3", "--out", str(tmp_path / "sheet.png")]) == 0
-    assert [image.shape for image in shown] == [(12, 16, 3)] * 3  # and no placeholder
-
-
 @pytest.fixture
 def places(monkeypatch):
     """A network that has maps, instead of the other one."""
@@ -165,20 +153,6 @@ def test_a_signal_is_one_line_and_the_same_command_goes_on(
     assert "going on with the features of 32 photos" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_before_there_are_features_promises_nothing(
-    source, tmp_path, capsys, network, monkeypatch, number, status
-):
-    def interrupt(prepared):
-        os.kill(os.getpid(), number)
-        time.sleep(60)
-
-    monkeypatch.setattr(network, "features", interrupt)
-    assert prepare(source, "--out", tmp_path / "data", "--quiet") == status
-    assert capsys.readouterr() == ("", "captioning prepare: stopped\n")
-    assert not (tmp_path / "data").exists()
-
-
 def test_two_at_once_into_one_folder(source, tmp_path, capsys, network, monkeypatch):
     pytest.importorskip("fcntl", reason="needs fcntl")
     out, features = tmp_path / "data", network.features
@@ -215,37 +189,3 @@ def test_mistakes_are_one_line(source, tmp_path, capsys):
     assert prepare(source, "--out", out, "--quiet", "--skip-missing") == 0
     assert "left out: 1 photo without a caption, 03.png\n" in capsys.readouterr().out
     refused(capsys, ["prepare", source, "--out", out, "--skip-missing", "--quiet"], "is a data set already")
-
-
-def test_photos_of_one_split_alone_and_the_way_out(tmp_path, capsys):
-    """As where only the photos of COCO's val were downloaded."""
-    table = write_table(tmp_path / "captions.csv", 30, split=lambda n: "train" if n < 20 else "val")
-    for n in range(20):
-        (tmp_path / "photos" / f"{n:02}.png").unlink()
-    command = ["prepare", table, "--out", tmp_path / "data", "--quiet", "--skip-missing"]
-    refused(capsys, command, "no image is left in the split train: 40 captions of it are of photos that are not there",
-            "--resplit")  # fmt: skip
-    assert prepare(*command[1:], "--resplit", "--val", 0.2, "--test", 0.1, "--min-count", 1) == 0
-    with open_captions(tmp_path / "data", pca=False) as data:
-        assert (len(data.train.features), len(data.val.features)) == (7, 2)
-
-
-@pytest.mark.parametrize(("options", "advice"), [
-    (["--min-count", 9], "--min-count 1 or 2 keeps more"), (["--min-count", 2], "--min-count 1 keeps"),
-    (["--words", 3], "a larger --words keeps"),
-])  # fmt: skip
-def test_many_unknown_words_come_with_advice(tmp_path, capsys, options, advice):
-    table = tmp_path / "captions.csv"
-    said = "".join(f"{n}.jpg,a dog said only{n}\n" for n in range(20))
-    table.write_text("image,caption\n" + said)
-    assert prepare(table, "--out", tmp_path / "data", "--no-features", "--quiet", *options) == 0
-    out = capsys.readouterr().out
-    assert "% of the words of the training captions are <UNK>" in out
-    assert advice in out
-
-
-@pytest.mark.skipif("CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset")
-def test_captions_of_coco(tmp_path, capsys):
-    source = os.path.join(os.environ["CAPTIONING_DATA"], "coco", "captions_photos.json")
-    assert prepare(source, "--out", tmp_path / "data", "--quiet") == 0
-    assert "train       68        340      3,621 22.23%       3 (0.9%)" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The command `refine`."""
+"""The commands `refine` and `reinforce`, which train a run's captioner further."""
 
 from __future__ import annotations
 
@@ -6,54 +6,99 @@ import pytest
 
 from captioning.cli.entry import main
 from captioning.training.run_folder import Run
-from tests.captioning.cli.commands import refused
+from tests.captioning.cli.commands import SMALL, refused
 
-ROUNDS = ["--rounds", "2", "--round-epochs", "1", "--drafts", "3", "--neighbours", "4", "--batch-size", "10", "--quiet"]
+OPTIONS = {
+    "refine": ["--rounds", "2", "--round-epochs", "1", "--drafts", "3", "--neighbours", "4", "--batch-size", "10"],
+    "reinforce": ["--epochs", "2", "--drafts", "3", "--longest", "8", "--batch-size", "8", "--schedule", "exponential",
+                  "--lr-decay", "0.9"],
+}  # fmt: skip
+KEYS = {"refine": "refinement", "reinforce": "reinforcement"}
+
+
+@pytest.fixture(params=OPTIONS)
+def name(request):
+    return request.param
 
 
 @pytest.fixture
-def refined(small_folder, trained, tmp_path):
-    folder = tmp_path / "refined"
-    assert main(["refine", str(trained), "--data", str(small_folder), "--out", str(folder), *ROUNDS]) == 0
-    return folder
+def further(small_folder, trained, name):
+    """Trains the captioner of a run further."""
+
+    def train(out, *more):
+        words = [name, trained, "--data", small_folder, "--out", out, "--quiet", *OPTIONS[name], *more]
+        return main([str(word) for word in words])
+
+    return train
 
 
-def test_refine_leaves_a_run_folder_of_its_own(small_folder, trained, refined):
-    settings = Run.open(refined).settings
-    refinement = {key: value for key, value in settings["refinement"].items() if not key.startswith("start_")}
-    assert refinement == {"start": "run", "rounds": 2, "round_epochs": 1, "drafts": 3, "temperature": 0.7,
-                          "neighbours": 4, "width": 0.08, "human_weight": 0.2, "best": 2}  # fmt: skip
-    assert (settings["training"]["epochs"], settings["training"]["keep"]) == (2, "exercise")
-    assert settings["model"] == Run.open(trained).settings["model"]
-    assert main(["evaluate", str(refined), "--data", str(small_folder), "--json"]) == 0
-
-
-def test_refine_resumes_to_more_rounds(small_folder, trained, refined, tmp_path, capsys):
-    whole = tmp_path / "whole"
-    longer = [*ROUNDS, "--rounds", "3"]
+def test_a_run_folder_of_its_own_and_more_rounds(small_folder, trained, name, further, tmp_path, capsys):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert further(out) == 0
+    run = Run.open(out)
+    recorded = {key: value for key, value in run.settings[KEYS[name]].items() if not key.startswith("start_")}
+    chosen = {"refine": {"rounds": 2, "round_epochs": 1, "temperature": 0.7, "neighbours": 4, "width": 0.08,
+                         "human_weight": 0.2, "best": 2}, "reinforce": {"longest": 8}}  # fmt: skip
+    assert recorded == {"start": "run", "drafts": 3, **chosen[name]}
+    training = run.settings["training"]
+    assert (training["epochs"], training["keep"]) == (2, {"refine": "exercise", "reinforce": "cider"}[name])
+    assert training["average"] == {"refine": None, "reinforce": 0.99}[name]
+    assert run.settings["model"] == Run.open(trained).settings["model"]
+    assert main(["evaluate", str(out), "--data", str(small_folder), "--json"]) == 0
     capsys.readouterr()
-    assert main(["refine", str(trained), "--data", str(small_folder), "--out", str(whole), *longer]) == 0
-    out, err = capsys.readouterr()
+    more = ["--rounds" if name == "refine" else "--epochs", "3"]
+    assert further(whole, *more) == 0
+    said, err = capsys.readouterr()
     assert err == ""
-    assert out.startswith("trained 15 iterations; kept epoch ")
-    assert out.splitlines()[1] == f"run folder: {whole}"
-    resume = ["refine", "--data", str(small_folder), "--out", str(refined), "--resume", "--quiet"]
-    assert main([*resume, "--rounds", "3"]) == 0
+    assert said.startswith(f"trained {15 if name == 'refine' else 9} iterations; kept epoch ")
+    assert said.splitlines()[1] == f"run folder: {whole}"
+    assert main([name, "--out", str(out), "--resume", "--quiet", *more]) == 0
     for path in whole.glob("*.[sj]*"):
-        assert path.read_bytes() == (refined / path.name).read_bytes(), path.name
-    assert (whole / "targets.safetensors").is_file()
+        assert path.read_bytes() == (out / path.name).read_bytes(), path.name
 
 
-def test_refine_refuses_what_does_not_fit(small_folder, other_folder, run, refined, tmp_path, capsys):
+def test_what_does_not_fit_is_refused(small_folder, other_folder, run, name, further, tmp_path, capsys):
+    out, new = tmp_path / "out", tmp_path / "new"
+    assert further(out) == 0
+    words, other = [name, "--data", small_folder, "--out"], next(other for other in OPTIONS if other != name)
+    refused(capsys, [*words, new], "the run to start from")
+    refused(capsys, [*words, out, "--resume", run], "the run to start from")
+    refused(capsys, [*words, new, tmp_path / "none"], "no such run folder")
+    refused(capsys, [*words, out, run, "--quiet"], "exists already")
+    refused(capsys, [*words, run, "--resume"], "captioning train")
+    refused(capsys, [other, "--out", out, "--resume"], f"captioning {name}")
+    refused(capsys, ["train", "--out", out, "--resume"], f"captioning {name}")
+    refused(capsys, [*words, out, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)")
+    refused(capsys, [*words, new, run, "--drafts", "0"], "drafts must be")
+    refused(capsys, [name, "--data", other_folder, "--out", new, run], "another vocabulary")
+    assert not new.exists()
+
+
+def test_a_training_that_made_nothing_better_says_so(name, further, tmp_path, capsys):
+    """By far too large steps; a training that was stopped in between knows it, too."""
+    out = tmp_path / "worse"
+    assert further(out, "--keep", "loss", "--learning-rate", "3", "--max-iterations", "1") == 0
     capsys.readouterr()
-    refine = ["refine", "--data", small_folder, "--out"]
-    refused(capsys, [*refine, tmp_path / "new"], "the run to start from")
-    refused(capsys, [*refine, refined, "--resume", run], "the run to start from")
-    refused(capsys, [*refine, tmp_path / "new", tmp_path / "none"], "no such run folder")
-    refused(capsys, [*refine, refined, run, "--quiet"], "exists already")
-    refused(capsys, [*refine, run, "--resume"], "captioning train")
-    refused(capsys, ["train", "--data", small_folder, "--out", refined, "--resume"], "captioning refine")
-    refused(capsys, [*refine, refined, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)")
-    refused(capsys, [*refine, tmp_path / "new", run, "--best", "13"], "best must be at most drafts")
-    refused(capsys, ["refine", "--data", other_folder, "--out", tmp_path / "new", run], "another vocabulary")
-    assert not (tmp_path / "new").exists()
+    assert main([name, "--out", str(out), "--resume", "--quiet"]) == 0
+    now = min(entry["val_loss"] for entry in Run.open(out).history() if "val_loss" in entry)
+    before = Run.open(out).settings[KEYS[name]]["start_scores"]["val_loss"]
+    assert f"validation loss {before:.3f} before and {now:.3f} now" in capsys.readouterr().out
+    assert now > before
+    if name == "refine":
+        assert further(tmp_path / "better", "--keep", "exercise", "--human-weight", "1") == 0
+        assert "no better" not in capsys.readouterr().out
+    else:
+        assert further(tmp_path / "less", "--dropout", "0.1") == 0
+        assert Run.open(tmp_path / "less").settings["model"]["dropout"] == 0.1
+
+
+@pytest.mark.parametrize("options", [["--schedule", "cosine"], ["--scheduled-sampling", "0.2"]])
+def test_what_went_by_the_end_cannot_be_made_longer(small_folder, tmp_path, capsys, options):
+    out, other = tmp_path / "run", tmp_path / "other"
+    train = ["train", "--data", str(small_folder), *SMALL, *options, "--out"]
+    assert main([*train, str(out)]) == 0
+    refused(capsys, ["train", "--out", out, "--resume", "--epochs", "3"], "--epochs cannot change on the way")
+    assert main(["train", "--out", str(out), "--resume", "--epochs", "2", "--quiet"]) == 0
+    if options[0] == "--schedule":
+        assert main([*train, str(other), "--cosine-epochs", "9"]) == 0
+        assert main(["train", "--out", str(other), "--resume", "--epochs", "3", "--quiet"]) == 0

@@ -5,13 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import h5py
 import pytest
@@ -26,15 +24,41 @@ from tests.captioning.cli.commands import SMALL, refused
 from tests.captioning.full_disks import files_of_at_most
 from tests.captioning.vision.grid_extractor import GridExtractor
 
+LOUD = SMALL[:-1]
+
+
+def train(data, out, *options):
+    return main(["train", "--data", str(data), "--out", str(out), *SMALL, *options])
+
+
+def resume(out, *options):
+    return main(["train", "--out", str(out), "--resume", "--quiet", *options])
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def same(one, other, *names):
+    for name in ("weights.safetensors", "checkpoint.safetensors", "history.jsonl", *names):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def change(run, edit):
+    settings = json.loads((run / "settings.json").read_text())
+    edit(settings)
+    (run / "settings.json").write_text(json.dumps(settings))
+
 
 def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
     folder = tmp_path / "new" / "run"
     options = ["--cell", "rnn", "--dropout", "0.1", "--feature-dropout", "0.2", "--max-train", "20", "--no-pca",
                "--seed", "3", "--keep", "loss"]  # fmt: skip
-    assert main(["train", "--data", str(small_folder), "--out", str(folder), *SMALL, *options]) == 0
+    assert train(small_folder, folder, *options) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert out.splitlines()[0].startswith("trained 4 iterations; kept epoch ")
+    assert " a caption, BLEU-4 " in out
     assert out.splitlines()[1] == f"run folder: {folder}"
     settings = Run.open(folder).settings
     assert settings["model"] == {
@@ -44,137 +68,67 @@ def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
     data = settings["data"]
     assert (data["pca"], data["max_train"], data["train_captions"]) == (False, 20, 20)
     assert data["folder"] == str(small_folder)
-    assert set(data["fingerprint"]) == {
-        "coco2014_captions.h5: train_captions", "coco2014_captions.h5: train_image_idxs", "train2014_vgg16_fc7.h5",
-        "coco2014_captions.h5: val_captions", "coco2014_captions.h5: val_image_idxs", "val2014_vgg16_fc7.h5",
-    }  # fmt: skip
+    assert len(data["fingerprint"]) == 6
     assert (settings["training"]["seed"], settings["training"]["keep"]) == (3, "loss")
-    assert {path.name for path in folder.iterdir()} == {
-        "checkpoint.safetensors", "history.jsonl", "loss.png", "settings.json", "vocabulary.json",
-        "weights.safetensors",
-    }  # fmt: skip
+    assert set(contents(folder)) == {"checkpoint.safetensors", "history.jsonl", "loss.png", "settings.json",
+                                     "vocabulary.json", "weights.safetensors"}  # fmt: skip
 
 
-def test_progress_goes_to_standard_error(small_folder, tmp_path, capsys):
-    small = [option for option in SMALL if option != "--quiet"]
-    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *small]) == 0
-    out, err = capsys.readouterr()
-    assert "epoch 2/2  validation loss" in err
-    assert "epoch 2/2" not in out
-
-
-@pytest.mark.parametrize(("columns", "options", "said"), [
-    (5, [], True), (5, ["--pca"], False), (5, ["--no-pca"], False), (4, [], False), (None, [], False),
+@pytest.mark.parametrize(("columns", "options", "told"), [
+    (5, [], ["--no-pca reads the whole ones, of known", "12 images decide"]), (4, [], ["12 images decide"]),
+    (5, ["--no-pca", "--val-images", "1"], ["1 image decides"]), (5, ["--pca", "--keep", "loss"], []),
 ])  # fmt: skip
-def test_reduced_features_are_said_to_be_of_no_use_for_photos(
-    copied, tmp_path, capsys, monkeypatch, columns, options, said
-):
+def test_what_may_not_be_meant_is_said(copied, tmp_path, capsys, monkeypatch, columns, options, told):
     class Known(GridExtractor):
         name, size = "known", columns
 
     monkeypatch.setitem(EXTRACTORS, "known", Known)
-    if columns is not None:
-        for split in ("train", "val"):
-            with h5py.File(copied / f"{split}2014_vgg16_fc7.h5", "a") as file:
-                file["features"].attrs["extractor"] = "known"
-    small = [option for option in SMALL if option != "--quiet"]
-    assert main(["train", "--data", str(copied), "--out", str(tmp_path / "run"), *small, *options]) == 0
-    err = capsys.readouterr().err
-    line = "reads the reduced features, of 6 columns, which cannot be had of new photos; "
-    assert err.startswith(f"{line}--no-pca reads the whole ones, of known, ") == said
-    assert ("--no-pca" in err) == said
-
-
-def test_the_loss_is_said_to_be_a_captions(small_folder, tmp_path, capsys):
-    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *SMALL]) == 0
-    assert re.search(r"validation loss \d+\.\d+ a caption, BLEU-4", capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("command", ["train", "refine", "evaluate"])
-def test_the_help_says_what_exercise_bleu_is(command, capsys):
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    said = " ".join(capsys.readouterr().out.split())
-    assert "exercise BLEU" in said
-    assert "unigram BLEU against one human caption, as the course's exercise has it" in said
-
-
-@pytest.mark.parametrize(("options", "told"), [
-    ([], "12 images decide"), (["--val-images", "1"], "1 image decides"), (["--keep", "loss"], ""),
-])  # fmt: skip
-def test_few_images_that_decide_are_told_of_once(small_folder, tmp_path, capsys, options, told):
-    small = [option for option in SMALL if option != "--quiet"]
-    command = ["train", "--out", str(tmp_path / "run"), *small]
-    assert main([*command, "--data", str(small_folder), *options]) == 0
-    err = capsys.readouterr().err
-    assert err.count("--keep loss") == bool(told)
-    assert told in err
-    assert main(["train", "--out", str(tmp_path / "run"), "--resume", "--epochs", "3"]) == 0
-    assert "--keep loss" not in capsys.readouterr().err
-
-
-def test_the_help_says_what_breaks_ties(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
-    assert "where these are equal, the lower loss" in " ".join(capsys.readouterr().out.split())
-
-
-def test_train_refuses_a_folder_that_exists(small_folder, run, capsys):
-    before = {path: path.read_bytes() for path in run.iterdir()}
-    refused(capsys, ["train", "--data", small_folder, "--out", run], str(run), "exists already", "--resume")
-    assert before == {path: path.read_bytes() for path in run.iterdir()}
+    for split in ("train", "val"):
+        with h5py.File(copied / f"{split}2014_vgg16_fc7.h5", "a") as file:
+            file["features"].attrs["extractor"] = "known"
+    command = ["train", "--data", str(copied), "--out", str(tmp_path / "run"), *LOUD, *options]
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert "epoch 2/2  validation loss" in err
+    assert "epoch 2/2" not in out
+    for line in ("--no-pca reads the whole ones, of known", "12 images decide", "1 image decides"):
+        assert (line in err) == (line in told)
 
 
 @pytest.mark.parametrize(("options", "part"), [
     (["--epochs", "0"], "epochs must be an int of at least 1; got 0"),
-    (["--learning-rate", "-1"], "learning_rate must be above 0 and finite; got -1.0"),
     (["--learning-rate", "inf"], "learning_rate must be above 0 and finite; got inf"),
-    (["--weight-decay", "inf"], "weight_decay must be at least 0 and finite; got inf"),
-    (["--hidden", str(10**15)], "is too large for the memory here: "),
+    (["--weight-decay", "nan"], "weight_decay must be at least 0 and finite; got nan"),
     (["--hidden", "1000000000"], "--hidden 1000000000 and --wordvec 8 is too large for the memory here: "),
-    (["--wordvec", "1000000000"], "GiB, of "),
     (["--wordvec", "-1"], "wordvec_size must be an int of at least 1; got -1"),
-    (["--learning-rate", "nan"], "learning_rate must be above 0 and finite; got nan"),
-    (["--lr-decay", "nan"], "lr_decay must be above 0 and finite; got nan"),
     (["--clip-norm", "0"], "clip_norm must be above 0 and finite; got 0.0"),
-    (["--forget-bias", "nan"], "forget_bias must be finite in float32; got nan"),
-    (["--forget-bias", "1e300"], "forget_bias must be finite in float32; got 1e+300"),
     (["--forget-bias=-1e39"], "forget_bias must be finite in float32; got -1e+39"),
     (["--feature-dropout", "nan"], "feature_dropout must be at least 0 and below 1; got nan"),
-    (["--seed", "-1"], "seed must be an int of at least 0; got -1"),
-    (["--max-train", "0"], "max_train must be at least 1; got 0"),
-    (["--val-images", "0"], "val_images must be an int of at least 1; got 0"),
-    (["--validate-every", "0"], "validate_every must be an int of at least 1; got 0"),
-    (["--max-iterations", "0"], "max_iterations must be an int of at least 1; got 0"),
-    (["--patience", "-1"], "patience must be an int of at least 1; got -1"),
-    (["--dropout", "1"], "dropout must be at least 0 and below 1"),
-    (["--hidden", "0"], "hidden_size must be an int of at least 1; got 0"),
+    (["--seed", "-1"], "--seed: must be an int of at least 0; got -1"),
     (["--max-train", "1000"], "max_train must be at most 48"),
-    (["--batch-size", "0"], "batch_size must be"),
+    (["--val-images", "0"], "val_images must be an int of at least 1; got 0"),
+    (["--max-iterations", "0"], "max_iterations must be an int of at least 1; got 0"),
+    (["--shards", "11"], "batches of 10 cannot be cut into 11 shards"),
+    (["--threads", "1025"], "--threads: must be an int from 1 to 1024; got 1025"),
+    (["--data", "none"], "none"),
 ])  # fmt: skip
-def test_train_refuses_impossible_settings_and_leaves_nothing(small_folder, tmp_path, capsys, options, part):
+def test_impossible_settings_are_refused_and_leave_nothing(small_folder, tmp_path, capsys, options, part):
     refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *SMALL, *options], part)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("path", "part"), [
-    ("file", "file: is a file, not a run folder"),
-    ("file/run", "file: Not a directory"),
-    ("closed/run", "closed: Permission denied"),
-    ("", "the path names no folder"),
+    ("file", "file: is a file, not a run folder"), ("file/run", "file: Not a directory"),
+    ("closed/run", "closed: Permission denied"), ("", "the path names no folder"), ("full", "exists already"),
 ])  # fmt: skip
-def test_train_refuses_a_place_for_no_folder_before_it_reads_data(tmp_path, capsys, monkeypatch, path, part):
+def test_a_place_for_no_folder_is_refused_before_data_is_read(tmp_path, capsys, monkeypatch, path, part):
     (tmp_path / "file").write_text("")
-    (tmp_path / "closed").mkdir()
+    for name in ("closed", "full", "full/mine"):
+        (tmp_path / name).mkdir()
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: "closed" not in str(path) and access(path, mode))
-    out = tmp_path / path if path else ""
-    refused(capsys, ["train", "--data", "none", "--out", out, *SMALL], part)
-
-
-def test_resume_refuses_a_file(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    refused(capsys, ["train", "--out", tmp_path / "file", "--resume"], "file: is a file, not a run folder")
+    refused(capsys, ["train", "--data", "none", "--out", tmp_path / path if path else "", *SMALL], part)
+    assert (tmp_path / "full" / "mine").is_dir()
 
 
 def test_the_data_are_read_before_the_folder_is_made(small_folder, tmp_path, capsys, monkeypatch):
@@ -188,8 +142,7 @@ def test_the_data_are_read_before_the_folder_is_made(small_folder, tmp_path, cap
 
 
 def test_a_full_disk_says_which_file_and_how_to_go_on(small_folder, tmp_path, capsys, monkeypatch):
-    out = tmp_path / "a run"
-    replace = os.replace
+    out, replace = tmp_path / "a run", os.replace
 
     def full(source, target):
         if target.name == "weights.safetensors":
@@ -200,81 +153,37 @@ def test_a_full_disk_says_which_file_and_how_to_go_on(small_folder, tmp_path, ca
     refused(capsys, ["train", "--data", small_folder, "--out", out, *SMALL], "No space left on device",
             f"{out}/weights.safetensors", f"go on with: captioning train --out '{out}' --resume")  # fmt: skip
     monkeypatch.undo()
-    assert main(["train", "--out", str(out), "--resume", "--quiet"]) == 0
-
-
-@pytest.mark.parametrize(("options", "told"), [
-    (["--heads", "4"], "--heads does nothing with --model source: it needs --model attention"),
-    (["--looking", "8"], "--looking does nothing with --model source: it needs --model attention"),
-    (["--picture", "8"], "--picture does nothing with --model source: it needs --model attention"),
-    (["--model", "attention", "--feature-dropout", "0.1"], "--feature-dropout does nothing with --model attention"),
-    (["--model", "attention", "--forget-bias", "1"], "--forget-bias does nothing with --model attention"),
-    (["--cell", "gru", "--forget-bias", "1"], "--forget-bias does nothing with --cell gru: it needs --cell lstm"),
-    (["--cosine-epochs", "2"], "--cosine-epochs does nothing with --schedule exponential: it needs --schedule cosine"),
-    (["--schedule", "cosine", "--lr-decay", "0.5"], "it needs --schedule exponential or --schedule plateau"),
-    (["--max-words", "9"], "--max-words does nothing with --captions stored: it needs --captions raw"),
-    (["--warmup", "11"], "--warmup 11 lasts longer than the training, which has 10 iterations"),
-])  # fmt: skip
-def test_an_option_that_would_do_nothing_is_refused(small_folder, tmp_path, capsys, options, told):
-    refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *SMALL, *options], told)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_options_that_just_do_something_are_taken(small_folder, tmp_path):
-    options = ["--warmup", "10", "--forget-bias", "1", "--lr-decay", "0.5", "--schedule", "plateau"]
-    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *SMALL, *options]) == 0
-
-
-def test_train_refuses_a_folder_without_data(tmp_path, capsys):
-    refused(capsys, ["train", "--data", tmp_path / "none", "--out", tmp_path / "run"], str(tmp_path / "none"))
-    assert list(tmp_path.iterdir()) == []
+    assert resume(out) == 0
 
 
 @pytest.mark.parametrize("name", ["coco2014_vocab.json", "coco2014_captions.h5", "train2014_vgg16_fc7_pca.h5"])
-@pytest.mark.parametrize("kind", ["a pipe", "a folder", "nothing"])
-def test_what_is_in_place_of_a_file_is_said(copied, tmp_path, capsys, name, kind):
+def test_a_pipe_in_place_of_a_file_is_said(copied, tmp_path, capsys, name):
     """Nobody waits for somebody who writes into a pipe."""
     (copied / name).unlink()
-    if kind != "nothing":
-        (os.mkfifo if kind == "a pipe" else os.mkdir)(copied / name)
-    text = "o such file" if kind == "nothing" else f"{kind}, not a regular file"
-    refused(capsys, ["train", "--data", copied, "--out", tmp_path / "run"], str(copied / name), text)
+    os.mkfifo(copied / name)
+    refused(capsys, ["train", "--data", copied, "--out", tmp_path / "run"], str(copied / name), "a pipe")
 
 
-@pytest.mark.parametrize("name", ["settings.json", "vocabulary.json", "weights.safetensors"])
-def test_a_pipe_in_place_of_a_file_of_the_run_is_said(small_folder, run, capsys, name):
-    (run / name).unlink()
-    os.mkfifo(run / name)
-    refused(capsys, ["evaluate", run, "--data", small_folder], str(run / name), "a pipe, not a regular file")
-
-
-@pytest.mark.parametrize("name", ["checkpoint.safetensors", "history.jsonl"])
-def test_a_pipe_in_place_of_a_file_to_resume_from_is_said(small_folder, run, capsys, name):
+@pytest.mark.parametrize("name", ["settings.json", "vocabulary.json", "checkpoint.safetensors", "history.jsonl"])
+def test_a_pipe_in_place_of_a_file_of_the_run_is_said(run, capsys, name):
     (run / name).unlink()
     os.mkfifo(run / name)
     refused(capsys, ["train", "--out", run, "--resume"], str(run / name), "a pipe, not a regular file")
 
 
-def test_resume_goes_on_to_more_epochs(small_folder, trained, run, tmp_path, capsys):
+def test_resume_goes_on_to_more_epochs(small_folder, run, tmp_path, capsys):
     whole = tmp_path / "whole"
-    longer = [*SMALL, "--epochs", "4"]
-    assert main(["train", "--data", str(small_folder), "--out", str(whole), *longer]) == 0
-    assert main(["train", "--data", str(small_folder), "--out", str(run), "--resume", "--epochs", "4", "--quiet"]) == 0
-    for name in ("weights.safetensors", "checkpoint.safetensors", "history.jsonl", "settings.json"):
-        assert (whole / name).read_bytes() == (run / name).read_bytes(), name
-    capsys.readouterr()
-    arguments = ["train", "--data", small_folder, "--out", run, "--resume"]
-    assert main([str(a) for a in arguments]) == 0  # nothing left to do
-    assert "trained 20 iterations" in capsys.readouterr().out
-
-
-def test_resume_to_fewer_epochs_is_refused_and_changes_nothing(run, capsys):
-    before = {path: path.read_bytes() for path in run.iterdir()}
-    refused(capsys, ["train", "--out", run, "--resume", "--epochs", "1"],
-            f"{run}: has trained 2 epochs already, more than the 1 that are asked for")  # fmt: skip
+    assert train(small_folder, whole, "--epochs", "4") == 0
+    before = contents(run)
+    refused(capsys, ["train", "--out", run, "--resume", "--epochs", "1"], f"{run}: has trained 2 epochs already")
     refused(capsys, ["train", "--out", run, "--resume", "--epochs", "4", "--max-iterations", "9"],
             "max_iterations must be at least 10, which are done; got 9")  # fmt: skip
-    assert before == {path: path.read_bytes() for path in run.iterdir()}
+    assert contents(run) == before
+    assert resume(run, "--epochs", "4") == 0
+    same(whole, run, "settings.json")
+    capsys.readouterr()
+    assert resume(run) == 0  # nothing left to do
+    assert "trained 20 iterations" in capsys.readouterr().out
 
 
 def test_what_is_said_when_it_stops_goes_on_as_printed(small_folder, tmp_path, capsys, monkeypatch):
@@ -282,224 +191,151 @@ def test_what_is_said_when_it_stops_goes_on_as_printed(small_folder, tmp_path, c
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CAPTIONING_DATA", raising=False)
     data = os.path.relpath(small_folder)
-    options = [*SMALL, "--max-iterations", "7", "--checkpoint-every", "2h"]
-    assert main(["train", "--data", data, "--out", "my run", *options]) == 0
+    assert train(data, "my run", "--max-iterations", "7", "--checkpoint-every", "2h") == 0
     out, err = capsys.readouterr()
-    assert out == ""
     told = "stopped after iteration 7 of 10; go on with: "
-    assert err.startswith(told)
+    assert (out, err[: len(told)]) == ("", told)
     command = shlex.split(err.removeprefix(told))
     assert command == ["captioning", "train", "--out", "my run", "--resume", "--checkpoint-every", "2h"]
     assert main([*command[1:], "--quiet"]) == 0
-    assert main(["train", "--data", data, "--out", "whole", *SMALL]) == 0
-    for name in ("weights.safetensors", "checkpoint.safetensors", "history.jsonl", "settings.json"):
-        assert Path("whole", name).read_bytes() == Path("my run", name).read_bytes(), name
+    assert train(data, "whole") == 0
+    same(tmp_path / "whole", tmp_path / "my run", "settings.json")
 
 
 def test_best_weights_from_within_an_epoch_are_told(small_folder, tmp_path, capsys, monkeypatch):
-    losses = iter([3.0, 1.0, 2.0, 2.0, 2.0])
+    losses = iter([3.0, 2.0, 1.0, 2.0, 2.0])
     monkeypatch.setattr("captioning.training.solver.mean_loss", lambda *_, comm: next(losses))
-    options = [*SMALL, "--validate-every", "4", "--keep", "loss"]
-    options.remove("--quiet")
-    assert main(["train", "--data", str(small_folder), "--out", str(tmp_path / "run"), *options]) == 0
-    out, err = capsys.readouterr()
-    assert out.startswith("trained 10 iterations; kept epoch 1: validation loss 1.000")
-    assert "iteration 8, in epoch 2/2  validation loss 2.000" in err
+    assert train(small_folder, tmp_path / "run", "--validate-every", "4", "--keep", "loss") == 0
+    assert "kept iteration 8, in epoch 2: validation loss 1.000" in capsys.readouterr().out
 
 
-def test_a_run_knows_its_threads_and_goes_on_with_them(small_folder, run, capsys):
+def test_a_run_goes_on_with_its_threads_and_shards(small_folder, run, capsys):
     """The bits of an unbroken training, whatever the number of threads is set to when it goes on."""
     before = mg.get_num_threads()
-    assert Run.open(run).settings["threads"] == before
     other = before + 1
-    resume = ["train", "--data", str(small_folder), "--out", str(run), "--resume"]
     mg.set_num_threads(other)
     try:
-        assert main([*resume, "--epochs", "3"]) == 0
-        assert f"goes on with {before} thread" in capsys.readouterr().err
+        assert resume(run, "--epochs", "3") == 0
         assert mg.get_num_threads() == other  # as it was
-        assert Run.open(run).settings["threads"] == before
-        assert main([*resume, "--epochs", "3", "--quiet"]) == 0
-        assert capsys.readouterr().err == ""
     finally:
         mg.set_num_threads(before)
-    assert main([*resume, "--threads", str(other), "--quiet"]) == 0
-    err = capsys.readouterr().err
-    assert len(err.splitlines()) == 1
-    assert f"--threads {before} keeps them the same" in err
-    assert mg.get_num_threads() == before
-    assert Run.open(run).settings["threads"] == other
+    assert Run.open(run).settings["threads"] == before
+    assert capsys.readouterr().err == ""
+    assert resume(run, "--threads", str(other), "--shards", "2") == 0
+    err = capsys.readouterr().err.splitlines()
+    assert [f"--threads {before} keeps them the same" in line for line in err] == [True, False]
+    assert "--shards 1 keeps" in err[1]
+    assert (mg.get_num_threads(), Run.open(run).settings["threads"]) == (before, other)
+    change(run, lambda settings: settings.update(products="another way"))
+    assert resume(run, "--threads", str(before), "--shards", "2") == 0
+    assert "products another way so far" in capsys.readouterr().err
 
 
-def test_a_second_process_is_refused(small_folder, run, capsys):
-    before = {path: path.read_bytes() for path in run.iterdir()}
+def test_a_second_process_is_refused(run, capsys):
+    before = contents(run)
     with Run.open(run):
-        refused(capsys, ["train", "--data", small_folder, "--out", run, "--resume", "--epochs", "3"],
+        refused(capsys, ["train", "--out", run, "--resume", "--epochs", "3"],
                 f"process {os.getpid()} is training in this folder")  # fmt: skip
-    assert before == {path: path.read_bytes() for path in run.iterdir()}
+    assert before == contents(run)
 
 
-def test_a_run_from_before_validation_in_between_goes_on(small_folder, run):
-    settings = json.loads((run / "settings.json").read_text())
-    del settings["training"]["validate_every"], settings["threads"], settings["data"]["extractor"]
-    (run / "settings.json").write_text(json.dumps(settings))
-    assert main(["train", "--data", str(small_folder), "--out", str(run), "--resume", "--epochs", "3", "--quiet"]) == 0
-    assert Run.open(run).settings["training"]["validate_every"] is None
+def test_runs_of_older_versions_go_on(run, capsys):
+    fingerprint = Run.open(run).settings["data"]["fingerprint"]
+
+    def age(settings):
+        del settings["training"]["validate_every"], settings["threads"], settings["model"]["feature_dropout"]
+        del settings["data"]["extractor"], settings["data"]["fingerprint"]
+
+    change(run, age)
+    assert resume(run, "--epochs", "3") == 0
+    assert "without a fingerprint of its data" in capsys.readouterr().err
+    settings = Run.open(run).settings
+    assert (settings["training"]["validate_every"], settings["model"]["feature_dropout"]) == (None, 0)
+    assert settings["data"]["fingerprint"] == fingerprint
+    assert resume(run) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_path, capsys):
-    train = ["train", "--data", small_folder, "--out"]
-    refused(capsys, [*train, tmp_path / "none", "--resume"], str(tmp_path / "none"), "no such run folder")
-    refused(capsys, [*train, run, "--resume", "--hidden", "13"], "--hidden 13 (the run has 12)")
-    refused(capsys, ["train", "--data", other_folder, "--out", run, "--resume"], "another vocabulary")
+    words = ["train", "--data", small_folder, "--resume", "--out"]
+    refused(capsys, [*words, tmp_path / "none"], str(tmp_path / "none"), "no such run folder")
+    refused(capsys, [*words, run, "--hidden", "13"], "--hidden 13 (the run has 12)")
+    refused(capsys, [*words, run, "--data", other_folder], "another vocabulary")
     (run / "checkpoint.safetensors").unlink()
-    refused(capsys, [*train, run, "--resume"], "checkpoint.safetensors", "no such file")
-    settings = json.loads((run / "settings.json").read_text())
-    del settings["training"]["seed"]
-    (run / "settings.json").write_text(json.dumps(settings))
-    refused(capsys, [*train, run, "--resume"], "settings.json", "seed are missing")
-
-
-def test_resume_with_the_same_data_elsewhere(copied, run):
-    assert main(["train", "--data", str(copied), "--out", str(run), "--resume", "--epochs", "3", "--quiet"]) == 0
-    assert Run.open(run).settings["data"]["folder"] == str(copied)
+    refused(capsys, [*words, run], "checkpoint.safetensors", "no such file")
+    change(run, lambda settings: settings["training"].pop("seed"))
+    refused(capsys, [*words, run], "settings.json", "seed are missing")
 
 
 @pytest.mark.parametrize(("name", "key"), [
     ("coco2014_captions.h5", "train_captions"), ("coco2014_captions.h5", "val_captions"),
-    ("coco2014_captions.h5", "train_image_idxs"), ("train2014_vgg16_fc7_pca.h5", "features"),
-    ("val2014_vgg16_fc7_pca.h5", "features"),
+    ("train2014_vgg16_fc7_pca.h5", "features"),
 ])  # fmt: skip
 def test_resume_refuses_changed_data(copied, run, capsys, name, key):
-    """As many rows as before, two of them exchanged; in the first of them where only those are looked at."""
-    before = {path: path.read_bytes() for path in run.iterdir()}
+    """As many rows as before, two of them exchanged."""
+    before = contents(run)
     with h5py.File(copied / name, "r+") as file:
         rows = file[key][()]
         rows[[0, 3]] = rows[[3, 0]]
-        assert (rows != file[key][()]).any()
         file[key][...] = rows
     what = name if key == "features" else f"{name}: {key}"
-    refused(capsys, ["train", "--data", copied, "--out", run, "--resume", "--epochs", "3"],
-            f"{what} (was ", str(copied), "--data DIR", "without --resume")  # fmt: skip
-    assert before == {path: path.read_bytes() for path in run.iterdir()}
-
-
-def test_resume_refuses_other_raw_captions(copied, run, capsys):
-    """They are what the validation measures by."""
-    lines = "".join(f"{i}.jpg,{split},a dog\n" for split in ("train", "val") for i in range(24))
-    (copied / "captions.csv").write_text("image,split,caption\n" + lines)
-    (copied / "val2014_images.txt").write_text("".join(f"{i}.jpg\n" for i in range(24)))
-    refused(capsys, ["train", "--data", copied, "--out", run, "--resume"], "captions.csv (was not there, is ")
-
-
-def test_a_run_without_a_fingerprint_goes_on_with_a_note(small_folder, run, capsys):
-    settings = json.loads((run / "settings.json").read_text())
-    fingerprint = settings["data"].pop("fingerprint")
-    (run / "settings.json").write_text(json.dumps(settings))
-    resume = ["train", "--data", str(small_folder), "--out", str(run), "--resume", "--quiet"]
-    assert main([*resume, "--epochs", "3"]) == 0
-    assert "without a fingerprint of its data" in capsys.readouterr().err
-    assert Run.open(run).settings["data"]["fingerprint"] == fingerprint
-    assert main(resume) == 0
-    assert capsys.readouterr().err == ""
+    refused(capsys, ["train", "--data", copied, "--out", run, "--resume", "--epochs", "3"], f"{what} (was ",
+            str(copied), "--data DIR")  # fmt: skip
+    assert before == contents(run)
 
 
 def test_resume_finds_the_data_again(copied, tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("CAPTIONING_DATA", raising=False)
     run, moved = tmp_path / "run", tmp_path / "moved"
-    assert main(["train", "--data", str(copied), "--out", str(run), *SMALL]) == 0
-    resume = ["train", "--out", str(run), "--resume", "--quiet"]
-    assert main([*resume, "--epochs", "3"]) == 0
+    assert train(copied, run) == 0
     copied.rename(moved)
-    capsys.readouterr()
-    refused(capsys, resume, f"was trained on the data in {copied}", "--data DIR")
+    refused(capsys, ["train", "--out", run, "--resume"], f"was trained on the data in {copied}", "--data DIR")
     monkeypatch.setenv("CAPTIONING_DATA", str(moved))
-    assert main([*resume, "--epochs", "4"]) == 0
+    assert resume(run, "--epochs", "3") == 0
     monkeypatch.delenv("CAPTIONING_DATA")
-    assert main([*resume, "--epochs", "5"]) == 0
-
-
-def test_a_run_from_before_feature_dropout_goes_on(small_folder, trained, run):
-    """Its settings.json does not speak of feature_dropout."""
-    settings = json.loads((run / "settings.json").read_text())
-    del settings["model"]["feature_dropout"]
-    (run / "settings.json").write_text(json.dumps(settings))
-    assert main(["train", "--data", str(small_folder), "--out", str(run), "--resume", "--epochs", "3", "--quiet"]) == 0
-    assert Run.open(run).load_model().feature_dropout == 0
-
-
-def wait_for(path, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.02)
+    assert resume(run, "--epochs", "4") == 0
+    assert Run.open(run).settings["data"]["folder"] == str(moved)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_checkpoint_that_resumes_exactly(small_folder, tmp_path, number, status):
     """A real process and a real signal, somewhere in a run of 5000 epochs."""
-    command = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), *SMALL[:-3]]
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
-    process = subprocess.Popen([*command, "--out", str(stopped), "--epochs", "5000"], stderr=subprocess.PIPE, text=True)
-    wait_for(stopped / "weights.safetensors")
+    command = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), "--out", str(stopped),
+               *SMALL[:-3], "--epochs", "5000"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (stopped / "weights.safetensors").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
-    assert "stopped after iteration" in err
     assert "--resume" in err
     assert "Traceback" not in err
     done = int(err.split("stopped after iteration ")[1].split()[0])
-    epochs = str(done // 5 + 2)
-    resume = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), "--resume", "--quiet"]
-    subprocess.run([*resume, "--out", str(stopped), "--epochs", epochs], check=True, capture_output=True)
-    subprocess.run([*command, "--out", str(whole), "--epochs", epochs], check=True, capture_output=True)
-    for name in ("weights.safetensors", "checkpoint.safetensors", "history.jsonl"):
-        assert (whole / name).read_bytes() == (stopped / name).read_bytes(), name
+    epochs = ["--epochs", str(done // 5 + 2), "--threads", str(Run.open(stopped).settings["threads"])]
+    assert resume(stopped, *epochs) == 0
+    assert train(small_folder, whole, *epochs) == 0
+    same(whole, stopped)
 
 
-def test_in_the_background_of_a_script_sigterm_alone_stops_it(small_folder, tmp_path):
-    """Shell scripts start background jobs with SIGINT ignored."""
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), "--hidden", "12",
-               "--out", str(run), "--epochs", "5000"]  # fmt: skip
-    in_background = ["bash", "-c", "trap '' INT; exec \"$@\"", "bash", *command]
-    process = subprocess.Popen(in_background, stderr=subprocess.PIPE, text=True)
-    wait_for(run / "weights.safetensors")
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert "stopped after iteration" in err
-    done = int(err.split("stopped after iteration ")[1].split()[0])
-    assert Run.open(run).load_checkpoint()["solver/iteration"] == done
-
-
-@pytest.mark.parametrize("lines", [
-    None, "", "[]\n", '{"loss": 1.0, "iteration": 1}\n', '{"epoch": 2, "iteration": 1}\n',
-])  # fmt: skip
+@pytest.mark.parametrize("lines", [None, "", "[]\n", '{"epoch": 2, "iteration": 1}\n'])
 def test_a_history_without_the_epoch_that_was_kept_is_named_and_left_as_it_is(run, capsys, lines):
     """Also with epochs to come: what is refused has changed nothing."""
     path = run / "history.jsonl"
     path.unlink() if lines is None else path.write_text(lines)
-    for more in ([], ["--epochs", "3"]):
-        refused(capsys, ["train", "--out", run, "--resume", *more], "history.jsonl", "has no entry of the epoch",
-                "bring the file back, or begin a new run")  # fmt: skip
-        assert (path.read_text() if path.exists() else None) == lines
+    refused(capsys, ["train", "--out", run, "--resume", "--epochs", "3"], "history.jsonl", "has no entry of the epoch")
+    assert (path.read_text() if path.exists() else None) == lines
 
 
 def test_a_loss_that_is_not_finite_says_how_to_begin_anew(small_folder, tmp_path, capsys):
     out = tmp_path / "a run"
     command = ["train", "--data", small_folder, "--out", out, *SMALL]
-    refused(capsys, [*command, "--learning-rate", "1e308"], "the loss is ", "try a smaller learning rate",
-            f"to begin anew remove '{out}', or name another --out")  # fmt: skip
+    refused(capsys, [*command, "--learning-rate", "1e308"], "the loss is ", f"to begin anew remove '{out}'")
 
 
-@pytest.mark.parametrize(("names", "when"), [
-    (("settings.json", "vocabulary.json"), 1), (("settings.json",), 2), (("weights.safetensors",), 2), (None, 1),
-    (None, 2),
-])  # fmt: skip
+@pytest.mark.parametrize(("names", "when"), [(("settings.json", "vocabulary.json"), 1), (None, 1), (None, 2)])
 def test_files_that_vanish_while_it_trains_end_it(small_folder, tmp_path, capsys, monkeypatch, names, when):
     """At the first checkpoint or the last. None: the whole folder is renamed."""
     out, save, begun = tmp_path / "run", Run.save_checkpoint, []
@@ -512,38 +348,21 @@ def test_files_that_vanish_while_it_trains_end_it(small_folder, tmp_path, capsys
 
     monkeypatch.setattr(Run, "save_checkpoint", vanish)
     gone = f"{out}: the folder is gone" if names is None else f"{out}: {', '.join(names)}: gone"
-    refused(capsys, ["train", "--data", small_folder, "--out", out, *SMALL, "--keep", "loss"], gone,
-            "moved or removed while the run trained")  # fmt: skip
+    refused(capsys, ["train", "--data", small_folder, "--out", out, *SMALL, "--keep", "loss"], gone)
 
 
-def test_a_tokenizer_that_is_not_known_is_refused_before_there_is_a_folder(copied, tmp_path, capsys):
-    with h5py.File(copied / "coco2014_captions.h5", "r+") as file:
-        file.attrs["tokenizer"] = "zzz"
-    refused(capsys, ["train", "--data", copied, "--out", tmp_path / "run", *SMALL], "the tokenizer 'zzz' is none of")
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("lost", ["2>/dev/full", "2> >(true)"])
-def test_a_lost_standard_error_does_not_stop_it(small_folder, tmp_path, lost):
+def test_a_lost_standard_error_does_not_stop_it(small_folder, tmp_path):
     words = [sys.executable, "-m", "captioning", "train", "--data", str(small_folder), "--out", str(tmp_path / "run"),
-             *SMALL[:-1]]  # fmt: skip
-    line = f"{shlex.join(words)} {lost}"
+             *LOUD]  # fmt: skip
+    line = f"{shlex.join(words)} 2>/dev/full"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"run folder: {tmp_path / 'run'}" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("size", "name"),
-    [(0, ".lock"), (100, "history.jsonl"), (1500, "settings.json"), (10_000, "checkpoint.safetensors")],
-)
+@pytest.mark.parametrize(("size", "name"), [(0, ".lock"), (100, "history.jsonl"), (10_000, "checkpoint.safetensors")])
 def test_a_resume_on_a_full_disk_names_the_file(run, capsys, size, name):
     words = ["train", "--out", str(run), "--resume", "--epochs", "3", "--quiet"]
-    (run / "settings.json").write_text((run / "settings.json").read_text() + " " * 1500)  # longer than the history
     with files_of_at_most(size):
-        assert main(words) == 2
-    out, err = capsys.readouterr()
-    assert (out, len(err.splitlines())) == ("", 1)
-    assert f"{run / name}" in err
-    assert "File too large" in err
+        refused(capsys, words, str(run / name), "File too large")
     assert main(words) == 0

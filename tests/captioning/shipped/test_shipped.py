@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from captioning.cli.caption import caption_photos, extractor_of
 from captioning.data.dataset import open_captions
 from captioning.data.parts import images_of_part
 from captioning.decoding.confidence import Calibration
 from captioning.decoding.stepwise import greedy
-from captioning.photo_captions import caption_photos, extractor_of
 from captioning.scoring.evaluation import evaluate
 from captioning.shipped import SHIPPED, shipped_run
 from captioning.vision.regions import RegionProjection

@@ -16,6 +16,7 @@ from captioning.training.run_folder import Run
 from captioning.vision import extractors
 from captioning.vision.region_fitting import fit_and_judge, fit_from_data
 from captioning.vision.regions import RegionProjection
+from tests.captioning.cli.commands import status_of
 from tests.captioning.test_photo_captions import a_run
 
 COUNT, SIZE = 30, 5
@@ -121,10 +122,8 @@ def test_the_command_keeps_it_with_a_run(folder, tmp_path, capsys, columns, expe
     assert np.abs(kept.weight - weight).max() < 0.1
     assert Run.open(run).settings["data"].get("extractor") == expected
     before = (run / "regions.safetensors").read_bytes()
-    assert (
-        main(["regions", str(run), "--data", str(path), "--split", "val", "--extractor", "small", "--photos", "0"]) == 2
-    )
-    assert "--photos must be at least 1; got 0" in capsys.readouterr().err
+    assert status_of("regions", run, "--photos", "0") == 2
+    assert "--photos: must be an int of at least 1; got 0" in capsys.readouterr().err
     assert main(["regions", str(run), "--data", str(path), "--extractor", "small", "--quiet"]) == 2
     assert "train2014_images.txt" in capsys.readouterr().err
     assert (run / "regions.safetensors").read_bytes() == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.parallel.ranks import needs_mpi, run
 
 BROKEN = """
-from captioning import assistance
+from captioning import ranks
 from minigrad import parallel
 
 comm = parallel.world()
@@ -14,10 +14,10 @@ def carry_out(order):
     raise OSError(f"cannot read {order.decode()}")
 
 if comm.rank:
-    assistance.assist(carry_out, comm)
+    ranks.follow(carry_out, comm)
 else:
-    with assistance.assisted(comm):
-        assistance.order(b"a photo", comm)
+    with ranks.leading(comm):
+        ranks.send_order(b"a photo", comm)
         parallel.gather_bytes(comm, b"")
 """
 
