@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from captioning.command import run_command
-from captioning.data.reading_ahead import ReadAhead
+from captioning.data.splits import ReadAhead
 from captioning.progress import Progress
 
 __all__ = ["drop_cache", "dropping_cache", "main", "memory_group"]
@@ -234,8 +234,7 @@ def _train(folder: Path, ahead: int, iterations: int, check: bool) -> dict[str, 
     resident memory above the level with the model, from opening the data to the end.
     """
     import minigrad as mg
-    from captioning.data.dataset import open_captions
-    from captioning.data.fingerprints import fingerprint
+    from captioning.data.dataset import fingerprint, open_captions
     from captioning.data.vocabulary import Vocabulary
     from captioning.models.captioner import Captioner
     from captioning.training import solver as solver_module
@@ -270,7 +269,7 @@ def _train(folder: Path, ahead: int, iterations: int, check: bool) -> dict[str, 
     }
 
 
-class _Timed(ReadAhead[Any]):
+class _Timed(ReadAhead):
     """Notes how long whoever asks has to wait."""
 
     def __init__(self, function: Any, threaded: bool) -> None:

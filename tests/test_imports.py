@@ -49,7 +49,9 @@ def module_level_imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_files_import_each_other(package):
-    imports = {module_of(path): set(module_level_imports(path)) for path in FILES if module_of(path).startswith(f"{package}.")}
+    imports = {
+        module_of(path): set(module_level_imports(path)) for path in FILES if module_of(path).startswith(f"{package}.")
+    }
     order = mg.graph.topological_order(imports, lambda module: sorted(imports[module] & imports.keys()))
     assert isinstance(order, mg.graph.Order), order
 

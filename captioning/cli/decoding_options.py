@@ -14,8 +14,7 @@ from captioning.cli.beam_options import add_beam, asks_for_beam, beam_of, beam_t
 from captioning.cli.options import check_least, data_folder
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.folder import ALL_SPLITS
-from captioning.data.parts import PARTS
-from captioning.data.splits import Split
+from captioning.data.splits import PARTS, Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import Beam, beam
 from captioning.decoding.consensus import MOST_DRAFTS, Agreement, Voters, agreed

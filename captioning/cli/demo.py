@@ -23,8 +23,8 @@ import numpy as np
 from captioning.cli.options import add_command
 from captioning.command import Terminated
 from captioning.data.dataset import CaptionData, open_captions
-from captioning.data.parts import images_of_part
-from captioning.data.regions import FeaturesAndRegions
+from captioning.data.features import FeaturesAndRegions
+from captioning.data.splits import images_of_part
 from captioning.decoding.consensus import Agreement, Voters, agreed
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import AnyCaptioner

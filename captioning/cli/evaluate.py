@@ -15,8 +15,7 @@ from captioning.cli.options import add_command, add_data, check_least, check_out
 from captioning.cli.ranks import on_ranks
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.data.dataset import CaptionData
-from captioning.data.parts import images_of_part
-from captioning.data.splits import Split
+from captioning.data.splits import Split, images_of_part
 from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
 from captioning.scoring.cider import DocumentFrequencies

@@ -12,15 +12,14 @@ from captioning.assistance import assisted
 from captioning.cli.options import add_command, threads
 from captioning.cli.ranks import on_ranks
 from captioning.data.tokens import TOKENIZERS
-from captioning.preparing.data_files import PHOTO_WAYS
-from captioning.preparing.looking import assist
+from captioning.preparing.photo_features import compute_batch
 from captioning.preparing.pipeline import prepare_data
-from captioning.preparing.recipe import Recipe
+from captioning.preparing.recipe import PHOTO_FILES, Recipe, report
 from captioning.preparing.region_sample import SAMPLE
 from captioning.preparing.sources import FORMATS
-from captioning.preparing.summary import report
-from captioning.preparing.workshop import is_begun
+from captioning.preparing.work_folder import has_features
 from captioning.progress import Progress
+from captioning.rank_map import help_map, map_on_ranks
 from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, FeatureExtractor, extractor
 
 __all__ = ["add_prepare"]
@@ -100,7 +99,7 @@ def add_prepare(commands: Any) -> None:
     option("--regions", type=int, nargs="?", const=REGIONS, metavar="K",
            help="also at most K numbers of each place of a photo, for `train --model attention`; "
            f"a sample of up to {SAMPLE} photos is looked at first (without K: {REGIONS})")  # fmt: skip
-    option("--photos", choices=PHOTO_WAYS, default=d.photos,
+    option("--photos", choices=list(PHOTO_FILES), default=d.photos,
            help="what DIR/photos has: relative symbolic links to the photos, copies, or nothing (link)")  # fmt: skip
     option("--strict", action="store_true", help="a photo that cannot be read is an error, and not left out")
     option("--quiet", action="store_true", help="no progress")
@@ -116,7 +115,7 @@ def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack)
         recipe = _recipe(options)
         network = None if options.no_features else extractor(options.extractor)
     if comm.rank:
-        return 0 if assist(network, comm) else 2
+        return 0 if help_map(functools.partial(compute_batch, extractor=network), comm) else 2
     with assisted(comm):
         return _prepare_all(options, recipe, network, comm)
 
@@ -124,9 +123,10 @@ def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack)
 def _prepare_all(options: argparse.Namespace, recipe: Recipe, network: FeatureExtractor | None, comm: Any) -> int:
     progress = Progress(enabled=not options.quiet)
     try:
-        prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress, comm)
+        places, ranked = options.photos_dir, map_on_ranks(comm)
+        prepared = prepare_data(options.source, options.out, recipe, network, places, progress, ranked)
     except KeyboardInterrupt as stop:
-        if not is_begun(options.out):
+        if not has_features(options.out):
             raise
         raise type(stop)(f"stopped{_GO_ON}") from None
     finally:

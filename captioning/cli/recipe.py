@@ -11,7 +11,7 @@ from typing import Any
 from captioning.cli.options import add_command, check_least
 from captioning.cli.recipe_steps import APART, check_judging, check_sources, judging_line, parsed, steps_of
 from captioning.cli.training_options import at_least_one
-from captioning.data.parts import PARTS
+from captioning.data.splits import PARTS
 from captioning.recipes import RECIPES, read_recipe
 
 __all__ = ["add_recipe"]

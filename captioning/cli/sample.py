@@ -18,9 +18,7 @@ from captioning.cli.ranks import on_ranks
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.cli.speakers import check_fit, load_together, names_of, open_runs
 from captioning.command import shown
-from captioning.data.parts import images_of_part
-from captioning.data.split_photos import photo_path
-from captioning.data.splits import Split
+from captioning.data.splits import Split, images_of_part
 from captioning.decoding.lengths import length_for
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of
@@ -136,7 +134,7 @@ def _tell(options: argparse.Namespace, what: _What, captions: list[str]) -> None
 
 
 def _with_pictures(split: Split, rows: Any) -> Any:
-    found = [i for i in rows if photo_path(split, int(i)) is not None]
+    found = [i for i in rows if split.photo(int(i)) is not None]
     if not found:
         raise ValueError(f"--out: {split.folder} has no pictures of the {split.name} split at hand")
     return np.array(found)
@@ -146,5 +144,5 @@ def _draw_sheet(split: Split, rows: Any, captions: list[str], references: list[s
     from captioning.pictures.sheet_photos import sheet_photo
     from captioning.pictures.sheets import caption_sheet
 
-    files = [path for path in (photo_path(split, int(i)) for i in rows) if path]
+    files = [path for path in (split.photo(int(i)) for i in rows) if path]
     caption_sheet([sheet_photo(path) for path in files], captions, references, out, names=[path.name for path in files])

@@ -30,8 +30,8 @@ from captioning.cli.training_options import (
 )
 from captioning.cli.unused_options import check_used, check_warmup
 from captioning.data.dataset import CaptionData, open_captions
-from captioning.data.regions import FeaturesAndRegions
-from captioning.data.whole_captions import CAPTIONS
+from captioning.data.features import FeaturesAndRegions
+from captioning.data.splits import CAPTIONS
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import MODELS, AnyCaptioner, new_captioner
 from captioning.models.recurrent_cells import CELLS

@@ -10,8 +10,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from captioning.data.parts import PARTS
-from captioning.data.whole_captions import LONGEST_LEARNT
+from captioning.data.splits import LONGEST_LEARNT, PARTS
 from captioning.training.intervals import Interval
 from captioning.training.rates import SCHEDULES
 from captioning.training.settings import KEEP

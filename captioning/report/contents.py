@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from captioning.data.parts import images_of_part
-from captioning.data.splits import Split
+from captioning.data.splits import Split, images_of_part
 from captioning.decoding.confidence import Calibration
 from captioning.decoding.lengths import length_for
 from captioning.models.kinds import AnyCaptioner
@@ -25,7 +24,7 @@ __all__ = ["Choice", "Contents", "Scored", "scored"]
 class Choice:
     """Which images of a split are captioned, and how.
 
-    part, most, seed: as of `captioning.data.parts.images_of_part`; the seed also draws the reference of exercise BLEU.
+    part, most, seed: as of `captioning.data.splits.images_of_part`; the seed also draws the reference of exercise BLEU.
     decode: from a model, features and `max_length` to captions, `decoding` says how in words.
     calibration: of the model, of the beam by which `decode` goes; None where nobody knows how sure it is of captions.
     """

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
 from captioning.decoding.spoken import Spoken
 
@@ -43,7 +42,7 @@ def judged(
 ) -> list[Judged]:
     """The captions of n images of a split with their references. told: n captions; scores: (n,)."""
     pairs = zip(images.tolist(), told, scores.tolist(), strict=True)
-    return [Judged(i, split.image_names[i] if split.has_image_names else None, photo_path(split, i), spoken.words,
+    return [Judged(i, split.image_names[i] if split.has_image_names else None, split.photo(i), spoken.words,
                    split.references(i), score, spoken.confidence, spoken.looks)
             for i, spoken, score in pairs]  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from captioning.data.raw_captions import read_raw_captions
+from captioning.data.captions import read_raw_captions
 from captioning.downloading.errors import DownloadError
 from captioning.downloading.flickr8k import caption_table, make_flickr8k
 from captioning.downloading.sources import DATA_SETS

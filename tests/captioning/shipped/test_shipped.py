@@ -10,7 +10,7 @@ import pytest
 
 import minigrad as mg
 from captioning.data.dataset import open_captions
-from captioning.data.parts import images_of_part
+from captioning.data.splits import images_of_part
 from captioning.decoding.confidence import Calibration
 from captioning.decoding.stepwise import greedy
 from captioning.photo_captions import caption_photos, extractor_of
