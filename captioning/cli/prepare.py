@@ -115,7 +115,8 @@ def _shared(options: argparse.Namespace, comm: Any, fair: int, stack: ExitStack)
         recipe = _recipe(options)
         network = None if options.no_features else extractor(options.extractor)
     if comm.rank:
-        return 0 if help_map(functools.partial(compute_batch, extractor=network), comm) else 2
+        work = functools.partial(compute_batch, extractor=network)  # type: ignore[arg-type]
+        return 0 if help_map(work, comm) else 2
     with assisted(comm):
         return _prepare_all(options, recipe, network, comm)
 

@@ -83,8 +83,8 @@ class CaptionData:
             if split.has_urls:
                 split.urls  # noqa: B018 - reading it checks it
             if split.has_raw_captions:
-                rows = each_raw_caption(split.raw_captions_path)
-                split.check_all_have_captions({image for image, its_split, _ in rows if its_split == split.name})
+                table = each_raw_caption(split.raw_captions_path)
+                split.check_all_have_captions({image for image, its_split, _ in table if its_split == split.name})
         files = [rows for split in self.splits for rows in split.features.parts]
         _check_same(files, "extractor")
         _check_same(files, "projection")
@@ -168,7 +168,11 @@ def open_captions(
             whole = kept.enter_context(FeatureRows(features_path(root, name, pca), cache_bytes=cache_bytes))
             features: ImageRows = whole
             if regions:
-                features = FeaturesAndRegions(whole, kept.enter_context(_open_regions(root, name, cache_bytes)))
+                path = regions_path(root, name)
+                if not path.exists():
+                    raise DataError(f"{path}: there is no such file: the data set has no regions, which an attention "
+                                    "captioner needs; `captioning prepare --regions` makes them of photos")  # fmt: skip
+                features = FeaturesAndRegions(whole, kept.enter_context(RegionRows(path, cache_bytes)))
             ids, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
             chosen = _choose(len(ids), max_train, seed) if name == "train" else None
             splits.append(Split(root, name, vocabulary, features, ids, image_idxs, chosen))
@@ -177,14 +181,6 @@ def open_captions(
             splits[0] = with_whole_captions(splits[0], max_words)
         kept.pop_all()  # all is well: the features stay open
     return CaptionData(root, vocabulary, pca, *splits)
-
-
-def _open_regions(root: Path, name: str, cache_bytes: int) -> RegionRows:
-    path = regions_path(root, name)
-    if not path.exists():
-        raise DataError(f"{path}: there is no such file: the data set has no regions, which an attention captioner "
-                        "needs; `captioning prepare --regions` makes them of photos")  # fmt: skip
-    return RegionRows(path, cache_bytes)
 
 
 def _check_widths(train: Split, *others: Split) -> None:

@@ -88,13 +88,13 @@ class StoredRows(_Rows):
     def _read_attributes(self) -> None:
         """Read the attributes of `self._dataset`."""
 
-    @abstractmethod
     def _kept(self, block: NDArray[Any], rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the form in which memory keeps a block with these row numbers; raise a DataError if it is unusable."""
+        return block
 
-    @abstractmethod
     def _given(self, kept: NDArray[Any]) -> NDArray[np.float32]:
         """Turn rows as `_kept` returns them into float32, without copying them again."""
+        return kept
 
     @property
     def parts(self) -> list[StoredRows]:
@@ -102,8 +102,7 @@ class StoredRows(_Rows):
         return [self]
 
     def __repr__(self) -> str:
-        where = "in memory once read" if self.cached else "in the file"
-        return f"<{type(self).__name__} {self.shape} {self.dtype} of {self.path}, {where}>"
+        return f"<{type(self).__name__} {self.shape} of {self.path}, {'cached' if self.cached else 'in the file'}>"
 
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
         if not self._file:
@@ -160,7 +159,6 @@ class FeatureRows(StoredRows):
     """
 
     rank, kind, kept_dtype = 2, np.floating, np.dtype(np.float32)
-    shape: tuple[int, int]
 
     def __init__(self, path: str | os.PathLike[str], key: str = "features", cache_bytes: int = CACHE_BYTES) -> None:
         super().__init__(path, key, cache_bytes)
@@ -176,9 +174,6 @@ class FeatureRows(StoredRows):
             raise DataError(f"{self.path}: {self.key}: row {bad} has a number that is not finite in float32")
         return found
 
-    def _given(self, kept: NDArray[Any]) -> NDArray[np.float32]:
-        return kept
-
 
 class RegionRows(StoredRows):
     """The features of the regions of images, float32 (M, R, K): R cells of a grid, row by row, K numbers each.
@@ -189,7 +184,6 @@ class RegionRows(StoredRows):
     """
 
     rank, kind, kept_dtype = 3, np.uint8, np.dtype(np.uint8)
-    shape: tuple[int, int, int]
 
     def __init__(self, path: str | os.PathLike[str], cache_bytes: int = CACHE_BYTES) -> None:
         super().__init__(path, "regions", cache_bytes)
@@ -211,9 +205,6 @@ class RegionRows(StoredRows):
             problem = "is missing" if value is None else "has a number that is not finite, or too large"
             raise DataError(f"{self.path}: {self.key}: attribute {name}: {problem}")
         return values
-
-    def _kept(self, block: NDArray[Any], rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
-        return block
 
     def _given(self, kept: NDArray[Any]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = kept * self.scale

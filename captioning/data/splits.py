@@ -39,7 +39,8 @@ class Split:
 
     captions: int32 (N,T), ids of `vocabulary`. image_idxs: int32 (N,), the image row of each caption. features: the
     rows (M,D) of the M images. stored: captions and image_idxs of the file. With `max_train`, captions and image_idxs
-    are the chosen ones; images, features, references and `stored` are always all.
+    are the chosen ones; images, features, references and `stored` are always all. has_urls, has_image_names,
+    has_raw_captions: which text files there are; without raw captions the references are the stored ones.
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class Split:
         self.image_idxs = image_idxs if chosen is None else image_idxs[chosen]
         self.captions_path, self.raw_captions_path = folder / CAPTIONS_FILE, folder / RAW_CAPTIONS_FILE
         self.urls_path, self.image_names_path = lines_path(folder, name, "urls"), lines_path(folder, name, "images")
+        self.has_urls, self.has_image_names = self.urls_path.is_file(), self.image_names_path.is_file()
+        self.has_raw_captions = self.has_image_names and self.raw_captions_path.is_file()
 
     def with_captions(self, captions: NDArray[np.int32], image_idxs: NDArray[np.int32]) -> Split:
         """Return the same images with other captions (N,T), rows `image_idxs` (N,); the references stay."""
@@ -85,21 +88,6 @@ class Split:
         check_count("batch_size", batch_size)
         order = np.random.default_rng(rng).permutation(len(self))
         return (self.batch(order[start : start + batch_size]) for start in range(0, len(self), batch_size))
-
-    @property
-    def has_urls(self) -> bool:
-        """Whether there is a file of addresses; without it `urls` is a DataError."""
-        return self.urls_path.is_file()
-
-    @property
-    def has_image_names(self) -> bool:
-        """Whether there is a file of names; without it `image_names` is a DataError."""
-        return self.image_names_path.is_file()
-
-    @property
-    def has_raw_captions(self) -> bool:
-        """Whether the references are raw captions; otherwise they are the stored ones."""
-        return self.has_image_names and self.raw_captions_path.is_file()
 
     @cached_property
     def urls(self) -> NDArray[np.bytes_]:

@@ -51,13 +51,12 @@ def json_format(content: dict[str, Any], path: Path) -> str:
 
 
 def coco_images(
-    content: dict[str, Any], path: Path, left_out: LeftOut, split: str | None = None, ids: Ids | None = None
+    content: dict[str, Any], path: Path, left_out: LeftOut, split: str | None, ids: Ids
 ) -> list[CaptionedImage]:
     """Return the images of a COCO file at `path` with this content, in a split.
 
     ids: those of files that were read before; an id that is used twice is a DataError.
     """
-    ids = {} if ids is None else ids
     images: dict[int | str, CaptionedImage] = {}
     for n, image in enumerate(_entry(content, "images", str(path), list)):
         where = f"{path}: images[{n}]"

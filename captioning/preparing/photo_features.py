@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,25 +24,13 @@ from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.photo_files import PhotoError
 from captioning.vision.region_reduction import RegionReduction
 
-__all__ = ["BATCH", "ComputedBatch", "MapBatches", "compute_batch", "compute_batches", "compute_features",
+__all__ = ["BATCH", "MapBatches", "compute_batch", "compute_batches", "compute_features",
            "photo_fingerprint", "read_batch"]  # fmt: skip
 
 BATCH = 32  # photos at once: 19 MB of pixels for a network that sees 224 x 224
 
 MapBatches = Callable[[Callable[[bytes], bytes], Iterable[bytes]], Iterable[bytes]]
 Arrays = Mapping[str, NDArray[Any]]
-
-
-class ComputedBatch(NamedTuple):
-    """What a network computed for a batch of photos.
-
-    start: the place of its first photo. arrays: `maps`, or `features` and perhaps `regions`, a row a photo; features
-    of a photo that cannot be read are NaN. errors: by its place, why a photo cannot be read.
-    """
-
-    start: int
-    arrays: Arrays
-    errors: dict[int, str]
 
 
 def compute_batches(
@@ -53,8 +41,11 @@ def compute_batches(
     reduction: RegionReduction | None = None,
     maps: bool = False,
     map_batches: MapBatches = map,
-) -> Iterator[ComputedBatch]:
-    """Yield each batch of the photos from `start` on, in order.
+) -> Iterator[tuple[int, Arrays, dict[int, str]]]:
+    """Yield for each batch of the photos from `start` on: the place of its first photo, arrays, and errors.
+
+    The arrays are `maps`, or `features` and perhaps `regions`, a row a photo; features of a photo that cannot be read
+    are NaN. The errors say, by its place, why a photo cannot be read.
 
     strict: a photo that cannot be read is a DataError. reduction: computes regions too. maps: compute only maps.
     map_batches: calls `compute_batch` on each of many tasks, in order, as `map` does.
@@ -72,7 +63,7 @@ def compute_batches(
         for n, numbers in enumerate(arrays["maps" if maps else "features"], start=place):
             if n not in errors and not np.isfinite(numbers).all():
                 raise DataError(f"{photos[n]}: {extractor.name} gives a feature that is not finite")
-        yield ComputedBatch(place, arrays, errors)
+        yield place, arrays, errors
 
 
 def check_strict(errors: Mapping[int, str], strict: bool) -> None:
@@ -151,10 +142,11 @@ def compute_features(
     failed = _read_unreadable_again(rows, photos, extractor)
     check_strict(failed, strict)
     progress.begin(len(photos), start=len(rows))
-    for batch in compute_batches(photos, extractor, len(rows), strict, reduction, map_batches=map_batches):
-        rows.append(**batch.arrays)
-        failed |= batch.errors
-        for error in batch.errors.values():
+    batches = compute_batches(photos, extractor, len(rows), strict, reduction, map_batches=map_batches)
+    for _, arrays, errors in batches:
+        rows.append(**arrays)
+        failed |= errors
+        for error in errors.values():
             progress.say(f"left out: {error}")
         progress.update(len(rows))
     progress.close()

@@ -151,10 +151,7 @@ def prepare_data(
 
 
 def _captions_by_split(images: Sequence[CaptionedImage]) -> Counter[str | None]:
-    counts: Counter[str | None] = Counter()
-    for image in images:
-        counts[image.split] += len(image.captions)
-    return counts
+    return Counter(image.split for image in images for _ in image.captions)
 
 
 def _check_splits(

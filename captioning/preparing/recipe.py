@@ -86,10 +86,14 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
     which = "the most frequent" if recipe.words else f"each {recipe.min_count} times or more in training captions"
     whole = "" if recipe.max_length else f", which leaves at least {COVERED:.0%} of those for training whole"
     features = "none" if prepared.extractor is None else f"by {prepared.extractor}"
+    rows = []
+    for split, of in prepared.splits.items():
+        cut, unknown = f"{of.cut:,} ({of.cut / of.captions:.1%})", of.unknown / max(of.words, 1)
+        rows.append(f"{split:<5} {of.images:>8,} {of.captions:>10,} {of.words:>10,} {unknown:>6.2%} {cut:>14}")
     lines = [
         f"data set: {shown(prepared.folder)}",
         "split   images   captions      words  <UNK>            cut",
-        *(_split_line(split, summary) for split, summary in prepared.splits.items()),
+        *rows,
         f"vocabulary: {words:,} words, {which}, and {len(SPECIAL)} special tokens",
         *_advice_on_unknown_words(prepared.splits["train"], recipe),
         f"captions: cut after {prepared.max_length} words{whole.replace('%', ' %')}",
@@ -111,12 +115,6 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
         model = "" if prepared.regions is None else " --model attention"
         next_step = f"captioning train{model} --data {shlex.quote(str(prepared.folder))} --out run"
     return "\n".join([*lines, f"next: {next_step}"])
-
-
-def _split_line(split: str, summary: SplitSummary) -> str:
-    cut = f"{summary.cut:,} ({summary.cut / summary.captions:.1%})"
-    return (f"{split:<5} {summary.images:>8,} {summary.captions:>10,} {summary.words:>10,} "
-            f"{summary.unknown / max(summary.words, 1):>6.2%} {cut:>14}")  # fmt: skip
 
 
 def _advice_on_unknown_words(train: SplitSummary, recipe: Recipe) -> list[str]:

@@ -115,7 +115,11 @@ def _folder_images(folder: Path, left_out: LeftOut) -> list[CaptionedImage]:
     """
     texts: dict[Path, Path] = {}
     photos: dict[Path, Path] = {}
-    for path in _files(folder):
+    try:
+        files = sorted(path for path in visible_files(folder, recursive=True) if path.is_file())
+    except OSError as error:
+        raise DataError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from error
+    for path in files:
         stem, suffix, name = path.with_suffix(""), path.suffix.lower(), str(path.relative_to(folder))
         if name != name.encode(errors="replace").decode():
             if suffix in ENDINGS:
@@ -137,11 +141,3 @@ def _folder_images(folder: Path, left_out: LeftOut) -> list[CaptionedImage]:
             if line.strip():
                 image.add(line)
     return images
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return the files in a folder and its subfolders, by name."""
-    try:
-        return sorted(path for path in visible_files(folder, recursive=True) if path.is_file())
-    except OSError as error:
-        raise DataError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from error

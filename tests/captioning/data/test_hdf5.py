@@ -63,7 +63,9 @@ def test_numbers_in_other_files_are_not_read(tmp_path):
 
     refused(tmp_path, "stored in other files", virtual)
     external = [(tmp_path / "pipe", 0, 24)]
-    refused(tmp_path, "stored in other files", lambda file: file.create_dataset("features", (3, 2), external=external))
+    refused(
+        tmp_path, "stored in other files", lambda file: file.create_dataset("features", (3, 2), "f4", external=external)
+    )
 
 
 @pytest.mark.parametrize(

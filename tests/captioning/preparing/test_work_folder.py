@@ -77,6 +77,6 @@ def test_what_appears_meanwhile_stays(tmp_path):
             pass
         out.mkdir()
         (out / "mine.txt").write_text("mine")
-        with pytest.raises(DataError, match="has 'mine.txt' in it"):
+        with pytest.raises(DataError, match=r"has 'mine\.txt' in it"):
             work.finish()
     assert content(tmp_path) == {".data.preparing/features.part": b"rows", "data/mine.txt": b"mine"}
