@@ -39,10 +39,8 @@ def read_captions(
         raise DataError(f"{path}: {key}: needs 3 columns for <START>, a word and <END>; got shape {captions.shape}")
     if len(captions) != len(image_idxs):
         raise DataError(f"{path}: {key} has {len(captions)} rows, but {idxs_key} has {len(image_idxs)}")
-    with reading(path, key):
-        captions = captions[()]
-    with reading(path, idxs_key):
-        image_idxs = image_idxs[()]
+    with reading(path, f"{key} or {idxs_key}"):
+        captions, image_idxs = captions[()], image_idxs[()]
     _check_range(captions, len(vocabulary), f"{path}: {key}", f"the vocabulary of {len(vocabulary)} words")
     _check_layout(captions, vocabulary, f"{path}: {key}")
     _check_range(image_idxs, len(features), f"{path}: {idxs_key}", f"the {len(features)} images of "

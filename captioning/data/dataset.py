@@ -62,9 +62,6 @@ class CaptionData:
             raise DataError(f"{self.folder}: has no {split} split: {CAPTIONS_FILE} has no {split}_captions")
         return found
 
-    def __repr__(self) -> str:
-        return f"<CaptionData {self.folder}: {self.splits}, {self.vocabulary}>"
-
     def check(self, progress: Progress | None = None) -> list[str]:
         """Read everything once, so that a training does not meet damage in the middle.
 

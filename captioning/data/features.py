@@ -101,9 +101,6 @@ class StoredRows(_Rows):
         """The files that the rows are read from."""
         return [self]
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.shape} of {self.path}, {'cached' if self.cached else 'in the file'}>"
-
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
         if not self._file:
             raise DataError(f"{self.path}: {self.key}: the file is closed; read rows before you close it")
@@ -207,9 +204,7 @@ class RegionRows(StoredRows):
         return values
 
     def _given(self, kept: NDArray[Any]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = kept * self.scale
-        found += self.offset
-        return found
+        return kept * self.scale + self.offset
 
 
 class FeaturesAndRegions(_Rows):

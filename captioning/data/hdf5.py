@@ -23,7 +23,6 @@ from minigrad.runtime.files import irregular, replacing
 __all__ = ["checked_attribute", "checked_dataset", "new_hdf5", "open_hdf5", "reading", "text_attribute"]
 
 _BEST_COMPRESSION = 1032  # deflate shrinks nothing by a larger factor (zlib, "Technical details")
-_LONGEST_TEXT = 200  # characters
 
 
 def open_hdf5(path: Path) -> Any:
@@ -88,8 +87,8 @@ def text_attribute(item: Any, path: Path, key: str, name: str) -> str | None:
     if value is None:
         return None
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
-    if not text.isprintable() or not 0 < len(text) <= _LONGEST_TEXT:
-        raise DataError(f"{path}: {key}: attribute {name}: must be a printable text of 1 to {_LONGEST_TEXT} characters")
+    if not text.isprintable() or not 0 < len(text) <= 200:
+        raise DataError(f"{path}: {key}: attribute {name}: must be a printable text of 1 to 200 characters")
     return text
 
 

@@ -27,8 +27,6 @@ __all__ = ["COCO", "Size", "write_synthetic"]
 _SENTENCE = f"{START} a photo of a {{}} with a {{}} near a {{}} under a {{}} {END} {NULL}".split()
 _WORDS = ("a", "photo", "of", "with", "near", "under")  # those of it that are no things
 _THINGS = 4  # on an image
-_NAMED = 2  # at least, by a caption
-_THRESHOLD = 1.5  # of numbers with variance 4 + 1
 _BLOCK = 1024  # images whose features, or captions, are in memory at once
 
 
@@ -101,7 +99,7 @@ def _captions(shown: NDArray[Any], vocabulary: Vocabulary, rng: np.random.Genera
     places = np.array([i for i, word in enumerate(_SENTENCE) if word == "{}"])
     captions = np.tile(np.array([vocabulary.word_to_idx.get(word, 0) for word in _SENTENCE], np.int32), (len(shown), 1))
     captions[:, places] = rng.permuted(shown, axis=1) + np.int32(len(SPECIAL) + len(_WORDS))
-    last = places[rng.integers(_NAMED - 1, _THINGS, len(shown)), None]
+    last = places[rng.integers(1, _THINGS, len(shown)), None]
     place = np.arange(len(_SENTENCE))
     return np.where(place <= last, captions, np.where(place == last + 1, vocabulary.end, vocabulary.null))
 
@@ -110,7 +108,7 @@ def _features(shown: NDArray[Any], directions: NDArray[np.float32], rng: np.rand
     """Return the features (N,D) of rows of things (N,4)."""
     found = rng.random((len(shown), directions.shape[1]), np.float32)
     found *= np.float32(12**0.5)  # noise of variance 1
-    found -= np.float32(3**0.5 + _THRESHOLD)
+    found -= np.float32(3**0.5 + 1.5)  # its mean, and a threshold of numbers with variance 4 + 1
     for things in shown.T:
         found += directions[things]
     return np.maximum(found, 0, out=found)

@@ -20,7 +20,6 @@ __all__ = ["MOST_WORDS", "CaptionedImage", "LeftOut", "check_shares", "divide", 
 # What sources call splits, and what they are here; restval is the part of MS-COCO's val that Karpathy trains on.
 _SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
 MOST_WORDS = 1000  # of a caption: the rows of word ids are as wide as the longest
-_MOST_CHARACTERS = 100_000  # of a caption: readers of tables take 131,072
 _LETTER = re.compile(r"[^\W_]")  # or digit; every tokenizer makes a word of it
 
 
@@ -99,9 +98,9 @@ def with_captions(images: Iterable[CaptionedImage], where: str, left_out: LeftOu
 
 
 def _check_text(text: str, where: str) -> None:
-    if (words := text.count(" ") + 1) > MOST_WORDS or len(text) > _MOST_CHARACTERS:
+    if (words := text.count(" ") + 1) > MOST_WORDS or len(text) > 100_000:  # readers of tables take 131,072
         raise DataError(f"{where}: a caption of {words:,} words, {len(text):,} characters, is more than "
-                        f"{MOST_WORDS:,} words or {_MOST_CHARACTERS:,} characters: {text[:40]!r}")  # fmt: skip
+                        f"{MOST_WORDS:,} words or 100,000 characters: {text[:40]!r}")  # fmt: skip
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

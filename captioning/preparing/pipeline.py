@@ -80,8 +80,8 @@ def prepare_data(
         DataError: a source that cannot be used; it says what, where and what would fit.
         OSError: a file that cannot be read or written.
     """
-    given = [source] if isinstance(source, str | os.PathLike) else source
-    sources, out = [Path(path) for path in given], Path(out)
+    sources = [Path(path) for path in ([source] if isinstance(source, str | os.PathLike) else source)]
+    out = Path(out)
     name = " and ".join(map(str, sources))
     recipe, progress, left_out = recipe or Recipe(), progress or Progress(enabled=False), LeftOut()
     if recipe.regions is not None and extractor is None:
@@ -145,9 +145,10 @@ def prepare_data(
             by_name = {names[n]: photos[n] for n in kept}
             place_photos(work.new / PHOTOS_FOLDER, work.out / PHOTOS_FOLDER, by_name, photo_files == "copy", progress)
         work.finish()
-    unreadable = [failed[n] for n in sorted(failed)]
-    network = None if extractor is None else extractor.name
-    return Prepared(out, summaries, vocabulary, length, left_out, unreadable, network, photo_files, reduction)
+    return Prepared(
+        out, summaries, vocabulary, length, left_out, [failed[n] for n in sorted(failed)],
+        None if extractor is None else extractor.name, photo_files, reduction,
+    )  # fmt: skip
 
 
 def _captions_by_split(images: Sequence[CaptionedImage]) -> Counter[str | None]:

@@ -18,7 +18,6 @@ __all__ = ["PHOTO_FILES", "Prepared", "Recipe", "report"]
 
 PHOTO_FILES = {"link": "symbolic links", "copy": "copies", "none": "none"}
 _SHOWN = 5  # photos that could not be read
-_MANY_UNKNOWN = 0.1  # of the words of training captions
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,6 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
     words = len(prepared.vocabulary) - len(SPECIAL)
     which = "the most frequent" if recipe.words else f"each {recipe.min_count} times or more in training captions"
     whole = "" if recipe.max_length else f", which leaves at least {COVERED:.0%} of those for training whole"
-    features = "none" if prepared.extractor is None else f"by {prepared.extractor}"
     rows = []
     for split, of in prepared.splits.items():
         cut, unknown = f"{of.cut:,} ({of.cut / of.captions:.1%})", of.unknown / max(of.words, 1)
@@ -97,12 +95,13 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
         f"vocabulary: {words:,} words, {which}, and {len(SPECIAL)} special tokens",
         *_advice_on_unknown_words(prepared.splits["train"], recipe),
         f"captions: cut after {prepared.max_length} words{whole.replace('%', ' %')}",
-        f"features: {features}; photos: {PHOTO_FILES[prepared.photos]}",
+        f"features: {f'by {prepared.extractor}' if prepared.extractor else 'none'}; "
+        f"photos: {PHOTO_FILES[prepared.photos]}",
     ]
     if (regions := prepared.regions) is not None:
         few = "" if len(regions.scale) == recipe.regions else " (the photos for training have no more)"
-        kept = f"which keep {regions.kept:.1%} of the variance of the sample"
-        lines.append(f"regions: {len(regions.scale):,} numbers a place{few}, {kept}")
+        lines.append(f"regions: {len(regions.scale):,} numbers a place{few}, which keep {regions.kept:.1%} of the "
+                     "variance of the sample")  # fmt: skip
     lines += [f"left out: {line}" for line in prepared.left_out.lines()]
     if number := len(prepared.unreadable):
         lines.append(f"left out: {number:,} photo{'s' if number > 1 else ''} that cannot be read")
@@ -120,7 +119,7 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
 def _advice_on_unknown_words(train: SplitSummary, recipe: Recipe) -> list[str]:
     """Return what to do if many words of the training captions are outside the vocabulary."""
     share = train.unknown / max(train.words, 1)
-    if share <= _MANY_UNKNOWN:
+    if share <= 0.1:
         return []
     which = "a larger --words" if recipe.words else f"--min-count 1{' or 2' if recipe.min_count > 2 else ''}"
     return [

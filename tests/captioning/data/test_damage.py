@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SOME, ALL = 60, 1000
+SOME, ALL = 30, 1000
 
 
 def endings(first: int, stop: int) -> Iterator[tuple[int, str, str]]:

@@ -103,7 +103,7 @@ def test_a_data_set_may_have_a_test_split(folder, replace_captions):
     with open_captions(folder) as data:
         assert data["test"] is data.test
         assert [split.name for split in data.splits] == ["train", "val", "test"]
-        assert "<Split test: 9 captions, 4 images>" in repr(data)
+        assert "<Split test: 9 captions, 4 images>" in repr(data.splits)
         np.testing.assert_array_equal(data.test.batch([3, 1]).features, data.val.batch([3, 1]).features)
     for split in data.splits:
         with pytest.raises(DataError, match="closed"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from captioning.data.dataset import open_captions
-from captioning.data.synthetic import COCO, Size, write_synthetic
+from captioning.data.synthetic import Size, write_synthetic
 from captioning.models.captioner import Captioner
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
@@ -43,10 +43,6 @@ def test_the_seed_decides(tmp_path):
     assert found[0] == found[1]
     assert found[0][0] != found[2][0]
     assert found[0][1] != found[2][1]
-
-
-def test_sizes_are_multiplied():
-    assert COCO.times(10).captions == (4_001_350, 1_959_540)
 
 
 def test_it_appears_whole_or_not_at_all(tmp_path):

@@ -18,7 +18,7 @@ from captioning.preparing.recipe import Recipe, report
 from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
 from tests.captioning.full_disks import files_of_at_most
-from tests.captioning.preparing.photo_sources import captions_of, content, write_folder, write_photo, write_table
+from tests.captioning.preparing.photo_sources import captions_of, content, write_folder, write_table
 from tests.captioning.vision.grid_extractor import GridPlaces
 
 NUMBER, TRAIN, K = 40, 32, 5
@@ -85,14 +85,6 @@ def test_an_image_is_in_one_split_with_all_of_its_captions(whole):
     assert len(set(rows)) == NUMBER
 
 
-def test_the_features_are_those_without_regions(whole, source, tmp_path):
-    prepare_data(source, tmp_path / "data", PLAIN, GridPlaces())
-    plain, both = content(tmp_path / "data"), content(whole.folder)
-    more = {f"{split}2014_regions.h5" for split in ("train", "val", "test")} | {"regions.safetensors"}
-    assert both.keys() - plain.keys() == more
-    assert all(both[name] == value for name, value in plain.items())
-
-
 def interrupted(source, out, recipe, stop):
     """Prepare with Ctrl-C at the n-th photo; what is left."""
     network = GridPlaces()
@@ -131,6 +123,9 @@ def test_what_was_begun_otherwise_is_begun_anew(whole, source, tmp_path, other):
     prepare_data(source, out, WITH_REGIONS, network)
     assert network.seen == TRAIN + NUMBER
     assert content(out) == content(whole.folder)
+    if other is PLAIN:  # features do not depend on regions
+        prepare_data(source, tmp_path / "plain", PLAIN, GridPlaces())
+        assert content(tmp_path / "plain").items() <= content(out).items()
 
 
 @pytest.mark.parametrize("bytes", [100, 2000, 3500, 6000])
@@ -226,19 +221,6 @@ def test_photos_are_linked_copied_or_left(tmp_path, photos):
     for name, path in found.items():
         assert path.is_symlink() == (photos == "link")
         assert path.read_bytes() == (tmp_path / "photos" / name).read_bytes()
-
-
-def test_photos_of_one_name_in_several_folders(tmp_path):
-    for place in "ab":
-        for n in range(4):
-            write_photo(tmp_path / "photos" / place / f"{n}.png", 10 * n + ord(place))
-            (tmp_path / "photos" / place / f"{n}.txt").write_text(f"photo {n} of {place}")
-    prepare_data(tmp_path / "photos", tmp_path / "data", FEW, GridPlaces())
-    with open_captions(tmp_path / "data", pca=False) as data:
-        for i, name in enumerate(data.train.image_names):
-            assert data.train.references(i) == [["photo", name[3], "of", name[0]]]
-            photo = tmp_path / "photos" / name.replace("__", "/")
-            assert data.train.photo(i).read_bytes() == photo.read_bytes()
 
 
 def test_splits_of_the_source_are_kept(tmp_path):
