@@ -216,7 +216,7 @@ class FeaturesAndRegions(_Rows):
     def __init__(self, whole: FeatureRows, places: RegionRows) -> None:
         if len(whole) != len(places):
             raise DataError(f"{places.path}: regions has {len(places)} rows, {whole.path.name} has {len(whole)}")
-        self.whole, self.places, self.grid = whole, places, places.shape[1:]
+        self.whole, self.places, self.grid = whole, places, (places.shape[1], places.shape[2])
         self.shape = len(whole), whole.shape[1] + self.grid[0] * self.grid[1]
         self.path, self.extractor = whole.path, whole.extractor
         self.cached = whole.cached and places.cached
