@@ -128,7 +128,7 @@ def _train(folder: Path, ahead: bool, iterations: int) -> dict[str, float]:
     """
     import minigrad as mg
     from captioning.data.dataset import open_captions
-    from captioning.data.reading_ahead import ReadAhead
+    from captioning.data.splits import ReadAhead
     from captioning.data.vocabulary import Vocabulary
     from captioning.models.captioner import Captioner
     from captioning.training.settings import Settings

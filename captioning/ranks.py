@@ -1,8 +1,7 @@
 """Commands on several MPI ranks, which a launcher such as mpiexec starts: they begin and end together.
 
 A command of `on_ranks` runs on every rank. A command of `lead` runs on the first rank alone. It reads, prints and
-writes as one process does, and calls `map_batches` where there is work to share. The others wait for orders and do
-their part.
+writes as one process does, and maps functions by `map_on_ranks`. The others wait for tasks in `help_map`.
 """
 
 from __future__ import annotations
@@ -10,19 +9,18 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import Any, TypeVar
 
 import minigrad as mg
 
-__all__ = ["follow", "lead", "leading", "map_batches", "on_ranks", "send_order", "threads"]
+__all__ = ["help_map", "lead", "leading", "map_on_ranks", "on_ranks", "threads"]
 
 _DONE, _FAILED = b"done", b"failed"
-"""What rank 0 sends at the end, in place of an order."""
+"""What rank 0 sends at the end, in place of tasks."""
 
-Task = TypeVar("Task")
-Found = TypeVar("Found")
 Opened = TypeVar("Opened")
 
 
@@ -65,7 +63,7 @@ def lead(
     """Return a command that runs `work` on the first rank with the help of the others.
 
     prepare: opens and checks what every rank needs, given the options and whether this is the first rank. help_with:
-    what the others do, a function that calls `follow`. Both functions get what `prepare` returned and the communicator.
+    what the others do, a function that calls `help_map`. Both get what `prepare` returned and the communicator.
     """
 
     def lead_or_help(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
@@ -81,7 +79,7 @@ def lead(
 
 @contextmanager
 def leading(comm: Any) -> Iterator[None]:
-    """The context in which rank 0 gives orders; at its end `follow` returns on the other ranks."""
+    """The context in which rank 0 gives tasks; at its end `help_map` returns on the other ranks."""
     try:
         yield
     except Exception:  # not Ctrl-C, which may come while ranks do something together: that ends all at once
@@ -90,38 +88,43 @@ def leading(comm: Any) -> Iterator[None]:
     mg.parallel.broadcast_bytes(_DONE, 0, comm)
 
 
-def follow(carry_out: Callable[[bytes], Any], comm: Any) -> bool:
-    """Carry out the orders of rank 0, which is `leading`, until it has ended; return whether it had no error."""
-    while (content := mg.parallel.broadcast_bytes(b"", 0, comm)) not in (_DONE, _FAILED):
-        with mg.parallel.together(comm):  # rank 0 waits for what is found
-            carry_out(content)
-    return bool(content == _DONE)
+def map_on_ranks(comm: Any) -> Callable[[Callable[[bytes], bytes], Iterable[bytes]], Iterator[bytes]]:
+    """Return a `map` that gives each rank of `comm` one of the next tasks; call it on rank 0, which is `leading`.
 
-
-def send_order(content: bytes, comm: Any) -> None:
-    """Send an order to the ranks that `follow`; a process alone sends nothing."""
-    mg.parallel.broadcast_bytes(content, 0, comm)
-
-
-def map_batches(
-    batches: Sequence[Task],
-    work: Callable[[Task], Found],
-    pack: Callable[[Found], bytes],
-    unpack: Callable[[bytes], Found],
-    comm: Any,
-) -> list[Found]:
-    """Return what `work` finds of each batch, in their order, on rank 0, and nothing on others. Every rank calls it.
-
-    batches: at most one for each rank. pack, unpack: turn what is found into bytes and back.
+    The other ranks call `help_map` with the same function. As many tasks as ranks are in memory at once.
 
     >>> from minigrad.parallel.communicators import ALONE
-    >>> map_batches(["dog"], str.upper, str.encode, bytes.decode, ALONE)
-    ['DOG']
+    >>> list(map_on_ranks(ALONE)(bytes.upper, [b"dog", b"cat"]))
+    [b'DOG', b'CAT']
     """
+
+    def mapped(work: Callable[[bytes], bytes], tasks: Iterable[bytes]) -> Iterator[bytes]:
+        tasks = iter(tasks)
+        while batch := list(islice(tasks, comm.size)):
+            mg.parallel.broadcast_bytes(b"".join(len(task).to_bytes(8, "little") + task for task in batch), 0, comm)
+            yield from _answers(batch, work, comm)
+
+    return mapped
+
+
+def help_map(work: Callable[[bytes], bytes], comm: Any) -> bool:
+    """Work on tasks for rank 0 until it has ended; return whether it had no error."""
+    while (order := mg.parallel.broadcast_bytes(b"", 0, comm)) not in (_DONE, _FAILED):
+        tasks = []
+        while order:
+            end = 8 + int.from_bytes(order[:8], "little")
+            tasks.append(order[8:end])
+            order = order[end:]
+        _answers(tasks, work, comm)
+    return bool(order == _DONE)
+
+
+def _answers(tasks: Sequence[bytes], work: Callable[[bytes], bytes], comm: Any) -> list[bytes]:
+    """Return the answers to at most one task for each rank, in their order, on rank 0, and nothing on others."""
     with mg.parallel.together(comm):
-        own = [work(task) for task in mg.parallel.shard(batches, comm.rank, comm.size)]
-        answers = mg.parallel.gather_bytes(comm, b"".join(map(pack, own)) if comm.rank else b"")
-        return own + [unpack(answer) for answer in answers[1 : len(batches)]] if comm.rank == 0 else []
+        own = [work(task) for task in mg.parallel.shard(tasks, comm.rank, comm.size)]
+        answers = mg.parallel.gather_bytes(comm, own[0] if comm.rank and own else b"")
+        return own + answers[1 : len(tasks)] if comm.rank == 0 else []
 
 
 @contextmanager

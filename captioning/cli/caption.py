@@ -29,9 +29,9 @@ from captioning.decoding.lengths import LONGEST
 from captioning.decoding.next_word import Speaker
 from captioning.decoding.spoken import spoken_as_json
 from captioning.decoding.stepwise import greedy
-from captioning.preparing.looking import assist, views
+from captioning.preparing.photo_features import MapBatches, compute_batch, compute_batches
 from captioning.progress import Progress
-from captioning.ranks import lead
+from captioning.ranks import help_map, lead, map_on_ranks
 from captioning.shipped import shipped_run
 from captioning.training.errors import RunError
 from captioning.training.run_extractors import extractor_name
@@ -41,7 +41,6 @@ from captioning.vision.extractors import FeatureExtractor, extractor
 from captioning.vision.photo_files import passed_over, photo_paths
 from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
-from minigrad.parallel.communicators import ALONE
 
 __all__ = ["CAPTION", "PhotoCaption", "caption_photos", "extractor_of"]
 
@@ -97,21 +96,20 @@ def caption_photos(
     decode: Callable[..., Any] = greedy,
     report: Callable[[int], Any] = lambda done: None,
     speak: Speak | None = None,
-    comm: Any = ALONE,
+    map_batches: MapBatches = map,
 ) -> Iterator[PhotoCaption]:
     """Caption each photo, in their order, a batch at a time; one that cannot be read has an error instead.
 
     model: trained on features of `network`. decode: as in `captioning.scoring.evaluation.captions_of`. report: gets the
-    number of photos that are done. speak: gives several captions of each row of features instead. comm: the ranks that
-    share the batches, of which this one is `captioning.ranks.leading`.
+    number of photos that are done. speak: gives several captions of each row of features instead. map_batches: as in
+    `captioning.preparing.photo_features.compute_batches`.
     """
-    for first, view in views(paths, network, comm=comm):
-        view.check(strict=False)
-        features = view.seen["features"]
-        readable = [k for k in range(len(features)) if k not in view.errors]
+    for first, arrays, errors in compute_batches(paths, network, map_batches=map_batches):
+        features = arrays["features"]
+        readable = [k for k in range(len(features)) if first + k not in errors]
         captions = iter(_captions(features[readable], model, decode, speak) if readable else [])
-        for k, path in enumerate(paths[first : first + len(features)]):
-            error = view.errors.get(k)
+        for k, path in enumerate(paths[first : first + len(features)], start=first):
+            error = errors.get(k)
             caption, beams = next(captions) if error is None else (None, [])
             yield PhotoCaption(path, caption, error, beams)
         report(first + len(features))
@@ -174,7 +172,7 @@ def _calibration_of(folder: Path) -> tuple[Calibration | None, str | None]:
 
 
 def _help(opened: _Opened, comm: Any) -> bool:
-    return assist(opened.network, comm)
+    return help_map(functools.partial(compute_batch, extractor=opened.network), comm)
 
 
 def _caption_all(options: argparse.Namespace, opened: _Opened, comm: Any) -> int:
@@ -211,7 +209,8 @@ def _told(options: argparse.Namespace, opened: _Opened, progress: Progress, comm
     decode, speak = functools.partial(opened.decoding.decode, max_length=opened.length), None
     if opened.decoding.beam is not None and (opened.calibration or options.n_best):
         speak = functools.partial(_speak, opened.calibration, opened.decoding.beam, options.n_best or 1, opened.length)
-    for each in caption_photos(opened.paths, opened.model, opened.network, decode, progress.update, speak, comm):
+    ranked = map_on_ranks(comm)
+    for each in caption_photos(opened.paths, opened.model, opened.network, decode, progress.update, speak, ranked):
         progress.close()  # a line beside the bar would stand in it; the next update draws the bar again
         if each.error is not None:
             print(f"captioning caption: {each.error}", file=sys.stderr)

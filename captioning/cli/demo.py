@@ -22,7 +22,7 @@ import numpy as np
 from captioning.cli.options import Command, make_parser
 from captioning.cli.train import TRAIN
 from captioning.data.dataset import CaptionData, open_captions
-from captioning.data.parts import images_of_part
+from captioning.data.splits import images_of_part
 from captioning.decoding.consensus import Agreement, Voters, agreed
 from captioning.models.kinds import AnyCaptioner
 from captioning.pictures.sheets import caption_sheet

@@ -14,8 +14,7 @@ import minigrad as mg
 from captioning.cli.decoding import CHOICE, OpenedSplit, decoding_of, names_of, open_runs, open_split
 from captioning.cli.options import Command, check_output, number, unchanged
 from captioning.command import shown
-from captioning.data.parts import images_of_part
-from captioning.data.split_photos import photo_path
+from captioning.data.splits import images_of_part
 from captioning.decoding.confidence import Calibration
 from captioning.progress import Progress
 from captioning.ranks import on_ranks
@@ -135,7 +134,7 @@ def _sampled_rows(options: argparse.Namespace, opened: OpenedSplit) -> Any:
     """Return the images to caption, drawn by the seed; for a sheet only those whose picture is there."""
     rows = images_of_part(opened.split, options.part)
     if options.out is not None:
-        rows = np.array([i for i in rows if photo_path(opened.split, int(i)) is not None])
+        rows = np.array([i for i in rows if opened.split.photo(int(i)) is not None])
         check_output(options.out, ".png", min(len(rows), options.n))
         if not rows.size:
             raise ValueError(f"--out: {opened.split.folder} has no pictures of the {options.split} split at hand")
@@ -150,7 +149,7 @@ def _print_samples(options: argparse.Namespace, opened: OpenedSplit, rows: Any, 
         from captioning.pictures.photos import sheet_photo
         from captioning.pictures.sheets import caption_sheet
 
-        paths = [path for path in (photo_path(split, int(i)) for i in rows) if path]
+        paths = [path for path in (split.photo(int(i)) for i in rows) if path]
         photos = [sheet_photo(path) for path in paths]
         caption_sheet(photos, captions, references, options.out, names=[path.name for path in paths])
     names = [split.image_names[i] if split.has_image_names else None for i in rows]

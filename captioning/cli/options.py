@@ -13,8 +13,7 @@ from typing import Any, NoReturn
 
 from captioning.command import check_writable
 from captioning.data.folder import ALL_SPLITS
-from captioning.data.parts import PARTS
-from captioning.data.whole_captions import CAPTIONS
+from captioning.data.splits import CAPTIONS, PARTS
 from captioning.decoding.consensus import MOST_DRAFTS
 from captioning.models.kinds import MODELS
 from captioning.models.recurrent_cells import CELLS

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 from typing import Any
 
 from captioning.cli.options import Command
 from captioning.data.tokens import TOKENIZERS
-from captioning.preparing.data_files import PHOTO_WAYS
-from captioning.preparing.looking import assist
+from captioning.preparing.photo_features import compute_batch
 from captioning.preparing.pipeline import prepare_data
-from captioning.preparing.recipe import Recipe
+from captioning.preparing.recipe import PHOTO_FILES, Recipe, report
 from captioning.preparing.region_sample import SAMPLE
 from captioning.preparing.sources import FORMATS
-from captioning.preparing.summary import report
-from captioning.preparing.workshop import is_begun
+from captioning.preparing.work_folder import has_features
 from captioning.progress import Progress
-from captioning.ranks import lead
+from captioning.ranks import help_map, lead, map_on_ranks
 from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, FeatureExtractor, extractor
 
 __all__ = ["PREPARE"]
@@ -64,16 +63,17 @@ def _open(options: argparse.Namespace, first: bool) -> _Opened:
 
 
 def _help(opened: _Opened, comm: Any) -> bool:
-    return assist(opened[1], comm)
+    return help_map(functools.partial(compute_batch, extractor=opened[1]), comm)  # type: ignore[arg-type]
 
 
 def _prepare(options: argparse.Namespace, opened: _Opened, comm: Any) -> int:
     recipe, network = opened
     progress = Progress(enabled=not options.quiet)
     try:
-        prepared = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress, comm)
+        places, ranked = options.photos_dir, map_on_ranks(comm)
+        prepared = prepare_data(options.source, options.out, recipe, network, places, progress, ranked)
     except KeyboardInterrupt as stop:
-        if not is_begun(options.out):
+        if not has_features(options.out):
             raise
         raise type(stop)(f"stopped{_GO_ON}") from None
     finally:
@@ -115,8 +115,8 @@ PREPARE = Command(
         "--regions": {"type": int, "nargs": "?", "const": _REGIONS, "metavar": "K", "help": "store at most K numbers "
                       "for each place of a photo too, for `train --model attention`; looks at a sample of up to "
                       f"{SAMPLE} photos first (without K: {_REGIONS})"},
-        "--photos": {"choices": PHOTO_WAYS, "default": _D.photos, "help": "what DIR/photos has: relative symbolic "
-                     "links to the photos, copies, or nothing"},
+        "--photos": {"choices": list(PHOTO_FILES), "default": _D.photos, "help": "what DIR/photos has: relative "
+                     "symbolic links to the photos, copies, or nothing"},
         "--strict": {"action": "store_true", "help": "stop at a photo that cannot be read, instead of leaving it out"},
         "--quiet": {},
     },

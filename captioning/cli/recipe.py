@@ -19,7 +19,7 @@ from captioning.cli.options import Command, CommandParser, check_output, data_fo
 from captioning.cli.runs import AVERAGE
 from captioning.cli.train import REFINE, REINFORCE, TRAIN, TRAINERS
 from captioning.data.dataset import open_captions
-from captioning.data.parts import images_of_part
+from captioning.data.splits import images_of_part
 from captioning.decoding.lengths import length_for
 from captioning.recipes import RECIPES, Recipe, Stage, read_recipe
 from captioning.training.run_folder import Run

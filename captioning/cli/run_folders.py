@@ -13,7 +13,7 @@ from typing import Any
 
 import minigrad as mg
 from captioning.data.dataset import CaptionData
-from captioning.data.whole_captions import LONGEST_LEARNT
+from captioning.data.splits import LONGEST_LEARNT
 from captioning.ranks import threads
 from captioning.training.errors import RunError, TrainingError
 from captioning.training.run_folder import Run

@@ -11,7 +11,7 @@ import minigrad as mg
 from captioning.cli.options import TRAINING, Command, data_folder, unchanged
 from captioning.cli.run_folders import DATA_DEFAULTS, Trainer, run_to_resume, settings_to_resume, train_in_folder
 from captioning.data.dataset import CaptionData, open_captions
-from captioning.data.regions import FeaturesAndRegions
+from captioning.data.features import FeaturesAndRegions
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import AnyCaptioner, new_captioner
 from captioning.progress import Progress

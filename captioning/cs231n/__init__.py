@@ -9,6 +9,7 @@ score, `gradient_checks` numerical derivatives; data, words, photos and BLEU are
 has both exercises as notebooks. Source: homework, the captioning exercises (CS231n).
 """
 
+from captioning.cs231n.coco_data import load_coco_data, sample_coco_minibatch
 from captioning.cs231n.evaluation import evaluate_model
 from captioning.cs231n.gradient_checks import eval_numerical_gradient, eval_numerical_gradient_array, rel_error
 from captioning.cs231n.layers import (
@@ -31,7 +32,6 @@ from captioning.cs231n.layers import (
 )
 from captioning.cs231n.model import CaptioningRNN
 from captioning.cs231n.solver import CaptioningSolver
-from captioning.data.cs231n_notebook import load_coco_data, sample_coco_minibatch
 from captioning.data.vocabulary import decode_captions
 from captioning.pictures.photos import image_from_url
 from captioning.scoring.metrics import BLEU_score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from captioning.data.cs231n_notebook import last_coco_data, sample_coco_minibatch
+from captioning.cs231n.coco_data import last_coco_data, sample_coco_minibatch
 from captioning.data.vocabulary import decode_captions
 from captioning.scoring.metrics import exercise_bleu
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import minigrad as mg
-from captioning.data.cs231n_notebook import sample_coco_minibatch
+from captioning.cs231n.coco_data import sample_coco_minibatch
 
 __all__ = ["CaptioningSolver"]
 

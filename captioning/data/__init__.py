@@ -1,5 +1,5 @@
-"""Captions and features: the files of the CS231n layout, read, checked, and given out in batches.
+"""Data sets in the CS231n MS-COCO layout: read, checked, and given out in batches.
 
-`open_captions` (`dataset`) opens a folder (`layout`): its words (`vocabulary`), the captions by word ids (`captions`),
-the features of the images by rows (`features`), and gives a data set of two `splits`.
+`dataset.open_captions` opens a folder (`folder` lists its files). A data set has a `vocabulary`, and `splits` with
+captions (`captions`) and image features (`features`).
 """

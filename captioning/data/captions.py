@@ -1,7 +1,9 @@
-"""The captions of a split as the HDF5 file stores them: rows of word ids, and the image row of each."""
+"""The captions of a data set: word ids as the HDF5 file stores them, and raw captions as people wrote them."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,22 @@ from numpy.typing import NDArray
 from captioning.data.errors import DataError
 from captioning.data.features import FeatureRows
 from captioning.data.hdf5 import checked_dataset, reading
+from captioning.data.tokens import tokenise
 from captioning.data.vocabulary import END, NULL, START, Vocabulary
+from minigrad.runtime.files import irregular
 
-__all__ = ["read_captions"]
+__all__ = ["each_raw_caption", "read_captions", "read_raw_captions"]
+
+_COLUMNS = ("image", "split", "caption")
 
 
 def read_captions(
     file: Any, path: Path, name: str, vocabulary: Vocabulary, features: FeatureRows
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The captions (N,T) and image rows (N,) of a split, checked against vocabulary and features.
+    """Return the captions (N,T) and image rows (N,) of a split, checked against vocabulary and features.
 
-    file: the open HDF5 file at `path`. Whatever does not fit is a DataError, also a row that is not
-    `<START>`, words, `<END>`, and `<NULL>` to its end; a row that was cut may be full of words without `<END>`.
+    file: the open HDF5 file at `path`. Whatever does not fit is a DataError. A row is `<START>`, words, `<END>` and
+    `<NULL>` to its end; one that was cut may be full of words without `<END>`.
     """
     key, idxs_key = f"{name}_captions", f"{name}_image_idxs"
     captions = checked_dataset(file, path, key, rank=2, kind=np.integer)
@@ -33,48 +39,69 @@ def read_captions(
         raise DataError(f"{path}: {key}: needs 3 columns for <START>, a word and <END>; got shape {captions.shape}")
     if len(captions) != len(image_idxs):
         raise DataError(f"{path}: {key} has {len(captions)} rows, but {idxs_key} has {len(image_idxs)}")
-    with reading(path, key):
-        captions = captions[()]
-    with reading(path, idxs_key):
-        image_idxs = image_idxs[()]
+    with reading(path, f"{key} or {idxs_key}"):
+        captions, image_idxs = captions[()], image_idxs[()]
     _check_range(captions, len(vocabulary), f"{path}: {key}", f"the vocabulary of {len(vocabulary)} words")
     _check_layout(captions, vocabulary, f"{path}: {key}")
-    images = f"the {len(features)} images of {features.path.name}"
-    mismatch = "a caption file that does not match the features"
-    _check_range(image_idxs, len(features), f"{path}: {idxs_key}", f"{images}: {mismatch}")
+    _check_range(image_idxs, len(features), f"{path}: {idxs_key}", f"the {len(features)} images of "
+                 f"{features.path.name}: a caption file that does not match the features")  # fmt: skip
     return captions.astype(np.int32, copy=False), image_idxs.astype(np.int32, copy=False)
 
 
 def _check_range(values: NDArray[np.integer[Any]], stop: int, where: str, what: str) -> None:
-    if values.min() >= 0 and values.max() < stop:
-        return
-    place = tuple(int(k) for k in np.argwhere((values < 0) | (values >= stop))[0])
-    raise DataError(f"{where}: {values[place]} at {list(place)} is outside {what}")
+    outside = (values < 0) | (values >= stop)
+    if outside.any():
+        place = tuple(np.argwhere(outside)[0].tolist())
+        raise DataError(f"{where}: {values[place]} at {list(place)} is outside {what}")
 
 
 def _check_layout(captions: NDArray[np.integer[Any]], vocabulary: Vocabulary, where: str) -> None:
-    """Refuse the first row that is not laid out as a caption, with the step that is wrong.
+    """Refuse the first row that is not laid out as a caption: `<NULL>` everywhere behind the first `<END>`, only there.
 
-    Before a row's first `<END>` there must be no `<NULL>`, from there on nothing else: a caption stops there, and what
-    follows would be learnt and never said.
+    A caption stops at `<END>`, so a captioner would learn what follows and never say it.
     """
-    length = captions.shape[1]
     ended = np.logical_or.accumulate(captions == vocabulary.end, axis=1)
-    after = np.zeros_like(ended)
-    after[:, 1:] = ended[:, :-1]  # whether a step is behind the first <END>
-    wrong = (captions == vocabulary.null) != after
+    behind = np.zeros_like(ended)
+    behind[:, 1:] = ended[:, :-1]
+    wrong = (captions == vocabulary.null) != behind
     wrong[:, 0] |= captions[:, 0] != vocabulary.start
-    if not wrong.any():
-        return
-    row = int(wrong.any(axis=1).argmax())
-    step = int(wrong[row].argmax())
-    word = vocabulary.idx_to_word[captions[row, step]]
-    if step == 0:
-        problem = f"must begin with {START}; got {word!r}"
-    elif after[row, step]:
-        problem = f"must have {NULL} alone behind {END}; got {word!r} at step {step}"
-    elif ended[row].any():
-        problem = f"has {NULL} at step {step}, before its {END}"
-    else:
-        problem = f"has {NULL} at step {step} but no {END} before it"
-    raise DataError(f"{where}: row {row} {problem} (a caption is {START}, words, {END}, {NULL} to {length} columns)")
+    if wrong.any():
+        row, step = np.argwhere(wrong)[0].tolist()
+        word = vocabulary.idx_to_word[captions[row, step]]
+        raise DataError(f"{where}: row {row} has {word!r} at step {step}; a caption is {START}, words, {END}, {NULL} "
+                        f"to {captions.shape[1]} columns")  # fmt: skip
+
+
+def each_raw_caption(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield (image, split, caption) for each line of a table of raw captions, the image without its folder.
+
+    Whatever is wrong with the table is a DataError.
+    """
+    if found := irregular(path):  # reading a pipe would wait for a writer
+        raise DataError(f"{path}: is {found}, not a regular file")
+    line = 0
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
+            reader = csv.DictReader(file, strict=True)
+            if missing := sorted(set(_COLUMNS) - set(reader.fieldnames or ())):
+                raise DataError(f"{path}: the columns {missing} are missing; it has {str(reader.fieldnames)[:200]}")
+            for row in reader:
+                line = reader.line_num
+                image, split, caption = (row[column] for column in _COLUMNS)
+                if None in row or None in (image, split, caption):
+                    raise DataError(f"{path}: line {line} must have {len(reader.fieldnames or ())} columns; a caption "
+                                    "with a comma needs quotes")  # fmt: skip
+                yield image.rpartition("/")[2], split, caption
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as a table of captions after line {line}: {error}") from error
+
+
+def read_raw_captions(
+    path: Path, split: str, tokenizer: Callable[[str], list[str]] = tokenise
+) -> dict[str, list[list[str]]]:
+    """Return the tokenised captions of one split by the file name of the image, without its folder."""
+    captions: dict[str, list[list[str]]] = {}
+    for image, its_split, caption in each_raw_caption(path):
+        if its_split == split:
+            captions.setdefault(image, []).append(tokenizer(caption))
+    return captions

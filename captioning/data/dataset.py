@@ -1,52 +1,51 @@
-"""A whole data set in the CS231n MS-COCO layout: opened, checked, and closed again.
+"""A whole data set in the CS231n MS-COCO layout: opened, checked, fingerprinted, and closed again.
 
-**What is in memory.** Captions and image rows always are (27 MB for MS-COCO); features are read by rows, see
+Captions and image rows are always in memory (27 MB for MS-COCO); features are read by rows, see
 `captioning.data.features`.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.captions import read_captions
-from captioning.data.checking import check_splits
+from captioning.data.captions import each_raw_caption, read_captions
 from captioning.data.errors import DataError, check_count
-from captioning.data.features import CACHE_BYTES, FeatureRows
+from captioning.data.features import CACHE_BYTES, FeatureRows, FeaturesAndRegions, ImageRows, RegionRows, StoredRows
 from captioning.data.folder import (
     ALL_SPLITS,
     CAPTIONS_FILE,
     SPLITS,
     VOCABULARY_FILE,
-    check_data_set,
     check_split,
     features_path,
     find_folder,
-    has_reduced_features,
     regions_path,
 )
 from captioning.data.hdf5 import open_hdf5, reading
-from captioning.data.regions import FeaturesAndRegions, RegionRows
-from captioning.data.splits import ImageRows, Split
-from captioning.data.stored_rows import StoredRows
+from captioning.data.splits import CAPTIONS, LONGEST_LEARNT, Split, with_whole_captions
+from captioning.data.tokens import recorded_tokenizer_name
 from captioning.data.vocabulary import Vocabulary
-from captioning.data.whole_captions import CAPTIONS, LONGEST_LEARNT, with_whole_captions
 from captioning.progress import Progress
+from captioning.storage import crc32_of
 
-__all__ = ["CaptionData", "open_captions"]
+__all__ = ["CaptionData", "changed", "fingerprint", "open_captions"]
+
+_SAMPLED = 256  # rows in a fingerprint of features that stay in their file: a second from a compressed file
 
 
 class CaptionData:
     """An open data set: `vocabulary` and the splits `train`, `val` and `test`; `open_captions` makes it.
 
-    `test` is None where the data set has no such split. pca: whether the features are the reduced ones. Use it in a
-    `with` block, or call `close`. `data["train"]` is `data.train`; a split that is not there is a DataError.
+    `test` is None if the data set has no such split. pca: whether the features are the reduced ones. Use it in a
+    `with` block, or call `close`. `data["train"]` is `data.train`; a missing split is a DataError.
     """
 
     def __init__(
@@ -54,6 +53,7 @@ class CaptionData:
     ) -> None:
         self.folder, self.vocabulary, self.pca = folder, vocabulary, pca
         self.train, self.val, self.test = train, val, test
+        self.splits = [split for split in (train, val, test) if split is not None]
 
     def __getitem__(self, split: str) -> Split:
         check_split(split)
@@ -62,20 +62,11 @@ class CaptionData:
             raise DataError(f"{self.folder}: has no {split} split: {CAPTIONS_FILE} has no {split}_captions")
         return found
 
-    @property
-    def splits(self) -> list[Split]:
-        """Those that are there: train, val and perhaps test."""
-        return [split for split in (self.train, self.val, self.test) if split is not None]
-
-    def __repr__(self) -> str:
-        splits = ", ".join(map(repr, self.splits))
-        return f"<CaptionData {self.folder}: {splits}, {self.vocabulary!r}>"
-
     def check(self, progress: Progress | None = None) -> list[str]:
-        """Read everything once, so that damage is found before a training and not within it.
+        """Read everything once, so that a training does not meet damage in the middle.
 
-        That is each row of features, finite in float32 and of one extractor, and each line of the text files.
-        A DataError names what cannot be used. What can be used but may not have been meant is returned, a line each:
+        That is each row of features, finite in float32 and of one extractor, each row of regions, and each line of the
+        text files. A DataError names what cannot be used. Returns a line for each thing that can be used but is odd:
         images without captions, captions that fill their row without `<END>` or have no words.
 
         ```
@@ -84,7 +75,24 @@ class CaptionData:
                 print(line)
         ```
         """
-        return check_splits(self.splits, progress)
+        recorded_tokenizer_name(self.train.captions_path)
+        for split in self.splits:
+            if split.has_urls:
+                split.urls  # noqa: B018 - reading it checks it
+            if split.has_raw_captions:
+                table = each_raw_caption(split.raw_captions_path)
+                split.check_all_have_captions({image for image, its_split, _ in table if its_split == split.name})
+        files = [rows for split in self.splits for rows in split.features.parts]
+        _check_same(files, "extractor")
+        _check_same(files, "projection")
+        progress = progress or Progress(enabled=False)
+        progress.begin(sum(map(len, files)))
+        done = 0
+        for rows in files:
+            for block in rows.blocks():
+                done += len(rows[block])  # reading checks the numbers
+                progress.update(done)
+        return [line for split in self.splits for line in _oddities(split)]
 
     def close(self) -> None:
         """Close the files; features cannot be read any more."""
@@ -94,9 +102,7 @@ class CaptionData:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
@@ -110,23 +116,22 @@ def open_captions(
     captions: str = "stored",
     max_words: int = LONGEST_LEARNT,
 ) -> CaptionData:
-    """Open a data set in the CS231n layout (`captioning.data.folder` says which files that are).
+    """Open a data set in the CS231n layout (`captioning.data.folder` lists its files).
 
-    folder: the data set's; None means the folder that the environment variable CAPTIONING_DATA names, or
-    its one subfolder with a data set, and `datasets/coco_captioning` if the variable is unset.
+    folder: the data set's; None means the folder that the environment variable CAPTIONING_DATA names, or its one
+    subfolder with a data set, and `datasets/coco_captioning` if the variable is unset.
     pca: read the reduced features `…_fc7_pca.h5` (MS-COCO: 512 columns), or if False the whole `…_fc7.h5` (4096); None
-    means the reduced ones where they are there, else the whole. `pca` of the result says which.
-    max_train: use only so many training captions, drawn without replacement by
-    `numpy.random.default_rng(seed)` and kept in the order of the file: the same ones every time.
+    means the reduced ones if there are any. `pca` of the result says which.
+    max_train: use only so many training captions, drawn without replacement by `numpy.random.default_rng(seed)` and
+    kept in the order of the file: the same ones every time.
     cache_bytes: features of a split up to this size are kept in memory when first read.
-    regions: read those of the pictures' places too, `…_regions.h5`, and the whole features beside them:
-    `captioning.data.regions`.
-    captions: 'stored', or 'raw', which has the split train hold its raw captions of up to `max_words` words
-    (`captioning.data.whole_captions`); not together with `max_train`.
+    regions: read those of the images too, `…_regions.h5`, beside the whole features.
+    captions: 'stored', or 'raw', which lets the training split hold its raw captions of up to `max_words` words; not
+    together with `max_train`.
 
-    Everything is checked before it returns, but features, which are checked as they are read. Whatever
-    does not fit (a missing or damaged file or key, a rank or dtype, word ids outside the vocabulary,
-    image rows outside the features, an empty split, a wrong max_train) is a DataError that names it.
+    Everything but the features is checked before it returns; features are checked as they are read. Whatever does not
+    fit (a missing or damaged file or key, a rank or dtype, word ids outside the vocabulary, image rows outside the
+    features, an empty split, a wrong max_train) is a DataError that names it.
 
     ```
     with open_captions("datasets/coco_captioning", max_train=5000) as data:
@@ -138,9 +143,15 @@ def open_captions(
         raise DataError(f"captions must be one of {', '.join(CAPTIONS)}; got {captions!r}")
     check_count("max_words", max_words)
     if captions == "raw" and max_train is not None:
-        raise DataError("max_train chooses among the stored captions; raw ones are all taken: leave one of them out")
+        raise DataError(
+            "max_train chooses among the stored captions, and raw ones are all taken: leave one of them out"
+        )
     root = find_folder(folder)
-    check_data_set(root)
+    if not any(os.path.lexists(root / name) for name in (CAPTIONS_FILE, VOCABULARY_FILE)):
+        raise DataError(
+            f"{root}: is no data set, there is neither {CAPTIONS_FILE} nor {VOCABULARY_FILE}: "
+            "`captioning prepare` makes one of photos and captions"
+        )
     vocabulary = Vocabulary.from_json(root / VOCABULARY_FILE)
     with ExitStack() as stack:
         file = stack.enter_context(open_hdf5(root / CAPTIONS_FILE))
@@ -148,14 +159,17 @@ def open_captions(
         with reading(root / CAPTIONS_FILE, "/"):
             names = [name for name in ALL_SPLITS if name in SPLITS or f"{name}_captions" in file]
         if pca is None:
-            pca = not regions and has_reduced_features(root, names)
+            pca = not regions and any(os.path.lexists(features_path(root, name, pca=True)) for name in names)
         splits = []
         for name in names:
             whole = kept.enter_context(FeatureRows(features_path(root, name, pca), cache_bytes=cache_bytes))
             features: ImageRows = whole
             if regions:
-                places = kept.enter_context(_regions(root, name, cache_bytes))
-                features = FeaturesAndRegions(whole, places)
+                path = regions_path(root, name)
+                if not path.exists():
+                    raise DataError(f"{path}: there is no such file: the data set has no regions, which an attention "
+                                    "captioner needs; `captioning prepare --regions` makes them of photos")  # fmt: skip
+                features = FeaturesAndRegions(whole, kept.enter_context(RegionRows(path, cache_bytes)))
             ids, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
             chosen = _choose(len(ids), max_train, seed) if name == "train" else None
             splits.append(Split(root, name, vocabulary, features, ids, image_idxs, chosen))
@@ -170,24 +184,8 @@ def _check_widths(train: Split, *others: Split) -> None:
     for other in others:
         for first, second in zip(train.features.parts, other.features.parts, strict=True):
             if first.shape[1:] != second.shape[1:]:
-                raise DataError(
-                    f"{first.path}: {first.key} has {_columns(first)} columns, "
-                    f"but {second.path.name} has {_columns(second)}"
-                )
-
-
-def _regions(root: Path, name: str, cache_bytes: int) -> RegionRows:
-    path = regions_path(root, name)
-    if not path.exists():
-        raise DataError(
-            f"{path}: there is no such file: the data set has no regions, which an attention captioner looks at; "
-            "`captioning prepare --regions` makes them of photos"
-        )
-    return RegionRows(path, cache_bytes)
-
-
-def _columns(rows: StoredRows) -> str:
-    return " x ".join(map(str, rows.shape[1:]))
+                columns, got = (" x ".join(map(str, rows.shape[1:])) for rows in (first, second))
+                raise DataError(f"{first.path}: {first.key} has {columns} columns, but {second.path.name} has {got}")
 
 
 def _choose(number: int, max_train: int | None, seed: int) -> NDArray[np.int64] | None:
@@ -197,3 +195,81 @@ def _choose(number: int, max_train: int | None, seed: int) -> NDArray[np.int64] 
     if max_train > number:
         raise DataError(f"max_train must be at most {number}, all training captions; got {max_train}")
     return np.sort(np.random.default_rng(seed).choice(number, max_train, replace=False))
+
+
+def _check_same(files: Sequence[StoredRows], what: str) -> None:
+    """Raise a DataError if two files name different extractors, or different projections of regions."""
+    named = [(rows, value) for rows in files if (value := getattr(rows, what, None)) is not None]
+    for rows, value in named[1:]:
+        if value != named[0][1]:
+            raise DataError(f"{rows.path}: {rows.key} are of the {what} {value}, but those of {named[0][0].path.name} "
+                            f"are of {named[0][1]}")  # fmt: skip
+
+
+def _oddities(split: Split) -> Iterable[str]:
+    """Yield a line for each thing that can be used but may not have been meant."""
+    captions, image_idxs = split.stored
+    end = split.vocabulary.end
+    without = np.setdiff1d(np.arange(len(split.features)), image_idxs)
+    endless = np.flatnonzero(~(captions == end).any(axis=1))
+    wordless = np.flatnonzero(captions[:, 1] == end)
+    for key, what, rows, number in (
+        ("image_idxs", "images have no caption", without, len(split.features)),
+        ("captions", "captions fill their row without <END>", endless, len(captions)),
+        ("captions", "captions have no words", wordless, len(captions)),
+    ):
+        if rows.size:
+            where = f"{split.captions_path}: {split.name}_{key}"
+            yield f"{where}: {rows.size} of the {number} {what}, the first is row {rows[0]}"
+    for part in split.features.parts:
+        if part.chunked and not part.cached:
+            yield (f"{part.path}: {part.key}: are too large for memory and stored in chunks, from which random rows "
+                   "are read slowly; captioning.data.features.repack_features makes one block of features")  # fmt: skip
+
+
+def fingerprint(data: CaptionData) -> dict[str, str]:
+    """Return the shape, dtype and checksum of everything that a training reads, by file and key.
+
+    A run resumes exactly only with the very same data. The CRC-32 is of an array's content, so features that were
+    repacked are the same features; of features that stay in their file it covers 256 rows. Raw captions count as
+    files. The vocabulary is not there: a run folder keeps it whole.
+    """
+    found = {}
+    for split in (data.train, data.val):
+        for what, array in zip(("captions", "image_idxs"), split.stored, strict=True):
+            found[f"{split.captions_path.name}: {split.name}_{what}"] = f"{_kind(array)} {_crc(array):08x}"
+        found |= {rows.path.name: _fingerprint_of_rows(rows) for rows in split.features.parts}
+    names = [split.image_names_path for split in (data.train, data.val) if split.has_image_names]
+    if names and data.train.raw_captions_path.is_file():
+        for path in (data.train.raw_captions_path, *names):
+            found[path.name] = f"{path.stat().st_size} bytes {crc32_of(path):08x}"
+    return found
+
+
+def _fingerprint_of_rows(rows: StoredRows) -> str:
+    if rows.cached:
+        crc = 0
+        for block in rows.blocks():
+            crc = _crc(rows[block], crc)
+        return f"{_kind(rows)} {crc:08x}"
+    sample = np.unique(np.linspace(0, len(rows) - 1, _SAMPLED).astype(np.int64))
+    return f"{_kind(rows)} {_crc(rows[sample]):08x} of {len(sample)} rows"
+
+
+def _kind(array: NDArray[Any] | StoredRows) -> str:
+    return f"{'x'.join(map(str, array.shape))} {array.dtype.name}"
+
+
+def _crc(array: NDArray[Any], crc: int = 0) -> int:
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return zlib.crc32(np.ascontiguousarray(little).data, crc)
+
+
+def changed(was: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Return a text for each entry that differs between two fingerprints.
+
+    >>> changed({"a.h5": "3 int32 0000002a"}, {"a.h5": "4 int32 00000010", "b.csv": "00000001"})
+    ['a.h5 (was 3 int32 0000002a, is 4 int32 00000010)', 'b.csv (was not there, is 00000001)']
+    """
+    names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    return [f"{n} (was {was.get(n, 'not there')}, is {now.get(n, 'not there')})" for n in names]

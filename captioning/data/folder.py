@@ -1,17 +1,17 @@
-"""The folder of a data set in the CS231n MS-COCO layout: what its files are called, and where it is.
+"""The files of a data set in the CS231n MS-COCO layout, and where its folder is.
 
 | file | holds |
 |---|---|
 | `coco2014_captions.h5` | `{train,val}_captions` (N, T) word ids, `{train,val}_image_idxs` (N,) the image row of each |
 | `coco2014_vocab.json` | `idx_to_word`, `word_to_idx` |
 | `{train,val}2014_vgg16_fc7{,_pca}.h5` | `features` (M, D), a row an image; reduced in `_pca` |
-| `{train,val}2014_regions.h5` | not always there: `regions` (M, h w, K) uint8, attributes `scale`, `offset` (K,) |
-| `regions.safetensors` | not always there: how a map (h, w, D) becomes regions, `weight` (D, K) and `bias` (K,) |
-| `{train,val}2014_urls.txt` | not always there: the address of each image, a line each |
-| `{train,val}2014_images.txt` | not always there: the file name of each image, a line each |
-| `test…` | not always there: a third split, of which no choice is made, with keys and files as those of `val` |
-| `captions.csv` | not always there: `image,split,caption`, the raw captions |
-| `photos/` | not always there: the pictures, by their file names |
+| `{train,val}2014_regions.h5` | optional: `regions` (M, h w, K) uint8, attributes `scale`, `offset` (K,) |
+| `regions.safetensors` | optional: how a map (h, w, D) becomes regions, `weight` (D, K) and `bias` (K,) |
+| `{train,val}2014_urls.txt` | optional: the address of each image, one a line |
+| `{train,val}2014_images.txt` | optional: the file name of each image, one a line |
+| `test…` | optional: a third split, with the keys and files of `val` |
+| `captions.csv` | optional: `image,split,caption`, the raw captions |
+| `photos/` | optional: the photos, by their file names |
 
 Source: homework 1-1, "The captioning exercises".
 """
@@ -19,71 +19,54 @@ Source: homework 1-1, "The captioning exercises".
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from captioning.data.errors import DataError
+from minigrad.runtime.files import irregular
 
 __all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "PROJECTION_FILE", "RAW_CAPTIONS_FILE", "SPLITS",
-           "VOCABULARY_FILE", "check_data_set", "check_split", "features_path", "find_folder",
-           "has_reduced_features", "lines_path", "regions_path"]  # fmt: skip
+           "VOCABULARY_FILE", "check_split", "features_path", "find_folder", "lines_path", "read_bytes", "read_text",
+           "regions_path"]  # fmt: skip
 
-SPLITS = ("train", "val")
-"""The splits that every data set has: what a training reads."""
+SPLITS = ("train", "val")  # of every data set
 ALL_SPLITS = (*SPLITS, "test")
-"""These, and the one that a data set may have besides."""
 CAPTIONS_FILE, VOCABULARY_FILE = "coco2014_captions.h5", "coco2014_vocab.json"
 RAW_CAPTIONS_FILE, PHOTOS_FOLDER = "captions.csv", "photos"
-PROJECTION_FILE = "regions.safetensors"
-"""The projection of regions: so it is called in the folder of a data set, and in that of a run."""
+PROJECTION_FILE = "regions.safetensors"  # in the folder of a data set and in that of a run
 
 
 def features_path(folder: Path, split: str, pca: bool) -> Path:
-    """The file of a split's features, reduced ones if `pca`."""
+    """Return the file of a split's features, of the reduced ones if `pca`."""
     return folder / f"{split}2014_vgg16_fc7{'_pca' if pca else ''}.h5"
 
 
 def regions_path(folder: Path, split: str) -> Path:
-    """The file of a split's regions, a map of features for each image."""
+    """Return the file of a split's regions."""
     return folder / f"{split}2014_regions.h5"
 
 
-def has_reduced_features(folder: Path, splits: Iterable[str]) -> bool:
-    """Whether one of these splits has reduced features, so that all need them; or something else in their place."""
-    return any(os.path.lexists(features_path(folder, split, pca=True)) for split in splits)
-
-
 def lines_path(folder: Path, split: str, what: str) -> Path:
-    """The file with a line for each image of a split; what: 'urls' or 'images'."""
+    """Return the file with one line for each image of a split; what: 'urls' or 'images'."""
     return folder / f"{split}2014_{what}.txt"
 
 
 def check_split(split: str) -> None:
-    """Raise a DataError unless a data set may have such a split."""
+    """Raise a DataError unless `split` is the name of a split."""
     if split not in ALL_SPLITS:
         raise DataError(f"there is no split {split!r}; choose one of {', '.join(ALL_SPLITS)}")
 
 
-def check_data_set(folder: Path) -> None:
-    """Raise a DataError if a folder has neither captions nor a vocabulary, as one of mere photos."""
-    if not any(os.path.lexists(folder / name) for name in (CAPTIONS_FILE, VOCABULARY_FILE)):
-        raise DataError(
-            f"{folder}: is no data set, there is neither {CAPTIONS_FILE} nor {VOCABULARY_FILE}: "
-            "`captioning prepare` makes one of photos and captions"
-        )
-
-
 def find_folder(folder: str | os.PathLike[str] | None) -> Path:
-    """The folder of the data set, checked to be there.
+    """Return the folder of the data set, or raise a DataError if there is none.
 
-    folder: its path; None means the folder that the environment variable CAPTIONING_DATA names, or its one subfolder
-    with a data set, and `datasets/coco_captioning` if the variable is unset.
+    folder: its path. None means the folder that the environment variable CAPTIONING_DATA names, or its one subfolder
+    with a data set; `datasets/coco_captioning` if the variable is unset.
     """
     named = os.environ.get("CAPTIONING_DATA")
     if folder is not None or not named:
         root = Path("datasets/coco_captioning" if folder is None else folder)
-        hint = "" if folder is not None else "; pass the folder or set CAPTIONING_DATA"
         if not root.is_dir():
+            hint = "; pass the folder or set CAPTIONING_DATA" if folder is None else ""
             raise DataError(f"{root}: there is no such folder (working folder {Path.cwd()}){hint}")
         return root
     candidates = [Path(named), *sorted(Path(named).glob("*/"))]
@@ -92,3 +75,21 @@ def find_folder(folder: str | os.PathLike[str] | None) -> Path:
         which = ", ".join(path.name for path in found) or "none"
         raise DataError(f"CAPTIONING_DATA={named}: needs one folder with {CAPTIONS_FILE}; found {which}")
     return found[0]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file; raise a DataError if it is none or cannot be read."""
+    if found := irregular(path):  # reading a pipe would wait for a writer
+        raise DataError(f"{path}: is {found}, not a regular file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file, without a byte order mark; raise a DataError if that is not what it is."""
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 at byte {error.start}: save it as UTF-8") from error

@@ -1,35 +1,32 @@
-"""Opening HDF5 files and finding data sets in them; whatever is wrong is a `DataError` that names file and key.
+"""Read HDF5 files that may be damaged, and write HDF5 files that appear whole or not at all.
 
-**A file is not trusted.** Its links and layouts may lead to other files, its header may claim a shape that no memory
-holds, and damage in its metadata makes h5py raise nearly anything. What is read lies in the file itself, whole and
-written, or it is refused before a number of it is read.
+Reading trusts nothing: links and layouts may lead to other files, a header may claim a shape that no memory holds, and
+damaged metadata makes h5py raise almost anything. Every problem becomes a `DataError` that names the file and the key.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from captioning.data.errors import DataError
+from captioning.storage import write_all
 from minigrad.runtime.extras import require
-from minigrad.runtime.files import irregular
+from minigrad.runtime.files import irregular, replacing
 
-__all__ = ["checked_attribute", "checked_dataset", "open_hdf5", "reading"]
+__all__ = ["checked_attribute", "checked_dataset", "new_hdf5", "open_hdf5", "reading", "text_attribute"]
 
-_SMALLEST = 1032
-"""Deflate, the usual filter, makes nothing smaller than by this factor (zlib, "Technical details": 1032:1)."""
-
-_LONGEST = 200  # characters of an attribute
-_NAMED = 10  # keys that a message lists
+_BEST_COMPRESSION = 1032  # deflate shrinks nothing by a larger factor (zlib, "Technical details")
 
 
 def open_hdf5(path: Path) -> Any:
-    """An h5py.File opened for reading, or a DataError."""
+    """Return an h5py.File opened for reading; raise a DataError if it is not one."""
     if found := irregular(path):
         raise DataError(f"{path}: is {found}, not a regular file")
     if not path.is_file():
@@ -38,15 +35,20 @@ def open_hdf5(path: Path) -> Any:
     try:
         return h5py.File(path, "r")
     except Exception as error:  # see `reading`
-        raise DataError(f"{path}: not a whole HDF5 file (truncated, damaged or foreign): {_told(error)}") from error
+        raise DataError(f"{path}: not a whole HDF5 file (truncated, damaged or foreign): {_one_line(error)}") from error
 
 
 def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> Any:
-    """The h5py data set at `key`, not yet read, with its place, rank, dtype and size checked."""
-    dataset_class = require("h5py", "caption").Dataset
+    """Return the h5py data set at `key`, unread, after checking its place, rank, dtype and size."""
+    h5py = require("h5py", "caption")
     with reading(path, key):
-        dataset = _find(file, path, key)
-        if not isinstance(dataset, dataset_class):
+        link = file.get(key, getlink=True)
+        if link is None:
+            raise DataError(f"{path}: the key {key} is missing; the file has {sorted(map(str, file))[:10]}")
+        if not isinstance(link, h5py.HardLink):
+            raise DataError(f"{path}: {key}: is a link to {link.path!r}; the numbers must stand at the key itself")
+        dataset = file[key]
+        if not isinstance(dataset, h5py.Dataset):
             raise DataError(f"{path}: {key}: must be a data set; got a {type(dataset).__name__}")
         if dataset.is_virtual or dataset.external:
             raise DataError(f"{path}: {key}: is stored in other files; the numbers must be in this one")
@@ -58,66 +60,56 @@ def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> An
     return dataset
 
 
-def checked_attribute(item: Any, path: Path, key: str, name: str) -> str | None:
-    """The text of an attribute of an h5py file or data set, None where it has none; another value is a DataError.
+def checked_attribute(item: Any, path: Path, key: str, name: str, fits: Callable[[Any], bool], expected: str) -> Any:
+    """Return the value of an attribute of an h5py item, or None; raise a DataError if it does not fit.
 
-    key: what a message calls the item, such as 'features'; '/' is the file's root.
+    key: the item's name in messages; '/' is the file's root. fits: says of the attribute's h5py identifier, with
+    `shape` and `dtype`, whether the value is `expected`. It is asked before the value is read: a flipped bit can make a
+    text a sequence of bytes, and h5py 3.16 crashes when it reads one.
     """
     with reading(path, f"{key}: attribute {name}"):
         if name not in item.attrs:
             return None
-        identifier = item.attrs.get_id(name)
-        # not any dtype of objects: a flipped bit makes a text a sequence of bytes, whose reading crashes h5py 3.16
-        if identifier.shape != () or require("h5py", "caption").check_string_dtype(identifier.dtype) is None:
+        found = item.attrs.get_id(name)
+        if not fits(found):
             raise DataError(
-                f"{path}: {key}: attribute {name}: must be one text; got {identifier.dtype} of shape {identifier.shape}"
+                f"{path}: {key}: attribute {name}: must be {expected}; got {found.dtype} of shape {found.shape}"
             )
-        value = item.attrs[name]
-        text = value.decode("utf-8") if isinstance(value, bytes) else value
-    if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= _LONGEST:
-        raise DataError(f"{path}: {key}: attribute {name}: must be a printable text of 1 to {_LONGEST} characters")
-    return str(text)
+        return item.attrs[name]
+
+
+def text_attribute(item: Any, path: Path, key: str, name: str) -> str | None:
+    """Return a printable text, as `checked_attribute` does."""
+    is_text = require("h5py", "caption").check_string_dtype
+    value = checked_attribute(
+        item, path, key, name, lambda found: found.shape == () and is_text(found.dtype) is not None, "one text"
+    )
+    if value is None:
+        return None
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+    if not text.isprintable() or not 0 < len(text) <= 200:
+        raise DataError(f"{path}: {key}: attribute {name}: must be a printable text of 1 to 200 characters")
+    return text
 
 
 @contextmanager
 def reading(path: Path, key: str) -> Iterator[None]:
-    """Turn what h5py raises on damaged content into a DataError.
+    """Turn any exception that h5py raises on damaged content into a DataError.
 
-    That may be any exception, such as a ValueError of NumPy's for a dtype that makes no sense, or a MemoryError for an
-    absurd size: therefore nothing but calls of h5py and DataErrors belongs in the block.
+    The exception may be of any class, so the block holds only calls of h5py and checks that raise DataErrors.
     """
     try:
         yield
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{path}: {key}: cannot be read, the file is damaged: {_told(error)}") from error
-
-
-def _find(file: Any, path: Path, key: str) -> Any:
-    """What stands at a key, reached by hard links alone: other links may lead out of the file."""
-    h5py = require("h5py", "caption")
-    place = file
-    for name in filter(None, key.split("/")):
-        link = place.get(name, getlink=True) if isinstance(place, h5py.Group) else None
-        if link is None:
-            raise DataError(f"{path}: the key {key} is missing; the file has {_keys(file)}")
-        if not isinstance(link, h5py.HardLink):
-            raise DataError(f"{path}: {key}: is a link to {link.path!r}; the numbers must stand at the key itself")
-        place = place[name]
-    return place
-
-
-def _keys(file: Any) -> str:
-    names = sorted(map(str, file))
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{names[:_NAMED] or 'no keys'}{more}"
+        raise DataError(f"{path}: {key}: cannot be read, the file is damaged: {_one_line(error)}") from error
 
 
 def _check_written(dataset: Any, path: Path, key: str) -> None:
-    """Refuse a shape that the file cannot hold, and a part that was never written, which would read as zeros."""
+    """Refuse a shape that the file cannot hold, and parts that were never written, which would read as zeros."""
     claimed, there = dataset.size * dataset.dtype.itemsize, path.stat().st_size
-    if claimed > there * _SMALLEST:
+    if claimed > there * _BEST_COMPRESSION:
         raise DataError(f"{path}: {key}: cannot have shape {dataset.shape}: the whole file has {there} bytes")
     if dataset.chunks is None:
         stored, whole, unit = dataset.id.get_storage_size(), claimed, "bytes"
@@ -128,7 +120,54 @@ def _check_written(dataset: Any, path: Path, key: str) -> None:
         raise DataError(f"{path}: {key}: only {stored} of its {whole} {unit} were ever written")
 
 
-def _told(error: Any) -> str:
-    """An exception in one line."""
-    error = error.args[0] if isinstance(error, KeyError) and error.args else error  # the text of a KeyError is quoted
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[Any]:
+    """Yield an h5py.File to write into; `path` appears when the block ends without an error.
+
+    Raises:
+        OSError: the file cannot be made or written, as on a full disk; names `path`.
+
+    >>> import tempfile, h5py
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with new_hdf5(Path(folder, "a.h5")) as file:
+    ...         file["numbers"] = [1, 2]
+    ...     with h5py.File(Path(folder, "a.h5")) as file:
+    ...         file["numbers"][()].tolist()
+    [1, 2]
+    """
+    h5py = require("h5py", "caption")
+    with replacing(path) as temporary, _FileForHdf5(temporary, "r+") as raw:
+        try:
+            with h5py.File(raw, "w") as file:
+                yield file
+        finally:
+            if raw.error is not None:
+                raise OSError(raw.error.errno, raw.error.strerror, str(path)) from raw.error
+
+
+class _FileForHdf5(FileIO):
+    """A file that keeps its first error of writing in `error` and pretends that all later writes succeed.
+
+    The HDF5 library may crash after an error of writing, since it tries to write the same bytes again.
+    """
+
+    error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        self._attempt(lambda: write_all(super(_FileForHdf5, self), content, ""))
+        return memoryview(content).nbytes
+
+    def truncate(self, size: int | None = None) -> int:
+        self._attempt(lambda: super(_FileForHdf5, self).truncate(size))
+        return size or 0
+
+    def _attempt(self, action: Callable[[], Any]) -> None:
+        try:
+            if self.error is None:
+                action()
+        except OSError as error:
+            self.error = error

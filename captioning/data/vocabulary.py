@@ -1,8 +1,7 @@
-"""Words and their numbers.
+"""Words and their ids.
 
-A caption is stored as a row of word ids, `<START> a dog runs <END> <NULL> <NULL>`, each an index into
-the list `idx_to_word` of `coco2014_vocab.json`. This module turns words into ids and ids back into text; words come
-from `captioning.data.tokens`. Source: homework 1-1, "The captioning exercises" (the CS231n layout).
+A caption is stored as a row of word ids, `<START> a dog runs <END> <NULL> <NULL>`, each an index into the list
+`idx_to_word` of `coco2014_vocab.json`. Source: homework 1-1, "The captioning exercises" (the CS231n layout).
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from captioning.data.errors import DataError
-from minigrad.runtime.files import irregular, replacing
+from captioning.data.folder import read_text
+from minigrad.runtime.files import replacing
 
 __all__ = ["END", "NULL", "SPECIAL", "START", "UNK", "Vocabulary", "decode_captions"]
 
@@ -29,9 +29,9 @@ SPECIAL = (NULL, START, END, UNK)
 def decode_captions(captions: ArrayLike, idx_to_word: Sequence[str] | Mapping[int, str]) -> str | list[str]:
     """Turn word ids into text, as the CS231n notebooks do.
 
-    captions: integers (T,) or (N,T). Returns one string or a list of N strings. Each stops after its
-    first `<END>`; `<NULL>` is left out; every other token stays, `<START>` and `<END>` too.
-    An id outside the vocabulary is a DataError that names it and its place. Source: homework 1-1.
+    captions: integers (T,) or (N,T). Returns one string or a list of N strings. Each stops after its first `<END>`;
+    `<NULL>` is left out; every other token stays, `<START>` and `<END>` too. An id outside the vocabulary is a
+    DataError that names it and its place. Source: homework 1-1.
 
     >>> decode_captions([1, 3, 2, 0], ["<NULL>", "<START>", "<END>", "cat"])
     '<START> cat <END>'
@@ -54,11 +54,11 @@ def _check_ids(captions: ArrayLike) -> NDArray[np.integer[Any]]:
 
 
 def _words(ids: NDArray[np.integer[Any]], idx_to_word: Sequence[str] | Mapping[int, str], where: str) -> list[str]:
-    """The words of one row of ids up to and with `<END>`, without `<NULL>`."""
+    """Return the words of one row of ids up to and with `<END>`, without `<NULL>`."""
     words = []
     for t, i in enumerate(ids.tolist()):
         try:
-            word = None if i < 0 else idx_to_word[i]
+            word = idx_to_word[i] if i >= 0 else None
         except LookupError:
             word = None
         if word is None:
@@ -75,9 +75,9 @@ def _words(ids: NDArray[np.integer[Any]], idx_to_word: Sequence[str] | Mapping[i
 class Vocabulary:
     """The words of a data set in the order of their ids.
 
-    idx_to_word: distinct non-empty strings, among them `<NULL>`, `<START>`, `<END>` and `<UNK>` at any
-    place; anything else is a DataError. `word_to_idx` is the inverse dict; `null`, `start`, `end` and
-    `unk` are the ids of the special tokens.
+    idx_to_word: distinct non-empty strings, among them `<NULL>`, `<START>`, `<END>` and `<UNK>` at any place; anything
+    else is a DataError. `word_to_idx` is the inverse dict; `null`, `start`, `end` and `unk` are the ids of the special
+    tokens.
 
     >>> v = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog"])
     >>> len(v), v.end, v.encode(["a", "cat"]).tolist(), v.tokens([1, 4, 5, 2, 0])
@@ -93,7 +93,7 @@ class Vocabulary:
             if not isinstance(word, str) or not word:
                 raise DataError(f"idx_to_word: entry {i} is {word!r}; every entry must be a non-empty string")
             if word in self.word_to_idx:
-                raise DataError(f"idx_to_word: {word!r} stands twice, at {self.word_to_idx[word]} and {i}")
+                raise DataError(f"idx_to_word: duplicate {word!r} at {self.word_to_idx[word]} and {i}")
             self.word_to_idx[word] = i
         missing = [token for token in SPECIAL if token not in self.word_to_idx]
         if missing:
@@ -104,27 +104,28 @@ class Vocabulary:
     def from_json(cls, path: str | os.PathLike[str]) -> Vocabulary:
         """Read `{"idx_to_word": [...], "word_to_idx": {...}}`, the file `coco2014_vocab.json` of the layout.
 
-        A file that is missing, is no such JSON, or whose two keys do not say the same is a DataError.
+        A file that is missing, is no such JSON, or whose two keys disagree is a DataError.
         """
-        if found := irregular(path):  # reading a pipe would wait for one who writes
-            raise DataError(f"{path}: is {found}, not a regular file")
+        text = read_text(Path(path))
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise DataError(f"{path}: cannot read the vocabulary: {error.strerror or error}") from error
+            content = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path}: the vocabulary is not JSON: {error}") from error
-        words, ids = _vocabulary_keys(path, content)
+        for key, kind in (("idx_to_word", list), ("word_to_idx", dict)):
+            if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+                raise DataError(f"{path}: must be an object in which {key} is a {kind.__name__}")
         try:
-            vocabulary = cls(words)
+            vocabulary = cls(content["idx_to_word"])
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        if ids != vocabulary.word_to_idx:
-            raise DataError(f"{path}: word_to_idx: {_difference(vocabulary.word_to_idx, ids)}")
+        wanted, got = vocabulary.word_to_idx, content["word_to_idx"]
+        for word in {**wanted, **got}:
+            if (here := got.get(word, "missing")) != (there := wanted.get(word, "missing")):
+                raise DataError(f"{path}: word_to_idx: {word!r} is {here!r}, but in idx_to_word it is {there!r}")
         return vocabulary
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write the file that `from_json` reads, to a temporary name first; it is on the disk when this returns."""
+        """Write the file that `from_json` reads, whole or not at all; it is on the disk when this returns."""
         content = {"idx_to_word": self.idx_to_word, "word_to_idx": self.word_to_idx}
         with replacing(path, durable=True) as temporary:
             temporary.write_text(json.dumps(content), encoding="utf-8")
@@ -138,27 +139,14 @@ class Vocabulary:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.idx_to_word == other.idx_to_word
 
-    def __hash__(self) -> int:
-        return hash(self.fingerprint())
-
-    def __repr__(self) -> str:
-        return f"<Vocabulary of {len(self)} words, {self.fingerprint()[:8]}>"
-
-    def encode(self, words: Iterable[str], strict: bool = False) -> NDArray[np.int32]:
-        """The ids of words: int32 (T,). An unknown word becomes `<UNK>`, with `strict` it is a KeyError."""
+    def encode(self, words: Iterable[str]) -> NDArray[np.int32]:
+        """Return the ids of words: int32 (T,). An unknown word becomes `<UNK>`."""
         if isinstance(words, str):
             raise TypeError(f"words must be a list of words; got the str {words!r}: use tokenise() first")
-        words = list(words)
-        if strict:
-            for t, word in enumerate(words):
-                if word not in self.word_to_idx:
-                    raise KeyError(f"the word {word!r} at step {t} is not in the vocabulary of {len(self)}")
         return np.array([self.word_to_idx.get(word, self.unk) for word in words], dtype=np.int32)
 
     def encode_caption(self, words: Iterable[str], length: int) -> NDArray[np.int32]:
-        """A row of the layout: int32 (length,).
-
-        `<START>`, at most length - 2 words, `<END>`, and `<NULL>` to the end.
+        """Return a row of the layout, int32 (length,): `<START>`, at most length - 2 words, `<END>`, then `<NULL>`.
 
         >>> v = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog"])
         >>> v.encode_caption(["a", "cat"], 6).tolist(), v.encode_caption(["a", "dog"], 3).tolist()
@@ -172,11 +160,11 @@ class Vocabulary:
         return row
 
     def decode(self, captions: ArrayLike) -> str | list[str]:
-        """Ids (T,) to a string, (N,T) to a list of N strings; see `decode_captions`."""
+        """Turn ids (T,) into a string, (N,T) into a list of N strings; see `decode_captions`."""
         return decode_captions(captions, self.idx_to_word)
 
     def tokens(self, ids: ArrayLike, keep_unknown: bool = False) -> list[str]:
-        """The words of one caption (T,) up to `<END>`, without special tokens.
+        """Return the words of one caption (T,) up to `<END>`, without special tokens.
 
         With `keep_unknown` each `<UNK>` stays, so that the caption keeps its length.
         """
@@ -187,29 +175,5 @@ class Vocabulary:
         return [word for word in _words(row, self.idx_to_word, where="") if word not in dropped]
 
     def fingerprint(self) -> str:
-        """SHA-256 of the words in order, 64 hexadecimal digits, the same on every machine."""
+        """Return the SHA-256 of the words in order, 64 hexadecimal digits, the same on every machine."""
         return hashlib.sha256(json.dumps(self.idx_to_word).encode("ascii")).hexdigest()
-
-
-def _vocabulary_keys(path: object, content: Any) -> tuple[list[Any], dict[Any, Any]]:
-    """The two entries of the JSON, of the right types."""
-    if not isinstance(content, dict):
-        got = type(content).__name__
-        raise DataError(f"{path}: must hold an object with idx_to_word and word_to_idx; got a {got}")
-    for key, kind in (("idx_to_word", list), ("word_to_idx", dict)):
-        if key not in content:
-            raise DataError(f"{path}: the key {key} is missing; the file has {sorted(content)[:10] or 'no keys'}")
-        value = content[key]
-        if not isinstance(value, kind):
-            raise DataError(f"{path}: {key} must be a {kind.__name__}; got a {type(value).__name__}")
-    return content["idx_to_word"], content["word_to_idx"]
-
-
-def _difference(expected: dict[str, int], got: dict[str, Any]) -> str:
-    """Say the first difference between the inverse of idx_to_word and what the file has."""
-    for word, i in expected.items():
-        if got.get(word) != i:
-            found = repr(got[word]) if word in got else "missing"
-            return f"{word!r} is {found}, but idx_to_word has it at {i}"
-    extra = next(word for word in got if word not in expected)
-    return f"{extra!r} is not in idx_to_word"

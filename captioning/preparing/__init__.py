@@ -1,9 +1,7 @@
-"""One's own photos and captions become a data set in the layout of `captioning.data.folder`.
+"""Make a data set in the layout of `captioning.data.folder` of photos and captions.
 
-A source is read (`sources`: COCO's JSON in `coco_json`, Karpathy's splits in `karpathy_json`, `csv_table`,
-`photo_folder`; by `json_files` and `text_files`) into one table of images (`table`), what it lacks is counted
-(`gaps`), its photos are found (`photo_search`), its images divided into splits (`division`). Photos become features
-(`photo_features`), and regions if they are wanted (by what `region_sample` finds first); a kill leaves them to be gone
-on with (`unfinished_features`). Captions become word ids (`wording`). `workshop` is where the files are made,
-`data_files` writes them, `recipe` says how, `pipeline` does all of it and `summary` tells what came out.
+`pipeline.prepare_data` does all of it: it reads a source (`sources`, `json_sources`) into a list of images (`images`),
+divides them into splits, computes their features (`photo_features`, and `region_sample` for regions; what a killed job
+computed is in `unfinished_features`), and writes the files (`data_files`) in a `work_folder`. `recipe` has the options,
+and the report of what came out.
 """

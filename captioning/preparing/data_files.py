@@ -1,112 +1,149 @@
-"""The files of a data set in the layout of `captioning.data.folder`, written whole."""
+"""The files of a data set: captions as word ids, the vocabulary, rows of features, names, raw captions, photos."""
 
 from __future__ import annotations
 
 import csv
+import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from captioning.data.hdf5_writing import new_hdf5
-from captioning.data.vocabulary import Vocabulary
-from captioning.preparing.table import CaptionedImage
-from captioning.preparing.wording import Tokenizer, WrittenSplit, encode_captions
+from captioning.data.errors import DataError
+from captioning.data.hdf5 import new_hdf5
+from captioning.data.vocabulary import SPECIAL, Vocabulary
+from captioning.preparing.images import MOST_WORDS, CaptionedImage
+from captioning.preparing.unfinished_features import UnfinishedFeatures
 from captioning.progress import Progress
-from captioning.vision.region_reduction import RegionReduction
 from minigrad.runtime.files import replacing
 
-__all__ = [
-    "PHOTO_WAYS",
-    "Named",
-    "place_photos",
-    "write_captions",
-    "write_features",
-    "write_names",
-    "write_raw_captions",
-    "write_regions",
-]
+__all__ = ["COVERED", "NamedImages", "SplitSummary", "choose_words", "covering_length", "place_photos", "tokenised",
+           "write_captions", "write_names", "write_raw_captions", "write_rows"]  # fmt: skip
 
-Named = Mapping[str, Sequence[tuple[str, CaptionedImage]]]
-"""The images of each split in their order, each with its name."""
+COVERED = 0.99  # the share of training captions that the default length holds whole
+_PIECE = 1024  # rows of features, or of regions, at once
 
-PHOTO_WAYS = ("link", "copy", "none")
+NamedImages = Sequence[tuple[str, CaptionedImage]]  # images with their names
+
+
+@dataclass
+class SplitSummary:
+    """What became of a split: images, captions, their words, words that are `<UNK>`, and captions that were cut."""
+
+    images: int
+    captions: int
+    words: int = 0
+    unknown: int = 0
+    cut: int = 0
+
+
+def tokenised(images: NamedImages, tokenizer: Callable[[str], list[str]], progress: Progress) -> Iterator[list[str]]:
+    """Yield the words of each caption of the images."""
+    progress.begin(len(images))
+    for done, (_, image) in enumerate(images):
+        progress.update(done)
+        yield from map(tokenizer, image.captions)
+
+
+def covering_length(lengths: Sequence[int], share: float = COVERED) -> int:
+    """Return the least length that this share of the captions does not exceed, at most `MOST_WORDS`.
+
+    >>> covering_length([3, 9, 4, 5], 0.75)
+    5
+    """
+    return min(sorted(lengths)[max(math.ceil(share * len(lengths)) - 1, 0)], MOST_WORDS)
+
+
+def choose_words(counts: Counter[str], min_count: int = 4, most: int | None = None) -> Vocabulary:
+    """Return the vocabulary of the special tokens, then the words from the most frequent on, ties by first occurrence.
+
+    min_count: how often a word must occur. most: take so many of the most frequent words instead. No word is a
+    DataError. Of Flickr8k's training captions this is the vocabulary of its data set in the CS231n layout.
+
+    >>> choose_words(Counter(["a", "dog", "runs", "a", "cat", "runs"]), min_count=2).idx_to_word
+    ['<NULL>', '<START>', '<END>', '<UNK>', 'a', 'runs']
+    """
+    words = [word for word, count in counts.most_common(most) if most is not None or count >= min_count]
+    if not words:
+        raise DataError(
+            f"no word stands {min_count} times or more in the training captions; choose a lower --min-count"
+        )
+    return Vocabulary([*SPECIAL, *words])
 
 
 def write_captions(
-    path: Path, images: Named, tokenizer: tuple[str, Tokenizer], vocabulary: Vocabulary, length: int
-) -> dict[str, WrittenSplit]:
-    """Word ids `{split}_captions` and rows `{split}_image_idxs`, in the order of the images; what was lost, by split.
+    path: Path,
+    splits: Mapping[str, NamedImages],
+    tokenizer: tuple[str, Callable[[str], list[str]]],
+    vocabulary: Vocabulary,
+    length: int,
+    progress: Progress,
+) -> dict[str, SplitSummary]:
+    """Write word ids `{split}_captions` and rows `{split}_image_idxs`, in the order of the images.
 
-    tokenizer: its name, which the file's attribute `tokenizer` keeps, and the function. length: words of a caption.
+    tokenizer: its name, which becomes the file's attribute `tokenizer`, and the function. length: words of a caption;
+    a longer one is cut, and ends in `<END>` all the same. Words behind the cut count in the summaries.
     """
-    told = {split: WrittenSplit(images=len(named)) for split, named in images.items()}
+    summaries = {}
     with new_hdf5(path) as file:
         file.attrs["tokenizer"] = tokenizer[0]
-        for split, named in images.items():
-            counts = [len(image.captions) for _, image in named]
-            said = (caption for _, image in named for caption in image.captions)
-            rows = file.create_dataset(f"{split}_captions", (sum(counts), length + 2), np.int32)
-            _fill(rows, encode_captions(said, tokenizer[1], vocabulary, length, told[split]))
+        for split, images in splits.items():
+            counts = [len(image.captions) for _, image in images]
+            summaries[split] = summary = SplitSummary(len(images), sum(counts))
+            rows = np.empty((sum(counts), length + 2), np.int32)
+            for row, words in zip(rows, tokenised(images, tokenizer[1], progress), strict=True):
+                summary.words += len(words)
+                summary.unknown += sum(word not in vocabulary for word in words)
+                summary.cut += len(words) > length
+                row[:] = vocabulary.encode_caption(words, length + 2)
+            file[f"{split}_captions"] = rows
             file[f"{split}_image_idxs"] = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    return told
+    return summaries
 
 
-def write_features(path: Path, blocks: Iterator[NDArray[np.float32]], shape: tuple[int, int], extractor: str) -> None:
-    """Features (M, D) of a split as one block of float32 rows, with the name of what computed them."""
-    with new_hdf5(path) as file:
-        rows = file.create_dataset("features", shape, np.float32)
-        rows.attrs["extractor"] = extractor
-        _fill(rows, blocks)
-
-
-def write_regions(
-    path: Path, blocks: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int], reduction: RegionReduction
+def write_rows(
+    path: Path, rows: UnfinishedFeatures, key: str, chosen: Sequence[int], attributes: dict[str, Any]
 ) -> None:
-    """Regions (M, R, K) of a split as one block of bytes, with what turns them into numbers and what made them."""
+    """Write the `features` or `regions` of the chosen records, rising, as one block with these attributes."""
+    kind = rows.dtype[key]
     with new_hdf5(path) as file:
-        rows = file.create_dataset("regions", shape, np.uint8)
-        rows.attrs.update(scale=reduction.scale, offset=reduction.offset, projection=reduction.projection.fingerprint())
-        _fill(rows, blocks)
+        target = file.create_dataset(key, (len(chosen), *kind.shape), kind.base)
+        target.attrs.update(attributes)
+        for start in range(0, len(chosen), _PIECE):
+            part = np.array(chosen[start : start + _PIECE])
+            target[start : start + len(part)] = rows.read(part[0], part[-1] + 1)[key][part - part[0]]
 
 
-def _fill(rows: Any, blocks: Iterable[NDArray[Any]]) -> None:
-    """Write blocks of rows, one behind the other, into an HDF5 data set."""
-    start = 0
-    for block in blocks:
-        rows[start : start + len(block)] = block
-        start += len(block)
-
-
-def write_names(path: Path, images: Sequence[tuple[str, CaptionedImage]]) -> None:
-    """A line an image: its name."""
+def write_names(path: Path, images: NamedImages) -> None:
+    """Write the name of each image on a line."""
     with replacing(path) as temporary:
         temporary.write_text("".join(f"{name}\n" for name, _ in images), encoding="utf-8")
 
 
-def write_raw_captions(path: Path, images: Named) -> None:
-    """The table `image,split,caption` of everything that people said."""
+def write_raw_captions(path: Path, splits: Mapping[str, NamedImages]) -> None:
+    """Write the table `image,split,caption` of all raw captions."""
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", "split", "caption"])
-        for split, named in images.items():
-            writer.writerows([name, split, caption] for name, image in named for caption in image.captions)
+        for split, images in splits.items():
+            writer.writerows([name, split, caption] for name, image in images for caption in image.captions)
 
 
-def place_photos(folder: Path, final: Path, photos: Mapping[str, Path], way: str, progress: Progress) -> None:
-    """The photos under their names in `folder`, which is to become `final`: symbolic links or copies.
+def place_photos(folder: Path, final: Path, photos: Mapping[str, Path], copy: bool, progress: Progress) -> None:
+    """Put the photos under their names into `folder`, which will become `final`: copies or symbolic links.
 
-    A link says the way from `final` to the photo, so that both may move together; a copy may move alone.
+    A link is relative to `final`, so that data set and photos may move together; a copy may move alone.
     """
     folder.mkdir()
     progress.begin(len(photos))
     for done, (name, photo) in enumerate(photos.items()):
         progress.update(done)
-        if way == "copy":
+        if copy:
             shutil.copyfile(photo, folder / name)
         else:
-            (folder / name).symlink_to(os.path.relpath(photo.resolve(), final.resolve()))
+            (folder / name).symlink_to(os.path.relpath(photo.resolve(), final))

@@ -1,30 +1,122 @@
-"""Photos become features, and regions if they are wanted, a batch at a time.
+"""Compute the features of photos, and those of their regions, a batch at a time.
 
-A job that was killed goes on with the first batch that is not whole, and comes to the same bits.
+A batch is the same photos in every run, and a photo that cannot be read is black in it, so that the network computes
+the same bits for the others. Tasks and answers are bytes, so that any `map` can share the batches among processes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
-from captioning.preparing.looking import BATCH, check_strict, read_batch, views
 from captioning.preparing.unfinished_features import UnfinishedFeatures
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
+from captioning.vision.photo_files import PhotoError
 from captioning.vision.region_reduction import RegionReduction
-from minigrad.parallel.communicators import ALONE
 
-__all__ = ["compute_features", "photo_fingerprint"]
+__all__ = ["BATCH", "MapBatches", "compute_batch", "compute_batches", "compute_features",
+           "photo_fingerprint", "read_batch"]  # fmt: skip
+
+BATCH = 32  # photos at once: 19 MB of pixels for a network that sees 224 x 224
+
+MapBatches = Callable[[Callable[[bytes], bytes], Iterable[bytes]], Iterable[bytes]]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def compute_batches(
+    photos: Sequence[Path],
+    extractor: FeatureExtractor,
+    start: int = 0,
+    strict: bool = False,
+    reduction: RegionReduction | None = None,
+    maps: bool = False,
+    map_batches: MapBatches = map,
+) -> Iterator[tuple[int, Arrays, dict[int, str]]]:
+    """Yield for each batch of the photos from `start` on: the place of its first photo, arrays, and errors.
+
+    The arrays are `maps`, or `features` and perhaps `regions`, a row a photo; features of a photo that cannot be read
+    are NaN. The errors say, by its place, why a photo cannot be read.
+
+    strict: a photo that cannot be read is a DataError. reduction: computes regions too. maps: compute only maps.
+    map_batches: calls `compute_batch` on each of many tasks, in order, as `map` does.
+
+    Raises:
+        DataError: the network gives a number that is not finite, for a photo that can be read.
+    """
+    places = range(start, len(photos), BATCH)
+    options = {} if reduction is None else reduction.arrays()
+    tasks = (_packed({"photos": list(map(str, photos[k : k + BATCH])), "maps": maps}, options) for k in places)
+    for place, answer in zip(places, map_batches(partial(compute_batch, extractor=extractor), tasks), strict=True):
+        lines, arrays = _unpacked(answer)
+        errors = {place + k: error for k, error in lines}
+        check_strict(errors, strict)
+        for n, numbers in enumerate(arrays["maps" if maps else "features"], start=place):
+            if n not in errors and not np.isfinite(numbers).all():
+                raise DataError(f"{photos[n]}: {extractor.name} gives a feature that is not finite")
+        yield place, arrays, errors
+
+
+def check_strict(errors: Mapping[int, str], strict: bool) -> None:
+    """If `strict`, raise a DataError for the first photo that cannot be read."""
+    if errors and strict:
+        raise DataError(f"{next(iter(errors.values()))}; without --strict it would be left out")
+
+
+def compute_batch(task: bytes, extractor: FeatureExtractor) -> bytes:
+    """Return the answer to a task of `compute_batches`."""
+    wanted, options = _unpacked(task)
+    batch, errors = read_batch(list(map(Path, wanted["photos"])), extractor)
+    arrays: dict[str, NDArray[Any]] = {}
+    if wanted["maps"]:
+        arrays["maps"] = extractor.maps(batch)
+    elif options:
+        maps = extractor.maps(batch)
+        arrays = {"features": maps.mean(axis=(1, 2)), "regions": RegionReduction.of(options).stored(maps)}
+    else:
+        arrays["features"] = extractor.features(batch)
+    if not wanted["maps"]:
+        arrays["features"][list(errors)] = np.nan
+    return _packed(list(errors.items()), arrays)
+
+
+def read_batch(photos: Sequence[Path], extractor: FeatureExtractor) -> tuple[NDArray[np.float32], dict[int, str]]:
+    """Return the prepared photos of a batch, black where one cannot be read, and by its place why it cannot."""
+    batch = np.zeros((len(photos), 3, extractor.side, extractor.side), np.float32)
+    errors: dict[int, str] = {}
+    for k, path in enumerate(photos):
+        try:
+            batch[k] = extractor.read(path)
+        except PhotoError as error:
+            errors[k] = str(error)
+    return batch, errors
+
+
+def _packed(values: Any, arrays: Arrays) -> bytes:
+    """Return JSON values and arrays as bytes."""
+    file = io.BytesIO()
+    contents: dict[str, Any] = {"json": np.frombuffer(json.dumps(values).encode(), np.uint8), **arrays}
+    np.savez(file, **contents)
+    return file.getvalue()
+
+
+def _unpacked(message: bytes) -> tuple[Any, dict[str, NDArray[Any]]]:
+    with np.load(io.BytesIO(message), allow_pickle=False) as file:
+        arrays = dict(file)
+    return json.loads(arrays.pop("json").tobytes()), arrays
 
 
 def photo_fingerprint(photos: Sequence[Path], extractor: FeatureExtractor) -> bytes:
-    """32 bytes for a list of photos and a network: other names, an order or contents by size and time give others."""
+    """Return 32 bytes that stand for a network and a list of photos, with their names, sizes and times."""
     found = hashlib.sha256(f"{extractor.name} {extractor.size} {BATCH}\n".encode())
     for path in photos:
         status = path.stat()
@@ -39,24 +131,22 @@ def compute_features(
     progress: Progress,
     strict: bool = False,
     reduction: RegionReduction | None = None,
-    comm: Any = ALONE,
+    map_batches: MapBatches = map,
 ) -> dict[int, str]:
-    """Append the features of the photos to `rows`, which may have some; by its place, why a photo could not be read.
+    """Append the features of the photos to `rows`, from the first batch on that is not whole there.
 
-    reduction: how regions are made of the same maps, which `rows` then have, too. comm: the ranks that look at the
-    photos, of which this is rank 0, as of `views`.
-
-    Such a photo has a row of NaN. With `strict` the first of them is a DataError, and one is if all are such.
+    Returns, by its place, why a photo cannot be read; such a photo has a row of NaN. If all photos are such it is a
+    DataError. Other arguments and errors as in `compute_batches`.
     """
     rows.keep(len(rows) // BATCH * BATCH if len(rows) < len(photos) else len(photos))
-    failed = _fail_again(rows, photos, extractor)
+    failed = _read_unreadable_again(rows, photos, extractor)
     check_strict(failed, strict)
     progress.begin(len(photos), start=len(rows))
-    for start, view in views(photos, extractor, len(rows), reduction, comm=comm):
-        view.check(strict)
-        rows.append(**view.seen)
-        for k, error in view.errors.items():
-            failed[start + k] = error
+    batches = compute_batches(photos, extractor, len(rows), strict, reduction, map_batches=map_batches)
+    for _, arrays, errors in batches:
+        rows.append(**arrays)
+        failed |= errors
+        for error in errors.values():
             progress.say(f"left out: {error}")
         progress.update(len(rows))
     progress.close()
@@ -65,14 +155,16 @@ def compute_features(
     return failed
 
 
-def _fail_again(rows: UnfinishedFeatures, photos: Sequence[Path], extractor: FeatureExtractor) -> dict[int, str]:
-    """Of an earlier run's rows: why the photos that are NaN cannot be read, which has them read again."""
+def _read_unreadable_again(
+    rows: UnfinishedFeatures, photos: Sequence[Path], extractor: FeatureExtractor
+) -> dict[int, str]:
+    """Return why the photos cannot be read that an earlier run left out; from one on that now can, forget the rows."""
     failed: dict[int, str] = {}
     for start in range(0, len(rows), BATCH):
-        lost = np.flatnonzero(np.isnan(rows.read(start, start + BATCH)[:, 0]))
-        for n in (start + lost).tolist():
+        features = rows.read(start, min(start + BATCH, len(rows)))["features"]
+        for n in (start + np.flatnonzero(np.isnan(features[:, 0]))).tolist():
             _, errors = read_batch([photos[n]], extractor)
-            if not errors:  # what is wrong now is right later: compute from here on as if the job had ended there
+            if not errors:
                 rows.keep(start)
                 return failed
             failed[n] = errors[0]

@@ -1,34 +1,38 @@
-"""How a data set is to be made of a source, and what came of it."""
+"""How to make a data set of a source, and a report of what came out."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from captioning.command import shown
 from captioning.data.errors import DataError, check_count
 from captioning.data.tokens import TOKENIZERS
-from captioning.data.vocabulary import Vocabulary
-from captioning.preparing.data_files import PHOTO_WAYS
-from captioning.preparing.division import check_shares
-from captioning.preparing.gaps import Gaps
-from captioning.preparing.table import MOST_WORDS
-from captioning.preparing.wording import WrittenSplit
+from captioning.data.vocabulary import SPECIAL, Vocabulary
+from captioning.preparing.data_files import COVERED, SplitSummary
+from captioning.preparing.images import MOST_WORDS, LeftOut, check_shares
 from captioning.vision.region_reduction import RegionReduction
 
-__all__ = ["Prepared", "Recipe"]
+__all__ = ["PHOTO_FILES", "Prepared", "Recipe", "report"]
+
+PHOTO_FILES = {"link": "symbolic links", "copy": "copies", "none": "none"}
+_SHOWN = 5  # photos that could not be read
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a data set is made of a source.
+    """How to make a data set of a source.
 
-    format: one of `captioning.preparing.sources.FORMATS`, None finds it. tokenizer: one of
-    `captioning.data.tokens.TOKENIZERS`. min_count: how often a word of the vocabulary stands in training captions;
-    words: instead, how many it has. max_length: words of a caption, None for what holds 99 % of training captions
-    whole, at most `MOST_WORDS`. val, test, seed: how a source without splits is divided; resplit: so is one with
-    splits, which are forgotten. photos: 'link', 'copy' or 'none'. skip_missing: leave out what lacks a photo or a
-    caption. strict: a photo that cannot be read is an error. regions: how many numbers of each place of a photo are
-    stored, or fewer where there are not as many; None for no regions.
+    format: one of `captioning.preparing.sources.FORMATS`, None finds it.
+    tokenizer: one of `captioning.data.tokens.TOKENIZERS`.
+    min_count: how often a word of the vocabulary occurs in training captions; words: instead, how many words it has.
+    max_length: words of a caption, None for what holds 99 % of training captions whole, at most `MOST_WORDS`.
+    val, test, seed: how a source without splits is divided; resplit: divide one with splits, too.
+    photos: a key of `PHOTO_FILES`.
+    skip_missing: leave out what lacks a photo or a caption.
+    strict: a photo that cannot be read is an error.
+    regions: how many numbers of each region are stored at most; None for no regions.
     """
 
     format: str | None = None
@@ -51,7 +55,7 @@ class Recipe:
                 check_count(name, value)
         if self.max_length is not None and self.max_length > MOST_WORDS:
             raise DataError(f"max_length must be at most {MOST_WORDS}; got {self.max_length}")
-        for name, known in (("tokenizer", tuple(TOKENIZERS)), ("photos", PHOTO_WAYS)):
+        for name, known in (("tokenizer", list(TOKENIZERS)), ("photos", list(PHOTO_FILES))):
             if getattr(self, name) not in known:
                 raise DataError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
         check_shares(self.val, self.test)
@@ -61,15 +65,63 @@ class Recipe:
 class Prepared:
     """What came of a source: the data set's folder, its splits, vocabulary and length, and what was left out.
 
-    regions: how they were made, None where there are none.
+    unreadable: a line for each photo that cannot be read. regions: how they were made, None if there are none.
     """
 
     folder: Path
-    splits: dict[str, WrittenSplit]
+    splits: dict[str, SplitSummary]
     vocabulary: Vocabulary
     max_length: int
-    gaps: Gaps
+    left_out: LeftOut
     unreadable: list[str]
     extractor: str | None
     photos: str
     regions: RegionReduction | None = None
+
+
+def report(prepared: Prepared, recipe: Recipe) -> str:
+    """Return some lines on a data set that was made."""
+    words = len(prepared.vocabulary) - len(SPECIAL)
+    which = "the most frequent" if recipe.words else f"each {recipe.min_count} times or more in training captions"
+    whole = "" if recipe.max_length else f", which leaves at least {COVERED:.0%} of those for training whole"
+    rows = []
+    for split, of in prepared.splits.items():
+        cut, unknown = f"{of.cut:,} ({of.cut / of.captions:.1%})", of.unknown / max(of.words, 1)
+        rows.append(f"{split:<5} {of.images:>8,} {of.captions:>10,} {of.words:>10,} {unknown:>6.2%} {cut:>14}")
+    lines = [
+        f"data set: {shown(prepared.folder)}",
+        "split   images   captions      words  <UNK>            cut",
+        *rows,
+        f"vocabulary: {words:,} words, {which}, and {len(SPECIAL)} special tokens",
+        *_advice_on_unknown_words(prepared.splits["train"], recipe),
+        f"captions: cut after {prepared.max_length} words{whole.replace('%', ' %')}",
+        f"features: {f'by {prepared.extractor}' if prepared.extractor else 'none'}; "
+        f"photos: {PHOTO_FILES[prepared.photos]}",
+    ]
+    if (regions := prepared.regions) is not None:
+        few = "" if len(regions.scale) == recipe.regions else " (the photos for training have no more)"
+        lines.append(f"regions: {len(regions.scale):,} numbers a place{few}, which keep {regions.kept:.1%} of the "
+                     "variance of the sample")  # fmt: skip
+    lines += [f"left out: {line}" for line in prepared.left_out.lines()]
+    if number := len(prepared.unreadable):
+        lines.append(f"left out: {number:,} photo{'s' if number > 1 else ''} that cannot be read")
+        lines += [f"    {line}" for line in prepared.unreadable[:_SHOWN]]
+        lines += [f"    and {number - _SHOWN:,} more"] if number > _SHOWN else []
+    if prepared.extractor is None:
+        names = ", ".join(f"{split}2014_vgg16_fc7.h5" for split in prepared.splits)
+        next_step = f"it can be trained on when {names} have a row of features for each line of …2014_images.txt"
+    else:
+        model = "" if prepared.regions is None else " --model attention"
+        next_step = f"captioning train{model} --data {shlex.quote(str(prepared.folder))} --out run"
+    return "\n".join([*lines, f"next: {next_step}"])
+
+
+def _advice_on_unknown_words(train: SplitSummary, recipe: Recipe) -> list[str]:
+    """Return what to do if many words of the training captions are outside the vocabulary."""
+    share = train.unknown / max(train.words, 1)
+    if share <= 0.1:
+        return []
+    which = "a larger --words" if recipe.words else f"--min-count 1{' or 2' if recipe.min_count > 2 else ''}"
+    return [
+        f"    {share:.0%} of the words of the training captions are <UNK>, which is much: {which} keeps more of them"
+    ]

@@ -1,12 +1,11 @@
-"""How the places of a source's photos become regions, found from a sample of them before all are seen.
+"""Find how to reduce the maps of photos to regions, from a sample of the photos.
 
-It is kept in a file, so that a job that was killed goes on with the very same numbers. The file counts only if it is of
-this sample and whole, and if the photos that could not be read still cannot: else it is found anew.
+The result is kept in a file, so that a killed job resumes with the very same numbers. The file counts only if it is of
+this sample, whole, and if the photos that could not be read still cannot.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,18 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.errors import DataError
-from captioning.preparing.looking import check_strict, read_batch, views
-from captioning.preparing.photo_features import photo_fingerprint
+from captioning.preparing.photo_features import MapBatches, check_strict, compute_batches, photo_fingerprint, read_batch
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.region_reduction import RegionReduction
-from minigrad.parallel.communicators import ALONE
 
 __all__ = ["SAMPLE", "find_reduction", "sample_of"]
 
-SAMPLE = 512
-"""Photos of the sample: their maps of 7x7 places of 1280 numbers take 128 MB."""
-
-_KEYS = {"weight", "bias", "scale", "offset", "kept", "unread", "digest"}
+SAMPLE = 512  # photos: their maps of 7x7 places of 1280 numbers take 128 MB
 
 
 def sample_of(photos: Sequence[Path]) -> list[Path]:
-    """At most `SAMPLE` of the photos, evenly spread.
+    """Return at most `SAMPLE` of the photos, evenly spread.
 
     >>> sample_of([Path("a"), Path("b")]) == [Path("a"), Path("b")]
     True
@@ -50,67 +44,46 @@ def find_reduction(
     path: Path,
     progress: Progress,
     strict: bool = False,
-    comm: Any = ALONE,
+    map_batches: MapBatches = map,
 ) -> RegionReduction:
-    """The reduction to at most `most` numbers a place by these photos; kept at `path`, where it may be already.
-
-    comm: the ranks that look at the photos, of which this is rank 0, as of `views`.
+    """Return the reduction to at most `most` numbers a region by these photos, and keep it at `path`.
 
     Raises:
-        DataError: none of the photos can be read, or with `strict` one; the network gives a number that is not finite.
+        DataError: no photo can be read; and as in `compute_batches`.
         OSError: the file cannot be written.
     """
-    sample = photo_fingerprint(photos, extractor) + most.to_bytes(8, "little")
+    sample = np.frombuffer(photo_fingerprint(photos, extractor) + most.to_bytes(8, "little"), np.uint8)
     found = _kept(path, sample, photos, extractor, strict)
     if found is None:
-        maps, unread = _see(photos, extractor, progress, strict, comm)
-        found = RegionReduction.find(maps, most)
-        mg.save(path, found.arrays() | {"unread": np.array(unread, np.int64), "digest": _digest(sample, found, unread)})
+        progress.say(f"finding regions by {len(photos):,} photos of the training split")
+        progress.begin(len(photos))
+        maps = np.empty((len(photos), *extractor.grid, extractor.size), np.float32)
+        unread: dict[int, str] = {}
+        for start, arrays, errors in compute_batches(
+            photos, extractor, strict=strict, maps=True, map_batches=map_batches
+        ):
+            maps[start : start + len(arrays["maps"])] = arrays["maps"]
+            unread |= errors
+            progress.update(start + len(arrays["maps"]))
+        progress.close()
+        if len(unread) == len(photos):
+            raise DataError(f"none of {len(photos)} photos for training can be read; {unread[0]}")
+        found = RegionReduction.find(np.delete(maps, list(unread), axis=0) if unread else maps, most)
+        mg.save(path, found.arrays() | {"unread": np.array(list(unread), np.int64), "sample": sample})
     return found
 
 
-def _see(
-    photos: Sequence[Path], extractor: FeatureExtractor, progress: Progress, strict: bool, comm: Any
-) -> tuple[NDArray[np.float32], list[int]]:
-    """Maps of the photos that can be read, and the places of those that cannot."""
-    maps = np.empty((len(photos), *extractor.grid, extractor.size), np.float32)
-    unread: list[int] = []
-    why = ""
-    progress.say(f"finding regions by {len(photos):,} photos of the training split")
-    progress.begin(len(photos))
-    for start, view in views(photos, extractor, maps=True, comm=comm):
-        view.check(strict)
-        seen = view.seen["maps"]
-        maps[start : start + len(seen)] = seen
-        unread += [start + k for k in view.errors]
-        why = why or next(iter(view.errors.values()), "")
-        progress.update(start + len(seen))
-    progress.close()
-    if len(unread) == len(photos):
-        raise DataError(f"none of {len(photos)} photos for training can be read; {why}")
-    return (np.delete(maps, unread, axis=0) if unread else maps), unread
-
-
-def _digest(sample: bytes, reduction: RegionReduction, unread: Sequence[int]) -> NDArray[np.uint8]:
-    """What tells a file of another sample, and one that was damaged."""
-    found = hashlib.sha256(sample + reduction.digest() + np.array(unread, np.int64).tobytes())
-    return np.frombuffer(found.digest(), np.uint8)
-
-
 def _kept(
-    path: Path, sample: bytes, photos: Sequence[Path], extractor: FeatureExtractor, strict: bool
+    path: Path, sample: NDArray[Any], photos: Sequence[Path], extractor: FeatureExtractor, strict: bool
 ) -> RegionReduction | None:
-    """What an earlier job left, or None if that is nothing that this one would find too."""
+    """Return what an earlier job kept, or None if this job would not find the same."""
     try:
         arrays = mg.load(path)
-        if arrays.keys() != _KEYS:
+        found, unread = RegionReduction.of(arrays), [photos[n] for n in arrays["unread"].tolist()]
+        if not np.array_equal(arrays["sample"], sample):
             return None
-        found = RegionReduction.of(arrays)
-        unread = arrays["unread"].tolist()
-        if not np.array_equal(arrays["digest"], _digest(sample, found, unread)):
-            return None
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, LookupError, ValueError, TypeError):  # damaged, or of another sample
         return None
-    _, errors = read_batch([photos[n] for n in unread], extractor)
+    _, errors = read_batch(unread, extractor)
     check_strict(errors, strict)
     return found if len(errors) == len(unread) else None

@@ -1,52 +1,50 @@
-"""A source of captions, of whichever kind, becomes the common table of images."""
+"""Read a source of captions, of whichever format, into a list of images."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from captioning.data.errors import DataError
-from captioning.preparing.coco_json import COCO_KEYS, Places, coco_images
-from captioning.preparing.csv_table import csv_images
-from captioning.preparing.gaps import Gaps
-from captioning.preparing.json_files import read_json
-from captioning.preparing.karpathy_json import KARPATHY_KEYS, karpathy_images
-from captioning.preparing.photo_folder import folder_images
-from captioning.preparing.table import CaptionedImage
-from minigrad.runtime.files import irregular
+from captioning.data.folder import read_text
+from captioning.preparing.images import CaptionedImage, LeftOut, split_of
+from captioning.preparing.json_sources import Ids, coco_images, json_format, karpathy_images, read_json
+from captioning.vision.photo_files import ENDINGS, visible_files
 
-__all__ = ["FORMATS", "read_source", "read_sources"]
+__all__ = ["FORMATS", "read_sources"]
 
+# COCO's caption JSON, JSON with splits as Karpathy's, a table `image,split,caption`, photos with text files.
 FORMATS = ("coco", "karpathy", "csv", "folder")
-"""COCO's caption JSON, JSON with splits as Karpathy's, a table `image,split,caption`, photos with text files."""
 
 
-def read_sources(paths: Sequence[Path], gaps: Gaps, format: str | None = None) -> list[CaptionedImage]:
-    """As `read_source` of one path; several are files of COCO's captions, of a split each, by train or val in the name.
+def read_sources(paths: Sequence[Path], left_out: LeftOut, format: str | None = None) -> list[CaptionedImage]:
+    """Return the images of a source with their captions, in its order.
 
-    An id of an image or of a caption, and a name of an image, that stands in two of them is a DataError.
+    paths: one source, or several files of COCO's captions, whose names say their splits, train or val.
+    format: one of FORMATS; None finds it: a folder, the suffix .csv, JSON by its keys.
+
+    What cannot be used is added to `left_out`. What cannot be read, two images of one name, two ids that are the same,
+    and a source without images are a DataError.
     """
-    if len(paths) == 1:
-        return read_source(paths[0], gaps, format)
     images: dict[str, CaptionedImage] = {}
     first: dict[str, Path] = {}
-    places: Places = {}
+    ids: Ids = {}
     for path in paths:
-        split = _split_in_name(path)
-        _check_place(path, "coco")
-        content = read_json(path, {*COCO_KEYS, *KARPATHY_KEYS})
-        if (format or _json_format(content, path)) != "coco":
-            raise DataError(f"{path}: of several sources each must be COCO's caption JSON")
-        for image in coco_images(content, path, gaps, split, places):
+        split = _split_in_name(path) if len(paths) > 1 else None
+        for image in _read(path, left_out, format, split, ids):
             if image.path in images:
-                raise DataError(f"{path}: the image {image.path!r} stands twice, first in {first[image.path]}")
+                raise DataError(f"{path}: duplicate image {image.path!r}, first in {first[image.path]}")
             images[image.path], first[image.path] = image, path
+    if not images:
+        raise DataError(f"{' and '.join(map(str, paths))}: has no images")
     return list(images.values())
 
 
 def _split_in_name(path: Path) -> str:
-    """The split that the name of one of several files says, as captions_train2014.json does."""
+    """Return the split in the name of one of several files, such as captions_train2014.json."""
     found = [split for split in ("train", "val") if split in path.name.lower()]
     if len(found) != 1:
         raise DataError(
@@ -55,52 +53,91 @@ def _split_in_name(path: Path) -> str:
     return found[0]
 
 
-def read_source(path: Path, gaps: Gaps, format: str | None = None) -> list[CaptionedImage]:
-    """The images of a source with what was said of each, in the order of the source.
-
-    format: one of FORMATS; None finds it: a folder, the suffix .csv, JSON by its keys. What the source lacks is added
-    to `gaps`. What cannot be read, two images by one name, and a source without images are a DataError.
-    """
-    images = _read(path, gaps, format)
-    if not images:
-        raise DataError(f"{path}: has no images")
-    names: set[str] = set()
-    for image in images:
-        if image.path in names:
-            raise DataError(f"{path}: the image {image.path!r} stands twice")
-        names.add(image.path)
-    return images
-
-
-def _check_place(path: Path, format: str | None) -> None:
-    """Raise a DataError unless there is what can be read as such a format."""
+def _read(path: Path, left_out: LeftOut, format: str | None, split: str | None, ids: Ids) -> list[CaptionedImage]:
+    """Read one source. split: of one of several sources, which must be COCO's."""
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
     if format is not None and path.is_dir() != (format == "folder"):
         raise DataError(f"{path}: is {'a folder' if path.is_dir() else 'no folder'}, which is not --format {format}")
-    if not path.is_dir() and (found := irregular(path)):
-        raise DataError(f"{path}: is {found}, not a regular file")
-
-
-def _read(path: Path, gaps: Gaps, format: str | None) -> list[CaptionedImage]:
-    _check_place(path, format)
-    if path.is_dir():
-        return folder_images(path, gaps)
-    if format == "csv" or (format is None and path.suffix.lower() == ".csv"):
-        return csv_images(path, gaps)
-    if format is None and path.suffix.lower() != ".json":
+    if format is None:
+        format = "folder" if path.is_dir() else {".csv": "csv", ".json": "json"}.get(path.suffix.lower())
+    if format is None:
         raise DataError(f"{path}: neither a folder nor a file .json or .csv; say what it is with --format")
-    content = read_json(path, {*COCO_KEYS, *KARPATHY_KEYS})
-    reader = karpathy_images if (format or _json_format(content, path)) == "karpathy" else coco_images
-    return reader(content, path, gaps)
+    content = read_json(path) if format in ("json", "coco", "karpathy") else {}
+    if format == "json":
+        format = json_format(content, path)
+    if split is not None and format != "coco":
+        raise DataError(f"{path}: of several sources each must be COCO's caption JSON")
+    if format == "folder":
+        return _folder_images(path, left_out)
+    if format == "csv":
+        return _csv_images(path)
+    return karpathy_images(content, path) if format == "karpathy" else coco_images(content, path, left_out, split, ids)
 
 
-def _json_format(content: dict[str, Any], path: Path) -> str:
-    """Which of the two kinds of JSON it is, by keys that only one has."""
-    if "annotations" in content:
-        return "coco"
-    images = content.get("images")
-    if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
-        return "karpathy"
-    raise DataError(f"{path}: has neither the keys images and annotations, as COCO's captions, nor images with "
-                    "sentences, as Karpathy's splits")  # fmt: skip
+def _csv_images(path: Path) -> list[CaptionedImage]:
+    """Return the images of a table `image,split,caption` or `image,caption`, a caption a line."""
+    images: dict[str, CaptionedImage] = {}
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        columns = reader.fieldnames or ()
+        if missing := {"image", "caption"} - set(columns):
+            raise DataError(f"{path}: the first line must name the columns image,caption or image,split,caption; "
+                            f"it lacks {' and '.join(sorted(missing))}, it has {','.join(columns)[:80]}")  # fmt: skip
+        for row in reader:
+            _add_row(images, row, f"{path}: line {reader.line_num}")
+    except csv.Error as error:
+        raise DataError(f"{path}: line {reader.line_num}: is no line of a table: {error}") from error
+    return list(images.values())
+
+
+def _add_row(images: dict[str, CaptionedImage], row: dict[Any, Any], where: str) -> None:
+    """Add the caption of a row to its image."""
+    if None in row:
+        raise DataError(f"{where}: has more columns than the first line; a caption with a comma needs quotes around it")
+    if None in row.values():
+        raise DataError(f"{where}: is cut short; it needs {','.join(row)}")
+    name = row["image"].strip()
+    if not name:
+        raise DataError(f"{where}: names no image")
+    split = split_of(row["split"].strip(), where) if "split" in row else None
+    image = images.setdefault(name, CaptionedImage(name, split))
+    if image.split != split:
+        raise DataError(f"{where}: {name!r} is in the split {split}, but above it was in {image.split}")
+    image.add(row["caption"])
+
+
+def _folder_images(folder: Path, left_out: LeftOut) -> list[CaptionedImage]:
+    """Return the photos in a folder and its subfolders with the captions in `NAME.txt` beside `NAME.jpg`, by name.
+
+    Left out are text files without a photo, and photos whose names are no UTF-8. Two photos for one text file are a
+    DataError. Hidden files are ignored.
+    """
+    texts: dict[Path, Path] = {}
+    photos: dict[Path, Path] = {}
+    try:
+        files = sorted(path for path in visible_files(folder, recursive=True) if path.is_file())
+    except OSError as error:
+        raise DataError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from error
+    for path in files:
+        stem, suffix, name = path.with_suffix(""), path.suffix.lower(), str(path.relative_to(folder))
+        if name != name.encode(errors="replace").decode():
+            if suffix in ENDINGS:
+                left_out.add("photos with a name that is not UTF-8", name)
+        elif suffix == ".txt":
+            texts[stem] = path
+        elif suffix in ENDINGS:
+            if stem in photos:
+                raise DataError(f"{path}: {photos[stem].name} has the same name; {stem.name}.txt would speak of both")
+            photos[stem] = path
+    for stem, path in texts.items():
+        if stem not in photos:
+            left_out.add("text files without a photo", str(path.relative_to(folder)))
+    if not photos:
+        raise DataError("; ".join([f"{folder}: has no photo ({', '.join(ENDINGS)})", *left_out.lines()]))
+    images = [CaptionedImage(path.relative_to(folder).as_posix()) for path in photos.values()]
+    for stem, image in zip(photos, images, strict=True):
+        for line in read_text(texts[stem]).splitlines() if stem in texts else ():
+            if line.strip():
+                image.add(line)
+    return images

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.parts import images_of_part
-from captioning.data.split_photos import photo_path
-from captioning.data.splits import Split
+from captioning.data.splits import Split, images_of_part
 from captioning.decoding.confidence import Calibration
 from captioning.decoding.next_word import NextWord
 from captioning.decoding.spoken import Spoken, retell
@@ -34,7 +32,7 @@ class Choice:
     Attributes:
         decode: takes a model, features and `max_length`, and returns captions.
         decoding: describes `decode` in words.
-        part, most, seed: arguments of `captioning.data.parts.images_of_part`; the seed also draws the reference of
+        part, most, seed: arguments of `captioning.data.splits.images_of_part`; the seed also draws the reference of
             exercise BLEU.
         max_length: the most words of a caption, its end included.
         calibration: gives captions a confidence, if it was made for this model and this beam.
@@ -130,7 +128,7 @@ def scored(
         ScoredCaption(
             row=i,
             name=split.image_names[i] if split.has_image_names else None,
-            photo=photo_path(split, i),
+            photo=split.photo(i),
             words=caption.words,
             references=split.references(i),
             score=value,

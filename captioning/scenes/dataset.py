@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from captioning.data.hdf5_writing import new_hdf5
+from captioning.data.hdf5 import new_hdf5
 from captioning.scenes.drawing import render, render_array
 from captioning.scenes.features import PICTURE, Network, Reduction
 from captioning.scenes.grammar import MAX_WORDS, captions

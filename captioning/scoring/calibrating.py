@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
-from captioning.data.parts import images_of_part
-from captioning.data.splits import Split
+from captioning.data.splits import Split, images_of_part
 from captioning.decoding.beam_search import Beam
 from captioning.decoding.best_lists import n_best
 from captioning.decoding.confidence import MEASURES, Calibration

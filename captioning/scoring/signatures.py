@@ -6,7 +6,7 @@ The idea is sacreBLEU's: M. Post, A call for clarity in reporting BLEU scores (2
 from __future__ import annotations
 
 from captioning.data.splits import Split
-from captioning.data.tokenizer_record import recorded_tokenizer_name
+from captioning.data.tokens import recorded_tokenizer_name
 
 __all__ = ["signature"]
 

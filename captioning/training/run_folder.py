@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.fingerprints import changed
+from captioning.data.dataset import changed
 from captioning.data.folder import PROJECTION_FILE
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary

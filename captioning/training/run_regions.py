@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from captioning.data.dataset import CaptionData
 from captioning.data.errors import DataError
+from captioning.data.features import FeaturesAndRegions
 from captioning.data.folder import PROJECTION_FILE
-from captioning.data.regions import FeaturesAndRegions
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.regions import RegionProjection

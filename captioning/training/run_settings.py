@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
-from captioning.data.dataset import CaptionData
-from captioning.data.fingerprints import fingerprint
-from captioning.data.whole_captions import CAPTIONS
+from captioning.data.dataset import CaptionData, fingerprint
+from captioning.data.splits import CAPTIONS
 from captioning.models.kinds import MODELS, AnyCaptioner, kind_of
 from captioning.models.recurrent_cells import check_cell
 from captioning.training.errors import RunError

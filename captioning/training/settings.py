@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from captioning.data.parts import PARTS
+from captioning.data.splits import PARTS
 from captioning.training.rates import SCHEDULES
 
 __all__ = ["KEEP", "Settings", "is_finite"]

@@ -26,9 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.parts import images_of_part
-from captioning.data.reading_ahead import ReadAhead
-from captioning.data.splits import Split
+from captioning.data.splits import ReadAhead, Split, images_of_part
 from captioning.decoding.stepwise import greedy
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
@@ -113,7 +111,7 @@ class Solver:
         self._best_weights: Arrays | None = None
         self._order: tuple[int, NDArray[np.int64]] | None = None  # epoch and the order of its captions
         self._upcoming: list[NDArray[np.int64]] = []  # what this rank computes next
-        self._ahead: ReadAhead[Any] = ReadAhead(self._read, threaded=not train.features.cached)
+        self._ahead: ReadAhead = ReadAhead(self._read, threaded=not train.features.cached)
 
     @cached_property
     def parallel(self) -> DataParallel:

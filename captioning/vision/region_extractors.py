@@ -12,7 +12,7 @@ __all__ = ["RegionExtractor"]
 
 
 class RegionExtractor(FeatureExtractor):
-    """An extractor of rows as `captioning.data.regions.FeaturesAndRegions` has them: (N, D + R K).
+    """An extractor of rows as `captioning.data.features.FeaturesAndRegions` has them: (N, D + R K).
 
     network: gives maps of D numbers a place. projection: from these D to the K of the data set's regions; a ValueError
     if it takes another number.

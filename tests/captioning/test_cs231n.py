@@ -14,6 +14,7 @@ from captioning.cs231n import (
     CaptioningSolver,
     affine_backward,
     affine_forward,
+    coco_data,
     eval_numerical_gradient,
     eval_numerical_gradient_array,
     evaluate_model,
@@ -34,7 +35,6 @@ from captioning.cs231n import (
     word_embedding_backward,
     word_embedding_forward,
 )
-from captioning.data import cs231n_notebook
 from captioning.data.errors import DataError
 from minigrad.primitives import Primitive
 
@@ -502,14 +502,14 @@ class Parrot:
 
 
 def test_evaluate_model_takes_what_was_loaded_last(small_folder, other_folder, monkeypatch):
-    monkeypatch.setattr(cs231n_notebook, "_last", [])
+    monkeypatch.setattr(coco_data, "_last", [])
     with pytest.raises(DataError, match="no data set has been loaded: pass one as `data`, or call load_coco_data"):
         evaluate_model(Parrot())
     load_coco_data(other_folder)
     data = load_coco_data(small_folder)
     with pytest.raises(DataError):
         load_coco_data(small_folder / "nowhere")  # which gives nothing
-    assert cs231n_notebook.last_coco_data() is data
+    assert coco_data.last_coco_data() is data
     scores = []
     for argument in ((), (data,)):
         np.random.seed(0)  # noqa: NPY002 - the same captions are drawn

@@ -147,7 +147,7 @@ def test_a_signal_is_one_line_and_the_same_command_goes_on(
         "",
         "captioning prepare: stopped; the same command goes on with the features that were computed\n",
     )
-    assert set(content(tmp_path / "data")) == {".preparing/features.part"}
+    assert set(content(tmp_path / ".data.preparing")) == {"features.part"}
     monkeypatch.setattr(network, "features", features)
     assert prepare(source, "--out", tmp_path / "data") == 0
     assert "going on with the features of 32 photos" in capsys.readouterr().err
@@ -159,8 +159,11 @@ def test_two_at_once_into_one_folder(source, tmp_path, capsys, network, monkeypa
 
     def meanwhile(prepared):
         monkeypatch.setattr(network, "features", features)
-        refused(capsys, ["prepare", source, "--out", out, "--quiet"],
-                f"{out}: process {os.getpid()} is preparing a data set in this folder: wait until it ends")  # fmt: skip
+        refused(
+            capsys,
+            ["prepare", source, "--out", out, "--quiet"],
+            f"{tmp_path / '.data.preparing'}: process {os.getpid()} is preparing a data set in this folder",
+        )
         return features(prepared)
 
     monkeypatch.setattr(network, "features", meanwhile)
@@ -180,7 +183,7 @@ def test_mistakes_are_one_line(source, tmp_path, capsys):
     )
     refused(capsys, ["prepare", source, "--out", out, "--quiet", "--val", "2"], "val must be a share")
     refused(capsys, ["prepare", source, "--out", out, "--quiet", "--min-count", "99"], "no word stands 99 times")
-    refused(capsys, ["prepare", source, "--out", source.parent, "--quiet"], "has 'data' in it", "--out")
+    refused(capsys, ["prepare", source, "--out", source.parent, "--quiet"], " in it", "--out")
     refused(capsys, ["prepare", source, "--out", "/sys/data", "--quiet"], "/sys/data")
     refused(capsys, ["prepare", source, "--out", out, "--quiet", "--photos-dir", "none"], "no such folder of photos")
     (source / "03.txt").write_text("\n")

@@ -51,28 +51,19 @@ def write_data_set(folder: Path, rng: np.random.Generator) -> None:
     add_raw_captions(folder)
 
 
-def _flip(content: bytearray, rng: np.random.Generator) -> None:
-    for place in rng.integers(len(content), size=rng.choice([1, 1, 1, 2, 8])):
-        content[place] ^= 1 << int(rng.integers(8))
-
-
-def _cut(content: bytearray, rng: np.random.Generator) -> None:
-    del content[int(rng.integers(len(content))) :]
-
-
-def _overwrite(content: bytearray, rng: np.random.Generator) -> None:
+def _damaged(content: bytearray, rng: np.random.Generator) -> str:
+    """Flip bits, overwrite some bytes, cut the end off or drop some bytes; return which."""
+    kind = str(rng.choice(["flip", "flip", "flip", "overwrite", "overwrite", "cut", "drop"]))
     start, length = int(rng.integers(len(content))), int(rng.choice([1, 4, 8, 64, 512]))
-    length = min(length, len(content) - start)
-    kind = rng.integers(3)
-    content[start : start + length] = (b"\0" * length, b"\xff" * length, rng.bytes(length))[kind]
-
-
-def _drop(content: bytearray, rng: np.random.Generator) -> None:
-    start = int(rng.integers(len(content)))
-    del content[start : start + int(rng.choice([1, 8, 64]))]
-
-
-DAMAGES = (_flip, _flip, _flip, _overwrite, _overwrite, _cut, _drop)
+    end = min(start + length, len(content))
+    if kind == "flip":
+        for place in rng.integers(len(content), size=rng.choice([1, 1, 1, 2, 8])):
+            content[place] ^= 1 << int(rng.integers(8))
+    elif kind == "overwrite":
+        content[start:end] = (bytes(end - start), b"\xff" * (end - start), rng.bytes(end - start))[rng.integers(3)]
+    else:
+        del content[start : None if kind == "cut" else end]
+    return kind
 
 
 def damage_file(path: Path, other: Path, rng: np.random.Generator) -> str:
@@ -80,10 +71,10 @@ def damage_file(path: Path, other: Path, rng: np.random.Generator) -> str:
     if rng.random() < 0.03 and other != path:
         shutil.copy(other, path)
         return f"{other.name} in its place"
-    content, do = bytearray(path.read_bytes()), DAMAGES[int(rng.integers(len(DAMAGES)))]
-    do(content, rng)
+    content = bytearray(path.read_bytes())
+    kind = _damaged(content, rng)
     path.write_bytes(content)
-    return do.__name__[1:]
+    return kind
 
 
 def damage(folder: Path, rng: np.random.Generator) -> str:

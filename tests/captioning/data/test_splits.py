@@ -1,39 +1,37 @@
-"""Batches of a split, and what a folder has of its images beside captions and features."""
+"""Batches, references and photos of a split; its parts; and batches that a thread reads ahead."""
 
-import subprocess
-import sys
-from pathlib import Path
+import contextlib
+import signal
+import threading
 
 import numpy as np
 import pytest
 
-from captioning.data.dataset import CaptionData, open_captions
+from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.data.splits import Batch
-from tests.captioning.data.small import M_TRAIN, M_VAL, T, add_raw_captions, make_captions, make_features, write_hdf5
+from captioning.data.features import FeatureRows
+from captioning.data.splits import ReadAhead, images_of_part
+from tests.captioning.data.small import (
+    M_TRAIN,
+    M_VAL,
+    N_VAL,
+    T,
+    add_raw_captions,
+    make_captions,
+    make_features,
+    write_hdf5,
+)
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 2**20])
-def test_a_batch_is_strictly_typed_and_matches_the_files(folder, cache_bytes):
+def test_batches_have_the_captions_and_features_of_the_files(folder, cache_bytes):
     expected = make_captions()
     with open_captions(folder, cache_bytes=cache_bytes) as data:
-        assert isinstance(data, CaptionData)
-        assert data.train.features.cached == (cache_bytes > 0)
         batch = data.val.batch([3, 8, 3])
-        assert isinstance(batch, Batch)
-        assert (batch.captions.dtype, batch.features.dtype, batch.image_idxs.dtype) == (
-            "int32",
-            "float32",
-            "int32",
-        )
+        assert (batch.captions.dtype, batch.features.dtype, batch.image_idxs.dtype) == ("int32", "float32", "int32")
         np.testing.assert_array_equal(batch.captions, expected["val_captions"][[3, 8, 3]])
         np.testing.assert_array_equal(batch.image_idxs, [3, 0, 3])
         np.testing.assert_array_equal(batch.features, make_features(M_VAL)[[3, 0, 3]])
-
-
-@pytest.mark.parametrize("cache_bytes", [0, 2**20])
-def test_an_epoch_gives_every_caption_once(folder, cache_bytes):
-    with open_captions(folder, cache_bytes=cache_bytes) as data:
         batches = list(data.train.batches(5, rng=3))
         assert [len(batch.captions) for batch in batches] == [5, 5, 5, 5, 3]
         seen = np.concatenate([np.column_stack([b.image_idxs, b.captions]) for b in batches]).tolist()
@@ -44,63 +42,42 @@ def test_an_epoch_gives_every_caption_once(folder, cache_bytes):
             np.testing.assert_array_equal(batch.features, make_features(M_TRAIN)[batch.image_idxs])
 
 
-def test_batches_and_samples_depend_on_the_seed_alone(folder):
+def test_an_epoch_depends_on_the_seed_alone(folder):
     with open_captions(folder) as data:
-        for draw in (lambda seed: next(data.train.batches(8, seed)), lambda seed: data.train.sample(8, seed)):
-            for one, two in zip(draw(5), draw(5), strict=True):
-                np.testing.assert_array_equal(one, two)
-            assert draw(5).captions.tolist() != draw(6).captions.tolist()
+        orders = [next(data.train.batches(8, seed)).captions.tolist() for seed in (5, 5, 6)]
+        assert orders[0] == orders[1] != orders[2]
         generator = np.random.default_rng(5)
         first, second = (next(data.train.batches(8, generator)).captions.tolist() for _ in range(2))
         assert first != second  # a generator goes on, epoch after epoch
-        assert data.val.sample(100, rng=1).captions.shape == (100, T)
+        with pytest.raises(DataError, match="batch_size must be at least 1; got 0"):
+            data.train.batches(0, 0)
+        with pytest.raises(TypeError, match=r"batch_size must be an int; got 2\.5"):
+            data.train.batches(2.5, 0)
 
 
-MEMORY_PROGRAM = """
-import resource, sys
-import numpy as np
-from captioning import open_captions
-with open_captions(sys.argv[1], cache_bytes=0) as data:
-    data.train.sample(100, 0)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for batch in data.train.batches(100, 1):
-        assert batch.features.shape[1] == 1024
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
-"""
-
-
-def test_an_epoch_in_the_file_needs_the_memory_of_a_batch(replace_captions):
-    pytest.importorskip("resource", reason="needs getrusage")
-    images = 12_000  # 49 MB of features, a hundred batches of 0.4 MB
-    folder = replace_captions(
-        train_captions=np.tile(make_captions()["train_captions"][:1], (images, 1)),
-        train_image_idxs=np.arange(images, dtype=np.int32),
-    )
-    write_hdf5(folder / "train2014_vgg16_fc7_pca.h5", features=np.ones((images, 1024), np.float32))
-    write_hdf5(folder / "val2014_vgg16_fc7_pca.h5", features=np.ones((M_VAL, 1024), np.float32))
-    command = [sys.executable, "-c", MEMORY_PROGRAM, str(folder)]
-    root = Path(__file__).parents[3]
-    grown = float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout)
-    assert grown < 10, f"an epoch took {grown} MB more than a batch"
-
-
-def test_addresses_are_byte_strings_read_when_asked(folder):
+def test_addresses_are_byte_strings(folder):
+    path = folder / "val2014_urls.txt"
     with open_captions(folder) as data:
         assert data.val.urls.tolist() == [f"http://example.org/val{i}.jpg".encode() for i in range(M_VAL)]
-    (folder / "val2014_urls.txt").unlink()
+    path.write_text("one\ntwo\n")
+    with open_captions(folder) as data, pytest.raises(DataError, match=r"val2014_urls\.txt: has 2 lines.*4 images"):
+        _ = data.val.urls
+    path.unlink()
     with open_captions(folder) as data:
         assert not data.val.has_urls
-        with pytest.raises(DataError, match=r"val2014_urls\.txt"):
+        with pytest.raises(DataError, match=r"val2014_urls\.txt: cannot be read"):
             _ = data.val.urls
-    (folder / "val2014_urls.txt").write_text("one\ntwo\n")
-    with (
-        open_captions(folder) as data,
-        pytest.raises(DataError, match=r"val2014_urls\.txt: has 2 lines.*4 images"),
-    ):
-        _ = data.val.urls
 
 
-def test_references_are_the_raw_captions_of_the_image(folder):
+def test_references_are_the_raw_captions_of_the_image_or_the_stored_ones(folder):
+    with open_captions(folder) as data:
+        assert not data.val.has_raw_captions
+        rows = data.val.captions[data.val.image_idxs == 1]
+        assert data.val.references(1) == [data.vocabulary.tokens(row, keep_unknown=True) for row in rows]
+        assert len(rows) == 2
+        for row in (-1, 4):
+            with pytest.raises(IndexError, match=f"0 to 3; got {row}"):
+                data.val.references(row)
     add_raw_captions(folder)
     with open_captions(folder) as data:
         assert data.val.has_raw_captions
@@ -109,27 +86,57 @@ def test_references_are_the_raw_captions_of_the_image(folder):
         assert [len(item) for item in data.train.references_by_image()] == [2] * M_TRAIN
 
 
-def test_references_fall_back_to_the_stored_captions(folder):
-    with open_captions(folder) as data:
-        assert not data.val.has_raw_captions
-        expected = [
-            data.vocabulary.tokens(row, keep_unknown=True) for row in data.val.captions[data.val.image_idxs == 1]
-        ]
-        assert data.val.references(1) == expected
-        assert len(expected) == 2
-        with pytest.raises(IndexError, match="0 to 3; got 4"):
-            data.val.references(4)
-
-
-def test_photo_finds_the_picture_of_a_row(folder):
-    with open_captions(folder) as data:
-        assert data.val.photo(1) is None
+def test_the_photo_of_an_image_is_found_by_its_name_or_its_address(folder):
     add_raw_captions(folder)
-    (folder / "photos").mkdir()
-    (folder / "photos" / "val_1.jpg").write_bytes(b"")
+    for name in ("photos/val_1.jpg", "pictures/2.png", "../outside.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    (folder / "val2014_urls.txt").write_bytes(b"x\x00\nhttp://example.org/1.jpg\npictures/2.png\n../outside.png\n")
     with open_captions(folder) as data:
-        assert data.val.photo(1) == folder / "photos" / "val_1.jpg"
-        assert data.val.photo(2) is None
+        photos = [data.val.photo(i) for i in range(4)]
+        assert photos == [None, folder / "photos" / "val_1.jpg", folder / "pictures" / "2.png", None]
+        with pytest.raises(IndexError, match="got 4"):
+            data.val.photo(4)
+    (folder.parent / "outside.png").unlink()
+
+
+def test_the_halves_of_a_split_share_nothing(small_data):
+    every, first, second = (images_of_part(small_data.val, part) for part in ("all", "first", "second"))
+    assert (first.tolist(), second.tolist()) == (list(range(12)), list(range(12, 24)))
+    assert every.tolist() == list(range(24))
+    some = images_of_part(small_data.val, "second", most=5, seed=3)
+    assert len(set(some.tolist()) & set(second.tolist())) == len(some) == 5
+    assert some.tolist() == sorted(images_of_part(small_data.val, "second", most=5, seed=3).tolist())
+    assert images_of_part(small_data.val, "second", most=12).tolist() == second.tolist()
+    lone = small_data.val.with_captions(small_data.val.captions[:2], small_data.val.image_idxs[[4, 40]])
+    assert [images_of_part(lone, part).tolist() for part in ("all", "first", "second")] == [[2, 20], [2], [20]]
+    for options, message in (({"most": 0}, "got 0"), ({"part": "third"}, "all, first, second; got 'third'")):
+        with pytest.raises(ValueError, match=message):
+            images_of_part(small_data.val, **options)
+    with pytest.raises(ValueError, match="no image with captions"):
+        images_of_part(lone.with_captions(lone.captions[:1], lone.image_idxs[:1]), "second")
+
+
+def test_whole_captions_instead_of_the_stored_ones(folder):
+    """A whole one has an <END>, a cut one has none, and a word outside the vocabulary is <UNK>."""
+    with pytest.raises(DataError, match="has no raw captions"):
+        open_captions(folder, captions="raw")
+    add_raw_captions(folder)
+    with open_captions(folder, captions="raw", max_words=4) as data:
+        train, v = data.train, data.vocabulary
+        cut = [v.start, *v.encode(["a", "dog", "a", "cat"]), v.null]  # of "A dog , a cat and the very long …"
+        whole = [v.start, *v.encode(["a", "cat", "sits"]), v.end, v.null]
+        assert train.captions.tolist() == M_TRAIN * [cut, whole]
+        assert train.captions.dtype == train.image_idxs.dtype == np.int32
+        assert train.image_idxs.tolist() == [image for image in range(M_TRAIN) for _ in range(2)]
+        assert data.val.captions.shape == (N_VAL, T)  # validation stays as it is stored
+    with open_captions(folder, captions="raw", max_words=10) as data:  # which the longest has
+        words = v.encode(["a", "dog", "a", "cat"]).tolist()
+        assert data.train.captions[-2].tolist() == [v.start, *words, *6 * [v.unk], v.end]
+    for options, message in (({"captions": "new"}, "stored, raw; got 'new'"), ({"max_words": 0}, "max_words"),
+                             ({"max_train": 3}, "max_train")):  # fmt: skip
+        with pytest.raises(DataError, match=message):
+            open_captions(folder, **{"captions": "raw"} | options)
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -139,3 +146,109 @@ def test_raw_captions_tokenised_and_encoded_are_the_stored_captions(real, split)
     raw = [words for item in real[split].references_by_image() for words in item]
     encoded = np.array([real.vocabulary.encode_caption(words, captions.shape[1]) for words in raw])
     np.testing.assert_array_equal(encoded, captions[order], strict=True)
+
+
+# --- reading ahead ------------------------------------------------------------------------------------
+
+ROWS = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
+
+
+def readers():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("reading-ahead")]
+
+
+def batches(count=12):
+    return list(np.random.default_rng(1).integers(len(ROWS), size=(count, 7)))
+
+
+class Slow:
+    """Rows whose reading waits for `go`; `asked` has what was asked for, and by whom."""
+
+    def __init__(self):
+        self.go, self.asked = threading.Event(), []
+
+    def __call__(self, index):
+        self.asked.append((index.tolist(), threading.current_thread()))
+        assert self.go.wait(10)
+        return ROWS[index]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_what_is_read_ahead_is_what_the_rows_give(tmp_path, number):
+    write_hdf5(tmp_path / "f.h5", features=ROWS)
+    wanted = [*batches(), np.array([3]), np.array([3])]  # the same rows twice, too
+    with FeatureRows(tmp_path / "f.h5", cache_bytes=0) as rows, ReadAhead(rows.__getitem__) as ahead:
+        for i, index in enumerate(wanted):
+            got = ahead.read(index, upcoming=wanted[i + 1 : i + 1 + number])
+            np.testing.assert_array_equal(got, ROWS[index], strict=True)
+            got[...] = -1  # is the caller's own
+
+
+def test_the_thread_reads_the_announced_rows_in_order_and_no_others():
+    slow, wanted = Slow(), batches(30)
+    slow.go.set()
+    with ReadAhead(slow) as ahead:
+        for i, index in enumerate(wanted):
+            ahead.read(index, upcoming=wanted[i + 1 : i + 3])
+            assert len(slow.asked) <= i + 3  # so memory is bounded
+        (reader,) = readers()
+    assert slow.asked == [(index.tolist(), reader) for index in wanted]
+    assert not readers()
+
+
+def test_what_is_announced_no_more_is_not_read():
+    first, second, third = batches(3)
+    slow = Slow()
+    with ReadAhead(slow) as ahead:
+        threading.Timer(0.1, slow.go.set).start()
+        ahead.read(first, upcoming=[second])
+        slow.go.clear()
+        threading.Timer(0.2, slow.go.set).start()
+        ahead.read(third, upcoming=[first])
+        ahead.read(third)
+    assert [index for index, _ in slow.asked].count(third.tolist()) == 2  # what was given is forgotten
+    assert len(ahead._begun) == 0
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_rows_are_read_without_a_thread_outside_of_the_block_or_if_asked(threaded):
+    first, second = batches(2)
+    ahead = ReadAhead(ROWS.__getitem__, threaded)
+    for _ in range(2):
+        np.testing.assert_array_equal(ahead.read(first, upcoming=[second]), ROWS[first])
+        assert not readers()
+        with ahead:
+            np.testing.assert_array_equal(ahead.read(first, upcoming=[second]), ROWS[first])
+            assert len(readers()) == threaded
+
+
+def test_an_error_is_raised_where_its_rows_are_asked_for():
+    good, bad = np.array([3, 1]), np.array([45, 44])
+
+    def read(index):
+        if 44 in index:
+            raise DataError("row 44")
+        return ROWS[index]
+
+    with ReadAhead(read) as ahead:
+        ahead.read(good, upcoming=[bad])
+        with pytest.raises(DataError, match="row 44"):
+            ahead.read(bad, upcoming=[good])
+        np.testing.assert_array_equal(ahead.read(good), ROWS[good])
+    with contextlib.suppress(ZeroDivisionError), ahead:
+        ahead.read(good, upcoming=[bad])
+        raise ZeroDivisionError
+    assert not readers()
+
+
+def test_an_interrupt_while_it_waits_ends_it():
+    """Ctrl-C is heard at once, and what is being read is waited for; what was only announced is not read."""
+    first, second, third = batches(3)
+    slow = Slow()
+    threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
+    with ReadAhead(slow) as ahead:
+        with pytest.raises(KeyboardInterrupt):
+            ahead.read(first, upcoming=[second, third])
+        slow.go.set()
+    assert not readers()
+    assert third.tolist() not in [index for index, _ in slow.asked]

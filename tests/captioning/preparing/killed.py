@@ -51,9 +51,9 @@ def main(source, folder, kills):
         assert killed or os.WEXITSTATUS(status) == 0
         ends["killed" if killed else "done"] += 1
         for what, name in (("features", "features.part"), ("regions", "regions.part")):
-            ends[what] += killed and (out / ".preparing" / name).is_file()
+            ends[what] += killed and (out.with_name(".data.preparing") / name).is_file()
         if (out / "coco2014_captions.h5").exists():
-            found = {name: value for name, value in content(out).items() if not name.startswith(".")}
+            found = content(out)
             assert found == whole, sorted(name for name in found.keys() | whole.keys()
                                           if found.get(name) != whole.get(name))  # fmt: skip
             rmtree(out)

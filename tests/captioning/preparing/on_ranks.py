@@ -1,7 +1,7 @@
 """`python -m tests.captioning.preparing.on_ranks HOW WORD…`: the command `prepare` on ranks, with a small network.
 
-HOW is what the network does: "well", nothing; "nan", of a white photo it gives what is not finite; and when it has
-seen 40 photos, on two ranks after the first round, "memory", it raises a MemoryError, "kill", rank 1 is killed.
+HOW is what the network does: "well" is no fault; "nan" gives a white photo features that are not finite; "kill" kills
+rank 1, and "memory" raises a MemoryError, when a rank has seen 40 photos, on two ranks after the first round.
 """
 
 from __future__ import annotations

@@ -1,17 +1,20 @@
-"""Features by batches, whatever happens on the way."""
+"""Features by batches, and the reduction to regions, whatever happens on the way."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import minigrad as mg
 from captioning.data.errors import DataError
-from captioning.preparing.looking import BATCH
-from captioning.preparing.photo_features import compute_features, photo_fingerprint
+from captioning.preparing.photo_features import BATCH, compute_features, photo_fingerprint
+from captioning.preparing.region_sample import SAMPLE, find_reduction, sample_of
 from captioning.preparing.unfinished_features import UnfinishedFeatures
 from captioning.progress import Progress
+from captioning.vision.photo_files import PhotoError
 from tests.captioning.preparing.photo_sources import write_photo
-from tests.captioning.vision.grid_extractor import GridColours
+from tests.captioning.vision.grid_extractor import GridColours, GridPlaces
 
 QUIET = Progress(enabled=False)
 NUMBER = 2 * BATCH + 5
@@ -26,6 +29,15 @@ def photos(tmp_path_factory):
     return paths
 
 
+def broken(photos, tmp_path, *places):
+    """The photos with some that cannot be read."""
+    found = list(photos)
+    for n in places:
+        found[n] = tmp_path / f"broken{n}.png"
+        found[n].write_bytes(b"no photo")
+    return found
+
+
 def opened(tmp_path, photos, network):
     return UnfinishedFeatures(tmp_path / "rows", photo_fingerprint(photos, network), network.size)
 
@@ -34,7 +46,7 @@ def computed(tmp_path, photos, network=None, **options):
     network = network or GridColours()
     with opened(tmp_path, photos, network) as rows:
         failed = compute_features(photos, network, rows, QUIET, **options)
-        return rows.read(0, NUMBER), failed
+        return rows.read(0, len(rows))["features"], failed
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +62,8 @@ def test_each_photo_has_its_features(photos, whole):
     np.testing.assert_allclose(whole, alone, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("done", [0, 1, BATCH - 1, BATCH, 2 * BATCH + 4, NUMBER])
-def test_it_goes_on_with_the_first_batch_that_is_not_whole(photos, whole, tmp_path, done):
+@pytest.mark.parametrize("done", [0, BATCH - 1, BATCH, 2 * BATCH + 4, NUMBER])
+def test_it_resumes_with_the_first_batch_that_is_not_whole(photos, whole, tmp_path, done):
     with opened(tmp_path, photos, GridColours()) as rows:
         rows.append(whole[:done])
     network = GridColours()
@@ -61,21 +73,25 @@ def test_it_goes_on_with_the_first_batch_that_is_not_whole(photos, whole, tmp_pa
 
 
 def test_photos_that_cannot_be_read_change_no_others(photos, whole, tmp_path):
-    broken = list(photos)
-    for n in (0, BATCH, NUMBER - 1):
-        broken[n] = tmp_path / f"broken{n}.png"
-        broken[n].write_bytes(b"no photo")
-    features, failed = computed(tmp_path, broken)
-    assert sorted(failed) == [0, BATCH, NUMBER - 1]
-    assert all(str(broken[n]) in text and "not a photo" in text for n, text in failed.items())
-    good = [n for n in range(NUMBER) if n not in failed]
-    np.testing.assert_array_equal(features[good], whole[good])
-    assert np.isnan(features[sorted(failed)]).all()
+    places = [0, BATCH, NUMBER - 1]
+    paths = broken(photos, tmp_path, *places)
+    features, failed = computed(tmp_path, paths)
+    assert list(failed) == places
+    assert all(str(paths[n]) in text and "not a photo" in text for n, text in failed.items())
+    expected = whole.copy()
+    expected[places] = np.nan
+    np.testing.assert_array_equal(features, expected)
     network = GridColours()
-    again, failed_again = computed(tmp_path, broken, network)
+    again, failed_again = computed(tmp_path, paths, network)
     np.testing.assert_array_equal(again, features)
-    assert failed_again == failed
-    assert network.seen == 0
+    assert (failed_again, network.seen) == (failed, 0)
+    with pytest.raises(DataError, match=r"broken0\.png: not a photo.*; without --strict"):  # left out before
+        computed(tmp_path, paths, strict=True)
+    assert computed(tmp_path, paths)[1] == failed
+    with pytest.raises(DataError, match=r"broken0\.png: not a photo.*; without --strict"):
+        computed(tmp_path, paths[:3], strict=True)
+    with pytest.raises(DataError, match=r"none of 3 photos can be read; .*broken0\.png"):
+        computed(tmp_path, paths[:1] * 3)
 
 
 def test_a_photo_that_can_be_read_after_all_is(photos, whole, tmp_path):
@@ -89,42 +105,90 @@ def test_a_photo_that_can_be_read_after_all_is(photos, whole, tmp_path):
     np.testing.assert_array_equal(features, whole)
 
 
-def test_strict_and_nothing_to_see_are_errors(photos, tmp_path):
-    broken = [tmp_path / "a.png", *photos[1:]]
-    broken[0].write_bytes(b"no photo")
-    with pytest.raises(DataError, match=r"a\.png: not a photo.*; without --strict it would be left out"):
-        computed(tmp_path, broken, strict=True)
-    with pytest.raises(DataError, match=r"none of 3 photos can be read; .*a\.png: not a photo"):
-        computed(tmp_path, broken[:1] * 3)
-
-
-def test_strict_is_true_of_what_an_earlier_run_left_out(photos, tmp_path):
-    broken = [*photos[:3], tmp_path / "a.png", *photos[4:]]
-    broken[3].write_bytes(b"no photo")
-    _, failed = computed(tmp_path, broken)
-    assert list(failed) == [3]
-    with pytest.raises(DataError, match=r"a\.png: not a photo.*; without --strict it would be left out"):
-        computed(tmp_path, broken, strict=True)
-    assert computed(tmp_path, broken)[1] == failed  # what was computed is there still
-
-
-def test_features_that_are_not_finite_are_an_error(photos, tmp_path):
-    network = GridColours()
-    network._weight[0, 0] = np.nan
+def test_numbers_that_are_not_finite_are_an_error(photos, tmp_path):
+    colours, places = GridColours(), GridPlaces()
+    colours._weight[0, 0] = places._weight[0, 0] = np.nan
     with pytest.raises(DataError, match=r"00\.png: grid-colours gives a feature that is not finite"):
-        computed(tmp_path, photos, network)
+        computed(tmp_path, photos, colours)
+    with pytest.raises(DataError, match=r"00\.png: grid-places gives a feature that is not finite"):
+        found(photos, tmp_path / "part", network=places)
 
 
 def test_the_fingerprint_knows_photos_their_order_and_the_network(photos):
     network = GridColours()
-    first = photo_fingerprint(photos, network)
-    assert len(first) == 32
-    assert first == photo_fingerprint(photos, network)
-    assert first != photo_fingerprint(photos[::-1], network)
-    assert first != photo_fingerprint(photos[1:], network)
+    prints = [photo_fingerprint(paths, network) for paths in (photos, photos, photos[::-1], photos[1:])]
     network.name = "another"
-    assert first != photo_fingerprint(photos, network)
+    prints.append(photo_fingerprint(photos, network))
     network.name = GridColours.name
     times = os.stat(photos[3])
     os.utime(photos[3], ns=(times.st_atime_ns, times.st_mtime_ns + 1))
-    assert first != photo_fingerprint(photos, network)
+    prints.append(photo_fingerprint(photos, network))
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 5
+    assert {len(each) for each in prints} == {32}
+
+
+# --- the reduction to regions -------------------------------------------------------------------------
+
+
+def found(photos, path, most=5, network=None, **options):
+    return find_reduction(photos, network or GridPlaces(), most, path, QUIET, **options)
+
+
+def test_a_kept_reduction_is_found_anew_if_it_is_damaged_or_of_something_else(photos, tmp_path):
+    path, rng, network = tmp_path / "part", np.random.default_rng(0), GridPlaces()
+    digest = found(photos, path).digest()
+    kept = path.read_bytes()
+    assert found(photos, path, network=network).digest() == digest
+    assert network.seen == 0
+    for place in [*rng.integers(0, len(kept), 20), len(kept) - 1]:
+        damaged = bytearray(kept)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        assert found(photos, path).digest() == digest
+    for content in (b"", b"no reduction", kept[:-1]):
+        path.write_bytes(content)
+        assert found(photos, path).digest() == digest
+        assert path.read_bytes() == kept
+    mg.save(path, {"weight": np.ones(3)})
+    assert found(photos, path).digest() == digest
+    for changes in ({"most": 4}, {"photos": photos[1:]}):
+        path.write_bytes(kept)
+        assert found(**{"photos": photos, "path": path, "network": network} | changes).digest() != digest
+    assert network.seen == 2 * NUMBER - 1
+
+
+def test_photos_that_cannot_be_read_do_not_count(photos, tmp_path, monkeypatch):
+    paths = broken(photos, tmp_path, 0, 33)
+    first = found(paths, tmp_path / "part")
+    alone = found([path for n, path in enumerate(photos) if n not in (0, 33)], tmp_path / "alone")
+    np.testing.assert_allclose(first.projection.weight, alone.projection.weight, atol=1e-4)
+    np.testing.assert_allclose(first.scale, alone.scale, rtol=1e-4)
+    network, read = GridPlaces(), GridPlaces.read
+    assert found(paths, tmp_path / "part", network=network).digest() == first.digest()
+    assert network.seen == 0
+    for path in ("part", "other"):
+        with pytest.raises(DataError, match=r"broken0\.png: not a photo.*; without --strict"):
+            found(paths, tmp_path / path, strict=True)
+    with pytest.raises(DataError, match=r"none of 2 photos for training can be read; .*broken0\.png: not a photo"):
+        found(paths[:1] * 2, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+    def unread(self, path):
+        if path == photos[7]:
+            raise PhotoError(f"{path}: out of reach")
+        return read(self, path)
+
+    monkeypatch.setattr(GridPlaces, "read", unread)
+    part = found(photos, tmp_path / "part").digest()
+    monkeypatch.setattr(GridPlaces, "read", read)  # it can be read after all
+    assert found(photos, tmp_path / "part", network=network).digest() != part
+    assert network.seen == NUMBER + 1
+
+
+def test_a_sample_is_spread_over_the_photos_and_has_each_at_most_once():
+    for number in (1, 2, SAMPLE - 1, SAMPLE, SAMPLE + 1, 10 * SAMPLE + 3):
+        chosen = [int(path.name) for path in sample_of([Path(str(n)) for n in range(number)])]
+        assert len(set(chosen)) == len(chosen) == min(number, SAMPLE)
+        assert chosen == sorted(chosen)
+        assert (chosen[0], chosen[-1]) == (0, number - 1)

@@ -8,19 +8,23 @@ import h5py
 import numpy as np
 import pytest
 
+import captioning.preparing.region_sample as region_sample
+from captioning.data.captions import each_raw_caption
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.data.raw_captions import each_raw_caption
-from captioning.data.treebank import treebank_words
+from captioning.data.tokens import treebank_words
 from captioning.preparing.pipeline import prepare_data
-from captioning.preparing.recipe import Recipe
-from captioning.preparing.summary import report
+from captioning.preparing.recipe import Recipe, report
+from captioning.vision.region_extractors import RegionExtractor
+from captioning.vision.regions import RegionProjection
 from tests.captioning.full_disks import files_of_at_most
-from tests.captioning.preparing.photo_sources import captions_of, content, write_folder, write_photo, write_table
-from tests.captioning.vision.grid_extractor import GridColours
+from tests.captioning.preparing.photo_sources import captions_of, content, write_folder, write_table
+from tests.captioning.vision.grid_extractor import GridPlaces
 
-NUMBER = 40
-FILES = {"coco2014_captions.h5", "coco2014_vocab.json", "captions.csv", "photos"}
+NUMBER, TRAIN, K = 40, 32, 5
+PLAIN = Recipe(test=0.1, photos="copy")
+WITH_REGIONS = Recipe(test=0.1, photos="copy", regions=K)
+FEW = Recipe(min_count=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,199 +34,193 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(source, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "data"
-    return prepare_data(source, out, Recipe(test=0.1), GridColours())
+    return prepare_data(source, tmp_path_factory.mktemp("whole") / "data", WITH_REGIONS, GridPlaces())
+
+
+def counts(prepared):
+    return {split: summary.images for split, summary in prepared.splits.items()}
 
 
 def test_it_is_a_data_set(whole, source):
-    splits = ("train", "val", "test")
-    names = {f"{split}2014_{what}" for split in splits for what in ("vgg16_fc7.h5", "images.txt")}
-    assert {path.name for path in whole.folder.iterdir()} == FILES | names
-    network = GridColours()
-    with open_captions(whole.folder, pca=False) as data:
-        assert len(data.train.features) == 32
-        for split in (data.train, data.val):
+    projection = RegionProjection.load(whole.folder / "regions.safetensors")
+    network = RegionExtractor(GridPlaces(), projection)
+    names = {f"{split}2014_{what}" for split in ("train", "val", "test")
+             for what in ("vgg16_fc7.h5", "images.txt", "regions.h5")}  # fmt: skip
+    assert {path.name for path in whole.folder.iterdir()} == names | {
+        "coco2014_captions.h5", "coco2014_vocab.json", "captions.csv", "photos", "regions.safetensors"
+    }  # fmt: skip
+    with open_captions(whole.folder, regions=True) as data:
+        assert data.check() == []
+        for split, number in ((data.train, TRAIN), (data.val, 4), (data.test, 4)):
+            assert len(split.image_names) == number
             for i, name in enumerate(split.image_names):
-                said = [treebank_words(text) for text in captions_of(int(name[:2]))]
-                assert split.references(i) == said
+                raw = [treebank_words(text) for text in captions_of(int(name[:2]))]
+                assert split.references(i) == raw
                 rows = split.captions[split.image_idxs == i]
                 stored = [split.vocabulary.tokens(row, keep_unknown=True) for row in rows]
-                known = [[w if w in split.vocabulary else "<UNK>" for w in words] for words in said]
+                known = [[w if w in split.vocabulary else "<UNK>" for w in words] for words in raw]
                 assert stored == [words[: whole.max_length] for words in known]
                 assert split.photo(i).read_bytes() == (source / name).read_bytes()
-                features = network.features(network.read(source / name)[None])[0]
-                np.testing.assert_allclose(split.features[i], features, rtol=1e-5, atol=1e-6)
+            assert split.features.places.projection == projection.fingerprint()
+            exact = network.features(np.stack([network.read(source / name) for name in split.image_names]))
+            rows, step = split.features[:], np.tile(split.features.places.scale, 16)
+            low = np.tile(split.features.places.offset, 16)
+            np.testing.assert_allclose(rows[:, :12], exact[:, :12], rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(rows[:, 12:], exact[:, 12:].clip(low, low + 255 * step), atol=0.51 * step.max())
     with h5py.File(whole.folder / "coco2014_captions.h5") as file:
         assert file.attrs["tokenizer"] == "ptb"
-        assert file["test_captions"].shape == (8, whole.max_length + 2)
-        assert file["test_image_idxs"][()].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    with h5py.File(whole.folder / "test2014_vgg16_fc7.h5") as file:
-        assert file["features"].attrs["extractor"] == "grid-colours"
-        assert (file["features"].dtype, file["features"].shape, file["features"].chunks) == ("float32", (4, 48), None)
+    for key, name, shape in (("features", "vgg16_fc7", (4, 12)), ("regions", "regions", (4, 16, K))):
+        with h5py.File(whole.folder / f"test2014_{name}.h5") as file:
+            assert (file[key].shape, file[key].chunks) == (shape, None)
+    text = report(whole, WITH_REGIONS)
+    assert f"regions: {K} numbers a place, which keep 9" in text
+    assert f"next: captioning train --model attention --data {whole.folder} --out run" in text
 
 
 def test_an_image_is_in_one_split_with_all_of_its_captions(whole):
     with open(whole.folder / "captions.csv", encoding="utf-8", newline="") as file:
         rows = [(row["image"], row["split"]) for row in csv.DictReader(file)]
-    assert Counter(dict(rows).values()) == {"train": 32, "val": 4, "test": 4}
+    assert Counter(dict(rows).values()) == counts(whole) == {"train": TRAIN, "val": 4, "test": 4}
     assert set(Counter(rows).values()) == {2}
     assert len(set(rows)) == NUMBER
 
 
-def test_it_is_the_same_in_every_run(whole, source, tmp_path):
-    prepare_data(source, tmp_path / "data", Recipe(test=0.1), GridColours())
-    again, first = content(tmp_path / "data"), content(whole.folder)
-    assert {name: value for name, value in again.items() if not name.startswith("photos")} == {
-        name: value for name, value in first.items() if not name.startswith("photos")
-    }
-    assert again.keys() == first.keys()
+def interrupted(source, out, recipe, stop):
+    """Prepare with Ctrl-C at the n-th photo; what is left."""
+    network = GridPlaces()
+    prepare = network.prepare
 
-
-class Interrupted(GridColours):
-    """Ctrl-C at the n-th photo."""
-
-    def __init__(self, stop):
-        super().__init__()
-        self.stop = stop
-
-    def prepare(self, photo):
-        if self.seen == self.stop:
+    def prepare_or_stop(photo):
+        if network.seen == stop:
             raise KeyboardInterrupt
-        return super().prepare(photo)
+        return prepare(photo)
+
+    network.prepare = prepare_or_stop
+    with pytest.raises(KeyboardInterrupt):
+        prepare_data(source, out, recipe, network)
+    assert not out.exists()
+    return set(content(out.parent))
 
 
-def test_it_goes_on_after_an_interrupt(whole, source, tmp_path):
-    out = tmp_path / "whole" / "data"  # as far from the photos as the other, for the links
-    for stop in (0, 35):
-        with pytest.raises(KeyboardInterrupt):
-            prepare_data(source, out, Recipe(test=0.1), Interrupted(stop))
-    assert set(content(out)) == {".preparing/features.part"}
-    with pytest.raises(DataError, match=r"coco2014_vocab\.json"):
-        open_captions(out, pca=False)
-    network = GridColours()
-    prepare_data(source, out, Recipe(test=0.1), network)
+def test_it_resumes_after_an_interrupt(whole, source, tmp_path):
+    out, kept = tmp_path / "data", set()
+    for stop, more in ((3, set()), (TRAIN + 3, {"regions.part"}), (TRAIN + 3, {"features.part"})):
+        kept |= {f".data.preparing/{name}" for name in more}
+        assert interrupted(source, out, WITH_REGIONS, stop) == kept
+    network = GridPlaces()
+    prepare_data(source, out, WITH_REGIONS, network)
     assert network.seen == NUMBER - 32
-    assert {n: v for n, v in content(out).items() if n[:6] != "photos"} == {
-        n: v for n, v in content(whole.folder).items() if n[:6] != "photos"
-    }
+    assert content(out) == content(whole.folder)
+    assert list(tmp_path.iterdir()) == [out]
 
 
-@pytest.mark.parametrize("bytes", [100, 5000, 9000])
+@pytest.mark.parametrize("other", [Recipe(test=0.1, regions=4), PLAIN, Recipe(test=0.1, regions=K, seed=1)])
+def test_what_was_begun_otherwise_is_begun_anew(whole, source, tmp_path, other):
+    out = tmp_path / "data"
+    stop = NUMBER - 1 if other.regions is None else TRAIN + NUMBER - 1
+    assert ".data.preparing/features.part" in interrupted(source, out, other, stop)
+    network = GridPlaces()
+    prepare_data(source, out, WITH_REGIONS, network)
+    assert network.seen == TRAIN + NUMBER
+    assert content(out) == content(whole.folder)
+    if other is PLAIN:  # features do not depend on regions
+        prepare_data(source, tmp_path / "plain", PLAIN, GridPlaces())
+        assert content(tmp_path / "plain").items() <= content(out).items()
+
+
+@pytest.mark.parametrize("bytes", [100, 2000, 3500, 6000])
 def test_a_full_disk_is_one_line_and_leaves_no_data_set(whole, source, tmp_path, bytes):
-    """Of the features on their way, of those of the training split."""
+    """Of what makes the regions, of the rows on their way, of the captions, of the rows of the training split."""
+    out = tmp_path / "data"
     with files_of_at_most(bytes), pytest.raises(OSError, match="too large") as caught:
-        prepare_data(source, tmp_path / "data", Recipe(test=0.1), GridColours())
-    assert str(caught.value.filename).startswith(str(tmp_path / "data"))
-    assert not (tmp_path / "data" / "coco2014_captions.h5").exists()
-    assert set(content(tmp_path / "data")) <= {".preparing/features.part"}
-    prepared = prepare_data(source, tmp_path / "data", Recipe(test=0.1), GridColours())
-    for name in ("coco2014_captions.h5", "train2014_vgg16_fc7.h5"):
-        assert (prepared.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+        prepare_data(source, out, WITH_REGIONS, GridPlaces())
+    assert str(caught.value.filename).startswith(str(tmp_path / ".data.preparing"))
+    assert set(content(tmp_path)) <= {".data.preparing/features.part", ".data.preparing/regions.part"}
+    prepare_data(source, out, WITH_REGIONS, GridPlaces())
+    assert content(out) == content(whole.folder)
+
+
+def test_only_the_sample_is_looked_at_twice(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(region_sample, "SAMPLE", 10)
+    network = GridPlaces()
+    prepare_data(source, tmp_path / "data", WITH_REGIONS, network)
+    assert network.seen == NUMBER + 10
 
 
 def test_photos_that_cannot_be_read_are_left_out_with_their_captions(tmp_path):
     source = write_folder(tmp_path / "photos", 10)
     (source / "03.png").write_bytes(b"no photo")
-    prepared = prepare_data(source, tmp_path / "data", Recipe(min_count=1), GridColours())
-    assert len(prepared.unreadable) == 1
-    assert sum(told.images for told in prepared.splits.values()) == 9
+    recipe = Recipe(min_count=1, regions=256)
+    prepared = prepare_data(source, tmp_path / "data", recipe, GridPlaces())
+    with open_captions(tmp_path / "data", regions=True) as data:
+        assert data.train.features.grid == (16, 12)
+        names = data.train.image_names + data.val.image_names
+    assert len(names) == sum(len(split.features) for split in data.splits) == 9
+    assert "03.png" not in names
     assert "03.png" not in (tmp_path / "data" / "captions.csv").read_text()
-    assert "number 3" not in " ".join(prepared.vocabulary.idx_to_word)
     assert "3" not in prepared.vocabulary
     assert not (tmp_path / "data" / "photos" / "03.png").exists()
-    text = report(prepared, Recipe(min_count=1))
+    text = report(prepared, recipe)
     assert "left out: 1 photo that cannot be read\n" in text
-    with pytest.raises(DataError, match=r"03\.png: not a photo"):
-        prepare_data(source, tmp_path / "strict", Recipe(strict=True), GridColours())
-    assert not (tmp_path / "strict").exists()
+    assert "regions: 12 numbers a place (the photos for training have no more), which keep 100.0%" in text
+    for strict in (Recipe(strict=True), Recipe(strict=True, regions=3)):
+        with pytest.raises(DataError, match=r"03\.png: not a photo"):
+            prepare_data(source, tmp_path / "strict", strict, GridPlaces())
+        assert not (tmp_path / "strict").exists()
 
 
-def test_all_photos_of_a_split_lost_is_an_error(tmp_path):
-    source = write_table(tmp_path / "captions.csv", 6, split=lambda n: "val" if n == 2 else "train")
-    (tmp_path / "photos" / "02.png").write_bytes(b"no photo")
-    told = "no image is left in the split val: 2 captions of it are of photos that cannot be read"
-    with pytest.raises(DataError, match=rf"{told}; .* --resplit draws new splits"):
-        prepare_data(source, tmp_path / "data", Recipe(min_count=1), GridColours())
-
-
-def test_a_source_without_a_split_is_an_error(tmp_path):
-    source = write_table(tmp_path / "captions.csv", 6, split=lambda n: "train", photos=False)
-    with pytest.raises(DataError, match=r"no image with captions is in the split val; .* --resplit draws new splits"):
-        prepare_data(source, tmp_path / "data", Recipe(min_count=1))
-
-
-def test_drawn_splits_that_lose_all_photos_are_drawn_by_another_seed(tmp_path):
-    source = write_table(tmp_path / "captions.csv", 6)
-    for n in range(1, 6):
+@pytest.mark.parametrize(("split", "lost", "message"), [
+    (lambda n: "val" if n == 2 else "train", [2], "left in the split val: 2 captions .* cannot be read; .* --resplit"),
+    (lambda n: "train", [], "no image with captions is in the split val; .* --resplit"),
+    (None, range(1, 6), "cannot be read; .* another --seed"),
+])  # fmt: skip
+def test_a_split_without_images_is_an_error(tmp_path, split, lost, message):
+    source = write_table(tmp_path / "captions.csv", 6, split=split)
+    for n in lost:
         (tmp_path / "photos" / f"{n:02}.png").write_bytes(b"no photo")
-    with pytest.raises(DataError, match=r"photos that cannot be read; .* another --seed"):
-        prepare_data(source, tmp_path / "data", Recipe(min_count=1), GridColours())
-
-
-def test_a_source_all_of_whose_photos_are_missing_says_so(tmp_path):
-    source = write_table(tmp_path / "captions.csv", 6, photos=False)
-    with pytest.raises(DataError, match=r"no image is left: 12 captions of a photo that is not there, the first of 00"):
-        prepare_data(source, tmp_path / "data", Recipe(skip_missing=True), GridColours())
-
-
-def test_splits_are_drawn_anew(tmp_path):
-    source = write_table(tmp_path / "captions.csv", 10, split=lambda n: "train", photos=False)
-    prepared = prepare_data(source, tmp_path / "data", Recipe(min_count=1, resplit=True, val=0.2, test=0.1))
-    assert {split: told.images for split, told in prepared.splits.items()} == {"train": 7, "val": 2, "test": 1}
-
-
-def test_captions_alone_need_no_photos(tmp_path):
-    source = write_table(tmp_path / "captions.csv", 10, photos=False)
-    prepared = prepare_data(source, tmp_path / "data", Recipe(min_count=1))
-    assert {path.name for path in prepared.folder.iterdir()} == {
-        "coco2014_captions.h5", "coco2014_vocab.json", "captions.csv", "train2014_images.txt", "val2014_images.txt",
-    }  # fmt: skip
-    text = report(prepared, Recipe(min_count=1))
-    assert "features: none; photos: none" in text
-    assert "when train2014_vgg16_fc7.h5, val2014_vgg16_fc7.h5 have a row of features" in text
+    with pytest.raises(DataError, match=message):
+        prepare_data(source, tmp_path / "data", FEW, GridPlaces())
 
 
 def test_missing_photos_are_counted_and_may_be_left_out(tmp_path):
     source = write_table(tmp_path / "captions.csv", 10)
+    skip = Recipe(min_count=1, skip_missing=True)
     for n in (4, 7):
         (tmp_path / "photos" / f"{n:02}.png").unlink()
-    with pytest.raises(
-        DataError, match=r"4 captions of a photo that is not there, the first of 04\.png .*--skip-missing"
-    ):
-        prepare_data(source, tmp_path / "data", Recipe(min_count=1), GridColours())
-    assert not (tmp_path / "data").exists()
-    recipe = Recipe(min_count=1, skip_missing=True)
-    prepared = prepare_data(source, tmp_path / "data", recipe, GridColours())
-    assert sum(told.images for told in prepared.splits.values()) == 8
-    assert "left out: 4 captions of a photo that is not there" in report(prepared, recipe)
+    with pytest.raises(DataError, match=r"4 captions of a photo .* 04\.png .*--skip-missing"):
+        prepare_data(source, tmp_path / "data", FEW, GridPlaces())
+    prepared = prepare_data(source, tmp_path / "data", skip, GridPlaces())
+    assert sum(counts(prepared).values()) == 8
+    assert "left out: 4 captions of a photo that is not there" in report(prepared, skip)
+    (tmp_path / "other").mkdir()
+    source = write_table(tmp_path / "other" / "captions.csv", 6, photos=False)
+    with pytest.raises(DataError, match=r"no image is left: 12 captions of a photo that is not there"):
+        prepare_data(source, tmp_path / "none", skip, GridPlaces())
 
 
-@pytest.mark.parametrize("way", ["link", "copy", "none"])
-def test_photos_are_linked_copied_or_left(tmp_path, way):
+def test_captions_alone_need_no_photos_and_splits_may_be_drawn_anew(tmp_path):
+    source = write_table(tmp_path / "captions.csv", 10, split=lambda n: "train", photos=False)
+    prepared = prepare_data(source, tmp_path / "data", Recipe(min_count=1, resplit=True, val=0.2, test=0.1))
+    assert counts(prepared) == {"train": 7, "val": 2, "test": 1}
+    assert {path.name for path in prepared.folder.iterdir()} == {
+        "coco2014_captions.h5", "coco2014_vocab.json", "captions.csv",
+        "train2014_images.txt", "val2014_images.txt", "test2014_images.txt",
+    }  # fmt: skip
+    text = report(prepared, FEW)
+    assert "features: none; photos: none" in text
+    assert "when train2014_vgg16_fc7.h5, val2014_vgg16_fc7.h5, test2014_vgg16_fc7.h5 have a row of features" in text
+
+
+@pytest.mark.parametrize("photos", ["link", "copy", "none"])
+def test_photos_are_linked_copied_or_left(tmp_path, photos):
     source = write_table(tmp_path / "captions.csv", 10)
-    recipe = Recipe(min_count=1, photos=way)
-    prepare_data(source, tmp_path / "deep" / "data", recipe, GridColours())
+    prepare_data(source, tmp_path / "deep" / "data", Recipe(min_count=1, photos=photos), GridPlaces())
     (tmp_path / "deep").rename(tmp_path / "moved")
     found = {path.name: path for path in (tmp_path / "moved" / "data" / "photos").glob("*")}
-    assert len(found) == (0 if way == "none" else 10)
+    assert len(found) == (0 if photos == "none" else 10)
     for name, path in found.items():
-        assert path.is_symlink() == (way == "link")
+        assert path.is_symlink() == (photos == "link")
         assert path.read_bytes() == (tmp_path / "photos" / name).read_bytes()
-
-
-def test_photos_of_one_name_in_several_folders(tmp_path):
-    for place in "ab":
-        for n in range(4):
-            write_photo(tmp_path / "photos" / place / f"{n}.png", 10 * n + ord(place))
-            (tmp_path / "photos" / place / f"{n}.txt").write_text(f"photo {n} of {place}")
-    prepare_data(tmp_path / "photos", tmp_path / "data", Recipe(min_count=1), GridColours())
-    for place in "ab":
-        for n in range(4):
-            photo = tmp_path / "data" / "photos" / f"{place}__{n}.png"
-            assert photo.read_bytes() == (tmp_path / "photos" / place / f"{n}.png").read_bytes()
-    with open_captions(tmp_path / "data", pca=False) as data:
-        for i, name in enumerate(data.train.image_names):
-            assert data.train.references(i) == [["photo", name[3], "of", name[0]]]
 
 
 def test_splits_of_the_source_are_kept(tmp_path):
@@ -230,69 +228,47 @@ def test_splits_of_the_source_are_kept(tmp_path):
               for n, split in enumerate(["train", "restval", "val", "test", "train"])]  # fmt: skip
     (tmp_path / "dataset.json").write_text(json.dumps({"images": images}))
     prepared = prepare_data(tmp_path / "dataset.json", tmp_path / "data", Recipe(min_count=1, val=0.9))
-    assert {split: told.images for split, told in prepared.splits.items()} == {"train": 3, "val": 1, "test": 1}
+    assert counts(prepared) == {"train": 3, "val": 1, "test": 1}
     assert (tmp_path / "data" / "train2014_images.txt").read_text() == "0.png\n1.png\n4.png\n"
-    for image in images:
-        image["split"] = "train"
-    (tmp_path / "dataset.json").write_text(json.dumps({"images": images}))
-    with pytest.raises(DataError, match=r"dataset\.json: no image with captions is in the split val"):
-        prepare_data(tmp_path / "dataset.json", tmp_path / "other", Recipe(min_count=1))
 
 
 def test_the_vocabulary_is_that_of_the_training_captions(tmp_path):
     path = tmp_path / "captions.csv"
-    path.write_text("image,split,caption\na,train,one two one\nb,train,one two\nc,val,three three three\n")
+    path.write_text("image,split,caption\na,train,one t-shirt one\nb,train,one t-shirt\nc,val,three three three\n")
     prepared = prepare_data(path, tmp_path / "data", Recipe(min_count=2))
-    assert prepared.vocabulary.idx_to_word[4:] == ["one", "two"]
+    assert prepared.vocabulary.idx_to_word[4:] == ["one", "t-shirt"]
     assert (prepared.max_length, prepared.splits["val"].unknown) == (3, 3)
-    prepared = prepare_data(path, tmp_path / "cut", Recipe(words=1, max_length=2))
+    prepared = prepare_data(path, tmp_path / "cut", Recipe(tokenizer="words", words=1, max_length=2))
     assert prepared.vocabulary.idx_to_word[4:] == ["one"]
-    assert [told.cut for told in prepared.splits.values()] == [1, 1]
+    assert [summary.cut for summary in prepared.splits.values()] == [2, 1]
     with h5py.File(tmp_path / "cut" / "coco2014_captions.h5") as file:
-        assert file["train_captions"][()].tolist() == [[1, 4, 3, 2], [1, 4, 3, 2]]
-
-
-def test_the_other_tokenizer_is_recorded(tmp_path):
-    path = tmp_path / "captions.csv"
-    path.write_text("image,split,caption\na,train,a T-shirt\nb,val,a T-shirt\n")
-    prepare_data(path, tmp_path / "data", Recipe(tokenizer="words", min_count=1))
-    with h5py.File(tmp_path / "data" / "coco2014_captions.h5") as file:
         assert file.attrs["tokenizer"] == "words"
-        assert file["train_captions"].shape == (1, 5)
+        assert file["train_captions"][()].tolist() == [[1, 4, 3, 2], [1, 4, 3, 2]]
 
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"tokenizer": "bert"}, "tokenizer must be one of words, ptb; got 'bert'"),
     ({"photos": "move"}, "photos must be one of link, copy, none; got 'move'"),
     ({"min_count": 0}, "min_count must be at least 1; got 0"), ({"words": 0}, "words must be at least 1"),
-    ({"max_length": 0}, "max_length must be at least 1"), ({"val": 0}, "val must be above 0"),
-    ({"max_length": 1001}, "max_length must be at most 1000; got 1001"),
+    ({"max_length": 0}, "max_length must be at least 1"), ({"max_length": 1001}, "at most 1000; got 1001"),
+    ({"val": 0}, "val must be above 0"), ({"regions": 0}, "regions must be at least 1; got 0"),
 ])  # fmt: skip
 def test_recipes_that_cannot_be_are_refused(changes, message):
     with pytest.raises(DataError, match=message):
         Recipe(**changes)
 
 
-def test_a_data_set_within_its_source_is_refused(source):
-    with pytest.raises(DataError, match=r"lies in the source .*, whose photos it would be taken for"):
-        prepare_data(source, source / "data", Recipe(), GridColours())
+def test_regions_without_features_and_a_data_set_within_its_source_are_refused(source, tmp_path):
+    with pytest.raises(DataError, match="without features there are none"):
+        prepare_data(source, tmp_path / "data", WITH_REGIONS)
+    with pytest.raises(DataError, match=r"data: lies in the source .*photos"):
+        prepare_data(source, source / "data", PLAIN, GridPlaces())
     assert not (source / "data").exists()
-
-
-@pytest.mark.parametrize("caption", ["dog " * 1001, "d" * 100_001], ids=["words", "signs"])
-def test_a_caption_of_no_end_is_refused_by_its_image(tmp_path, caption):
-    """No reader of tables would take it, and rows of word ids are as wide as the longest."""
-    (tmp_path / "captions.csv").write_text(f"image,caption\na.png,{caption}\nb.png,a dog\n")
-    with pytest.raises(
-        DataError, match=r"captions\.csv: 'a\.png': a caption of .* is more than 1,000 words or 100,000"
-    ):
-        prepare_data(tmp_path / "captions.csv", tmp_path / "data", Recipe(min_count=1))
-    assert not (tmp_path / "data").exists()
 
 
 def test_the_longest_captions_can_be_read_again(tmp_path):
     """A word between spaces may be several to the tokenizer: the rows of ids are not wider for it."""
     (tmp_path / "captions.csv").write_text(f"image,caption\na,{'a+b+' * 25_000}\nb,{'a+b+' * 25_000}\n")
-    prepared = prepare_data(tmp_path / "captions.csv", tmp_path / "data", Recipe(min_count=1))
+    prepared = prepare_data(tmp_path / "captions.csv", tmp_path / "data", FEW)
     assert prepared.max_length == 1000
     assert len(list(each_raw_caption(tmp_path / "data" / "captions.csv"))) == 2

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.data.parts import images_of_part
+from captioning.data.splits import images_of_part
 from captioning.decoding.beam_search import beam
 from captioning.decoding.spoken import Spoken
 from captioning.decoding.stepwise import greedy

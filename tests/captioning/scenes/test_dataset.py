@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from captioning.data.dataset import open_captions
-from captioning.data.regions import FeaturesAndRegions
+from captioning.data.features import FeaturesAndRegions
 from captioning.scenes import dataset
 from captioning.scenes.checker import judge
 from captioning.scenes.dataset import SPECIAL_TOKENS, load_captions, load_scenes, write_scenes

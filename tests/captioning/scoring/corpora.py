@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from captioning.data.raw_captions import read_raw_captions
+from captioning.data.captions import read_raw_captions
 from captioning.data.tokens import tokenise
 
 WORDS = st.lists(st.sampled_from("abcdef"), max_size=9)

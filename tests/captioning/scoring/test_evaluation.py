@@ -16,7 +16,7 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.features import FeatureRows
-from captioning.data.parts import images_of_part
+from captioning.data.splits import images_of_part
 from captioning.decoding.lengths import length_for
 from captioning.decoding.stepwise import sample
 from captioning.models.captioner import Captioner

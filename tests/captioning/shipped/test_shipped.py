@@ -11,7 +11,7 @@ import pytest
 import minigrad as mg
 from captioning.cli.caption import caption_photos, extractor_of
 from captioning.data.dataset import open_captions
-from captioning.data.parts import images_of_part
+from captioning.data.splits import images_of_part
 from captioning.decoding.confidence import Calibration
 from captioning.decoding.stepwise import greedy
 from captioning.scoring.evaluation import evaluate

@@ -19,11 +19,11 @@ from pathlib import Path
 import nltk.translate.bleu_score  # which takes much memory to be imported
 import numpy as np
 from captioning.data.dataset import open_captions
-from captioning.data.fingerprints import fingerprint
+from captioning.data.dataset import fingerprint
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
 from captioning.scoring.evaluation import evaluate
-from captioning.data.parts import images_of_part
+from captioning.data.splits import images_of_part
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 

@@ -183,7 +183,7 @@ def test_a_run_knows_how_many_captions_it_was_trained_on(small_data, tmp_path):
     ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', r"settings\.json: the key training is missing"),
     ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}, "training": {}, "data": {}}',
      r"settings\.json: model: the keys feature_size"),
-    ("vocabulary.json", None, r"vocabulary\.json: cannot read"),
+    ("vocabulary.json", None, r"vocabulary\.json: cannot be read"),
     ("vocabulary.json", '{"idx_to_word": ["<NULL>", "<START>", "<END>", "<UNK>"], "word_to_idx": '
      '{"<NULL>": 0, "<START>": 1, "<END>": 2, "<UNK>": 3}}', r"vocabulary\.json: is not the vocabulary"),
     ("weights.safetensors", None, r"weights\.safetensors: there is no such file"),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from captioning.data.parts import images_of_part
+from captioning.data.splits import images_of_part
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.scoring.evaluation import captions_of

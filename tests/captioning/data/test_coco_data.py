@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from captioning.data.cs231n_notebook import load_coco_data, sample_coco_minibatch
+from captioning.cs231n.coco_data import load_coco_data, sample_coco_minibatch
 from captioning.data.errors import DataError
 from captioning.data.features import FeatureRows
 from tests.captioning.data.small import M_TRAIN, N_TRAIN, T, make_captions, make_features
