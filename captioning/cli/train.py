@@ -33,10 +33,9 @@ from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.regions import FeaturesAndRegions
 from captioning.data.whole_captions import CAPTIONS
 from captioning.models.attention_captioner import AttentionCaptioner
-from captioning.models.kinds import MODELS, AnyCaptioner, new_captioner
+from captioning.models.kinds import MODELS, AnyCaptioner, check_memory, new_captioner
 from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
-from captioning.training.memory import check_memory, count_weights
 from captioning.training.run_extractors import whole_extractor
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
@@ -182,7 +181,7 @@ def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> AnyCapti
         settings |= {name: chosen[name] for name in ("forget_bias", "feature_dropout")}
     try:
         if min(chosen["wordvec"], chosen["hidden"]) > 0:
-            check_memory(count_weights(len(data.vocabulary), settings))
+            check_memory(len(data.vocabulary), settings)
         model = new_captioner(data.vocabulary, settings, seed)
     except MemoryError as error:
         told = f"--hidden {chosen['hidden']} and --wordvec {chosen['wordvec']}"

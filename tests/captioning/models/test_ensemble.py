@@ -42,7 +42,7 @@ def test_the_probability_is_the_mean_of_theirs():
             each, states[k] = member.step(words, states[k])
             found.append(softmax(each.data))
         np.testing.assert_allclose(np.exp(scores.data), np.mean(found, axis=0), rtol=1e-10)
-    np.testing.assert_allclose(both.looks(state), (own[1].looks(states[1]) + own[2].looks(states[2])) / 2)
+    np.testing.assert_allclose(both.attention_maps(state), (own[1].attention_maps(states[1]) + own[2].attention_maps(states[2])) / 2)
 
 
 def test_its_loss_is_of_these_probabilities():
@@ -82,4 +82,4 @@ def test_those_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"captioner 3 looks at places \(2, 4\), captioner 2 at \(4, 2\)"):
         Ensemble([*members()[:2], turned])
     blind = Ensemble(members()[:1])
-    assert blind.looks(blind.initial_state(FEATURES)) is None
+    assert blind.attention_maps(blind.initial_state(FEATURES)) is None
