@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning import assistance
-from captioning.decoding.next_word import Speaker
-from captioning.decoding.spoken import Spoken
+from captioning.decoding.batches import CaptionModel
+from captioning.decoding.captions import ScoredCaption
 from captioning.decoding.stepwise import greedy
 from captioning.training.errors import RunError
-from captioning.training.run_extractors import extractor_name
+from captioning.training.run_features import extractor_name
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import FeatureExtractor, extractor
 from captioning.vision.photo_files import PhotoError
@@ -27,7 +27,7 @@ from minigrad.parallel.communicators import ALONE
 
 __all__ = ["PhotoCaption", "Speak", "assist", "caption_photos", "extractor_of"]
 
-Speak = Callable[[Speaker, NDArray[Any]], list[list[Spoken]]]
+Speak = Callable[[CaptionModel, NDArray[Any]], list[list[ScoredCaption]]]
 """From a model and features (N,D) to captions of each image, best first."""
 
 _BATCH = 8  # photos at once: more are no quicker, and the first captions would come later
@@ -43,7 +43,7 @@ class PhotoCaption:
     path: Path
     caption: str | None
     error: str | None = None
-    beams: Sequence[Spoken] = ()
+    beams: Sequence[ScoredCaption] = ()
 
 
 def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
@@ -74,7 +74,7 @@ def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
 
 def caption_photos(
     paths: Sequence[Path],
-    model: Speaker,
+    model: CaptionModel,
     network: FeatureExtractor,
     decode: Callable[..., Any] = greedy,
     report: Callable[[int], Any] = lambda done: None,
@@ -83,9 +83,9 @@ def caption_photos(
 ) -> Iterator[PhotoCaption]:
     """A caption of each photo, in their order, eight at a time; one that cannot be read has an error instead.
 
-    model: trained on features of `network`. decode: as in `captioning.scoring.evaluation.captions_of`. report: is told
-    how many photos are done. speak: gives several captions of each row of features instead, as
-    `captioning.decoding.best_lists.n_best` does. comm: the ranks that share the photos, of which this is rank 0 and
+    model: trained on features of `network`. decode: as in `captioning.evaluation.split_scores.captions_of`. report: is
+    told how many photos are done. speak: gives several captions of each row of features instead, as
+    `captioning.decoding.captions.n_best` does. comm: the ranks that share the photos, of which this is rank 0 and
     is `captioning.assistance.assisted`, and the others `assist`: each captions eight, as one process would.
     """
     for start in range(0, len(paths), _BATCH * comm.size):
@@ -101,7 +101,7 @@ def caption_photos(
 
 
 def assist(
-    model: Speaker, network: FeatureExtractor, decode: Callable[..., Any], speak: Speak | None, comm: Any
+    model: CaptionModel, network: FeatureExtractor, decode: Callable[..., Any], speak: Speak | None, comm: Any
 ) -> bool:
     """Caption photos for rank 0, which has the same of everything, until it has ended; whether it had no error."""
 
@@ -114,7 +114,7 @@ def assist(
 
 def _shared(
     batches: Sequence[Sequence[Path]],
-    model: Speaker,
+    model: CaptionModel,
     network: FeatureExtractor,
     decode: Callable[..., Any],
     speak: Speak | None,
@@ -127,7 +127,7 @@ def _shared(
 
 def _captioned(
     photos: Sequence[Path],
-    model: Speaker,
+    model: CaptionModel,
     network: FeatureExtractor,
     decode: Callable[..., Any],
     speak: Speak | None,
@@ -154,8 +154,8 @@ def _prepared(path: Path, network: FeatureExtractor) -> NDArray[np.float32] | Ph
 
 
 def _said(
-    features: NDArray[Any], model: Speaker, decode: Callable[..., Any], speak: Speak | None
-) -> list[tuple[str, list[Spoken]]]:
+    features: NDArray[Any], model: CaptionModel, decode: Callable[..., Any], speak: Speak | None
+) -> list[tuple[str, list[ScoredCaption]]]:
     """A caption for each row of features, and the beams that it is the first of."""
     if speak is not None:
         return [(beams[0].caption, beams) for beams in speak(model, features)]
@@ -170,9 +170,9 @@ def _packed(said: Sequence[PhotoCaption]) -> bytes:
     ]).encode()  # fmt: skip
 
 
-def _told(spoken: Spoken) -> dict[str, Any]:
-    looks = None if spoken.looks is None else [spoken.looks.shape, spoken.looks.ravel().tolist()]
-    return {**vars(spoken), "log_probs": spoken.log_probs.tolist(), "looks": looks}
+def _told(spoken: ScoredCaption) -> dict[str, Any]:
+    looks = None if spoken.attention is None else [spoken.attention.shape, spoken.attention.ravel().tolist()]
+    return {**vars(spoken), "log_probs": spoken.log_probs.tolist(), "attention": looks}
 
 
 def _unpacked(content: bytes) -> list[PhotoCaption]:
@@ -182,6 +182,8 @@ def _unpacked(content: bytes) -> list[PhotoCaption]:
     ]
 
 
-def _spoken(told: dict[str, Any]) -> Spoken:
-    looks = None if told["looks"] is None else np.array(told["looks"][1], np.float32).reshape(told["looks"][0])
-    return Spoken(**{**told, "log_probs": np.array(told["log_probs"], np.float64), "looks": looks})
+def _spoken(told: dict[str, Any]) -> ScoredCaption:
+    looks = (
+        None if told["attention"] is None else np.array(told["attention"][1], np.float32).reshape(told["attention"][0])
+    )
+    return ScoredCaption(**{**told, "log_probs": np.array(told["log_probs"], np.float64), "attention": looks})

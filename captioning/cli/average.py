@@ -8,8 +8,8 @@ from typing import Any
 from captioning.cli.options import add_command
 from captioning.cli.speakers import names_of, open_runs
 from captioning.command import shown
-from captioning.training.averaging import average_runs
-from captioning.training.run_regions import check_alike
+from captioning.training.derived_runs import average_runs
+from captioning.training.run_features import check_alike
 
 __all__ = ["add_average"]
 

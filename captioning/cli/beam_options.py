@@ -9,7 +9,7 @@ from typing import Any
 
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.rules import Bars, Rules
+from captioning.decoding.rules import RuleMask, Rules
 
 __all__ = ["BEAM", "add_beam", "asks_for_beam", "beam_of", "beam_text", "check_words"]
 
@@ -74,7 +74,7 @@ def beam_of(options: argparse.Namespace) -> Beam:
 def check_words(beam: Beam, vocabulary: Vocabulary, max_length: int) -> None:
     """Raise a ValueError that names the option unless captions of at most so many words can keep to the rules."""
     with _naming_options():
-        Bars(beam.rules, vocabulary, max_length)
+        RuleMask(beam.rules, vocabulary, max_length)
 
 
 def beam_text(beam: Beam) -> str:

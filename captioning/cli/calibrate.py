@@ -11,12 +11,11 @@ from captioning.cli.decoding_options import open_data
 from captioning.cli.options import add_command, add_data, check_least
 from captioning.command import check_writable
 from captioning.data.folder import ALL_SPLITS
+from captioning.decoding.batches import length_for
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.best_lists import MOST
-from captioning.decoding.confidence import CONFIDENCE_FILE, Calibration
-from captioning.decoding.lengths import length_for
+from captioning.decoding.captions import MOST
+from captioning.evaluation.calibration import CONFIDENCE_FILE, Calibration, calibrate
 from captioning.progress import Progress
-from captioning.scoring.calibrating import calibrate
 from captioning.training.run_folder import Run
 
 __all__ = ["add_calibrate"]

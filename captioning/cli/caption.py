@@ -21,7 +21,7 @@ from captioning.cli.ranks import on_ranks
 from captioning.cli.sheet_option import check_room, check_sheet
 from captioning.cli.speakers import load_together, names_of, open_runs
 from captioning.command import shown
-from captioning.decoding.lengths import LONGEST
+from captioning.decoding.batches import LONGEST
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
 from captioning.training.run_folder import Run
@@ -97,7 +97,7 @@ class _What(NamedTuple):
 def _opened(options: argparse.Namespace, first: bool) -> _What:
     """All that is asked for, checked. first: whether this rank is the one that knows the photos and speaks."""
     from captioning.photo_captions import extractor_of
-    from captioning.training.run_regions import check_alike
+    from captioning.training.run_features import check_alike
     from captioning.vision.photo_files import photo_paths
 
     decoding, length = decoding_of(options), options.max_length or LONGEST

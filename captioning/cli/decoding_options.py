@@ -18,8 +18,8 @@ from captioning.data.parts import PARTS
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import Beam, beam
-from captioning.decoding.consensus import MOST_DRAFTS, Agreement, Voters, agreed
 from captioning.decoding.stepwise import check_chance, greedy, sample
+from captioning.evaluation.consensus import MOST_DRAFTS, ConsensusSettings, TrainingCaptions, decode_consensus
 from captioning.training.run_folder import Run
 
 __all__ = ["Decoding", "add_choice", "add_decoding", "beam_decoding", "decoding_of", "open_data"]
@@ -54,7 +54,7 @@ def add_decoding(parser: argparse.ArgumentParser, length: str) -> None:
 
 def _add_consensus(parser: argparse.ArgumentParser) -> None:
     """The options --consensus, --draft-temperature and --neighbours."""
-    usual = Agreement()
+    usual = ConsensusSettings()
     group = parser.add_argument_group(
         "consensus", "many captions of an image are drawn, and the one is said with which most of\nthem agree, and "
         f"most captions of training images like it; --beam N: so many\nof a beam are candidates too ({usual.width})"
@@ -144,21 +144,21 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
     names = {"drafts": "--consensus", "temperature": "--draft-temperature", "neighbours": "--neighbours",
              "width": "--beam"}  # fmt: skip
     try:
-        how = Agreement(**{name: value for name, value in given.items() if value is not None})
+        how = ConsensusSettings(**{name: value for name, value in given.items() if value is not None})
     except ValueError as error:
         raise ValueError(f"{names[str(error).split()[0]]}: {error}") from error
     rng = np.random.default_rng(options.seed)
 
     def ask(train: Split) -> Callable[..., Any]:
-        return functools.partial(agreed, voters=Voters(train), how=how, rng=rng)
+        return functools.partial(decode_consensus, training=TrainingCaptions(train), how=how, rng=rng)
 
     return Decoding(_unasked, consensus_text(how, options.seed), ask=ask, neighbours=how.neighbours > 0, drawn=True)
 
 
-def consensus_text(how: Agreement, seed: int) -> str:
+def consensus_text(how: ConsensusSettings, seed: int) -> str:
     """What a consensus is of, for people and signatures.
 
-    >>> consensus_text(Agreement(), 3)
+    >>> consensus_text(ConsensusSettings(), 3)
     'consensus of 40 drafts by seed 3 and 20 neighbours, beam 10'
     """
     drafts = f"{how.drafts} drafts by seed {seed}"

@@ -25,12 +25,12 @@ from captioning.command import Terminated
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.parts import images_of_part
 from captioning.data.regions import FeaturesAndRegions
-from captioning.decoding.consensus import Agreement, Voters, agreed
+from captioning.evaluation.consensus import ConsensusSettings, TrainingCaptions, decode_consensus
+from captioning.evaluation.split_scores import captions_of, score
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import AnyCaptioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
-from captioning.scoring.evaluation import captions_of, score
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
@@ -164,8 +164,8 @@ def _train(data: CaptionData, folder: Path, size: Size, seed: int, progress: Pro
 def _by_consensus(data: CaptionData, seed: int) -> Callable[..., Any]:
     """The way of saying with which most of 40 drafts agree: of scenes it is more often right, and says more, than the
     likeliest word at every step. No training scenes are asked, so that combinations never seen are told by sight."""
-    return functools.partial(agreed, voters=Voters(data.train), how=Agreement(neighbours=0),
-                             rng=np.random.default_rng(seed))  # fmt: skip
+    training, how = TrainingCaptions(data.train), ConsensusSettings(neighbours=0)
+    return functools.partial(decode_consensus, training=training, how=how, rng=np.random.default_rng(seed))
 
 
 def _report(data: CaptionData, model: AnyCaptioner, folder: Path, seed: int) -> dict[str, Any]:

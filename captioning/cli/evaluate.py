@@ -17,12 +17,11 @@ from captioning.cli.speakers import check_fit, load_together, names_of, open_run
 from captioning.data.dataset import CaptionData
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
-from captioning.decoding.lengths import length_for
+from captioning.decoding.batches import length_for
+from captioning.evaluation.results import signature, write_results
+from captioning.evaluation.split_scores import captions_of, known_captions, score
 from captioning.progress import Progress
 from captioning.scoring.cider import DocumentFrequencies
-from captioning.scoring.coco_results import write_results
-from captioning.scoring.evaluation import captions_of, known_captions, score
-from captioning.scoring.signatures import signature
 from captioning.training.run_folder import Run
 from minigrad.parallel.communicators import ALONE
 

@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from captioning.cli.options import add_command
-from captioning.training.exporting import export_run
-from captioning.training.run_extractors import extractor_name
+from captioning.training.derived_runs import export_run
+from captioning.training.run_features import extractor_name
 from captioning.training.run_folder import Run
 
 __all__ = ["add_export"]

@@ -30,7 +30,6 @@ from captioning.training.run_folder import Run
 from captioning.training.run_settings import check_fields, settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
-from captioning.training.starts import start_of
 
 __all__ = ["Further", "train_further"]
 
@@ -61,7 +60,7 @@ def _shared(options: argparse.Namespace, how: Further, comm: Any, fair: int, sta
         solver, run, start, settings, data = _prepared(options, how, comm, fair, stack)
     if run is None:
         with mg.parallel.together(comm):  # which validates
-            began = start_of(start, solver)
+            began = solver.start_of(start)
         if comm.rank == 0:
             settings[how.key] = began | settings[how.key]
     return train_in_folder(solver, run, settings, data, options, start)

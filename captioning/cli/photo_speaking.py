@@ -15,9 +15,8 @@ from typing import Any
 from captioning.cli.beam_options import beam_of
 from captioning.cli.decoding_options import Decoding, beam_decoding
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.best_lists import MOST, Spoken, n_best
-from captioning.decoding.confidence import CONFIDENCE_FILE, Calibration
-from captioning.decoding.spoken import spoken_as_json
+from captioning.decoding.captions import MOST, ScoredCaption, caption_as_json, n_best
+from captioning.evaluation.calibration import CONFIDENCE_FILE, Calibration
 from captioning.photo_captions import Speak
 from captioning.training.run_folder import Run
 
@@ -37,7 +36,7 @@ class PhotoSpeaker:
     calibration: Calibration | None
     note: str | None = None
 
-    def unsure(self, beams: Sequence[Spoken]) -> bool:
+    def unsure(self, beams: Sequence[ScoredCaption]) -> bool:
         """Whether the first caption is one that the captioner is not sure of."""
         return self.calibration is not None and bool(beams) and self.calibration.is_unsure(beams[0])
 
@@ -49,7 +48,7 @@ def photo_speaker(
     calibration, note = _calibration_of(runs)
     if decoding.beam is None and (calibration is not None or options.n_best is not None):
         decoding = beam_decoding(beam_of(options) if calibration is None else calibration.beam)
-    if calibration is not None and not calibration.counts_for(decoding.beam, max_length):
+    if calibration is not None and not calibration.applies_to(decoding.beam, max_length):
         calibration = None
     decode = functools.partial(decoding.decode, max_length=max_length)
     if decoding.beam is None or (calibration is None and options.n_best is None):
@@ -60,13 +59,13 @@ def photo_speaker(
 
 def _speak(
     calibration: Calibration | None, beam: Beam, count: int, max_length: int, model: Any, features: Any
-) -> list[list[Spoken]]:
+) -> list[list[ScoredCaption]]:
     """The best captions of each image; with a calibration as many are judged as it is of."""
     if calibration is None:
         return n_best(model, features, count, max_length=max_length, **vars(beam))
     judged = calibration.count
     lists = n_best(model, features, max(count, judged), max_length=max_length, **vars(beam))
-    return [[*calibration.judged(beams[:judged]), *beams[judged:]][:count] for beams in lists]
+    return [[*calibration.with_confidence(beams[:judged]), *beams[judged:]][:count] for beams in lists]
 
 
 def _calibration_of(runs: Sequence[Run]) -> tuple[Calibration | None, str | None]:
@@ -86,15 +85,15 @@ def check_n_best(options: argparse.Namespace) -> None:
         raise ValueError(f"--n-best must be from 1 to {MOST}; got {options.n_best}")
 
 
-def beams_as_json(beams: Sequence[Spoken]) -> list[dict[str, Any]]:
-    """Captions as `spoken_as_json` has them, and how sure the captioner is of those of which anybody knows.
+def beams_as_json(beams: Sequence[ScoredCaption]) -> list[dict[str, Any]]:
+    """Captions as `caption_as_json` has them, and how sure the captioner is of those of which anybody knows.
 
     >>> import numpy as np
-    >>> (told,) = beams_as_json([Spoken(["dog"], np.log([0.5, 0.25]), -1.04, True, confidence=0.4)])
+    >>> (told,) = beams_as_json([ScoredCaption(["dog"], np.log([0.5, 0.25]), -1.04, True, confidence=0.4)])
     >>> told["caption"], told["confidence"]
     ('dog', 0.4)
     """
     return [
-        spoken_as_json(spoken) | ({} if spoken.confidence is None else {"confidence": spoken.confidence})
+        caption_as_json(spoken) | ({} if spoken.confidence is None else {"confidence": spoken.confidence})
         for spoken in beams
     ]

@@ -21,7 +21,6 @@ from captioning.data.dataset import open_captions
 from captioning.recipes import Recipe, Stage
 from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
-from captioning.training.starts import weights_before
 
 __all__ = ["APART", "Step", "check_judging", "check_sources", "judging_line", "parsed", "steps_of"]
 
@@ -129,7 +128,7 @@ def _outdated(step: Step, outdated: Collection[Path]) -> str | None:
     if gone:
         return f"not what it {'is the mean of' if step.again is None else 'started from'}, {gone[0]}"
     run = Run.open(step.folder)
-    known, is_mean = weights_before(run) or [], "average" in run.settings
+    known, is_mean = run.start_checksums() or [], "average" in run.settings
     if is_mean != (step.again is None) or (known and len(known) != len(step.sources)):
         return "was made by another recipe"
     for source, was in zip(step.sources, known, strict=False):

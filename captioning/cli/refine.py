@@ -9,8 +9,7 @@ from typing import Any
 from captioning.cli.further_training import Further, train_further
 from captioning.cli.options import add_command, add_data
 from captioning.cli.training_options import add_run, add_training, defaults_of
-from captioning.training.consensus_targets import Consensus
-from captioning.training.refinement import Refinement, Rounds
+from captioning.training.refinement import Consensus, Refinement, Rounds
 from captioning.training.settings import Settings
 
 __all__ = ["add_refine"]

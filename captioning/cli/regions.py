@@ -10,7 +10,7 @@ from captioning.cli.options import add_command, add_data, check_least, data_fold
 from captioning.data.folder import ALL_SPLITS
 from captioning.progress import Progress
 from captioning.training.errors import RunError
-from captioning.training.run_extractors import extractor_name
+from captioning.training.run_features import extractor_name
 from captioning.training.run_folder import Run
 
 __all__ = ["add_regions"]

@@ -8,8 +8,8 @@ from typing import Any
 from captioning.cli.decoding_options import Decoding, add_choice, decoding_of, open_data
 from captioning.cli.options import add_command, add_data, check_least, check_output
 from captioning.command import shown
-from captioning.decoding.confidence import Calibration
-from captioning.decoding.lengths import length_for
+from captioning.decoding.batches import length_for
+from captioning.evaluation.calibration import Calibration
 from captioning.progress import Progress
 from captioning.report.contents import Choice, Contents, Scored, scored
 from captioning.report.page import write_page
@@ -76,6 +76,6 @@ def _scored(options: argparse.Namespace, run: Run, model: Any, decoding: Decodin
 def _calibration_of(run: Run, decoding: Decoding, max_length: int) -> Calibration | None:
     """The calibration of a run, None where it has none, or one that says nothing of captions that are decoded so."""
     found = None if decoding.beam is None else Calibration.load(run.folder)
-    if found is None or not found.counts_for(decoding.beam, max_length) or not found.is_of(run.folder):
+    if found is None or not found.applies_to(decoding.beam, max_length) or not found.is_of(run.folder):
         return None
     return found

@@ -16,11 +16,10 @@ from captioning.cli.training_options import DATA_DEFAULTS
 from captioning.data.dataset import CaptionData
 from captioning.progress import Progress
 from captioning.training.errors import RunError, TrainingError
+from captioning.training.run_features import projection_arrays
 from captioning.training.run_folder import Run
-from captioning.training.run_regions import projection_arrays
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
-from captioning.training.starts import no_better_than_start
 from captioning.training.stopping import stop_on_signals
 from minigrad.parallel.communicators import ALONE, launch_of
 
@@ -295,7 +294,7 @@ def _report(solver: Solver, run: Run, options: argparse.Namespace) -> int:
           f"({solver.settings.val_part} images)")  # fmt: skip
     print(f"run folder: {run.folder}")
     start: dict[str, Any] = next((run.settings[key] for key in FURTHER if key in run.settings), {})
-    if (told := no_better_than_start(solver, best, start)) is not None:
+    if (told := solver.no_better_than(start)) is not None:
         print(f"{run.folder}: {told}")
     return 0
 

@@ -21,9 +21,9 @@ from captioning.command import shown
 from captioning.data.parts import images_of_part
 from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
-from captioning.decoding.lengths import length_for
+from captioning.decoding.batches import length_for
+from captioning.evaluation.split_scores import captions_of
 from captioning.progress import Progress
-from captioning.scoring.evaluation import captions_of
 from captioning.training.run_folder import Run
 from minigrad.parallel.communicators import ALONE
 

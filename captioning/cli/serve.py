@@ -13,7 +13,7 @@ from captioning.cli.options import add_command
 from captioning.command import shown
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
-from captioning.training.run_extractors import extractor_name
+from captioning.training.run_features import extractor_name
 from captioning.training.run_folder import Run
 from minigrad.runtime.extras import require
 
@@ -41,7 +41,7 @@ def add_serve(commands: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from captioning.decoding.confidence import Calibration
+    from captioning.evaluation.calibration import Calibration
     from captioning.photo_captions import extractor_of
     from captioning.serving.answers import Answering
     from captioning.serving.app import make_app

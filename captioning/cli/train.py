@@ -36,7 +36,7 @@ from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import MODELS, AnyCaptioner, check_memory, new_captioner
 from captioning.models.recurrent_cells import CELLS
 from captioning.progress import Progress
-from captioning.training.run_extractors import whole_extractor
+from captioning.training.run_features import whole_extractor
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings

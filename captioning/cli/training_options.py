@@ -12,8 +12,7 @@ from typing import Any
 
 from captioning.data.parts import PARTS
 from captioning.data.whole_captions import LONGEST_LEARNT
-from captioning.training.intervals import Interval
-from captioning.training.rates import SCHEDULES
+from captioning.training.schedules import SCHEDULES, parse_interval
 from captioning.training.settings import KEEP
 from captioning.training.solver import CHECKPOINT_EVERY
 
@@ -123,7 +122,7 @@ def _decay(text: str) -> float | None:
 
 def _interval(text: str) -> str:
     try:
-        Interval.of(text)
+        parse_interval(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text

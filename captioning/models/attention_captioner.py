@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
-from captioning.models.caption_batches import CaptionBatch, CaptionModel, checked_features
+from captioning.models.caption_batches import BaseCaptioner, CaptionBatch, checked_features
 from captioning.models.recurrent_cells import CELLS, State, check_cell, check_sizes
 from minigrad import Tensor, nn, ops
 
@@ -44,7 +44,8 @@ class AttendedRegions:
     keys, values: (N, heads, R, d). summary: (N, E), what a picture adds to the scores of every word of its captions.
     owners: (C,) the picture of each caption, in rising order.
 
-    >>> regions = AttendedRegions(*(Tensor(np.ones((2, 1, 3, 4), np.float32)) for _ in range(2)), Tensor(np.ones((2, 5))))
+    >>> keys = Tensor(np.ones((2, 1, 3, 4), np.float32))
+    >>> regions = AttendedRegions(keys, keys, Tensor(np.ones((2, 5))))
     >>> regions[[0, 0, 1]].attend(Tensor(np.ones((3, 4), np.float32))).shape
     (3, 4)
     """
@@ -89,7 +90,7 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return joined
 
 
-class AttentionCaptioner(CaptionModel):
+class AttentionCaptioner(BaseCaptioner):
     """An image captioner with attention over the regions of a picture.
 
     vocabulary: the words. feature_size: all columns of a row of features, D + R K. places: (R, K), the number of
@@ -177,7 +178,7 @@ class AttentionCaptioner(CaptionModel):
     def scores(
         self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
     ) -> tuple[Tensor, NDArray[Any]]:
-        """Return the scores of `CaptionModel.scores`, with dropout while the model is in training mode."""
+        """Return the scores of `BaseCaptioner.scores`, with dropout while the model is in training mode."""
         batch = CaptionBatch.of(captions, self.vocabulary.null, read)
         rows = np.asarray(features)
         each = batch.check_images(rows, self.feature_size)

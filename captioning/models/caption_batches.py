@@ -16,7 +16,7 @@ import minigrad as mg
 from captioning.models.recurrent_cells import State
 from minigrad import Tensor, nn, ops
 
-__all__ = ["CaptionBatch", "CaptionModel", "checked_features", "summed_loss"]
+__all__ = ["CaptionBatch", "BaseCaptioner", "checked_features", "summed_loss"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def summed_loss(scores: Tensor, targets: NDArray[Any], captions: int, label_smoo
     return loss
 
 
-class CaptionModel(nn.Module):
+class BaseCaptioner(nn.Module):
     """The base of captioners: `embed` and `cell`, `dropout` and its `rng`, and `scores`, which a subclass defines."""
 
     embed: nn.Embedding

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
-from captioning.models.caption_batches import CaptionBatch, CaptionModel, checked_features
+from captioning.models.caption_batches import BaseCaptioner, CaptionBatch, checked_features
 from captioning.models.recurrent_cells import CELLS, State, check_cell, check_sizes
 from minigrad import Tensor, nn, ops
 
@@ -36,7 +36,7 @@ WEIGHTS = {
 """CS231n's name of each weight and the network's, in the network's order. Old files of weights have CS231n's names."""
 
 
-class CaptionNetwork(CaptionModel):
+class CaptionNetwork(BaseCaptioner):
     """The layers of a captioner, on word ids.
 
     words: V, the number of words. null: the id of `<NULL>`; None if every word costs something. feature_size,
@@ -101,7 +101,7 @@ class CaptionNetwork(CaptionModel):
     def scores(
         self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
     ) -> tuple[Tensor, NDArray[Any]]:
-        """Return the scores (M,V) of the targets that count, and these targets (M,); see `CaptionModel.scores`."""
+        """Return the scores (M,V) of the targets that count, and these targets (M,); see `BaseCaptioner.scores`."""
         rows = np.asarray(features)
         batch = CaptionBatch.of(captions, self.null, read)
         each = batch.check_images(rows, self.feature_size)
@@ -182,7 +182,7 @@ class Captioner(CaptionNetwork):
     def scores(
         self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
     ) -> tuple[Tensor, NDArray[Any]]:
-        """Return the scores of `CaptionModel.scores`, with dropout while the model is in training mode."""
+        """Return the scores of `BaseCaptioner.scores`, with dropout while the model is in training mode."""
         if self.training and self.feature_dropout:
             features = ops.dropout(np.asarray(features), self.feature_dropout, rng=self.rng).data
         return super().scores(features, captions, read)

@@ -45,8 +45,8 @@ class Ensemble(nn.Module):
         for k, member in enumerate(members[1:], 2):
             if (member.vocabulary, member.feature_size) != (self.vocabulary, self.feature_size):
                 raise ValueError(
-                    f"Ensemble: captioner {k} has {len(member.vocabulary)} words and {member.feature_size} features, the "
-                    f"first has {len(self.vocabulary)} and {self.feature_size}. All need the same words and features."
+                    f"Ensemble: captioner {k} has {len(member.vocabulary)} words and {member.feature_size} features, "
+                    f"the first {len(self.vocabulary)} and {self.feature_size}. All need the same words and features."
                 )
 
     def loss(self, features: ArrayLike, captions: ArrayLike) -> Tensor:

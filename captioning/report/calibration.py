@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from captioning.evaluation.calibration import spearman
 from captioning.report.charts import Line, line_chart
 from captioning.report.judging import SCORE
 from captioning.report.markup import Markup, element, joined
 from captioning.report.numbers import count_text, number_text
-from captioning.scoring.rank_correlation import spearman
 
 __all__ = ["calibration_chart", "in_bins"]
 

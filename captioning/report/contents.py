@@ -8,14 +8,14 @@ from typing import Any
 
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
-from captioning.decoding.confidence import Calibration
-from captioning.decoding.lengths import length_for
+from captioning.decoding.batches import length_for
+from captioning.evaluation.calibration import Calibration
+from captioning.evaluation.results import signature
+from captioning.evaluation.split_scores import cider_d_by_image, known_captions, score
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.report.judging import Judged, judged
 from captioning.report.listening import listened
-from captioning.scoring.evaluation import cider_d_by_image, known_captions, score
-from captioning.scoring.signatures import signature
 from captioning.training.history import Entry
 
 __all__ = ["Choice", "Contents", "Scored", "scored"]
@@ -41,7 +41,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Scored:
-    """What a captioner says of a split: figures as `captioning.scoring.evaluation.score` has them, and captions.
+    """What a captioner says of a split: figures as `captioning.evaluation.split_scores.score` has them, and captions.
 
     data: the name of the data set's folder. chosen_on: on which part of the validation split the weights were chosen.
     raw: whether the references are whole, as people wrote them.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from captioning.data.split_photos import photo_path
 from captioning.data.splits import Split
-from captioning.decoding.spoken import Spoken
+from captioning.decoding.captions import ScoredCaption
 
 __all__ = ["SCORE", "Judged", "chosen", "judged"]
 
@@ -39,12 +39,12 @@ class Judged:
 
 
 def judged(
-    split: Split, images: NDArray[np.int64], told: Sequence[Spoken], scores: NDArray[np.float64]
+    split: Split, images: NDArray[np.int64], told: Sequence[ScoredCaption], scores: NDArray[np.float64]
 ) -> list[Judged]:
     """The captions of n images of a split with their references. told: n captions; scores: (n,)."""
     pairs = zip(images.tolist(), told, scores.tolist(), strict=True)
     return [Judged(i, split.image_names[i] if split.has_image_names else None, photo_path(split, i), spoken.words,
-                   split.references(i), score, spoken.confidence, spoken.looks)
+                   split.references(i), score, spoken.confidence, spoken.attention)
             for i, spoken, score in pairs]  # fmt: skip
 
 

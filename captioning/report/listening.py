@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.splits import Split
-from captioning.decoding.confidence import Calibration
-from captioning.decoding.next_word import NextWord
-from captioning.decoding.spoken import Spoken, retell
+from captioning.decoding.batches import WordScorer
+from captioning.decoding.captions import ScoredCaption, score_captions
+from captioning.evaluation.calibration import Calibration
 from captioning.progress import Progress
 
 __all__ = ["listened"]
@@ -27,20 +27,20 @@ def listened(
     length: int,
     progress: Progress,
     calibration: Calibration | None = None,
-) -> list[Spoken]:
-    """The captions of `captioning.scoring.evaluation.captions_of`, with what was thought while they were said.
+) -> list[ScoredCaption]:
+    """The captions of `captioning.evaluation.split_scores.captions_of`, with what was thought while they were said.
 
     model: in evaluation mode. length: the most words of a caption, its end counted as one. calibration: of this
     model, of the beam by which `decode` goes; None where nobody knows how sure it is.
     """
-    told: list[Spoken] = []
+    told: list[ScoredCaption] = []
     progress.begin(len(images), what="captions of images")
     for start in range(0, len(images), _IMAGES):
         features = split.features[images[start : start + _IMAGES]]
         if calibration is None:
             ids = decode(model, features, max_length=length)
-            told += [spoken for (spoken,) in retell(NextWord(model, spoken=ids.size), features, ids[:, None])]
+            told += [spoken for (spoken,) in score_captions(WordScorer(model, steps=ids.size), features, ids[:, None])]
         else:  # how sure it is of a caption may depend on the others of the beam
-            told += [beams[0] for beams in calibration.speak(model, features, length)]
+            told += [beams[0] for beams in calibration.decode(model, features, length)]
         progress.update(len(told))
     return told

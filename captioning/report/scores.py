@@ -27,7 +27,7 @@ _SCORES = {
     "unknown_rate": ("Unknown words", "share of <UNK> among the words"),
     "loss": ("Loss", "cross-entropy of a caption in nats, mean over human captions"),
 }
-"""What the figures of `captioning.scoring.evaluation.score` are called, in the order in which they are shown."""
+"""What the figures of `captioning.evaluation.split_scores.score` are called, in the order in which they are shown."""
 _SHARES = ("vocabulary_share", "novel_share", "unknown_rate")
 _PARTS = {"all": "", "first": "first half of the ", "second": "second half of the "}
 _COUNTS = ("images", "captions")

@@ -25,9 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.decoding.best_lists import n_best
-from captioning.decoding.confidence import Calibration
-from captioning.decoding.spoken import Spoken, spoken_as_json
+from captioning.decoding.captions import ScoredCaption, caption_as_json, n_best
+from captioning.evaluation.calibration import Calibration
 from captioning.models.kinds import AnyCaptioner
 from captioning.vision.extractors import FeatureExtractor
 
@@ -36,17 +35,17 @@ __all__ = ["Answering", "as_json"]
 _DIGITS = 4  # behind the point: a page shows per cent
 
 
-def as_json(beams: Sequence[Spoken], grid: tuple[int, int], unsure: bool = False) -> dict[str, Any]:
+def as_json(beams: Sequence[ScoredCaption], grid: tuple[int, int], unsure: bool = False) -> dict[str, Any]:
     """The answer to a photo, but for the time it took. beams: at least one, as a beam search always finds.
 
     grid: (h, w), how many places there are if looks are there.
 
-    >>> beam = Spoken(["dog"], np.log([0.5, 0.75]), -0.49, True)
+    >>> beam = ScoredCaption(["dog"], np.log([0.5, 0.75]), -0.49, True)
     >>> answer = as_json([beam], (7, 7))
     >>> answer["caption"], answer["beams"][0]["words"], answer["beams"][0]["end"]
     ('dog', [{'word': 'dog', 'probability': 0.5, 'look': None}], 0.75)
     """
-    looked = any(beam.looks is not None for beam in beams)
+    looked = any(beam.attention is not None for beam in beams)
     told = [_beam_as_json(beam) for beam in beams]
     best = told[0]
     return {
@@ -58,9 +57,11 @@ def as_json(beams: Sequence[Spoken], grid: tuple[int, int], unsure: bool = False
     }
 
 
-def _beam_as_json(beam: Spoken) -> dict[str, Any]:
-    told = spoken_as_json(beam, _DIGITS)
-    looks = [None] * len(beam.words) if beam.looks is None else np.round(beam.looks.astype(float), _DIGITS).tolist()
+def _beam_as_json(beam: ScoredCaption) -> dict[str, Any]:
+    told = caption_as_json(beam, _DIGITS)
+    looks = (
+        [None] * len(beam.words) if beam.attention is None else np.round(beam.attention.astype(float), _DIGITS).tolist()
+    )
     words = [word | {"look": look} for word, look in zip(told["words"], looks, strict=True)]
     confidence = None if beam.confidence is None else round(float(beam.confidence), _DIGITS)
     return told | {"confidence": confidence, "words": words}
@@ -95,7 +96,7 @@ class Answering:
         """Caption a black photo: what is made when it is first used is made then."""
         self._beams(np.zeros((self.network.side, self.network.side, 3), np.uint8))
 
-    def _beams(self, photo: NDArray[np.uint8]) -> list[Spoken]:
+    def _beams(self, photo: NDArray[np.uint8]) -> list[ScoredCaption]:
         features = self.network.features(self.network.prepare(photo)[None])
-        speak = n_best if self.calibration is None else self.calibration.speak
+        speak = n_best if self.calibration is None else self.calibration.decode
         return speak(self.model, features)[0]

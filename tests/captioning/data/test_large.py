@@ -20,7 +20,7 @@ from captioning.data.fingerprints import fingerprint
 from captioning.data.parts import images_of_part
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
-from captioning.scoring.evaluation import evaluate
+from captioning.evaluation.split_scores import evaluate
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 

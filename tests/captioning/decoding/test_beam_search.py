@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.decoding.beam_growth import likeliest
-from captioning.decoding.beam_search import beam
+from captioning.decoding.beam_search import beam, likeliest
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
 from tests.captioning.decoding.table import END, NULL, START, UNK, VOCABULARY, A, B, C, Table, table

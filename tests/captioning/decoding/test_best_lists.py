@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import beam
-from captioning.decoding.best_lists import n_best
-from captioning.decoding.rules import Bars, Rules
+from captioning.decoding.captions import n_best
+from captioning.decoding.rules import RuleMask, Rules
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
 from captioning.models.ensemble import Ensemble
@@ -229,4 +229,4 @@ def test_rules_that_are_none(options, message):
 def test_a_word_that_is_nearly_one_is_told():
     vocabulary = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "dog", "dogs", "car"])
     with pytest.raises(ValueError, match="'dgos' is no word of the captioner's, which has 7; near it are dogs"):
-        Bars(Rules(required=["dgos"]), vocabulary, 9)
+        RuleMask(Rules(required=["dgos"]), vocabulary, 9)

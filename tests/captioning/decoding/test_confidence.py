@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from captioning.data.errors import DataError
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.best_lists import Spoken, n_best
-from captioning.decoding.confidence import MEASURES, Calibration
+from captioning.decoding.captions import ScoredCaption, n_best
 from captioning.decoding.rules import Rules
+from captioning.evaluation.calibration import MEASURES, Calibration
 from tests.captioning.decoding.every_caption import random_table
 from tests.captioning.decoding.table import Table
 
 
 def spoken(text, *probabilities):
     logs = np.log(probabilities)
-    return Spoken(text.split(), logs, float(logs.mean()), True)
+    return ScoredCaption(text.split(), logs, float(logs.mean()), True)
 
 
 BEAMS = [spoken("a dog", 0.5, 0.25, 1.0), spoken("a cat", 0.5, 0.125, 1.0), spoken("", 0.03125)]
@@ -92,7 +92,7 @@ def test_it_judges_the_captions_of_its_beam():
 
 def test_it_says_nothing_of_captions_that_were_cut():
     made = Calibration.fitted("likelihood", [-3.0, -1.0, -0.5], [0.1, 0.2, 0.9], Beam(4), 3)
-    cut = Spoken(["a"], np.log([0.5]), -0.7, False)
+    cut = ScoredCaption(["a"], np.log([0.5]), -0.7, False)
     first, second = made.judged([BEAMS[0], cut])
     assert first.confidence is not None
     assert second.confidence is None

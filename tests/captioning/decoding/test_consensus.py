@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.decoding.best_lists import n_best
-from captioning.decoding.consensus import Agreement, Voters, agreed
+from captioning.decoding.captions import n_best
 from captioning.decoding.stepwise import sample
+from captioning.evaluation.consensus import ConsensusSettings, TrainingCaptions, decode_consensus
 from captioning.models.captioner import Captioner
 from captioning.models.ensemble import Ensemble
 from captioning.scoring.cider import cider_d
@@ -34,7 +34,7 @@ class Pictures:
 
 
 def voters(*captions):
-    return Voters(Pictures(*captions or (["a b", "a b c"], ["b c"], ["c c a", "c b"])))
+    return TrainingCaptions(Pictures(*captions or (["a b", "a b c"], ["b c"], ["c c a", "c b"])))
 
 
 def words(row):
@@ -44,8 +44,8 @@ def words(row):
 @given(st.integers(0, 999), st.integers(1, 12), st.integers(0, 3), st.sampled_from([0.0, 0.5, 3.0]))
 def test_what_is_said_has_the_highest_utility_by_definition(seed, drafts, neighbours, weight):
     model, asked = Table([random_table(seed), random_table(seed + 1)]), voters()
-    how = Agreement(drafts, 1.3, neighbours, weight, width=4)
-    said = agreed(model, IMAGES, asked, how, 5, rng=seed)
+    how = ConsensusSettings(drafts, 1.3, neighbours, weight, width=4)
+    said = decode_consensus(model, IMAGES, asked, how, 5, rng=seed)
     drawn = sample(model, IMAGES, 5, 1.3, rng=seed, each=drafts).reshape(len(IMAGES), drafts, -1)
     like = asked.captions_like(IMAGES, neighbours)
     for row, own, beams, others in zip(said, drawn, n_best(model, IMAGES, 4, 4, 5), like, strict=True):
@@ -78,7 +78,7 @@ def test_many_that_agree_win_against_the_likeliest_one():
     model, asked = Table([scores]), voters(["a a"], ["b b"], ["c c"])
     image = np.zeros((1, 1))
     assert n_best(model, image, 1, 8, 4, 0.0)[0][0].caption == "c"
-    said = agreed(model, image, asked, Agreement(drafts=200, neighbours=0), 4, rng=0)
+    said = decode_consensus(model, image, asked, ConsensusSettings(drafts=200, neighbours=0), 4, rng=0)
     assert VOCABULARY.tokens(said[0])[:2] == ["a", "b"]
 
 
@@ -87,7 +87,9 @@ def test_the_captions_of_pictures_like_it_decide_as_far_as_their_weight_goes():
     scores[:, [NULL, START]] = -50.0
     model = Table([scores, scores])
     asked = voters(["a a"], ["b b"])
-    said = agreed(model, np.array([[-1.0], [1.0]]), asked, Agreement(400, neighbours=1, weight=1e3), 3, rng=0)
+    said = decode_consensus(
+        model, np.array([[-1.0], [1.0]]), asked, ConsensusSettings(400, neighbours=1, weight=1e3), 3, rng=0
+    )
     assert [VOCABULARY.tokens(row) for row in said] == [["a", "a"], ["b", "b"]]
 
 
@@ -95,22 +97,22 @@ def test_without_a_caption_that_ends_the_beam_speaks():
     scores = np.zeros((7, 7))
     scores[:, [NULL, START, END]] = -np.inf
     scores[:, B] = 3.0
-    said = agreed(Table([scores]), np.zeros((2, 1)), voters(), Agreement(3), 3, rng=0)
+    said = decode_consensus(Table([scores]), np.zeros((2, 1)), voters(), ConsensusSettings(3), 3, rng=0)
     np.testing.assert_array_equal(said, [[B, B, B]] * 2)
-    assert agreed(Table([scores]), np.zeros((0, 1)), voters(), max_length=3).shape[0] == 0
+    assert decode_consensus(Table([scores]), np.zeros((0, 1)), voters(), max_length=3).shape[0] == 0
 
 
 def test_the_same_seed_says_the_same_and_a_generator_goes_on(small_data, monkeypatch):
     split = small_data.train
-    monkeypatch.setattr("captioning.decoding.consensus._IMAGES", 7)
+    monkeypatch.setattr("captioning.evaluation.consensus._IMAGES", 7)
     model = Captioner(split.vocabulary, split.features.shape[1], 4, 5, rng=0)
-    features, asked, how = split.features[:20], Voters(split), Agreement(5, neighbours=2)
-    first, second = (agreed(model, features, asked, how, 6, rng=3) for _ in range(2))
+    features, asked, how = split.features[:20], TrainingCaptions(split), ConsensusSettings(5, neighbours=2)
+    first, second = (decode_consensus(model, features, asked, how, 6, rng=3) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     rng = np.random.default_rng(3)
-    np.testing.assert_array_equal(agreed(model, features, asked, how, 6, rng=rng), first)
+    np.testing.assert_array_equal(decode_consensus(model, features, asked, how, 6, rng=rng), first)
     assert rng.random() != np.random.default_rng(3).random()
-    together = agreed(Ensemble([model, model]), features, asked, how, 6, rng=3)
+    together = decode_consensus(Ensemble([model, model]), features, asked, how, 6, rng=3)
     assert together.shape[0] == 20
 
 
@@ -118,6 +120,6 @@ def test_what_makes_no_sense_is_refused():
     for wrong in ({"drafts": 0}, {"drafts": 1001}, {"drafts": 2.0}, {"temperature": 0.0}, {"neighbours": -1},
                   {"width": 0}, {"weight": -1.0}, {"weight": float("nan")}):  # fmt: skip
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            Agreement(**wrong)
+            ConsensusSettings(**wrong)
     with pytest.raises(ValueError, match="no captions to agree with"):
         voters([], [], [])

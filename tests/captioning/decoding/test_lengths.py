@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from captioning.data.dataset import open_captions
-from captioning.decoding.lengths import LONGEST, length_for
+from captioning.decoding.batches import LONGEST, length_for
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from captioning.decoding.next_word import NextWord
+from captioning.decoding.batches import WordScorer
 from captioning.models.captioner import Captioner
 from tests.captioning.decoding.table import NULL, START, UNK, VOCABULARY
 
@@ -24,7 +24,7 @@ def test_a_step_with_projected_words_is_that_step(cell_type):
 @pytest.mark.parametrize("allow_unknown", [False, True])
 def test_special_words_are_barred(allow_unknown, spoken):
     model = Captioner(VOCABULARY, 3, 4, 5, dtype=np.float64, rng=0)
-    next_word = NextWord(model, allow_unknown, spoken)
+    next_word = WordScorer(model, allow_unknown, spoken)
     words, state = next_word.start(np.ones((2, 3)))
     np.testing.assert_array_equal(words, [START, START])
     scores, _ = next_word.scores(words, state)

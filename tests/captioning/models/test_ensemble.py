@@ -42,7 +42,9 @@ def test_the_probability_is_the_mean_of_theirs():
             each, states[k] = member.step(words, states[k])
             found.append(softmax(each.data))
         np.testing.assert_allclose(np.exp(scores.data), np.mean(found, axis=0), rtol=1e-10)
-    np.testing.assert_allclose(both.attention_maps(state), (own[1].attention_maps(states[1]) + own[2].attention_maps(states[2])) / 2)
+    np.testing.assert_allclose(
+        both.attention_maps(state), (own[1].attention_maps(states[1]) + own[2].attention_maps(states[2])) / 2
+    )
 
 
 def test_its_loss_is_of_these_probabilities():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.decoding.spoken import Spoken
+from captioning.decoding.captions import ScoredCaption
 from captioning.report.cards import card
 from captioning.report.judging import Judged, chosen, judged
 
@@ -46,7 +46,7 @@ def test_few_are_shared_out(n, shared):
 def test_what_is_known_of_an_image_is_with_its_caption(small_data):
     images = np.array([2, 5])
     looks = np.ones((1, 4), np.float32)
-    told = [Spoken(["a"], np.zeros(2), -1.0, True, looks, 0.5), Spoken(["b"], np.zeros(2), -1.0, True)]
+    told = [ScoredCaption(["a"], np.zeros(2), -1.0, True, looks, 0.5), ScoredCaption(["b"], np.zeros(2), -1.0, True)]
     first, second = judged(small_data.val, images, told, np.array([1.5, 2.5]))
     assert (first.row, first.words, first.score, first.confidence, first.looks) == (2, ["a"], 1.5, 0.5, looks)
     assert first.references == small_data.val.references(2)

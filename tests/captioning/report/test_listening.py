@@ -9,10 +9,10 @@ import pytest
 
 from captioning.decoding.beam_search import beam
 from captioning.decoding.stepwise import greedy
+from captioning.evaluation.split_scores import captions_of
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.report.listening import listened
-from captioning.scoring.evaluation import captions_of
 
 
 @pytest.mark.parametrize("decode", [greedy, functools.partial(beam, width=3)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from captioning.data.errors import DataError
-from captioning.scoring.calibrating import Measured, human_cider_d
+from captioning.evaluation.calibration import Measured, human_cider_d
 from captioning.scoring.cider import CiderD, DocumentFrequencies
 
 REFERENCES = [

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from captioning.data.dataset import open_captions
-from captioning.scoring.coco_results import image_ids, write_results
+from captioning.evaluation.results import image_ids, write_results
 
 ROWS = list(range(24))
 

@@ -17,12 +17,9 @@ import pytest
 from captioning.data.dataset import open_captions
 from captioning.data.features import FeatureRows
 from captioning.data.parts import images_of_part
-from captioning.decoding.lengths import length_for
+from captioning.decoding.batches import length_for
 from captioning.decoding.stepwise import sample
-from captioning.models.captioner import Captioner
-from captioning.progress import Progress
-from captioning.scoring.cider import DocumentFrequencies, cider_d
-from captioning.scoring.evaluation import (
+from captioning.evaluation.split_scores import (
     captions_of,
     cider_d_by_image,
     evaluate,
@@ -32,8 +29,10 @@ from captioning.scoring.evaluation import (
     mean_loss,
     score,
 )
-from captioning.scoring.metrics import BLEU_score, corpus_bleu
-from captioning.scoring.rouge import rouge_l
+from captioning.models.captioner import Captioner
+from captioning.progress import Progress
+from captioning.scoring.cider import DocumentFrequencies, cider_d
+from captioning.scoring.metrics import BLEU_score, corpus_bleu, rouge_l
 
 
 def test_the_figures_are_those_of_their_definitions(small_data):
@@ -113,7 +112,7 @@ def test_known_captions_are_whole_and_cut(small_folder, tmp_path):
 @pytest.fixture
 def few_at_once(small_folder, monkeypatch):
     """A split whose features stay in the file, of which so few are read at once that there are several blocks."""
-    monkeypatch.setattr("captioning.scoring.evaluation._IMAGES", 5)
+    monkeypatch.setattr("captioning.evaluation.split_scores._IMAGES", 5)
     with open_captions(small_folder, cache_bytes=0) as data:
         yield data.val
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from captioning.scoring.cider import cider_d
-from captioning.scoring.metrics import corpus_bleu
-from captioning.scoring.rouge import rouge_l
+from captioning.scoring.metrics import corpus_bleu, rouge_l
 from tests.captioning.scoring.corpora import coco, flickr8k, said_by_people
 
 FROZEN = json.loads(Path(__file__).with_name("pycocoevalcap.json").read_text("utf-8"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.scoring.rank_correlation import spearman
+from captioning.evaluation.calibration import spearman
 
 
 def ranks(values):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from captioning.scoring.rouge import rouge_l
+from captioning.scoring.metrics import rouge_l
 from tests.captioning.scoring.corpora import CORPORA, columns
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.scoring.signatures import signature
+from captioning.evaluation.results import signature
 
 
 def test_a_signature_says_what_a_score_depends_on(small_folder, tmp_path):

@@ -11,10 +11,10 @@ import pytest
 import minigrad as mg
 from captioning.data.dataset import open_captions
 from captioning.data.parts import images_of_part
-from captioning.decoding.confidence import Calibration
 from captioning.decoding.stepwise import greedy
+from captioning.evaluation.calibration import Calibration
+from captioning.evaluation.split_scores import evaluate
 from captioning.photo_captions import caption_photos, extractor_of
-from captioning.scoring.evaluation import evaluate
 from captioning.shipped import SHIPPED, shipped_run
 from captioning.vision.regions import RegionProjection
 

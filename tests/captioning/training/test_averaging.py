@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from captioning.training.derived_runs import average_runs
 
 from captioning.data.vocabulary import SPECIAL, Vocabulary
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
-from captioning.training.averaging import average_runs
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.regions import RegionProjection

@@ -12,12 +12,12 @@ import time
 import h5py
 import numpy as np
 import pytest
+from captioning.training.schedules import batches_from
 
 import captioning.training.solver
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
 from captioning.models.captioner import Captioner
-from captioning.training.order import batches_from
 from captioning.training.refinement import Refinement, Rounds
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+from captioning.training.schedules import Interval
 from hypothesis import given
 from hypothesis import strategies as st
-
-from captioning.training.intervals import Interval
 
 
 @pytest.mark.parametrize(("text", "seconds", "iterations"), [

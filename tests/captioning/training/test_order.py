@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from captioning.training.schedules import epoch_order
 from hypothesis import given
 from hypothesis import strategies as st
-
-from captioning.training.order import epoch_order
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 9), st.integers(0, 9))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+from captioning.training.schedules import SCHEDULES, learning_rate, reductions
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from captioning.training.rates import SCHEDULES, learning_rate, reductions
 from captioning.training.settings import Settings
 
 

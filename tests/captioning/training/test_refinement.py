@@ -16,9 +16,16 @@ from captioning.data.dataset import open_captions
 from captioning.data.neighbours import nearest
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import BLEU_score, exercise_bleu_table
-from captioning.training.consensus_targets import Consensus, best_drafts, captions_by_image, consensus_captions
 from captioning.training.errors import RunError
-from captioning.training.refinement import TARGETS, Refinement, Rounds
+from captioning.training.refinement import (
+    TARGETS,
+    Consensus,
+    Refinement,
+    Rounds,
+    best_drafts,
+    captions_by_image,
+    consensus_captions,
+)
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings

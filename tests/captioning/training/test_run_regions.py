@@ -5,12 +5,12 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from captioning.training.run_features import check_alike, projection_arrays
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
-from captioning.training.run_regions import check_alike, projection_arrays
 from captioning.vision.regions import RegionProjection
 from tests.captioning.conftest import write_data_set
 

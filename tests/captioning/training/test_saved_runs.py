@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from captioning.models.weights import WEIGHTS
 
 import minigrad as mg
 from captioning.decoding.stepwise import greedy
-from captioning.models.weights import WEIGHTS
-from captioning.scoring.evaluation import evaluate
+from captioning.evaluation.split_scores import evaluate
 from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
@@ -52,7 +52,7 @@ def test_weights_of_an_older_run_are_judged_as_they_were(saved, small_data):
 
 def test_an_older_run_goes_on(saved, small_data, monkeypatch):
     folder, expected = saved
-    monkeypatch.setattr("captioning.scoring.evaluation.length_for", lambda split: LENGTH)
+    monkeypatch.setattr("captioning.evaluation.split_scores.length_for", lambda split: LENGTH)
     run = Run.open(folder)
     solver = Solver(run.new_model(), small_data.train, small_data.val, Settings(**run.settings["training"]), run)
     solver.resume()

@@ -7,7 +7,7 @@ import pytest
 
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
-from captioning.training.scheduled_sampling import with_own_words
+from captioning.training.solver import with_own_words
 
 VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefgh"])
 CAPTIONS = np.random.default_rng(0).integers(4, 12, (40, 12))

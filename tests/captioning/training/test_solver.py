@@ -11,19 +11,18 @@ import threading
 
 import numpy as np
 import pytest
+from captioning.training.schedules import reductions
 
 import minigrad as mg
 from captioning.data.parts import images_of_part
+from captioning.evaluation.split_scores import captions_of
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
-from captioning.scoring.evaluation import captions_of
-from captioning.training.checkpoints import Checkpoint
 from captioning.training.errors import RunError, TrainingError
-from captioning.training.rates import reductions
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
-from captioning.training.solver import Solver
+from captioning.training.solver import Checkpoint, Solver
 from captioning.training.stopping import Stop
 from tests.captioning.test_progress import Terminal
 

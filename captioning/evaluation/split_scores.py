@@ -1,8 +1,8 @@
-"""How good a captioner is on a split: its loss, and the scores and the variety of the captions it says."""
+"""How good a captioner is on a split: its loss, and the scores and the diversity of its captions."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,12 @@ from numpy.typing import NDArray
 import minigrad as mg
 from captioning.data.splits import Split
 from captioning.data.vocabulary import SPECIAL
-from captioning.decoding.lengths import length_for
+from captioning.decoding.batches import CaptionModel, length_for
 from captioning.decoding.stepwise import greedy
-from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.scoring.cider import DocumentFrequencies, cider_d
-from captioning.scoring.diversity import (
-    distinct,
-    mean_length,
-    novel_share,
-    unknown_rate,
-    vocabulary_share,
-    words_in_use,
-)
-from captioning.scoring.metrics import corpus_bleu, exercise_bleu, exercise_bleu_table
-from captioning.scoring.rouge import rouge_l
+from captioning.scoring.diversity import diversity
+from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu_table, rouge_l
 from minigrad.parallel.communicators import ALONE
 from minigrad.runtime.threads import split as split_evenly
 
@@ -40,29 +31,36 @@ _SILENT = Progress(enabled=False)
 
 
 def mean_loss(
-    model: AnyCaptioner,
+    model: CaptionModel,
     split: Split,
     images: Rows,
     batch_size: int = 100,
     progress: Progress = _SILENT,
     comm: Any = ALONE,
 ) -> float:
-    """The loss of the captions of some images, averaged over captions; without dropout.
+    """Return the loss of the captions of some images, averaged over captions, without dropout.
 
-    comm: the ranks that share the batches, each of which calls this and gets the same bits as one alone.
+    comm: the ranks that share the batches. Each of them calls this and gets the same bits as one alone.
     """
     rows = np.flatnonzero(np.isin(split.image_idxs, images))
     training = model.training
     model.eval()
     blocks = list(_batches_by_length(split, rows, batch_size))
-    losses, done = np.zeros(sum(map(len, blocks))), 0
+    losses, done, first = np.zeros(sum(map(len, blocks))), 0, 0
     progress.begin(len(rows), what="loss of captions")
     try:
         with mg.no_grad():
-            for number, features, captions in _own_batches(split, blocks, comm):
-                losses[number] = model.loss(features, captions).item() * len(captions)
-                done += len(captions) * comm.size
-                progress.update(min(done, len(rows)))
+            for block in blocks:
+                own = range(first + (comm.rank - first) % comm.size, first + len(block), comm.size)
+                near = np.unique(split.image_idxs[np.concatenate([block[k - first] for k in own])]) if own else []
+                features = split.features[near] if own else None  # each image of a block is read once
+                for number in own:
+                    batch = block[number - first]
+                    places = np.searchsorted(near, split.image_idxs[batch])
+                    losses[number] = model.loss(features[places], split.captions[batch]).item() * len(batch)
+                    done += len(batch) * comm.size
+                    progress.update(min(done, len(rows)))
+                first += len(block)
     finally:
         model.train(training)
     total = 0.0
@@ -72,9 +70,9 @@ def mean_loss(
 
 
 def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[list[Rows]]:
-    """All rows of captions in batches: those of some hundred images, which are read together, and then of the next.
+    """All rows of captions in batches: those of some hundred images, which are read together, then of the next ones.
 
-    Captions of like length in a batch leave few columns of <NULL>; the mean over all is the same.
+    Captions of similar length in a batch leave few columns of <NULL>.
     """
     by_image = rows[np.argsort(split.image_idxs[rows], kind="stable")]
     _, first = np.unique(split.image_idxs[by_image], return_index=True)  # caption of each image
@@ -84,24 +82,8 @@ def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[li
         yield [near[start : start + batch_size] for start in range(0, len(near), batch_size)]
 
 
-def _own_batches(split: Split, blocks: list[list[Rows]], comm: Any) -> Iterator[tuple[int, NDArray[Any], NDArray[Any]]]:
-    """This rank's share of the batches: the number of each among all, its features (N,D) and captions (N,T).
-
-    Of the images of a block each is read once.
-    """
-    before = 0
-    for block in blocks:
-        own = [(number, rows) for number, rows in enumerate(block, before) if number % comm.size == comm.rank]
-        before += len(block)
-        if own:
-            images = np.unique(split.image_idxs[np.concatenate([rows for _, rows in own])])
-            features = split.features[images]
-            for number, rows in own:
-                yield number, features[np.searchsorted(images, split.image_idxs[rows])], split.captions[rows]
-
-
 def captions_of(
-    model: AnyCaptioner,
+    model: CaptionModel,
     split: Split,
     images: Rows,
     decode: Any = greedy,
@@ -110,40 +92,33 @@ def captions_of(
     comm: Any = ALONE,
     shards: int | None = None,
 ) -> list[list[str]]:
-    """The words that the model says for each image, at most `max_length` with `<END>`; None means `length_for(split)`.
+    """Return the words of the model's caption of each image, at most `max_length` with `<END>`.
 
-    The features of some hundred images are read at once, and `decode` is called with them and `max_length`: random
-    numbers that it draws must come from a Generator, which goes on, not from a seed.
-    comm: the ranks that share the images, each of which calls this, with a `decode` that draws nothing. shards: how
-    often each of these readings is divided for that; as many as ranks by default.
+    max_length: None means `length_for(split)`. decode: called with the model, the features of some hundred images and
+    `max_length`. Random numbers that it draws must come from a Generator, which goes on, not from a seed.
+    comm: the ranks that share the images. Each of them calls this, with a `decode` that draws nothing. shards: into how
+    many parts these hundreds are divided for that; as many as ranks by default.
     """
     length = length_for(split) if max_length is None else max_length
-    ids = np.zeros((len(images), length), np.int32)
+    ids, done = np.zeros((len(images), length), np.int32), 0
     blocks = mg.parallel.blocks_of_shards(comm.size if shards is None else shards, comm.size)
-    done = 0
     progress.begin(len(images), what="captions of images")
-    for rows in _slices(len(images), blocks, comm.rank):
-        found = decode(model, split.features[images[rows]], max_length=length)
-        ids[rows] = model.vocabulary.null
-        ids[rows, : found.shape[1]] = found
-        done += len(found) * comm.size
-        progress.update(min(done, len(images)))
-    whole = mg.parallel.merge(comm, ids)
-    return [model.vocabulary.tokens(row, keep_unknown=True) for row in whole]
-
-
-def _slices(count: int, blocks: list[range], rank: int) -> Iterator[slice]:
-    """Which of so many images a rank captions, some hundred at a time: of each reading the slices of its shards."""
-    shards = sum(map(len, blocks))
-    for start in range(0, count, _IMAGES):
-        near = split_evenly(min(_IMAGES, count - start), shards)
-        for part in near[blocks[rank].start : blocks[rank].stop]:
+    for start in range(0, len(images), _IMAGES):
+        near = images[start : start + _IMAGES]
+        parts = split_evenly(len(near), sum(map(len, blocks)))
+        for part in (parts[shard] for shard in blocks[comm.rank]):
             if part.stop > part.start:
-                yield slice(start + part.start, start + part.stop)
+                found = decode(model, split.features[near[part]], max_length=length)
+                own = ids[start + part.start : start + part.stop]
+                own[...] = model.vocabulary.null
+                own[:, : found.shape[1]] = found
+                done += len(found) * comm.size
+                progress.update(min(done, len(images)))
+    return [model.vocabulary.tokens(row, keep_unknown=True) for row in mg.parallel.merge(comm, ids)]
 
 
 def evaluate(
-    model: AnyCaptioner,
+    model: CaptionModel,
     split: Split,
     images: Rows,
     decode: Any = greedy,
@@ -153,13 +128,13 @@ def evaluate(
     frequencies: DocumentFrequencies | None = None,
     known: Container[tuple[str, ...]] | None = None,
 ) -> dict[str, float | None]:
-    """The figures of a model on some images of a split: `score` of its `captions_of`."""
+    """Return the figures of a model on some images of a split: `score` of its `captions_of`."""
     said = captions_of(model, split, images, decode, max_length, progress)
     return score(model, split, images, said, seed, progress, frequencies, known)
 
 
 def score(
-    model: AnyCaptioner,
+    model: CaptionModel,
     split: Split,
     images: Rows,
     said: Sequence[Sequence[str]],
@@ -169,46 +144,39 @@ def score(
     known: Container[tuple[str, ...]] | None = None,
     comm: Any = ALONE,
 ) -> dict[str, float | None]:
-    """The figures of a model that said a caption for each of some images of a split.
+    """Return the figures of a model and its captions `said` of some images.
 
     frequencies: of CIDEr-D; None means those of the images' own references. known: captions that are not novel, such as
-    `known_captions` of the training split. comm: the ranks that share what the loss takes, each of which calls this;
-    the other figures are rank 0's alone. Returns a dict with
+    `known_captions` of the training split. comm: the ranks that share the work of the loss, each of which calls this;
+    rank 0 alone gets the other figures. The dict has
 
     - `loss`: the mean over all captions of the images;
-    - `exercise_bleu`: the homework's, unigram BLEU against one caption of each image, drawn by `seed`, as the data set
-      stores it; `exercise_bleu_mean`: the same in the mean over all captions of each image, without luck in the draw;
-      `exercise_bleu_human`: what one human caption scores against the others of its image (`human_exercise_bleu`);
+    - `exercise_bleu`: the homework's, unigram BLEU against one stored caption of each image, drawn by `seed`;
+      `exercise_bleu_mean`: its mean over all captions of each image; `exercise_bleu_human`: that of a human caption
+      against the others of its image (`human_exercise_bleu`);
     - `corpus_bleu_1` to `corpus_bleu_4`, `rouge_l` and `cider_d`: against all captions of each image;
-    - of what was said alone: `distinct_1` and `distinct_2`, `words_in_use` and `vocabulary_share`, `novel_share` (if
-      there is `known`), `mean_length` in words, and `unknown_rate`;
+    - what `captioning.scoring.diversity` finds;
     - `images` and `captions`: the counts.
-
-    The two kinds of BLEU are different numbers: see `captioning.scoring.metrics`.
     """
     loss = mean_loss(model, split, images, progress=progress, comm=comm)
     if comm.rank:
         return {"loss": loss}
     progress.begin(len(images), what="scores of images")
-    pairs = zip(_one_reference_each(split, images, seed), map(" ".join, said), strict=True)
-    exercise = exercise_bleu(_counted(pairs, progress))
+    exercise = 0.0
+    for done, (reference, words) in enumerate(zip(_one_reference_each(split, images, seed), said, strict=True), 1):
+        exercise += BLEU_score(reference, " ".join(words))
+        progress.update(done)
     references = [split.references(int(i)) for i in images]
     corpus = corpus_bleu(references, said)
     return {
         "loss": loss,
-        "exercise_bleu": exercise,
+        "exercise_bleu": exercise / len(images),
         "exercise_bleu_mean": mean_exercise_bleu(split, images, said),
         "exercise_bleu_human": human_exercise_bleu(split, images),
         **{f"corpus_bleu_{n}": corpus[f"BLEU-{n}"] for n in range(1, 5)},
         "rouge_l": rouge_l(references, said)[0],
         "cider_d": float(cider_d_by_image(split, images, said, frequencies, progress).mean()),
-        "distinct_1": distinct(said, 1),
-        "distinct_2": distinct(said, 2),
-        "words_in_use": words_in_use(said),
-        "vocabulary_share": vocabulary_share(said, model.vocabulary),
-        **({} if known is None else {"novel_share": novel_share(said, known)}),
-        "mean_length": mean_length(said),
-        "unknown_rate": unknown_rate(said),
+        **diversity(said, model.vocabulary, known),
         "images": len(images),
         "captions": int(np.isin(split.image_idxs, images).sum()),
     }
@@ -221,23 +189,17 @@ def cider_d_by_image(
     frequencies: DocumentFrequencies | None = None,
     progress: Progress = _SILENT,
 ) -> NDArray[np.float64]:
-    """CIDEr-D of a caption of each of some images (n,) against all of its human captions: float64 (n,), in [0, 10].
+    """Return the CIDEr-D of a caption of each of some images (n,) against its human captions: float64 (n,), in [0, 10].
 
     frequencies: None means those of these images' captions, so that the scores depend on which images they are.
     """
     references = [split.references(int(i)) for i in images]
-    frequencies = DocumentFrequencies.of(references) if frequencies is None else frequencies
-    scores = []
-    progress.begin(len(references), what="CIDEr-D of images")
-    for start in range(0, len(references), _IMAGES):
-        block = slice(start, start + _IMAGES)
-        scores.append(cider_d(references[block], said[block], frequencies)[1])
-        progress.update(min(start + _IMAGES, len(references)))
-    return np.concatenate(scores)
+    frequencies = DocumentFrequencies.of(references, progress=progress) if frequencies is None else frequencies
+    return cider_d(references, said, frequencies)[1]
 
 
 def known_captions(split: Split, progress: Progress = _SILENT) -> set[tuple[str, ...]]:
-    """The captions that a training on a split has seen, as people wrote them and as the data set stores them, cut."""
+    """Return the captions that a training on a split has seen: as people wrote them, and as they are stored."""
     known = {tuple(words) for item in split.references_by_image() for words in item}
     stored, _ = split.stored
     progress.begin(len(stored), what="training captions")
@@ -248,10 +210,7 @@ def known_captions(split: Split, progress: Progress = _SILENT) -> set[tuple[str,
 
 
 def mean_exercise_bleu(split: Split, images: Rows, said: Sequence[Sequence[str]]) -> float:
-    """The exercise BLEU of one caption for each image, averaged over all stored captions of each image.
-
-    It is what `evaluate` gives in the mean over its seeds, if all images have equally many captions.
-    """
+    """Return the exercise BLEU of one caption for each image, averaged over all stored captions of each image."""
     scores = []
     for words, stored in zip(said, _stored(split, images), strict=True):
         plain = [[word for word in words if word not in SPECIAL]]
@@ -260,9 +219,10 @@ def mean_exercise_bleu(split: Split, images: Rows, said: Sequence[Sequence[str]]
 
 
 def human_exercise_bleu(split: Split, images: Rows) -> float | None:
-    """The exercise BLEU of a stored caption against another of the same image: about what people reach.
+    """Return the exercise BLEU of a stored caption against another of the same image: about what people reach.
 
-    The mean over all ordered pairs of an image, then over the images with at least two captions; None without any.
+    It is the mean over all ordered pairs of an image, then over the images with at least two captions; None without
+    any.
     """
     scores = []
     for stored in _stored(split, images):
@@ -279,13 +239,6 @@ def _stored(split: Split, images: Rows) -> Iterator[list[list[str]]]:
     bounds = np.searchsorted(owners, images, side="left"), np.searchsorted(owners, images, side="right")
     for start, stop in zip(*bounds, strict=True):
         yield [split.vocabulary.tokens(row) for row in split.captions[order[start:stop]]]
-
-
-def _counted(pairs: Iterable[tuple[str, str]], progress: Progress) -> Iterator[tuple[str, str]]:
-    """The same pairs; progress tells how many were taken."""
-    for done, pair in enumerate(pairs, 1):
-        yield pair
-        progress.update(done)
 
 
 def _one_reference_each(split: Split, images: Rows, seed: int) -> Sequence[str]:
