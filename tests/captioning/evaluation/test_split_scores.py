@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import shutil
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -30,7 +26,6 @@ from captioning.evaluation.split_scores import (
     score,
 )
 from captioning.models.captioner import Captioner
-from captioning.progress import Progress
 from captioning.scoring.cider import DocumentFrequencies, cider_d
 from captioning.scoring.metrics import BLEU_score, corpus_bleu, rouge_l
 
@@ -134,51 +129,12 @@ def test_a_generator_goes_on_from_block_to_block(small_data, few_at_once):
     assert said[:5] != said[5:]
 
 
-def test_progress_tells_of_images_captions_and_scores(small_data, few_at_once):
-    stream, seconds = io.StringIO(), itertools.count(0, 30)
-    progress = Progress(stream, interval=1.0, clock=lambda: float(next(seconds)))
-    evaluate(Captioner(small_data.vocabulary, 6, 8, 12, rng=0), few_at_once, np.arange(24), progress=progress)
-    told = [line.split("  ")[0] for line in stream.getvalue().splitlines()]
-    assert told[:5] == [f"captions of images {n}/24" for n in (5, 10, 15, 20, 24)]
-    assert told[5:10] == [f"loss of captions {n}/48" for n in (10, 20, 30, 40, 48)]
-    assert told[10:34] == [f"scores of images {n}/24" for n in range(1, 25)]
-    assert told[34:] == [f"CIDEr-D of images {n}/24" for n in (5, 10, 15, 20, 24)]
-
-
 def test_captions_are_as_long_as_asked(small_data):
     model = Captioner(small_data.vocabulary, 6, 8, 12, rng=0)
     model.predict.bias.data[small_data.vocabulary.end] = -99.0
     for length in (1, 20):
         assert set(map(len, captions_of(model, small_data.val, np.arange(3), max_length=length))) == {length}
     assert set(map(len, captions_of(model, small_data.val, np.arange(3)))) == {length_for(small_data.val)}
-
-
-MEMORY_PROGRAM = """
-import sys, tracemalloc
-import numpy as np
-from captioning import Captioner, evaluate, open_captions
-with open_captions(sys.argv[1], cache_bytes=0) as data:
-    model = Captioner(data.vocabulary, data.val.features.shape[1], 4, 4, rng=0)
-    evaluate(model, data.val, np.arange(10))
-    tracemalloc.start()
-    evaluate(model, data.val, np.arange(len(data.val.features)))
-    print(tracemalloc.get_traced_memory()[1] / 2**20)
-"""
-
-
-def test_an_evaluation_needs_the_memory_of_a_block(small_folder, tmp_path):
-    folder, images = Path(shutil.copytree(small_folder, tmp_path / "data")), 3000
-    for split in ("train", "val"):
-        with h5py.File(folder / f"{split}2014_vgg16_fc7_pca.h5", "w") as file:
-            file["features"] = np.ones((images, 4096), np.float32)  # 47 MB; a block has 8
-    with h5py.File(folder / "coco2014_captions.h5", "r+") as file:
-        captions = file["val_captions"][:1]
-        del file["val_captions"], file["val_image_idxs"]
-        file["val_captions"], file["val_image_idxs"] = np.repeat(captions, images, axis=0), np.arange(images)
-    command = [sys.executable, "-c", MEMORY_PROGRAM, str(folder)]
-    root = Path(__file__).parents[3]
-    most = float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout)
-    assert most < 30, f"an evaluation took {most:.0f} MB"
 
 
 def test_human_exercise_bleu_is_the_mean_over_pairs(small_data):
