@@ -7,10 +7,10 @@ import re
 
 import numpy as np
 import pytest
-from captioning.training.derived_runs import export_run
 from PIL import Image
 
 from captioning.cli.entry import main
+from captioning.training.derived_runs import export_run
 from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import refused
 

@@ -105,7 +105,8 @@ def test_rouge_l_of_a_long_caption():
 @pytest.mark.parametrize(("references", "hypotheses", "error", "message"), [
     ([["a dog"]], [["a", "dog"]], TypeError, "item 0 has a str"),
     ([[["a"]], "a dog"], [["a"], ["a"]], TypeError, "item 1 has a str"),
-    ([[["a", "dog"]]], ["a dog"], TypeError, "item 0 has a str"), ("a", [["a"]], TypeError, "references must be a list"),
+    ([[["a", "dog"]]], ["a dog"], TypeError, "item 0 has a str"),
+    ("a", [["a"]], TypeError, "references must be a list"),
     ([[["a"]]], "a", TypeError, "hypotheses must be a list"),
     ([[["a"]]], [["a"], ["b"]], ValueError, "references has 1 items, hypotheses has 2"),
     ([[]], [["a"]], ValueError, "item 0 has no references"), ([], [], ValueError, "no hypotheses"),
