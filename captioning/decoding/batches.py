@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from captioning.checks import check_values, int_from
 from captioning.data.splits import Split
 from captioning.models.caption_batches import checked_features
+from captioning.models.captioner import Captioner
 from captioning.models.ensemble import Ensemble
 from captioning.models.kinds import AnyCaptioner
 from captioning.models.recurrent_cells import State
 from minigrad.runtime.threads import run_in_parallel, split
 
-__all__ = ["LONGEST", "CaptionModel", "Ids", "Scores", "WordScorer", "batch_slices", "check_length",
+__all__ = ["LONGEST", "CaptionModel", "Ids", "Scores", "WordScorer", "batch_slices",
            "decode_in_batches", "length_for", "run_in_batches"]  # fmt: skip
 
 LONGEST = 50
@@ -73,9 +75,7 @@ class WordScorer:
 
     def attention_maps(self, state: State) -> NDArray[np.floating[Any]] | None:
         """Return the attention to each region (N,R) for the next word; None without attention."""
-        maps = getattr(self.model, "attention_maps", None)
-        found: NDArray[np.floating[Any]] | None = None if maps is None else maps(state)
-        return found
+        return None if isinstance(self.model, Captioner) else self.model.attention_maps(state)
 
 
 def decode_in_batches(
@@ -94,7 +94,7 @@ def decode_in_batches(
     for each of them.
     """
     null = model.vocabulary.null
-    check_length(max_length)
+    check_values({"max_length": max_length}, {"max_length": int_from(1)})
     captions = np.full((each * len(np.atleast_1d(features)), max_length), null, dtype=np.int32)
 
     def fill(scorer: WordScorer, rows: NDArray[Any], batch: slice) -> None:
@@ -121,7 +121,7 @@ def run_in_batches(
     Raises:
         ValueError: for features that are not (N,D), or a max_length below 1.
     """
-    check_length(max_length)
+    check_values({"max_length": max_length}, {"max_length": int_from(1)})
     rows = checked_features(features, model.feature_size)
     members = (model, *getattr(model, "members", ()))
     modes = [member.training for member in members]
@@ -146,9 +146,3 @@ def batch_slices(count: int, size: int, threads: int) -> list[slice]:
     if count > size // 4:  # less is done before another thread is awake
         number = min(-(-number // threads) * threads, count)
     return split(count, number)
-
-
-def check_length(max_length: Any) -> None:
-    """Raise a ValueError unless max_length is an int of at least 1."""
-    if isinstance(max_length, bool) or not isinstance(max_length, int | np.integer) or max_length < 1:
-        raise ValueError(f"max_length must be an int of at least 1; got {max_length!r}")

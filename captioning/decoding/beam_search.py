@@ -16,7 +16,6 @@ search (2017).
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from captioning.checks import NOT_NEGATIVE, check_values, int_from
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids, Scores, WordScorer, decode_in_batches
 from captioning.decoding.rules import RuleMask, Rules
 from minigrad.runtime.threads import get_num_threads
@@ -57,19 +57,12 @@ class Beam:
     rules: Rules = _ALL
 
     def __post_init__(self) -> None:
-        for name, most in (("width", WIDEST), ("groups", math.inf)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= most:
-                wanted = f"from 1 to {most}" if most < math.inf else "of at least 1"
-                raise ValueError(f"{name} must be an int {wanted}; got {value!r}")
-        if not 0 <= self.length_power < math.inf:
-            raise ValueError(f"length_power must be at least 0 and finite; got {self.length_power!r}")
+        check_values(vars(self), {"width": int_from(1, WIDEST), "groups": int_from(1), "length_power": NOT_NEGATIVE,
+                                  "diversity": NOT_NEGATIVE})  # fmt: skip
         if self.length_power > _STEEPEST:
             raise ValueError(f"length_power must be at most {_STEEPEST:g}; got {self.length_power!r}")
         if self.width % self.groups:
             raise ValueError(f"groups must divide the width, {self.width}; got {self.groups}")
-        if not 0 <= self.diversity < math.inf:
-            raise ValueError(f"diversity must be at least 0 and finite; got {self.diversity!r}")
 
     @property
     def rows(self) -> int:
@@ -257,8 +250,7 @@ class _Finished:
 
     def can_be_beaten(self, images: NDArray[np.intp], totals: Totals) -> NDArray[np.bool_]:
         """Which images (n,) have unfinished captions that may still win: a longer caption only loses probability."""
-        hopeful: NDArray[np.bool_] = (totals.max(axis=2) / self.longest**self.power > self.worst[images]).any(axis=1)
-        return hopeful
+        return np.any(totals.max(axis=2) / self.longest**self.power > self.worst[images], axis=1)
 
     def best(self, null: int) -> Ids:
         """The best distinct captions of each image: int32 (N,count,L)."""

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from captioning.checks import check_values, int_from
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids, WordScorer, run_in_batches
 from captioning.decoding.beam_search import Beam, search
 from captioning.decoding.rules import RuleMask, Rules
 from minigrad.runtime.threads import get_num_threads
 
-__all__ = ["MOST", "ScoredCaption", "caption_as_json", "check_best", "n_best", "score_captions"]
+__all__ = ["MOST", "ScoredCaption", "caption_as_json", "n_best", "score_captions"]
 
 MOST = 100
 """The most captions of an image."""
@@ -93,7 +94,7 @@ def n_best(
     (2, True)
     """
     how = Beam(width, length_power, groups, diversity, rules)
-    check_best(count)
+    check_values({"count": count}, {"count": int_from(1, MOST)})
     mask = RuleMask(rules, model.vocabulary, max_length)
     found: list[list[ScoredCaption]] = [[] for _ in np.atleast_1d(features)]
 
@@ -103,12 +104,6 @@ def n_best(
 
     run_in_batches(decode, model, features, max_length, allow_unknown, get_num_threads(), max(count, how.rows))
     return found
-
-
-def check_best(count: int) -> None:
-    """Raise a ValueError unless `count` captions of an image are allowed."""
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= MOST:
-        raise ValueError(f"count must be an int from 1 to {MOST}; got {count!r}")
 
 
 def score_captions(
@@ -149,5 +144,4 @@ def score_captions(
 def _log_softmax_at(scores: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float64]:
     """log(exp(s_w) / sum_v exp(s_v)) of scores (C,V) for one word w each; words at -inf take no part."""
     shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-    at: NDArray[np.float64] = shifted[np.arange(len(words)), words] - np.log(np.exp(shifted).sum(axis=1))
-    return at
+    return np.asarray(shifted[np.arange(len(words)), words] - np.log(np.exp(shifted).sum(axis=1)))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.checks import check_values, int_from, optional
 from captioning.data.vocabulary import SPECIAL, Vocabulary
 from captioning.decoding.batches import Ids, Scores
 
@@ -42,12 +43,7 @@ class Rules:
     banned: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("min_length", "no_repeat"):
-            value: Any = getattr(self, name)
-            if name == "no_repeat" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
+        check_values(vars(self), {"min_length": int_from(1), "no_repeat": optional(int_from(1))})
         for name in ("required", "banned"):
             words: Any = getattr(self, name)
             if isinstance(words, str) or not all(isinstance(word, str) for word in words):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from captioning.checks import check_values, int_from
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids, Scores, WordScorer, decode_in_batches
 from minigrad.runtime.threads import get_num_threads
 
@@ -42,8 +43,7 @@ def sample(
     the number of captions of each image, which are neighbours.
     """
     check_chance(temperature, top_k)
-    if isinstance(each, bool) or not isinstance(each, int | np.integer) or each < 1:
-        raise ValueError(f"each must be an int of at least 1; got {each!r}")
+    check_values({"each": each}, {"each": int_from(1)})
     random = np.random.default_rng(rng)
 
     def choose(scores: Scores) -> NDArray[np.integer[Any]]:
@@ -72,8 +72,7 @@ def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any
     """
     heights = np.cumsum(np.exp(scores - scores.max(axis=1, keepdims=True)), axis=1)
     # Words of weight 0 are skipped, also by a draw of 0; and a draw below 1 stays below the last height.
-    words: NDArray[np.integer[Any]] = (heights <= random.random((len(scores), 1)) * heights[:, -1:]).sum(axis=1)
-    return words
+    return np.sum(heights <= random.random((len(scores), 1)) * heights[:, -1:], axis=1)
 
 
 def _decode_batch(choose: Choose, scorer: WordScorer, features: NDArray[Any], captions: Ids) -> None:

@@ -16,7 +16,6 @@ one human caption against the others of its image.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,12 +27,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from captioning.checks import COUNT, FINITE, NOT_NEGATIVE, POSITIVE, Check, among, check_values, int_from, optional
 from captioning.data.errors import DataError
 from captioning.data.parts import images_of_part
 from captioning.data.splits import Split
 from captioning.decoding.batches import LONGEST, CaptionModel, length_for
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.captions import ScoredCaption, check_best, n_best
+from captioning.decoding.captions import MOST, ScoredCaption, n_best
 from captioning.decoding.rules import Rules
 from captioning.progress import Progress
 from captioning.scoring.cider import CiderD, DocumentFrequencies, cider_d
@@ -116,18 +116,10 @@ class Calibration:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        if self.measure not in MEASURES:
-            raise ValueError(f"measure must be one of {', '.join(MEASURES)}; got {self.measure!r}")
-        for name in ("centre", "spread", "slope", "intercept", "unsure_below"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise ValueError(f"{name} must be a finite number; got {value!r}")
-        if self.spread <= 0 or self.slope < 0 or not 0 <= self.unsure_below <= 1:
-            raise ValueError("spread must be above 0, slope at least 0 and unsure_below from 0 to 1; got "
-                             f"{self.spread}, {self.slope} and {self.unsure_below}")  # fmt: skip
-        check_best(self.count)
-        if self.max_length is not None and (type(self.max_length) is not int or self.max_length < 1):
-            raise ValueError(f"max_length must be an int of at least 1, or null; got {self.max_length!r}")
+        within: Check = (lambda value: FINITE[0](value) and 0 <= value <= 1, "from 0 to 1")
+        check_values(vars(self), {"measure": among(MEASURES), "centre": FINITE, "spread": POSITIVE,
+                                  "slope": NOT_NEGATIVE, "intercept": FINITE, "unsure_below": within, "count": int_from(1, MOST),
+                                  "max_length": optional(COUNT)})  # fmt: skip
 
     @classmethod
     def fitted(
@@ -146,10 +138,6 @@ class Calibration:
         worse is ignored: then every confidence is the mean share.
         """
         x, y = np.asarray(raw, np.float64), np.asarray(shares, np.float64)
-        if x.shape != y.shape or x.ndim != 1 or len(x) < 2:
-            raise ValueError(f"raw and shares must be as many, at least 2; got {x.shape} and {y.shape}")
-        if not (np.isfinite(x).all() and ((y >= 0) & (y <= 1)).all()):
-            raise ValueError("raw must be finite, and shares from 0 to 1")
         if not 0 <= unsure <= 1:
             raise ValueError(f"unsure must be from 0 to 1; got {unsure!r}")
         centre, spread = float(x.mean()), float(x.std()) or 1.0
@@ -236,8 +224,7 @@ def _logistic(x: Floats, y: Floats) -> tuple[float, float]:
 
 
 def _sigmoid(z: Floats) -> Floats:
-    half: Floats = 0.5 * (1 + np.tanh(z / 2))
-    return half
+    return np.asarray(0.5 * (1 + np.tanh(z / 2)))
 
 
 def calibrate(

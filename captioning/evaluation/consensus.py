@@ -16,7 +16,6 @@ et al., Exploring nearest neighbor approaches for image captioning (2015).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from captioning.checks import NOT_NEGATIVE, check_values, int_from
 from captioning.data.neighbours import nearest
 from captioning.data.splits import Split
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids
@@ -62,13 +62,9 @@ class ConsensusSettings:
     width: int = 10
 
     def __post_init__(self) -> None:
-        for name, least, most in (("drafts", 1, MOST_DRAFTS), ("neighbours", 0, 1000), ("width", 1, 100)):
-            value = getattr(self, name)
-            if type(value) is not int or not least <= value <= most:
-                raise ValueError(f"{name} must be an int from {least} to {most}; got {value!r}")
+        check_values(vars(self), {"drafts": int_from(1, MOST_DRAFTS), "neighbours": int_from(0, 1000),
+                                  "width": int_from(1, 100), "weight": NOT_NEGATIVE})  # fmt: skip
         check_chance(self.temperature, None)
-        if not 0 <= self.weight < math.inf:
-            raise ValueError(f"weight must be at least 0 and finite; got {self.weight!r}")
 
 
 class TrainingCaptions:

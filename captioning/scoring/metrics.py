@@ -92,8 +92,7 @@ def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[S
     matches = np.minimum(counts(samples)[:, None], counts(references)[None]).sum(axis=-1)
     c = np.maximum([[len(words)] for words in samples], 1)  # of an empty sample the matches are 0
     r = np.array([len(words) for words in references])
-    scores: NDArray[np.float64] = matches / c * np.exp(np.minimum(0, 1 - r / c))
-    return scores
+    return np.asarray(matches / c * np.exp(np.minimum(0, 1 - r / c)))
 
 
 def corpus_bleu(references: Corpus, hypotheses: Sequence[Tokens]) -> dict[str, float]:

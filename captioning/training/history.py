@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from captioning.checks import Check, check_values
 from captioning.training.errors import RunError
-from captioning.training.settings import Check, check_values
 from minigrad.runtime.files import flush_to_disk, irregular, replacing
 
 __all__ = ["SCORES", "Entry", "History", "check_regular"]

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
+from captioning.checks import COUNT, FINITE, POSITIVE, Check, check_values
 from captioning.data.neighbours import Neighbours, nearest
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import sample
@@ -37,7 +38,7 @@ from captioning.models.kinds import AnyCaptioner
 from captioning.scoring.metrics import exercise_bleu_table
 from captioning.training.errors import RunError
 from captioning.training.run_folder import read_arrays
-from captioning.training.settings import COUNT, POSITIVE, Check, Settings, check_values
+from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 from captioning.training.stopping import Stop
 from minigrad.runtime.threads import split as split_evenly
@@ -80,7 +81,7 @@ class Consensus:
     best: int = 2
 
     def __post_init__(self) -> None:
-        share: Check = (lambda value: POSITIVE[0](value + 1) and 0 <= value <= 1, "from 0 to 1")
+        share: Check = (lambda value: FINITE[0](value) and 0 <= value <= 1, "from 0 to 1")
         check_values(vars(self), {**dict.fromkeys(("drafts", "neighbours", "best"), COUNT), "human_weight": share,
                                   **dict.fromkeys(("temperature", "width"), POSITIVE)})  # fmt: skip
         if self.drafts > _MOST_DRAFTS:
@@ -127,8 +128,7 @@ class Refinement(Solver):
         if self.run is not None:
             targets = {"captions": self.split.captions, "image_idxs": self.split.image_idxs}
             mg.save(self.run.folder / TARGETS, {**targets, "round": np.array(number)})
-        if self.progress is not None:
-            self.progress.begin(self.total, self.iteration)
+        self.progress.begin(self.total, self.iteration)
         return True
 
     def _written(self, number: int, stop: Stop) -> Ids | None:
@@ -136,7 +136,7 @@ class Refinement(Solver):
         how, report = self.consensus, functools.partial(self._report, 0, 0)
         slices = split_evenly(len(self.pictures), self.shards)
         parts = {shard: slices[shard] for shard in self._own_shards() if slices[shard].stop > slices[shard].start}
-        if self.progress is not None and not self._neighbours:
+        if not self._neighbours:
             self.progress.say("looking for the pictures most like each picture")
         for shard, part in parts.items():
             if shard not in self._neighbours:
@@ -145,8 +145,7 @@ class Refinement(Solver):
                 if found is None:
                     return None
                 self._neighbours[shard] = found
-        if self.progress is not None:
-            self.progress.say(f"round {number + 1}/{self.rounds.rounds}: writing captions to learn from")
+        self.progress.say(f"round {number + 1}/{self.rounds.rounds}: writing captions to learn from")
         captions, done = self._blank_captions(), 0
         mine = sum(part.stop - part.start for part in parts.values())
         for shard, part in parts.items():
@@ -161,10 +160,9 @@ class Refinement(Solver):
 
     def _report(self, before: int, whole: int, done: int, total: int) -> None:
         """Show progress: `done` after `before` others, of `whole` or else of `total`."""
-        if self.progress is not None:
-            if before + done == 0:
-                self.progress.begin(whole or total)
-            self.progress.update(before + done)
+        if before + done == 0:
+            self.progress.begin(whole or total)
+        self.progress.update(before + done)
 
     def _blank_captions(self) -> Ids:
         return np.zeros((self.consensus.best * self.pictures.size, self.humans.captions.shape[1]), np.int32)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import minigrad as mg
+from captioning.checks import COUNT, FINITE, NATURAL, SHARE, Check, among, check_values, optional
 from captioning.data.dataset import CaptionData
 from captioning.data.fingerprints import fingerprint
 from captioning.data.whole_captions import CAPTIONS
@@ -16,17 +17,7 @@ from captioning.models.kinds import MODELS, AnyCaptioner, kind_of
 from captioning.models.recurrent_cells import CELLS
 from captioning.training.errors import RunError
 from captioning.training.history import SCORES, check_regular
-from captioning.training.settings import (
-    COUNT,
-    FINITE,
-    NATURAL,
-    SHARE,
-    Check,
-    Settings,
-    among,
-    check_values,
-    optional,
-)
+from captioning.training.settings import Settings
 
 __all__ = ["FORMAT", "check_fields", "read_settings", "settings_of"]
 

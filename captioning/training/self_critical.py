@@ -25,13 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
+from captioning.checks import check_values, int_from
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import sample
 from captioning.models.kinds import AnyCaptioner
-from captioning.progress import Progress
 from captioning.scoring.cider import CiderD, DocumentFrequencies
 from captioning.training.history import Entry
-from captioning.training.settings import Settings, check_values
+from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 from minigrad import Tensor
 
@@ -49,8 +49,7 @@ class Drawing:
     longest: int = 20
 
     def __post_init__(self) -> None:
-        check = (lambda value: type(value) is int and 2 <= value <= _MOST, f"an int from 2 to {_MOST}")
-        check_values(vars(self), dict.fromkeys(vars(self), check))
+        check_values(vars(self), dict.fromkeys(vars(self), int_from(2, _MOST)))
 
 
 def advantages(rewards: NDArray[np.float64], drafts: int) -> NDArray[np.float64]:
@@ -63,8 +62,7 @@ def advantages(rewards: NDArray[np.float64], drafts: int) -> NDArray[np.float64]
     """
     each = rewards.reshape(-1, drafts)
     others = (each.sum(axis=1, keepdims=True) - each) / (drafts - 1)
-    better: NDArray[np.float64] = (each - others).ravel()
-    return better
+    return np.ravel(each - others)
 
 
 def self_critical_loss(
@@ -121,7 +119,7 @@ class SelfCritical(Solver):
             raise ValueError(f"the split {train.name} has no captions to score by")
         references = {i: [v.encode(words).tolist() for words in train.references(i)] for i in self.pictures.tolist()}
         frequencies = DocumentFrequencies.of(references.values(), end=v.end)
-        self.reward = CiderD(references, frequencies, self.progress or Progress(enabled=False))
+        self.reward = CiderD(references, frequencies, self.progress)
         self.epoch_length = -(-self.pictures.size // self.settings.batch_size)
 
     def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:

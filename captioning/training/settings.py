@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any
 
+from captioning.checks import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE, SHARE, Check, among, check_values, optional
 from captioning.data.parts import PARTS
 from captioning.training.schedules import SCHEDULES
 
-__all__ = ["COUNT", "FINITE", "KEEP", "NATURAL", "POSITIVE", "SHARE", "Check", "Settings", "among", "check_values",
-           "optional"]  # fmt: skip
+__all__ = ["KEEP", "Settings"]
 
 KEEP = ("bleu", "cider", "exercise", "loss")
 """What may decide which weights are best."""
-
-Check = tuple[Callable[[Any], bool], str]
-"""Whether a value fits, and what it must be."""
-
-
-def _is_finite(value: Any) -> bool:
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an int that float64 does not hold
-        return False
-
-
-COUNT: Check = (lambda value: type(value) is int and value >= 1, "an int of at least 1")
-NATURAL: Check = (lambda value: type(value) is int and value >= 0, "an int of at least 0")
-FINITE: Check = (_is_finite, "a finite number")
-POSITIVE: Check = (lambda value: _is_finite(value) and value > 0, "above 0 and finite")
-SHARE: Check = (lambda value: _is_finite(value) and 0 <= value < 1, "at least 0 and below 1")
-
-
-def among(choices: Collection[str]) -> Check:
-    """Return the check that a value is one of some texts."""
-    return lambda value: isinstance(value, str) and value in choices, f"one of {', '.join(map(repr, choices))}"
-
-
-def optional(check: Check) -> Check:
-    """Return the check that a value is None or fits."""
-    return lambda value: value is None or check[0](value), f"{check[1]}, or null"
-
-
-def check_values(values: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
-    """Raise a ValueError that names the first value that does not fit; missing ones do.
-
-    >>> check_values({"epochs": 0}, {"epochs": COUNT})
-    Traceback (most recent call last):
-    ValueError: epochs must be an int of at least 1; got 0
-    """
-    for name, (fits, wanted) in checks.items():
-        if name in values and not fits(values[name]):
-            raise ValueError(f"{name} must be {wanted}; got {repr(values[name])[:80]}")
 
 
 @dataclass(frozen=True)
@@ -109,7 +66,7 @@ _CHECKS: dict[str, Check] = {
     **dict.fromkeys(("patience", "validate_every", "cosine_epochs"), optional(COUNT)),
     **dict.fromkeys(("learning_rate", "lr_decay"), POSITIVE),
     "clip_norm": optional(POSITIVE),
-    "weight_decay": (lambda value: _is_finite(value) and value >= 0, "at least 0 and finite"),
+    "weight_decay": NOT_NEGATIVE,
     **dict.fromkeys(("beta2", "label_smoothing", "scheduled_sampling"), SHARE),
     "average": optional(SHARE),
     **dict.fromkeys(("seed", "warmup"), NATURAL),

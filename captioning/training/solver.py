@@ -99,7 +99,8 @@ class Solver:
         shards: int = 1,
         comm: Any = ALONE,
     ) -> None:
-        self.model, self.split, self.val, self.run, self.progress = model, train, val, run, progress
+        self.model, self.split, self.val, self.run = model, train, val, run
+        self.progress = progress or Progress(enabled=False)
         self.settings = s = settings or Settings()
         self.optimiser = mg.optim.AdamW(
             model.parameters(), lr=s.learning_rate, betas=(0.9, s.beta2), weight_decay=s.weight_decay
@@ -153,14 +154,12 @@ class Solver:
         limit = self.limit(max_iterations)
         self.interrupted, self.stopped_by = False, None
         with contextlib.nullcontext() if self.run is None else self.run:
-            if self.progress is not None:
-                self.progress.begin(self.total, self.iteration)
+            self.progress.begin(self.total, self.iteration)
             try:
                 with np.errstate(all="ignore"):  # weights that run away are reported once, by the loss
                     self._train(limit)
             finally:  # restores the terminal after an error
-                if self.progress is not None:
-                    self.progress.close()
+                self.progress.close()
             if self.finished and self._best_weights is not None:
                 self.model.load_state_dict(self._best_weights)
             if self.run is not None:
@@ -235,15 +234,13 @@ class Solver:
         self.iteration += 1
         figures = dict(zip(self.FIGURES, means, strict=True))
         self._log({"iteration": self.iteration, "epoch": epoch + 1, "loss": value, **figures})
-        if self.progress is not None:
-            self.progress.update(self.iteration, **(figures or {"loss": value}))
+        self.progress.update(self.iteration, **(figures or {"loss": value}))
 
     def _sum_over_shards(self, numbers: NDArray[Any], stop: Stop) -> NDArray[np.float64]:
         """The sum over ranks of numbers, where each fills those of its shards; notes which signal some rank had."""
         gathered = mg.parallel.gather(self.comm, [stop.signal or 0, *numbers.ravel()])
         self._signal = int(gathered[:, 0].max()) or None
-        whole: NDArray[np.float64] = gathered[:, 1:].sum(axis=0).reshape(numbers.shape)
-        return whole
+        return np.sum(gathered[:, 1:], axis=0).reshape(numbers.shape)
 
     def _own_shards(self) -> range:
         """The shards that this process computes."""
@@ -324,8 +321,7 @@ class Solver:
                 if self.run is not None:
                     self.run.save_best(self._best_weights)
         self.save_checkpoint()
-        if self.progress is not None:
-            self.progress.say(self._summary(entry))
+        self.progress.say(self._summary(entry))
 
     def _summary(self, entry: Entry) -> str:
         text = f"epoch {entry['epoch']}/{self.settings.epochs}"
@@ -358,7 +354,7 @@ class Solver:
         the images on which this training is validated.
         """
         scores = self.validate()
-        if self.progress is not None and scores:
+        if scores:
             name, key, form = _DECIDES[self.settings.keep]
             self.progress.say(f"starts from {run.folder}: {name} {scores[key]:{form}}")
         return {"start": run.folder.name, "start_weights": run.weights_checksum(), "start_scores": scores}
