@@ -35,7 +35,7 @@ def int_from(least: int, most: float = math.inf) -> Check:
     """Return the check that a value is an int in a range, NumPy's ints included."""
 
     def fits(value: Any) -> bool:
-        return isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
+        return isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= int(value) <= most
 
     return fits, f"an int of at least {least}" if most == math.inf else f"an int from {least} to {most}"
 

@@ -250,7 +250,7 @@ class _Finished:
 
     def can_be_beaten(self, images: NDArray[np.intp], totals: Totals) -> NDArray[np.bool_]:
         """Which images (n,) have unfinished captions that may still win: a longer caption only loses probability."""
-        return np.any(totals.max(axis=2) / self.longest**self.power > self.worst[images], axis=1)
+        return np.asarray(np.any(totals.max(axis=2) / self.longest**self.power > self.worst[images], axis=1))
 
     def best(self, null: int) -> Ids:
         """The best distinct captions of each image: int32 (N,count,L)."""

@@ -72,7 +72,7 @@ def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any
     """
     heights = np.cumsum(np.exp(scores - scores.max(axis=1, keepdims=True)), axis=1)
     # Words of weight 0 are skipped, also by a draw of 0; and a draw below 1 stays below the last height.
-    return np.sum(heights <= random.random((len(scores), 1)) * heights[:, -1:], axis=1)
+    return np.asarray(np.sum(heights <= random.random((len(scores), 1)) * heights[:, -1:], axis=1))
 
 
 def _decode_batch(choose: Choose, scorer: WordScorer, features: NDArray[Any], captions: Ids) -> None:

@@ -117,9 +117,10 @@ class Calibration:
 
     def __post_init__(self) -> None:
         within: Check = (lambda value: FINITE[0](value) and 0 <= value <= 1, "from 0 to 1")
-        check_values(vars(self), {"measure": among(MEASURES), "centre": FINITE, "spread": POSITIVE,
-                                  "slope": NOT_NEGATIVE, "intercept": FINITE, "unsure_below": within, "count": int_from(1, MOST),
-                                  "max_length": optional(COUNT)})  # fmt: skip
+        check_values(vars(self), {
+            "measure": among(MEASURES), "centre": FINITE, "spread": POSITIVE, "slope": NOT_NEGATIVE, "intercept": FINITE,
+            "unsure_below": within, "count": int_from(1, MOST), "max_length": optional(COUNT),
+        })  # fmt: skip
 
     @classmethod
     def fitted(

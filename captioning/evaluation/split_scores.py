@@ -52,8 +52,9 @@ def mean_loss(
         with mg.no_grad():
             for block in blocks:
                 own = range(first + (comm.rank - first) % comm.size, first + len(block), comm.size)
-                near = np.unique(split.image_idxs[np.concatenate([block[k - first] for k in own])]) if own else []
-                features = split.features[near] if own else None  # each image of a block is read once
+                if own:
+                    near = np.unique(split.image_idxs[np.concatenate([block[k - first] for k in own])])
+                    features = split.features[near]  # each image of a block is read once
                 for number in own:
                     batch = block[number - first]
                     places = np.searchsorted(near, split.image_idxs[batch])

@@ -85,8 +85,8 @@ def _split_heads(x: Any, heads: int) -> Any:
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """The attended values (N, T, A) of queries (N, T, A); keys, values: (N, heads, R, A / heads)."""
-    seen: Any = ops.attention(_split_heads(queries, keys.shape[1]), keys, values)
-    joined: Tensor = np.reshape(np.swapaxes(seen, 1, 2), queries.shape)
+    seen: Any = np.swapaxes(ops.attention(_split_heads(queries, keys.shape[1]), keys, values), 1, 2)
+    joined: Tensor = ops.reshape(seen, queries.shape)
     return joined
 
 

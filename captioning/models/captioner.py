@@ -119,7 +119,8 @@ class CaptionNetwork(BaseCaptioner):
         """Return the state before the first word, from features (N,D), without a gradient."""
         rows = checked_features(features, self.feature_size)
         with mg.no_grad():
-            return self.cell.start(self.project(rows.astype(self.project.weight.dtype, copy=False)))
+            state: State = self.cell.start(self.project(rows.astype(self.project.weight.dtype, copy=False)))
+        return state
 
     def step(self, words: ArrayLike, state: State, projected: Tensor | None = None) -> tuple[Tensor, State]:
         """Append words (N,) to captions in a state; return the scores (N,V) of the next word and the next state.

@@ -24,7 +24,7 @@ The first entries are the cell's, Tensors. A captioner may add entries of its ow
 class _Cell:
     """What every cell adds to its layer."""
 
-    gates: int  # blocks of H columns in Wx, Wh and the biases
+    gates = 1  # blocks of H columns in Wx, Wh and the biases
     vectors = 1  # arrays in a state
     Wx: Any
     b: Any
@@ -53,8 +53,6 @@ class CaptionRNN(_Cell, nn.RNN):
     >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), state)]
     [(2, 4)]
     """
-
-    gates = 1
 
     def step(self, x: Any, state: State) -> State:
         """Return the state after inputs x (N, W)."""

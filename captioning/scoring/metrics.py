@@ -114,9 +114,7 @@ def corpus_bleu(references: Corpus, hypotheses: Sequence[Tokens]) -> dict[str, f
     """
     check_corpus("corpus_bleu", references, hypotheses)
     matches, totals, lengths = np.zeros(4, int), np.zeros(4, int), [len(hypothesis) for hypothesis in hypotheses]
-    closest = [
-        min(map(len, item), key=lambda r, c=c: (abs(r - c), r)) for item, c in zip(references, lengths, strict=True)
-    ]  # fmt: skip
+    closest = [min((abs(len(r) - c), len(r)) for r in item)[1] for item, c in zip(references, lengths, strict=True)]
     for item, hypothesis in zip(references, hypotheses, strict=True):
         for n in range(4):
             most: Counter[tuple[Hashable, ...]] = Counter()

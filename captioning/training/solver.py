@@ -240,11 +240,12 @@ class Solver:
         """The sum over ranks of numbers, where each fills those of its shards; notes which signal some rank had."""
         gathered = mg.parallel.gather(self.comm, [stop.signal or 0, *numbers.ravel()])
         self._signal = int(gathered[:, 0].max()) or None
-        return np.sum(gathered[:, 1:], axis=0).reshape(numbers.shape)
+        return np.asarray(gathered[:, 1:].sum(axis=0)).reshape(numbers.shape)
 
     def _own_shards(self) -> range:
         """The shards that this process computes."""
-        return mg.parallel.blocks_of_shards(self.shards, self.comm.size)[self.comm.rank]
+        blocks: list[range] = mg.parallel.blocks_of_shards(self.shards, self.comm.size)
+        return blocks[self.comm.rank]
 
     def _merged(self, array: Any) -> Any:
         """An array of which each process has filled the part of its shards, whole."""
