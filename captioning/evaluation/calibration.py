@@ -118,8 +118,8 @@ class Calibration:
     def __post_init__(self) -> None:
         within: Check = (lambda value: FINITE[0](value) and 0 <= value <= 1, "from 0 to 1")
         check_values(vars(self), {
-            "measure": among(MEASURES), "centre": FINITE, "spread": POSITIVE, "slope": NOT_NEGATIVE, "intercept": FINITE,
-            "unsure_below": within, "count": int_from(1, MOST), "max_length": optional(COUNT),
+            "measure": among(MEASURES), "centre": FINITE, "spread": POSITIVE, "slope": NOT_NEGATIVE,
+            "intercept": FINITE, "unsure_below": within, "count": int_from(1, MOST), "max_length": optional(COUNT),
         })  # fmt: skip
 
     @classmethod
@@ -203,7 +203,7 @@ class Calibration:
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            raise DataError(f"{path}: is not a calibration ({error}). Run captioning calibrate again.") from error
+            raise DataError(f"{path}: is no calibration ({error}). Run captioning calibrate again.") from error
 
     def is_of(self, folder: str | os.PathLike[str]) -> bool:
         """Whether it was fitted on the weights that are in a run folder now."""

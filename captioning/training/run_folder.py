@@ -250,7 +250,7 @@ class Run:
         """Return what `save_checkpoint` wrote; a RunError if it is missing or damaged."""
         path = self._file("checkpoint.safetensors")
         if not path.is_file() and "average" in self.settings:
-            raise RunError(f"{self.folder}: is the mean of other runs, so it cannot be resumed")
+            raise RunError(f"{self.folder}: is the mean of other runs: there is nothing to go on with")
         if not path.is_file():
             raise RunError(f"{path}: there is no such file, so the run cannot go on: remove {self.folder} and "
                            "begin anew")  # fmt: skip

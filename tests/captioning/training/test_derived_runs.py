@@ -44,7 +44,7 @@ def test_the_mean_of_runs_with_the_same_start(tmp_path):
     assert made.settings["average"] == ["0", "on"]
     assert made.start_checksums() == [first.weights_checksum(), on.weights_checksum()]
     assert RegionProjection.load(made.regions_path).weight.shape == (100, 2)
-    with pytest.raises(RunError, match="cannot be resumed"):
+    with pytest.raises(RunError, match="mean of other runs"):
         made.load_checkpoint()
 
 
