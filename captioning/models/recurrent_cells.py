@@ -6,7 +6,7 @@ A state is a tuple: (h,) of an RNN or a GRU, (h, c) of an LSTM, each (N, H).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,8 +24,8 @@ The first entries are the cell's, Tensors. A captioner may add entries of its ow
 class _Cell:
     """What every cell adds to its layer."""
 
-    gates = 1  # blocks of H columns in Wx, Wh and the biases
-    vectors = 1  # arrays in a state
+    gates: ClassVar[int] = 1  # blocks of H columns in Wx, Wh and the biases
+    vectors: ClassVar[int] = 1  # arrays in a state
     Wx: Any
     b: Any
 

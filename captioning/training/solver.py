@@ -244,8 +244,8 @@ class Solver:
 
     def _own_shards(self) -> range:
         """The shards that this process computes."""
-        blocks: list[range] = mg.parallel.blocks_of_shards(self.shards, self.comm.size)
-        return blocks[self.comm.rank]
+        own: range = mg.parallel.blocks_of_shards(self.shards, self.comm.size)[self.comm.rank]
+        return own
 
     def _merged(self, array: Any) -> Any:
         """An array of which each process has filled the part of its shards, whole."""

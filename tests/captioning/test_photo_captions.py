@@ -81,16 +81,14 @@ def test_a_run_says_which_network_made_its_features(tmp_path, monkeypatch):
 def test_a_run_of_unknown_features_needs_to_be_told(tmp_path, monkeypatch):
     monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
     run = a_run(tmp_path)
-    with pytest.raises(RunError, match=r"does not say which network made .* if it was grid, say so"):
+    with pytest.raises(RunError, match=r"does not say which network made .* grid, pass --extractor"):
         extractor_of(run)
     assert extractor_of(run, "grid").size == 3
 
 
 def test_a_run_of_features_that_no_network_gives_is_not_led_on(tmp_path):
     run = a_run(tmp_path, feature_size=512, pca=True)
-    with pytest.raises(
-        RunError, match=r"of 512 columns, reduced ones, and no network that is here gives as many"
-    ) as told:
+    with pytest.raises(RunError, match=r"of 512 columns, reduced ones, and no network") as told:
         extractor_of(run)
     assert "--extractor" not in str(told.value)
 
