@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from captioning.data.vocabulary import Vocabulary, decode_captions
     from captioning.decoding.beam_search import beam
     from captioning.decoding.stepwise import greedy, sample
+    from captioning.evaluation.split_scores import evaluate
     from captioning.models.captioner import Captioner
-    from captioning.scoring.evaluation import evaluate
     from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
     from captioning.training.errors import RunError, TrainingError
     from captioning.training.run_folder import Run
@@ -35,7 +35,7 @@ _HOMES = {
     "decoding.beam_search": ("beam",),
     "decoding.stepwise": ("greedy", "sample"),
     "models.captioner": ("Captioner",),
-    "scoring.evaluation": ("evaluate",),
+    "evaluation.split_scores": ("evaluate",),
     "scoring.metrics": ("BLEU_score", "corpus_bleu", "exercise_bleu"),
     "training.errors": ("RunError", "TrainingError"),
     "training.run_folder": ("Run",),

@@ -22,21 +22,18 @@ from numpy.typing import NDArray
 from captioning.cli.decoding import Decoding, beam_decoding, beam_of, decoding_of, load_together, names_of, open_runs
 from captioning.cli.options import BEAM, Command, check_output, number, unchanged
 from captioning.command import shown
+from captioning.decoding.batches import LONGEST, CaptionModel
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.best_lists import MOST, Spoken, n_best
-from captioning.decoding.confidence import CONFIDENCE_FILE, Calibration
-from captioning.decoding.lengths import LONGEST
-from captioning.decoding.next_word import Speaker
-from captioning.decoding.spoken import spoken_as_json
+from captioning.decoding.captions import MOST, ScoredCaption, caption_as_json, n_best
 from captioning.decoding.stepwise import greedy
+from captioning.evaluation.calibration import CONFIDENCE_FILE, Calibration
 from captioning.preparing.photo_features import MapBatches, compute_batch, compute_batches
 from captioning.progress import Progress
 from captioning.ranks import help_map, lead, map_on_ranks
 from captioning.shipped import shipped_run
 from captioning.training.errors import RunError
-from captioning.training.run_extractors import extractor_name
+from captioning.training.run_features import check_alike, extractor_name
 from captioning.training.run_folder import Run
-from captioning.training.run_regions import check_alike
 from captioning.vision.extractors import FeatureExtractor, extractor
 from captioning.vision.photo_files import passed_over, photo_paths
 from captioning.vision.region_extractors import RegionExtractor
@@ -46,7 +43,7 @@ __all__ = ["CAPTION", "PhotoCaption", "caption_photos", "extractor_of"]
 
 _UNREADABLE = 1  # the exit status if some photo could not be read
 
-Speak = Callable[[Speaker, NDArray[Any]], list[list[Spoken]]]
+Speak = Callable[[CaptionModel, NDArray[Any]], list[list[ScoredCaption]]]
 """Turns a model and features (N,D) into captions of each image, best first."""
 
 
@@ -60,7 +57,7 @@ class PhotoCaption:
     path: Path
     caption: str | None
     error: str | None = None
-    beams: Sequence[Spoken] = ()
+    beams: Sequence[ScoredCaption] = ()
 
 
 def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
@@ -91,7 +88,7 @@ def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
 
 def caption_photos(
     paths: Sequence[Path],
-    model: Speaker,
+    model: CaptionModel,
     network: FeatureExtractor,
     decode: Callable[..., Any] = greedy,
     report: Callable[[int], Any] = lambda done: None,
@@ -100,9 +97,9 @@ def caption_photos(
 ) -> Iterator[PhotoCaption]:
     """Caption each photo, in their order, a batch at a time; one that cannot be read has an error instead.
 
-    model: trained on features of `network`. decode: as in `captioning.scoring.evaluation.captions_of`. report: gets the
-    number of photos that are done. speak: gives several captions of each row of features instead. map_batches: as in
-    `captioning.preparing.photo_features.compute_batches`.
+    model: trained on features of `network`. decode: as in `captioning.evaluation.split_scores.captions_of`.
+    report: gets the number of photos that are done. speak: gives several captions of each row of features instead.
+    map_batches: as in `captioning.preparing.photo_features.compute_batches`.
     """
     for first, arrays, errors in compute_batches(paths, network, map_batches=map_batches):
         features = arrays["features"]
@@ -116,8 +113,8 @@ def caption_photos(
 
 
 def _captions(
-    features: NDArray[Any], model: Speaker, decode: Callable[..., Any], speak: Speak | None
-) -> list[tuple[str, list[Spoken]]]:
+    features: NDArray[Any], model: CaptionModel, decode: Callable[..., Any], speak: Speak | None
+) -> list[tuple[str, list[ScoredCaption]]]:
     """Return a caption for each row of features, and the beams that it is the first of."""
     if speak is not None:
         return [(beams[0].caption, beams) for beams in speak(model, features)]
@@ -156,7 +153,7 @@ def _open(options: argparse.Namespace, first: bool) -> _Opened:
     calibration, note = (None, None) if len(runs) > 1 else _calibration_of(runs[0].folder)
     if decoding.beam is None and (calibration is not None or options.n_best is not None):
         decoding = beam_decoding(beam_of(options) if calibration is None else calibration.beam)
-    if calibration is not None and not calibration.counts_for(decoding.beam, length):
+    if calibration is not None and not calibration.applies_to(decoding.beam, length):
         calibration = None
     decoding.check_words(runs[0].vocabulary, length)
     network, model = extractor_of(runs[0], options.extractor), load_together(runs)
@@ -223,13 +220,13 @@ def _told(options: argparse.Namespace, opened: _Opened, progress: Progress, comm
 
 def _speak(
     calibration: Calibration | None, beam: Beam, count: int, length: int, model: Any, features: Any
-) -> list[list[Spoken]]:
+) -> list[list[ScoredCaption]]:
     """Return the best captions of each image; a calibration judges as many as it was made of."""
     judged = 0 if calibration is None else calibration.count
     lists = n_best(model, features, max(count, judged), max_length=length, **vars(beam))
     if calibration is None:
         return lists
-    return [[*calibration.judged(beams[:judged]), *beams[judged:]][:count] for beams in lists]
+    return [[*calibration.with_confidence(beams[:judged]), *beams[judged:]][:count] for beams in lists]
 
 
 def _marked(each: PhotoCaption, opened: _Opened) -> str:
@@ -244,7 +241,7 @@ def _as_json(each: PhotoCaption, opened: _Opened, n_best: int | None) -> dict[st
         told |= {"confidence": each.beams[0].confidence, "unsure": opened.unsure(each)}
     if n_best is not None:
         told["beams"] = [
-            spoken_as_json(beam) | ({} if beam.confidence is None else {"confidence": beam.confidence})
+            caption_as_json(beam) | ({} if beam.confidence is None else {"confidence": beam.confidence})
             for beam in each.beams
         ]
     return told

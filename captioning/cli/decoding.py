@@ -16,11 +16,11 @@ from captioning.cli.options import BEAM, CONSENSUS, data_folder
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
+from captioning.decoding.batches import length_for
 from captioning.decoding.beam_search import Beam, beam
-from captioning.decoding.consensus import Agreement, Voters, agreed
-from captioning.decoding.lengths import length_for
-from captioning.decoding.rules import Bars, Rules
+from captioning.decoding.rules import RuleMask, Rules
 from captioning.decoding.stepwise import check_chance, greedy, sample
+from captioning.evaluation.consensus import ConsensusSettings, TrainingCaptions, decode_consensus
 from captioning.models.ensemble import Ensemble
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
@@ -49,7 +49,7 @@ class Decoding:
     text: str
     decode: Callable[..., Any] | None
     beam: Beam | None = None
-    agreement: Agreement | None = None
+    agreement: ConsensusSettings | None = None
     seed: int = 0
     drawn: bool = False
 
@@ -64,7 +64,7 @@ class Decoding:
         """Raise a ValueError that names the option unless captions of at most so many words can keep to the rules."""
         if self.beam is not None:
             with _naming_options(required="--with", banned="--without"):
-                Bars(self.beam.rules, vocabulary, length)
+                RuleMask(self.beam.rules, vocabulary, length)
 
     def decode_for(self, train: Split) -> Callable[..., Any]:
         """Return `decode`, which may ask the captions of the training split."""
@@ -72,7 +72,7 @@ class Decoding:
             assert self.decode is not None
             return self.decode
         rng = np.random.default_rng(self.seed)
-        return functools.partial(agreed, voters=Voters(train), how=self.agreement, rng=rng)
+        return functools.partial(decode_consensus, training=TrainingCaptions(train), how=self.agreement, rng=rng)
 
 
 def decoding_of(options: argparse.Namespace) -> Decoding:
@@ -99,14 +99,14 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
     given = {"drafts": options.consensus, "temperature": options.draft_temperature, "neighbours": options.neighbours,
              "width": options.beam}  # fmt: skip
     with _naming_options(drafts="--consensus", temperature="--draft-temperature", width="--beam"):
-        how = Agreement(**{name: value for name, value in given.items() if value is not None})
+        how = ConsensusSettings(**{name: value for name, value in given.items() if value is not None})
     return Decoding(_consensus_text(how, options.seed), None, agreement=how, seed=options.seed, drawn=True)
 
 
-def _consensus_text(how: Agreement, seed: int) -> str:
+def _consensus_text(how: ConsensusSettings, seed: int) -> str:
     """Describe a consensus.
 
-    >>> _consensus_text(Agreement(), 3)
+    >>> _consensus_text(ConsensusSettings(), 3)
     'consensus of 40 drafts by seed 3 and 20 neighbours, beam 10'
     """
     drafts = f"{how.drafts} drafts by seed {seed}"

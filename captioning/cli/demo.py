@@ -23,11 +23,11 @@ from captioning.cli.options import Command, make_parser
 from captioning.cli.train import TRAIN
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.splits import images_of_part
-from captioning.decoding.consensus import Agreement, Voters, agreed
+from captioning.evaluation.consensus import ConsensusSettings, TrainingCaptions, decode_consensus
+from captioning.evaluation.split_scores import captions_of, score
 from captioning.models.kinds import AnyCaptioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
-from captioning.scoring.evaluation import captions_of, score
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 
@@ -104,8 +104,12 @@ def _report(data: CaptionData, model: AnyCaptioner, folder: Path, seed: int) -> 
     scenes, own = [scenes[i] for i in images], [own[i] for i in images]
     # a consensus of drafts is true more often, and says more, than the likeliest word at every step; it asks no
     # training scenes, so that combinations never seen are captioned by sight
-    decode = functools.partial(agreed, voters=Voters(data.train), how=Agreement(neighbours=0),
-                               rng=np.random.default_rng(seed))  # fmt: skip
+    decode = functools.partial(
+        decode_consensus,
+        training=TrainingCaptions(data.train),
+        how=ConsensusSettings(neighbours=0),
+        rng=np.random.default_rng(seed),
+    )
     said = captions_of(model, data.val, images, decode)
     new = [i for i, scene in enumerate(scenes) if is_held_out(scene)]
     old = [i for i in range(len(scenes)) if i not in set(new)]

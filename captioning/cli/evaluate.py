@@ -15,15 +15,14 @@ from captioning.cli.decoding import CHOICE, OpenedSplit, decoding_of, names_of, 
 from captioning.cli.options import Command, check_output, number, unchanged
 from captioning.command import shown
 from captioning.data.splits import images_of_part
-from captioning.decoding.confidence import Calibration
+from captioning.evaluation.calibration import Calibration
+from captioning.evaluation.results import signature, write_results
+from captioning.evaluation.split_scores import captions_of, known_captions, score
 from captioning.progress import Progress
 from captioning.ranks import on_ranks
 from captioning.report.contents import Choice, Contents, Scored, scored
 from captioning.report.page import write_page
 from captioning.scoring.cider import DocumentFrequencies
-from captioning.scoring.coco_results import write_results
-from captioning.scoring.evaluation import captions_of, known_captions, score
-from captioning.scoring.signatures import signature
 from captioning.training.run_folder import Run
 from minigrad.parallel.communicators import ALONE
 from minigrad.units import byte_text
@@ -186,7 +185,7 @@ def _scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> 
     decoding = decoding_of(options)
     with open_split(options, [run], decoding) as opened:
         calibration = None if decoding.beam is None else Calibration.load(run.folder)
-        if calibration and not (calibration.counts_for(decoding.beam, opened.length) and calibration.is_of(run.folder)):
+        if calibration and not (calibration.applies_to(decoding.beam, opened.length) and calibration.is_of(run.folder)):
             calibration = None
         decode = decoding.decode_for(opened.data.train)
         choice = Choice(

@@ -14,14 +14,13 @@ from typing import Any, NoReturn
 from captioning.command import check_writable
 from captioning.data.folder import ALL_SPLITS
 from captioning.data.splits import CAPTIONS, PARTS
-from captioning.decoding.consensus import MOST_DRAFTS
+from captioning.evaluation.consensus import MOST_DRAFTS
 from captioning.models.kinds import MODELS
 from captioning.models.recurrent_cells import CELLS
 from captioning.pictures.sheets import most_pictures
 from captioning.training.errors import RunError
-from captioning.training.intervals import Interval
-from captioning.training.rates import SCHEDULES
 from captioning.training.run_folder import Run
+from captioning.training.schedules import SCHEDULES, parse_interval
 from captioning.training.settings import KEEP
 from captioning.training.solver import CHECKPOINT_EVERY
 from minigrad.parallel.communicators import launch_of
@@ -58,8 +57,8 @@ def number_or_none(text: str) -> float | None:
 
 
 def time_or_iterations(text: str) -> str:
-    """Return a text that `Interval` can read, such as '5m' or '1000'; an argparse type."""
-    Interval.of(text)
+    """Return a text that `parse_interval` can read, such as '5m' or '1000'; an argparse type."""
+    parse_interval(text)
     return text
 
 

@@ -20,10 +20,9 @@ from captioning.cli.runs import AVERAGE
 from captioning.cli.train import REFINE, REINFORCE, TRAIN, TRAINERS
 from captioning.data.dataset import open_captions
 from captioning.data.splits import images_of_part
-from captioning.decoding.lengths import length_for
+from captioning.decoding.batches import length_for
 from captioning.recipes import RECIPES, Recipe, Stage, read_recipe
 from captioning.training.run_folder import Run
-from captioning.training.starts import weights_before
 
 __all__ = ["RECIPE"]
 
@@ -141,7 +140,7 @@ def _check_sources(steps: Sequence[_Step]) -> None:
     Runs of older versions do not know what they were made of, and are taken as they are.
     """
     for step in steps:
-        known = weights_before(Run.open(step.folder)) if step.sources and step.folder.exists() else None
+        known = Run.open(step.folder).start_checksums() if step.sources and step.folder.exists() else None
         now = [Run.open(source).weights_checksum() if source.exists() else None for source in step.sources]
         if known is not None and known != now:
             raise ValueError(f"{step.folder} is there, but was made of other weights than "

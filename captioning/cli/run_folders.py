@@ -16,11 +16,10 @@ from captioning.data.dataset import CaptionData
 from captioning.data.splits import LONGEST_LEARNT
 from captioning.ranks import threads
 from captioning.training.errors import RunError, TrainingError
+from captioning.training.run_features import projection_arrays
 from captioning.training.run_folder import Run
-from captioning.training.run_regions import projection_arrays
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
-from captioning.training.starts import no_better_than_start
 from captioning.training.stopping import stop_on_signals
 from minigrad.parallel.communicators import launch_of
 
@@ -231,5 +230,5 @@ def _report(solver: Solver, run: Run, options: argparse.Namespace) -> None:
           f"({solver.settings.val_part} images)")  # fmt: skip
     print(f"run folder: {run.folder}")
     start: dict[str, Any] = next((run.settings[key] for key in _FURTHER if key in run.settings), {})
-    if (told := no_better_than_start(solver, best, start)) is not None:
+    if (told := solver.no_better_than(start)) is not None:
         print(f"{run.folder}: {told}")

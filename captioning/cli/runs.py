@@ -10,16 +10,13 @@ from typing import Any
 from captioning.cli.decoding import beam_decoding, beam_of, names_of, open_runs, open_split
 from captioning.cli.options import BEAM, Command, data_folder, number, unchanged
 from captioning.command import check_writable, shown
-from captioning.decoding.best_lists import MOST
-from captioning.decoding.confidence import CONFIDENCE_FILE, Calibration
+from captioning.decoding.captions import MOST
+from captioning.evaluation.calibration import CONFIDENCE_FILE, Calibration, calibrate
 from captioning.progress import Progress
-from captioning.scoring.calibrating import calibrate
-from captioning.training.averaging import average_runs
+from captioning.training.derived_runs import average_runs, export_run
 from captioning.training.errors import RunError
-from captioning.training.exporting import export_run
-from captioning.training.run_extractors import extractor_name
+from captioning.training.run_features import check_alike, extractor_name
 from captioning.training.run_folder import Run
-from captioning.training.run_regions import check_alike
 
 __all__ = ["AVERAGE", "CALIBRATE", "EXPORT", "REGIONS"]
 

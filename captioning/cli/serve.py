@@ -12,7 +12,7 @@ from captioning.cli.options import Command
 from captioning.command import shown
 from captioning.progress import Progress
 from captioning.shipped import shipped_run
-from captioning.training.run_extractors import extractor_name
+from captioning.training.run_features import extractor_name
 from captioning.training.run_folder import Run
 from minigrad.runtime.extras import require
 
@@ -23,7 +23,7 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # without any of which a 
 
 def _serve(options: argparse.Namespace) -> int:
     from captioning.cli.caption import extractor_of
-    from captioning.decoding.confidence import Calibration
+    from captioning.evaluation.calibration import Calibration
     from captioning.serving.answers import AnswerQueue, PhotoCaptioner
     from captioning.serving.app import make_app
     from captioning.serving.photo_reader import PhotoReader

@@ -13,19 +13,16 @@ from captioning.cli.run_folders import DATA_DEFAULTS, Trainer, run_to_resume, se
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.features import FeaturesAndRegions
 from captioning.models.attention_captioner import AttentionCaptioner
-from captioning.models.kinds import AnyCaptioner, new_captioner
+from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.progress import Progress
 from captioning.ranks import on_ranks
-from captioning.training.consensus_targets import Consensus
 from captioning.training.errors import TrainingError
-from captioning.training.memory import check_memory, count_weights
-from captioning.training.refinement import Refinement, Rounds
-from captioning.training.run_extractors import whole_extractor
+from captioning.training.refinement import Consensus, Refinement, Rounds
+from captioning.training.run_features import whole_extractor
 from captioning.training.run_folder import Run
 from captioning.training.run_settings import check_fields, settings_of
 from captioning.training.self_critical import Drawing, SelfCritical
 from captioning.training.solver import Solver
-from captioning.training.starts import start_of
 
 __all__ = ["REFINE", "REINFORCE", "TRAIN", "TRAINERS"]
 
@@ -54,7 +51,7 @@ def _train_on_rank(options: argparse.Namespace, comm: Any, stack: ExitStack) -> 
     if trainer.key is not None and run is None:
         assert start is not None
         with mg.parallel.together(comm):  # which validates
-            began = start_of(start, solver)
+            began = solver.start_of(start)
         settings[trainer.key] = began | settings.get(trainer.key, {})
     return train_in_folder(solver, run, settings, data, options, start)
 
@@ -143,7 +140,7 @@ def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> AnyCapti
         settings |= {name: chosen[name] for name in ("forget_bias", "feature_dropout")}
     try:
         if min(chosen["wordvec"], chosen["hidden"]) > 0:
-            check_memory(count_weights(len(data.vocabulary), settings))
+            check_memory(len(data.vocabulary), settings)
         model = new_captioner(data.vocabulary, settings, seed)
     except MemoryError as error:
         told = f"--hidden {chosen['hidden']} and --wordvec {chosen['wordvec']}"

@@ -8,9 +8,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from captioning.models.network import CaptionNetwork
+from captioning.models.captioner import WEIGHTS, CaptionNetwork
 from captioning.models.recurrent_cells import check_cell
-from captioning.models.weights import WEIGHTS
 from minigrad.core import enable_grad
 
 __all__ = ["CaptioningRNN"]
@@ -19,7 +18,7 @@ Array = NDArray[Any]
 
 
 class CaptioningRNN:
-    """The captioning model of the notebooks; `captioning.models.network` says what it computes.
+    """The captioning model of the notebooks; `captioning.models.captioner` says what it computes.
 
     word_to_idx: the words and their ids; V is its length. It must have `<NULL>`; if it has no `<START>`,
     `sample` starts from `<NULL>`. params: the dict of the eight weights, ndarrays of `dtype`, which may be
@@ -71,7 +70,7 @@ class CaptioningRNN:
         """The loss of captions (N,T), features (N,D), and its gradients under the keys of `params`."""
         network = self._bound(requires_grad=True)
         with enable_grad():  # whatever surrounds the call, such as no_grad
-            loss = network.caption_loss(features, captions)
+            loss = network.loss(features, captions)
         loss.backward()
         return float(loss.item()), {name: cast(Array, weight.grad) for name, weight in network.weights.items()}
 

@@ -1,35 +1,86 @@
-"""Captions of many images: in batches of a bounded size, side by side on the threads.
-
-Every way of decoding fills the captions of one batch; what is the same for all of them is here: what is checked,
-the model in evaluation mode, the batches, and the columns that no caption needs.
-"""
+"""What every decoder shares: scores of the next word, batches of a bounded size, and the length of captions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.decoding.next_word import NextWord, Speaker
+from captioning.checks import check_values, int_from
+from captioning.data.splits import Split
+from captioning.models.caption_batches import checked_features
+from captioning.models.captioner import Captioner
 from captioning.models.ensemble import Ensemble
+from captioning.models.kinds import AnyCaptioner
+from captioning.models.recurrent_cells import State
 from minigrad.runtime.threads import run_in_parallel, split
 
-__all__ = ["DecodeBatch", "Ids", "batch_size", "checked_rows", "decode_in_batches", "evaluating", "in_batches"]
+__all__ = ["LONGEST", "CaptionModel", "Ids", "Scores", "WordScorer", "batch_slices",
+           "decode_in_batches", "length_for", "run_in_batches"]  # fmt: skip
+
+LONGEST = 50
+"""The most words of a caption, `<END>` included, where nothing is known of the captions to expect."""
 
 Ids = NDArray[np.int32]
-DecodeBatch = Callable[[NextWord, NDArray[Any], Ids], None]
-"""Fills captions (S N,L), S of each image one after the other, at first all `<NULL>`, for features (N,D)."""
+Scores = NDArray[np.floating[Any]]
+CaptionModel = AnyCaptioner | Ensemble
+"""A captioner, or several that decode together."""
 
-_BATCH = 500  # captions decoded at once, by one thread; scores of a step take 500 V floats
+_BATCH = 500  # captions that one thread decodes at once; the scores of a step take 500 V floats
+
+
+def length_for(split: Split) -> int:
+    """Return the `max_length` for the images of a split: its longest human caption with `<END>`, at most `LONGEST`.
+
+    Stored captions may have been cut, so without raw ones it is twice the longest stored caption. It is never less than
+    a stored caption can have, T - 1.
+    """
+    longest: int = max(len(words) for item in split.references_by_image() for words in item)
+    if not split.has_raw_captions:
+        longest *= 2
+    columns: int = split.stored[0].shape[1]
+    return max(columns - 1, min(longest + 1, LONGEST))
+
+
+class WordScorer:
+    """Scores the next word of captions that are decoded side by side.
+
+    `<NULL>`, `<START>` and, unless `allow_unknown`, `<UNK>` get the score minus infinity. model: in evaluation mode.
+    steps: about how many words will be asked for. If that is more than the size of the vocabulary, the products of all
+    word vectors with the input weights are computed once.
+    """
+
+    def __init__(self, model: CaptionModel, allow_unknown: bool = False, steps: int = 0) -> None:
+        self.model, self.vocabulary = model, model.vocabulary
+        v = model.vocabulary
+        self.barred = [v.null, v.start] if allow_unknown else [v.null, v.start, v.unk]
+        self._projected: Any = model.project_words() if steps > len(v) else None
+
+    def start(self, features: NDArray[Any], copies: int = 1) -> tuple[NDArray[np.integer[Any]], State]:
+        """Return `<START>` and the state before it, for `copies` captions of each image with features (N,D)."""
+        state = self.model.initial_state(features)
+        if copies > 1:
+            image = np.repeat(np.arange(len(features)), copies)
+            state = tuple(s[image] for s in state)
+        return np.full(copies * len(features), self.vocabulary.start), state
+
+    def scores(self, words: NDArray[np.integer[Any]], state: State) -> tuple[Scores, State]:
+        """Return the scores (N,V) of the words after words (N,), which may be overwritten, and the next state."""
+        scores, state = self.model.step(words, state, self._projected)
+        scores.data[:, self.barred] = -np.inf
+        return scores.data, state
+
+    def attention_maps(self, state: State) -> NDArray[np.floating[Any]] | None:
+        """Return the attention to each region (N,R) for the next word; None without attention."""
+        return None if isinstance(self.model, Captioner) else self.model.attention_maps(state)
 
 
 def decode_in_batches(
-    decode_batch: DecodeBatch,
-    model: Speaker,
+    decode: Callable[[WordScorer, NDArray[Any], Ids], None],
+    model: CaptionModel,
     features: ArrayLike,
     max_length: int,
     allow_unknown: bool,
@@ -37,65 +88,61 @@ def decode_in_batches(
     beams: int = 1,
     each: int = 1,
 ) -> Ids:
-    """Captions int32 (each N,L) for features (N,D), with L at most `max_length`.
+    """Return captions int32 (each N,L) for features (N,D), L at most `max_length`; those of an image are neighbours.
 
-    beams: how many captions `decode_batch` computes at once for each caption. each: how many captions each image gets,
-    one after the other. Features of another shape and a max_length below 1 are a ValueError.
+    decode: fills captions (each n,L), at first all `<NULL>`, for features (n,D). beams: how many captions it computes
+    for each of them.
     """
-    rows = checked_rows(model, features, max_length)
-    captions = np.full((each * len(rows), max_length), model.vocabulary.null, dtype=np.int32)
-    with evaluating(model):
-        next_word = NextWord(model, allow_unknown, captions.size * beams)
+    null = model.vocabulary.null
+    check_values({"max_length": max_length}, {"max_length": int_from(1)})
+    captions = np.full((each * len(np.atleast_1d(features)), max_length), null, dtype=np.int32)
 
-        def decode(batch: slice) -> None:
-            decode_batch(next_word, rows[batch], captions[batch.start * each : batch.stop * each])
+    def fill(scorer: WordScorer, rows: NDArray[Any], batch: slice) -> None:
+        decode(scorer, rows, captions[batch.start * each : batch.stop * each])
 
-        in_batches(decode, len(rows), batch_size(beams * each), threads)
-    return _trimmed(captions, model.vocabulary.null)
-
-
-def batch_size(each: int) -> int:
-    """How many images are decoded at once, by one thread, where each has so many captions side by side."""
-    return max(1, _BATCH // each)
-
-
-def in_batches(decode: Callable[[slice], None], count: int, size: int, threads: int) -> None:
-    """About equal batches of at most `size`, as many on each thread; one by one if there is one thread."""
-    number = -(-count // size)
-    if count > size // 4:  # less is done before another thread is awake
-        number = min(-(-number // threads) * threads, count)
-    batches = split(count, number)
-    if threads > 1:
-        run_in_parallel([partial(decode, batch) for batch in batches])
-    else:
-        for batch in batches:
-            decode(batch)
-
-
-def checked_rows(model: Speaker, features: ArrayLike, max_length: int) -> NDArray[Any]:
-    """Features (N,D) as an array; those of another shape and a max_length below 1 are a ValueError."""
-    if isinstance(max_length, bool) or not isinstance(max_length, int | np.integer) or max_length < 1:
-        raise ValueError(f"max_length must be an int of at least 1; got {max_length!r}")
-    rows = np.asarray(features)
-    if rows.ndim != 2 or rows.shape[1] != model.feature_size:
-        raise ValueError(f"features must be (N, {model.feature_size}), a row for each caption; got {rows.shape}")
-    return rows
-
-
-def _trimmed(captions: Ids, null: int) -> Ids:
-    """Without the columns in which no caption has a word."""
+    run_in_batches(fill, model, features, max_length, allow_unknown, threads, beams * each)
     used = np.flatnonzero((captions != null).any(axis=0))
     return captions[:, : used[-1] + 1 if used.size else 0]
 
 
-@contextmanager
-def evaluating(model: Speaker) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards in the mode it was in; of several together each in its own."""
-    speakers = model.members if isinstance(model, Ensemble) else [model]
-    modes = [speaker.training for speaker in speakers]
+def run_in_batches(
+    decode: Callable[[WordScorer, NDArray[Any], slice], None],
+    model: CaptionModel,
+    features: ArrayLike,
+    max_length: int,
+    allow_unknown: bool,
+    threads: int,
+    beams: int,
+) -> None:
+    """Call `decode` with a scorer, rows of features and their slice of all images, for all batches of images.
+
+    beams: the captions of an image that are in memory at once. The model is in evaluation mode meanwhile.
+
+    Raises:
+        ValueError: for features that are not (N,D), or a max_length below 1.
+    """
+    check_values({"max_length": max_length}, {"max_length": int_from(1)})
+    rows = checked_features(features, model.feature_size)
+    members = (model, *getattr(model, "members", ()))
+    modes = [member.training for member in members]
     model.eval()
     try:
-        yield
+        scorer = WordScorer(model, allow_unknown, len(rows) * max_length * beams)
+        batches = batch_slices(len(rows), max(1, _BATCH // beams), threads)
+        jobs = [partial(decode, scorer, rows[batch], batch) for batch in batches]
+        if threads > 1:
+            run_in_parallel(jobs)
+        else:
+            for job in jobs:
+                job()
     finally:
-        for speaker, training in zip(speakers, modes, strict=True):
-            speaker.train(training)
+        for member, mode in zip(members, modes, strict=True):
+            member.train(mode)
+
+
+def batch_slices(count: int, size: int, threads: int) -> list[slice]:
+    """Divide `count` images into about equal batches of at most `size`, equally many for each thread."""
+    number = -(-count // size)
+    if count > size // 4:  # less is done before another thread is awake
+        number = min(-(-number // threads) * threads, count)
+    return split(count, number)

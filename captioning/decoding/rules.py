@@ -1,7 +1,6 @@
-"""Which captions may be said: no fewer words than so many, no phrase twice, words that must be there or must not.
+"""Rules that captions must obey: a least length, no repeated phrase, required words and banned words.
 
-A rule changes no probability. It says which captions count, and what is asked for is the likeliest of those; the
-log-probability of a caption is the same under all rules that it keeps.
+A rule changes no probability. It decides which captions count, and decoders look for the likeliest of those.
 """
 
 from __future__ import annotations
@@ -13,25 +12,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.checks import check_values, int_from, optional
 from captioning.data.vocabulary import SPECIAL, Vocabulary
-from captioning.decoding.next_word import Scores
+from captioning.decoding.batches import Ids, Scores
 
-__all__ = ["MOST_REQUIRED", "Bars", "Rules"]
+__all__ = ["MOST_REQUIRED", "RuleMask", "Rules"]
 
 MOST_REQUIRED = 5
-"""Words that a caption may be made to have: a beam for each set of them is 32 beams."""
+"""The most required words: a beam for each set of them makes 32 beams."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What every caption keeps to.
+    """The rules of a caption.
 
-    min_length: words of a caption, its end counted as one, as `max_length` counts them. no_repeat: of how many words
-    no run stands twice in a caption, 1 to forbid any word twice; None to allow all. required: words that stand in it
-    somewhere, at most `MOST_REQUIRED`. banned: words that do not.
+    min_length: the least number of words, the end included. no_repeat: the length of phrases that may not occur twice
+    in a caption, 1 to forbid any repeated word; None allows all. required: words that it must contain, at most
+    `MOST_REQUIRED`. banned: words that it must not contain.
 
     Raises:
-        ValueError: for numbers below 1, a word that is both required and banned, or too many that are required.
+        ValueError: for numbers below 1, a word that is both required and banned, or too many required words.
 
     >>> Rules(no_repeat=3, required=["dog"])
     Rules(min_length=1, no_repeat=3, required=('dog',), banned=())
@@ -43,9 +43,7 @@ class Rules:
     banned: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_least("min_length", self.min_length)
-        if self.no_repeat is not None:
-            _check_least("no_repeat", self.no_repeat)
+        check_values(vars(self), {"min_length": int_from(1), "no_repeat": optional(int_from(1))})
         for name in ("required", "banned"):
             words: Any = getattr(self, name)
             if isinstance(words, str) or not all(isinstance(word, str) for word in words):
@@ -57,13 +55,13 @@ class Rules:
             raise ValueError(f"required: at most {MOST_REQUIRED} words; got {len(self.required)}")
 
 
-class Bars:
-    """Rules of captions in the words of a vocabulary, at most `max_length` of them with `<END>`.
+class RuleMask:
+    """Rules in the words of a vocabulary, for captions of at most `max_length` words with `<END>`.
 
-    `required` (c,) and `banned` are ids; `end` is that of `<END>`.
+    `required` and `banned` are ids; `end` is the id of `<END>`.
 
     Raises:
-        ValueError: for a word that the vocabulary does not have, or a length in which no caption can keep to the rules.
+        ValueError: for a word that the vocabulary does not have, or a length in which no caption can obey the rules.
     """
 
     def __init__(self, rules: Rules, vocabulary: Vocabulary, max_length: int) -> None:
@@ -78,25 +76,20 @@ class Bars:
         if self.banned.size == len(vocabulary) - len(SPECIAL) and rules.min_length > 1:
             raise ValueError("banned: all words, and an end alone is shorter than min_length")
 
-    @property
-    def any(self) -> bool:
-        """Whether anything is barred."""
-        return self.min_length > 1 or self.no_repeat is not None or bool(self.banned.size + self.required.size)
-
-    def bar(self, scores: Scores, said: NDArray[np.int32]) -> None:
-        """Put scores (M,V) of what may not follow the captions said so far, (M,t) words each, to minus infinity."""
+    def apply(self, scores: Scores, said: Ids) -> None:
+        """Set scores (M,V) of forbidden next words to minus infinity, after the captions so far, (M,t) words each."""
         scores[:, self.banned] = -np.inf
         if said.shape[1] + 1 < self.min_length:
             scores[:, self.end] = -np.inf
         if self.no_repeat is not None and said.shape[1] >= self.no_repeat:
-            rows, words = _that_repeat(said, self.no_repeat)
+            rows, words = _repeated(said, self.no_repeat)
             scores[rows, words] = -np.inf
 
 
-def _that_repeat(said: NDArray[np.int32], n: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """The rows of captions said so far (M,t), and the words that would end a run of n words that a row has already."""
+def _repeated(said: Ids, n: int) -> tuple[NDArray[np.intp], Ids]:
+    """The rows of captions so far (M,t), and the words that would complete a phrase of n words for the second time."""
     t = said.shape[1]
-    alike = np.ones((len(said), t - n + 1), dtype=bool)  # the n - 1 words from each place are also the last ones
+    alike = np.ones((len(said), t - n + 1), dtype=bool)  # the n - 1 words from each place equal the last ones
     for k in range(n - 1):
         alike &= said[:, k : t - n + 1 + k] == said[:, t - n + 1 + k, None]
     rows, places = np.nonzero(alike)
@@ -110,8 +103,3 @@ def _ids(name: str, words: tuple[str, ...], vocabulary: Vocabulary) -> NDArray[n
             hint = f"; near it are {', '.join(near)}" if near else ""
             raise ValueError(f"{name}: {word!r} is no word of the captioner's, which has {len(vocabulary)}{hint}")
     return np.array([vocabulary.word_to_idx[word] for word in words], dtype=np.intp)
-
-
-def _check_least(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1; got {value!r}")

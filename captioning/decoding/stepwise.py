@@ -1,4 +1,4 @@
-"""Word by word: the likeliest at every step (greedy), or one drawn at random (sample)."""
+"""Decoding word by word: the likeliest word at every step (greedy), or a random one (sample)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.decoding.batches import Ids, decode_in_batches
-from captioning.decoding.lengths import LONGEST
-from captioning.decoding.next_word import NextWord, Scores, Speaker
+from captioning.checks import check_values, int_from
+from captioning.decoding.batches import LONGEST, CaptionModel, Ids, Scores, WordScorer, decode_in_batches
 from minigrad.runtime.threads import get_num_threads
 
 __all__ = ["check_chance", "greedy", "sample"]
 
-_COLDEST, _HOTTEST = 1e-6, 1e6  # scores divided by these are numbers of single precision
+_COLDEST, _HOTTEST = 1e-6, 1e6  # scores divided by these fit into single precision
 
 Choose = Callable[[Scores], NDArray[np.integer[Any]]]
-"""One word for each row of scores (N,V)."""
+"""Chooses one word for each row of scores (N,V)."""
 
 
-def greedy(model: Speaker, features: ArrayLike, max_length: int = LONGEST, allow_unknown: bool = False) -> Ids:
-    """The likeliest word at every step, for features (N,D)."""
+def greedy(model: CaptionModel, features: ArrayLike, max_length: int = LONGEST, allow_unknown: bool = False) -> Ids:
+    """Return captions int32 (N,L) of the likeliest word at every step, for features (N,D)."""
     decode = partial(_decode_batch, lambda scores: scores.argmax(axis=1))
     return decode_in_batches(decode, model, features, max_length, allow_unknown, get_num_threads())
 
 
 def sample(
-    model: Speaker,
+    model: CaptionModel,
     features: ArrayLike,
     max_length: int = LONGEST,
     temperature: float = 1.0,
@@ -38,14 +37,13 @@ def sample(
     allow_unknown: bool = False,
     each: int = 1,
 ) -> Ids:
-    """Words drawn from softmax(scores / temperature), if `top_k` is given only from the `top_k` likeliest.
+    """Return captions of words drawn from softmax(scores / temperature), optionally from the `top_k` likeliest only.
 
-    The same seed draws the same captions; a Generator goes on from call to call. Temperature must be from 1e-6 to 1e6,
-    `top_k` at least 1. each: how many captions are drawn of each image; those of an image come one after the other.
+    The same seed draws the same captions; a Generator goes on from call to call. temperature: from 1e-6 to 1e6. each:
+    the number of captions of each image, which are neighbours.
     """
     check_chance(temperature, top_k)
-    if isinstance(each, bool) or not isinstance(each, int | np.integer) or each < 1:
-        raise ValueError(f"each must be an int of at least 1; got {each!r}")
+    check_values({"each": each}, {"each": int_from(1)})
     random = np.random.default_rng(rng)
 
     def choose(scores: Scores) -> NDArray[np.integer[Any]]:
@@ -59,10 +57,10 @@ def sample(
 
 
 def check_chance(temperature: float, top_k: int | None) -> None:
-    """Raise a ValueError unless words can be drawn at such a temperature from so many."""
+    """Raise a ValueError unless temperature and top_k are in range."""
     if not _COLDEST <= temperature <= _HOTTEST:
-        raise ValueError(f"temperature must be from {_COLDEST:g} to {_HOTTEST:g}; got {temperature!r}; "
-                         "for no chance at all use greedy")  # fmt: skip
+        raise ValueError(f"temperature must be from {_COLDEST:g} to {_HOTTEST:g}; got {temperature!r}. "
+                         "For the likeliest words use greedy decoding.")  # fmt: skip
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k must be at least 1; got {top_k!r}")
 
@@ -70,26 +68,22 @@ def check_chance(temperature: float, top_k: int | None) -> None:
 def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any]]:
     """A word from softmax(scores) for each row, by the inverse of the distribution function.
 
-    One number a row instead of one a word (as the Gumbel trick needs) makes sampling 1.6 times faster.
+    One random number a row, instead of one a word as for the Gumbel trick, makes sampling 1.6 times faster.
     """
     heights = np.cumsum(np.exp(scores - scores.max(axis=1, keepdims=True)), axis=1)
-    # Words of weight 0 are passed, also by a draw of 0; and a draw below 1 stays below the last height.
-    words: NDArray[np.integer[Any]] = (heights <= random.random((len(scores), 1)) * heights[:, -1:]).sum(axis=1)
-    return words
+    # Words of weight 0 are skipped, also by a draw of 0; and a draw below 1 stays below the last height.
+    return np.asarray(np.sum(heights <= random.random((len(scores), 1)) * heights[:, -1:], axis=1))
 
 
-def _decode_batch(choose: Choose, next_word: NextWord, features: NDArray[Any], captions: Ids) -> None:
+def _decode_batch(choose: Choose, scorer: WordScorer, features: NDArray[Any], captions: Ids) -> None:
     """Fill the rows of `captions`, word by word."""
-    words, state = next_word.start(features)
-    if len(captions) > len(features):
-        together = np.repeat(np.arange(len(features)), len(captions) // len(features))
-        words, state = words[together], tuple(s[together] for s in state)
+    words, state = scorer.start(features, len(captions) // max(1, len(features)))
     alive = np.arange(len(captions))  # the captions that have not ended
     for t in range(captions.shape[1]):
-        scores, state = next_word.scores(words, state)
+        scores, state = scorer.scores(words, state)
         words = choose(scores)
         captions[alive, t] = words
-        going = words != next_word.vocabulary.end
+        going = words != scorer.vocabulary.end
         if not going.all():
             alive, words = alive[going], words[going]
             state = tuple(s[going] for s in state)

@@ -1,21 +1,21 @@
-"""A captioner that looks at the places of a picture before it says each word.
+"""A captioner that attends to the regions of a picture before each word.
 
-A row of features is the whole picture's, D columns, then those of its R places, K columns each. With f the former less
-their mean, over their deviation, r_i the latter over their root mean square, and the words of a caption going through a
-recurrent cell,
+A row of features holds D columns of the whole picture, then K columns of each of R regions ("places"). With f the
+former less their mean, over their deviation, r_i the latter over their root mean square, and a recurrent cell that
+reads the words of a caption,
 
-    g = relu(W_g f + b_g)                      what the picture is about
+    g = relu(W_g f + b_g)                      a summary of the picture
     s_0 = tanh(W_0 g + b_0)                    the cell's first state
     h_t = cell(embedding of word t, s_(t-1))
     q_t = W_q h_t + b_q,  k_i = W_k r_i + b_k,  v_i = relu(W_v r_i + b_v)
     c_t = sum_i softmax_i(q_t k_i / sqrt(d)) v_i     for each of several heads, side by side
     z_t = 2 tanh(W_h h_t + W_c c_t + W_p g)
-    scores = z_t E' + b                         E the embedding: words that are alike share what is learnt
+    scores = z_t E' + b                         E the embedding, shared with the input words
 
-It looks with h_t, which knows all words so far, so that nothing that is seen goes back into the cell: a whole caption
-takes one pass of the cell and one product for all its words. Source: J. Lu et al., Knowing when to look (2017), whose
-spatial attention this is, with heads (A. Vaswani et al., Attention is all you need, 2017) and the embedding as the
-last layer (O. Press and L. Wolf, Using the output embedding to improve language models, 2017).
+The query comes from h_t, which knows all words so far, and nothing that is attended to goes back into the cell. So a
+whole caption takes one pass of the cell and one product for all its words. Sources: J. Lu et al., Knowing when to look
+(2017), for the spatial attention; A. Vaswani et al., Attention is all you need (2017), for the heads; O. Press and
+L. Wolf, Using the output embedding to improve language models (2017), for the shared embedding.
 """
 
 from __future__ import annotations
@@ -27,24 +27,77 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
-from captioning.models.caption_batches import CaptionBatch, summed_loss
-from captioning.models.recurrent_cells import CELLS, State, check_cell
-from captioning.models.sights import Sight, attend, heads_apart
-from captioning.models.sizes import check_sizes
+from captioning.models.caption_batches import BaseCaptioner, CaptionBatch, checked_features
+from captioning.models.recurrent_cells import CELLS, State, check_cell, check_sizes
 from minigrad import Tensor, nn, ops
 
-__all__ = ["AttentionCaptioner"]
+__all__ = ["AttendedRegions", "AttentionCaptioner"]
 
 _STEEPNESS = 2.0  # z lies in [-2, 2]: wide enough for sure words, narrow enough that embeddings stay small
 
 
-class AttentionCaptioner(nn.Module):
-    """An image captioner with attention over the places of a picture.
+class AttendedRegions:
+    """The regions that C captions attend to, and which picture each caption belongs to.
 
-    vocabulary: the words. feature_size: all columns of a row of features, D + R K. places: (R, K), how many places
-    and columns of each. wordvec_size, hidden_size, picture_size, looking_size: E's columns, the cell's H, of g, and
-    of all heads together; heads must divide the last. cell_type: 'lstm', 'gru' or 'rnn'. dropout: the share of
-    entries of g, of word vectors and of h before the scores that training drops. rng: a Generator or a seed.
+    Captions come and go while a beam decodes, but the pictures stay. An index takes some of the captions.
+
+    keys, values: (N, heads, R, d). summary: (N, E), what a picture adds to the scores of every word of its captions.
+    owners: (C,) the picture of each caption, in rising order.
+
+    >>> keys = Tensor(np.ones((2, 1, 3, 4), np.float32))
+    >>> regions = AttendedRegions(keys, keys, Tensor(np.ones((2, 5))))
+    >>> regions[[0, 0, 1]].attend(Tensor(np.ones((3, 4), np.float32))).shape
+    (3, 4)
+    """
+
+    def __init__(self, keys: Tensor, values: Tensor, summary: Tensor, owners: NDArray[np.intp] | None = None) -> None:
+        self.keys, self.values, self.summary = keys, values, summary
+        self.owners = np.arange(len(keys.data)) if owners is None else owners
+
+    def __getitem__(self, index: Any) -> AttendedRegions:
+        owners = self.owners[index]
+        used, new = np.unique(owners, return_inverse=True)
+        if 2 * len(used) > len(self.keys.data):  # copying costs more than it saves
+            return AttendedRegions(self.keys, self.values, self.summary, owners)
+        return AttendedRegions(self.keys[used], self.values[used], self.summary[used], new)
+
+    def attend(self, queries: Tensor) -> Tensor:
+        """Return the attended values (C, A) of each caption, from its query (C, A)."""
+        _, first, counts = np.unique(self.owners, return_index=True, return_counts=True)
+        columns = np.arange(len(self.owners)) - np.repeat(first, counts)  # among the captions of the same picture
+        together = np.zeros((len(self.keys.data), int(counts.max(initial=1)), queries.shape[1]), queries.dtype)
+        together[self.owners, columns] = queries.data
+        return _attend(Tensor(together), self.keys, self.values)[self.owners, columns]
+
+    def attention_maps(self, queries: Tensor) -> NDArray[np.floating[Any]]:
+        """Return the attention of each caption to each region (C, R), averaged over the heads; rows sum to 1."""
+        keys = self.keys.data[self.owners]  # (C, heads, R, d)
+        d = keys.shape[-1]
+        split = queries.data.reshape(len(keys), -1, 1, d)
+        weights = ops.softmax(Tensor((split * keys).sum(axis=-1) / np.sqrt(d, dtype=keys.dtype)), -1)
+        return np.asarray(weights.data.mean(axis=1))
+
+
+def _split_heads(x: Any, heads: int) -> Any:
+    """Rows (N, T, heads d) as (N, heads, T, d)."""
+    return np.swapaxes(np.reshape(x, (*x.shape[:2], heads, x.shape[2] // heads)), 1, 2)
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """The attended values (N, T, A) of queries (N, T, A); keys, values: (N, heads, R, A / heads)."""
+    seen: Any = np.swapaxes(ops.attention(_split_heads(queries, keys.shape[1]), keys, values), 1, 2)
+    joined: Tensor = ops.reshape(seen, queries.shape)
+    return joined
+
+
+class AttentionCaptioner(BaseCaptioner):
+    """An image captioner with attention over the regions of a picture.
+
+    vocabulary: the words. feature_size: all columns of a row of features, D + R K. places: (R, K), the number of
+    regions and the columns of each. wordvec_size: E's columns. hidden_size: the cell's H. picture_size: the size of g.
+    looking_size: the size of all heads together, which heads must divide. cell_type: 'lstm', 'gru' or 'rnn'. dropout:
+    the share of entries of g, of word vectors and of h before the scores that training drops. rng: a Generator or a
+    seed.
 
     Raises:
         ValueError: for sizes that do not fit.
@@ -95,7 +148,7 @@ class AttentionCaptioner(nn.Module):
                                   initial=lambda shape: random.standard_normal(shape) / np.sqrt(shape[1]))  # fmt: skip
         self.about = nn.Linear(whole, picture_size, **own)
         self.begin = nn.Linear(picture_size, cell.vectors * hidden_size, **own)
-        self.cell = cell(wordvec_size, hidden_size, forget_bias=1.0, **own)
+        self.cell = cell(wordvec_size, hidden_size, **own)  # an LSTM with forget bias 1
         self.query = nn.Linear(hidden_size, looking_size, **own)
         self.key = nn.Linear(columns, looking_size, **own)
         self.value = nn.Linear(columns, looking_size, **own)
@@ -105,10 +158,10 @@ class AttentionCaptioner(nn.Module):
         self.bias = nn.Parameter(np.zeros(len(vocabulary), dtype))
 
     def standardise(self, features: ArrayLike) -> None:
-        """Take the scales of features from some rows (N, D + R K), by which the captioner then sees those of any row.
+        """Take the scales of features from some rows (N, D + R K).
 
-        The whole picture's are seen less the mean of each column, over the root mean square of what is left in all
-        columns; those of places over their root mean square alone: they keep their mean.
+        Features of the whole picture are centred by column and divided by their common deviation. Those of regions are
+        divided by their root mean square, and keep their mean.
         """
         whole, places = self._parts(np.asarray(features, np.float64))
         self.mean.data[...] = whole.mean(axis=0)
@@ -117,46 +170,29 @@ class AttentionCaptioner(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a run must know to make the captioner again, besides its words: arguments, ready for JSON."""
+        """The arguments that make this captioner again, besides its vocabulary, ready for JSON."""
         names = ("feature_size", "places", "wordvec_size", "hidden_size", "picture_size", "looking_size", "heads",
                  "cell_type", "dropout")  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"dtype": str(self.bias.dtype)}
 
-    # Training ----------------------------------------------------------------------------------
-
-    def loss(
-        self, features: ArrayLike, captions: ArrayLike, label_smoothing: float = 0.0, read: ArrayLike | None = None
-    ) -> Tensor:
-        """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar.
-
-        read: other captions (N,T), from which the words in are taken.
-        """
-        scores, words_out = self.scores(features, captions, read)
-        return summed_loss(scores, words_out, len(np.asarray(captions)), label_smoothing)
-
-    forward = loss
-
     def scores(
         self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
     ) -> tuple[Tensor, NDArray[Any]]:
-        """As `CaptionNetwork.word_scores`, with dropout while the model is in training mode."""
+        """Return the scores of `BaseCaptioner.scores`, with dropout while the model is in training mode."""
         batch = CaptionBatch.of(captions, self.vocabulary.null, read)
         rows = np.asarray(features)
         each = batch.check_images(rows, self.feature_size)
-        sight, state = self._look(rows)
+        regions, state = self._regions_and_state(rows)
         if each > 1:
             state = tuple(ops.repeat(s, each, axis=0) for s in state)
         h = self.cell.states(self._drop(self.embed(batch.words_in)), state, batch.lengths)  # (N S, T, H)
         together = ops.reshape(self.query(h), (len(rows), -1, self.looking_size))  # all words of a picture's captions
-        seen = ops.reshape(attend(together, sight.keys, sight.values), (*batch.counts.shape, self.looking_size))
+        seen = ops.reshape(_attend(together, regions.keys, regions.values), (*batch.counts.shape, self.looking_size))
         pictures = np.repeat(np.arange(len(rows)), batch.counts.reshape(len(rows), -1).sum(axis=1))
-        return self._score(self._drop(h[batch.counts]), seen[batch.counts], sight.picture[pictures]), batch.targets
+        return self._score(self._drop(h[batch.counts]), seen[batch.counts], regions.summary[pictures]), batch.targets
 
-    def _drop(self, x: Tensor) -> Tensor:
-        return ops.dropout(x, self.dropout, rng=self.rng) if self.training and self.dropout else x
-
-    def _look(self, features: NDArray[Any]) -> tuple[Sight, State]:
-        """What captions of images go by, from the start: features (N, D + R K)."""
+    def _regions_and_state(self, features: NDArray[Any]) -> tuple[AttendedRegions, State]:
+        """The regions and the first state of the cell, from features (N, D + R K)."""
         whole, places = self._parts(features.astype(self.bias.dtype, copy=False))
         of_whole, of_places = self.deviations.data
         about = self._drop(ops.relu(self.about(Tensor((whole - self.mean.data) / of_whole))))
@@ -164,8 +200,8 @@ class AttentionCaptioner(nn.Module):
         state = tuple(first[:, k * self.hidden_size : (k + 1) * self.hidden_size] for k in range(self.cell.vectors))
         scaled = Tensor(places / of_places)
         keys, values = self.key(scaled), ops.relu(self.value(scaled))
-        keys, values = heads_apart(keys, self.heads), heads_apart(values, self.heads)
-        return Sight(keys, values, self.from_picture(about)), state
+        keys, values = _split_heads(keys, self.heads), _split_heads(values, self.heads)
+        return AttendedRegions(keys, values, self.from_picture(about)), state
 
     def _parts(self, features: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Rows (N, D + R K) as (N, D) and (N, R, K)."""
@@ -174,43 +210,34 @@ class AttentionCaptioner(nn.Module):
         return features[:, :whole], features[:, whole:].reshape(n, count, columns)
 
     def _score(self, h: Tensor, seen: Tensor, picture: Tensor) -> Tensor:
-        """The scores (M,V) from hidden states, what was seen and what the picture adds, M rows each."""
+        """The scores (M,V) from hidden states, attended values and summaries of pictures, M rows each."""
         z = _STEEPNESS * ops.tanh(self.from_hidden(h) + self.from_seen(seen) + picture)
         scores: Tensor = ops.matmul(z, np.transpose(self.embed.weight)) + self.bias
         return scores
 
-    # Saying words ------------------------------------------------------------------------------
-
     def initial_state(self, features: ArrayLike) -> State:
-        """The state before the first word, from features (N,D); no gradient. Its last entry is the `Sight`."""
-        rows = np.asarray(features)
-        if rows.ndim != 2 or rows.shape[1] != self.feature_size:
-            raise ValueError(f"features must be (N, {self.feature_size}); got {rows.shape}")
-        with mg.no_grad():
-            sight, state = self._look(rows)
-        return (*state, sight)
+        """Return the state before the first word, from features (N,D), without a gradient.
 
-    def project_words(self) -> Tensor:
-        """What each word adds to the cell's pre-activations (V, gates H); no gradient."""
+        Its last entry is the `AttendedRegions`.
+        """
+        rows = checked_features(features, self.feature_size)
         with mg.no_grad():
-            return self.cell.projected(self.embed.weight)
+            regions, state = self._regions_and_state(rows)
+        return (*state, regions)
 
     def step(self, words: ArrayLike, state: State, projected: Tensor | None = None) -> tuple[Tensor, State]:
-        """Say words (N,) in a state: the scores (N,V) of the next word and the next state; no gradient.
+        """Append words (N,) to captions in a state; return the scores (N,V) of the next word and the next state.
 
-        projected: what `project_words` gives, so that many steps do that once.
+        projected: the result of `project_words`, which saves time over many steps. There is no gradient.
         """
-        ids, (*before, sight) = np.asarray(words), state
+        *before, regions = state
         with mg.no_grad():
-            if projected is None:
-                after = self.cell.step(self.embed(ids), tuple(before))
-            else:
-                after = self.cell.advance(ops.embedding(ids, projected), tuple(before))
-            scores = self._score(after[0], sight.see(self.query(after[0])), sight.pictures())
-        return scores, (*after, sight)
+            after = self._next_state(words, tuple(before), projected)
+            scores = self._score(after[0], regions.attend(self.query(after[0])), regions.summary[regions.owners])
+        return scores, (*after, regions)
 
-    def looks(self, state: State) -> NDArray[np.floating[Any]]:
-        """Where it looks, for the word that follows a state: (N, R), rows summing to 1, in the mean over the heads."""
+    def attention_maps(self, state: State) -> NDArray[np.floating[Any]]:
+        """Return the attention to each region (N, R) for the word that follows a state; rows sum to 1."""
         with mg.no_grad():
-            found: NDArray[np.floating[Any]] = state[-1].looks(self.query(state[0]))
+            found: NDArray[np.floating[Any]] = state[-1].attention_maps(self.query(state[0]))
         return found

@@ -1,7 +1,7 @@
-"""Captions as a training reads them: words in, words out, which of these count, and the loss of their scores.
+"""What all captioners share: batches of captions, the loss of their scores, and steps of a recurrent cell.
 
-Words in are a caption without its last column, words out a caption without its first; a word out that is `<NULL>` costs
-nothing. The columns after the longest caption of a batch are cut off.
+The input words are a caption without its last column, the targets a caption without its first. A target `<NULL>` costs
+nothing. Columns after the longest caption of a batch are cut off.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
-from minigrad import Tensor
+from captioning.models.recurrent_cells import State
+from minigrad import Tensor, nn, ops
 
-__all__ = ["CaptionBatch", "summed_loss"]
+__all__ = ["CaptionBatch", "BaseCaptioner", "checked_features", "summed_loss"]
 
 
 @dataclass(frozen=True)
 class CaptionBatch:
-    """N captions of T words in, and as many out. words_in, words_out: ids (N,T). counts: which words out count (N,T).
+    """N captions. words_in, words_out: input and target ids (N,T). counts: which targets cost something (N,T).
 
     >>> batch = CaptionBatch.of(np.array([[1, 4, 2, 0, 0], [1, 5, 6, 2, 0]]), null=0)
     >>> batch.words_in, batch.targets, batch.lengths
@@ -34,12 +35,13 @@ class CaptionBatch:
 
     @classmethod
     def of(cls, captions: ArrayLike, null: int | None, read: ArrayLike | None = None) -> CaptionBatch:
-        """Of word ids (N,T), T >= 2. null: the id of `<NULL>`; None if every word counts. read: other captions (N,T)
-        to take the words in from.
+        """Return the batch of word ids (N,T), T >= 2.
+
+        null: the id of `<NULL>`; None if every target counts. read: other captions (N,T) to take the input words from.
 
         Raises:
             ValueError: for another shape, or no captions.
-            TypeError: for ids that are no integers.
+            TypeError: for ids that are not integers.
         """
         ids = np.asarray(captions)
         if ids.ndim != 2 or ids.shape[1] < 2:
@@ -48,28 +50,27 @@ class CaptionBatch:
             raise ValueError("captions: the batch is empty, its mean loss is not defined")
         if ids.dtype.kind not in "iu":
             raise TypeError(f"captions must be integers, word ids; got dtype {ids.dtype}")
-        words_out = ids[:, 1:]
-        counts = np.ones(words_out.shape, bool) if null is None else words_out != null
-        used = np.flatnonzero(counts.any(axis=0))
-        steps = int(used[-1]) + 1 if used.size else 1  # up to the last word of the longest caption
         words_in = ids if read is None else np.asarray(read)
         if words_in.shape != ids.shape:
             raise ValueError(f"read must be as the captions, {ids.shape}; got {words_in.shape}")
+        words_out = ids[:, 1:]
+        counts = np.ones(words_out.shape, bool) if null is None else words_out != null
+        steps = int(np.flatnonzero(counts.any(axis=0)).max(initial=0)) + 1  # to the last word of the longest caption
         return cls(words_in[:, :steps], words_out[:, :steps], counts[:, :steps])
 
     @property
     def targets(self) -> NDArray[Any]:
-        """The words out that count (M,), caption by caption."""
+        """The targets that count (M,), caption by caption."""
         return self.words_out[self.counts]
 
     @property
     def lengths(self) -> NDArray[np.intp]:
-        """How far from the front the last word of each caption is that counts: no state behind it is ever used."""
+        """The number of steps to the last target of each caption that counts."""
         behind = np.argmax(self.counts[:, ::-1], axis=1)
         return np.where(self.counts.any(axis=1), self.counts.shape[1] - behind, 0)
 
     def check_images(self, features: NDArray[Any], size: int) -> int:
-        """How many captions each row of features (M, size) has; a ValueError unless they are as many of each."""
+        """Return the number of captions of each row of features (M, size); a ValueError unless all have as many."""
         n = len(self.counts)
         if features.ndim != 2 or features.shape[1] != size or not len(features) or n % len(features):
             raise ValueError(
@@ -79,7 +80,64 @@ class CaptionBatch:
         return n // len(features)
 
 
+def checked_features(features: ArrayLike, size: int) -> NDArray[Any]:
+    """Return features (N, size) as an array; a ValueError for another shape."""
+    rows = np.asarray(features)
+    if rows.ndim != 2 or rows.shape[1] != size:
+        raise ValueError(f"features must be (N, {size}), a row for each image; got {rows.shape}")
+    return rows
+
+
 def summed_loss(scores: Tensor, targets: NDArray[Any], captions: int, label_smoothing: float = 0.0) -> Tensor:
-    """The cross-entropy of words (M,) by their scores (M,V), summed, in the mean over captions: a scalar."""
+    """Return the summed cross-entropy of targets (M,) by their scores (M,V), divided by the number of captions."""
     loss: Tensor = mg.cross_entropy(scores, targets, reduction="sum", label_smoothing=label_smoothing) / captions
     return loss
+
+
+class BaseCaptioner(nn.Module):
+    """The base of captioners: `embed` and `cell`, `dropout` and its `rng`, and `scores`, which a subclass defines."""
+
+    embed: nn.Embedding
+    cell: Any
+    dropout: float = 0.0
+    rng: np.random.Generator
+
+    def scores(
+        self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
+    ) -> tuple[Tensor, NDArray[Any]]:
+        """Return the scores (M,V) of the targets that count, given the words before them, and these targets (M,).
+
+        features: (N,D). captions: (S N,T), S captions of each image one after the other. read: other captions (S N,T)
+        to take the input words from.
+        """
+        raise NotImplementedError
+
+    def loss(
+        self, features: ArrayLike, captions: ArrayLike, label_smoothing: float = 0.0, read: ArrayLike | None = None
+    ) -> Tensor:
+        """Return the mean over captions (N,T) of the summed cross-entropy of their words, a scalar; features (N,D).
+
+        read: other captions (N,T) to take the input words from.
+        """
+        scores, targets = self.scores(features, captions, read)
+        return summed_loss(scores, targets, len(np.asarray(captions)), label_smoothing)
+
+    forward = loss
+
+    def project_words(self) -> Tensor:
+        """Return what each word adds to the cell's pre-activations (V, gates H), without a gradient."""
+        with mg.no_grad():
+            projected: Tensor = self.cell.projected(self.embed.weight)
+        return projected
+
+    def _next_state(self, words: ArrayLike, state: State, projected: Tensor | None) -> State:
+        """The cell's state after words (N,); projected: the result of `project_words`, if it is known."""
+        ids, cell = np.asarray(words), self.cell
+        after: State = (
+            cell.step(self.embed(ids), state) if projected is None
+            else cell.advance(ops.embedding(ids, projected), state)
+        )  # fmt: skip
+        return after
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return ops.dropout(x, self.dropout, rng=self.rng) if self.training and self.dropout else x

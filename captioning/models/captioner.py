@@ -1,29 +1,145 @@
-"""The captioner: the network of `captioning.models.network` with a vocabulary, and dropout while it trains."""
+"""The captioner: the features of a picture start a recurrent cell, which then produces one word after the other.
+
+    h0 = features W_proj + b_proj            (c0 = 0)
+    h  = rnn or lstm (embedding of the input words)
+    scores = h W_vocab + b_vocab
+    loss = cross-entropy of the target words, summed over the words of a caption, averaged over captions
+
+The input words are a caption without its last column, the targets a caption without its first. A target `<NULL>` costs
+nothing. Source: the captioning exercises of CS231n.
+
+Four shortcuts change neither the loss nor any gradient. Columns after the longest caption of a batch are cut off. The
+cell runs along each caption only to its last target. Each distinct input word is projected once. Only rows whose target
+is not `<NULL>` reach the vocabulary product.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
-from captioning.models.caption_batches import summed_loss
-from captioning.models.network import CaptionNetwork
-from minigrad import Tensor, ops
+from captioning.models.caption_batches import BaseCaptioner, CaptionBatch, checked_features
+from captioning.models.recurrent_cells import CELLS, State, check_cell, check_sizes
+from minigrad import Tensor, nn, ops
 
-__all__ = ["Captioner"]
+__all__ = ["WEIGHTS", "CaptionNetwork", "Captioner"]
+
+WEIGHTS = {
+    "W_proj": "project.weight", "b_proj": "project.bias", "W_embed": "embed.weight",
+    "Wx": "cell.Wx", "Wh": "cell.Wh", "b": "cell.b", "W_vocab": "predict.weight", "b_vocab": "predict.bias",
+}  # fmt: skip
+"""CS231n's name of each weight and the network's, in the network's order. Old files of weights have CS231n's names."""
+
+
+class CaptionNetwork(BaseCaptioner):
+    """The layers of a captioner, on word ids.
+
+    words: V, the number of words. null: the id of `<NULL>`; None if every word costs something. feature_size,
+    wordvec_size, hidden_size: D, W and H. cell_type: 'lstm', 'rnn' or 'gru'. draw: standard normal numbers of a shape,
+    such as `rng.standard_normal`. dtype: of every weight. forget_bias: where the LSTM's forget gate starts.
+
+    Its layers are `project` (D to H), `embed` (V rows of W), `cell` and `predict` (H to V). They start as in CS231n:
+    word vectors are normal / 100, matrices normal / sqrt(rows), biases 0.
+
+    Raises:
+        ValueError: for an unknown cell type or a size below 1.
+
+    >>> network = CaptionNetwork(5, 0, 3, 4, 6, "lstm", np.random.default_rng(0).standard_normal)
+    >>> network.loss(np.ones((1, 3)), np.array([[1, 4, 2, 0]])).shape
+    ()
+    >>> list(network.state_dict())[:4]
+    ['project.weight', 'project.bias', 'embed.weight', 'cell.Wx']
+    """
+
+    def __init__(
+        self,
+        words: int,
+        null: int | None,
+        feature_size: int,
+        wordvec_size: int,
+        hidden_size: int,
+        cell_type: str,
+        draw: Callable[[tuple[int, ...]], NDArray[Any]],
+        dtype: DTypeLike = np.float32,
+        forget_bias: float = 0.0,
+    ) -> None:
+        check_cell(cell_type)
+        check_sizes(words=words, feature_size=feature_size, wordvec_size=wordvec_size, hidden_size=hidden_size)
+        self.null, self.cell_type = null, cell_type
+        self.feature_size, self.wordvec_size, self.hidden_size = feature_size, wordvec_size, hidden_size
+
+        def scaled(shape: tuple[int, ...]) -> NDArray[Any]:
+            drawn: NDArray[Any] = draw(shape) / np.sqrt(shape[0])
+            return drawn
+
+        own: Any = {"dtype": dtype, "initial": scaled}
+        gate: Any = {"forget_bias": forget_bias} if cell_type == "lstm" else {}
+        embed = nn.Embedding(words, wordvec_size, dtype=dtype, initial=lambda shape: draw(shape) / 100)  # drawn first
+        self.project = nn.Linear(feature_size, hidden_size, **own)
+        self.embed = embed
+        self.cell = CELLS[cell_type](wordvec_size, hidden_size, **gate, **own)
+        self.predict = nn.Linear(hidden_size, words, **own)
+
+    @property
+    def weights(self) -> dict[str, nn.Parameter]:
+        """The parameters under CS231n's names; a GRU, which CS231n does not have, keeps `bx` and `bh`."""
+        names = {path: name for name, path in WEIGHTS.items()}
+        return {names.get(path, path.removeprefix("cell.")): weight for path, weight in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> nn.LoadReport:
+        """Load weights as every module does; CS231n's names are accepted too."""
+        if isinstance(state, Mapping):
+            new = {name: WEIGHTS.get(name, name) for name in state}
+            state = {name if new[name] in state else new[name]: value for name, value in state.items()}
+        return super().load_state_dict(state, strict)
+
+    def scores(
+        self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
+    ) -> tuple[Tensor, NDArray[Any]]:
+        """Return the scores (M,V) of the targets that count, and these targets (M,); see `BaseCaptioner.scores`."""
+        rows = np.asarray(features)
+        batch = CaptionBatch.of(captions, self.null, read)
+        each = batch.check_images(rows, self.feature_size)
+        h0 = self.project(rows.astype(self.project.weight.dtype, copy=False))
+        if self.training and self.dropout:  # each use of a word has a dropout mask of its own, so it needs a row
+            x, indices = self._drop(self.embed(batch.words_in)), None
+        else:
+            distinct, indices = np.unique(batch.words_in, return_inverse=True)
+            x = self.embed(distinct)
+        state = self.cell.start(h0 if each == 1 else ops.repeat(h0, each, axis=0))
+        h = self.cell.states(x, state, batch.lengths, indices)[batch.counts]
+        return self.predict(self._drop(h)), batch.targets
+
+    def initial_state(self, features: ArrayLike) -> State:
+        """Return the state before the first word, from features (N,D), without a gradient."""
+        rows = checked_features(features, self.feature_size)
+        with mg.no_grad():
+            state: State = self.cell.start(self.project(rows.astype(self.project.weight.dtype, copy=False)))
+        return state
+
+    def step(self, words: ArrayLike, state: State, projected: Tensor | None = None) -> tuple[Tensor, State]:
+        """Append words (N,) to captions in a state; return the scores (N,V) of the next word and the next state.
+
+        projected: the result of `project_words`, which saves time over many steps. There is no gradient.
+        """
+        with mg.no_grad():
+            state = self._next_state(words, state, projected)
+            return self.predict(state[0]), state
 
 
 class Captioner(CaptionNetwork):
-    """An image captioner of minigrad's layers.
+    """An image captioner: a `CaptionNetwork` with a vocabulary, and dropout while it trains.
 
-    vocabulary: the words. feature_size: D, the columns of the features. wordvec_size, hidden_size: W and
-    H. cell_type: 'lstm', 'rnn' or 'gru'. dropout: the share of entries that `loss` drops, of the word vectors
-    and of the hidden states before the vocabulary product, while the model is in training mode.
-    feature_dropout: the share of the features that it drops too, against learning pictures by heart. dtype: of
-    every weight. forget_bias: where the LSTM's forget gate starts; the source's is 0. rng: a Generator
-    or a seed, from which the first weights and then dropout are drawn.
+    vocabulary: the words. feature_size: D, the columns of the features. wordvec_size, hidden_size: W and H. cell_type:
+    'lstm', 'rnn' or 'gru'. dropout: the share of entries of the word vectors, and of the hidden states before the
+    vocabulary product, that training drops. feature_dropout: the share of the features that it drops. dtype: of every
+    weight. forget_bias: where the LSTM's forget gate starts; CS231n's is 0. rng: a Generator or a seed, which draws
+    the first weights and then dropout.
 
     >>> v = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "dog"])
     >>> model = Captioner(v, feature_size=3, wordvec_size=4, hidden_size=5, rng=0)
@@ -64,32 +180,17 @@ class Captioner(CaptionNetwork):
         draw = self.rng.standard_normal
         super().__init__(len(vocabulary), vocabulary.null, *sizes, cell_type, draw, dtype, forget_bias)
 
-    def loss(
-        self, features: ArrayLike, captions: ArrayLike, label_smoothing: float = 0.0, read: ArrayLike | None = None
-    ) -> Tensor:
-        """The mean over captions (N,T) of the summed cross-entropy of their words; features (N,D). A scalar.
-
-        read: other captions (N,T), from which the words in are taken.
-        """
-        scores, words_out = self.scores(features, captions, read)
-        return summed_loss(scores, words_out, len(np.asarray(captions)), label_smoothing)
-
     def scores(
         self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
     ) -> tuple[Tensor, NDArray[Any]]:
-        """`word_scores`, with dropout while the model is in training mode."""
+        """Return the scores of `BaseCaptioner.scores`, with dropout while the model is in training mode."""
         if self.training and self.feature_dropout:
             features = ops.dropout(np.asarray(features), self.feature_dropout, rng=self.rng).data
-        return self.word_scores(features, captions, self._drop if self.training and self.dropout else None, read)
-
-    forward = loss
+        return super().scores(features, captions, read)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a run must know to make the captioner again, besides its words: arguments, ready for JSON."""
+        """The arguments that make this captioner again, besides its vocabulary, ready for JSON."""
         names = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "forget_bias",
                  "feature_dropout")  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"dtype": str(self.embed.weight.dtype)}
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return ops.dropout(x, self.dropout, rng=self.rng)

@@ -1,27 +1,29 @@
-"""Several captioners that speak together: the next word's probability is the mean of theirs."""
+"""Several captioners that decode together: the probability of the next word is the mean of theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
+from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.caption_batches import summed_loss
 from captioning.models.kinds import AnyCaptioner
 from captioning.models.recurrent_cells import State
-from minigrad import Tensor, ops
+from minigrad import Tensor, nn, ops
 
 __all__ = ["Ensemble"]
 
 
-class Ensemble:
-    """Captioners of one vocabulary and of the same features, used as one of them is.
+class Ensemble(nn.Module):
+    """Captioners of one vocabulary and of the same features, used like one captioner.
 
-    Its scores are logarithms of mean probabilities. Where it looks is the mean of where those look that do. It cannot
-    be trained: train its members.
+    Its scores are logarithms of mean probabilities. Its attention maps are the mean over the members with attention. It
+    cannot be trained; train its members.
 
     Raises:
         ValueError: if there are no members, or they do not fit each other.
@@ -38,75 +40,49 @@ class Ensemble:
     def __init__(self, members: Sequence[AnyCaptioner]) -> None:
         if not members:
             raise ValueError("Ensemble: there are no captioners")
-        self.members = list(members)
+        self.members: Any = nn.ModuleList(members)
         self.vocabulary, self.feature_size = members[0].vocabulary, members[0].feature_size
         for k, member in enumerate(members[1:], 2):
-            if member.vocabulary != self.vocabulary:
-                raise ValueError(f"Ensemble: captioner {k} has other words than the first")
-            if member.feature_size != self.feature_size:
+            if (member.vocabulary, member.feature_size) != (self.vocabulary, self.feature_size):
                 raise ValueError(
-                    f"Ensemble: captioner {k} takes features of {member.feature_size} columns, the first of "
-                    f"{self.feature_size}"
+                    f"Ensemble: captioner {k} has {len(member.vocabulary)} words and {member.feature_size} features, "
+                    f"the first {len(self.vocabulary)} and {self.feature_size}. All need the same words and features."
                 )
-        looking = [(k, member.places) for k, member in enumerate(members, 1) if hasattr(member, "places")]
-        for k, places in looking[1:]:
-            if places != looking[0][1]:
-                raise ValueError(f"Ensemble: captioner {k} looks at places {places}, captioner {looking[0][0]} at "
-                                 f"{looking[0][1]}")  # fmt: skip
-
-    @property
-    def training(self) -> bool:
-        """Whether any is in training mode."""
-        return any(member.training for member in self.members)
-
-    def train(self, mode: bool = True) -> Ensemble:
-        """All in training mode, or in evaluation mode."""
-        for member in self.members:
-            member.train(mode)
-        return self
-
-    def eval(self) -> Ensemble:
-        """All in evaluation mode."""
-        return self.train(False)
 
     def loss(self, features: ArrayLike, captions: ArrayLike) -> Tensor:
-        """The mean over captions (N,T) of the summed cross-entropy of their words."""
+        """Return the mean over captions (N,T) of the summed cross-entropy of their words."""
         each = [member.scores(features, captions) for member in self.members]
         scores = self._mean([scores for scores, _ in each])
         return summed_loss(scores, each[0][1], len(np.asarray(captions)))
 
     def initial_state(self, features: ArrayLike) -> State:
-        """The state before the first word: an entry for each member."""
-        return tuple(_Held(member.initial_state(features)) for member in self.members)
+        """Return the state before the first word: the entries of all members, one after the other."""
+        return tuple(entry for member in self.members for entry in member.initial_state(features))
 
     def project_words(self) -> list[Tensor]:
-        """Of each member."""
+        """Return the result of `project_words` of each member."""
         return [member.project_words() for member in self.members]
 
     def step(self, words: ArrayLike, state: State, projected: list[Tensor] | None = None) -> tuple[Tensor, State]:
-        """Say words (N,) in a state: the scores (N,V) of the next word and the next state; no gradient."""
+        """Append words (N,) to captions in a state; return the scores (N,V) of the next word and the next state."""
         own: Sequence[Tensor | None] = projected or [None] * len(self.members)
-        steps = [m.step(words, held.entries, p) for m, held, p in zip(self.members, state, own, strict=True)]
+        steps = [m.step(words, part, p) for m, part, p in zip(self.members, self._parts(state), own, strict=True)]
         with mg.no_grad():
-            return self._mean([scores for scores, _ in steps]), tuple(_Held(after) for _, after in steps)
+            return self._mean([scores for scores, _ in steps]), tuple(entry for _, after in steps for entry in after)
 
-    def looks(self, state: State) -> NDArray[np.floating[Any]] | None:
-        """Where it looks for the word that follows a state (N, R), None if no member looks."""
-        found = [m.looks(held.entries) for m, held in zip(self.members, state, strict=True) if hasattr(m, "looks")]
+    def attention_maps(self, state: State) -> NDArray[np.floating[Any]] | None:
+        """Return the attention to each region (N, R) for the next word; None if no member has attention."""
+        pairs = zip(self.members, self._parts(state), strict=True)
+        found = [m.attention_maps(part) for m, part in pairs if isinstance(m, AttentionCaptioner)]
         return np.mean(found, axis=0) if found else None
+
+    def _parts(self, state: State) -> list[State]:
+        """The state of each member."""
+        entries = iter(state)
+        return [tuple(islice(entries, m.cell.vectors + isinstance(m, AttentionCaptioner))) for m in self.members]
 
     def _mean(self, scores: Sequence[Tensor]) -> Tensor:
         """Logarithms of the mean of softmax(scores) over the members, (…,V) each."""
         logs = [ops.log_softmax(each, -1) for each in scores]
         mean: Tensor = ops.logsumexp(ops.stack(logs), axis=0) - float(np.log(len(logs)))
         return mean
-
-
-class _Held:
-    """The state of one member, of which an index takes some captions."""
-
-    def __init__(self, entries: State) -> None:
-        self.entries = entries
-
-    def __getitem__(self, index: Any) -> _Held:
-        return _Held(tuple(entry[index] for entry in self.entries))

@@ -1,7 +1,8 @@
-"""The kinds of captioners: what all of them have in common, and how one is made from what a run says of it."""
+"""The kinds of captioners, and how one is made from the settings of a run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,26 +11,27 @@ import numpy as np
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
+from captioning.models.recurrent_cells import CELLS
 
-__all__ = ["MODELS", "AnyCaptioner", "kind_of", "new_captioner"]
+__all__ = ["MODELS", "AnyCaptioner", "check_memory", "kind_of", "new_captioner"]
 
 AnyCaptioner = Captioner | AttentionCaptioner
-"""A captioner has `vocabulary`, `feature_size`, `loss`, `scores`, `settings`, and to speak `initial_state`,
-`project_words` and `step`; one with attention also says where it `looks`."""
+"""A captioner has `vocabulary`, `feature_size`, `loss`, `scores` and `settings`. To decode it has `initial_state`,
+`project_words` and `step`; one with attention also has `attention_maps`."""
 
 MODELS: dict[str, type[Captioner] | type[AttentionCaptioner]] = {"source": Captioner, "attention": AttentionCaptioner}
-"""The kinds by name: the captioner of the source, and one that looks at the places of a picture."""
+"""The kinds by name: CS231n's captioner, and one with attention over the regions of a picture."""
 
 
 def kind_of(model: AnyCaptioner) -> str:
-    """The name of a captioner's kind."""
+    """Return the name of a captioner's kind."""
     return next(name for name, kind in MODELS.items() if isinstance(model, kind))
 
 
 def new_captioner(
     vocabulary: Vocabulary, settings: Mapping[str, Any], rng: np.random.Generator | int | None = None
 ) -> AnyCaptioner:
-    """A captioner with fresh weights, of its `kind` ('source' where that is not said) and its own `settings`.
+    """Return a captioner with fresh weights, of the `kind` in the settings ('source' by default).
 
     Raises:
         TypeError, ValueError: for settings that such a captioner does not take.
@@ -42,5 +44,23 @@ def new_captioner(
     kind = own.pop("kind", "source")
     if kind not in MODELS:
         raise ValueError(f"kind must be one of {', '.join(map(repr, MODELS))}; got {kind!r}")
-    made: AnyCaptioner = MODELS[kind](vocabulary, **own, rng=rng)
-    return made
+    return MODELS[kind](vocabulary, **own, rng=rng)
+
+
+def check_memory(words: int, settings: Mapping[str, Any], bytes_each: int = 16) -> None:
+    """Raise a MemoryError if the large matrices of a captioner do not fit into this machine's memory.
+
+    A system that promises more memory than it has kills the process later, without a message. words: in the
+    vocabulary. settings: of the captioner. bytes_each: for each weight; 16 for training in float32 (the weight, its
+    gradient, Adam's two moments).
+    """
+    W, H, gates = settings["wordvec_size"], settings["hidden_size"], CELLS[settings["cell_type"]].gates
+    others = settings.get("picture_size", words) + settings.get("looking_size", settings["feature_size"])
+    weights = words * W + ((W + H) * gates + others) * H
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # the system does not say
+        return
+    if weights * bytes_each > memory:
+        needed, has = weights * bytes_each / 2**30, memory / 2**30
+        raise MemoryError(f"{weights:,} weights need at least {needed:,.0f} GiB, of {has:,.0f} GiB here")

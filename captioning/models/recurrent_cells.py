@@ -1,141 +1,109 @@
-"""The recurrent cells of a captioner: minigrad's layers, with what a captioner asks of each in the same words.
+"""The recurrent cells of a captioner: minigrad's layers with one interface for training and for decoding.
 
-A state is a tuple, (h,) of an RNN and a GRU and (h, c) of an LSTM, each (N, H). Whatever tells them apart is here.
+A state is a tuple: (h,) of an RNN or a GRU, (h, c) of an LSTM, each (N, H).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigrad import Tensor, nn, ops
 
-__all__ = ["CELLS", "CaptionCell", "CaptionGRU", "CaptionLSTM", "CaptionRNN", "State", "check_cell"]
+__all__ = ["CELLS", "CaptionGRU", "CaptionLSTM", "CaptionRNN", "State", "check_cell", "check_sizes"]
 
 State = tuple[Any, ...]
-"""What is known of N captions that are being said: each entry has N rows, and an index takes some of them.
+"""The state of N captions that are being decoded. Each entry has N rows, and an index takes some of them.
 
-The first entries are the cell's, Tensors; a captioner may add what else it goes by.
+The first entries are the cell's, Tensors. A captioner may add entries of its own.
 """
 
 
-class CaptionRNN(nn.RNN):
-    """The vanilla RNN, h' = tanh(x Wx + h Wh + b). It has no gates: forget_bias is not used.
+class _Cell:
+    """What every cell adds to its layer."""
 
-    >>> cell = CaptionRNN(3, 4)
-    >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), cell.start(Tensor(np.zeros((2, 4), np.float32))))]
-    [(2, 4)]
-    """
-
-    gates = 1  # blocks of H columns that Wx, Wh and the biases have
-    vectors = 1  # that a state has
-
-    def __init__(self, wordvec_size: int, hidden_size: int, forget_bias: float = 0.0, **options: Any) -> None:
-        super().__init__(wordvec_size, hidden_size, **options)
+    gates: ClassVar[int] = 1  # blocks of H columns in Wx, Wh and the biases
+    vectors: ClassVar[int] = 1  # arrays in a state
+    Wx: Any
+    b: Any
 
     def start(self, h0: Tensor) -> State:
-        """The state that begins with h0 (N, H)."""
+        """Return the state that begins with h0 (N, H)."""
         return (h0,)
 
     def states(self, x: Any, state: State, lengths: Any = None, indices: Any = None) -> Tensor:
-        """All h (N, T, H) of sequences that begin in a state; see `nn.RNN` for lengths and indices."""
-        h: Tensor = self(x, *state, lengths, indices)[0]
+        """Return all h (N, T, H) of sequences that begin in a state; `nn.RNN` explains lengths and indices."""
+        layer: Any = self
+        h: Tensor = layer(x, state[0] if self.vectors == 1 else state, lengths, indices)[0]
         return h
 
-    def step(self, x: Any, state: State) -> State:
-        """The state after x (N, W)."""
-        return (ops.rnn_step(x, *state, self.Wx, self.Wh, self.b),)
-
     def projected(self, x: Any) -> Tensor:
-        """What inputs x (N, W) add to the pre-activations, x Wx + b (N, H)."""
+        """Return what inputs x (N, W) add to the pre-activations, x Wx + b (N, gates H)."""
         p: Tensor = ops.affine(x, self.Wx, self.b)
         return p
 
+
+class CaptionRNN(_Cell, nn.RNN):
+    """The vanilla RNN, h' = tanh(x Wx + h Wh + b).
+
+    >>> cell = CaptionRNN(3, 4)
+    >>> state = cell.start(Tensor(np.zeros((2, 4), np.float32)))
+    >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), state)]
+    [(2, 4)]
+    """
+
+    def step(self, x: Any, state: State) -> State:
+        """Return the state after inputs x (N, W)."""
+        return (ops.rnn_step(x, *state, self.Wx, self.Wh, self.b),)
+
     def advance(self, p: Tensor, state: State) -> State:
-        """The state after inputs of which `projected` is p (N, H)."""
+        """Return the state after inputs whose `projected` is p (N, H)."""
         return (ops.tanh(p + state[0] @ self.Wh),)
 
 
-class CaptionLSTM(nn.LSTM):
-    """The LSTM.
-
-    >>> cell = CaptionLSTM(3, 4)
-    >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), cell.start(Tensor(np.zeros((2, 4), np.float32))))]
-    [(2, 4), (2, 4)]
-    """
+class CaptionLSTM(_Cell, nn.LSTM):
+    """The LSTM, whose state is (h, c)."""
 
     gates = 4
     vectors = 2
 
     def start(self, h0: Tensor) -> State:
-        """The state that begins with h0 (N, H); its c is 0."""
+        """Return the state that begins with h0 (N, H) and c = 0."""
         return h0, Tensor(np.zeros_like(h0.data))
 
-    def states(self, x: Any, state: State, lengths: Any = None, indices: Any = None) -> Tensor:
-        """All h (N, T, H) of sequences that begin in a state; see `nn.RNN` for lengths and indices."""
-        h: Tensor = self(x, state, lengths, indices)[0]
-        return h
-
     def step(self, x: Any, state: State) -> State:
-        """The state after x (N, W)."""
-        h, c = ops.lstm_step(x, *state, self.Wx, self.Wh, self.b)
-        return h, c
-
-    def projected(self, x: Any) -> Tensor:
-        """What inputs x (N, W) add to the pre-activations, x Wx + b (N, 4H)."""
-        p: Tensor = ops.affine(x, self.Wx, self.b)
-        return p
+        """Return the state after inputs x (N, W)."""
+        return tuple(ops.lstm_step(x, *state, self.Wx, self.Wh, self.b))
 
     def advance(self, p: Tensor, state: State) -> State:
-        """The state after inputs of which `projected` is p (N, 4H)."""
-        h, c = ops.lstm_cell(p + state[0] @ self.Wh, state[1])
-        return h, c
+        """Return the state after inputs whose `projected` is p (N, 4H)."""
+        return tuple(ops.lstm_cell(p + state[0] @ self.Wh, state[1]))
 
 
-class CaptionGRU(nn.GRU):
-    """The GRU. It has no forget gate: forget_bias is not used.
-
-    >>> cell = CaptionGRU(3, 4)
-    >>> [s.shape for s in cell.step(np.ones((2, 3), np.float32), cell.start(Tensor(np.zeros((2, 4), np.float32))))]
-    [(2, 4)]
-    """
+class CaptionGRU(_Cell, nn.GRU):
+    """The GRU."""
 
     gates = 3
-    vectors = 1
-
-    def __init__(self, wordvec_size: int, hidden_size: int, forget_bias: float = 0.0, **options: Any) -> None:
-        super().__init__(wordvec_size, hidden_size, **options)
-
-    def start(self, h0: Tensor) -> State:
-        """The state that begins with h0 (N, H)."""
-        return (h0,)
-
-    def states(self, x: Any, state: State, lengths: Any = None, indices: Any = None) -> Tensor:
-        """All h (N, T, H) of sequences that begin in a state; see `nn.RNN` for lengths and indices."""
-        h: Tensor = self(x, *state, lengths, indices)[0]
-        return h
 
     def step(self, x: Any, state: State) -> State:
-        """The state after x (N, W)."""
+        """Return the state after inputs x (N, W)."""
         return (ops.gru_step(x, *state, self.Wx, self.Wh, self.bx, self.bh),)
 
     def projected(self, x: Any) -> Tensor:
-        """What inputs x (N, W) add to the pre-activations, x Wx + bx (N, 3H)."""
+        """Return what inputs x (N, W) add to the pre-activations, x Wx + bx (N, 3H)."""
         p: Tensor = ops.affine(x, self.Wx, self.bx)
         return p
 
     def advance(self, p: Tensor, state: State) -> State:
-        """The state after inputs of which `projected` is p (N, 3H): the equations of `nn.GRU`."""
+        """Return the state after inputs whose `projected` is p (N, 3H), by the equations of `nn.GRU`."""
         (h,), H = state, self.hidden_size
         a = ops.affine(h, self.Wh, self.bh)
         r, z = (ops.sigmoid(p[:, block] + a[:, block]) for block in (slice(H), slice(H, 2 * H)))
         n = ops.tanh(p[:, 2 * H :] + r * a[:, 2 * H :])
         return (n + z * (h - n),)
 
-
-CaptionCell = CaptionRNN | CaptionLSTM | CaptionGRU
 
 CELLS: dict[str, type[CaptionRNN] | type[CaptionLSTM] | type[CaptionGRU]] = {
     "rnn": CaptionRNN, "lstm": CaptionLSTM, "gru": CaptionGRU,
@@ -147,3 +115,15 @@ def check_cell(cell_type: str, among: Sequence[str] = tuple(CELLS)) -> None:
     """Raise a ValueError unless there is such a cell."""
     if cell_type not in among:
         raise ValueError(f"cell_type must be one of {', '.join(map(repr, among))}; got {cell_type!r}")
+
+
+def check_sizes(**sizes: Any) -> None:
+    """Raise a ValueError that names the first size that is not an int of at least 1.
+
+    >>> check_sizes(hidden_size=0)
+    Traceback (most recent call last):
+    ValueError: hidden_size must be an int of at least 1; got 0
+    """
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"{name} must be an int of at least 1; got {size!r}")

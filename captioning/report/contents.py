@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.splits import Split, images_of_part
-from captioning.decoding.confidence import Calibration
-from captioning.decoding.next_word import NextWord
-from captioning.decoding.spoken import Spoken, retell
+from captioning.decoding.batches import WordScorer
+from captioning.decoding.captions import ScoredCaption, score_captions
+from captioning.evaluation.calibration import Calibration
+from captioning.evaluation.results import signature
+from captioning.evaluation.split_scores import cider_d_by_image, known_captions, score
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
-from captioning.scoring.evaluation import cider_d_by_image, known_captions, score
-from captioning.scoring.signatures import signature
 from captioning.training.history import Entry
 
-__all__ = ["Choice", "Contents", "Scored", "ScoredCaption", "best_typical_worst", "scored"]
+__all__ = ["Choice", "Contents", "Scored", "ReportedCaption", "best_typical_worst", "scored"]
 
 _BATCH = 500  # images whose features are in memory at once
 
@@ -48,7 +48,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class ScoredCaption:
+class ReportedCaption:
     """A caption of one image, with human captions and its CIDEr-D score.
 
     Attributes:
@@ -76,7 +76,7 @@ class Scored:
 
     Attributes:
         data: the name of the data set's folder.
-        figures: what `captioning.scoring.evaluation.score` returns.
+        figures: what `captioning.evaluation.split_scores.score` returns.
         raw: whether the references are complete, as people wrote them.
         chosen_on: the part of the validation split on which the training chose its weights.
     """
@@ -87,7 +87,7 @@ class Scored:
     decoding: str
     signature: str
     figures: dict[str, float | None]
-    captions: list[ScoredCaption]
+    captions: list[ReportedCaption]
     raw: bool
     chosen_on: str | None = None
 
@@ -125,7 +125,7 @@ def scored(
     drawn_by = choice.seed if len(images) < len(images_of_part(split, choice.part)) else None
     scores = cider_d_by_image(split, images, said, progress=progress).tolist()
     captions = [
-        ScoredCaption(
+        ReportedCaption(
             row=i,
             name=split.image_names[i] if split.has_image_names else None,
             photo=split.photo(i),
@@ -133,7 +133,7 @@ def scored(
             references=split.references(i),
             score=value,
             confidence=caption.confidence,
-            attention=caption.looks,
+            attention=caption.attention,
         )
         for i, caption, value in zip(images.tolist(), decoded, scores, strict=True)
     ]
@@ -150,27 +150,29 @@ def scored(
     )
 
 
-def _decoded(model: Any, split: Split, images: NDArray[np.int64], choice: Choice, progress: Progress) -> list[Spoken]:
+def _decoded(
+    model: Any, split: Split, images: NDArray[np.int64], choice: Choice, progress: Progress
+) -> list[ScoredCaption]:
     """Caption images, with the attention at each word and, if there is a calibration, the confidence."""
-    decoded: list[Spoken] = []
+    decoded: list[ScoredCaption] = []
     progress.begin(len(images), what="captions of images")
     for start in range(0, len(images), _BATCH):
         features = split.features[images[start : start + _BATCH]]
         if choice.calibration is None:
             ids = choice.decode(model, features, max_length=choice.max_length)
-            decoded += [found[0] for found in retell(NextWord(model, spoken=ids.size), features, ids[:, None])]
+            decoded += [found[0] for found in score_captions(WordScorer(model, steps=ids.size), features, ids[:, None])]
         else:  # the confidence of a caption may depend on the other captions of the beam
-            decoded += [beams[0] for beams in choice.calibration.speak(model, features, choice.max_length)]
+            decoded += [beams[0] for beams in choice.calibration.decode(model, features, choice.max_length)]
         progress.update(len(decoded))
     return decoded
 
 
-def best_typical_worst(captions: Sequence[ScoredCaption], count: int) -> dict[str, list[ScoredCaption]]:
+def best_typical_worst(captions: Sequence[ReportedCaption], count: int) -> dict[str, list[ReportedCaption]]:
     """Return at most `count` captions with the best, typical (around the median) and worst scores, none of them twice.
 
     Of equal scores the first image counts as better. Fewer than 3 `count` captions all appear.
 
-    >>> captions = [ScoredCaption(i, None, None, [], [], score=i / 10) for i in range(10)]
+    >>> captions = [ReportedCaption(i, None, None, [], [], score=i / 10) for i in range(10)]
     >>> {kind: [found.row for found in some] for kind, some in best_typical_worst(captions, 2).items()}
     {'best': [9, 8], 'typical': [5, 4], 'worst': [0, 1]}
     """

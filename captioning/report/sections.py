@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.evaluation.calibration import spearman
 from captioning.pictures.curves import Points, draw_curves, series
 from captioning.pictures.figures import BLUE, GREY, ORANGE, new_figure, plain_axes, svg_address
 from captioning.pictures.photos import embedded_photo, image_address
 from captioning.progress import Progress
-from captioning.report.contents import Contents, Scored, ScoredCaption, best_typical_worst
-from captioning.scoring.rank_correlation import spearman
+from captioning.report.contents import Contents, ReportedCaption, Scored, best_typical_worst
 from minigrad.runtime.extras import require
 
 __all__ = [
@@ -51,7 +51,7 @@ _SCORES = {
     "unknown_rate": ("Unknown words", "share of <UNK> among the words"),
     "loss": ("Loss", "cross-entropy per caption in nats, mean over human captions"),
 }
-"""Names and meanings of the figures of `captioning.scoring.evaluation.score`, in the order of the table."""
+"""Names and meanings of the figures of `captioning.evaluation.split_scores.score`, in the order of the table."""
 _SHARES = ("vocabulary_share", "novel_share", "unknown_rate")
 _HEADLINE = ("cider_d", "corpus_bleu_4", "rouge_l", "exercise_bleu_mean", "loss")
 _VALIDATION_NAMES = {
@@ -185,7 +185,7 @@ def attention_masks(attention: NDArray[np.float32] | None) -> list[str]:
     return [image_address(images.fromarray(mask), "png") for mask in pixels[:_WORDS]]
 
 
-def words(captions: Sequence[ScoredCaption]) -> dict[str, Any]:
+def words(captions: Sequence[ReportedCaption]) -> dict[str, Any]:
     """Compare how often the captions and people use words.
 
     Returns the numbers of different words, `rows` with the frequent words and their uses per thousand, and the words
@@ -215,7 +215,7 @@ def words(captions: Sequence[ScoredCaption]) -> dict[str, Any]:
     }
 
 
-def lengths(captions: Sequence[ScoredCaption]) -> list[Chart]:
+def lengths(captions: Sequence[ReportedCaption]) -> list[Chart]:
     """Return a chart of the lengths of the captions and of human ones, and one of the mean score of each length."""
     said = np.array([min(len(caption.words), _LONGEST) for caption in captions])
     human = np.array(
@@ -240,7 +240,7 @@ def lengths(captions: Sequence[ScoredCaption]) -> list[Chart]:
     ]
 
 
-def calibration(captions: Sequence[ScoredCaption]) -> dict[str, Any] | None:
+def calibration(captions: Sequence[ReportedCaption]) -> dict[str, Any] | None:
     """Compare confidence and CIDEr-D: Spearman's `rho` and a `chart` in bins of equally many captions.
 
     Returns None if no caption has a confidence.

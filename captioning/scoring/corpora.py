@@ -1,22 +1,31 @@
-"""What all scores of a set of captions take: for each hypothesis its references, all of them lists of words."""
+"""What all scores share: the form of references and hypotheses, and n-grams."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
-__all__ = ["Corpus", "Tokens", "check_corpus"]
+__all__ = ["Corpus", "Tokens", "check_corpus", "ngrams_of"]
 
 Tokens = Sequence[Hashable]
-"""Words, or ids of words: what can be a key."""
+"""Words, or ids of words."""
 
 Corpus = Sequence[Sequence[Tokens]]
-"""References: for each hypothesis, or image, a list of captions."""
+"""References: a list of captions for each hypothesis, or for each image."""
+
+
+def ngrams_of(tokens: Tokens, n: int) -> Iterator[tuple[Hashable, ...]]:
+    """Return each run of n tokens, first to last, as a tuple.
+
+    >>> list(ngrams_of(["a", "dog", "runs"], 2))
+    [('a', 'dog'), ('dog', 'runs')]
+    """
+    return zip(*(tokens[k:] for k in range(n)), strict=False)
 
 
 def check_corpus(name: str, references: Corpus, hypotheses: Sequence[Tokens]) -> None:
-    """Raise an error that begins with the score's `name` unless each hypothesis has its non-empty list of references.
+    """Raise an error that begins with the score's `name` unless each hypothesis has a non-empty list of references.
 
-    A str where tokens are expected is a TypeError; lengths that differ, an item without references or no items at all
+    A str where tokens are expected is a TypeError. Lengths that differ, an item without references, or no items at all
     are a ValueError.
 
     >>> check_corpus("rouge_l", [[["a", "dog"]], []], [["a", "dog"], ["a", "cat"]])

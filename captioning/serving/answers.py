@@ -27,9 +27,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.decoding.best_lists import n_best
-from captioning.decoding.confidence import Calibration
-from captioning.decoding.spoken import Spoken, spoken_as_json
+from captioning.decoding.captions import ScoredCaption, caption_as_json, n_best
+from captioning.evaluation.calibration import Calibration
 from captioning.models.kinds import AnyCaptioner
 from captioning.serving.upload_limits import RefusedError
 from captioning.vision.extractors import FeatureExtractor
@@ -41,15 +40,15 @@ Answer = dict[str, Any]
 _DIGITS = 4  # after the decimal point: the page shows per cent
 
 
-def as_json(beams: Sequence[Spoken], grid: tuple[int, int], unsure: bool = False) -> Answer:
+def as_json(beams: Sequence[ScoredCaption], grid: tuple[int, int], unsure: bool = False) -> Answer:
     """Return the answer to a photo without its time. beams: at least one. grid: (h, w) of the attention weights.
 
-    >>> beam = Spoken(["dog"], np.log([0.5, 0.75]), -0.49, True)
+    >>> beam = ScoredCaption(["dog"], np.log([0.5, 0.75]), -0.49, True)
     >>> answer = as_json([beam], (7, 7))
     >>> answer["caption"], answer["beams"][0]["words"], answer["beams"][0]["end"]
     ('dog', [{'word': 'dog', 'probability': 0.5, 'look': None}], 0.75)
     """
-    has_attention = any(beam.looks is not None for beam in beams)
+    has_attention = any(beam.attention is not None for beam in beams)
     rows = [_beam_as_json(beam) for beam in beams]
     return {
         "caption": rows[0]["caption"],
@@ -60,9 +59,11 @@ def as_json(beams: Sequence[Spoken], grid: tuple[int, int], unsure: bool = False
     }
 
 
-def _beam_as_json(beam: Spoken) -> Answer:
-    row = spoken_as_json(beam, _DIGITS)
-    looks = [None] * len(beam.words) if beam.looks is None else np.round(beam.looks.astype(float), _DIGITS).tolist()
+def _beam_as_json(beam: ScoredCaption) -> Answer:
+    row = caption_as_json(beam, _DIGITS)
+    looks = (
+        [None] * len(beam.words) if beam.attention is None else np.round(beam.attention.astype(float), _DIGITS).tolist()
+    )
     words = [word | {"look": look} for word, look in zip(row["words"], looks, strict=True)]
     confidence = None if beam.confidence is None else round(float(beam.confidence), _DIGITS)
     return row | {"confidence": confidence, "words": words}
@@ -97,9 +98,9 @@ class PhotoCaptioner:
         """Caption a black photo, so that the first real one need not wait for lazy initialisation."""
         self._beams(np.zeros((self.network.side, self.network.side, 3), np.uint8))
 
-    def _beams(self, photo: NDArray[np.uint8]) -> list[Spoken]:
+    def _beams(self, photo: NDArray[np.uint8]) -> list[ScoredCaption]:
         features = self.network.features(self.network.prepare(photo)[None])
-        speak = n_best if self.calibration is None else self.calibration.speak
+        speak = n_best if self.calibration is None else self.calibration.decode
         return speak(self.model, features)[0]
 
 

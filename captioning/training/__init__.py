@@ -1,1 +1,1 @@
-"""Training: the solver, the folder it leaves, and a second training on captions of consensus."""
+"""Training: the training loop, run folders, refining and reinforcing."""

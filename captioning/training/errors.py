@@ -1,4 +1,4 @@
-"""What is raised when a training cannot begin, or not go on."""
+"""Errors of trainings and run folders."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["RunError", "TrainingError"]
 
 
 class RunError(ValueError):
-    """A run folder that cannot be used, or does not fit; the message names the file and what is wrong."""
+    """A run folder that cannot be used or does not fit; the message names the file and the problem."""
 
 
 class TrainingError(ValueError):
-    """A training that cannot go on: the message says at which iteration and what to change."""
+    """A training that cannot go on; the message names the iteration and what to change."""

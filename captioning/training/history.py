@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from captioning.checks import Check, check_values
 from captioning.training.errors import RunError
 from minigrad.runtime.files import flush_to_disk, irregular, replacing
 
@@ -15,14 +16,19 @@ __all__ = ["SCORES", "Entry", "History", "check_regular"]
 
 Entry = dict[str, Any]
 
-_COUNTS = ("iteration", "epoch")
 SCORES = ("val_loss", "val_bleu", "val_cider", "val_exercise_bleu")
 """What a validation finds."""
-_FIGURES = ("loss", "learning_rate", *SCORES, "reward")
+
+_CHECKS: dict[str, Check] = {
+    **dict.fromkeys(("iteration", "epoch"), (lambda value: type(value) is int, "an int")),
+    **dict.fromkeys(
+        ("loss", "learning_rate", *SCORES, "reward"), (lambda value: type(value) in (int, float), "a number")
+    ),
+}
 
 
 class History:
-    """Entries in memory until `flush`, then in the file `path`, whose last line alone may be torn.
+    """Entries, in memory until `flush` and then in the file `path`, whose last line may be torn.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -39,13 +45,13 @@ class History:
         self._lines: list[str] = []
 
     def add(self, entry: Entry) -> None:
-        """Add an entry; it is in the file after `flush`."""
+        """Add an entry, which `flush` writes."""
         self._lines.append(json.dumps(entry) + "\n")
 
     def flush(self) -> None:
-        """Write what was added, to the disk itself: a checkpoint that is written next must not outlive it.
+        """Write the added entries to the disk itself: a checkpoint that is written next must not outlive them.
 
-        An error of writing names the file, which is then as it was before.
+        An OSError names the file, which is then as it was before.
         """
         if not self._lines:
             return
@@ -65,7 +71,7 @@ class History:
         self._lines.clear()
 
     def read(self) -> list[Entry]:
-        """All entries of the file; a line that is no JSON object is a RunError, but the last may be torn."""
+        """Return all entries of the file; a RunError names a damaged line, but the last one may be torn."""
         check_regular(self.path)
         if not self.path.is_file():
             return []
@@ -76,7 +82,7 @@ class History:
                 entry = json.loads(line)
                 if not isinstance(entry, dict):
                     raise ValueError("not an object")
-                _check_numbers(entry)
+                check_values(entry, _CHECKS)
             except ValueError as error:
                 if number == len(lines):
                     break
@@ -85,26 +91,18 @@ class History:
         return entries
 
     def until(self, iteration: int) -> list[Entry]:
-        """The entries that `cut` would keep."""
+        """Return the entries up to an iteration."""
         return [entry for entry in self.read() if entry.get("iteration", 0) <= iteration]
 
     def cut(self, iteration: int) -> list[Entry]:
-        """Drop what came after an iteration, from the file too; the entries that stay."""
+        """Remove the entries after an iteration from the file; return the others."""
         kept = self.until(iteration)
         with replacing(self.path, durable=True) as temporary:
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
         return kept
 
 
-def _check_numbers(entry: Entry) -> None:
-    """Raise a ValueError that names the first entry that is no number; one that is not finite is."""
-    for names, kinds, told in ((_COUNTS, (int,), "an int"), (_FIGURES, (int, float), "a number")):
-        for name in names:
-            if type(entry.get(name, 0)) not in kinds:
-                raise ValueError(f"its {name} is {entry[name]!r}, not {told}")
-
-
 def check_regular(path: Path) -> None:
-    """Raise a RunError if a pipe, a folder or a device is in place of a file."""
+    """Raise a RunError if the path is a pipe, a folder or a device."""
     if found := irregular(path):
         raise RunError(f"{path}: is {found}, not a regular file")

@@ -1,20 +1,20 @@
-"""The run folder: everything that a training leaves behind, and what evaluation needs of it.
+"""The run folder: everything that a training leaves behind.
 
-| file | holds |
+| file | content |
 |---|---|
 | `settings.json` | sizes of the model, settings of the training, where the data is, fingerprints of data and words |
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
-| `checkpoint.safetensors` | where the training stands, for `--resume`: `captioning.training.checkpoints` |
-| `history.jsonl` | a JSON line for each iteration and for each validation: `captioning.training.history` |
+| `checkpoint.safetensors` | the state of the training, for `--resume` (`captioning.training.solver`) |
+| `history.jsonl` | a JSON line for each iteration and for each validation (`captioning.training.history`) |
 | `loss.png` | the curve of the losses |
-| `regions.safetensors` | not always there: how a map becomes regions, `captioning.vision.regions.RegionProjection` |
-| `.lock` | while a process trains in the folder, its number: `captioning.storage.FolderLock` |
+| `regions.safetensors` | optional: how a map becomes regions (`captioning.vision.regions.RegionProjection`) |
+| `.lock` | the number of the process that trains in the folder (`captioning.storage.FolderLock`) |
 
 The folder appears with settings, vocabulary and first checkpoint in it. Each file but the history is written under a
-temporary name and renamed, so that none is ever half there. The history grows by lines; a resumed run first cuts it
-back to the checkpoint. What a checkpoint needs is on the disk before it. So a run that is killed, or loses power,
-whenever, can be resumed, or was never there.
+temporary name and renamed, so none is ever incomplete. The history grows by lines; a resumed run first cuts it back to
+the checkpoint. Whatever a checkpoint needs is on the disk before it. So a run that is killed, or loses power, can be
+resumed, or was never there.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ from captioning.data.dataset import changed
 from captioning.data.folder import PROJECTION_FILE
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
-from captioning.models.kinds import AnyCaptioner, new_captioner
+from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.storage import FolderLock, check_free, crc32_of, making, remove_temporaries
 from captioning.training.errors import RunError
 from captioning.training.history import Entry, History, check_regular
-from captioning.training.memory import check_memory, count_weights
 from captioning.training.run_settings import FORMAT, read_settings
 from minigrad.runtime.files import replacing
 
@@ -48,19 +47,16 @@ __all__ = ["Run", "read_arrays"]
 class Run:
     """A run folder that exists; `Run.create` makes a new one, `Run.open` opens one and checks its files.
 
-    folder: its path. settings: the content of settings.json, with the keys `model`, `training`, `data`.
-    vocabulary: the words. Whoever writes into it does so within `with run:`, which is one process at a time.
+    folder: its path. settings: the content of settings.json, with the keys `model`, `training`, `data`. vocabulary: the
+    words. entries: the `History`. Code that writes into the folder does so within `with run:`, one process at a time.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], vocabulary: Vocabulary) -> None:
         self.folder, self.settings, self.vocabulary = folder, settings, vocabulary
-        self._history = History(folder / "history.jsonl")
+        self.entries = History(folder / "history.jsonl")
         self._lock: FolderLock | None = None
-        self._depth = 0  # of with blocks within each other
-        self._needed = ["settings.json", "vocabulary.json"]  # without which the run is of no use
-
-    def __repr__(self) -> str:
-        return f"<Run {self.folder}>"
+        self._depth = 0  # of nested with blocks
+        self._needed = ["settings.json", "vocabulary.json"]
 
     @classmethod
     def create(
@@ -72,13 +68,12 @@ class Run:
         best: Mapping[str, NDArray[Any]] | None = None,
         regions: Mapping[str, NDArray[Any]] | None = None,
     ) -> Run:
-        """Make the folder with settings and vocabulary.
+        """Make the folder, which appears when all files are in it.
 
         checkpoint, best, regions: the arrays of the first checkpoint, the best weights, a projection of regions.
 
-        It appears when all are in it.
-
-        An empty folder may be there; anything else is a RunError, and so is a folder that cannot be made.
+        Raises:
+            RunError: if the folder cannot be made, or anything but an empty folder is there.
         """
         path = Path(folder)
         content = {"format": FORMAT, **settings, "vocabulary": vocabulary.fingerprint()}
@@ -99,7 +94,7 @@ class Run:
 
     @staticmethod
     def check_new(folder: str | os.PathLike[str]) -> None:
-        """Raise the RunError that `create` would raise, before any work is done."""
+        """Raise the RunError that `create` would raise."""
         try:
             check_free(folder)
         except OSError as error:
@@ -107,7 +102,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Run:
-        """Open a folder that `create` made; whatever is missing or damaged is a RunError or DataError."""
+        """Open a folder that `create` made; a RunError or DataError names what is missing or damaged."""
         path = Path(folder)
         if not path.is_dir():
             found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
@@ -119,7 +114,7 @@ class Run:
         return cls(path, settings, vocabulary)
 
     def __enter__(self) -> Self:
-        """Hold the folder: a RunError if another process trains in it. What a killed one left of files is removed."""
+        """Lock the folder, a RunError if another process trains in it, and remove temporary files of killed ones."""
         if self._lock is None:
             self._lock = FolderLock(self.folder, "training", RunError)
             remove_temporaries(self.folder)
@@ -136,7 +131,7 @@ class Run:
 
     @property
     def regions_path(self) -> Path:
-        """Where the projection of regions is kept, of a run that was trained on regions; need not be there."""
+        """The file of the projection of regions, which need not exist."""
         return self.folder / PROJECTION_FILE
 
     def write_settings(self) -> None:
@@ -165,7 +160,7 @@ class Run:
             )
 
     def check_as_many(self, captions: int, folder: object) -> None:
-        """Raise a RunError unless the run was trained on so many captions, which are those of a folder of data."""
+        """Raise a RunError unless the run was trained on this many captions; folder: of the data, for the message."""
         was = self.settings["data"].get("train_captions")
         if was != captions:
             raise RunError(
@@ -173,9 +168,9 @@ class Run:
             )
 
     def check_same_data(self, now: Mapping[str, Any]) -> None:
-        """Raise a RunError unless data is what the run was trained on; `now` is what `settings_of` says of it.
+        """Raise a RunError unless the run was trained on this data; now: the `data` of `settings_of`.
 
-        A run that was saved without a fingerprint of its data is held to the number of its captions alone.
+        For a run without a fingerprint of its data, only the number of captions is compared.
         """
         self.check_as_many(now["train_captions"], now["folder"])
         was = self.settings["data"]
@@ -187,26 +182,22 @@ class Run:
                 "by --data DIR, or begin a new run: another --out, without --resume"
             )
 
-    # Weights -----------------------------------------------------------------------------------
-
     def new_model(self, rng: np.random.Generator | int | None = None) -> AnyCaptioner:
-        """A captioner of the run's sizes with fresh weights."""
-        model = self.settings["model"]
+        """Return a captioner of the run's sizes with fresh weights."""
+        model, path = self.settings["model"], self.folder / "settings.json"
         try:
-            check_memory(count_weights(len(self.vocabulary), model), bytes_each=4)
+            check_memory(len(self.vocabulary), model, bytes_each=4)
             return new_captioner(self.vocabulary, model, rng)
         except MemoryError as error:
-            told = ", ".join(f"{key} {value}" for key, value in model.items() if key.endswith("_size"))
-            where = self.folder / "settings.json"
-            raise RunError(f"{where}: model: {told} are too large for the memory here: {error}") from error
+            sizes = ", ".join(f"{key} {value}" for key, value in model.items() if key.endswith("_size"))
+            raise RunError(f"{path}: model: {sizes} are too large for the memory here: {error}") from error
         except (TypeError, ValueError) as error:
-            raise RunError(f"{self.folder / 'settings.json'}: model: {error}") from error
+            raise RunError(f"{path}: model: {error}") from error
 
     def load_model(self) -> AnyCaptioner:
-        """The captioner with the best weights of the run, in evaluation mode."""
+        """Return the captioner with the best weights of the run, in evaluation mode."""
         model = self.new_model(rng=0)
-        path = self.folder / "weights.safetensors"
-        check_regular(path)
+        path = self._file("weights.safetensors")
         if not path.is_file():
             raise RunError(f"{path}: there is no such file: the run has had no validation yet; use --resume")
         dtype = model.embed.weight.dtype  # of half precision in a run that was exported
@@ -217,72 +208,62 @@ class Run:
             raise RunError(f"{path}: does not fit the model of settings.json: {error}") from error
         for name, array in model.state_dict().items():
             if not np.isfinite(array).all():
-                raise RunError(f"{path}: {name} has a number that is not finite, so the run can say nothing")
+                raise RunError(f"{path}: {name} has a number that is not finite, so the run cannot be used")
         model.eval()
         return model
 
     def weights_checksum(self) -> str | None:
-        """The CRC-32 of the best weights' file, in hexadecimal; None before the first validation."""
-        path = self.folder / "weights.safetensors"
-        check_regular(path)
+        """Return the CRC-32 of the best weights' file, in hexadecimal; None before the first validation."""
+        path = self._file("weights.safetensors")
         return f"{crc32_of(path):08x}" if path.is_file() else None
 
+    def start_checksums(self) -> list[str] | None:
+        """Return the checksums of the weights that this run was made of; several for a mean; None if not known."""
+        if "average" in self.settings:
+            averaged: list[str] | None = self.settings.get("averaged_weights")
+            return averaged
+        starts = [self.settings.get(key, {}).get("start_weights") for key in ("refinement", "reinforcement")]
+        return [start for start in starts if start] or None
+
     def check_there(self) -> None:
-        """Raise a RunError if the folder was removed or moved meanwhile, or files that are not written again."""
-        told = "moved or removed while the run trained, which ends here"
+        """Raise a RunError if the folder, or a file that is not written again, has disappeared."""
+        ends = "moved or removed while the run trained, which ends here"
         if not self.folder.is_dir():
-            raise RunError(f"{self.folder}: the folder is gone, {told}; where it is now, --resume goes on with it")
+            raise RunError(f"{self.folder}: the folder is gone, {ends}; where it is now, --resume goes on with it")
         gone = [name for name in self._needed if not (self.folder / name).exists()]
         if gone:
-            raise RunError(f"{self.folder}: {', '.join(gone)}: gone, {told}; bring them back, or begin a new run")
+            raise RunError(f"{self.folder}: {', '.join(gone)}: gone, {ends}; bring them back, or begin a new run")
 
     def save_best(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Write the best weights."""
-        self._save("weights.safetensors", weights)
+        mg.save(self.folder / "weights.safetensors", dict(weights))
         if "weights.safetensors" not in self._needed:
             self._needed.append("weights.safetensors")
 
     def save_checkpoint(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Write the state of the training, and the history up to it; a RunError where `check_there` has one."""
         self.check_there()
-        self.flush()
-        self._save("checkpoint.safetensors", state)
+        self.entries.flush()
+        mg.save(self.folder / "checkpoint.safetensors", dict(state))
 
     def load_checkpoint(self) -> dict[str, NDArray[Any]]:
-        """What `save_checkpoint` wrote; a RunError if there is none or it is damaged."""
-        path = self.folder / "checkpoint.safetensors"
-        check_regular(path)
+        """Return what `save_checkpoint` wrote; a RunError if it is missing or damaged."""
+        path = self._file("checkpoint.safetensors")
         if not path.is_file() and "average" in self.settings:
             raise RunError(f"{self.folder}: is the mean of other runs: there is nothing to go on with")
         if not path.is_file():
-            raise RunError(
-                f"{path}: there is no such file, so the run cannot go on: remove {self.folder} and begin anew"
-            )
+            raise RunError(f"{path}: there is no such file, so the run cannot go on: remove {self.folder} and "
+                           "begin anew")  # fmt: skip
         return read_arrays(path)
 
-    def _save(self, name: str, state: Mapping[str, NDArray[Any]]) -> None:
-        mg.save(self.folder / name, dict(state))  # which replaces the file when the new one is whole
+    def _file(self, name: str) -> Path:
+        """The path of a file of the folder; a RunError if it is not a regular file."""
+        check_regular(self.folder / name)
+        return self.folder / name
 
-    # History -----------------------------------------------------------------------------------
-
-    def log(self, entry: Entry) -> None:
-        """Add an entry to the history; it is in the file after `flush`."""
-        self._history.add(entry)
-
-    def flush(self) -> None:
-        """Write what `log` was given."""
-        self._history.flush()
-
-    def history(self, until: int | None = None) -> list[Entry]:
-        """All entries of history.jsonl, or those up to an iteration.
-
-        A line that is no JSON object is a RunError, but the last may be torn.
-        """
-        return self._history.read() if until is None else self._history.until(until)
-
-    def cut_history(self, iteration: int) -> list[Entry]:
-        """Drop what came after an iteration, from the file too; the entries that stay."""
-        return self._history.cut(iteration)
+    def history(self) -> list[Entry]:
+        """Return all entries of history.jsonl; a RunError names a damaged line, but the last one may be torn."""
+        return self.entries.read()
 
     def draw_curve(self) -> None:
         """Draw loss.png from the history."""
@@ -296,7 +277,7 @@ class Run:
 
 
 def _cannot_be_made(path: Path, error: OSError) -> RunError:
-    """What is told of a run folder that cannot be made."""
+    """The error for a run folder that cannot be made."""
     if isinstance(error, FileExistsError):
         if not path.is_dir():
             return RunError(f"{path}: is a file, not a run folder")
@@ -306,7 +287,7 @@ def _cannot_be_made(path: Path, error: OSError) -> RunError:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a safetensors file, or a RunError that names it."""
+    """Return the arrays of a safetensors file, or raise a RunError that names it."""
     try:
         return dict(mg.load(path))
     except (ValueError, OSError) as error:

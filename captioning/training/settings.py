@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any
 
+from captioning.checks import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE, SHARE, Check, among, check_values, optional
 from captioning.data.splits import PARTS
-from captioning.training.rates import SCHEDULES
+from captioning.training.schedules import SCHEDULES
 
-__all__ = ["KEEP", "Settings", "is_finite"]
+__all__ = ["KEEP", "Settings"]
 
 KEEP = ("bleu", "cider", "exercise", "loss")
 """What may decide which weights are best."""
-
-
-def is_finite(value: Any) -> bool:
-    """Whether it is a number, and float64 holds it.
-
-    >>> is_finite(1), is_finite(True), is_finite("1"), is_finite(10**400)
-    (True, False, False, False)
-    """
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -33,21 +19,17 @@ class Settings:
     """How to train.
 
     epochs, batch_size: how often each caption is seen, and how many at once. learning_rate: Adam's, as `schedule` and
-    `warmup` have it (`captioning.training.rates`), with lr_decay and cosine_epochs. beta2: Adam's memory of squared
-    gradients. clip_norm: the largest norm of all gradients together; None is no limit.
-    weight_decay: decoupled, as in AdamW. label_smoothing: of the cross-entropy. scheduled_sampling: the share of words
-    read in the last epoch that are the captioner's own, rising from 0 (`captioning.training.scheduled_sampling`).
-    average: validate and keep an exponential average of the weights with this decay instead of the weights themselves;
-    None is not. buckets: over how many batches captions are sorted by length (`captioning.training.order`).
-    patience: stop after so many epochs without a better validation; None
-    is never. keep: which validation is best, that of the highest 'bleu' (corpus BLEU-4 of greedy
-    captions; of two alike the one with the lower loss), of the highest 'cider' (CIDEr-D of these), of the highest
-    'exercise' BLEU (the mean over all stored references), or of the lowest 'loss'. val_part: the
-    part of the validation images that decides it ('all', or a half, so that the other half can be
-    reported), and val_images, how many of them at most. validate_every: validate after so many iterations too, counted
-    from the first one of the training; None is at the end of each epoch alone. seed: of everything random.
-
-    Patience counts epochs however often is validated: a better validation in the middle of an epoch counts for it.
+    `warmup` change it (`captioning.training.schedules`), with lr_decay and cosine_epochs. beta2: Adam's memory of
+    squared gradients. clip_norm: the largest norm of all gradients together; None is no limit. weight_decay: decoupled,
+    as in AdamW. label_smoothing: of the cross-entropy. scheduled_sampling: the share of the captioner's own words among
+    the input words in the last epoch, rising from 0. average: validate and keep an exponential average of the weights
+    with this decay. buckets: over how many batches captions are sorted by length.
+    patience: stop after so many epochs without a better validation; None never does. keep: the best validation has the
+    highest 'bleu' (corpus BLEU-4 of greedy captions; of equal ones the lower loss), the highest 'cider' (CIDEr-D of
+    these), the highest 'exercise' BLEU (the mean over all stored references), or the lowest 'loss'. val_part: the part
+    of the validation images that decides ('all' or a half, so that the other half can be reported). val_images: how
+    many of them at most. validate_every: validate after so many iterations too; None validates at the end of each epoch
+    only. seed: of everything random.
 
     >>> Settings(epochs=0)
     Traceback (most recent call last):
@@ -76,26 +58,19 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        optional = ("patience", "validate_every", "cosine_epochs")
-        for name in ("epochs", "batch_size", "val_images", "buckets", *optional):
-            value = getattr(self, name)
-            if (value is not None or name not in optional) and (type(value) is not int or value < 1):
-                raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
-        for name in ("learning_rate", "lr_decay", "clip_norm"):
-            value = getattr(self, name)
-            if (value is not None or name != "clip_norm") and not (is_finite(value) and value > 0):
-                raise ValueError(f"{name} must be above 0 and finite; got {value!r}")
-        if not (is_finite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay must be at least 0 and finite; got {self.weight_decay!r}")
-        for name in ("beta2", "label_smoothing", "scheduled_sampling", "average"):
-            value = getattr(self, name)
-            if (value is not None or name != "average") and not (is_finite(value) and 0 <= value < 1):
-                raise ValueError(f"{name} must be at least 0 and below 1; got {value!r}")
-        for name in ("seed", "warmup"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 0:
-                raise ValueError(f"{name} must be an int of at least 0; got {value!r}")
-        for name, choices in (("keep", KEEP), ("val_part", PARTS), ("schedule", SCHEDULES)):
-            value = getattr(self, name)
-            if value not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
+        check_values(vars(self), _CHECKS)
+
+
+_CHECKS: dict[str, Check] = {
+    **dict.fromkeys(("epochs", "batch_size", "val_images", "buckets"), COUNT),
+    **dict.fromkeys(("patience", "validate_every", "cosine_epochs"), optional(COUNT)),
+    **dict.fromkeys(("learning_rate", "lr_decay"), POSITIVE),
+    "clip_norm": optional(POSITIVE),
+    "weight_decay": NOT_NEGATIVE,
+    **dict.fromkeys(("beta2", "label_smoothing", "scheduled_sampling"), SHARE),
+    "average": optional(SHARE),
+    **dict.fromkeys(("seed", "warmup"), NATURAL),
+    "keep": among(KEEP),
+    "val_part": among(PARTS),
+    "schedule": among(SCHEDULES),
+}

@@ -1,4 +1,4 @@
-"""Stopping a training from outside without cutting an update of the weights in half."""
+"""Stop a training by a signal, between two iterations."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 __all__ = ["SIGNALS", "Stop", "stop_on_signals"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what `kill` and a machine that shuts down send."""
+"""Ctrl-C, and the signal of `kill` and of a shutdown."""
 
 
 class Stop(threading.Event):
-    """An event that is set when a training is to stop. signal: the number of what was sent; None before."""
+    """An event that is set when a training should stop. signal: the number of the signal; None before."""
 
     signal: int | None = None
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Turn the first Ctrl-C or SIGTERM into a `Stop`; a second one is as ever, and so is one that the process ignores.
+    """Turn the first Ctrl-C or SIGTERM into a `Stop`; a second one acts as usual. Ignored signals stay ignored.
 
-    In other threads than the main one, where no signal can be handled, nothing sets it.
+    In other threads than the main one, which cannot handle signals, nothing sets it.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():

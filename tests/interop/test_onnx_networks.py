@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from captioning.models.network import CaptionNetwork
+from captioning.models.captioner import CaptionNetwork
 from minigrad import nn
 from tests.interop.onnx_files import NEEDS_ONNX, NEEDS_RUNTIME, arrays_in, operators_of, run
 

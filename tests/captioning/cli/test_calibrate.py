@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from captioning.cli.entry import main
-from captioning.decoding.confidence import MEASURES, Calibration
+from captioning.evaluation.calibration import MEASURES, Calibration
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
 from tests.captioning.cli.commands import refused

@@ -33,6 +33,9 @@ class Table:
     def initial_state(self, features):
         return (Rows(np.asarray(features)[:, 0].astype(int)),)
 
+    def attention_maps(self, state):
+        return None
+
     def project_words(self):
         return "of all words"
 

@@ -1,29 +1,34 @@
-"""What all ways of decoding share: batches, threads and what is refused."""
+"""What all decoders share: batches, threads, the scores of the next word, and the length of captions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from captioning.decoding.batches import in_batches
+from captioning.data.dataset import open_captions
+from captioning.decoding.batches import LONGEST, WordScorer, batch_slices, length_for
 from captioning.decoding.beam_search import beam
+from captioning.decoding.captions import n_best
 from captioning.decoding.stepwise import greedy, sample
 from captioning.models.captioner import Captioner
-from tests.captioning.decoding.table import VOCABULARY
+from tests.captioning.decoding.table import NULL, START, UNK, VOCABULARY
 
 
 @pytest.mark.parametrize("decode", [greedy, sample, beam])
-def test_batches_are_split_without_a_trace(decode, monkeypatch):
+def test_batches_and_threads_do_not_change_captions(decode, monkeypatch):
     model = Captioner(VOCABULARY, 3, 4, 5, dtype=np.float64, rng=0)
     features = np.random.default_rng(0).standard_normal((7, 3))
     options = {"top_k": 1, "rng": 0} if decode is sample else {}
     whole = decode(model, features, max_length=5, **options)
+    words = [[each.words for each in found] for found in n_best(model, features, 3, 3, 5)]
     monkeypatch.setattr("captioning.decoding.batches._BATCH", 3)
     for threads in (1, 2, 9):  # the last are more than there are images
-        monkeypatch.setattr("captioning.decoding.stepwise.get_num_threads", lambda threads=threads: threads)
-        monkeypatch.setattr("captioning.decoding.beam_search.get_num_threads", lambda threads=threads: threads)
+        for module in ("stepwise", "beam_search", "captions"):
+            monkeypatch.setattr(f"captioning.decoding.{module}.get_num_threads", lambda threads=threads: threads)
         np.testing.assert_array_equal(decode(model, features, max_length=5, **options), whole)
+        assert [[each.words for each in found] for found in n_best(model, features, 3, 3, 5)] == words
     assert decode(model, features[:0], max_length=5, **options).shape[0] == 0
+    assert n_best(model, features[:0]) == []
 
 
 @pytest.mark.parametrize(("count", "threads", "sizes"), [
@@ -31,24 +36,66 @@ def test_batches_are_split_without_a_trace(decode, monkeypatch):
     (130, 200, [1] * 130),
 ])  # fmt: skip
 def test_batches_are_about_equal_and_as_many_for_each_thread(count, threads, sizes):
-    met: list[slice] = []
-    in_batches(met.append, count, 500, threads)
-    assert [batch.stop - batch.start for batch in met] == sizes
-    assert [i for batch in met for i in range(batch.start, batch.stop)] == list(range(count))
+    batches = batch_slices(count, 500, threads)
+    assert [batch.stop - batch.start for batch in batches] == sizes
+    assert [i for batch in batches for i in range(batch.start, batch.stop)] == list(range(count))
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda m, f: greedy(m, f, max_length=0), "max_length must be an int of at least 1; got 0"),
-    (lambda m, f: greedy(m, f[0]), r"features must be \(N, 3\).*got \(3,\)"),
-    (lambda m, f: beam(m, f[:, :2]), r"features must be \(N, 3\).*got \(7, 2\)"),
-    (lambda m, f: beam(m, f, width=0), "width must be an int from 1 to 100; got 0"),
-    (lambda m, f: beam(m, f, width=101), "width must be an int from 1 to 100; got 101"),
-    (lambda m, f: beam(m, f, length_power=np.nan), "length_power must be at least 0 and finite; got nan"),
-    (lambda m, f: sample(m, f, temperature=0), "temperature must be from .*; got 0; for no chance at all use greedy"),
-    (lambda m, f: sample(m, f, temperature=np.nan), "temperature must be from .*; got nan"),
-    (lambda m, f: sample(m, f, temperature=np.inf), "temperature must be from .*; got inf"),
-    (lambda m, f: sample(m, f, top_k=0), "top_k must be at least 1; got 0"),
+@pytest.mark.parametrize(("decode", "options", "message"), [
+    (greedy, {"max_length": 0}, "max_length must be an int of at least 1; got 0"),
+    (greedy, {"features": np.zeros(3)}, r"features must be \(N, 3\).*got \(3,\)"),
+    (n_best, {"features": np.zeros((7, 2))}, r"features must be \(N, 3\).*got \(7, 2\)"),
+    (n_best, {"count": 0}, "count must be an int from 1 to 100; got 0"),
+    *((decode, {"width": width}, f"width must be an int from 1 to 100; got {width}")
+      for decode in (beam, n_best) for width in (0, 101)),
+    (n_best, {"max_length": 0}, "max_length"),
+    (beam, {"length_power": np.nan}, "length_power must be at least 0 and finite; got nan"),
+    (n_best, {"length_power": 101.0}, "length_power must be at most 100; got 101.0"),
+    (n_best, {"width": 4, "groups": 3}, "groups must divide the width, 4; got 3"),
+    (n_best, {"groups": 0}, "groups must be an int of at least 1; got 0"),
+    (n_best, {"diversity": np.nan}, "diversity must be at least 0 and finite; got nan"),
+    *((sample, {"temperature": t}, f"temperature must be from .*; got {t}") for t in (0, np.nan, np.inf)),
+    (sample, {"top_k": 0}, "top_k must be at least 1; got 0"), (sample, {"each": 0}, "each"),
 ])  # fmt: skip
-def test_mistakes_are_named(call, message):
+def test_mistakes_are_named(decode, options, message):
     with pytest.raises(ValueError, match=message):
-        call(Captioner(VOCABULARY, 3, 4, 5, rng=0), np.zeros((7, 3)))
+        decode(Captioner(VOCABULARY, 3, 4, 5, rng=0), **{"features": np.zeros((7, 3))} | options)
+
+
+@pytest.mark.parametrize("steps", [0, 99])  # many steps project all words first
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_scores_of_the_next_word(cell, steps):
+    model = Captioner(VOCABULARY, 3, 4, 5, cell, dtype=np.float64, rng=0)
+    for allow_unknown in (False, True):
+        scorer = WordScorer(model, allow_unknown, steps)
+        words, state = scorer.start(np.random.default_rng(0).standard_normal((2, 3)), copies=2)
+        np.testing.assert_array_equal(words, [START] * 4)
+        scores, after = scorer.scores(words, state)
+        barred = np.isneginf(scores)
+        np.testing.assert_array_equal(barred, [np.isin(range(7), [NULL, START] + [UNK] * (not allow_unknown))] * 4)
+        plain, expected = model.step(words, state)
+        np.testing.assert_allclose(scores[~barred], plain.data[~barred], rtol=1e-12)
+        np.testing.assert_allclose(after[0].data, expected[0].data, rtol=1e-12)
+        np.testing.assert_array_equal(scores[0], scores[1])
+        assert not np.allclose(scores[1], scores[2])
+
+
+@pytest.mark.parametrize(("words", "length"), [(3, 7), (20, 21), (49, LONGEST), (80, LONGEST)])
+def test_the_length_is_that_of_the_longest_raw_caption(small_folder, tmp_path, words, length):
+    for path in small_folder.glob("*.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "val2014_images.txt").write_text("".join(f"{i}.jpg\n" for i in range(24)))
+    said = ["dog " * words, *["a dog"] * 23]
+    rows = "".join(f"{i}.jpg,val,{caption}\n" for i, caption in enumerate(said))
+    (tmp_path / "captions.csv").write_text("image,split,caption\n" + rows)
+    with open_captions(tmp_path) as data:
+        assert length_for(data.val) == length  # a stored caption may have 6 words and <END>
+
+
+def test_lengths_without_raw_captions(small_data):
+    assert length_for(small_data.val) == 2 * 4 + 1  # stored captions may have been cut
+    small_data.val.stored = np.pad(small_data.val.captions, ((0, 0), (0, 92))), small_data.val.image_idxs
+    assert length_for(small_data.val) == 99
+    model = Captioner(small_data.vocabulary, 6, 4, 5, rng=0)
+    model.predict.bias.data[small_data.vocabulary.end] = -99.0
+    assert greedy(model, np.zeros((1, 6))).shape == (1, LONGEST)

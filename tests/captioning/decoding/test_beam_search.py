@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.decoding.beam_growth import likeliest
-from captioning.decoding.beam_search import beam
+from captioning.decoding.beam_search import beam, likeliest
 from captioning.decoding.stepwise import greedy
 from captioning.models.captioner import Captioner
-from tests.captioning.decoding.table import END, NULL, START, UNK, VOCABULARY, A, B, C, Table, table
-
-
-def log_probability(model, features, caption):
-    """Of one caption, word by word; forbidden words take no probability."""
-    state, total, before = model.initial_state(features), 0.0, START
-    for word in caption:
-        scores, state = model.step(np.array([before]), state)
-        row = scores.data[0].copy()
-        row[[NULL, START, UNK]] = -np.inf
-        total += row[word] - np.log(np.exp(row).sum())
-        before = word
-    return total
-
-
-@pytest.mark.parametrize("power", [0.0, 1.0])
-@pytest.mark.parametrize("cell", ["rnn", "lstm"])
-def test_a_wide_beam_finds_the_best_of_all_captions(cell, power):
-    model = Captioner(VOCABULARY, 3, 4, 5, cell, dtype=np.float64, rng=2)
-    model.predict.weight.data *= 4
-    features = np.random.default_rng(3).standard_normal((4, 3))
-    L = 3
-    every = [(*words, END) for n in range(L) for words in itertools.product((A, B, C), repeat=n)]
-    said = beam(model, features, width=40, max_length=L, length_power=power)
-    for row, feature in zip(said, features, strict=True):
-        best = max(every, key=lambda c, f=feature: log_probability(model, f[None], c) / len(c) ** power)
-        np.testing.assert_array_equal(row[row != NULL], best)
+from tests.captioning.decoding.table import END, NULL, START, VOCABULARY, A, B, C, Table, table
 
 
 def ending_late():

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
+from captioning.data.captions import read_raw_captions
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.data.captions import read_raw_captions
 from captioning.downloading.data_sets import caption_table, make_coco, make_flickr8k
 from captioning.downloading.sources import DATA_SETS, DownloadError, sources_of, table
 from captioning.progress import Progress

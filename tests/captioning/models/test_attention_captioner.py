@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.data.vocabulary import Vocabulary
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.recurrent_cells import CELLS
+from tests.captioning.models.by_hand import VOCABULARY, cell_by_hand, check_gradients, cross_entropy
 
-VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat"])
 CAPTIONS = np.array([[1, 4, 5, 2, 0, 0], [1, 4, 6, 5, 2, 0], [1, 2, 0, 0, 0, 0], [1, 6, 3, 4, 5, 2]], dtype=np.int32)
 FEATURES = np.random.default_rng(1).standard_normal((4, 3 + 4 * 2)) * 2 + 1
 
@@ -26,23 +25,6 @@ def make(cell="lstm", dtype=np.float64, dropout=0.0, heads=2, standard=True):
     if standard:
         model.standardise(FEATURES)
     return model
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def cell_by_hand(w, kind, x, h, c):
-    p, a = x @ w["cell.Wx"] + w["cell.bx" if kind == "gru" else "cell.b"], h @ w["cell.Wh"]
-    if kind == "rnn":
-        return np.tanh(p + a), c
-    if kind == "gru":
-        (p_r, p_z, p_n), (a_r, a_z, a_n) = np.split(p, 3), np.split(a + w["cell.bh"], 3)
-        z, n = sigmoid(p_z + a_z), np.tanh(p_n + sigmoid(p_r + a_r) * a_n)
-        return (1 - z) * n + z * h, c
-    i, f, o, g = np.split(p + a, 4)
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
 
 
 def loss_by_hand(w, row, caption, kind, heads=2):
@@ -66,7 +48,7 @@ def loss_by_hand(w, row, caption, kind, heads=2):
             linear("from_hidden", h) + linear("from_seen", np.concatenate(seen)) + linear("from_picture", g)
         )
         scores = w["embed.weight"] @ z + w["bias"]
-        total += np.log(np.exp(scores).sum()) - scores[following]
+        total += cross_entropy(scores, following)
     return total
 
 
@@ -75,27 +57,13 @@ def whole_loss(model, kind, heads=2):
     return np.mean([loss_by_hand(w, row, c, kind, heads) for row, c in zip(FEATURES, CAPTIONS, strict=True)])
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("heads", [1, 2, 4])
-def test_the_loss_by_hand(cell, heads):
+@pytest.mark.parametrize(("cell", "heads"), [("lstm", 1), ("lstm", 4), *((cell, 2) for cell in CELLS)])
+def test_the_loss_and_every_gradient_by_hand(cell, heads):
     model = make(cell, heads=heads)
-    assert model.loss(FEATURES, CAPTIONS).item() == pytest.approx(whole_loss(model, cell, heads), rel=1e-12)
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_every_gradient(cell):
-    model = make(cell)
-    model.loss(FEATURES, CAPTIONS).backward()
-    for name, weight in model.named_parameters():
-        numeric = np.empty_like(weight.data)
-        for index in np.ndindex(weight.shape):
-            kept, sides = weight.data[index], []
-            for step in (1e-5, -1e-5):
-                weight.data[index] = kept + step
-                sides.append(whole_loss(model, cell))
-            weight.data[index] = kept
-            numeric[index] = (sides[0] - sides[1]) / 2e-5
-        np.testing.assert_allclose(weight.grad, numeric, rtol=1e-6, atol=1e-8, err_msg=name)
+    loss = model.loss(FEATURES, CAPTIONS)
+    assert loss.item() == pytest.approx(whole_loss(model, cell, heads), rel=1e-12)
+    loss.backward()
+    check_gradients(model, lambda: whole_loss(model, cell, heads))
 
 
 def test_several_captions_of_an_image_are_as_captions_of_its_copies():
@@ -123,7 +91,7 @@ def test_steps_say_what_a_whole_caption_says(cell, projected):
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=9).map(sorted), st.data())
-def test_captions_that_come_and_go_see_their_own_picture(owners, data):
+def test_captions_that_come_and_go_attend_to_their_own_picture(owners, data):
     """Some of the captions go on, several of a picture, as a beam and a sample keep them."""
     model = make()
     state = tuple(s[np.array(owners)] for s in model.initial_state(FEATURES))
@@ -134,17 +102,17 @@ def test_captions_that_come_and_go_see_their_own_picture(owners, data):
         alone = model.initial_state(FEATURES[[owners[caption]]])
         expected, expected_state = model.step(np.array([word]), alone)
         np.testing.assert_allclose(scores.data[k], expected.data[0], rtol=1e-10)
-        np.testing.assert_allclose(model.looks(after)[k], model.looks(expected_state)[0], rtol=1e-10)
+        np.testing.assert_allclose(model.attention_maps(after)[k], model.attention_maps(expected_state)[0], rtol=1e-10)
 
 
-def test_where_it_looks():
+def test_attention_maps():
     model = make(heads=1)
     state = model.initial_state(FEATURES)
     _, state = model.step(CAPTIONS[:, 0], state)
-    looks, w = model.looks(state), model.state_dict()
-    assert looks.shape == (4, 4)
-    np.testing.assert_allclose(looks.sum(axis=1), 1)
-    for row, h, found in zip(FEATURES, state[0].data, looks, strict=True):
+    maps, w = model.attention_maps(state), model.state_dict()
+    assert maps.shape == (4, 4)
+    np.testing.assert_allclose(maps.sum(axis=1), 1)
+    for row, h, found in zip(FEATURES, state[0].data, maps, strict=True):
         keys = row[3:].reshape(4, 2) / w["deviations"][1] @ w["key.weight"] + w["key.bias"]
         weights = np.exp(keys @ (h @ w["query.weight"] + w["query.bias"]) / 2)
         np.testing.assert_allclose(found, weights / weights.sum(), rtol=1e-10)
@@ -183,12 +151,11 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="heads must divide looking_size, 6; got 4"):
         AttentionCaptioner(VOCABULARY, 11, (4, 2), looking_size=6)
     for name in ("wordvec_size", "hidden_size", "picture_size", "looking_size", "heads"):
-        for wrong in (0, -4, 2.0, True):
-            with pytest.raises(ValueError, match=f"{name} must be an int of at least 1; got {wrong}"):
-                AttentionCaptioner(VOCABULARY, 11, (4, 2), **{name: wrong})
+        with pytest.raises(ValueError, match=f"{name} must be an int of at least 1; got 2.0"):
+            AttentionCaptioner(VOCABULARY, 11, (4, 2), **{name: 2.0})
     with pytest.raises(ValueError, match="cell_type must be one of"):
         make("qrnn")
     with pytest.raises(ValueError, match="dropout must be at least 0 and below 1; got 1"):
         make(dropout=1)
-    with pytest.raises(ValueError, match=r"features must be \(N, 11\); got \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"features must be \(N, 11\).*got \(4, 3\)"):
         make().initial_state(FEATURES[:, :3])

@@ -4,7 +4,7 @@ import numpy as np
 
 from captioning.data.vocabulary import SPECIAL, Vocabulary
 from captioning.models.captioner import Captioner
-from captioning.report.contents import Contents, Scored, ScoredCaption
+from captioning.report.contents import Contents, ReportedCaption, Scored
 
 FIGURES = {"loss": 33.2, "exercise_bleu": 0.26, "exercise_bleu_mean": 0.27, "exercise_bleu_human": None,
            "corpus_bleu_4": 0.17, "cider_d": 0.43, "novel_share": 0.5, "images": 30, "captions": 60}  # fmt: skip
@@ -23,7 +23,7 @@ def captions(count=30, photo=None, attention=False, words=("a", "dog", "runs"), 
     for i in range(count):
         weights = rng.random((len(words), places)).astype(np.float32)
         weights /= weights.sum(axis=1, keepdims=True)
-        rows.append(ScoredCaption(
+        rows.append(ReportedCaption(
             i, f"{i}.jpg", photo, list(words), [["a", "black", "dog"], ["it", "runs", "fast"]], float(rng.random()),
             float(rng.random()), weights if attention else None
         ))  # fmt: skip

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from captioning.data.splits import images_of_part
 from captioning.decoding.beam_search import beam
-from captioning.decoding.spoken import Spoken
+from captioning.decoding.captions import ScoredCaption
 from captioning.decoding.stepwise import greedy
+from captioning.evaluation.split_scores import captions_of, cider_d_by_image, known_captions, score
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
-from captioning.report.contents import Choice, ScoredCaption, best_typical_worst, scored
-from captioning.scoring.evaluation import captions_of, cider_d_by_image, known_captions, score
+from captioning.report.contents import Choice, ReportedCaption, best_typical_worst, scored
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_captions_and_scores_are_those_of_evaluate(small_data, model, monkeypatc
 
 def test_captions_know_attention_confidence_names_and_photos(small_data, model, monkeypatch):
     attention = np.ones((1, 4), np.float32)
-    said = Spoken(["a", "a"], np.zeros(2), -1.0, True, attention, 0.5)
+    said = ScoredCaption(["a", "a"], np.zeros(2), -1.0, True, attention, 0.5)
     calibration = SimpleNamespace(speak=lambda model, features, length: [[said]] * len(features) if length == 2 else 0)
     monkeypatch.setattr("captioning.report.contents.photo_path", lambda split, i: Path(f"{i}.jpg"))
     choice = Choice(None, "", "all", None, 0, 2, calibration)
@@ -57,7 +57,7 @@ def test_captions_know_attention_confidence_names_and_photos(small_data, model, 
 
 
 def groups_of(values, count):
-    captions = [ScoredCaption(i, None, None, [], [], value) for i, value in enumerate(values)]
+    captions = [ReportedCaption(i, None, None, [], [], value) for i, value in enumerate(values)]
     return best_typical_worst(captions, count).values()
 
 

@@ -13,12 +13,12 @@ from PIL import Image
 
 from captioning.progress import Progress
 from captioning.report import sections
-from captioning.report.contents import ScoredCaption
+from captioning.report.contents import ReportedCaption
 from tests.captioning.report.samples import HISTORY, SETTINGS, captions, contents
 
 
 def said(text, *references, score=1.0):
-    return ScoredCaption(0, None, None, text.split(), [reference.split() for reference in references], score)
+    return ReportedCaption(0, None, None, text.split(), [reference.split() for reference in references], score)
 
 
 def drawn(chart):
@@ -134,7 +134,7 @@ def test_bins_hold_every_caption_in_order_of_confidence(pairs, most):
 
 def test_calibration_compares_confidence_with_scores():
     def found(*pairs):
-        return sections.calibration([ScoredCaption(0, None, None, [], [], score, sure) for sure, score in pairs])
+        return sections.calibration([ReportedCaption(0, None, None, [], [], score, sure) for sure, score in pairs])
 
     assert (found((None, 1.0)), found((0.5, 1.0), (0.5, 2.0))["rho"]) == (None, None)
     falling = found((0.1, 2.0), (0.2, 1.0), (None, 3.0))

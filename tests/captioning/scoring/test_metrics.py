@@ -1,18 +1,19 @@
-"""Two kinds of BLEU against independent code."""
+"""BLEU and ROUGE-L against their definitions, and all scores against pycocoevalcap, which papers use."""
 
+import json
 import math
-import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nltk.translate import bleu_score
 
-from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
+from captioning.scoring.cider import cider_d
+from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu, rouge_l
+from tests.captioning.scoring.corpora import CORPORA, coco, columns, flickr8k, said_by_people
 
-TOKENS = st.lists(st.sampled_from("abcd"), max_size=9)
-CORPORA = st.lists(st.tuples(st.lists(TOKENS, min_size=1, max_size=4), TOKENS), min_size=1, max_size=5)
+FROZEN = json.loads(Path(__file__).with_name("pycocoevalcap.json").read_text("utf-8"))
 
 
 def plain_corpus_bleu(references, hypotheses, n_max):
@@ -50,23 +51,6 @@ def test_corpus_bleu_equals_its_definition(corpus):
         assert score == pytest.approx(plain_corpus_bleu(references, hypotheses, n), abs=1e-12)
 
 
-@given(CORPORA.filter(lambda corpus: all(len(hypothesis) >= 4 for _, hypothesis in corpus)))
-def test_corpus_bleu_equals_nltk_where_nothing_is_short(corpus):
-    references, hypotheses = zip(*corpus, strict=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nltk warns of overlaps that are zero
-        expected = [bleu_score.corpus_bleu(references, hypotheses, weights=[1 / n] * n) for n in range(1, 5)]
-    assert list(corpus_bleu(references, hypotheses).values()) == pytest.approx(expected, abs=1e-12)
-
-
-@given(CORPORA, st.randoms())
-def test_corpus_bleu_does_not_depend_on_order(corpus, random):
-    shuffled = [(random.sample(item, len(item)), hypothesis) for item, hypothesis in corpus]
-    random.shuffle(shuffled)
-    one, two = (corpus_bleu(*zip(*pairs, strict=True)) for pairs in (corpus, shuffled))
-    assert one == pytest.approx(two, abs=1e-12)
-
-
 def test_corpus_bleu_of_papinenis_examples():
     first = ["the", "cat", "is", "on", "the", "mat"]
     second = ["there", "is", "a", "cat", "on", "the", "mat"]
@@ -84,22 +68,52 @@ def test_hypotheses_without_words_score_zero():
     assert corpus_bleu([[["a"]]], [["b"]]) == zero
 
 
-@pytest.mark.parametrize(
-    ("references", "hypotheses", "error", "message"),
-    [
-        ([["a dog"]], [["a", "dog"]], TypeError, "item 0 has a str where a list of tokens"),
-        ([[["a"]], "a dog"], [["a"], ["a"]], TypeError, "item 1 has a str"),
-        ([[["a", "dog"]]], ["a dog"], TypeError, "item 0 has a str"),
-        ("a", [["a"]], TypeError, "references must be a list"),
-        ([[["a"]]], "a", TypeError, "hypotheses must be a list"),
-        ([[["a"]]], [["a"], ["b"]], ValueError, "references has 1 items, hypotheses has 2"),
-        ([[]], [["a"]], ValueError, "item 0 has no references"),
-        ([], [], ValueError, "no hypotheses"),
-    ],
-)
-def test_corpus_bleu_names_what_is_wrong(references, hypotheses, error, message):
-    with pytest.raises(error, match=message):
-        corpus_bleu(references, hypotheses)
+def common(one, other):
+    """The length of the longest common subsequence, by the table of all beginnings."""
+    table = np.zeros((len(one) + 1, len(other) + 1), int)
+    for i, a in enumerate(one, 1):
+        for j, b in enumerate(other, 1):
+            table[i, j] = table[i - 1, j - 1] + 1 if a == b else max(table[i - 1, j], table[i, j - 1])
+    return table[-1, -1]
+
+
+def rouge_l_by_definition(references, hypothesis):
+    if not hypothesis:
+        return 0.0
+    p = max(common(hypothesis, reference) / len(hypothesis) for reference in references)
+    r = max(common(hypothesis, reference) / max(1, len(reference)) for reference in references)
+    return (1 + 1.2**2) * p * r / (r + 1.2**2 * p) if p else 0.0
+
+
+@given(CORPORA)
+def test_rouge_l_equals_its_definition(corpus):
+    references, hypotheses = columns(corpus)
+    mean, scores = rouge_l(references, hypotheses)
+    assert scores == pytest.approx([rouge_l_by_definition(*pair) for pair in corpus], abs=1e-12)
+    assert mean == pytest.approx(scores.mean(), abs=1e-15)
+    ids = [[[ord(word) for word in tokens] for tokens in item] for item in references]
+    assert rouge_l(ids, [[ord(word) for word in tokens] for tokens in hypotheses])[1].tolist() == scores.tolist()
+
+
+def test_rouge_l_of_a_long_caption():
+    long = [f"w{k}" for k in range(200)]
+    assert rouge_l([[long]], [long])[0] == pytest.approx(1.0)
+    assert rouge_l([[long[::2]]], [long])[0] == pytest.approx(rouge_l_by_definition([long[::2]], long))
+
+
+@pytest.mark.parametrize("score", [corpus_bleu, rouge_l, cider_d])
+@pytest.mark.parametrize(("references", "hypotheses", "error", "message"), [
+    ([["a dog"]], [["a", "dog"]], TypeError, "item 0 has a str"),
+    ([[["a"]], "a dog"], [["a"], ["a"]], TypeError, "item 1 has a str"),
+    ([[["a", "dog"]]], ["a dog"], TypeError, "item 0 has a str"),
+    ("a", [["a"]], TypeError, "references must be a list"),
+    ([[["a"]]], "a", TypeError, "hypotheses must be a list"),
+    ([[["a"]]], [["a"], ["b"]], ValueError, "references has 1 items, hypotheses has 2"),
+    ([[]], [["a"]], ValueError, "item 0 has no references"), ([], [], ValueError, "no hypotheses"),
+])  # fmt: skip
+def test_a_corpus_that_does_not_fit(score, references, hypotheses, error, message):
+    with pytest.raises(error, match=f"{score.__name__}: .*{message}"):
+        score(references, hypotheses)
 
 
 CAPTION_WORDS = st.lists(
@@ -147,3 +161,38 @@ def test_exercise_bleu_is_a_mean_and_another_number_than_corpus_bleu():
     assert corpus_bleu(references, hypotheses)["BLEU-1"] == 3 / 8
     with pytest.raises(ValueError, match="no pairs"):
         exercise_bleu([])
+
+
+def check(references, hypotheses, expected):
+    """Our scores are those of the package: BLEU of the corpus, ROUGE-L and CIDEr-D of the corpus and each caption."""
+    assert list(corpus_bleu(references, hypotheses).values()) == pytest.approx(expected["bleu"], abs=1e-6)
+    for name, function in (("rouge_l", rouge_l), ("cider_d", cider_d)):
+        mean, scores = function(references, hypotheses)
+        assert mean == pytest.approx(expected[name][0], abs=1e-6)
+        assert scores == pytest.approx(expected[name][1], abs=1e-6)
+
+
+def ask(references, hypotheses):
+    """The scores of the package."""
+    where = "no pycocoevalcap: it is not installed"
+    bleu = pytest.importorskip("pycocoevalcap.bleu.bleu", reason=where).Bleu()
+    rouge = pytest.importorskip("pycocoevalcap.rouge.rouge", reason=where).Rouge()
+    cider = pytest.importorskip("pycocoevalcap.cider.cider", reason=where).Cider()
+    truth = {i: [" ".join(tokens) for tokens in item] for i, item in enumerate(references)}
+    said = {i: [" ".join(tokens)] for i, tokens in enumerate(hypotheses)}
+    answers = {"bleu": bleu.compute_score(truth, said, verbose=0)[0]}
+    for name, scorer in (("rouge_l", rouge), ("cider_d", cider)):
+        mean, scores = scorer.compute_score(truth, said)
+        answers[name] = [float(mean), [float(score) for score in scores]]
+    return answers
+
+
+def test_scores_are_those_that_pycocoevalcap_gave():
+    check(FROZEN["references"], FROZEN["hypotheses"], FROZEN["expected"])
+
+
+@pytest.mark.parametrize("captions", [flickr8k, coco, None])
+def test_scores_are_those_of_pycocoevalcap(captions):
+    frozen = FROZEN["references"], FROZEN["hypotheses"]
+    references, hypotheses = frozen if captions is None else said_by_people(captions())
+    check(references, hypotheses, ask(references, hypotheses))

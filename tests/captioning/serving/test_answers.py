@@ -10,9 +10,8 @@ import pytest
 
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.best_lists import n_best
-from captioning.decoding.confidence import Calibration
-from captioning.decoding.spoken import Spoken
+from captioning.decoding.captions import ScoredCaption, n_best
+from captioning.evaluation.calibration import Calibration
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
 from captioning.serving.answers import AnswerQueue, PhotoCaptioner, as_json
@@ -38,8 +37,8 @@ def captioner(seed=0, cell="lstm"):
 def test_json_of_beams_and_looks():
     looks = np.eye(2, 4, dtype=np.float32)
     beams = [
-        Spoken(["a", "dog"], np.log([0.5, 0.25, 0.125]), -1.25, True, looks, 0.6180339),
-        Spoken(["a", "cat"], np.log([0.5, 0.2]), -2.0, False, looks),
+        ScoredCaption(["a", "dog"], np.log([0.5, 0.25, 0.125]), -1.25, True, looks, 0.6180339),
+        ScoredCaption(["a", "cat"], np.log([0.5, 0.2]), -2.0, False, looks),
     ]
     answer = json.loads(json.dumps(as_json(beams, (2, 2))))
     assert (answer["caption"], answer["confidence"], answer["grid"]) == ("a dog", 0.618, [2, 2])
@@ -47,7 +46,7 @@ def test_json_of_beams_and_looks():
     assert best["words"][1] == {"word": "dog", "probability": 0.25, "look": [0, 1, 0, 0]}
     assert (best["end"], best["ended"], best["score"]) == (0.125, True, -1.25)
     assert (other["end"], other["ended"], other["confidence"]) == (None, False, None)
-    empty = as_json([Spoken([], np.log([0.5]), -0.7, True)], (7, 7))
+    empty = as_json([ScoredCaption([], np.log([0.5]), -0.7, True)], (7, 7))
     assert (empty["caption"], empty["grid"], empty["beams"][0]["words"], empty["beams"][0]["end"]) == (
         "",
         None,

@@ -12,9 +12,9 @@ import minigrad as mg
 from captioning.cli.caption import caption_photos, extractor_of
 from captioning.data.dataset import open_captions
 from captioning.data.splits import images_of_part
-from captioning.decoding.confidence import Calibration
 from captioning.decoding.stepwise import greedy
-from captioning.scoring.evaluation import evaluate
+from captioning.evaluation.calibration import Calibration
+from captioning.evaluation.split_scores import evaluate
 from captioning.shipped import SHIPPED, shipped_run
 from captioning.vision.regions import RegionProjection
 

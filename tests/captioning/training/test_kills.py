@@ -16,68 +16,48 @@ from tests.captioning.cli.commands import SMALL
 
 ROOT = Path(__file__).parents[3]
 RENAMES = 14  # at least so many has a run of this size
+OPTIONS = {
+    "train": ["--validate-every", "3", "--dropout", "0.3"],
+    "refine": ["--rounds", "2", "--round-epochs", "1", "--drafts", "2", "--batch-size", "10", "--quiet"],
+    "reinforce": ["--epochs", "3", "--drafts", "3", "--longest", "8", "--batch-size", "5", "--quiet"],
+}
 
 
-def campaign(command, resume, out, kills):
-    """What `killed_runs` says of these kills."""
-    out.parent.mkdir()
-    plan = {"command": command, "resume": resume, "out": str(out), "kills": kills}
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "MINIGRAD_KEEP_MEMORY": "1"}
-    done = subprocess.run([sys.executable, "-m", "tests.captioning.training.killed_runs"], input=json.dumps(plan),
-                          capture_output=True, text=True, check=False, cwd=ROOT, env=surroundings)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def drawn(number, renames=RENAMES):
-    """So many kills: at renames, spread over all of them, and every third one at a random time."""
+def drawn(number):
+    """Kills at renames, spread over all of them, and every third one at a random time."""
     random.seed(number)
     kills = []
     for k in range(number):
-        at = 1 + round(k * (renames - 1) / max(number - 1, 1))
+        at = 1 + round(k * (RENAMES - 1) / max(number - 1, 1))
         kills.append(["time", random.random()] if k % 3 == 2 else [random.choice(["before", "after"]), at])
     return kills
 
 
-def judge(results):
-    unbroken, *broken = results
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_training_that_is_killed(name, small_folder, tmp_path, full):
+    """By default one kill of each command, just after a checkpoint; in full at all renames and at random times."""
+    out, begin = tmp_path / "runs" / "run", [name]
+    out.parent.mkdir()
+    if name == "train":
+        begin += SMALL
+    else:
+        begin += [str(tmp_path / "start")]
+        assert main(["train", "--data", str(small_folder), "--out", begin[1], *SMALL]) == 0
+    always = ["--out", str(out), "--checkpoint-every", "2"]
+    command = [*begin, "--data", str(small_folder), *always, *OPTIONS[name]]
+    kills = [["before", 3], ["before", 4], ["after", 4], *drawn(97 if name == "train" else 20)] if full else []
+    plan = {"command": command, "resume": [name, "--resume", "--quiet", *always], "out": str(out),
+            "kills": [["after", 6], *kills]}  # fmt: skip
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "MINIGRAD_KEEP_MEMORY": "1"}
+    done = subprocess.run([sys.executable, "-m", "tests.captioning.training.killed_runs"], input=json.dumps(plan),
+                          capture_output=True, text=True, check=False, cwd=ROOT, env=surroundings)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    unbroken, *broken = json.loads(done.stdout.splitlines()[-1])
     for result in broken:
         assert result["files"] == unbroken["files"], result
         assert result["left"] == [], result
-    assert any("resume" in result["ways"] for result in broken)
+    assert "resume" in broken[0]["ways"]
     assert sum(result["killed"] for result in broken) >= len(broken)
-
-
-@pytest.mark.slow
-def test_a_training_that_is_killed(small_folder, tmp_path, full):
-    out = tmp_path / "runs" / "run"
-    options = ["--validate-every", "3", "--checkpoint-every", "2", "--dropout", "0.3"]
-    command = ["train", "--data", str(small_folder), "--out", str(out), *SMALL, *options]
-    resume = ["train", "--out", str(out), "--resume", "--checkpoint-every", "2", "--quiet"]
-    first = [["before", 3], ["before", 4], ["after", 4]]  # before the first checkpoint, and around the folder's name
-    results = campaign(command, resume, out, first + drawn(97 if full else 3))
-    judge(results)
-    assert results[1]["ways"][:2] == results[2]["ways"][:2] == ["anew", "anew"]
-    assert results[3]["ways"][:2] == ["anew", "resume"]
-
-
-@pytest.mark.slow
-def test_a_refinement_that_is_killed(small_folder, tmp_path, full):
-    start, out = tmp_path / "start", tmp_path / "runs" / "run"
-    assert main(["train", "--data", str(small_folder), "--out", str(start), *SMALL]) == 0
-    options = ["--rounds", "2", "--round-epochs", "1", "--drafts", "2", "--batch-size", "10", "--quiet"]
-    begin = ["refine", str(start), "--data", str(small_folder), "--out", str(out)]
-    command = [*begin, "--checkpoint-every", "2", *options]
-    resume = ["refine", "--out", str(out), "--resume", "--checkpoint-every", "2", "--quiet"]
-    judge(campaign(command, resume, out, [["after", 5], *drawn(20 if full else 1)]))
-
-
-@pytest.mark.slow
-def test_a_self_critical_training_that_is_killed(small_folder, tmp_path, full):
-    start, out = tmp_path / "start", tmp_path / "runs" / "run"
-    assert main(["train", "--data", str(small_folder), "--out", str(start), *SMALL]) == 0
-    options = ["--epochs", "3", "--drafts", "3", "--longest", "8", "--batch-size", "5", "--quiet"]
-    begin = ["reinforce", str(start), "--data", str(small_folder), "--out", str(out)]
-    command = [*begin, "--checkpoint-every", "2", *options]
-    resume = ["reinforce", "--out", str(out), "--resume", "--checkpoint-every", "2", "--quiet"]
-    judge(campaign(command, resume, out, [["after", 5], *drawn(20 if full else 1)]))
+    for result in broken:  # before the folder has its name there is nothing to resume
+        assert result["kill"] not in (["before", 3], ["before", 4]) or result["ways"][1] == "anew"

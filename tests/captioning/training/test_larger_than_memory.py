@@ -22,7 +22,7 @@ from captioning.data.dataset import open_captions
 from captioning.data.dataset import fingerprint
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
-from captioning.scoring.evaluation import evaluate
+from captioning.evaluation.split_scores import evaluate
 from captioning.data.splits import images_of_part
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver

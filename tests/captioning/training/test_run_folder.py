@@ -1,4 +1,4 @@
-"""What a training leaves in its folder, and what is said of a damaged one."""
+"""What a training leaves in its folder, and the errors for a damaged one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,36 +14,44 @@ import pytest
 
 import minigrad as mg
 from captioning.data.dataset import open_captions
+from captioning.models import kinds
 from captioning.models.captioner import Captioner
+from captioning.models.kinds import check_memory
 from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
-from captioning.training.run_settings import settings_of
-from tests.captioning.training.test_solver import SHORT, make_solver, new_run, same, weights
+from tests.captioning.training.small_trainings import make_solver, new_run, same, weights
 from tests.disk_order import DiskOrder
 
 
+@pytest.fixture(scope="module")
+def finished(small_folder, tmp_path_factory):
+    """The folder of a finished run, and its solver."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    with open_captions(small_folder) as data:
+        solver = make_solver(data, run=new_run(folder, data))
+        solver.train()
+    return folder, solver
+
+
 @pytest.fixture
-def trained(small_data, tmp_path):
-    solver = make_solver(small_data, run=new_run(tmp_path / "run", small_data))
-    solver.train()
-    return tmp_path / "run", solver
+def folder(finished, tmp_path):
+    return shutil.copytree(finished[0], tmp_path / "run")
 
 
-def test_the_files_of_a_run(trained):
-    folder, solver = trained
+def test_the_files_of_a_run(folder, finished, draw_curve):
+    solver = finished[1]
+    draw_curve(Run.open(folder))
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoint.safetensors", "history.jsonl", "loss.png", "settings.json", "vocabulary.json",
         "weights.safetensors",
     ]  # fmt: skip
-    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    assert lines == solver.history
+    assert Run.open(folder).history() == solver.history
     model = Run.open(folder).load_model()
     assert same(model.state_dict(), weights(solver))
     assert not model.training
 
 
-def test_a_run_is_never_overwritten(trained, small_data, tmp_path):
-    folder, _ = trained
+def test_a_run_is_never_overwritten(folder, small_data, tmp_path, monkeypatch):
     with pytest.raises(RunError, match="exists already"):
         new_run(folder, small_data)
     (tmp_path / "file").write_text("")
@@ -50,27 +59,21 @@ def test_a_run_is_never_overwritten(trained, small_data, tmp_path):
         new_run(tmp_path / "file", small_data)
     (tmp_path / "empty").mkdir()
     new_run(tmp_path / "empty", small_data)
-
-
-def test_of_two_runs_that_begin_at_once_one_is_refused(small_data, tmp_path, monkeypatch):
     fingerprint = type(small_data.vocabulary).fingerprint
 
-    def meanwhile(vocabulary):  # between the look at the folder and its making
-        (tmp_path / "run").mkdir()
-        (tmp_path / "run" / "settings.json").write_text("of the other")
+    def meanwhile(vocabulary):  # another process, between the look at the folder and its making
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "settings.json").write_text("of the other")
         return fingerprint(vocabulary)
 
     monkeypatch.setattr(type(small_data.vocabulary), "fingerprint", meanwhile)
     with pytest.raises(RunError, match="exists already"):
-        new_run(tmp_path / "run", small_data)
-    assert (tmp_path / "run" / "settings.json").read_text() == "of the other"
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+        new_run(tmp_path / "new", small_data)
+    assert (tmp_path / "new" / "settings.json").read_text() == "of the other"
 
 
 def test_a_run_appears_when_it_is_whole(small_data, tmp_path, monkeypatch):
-    """Whatever is being written into it: from outside there is a run with its first checkpoint, or none."""
-    seen = []
-    replace = os.replace
+    seen, replace = [], os.replace
 
     def watched(source, target):
         seen.append((Path(target).name, (tmp_path / "run").exists()))
@@ -78,9 +81,7 @@ def test_a_run_appears_when_it_is_whole(small_data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", watched)
     solver = make_solver(small_data)
-    run = Run.create(
-        tmp_path / "run", settings_of(solver.model, SHORT, small_data), small_data.vocabulary, solver.state()
-    )
+    run = new_run(tmp_path / "run", small_data, checkpoint=solver.state())
     files = ["vocabulary.json", "settings.json", "checkpoint.safetensors"]
     assert seen == [(name, False) for name in files]
     assert sorted(path.name for path in run.folder.iterdir()) == sorted(files)
@@ -88,148 +89,140 @@ def test_a_run_appears_when_it_is_whole(small_data, tmp_path, monkeypatch):
     solver.resume()
 
 
-def test_a_full_disk_leaves_no_run_and_is_named(small_data, tmp_path, monkeypatch):
+def test_a_full_disk(folder, small_data, tmp_path, monkeypatch):
+    """No run is made; the history stays as it was, and what was not written is not lost."""
+
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(RunError, match=r"a/run: cannot be written: .*vocabulary\.json: No space left on device"):
-        new_run(tmp_path / "a" / "run", small_data)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_leaves_the_history_as_it_was(trained, monkeypatch):
-    folder, _ = trained
-    run = Run.open(folder)
-    before = (folder / "history.jsonl").read_bytes()
-    run.log({"iteration": 16})
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(RunError, match=r"a/run: cannot be written: .*vocabulary\.json: No space left"):
+            new_run(tmp_path / "a" / "run", small_data)
+    assert not (tmp_path / "a").exists()
+    run, path = Run.open(folder), folder / "history.jsonl"
+    before = path.read_bytes()
+    run.entries.add({"iteration": 16})
 
     class Full(io.StringIO):
         def writelines(self, lines):
-            (folder / "history.jsonl").write_bytes(before + b'{"itera')
+            path.write_bytes(before + b'{"itera')
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("captioning.training.history.open", lambda *_, **__: Full(), raising=False)
     with pytest.raises(OSError, match=r"No space left on device: .*history\.jsonl"):
-        run.flush()
-    assert (folder / "history.jsonl").read_bytes() == before
+        run.entries.flush()
+    assert path.read_bytes() == before
     monkeypatch.undo()
-    run.flush()  # what was not written is not lost
-    assert (folder / "history.jsonl").read_bytes() == before + b'{"iteration": 16}\n'
+    run.entries.flush()
+    assert path.read_bytes() == before + b'{"iteration": 16}\n'
 
 
-def test_one_process_trains_in_a_folder_at_a_time(trained):
-    folder, solver = trained
-    with Run.open(folder):
-        solver.run = Run.open(folder)
-        with pytest.raises(RunError, match=f"run: process {os.getpid()} is training in this folder"):
-            solver.train()
-    assert not (folder / ".lock").exists()
-    solver.train()
-
-
-def test_a_lock_that_a_killed_process_left_is_none(trained):
-    folder, _ = trained
-    (folder / ".lock").write_text("1\n")
-    left = folder / ".checkpoint.safetensors.0123456789abcdef.tmp"
+def test_one_process_trains_in_a_folder_at_a_time(folder, small_data):
+    (folder / ".lock").write_text("1\n")  # of a killed process
+    left, mine = folder / ".checkpoint.safetensors.0123456789abcdef.tmp", folder / ".mine.tmp"
     left.write_text("a part")
-    mine = folder / ".mine.tmp"
     mine.write_text("of the user")
-    with Run.open(folder) as run, run:  # within each other
+    with Run.open(folder) as run, run:  # nested
         assert not left.exists()
+        assert mine.exists()
         assert (folder / ".lock").read_text() == f"{os.getpid()}\n"
+        with pytest.raises(RunError, match=f"run: process {os.getpid()} is training in this folder"):
+            make_solver(small_data, run=Run.open(folder)).train()
     assert not (folder / ".lock").exists()
-    assert mine.exists()
 
 
-def test_a_run_knows_the_extractor_of_its_features(small_data, tmp_path, monkeypatch):
-    rows = small_data.train.features
-    assert new_run(tmp_path / "unknown", small_data).settings["data"]["extractor"] is None
-    monkeypatch.setattr(rows, "extractor", "one", raising=False)
-    run = new_run(tmp_path / "run", small_data)
-    assert run.settings["data"]["extractor"] == "one"
-    run.check_fits(small_data.train)
-    monkeypatch.setattr(rows, "extractor", "other")
-    with pytest.raises(RunError, match=r"features of the extractor one; .* has those of other"):
-        run.check_fits(small_data.train)
-    monkeypatch.setattr(rows, "extractor", None)
-    run.check_fits(small_data.train)  # nobody knows
+def test_a_folder_that_disappears_ends_the_training(folder):
+    run = Run.open(folder)
+    run.save_best({"a": np.ones(2)})
+    for name in ("weights.safetensors", "settings.json"):
+        (folder / name).unlink()
+        with pytest.raises(RunError, match=name):
+            run.save_checkpoint({})
+    shutil.rmtree(folder)
+    with pytest.raises(RunError, match="run: the folder is gone"):
+        run.check_there()
 
 
-def test_a_run_of_another_data_set_is_refused(trained, small_folder, other_folder):
-    run = Run.open(trained[0])
+def test_another_data_set_is_refused(folder, small_folder, other_folder, small_data, monkeypatch):
+    run = Run.open(folder)
     with open_captions(other_folder) as data, pytest.raises(RunError, match="another vocabulary"):
         run.check_fits(data.val)
     with open_captions(small_folder, pca=False) as data, pytest.raises(RunError, match=r"features of 6 columns.* 5"):
         run.check_fits(data.val)
-
-
-def test_a_run_knows_how_many_captions_it_was_trained_on(small_data, tmp_path):
-    run = new_run(tmp_path / "run", small_data)
     run.check_as_many(48, small_data.folder)
-    with pytest.raises(RunError, match=r"was trained on 48 captions; elsewhere has 47: it is another data set"):
-        run.check_as_many(47, "elsewhere")
-    with pytest.raises(RunError, match=r"was trained on 48 captions; elsewhere has 47: it is another data set"):
-        run.check_same_data(run.settings["data"] | {"train_captions": 47, "folder": "elsewhere"})
+    now = run.settings["data"]
+    run.check_same_data(now)
+    with pytest.raises(RunError, match="48 captions; elsewhere has 47"):
+        run.check_same_data(now | {"train_captions": 47, "folder": "elsewhere"})
+    other = dict.fromkeys(now["fingerprint"], "0")
+    with pytest.raises(RunError, match="with the data that it was trained on"):
+        run.check_same_data(now | {"fingerprint": other})
+    monkeypatch.setattr(small_data.train.features, "extractor", "other", raising=False)
+    run.check_fits(small_data.train)  # the run does not know its extractor
+    run.settings["data"]["extractor"] = "one"
+    with pytest.raises(RunError, match=r"the extractor one; .* of other"):
+        run.check_fits(small_data.train)
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
-    ("settings.json", None, r"settings\.json: cannot be read, so this is no run folder"),
-    ("settings.json", "{", r"settings\.json: is not JSON"),
-    ("settings.json", "[]", r"settings\.json: is not the settings of a run"),
-    ("settings.json", '{"format": 7, "minigrad": "9.0"}', r"but in format 7, written by minigrad 9\.0"),
-    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}, "training": {}, "data": {}, "threads": 0}',
-     r"settings\.json: threads must be an int of at least 1; got 0"),
-    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', r"settings\.json: the key training is missing"),
-    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}, "training": {}, "data": {}}',
-     r"settings\.json: model: the keys feature_size"),
-    ("vocabulary.json", None, r"vocabulary\.json: cannot be read"),
+    ("settings.json", None, "no run folder"), ("settings.json", "{", "not JSON"),
+    ("settings.json", "[]", "not the settings of a run"),
+    ("settings.json", '{"format": 7, "minigrad": "9.0"}', r"format 7, written by minigrad 9\.0"),
+    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', "training, data are missing"),
+    ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}, "training": {}, "data": {}}', "feature_size"),
+    ("vocabulary.json", None, "cannot read"),
     ("vocabulary.json", '{"idx_to_word": ["<NULL>", "<START>", "<END>", "<UNK>"], "word_to_idx": '
-     '{"<NULL>": 0, "<START>": 1, "<END>": 2, "<UNK>": 3}}', r"vocabulary\.json: is not the vocabulary"),
-    ("weights.safetensors", None, r"weights\.safetensors: there is no such file"),
-    ("weights.safetensors", "damaged", r"weights\.safetensors"),
+     '{"<NULL>": 0, "<START>": 1, "<END>": 2, "<UNK>": 3}}', "is not the vocabulary"),
+    ("weights.safetensors", None, "there is no such file"), ("weights.safetensors", "damaged", ""),
 ])  # fmt: skip
-def test_damaged_files_are_named(trained, name, content, message):
-    folder, _ = trained
+def test_damaged_files_are_named(folder, name, content, message):
     if content is None:
         (folder / name).unlink()
     else:
         (folder / name).write_text(content)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"{name}: .*{message}"):
         Run.open(folder).load_model()
 
 
-def test_weights_of_another_size_are_named(trained, small_data):
-    folder, _ = trained
+def test_weights_of_another_size_are_named(folder, small_data):
     mg.save(folder / "weights.safetensors", Captioner(small_data.vocabulary, 6, 8, 13).state_dict())
-    with pytest.raises(RunError, match=r"weights\.safetensors: does not fit the model of settings\.json"):
+    with pytest.raises(RunError, match=r"weights\.safetensors: does not fit the model"):
         Run.open(folder).load_model()
 
 
 @pytest.mark.parametrize(("section", "key", "value"), [
-    ("training", "weight_decay", {}), ("training", "clip_norm", {}), ("training", "learning_rate", True),
-    ("training", "lr_decay", 10**400), ("training", "seed", -1), ("training", "keep", 3), ("training", "keep", []),
-    ("training", "val_part", "third"), ("training", "patience", 1.5),
-    ("data", "max_train", "x"), ("data", "max_train", 0), ("data", "fingerprint", []),
-    ("data", "fingerprint", {"a": 1}),
-    ("data", "folder", 1), ("data", "pca", "yes"), ("data", "train_captions", "48"), ("data", "extractor", {}),
-    ("model", "hidden_size", 10**12), ("model", "feature_size", 10**30), ("model", "wordvec_size", "8"),
-    ("model", "dropout", {}), ("model", "feature_dropout", 1), ("model", "forget_bias", "1"), ("model", "dtype", 3),
-    ("model", "dtype", "float31"), ("model", "cell_type", []), (None, "threads", "x"), (None, "refinement", []),
+    ("training", "weight_decay", {}), ("training", "keep", []), ("training", "patience", 1.5),
+    ("data", "max_train", "x"), ("data", "fingerprint", {"a": 1}), ("data", "folder", 1), ("data", "pca", "yes"),
+    ("data", "train_captions", "48"), ("data", "extractor", {}), ("data", "seed", -1), ("data", "captions", "whole"),
+    ("data", "regions", 1), ("data", "max_words", 0), ("model", "hidden_size", 10**12),
+    ("model", "feature_size", 10**30), ("model", "wordvec_size", "8"), ("model", "dropout", {}),
+    ("model", "feature_dropout", 1), ("model", "forget_bias", "1"), ("model", "dtype", "float31"),
+    ("model", "cell_type", []), ("model", "kind", "x"), ("model", "places", [1]), (None, "threads", "x"),
+    (None, "shards", 0), (None, "refinement", []), (None, "averaged_weights", [1]),
+    (None, "reinforcement", {"start": 1}), (None, "refinement", {"start_scores": {"val_loss": 1.0}}),
 ])  # fmt: skip
-def test_settings_of_a_wrong_type_are_named(small_data, tmp_path, section, key, value):
-    path = new_run(tmp_path / "run", small_data).folder / "settings.json"
-    settings = json.loads(path.read_text())
+def test_settings_of_a_wrong_type_are_named(folder, section, key, value):
+    settings = json.loads((folder / "settings.json").read_text())
     (settings if section is None else settings[section])[key] = value
-    path.write_text(json.dumps(settings))
+    (folder / "settings.json").write_text(json.dumps(settings))
     with pytest.raises(RunError, match=rf"settings\.json: .*{key}"):
-        Run.open(path.parent).new_model()
+        Run.open(folder).new_model()
 
 
-def test_a_damaged_history_is_named(trained):
-    folder, _ = trained
+def test_models_that_do_not_fit_into_memory_are_refused(monkeypatch):
+    sizes = {"feature_size": 6, "wordvec_size": 8, "hidden_size": 12, "cell_type": "lstm"}
+    weights_of = 7 * 8 + ((8 + 12) * 4 + 7 + 6) * 12
+    monkeypatch.setattr(kinds.os, "sysconf", lambda name: 1 if "SIZE" in name else 16 * weights_of)
+    check_memory(7, sizes)
+    with pytest.raises(MemoryError, match="weights need at least 0 GiB"):
+        check_memory(8, sizes)
+    check_memory(8, sizes, bytes_each=4)
+
+
+def test_a_damaged_history_is_named(folder):
     lines = (folder / "history.jsonl").read_text().splitlines()
-    for damaged in ("{", '{"iteration": "x", "loss": 1.0}', '{"iteration": 3, "val_loss": {}}', '{"epoch": "1"}'):
+    for damaged in ("{", '{"iteration": "x", "loss": 1.0}', '{"iteration": 3, "val_loss": {}}', '{"epoch": "1"}', "3"):
         lines[2] = damaged
         (folder / "history.jsonl").write_text("\n".join(lines))
         with pytest.raises(RunError, match=r"history\.jsonl: line 3 is damaged"):
@@ -237,30 +230,21 @@ def test_a_damaged_history_is_named(trained):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
-def test_a_checkpoint_does_not_outlive_the_history_before_it(small_data, tmp_path, monkeypatch):
+def test_files_are_on_the_disk_in_order(small_data, tmp_path, monkeypatch):
     """Where the power is cut, what was not flushed may be lost, in any order."""
-    folder = tmp_path / "run"
+    folder, order = tmp_path / "run", DiskOrder(monkeypatch)
     run = new_run(folder, small_data)
-    order = DiskOrder(monkeypatch)
+    for name in ("settings.json", "vocabulary.json"):
+        assert order.flushed(folder / name)[0] < order.named(name)[0] < order.named("run")[0]
+    assert order.flushed(tmp_path)[-1] > order.named("run")[0]
     for iteration in (1, 2):
         order.forget()
-        run.log({"iteration": iteration, "epoch": 1, "loss": 2.0})
+        run.entries.add({"iteration": iteration, "epoch": 1, "loss": 2.0})
         run.save_checkpoint({"a": np.ones(2)})
         (named,) = order.named("checkpoint.safetensors")
         assert order.flushed(folder / "history.jsonl")[0] < named
-        assert (order.flushed(folder)[0] < named) == (iteration == 1)  # the history has its name once
+        assert (order.flushed(folder)[0] < named) == (iteration == 1)  # the history gets its name once
         assert order.flushed(folder)[-1] > named
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows flushes no folders")
-def test_every_file_of_a_run_is_on_the_disk_before_it_has_its_name(small_data, tmp_path, monkeypatch):
-    order = DiskOrder(monkeypatch)
-    run = new_run(tmp_path / "run", small_data)
-    for name in ("settings.json", "vocabulary.json"):
-        assert order.flushed(tmp_path / "run" / name)[0] < order.named(name)[0] < order.named("run")[0]
-    assert order.flushed(tmp_path)[-1] > order.named("run")[0]
-    run.log({"iteration": 1, "epoch": 1, "loss": 2.0})
-    run.flush()
     order.forget()
-    run.cut_history(0)
-    assert order.flushed(tmp_path / "run" / "history.jsonl")[0] < order.named("history.jsonl")[0]
+    run.entries.cut(0)
+    assert order.flushed(folder / "history.jsonl")[0] < order.named("history.jsonl")[0]

@@ -1,0 +1,147 @@
+"""The best captions of a beam, with the log-probability of each word and the attention behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from captioning.checks import check_values, int_from
+from captioning.decoding.batches import LONGEST, CaptionModel, Ids, WordScorer, run_in_batches
+from captioning.decoding.beam_search import Beam, search
+from captioning.decoding.rules import RuleMask, Rules
+from minigrad.runtime.threads import get_num_threads
+
+__all__ = ["MOST", "ScoredCaption", "caption_as_json", "n_best", "score_captions"]
+
+MOST = 100
+"""The most captions of an image."""
+
+_ALL = Rules()
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredCaption:
+    """A caption, its probability word by word, and where the captioner looked.
+
+    Attributes:
+        words: without `<END>`.
+        log_probs: float64 (len(words) + 1,), of each word and of `<END>`; of a caption that was cut, of its words.
+        score: the sum of `log_probs` divided by their number to the beam's length power; captions are ranked by it.
+        ended: whether the caption has `<END>`.
+        attention: float32 (len(words), R), the attention to each region for each word, rows summing to 1; None without
+            attention.
+        confidence: from 0 to 1, see `captioning.evaluation.calibration`; None where it is not known.
+
+    >>> ScoredCaption(["a", "dog"], np.log([0.5, 0.5, 1.0]), -0.46, True).caption
+    'a dog'
+    """
+
+    words: list[str]
+    log_probs: NDArray[np.float64]
+    score: float
+    ended: bool
+    attention: NDArray[np.float32] | None = None
+    confidence: float | None = None
+
+    @property
+    def caption(self) -> str:
+        """The words, with spaces between them."""
+        return " ".join(self.words)
+
+
+def caption_as_json(caption: ScoredCaption, digits: int = 6) -> dict[str, Any]:
+    """Return a caption with the probabilities of its words and of its end, None if it was cut, ready for JSON.
+
+    digits: decimals of every number.
+
+    >>> found = caption_as_json(ScoredCaption(["dog"], np.log([0.5, 0.25]), -1.0397, True), 2)
+    >>> found["score"], found["words"], found["end"]
+    (-1.04, [{'word': 'dog', 'probability': 0.5}], 0.25)
+    """
+    probabilities = [round(float(p), digits) for p in np.exp(caption.log_probs)]
+    words = [{"word": word, "probability": p} for word, p in zip(caption.words, probabilities, strict=False)]
+    return {"caption": caption.caption, "score": round(float(caption.score), digits), "ended": caption.ended,
+            "words": words, "end": probabilities[-1] if caption.ended else None}  # fmt: skip
+
+
+def n_best(
+    model: CaptionModel,
+    features: ArrayLike,
+    count: int = 5,
+    width: int = 5,
+    max_length: int = LONGEST,
+    length_power: float = 1.0,
+    allow_unknown: bool = False,
+    groups: int = 1,
+    diversity: float = 0.5,
+    rules: Rules = _ALL,
+) -> list[list[ScoredCaption]]:
+    """Return the best `count` captions, from 1 to `MOST`, that a beam finds of each image, best first.
+
+    The list of an image is shorter where the beam has found fewer. All captions of an image are different. Unfinished
+    ones are returned only where none has ended. Arguments and errors are those of `beam`, whose caption is the first.
+
+    >>> from captioning.data.vocabulary import SPECIAL, Vocabulary
+    >>> from captioning.models.captioner import Captioner
+    >>> model = Captioner(Vocabulary([*SPECIAL, "a", "dog"]), 3, 4, 5, rng=0)
+    >>> (beams,) = n_best(model, np.ones((1, 3)), count=3, rules=Rules(min_length=2, no_repeat=1))
+    >>> [each.caption for each in beams]
+    ['a', 'a dog', 'dog']
+    >>> len(beams[0].log_probs), beams[0].ended
+    (2, True)
+    """
+    how = Beam(width, length_power, groups, diversity, rules)
+    check_values({"count": count}, {"count": int_from(1, MOST)})
+    mask = RuleMask(rules, model.vocabulary, max_length)
+    found: list[list[ScoredCaption]] = [[] for _ in np.atleast_1d(features)]
+
+    def decode(scorer: WordScorer, rows: NDArray[Any], batch: slice) -> None:
+        captions = search(how, mask, scorer, rows, max_length, count)
+        found[batch] = score_captions(scorer, rows, captions, length_power)
+
+    run_in_batches(decode, model, features, max_length, allow_unknown, get_num_threads(), max(count, how.rows))
+    return found
+
+
+def score_captions(
+    scorer: WordScorer, features: NDArray[Any], captions: Ids, power: float = 1.0
+) -> list[list[ScoredCaption]]:
+    """Score captions int32 (N,S,L), S of each image with features (N,D), word by word.
+
+    The ids have no `<START>`, and `<NULL>` at the end. A row of `<NULL>` alone is no caption. power: the length power
+    of scores.
+    """
+    (N, S, L), null, end = captions.shape, scorer.vocabulary.null, scorer.vocabulary.end
+    rows = captions.reshape(N * S, L)
+    log_probs, attention = np.zeros((N * S, L)), None
+    words, state = scorer.start(features, S)
+    going = np.arange(N * S)
+    for t in range(L):
+        on = np.flatnonzero(rows[going, t] != null)
+        if not on.size:
+            break
+        going, words, state = going[on], words[on], tuple(s[on] for s in state)
+        scores, state = scorer.scores(words, state)
+        words = rows[going, t]
+        log_probs[going, t] = _log_softmax_at(scores, words)
+        maps = scorer.attention_maps(state)
+        if maps is not None:
+            attention = np.zeros((N * S, L, maps.shape[1]), np.float32) if attention is None else attention
+            attention[going, t] = maps
+    found: list[list[ScoredCaption]] = [[] for _ in range(N)]
+    lengths = (rows != null).sum(axis=1).tolist()
+    for k in np.flatnonzero(lengths).tolist():
+        own, text = log_probs[k, : lengths[k]].copy(), scorer.vocabulary.tokens(rows[k], keep_unknown=True)
+        maps = None if attention is None else attention[k, : len(text)].copy()
+        score, ended = float(own.sum() / lengths[k] ** power), bool(rows[k, lengths[k] - 1] == end)
+        found[k // S].append(ScoredCaption(text, own, score, ended, maps))
+    return found
+
+
+def _log_softmax_at(scores: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float64]:
+    """log(exp(s_w) / sum_v exp(s_v)) of scores (C,V) for one word w each; words at -inf take no part."""
+    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted[np.arange(len(words)), words] - np.log(np.exp(shifted).sum(axis=1)))

@@ -1,0 +1,326 @@
+"""How confident a captioner is in a caption: what its beam says, as a share of how good a person's caption is.
+
+A *measure* is a number for one caption of a beam, the higher the surer. `Calibration` turns it into a confidence,
+
+    c(x) = 1 / (1 + exp(-(a (x - m) / s + b))),    a >= 0,
+
+the expected CIDEr-D of a caption of measure x, as a share of that of a person's caption and at most 1. m and s are mean
+and deviation of the measures. a and b maximise sum_i y_i log c(x_i) + (1 - y_i) log(1 - c(x_i)) over captions whose
+share y_i is known, so the mean of c is that of y. Source: J. Platt, Probabilistic outputs for support vector machines
+(1999).
+
+`calibrate` fits one on the first half of a split's images and tries it on the second. A person's score is the mean of
+one human caption against the others of its image.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from captioning.checks import COUNT, FINITE, NOT_NEGATIVE, POSITIVE, Check, among, check_values, int_from, optional
+from captioning.data.errors import DataError
+from captioning.data.splits import Split, images_of_part
+from captioning.decoding.batches import LONGEST, CaptionModel, length_for
+from captioning.decoding.beam_search import Beam
+from captioning.decoding.captions import MOST, ScoredCaption, n_best
+from captioning.decoding.rules import Rules
+from captioning.progress import Progress
+from captioning.scoring.cider import CiderD, DocumentFrequencies, cider_d
+from captioning.storage import crc32_of
+from minigrad.runtime.files import irregular, replacing
+
+__all__ = ["CONFIDENCE_FILE", "MEASURES", "Calibration", "calibrate", "human_cider_d", "spearman"]
+
+CONFIDENCE_FILE = "confidence.json"
+"""The name of a calibration's file in a run folder."""
+
+_WEIGHTS = "weights.safetensors"
+_STEPS = 50  # of Newton's method, which needs about five
+_RIDGE = 1e-3  # keeps a finite where a measure separates good captions from bad ones
+_IMAGES = 50  # captioned between two updates of the progress
+_SILENT = Progress(enabled=False)
+
+Beams = Sequence[ScoredCaption]
+Floats = NDArray[np.float64]
+
+
+def _margin(beams: Beams, k: int) -> float:
+    others = [other.score for j, other in enumerate(beams) if j != k]
+    return beams[k].score - max(others) if others else 0.0
+
+
+def _agreement(beams: Beams, k: int) -> float:
+    others = [other for j, other in enumerate(beams) if j != k]
+    if not others:
+        return 1.0
+    logs = np.array([other.log_probs.sum() for other in others])
+    weights = np.exp(logs - logs.max())
+    return float(np.average([_overlap(beams[k].words, other.words) for other in others], weights=weights))
+
+
+def _overlap(one: Sequence[str], other: Sequence[str]) -> float:
+    """The share of words and of word pairs that two captions have in common: F1, from 0 to 1."""
+    a, b = (Counter([*words, *pairwise(words)]) for words in (one, other))
+    total = a.total() + b.total()
+    return 2 * (a & b).total() / total if total else 1.0
+
+
+MEASURES: dict[str, Callable[[Beams, int], float]] = {
+    "likelihood": lambda beams, k: float(beams[k].log_probs.mean()),
+    "probability": lambda beams, k: float(beams[k].log_probs.sum()),
+    "weakest": lambda beams, k: float(beams[k].log_probs.min()),
+    "margin": _margin,
+    "agreement": _agreement,
+}
+"""Measures of caption k of a beam: the mean log-probability of its words and its end; the sum; the least; how much its
+score exceeds the best other one; its overlap with the others, weighted by their probabilities."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a measure of a beam's captions says of how good they are; `fitted` makes one.
+
+    Attributes:
+        measure: a name of `MEASURES`.
+        centre, spread, slope, intercept: m, s, a and b of the formula above.
+        unsure_below: captions with a lower confidence count as unsure.
+        beam, count: the measure is of captions of this beam, `count` of each image.
+        weights: CRC-32 of the weights of the captioner; None if it is not known.
+        max_length: the most words of those captions, their end included; None if it is not known.
+
+    >>> calibration = Calibration.fitted("likelihood", [-2.0, -1.5, -1.0, -0.5], [0.1, 0.3, 0.2, 0.9], Beam(5), 5)
+    >>> calibration.of_measure([-2.0, -0.5]).round(2)
+    array([0.07, 0.75])
+    """
+
+    measure: str
+    centre: float
+    spread: float
+    slope: float
+    intercept: float
+    unsure_below: float
+    beam: Beam = field(default_factory=Beam)
+    count: int = 5
+    weights: int | None = None
+    max_length: int | None = None
+
+    def __post_init__(self) -> None:
+        within: Check = (lambda value: FINITE[0](value) and 0 <= value <= 1, "from 0 to 1")
+        check_values(vars(self), {
+            "measure": among(MEASURES), "centre": FINITE, "spread": POSITIVE, "slope": NOT_NEGATIVE,
+            "intercept": FINITE, "unsure_below": within, "count": int_from(1, MOST), "max_length": optional(COUNT),
+        })  # fmt: skip
+
+    @classmethod
+    def fitted(
+        cls,
+        measure: str,
+        raw: ArrayLike,
+        shares: ArrayLike,
+        beam: Beam,
+        count: int,
+        unsure: float = 0.2,
+        max_length: int | None = None,
+    ) -> Calibration:
+        """Return the calibration of captions with measures raw (n,) and known shares (n,) from 0 to 1, n at least 2.
+
+        unsure: the share of such captions, the lowest ones, that count as unsure. A measure that rises as captions get
+        worse is ignored: then every confidence is the mean share.
+        """
+        x, y = np.asarray(raw, np.float64), np.asarray(shares, np.float64)
+        if not 0 <= unsure <= 1:
+            raise ValueError(f"unsure must be from 0 to 1; got {unsure!r}")
+        centre, spread = float(x.mean()), float(x.std()) or 1.0
+        slope, intercept = _logistic((x - centre) / spread, y)
+        if slope < 0:
+            slope, intercept = 0.0, _logistic(np.zeros(len(x)), y)[1]
+        made = cls(measure, centre, spread, slope, intercept, 0.0, beam, count, max_length=max_length)
+        return replace(made, unsure_below=float(np.quantile(made.of_measure(x), unsure)))
+
+    def of_measure(self, raw: ArrayLike) -> Floats:
+        """Return the confidence of measures."""
+        return _sigmoid(self.slope * (np.asarray(raw, np.float64) - self.centre) / self.spread + self.intercept)
+
+    def with_confidence(self, beams: Beams) -> list[ScoredCaption]:
+        """Return the captions of one image, as `n_best` finds them by this calibration's beam, with their confidence.
+
+        The calibration was fitted on first captions, so it is a guess for the others. A caption that was cut has no
+        confidence.
+        """
+        measure = MEASURES[self.measure]
+        return [replace(each, confidence=float(self.of_measure(measure(beams, k)))) if each.ended else each
+                for k, each in enumerate(beams)]  # fmt: skip
+
+    def applies_to(self, beam: Beam | None, max_length: int = LONGEST) -> bool:
+        """Whether it holds for captions by a beam of at most `max_length` words.
+
+        The beam must be its own, and captions may get as long as those it was fitted on, or as `LONGEST`.
+        """
+        return beam == self.beam and max_length >= min(self.max_length or 1, LONGEST)
+
+    def is_unsure(self, caption: ScoredCaption) -> bool:
+        """Whether a caption has a confidence, and it is low."""
+        return caption.confidence is not None and caption.confidence < self.unsure_below
+
+    def decode(self, model: CaptionModel, features: ArrayLike, max_length: int = LONGEST) -> list[list[ScoredCaption]]:
+        """Return `n_best` by the calibration's beam, with confidence."""
+        lists = n_best(model, features, self.count, max_length=max_length, **vars(self.beam))
+        return [self.with_confidence(beams) for beams in lists]
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write confidence.json in a run folder, with the checksum of the weights that are there."""
+        known = replace(self, weights=crc32_of(Path(folder) / _WEIGHTS))
+        with replacing(Path(folder) / CONFIDENCE_FILE, durable=True) as temporary:
+            temporary.write_text(json.dumps(asdict(known), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Calibration | None:
+        """Return the calibration of a run folder, None if it has none.
+
+        Raises:
+            DataError: if the file is damaged.
+        """
+        path = Path(folder) / CONFIDENCE_FILE
+        if found := irregular(path):
+            raise DataError(f"{path}: is {found}, not a regular file")
+        if not path.exists():
+            return None
+        try:
+            content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            beam = dict(content["beam"])
+            return cls(**{**content, "beam": Beam(**beam | {"rules": Rules(**beam["rules"])})})
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            raise DataError(f"{path}: is no calibration ({error}). Run captioning calibrate again.") from error
+
+    def is_of(self, folder: str | os.PathLike[str]) -> bool:
+        """Whether it was fitted on the weights that are in a run folder now."""
+        return self.weights == crc32_of(Path(folder) / _WEIGHTS)
+
+
+def _logistic(x: Floats, y: Floats) -> tuple[float, float]:
+    """Slope and intercept of the likeliest c(x) for shares y by Newton's method, with a little pull towards 0."""
+    columns, w = np.stack([x, np.ones(len(x))], axis=1), np.zeros(2)
+    for _ in range(_STEPS):
+        c = _sigmoid(columns @ w)
+        gradient = columns.T @ (c - y) + _RIDGE * w
+        curvature = columns.T @ (columns * (c * (1 - c))[:, None]) + _RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        w -= step * min(1.0, 2.0 / float(np.abs(step).max(initial=1e-12)))  # far away its steps are too long
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(w[0]), float(w[1])
+
+
+def _sigmoid(z: Floats) -> Floats:
+    return np.asarray(0.5 * (1 + np.tanh(z / 2)))
+
+
+def calibrate(
+    model: CaptionModel,
+    split: Split,
+    beam: Beam,
+    count: int = 5,
+    unsure: float = 0.2,
+    max_length: int | None = None,
+    max_images: int | None = None,
+    progress: Progress = _SILENT,
+) -> tuple[Calibration, dict[str, Any]]:
+    """Return the calibration of a model's captions by a beam, and how good it is.
+
+    The measure is the one that correlates best with CIDEr-D on the first half of the images, on which it is fitted too.
+    max_images: at most so many of each half, drawn at random. The second value is a dict with
+
+    - `human_cider_d`: the mean of one human caption against the others of its image;
+    - `first` and `second`: Spearman's rho by measure on each half, None where it is not defined;
+    - on the second half `confidence` and `share`, the mean confidence and the mean share; `error`, the mean difference
+      of the two over ten bins of equally many captions; `cider_d_sure` and `cider_d_unsure`, the mean scores of sure
+      and of unsure captions; `unsure`, the share of unsure captions.
+
+    Raises:
+        DataError: if no image has two captions, or all captions are equally good or equally sure.
+    """
+    references = split.references_by_image()
+    frequencies = DocumentFrequencies.of(references)
+    human = human_cider_d(references, frequencies, progress)
+    length = length_for(split) if max_length is None else max_length
+    raw, scores, rhos = {}, {}, {}
+    for part in ("first", "second"):
+        images = images_of_part(split, part, max_images)
+        found: list[list[ScoredCaption]] = []
+        progress.begin(len(images), what="captions of images")
+        for start in range(0, len(images), _IMAGES):
+            features = split.features[images[start : start + _IMAGES]]
+            found += n_best(model, features, count, max_length=length, **vars(beam))
+            progress.update(len(found))
+        raw[part] = {name: np.array([measure(each, 0) for each in found]) for name, measure in MEASURES.items()}
+        judge = CiderD([references[i] for i in images], frequencies)
+        scores[part] = judge.score_many(np.arange(len(found)), [each[0].words for each in found])
+        rhos[part] = {name: spearman(measures, scores[part]) for name, measures in raw[part].items()}
+    if not np.isfinite(list(rhos["first"].values())).any():
+        raise DataError(f"{split.folder}: the captions of the {split.name} split's first half are all as good or all "
+                        "as sure: nothing can be learnt of them")  # fmt: skip
+    best = max(rhos["first"], key=lambda name: np.nan_to_num(rhos["first"][name], nan=-2.0))
+    share = {part: np.minimum(each / human, 1.0) if human > 0 else 0 * each for part, each in scores.items()}
+    made = Calibration.fitted(best, raw["first"][best], share["first"], beam, count, unsure, length)
+    sure, second = made.of_measure(raw["second"][best]), scores["second"]
+    bins = np.array_split(np.argsort(sure, kind="stable"), min(10, len(sure)))
+    low = sure < made.unsure_below
+    figures: dict[str, Any] = {"human_cider_d": human}
+    for part, found_rhos in rhos.items():  # JSON has no NaN
+        figures[part] = {name: rho if np.isfinite(rho) else None for name, rho in found_rhos.items()}
+    return made, figures | {
+        "confidence": float(sure.mean()),
+        "share": float(share["second"].mean()),
+        "error": float(np.mean([abs(sure[each].mean() - share["second"][each].mean()) for each in bins])),
+        "cider_d_sure": None if low.all() else float(second[~low].mean()),
+        "cider_d_unsure": float(second[low].mean()) if low.any() else None,
+        "unsure": float(low.mean()),
+    }
+
+
+def human_cider_d(
+    references: Sequence[Sequence[Sequence[str]]], frequencies: DocumentFrequencies, progress: Progress = _SILENT
+) -> float:
+    """Return the mean CIDEr-D of one human caption against the others of its image, over images with two or more."""
+    several = [captions for captions in references if len(captions) > 1]
+    if not several:
+        raise DataError("there is no image with two human captions: nobody knows how alike those of people are")
+    means = []
+    progress.begin(len(several), what="human captions of images")
+    for done, captions in enumerate(several, 1):
+        others = [[*captions[:k], *captions[k + 1 :]] for k in range(len(captions))]
+        means.append(cider_d(others, list(captions), frequencies)[0])
+        progress.update(done)
+    return float(np.mean(means))
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Return Spearman's rank correlation of two lists (n,), from -1 to 1; NaN where it is not defined.
+
+    Equal numbers share the mean of their ranks. SciPy's `spearmanr` is the same, but SciPy is no dependency.
+
+    >>> spearman([0.1, 0.2, 0.9], [-5, 7, 8])
+    1.0
+    """
+    if np.shape(x) != np.shape(y) or np.ndim(x) != 1:
+        raise ValueError(f"spearman: the lists must be as long; got {np.shape(x)} and {np.shape(y)}")
+    centred = []
+    for values in (x, y):
+        _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(counts) - (counts + 1) / 2)[which]
+        centred.append(ranks - ranks.mean() if len(ranks) else ranks)
+    a, b = centred
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size > 0 else float("nan")

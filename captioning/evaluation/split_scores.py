@@ -1,0 +1,251 @@
+"""How good a captioner is on a split: its loss, and the scores and the diversity of its captions."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import minigrad as mg
+from captioning.data.splits import Split
+from captioning.data.vocabulary import SPECIAL
+from captioning.decoding.batches import CaptionModel, length_for
+from captioning.decoding.stepwise import greedy
+from captioning.progress import Progress
+from captioning.scoring.cider import DocumentFrequencies, cider_d
+from captioning.scoring.diversity import diversity
+from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu_table, rouge_l
+from minigrad.parallel.communicators import ALONE
+from minigrad.runtime.threads import split as split_evenly
+
+__all__ = [
+    "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "known_captions", "mean_exercise_bleu",
+    "mean_loss", "score",
+]  # fmt: skip
+
+Rows = NDArray[np.int64]
+_IMAGES = 500  # whose features are in memory at once
+_SILENT = Progress(enabled=False)
+
+
+def mean_loss(
+    model: CaptionModel,
+    split: Split,
+    images: Rows,
+    batch_size: int = 100,
+    progress: Progress = _SILENT,
+    comm: Any = ALONE,
+) -> float:
+    """Return the loss of the captions of some images, averaged over captions, without dropout.
+
+    comm: the ranks that share the batches. Each of them calls this and gets the same bits as one alone.
+    """
+    rows = np.flatnonzero(np.isin(split.image_idxs, images))
+    training = model.training
+    model.eval()
+    blocks = list(_batches_by_length(split, rows, batch_size))
+    losses, done, first = np.zeros(sum(map(len, blocks))), 0, 0
+    progress.begin(len(rows), what="loss of captions")
+    try:
+        with mg.no_grad():
+            for block in blocks:
+                own = range(first + (comm.rank - first) % comm.size, first + len(block), comm.size)
+                if own:
+                    near = np.unique(split.image_idxs[np.concatenate([block[k - first] for k in own])])
+                    features = split.features[near]  # each image of a block is read once
+                for number in own:
+                    batch = block[number - first]
+                    places = np.searchsorted(near, split.image_idxs[batch])
+                    losses[number] = model.loss(features[places], split.captions[batch]).item() * len(batch)
+                    done += len(batch) * comm.size
+                    progress.update(min(done, len(rows)))
+                first += len(block)
+    finally:
+        model.train(training)
+    total = 0.0
+    for loss in mg.parallel.merge(comm, losses).tolist():
+        total += loss
+    return total / len(rows)
+
+
+def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[list[Rows]]:
+    """All rows of captions in batches: those of some hundred images, which are read together, then of the next ones.
+
+    Captions of similar length in a batch leave few columns of <NULL>.
+    """
+    by_image = rows[np.argsort(split.image_idxs[rows], kind="stable")]
+    _, first = np.unique(split.image_idxs[by_image], return_index=True)  # caption of each image
+    for near in map(np.sort, np.split(by_image, first[_IMAGES::_IMAGES])):
+        lengths = (split.captions[near] != split.vocabulary.null).sum(axis=1)
+        near = near[np.argsort(lengths, kind="stable")]
+        yield [near[start : start + batch_size] for start in range(0, len(near), batch_size)]
+
+
+def captions_of(
+    model: CaptionModel,
+    split: Split,
+    images: Rows,
+    decode: Any = greedy,
+    max_length: int | None = None,
+    progress: Progress = _SILENT,
+    comm: Any = ALONE,
+    shards: int | None = None,
+) -> list[list[str]]:
+    """Return the words of the model's caption of each image, at most `max_length` with `<END>`.
+
+    max_length: None means `length_for(split)`. decode: called with the model, the features of some hundred images and
+    `max_length`. Random numbers that it draws must come from a Generator, which goes on, not from a seed.
+    comm: the ranks that share the images. Each of them calls this, with a `decode` that draws nothing. shards: into how
+    many parts these hundreds are divided for that; as many as ranks by default.
+    """
+    length = length_for(split) if max_length is None else max_length
+    ids, done = np.zeros((len(images), length), np.int32), 0
+    blocks = mg.parallel.blocks_of_shards(comm.size if shards is None else shards, comm.size)
+    progress.begin(len(images), what="captions of images")
+    for start in range(0, len(images), _IMAGES):
+        near = images[start : start + _IMAGES]
+        parts = split_evenly(len(near), sum(map(len, blocks)))
+        for part in (parts[shard] for shard in blocks[comm.rank]):
+            if part.stop > part.start:
+                found = decode(model, split.features[near[part]], max_length=length)
+                own = ids[start + part.start : start + part.stop]
+                own[...] = model.vocabulary.null
+                own[:, : found.shape[1]] = found
+                done += len(found) * comm.size
+                progress.update(min(done, len(images)))
+    return [model.vocabulary.tokens(row, keep_unknown=True) for row in mg.parallel.merge(comm, ids)]
+
+
+def evaluate(
+    model: CaptionModel,
+    split: Split,
+    images: Rows,
+    decode: Any = greedy,
+    seed: int = 0,
+    max_length: int | None = None,
+    progress: Progress = _SILENT,
+    frequencies: DocumentFrequencies | None = None,
+    known: Container[tuple[str, ...]] | None = None,
+) -> dict[str, float | None]:
+    """Return the figures of a model on some images of a split: `score` of its `captions_of`."""
+    said = captions_of(model, split, images, decode, max_length, progress)
+    return score(model, split, images, said, seed, progress, frequencies, known)
+
+
+def score(
+    model: CaptionModel,
+    split: Split,
+    images: Rows,
+    said: Sequence[Sequence[str]],
+    seed: int = 0,
+    progress: Progress = _SILENT,
+    frequencies: DocumentFrequencies | None = None,
+    known: Container[tuple[str, ...]] | None = None,
+    comm: Any = ALONE,
+) -> dict[str, float | None]:
+    """Return the figures of a model and its captions `said` of some images.
+
+    frequencies: of CIDEr-D; None means those of the images' own references. known: captions that are not novel, such as
+    `known_captions` of the training split. comm: the ranks that share the work of the loss, each of which calls this;
+    rank 0 alone gets the other figures. The dict has
+
+    - `loss`: the mean over all captions of the images;
+    - `exercise_bleu`: the homework's, unigram BLEU against one stored caption of each image, drawn by `seed`;
+      `exercise_bleu_mean`: its mean over all captions of each image; `exercise_bleu_human`: that of a human caption
+      against the others of its image (`human_exercise_bleu`);
+    - `corpus_bleu_1` to `corpus_bleu_4`, `rouge_l` and `cider_d`: against all captions of each image;
+    - what `captioning.scoring.diversity` finds;
+    - `images` and `captions`: the counts.
+    """
+    loss = mean_loss(model, split, images, progress=progress, comm=comm)
+    if comm.rank:
+        return {"loss": loss}
+    progress.begin(len(images), what="scores of images")
+    exercise = 0.0
+    for done, (reference, words) in enumerate(zip(_one_reference_each(split, images, seed), said, strict=True), 1):
+        exercise += BLEU_score(reference, " ".join(words))
+        progress.update(done)
+    references = [split.references(int(i)) for i in images]
+    corpus = corpus_bleu(references, said)
+    return {
+        "loss": loss,
+        "exercise_bleu": exercise / len(images),
+        "exercise_bleu_mean": mean_exercise_bleu(split, images, said),
+        "exercise_bleu_human": human_exercise_bleu(split, images),
+        **{f"corpus_bleu_{n}": corpus[f"BLEU-{n}"] for n in range(1, 5)},
+        "rouge_l": rouge_l(references, said)[0],
+        "cider_d": float(cider_d_by_image(split, images, said, frequencies, progress).mean()),
+        **diversity(said, model.vocabulary, known),
+        "images": len(images),
+        "captions": int(np.isin(split.image_idxs, images).sum()),
+    }
+
+
+def cider_d_by_image(
+    split: Split,
+    images: Rows,
+    said: Sequence[Sequence[str]],
+    frequencies: DocumentFrequencies | None = None,
+    progress: Progress = _SILENT,
+) -> NDArray[np.float64]:
+    """Return the CIDEr-D of a caption of each of some images (n,) against its human captions: float64 (n,), in [0, 10].
+
+    frequencies: None means those of these images' captions, so that the scores depend on which images they are.
+    """
+    references = [split.references(int(i)) for i in images]
+    frequencies = DocumentFrequencies.of(references, progress=progress) if frequencies is None else frequencies
+    return cider_d(references, said, frequencies)[1]
+
+
+def known_captions(split: Split, progress: Progress = _SILENT) -> set[tuple[str, ...]]:
+    """Return the captions that a training on a split has seen: as people wrote them, and as they are stored."""
+    known = {tuple(words) for item in split.references_by_image() for words in item}
+    stored, _ = split.stored
+    progress.begin(len(stored), what="training captions")
+    for done, row in enumerate(stored, 1):
+        known.add(tuple(split.vocabulary.tokens(row, keep_unknown=True)))
+        progress.update(done)
+    return known
+
+
+def mean_exercise_bleu(split: Split, images: Rows, said: Sequence[Sequence[str]]) -> float:
+    """Return the exercise BLEU of one caption for each image, averaged over all stored captions of each image."""
+    scores = []
+    for words, stored in zip(said, _stored(split, images), strict=True):
+        plain = [[word for word in words if word not in SPECIAL]]
+        scores.append(exercise_bleu_table(plain, stored).mean())
+    return float(np.mean(scores))
+
+
+def human_exercise_bleu(split: Split, images: Rows) -> float | None:
+    """Return the exercise BLEU of a stored caption against another of the same image: about what people reach.
+
+    It is the mean over all ordered pairs of an image, then over the images with at least two captions; None without
+    any.
+    """
+    scores = []
+    for stored in _stored(split, images):
+        if len(stored) > 1:
+            table = exercise_bleu_table(stored, stored)
+            scores.append(table[~np.eye(len(stored), dtype=bool)].mean())
+    return float(np.mean(scores)) if scores else None
+
+
+def _stored(split: Split, images: Rows) -> Iterator[list[list[str]]]:
+    """The captions of each image as the data set stores them, as words without special tokens."""
+    order = np.argsort(split.image_idxs, kind="stable")
+    owners = split.image_idxs[order]
+    bounds = np.searchsorted(owners, images, side="left"), np.searchsorted(owners, images, side="right")
+    for start, stop in zip(*bounds, strict=True):
+        yield [split.vocabulary.tokens(row) for row in split.captions[order[start:stop]]]
+
+
+def _one_reference_each(split: Split, images: Rows, seed: int) -> Sequence[str]:
+    """One stored caption of each image, drawn at random."""
+    shuffled = np.random.default_rng(seed).permutation(len(split))
+    owners, first = np.unique(split.image_idxs[shuffled], return_index=True)
+    chosen = shuffled[first[np.searchsorted(owners, images)]]
+    decoded = split.vocabulary.decode(split.captions[chosen])
+    return [decoded] if isinstance(decoded, str) else decoded

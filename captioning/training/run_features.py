@@ -1,0 +1,132 @@
+"""The features that a run was trained on: which network made them, and how maps become regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captioning.data.dataset import CaptionData
+from captioning.data.errors import DataError
+from captioning.data.features import FeatureRows, FeaturesAndRegions
+from captioning.data.folder import PROJECTION_FILE, features_path
+from captioning.training.errors import RunError
+from captioning.training.run_folder import Run
+from captioning.vision.extractors import EXTRACTORS, extractor_kind
+from captioning.vision.regions import RegionProjection
+from minigrad.runtime.files import irregular
+
+__all__ = ["check_alike", "extractor_name", "projection_arrays", "whole_extractor"]
+
+_ALIKE = 0.1  # half precision differs by 0.0003, and projections of other data sets by about 1.4
+
+
+def extractor_name(run: Run, name: str | None = None) -> str:
+    """Return the name of the network that made the features of a run, without loading the network.
+
+    name: from the user, for a run that does not know it.
+
+    Raises:
+        RunError: if neither knows it, if they differ, or if the network has another number of features than the run.
+        ValueError: if there is no network of that name.
+    """
+    data, model = run.settings["data"], run.settings["model"]
+    known: str | None = data.get("extractor")
+    places, columns = model.get("places", (0, 0))
+    wanted: int = model["feature_size"] - places * columns  # of the whole picture
+    either = known or name
+    if either is None:
+        fitting = [kind_name for kind_name, kind in EXTRACTORS.items() if kind.size == wanted]
+        if fitting:
+            raise RunError(
+                f"{run.folder}: does not say which network made the features that it was trained on. If it was "
+                f"{' or '.join(fitting)}, pass --extractor NAME."
+            )
+        raise RunError(
+            f"{run.folder}: was trained on features of {wanted} columns{', reduced ones,' if data.get('pca') else ''} "
+            "and no network here gives as many, so it cannot caption photos. captioning sample and evaluate use the "
+            "features of its data set."
+        )
+    if None not in (known, name) and known != name:
+        raise RunError(f"{run.folder}: was trained on features of {known}; got --extractor {name}")
+    has = extractor_kind(either).size
+    if has != wanted:
+        reduced = ", reduced ones: train with --no-pca to caption photos" if data.get("pca") else ""
+        raise RunError(f"{run.folder}: was trained on features of {wanted} columns{reduced}; {either} gives {has}")
+    return either
+
+
+def whole_extractor(data: CaptionData) -> str | None:
+    """Return the known network that made the unreduced features of all splits; None if there are none."""
+    names = set()
+    for split in data.splits:
+        try:
+            with FeatureRows(features_path(data.folder, split.name, pca=False), cache_bytes=0) as rows:
+                kind = EXTRACTORS.get(rows.extractor or "")
+                names.add(kind.name if kind is not None and kind.size == rows.shape[1] else None)
+        except DataError:  # missing or unusable
+            return None
+    return names.pop() if len(names) == 1 else None
+
+
+def projection_arrays(data: CaptionData, start: Run | None = None) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays of the projection that made a data set's regions, as `Run.create` takes them.
+
+    It is the data set's, or else that of the run that a training starts from; None without either, and without regions.
+
+    Raises:
+        DataError: if the file is damaged, or its projection did not make these regions.
+    """
+    rows = data.train.features
+    if not isinstance(rows, FeaturesAndRegions):
+        return None
+    files = [data.folder / PROJECTION_FILE, *([] if start is None else [start.regions_path])]
+    path = next((path for path in files if path.exists()), None)
+    if path is None:
+        return None
+    projection = _loaded(path)
+    wanted, got = (rows.whole.shape[1], rows.grid[1]), projection.weight.shape
+    if wanted != got:
+        raise DataError(
+            f"{path}: makes {got[1]} numbers a place of {got[0]}; "
+            f"the regions of {data.folder} are {wanted[1]} a place, of maps of {wanted[0]}"
+        )
+    if rows.places.projection not in (None, projection.fingerprint()) and path.parent == data.folder:
+        raise DataError(f"{path}: is not the projection by which {rows.places.path.name} was made")
+    return {"weight": projection.weight, "bias": projection.bias}
+
+
+def check_alike(runs: Sequence[Run], what: str = "speak together") -> None:
+    """Raise a RunError unless runs with regions make these alike, since all get the same ones.
+
+    what: for the error, which says that the runs cannot do this. Projections in half precision, and those that were
+    fitted to photos, are alike.
+    """
+    with_regions = [run for run in runs if "places" in run.settings["model"] and run.regions_path.exists()]
+    for run in with_regions[1:]:
+        one, other = _loaded(with_regions[0].regions_path), _loaded(run.regions_path)
+        if (
+            one.weight.shape != other.weight.shape
+            or max(
+                np.linalg.norm(a - b) / (np.linalg.norm(a) + np.finfo(a.dtype).tiny)
+                for a, b in ((one.weight, other.weight), (one.bias, other.bias))
+            )
+            > _ALIKE
+        ):
+            raise RunError(
+                f"{run.folder}: cannot {what} with {with_regions[0].folder}: they look at regions that are made in "
+                f"different ways ({run.regions_path.name}). If both were trained on one data set, copy that of one."
+            )
+
+
+def _loaded(path: Path) -> RegionProjection:
+    if found := irregular(path):
+        raise DataError(f"{path}: is {found}, not a regular file")
+    try:
+        return RegionProjection.load(path)
+    except (ValueError, OSError) as error:
+        text = str(error)
+        raise DataError(text if str(path) in text else f"{path}: cannot be read: {text}") from error

@@ -1,0 +1,133 @@
+"""Schedules of a training: the learning rate of an iteration, the order of captions, and when a checkpoint is due.
+
+| schedule | the learning rate of iteration i, in epoch e, counted from 0 |
+|---|---|
+| `exponential` | lr decay^e |
+| `cosine` | lr (1 + cos(pi i / I)) / 2, with I the iterations of `cosine_epochs`, or of all epochs |
+| `plateau` | lr decay^k, k the validations at the end of an epoch that were no better than the best before |
+
+The first `warmup` iterations take 1/warmup, 2/warmup, … of it. Source of the cosine: I. Loshchilov and F. Hutter, SGDR:
+stochastic gradient descent with warm restarts (2017).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from captioning.training.settings import Settings
+
+__all__ = ["SCHEDULES", "Clock", "epoch_order", "learning_rate", "parse_interval", "reductions"]
+
+SCHEDULES = ("exponential", "cosine", "plateau")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def learning_rate(settings: Settings, iteration: int, epoch_length: int, reduced: int = 0) -> float:
+    """Return the rate of an iteration, counted from 0. epoch_length: iterations of an epoch. reduced: k above.
+
+    >>> from captioning.training.settings import Settings
+    >>> settings = Settings(epochs=2, learning_rate=1.0, schedule="cosine", warmup=4)
+    >>> [round(learning_rate(settings, i, epoch_length=4), 3) for i in range(8)]
+    [0.25, 0.481, 0.64, 0.691, 0.5, 0.309, 0.146, 0.038]
+    """
+    rate, decay = settings.learning_rate, settings.lr_decay
+    if settings.schedule == "exponential":
+        rate *= decay ** (iteration // epoch_length)
+    elif settings.schedule == "plateau":
+        rate *= decay**reduced
+    else:
+        horizon = (settings.cosine_epochs or settings.epochs) * epoch_length
+        rate *= (1 + math.cos(math.pi * min(1.0, iteration / horizon))) / 2
+    return rate * min(1.0, (iteration + 1) / settings.warmup) if settings.warmup else rate
+
+
+def reductions(scores: Sequence[tuple[float, float]]) -> int:
+    """Return how many validation scores, which should be high, were no better than the best before them.
+
+    >>> reductions([(0.1, 0.0), (0.3, 0.0), (0.2, 0.0), (0.3, 0.0), (0.4, 0.0)])
+    2
+    """
+    return sum(score <= max(scores[:k]) for k, score in enumerate(scores) if k)
+
+
+def epoch_order(
+    lengths: NDArray[np.integer], batch_size: int, buckets: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the rows of all captions in a random order, for consecutive batches; the last batch may be short.
+
+    lengths: (N,) of the captions, in words. buckets: the captions of so many batches are sorted by length before they
+    are divided into batches, which are then shuffled. So captions of a batch have similar lengths, and little padding.
+    1 does not sort.
+
+    >>> order = epoch_order(np.array([3, 9, 8, 2]), 2, 2, np.random.default_rng(0))
+    >>> sorted(sorted(pair) for pair in order.reshape(2, 2).tolist())
+    [[0, 3], [1, 2]]
+    """
+    order = rng.permutation(len(lengths))
+    if buckets == 1:
+        return order
+    whole = len(order) // batch_size * batch_size
+    batches: list[NDArray[np.int64]] = []
+    for start in range(0, whole, buckets * batch_size):
+        near = order[start : min(start + buckets * batch_size, whole)]
+        near = near[np.argsort(lengths[near], kind="stable")]
+        batches += np.split(near, len(near) // batch_size)
+    shuffled = [batches[k] for k in rng.permutation(len(batches))]
+    return np.concatenate([*shuffled, order[whole:]])
+
+
+def parse_interval(text: str) -> tuple[float, float]:
+    """Return the seconds and iterations of a time ('30s', '5m', '2h'), of a number of iterations, or of 'never'.
+
+    Raises:
+        ValueError: for any other text.
+
+    >>> parse_interval("5m"), parse_interval("1000"), parse_interval("never")
+    ((300.0, inf), (inf, 1000.0), (inf, inf))
+    """
+    if text == "never":
+        return math.inf, math.inf
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text.strip(), re.ASCII)
+    number = float(found[1]) if found else 0.0
+    if found and found[2] and 0 < number < math.inf:
+        return number * _UNITS[found[2]], math.inf
+    if found and not found[2] and 1 <= number < math.inf and number == int(number):
+        return math.inf, number
+    raise ValueError(
+        f"must be a time such as 30s, 5m or 2h, a number of iterations such as 1000, or never; got {text!r}"
+    )
+
+
+class Clock:
+    """Tells when an interval, as `parse_interval` reads it, is over since the last `restart`.
+
+    >>> now = 0.0
+    >>> clock = Clock("30s", lambda: now)
+    >>> now = 29.0
+    >>> clock.is_due(iteration=7)
+    False
+    >>> now = 30.0
+    >>> clock.is_due(iteration=8)
+    True
+    """
+
+    def __init__(self, every: str, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._every, self.seconds = parse_interval(every), seconds
+        self.restart(0)
+
+    def restart(self, iteration: int) -> None:
+        """Begin to count at the end of an iteration."""
+        self._start = self.seconds(), iteration
+
+    def is_due(self, iteration: int) -> bool:
+        """Whether the interval is over at the end of an iteration."""
+        time, done = self._start
+        return self.seconds() - time >= self._every[0] or iteration - done >= self._every[1]
