@@ -9,6 +9,8 @@ from operator import add
 
 import numpy as np
 import pytest
+from tests.mutation.targets import families
+from tests.mutation.trials import draw
 
 import minigrad as mg
 from minigrad import ops, transforms
@@ -17,8 +19,6 @@ from minigrad.ops.convolution import _conv2d_filters
 from minigrad.ops.kernels.windows import Windows
 from minigrad.primitives import PRIMITIVES, primitive
 from tests.checks import BY_PRODUCTS, outputs_of
-from tests.mutation.targets import families
-from tests.mutation.trials import draw
 from tests.test_registry import RECORDS
 
 # Rules that are called once for each cotangent.

@@ -84,9 +84,7 @@ def copy_to(folder: Path) -> Path:
     return folder
 
 
-def campaign(
-    file: Path, tests: Sequence[str], sample: int | None, copies: Sequence[Path]
-) -> tuple[int, list[Mutant]]:
+def campaign(file: Path, tests: Sequence[str], sample: int | None, copies: Sequence[Path]) -> tuple[int, list[Mutant]]:
     """Plant the mistakes of a file: how many there were, and those that no test noticed.
 
     Raises:
