@@ -108,13 +108,6 @@ def test_gradient_argument_is_checked_and_never_aliased():
     assert z.grad[0] == 2
 
 
-def test_gradients_of_two_leaves_never_share_memory():
-    x, y = leaf(2), leaf(2)
-    mg.add(x, y).backward(np.ones(2))
-    x.grad[0] = 9
-    assert y.grad[0] == 1
-
-
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("view", [lambda a: a, lambda a: a[:]])
 def test_what_one_rule_gives_twice_is_not_added_to(first, view):
@@ -187,35 +180,6 @@ def test_a_residual_is_never_handed_out_as_a_gradient():
     x.grad += 1
     np.testing.assert_array_equal(weights, [0, 1])
     del PRIMITIVES[f"{__name__}.dot"]
-
-
-def test_fresh_results_are_kept_without_a_copy():
-    made = []
-
-    def vjp(g, needs, x):
-        made.append(g * 2)
-        return (made[-1],)
-
-    x = leaf(3)
-    declare(vjp)(x).backward(np.ones(3))
-    assert x.grad is made[0]
-
-
-def test_fan_out_adds_in_place_after_the_first_sum(monkeypatch):
-    """k uses of a tensor cost one allocation, however large k is."""
-    x = leaf(4)
-    y = mg.multiply(x, 1.0)
-    total = y
-    for _ in range(50):
-        total = mg.add(total, y)
-    total.backward(np.ones(4))
-    np.testing.assert_array_equal(x.grad, np.full(4, 51.0))
-
-
-def test_gradients_of_zero_d_leaves_are_arrays():
-    x = leaf()
-    mg.multiply(x, x).backward()
-    assert type(x.grad) is np.ndarray
 
 
 def test_second_backward_through_freed_residuals_raises():
@@ -355,47 +319,6 @@ def test_a_pass_that_fails_frees_only_what_it_visited():
     np.testing.assert_array_equal(x.grad, [4, 4])
 
 
-@pytest.mark.parametrize("wrong", [None, np.ones(3), np.full(2, 1j)])
-def test_a_node_whose_rule_gives_something_wrong_keeps_its_residuals(wrong):
-    gives = [wrong]
-    odd = declare(lambda g, needs, x: tuple(gives))
-    x = leaf(2)
-    y = odd(x)
-    with pytest.raises((ValueError, TypeError)):
-        y.backward(np.ones(2))
-    gives[0] = np.full(2, 5.0)
-    y.backward(np.ones(2))
-    np.testing.assert_array_equal(x.grad, [5, 5])
-
-
-def test_a_pass_that_fails_with_the_graph_retained_frees_nothing():
-    vjp, broken = failing()
-    x = leaf(2)
-    z = mg.exp(declare(vjp)(x))
-    with pytest.raises(RuntimeError, match="not today"):
-        z.backward(np.ones(2), retain_graph=True)
-    broken[0] = False
-    z.backward(np.ones(2))
-    np.testing.assert_allclose(x.grad, 2 * np.exp([2, 2]))
-
-
-def test_a_rule_has_its_primitives_name_in_tracebacks():
-    @mg.primitive
-    def cube(x):
-        return x**3, (x,)
-
-    @cube.vjp
-    def _(g, needs, x):
-        return (g * undefined,)  # noqa: F821
-
-    del PRIMITIVES[f"{__name__}.cube"]
-    with pytest.raises(NameError) as caught:
-        cube(leaf(1)).backward()
-    assert caught.traceback[-1].name == "cube_vjp"
-    assert mg.exp.primitive.vjp.__name__ == "exp_vjp"
-    assert mg.softplus.primitive.reference.__name__ == "softplus_reference"
-
-
 def test_a_read_only_gradient_is_added_to_by_a_new_array():
     x = leaf(2)
     given = np.ones(2)
@@ -406,49 +329,11 @@ def test_a_read_only_gradient_is_added_to_by_a_new_array():
     np.testing.assert_array_equal(given, [1, 1])
 
 
-def test_what_lies_in_a_dict_of_residuals_is_never_handed_out_as_a_gradient():
-    weights = np.arange(2.0)
-
-    @mg.primitive
-    def dot(x):
-        return np.array(weights @ x), ({"weights": [weights]},)
-
-    @dot.vjp
-    def _(g, needs, saved):
-        return (saved["weights"][0],)
-
-    x = leaf(2)
-    dot(x).backward()
-    x.grad += 1
-    np.testing.assert_array_equal(weights, [0, 1])
-    del PRIMITIVES[f"{__name__}.dot"]
-
-
-def test_cotangents_are_cast_to_the_inputs_dtype():
-    x = mg.tensor([1.0], requires_grad=True)
-    declare(lambda g, needs, x: (g.astype(np.float64),))(x).backward()
-    assert x.grad.dtype == np.float32
-
-
 def test_a_cycle_raises_with_the_cycle():
     y = mg.add(mg.add(leaf(1), 1.0), 1.0)
     y.node.parents[0].parents = (y.node,)
     with pytest.raises(ValueError, match=r"cycle: <add float64 \(1,\)> -> <add float64 \(1,\)> -> the first"):
         y.backward()
-
-
-def test_only_live_branches_are_computed():
-    calls = []
-
-    def vjp(g, needs, x):
-        calls.append(needs)
-        return (g * 2,)
-
-    side = declare(vjp)
-    parameter = leaf(1)
-    grad = mg.grad(lambda x: mg.multiply(x, side(parameter)))(np.ones(1))
-    assert calls == []
-    assert grad.data[0] == 2
 
 
 def test_a_rule_is_told_that_dead_inputs_need_nothing():
@@ -465,18 +350,6 @@ def test_a_rule_is_told_that_dead_inputs_need_nothing():
     for sources in ([b.node], [a.node, b.node], None):
         backward.reverse_pass(seeds, True, sources)
     assert told == [(False, True), (True, True), (True, True)]
-
-
-@given(st.data())
-def test_unbroadcast_is_the_adjoint_of_broadcast(data):
-    shape = data.draw(st.lists(st.integers(0, 3), max_size=3).map(tuple))
-    wide = (
-        *data.draw(st.lists(st.integers(0, 2), max_size=2)),
-        *(data.draw(st.integers(0, 3)) if n == 1 else n for n in shape),
-    )
-    rng = np.random.default_rng(0)
-    x, g = rng.standard_normal(shape), rng.standard_normal(wide)
-    np.testing.assert_allclose((np.broadcast_to(x, wide) * g).sum(), (x * unbroadcast(g, shape)).sum(), atol=1e-12)
 
 
 @pytest.mark.parametrize("lead", [(), (1,), (2,), (0, 3)])
@@ -501,16 +374,6 @@ def test_a_million_nodes_are_built_differentiated_and_dropped():
     y.backward()
     assert x.grad == 1_000_001
     del y  # would overflow the C stack if destruction recursed
-
-
-def test_a_million_nodes_dropped_without_a_backward_pass():
-    y = leaf()
-    for _ in range(1_000_000):
-        y = mg.multiply(y, 1.0)
-    last = weakref.ref(y)
-    del y
-    gc.collect()
-    assert last() is None
 
 
 def test_nodes_hold_no_output_arrays():
@@ -549,10 +412,3 @@ def test_memory_that_a_rule_keeps_is_not_added_to(store):
     (double(x) + double(x)).backward(np.ones(3))
     np.testing.assert_array_equal(x.grad, [2, 2, 2])
     np.testing.assert_array_equal(store, [1, 1, 1])
-
-
-def test_freed_residuals_are_named_with_their_primitive():
-    y = leaf(2).sum()
-    y.backward()
-    with pytest.raises(ValueError, match="the residuals of sum were freed by an earlier backward pass"):
-        y.backward()
