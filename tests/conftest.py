@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from minigrad.primitives import PRIMITIVES
 from tests.skips import Skips, keep_only_skipped
 
 # Two cores share the suite: fewer examples by default, more in a campaign (HYPOTHESIS_PROFILE=thorough).
@@ -35,6 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether a campaign marked slow should run in full; otherwise it runs on small settings."""
     return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(autouse=True)
+def _forget_primitives() -> Iterator[None]:
+    """Forget the primitives that a test declares."""
+    known = dict(PRIMITIVES)
+    yield
+    PRIMITIVES.clear()
+    PRIMITIVES.update(known)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,9 +13,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn, writes
 from minigrad.anomaly import _Watch
-from minigrad.backward import reverse_pass, seed_of
-from minigrad.observers import Observer, active, current, observing
-from minigrad.primitives import PRIMITIVES
+from minigrad.observers import Observer, observing
 from minigrad.recording import note_of
 
 
@@ -135,8 +132,6 @@ def test_a_users_primitive_that_broadcasts_is_not_taken_to_work_entry_by_entry()
     def infinite(x):
         return x * np.inf, ()
 
-    for name in ("turned", "infinite"):
-        del PRIMITIVES[f"{__name__}.{name}"]
     passes(turned, leaf(1.0, np.inf))
     said = caught(infinite, leaf(1.0, 2.0))
     assert said.startswith("infinite (called at test_anomaly.py:")
@@ -163,7 +158,6 @@ def test_several_outputs_and_options():
     def two(x, scale: float = 1.0):
         return (x * scale, x / 0), ()
 
-    del PRIMITIVES[f"{__name__}.two"]
     assert "output 1, float64 (1,), 1 of 1 entries" in caught(two, leaf(1.0))
     passes(two, leaf(1.0), np.inf)  # an option may be the reason
 
@@ -255,7 +249,6 @@ def test_a_pass_within_a_vjp():
         mg.exp(inner).backward(g * factor)
         return (inner.grad / 0 if spoil else inner.grad,)
 
-    del PRIMITIVES[f"{__name__}.again"]
     x, factor, spoil = leaf(1.0), 1.0, False
     passes(lambda: (again(x * 1) * 3).sum().backward())
     np.testing.assert_allclose(x.grad, 3 * np.exp([1.0]))
@@ -324,7 +317,6 @@ def broken(vjp, name="broken"):
     forward.__name__ = name
     function = mg.primitive(forward)
     function.vjp(vjp)
-    del PRIMITIVES[f"{__name__}.{name}"]
     return function
 
 
@@ -394,10 +386,7 @@ def said(error):
 def declared(forward, vjp=None, **options):
     function = mg.primitive(**options)(forward)
     function.vjp(vjp or (lambda g, needs, *_: (g,) * len(needs)))
-    try:
-        yield function
-    finally:
-        del PRIMITIVES[f"{__name__}.{forward.__name__}"]
+    yield function
 
 
 def test_cotangents_of_several_outputs_are_numbered():

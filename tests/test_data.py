@@ -78,36 +78,6 @@ def test_orders_follow_the_seed_and_change_with_the_epoch():
     assert first == told(batches(np.arange(50), size=10)) != second
 
 
-def test_all_orders_are_equally_likely():
-    pairs = batches(np.arange(3), size=3, rng=0)
-    counts = {}
-    for _ in range(3000):
-        (order,) = told(pairs)
-        counts[tuple(order)] = counts.get(tuple(order), 0) + 1
-    assert len(counts) == 6
-    assert all(abs(count - 500) < 5 * np.sqrt(500) for count in counts.values())
-
-
-def test_a_state_goes_through_a_file(tmp_path):
-    pairs = batches(np.arange(10), size=3, rng=0)
-    rest = iter(pairs)
-    next(rest)
-    mg.save(tmp_path / "state.safetensors", pairs.state_dict())
-    resumed = batches(np.arange(10), size=3, rng=1)
-    resumed.load_state_dict(mg.load(tmp_path / "state.safetensors"))
-    assert told(resumed) == told(rest)
-
-
-def test_a_loop_that_is_left_ends_its_epoch():
-    pairs, twin = (batches(np.arange(10), size=3, rng=0) for _ in range(2))
-    for _ in pairs:
-        break
-    told(twin)
-    assert (pairs.epoch, pairs.position) == (0, 1)
-    assert told(pairs) == told(twin)
-    assert (pairs.epoch, pairs.position) == (2, 0)
-
-
 def test_loops_within_loops():
     pairs, twin = (batches(np.arange(4), size=2, rng=0) for _ in range(2))
     expected = [told(twin) for _ in range(3)]
@@ -117,15 +87,6 @@ def test_loops_within_loops():
         assert told(pairs) == expected[1 + i]
     assert outer == expected[0]
     assert (pairs.epoch, pairs.position) == (3, 0)
-
-
-def test_after_the_last_batch_of_an_epoch_a_state_has_nothing_left_of_it():
-    pairs = batches(np.arange(4), size=2, rng=0)
-    *_, state = [pairs.state_dict() for _ in pairs]
-    assert state["position"] == 2
-    pairs.load_state_dict(state)
-    assert told(pairs) == []
-    assert pairs.epoch == 1
 
 
 class Stored:
@@ -158,11 +119,6 @@ def test_kinds_of_arrays(shuffle):
     assert stored.read == 10
     total.backward()
     np.testing.assert_array_equal(tensor.grad, x)
-
-
-def test_a_single_array_comes_without_a_tuple():
-    assert [type(batch) for batch in batches(mg.tensor([1.0, 2.0]), size=2)] == [mg.Tensor]
-    assert told(batches(np.zeros((0, 2)), size=2)) == []
 
 
 class Frame:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from minigrad.primitives import PRIMITIVES
-
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {
     "characters": lambda nats: nats < 3.5,  # guessing costs 4.6
@@ -39,15 +37,6 @@ def example(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(autouse=True)
-def _registry(monkeypatch):
-    """Primitives that examples declare do not stay."""
-    before = dict(PRIMITIVES)
-    yield
-    PRIMITIVES.clear()
-    PRIMITIVES.update(before)
 
 
 def test_every_example_is_tested():

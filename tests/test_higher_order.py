@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.primitives import PRIMITIVES, primitive
 from tests.peers import Peer
 from tests.test_registry import DIFFERENTIABLE, MODULES, PARTIAL, RECORDS
 
@@ -219,12 +218,6 @@ def test_third_order_agrees_with_differences_of_the_second(name, data):
     )
 
 
-def test_every_primitive_says_what_its_residuals_are():
-    """Those that keep any: what is undeclared could be a constant, or not."""
-    silent = {r.name for r in PRIMITIVES.values() if r.module.startswith("minigrad.ops") and r.residuals is None}
-    assert silent & set(DIFFERENTIABLE) <= {"add", "subtract", "negative", "astype"}
-
-
 @pytest.mark.parametrize("name", sorted(set(DIFFERENTIABLE) - PARTIAL))
 @settings(max_examples=20)
 @given(data=st.data())
@@ -277,23 +270,6 @@ def assert_same(value, other):
             assert_same(getattr(value, name), getattr(other, name))
     elif not callable(value):
         assert value == other
-
-
-@pytest.mark.parametrize("ignored", [None, 1])
-def test_what_only_the_gradient_of_a_loss_leads_to(ignored):
-    """Of the loss itself nothing arrives there, and its third derivatives are those of its definition."""
-    logits, targets = np.random.default_rng(0).standard_normal((3, 4)), np.array([0, 1, 3])
-    keep = np.flatnonzero(targets != ignored)
-
-    def defined(x):
-        return -mg.log_softmax(x)[keep, targets[keep]].sum() / len(keep)
-
-    def of_gradient(loss):
-        gradient = mg.grad(loss)
-        return mg.hessian(lambda x: (gradient(x) ** 3).sum())(logits).numpy()
-
-    fused = of_gradient(lambda x: mg.cross_entropy(x, targets, "mean", ignored))
-    np.testing.assert_allclose(fused, of_gradient(defined), rtol=1e-9, atol=1e-12)
 
 
 def test_second_derivatives_in_half_precision_are_of_sums_in_single():
@@ -505,34 +481,3 @@ def test_second_derivatives_agree_with_pytorch(family):
     gradient = mg.grad(mine)
     np.testing.assert_allclose(mg.jvp(gradient, [x], [v])[1].numpy(), product, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(mg.linearize(gradient, x)[1](v).numpy(), product, rtol=1e-8, atol=1e-9)
-
-
-def test_a_pullback_from_a_context_that_records_is_differentiated_twice_outside_of_it():
-    """Its rule calls a primitive whose second order is that of its reference, which needs what the call was given."""
-
-    @primitive
-    def cube(x):
-        return x**3, (3 * x**2,)
-
-    cube.vjp(lambda g, needs, slope: (g * slope,))
-    cube.reference(lambda x: x * x * x)
-
-    @primitive(residuals=("x",))
-    def quarter(x):
-        return x**4 / 4, (x,)
-
-    quarter.vjp(lambda g, needs, x: (g * x**3,))
-    quarter.vjp_on_tensors(lambda g, needs, x: (g * cube(x),))
-    try:
-        x = mg.tensor(np.array([1.0, 2.0]), requires_grad=True)
-        with mg.create_graph():
-            _, pullback = mg.vjp(quarter, x)
-        (gradient,) = pullback(np.ones(2))
-        gradient.sum().backward(create_graph=True)
-        np.testing.assert_allclose(x.grad.numpy(), [3, 12])
-        second, x.grad = x.grad, None
-        second.sum().backward()
-        np.testing.assert_allclose(x.grad, [6, 12])
-    finally:
-        for name in ("cube", "quarter"):
-            del PRIMITIVES[f"{__name__}.{name}"]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-import sys
-import threading
 import weakref
-from functools import partial
 
 import numpy as np
 import pytest
@@ -18,9 +15,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import hooks, nn
 from minigrad.backward import graph_of
-from minigrad.core import Node
 from minigrad.observers import everywhere
-from minigrad.primitives import PRIMITIVES
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import stat
 import struct
 import subprocess

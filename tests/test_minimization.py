@@ -42,16 +42,6 @@ def test_rosenbrock_by_every_method(method):
     assert found.fun < 1e-3
 
 
-@pytest.mark.parametrize(("method", "used"), [("newton-cg", "hvp"), ("trust-exact", "hessian"), ("cg", "")])
-def test_second_derivatives_are_handed_over(monkeypatch, method, used):
-    calls = []
-    for name in ("hvp", "hessian"):
-        rule = getattr(minimization, name)
-        monkeypatch.setattr(minimization, name, lambda *a, r=rule, n=name: calls.append(n) or r(*a))
-    minimize(rosenbrock, np.array([0.5, 0.4]), method)
-    assert set(calls) == ({used} if used else set())
-
-
 @pytest.mark.parametrize("method", ["bfgs", "trust-ncg", "trust-exact", "powell"])
 def test_nested_parameters(method):
     start = {"a": (mg.tensor(np.ones(2, np.float32)), None), "b": [np.zeros((2, 1)), 0.5]}
@@ -104,39 +94,6 @@ def test_a_modules_parameters_are_written_at_the_end(method):
     assert all(p.requires_grad and p.grad is None for p in layer.parameters())
 
 
-def test_frozen_parameters_stay_and_others_beside_a_module_move():
-    layer = nn.Linear(1, 1, rng=0)
-    layer.bias.requires_grad = False
-    bias = layer.bias.data.copy()
-    found = minimize(lambda p: ((p[0](np.ones((1, 1))) + p[1] - 3.0) ** 2).sum() + p[1] ** 2, [layer, 1.0])
-    assert found.x[0].keys() == {"weight"}
-    np.testing.assert_array_equal(layer.bias.data, bias)
-    np.testing.assert_allclose(layer.weight.data.ravel() + bias, 3, atol=1e-5)
-    assert abs(found.x[1].item()) < 1e-5
-
-
-def test_after_an_error_parameters_hold_what_they_held():
-    layer = nn.Linear(1, 1, rng=0)
-    before = layer.state_dict()
-
-    def f(model):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        minimize(f, layer)
-    assert layer.weight.dtype == np.float32
-    for name, array in layer.state_dict().items():
-        np.testing.assert_array_equal(array, before[name])
-
-
-def test_a_gradient_that_was_to_be_pulled_back_after_writing_is_refused():
-    layer = nn.Linear(1, 1, rng=0)
-    y = layer(layer(np.ones((1, 1), np.float32))).sum()
-    minimize(lambda model: (model(np.ones((1, 1))) ** 2).sum(), layer)
-    with pytest.raises(ValueError, match="was written into since"):
-        y.backward()
-
-
 def test_bounds_constraints_callback_and_options_pass_through():
     seen = []
     found = minimize(
@@ -153,17 +110,6 @@ def test_bounds_constraints_callback_and_options_pass_through():
     sum_is_one = {"type": "eq", "fun": lambda x: x.sum() - 1}
     found = minimize(lambda x: (x * x).sum(), np.array([1.0, 2.0]), constraints=sum_is_one)
     np.testing.assert_allclose(found.x.numpy(), [0.5, 0.5], atol=1e-8)
-
-
-def test_inside_another_context():
-    with mg.no_grad():
-        np.testing.assert_allclose(minimize(lambda x: (x - 1.0) ** 2, 3.0, "newton-cg").x.numpy(), 1)
-    with mg.create_graph():
-        np.testing.assert_allclose(minimize(lambda x: (x - 1.0) ** 2, 3.0, "trust-exact").x.numpy(), 1)
-
-
-def test_a_constant_function():
-    assert minimize(lambda x: mg.tensor(1.0), 3.0, "bfgs").x.item() == 3
 
 
 SHARED = nn.Linear(1, 1, rng=0)
@@ -185,11 +131,6 @@ def test_mistakes_are_named(mistake):
     with pytest.raises(error, match=message) as caught:
         minimize(f, x0, method)
     assert str(caught.value).startswith("minimize: ")
-
-
-def test_an_unknown_method_is_named():
-    with pytest.raises(ValueError, match="adam"):
-        minimize(rosenbrock, np.ones(2), "adam")
 
 
 def test_without_scipy_the_message_says_how_to_get_it(monkeypatch):

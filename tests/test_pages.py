@@ -10,15 +10,13 @@ import inspect
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.primitives import PRIMITIVES
 from tests.peers import pytorch
 
 ROOT = Path(__file__).parent.parent
@@ -57,22 +55,10 @@ def test_tests_that_the_comparison_names_exist(file, name):
 # --- examples ---------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def primitives_of_the_page() -> Iterator[None]:
-    """Forget the primitives that a page declares."""
-    known = dict(PRIMITIVES)
-    mg.manual_seed(0)
-    try:
-        yield
-    finally:
-        PRIMITIVES.clear()
-        PRIMITIVES.update(known)
-
-
 @pytest.mark.parametrize("page", ["derivatives.md", "reading.md"])
 def test_examples_of_a_page(page):
-    with primitives_of_the_page():
-        found = doctest.testfile(str(ROOT / "docs" / page), False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    mg.manual_seed(0)
+    found = doctest.testfile(str(ROOT / "docs" / page), False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert found.failed == 0 < found.attempted
 
 
@@ -85,8 +71,7 @@ def test_readme(number, tmp_path, monkeypatch, capsys):
     if "render.draw" in code and shutil.which("dot") is None and importlib.util.find_spec("graphviz_pure") is None:
         pytest.skip("no dot")
     monkeypatch.chdir(tmp_path)
-    with primitives_of_the_page():
-        exec(compile("import minigrad as mg\n" + code, f"README block {number}", "exec"), {})
+    exec(compile("import minigrad as mg\n" + code, f"README block {number}", "exec"), {})
     for name in re.findall(r'"(\w+\.\w+)"', code):
         assert (tmp_path / name).stat().st_size
     assert not printed or capsys.readouterr().out == printed
@@ -103,11 +88,11 @@ def run(blocks: Iterable[str]) -> int:
     """Run blocks one after the other with shared names; return the number of examples."""
     names: dict[str, object] = {}
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    with primitives_of_the_page():
-        for number, code in enumerate(blocks):
-            test = doctest.DocTestParser().get_doctest(code, names, f"row {number}", "coming_from_pytorch.md", 0)
-            runner.run(test, clear_globs=False)
-            names = test.globs  # doctest copies the names that it is given
+    mg.manual_seed(0)
+    for number, code in enumerate(blocks):
+        test = doctest.DocTestParser().get_doctest(code, names, f"row {number}", "coming_from_pytorch.md", 0)
+        runner.run(test, clear_globs=False)
+        names = test.globs  # doctest copies the names that it is given
     assert runner.failures == 0
     return runner.tries
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import math
 import threading
 
@@ -14,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
-from minigrad import nn, recording
+from minigrad import nn
 from minigrad.backward import graph_of
-from minigrad.observers import active, add_location, current
+from minigrad.observers import active, current
 from minigrad.recording import BINS, Stats, note_of
-from tests.render.graphs import captioner, graphs, halves, leaf
+from tests.render.graphs import captioner, graphs, leaf
 
 
 def notes_of(*outputs):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import backward
-from minigrad.check import certificates, certify_backward, check_certificate
-from minigrad.check.certificates import Certificate
+from minigrad.check import certify_backward, check_certificate
 from minigrad.core import Leaf
 from tests import plain
 from theory.ordering.domains import programs, run_program
@@ -99,39 +96,11 @@ def test_a_pass_to_some_leaves(certified):
         certify_backward(loss, sources=[mg.tensor(1.0, requires_grad=True)])
 
 
-def test_a_leaf_is_its_own_loss():
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    certificate = certify_backward(x, [3.0, 4.0])
-    assert [visit.node for visit in certificate.visits] == [x.node]
-    refused(certificate, x, r"is 3 at entry \[0\], and the sum of its 1 terms 5", gradient=[5.0, 4.0])
-
-
-def test_what_has_no_graph():
-    with pytest.raises(ValueError, match="does not depend on anything"):
-        certify_backward(mg.tensor(1.0))
-    with pytest.raises(ValueError, match="does not depend on anything"):
-        check_certificate(Certificate((), {}), mg.tensor(1.0))
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_an_anomaly_is_still_found():
-    with mg.detect_anomaly(), pytest.raises(FloatingPointError, match=r"the VJP of sqrt .* gave a NaN"):
-        certify_backward(mg.sqrt(mg.tensor([0.0], requires_grad=True)) * 0)
-
-
 @given(programs(), st.booleans())
 def test_random_programs_are_certified(steps, half):
     for tensor in run_program(steps, entries=3):
         x = tensor.astype(np.float16) if half else tensor
         certify_backward(x, np.ones(x.shape))
-
-
-def test_many_uses_in_half_precision():
-    x = mg.tensor(np.ones(3, np.float16), requires_grad=True)
-    total = x * np.float16(0.1)
-    for i in range(40):
-        total = total + x * np.float16(0.1 * i)
-    certify_backward(total, np.linspace(-1, 1, 3))
 
 
 @pytest.mark.parametrize("large", [3e38, np.inf, np.nan])
@@ -142,49 +111,6 @@ def test_what_no_number_holds_is_certified(large):
 
 
 # --- what is spoilt --------------------------------------------------------------------------------
-
-
-def test_an_edge_that_is_missing(certified):
-    loss, certificate = certified
-    place = visit_of(certificate, "lstm_cell")
-    carried = certificate.visits[place].carried
-    refused(spoilt(certificate, place, carried=carried[:1]), loss,
-            "<lstm_cell .*> carried nothing to its input c, <tanh float32")  # fmt: skip
-
-
-def test_an_edge_twice(certified):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    carried = certificate.visits[place].carried
-    refused(spoilt(certificate, place, carried=carried * 2), loss,
-            "<tanh .*> carried something from its input 0 .*, or it has carried something already")  # fmt: skip
-
-
-def test_an_edge_of_another_node(certified):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    foreign = certificate.visits[visit_of(certificate, "split")].carried
-    refused(spoilt(certificate, place, carried=foreign), loss,
-            "an edge of <split .*> carried something while <tanh .*> was visited")  # fmt: skip
-
-
-@pytest.mark.parametrize("change", [{"argnum": 1}, {"index": 1}, {"parent": None}])
-def test_an_edge_that_does_not_exist(certified, change):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    (edge,) = certificate.visits[place].carried
-    if "parent" in change:
-        change = {"parent": loss.node}
-    refused(spoilt(certificate, place, carried=(replace(edge, **change),)), loss, "there is no such edge")
-
-
-@pytest.mark.parametrize("array", [np.ones((2, 3), np.float64), np.ones((3,), np.float32)])
-def test_an_edge_with_another_array(certified, array):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    (edge,) = certificate.visits[place].carried
-    refused(spoilt(certificate, place, carried=(replace(edge, cotangent=array),)), loss,
-            r"<tanh .*> carried float\d\d \(.*\) to its input x, <add")  # fmt: skip
 
 
 def test_every_exchange_of_neighbours_that_are_an_edge(certified):
@@ -237,14 +163,6 @@ def test_every_number_that_is_changed(certified):
     assert changes > 30
 
 
-def test_one_term_must_be_passed_on_to_the_last_bit(certified):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    add = next(i for i, v in enumerate(certificate.visits) if v.node is certificate.visits[place].carried[0].parent)
-    (g,) = certificate.visits[add].cotangents
-    refused(spoilt(certificate, add, cotangents=(np.nextafter(g, np.float32(9)),)), loss, "the sum of its 1 terms")
-
-
 def test_outputs_that_get_too_much_or_too_little(certified):
     loss, certificate = certified
     place = visit_of(certificate, "lstm_cell")
@@ -266,12 +184,6 @@ def test_gradients_that_are_missing_or_foreign(certified):
     refused(replace(certificate, gradients={**certificate.gradients, other: gradient}), loss, "is no leaf behind")
     double = {**certificate.gradients, leaf: gradient.astype(np.float64)}
     refused(replace(certificate, gradients=double), loss, "the gradient of <leaf .*> is float64")
-
-
-def test_another_gradient_of_the_loss(certified):
-    loss, certificate = certified
-    check_certificate(certificate, loss, 1.0)
-    refused(certificate, loss, "output 0 of <sum float32 ..> is 1, and the sum of its 1 terms 2", gradient=2.0)
 
 
 # --- passes that go wrong --------------------------------------------------------------------------
@@ -300,17 +212,6 @@ def test_a_pass_in_another_order_is_refused(monkeypatch):
     monkeypatch.setattr(backward, "graph_of", lambda nodes: wrong)
     with pytest.raises(ValueError, match=r"was visited before its use by <tanh .*> had delivered|was not visited"):
         certify_backward(loss)
-
-
-def test_the_check_shares_nothing_with_the_pass_or_the_sort():
-    tree = ast.parse(Path(certificates.__file__).read_text(encoding="utf-8"))
-    imported = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.level]
-    engine = {a.name for node in imported if node.module not in ("core", "primitives", "spec") for a in node.names}
-    assert "reverse_pass" in engine
-    checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name != "certify_backward"]
-    used = {name.id for check in checks for name in ast.walk(check) if isinstance(name, ast.Name)}
-    assert "_between" in used
-    assert not used & engine
 
 
 def test_a_hook_that_changes_a_gradient_is_named_where_the_certificate_is_wrong():
