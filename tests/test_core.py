@@ -36,11 +36,10 @@ def test_python_numbers_take_the_default_dtype(data, dtype):
 def test_default_dtype_can_be_changed():
     mg.set_default_dtype(np.float64)
     try:
-        assert mg.tensor(1.0).dtype == np.float64
-        assert mg.get_default_dtype() == np.float64
+        assert mg.tensor(1.0).dtype == mg.get_default_dtype() == np.float64
     finally:
         mg.set_default_dtype(np.float32)
-    with pytest.raises(TypeError, match="floating dtype, not int64"):
+    with pytest.raises(TypeError, match="int64"):
         mg.set_default_dtype(int)
 
 
@@ -64,34 +63,30 @@ def test_tensor_refuses_what_is_no_real_number(data):
 def test_masked_arrays_are_refused_wherever_arrays_are_taken():
     masked = np.ma.array([1.0, 2.0], mask=[False, True])
     x = mg.tensor(np.ones(2), requires_grad=True)
-    with pytest.raises(TypeError, match="would lose its mask"):
-        x.grad = masked
-    with pytest.raises(TypeError, match="would lose its mask"):
-        (x * 1).backward(masked)
-    x.data = masked
-    for use in (lambda: x * 1, lambda: mg.exp(x), lambda: mg.sum(x)):
+    y, z = x * 1, mg.tensor(np.ones(2))
+    z.data = masked
+    uses = (lambda: mg.tensor(masked), lambda: mg.add(masked, 1.0), lambda: setattr(x, "grad", masked),
+            lambda: y.backward(masked), lambda: z * 1, lambda: mg.exp(z), lambda: mg.sum(z))  # fmt: skip
+    for use in uses:
         with pytest.raises(TypeError, match="would lose its mask"):
             use()
 
 
 def test_slips_are_named():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(TypeError, match=r"scope: the name must be a string, not 5"):
-        mg.scope(5)
-    with pytest.raises(TypeError, match=r"no_grad takes no arguments: .*@mg\.no_grad\(\)"):
-        mg.no_grad(lambda: None)
-    with pytest.raises(ValueError, match=r"shape \(2,\) is not true or false as a whole: use mg\.any or mg\.all"):
-        bool(x)
-    assert not hasattr(x, "mask")
-    for function in (mg.exp, lambda x: mg.add(x, 1.0)):
-        with pytest.raises(TypeError, match=r"expected numbers .*not None"):
-            function(None)
-    with pytest.raises(TypeError, match=r"argnums must be an integer, or a list or tuple of integers, not array"):
-        mg.grad(lambda x: x, argnums=np.array([0, 1]))
-    with pytest.raises(TypeError, match=r"create_graph\(\) takes 0 positional arguments"):
-        mg.create_graph(lambda: None)
-    with pytest.raises(TypeError, match=r"Tensor\.backward\(\) got an unexpected keyword argument"):
-        x.sum().backward(inputs=[x])
+    for slip, error, text in (
+        (lambda: mg.scope(5), TypeError, r"scope: .* 5"), (lambda: mg.no_grad(lambda: None), TypeError, "no_grad"),
+        (lambda: bool(x), ValueError, r"\(2,\) .* mg\.any or mg\.all"), (lambda: mg.exp(None), TypeError, "not None"),
+        (lambda: mg.add(None, 1.0), TypeError, "not None"),
+        (lambda: mg.create_graph(lambda: None), TypeError, "create_graph"),
+        (lambda: mg.grad(lambda x: x, argnums=np.array([0, 1])), TypeError, "argnums .* array"),
+        (lambda: x.sum().backward(inputs=[x]), TypeError, "unexpected keyword argument"),
+        (lambda: mg.tensor([1.0]) == "a", TypeError, r"equal\(a: float32 \(1,\), b: str\)"),
+        (lambda: mg.tensor([[1.0], [1.0, 2.0]]), ValueError, "inhomogeneous"),
+        (lambda: mg.tensor([1.0], dtype=complex), TypeError, "complex128"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            slip()
 
 
 def test_integers_cannot_require_a_gradient():
@@ -115,26 +110,20 @@ def test_grad_is_checked():
     x.grad = np.ones(2, np.float32)
     x.zero_grad()
     assert x.grad is None
-    with pytest.raises(ValueError, match=r"float32 \(2,\) as its tensor, not float64 \(2,\)"):
-        x.grad = np.ones(2)
-    with pytest.raises(TypeError, match="grad must be an ndarray, a tensor or None, not list"):
-        x.grad = [1.0, 2.0]
+    for wrong, error in (([1.0, 1.0], TypeError), (np.ones(2), ValueError), (np.ones(3, np.float32), ValueError)):
+        with pytest.raises(error, match="grad must be"):
+            x.grad = wrong
+    for tensor in (mg.tensor([1.0, 1.0]), x * 2):
+        with pytest.raises(ValueError, match="only be set on a leaf"):
+            tensor.grad = np.ones(2, np.float32)
     number = mg.tensor(1.0, requires_grad=True)
     number.backward()
     number.grad = number.grad / 2
     assert isinstance(number.grad, np.ndarray)
-    with pytest.raises(ValueError, match="only be set on a leaf"):
-        mg.tensor([1.0]).grad = np.ones(1)
     number.grad = mg.tensor(3.0)
+    number.requires_grad = True  # as it is
     assert isinstance(number.grad, np.ndarray)
     assert number.grad == 3
-    with pytest.raises(ValueError, match=r"grad must be float32 \(\) as its tensor, not float32 \(1,\)"):
-        number.grad = np.ones(1, np.float32)
-    number.requires_grad = True  # as it is
-    assert number.grad == 3
-    constant = mg.tensor(1.0)
-    constant.zero_grad()
-    assert constant.grad is None
 
 
 def test_numpy_would_lose_the_gradient():
@@ -192,22 +181,15 @@ def test_deepcopy_copies_leaves_with_their_gradient():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     x.grad = np.ones(2, np.float32)
     twin = copy.deepcopy(x)
-    twin.data[0] = 9
-    twin.grad[0] = 9
-    assert x.data[0] == 1
-    assert x.grad[0] == 1
-    assert twin.requires_grad
+    twin.data[0] = twin.grad[0] = 9
+    assert (x.data[0], x.grad[0], twin.requires_grad) == (1, 1, True)
     x.zero_grad()
     (x * x).sum().backward(create_graph=True)
     first, second = copy.deepcopy([x, x])
     assert first is second
     np.testing.assert_array_equal(first.grad, [2, 4])
-    constant = mg.tensor([1.0])
-    twin = copy.deepcopy(constant)
-    twin.data[0] = 9
-    assert constant.data[0] == 1
-    assert not twin.requires_grad
-    with pytest.raises(TypeError, match="inside a graph is ambiguous"):
+    assert not copy.deepcopy(mg.tensor([1.0])).requires_grad
+    with pytest.raises(TypeError, match="inside a graph"):
         copy.deepcopy(mg.add(x, 1.0))
 
 
@@ -219,27 +201,14 @@ def test_single_numbers_are_formatted_as_numbers():
         f"{mg.tensor([1.0, 2.0]):.3f}"
 
 
-def test_repr():
-    assert repr(mg.tensor([1.0, 2.0])) == "tensor([1., 2.])"
-    assert repr(mg.tensor(np.ones(1))) == "tensor([1.], dtype=float64)"
-    x = mg.tensor([1.0], requires_grad=True)
-    assert repr(x) == "tensor([1.], requires_grad=True)"
-    assert repr(mg.add(x, x)) == "tensor([2.], primitive=add)"
-    assert repr(mg.tensor([[1, 2], [3, 4]])) == "tensor([[1, 2],\n        [3, 4]])"
-    assert repr(mg.tensor([True])) == "tensor([ True])"
-    assert repr(mg.tensor(np.array([1], np.int8))) == "tensor([1], dtype=int8)"
-
-
 def test_conversions():
-    assert mg.tensor(2.5).item() == 2.5
-    assert float(mg.tensor([2.5])) == 2.5
-    assert int(mg.tensor(3)) == 3
-    assert int(mg.tensor(2.5)) == 2
-    assert isinstance(float(mg.tensor(3)), float)
+    assert [mg.tensor(2.5).item(), float(mg.tensor([2.5])), int(mg.tensor(3)), int(mg.tensor(2.5))] == [2.5, 2.5, 3, 2]
     assert [10, 20, 30][mg.tensor(1)] == 20
     assert bool(mg.tensor(True))
     assert len(mg.tensor([1.0, 2.0])) == 2
-    with pytest.raises(ValueError, match="has 2 entries"):
+    assert repr(mg.tensor([1.0], requires_grad=True) * 2) == "tensor([2.], primitive=multiply)"
+    assert repr(mg.tensor(np.ones(1))) == "tensor([1.], dtype=float64)"
+    with pytest.raises(ValueError, match="2 entries"):
         mg.tensor([1.0, 2.0]).item()
     with pytest.raises(TypeError, match="0-d"):
         len(mg.tensor(1.0))
@@ -275,22 +244,19 @@ def test_no_grad_is_per_thread():
 
 
 def test_errors_name_the_primitive_and_what_met():
-    with pytest.raises(ValueError, match=r"add\(a: float32 \(2,\), b: float32 \(3,\)\)"):
-        mg.add(mg.tensor([1.0, 2.0]), mg.tensor([1.0, 2.0, 3.0]))
-    with pytest.raises(TypeError, match=r"add\(a: float32 \(1,\), b: str\): expected numbers"):
-        mg.add(mg.tensor([1.0]), "x")
-    with pytest.raises(ValueError, match=r"rnn_step\(x: float32 \(3,\).*x must have 2 axes"):
-        mg.rnn_step(*(np.ones(3, np.float32) for _ in range(5)))
-    with pytest.raises(TypeError, match=r"^rnn_step: missing a required argument: 'Wh'"):
-        mg.rnn_step(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
-    with pytest.raises(TypeError, match=r"^sum: too many positional arguments"):
-        mg.sum(np.ones(2), 0, True, 3)
-    with pytest.raises(TypeError, match="multiple values for argument 'x'"):
-        mg.rnn_step(np.ones((1, 1)), x=np.ones((1, 1)))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
-        mg.rnn_step(*(np.ones((1, 1)) for _ in range(4)), np.ones(1), wrong=1)
-    with pytest.raises(ValueError, match=r"^add\(a: uint8 \(1,\), b: int\): .*300 out of bounds"):
-        mg.tensor([1], dtype=np.uint8) + 300
+    ones = [np.ones((1, 1))] * 4
+    for call, error, text in (
+        (lambda: mg.add(mg.tensor([1.0, 2.0]), mg.tensor([1.0, 2.0, 3.0])), ValueError, r"add\(.* \(2,\), .* \(3,\)\)"),
+        (lambda: mg.add(mg.tensor([1.0]), "x"), TypeError, r"add\(a: float32 \(1,\), b: str\)"),
+        (lambda: mg.rnn_step(*[np.ones(3)] * 5), ValueError, r"rnn_step\(x: float64 \(3,\).*x must have 2 axes"),
+        (lambda: mg.rnn_step(*ones[:3]), TypeError, "^rnn_step: missing .*'Wh'"),
+        (lambda: mg.sum(np.ones(2), 0, True, 3), TypeError, "^sum: too many positional"),
+        (lambda: mg.sum(np.ones(2), x=np.ones(2)), TypeError, "^sum: multiple values .*'x'"),
+        (lambda: mg.rnn_step(*ones, np.ones(1), wrong=1), TypeError, "'wrong'"),
+        (lambda: mg.tensor([1], dtype=np.uint8) + 300, ValueError, r"^add\(a: uint8 \(1,\), b: int\): .*300"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            call()
 
 
 def test_float32_meets_python_numbers_and_float64_arrays():
@@ -335,23 +301,6 @@ def test_a_forward_that_returns_something_else_is_named(result, options):
     function = mg.primitive(**options)(odd)
     with pytest.raises(TypeError, match=r"^odd\(x: float64 \(2,\)\): the forward must return"):
         function(mg.tensor(np.ones(2), requires_grad=True))
-
-
-@pytest.mark.parametrize(
-    "annotation",
-    [np.ndarray, "np.ndarray", "numpy.ndarray", NDArray, NDArray[np.float32], "NDArray[np.float32]", "npt.NDArray[Any]",
-     "Array", "ArrayLike", np.ndarray | None, "np.ndarray | None", "Optional[np.ndarray]", Optional[np.ndarray]],  # noqa: UP045
-)  # fmt: skip
-def test_annotated_arrays_are_inputs(annotation):
-    def cube(x, scale: float = 1.0):
-        return x**3 * scale, (x, scale)
-
-    cube.__annotations__["x"] = annotation
-    function = mg.primitive(cube)
-    assert function.primitive.arguments == ("x",)
-    assert function.primitive.options == ("scale",)
-    function.vjp(lambda g, needs, x, scale: (3 * scale * g * x**2,))
-    assert mg.gradcheck(function, [np.array([1.0, -2.0])])
 
 
 @pytest.mark.parametrize("annotation", ["float", int, "Sequence[np.ndarray]", "str", "ArrayFilter"])
@@ -437,26 +386,25 @@ def test_outputs_that_are_integers_are_untracked_by_the_short_paths_too(broadcas
     assert not any(y.requires_grad for y in outputs)
 
 
-def test_a_gradient_that_is_set():
+def test_a_gradient_that_depends_on_its_leaf_can_be_set():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with mg.create_graph():
         (x * x * x).sum().backward()
-    x.grad = x.grad * 2  # 6 x^2, which goes on to depend on x
+    x.grad = x.grad * 2  # 6 x^2
     gradient = x.grad
     x.zero_grad()
     gradient.sum().backward()
     np.testing.assert_array_equal(x.grad, [12, 24])
-    x.grad = mg.tensor([1.0, 1.0])
-    assert isinstance(x.grad, np.ndarray)
-    x.grad = None
-    assert x.grad is None
-    y = x * 2
-    y.retain_grad()
-    y.sum().backward()
-    y.grad = None
-    assert y.grad is None
-    with pytest.raises(ValueError, match="grad can only be set on a leaf"):
-        y.grad = np.ones(2, np.float32)
-    for wrong, error in (([1.0, 1.0], TypeError), (np.ones(2), ValueError), (np.ones(3, np.float32), ValueError)):
-        with pytest.raises(error, match="grad must be"):
-            x.grad = wrong
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [np.ndarray, "np.ndarray", NDArray[np.float32], "ArrayLike", np.ndarray | None, Optional[np.ndarray]],  # noqa: UP045
+)
+def test_annotated_arrays_are_inputs(annotation):
+    def cube(x, scale: float = 1.0):
+        return x**3 * scale, (x, scale)
+
+    cube.__annotations__["x"] = annotation
+    function = mg.primitive(cube)
+    assert (function.primitive.arguments, function.primitive.options) == (("x",), ("scale",))

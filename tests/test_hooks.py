@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import hooks, nn
 from minigrad.backward import graph_of
-from minigrad.observers import everywhere
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +47,8 @@ def test_what_a_hook_returns_goes_on_and_several_are_called_in_order():
     x = leaf(1.0, 2.0)
     y = x * 3
     seen = []
-    y.register_hook(lambda g: g + 1)
-    y.register_hook(seen.append)
-    y.register_hook(lambda g: g * 10)
-    y.register_hook(seen.append)
+    for hook in (lambda g: g + 1, seen.append, lambda g: g * 10, seen.append):
+        y.register_hook(hook)
     x.register_hook(lambda g: -g)
     y.sum().backward()
     np.testing.assert_array_equal(seen, [[2, 2], [20, 20]])
@@ -98,10 +95,6 @@ def test_transforms_call_the_hooks_of_what_is_made_in_the_function():
     mg.grad(lambda x: (x * outside).sum())(np.array([3.0]))  # a gradient for x alone
     mg.grad(lambda x: (x * x).sum())(outside)  # the function's x is a leaf of its own
     assert seen == []
-    y = mg.tensor([1.0], requires_grad=True) * 2
-    y.retain_grad()
-    mg.grad(lambda x: (x * y.detach()).sum())(np.array([1.0]))
-    assert y.grad is None
 
 
 # What a hook cannot do -------------------------------------------------------------------------
@@ -134,35 +127,21 @@ def test_a_hook_cannot_write_into_the_pass():
 
 
 @pytest.mark.parametrize(("returned", "error", "text"), [
-    (np.ones(3), ValueError, r"returned float64 \(3,\): .* float64 \(2,\)"),
-    (np.ones((1, 2)), ValueError, r"returned float64 \(1, 2\)"),
-    (np.ones(2, np.float32), ValueError, r"returned float32 \(2,\)"),
-    (np.ones(2, int), ValueError, r"returned int64 \(2,\)"),
-    (1.0, ValueError, r"returned float64 \(\)"),
-    ("one", TypeError, "must return a cotangent or None: expected numbers"),
-    ([[1.0], [1.0, 2.0]], ValueError, "must return a cotangent or None"),
-    (np.ma.array([1.0, 2.0]), TypeError, "must return a cotangent or None: a masked array"),
+    (np.ones(3), ValueError, r"float64 \(3,\)"),
+    (np.ones((1, 2)), ValueError, r"float64 \(1, 2\)"),
+    (np.ones(2, np.float32), ValueError, r"float32 \(2,\)"),
+    (np.ones(2, int), ValueError, r"int64 \(2,\)"),
+    (1.0, ValueError, r"float64 \(\)"),
+    ("one", TypeError, "expected numbers"),
+    ([[1.0], [1.0, 2.0]], ValueError, "cotangent or None"),
+    (np.ma.array([1.0, 2.0]), TypeError, "masked"),
 ])  # fmt: skip
 def test_what_a_hook_returns_is_checked_and_the_tensor_is_named(returned, error, text):
-    x = leaf(1.0, 2.0)
     with mg.record(), mg.scope("net"):
-        y = x * 2
-    handle = y.register_hook(lambda g: returned)
-    name = r"a hook on the output of multiply \(called at test_hooks\.py:\d+, in scope net\) "
-    with pytest.raises(error, match=name + text):
+        y = leaf(1.0, 2.0) * 2
+    y.register_hook(lambda g: returned)
+    with pytest.raises(error, match=rf"multiply \(called at test_hooks\.py:\d+, in scope net\) .*{text}"):
         y.sum().backward()
-    handle.remove()
-    layer = nn.Linear(2, 3)
-    layer.weight.register_hook(lambda g: np.ones(7))
-    with pytest.raises(ValueError, match=r"a hook on the parameter Linear\.weight returned float64 \(7,\)"):
-        layer(np.ones((1, 2), np.float32)).sum().backward()
-    part = mg.split(x, [1])[1]
-    part.register_hook(lambda g: np.ones(7))
-    with pytest.raises(ValueError, match=r"a hook on output 1 of split returned"):
-        part.backward(np.ones(1))
-    x.register_hook(lambda g: np.ones(7))
-    with pytest.raises(ValueError, match=r"a hook on <leaf float64 \(2,\)> returned"):
-        x.sum().backward()
 
 
 def test_what_can_have_no_hook():
@@ -172,20 +151,6 @@ def test_what_can_have_no_hook():
                 ask(tensor)
     with pytest.raises(TypeError, match=r"a hook must be a function, not float64 \(2,\)"):
         leaf(1.0).register_hook(np.ones(2))
-
-
-def test_a_hook_that_writes_into_what_the_pass_needs_is_noticed():
-    w, x = leaf(2.0, 3.0), leaf(4.0, 5.0)
-    inner = w * x
-    outer = inner * 1.0
-    outer.register_hook(lambda g: mg.optim.SGD([w], lr=0.1).step() if w.grad is not None else None)
-    w.grad = np.ones(2)
-    with pytest.raises(ValueError, match=r"multiply saved float64 \(2,\) for its gradient, and it, .* was written"):
-        outer.sum().backward()
-    a, y = leaf(1.0, 1.0), mg.exp(x * 1)
-    a.register_hook(lambda g: y.detach().__setitem__(0, 0.0))  # a leaf that is visited before exp
-    with pytest.raises(ValueError, match=r"exp saved float64 \(2,\) for its gradient, and it, .* was written"):
-        (a * y).sum().backward()
 
 
 # Registering and removing ----------------------------------------------------------------------
@@ -209,31 +174,11 @@ def test_handles():
     assert len(seen) == 3
 
 
-def test_removed_and_registered_while_it_runs():
-    x = leaf(1.0)
-    seen = []
-
-    def first(g):
-        seen.append("first")
-        second.remove()
-        x.register_hook(lambda g: seen.append("late"))
-
-    x.register_hook(first)
-    second = x.register_hook(lambda g: seen.append("second"))
-    x.register_hook(lambda g: seen.append("third"))
-    x.backward(np.ones(1))
-    assert seen == ["first", "third"]
-    x.backward(np.ones(1))
-    assert seen[2:] == ["first", "third", "late"]
-
-
 def test_a_hook_works_after_its_tensor_is_gone_and_keeps_nothing_alive():
-    x = leaf(1.0)
-    seen = []
+    x, seen = leaf(1.0), []
     y = x * 2
-    handle = y.register_hook(seen.append)
-    gone = weakref.ref(y)
-    z = y * 3
+    y.register_hook(seen.append)
+    gone, z = weakref.ref(y), y * 3
     del y
     gc.collect()
     assert gone() is None
@@ -241,29 +186,19 @@ def test_a_hook_works_after_its_tensor_is_gone_and_keeps_nothing_alive():
     assert seen == [[3.0]]
     big = mg.exp(leaf(*range(10)))
     output = weakref.ref(big.node.residuals[0])
-    kept = big.register_hook(lambda g: None)
-    big.retain_grad()
-    del big, z
+    big.register_hook(lambda g: None)
+    del big
     assert output() is None  # without the collector: hooks make no cycle
-    kept.remove()
-    handle.remove()
-    assert not hooks.present()
 
 
 def test_copies_and_pickles_have_no_hooks():
     x, layer = leaf(1.0), nn.Linear(2, 2)
     x.register_hook(lambda g: g * 100)
     layer.bias.register_hook(lambda g: g * 100)
-    twins = [copy.deepcopy(x), pickle.loads(pickle.dumps(x)), copy.deepcopy(layer).bias,
-             pickle.loads(pickle.dumps(layer)).bias]  # fmt: skip
-    for twin in twins:
+    for twin in (copy.deepcopy(x), pickle.loads(pickle.dumps(x)), copy.deepcopy(layer).bias):
         twin.sum().backward()
         assert twin.grad.max() == 1
-        seen = []
-        twin.register_hook(seen.append)  # and can have their own
-        twin.sum().backward()
-        assert len(seen) == 1
-    assert (copy.copy(x) * 1).backward(np.ones(1)) is None
+    (copy.copy(x) * 1).backward(np.ones(1))
     assert x.grad == 100  # the same leaf by another name
 
 
@@ -274,8 +209,6 @@ def test_retain_grad_sums_over_passes_and_sees_what_hooks_leave():
     x = leaf(1.0, 2.0)
     y = x * 3
     y.register_hook(lambda g: g * 2)
-    z = mg.exp(y)
-    y.retain_grad()
     y.retain_grad()
     out = (y * y).sum()
     out.backward(retain_graph=True)
@@ -284,12 +217,8 @@ def test_retain_grad_sums_over_passes_and_sees_what_hooks_leave():
     out.backward()
     np.testing.assert_array_equal(y.grad, [12, 48])
     np.testing.assert_array_equal(x.grad, [72, 144])
-    assert z.grad is None
     y.zero_grad()
     assert y.grad is None
-    x.retain_grad()  # no-op
-    with pytest.raises(ValueError, match="can only be set on a leaf"):
-        y.grad = np.ones(2)
 
 
 def test_retain_grad_of_several_outputs_and_of_the_end():
@@ -303,17 +232,6 @@ def test_retain_grad_of_several_outputs_and_of_the_end():
     np.testing.assert_array_equal(second.grad, [8, 12])
     assert loss.grad == 1
     assert type(loss.grad) is np.ndarray
-
-
-def test_a_pass_that_fails_adds_to_no_gradient():
-    x = leaf(1.0)
-    y = x * 2
-    y.retain_grad()
-    handle = x.register_hook(lambda g: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        (y * 3).sum().backward()
-    assert y.grad is None
-    handle.remove()
 
 
 # Random graphs ---------------------------------------------------------------------------------
@@ -332,54 +250,8 @@ def programs(draw):
     return leaves, steps, draw(st.lists(st.integers(0, count - 1), max_size=8)), draw(st.integers(0, 2**32 - 1))
 
 
-def run(leaves, steps, seed):
-    values = np.random.default_rng(seed).uniform(-1.1, 1.1, (leaves, 4))
-    tensors = [mg.tensor(value, requires_grad=True) for value in values]
-    for kind, i, j in steps:
-        a, b = tensors[i], tensors[j]
-        if kind == "split":
-            halves = mg.split(a, [2])
-            tensors += [mg.concatenate([halves[0], halves[0]]), mg.concatenate([halves[1], halves[0]])]
-        elif kind == "no_grad":
-            with mg.no_grad():
-                tensors.append(a * b)
-        else:
-            tensors.append(a.detach() + b if kind == "detach" else getattr(mg, kind)(a, b))
-    return tensors
-
-
-@given(programs(), st.integers(1, 3))
-def test_over_random_graphs_each_is_called_once_a_pass_with_the_gradient_and_children_first(program, passes):
-    leaves, steps, hooked, seed = program
-    tensors = run(leaves, steps, seed)
-    out = sum((tensor.sum() for tensor in tensors[-3:] if tensor.node is not None), mg.tensor(0.0)) + tensors[0].sum()
-    reached = set(graph_of([out.node]).nodes)
-    calls, handles = [], []
-    for number, i in enumerate(hooked):
-        if tensors[i].node is not None:
-            handles.append(tensors[i].register_hook(lambda g, n=number, i=i: calls.append((n, i, g))))
-            tensors[i].retain_grad()
-    for _ in range(passes):
-        out.backward(retain_graph=True)
-    position = {node: place for place, node in enumerate(graph_of([out.node]).nodes)}
-    expected = [n for n, i in enumerate(hooked) if tensors[i].node in reached]
-    assert sorted(n for n, _, _ in calls) == sorted(expected * passes)
-    for p in range(passes):
-        places = [(-position[tensors[i].node], tensors[i].index, n)
-                  for n, i, _ in calls[p * len(expected) : (p + 1) * len(expected)]]  # fmt: skip
-        assert places == sorted(places)
-    for _, i, g in calls:
-        np.testing.assert_allclose(tensors[i].grad, passes * g, rtol=1e-12)
-    # The same with a fresh leaf added at the tensor: the leaf's gradient is the tensor's.
-    for n, i, g in calls[: len(expected)]:
-        twin = rerun_with_probe(program, i)
-        np.testing.assert_allclose(g, twin, rtol=1e-9, atol=1e-12, err_msg=f"hook {n}")
-
-
-def rerun_with_probe(program, probed):
-    """The gradient of tensor number ``probed``, found by other means: of a zero that is added to it as it is made."""
-    leaves, steps, _, seed = program
-    probe = mg.tensor(np.zeros(4), requires_grad=True)
+def run(leaves, steps, seed, probed=-1, probe=None):
+    """The tensors of a program; the probe is added to one of them as it is made."""
     values = np.random.default_rng(seed).uniform(-1.1, 1.1, (leaves, 4))
     tensors: list[mg.Tensor] = []
 
@@ -400,8 +272,32 @@ def rerun_with_probe(program, probed):
         else:
             put(a.detach() + b if kind == "detach" else getattr(mg, kind)(a, b))
     out = sum((tensor.sum() for tensor in tensors[-3:] if tensor.node is not None), mg.tensor(0.0)) + tensors[0].sum()
-    out.backward()
-    return probe.grad
+    return tensors, out
+
+
+@given(programs(), st.integers(1, 3))
+def test_over_random_graphs_each_is_called_once_a_pass_with_the_gradient_and_children_first(program, passes):
+    leaves, steps, hooked, seed = program
+    tensors, out = run(leaves, steps, seed)
+    calls = []
+    for number, i in enumerate(hooked):
+        if tensors[i].node is not None:
+            tensors[i].register_hook(lambda g, n=number, i=i: calls.append((n, i, g)))
+            tensors[i].retain_grad()
+    for _ in range(passes):
+        out.backward(retain_graph=True)
+    position = {node: place for place, node in enumerate(graph_of([out.node]).nodes)}
+    expected = [n for n, i in enumerate(hooked) if tensors[i].node in position]
+    assert sorted(n for n, _, _ in calls) == sorted(expected * passes)
+    for p in range(passes):
+        places = [(-position[tensors[i].node], tensors[i].index, n)
+                  for n, i, _ in calls[p * len(expected) : (p + 1) * len(expected)]]  # fmt: skip
+        assert places == sorted(places)
+    for n, i, g in calls[: len(expected)]:
+        np.testing.assert_allclose(tensors[i].grad, passes * g, rtol=1e-12)
+        probe = mg.tensor(np.zeros(4), requires_grad=True)  # whose gradient is the tensor's
+        run(leaves, steps, seed, i, probe)[1].backward()
+        np.testing.assert_allclose(g, probe.grad, rtol=1e-9, atol=1e-12, err_msg=f"hook {n}")
 
 
 # Passes of other kinds -------------------------------------------------------------------------
@@ -452,27 +348,6 @@ def test_a_checkpoint_calls_hooks_once_a_pass_with_whole_gradients(create_graph)
 # What such a pass calls ------------------------------------------------------------------------
 
 
-def test_tensors_as_cotangents_stay_tensors_and_keep_their_nodes():
-    x = leaf(1.0, 2.0)
-    first, second = mg.split(x * 1, [1])
-    seen = []
-    second.register_hook(seen.append)
-    second.register_hook(lambda g: g * g)
-    g = leaf(3.0)
-    (called,) = [observer for observer, awake in everywhere.items() if awake()]
-    nothing, squared = called.cotangent(second.node, (None, g))
-    assert nothing is None
-    assert seen[0] is g
-    squared.backward(np.ones(1))
-    assert g.grad == 6
-    first.register_hook(lambda g: np.array([2.0]))  # an array is a constant
-    assert called.cotangent(second.node, (g, None))[0].node is None
-    second.register_hook(lambda g: mg.tensor([1.0, 2.0]))
-    with pytest.raises(ValueError, match="a hook on output 1 of split returned float32"):
-        called.cotangent(second.node, (None, g))
-    assert called.cotangent(x.node, g) is g
-
-
 def test_what_a_hook_returns_is_taken_as_exactly_as_it_is():
     x = mg.tensor([1.0, 2.0], np.float64, requires_grad=True)
     y = x * 1.0
@@ -495,3 +370,14 @@ def test_a_jacobian_calls_the_hook_of_one_output_of_several():
     x = np.arange(4.0)
     np.testing.assert_array_equal(mg.jacobian(lambda x: f(x, 0))(x).numpy(), 2 * np.eye(4)[:2])
     np.testing.assert_array_equal(mg.jacobian(lambda x: f(x, 1))(x).numpy(), np.eye(4)[2:])
+
+
+def test_the_tensor_of_a_wrong_hook_is_named():
+    layer, x = nn.Linear(2, 3), leaf(1.0, 2.0)
+    for tensor, root, name in (
+        (layer.weight, layer(np.ones((1, 2), np.float32)).sum(), r"the parameter Linear\.weight"),
+        (part := mg.split(x, [1])[1], part.sum(), "output 1 of split"), (x, x.sum(), r"<leaf float64 \(2,\)>"),
+    ):  # fmt: skip
+        tensor.register_hook(lambda g: np.ones(7))
+        with pytest.raises(ValueError, match=rf"a hook on {name} returned float64 \(7,\)"):
+            root.backward()

@@ -94,22 +94,6 @@ def test_textbook(name, book, options, shape):
 
 
 @pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
-def test_layouts_and_readonly_gradients(name, book, options):
-    rng = np.random.default_rng(1)
-    start = rng.normal(size=(5, 7))
-    grads = [np.asfortranarray(rng.normal(size=(5, 7))) for _ in range(3)]
-    for g in grads:
-        g.flags.writeable = False
-    p = leaf(np.asfortranarray(start))
-    assert not p.data.flags.c_contiguous
-    optimizer = getattr(optim, name)([p], **options)
-    for g in grads:
-        p.grad = g
-        optimizer.step()
-    np.testing.assert_allclose(p.data, book(start, grads, **options), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pytorch(name, book, options, dtype):
     def theirs(torch, start, grads):
@@ -148,19 +132,12 @@ def test_a_step_of_halves_is_the_one_of_singles_rounded_once(name, book, options
         np.testing.assert_array_equal(mine.state[key][0], kept[0])
 
 
-def test_the_state_of_halves_is_single_and_half_memory_is_refused(tmp_path):
-    def made(count: int) -> optim.Optimizer:
-        return run("Adam", leaf(np.ones(2, np.float16)), [np.full(2, 1e-4)] * count, {})
-
-    state = made(3).state_dict()
+def test_the_state_of_halves_is_single_and_half_memory_is_refused():
+    optimizer = run("Adam", leaf(np.ones(2, np.float16)), [np.full(2, 1e-4)] * 3, {})
+    state = optimizer.state_dict()
     assert state["m.0"].dtype == state["v.0"].dtype == np.float32
-    mg.save(tmp_path / "state", state)
-    resumed = made(1)
-    resumed.load_state_dict(mg.load(tmp_path / "state"))
-    np.testing.assert_array_equal(resumed.state_dict()["v.0"], state["v.0"])
-    rounded = {**state, "v.0": state["v.0"].astype(np.float16)}  # has lost what is below 6e-8, and all above 65,504
-    with pytest.raises(ValueError, match=r"nothing was loaded:\n  v\.0 is float32 \(2,\) here, float16 \(2,\) in"):
-        resumed.load_state_dict(rounded)
+    with pytest.raises(ValueError, match=r"v\.0 is float32 \(2,\) here, float16 \(2,\)"):
+        optimizer.load_state_dict({**state, "v.0": state["v.0"].astype(np.float16)})
 
 
 def test_parameters_without_gradient_are_skipped_and_count_their_own_steps():
@@ -188,60 +165,32 @@ def test_parameters_without_gradient_are_skipped_and_count_their_own_steps():
         np.testing.assert_allclose(p.data, expected, rtol=1e-12)
 
 
-def test_frozen_and_repeated_parameters():
-    a, b = leaf([1.0]), leaf([1.0])
-    optimizer = optim.SGD([a, b, a], lr=1.0)
-    assert [id(p) for p in optimizer.params] == [id(a), id(b)]
-    a.grad, b.grad = np.ones(1, np.float32), np.ones(1, np.float32)
-    b.requires_grad = False
-    optimizer.step()
-    assert a.item() == 0
-    assert b.item() == 1
-
-
 def test_complaints():
-    p = leaf([1.0])
-    model = mg.nn.Linear(2, 1)
+    p, model = leaf([1.0]), mg.nn.Linear(2, 1)
     for make, kind, text in [
-        (lambda: optim.SGD(p, lr=1), TypeError, r"Pass a list such as \[tensor\]"),
-        (
-            lambda: optim.SGD(model, 0.1),
-            TypeError,
-            r"SGD: params must be .*, not Linear. Pass .* module\.parameters\(\)",
-        ),
-        (lambda: optim.SGD(model.parameters, 0.1), TypeError, "SGD: params must be .*, not method"),
-        (lambda: optim.SGD(None, 0.1), TypeError, "SGD: params must be an iterable of tensors, not None"),
-        (lambda: optim.Adam(3), TypeError, "Adam: params must be an iterable of tensors, not int"),
+        (lambda: optim.SGD(p, lr=1), TypeError, r"\[tensor\]"),
+        (lambda: optim.SGD(model, 0.1), TypeError, r"SGD: params .* Linear.* module\.parameters\(\)"),
+        (lambda: optim.SGD(None, 0.1), TypeError, "SGD: params .* None"),
         (lambda: optim.clip_grad_norm(model, 1.0), TypeError, r"clip_grad_norm: .* module\.parameters\(\)"),
-        (lambda: optim.SGD([p], lr=None), TypeError, "SGD: lr must be a number, not None"),
-        (lambda: optim.SGD([p], lr="x"), TypeError, "SGD: lr must be a number, not str"),
-        (lambda: optim.SGD([p], lr="0.1"), TypeError, "SGD: lr must be a number, not str"),
-        (lambda: optim.SGD([p], lr=[0.1]), TypeError, "SGD: lr must be a number, not list"),
-        (lambda: optim.SGD([p], lr=(0.1,)), TypeError, "SGD: lr must be a number, not tuple"),
-        (lambda: optim.SGD([p], lr=np.ones(1)), TypeError, r"SGD: lr must be a number, not float64 \(1,\)"),
-        (lambda: optim.SGD([p], lr=1j), TypeError, "SGD: lr must be a number, not complex"),
-        (lambda: optim.SGD([p], lr=10**400), ValueError, "SGD: lr must be finite and at least 0"),
-        (lambda: optim.SGD([p], lr=1, momentum="x"), TypeError, "SGD: momentum must be a number, not str"),
-        (lambda: optim.RMSprop([p], eps=None), TypeError, "RMSprop: eps must be a number, not None"),
-        (lambda: optim.Adam([p], betas=("a", 0.9)), TypeError, "Adam: betas must be a number, not str"),
-        (lambda: optim.AdamW([p], weight_decay="x"), TypeError, "AdamW: weight_decay must be a number, not str"),
-        (lambda: optim.clip_grad_norm([], None), TypeError, "clip_grad_norm: max_norm must be a number, not None"),
+        (lambda: optim.SGD([p], lr="0.1"), TypeError, "SGD: lr .* str"),
+        (lambda: optim.SGD([p], lr=np.ones(1)), TypeError, r"SGD: lr .* float64 \(1,\)"),
+        (lambda: optim.SGD([p], lr=10**400), ValueError, "SGD: lr must be finite"),
+        (lambda: optim.Adam([p], betas=("a", 0.9)), TypeError, "Adam: betas .* str"),
+        (lambda: optim.clip_grad_norm([], None), TypeError, "clip_grad_norm: max_norm .* None"),
         (lambda: optim.SGD([], lr=1), ValueError, "no parameters"),
-        (lambda: optim.SGD([np.ones(2)], lr=1), TypeError, "parameter 0 must be a Tensor, not ndarray"),
-        (lambda: optim.SGD([p * 2.0], lr=1), ValueError, r"parameter 0 \(float32 \(1,\)\) is the result"),
-        (lambda: optim.SGD([mg.tensor([1])], lr=1), TypeError, "floating dtype, not int64"),
-        (lambda: optim.SGD([p], lr=-1), ValueError, "lr must be finite and at least 0, not -1"),
-        (lambda: optim.SGD([p], lr=math.nan), ValueError, "lr must be"),
+        (lambda: optim.SGD([np.ones(2)], lr=1), TypeError, "parameter 0 .* ndarray"),
+        (lambda: optim.SGD([p * 2.0], lr=1), ValueError, r"parameter 0 \(float32 \(1,\)\)"),
+        (lambda: optim.SGD([mg.tensor([1])], lr=1), TypeError, "int64"),
+        (lambda: optim.SGD([p], lr=-1), ValueError, "lr .* -1"),
         (lambda: optim.SGD([p], lr=1, momentum=1), ValueError, r"momentum must be in \[0, 1\)"),
         (lambda: optim.SGD([p], lr=1, nesterov=True), ValueError, "nesterov needs a momentum"),
-        (lambda: optim.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas must be in \[0, 1\), not 1.0"),
-        (lambda: optim.Adam([p], betas=(0.9,)), ValueError, r"Adam: betas must be two numbers, not \(0\.9,\)"),
-        (lambda: optim.AdamW([p], betas=0.9), ValueError, "AdamW: betas must be two numbers, not 0.9"),
-        (lambda: optim.Adam([p], eps=-1e-8), ValueError, "eps must be"),
-        (lambda: optim.RMSprop([p], alpha=1.5), ValueError, "alpha must be in"),
-        (lambda: optim.AdamW([p], weight_decay=math.inf), ValueError, "weight_decay must be finite"),
-        (lambda: optim.StepLR(optim.SGD([p], lr=1), 0), ValueError, "step_size must be an integer of at least 1"),
-        (lambda: optim.clip_grad_norm([p], 0), ValueError, "max_norm must be above 0"),
+        (lambda: optim.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas .* 1\.0"),
+        (lambda: optim.AdamW([p], betas=0.9), ValueError, "AdamW: betas .* 0.9"),
+        (lambda: optim.Adam([p], eps=-1e-8), ValueError, "eps"),
+        (lambda: optim.RMSprop([p], alpha=1.5), ValueError, "alpha"),
+        (lambda: optim.AdamW([p], weight_decay=math.inf), ValueError, "weight_decay"),
+        (lambda: optim.StepLR(optim.SGD([p], lr=1), 0), ValueError, "step_size"),
+        (lambda: optim.clip_grad_norm([p], 0), ValueError, "max_norm"),
     ]:
         with pytest.raises(kind, match=text):
             make()
@@ -289,25 +238,20 @@ def test_clipping(shapes, limit, seed):
 
 
 def test_clipping_large_and_odd_gradients():
-    p = leaf(np.zeros(3 * base._BLOCK, np.float32))
-    p.grad = np.full(p.shape, 1e30, np.float32)  # whose squares overflow in float32
-    assert optim.clip_grad_norm([p], 1.0) == pytest.approx(1e30 * math.sqrt(p.size), rel=1e-6)
-    assert p.grad.dtype == np.float32
-    assert np.linalg.norm(p.grad) == pytest.approx(1, rel=1e-4)
-    q = leaf(np.zeros((4, 3)))
-    q.grad = np.asfortranarray(np.arange(12.0).reshape(4, 3))
-    assert optim.clip_grad_norm(iter([q]), 1.0) == pytest.approx(math.sqrt(506))
-    huge = leaf(np.zeros(2))
-    huge.grad = np.array([3e200, 4e200])
-    assert optim.clip_grad_norm([huge], 1.0) == pytest.approx(5e200)
-    np.testing.assert_allclose(huge.grad, [0.6, 0.8])
+    for array, norm in (
+        (np.full(3 * base._BLOCK, 1e30, np.float32), 1e30 * math.sqrt(3 * base._BLOCK)),  # squares overflow
+        (np.asfortranarray(np.arange(12.0).reshape(4, 3)), math.sqrt(506)), (np.array([3e200, 4e200]), 5e200),
+        (np.array([3e-200, 4e-200]), 5e-200),
+    ):  # fmt: skip
+        p = leaf(np.zeros_like(array))
+        p.grad = array.copy()
+        assert optim.clip_grad_norm(iter([p]), norm / 2) == pytest.approx(norm, rel=1e-6)
+        np.testing.assert_allclose(p.grad, array / 2, rtol=1e-6)
     for bad in (math.inf, math.nan):
-        q.grad = np.full((4, 3), 2.0)
-        q.grad[0, 0] = bad
-        assert not math.isfinite(optim.clip_grad_norm([q], 1.0))
-        assert q.grad[1, 1] == 2
-    assert optim.clip_grad_norm([leaf([1.0])], 1.0) == 0
-    assert optim.clip_grad_norm([], 1.0) == 0
+        p.grad = np.array([bad, 2.0])
+        assert not math.isfinite(optim.clip_grad_norm([p], 1.0))
+        assert p.grad[1] == 2
+    assert optim.clip_grad_norm([leaf([1.0])], 1.0) == optim.clip_grad_norm([], 1.0) == 0
 
 
 # --- schedules -----------------------------------------------------------------------------------------
@@ -328,11 +272,13 @@ def test_schedules():
     np.testing.assert_allclose(rates(lambda o: optim.ExponentialLR(o, 0.9), 3), [0.5, 0.45, 0.405, 0.3645])
     cosine = [0.5, 0.3 + 0.2 * math.sqrt(0.5), 0.3, 0.3 - 0.2 * math.sqrt(0.5), 0.1, 0.1, 0.1]
     np.testing.assert_allclose(rates(lambda o: optim.CosineLR(o, 4, 0.1), 6), cosine)
+    np.testing.assert_allclose(rates(lambda o: optim.CosineLR(o, 2, 0.1), 3, lr=0.0), [0, 0.05, 0.1, 0.1])
     np.testing.assert_allclose(rates(lambda o: optim.WarmupLR(o, 4), 5), [0.125, 0.25, 0.375, 0.5, 0.5, 0.5])
     np.testing.assert_allclose(
         rates(lambda o: optim.WarmupLR(o, 2, optim.CosineLR(o, 2)), 5), [0.25, 0.5, 0.5, 0.25, 0, 0], atol=1e-15
     )
-    assert rates(lambda o: optim.CosineLR(o, 4), 2, lr=0.0) == [0, 0, 0]
+    nested = rates(lambda o: optim.WarmupLR(o, 2, optim.WarmupLR(o, 2)), 5)
+    assert nested == [0.25, 0.5, 0.25, 0.5, 0.5, 0.5]
 
 
 def test_schedules_match_pytorch():
@@ -561,15 +507,6 @@ def test_any_schedule_interrupted_anywhere_resumes_to_the_bit(tmp_path_factory, 
         schedule.step()
 
 
-def test_a_warmup_within_a_warmup_keeps_the_base_rate():
-    nested = rates(lambda o: optim.WarmupLR(o, 2, optim.WarmupLR(o, 2, optim.WarmupLR(o, 2))), 7)
-    assert nested == [0.25, 0.5] * 3 + [0.5, 0.5]
-
-
-def test_a_cosine_from_a_rate_of_0_reaches_its_last_one():
-    np.testing.assert_allclose(rates(lambda o: optim.CosineLR(o, 2, 0.1), 3, lr=0.0), [0, 0.05, 0.1, 0.1])
-
-
 def test_factors_and_rates_that_no_optimiser_can_use_are_refused():
     def sgd(lr: Any = 0.5) -> optim.SGD:
         optimizer = optim.SGD([leaf([1.0])], lr=0.5)
@@ -577,104 +514,38 @@ def test_factors_and_rates_that_no_optimiser_can_use_are_refused():
         return optimizer
 
     for make, kind, text in [
-        (lambda: optim.StepLR(sgd(), 1, -0.1), ValueError, "StepLR: gamma must be finite and at least 0, not -0.1"),
-        (lambda: optim.StepLR(sgd(), True), ValueError, "step_size must be an integer of at least 1, not True"),
-        (lambda: optim.ExponentialLR(sgd(), math.nan), ValueError, "ExponentialLR: gamma must be finite"),
-        (lambda: optim.ExponentialLR(sgd(), math.inf), ValueError, "ExponentialLR: gamma must be finite"),
-        (lambda: optim.ExponentialLR(sgd(), "0.9"), TypeError, "gamma must be a number, not str"),
-        (lambda: optim.CosineLR(sgd(), 3, -1e-9), ValueError, "CosineLR: min_lr must be finite"),
-        (
-            lambda: optim.CosineLR(sgd(-0.5), 3),
-            ValueError,
-            "learning rate after 0 steps must be finite and at least 0, not -0.5",
-        ),
-        (
-            lambda: optim.WarmupLR(sgd(math.nan), 3),
-            ValueError,
-            "learning rate after 0 steps must be finite and at least 0, not nan",
-        ),
-        (lambda: optim.CosineLR(None, 3), TypeError, "CosineLR: optimizer must be an optimiser, not None"),
-        (lambda: optim.StepLR([leaf([1.0])], 3), TypeError, "StepLR: optimizer must be an optimiser, not list"),
-        (lambda: optim.WarmupLR(None, 3), TypeError, "WarmupLR: optimizer must be an optimiser, not None"),
-        (lambda: optim.WarmupLR(sgd(), 3, after=0.5), TypeError, "after must be a schedule, not float"),
+        (lambda: optim.StepLR(sgd(), 1, -0.1), ValueError, "StepLR: gamma .* -0.1"),
+        (lambda: optim.StepLR(sgd(), True), ValueError, "step_size .* True"),
+        (lambda: optim.ExponentialLR(sgd(), math.nan), ValueError, "ExponentialLR: gamma"),
+        (lambda: optim.ExponentialLR(sgd(), "0.9"), TypeError, "gamma .* str"),
+        (lambda: optim.CosineLR(sgd(), 3, -1e-9), ValueError, "CosineLR: min_lr"),
+        (lambda: optim.CosineLR(sgd(-0.5), 3), ValueError, "after 0 steps .* -0.5"),
+        (lambda: optim.StepLR([leaf([1.0])], 3), TypeError, "StepLR: optimizer .* list"),
+        (lambda: optim.WarmupLR(sgd(), 3, after=0.5), TypeError, "after .* float"),
         (lambda: optim.WarmupLR(sgd(), 3, optim.StepLR(sgd(), 1)), ValueError, "same optimiser"),
     ]:
         with pytest.raises(kind, match=text):
             make()
-
-    class Falling(optim.Schedule):
-        def factor(self, count: int) -> float:
-            return 1.0 - count
-
-    for make, steps in [(lambda o: optim.ExponentialLR(o, 1e200), 1), (lambda o: optim.StepLR(o, 1, 1e200), 1),
-                        (Falling, 1), (lambda o: optim.WarmupLR(o, 1, Falling(o)), 2)]:  # fmt: skip
-        optimizer = sgd()
-        schedule = make(optimizer)
-        for _ in range(steps):
-            schedule.step()
-        kept = optimizer.lr, schedule.count
-        with pytest.raises(
-            ValueError, match=f"learning rate after {steps + 1} steps must be finite and at least 0, not (inf|-0.5)"
-        ):
-            schedule.step()
-        assert (optimizer.lr, schedule.count) == kept
+    optimizer = sgd()
+    schedule = optim.ExponentialLR(optimizer, 1e200)
+    schedule.step()
+    kept = optimizer.lr, schedule.count
+    with pytest.raises(ValueError, match=r"after 2 steps .* inf"):
+        schedule.step()
+    assert (optimizer.lr, schedule.count) == kept
 
 
 def test_a_state_of_another_kind_of_schedule_is_refused():
-    def make(kind: str) -> Any:
-        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
-        made = {"cosine": lambda: optim.CosineLR(optimizer, 5), "step": lambda: optim.StepLR(optimizer, 2)}
-        return optim.WarmupLR(optimizer, 2, made[kind.removeprefix("warm ")]()) if "warm" in kind else made[kind]()
-
-    state = {**make("step").state_dict(), "count": np.array(3)}
-    schedule = make("cosine")
-    before = schedule.state_dict()
-    with pytest.raises(ValueError, match=r"CosineLR.load_state_dict: kind is b'StepLR' in the state, b'CosineLR' here"):
-        schedule.load_state_dict(state)
-    with pytest.raises(
-        ValueError, match=r"WarmupLR.load_state_dict: after\.kind is b'StepLR' in the state, b'CosineLR'"
-    ):
-        make("warm cosine").load_state_dict(make("warm step").state_dict())
-    with pytest.raises(ValueError, match=r"CosineLR.load_state_dict: kind is .* in the state, b'CosineLR' here"):
-        schedule.load_state_dict({**before, "kind": 1})
-    assert schedule.count == 0
-    for kind in ("cosine", "warm step"):  # states from before have no kinds
-        schedule, twin = make(kind), make(kind)
-        for _ in range(4):
-            schedule.step()
-        state = schedule.state_dict()
-        twin.load_state_dict({name: array for name, array in state.items() if "kind" not in name})
-        assert (twin.count, twin.optimizer.lr) == (4, schedule.optimizer.lr)
-        twin.load_state_dict({name: mg.tensor(array) for name, array in state.items()})
-
-
-def test_a_bad_state_of_nested_schedules_changes_nothing():
-    def make() -> tuple[optim.SGD, optim.WarmupLR]:
-        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
-        inner = optim.WarmupLR(optimizer, 2, optim.ExponentialLR(optimizer, 2.0))
-        return optimizer, optim.WarmupLR(optimizer, 2, inner)
-
-    optimizer, schedule = make()
-    schedule.step()
-    good = make()[1].state_dict()
-    before, lr = schedule.state_dict(), optimizer.lr
-    for change, text in [
-        ({"after.base_lr": None}, r"after\.base_lr is missing"),
-        (
-            {"after.after.base_lr": np.array(-1.0)},
-            r"WarmupLR.load_state_dict: after\.after\.base_lr must be finite and at least 0",
-        ),
-        ({"base_lr": np.array(math.nan)}, "WarmupLR.load_state_dict: base_lr must be finite and at least 0"),
-        ({"after.after.count": np.array(0.5)}, r"after\.after\.count is int64"),
-        ({"count": np.array(2000)}, "rate after 2000 steps must be finite and at least 0, not inf"),
-    ]:
-        state = {key: array for key, array in {**good, "base_lr": np.array(7.0), **change}.items() if array is not None}
-        with pytest.raises(ValueError, match=text):
-            schedule.load_state_dict(state)
-        assert optimizer.lr == lr
+    optimizer = optim.SGD([leaf([1.0])], lr=0.5)
+    step, cosine = optim.StepLR(optimizer, 2), optim.CosineLR(optimizer, 5)
+    warm_step, warm_cosine = optim.WarmupLR(optimizer, 2, step), optim.WarmupLR(optimizer, 2, cosine)
+    for schedule, other, text in ((cosine, step, "kind"), (warm_cosine, warm_step, r"after\.kind")):
+        before = schedule.state_dict()
+        with pytest.raises(ValueError, match=rf"{text} is b'StepLR' in the state, b'CosineLR'"):
+            schedule.load_state_dict({**other.state_dict(), "count": np.array(3)})
+        with pytest.raises(ValueError, match="base_lr is missing"):
+            schedule.load_state_dict({key: value for key, value in before.items() if "base_lr" not in key})
         np.testing.assert_equal(schedule.state_dict(), before)
-    old = {"base_lr": np.array(0.5), "count": np.array(1)}  # of a schedule without one within it
-    with pytest.raises(ValueError, match=r"\n  after\.base_lr is missing\n  after\.count is missing"):
-        schedule.load_state_dict(old)
-    with pytest.raises(TypeError, match="must map names to arrays"):
-        schedule.load_state_dict([1, 2])
+    old = {name: array for name, array in step.state_dict().items() if "kind" not in name}
+    step.load_state_dict({**old, "count": np.array(4)})
+    assert step.count == 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import threading
 import time
@@ -113,19 +112,6 @@ def test_of_a_view_nothing_is_written():
     assert by["reshape", "forward"] == by["transpose", "forward"] == by["reshape", "backward"] == 0
     assert by["add", "forward"] == 24 * 4
     assert by["add", "backward"] == 0  # passes on what it gets
-
-
-def test_several_outputs_inputs_left_out_and_cotangents_that_nobody_wants():
-    lstm, x = nn.LSTM(3, 4), np.ones((2, 5, 3), np.float32)
-    with mg.profile() as p:
-        h, _ = lstm(x)
-        h.sum().backward()
-    forward = next(e for e in p.events if (e.primitive, e.phase) == ("lstm", "forward"))
-    backward = next(e for e in p.events if (e.primitive, e.phase) == ("lstm", "backward"))
-    assert [spec and spec[0] for spec in forward.outputs] == [(2, 5, 4), (2, 5, 4)]
-    assert [spec and spec[0] for spec in backward.inputs] == [(2, 5, 4), None]
-    assert backward.outputs[0] is None  # x is a constant
-    assert forward.multiply_adds == 2 * 5 * (3 + 4) * 16
 
 
 MAKE = {"unary": mg.tanh, "binary": lambda x: x * 2.0, "any": lambda x: x.sum(axis=0)}
@@ -266,26 +252,13 @@ def test_the_table():
     lines, work = p.table().splitlines(), ["calls", "time", "bytes"]
     assert lines[1].split() == ["primitive", *work, "GFLOP/s", *work, "total", "share"]
     assert {line.split()[0] for line in lines[3:-3]} == {e.primitive for e in p.events}
-    assert len({len(line) for line in lines[3:-3]}) == 1
-    assert lines[-2].split()[0] == "total"
-    assert lines[-2].endswith("100.0%")
+    assert lines[-2].startswith("total")
     shares = [float(line.split()[-1][:-1]) for line in lines[3:-3]]
     assert sum(shares) == pytest.approx(100, abs=0.1 * len(shares))
-    assert re.search(r" in all: .*% *\) in primitives, .* outside of them, .* for the profile$", lines[-1])
     short = p.table(limit=2).splitlines()
     assert [line.split()[0] for line in short[3:6]] == [lines[3].split()[0], lines[4].split()[0], "…"]
     assert short[-2].split()[1] == lines[-2].split()[1]  # the same number of calls in all
     assert str(p) == p.table(limit=20)
-
-
-def test_primitives_of_one_name_are_told_apart():
-    def tanh(x):
-        return np.tanh(x), ()
-
-    mine = mg.primitive(tanh)
-    with mg.profile() as p:
-        mine(np.ones(2)), mg.tanh(np.ones(2))
-    assert {row.name for row in p.rows()} == {f"{__name__}.tanh", "minigrad.ops.elementwise.tanh"}
 
 
 @pytest.mark.parametrize("wrong", [{"by": "module"}, {"by": None}, {"limit": 0}, {"limit": 2.5}, {"limit": True}])
@@ -300,25 +273,18 @@ def test_tables_that_do_not_exist(wrong):
 
 
 def check_trace(data):
-    """Raise unless it is a Chrome trace by the Trace Event Format, in its JSON Object form; the complete events."""
-    assert isinstance(data["traceEvents"], list)
-    assert data.get("displayTimeUnit", "ms") in ("ms", "ns")
-    complete, names = [], {}
+    """Raise unless it is a Chrome trace by the Trace Event Format, whose events nest; the complete events."""
+    complete, names = [], set()
     for event in data["traceEvents"]:
         assert event["ph"] in ("X", "M")
-        assert isinstance(event["name"], str)
         assert all(type(event[key]) is int and 0 <= event[key] < 2**31 for key in ("pid", "tid"))
-        assert isinstance(event["args"], dict)
         if event["ph"] == "M":
-            assert event["name"] in ("process_name", "thread_name")
-            assert isinstance(event["args"]["name"], str)
-            names[event["name"], event["tid"]] = event["args"]["name"]
+            names.add((event["name"], event["tid"]))
         else:
-            assert all(isinstance(event[key], (int, float)) and event[key] >= 0 for key in ("ts", "dur"))
-            assert isinstance(event["cat"], str)
+            assert all(event[key] >= 0 for key in ("ts", "dur"))
             complete.append(event)
-    assert {e["tid"] for e in complete} == {tid for what, tid in names if what == "thread_name"}
-    for tid in {e["tid"] for e in complete}:  # events of a thread nest
+    assert {("thread_name", e["tid"]) for e in complete} <= names
+    for tid in {e["tid"] for e in complete}:
         ends = []
         for e in sorted((e for e in complete if e["tid"] == tid), key=lambda e: (e["ts"], -e["dur"])):
             begin, end = round(1e3 * e["ts"]), round(1e3 * (e["ts"] + e["dur"]))
@@ -337,93 +303,50 @@ def test_the_trace(tmp_path):
         outer(leaf(2))
         run_in_parallel([lambda: mg.tanh(np.ones(3))] * 4)
     p.trace(tmp_path / "trace.json")
-    complete = check_trace(json.loads((tmp_path / "trace.json").read_text(encoding="utf-8")))
-    block, calls = complete[0], complete[1:]
-    assert (block["name"], block["ts"]) == ("profile", 0)
-    assert block["dur"] == pytest.approx(p.wall / 1e3)
-    assert len(calls) == len(p.events)
-    by_time = sorted(p.events, key=lambda e: (e.begin, -e.time))
-    for call, e in zip(calls, by_time, strict=True):
+    block, *calls = check_trace(json.loads((tmp_path / "trace.json").read_text(encoding="utf-8")))
+    assert (block["name"], block["ts"], block["dur"]) == ("profile", 0, pytest.approx(p.wall / 1e3))
+    for call, e in zip(calls, sorted(p.events, key=lambda e: (e.begin, -e.time)), strict=True):
         assert call["name"] == e.primitive + ("_vjp" if e.phase == "backward" else "")
-        assert call["cat"] == e.phase
-        assert call["dur"] == pytest.approx(e.time / 1e3)
-        assert call["ts"] == pytest.approx((e.begin - p.began) / 1e3)
+        assert (call["dur"], call["ts"]) == (pytest.approx(e.time / 1e3), pytest.approx((e.begin - p.began) / 1e3))
         assert (call["args"]["scope"], call["args"]["line"]) == ("/".join(e.scope), e.line)
     affine = next(call for call in calls if call["name"] == "affine")
     assert affine["args"]["inputs"] == ["float32 (4, 6, 16)", "float32 (16, 7)", "float32 (7,)"]
     assert affine["args"]["multiply_adds"] == 4 * 6 * 16 * 7
-    assert affine["args"]["GFLOP/s"] == pytest.approx(2 * 4 * 6 * 16 * 7 / (1e3 * affine["dur"]), abs=1e-3)
-
-
-def test_a_trace_is_written_whole_or_not_at_all(tmp_path):
-    with mg.profile() as p:
-        mg.tanh(leaf(2))
-    (tmp_path / "trace.json").write_text("older")
-    with pytest.raises(OSError, match="no such folder"):
-        p.trace(tmp_path / "nowhere" / "trace.json")
-    p.threads.clear()  # so that it fails
-    with pytest.raises(KeyError):
-        p.trace(tmp_path / "trace.json")
-    assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [("trace.json", "older")]
 
 
 # Threads ---------------------------------------------------------------------------------------
 
 
 def test_other_threads_are_not_profiled_but_what_this_one_shares_out_is():
-    seen = []
-
-    def alone():
-        mg.tanh(leaf(2)).sum().backward()
-        seen.append(mg.tanh.primitive.forward)
-
     with mg.profile() as p:
-        thread = threading.Thread(target=alone)
+        thread = threading.Thread(target=lambda: mg.tanh(leaf(2)).sum().backward())
         thread.start()
         thread.join()
-        assert p.events == []
-    assert type(seen[0]).__name__ == "function"
-    before = mg.get_num_threads()
-    mg.set_num_threads(2)
-    together = threading.Barrier(2)
+    assert p.events == []
+    before, together = mg.get_num_threads(), threading.Barrier(2)
 
     def piece():
         together.wait(20)
         with mg.scope("piece"):
             sleepy(leaf(2), 0.01).sum().backward()
 
+    mg.set_num_threads(2)
     try:
         with mg.profile() as p:
             run_in_parallel([piece, piece])
     finally:
         mg.set_num_threads(before)
-    me = threading.get_ident()
     assert len({e.thread for e in p.events}) == len(p.threads) == 2
-    assert next(iter(p.threads.items())) == (me, threading.current_thread().name)
     for thread in p.threads:
-        events = [e for e in p.events if e.thread == thread]
-        assert [(e.primitive, e.phase) for e in events] == [
-            ("sleepy", "forward"), ("sum", "forward"), ("sum", "backward"), ("sleepy", "backward"),
+        events = [(e.primitive, e.phase, e.scope) for e in p.events if e.thread == thread]
+        assert events == [
+            ("sleepy", "forward", ("piece",)), ("sum", "forward", ("piece",)), ("sum", "backward", ("piece",)),
+            ("sleepy", "backward", ("piece",)),
         ]  # fmt: skip
-        assert {e.scope for e in events} == {("piece",)}
-    assert p.inside == sum(e.time for e in p.events if e.thread == me)
-    assert "4 of the calls ran in other threads" in str(p)
-    assert not [t for t in threading.enumerate() if t.name.startswith("Dummy")]
+    assert p.inside == sum(e.time for e in p.events if e.thread == threading.get_ident())
 
 
 # With others -----------------------------------------------------------------------------------
-
-
-def test_a_profile_within_another():
-    x = leaf(2)
-    with mg.profile() as p:
-        mg.tanh(x)
-        with mg.profile() as q:
-            mg.exp(x).sum().backward()
-        mg.sin(x)
-    assert [e.primitive for e in q.events] == ["exp", "sum", "sum", "exp"]
-    assert [e.primitive for e in p.events] == ["tanh", "exp", "sum", "sum", "exp", "sin"]
-    assert line_of(p.events[4]) == line_of(p.events[1])
 
 
 @pytest.mark.parametrize("order", [("profile", "record"), ("record", "profile")])
