@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ import minigrad as mg
 from minigrad import nn, writes
 from minigrad.anomaly import _Watch
 from minigrad.observers import Observer, observing
-from minigrad.recording import note_of
 
 
 def leaf(*values):
@@ -35,8 +34,7 @@ def test_a_write_behind_the_engines_back(how):
     with mg.detect_anomaly():
         y = (w * x).sum()
     WRITES[how](x)
-    message = r"multiply \(called at test_anomaly\.py:\d+\) saved float64 \(2,\).*written into since.*\.data"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"multiply \(called at test_anomaly\.py:\d+\) saved float64 \(2,\).*\.data"):
         y.backward()
     assert w.grad is None
 
@@ -114,15 +112,6 @@ def test_values_that_met_where_shapes_are_broadcast():
     assert caught(mg.subtract, leaf(np.inf, 1.0), leaf(np.inf, np.inf)).endswith("first at [0]; there a = inf, b = inf")
 
 
-def test_inputs_are_summarised_where_entries_mix():
-    W = leaf([1e200, 1.0], [-2.0, 3.0])
-    said = caught(mg.matmul, leaf([1e200, 1.0], [1.0, 1.0]), W)
-    assert said.endswith("first at [0, 0]; a: float64 (2, 2) from 1.0 to 1e+200; b: float64 (2, 2) from -2.0 to 1e+200")
-    said = caught(mg.matmul, leaf([0.0, 1.0], [1.0, 1.0]), leaf([np.inf, 1.0], [-2.0, 3.0]))
-    assert "gave a NaN" in said
-    assert "b: float64 (2, 2), 1 of 4 entries NaN or infinite, the others from -2.0 to 3.0" in said
-
-
 def test_a_users_primitive_that_broadcasts_is_not_taken_to_work_entry_by_entry():
     @mg.primitive(broadcasts=True)
     def turned(x):
@@ -133,9 +122,9 @@ def test_a_users_primitive_that_broadcasts_is_not_taken_to_work_entry_by_entry()
         return x * np.inf, ()
 
     passes(turned, leaf(1.0, np.inf))
-    said = caught(infinite, leaf(1.0, 2.0))
-    assert said.startswith("infinite (called at test_anomaly.py:")
-    assert said.endswith("x: float64 (2,) from 1.0 to 2.0")
+    assert re.match(
+        r"infinite \(called at test_anomaly.py:.*x: float64 \(2,\) from 1\.0 to 2\.0$", caught(infinite, leaf(1.0, 2.0))
+    )
 
 
 def test_what_is_passed_on_is_no_anomaly():
@@ -207,11 +196,9 @@ def test_a_sum_of_gradients_that_overflows_and_a_hook_that_gives_a_nan():
     x = leaf(1.0)
     y = x * 1.0
     z = passes(lambda: y + y)
-    said = caught(z.backward, np.array([1.5e308]))
-    assert said.startswith(
-        "backward: the gradient of multiply has an infinity (inf), which none had that was sent there"
+    assert re.match(
+        r".*gradient of multiply has an infinity .* first at \[0\]", caught(z.backward, np.array([1.5e308]))
     )
-    assert "first at [0]" in said
     y = x * 1.0
     y.register_hook(lambda g: g * np.nan)
     assert "gradient of multiply has a NaN" in caught((y * 2).backward, np.ones(1))
@@ -260,21 +247,13 @@ def test_a_pass_within_a_vjp():
 
 def test_a_pass_that_leaves_a_graph_is_judged_by_what_its_rules_give():
     """Not by what comes out on the way: the rule of logaddexp takes inf - inf for 0."""
-    a, b = leaf(np.inf), leaf(np.inf)
+    a, b, x = leaf(np.inf), leaf(np.inf), leaf(0.0)
     passes(lambda: mg.logaddexp(a, b).backward(np.ones(1), create_graph=True))
     assert a.grad.data == 0.5
-    x = leaf(0.0)
-
-    def infinite():
-        with mg.create_graph():
-            mg.sqrt(x * 1).backward(np.ones(1))
-
-    assert "VJP of sqrt" in caught(infinite)
-    assert "log (called" in caught(lambda: mg.log(x))  # and after a failure calls are looked at again
     with np.errstate(all="ignore"), mg.detect_anomaly():
-        with pytest.raises(FloatingPointError, match="VJP of sqrt"):
-            infinite()
-        with pytest.raises(FloatingPointError, match="log "):
+        with pytest.raises(FloatingPointError, match="VJP of sqrt"), mg.create_graph():
+            mg.sqrt(x * 1).backward(np.ones(1))
+        with pytest.raises(FloatingPointError, match="log "):  # after a failure calls are checked again
             mg.log(x)
 
 
@@ -298,13 +277,6 @@ def test_of_each_entry_what_is_worse_than_what_met_there_is_new(a, b, name):
     worst = max(kind(out[i]) for i in new)
     first = next(i for i in new if kind(out[i]) == worst)
     assert caught(function, leaf(*a), np.array(b)).endswith(f"first at [{first}]; there a = {a[first]}, b = {b[first]}")
-
-
-def test_it_goes_together_with_record_without_lines():
-    with mg.record(lines=False), mg.detect_anomaly():
-        y = leaf(1.0) * 2
-    assert note_of(y.node).line.startswith("test_anomaly.py:")
-    assert note_of(y.node).values
 
 
 # Errors of a backward pass say where the forward was --------------------------------------------
@@ -340,20 +312,15 @@ FAILURES = {
 @pytest.mark.parametrize("case", FAILURES)
 def test_any_error_of_a_backward_pass_names_the_forwards_line(case):
     vjp, fail, error = FAILURES[case]
-    function = broken(vjp)
+    function, line = broken(vjp), r"called at test_anomaly\.py:\d+"
     for contexts, words in (
-        ((mg.record(values=False), mg.scope("encoder"), mg.scope("layer 1")),
-         r"called at test_anomaly\.py:\d+, in scope encoder/layer 1"),
-        ((mg.record(), mg.scope("a")), r"called at test_anomaly\.py:\d+, in scope a"),
-        ((mg.record(),), r"called at test_anomaly\.py:\d+"),
-        ((mg.detect_anomaly(),), r"called at test_anomaly\.py:\d+"),
-        ((mg.scope("a"), mg.scope("b")), "in scope a/b"),
+        ((mg.record(values=False), mg.scope("encoder"), mg.scope("layer 1")), f"{line}, in scope encoder/layer 1"),
+        ((mg.record(),), line), ((mg.detect_anomaly(),), line), ((mg.scope("a"), mg.scope("b")), "in scope a/b"),
     ):  # fmt: skip
-        for context in contexts:
-            context.__enter__()
-        y = function(leaf(1.0))
-        for context in reversed(contexts):
-            context.__exit__(None, None, None)
+        with ExitStack() as stack:
+            for context in contexts:
+                stack.enter_context(context)
+            y = function(leaf(1.0))
         with pytest.raises(error) as info:
             fail(y)
         (note,) = info.value.__notes__

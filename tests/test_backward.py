@@ -92,10 +92,13 @@ def test_backward_on_a_leaf_and_on_a_constant():
 def test_gradient_argument_is_checked_and_never_aliased():
     x = leaf(2)
     y = mg.add(x, 1.0)
-    with pytest.raises(ValueError, match=r"shape \(2,\) needs a gradient"):
-        y.backward()
-    with pytest.raises(ValueError, match=r"gradient has shape \(3,\), the tensor \(2,\)"):
-        y.backward(np.ones(3))
+    for wrong, error, text in (
+        (None, ValueError, r"\(2,\) needs a gradient"),
+        (np.ones(3), ValueError, r"gradient has shape \(3,\), .*\(2,\)"),
+        (np.array([1j, 2j]), TypeError, "real numbers"), ([None, 2], TypeError, "real numbers"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            y.backward(wrong)
     g = np.ones(2)
     y.backward(g)
     g[0] = 5
@@ -105,9 +108,10 @@ def test_gradient_argument_is_checked_and_never_aliased():
     assert z.grad[0] == 2
 
 
+@pytest.mark.parametrize("swapped", [True, False])
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("view", [lambda a: a, lambda a: a[:]])
-def test_what_one_rule_gives_twice_is_not_added_to(first, view):
+def test_what_one_rule_gives_twice_is_not_added_to(first, view, swapped):
     """Not even if another gradient of the same leaf comes later: x is used by the rule and beside it."""
 
     @mg.primitive
@@ -119,18 +123,15 @@ def test_what_one_rule_gives_twice_is_not_added_to(first, view):
         same = g * 2
         return same, view(same)
 
-    for swapped in (False, True):
-        x, y = leaf(2), leaf(2)
-        beside = mg.multiply(y if swapped else x, 3.0) if first else None
-        out = both(x, y)
-        beside = mg.multiply(y if swapped else x, 3.0) if beside is None else beside
-        for total in (mg.add(out, beside), mg.add(beside, out)):
-            x.zero_grad()
-            y.zero_grad()
-            total.backward(np.ones(2), retain_graph=True)
-            one, more = (x, y) if swapped else (y, x)
-            assert one.grad.tolist() == [2, 2]
-            assert more.grad.tolist() == [5, 5]
+    x, y = leaf(2), leaf(2)
+    one, more = (x, y) if swapped else (y, x)
+    calls = [lambda: mg.multiply(more, 3.0), lambda: both(x, y)]
+    beside, out = [call() for call in calls] if first else [call() for call in calls[::-1]][::-1]
+    for total in (mg.add(out, beside), mg.add(beside, out)):
+        x.zero_grad()
+        y.zero_grad()
+        total.backward(np.ones(2), retain_graph=True)
+        assert (one.grad.tolist(), more.grad.tolist()) == ([2, 2], [5, 5])
 
 
 def test_a_child_process_does_not_wait_for_a_thread_of_its_parent():
@@ -214,12 +215,6 @@ def test_residuals_are_freed_as_the_pass_goes():
     assert y.node.primitive.name == "step"  # what a picture needs stays
 
 
-@pytest.mark.parametrize("wrong", [np.array([1j, 2j]), [None, 2], np.array(["a", "b"])])
-def test_gradients_that_are_no_real_numbers(wrong):
-    with pytest.raises(TypeError, match=r"backward: the gradient must be of real numbers, not"):
-        (leaf(2) * 1).backward(wrong)
-
-
 def test_many_uses_in_half_precision_are_summed_in_single():
     x = mg.tensor(np.zeros(1, np.float16), requires_grad=True)
     mg.sum(mg.concatenate([x * 1 for _ in range(5000)])).backward()
@@ -249,45 +244,21 @@ def test_passes_of_several_threads_add_to_the_same_leaf():
 
 def test_wrong_vjps_are_named():
     x = leaf(2)
-    with pytest.raises(TypeError, match=r"VJP of odd must return a tuple of cotangents, not float64 \(2,\)"):
-        declare(lambda g, needs, x: g)(x).backward(np.ones(2))
-    with pytest.raises(ValueError, match=r"VJP of odd gave None for x"):
-        declare(lambda g, needs, x: (None,))(x).backward(np.ones(2))
-    with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3,\) for x, which is float64 \(2,\)"):
-        declare(lambda g, needs, x: (np.ones(3),))(x).backward(np.ones(2))
-    for wrong in (np.ones(3), np.ones(())):
-        with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3?,?\) for x, which is float64 \(2,\)"):
-            declare(lambda g, needs, x, wrong=wrong: (wrong,), broadcasts=True)(x).backward(np.ones(2))
-    with pytest.raises(ValueError, match=r"cannot sum \(2,\) to \(2, 2\)"):
-        unbroadcast(np.ones(2), (2, 2))
-    with pytest.raises(ValueError, match=r"cannot sum \(3,\) to \(2,\)"):
-        unbroadcast(np.ones(3), (2,))
-    with pytest.raises(ValueError, match=r"cannot sum \(\) to \(1,\)"):
-        unbroadcast(np.ones(()), (1,))
+    for rule, error, text in (
+        (lambda g: g, TypeError, r"must return a tuple of cotangents, not float64 \(2,\)"),
+        (lambda g: (None,), ValueError, r"gave None for x"), (lambda g: (), TypeError, r"returned 0 entries: .* 1"),
+        (lambda g: (g, None), TypeError, "returned 2 entries: .* 1"),
+        (lambda g: (np.ones(3),), ValueError, r"gave float64 \(3,\) for x, which is float64 \(2,\)"),
+        (lambda g: (3.0,), ValueError, r"gave float64 \(\) for x, which is float64 \(2,\)"),
+        (lambda g: (g * 1j,), TypeError, r"gave complex128 \(2,\) for x.*real numbers"),
+        (lambda g: (np.array(["a", None], object),), TypeError, r"gave object \(2,\) for x.*real numbers"),
+    ):  # fmt: skip
+        for options in ({}, {"broadcasts": True}):
+            with pytest.raises(error, match=f"VJP of odd {text}"):
+                declare(lambda g, needs, x, rule=rule: rule(g), **options)(x).backward(np.ones(2))
 
 
-def test_the_entries_of_a_vjp_are_counted():
-    x = leaf(2)
-    for wrong in ((), (np.ones(2), None)):
-        with pytest.raises(TypeError, match=rf"VJP of odd returned {len(wrong)} entries: it must return 1, .*\(x\)"):
-            declare(lambda g, needs, x, wrong=wrong: wrong)(x).backward(np.ones(2))
-
-
-def test_numbers_as_cotangents():
-    number, x = leaf(), leaf(2)
-    declare(lambda g, needs, x: (3,))(number).backward()
-    assert number.grad == 3
-    assert number.grad.dtype == np.float64
-    with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(\) for x, which is float64 \(2,\)"):
-        declare(lambda g, needs, x: (3.0,))(x).backward(np.ones(2))
-    with pytest.raises(TypeError, match=r"VJP of odd gave complex128 \(2,\) for x.*real numbers"):
-        declare(lambda g, needs, x: (g * 1j,))(x).backward(np.ones(2))
-    with pytest.raises(TypeError, match=r"VJP of odd gave object \(2,\) for x.*real numbers"):
-        declare(lambda g, needs, x: (np.array(["a", None], object),))(x).backward(np.ones(2))
-
-
-def failing():
-    """A VJP that raises, and a list whose only entry says whether it still does."""
+def test_a_pass_that_fails_frees_only_what_it_visited():
     broken = [True]
 
     def vjp(g, needs, x):
@@ -295,18 +266,13 @@ def failing():
             raise RuntimeError("not today")
         return (g * 2,)
 
-    return vjp, broken
-
-
-def test_a_pass_that_fails_frees_only_what_it_visited():
-    vjp, broken = failing()
     x = leaf(2)
     y = declare(vjp)(x * x)
     z = mg.exp(y)
     with pytest.raises(RuntimeError, match="not today"):
         z.backward(np.ones(2))
     broken[0] = False
-    with pytest.raises(ValueError, match="residuals of exp were freed by an earlier backward pass: run the"):
+    with pytest.raises(ValueError, match="residuals of exp were freed"):
         z.backward(np.ones(2))
     assert x.grad is None
     y.backward(np.ones(2))
@@ -359,14 +325,16 @@ def test_unbroadcast_sums_along_axes_stretched_to_any_length(shape, lead):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_million_nodes_are_built_differentiated_and_dropped():
+def test_a_million_nodes_are_built_differentiated_and_dropped(full):
+    """Destruction must not recurse, which would overflow the C stack."""
+    count = 1_000_000 if full else 100_000
     x = leaf()
     y = x
-    for _ in range(1_000_000):
+    for _ in range(count):
         y = mg.add(y, x)
     y.backward()
-    assert x.grad == 1_000_001
-    del y  # would overflow the C stack if destruction recursed
+    assert x.grad == count + 1
+    del y
 
 
 def test_nodes_hold_no_output_arrays():
@@ -405,3 +373,9 @@ def test_memory_that_a_rule_keeps_is_not_added_to(store):
     (double(x) + double(x)).backward(np.ones(3))
     np.testing.assert_array_equal(x.grad, [2, 2, 2])
     np.testing.assert_array_equal(store, [1, 1, 1])
+
+
+def test_a_number_may_be_a_cotangent():
+    number = leaf()
+    declare(lambda g, needs, x: (3,))(number).backward()
+    assert (number.grad, number.grad.dtype) == (3, np.float64)

@@ -134,16 +134,11 @@ def test_a_rule_of_a_users_primitive_runs_once_a_row_or_once():
         calls.append(g.shape)
         return (3 * x**2 * g,)
 
-    x = np.array([1.0, 2.0])
-    expected = np.diag([3.0, 12.0])
-    np.testing.assert_array_equal(mg.jacobian(cube)(x).numpy(), expected)
-    assert calls == [(2,), (2,)]
-    cube.batched_vjp(cube.primitive.vjp)
-    np.testing.assert_array_equal(mg.jacobian(cube)(x).numpy(), expected)
-    assert calls[2:] == [(2, 2)]
-    cube.batched_vjp(lambda g, needs, x: (g.sum(0),))
-    with pytest.raises(ValueError, match=r"VJP of cube, of 2 cotangents, gave float64 \(2,\) for x, which is"):
-        mg.jacobian(cube)(x)
+    for expected in ([(2,), (2,)], [(2, 2)]):
+        np.testing.assert_array_equal(mg.jacobian(cube)(np.array([1.0, 2.0])).numpy(), np.diag([3.0, 12.0]))
+        assert calls == expected
+        calls.clear()
+        cube.batched_vjp(cube.primitive.vjp)
 
 
 def test_a_hessian_of_a_network_agrees_with_one_product_a_row():
@@ -197,17 +192,6 @@ def test_recurrent_layers(kind, options, groups, monkeypatch):
     gradient = mg.grad(lambda *inputs: (states(*inputs) ** 3).sum(), argnums=tuple(range(len(inputs))))
     flat = lambda *inputs: ops.concatenate([g.reshape(-1) for g in gradient(*inputs)])  # noqa: E731
     check_rows(flat, *inputs, rtol=1e-9)
-
-
-@pytest.mark.parametrize("reduction", ["mean", "none"])
-@pytest.mark.parametrize("ignored", [None, 1])
-def test_cotangents_that_come_back_to_the_rows_of_a_cross_entropy(reduction, ignored):
-    logits = np.random.default_rng(0).standard_normal((4, 3))
-    loss = lambda x: (ops.cross_entropy(x, [0, 1, 2, 1], reduction, ignored) ** 2).sum()  # noqa: E731
-    check_rows(mg.grad(loss), logits)
-    mask = np.array([[True, ignored is None], [True, True]])
-    loss = lambda x: ops.temporal_softmax_loss(x, [[0, 1], [2, 1]], mask) ** 2  # noqa: E731
-    check_rows(mg.grad(loss), logits.reshape(2, 2, 3))
 
 
 def test_one_by_one_of_several_outputs():

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import pathlib
 import re
 import signal
+import socket
 import stat
 import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +54,7 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())
 
 
-def craft(path: pathlib.Path, header: Any, data: bytes = b"", length: int | None = None) -> pathlib.Path:
+def craft(path: Path, header: Any, data: bytes = b"", length: int | None = None) -> Path:
     """A file with any header: bytes, or something for JSON."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
@@ -226,33 +228,21 @@ def test_what_a_killed_save_left_is_removed_an_hour_later(tmp_path):
         os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
         mg.save({str(path)!r}, {{"a": 1}})
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
     assert re.fullmatch(r"\.model\[1\]\.[0-9a-f]{16}\.tmp", left.name)
-    digits = "0123456789abcdef"
-    others = [f".model.{digits}.tmp", f".model[1].{digits[1:]}.tmp", f".model[1].{digits}.tmp.x",
-              f"model[1].{digits}.tmp", f".model[1].x.{digits}.tmp", f".model1.{digits}.tmp"]  # fmt: skip
-    for name in others:
-        (tmp_path / name).write_bytes(b"")
-    (tmp_path / f".model[1].{digits[::-1]}.tmp").mkdir()
-    kept = sorted(p.name for p in tmp_path.iterdir() if p != left)
-    old = time.time() - 3700
-
-    def age(*paths: pathlib.Path) -> None:
-        for p in paths:
-            os.utime(p, (old, old), follow_symlinks=False)
-
-    age(*(p for p in tmp_path.iterdir() if p != left))
-    mg.save(path, {"a": 2})  # it may still be written to
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, left.name, path.name])
-    age(left)
-    mg.save(tmp_path / "model", {"a": 2})  # another name
-    assert left.exists()
-    assert f".model.{digits}.tmp" not in os.listdir(tmp_path)
+    digits, old = "0123456789abcdef", time.time() - 3700
+    others = [
+        tmp_path / name for name in (f".model.{digits}.tmp", f".model[1].{digits[1:]}.tmp", f".model1.{digits}.tmp")
+    ]
+    for other in others:
+        other.write_bytes(b"")
+        os.utime(other, (old, old))
+    mg.save(path, {"a": 2})
+    assert left.exists()  # it may still be written to
+    os.utime(left, (old, old))
     mg.save(path, {"a": 3})
-    kept.remove(f".model.{digits}.tmp")
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, path.name, "model"])
+    assert sorted(tmp_path.iterdir()) == sorted([*others, path])
     assert mg.load(path)["a"] == 3
 
 
@@ -286,33 +276,24 @@ def test_every_truncation_and_extension_is_noticed(tmp_path):
                 read(cut)
 
 
-def outcome(path: pathlib.Path) -> Any:
-    try:
-        return mg.load(path)
-    except ValueError as error:
-        return error
-
-
-def test_single_bit_errors_are_found_or_harmless(tmp_path):
+def test_single_bit_errors_are_found_or_harmless(tmp_path, full):
     """Each single-bit error raises ValueError, but in the checksum's name and the padding, where the values stay."""
     path = tmp_path / "x"
     mg.save(path, {"a": np.arange(3.0), "é": np.ones((2, 2), np.int16), "t": np.array([True, False])}, {"k": "v"})
     raw, original = path.read_bytes(), mg.load(path)
-    passed = set()
-    for position in range(len(raw)):
-        for bit in range(8):
-            damaged = bytearray(raw)
-            damaged[position] ^= 1 << bit
-            path.write_bytes(damaged)
-            found = outcome(path)
-            if isinstance(found, ValueError):
-                assert str(path) in str(found)
-            else:
-                assert list(found) == list(original)
-                assert all(same_bits(found[name], original[name]) for name in original)
-                passed.add(position)
     name, end = raw.index(b"minigrad_crc32"), 8 + struct.unpack("<Q", raw[:8])[0]
-    assert passed <= {*range(name, name + len("minigrad_crc32")), *range(raw.rindex(b"}", 0, end) + 1, end)}
+    harmless = {*range(name, name + len("minigrad_crc32")), *range(raw.rindex(b"}", 0, end) + 1, end)}
+    for position, bit in itertools.product(range(len(raw)), range(8) if full else (1,)):
+        damaged = bytearray(raw)
+        damaged[position] ^= 1 << bit
+        path.write_bytes(damaged)
+        try:
+            found = mg.load(path)
+        except ValueError:
+            continue
+        assert position in harmless
+        assert list(found) == list(original)
+        assert all(same_bits(found[name], original[name]) for name in original)
 
 
 BAD_HEADERS = [
@@ -396,37 +377,11 @@ def test_good_headers_of_others(tmp_path):
 
 
 def test_paths_that_are_no_text(tmp_path):
-    class Encoded:
-        def __fspath__(self) -> bytes:
-            return os.fsencode(tmp_path / "state")
-
-    for path in (os.fsencode(tmp_path / "state"), Encoded()):
+    for path, kind in ((os.fsencode(tmp_path / "state"), r"bytes: pass os\.fsdecode"), (3, "int")):
         for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
-            with pytest.raises(TypeError, match=r"the path must be a str .* not bytes: pass os\.fsdecode\(path\)"):
+            with pytest.raises(TypeError, match=f"path must be a str .*{kind}"):
                 call(path)
-    for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
-        with pytest.raises(TypeError, match=r"the path must be a str or an os\.PathLike of one, not int"):
-            call(3)  # to `open` it would be a file descriptor
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
-    pipe, link = tmp_path / "pipe", tmp_path / "link"
-    os.mkfifo(pipe)
-    link.symlink_to(pipe)
-    for path in (pipe, link):
-        for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
-            with pytest.raises(OSError, match=f"{path.name} is a pipe, not a regular file"):
-                call(path)
-    assert stat.S_ISFIFO(pipe.stat().st_mode)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
-    reading, writing = os.pipe()  # what /dev/stdout often is: a link that leads to no name
-    try:
-        with pytest.raises(OSError, match="is a pipe, not a regular file"):
-            mg.save(f"/dev/fd/{writing}", {"a": 1.0})
-    finally:
-        os.close(reading)
-        os.close(writing)
 
 
 def test_folders(tmp_path):
@@ -436,11 +391,21 @@ def test_folders(tmp_path):
     for path in ("", f"{tmp_path}/new/"):
         with pytest.raises(IsADirectoryError, match="names no file"):
             mg.save(path, {"a": 1.0})
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        mg.save(tmp_path / "none" / "x", {"a": 1})
     with pytest.raises(FileNotFoundError):
         mg.load(tmp_path / "nothing")
-    dangling = tmp_path / "dangling"
-    dangling.symlink_to(tmp_path / "target")
-    mg.save(dangling, {"a": 1.0})
-    assert dangling.is_symlink()
-    assert list(mg.load(tmp_path / "target")) == ["a"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_a_socket_or_a_device_is_neither_replaced_nor_waited_for(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        for path, kind in ((pipe, "pipe"), (link, "pipe"), (tmp_path / "s", "socket"), (Path(os.devnull), "device")):
+            for call in (mg.load, io.load_metadata, *([] if kind == "device" else [lambda p: mg.save(p, {"a": 1.0})])):
+                with pytest.raises(OSError, match=f"is a {kind}, not a regular file"):
+                    call(path)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 import minigrad as mg
 from minigrad import nn
 from minigrad.backward import graph_of
-from minigrad.observers import active, current
+from minigrad.observers import current
 from minigrad.recording import BINS, Stats, note_of
 from tests.render.graphs import captioner, graphs, leaf
 
@@ -170,14 +171,12 @@ def test_the_line_is_that_of_the_user():
 
 
 def test_the_line_of_a_function_in_another_file_and_of_a_layer(tmp_path):
-    file = tmp_path / "other.py"
-    file.write_text("import minigrad as mg\n\ndef double(x):\n    return x * 2.0\n")
-    names: dict = {}
-    exec(compile(file.read_text(), str(file), "exec"), names)
+    names: dict = {"mg": mg}
+    exec(compile("def double(x):\n    return x * 2.0\n", str(tmp_path / "other.py"), "exec"), names)
     with mg.record():
         y = names["double"](leaf(2))
         h, line = nn.Linear(2, 3)(np.ones((1, 2), np.float32)), inspect.currentframe().f_lineno
-    assert note_of(y.node).line == "other.py:4"
+    assert note_of(y.node).line == "other.py:2"
     assert note_of(h.node).line == f"test_recording.py:{line}"
 
 
@@ -190,17 +189,6 @@ def test_nothing_is_noted_outside():
     y.backward()
     assert notes_of(y) == [None] * 3
     assert current() == ()
-
-
-def test_contexts_within_each_other():
-    x = leaf(2)
-    with mg.record():
-        with mg.record(values=False):
-            inner = x * x
-        outer = x * x
-    assert note_of(inner.node).values == []
-    assert len(note_of(outer.node).values) == 1
-    assert not active
 
 
 def test_another_thread_is_not_recorded():
@@ -237,19 +225,14 @@ def test_gradients_that_are_not_numbers():
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_gradients_are_the_same_bit_by_bit(cell):
-    def gradients(note):
+    def gradients(context):
         mg.manual_seed(0)
-        loss = captioner(cell)
-        if note:
-            with mg.record():
-                loss = captioner(cell)
-                loss.backward()
-        else:
+        with context:
+            loss = captioner(cell)
             loss.backward()
-        return [node.grad for node in graph_of([loss.node]).nodes if node.primitive is None]
+        return [node.grad.tobytes() for node in graph_of([loss.node]).nodes if node.primitive is None]
 
-    for plain, noted in zip(gradients(False), gradients(True), strict=True):
-        assert plain.tobytes() == noted.tobytes()
+    assert gradients(nullcontext()) == gradients(mg.record())
 
 
 def test_constants_that_are_single_numbers_are_noted():
@@ -262,23 +245,3 @@ def test_constants_that_are_single_numbers_are_noted():
         ]
     assert notes == [{1: 3}, {0: 0.5}, {}, {1: 0.25}, {}, {0: True, 2: 7}]
     assert all(type(value) in (int, float, bool) for numbers in notes for value in numbers.values())
-
-
-def test_passes_on_tensors_are_recorded_and_those_of_many_cotangents_are_not():
-    c = np.ones(2, np.float32)
-    x = mg.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
-    with mg.record():
-        first, second = mg.split(x, 2)
-        y = first * c
-        (y.sum() + second.sum()).backward(create_graph=True)
-    assert note_of(y.node).flows.keys() == {"a"}
-    assert [stats.norm for stats in note_of(first.node).gradients] == [2**0.5] * 2
-    made = []
-
-    def f(x):
-        made.append(x * x)
-        return made[-1]
-
-    with mg.record():
-        mg.jacobian(f)(np.ones(3))
-    assert not note_of(made[0].node).gradients

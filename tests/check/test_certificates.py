@@ -226,3 +226,19 @@ def test_a_hook_that_changes_a_gradient_is_named_where_the_certificate_is_wrong(
     assert note.startswith("hooks of <multiply float32 (2,)> may change")
     handle.remove()
     certify_backward(loss)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda edges: edges[:1], "<lstm_cell .*> carried nothing to its input c"),
+        (lambda edges: edges * 2, "<lstm_cell .*> carried something from its input 0 .* already"),
+        (lambda edges: (replace(edges[0], argnum=1), edges[1]), "there is no such edge"),
+        (lambda edges: (replace(edges[0], index=1), edges[1]), "there is no such edge"),
+        (lambda edges: (replace(edges[0], cotangent=np.ones((3,), np.float32)), edges[1]), r"carried float32 \(3,\)"),
+    ],
+)
+def test_edges_that_are_missing_there_twice_or_others(certified, change, words):
+    loss, certificate = certified
+    place = visit_of(certificate, "lstm_cell")
+    refused(spoilt(certificate, place, carried=change(certificate.visits[place].carried)), loss, words)
