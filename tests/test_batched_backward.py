@@ -9,8 +9,6 @@ from operator import add
 
 import numpy as np
 import pytest
-from tests.mutation.targets import families
-from tests.mutation.trials import draw
 
 import minigrad as mg
 from minigrad import ops, transforms
@@ -18,7 +16,7 @@ from minigrad.ops import recurrent
 from minigrad.ops.convolution import _conv2d_filters
 from minigrad.ops.kernels.windows import Windows
 from minigrad.primitives import primitive
-from tests.checks import BY_PRODUCTS, outputs_of
+from tests.checks import BY_PRODUCTS, draw, families, function_of, outputs_of
 from tests.test_registry import RECORDS
 
 # Rules that are called once for each cotangent.
@@ -263,15 +261,14 @@ MANY = sorted(name for name in families() if RECORDS[name].batched_vjp is not No
 
 def calls(name, dtype=None):
     """Nodes of some drawn calls of a primitive; the floating inputs in a dtype, if one is given."""
-    module = families()[name]
-    function = getattr(module, "FUNCTIONS", {}).get(name) or getattr(ops, name)
+    function = function_of(name)
 
     def tracked(x):
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             return x
         return mg.tensor(x if dtype is None else x.astype(dtype), requires_grad=True)
 
-    for case in draw(module.CASES[name], 25):
+    for case in draw(families()[name].CASES[name], 25):
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # half precision overflows, and is near what a function has no value at
             out = function(*map(tracked, case.inputs), **case.options)

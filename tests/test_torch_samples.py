@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.lib.array_utils import normalize_axis_index
 
 import minigrad as mg
 from minigrad.backward import reverse_pass, seed_of
@@ -79,53 +78,14 @@ def batched(function, axes):
     return call
 
 
-def pool(function, axes):
+def pool(function):
     def call(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None,
              dilation=1, return_indices=False):  # fmt: skip
         lacks(ceil_mode=ceil_mode, divisor_override=divisor_override, dilation=np.max(dilation) > 1)
         lacks(return_indices=return_indices, count_include_pad_off=not count_include_pad and np.max(padding))
-        if axes == 2:
-            return batched(function, 3)(x, kernel_size, stride or None, padding)
-        sizes = [(1, plain(kernel_size)), (1, plain(stride or kernel_size)), (0, plain(padding))]
-        return batched(lambda x: function(x[..., None, :], *sizes)[..., 0, :], 2)(x)
+        return batched(function, 3)(x, kernel_size, stride or None, padding)
 
     return call
-
-
-def adaptive_avg_pool(axes):
-    def call(x, size):
-        sizes = size if isinstance(size, tuple) else (size,) * axes
-        sizes = tuple(n if given is None else given for n, given in zip(x.shape[-axes:], sizes, strict=True))
-        if axes == 2:
-            return batched(mg.adaptive_avg_pool2d, 3)(x, sizes)
-        return batched(lambda x: mg.adaptive_avg_pool2d(x[..., None, :], (1, *sizes))[..., 0, :], 2)(x)
-
-    return call
-
-
-def pad(x, widths, mode="constant", value=None):
-    lacks(negative_widths=min(widths, default=0) < 0)
-    pairs = list(zip(widths[::2], widths[1::2], strict=True))[::-1]  # PyTorch begins with the last axis
-    mode = {"replicate": "edge", "circular": "wrap"}.get(mode, mode)
-    return mg.pad(x, [(0, 0)] * (x.ndim - len(pairs)) + pairs, mode, value or 0)
-
-
-def moments(function):
-    """Take PyTorch's arguments of a variance."""
-
-    def call(x, dim=None, unbiased=True, keepdim=False, correction=None):
-        if isinstance(dim, bool):
-            dim, unbiased = None, dim
-        dim = tuple(dim) or None if isinstance(dim, (tuple, list)) else dim
-        return function(x, dim, keepdim, int(unbiased) if correction is None else correction)
-
-    return call
-
-
-def clamp(x, low=None, high=None):
-    """Clip x to bounds that are differentiated, too: the gradient of mg.clip is of x alone."""
-    x = x if low is None else mg.maximum(x, low)
-    return x if high is None else mg.minimum(x, high)
 
 
 def classes_last(x):
@@ -142,99 +102,13 @@ def nll_loss(x, target, weight=None, reduction="mean", ignore_index=-100):
     return mg.nll_loss(classes_last(x), target, reduction, ignore_index, weight=weight)
 
 
-def batch_norm(x, mean, var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
-    return mg.batch_norm(x, weight, bias, *((None, None) if training else (mean, var)), eps=eps)
-
-
-def instance_norm(x, weight=None, bias=None, use_input_stats=True, eps=1e-5, **running):
-    lacks(given_statistics=not use_input_stats)
-    return mg.group_norm(x, x.shape[1], weight, bias, eps)
-
-
 def layer_norm(x, shape, weight=None, bias=None, eps=1e-5):
     return mg.layer_norm(x, weight, bias, tuple(range(-len(shape), 0)), eps)
-
-
-def rms_norm(x, shape, weight=None, eps=None):
-    return mg.rms_norm(x, weight, tuple(range(-len(shape), 0)), np.finfo(x.dtype).eps if eps is None else eps)
 
 
 def attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
     lacks(dropout=dropout_p, grouped_queries=enable_gqa)
     return mg.attention(q, k, v, attn_mask, is_causal, scale)
-
-
-def embedding(W, indices, padding_idx=None, max_norm=None, scale_grad_by_freq=False):
-    lacks(padding_idx=padding_idx is not None, max_norm=max_norm, scale_grad_by_freq=scale_grad_by_freq)
-    return mg.embedding(indices, W)
-
-
-def pieces(x, size, dim=0):
-    """Split x into pieces of a size, or of several sizes."""
-    places = np.cumsum(size)[:-1].tolist() if isinstance(size, (list, tuple)) else range(size, x.shape[dim], size)
-    return mg.split(x, places, dim)
-
-
-def ordered(x, dim=-1, descending=False, stable=False):
-    values, places = mg.sort(x, dim), mg.argsort(x, dim)
-    return (mg.flip(values, dim), mg.flip(places, dim)) if descending else (values, places)
-
-
-def along(x, dim, index):
-    """Index a single axis."""
-    return (slice(None),) * normalize_axis_index(dim, x.ndim) + (index,)
-
-
-def put_along(x, dim, index, value):
-    return mg.put(x, along(x, dim, index), value)
-
-
-def index_put(x, indices, values, accumulate=False):
-    lacks(accumulate=accumulate)
-    return mg.put(x, indices, values)
-
-
-def scatter(x, dim, index, src):
-    places = list(np.indices(index.shape))
-    places[normalize_axis_index(dim, x.ndim)] = index
-    return mg.put(x, tuple(places), src if np.ndim(src) == 0 else src[tuple(map(slice, index.shape))])
-
-
-def gather(x, dim, index):
-    axis = normalize_axis_index(dim, x.ndim)
-    read = tuple(slice(None) if a == axis else slice(n) for a, n in enumerate(index.shape))
-    return mg.take_along_axis(x[read], index, axis)
-
-
-def expand(x, shape):
-    known = (1,) * (len(shape) - x.ndim) + x.shape
-    return mg.broadcast_to(x, tuple(n if m == -1 else m for n, m in zip(known, shape, strict=True)))
-
-
-def with_bias(y, bias):
-    return y if bias is None else y + bias
-
-
-def solve(A, B, left=True):
-    if not left:
-        return solve(A.mT, B.mT).mT
-    if B.ndim > 1 and B.shape == A.shape[:-1]:
-        return mg.linalg.solve(A, B[..., None])[..., 0]
-    return mg.linalg.solve(A, B)
-
-
-def bce_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
-    return mg.binary_cross_entropy_with_logits(x, target, reduction, weight=weight, pos_weight=pos_weight)
-
-
-def smooth_l1_loss(x, target, beta=1.0, reduction="mean"):
-    if beta == 0:
-        return mg.l1_loss(x, target, reduction=reduction)
-    return mg.huber_loss(x, target, delta=beta, reduction=reduction) / beta
-
-
-def cast(dtype):
-    return lambda x, memory_format=None: mg.astype(x, dtype)
 
 
 SAME = """
@@ -255,8 +129,6 @@ COUNTERPARTS = {
     "asin": mg.arcsin,
     "atan": mg.arctan,
     "atan2": mg.arctan2,
-    "add": lambda a, b, alpha=1: a + alpha * b,
-    "sub": lambda a, b, alpha=1: a - alpha * b,
     "mul": operator.mul,
     "div.no_rounding_mode": operator.truediv,
     "neg": operator.neg,
@@ -271,100 +143,62 @@ COUNTERPARTS = {
     "le": mg.less_equal,
     "gt": mg.greater,
     "ge": mg.greater_equal,
-    "clamp": clamp,
     "max.binary": mg.maximum,
     "min.binary": mg.minimum,
     "special.ndtr": mg.normal_cdf,
     "where": lambda x, condition, y: mg.where(condition, x, y),
-    "nn.functional.hardtanh": lambda x, min_val=-1.0, max_val=1.0: mg.clip(x, min_val, max_val),
     # reductions
     "amax": renamed(mg.max),
     "amin": renamed(mg.min),
     "max.reduction_no_dim": mg.max,
     "max.reduction_with_dim": lambda x, dim, keepdim=False: (mg.max(x, dim, keepdim), mg.argmax(x, dim, keepdim)),
     "min.reduction_with_dim": lambda x, dim, keepdim=False: (mg.min(x, dim, keepdim), mg.argmin(x, dim, keepdim)),
-    "softmax.with_dtype": lambda x, dim, dtype: mg.softmax(mg.astype(x, dtype), dim),
-    "std": moments(mg.std),
-    "var": moments(mg.var),
-    "var.unbiased": moments(mg.var),
     # norms
     "linalg.matrix_norm": lambda x, ord="fro", dim=(-2, -1), keepdim=False: mg.linalg.norm(x, ord, dim, keepdim),
     # order
-    "sort": ordered,
     "topk": lambda x, k, dim=-1, largest=True, sorted=True: mg.topk(x, k, dim, largest),
-    "argsort": lambda *args, **options: ordered(*args, **options)[1],
     # shapes
     "mT": lambda x: x.mT,
     "t": mg.transpose,
     "cat": renamed(mg.concatenate),
     "clone": lambda x: x.copy(),
     "diagonal": lambda x, offset=0, dim1=0, dim2=1: mg.diagonal(x, offset, dim1, dim2),
-    "expand": expand,
-    "fliplr": lambda x: mg.flip(x, 1),
     "movedim": mg.moveaxis,
     "permute": mg.transpose,
     "repeat": mg.tile,
-    "repeat_interleave": lambda x, repeats, dim=None, output_size=None: mg.repeat(x, repeats, dim),
-    "split": pieces,
-    "split.list_args": pieces,
-    "squeeze.multiple": renamed(mg.squeeze),
     "transpose": mg.swapaxes,
     "unsqueeze": mg.expand_dims,
     "view": mg.reshape,
-    "constant_pad_nd": lambda x, widths, value=0: pad(x, widths, "constant", value),
-    "nn.functional.pad.constant": pad,
-    "nn.functional.pad.reflect": pad,
-    "nn.functional.pad.replicate": pad,
-    "nn.functional.pad.circular": pad,
     "nn.functional.pixel_shuffle": lambda x, upscale_factor: mg.pixel_shuffle(x, upscale_factor),
     "nn.functional.pixel_unshuffle": lambda x, downscale_factor: mg.pixel_unshuffle(x, downscale_factor),
     # indices
     "__getitem__": operator.getitem,
-    "gather": gather,
-    "index_copy": put_along,
-    "index_put": index_put,
-    "scatter": scatter,
-    "nn.functional.embedding": embedding,
     # products
     "bmm": mg.matmul,
     "mm": mg.matmul,
     "mv": mg.matmul,
-    "vdot": mg.dot,
     "einsum": lambda arrays, equation: mg.einsum(equation, *arrays),
     "tensordot": lambda a, b, dims: mg.tensordot(a, b, dims),
-    "nn.functional.linear": lambda x, w, b=None: mg.affine(x, w.T, b) if w.ndim == 2 else with_bias(x @ w, b),
     # matrices
     "linalg.eigvalsh": lambda x, UPLO="L": mg.linalg.eigh(x, UPLO)[0],
-    "linalg.solve": solve,
     "logdet": lambda x: mg.linalg.slogdet(x)[1],
     "qr": lambda x, some=True: mg.linalg.qr(x, "reduced" if some else "complete"),
     # layers
-    "nn.functional.adaptive_avg_pool2d": adaptive_avg_pool(2),
-    "nn.functional.avg_pool1d": pool(mg.avg_pool2d, 1),
-    "nn.functional.avg_pool2d": pool(mg.avg_pool2d, 2),
-    "nn.functional.max_pool1d": pool(mg.max_pool2d, 1),
-    "nn.functional.max_pool2d": pool(mg.max_pool2d, 2),
+    "nn.functional.avg_pool2d": pool(mg.avg_pool2d),
+    "nn.functional.max_pool2d": pool(mg.max_pool2d),
     "nn.functional.conv1d": batched(mg.conv1d, 2),
     "nn.functional.conv2d": batched(mg.conv2d, 3),
     "nn.functional.conv_transpose1d": batched(mg.conv_transpose1d, 2),
     "nn.functional.conv_transpose2d": batched(mg.conv_transpose2d, 3),
-    "nn.functional.batch_norm": batch_norm,
     "nn.functional.group_norm": lambda x, groups, weight=None, bias=None, eps=1e-5: mg.group_norm(
         x, groups, weight, bias, eps
     ),
-    "nn.functional.instance_norm": instance_norm,
     "nn.functional.layer_norm": layer_norm,
-    "nn.functional.rms_norm": rms_norm,
     "nn.functional.scaled_dot_product_attention": attention,
     # losses
-    "nn.functional.binary_cross_entropy_with_logits": bce_with_logits,
     "nn.functional.cross_entropy": cross_entropy,
     "nn.functional.nll_loss": nll_loss,
-    "nn.functional.smooth_l1_loss": smooth_l1_loss,
     # dtypes
-    "double": cast(np.float64),
-    "float": cast(np.float32),
-    "half": cast(np.float16),
 }
 
 
@@ -417,20 +251,13 @@ def squeezes_more_than_one(sample):
     return sample.input.ndim and any(sample.input.shape[int(axis)] != 1 for axis in axes)
 
 
-def weight_is_negative_or_broadcasts(sample):
-    weight = sample.kwargs.get("weight")
-    return weight is not None and ((weight < 0).any() or weight.shape != sample.input.shape)
-
-
 REFUSED = [
     (
         "an axis of an array without axes",
-        """amax amin cumprod cumsum gather index_copy logsumexp max.reduction_with_dim mean min.reduction_with_dim prod
-        scatter squeeze.multiple sum topk transpose""",
+        "amax amin cumprod cumsum logsumexp max.reduction_with_dim mean min.reduction_with_dim prod sum topk transpose",
         without_axes,
     ),
-    ("an axis of an array without axes", "argsort sort", lambda s: s.input.ndim == 0),
-    ("squeezing an axis that is longer than 1", "squeeze squeeze.multiple", squeezes_more_than_one),
+    ("squeezing an axis that is longer than 1", "squeeze", squeezes_more_than_one),
     (
         "the gradient of class probabilities",
         "nn.functional.cross_entropy",
@@ -442,19 +269,12 @@ REFUSED = [
         lambda s: getattr(s.kwargs.get("attn_mask"), "requires_grad", False),
     ),
     ("an empty vector among matrices", "cat", lambda s: any(x.shape == (0,) for x in s.input)),
-    ("indices with another number of axes", "gather", lambda s: s.args[1].ndim != s.input.ndim),
     ("summing over an ellipsis", "einsum", lambda s: "..." not in s.args[0].split("->")[-1]),
     ("an axis of length 1 against a longer one", "tensordot", lambda s: s.input.shape == (1, 1, 1)),
-    ("a batch without channels", "nn.functional.batch_norm", lambda s: s.input.ndim == 1),
     (
         "a negative epsilon",
-        "nn.functional.group_norm nn.functional.layer_norm nn.functional.rms_norm",
+        "nn.functional.group_norm nn.functional.layer_norm",
         lambda s: s.kwargs.get("eps", 0) < 0,
-    ),
-    (
-        "weights that are negative or broadcast",
-        "nn.functional.binary_cross_entropy_with_logits",
-        weight_is_negative_or_broadcasts,
     ),
     (
         "negative weights",
