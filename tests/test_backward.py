@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import sys
 import threading
-import warnings
 import weakref
 
 import numpy as np
@@ -15,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import backward, gradients
+from minigrad import backward
 from minigrad.backward import unbroadcast
 from minigrad.core import Node
 
@@ -132,33 +129,6 @@ def test_what_one_rule_gives_twice_is_not_added_to(first, view, swapped):
         y.zero_grad()
         total.backward(np.ones(2), retain_graph=True)
         assert (one.grad.tolist(), more.grad.tolist()) == ([2, 2], [5, 5])
-
-
-def test_a_child_process_does_not_wait_for_a_thread_of_its_parent():
-    holding, done = threading.Event(), threading.Event()
-
-    def hold():
-        with gradients._adding:
-            holding.set()
-            done.wait(30)
-
-    def go():
-        x = leaf(1)
-        mg.multiply(x, x).backward()
-        sys.exit(0 if x.grad.tolist() == [2] else 1)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    holding.wait(30)
-    child = multiprocessing.get_context("fork").Process(target=go)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the other thread, which the child does without
-        child.start()
-    child.join(20)
-    done.set()
-    thread.join()
-    child.kill()
-    assert child.exitcode == 0
 
 
 def test_a_residual_is_never_handed_out_as_a_gradient():

@@ -12,9 +12,6 @@ import pytest
 
 import minigrad as mg
 from minigrad import ops, transforms
-from minigrad.ops import recurrent
-from minigrad.ops.convolution import _conv2d_filters
-from minigrad.ops.kernels.windows import Windows
 from minigrad.primitives import primitive
 from tests.checks import BY_PRODUCTS, draw, families, function_of, outputs_of
 from tests.test_registry import RECORDS
@@ -37,22 +34,6 @@ def check_rows(function, *inputs, rtol=1e-11):
         np.testing.assert_allclose(alone.numpy(), block.numpy(), rtol=rtol, atol=rtol)
         assert block.dtype == rows.dtype
         np.testing.assert_allclose(block.numpy(), rows, rtol=rtol, atol=rtol)
-
-
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"dilation": (1, 2), "padding": (1, 0)}])
-def test_convolutions_of_several_images_channels_and_groups(groups, options):
-    rng = np.random.default_rng(0)
-    options = {**options, "groups": groups}
-    x = rng.standard_normal((2, 4, 5, 6))
-    w, b = rng.standard_normal((6, 4 // groups, 2, 3)), rng.standard_normal(6)
-    y = ops.conv2d(x, w, b, **options).numpy()
-    check_rows(lambda x, w, b: ops.conv2d(x, w, b, **options), x, w, b)
-    wt, bt = rng.standard_normal((4, 6 // groups, 2, 3)), rng.standard_normal(6)
-    check_rows(lambda x, w, b: ops.conv_transpose2d(x, w, b, **options), x[..., :3, :3], wt, bt)
-    windows = Windows.of((2, 3), *(options.get(name, default) for name, default in zip(
-        ("stride", "padding", "dilation"), (1, 0, 1), strict=True)))  # fmt: skip
-    check_rows(lambda x, y: _conv2d_filters(x, y, windows, groups), x, y)
 
 
 @pytest.mark.parametrize(
@@ -149,47 +130,6 @@ def test_a_hessian_of_a_network_agrees_with_one_product_a_row():
     x = rng.standard_normal(6)
     rows = [mg.hvp(loss, [x], [v])[0].numpy() for v in np.eye(6)]
     np.testing.assert_allclose(mg.hessian(loss)(x).numpy(), rows, rtol=1e-10, atol=1e-12)
-
-
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
-
-
-def recurrent_case(kind, options):
-    """A recurrent layer as a function of all its inputs, and these: sequences of unlike lengths, some of length 0."""
-    rng = np.random.default_rng(0)
-    N, T, D, H = 3, 4, 2, 3
-    G = GATES[kind] * H
-    function = getattr(ops, kind)
-    x = rng.standard_normal((5, D) if "indices" in options else (N, T, D))
-    biases = [(G,)] * (1 + (kind == "gru"))
-    inputs = [x, rng.standard_normal((N, H)), *(rng.standard_normal(s) for s in ((D, G), (H, G), *biases))]
-    if kind == "lstm":
-        inputs.append(rng.standard_normal((N, H)))
-    return lambda *inputs: function(*inputs, **options), inputs
-
-
-OF_LAYERS = {
-    "": {},
-    "lengths": {"lengths": [2, 0, 4]},
-    "indices": {"indices": np.arange(12).reshape(3, 4) % 4},
-    "both": {"lengths": [1, 4, 2], "indices": np.arange(12).reshape(3, 4) % 5},
-}
-
-
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("options", OF_LAYERS)
-@pytest.mark.parametrize("kind", GATES)
-def test_recurrent_layers(kind, options, groups, monkeypatch):
-    """Jacobians of the states, and Hessians, in which cotangents come back to what the layers keep."""
-    monkeypatch.setattr(recurrent, "groups_of", lambda *_: groups)
-    layer, inputs = recurrent_case(kind, OF_LAYERS[options])
-    states = lambda *inputs: ops.concatenate(outputs_of(layer(*inputs)), -1)  # noqa: E731
-    check_rows(states, *inputs)
-    if kind == "lstm":
-        check_rows(lambda *inputs: layer(*inputs)[1], *inputs)  # with nothing for h
-    gradient = mg.grad(lambda *inputs: (states(*inputs) ** 3).sum(), argnums=tuple(range(len(inputs))))
-    flat = lambda *inputs: ops.concatenate([g.reshape(-1) for g in gradient(*inputs)])  # noqa: E731
-    check_rows(flat, *inputs, rtol=1e-9)
 
 
 def test_one_by_one_of_several_outputs():

@@ -15,24 +15,6 @@ import minigrad as mg
 from minigrad.core import Leaf
 
 
-def test_tensor_copies_and_keeps_the_dtype_of_arrays():
-    source = np.ones(3)
-    x = mg.tensor(source)
-    source[0] = 5
-    assert x.data[0] == 1
-    assert x.dtype == np.float64
-    assert mg.tensor(np.float64(1)).dtype == np.float64
-    assert mg.tensor([np.ones(2), np.ones(2)]).dtype == np.float64
-
-
-@pytest.mark.parametrize(
-    ("data", "dtype"),
-    [(1.0, np.float32), ([1.0, 2.0], np.float32), ([1, 2], np.int64), (True, np.bool_), ([], np.float32)],
-)
-def test_python_numbers_take_the_default_dtype(data, dtype):
-    assert mg.tensor(data).dtype == dtype
-
-
 def test_default_dtype_can_be_changed():
     mg.set_default_dtype(np.float64)
     try:
@@ -224,12 +206,7 @@ def test_no_grad_and_scope_nest_and_end_with_errors():
     with pytest.raises(RuntimeError), mg.no_grad():
         raise RuntimeError
     assert mg.add(x, 1.0).node.scope == ()
-
-    @mg.no_grad()
-    def untracked():
-        return mg.add(x, 1.0)
-
-    assert not untracked().requires_grad
+    untracked = mg.no_grad()(lambda: mg.add(x, 1.0))
     assert not untracked().requires_grad
 
 
@@ -333,17 +310,12 @@ def test_inputs_may_be_named():
     def scaled(left, right):
         return left * right, (left, right)
 
-    @scaled.vjp
-    def _(g, needs, left, right):
-        return g * right, g * left
-
+    scaled.vjp(lambda g, needs, left, right: (g * right, g * left))
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     scaled(right=3.0, left=x).backward(np.ones(2))
     np.testing.assert_array_equal(x.grad, [3, 3])
     assert mg.arctan2(y=1.0, x=mg.tensor(1.0)).item() == pytest.approx(np.pi / 4)
-    for function in (mg.add, mg.matmul, mg.maximum):
-        assert function(a=[2.0], b=[3.0]).shape in ((), (1,))
-    assert mg.exp(x=0.0).item() == 1
+    assert mg.exp(x=0.0).item() == mg.add(a=0.5, b=0.5).item() == 1
 
 
 def test_inputs_must_come_before_options():
@@ -408,3 +380,19 @@ def test_annotated_arrays_are_inputs(annotation):
     cube.__annotations__["x"] = annotation
     function = mg.primitive(cube)
     assert (function.primitive.arguments, function.primitive.options) == (("x",), ("scale",))
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [(1.0, np.float32), ([1, 2], np.int64), (True, np.bool_), ([], np.float32), (np.float64(1), np.float64),
+     ([np.ones(2), np.ones(2)], np.float64), ([0.1, np.float64(0.1)], np.float64)],
+)  # fmt: skip
+def test_the_dtype_of_a_tensor(data, dtype):
+    assert mg.tensor(data).dtype == dtype
+
+
+def test_tensor_copies():
+    source = np.ones(3)
+    x = mg.tensor(source)
+    source[0] = 5
+    assert x.data[0] == 1

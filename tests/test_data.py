@@ -66,29 +66,6 @@ def test_a_state_resumes_in_the_middle_of_an_epoch(n, size, shuffle, drop_last, 
     assert start + run(second, 3) == whole
 
 
-def test_orders_follow_the_seed_and_change_with_the_epoch():
-    mine, twin, other = (batches(np.arange(50), size=50, rng=seed) for seed in (0, 0, 1))
-    epochs = [told(mine) for _ in range(3)]
-    assert epochs == [told(twin) for _ in range(3)]
-    assert epochs[0] != epochs[1] != epochs[2] != epochs[0] != told(other)
-    mg.manual_seed(0)
-    first = told(batches(np.arange(50), size=10))
-    second = told(batches(np.arange(50), size=10))
-    mg.manual_seed(0)
-    assert first == told(batches(np.arange(50), size=10)) != second
-
-
-def test_loops_within_loops():
-    pairs, twin = (batches(np.arange(4), size=2, rng=0) for _ in range(2))
-    expected = [told(twin) for _ in range(3)]
-    outer = []
-    for i, batch in enumerate(pairs):
-        outer.append(batch.tolist())
-        assert told(pairs) == expected[1 + i]
-    assert outer == expected[0]
-    assert (pairs.epoch, pairs.position) == (3, 0)
-
-
 class Stored:
     """Rows as h5py gives them: slices, or indices that ascend; it counts what is read."""
 
@@ -168,3 +145,10 @@ def test_states_that_do_not_fit(change, error, text):
     with pytest.raises(error, match=text):
         pairs.load_state_dict(None if change is None else {**before, **change})
     assert pairs.state_dict() == before
+
+
+def test_orders_follow_the_seed_and_change_with_the_epoch():
+    mine, twin, other = (batches(np.arange(50), size=50, rng=seed) for seed in (0, 0, 1))
+    epochs = [told(mine) for _ in range(3)]
+    assert epochs == [told(twin) for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0] != told(other)

@@ -385,11 +385,6 @@ def test_an_argument_is_named_once():
         mg.grad(lambda a, b: (a * b).sum(), argnums=(0, -2))(np.ones(2), np.ones(2))
 
 
-def test_anomalies_of_many_cotangents_at_once_are_found():
-    with mg.detect_anomaly(), np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match="the VJP of sqrt"):
-        mg.jacobian(mg.sqrt)(np.array([0.0, 1.0]))
-
-
 def test_a_gradient_of_another_dtype_is_cast_where_a_pass_begins():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     (x * x).backward(mg.tensor([1.0, 1.0], np.float64), create_graph=True)

@@ -10,19 +10,16 @@ from minigrad.trees import leaves
 
 
 def test_grad_of_each_argument():
-    f = lambda x, y: (x * x * y).sum()  # noqa: E731
+    f = lambda x, y, k=1.0: (x * x * y).sum() * k  # noqa: E731
     x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0])
-    np.testing.assert_allclose(mg.grad(f)(x, y).numpy(), 2 * x * y)
-    for number in (1, -1, np.int64(1)):
-        np.testing.assert_allclose(mg.grad(f, argnums=number)(x, y).numpy(), x * x)
-    np.testing.assert_allclose(mg.grad(f, argnums=-2)(x, y).numpy(), 2 * x * y)
-    np.testing.assert_allclose(mg.jacobian(f, argnums=1)(x, y).numpy(), x * x)
+    for number, expected in ((0, 2 * x * y), (-2, 2 * x * y), (1, x * x), (-1, x * x), (np.int64(1), x * x)):
+        np.testing.assert_allclose(mg.grad(f, argnums=number)(x, y, k=2.0).numpy(), 2 * expected)
+        np.testing.assert_allclose(mg.jacobian(f, argnums=number)(x, y).numpy(), expected)
     with pytest.raises(ValueError, match=r"argnums \(-3,\) do not fit 2 arguments"):
         mg.grad(f, argnums=-3)(x, y)
     value, (gx, gy) = mg.value_and_grad(f, argnums=(0, -1))(x, y)
     assert value.item() == (x * x * y).sum()
-    np.testing.assert_allclose(gx.numpy(), 2 * x * y)
-    np.testing.assert_allclose(gy.numpy(), x * x)
+    np.testing.assert_allclose([gx.numpy(), gy.numpy()], [2 * x * y, x * x])
     assert not gx.requires_grad
 
 
@@ -167,32 +164,3 @@ def test_a_jacobian_within_create_graph_is_the_usual_one():
             np.testing.assert_array_equal(mine.detach().numpy(), theirs.detach().numpy(), strict=True)
     second = mg.jacobian(mg.jacobian(lambda x: (x * x * x).sum()))(np.array([1.0, 2.0]))
     np.testing.assert_array_equal(second.numpy(), np.diag([6, 12]))
-
-
-def test_lists_may_change_between_the_forward_and_what_follows():
-    """A pullback and a pushforward give the structure that there was."""
-    given = [np.ones(2), np.full(2, 3.0)]
-    out, pullback = mg.vjp(lambda xs: (xs[0] * xs[1]).sum(), given)
-    given.clear()
-    (pulled,) = pullback(np.ones(out.shape))
-    assert [g.numpy().tolist() for g in pulled] == [[3, 3], [1, 1]]
-    given = [np.ones(2), np.full(2, 3.0)]
-
-    def emptied(xs):
-        given.clear()
-        return (xs[0] * xs[1]).sum()
-
-    assert [g.numpy().tolist() for g in mg.grad(emptied)(given)] == [[3, 3], [1, 1]]
-    results = []
-
-    def several(x):
-        results[:] = [x * 2, x * x]
-        return results
-
-    _, pullback = mg.vjp(several, np.array([1.0, 3.0]))
-    results.clear()
-    (pulled,) = pullback([np.ones(2), np.ones(2)])
-    assert pulled.numpy().tolist() == [4, 8]
-    _, push = mg.linearize(several, np.array([1.0, 3.0]))
-    results.clear()
-    assert [t.numpy().tolist() for t in push(np.ones(2))] == [[2, 2], [2, 6]]

@@ -54,11 +54,6 @@ def test_integers_alone_cannot_be_checked():
         mg.gradcheck(mg.add, [np.arange(3), np.arange(3)])
 
 
-def test_functions_that_return_no_tensor_are_refused():
-    with pytest.raises(TypeError, match="must return a tensor or a tuple of them, not int"):
-        mg.gradcheck(lambda x: 3, X)
-
-
 def test_numerical_gradient():
     np.testing.assert_allclose(mg.numerical_gradient(lambda x: (x * x).sum(), X), 2 * X, rtol=1e-9)
     u = np.ones((2, 2))
