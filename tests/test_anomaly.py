@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn, writes
 from minigrad.anomaly import _Watch
-from minigrad.observers import Observer, observing
 
 
 def leaf(*values):
@@ -366,54 +365,6 @@ def test_cotangents_of_several_outputs_are_numbered():
         with pytest.raises(FloatingPointError) as error:
             first.sum().backward()
     assert said(error).endswith("first at [1]; there cotangent 0 = 1.0")
-
-
-class Log(Observer):
-    """What an observer is told of."""
-
-    stepwise = True
-
-    def __init__(self):
-        self.told = []
-
-    def around(self, primitive, function, node=None):
-        self.told.append(("around", primitive.name, node is None))
-        return function
-
-    def call(self, primitive, params, inputs, outputs, node):
-        self.told.append(("call", primitive.name, sorted(params), len(inputs), len(outputs), node is None))
-
-    def start(self, seeds):
-        self.told.append(("start", len(seeds)))
-
-    def cotangent(self, node, g, batched=False):
-        self.told.append(("cotangent", repr(node), type(g) is tuple, batched))
-        return g
-
-    def pulled(self, node, grads, batched=False):
-        self.told.append(("pulled", repr(node), sorted(grads), batched))
-
-    def step(self, t, *cotangents):
-        self.told.append(("step", t, len(cotangents)))
-
-
-def program():
-    w = leaf(*np.full((2, 8), 0.5))
-    mg.sum(mg.tensor([[1.0, 2.0]]), axis=0)
-    h, c = mg.lstm(np.ones((1, 3, 2)), np.zeros((1, 2)), w, np.ones((2, 8)), np.zeros(8))
-    (h.sum() + c.sum()).backward()
-    h, c = mg.lstm(np.ones((1, 2, 2)), np.zeros((1, 2)), w, np.ones((2, 8)), np.zeros(8))
-    h.sum().backward(create_graph=True)
-
-
-def test_an_observer_within_it_is_told_of_all():
-    alone, within = Log(), Log()
-    with observing(alone):
-        program()
-    with mg.detect_anomaly(), mg.record(), mg.profile(), observing(within):
-        program()
-    assert {entry[0] for entry in alone.told} == {"around", "call", "start", "cotangent", "pulled", "step"}
-    assert within.told == alone.told
 
 
 def test_what_it_does_not_know_it_does_not_blame():

@@ -5,7 +5,7 @@ whether its residuals are there and still hold what they did, so it knows which 
 then. The gradients of all other passes are those of `tests.plain`, bit for bit where sums are made in the same order,
 and these passes are certified.
 
-Each class adds rules of one kind to those of the class before: `Programs`, `Writes`, `Passes`, `Watched`.
+Each class adds rules of one kind to those of the class before: `Programs`, `Writes`, `Passes`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import minigrad as mg
 from minigrad.backward import graph_of, reverse_pass, seed_of
 from minigrad.check import certify_backward
 from minigrad.core import Leaf
-from minigrad.higher_order import recorded_pass
 from minigrad.primitives import PRIMITIVES
 from tests import plain
 
@@ -455,59 +454,5 @@ def assert_same(found, expected):
         assert_equal(found[leaf], expected[leaf])
 
 
-class Watched(Passes):
-    """Passes that hooks look at, and passes that leave a graph."""
-
-    @rule(i=numbers, several=st.lists(numbers, min_size=1, max_size=3), remove=st.booleans())
-    def with_hooks(self, i, several, remove):
-        """A hook hears of each complete cotangent once, whatever is fanned out, and changes nothing."""
-        loss = self.tracked(i)
-        nodes = plain.behind([loss.node])
-        if self.culprits(nodes) or in_half(nodes):
-            return
-        seed = self.array(loss.shape, loss.dtype)
-        order = graph_of([loss.node]).nodes[::-1]
-        sums = plain.cotangents((loss, seed), order=order)
-        watched = [self.tracked(j) for j in several]
-        heard: list[tuple[mg.Tensor, np.ndarray]] = []
-        handles = [t.register_hook(lambda g, t=t: heard.append((t, np.array(g)))) for t in watched]
-        for handle in handles[: len(handles) * remove]:
-            handle.remove()
-        before = reverse_pass([seed_of(loss, seed)], retain_graph=True)
-        for handle in handles:
-            handle.remove()
-        reached = [t for t in watched if (t.node, t.index) in sums]
-        assert sorted(id(t) for t, _ in heard) == sorted(id(t) for t in reached if not remove)
-        for t, g in heard:
-            assert_equal(g, np.asarray(sums[t.node, t.index]))
-        assert_same(before, self.expected((loss, seed)))
-
-    @rule(i=numbers)
-    def recorded(self, i):
-        """The gradients of a pass that leaves a graph are the same, and so are those behind them by the definition."""
-        loss = self.tracked(i)
-        nodes = plain.behind([loss.node])
-        if self.culprits(nodes) or in_half(nodes):
-            return
-        seed = self.array(loss.shape, loss.dtype)
-        leaves = [node for node in nodes if node.primitive is None]
-        run = lambda: recorded_pass([(loss.node, loss.index, mg.tensor(seed))], leaves)  # noqa: E731
-        used = {node.primitive.name for node in nodes if node.primitive is not None}
-        if "fragile" in used:  # it says not what its residuals are
-            with pytest.raises(TypeError, match="no derivative of its derivative"):
-                run()
-            return
-        found, expected = run(), self.expected((loss, seed))
-        assert found.keys() == expected.keys()
-        for leaf, g in found.items():
-            np.testing.assert_allclose(g.data, expected[leaf], rtol=1e-4, atol=1e-4)
-        tracked = [g for g in found.values() if g.node is not None]
-        if tracked:
-            seeds = [(g, self.array(g.shape, g.dtype)) for g in tracked]
-            second = reverse_pass([seed_of(*s) for s in seeds], retain_graph=True)
-            behind = graph_of([g.node for g in tracked]).nodes[::-1]
-            assert_same(second, plain.gradients(*seeds, order=behind))
-
-
-TestEngine = Watched.TestCase
+TestEngine = Passes.TestCase
 TestEngine.settings = settings(max_examples=2 * settings.default.max_examples, stateful_step_count=40)

@@ -43,8 +43,11 @@ def test_every_example_is_tested():
     assert {path.stem for path in (ROOT / "examples").glob("*.py")} == set(EXAMPLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example(name, tmp_path, monkeypatch):
+def test_example(name, tmp_path, monkeypatch, full):
+    if name == "characters" and not full:
+        return
     monkeypatch.chdir(tmp_path)
     module = example(name)
     assert EXAMPLES[name](module.main(quick=True) if name in LEARNT else module.main())

@@ -302,31 +302,6 @@ def test_in_a_pass_that_leaves_a_graph_hooks_take_and_give_tensors():
     assert type(y.grad) is np.ndarray
 
 
-@pytest.mark.parametrize("create_graph", [False, True])
-def test_a_checkpoint_calls_hooks_once_a_pass_with_whole_gradients(create_graph):
-    def told(checkpointed):
-        W, x, calls = leaf(0.5), leaf(2.0), []
-
-        def tell(name, tensor):
-            tensor.register_hook(lambda g: calls.append((name, mg.tensor(g).item())))
-
-        def f(x):
-            y = x * W
-            tell("y", y)
-            return y * W
-
-        tell("W", W)
-        tell("x", x)
-        h = x
-        for _ in range(2):
-            h = mg.checkpoint(f, h) if checkpointed else f(h)
-        (h + W).sum().backward(create_graph=create_graph)
-        return sorted(calls)
-
-    assert told(True) == told(False)
-    assert [name for name, _ in told(True)] == ["W", "x", "y", "y"]
-
-
 # What such a pass calls ------------------------------------------------------------------------
 
 

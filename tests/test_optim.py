@@ -258,17 +258,6 @@ def test_schedules_match_pytorch():
 # --- what must not go wrong in silence -----------------------------------------------------------------
 
 
-def test_clipping_halves():
-    p = leaf(np.zeros(1000, np.float16))
-    p.grad = np.full(1000, 60000, np.float16)
-    assert optim.clip_grad_norm([p], 0.5) == pytest.approx(60000 * math.sqrt(1000))
-    np.testing.assert_allclose(p.grad, 0.5 / math.sqrt(1000), rtol=1e-3)  # a factor of 2.6e-7 is 2.4e-7 in float16
-    million = leaf(np.zeros(10**6, np.float16))
-    million.grad = np.full(10**6, 60000, np.float16)
-    optim.clip_grad_norm([million], 1.0)
-    np.testing.assert_allclose(million.grad, 1e-3, rtol=1e-3)  # a factor of 1.7e-8 is 0 in float16
-
-
 def test_clipping_gradients_that_share_memory():
     # Both parameters will move by the array, so it counts twice; it is scaled once, to the joint norm asked for.
     a, b, c = leaf(np.zeros(2)), leaf(np.zeros(2)), leaf(np.zeros(1))
@@ -322,24 +311,6 @@ def test_a_step_that_cannot_be_done_writes_nothing(name, replacement, kind, text
     np.testing.assert_array_equal(a.data, kept)
     for key, array in optimizer.state_dict().items():
         np.testing.assert_array_equal(array, state[key])
-
-
-def test_options_that_became_impossible_are_refused_in_the_step():
-    p = leaf(np.ones(2))
-    optimizer = optim.Adam([p])
-    p.grad = np.ones(2)
-    for name, value, kind in [("lr", math.nan, ValueError), ("lr", -1.0, ValueError), ("lr", "fast", TypeError),
-                              ("lr", None, TypeError), ("lr", 10**400, ValueError),
-                              ("betas", (0.9, 1.0), ValueError), ("eps", math.inf, ValueError)]:  # fmt: skip
-        kept = getattr(optimizer, name)
-        setattr(optimizer, name, value)
-        with pytest.raises(kind, match=f"Adam: {name} must be"):
-            optimizer.step()
-        setattr(optimizer, name, kept)
-    assert p.data.tolist() == [1, 1]
-    assert optimizer.steps == [0]
-    optimizer.lr = optimizer.state_dict()["lr"]  # a 0-d array is a number
-    optimizer.step()
 
 
 @pytest.mark.parametrize(
