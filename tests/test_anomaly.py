@@ -213,28 +213,6 @@ def test_seeds_that_are_bad_are_passed_on():
     assert pulled.data == np.inf
 
 
-def test_a_pass_within_a_vjp():
-    """As a rule that computes its forward again has one."""
-
-    @mg.primitive
-    def again(x):
-        return np.exp(x), (x,)
-
-    @again.vjp
-    def _(g, needs, x):
-        inner = mg.tensor(x, requires_grad=True)
-        mg.exp(inner).backward(g * factor)
-        return (inner.grad / 0 if spoil else inner.grad,)
-
-    x, factor, spoil = leaf(1.0), 1.0, False
-    passes(lambda: (again(x * 1) * 3).sum().backward())
-    np.testing.assert_allclose(x.grad, 3 * np.exp([1.0]))
-    spoil = True
-    assert "VJP of again" in caught(lambda: again(x * 1).sum().backward())
-    spoil, factor = False, np.inf
-    assert "VJP of again" in caught(lambda: again(x * 1).sum().backward())
-
-
 def test_a_pass_that_leaves_a_graph_is_judged_by_what_its_rules_give():
     """Not by what comes out on the way: the rule of logaddexp takes inf - inf for 0."""
     a, b, x = leaf(np.inf), leaf(np.inf), leaf(0.0)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import backward
 from minigrad.backward import unbroadcast
-from minigrad.core import Node
 
 
 def leaf(*shape, value=1.0):
@@ -159,30 +158,22 @@ def test_second_backward_through_freed_residuals_raises():
 
 
 def test_residuals_are_freed_as_the_pass_goes():
-    alive = []
-
-    class Residual:
-        pass
+    counts = []
 
     @mg.primitive
     def step(x):
-        residual = Residual()
+        residual = np.ones(1)
         alive.append(weakref.ref(residual))
         return x + 1, (residual,)
 
-    @step.vjp
-    def _(g, needs, residual):
-        counts.append(sum(ref() is not None for ref in alive))
-        return (g,)
-
-    counts = []
+    alive: list[weakref.ref] = []
+    step.vjp(lambda g, needs, _: counts.append(sum(ref() is not None for ref in alive)) or (g,))
     y = leaf()
     for _ in range(5):
         y = step(y)
     y.backward()
     assert counts == [5, 4, 3, 2, 1]
-    assert y.node.residuals is None
-    assert y.node.primitive.name == "step"  # what a picture needs stays
+    assert (y.node.residuals, y.node.primitive.name) == (None, "step")
 
 
 def test_many_uses_in_half_precision_are_summed_in_single():
@@ -305,17 +296,6 @@ def test_a_million_nodes_are_built_differentiated_and_dropped(full):
     y.backward()
     assert x.grad == count + 1
     del y
-
-
-def test_nodes_hold_no_output_arrays():
-    x = leaf(3)
-    y = mg.add(x, 1.0)
-    node = y.node
-    assert node.outputs == (((3,), np.dtype(np.float64)),)
-    array = weakref.ref(y)
-    del y
-    assert array() is None
-    assert isinstance(node, Node)
 
 
 def test_several_outputs_get_none_for_unused_ones():

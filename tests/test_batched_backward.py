@@ -132,24 +132,6 @@ def test_a_hessian_of_a_network_agrees_with_one_product_a_row():
     np.testing.assert_allclose(mg.hessian(loss)(x).numpy(), rows, rtol=1e-10, atol=1e-12)
 
 
-def test_one_by_one_of_several_outputs():
-    """Of a primitive without a rule for many cotangents: of one output, of the other, and of both."""
-
-    @primitive(residuals=("x",))
-    def both(x):
-        return (2 * x, x * x), (x,)
-
-    @both.vjp
-    def _(g, needs, x):
-        parts = [None if d is None else d * slope for d, slope in zip(g, (2.0, 2 * x), strict=True)]
-        return (sum(part for part in parts if part is not None),)
-
-    x = np.array([1.0, 3.0])
-    for function in (lambda x: both(x)[0], lambda x: both(x)[1], lambda x: both(x)[0] * both(x)[1]):
-        check_rows(function, x)
-    check_rows(lambda x: ops.concatenate(both(x)), x)
-
-
 def with_hidden_outputs():
     """Calls of primitives that have hidden outputs, or take cotangents of several: name, and the node of a call."""
     rng = np.random.default_rng(0)

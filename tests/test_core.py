@@ -326,21 +326,6 @@ def test_inputs_must_come_before_options():
             return x, ()
 
 
-def test_variadic_primitive_names_its_inputs():
-    @mg.primitive
-    def total(*arrays):
-        return np.sum([a.sum() for a in arrays]), (arrays,)
-
-    @total.vjp
-    def _(g, needs, arrays):
-        return tuple(np.full(a.shape, g) if need else None for a, need in zip(arrays, needs, strict=True))
-
-    xs = [mg.tensor(np.ones(n), requires_grad=n != 2) for n in (1, 2, 3)]
-    total(*xs).backward()
-    assert [None if x.grad is None else x.grad.shape for x in xs] == [(1,), None, (3,)]
-    assert total.primitive.input_name(2) == "arrays[2]"
-
-
 @pytest.mark.parametrize("broadcasts", [False, True])
 def test_outputs_that_are_integers_are_untracked_by_the_short_paths_too(broadcasts):
     @mg.primitive(broadcasts=broadcasts)

@@ -98,20 +98,11 @@ def test_kinds_of_arrays(shuffle):
     np.testing.assert_array_equal(tensor.grad, x)
 
 
-class Frame:
-    """What looks like an array, and is indexed by labels."""
-
-    shape, dtype, iloc = (3,), np.dtype(float), None
-
-    def __getitem__(self, key): ...
-
-
 def test_errors():
     x = np.zeros((4, 2))
     for arrays, options, error, text in [
         ((), {}, TypeError, "at least one array"),
         (([1, 2],), {}, TypeError, "argument 0 must be an array or a tensor with axes, not list"),
-        ((np.zeros(3), Frame()), {}, TypeError, "argument 1 must be an array or a tensor with axes, not Frame"),
         ((np.float64(3),), {}, TypeError, "argument 0 must be an array or a tensor with axes, not float64"),
         ((x, x[:3]), {}, ValueError, "as many examples, not 4, 3"),
         ((x,), {"size": 0}, ValueError, "size must be a positive integer, not 0"),

@@ -228,16 +228,6 @@ class Programs(RuleBasedStateMachine):
             elif name == "detach":
                 self.held.append(Held(x.tensor.detach(), x.memory))
 
-    @rule(name=st.sampled_from([*UNARY, *BINARY] + ["twins", "wide"] * 4), shape=st.sampled_from(SHAPES))
-    def meet(self, name, shape):
-        """New leaves of one shape, whose gradients come from one call of a rule and must be nobody else's arrays."""
-        for _ in range(2):
-            self.leaf(shape, np.float32)
-        if name in UNARY:
-            self.unary(name, self.pick(0), quiet=False)
-        else:
-            self.held += self.call(*BINARY[name], self.pick(0), self.pick(1))
-
     def unary(self, name, x, quiet):
         if x.tensor.ndim == 0 and name in ("turned", "part", "picked", "rows"):
             return

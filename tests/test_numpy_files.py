@@ -7,7 +7,6 @@ import pickle
 import tracemalloc
 import warnings
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,12 +204,3 @@ def test_a_limit(tmp_path):
         mg.load_numpy(tmp_path / "a.npz", max_bytes=1_500_000)
     with pytest.raises(ValueError, match=r"float64 \(100000,\) takes 800000 bytes, more than the 700000"):
         mg.load_numpy(tmp_path / "a.npy", max_bytes=700_000)
-
-
-def test_what_is_no_file(tmp_path):
-    with pytest.raises(TypeError, match="load_numpy: the path must be a str"):
-        mg.load_numpy(3)
-    with pytest.raises(IsADirectoryError, match=r"load_numpy: .* is a folder"):
-        mg.load_numpy(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        mg.load_numpy(Path(tmp_path, "none.npz"))

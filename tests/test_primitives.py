@@ -118,13 +118,3 @@ def test_a_broadcasting_primitive_without_a_derivative_gives_constants():
         return np.round(x), ()
 
     assert rounded(mg.tensor([0.4], requires_grad=True)).node is None
-
-
-def test_options_behind_a_star_are_not_taken_by_position(declared):
-    def scaled(x, *, factor=1.0, offset=0.0):
-        return x * factor + offset, ()
-
-    function = declared(scaled)
-    assert function(3.0, offset=1.0).item() == 4
-    with pytest.raises(TypeError, match=r"^scaled: too many positional arguments"):
-        function(3.0, 2.0)

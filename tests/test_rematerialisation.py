@@ -176,19 +176,6 @@ def test_an_lstm_of_500_steps_needs_several_times_less_memory():
     assert plain > 5 * little, plain / little
 
 
-def test_gradients_within_a_checkpoint_are_differentiated():
-    """The function is run again as it was run: within whatever was to be differentiated."""
-    inner = lambda a: mg.grad(lambda b: (b**3).sum())(a)  # noqa: E731
-    x = np.array([1.0, 2.0])
-    found = mg.grad(lambda w: mg.checkpoint(lambda a: (inner(a) * w).sum(), w))(x)
-    np.testing.assert_allclose(found.numpy(), 9 * x * x)
-    w = mg.tensor(x, requires_grad=True)
-    with mg.create_graph():
-        y = mg.checkpoint(lambda a: (inner(a) * a).sum(), w)
-    y.backward()
-    np.testing.assert_allclose(w.grad, 9 * x * x)
-
-
 def test_an_anomaly_within_a_checkpoint_is_named():
     x = mg.tensor([4.0, 0.0], requires_grad=True)
     with mg.detect_anomaly():

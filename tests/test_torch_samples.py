@@ -3,7 +3,6 @@
 PyTorch lists inputs to test each of its operations on. Here the same inputs, in float64, go through minigrad as well.
 
 - `SAME` and `COUNTERPARTS` say what computes each operation in minigrad.
-- `CONVENTIONS` compares results that PyTorch defines differently, in a form that does not depend on the definition.
 - `REFUSED` lists inputs for which minigrad raises an error. Counterparts raise `MissingOptionError` for an option that
   minigrad does not have.
 
@@ -116,11 +115,10 @@ SAME = """
     round isfinite isinf isnan maximum minimum logical_and logical_or logical_xor logical_not matmul outer kron dot diag
     tril triu trace softmax log_softmax logsumexp mean sum prod cumsum cumprod all any argmax argmin flip roll ravel
     reshape tile squeeze broadcast_to stack
-    linalg.cholesky linalg.det linalg.eigh linalg.inv linalg.norm linalg.qr linalg.slogdet linalg.svd
+    linalg.cholesky linalg.det linalg.inv linalg.norm linalg.qr linalg.slogdet
     linalg.svdvals
     nn.functional.relu nn.functional.elu nn.functional.gelu nn.functional.leaky_relu nn.functional.silu
     nn.functional.huber_loss nn.functional.kl_div nn.functional.l1_loss nn.functional.mse_loss
-    nn.functional.ctc_loss
 """
 
 COUNTERPARTS = {
@@ -209,34 +207,7 @@ def same(name):
 TABLE = {name: same(name) for name in SAME.split()} | COUNTERPARTS
 
 
-# --- differences -----------------------------------------------------------------------------------------------------
-
-
-def of_scores(function, library):
-    return lambda x, *args, **options: function(library.log_softmax(x, -1), *args, **options)
-
-
-def of_results(form):
-    return lambda function, library: lambda *args, **options: form(*function(*args, **options))
-
-
-SIGNS = "LAPACK chooses the signs of singular vectors, and all of those that belong to no singular value"
-
-CONVENTIONS = {
-    "linalg.eigh": (
-        "LAPACK chooses the signs of eigenvectors",
-        of_results(lambda values, vectors: (values, abs(vectors))),
-    ),
-    "linalg.svd": (
-        SIGNS,
-        of_results(lambda U, S, Vh: (abs(U[..., : S.shape[-1]]), S, abs(Vh[..., : S.shape[-1], :]))),
-    ),
-    "nn.functional.ctc_loss": (
-        "PyTorch's gradient of the log-probabilities is the one of the scores that log_softmax makes them of",
-        of_scores,
-    ),
-}
-"""Why PyTorch's results are another choice, and what is compared instead, as a function of operation and library."""
+# --- what is refused -------------------------------------------------------------------------------------------------
 
 
 TOLERANCE = 1e-9
@@ -390,15 +361,11 @@ def reasons(rows, name, sample):
     return [reason for reason, names, concerned in rows if name in names.split() and concerned(sample)]
 
 
-def as_it_is(function, library):
-    return function
-
-
-def compare(name, sample, form=as_it_is):
+def compare(name, sample):
     """Compare outputs and gradients of a sample, or return the reasons why it is left out."""
-    outputs, grads = theirs(form(database()[name], pytorch()), sample)
+    outputs, grads = theirs(database()[name], sample)
     try:
-        my_outputs, my_grads = ours(form(TABLE[name], mg), sample)
+        my_outputs, my_grads = ours(TABLE[name], sample)
     except MissingOptionError as error:
         return [str(error)]
     except (TypeError, ValueError, IndexError) as error:
@@ -416,10 +383,9 @@ def compare(name, sample, form=as_it_is):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE)
 def test_samples(name, full):
-    _, form = CONVENTIONS.get(name, ("", as_it_is))
     compared, left_out = 0, Counter()
     for sample in samples_of(name):
-        why = compare(name, sample, form)
+        why = compare(name, sample)
         compared += not why
         left_out.update(why)
         if compared and not full:

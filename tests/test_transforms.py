@@ -50,12 +50,6 @@ def test_no_grad_around_a_transform_does_not_stop_it():
     assert mg.grad(half)(3.0).item() == 3
 
 
-def test_parameters_in_closures_get_no_gradient():
-    w = mg.tensor([2.0], requires_grad=True)
-    assert mg.grad(lambda x: (x * w).sum())(mg.tensor([1.0])).item() == 2
-    assert w.grad is None
-
-
 def test_vjp_of_several_outputs_may_be_pulled_repeatedly():
     out, pullback = mg.vjp(lambda x, y: (x * y, x + y), 2.0, 3.0)
     assert [o.item() for o in out] == [6, 5]
