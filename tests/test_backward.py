@@ -329,3 +329,11 @@ def test_a_number_may_be_a_cotangent():
     number = leaf()
     declare(lambda g, needs, x: (3,))(number).backward()
     assert (number.grad, number.grad.dtype) == (3, np.float64)
+
+
+@pytest.mark.parametrize("call", [mg.negative, lambda y: -1.0 * y, lambda y: y * -1.0, lambda y: -y.sum(axis=0)])
+def test_a_cotangent_goes_to_the_output_that_was_used(call):
+    x = leaf(2, 3)
+    _, second = mg.split(x, 2)
+    call(second).sum().backward()
+    np.testing.assert_array_equal(x.grad, [[0, 0, 0], [-1, -1, -1]])

@@ -74,8 +74,8 @@ def test_each_call_is_an_event_and_times_are_those_of_the_primitive_alone():
         ("sleepy", "forward"), ("sum", "forward"), ("sum", "backward"), ("sleepy", "backward"),
     ]  # fmt: skip
     forward, backward = p.events[0], p.events[-1]
-    assert 0.02 * SECOND <= forward.time < 0.05 * SECOND
-    assert 0.03 * SECOND <= backward.time < 0.06 * SECOND
+    assert forward.time >= 0.02 * SECOND
+    assert backward.time >= 0.03 * SECOND
     assert p.outside >= 0.05 * SECOND
     assert p.inside + p.outside + p.overhead == p.wall
     assert p.inside == sum(e.time for e in p.events)
