@@ -1,4 +1,4 @@
-"""The check that every primitive passes, whatever its family."""
+"""Checks that every primitive passes."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ def pull(function: Callable[..., Any], tensors: Sequence[Any], cotangents: Seque
     ]
 
 
-# Cotangents that a VJP needs on its way to others, and so gives unasked: inputs by number.
+# Inputs, by number, whose cotangents a VJP computes on its way to others.
 BY_PRODUCTS = {"divide": {0}, "lstm": {1, 5}, "lstm_step": {2}, "rnn": {1}}
 
 
 @contextmanager
 def nothing_unneeded(record: Primitive) -> Iterator[None]:
-    """Inside, the primitive's rules must give None (or the cotangent that they got) for what is not needed."""
+    """In this context a primitive's VJPs must return None for inputs that need no gradient."""
 
     def watching(rule: Callable[..., Any], by_products: set[int]) -> Callable[..., Any]:
         def watched(g: Any, needs: Any, *residuals: Any) -> Any:

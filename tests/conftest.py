@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def full(request: pytest.FixtureRequest) -> bool:
-    """Whether a campaign marked slow should run in full; otherwise it runs on small settings."""
+    """Whether to run campaigns in full. By default they run on a small sample."""
     return bool(request.config.getoption("--full"))
 
 

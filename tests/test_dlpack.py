@@ -26,12 +26,12 @@ def test_there_and_back_without_a_copy(shape, dtype):
 
 
 def test_what_a_library_could_not_take_is_refused():
-    with pytest.raises(BufferError, match=r"runs backwards, cannot be shared safely: share tensor.copy\(\)"):
+    with pytest.raises(BufferError, match=r"backwards.* tensor\.copy\(\)"):
         np.from_dlpack(mg.flip(mg.tensor([1.0, 2.0])))
     assert np.from_dlpack(mg.flip(mg.tensor([1.0, 2.0])).copy()).tolist() == [2, 1]
     x = mg.tensor([1.0], requires_grad=True)
     for tracked in (x, x * 2, mg.nn.Parameter([1.0])):
-        with pytest.raises(BufferError, match=r"requires a gradient cannot be shared, .* share tensor.detach\(\)"):
+        with pytest.raises(BufferError, match=r"requires a gradient.* tensor\.detach\(\)"):
             np.from_dlpack(tracked)
         with mg.no_grad(), pytest.raises(BufferError):  # as PyTorch
             np.from_dlpack(tracked)

@@ -68,7 +68,7 @@ def test_names_parameters_and_results_are_numpys():
 
 def test_what_there_is_not_is_refused_or_left_to_numpy():
     x = mg.tensor(A, requires_grad=True)
-    with pytest.raises(TypeError, match=r"np\.linalg\.svd of a tracked tensor does not know the option hermitian"):
+    with pytest.raises(TypeError, match=r"np\.linalg\.svd .* hermitian"):
         np.linalg.svd(x, hermitian=True)
     with pytest.raises(TypeError, match=r"np\.linalg\.eigvalsh .*mg\.linalg\.eigh\(x\)\.eigenvalues"):
         np.linalg.eigvalsh(x)

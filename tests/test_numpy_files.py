@@ -200,7 +200,7 @@ def test_a_limit(tmp_path):
     np.save(tmp_path / "a.npy", zeros)
     assert (tmp_path / "a.npz").stat().st_size < 10_000
     assert len(mg.load_numpy(tmp_path / "a.npz", max_bytes=1_700_000)) == 2
-    with pytest.raises(ValueError, match=r"its arrays take 1600\d+ bytes, more than the 1500000 that are allowed"):
+    with pytest.raises(ValueError, match=r"1600\d+ bytes, .* 1500000"):
         mg.load_numpy(tmp_path / "a.npz", max_bytes=1_500_000)
-    with pytest.raises(ValueError, match=r"float64 \(100000,\) takes 800000 bytes, more than the 700000"):
+    with pytest.raises(ValueError, match=r"\(100000,\) takes 800000 bytes, .* 700000"):
         mg.load_numpy(tmp_path / "a.npy", max_bytes=700_000)

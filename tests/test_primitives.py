@@ -95,9 +95,7 @@ def test_residuals_in_a_list_are_found_in_the_backward_pass(declared, path):
     """A look at each call would cost every one of them."""
     forward, number = path(lambda x: (x * 2, [x]))
     y = declared(forward)(*[mg.tensor(np.ones(3), requires_grad=True)] * number)
-    with pytest.raises(
-        TypeError, match=rf"the forward of {forward.__name__} must return a tuple of residuals, not list"
-    ):
+    with pytest.raises(TypeError, match=rf"{forward.__name__} must return a tuple .* list"):
         y.sum().backward()
 
 

@@ -192,7 +192,7 @@ def test_a_function_that_does_something_else_when_run_again_is_refused():
         return h * 2 if len(calls) == 1 else h[:1] * 10
 
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(ValueError, match=r"checkpoint: .* when it was run again: it returned float32 \(1,\)"):
+    with pytest.raises(ValueError, match=r"checkpoint: .* run again: .* float32 \(1,\)"):
         mg.checkpoint(changing, x).sum().backward()
 
     def fewer(h):

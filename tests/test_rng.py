@@ -39,7 +39,7 @@ def test_a_state_goes_through_json_and_gives_the_same_numbers():
 @pytest.mark.parametrize("state", [None, 3, {}, {"bit_generator": "MT19937"}, {"bit_generator": "PCG64", "state": 1}])
 def test_what_is_no_state_is_refused(state):
     before = mg.rng_state()
-    with pytest.raises((TypeError, ValueError), match=r"set_rng_state: the state must be what mg\.rng_state\(\) gave"):
+    with pytest.raises((TypeError, ValueError), match=r"set_rng_state: .* mg\.rng_state\(\)"):
         mg.set_rng_state(state)
     assert mg.rng_state() == before
 

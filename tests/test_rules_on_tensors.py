@@ -131,7 +131,7 @@ def test_an_input_that_was_written_into_is_named(sloped):
     with mg.create_graph():
         y = sloped(x, k)
     k[0] = 4.0
-    with pytest.raises(ValueError, match=r"sloped_cube saved float32 \(2,\) for its gradient, .* written into since"):
+    with pytest.raises(ValueError, match=r"sloped_cube saved float32 \(2,\) .* written into"):
         y.sum().backward(create_graph=True)
 
 
@@ -340,7 +340,7 @@ def test_no_grad_makes_constants_of_both_kinds_of_pass():
 
 def test_derived_residuals_without_a_reference_ask_for_one():
     lost = declared("lost", lambda x: (x * x, (2 * x,)), lambda g, needs, y: (g * y,), residuals=("derived",))
-    with pytest.raises(TypeError, match=r"lost has no derivative of its derivative: give it a reference or vjp_on_"):
+    with pytest.raises(TypeError, match=r"lost has no derivative .* reference or vjp_on_"):
         mg.grad(mg.grad(lost))(2.0)
 
 

@@ -119,9 +119,7 @@ def test_derivatives_depend_on_the_leaves_that_they_met(derived):
     p = mg.tensor([2.0], requires_grad=True)
     result = derived(p)
     assert result.requires_grad
-    with pytest.raises(
-        TypeError, match=r"computed without a graph: compute it within mg\.create_graph\(\).*\.detach\(\)"
-    ):
+    with pytest.raises(TypeError, match=r"mg\.create_graph\(\).*\.detach\(\)"):
         (CUBES(p) + result).backward()
     assert p.grad is None
     (CUBES(p) + derived(p).detach()).backward()

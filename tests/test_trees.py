@@ -82,11 +82,9 @@ def test_outputs_may_be_structures():
     assert tangent["both"][1][0].item() == 3
     jacobian = mg.jacobian(f)(np.array([2.0, 1.0]))
     np.testing.assert_array_equal(jacobian["square"].numpy(), np.diag([4, 2]))
-    with pytest.raises(
-        ValueError, match=r"vjp: the cotangent of output 0\['both'\] must be a list or tuple of 2 parts, not float"
-    ):
+    with pytest.raises(ValueError, match=r"output 0\['both'\] .* 2 parts, not float"):
         pullback({"square": 1.0, "both": 1.0})
-    with pytest.raises(ValueError, match=r"the cotangent of output 0\['square'\] must have its shape \(\), not \(2,\)"):
+    with pytest.raises(ValueError, match=r"output 0\['square'\] .* \(\), not \(2,\)"):
         pullback({"square": np.ones(2), "both": (1.0, [1.0])})
 
 
@@ -109,7 +107,7 @@ def test_modules_are_differentiated_in_their_parameters():
         np.testing.assert_allclose(product[name].numpy(), expected, rtol=1e-4, atol=1e-6)
     both = mg.grad(f, argnums=(0, 1))(model, x)
     assert both[1].shape == x.shape
-    with pytest.raises(ValueError, match=r"hvp: the vector of primal 0 must be a dict with the keys '0\.weight'"):
+    with pytest.raises(ValueError, match=r"hvp: .* primal 0 .* '0\.weight'"):
         mg.hvp(lambda m: f(m, x), [model], [{}])
 
 
@@ -166,5 +164,5 @@ def test_mistakes_are_named_with_their_place():
 
 def test_a_parameter_twice_is_refused():
     model = mg.nn.Linear(1, 1, bias=False)
-    with pytest.raises(ValueError, match=r"jvp: a module's parameter is there twice, in primal 1\.weight too"):
+    with pytest.raises(ValueError, match=r"jvp: .* twice, .* primal 1\.weight"):
         mg.jvp(lambda a, b: a(np.ones((1, 1))).sum(), [model, model], [{"weight": np.ones((1, 1))}] * 2)
