@@ -148,9 +148,9 @@ def test_the_time_step_of_a_sequence():
     for module in (lstm, rnn):
         module.Wx.data[:], module.b.data[:] = 1e300, -np.inf
         passes(module, np.ones((2, 5, 2)))
-        said = caught(module, x)  # inf - inf
-        assert "time step 3" in said
-        assert "first at [1, 3, " in said
+        message = caught(module, x)  # inf - inf
+        assert "time step 3" in message
+        assert "first at [1, 3, " in message
 
 
 def test_the_time_step_of_a_gradient():
@@ -296,7 +296,7 @@ def test_a_pass_within_a_pass_names_both():
 # Messages --------------------------------------------------------------------------------------
 
 
-def said(error):
+def message_of(error):
     """The message without the line of the call."""
     return re.sub(r" \(called at [^)]*\)", "", str(error.value))
 
@@ -320,13 +320,13 @@ def test_cotangents_of_several_outputs_are_numbered():
         first, second = function(x)
         with pytest.raises(FloatingPointError) as error:
             (first.sum() + second).backward(retain_graph=True)
-        assert said(error) == (
+        assert message_of(error) == (
             "backward: the VJP of both gave an infinity (inf) for x: float64 (2,), 1 of 2 entries NaN or infinite, the "
             "others from 1.0 to 1.0, first at [1]; there cotangent 0 = 1.0; cotangent 1: float64 () from 1.0 to 1.0"
         )
         with pytest.raises(FloatingPointError) as error:
             first.sum().backward()
-    assert said(error).endswith("first at [1]; there cotangent 0 = 1.0")
+    assert message_of(error).endswith("first at [1]; there cotangent 0 = 1.0")
 
 
 def test_what_it_does_not_know_it_does_not_blame():
@@ -341,7 +341,7 @@ def test_what_it_does_not_know_it_does_not_blame():
     watch.cotangent(second, np.full(1, 7.0))
     with pytest.raises(FloatingPointError) as error:
         watch.pulled(first, {0: bad})
-    assert "cotangent" not in said(error)
+    assert "cotangent" not in message_of(error)
 
 
 def test_a_write_is_seen_whatever_was_written_before(monkeypatch):

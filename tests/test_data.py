@@ -25,7 +25,7 @@ def make(n: int, size: int, shuffle: bool, drop_last: bool, seed: int) -> Batche
     return batches(np.arange(n), size=min(size, max(n, 1)), shuffle=shuffle, drop_last=drop_last, rng=seed)
 
 
-def told(loop) -> list[list[int]]:
+def lists_of(loop) -> list[list[int]]:
     return [batch.tolist() for batch in loop]
 
 
@@ -34,7 +34,7 @@ def test_an_epoch_gives_every_example_once(n, size, shuffle, drop_last, seed):
     pairs = make(n, size, shuffle, drop_last, seed)
     for epoch in range(3):
         assert pairs.epoch == epoch
-        given_now = told(pairs)
+        given_now = lists_of(pairs)
         assert len(given_now) == len(pairs)
         assert {len(batch) for batch in given_now[:-1]} <= {pairs.size}
         flat = [example for batch in given_now for example in batch]
@@ -140,6 +140,6 @@ def test_states_that_do_not_fit(change, error, text):
 
 def test_orders_follow_the_seed_and_change_with_the_epoch():
     mine, twin, other = (batches(np.arange(50), size=50, rng=seed) for seed in (0, 0, 1))
-    epochs = [told(mine) for _ in range(3)]
-    assert epochs == [told(twin) for _ in range(3)]
-    assert epochs[0] != epochs[1] != epochs[2] != epochs[0] != told(other)
+    epochs = [lists_of(mine) for _ in range(3)]
+    assert epochs == [lists_of(twin) for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0] != lists_of(other)

@@ -156,3 +156,8 @@ def test_a_jacobian_within_create_graph_is_the_usual_one():
             np.testing.assert_array_equal(mine.detach().numpy(), theirs.detach().numpy(), strict=True)
     second = mg.jacobian(mg.jacobian(lambda x: (x * x * x).sum()))(np.array([1.0, 2.0]))
     np.testing.assert_array_equal(second.numpy(), np.diag([6, 12]))
+
+
+def test_cotangents_of_an_output_that_is_there_twice_are_summed():
+    _, pullback = mg.vjp(lambda x: ((y := x * 1.0), y), np.ones(1))
+    assert [g.item() for g in pullback(np.ones(1), np.full(1, 2.0))] == [3]
