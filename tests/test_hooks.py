@@ -52,6 +52,7 @@ def test_what_a_hook_returns_goes_on_and_several_are_called_in_order():
     y.sum().backward()
     np.testing.assert_array_equal(seen, [[2, 2], [20, 20]])
     np.testing.assert_array_equal(x.grad, [-60, -60])
+    assert y.grad is None  # which a hook does not retain
 
 
 def test_each_output_has_its_own_hooks_and_one_that_nobody_used_has_none_called():
