@@ -143,3 +143,10 @@ def test_orders_follow_the_seed_and_change_with_the_epoch():
     epochs = [lists_of(mine) for _ in range(3)]
     assert epochs == [lists_of(twin) for _ in range(3)]
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0] != lists_of(other)
+
+
+def test_a_loop_that_is_left_ends_its_epoch():
+    pairs, twin = (batches(np.arange(10), size=3, rng=0) for _ in range(2))
+    next(iter(pairs))
+    lists_of(twin)
+    assert lists_of(pairs) == lists_of(twin)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -409,16 +409,13 @@ class Passes(Writes):
             assert not any(np.may_share_memory(array, other) for other in [*arrays[:i], *others])
 
 
-class demanded:  # noqa: N801
-    """Within this context the rule of `fragile` fails in a way, if any is given."""
-
-    def __init__(self, how: str) -> None:
-        self.how = how
-
-    def __enter__(self):
-        failure[:] = [self.how] if self.how else []
-
-    def __exit__(self, *error):
+@contextmanager
+def demanded(how: str):
+    """In this context the rule of `fragile` fails in a way, if any is given."""
+    failure[:] = [how] if how else []
+    try:
+        yield
+    finally:
         failure.clear()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -59,10 +58,3 @@ def test_example(name, tmp_path, monkeypatch, full):
 def test_example_learns(name, full, tmp_path):
     if full:
         assert LEARNT[name](example(name).main(out=tmp_path / "picture.png"))
-
-
-def test_digits_say_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    monkeypatch.delitem(sys.modules, "sklearn.datasets", raising=False)
-    with pytest.raises(ModuleNotFoundError, match="pip install scikit-learn"):
-        example("digits").main(quick=True)

@@ -93,6 +93,7 @@ def test_what_is_known_of_an_event():
     assert forward.inputs == (((2, 3), f32), ((3, 5), f32))
     assert forward.outputs == (((2, 5), f32),)
     assert (forward.bytes, forward.multiply_adds) == (2 * 5 * 4, 2 * 3 * 5)
+    assert p.rows()[0].forward.gflops == pytest.approx(2 * 2 * 3 * 5 / forward.time)
     assert (forward.scope, forward.module) == (("model", "layer"), "minigrad.ops.products")
     assert forward.thread == threading.get_ident()
     assert backward.inputs == (((2, 5), f32),)
