@@ -3,10 +3,8 @@
 #   make caption PHOTO=photo.jpg    say what is on a photo, or on those in a folder
 #   make test    run all tests; make sweep the layers and networks of real sizes in full
 # and those who change or measure it want:
-#   make lint    read the code with ruff; make types with mypy; make format lays it out as ruff does
-#   make coverage  write docs/coverage.md anew, from the registry and the tests
-#   make mutation  put small mistakes into the code, one by one, and see whether a test fails (hours; it may be
-#                interrupted, and goes on where it stopped)
+#   make lint    check the code with ruff and the imports between modules; make types runs mypy; make format runs ruff
+#   make mutation  plant small mistakes in the code and count those that the tests notice (hours)
 #   make bench   time minigrad beside PyTorch and others on this machine (35 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
@@ -23,7 +21,7 @@ comma = ,
 # One thread for each test process: together they fill the cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo caption test sweep coverage mutation bench lint format types wheel clean help
+.PHONY: demo caption test sweep mutation bench lint format types wheel clean help
 .NOTPARALLEL:  # all share one environment
 
 help:
@@ -43,12 +41,8 @@ test: $(STAMP)
 sweep: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST) --full -m sweep tests
 
-coverage: $(STAMP)
-	$(ALONE) $(RUN) -m tests.coverage
-
-# All fates stand in build/mutation.jsonl, and their numbers in docs/mutation.md.
 mutation: $(STAMP)
-	$(ALONE) $(RUN) -m tests.mutation --write-page --workers $(WORKERS)
+	$(ALONE) $(RUN) -m tests.mutation --workers $(WORKERS)
 
 bench: $(VENV)/.installed-bench
 	@mkdir -p bench
@@ -57,6 +51,7 @@ bench: $(VENV)/.installed-bench
 lint: $(STAMP)-lint
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache
 
 format: $(STAMP)-lint
 	$(RUN) -m ruff format .

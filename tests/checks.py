@@ -1,13 +1,18 @@
-"""The check that every primitive passes, whatever its family."""
+"""Checks that every primitive passes."""
 
 from __future__ import annotations
 
+import functools
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
 
 import minigrad as mg
 from minigrad.backward import reverse_pass, seed_of
@@ -27,6 +32,34 @@ class Case:
     atol: float = 1e-11
     float32: bool = True  # also run in float32 and check dtypes
     reference: bool = True  # its second derivatives are right at the case's points, too
+
+
+@functools.cache
+def families() -> dict[str, ModuleType]:
+    """The test module that has a primitive's cases, for every primitive that has some."""
+    files = sorted(Path(__file__).parent.glob("ops/test_*.py"))
+    modules = [importlib.import_module(f"tests.ops.{path.stem}") for path in files]
+    return {name: module for module in modules for name in getattr(module, "CASES", {})}
+
+
+def function_of(name: str) -> Callable[..., Any]:
+    """The function that calls a primitive."""
+    found: Callable[..., Any] = getattr(families()[name], "FUNCTIONS", {}).get(name) or getattr(mg.ops, name)
+    return found
+
+
+def draw(strategy: Any, count: int) -> list[Any]:
+    """Draw some examples of a strategy, the same ones every time."""
+    drawn: list[Any] = []
+
+    @settings(max_examples=count, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(strategy)
+    def collect(case: Any) -> None:
+        drawn.append(case)
+
+    collect()
+    return drawn
 
 
 def leaf(array: Any) -> Any:
@@ -63,13 +96,13 @@ def pull(function: Callable[..., Any], tensors: Sequence[Any], cotangents: Seque
     ]
 
 
-# Cotangents that a VJP needs on its way to others, and so gives unasked: inputs by number.
+# Inputs, by number, whose cotangents a VJP computes on its way to others.
 BY_PRODUCTS = {"divide": {0}, "lstm": {1, 5}, "lstm_step": {2}, "rnn": {1}}
 
 
 @contextmanager
 def nothing_unneeded(record: Primitive) -> Iterator[None]:
-    """Inside, the primitive's rules must give None (or the cotangent that they got) for what is not needed."""
+    """In this context a primitive's VJPs must return None for inputs that need no gradient."""
 
     def watching(rule: Callable[..., Any], by_products: set[int]) -> Callable[..., Any]:
         def watched(g: Any, needs: Any, *residuals: Any) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.skips import Skips, keep_only_skipped
+from minigrad.primitives import PRIMITIVES
+from tests.skips import Skips
 
 # Two cores share the suite: fewer examples by default, more in a campaign (HYPOTHESIS_PROFILE=thorough).
 settings.register_profile(
@@ -28,13 +30,21 @@ _NEEDS_ONNX = pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reaso
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow campaigns and sweeps in full, not on samples")
-    parser.addoption("--skipped", action="store_true", help="run only what was skipped when it last ran")
 
 
 @pytest.fixture
 def full(request: pytest.FixtureRequest) -> bool:
-    """Whether a campaign marked slow should run in full; otherwise it runs on small settings."""
+    """Whether to run campaigns in full. By default they run on a small sample."""
     return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(autouse=True)
+def _forget_primitives() -> Iterator[None]:
+    """Forget the primitives that a test declares."""
+    known = dict(PRIMITIVES)
+    yield
+    PRIMITIVES.clear()
+    PRIMITIVES.update(known)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,8 +53,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(_LONGEST_CAMPAIGN))
         if isinstance(item, pytest.DoctestItem) and item.name.endswith((".export_onnx", ".import_onnx")):
             item.add_marker(_NEEDS_ONNX)
-    if config.getoption("--skipped"):
-        keep_only_skipped(config, items)
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
@@ -65,8 +73,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    _skips.remember(session.config)
     if _skips.forbidden and session.exitstatus == 0:
         session.exitstatus = 1
-    if session.config.getoption("--skipped") and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-        session.exitstatus = 0  # there was nothing to run

@@ -1,4 +1,4 @@
-"""In which order a program has files written to the disk, and gives them their names."""
+"""Record the order in which a program flushes and renames files."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class DiskOrder:
         return rename
 
     def flushed(self, path: Path) -> list[int]:
-        """When a file or folder that is there now was flushed."""
+        """The times at which an existing file or folder was flushed."""
         return [n for n, event in enumerate(self._events) if event == ("flush", path.stat().st_ino)]
 
     def named(self, name: str) -> list[int]:
-        """When a file or folder got a name."""
+        """The times at which a file or folder got a name."""
         return [n for n, event in enumerate(self._events) if event == ("name", name)]
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Delete all records."""
         self._events.clear()

@@ -1,4 +1,4 @@
-"""Matrices for linear algebra, as Hypothesis strategies: far from singular, general, symmetric or definite."""
+"""Hypothesis strategies for well-conditioned matrices: general, symmetric or positive definite."""
 
 from __future__ import annotations
 

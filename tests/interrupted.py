@@ -1,4 +1,4 @@
-"""What Ctrl-C leaves: `python -m tests.interrupted WHAT NUMBER [SEED]` interrupts a program so many times.
+"""Interrupt a program many times: `python -m tests.interrupted WHAT NUMBER [SEED]`.
 
 A timer of the kernel raises KeyboardInterrupt at random moments, as Ctrl-C does. After each interrupt the process must
 still compute, on all threads and to the same bits. WHAT is a name of `PROGRAMS`. The script prints what was wrong and

@@ -1,6 +1,6 @@
-"""A reverse pass that reads like its definition: the oracle of `minigrad.backward`, which is the same made fast.
+"""A reverse pass that follows its definition, to test `minigrad.backward` against.
 
-It sorts nothing, frees nothing, adds to nothing in place and checks nothing; it takes quadratic time.
+It frees nothing, checks nothing, and takes quadratic time.
 """
 
 from __future__ import annotations

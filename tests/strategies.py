@@ -1,4 +1,4 @@
-"""Hypothesis strategies for arrays: shapes, layouts and values that primitives meet.
+"""Hypothesis strategies for arrays of many shapes, layouts and values.
 
 Values come from a seeded generator rather than from Hypothesis entry by entry: a failing example
 is still reproduced by its seed, and drawing is fast.

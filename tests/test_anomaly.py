@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -14,10 +13,6 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn, writes
 from minigrad.anomaly import _Watch
-from minigrad.backward import reverse_pass, seed_of
-from minigrad.observers import Observer, active, current, observing
-from minigrad.primitives import PRIMITIVES
-from minigrad.recording import note_of
 
 
 def leaf(*values):
@@ -38,20 +33,9 @@ def test_a_write_behind_the_engines_back(how):
     with mg.detect_anomaly():
         y = (w * x).sum()
     WRITES[how](x)
-    message = r"multiply \(called at test_anomaly\.py:\d+\) saved float64 \(2,\).*written into since.*\.data"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"multiply \(called at test_anomaly\.py:\d+\) saved float64 \(2,\).*\.data"):
         y.backward()
     assert w.grad is None
-
-
-def test_an_array_that_a_tensor_shares():
-    batch = np.array([4.0, 5.0])
-    w = leaf(2.0, 3.0)
-    with mg.detect_anomaly():
-        y = (w * batch).sum()
-        batch[:] = 0
-        with pytest.raises(ValueError, match="written into since"):
-            y.backward()
 
 
 def test_nothing_is_said_where_nothing_is_wrong():
@@ -67,17 +51,6 @@ def test_nothing_is_said_where_nothing_is_wrong():
         y.backward()
 
 
-def test_it_sees_the_layers_of_a_model():
-    lstm, head = mg.nn.LSTM(3, 4, dtype=np.float64), mg.nn.Linear(4, 2, dtype=np.float64)
-    x = np.ones((2, 5, 3))
-    with mg.detect_anomaly():
-        h, _ = lstm(x)
-        loss = mg.cross_entropy(head(h[:, -1]), [0, 1])
-    lstm.Wh.data += 1e-3
-    with pytest.raises(ValueError, match=r"lstm .* saved float64 \(4, 16\)"):
-        loss.backward()
-
-
 def test_the_first_infinity_of_a_backward_pass_is_named():
     x = leaf(0.0, 1.0)
     with mg.detect_anomaly(), mg.scope("encoder"), mg.scope("layer 1"):
@@ -90,53 +63,6 @@ def test_the_first_infinity_of_a_backward_pass_is_named():
         with pytest.raises(FloatingPointError, match=message):
             y.sum().backward()
     assert x.grad is None
-
-
-def test_a_nan_that_was_there_is_not_blamed_on_those_behind():
-    x = leaf(1.0, 1.0)
-    with mg.detect_anomaly():
-        (x * 2).backward(np.array([np.nan, 1.0]))
-    assert np.isnan(x.grad[0])
-
-
-def test_several_outputs():
-    x = leaf(1.0, 2.0, 3.0)
-    with mg.detect_anomaly():
-        first, second = mg.split(x, [1])
-        (first.sum() * second.sum()).backward()
-    np.testing.assert_array_equal(x.grad, [5, 1, 1])
-
-
-def test_it_goes_together_with_record():
-    x = leaf(3.0, 4.0)
-    for contexts in ((mg.record(), mg.detect_anomaly()), (mg.detect_anomaly(), mg.record())):
-        with contexts[0], contexts[1]:
-            y = (x * x).sum()
-            y.backward(retain_graph=True)
-        assert note_of(x.node).gradients[0].norm == 10
-        x.data[0] += 0.0  # the same
-        y.backward(retain_graph=True)
-        x.data[0] += 1.0
-        with pytest.raises(ValueError, match="written into since"):
-            y.backward()
-        x.data[0] -= 1.0
-    assert not active
-
-
-def test_what_no_gradient_needs_may_be_written_into():
-    w, x = leaf(2.0, 3.0), leaf(4.0, 5.0)
-    with mg.detect_anomaly():
-        y, unused = mg.split(mg.exp(w) * 1.0, [1]), w * x
-    x.data[0] = 100.0
-    (y[0].sum() + unused.detach().sum()).backward()
-    np.testing.assert_allclose(w.grad, [np.exp(2), 0])
-
-
-def test_it_costs_nothing_outside():
-    with mg.detect_anomaly():
-        pass
-    y = leaf(1.0) * 2
-    assert type(y.node.residuals) is tuple
 
 
 # Forward ---------------------------------------------------------------------------------------
@@ -169,13 +95,6 @@ def test_the_first_nan_of_a_forward_pass_is_named_also_where_nothing_is_tracked(
     )
 
 
-def test_single_numbers():
-    assert caught(mg.log, leaf(0.0).sum()).endswith("first at []; there x = 0.0")
-    said = caught(mg.multiply, mg.tensor(0.0), np.inf)
-    assert said.endswith("float32 (), 1 of 1 entries NaN or infinite, first at []; there a = 0.0, b = inf")
-    passes(mg.multiply, leaf(2.0).sum(), np.nan)
-
-
 def test_under_no_grad_too_and_on_all_paths_of_a_call():
     def f(function, *arguments):
         with mg.no_grad():
@@ -192,15 +111,6 @@ def test_values_that_met_where_shapes_are_broadcast():
     assert caught(mg.subtract, leaf(np.inf, 1.0), leaf(np.inf, np.inf)).endswith("first at [0]; there a = inf, b = inf")
 
 
-def test_inputs_are_summarised_where_entries_mix():
-    W = leaf([1e200, 1.0], [-2.0, 3.0])
-    said = caught(mg.matmul, leaf([1e200, 1.0], [1.0, 1.0]), W)
-    assert said.endswith("first at [0, 0]; a: float64 (2, 2) from 1.0 to 1e+200; b: float64 (2, 2) from -2.0 to 1e+200")
-    said = caught(mg.matmul, leaf([0.0, 1.0], [1.0, 1.0]), leaf([np.inf, 1.0], [-2.0, 3.0]))
-    assert "gave a NaN" in said
-    assert "b: float64 (2, 2), 1 of 4 entries NaN or infinite, the others from -2.0 to 3.0" in said
-
-
 def test_a_users_primitive_that_broadcasts_is_not_taken_to_work_entry_by_entry():
     @mg.primitive(broadcasts=True)
     def turned(x):
@@ -210,12 +120,10 @@ def test_a_users_primitive_that_broadcasts_is_not_taken_to_work_entry_by_entry()
     def infinite(x):
         return x * np.inf, ()
 
-    for name in ("turned", "infinite"):
-        del PRIMITIVES[f"{__name__}.{name}"]
     passes(turned, leaf(1.0, np.inf))
-    said = caught(infinite, leaf(1.0, 2.0))
-    assert said.startswith("infinite (called at test_anomaly.py:")
-    assert said.endswith("x: float64 (2,) from 1.0 to 2.0")
+    assert re.match(
+        r"infinite \(called at test_anomaly.py:.*x: float64 \(2,\) from 1\.0 to 2\.0$", caught(infinite, leaf(1.0, 2.0))
+    )
 
 
 def test_what_is_passed_on_is_no_anomaly():
@@ -233,24 +141,6 @@ def test_what_is_passed_on_is_no_anomaly():
     passes(lambda: mg.max_pool2d(leaf(*np.arange(16.0)).reshape(1, 1, 4, 4), 2, padding=1).sum().backward())
 
 
-def test_what_is_new_beside_what_was_there():
-    """Entry by entry, where it is known that entries do not mix."""
-    x = leaf(-np.inf, 1000.0)
-    assert "gave an infinity (inf): " in caught(mg.exp, leaf(np.inf, 1000.0))
-    assert "first at [1]; there x = 1000.0" in caught(mg.exp, x)
-    assert "first at [1]; there a = -1.0" in caught(mg.power, leaf(np.nan, -1.0), 0.5)
-
-
-def test_several_outputs_and_options():
-    @mg.primitive
-    def two(x, scale: float = 1.0):
-        return (x * scale, x / 0), ()
-
-    del PRIMITIVES[f"{__name__}.two"]
-    assert "output 1, float64 (1,), 1 of 1 entries" in caught(two, leaf(1.0))
-    passes(two, leaf(1.0), np.inf)  # an option may be the reason
-
-
 def test_the_time_step_of_a_sequence():
     lstm, rnn = nn.LSTM(2, 3, dtype=np.float64, rng=0), nn.RNN(2, 3, dtype=np.float64, rng=0)
     x = np.ones((2, 5, 2))
@@ -258,9 +148,9 @@ def test_the_time_step_of_a_sequence():
     for module in (lstm, rnn):
         module.Wx.data[:], module.b.data[:] = 1e300, -np.inf
         passes(module, np.ones((2, 5, 2)))
-        said = caught(module, x)  # inf - inf
-        assert "time step 3" in said
-        assert "first at [1, 3, " in said
+        message = caught(module, x)  # inf - inf
+        assert "time step 3" in message
+        assert "first at [1, 3, " in message
 
 
 def test_the_time_step_of_a_gradient():
@@ -296,9 +186,9 @@ def test_a_sum_of_gradients_that_overflows_and_a_hook_that_gives_a_nan():
     x = leaf(1.0)
     y = x * 1.0
     z = passes(lambda: y + y)
-    said = caught(z.backward, np.array([1.5e308]))
-    assert said.startswith("backward: the gradient of multiply has an infinity (inf), which none of its terms has")
-    assert "first at [0]" in said
+    assert re.match(
+        r".*gradient of multiply has an infinity .* first at \[0\]", caught(z.backward, np.array([1.5e308]))
+    )
     y = x * 1.0
     y.register_hook(lambda g: g * np.nan)
     assert "gradient of multiply has a NaN" in caught((y * 2).backward, np.ones(1))
@@ -307,75 +197,16 @@ def test_a_sum_of_gradients_that_overflows_and_a_hook_that_gives_a_nan():
     assert "gradient of <leaf float16 (1,)> has an infinity" in caught(wide.backward, np.ones(1, np.float32))
 
 
-def test_seeds_that_are_bad_are_passed_on():
-    x = leaf(1.0, 2.0)
-    y = passes(lambda: x * 2)
-    passes(y.backward, np.array([np.inf, 1.0]))
-    assert x.grad[0] == np.inf
-    first, second = mg.split(x, [1])
-    passes((first * second).backward, np.array([np.nan]))
-
-    def two(x):
-        y = x * 1
-        return y, y * 2
-
-    (pulled,) = passes(mg.vjp(two, leaf(1.0))[1], np.array([np.inf]), np.array([1.0]))  # to y comes a finite one too
-    assert pulled.data == np.inf
-
-
-def test_a_pass_within_a_vjp():
-    """As a rule that computes its forward again has one."""
-
-    @mg.primitive
-    def again(x):
-        return np.exp(x), (x,)
-
-    @again.vjp
-    def _(g, needs, x):
-        inner = mg.tensor(x, requires_grad=True)
-        mg.exp(inner).backward(g * factor)
-        return (inner.grad / 0 if spoil else inner.grad,)
-
-    del PRIMITIVES[f"{__name__}.again"]
-    x, factor, spoil = leaf(1.0), 1.0, False
-    passes(lambda: (again(x * 1) * 3).sum().backward())
-    np.testing.assert_allclose(x.grad, 3 * np.exp([1.0]))
-    spoil = True
-    assert "VJP of again" in caught(lambda: again(x * 1).sum().backward())
-    spoil, factor = False, np.inf
-    assert "VJP of again" in caught(lambda: again(x * 1).sum().backward())
-
-
 def test_a_pass_that_leaves_a_graph_is_judged_by_what_its_rules_give():
     """Not by what comes out on the way: the rule of logaddexp takes inf - inf for 0."""
-    a, b = leaf(np.inf), leaf(np.inf)
+    a, b, x = leaf(np.inf), leaf(np.inf), leaf(0.0)
     passes(lambda: mg.logaddexp(a, b).backward(np.ones(1), create_graph=True))
     assert a.grad.data == 0.5
-    x = leaf(0.0)
-
-    def infinite():
-        with mg.create_graph():
+    with np.errstate(all="ignore"), mg.detect_anomaly():
+        with pytest.raises(FloatingPointError, match="VJP of sqrt"), mg.create_graph():
             mg.sqrt(x * 1).backward(np.ones(1))
-
-    assert "VJP of sqrt" in caught(infinite)
-    assert "log (called" in caught(lambda: mg.log(x))  # and after a failure calls are looked at again
-    with np.errstate(all="ignore"), mg.detect_anomaly():
-        with pytest.raises(FloatingPointError, match="VJP of sqrt"):
-            infinite()
-        with pytest.raises(FloatingPointError, match="log "):
+        with pytest.raises(FloatingPointError, match="log "):  # after a failure calls are checked again
             mg.log(x)
-
-
-def test_it_keeps_no_graph_alive_after_a_failure():
-    with np.errstate(all="ignore"), mg.detect_anomaly():
-        for _ in range(3):
-            y = mg.sqrt(leaf(0.0) * 1)
-            with pytest.raises(FloatingPointError):
-                y.backward(np.ones(1))
-        (watch,) = current()
-        assert not any(isinstance(value, mg.Tensor) for value in vars(watch).values())
-        assert all(type(key) is int for key in watch.got)
-        assert all(type(key[0]) is int for key in watch.arrived)
 
 
 @given(st.lists(st.sampled_from([1.0, -2.0, 0.0, np.inf, -np.inf, np.nan]), min_size=4, max_size=4),
@@ -400,27 +231,6 @@ def test_of_each_entry_what_is_worse_than_what_met_there_is_new(a, b, name):
     assert caught(function, leaf(*a), np.array(b)).endswith(f"first at [{first}]; there a = {a[first]}, b = {b[first]}")
 
 
-def test_it_holds_for_its_thread_alone():
-    results = []
-
-    def work():
-        with np.errstate(all="ignore"):
-            results.append(mg.log(leaf(-1.0)).data)
-
-    with mg.detect_anomaly():
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-    assert np.isnan(results[0][0])
-
-
-def test_it_goes_together_with_record_without_lines():
-    with mg.record(lines=False), mg.detect_anomaly():
-        y = leaf(1.0) * 2
-    assert note_of(y.node).line.startswith("test_anomaly.py:")
-    assert note_of(y.node).values
-
-
 # Errors of a backward pass say where the forward was --------------------------------------------
 
 
@@ -431,7 +241,6 @@ def broken(vjp, name="broken"):
     forward.__name__ = name
     function = mg.primitive(forward)
     function.vjp(vjp)
-    del PRIMITIVES[f"{__name__}.{name}"]
     return function
 
 
@@ -455,41 +264,19 @@ FAILURES = {
 @pytest.mark.parametrize("case", FAILURES)
 def test_any_error_of_a_backward_pass_names_the_forwards_line(case):
     vjp, fail, error = FAILURES[case]
-    function = broken(vjp)
+    function, line = broken(vjp), r"called at test_anomaly\.py:\d+"
     for contexts, words in (
-        ((mg.record(values=False), mg.scope("encoder"), mg.scope("layer 1")),
-         r"called at test_anomaly\.py:\d+, in scope encoder/layer 1"),
-        ((mg.record(), mg.scope("a")), r"called at test_anomaly\.py:\d+, in scope a"),
-        ((mg.record(),), r"called at test_anomaly\.py:\d+"),
-        ((mg.detect_anomaly(),), r"called at test_anomaly\.py:\d+"),
-        ((mg.scope("a"), mg.scope("b")), "in scope a/b"),
+        ((mg.record(values=False), mg.scope("encoder"), mg.scope("layer 1")), f"{line}, in scope encoder/layer 1"),
+        ((mg.record(),), line), ((mg.detect_anomaly(),), line), ((mg.scope("a"), mg.scope("b")), "in scope a/b"),
     ):  # fmt: skip
-        for context in contexts:
-            context.__enter__()
-        y = function(leaf(1.0))
-        for context in reversed(contexts):
-            context.__exit__(None, None, None)
+        with ExitStack() as stack:
+            for context in contexts:
+                stack.enter_context(context)
+            y = function(leaf(1.0))
         with pytest.raises(error) as info:
             fail(y)
         (note,) = info.value.__notes__
         assert re.fullmatch(rf"backward: at broken \({words}\)", note)
-
-
-def test_without_a_line_or_a_scope_nothing_is_added():
-    y = broken(lambda g, needs, x: 1 / 0)(leaf(1.0))
-    with pytest.raises(ZeroDivisionError) as info:
-        y.backward(np.ones(1))
-    assert not hasattr(info.value, "__notes__")
-
-
-def test_a_message_that_says_it_is_not_told_twice():
-    w, x = leaf(2.0), mg.tensor([3.0])
-    with mg.record():
-        y = w * x
-    x[0] = 4.0
-    with pytest.raises(ValueError, match=r"multiply \(called at test_anomaly\.py:\d+\) saved") as info:
-        y.backward(np.ones(1))
-    assert not hasattr(info.value, "__notes__")
 
 
 def test_a_pass_within_a_pass_names_both():
@@ -506,21 +293,10 @@ def test_a_pass_within_a_pass_names_both():
     assert info.value.__notes__ == ["backward: at inner (in scope deep)", "backward: at outer (in scope shallow)"]
 
 
-def test_a_write_before_a_call_is_none_between_it_and_its_gradient():
-    """Residuals are older than the last write only if they were there when it was made."""
-    c = mg.tensor([2.0, 3.0])
-    c[0] = 5.0
-    x = leaf(1.0, 1.0)
-    with mg.detect_anomaly():
-        y = (x * c).sum()
-    y.backward()
-    np.testing.assert_array_equal(x.grad, [5, 3])
+# Messages --------------------------------------------------------------------------------------
 
 
-# What is told, to the letter --------------------------------------------------------------------
-
-
-def said(error):
+def message_of(error):
     """The message without the line of the call."""
     return re.sub(r" \(called at [^)]*\)", "", str(error.value))
 
@@ -529,40 +305,7 @@ def said(error):
 def declared(forward, vjp=None, **options):
     function = mg.primitive(**options)(forward)
     function.vjp(vjp or (lambda g, needs, *_: (g,) * len(needs)))
-    try:
-        yield function
-    finally:
-        del PRIMITIVES[f"{__name__}.{forward.__name__}"]
-
-
-def test_what_a_vjp_was_given_is_told_with_its_shape_where_that_is_another():
-    def weighed(x):
-        w = np.arange(3.0)
-        return x @ w, ([x], {"w": w})
-
-    def vjp(g, needs, x, w):
-        return (np.full((2, 3), np.nan),)
-
-    x = leaf([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
-    with declared(weighed, vjp) as function, mg.detect_anomaly(), pytest.raises(FloatingPointError) as error:
-        function(x).backward(np.array([1.0, 2.0]))
-    assert said(error) == (
-        "backward: the VJP of weighed gave a NaN for x: float64 (2, 3), 6 of 6 entries NaN or infinite, first at "
-        "[0, 0]; there saved = 1.0; cotangent: float64 (2,) from 1.0 to 2.0; saved: float64 (3,) from 0.0 to 2.0"
-    )
-
-
-def test_a_vjp_that_was_given_nothing_of_its_shape():
-    def summed(x):
-        return x.sum(axis=1), ()
-
-    x = leaf([1.0, 2.0], [4.0, 5.0])
-    with (
-        declared(summed, lambda g, needs: (np.full((2, 2), np.inf),)) as function, mg.detect_anomaly(),
-        pytest.raises(FloatingPointError) as error,
-    ):  # fmt: skip
-        function(x).backward(np.array([1.0, 2.0]))
-    assert said(error).endswith("first at [0, 0]; cotangent: float64 (2,) from 1.0 to 2.0")
+    yield function
 
 
 def test_cotangents_of_several_outputs_are_numbered():
@@ -577,170 +320,13 @@ def test_cotangents_of_several_outputs_are_numbered():
         first, second = function(x)
         with pytest.raises(FloatingPointError) as error:
             (first.sum() + second).backward(retain_graph=True)
-        assert said(error) == (
+        assert message_of(error) == (
             "backward: the VJP of both gave an infinity (inf) for x: float64 (2,), 1 of 2 entries NaN or infinite, the "
             "others from 1.0 to 1.0, first at [1]; there cotangent 0 = 1.0; cotangent 1: float64 () from 1.0 to 1.0"
         )
         with pytest.raises(FloatingPointError) as error:
             first.sum().backward()
-    assert said(error).endswith("first at [1]; there cotangent 0 = 1.0")
-
-
-@pytest.mark.parametrize("create_graph", [False, True])
-def test_a_hook_on_a_later_output_is_named_with_its_number(create_graph):
-    x = leaf(1.0, 2.0, 3.0, 4.0)
-    with mg.detect_anomaly():
-        for last in (lambda part: part * 1.0, lambda part: part):  # within the pass, and where it begins
-            parts = mg.split(x, 2)
-            parts[1].register_hook(lambda g: g * np.nan)
-            end = last(parts[1])
-            with pytest.raises(FloatingPointError, match=r"the gradient of output 1 of split .* has a NaN, which none"):
-                end.backward(np.ones(2), create_graph=create_graph)
-
-
-def test_in_a_sequence_the_first_step_counts_elsewhere_the_first_entry():
-    x = np.zeros((2, 3, 2), np.float32)
-    x[0, 2] = x[1, 1] = 1e38  # inf - inf
-    weights = np.array([[1e38], [-1e38]], np.float32), np.zeros((1, 1), np.float32), np.zeros(1, np.float32)
-    with mg.detect_anomaly(), np.errstate(all="ignore"):
-        with pytest.raises(FloatingPointError, match=r"first at \[1, 1, 0\], time step 1; "):
-            mg.rnn(x, np.zeros((2, 1), np.float32), *weights)
-        y = np.ones((2, 3, 1))
-        y[0, 2] = y[1, 1] = -1
-        with pytest.raises(FloatingPointError, match=r"first at \[0, 2, 0\]; there x = -1\.0$"):
-            mg.log(y)
-
-
-def test_a_sum_in_single_precision_that_is_too_large_for_half():
-    x = mg.tensor(np.ones(2, np.float16), requires_grad=True)
-    large = np.full(2, 6e4, np.float16)
-    with mg.detect_anomaly():
-        y = mg.ops.concatenate([x * large, x * large])
-        with pytest.raises(
-            FloatingPointError, match=r"gradient of <leaf .* has an infinity \(inf\), which none of its terms has"
-        ):
-            y.backward(np.ones(4, np.float16))
-
-
-def test_where_entries_meet_is_told_of_what_works_entry_by_entry_alone():
-    def total(x):
-        return x.sum() / 0, ()
-
-    def pair(x, k=1):
-        return (x / 0, x), ()
-
-    def over(x, k=0.0):
-        return x / k, ()
-
-    def nothing(x, k=1):
-        return (x[:0], x / 0), ()
-
-    def divided(x):
-        return x / 0, ()
-
-    x = np.array([1.0, 2.0])
-    summed, options = "x: float64 (2,) from 1.0 to 2.0", {over: {"k": 0.0}}
-    for forward in (total, pair, over, nothing, divided):
-        with (
-            declared(forward, broadcasts=True) as function, mg.detect_anomaly(), np.errstate(all="ignore"),
-            pytest.raises(FloatingPointError) as error,
-        ):  # fmt: skip
-            function(x, **options.get(forward, {}))
-        assert said(error).endswith("; there x = 1.0" if forward is divided else f"; {summed}")
-    with mg.detect_anomaly(), np.errstate(all="ignore"), pytest.raises(FloatingPointError) as error:
-        mg.ops.leaky_relu(np.array([1.0, -1e38], np.float32), 1e10)
-    assert "; there x = -9.99999" in said(error)
-
-
-def test_what_an_option_brings_is_no_anomaly():
-    def shifted(x, by=None):
-        return x + mg.core.plain(by), ()
-
-    with declared(shifted) as function, mg.detect_anomaly():
-        assert np.isnan(function(np.ones(2), by=mg.tensor([np.nan, 1.0])).numpy()[0])
-
-
-def test_what_a_rule_on_tensors_computes_of_constants_on_its_way_is_not_looked_at():
-    def kept(x):
-        return x * 2, ()
-
-    def vjp(g, needs):
-        c = mg.tensor([0.0, 1.0])
-        return (g * np.where(c == 0, 2.0, 2.0 * c / c),)
-
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    with declared(kept, vjp, residuals=()) as function, np.errstate(all="ignore"), mg.detect_anomaly():
-        function(x).sum().backward(create_graph=True)
-    np.testing.assert_array_equal(x.grad.data, [2, 2])
-
-
-class Log(Observer):
-    """What an observer is told of."""
-
-    stepwise = True
-
-    def __init__(self):
-        self.told = []
-
-    def around(self, primitive, function, node=None):
-        self.told.append(("around", primitive.name, node is None))
-        return function
-
-    def call(self, primitive, params, inputs, outputs, node):
-        self.told.append(("call", primitive.name, sorted(params), len(inputs), len(outputs), node is None))
-
-    def start(self, seeds):
-        self.told.append(("start", len(seeds)))
-
-    def cotangent(self, node, g, batched=False):
-        self.told.append(("cotangent", repr(node), type(g) is tuple, batched))
-        return g
-
-    def after_vjp(self, node, grads, batched=False):
-        self.told.append(("after_vjp", repr(node), sorted(grads), batched))
-
-    def step(self, t, *cotangents):
-        self.told.append(("step", t, len(cotangents)))
-
-
-def program():
-    w = leaf(*np.full((2, 8), 0.5))
-    mg.sum(mg.tensor([[1.0, 2.0]]), axis=0)
-    h, c = mg.lstm(np.ones((1, 3, 2)), np.zeros((1, 2)), w, np.ones((2, 8)), np.zeros(8))
-    (h.sum() + c.sum()).backward()
-    h, c = mg.lstm(np.ones((1, 2, 2)), np.zeros((1, 2)), w, np.ones((2, 8)), np.zeros(8))
-    h.sum().backward(create_graph=True)
-
-
-def test_an_observer_within_it_is_told_of_all():
-    alone, within = Log(), Log()
-    with observing(alone):
-        program()
-    with mg.detect_anomaly(), mg.record(), mg.profile(), observing(within):
-        program()
-    assert {entry[0] for entry in alone.told} == {"around", "call", "start", "cotangent", "after_vjp", "step"}
-    assert within.told == alone.told
-
-
-def test_an_observer_is_told_of_the_sum_of_seeds_of_one_output():
-    class Seeds(Observer):
-        def start(self, seeds):
-            found.extend(seeds.items())
-
-    found = []
-    with observing(Seeds()):
-        _, pullback = mg.vjp(lambda x: ((y := x * 1.0), y), np.ones(1))
-        pullback(np.ones(1), np.ones(1))
-    (((node, index), g),) = found
-    assert (node.primitive.name, index, g.tolist()) == ("multiply", 0, [2.0])
-
-
-def test_a_pass_for_one_of_two_leaves():
-    x, w = leaf(1.0), leaf(2.0)
-    with mg.detect_anomaly():
-        y = x * w
-        found = reverse_pass([seed_of(y)], sources=[x.node])
-    assert [g.tolist() for g in found.values()] == [[2.0]]
+    assert message_of(error).endswith("first at [1]; there cotangent 0 = 1.0")
 
 
 def test_what_it_does_not_know_it_does_not_blame():
@@ -749,13 +335,13 @@ def test_what_it_does_not_know_it_does_not_blame():
     x = leaf(1.0)
     first, second, bad = (x * 2).node, (x * 3).node, np.array([np.nan])
     watch.cotangent(first, bad)
-    watch.after_vjp(second, {0: bad})
+    watch.pulled(second, {0: bad})
     watch = _Watch()
     watch.cotangent(first, np.ones(1))
     watch.cotangent(second, np.full(1, 7.0))
     with pytest.raises(FloatingPointError) as error:
-        watch.after_vjp(first, {0: bad})
-    assert "cotangent" not in said(error)
+        watch.pulled(first, {0: bad})
+    assert "cotangent" not in message_of(error)
 
 
 def test_a_write_is_seen_whatever_was_written_before(monkeypatch):
@@ -769,13 +355,9 @@ def test_a_write_is_seen_whatever_was_written_before(monkeypatch):
             y.backward()
 
 
-def test_it_decorates_functions():
-    @mg.detect_anomaly()
-    def root(x):
-        return mg.sqrt(x)
-
-    for _ in range(2):
-        with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="sqrt"):
-            root(leaf(-1.0))
-    with np.errstate(all="ignore"):
-        assert np.isnan(mg.sqrt(leaf(-1.0)).item())
+def test_seeds_that_are_bad_are_passed_on():
+    x = leaf(1.0, 2.0)
+    passes(passes(lambda: x * 2).backward, np.array([np.inf, 1.0]))
+    assert x.grad[0] == np.inf
+    first, second = mg.split(x, [1])
+    passes((first * second).backward, np.array([np.nan]))

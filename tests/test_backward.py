@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import multiprocessing
-import sys
 import threading
-import warnings
 import weakref
 
 import numpy as np
@@ -16,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import backward, gradients
+from minigrad import backward
 from minigrad.backward import unbroadcast
-from minigrad.core import Node
-from minigrad.primitives import PRIMITIVES
 
 
 def leaf(*shape, value=1.0):
@@ -35,7 +29,6 @@ def declare(vjp, name="odd", **options):
     forward.__name__ = name
     function = mg.primitive(**options)(forward) if options else mg.primitive(forward)
     function.vjp(vjp)
-    del PRIMITIVES[f"{__name__}.{name}"]
     return function
 
 
@@ -95,10 +88,13 @@ def test_backward_on_a_leaf_and_on_a_constant():
 def test_gradient_argument_is_checked_and_never_aliased():
     x = leaf(2)
     y = mg.add(x, 1.0)
-    with pytest.raises(ValueError, match=r"shape \(2,\) needs a gradient"):
-        y.backward()
-    with pytest.raises(ValueError, match=r"gradient has shape \(3,\), the tensor \(2,\)"):
-        y.backward(np.ones(3))
+    for wrong, error, text in (
+        (None, ValueError, r"\(2,\) needs a gradient"),
+        (np.ones(3), ValueError, r"gradient has shape \(3,\), .*\(2,\)"),
+        (np.array([1j, 2j]), TypeError, "real numbers"), ([None, 2], TypeError, "real numbers"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            y.backward(wrong)
     g = np.ones(2)
     y.backward(g)
     g[0] = 5
@@ -108,16 +104,10 @@ def test_gradient_argument_is_checked_and_never_aliased():
     assert z.grad[0] == 2
 
 
-def test_gradients_of_two_leaves_never_share_memory():
-    x, y = leaf(2), leaf(2)
-    mg.add(x, y).backward(np.ones(2))
-    x.grad[0] = 9
-    assert y.grad[0] == 1
-
-
+@pytest.mark.parametrize("swapped", [True, False])
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("view", [lambda a: a, lambda a: a[:]])
-def test_what_one_rule_gives_twice_is_not_added_to(first, view):
+def test_what_one_rule_gives_twice_is_not_added_to(first, view, swapped):
     """Not even if another gradient of the same leaf comes later: x is used by the rule and beside it."""
 
     @mg.primitive
@@ -129,46 +119,15 @@ def test_what_one_rule_gives_twice_is_not_added_to(first, view):
         same = g * 2
         return same, view(same)
 
-    del PRIMITIVES[f"{__name__}.both"]
-    for swapped in (False, True):
-        x, y = leaf(2), leaf(2)
-        beside = mg.multiply(y if swapped else x, 3.0) if first else None
-        out = both(x, y)
-        beside = mg.multiply(y if swapped else x, 3.0) if beside is None else beside
-        for total in (mg.add(out, beside), mg.add(beside, out)):
-            x.zero_grad()
-            y.zero_grad()
-            total.backward(np.ones(2), retain_graph=True)
-            one, more = (x, y) if swapped else (y, x)
-            assert one.grad.tolist() == [2, 2]
-            assert more.grad.tolist() == [5, 5]
-
-
-def test_a_child_process_does_not_wait_for_a_thread_of_its_parent():
-    holding, done = threading.Event(), threading.Event()
-
-    def hold():
-        with gradients._adding:
-            holding.set()
-            done.wait(30)
-
-    def go():
-        x = leaf(1)
-        mg.multiply(x, x).backward()
-        sys.exit(0 if x.grad.tolist() == [2] else 1)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    holding.wait(30)
-    child = multiprocessing.get_context("fork").Process(target=go)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the other thread, which the child does without
-        child.start()
-    child.join(20)
-    done.set()
-    thread.join()
-    child.kill()
-    assert child.exitcode == 0
+    x, y = leaf(2), leaf(2)
+    one, more = (x, y) if swapped else (y, x)
+    calls = [lambda: mg.multiply(more, 3.0), lambda: both(x, y)]
+    beside, out = [call() for call in calls] if first else [call() for call in calls[::-1]][::-1]
+    for total in (mg.add(out, beside), mg.add(beside, out)):
+        x.zero_grad()
+        y.zero_grad()
+        total.backward(np.ones(2), retain_graph=True)
+        assert (one.grad.tolist(), more.grad.tolist()) == ([2, 2], [5, 5])
 
 
 def test_a_residual_is_never_handed_out_as_a_gradient():
@@ -186,36 +145,6 @@ def test_a_residual_is_never_handed_out_as_a_gradient():
     dot(x).backward()
     x.grad += 1
     np.testing.assert_array_equal(weights, [0, 1])
-    del PRIMITIVES[f"{__name__}.dot"]
-
-
-def test_fresh_results_are_kept_without_a_copy():
-    made = []
-
-    def vjp(g, needs, x):
-        made.append(g * 2)
-        return (made[-1],)
-
-    x = leaf(3)
-    declare(vjp)(x).backward(np.ones(3))
-    assert x.grad is made[0]
-
-
-def test_fan_out_adds_in_place_after_the_first_sum(monkeypatch):
-    """k uses of a tensor cost one allocation, however large k is."""
-    x = leaf(4)
-    y = mg.multiply(x, 1.0)
-    total = y
-    for _ in range(50):
-        total = mg.add(total, y)
-    total.backward(np.ones(4))
-    np.testing.assert_array_equal(x.grad, np.full(4, 51.0))
-
-
-def test_gradients_of_zero_d_leaves_are_arrays():
-    x = leaf()
-    mg.multiply(x, x).backward()
-    assert type(x.grad) is np.ndarray
 
 
 def test_second_backward_through_freed_residuals_raises():
@@ -229,37 +158,22 @@ def test_second_backward_through_freed_residuals_raises():
 
 
 def test_residuals_are_freed_as_the_pass_goes():
-    alive = []
-
-    class Residual:
-        pass
+    counts = []
 
     @mg.primitive
     def step(x):
-        residual = Residual()
+        residual = np.ones(1)
         alive.append(weakref.ref(residual))
         return x + 1, (residual,)
 
-    @step.vjp
-    def _(g, needs, residual):
-        counts.append(sum(ref() is not None for ref in alive))
-        return (g,)
-
-    counts = []
+    alive: list[weakref.ref] = []
+    step.vjp(lambda g, needs, _: counts.append(sum(ref() is not None for ref in alive)) or (g,))
     y = leaf()
     for _ in range(5):
         y = step(y)
     y.backward()
     assert counts == [5, 4, 3, 2, 1]
-    assert y.node.residuals is None
-    assert y.node.primitive.name == "step"  # what a picture needs stays
-    del PRIMITIVES[f"{__name__}.step"]
-
-
-@pytest.mark.parametrize("wrong", [np.array([1j, 2j]), [None, 2], np.array(["a", "b"])])
-def test_gradients_that_are_no_real_numbers(wrong):
-    with pytest.raises(TypeError, match=r"backward: the gradient must be of real numbers, not"):
-        (leaf(2) * 1).backward(wrong)
+    assert (y.node.residuals, y.node.primitive.name) == (None, "step")
 
 
 def test_many_uses_in_half_precision_are_summed_in_single():
@@ -291,45 +205,21 @@ def test_passes_of_several_threads_add_to_the_same_leaf():
 
 def test_wrong_vjps_are_named():
     x = leaf(2)
-    with pytest.raises(TypeError, match=r"VJP of odd must return a tuple of cotangents, not float64 \(2,\)"):
-        declare(lambda g, needs, x: g)(x).backward(np.ones(2))
-    with pytest.raises(ValueError, match=r"VJP of odd gave None for x"):
-        declare(lambda g, needs, x: (None,))(x).backward(np.ones(2))
-    with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3,\) for x, which is float64 \(2,\)"):
-        declare(lambda g, needs, x: (np.ones(3),))(x).backward(np.ones(2))
-    for wrong in (np.ones(3), np.ones(())):
-        with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(3?,?\) for x, which is float64 \(2,\)"):
-            declare(lambda g, needs, x, wrong=wrong: (wrong,), broadcasts=True)(x).backward(np.ones(2))
-    with pytest.raises(ValueError, match=r"cannot sum \(2,\) to \(2, 2\)"):
-        unbroadcast(np.ones(2), (2, 2))
-    with pytest.raises(ValueError, match=r"cannot sum \(3,\) to \(2,\)"):
-        unbroadcast(np.ones(3), (2,))
-    with pytest.raises(ValueError, match=r"cannot sum \(\) to \(1,\)"):
-        unbroadcast(np.ones(()), (1,))
+    for rule, error, text in (
+        (lambda g: g, TypeError, r"must return a tuple of cotangents, not float64 \(2,\)"),
+        (lambda g: (None,), ValueError, r"gave None for x"), (lambda g: (), TypeError, r"returned 0 entries: .* 1"),
+        (lambda g: (g, None), TypeError, "returned 2 entries: .* 1"),
+        (lambda g: (np.ones(3),), ValueError, r"gave float64 \(3,\) for x, which is float64 \(2,\)"),
+        (lambda g: (3.0,), ValueError, r"gave float64 \(\) for x, which is float64 \(2,\)"),
+        (lambda g: (g * 1j,), TypeError, r"gave complex128 \(2,\) for x.*real numbers"),
+        (lambda g: (np.array(["a", None], object),), TypeError, r"gave object \(2,\) for x.*real numbers"),
+    ):  # fmt: skip
+        for options in ({}, {"broadcasts": True}):
+            with pytest.raises(error, match=f"VJP of odd {text}"):
+                declare(lambda g, needs, x, rule=rule: rule(g), **options)(x).backward(np.ones(2))
 
 
-def test_the_entries_of_a_vjp_are_counted():
-    x = leaf(2)
-    for wrong in ((), (np.ones(2), None)):
-        with pytest.raises(TypeError, match=rf"VJP of odd returned {len(wrong)} entries: it must return 1, .*\(x\)"):
-            declare(lambda g, needs, x, wrong=wrong: wrong)(x).backward(np.ones(2))
-
-
-def test_numbers_as_cotangents():
-    number, x = leaf(), leaf(2)
-    declare(lambda g, needs, x: (3,))(number).backward()
-    assert number.grad == 3
-    assert number.grad.dtype == np.float64
-    with pytest.raises(ValueError, match=r"VJP of odd gave float64 \(\) for x, which is float64 \(2,\)"):
-        declare(lambda g, needs, x: (3.0,))(x).backward(np.ones(2))
-    with pytest.raises(TypeError, match=r"VJP of odd gave complex128 \(2,\) for x.*real numbers"):
-        declare(lambda g, needs, x: (g * 1j,))(x).backward(np.ones(2))
-    with pytest.raises(TypeError, match=r"VJP of odd gave object \(2,\) for x.*real numbers"):
-        declare(lambda g, needs, x: (np.array(["a", None], object),))(x).backward(np.ones(2))
-
-
-def failing():
-    """A VJP that raises, and a list whose only entry says whether it still does."""
+def test_a_pass_that_fails_frees_only_what_it_visited():
     broken = [True]
 
     def vjp(g, needs, x):
@@ -337,63 +227,17 @@ def failing():
             raise RuntimeError("not today")
         return (g * 2,)
 
-    return vjp, broken
-
-
-def test_a_pass_that_fails_frees_only_what_it_visited():
-    vjp, broken = failing()
     x = leaf(2)
     y = declare(vjp)(x * x)
     z = mg.exp(y)
     with pytest.raises(RuntimeError, match="not today"):
         z.backward(np.ones(2))
     broken[0] = False
-    with pytest.raises(ValueError, match="residuals of exp were freed by an earlier backward pass: run the"):
+    with pytest.raises(ValueError, match="residuals of exp were freed"):
         z.backward(np.ones(2))
     assert x.grad is None
     y.backward(np.ones(2))
     np.testing.assert_array_equal(x.grad, [4, 4])
-
-
-@pytest.mark.parametrize("wrong", [None, np.ones(3), np.full(2, 1j)])
-def test_a_node_whose_rule_gives_something_wrong_keeps_its_residuals(wrong):
-    gives = [wrong]
-    odd = declare(lambda g, needs, x: tuple(gives))
-    x = leaf(2)
-    y = odd(x)
-    with pytest.raises((ValueError, TypeError)):
-        y.backward(np.ones(2))
-    gives[0] = np.full(2, 5.0)
-    y.backward(np.ones(2))
-    np.testing.assert_array_equal(x.grad, [5, 5])
-
-
-def test_a_pass_that_fails_with_the_graph_retained_frees_nothing():
-    vjp, broken = failing()
-    x = leaf(2)
-    z = mg.exp(declare(vjp)(x))
-    with pytest.raises(RuntimeError, match="not today"):
-        z.backward(np.ones(2), retain_graph=True)
-    broken[0] = False
-    z.backward(np.ones(2))
-    np.testing.assert_allclose(x.grad, 2 * np.exp([2, 2]))
-
-
-def test_a_rule_has_its_primitives_name_in_tracebacks():
-    @mg.primitive
-    def cube(x):
-        return x**3, (x,)
-
-    @cube.vjp
-    def _(g, needs, x):
-        return (g * undefined,)  # noqa: F821
-
-    del PRIMITIVES[f"{__name__}.cube"]
-    with pytest.raises(NameError) as caught:
-        cube(leaf(1)).backward()
-    assert caught.traceback[-1].name == "cube_vjp"
-    assert mg.exp.primitive.vjp.__name__ == "exp_vjp"
-    assert mg.softplus.primitive.reference.__name__ == "softplus_reference"
 
 
 def test_a_read_only_gradient_is_added_to_by_a_new_array():
@@ -406,49 +250,11 @@ def test_a_read_only_gradient_is_added_to_by_a_new_array():
     np.testing.assert_array_equal(given, [1, 1])
 
 
-def test_what_lies_in_a_dict_of_residuals_is_never_handed_out_as_a_gradient():
-    weights = np.arange(2.0)
-
-    @mg.primitive
-    def dot(x):
-        return np.array(weights @ x), ({"weights": [weights]},)
-
-    @dot.vjp
-    def _(g, needs, saved):
-        return (saved["weights"][0],)
-
-    x = leaf(2)
-    dot(x).backward()
-    x.grad += 1
-    np.testing.assert_array_equal(weights, [0, 1])
-    del PRIMITIVES[f"{__name__}.dot"]
-
-
-def test_cotangents_are_cast_to_the_inputs_dtype():
-    x = mg.tensor([1.0], requires_grad=True)
-    declare(lambda g, needs, x: (g.astype(np.float64),))(x).backward()
-    assert x.grad.dtype == np.float32
-
-
 def test_a_cycle_raises_with_the_cycle():
     y = mg.add(mg.add(leaf(1), 1.0), 1.0)
     y.node.parents[0].parents = (y.node,)
     with pytest.raises(ValueError, match=r"cycle: <add float64 \(1,\)> -> <add float64 \(1,\)> -> the first"):
         y.backward()
-
-
-def test_only_live_branches_are_computed():
-    calls = []
-
-    def vjp(g, needs, x):
-        calls.append(needs)
-        return (g * 2,)
-
-    side = declare(vjp)
-    parameter = leaf(1)
-    grad = mg.grad(lambda x: mg.multiply(x, side(parameter)))(np.ones(1))
-    assert calls == []
-    assert grad.data[0] == 2
 
 
 def test_a_rule_is_told_that_dead_inputs_need_nothing():
@@ -459,24 +265,11 @@ def test_a_rule_is_told_that_dead_inputs_need_nothing():
 
     both = mg.primitive(forward)
     both.vjp(lambda g, needs: told.append(needs) or (g, g))
-    del PRIMITIVES[f"{__name__}.forward"]
     a, b = leaf(2), leaf(2)
     seeds = [backward.seed_of(both(a, b), np.ones(2))]
     for sources in ([b.node], [a.node, b.node], None):
         backward.reverse_pass(seeds, True, sources)
     assert told == [(False, True), (True, True), (True, True)]
-
-
-@given(st.data())
-def test_unbroadcast_is_the_adjoint_of_broadcast(data):
-    shape = data.draw(st.lists(st.integers(0, 3), max_size=3).map(tuple))
-    wide = (
-        *data.draw(st.lists(st.integers(0, 2), max_size=2)),
-        *(data.draw(st.integers(0, 3)) if n == 1 else n for n in shape),
-    )
-    rng = np.random.default_rng(0)
-    x, g = rng.standard_normal(shape), rng.standard_normal(wide)
-    np.testing.assert_allclose((np.broadcast_to(x, wide) * g).sum(), (x * unbroadcast(g, shape)).sum(), atol=1e-12)
 
 
 @pytest.mark.parametrize("lead", [(), (1,), (2,), (0, 3)])
@@ -493,35 +286,16 @@ def test_unbroadcast_sums_along_axes_stretched_to_any_length(shape, lead):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_million_nodes_are_built_differentiated_and_dropped():
+def test_a_million_nodes_are_built_differentiated_and_dropped(full):
+    """Destruction must not recurse, which would overflow the C stack."""
+    count = 1_000_000 if full else 100_000
     x = leaf()
     y = x
-    for _ in range(1_000_000):
+    for _ in range(count):
         y = mg.add(y, x)
     y.backward()
-    assert x.grad == 1_000_001
-    del y  # would overflow the C stack if destruction recursed
-
-
-def test_a_million_nodes_dropped_without_a_backward_pass():
-    y = leaf()
-    for _ in range(1_000_000):
-        y = mg.multiply(y, 1.0)
-    last = weakref.ref(y)
+    assert x.grad == count + 1
     del y
-    gc.collect()
-    assert last() is None
-
-
-def test_nodes_hold_no_output_arrays():
-    x = leaf(3)
-    y = mg.add(x, 1.0)
-    node = y.node
-    assert node.outputs == (((3,), np.dtype(np.float64)),)
-    array = weakref.ref(y)
-    del y
-    assert array() is None
-    assert isinstance(node, Node)
 
 
 def test_several_outputs_get_none_for_unused_ones():
@@ -551,8 +325,15 @@ def test_memory_that_a_rule_keeps_is_not_added_to(store):
     np.testing.assert_array_equal(store, [1, 1, 1])
 
 
-def test_freed_residuals_are_named_with_their_primitive():
-    y = leaf(2).sum()
-    y.backward()
-    with pytest.raises(ValueError, match="the residuals of sum were freed by an earlier backward pass"):
-        y.backward()
+def test_a_number_may_be_a_cotangent():
+    number = leaf()
+    declare(lambda g, needs, x: (3,))(number).backward()
+    assert (number.grad, number.grad.dtype) == (3, np.float64)
+
+
+@pytest.mark.parametrize("call", [mg.negative, lambda y: -1.0 * y, lambda y: y * -1.0, lambda y: -y.sum(axis=0)])
+def test_a_cotangent_goes_to_the_output_that_was_used(call):
+    x = leaf(2, 3)
+    _, second = mg.split(x, 2)
+    call(second).sum().backward()
+    np.testing.assert_array_equal(x.grad, [[0, 0, 0], [-1, -1, -1]])

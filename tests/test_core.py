@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import pickle
 import threading
 from typing import Optional
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import minigrad as mg
 from minigrad.core import Leaf
-from minigrad.primitives import PRIMITIVES
-
-
-def test_tensor_copies_and_keeps_the_dtype_of_arrays():
-    source = np.ones(3)
-    x = mg.tensor(source)
-    source[0] = 5
-    assert x.data[0] == 1
-    assert x.dtype == np.float64
-    assert mg.tensor(np.float64(1)).dtype == np.float64
-    assert mg.tensor([np.ones(2), np.ones(2)]).dtype == np.float64
-
-
-@pytest.mark.parametrize(
-    ("data", "dtype"),
-    [(1.0, np.float32), ([1.0, 2.0], np.float32), ([1, 2], np.int64), (True, np.bool_), ([], np.float32)],
-)
-def test_python_numbers_take_the_default_dtype(data, dtype):
-    assert mg.tensor(data).dtype == dtype
 
 
 def test_default_dtype_can_be_changed():
     mg.set_default_dtype(np.float64)
     try:
-        assert mg.tensor(1.0).dtype == np.float64
-        assert mg.get_default_dtype() == np.float64
+        assert mg.tensor(1.0).dtype == mg.get_default_dtype() == np.float64
     finally:
         mg.set_default_dtype(np.float32)
-    with pytest.raises(TypeError, match="floating dtype, not int64"):
+    with pytest.raises(TypeError, match="int64"):
         mg.set_default_dtype(int)
 
 
@@ -59,67 +36,43 @@ def test_python_numbers_are_rounded_once_to_the_dtype_asked_for():
     assert mg.tensor(np.array([300]), dtype="int8").item() == 44  # arrays are cast as by astype
 
 
-def test_one_numpy_number_among_others_keeps_its_dtype():
-    assert mg.tensor([0.1, np.float64(0.1)]).dtype == np.float64
-    assert mg.tensor([[0.1, 0.2], [0.3, mg.tensor(0.1, dtype="float64")]]).data[1, 1] == 0.1
-
-
 @pytest.mark.parametrize("data", ["text", [1j], None, object(), ["a"]])
 def test_tensor_refuses_what_is_no_real_number(data):
     with pytest.raises(TypeError, match="expected numbers"):
         mg.tensor(data)
 
 
-def test_masked_arrays_are_refused():
-    masked = np.ma.array([1.0, 2.0], mask=[False, True])
-    with pytest.raises(TypeError, match="would lose its mask"):
-        mg.tensor(masked)
-    with pytest.raises(TypeError, match=r"^add\(.*would lose its mask"):
-        mg.add(masked, 1.0)
-
-
 def test_masked_arrays_are_refused_wherever_arrays_are_taken():
     masked = np.ma.array([1.0, 2.0], mask=[False, True])
     x = mg.tensor(np.ones(2), requires_grad=True)
-    with pytest.raises(TypeError, match="would lose its mask"):
-        x.grad = masked
-    with pytest.raises(TypeError, match="would lose its mask"):
-        (x * 1).backward(masked)
-    x.data = masked
-    for use in (lambda: x * 1, lambda: mg.exp(x), lambda: mg.sum(x)):
+    y, z = x * 1, mg.tensor(np.ones(2))
+    z.data = masked
+    uses = (lambda: mg.tensor(masked), lambda: mg.add(masked, 1.0), lambda: setattr(x, "grad", masked),
+            lambda: y.backward(masked), lambda: z * 1, lambda: mg.exp(z), lambda: mg.sum(z))  # fmt: skip
+    for use in uses:
         with pytest.raises(TypeError, match="would lose its mask"):
             use()
 
 
 def test_slips_are_named():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(TypeError, match=r"scope: the name must be a string, not 5"):
-        mg.scope(5)
-    with pytest.raises(TypeError, match=r"no_grad takes no arguments: .*@mg\.no_grad\(\)"):
-        mg.no_grad(lambda: None)
-    with pytest.raises(ValueError, match=r"shape \(2,\) has no single truth value: use mg\.any or mg\.all"):
-        bool(x)
-    assert not hasattr(x, "mask")
-    for function in (mg.exp, lambda x: mg.add(x, 1.0)):
-        with pytest.raises(TypeError, match=r"expected numbers .*not None"):
-            function(None)
-    with pytest.raises(TypeError, match=r"argnums must be an integer, or a list or tuple of integers, not array"):
-        mg.grad(lambda x: x, argnums=np.array([0, 1]))
-    with pytest.raises(TypeError, match=r"create_graph\(\) takes 0 positional arguments"):
-        mg.create_graph(lambda: None)
-    with pytest.raises(TypeError, match=r"Tensor\.backward\(\) got an unexpected keyword argument"):
-        x.sum().backward(inputs=[x])
-
-
-def test_tensor_refuses_ragged_lists_and_foreign_dtypes():
-    with pytest.raises(ValueError, match="inhomogeneous"):
-        mg.tensor([[1.0], [1.0, 2.0]])
-    with pytest.raises(TypeError, match="real float, not complex128"):
-        mg.tensor([1.0], dtype=complex)
+    for slip, error, text in (
+        (lambda: mg.scope(5), TypeError, r"scope: .* 5"), (lambda: mg.no_grad(lambda: None), TypeError, "no_grad"),
+        (lambda: bool(x), ValueError, r"\(2,\) .* mg\.any or mg\.all"), (lambda: mg.exp(None), TypeError, "not None"),
+        (lambda: mg.add(None, 1.0), TypeError, "not None"),
+        (lambda: mg.create_graph(lambda: None), TypeError, "create_graph"),
+        (lambda: mg.grad(lambda x: x, argnums=np.array([0, 1])), TypeError, "argnums .* array"),
+        (lambda: x.sum().backward(inputs=[x]), TypeError, "unexpected keyword argument"),
+        (lambda: mg.tensor([1.0]) == "a", TypeError, r"equal\(a: float32 \(1,\), b: str\)"),
+        (lambda: mg.tensor([[1.0], [1.0, 2.0]]), ValueError, "inhomogeneous"),
+        (lambda: mg.tensor([1.0], dtype=complex), TypeError, "complex128"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            slip()
 
 
 def test_integers_cannot_require_a_gradient():
-    with pytest.raises(TypeError, match="floating dtype can require a gradient, not int64"):
+    with pytest.raises(TypeError, match="int64"):
         mg.tensor([1, 2], requires_grad=True)
 
 
@@ -139,35 +92,20 @@ def test_grad_is_checked():
     x.grad = np.ones(2, np.float32)
     x.zero_grad()
     assert x.grad is None
-    with pytest.raises(ValueError, match=r"float32 \(2,\) like its tensor, not float64 \(2,\)"):
-        x.grad = np.ones(2)
-    with pytest.raises(TypeError, match="grad must be an ndarray, a tensor or None, not list"):
-        x.grad = [1.0, 2.0]
+    for wrong, error in (([1.0, 1.0], TypeError), (np.ones(2), ValueError), (np.ones(3, np.float32), ValueError)):
+        with pytest.raises(error, match="grad must be"):
+            x.grad = wrong
+    for tensor in (mg.tensor([1.0, 1.0]), x * 2):
+        with pytest.raises(ValueError, match="only be set on a leaf"):
+            tensor.grad = np.ones(2, np.float32)
     number = mg.tensor(1.0, requires_grad=True)
     number.backward()
     number.grad = number.grad / 2
     assert isinstance(number.grad, np.ndarray)
-    with pytest.raises(ValueError, match="only be set on a leaf"):
-        mg.tensor([1.0]).grad = np.ones(1)
     number.grad = mg.tensor(3.0)
+    number.requires_grad = True  # as it is
     assert isinstance(number.grad, np.ndarray)
     assert number.grad == 3
-    with pytest.raises(ValueError, match=r"grad must be float32 \(\) like its tensor, not float32 \(1,\)"):
-        number.grad = np.ones(1, np.float32)
-    number.requires_grad = True  # as it is
-    assert number.grad == 3
-    constant = mg.tensor(1.0)
-    constant.zero_grad()
-    assert constant.grad is None
-
-
-def test_a_leaf_knows_the_scope_that_it_was_made_in():
-    with mg.scope("outer"), mg.scope("inner"):
-        node = mg.tensor(1.0, requires_grad=True).node
-    assert node.scope == ("outer", "inner")
-    assert node.params == {}
-    with mg.no_grad():
-        assert mg.tensor(1.0, requires_grad=True).node.scope == ()
 
 
 def test_numpy_would_lose_the_gradient():
@@ -201,7 +139,7 @@ def test_writing_into_a_tracked_tensor_names_put():
 
 def test_tracked_options_are_refused():
     slope = mg.tensor(0.5, requires_grad=True)
-    with pytest.raises(TypeError, match=r"^leaky_relu: the option negative_slope is not differentiated.*\.detach\(\)"):
+    with pytest.raises(TypeError, match=r"^leaky_relu: .* negative_slope .*\.detach\(\)"):
         mg.leaky_relu([-1.0], slope)
     assert mg.leaky_relu([-1.0], slope.detach()).item() == -0.5
     with mg.no_grad():
@@ -225,22 +163,15 @@ def test_deepcopy_copies_leaves_with_their_gradient():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     x.grad = np.ones(2, np.float32)
     twin = copy.deepcopy(x)
-    twin.data[0] = 9
-    twin.grad[0] = 9
-    assert x.data[0] == 1
-    assert x.grad[0] == 1
-    assert twin.requires_grad
+    twin.data[0] = twin.grad[0] = 9
+    assert (x.data[0], x.grad[0], twin.requires_grad) == (1, 1, True)
     x.zero_grad()
     (x * x).sum().backward(create_graph=True)
     first, second = copy.deepcopy([x, x])
     assert first is second
     np.testing.assert_array_equal(first.grad, [2, 4])
-    constant = mg.tensor([1.0])
-    twin = copy.deepcopy(constant)
-    twin.data[0] = 9
-    assert constant.data[0] == 1
-    assert not twin.requires_grad
-    with pytest.raises(TypeError, match="inside a graph is ambiguous"):
+    assert not copy.deepcopy(mg.tensor([1.0])).requires_grad
+    with pytest.raises(TypeError, match="inside a graph"):
         copy.deepcopy(mg.add(x, 1.0))
 
 
@@ -248,31 +179,18 @@ def test_single_numbers_are_formatted_as_numbers():
     loss = mg.tensor(0.12345, requires_grad=True) * 1
     assert f"{loss:.3f} {loss:8.2e}" == "0.123 1.23e-01"
     assert f"{loss}" == str(loss)
-    with pytest.raises(TypeError, match=r"a tensor of shape \(2,\) cannot be formatted with '\.3f'"):
+    with pytest.raises(TypeError, match=r"a tensor of shape \(2,\) cannot be formatted by '\.3f'"):
         f"{mg.tensor([1.0, 2.0]):.3f}"
 
 
-def test_repr():
-    assert repr(mg.tensor([1.0, 2.0])) == "tensor([1., 2.])"
-    assert repr(mg.tensor(np.ones(1))) == "tensor([1.], dtype=float64)"
-    x = mg.tensor([1.0], requires_grad=True)
-    assert repr(x) == "tensor([1.], requires_grad=True)"
-    assert repr(mg.add(x, x)) == "tensor([2.], primitive=add)"
-    assert repr(mg.tensor([[1, 2], [3, 4]])) == "tensor([[1, 2],\n        [3, 4]])"
-    assert repr(mg.tensor([True])) == "tensor([ True])"
-    assert repr(mg.tensor(np.array([1], np.int8))) == "tensor([1], dtype=int8)"
-
-
 def test_conversions():
-    assert mg.tensor(2.5).item() == 2.5
-    assert float(mg.tensor([2.5])) == 2.5
-    assert int(mg.tensor(3)) == 3
-    assert int(mg.tensor(2.5)) == 2
-    assert isinstance(float(mg.tensor(3)), float)
+    assert [mg.tensor(2.5).item(), float(mg.tensor([2.5])), int(mg.tensor(3)), int(mg.tensor(2.5))] == [2.5, 2.5, 3, 2]
     assert [10, 20, 30][mg.tensor(1)] == 20
     assert bool(mg.tensor(True))
     assert len(mg.tensor([1.0, 2.0])) == 2
-    with pytest.raises(ValueError, match="has 2 entries"):
+    assert repr(mg.tensor([1.0], requires_grad=True) * 2) == "tensor([2.], primitive=multiply)"
+    assert repr(mg.tensor(np.ones(1))) == "tensor([1.], dtype=float64)"
+    with pytest.raises(ValueError, match="2 entries"):
         mg.tensor([1.0, 2.0]).item()
     with pytest.raises(TypeError, match="0-d"):
         len(mg.tensor(1.0))
@@ -288,12 +206,7 @@ def test_no_grad_and_scope_nest_and_end_with_errors():
     with pytest.raises(RuntimeError), mg.no_grad():
         raise RuntimeError
     assert mg.add(x, 1.0).node.scope == ()
-
-    @mg.no_grad()
-    def untracked():
-        return mg.add(x, 1.0)
-
-    assert not untracked().requires_grad
+    untracked = mg.no_grad()(lambda: mg.add(x, 1.0))
     assert not untracked().requires_grad
 
 
@@ -308,22 +221,19 @@ def test_no_grad_is_per_thread():
 
 
 def test_errors_name_the_primitive_and_what_met():
-    with pytest.raises(ValueError, match=r"add\(a: float32 \(2,\), b: float32 \(3,\)\)"):
-        mg.add(mg.tensor([1.0, 2.0]), mg.tensor([1.0, 2.0, 3.0]))
-    with pytest.raises(TypeError, match=r"add\(a: float32 \(1,\), b: str\): expected numbers"):
-        mg.add(mg.tensor([1.0]), "x")
-    with pytest.raises(ValueError, match=r"rnn_step\(x: float32 \(3,\).*x must have 2 axes"):
-        mg.rnn_step(*(np.ones(3, np.float32) for _ in range(5)))
-    with pytest.raises(TypeError, match=r"^rnn_step: missing a required argument: 'Wh'"):
-        mg.rnn_step(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
-    with pytest.raises(TypeError, match=r"^sum: too many positional arguments"):
-        mg.sum(np.ones(2), 0, True, 3)
-    with pytest.raises(TypeError, match="multiple values for argument 'x'"):
-        mg.rnn_step(np.ones((1, 1)), x=np.ones((1, 1)))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'wrong'"):
-        mg.rnn_step(*(np.ones((1, 1)) for _ in range(4)), np.ones(1), wrong=1)
-    with pytest.raises(ValueError, match=r"^add\(a: uint8 \(1,\), b: int\): .*300 out of bounds"):
-        mg.tensor([1], dtype=np.uint8) + 300
+    ones = [np.ones((1, 1))] * 4
+    for call, error, text in (
+        (lambda: mg.add(mg.tensor([1.0, 2.0]), mg.tensor([1.0, 2.0, 3.0])), ValueError, r"add\(.* \(2,\), .* \(3,\)\)"),
+        (lambda: mg.add(mg.tensor([1.0]), "x"), TypeError, r"add\(a: float32 \(1,\), b: str\)"),
+        (lambda: mg.rnn_step(*[np.ones(3)] * 5), ValueError, r"rnn_step\(x: float64 \(3,\).*x must have 2 axes"),
+        (lambda: mg.rnn_step(*ones[:3]), TypeError, "^rnn_step: missing .*'Wh'"),
+        (lambda: mg.sum(np.ones(2), 0, True, 3), TypeError, "^sum: too many positional"),
+        (lambda: mg.sum(np.ones(2), x=np.ones(2)), TypeError, "^sum: multiple values .*'x'"),
+        (lambda: mg.rnn_step(*ones, np.ones(1), wrong=1), TypeError, "'wrong'"),
+        (lambda: mg.tensor([1], dtype=np.uint8) + 300, ValueError, r"^add\(a: uint8 \(1,\), b: int\): .*300"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            call()
 
 
 def test_float32_meets_python_numbers_and_float64_arrays():
@@ -334,12 +244,6 @@ def test_float32_meets_python_numbers_and_float64_arrays():
     assert y.dtype == np.float64
     y.backward()
     assert x.grad.dtype == np.float32
-
-
-def test_zero_d_outputs_are_arrays():
-    y = mg.multiply(mg.tensor(2.0, requires_grad=True), 3.0)
-    assert type(y.data) is np.ndarray
-    y.backward()
 
 
 def test_declaring_a_primitive():
@@ -363,19 +267,6 @@ def test_declaring_a_primitive():
     assert scale.__doc__ == "x times a constant factor."
     assert scale.primitive.arguments == ("x",)
     assert repr(scale.primitive) == "<primitive scale(x)>"
-    del PRIMITIVES[f"{__name__}.scale"]
-
-
-@pytest.mark.parametrize("wrong", [lambda x: x, lambda x: (x, x), lambda x: (x, (), ()), lambda x: [x, ()]])
-def test_a_forward_that_returns_no_residuals_is_refused(wrong):
-    @mg.primitive
-    def forgetful(x):
-        return wrong(x)
-
-    del PRIMITIVES[f"{__name__}.forgetful"]
-    # not to be taken for an output and its residuals: two rows
-    with pytest.raises(TypeError, match=r"^forgetful\(x: float64 \(2,\)\): the forward must return \(output, tuple"):
-        forgetful(np.ones(2))
 
 
 @pytest.mark.parametrize("result", [None, np.ones(2), (None, ()), ("text", ()), (np.ones(2), (), ()), 3.0])
@@ -385,35 +276,8 @@ def test_a_forward_that_returns_something_else_is_named(result, options):
         return result
 
     function = mg.primitive(**options)(odd)
-    del PRIMITIVES[f"{__name__}.odd"]
     with pytest.raises(TypeError, match=r"^odd\(x: float64 \(2,\)\): the forward must return"):
         function(mg.tensor(np.ones(2), requires_grad=True))
-
-
-def test_complex_numbers_as_outputs_are_named():
-    for options in ({}, {"broadcasts": True}):
-        function = mg.primitive(**options)(lambda x: (x * 1j, ()))
-        with pytest.raises(TypeError, match=r"the forward must return real numbers, not complex64"):
-            function(mg.tensor([1.0], requires_grad=True))
-        del PRIMITIVES[f"{__name__}.<lambda>"]
-
-
-@pytest.mark.parametrize(
-    "annotation",
-    [np.ndarray, "np.ndarray", "numpy.ndarray", NDArray, NDArray[np.float32], "NDArray[np.float32]", "npt.NDArray[Any]",
-     "Array", "ArrayLike", np.ndarray | None, "np.ndarray | None", "Optional[np.ndarray]", Optional[np.ndarray]],  # noqa: UP045
-)  # fmt: skip
-def test_annotated_arrays_are_inputs(annotation):
-    def cube(x, scale: float = 1.0):
-        return x**3 * scale, (x, scale)
-
-    cube.__annotations__["x"] = annotation
-    function = mg.primitive(cube)
-    del PRIMITIVES[f"{__name__}.cube"]
-    assert function.primitive.arguments == ("x",)
-    assert function.primitive.options == ("scale",)
-    function.vjp(lambda g, needs, x, scale: (3 * scale * g * x**2,))
-    assert mg.gradcheck(function, [np.array([1.0, -2.0])])
 
 
 @pytest.mark.parametrize("annotation", ["float", int, "Sequence[np.ndarray]", "str", "ArrayFilter"])
@@ -422,26 +286,8 @@ def test_a_forward_without_inputs_is_refused(annotation):
         return x**3, (x,)
 
     cube.__annotations__["x"] = annotation
-    with pytest.raises(TypeError, match=r"cube: the forward\(x.* has no array inputs: annotate .*np\.ndarray"):
+    with pytest.raises(TypeError, match=r"cube: .* no array inputs.*np\.ndarray"):
         mg.primitive(cube)
-
-
-def test_options_by_keyword_alone_are_no_inputs():
-    @mg.primitive
-    def scaled(x, *, factor):
-        return x * factor, (factor,)
-
-    del PRIMITIVES[f"{__name__}.scaled"]
-    assert scaled.primitive.arguments == ("x",)
-    assert scaled([1.0], factor=2).item() == 2
-
-
-def test_data_that_is_no_array_is_named():
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    x.data = [1, 2]
-    for use in (lambda: x @ x, lambda: mg.sum(x), lambda: x.shape, lambda: x.reshape(2, 1)):
-        with pytest.raises(TypeError, match=r"\.data must be an ndarray, not list"):
-            use()
 
 
 def test_pickling_keeps_leaves_and_refuses_graphs():
@@ -459,28 +305,17 @@ def test_pickling_keeps_leaves_and_refuses_graphs():
             pickle.dumps(x * 2, protocol)
 
 
-def test_comparing_with_what_is_no_number_is_named():
-    with pytest.raises(TypeError, match=r"^equal\(a: float32 \(1,\), b: str\): expected numbers"):
-        mg.tensor([1.0]) == "a"  # noqa: B015
-
-
 def test_inputs_may_be_named():
     @mg.primitive(broadcasts=True)
     def scaled(left, right):
         return left * right, (left, right)
 
-    @scaled.vjp
-    def _(g, needs, left, right):
-        return g * right, g * left
-
-    del PRIMITIVES[f"{__name__}.scaled"]
+    scaled.vjp(lambda g, needs, left, right: (g * right, g * left))
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     scaled(right=3.0, left=x).backward(np.ones(2))
     np.testing.assert_array_equal(x.grad, [3, 3])
     assert mg.arctan2(y=1.0, x=mg.tensor(1.0)).item() == pytest.approx(np.pi / 4)
-    for function in (mg.add, mg.matmul, mg.maximum):
-        assert function(a=[2.0], b=[3.0]).shape in ((), (1,))
-    assert mg.exp(x=0.0).item() == 1
+    assert mg.exp(x=0.0).item() == mg.add(a=0.5, b=0.5).item() == 1
 
 
 def test_inputs_must_come_before_options():
@@ -489,41 +324,6 @@ def test_inputs_must_come_before_options():
         @mg.primitive
         def wrong(axis: int, x):
             return x, ()
-
-
-def test_variadic_primitive_names_its_inputs():
-    @mg.primitive
-    def total(*arrays):
-        return np.sum([a.sum() for a in arrays]), (arrays,)
-
-    @total.vjp
-    def _(g, needs, arrays):
-        return tuple(np.full(a.shape, g) if need else None for a, need in zip(arrays, needs, strict=True))
-
-    xs = [mg.tensor(np.ones(n), requires_grad=n != 2) for n in (1, 2, 3)]
-    total(*xs).backward()
-    assert [None if x.grad is None else x.grad.shape for x in xs] == [(1,), None, (3,)]
-    assert total.primitive.input_name(2) == "arrays[2]"
-    del PRIMITIVES[f"{__name__}.total"]
-
-
-def test_outputs_that_are_integers_are_untracked():
-    @mg.primitive
-    def split(x):
-        return (x * 2, np.floor(x).astype(int)), ()
-
-    @split.vjp
-    def _(g, needs):
-        assert g[1] is None
-        return (g[0] * 2,)
-
-    x = mg.tensor([1.5], requires_grad=True)
-    double, whole = split(x)
-    assert double.requires_grad
-    assert not whole.requires_grad
-    double.backward()
-    assert x.grad[0] == 2
-    del PRIMITIVES[f"{__name__}.split"]
 
 
 @pytest.mark.parametrize("broadcasts", [False, True])
@@ -541,78 +341,43 @@ def test_outputs_that_are_integers_are_untracked_by_the_short_paths_too(broadcas
     outputs = [whole(x), quotient(x, x), quotient(x, constant), quotient(constant, x)]
     assert [y.item() for y in outputs] == [1, 1, 1, 1]
     assert not any(y.requires_grad for y in outputs)
-    for name in ("whole", "quotient"):
-        del PRIMITIVES[f"{__name__}.{name}"]
 
 
-def test_primitives_keep_their_signature():
-    assert list(inspect.signature(mg.ops.lstm).parameters) == ["x", "h0", "Wx", "Wh", "b", "c0", "lengths", "indices"]
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False, width=32))
-def test_item_round_trip(value):
-    assert mg.tensor(value).item() == value
-
-
-@pytest.mark.parametrize(("change", "error", "text"), [
-    ({"step": mg.ops.rnn_step}, TypeError, ""),
-    ({"states": ["h0"]}, TypeError, ""),
-    ({"states": {"q": "h"}}, ValueError, "states: 'q' is none of x, h0, Wx, Wh, b"),
-    ({"states": {"h0": "q"}}, ValueError, "states: 'q' is none of x, h, Wx, Wh, b"),
-    ({"inputs": "q"}, ValueError, "inputs: 'q' is none of x, h0"),
-    ({"indices": "q"}, ValueError, "indices: 'q' is none of lengths, indices"),
-    ({"weights": "q"}, ValueError, "weights: 'q' is none of x, h0"),
-])  # fmt: skip
-def test_steps_that_do_not_fit_are_named(change, error, text):
-    steps = mg.ops.rnn.primitive.steps._replace(**change)
-    with pytest.raises(error, match=f"primitive rnn: steps: {text}" if text else "primitive rnn: steps must be Steps"):
-        mg.primitive(steps=steps)(mg.ops.rnn.primitive.forward)
-    with pytest.raises(TypeError, match="primitive rnn: steps must be Steps"):
-        mg.primitive(steps="x")(mg.ops.rnn.primitive.forward)
-
-
-def test_a_parameter_that_is_trained_again_belongs_to_its_module():
-    layer = mg.nn.Linear(2, 3)
-    weight = layer.weight
-    named = weight.node.owner
-    weight.requires_grad = False
-    weight.requires_grad = True
-    assert weight.node.owner == named != ""
-
-
-def test_what_a_transform_records_has_the_scope_around_it():
-    scopes = []
-
-    def f(x):
-        y = x * x
-        scopes.append(y.node.scope)
-        return y
-
-    with mg.scope("outer"):
-        mg.grad(f)(2.0)
-    assert scopes == [("outer",)]
-
-
-def test_a_gradient_that_is_set():
+def test_a_gradient_that_depends_on_its_leaf_can_be_set():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with mg.create_graph():
         (x * x * x).sum().backward()
-    x.grad = x.grad * 2  # 6 x^2, which goes on to depend on x
+    x.grad = x.grad * 2  # 6 x^2
     gradient = x.grad
     x.zero_grad()
     gradient.sum().backward()
     np.testing.assert_array_equal(x.grad, [12, 24])
-    x.grad = mg.tensor([1.0, 1.0])
-    assert isinstance(x.grad, np.ndarray)
-    x.grad = None
-    assert x.grad is None
-    y = x * 2
-    y.retain_grad()
-    y.sum().backward()
-    y.grad = None
-    assert y.grad is None
-    with pytest.raises(ValueError, match="grad can only be set on a leaf"):
-        y.grad = np.ones(2, np.float32)
-    for wrong, error in (([1.0, 1.0], TypeError), (np.ones(2), ValueError), (np.ones(3, np.float32), ValueError)):
-        with pytest.raises(error, match="grad must be"):
-            x.grad = wrong
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [np.ndarray, "np.ndarray", NDArray[np.float32], "ArrayLike", np.ndarray | None, Optional[np.ndarray]],  # noqa: UP045
+)
+def test_annotated_arrays_are_inputs(annotation):
+    def cube(x, scale: float = 1.0):
+        return x**3 * scale, (x, scale)
+
+    cube.__annotations__["x"] = annotation
+    function = mg.primitive(cube)
+    assert (function.primitive.arguments, function.primitive.options) == (("x",), ("scale",))
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [(1.0, np.float32), ([1, 2], np.int64), (True, np.bool_), ([], np.float32), (np.float64(1), np.float64),
+     ([np.ones(2), np.ones(2)], np.float64), ([0.1, np.float64(0.1)], np.float64)],
+)  # fmt: skip
+def test_the_dtype_of_a_tensor(data, dtype):
+    assert mg.tensor(data).dtype == dtype
+
+
+def test_tensor_copies():
+    source = np.ones(3)
+    x = mg.tensor(source)
+    source[0] = 5
+    assert x.data[0] == 1

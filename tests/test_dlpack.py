@@ -25,92 +25,17 @@ def test_there_and_back_without_a_copy(shape, dtype):
     np.testing.assert_array_equal(back, array)
 
 
-@pytest.mark.parametrize("view", [np.transpose, lambda a: a[:, ::2], lambda a: a[1]])
-def test_views_are_shared_as_they_lie(view):
-    array = np.arange(12.0).reshape(3, 4)
-    x = mg.from_dlpack(view(array))
-    assert x.data.strides == view(array).strides
-    x[...] = 5
-    assert (view(array) == 5).all()
-
-
-def test_both_sides_see_what_is_written():
-    x = mg.tensor([1.0, 2.0])
-    other = np.from_dlpack(x)
-    x[0] = 3
-    assert other.tolist() == [3, 2]
-    y = mg.from_dlpack(array := np.array([1.0, 2.0]))
-    array[1] = 7
-    assert y.tolist() == [1, 7]
-
-
-class Foreign:
-    """An array of a library that is not NumPy."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def __dlpack__(self, **request):
-        return self.array.__dlpack__(**request)
-
-    def __dlpack_device__(self):
-        return 1, 0
-
-
-def test_arrays_of_other_libraries():
-    array = np.arange(3.0)
-    x = mg.from_dlpack(Foreign(array))
-    assert np.shares_memory(x.data, array)
-    leaf = mg.tensor(x, requires_grad=True)  # a copy that is trained
-    (leaf * leaf).sum().backward()
-    assert leaf.grad.tolist() == [0, 2, 4]
-    assert array.tolist() == [0, 1, 2]
-
-
-def test_read_only_memory_stays_so():
-    array = np.ones(3)
-    array.flags.writeable = False
-    x = mg.from_dlpack(array)
-    with pytest.raises(ValueError, match="read-only"):
-        x[0] = 2
-    with pytest.raises(BufferError, match=r"may only be read, .* share tensor.copy\(\)"):
-        np.from_dlpack(x)
-    np.from_dlpack(x.copy())[0] = 2
-    assert array[0] == 1
-
-
 def test_what_a_library_could_not_take_is_refused():
-    with pytest.raises(BufferError, match=r"runs backwards, cannot be shared safely: share tensor.copy\(\)"):
+    with pytest.raises(BufferError, match=r"backwards.* tensor\.copy\(\)"):
         np.from_dlpack(mg.flip(mg.tensor([1.0, 2.0])))
     assert np.from_dlpack(mg.flip(mg.tensor([1.0, 2.0])).copy()).tolist() == [2, 1]
     x = mg.tensor([1.0], requires_grad=True)
     for tracked in (x, x * 2, mg.nn.Parameter([1.0])):
-        with pytest.raises(BufferError, match=r"requires a gradient cannot be shared, .* share tensor.detach\(\)"):
+        with pytest.raises(BufferError, match=r"requires a gradient.* tensor\.detach\(\)"):
             np.from_dlpack(tracked)
         with mg.no_grad(), pytest.raises(BufferError):  # as PyTorch
             np.from_dlpack(tracked)
         assert np.shares_memory(np.from_dlpack(tracked.detach()), tracked.data)
-
-
-def test_a_copy_may_be_asked_for():
-    x = mg.flip([1.0, 2.0])
-    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":  # arrays of NumPy 2.0 cannot ask for one
-        copied = np.from_dlpack(x, copy=True)
-        copied[0] = 5
-        assert (copied.tolist(), x.tolist()) == ([5, 1], [2, 1])
-
-
-def test_what_cannot_be_taken():
-    for value in ([1.0], 3.0, None):
-        with pytest.raises(TypeError, match="expected an array or tensor with __dlpack__, not"):
-            mg.from_dlpack(value)
-    with pytest.raises(TypeError, match="expected bool, integer or real float entries, not complex64"):
-        mg.from_dlpack(np.ones(2, np.complex64))
-    for value in (np.array(["a"]), np.ones(2, ">f4")):
-        with pytest.raises(BufferError, match=r"from_dlpack: .* cannot be shared: "):
-            mg.from_dlpack(value)
-    with pytest.raises(BufferError, match=r"float32 \(1,\) cannot be shared: a tensor that requires a gradient"):
-        mg.from_dlpack(mg.tensor([1.0], requires_grad=True))
 
 
 def test_writes_of_others_are_found_by_fingerprints():
@@ -166,3 +91,24 @@ def refusal(function, value):
     except BufferError:
         return True
     return False
+
+
+def test_what_cannot_be_taken():
+    for value, error, text in (
+        ([1.0], TypeError, "__dlpack__"), (np.ones(2, np.complex64), TypeError, "complex64"),
+        (np.array(["a"]), BufferError, "from_dlpack: .* cannot be shared"),
+        (np.ones(2, ">f4"), BufferError, "from_dlpack: .* cannot be shared"),
+        (mg.tensor([1.0], requires_grad=True), BufferError, r"float32 \(1,\) .* requires a gradient"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            mg.from_dlpack(value)
+
+
+def test_read_only_memory_stays_so():
+    array = np.ones(3)
+    array.flags.writeable = False
+    x = mg.from_dlpack(array)
+    with pytest.raises(ValueError, match="read-only"):
+        x[0] = 2
+    with pytest.raises(BufferError, match=r"share tensor.copy\(\)"):
+        np.from_dlpack(x)

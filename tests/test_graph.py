@@ -58,14 +58,6 @@ def test_nodes_reached_only_through_parents_are_included_unless_strict():
         topological_order(["b"], parents.__getitem__, strict=True)
 
 
-def test_no_nodes_give_an_empty_order():
-    assert topological_order([], lambda node: []) == Order(())
-
-
-def test_a_self_loop_is_a_cycle():
-    assert topological_order([0], lambda node: [0]) == Cycle((0,))
-
-
 def test_chain_of_a_million_nodes():
     n = 1_000_000
     result = topological_order([n - 1], lambda v: (v - 1,) if v else ())
@@ -92,27 +84,13 @@ def test_certify_refuses_a_spoiled_order(parents, random):
 
 def test_certify_refuses_foreign_nodes_and_wrong_cycles():
     parents = {0: [1], 1: [0], 2: [], 3: [3]}
-    with pytest.raises(ValueError, match="2 is in the order but not in the graph"):
-        certify(Order((2,)), [], parents.__getitem__)
-    with pytest.raises(ValueError, match="0 is not a parent of 2"):
-        certify(Cycle((0, 2)), [0, 2], parents.__getitem__)
-    with pytest.raises(ValueError, match="empty"):
-        certify(Cycle(()), [0], parents.__getitem__)
-    with pytest.raises(ValueError, match="twice"):
-        certify(Cycle((3, 3)), [3], parents.__getitem__)
-    with pytest.raises(ValueError, match="3 is in the cycle but not in the graph"):
-        certify(Cycle((3,)), [0], parents.__getitem__)
-    with pytest.raises(TypeError, match="expected an Order or a Cycle"):
-        certify([0], [0], parents.__getitem__)
-
-
-@given(st.integers(1, 30), st.integers(0, 60), st.integers(0, 2**32 - 1))
-def test_edge_arrays_agree_with_parent_functions(n, count, seed):
-    edges = np.random.default_rng(seed).integers(0, n, (count, 2))
-    parents = {v: [int(p) for p, c in edges if c == v] for v in range(n)}
-    result = topological_order_of_edges(n, edges)
-    assert type(result) is type(topological_order(parents, parents.__getitem__))
-    assert certify(result, range(n), parents.__getitem__)
+    for result, asked, error, text in (
+        (Order((2,)), [], ValueError, "2 is in the order but not in the graph"), (Cycle(()), [0], ValueError, "empty"),
+        (Cycle((0, 2)), [0, 2], ValueError, "0 is not a parent of 2"), (Cycle((3, 3)), [3], ValueError, "twice"),
+        (Cycle((3,)), [0], ValueError, "3 is in the cycle but not in the graph"), ([0], [0], TypeError, "Order"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            certify(result, asked, parents.__getitem__)
 
 
 def rows_of(n, edges):
@@ -192,43 +170,15 @@ def test_an_edge_back_up_is_found_wherever_it_is(widths, example, data):
     assert (v, top) in itertools.pairwise((*result.nodes, result.nodes[0]))  # the only edge that goes up
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(1, 120), st.integers(0, 250), st.integers(0, 2**32 - 1))
-def test_edges_drawn_at_random(widths, n, count, seed):
-    checked(n, np.random.default_rng(seed).integers(0, n, (count, 2)))
-
-
-@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32, np.uint64])
 def test_edges_of_every_integer_dtype_and_layout(dtype):
     rng = np.random.default_rng(0)
     pairs = np.sort(rng.integers(0, 100, (400, 2)), axis=1)
     edges = rng.permutation(100)[pairs[pairs[:, 0] < pairs[:, 1]]].astype(dtype)
     result = checked(100, edges)
-    before = edges.copy()
     edges.flags.writeable = False
-    spread = np.zeros((2 * len(edges), 6), dtype)
-    spread[::2, 1::3] = edges
-    for same in (edges, np.asfortranarray(edges), edges[::-1], edges[:, ::-1].copy()[:, ::-1], spread[::2, 1::3]):
+    for same in (edges, np.asfortranarray(edges), edges[::-1], np.repeat(edges, 2, axis=1)[:, ::2], edges.tolist()):
         assert topological_order_of_edges(100, same) == result
-    assert topological_order_of_edges(100, edges.tolist()) == result
-    np.testing.assert_array_equal(edges, before)
-
-
-def test_vertices_far_apart_in_a_long_chain(widths):
-    """Numbers beyond 2^16, which one number an edge must hold, and the two ends of the array of rows."""
-    n = 100_000
-    label = np.random.default_rng(0).permutation(n)
-    chain = np.stack([label[:-1], label[1:]], 1)
-    assert topological_order_of_edges(n, chain).nodes == tuple(label.tolist())
-    assert topological_order_of_edges(n, chain[:, ::-1]).nodes == tuple(label[::-1].tolist())
-    ring = np.concatenate([chain, [(label[-1], label[0])]])
-    assert certify(topological_order_of_edges(n, ring), range(n), rows_of(n, ring).__getitem__)
-
-
-@pytest.mark.parametrize("n", [0, 1, 2, 100])
-def test_without_edges_every_vertex_is_there(n):
-    for edges in ([], np.zeros((0, 2), np.int32), np.zeros((0, 2))):
-        assert sorted(topological_order_of_edges(n, edges).nodes) == list(range(n))
 
 
 def test_edge_arrays_are_checked():

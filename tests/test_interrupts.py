@@ -132,11 +132,3 @@ def test_contexts_decorate_functions_that_may_call_themselves():
     assert not is_differentiating()
     assert len(mg.record()(current)()) == 1
     assert current_scope() == ()
-
-
-def test_no_grad_without_brackets_is_an_error():
-    with pytest.raises(TypeError, match="argument"):
-
-        @mg.no_grad
-        def f():
-            pass

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())
 
 
-def craft(path: pathlib.Path, header: Any, data: bytes = b"", length: int | None = None) -> pathlib.Path:
+def craft(path: Path, header: Any, data: bytes = b"", length: int | None = None) -> Path:
     """A file with any header: bytes, or something for JSON."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
@@ -109,16 +110,6 @@ def test_the_package_reads_ours_and_we_read_the_package(tmp_path_factory, state)
     for name, array in found.items():
         assert same_bits(array, state[name]), name
     assert io.load_metadata(folder / "theirs") == {"c": "d"}
-
-
-@pytest.mark.parametrize("layout", [*LAYOUTS, "transposed", "sliced"])
-def test_layouts(tmp_path, layout):
-    array = np.arange(12.0).reshape(3, 4)
-    odd = {"transposed": array.T, "sliced": array[1:, ::-2]}.get(layout)
-    odd = with_layout(array, layout) if odd is None else odd
-    mg.save(tmp_path / "x", {"a": odd, "b": odd.astype(np.int8)})
-    np.testing.assert_array_equal(mg.load(tmp_path / "x")["a"], odd)
-    np.testing.assert_array_equal(mg.load(tmp_path / "x")["b"], odd)
 
 
 def test_numbers_tensors_and_alignment(tmp_path):
@@ -188,12 +179,6 @@ def test_refused_states(tmp_path, state, metadata, kind, text):
     assert os.listdir(tmp_path) == ["x"]
 
 
-def test_a_header_too_long_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(io, "_LONGEST_HEADER", 50)
-    with pytest.raises(ValueError, match="more than the format's 50"):
-        mg.save(tmp_path / "x", {"a" * 60: 1})
-
-
 # --- failures while writing ----------------------------------------------------------------------------
 
 
@@ -215,21 +200,6 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch, failing):
         mg.save(path, {"a": 2})
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["x"]
-
-
-def test_a_write_that_fails_midway(tmp_path, monkeypatch):
-    path = tmp_path / "x"
-    plain = io._bytes
-
-    def fail(array: np.ndarray) -> np.ndarray:
-        if os.listdir(tmp_path):  # the file is being written
-            raise OSError("disk full")
-        return plain(array)
-
-    monkeypatch.setattr(io, "_bytes", fail)
-    with pytest.raises(OSError, match="disk full"):
-        mg.save(path, {"a": 1, "b": 2})
-    assert os.listdir(tmp_path) == []
 
 
 def test_a_full_disk_names_the_path(tmp_path):
@@ -258,73 +228,22 @@ def test_what_a_killed_save_left_is_removed_an_hour_later(tmp_path):
         os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
         mg.save({str(path)!r}, {{"a": 1}})
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
     assert re.fullmatch(r"\.model\[1\]\.[0-9a-f]{16}\.tmp", left.name)
-    digits = "0123456789abcdef"
-    others = [f".model.{digits}.tmp", f".model[1].{digits[1:]}.tmp", f".model[1].{digits}.tmp.x",
-              f"model[1].{digits}.tmp", f".model[1].x.{digits}.tmp", f".model1.{digits}.tmp"]  # fmt: skip
-    for name in others:
-        (tmp_path / name).write_bytes(b"")
-    (tmp_path / f".model[1].{digits[::-1]}.tmp").mkdir()
-    kept = sorted(p.name for p in tmp_path.iterdir() if p != left)
-    old = time.time() - 3700
-
-    def age(*paths: pathlib.Path) -> None:
-        for p in paths:
-            os.utime(p, (old, old), follow_symlinks=False)
-
-    age(*(p for p in tmp_path.iterdir() if p != left))
-    mg.save(path, {"a": 2})  # it may still be written to
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, left.name, path.name])
-    age(left)
-    mg.save(tmp_path / "model", {"a": 2})  # another name
-    assert left.exists()
-    assert f".model.{digits}.tmp" not in os.listdir(tmp_path)
+    digits, old = "0123456789abcdef", time.time() - 3700
+    others = [
+        tmp_path / name for name in (f".model.{digits}.tmp", f".model[1].{digits[1:]}.tmp", f".model1.{digits}.tmp")
+    ]
+    for other in others:
+        other.write_bytes(b"")
+        os.utime(other, (old, old))
+    mg.save(path, {"a": 2})
+    assert left.exists()  # it may still be written to
+    os.utime(left, (old, old))
     mg.save(path, {"a": 3})
-    kept.remove(f".model.{digits}.tmp")
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, path.name, "model"])
+    assert sorted(tmp_path.iterdir()) == sorted([*others, path])
     assert mg.load(path)["a"] == 3
-
-
-def test_a_disk_that_changes_bytes_is_noticed(tmp_path, monkeypatch):
-    path = tmp_path / "x"
-
-    def corrupt(handle: int) -> None:
-        (name,) = os.listdir(tmp_path)
-        raw = bytearray((tmp_path / name).read_bytes())
-        raw[-1] ^= 1
-        (tmp_path / name).write_bytes(raw)
-
-    monkeypatch.setattr(os, "fsync", corrupt)
-    with pytest.raises(OSError, match=re.escape(f"save: {path} reads back differently")):
-        mg.save(path, {"a": np.arange(3)})
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_folder_that_cannot_be_flushed_does_not_matter(tmp_path, monkeypatch):
-    flush = os.fsync
-
-    def only_files(handle: int) -> None:
-        if stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise OSError("no")
-        flush(handle)
-
-    monkeypatch.setattr(os, "fsync", only_files)
-    mg.save(tmp_path / "x", {"a": 1})
-    assert mg.load(tmp_path / "x")["a"] == 1
-
-
-def test_a_folder_in_the_way(tmp_path):
-    (tmp_path / "x").mkdir()
-    with pytest.raises(OSError, match="x"):
-        mg.save(tmp_path / "x", {"a": 1})
-    assert os.listdir(tmp_path) == ["x"]
-    with pytest.raises(FileNotFoundError):
-        mg.save(tmp_path / "none" / "x", {"a": 1})
-    with pytest.raises(FileNotFoundError):
-        mg.load(tmp_path / "none")
 
 
 # --- damaged and foreign files -------------------------------------------------------------------------
@@ -342,48 +261,24 @@ def test_every_truncation_and_extension_is_noticed(tmp_path):
                 read(cut)
 
 
-def outcome(path: pathlib.Path) -> Any:
-    try:
-        return mg.load(path)
-    except ValueError as error:
-        return error
-
-
-def test_single_bit_errors_are_found_or_harmless(tmp_path):
+def test_single_bit_errors_are_found_or_harmless(tmp_path, full):
     """Each single-bit error raises ValueError, but in the checksum's name and the padding, where the values stay."""
     path = tmp_path / "x"
     mg.save(path, {"a": np.arange(3.0), "é": np.ones((2, 2), np.int16), "t": np.array([True, False])}, {"k": "v"})
     raw, original = path.read_bytes(), mg.load(path)
-    passed = set()
-    for position in range(len(raw)):
-        for bit in range(8):
-            damaged = bytearray(raw)
-            damaged[position] ^= 1 << bit
-            path.write_bytes(damaged)
-            found = outcome(path)
-            if isinstance(found, ValueError):
-                assert str(path) in str(found)
-            else:
-                assert list(found) == list(original)
-                assert all(same_bits(found[name], original[name]) for name in original)
-                passed.add(position)
     name, end = raw.index(b"minigrad_crc32"), 8 + struct.unpack("<Q", raw[:8])[0]
-    assert passed <= {*range(name, name + len("minigrad_crc32")), *range(raw.rindex(b"}", 0, end) + 1, end)}
-
-
-@given(st.data())
-def test_damage_anywhere_in_a_large_file_is_found(tmp_path_factory, data):
-    path = tmp_path_factory.mktemp("io") / "x"
-    rng = np.random.default_rng(0)
-    mg.save(path, {"weight": rng.standard_normal((256, 300)), "mask": rng.random(1000) < 0.5, "step": 3})
-    raw = bytearray(path.read_bytes())
-    start = data.draw(st.integers(8 + struct.unpack("<Q", raw[:8])[0], len(raw) - 4), "first damaged byte")
-    noise = data.draw(st.binary(min_size=1, max_size=4).filter(any), "bits to flip")  # CRC-32 finds all such bursts
-    for position, bits in enumerate(noise, start):
-        raw[position] ^= bits
-    path.write_bytes(raw)
-    with pytest.raises(ValueError, match=r"x: the file is damaged: .* Restore|BOOL data"):
-        mg.load(path)
+    harmless = {*range(name, name + len("minigrad_crc32")), *range(raw.rindex(b"}", 0, end) + 1, end)}
+    for position, bit in itertools.product(range(len(raw)), range(8) if full else (1,)):
+        damaged = bytearray(raw)
+        damaged[position] ^= 1 << bit
+        path.write_bytes(damaged)
+        try:
+            found = mg.load(path)
+        except ValueError:
+            continue
+        assert position in harmless
+        assert list(found) == list(original)
+        assert all(same_bits(found[name], original[name]) for name in original)
 
 
 BAD_HEADERS = [
@@ -451,77 +346,15 @@ def test_bad_lengths_and_bad_booleans(tmp_path):
         mg.load(path)
 
 
-def test_good_headers_of_others(tmp_path):
-    """Padding, any order of entries, empty arrays at the same place, no metadata."""
-    header = {"b": entry("U8", (1,), (8, 9)), "e": entry("U8", (0,), (8, 8)), "a": entry()}
-    header["f"] = entry("F64", (0,), (8, 8))
-    found = mg.load(craft(tmp_path / "x", json.dumps(header).encode() + b"   ", struct.pack("<ffB", 1, 2, 3)))
-    assert list(found) == ["b", "e", "a", "f"]
-    assert found["a"].tolist() == [1, 2]
-    assert found["b"].tolist() == [3]
-    assert io.load_metadata(tmp_path / "x") == {}
-    assert mg.load(craft(tmp_path / "x", b"{}")) == {}
-
-
-def test_no_pickle_anywhere():
-    source = pathlib.Path(io.__file__).parent
-    for path in [source / "io.py", *source.glob("nn/*.py"), *source.glob("optim/*.py")]:
-        text = path.read_text()
-        assert "import pickle" not in text
-        assert "allow_pickle" not in text
-
-
 # --- paths ---------------------------------------------------------------------------------------------
 
 
 def test_paths_that_are_no_text(tmp_path):
-    class Encoded:
-        def __fspath__(self) -> bytes:
-            return os.fsencode(tmp_path / "state")
-
-    for path in (os.fsencode(tmp_path / "state"), Encoded()):
+    for path, kind in ((os.fsencode(tmp_path / "state"), r"bytes: pass os\.fsdecode"), (3, "int")):
         for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
-            with pytest.raises(TypeError, match=r"the path must be a str .* not bytes: pass os\.fsdecode\(path\)"):
+            with pytest.raises(TypeError, match=f"path must be a str .*{kind}"):
                 call(path)
-    for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
-        with pytest.raises(TypeError, match=r"the path must be a str or an os\.PathLike of one, not int"):
-            call(3)  # to `open` it would be a file descriptor
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
-    pipe, link = tmp_path / "pipe", tmp_path / "link"
-    os.mkfifo(pipe)
-    link.symlink_to(pipe)
-    for path in (pipe, link):
-        for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):
-            with pytest.raises(OSError, match=f"{path.name} is a pipe, not a regular file"):
-                call(path)
-    assert stat.S_ISFIFO(pipe.stat().st_mode)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
-    reading, writing = os.pipe()  # what /dev/stdout often is: a link that leads to no name
-    try:
-        with pytest.raises(OSError, match="is a pipe, not a regular file"):
-            mg.save(f"/dev/fd/{writing}", {"a": 1.0})
-    finally:
-        os.close(reading)
-        os.close(writing)
-
-
-def test_a_device_or_a_socket_is_not_replaced(tmp_path):
-    ours, theirs = os.openpty()  # a device that is no loss should this go wrong
-    link = tmp_path / "terminal"
-    link.symlink_to(os.ttyname(theirs))
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "s"))
-        for path, kind in ((link, "device"), (tmp_path / "s", "socket")):
-            for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load):
-                with pytest.raises(OSError, match=f"is a {kind}, not a regular file"):
-                    call(path)
-        assert stat.S_ISSOCK((tmp_path / "s").stat().st_mode)
-    assert stat.S_ISCHR(link.stat().st_mode)
-    os.close(ours)
-    os.close(theirs)
 
 
 def test_folders(tmp_path):
@@ -531,11 +364,21 @@ def test_folders(tmp_path):
     for path in ("", f"{tmp_path}/new/"):
         with pytest.raises(IsADirectoryError, match="names no file"):
             mg.save(path, {"a": 1.0})
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        mg.save(tmp_path / "none" / "x", {"a": 1})
     with pytest.raises(FileNotFoundError):
         mg.load(tmp_path / "nothing")
-    dangling = tmp_path / "dangling"
-    dangling.symlink_to(tmp_path / "target")
-    mg.save(dangling, {"a": 1.0})
-    assert dangling.is_symlink()
-    assert list(mg.load(tmp_path / "target")) == ["a"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_a_socket_or_a_device_is_neither_replaced_nor_waited_for(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        for path, kind in ((pipe, "pipe"), (link, "pipe"), (tmp_path / "s", "socket"), (Path(os.devnull), "device")):
+            for call in (mg.load, io.load_metadata, *([] if kind == "device" else [lambda p: mg.save(p, {"a": 1.0})])):
+                with pytest.raises(OSError, match=f"is a {kind}, not a regular file"):
+                    call(path)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -68,7 +68,7 @@ def test_names_parameters_and_results_are_numpys():
 
 def test_what_there_is_not_is_refused_or_left_to_numpy():
     x = mg.tensor(A, requires_grad=True)
-    with pytest.raises(TypeError, match=r"np\.linalg\.svd of a tracked tensor does not know the option hermitian"):
+    with pytest.raises(TypeError, match=r"np\.linalg\.svd .* hermitian"):
         np.linalg.svd(x, hermitian=True)
     with pytest.raises(TypeError, match=r"np\.linalg\.eigvalsh .*mg\.linalg\.eigh\(x\)\.eigenvalues"):
         np.linalg.eigvalsh(x)
@@ -83,28 +83,3 @@ def test_transforms_take_named_results():
     np.testing.assert_allclose(d.numpy(), np.eye(3), atol=1e-14)
     jacobian = mg.jacobian(mg.linalg.slogdet)(A)
     np.testing.assert_allclose(jacobian[1].numpy(), np.linalg.inv(A), rtol=1e-12)
-
-
-def test_a_gaussian_process_is_fitted_by_its_likelihood():
-    """y' K^-1 y + log|K| by the kernel's Cholesky factor; its derivative is tr(K^-1 dK) - a' dK a with a = K^-1 y."""
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal(20), rng.standard_normal(20)
-    distances = (x[:, None] - x) ** 2
-
-    def loss(log_scale):
-        K = mg.exp(-distances * mg.exp(log_scale)) + 0.1 * np.eye(20)
-        L = mg.linalg.cholesky(K)
-        z = mg.linalg.solve(L, y)
-        return (z * z).sum() / 2 + mg.log(mg.diagonal(L)).sum()
-
-    K = np.exp(-distances * np.exp(0.3)) + 0.1 * np.eye(20)
-    dK, a = -distances * np.exp(0.3) * np.exp(-distances * np.exp(0.3)), np.linalg.solve(K, y)
-    expected = (np.trace(np.linalg.solve(K, dK)) - a @ dK @ a) / 2
-    np.testing.assert_allclose(mg.grad(loss)(np.array(0.3)).item(), expected, rtol=1e-10)
-    assert mg.gradgradcheck(loss, [np.array(0.3)])
-
-
-def test_a_number_is_no_matrix():
-    for a, b in ((2.0, np.eye(3)), (np.eye(3), 2.0)):
-        with pytest.raises(ValueError, match="solve"):
-            mg.linalg.solve(a, b)

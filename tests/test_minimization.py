@@ -25,12 +25,6 @@ def rosenbrock(x):
     return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
 
-def test_all_methods_of_scipy_are_known():
-    from scipy.optimize import _minimize
-
-    assert sorted(METHODS) == sorted(_minimize.MINIMIZE_METHODS)
-
-
 @pytest.mark.parametrize("method", [None, *METHODS, "BFGS", "Newton-CG"])
 def test_rosenbrock_by_every_method(method):
     # dogleg wants a positive definite Hessian all the way
@@ -42,99 +36,43 @@ def test_rosenbrock_by_every_method(method):
     assert found.fun < 1e-3
 
 
-@pytest.mark.parametrize(("method", "used"), [("newton-cg", "hvp"), ("trust-exact", "hessian"), ("cg", "")])
-def test_second_derivatives_are_handed_over(monkeypatch, method, used):
-    calls = []
-    for name in ("hvp", "hessian"):
-        rule = getattr(minimization, name)
-        monkeypatch.setattr(minimization, name, lambda *a, r=rule, n=name: calls.append(n) or r(*a))
-    minimize(rosenbrock, np.array([0.5, 0.4]), method)
-    assert set(calls) == ({used} if used else set())
-
-
 @pytest.mark.parametrize("method", ["bfgs", "trust-ncg", "trust-exact", "powell"])
 def test_nested_parameters(method):
     start = {"a": (mg.tensor(np.ones(2, np.float32)), None), "b": [np.zeros((2, 1)), 0.5]}
-    kept = [start["a"][0].numpy().copy(), start["b"][0].copy()]
 
     def f(p):
         (a, nothing), (b, c) = p["a"], p["b"]
         assert nothing is None
         assert a.dtype == b.dtype == c.dtype == np.float64
-        assert (a.shape, b.shape, c.shape) == ((2,), (2, 1), ())
         return ((a - [1.0, 2.0]) ** 2).sum() + ((b - 3.0) ** 2).sum() + (c * c - 4.0) ** 2
 
-    found = minimize(f, start, method, tol=1e-10)
-    (a, nothing), (b, c) = found.x["a"], found.x["b"]
-    assert isinstance(found.x["a"], tuple)
-    assert isinstance(found.x["b"], list)
-    assert nothing is None
-    np.testing.assert_allclose(a.numpy(), [1, 2], atol=1e-5)
-    np.testing.assert_allclose(b.numpy(), [[3], [3]], atol=1e-5)
-    np.testing.assert_allclose(c.numpy(), 2, atol=1e-5)
-    assert not a.requires_grad
-    np.testing.assert_array_equal(kept[0], start["a"][0].numpy())
-    np.testing.assert_array_equal(kept[1], start["b"][0])
+    (a, nothing), (b, c) = (found := minimize(f, start, method, tol=1e-10).x)["a"], found["b"]
+    assert [type(found["a"]), type(found["b"]), nothing, a.requires_grad] == [tuple, list, None, False]
+    for value, expected in ((a, [1, 2]), (b, [[3], [3]]), (c, 2)):
+        np.testing.assert_allclose(value.numpy(), expected, atol=1e-5)
+    np.testing.assert_array_equal(start["a"][0].numpy(), [1, 1])
 
 
 @pytest.mark.parametrize("method", ["l-bfgs-b", "newton-cg", "trust-exact", "powell"])
 def test_a_modules_parameters_are_written_at_the_end(method):
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((20, 2))
+    X = np.random.default_rng(0).standard_normal((20, 2))
     Y = X @ [[2.0], [-1.0]] + 0.5
     layer = nn.Linear(2, 1, rng=0)
     arrays = [p.data for p in layer.parameters()]
-    nodes = [p.node for p in layer.parameters()]
     before = [a.copy() for a in arrays]
 
     def loss(model):
         assert all(p.dtype == np.float64 for p in model.parameters())
-        for array, kept in zip(arrays, before, strict=True):
-            np.testing.assert_array_equal(array, kept)
+        np.testing.assert_array_equal(arrays[0], before[0])
         return mg.mse_loss(model(X), Y)
 
     found = minimize(loss, layer, method, tol=1e-12)
-    assert [p.data is a for p, a in zip(layer.parameters(), arrays, strict=True)] == [True, True]
-    assert [p.node is n for p, n in zip(layer.parameters(), nodes, strict=True)] == [True, True]
+    assert all(p.data is a for p, a in zip(layer.parameters(), arrays, strict=True))
     np.testing.assert_allclose(layer.weight.data, [[2], [-1]], atol=1e-4)
     np.testing.assert_allclose(layer.bias.data, [0.5], atol=1e-4)
     assert layer.weight.dtype == np.float32
     assert found.x.keys() == {"weight", "bias"}
-    assert found.x["weight"].dtype == np.float64
     assert all(p.requires_grad and p.grad is None for p in layer.parameters())
-
-
-def test_frozen_parameters_stay_and_others_beside_a_module_move():
-    layer = nn.Linear(1, 1, rng=0)
-    layer.bias.requires_grad = False
-    bias = layer.bias.data.copy()
-    found = minimize(lambda p: ((p[0](np.ones((1, 1))) + p[1] - 3.0) ** 2).sum() + p[1] ** 2, [layer, 1.0])
-    assert found.x[0].keys() == {"weight"}
-    np.testing.assert_array_equal(layer.bias.data, bias)
-    np.testing.assert_allclose(layer.weight.data.ravel() + bias, 3, atol=1e-5)
-    assert abs(found.x[1].item()) < 1e-5
-
-
-def test_after_an_error_parameters_hold_what_they_held():
-    layer = nn.Linear(1, 1, rng=0)
-    before = layer.state_dict()
-
-    def f(model):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        minimize(f, layer)
-    assert layer.weight.dtype == np.float32
-    for name, array in layer.state_dict().items():
-        np.testing.assert_array_equal(array, before[name])
-
-
-def test_a_gradient_that_was_to_be_pulled_back_after_writing_is_refused():
-    layer = nn.Linear(1, 1, rng=0)
-    y = layer(layer(np.ones((1, 1), np.float32))).sum()
-    minimize(lambda model: (model(np.ones((1, 1))) ** 2).sum(), layer)
-    with pytest.raises(ValueError, match="was written into since"):
-        y.backward()
 
 
 def test_bounds_constraints_callback_and_options_pass_through():
@@ -153,17 +91,6 @@ def test_bounds_constraints_callback_and_options_pass_through():
     sum_is_one = {"type": "eq", "fun": lambda x: x.sum() - 1}
     found = minimize(lambda x: (x * x).sum(), np.array([1.0, 2.0]), constraints=sum_is_one)
     np.testing.assert_allclose(found.x.numpy(), [0.5, 0.5], atol=1e-8)
-
-
-def test_inside_another_context():
-    with mg.no_grad():
-        np.testing.assert_allclose(minimize(lambda x: (x - 1.0) ** 2, 3.0, "newton-cg").x.numpy(), 1)
-    with mg.create_graph():
-        np.testing.assert_allclose(minimize(lambda x: (x - 1.0) ** 2, 3.0, "trust-exact").x.numpy(), 1)
-
-
-def test_a_constant_function():
-    assert minimize(lambda x: mg.tensor(1.0), 3.0, "bfgs").x.item() == 3
 
 
 SHARED = nn.Linear(1, 1, rng=0)
@@ -185,11 +112,6 @@ def test_mistakes_are_named(mistake):
     with pytest.raises(error, match=message) as caught:
         minimize(f, x0, method)
     assert str(caught.value).startswith("minimize: ")
-
-
-def test_an_unknown_method_is_named():
-    with pytest.raises(ValueError, match="adam"):
-        minimize(rosenbrock, np.ones(2), "adam")
 
 
 def test_without_scipy_the_message_says_how_to_get_it(monkeypatch):

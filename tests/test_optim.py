@@ -1,4 +1,4 @@
-"""Optimisers against the textbook formulas and PyTorch; clipping; schedules; state."""
+"""Optimisers against PyTorch; clipping; schedules; state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import optim
 from minigrad.optim import optimizer as base
-from minigrad.runtime import blas
 from tests.peers import Peer
 
 PYTORCH = Peer(__name__)
@@ -23,54 +22,22 @@ def leaf(array: Any) -> mg.Tensor:
     return mg.tensor(array, requires_grad=True)
 
 
-# --- the textbook, one scalar formula after the other, on float64 arrays -------------------------------
-
-
-def book_sgd(p, grads, lr, momentum=0.0, nesterov=False, weight_decay=0.0):
-    v = np.zeros_like(p)
-    for g in grads:
-        g = g + weight_decay * p
-        v = momentum * v + g
-        p = p - lr * (g + momentum * v if nesterov else v)
-    return p
-
-
-def book_rmsprop(p, grads, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
-    v, u = np.zeros_like(p), np.zeros_like(p)
-    for g in grads:
-        g = g + weight_decay * p
-        v = alpha * v + (1 - alpha) * g**2
-        u = momentum * u + g / (np.sqrt(v) + eps)
-        p = p - lr * u
-    return p
-
-
-def book_adam(p, grads, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False):
-    m, v = np.zeros_like(p), np.zeros_like(p)
-    for t, g in enumerate(grads, start=1):
-        if decoupled:
-            p = p - lr * weight_decay * p
-        else:
-            g = g + weight_decay * p
-        m = betas[0] * m + (1 - betas[0]) * g
-        v = betas[1] * v + (1 - betas[1]) * g**2
-        p = p - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
-    return p
+# --- steps ---------------------------------------------------------------------------------------------
 
 
 METHODS = [
-    ("SGD", book_sgd, {"lr": 0.1}),
-    ("SGD", book_sgd, {"lr": 0.1, "momentum": 0.9}),
-    ("SGD", book_sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}),
-    ("SGD", book_sgd, {"lr": 0.1, "weight_decay": 0.05}),
-    ("RMSprop", book_rmsprop, {}),
-    ("RMSprop", book_rmsprop, {"lr": 0.02, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1, "momentum": 0.8}),
-    ("Adam", book_adam, {}),
-    ("Adam", book_adam, {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-2, "weight_decay": 0.1}),
-    ("AdamW", lambda *a, **k: book_adam(*a, **{"weight_decay": 1e-2, **k}, decoupled=True), {}),
-    ("AdamW", lambda *a, **k: book_adam(*a, **k, decoupled=True), {"lr": 0.02, "eps": 1e-2, "weight_decay": 0.3}),
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}),
+    ("SGD", {"lr": 0.1, "weight_decay": 0.05}),
+    ("RMSprop", {}),
+    ("RMSprop", {"lr": 0.02, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1, "momentum": 0.8}),
+    ("Adam", {}),
+    ("Adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-2, "weight_decay": 0.1}),
+    ("AdamW", {}),
+    ("AdamW", {"lr": 0.02, "eps": 1e-2, "weight_decay": 0.3}),
 ]
-NAMES = [f"{name}-{'-'.join(options)}" for name, _, options in METHODS]
+NAMES = [f"{name}-{'-'.join(options)}" for name, options in METHODS]
 
 
 def run(name: str, p: mg.Tensor, grads: Any, options: dict[str, Any]) -> optim.Optimizer:
@@ -81,37 +48,9 @@ def run(name: str, p: mg.Tensor, grads: Any, options: dict[str, Any]) -> optim.O
     return optimizer
 
 
-@pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
-@pytest.mark.parametrize("shape", [(), (0,), (1,), (3, 4), (base._BLOCK + 17,), (2, base._BLOCK)])
-def test_textbook(name, book, options, shape):
-    rng = np.random.default_rng(0)
-    start, grads = rng.normal(size=shape), [rng.normal(size=shape) for _ in range(6)]
-    p = leaf(start)
-    array = p.data
-    run(name, p, grads, options)
-    assert p.data is array
-    np.testing.assert_allclose(array, book(start, grads, **options), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
-def test_layouts_and_readonly_gradients(name, book, options):
-    rng = np.random.default_rng(1)
-    start = rng.normal(size=(5, 7))
-    grads = [np.asfortranarray(rng.normal(size=(5, 7))) for _ in range(3)]
-    for g in grads:
-        g.flags.writeable = False
-    p = leaf(np.asfortranarray(start))
-    assert not p.data.flags.c_contiguous
-    optimizer = getattr(optim, name)([p], **options)
-    for g in grads:
-        p.grad = g
-        optimizer.step()
-    np.testing.assert_allclose(p.data, book(start, grads, **options), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
+@pytest.mark.parametrize(("name", "options"), METHODS, ids=NAMES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_pytorch(name, book, options, dtype):
+def test_pytorch(name, options, dtype):
     def theirs(torch, start, grads):
         parameter = torch.tensor(start, requires_grad=True)
         defaults = {} if name != "AdamW" else {"weight_decay": 1e-2}
@@ -132,32 +71,9 @@ def test_pytorch(name, book, options, dtype):
     np.testing.assert_allclose(p.data, answer.expected, rtol=tolerance, atol=tolerance)
 
 
-def test_every_memory_keeps_the_dtype_and_that_of_halves_is_single():
-    for dtype in ("float16", "float32", "float64"):
-        for name, _, options in METHODS:
-            p = leaf(np.ones(3, dtype))
-            optimizer = run(name, p, [np.ones(3)] * 2, options)
-            assert p.dtype == dtype
-            kept = "float32" if dtype == "float16" else dtype
-            assert all(a.dtype == kept for arrays in optimizer.state.values() for a in arrays.values())
-
-
-@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop"])
-@pytest.mark.parametrize("size", [6e-8, 1e-4, 1.0, 300.0, 60000.0])
-def test_the_size_of_a_half_gradient_does_not_matter(name, size):
-    """Squares of 1e-4 and an eps of 1e-8 are 0 in half precision, those of 300 infinite."""
-    p, wide = leaf(np.ones(3, np.float16)), leaf(np.ones(3, np.float32))
-    g = np.full(3, size, np.float16)
-    run(name, p, [g] * 3, {"lr": 1e-2, "weight_decay": 0.0})
-    run(name, wide, [g] * 3, {"lr": 1e-2, "weight_decay": 0.0})
-    np.testing.assert_allclose(p.data, wide.data, rtol=2e-3)  # each step is rounded to eleven bits
-    if size >= 1e-4 and name != "RMSprop":
-        np.testing.assert_allclose(p.data, 0.97, atol=2e-3)
-
-
-@pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
+@pytest.mark.parametrize(("name", "options"), METHODS, ids=NAMES)
 @pytest.mark.parametrize("layout", ["contiguous", "several blocks", "transposed", "0-d"])
-def test_a_step_of_halves_is_the_one_of_singles_rounded_once(name, book, options, layout):
+def test_a_step_of_halves_is_the_one_of_singles_rounded_once(name, options, layout):
     rng = np.random.default_rng(4)
     shape = {"several blocks": (base._BLOCK + 5,), "0-d": ()}.get(layout, (4, 6))
     values, gradient = rng.normal(size=shape).astype(np.float16), rng.normal(size=shape).astype(np.float16)
@@ -171,27 +87,12 @@ def test_a_step_of_halves_is_the_one_of_singles_rounded_once(name, book, options
         np.testing.assert_array_equal(mine.state[key][0], kept[0])
 
 
-def test_velocities_of_halves_do_not_stop_growing():
-    """v <- 0.9 v + g of g = 6000 tends to 60,000, and to 2e5 it would be infinite in half precision."""
-    p = leaf(np.zeros(1, np.float16))
-    optimizer = run("SGD", p, [np.full(1, 20000.0)] * 60, {"lr": 1e-6, "momentum": 0.9})
-    np.testing.assert_allclose(optimizer.state["velocity"][0], 2e5 * (1 - 0.9**60), rtol=1e-3)
-    assert np.isfinite(p.data).all()
-
-
-def test_the_state_of_halves_is_single_and_half_memory_is_refused(tmp_path):
-    def made(count: int) -> optim.Optimizer:
-        return run("Adam", leaf(np.ones(2, np.float16)), [np.full(2, 1e-4)] * count, {})
-
-    state = made(3).state_dict()
+def test_the_state_of_halves_is_single_and_half_memory_is_refused():
+    optimizer = run("Adam", leaf(np.ones(2, np.float16)), [np.full(2, 1e-4)] * 3, {})
+    state = optimizer.state_dict()
     assert state["m.0"].dtype == state["v.0"].dtype == np.float32
-    mg.save(tmp_path / "state", state)
-    resumed = made(1)
-    resumed.load_state_dict(mg.load(tmp_path / "state"))
-    np.testing.assert_array_equal(resumed.state_dict()["v.0"], state["v.0"])
-    rounded = {**state, "v.0": state["v.0"].astype(np.float16)}  # has lost what is below 6e-8, and all above 65,504
-    with pytest.raises(ValueError, match=r"nothing was loaded:\n  v\.0 is float32 \(2,\) here, float16 \(2,\) in"):
-        resumed.load_state_dict(rounded)
+    with pytest.raises(ValueError, match=r"v\.0 is float32 \(2,\) here, float16 \(2,\)"):
+        optimizer.load_state_dict({**state, "v.0": state["v.0"].astype(np.float16)})
 
 
 def test_parameters_without_gradient_are_skipped_and_count_their_own_steps():
@@ -219,123 +120,42 @@ def test_parameters_without_gradient_are_skipped_and_count_their_own_steps():
         np.testing.assert_allclose(p.data, expected, rtol=1e-12)
 
 
-def test_frozen_and_repeated_parameters():
-    a, b = leaf([1.0]), leaf([1.0])
-    optimizer = optim.SGD([a, b, a], lr=1.0)
-    assert [id(p) for p in optimizer.params] == [id(a), id(b)]
-    a.grad, b.grad = np.ones(1, np.float32), np.ones(1, np.float32)
-    b.requires_grad = False
-    optimizer.step()
-    assert a.item() == 0
-    assert b.item() == 1
-
-
-def test_a_changed_learning_rate_counts():
-    p = leaf(np.zeros(1))
-    optimizer = optim.SGD([p], lr=1.0)
-    for lr in (1.0, 0.5):
-        optimizer.lr = lr
-        p.grad = np.ones(1)
-        optimizer.step()
-    assert p.item() == -1.5
-
-
-def test_training_reaches_a_minimum():
-    for name, _, options in METHODS:
-        if "weight_decay" in options or name == "AdamW":
-            continue
-        x = leaf(np.array([1.0, -2.0]))
-        optimizer = getattr(optim, name)([x], **{**options, "lr": 0.05})
-        for _ in range(300):
-            optimizer.zero_grad()
-            (x * x).backward(np.ones(2))
-            optimizer.step()
-        assert np.abs(x.data).max() < 0.05, name
-
-
 def test_complaints():
-    p = leaf([1.0])
-    model = mg.nn.Linear(2, 1)
+    p, model = leaf([1.0]), mg.nn.Linear(2, 1)
     for make, kind, text in [
-        (lambda: optim.SGD(p, lr=1), TypeError, r"Pass a list such as \[tensor\]"),
-        (
-            lambda: optim.SGD(model, 0.1),
-            TypeError,
-            r"SGD: params must be .*, not Linear. Pass .* module\.parameters\(\)",
-        ),
-        (lambda: optim.SGD(model.parameters, 0.1), TypeError, "SGD: params must be .*, not method"),
-        (lambda: optim.SGD(None, 0.1), TypeError, "SGD: params must be an iterable of tensors, not None"),
-        (lambda: optim.Adam(3), TypeError, "Adam: params must be an iterable of tensors, not int"),
+        (lambda: optim.SGD(p, lr=1), TypeError, r"\[tensor\]"),
+        (lambda: optim.SGD(model, 0.1), TypeError, r"SGD: params .* Linear.* module\.parameters\(\)"),
+        (lambda: optim.SGD(None, 0.1), TypeError, "SGD: params .* None"),
         (lambda: optim.clip_grad_norm(model, 1.0), TypeError, r"clip_grad_norm: .* module\.parameters\(\)"),
-        (lambda: optim.SGD([p], lr=None), TypeError, "SGD: lr must be a number, not None"),
-        (lambda: optim.SGD([p], lr="x"), TypeError, "SGD: lr must be a number, not str"),
-        (lambda: optim.SGD([p], lr="0.1"), TypeError, "SGD: lr must be a number, not str"),
-        (lambda: optim.SGD([p], lr=[0.1]), TypeError, "SGD: lr must be a number, not list"),
-        (lambda: optim.SGD([p], lr=(0.1,)), TypeError, "SGD: lr must be a number, not tuple"),
-        (lambda: optim.SGD([p], lr=np.ones(1)), TypeError, r"SGD: lr must be a number, not float64 \(1,\)"),
-        (lambda: optim.SGD([p], lr=1j), TypeError, "SGD: lr must be a number, not complex"),
-        (lambda: optim.SGD([p], lr=10**400), ValueError, "SGD: lr must be finite and at least 0"),
-        (lambda: optim.SGD([p], lr=1, momentum="x"), TypeError, "SGD: momentum must be a number, not str"),
-        (lambda: optim.RMSprop([p], eps=None), TypeError, "RMSprop: eps must be a number, not None"),
-        (lambda: optim.Adam([p], betas=("a", 0.9)), TypeError, "Adam: betas must be a number, not str"),
-        (lambda: optim.AdamW([p], weight_decay="x"), TypeError, "AdamW: weight_decay must be a number, not str"),
-        (lambda: optim.clip_grad_norm([], None), TypeError, "clip_grad_norm: max_norm must be a number, not None"),
+        (lambda: optim.SGD([p], lr="0.1"), TypeError, "SGD: lr .* str"),
+        (lambda: optim.SGD([p], lr=np.ones(1)), TypeError, r"SGD: lr .* float64 \(1,\)"),
+        (lambda: optim.SGD([p], lr=10**400), ValueError, "SGD: lr must be finite"),
+        (lambda: optim.Adam([p], betas=("a", 0.9)), TypeError, "Adam: betas .* str"),
+        (lambda: optim.clip_grad_norm([], None), TypeError, "clip_grad_norm: max_norm .* None"),
         (lambda: optim.SGD([], lr=1), ValueError, "no parameters"),
-        (lambda: optim.SGD([np.ones(2)], lr=1), TypeError, "parameter 0 must be a Tensor, not ndarray"),
-        (lambda: optim.SGD([p * 2.0], lr=1), ValueError, r"parameter 0 \(float32 \(1,\)\) is the result"),
-        (lambda: optim.SGD([mg.tensor([1])], lr=1), TypeError, "floating dtype, not int64"),
-        (lambda: optim.SGD([p], lr=-1), ValueError, "lr must be finite and at least 0, not -1"),
-        (lambda: optim.SGD([p], lr=math.nan), ValueError, "lr must be"),
+        (lambda: optim.SGD([np.ones(2)], lr=1), TypeError, "parameter 0 .* ndarray"),
+        (lambda: optim.SGD([p * 2.0], lr=1), ValueError, r"parameter 0 \(float32 \(1,\)\)"),
+        (lambda: optim.SGD([mg.tensor([1])], lr=1), TypeError, "int64"),
+        (lambda: optim.SGD([p], lr=-1), ValueError, "lr .* -1"),
         (lambda: optim.SGD([p], lr=1, momentum=1), ValueError, r"momentum must be in \[0, 1\)"),
         (lambda: optim.SGD([p], lr=1, nesterov=True), ValueError, "nesterov needs a momentum"),
-        (lambda: optim.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas must be in \[0, 1\), not 1.0"),
-        (lambda: optim.Adam([p], betas=(0.9,)), ValueError, r"Adam: betas must be two numbers, not \(0\.9,\)"),
-        (lambda: optim.AdamW([p], betas=0.9), ValueError, "AdamW: betas must be two numbers, not 0.9"),
-        (lambda: optim.Adam([p], eps=-1e-8), ValueError, "eps must be"),
-        (lambda: optim.RMSprop([p], alpha=1.5), ValueError, "alpha must be in"),
-        (lambda: optim.AdamW([p], weight_decay=math.inf), ValueError, "weight_decay must be finite"),
-        (lambda: optim.StepLR(optim.SGD([p], lr=1), 0), ValueError, "step_size must be an integer of at least 1"),
-        (lambda: optim.clip_grad_norm([p], 0), ValueError, "max_norm must be above 0"),
+        (lambda: optim.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas .* 1\.0"),
+        (lambda: optim.AdamW([p], betas=0.9), ValueError, "AdamW: betas .* 0.9"),
+        (lambda: optim.Adam([p], eps=-1e-8), ValueError, "eps"),
+        (lambda: optim.RMSprop([p], alpha=1.5), ValueError, "alpha"),
+        (lambda: optim.AdamW([p], weight_decay=math.inf), ValueError, "weight_decay"),
+        (lambda: optim.StepLR(optim.SGD([p], lr=1), 0), ValueError, "step_size"),
+        (lambda: optim.clip_grad_norm([p], 0), ValueError, "max_norm"),
     ]:
         with pytest.raises(kind, match=text):
             make()
 
 
-def test_momentum_may_be_given_later():
-    for name in ("SGD", "RMSprop"):
-        p, q = leaf(np.ones(2)), leaf(np.ones(2))
-        late = getattr(optim, name)([p], lr=0.1)
-        late.momentum = 0.9
-        early = getattr(optim, name)([q], lr=0.1, momentum=0.9)
-        for _ in range(3):
-            p.grad, q.grad = np.ones(2), np.ones(2)
-            late.step()
-            early.step()
-        np.testing.assert_array_equal(p.data, q.data)
-
-
-def test_replaced_data_are_refused():
-    p = leaf([1.0])
-    p.grad = np.ones(1, np.float32)
-    optimizer = optim.SGD([p], lr=0.1)
-    p.data = np.ones(2, np.float32)
-    with pytest.raises(ValueError, match=r"parameter 0 was float32 \(1,\) when .* its data is float32 \(2,\) now"):
-        optimizer.step()
-
-
-@pytest.mark.parametrize("array", [np.ones(2), np.ones(2, int), np.ones(3, np.float32)])
-def test_a_parameter_whose_data_were_replaced_is_refused_from_the_start(array):
-    p = leaf(np.zeros(2, np.float32))
-    p.data = array
-    with pytest.raises(TypeError, match=r"SGD: parameter 0 is float32 \(2,\), its \.data was replaced by"):
-        optim.SGD([p], lr=0.1)
-
-
 # --- state ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "book", "options"), METHODS, ids=NAMES)
-def test_state_resumes_exactly(name, book, options, tmp_path):
+@pytest.mark.parametrize(("name", "options"), METHODS, ids=NAMES)
+def test_state_resumes_exactly(name, options):
     rng = np.random.default_rng(3)
     start, grads = rng.normal(size=(4, 5)), [rng.normal(size=(4, 5)) for _ in range(6)]
     through = leaf(start)
@@ -352,48 +172,6 @@ def test_state_resumes_exactly(name, book, options, tmp_path):
         half.grad = g
         resumed.step()
     np.testing.assert_array_equal(half.data, through.data)
-
-
-def test_state_is_a_copy():
-    p = leaf(np.ones(2))
-    optimizer = run("Adam", p, [np.ones(2)], {})
-    state = optimizer.state_dict()
-    kept = {name: array.copy() for name, array in state.items()}
-    p.grad = np.ones(2)
-    optimizer.step()
-    for name, array in state.items():
-        np.testing.assert_array_equal(array, kept[name])
-
-
-def test_an_integer_rate_does_not_round_a_loaded_one():
-    p = leaf([1.0])
-    optimizer = optim.SGD([p], lr=1)
-    optimizer.lr = 2
-    optimizer.load_state_dict(optim.SGD([p], lr=0.5).state_dict())
-    assert optimizer.lr == 0.5
-
-
-def test_a_bad_state_changes_nothing():
-    def fresh():
-        return run("Adam", leaf(np.ones(2)), [np.ones(2)], {})
-
-    good = run("Adam", leaf(np.ones(2)), [np.ones(2)] * 5, {"lr": 0.5}).state_dict()
-    for change, text in [
-        ({"m.0": None}, "m.0 is missing"),
-        ({"m.1": np.ones(2)}, "m.1 is unexpected"),
-        ({"v.0": np.ones(3)}, r"v.0 is float64 \(2,\) here, float64 \(3,\) in the state"),
-        ({"v.0": np.ones(2, np.float32)}, r"v.0 is float64 \(2,\) here, float32"),
-        ({"step.0": np.array(-1)}, r"step\.0 has entries that are NaN or below 0"),
-        ({"lr": np.array(math.nan)}, "lr must be finite"),
-        ({"betas": np.array([0.5, 1.0])}, "betas must be"),
-        ({"lr": np.array("fast")}, "lr: expected numbers"),
-    ]:
-        optimizer, expected = fresh(), fresh().state_dict()
-        state = {name: array for name, array in {**good, **change}.items() if array is not None}
-        with pytest.raises(ValueError, match=text):
-            optimizer.load_state_dict(state)
-        for name, array in optimizer.state_dict().items():
-            np.testing.assert_array_equal(array, expected[name])
 
 
 # --- clipping ------------------------------------------------------------------------------------------
@@ -415,25 +193,20 @@ def test_clipping(shapes, limit, seed):
 
 
 def test_clipping_large_and_odd_gradients():
-    p = leaf(np.zeros(3 * base._BLOCK, np.float32))
-    p.grad = np.full(p.shape, 1e30, np.float32)  # whose squares overflow in float32
-    assert optim.clip_grad_norm([p], 1.0) == pytest.approx(1e30 * math.sqrt(p.size), rel=1e-6)
-    assert p.grad.dtype == np.float32
-    assert np.linalg.norm(p.grad) == pytest.approx(1, rel=1e-4)
-    q = leaf(np.zeros((4, 3)))
-    q.grad = np.asfortranarray(np.arange(12.0).reshape(4, 3))
-    assert optim.clip_grad_norm(iter([q]), 1.0) == pytest.approx(math.sqrt(506))
-    huge = leaf(np.zeros(2))
-    huge.grad = np.array([3e200, 4e200])
-    assert optim.clip_grad_norm([huge], 1.0) == pytest.approx(5e200)
-    np.testing.assert_allclose(huge.grad, [0.6, 0.8])
+    for array, norm in (
+        (np.full(3 * base._BLOCK, 1e30, np.float32), 1e30 * math.sqrt(3 * base._BLOCK)),  # squares overflow
+        (np.asfortranarray(np.arange(12.0).reshape(4, 3)), math.sqrt(506)), (np.array([3e200, 4e200]), 5e200),
+        (np.array([3e-200, 4e-200]), 5e-200),
+    ):  # fmt: skip
+        p = leaf(np.zeros_like(array))
+        p.grad = array.copy()
+        assert optim.clip_grad_norm(iter([p]), norm / 2) == pytest.approx(norm, rel=1e-6)
+        np.testing.assert_allclose(p.grad, array / 2, rtol=1e-6)
     for bad in (math.inf, math.nan):
-        q.grad = np.full((4, 3), 2.0)
-        q.grad[0, 0] = bad
-        assert not math.isfinite(optim.clip_grad_norm([q], 1.0))
-        assert q.grad[1, 1] == 2
-    assert optim.clip_grad_norm([leaf([1.0])], 1.0) == 0
-    assert optim.clip_grad_norm([], 1.0) == 0
+        p.grad = np.array([bad, 2.0])
+        assert not math.isfinite(optim.clip_grad_norm([p], 1.0))
+        assert p.grad[1] == 2
+    assert optim.clip_grad_norm([leaf([1.0])], 1.0) == optim.clip_grad_norm([], 1.0) == 0
 
 
 # --- schedules -----------------------------------------------------------------------------------------
@@ -454,11 +227,13 @@ def test_schedules():
     np.testing.assert_allclose(rates(lambda o: optim.ExponentialLR(o, 0.9), 3), [0.5, 0.45, 0.405, 0.3645])
     cosine = [0.5, 0.3 + 0.2 * math.sqrt(0.5), 0.3, 0.3 - 0.2 * math.sqrt(0.5), 0.1, 0.1, 0.1]
     np.testing.assert_allclose(rates(lambda o: optim.CosineLR(o, 4, 0.1), 6), cosine)
+    np.testing.assert_allclose(rates(lambda o: optim.CosineLR(o, 2, 0.1), 3, lr=0.0), [0, 0.05, 0.1, 0.1])
     np.testing.assert_allclose(rates(lambda o: optim.WarmupLR(o, 4), 5), [0.125, 0.25, 0.375, 0.5, 0.5, 0.5])
     np.testing.assert_allclose(
         rates(lambda o: optim.WarmupLR(o, 2, optim.CosineLR(o, 2)), 5), [0.25, 0.5, 0.5, 0.25, 0, 0], atol=1e-15
     )
-    assert rates(lambda o: optim.CosineLR(o, 4), 2, lr=0.0) == [0, 0, 0]
+    nested = rates(lambda o: optim.WarmupLR(o, 2, optim.WarmupLR(o, 2)), 5)
+    assert nested == [0.25, 0.5, 0.25, 0.5, 0.5, 0.5]
 
 
 def test_schedules_match_pytorch():
@@ -480,92 +255,7 @@ def test_schedules_match_pytorch():
         np.testing.assert_allclose(rates(mine, 9), expected, rtol=1e-12)
 
 
-def test_schedule_state():
-    optimizer = optim.SGD([leaf([1.0])], lr=0.5)
-    schedule = optim.StepLR(optimizer, 2, 0.5)
-    for _ in range(3):
-        schedule.step()
-    state = schedule.state_dict()
-    other = optim.SGD([leaf([1.0])], lr=9.0)
-    resumed = optim.StepLR(other, 2, 0.5)
-    resumed.load_state_dict(state)
-    assert other.lr == 0.25
-    resumed.step()
-    assert other.lr == 0.125
-    with pytest.raises(ValueError, match="count is missing"):
-        resumed.load_state_dict({"base_lr": np.array(0.5)})
-    with pytest.raises(ValueError, match="finite and at least 0"):
-        resumed.load_state_dict({"base_lr": np.array(0.5), "count": np.array(-1)})
-    assert other.lr == 0.125
-    with pytest.raises(ValueError, match="same optimiser"):
-        optim.WarmupLR(other, 2, schedule)
-
-
 # --- what must not go wrong in silence -----------------------------------------------------------------
-
-ZERO_COEFFICIENTS = [
-    ("SGD", {"lr": 0.0}),
-    ("SGD", {"lr": 0.0, "momentum": 0.9}),
-    ("SGD", {"lr": 0.0, "momentum": 0.9, "nesterov": True}),
-    ("SGD", {"lr": 1e-60, "momentum": 1e-60}),
-    ("RMSprop", {"lr": 0.0}),
-    ("RMSprop", {"alpha": 0.0}),
-    ("RMSprop", {"lr": 0.0, "alpha": 0.0, "momentum": 0.5}),
-    ("Adam", {"lr": 0.0}),
-    ("Adam", {"betas": (0.0, 0.0)}),
-    ("Adam", {"lr": 0.0, "betas": (0.0, 0.9)}),
-    ("AdamW", {"lr": 0.0, "betas": (0.9, 0.0)}),
-    *((name, options) for name, _, options in METHODS),
-]
-
-
-@pytest.mark.parametrize(("name", "options"), ZERO_COEFFICIENTS, ids=lambda value: str(value))
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_whether_a_bad_gradient_shows_does_not_depend_on_the_size(name, options, dtype, bad):
-    few = blas._WORTH_A_CALL
-
-    def first_entries(size: int) -> np.ndarray:
-        """The same first entries, trained in company of others: a good step, a bad one, a good one."""
-        p = leaf(np.ones(size, dtype))
-        grads = [np.full(size, 0.5, dtype) for _ in range(3)]
-        grads[1][0] = bad
-        with np.errstate(all="ignore"):
-            run(name, p, grads, options)
-        return p.data[:2]
-
-    expected = first_entries(2)
-    for size in (few - 1, few, few + 1, 5000):
-        np.testing.assert_allclose(first_entries(size), expected, rtol=1e-6)
-    if options.get("lr") == 0:
-        assert np.isnan(expected[0]) or (name != "SGD" and bad == math.inf)
-
-
-def test_clipping_halves():
-    p = leaf(np.zeros(1000, np.float16))
-    p.grad = np.full(1000, 60000, np.float16)
-    assert optim.clip_grad_norm([p], 0.5) == pytest.approx(60000 * math.sqrt(1000))
-    np.testing.assert_allclose(p.grad, 0.5 / math.sqrt(1000), rtol=1e-3)  # a factor of 2.6e-7 is 2.4e-7 in float16
-    million = leaf(np.zeros(10**6, np.float16))
-    million.grad = np.full(10**6, 60000, np.float16)
-    optim.clip_grad_norm([million], 1.0)
-    np.testing.assert_allclose(million.grad, 1e-3, rtol=1e-3)  # a factor of 1.7e-8 is 0 in float16
-
-
-def test_clipping_at_the_ends_of_the_range():
-    p = leaf(np.zeros(10**6, np.float32))
-    p.grad = np.full(10**6, 3e38, np.float32)
-    assert optim.clip_grad_norm([p], 1.0) == pytest.approx(3e41)
-    np.testing.assert_allclose(p.grad, 1e-3, rtol=1e-6)
-    q = leaf(np.zeros(2))
-    q.grad = np.array([3e300, 4e300])
-    assert optim.clip_grad_norm([q], 5e-20) == pytest.approx(5e300)
-    np.testing.assert_allclose(q.grad, [3e-20, 4e-20], rtol=1e-14)
-    q.grad = np.array([3e-200, 4e-200])  # whose squares are 0
-    assert optim.clip_grad_norm([q], 5e-201) == pytest.approx(5e-200, rel=1e-14)
-    np.testing.assert_allclose(q.grad, [3e-201, 4e-201], rtol=1e-14)
-    q.grad = np.array([math.inf, 1.0])
-    assert optim.clip_grad_norm([q], 1.0) == math.inf
 
 
 def test_clipping_gradients_that_share_memory():
@@ -623,24 +313,6 @@ def test_a_step_that_cannot_be_done_writes_nothing(name, replacement, kind, text
         np.testing.assert_array_equal(array, state[key])
 
 
-def test_options_that_became_impossible_are_refused_in_the_step():
-    p = leaf(np.ones(2))
-    optimizer = optim.Adam([p])
-    p.grad = np.ones(2)
-    for name, value, kind in [("lr", math.nan, ValueError), ("lr", -1.0, ValueError), ("lr", "fast", TypeError),
-                              ("lr", None, TypeError), ("lr", 10**400, ValueError),
-                              ("betas", (0.9, 1.0), ValueError), ("eps", math.inf, ValueError)]:  # fmt: skip
-        kept = getattr(optimizer, name)
-        setattr(optimizer, name, value)
-        with pytest.raises(kind, match=f"Adam: {name} must be"):
-            optimizer.step()
-        setattr(optimizer, name, kept)
-    assert p.data.tolist() == [1, 1]
-    assert optimizer.steps == [0]
-    optimizer.lr = optimizer.state_dict()["lr"]  # a 0-d array is a number
-    optimizer.step()
-
-
 @pytest.mark.parametrize(
     ("name", "options", "change", "text"),
     [
@@ -693,58 +365,22 @@ def schedules(draw: Any, depth: int = 3) -> Any:
     return lambda o: optim.WarmupLR(o, whole, None if after is None else after(o))
 
 
-@settings(max_examples=100)
-@given(schedules(), st.floats(0, 10), st.floats(0, 10), st.integers(0, 20), st.booleans(), st.booleans())
-def test_any_schedule_interrupted_anywhere_resumes_to_the_bit(tmp_path_factory, make, lr, other_lr, cut, file, first):
-    whole = optim.SGD([leaf([1.0])], lr=lr)
-    schedule, expected = make(whole), []
-    for _ in range(24):
-        expected.append(whole.lr)
-        schedule.step()
+@settings(max_examples=50)
+@given(schedules(), st.floats(0, 10), st.floats(0, 10), st.integers(0, 20))
+def test_any_schedule_interrupted_anywhere_resumes_to_the_bit(make, lr, other_lr, cut):
     optimizer = optim.SGD([leaf([1.0])], lr=lr)
-    schedule = make(optimizer)
-    assert schedule.base_lr == lr
-    for _ in range(cut):
+    schedule, expected, states = make(optimizer), [], []
+    for _ in range(24):
+        expected.append(optimizer.lr)
+        states.append((optimizer.state_dict(), schedule.state_dict()))
         schedule.step()
-    states = [optimizer.state_dict(), schedule.state_dict()]
-    if file:
-        path = tmp_path_factory.mktemp("schedule") / "state"
-        for i, state in enumerate(states):
-            mg.save(path, state)
-            states[i] = mg.load(path)
     resumed = optim.SGD([leaf([1.0])], lr=other_lr)
-    if first:  # the optimiser's state is there when the schedule is made
-        resumed.load_state_dict(states[0])
     schedule = make(resumed)
-    if not first:
-        resumed.load_state_dict(states[0])
-    schedule.load_state_dict(states[1])
+    resumed.load_state_dict(states[cut][0])
+    schedule.load_state_dict(states[cut][1])
     for rate in expected[cut:]:
         assert resumed.lr == rate
         schedule.step()
-
-
-def test_a_warmup_before_a_cosine_resumes_under_another_rate():
-    def make(lr: float) -> tuple[optim.SGD, optim.WarmupLR]:
-        optimizer = optim.SGD([leaf([1.0])], lr=lr)
-        return optimizer, optim.WarmupLR(optimizer, 2, after=optim.CosineLR(optimizer, 4, min_lr=0.1))
-
-    optimizer, schedule = make(0.5)
-    resumed, other = make(9.0)
-    for _ in range(8):
-        other.load_state_dict(schedule.state_dict())
-        assert resumed.lr == optimizer.lr
-        schedule.step()
-    assert optimizer.lr == 0.1
-
-
-def test_a_warmup_within_a_warmup_keeps_the_base_rate():
-    nested = rates(lambda o: optim.WarmupLR(o, 2, optim.WarmupLR(o, 2, optim.WarmupLR(o, 2))), 7)
-    assert nested == [0.25, 0.5] * 3 + [0.5, 0.5]
-
-
-def test_a_cosine_from_a_rate_of_0_reaches_its_last_one():
-    np.testing.assert_allclose(rates(lambda o: optim.CosineLR(o, 2, 0.1), 3, lr=0.0), [0, 0.05, 0.1, 0.1])
 
 
 def test_factors_and_rates_that_no_optimiser_can_use_are_refused():
@@ -754,104 +390,56 @@ def test_factors_and_rates_that_no_optimiser_can_use_are_refused():
         return optimizer
 
     for make, kind, text in [
-        (lambda: optim.StepLR(sgd(), 1, -0.1), ValueError, "StepLR: gamma must be finite and at least 0, not -0.1"),
-        (lambda: optim.StepLR(sgd(), True), ValueError, "step_size must be an integer of at least 1, not True"),
-        (lambda: optim.ExponentialLR(sgd(), math.nan), ValueError, "ExponentialLR: gamma must be finite"),
-        (lambda: optim.ExponentialLR(sgd(), math.inf), ValueError, "ExponentialLR: gamma must be finite"),
-        (lambda: optim.ExponentialLR(sgd(), "0.9"), TypeError, "gamma must be a number, not str"),
-        (lambda: optim.CosineLR(sgd(), 3, -1e-9), ValueError, "CosineLR: min_lr must be finite"),
-        (
-            lambda: optim.CosineLR(sgd(-0.5), 3),
-            ValueError,
-            "learning rate after 0 steps must be finite and at least 0, not -0.5",
-        ),
-        (
-            lambda: optim.WarmupLR(sgd(math.nan), 3),
-            ValueError,
-            "learning rate after 0 steps must be finite and at least 0, not nan",
-        ),
-        (lambda: optim.CosineLR(None, 3), TypeError, "CosineLR: optimizer must be an optimiser, not None"),
-        (lambda: optim.StepLR([leaf([1.0])], 3), TypeError, "StepLR: optimizer must be an optimiser, not list"),
-        (lambda: optim.WarmupLR(None, 3), TypeError, "WarmupLR: optimizer must be an optimiser, not None"),
-        (lambda: optim.WarmupLR(sgd(), 3, after=0.5), TypeError, "after must be a schedule, not float"),
+        (lambda: optim.StepLR(sgd(), 1, -0.1), ValueError, "StepLR: gamma .* -0.1"),
+        (lambda: optim.StepLR(sgd(), True), ValueError, "step_size .* True"),
+        (lambda: optim.ExponentialLR(sgd(), math.nan), ValueError, "ExponentialLR: gamma"),
+        (lambda: optim.ExponentialLR(sgd(), "0.9"), TypeError, "gamma .* str"),
+        (lambda: optim.CosineLR(sgd(), 3, -1e-9), ValueError, "CosineLR: min_lr"),
+        (lambda: optim.CosineLR(sgd(-0.5), 3), ValueError, "after 0 steps .* -0.5"),
+        (lambda: optim.StepLR([leaf([1.0])], 3), TypeError, "StepLR: optimizer .* list"),
+        (lambda: optim.WarmupLR(sgd(), 3, after=0.5), TypeError, "after .* float"),
         (lambda: optim.WarmupLR(sgd(), 3, optim.StepLR(sgd(), 1)), ValueError, "same optimiser"),
     ]:
         with pytest.raises(kind, match=text):
             make()
-
-    class Falling(optim.Schedule):
-        def factor(self, count: int) -> float:
-            return 1.0 - count
-
-    for make, steps in [(lambda o: optim.ExponentialLR(o, 1e200), 1), (lambda o: optim.StepLR(o, 1, 1e200), 1),
-                        (Falling, 1), (lambda o: optim.WarmupLR(o, 1, Falling(o)), 2)]:  # fmt: skip
-        optimizer = sgd()
-        schedule = make(optimizer)
-        for _ in range(steps):
-            schedule.step()
-        kept = optimizer.lr, schedule.count
-        with pytest.raises(
-            ValueError, match=f"learning rate after {steps + 1} steps must be finite and at least 0, not (inf|-0.5)"
-        ):
-            schedule.step()
-        assert (optimizer.lr, schedule.count) == kept
+    optimizer = sgd()
+    schedule = optim.ExponentialLR(optimizer, 1e200)
+    schedule.step()
+    kept = optimizer.lr, schedule.count
+    with pytest.raises(ValueError, match=r"after 2 steps .* inf"):
+        schedule.step()
+    assert (optimizer.lr, schedule.count) == kept
 
 
 def test_a_state_of_another_kind_of_schedule_is_refused():
-    def make(kind: str) -> Any:
-        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
-        made = {"cosine": lambda: optim.CosineLR(optimizer, 5), "step": lambda: optim.StepLR(optimizer, 2)}
-        return optim.WarmupLR(optimizer, 2, made[kind.removeprefix("warm ")]()) if "warm" in kind else made[kind]()
-
-    state = {**make("step").state_dict(), "count": np.array(3)}
-    schedule = make("cosine")
-    before = schedule.state_dict()
-    with pytest.raises(ValueError, match=r"CosineLR.load_state_dict: kind is b'StepLR' in the state, b'CosineLR' here"):
-        schedule.load_state_dict(state)
-    with pytest.raises(
-        ValueError, match=r"WarmupLR.load_state_dict: after\.kind is b'StepLR' in the state, b'CosineLR'"
-    ):
-        make("warm cosine").load_state_dict(make("warm step").state_dict())
-    with pytest.raises(ValueError, match=r"CosineLR.load_state_dict: kind is .* in the state, b'CosineLR' here"):
-        schedule.load_state_dict({**before, "kind": 1})
-    assert schedule.count == 0
-    for kind in ("cosine", "warm step"):  # states from before have no kinds
-        schedule, twin = make(kind), make(kind)
-        for _ in range(4):
-            schedule.step()
-        state = schedule.state_dict()
-        twin.load_state_dict({name: array for name, array in state.items() if "kind" not in name})
-        assert (twin.count, twin.optimizer.lr) == (4, schedule.optimizer.lr)
-        twin.load_state_dict({name: mg.tensor(array) for name, array in state.items()})
-
-
-def test_a_bad_state_of_nested_schedules_changes_nothing():
-    def make() -> tuple[optim.SGD, optim.WarmupLR]:
-        optimizer = optim.SGD([leaf([1.0])], lr=0.5)
-        inner = optim.WarmupLR(optimizer, 2, optim.ExponentialLR(optimizer, 2.0))
-        return optimizer, optim.WarmupLR(optimizer, 2, inner)
-
-    optimizer, schedule = make()
-    schedule.step()
-    good = make()[1].state_dict()
-    before, lr = schedule.state_dict(), optimizer.lr
-    for change, text in [
-        ({"after.base_lr": None}, r"after\.base_lr is missing"),
-        (
-            {"after.after.base_lr": np.array(-1.0)},
-            r"WarmupLR.load_state_dict: after\.after\.base_lr must be finite and at least 0",
-        ),
-        ({"base_lr": np.array(math.nan)}, "WarmupLR.load_state_dict: base_lr must be finite and at least 0"),
-        ({"after.after.count": np.array(0.5)}, r"after\.after\.count is int64"),
-        ({"count": np.array(2000)}, "rate after 2000 steps must be finite and at least 0, not inf"),
-    ]:
-        state = {key: array for key, array in {**good, "base_lr": np.array(7.0), **change}.items() if array is not None}
-        with pytest.raises(ValueError, match=text):
-            schedule.load_state_dict(state)
-        assert optimizer.lr == lr
+    optimizer = optim.SGD([leaf([1.0])], lr=0.5)
+    step, cosine = optim.StepLR(optimizer, 2), optim.CosineLR(optimizer, 5)
+    warm_step, warm_cosine = optim.WarmupLR(optimizer, 2, step), optim.WarmupLR(optimizer, 2, cosine)
+    for schedule, other, text in ((cosine, step, "kind"), (warm_cosine, warm_step, r"after\.kind")):
+        before = schedule.state_dict()
+        with pytest.raises(ValueError, match=rf"{text} is b'StepLR' in the state, b'CosineLR'"):
+            schedule.load_state_dict({**other.state_dict(), "count": np.array(3)})
+        with pytest.raises(ValueError, match="base_lr is missing"):
+            schedule.load_state_dict({key: value for key, value in before.items() if "base_lr" not in key})
         np.testing.assert_equal(schedule.state_dict(), before)
-    old = {"base_lr": np.array(0.5), "count": np.array(1)}  # of a schedule without one within it
-    with pytest.raises(ValueError, match=r"\n  after\.base_lr is missing\n  after\.count is missing"):
-        schedule.load_state_dict(old)
-    with pytest.raises(TypeError, match="must map names to arrays"):
-        schedule.load_state_dict([1, 2])
+    old = {name: array for name, array in step.state_dict().items() if "kind" not in name}
+    step.load_state_dict({**old, "count": np.array(4)})
+    assert step.count == 4
+
+
+@pytest.mark.parametrize(("name", "options"), METHODS, ids=NAMES)
+@pytest.mark.parametrize("layout", ["several blocks", "in columns", "strided"])
+def test_any_layout_is_trained_as_its_entries_are(name, options, layout):
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(7, base._BLOCK // 3))
+    grads = [rng.normal(size=start.shape) for _ in range(3)]
+    lay = {"several blocks": np.ascontiguousarray, "in columns": np.asfortranarray}.get(layout, lambda a: a)
+    p, few = leaf(lay(start)), [leaf(start[i, :3]) for i in range(7)]
+    if layout == "strided":
+        p.data = np.repeat(start, 2, axis=1)[:, ::2]
+    array = p.data
+    run(name, p, [lay(g) for g in grads], options)
+    assert p.data is array
+    for i, part in enumerate(few):
+        run(name, part, [g[i, :3] for g in grads], options)
+        np.testing.assert_allclose(array[i, :3], part.data, rtol=1e-12)

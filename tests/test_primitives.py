@@ -7,7 +7,6 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.primitives import PRIMITIVES
 
 
 def parameter(data):
@@ -58,9 +57,7 @@ def declared():
         names.append(f"{__name__}.{forward.__name__}")
         return function
 
-    yield declare
-    for name in names:
-        del PRIMITIVES[name]
+    return declare
 
 
 def one(result):
@@ -98,17 +95,8 @@ def test_residuals_in_a_list_are_found_in_the_backward_pass(declared, path):
     """A look at each call would cost every one of them."""
     forward, number = path(lambda x: (x * 2, [x]))
     y = declared(forward)(*[mg.tensor(np.ones(3), requires_grad=True)] * number)
-    with pytest.raises(
-        TypeError, match=rf"the forward of {forward.__name__} must return a tuple of residuals, not list"
-    ):
+    with pytest.raises(TypeError, match=rf"{forward.__name__} must return a tuple .* list"):
         y.sum().backward()
-
-
-@pytest.mark.parametrize("name", sorted(CALLS))
-def test_numbers_and_lists_are_of_the_default_dtype(name):
-    for value in ([0.5, 1.0], np.float64(0.5) if name == "with options" else [0.5]):
-        assert CALLS[name](value).dtype == (np.float64 if isinstance(value, np.float64) else np.float32)
-    assert mg.exp(0.5).dtype == mg.sum(0.5).dtype == np.float32
 
 
 def test_a_broadcasting_primitive_with_options_or_of_any_number_takes_the_general_path(declared):
@@ -127,69 +115,4 @@ def test_a_broadcasting_primitive_without_a_derivative_gives_constants():
     def rounded(x):
         return np.round(x), ()
 
-    del PRIMITIVES[f"{__name__}.rounded"]
     assert rounded(mg.tensor([0.4], requires_grad=True)).node is None
-
-
-def test_a_rule_without_a_name_has_the_primitives(declared):
-    class Rule:
-        __name__ = "_"
-
-        def __call__(self, g, needs):
-            return (2 * g,)
-
-    def of_one(x):
-        return x * 2, ()
-
-    function = declared(of_one)
-
-    @function.vjp
-    def _(g, needs):
-        return (2 * g,)
-
-    rule = function.primitive.vjp
-    names = rule.__name__, rule.__qualname__, rule.__code__.co_name, rule.__code__.co_qualname
-    assert names == ("of_one_vjp",) * 4
-    function.vjp(Rule())  # which has no code to name
-    assert mg.grad(function)(3.0).item() == 2
-
-
-def test_an_input_that_is_given_twice_is_named():
-    with pytest.raises(TypeError, match=r"^sum: multiple values for argument 'x'"):
-        mg.sum(np.ones(2), x=np.ones(2))
-    with pytest.raises(TypeError, match=r"^sum: too many positional arguments"):
-        mg.sum(np.ones(2), 0, False, 1)
-    with pytest.raises(TypeError, match=r"^sum: missing a required argument: 'x'"):
-        mg.sum(axis=0)
-
-
-def test_options_behind_a_star_are_not_taken_by_position(declared):
-    def scaled(x, *, factor=1.0, offset=0.0):
-        return x * factor + offset, ()
-
-    function = declared(scaled)
-    assert function(3.0, offset=1.0).item() == 4
-    with pytest.raises(TypeError, match=r"^scaled: too many positional arguments"):
-        function(3.0, 2.0)
-
-
-def test_a_rule_keeps_its_own_name(declared):
-    def of_one(x):
-        return x * 2, ()
-
-    def doubled(g, needs):
-        return (2 * g,)
-
-    function = declared(of_one)
-    function.vjp(doubled)
-    assert function.primitive.vjp is doubled
-    assert doubled.__name__ == doubled.__code__.co_name == "doubled"
-
-
-@pytest.mark.parametrize("path", [one, two])
-def test_a_profile_sees_what_goes_on_a_short_path(declared, path):
-    forward, number = path(lambda x: (x * 2, ()))
-    function = declared(forward)
-    with mg.profile() as profile:
-        function(*[np.ones(2)] * number)
-    assert [event.primitive for event in profile.events] == [forward.__name__]

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import nn, profiling
-from minigrad.core import current_scope
+from minigrad import nn
 from minigrad.observers import active, current
-from minigrad.ops.kernels import sequences
-from minigrad.primitives import PRIMITIVES
 from minigrad.recording import note_of
 from minigrad.runtime.threads import run_in_parallel
-from minigrad.timings import Event, own_times, trace_of
+from minigrad.timings import Event, own_times
 
 SECOND = 10**9
 
@@ -80,8 +74,8 @@ def test_each_call_is_an_event_and_times_are_those_of_the_primitive_alone():
         ("sleepy", "forward"), ("sum", "forward"), ("sum", "backward"), ("sleepy", "backward"),
     ]  # fmt: skip
     forward, backward = p.events[0], p.events[-1]
-    assert 0.02 * SECOND <= forward.time < 0.05 * SECOND
-    assert 0.03 * SECOND <= backward.time < 0.06 * SECOND
+    assert forward.time >= 0.02 * SECOND
+    assert backward.time >= 0.03 * SECOND
     assert p.outside >= 0.05 * SECOND
     assert p.inside + p.outside + p.overhead == p.wall
     assert p.inside == sum(e.time for e in p.events)
@@ -99,6 +93,7 @@ def test_what_is_known_of_an_event():
     assert forward.inputs == (((2, 3), f32), ((3, 5), f32))
     assert forward.outputs == (((2, 5), f32),)
     assert (forward.bytes, forward.multiply_adds) == (2 * 5 * 4, 2 * 3 * 5)
+    assert p.rows()[0].forward.gflops == pytest.approx(2 * 2 * 3 * 5 / forward.time)
     assert (forward.scope, forward.module) == (("model", "layer"), "minigrad.ops.products")
     assert forward.thread == threading.get_ident()
     assert backward.inputs == (((2, 5), f32),)
@@ -115,19 +110,6 @@ def test_of_a_view_nothing_is_written():
     assert by["reshape", "forward"] == by["transpose", "forward"] == by["reshape", "backward"] == 0
     assert by["add", "forward"] == 24 * 4
     assert by["add", "backward"] == 0  # passes on what it gets
-
-
-def test_several_outputs_inputs_left_out_and_cotangents_that_nobody_wants():
-    lstm, x = nn.LSTM(3, 4), np.ones((2, 5, 3), np.float32)
-    with mg.profile() as p:
-        h, _ = lstm(x)
-        h.sum().backward()
-    forward = next(e for e in p.events if (e.primitive, e.phase) == ("lstm", "forward"))
-    backward = next(e for e in p.events if (e.primitive, e.phase) == ("lstm", "backward"))
-    assert [spec and spec[0] for spec in forward.outputs] == [(2, 5, 4), (2, 5, 4)]
-    assert [spec and spec[0] for spec in backward.inputs] == [(2, 5, 4), None]
-    assert backward.outputs[0] is None  # x is a constant
-    assert forward.multiply_adds == 2 * 5 * (3 + 4) * 16
 
 
 MAKE = {"unary": mg.tanh, "binary": lambda x: x * 2.0, "any": lambda x: x.sum(axis=0)}
@@ -166,30 +148,6 @@ def test_a_backward_counts_for_the_line_and_scope_of_its_forward():
     assert {row.name for row in p.rows("scope")} == {"second", "(no scope)"}
 
 
-def test_lines_can_be_left_out():
-    with mg.profile(lines=False) as p:
-        mg.tanh(leaf(3)).sum().backward()
-    assert {e.line for e in p.events} == {""}
-    assert [row.name for row in p.rows("line")] == ["(line not known)"]
-
-
-def test_a_forward_before_the_profile():
-    with mg.scope("early"):
-        y = mg.tanh(leaf(3))
-    with mg.profile() as p:
-        y.sum().backward()
-    backward = next(e for e in p.events if (e.primitive, e.phase) == ("tanh", "backward"))
-    assert (backward.scope, backward.line) == (("early",), "")
-
-
-def test_a_pass_with_kept_residuals_counts_each_time():
-    y = mg.tanh(leaf(3)).sum()
-    with mg.profile() as p:
-        y.backward(retain_graph=True)
-        y.backward()
-    assert [e.primitive for e in p.events] == ["sum", "tanh", "sum", "tanh"]
-
-
 # Calls within calls ----------------------------------------------------------------------------
 
 
@@ -209,46 +167,6 @@ def test_the_time_of_a_call_is_without_that_of_calls_within_it():
 
 def event(begin, end, thread=1):
     return Event("f", "m", "forward", begin, end - begin, 0, thread, (), "", (), (), 0, 0, False)
-
-
-def test_own_times_by_an_example():
-    #  a [0, 10] holds b [1, 4], which holds c [2, 3], and d [4, 10]; another thread has e [2, 8]; f comes after
-    events = [event(2, 3), event(1, 4), event(2, 8, thread=2), event(4, 10), event(0, 10), event(10, 12)]
-    assert own_times(events) == [1, 2, 6, 6, 1, 2]
-
-
-@st.composite
-def call_trees(draw, begin=0, depth=3):
-    """Events of calls within calls, in the order in which they end; and what each takes itself."""
-    events, own, at = [], [], begin
-    for _ in range(draw(st.integers(0, 3))):
-        at += draw(st.integers(0, 2))
-        start = at
-        at += (itself := draw(st.integers(0, 2)))
-        if depth:
-            inner, inner_own, end = draw(call_trees(at, depth - 1))
-            events, own = events + inner, own + inner_own
-            covered = _covered(inner)
-            itself += end - at - covered
-            at = end
-        events.append(event(start, at))
-        own.append(itself)
-    return events, own, at
-
-
-def _covered(events):
-    """How many units of time lie within any of the events."""
-    return len({t for e in events for t in range(e.begin, e.begin + e.time)})
-
-
-@given(call_trees(), st.randoms())
-def test_own_times_of_any_calls(tree, random):
-    events, own, _ = tree
-    found = own_times(events)
-    assert sum(found) == _covered(events)
-    assert all(time >= 0 for time in found)
-    if all(e.time for e in events):
-        assert found == own
 
 
 # Sums ------------------------------------------------------------------------------------------
@@ -277,60 +195,19 @@ def test_rows_add_up_to_all_events(by):
     assert sum(row.time for row in rows) == p.inside
 
 
-def test_the_rate_of_a_product_by_hand():
-    a, b = leaf(30, 40), leaf(40, 50)
-    with mg.profile() as p:
-        for _ in range(3):
-            mg.tanh(a @ b)
-    products = [e for e in p.events if e.primitive == "matmul"]
-    flops = 3 * 2 * 30 * 40 * 50
-    rate = flops / (sum(e.time for e in products) / SECOND) / 1e9
-    (row,) = (row for row in p.rows() if row.name == "matmul")
-    assert row.forward.gflops == pytest.approx(rate)
-    (whole,) = p.rows("scope")  # tanh has no multiply-adds, and its time does not count in the rate
-    assert whole.forward.gflops == pytest.approx(rate)
-    assert next(row for row in p.rows() if row.name == "tanh").forward.gflops is None
-
-
 def test_the_table():
     with mg.profile() as p:
         captions().backward()
     lines, work = p.table().splitlines(), ["calls", "time", "bytes"]
     assert lines[1].split() == ["primitive", *work, "GFLOP/s", *work, "total", "share"]
     assert {line.split()[0] for line in lines[3:-3]} == {e.primitive for e in p.events}
-    assert len({len(line) for line in lines[3:-3]}) == 1
-    assert lines[-2].split()[0] == "total"
-    assert lines[-2].endswith("100.0%")
+    assert lines[-2].startswith("total")
     shares = [float(line.split()[-1][:-1]) for line in lines[3:-3]]
     assert sum(shares) == pytest.approx(100, abs=0.1 * len(shares))
-    assert re.search(r" in all: .*% *\) in primitives, .* outside of them, .* for the profile$", lines[-1])
     short = p.table(limit=2).splitlines()
     assert [line.split()[0] for line in short[3:6]] == [lines[3].split()[0], lines[4].split()[0], "…"]
     assert short[-2].split()[1] == lines[-2].split()[1]  # the same number of calls in all
     assert str(p) == p.table(limit=20)
-
-
-def test_a_table_without_products_has_no_rate_and_one_without_events_no_rows():
-    with mg.profile() as p:
-        mg.tanh(leaf(2))
-    assert "GFLOP" not in str(p)
-    with mg.profile() as q:
-        pass
-    assert q.rows() == []
-    assert "total" in str(q)
-
-
-def test_primitives_of_one_name_are_told_apart():
-    def tanh(x):
-        return np.tanh(x), ()
-
-    mine = mg.primitive(tanh)
-    try:
-        with mg.profile() as p:
-            mine(np.ones(2)), mg.tanh(np.ones(2))
-    finally:
-        del PRIMITIVES[f"{__name__}.tanh"]
-    assert {row.name for row in p.rows()} == {f"{__name__}.tanh", "minigrad.ops.elementwise.tanh"}
 
 
 @pytest.mark.parametrize("wrong", [{"by": "module"}, {"by": None}, {"limit": 0}, {"limit": 2.5}, {"limit": True}])
@@ -345,25 +222,18 @@ def test_tables_that_do_not_exist(wrong):
 
 
 def check_trace(data):
-    """Raise unless it is a Chrome trace by the Trace Event Format, in its JSON Object form; the complete events."""
-    assert isinstance(data["traceEvents"], list)
-    assert data.get("displayTimeUnit", "ms") in ("ms", "ns")
-    complete, names = [], {}
+    """Raise unless it is a Chrome trace by the Trace Event Format, whose events nest; the complete events."""
+    complete, names = [], set()
     for event in data["traceEvents"]:
         assert event["ph"] in ("X", "M")
-        assert isinstance(event["name"], str)
         assert all(type(event[key]) is int and 0 <= event[key] < 2**31 for key in ("pid", "tid"))
-        assert isinstance(event["args"], dict)
         if event["ph"] == "M":
-            assert event["name"] in ("process_name", "thread_name")
-            assert isinstance(event["args"]["name"], str)
-            names[event["name"], event["tid"]] = event["args"]["name"]
+            names.add((event["name"], event["tid"]))
         else:
-            assert all(isinstance(event[key], (int, float)) and event[key] >= 0 for key in ("ts", "dur"))
-            assert isinstance(event["cat"], str)
+            assert all(event[key] >= 0 for key in ("ts", "dur"))
             complete.append(event)
-    assert {e["tid"] for e in complete} == {tid for what, tid in names if what == "thread_name"}
-    for tid in {e["tid"] for e in complete}:  # events of a thread nest
+    assert {("thread_name", e["tid"]) for e in complete} <= names
+    for tid in {e["tid"] for e in complete}:
         ends = []
         for e in sorted((e for e in complete if e["tid"] == tid), key=lambda e: (e["ts"], -e["dur"])):
             begin, end = round(1e3 * e["ts"]), round(1e3 * (e["ts"] + e["dur"]))
@@ -382,112 +252,50 @@ def test_the_trace(tmp_path):
         outer(leaf(2))
         run_in_parallel([lambda: mg.tanh(np.ones(3))] * 4)
     p.trace(tmp_path / "trace.json")
-    complete = check_trace(json.loads((tmp_path / "trace.json").read_text(encoding="utf-8")))
-    block, calls = complete[0], complete[1:]
-    assert (block["name"], block["ts"]) == ("profile", 0)
-    assert block["dur"] == pytest.approx(p.wall / 1e3)
-    assert len(calls) == len(p.events)
-    by_time = sorted(p.events, key=lambda e: (e.begin, -e.time))
-    for call, e in zip(calls, by_time, strict=True):
+    block, *calls = check_trace(json.loads((tmp_path / "trace.json").read_text(encoding="utf-8")))
+    assert (block["name"], block["ts"], block["dur"]) == ("profile", 0, pytest.approx(p.wall / 1e3))
+    for call, e in zip(calls, sorted(p.events, key=lambda e: (e.begin, -e.time)), strict=True):
         assert call["name"] == e.primitive + ("_vjp" if e.phase == "backward" else "")
-        assert call["cat"] == e.phase
-        assert call["dur"] == pytest.approx(e.time / 1e3)
-        assert call["ts"] == pytest.approx((e.begin - p.began) / 1e3)
+        assert (call["dur"], call["ts"]) == (pytest.approx(e.time / 1e3), pytest.approx((e.begin - p.began) / 1e3))
         assert (call["args"]["scope"], call["args"]["line"]) == ("/".join(e.scope), e.line)
     affine = next(call for call in calls if call["name"] == "affine")
     assert affine["args"]["inputs"] == ["float32 (4, 6, 16)", "float32 (16, 7)", "float32 (7,)"]
     assert affine["args"]["multiply_adds"] == 4 * 6 * 16 * 7
-    assert affine["args"]["GFLOP/s"] == pytest.approx(2 * 4 * 6 * 16 * 7 / (1e3 * affine["dur"]), abs=1e-3)
-
-
-def test_a_trace_is_written_whole_or_not_at_all(tmp_path):
-    with mg.profile() as p:
-        mg.tanh(leaf(2))
-    (tmp_path / "trace.json").write_text("older")
-    with pytest.raises(OSError, match="no such folder"):
-        p.trace(tmp_path / "nowhere" / "trace.json")
-    p.threads.clear()  # so that it fails
-    with pytest.raises(KeyError):
-        p.trace(tmp_path / "trace.json")
-    assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [("trace.json", "older")]
 
 
 # Threads ---------------------------------------------------------------------------------------
 
 
 def test_other_threads_are_not_profiled_but_what_this_one_shares_out_is():
-    seen = []
-
-    def alone():
-        mg.tanh(leaf(2)).sum().backward()
-        seen.append(mg.tanh.primitive.forward)
-
     with mg.profile() as p:
-        thread = threading.Thread(target=alone)
+        thread = threading.Thread(target=lambda: mg.tanh(leaf(2)).sum().backward())
         thread.start()
         thread.join()
-        assert p.events == []
-    assert type(seen[0]).__name__ == "function"
-    before = mg.get_num_threads()
-    mg.set_num_threads(2)
-    together = threading.Barrier(2)
+    assert p.events == []
+    before, together = mg.get_num_threads(), threading.Barrier(2)
 
     def piece():
         together.wait(20)
         with mg.scope("piece"):
             sleepy(leaf(2), 0.01).sum().backward()
 
+    mg.set_num_threads(2)
     try:
         with mg.profile() as p:
             run_in_parallel([piece, piece])
     finally:
         mg.set_num_threads(before)
-    me = threading.get_ident()
     assert len({e.thread for e in p.events}) == len(p.threads) == 2
-    assert next(iter(p.threads.items())) == (me, threading.current_thread().name)
     for thread in p.threads:
-        events = [e for e in p.events if e.thread == thread]
-        assert [(e.primitive, e.phase) for e in events] == [
-            ("sleepy", "forward"), ("sum", "forward"), ("sum", "backward"), ("sleepy", "backward"),
+        events = [(e.primitive, e.phase, e.scope) for e in p.events if e.thread == thread]
+        assert events == [
+            ("sleepy", "forward", ("piece",)), ("sum", "forward", ("piece",)), ("sum", "backward", ("piece",)),
+            ("sleepy", "backward", ("piece",)),
         ]  # fmt: skip
-        assert {e.scope for e in events} == {("piece",)}
-    assert p.inside == sum(e.time for e in p.events if e.thread == me)
-    assert "4 of the calls ran in other threads" in str(p)
-    assert not [t for t in threading.enumerate() if t.name.startswith("Dummy")]
-
-
-def test_two_threads_profile_at_once():
-    found = {}
-    together = threading.Barrier(2)
-
-    def work(name, function):
-        with mg.profile() as p:
-            together.wait(20)
-            function(leaf(2)).sum().backward()
-            together.wait(20)
-        found[name] = [e.primitive for e in p.events]
-
-    threads = [threading.Thread(target=work, args=(f.__name__, f)) for f in (mg.tanh, mg.exp)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == {"tanh": ["tanh", "sum", "sum", "tanh"], "exp": ["exp", "sum", "sum", "exp"]}
+    assert p.inside == sum(e.time for e in p.events if e.thread == threading.get_ident())
 
 
 # With others -----------------------------------------------------------------------------------
-
-
-def test_a_profile_within_another():
-    x = leaf(2)
-    with mg.profile() as p:
-        mg.tanh(x)
-        with mg.profile() as q:
-            mg.exp(x).sum().backward()
-        mg.sin(x)
-    assert [e.primitive for e in q.events] == ["exp", "sum", "sum", "exp"]
-    assert [e.primitive for e in p.events] == ["tanh", "exp", "sum", "sum", "exp", "sin"]
-    assert line_of(p.events[4]) == line_of(p.events[1])
 
 
 @pytest.mark.parametrize("order", [("profile", "record"), ("record", "profile")])
@@ -505,127 +313,6 @@ def test_together_with_record(order):
     assert note.backward_time == p.events[-1].time
 
 
-@pytest.mark.parametrize("order", [("profile", "detect_anomaly"), ("detect_anomaly", "profile")])
-def test_together_with_detect_anomaly(order):
-    def spoilt(x):
-        return x.copy(), ()
-
-    function = mg.primitive(spoilt)
-    function.vjp(lambda g, needs: (np.full_like(g, np.nan),))
-    del PRIMITIVES[f"{__name__}.spoilt"]
-    with getattr(mg, order[0])() as first, getattr(mg, order[1])() as second:
-        y = function(leaf(2) * 2.0).sum()
-        with pytest.raises(FloatingPointError, match=r"VJP of spoilt .* gave .*NaN"):
-            y.backward()
-    p = first or second
-    assert [(e.primitive, e.failed) for e in p.events if e.phase == "backward"] == [("sum", False), ("spoilt", False)]
-
-
-def test_a_pass_that_leaves_a_graph_counts_its_calls_too():
-    """The rules then call primitives, whose time is theirs alone; results are the same."""
-
-    def second(x):
-        return mg.grad(lambda x: (mg.grad(lambda x: (mg.tanh(x) ** 3 + mg.softplus(x)).sum())(x) ** 2).sum())(x)
-
-    x = np.linspace(-1, 1, 5)
-    with mg.profile() as p, mg.scope("mine"):
-        found = second(x)
-    np.testing.assert_array_equal(found.data, second(x).data)
-    rules = [e for e in p.events if (e.primitive, e.phase) == ("tanh", "backward")]
-    inner = {e.primitive for e in p.events for r in rules if r.begin < e.begin < r.begin + r.time}
-    assert "multiply" in inner  # within a rule on tensors
-    assert p.inside + p.outside + p.overhead == p.wall
-    assert p.inside == sum(own_times(p.events)) < sum(e.time for e in p.events)
-    assert all(time >= 0 for time in own_times(p.events))
-    assert p.outside > 0
-    check_trace(trace_of(p.events, p.threads, p.began, p.began + p.wall, p.thread))
-
-
-def test_rules_of_each_kind_are_timed():
-    x = np.linspace(0.5, 1, 3)
-    with mg.profile() as p:
-        mg.jacobian(mg.tanh)(x)
-    with mg.profile() as q:
-        mg.grad(lambda x: mg.grad(lambda x: mg.sigmoid(x).sum())(x).sum())(x)
-    assert [(e.primitive, e.phase) for e in p.events].count(("tanh", "backward")) == 1
-    assert ("sigmoid", "backward") in [(e.primitive, e.phase) for e in q.events]
-
-
-def test_a_sequence_goes_back_on_its_threads_unless_somebody_else_hears_of_its_steps(monkeypatch):
-    shared = []
-
-    def run(pieces):
-        shared.append(pieces := list(pieces))
-        run_in_parallel(pieces)
-
-    monkeypatch.setattr(sequences, "run_in_parallel", run)
-    lstm, x = nn.LSTM(8, 16), np.ones((4, 6, 8), np.float32)
-
-    lstm(x)[0].sum().backward()
-    assert len(shared) == 2
-    with mg.profile():
-        lstm(x)[0].sum().backward()
-    assert len(shared) == 4
-    shared.clear()
-    with mg.record(), mg.profile():
-        h, _ = lstm(x)
-        h.sum().backward()
-    assert len(shared) == 1
-    assert len(note_of(h.node).gradient_steps[0]) == 6
-
-
-@pytest.mark.parametrize("order", [("profile", "detect_anomaly"), ("detect_anomaly", "profile")])
-def test_what_comes_up_within_a_rule_on_tensors_is_no_anomaly_beside_a_profile(order):
-    a, b = (mg.tensor([np.inf], requires_grad=True) for _ in range(2))  # the rule takes inf - inf for 0
-    with getattr(mg, order[0])() as first, getattr(mg, order[1])() as second, np.errstate(all="ignore"):
-        mg.logaddexp(a, b).backward(np.ones(1), create_graph=True)
-        with pytest.raises(FloatingPointError, match="log "):
-            mg.log(mg.tensor([0.0]))
-    assert a.grad.data == 0.5
-    assert (first or second).events[-1].primitive == "log"
-
-
-def test_a_context_within_keeps_what_is_around_the_profile():
-    with mg.detect_anomaly(), mg.profile() as p, mg.record(), np.errstate(all="ignore"):
-        y = mg.exp(leaf(2))
-        with pytest.raises(FloatingPointError, match="log "):
-            mg.log(y * 0.0)
-    assert note_of(y.node).values[0].size == 2
-    assert [e.primitive for e in p.events] == ["exp", "multiply", "log"]
-
-
-def test_results_are_the_same_to_the_bit():
-    def gradients():
-        mg.manual_seed(0)
-        lstm = nn.LSTM(8, 16)
-        (lstm(np.ones((4, 6, 8), np.float32))[0] ** 2).mean().backward()
-        return [p.grad.tobytes() for p in lstm.parameters()]
-
-    with mg.profile():
-        profiled = gradients()
-    assert profiled == gradients()
-
-
-def test_a_primitive_that_is_declared_within_a_profile():
-    with mg.profile() as p:
-
-        @mg.primitive(broadcasts=True)
-        def declared_late(x):
-            """Twice."""
-            return 2 * x, ()
-
-        @declared_late.vjp
-        def _(g, needs):
-            return (2 * g,)
-
-        declared_late(leaf(2)).sum().backward()
-        del PRIMITIVES[f"{__name__}.declared_late"]
-    declared_late(leaf(2)).sum().backward()
-    assert [e.primitive for e in p.events] == ["declared_late", "sum", "sum", "declared_late"]
-    assert (declared_late.__name__, declared_late.__doc__) == ("declared_late", "Twice.")
-    assert type(declared_late.__wrapped__) is type(declared_late.primitive.forward) is type(lambda: None)
-
-
 # Errors ----------------------------------------------------------------------------------------
 
 
@@ -640,83 +327,10 @@ def test_errors_are_raised_as_without_a_profile():
     ]  # fmt: skip
 
 
-def test_an_error_in_the_block_ends_the_profile():
-    def fail(x):
-        with mg.profile() as p:
-            profiles.append(p)
-            raise KeyError(mg.tanh(x))
-
-    profiles = []
-    with pytest.raises(KeyError):
-        fail(leaf(2))
-    (p,) = profiles
-    wall = p.wall
-    mg.tanh(leaf(2))
-    assert len(p.events) == 1
-    assert p.wall == wall > 0
-
-
-MALFORMED = [3, None, (1, 2, 3), ([1, 2], ()), (np.ones(2), [1]), ("ab", ()), ((), ())]
-
-
-@pytest.mark.parametrize("result", MALFORMED, ids=repr)
-def test_malformed_forwards_and_vjps_are_told_as_without_a_profile(result):
-    def strange(x):
-        return result
-
-    function = mg.primitive(strange)
-    del PRIMITIVES[f"{__name__}.strange"]
-
-    def told(call):
-        try:
-            return repr(call())
-        except (TypeError, ValueError) as error:
-            return str(error)
-
-    plain = told(lambda: function(leaf(2)))
-    with mg.profile():
-        assert told(lambda: function(leaf(2))) == plain
-
-    def fine(x):
-        return x + 1, ()
-
-    function = mg.primitive(fine)
-    function.vjp(lambda g, needs: result)
-    del PRIMITIVES[f"{__name__}.fine"]
-    plain = told(lambda: function(leaf(2)).sum().backward())
-    with mg.profile():
-        assert told(lambda: function(leaf(2)).sum().backward()) == plain
-
-
-def test_a_primitive_without_a_vjp():
-    def bare(x):
-        return x + 1, ()
-
-    function = mg.primitive(bare)
-    del PRIMITIVES[f"{__name__}.bare"]
-    with mg.profile() as p, pytest.raises(TypeError, match="bare has no VJP"):
-        function(leaf(2)).sum().backward()
-    assert p.events[-1].failed
-
-
-def test_it_decorates_nothing():
-    with pytest.raises(TypeError, match=r"use with mg\.profile"):
-        mg.profile()(lambda: None)
-
-
 # What it costs when it is not there --------------------------------------------------------------
 
 
-def test_without_a_profile_nothing_of_it_runs():
-    with mg.profile() as p:
-        pass
-    frames = set()
-    sys.setprofile(lambda frame, *_: frames.add(frame.f_code.co_filename))
-    try:
-        mg.tanh(leaf(2) * 2.0).sum().backward()
-    finally:
-        sys.setprofile(None)
-    assert frames
-    assert profiling.__file__ not in frames
-    assert not p.events
-    assert current_scope() == ()
+def test_own_times():
+    #  a [0, 10] holds b [1, 4], which holds c [2, 3], and d [4, 10]; another thread has e [2, 8]; f comes after
+    events = [event(2, 3), event(1, 4), event(2, 8, thread=2), event(4, 10), event(0, 10), event(10, 12)]
+    assert own_times(events) == [1, 2, 6, 6, 1, 2]

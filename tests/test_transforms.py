@@ -10,39 +10,17 @@ from minigrad.trees import leaves
 
 
 def test_grad_of_each_argument():
-    f = lambda x, y: (x * x * y).sum()  # noqa: E731
+    f = lambda x, y, k=1.0: (x * x * y).sum() * k  # noqa: E731
     x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0])
-    np.testing.assert_allclose(mg.grad(f)(x, y).numpy(), 2 * x * y)
-    for number in (1, -1, np.int64(1)):
-        np.testing.assert_allclose(mg.grad(f, argnums=number)(x, y).numpy(), x * x)
-    np.testing.assert_allclose(mg.grad(f, argnums=-2)(x, y).numpy(), 2 * x * y)
-    np.testing.assert_allclose(mg.jacobian(f, argnums=1)(x, y).numpy(), x * x)
+    for number, expected in ((0, 2 * x * y), (-2, 2 * x * y), (1, x * x), (-1, x * x), (np.int64(1), x * x)):
+        np.testing.assert_allclose(mg.grad(f, argnums=number)(x, y, k=2.0).numpy(), 2 * expected)
+        np.testing.assert_allclose(mg.jacobian(f, argnums=number)(x, y).numpy(), expected)
     with pytest.raises(ValueError, match=r"argnums \(-3,\) do not fit 2 arguments"):
         mg.grad(f, argnums=-3)(x, y)
     value, (gx, gy) = mg.value_and_grad(f, argnums=(0, -1))(x, y)
     assert value.item() == (x * x * y).sum()
-    np.testing.assert_allclose(gx.numpy(), 2 * x * y)
-    np.testing.assert_allclose(gy.numpy(), x * x)
+    np.testing.assert_allclose([gx.numpy(), gy.numpy()], [2 * x * y, x * x])
     assert not gx.requires_grad
-
-
-def test_keyword_arguments_pass_through():
-    np.testing.assert_allclose(mg.grad(lambda x, k=1.0: (x * k).sum())(np.ones(2), k=5.0).numpy(), [5, 5])
-
-
-def test_a_function_is_run_in_the_scope_around_the_transform():
-    paths = []
-
-    def f(x):
-        with mg.scope("f"):
-            paths.append((x * x).node.scope)
-        return x * x
-
-    with mg.scope("outer"):
-        mg.grad(f)(1.0)
-        with mg.no_grad():
-            mg.grad(f)(1.0)
-    assert paths == [("outer", "f"), ("f",)]
 
 
 def test_zero_where_nothing_depends():
@@ -70,12 +48,6 @@ def test_no_grad_around_a_transform_does_not_stop_it():
         return factor * x
 
     assert mg.grad(half)(3.0).item() == 3
-
-
-def test_parameters_in_closures_get_no_gradient():
-    w = mg.tensor([2.0], requires_grad=True)
-    assert mg.grad(lambda x: (x * w).sum())(mg.tensor([1.0])).item() == 2
-    assert w.grad is None
 
 
 def test_vjp_of_several_outputs_may_be_pulled_repeatedly():
@@ -147,9 +119,7 @@ def test_derivatives_depend_on_the_leaves_that_they_met(derived):
     p = mg.tensor([2.0], requires_grad=True)
     result = derived(p)
     assert result.requires_grad
-    with pytest.raises(
-        TypeError, match=r"computed without a graph: compute it within mg\.create_graph\(\).*\.detach\(\)"
-    ):
+    with pytest.raises(TypeError, match=r"mg\.create_graph\(\).*\.detach\(\)"):
         (CUBES(p) + result).backward()
     assert p.grad is None
     (CUBES(p) + derived(p).detach()).backward()
@@ -160,25 +130,6 @@ def test_derivatives_depend_on_the_leaves_that_they_met(derived):
     total.backward()
     numeric = mg.numerical_gradient(lambda p: derived(p), p.numpy())
     np.testing.assert_allclose(p.grad, numeric, rtol=1e-5)
-
-
-def test_derivatives_of_constants_are_constants():
-    x = mg.tensor([2.0])
-    value, gradient = mg.value_and_grad(CUBES)(x)
-    assert not value.requires_grad
-    assert not gradient.requires_grad
-    p = mg.tensor([2.0], requires_grad=True)
-    with mg.no_grad():
-        assert not mg.grad(CUBES)(p).requires_grad
-    assert not mg.grad(lambda x: (x + p).sum() * 0 + (x * x).sum())(p.detach()).detach().requires_grad
-
-
-def test_results_depend_on_leaves_behind_the_function_and_behind_cotangents():
-    p, u = mg.tensor(2.0, requires_grad=True), mg.tensor(1.0, requires_grad=True)
-    out, pullback = mg.vjp(lambda x: x * x, p)
-    assert out.node.parents == (p.node,)
-    assert pullback(1.0)[0].node.parents == (p.node,)
-    assert set(pullback(u)[0].node.parents) == {p.node, u.node}
 
 
 def test_what_was_made_within_create_graph_leaves_a_graph_later_too():
@@ -207,44 +158,6 @@ def test_a_jacobian_within_create_graph_is_the_usual_one():
     np.testing.assert_array_equal(second.numpy(), np.diag([6, 12]))
 
 
-def test_a_recorded_pullback_has_the_dtype_of_the_argument():
-    p = mg.tensor([2.0], requires_grad=True)
-    with mg.create_graph():
-        for f in (lambda x: x, lambda x: x * x):
-            (pulled,) = mg.vjp(f, p)[1](mg.tensor([1.0], np.float64))
-            assert pulled.dtype == np.float32
-
-
-def test_primals_are_not_changed():
-    x = mg.tensor([1.0], requires_grad=True)
-    mg.grad(lambda x: (x * x).sum())(x)
-    assert x.grad is None
-
-
-def test_lists_may_change_between_the_forward_and_what_follows():
-    """A pullback and a pushforward give the structure that there was."""
-    given = [np.ones(2), np.full(2, 3.0)]
-    out, pullback = mg.vjp(lambda xs: (xs[0] * xs[1]).sum(), given)
-    given.clear()
-    (pulled,) = pullback(np.ones(out.shape))
-    assert [g.numpy().tolist() for g in pulled] == [[3, 3], [1, 1]]
-    given = [np.ones(2), np.full(2, 3.0)]
-
-    def emptied(xs):
-        given.clear()
-        return (xs[0] * xs[1]).sum()
-
-    assert [g.numpy().tolist() for g in mg.grad(emptied)(given)] == [[3, 3], [1, 1]]
-    results = []
-
-    def several(x):
-        results[:] = [x * 2, x * x]
-        return results
-
-    _, pullback = mg.vjp(several, np.array([1.0, 3.0]))
-    results.clear()
-    (pulled,) = pullback([np.ones(2), np.ones(2)])
-    assert pulled.numpy().tolist() == [4, 8]
-    _, push = mg.linearize(several, np.array([1.0, 3.0]))
-    results.clear()
-    assert [t.numpy().tolist() for t in push(np.ones(2))] == [[2, 2], [2, 6]]
+def test_cotangents_of_an_output_that_is_there_twice_are_summed():
+    _, pullback = mg.vjp(lambda x: ((y := x * 1.0), y), np.ones(1))
+    assert [g.item() for g in pullback(np.ones(1), np.full(1, 2.0))] == [3]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.trees import matching_leaves, replace_leaves, structure_of, unflatten, unflatten_each
+from minigrad.trees import matching_leaves, structure_of
 
 
 class Line(NamedTuple):
@@ -35,26 +35,6 @@ def test_gradients_come_in_the_structure_of_the_argument():
     line = mg.grad(loss)(Line(np.array(1.0), np.array(0.0)))
     assert isinstance(line, Line)
     assert line.offset.item() == -12
-
-
-def test_lists_stay_lists_and_tuples_tuples():
-    x = mg.tensor(2.0)
-    found = mg.grad(lambda p: p[0] * p[1][0] * p[1][1])((x, [x, x], []))
-    assert isinstance(found, tuple)
-    assert isinstance(found[1], list)
-    assert [g.item() for g in (found[0], *found[1])] == [4, 4, 4]
-    assert found[2] == []
-    out, tangent = mg.jvp(lambda p: (p["x"], [3 * p["x"]]), [{"x": x, "none": None}], [{"x": 1.0, "none": None}])
-    assert isinstance(out, tuple)
-    assert isinstance(tangent[1], list)
-    assert tangent[1][0].item() == 3
-
-
-def test_a_module_stays_itself_where_it_is_filled():
-    model = mg.nn.Linear(2, 1)
-    assert replace_leaves((model, 1.0), ["w", "b", "x"]) == (model, "x")
-    assert unflatten((model, 1.0), ["w", "b", "x"]) == ({"weight": "w", "bias": "b"}, "x")
-    assert unflatten_each((model, 1.0), ["w", "b", "x"]) == ({"weight": "w", "bias": "b"}, "x")
 
 
 @pytest.mark.parametrize(
@@ -102,11 +82,9 @@ def test_outputs_may_be_structures():
     assert tangent["both"][1][0].item() == 3
     jacobian = mg.jacobian(f)(np.array([2.0, 1.0]))
     np.testing.assert_array_equal(jacobian["square"].numpy(), np.diag([4, 2]))
-    with pytest.raises(
-        ValueError, match=r"vjp: the cotangent of output 0\['both'\] must be a list or tuple of 2 parts, not float"
-    ):
+    with pytest.raises(ValueError, match=r"output 0\['both'\] .* 2 parts, not float"):
         pullback({"square": 1.0, "both": 1.0})
-    with pytest.raises(ValueError, match=r"the cotangent of output 0\['square'\] must have the shape \(\), not \(2,\)"):
+    with pytest.raises(ValueError, match=r"output 0\['square'\] .* \(\), not \(2,\)"):
         pullback({"square": np.ones(2), "both": (1.0, [1.0])})
 
 
@@ -129,7 +107,7 @@ def test_modules_are_differentiated_in_their_parameters():
         np.testing.assert_allclose(product[name].numpy(), expected, rtol=1e-4, atol=1e-6)
     both = mg.grad(f, argnums=(0, 1))(model, x)
     assert both[1].shape == x.shape
-    with pytest.raises(ValueError, match=r"hvp: the vector of primal 0 must be a dict with the keys '0\.weight'"):
+    with pytest.raises(ValueError, match=r"hvp: .* primal 0 .* '0\.weight'"):
         mg.hvp(lambda m: f(m, x), [model], [{}])
 
 
@@ -150,62 +128,41 @@ def test_lists_of_numbers_are_tensors_as_everywhere():
 def test_has_aux():
     f = lambda x: ((x * x).sum(), {"double": 2 * x, "word": "w"})  # noqa: E731
     x = np.array([1.0, 2.0])
-    (value, aux), found = mg.value_and_grad(f, has_aux=True)(x)
-    assert value.item() == 5
-    assert aux["word"] == "w"
-    assert not aux["double"].requires_grad
-    np.testing.assert_array_equal(found.numpy(), 2 * x)
-    found, aux = mg.grad(f, has_aux=True)(x)
-    np.testing.assert_array_equal(aux["double"].numpy(), 2 * x)
-    second, aux = mg.hessian(f, has_aux=True)(x)
-    np.testing.assert_array_equal(second.numpy(), 2 * np.eye(2))
-    assert not aux["double"].requires_grad
-    out, pullback, aux = mg.vjp(f, x, has_aux=True)
-    assert out.item() == 5
-    assert aux["word"] == "w"
-    assert not aux["double"].requires_grad
-    np.testing.assert_array_equal(pullback(1.0)[0].numpy(), 2 * x)
+    (value, first), found = mg.value_and_grad(f, has_aux=True)(x)
+    slope, second = mg.grad(f, has_aux=True)(x)
+    curvature, third = mg.hessian(f, has_aux=True)(x)
+    out, pullback, fourth = mg.vjp(f, x, has_aux=True)
     jacobian, _ = mg.jacobian(lambda x: (x * x, None), has_aux=True)(x)
+    assert value.item() == out.item() == 5
+    for gradient in (found, slope, pullback(1.0)[0]):
+        np.testing.assert_array_equal(gradient.numpy(), 2 * x)
+    np.testing.assert_array_equal(curvature.numpy(), 2 * np.eye(2))
     np.testing.assert_array_equal(jacobian.numpy(), np.diag(2 * x))
-    with pytest.raises(TypeError, match=r"with has_aux the function must return a pair \(output, aux\)"):
-        mg.grad(lambda x: x.sum(), has_aux=True)(x)
-    with pytest.raises(TypeError, match=r"with has_aux the function must return a pair \(output, aux\)"):
-        mg.grad(lambda x: (x.sum(), 1, 2), has_aux=True)(x)
+    for aux in (first, second, third, fourth):
+        assert (aux["word"], aux["double"].requires_grad) == ("w", False)
+    for wrong in (lambda x: x.sum(), lambda x: (x.sum(), 1, 2)):
+        with pytest.raises(TypeError, match=r"pair \(output, aux\)"):
+            mg.grad(wrong, has_aux=True)(x)
 
 
 def test_mistakes_are_named_with_their_place():
-    with pytest.raises(TypeError, match=r"floating arguments, not int64 \(2,\) in argument 0\['a'\]\[1\]"):
-        mg.grad(lambda p: p["a"][0].sum())({"a": [np.ones(2), np.array([1, 2])]})
-    with pytest.raises(ValueError, match=r"hvp: expected one vector for each primal, 1 in all, not 2"):
-        mg.hvp(lambda x: x.sum(), [np.ones(2)], [np.ones(2), np.ones(2)])
-    with pytest.raises(ValueError, match=r"the tangent of primal 0 must have the shape \(2,\), not \(3,\)"):
-        mg.jvp(lambda x: x.sum(), [np.ones(2)], [np.ones(3)])
-    with pytest.raises(TypeError, match=r"the function must return a tensor, not int at \['n'\]"):
-        mg.vjp(lambda x: {"n": 1, "x": x}, 1.0)
-    with pytest.raises(ValueError, match=r"hessian: the function must return one number, not shape \(2,\)"):
-        mg.hessian(lambda x: x)(np.ones(2))
-    with pytest.raises(ValueError, match=r"grad: the function must return one number, not 2 tensors"):
-        mg.grad(lambda x: (x, x))(1.0)
-    with pytest.raises(TypeError, match=r"must return a tensor, not NoneType"):
-        mg.grad(lambda x: None)(1.0)
-
-
-def test_what_changes_after_the_call_does_not_change_names():
-    model = mg.nn.Sequential(mg.nn.Linear(1, 1), mg.nn.Linear(1, 1))
-    x = np.ones((1, 1), np.float32)
-    for p, value in zip(model.parameters(), (1.0, 0.0, 5.0, 0.0), strict=True):
-        p.data[...] = value
-    expected = {name: g.item() for name, g in mg.grad(lambda m: m(x).sum())(model).items()}
-    _, pullback = mg.vjp(lambda m: m(x).sum(), model)
-    model[0].weight.requires_grad = False
-    assert {name: g.item() for name, g in pullback(1.0)[0].items()} == expected
-    values = [mg.tensor(2.0), mg.tensor(3.0)]
-    _, pullback = mg.vjp(lambda v: v[0] * v[0] * v[1], values)
-    values.pop(0)
-    assert [g.item() for g in pullback(1.0)[0]] == [12, 4]
+    two, three = np.ones(2), np.ones(3)
+    for call, error, text in (
+        (lambda: mg.grad(lambda p: p["a"][0].sum())({"a": [two, np.array([1, 2])]}), TypeError,
+         r"int64 \(2,\) in argument 0\['a'\]\[1\]"),
+        (lambda: mg.hvp(lambda x: x.sum(), [two], [two, two]), ValueError, r"1 primals need as many vectors, not 2"),
+        (lambda: mg.jvp(lambda x: x.sum(), [two], [three]), ValueError, r"primal 0 .* \(2,\), not \(3,\)"),
+        (lambda: mg.vjp(lambda x: {"n": 1, "x": x}, 1.0), TypeError, r"not int at \['n'\]"),
+        (lambda: mg.hessian(lambda x: x)(two), ValueError, r"hessian: .* one number, not shape \(2,\)"),
+        (lambda: mg.grad(lambda x: (x, x))(1.0), ValueError, r"grad: .* one number, not 2 tensors"),
+        (lambda: mg.grad(lambda x: None)(1.0), TypeError, r"must return a tensor, not NoneType"),
+        (lambda: mg.jvp(lambda x: x, 3.0, 1.0), TypeError, "lists or tuples .* not float"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=text):
+            call()
 
 
 def test_a_parameter_twice_is_refused():
     model = mg.nn.Linear(1, 1, bias=False)
-    with pytest.raises(ValueError, match=r"jvp: a module's parameter occurs twice, also in primal 1\.weight"):
+    with pytest.raises(ValueError, match=r"jvp: .* twice, .* primal 1\.weight"):
         mg.jvp(lambda a, b: a(np.ones((1, 1))).sum(), [model, model], [{"weight": np.ones((1, 1))}] * 2)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import backward
-from minigrad.check import certificates, certify_backward, check_certificate
-from minigrad.check.certificates import Certificate
+from minigrad.check import certify_backward, check_certificate
 from minigrad.core import Leaf
 from tests import plain
 from theory.ordering.domains import programs, run_program
@@ -93,30 +90,10 @@ def test_a_pass_to_some_leaves(certified):
     assert part.gradients.keys() == {b.node}
     np.testing.assert_array_equal(part.gradients[b.node], whole.gradients[b.node])
     assert w.node not in {visit.node for visit in part.visits}
-    refused(whole, loss, "is not between the loss and a source", sources=[b])
+    refused(whole, loss, "behind the loss", sources=[b])
     refused(part, loss, "was not visited|carried nothing to its input")
-    with pytest.raises(ValueError, match="is not a leaf on which the loss depends"):
+    with pytest.raises(ValueError, match="is no leaf behind the loss"):
         certify_backward(loss, sources=[mg.tensor(1.0, requires_grad=True)])
-
-
-def test_a_leaf_is_its_own_loss():
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    certificate = certify_backward(x, [3.0, 4.0])
-    assert [visit.node for visit in certificate.visits] == [x.node]
-    refused(certificate, x, r"is 3 at entry \[0\], and the sum of its 1 terms 5", gradient=[5.0, 4.0])
-
-
-def test_what_has_no_graph():
-    with pytest.raises(ValueError, match="does not depend on anything"):
-        certify_backward(mg.tensor(1.0))
-    with pytest.raises(ValueError, match="does not depend on anything"):
-        check_certificate(Certificate((), {}), mg.tensor(1.0))
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_an_anomaly_is_still_found():
-    with mg.detect_anomaly(), pytest.raises(FloatingPointError, match=r"the VJP of sqrt .* gave a NaN"):
-        certify_backward(mg.sqrt(mg.tensor([0.0], requires_grad=True)) * 0)
 
 
 @given(programs(), st.booleans())
@@ -124,14 +101,6 @@ def test_random_programs_are_certified(steps, half):
     for tensor in run_program(steps, entries=3):
         x = tensor.astype(np.float16) if half else tensor
         certify_backward(x, np.ones(x.shape))
-
-
-def test_many_uses_in_half_precision():
-    x = mg.tensor(np.ones(3, np.float16), requires_grad=True)
-    total = x * np.float16(0.1)
-    for i in range(40):
-        total = total + x * np.float16(0.1 * i)
-    certify_backward(total, np.linspace(-1, 1, 3))
 
 
 @pytest.mark.parametrize("large", [3e38, np.inf, np.nan])
@@ -144,49 +113,6 @@ def test_what_no_number_holds_is_certified(large):
 # --- what is spoilt --------------------------------------------------------------------------------
 
 
-def test_an_edge_that_is_missing(certified):
-    loss, certificate = certified
-    place = visit_of(certificate, "lstm_cell")
-    carried = certificate.visits[place].carried
-    refused(spoilt(certificate, place, carried=carried[:1]), loss,
-            "<lstm_cell .*> carried nothing to its input c, <tanh float32")  # fmt: skip
-
-
-def test_an_edge_twice(certified):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    carried = certificate.visits[place].carried
-    refused(spoilt(certificate, place, carried=carried * 2), loss,
-            "<tanh .*> carried something from its input 0 .* has carried something already")  # fmt: skip
-
-
-def test_an_edge_of_another_node(certified):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    foreign = certificate.visits[visit_of(certificate, "split")].carried
-    refused(spoilt(certificate, place, carried=foreign), loss,
-            "an edge of <split .*> carried something while <tanh .*> was visited")  # fmt: skip
-
-
-@pytest.mark.parametrize("change", [{"argnum": 1}, {"index": 1}, {"parent": None}])
-def test_an_edge_that_does_not_exist(certified, change):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    (edge,) = certificate.visits[place].carried
-    if "parent" in change:
-        change = {"parent": loss.node}
-    refused(spoilt(certificate, place, carried=(replace(edge, **change),)), loss, "but the edge")
-
-
-@pytest.mark.parametrize("array", [np.ones((2, 3), np.float64), np.ones((3,), np.float32)])
-def test_an_edge_with_another_array(certified, array):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    (edge,) = certificate.visits[place].carried
-    refused(spoilt(certificate, place, carried=(replace(edge, cotangent=array),)), loss,
-            r"<tanh .*> carried float\d\d \(.*\) to its input x, <add")  # fmt: skip
-
-
 def test_every_exchange_of_neighbours_that_are_an_edge(certified):
     loss, certificate = certified
     edges = 0
@@ -194,7 +120,7 @@ def test_every_exchange_of_neighbours_that_are_an_edge(certified):
         swapped = (*certificate.visits[:i], second, first, *certificate.visits[i + 2 :])
         if second.node in first.node.parents:
             edges += 1
-            refused(replace(certificate, visits=swapped), loss, "was visited before .*, which uses it")
+            refused(replace(certificate, visits=swapped), loss, "was visited before its use by .* had delivered")
         else:
             check_certificate(replace(certificate, visits=swapped), loss)
     assert edges > 5
@@ -207,7 +133,7 @@ def test_every_visit_that_is_missing_or_made_twice(certified):
         refused(replace(certificate, visits=(*visits[:i], *visits[i + 1 :])), loss, "was not visited")
         refused(replace(certificate, visits=(*visits, visit)), loss, "was visited twice")
     other = certify_backward(network()[0]).visits[0]
-    refused(replace(certificate, visits=(*visits, other)), loss, "<sum float32 ..> was visited, but is not between")
+    refused(replace(certificate, visits=(*visits, other)), loss, "<sum float32 ..> was visited, which is not behind")
 
 
 def test_every_number_that_is_changed(certified):
@@ -237,21 +163,13 @@ def test_every_number_that_is_changed(certified):
     assert changes > 30
 
 
-def test_one_term_must_be_passed_on_to_the_last_bit(certified):
-    loss, certificate = certified
-    place = visit_of(certificate, "tanh")
-    add = next(i for i, v in enumerate(certificate.visits) if v.node is certificate.visits[place].carried[0].parent)
-    (g,) = certificate.visits[add].cotangents
-    refused(spoilt(certificate, add, cotangents=(np.nextafter(g, np.float32(9)),)), loss, "the sum of its 1 terms")
-
-
 def test_outputs_that_get_too_much_or_too_little(certified):
     loss, certificate = certified
     place = visit_of(certificate, "lstm_cell")
     _, g = certificate.visits[place].cotangents
-    refused(spoilt(certificate, place, cotangents=(g, g)), loss, "output 0 .* has 0 terms but received a cotangent")
-    refused(spoilt(certificate, place, cotangents=(None, None)), loss, "output 1 .* has 1 terms but received nothing")
-    refused(spoilt(certificate, place, cotangents=(g,)), loss, "received 1 cotangents, but has 2 outputs")
+    refused(spoilt(certificate, place, cotangents=(g, g)), loss, "output 0 .* has 0 terms but was given a cotangent")
+    refused(spoilt(certificate, place, cotangents=(None, None)), loss, "output 1 .* has 1 terms but was given nothing")
+    refused(spoilt(certificate, place, cotangents=(g,)), loss, "was given 1 cotangents: it has 2 outputs")
     refused(
         spoilt(certificate, place, cotangents=(None, g[:1])), loss, r"output 1 of <lstm_cell .*> is float32 \(1, 3\)"
     )
@@ -263,15 +181,9 @@ def test_gradients_that_are_missing_or_foreign(certified):
     left = {node: g for node, g in certificate.gradients.items() if node is not leaf}
     refused(replace(certificate, gradients=left), loss, "<leaf .*> has no gradient")
     other = mg.tensor(1.0, requires_grad=True).node
-    refused(replace(certificate, gradients={**certificate.gradients, other: gradient}), loss, "is no source")
+    refused(replace(certificate, gradients={**certificate.gradients, other: gradient}), loss, "is no leaf behind")
     double = {**certificate.gradients, leaf: gradient.astype(np.float64)}
     refused(replace(certificate, gradients=double), loss, "the gradient of <leaf .*> is float64")
-
-
-def test_another_gradient_of_the_loss(certified):
-    loss, certificate = certified
-    check_certificate(certificate, loss, 1.0)
-    refused(certificate, loss, "output 0 of <sum float32 ..> is 1, and the sum of its 1 terms 2", gradient=2.0)
 
 
 # --- passes that go wrong --------------------------------------------------------------------------
@@ -291,37 +203,17 @@ def test_a_pass_that_forgets_a_sum_is_refused(monkeypatch):
         certify_backward(y * y)
 
 
-def test_a_pass_in_another_order_is_refused(monkeypatch):
-    x = mg.tensor([0.5], requires_grad=True)
-    y = mg.tanh(x)
-    loss = mg.tanh(y) * y
-    right = backward.graph_of([loss.node]).nodes
-    wrong = backward.Order((right[0], right[2], right[1], right[3]))
-    monkeypatch.setattr(backward, "graph_of", lambda nodes: wrong)
-    with pytest.raises(ValueError, match=r"was visited before <tanh .*>, which uses it|was not visited"):
-        certify_backward(loss)
-
-
-def test_the_check_shares_nothing_with_the_pass_or_the_sort():
-    tree = ast.parse(Path(certificates.__file__).read_text(encoding="utf-8"))
-    imported = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.level]
-    engine = {a.name for node in imported if node.module not in ("core", "primitives", "spec") for a in node.names}
-    assert "reverse_pass" in engine
-    checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name != "certify_backward"]
-    used = {name.id for check in checks for name in ast.walk(check) if isinstance(name, ast.Name)}
-    assert "_between" in used
-    assert not used & engine
-
-
-def test_a_hook_that_changes_a_gradient_is_named_where_the_certificate_is_wrong():
-    x = mg.tensor([1.0, 2.0], requires_grad=True)
-    y = x * x
-    loss = y.sum()
-    certify_backward(loss)
-    handle = y.register_hook(lambda g: 2 * g)
-    with pytest.raises(ValueError, match=r"is 2 at entry") as caught:
-        certify_backward(loss)
-    (note,) = caught.value.__notes__
-    assert note.startswith("hooks of <multiply float32 (2,)> may change")
-    handle.remove()
-    certify_backward(loss)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda edges: edges[:1], "<lstm_cell .*> carried nothing to its input c"),
+        (lambda edges: edges * 2, "<lstm_cell .*> carried something from its input 0 .* already"),
+        (lambda edges: (replace(edges[0], argnum=1), edges[1]), "there is no such edge"),
+        (lambda edges: (replace(edges[0], index=1), edges[1]), "there is no such edge"),
+        (lambda edges: (replace(edges[0], cotangent=np.ones((3,), np.float32)), edges[1]), r"carried float32 \(3,\)"),
+    ],
+)
+def test_edges_that_are_missing_there_twice_or_others(certified, change, words):
+    loss, certificate = certified
+    place = visit_of(certificate, "lstm_cell")
+    refused(spoilt(certificate, place, carried=change(certificate.visits[place].carried)), loss, words)

@@ -9,7 +9,6 @@ import pytest
 
 import minigrad as mg
 from minigrad.check import GradcheckError
-from minigrad.primitives import PRIMITIVES
 
 
 def cube(factor=3.0, entry=None):
@@ -24,9 +23,6 @@ def cube(factor=3.0, entry=None):
             slope[entry] += 0.001
         return slope, g
 
-    del PRIMITIVES[
-        f"{__name__}.cube.<locals>.cube" if f"{__name__}.cube.<locals>.cube" in PRIMITIVES else f"{__name__}.cube"
-    ]
     return cube
 
 
@@ -47,44 +43,10 @@ def test_the_error_names_primitive_argument_and_worst_entry():
         mg.gradcheck(cube(factor=3.001), [X, X])
 
 
-def test_random_directions_alone_find_it_too():
-    with pytest.raises(GradcheckError, match="cube"):
-        mg.gradcheck(cube(entry=(0, 1)), [X, X], entries=False)
-
-
-def test_the_primitives_of_a_composition_are_named():
-    with pytest.raises(GradcheckError, match="gradcheck of cube/multiply: argument 0"):
-        mg.gradcheck(lambda x: mg.multiply(cube(factor=2.0)(x, X), 2.0), [X])
-
-
-def test_nan_is_wrong():
-    with pytest.raises(GradcheckError):
-        mg.gradcheck(cube(factor=np.nan), [X, X])
-
-
 def test_tolerances_are_keyed_by_dtype():
     with pytest.raises(GradcheckError):
         mg.gradcheck(cube(factor=3.0001), [X, X])
     assert mg.gradcheck(cube(factor=3.0001), [X.astype(np.float32), X.astype(np.float32)])
-
-
-def test_integers_alone_cannot_be_checked():
-    with pytest.raises(TypeError, match="no input is of a floating dtype"):
-        mg.gradcheck(mg.add, [np.arange(3), np.arange(3)])
-
-
-def test_no_grad_around_a_check_does_not_stop_it():
-    with mg.no_grad():
-        assert mg.gradcheck(mg.multiply, [X, X])
-
-
-def test_functions_that_return_no_tensor_are_refused():
-    with pytest.raises(TypeError, match="must return a tensor or a tuple of them, not int"):
-        mg.gradcheck(lambda x: 3, X)
-
-
-def test_integer_inputs_are_constants():
-    assert mg.gradcheck(mg.multiply, [X, np.arange(2)])
 
 
 def test_numerical_gradient():
@@ -95,13 +57,6 @@ def test_numerical_gradient():
         mg.numerical_gradient(lambda x: x, X)
     with pytest.raises(ValueError, match=r"cotangent \(3,\) does not fit the output \(2, 2\)"):
         mg.numerical_gradient(lambda x: x, X, np.ones(3))
-
-
-def test_inputs_are_not_changed():
-    kept = X.copy()
-    mg.gradcheck(cube(), [X, X])
-    mg.numerical_gradient(lambda x: (x * x).sum(), X)
-    np.testing.assert_array_equal(X, kept)
 
 
 # --- at every scale ------------------------------------------------------------------------------------
@@ -118,8 +73,6 @@ def unary(forward: Any, slope: Any) -> Any:
     def _(g, needs, x):
         return (slope(x) * g,)
 
-    for name in [name for name, record in PRIMITIVES.items() if record is function.primitive]:
-        del PRIMITIVES[name]
     return function
 
 
@@ -183,32 +136,6 @@ def test_subtly_wrong_gradients_are_noticed(name):
         mg.gradcheck(unary(forward, lambda x: 1.001 * slope(x)), x, entries=False)
 
 
-def test_what_rounding_hides_is_said():
-    hidden = unary(lambda x: 1e10 + 1e-8 * x, lambda x: np.full_like(x, 1e-8))
-    for entries in (True, False):
-        with pytest.raises(GradcheckError, match=r"nothing was checked.*rounding of the outputs hides"):
-            mg.gradcheck(hidden, TWO, entries=entries)
-    assert mg.gradcheck(hidden, TWO, atol=1e-4)  # whoever says that this is small enough
-    with pytest.raises(GradcheckError, match="the VJP gives"):
-        mg.gradcheck(unary(lambda x: 1e10 + 1e-8 * x, lambda x: np.full_like(x, 2e-3)), TWO)
-    beside = unary(lambda x: np.array([x[0], 1e10 + 1e-8 * x[1]]), None)
-
-    @beside.vjp
-    def _(g, needs, x):
-        return (np.array([g[0], 1e-8 * g[1]]),)
-
-    assert mg.gradcheck(beside, TWO)  # to within the rounding of what depends on the entry
-
-
-def test_a_derivative_that_is_0_by_cancellation():
-    def total(x: Any) -> Any:
-        return mg.ops.softmax(x).sum()
-
-    with pytest.raises(GradcheckError, match="nothing was checked of argument 0"):
-        mg.gradcheck(total, np.array([0.3, -1.0, 2.0]))
-    assert mg.gradcheck(total, np.array([0.3, -1.0, 2.0]), atol=1e-9)
-
-
 def test_functions_without_a_derivative_are_not_called_checked():
     for f in (
         lambda x: x.astype(int),
@@ -232,8 +159,6 @@ def two_outputs(rule: Any) -> Any:
         return (a * b, a + b), (a, b)
 
     both.vjp(rule)
-    for name in [name for name, record in PRIMITIVES.items() if record is both.primitive]:
-        del PRIMITIVES[name]
     return both
 
 
@@ -243,34 +168,22 @@ def right_rule(g: Any, needs: Any, a: Any, b: Any) -> Any:
 
 
 def test_none_cotangents_are_tried():
-    assert mg.gradcheck(two_outputs(right_rule), [TWO, TWO[::-1]])
-
     def crashes(g: Any, needs: Any, a: Any, b: Any) -> Any:
         return g[0] * b + g[1], g[0] * a + g[1]
-
-    with pytest.raises(GradcheckError, match=r"both: the VJP fails where the cotangent of output 1 is None.*TypeError"):
-        mg.gradcheck(two_outputs(crashes), [TWO, TWO])
-    unused = two_outputs(crashes)
-    with pytest.raises(GradcheckError, match=r"both/multiply: .* the cotangent of an output .* is None.*TypeError"):
-        mg.gradcheck(lambda a, b: 2.0 * unused(a, b)[0], [TWO, TWO])
-
-    def other(g: Any, needs: Any, a: Any, b: Any) -> Any:
-        raise TypeError("a defect of another kind")
-
-    with pytest.raises(TypeError, match="a defect of another kind"):  # not because of a None
-        mg.gradcheck(two_outputs(other), [TWO, TWO])
 
     def forgets(g: Any, needs: Any, a: Any, b: Any) -> Any:
         return right_rule((g[0], g[0] if g[1] is None else g[1]), needs, a, b)
 
-    with pytest.raises(GradcheckError, match=r"argument 0 \(a\) .*central differences .*, of output 0 alone"):
-        mg.gradcheck(two_outputs(forgets), [TWO, TWO])
-
     def skips(g: Any, needs: Any, a: Any, b: Any) -> Any:
         return (np.zeros_like(a), np.zeros_like(a)) if g[0] is None else right_rule(g, needs, a, b)
 
-    with pytest.raises(GradcheckError, match="of output 1 alone"):
-        mg.gradcheck(two_outputs(skips), [TWO, TWO])
+    assert mg.gradcheck(two_outputs(right_rule), [TWO, TWO[::-1]])
+    for rule, text in (
+        (crashes, "both: .* output 1 is None.*TypeError"), (forgets, r"argument 0 \(a\) .* of output 0 alone"),
+        (skips, "of output 1 alone"),
+    ):  # fmt: skip
+        with pytest.raises(GradcheckError, match=text):
+            mg.gradcheck(two_outputs(rule), [TWO, TWO])
 
 
 def test_partial_needs_are_tried():
@@ -280,23 +193,6 @@ def test_partial_needs_are_tried():
 
     with pytest.raises(GradcheckError, match=r"argument 1 \(b\) at entry \[0\]: the VJP gives .* when it alone"):
         mg.gradcheck(two_outputs(wrong_alone), [TWO, TWO])
-
-    def none_alone(g: Any, needs: Any, a: Any, b: Any) -> Any:
-        first, second = right_rule(g, needs, a, b)
-        return first if needs[1] else None, second
-
-    with pytest.raises(ValueError, match="gave None for a"):
-        mg.gradcheck(two_outputs(none_alone), [TWO, TWO])
-
-
-def test_small_outputs_beside_large_ones():
-    def small(factor: float) -> Any:
-        tiny = unary(lambda x: 1e-12 * np.sin(x), lambda x: factor * 1e-12 * np.cos(x))
-        return lambda x: (x * x, tiny(x))
-
-    assert mg.gradcheck(small(1.0), TWO)
-    with pytest.raises(GradcheckError, match="of output 1 alone"):
-        mg.gradcheck(small(1.01), TWO)
 
 
 def test_numerical_gradients_at_every_scale():
@@ -364,22 +260,6 @@ def test_a_wrong_gradient_there_is_noticed_and_named(name, entries, factor):
         mg.gradcheck(wrong, [x], entries=entries)
 
 
-def test_numerical_gradients_beside_a_pole_a_kink_and_over_periods():
-    for f, x, right in [
-        (mg.reciprocal, 1e-8, -1e16), (mg.abs, -1e-12, -1.0), (mg.sin, 1e6, np.cos(1e6)),
-        (lambda x: mg.sin(50.0 * x), 1e6, 50 * np.cos(5e7)),
-    ]:  # fmt: skip
-        np.testing.assert_allclose(mg.numerical_gradient(f, np.array([x]), np.ones(1)), right, rtol=1e-5)
-
-
-@pytest.mark.parametrize("x", [1e3, 1e6, 1e6 + 0.3])
-def test_jumps_that_hide_a_derivative_are_said(x):
-    """At the jump itself, and where the usual step, 1e-4 of the size, is longer than a stair."""
-    for entries in (True, False):
-        with pytest.raises(GradcheckError, match=r"nothing was checked of argument 0 \(x\).*the function jumps"):
-            mg.gradcheck(stairs(), [np.array([x])], entries=entries)
-
-
 def test_random_functions_are_called_so():
     mg.manual_seed(0)
     for entries in (True, False) * 4:
@@ -398,10 +278,7 @@ def test_gradgradcheck_says_which_primitives_gradient_it_checked():
     def _(g, needs, x):
         return ((2 if isinstance(x, mg.Tensor) else 3) * x * x * g,)
 
-    try:
-        with pytest.raises(GradcheckError, match="the VJP gives") as caught:
-            mg.gradgradcheck(doubtful, [np.array([1.0, 2.0])])
-    finally:
-        del PRIMITIVES[f"{__name__}.doubtful"]
+    with pytest.raises(GradcheckError, match="the VJP gives") as caught:
+        mg.gradgradcheck(doubtful, [np.array([1.0, 2.0])])
     assert "gradgradcheck of doubtful" in caught.value.__notes__[0]
     assert "1 floating input(s) and then 1 cotangent(s)" in caught.value.__notes__[0]

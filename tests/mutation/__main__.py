@@ -1,114 +1,133 @@
-"""``python -m tests.mutation``: what mutants of the rules and of the engine the tests kill, as a table."""
+"""``python -m tests.mutation [FILE ...]``: plant small mistakes in files, and see which of them the tests notice.
+
+Each mistake is planted in a temporary copy of the repository, where the tests of the file run until one fails. The last
+lines are a score for each file: how many mistakes the tests noticed. A time-out or a crash counts as noticed.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import signal
+import random
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from tests.mutation.mutants import Mutant, mutants
 
-ROOT = Path(__file__).parent.parent.parent
-INTERRUPTED = 130  # the exit status of a shell's command that Ctrl-C ended
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a campaign; 0 if every survivor is accepted and every accepted mutant survived."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-
-    import hypothesis
-
-    import tests.conftest  # noqa: F401 (the settings of the tests)
-    from tests.mutation.trials import QUIETLY
-
-    hypothesis.settings.register_profile("mutation", QUIETLY)
-    hypothesis.settings.load_profile("mutation")  # before the modules of tests are imported
-
-    from tests.mutation.accepted import ACCEPTED
-    from tests.mutation.campaign import Settings, campaign
-    from tests.mutation.ledger import KEPT, Ledger
-    from tests.mutation.mutants import mutants
-    from tests.mutation.report import as_json, is_accepted, judge, spared, table
-    from tests.mutation.targets import targets
-
-    start = time.perf_counter()
-
-    def say(message: str) -> None:
-        print(f"[{time.perf_counter() - start:5.0f} s] {message}", file=sys.stderr, flush=True)
-
-    chosen = targets(*options.primitive)
-    _refuse(parser, "differentiable primitive", options.primitive, {name for t in chosen for name in t.primitives})
-    _refuse(parser, "file with a rule or of the engine", options.file, {t.stem for t in chosen})
-    if options.file:
-        chosen = tuple(t for stem in options.file for t in chosen if t.stem == stem)
-    ledger = Ledger(None if options.sample else options.results, options.afresh, KEPT)
-    if options.keep:
-        ledger.keep((t, m) for t in chosen for m in mutants(t.function, t.label))
-        return 0
-    settings = Settings(options.examples, options.more, look=not options.sample, workers=options.workers)
-    none: Any = lambda _: False  # noqa: E731
-    spare: Any = is_accepted if options.sample else none if options.judged else spared
-    judged = none if options.judged else is_accepted
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        results = campaign(chosen, settings, options.sample, say=say, spared=spare, judged=judged, ledger=ledger)
-    except KeyboardInterrupt:
-        say(f"interrupted: run it again to go on from {options.results}")
-        return INTERRUPTED
-    if not options.sample:
-        results += [result for t in chosen for m in mutants(t.function, t.label) if spare(m) and (result := spared(m))]
-    partly = options.primitive or options.file
-    complete = {t.label for t in chosen} if partly else {function for function, _, _ in ACCEPTED}
-    verdict = judge(results, None if options.sample else complete)
-    print(json.dumps(as_json(results), indent=1) if options.json else table(results, chosen, verdict))
-    if options.write_page:
-        _write_page(results, chosen, verdict)
-    return 0 if verdict.good else 1
+ROOT = Path(__file__).parents[2]
+ENGINE = ("backward", "calls", "core", "higher_order", "observers", "primitives", "rematerialisation", "transforms",
+          "trees", "writes")  # fmt: skip
+FILES = [*(f"minigrad/{name}.py" for name in ENGINE), "minigrad/ops"]
+COPIED = ("minigrad", "captioning", "theory", "tests", "examples", "docs", "benchmarks", "pyproject.toml", "README.md")
 
 
-def _parser() -> argparse.ArgumentParser:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a campaign and print the scores."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("--primitive", action="append", default=[], metavar="NAME",
-                        help="only the rules of this primitive, and what they call (may be repeated)")  # fmt: skip
-    parser.add_argument("--file", action="append", default=[], metavar="NAME",
-                        help="only the functions of this file, such as reductions (may be repeated)")  # fmt: skip
-    parser.add_argument("--examples", type=int, default=20, metavar="N", help="cases a mutant meets first (20)")
-    parser.add_argument("--more", type=int, default=100, metavar="N", help="cases it meets if it survives those (100)")
-    parser.add_argument("--sample", type=int, metavar="N",
-                        help="only so many mutants, drawn at random from those that are not accepted")  # fmt: skip
+    parser.add_argument("files", nargs="*", default=FILES, metavar="FILE", help="files or folders of minigrad")
+    parser.add_argument("--tests", nargs="+", metavar="PATH", help="tests to run, by default those of each file")
+    parser.add_argument("--sample", type=int, metavar="N", help="plant N mistakes in each file, drawn at random")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes at a time (2)")
-    parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutation.jsonl", metavar="FILE",
-                        help="where fates are kept, to go on where a campaign stopped")  # fmt: skip
-    parser.add_argument("--judged", action="store_true",
-                        help="also run mutants that were judged equivalent, to their end")  # fmt: skip
-    parser.add_argument("--keep", action="store_true",
-                        help="run nothing, but pack the fates that are known to tests/mutation/fates.jsonl.gz, from "
-                        "which a campaign elsewhere goes on")  # fmt: skip
-    parser.add_argument("--afresh", action="store_true", help="forget the fates that are kept")
-    parser.add_argument("--json", action="store_true", help="print every mutant's fate as JSON")
-    parser.add_argument("--write-page", action="store_true", help="write the table into docs/mutation.md")
-    return parser
+    options = parser.parse_args(arguments)
+    files = list(files_in(options.files))
+    if missing := [str(file) for file in files if not (ROOT / file).is_file()]:
+        parser.error(f"no such file: {', '.join(missing)}")
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [copy_to(Path(folder) / str(number)) for number in range(options.workers)]
+        for file in files:
+            planted, unnoticed = campaign(file, options.tests or tests_of(file), options.sample, copies)
+            for mutant in unnoticed:
+                print(f"{file}:{mutant.line}: not noticed: {mutant.before} -> {mutant.after}", flush=True)
+            noticed = planted - len(unnoticed)
+            lines.append(f"{file}: {noticed} of {planted} noticed" + (f", {noticed / planted:.1%}" if planted else ""))
+            print(lines[-1], flush=True)
+    print("", *lines, sep="\n")
+    return 0
 
 
-def _write_page(results: Sequence[Any], chosen: Sequence[Any], verdict: Any) -> None:
-    from tests.mutation.report import numbers, with_table
+def files_in(paths: Sequence[str]) -> Iterator[Path]:
+    """The files, and the modules in the folders."""
+    for path in map(Path, paths):
+        if (ROOT / path).is_dir():
+            yield from (p.relative_to(ROOT) for p in sorted((ROOT / path).glob("*.py")) if p.stem != "__init__")
+        else:
+            yield path
 
-    page = ROOT / "docs" / "mutation.md"
-    page.write_text(with_table(page.read_text(), numbers(results, chosen, verdict)))
+
+def tests_of(file: Path) -> list[str]:
+    """The tests of a file, which lie in the same place under tests/, then those of the engine or of its folder."""
+    folder = Path("tests", *file.parts[1:-1])
+    own = folder / f"test_{file.stem}.py"
+    if len(file.parts) == 2:
+        others = [folder / f"test_{name}.py" for name in ENGINE]
+    else:
+        others = [path.relative_to(ROOT) for path in sorted((ROOT / folder).glob("test_*.py"))]
+    return [str(path) for path in dict.fromkeys([own, *others]) if (ROOT / path).is_file()]
 
 
-def _refuse(parser: argparse.ArgumentParser, what: str, wanted: Iterable[str], known: set[str]) -> None:
-    unknown = sorted(set(wanted) - known)
-    if unknown:
-        parser.error(f"no {what} is named {', '.join(unknown)}")
+def copy_to(folder: Path) -> Path:
+    """Copy what the tests need."""
+    folder.mkdir()
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def campaign(file: Path, tests: Sequence[str], sample: int | None, copies: Sequence[Path]) -> tuple[int, list[Mutant]]:
+    """Plant the mistakes of a file: how many there were, and those that no test noticed.
+
+    Raises:
+        SystemExit: if the tests fail without a mistake.
+    """
+    source = (ROOT / file).read_text(encoding="utf-8")
+    found = list(mutants(source))
+    if sample is not None and sample < len(found):
+        found = random.Random(0).sample(found, sample)
+    start = time.perf_counter()
+    if not passes(copies[0], tests, 3600):
+        sys.exit(f"tests.mutation: the tests of {file} fail without a mistake: {' '.join(tests)}")
+    limit = 30 + 5 * (time.perf_counter() - start)
+    free: SimpleQueue[Path] = SimpleQueue()
+    for folder in copies:
+        free.put(folder)
+
+    def survives(mutant: Mutant) -> bool:
+        folder = free.get()
+        try:
+            (folder / file).write_text(mutant.source, encoding="utf-8")
+            return passes(folder, tests, limit)
+        finally:
+            (folder / file).write_text(source, encoding="utf-8")
+            free.put(folder)
+
+    with ThreadPoolExecutor(len(copies)) as pool:
+        fates = list(pool.map(survives, found))
+    return len(found), [mutant for mutant, survived in zip(found, fates, strict=True) if survived]
+
+
+def passes(folder: Path, tests: Sequence[str], limit: float) -> bool:
+    """Whether tests pass in a copy of the repository, in so many seconds."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {
+        **os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    try:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 if __name__ == "__main__":

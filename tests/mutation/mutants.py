@@ -1,213 +1,87 @@
-"""Mutants of a function: copies of it with one small mistake each.
-
-A function's source is parsed, each place of its syntax tree is asked for variants (a sign flipped, a factor dropped,
-operands swapped, …), and each variant gives a mutant: the function's code with that one change. A mutant is put in
-place by :func:`install`, which exchanges the function's code object, so that every module that imported
-the function, and every primitive whose rule it is, sees the mutant. Functions that it made before, such as those
-that a primitive is called by, take the code that it would give them now.
-"""
+"""Mutants of a file: copies of its source with one small mistake each."""
 
 from __future__ import annotations
 
 import ast
 import copy
-import functools
-import gc
-import hashlib
-import inspect
-import textwrap
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import CodeType, FunctionType
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change in one function: the part of it that changes, before and after.
+    """One change in a file: the line, the statement before and after it, and the source of the whole file."""
 
-    A part is a statement, the head of a compound statement, or one entry of a tuple that is returned.
-    """
-
-    function: str
     line: int
     before: str
     after: str
-    code: CodeType = field(repr=False, compare=False)
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What names the mutant wherever the function moves to."""
-        return self.function, self.before, self.after
+    source: str
 
 
-def mutants(function: FunctionType, label: str) -> list[Mutant]:
-    """All mutants of a plain function of a module or class, without repetitions."""
-    tree = _parsed(function)
-    results = _results(tree)
-    found: dict[tuple[Any, ...], Mutant] = {}
-    for part, parent, name, index, node in list(_places(tree)):
-        before = _head(part)
-        for variant in _variants(node, parent, id(node) in results):
-            replaced = _put(parent, name, index, variant)
-            after = _head(variant if node is part else part)
-            key = (part.lineno, part.col_offset, before, after)
-            if after != before and key not in found:
-                found[key] = Mutant(label, part.lineno, before, after, _compile(tree, function))
-            _put(parent, name, index, replaced)
-    return list(found.values())
+def mutants(source: str) -> Iterator[Mutant]:
+    """Yield each mutant of a source once.
 
-
-def fingerprint(function: FunctionType) -> str:
-    """Changes if the function does, but for its comments, layout and place in the file."""
-    return hashlib.sha256(ast.dump(_parsed(function)).encode()).hexdigest()[:16]
-
-
-def announced(function: FunctionType, call: str) -> CodeType:
-    """The function's code with a first statement that makes a call, written as an expression of built-ins.
-
-    The functions in it make it too: they may run when it does not.
+    Errors, assertions, annotations, docstrings, decorators and module-level code stay as they are.
     """
-    tree = _parsed(function)
-    for node in list(ast.walk(tree)):
-        if isinstance(node, ast.FunctionDef):
-            node.body[:0] = ast.parse(call).body
-    return _compile(tree, function)
+    tree = ast.parse(source)
+    seen = set()
+    for function in [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.Lambda))]:
+        results = _results(function)
+        for statement, parent, field, index, node in list(_places(function)):
+            before = _first_line(statement)
+            for variant in _variants(node, parent, id(node) in results):
+                _put(parent, field, index, variant)
+                after = _first_line(variant if node is statement else statement)
+                key = (statement.lineno, statement.col_offset, before, after)
+                if before != after and key not in seen:
+                    seen.add(key)
+                    yield Mutant(statement.lineno, before, after, ast.unparse(ast.fix_missing_locations(tree)))
+                _put(parent, field, index, node)
 
 
-def install(function: FunctionType, code: CodeType) -> None:
-    """Exchange a function's code, everywhere at once, and that of the functions that it has made."""
-    inner = _inner(code)
-    exchanged = {id(old): inner[key] for key, old in _inner(function.__code__).items() if key in inner}
-    if any(not c.co_name.startswith("<") for c in exchanged.values()):
-        for made in gc.get_objects():
-            if type(made) is FunctionType and id(made.__code__) in exchanged:
-                made.__code__ = exchanged[id(made.__code__)]
-    function.__code__ = code
-
-
-def _inner(code: CodeType) -> dict[tuple[str, int, int], CodeType]:
-    """The code of the functions in a function, by name, line and number."""
-    found: dict[tuple[str, int, int], CodeType] = {}
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            for inner in (constant, *_inner(constant).values()):
-                same = sum(key[:2] == (inner.co_name, inner.co_firstlineno) for key in found)
-                found[inner.co_name, inner.co_firstlineno, same] = inner
-    return found
-
-
-def _parsed(function: FunctionType) -> ast.FunctionDef:
-    """The syntax tree of a function, with the lines of its file; a lambda becomes a function that returns its value."""
-    code = function.__code__
-    names = list(code.co_varnames[: code.co_argcount])
-    for node in _lambdas(code.co_filename):
-        if node.lineno == code.co_firstlineno and [argument.arg for argument in node.args.args] == names:
-            made = ast.parse("def rule(): return").body[0]
-            assert isinstance(made, ast.FunctionDef)
-            made.args, made.body = node.args, [ast.copy_location(ast.Return(node.body), node.body)]
-            return copy.deepcopy(ast.copy_location(made, node))
-    lines, start = inspect.getsourcelines(function)
-    tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    assert isinstance(tree, ast.FunctionDef)
-    tree.decorator_list = []
-    ast.increment_lineno(tree, start - 1)
-    bare: ast.FunctionDef = _Bare().visit(tree)
-    return bare
-
-
-@functools.cache
-def _lambdas(path: str) -> list[ast.Lambda]:
-    tree = ast.parse(Path(path).read_text(encoding="utf-8")) if Path(path).is_file() else ast.Module([], [])
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
-
-
-def _compile(tree: ast.FunctionDef, function: FunctionType) -> CodeType:
-    """The code of a function's tree, with the free variables of the function, as an exchange of code demands."""
-    tree = copy.deepcopy(tree)
-    free = {key[:2]: c.co_freevars for key, c in _inner(function.__code__).items()}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            _hold(node, function.__code__.co_freevars if node is tree else free.get((node.name, first), ()))
-    variables = ", ".join(function.__code__.co_freevars)
-    around = ast.parse(f"def around({variables}):\n    global {tree.name}").body[0]
-    assert isinstance(around, ast.FunctionDef)
-    around.body.append(tree)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # of 1[None], where a part of (1 - x)[None] is dropped
-        module = compile(ast.fix_missing_locations(ast.Module([around], [])), function.__code__.co_filename, "exec")
-    code = next(c for key, c in _inner(module).items() if key[:2] == (tree.name, tree.lineno))
-    assert code.co_freevars == function.__code__.co_freevars
-    now = {key[:2]: c.co_freevars for key, c in _inner(code).items()}
-    assert all(now[key] == names for key, names in free.items() if key in now and not key[0].startswith("<"))
-    return code
-
-
-def _hold(function: ast.FunctionDef, names: Sequence[str]) -> None:
-    """Keep variables of outer functions among those of a function, whether it still uses them or not."""
-    if names:
-        held = ast.Expr(ast.Tuple([ast.Name(name, ast.Load()) for name in names], ast.Load()))
-        function.body[:0] = [ast.If(ast.Constant(False), [held], [])]
-
-
-class _Bare(ast.NodeTransformer):
-    """Takes away annotations, which are not executed when the function runs."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        if node.value is None:
-            return ast.copy_location(ast.Pass(), node)
-        return ast.copy_location(ast.Assign([node.target], node.value), node)
-
-
-def _put(parent: ast.AST, name: str, index: int | None, node: Any) -> Any:
-    """Put a node into its parent's field, or a list in it, and give back the old one."""
+def _put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
+    """Put a node into a field of its parent, or into a list there."""
     if index is None:
-        old = getattr(parent, name)
-        setattr(parent, name, node)
+        setattr(parent, field, node)
     else:
-        nodes = getattr(parent, name)
-        old, nodes[index] = nodes[index], node
-    return old
+        getattr(parent, field)[index] = node
 
 
-def _places(tree: ast.FunctionDef) -> Iterator[tuple[Any, ast.AST, str, int | None, ast.AST]]:
-    """Each node of the body with the part of the function it is in, its parent, and where the parent holds it."""
-    stack: list[tuple[Any, ast.AST]] = [(None, tree)]
+def _places(function: ast.FunctionDef | ast.Lambda) -> Iterator[tuple[Any, ast.AST, str, int | None, ast.AST]]:
+    """Yield each node of a function's body with its statement, its parent, and where the parent holds it.
+
+    Nested functions and lambdas are visited on their own.
+    """
+    stack: list[tuple[Any, ast.AST]] = [(function, function)]
     while stack:
-        part, parent = stack.pop()
-        returned = isinstance(part, ast.Return) and part.value is parent and isinstance(parent, ast.Tuple)
-        for name, value in ast.iter_fields(parent):
-            if parent is tree and name != "body":
+        statement, parent = stack.pop()
+        for field, value in ast.iter_fields(parent):
+            if parent is function and field != "body":
                 continue
             for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
-                if isinstance(node, ast.AST) and not _is_passed_over(node):
-                    inner = node if returned or isinstance(node, ast.stmt) else part
-                    yield inner, parent, name, index, node
+                if isinstance(node, ast.AST) and not _is_skipped(node):
+                    inner = node if isinstance(node, ast.stmt) else statement
+                    yield inner, parent, field, index, node
                     stack.append((inner, node))
 
 
-def _is_passed_over(node: ast.AST) -> bool:
-    """Errors, their texts, assertions, ``strict=True``, a check of its own, and ``copy=False``, which saves a copy."""
-    return (isinstance(node, ast.keyword) and node.arg in _KEPT) or isinstance(
-        node, (ast.Raise, ast.Assert, ast.JoinedStr, ast.expr_context, ast.operator, ast.cmpop)
-    )
+def _is_skipped(node: ast.AST) -> bool:
+    if isinstance(node, ast.keyword):
+        return node.arg in _KEPT
+    if isinstance(node, ast.AnnAssign):  # its annotation is not run
+        return True
+    return isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.Raise, ast.Assert, ast.JoinedStr,
+                             ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop))  # fmt: skip
 
 
-def _results(tree: ast.FunctionDef) -> set[int]:
-    """The expressions that the function returns, by identity; of a tuple and of a choice its parts."""
+def _results(function: ast.FunctionDef | ast.Lambda) -> set[int]:
+    """The expressions that a function returns, by identity: the parts of a tuple, and both choices of a condition."""
+    if isinstance(function, ast.Lambda):
+        stack: list[ast.AST | None] = [function.body]
+    else:
+        stack = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
     found = set()
-    stack: list[ast.AST | None] = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
     while stack:
         node = stack.pop()
         if isinstance(node, ast.Tuple):
@@ -219,9 +93,8 @@ def _results(tree: ast.FunctionDef) -> set[int]:
     return found
 
 
-def _head(statement: ast.AST) -> str:
-    """A statement in one line; of a compound one its first line."""
-    return ast.unparse(statement).splitlines()[0]
+def _first_line(statement: ast.AST) -> str:
+    return ast.unparse(ast.fix_missing_locations(statement)).splitlines()[0]
 
 
 # --- the variants of a node ----------------------------------------------------------------------------
@@ -245,7 +118,7 @@ _RENAMED = {
 _COMMUTATIVE = {"multiply", "add", "hypot", "isinstance", "maximum", "minimum", "result_type", "zip", "swapaxes",
                 "min", "max"}  # fmt: skip
 _TRUTHS = {"any", "all", "bool", "isinstance", "hasattr", "callable"}  # true or not, they have no sign
-_KEPT = {"strict", "copy"}  # keywords that are left alone
+_KEPT = {"strict", "copy"}  # keywords that change no result
 _MAKERS = {"zeros", "ones", "empty", "full", "arange", "ndindex", "errstate", "zeros_like", "ones_like", "empty_like"}
 
 

@@ -1,6 +1,6 @@
 """``python -m tests.sweeps``: all sweeps in full, as a table; with --pytorch PyTorch's convolutions, too.
 
-With --json FILE also what was found of each primitive, from which ``python -m tests.coverage`` makes its page.
+With --json FILE also write what was found of each primitive.
 """
 
 from __future__ import annotations
