@@ -335,12 +335,12 @@ def test_what_it_does_not_know_it_does_not_blame():
     x = leaf(1.0)
     first, second, bad = (x * 2).node, (x * 3).node, np.array([np.nan])
     watch.cotangent(first, bad)
-    watch.pulled(second, {0: bad})
+    watch.after_vjp(second, {0: bad})
     watch = _Watch()
     watch.cotangent(first, np.ones(1))
     watch.cotangent(second, np.full(1, 7.0))
     with pytest.raises(FloatingPointError) as error:
-        watch.pulled(first, {0: bad})
+        watch.after_vjp(first, {0: bad})
     assert "cotangent" not in message_of(error)
 
 

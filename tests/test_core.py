@@ -179,7 +179,7 @@ def test_single_numbers_are_formatted_as_numbers():
     loss = mg.tensor(0.12345, requires_grad=True) * 1
     assert f"{loss:.3f} {loss:8.2e}" == "0.123 1.23e-01"
     assert f"{loss}" == str(loss)
-    with pytest.raises(TypeError, match=r"a tensor of shape \(2,\) cannot be formatted by '\.3f'"):
+    with pytest.raises(TypeError, match=r"a tensor of shape \(2,\) cannot be formatted with '\.3f'"):
         f"{mg.tensor([1.0, 2.0]):.3f}"
 
 

@@ -298,7 +298,7 @@ def test_a_residual_without_a_name_is_no_constant():
 
 def test_more_names_than_residuals_are_refused():
     long = declared("long", lambda x: (x * x, (x,)), lambda g, needs, x: (2 * x * g,), residuals=("x", "output"))
-    with pytest.raises(TypeError, match=r"long declares 2 residuals, and its forward gave 1"):
+    with pytest.raises(TypeError, match=r"long declares 2 residuals, .* returned 1"):
         mg.grad(mg.grad(long))(2.0)
 
 
@@ -345,9 +345,9 @@ def test_derived_residuals_without_a_reference_ask_for_one():
 
 
 def test_an_argument_is_named_once():
-    with pytest.raises(ValueError, match=r"argnums \(0, 0\) name an argument twice"):
+    with pytest.raises(ValueError, match=r"argnums \(0, 0\) contain an argument twice"):
         mg.grad(lambda a, b: (a * b).sum(), argnums=(0, 0))(np.ones(2), np.ones(2))
-    with pytest.raises(ValueError, match=r"argnums \(0, -2\) name an argument twice"):
+    with pytest.raises(ValueError, match=r"argnums \(0, -2\) contain an argument twice"):
         mg.grad(lambda a, b: (a * b).sum(), argnums=(0, -2))(np.ones(2), np.ones(2))
 
 

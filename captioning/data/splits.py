@@ -210,7 +210,7 @@ class ReadAhead:
 
     function: takes row numbers (N,) and returns what it reads of them, such as a `Batch`. threaded: False reads
     everything when it is asked for, as for rows in memory. The thread lives as long as the `with` block; outside of it
-    everything is read when it is asked for. docs/scale_data.md has what this gains.
+    everything is read when it is asked for. docs/scale.md has what this gains.
 
     >>> with ReadAhead(lambda rows: rows * 10) as ahead:
     ...     first = ahead.read(np.array([3, 0]), upcoming=[np.array([1])])

@@ -90,9 +90,9 @@ def test_a_pass_to_some_leaves(certified):
     assert part.gradients.keys() == {b.node}
     np.testing.assert_array_equal(part.gradients[b.node], whole.gradients[b.node])
     assert w.node not in {visit.node for visit in part.visits}
-    refused(whole, loss, "behind the loss", sources=[b])
+    refused(whole, loss, "not between the loss", sources=[b])
     refused(part, loss, "was not visited|carried nothing to its input")
-    with pytest.raises(ValueError, match="is no leaf behind the loss"):
+    with pytest.raises(ValueError, match="is not a leaf on which the loss depends"):
         certify_backward(loss, sources=[mg.tensor(1.0, requires_grad=True)])
 
 
@@ -120,7 +120,7 @@ def test_every_exchange_of_neighbours_that_are_an_edge(certified):
         swapped = (*certificate.visits[:i], second, first, *certificate.visits[i + 2 :])
         if second.node in first.node.parents:
             edges += 1
-            refused(replace(certificate, visits=swapped), loss, "was visited before its use by .* had delivered")
+            refused(replace(certificate, visits=swapped), loss, "was visited before .*, which uses it")
         else:
             check_certificate(replace(certificate, visits=swapped), loss)
     assert edges > 5
@@ -133,7 +133,7 @@ def test_every_visit_that_is_missing_or_made_twice(certified):
         refused(replace(certificate, visits=(*visits[:i], *visits[i + 1 :])), loss, "was not visited")
         refused(replace(certificate, visits=(*visits, visit)), loss, "was visited twice")
     other = certify_backward(network()[0]).visits[0]
-    refused(replace(certificate, visits=(*visits, other)), loss, "<sum float32 ..> was visited, which is not behind")
+    refused(replace(certificate, visits=(*visits, other)), loss, "<sum float32 ..> was visited, but is not between")
 
 
 def test_every_number_that_is_changed(certified):
@@ -167,9 +167,9 @@ def test_outputs_that_get_too_much_or_too_little(certified):
     loss, certificate = certified
     place = visit_of(certificate, "lstm_cell")
     _, g = certificate.visits[place].cotangents
-    refused(spoilt(certificate, place, cotangents=(g, g)), loss, "output 0 .* has 0 terms but was given a cotangent")
-    refused(spoilt(certificate, place, cotangents=(None, None)), loss, "output 1 .* has 1 terms but was given nothing")
-    refused(spoilt(certificate, place, cotangents=(g,)), loss, "was given 1 cotangents: it has 2 outputs")
+    refused(spoilt(certificate, place, cotangents=(g, g)), loss, "output 0 .* has 0 terms but received a cotangent")
+    refused(spoilt(certificate, place, cotangents=(None, None)), loss, "output 1 .* has 1 terms but received nothing")
+    refused(spoilt(certificate, place, cotangents=(g,)), loss, "received 1 cotangents, but has 2 outputs")
     refused(
         spoilt(certificate, place, cotangents=(None, g[:1])), loss, r"output 1 of <lstm_cell .*> is float32 \(1, 3\)"
     )
@@ -181,7 +181,7 @@ def test_gradients_that_are_missing_or_foreign(certified):
     left = {node: g for node, g in certificate.gradients.items() if node is not leaf}
     refused(replace(certificate, gradients=left), loss, "<leaf .*> has no gradient")
     other = mg.tensor(1.0, requires_grad=True).node
-    refused(replace(certificate, gradients={**certificate.gradients, other: gradient}), loss, "is no leaf behind")
+    refused(replace(certificate, gradients={**certificate.gradients, other: gradient}), loss, "has a gradient, but is no source")
     double = {**certificate.gradients, leaf: gradient.astype(np.float64)}
     refused(replace(certificate, gradients=double), loss, "the gradient of <leaf .*> is float64")
 
@@ -208,8 +208,8 @@ def test_a_pass_that_forgets_a_sum_is_refused(monkeypatch):
     [
         (lambda edges: edges[:1], "<lstm_cell .*> carried nothing to its input c"),
         (lambda edges: edges * 2, "<lstm_cell .*> carried something from its input 0 .* already"),
-        (lambda edges: (replace(edges[0], argnum=1), edges[1]), "there is no such edge"),
-        (lambda edges: (replace(edges[0], index=1), edges[1]), "there is no such edge"),
+        (lambda edges: (replace(edges[0], argnum=1), edges[1]), "the edge has carried something already or is not"),
+        (lambda edges: (replace(edges[0], index=1), edges[1]), "the edge has carried something already or is not"),
         (lambda edges: (replace(edges[0], cotangent=np.ones((3,), np.float32)), edges[1]), r"carried float32 \(3,\)"),
     ],
 )
