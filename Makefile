@@ -1,10 +1,10 @@
 # Commands from a fresh checkout, with Python 3.11 or newer and make alone:
 #   make demo    train a captioner on drawn scenes and show what it says
 #   make caption PHOTO=photo.jpg    say what is on a photo, or on those in a folder
-#   make test    run all tests; make sweep the layers and networks of real sizes in full
+#   make test    run the tests
 # and those who change or measure it want:
 #   make lint    check the code with ruff and the imports between modules; make types runs mypy; make format runs ruff
-#   make mutation  plant small mistakes in the code and count those that the tests notice (hours)
+#   make campaigns   run every test in full, beside PyTorch and with MKL, and plant mistakes (hours)
 #   make bench   time minigrad beside PyTorch and others on this machine (35 minutes); bench/ holds figures and a picture
 # They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
 
@@ -21,7 +21,7 @@ comma = ,
 # One thread for each test process: together they fill the cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo caption test sweep mutation bench lint format types wheel clean help
+.PHONY: demo caption test campaigns bench lint format types wheel clean help
 .NOTPARALLEL:  # all share one environment
 
 help:
@@ -38,11 +38,12 @@ caption: $(VENV)/.installed-caption-vision
 test: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST)
 
-sweep: $(STAMP)
-	$(ALONE) $(RUN) -m pytest $(PYTEST) --full -m sweep tests
-
-mutation: $(STAMP)
-	$(ALONE) $(RUN) -m tests.mutation --workers $(WORKERS)
+# Everything that make test samples, beside PyTorch, MPI and ONNX; products by MKL; and mistakes planted in each file.
+campaigns:
+	$(MAKE) test EXTRAS=$(EXTRAS),peers PYTEST="$(PYTEST) --full"
+	MINIGRAD_BLAS=mkl $(MAKE) test EXTRAS=$(EXTRAS),peers,mkl \
+	  PYTEST="$(PYTEST) tests/runtime tests/nn tests/ops tests/captioning/models tests/captioning/training"
+	$(ALONE) $(RUN) -m tests.mutation --sample 3 --workers $(WORKERS)
 
 bench: $(VENV)/.installed-bench
 	@mkdir -p bench
