@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from minigrad.ops.kernels.windows import Size
-from theory.convolution.arguments import Array
+from theory.convolution.matrices import Array
 from theory.domains import Domain, enumerated, every, sampled
 from theory.refutation import require
 
