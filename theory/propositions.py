@@ -139,6 +139,7 @@ class _Log:
 
     def __init__(self, proposition: Proposition, where: str) -> None:
         self.proposition = proposition
+        self.check: Callable[[Any], Any] = proposition.check
         self.where = where
         self.domain = proposition.examples
         self.cases = 0
@@ -161,7 +162,7 @@ class _Log:
             self._fail(example, f"this is no example of the domain: {wrong}")
             raise
         try:
-            returned: Any = self.proposition.check(example)
+            returned = self.check(example)
         except HypothesisException:  # an unmet assumption, for example: the case does not count
             raise
         except AssertionError as refuted:

@@ -5,10 +5,13 @@ Most checkers need only `require` and `agree`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Refuted", "Unsound", "agree", "require"]
+__all__ = ["Refuted", "Unsound", "accepts", "agree", "require"]
 
 
 class Refuted(AssertionError):  # noqa: N818 - the word of the field
@@ -50,3 +53,16 @@ def agree(actual: ArrayLike, expected: ArrayLike, what: str, tolerance: float = 
     if not close.all():
         at = tuple(int(i) for i in np.argwhere(~close)[0])
         raise Refuted(f"{what}: entry {at} is {a[at]:.10g}, expected {b[at]:.10g}")
+
+
+def accepts(check: Callable[..., Any], *certificate: Any) -> bool:
+    """Whether a check of certificates raises no error.
+
+    >>> accepts(require, 1 + 1 == 3, "")
+    False
+    """
+    try:
+        check(*certificate)
+    except (Refuted, ValueError, KeyError):  # a KeyError if a certificate names a vertex that its graph lacks
+        return False
+    return True

@@ -22,7 +22,7 @@ __all__ = ["eigendecomposition", "eigenform", "power_jacobian", "printed_eigenfo
 def power_jacobian(W: ArrayLike, k: int, rows: bool = False) -> NDArray[np.float64]:
     """Compute dh_k/dh_0 of h_t = W' h_{t-1} by `mg.jacobian` through k matrix products; (n, n).
 
-    rows: step by h @ W, as a layer does, instead of W' @ h. Entry (i, j) is the derivative of h_k[i] by h_0[j]. W: real.
+    rows: step by h @ W, as a layer does, instead of W' @ h. Entry (i, j) is the derivative of h_k[i] by h_0[j].
 
     >>> power_jacobian([[1, 1], [0, 1]], 3)
     array([[1., 0.],
@@ -67,7 +67,7 @@ def eigenform(P: ArrayLike, eigenvalues: ArrayLike, k: int) -> NDArray[Any]:
     array([[0., 0.],
            [1., 1.]])
     """
-    P, powers = np.asarray(P), np.asarray(eigenvalues) ** k
+    P, powers = as_square(P, "eigenform", "P"), np.asarray(eigenvalues) ** k
     return np.asarray(np.linalg.inv(P.T) @ (powers[:, None] * P.T))
 
 
@@ -78,5 +78,5 @@ def printed_eigenform(P: ArrayLike, eigenvalues: ArrayLike, k: int) -> NDArray[A
     array([[0., 0.],
            [0., 1.]])
     """
-    P, powers = np.asarray(P), np.asarray(eigenvalues) ** k
+    P, powers = as_square(P, "printed_eigenform", "P"), np.asarray(eigenvalues) ** k
     return np.asarray(np.linalg.inv(P.T) @ (powers[:, None] * np.linalg.inv(P)))

@@ -1,7 +1,4 @@
-"""All that is said of claim 3-2: gradients through a linear recurrence vanish or explode by the spectral radius.
-
-The mathematics is in `theory.eigenvalues.diagonalisation`, `defective`, `powers`, `schur` and `gradient_flow` beside
-it; the examples are in `domains`, the checkers in `checks`, the picture in `figures`.
+"""Claim 3-2 in words: gradients through a linear recurrence vanish or explode by the spectral radius.
 
 Source: homework 3-2.
 """
@@ -53,32 +50,31 @@ CORRECTED = Corrected(
     ),
 )
 
-PROOF = r"""With $W = P D P^{-1}$, $W' = (P^{-1})' D P' = (P')^{-1} D P'$, and in $(W')^k$ the inner factors
-$P' (P')^{-1}$ cancel: $(W')^k = (P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if
-$D^k P' = D^k P^{-1}$, that is $D^k (P'P - I) = 0$: for an invertible $W$, if $P$ is orthogonal. The printed form even
-changes when an eigenvector is rescaled.
+PROOF = r"""With $W = P D P^{-1}$, $W' = (P')^{-1} D P'$, and in $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
+$(W')^k = (P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if $D^k (P'P - I) = 0$: for an invertible
+$W$, if $P$ is orthogonal. The printed form even changes when an eigenvector is rescaled.
 
 *Not every matrix:* let $W$ have the rows $(0, 1)$ and $(0, 0)$. Then $W \neq 0 = W^2$, but $W = P D P^{-1}$ would give
 $D^2 = 0$, so $D = 0$ and $W = 0$.
 
-*Every matrix, all the same:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the largest $|\lambda|$.
-An eigenvector for it gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W = U (D + N) U^{-1}$ ($U$ unitary, $D$
+*But for every matrix:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the largest $|\lambda|$. An
+eigenvector for it gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W = U (D + N) U^{-1}$ ($U$ unitary, $D$
 diagonal, $N$ strictly upper triangular) expand $(D + N)^k$: a product with $n$ or more factors $N$ is zero, so
-$\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$, a polynomial in $k$ times $\rho^k$.
-Hence $\lVert W^k \rVert^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho < 1$ and explodes for $\rho > 1$.
-For $\rho = 1$, $\lVert W^k \rVert \ge 1$: constant for an orthogonal $W$, of the order $k^{n-1}$ for a Jordan block,
-whose power has the entries $\binom{k}{d} \lambda^{k-d}$.
+$\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$, a polynomial in $k$ times $\rho^k$. Hence
+$\lVert W^k \rVert^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho < 1$ and explodes for $\rho > 1$. For
+$\rho = 1$, $\lVert W^k \rVert \ge 1$: it is constant for an orthogonal $W$, and of the order $k^{n-1}$ for a Jordan
+block, whose power has the entries $\binom{k}{d} \lambda^{k-d}$.
 
-*A hump before the decay:* for $|z| > 1$, $(z I - W)^{-1} = \sum_k W^k z^{-k-1}$ has a norm of at most
+*A hump before the decay:* for $|z| > 1$ the norm of $(z I - W)^{-1} = \sum_k W^k z^{-k-1}$ is at most
 $\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). For $W$ of the rows $(r, c)$ and $(0, r)$
-and $z = 2 - r$ it promises a growth to $c / (4 (1 - r))$, however far $r$ is below 1.
+and $z = 2 - r$ it promises a growth to $c / (4 (1 - r))$, for any $r$ below 1.
 
 *Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2) W_h'$, and the norm of a product
 is at most the product of the norms. An LSTM without recurrent weights has $c_t = f_t c_{t-1} + i_t g_t$ with gates
-that do not depend on the state, so $\partial c_k / \partial c_0 = \mathrm{diag}(f_1 \cdots f_k)$."""
+independent of the state, so $\partial c_k / \partial c_0 = \mathrm{diag}(f_1 \cdots f_k)$."""
 
-DRAWN = "drawn are W of every size to 4x4 and every kind (symmetric, orthogonal, random, non-normal, defective)"
-DRAWN_DIAGONALISABLE = "drawn are random, symmetric, orthogonal W of every size to 4x4, radii below, at and above 1"
+DRAWN = "symmetric, orthogonal, random, non-normal, defective W to 4x4"
+DIAGONALISABLE = "random, symmetric, orthogonal W to 4x4, radii below, at and above 1"
 
 PRINTED = (
     Proposition(
@@ -90,13 +86,13 @@ PRINTED = (
         checks.has_eigendecomposition, domains.SMALL_MATRICES, false=True,
     ),
     Proposition(
-        "the last factor P^-1, symmetric W", "it is right for a symmetric W with orthonormal P; drawn are "
-        "all sizes to 4x4, with radii below, at and above 1",
+        "the last factor P^-1, symmetric W", "it is right for a symmetric W with orthonormal P (all sizes to 4x4, "
+        "radii below, at and above 1)",
         checks.printed_form_symmetric, domains.SYMMETRIC, share=0.5, show=str,
     ),
     Proposition(
-        "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is "
-        f"below 1, and > 1000 after log(1000) / log(radius) steps if it is above; {DRAWN}, on either side",
+        "vanishes or explodes", "‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is below 1, and > "
+        f"1000 after log(1000) / log(radius) steps if it is above ({DRAWN})",
         checks.vanishes_or_explodes, domains.NOT_AT_1, show=str,
     ),
 )  # fmt: skip
@@ -107,50 +103,49 @@ CORRECTIONS = (
         checks.jacobian_is_power, domains.JORDAN, "corrected",
     ),
     Proposition(
-        "corrected form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in whole numbers",
+        "corrected form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in integers",
         checks.corrected_form, domains.DIAGONAL, "corrected", show=str,
     ),
     Proposition(
-        "corrected form, floats", "the same of floating-point numbers, to rounding times cond(P)^2; "
-        f"{DRAWN_DIAGONALISABLE}",
+        "corrected form, floats", "the same in floating point, to round-off times cond(P)^2 "
+        f"({DIAGONALISABLE})",
         checks.corrected_form, domains.DIAGONALISABLE, "corrected", show=str,
     ),
     Proposition(
-        "decided exactly", "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of a size "
-        "above 1 has, and ranks over the rationals agree: there are fewer eigenvectors than the root counts; drawn are "
-        "two or three blocks of sizes 1 to 3", checks.decided_exactly, domains.JORDAN, "corrected",
+        "decided exactly", "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or "
+        "more has; ranks over the rationals agree (two or three blocks of sizes 1 to 3)", checks.decided_exactly, domains.JORDAN, "corrected",
     ),
     Proposition(
-        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes; "
-        f"{DRAWN_DIAGONALISABLE}",
+        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes "
+        f"({DIAGONALISABLE})",
         checks.between_radius_and_condition, domains.DIAGONALISABLE, "corrected", show=str,
     ),
     Proposition(
         "Gelfand", "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; "
-        f"both k-th roots tend to the radius; {DRAWN}, with radii below, at and above 1",
+        f"both k-th roots tend to the radius ({DRAWN})",
         checks.gelfand_limit, domains.MATRICES, "corrected", show=str,
     ),
     Proposition(
-        "hump", "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes, as the grid knows to "
-        "1 %",
+        "hump", "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes (the grid is "
+        "accurate to 1 %)",
         checks.hump, domains.HUMPS, "corrected",
     ),
     Proposition(
-        "radius 1", "with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal; "
-        f"{DRAWN}",
+        "radius 1", "with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal "
+        f"({DRAWN})",
         checks.never_vanishes, domains.AT_1, "corrected", show=str,
     ),
 )  # fmt: skip
 
 GENERAL = (
     Proposition(
-        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first; "
-        f"{DRAWN}",
+        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first "
+        f"({DRAWN})",
         checks.transient_growth, domains.BELOW_1, "general", show=str,
     ),
     Proposition(
-        "spoilt Schur forms", "the check of Schur's form refuses one with an entry below the diagonal, with a U that "
-        "is not unitary, or of another matrix",
+        "spoilt Schur forms", "the check refuses a Schur form with an entry below the diagonal, a U that is not "
+        "unitary, or another matrix",
         checks.spoilt_schur_is_refused, domains.MATRICES, "general", show=str,
     ),
     Proposition(
@@ -178,7 +173,7 @@ P, EIGENVALUES, STEPS = np.array([[1, 1], [0, 1]]), np.array([1, 2]), 3
 
 
 def show() -> str:
-    """The claim's matrices as text."""
+    """Write the claim's matrices."""
     W = P @ np.diag(EIGENVALUES) @ np.rint(np.linalg.inv(P)).astype(int)
     block = jordan_block(1, 2)
     norms = power_norms(block, 100)
