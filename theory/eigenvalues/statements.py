@@ -31,9 +31,9 @@ STATEMENT = Statement(
 )
 
 CORRECTED = Corrected(
-    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For "
-    "every W the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after "
-    "growing for a while) and explodes above; at 1 its norm is at least 1.",
+    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For every W "
+    "the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after growing for a "
+    "while) and explodes above; at 1 its norm is at least 1.",
     r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
     r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
     r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its "
@@ -78,94 +78,151 @@ DIAGONALISABLE = "random, symmetric, orthogonal W to 4x4, radii below, at and ab
 
 PRINTED = (
     Proposition(
-        "the last factor P^-1", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1", checks.printed_form,
-        domains.SMALL_DECOMPOSITIONS, show=str, false=True,
+        "the last factor P^-1",
+        "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1",
+        checks.printed_form,
+        domains.SMALL_DECOMPOSITIONS,
+        show=str,
+        false=True,
     ),
     Proposition(
-        "every matrix has an eigendecomposition", "every square matrix has an eigendecomposition P D P^-1",
-        checks.has_eigendecomposition, domains.SMALL_MATRICES, false=True,
+        "every matrix has an eigendecomposition",
+        "every square matrix has an eigendecomposition P D P^-1",
+        checks.has_eigendecomposition,
+        domains.SMALL_MATRICES,
+        false=True,
     ),
     Proposition(
-        "the last factor P^-1, symmetric W", "it is right for a symmetric W with orthonormal P (all sizes to 4x4, "
-        "radii below, at and above 1)",
-        checks.printed_form_symmetric, domains.SYMMETRIC, share=0.5, show=str,
+        "the last factor P^-1, symmetric W",
+        "it is right for a symmetric W with orthonormal P (all sizes to 4x4, radii below, at and above 1)",
+        checks.printed_form_symmetric,
+        domains.SYMMETRIC,
+        share=0.5,
+        show=str,
     ),
     Proposition(
-        "vanishes or explodes", "‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is below 1, and > "
-        f"1000 after log(1000) / log(radius) steps if it is above ({DRAWN})",
-        checks.vanishes_or_explodes, domains.NOT_AT_1, show=str,
+        "vanishes or explodes",
+        "‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is below 1, and > 1000 after log(1000) "
+        f"/ log(radius) steps if it is above ({DRAWN})",
+        checks.vanishes_or_explodes,
+        domains.NOT_AT_1,
+        show=str,
     ),
-)  # fmt: skip
+)
 
 CORRECTIONS = (
     Proposition(
-        "power", "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
-        checks.jacobian_is_power, domains.JORDAN, "corrected",
+        "power",
+        "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
+        checks.jacobian_is_power,
+        domains.JORDAN,
+        "corrected",
     ),
     Proposition(
-        "corrected form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in integers",
-        checks.corrected_form, domains.DIAGONAL, "corrected", show=str,
+        "corrected form",
+        "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in integers",
+        checks.corrected_form,
+        domains.DIAGONAL,
+        "corrected",
+        show=str,
     ),
     Proposition(
-        "corrected form, floats", "the same in floating point, to round-off times cond(P)^2 "
-        f"({DIAGONALISABLE})",
-        checks.corrected_form, domains.DIAGONALISABLE, "corrected", show=str,
+        "corrected form, floats",
+        f"the same in floating point, to round-off times cond(P)^2 ({DIAGONALISABLE})",
+        checks.corrected_form,
+        domains.DIAGONALISABLE,
+        "corrected",
+        show=str,
     ),
     Proposition(
-        "decided exactly", "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or "
-        "more has; ranks over the rationals agree (two or three blocks of sizes 1 to 3)", checks.decided_exactly, domains.JORDAN, "corrected",
+        "decided exactly",
+        "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or more has; "
+        "ranks over the rationals agree (two or three blocks of sizes 1 to 3)",
+        checks.decided_exactly,
+        domains.JORDAN,
+        "corrected",
     ),
     Proposition(
-        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes "
-        f"({DIAGONALISABLE})",
-        checks.between_radius_and_condition, domains.DIAGONALISABLE, "corrected", show=str,
+        "diagonalisable",
+        f"for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes ({DIAGONALISABLE})",
+        checks.between_radius_and_condition,
+        domains.DIAGONALISABLE,
+        "corrected",
+        show=str,
     ),
     Proposition(
-        "Gelfand", "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; "
-        f"both k-th roots tend to the radius ({DRAWN})",
-        checks.gelfand_limit, domains.MATRICES, "corrected", show=str,
+        "Gelfand",
+        "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; both k-th roots tend to "
+        f"the radius ({DRAWN})",
+        checks.gelfand_limit,
+        domains.MATRICES,
+        "corrected",
+        show=str,
     ),
     Proposition(
-        "hump", "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes (the grid is "
-        "accurate to 1 %)",
-        checks.hump, domains.HUMPS, "corrected",
+        "hump",
+        "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes (the grid is accurate to 1 %)",
+        checks.hump,
+        domains.HUMPS,
+        "corrected",
     ),
     Proposition(
-        "radius 1", "with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal "
-        f"({DRAWN})",
-        checks.never_vanishes, domains.AT_1, "corrected", show=str,
+        "radius 1",
+        f"with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal ({DRAWN})",
+        checks.never_vanishes,
+        domains.AT_1,
+        "corrected",
+        show=str,
     ),
-)  # fmt: skip
+)
 
 GENERAL = (
     Proposition(
-        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first "
-        f"({DRAWN})",
-        checks.transient_growth, domains.BELOW_1, "general", show=str,
+        "Kreiss",
+        f"sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first ({DRAWN})",
+        checks.transient_growth,
+        domains.BELOW_1,
+        "general",
+        show=str,
     ),
     Proposition(
-        "spoilt Schur forms", "the check refuses a Schur form with an entry below the diagonal, a U that is not "
-        "unitary, or another matrix",
-        checks.spoilt_schur_is_refused, domains.MATRICES, "general", show=str,
+        "spoilt Schur forms",
+        "the check refuses a Schur form with an entry below the diagonal, a U that is not unitary, or another matrix",
+        checks.spoilt_schur_is_refused,
+        domains.MATRICES,
+        "general",
+        show=str,
     ),
     Proposition(
-        "Jordan block", "with eigenvalue 1 or -1 and size n, J^k is binomials, and its norm from k = 2n on is between "
-        "binom(k, n-1) and n binom(k, n-1)",
-        checks.grows_polynomially, domains.BLOCKS, "general",
+        "Jordan block",
+        "with eigenvalue 1 or -1 and size n, J^k is binomials, and its norm from k = 2n on is between binom(k, n-1) "
+        "and n binom(k, n-1)",
+        checks.grows_polynomially,
+        domains.BLOCKS,
+        "general",
     ),
     Proposition(
-        "tanh RNN", "‖dh_k/dh_0‖ <= the product of sigma_max(Wh) max(1 - h_t^2) over the steps, equal for one unit",
-        checks.tanh_network, domains.RNNS, "general",
+        "tanh RNN",
+        "‖dh_k/dh_0‖ <= the product of sigma_max(Wh) max(1 - h_t^2) over the steps, equal for one unit",
+        checks.tanh_network,
+        domains.RNNS,
+        "general",
     ),
     Proposition(
-        "LSTM", "without recurrent weights dc_k/dc_0 = diag(f_1 ⋯ f_k): it vanishes at the gates' geometric mean",
-        checks.cell_path, domains.LSTMS, "general",
+        "LSTM",
+        "without recurrent weights dc_k/dc_0 = diag(f_1 ⋯ f_k): it vanishes at the gates' geometric mean",
+        checks.cell_path,
+        domains.LSTMS,
+        "general",
     ),
     Proposition(
-        "forget bias", "without recurrent weights and input the rate is sigmoid(bias): 0.5, 0.731, 0.993 for 0, 1, 5",
-        checks.cell_rate, domains.BIASES, "general",
+        "forget bias",
+        "without recurrent weights and input the rate is sigmoid(bias): 0.5, 0.731, 0.993 for 0, 1, 5",
+        checks.cell_rate,
+        domains.BIASES,
+        "general",
     ),
-)  # fmt: skip
+)
 
 # What `theory show` prints: two forms on one matrix, a Jordan block's powers, forget gates --------
 

@@ -22,7 +22,7 @@ from theory.parity.gain import (
     fails_at,
     intervals,
     tanh_network,
-)  # fmt: skip
+)
 from theory.parity.training import (
     BASE,
     LIMIT,
@@ -33,7 +33,7 @@ from theory.parity.training import (
     differing,
     structured_sequences,
     train_all,
-)  # fmt: skip
+)
 from theory.parity.units import (
     or_unit,
     parity,
@@ -65,8 +65,8 @@ CORRECTED = Corrected(
     by=("all short sequences", "long sequences", "the printed formula is OR"),
 )
 
-PROOF = r"""On bits, $h + x - hx = 1 - (1 - h)(1 - x)$ is OR: 0 only for $h = x = 0$. It stays 1 after the first 1, so it
-errs as soon as the parity returns to 0, first on $(1, 1)$.
+PROOF = r"""On bits, $h + x - hx = 1 - (1 - h)(1 - x)$ is OR: 0 only for $h = x = 0$. It stays 1 after the first 1, so
+it errs as soon as the parity returns to 0, first on $(1, 1)$.
 
 XOR is 1 exactly if $h \ne x$, that is $h(1 - x) + x(1 - h) = h + x - 2hx$. By induction $h_t$ is the parity of the
 first $t$ bits.
@@ -77,25 +77,43 @@ $\partial h_T / \partial x_t = \prod_{i \ne t} (1 - 2x_i) = \pm 1$ at bits."""
 
 PROPOSITIONS = (
     Proposition(
-        "the formula", "h' = h + x - h x from h_0 = 0 gives the parity of every bit sequence",
-        checks.one_sequence(checks.through_tensors(or_unit)), domains.SHORT, false=True,
+        "the formula",
+        "h' = h + x - h x from h_0 = 0 gives the parity of every bit sequence",
+        checks.one_sequence(checks.through_tensors(or_unit)),
+        domains.SHORT,
+        false=True,
     ),
     Proposition(
-        "all short sequences", "h' = h + x - 2 h x gives it, for all 2^T sequences of each length T = 1, …, "
-        f"{domains.LONGEST}", checks.all_of_a_length(checks.through_tensors(xor_unit)), domains.LENGTHS, "corrected",
+        "all short sequences",
+        f"h' = h + x - 2 h x gives it, for all 2^T sequences of each length T = 1, …, {domains.LONGEST}",
+        checks.all_of_a_length(checks.through_tensors(xor_unit)),
+        domains.LENGTHS,
+        "corrected",
     ),
     Proposition(
-        "long sequences", LONG, checks.long_sequences(checks.through_arrays(xor_unit)), domains.LONG_SEQUENCES,
-        "corrected", share=0.03,
+        "long sequences",
+        LONG,
+        checks.long_sequences(checks.through_arrays(xor_unit)),
+        domains.LONG_SEQUENCES,
+        "corrected",
+        share=0.03,
     ),
     Proposition(
-        "the printed formula is OR", "of bits h and x, h + x - h x is OR", checks.is_or, domains.PAIRS, "corrected",
+        "the printed formula is OR",
+        "of bits h and x, h + x - h x is OR",
+        checks.is_or,
+        domains.PAIRS,
+        "corrected",
     ),
     Proposition(
-        "gradient", "the derivative of h_T by every bit is 1 or -1, so it neither vanishes nor explodes (up to 100 "
-        "bits)", checks.gradient, domains.SEQUENCES, "general", share=0.3,
+        "gradient",
+        "the derivative of h_T by every bit is 1 or -1, so it neither vanishes nor explodes (up to 100 bits)",
+        checks.gradient,
+        domains.SEQUENCES,
+        "general",
+        share=0.3,
     ),
-)  # fmt: skip
+)
 
 
 def show_unit() -> str:
@@ -141,9 +159,9 @@ ALT_CORRECTED = Corrected(
     by=("all short sequences", "long sequences", "one step"),
 )
 
-ALT_PROOF = r"""*As printed* there is no step function. With one, the AND unit starts at 0 and must have been 1 to become
-1, so it stays 0; the OR unit stays 1 after the first 1. So the network computes OR and fails on $(1, 1)$. Without one,
-$h_1 - h_2$ is $t$ after $t$ bits, and the network fails on $(0)$.
+ALT_PROOF = r"""*As printed* there is no step function. With one, the AND unit starts at 0 and must have been 1 to
+become 1, so it stays 0; the OR unit stays 1 after the first 1. So the network computes OR and fails on $(1, 1)$.
+Without one, $h_1 - h_2$ is $t$ after $t$ bits, and the network fails on $(0)$.
 
 *Corrected:* $s + x$ is 0, 1 or 2, so $h_1' - h_2'$ is 0, 1 or 0: the XOR of $s$ and $x$.
 
@@ -151,17 +169,16 @@ $h_1 - h_2$ is $t$ after $t$ bits, and the network fails on $(0)$.
 $y = [s > \frac12]$ with $s = (h_1 - h_2)/2$. Then $s' = f_g(s + x)$ with
 $f_g(u) = \frac12\bigl(\tanh g(u - \frac12) - \tanh g(u - \frac32)\bigr)$. Four facts:
 
-1. $f_g(1 + v) = f_g(1 - v)$.
-2. $f_g$ rises up to $u = 1$, as $\tanh'$ is even and falls with $|\cdot|$.
-3. On $[\frac12, \frac32]$ it rises with $g$, as both $u - \frac12$ and $\frac32 - u$ are $\ge 0$.
-4. $f_g(u) + f_g(1 - u) = \frac12\bigl(\tanh g(\frac32 - u) + \tanh g(\frac12 + u)\bigr) < 1$.
+1. $f_g(1 + v) = f_g(1 - v)$. 2. $f_g$ rises up to $u = 1$, as $\tanh'$ is even and falls with $|\cdot|$. 3. On
+$[\frac12, \frac32]$ it rises with $g$, as both $u - \frac12$ and $\frac32 - u$ are $\ge 0$. 4.
+$f_g(u) + f_g(1 - u) = \frac12\bigl(\tanh g(\frac32 - u) + \tanh g(\frac12 + u)\bigr) < 1$.
 
 Theorem: *the network is right for every length exactly if some $b \in (\frac12, 1]$ has $f_g(b) \ge b$.* If so, let
 $a = 1 - b$. The intervals $[0, a]$ for parity 0 and $[b, 1]$ for parity 1 are invariant. By (1) and (2) the worst
 images towards parity 0 are $f_g(a)$ and $f_g(1 + b) = f_g(1 - b) = f_g(a)$, which by (4) is below $1 - f_g(b) \le a$.
-Towards parity 1 they are $f_g(b)$ and $f_g(1 + a) = f_g(1 - a) = f_g(b) \ge b$. If not, $f_g(s) < s$ on
-$[\frac12, 1]$, as also $f_g(\frac12) = \frac12 \tanh g < \frac12$. The interval is compact, so the state falls by at
-least some $m > 0$ at each zero of 1 0 0 … 0 until the parity 1 is lost.
+Towards parity 1 they are $f_g(b)$ and $f_g(1 + a) = f_g(1 - a) = f_g(b) \ge b$. If not, $f_g(s) < s$ on $[\frac12, 1]$,
+as also $f_g(\frac12) = \frac12 \tanh g < \frac12$. The interval is compact, so the state falls by at least some $m > 0$
+at each zero of 1 0 0 … 0 until the parity 1 is lost.
 
 By (3) larger gains keep the condition, so there is one critical gain, where the line $s$ touches $f_g$: $f_g(s) = s$,
 $f_g'(s) = 1$, at $g = 2.330212853…$, $s = 0.62226…$ Below it, one rational run of 1 0 0 … 0 with upper bounds proves
@@ -181,109 +198,175 @@ readout $[h < \theta]$, turns all signs."""
 
 ALT_PRINTED = (
     Proposition(
-        "each unit fed by its own past", "h1 = step(h1 + x - 1/2), h2 = step(h2 + x - 3/2), y = step(h1 - h2 - 1/2) "
-        "gives the parity of every bit sequence",
-        checks.one_sequence(checks.outputs(printed_network)), domains.SHORT, false=True,
+        "each unit fed by its own past",
+        "h1 = step(h1 + x - 1/2), h2 = step(h2 + x - 3/2), y = step(h1 - h2 - 1/2) gives the parity of every bit "
+        "sequence",
+        checks.one_sequence(checks.outputs(printed_network)),
+        domains.SHORT,
+        false=True,
     ),
     Proposition(
-        "the same without a step", "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0] gives it, "
-        "with no function", checks.one_sequence(checks.outputs(printed_linear_network)),
-        domains.SHORT, false=True,
+        "the same without a step",
+        "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0] gives it, with no function",
+        checks.one_sequence(checks.outputs(printed_linear_network)),
+        domains.SHORT,
+        false=True,
     ),
     Proposition(
-        "the gates", "of two bits a and b, step(a + b - 1/2) is OR, step(a + b - 3/2) is AND, and "
-        "[OR - AND - 1/2 > 0] is XOR", checks.gates, domains.PAIRS,
+        "the gates",
+        "of two bits a and b, step(a + b - 1/2) is OR, step(a + b - 3/2) is AND, and [OR - AND - 1/2 > 0] is XOR",
+        checks.gates,
+        domains.PAIRS,
     ),
-)  # fmt: skip
+)
 
 ALT_CORRECTIONS = (
     Proposition(
-        "all short sequences", "with s = h1 - h2, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives "
-        f"it, for all 2^T sequences of each length T = 1, …, {domains.LONGEST}",
-        checks.all_of_a_length(checks.outputs(threshold_network)), domains.LENGTHS, "corrected",
+        "all short sequences",
+        "with s = h1 - h2, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives it, for all 2^T "
+        f"sequences of each length T = 1, …, {domains.LONGEST}",
+        checks.all_of_a_length(checks.outputs(threshold_network)),
+        domains.LENGTHS,
+        "corrected",
     ),
     Proposition(
-        "long sequences", LONG, checks.long_sequences(checks.outputs(threshold_network)), domains.LONG_SEQUENCES,
-        "corrected", share=0.03,
+        "long sequences",
+        LONG,
+        checks.long_sequences(checks.outputs(threshold_network)),
+        domains.LONG_SEQUENCES,
+        "corrected",
+        share=0.03,
     ),
     Proposition(
-        "one step", "from each state (0, 0), (1, 0), (1, 1) and by each bit, the RNN with Wx = (1, 1), Wh = [[1, 1], "
-        "[-1, -1]] and b = (-1/2, -3/2) makes that step, and y = s xor x", checks.one_step,
-        domains.THREE_STATES, "corrected",
+        "one step",
+        "from each state (0, 0), (1, 0), (1, 1) and by each bit, the RNN with Wx = (1, 1), Wh = [[1, 1], [-1, -1]] "
+        "and b = (-1/2, -3/2) makes that step, and y = s xor x",
+        checks.one_step,
+        domains.THREE_STATES,
+        "corrected",
     ),
-)  # fmt: skip
+)
 
 TANH = (
     Proposition(
-        "one number", "with tanh, s = (h1 - h2) / 2 follows s' = f(s + x) alone (gains 0.1 to 20)",
-        checks.one_number, domains.ONE_NUMBER, "general",
+        "one number",
+        "with tanh, s = (h1 - h2) / 2 follows s' = f(s + x) alone (gains 0.1 to 20)",
+        checks.one_number,
+        domains.ONE_NUMBER,
+        "general",
     ),
     Proposition(
-        "worst inputs", "the inputs found in one step a bit lead to the largest s at parity 0 and the smallest at parity 1 "
-        "(all inputs of up to 9 bits, gains 0.1 to 20)",
-        checks.worst_inputs, domains.WORST, "general",
+        "worst inputs",
+        "the inputs found in one step a bit lead to the largest s at parity 0 and the smallest at parity 1 (all "
+        "inputs of up to 9 bits, gains 0.1 to 20)",
+        checks.worst_inputs,
+        domains.WORST,
+        "general",
     ),
     Proposition(
-        "exact bounds of exp", "exp(q) lies between two fractions that differ by at most 2^-79 of it (q = 0, 10^-30, 2^-40, a "
-        "grid up to 60)", checks.exponential, domains.EXPONENTS, "general",
+        "exact bounds of exp",
+        "exp(q) lies between two fractions that differ by at most 2^-79 of it (q = 0, 10^-30, 2^-40, a grid up to 60)",
+        checks.exponential,
+        domains.EXPONENTS,
+        "general",
     ),
     Proposition(
-        "exact bounds", "f(u) lies between two fractions that differ by at most 2^-85, or more if computed with 8 to 160 bits "
+        "exact bounds",
+        "f(u) lies between two fractions that differ by at most 2^-85, or more if computed with 8 to 160 bits "
         "instead of 96 (rational gains 0.1 to 100, u from 0 to 2)",
-        checks.exact_bounds, domains.POINTS, "general",
+        checks.exact_bounds,
+        domains.POINTS,
+        "general",
     ),
     Proposition(
-        "critical gain", f"exact arithmetic proves that 1 0 0 … 0 fails at gain {float(BELOW)}, and so by (2) and (3) of the "
-        f"proof at every smaller one; and that every length is right at {float(ABOVE)}, and so by (3) and (4) at every "
-        "larger one; decimal arithmetic checks each step by another formula",
-        checks.bracket, domains.BRACKET, "general", show=str,
+        "critical gain",
+        f"exact arithmetic proves that 1 0 0 … 0 fails at gain {float(BELOW)}, and so by (2) and (3) of the proof at "
+        f"every smaller one; and that every length is right at {float(ABOVE)}, and so by (3) and (4) at every larger "
+        "one; decimal arithmetic checks each step by another formula",
+        checks.bracket,
+        domains.BRACKET,
+        "general",
+        show=str,
     ),
     Proposition(
-        "nothing false is proven", f"with 8, 12, 16, 32 or 96 bits no failure is proven at gains {float(ABOVE)} to 4, and no "
-        f"interval [b, 1] of a grid of b at gains up to {float(BELOW)}",
-        checks.nothing_false_is_proven, domains.BITS_AND_GAINS, "general", share=0.3, show=str,
+        "nothing false is proven",
+        f"with 8, 12, 16, 32 or 96 bits no failure is proven at gains {float(ABOVE)} to 4, and no interval [b, 1] of "
+        f"a grid of b at gains up to {float(BELOW)}",
+        checks.nothing_false_is_proven,
+        domains.BITS_AND_GAINS,
+        "general",
+        share=0.3,
+        show=str,
     ),
     Proposition(
-        "spoilt proofs", "the checks refuse a proof of failure with a state lowered by 2^-80, without the last state, or at a "
-        "gain that works; and intervals that overlap, do not add up to 1, or whose gain fails",
-        checks.spoilt_proofs_are_refused, domains.PROOFS, "general", share=0.3, show=str,
+        "spoilt proofs",
+        "the checks refuse a proof of failure with a state lowered by 2^-80, without the last state, or at a gain "
+        "that works; and intervals that overlap, do not add up to 1, or whose gain fails",
+        checks.spoilt_proofs_are_refused,
+        domains.PROOFS,
+        "general",
+        share=0.3,
+        show=str,
     ),
     Proposition(
-        "above it", f"there are invariant intervals, checked in exact arithmetic, and mg.ops.rnn is right on 1,000 bits "
-        f"(gains {float(ABOVE)} to 1000)", checks.works,
-        domains.ABOVE_CRITICAL, "general",
+        "above it",
+        "there are invariant intervals, checked in exact arithmetic, and mg.ops.rnn is right on 1,000 bits (gains "
+        f"{float(ABOVE)} to 1000)",
+        checks.works,
+        domains.ABOVE_CRITICAL,
+        "general",
     ),
     Proposition(
-        "below it", f"mg.ops.rnn fails on 1 0 0 … 0; if within {checks.SOON} steps, no other input fails earlier, and exact "
+        "below it",
+        f"mg.ops.rnn fails on 1 0 0 … 0; if within {checks.SOON} steps, no other input fails earlier, and exact "
         f"arithmetic agrees on the step (gains 0.01 to {float(BELOW)})",
-        checks.fails, domains.BELOW_CRITICAL, "general",
+        checks.fails,
+        domains.BELOW_CRITICAL,
+        "general",
     ),
     Proposition(
-        "rarely seen", "at gain 2.33, where 1 0 0 … 0 fails, 100 random sequences of that length are right at every step", checks.rarely_seen, domains.RUNS, "general", share=0.1,
+        "rarely seen",
+        "at gain 2.33, where 1 0 0 … 0 fails, 100 random sequences of that length are right at every step",
+        checks.rarely_seen,
+        domains.RUNS,
+        "general",
+        share=0.1,
     ),
     Proposition(
-        "the weights as they are", "the threshold network's own weights times a gain fail with tanh on 1 0 … 0 or 0 … 0 "
-        "(gains 0.01 to 1000, not within 1e-6 of ln(3) / 2)",
-        checks.raw_fails, domains.RAW_GAINS, "general",
+        "the weights as they are",
+        "the threshold network's own weights times a gain fail with tanh on 1 0 … 0 or 0 … 0 (gains 0.01 to 1000, "
+        "not within 1e-6 of ln(3) / 2)",
+        checks.raw_fails,
+        domains.RAW_GAINS,
+        "general",
     ),
-)  # fmt: skip
+)
 
 ONE_UNIT = (
     Proposition(
-        "one unit: a certificate", "what parity requires of one threshold unit adds up to 0 < 0, for any fractions that "
-        "represent the parities, and two bits reach all four cases", checks.contradiction,
-        domains.STATES_AND_BITS, "general",
+        "one unit: a certificate",
+        "what parity requires of one threshold unit adds up to 0 < 0, for any fractions that represent the parities, "
+        "and two bits reach all four cases",
+        checks.contradiction,
+        domains.STATES_AND_BITS,
+        "general",
     ),
     Proposition(
-        "one unit: no other certificate", "what a drawn unit computes at two states and both bits is not refuted: "
-        "multipliers are refused that are negative, do not cancel or leave out what is strict",
-        checks.only_contradictions, domains.SYSTEMS, "general",
+        "one unit: no other certificate",
+        "what a drawn unit computes at two states and both bits is not refuted: multipliers are refused that are "
+        "negative, do not cancel or leave out what is strict",
+        checks.only_contradictions,
+        domains.SYSTEMS,
+        "general",
     ),
     Proposition(
-        "one unit: monotone", "units h' = phi(w h + v x + c) with phi monotone and a threshold readout fail on a sequence "
-        "of one or two bits", checks.one_unit_fails, domains.MONOTONE_UNITS, "general",
+        "one unit: monotone",
+        "units h' = phi(w h + v x + c) with phi monotone and a threshold readout fail on a sequence of one or two bits",
+        checks.one_unit_fails,
+        domains.MONOTONE_UNITS,
+        "general",
     ),
-)  # fmt: skip
+)
 
 
 def show_network() -> str:
@@ -314,11 +397,11 @@ def show_network() -> str:
 
 # Learning it -------------------------------------------------------------------------------------
 
-TRAINING = f"""**Learning it.** minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps of Adam
-(rate {BASE.rate}, batches of {BASE.batch}, gradients clipped to norm 1), {len(SEEDS)} seeds for each setting. Tests run
-{LIMIT:,} steps on 200 random sequences and on 35 structured ones: 0 0 … 0, 1 0 … 0, 1 1 … 1, and 32 with 0.1 %, 1 %,
-99 % or 99.9 % ones. The first row is the base; the others change one thing each. p is from Fisher's exact test of the
-networks that never erred on either, against all other rows."""
+TRAINING = f"""**Learning it.** minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps
+of Adam (rate {BASE.rate}, batches of {BASE.batch}, gradients clipped to norm 1), {len(SEEDS)} seeds for each setting.
+Tests run {LIMIT:,} steps on 200 random sequences and on 35 structured ones: 0 0 … 0, 1 0 … 0, 1 1 … 1, and 32 with
+0.1 %, 1 %, 99 % or 99.9 % ones. The first row is the base; the others change one thing each. p is from Fisher's exact
+test of the networks that never erred on either, against all other rows."""
 
 WEIGHTS = """The norms are spectral norms of the recurrent weights after training, smallest to largest, of networks that
 never erred and of the rest. The critical scale is the smallest factor of all weights, in steps of 0.02, with which a
