@@ -16,14 +16,12 @@ __all__ = ["figure_name", "markdown", "save_figure", "write_page"]
 _HEAD = """# Claims about networks, with verdicts
 
 `theory document` writes this page from the code in `theory/`; do not edit it here. `theory` checks every claim again,
-`theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it in the source's
-own numbers.
+`theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
 
-Each claim consists of propositions. If a check enumerates all cases of a proposition, it decides it ("all cases").
-Otherwise it searches a sample for a counterexample ("sample"), which proves nothing; the proofs are below. Hypothesis
-draws and shrinks most examples. Each domain promises what its examples contain, such as graphs with cycles or
-defective matrices, and the check verifies that. Sorts, exact proofs and eliminations return certificates, which
-independent code verifies.
+Each claim consists of propositions. If a check enumerates all cases of a proposition, it decides it (*All cases*).
+Otherwise it searches a sample for a counterexample, which proves nothing; the proofs are below. Each domain promises
+what its examples contain, such as graphs with cycles or defective matrices, and the check verifies that. Sorts, exact
+proofs and eliminations return certificates, which independent code verifies.
 
 A claim *holds* if all propositions survive, and *holds more generally than stated* if some of them are general. It is
 *false as printed* if a printed proposition is refuted and all others survive, including the *corrected* ones.
@@ -56,10 +54,10 @@ def markdown(examples: int = 100, report: Callable[[str], None] = lambda text: N
         report(f"checking {claim.number}")
         verdicts.append(claim.check(examples))
     rows = [
-        f"| [{v.claim.number}](#{_anchor(v.claim)}) | {v.claim.title} | {v.outcome} | {', '.join(v.refuted)} |"
+        f"| [{v.claim.number} {v.claim.title}](#{_anchor(v.claim)}) | {v.outcome} | {', '.join(v.refuted)} |"
         for v in verdicts
     ]
-    parts = [_HEAD, "\n".join(["| claim | | verdict | refuted propositions |", "|---|---|---|---|", *rows]) + "\n"]
+    parts = [_HEAD, "\n".join(["| claim | verdict | refuted propositions |", "|---|---|---|", *rows]) + "\n"]
     for verdict in verdicts:
         if verdict.claim.measure is not None:
             report(f"measuring for {verdict.claim.number}, which takes up to two minutes")
@@ -108,12 +106,10 @@ def _section(verdict: Verdict) -> str:
     lines += [f"*{claim.source}.* **Verdict: {verdict.outcome}.**", ""]
     if verdict.corrected is not None:
         lines += [f"**Corrected:** {verdict.corrected.latex or verdict.corrected.text}", ""]
-    lines += ["| | proposition | checked on |", "|---|---|---|"]
     for r in verdict.results:
-        checked = {"all": "all cases", "sample": "a sample"}
-        found = checked[r.kind] if r.holds else f"refuted by `{r.shown}`: {r.message}"
-        cells = r.proposition.role, r.proposition.statement, found
-        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in cells) + " |")
+        checked = {"all": "All cases.", "sample": "Sample."}
+        found = checked[r.kind] if r.holds else f"Refuted by `{r.shown}`: {r.message}."
+        lines.append(f"- *{r.proposition.role}*: {r.proposition.statement.rstrip('.')}. *{found}*")
     if claim.proof:
         lines += ["", f"**Proof.** {claim.proof}"]
     if claim.draw is not None:

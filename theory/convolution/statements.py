@@ -29,14 +29,14 @@ STATEMENT_1 = Statement(
     "A convolution of a flattened picture is a product with a matrix. With X 3x3 padded by 1, W 2x2 and stride 3 the "
     "matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
     r"A convolution of a flattened picture is a product with a matrix, "
-    r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride "
+    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride "
     r"3, $A$ is printed with 8 columns, and "
-    r"$Y_{00} = W_{11}x_{00}$, $Y_{01} = W_{10}x_{02}$, $Y_{10} = W_{01}x_{20}$, $Y_{11} = W_{00}x_{22}$.",
+    r"$Y_{00}=W_{11}x_{00}$, $Y_{01}=W_{10}x_{02}$, $Y_{10}=W_{01}x_{20}$, $Y_{11}=W_{00}x_{22}$.",
 )
 
 CORRECTED_1 = Corrected(
     "A is 4x9: W11 in row 0, column 0; W10 in row 1, column 2; W01 in row 2, column 6; W00 in row 3, column 8.",
-    r"$A$ is 4x9 and 0 but for $A_{0,0} = W_{11}$, $A_{1,2} = W_{10}$, $A_{2,6} = W_{01}$, $A_{3,8} = W_{00}$.",
+    r"$A$ is 4x9 and 0 but for $A_{0,0}=W_{11}$, $A_{1,2}=W_{10}$, $A_{2,6}=W_{01}$, $A_{3,8}=W_{00}$.",
     by=("4x9 matrix",),
 )
 
@@ -44,12 +44,12 @@ PROOF_1 = r"""With stride $s$, padding $p$ and dilation $d$,
 
 $$y_{fij} = \sum_{c,u,v} w_{fcuv}x_{c',is+ud-p,js+vd-p}$$
 
-is linear in $x$, with $c'$ the $c$-th channel of $f$'s group and $x = 0$ outside the picture. So $A$ has $w_{fcuv}$ in
-row $(f,i,j)$ and column $(c', is+ud-p, js+vd-p)$ if that is a pixel, and 0 elsewhere. Two weights never share an entry:
-its row gives $i$, its column gives the pixel's row $a$, and so $u = (a + p - is)/d$. The pullback of a linear map is
-its transpose.
+is linear in $x$, with $c'$ the $c$-th channel of $f$'s group and $x=0$ outside the picture. So $A$ has $w_{fcuv}$ in
+row $(f,i,j)$ and column $(c',is+ud-p,js+vd-p)$ if that is a pixel, and 0 elsewhere. Two weights never share an entry:
+its row gives $i$, its column gives the pixel's row $a$, and so $u=(a+p-is)/d$. The pullback of a linear map is its
+transpose.
 
-In the example window $(i,j)$ begins at pixel $(3i-1, 3j-1)$, so it overlaps $X$ only in a corner. Its pixel 11, 10, 01
+In the example window $(i,j)$ begins at pixel $(3i-1,3j-1)$, so it overlaps $X$ only in a corner. Its pixel 11, 10, 01
 or 00 lies on $x_{00}$, $x_{02}$, $x_{20}$ or $x_{22}$, the entries 0, 2, 6 and 8 of $\mathrm{vec}(X)$."""
 
 PROPOSITIONS_1 = (
@@ -108,19 +108,18 @@ STATEMENT_2 = Statement(
     "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride 2 one of "
     "16x4, which lays W, times each entry of X, side by side on Y 4x4.",
     r"A transposed convolution of a flattened picture is a product with a matrix, "
-    r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
+    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
     r"lays $W$, times each entry of $X$, side by side on $Y$ of 4x4.",
 )
 
-PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f', is+ud-p, js+vd-p)$ of $y$, with $f'$ the
-$f$-th channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The
-convolution of $y$ with the same filters has it in the transposed place, if both have the same pixels $(i,j)$. The
-convolution of a picture of height $L = (H-1)s - 2p + e + o$, with $e = d(K-1) + 1$ and the output padding $o$, has
-height
+PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f',is+ud-p,js+vd-p)$ of $y$, with $f'$ the $f$-th
+channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The convolution of
+$y$ with the same filters has it in the transposed place, if both have the same pixels $(i,j)$. The convolution of a
+picture of height $L=(H-1)s-2p+e+o$, with $e=d(K-1)+1$ and the output padding $o$, has height
 
 $$\left\lfloor \frac{L + 2p - e}{s} \right\rfloor + 1 = H + \left\lfloor \frac{o}{s} \right\rfloor,$$
 
-which is $H$ exactly if $0 \le o < s$. Then $\langle A'y, x\rangle = \langle y, Ax\rangle$: the pair is adjoint."""
+which is $H$ exactly if $0 \le o<s$. Then $\langle A'y,x\rangle=\langle y,Ax\rangle$: the pair is adjoint."""
 
 PROPOSITIONS_2 = (
     _drawn("printed", "16x4 matrix", checks.check_source_transposed, domains.SOURCE_TRANSPOSED,
@@ -171,21 +170,21 @@ STATEMENT_3 = Statement(
     "A convolution with kernel (4,1,1,1), stride 1, is a transposed convolution with kernel (1,1,2,2), stride 2, of "
     "the same four weights, up to the order of the flattened output: A_T = P A_C.",
     r"A convolution with kernel (4,1,1,1) and stride 1 is a transposed convolution with kernel (1,1,2,2) and "
-    r"stride 2 of the same four weights, up to the order of the flattened output: $A_T = P A_C$ with a "
+    r"stride 2 of the same four weights, up to the order of the flattened output: $A_T=P A_C$ with a "
     r"permutation matrix $P$.",
 )
 
-PROOF_3 = r"""Along one axis let the kernel have $kr$ entries. Entry $ar + m$, $0 \le m < r$, carries pixel $t - a$ to
-place $tr + m$:
+PROOF_3 = r"""Along one axis let the kernel have $kr$ entries. Entry $ar+m$, $0 \le m<r$, carries pixel $t-a$ to place
+$tr+m$:
 
 $$y_{tr+m} = \sum_{a=0}^{k-1} w_{ar+m} x_{t-a} = \sum_{b=0}^{k-1} w_{(k-1-b)r+m}x_{t+b-(k-1)}.$$
 
 So the places with remainder $m$ are a convolution with stride 1 and padding $k-1$ of the reversed sub-kernel
-$w_m, w_{r+m}, \dots$ The plane has $r^2$ of them. $P$ maps channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m, qr+n)$,
-which is the pixel shuffle. Division with remainder is one to one, so $P$ is a permutation matrix. With $k = 1$ the
-convolutions are 1x1; the source has $r = 2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ that ends
-with zeros; its output ends with $r\lceil K/r\rceil - K$ more rows, which are 0 and cropped. Padding crops more, output
-padding less, and a dilated kernel has zeros in between."""
+$w_m,w_{r+m},\dots$ The plane has $r^2$ of them. $P$ maps channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m,qr+n)$, which
+is the pixel shuffle. Division with remainder is one to one, so $P$ is a permutation matrix. With $k=1$ the convolutions
+are 1x1; the source has $r=2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ that ends with zeros; its
+output ends with $r\lceil K/r\rceil-K$ more rows, which are 0 and cropped. Padding crops more, output padding less, and
+a dilated kernel has zeros in between."""
 
 PROPOSITIONS_3 = (
     _drawn("printed", "same rows", checks.check_source_permutation, domains.SOURCE_TRANSPOSED,

@@ -23,20 +23,20 @@ from theory.propositions import Proposition
 __all__ = ["CLAIM_3_2", "show"]
 
 STATEMENT = Statement(
-    "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it "
-    "vanishes for large k if the spectral radius of W is below 1 and explodes if it is above.",
-    r"For $h_t = W' h_{t-1}$ with $W = P D P^{-1}$, which every square matrix has, "
-    r"$\partial h_k / \partial h_0 = (P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
+    "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it vanishes "
+    "for large k if the spectral radius of W is below 1 and explodes if it is above.",
+    r"For $h_t=W' h_{t-1}$ with $W=P D P^{-1}$, which every square matrix has, "
+    r"$\partial h_k / \partial h_0=(P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
     r"of $W$ is below 1 and explodes if it is above.",
 )
 
 CORRECTED = Corrected(
-    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For every W "
-    "the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after growing for a "
-    "while) and explodes above; at 1 its norm is at least 1.",
-    r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
+    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For every W the "
+    "k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after growing for a while) "
+    "and explodes above; at 1 its norm is at least 1.",
+    r"$\partial h_k / \partial h_0=(W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
     r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
-    r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its "
+    r"$\rho(W)<1$ (perhaps after growing for a while) and explodes for $\rho(W)>1$; for $\rho(W)=1$ its "
     r"norm is at least 1.",
     by=(
         "power",
@@ -50,31 +50,31 @@ CORRECTED = Corrected(
     ),
 )
 
-PROOF = r"""With $W = P D P^{-1}$, $W' = (P')^{-1} D P'$, and in $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
-$(W')^k = (P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if $D^k (P'P - I) = 0$: for an invertible
-$W$, if $P$ is orthogonal. The printed form even changes when an eigenvector is rescaled.
+PROOF = r"""With $W=P D P^{-1}$, $W'=(P')^{-1} D P'$, and in $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
+$(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if $D^k (P'P-I)=0$: for an invertible $W$,
+if $P$ is orthogonal. The printed form even changes when an eigenvector is rescaled.
 
-*Not every matrix:* let $W$ have the rows $(0, 1)$ and $(0, 0)$. Then $W \neq 0 = W^2$, but $W = P D P^{-1}$ would give
-$D^2 = 0$, so $D = 0$ and $W = 0$.
+*Not every matrix:* let $W$ have the rows $(0,1)$ and $(0,0)$. Then $W \neq 0=W^2$, but $W=P D P^{-1}$ would give
+$D^2=0$, so $D=0$ and $W=0$.
 
 *But for every matrix:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the largest $|\lambda|$. An
-eigenvector for it gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W = U (D + N) U^{-1}$ ($U$ unitary, $D$
-diagonal, $N$ strictly upper triangular) expand $(D + N)^k$: a product with $n$ or more factors $N$ is zero, so
+eigenvector for it gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W=U (D+N) U^{-1}$ ($U$ unitary, $D$
+diagonal, $N$ strictly upper triangular) expand $(D+N)^k$: a product with $n$ or more factors $N$ is zero, so
 $\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$, a polynomial in $k$ times $\rho^k$. Hence
-$\lVert W^k \rVert^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho < 1$ and explodes for $\rho > 1$. For
-$\rho = 1$, $\lVert W^k \rVert \ge 1$: it is constant for an orthogonal $W$, and of the order $k^{n-1}$ for a Jordan
+$\lVert W^k \rVert^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho<1$ and explodes for $\rho>1$. For
+$\rho=1$, $\lVert W^k \rVert \ge 1$: it is constant for an orthogonal $W$, and of the order $k^{n-1}$ for a Jordan
 block, whose power has the entries $\binom{k}{d} \lambda^{k-d}$.
 
-*A hump before the decay:* for $|z| > 1$ the norm of $(z I - W)^{-1} = \sum_k W^k z^{-k-1}$ is at most
-$\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). For $W$ of the rows $(r, c)$ and $(0, r)$
-and $z = 2 - r$ it promises a growth to $c / (4 (1 - r))$, for any $r$ below 1.
+*A hump before the decay:* for $|z|>1$ the norm of $(z I-W)^{-1}=\sum_k W^k z^{-k-1}$ is at most
+$\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). For $W$ of the rows $(r,c)$ and $(0,r)$ and
+$z=2-r$ it promises a growth to $c / (4 (1-r))$, for any $r$ below 1.
 
-*Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2) W_h'$, and the norm of a product
-is at most the product of the norms. An LSTM without recurrent weights has $c_t = f_t c_{t-1} + i_t g_t$ with gates
-independent of the state, so $\partial c_k / \partial c_0 = \mathrm{diag}(f_1 \cdots f_k)$."""
+*Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1}=\mathrm{diag}(1-h_t^2) W_h'$, and the norm of a product is at
+most the product of the norms. An LSTM without recurrent weights has $c_t=f_t c_{t-1}+i_t g_t$ with gates independent of
+the state, so $\partial c_k / \partial c_0=\mathrm{diag}(f_1 \cdots f_k)$."""
 
-DRAWN = "symmetric, orthogonal, random, non-normal, defective W to 4x4"
-DIAGONALISABLE = "random, symmetric, orthogonal W to 4x4, radii below, at and above 1"
+DRAWN = "W to 4x4 of all five kinds"
+DIAGONALISABLE = "random, symmetric, orthogonal W to 4x4"
 
 PRINTED = (
     Proposition(
@@ -136,8 +136,8 @@ CORRECTIONS = (
     ),
     Proposition(
         "decided exactly",
-        "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or more has; "
-        "ranks over the rationals agree (two or three blocks of sizes 1 to 3)",
+        "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or more has; ranks "
+        "over the rationals agree (two or three blocks of sizes 1 to 3)",
         checks.decided_exactly,
         domains.JORDAN,
         "corrected",

@@ -31,8 +31,8 @@ CORRECTED_1 = Corrected(
 )
 
 PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. Walk from any vertex to a parent, again and again. Either
-the walk ends in a vertex without incoming edges, or it has $n + 1$ vertices, two of which are equal, with a cycle
-between them. A DAG has no cycle, so the walk ends.
+the walk ends in a vertex without incoming edges, or it has $n+1$ vertices, two of which are equal, with a cycle between
+them. A DAG has no cycle, so the walk ends.
 
 *Theorem.* Remove that vertex and its edges. A cycle in the remaining graph would be one of the whole, so it is a DAG
 (not cyclic, as printed) with one vertex less; after $n$ steps nothing is left. For an edge $u \to v$, $v$ cannot be
@@ -40,9 +40,6 @@ removed while $u$ remains, so $u$ is removed before $v$.
 
 On a cyclic graph the construction ends when every vertex has a parent, and there the walk of the lemma closes a cycle.
 So each graph gives an order or a cycle, and by 2-2 never both.
-
-A reverse pass needs such an order, read backwards: the cotangent of $v$ is the sum of what its uses send back, which is
-complete once all of them have been visited.
 
 Every DAG of two or more vertices refutes the printed step."""
 
@@ -81,8 +78,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the construction on any graph",
-        "The removal of sources ends with an order exactly if the graph is acyclic, else with a graph where every "
-        "vertex has a parent, and a cycle in it; graphlib agrees (up to 8 vertices).",
+        "Removing sources ends with an order exactly if the graph is acyclic, else with a cycle in a graph where every "
+        "vertex has a parent; graphlib agrees (up to 8 vertices).",
         checks.construction_ends,
         domains.STUCK_OR_NOT,
         "general",
@@ -117,8 +114,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the number of DAGs",
-        "Of all labelled graphs of 1 to 4 vertices 1, 3, 25, 543 are sorted, as OEIS A003024 and a recurrence say, "
-        "with loops (of 4 vertices from 1000 examples on) or without; from 1000 on also 29,281 of 5.",
+        "1, 3, 25, 543 labelled graphs of 1 to 4 vertices are sorted, with loops or without, as OEIS A003024 and a "
+        "recurrence say (from 1000 examples on also 29,281 of 5, and loops of 4).",
         checks.count_is_right,
         domains.COUNTED,
         "general",
@@ -183,13 +180,13 @@ CLAIM_2_1 = Claim(
 STATEMENT_2 = Statement(
     "A graph with a topological order is a DAG.",
     r"A graph that has a topological order is a DAG: around a cycle $v_0 \to v_1 \to \dots \to v_0$ the order "
-    r"would need $v_0 < v_1 < \dots < v_0$.",
+    r"would need $v_0<v_1<\dots<v_0$.",
 )
 
-PROOF_2 = r"""Let $p(v)$ be the position of $v$ in the order, so that $p(u) < p(v)$ for every edge $u \to v$. Around a
-cycle $v_0 \to v_1 \to \dots \to v_{k-1} \to v_0$ that gives $p(v_0) < p(v_1) < \dots < p(v_{k-1}) < p(v_0)$, which is
-false. So in any order one edge of any cycle goes backward: an order proves that there is no cycle, and a cycle that
-there is no order.
+PROOF_2 = r"""Let $p(v)$ be the position of $v$ in the order, so that $p(u)<p(v)$ for every edge $u \to v$. Around a
+cycle $v_0 \to v_1 \to \dots \to v_{k-1} \to v_0$ that gives $p(v_0)<p(v_1)<\dots<p(v_{k-1})<p(v_0)$, which is false. So
+in any order one edge of any cycle goes backward: an order proves that there is no cycle, and a cycle that there is no
+order.
 
 A trace of operations has no cycle: each is recorded after its inputs, so the order of recording is topological."""
 

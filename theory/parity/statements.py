@@ -55,25 +55,24 @@ LONG = f"so too at every step of random sequences of {checks.LONG:,} bits with {
 
 STATEMENT = Statement(
     "h_t = h_{t-1} + x_t - h_{t-1} x_t with h_0 = 0 gives y_t = h_t = x_1 xor … xor x_t, for all bits x.",
-    r"$h_t = h_{t-1} + x_t - h_{t-1} x_t$ with $h_0 = 0$ gives $y_t = h_t = x_1 \oplus \dots \oplus x_t$, "
+    r"$h_t=h_{t-1}+x_t-h_{t-1} x_t$ with $h_0=0$ gives $y_t=h_t=x_1 \oplus \dots \oplus x_t$, "
     r"for all bits $x$.",
 )
 
 CORRECTED = Corrected(
     "h_t = h_{t-1} + x_t - 2 h_{t-1} x_t; the printed formula is OR.",
-    r"$h_t = h_{t-1} + x_t - 2 h_{t-1} x_t$; the printed formula is OR.",
+    r"$h_t=h_{t-1}+x_t-2 h_{t-1} x_t$; the printed formula is OR.",
     by=("all short sequences", "long sequences", "the printed formula is OR"),
 )
 
-PROOF = r"""On bits, $h + x - hx = 1 - (1 - h)(1 - x)$ is OR: 0 only for $h = x = 0$. It stays 1 after the first 1, so
-it errs as soon as the parity returns to 0, first on $(1, 1)$.
+PROOF = r"""On bits, $h+x-hx=1-(1-h)(1-x)$ is OR: 0 only for $h=x=0$. It stays 1 after the first 1, so it errs as soon
+as the parity returns to 0, first on $(1,1)$.
 
-XOR is 1 exactly if $h \ne x$, that is $h(1 - x) + x(1 - h) = h + x - 2hx$. By induction $h_t$ is the parity of the
-first $t$ bits.
+XOR is 1 exactly if $h \ne x$, that is $h(1-x)+x(1-h)=h+x-2hx$. By induction $h_t$ is the parity of the first $t$ bits.
 
-With the signs $1 - 2h$ and $1 - 2x$ the step is a product: $1 - 2h_t = (1 - 2h_{t-1})(1 - 2x_t)$. So
-$h_T = \frac12\bigl(1 - \prod_t (1 - 2x_t)\bigr)$ for all real $x_t$, and
-$\partial h_T / \partial x_t = \prod_{i \ne t} (1 - 2x_i) = \pm 1$ at bits."""
+With the signs $1-2h$ and $1-2x$ the step is a product: $1-2h_t=(1-2h_{t-1})(1-2x_t)$. So
+$h_T=\frac12\bigl(1-\prod_t (1-2x_t)\bigr)$ for all real $x_t$, and
+$\partial h_T / \partial x_t=\prod_{i \ne t} (1-2x_i)=\pm 1$ at bits."""
 
 PROPOSITIONS = (
     Proposition(
@@ -147,54 +146,55 @@ ALT_STATEMENT = Statement(
     "Two units, an OR with threshold 1/2 and an AND with threshold 3/2, each of its own past and the bit, give the "
     "parity y = [OR - AND - 1/2 > 0] of the bits so far.",
     r"Two units, an OR with threshold $\frac12$ and an AND with threshold $\frac32$, each of its own past and the bit, "
-    r"give the parity $y = [\mathrm{OR} - \mathrm{AND} - \frac12 > 0]$ of the bits so far.",
+    r"give the parity $y=[\mathrm{OR}-\mathrm{AND}-\frac12>0]$ of the bits so far.",
 )
 
 ALT_CORRECTED = Corrected(
-    "Both units read the parity so far, s = h1 - h2: h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2, "
-    "with step(0) = 0. It is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]], b = [-1/2, -3/2].",
-    r"Both units read the parity so far, $s = h_1 - h_2$: $h_1' = \mathrm{step}(s + x - \frac12)$, "
-    r"$h_2' = \mathrm{step}(s + x - \frac32)$, $y = h_1' - h_2'$, with $\mathrm{step}(0) = 0$. It is a vanilla RNN "
-    r"with $W_x = (1, 1)$, $W_h$ of the rows $(1, 1)$ and $(-1, -1)$, and $b = (-\frac12, -\frac32)$.",
+    "Both units read the parity so far, s = h1 - h2: h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2, with "
+    "step(0) = 0. It is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]], b = [-1/2, -3/2].",
+    r"Both units read the parity so far, $s=h_1-h_2$: $h_1'=\mathrm{step}(s+x-\frac12)$, "
+    r"$h_2'=\mathrm{step}(s+x-\frac32)$, $y=h_1'-h_2'$, with $\mathrm{step}(0)=0$. It is a vanilla RNN "
+    r"with $W_x=(1,1)$, $W_h$ of the rows $(1,1)$ and $(-1,-1)$, and $b=(-\frac12,-\frac32)$.",
     by=("all short sequences", "long sequences", "one step"),
 )
 
 ALT_PROOF = r"""*As printed* there is no step function. With one, the AND unit starts at 0 and must have been 1 to
-become 1, so it stays 0; the OR unit stays 1 after the first 1. So the network computes OR and fails on $(1, 1)$.
-Without one, $h_1 - h_2$ is $t$ after $t$ bits, and the network fails on $(0)$.
+become 1, so it stays 0; the OR unit stays 1 after the first 1. So the network computes OR and fails on $(1,1)$. Without
+one, $h_1-h_2$ is $t$ after $t$ bits, and the network fails on $(0)$.
 
-*Corrected:* $s + x$ is 0, 1 or 2, so $h_1' - h_2'$ is 0, 1 or 0: the XOR of $s$ and $x$.
+*Corrected:* $s+x$ is 0, 1 or 2, so $h_1'-h_2'$ is 0, 1 or 0: the XOR of $s$ and $x$.
 
-*With tanh*, hidden bits $\pm 1$ and gain $g$: $W_x \to g W_x$, $W_h \to g W_h / 2$, $b \to g b$, $h_0 = 0$,
-$y = [s > \frac12]$ with $s = (h_1 - h_2)/2$. Then $s' = f_g(s + x)$ with
-$f_g(u) = \frac12\bigl(\tanh g(u - \frac12) - \tanh g(u - \frac32)\bigr)$. Four facts:
+*With tanh*, hidden bits $\pm 1$ and gain $g$: $W_x \to g W_x$, $W_h \to g W_h / 2$, $b \to g b$, $h_0=0$,
+$y=[s>\frac12]$ with $s=(h_1-h_2)/2$. Then $s'=f_g(s+x)$ with
+$f_g(u)=\frac12\bigl(\tanh g(u-\frac12)-\tanh g(u-\frac32)\bigr)$. Four facts:
 
-1. $f_g(1 + v) = f_g(1 - v)$. 2. $f_g$ rises up to $u = 1$, as $\tanh'$ is even and falls with $|\cdot|$. 3. On
-$[\frac12, \frac32]$ it rises with $g$, as both $u - \frac12$ and $\frac32 - u$ are $\ge 0$. 4.
-$f_g(u) + f_g(1 - u) = \frac12\bigl(\tanh g(\frac32 - u) + \tanh g(\frac12 + u)\bigr) < 1$.
+1. $f_g(1+v)=f_g(1-v)$.
+2. $f_g$ rises up to $u=1$, as $\tanh'$ is even and falls with $|\cdot|$.
+3. On $[\frac12,\frac32]$ it rises with $g$, as both $u-\frac12$ and $\frac32-u$ are $\ge 0$.
+4. $f_g(u)+f_g(1-u)=\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
 
-Theorem: *the network is right for every length exactly if some $b \in (\frac12, 1]$ has $f_g(b) \ge b$.* If so, let
-$a = 1 - b$. The intervals $[0, a]$ for parity 0 and $[b, 1]$ for parity 1 are invariant. By (1) and (2) the worst
-images towards parity 0 are $f_g(a)$ and $f_g(1 + b) = f_g(1 - b) = f_g(a)$, which by (4) is below $1 - f_g(b) \le a$.
-Towards parity 1 they are $f_g(b)$ and $f_g(1 + a) = f_g(1 - a) = f_g(b) \ge b$. If not, $f_g(s) < s$ on $[\frac12, 1]$,
-as also $f_g(\frac12) = \frac12 \tanh g < \frac12$. The interval is compact, so the state falls by at least some $m > 0$
-at each zero of 1 0 0 … 0 until the parity 1 is lost.
+Theorem: *the network is right for every length exactly if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.* If so, let
+$a=1-b$. The intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1 are invariant. By (1) and (2) the worst images
+towards parity 0 are $f_g(a)$ and $f_g(1+b)=f_g(1-b)=f_g(a)$, which by (4) is below $1-f_g(b) \le a$. Towards parity 1
+they are $f_g(b)$ and $f_g(1+a)=f_g(1-a)=f_g(b) \ge b$. If not, $f_g(s)<s$ on $[\frac12,1]$, as also
+$f_g(\frac12)=\frac12 \tanh g<\frac12$. The interval is compact, so the state falls by at least some $m>0$ at each zero
+of 1 0 0 … 0 until the parity 1 is lost.
 
-By (3) larger gains keep the condition, so there is one critical gain, where the line $s$ touches $f_g$: $f_g(s) = s$,
-$f_g'(s) = 1$, at $g = 2.330212853…$, $s = 0.62226…$ Below it, one rational run of 1 0 0 … 0 with upper bounds proves
-failure for all smaller gains. Above it, one pair of rational intervals with $a = 1 - b$ proves the network for all
-larger ones. Random bits rarely show the failure, which takes nearly as many zeros in a row as 1 0 0 … 0 has.
+By (3) larger gains keep the condition, so there is one critical gain, where the line $s$ touches $f_g$: $f_g(s)=s$,
+$f_g'(s)=1$, at $g=2.330212853…$, $s=0.62226…$ Below it, one rational run of 1 0 0 … 0 with upper bounds proves failure
+for all smaller gains. Above it, one pair of rational intervals with $a=1-b$ proves the network for all larger ones.
+Random bits rarely show the failure, which takes nearly as many zeros in a row as 1 0 0 … 0 has.
 
-*The unchanged weights*, times a gain with $y = [h_1 - h_2 > \frac12]$, have $s' = 2 f_g(s + x)$, $s = h_1 - h_2$. For
-$\tanh g = \frac12$ the threshold $\frac12$ is a fixed point. Then every state stays on its side, so the parity is right
+*The unchanged weights*, times a gain with $y=[h_1-h_2>\frac12]$, have $s'=2 f_g(s+x)$, $s=h_1-h_2$. For
+$\tanh g=\frac12$ the threshold $\frac12$ is a fixed point. Then every state stays on its side, so the parity is right
 in exact arithmetic, but the distance to the threshold shrinks to about a seventh at each 0. At every other gain tried,
 1 0 … 0 or 0 … 0 fails.
 
-*One unit* $h' = \varphi(wh + vx + c)$, $\varphi$ monotone, $y = [h > \theta]$: from a state $e$ of parity 0 a 1 must
-lead above $\theta$ and a 0 not, so $v > 0$ if $\varphi$ rises. From a state $o$ of parity 1 it is the other way round,
-so $v < 0$. Two bits reach both. For a step function these are the inequalities $we + c \le 0$, $we + v + c > 0$,
-$wo + c > 0$, $wo + v + c \le 0$, which with the multipliers $(1, 1, 1, 1)$ add up to $0 < 0$. A falling $\varphi$, or a
-readout $[h < \theta]$, turns all signs."""
+*One unit* $h'=\varphi(wh+vx+c)$, $\varphi$ monotone, $y=[h>\theta]$: from a state $e$ of parity 0 a 1 must lead above
+$\theta$ and a 0 not, so $v>0$ if $\varphi$ rises. From a state $o$ of parity 1 it is the other way round, so $v<0$. Two
+bits reach both. For a step function these are the inequalities $we+c \le 0$, $we+v+c>0$, $wo+c>0$, $wo+v+c \le 0$,
+which with the multipliers $(1,1,1,1)$ add up to $0<0$. A falling $\varphi$, or a readout $[h<\theta]$, turns all
+signs."""
 
 ALT_PRINTED = (
     Proposition(
@@ -239,8 +239,8 @@ ALT_CORRECTIONS = (
     ),
     Proposition(
         "one step",
-        "from each state (0, 0), (1, 0), (1, 1) and by each bit, the RNN with Wx = (1, 1), Wh = [[1, 1], [-1, -1]] "
-        "and b = (-1/2, -3/2) makes that step, and y = s xor x",
+        "from each state (0, 0), (1, 0), (1, 1) and by each bit, the RNN with Wx = (1, 1), Wh = [[1, 1], [-1, -1]] and "
+        "b = (-1/2, -3/2) makes that step, and y = s xor x",
         checks.one_step,
         domains.THREE_STATES,
         "corrected",
@@ -257,8 +257,8 @@ TANH = (
     ),
     Proposition(
         "worst inputs",
-        "the inputs found in one step a bit lead to the largest s at parity 0 and the smallest at parity 1 (all "
-        "inputs of up to 9 bits, gains 0.1 to 20)",
+        "the inputs found in one step a bit lead to the largest s at parity 0 and the smallest at parity 1 (all inputs "
+        "of up to 9 bits, gains 0.1 to 20)",
         checks.worst_inputs,
         domains.WORST,
         "general",
@@ -272,8 +272,8 @@ TANH = (
     ),
     Proposition(
         "exact bounds",
-        "f(u) lies between two fractions that differ by at most 2^-85, or more if computed with 8 to 160 bits "
-        "instead of 96 (rational gains 0.1 to 100, u from 0 to 2)",
+        "f(u) lies between two fractions that differ by at most 2^-85, or more if computed with 8 to 160 bits instead "
+        "of 96 (rational gains 0.1 to 100, u from 0 to 2)",
         checks.exact_bounds,
         domains.POINTS,
         "general",
@@ -300,8 +300,8 @@ TANH = (
     ),
     Proposition(
         "spoilt proofs",
-        "the checks refuse a proof of failure with a state lowered by 2^-80, without the last state, or at a gain "
-        "that works; and intervals that overlap, do not add up to 1, or whose gain fails",
+        "the checks refuse a proof of failure with a state lowered by 2^-80, without the last state, or at a gain that "
+        "works; and intervals that overlap, do not add up to 1, or whose gain fails",
         checks.spoilt_proofs_are_refused,
         domains.PROOFS,
         "general",
@@ -334,8 +334,8 @@ TANH = (
     ),
     Proposition(
         "the weights as they are",
-        "the threshold network's own weights times a gain fail with tanh on 1 0 … 0 or 0 … 0 (gains 0.01 to 1000, "
-        "not within 1e-6 of ln(3) / 2)",
+        "the threshold network's own weights times a gain fail with tanh on 1 0 … 0 or 0 … 0 (gains 0.01 to 1000, not "
+        "within 1e-6 of ln(3) / 2)",
         checks.raw_fails,
         domains.RAW_GAINS,
         "general",
@@ -398,14 +398,13 @@ def show_network() -> str:
 # Learning it -------------------------------------------------------------------------------------
 
 TRAINING = f"""**Learning it.** minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps
-of Adam (rate {BASE.rate}, batches of {BASE.batch}, gradients clipped to norm 1), {len(SEEDS)} seeds for each setting.
-Tests run {LIMIT:,} steps on 200 random sequences and on 35 structured ones: 0 0 … 0, 1 0 … 0, 1 1 … 1, and 32 with
-0.1 %, 1 %, 99 % or 99.9 % ones. The first row is the base; the others change one thing each. p is from Fisher's exact
-test of the networks that never erred on either, against all other rows."""
+of Adam, {len(SEEDS)} seeds for each setting. Tests run {LIMIT:,} steps on 200 random sequences and on 35 structured
+ones: 0 0 … 0, 1 0 … 0, 1 1 … 1, and 32 with rare ones or rare zeros. The first row is the base; the others change one
+thing each. p is from Fisher's exact test of the networks that never erred on either, against all other rows."""
 
-WEIGHTS = """The norms are spectral norms of the recurrent weights after training, smallest to largest, of networks that
-never erred and of the rest. The critical scale is the smallest factor of all weights, in steps of 0.02, with which a
-network is still right on 500 steps of the structured sequences: the counterpart of the critical gain."""
+WEIGHTS = """The norms are spectral, of the recurrent weights after training. The critical scale is the smallest factor
+of all weights, in steps of 0.02, with which a network is still right on 500 steps of the structured sequences. It is
+the counterpart of the critical gain."""
 
 
 def measure_training() -> str:
@@ -430,8 +429,7 @@ def _differences(results: Results) -> str:
     hidden = sum(not t.never_erred for t in random)
     which = ", ".join(f"“{setting.name}”" for setting in differing(results)) or "none"
     return f"""Of the {len(random)} networks that never erred on the random sequences, {hidden} err on a structured one.
-Settings that differ from the others, at a level of 5 % for all {len(results)} tests: {which}. {len(SEEDS)} seeds do not
-decide about the rest."""
+Settings that differ from the others, at a level of 5 % for all {len(results)} tests: {which}."""
 
 
 def _weights_table(results: Results) -> str:
@@ -449,7 +447,7 @@ def _weights_table(results: Results) -> str:
 def _range(values: list[Any]) -> str:
     """Write the smallest and the largest of some numbers."""
     ends = sorted({f"{min(values):.2f}", f"{max(values):.2f}"}, key=float) if values else ["-"]
-    return " to ".join(ends)
+    return "–".join(ends)
 
 
 CLAIM_3_1_ALT = Claim(
