@@ -153,7 +153,8 @@ def _verdict(claim: Claim, options: Any) -> Verdict:
     console = require("rich.console", "theory").Console(stderr=True, quiet=options.quiet)
     columns = (rich.SpinnerColumn(), rich.TextColumn("{task.description}", markup=False), rich.BarColumn(24),
                rich.MofNCompleteColumn(), rich.TimeElapsedColumn())  # fmt: skip
-    with rich.Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
+    hidden = options.quiet or not console.is_terminal
+    with rich.Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as bar:
         task = bar.add_task(claim.number, total=len(claim.propositions))
 
         def report(r: Result) -> None:

@@ -120,7 +120,7 @@ def test_document_writes_the_page_and_its_pictures(tmp_path, capsys, monkeypatch
     assert main(["document", "--out", str(tmp_path / "new")]) == 0
     page = (tmp_path / "new" / "theory.md").read_text(encoding="utf-8")
     for part in (
-        "| [1-1 A convolution is a matrix](#1-1-a-convolution-is-a-matrix) |",
+        "](#1-1-a-convolution-is-a-matrix) | false as printed |",
         "**Verdict: holds.**",
         "](theory/claim-2-2.svg)",
     ):
