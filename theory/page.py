@@ -15,13 +15,13 @@ __all__ = ["figure_name", "markdown", "save_figure", "write_page"]
 
 _HEAD = """# Claims about networks, with verdicts
 
-`theory document` writes this page from the code in `theory/`; do not edit it here. `theory` checks every claim again,
+`theory document` writes this page from the code in `theory/`; do not edit it here. `theory` checks every claim,
 `theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
 
 Each claim consists of propositions. If a check enumerates all cases of a proposition, it decides it (*All cases*).
 Otherwise it searches a sample for a counterexample, which proves nothing; the proofs are below. Each domain promises
-what its examples contain, such as graphs with cycles or defective matrices, and the check verifies that. Sorts, exact
-proofs and eliminations return certificates, which independent code verifies.
+features of its examples, which the check verifies. Sorts, exact proofs and eliminations return certificates, which
+independent code verifies.
 
 A claim *holds* if all propositions survive, and *holds more generally than stated* if some of them are general. It is
 *false as printed* if a printed proposition is refuted and all others survive, including the *corrected* ones.
@@ -43,7 +43,7 @@ def tanh_is_odd(x):
 ```
 
 `theory check odd --load mine.py` checks it and shows the smallest counterexample if it is false. A checker raises to
-refute (with `agree` or `require`) and returns nothing to accept. `enumerated` and `sampled` make domains with promises.
+refute (with `agree` or `require`) and returns nothing to accept.
 """
 
 

@@ -67,7 +67,7 @@ PROPOSITIONS_1 = (
            "The 4x9 matrix follows from the definition and gives Y (drawn X and W)"),
     _drawn("general", "product", checks.check_product, domains.CONVOLUTIONS,
            "A vec(x) = vec(conv2d(x)) (kernels up to 3x3, strides to 4, paddings to 2, dilations to 3, up to 3 groups "
-           "of up to 2 channels; height and width apart)"),
+           "of up to 2 channels)"),
     _drawn("general", "pullback", checks.check_vjp, domains.CONVOLUTIONS,
            "A' g is conv2d's VJP, A' the transpose of A (same convolutions)"),
     _drawn("general", "adjoint", checks.check_adjoint, domains.CONVOLUTIONS,
@@ -105,8 +105,8 @@ CLAIM_1_1 = Claim(
 # 1-2: a transposed convolution is a matrix --------------------------------------------------------
 
 STATEMENT_2 = Statement(
-    "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride 2 one of "
-    "16x4, which lays W, times each entry of X, side by side on Y 4x4.",
+    "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride 2 one "
+    "of 16x4, which lays W, times each entry of X, side by side on Y 4x4.",
     r"A transposed convolution of a flattened picture is a product with a matrix, "
     r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
     r"lays $W$, times each entry of $X$, side by side on $Y$ of 4x4.",

@@ -23,17 +23,17 @@ from theory.propositions import Proposition
 __all__ = ["CLAIM_3_2", "show"]
 
 STATEMENT = Statement(
-    "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it vanishes "
-    "for large k if the spectral radius of W is below 1 and explodes if it is above.",
+    "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it "
+    "vanishes for large k if the spectral radius of W is below 1 and explodes if it is above.",
     r"For $h_t=W' h_{t-1}$ with $W=P D P^{-1}$, which every square matrix has, "
     r"$\partial h_k / \partial h_0=(P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
     r"of $W$ is below 1 and explodes if it is above.",
 )
 
 CORRECTED = Corrected(
-    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For every W the "
-    "k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after growing for a while) "
-    "and explodes above; at 1 its norm is at least 1.",
+    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For every W "
+    "the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after growing for a "
+    "while) and explodes above; at 1 its norm is at least 1.",
     r"$\partial h_k / \partial h_0=(W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
     r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
     r"$\rho(W)<1$ (perhaps after growing for a while) and explodes for $\rho(W)>1$; for $\rho(W)=1$ its "
@@ -52,7 +52,7 @@ CORRECTED = Corrected(
 
 PROOF = r"""With $W=P D P^{-1}$, $W'=(P')^{-1} D P'$, and in $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
 $(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if $D^k (P'P-I)=0$: for an invertible $W$,
-if $P$ is orthogonal. The printed form even changes when an eigenvector is rescaled.
+if $P$ is orthogonal.
 
 *Not every matrix:* let $W$ have the rows $(0,1)$ and $(0,0)$. Then $W \neq 0=W^2$, but $W=P D P^{-1}$ would give
 $D^2=0$, so $D=0$ and $W=0$.
@@ -136,8 +136,8 @@ CORRECTIONS = (
     ),
     Proposition(
         "decided exactly",
-        "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or more has; ranks "
-        "over the rationals agree (two or three blocks of sizes 1 to 3)",
+        "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or more has; "
+        "ranks over the rationals agree (two or three blocks of sizes 1 to 3)",
         checks.decided_exactly,
         domains.JORDAN,
         "corrected",

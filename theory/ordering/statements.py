@@ -23,10 +23,10 @@ STATEMENT_1 = Statement(
 )
 
 CORRECTED_1 = Corrected(
-    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove it; "
-    "what is left is acyclic; repeat until nothing is left; the order of removal is topological.",
-    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove it; "
-    "what is left is *acyclic*; repeat until nothing is left; the order of removal is topological.",
+    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
+    "it; what is left is acyclic; repeat until nothing is left; the order of removal is topological.",
+    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
+    "it; what is left is *acyclic*; repeat until nothing is left; the order of removal is topological.",
     by=("the step",),
 )
 
@@ -61,16 +61,16 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the lemma",
-        "A DAG has a vertex without incoming edges: walking back from any vertex ends in one, or closes a cycle if the "
-        "graph has cycles (up to 8 vertices).",
+        "A DAG has a vertex without incoming edges: walking back from any vertex ends in one, or closes a cycle if "
+        "the graph has cycles (up to 8 vertices).",
         checks.lemma_holds,
         domains.ANY_GRAPHS,
         show=show_graph,
     ),
     Proposition(
         "the step",
-        "After each removal from a DAG all else stays and what is left is acyclic; the order of removal is topological "
-        "(every DAG of up to 3 vertices; 4 from 100 examples on, 5 from 1000).",
+        "After each removal from a DAG all else stays and what is left is acyclic; the order of removal is "
+        "topological (up to 3 vertices; more from 100 and 1000 examples on).",
         checks.what_is_left_is_acyclic,
         domains.SMALL_DAGS,
         "corrected",
@@ -78,8 +78,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the construction on any graph",
-        "Removing sources ends with an order exactly if the graph is acyclic, else with a cycle in a graph where every "
-        "vertex has a parent; graphlib agrees (up to 8 vertices).",
+        "Removing sources ends with an order exactly if the graph is acyclic, else with a cycle in a graph where "
+        "every vertex has a parent; graphlib agrees (up to 8 vertices).",
         checks.construction_ends,
         domains.STUCK_OR_NOT,
         "general",
@@ -87,8 +87,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "an order or a cycle",
-        "A graph gives an order or a cycle, certified by definition (all of up to 3 vertices with loops; 4 without "
-        "from 100 examples on; 4 with and 5 without from 1000).",
+        "A graph gives an order or a cycle, certified by definition (up to 3 vertices with loops; more from 100 and "
+        "1000 examples on).",
         checks.order_or_cycle,
         domains.SMALL_DIGRAPHS,
         "general",
@@ -139,7 +139,7 @@ PROPOSITIONS_1 = (
     Proposition(
         "minigrad's reverse pass",
         "A certified reverse pass through such a program visits its nodes in the reverse of an order: each edge "
-        "carries one cotangent, and a visited node gets the sum of all of its cotangents.",
+        "carries one cotangent, and each node gets the sum of its cotangents.",
         checks.pass_is_certified,
         domains.PROGRAMS,
         "general",
@@ -207,16 +207,16 @@ PROPOSITIONS_2 = (
     ),
     Proposition(
         "never both",
-        "Among all sequences of its vertices a graph has an order or a cycle, never both (all of up to 3 vertices with "
-        "loops; 4 without from 100 examples on, 4 with from 1000).",
+        "Among all sequences of its vertices a graph has an order or a cycle, never both (up to 3 vertices with "
+        "loops; more from 100 and 1000 examples on).",
         checks.never_both,
         domains.SMALL_DIGRAPHS_OF_4,
         show=show_graph,
     ),
     Proposition(
         "minigrad's graphs",
-        "The order in which a program of up to 12 operations makes its nodes is topological; a trace bent into a cycle "
-        "is refused.",
+        "The order in which a program of up to 12 operations makes its nodes is topological; a trace bent into a "
+        "cycle is refused.",
         checks.trace_has_no_cycle,
         domains.PROGRAMS,
     ),
