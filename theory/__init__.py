@@ -1,7 +1,6 @@
-"""Claims about networks as code: each can be run, varied and trusted.
+"""Claims about networks as code, each with a verdict.
 
-`theory.CLAIMS` maps the homework's numbers to claims. From the command line, `theory` checks them all; see
-`theory --help`.
+`theory.CLAIMS` maps the homework's numbers to claims. The command `theory` checks all of them; see `theory --help`.
 
 >>> list(CLAIMS)
 ['1-1', '1-2', '1-3', '2-1', '2-2', '3-1', '3-1 alt', '3-2']
@@ -13,7 +12,7 @@ from __future__ import annotations
 
 from minigrad.runtime.extras import require as _package
 
-_package("hypothesis", "theory")  # or an error that says how to install it
+_package("hypothesis", "theory")  # its error says how to install it
 
 from theory.claims import Claim, Corrected, Statement, Verdict  # noqa: E402
 from theory.domains import Domain, enumerated, every, sampled, stratified  # noqa: E402

@@ -1,21 +1,19 @@
-"""What a claim is: a statement, the propositions that make it up, and the verdict that examples give it.
+"""Claims: a statement of the source, its propositions, and the verdict that checking them gives.
 
-A claim gathers the propositions (see `theory.propositions`) of one statement of the source: those *printed* there,
-those *corrected*, and those *general*, which say more than the source does. Checking them gives a :class:`Verdict`:
+A claim has propositions (see `theory.propositions`) that the source prints, that correct it, and that are more general.
+Checking them gives a :class:`Verdict`:
 
 - *holds*: every proposition survived;
-- *holds more generally than stated*: so did those that say more;
-- *false as printed*: a printed one was refuted, by the smallest counterexample found, and all others survived;
-- *refuted*: a corrected or general one was refuted. No claim expects that;
-- *broken*: a proposition is, so that nothing can be said.
+- *holds more generally than stated*: so did general ones;
+- *false as printed*: a printed proposition was refuted, and all others survived;
+- *refuted*: a corrected or general proposition was refuted, which no claim expects;
+- *broken*: a proposition is broken, so there is no verdict.
 
-A claim also says which of its propositions are false, and a verdict is the expected one only if these and no others
-were refuted. What it states instead names the propositions that check it.
+A claim says which of its propositions are false. A verdict is as expected only if exactly these were refuted.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +33,7 @@ BROKEN = "broken"
 
 @dataclass(frozen=True)
 class Statement:
-    """Words for the terminal (`text`), and for a page (`latex`, mathematics in LaTeX between dollars)."""
+    """A statement in words for the terminal (`text`) and for a page (`latex`, with LaTeX between dollars)."""
 
     text: str
     latex: str = ""
@@ -46,18 +44,14 @@ class Statement:
 
 @dataclass(frozen=True)
 class Corrected(Statement):
-    """What holds in place of what is printed, and the names of the 'corrected' propositions that check it."""
+    """What holds instead of the printed statement, and the names of the 'corrected' propositions that check it."""
 
     by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check of a claim found.
-
-    outcome: one of the words of the module's page. expected: the one that the claim expects. results:
-    one a proposition.
-    """
+    """The outcome of checking a claim, and the result of each proposition."""
 
     claim: Claim
     outcome: str
@@ -70,38 +64,38 @@ class Verdict:
 
     @property
     def as_expected(self) -> bool:
-        """Whether the outcome is the expected one, and those propositions that are known to be false made it so."""
+        """Whether the outcome is the expected one, and exactly the false propositions were refuted."""
         return self.outcome == self.expected and all(result.as_expected for result in self.results)
 
     @property
     def refuted(self) -> tuple[str, ...]:
-        """The names of the propositions that were refuted."""
+        """The names of the refuted propositions."""
         return tuple(result.proposition.name for result in self.results if not result.holds)
 
     @property
     def cases(self) -> int:
-        """How many examples were tried, of all propositions together."""
+        """The number of examples checked, over all propositions."""
         return sum(result.cases for result in self.results)
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The time it took."""
         return sum(result.seconds for result in self.results)
 
     @property
     def counterexample(self) -> Any:
-        """The smallest counterexample found to the printed statement, or else to another; None if all survived."""
+        """The smallest counterexample found to a printed proposition, or else to another; None if all survived."""
         failed = [result for result in self.results if not result.holds and not result.broken]
         failed.sort(key=lambda result: result.proposition.role != "printed")
         return failed[0].counterexample if failed else None
 
     @property
     def corrected(self) -> Corrected | None:
-        """What holds in place of what is printed; None where the printed statement holds."""
+        """What holds instead of the printed statement; None if the printed statement holds."""
         return self.claim.corrected if self.outcome == FALSE else None
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict as a dict of what JSON has."""
+        """Return the verdict as a dict of JSON values."""
         return {
             "number": self.claim.number,
             "statement": self.claim.statement.text,
@@ -135,12 +129,18 @@ class Verdict:
 class Claim:
     """A claim of the source, or one of your own.
 
-    number: its name in the registry. title: a few words. statement: what is claimed. source: where.
-    propositions: what is checked; the first is the printed statement itself. expected: the outcome
-    that a check should have. corrected: what holds, where the printed statement does not, and the names of all
-    propositions of the role 'corrected', which check it: one at least. proof: a few lines of
-    Markdown. draw: gives a matplotlib figure. display: gives what `theory show` prints. measure: gives figures
-    that are measured rather than proven, as Markdown for the page.
+    Args:
+        number: its name in the registry.
+        title: a few words.
+        statement: what is claimed.
+        source: where.
+        propositions: what is checked; the first is the printed statement itself.
+        expected: the outcome that a check should have.
+        corrected: what holds instead of a false statement; it names all propositions of the role 'corrected'.
+        proof: a few lines of Markdown.
+        draw: returns a matplotlib figure.
+        display: returns the text of `theory show`.
+        measure: returns measured figures, as Markdown for the page.
     """
 
     number: str
@@ -156,41 +156,29 @@ class Claim:
     measure: Callable[[], str] | None = None
 
     def __post_init__(self) -> None:
-        if not self.propositions:
-            raise ValueError(f"claim {self.number}: it has no propositions, so there is nothing to check")
-        if self.expected not in (HOLDS, GENERAL, FALSE):
-            raise ValueError(
-                f"claim {self.number}: expected must be {HOLDS!r}, {GENERAL!r} or {FALSE!r}; got {self.expected!r}"
-            )
-        if (self.corrected is None) == (self.expected == FALSE):
-            raise ValueError(f"claim {self.number}: a claim has a corrected statement exactly if it is {FALSE!r}")
-        if any(p.false and p.role != "printed" for p in self.propositions):
-            raise ValueError(f"claim {self.number}: only a printed proposition may be known to be false")
-        if any(p.false for p in self.propositions) != (self.expected == FALSE):
-            raise ValueError(
-                f"claim {self.number}: some proposition must have false=True exactly if the claim is {FALSE!r}"
-            )
         names = [p.name for p in self.propositions]
-        if len(set(names)) < len(names):
-            twice = Counter(names).most_common(1)[0][0]
-            raise ValueError(f"claim {self.number}: two of its propositions have the same name, {twice}")
-        if self.corrected is not None:
-            self._check_corrected(self.corrected)
-
-    def _check_corrected(self, corrected: Statement) -> None:
-        """Raise ValueError unless the corrected statement names those that check it, and these do."""
-        by = getattr(corrected, "by", ())
-        if not by:
-            raise ValueError(
-                f"claim {self.number}: its corrected statement names no proposition that checks it: "
-                "Corrected(text, latex, by=(name, …)), each of the role 'corrected'"
-            )
+        by = () if self.corrected is None else getattr(self.corrected, "by", ())
         role = [p.name for p in self.propositions if p.role == "corrected"]
-        if sorted(by) != sorted(role):
-            raise ValueError(
-                f"claim {self.number}: its corrected statement says that it is checked by {', '.join(by)}; "
-                f"the propositions of the role 'corrected' are {', '.join(role) or 'none'}"
-            )
+        mistakes = {
+            "it has no propositions, so there is nothing to check": not names,
+            f"expected must be {HOLDS!r}, {GENERAL!r} or {FALSE!r}; got {self.expected!r}":
+                self.expected not in (HOLDS, GENERAL, FALSE),
+            f"it needs a corrected statement exactly if it is {FALSE!r}":
+                (self.corrected is None) == (self.expected == FALSE),
+            "only a printed proposition may be false": any(p.false and p.role != "printed" for p in self.propositions),
+            f"some proposition must have false=True exactly if the claim is {FALSE!r}":
+                any(p.false for p in self.propositions) != (self.expected == FALSE),
+            f"two of its propositions have the same name; the names are {', '.join(names)}":
+                len(set(names)) < len(names),
+            "its corrected statement names no proposition that checks it: Corrected(text, latex, by=(name, …))":
+                self.corrected is not None and not by,
+            f"its corrected statement is checked by {', '.join(by) or 'none'}; "
+            f"the propositions of the role 'corrected' are {', '.join(role) or 'none'}":
+                self.corrected is not None and sorted(by) != sorted(role),
+        }  # fmt: skip
+        for mistake, made in mistakes.items():
+            if made:
+                raise ValueError(f"claim {self.number}: {mistake}")
 
     @property
     def strategy(self) -> SearchStrategy[Any]:
@@ -200,7 +188,7 @@ class Claim:
     def check(self, max_examples: int = 100, seed: int = 0, report: Callable[[Result], None] | None = None) -> Verdict:
         """Check every proposition on up to `max_examples` examples drawn by `seed`.
 
-        report: called with the result of each proposition as it comes.
+        report: called with the result of each proposition.
         """
         if type(max_examples) is not int or max_examples < 1:
             raise ValueError(f"claim {self.number}: max_examples must be an int of at least 1; got {max_examples!r}")
@@ -212,19 +200,19 @@ class Claim:
         return Verdict(self, _outcome(results), tuple(results))
 
     def counterexample(self, max_examples: int = 100, seed: int = 0) -> Any:
-        """The smallest counterexample found to a printed proposition; None if all survive."""
+        """Return the smallest counterexample found to a printed proposition; None if all survive."""
         printed = (p for p in self.propositions if p.role == "printed")
         results = (p.examine(max_examples, seed, self.number) for p in printed)
         return next((result.counterexample for result in results if not result.holds and not result.broken), None)
 
     def figure(self) -> Any:
-        """The claim's picture, a matplotlib Figure. A claim without one is a ValueError."""
+        """Draw the claim's picture, a matplotlib Figure. A claim without one raises ValueError."""
         if self.draw is None:
             raise ValueError(f"claim {self.number} has no figure")
         return self.draw()
 
     def show(self) -> str:
-        """The claim in the source's own numbers, as text. A claim without them shows its statement."""
+        """Return the claim in the source's own numbers, or else its statement."""
         return self.statement.text if self.display is None else self.display()
 
 

@@ -1,7 +1,7 @@
-"""The command line: check the claims, show their matrices, draw their figures, write their page.
+"""The command line: check claims, show their matrices, draw their figures, write their page.
 
-Results go to standard output, progress and errors to standard error. The exit status is 0 if every verdict is the
-expected one, 1 if one is not, and 2 for a user's mistake.
+Results go to standard output, progress and errors to standard error. The exit status is 0 if every verdict is as
+expected, 1 if one is not, and 2 for a mistake of the user.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Any
 
 import minigrad as mg
 from captioning.command import run_command
-from minigrad.runtime.files import irregular
+from minigrad.runtime.extras import require
 from theory.claims import Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
-from theory.progress import telling
+from theory.propositions import Result
 from theory.registry import CLAIMS
 from theory.selfcheck import check_machinery
 
 __all__ = ["main"]
 
 EXAMPLES = 100
-"""Examples a proposition, unless --examples says otherwise."""
+"""The default of --examples."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (`sys.argv` by default); the exit status."""
+    """Run a command line (`sys.argv` by default) and return the exit status."""
     return run_command(_parser(), arguments, _run)
 
 
@@ -43,7 +43,7 @@ def _run(options: Any) -> int:
 
 
 def _load(file: str) -> None:
-    """Run a Python file that registers claims; an error in it says which file."""
+    """Run a Python file that registers claims. An error in it names the file."""
     try:
         runpy.run_path(file)
     except OSError:
@@ -58,9 +58,9 @@ def _load(file: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="theory",
-        description="Check the homework's claims about networks by examples and certificates. "
-        "Without a command: check them all, a table of verdicts. "
-        "The exit status is 0 if every verdict is the expected one, 1 if not.",
+        description="Check claims about networks by examples and certificates. "
+        "Without a command: check all of them and print a table of verdicts. "
+        "The exit status is 0 if every verdict is as expected, and 1 if not.",
         epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory figures --out DIR.",
     )
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
@@ -69,11 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_load(parser)
     _add_checking(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    check = _command(commands, "check", _check, "check claims, with a line for each proposition", "3-1")
+    check = _command(commands, "check", _check, "check claims and print a line for each proposition", "3-1")
     check.set_defaults(verbose=True)
     _add_checking(check)
     _command(commands, "show", _show, "print claims in the source's own numbers", "1-3")
-    figures = _command(commands, "figures", _figures, "draw a picture for each claim (needs matplotlib)", "3-2")
+    figures = _command(commands, "figures", _figures, "draw a picture of each claim (needs matplotlib)", "3-2")
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")
     page = _command(commands, "document", _document, "write docs/theory.md and its figures from the code", None)
@@ -93,27 +93,27 @@ def _command(commands: Any, name: str, function: Any, text: str, number: str | N
     return command
 
 
-# An option may stand before or after the command: the parser of a command says nothing where it is not given.
+# These options may stand before or after the command, so a command's parser has no defaults for them.
 
 
 def _add_load(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--load", action="append", metavar="FILE.py", default=argparse.SUPPRESS,
-                        help="run a Python file first that registers claims of your own")  # fmt: skip
+                        help="first run a Python file that registers your own claims")  # fmt: skip
 
 
 def _add_checking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", type=int, metavar="N", default=argparse.SUPPRESS,
-                        help=f"examples a proposition (default: {EXAMPLES}); with 1000 finite domains are gone "
-                        "through further, in minutes")  # fmt: skip
+                        help=f"examples for each proposition (default: {EXAMPLES}); 1000 also enlarges the finite "
+                        "domains, which takes minutes")  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N", default=argparse.SUPPRESS,
-                        help="of the examples (default: 0)")  # fmt: skip
+                        help="random seed of the examples (default: 0)")  # fmt: skip
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
-                        help="print one JSON object on standard output, nothing else there")  # fmt: skip
-    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress")
+                        help="print nothing but one JSON object on standard output")  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="print no progress")
 
 
 def _chosen(numbers: Sequence[str]) -> list[Claim]:
-    known = {number.replace(" ", "-"): claim for number, claim in CLAIMS.items()}  # no need for quotes in a shell
+    known = {number.replace(" ", "-"): claim for number, claim in CLAIMS.items()}  # needs no quotes in a shell
     unknown = [number for number in numbers if number.replace(" ", "-") not in known]
     if unknown:
         raise ValueError(f"there is no claim {unknown[0]}; there are {', '.join(known)}")
@@ -131,8 +131,7 @@ def _check(options: Any) -> int:
     started = time.monotonic()
     verdicts = []
     for claim in claims:
-        with telling(claim, options.quiet) as tell:
-            verdicts.append(claim.check(options.examples, options.seed, tell))
+        verdicts.append(_verdict(claim, options))
         if not options.json and options.verbose:
             print(_details(verdicts[-1]), flush=True)
     seconds = time.monotonic() - started
@@ -143,9 +142,29 @@ def _check(options: Any) -> int:
     else:
         print(table(verdicts))
         cases = sum(verdict.cases for verdict in verdicts)
-        print(f"\n{cases:,} cases in {seconds:.0f} s; " + ("every verdict is the expected one." if good else
-              "NOT every verdict is the expected one."))  # fmt: skip
+        end = "every verdict is as expected." if good else "NOT every verdict is as expected."
+        print(f"\n{cases:,} cases in {seconds:.0f} s; {end}")
     return 0 if good else 1
+
+
+def _verdict(claim: Claim, options: Any) -> Verdict:
+    """Check a claim. Standard error gets a line for each proposition and, on a terminal, a progress bar."""
+    rich = require("rich.progress", "theory")
+    console = require("rich.console", "theory").Console(stderr=True, quiet=options.quiet)
+    columns = (rich.SpinnerColumn(), rich.TextColumn("{task.description}", markup=False), rich.BarColumn(24),
+               rich.MofNCompleteColumn(), rich.TimeElapsedColumn())  # fmt: skip
+    hidden = options.quiet or not console.is_terminal
+    with rich.Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as bar:
+        task = bar.add_task(claim.number, total=len(claim.propositions))
+
+        def report(r: Result) -> None:
+            found = "BROKEN" if r.broken else "survived" if r.holds else "refuted"
+            found += "" if r.as_expected else ", which is not expected"
+            line = f"{claim.number}  {r.proposition.name}: {found}, {r.cases:,} cases, {r.seconds:.1f} s"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            bar.advance(task)
+
+        return claim.check(options.examples, options.seed, report)
 
 
 def _show(options: Any) -> int:
@@ -158,36 +177,27 @@ def _figures(options: Any) -> int:
     for claim in claims:
         if claim.draw is None and options.numbers:
             raise ValueError(f"claim {claim.number} has no figure")
-    claims = [claim for claim in claims if claim.draw is not None]
-    folder = _folder(options.out)
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
     for claim in claims:
-        path = folder / figure_name(claim, options.format)
-        save_figure(claim, path)
-        print(path)
+        if claim.draw is not None:
+            path = folder / figure_name(claim, options.format)
+            save_figure(claim, path)
+            print(path)
     return 0
 
 
 def _document(options: Any) -> int:
-    for path in write_page(_folder(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
+    for path in write_page(Path(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
         print(path)
     return 0
-
-
-def _folder(name: str) -> Path:
-    """The folder that --out names, made if need be."""
-    path = Path(name)
-    for place in (path, *path.parents):
-        if place.exists() and not place.is_dir():
-            raise ValueError(f"--out: {place} is {irregular(place) or 'a file'}, not a folder")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 # Text ------------------------------------------------------------------------------------------
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """Verdicts as a table for the terminal: number, verdict, cases, title; below it, what was refuted."""
+    """Return a table with a row for each verdict, and below it a row for each refuted proposition."""
     rows = [("claim", "verdict", "cases", "")]
     for v in verdicts:
         expected = v.expected if v.outcome != v.expected else "another proposition refuted"

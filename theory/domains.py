@@ -1,9 +1,9 @@
-"""Where examples come from: every case of what is spoken of, or a sample of it; and what that promises.
+"""Domains: all cases that a proposition is about, or a sample of them, and what the domain promises.
 
-Of nothing, everything is true, and of too little, too much. So a domain says whether it *enumerates* all cases, which
-alone lets a check say "all cases", and promises what must be among its examples: how many there are, counted in
-another way; examples that have a feature, such as a graph with an edge; that each example is of the domain. A check
-holds it to that, and a promise that is not kept is no verdict but a fault of the claim.
+Every statement is true of no examples, and many are true of trivial ones. So a domain says whether it *enumerates* all
+cases, and promises what its examples contain: how many there are (counted in another way), which features some have
+(such as a graph with an edge), and that each belongs to the domain. A check that finds a broken promise gives no
+verdict.
 """
 
 from __future__ import annotations
@@ -22,24 +22,29 @@ from hypothesis.strategies import SearchStrategy
 __all__ = ["Domain", "Source", "as_domain", "enumerated", "every", "sampled", "stratified"]
 
 Source = SearchStrategy[Any] | Callable[[int], Iterable[Any]] | Sequence[Any]
-"""A Hypothesis strategy, a list, or a function that gives examples for a number of them."""
+"""A Hypothesis strategy, a list, or a function from a number to examples."""
+
+Features = Mapping[str, Callable[[Any], bool]]
 
 
 @dataclass(frozen=True)
 class Domain:
     """Examples, and what is promised of them. Made by `enumerated`, `sampled`, `stratified` or `every`.
 
-    source: a Hypothesis strategy, from which examples are drawn and shrunk; or a function of a number of examples and
-    a seed that gives them, the smallest first. exhaustive: whether they are all that the proposition speaks of.
-    count: how many examples there are, for a number that is asked for. reaches: features that must be met, by their
-    names; where a strategy's sample lacks one, an example with it is drawn as well. certify: raises AssertionError for
-    an example that is not of the domain.
+    Args:
+        source: a Hypothesis strategy, which draws and shrinks examples; or a function from a number of examples and a
+            seed to examples, the smallest first.
+        exhaustive: whether they are all cases that the proposition is about.
+        count: how many examples there are, given the number asked for.
+        reaches: features by name; some example must have each. If a strategy's sample lacks one, an example with it
+            is drawn as well.
+        certify: raises AssertionError for an example that is not of the domain.
     """
 
     source: SearchStrategy[Any] | Callable[[int, int], Iterable[Any]]
     exhaustive: bool = False
     count: Callable[[int], int] | None = None
-    reaches: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    reaches: Features = field(default_factory=dict)
     certify: Callable[[Any], None] | None = None
 
     def __post_init__(self) -> None:
@@ -55,7 +60,7 @@ class Domain:
         return st.deferred(lambda: st.sampled_from(list(source(100, 0))))
 
     def examples(self, number: int, seed: int = 0) -> list[Any]:
-        """The examples that a check of so many tries first; of a strategy, as many as are asked for.
+        """Return the examples that a check tries first.
 
         >>> every(1, 2).examples(100)
         [1, 2]
@@ -65,9 +70,9 @@ class Domain:
         return found
 
     def run(self, check: Callable[[Any], None], number: int, seed: int) -> None:
-        """Give examples to a check, until it raises an error or all are given; of a strategy, `number` of them.
+        """Pass examples to a check until it raises an error or all are passed; a strategy draws `number` of them.
 
-        Of the examples of a strategy that raise an error, the smallest found comes last.
+        Of the examples of a strategy that raise an error, the smallest one found comes last.
         """
         source: Any = self.source
         if isinstance(source, SearchStrategy):
@@ -77,7 +82,7 @@ class Domain:
             check(example)
 
     def fill(self, check: Callable[[Any], None], feature: str, seed: int) -> None:
-        """Give an example with a feature to a check, if this is a strategy that can make one."""
+        """Pass an example with a feature to a check, if a strategy can draw one."""
         if isinstance(self.source, SearchStrategy):
             with contextlib.suppress(Unsatisfiable):
                 _sample(self.source.filter(self.reaches[feature]), check, 1, seed)
@@ -96,21 +101,18 @@ def _sample(strategy: SearchStrategy[Any], check: Callable[[Any], None], number:
     hypothesis_seed(seed)(quietly(given(strategy)(test)))()
 
 
-# Making them ------------------------------------------------------------------------------------------
-
-
 def enumerated(
     cases: Sequence[Any] | Callable[[int], Iterable[Any]],
     count: int | Callable[[int], int],
-    reaches: Mapping[str, Callable[[Any], bool]] | None = None,
+    reaches: Features | None = None,
     certify: Callable[[Any], None] | None = None,
 ) -> Domain:
-    """All cases of what a proposition speaks of, each once, the smallest first.
+    """Return the domain of all cases, each once, the smallest first.
 
     Args:
-        cases: a list, or a function of a number of examples (the more, the further it may go; then the proposition
-            says so).
-        count: how many there are, or a function that says it: counted in another way than by making them.
+        cases: a list, or a function from the number of examples asked for to cases. If a larger number gives more
+            cases, the proposition says so.
+        count: how many there are, or a function that returns it; counted in another way than by making them.
         reaches, certify: see :class:`Domain`.
 
     >>> bits = enumerated([(0, 0), (0, 1), (1, 0), (1, 1)], 2**2, {"two ones": lambda bits: sum(bits) == 2})
@@ -122,7 +124,7 @@ def enumerated(
 
 
 def every(*cases: Any) -> Domain:
-    """The domain of exactly these cases, which are all that the proposition speaks of.
+    """Return the domain of exactly these cases.
 
     >>> every(1, 2).exhaustive
     True
@@ -132,11 +134,11 @@ def every(*cases: Any) -> Domain:
 
 def sampled(
     source: Source | Callable[[int, int], Iterable[Any]],
-    reaches: Mapping[str, Callable[[Any], bool]] | None = None,
+    reaches: Features | None = None,
     certify: Callable[[Any], None] | None = None,
     seeded: bool = False,
 ) -> Domain:
-    """Some of what a proposition speaks of: drawn, or chosen.
+    """Return a domain of some cases, drawn or chosen.
 
     Args:
         source: a Hypothesis strategy; or a list, or a function of a number of examples and, if `seeded`, of a seed.
@@ -153,14 +155,14 @@ def sampled(
 def stratified(
     strata: Sequence[Any],
     draw: Callable[[Any, int], Any],
-    reaches: Mapping[str, Callable[[Any], bool]] | None = None,
+    reaches: Features | None = None,
     certify: Callable[[Any], None] | None = None,
 ) -> Domain:
-    """A sample that has examples of every stratum, as many of each, at least one, as make up the number asked for.
+    """Return a sample with equally many examples of every stratum: at least one, and as many as asked for in all.
 
     Args:
-        strata: what is gone through, the smallest first.
-        draw: gives an example of a stratum, by a seed; no two examples of a check have the same one.
+        strata: the strata, the smallest first.
+        draw: returns an example of a stratum, given a seed; no two examples of a check have the same seed.
         reaches, certify: see :class:`Domain`.
 
     >>> stratified("ab", lambda letter, seed: letter + str(seed)).examples(3)
@@ -178,7 +180,7 @@ def stratified(
 
 
 def as_domain(domain: Domain | Source) -> Domain:
-    """A domain as it is; anything else promises nothing, so it is a sample.
+    """Return a domain as it is, and anything else as a sample, since it promises nothing.
 
     >>> as_domain([1, 2]).exhaustive
     False

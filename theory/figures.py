@@ -1,4 +1,4 @@
-"""What the pictures of the claims share: a figure, and colours that people with any colour vision tell apart."""
+"""What the pictures of the claims share: a figure, and colours that are safe for colour-blind readers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "
 """Source: M. Okabe and K. Ito, Color universal design (2008). Sky, orange, green, purple bear black letters."""
 
 INK, GREY, FAINT = "#222222", "#555555", "#BBBBBB"
-"""Of letters, of what is beside the point, and of lines that guide the eye."""
+"""For text, for minor marks, and for guide lines."""
 
 
-def new_figure(width: float, height: float, title: str = "") -> Any:
-    """An empty matplotlib Figure of so many inches, with a title above all.
+def new_figure(width: float, height: float, title: str = "", size: float = 16, **options: Any) -> Any:
+    """Make an empty matplotlib Figure, in inches, with a title of a font size.
 
     >>> new_figure(6, 4).get_size_inches()
     array([6., 4.])
     """
-    figure = require("matplotlib.figure", "theory").Figure(figsize=(width, height))
+    figure = require("matplotlib.figure", "theory").Figure(figsize=(width, height), **options)
     if title:
-        figure.suptitle(title, fontsize=16, color=INK)
+        figure.suptitle(title, fontsize=size, color=INK)
     return figure

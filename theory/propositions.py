@@ -1,42 +1,47 @@
-"""A proposition says something of every example of a domain; to examine it is to give its checker examples.
+"""Propositions: a statement about every example of a domain, and the checker that decides it for one example.
 
-What comes of that is a :class:`Result`: it survived so many examples, or one refuted it, or it is *broken*: the checker
-raised something else than a refutation, or the domain has not what it promises, and nothing can be said.
+Examining a proposition gives a :class:`Result`. The proposition *survived* so many examples, or one of them *refuted*
+it, or it is *broken*: the checker failed, or the domain lacks something that it promises, so there is no verdict.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 from hypothesis.errors import HypothesisException, Unsatisfiable
 
-from theory.canonical import canonical_text
+import minigrad as mg
 from theory.domains import Domain, Source, as_domain
 from theory.refutation import Unsound
 
 __all__ = ["Proposition", "Result", "Role"]
 
 Role = Literal["printed", "corrected", "general"]
-"""Whether the source prints it, it is said in place of what is printed, or it says more than the source does."""
+"""The source prints it, it corrects what the source prints, or it says more than the source does."""
 
 
 @dataclass(frozen=True)
 class Proposition:
-    """Something that is said of every example of a domain.
+    """A statement about every example of a domain.
 
-    name: a few words. statement: what is said. check: takes an example, raises Refuted if the statement is false of it
-    and returns nothing. domain: a :class:`theory.domains.Domain`, which says whether its examples are all that the
-    statement speaks of, and what it promises; or a Hypothesis strategy, a list, or a function that gives examples for a
-    number of them, the smallest first: a sample. role: 'printed' in the source, 'corrected', or 'general', which says
-    more than the source does. false: whether it is known to be false, so that checking it should refute it; only a
-    printed one may be. share: of the number of examples that a check of the claim asks for; a costly
-    proposition has less than 1. show: how a counterexample is written.
+    Args:
+        name: a few words.
+        statement: the statement.
+        check: takes an example, raises Refuted if the statement is false of it, and returns nothing.
+        domain: a :class:`theory.domains.Domain`. A Hypothesis strategy, a list, or a function from a number to examples
+            (smallest first) counts as a sample.
+        role: 'printed', 'corrected' or 'general'.
+        share: the proposition gets this share of the examples that a check of the claim asks for.
+        show: writes a counterexample.
+        false: whether a check should refute the proposition; only a printed one may be false.
     """
 
     name: str
@@ -50,12 +55,12 @@ class Proposition:
 
     @cached_property
     def examples(self) -> Domain:
-        """The domain, if need be one that promises nothing."""
+        """The domain; a plain source of examples becomes a sample that promises nothing."""
         return as_domain(self.domain)
 
     @property
     def exhaustive(self) -> bool:
-        """Whether all cases that the statement speaks of are checked, rather than a sample."""
+        """Whether the domain has all cases that the statement is about."""
         return self.examples.exhaustive
 
     def examine(self, max_examples: int, seed: int, claim: str = "") -> Result:
@@ -65,40 +70,34 @@ class Proposition:
 
         Raises:
             TypeError: if the checker returns something, such as the truth of a comparison.
-            ValueError: for a domain without examples: of nothing, everything is true.
+            ValueError: if the domain has no examples, since every statement is true of none.
         """
         started = time.monotonic()
-        log = _Log(self.check, self.examples)
         most = max(1, math.ceil(self.share * max_examples))
         where = f"claim {claim}: {self.name}" if claim else self.name
+        log = _Log(self, where)
         try:
             log.run(most, seed)
         except Unsatisfiable:
             raise ValueError(f"{where}: no example of its domain could be made") from None
-        except _Returned as returned:
-            raise TypeError(
-                f"{where}: its checker returned {returned} for {self.show(returned.example)}; a checker raises to "
-                "refute (theory.require, theory.agree) and returns nothing to accept"
-            ) from None
         except Exception:
-            if log.failure is None:  # not the checker but the domain failed
+            if log.failure is None:  # the domain failed, not the checker
                 raise
         if log.failure is None and not log.cases:
             raise ValueError(f"{where}: its domain has no example, so there is nothing to check")
         seconds = time.monotonic() - started
         if log.failure is not None:
-            failure = log.failure
-            return Result(self, False, log.cases, failure.example, failure.message, seconds, failure.broken)
+            return dataclasses.replace(log.failure, seconds=seconds)
         short = log.short(most)
         return Result(self, not short, log.cases, None, short, seconds, bool(short), bool(short))
 
 
 @dataclass(frozen=True)
 class Result:
-    """What checking a proposition gave: whether it survived, on how many cases, and, if not, where it fails.
+    """Whether a proposition survived, how many cases were checked, and where it failed.
 
-    broken: whether the checker raised something else than a refutation, or the domain is not what it promises; nothing
-    is known then. short: whether the domain lacks something that it promises; then no example is to blame.
+    broken: whether there is no verdict, because the checker failed or the domain broke a promise.
+    short: whether the domain lacks something that it promises; then there is no counterexample.
     """
 
     proposition: Proposition
@@ -112,65 +111,47 @@ class Result:
 
     @property
     def as_expected(self) -> bool:
-        """Whether it was refuted if it is known to be false, and survived if not."""
+        """Whether a false proposition was refuted, and any other survived."""
         return not self.broken and self.holds != self.proposition.false
 
     @property
     def kind(self) -> str:
-        """How much was checked: 'all' cases that are spoken of, a 'sample', or until it was 'refuted'."""
+        """What was checked: 'all' cases, a 'sample', or the cases until one 'refuted' it."""
         return "refuted" if not self.holds else "all" if self.proposition.exhaustive else "sample"
 
     @property
     def extent(self) -> str:
-        """How much was checked, in words."""
+        """What was checked, in words."""
         words = {"all": f"all {self.cases:,} cases", "sample": f"a sample of {self.cases:,}"}
         return words.get(self.kind, f"case {self.cases:,}")
 
     @property
     def shown(self) -> str:
-        """The counterexample, written; empty if there is none."""
+        """The counterexample as text; empty if there is none."""
         return "" if self.holds or self.short else self.proposition.show(self.counterexample)
 
 
-# One check of one proposition -----------------------------------------------------------------------------
-
-
-class _Returned(Exception):  # noqa: N818 - no error but news
-    """What a checker returned, and for which example."""
-
-    def __init__(self, value: Any, example: Any) -> None:
-        super().__init__(repr(value))
-        self.example = example
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """The example that ended a check; broken: not by a refutation."""
-
-    example: Any
-    message: str
-    broken: bool
-
-
 class _Log:
-    """A checker that counts the examples it was given, remembers the last that failed, and holds a domain to its word.
+    """Runs a checker, counts its examples, remembers the last failure, and checks the promises of the domain.
 
-    missing: the features of the domain that no example had so far.
+    missing: the features of the domain that no example has had so far.
     """
 
-    def __init__(self, check: Callable[[Any], None], domain: Domain) -> None:
-        self.check = check
-        self.domain = domain
+    def __init__(self, proposition: Proposition, where: str) -> None:
+        self.proposition = proposition
+        self.check: Callable[[Any], Any] = proposition.check
+        self.where = where
+        self.domain = proposition.examples
         self.cases = 0
-        self.failure: _Failure | None = None
-        self.missing = list(domain.reaches)
+        self.failure: Result | None = None
+        self.missing = list(self.domain.reaches)
         self.seen: Counter[int] = Counter()
 
     def run(self, most: int, seed: int) -> None:
-        """Check a number of examples, and one more for each feature that none of them has."""
+        """Check a number of examples, and another one for each feature that none of them has."""
         self.domain.run(self, most, seed)
         for feature in list(self.missing):
-            if feature in self.missing:  # an example may have several
+            if feature in self.missing:  # an example may have several features
                 self.domain.fill(self, feature, seed)
 
     def __call__(self, example: Any) -> None:
@@ -178,31 +159,38 @@ class _Log:
             if self.domain.certify is not None:
                 self.domain.certify(example)
         except AssertionError as wrong:
-            self.failure = _Failure(example, f"this is no example of the domain: {wrong}", True)
+            self._fail(example, f"this is no example of the domain: {wrong}")
             raise
         try:
-            returned: Any = self.check(example)
-        except HypothesisException:  # such as an assumption that the example does not meet: it does not count
+            returned = self.check(example)
+        except HypothesisException:  # an unmet assumption, for example: the case does not count
             raise
         except AssertionError as refuted:
-            self.failure = _Failure(example, str(refuted), False)  # Hypothesis runs the smallest that it found last
             self.cases += 1
+            self._fail(example, str(refuted), broken=False)  # Hypothesis runs the smallest counterexample last
             raise
         except Unsound as wrong:
-            self.failure = _Failure(example, f"the check is not sound: {wrong}", True)
+            self._fail(example, f"the check is not sound: {wrong}")
             raise
         except Exception as error:
-            self.failure = _Failure(example, f"the checker broke: {type(error).__name__}: {error}", True)
+            self._fail(example, f"the checker broke: {type(error).__name__}: {error}")
             raise
         if returned is not None:
-            raise _Returned(returned, example)
+            self.failure = None
+            raise TypeError(
+                f"{self.where}: its checker returned {returned!r} for {self.proposition.show(example)}; a checker "
+                "raises to refute (theory.require, theory.agree) and returns nothing to accept"
+            )
         self.cases += 1
         self.missing = [feature for feature in self.missing if not self.domain.reaches[feature](example)]
         if self.domain.exhaustive:
-            self.seen[hash(canonical_text(example))] += 1
+            self.seen[hash(_content(example))] += 1
+
+    def _fail(self, example: Any, message: str, broken: bool = True) -> None:
+        self.failure = Result(self.proposition, False, self.cases, example, message, broken=broken)
 
     def short(self, most: int) -> str:
-        """How the examples fall short of what the domain promises; empty if they do not."""
+        """What the domain promises and the examples lack; empty if they lack nothing."""
         if self.missing:
             return f"the domain falls short: none of {self.cases:,} examples has {self.missing[0]}"
         promised = self.cases if self.domain.count is None else self.domain.count(most)
@@ -210,3 +198,30 @@ class _Log:
             return f"the domain falls short: it has {self.cases:,} cases, {promised:,} are promised"
         twice = sum(self.seen.values()) - len(self.seen)
         return f"the domain falls short: {twice:,} of its {self.cases:,} cases come twice" if twice else ""
+
+
+def _content(value: Any) -> str:
+    """The types and values that make up an example, as text: equal texts mean equal examples.
+
+    `repr` does not do: NumPy abbreviates large arrays, and an object without a repr of its own shows its address.
+
+    >>> _content((1, [2.0, "a"]))
+    "tuple(1, list(2.0, 'a'))"
+    """
+    if isinstance(value, (tuple, list)):
+        parts = [_content(item) for item in value]
+    elif isinstance(value, (set, frozenset)):
+        parts = sorted(map(_content, value))
+    elif isinstance(value, Mapping):
+        parts = sorted(f"{_content(key)}: {_content(item)}" for key, item in value.items())
+    elif isinstance(value, np.ndarray):
+        entries = _content(value.tolist()) if value.dtype.hasobject else value.tobytes().hex()
+        parts = [str(value.dtype), str(value.shape), entries]
+    elif isinstance(value, mg.Tensor):
+        parts = [_content(value.data)]
+    else:
+        state = None if callable(value) else value.__getstate__()  # its attributes, also those in slots
+        if not state:
+            return repr(value)
+        parts = [_content(state)]
+    return f"{type(value).__qualname__}({', '.join(parts)})"

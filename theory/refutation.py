@@ -1,23 +1,25 @@
-"""How a checker says that something is false of an example: it raises :class:`Refuted`, and returns nothing otherwise.
+"""Refuting a proposition: a checker raises :class:`Refuted`, or returns nothing to accept.
 
-A checker is ordinary code on NumPy and minigrad, so a wrong formula in it is found as a wrong formula
-in a model is: by an example. `require` and `agree` are what most checkers need.
+Most checkers need only `require` and `agree`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Refuted", "Unsound", "agree", "require"]
+__all__ = ["Refuted", "Unsound", "accepts", "agree", "require"]
 
 
 class Refuted(AssertionError):  # noqa: N818 - the word of the field
-    """An example of which a proposition is false; the message says how."""
+    """A proposition is false of an example; the message says how."""
 
 
 class Unsound(Exception):  # noqa: N818 - the word of the field
-    """A checker's own certificate does not stand: neither does the refutation that it would give."""
+    """A checker's own certificate fails, so its refutation means nothing."""
 
 
 def require(condition: object, message: str) -> None:
@@ -35,8 +37,8 @@ def require(condition: object, message: str) -> None:
 def agree(actual: ArrayLike, expected: ArrayLike, what: str, tolerance: float = 1e-9) -> None:
     """Raise :class:`Refuted` unless two arrays of numbers have one shape and entries equal to rounding.
 
-    Equal means |actual - expected| <= tolerance * max(1, the largest finite |expected|): of entries of very unlike
-    sizes, compare them apart. An expected infinity or NaN must be met exactly.
+    Equal means |actual - expected| <= tolerance * max(1, the largest finite |expected|), so compare entries of very
+    different sizes separately. An expected infinity or NaN must match exactly.
 
     >>> agree([1.0, 2.0], [1.0, 2.5], "the product")
     Traceback (most recent call last):
@@ -51,3 +53,16 @@ def agree(actual: ArrayLike, expected: ArrayLike, what: str, tolerance: float = 
     if not close.all():
         at = tuple(int(i) for i in np.argwhere(~close)[0])
         raise Refuted(f"{what}: entry {at} is {a[at]:.10g}, expected {b[at]:.10g}")
+
+
+def accepts(check: Callable[..., Any], *certificate: Any) -> bool:
+    """Whether a check of certificates raises no error.
+
+    >>> accepts(require, 1 + 1 == 3, "")
+    False
+    """
+    try:
+        check(*certificate)
+    except (Refuted, ValueError, KeyError):  # a KeyError if a certificate names a vertex that its graph lacks
+        return False
+    return True

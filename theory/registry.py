@@ -1,6 +1,6 @@
 """The claims by number, and two ways to add your own.
 
-The short way, for a statement about every example of one domain:
+The short way is for a statement about every example of one domain:
 
 >>> import numpy as np
 >>> import minigrad as mg
@@ -15,8 +15,8 @@ The short way, for a statement about every example of one domain:
 'holds'
 >>> del CLAIMS["odd"]
 
-The long way, for several propositions, proofs and pictures, is to make a :class:`Claim` and `register` it.
-The claims of a family of this package (`theory.parity`, …) are put into its `CLAIMS`, which are registered here.
+The long way is for several propositions, proofs and pictures: make a :class:`Claim` and `register` it.
+Each family of this package (such as `theory.parity`) has its claims in `CLAIMS`, which this module registers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CLAIMS: dict[str, Claim] = {}
 
 
 def register(claim: Claim) -> Claim:
-    """Add a claim to `CLAIMS`, and return it. A number that is taken is a ValueError."""
+    """Add a claim to `CLAIMS` and return it. A number that is taken raises ValueError."""
     if claim.number in CLAIMS:
         raise ValueError(f"register: there is a claim {claim.number} already: {CLAIMS[claim.number].title}")
     CLAIMS[claim.number] = claim
@@ -52,11 +52,11 @@ def claim(
     corrected: str | None = None,
     check_corrected: Callable[[Any], None] | None = None,
 ) -> Callable[[Callable[[Any], None]], Claim]:
-    """Register a checker as a claim of one proposition; used as a decorator, see the module's page.
+    """Return a decorator that registers a checker as a claim of one proposition; see the module's example.
 
     The checker takes an example of the domain, raises :class:`theory.Refuted` (with `theory.require` or
-    `theory.agree`) if the statement is false of it, and returns nothing. A statement that you expect to be refuted
-    needs `corrected`, what holds instead, and `check_corrected`, a checker of that on the same domain.
+    `theory.agree`) if the statement is false of it, and returns nothing. If you expect the statement to be refuted,
+    pass `corrected`, what holds instead, and `check_corrected`, its checker on the same domain.
 
     Raises:
         ValueError: if one of `corrected` and `check_corrected` is given without the other.
@@ -86,6 +86,6 @@ def claim(
     return decorate
 
 
-for _family in (convolution, ordering, parity, eigenvalues):  # as the source has them
+for _family in (convolution, ordering, parity, eigenvalues):  # in the order of the source
     for _claim in _family.CLAIMS:
         register(_claim)

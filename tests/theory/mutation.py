@@ -1,20 +1,18 @@
-"""Wrong formulas on purpose: a module of theory with one piece of its text replaced, and whether its claims notice.
+"""Mutants: a module of theory with a wrong formula, which the claims of its family must notice.
 
-Each family lists its mutants in its test file, and calls `noticed` on each. A mutant that computes the same as
-the original is no gap; it is listed with the reason, and must survive, so that the list cannot go stale.
+Each family lists its mutants in its test_mutants.py. A mutant that computes the same as the original says why, and must
+survive.
 """
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import dataclasses
+import importlib
+import importlib.machinery
 import sys
-import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +24,10 @@ EXAMPLES = 60
 
 @dataclass(frozen=True)
 class Mutant:
-    """One wrong formula: in a module of theory ("parity.bounds") the text `old` becomes `new`.
+    """In a module of theory ("parity.bounds") the text `old`, which stands there `count` times, becomes `new`.
 
-    old: stands in the file `count` times and is replaced everywhere. numbers: the claims that should notice
-    (default: all of the family). equivalent: why nothing can notice, for a mutant that computes the same.
-
-    A mutant must compute something wrong: one that cannot run at all shows nothing, and is an error.
+    equivalent: why nothing can notice, for a mutant that computes the same. numbers: the claims that should notice
+    (default: all of the family). A mutant must compute something wrong: if it cannot run, that is an error.
     """
 
     module: str
@@ -44,34 +40,58 @@ class Mutant:
     def __str__(self) -> str:
         return f"{self.module}: {self.old!r} -> {self.new!r}"
 
+    @property
+    def source(self) -> str:
+        """The text of the mutated module."""
+        path = Path(theory.__file__).parent.joinpath(*self.module.split(".")).with_suffix(".py")
+        source = path.read_text(encoding="utf-8")
+        assert source.count(self.old) == self.count, f"{self}: stands there {source.count(self.old)} times"
+        return source.replace(self.old, self.new)
+
 
 def noticed(mutant: Mutant, examples: int = EXAMPLES) -> bool:
-    """Whether some claim of the mutated module has another verdict than the expected.
+    """Whether some claim of the mutated family has an unexpected verdict.
 
-    Which examples are drawn depends on what else is loaded, as Hypothesis takes numbers from it. So an error that few
-    examples show, and that these do not, is looked for in four times as many, 100 at least.
+    Hypothesis draws other examples when other modules are loaded. So an error that few examples show gets a second
+    chance with four times as many.
     """
-    more = () if mutant.equivalent else (max(100, 4 * examples),)
-    return any(_noticed(mutant, number) for number in (examples, *more))
+    with imported_with(mutant) as claims:
+        chosen = [claim for claim in claims if claim.number in (mutant.numbers or [c.number for c in claims])]
+        numbers = (examples,) if mutant.equivalent else (examples, max(100, 4 * examples))
+        return any(not _as_expected(claim, number, mutant) for number in numbers for claim in chosen)
 
 
-def _noticed(mutant: Mutant, examples: int) -> bool:
-    source, through = _path(mutant.module).read_text(encoding="utf-8"), above(mutant.module)
-    assert source.count(mutant.old) == mutant.count, f"{mutant}: stands there {source.count(mutant.old)} times"
-    with _standing_in(mutant.module, *through) as run:
-        modules = [run(mutant.module, source.replace(mutant.old, mutant.new))]
-        modules += [run(name, _path(name).read_text(encoding="utf-8")) for name in through]
-        claims = {c.number: c for module in modules for c in vars(module).values() if isinstance(c, Claim)}
-        assert claims, f"{mutant}: nothing leads from there to a claim"
-        return not all(_as_expected(claims[number], examples, mutant) for number in mutant.numbers or claims)
+@contextmanager
+def imported_with(mutant: Mutant) -> Iterator[tuple[Claim, ...]]:
+    """Import theory anew with a mutated module; yield the claims of its family, and restore everything afterwards."""
+    source = mutant.source
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: Any, target: Any = None) -> Any:
+            if name != f"theory.{mutant.module}":
+                return None
+            spec: Any = importlib.machinery.PathFinder.find_spec(name, path)
+            spec.loader.get_code = lambda name: compile(source, spec.origin, "exec")
+            return spec
+
+    saved = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "theory"}
+    sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
+    try:
+        yield importlib.import_module(f"theory.{mutant.module.partition('.')[0]}").CLAIMS
+    finally:
+        sys.meta_path.remove(Finder)  # type: ignore[arg-type]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "theory"]:
+            del sys.modules[name]
+        sys.modules.update(saved)
 
 
 class _Found(BaseException):
-    """An example that refutes something. Hypothesis makes smaller what raises an Exception; here any will do."""
+    """A refutation. Hypothesis shrinks examples that raise an Exception, which takes time; here any example will do."""
 
 
 def _as_expected(claim: Claim, examples: int, mutant: Mutant) -> bool:
-    """Whether the verdict is the expected one; no claim expects that what is true is refuted."""
+    """Whether the verdict is the expected one. No claim expects a true proposition to be refuted."""
 
     def hasty(check: Callable[[Any], None]) -> Callable[[Any], None]:
         def found(example: Any) -> None:
@@ -83,6 +103,7 @@ def _as_expected(claim: Claim, examples: int, mutant: Mutant) -> bool:
         return found
 
     true = [dataclasses.replace(p, check=hasty(p.check)) for p in claim.propositions if not p.false]
+    true.sort(key=lambda p: p.share < 1 or p.name == "critical gain")  # the slow ones last
     false = [p for p in claim.propositions if p.false]
     try:
         verdict = dataclasses.replace(claim, propositions=(*true, *false)).check(examples)
@@ -91,74 +112,3 @@ def _as_expected(claim: Claim, examples: int, mutant: Mutant) -> bool:
     broken = [result.message for result in verdict.results if result.message.startswith("the checker broke")]
     assert not broken, f"{mutant}: {broken[0]}; make it compute something wrong"
     return verdict.as_expected
-
-
-def above(module: str) -> tuple[str, ...]:
-    """The modules beside a module that import it, through others too; each after those that it imports.
-
-    >>> above("ordering.domains")
-    ('ordering.checks', 'ordering.statements')
-    """
-    folder = _path(module).parent
-    family = module.rpartition(".")[0]
-    beside = {f"{family}.{path.stem}".lstrip("."): path for path in sorted(folder.glob("[!_]*.py"))}
-    imports = {name: sorted(_imported(path) & beside.keys()) for name, path in beside.items()}
-    reached = [module]
-    for name in TopologicalSorter(imports).static_order():
-        if not set(imports[name]).isdisjoint(reached):
-            reached.append(name)
-    return tuple(reached[1:])
-
-
-@cache
-def _imported(path: Path) -> frozenset[str]:
-    """What a file imports of theory: modules, and names in them."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    froms = [(node.module or "", node.names) for node in nodes if isinstance(node, ast.ImportFrom)]
-    names = (name for module, aliases in froms for name in (module, *(f"{module}.{alias.name}" for alias in aliases)))
-    return frozenset(name.removeprefix("theory.") for name in names if name.startswith("theory."))
-
-
-def _path(module: str) -> Path:
-    return Path(theory.__file__).parent.joinpath(*module.split(".")).with_suffix(".py")
-
-
-@contextlib.contextmanager
-def _standing_in(*modules: str) -> Iterator[Callable[[str, str], types.ModuleType]]:
-    """Let what is run as a module of theory be found under its name by those that import it; undone afterwards."""
-    missing = object()
-    names = [f"theory.{module}" for module in modules]
-    loaded = {name: sys.modules.get(name, missing) for name in names}
-    attributes = {name: getattr(*_holder(name), missing) for name in names}
-
-    def run(module: str, source: str) -> types.ModuleType:
-        name = f"theory.{module}"
-        new = types.ModuleType(name)
-        new.__file__ = str(_path(module))
-        sys.modules[name] = new  # for `from theory.parity.bounds import …`, and dataclasses look it up
-        setattr(*_holder(name), new)  # for `from theory.parity import bounds`
-        exec(compile(source, new.__file__, "exec"), new.__dict__)
-        return new
-
-    try:
-        yield run
-    finally:
-        for name in names:
-            sys.modules.pop(name, None)
-            if loaded[name] is not missing:
-                sys.modules[name] = loaded[name]
-            if hasattr(*_holder(name)):
-                delattr(*_holder(name))
-            if attributes[name] is not missing:
-                setattr(*_holder(name), attributes[name])
-
-
-def _holder(name: str) -> tuple[types.ModuleType, str]:
-    """The package that a module is in, and the attribute that it is there."""
-    package, _, attribute = name.rpartition(".")
-    return sys.modules[package], attribute
-
-
-def wrong(mutants: Iterable[Mutant], examples: int = EXAMPLES) -> list[str]:
-    """What does not fit: mutants that nobody notices, and those called equivalent that somebody does."""
-    return [str(mutant) for mutant in mutants if noticed(mutant, examples) == bool(mutant.equivalent)]

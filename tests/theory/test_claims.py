@@ -1,15 +1,19 @@
-"""Claims: verdicts that can fail, smallest counterexamples, and what is stated instead."""
+"""Claims: verdicts that can fail, smallest counterexamples, corrected statements, and the registry."""
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import find
 from hypothesis import strategies as st
 
 from tests.theory.samples import a_claim, proposition
-from theory import CLAIMS, Corrected, Proposition, Statement, every, require
+from theory import CLAIMS, Corrected, Proposition, Refuted, Statement, agree, claim, every, register, require
+from theory.selfcheck import check_machinery
+
+FALSE = "false as printed"
 
 
 @pytest.mark.parametrize(
@@ -33,23 +37,23 @@ def test_verdict_follows_from_the_propositions(propositions, outcome):
 def test_it_matters_which_printed_proposition_is_refuted():
     """A checker that refutes too much must not hide behind a claim that is false anyway."""
     known, instead = proposition(bound=41, false=True), proposition("corrected")
-    false = {"expected": "false as printed", "corrected": Corrected("y", by=(instead.name,))}
+    false = {"expected": FALSE, "corrected": Corrected("y", by=(instead.name,))}
     assert a_claim(known, proposition(), instead, **false).check(200).as_expected
     for others in ([known, proposition(bound=50)], [proposition(bound=50), proposition(false=True)]):
         verdict = a_claim(*others, instead, **false).check(200)
-        assert verdict.outcome == "false as printed"
-        assert not verdict.as_expected
+        assert (verdict.outcome, verdict.as_expected) == (FALSE, False)
 
 
-def test_counterexample_is_the_smallest():
-    false = proposition(bound=41, false=True)
-    instead = proposition("corrected")
-    corrected = Corrected("y", by=(instead.name,))
-    verdict = a_claim(false, instead, expected="false as printed", corrected=corrected).check(500)
+def test_a_false_claim_and_its_json():
+    false, instead = proposition(bound=41, false=True), proposition("corrected")
+    verdict = a_claim(false, instead, expected=FALSE, corrected=Corrected("y", by=(instead.name,))).check(500)
     assert verdict.as_expected
-    assert verdict.counterexample == 42
+    assert verdict.counterexample == 42  # the smallest
     assert verdict.results[0].message == "42 is above 41"
-    assert verdict.corrected.text == "y"
+    data = json.loads(json.dumps(verdict.to_json()))
+    assert (data["verdict"], data["as_expected"], data["corrected"]) == (FALSE, True, "y")
+    assert data["corrected_by"] == [instead.name]
+    assert [p["counterexample"] for p in data["propositions"]] == ["42", None]
     assert a_claim(proposition(bound=41)).counterexample() == 42
     assert a_claim(proposition()).counterexample() is None
 
@@ -58,52 +62,42 @@ def test_the_same_seed_tries_the_same_examples():
     def tried(seed):
         seen = []
         a_claim(Proposition("all", "all", seen.append, st.floats())).check(30, seed)
-        return seen
+        return repr(seen)
 
-    assert repr(tried(3)) == repr(tried(3))
-    assert repr(tried(3)) != repr(tried(4))
+    assert tried(3) == tried(3) != tried(4)
 
 
 def test_strategy_gives_examples_of_the_first_proposition():
     assert find(a_claim(proposition()).strategy, lambda x: x > 41) == 42
     assert find(a_claim(proposition(domain=every(7, 8))).strategy, lambda x: x > 7) == 8
-    assert proposition(domain=every(1, 101, 102)).examine(40, 0).cases == 2  # it stops at the first that fails
 
 
-def test_verdict_as_json():
-    verdict = a_claim(
-        proposition(bound=41, false=True),
-        proposition("corrected"),
-        expected="false as printed",
-        corrected=Corrected("y", by=("at most 100, corrected",)),
-    ).check(300)
-    data = json.loads(json.dumps(verdict.to_json()))
-    assert data["verdict"] == "false as printed"
-    assert data["as_expected"] is True
-    assert data["corrected"] == "y"
-    assert data["corrected_by"] == ["at most 100, corrected"]
-    assert [p["counterexample"] for p in data["propositions"]] == ["42", None]
+KNOWN = proposition(bound=41, false=True)
+WHOLE = proposition("corrected")
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("propositions", "options", "message"),
     [
-        ({"expected": "perhaps"}, "expected must be"),
-        ({"expected": "false as printed"}, "corrected statement exactly"),
-        ({"corrected": Corrected("y", by=("z",))}, "corrected statement exactly"),
-        ({"corrected": Corrected("y", by=("z",)), "expected": "false as printed"}, "must have false=True exactly"),
+        ([], {}, "no propositions"),
+        ([proposition()], {"expected": "perhaps"}, "expected must be"),
+        ([proposition()], {"expected": FALSE}, "corrected statement exactly"),
+        ([proposition()], {"corrected": Corrected("y", by=("z",))}, "corrected statement exactly"),
+        ([proposition()], {"corrected": Corrected("y"), "expected": FALSE}, "must have false=True exactly"),
+        ([proposition(), proposition("general", false=True)], {}, "only a printed"),
+        ([proposition(), proposition()], {}, "same name"),
+        ([KNOWN, WHOLE], {"corrected": Statement("y"), "expected": FALSE}, "names no proposition that checks it"),
+        ([KNOWN, WHOLE], {"corrected": Corrected("y"), "expected": FALSE}, "names no proposition that checks it"),
+        ([KNOWN, WHOLE], {"corrected": Corrected("y", by=("odd",)), "expected": FALSE}, f"by odd; .* {WHOLE.name}"),
+        ([KNOWN], {"corrected": Corrected("y", by=(KNOWN.name,)), "expected": FALSE}, "'corrected' are none"),
     ],
 )
-def test_a_claim_that_makes_no_sense(options, message):
-    with pytest.raises(ValueError, match=message):
-        a_claim(proposition(), **options)
+def test_a_claim_that_makes_no_sense(propositions, options, message):
+    with pytest.raises(ValueError, match=f"claim x: .*{message}"):
+        a_claim(*propositions, **options)
 
 
 def test_bad_use():
-    with pytest.raises(ValueError, match="only a printed"):
-        a_claim(proposition(), proposition("general", false=True))
-    with pytest.raises(ValueError, match="no propositions"):
-        a_claim()
     with pytest.raises(ValueError, match="max_examples"):
         a_claim(proposition()).check(0)
     with pytest.raises(ValueError, match="no figure"):
@@ -111,49 +105,44 @@ def test_bad_use():
     assert a_claim(proposition()).show() == "text"
 
 
-# What is stated instead is checked -------------------------------------------------------------------
+def test_registration():
+    def not_negative(x):
+        require(x * x >= 0, f"{x} squared is {x * x}")
+
+    own = {"domain": st.integers(-5, 5), "corrected": "they are not negative"}
+    with pytest.raises(ValueError, match="both: corrected=text"):
+        claim("own", "squares are positive", **own)
+    try:
+
+        @claim("own", "squares are positive", check_corrected=not_negative, **own)
+        def positive(x):
+            """A square is a product of two numbers of one sign, or 0."""
+            require(x * x > 0, f"{x} squared is {x * x}")
+
+        assert CLAIMS["own"] is positive
+        with pytest.raises(ValueError, match="a claim own already"):
+            register(positive)
+    finally:
+        del CLAIMS["own"]
+    verdict = positive.check(100)
+    assert (verdict.outcome, verdict.counterexample) == (FALSE, 0)
+    assert positive.proof.startswith("A square")
 
 
-def parity_of(remainder):
-    def check(n):
-        require(n % 2 == remainder, f"{n} is not")
-
-    return check
-
-
-def test_a_corrected_statement_is_checked():
-    """Every integer is even; corrected: every integer is odd."""
-    even = Proposition("even", "every integer is even", parity_of(0), st.integers(0, 99), false=True)
-    odd = Proposition("odd", "every integer is odd", parity_of(1), st.integers(0, 99), "corrected")
-    whole = Proposition("whole", "every integer is even or odd", lambda n: require(n % 2 < 2, ""), [1, 2], "corrected")
-    options = {"expected": "false as printed"}
-    wrong = a_claim(even, odd, corrected=Corrected("every integer is odd", by=("odd",)), **options).check(50)
-    assert (wrong.outcome, wrong.as_expected) == ("refuted", False)
-    right = a_claim(even, whole, corrected=Corrected("even or odd", by=("whole",)), **options).check(50)
-    assert right.as_expected
-    assert right.corrected.by == ("whole",)
-    refused = {
-        "names no proposition that checks it": (even, whole, Statement("odd")),
-        "names no proposition that checks": (even, whole, Corrected("odd")),
-        "is checked by odd; the propositions of the role 'corrected' are whole":
-            (even, whole, Corrected("", by=("odd",))),
-        "is checked by even; the propositions of the role 'corrected' are none": (even, Corrected("", by=("even",))),
-        "is checked by odd; the propositions of the role 'corrected' are odd, whole":
-            (even, odd, whole, Corrected("", by=("odd",))),
-    }  # fmt: skip
-    for message, (*propositions, corrected) in refused.items():
-        with pytest.raises(ValueError, match=f"claim x: its corrected statement .*{message}"):
-            a_claim(*propositions, corrected=corrected, **options)
+def test_agree():
+    agree(np.zeros(0), np.zeros(0), "empty")
+    agree([1e6 + 1e-4], [1e6], "relative")
+    agree([np.inf, np.nan, 1.0], [np.inf, np.nan, 1.0], "not finite")
+    agree(np.array([True]), [1], "booleans")
+    for actual, expected in (([5, 1], [7, np.inf]), ([0, 1], [np.inf, 1]), ([np.inf, 1], [1, 1]), ([1], [np.nan]),
+                             (np.eye(2) + 1e-3, np.eye(2)), (np.eye(3), np.eye(2))):  # fmt: skip
+        with pytest.raises(Refuted, match=r"what: .* expected"):
+            agree(actual, expected, "what")
 
 
-@pytest.mark.parametrize("number", [number for number, c in CLAIMS.items() if c.corrected is not None])
-def test_every_corrected_statement_names_what_checks_it(number):
-    known = CLAIMS[number]
-    by = [p for p in known.propositions if p.name in known.corrected.by]
-    assert by
-    assert all(p.role == "corrected" and not p.false for p in by)
-
-
-def test_two_propositions_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="claim x: two of its propositions have the same name, at most 100, printed"):
-        a_claim(proposition(), proposition())
+@pytest.mark.parametrize("wrong", ["require", "agree"])
+def test_the_selfcheck_notices_broken_machinery(wrong, monkeypatch):
+    check_machinery()
+    monkeypatch.setattr(f"theory.selfcheck.{wrong}", lambda *arguments: None)
+    with pytest.raises(ValueError, match="the machinery of claims is broken"):
+        check_machinery()

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
+import minigrad as mg
 from tests.theory.samples import a_claim, proposition
-from theory import Proposition
+from theory import Proposition, enumerated
 
 
 def test_number_of_cases():
@@ -54,3 +55,25 @@ def test_a_checker_that_returns_something_is_an_error(returned, domain):
         a_claim(wrong).check(20)
     with pytest.raises(TypeError, match="returns nothing to accept"):
         a_claim(proposition(), wrong).check(20)
+
+
+def test_cases_that_come_twice_are_seen_by_their_content():
+    """Also where `repr` shows an address, or NumPy abbreviates."""
+
+    class Plain:
+        def __init__(self, value):
+            self.value = value
+
+    large = np.arange(2000.0)
+    other = np.where(large == 1000, -1.0, large)
+    for cases, twice in (
+        ([large, other, large.astype(np.float32), large.reshape(2, 1000)], 0),
+        ([(large, 1), (other, 1), [large, 1], {"a": large}], 0),
+        ([1, 1.0, True, "1", ("a", "b"), ("a, b",), (1, (2, 3)), ((1, 2), 3)], 0),
+        ([Plain(1), Plain(2), mg.tensor(large), mg.tensor(other)], 0),
+        ([large, large.copy()], 1),
+        ([Plain(1), Plain(1), mg.tensor(large), mg.tensor(large)], 2),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {0, 8}, {8, 0}], 2),
+    ):
+        result = Proposition("all", "all", lambda x: None, enumerated(cases, len(cases))).examine(9, 0)
+        assert result.message == (f"the domain falls short: {twice} of its {len(cases)} cases come twice" * (twice > 0))

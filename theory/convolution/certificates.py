@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.convolution.arguments import array
-
 __all__ = ["permutation_of"]
 
 
@@ -23,7 +21,7 @@ def permutation_of(matrix: ArrayLike) -> list[int]:
     Traceback (most recent call last):
     ValueError: column 0 has 0 ones, a permutation matrix has 1
     """
-    m = array("permutation_of: the matrix", matrix)
+    m = np.asarray(matrix)
     if m.ndim != 2 or m.shape[0] != m.shape[1]:
         raise ValueError(f"a permutation matrix is square, not of shape {m.shape}")
     if not np.isin(m, (0, 1)).all():

@@ -1,4 +1,4 @@
-"""Examples of convolutions and transposed convolutions, drawn by Hypothesis and written for people."""
+"""Examples of convolutions and transposed convolutions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from minigrad.ops.kernels.windows import Size
-from theory.convolution.arguments import Array
+from theory.convolution.matrices import Array
 from theory.domains import Domain, enumerated, every, sampled
 from theory.refutation import require
-
-__all__ = [
-    "CONVOLUTIONS", "PERMUTATIONS", "PRINTED_SHAPE", "SHUFFLES", "SOURCE_CONVOLUTION", "SOURCE_TRANSPOSED",
-    "TRANSPOSED", "TRANSPOSED_BY_MULTIPLES", "TRANSPOSED_BY_STRIDE", "Example", "convolutions", "pictures", "shuffles",
-    "small_pictures", "transposed",
-]  # fmt: skip
 
 _SEEDS = st.integers(0, 2**32 - 1)
 
@@ -28,8 +22,8 @@ _SEEDS = st.integers(0, 2**32 - 1)
 class Example:
     """One picture x (C, H, W), filters w, and the options of a convolution or a transposed one.
 
-    `kind` is "conv" or "transposed", which says how w is laid out. Entries are whole numbers from -9 to 9, drawn by
-    `seed`: a counterexample is short to write, and shrinking makes the picture smaller rather than its entries 0.
+    `kind` is "conv" or "transposed", which decides the layout of w. Entries are integers from -9 to 9, drawn by
+    `seed`, so counterexamples are short, and shrinking makes the picture smaller instead of its entries 0.
     """
 
     kind: str
@@ -44,25 +38,22 @@ class Example:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options, by the names that the primitive and its matrix give them."""
+        """The options as keyword arguments of the primitive and of its matrix."""
         common = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
         return common if self.kind == "conv" else {**common, "output_padding": self.output_padding}
 
     def cotangent(self, shape: tuple[int, ...]) -> Array:
-        """Numbers for a picture of another shape, the same at every call."""
+        """Return the same numbers of a shape at every call."""
         return _numbers(self.seed + 1, shape)
 
     def __str__(self) -> str:
-        options = ", ".join(f"{name} {value}" for name, value in self.options.items() if value not in _PLAIN[name])
+        plain = Example(self.kind, self.x, self.w).options
+        options = ", ".join(f"{name} {value}" for name, value in self.options.items() if value != plain[name])
         return f"x = {_written(self.x)}, w = {_written(self.w)}" + (f", {options}" if options else "")
 
 
-_PLAIN: dict[str, Any] = {"stride": [(1, 1)], "padding": [(0, 0)], "dilation": [(1, 1)], "groups": [1],
-                          "output_padding": [(0, 0)]}  # fmt: skip
-
-
 def _written(array: Array) -> str:
-    """The entries of a small array, the shape of a larger one."""
+    """Write the entries of a small array, or the shape of a larger one."""
     numbers = " ".join(str(array.astype(int).tolist()).split()) if array.size <= 40 else "numbers"
     return f"{numbers} of shape {'x'.join(map(str, array.shape))}"
 
@@ -74,7 +65,7 @@ def _numbers(seed: int, shape: tuple[int, ...]) -> Array:
 @st.composite
 def small_pictures(draw: Any, x_shape: tuple[int, ...], w_shape: tuple[int, ...], kind: str, stride: Size = (1, 1),
                    padding: Size = (0, 0)) -> Example:  # fmt: skip
-    """Examples of the source's sizes: only the numbers vary.
+    """Draw examples of the source's sizes; only the numbers vary.
 
     >>> from hypothesis import find
     >>> print(find(small_pictures((1, 1, 2), (1, 1, 1, 2), "conv"), lambda example: True))
@@ -91,7 +82,7 @@ def _pairs(least: int, most: int) -> SearchStrategy[Size]:
 
 @st.composite
 def convolutions(draw: Any) -> Example:
-    """Convolutions with every option, on small pictures.
+    """Draw convolutions with every option, on small pictures.
 
     >>> from hypothesis import find
     >>> print(find(convolutions(), lambda example: example.groups == 2))
@@ -111,10 +102,10 @@ def convolutions(draw: Any) -> Example:
 
 @st.composite
 def transposed(draw: Any, kernel: str = "any", most: int = 3) -> Example:
-    """Transposed convolutions with every option, on small pictures.
+    """Draw transposed convolutions with every option, on small pictures.
 
-    kernel: "any" size; "stride", as large as the stride; or "multiple" of it. The latter two are examples with no
-    padding, output padding or dilation. most: of the stride.
+    kernel: "any" size; "stride", as large as the stride; or "multiple" of it. The latter two have no padding, output
+    padding or dilation. most: the largest stride.
 
     >>> from hypothesis import find
     >>> print(find(transposed("multiple"), lambda example: example.stride == (1, 2)))
@@ -127,7 +118,7 @@ def transposed(draw: Any, kernel: str = "any", most: int = 3) -> Example:
         size = draw(_pairs(1, 5))
         dilation = draw(_pairs(1, 2))
         output_padding = tuple(draw(st.integers(0, s - 1)) for s in stride)
-        # the border that is cut off must leave a row and a column
+        # padding must leave a row and a column
         whole = [(n - 1) * s + d * (k - 1) + 1 + e for n, s, d, k, e in
                  zip((height, width), stride, dilation, size, output_padding, strict=True)]  # fmt: skip
         padding = tuple(draw(st.integers(0, min(2, (n - 1) // 2))) for n in whole)
@@ -142,7 +133,7 @@ def transposed(draw: Any, kernel: str = "any", most: int = 3) -> Example:
 
 
 def shuffles(max_examples: int) -> list[tuple[int, int, int, int]]:
-    """All (C, H, W, r) to 3, from 500 examples on to 4; those of the smallest pictures first.
+    """Return all (C, H, W, r) up to 3, from 500 examples on up to 4, the smallest pictures first.
 
     >>> shuffles(100)[:3], len(shuffles(100)), len(shuffles(500))
     ([(1, 1, 1, 1), (1, 1, 2, 1), (1, 2, 1, 1)], 81, 256)
@@ -155,14 +146,10 @@ def shuffles(max_examples: int) -> list[tuple[int, int, int, int]]:
 # The domains, and what they promise ----------------------------------------------------------------
 
 
-def _differ(numbers: Array) -> bool:
-    return len(np.unique(numbers)) == numbers.size
-
-
 def pictures(*arguments: Any, **options: Any) -> Domain:
-    """`small_pictures` as a domain: some have weights that all differ, so that none can stand for another."""
+    """Return `small_pictures` as a domain; some have weights that all differ, so none can replace another."""
     reaches = {
-        "weights that all differ": lambda example: _differ(example.w),
+        "weights that all differ": lambda example: len(np.unique(example.w)) == example.w.size,
         "a picture of different entries": lambda example: len(np.unique(example.x)) > 2,
     }
     return sampled(small_pictures(*arguments, **options), reaches)
@@ -224,8 +211,8 @@ PERMUTATIONS = sampled(
 # The source's own ---------------------------------------------------------------------------------
 
 PRINTED_SHAPE = every((4, 8))
-"""Of the matrix of claim 1-1."""
+"""The printed shape of the matrix of claim 1-1."""
 
 SOURCE_CONVOLUTION = pictures((1, 3, 3), (1, 1, 2, 2), "conv", stride=(3, 3), padding=(1, 1))
 SOURCE_TRANSPOSED = pictures((1, 2, 2), (1, 1, 2, 2), "transposed", stride=(2, 2))
-"""The pictures of the sizes of claims 1-1, and 1-2 and 1-3, with entries that are drawn."""
+"""Pictures of the sizes of claims 1-2 and 1-3, with drawn entries."""

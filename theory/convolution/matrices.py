@@ -1,8 +1,7 @@
-"""The matrices of convolutions, from the definition: index arithmetic, no convolution is computed here.
+"""The matrices of convolutions and transposed convolutions, by index arithmetic from their definitions.
 
-A picture (C, H, W) is the vector vec(x) of its entries in row-major order: x[c, y, x] stands at place
-(c H + y) W + x. A convolution is linear in its picture, so it is a matrix, and so is a transposed convolution.
-Most of their entries are 0: they are kept as triplets (row, column, value).
+vec(x) has the entries of a picture (C, H, W) in row-major order: x[c, y, x] is entry (c H + y) W + x. A convolution is
+linear in its picture, so it is a matrix. Most entries are 0, so a matrix is stored as triplets (row, column, value).
 """
 
 from __future__ import annotations
@@ -11,17 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from minigrad.ops.kernels.windows import Size
-from theory.convolution.arguments import Array, counts, end, filters, group_count, picture
+from minigrad.ops.kernels.windows import Size, integer, pair
 
-__all__ = ["SparseMatrix", "conv_matrix", "conv_transpose_matrix", "transposed_size"]
+__all__ = ["Array", "SparseMatrix", "conv_matrix", "conv_transpose_matrix", "filters", "transposed_size"]
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class SparseMatrix:
-    """A matrix as triplets: values[t] stands at (rows[t], columns[t]), and 0 where there is none.
+    """A matrix as triplets: values[t] is the entry (rows[t], columns[t]), and all other entries are 0.
 
     rows, columns, values: vectors of one length, ordered by row and then by column. shape: (rows, columns).
 
@@ -41,13 +41,13 @@ class SparseMatrix:
     shape: tuple[int, int]
 
     def dense(self) -> Array:
-        """The whole matrix, an array of `shape`."""
+        """Return the whole matrix, an array of `shape`."""
         whole = np.zeros(self.shape, self.values.dtype)
         whole[self.rows, self.columns] = self.values
         return whole
 
     def triplets(self) -> list[tuple[int, int, Any]]:
-        """The list of (row, column, value)."""
+        """Return the list of (row, column, value)."""
         return list(zip(self.rows.tolist(), self.columns.tolist(), self.values.tolist(), strict=True))
 
     @property
@@ -56,13 +56,10 @@ class SparseMatrix:
         return _ordered(self.columns, self.rows, self.values, (self.shape[1], self.shape[0]))
 
     def __matmul__(self, x: ArrayLike) -> Array:
-        """The product with a vector (columns,) or a matrix (columns, k); another length is a ValueError."""
+        """Return the product with a vector (columns,) or a matrix (columns, k)."""
         x = np.asarray(x)
-        if x.ndim == 0 or len(x) != self.shape[1]:
-            raise ValueError(
-                f"a matrix of {self.shape[0]}x{self.shape[1]} cannot be applied to an array of shape {x.shape}: "
-                f"it must have {self.shape[1]} rows"
-            )
+        if x.shape[:1] != self.shape[1:]:
+            raise ValueError(f"the matrix has {self.shape[1]} columns, but x has the shape {x.shape}")
         values = self.values.reshape(-1, *[1] * (x.ndim - 1))
         product = np.zeros((self.shape[0], *x.shape[1:]), np.result_type(values, x))
         np.add.at(product, self.rows, values * x[self.columns])
@@ -77,25 +74,25 @@ def conv_matrix(
     dilation: int | Size = 1,
     groups: int = 1,
 ) -> SparseMatrix:
-    """The matrix A of a convolution: A vec(x) = vec(conv2d(x, w)).
+    """Return the matrix A of a convolution: A vec(x) = vec(conv2d(x, w)).
 
-    By definition (the kernel is not flipped, and x is 0 outside of its picture)
+    By definition (the kernel is not flipped, and x is 0 outside the picture)
 
         y[f, i, j] = sum over c, u, v of  w[f, c, u, v] x[c', i stride + u dilation - padding, j ... + v ... - ...]
 
-    where c' is the c-th channel of f's group. So w[f, c, u, v] stands in row (f, i, j), column (c', that pixel).
+    where c' is the c-th channel of f's group. So w[f, c, u, v] is in row (f, i, j), column (c', that pixel).
 
     Args:
         w: filters (F, C/groups, kh, kw), finite real numbers.
         input_shape: (C, H, W) of one picture.
         stride, padding, dilation: an integer, or a (height, width) pair.
-        groups: channels and filters are split into so many parts, which do not meet.
+        groups: the number of parts into which channels and filters are split.
 
     Returns:
         A SparseMatrix (F oh ow, C H W), with oh = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1.
 
     Raises:
-        TypeError: if an option or a size is no integer, or w holds no real numbers.
+        TypeError: if an option is no integer, or w holds no real numbers.
         ValueError: if w is not finite, shapes or groups do not fit, or the kernel is larger than the padded picture.
 
     Source: homework 1-1. Its matrix, for weights W00 = 1, W01 = 2, W10 = 3, W11 = 4:
@@ -106,20 +103,16 @@ def conv_matrix(
            [0, 0, 0, 0, 0, 0, 2, 0, 0],
            [0, 0, 0, 0, 0, 0, 0, 0, 1]])
     """
-    name = "conv_matrix"
-    w, (channels, height, width) = filters(name, w, "(F, C/groups, kh, kw)"), picture(name, input_shape)
-    (sh, sw), (ph, pw), (dh, dw) = _options(name, stride, padding, dilation)
-    groups = group_count(name, groups, w, channels)
+    w, (channels, height, width) = filters(w, "(F, C/groups, kh, kw)"), input_shape
+    (sh, sw), (ph, pw), (dh, dw) = _options(stride, padding, dilation)
+    groups = integer("groups", groups, 1)
     count, part, kh, kw = w.shape
-    if part * groups != channels:
-        raise ValueError(
-            f"{name}: w has {part} input channels in each of {groups} group(s), the picture has {channels} channels: "
-            f"w must have {channels // groups}"
-        )
+    if part * groups != channels or count % groups:
+        raise ValueError(f"conv_matrix: w {w.shape} in {groups} group(s) does not fit a picture of {channels} channels")
     tall, wide = dh * (kh - 1) + 1, dw * (kw - 1) + 1
     if tall > height + 2 * ph or wide > width + 2 * pw:
         raise ValueError(
-            f"{name}: a kernel that spans {tall}x{wide} pixels is larger than the padded picture of "
+            f"conv_matrix: a kernel that spans {tall}x{wide} pixels is larger than the padded picture of "
             f"{height + 2 * ph}x{width + 2 * pw}"
         )
     oh, ow = (height + 2 * ph - tall) // sh + 1, (width + 2 * pw - wide) // sw + 1
@@ -145,29 +138,29 @@ def conv_transpose_matrix(
     dilation: int | Size = 1,
     groups: int = 1,
 ) -> SparseMatrix:
-    """The matrix A of a transposed convolution: A vec(x) = vec(conv_transpose2d(x, w)).
+    """Return the matrix A of a transposed convolution: A vec(x) = vec(conv_transpose2d(x, w)).
 
-    By definition every pixel of x lays the kernel, times itself, on the picture y, and what meets is added:
+    By definition every pixel of x adds the kernel, times its value, to the picture y:
 
         y[f', i stride + u dilation - padding, j ... + v ... - ...]  +=  w[c, f, u, v] x[c, i, j]
 
-    where f' is the f-th output channel of c's group, and what falls outside of y is lost. So w[c, f, u, v] stands
-    in row (f', that pixel), column (c, i, j).
+    where f' is the f-th output channel of c's group, and entries outside y are dropped. So w[c, f, u, v] is in row
+    (f', that pixel), column (c, i, j).
 
     Args:
         w: filters (C, F/groups, kh, kw), finite real numbers.
         input_shape: (C, H, W) of one picture.
         stride, padding, dilation, groups: those of the convolution, see :func:`conv_matrix`.
-        output_padding: rows and columns more at the end, at least 0 and below the stride, so that the convolution
-            of the larger picture gives (H, W) again and has the transposed matrix. (`mg.ops.conv_transpose2d`
-            takes up to the dilation, too; then the convolution gives a larger picture, and this is not its transpose.)
+        output_padding: rows and columns added at the end, below the stride. Then the convolution of the larger picture
+            gives (H, W) again and has the transposed matrix. (`mg.ops.conv_transpose2d` also allows values up to the
+            dilation, for which the convolution gives a larger picture.)
 
     Returns:
         A SparseMatrix (F oh ow, C H W), with oh = (H - 1) stride - 2 padding + dilation (kh - 1) + 1 + output_padding.
 
     Raises:
-        TypeError: if an option or a size is no integer, or w holds no real numbers.
-        ValueError: if w is not finite, shapes, groups or output_padding do not fit, or nothing would be left.
+        TypeError: if an option is no integer, or w holds no real numbers.
+        ValueError: if w is not finite, shapes, groups or output_padding do not fit, or no pixel would be left.
 
     Source: homework 1-2. A picture of one pixel gives the kernel, row by row:
 
@@ -175,17 +168,14 @@ def conv_transpose_matrix(
     array([[1, 2, 3, 4]])
     """
     name = "conv_transpose_matrix"
-    w, (channels, height, width) = filters(name, w, "(C, F/groups, kh, kw)"), picture(name, input_shape)
-    (sh, sw), (ph, pw), (dh, dw) = _options(name, stride, padding, dilation)
-    groups, (eh, ew) = group_count(name, groups, w, channels), counts(f"{name}: output_padding", output_padding, 0)
+    w, (channels, height, width) = filters(w, "(C, F/groups, kh, kw)"), input_shape
+    (sh, sw), (ph, pw), (dh, dw) = _options(stride, padding, dilation)
+    groups, (eh, ew) = integer("groups", groups, 1), pair("output_padding", output_padding, 0)
     if eh >= sh or ew >= sw:
         raise ValueError(f"{name}: output_padding {(eh, ew)} must be smaller than the stride, {(sh, sw)}")
     _, part, kh, kw = w.shape
-    if w.shape[0] != channels:
-        raise ValueError(
-            f"{name}: w has {w.shape[0]} input channels, on its first axis, the picture has {channels}: "
-            "they must be equal"
-        )
+    if w.shape[0] != channels or channels % groups:
+        raise ValueError(f"{name}: w {w.shape} in {groups} group(s) does not fit a picture of {channels} channels")
     oh, ow = transposed_size((height, width), (kh, kw), (sh, sw), (ph, pw), (eh, ew), (dh, dw))
 
     c, f, i, j, u, v = np.ogrid[:channels, :part, :height, :width, :kh, :kw]
@@ -208,20 +198,14 @@ def transposed_size(
     output_padding: int | Size = 0,
     dilation: int | Size = 1,
 ) -> Size:
-    """The (height, width) that `mg.ops.conv_transpose2d` makes of a picture's `size`.
-
-    Raises:
-        TypeError: if something is no integer or pair of integers.
-        ValueError: if one is too small, output_padding is not below the larger of stride and dilation, or nothing
-            would be left.
+    """Return the (height, width) of `mg.ops.conv_transpose2d` for a picture's `size`. ValueError if no pixel is left.
 
     >>> transposed_size((2, 2), (2, 2), stride=2)
     (4, 4)
     """
-    name = "transposed_size"
-    size, kernel = counts(f"{name}: size", size, 1), counts(f"{name}: kernel", kernel, 1)
-    strides, paddings, dilations = _options(name, stride, padding, dilation)
-    axes = zip(size, kernel, strides, paddings, end(name, output_padding, strides, dilations), dilations, strict=True)
+    ends = pair("output_padding", output_padding, 0)
+    strides, paddings, dilations = _options(stride, padding, dilation)
+    axes = zip(size, kernel, strides, paddings, ends, dilations, strict=True)
     height, width = ((n - 1) * s - 2 * p + d * (k - 1) + 1 + e for n, k, s, p, e, d in axes)
     if min(height, width) < 1:
         raise ValueError(
@@ -231,7 +215,22 @@ def transposed_size(
     return height, width
 
 
-# What both share ---------------------------------------------------------------------------------
+# Shared helpers ----------------------------------------------------------------------------------
+
+
+def filters(w: ArrayLike, axes: str) -> Array:
+    """Return filters as an array of finite real numbers with four axes.
+
+    They must be finite because 0 times infinity is NaN, so a matrix with zeros would not do what the convolution does.
+    """
+    w = np.asarray(w)
+    if w.dtype.kind not in "iuf":
+        raise TypeError(f"w must hold real numbers, not {w.dtype}")
+    if w.ndim != 4 or 0 in w.shape:
+        raise ValueError(f"w must have the shape {axes}, each at least 1, not {w.shape}")
+    if not np.isfinite(w).all():
+        raise ValueError("w must be finite")
+    return w
 
 
 def _within(place: Array, size: int) -> Array:
@@ -239,7 +238,7 @@ def _within(place: Array, size: int) -> Array:
 
 
 def _sparse(row: Array, column: Array, value: Array, kept: Array, shape: tuple[int, int]) -> SparseMatrix:
-    """The matrix of the entries that are kept, from arrays that broadcast together."""
+    """Return the matrix of the kept entries; the arrays broadcast together."""
     row, column, value, kept = np.broadcast_arrays(row, column, value, kept)
     return _ordered(row[kept], column[kept], value[kept], shape)
 
@@ -249,6 +248,5 @@ def _ordered(rows: Array, columns: Array, values: Array, shape: tuple[int, int])
     return SparseMatrix(rows[order], columns[order], values[order], shape)
 
 
-def _options(name: str, stride: Any, padding: Any, dilation: Any) -> tuple[Size, Size, Size]:
-    return (counts(f"{name}: stride", stride, 1), counts(f"{name}: padding", padding, 0),
-            counts(f"{name}: dilation", dilation, 1))  # fmt: skip
+def _options(stride: Any, padding: Any, dilation: Any) -> tuple[Size, Size, Size]:
+    return pair("stride", stride, 1), pair("padding", padding, 0), pair("dilation", dilation, 1)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from theory.convolution.arguments import Array
-from theory.convolution.matrices import SparseMatrix
+from theory.convolution.matrices import Array, SparseMatrix
 
 __all__ = ["NUMBERED", "pictured", "products", "symbols", "written"]
 

@@ -1,8 +1,4 @@
-"""All that is said of the claims 1-1 to 1-3: convolutions are matrices, transposed ones too, and how both are related.
-
-The mathematics is in `theory.convolution.matrices` and `subpixel` beside it, and how matrices are written in
-`notation`; the examples are in `domains`, the checkers in `checks`, the pictures in `figures`.
-"""
+"""The claims 1-1 to 1-3 in words: convolutions and transposed convolutions are matrices, and how both are related."""
 
 from __future__ import annotations
 
@@ -30,17 +26,17 @@ def _drawn(
 # 1-1: a convolution is a matrix -------------------------------------------------------------------
 
 STATEMENT_1 = Statement(
-    "A convolution of a flattened picture is a product with a matrix. With X 3x3 padded by 1, W 2x2 and stride "
-    "3 the matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
+    "A convolution of a flattened picture is a product with a matrix. With X 3x3 padded by 1, W 2x2 and stride 3 the "
+    "matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
     r"A convolution of a flattened picture is a product with a matrix, "
-    r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride "
+    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride "
     r"3, $A$ is printed with 8 columns, and "
-    r"$Y_{00} = W_{11}x_{00}$, $Y_{01} = W_{10}x_{02}$, $Y_{10} = W_{01}x_{20}$, $Y_{11} = W_{00}x_{22}$.",
+    r"$Y_{00}=W_{11}x_{00}$, $Y_{01}=W_{10}x_{02}$, $Y_{10}=W_{01}x_{20}$, $Y_{11}=W_{00}x_{22}$.",
 )
 
 CORRECTED_1 = Corrected(
     "A is 4x9: W11 in row 0, column 0; W10 in row 1, column 2; W01 in row 2, column 6; W00 in row 3, column 8.",
-    r"$A$ is 4x9 and 0 but for $A_{0,0} = W_{11}$, $A_{1,2} = W_{10}$, $A_{2,6} = W_{01}$, $A_{3,8} = W_{00}$.",
+    r"$A$ is 4x9 and 0 but for $A_{0,0}=W_{11}$, $A_{1,2}=W_{10}$, $A_{2,6}=W_{01}$, $A_{3,8}=W_{00}$.",
     by=("4x9 matrix",),
 )
 
@@ -48,14 +44,13 @@ PROOF_1 = r"""With stride $s$, padding $p$ and dilation $d$,
 
 $$y_{fij} = \sum_{c,u,v} w_{fcuv}x_{c',is+ud-p,js+vd-p}$$
 
-is linear in $x$, with $c'$ the $c$-th channel of $f$'s group and $x = 0$ outside of the picture. So $A$ has $w_{fcuv}$
-in the row of $(f,i,j)$ and the column of $(c', is+ud-p, js+vd-p)$ if that is a pixel, and 0 elsewhere. No two
-weights meet in one place: the place's row gives $i$, its column the pixel's row $a$, and so $u = (a + p - is)/d$. A
-linear map pulls a cotangent back by its transpose.
+is linear in $x$, with $c'$ the $c$-th channel of $f$'s group and $x=0$ outside the picture. So $A$ has $w_{fcuv}$ in
+row $(f,i,j)$ and column $(c',is+ud-p,js+vd-p)$ if that is a pixel, and 0 elsewhere. Two weights never share an entry:
+its row gives $i$, its column gives the pixel's row $a$, and so $u=(a+p-is)/d$. The pullback of a linear map is its
+transpose.
 
-In the example window $(i,j)$ begins at pixel $(3i-1, 3j-1)$ and meets $X$ in a corner of $X$ only: its own pixel 11,
-10, 01 or 00 lies on $x_{00}$, $x_{02}$, $x_{20}$ or $x_{22}$, the entries 0, 2, 6 and 8 of the nine of
-$\mathrm{vec}(X)$."""
+In the example window $(i,j)$ begins at pixel $(3i-1,3j-1)$, so it overlaps $X$ only in a corner. Its pixel 11, 10, 01
+or 00 lies on $x_{00}$, $x_{02}$, $x_{20}$ or $x_{22}$, the entries 0, 2, 6 and 8 of $\mathrm{vec}(X)$."""
 
 PROPOSITIONS_1 = (
     Proposition(
@@ -67,21 +62,21 @@ PROPOSITIONS_1 = (
         false=True,
     ),
     _drawn("printed", "output", checks.check_printed_output, domains.SOURCE_CONVOLUTION,
-           "Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] is what conv2d gives, of X and W that are drawn"),
+           "conv2d gives Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] (drawn X and W)"),
     _drawn("corrected", "4x9 matrix", checks.check_source_convolution, domains.SOURCE_CONVOLUTION,
-           "The 4x9 matrix is the one made from the definition and gives Y, of X and W that are drawn"),
+           "The 4x9 matrix follows from the definition and gives Y (drawn X and W)"),
     _drawn("general", "product", checks.check_product, domains.CONVOLUTIONS,
-           "A vec(x) = vec(conv2d(x)); drawn are kernels up to 3x3, strides up to 4, paddings up to 2, dilations up "
-           "to 3, up to 3 groups of up to 2 channels, in height and width apart"),
+           "A vec(x) = vec(conv2d(x)) (kernels up to 3x3, strides to 4, paddings to 2, dilations to 3, up to 3 groups "
+           "of up to 2 channels)"),
     _drawn("general", "pullback", checks.check_vjp, domains.CONVOLUTIONS,
-           "A' g is conv2d's VJP, A' the transpose of A; of the same convolutions"),
+           "A' g is conv2d's VJP, A' the transpose of A (same convolutions)"),
     _drawn("general", "adjoint", checks.check_adjoint, domains.CONVOLUTIONS,
-           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩, which both together imply", share=0.2),
+           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩, which both imply", share=0.2),
 )  # fmt: skip
 
 
 def show_convolution() -> str:
-    """Claim 1-1."""
+    """Write claim 1-1 in symbols."""
     a, weights = conv_matrix(NUMBERED, (1, 3, 3), stride=3, padding=1), symbols("W", 2, 2)
     return "\n".join([
         "X is 3x3, zero-padded by 1; W is 2x2; stride 3. vec(Y) = A vec(X) with A of 4x9:",
@@ -110,32 +105,30 @@ CLAIM_1_1 = Claim(
 # 1-2: a transposed convolution is a matrix --------------------------------------------------------
 
 STATEMENT_2 = Statement(
-    "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride "
-    "2 one of 16x4, which lays W, times each entry of X, side by side on Y 4x4.",
+    "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride 2 one "
+    "of 16x4, which lays W, times each entry of X, side by side on Y 4x4.",
     r"A transposed convolution of a flattened picture is a product with a matrix, "
-    r"$\mathrm{vec}(Y) = A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
+    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
     r"lays $W$, times each entry of $X$, side by side on $Y$ of 4x4.",
 )
 
-PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f', is+ud-p, js+vd-p)$ of $y$, with
-$f'$ the $f$-th channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The
-convolution of $y$ with the same filters has it in the row of $(c,i,j)$ and the column of the other: the transpose, if
-both have the same pixels $(i,j)$. The convolution of a picture of height $L = (H-1)s - 2p + e + o$, where
-$e = d(K-1) + 1$ and $o$ is the output padding, has height
+PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f',is+ud-p,js+vd-p)$ of $y$, with $f'$ the $f$-th
+channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The convolution of
+$y$ with the same filters has it in the transposed place, if both have the same pixels $(i,j)$. The convolution of a
+picture of height $L=(H-1)s-2p+e+o$, with $e=d(K-1)+1$ and the output padding $o$, has height
 
 $$\left\lfloor \frac{L + 2p - e}{s} \right\rfloor + 1 = H + \left\lfloor \frac{o}{s} \right\rfloor,$$
 
-which is $H$ exactly if $0 \le o < s$. Then $\langle A'y, x\rangle = \langle y, Ax\rangle$ says that the pair is
-adjoint."""
+which is $H$ exactly if $0 \le o<s$. Then $\langle A'y,x\rangle=\langle y,Ax\rangle$: the pair is adjoint."""
 
 PROPOSITIONS_2 = (
     _drawn("printed", "16x4 matrix", checks.check_source_transposed, domains.SOURCE_TRANSPOSED,
-           "The 16x4 matrix is the one made from the definition and does what conv_transpose2d does"),
+           "The 16x4 matrix follows from the definition and does what conv_transpose2d does"),
     _drawn("general", "product", checks.check_product, domains.TRANSPOSED,
-           "A vec(x) = vec(conv_transpose2d(x)); drawn are kernels up to 5x5, strides up to 3, paddings and dilations "
-           "up to 2, output paddings below the stride, up to 2 groups of up to 2 channels"),
+           "A vec(x) = vec(conv_transpose2d(x)) (kernels up to 5x5, strides to 3, paddings and dilations to 2, output "
+           "paddings below the stride, up to 2 groups of up to 2 channels)"),
     _drawn("general", "transpose", checks.check_transpose, domains.TRANSPOSED,
-           "A is the transpose of the matrix of the convolution from the larger picture back to the smaller"),
+           "A is the transpose of the matrix of the convolution from the larger picture to the smaller"),
     _drawn("general", "pullback", checks.check_vjp, domains.TRANSPOSED,
            "A' g is conv_transpose2d's VJP"),
     _drawn("general", "adjoint", checks.check_pair, domains.TRANSPOSED,
@@ -144,7 +137,7 @@ PROPOSITIONS_2 = (
 
 
 def show_transposed() -> str:
-    """Claim 1-2."""
+    """Write claim 1-2 in symbols."""
     a, weights = conv_transpose_matrix(NUMBERED, (1, 2, 2), stride=2), symbols("W", 2, 2)
     return "\n".join([
         "X is 2x2; W is 2x2; stride 2; Y is 4x4. vec(Y) = A vec(X) with A of 16x4:",
@@ -174,55 +167,54 @@ CLAIM_1_2 = Claim(
 # 1-3: a transposed convolution is a convolution in another order ----------------------------------
 
 STATEMENT_3 = Statement(
-    "A convolution with kernel (4,1,1,1), stride 1, is a transposed convolution with kernel (1,1,2,2), stride "
-    "2, of the same four weights, up to the order of the flattened output: A_T = P A_C.",
+    "A convolution with kernel (4,1,1,1), stride 1, is a transposed convolution with kernel (1,1,2,2), stride 2, of "
+    "the same four weights, up to the order of the flattened output: A_T = P A_C.",
     r"A convolution with kernel (4,1,1,1) and stride 1 is a transposed convolution with kernel (1,1,2,2) and "
-    r"stride 2 of the same four weights, up to the order of the flattened output: $A_T = P A_C$ with a "
+    r"stride 2 of the same four weights, up to the order of the flattened output: $A_T=P A_C$ with a "
     r"permutation matrix $P$.",
 )
 
-PROOF_3 = r"""Along one axis let the kernel have $kr$ entries. Entry $ar + m$, $0 \le m < r$, carries pixel $t - a$
-to place $tr + m$:
+PROOF_3 = r"""Along one axis let the kernel have $kr$ entries. Entry $ar+m$, $0 \le m<r$, carries pixel $t-a$ to place
+$tr+m$:
 
 $$y_{tr+m} = \sum_{a=0}^{k-1} w_{ar+m} x_{t-a} = \sum_{b=0}^{k-1} w_{(k-1-b)r+m}x_{t+b-(k-1)}.$$
 
-So the places with remainder $m$ are a convolution with stride 1 and padding $k-1$, of the sub-kernel
-$w_m, w_{r+m}, \dots$ read backwards. In the plane there are $r^2$ of them; with the results as channels $(m, n)$, row
-by row, $P$ takes channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m, qr+n)$: that is the pixel shuffle. It is one to
-one, as division with remainder is, so $P$ is a permutation matrix. With $k = 1$ the convolutions are 1x1; the source
-has $r = 2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ whose end is 0; its output has
-$r\lceil K/r\rceil - K$ more rows at the end, which are 0 and cut off. Padding cuts off more, output padding less, and a
-dilated kernel is one with zeros in between."""
+So the places with remainder $m$ are a convolution with stride 1 and padding $k-1$ of the reversed sub-kernel
+$w_m,w_{r+m},\dots$ The plane has $r^2$ of them. $P$ maps channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m,qr+n)$, which
+is the pixel shuffle. Division with remainder is one to one, so $P$ is a permutation matrix. With $k=1$ the convolutions
+are 1x1; the source has $r=2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ that ends with zeros; its
+output ends with $r\lceil K/r\rceil-K$ more rows, which are 0 and cropped. Padding crops more, output padding less, and
+a dilated kernel has zeros in between."""
 
 PROPOSITIONS_3 = (
     _drawn("printed", "same rows", checks.check_source_permutation, domains.SOURCE_TRANSPOSED,
-           "A_T = P A_C for four weights that are drawn, P certified as a permutation matrix"),
+           "A_T = P A_C for four drawn weights, P certified as a permutation matrix"),
     Proposition(
         "pixel shuffle",
-        "P is pixel_shuffle and a permutation matrix: all factors and pictures of up to 3 channels, rows and columns "
-        "(4 from 500 examples on)",
+        "P is pixel_shuffle and a permutation matrix (all factors, channels, rows and columns up to 3; up to 4 from "
+        "500 examples on)",
         checks.check_shuffle,
         domains.SHUFFLES,
         role="general",
         show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
     ),
     _drawn("general", "spoilt permutations", checks.check_spoilt_permutations, domains.PERMUTATIONS,
-           "No other matrix is certified as a permutation matrix: one with a row or column twice, a row of zeros, "
-           "halves, a 2, or a row more or less, made from permutations of up to 6 that are drawn"),
+           "A spoilt permutation matrix is not certified: a row or column twice, a row of zeros, halves, a 2, a row "
+           "more or less (permutations of up to 6)"),
     _drawn("general", "kernel = stride", checks.check_kernel_of_stride, domains.TRANSPOSED_BY_STRIDE,
-           "With kernel r x r and stride r, up to 3: a 1x1 convolution to r² times the output channels, then "
-           "pixel_shuffle(r); with rh x rw, P"),
+           "With kernel r x r and stride r up to 3: a 1x1 convolution to r² times the channels, then pixel_shuffle(r); "
+           "with rh x rw, P"),
     _drawn("general", "kernel = k strides", checks.check_kernel_of_multiple, domains.TRANSPOSED_BY_MULTIPLES,
-           "With kernel kr x kr and stride r, both up to 3: a k x k convolution with padding k - 1 and the sub-kernels "
-           "w[a r + m] for m = 0 … r - 1, flipped, then pixel_shuffle(r)"),
+           "With kernel kr x kr and stride r, both up to 3: a k x k convolution with padding k - 1 and the flipped "
+           "sub-kernels w[a r + m], m = 0 … r - 1, then pixel_shuffle(r)"),
     _drawn("general", "any kernel", checks.check_every_kernel, domains.TRANSPOSED,
-           "With any kernel K: its end is filled with zeros to r ceil(K / r), and the surplus rows and columns "
-           "are cut off; so too with the paddings, output paddings, dilations and groups of 1-2"),
+           "With any kernel K: zeros at its end fill it to r ceil(K / r), and the surplus rows and columns are cropped "
+           "(with all options of 1-2)"),
 )  # fmt: skip
 
 
 def show_permutation() -> str:
-    """Claim 1-3: A_T = P A_C, side by side."""
+    """Write A_T = P A_C side by side."""
     weights = symbols("W", 2, 2)
     a_t = written(conv_transpose_matrix(NUMBERED, (1, 2, 2), stride=2).dense(), weights)
     a_c = written(conv_matrix(NUMBERED.reshape(4, 1, 1, 1), (1, 2, 2)).dense(), weights)

@@ -1,13 +1,12 @@
-"""A transposed convolution as a convolution, followed by a depth-to-space permutation (pixel shuffle).
+"""A transposed convolution as a convolution and a pixel shuffle (a depth-to-space permutation).
 
-Along one axis, stride r and a kernel of k r entries: entry a r + m of the kernel (0 <= m < r) carries pixel t - a of
-x to place t r + m of y,
+Along one axis, with stride r and a kernel of k r entries, entry a r + m of the kernel (0 <= m < r) carries pixel t - a
+of x to pixel t r + m of y:
 
     y[t r + m] = sum over a of  w[a r + m] x[t - a].
 
-So the places with the same remainder m are a convolution of x with the sub-kernel w[m], w[r + m], w[2 r + m], …
-read backwards. There are r sub-kernels, r² in the plane; their results are r² channels, and sorting channels into
-remainders is the shuffle.
+So the pixels with remainder m are a convolution of x with the reversed sub-kernel w[m], w[r + m], w[2 r + m], …
+The plane has r² sub-kernels. Their results are r² channels, which the pixel shuffle interleaves.
 """
 
 from __future__ import annotations
@@ -18,36 +17,31 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import minigrad as mg
-from minigrad.ops.kernels.windows import Size
-from theory.convolution.arguments import Array, counts, end, filters, group_count, picture
-from theory.convolution.matrices import SparseMatrix, transposed_size
+from minigrad.ops.kernels.windows import Size, integer, pair
+from theory.convolution.matrices import Array, SparseMatrix, filters, transposed_size
 
-__all__ = ["cropped_rows", "shuffle_matrix", "subpixel_conv", "subpixel_kernel"]
+__all__ = ["shuffle_matrix", "subpixel_conv", "subpixel_kernel"]
 
 
 def shuffle_matrix(input_shape: tuple[int, int, int], factor: int | Size) -> SparseMatrix:
-    """The permutation matrix P of depth to space: P vec(x) = vec(pixel_shuffle(x, factor)).
+    """Return the permutation matrix P of depth to space: P vec(x) = vec(pixel_shuffle(x, factor)).
 
     Channel (c rh + i) rw + j of pixel (h, w) becomes pixel (h rh + i, w rw + j) of channel c.
 
     Args:
         input_shape: (C rh rw, H, W).
-        factor: r, an integer of at least 1, or a pair (rh, rw), which `mg.ops.pixel_shuffle` does not take.
+        factor: r, or a pair (rh, rw), which `mg.ops.pixel_shuffle` does not take.
 
     Returns:
         A SparseMatrix (n, n) of integers, n = C rh rw H W.
-
-    Raises:
-        TypeError: if factor or a size is no integer.
-        ValueError: if one is below 1, or the channels are no multiple of rh rw.
 
     Source: homework 1-3.
 
     >>> shuffle_matrix((4, 1, 2), 2).columns  # where each pixel of the picture comes from
     array([0, 2, 1, 3, 4, 6, 5, 7])
     """
-    rh, rw = counts("shuffle_matrix: factor", factor, 1)
-    channels, height, width = picture("shuffle_matrix", input_shape)
+    rh, rw = pair("factor", factor, 1)
+    channels, height, width = input_shape
     if channels % (rh * rw):
         raise ValueError(f"shuffle_matrix: {channels} channels must be a multiple of {rh}·{rw} = {rh * rw}")
     channel, h, w = np.indices((channels, height, width)).reshape(3, -1)
@@ -61,10 +55,10 @@ def shuffle_matrix(input_shape: tuple[int, int, int], factor: int | Size) -> Spa
 def subpixel_kernel(
     w: ArrayLike, stride: int | Size, output_padding: int | Size = 0, dilation: int | Size = 1, groups: int = 1
 ) -> Array:
-    """The filters of the convolution with stride 1 that does a transposed convolution's work.
+    """Return the filters of the convolution with stride 1 that replaces a transposed convolution.
 
-    The kernel is spread by its dilation and its end filled with zeros to k r entries, k = ceil((dilation (K - 1) + 1 +
-    output_padding) / r); then come its sub-kernels, read backwards.
+    The kernel is spread by its dilation and padded with zeros at the end to k r entries, where
+    k = ceil((dilation (K - 1) + 1 + output_padding) / r). Its reversed sub-kernels are the filters.
 
     Args:
         w: filters of the transposed convolution, (C, F/groups, Kh, Kw).
@@ -74,11 +68,6 @@ def subpixel_kernel(
     Returns:
         Filters (F rh rw, C/groups, kh, kw) for :func:`mg.ops.conv2d` with padding (kh - 1, kw - 1).
 
-    Raises:
-        TypeError: if an option is no integer, or w holds no real numbers.
-        ValueError: if w is not finite or has not four axes, groups do not divide its channels, or an option is
-            out of its range.
-
     Source: homework 1-3, where the kernel is as large as the stride, so that k = 1.
 
     >>> subpixel_kernel([[[[1, 2], [3, 4]]]], 2)[:, 0, 0, 0]
@@ -87,13 +76,12 @@ def subpixel_kernel(
     array([[[5, 3, 1]],
            [[0, 4, 2]]])
     """
-    name = "subpixel_kernel"
-    w = filters(name, w, "(C, F/groups, Kh, Kw)")
-    groups = group_count(name, groups, w)
+    w, groups = filters(w, "(C, F/groups, Kh, Kw)"), integer("groups", groups, 1)
     channels, part, height, width = w.shape
-    rh, rw = stride = counts(f"{name}: stride", stride, 1)
-    dh, dw = dilation = counts(f"{name}: dilation", dilation, 1)
-    eh, ew = end(name, output_padding, stride, dilation)
+    if channels % groups:
+        raise ValueError(f"subpixel_kernel: groups={groups} must divide the first axis of w, {channels}")
+    (rh, rw), (dh, dw) = pair("stride", stride, 1), pair("dilation", dilation, 1)
+    eh, ew = pair("output_padding", output_padding, 0)
     tall, wide = dh * (height - 1) + 1, dw * (width - 1) + 1
     kh, kw = -(-(tall + eh) // rh), -(-(wide + ew) // rw)
 
@@ -112,9 +100,9 @@ def subpixel_conv(
     dilation: int | Size = 1,
     groups: int = 1,
 ) -> mg.Tensor:
-    """What `mg.ops.conv_transpose2d` gives with stride `factor`, by a convolution and a pixel shuffle.
+    """Compute `mg.ops.conv_transpose2d` with stride `factor` by a convolution and a pixel shuffle.
 
-    Rows and columns that come of the zeros at the kernel's end, and the padding, are cut off.
+    It crops the padding, and the rows and columns that the zeros at the kernel's end add.
 
     Args:
         x: pictures (N, C, H, W). w: filters (C, F/groups, Kh, Kw). factor: the stride, one for both axes.
@@ -122,9 +110,6 @@ def subpixel_conv(
 
     Returns:
         (N, F, oh, ow), a tensor that carries gradients to x.
-
-    Raises:
-        TypeError, ValueError: as :func:`subpixel_kernel` and the primitives do; for an output without pixels.
 
     Source: homework 1-3.
 
@@ -136,22 +121,7 @@ def subpixel_conv(
     v = subpixel_kernel(w, factor, output_padding, dilation, groups)
     border = v.shape[2] - 1, v.shape[3] - 1
     whole = mg.ops.pixel_shuffle(mg.ops.conv2d(x, v, padding=border, groups=groups), factor)
-    top, left = counts("subpixel_conv: padding", padding, 0)
+    top, left = pair("padding", padding, 0)
     oh, ow = transposed_size(np.shape(x)[2:], np.shape(w)[2:], factor, padding, output_padding, dilation)
     y: mg.Tensor = whole[:, :, top : top + oh, left : left + ow]
     return y
-
-
-def cropped_rows(picture: tuple[int, int, int], start: Size, size: Size) -> Array:
-    """The places in vec(y), for y of shape `picture`, of the rectangle of `size` whose first pixel is `start`.
-
-    A ValueError if the rectangle is not within the picture.
-
-    >>> cropped_rows((1, 3, 3), (0, 1), (2, 2))
-    array([1, 2, 4, 5])
-    """
-    (_, height, width), (top, left), (tall, wide) = picture, start, size
-    if not (0 <= top <= top + tall <= height and 0 <= left <= left + wide <= width):
-        raise ValueError(f"cropped_rows: {tall}x{wide} pixels from {start} on are not within {height}x{width}")
-    places = np.arange(np.prod(picture)).reshape(picture)
-    return places[:, top : top + tall, left : left + wide].ravel()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from theory.eigenvalues.powers import (
     spectral_radius,
 )
 from theory.eigenvalues.schur import check_schur, schur_bound, schur_form
-from theory.refutation import Refuted, Unsound, agree, require
+from theory.refutation import Refuted, Unsound, accepts, agree, require
 
 EPSILON = float(np.finfo(float).eps)
 
@@ -100,18 +99,10 @@ def decided_exactly(example: Whole) -> None:
         require((v is not None) == truth, f"{v} is found for the eigenvalue {eigenvalue}, a larger block is {truth}")
         if v is not None:
             require(proves_defective(W, eigenvalue, v), f"{v} is no proof for the eigenvalue {eigenvalue}")
-        require(_is_accepted(check_defective, W, eigenvalue) == truth, f"ranks say {not truth} of {eigenvalue}")
+        require(accepts(check_defective, W, eigenvalue) == truth, f"ranks say {not truth} of {eigenvalue}")
         for unit in np.eye(len(W), dtype=int):
             wrong = not truth and proves_defective(W, eigenvalue, unit)
             require(not wrong, f"{unit} is taken for a proof, but {eigenvalue} has no larger block")
-
-
-def _is_accepted(check: Callable[..., None], *certificate: Any) -> bool:
-    try:
-        check(*certificate)
-    except Refuted:
-        return False
-    return True
 
 
 # Vanishing and exploding ------------------------------------------------------------------------
@@ -184,11 +175,7 @@ def spoilt_schur_is_refused(example: Drawn) -> None:
     if n > 1:  # U (T + corner) U* is what this T gives, so only its shape is wrong
         spoilt["a T that is not triangular"] = np.asarray(U @ (T + corner) @ U.conj().T), U, T + corner
     for name, form in spoilt.items():
-        try:
-            check_schur(*form)
-        except ValueError:
-            continue
-        raise Refuted(f"Schur's form is accepted with {name}")
+        require(not accepts(check_schur, *form), f"Schur's form is accepted with {name}")
 
 
 def transient_growth(example: Drawn) -> None:

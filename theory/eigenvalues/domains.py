@@ -1,7 +1,7 @@
-"""The examples on which claim 3-2 is checked: matrices with known eigenvalues, and small networks.
+"""The examples for claim 3-2: matrices with known eigenvalues, and small networks.
 
-`Whole` is a matrix of whole numbers with a known Jordan form, so that everything about it is exact. `Drawn` is one
-of floating-point numbers with a known spectral radius, of a kind: the kinds differ in how far they are from normal.
+A `Whole` is an exact integer matrix with a known Jordan form. A `Drawn` is a floating-point matrix with a known
+spectral radius, of one of several kinds, which differ in how far they are from normal.
 """
 
 from __future__ import annotations
@@ -20,19 +20,13 @@ from theory.eigenvalues.certificates import certify_kind, missing_dimensions
 from theory.eigenvalues.powers import jordan_block
 from theory.refutation import require
 
-__all__ = [
-    "AT_1", "BELOW_1", "BIASES", "BLOCKS", "DIAGONAL", "DIAGONALISABLE", "HUMPS", "JORDAN", "KINDS", "LSTMS",
-    "MATRICES", "NOT_AT_1", "RADII", "RNNS", "SIZES", "SMALL_DECOMPOSITIONS", "SMALL_MATRICES", "SYMMETRIC", "Drawn",
-    "Network", "Whole", "matrices", "networks", "whole",
-]  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Whole:
-    """W = P J P^-1, all of whole numbers, and k steps.
+    """W = P J P^-1 in integers, and k steps.
 
-    blocks: the Jordan blocks of J as (eigenvalue, size), n rows together.
-    shears: (i, j, c) adds c times row j to row i, one after the other, which makes P from the identity.
+    blocks: the Jordan blocks of J as (eigenvalue, size), n rows in all.
+    shears: (i, j, c) adds c times row j to row i; in this order they turn the identity into P.
 
     >>> example = Whole(blocks=((3, 2),), shears=((1, 0, 1),), k=1)
     >>> example.jordan_form.tolist(), example.matrix.tolist()
@@ -88,9 +82,9 @@ class Whole:
 
 @st.composite
 def whole(draw: Any, largest: int = 1) -> Whole:
-    """A strategy for matrices of 2 rows or more, of 2 or 3 Jordan blocks of size 1 to `largest`, up to (9, 9).
+    """Draw matrices with 2 or 3 Jordan blocks of size 1 to `largest`, up to (9, 9).
 
-    Eigenvalues are -2 to 2; k is 1 to 6. With `largest` at 1 there is an eigendecomposition, in whole numbers.
+    Eigenvalues are -2 to 2; k is 1 to 6. With `largest` = 1 there is an eigendecomposition in integers.
 
     >>> from hypothesis import find
     >>> print(find(whole(), lambda example: example.matrix.any()))
@@ -114,7 +108,7 @@ SMALL_DECOMPOSITIONS = [
 
 
 def _size(entries: tuple[int, ...]) -> tuple[int, int, list[int]]:
-    """Few entries that are not 0 come first, then few negative ones, then those at the top."""
+    """Sort by the number of nonzero entries, then of negative ones, then by their places."""
     return sum(map(abs, entries)), sum(x < 0 for x in entries), [-abs(x) for x in entries]
 
 
@@ -177,10 +171,10 @@ SIZES = (1, 2, 3, 4)
 
 
 def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> Domain:
-    """A sample of matrices that has every kind in every size with a radius below, at and above 1, as far as given.
+    """Return a sample of matrices of every kind and size, with radii below, at and above 1, as far as given.
 
-    Seeds are drawn, and so are radii where several are on one side. Of one row there is neither a non-normal nor a
-    defective matrix. Each matrix is certified to be of its kind.
+    Seeds are drawn, and so are radii if several are on one side of 1. No 1x1 matrix is non-normal or defective. Each
+    matrix is certified to be of its kind.
 
     >>> print(*matrices((0.5, 1.0), ("orthogonal", "defective")).examples(1)[:6], sep="\\n")
     orthogonal, 1x1, radius 0.5, seed 0
@@ -200,7 +194,7 @@ def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> Domain
         for kind, n in itertools.product(kinds, range(1, 5)) if n >= 2 or kind in ("symmetric", "orthogonal", "random")
         for radius in ("below 1", "1", "above 1") if any(_side(r) == radius for r in radii)
     }  # fmt: skip
-    return stratified(strata, _drawn, reaches, _certify_drawn)
+    return stratified(strata, _drawn, reaches, lambda drawn: certify_kind(drawn.matrix, drawn.kind, drawn.radius))
 
 
 def _side(radius: float) -> str:
@@ -209,10 +203,6 @@ def _side(radius: float) -> str:
 
 def _is_drawn(kind: str, size: int, radius: str, drawn: Drawn) -> bool:
     return drawn.kind == kind and drawn.matrix.shape == (size, size) and _side(drawn.radius) == radius
-
-
-def _certify_drawn(drawn: Drawn) -> None:
-    certify_kind(drawn.matrix, drawn.kind, drawn.radius)
 
 
 def _drawn(stratum: tuple[str, int, list[float]], seed: int) -> Drawn:
@@ -249,7 +239,7 @@ class Network:
 
 
 def networks(biases: tuple[float, ...] = (0.0, 1.0, 5.0)) -> st.SearchStrategy[Network]:
-    """A strategy for networks of up to 8 steps, 3 inputs and 4 units, with one of these forget biases.
+    """Draw networks of up to 8 steps, 3 inputs and 4 units, with one of these forget biases.
 
     >>> from hypothesis import find
     >>> find(networks(), lambda example: example.H > 1)
@@ -265,7 +255,7 @@ def networks(biases: tuple[float, ...] = (0.0, 1.0, 5.0)) -> st.SearchStrategy[N
 
 
 def _certify_whole(example: Whole) -> None:
-    """W P = P J with P invertible in whole numbers: it is of the Jordan form that is said."""
+    """W P = P J with P invertible in integers: W has the stated Jordan form."""
     W, P, J = example.matrix, example.vectors, example.jordan_form
     require(np.array_equal(P @ example.inverse, np.eye(len(W), dtype=int)), "P and P^-1 are not inverse")
     require(np.array_equal(W @ P, P @ J), "W P is not P J")
@@ -275,13 +265,9 @@ def _certify_whole(example: Whole) -> None:
         require(found == missing, f"to {value} {found} eigenvectors are missing, by the blocks {missing}")
 
 
-def _is_diagonal(example: Whole) -> bool:
-    return bool((example.matrix == np.diag(np.diag(example.matrix))).all())
-
-
 _WHOLE: dict[str, Any] = {
     "a matrix that is neither diagonal nor singular":
-        lambda example: not _is_diagonal(example) and 0 not in example.eigenvalues,
+        lambda example: (example.matrix - np.diag(np.diag(example.matrix))).any() and 0 not in example.eigenvalues,
     "an eigenvalue above 1": lambda example: max(map(abs, example.eigenvalues)) > 1,
     "an eigenvalue twice": lambda example: len(set(example.eigenvalues)) < len(example.eigenvalues),
     "different eigenvalues": lambda example: len(set(example.eigenvalues)) > 1,

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad.runtime.extras import require
 from theory.eigenvalues.domains import Drawn
 from theory.eigenvalues.gradient_flow import cell_jacobians, rnn_jacobians
 from theory.eigenvalues.powers import jordan_block, power_norms
-from theory.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from theory.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure
 
 __all__ = ["draw", "linear_norms", "network_norms"]
 
@@ -21,7 +20,7 @@ BLACK = "#000000"
 
 
 def linear_norms(steps: int = STEPS) -> dict[str, NDArray[np.float64]]:
-    """||W^k||, k = 0, …, steps: a symmetric 4x4 W for each radius, a non-normal one, and a Jordan block of size 3."""
+    """Return ||W^k||, k = 0, …, steps: for symmetric, non-normal and defective matrices."""
     radii = 0.8, 0.9, 1.0, 1.1, 1.2
     curves = {f"radius {r}": power_norms(Drawn("symmetric", 4, r, 0).matrix, steps) for r in radii}
     curves["non-normal, radius 0.8"] = power_norms([[0.8, 10.0], [0.0, 0.8]], steps)
@@ -30,7 +29,7 @@ def linear_norms(steps: int = STEPS) -> dict[str, NDArray[np.float64]]:
 
 
 def network_norms(steps: int = STEPS, units: int = 8) -> dict[str, NDArray[np.float64]]:
-    """||dh_k/dh_0|| of tanh RNNs by the radius of Wh and ||dc_k/dc_0|| of LSTMs by forget bias, k = 0, …, steps.
+    """Return ||dh_k/dh_0|| of tanh RNNs and ||dc_k/dc_0|| of LSTMs for k = 0, …, steps.
 
     Normally distributed inputs of 4 numbers; the RNN's Wh is orthogonal times the radius, the LSTM's is 0.
     """
@@ -47,8 +46,8 @@ def network_norms(steps: int = STEPS, units: int = 8) -> dict[str, NDArray[np.fl
 
 
 def draw() -> Any:
-    """Two panels, a line for each matrix or network, named at its end."""
-    figure = require("matplotlib.figure", "theory").Figure(figsize=(13, 5.6), layout="constrained")
+    """Draw two panels, with a named line for each matrix or network."""
+    figure = new_figure(13, 5.6, layout="constrained")
     left, right = figure.subplots(1, 2)
     curves = linear_norms()
     _panel(left, curves, [BLUE, SKY, BLACK, ORANGE, VERMILION, PURPLE, GREEN], ["-"] * 5 + ["--", "-."], (1e-5, 1e5))
@@ -73,13 +72,12 @@ def _panel(axes: Any, curves: dict[str, NDArray[np.float64]], colours: Any, styl
         axes.semilogy(norms, style, color=colour, linewidth=2)
         axes.text(STEPS + 0.7, 10 ** ends[name], name, color=colour, va="center", fontsize=12)
     axes.grid(alpha=0.3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.spines["bottom"].set_bounds(0, STEPS)
 
 
 def _apart(heights: dict[str, float], gap: float) -> dict[str, float]:
-    """Heights with at least a gap between neighbours: each is moved up from the one below it where it must be."""
+    """Move heights up until neighbours are at least a gap apart."""
     placed: dict[str, float] = {}
     for name in sorted(heights, key=lambda name: heights[name]):
         placed[name] = max([heights[name]] + [height + gap for height in placed.values()])

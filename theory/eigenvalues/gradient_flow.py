@@ -1,11 +1,11 @@
-"""Gradients through time in the networks themselves: a tanh RNN, and an LSTM's cell path.
+"""Gradients through time in networks: a tanh RNN, and an LSTM's cell path.
 
 - tanh RNN, h_t = tanh(x_t Wx + h_{t-1} Wh + b): dh_t/dh_{t-1} = diag(1 - h_t^2) Wh', so the norm of dh_k/dh_0 is
   at most the product over the steps of sigma_max(Wh) max(1 - h_t^2).
 - LSTM, c_t = f_t c_{t-1} + i_t g_t: without recurrent weights the gates do not depend on the state, so
   dc_k/dc_0 = diag(f_1 … f_k), and its k-th root is the geometric mean of the forget gates.
 
-Derivatives are `mg.jacobian`'s, through `mg.ops.rnn` and `mg.ops.lstm` or their single steps. One sequence: no batch.
+`mg.jacobian` computes the derivatives, through `mg.ops.rnn` and `mg.ops.lstm` or their single steps, of one sequence.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ __all__ = ["cell_jacobians", "forget_gates", "rnn_bounds", "rnn_jacobians", "rnn
 
 
 def rnn_states(x: ArrayLike, h0: ArrayLike, Wx: ArrayLike, Wh: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """h_1, …, h_T of a tanh RNN, (T, H). x: (T, D). h0: (H,). Wx: (D, H). Wh: (H, H). b: (H,).
+    """Return h_1, …, h_T of a tanh RNN, (T, H). x: (T, D). h0: (H,). Wx: (D, H). Wh: (H, H). b: (H,).
 
     >>> rnn_states([[0.0]], [1.0], [[1.0]], [[1.0]], [0.0]).round(2)
     array([[0.76]])
     """
-    x, h0, Wx, Wh, b = _network("rnn_states", 1, x=x, h0=h0, Wx=Wx, Wh=Wh, b=b)
-    return np.array(mg.ops.rnn(x[None], h0[None], Wx, Wh, b).numpy()[0])
+    return np.array(mg.ops.rnn(np.asarray(x)[None], np.asarray(h0)[None], Wx, Wh, b).numpy()[0])
 
 
 def rnn_jacobians(
     x: ArrayLike, h0: ArrayLike, Wx: ArrayLike, Wh: ArrayLike, b: ArrayLike, stepwise: bool = False
 ) -> NDArray[np.float64]:
-    """dh_1/dh_0, …, dh_T/dh_0 of a tanh RNN, (T, H, H); arguments as in `rnn_states`.
+    """Return dh_1/dh_0, …, dh_T/dh_0 of a tanh RNN, (T, H, H); arguments as in `rnn_states`.
 
     stepwise: through `mg.ops.rnn_step` T times rather than `mg.ops.rnn` once.
 
     >>> rnn_jacobians([[0.0], [0.0]], [0.0], [[1.0]], [[0.5]], [0.0]).ravel()
     array([0.5 , 0.25])
     """
-    x, h0, Wx, Wh, b = _network("rnn_jacobians", 1, x=x, h0=h0, Wx=Wx, Wh=Wh, b=b)
+    x, Wx, Wh, b = (np.asarray(a, dtype=np.float64) for a in (x, Wx, Wh, b))
 
     def run(h: Any) -> Any:
         h = mg.reshape(h, (1, -1))
@@ -53,11 +52,11 @@ def rnn_jacobians(
             states.append(h)
         return mg.concatenate(states, axis=0)
 
-    return np.array(mg.jacobian(run)(mg.tensor(h0)).numpy())
+    return np.array(mg.jacobian(run)(mg.tensor(np.asarray(h0, dtype=np.float64))).numpy())
 
 
 def rnn_bounds(states: ArrayLike, Wh: ArrayLike) -> NDArray[np.float64]:
-    """prod_{s<=t} sigma_max(Wh) max(1 - h_s^2) for t = 1, …, T: upper bounds of ||dh_t/dh_0||; (T,).
+    """Return prod_{s<=t} sigma_max(Wh) max(1 - h_s^2) for t = 1, …, T: upper bounds of ||dh_t/dh_0||; (T,).
 
     states: h_1, …, h_T, (T, H). Wh: (H, H).
 
@@ -65,15 +64,13 @@ def rnn_bounds(states: ArrayLike, Wh: ArrayLike) -> NDArray[np.float64]:
     array([2., 3.])
     """
     Wh, h = as_square(Wh, "rnn_bounds", "Wh"), np.asarray(states, dtype=np.float64)
-    if h.ndim != 2 or h.shape[1] != len(Wh):
-        raise ValueError(f"rnn_bounds: states must have the shape (T, {len(Wh)}), H as in Wh; got {h.shape}")
     return np.cumprod(spectral_norm(Wh) * (1.0 - h**2).max(axis=1))
 
 
 def cell_jacobians(
     x: ArrayLike, h0: ArrayLike, c0: ArrayLike, Wx: ArrayLike, Wh: ArrayLike, b: ArrayLike, stepwise: bool = False
 ) -> NDArray[np.float64]:
-    """dc_1/dc_0, …, dc_T/dc_0 of an LSTM, (T, H, H).
+    """Return dc_1/dc_0, …, dc_T/dc_0 of an LSTM, (T, H, H).
 
     x: (T, D). h0, c0: (H,). Wx: (D, 4H). Wh: (H, 4H). b: (4H,). Gates in the order i, f, o, g.
     stepwise: through `mg.ops.lstm_step` T times rather than `mg.ops.lstm` once.
@@ -81,7 +78,7 @@ def cell_jacobians(
     >>> cell_jacobians([[0.0], [0.0]], [0.0], [0.0], np.zeros((1, 4)), np.zeros((1, 4)), np.zeros(4)).ravel()
     array([0.5 , 0.25])
     """
-    x, h0, Wx, Wh, b, c0 = _network("cell_jacobians", 4, x=x, h0=h0, Wx=Wx, Wh=Wh, b=b, c0=c0)
+    x, h0, Wx, Wh, b = (np.asarray(a, dtype=np.float64) for a in (x, h0, Wx, Wh, b))
 
     def run(c: Any) -> Any:
         c = mg.reshape(c, (1, -1))
@@ -94,11 +91,11 @@ def cell_jacobians(
             cells.append(c)
         return mg.concatenate(cells, axis=0)
 
-    return np.array(mg.jacobian(run)(mg.tensor(c0)).numpy())
+    return np.array(mg.jacobian(run)(mg.tensor(np.asarray(c0, dtype=np.float64))).numpy())
 
 
 def forget_gates(x: ArrayLike, Wx: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """f_1, …, f_T of an LSTM without recurrent weights, the second of four blocks; (T, H).
+    """Return f_1, …, f_T of an LSTM without recurrent weights, the second of four blocks; (T, H).
 
     x: (T, D). Wx: (D, 4H). b: (4H,).
 
@@ -107,26 +104,4 @@ def forget_gates(x: ArrayLike, Wx: ArrayLike, b: ArrayLike) -> NDArray[np.float6
     """
     x, Wx, b = (np.asarray(a, dtype=np.float64) for a in (x, Wx, b))
     H = b.size // 4
-    if b.shape != (4 * H,) or H == 0:
-        raise ValueError(f"forget_gates: b must have the shape (4H,) with H >= 1; got {b.shape}")
-    if x.ndim != 2 or Wx.shape != (x.shape[1], 4 * H):
-        expected = f"({x.shape[-1] if x.ndim == 2 else 'D'}, {4 * H})"
-        raise ValueError(f"forget_gates: Wx must have the shape {expected}; got {Wx.shape}, and x {x.shape}")
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (x @ Wx + b)[:, H : 2 * H])))  # the sigmoid, without overflow
-
-
-def _network(what: str, blocks: int, **arrays: Any) -> list[NDArray[np.float64]]:
-    """The arrays as floats, with their shapes and entries checked."""
-    floats = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
-    T, D = floats["x"].shape if floats["x"].ndim == 2 else (-1, -1)
-    H = floats["h0"].size
-    shapes = {"x": (T, D), "h0": (H,), "c0": (H,), "Wx": (D, blocks * H), "Wh": (H, blocks * H), "b": (blocks * H,)}
-    for name, array in floats.items():
-        if array.size == 0:
-            raise ValueError(f"{what}: {name} must not be empty; got the shape {array.shape}")
-        if array.shape != shapes[name]:
-            expected = "(T, D)" if name == "x" else shapes[name]
-            raise ValueError(f"{what}: {name} must have the shape {expected}; got {array.shape}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{what}: the entries of {name} must be finite")
-    return list(floats.values())

@@ -1,7 +1,4 @@
-"""All that is said of claim 3-2: gradients through a linear recurrence vanish or explode by the spectral radius.
-
-The mathematics is in `theory.eigenvalues.diagonalisation`, `defective`, `powers`, `schur` and `gradient_flow` beside
-it; the examples are in `domains`, the checkers in `checks`, the picture in `figures`.
+"""Claim 3-2 in words: gradients through a linear recurrence vanish or explode by the spectral radius.
 
 Source: homework 3-2.
 """
@@ -28,18 +25,18 @@ __all__ = ["CLAIM_3_2", "show"]
 STATEMENT = Statement(
     "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it "
     "vanishes for large k if the spectral radius of W is below 1 and explodes if it is above.",
-    r"For $h_t = W' h_{t-1}$ with $W = P D P^{-1}$, which every square matrix has, "
-    r"$\partial h_k / \partial h_0 = (P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
+    r"For $h_t=W' h_{t-1}$ with $W=P D P^{-1}$, which every square matrix has, "
+    r"$\partial h_k / \partial h_0=(P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
     r"of $W$ is below 1 and explodes if it is above.",
 )
 
 CORRECTED = Corrected(
-    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For "
-    "every W the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after "
-    "growing for a while) and explodes above; at 1 its norm is at least 1.",
-    r"$\partial h_k / \partial h_0 = (W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
+    "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For every W "
+    "the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after growing for a "
+    "while) and explodes above; at 1 its norm is at least 1.",
+    r"$\partial h_k / \partial h_0=(W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
     r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
-    r"$\rho(W) < 1$ (perhaps after growing for a while) and explodes for $\rho(W) > 1$; for $\rho(W) = 1$ its "
+    r"$\rho(W)<1$ (perhaps after growing for a while) and explodes for $\rho(W)>1$; for $\rho(W)=1$ its "
     r"norm is at least 1.",
     by=(
         "power",
@@ -53,124 +50,179 @@ CORRECTED = Corrected(
     ),
 )
 
-PROOF = r"""With $W = P D P^{-1}$, $W' = (P^{-1})' D P' = (P')^{-1} D P'$, and in $(W')^k$ the inner factors
-$P' (P')^{-1}$ cancel: $(W')^k = (P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if
-$D^k P' = D^k P^{-1}$, that is $D^k (P'P - I) = 0$: for an invertible $W$, if $P$ is orthogonal. The printed form even
-changes when an eigenvector is rescaled.
+PROOF = r"""With $W=P D P^{-1}$, $W'=(P')^{-1} D P'$, and in $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
+$(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if $D^k (P'P-I)=0$: for an invertible $W$,
+if $P$ is orthogonal.
 
-*Not every matrix:* let $W$ have the rows $(0, 1)$ and $(0, 0)$. Then $W \neq 0 = W^2$, but $W = P D P^{-1}$ would give
-$D^2 = 0$, so $D = 0$ and $W = 0$.
+*Not every matrix:* let $W$ have the rows $(0,1)$ and $(0,0)$. Then $W \neq 0=W^2$, but $W=P D P^{-1}$ would give
+$D^2=0$, so $D=0$ and $W=0$.
 
-*Every matrix, all the same:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the largest $|\lambda|$.
-An eigenvector for it gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W = U (D + N) U^{-1}$ ($U$ unitary, $D$
-diagonal, $N$ strictly upper triangular) expand $(D + N)^k$: a product with $n$ or more factors $N$ is zero, so
-$\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$, a polynomial in $k$ times $\rho^k$.
-Hence $\lVert W^k \rVert^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho < 1$ and explodes for $\rho > 1$.
-For $\rho = 1$, $\lVert W^k \rVert \ge 1$: constant for an orthogonal $W$, of the order $k^{n-1}$ for a Jordan block,
-whose power has the entries $\binom{k}{d} \lambda^{k-d}$.
+*But for every matrix:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the largest $|\lambda|$. An
+eigenvector for it gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W=U (D+N) U^{-1}$ ($U$ unitary, $D$
+diagonal, $N$ strictly upper triangular) expand $(D+N)^k$: a product with $n$ or more factors $N$ is zero, so
+$\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$, a polynomial in $k$ times $\rho^k$. Hence
+$\lVert W^k \rVert^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho<1$ and explodes for $\rho>1$. For
+$\rho=1$, $\lVert W^k \rVert \ge 1$: it is constant for an orthogonal $W$, and of the order $k^{n-1}$ for a Jordan
+block, whose power has the entries $\binom{k}{d} \lambda^{k-d}$.
 
-*A hump before the decay:* for $|z| > 1$, $(z I - W)^{-1} = \sum_k W^k z^{-k-1}$ has a norm of at most
-$\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). For $W$ of the rows $(r, c)$ and $(0, r)$
-and $z = 2 - r$ it promises a growth to $c / (4 (1 - r))$, however far $r$ is below 1.
+*A hump before the decay:* for $|z|>1$ the norm of $(z I-W)^{-1}=\sum_k W^k z^{-k-1}$ is at most
+$\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). For $W$ of the rows $(r,c)$ and $(0,r)$ and
+$z=2-r$ it promises a growth to $c / (4 (1-r))$, for any $r$ below 1.
 
-*Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1} = \mathrm{diag}(1 - h_t^2) W_h'$, and the norm of a product
-is at most the product of the norms. An LSTM without recurrent weights has $c_t = f_t c_{t-1} + i_t g_t$ with gates
-that do not depend on the state, so $\partial c_k / \partial c_0 = \mathrm{diag}(f_1 \cdots f_k)$."""
+*Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1}=\mathrm{diag}(1-h_t^2) W_h'$, and the norm of a product is at
+most the product of the norms. An LSTM without recurrent weights has $c_t=f_t c_{t-1}+i_t g_t$ with gates independent of
+the state, so $\partial c_k / \partial c_0=\mathrm{diag}(f_1 \cdots f_k)$."""
 
-DRAWN = "drawn are W of every size to 4x4 and every kind (symmetric, orthogonal, random, non-normal, defective)"
-DRAWN_DIAGONALISABLE = "drawn are random, symmetric, orthogonal W of every size to 4x4, radii below, at and above 1"
+DRAWN = "W to 4x4 of all five kinds"
+DIAGONALISABLE = "random, symmetric, orthogonal W to 4x4"
 
 PRINTED = (
     Proposition(
-        "the last factor P^-1", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1", checks.printed_form,
-        domains.SMALL_DECOMPOSITIONS, show=str, false=True,
+        "the last factor P^-1",
+        "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1",
+        checks.printed_form,
+        domains.SMALL_DECOMPOSITIONS,
+        show=str,
+        false=True,
     ),
     Proposition(
-        "every matrix has an eigendecomposition", "every square matrix has an eigendecomposition P D P^-1",
-        checks.has_eigendecomposition, domains.SMALL_MATRICES, false=True,
+        "every matrix has an eigendecomposition",
+        "every square matrix has an eigendecomposition P D P^-1",
+        checks.has_eigendecomposition,
+        domains.SMALL_MATRICES,
+        false=True,
     ),
     Proposition(
-        "the last factor P^-1, symmetric W", "it is right for a symmetric W with orthonormal P; drawn are "
-        "all sizes to 4x4, with radii below, at and above 1",
-        checks.printed_form_symmetric, domains.SYMMETRIC, share=0.5, show=str,
+        "the last factor P^-1, symmetric W",
+        "it is right for a symmetric W with orthonormal P (all sizes to 4x4, radii below, at and above 1)",
+        checks.printed_form_symmetric,
+        domains.SYMMETRIC,
+        share=0.5,
+        show=str,
     ),
     Proposition(
-        "vanishes or explodes", "for every W, ‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is "
-        f"below 1, and > 1000 after log(1000) / log(radius) steps if it is above; {DRAWN}, on either side",
-        checks.vanishes_or_explodes, domains.NOT_AT_1, show=str,
+        "vanishes or explodes",
+        "‖dh_k/dh_0‖ < 1/1000 after a computed number of steps if the radius is below 1, and > 1000 after log(1000) "
+        f"/ log(radius) steps if it is above ({DRAWN})",
+        checks.vanishes_or_explodes,
+        domains.NOT_AT_1,
+        show=str,
     ),
-)  # fmt: skip
+)
 
 CORRECTIONS = (
     Proposition(
-        "power", "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
-        checks.jacobian_is_power, domains.JORDAN, "corrected",
+        "power",
+        "h_t = W' h_{t-1} gives dh_k/dh_0 = (W')^k, by `mg.jacobian` through the engine",
+        checks.jacobian_is_power,
+        domains.JORDAN,
+        "corrected",
     ),
     Proposition(
-        "corrected form", "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in whole numbers",
-        checks.corrected_form, domains.DIAGONAL, "corrected", show=str,
+        "corrected form",
+        "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P', in integers",
+        checks.corrected_form,
+        domains.DIAGONAL,
+        "corrected",
+        show=str,
     ),
     Proposition(
-        "corrected form, floats", "the same of floating-point numbers, to rounding times cond(P)^2; "
-        f"{DRAWN_DIAGONALISABLE}",
-        checks.corrected_form, domains.DIAGONALISABLE, "corrected", show=str,
+        "corrected form, floats",
+        f"the same in floating point, to round-off times cond(P)^2 ({DIAGONALISABLE})",
+        checks.corrected_form,
+        domains.DIAGONALISABLE,
+        "corrected",
+        show=str,
     ),
     Proposition(
-        "decided exactly", "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of a size "
-        "above 1 has, and ranks over the rationals agree: there are fewer eigenvectors than the root counts; drawn are "
-        "two or three blocks of sizes 1 to 3", checks.decided_exactly, domains.JORDAN, "corrected",
+        "decided exactly",
+        "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or more has; "
+        "ranks over the rationals agree (two or three blocks of sizes 1 to 3)",
+        checks.decided_exactly,
+        domains.JORDAN,
+        "corrected",
     ),
     Proposition(
-        "diagonalisable", "for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes; "
-        f"{DRAWN_DIAGONALISABLE}",
-        checks.between_radius_and_condition, domains.DIAGONALISABLE, "corrected", show=str,
+        "diagonalisable",
+        f"for W = P D P^-1, radius^k <= ‖dh_k/dh_0‖ <= cond(P) radius^k: it vanishes or explodes ({DIAGONALISABLE})",
+        checks.between_radius_and_condition,
+        domains.DIAGONALISABLE,
+        "corrected",
+        show=str,
     ),
     Proposition(
-        "Gelfand", "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; "
-        f"both k-th roots tend to the radius; {DRAWN}, with radii below, at and above 1",
-        checks.gelfand_limit, domains.MATRICES, "corrected", show=str,
+        "Gelfand",
+        "radius^k <= ‖W^k‖ <= sum_{j<n} binom(k, j) radius^(k-j) ‖N‖^j, N of Schur's form; both k-th roots tend to "
+        f"the radius ({DRAWN})",
+        checks.gelfand_limit,
+        domains.MATRICES,
+        "corrected",
+        show=str,
     ),
     Proposition(
-        "hump", "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes, as the grid knows to "
-        "1 %",
-        checks.hump, domains.HUMPS, "corrected",
+        "hump",
+        "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes (the grid is accurate to 1 %)",
+        checks.hump,
+        domains.HUMPS,
+        "corrected",
     ),
     Proposition(
-        "radius 1", "with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal; "
-        f"{DRAWN}",
-        checks.never_vanishes, domains.AT_1, "corrected", show=str,
+        "radius 1",
+        f"with radius 1, ‖W^k‖ >= 1 for all k; = 1 if W is orthogonal ({DRAWN})",
+        checks.never_vanishes,
+        domains.AT_1,
+        "corrected",
+        show=str,
     ),
-)  # fmt: skip
+)
 
 GENERAL = (
     Proposition(
-        "Kreiss", "sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first; "
-        f"{DRAWN}",
-        checks.transient_growth, domains.BELOW_1, "general", show=str,
+        "Kreiss",
+        f"sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first ({DRAWN})",
+        checks.transient_growth,
+        domains.BELOW_1,
+        "general",
+        show=str,
     ),
     Proposition(
-        "spoilt Schur forms", "the check of Schur's form refuses one with an entry below the diagonal, with a U that "
-        "is not unitary, or of another matrix",
-        checks.spoilt_schur_is_refused, domains.MATRICES, "general", show=str,
+        "spoilt Schur forms",
+        "the check refuses a Schur form with an entry below the diagonal, a U that is not unitary, or another matrix",
+        checks.spoilt_schur_is_refused,
+        domains.MATRICES,
+        "general",
+        show=str,
     ),
     Proposition(
-        "Jordan block", "with eigenvalue 1 or -1 and size n, J^k is binomials, and its norm from k = 2n on is between "
-        "binom(k, n-1) and n binom(k, n-1)",
-        checks.grows_polynomially, domains.BLOCKS, "general",
+        "Jordan block",
+        "with eigenvalue 1 or -1 and size n, J^k is binomials, and its norm from k = 2n on is between binom(k, n-1) "
+        "and n binom(k, n-1)",
+        checks.grows_polynomially,
+        domains.BLOCKS,
+        "general",
     ),
     Proposition(
-        "tanh RNN", "‖dh_k/dh_0‖ <= the product of sigma_max(Wh) max(1 - h_t^2) over the steps, equal for one unit",
-        checks.tanh_network, domains.RNNS, "general",
+        "tanh RNN",
+        "‖dh_k/dh_0‖ <= the product of sigma_max(Wh) max(1 - h_t^2) over the steps, equal for one unit",
+        checks.tanh_network,
+        domains.RNNS,
+        "general",
     ),
     Proposition(
-        "LSTM", "without recurrent weights dc_k/dc_0 = diag(f_1 ⋯ f_k): it vanishes at the gates' geometric mean",
-        checks.cell_path, domains.LSTMS, "general",
+        "LSTM",
+        "without recurrent weights dc_k/dc_0 = diag(f_1 ⋯ f_k): it vanishes at the gates' geometric mean",
+        checks.cell_path,
+        domains.LSTMS,
+        "general",
     ),
     Proposition(
-        "forget bias", "without recurrent weights and input the rate is sigmoid(bias): 0.5, 0.731, 0.993 for 0, 1, 5",
-        checks.cell_rate, domains.BIASES, "general",
+        "forget bias",
+        "without recurrent weights and input the rate is sigmoid(bias): 0.5, 0.731, 0.993 for 0, 1, 5",
+        checks.cell_rate,
+        domains.BIASES,
+        "general",
     ),
-)  # fmt: skip
+)
 
 # What `theory show` prints: two forms on one matrix, a Jordan block's powers, forget gates --------
 
@@ -178,7 +230,7 @@ P, EIGENVALUES, STEPS = np.array([[1, 1], [0, 1]]), np.array([1, 2]), 3
 
 
 def show() -> str:
-    """The claim's matrices as text."""
+    """Write the claim's matrices."""
     W = P @ np.diag(EIGENVALUES) @ np.rint(np.linalg.inv(P)).astype(int)
     block = jordan_block(1, 2)
     norms = power_norms(block, 100)

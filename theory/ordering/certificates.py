@@ -1,7 +1,7 @@
-"""What a source, an order, a cycle and an acyclic graph are, by definition: checks that share nothing with any sort.
+"""Check orders, cycles and acyclic graphs by definition, with no code of any sort.
 
-Each `check_...` raises :class:`theory.Refuted` if its certificate is wrong. Graphs are mappings from each vertex to
-its parents, as in `theory.ordering.proofs`.
+Each `check_...` raises :class:`theory.Refuted` if its certificate is wrong. A graph maps each vertex to its parents, as
+in `theory.ordering.proofs`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from minigrad.graph import Cycle, Order, certify
-from theory.ordering.graphs import check_graph
-from theory.refutation import Refuted, require
+from theory.refutation import Refuted, accepts, require
 
 __all__ = ["check", "check_cycle", "check_order", "cycles", "is_acyclic", "orders"]
 
@@ -23,13 +22,12 @@ Parents = Mapping[V, Collection[V]]
 
 
 def check_order(order: Sequence[V], parents: Parents[V]) -> None:
-    """An order holds every vertex once, and each edge goes forward in it.
+    """An order has every vertex once, and every edge goes forward in it.
 
     >>> check_order("ba", {"a": "", "b": "a"})
     Traceback (most recent call last):
     theory.refutation.Refuted: the edge 'a' -> 'b' goes backward in the order
     """
-    check_graph(parents, "check_order")
     position = {vertex: i for i, vertex in enumerate(order)}
     require(len(order) == len(position), "the order names a vertex twice")
     require(position.keys() == parents.keys(), "the vertices of the order are not those of the graph")
@@ -69,15 +67,14 @@ def check(result: Order[V] | Cycle[V], parents: Parents[V]) -> None:
 
 
 def is_acyclic(parents: Parents[V]) -> bool:
-    """Whether the adjacency matrix A of the graph is nilpotent, which is so exactly if there is no cycle.
+    """Whether the adjacency matrix A of the graph is nilpotent, which is equivalent to having no cycle.
 
-    (A^k)[u, v] counts the walks of k edges from u to v. A walk of n edges, n the number of vertices, meets a
-    vertex twice, so A^n = 0 if there is no cycle; around a cycle there are walks of any length.
+    (A^k)[u, v] counts the walks of k edges from u to v. With n vertices a walk of n edges visits a vertex twice, so
+    A^n = 0 if there is no cycle; around a cycle there are walks of any length.
 
     >>> is_acyclic({"a": "", "b": "a"}), is_acyclic({"a": "b", "b": "a"})
     (True, False)
     """
-    check_graph(parents, "is_acyclic")
     index = {vertex: i for i, vertex in enumerate(parents)}
     A = np.zeros((len(index), len(index)), dtype=bool)
     for vertex, several in parents.items():
@@ -90,29 +87,19 @@ def is_acyclic(parents: Parents[V]) -> bool:
 
 
 def orders(parents: Parents[V]) -> Iterator[Order[V]]:
-    """All topological orders of a small graph, by trying all n! sequences of its vertices.
+    """Yield all topological orders of a small graph, by trying all n! sequences of its vertices.
 
     >>> len(list(orders({"a": "", "b": "a", "c": "a"})))
     2
     """
-    for sequence in permutations(parents):
-        try:
-            check_order(sequence, parents)
-        except Refuted:
-            continue
-        yield Order(sequence)
+    return (Order(sequence) for sequence in permutations(parents) if accepts(check_order, sequence, parents))
 
 
 def cycles(parents: Parents[V]) -> Iterator[Cycle[V]]:
-    """All cycles of a small graph, each from each of its vertices, by trying all sequences of different vertices.
+    """Yield all cycles of a small graph from each of their vertices, by trying all sequences of different vertices.
 
     >>> [cycle.nodes for cycle in cycles({"a": "b", "b": "a", "c": "c"})]
     [('c',), ('a', 'b'), ('b', 'a')]
     """
-    for length in range(1, len(parents) + 1):
-        for sequence in permutations(parents, length):
-            try:
-                check_cycle(sequence, parents)
-            except Refuted:
-                continue
-            yield Cycle(sequence)
+    sequences = (s for length in range(1, len(parents) + 1) for s in permutations(parents, length))
+    return (Cycle(sequence) for sequence in sequences if accepts(check_cycle, sequence, parents))

@@ -7,7 +7,7 @@ what they return is checked by the definitions in `theory.ordering.certificates`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -30,7 +30,7 @@ from theory.ordering.graphs import (
     sorted_by_graphlib,
 )
 from theory.ordering.proofs import Removal, removals, remove_sources, source_or_cycle, violated_edge
-from theory.refutation import Refuted, require
+from theory.refutation import Refuted, accepts, require
 
 # 2-1: every DAG has a topological order -----------------------------------------------------------
 
@@ -183,8 +183,8 @@ def cycle_refutes_every_order(case: Disputed) -> None:
     around = list(zip(case.cycle.nodes, case.cycle.nodes[1:] + case.cycle.nodes[:1], strict=True))
     require((u, v) in around, f"{u} -> {v} is no edge of the cycle")
     require(case.order.nodes.index(u) >= case.order.nodes.index(v), f"{u} -> {v} goes forward in the order")
-    require(not passes(check_order, case.order.nodes, case.parents), "an order of a cyclic graph is accepted")
-    by_minigrad = passes(certify, case.order, case.parents, case.parents.__getitem__)
+    require(not accepts(check_order, case.order.nodes, case.parents), "an order of a cyclic graph is accepted")
+    by_minigrad = accepts(certify, case.order, case.parents, case.parents.__getitem__)
     require(not by_minigrad, "minigrad certifies an order of a cyclic graph")
 
 
@@ -222,12 +222,12 @@ def trace_has_no_cycle(steps: list[Step]) -> None:
 
 def accepted_order(nodes: Any, parents: Digraph) -> bool:
     """Whether either check takes a sequence of vertices for an order."""
-    return passes(check_order, nodes, parents) or passes(certify, Order(nodes), parents, parents.__getitem__)
+    return accepts(check_order, nodes, parents) or accepts(certify, Order(nodes), parents, parents.__getitem__)
 
 
 def accepted_cycle(nodes: Any, parents: Digraph) -> bool:
     """Whether either check takes a sequence of vertices for a cycle."""
-    return passes(check_cycle, nodes, parents) or passes(certify, Cycle(nodes), parents, parents.__getitem__)
+    return accepts(check_cycle, nodes, parents) or accepts(certify, Cycle(nodes), parents, parents.__getitem__)
 
 
 def spoilt_order_is_refused(example: tuple[Digraph, Order[int]]) -> None:
@@ -261,12 +261,3 @@ def spoilt_cycle_is_refused(case: Disputed) -> None:
     for u, v in zip(nodes, nodes[1:] + nodes[:1], strict=True):
         cut = {w: tuple(x for x in several if (x, w) != (u, v)) for w, several in parents.items()}
         require(not accepted_cycle(nodes, cut), f"a cycle is accepted without its edge {u} -> {v}")
-
-
-def passes(check: Callable[..., Any], *certificate: Any) -> bool:
-    """Whether a check accepts a certificate."""
-    try:
-        check(*certificate)
-    except (Refuted, ValueError, KeyError):  # the last from a graph that is asked for a vertex it has not
-        return False
-    return True

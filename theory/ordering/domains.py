@@ -1,7 +1,4 @@
-"""The examples that the claims on topological order are tried on: strategies, small graphs, and large ones.
-
-The constants are the domains, with what they promise: it is easy to be right of graphs without edges.
-"""
+"""The examples for the claims on topological order: drawn graphs, all small ones, large ones, and recorded ones."""
 
 from __future__ import annotations
 
@@ -15,17 +12,10 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.graph import Cycle, Order
-from theory.domains import Domain, enumerated, sampled
+from theory.domains import enumerated, sampled
 from theory.ordering.certificates import is_acyclic
 from theory.ordering.graphs import LABELLED_DAGS, every_digraph, parents_of_edges
 from theory.refutation import require
-
-__all__ = [
-    "ANY_GRAPHS", "COUNTED", "DISPUTED", "LARGE", "LARGER_SMALL_DAGS", "ORDERED_DAGS", "PLANTED", "PROGRAMS",
-    "SMALL_DAGS", "SMALL_DIGRAPHS", "SMALL_DIGRAPHS_OF_4", "STUCK_OR_NOT", "Disputed", "PlantedGraph", "Step",
-    "counted", "dags", "digraphs", "disputed", "planted_graph", "planted_graphs", "programs", "run_program",
-    "small_dags", "small_digraphs",
-]  # fmt: skip
 
 Digraph = Mapping[int, tuple[int, ...]]
 
@@ -35,7 +25,7 @@ Digraph = Mapping[int, tuple[int, ...]]
 
 @st.composite
 def digraphs(draw: st.DrawFn, least: int = 0, most: int = 8) -> Digraph:
-    """Any graph of `least` to `most` vertices, also with loops and repeated edges.
+    """Draw any graph of `least` to `most` vertices, also with loops and repeated edges.
 
     >>> from hypothesis import find
     >>> find(digraphs(), lambda parents: len(parents) == 2 and any(parents.values()))
@@ -47,7 +37,7 @@ def digraphs(draw: st.DrawFn, least: int = 0, most: int = 8) -> Digraph:
 
 @st.composite
 def dags(draw: st.DrawFn, most: int = 12) -> tuple[Digraph, Order[int]]:
-    """A graph whose edges all go forward in an order that is drawn first, and that order.
+    """Draw an order, and a graph whose edges all go forward in it.
 
     >>> from hypothesis import find
     >>> find(dags(), lambda example: any(example[0].values()))
@@ -65,7 +55,7 @@ def _pairs(n: int) -> st.SearchStrategy[list[tuple[int, int]]]:
 
 @dataclass(frozen=True)
 class Disputed:
-    """A graph with a cycle, and an order of its vertices that is said to be topological."""
+    """A graph with a cycle, and an order of its vertices that claims to be topological."""
 
     parents: Digraph
     cycle: Cycle[int]
@@ -74,7 +64,7 @@ class Disputed:
 
 @st.composite
 def disputed(draw: st.DrawFn, most: int = 8) -> Disputed:
-    """Any graph with a cycle added, through vertices that are drawn, and any order of its vertices.
+    """Draw a graph, add a cycle through some of its vertices, and draw any order of them.
 
     >>> from hypothesis import find
     >>> find(disputed(), lambda case: len(case.cycle.nodes) == 2)
@@ -91,10 +81,10 @@ def disputed(draw: st.DrawFn, most: int = 8) -> Disputed:
 
 
 def small_digraphs(max_examples: int, most: int = 5) -> Iterator[Digraph]:
-    """Every graph of 1 to 3 vertices with loops; the further, the more examples are asked for.
+    """Yield every graph of 1 to 3 vertices with loops.
 
     From 100 examples on also those of 4 vertices without loops (4,626 in all), from 1000 on those of 4 vertices with
-    loops and, if `most` is 5, of 5 vertices without (1,114,642 in all).
+    loops and, if `most` is 5, of 5 vertices without loops (1,114,642 in all).
 
     >>> [len(list(small_digraphs(examples))) for examples in (1, 100)]
     [530, 4626]
@@ -108,7 +98,7 @@ def small_digraphs(max_examples: int, most: int = 5) -> Iterator[Digraph]:
 
 
 def small_dags(max_examples: int, least: int = 0) -> Iterator[Digraph]:
-    """Every DAG of `least` to 3 vertices; from 100 examples on to 4, from 1000 on to 5 (29,854 with the empty one).
+    """Yield every DAG of `least` to 3 vertices, from 100 examples on to 4, from 1000 on to 5 (29,854 in all).
 
     >>> [len(list(small_dags(examples))) for examples in (1, 100)]
     [30, 573]
@@ -119,7 +109,7 @@ def small_dags(max_examples: int, least: int = 0) -> Iterator[Digraph]:
 
 
 def counted(max_examples: int) -> list[tuple[int, bool]]:
-    """The families (n, loops), all graphs of n vertices with loops or without, whose DAGs are counted.
+    """Return the families (n, loops) whose DAGs are counted: all graphs of n vertices, with loops or without.
 
     >>> counted(100)
     [(1, False), (1, True), (2, False), (2, True), (3, False), (3, True), (4, False)]
@@ -137,7 +127,7 @@ LARGE = 100_000
 
 @dataclass(frozen=True)
 class PlantedGraph:
-    """A random DAG on the vertices 0 … n-1, and a cycle to be planted in it.
+    """A random DAG on the vertices 0 … n-1, and a cycle to plant in it.
 
     dag: its edges, of shape (E, 2), rows (u, v). cycle: through vertices of it. planted: the edges of both.
     """
@@ -153,27 +143,22 @@ class PlantedGraph:
 
 
 def planted_graph(n: int, cycle_length: int, seed: int, edges_per_vertex: int = 2) -> PlantedGraph:
-    """A random graph of n vertices, and a cycle of the given length through random vertices.
+    """Make a random DAG of n vertices, and a cycle of the given length through random vertices.
 
-    Two random vertices are joined in the direction of a random order, `edges_per_vertex * n` times.
-
-    Raises:
-        ValueError: if `cycle_length` is not 1 … n.
+    `edges_per_vertex * n` edges join random vertices in the direction of a random order.
 
     >>> planted_graph(4, 2, seed=0).cycle
     Cycle(nodes=(2, 3))
     """
-    if not 1 <= cycle_length <= n:
-        raise ValueError(f"planted_graph: the cycle's length must be 1 … n, n = {n}; got {cycle_length}")
     random = np.random.default_rng(seed)
     pairs = random.integers(0, n, (edges_per_vertex * n, 2))
     pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
-    order = random.permutation(n)  # edges go from what is earlier in it to what is later
+    order = random.permutation(n)  # edges go forward in it
     return PlantedGraph(n, order[pairs], Cycle(tuple(random.permutation(n)[:cycle_length].tolist())))
 
 
 def planted_graphs(max_examples: int, first_seed: int = 0) -> Iterator[PlantedGraph]:
-    """Graphs of 3 vertices with a cycle of 3, 2 and 1, and for every hundred examples one of 100,000 vertices.
+    """Yield graphs of 3 vertices with a cycle of 3, 2 and 1, and one of 100,000 vertices for every 100 examples.
 
     >>> [(graph.n, graph.cycle.nodes) for graph in planted_graphs(99)]
     [(3, (2, 0, 1)), (3, (2, 1)), (3, (1,))]
@@ -192,7 +177,7 @@ OPERATIONS = "leaf", "tanh", "add", "multiply", "split"
 
 
 def programs(most: int = 12) -> st.SearchStrategy[list[Step]]:
-    """Programs for `run_program`.
+    """Draw programs for `run_program`.
 
     >>> from hypothesis import find
     >>> find(programs(), lambda steps: len(steps) == 2)
@@ -203,12 +188,11 @@ def programs(most: int = 12) -> st.SearchStrategy[list[Step]]:
 
 
 def run_program(steps: Sequence[Step], entries: int = 0) -> list[mg.Tensor]:
-    """Run a program on minigrad: its tensors, in the order in which they were made.
+    """Run a program on minigrad; return its tensors in the order of their creation.
 
-    The program begins with a tensor that requires a gradient. A step (name, i, j) applies an operation to the
-    tensors i and j made so far, counted modulo how many there are; 'leaf' makes another tensor that requires
-    a gradient, 'tanh' uses i only, and 'split' makes two tensors by one node. Where only the graph matters, the
-    tensors have no entries; else all have the same number of them, and 'split' first writes its tensor twice in a row.
+    The program begins with a tensor that requires a gradient. A step (name, i, j) applies an operation to the earlier
+    tensors i and j, modulo their number. 'leaf' makes another tensor that requires a gradient, 'tanh' uses i only, and
+    'split' makes two tensors by one node. All tensors have the same number of entries, by default none.
 
     >>> tensors = run_program([("tanh", 0, 0), ("add", 0, 1)])
     >>> [tensor.node for tensor in tensors]
@@ -224,10 +208,8 @@ def run_program(steps: Sequence[Step], entries: int = 0) -> list[mg.Tensor]:
             tensors.append(mg.tanh(x))
         elif name in ("add", "multiply"):
             tensors.append(getattr(mg, name)(x, y))
-        elif name == "split":
-            tensors += mg.split(mg.concatenate([x, x]) if entries else x, 2)
         else:
-            raise ValueError(f"run_program: {name!r} is not an operation; they are {', '.join(OPERATIONS)}")
+            tensors += mg.split(mg.concatenate([x, x]) if entries else x, 2)
     return tensors
 
 
@@ -238,54 +220,41 @@ def _has_edge(parents: Digraph) -> bool:
     return any(parents.values())
 
 
-def _has_loop(parents: Digraph) -> bool:
-    return any(v in several for v, several in parents.items())
-
-
-def _has_path(parents: Digraph) -> bool:
-    """Whether a parent has a parent: a path of two edges."""
-    return any(parents[u] and u != v for v, several in parents.items() for u in several)
-
-
 def _has_long_cycle(parents: Digraph) -> bool:
-    """Whether there is a cycle through two vertices or more: one that no loop makes."""
+    """Whether there is a cycle through two vertices or more, not just a loop."""
     return not is_acyclic({v: tuple(u for u in several if u != v) for v, several in parents.items()})
 
 
-def _repeats_edge(parents: Digraph) -> bool:
-    return any(len(set(several)) < len(several) for several in parents.values())
-
-
+_REPEATED: dict[str, Callable[[Digraph], bool]] = {
+    "an edge twice": lambda parents: any(len(set(several)) < len(several) for several in parents.values())
+}
 _EDGES: dict[str, Callable[[Digraph], bool]] = {
-    "an edge": _has_edge, "a path of two edges": _has_path,
+    "an edge": _has_edge,
+    "a path of two edges": lambda parents: any(parents[u] and u != v for v, us in parents.items() for u in us),
     "a vertex with two parents": lambda parents: any(len(set(several)) > 1 for several in parents.values()),
     "two sources, and edges": lambda parents: _has_edge(parents) and sum(not s for s in parents.values()) > 1,
 }  # fmt: skip
 _ANY: dict[str, Callable[[Digraph], bool]] = {
-    **_EDGES, "a loop": _has_loop, "a cycle through two vertices": _has_long_cycle,
+    **_EDGES,
+    "a loop": lambda parents: any(v in several for v, several in parents.items()),
+    "a cycle through two vertices": _has_long_cycle,
     "edges, but no cycle": lambda parents: _has_edge(parents) and is_acyclic(parents),
 }  # fmt: skip
 _DRAWN: dict[str, Callable[[Digraph], bool]] = {
-    **_ANY, "8 vertices": lambda parents: len(parents) == 8, "an edge twice": _repeats_edge,
-    "a cycle, and a source with a child": lambda parents: _has_long_cycle(parents) and _has_path_from_source(parents),
+    **_ANY, **_REPEATED, "8 vertices": lambda parents: len(parents) == 8,
+    "a cycle, and a source with a child": lambda parents: (
+        _has_long_cycle(parents) and any(not parents[u] for several in parents.values() for u in several)
+    ),
 }  # fmt: skip
 
 
-def _has_path_from_source(parents: Digraph) -> bool:
-    return any(not parents[u] for several in parents.values() for u in several)
-
-
-def _certify_dag(parents: Digraph) -> None:
-    require(is_acyclic(parents), "the graph has a cycle")
-
-
 def _certify_ordered(example: tuple[Digraph, Order[int]]) -> None:
-    """Of the order only that it has all vertices: whether edges go forward in it is what is checked."""
+    """Require only that the order has all vertices; the proposition checks that edges go forward in it."""
     require(sorted(example[1].nodes) == sorted(example[0]), "the order has not the vertices of the graph")
 
 
 def _of(part: Callable[[Any], Digraph], reaches: Mapping[str, Callable[[Digraph], bool]]) -> dict[str, Any]:
-    """Features of a graph that is a part of an example."""
+    """Return features of a graph that is part of an example."""
     return {name: lambda example, met=met: met(part(example)) for name, met in reaches.items()}
 
 
@@ -294,7 +263,7 @@ STUCK_OR_NOT = sampled(digraphs() | disputed().map(lambda case: case.parents), _
 ORDERED_DAGS = sampled(
     dags(),
     {
-        **_of(lambda example: example[0], {**_EDGES, "an edge twice": _repeats_edge}),
+        **_of(lambda example: example[0], {**_EDGES, **_REPEATED}),
         "12 vertices": lambda example: len(example[0]) == 12,
         "vertices that are not numbered in order": lambda example: list(example[1].nodes) != sorted(example[0]),
     },
@@ -311,21 +280,15 @@ DISPUTED = sampled(
 )
 
 
-def _uses(operation: str, steps: list[Step]) -> bool:
-    return operation in [step[0] for step in steps]
-
-
-PROGRAMS = sampled(
-    programs(),
-    {
-        "12 operations": lambda steps: len(steps) == 12,
-        **{f"the operation {name}": partial(_uses, name) for name in ("leaf", "tanh", "add", "multiply", "split")},
-    },
-)
+_OPERATIONS: dict[str, Any] = {
+    f"the operation {name}": lambda steps, name=name: name in [step[0] for step in steps]
+    for name in ("leaf", "tanh", "add", "multiply", "split")
+}
+PROGRAMS = sampled(programs(), {"12 operations": lambda steps: len(steps) == 12, **_OPERATIONS})
 
 
 def _falls(case: Disputed) -> int:
-    """How many edges of the cycle go backward in the order."""
+    """Count the edges of the cycle that go backward in the order."""
     place = case.order.nodes.index
     around = zip(case.cycle.nodes, case.cycle.nodes[1:] + case.cycle.nodes[:1], strict=True)
     return sum(place(u) >= place(v) for u, v in around)
@@ -341,6 +304,10 @@ def _number_of_dags(examples: int, least: int = 0) -> int:
     return sum(LABELLED_DAGS[least : (6 if examples >= 1000 else 5 if examples >= 100 else 4)])
 
 
+def _certify_dag(parents: Digraph) -> None:
+    require(is_acyclic(parents), "the graph has a cycle")
+
+
 SMALL_DIGRAPHS = enumerated(small_digraphs, _number_of_digraphs, _ANY)
 SMALL_DIGRAPHS_OF_4 = enumerated(partial(small_digraphs, most=4), partial(_number_of_digraphs, most=4), _ANY)
 SMALL_DAGS = enumerated(small_dags, _number_of_dags, _EDGES, _certify_dag)
@@ -350,25 +317,12 @@ COUNTED = enumerated(counted, lambda examples: 9 if examples >= 1000 else 7)
 
 def _certify_planted(graph: PlantedGraph) -> None:
     around = graph.cycle.nodes
-    require(graph.n in (3, LARGE), f"it has {graph.n:,} vertices, which is not said")
+    require(graph.n in (3, LARGE), f"it has {graph.n:,} vertices, not 3 or {LARGE:,}")
     require(len(set(around)) == len(around), "the planted cycle has a vertex twice")
     require(len(graph.planted) == len(graph.dag) + len(around), "the cycle is not planted")
 
 
-def _planted(examples: int, seed: int) -> Iterator[PlantedGraph]:
-    return planted_graphs(examples, seed)
-
-
-def _has_cycle_of(length: int, graph: PlantedGraph) -> bool:
-    return len(graph.cycle.nodes) == length
-
-
-PLANTED: Domain = sampled(
-    _planted,
-    {
-        "an edge": lambda graph: len(graph.dag) > 0,
-        **{f"a cycle of {k}": partial(_has_cycle_of, k) for k in (1, 2, 3)},
-    },
-    _certify_planted,
-    seeded=True,
+_CYCLES: dict[str, Any] = {f"a cycle of {k}": lambda graph, k=k: len(graph.cycle.nodes) == k for k in (1, 2, 3)}
+PLANTED = sampled(
+    planted_graphs, {"an edge": lambda graph: len(graph.dag) > 0, **_CYCLES}, _certify_planted, seeded=True
 )

@@ -1,4 +1,4 @@
-"""The pictures of 2-1 and 2-2, drawn from what the theorems' functions return. They need matplotlib."""
+"""The pictures of claims 2-1 and 2-2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Edge = tuple[str, str]
 
 
 def draw_removals() -> Any:
-    """2-1: each removal of a source from the graph of a layer in a panel, and the order that comes of it."""
+    """Draw claim 2-1: a panel for each removal of a source from the graph of a layer, and the resulting order."""
     title = "Remove a source again and again: what is left stays acyclic, and the order of removal is topological"
     figure = new_figure(13, 6.6, title)
     panels = figure.subplots(2, 4).ravel()
@@ -43,7 +43,7 @@ def draw_removals() -> Any:
 
 
 def draw_contradiction() -> Any:
-    """2-2: a graph with the cycle that the sort finds, and the edge of it that goes backward in an order."""
+    """Draw claim 2-2: a graph with the cycle that the sort finds, and its edge that goes backward in an order."""
     title = "A cycle and a topological order exclude each other: one edge of the cycle goes backward"
     figure = new_figure(12, 5.2, title)
     graph, plot = figure.subplots(1, 2, width_ratios=(1.15, 1))
@@ -61,7 +61,7 @@ def draw_contradiction() -> Any:
 
 
 def _draw_cycle(panel: Any, around: Sequence[Edge], position: Mapping[str, int], bad: Edge) -> None:
-    """The graph with its cycle in colour and each vertex's position beside it."""
+    """Draw the graph with its cycle in colour, and the position of each vertex."""
     for v, several in CYCLIC.items():
         for u in several:
             _arrow(panel, CYCLIC_PLACES[u], CYCLIC_PLACES[v], 22, **_edge_style((u, v), around, bad))
@@ -76,7 +76,7 @@ def _draw_cycle(panel: Any, around: Sequence[Edge], position: Mapping[str, int],
 
 
 def _draw_positions(plot: Any, around: Sequence[Edge], position: Mapping[str, int], bad: Edge) -> None:
-    """The positions of the cycle's vertices, once around."""
+    """Draw the positions of the cycle's vertices, once around."""
     for i, edge in enumerate(around):
         heights = [position[v] for v in edge]
         plot.plot([i, i + 1], heights, marker="o", ms=9, **_edge_style(edge, around, bad))
@@ -95,7 +95,7 @@ def _draw_positions(plot: Any, around: Sequence[Edge], position: Mapping[str, in
 
 
 def _draw_step(panel: Any, left: Mapping[str, Collection[str]], removed: str) -> None:
-    """The layer's graph with what is left in colour: the source that is removed filled, other sources outlined."""
+    """Draw the layer's graph with the remaining part in colour and the removed source filled."""
     for v, several in LAYER.items():
         for u in several:
             there = u in left and v in left
@@ -108,7 +108,7 @@ def _draw_step(panel: Any, left: Mapping[str, Collection[str]], removed: str) ->
 
 
 def _draw_line(panel: Any, order: Sequence[str]) -> None:
-    """The vertices on a line in their order; every edge an arc to the right."""
+    """Draw the vertices on a line in their order, and every edge as an arc to the right."""
     place = {v: (3 * i / (len(order) - 1), 0.6) for i, v in enumerate(order)}
     for v, several in LAYER.items():
         for u in several:
@@ -129,7 +129,7 @@ def _edge_style(edge: Edge, around: Collection[Edge], bad: Edge) -> dict[str, An
 
 def _arrow(panel: Any, start: tuple[float, float], end: tuple[float, float], gap: float, color: str, lw: float,
            ls: str = "-", bend: float = 0.0) -> None:  # fmt: skip
-    """An arrow between two places that ends `gap` points before each."""
+    """Draw an arrow that ends `gap` points before each of two places."""
     style = {"arrowstyle": "-|>,head_length=0.5,head_width=0.25", "shrinkA": gap, "shrinkB": gap, "color": color,
              "lw": lw, "ls": ls, "connectionstyle": f"arc3,rad={bend}"}  # fmt: skip
     panel.annotate("", xy=end, xytext=start, arrowprops=style)

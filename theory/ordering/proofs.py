@@ -1,12 +1,11 @@
 """The theorems of topological order as functions: the lemma, the removal of sources, the contradiction.
 
-A graph is a mapping from each vertex to its parents: v has the parent u if there is an edge u -> v. A vertex is
-anything hashable, a parent may be repeated, and a vertex may be its own parent (a loop). `theory.ordering.graphs`
-makes such mappings from edges and from the graphs that minigrad records.
+A graph maps each vertex to its parents: v has the parent u if there is an edge u -> v. Vertices are hashable, parents
+may repeat, and a vertex may be its own parent (a loop).
 
-Each function is the constructive form of one step of the homework's proofs, so that it returns what the step says
-exists: an order, a cycle, a source, an edge. `theory.ordering.certificates` checks these by their definitions alone;
-`minigrad.graph.topological_order` is the same theorem by depth-first search, and shares no code with this.
+Each function is one step of the homework's proofs in constructive form: it returns the order, cycle, source or edge
+that the step says exists. `theory.ordering.certificates` checks these by definition. `minigrad.graph.topological_order`
+is the same theorem by depth-first search, and shares no code with this module.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from minigrad.graph import Cycle, Order
-from theory.ordering.graphs import check_graph
 
 __all__ = ["Removal", "Source", "Stuck", "remove_sources", "removals", "source_or_cycle", "violated_edge", "without"]
 
@@ -32,7 +30,7 @@ class Source(Generic[V]):
 
 @dataclass(frozen=True)
 class Removal(Generic[V]):
-    """One step of the construction: the source that is removed, and the graph that is left."""
+    """One step of the construction: the removed source, and the remaining graph."""
 
     vertex: V
     left: Mapping[V, Collection[V]]
@@ -40,10 +38,10 @@ class Removal(Generic[V]):
 
 @dataclass(frozen=True)
 class Stuck(Generic[V]):
-    """Where the construction ends on a cyclic graph.
+    """The end of the construction on a cyclic graph.
 
-    removed: the vertices in the order of removal. left: the graph that is left, in which every vertex has a
-    parent. cycle: a cycle in it.
+    removed: the vertices in the order of removal. left: the remaining graph, in which every vertex has a parent.
+    cycle: a cycle in it.
     """
 
     removed: tuple[V, ...]
@@ -52,28 +50,20 @@ class Stuck(Generic[V]):
 
 
 def without(parents: Mapping[V, Collection[V]], vertex: V) -> dict[V, tuple[V, ...]]:
-    """The graph without a vertex and the edges at it.
+    """Return the graph without a vertex and its edges.
 
     >>> without({"a": (), "b": "a", "c": "ab"}, "a")
     {'b': (), 'c': ('b',)}
     """
-    if vertex not in parents:
-        raise ValueError(f"without: {vertex!r} is not a vertex of the graph")
     return {v: tuple(u for u in several if u != vertex) for v, several in parents.items() if v != vertex}
 
 
 def source_or_cycle(parents: Mapping[V, Collection[V]], start: V | None = None) -> Source[V] | Cycle[V]:
-    """The lemma: walk from a vertex to a parent of it, again and again; the walk ends in a source or closes a cycle.
+    """The lemma: walk from a vertex to a parent, again and again; the walk ends in a source or closes a cycle.
 
-    A walk of n + 1 vertices in a graph of n meets one of them twice, and what lies between is a cycle. In a DAG
-    that cannot be, so the walk ends after at most n vertices, in a vertex without parents.
-
-    Args:
-        parents: the graph; not empty.
-        start: where the walk begins (default: the first vertex).
-
-    Raises:
-        ValueError: if the graph is empty, a parent is not a vertex, or `start` is not.
+    A walk of n + 1 vertices in a graph of n visits one of them twice, and the part in between is a cycle. A DAG has
+    none, so there the walk ends after at most n vertices in a vertex without parents. The graph must not be empty. The
+    walk starts at `start`, by default the first vertex.
 
     Source: homework 2-1, the lemma.
 
@@ -82,16 +72,11 @@ def source_or_cycle(parents: Mapping[V, Collection[V]], start: V | None = None) 
     >>> source_or_cycle({"a": "b", "b": "a", "c": "b"}, "c")
     Cycle(nodes=('a', 'b'))
     """
-    check_graph(parents, "source_or_cycle")
-    if not parents:
-        raise ValueError("source_or_cycle: the graph is empty; the lemma needs a graph of at least one vertex")
     vertex = next(iter(parents)) if start is None else start
-    if vertex not in parents:
-        raise ValueError(f"source_or_cycle: the start {vertex!r} is not a vertex of the graph")
-    step: dict[V, int] = {}  # when the walk came to each vertex
+    step: dict[V, int] = {}  # when the walk visited each vertex
     while several := parents[vertex]:
         if vertex in step:
-            walk = list(step)[step[vertex] :]  # each a child of the next, the first of it a parent of the last
+            walk = list(step)[step[vertex] :]  # each vertex is a child of the next, and the last a child of the first
             return Cycle(tuple(reversed(walk)))
         step[vertex] = len(step)
         vertex = next(iter(several))
@@ -99,14 +84,10 @@ def source_or_cycle(parents: Mapping[V, Collection[V]], start: V | None = None) 
 
 
 def removals(parents: Mapping[V, Collection[V]]) -> Iterator[Removal[V] | Cycle[V]]:
-    """The construction step by step, as the proof does it: find a source by the lemma, remove it, repeat.
+    """Yield the steps of the proof's construction: find a source by the lemma, remove it, repeat.
 
-    Each step comes with the graph that is left. The last is a graph without vertices; or else the walk of
-    the lemma has closed a cycle, which is given in place of a step and ends the construction.
-    It copies the graph at every step; `remove_sources` does the same in O(vertices + edges).
-
-    Raises:
-        ValueError: if a parent is not a vertex.
+    Each step has the remaining graph. The construction ends when no vertex remains, or with the cycle that the walk of
+    the lemma closes. Each step copies the graph; `remove_sources` does the same in O(vertices + edges).
 
     Source: homework 2-1.
 
@@ -115,11 +96,6 @@ def removals(parents: Mapping[V, Collection[V]]) -> Iterator[Removal[V] | Cycle[
     Removal(vertex='a', left={'b': ()})
     Removal(vertex='b', left={})
     """
-    check_graph(parents, "removals")
-    return _removals(parents)
-
-
-def _removals(parents: Mapping[V, Collection[V]]) -> Iterator[Removal[V] | Cycle[V]]:
     left: Mapping[V, Collection[V]] = parents
     while left:
         found = source_or_cycle(left)
@@ -131,14 +107,10 @@ def _removals(parents: Mapping[V, Collection[V]]) -> Iterator[Removal[V] | Cycle
 
 
 def remove_sources(parents: Mapping[V, Collection[V]]) -> Order[V] | Stuck[V]:
-    """The construction in O(vertices + edges): an order of removal, or what is left and a cycle in it.
+    """Run the construction in O(vertices + edges): return the order of removal, or the remaining graph and its cycle.
 
-    Instead of the graph that is left it keeps for each vertex how many of its parents are left. A vertex with
-    none is a source of that graph. If no source is left but vertices are, each has a parent among them, so the walk
-    of the lemma closes a cycle. The empty graph has the empty order.
-
-    Raises:
-        ValueError: if a parent is not a vertex.
+    It counts the remaining parents of each vertex; a vertex with none is a source of the remaining graph. If vertices
+    remain but no source, each has a parent among them, so the walk of the lemma closes a cycle.
 
     Source: homework 2-1; A. B. Kahn, Topological sorting of large networks (1962).
 
@@ -147,7 +119,6 @@ def remove_sources(parents: Mapping[V, Collection[V]]) -> Order[V] | Stuck[V]:
     >>> remove_sources({"a": "", "b": "ac", "c": "b"})
     Stuck(removed=('a',), left={'b': ('c',), 'c': ('b',)}, cycle=Cycle(nodes=('c', 'b')))
     """
-    check_graph(parents, "remove_sources")
     distinct = {v: tuple(dict.fromkeys(several)) for v, several in parents.items()}
     children: dict[V, list[V]] = {v: [] for v in parents}
     for vertex, several in distinct.items():
@@ -155,7 +126,7 @@ def remove_sources(parents: Mapping[V, Collection[V]]) -> Order[V] | Stuck[V]:
             children[parent].append(vertex)
     count = {v: len(several) for v, several in distinct.items()}
     removed = [v for v in parents if count[v] == 0]
-    for vertex in removed:  # which grows meanwhile
+    for vertex in removed:  # the list grows meanwhile
         for child in children[vertex]:
             count[child] -= 1
             if count[child] == 0:
@@ -164,19 +135,15 @@ def remove_sources(parents: Mapping[V, Collection[V]]) -> Order[V] | Stuck[V]:
         return Order(tuple(removed))
     left = {v: tuple(u for u in distinct[v] if count[u]) for v in parents if count[v]}
     cycle = source_or_cycle(left)
-    assert isinstance(cycle, Cycle)  # for there is no source
+    assert isinstance(cycle, Cycle)  # there is no source
     return Stuck(tuple(removed), left, cycle)
 
 
 def violated_edge(order: Order[V], cycle: Cycle[V]) -> tuple[V, V]:
-    """The contradiction: an edge of the cycle whose end does not come after its start in the order.
+    """The contradiction: return an edge of the cycle whose end does not come after its start in the order.
 
-    Along every edge of a topological order the position grows. Around v0 -> v1 -> ... -> v0 it cannot grow at
-    every edge, as it would end above where it began. So an order and a cycle are never both valid: one edge
-    of the cycle refutes any order proposed, whatever the graph.
-
-    Raises:
-        ValueError: if the order names a vertex twice, or the cycle is empty or has a vertex that the order has not.
+    The position in a topological order grows along every edge. Around v0 -> v1 -> ... -> v0 it cannot grow at every
+    edge, so an order and a cycle are never both valid: one edge of the cycle refutes any order.
 
     Source: homework 2-2.
 
@@ -184,12 +151,5 @@ def violated_edge(order: Order[V], cycle: Cycle[V]) -> tuple[V, V]:
     ('c', 'a')
     """
     position = {v: i for i, v in enumerate(order.nodes)}
-    if len(position) != len(order.nodes):
-        raise ValueError("violated_edge: the order names a vertex twice")
-    if not cycle.nodes:
-        raise ValueError("violated_edge: the cycle is empty; a cycle has at least one vertex")
-    for vertex in cycle.nodes:
-        if vertex not in position:
-            raise ValueError(f"violated_edge: {vertex!r} is in the cycle but not in the order")
     edges = zip(cycle.nodes, (*cycle.nodes[1:], cycle.nodes[0]), strict=True)
     return next((u, v) for u, v in edges if position[u] >= position[v])

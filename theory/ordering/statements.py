@@ -1,8 +1,4 @@
-"""All that is said of the claims 2-1 and 2-2: a DAG has a topological order, and a graph that has one is a DAG.
-
-The theorems are functions in `theory.ordering.proofs`; `theory.ordering.checks` confronts them with the graphs of
-`theory.ordering.domains`: every small one, random ones up to 100,000 vertices, and those that minigrad records.
-"""
+"""The claims 2-1 and 2-2 in words: a DAG has a topological order, and a graph that has one is a DAG."""
 
 from __future__ import annotations
 
@@ -27,29 +23,25 @@ STATEMENT_1 = Statement(
 )
 
 CORRECTED_1 = Corrected(
-    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove it; "
-    "what is left is acyclic; repeat until nothing is left; the order of removal is topological.",
-    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove it; "
-    "what is left is *acyclic*; repeat until nothing is left; the order of removal is topological.",
+    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
+    "it; what is left is acyclic; repeat until nothing is left; the order of removal is topological.",
+    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
+    "it; what is left is *acyclic*; repeat until nothing is left; the order of removal is topological.",
     by=("the step",),
 )
 
-PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. Walk from any vertex to a parent of it, again and again.
-Either the walk ends, in a vertex without incoming edges, or it has $n + 1$ vertices, two of which are the same: between
-them lies a cycle. A DAG has none, so the walk ends.
+PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. Walk from any vertex to a parent, again and again. Either
+the walk ends in a vertex without incoming edges, or it has $n+1$ vertices, two of which are equal, with a cycle between
+them. A DAG has no cycle, so the walk ends.
 
-*Theorem.* Remove that vertex and its edges. A cycle of what is left would be a cycle of the whole, so what is left is
-a DAG again (not cyclic, as is printed), with one vertex less; after $n$ steps nothing is left. For an edge
-$u \to v$, $v$ cannot be removed while $u$ is there, so $u$ is removed before $v$.
+*Theorem.* Remove that vertex and its edges. A cycle in the remaining graph would be one of the whole, so it is a DAG
+(not cyclic, as printed) with one vertex less; after $n$ steps nothing is left. For an edge $u \to v$, $v$ cannot be
+removed while $u$ remains, so $u$ is removed before $v$.
 
-On a graph with cycles the same construction ends with a graph in which every vertex has a parent, where the walk
-of the lemma closes a cycle. So each graph gives an order or a cycle, and 2-2 says that none gives both.
+On a cyclic graph the construction ends when every vertex has a parent, and there the walk of the lemma closes a cycle.
+So each graph gives an order or a cycle, and by 2-2 never both.
 
-A reverse pass needs such an order, read backwards: $v$ has a use $u$ if $v \to u$, and the cotangent of $v$ is the sum
-of what its uses send back, which is complete once all of them have been visited.
-
-The printed step is refuted by every DAG. The smallest that leaves a vertex has two; one vertex would do if
-the empty graph that it leaves is counted, as that has no cycle either."""
+Every DAG of two or more vertices refutes the printed step."""
 
 PROPOSITIONS_1 = (
     Proposition(
@@ -62,16 +54,15 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the theorem",
-        "Every DAG has a topological order: of DAGs of up to 12 vertices, which are drawn, minigrad's sort and "
-        "the construction both find one.",
+        "Every DAG has a topological order: minigrad's sort and the construction both find one (up to 12 vertices).",
         checks.has_an_order,
         domains.ORDERED_DAGS,
         show=lambda example: show_graph(example[0]),
     ),
     Proposition(
         "the lemma",
-        "A DAG has a vertex without incoming edges: walking back from any vertex ends in one; in graphs with "
-        "cycles, which are drawn too, of up to 8 vertices, it may close a cycle.",
+        "A DAG has a vertex without incoming edges: walking back from any vertex ends in one, or closes a cycle if "
+        "the graph has cycles (up to 8 vertices).",
         checks.lemma_holds,
         domains.ANY_GRAPHS,
         show=show_graph,
@@ -79,7 +70,7 @@ PROPOSITIONS_1 = (
     Proposition(
         "the step",
         "After each removal from a DAG all else stays and what is left is acyclic; the order of removal is "
-        "topological (every DAG of up to 3 vertices; 4 from 100 examples on, 5 from 1000 on).",
+        "topological (up to 3 vertices; more from 100 and 1000 examples on).",
         checks.what_is_left_is_acyclic,
         domains.SMALL_DAGS,
         "corrected",
@@ -87,8 +78,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the construction on any graph",
-        "Of graphs of up to 8 vertices, the removal of sources ends with an order exactly if the graph is "
-        "acyclic, else with a graph where every vertex has a parent, and a cycle in it; graphlib agrees.",
+        "Removing sources ends with an order exactly if the graph is acyclic, else with a cycle in a graph where "
+        "every vertex has a parent; graphlib agrees (up to 8 vertices).",
         checks.construction_ends,
         domains.STUCK_OR_NOT,
         "general",
@@ -96,8 +87,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "an order or a cycle",
-        "A graph gives an order or a cycle, certified by definition (all with up to 3 vertices and loops, 4 "
-        "without from 100 examples on; from 1000 on 4 with loops, 5 without).",
+        "A graph gives an order or a cycle, certified by definition (up to 3 vertices with loops; more from 100 and "
+        "1000 examples on).",
         checks.order_or_cycle,
         domains.SMALL_DIGRAPHS,
         "general",
@@ -105,9 +96,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "spoilt orders",
-        "The checks of an order, by definition and minigrad's, refuse one with a vertex too few or too many, a "
-        "vertex twice, the ends of an edge exchanged, or of a graph with a loop (orders of graphs of up to 12 "
-        "vertices are drawn).",
+        "The checks refuse an order with a vertex too few, too many or twice, with the ends of an edge exchanged, or "
+        "of a graph with a loop (up to 12 vertices).",
         checks.spoilt_order_is_refused,
         domains.ORDERED_DAGS,
         "general",
@@ -115,9 +105,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "spoilt cycles",
-        "The checks of a cycle refuse the empty one, one that goes round twice or has a vertex twice, or a "
-        "vertex that the graph has not, and one of which an edge is missing (graphs of up to 8 vertices are "
-        "drawn).",
+        "The checks refuse a cycle that is empty, goes round twice, has a vertex twice or a foreign one, or lacks an "
+        "edge (up to 8 vertices).",
         checks.spoilt_cycle_is_refused,
         domains.DISPUTED,
         "general",
@@ -125,8 +114,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the number of DAGs",
-        "Of the labelled graphs of 1, 2, 3, 4 vertices 1, 3, 25, 543 are sorted, loops allowed or not (of 4 "
-        "from 1000 examples on, and 29,281 of 5), as many as OEIS A003024 and a recurrence say.",
+        "1, 3, 25, 543 labelled graphs of 1 to 4 vertices are sorted, with loops or without, as OEIS A003024 and a "
+        "recurrence say (from 1000 examples on also 29,281 of 5, and loops of 4).",
         checks.count_is_right,
         domains.COUNTED,
         "general",
@@ -134,8 +123,7 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "large graphs",
-        "Random DAGs of 3 vertices, and one of 100,000 for every 100 examples, give an order, with a cycle "
-        "planted a cycle.",
+        "Random DAGs give an order, and with a planted cycle a cycle (3 vertices; 100,000 for every 100 examples).",
         checks.large_graph_is_sorted,
         domains.PLANTED,
         "general",
@@ -143,15 +131,15 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "minigrad's graphs",
-        "The nodes that minigrad records behind a random program of up to 12 operations are sorted, inputs first.",
+        "The nodes that minigrad records of a program of up to 12 operations are sorted, inputs first.",
         checks.trace_is_sorted,
         domains.PROGRAMS,
         "general",
     ),
     Proposition(
         "minigrad's reverse pass",
-        "A reverse pass through such a program visits its nodes in the reverse of an order: each edge carries one "
-        "cotangent, before the node that it goes to is visited, which is given their sum; by a certificate.",
+        "A certified reverse pass through such a program visits its nodes in the reverse of an order: each edge "
+        "carries one cotangent, and each node gets the sum of its cotangents.",
         checks.pass_is_certified,
         domains.PROGRAMS,
         "general",
@@ -160,7 +148,7 @@ PROPOSITIONS_1 = (
 
 
 def show_removals() -> str:
-    """The construction on the graph of a layer, step by step; and on a graph with a cycle, where it is stuck."""
+    """Write the construction on the graph of a layer, and on a graph with a cycle, where it gets stuck."""
     lines = [f"the graph of a layer: {show_graph(LAYER)}", "", "removed   what is left"]
     removed = []
     for step in removals(LAYER):
@@ -192,47 +180,43 @@ CLAIM_2_1 = Claim(
 STATEMENT_2 = Statement(
     "A graph with a topological order is a DAG.",
     r"A graph that has a topological order is a DAG: around a cycle $v_0 \to v_1 \to \dots \to v_0$ the order "
-    r"would need $v_0 < v_1 < \dots < v_0$.",
+    r"would need $v_0<v_1<\dots<v_0$.",
 )
 
-PROOF_2 = r"""Let $p(v)$ be the position of $v$ in the order, so that $p(u) < p(v)$ for every edge $u \to v$. Along
-a cycle $v_0 \to v_1 \to \dots \to v_{k-1} \to v_0$ that gives $p(v_0) < p(v_1) < \dots < p(v_{k-1}) < p(v_0)$, so
-$p(v_0) < p(v_0)$, which is false. Read backwards: of any cycle and any order, whoever proposes them, one edge
-of the cycle goes backward in the order. So an order proves that there is no cycle and a cycle that there is no order,
-and either can be checked without knowing how it was found.
+PROOF_2 = r"""Let $p(v)$ be the position of $v$ in the order, so that $p(u)<p(v)$ for every edge $u \to v$. Around a
+cycle $v_0 \to v_1 \to \dots \to v_{k-1} \to v_0$ that gives $p(v_0)<p(v_1)<\dots<p(v_{k-1})<p(v_0)$, which is false. So
+in any order one edge of any cycle goes backward: an order proves that there is no cycle, and a cycle that there is no
+order.
 
-For an automatic differentiation it says that a trace has no cycle: an operation is recorded after its inputs exist,
-so the order in which the operations ran is topological."""
+A trace of operations has no cycle: each is recorded after its inputs, so the order of recording is topological."""
 
 PROPOSITIONS_2 = (
     Proposition(
         "the theorem",
-        "A graph whose edges go forward in an order has no cycle: no walk along edges comes back (graphs of up "
-        "to 12 vertices are drawn).",
+        "A graph whose edges go forward in an order has no cycle: no walk along edges comes back (up to 12 vertices).",
         checks.ordered_graph_has_no_cycle,
         domains.ORDERED_DAGS,
         show=lambda example: f"{show_graph(example[0])}; order {example[1].nodes}",
     ),
     Proposition(
         "the contradiction",
-        "An edge of a cycle goes backward in any order, so both are never valid (graphs of up to 8 vertices "
-        "are drawn, with a cycle and an order).",
+        "An edge of a cycle goes backward in any order, so both are never valid (up to 8 vertices).",
         checks.cycle_refutes_every_order,
         domains.DISPUTED,
         show=lambda case: f"{show_graph(case.parents)}; {show_cycle(case.cycle)}; order {case.order.nodes}",
     ),
     Proposition(
         "never both",
-        "Among all sequences of its vertices a graph has an order or a cycle, never both (all with up to 3 "
-        "vertices and loops, 4 without from 100 examples on; from 1000 on 4 with loops).",
+        "Among all sequences of its vertices a graph has an order or a cycle, never both (up to 3 vertices with "
+        "loops; more from 100 and 1000 examples on).",
         checks.never_both,
         domains.SMALL_DIGRAPHS_OF_4,
         show=show_graph,
     ),
     Proposition(
         "minigrad's graphs",
-        "The order in which a random program of up to 12 operations makes its nodes is topological; a trace "
-        "bent into a cycle is refused.",
+        "The order in which a program of up to 12 operations makes its nodes is topological; a trace bent into a "
+        "cycle is refused.",
         checks.trace_has_no_cycle,
         domains.PROGRAMS,
     ),
@@ -240,7 +224,7 @@ PROPOSITIONS_2 = (
 
 
 def show_contradiction() -> str:
-    """A cycle, the positions that an order gives to its vertices, and the edge that refutes the order."""
+    """Write a cycle, the positions of its vertices in an order, and the edge that refutes the order."""
     cycle = cycle_of_example()
     position = {v: i for i, v in enumerate(PURPORTED.nodes, 1)}
     lines = [f"the graph: {show_graph(CYCLIC)}", f"a cycle in it: {show_cycle(cycle)}"]

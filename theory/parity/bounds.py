@@ -1,18 +1,14 @@
 """Proofs about the tanh network's gain in exact arithmetic: rigorous bounds of tanh at rational numbers.
 
-The network and its map f of the state are those of `theory.parity.gain`, which finds what is proven here. Everything
-here is integer arithmetic: no float enters, so a comparison that comes out true is proven. A bound is a multiple of
-2^-bits, and every operation rounds outwards, so fewer bits prove less, never what is false.
-`theory.parity.certificates` checks what is proven by another arithmetic.
+`theory.parity.gain` has the network and its map f of the state, and finds what this module proves. All arithmetic is on
+integers, so a comparison that is true is proven. A bound is a multiple of 2^-bits, and every operation rounds outwards,
+so fewer bits prove less, but never anything false. `theory.parity.certificates` checks the proofs by other arithmetic.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Rational
-
-from theory.parity.units import check_length
 
 __all__ = [
     "BITS", "Bounds", "Failure", "Intervals", "exp_bounds", "failure", "map_bounds", "proves_failure", "proves_parity",
@@ -20,7 +16,7 @@ __all__ = [
 ]  # fmt: skip
 
 BITS = 96
-"""Bounds are multiples of 2^-BITS, unless another number of bits, at least 8, is asked for."""
+"""By default bounds are multiples of 2^-BITS."""
 
 Bounds = tuple[Fraction, Fraction]
 
@@ -29,24 +25,11 @@ _TERMS = 12  # of the series at most 2^-6: the next one is below 2^-110
 _LARGE = 32
 
 
-def _rational(caller: str, name: str, value: Fraction) -> Fraction:
-    """A number as a Fraction; what is not rational by its type, such as a float, is a TypeError."""
-    if not isinstance(value, Rational):
-        kind = type(value).__name__
-        raise TypeError(f"{caller}: {name} must be a Fraction or an int, not the {kind} {value!r}")
-    return Fraction(value)
-
-
 def exp_bounds(q: Fraction, bits: int = BITS) -> Bounds:
-    """Fractions (low, high) with low <= exp(q) <= high, for a rational q >= 0.
+    """Return fractions (low, high) with low <= exp(q) <= high, for a rational q >= 0.
 
     exp(q) = exp(q / 2^k)^(2^k), with q / 2^k <= 2^-6. There all terms of the series are positive, so its partial sum
-    is below exp; and the terms that are left out shrink by more than a half each, so they sum to less than the last
-    one kept.
-
-    Raises:
-        TypeError: if q is neither a Fraction nor an int, as in all functions here.
-        ValueError: if q is below 0.
+    is below exp. Each omitted term is less than half of the one before, so they sum to less than the last one kept.
 
     >>> low, high = exp_bounds(Fraction(1))
     >>> 0 < high - low < Fraction(1, 2**80)
@@ -54,9 +37,6 @@ def exp_bounds(q: Fraction, bits: int = BITS) -> Bounds:
     >>> float(low)
     2.718281828459045
     """
-    q = _rational("exp_bounds", "q", q)
-    if q < 0:
-        raise ValueError(f"exp_bounds: q must be at least 0; got {q}")
     k = _HALVINGS + (-(-q.numerator // q.denominator)).bit_length()
     scaled, divisor = q.numerator << bits, q.denominator << k
     low, high = _series(scaled // divisor, bits, up=False), _series(-(-scaled // divisor), bits, up=True)
@@ -66,7 +46,7 @@ def exp_bounds(q: Fraction, bits: int = BITS) -> Bounds:
 
 
 def _series(p: int, bits: int, up: bool) -> int:
-    """A bound of exp(p) for 0 <= p <= 2^-6, both as multiples of 2^-bits: from above if `up`, else from below."""
+    """Bound exp(p) for 0 <= p <= 2^-6, both as multiples of 2^-bits: from above if `up`, else from below."""
     term = total = 1 << bits
     for n in range(1, _TERMS + 1):
         term = -(-term * p // (n << bits)) if up else term * p // (n << bits)
@@ -75,7 +55,7 @@ def _series(p: int, bits: int, up: bool) -> int:
 
 
 def tanh_bounds(q: Fraction, bits: int = BITS) -> Bounds:
-    """Fractions (low, high) with low <= tanh(q) <= high, for any rational q.
+    """Return fractions (low, high) with low <= tanh(q) <= high, for any rational q.
 
     tanh is odd; for q >= 0 it is 1 - 2 / (exp(2q) + 1), which grows with exp(2q) and stays below 1.
 
@@ -85,7 +65,6 @@ def tanh_bounds(q: Fraction, bits: int = BITS) -> Bounds:
     >>> tanh_bounds(Fraction(10**9))[1]
     Fraction(1, 1)
     """
-    q = _rational("tanh_bounds", "q", q)
     if q < 0:
         low, high = tanh_bounds(-q, bits)
         return -high, -low
@@ -94,13 +73,12 @@ def tanh_bounds(q: Fraction, bits: int = BITS) -> Bounds:
 
 
 def map_bounds(gain: Fraction, u: Fraction, bits: int = BITS) -> Bounds:
-    """Bounds of f(u) = (tanh(g (u - 1/2)) - tanh(g (u - 3/2))) / 2, for a rational gain g and u, as multiples.
+    """Bound f(u) = (tanh(g (u - 1/2)) - tanh(g (u - 3/2))) / 2 for a rational gain g and a rational u.
 
     >>> low, high = map_bounds(Fraction(3), Fraction(1))
     >>> float(low)
     0.9051482536448664
     """
-    gain, u = _rational("map_bounds", "gain", gain), _rational("map_bounds", "u", u)
     (or_low, or_high), (and_low, and_high) = (tanh_bounds(gain * (u - Fraction(k, 2)), bits) for k in (1, 3))
     return _down((or_low - and_high) / 2, bits), -_down((and_low - or_high) / 2, bits)
 
@@ -114,7 +92,7 @@ def _down(q: Fraction, bits: int) -> Fraction:
 
 @dataclass(frozen=True)
 class Intervals:
-    """A certificate that a gain is enough: at parity 0 the state s stays in [0, a], at parity 1 in [b, 1]."""
+    """A certificate that a gain is large enough: at parity 0 the state s stays in [0, a], at parity 1 in [b, 1]."""
 
     gain: Fraction
     a: Fraction
@@ -123,7 +101,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Failure:
-    """A certificate that a gain is too small: bounds from above of the states of 1 0 0 … 0, the last at most 1/2."""
+    """A certificate that a gain is too small: upper bounds of the states of 1 0 0 … 0, the last at most 1/2."""
 
     gain: Fraction
     states: tuple[Fraction, ...]
@@ -132,20 +110,17 @@ class Failure:
 def proves_parity(certificate: Intervals, bits: int = BITS) -> bool:
     """Whether intervals with a + b = 1 prove that every length is right, at their gain and at every larger one.
 
-    On [0, 1] f rises and on [1, 2] it falls, so an interval's image is between the images of its ends: four
-    comparisons of rational bounds decide that every state and bit leads into the right interval. s_0 = 0 lies in
-    [0, a]. With a = 1 - b they stay invariant at every larger gain: there f(b) is larger, f(1 + a) = f(b) too, and
+    f rises on [0, 1] and falls on [1, 2], so an interval's image lies between the images of its ends. Four comparisons
+    of rational bounds then prove that every state and bit leads into the right interval. s_0 = 0 is in [0, a]. With
+    a = 1 - b the intervals stay invariant at every larger gain, where f(b) = f(1 + a) is larger and
     f(a) = f(1 + b) < 1 - f(b).
-
-    Raises:
-        TypeError: for a gain or an end that is neither a Fraction nor an int.
 
     >>> proves_parity(Intervals(Fraction(3), Fraction(3, 10), Fraction(7, 10)))
     True
     >>> proves_parity(Intervals(Fraction(2), Fraction(3, 10), Fraction(7, 10)))
     False
     """
-    g, a, b = (_rational("proves_parity", name, getattr(certificate, name)) for name in ("gain", "a", "b"))
+    g, a, b = certificate.gain, certificate.a, certificate.b
     if not (g > 0 and Fraction(1, 2) < b <= 1 and a + b == 1):
         return False
     return (
@@ -157,21 +132,15 @@ def proves_parity(certificate: Intervals, bits: int = BITS) -> bool:
 
 
 def failure(gain: Fraction, length: int, bits: int = BITS) -> Failure | None:
-    """The certificate that 1 0 0 … 0 of this length fails at this gain and at every smaller one; None without proof.
+    """Return a certificate that 1 0 0 … 0 of this length fails at this gain and at every smaller one, or None.
 
-    r_1 >= f(1), r_t >= f(r_{t-1}) are upper bounds of the state s_t. As f rises with s and, for s in [1/2, 3/2], with
-    the gain, they bound the states of every smaller gain too; and once r_t <= 1/2, the parity 1 is lost. At a gain
-    that is not above 0 nothing is proven. Fewer bits need more length, or prove nothing.
-
-    Raises:
-        TypeError: for a gain that is neither a Fraction nor an int.
-        ValueError: for a length that is no whole number of at least 1.
+    r_1 >= f(1), r_t >= f(r_{t-1}) are upper bounds of the states s_t. f rises with s and, for s in [1/2, 3/2], with the
+    gain, so they also bound the states of every smaller gain. Once r_t <= 1/2, the parity 1 is lost. For a gain of 0 or
+    below there is no proof, and with fewer bits a proof needs a greater length.
 
     >>> [float(r) for r in failure(Fraction(1), 9).states]
     [0.46211715726000973]
     """
-    gain = _rational("failure", "gain", gain)
-    check_length("failure", length)
     if gain <= 0:
         return None
     states: list[Fraction] = []
@@ -181,14 +150,14 @@ def failure(gain: Fraction, length: int, bits: int = BITS) -> Failure | None:
         states.append(r)
         if r <= Fraction(1, 2):
             return Failure(gain, tuple(states))
-        if r >= before:  # the bounds fall no more
+        if r >= before:  # the bounds no longer fall
             return None
         before = r
     return None
 
 
 def proves_failure(gain: Fraction, length: int, bits: int = BITS) -> bool:
-    """Whether 1 0 0 … 0 of this length is proven to fail at this gain and at every smaller one, by `failure`.
+    """Whether `failure` proves that 1 0 0 … 0 of this length fails at this gain and at every smaller one.
 
     >>> proves_failure(Fraction(22, 10), 19), proves_failure(Fraction(22, 10), 20)
     (False, True)

@@ -58,14 +58,7 @@ from theory.parity.units import (
     threshold_weights,
     xor_unit,
 )  # fmt: skip
-from theory.refutation import Refuted, agree, require
-
-__all__ = [
-    "LONG", "LONG_ENOUGH", "SOON", "all_of_a_length", "bracket", "contradiction", "exact_bounds", "exponential",
-    "fails", "gates", "gradient", "is_or", "long_sequences", "nothing_false_is_proven", "one_number", "one_sequence",
-    "one_step", "one_unit_fails", "only_contradictions", "outputs", "random_bits", "rarely_seen", "raw_fails",
-    "require_parity", "spoilt_proofs_are_refused", "through_arrays", "through_tensors", "works", "worst_inputs",
-]  # fmt: skip
+from theory.refutation import Refuted, accepts, agree, require
 
 Outputs = Callable[[Bits], NDArray[Any]]
 """From bits (N, T), the outputs (N, T)."""
@@ -352,7 +345,7 @@ def spoilt_proofs_are_refused(case: tuple[Fraction, Fraction]) -> None:
         lowered = (*states[:t], states[t] - Fraction(1, 2**80), *states[t + 1 :])
         spoilt.append(Failure(fails, lowered))
     for wrong in spoilt:
-        require(not _passes(check_failure, wrong), "a proof of failure that was spoilt is accepted")
+        require(not accepts(check_failure, wrong), "a proof of failure that was spoilt is accepted")
     right = intervals(works)
     check_intervals(right)
     a, b = right.a, right.b
@@ -361,16 +354,8 @@ def spoilt_proofs_are_refused(case: tuple[Fraction, Fraction]) -> None:
                             (-works, a, b), (works, a - Fraction(1, 50), b),
                             (BELOW, Fraction(38, 100), Fraction(62, 100))):  # at parity 1 alone it fails # fmt: skip
         wrong_intervals = Intervals(gain, low, high)
-        accepted = proves_parity(wrong_intervals) or _passes(check_intervals, wrong_intervals)
+        accepted = proves_parity(wrong_intervals) or accepts(check_intervals, wrong_intervals)
         require(not accepted, f"[0, {float(low)}] and [{float(high)}, 1] are accepted at gain {float(gain)}")
-
-
-def _passes(check: Callable[..., None], *certificate: Any) -> bool:
-    try:
-        check(*certificate)
-    except Refuted:
-        return False
-    return True
 
 
 def rarely_seen(seed: int) -> None:
@@ -417,11 +402,11 @@ def only_contradictions(case: tuple[Fraction, Fraction, Fraction, Fraction, Frac
     # (h, x, 1) with the multipliers 1, -1, -1, 1 adds up to 0, so these times the signs make all coefficients cancel.
     cancelling = tuple(sign * m for sign, m in zip(signs, (1, -1, -1, 1), strict=True))
     for multipliers in (FARKAS, cancelling, tuple(-m for m in cancelling), (0, 0, 0, 0), (1, 1, 0, 0), (0, 0, 1, 1)):
-        accepted = contradicts(system, multipliers) or _passes(check_contradiction, system, multipliers)
+        accepted = contradicts(system, multipliers) or accepts(check_contradiction, system, multipliers)
         require(not accepted, f"the multipliers {multipliers} refute what w = {w}, v = {v}, c = {c} solves")
     weak = [Inequality((Fraction(s),), strict=False) for s in (1, -1)]
     for system, multipliers in ((weak, (1, 1)), ([Inequality((Fraction(1),), strict=True)], (1,))):
-        accepted = contradicts(system, multipliers) or _passes(check_contradiction, system, multipliers)
+        accepted = contradicts(system, multipliers) or accepts(check_contradiction, system, multipliers)
         require(not accepted, "0 <= 0, or x < 0, is taken for a contradiction")
 
 

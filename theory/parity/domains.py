@@ -20,13 +20,6 @@ from theory.parity.one_unit import Function, Unit, piecewise_linear
 from theory.parity.units import all_sequences, sequences_up_to
 from theory.refutation import require
 
-__all__ = [
-    "ABOVE_CRITICAL", "BELOW_CRITICAL", "BITS_AND_GAINS", "BRACKET", "DENSITIES", "EXPONENTS", "LENGTHS", "LONGEST",
-    "LONG_SEQUENCES", "MONOTONE_UNITS", "ONE_NUMBER", "ONLY_RAW_GAIN", "PAIRS", "POINTS", "PROOFS", "RAW_GAINS",
-    "RUNS", "SEEDS", "SEQUENCES", "SHORT", "STATES_AND_BITS", "SYSTEMS", "THREE_STATES", "WORST", "above", "below",
-    "densities_and_seeds", "exponents", "monotone_units", "raw_gains", "sequences", "short_sequences",
-]  # fmt: skip
-
 LONGEST = 16
 """All sequences are tried up to this length."""
 LENGTHS = enumerated(range(1, LONGEST + 1), LONGEST)

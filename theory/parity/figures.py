@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.runtime.extras import require
-from theory.figures import BLUE, GREEN, VERMILION
+from theory.figures import BLUE, GREEN, VERMILION, new_figure
 from theory.parity.gain import adversary, critical_gain, fails_at, intervals, state_map, tanh_network, tanh_states
 from theory.parity.units import or_unit, parity, run_unit, xor_unit
 
 __all__ = ["draw_network", "draw_recurrences"]
 
 GREY = "#777777"
-"""Of what is beside the point, lighter than in the other pictures."""
+"""For minor marks, lighter than in the other pictures."""
 
 SHOWN = (0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1)
 """The bit string of the pictures."""
@@ -23,17 +23,12 @@ LOW, HIGH = 2.1, 2.6
 """Gains on either side of the critical one."""
 
 
-def _figure(width: float, height: float) -> Any:
-    return require("matplotlib.figure", "theory").Figure(figsize=(width, height), layout="constrained")
-
-
 def draw_recurrences() -> Any:
-    """The printed and the corrected unit over time on one bit string."""
-    figure = _figure(8.5, 5)
+    """Draw the printed and the corrected unit over time on one bit string."""
+    title = "The printed recurrence is OR: wrong whenever the parity returns to 0"
+    figure = new_figure(8.5, 5, title, 14, layout="constrained")
     bits, printed, corrected = figure.subplots(3, 1, sharex=True, height_ratios=[0.5, 1, 1])
     t, truth = np.arange(1, len(SHOWN) + 1), parity(SHOWN)
-    figure.suptitle("The printed recurrence is OR: wrong whenever the parity returns to 0", fontsize=14)
-
     bits.bar(t, SHOWN, color=GREY, width=0.5)
     bits.set_title("bits $x_t$", fontsize=12, loc="left")
     for axes, unit, name in (
@@ -57,11 +52,10 @@ def draw_recurrences() -> Any:
 
 
 def draw_network() -> Any:
-    """The tanh network below and above the critical gain: states over time, and the map of s with its intervals."""
-    figure = _figure(11, 8)
+    """Draw the tanh network below and above the critical gain: states over time, and the map of s."""
     critical = critical_gain()
     title = f"Two tanh units remember a parity for ever from gain $g \\approx$ {critical:.4f} on, and not below"
-    figure.suptitle(title, fontsize=15)
+    figure = new_figure(11, 8, title, 15, layout="constrained")
     grid = figure.subplots(2, 2, width_ratios=[1.5, 1])
     for (states, plane), gain in zip(grid, (LOW, HIGH), strict=True):
         _draw_states(states, gain, critical)
@@ -74,7 +68,7 @@ def draw_network() -> Any:
 
 
 def _draw_states(axes: Any, gain: float, critical: float) -> None:
-    """h1, h2 and s over a few bits, then the worst input."""
+    """Draw h1, h2 and s over a few bits, then the worst input."""
     start = (1, 1, 0, 1, 0, 1)  # of parity 0
     bits = np.concatenate([start, adversary(20)])
     h, (y, s) = tanh_states(bits, gain), tanh_network(bits, gain)
@@ -95,27 +89,22 @@ def _draw_states(axes: Any, gain: float, critical: float) -> None:
 
 
 def _draw_map(axes: Any, gain: float, critical: float) -> None:
-    """s' over s for either bit: with the intervals as boxes above the critical gain, with the slide below it."""
+    """Draw s' over s for each bit, with the invariant intervals as boxes, or with the run of 1 0 0 … 0."""
     s = np.linspace(0, 1, 400)
     axes.plot(s, s, color="black", linewidth=1, linestyle="--", label="$s' = s$")
     axes.plot(s, state_map(gain, s), color=BLUE, linewidth=2, label="bit 0: $f(s)$")
     axes.plot(s, state_map(gain, s + 1), color=GREEN, linewidth=2, label="bit 1: $f(s + 1)$")
     if gain > critical:
         proof = intervals(gain)
-        for colour, images in ((BLUE, (0, 1)), (GREEN, (1, 0))):
-            _draw_boxes(axes, float(proof.a), float(proof.b), images, colour)
+        rectangle = require("matplotlib.patches", "theory").Rectangle
+        spans = (0.0, float(proof.a)), (float(proof.b), 1.0)
+        for colour, x, y in ((BLUE, 0, 0), (BLUE, 1, 1), (GREEN, 0, 1), (GREEN, 1, 0)):
+            (left, right), (low, high) = spans[x], spans[y]
+            box = rectangle((left, low), right - left, high - low, color=colour, alpha=0.15, linewidth=0)
+            axes.add_patch(box)
         axes.set_title("no state ever leaves the boxes", fontsize=12)
     else:
         s = tanh_network(adversary(fails_at(adversary(1_000), gain) or 1_000), gain)[1]
         axes.plot(np.repeat(s, 2)[:-1], np.repeat(s, 2)[1:], color=VERMILION, linewidth=1, label="1 0 0 … 0")
         axes.set_title("a 1 slides down along the diagonal", fontsize=12)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="$s$", ylabel="next $s$", aspect="equal", xticks=TICKS, yticks=TICKS)
-
-
-def _draw_boxes(axes: Any, a: float, b: float, images: tuple[int, int], colour: str) -> None:
-    """The interval of either parity times the one that it must be mapped into by one bit."""
-    patches = require("matplotlib.patches", "theory")
-    ranges = (0.0, a), (b, 1.0)
-    for (left, right), image in zip(ranges, images, strict=True):
-        low, high = ranges[image]
-        axes.add_patch(patches.Rectangle((left, low), right - left, high - low, color=colour, alpha=0.15, linewidth=0))

@@ -1,8 +1,7 @@
-"""Learning parity: recurrent networks trained on short sequences, and the length to which each one holds.
+"""Learning parity: train recurrent networks on short sequences, and measure the length up to which each is right.
 
-A network is `mg.nn.RNN` on bits as -1/+1 and a linear readout z of its state, y = [z > 0], trained with Adam on random
-bits. What it has learnt is compared with the tanh network of `theory.parity.gain`: how far all weights can be scaled
-down until the memory is lost, as below a critical gain.
+A network is `mg.nn.RNN` on bits as -1/+1 with a linear readout z of its state, y = [z > 0], trained with Adam on random
+bits. Scaling all weights down until it forgets compares it with the tanh network of `theory.parity.gain`.
 
 Source: homework 3-1.
 """
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from theory.parity.units import Bits, as_bits, parity
+from theory.parity.units import Bits, parity
 
 __all__ = [
     "BASE", "LIMIT", "SEEDS", "SETTINGS", "Learnt", "Results", "Setting", "Trained", "against_the_others",
@@ -26,16 +25,16 @@ __all__ = [
 
 SEEDS = range(10)
 LIMIT = 10_000
-"""Steps up to which a network is tried."""
+"""The greatest length that is tried."""
 _CHUNK = 500
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How a network is trained.
+    """How to train a network.
 
-    lengths: of the sequences; with several, the next one follows when the loss was below 0.1 five times in a row.
-    last_only: the loss counts the last step's parity rather than every step's. initial: a factor of the first weights.
+    lengths: of the sequences; training moves on to the next one after five losses below 0.1 in a row.
+    last_only: whether the loss counts only the last step. initial: a factor of the initial weights.
     """
 
     name: str
@@ -46,12 +45,6 @@ class Setting:
     iterations: int = 1_000
     batch: int = 32
     rate: float = 0.02
-
-    def __post_init__(self) -> None:
-        sizes = self.hidden, self.iterations, self.batch, *self.lengths
-        if not self.lengths or min(sizes) < 1:
-            what = "units, lengths, iterations and the batch"
-            raise ValueError(f"Setting {self.name}: {what} must be at least 1; got {sizes}")
 
 
 BASE = Setting("8 units, 20 bits, every step counts")
@@ -65,12 +58,12 @@ SETTINGS = (
     Setting("only the last step counts", last_only=True),
     Setting("first weights halved", initial=0.5),
 )
-"""The first one, and one change to it each."""
+"""The base, and one change to it each."""
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """The weights of a trained network, Wx (1, H), Wh (H, H), b (H,), readout V (H, 1) and c (1,), and its loss."""
+    """The weights of a trained network, Wx (1, H), Wh (H, H), b (H,), readout V (H, 1), c (1,), and its loss."""
 
     Wx: NDArray[np.float64]
     Wh: NDArray[np.float64]
@@ -80,23 +73,23 @@ class Learnt:
     loss: float = 0.0
 
     def scaled(self, factor: float) -> Learnt:
-        """The network with all weights of its units times a factor, a gain; the readout is as it was."""
+        """Return the network with all weights of its units times a factor, and the same readout."""
         return Learnt(factor * self.Wx, factor * self.Wh, factor * self.b, self.V, self.c)
 
     def run(self, bits: Bits, h0: Any = None) -> tuple[NDArray[np.float64], Any]:
-        """Readouts z (N, T) for bits (N, T), and the last state (N, H)."""
+        """Return readouts z (N, T) for bits (N, T), and the last state (N, H)."""
         start = np.zeros((len(bits), len(self.b))) if h0 is None else h0
         h = mg.ops.rnn(_signs(bits), start, self.Wx, self.Wh, self.b).numpy()
         return (h @ self.V + self.c)[..., 0], h[:, -1]
 
 
 def _signs(bits: Bits) -> NDArray[np.float64]:
-    """Bits (N, T) as inputs -1 and +1, (N, T, 1)."""
+    """Return bits (N, T) as inputs -1 and +1, (N, T, 1)."""
     return (2 * bits[..., None] - 1).astype(np.float64)
 
 
 def train(setting: Setting, seed: int) -> Learnt:
-    """Train a network; the seed decides its first weights and the bits that it sees.
+    """Train a network. The seed determines its initial weights and its bits.
 
     >>> train(Setting("short", hidden=3, iterations=2), 0).Wh.shape
     (3, 3)
@@ -129,12 +122,12 @@ def train(setting: Setting, seed: int) -> Learnt:
 
 
 def random_sequences(length: int = LIMIT) -> Bits:
-    """200 sequences of random bits, always the same, (200, length)."""
+    """Return the same 200 sequences of random bits, (200, length)."""
     return np.random.default_rng(0).integers(0, 2, (200, length))
 
 
 def structured_sequences(length: int = LIMIT) -> Bits:
-    """0 0 … 0, 1 0 … 0, 1 1 … 1, and random bits that are rarely 1 or rarely 0, (35, length).
+    """Return 0 0 … 0, 1 0 … 0, 1 1 … 1, and random bits that are rarely 1 or rarely 0, (35, length).
 
     >>> structured_sequences(4)[:3]
     array([[0, 0, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]])
@@ -148,17 +141,11 @@ def structured_sequences(length: int = LIMIT) -> Bits:
 
 
 def holds(learnt: Learnt, bits: Bits) -> int:
-    """To how many steps a network is right on all of some sequences (N, T); T at most.
-
-    Raises:
-        ValueError: for what is not bits, or not N sequences of T steps with N and T at least 1.
+    """Return the number of steps up to which a network is right on all sequences (N, T).
 
     >>> holds(train(Setting("short", hidden=3, iterations=2), 0), random_sequences(50)) < 50
     True
     """
-    bits = as_bits(bits, "holds")
-    if bits.ndim != 2 or not bits.size:
-        raise ValueError(f"holds: bits must have shape (N, T) with N and T at least 1, not {bits.shape}")
     h, truth = None, parity(bits)
     for start in range(0, bits.shape[1], _CHUNK):
         steps = slice(start, start + _CHUNK)
@@ -170,10 +157,9 @@ def holds(learnt: Learnt, bits: Bits) -> int:
 
 
 def critical_scale(learnt: Learnt, bits: Bits) -> float:
-    """The smallest factor in steps of 0.02 down from 1 to which all weights can go and the network still holds.
+    """Return the smallest factor of all weights, in steps of 0.02 down from 1, before the network first errs.
 
-    To hold is to be right on all of the bits (N, T). The walk ends at the first factor that fails; a network that
-    fails at 0.98 has 1.0, whether it is right itself or not. Raises as `holds`.
+    A network that errs at 0.98 has 1.0, even if it also errs itself.
 
     >>> critical_scale(train(Setting("short", hidden=3, iterations=2), 0), random_sequences(50))
     1.0
@@ -187,10 +173,9 @@ def critical_scale(learnt: Learnt, bits: Bits) -> float:
 
 
 def fisher(a: int, n: int, b: int, m: int) -> float:
-    """The p of Fisher's exact test, two-sided: how likely a of n and b of m are as far apart as this, or farther.
+    """Return the p of Fisher's two-sided exact test for a successes of n and b of m.
 
-    Of a + b successes among n + m, all ways to fall on the two groups are as likely; those that are as likely as
-    what was seen, or less, add up to p.
+    Given a + b successes among n + m, p is the probability of all outcomes that are at most as likely as this one.
 
     >>> fisher(3, 4, 1, 4)  # R. A. Fisher's lady tasting tea
     0.4857
@@ -204,7 +189,7 @@ def fisher(a: int, n: int, b: int, m: int) -> float:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, and to how many steps it holds on either kind of sequences."""
+    """A network, and the lengths up to which it is right on random and structured sequences."""
 
     network: Learnt
     random: int
@@ -212,7 +197,7 @@ class Trained:
 
     @property
     def never_erred(self) -> bool:
-        """Whether it holds on both, as far as it was tried."""
+        """Whether it is right on both up to the limit."""
         return self.random == self.structured == LIMIT
 
 
@@ -220,7 +205,7 @@ Results = dict[Setting, list[Trained]]
 
 
 def train_all() -> Results:
-    """The networks of every setting, one for each seed."""
+    """Train the networks of every setting, one for each seed."""
     random, structured = random_sequences(), structured_sequences()
     results: Results = {}
     for setting in SETTINGS:
@@ -230,12 +215,12 @@ def train_all() -> Results:
 
 
 def against_the_others(setting: Setting, results: Results) -> float:
-    """The p of Fisher's test that a setting's networks never erred as often as those of all the others together."""
+    """Return the p of Fisher's test of the networks that never erred, a setting against all others together."""
     own = [t.never_erred for t in results[setting]]
     others = [t.never_erred for other, trained in results.items() if other is not setting for t in trained]
     return fisher(sum(own), len(own), sum(others), len(others))
 
 
 def differing(results: Results) -> list[Setting]:
-    """The settings that differ from the others, at a level of 5 % for all tests together (Bonferroni's correction)."""
+    """Return the settings that differ from the others at a level of 5 % for all tests (Bonferroni's correction)."""
     return [setting for setting in results if against_the_others(setting, results) < 0.05 / len(results)]

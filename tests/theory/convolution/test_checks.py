@@ -1,14 +1,15 @@
-"""The checkers of the claims 1-1 to 1-3 refute what is wrong, and know the source's matrices literally."""
+"""The checkers of the claims 1-1 to 1-3 refute what is wrong."""
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from theory import Refuted
 from theory.convolution import checks
+from theory.convolution.certificates import permutation_of
 from theory.convolution.domains import Example
 from theory.convolution.matrices import SparseMatrix, conv_matrix
 from theory.convolution.subpixel import shuffle_matrix, subpixel_kernel
@@ -16,21 +17,6 @@ from theory.convolution.subpixel import shuffle_matrix, subpixel_kernel
 W = np.array([[2.0, 3.0], [5.0, 7.0]])
 EXAMPLE = Example("conv", np.arange(9.0).reshape(1, 3, 3), W[None, None])
 TRANSPOSED = Example("transposed", np.arange(4.0).reshape(1, 2, 2), W[None, None], (2, 2))
-
-
-def test_the_source_literally():
-    """The places of the source's matrices, written down a second time, as (row, column)."""
-    a = checks.source_convolution(W)
-    assert a.shape == (4, 9)
-    assert [(i, j, a[i, j]) for i, j in np.argwhere(a)] == [(0, 0, 7), (1, 2, 5), (2, 6, 3), (3, 8, 2)]
-    rows = "0:W00 0:W01 1:W00 1:W01 / 0:W10 0:W11 1:W10 1:W11 / 2:W00 2:W01 3:W00 3:W01 / 2:W10 2:W11 3:W10 3:W11"
-    entries = [re.fullmatch(r"(\d):W(\d)(\d)", part).groups() for part in rows.split() if part != "/"]
-    expected = np.zeros((16, 4))
-    for row, (column, i, j) in enumerate(entries):
-        expected[row, int(column)] = W[int(i), int(j)]
-    np.testing.assert_array_equal(checks.source_transposed(W), expected)
-    x = np.arange(9.0).reshape(3, 3)
-    np.testing.assert_array_equal(checks.source_output(x, W), [[0, 5 * 2], [3 * 6, 2 * 8]])
 
 
 @pytest.mark.parametrize("check", [checks.check_product, checks.check_vjp, checks.check_adjoint])
@@ -75,3 +61,20 @@ def test_a_shuffle_that_forgets_a_pixel_is_refuted(monkeypatch):
         checks.check_source_permutation(TRANSPOSED)
     with pytest.raises(Refuted, match="P is no permutation: column 0 has 2 ones"):
         checks.check_source_permutation(Example("transposed", TRANSPOSED.x, 0 * TRANSPOSED.w, (2, 2)))
+
+
+@given(st.permutations(range(6)))
+def test_permutation_certificate(order):
+    matrix = np.eye(6, dtype=int)[list(order)]
+    assert permutation_of(matrix) == list(order)
+    assert permutation_of(matrix.astype(float)) == list(order)
+    assert permutation_of(matrix.tolist()) == list(order)
+
+
+@given(st.integers(0, 2), st.integers(0, 2), st.sampled_from([-1, 2, 0.5, np.nan, 1, 0]), st.permutations(range(3)))
+def test_certificate_notices_every_changed_entry(row, column, entry, order):
+    matrix = np.eye(3)[list(order)]
+    assume(matrix[row, column] != entry)
+    matrix[row, column] = entry
+    with pytest.raises(ValueError, match="permutation matrix"):
+        permutation_of(matrix)

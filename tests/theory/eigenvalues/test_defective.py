@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.eigenvalues.defective import as_whole, chain, kernel, proves_defective
+from theory.eigenvalues.defective import chain, kernel, proves_defective
 from theory.eigenvalues.domains import whole
 
 entries = st.integers(-3, 3)
@@ -49,47 +49,9 @@ def test_only_defective_matrices_are_proven_so(example, eigenvalue, v):
         assert any(value == eigenvalue and size > 1 for value, size in example.blocks)
 
 
-def test_large_numbers_do_not_overflow():
-    big = 10**30
-    v = chain([[big, 1], [0, big]], big)
-    assert v is not None
-    assert proves_defective([[big, 1], [0, big]], big, v)
-    assert chain([[big, 1], [0, big + 1]], big) is None
-
-
-@pytest.mark.parametrize(
-    ("W", "message"),
-    [
-        ([[1, 2]], r"square matrix \(n, n\) with n >= 1; got the shape \(1, 2\)"),
-        ([], r"got the shape \(0,\)"),
-        ([[1, 2], [3, 0.5]], r"the entries of W must be ints, to be exact; entry \(1, 1\) is 0.5"),
-        (np.eye(2), "must be ints"),
-        ([[np.nan]], "must be ints"),
-    ],
-)
-def test_bad_matrices(W, message):
-    with pytest.raises(ValueError, match="chain: .*" + message):
+@pytest.mark.parametrize("W", [[[1, 2], [3, 0.5]], np.eye(2), [[np.nan]]])
+def test_floats_are_refused(W):
+    with pytest.raises(ValueError, match="entries must be ints; got"):
         chain(W, 0)
-    with pytest.raises(ValueError, match="proves_defective: .*" + message):
-        proves_defective(W, 0, [1, 0])
-
-
-def test_other_bad_input():
-    W = [[2, 0], [0, 3]]
-    with pytest.raises(ValueError, match="the entries of v must be ints"):
-        proves_defective(W, 2, [1e-200, 0.0])  # whose square would be zero to rounding
-    with pytest.raises(ValueError, match=r"v must have the shape \(2,\); got \(3,\)"):
-        proves_defective(W, 2, [1, 0, 0])
-    for A in ([], [1, 2], [[]]):
-        with pytest.raises(ValueError, match=r"kernel: A must have the shape \(m, n\) with m, n >= 1"):
-            kernel(A)
-    for eigenvalue in (2.0, [2]):
-        with pytest.raises(ValueError, match="chain: the eigenvalue must be an int"):
-            chain(W, eigenvalue)
-
-
-def test_input_is_not_changed():
-    W = np.array([[1, np.int64(2)], [3, 4]], dtype=object)
-    before = W.copy()
-    assert as_whole(W, "x") is not W
-    assert [type(x) for x in W.ravel()] == [type(x) for x in before.ravel()]
+    with pytest.raises(ValueError, match="entries must be ints; got 1e-200"):
+        proves_defective([[2, 0], [0, 3]], 2, [1e-200, 0.0])  # its square would round to zero

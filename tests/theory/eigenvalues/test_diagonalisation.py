@@ -60,36 +60,3 @@ def test_eigenform_is_the_power_and_scaling_eigenvectors_changes_the_printed_for
 def test_no_eigendecomposition_of_a_defective_matrix(W):
     with pytest.raises(ValueError, match="eigendecomposition: W is defective, or nearly"):
         eigendecomposition(W)
-
-
-@pytest.mark.parametrize("form", [eigenform, printed_eigenform])
-@pytest.mark.parametrize(
-    ("P", "eigenvalues", "k", "message"),
-    [
-        ([[1, 2]], [1], 1, "P must be a square matrix"),
-        (np.eye(2), [1], 1, r"eigenvalues must be 2, one a column of P; got the shape \(1,\)"),
-        (np.eye(2), np.eye(2), 1, r"got the shape \(2, 2\)"),
-        (np.eye(2), [1, np.nan], 1, "eigenvalues must be finite"),
-        ([[1, 1], [1, 1]], [1, 2], 1, "columns of P must be independent"),
-        ([[1, np.inf], [1, 1]], [1, 2], 1, "entries of P must be finite"),
-        (np.eye(2), [1, 2], -1, "k, the number of steps"),
-    ],
-)
-def test_bad_decompositions(form, P, eigenvalues, k, message):
-    with pytest.raises(ValueError, match=f"^{form.__name__}: .*{message}"):
-        form(P, eigenvalues, k)
-
-
-@pytest.mark.parametrize(
-    ("W", "k", "message"),
-    [
-        ([[1.0, 2.0]], 1, "square"),
-        ([[1.0]], -1, "k, the number of steps, must be an int of at least 0; got -1"),
-        ([[1.0]], 0.5, "got 0.5"),
-        ([[np.nan]], 1, "finite"),
-        ([[1j]], 1, "W must be real"),
-    ],
-)
-def test_bad_input_of_power_jacobian(W, k, message):
-    with pytest.raises(ValueError, match=f"^power_jacobian: .*{message}"):
-        power_jacobian(W, k)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import networkx
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from tests.theory.ordering.by_networkx import as_networkx, edges_of
 from theory import Refuted
 from theory.ordering.certificates import check, check_cycle, check_order, cycles, is_acyclic, orders
 from theory.ordering.domains import digraphs
-from theory.ordering.graphs import parents_of_edges
 
 
 @given(digraphs(0, 4))
@@ -69,8 +66,3 @@ def test_a_graph_is_acyclic_exactly_if_no_power_of_its_adjacency_matrix_has_a_tr
         A[u, v] = 1
     walks_back = sum(np.trace(np.linalg.matrix_power(A, k)) for k in range(1, len(parents) + 1))
     assert is_acyclic(parents) == (walks_back == 0)
-
-
-def test_orders_of_a_graph_without_edges_are_all_sequences():
-    for n in range(5):
-        assert len(list(orders(parents_of_edges(n, [])))) == math.factorial(n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.theory.mutation import Mutant, wrong
+from tests.theory.mutation import Mutant, noticed
 
 
 def proofs(old, new, **options):
@@ -94,7 +94,7 @@ MUTANTS = [
     certificates("return not power.any()", "return not power.all()"),
     certificates("return not power.any()", "return not power.diagonal().any()"),
     # … all orders and all cycles
-    certificates("permutations(parents):", "permutations(parents, max(1, len(parents) - 1)):"),
+    certificates("permutations(parents) if", "permutations(parents, max(1, len(parents) - 1)) if"),
     certificates("permutations(parents, length)", "permutations(parents, 1)"),
     certificates("range(1, len(parents) + 1)", "range(1, len(parents))"),
     certificates("range(1, len(parents) + 1)", "range(2, len(parents) + 1)"),
@@ -142,6 +142,7 @@ MUTANTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.module.partition('_')[2]}: {m.old} -> {m.new}")
+@pytest.mark.slow
 def test_a_wrong_formula_is_noticed(mutant):
-    assert wrong([mutant], examples=20) == []
+    """A sample of the mutants; with --full, all of them."""
+    assert noticed(mutant, examples=20) != bool(mutant.equivalent)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +9,6 @@ from hypothesis import strategies as st
 
 from tests.checks import Case
 from tests.peers import Peer
-from theory.parity.bounds import proves_failure
 from theory.parity.gain import (
     ABOVE,
     BELOW,
@@ -20,7 +17,6 @@ from theory.parity.gain import (
     drift,
     extreme_states,
     fails_at,
-    intervals,
     raw_network,
     state_map,
     tanh_network,
@@ -77,60 +73,7 @@ def test_large_gains_are_right_on_all_sequences():
         assert y.shape == s.shape == bits.shape
 
 
-def test_no_bits_give_no_states():
-    for network in (tanh_network, raw_network):
-        y, s = network([], 3.0)
-        assert y.shape == s.shape == (0,)
-        assert network(np.zeros((4, 0)), 3.0)[0].shape == (4, 0)
-
-
-@pytest.mark.parametrize("gain", [0, -1.5, float("nan"), float("inf")])
-def test_gains_that_make_no_sense(gain):
-    calls = {
-        "tanh_weights": lambda: tanh_weights(gain), "raw_network": lambda: raw_network([1], gain),
-        "state_map": lambda: state_map(gain, 1.0), "extreme_states": lambda: extreme_states(gain, 3),
-        "intervals": lambda: intervals(gain), "drift": lambda: drift(gain), "fails_at": lambda: fails_at([1], gain),
-        "tanh_network": lambda: tanh_network([1, 0], gain), "tanh_states": lambda: tanh_states([1, 0], gain),
-    }  # fmt: skip
-    for name, call in calls.items():
-        with pytest.raises(ValueError, match=rf"^{name}: the gain must be a finite number above 0; got"):
-            call()
-
-
-@pytest.mark.parametrize("network", [tanh_network, tanh_states, raw_network], ids=lambda f: f.__name__)
-def test_networks_refuse_what_is_not_bits(network):
-    with pytest.raises(ValueError, match=rf"{network.__name__}: bits must be 0 or 1; entry \(1,\) is 3"):
-        network([0, 3], 3.0)
-
-
-def test_lengths_that_make_no_sense():
-    with pytest.raises(ValueError, match="extreme_states: the length must be a whole number of at least 1; got 0"):
-        extreme_states(3.0, 0)
-    with pytest.raises(ValueError, match="critical_gain: the tolerance must be at least 1e-15"):
-        critical_gain(0.0)
-    with pytest.raises(ValueError, match="adversary: the length must be a whole number of at least 1; got 0"):
-        adversary(0)
-    with pytest.raises(ValueError, match=r"adversary: the length must be a whole number of at least 1; got 1\.5"):
-        adversary(1.5)
-    with pytest.raises(ValueError, match="failure: the length must be a whole number of at least 1; got 0"):
-        proves_failure(Fraction(2), 0)
-
-
 # --- worst inputs -----------------------------------------------------------------------------------
-
-
-@given(GAINS, st.integers(1, 9))
-def test_extremes_are_those_of_all_inputs(gain, length):
-    bits = all_sequences(length)
-    s, truth = tanh_network(bits, gain)[1], parity(bits)
-    worst = extreme_states(gain, length)
-    for t in range(length):
-        assert worst.even[t] == pytest.approx(s[truth[:, t] == 0, t].max(), abs=1e-9)
-        assert worst.odd[t] == pytest.approx(s[truth[:, t] == 1, t].min(), abs=1e-9)
-    assert parity(worst.even_input)[-1] == 0
-    assert parity(worst.odd_input)[-1] == 1
-    assert tanh_network(worst.even_input, gain)[1][-1] == pytest.approx(worst.even[-1], abs=1e-9)
-    assert tanh_network(worst.odd_input, gain)[1][-1] == pytest.approx(worst.odd[-1], abs=1e-9)
 
 
 @pytest.mark.parametrize("gain", [0.5, 1.05, 1.3, 1.8, 2.1, 2.2, 2.3, 2.32])
@@ -144,25 +87,11 @@ def test_nothing_fails_before_one_and_zeros(gain):
     assert worst.odd_input.tolist() == adversary(at).tolist()
 
 
-def test_one_sequence_fails_at_a_step():
-    with pytest.raises(ValueError, match=r"^fails_at: bits must have shape \(T,\), not \(2, 3\)$"):
-        fails_at([[0, 0, 1], [1, 0, 0]], 3.0)
-    with pytest.raises(ValueError, match=r"^fails_at: bits must be 0 or 1; entry \(0,\) is 2$"):
-        fails_at([2], 3.0)
-
-
 def test_where_it_fails():
     assert fails_at([1], 0.5) == 1
     assert fails_at([0, 0, 1], 0.5) == 3
     assert fails_at([0, 0, 1], 3.0) is None
     assert fails_at(adversary(10), 1e3) is None
-
-
-def test_random_bits_rarely_show_it():
-    length = fails_at(adversary(2_000), 2.33)
-    assert length == 781
-    bits = np.random.default_rng(0).integers(0, 2, (500, length))
-    assert (tanh_network(bits, 2.33)[0] == parity(bits)).all()
 
 
 # --- the critical gain ------------------------------------------------------------------------------
@@ -180,8 +109,8 @@ def test_critical_gain_is_a_tangency():
     assert critical_gain() == pytest.approx(x[1], abs=1e-6)
     assert drift(critical_gain())[1] == pytest.approx(x[0], abs=1e-4)
     assert BELOW < critical_gain() < ABOVE
-    assert f"$g = {cut(critical_gain(), 9)}…$" in ALT_PROOF
-    assert f"$s = {cut(drift(critical_gain())[1], 5)}…$" in ALT_PROOF
+    assert f"$g={cut(critical_gain(), 9)}…$" in ALT_PROOF
+    assert f"$s={cut(drift(critical_gain())[1], 5)}…$" in ALT_PROOF
 
 
 def cut(number, digits):
@@ -195,13 +124,6 @@ def test_drift_is_the_largest_on_a_grid(gain):
     gap, at = drift(gain)
     assert gap == pytest.approx((state_map(gain, s) - s).max(), abs=1e-4)
     assert 0.5 <= at <= 1
-
-
-def test_gaps_close_in_on_the_critical_gain():
-    """What remains right for long approaches it from below like 1 / length^2, the mark of a tangency."""
-    steps = [fails_at(adversary(20_000), critical_gain() - d) for d in (1e-2, 1e-4, 1e-6)]
-    assert steps[1] / steps[0] == pytest.approx(10, rel=0.2)
-    assert steps[2] / steps[1] == pytest.approx(10, rel=0.1)
 
 
 # --- the weights as they are ------------------------------------------------------------------------
@@ -218,7 +140,7 @@ def test_the_one_gain_of_the_weights_as_they_are():
     margin = np.abs(s - 0.5).min(axis=0)
     np.testing.assert_allclose(margin[2:] / margin[1:-1], gain * np.tanh(gain) ** 2, rtol=0.05)
     assert round(1 / (gain * np.tanh(gain) ** 2)) == 7
-    assert "shrinks to about a seventh at each 0" in ALT_PROOF
+    assert "shrinks to about a seventh at each 0" in " ".join(ALT_PROOF.split())
     for near in (gain - 1e-6, gain + 1e-6):
         assert fails_within(near, 10)
 
