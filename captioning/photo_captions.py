@@ -19,9 +19,8 @@ from captioning.decoding.stepwise import greedy
 from captioning.training.errors import RunError
 from captioning.training.run_extractors import extractor_name
 from captioning.training.run_folder import Run
-from captioning.vision.extractors import FeatureExtractor, extractor
+from captioning.vision.extractors import FeatureExtractor, RegionExtractor, extractor
 from captioning.vision.photo_files import PhotoError
-from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
 from minigrad.parallel.communicators import ALONE
 

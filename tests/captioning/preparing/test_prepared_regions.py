@@ -10,7 +10,7 @@ from captioning.data.errors import DataError
 from captioning.preparing.pipeline import prepare_data
 from captioning.preparing.recipe import Recipe
 from captioning.preparing.summary import report
-from captioning.vision.region_extractors import RegionExtractor
+from captioning.vision.extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
 from tests.captioning.full_disks import files_of_at_most
 from tests.captioning.preparing.photo_sources import content, write_folder
