@@ -91,7 +91,7 @@ class Unit(nn.Module):
         Computed in float64 and rounded once.
         """
         norm, weight = self.norm, self.convolution.weight.data
-        if norm is None:
+        if norm is None or norm.weight is None or norm.bias is None:
             raise ValueError("folded: the network has no batch norms; it is folded already")
         scale = norm.weight.data * (1 / np.sqrt(norm.running_var.data.astype(np.float64) + norm.eps))
         bias = norm.bias.data - scale * norm.running_mean.data

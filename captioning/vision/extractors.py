@@ -93,7 +93,7 @@ class EfficientNetLite0Extractor(FeatureExtractor):
             picture = images.fromarray(np.ascontiguousarray(square))
             square = np.asarray(picture.resize((self.side, self.side), images.Resampling.BICUBIC))
         pixels = np.ascontiguousarray(square.transpose(2, 0, 1), np.float32)
-        return np.divide(pixels - np.float32(127), np.float32(128), dtype=np.float32)
+        return (pixels - np.float32(127)) / np.float32(128)
 
     def maps(self, prepared: Floats) -> Floats:
         found = np.empty((len(prepared), *self.grid, self.size), np.float32)

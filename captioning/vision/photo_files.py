@@ -114,7 +114,7 @@ def _photo_errors(where: str = "") -> Iterator[None]:
 
 
 def _decode(file: Any, shortest: int | None) -> Photo:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     start = file.read(16)
     if not start:
@@ -125,7 +125,7 @@ def _decode(file: Any, shortest: int | None) -> Photo:
         picture = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
     except Image.DecompressionBombError as error:
         raise PhotoError(f"more pixels than the limit of {MOST_PIXELS / 1e6:g} megapixels") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         if start[4:8] == b"ftyp" and start[8:12] in _HEIC:
             raise PhotoError("a HEIC photo, which cannot be read here: save it as JPEG") from error
         raise PhotoError(f"not a photo, or of a format that is not read here ({', '.join(_FORMATS)})") from error
