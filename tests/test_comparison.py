@@ -90,12 +90,12 @@ def room(name: str) -> ModuleType:
 
 
 def test_the_script_reads_the_page_as_this_file_does():
-    page = room("page")
+    page = room("common")
     for column, peer in enumerate(page.PACKAGES, 1):
         words = {feature: re.match(r"yes|part|no\b", cells[column]) for feature, cells in FEATURES.items()}
         assert dict(page.cells(peer)) == {feature: word[0] for feature, word in words.items() if word}
 
 
 def test_what_the_script_searches_for_are_features():
-    definitions = room("definitions")
+    definitions = room("common")
     assert set(definitions.DEFINITIONS) | definitions.NOT_TRIED <= set(FEATURES)
