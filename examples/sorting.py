@@ -109,7 +109,7 @@ def draw(path, model, curve, digits):
             panel.tick_params(labelsize=8, length=0)
     panel = right.subplots()
     panel.plot(curve[:, 0], 100 * curve[:, 1], color=BLUE)
-    panel.set_title(f"{curve[-1, 1]:.1%} of new sequences are sorted", fontsize=10, color=INK)
+    panel.set_title(f"{curve[-1, 1]:.1%} are sorted", fontsize=10, color=INK)
     panel.set(xlabel="step", ylabel="% without a mistake", ylim=(0, 102))
     panel.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path, dpi=80)

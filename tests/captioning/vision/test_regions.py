@@ -207,13 +207,12 @@ def test_a_projection_is_found_and_judged_on_the_photos_that_exist(folder):
 
 def test_what_is_missing_in_a_data_set_is_named(folder):
     path, _ = folder
-    for split, name, message in [
-        ("train", "grid", r"train2014_images\.txt"), ("dev", "grid", "'dev'"), ("val", "large", "'large'"),
+    for wrong, message in [
+        (("train", "grid"), r"train2014_images\.txt"), (("dev", "grid"), "'dev'"), (("val", "large"), "'large'"),
+        (("val", "grid", 2), "4 unknowns: at least 2 photos"),
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
-            fit_and_judge(path, split, name)
-    with pytest.raises(ValueError, match="4 unknowns: at least 2 photos"):
-        fit_and_judge(path, "val", "grid", most=2)
+            fit_and_judge(path, *wrong)
     with h5py.File(path / "val2014_regions.h5", "a") as file:
         stored = file["regions"][...]
         del file["regions"]
