@@ -216,14 +216,11 @@ def test_what_is_missing_in_a_data_set_is_named(folder):
     with h5py.File(path / "val2014_regions.h5", "a") as file:
         stored = file["regions"][...]
         del file["regions"]
-        file["regions"] = stored
-    with pytest.raises(DataError, match=r"val2014_regions\.h5: regions: .*scale"):
-        fit_and_judge(path, "val", "grid")
-    with h5py.File(path / "val2014_regions.h5", "a") as file:
-        del file["regions"]
         file["regions"] = stored[:5]
     with pytest.raises(DataError, match=r"5 rows; the image of row 29"):
         fit_and_judge(path, "val", "grid")
+    with pytest.raises(DataError, match=r"val2014_regions\.h5: regions: .*scale"):
+        fit_and_judge(path, "val", "grid", most=3)
     for photo in (path / "photos").iterdir():
         photo.unlink()
     with pytest.raises(DataError, match=r"none of the 30 photos of val2014_images\.txt"):
@@ -243,9 +240,6 @@ def test_the_command_keeps_a_projection_with_a_run(folder, tmp_path, capsys, col
     assert np.abs(kept.weight - weight).max() < 0.1
     assert Run.open(run).settings["data"].get("extractor") == expected
     assert main([*command, "--split", "val", "--photos", "0"]) == 2
-    assert main(command) == 2
-    assert "train2014_images.txt" in capsys.readouterr().err
-    assert RegionProjection.load(run / "regions.safetensors").fingerprint() == kept.fingerprint()
 
 
 @pytest.mark.slow
