@@ -54,6 +54,9 @@ def test_phrases_of_scenes_are_about_things(examples):
     found = informative_phrases(examples[1])
     assert {"dog", "red", "two", "meadow", "the snow"} <= set(found)
     assert not {"a", "is", "there", "dog is", "tiny"} & set(found)
+    others = [[*"efghi"]] * 7
+    assert informative_phrases([[*"xxxcd"], *others], 2) == ["x"]  # a = 0.5, p = 0.075
+    assert informative_phrases([[*"xxbcd"], *others], 2) == []  # a = 0.25
 
 
 def test_learning_is_reproducible_to_the_bit(examples):
