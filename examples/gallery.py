@@ -1,10 +1,8 @@
 """Draw graphs of all kinds, and write the page docs/gallery.md: python examples/gallery.py --out docs
 
-Each function below draws one picture into the path that it is given (.svg, .png, .pdf, or .dot for the text behind
-it), and may print a listing. Listings and DOT text need no layout program; without one the pictures are left out.
+Each function below draws one picture to a path that ends in .svg, .png, .pdf or .dot, and may print a listing. Without
+a layout program only listings and DOT files are written.
 """
-
-from __future__ import annotations
 
 import argparse
 import ast
@@ -28,8 +26,8 @@ from minigrad.render import draw, summary, to_text
 def small_network(path):
     """A small network
 
-    Boxes are operations, and what flows between them has its shape beside it. Every `Module` is a frame with its name.
-    A weight is a small stub at the operation that takes it; the note lists all of them with their shapes.
+    Boxes are operations. The arrows show the shapes of the values between them. Every `Module` is a frame with its
+    name. A weight is a small stub at its operation; the note lists all weights with their shapes.
     """
     rng = np.random.default_rng(0)
     net = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.Tanh(), nn.Linear(8, 3, rng=rng))
@@ -54,10 +52,10 @@ class ConvNet(nn.Module):
 
 
 def convolution_network(path):
-    """A convolution network
+    """A convolutional network
 
-    Drawn as its author wrote it: what happens between two layers stands between their frames. `summary` calls the
-    network once and says what each part gives, holds and costs; a multiply-add is one product added to a sum.
+    Operations between two layers stand between their frames. `summary` calls the network once and lists the output
+    shape, the parameters and the multiply-adds of each part.
     """
     net, images = ConvNet(), mg.tensor(np.ones((2, 1, 28, 28), np.float32), requires_grad=True)
     scores = net(images)
@@ -68,8 +66,8 @@ def convolution_network(path):
 def deep_network(path):
     """A deep network, its modules closed
 
-    EfficientNet-Lite0, with which `captioning` looks at photos, has 142 operations. A picture of more than 60 closes
-    modules, each to one box that says what is in it; `depth=3` would open the blocks, `depth=None` everything.
+    EfficientNet-Lite0, the network behind `captioning`'s photo features, has 142 operations. A graph of more than 60 is
+    drawn with closed modules, one box each. `depth=3` would open the blocks, `depth=None` everything.
     """
     network = EfficientNetLite0(rng=0).eval()
     photo = mg.tensor(np.zeros((1, 3, 224, 224), np.float32), requires_grad=True)
@@ -80,8 +78,8 @@ def deep_network(path):
 def recurrent_steps(path):
     """A recurrent network, step by step
 
-    `nn.RNN` runs the whole sequence in one primitive. With `unroll="steps"` the picture shows what it does: time goes
-    to the right, each step takes its slice of x and the state of the step before, and all share the same weights.
+    `nn.RNN` runs the whole sequence in one primitive. `unroll="steps"` shows its steps, with time to the right. Each
+    takes its slice of x and the state of the step before. All steps share the same weights.
     """
     x = mg.tensor(np.ones((2, 5, 3), np.float32), requires_grad=True)
     states, last = nn.RNN(3, 4, rng=0)(x)
@@ -89,7 +87,7 @@ def recurrent_steps(path):
 
 
 def caption_loss():
-    """The loss of an LSTM captioner on two captions of 17 words, so 16 steps."""
+    """The loss of an LSTM captioner for two captions of 17 words, which makes 16 steps."""
     words = ["<NULL>", "<START>", "<END>", "<UNK>", *"abcdefgh"]
     rng = np.random.default_rng(0)
     model = Captioner(Vocabulary(words), feature_size=16, wordvec_size=8, hidden_size=12, rng=rng)
@@ -99,9 +97,9 @@ def caption_loss():
 def captioner_folded(path):
     """An image captioner, folded
 
-    The features of a picture start an LSTM, which reads a caption word by word and says the next one. Steps that are
-    equal are drawn once, with how many there are; the listing does the same. There, `e.0'` is what the step before left
-    as its first output, and `·` is a constant, such as the words.
+    The features of a picture start an LSTM, which reads a caption word by word and predicts the next word. Equal steps
+    are drawn once, with their number, and listed once. In the listing, `e.0'` is the first output of the step before,
+    and `·` is a constant, such as the words.
     """
     loss = caption_loss()
     draw(loss, path, names={"loss": loss})
@@ -111,14 +109,14 @@ def captioner_folded(path):
 def captioner_unrolled(path):
     """The same captioner, unrolled
 
-    All 16 steps, with time to the right. Weights that every step shares are named in its box, not tied to it by arrows.
+    All 16 steps, with time to the right. Each box names the shared weights, so they need no arrows.
     """
     loss = caption_loss()
     draw(loss, path, unroll="steps", names={"loss": loss})
 
 
 def gradient_heat(layer, kind, path):
-    """Draw where the gradient flows in 30 steps, from a loss of the last state alone."""
+    """Draw the gradient in 30 steps, for a loss of the last state alone."""
     x = np.random.default_rng(1).standard_normal((4, 30, 3)).astype(np.float32)
     with mg.record():
         states, _ = layer(x)
@@ -132,9 +130,9 @@ def gradient_heat(layer, kind, path):
 def rnn_fades(path):
     """A gradient that vanishes
 
-    Within `mg.record()` the forward and the backward pass leave notes, and `gradients=True` colours everything by the
-    norm of the gradient that flowed there, on a log scale. The three pictures below share one scale, from 1e-6 to 10.
-    In a vanilla RNN the gradient of the last state fades on its way to the first step.
+    `mg.record()` keeps the values and gradients of both passes, and `gradients=` colours the graph by the norm of the
+    gradient, on a log scale. The three pictures below share one scale, from 1e-6 to 10. In a vanilla RNN the gradient
+    of the last state vanishes on its way to the first step.
     """
     gradient_heat(nn.RNN(3, 8, rng=0), "RNN", path)
 
@@ -142,7 +140,7 @@ def rnn_fades(path):
 def lstm_fades(path):
     """An LSTM whose gates forget
 
-    At a forget bias of 0 the gates let through about half of the cell state at each step, and the gradient fades too.
+    With a forget bias of 0 the gates pass on about half of the cell state at each step, so the gradient vanishes too.
     """
     gradient_heat(nn.LSTM(3, 8, forget_bias=0.0, rng=0), "LSTM with forget bias 0", path)
 
@@ -150,17 +148,16 @@ def lstm_fades(path):
 def lstm_keeps(path):
     """An LSTM that remembers
 
-    At a forget bias of 5 the path of the cell state keeps its colour through all steps.
+    With a forget bias of 5 the gradient keeps its colour through all steps.
     """
     gradient_heat(nn.LSTM(3, 8, forget_bias=5.0, rng=0), "LSTM with forget bias 5", path)
 
 
 def shared_subexpressions(path):
-    """A graph that is no tree
+    """A graph that is not a tree
 
-    A value that is used twice is computed once and has two arrows out of it; `x * x` takes x twice. Where the order of
-    arguments matters, the arrows say which is which. A constant is drawn as its number, here 1, if the call was
-    recorded; else it only says that it is one.
+    A value that is used twice is computed once and has two arrows; `x * x` takes x twice. Where the order of arguments
+    matters, the arrows have labels. A recorded graph shows the values of constants, here 1.
     """
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with mg.record():
@@ -183,38 +180,35 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
     lstm_keeps: [],
     shared_subexpressions: [],
 }
-"""The functions in the order of the page, and what each needs that is shown with it."""
+"""The functions in the order of the page, and the helpers that are shown with each."""
 
 
 # The page ---------------------------------------------------------------------------------------------
 
 INTRODUCTION = """# A gallery of graphs
 
-Made by `python examples/gallery.py --out docs`. Each function draws into the path that it is given, such as
-`"small_network.svg"`; a listing below it is what it prints. Click a picture to see it at full size; its DOT text lies
-beside it in the folder gallery.
+`python examples/gallery.py --out docs` makes this page. Each function draws to a path, such as `"small_network.svg"`,
+and may print the listing below it. Click a picture to see it at full size. The folder gallery also has its DOT text.
 """
 
 
 def printed(function: Callable[[Path], None], path: Path) -> str:
-    """What a function prints while it draws into a path."""
+    """Return what a function prints while it draws to a path."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
         function(path)
     return output.getvalue()
 
 
 def code_of(thing: Callable[..., object]) -> str:
-    """The source of a function or class of this file without its docstring."""
+    """Return the source of a function or class of this file without its docstring."""
     source = Path(__file__).read_text(encoding="utf-8")
     (definition,) = (d for d in ast.parse(source).body if getattr(d, "name", "") == thing.__name__)
-    docstring = definition.body[0]
-    lines = source.splitlines()
-    after = lines[docstring.end_lineno : definition.end_lineno]
-    return "\n".join([*lines[definition.lineno - 1 : docstring.lineno - 1], *after]).replace(":\n\n", ":\n", 1)
+    head, _docstring, body = ast.get_source_segment(source, definition).split('"""', 2)
+    return (head.rstrip() + body).replace(":\n\n", ":\n", 1)
 
 
 def page(listings: dict[str, str]) -> str:
-    """The page as Markdown, from what each function printed."""
+    """Return the page as Markdown, given what each function printed."""
     parts = [INTRODUCTION]
     for function, helpers in PICTURES.items():
         name = function.__name__
@@ -228,7 +222,7 @@ def page(listings: dict[str, str]) -> str:
 
 
 def main(out: str | Path = ".") -> list[str]:
-    """Write gallery.md and the folder gallery; the names of all files written."""
+    """Write gallery.md and the folder gallery; return the names of the files."""
     folder = Path(out, "gallery")
     folder.mkdir(parents=True, exist_ok=True)
     listings, written = {}, []
@@ -249,5 +243,5 @@ def main(out: str | Path = ".") -> list[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Draw the gallery of graphs.")
-    parser.add_argument("--out", default=".", help="where gallery.md and the folder gallery are written")
+    parser.add_argument("--out", default=".", help="folder for gallery.md and the folder gallery")
     main(parser.parse_args().out)

@@ -1,17 +1,14 @@
-"""A generator learns to draw: scenes of one thing on a beach, a street, a meadow …, made of noise alone.
+"""A generator learns to draw scenes of one thing before a background, from noise alone.
 
-Two networks play (I. Goodfellow et al., Generative adversarial networks, 2014). The discriminator says how probable it
-is that a picture is true, one of those that `captioning.scenes` draws, and not made; the generator changes what it
-makes so that the discriminator takes it for true. Both are convolutions with a stride, the generator's transposed
-(A. Radford, L. Metz and S. Chintala, Unsupervised representation learning with deep convolutional generative
-adversarial networks, 2016).
+Two networks play (I. Goodfellow et al., Generative adversarial networks, 2014). The discriminator predicts whether a
+picture is real, drawn by `captioning.scenes`, or generated. The generator learns to fool it. Both use strided
+convolutions, the generator transposed ones (A. Radford, L. Metz and S. Chintala, Unsupervised representation learning
+with deep convolutional generative adversarial networks, 2016).
 
-Nobody wins such a game, so its losses say little. Whether the generator learns is measured apart from it, by how
-different the colours of true and made pictures are. The picture shows true scenes, and what the generator made of the
-same noise during training. It needs Pillow and matplotlib, of the extra `test`, and takes a minute.
+Nobody wins such a game, so its losses say little. Instead the script measures how much the colours of real and
+generated pictures differ. The picture shows real scenes, and what the generator made of the same noise during training.
+It needs Pillow and matplotlib, from the extra `test`, and takes a minute.
 """
-
-from __future__ import annotations
 
 import argparse
 from itertools import pairwise
@@ -23,12 +20,12 @@ import minigrad as mg
 from captioning.pictures.figures import BLUE, GREY, INK, ORANGE, new_figure, save_figure
 from minigrad import nn
 
-SIZE, NOISE, SHOWN = 24, 64, 16  # pixels a side, numbers that make a picture, pictures on a sheet
-SMALLEST = SIZE // 8  # where both networks have the fewest pixels
+SIZE, NOISE, SHOWN = 24, 64, 16  # pixels a side, numbers of noise, pictures on a sheet
+SMALLEST = SIZE // 8  # side of the smallest maps of both networks
 
 
 def scenes(count, rng):
-    """True pictures (count, 3, SIZE, SIZE), colours from -1 to 1: one thing before a background, of its first view."""
+    """Return real pictures (count, 3, SIZE, SIZE), with colours from -1 to 1."""
     from captioning.scenes import draw_lone_scene, render_array
 
     pictures = []
@@ -40,7 +37,7 @@ def scenes(count, rng):
 
 
 class Generator(nn.Module):
-    """Noise (N, NOISE) to pictures (N, 3, SIZE, SIZE): each transposed convolution doubles height and width."""
+    """Maps noise (N, NOISE) to pictures (N, 3, SIZE, SIZE); each transposed convolution doubles height and width."""
 
     def __init__(self, rng, filters=24):
         self.widest = 4 * filters
@@ -60,7 +57,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures (N, 3, SIZE, SIZE) to (N,): the logarithm of the odds that each is true."""
+    """Maps pictures (N, 3, SIZE, SIZE) to the log odds that each is real, (N,)."""
 
     def __init__(self, rng, filters=24):
         widths = [3, filters, 2 * filters, 4 * filters]
@@ -75,16 +72,13 @@ class Discriminator(nn.Module):
         return self.last(x.reshape(len(x), -1)).reshape(-1)
 
 
-def taken_for(label, logits):
-    """The loss of a discriminator that should say `label` of every picture: 1 true, 0 made."""
+def loss_for(label, logits):
+    """Return the discriminator's loss if the right label of every picture is this: 1 for real, 0 for generated."""
     return mg.binary_cross_entropy_with_logits(logits, np.full(logits.shape, label, np.float32))
 
 
 def colour_distance(a, b):
-    """How different the colours of two sets of pictures are, from 0 to 1: half the distance of their histograms.
-
-    Each channel is cut into four, which makes 64 colours.
-    """
+    """Return half the distance of two colour histograms, from 0 to 1, with four levels of each channel."""
 
     def histogram(pictures):
         levels = np.clip((2 * (pictures + 1)).astype(int), 0, 3)
@@ -94,8 +88,8 @@ def colour_distance(a, b):
     return float(np.abs(histogram(a) - histogram(b)).sum() / 2)
 
 
-def made(generator, noise):
-    """Pictures of a generator that is not being trained."""
+def generate(generator, noise):
+    """Generate pictures in eval mode."""
     generator.eval()
     with mg.no_grad():
         pictures = generator(noise).numpy()
@@ -104,48 +98,51 @@ def made(generator, noise):
 
 
 class Game:
-    """Both networks and their optimisers, for so many turns; `turn` lets each learn once."""
+    """Both networks and their optimisers, for a number of turns."""
 
     def __init__(self, turns, rng):
         self.rng = rng
         self.generator, self.discriminator = Generator(rng), Discriminator(rng)
-        self.drawing = mg.optim.Adam(self.generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
-        self.judging = mg.optim.Adam(self.discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
-        self.rates = [mg.optim.CosineLR(optimiser, turns, 1e-5) for optimiser in (self.drawing, self.judging)]
+        self.generator_optimiser = mg.optim.Adam(self.generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+        self.discriminator_optimiser = mg.optim.Adam(self.discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+        self.rates = [
+            mg.optim.CosineLR(optimiser, turns, 1e-5)
+            for optimiser in (self.generator_optimiser, self.discriminator_optimiser)
+        ]
 
-    def turn(self, true):
-        """Learn from true pictures (N, 3, SIZE, SIZE); how probably true the judge finds these, and made ones."""
-        self.drawing.zero_grad()
-        self.judging.zero_grad()
-        fake = self.generator(self.rng.standard_normal((len(true), NOISE)).astype(np.float32))
-        of_true, of_fake = self.discriminator(true), self.discriminator(fake.numpy())
-        (taken_for(0.9, of_true) + taken_for(0, of_fake)).backward()  # 0.9: it should not become too sure
-        self.judging.step()
+    def turn(self, real):
+        """Train both networks once; return the mean probability that real and generated pictures are real."""
+        self.generator_optimiser.zero_grad()
+        self.discriminator_optimiser.zero_grad()
+        fake = self.generator(self.rng.standard_normal((len(real), NOISE)).astype(np.float32))
+        of_real, of_fake = self.discriminator(real), self.discriminator(fake.numpy())
+        (loss_for(0.9, of_real) + loss_for(0, of_fake)).backward()  # 0.9 keeps it from becoming too sure
+        self.discriminator_optimiser.step()
 
-        # How each pixel should change to be taken for true; of the judge's weights no gradient is needed.
-        pixels = mg.grad(lambda x: taken_for(1, self.discriminator(x)))(fake.numpy())
+        # how each pixel should change to look real; the discriminator's weights need no gradient here
+        pixels = mg.grad(lambda x: loss_for(1, self.discriminator(x)))(fake.numpy())
         fake.backward(pixels.numpy())
-        self.drawing.step()
+        self.generator_optimiser.step()
         for rate in self.rates:
             rate.step()
-        return [float(mg.sigmoid(logits.numpy()).numpy().mean()) for logits in (of_true, of_fake)]
+        return [float(mg.sigmoid(logits.numpy()).numpy().mean()) for logits in (of_real, of_fake)]
 
 
-def play(true, steps, rng, batch=32):
-    """Train; what was made of the same noise at some steps, the judge's opinions (steps, 2) and colour distances."""
+def play(real, steps, rng, batch=32):
+    """Train; return pictures of the same noise at some steps, probabilities (steps, 2) and colour distances."""
     game, opinions, distances, shown = Game(steps, rng), [], [], {}
     noise = rng.standard_normal((256, NOISE)).astype(np.float32)
     for step in range(steps + 1):
         if step in (steps // 10, steps // 3, steps):
-            shown[step] = made(game.generator, noise[:SHOWN])
+            shown[step] = generate(game.generator, noise[:SHOWN])
         if step % max(1, steps // 20) == 0:
-            distances.append((step, colour_distance(true, made(game.generator, noise))))
+            distances.append((step, colour_distance(real, generate(game.generator, noise))))
         if step % max(1, steps // 10) == 0 and opinions:
-            of_true, of_fake = np.mean(opinions[-20:], axis=0)
-            print(f"step {step} of {steps}: taken for true {of_true:.0%} of true and {of_fake:.0%} of made pictures, "
+            of_real, of_fake = np.mean(opinions[-20:], axis=0)
+            print(f"step {step} of {steps}: {of_real:.0%} of real and {of_fake:.0%} of generated pictures look real, "
                   f"colours differ by {distances[-1][1]:.2f}", flush=True)  # fmt: skip
         if step < steps:
-            opinions.append(game.turn(true[rng.integers(len(true), size=batch)]))
+            opinions.append(game.turn(real[rng.integers(len(real), size=batch)]))
     return shown, np.array(opinions), np.array(distances)
 
 
@@ -153,51 +150,51 @@ def play(true, steps, rng, batch=32):
 
 
 def sheet(pictures):
-    """Pictures side by side, four a row, with a white line between: (height, width, 3), colours from 0 to 1."""
+    """Arrange 16 pictures in four rows: (height, width, 3), with colours from 0 to 1."""
     framed = np.pad((pictures[:SHOWN] + 1) / 2, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1)
     size = SIZE + 2
     return framed.reshape(4, 4, 3, size, size).transpose(0, 3, 1, 4, 2).reshape(4 * size, 4 * size, 3)
 
 
-def draw(path, true, shown, opinions, distances):
-    """True scenes beside those that were made, and how training went."""
+def draw(path, real, shown, opinions, distances):
+    """Draw real and generated scenes, and the course of the training."""
     figure = new_figure(11, 5.3, layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[1.6, 1])
-    titles = ["true scenes", *(f"made after {step} steps" for step in shown)]
-    for panel, title, pictures in zip(top.subplots(1, len(titles)), titles, [true, *shown.values()], strict=True):
+    titles = ["real scenes", *(f"generated after {step} steps" for step in shown)]
+    for panel, title, pictures in zip(top.subplots(1, len(titles)), titles, [real, *shown.values()], strict=True):
         panel.imshow(sheet(pictures), interpolation="nearest")
         panel.set_title(title, fontsize=11, color=INK)
         panel.set_axis_off()
     left, right = bottom.subplots(1, 2)
     window = max(1, len(opinions) // 40)
-    for opinion, colour, name in zip(opinions.T, (BLUE, ORANGE), ("of true scenes", "of made ones"), strict=True):
+    for opinion, colour, name in zip(opinions.T, (BLUE, ORANGE), ("real scenes", "generated scenes"), strict=True):
         smooth = np.convolve(opinion, np.ones(window) / window, "valid")
         left.plot(np.arange(len(smooth)) + window / 2, smooth, color=colour, label=name)
     left.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
-    left.set(xlabel="step", ylim=(0, 1), title="how probably true the discriminator finds them")
+    left.set(xlabel="step", ylim=(0, 1), title="probability of being real, by the discriminator")
     left.legend(frameon=False, ncols=2)
     right.plot(*distances.T, color=BLUE)
-    right.set(xlabel="step", ylim=(0, 1), title="how different the colours are")
+    right.set(xlabel="step", ylim=(0, 1), title="distance of the colours")
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path, dpi=80)
 
 
 def main(out: str | Path = "gan.png", quick: bool = False, seed: int = 0) -> dict[str, float]:
-    """Draw scenes, let both networks play, and draw; how different colours were and are, and the judge's opinions."""
+    """Train, and draw; return colour distances before and after, and the probabilities at the end."""
     rng = np.random.default_rng(seed)
-    true = scenes(64 if quick else 2000, rng)
-    print(f"{len(true)} scenes drawn", flush=True)
-    shown, opinions, distances = play(true, 4 if quick else 900, rng, batch=8 if quick else 32)
-    draw(out, true, shown, opinions, distances)
+    real = scenes(64 if quick else 2000, rng)
+    print(f"{len(real)} scenes drawn", flush=True)
+    shown, opinions, distances = play(real, 4 if quick else 900, rng, batch=8 if quick else 32)
+    draw(out, real, shown, opinions, distances)
     print(f"picture: {out}")
-    of_true, of_fake = opinions[-50:].mean(axis=0)
-    return {"before": distances[0, 1], "after": distances[-1, 1], "true": float(of_true), "made": float(of_fake)}
+    of_real, of_fake = opinions[-50:].mean(axis=0)
+    return {"before": distances[0, 1], "after": distances[-1, 1], "real": float(of_real), "generated": float(of_fake)}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="gan.png", help="where the picture is written (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="four steps: everything runs, nothing is learnt")
-    parser.add_argument("--seed", type=int, default=0, help="of scenes, initial weights and noise")
+    parser.add_argument("--quick", action="store_true", help="four steps, which learn nothing")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of scenes, initial weights and noise")
     main(**vars(parser.parse_args()))

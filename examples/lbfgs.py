@@ -1,4 +1,4 @@
-"""L-BFGS by mg.optim.minimize: a small network learns a curve. (It needs SciPy.)"""
+"""Fit a small network to a curve by L-BFGS, with mg.optim.minimize. It needs SciPy."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from minigrad import nn
 
 
 def main() -> float:
-    """Print the error before and after; the latter."""
+    """Print the error before and after; return the latter."""
     x = np.linspace(-3, 3, 100)[:, None]
     y = np.sin(2 * x) * np.exp(-(x**2) / 4)
     network = nn.Sequential(nn.Linear(1, 16, rng=0), nn.Tanh(), nn.Linear(16, 1, rng=1))

@@ -1,7 +1,7 @@
-"""Levenberg and Marquardt's method by mg.jacobian: a damped oscillation, y = a exp(-b t) cos(c t + d), from noisy data.
+"""Fit a damped oscillation, y = a exp(-b t) cos(c t + d), to noisy data, by Levenberg-Marquardt with mg.jacobian.
 
-For residuals r(p) a step solves (J'J + damping diag(J'J)) step = -J'r: near the minimum it is Gauss and Newton's, far
-from it, with much damping, a short one downhill.
+For residuals r(p) a step solves (J'J + damping diag(J'J)) step = -J'r. Near the minimum it is a Gauss-Newton step. With
+much damping it is a short step downhill.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import minigrad as mg
 
 
 def fit(residuals, start, steps: int = 50):
-    """The parameters that make the sum of squared residuals smallest, and that sum after each step."""
+    """Minimise the sum of squared residuals; return the parameters, and that sum after each step."""
     p, damping = start, 1e-2
     r, J = residuals(p).numpy(), mg.jacobian(residuals)
     squares = [float(r @ r)]
@@ -30,7 +30,7 @@ def fit(residuals, start, steps: int = 50):
 
 
 def main() -> float:
-    """Print the fitted parameters; how far the worst of them is from the truth."""
+    """Print the fitted parameters; return their largest error."""
     rng = np.random.default_rng(0)
     truth = np.array([2.0, 0.3, 4.0, 0.5])
     t = np.linspace(0, 6, 200)

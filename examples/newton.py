@@ -1,4 +1,4 @@
-"""Newton's method by mg.hessian: logistic regression in a few steps, each of which doubles the right digits."""
+"""Logistic regression by Newton's method with mg.hessian: each step doubles the correct digits."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import minigrad as mg
 
 
 def main() -> list[float]:
-    """Print the length of the gradient after each step; all of them."""
+    """Print and return the norm of the gradient after each step."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 10))
     y = (X @ rng.standard_normal(10) + rng.standard_normal(300) > 0).astype(float)

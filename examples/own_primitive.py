@@ -23,7 +23,7 @@ def _(a, b):
 
 
 def main() -> str:
-    """Check the right VJP, then a wrong one; the checker's complaint about it."""
+    """Check a right VJP, then a wrong one; return the error message."""
     a, b = np.array([[1.0], [2.0]]), np.array([0.5, 3.0, -1.0])
     mg.gradcheck(squared_distance, [a, b])
     print("squared_distance: the VJP is right")

@@ -6,7 +6,7 @@ import minigrad as mg
 
 
 def main() -> float:
-    """Print the fitted line and its error; the error."""
+    """Print the fitted line and its error; return the error."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (200, 1))
     y = 3 * x - 1 + 0.1 * rng.standard_normal((200, 1))

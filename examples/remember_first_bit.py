@@ -1,4 +1,4 @@
-"""An LSTM learns to remember the first bit of a sequence; a vanilla RNN of the same size is tried beside it."""
+"""An LSTM and a vanilla RNN of the same size learn to remember the first bit of a sequence."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import minigrad as mg
 
 
 def train(layer, steps: int = 150, length: int = 20) -> float:
-    """Train on random bits; the share of right answers on fresh ones."""
+    """Train on random bits; return the accuracy on new ones."""
     rng = np.random.default_rng(0)
     head = mg.nn.Linear(16, 2, rng=rng)
     optimiser = mg.optim.Adam([*layer.parameters(), *head.parameters()], lr=1e-2)

@@ -34,9 +34,8 @@ from captioning.shipped import shipped_run
 from captioning.training.errors import RunError
 from captioning.training.run_features import check_alike, extractor_name
 from captioning.training.run_folder import Run
-from captioning.vision.extractors import FeatureExtractor, extractor
+from captioning.vision.extractors import FeatureExtractor, RegionExtractor, extractor
 from captioning.vision.photo_files import passed_over, photo_paths
-from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
 
 __all__ = ["CAPTION", "PhotoCaption", "caption_photos", "extractor_of"]

@@ -1,7 +1,7 @@
 """The command `demo`: small worlds are drawn and captioned, a captioner trains on them, and its captions are judged.
 
 The pictures are seen by a network that has learnt from the training pictures and their captions what a place shows
-(`captioning.scenes.learnt_features`), and the captioner looks at the places while it speaks.
+(`captioning.scenes.features`), and the captioner looks at the places while it speaks.
 
 What is true of a scene is known, so a caption is judged by its statements: which of them are true
 (precision), and how much of the scene they tell (recall). The same figures for captions of other scenes

@@ -4,21 +4,20 @@ The cells of the notebooks RNN_Captioning and LSTM_Captioning run with only thei
 
     from captioning.cs231n import *
 
-`layers` has the layers with their backward passes, `model` the captioner, `solver` its training, `evaluation` its
-score, `gradient_checks` numerical derivatives; data, words, photos and BLEU are those of `captioning`. examples/cs231n
-has both exercises as notebooks. Source: homework, the captioning exercises (CS231n).
+examples/cs231n has both exercises as notebooks. Source: homework, the captioning exercises (CS231n).
 """
 
 from captioning.cs231n.coco_data import load_coco_data, sample_coco_minibatch
-from captioning.cs231n.evaluation import evaluate_model
-from captioning.cs231n.gradient_checks import eval_numerical_gradient, eval_numerical_gradient_array, rel_error
 from captioning.cs231n.layers import (
     affine_backward,
     affine_forward,
+    eval_numerical_gradient,
+    eval_numerical_gradient_array,
     lstm_backward,
     lstm_forward,
     lstm_step_backward,
     lstm_step_forward,
+    rel_error,
     rnn_backward,
     rnn_forward,
     rnn_step_backward,
@@ -31,7 +30,7 @@ from captioning.cs231n.layers import (
     word_embedding_forward,
 )
 from captioning.cs231n.model import CaptioningRNN
-from captioning.cs231n.solver import CaptioningSolver
+from captioning.cs231n.solver import CaptioningSolver, evaluate_model
 from captioning.data.vocabulary import decode_captions
 from captioning.pictures.photos import image_from_url
 from captioning.scoring.metrics import BLEU_score

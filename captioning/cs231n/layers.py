@@ -1,8 +1,8 @@
-"""The layers of the exercises, forwards and backwards, on minigrad's primitives.
+"""The layers of the exercises: forward and backward passes, and numerical gradients to check them.
 
-Nothing is computed here: a forward calls `minigrad.ops`, its `cache` is the engine's pullback, which may be used again,
-and a backward calls that. Arrays are NumPy's; N batch, T steps, D input, H hidden, M output, V words, gates i f o g.
-Shapes that do not fit are a ValueError of the primitive. Source: homework, the captioning exercises (CS231n).
+A forward calls a primitive of `minigrad.ops`. Its `cache` is the pullback, which the backward calls; you can use it
+again. Arrays are NumPy's; N batch, T steps, D input, H hidden, M output, V words, gates i f o g. Shapes that do not fit
+raise a ValueError of the primitive. Source: homework, the captioning exercises (CS231n).
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ import minigrad as mg
 from minigrad import Tensor, ops
 
 __all__ = [
-    "affine_backward", "affine_forward", "lstm_backward", "lstm_forward", "lstm_step_backward", "lstm_step_forward",
-    "rnn_backward", "rnn_forward", "rnn_step_backward", "rnn_step_forward", "sigmoid", "temporal_affine_backward",
-    "temporal_affine_forward", "temporal_softmax_loss", "word_embedding_backward", "word_embedding_forward",
+    "affine_backward", "affine_forward", "eval_numerical_gradient", "eval_numerical_gradient_array", "lstm_backward",
+    "lstm_forward", "lstm_step_backward", "lstm_step_forward", "rel_error", "rnn_backward", "rnn_forward",
+    "rnn_step_backward", "rnn_step_forward", "sigmoid", "temporal_affine_backward", "temporal_affine_forward",
+    "temporal_softmax_loss", "word_embedding_backward", "word_embedding_forward",
 ]  # fmt: skip
 
 Array = NDArray[Any]
 Cache = Callable[..., tuple[Tensor, ...]]
+
+
+def _forward(layer: Callable[..., Tensor], *inputs: Array) -> tuple[Array, Cache]:
+    out, cache = mg.vjp(layer, *inputs)
+    return out.data, cache
 
 
 def _arrays(tensors: Any) -> tuple[Array, ...]:
@@ -32,15 +38,14 @@ def _arrays(tensors: Any) -> tuple[Array, ...]:
 
 
 def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
-    """x (N, d_1, …, d_k), each example flattened to D numbers, times w (D,M) + b (M,). Returns out (N,M), cache.
+    """Flatten each example of x (N, d_1, …, d_k) to D numbers; times w (D,M) + b (M,). Returns out (N,M), cache.
 
     >>> out, cache = affine_forward(np.ones((2, 3, 4)), np.ones((12, 5)), np.zeros(5))
     >>> out.shape, [gradient.shape for gradient in affine_backward(np.ones((2, 5)), cache)]
     ((2, 5), [(2, 3, 4), (12, 5), (5,)])
     """
     rows = (*np.shape(x)[:1], math.prod(np.shape(x)[1:]))
-    out, cache = mg.vjp(lambda x, w, b: ops.affine(ops.reshape(x, rows), w, b), x, w, b)
-    return out.data, cache
+    return _forward(lambda x, w, b: ops.affine(ops.reshape(x, rows), w, b), x, w, b)
 
 
 def affine_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
@@ -49,7 +54,7 @@ def affine_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def sigmoid(x: ArrayLike) -> Array:
-    """1 / (1 + exp(-x)), entry by entry, without overflow for any x.
+    """Return 1 / (1 + exp(-x)) for each entry, without overflow.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
@@ -59,8 +64,7 @@ def sigmoid(x: ArrayLike) -> Array:
 
 def rnn_step_forward(x: Array, prev_h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
     """One step of a vanilla RNN: x (N,D), prev_h (N,H), Wx (D,H), Wh (H,H), b (H,). Returns next_h (N,H), cache."""
-    h, cache = mg.vjp(ops.rnn_step, x, prev_h, Wx, Wh, b)
-    return h.data, cache
+    return _forward(ops.rnn_step, x, prev_h, Wx, Wh, b)
 
 
 def rnn_step_backward(dnext_h: Array, cache: Cache) -> tuple[Array, ...]:
@@ -70,12 +74,11 @@ def rnn_step_backward(dnext_h: Array, cache: Cache) -> tuple[Array, ...]:
 
 def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
     """A vanilla RNN over x (N,T,D) from h0 (N,H). Returns h (N,T,H), cache."""
-    h, cache = mg.vjp(ops.rnn, x, h0, Wx, Wh, b)
-    return h.data, cache
+    return _forward(ops.rnn, x, h0, Wx, Wh, b)
 
 
 def rnn_backward(dh: Array, cache: Cache) -> tuple[Array, ...]:
-    """dh (N,T,H): of the loss at each step alone. Returns dx, dh0, dWx, dWh, db."""
+    """dh (N,T,H) is the gradient of the loss at each step alone. Returns dx, dh0, dWx, dWh, db."""
     return _arrays(cache(dh))
 
 
@@ -94,8 +97,7 @@ def lstm_step_backward(dnext_h: Array, dnext_c: Array, cache: Cache) -> tuple[Ar
 
 def lstm_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
     """An LSTM over x (N,T,D) from h0 (N,H) and a cell state of 0. Returns h (N,T,H), cache."""
-    h, cache = mg.vjp(lambda *args: ops.lstm(*args)[0], x, h0, Wx, Wh, b)
-    return h.data, cache
+    return _forward(lambda *args: ops.lstm(*args)[0], x, h0, Wx, Wh, b)
 
 
 def lstm_backward(dh: Array, cache: Cache) -> tuple[Array, ...]:
@@ -104,9 +106,8 @@ def lstm_backward(dh: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def word_embedding_forward(x: Array, W: Array) -> tuple[Array, Cache]:
-    """The word vectors W (V,D) of word ids x (N,T). Returns out (N,T,D), cache."""
-    out, cache = mg.vjp(lambda weight: ops.embedding(np.asarray(x), weight), W)
-    return out.data, cache
+    """Look up the word vectors W (V,D) of word ids x (N,T). Returns out (N,T,D), cache."""
+    return _forward(lambda weight: ops.embedding(np.asarray(x), weight), W)
 
 
 def word_embedding_backward(dout: Array, cache: Cache) -> Array:
@@ -116,8 +117,7 @@ def word_embedding_backward(dout: Array, cache: Cache) -> Array:
 
 def temporal_affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
     """x (N,T,D) w (D,M) + b (M,) at every step. Returns out (N,T,M), cache."""
-    out, cache = mg.vjp(ops.temporal_affine, x, w, b)
-    return out.data, cache
+    return _forward(ops.temporal_affine, x, w, b)
 
 
 def temporal_affine_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
@@ -126,11 +126,56 @@ def temporal_affine_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
 
 
 def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False) -> tuple[float, Array]:
-    """Cross-entropy of scores x (N,T,V) at words y (N,T) where mask (N,T), summed over steps, divided by N.
+    """Cross-entropy of scores x (N,T,V) for words y (N,T) where mask (N,T), summed over steps and divided by N.
 
-    Returns the loss and dx (N,T,V); with `verbose` it prints dx's shape.
+    Returns the loss and dx (N,T,V); `verbose` prints the shape of dx.
     """
     loss, dx = mg.value_and_grad(lambda scores: ops.temporal_softmax_loss(scores, np.asarray(y), np.asarray(mask)))(x)
     if verbose:
         print("dx: ", dx.shape)
     return float(loss.item()), dx.data
+
+
+# ---------------------------------------------------------------------- numerical gradients
+# For each entry f'(x) is about (f(x + h) - f(x - h)) / 2h. The error falls with h^2, but round-off grows with 1/h. In
+# float64 the best h is near 1e-5.
+
+
+def eval_numerical_gradient(f: Callable[[Array], float], x: Array, verbose: bool = True, h: float = 1e-5) -> Array:
+    """Return the numerical gradient of f, a number, at x.
+
+    x is changed in place and restored, so f may read x itself, such as `model.params[…]`, instead of its argument.
+    `verbose` prints each entry.
+    """
+    gradient = np.zeros_like(x)
+    for index, difference in _differences(f, x, h):
+        gradient[index] = difference
+        if verbose:
+            print(index, gradient[index])
+    return gradient
+
+
+def eval_numerical_gradient_array(f: Callable[[Array], Array], x: Array, df: Array, h: float = 1e-5) -> Array:
+    """Return the numerical gradient of <df, f(x)>, with f an array of the shape of df."""
+    gradient = np.zeros_like(x)
+    for index, difference in _differences(f, x, h):
+        gradient[index] = np.sum(difference * df)
+    return gradient
+
+
+def _differences(f: Callable[[Array], Any], x: Array, h: float) -> Any:
+    """Yield the index of each entry of x, and (f(x + h) - f(x - h)) / 2h."""
+    for index in np.ndindex(x.shape):
+        kept = x[index]
+        x[index] = kept + h
+        above = np.array(f(x))
+        x[index] = kept - h
+        below = np.array(f(x))
+        x[index] = kept
+        yield index, (above - below) / (2 * h)
+
+
+def rel_error(x: ArrayLike, y: ArrayLike) -> float:
+    """Return the largest |x - y| / max(1e-8, |x| + |y|) of all entries."""
+    a, b = np.asarray(x), np.asarray(y)
+    return float(np.max(np.abs(a - b) / np.maximum(1e-8, np.abs(a) + np.abs(b))))

@@ -1,4 +1,4 @@
-"""The captioning model of the exercises: its weights as a dict of arrays, its loss with gradients, and its samples."""
+"""The captioning model of the exercises: a dict of weights, a loss with gradients, and samples."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Array = NDArray[Any]
 class CaptioningRNN:
     """The captioning model of the notebooks; `captioning.models.captioner` says what it computes.
 
-    word_to_idx: the words and their ids; V is its length. It must have `<NULL>`; if it has no `<START>`,
-    `sample` starts from `<NULL>`. params: the dict of the eight weights, ndarrays of `dtype`, which may be
-    replaced or written in place: every call uses what is there. First weights come from NumPy's global
-    generator, as in the notebooks: the same `np.random.seed` gives the same ones.
+    word_to_idx: the V words and their ids. It must have `<NULL>`; without `<START>`, `sample` starts from `<NULL>`.
+
+    `params` is the dict of the eight weights, ndarrays of `dtype`. You can replace them or write into them. The first
+    weights come from NumPy's global generator, so `np.random.seed` decides them, as in the notebooks.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class CaptioningRNN:
         dtype: DTypeLike = np.float32,
     ) -> None:
         if "<NULL>" not in word_to_idx:
-            raise ValueError("word_to_idx has no <NULL>, the word that pads captions")
+            raise ValueError("word_to_idx has no <NULL>, the word that pads captions. Add it.")
         check_cell(cell_type, ("rnn", "lstm"))  # those that the exercises have
         self.cell_type, self.dtype = cell_type, np.dtype(dtype)
         self.word_to_idx = dict(word_to_idx)
@@ -49,10 +49,10 @@ class CaptioningRNN:
         self.params: dict[str, Array] = {name: weight.data for name, weight in self._network.weights.items()}
 
     def _bound(self, requires_grad: bool) -> CaptionNetwork:
-        """The network on the arrays that `params` has now, of any sizes; nothing is copied, no gradient left."""
+        """Return the network on the present arrays of `params`, of any sizes, without copies or gradients."""
         missing = [name for name in WEIGHTS if name not in self.params]
         if missing:
-            raise ValueError(f"params: {', '.join(missing)} are missing")
+            raise ValueError(f"params: {', '.join(missing)} are missing. Put them back.")
         arrays = {name: np.asarray(self.params[name]) for name in WEIGHTS}
         if any(arrays[name].shape != weight.shape for name, weight in self._network.weights.items()):
             (words, wordvec), (hidden, _) = arrays["W_embed"].shape, arrays["Wh"].shape
@@ -67,15 +67,15 @@ class CaptioningRNN:
         return self._network
 
     def loss(self, features: ArrayLike, captions: ArrayLike) -> tuple[float, dict[str, Array]]:
-        """The loss of captions (N,T), features (N,D), and its gradients under the keys of `params`."""
+        """Return the loss for features (N,D) and captions (N,T), and its gradients under the keys of `params`."""
         network = self._bound(requires_grad=True)
-        with enable_grad():  # whatever surrounds the call, such as no_grad
+        with enable_grad():  # even within no_grad
             loss = network.loss(features, captions)
         loss.backward()
         return float(loss.item()), {name: cast(Array, weight.grad) for name, weight in network.weights.items()}
 
     def sample(self, features: ArrayLike, max_length: int = 30) -> NDArray[np.int32]:
-        """The likeliest word at each of `max_length` steps, also after `<END>`: int32 (N, max_length)."""
+        """Return the likeliest word at each of `max_length` steps, also after `<END>`: int32 (N, max_length)."""
         network, rows = self._bound(requires_grad=False), np.asarray(features)
         captions = np.full((len(rows), max_length), self._null, dtype=np.int32)
         words, state = np.full(len(rows), self._start), network.initial_state(rows)

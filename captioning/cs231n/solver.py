@@ -1,4 +1,4 @@
-"""The solver of the exercises: minibatches, an update rule, and the losses that it met."""
+"""The solver of the exercises, which trains a model, and the score of a trained one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import minigrad as mg
-from captioning.cs231n.coco_data import sample_coco_minibatch
+from captioning.cs231n.coco_data import last_coco_data, sample_coco_minibatch
+from captioning.data.vocabulary import decode_captions
+from captioning.scoring.metrics import exercise_bleu
 
-__all__ = ["CaptioningSolver"]
+__all__ = ["CaptioningSolver", "evaluate_model"]
 
-# CS231n's names of the hyperparameters, their defaults, and the optimiser's names of them.
+# how each rule makes its optimiser, and CS231n's names and defaults of the hyperparameters
 _RULES: dict[str, tuple[Any, dict[str, float]]] = {
     "sgd": (lambda p, c: mg.optim.SGD(p, lr=c["learning_rate"]), {"learning_rate": 1e-2}),
     "sgd_momentum": (
@@ -31,14 +33,17 @@ _RULES: dict[str, tuple[Any, dict[str, float]]] = {
 class CaptioningSolver:
     """Trains a model that has `params`, a dict of float ndarrays, and `loss(features, captions) -> (loss, grads)`.
 
-    data: the dict of `load_coco_data`. update_rule: 'sgd', 'sgd_momentum', 'rmsprop' or 'adam';
-    optim_config: its hyperparameters under CS231n's names (`learning_rate`, `momentum`, `decay_rate`,
-    `epsilon`, `beta1`, `beta2`). lr_decay: times which the learning rate is taken after every epoch.
-    `train()` runs num_epochs * max(captions // batch_size, 1) iterations of minibatches drawn with
-    replacement from NumPy's global generator, and appends each loss to `loss_history`.
+    Args:
+        data: the dict of `load_coco_data`.
+        update_rule: 'sgd', 'sgd_momentum', 'rmsprop' or 'adam'.
+        optim_config: its hyperparameters: `learning_rate`, `momentum`, `decay_rate`, `epsilon`, `beta1`, `beta2`.
+        lr_decay: the factor of the learning rate after each epoch.
 
-    `best_val_acc`, `best_params`, `train_acc_history` and `val_acc_history` are there and stay as they begin: a
-    captioner has no accuracy, here as in CS231n. `evaluate_model` scores one.
+    `train()` runs num_epochs * max(captions // batch_size, 1) iterations and appends each loss to `loss_history`.
+    Minibatches are drawn with replacement from NumPy's global generator.
+
+    `best_val_acc`, `best_params`, `train_acc_history` and `val_acc_history` stay empty, as in CS231n: a captioner has
+    no accuracy. `evaluate_model` scores one.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class CaptioningSolver:
         self._reset()
 
     def _reset(self) -> None:
-        """Forget all that was trained but the weights: epochs, losses, and what the update rule has gathered."""
+        """Forget epochs, losses and the state of the update rule, but not the weights."""
         self.epoch = 0
         self.best_val_acc = 0.0
         self.best_params: dict[str, Any] = {}
@@ -80,26 +85,44 @@ class CaptioningSolver:
         self._tensors = {name: mg.tensor(array, requires_grad=True) for name, array in self.model.params.items()}
         self._optimiser = self._make(list(self._tensors.values()), self.optim_config)
 
-    def _step(self) -> None:
-        """One minibatch and one update."""
-        captions, features, _ = sample_coco_minibatch(self.data, batch_size=self.batch_size, split="train")
-        loss, grads = self.model.loss(features, captions)
-        self.loss_history.append(float(loss))
-        for name, tensor in self._tensors.items():
-            tensor.data = self.model.params[name]  # whoever replaced it: the update goes into what is there
-            tensor.grad = grads[name]
-        self._optimiser.step()
-        for name, tensor in self._tensors.items():
-            self.model.params[name] = tensor.data
-
     def train(self) -> None:
-        """Train, and print the loss every `print_every` iterations if `verbose`."""
+        """Train; with `verbose` print the loss every `print_every` iterations."""
         per_epoch = max(len(self.data["train_captions"]) // self.batch_size, 1)
         iterations = self.num_epochs * per_epoch
         for t in range(iterations):
-            self._step()
+            captions, features, _ = sample_coco_minibatch(self.data, batch_size=self.batch_size, split="train")
+            loss, grads = self.model.loss(features, captions)
+            self.loss_history.append(float(loss))
+            for name, tensor in self._tensors.items():
+                tensor.data = self.model.params[name]  # it may have been replaced
+                tensor.grad = grads[name]
+            self._optimiser.step()
+            for name, tensor in self._tensors.items():
+                self.model.params[name] = tensor.data
             if self.verbose and t % self.print_every == 0:
                 print(f"(Iteration {t + 1} / {iterations}) loss: {self.loss_history[-1]:f}")
             if (t + 1) % per_epoch == 0:
                 self.epoch += 1
                 self._optimiser.lr *= self.lr_decay
+
+
+def evaluate_model(
+    model: Any, data: dict[str, Any] | None = None, batch_size: int = 1000, verbose: bool = True
+) -> dict[str, float]:
+    """Return the exercise BLEU of a model on `batch_size` captions drawn from each split: {'train': …, 'val': …}.
+
+    It is unigram BLEU against the one caption drawn, not corpus BLEU.
+
+    model: anything with `sample(features)`. data: a dict of `load_coco_data`; None is the last one that it gave, and a
+    DataError if there is none.
+    """
+    data = last_coco_data() if data is None else data
+    scores = {}
+    for split in ("train", "val"):
+        captions, features, _ = sample_coco_minibatch(data, batch_size=batch_size, split=split)
+        references = decode_captions(captions, data["idx_to_word"])
+        candidates = decode_captions(model.sample(features), data["idx_to_word"])
+        scores[split] = exercise_bleu(zip(references, candidates, strict=True))
+        if verbose:
+            print(f"Average BLEU score for {split}: {scores[split]:f}")
+    return scores

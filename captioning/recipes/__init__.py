@@ -1,9 +1,8 @@
-"""Recipes: settings files of trainings in several stages, for `captioning recipe`.
+"""Recipes: TOML files that describe a training in several stages, for `captioning recipe`.
 
-A recipe is TOML. Each `[[stage]]` has `command`, "train" for the first and "refine" or "reinforce" for what goes on
-from it, and options of that command as they stand on the command line, without the dashes in front. A stage that goes
-on may be carried out several times from the same start, `runs` of them, whose weights are then averaged. `[evaluate]`
-has options of the last command, which says how good the result is. `minutes` and `about` are for people.
+Each `[[stage]]` has a `command`, "train" for the first and "refine" or "reinforce" for the others, and options of that
+command without their dashes. Each stage continues the one before. A later stage may have several `runs` from the same
+start, whose weights are averaged. `[evaluate]` has options of the final evaluation. `minutes` and `about` are comments.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 __all__ = ["RECIPES", "Recipe", "Stage", "read_recipe"]
 
 RECIPES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
-"""The files that come with the package, by their names."""
+"""The recipes that come with the package, by name."""
 
 _FURTHER = ("refine", "reinforce")
 _CHOSEN = ("out", "data", "resume", "seed", "threads", "quiet", "max-iterations", "checkpoint-every", "part", "json",
@@ -26,9 +25,9 @@ _MOST_RUNS = 100
 
 @dataclass(frozen=True)
 class Stage:
-    """A command and its options, as a command line has them: `["--epochs", "9", "--no-pca"]`; how many runs of it.
+    """A command, its options as on a command line, `["--epochs", "9", "--no-pca"]`, and the number of runs.
 
-    where: the file and the stage, as errors name them.
+    where: the file and the stage, for errors.
     """
 
     command: str
@@ -39,10 +38,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The stages of a training, one going on from the other, and the options with which the result is judged.
-
-    where: the file and the table of these options, as errors name them.
-    """
+    """The stages of a training, and the options of the evaluation. where: the file and their table, for errors."""
 
     stages: list[Stage]
     evaluate: list[str]
@@ -51,10 +47,10 @@ class Recipe:
 
 
 def read_recipe(name: str) -> Recipe:
-    """A recipe by its name in `RECIPES`, or from a file.
+    """Read a recipe by its name in `RECIPES`, or from a file.
 
     Raises:
-        ValueError: names the file and what is wrong with it.
+        ValueError: if the file is no recipe; names the file and the problem.
         OSError: if it cannot be read.
 
     >>> [stage.command for stage in read_recipe("flickr8k").stages]
@@ -94,7 +90,7 @@ def _stage(where: str, table: dict[str, Any], number: int) -> Stage:
 
 
 def _options(where: str, table: dict[str, Any]) -> list[str]:
-    """Options as a command line has them; true is the option alone, and false the one with no- before."""
+    """Turn options into those of a command line: true is the option alone, false the one with no- in front."""
     words: list[str] = []
     for key, value in table.items():
         if key in _CHOSEN:

@@ -1,7 +1,7 @@
-"""A data set that the project draws itself: small worlds, their pictures, captions, and a judge of captions.
+"""A data set of drawn scenes, with pictures, captions, and a checker of captions.
 
-`write_scenes` makes all of it from one seed, in the layout that `captioning.open_captions` reads;
-`load_scenes` reads the worlds back, and `judge` says which statements of a caption are true of one.
+`write_scenes` makes all of it from a seed, in the layout that `captioning.open_captions` reads. `load_scenes` reads the
+scenes back, and `judge` says which statements of a caption are true.
 
 Example:
     >>> import numpy as np
@@ -31,9 +31,8 @@ from captioning.scenes.checker import (
 )
 from captioning.scenes.dataset import load_captions, load_scenes, write_scenes
 from captioning.scenes.drawing import render, render_array
-from captioning.scenes.features import Network, Reduction
+from captioning.scenes.features import FeatureNetwork, learn
 from captioning.scenes.grammar import MAX_WORDS, caption, captions
-from captioning.scenes.learnt_features import LearntNetwork, learn
 from captioning.scenes.world import (
     BACKGROUNDS,
     COLOURS,
@@ -59,12 +58,10 @@ __all__ = [
     "MAX_WORDS",
     "RELATIONS",
     "SIZES",
+    "FeatureNetwork",
     "Figures",
     "Judgement",
-    "LearntNetwork",
-    "Network",
     "ParseError",
-    "Reduction",
     "Relation",
     "Scene",
     "Statement",

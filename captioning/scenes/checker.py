@@ -1,39 +1,38 @@
-"""Parses a caption into statements and says which of them are true of the scene.
+"""Parse a caption into statements, and check which of them are true of a scene.
 
-The language, over the phrases of the lexicon (the longest phrase wins, so that "on the beach" is a background
-and "on a box" is a relation):
+The language, over the phrases of the lexicon. The longest phrase wins, so "on the beach" is a background and "on a box"
+is a relation::
 
     caption     := background? "there is"? things part* end
     part        := verb? relation things | verb? background | verb
     things      := thing ("and" thing)*
     thing       := count? size? colour? noun
 
-A relation holds between all the things directly before it and all those after it: "a dog left of a cat on a
-box" says that the dog is left of the cat and the cat on the box. Agreement ("two dog is") is not judged.
+A relation holds between all things directly before it and all things directly after it: "a dog left of a cat on a box"
+says that the dog is left of the cat and the cat on the box. Agreement ("two dog is") is not checked.
 
-What is stated, and when it is true:
-
-| statement | true when |
+| statement | true if |
 |---|---|
 | there is a kind | the scene has it |
 | count, colour, size of a kind | the scene's thing of that kind has them; "a" and "an" state a count of one |
 | x left of y (or y right of x) | it is |
 | x above y (or y below x) | it is above, or on |
 | x on y, x inside y | it is |
-| x beside y | either is left of the other |
+| x beside y | one is left of the other |
 | the background | it is |
 
-A full description of a scene states, for each thing, that it is there, its count, colour and size; every
-relation of the scene; and the background. Precision is the share of the caption's statements that are true.
-Recall is the share of the full description that the caption states. So "x above y" is true of a thing on
-another, but only "x on y" counts towards recall. A good caption has precision 1, while fifteen words seldom
-reach a recall of 1.
+The full description of a scene states the kind, count, colour and size of each thing, every relation, and the
+background. Precision is the share of a caption's statements that are true. Recall is the share of the full description
+that the caption states; "x above y" is true of a thing on another, but only "x on y" counts towards recall. Fifteen
+words seldom reach a recall of 1.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -62,12 +61,12 @@ __all__ = [
 
 
 class ParseError(ValueError):
-    """A caption that is not in the checker's language; the message says where it fails."""
+    """A caption outside the checker's language; the message says where it fails."""
 
 
 @dataclass(frozen=True, order=True)
 class Statement:
-    """One claim about a scene: `topic` is kind, count, colour, size, background or the name of a relation.
+    """A claim about a scene. `topic` is kind, count, colour, size, background or the name of a relation.
 
     Example:
         >>> print(Statement("colour", ("dog", "red")))
@@ -83,7 +82,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a caption states and which of it is true; `error` says why it did not parse, or is empty."""
+    """The statements of a caption and whether each is true; `error` says why it did not parse, or is empty."""
 
     statements: tuple[tuple[Statement, bool], ...]
     precision: float
@@ -92,14 +91,14 @@ class Judgement:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall, 0 if both are."""
+        """The harmonic mean of precision and recall, or 0 if both are 0."""
         total = self.precision + self.recall
         return 2 * self.precision * self.recall / total if total else 0.0
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Means over captions of precision, recall and whether they parse, and how many captions there were."""
+    """The means of precision and recall over captions, the share that parses, and the number of captions."""
 
     precision: float
     recall: float
@@ -107,11 +106,11 @@ class Figures:
     captions: int
 
 
-# ---------------------------------------------------------------------- words to phrases
-_Token = tuple[str, str]  # what the phrase is, and its meaning
+# ---------------------------------------------------------------------- parsing
+_Token = tuple[str, str]  # the kind of phrase, and its meaning
 
 
-def _phrases() -> dict[tuple[str, ...], _Token]:
+def _phrases() -> dict[str, _Token]:
     table: dict[str, _Token] = {"and": ("and", ""), "there is": ("there", ""), "there are": ("there", "")}
     for kind, nouns in NOUNS.items():
         for noun in nouns:
@@ -121,42 +120,38 @@ def _phrases() -> dict[tuple[str, ...], _Token]:
     table |= {word: ("count", str(count)) for count, words in COUNT_WORDS.items() for word in words}
     table |= {phrase: ("relation", name) for name, phrases in RELATION_PHRASES.items() for phrase in phrases}
     table |= {phrase: ("background", name) for name, phrases in BACKGROUND_PHRASES.items() for phrase in phrases}
-    table |= {form: ("verb", "") for forms in VERBS.values() for form in forms}
-    return {tuple(phrase.split()): token for phrase, token in table.items()}
+    return table | {form: ("verb", "") for forms in VERBS.values() for form in forms}
 
 
-_TABLE = _phrases()
-_LONGEST = max(map(len, _TABLE))
+_PHRASES = _phrases()
+_LONGEST_FIRST = re.compile(f"({'|'.join(sorted(_PHRASES, key=len, reverse=True))})(?: |$)")
+_CONVERSES = {"right of": "left of", "below": "above"}
 
 
-def _tokens(words: Sequence[str]) -> list[_Token]:
-    tokens: list[_Token] = []
-    at = 0
-    while at < len(words):
-        for length in range(min(_LONGEST, len(words) - at), 0, -1):
-            token = _TABLE.get(tuple(words[at : at + length]))
-            if token:
-                tokens.append(token)
-                at += length
-                break
-        else:
-            raise ParseError(f"word {at + 1}, {words[at]!r}, begins no phrase that a caption can have")
+def _tokens(text: str) -> list[_Token]:
+    tokens, at = [], 0
+    while at < len(text):
+        match = _LONGEST_FIRST.match(text, at)
+        if match is None:
+            word = text[at:].split()[0]
+            raise ParseError(f"word {text[:at].count(' ') + 1}, {word!r}, begins no phrase that a caption can have")
+        tokens.append(_PHRASES[match[1]])
+        at = match.end()
     return tokens
 
 
-# ---------------------------------------------------------------------- phrases to statements
 class _Parser:
-    """Reads tokens from left to right, one method a rule, and collects statements."""
+    """Reads tokens from left to right, one method for each rule, and collects statements."""
 
     def __init__(self, tokens: list[_Token]):
         self.tokens = [*tokens, ("end", "")]
         self.at = 0
-        self.statements: dict[Statement, None] = {}  # a set that keeps the order
+        self.statements: dict[Statement, None] = {}  # an ordered set
 
-    def take(self, what: str) -> str | None:
-        """The meaning of the next token if it is a `what`, else None."""
+    def take(self, kind: str) -> str | None:
+        """Return the meaning of the next token and move on, if it is of this kind; else return None."""
         found, meaning = self.tokens[self.at]
-        if found != what:
+        if found != kind:
             return None
         self.at += 1
         return meaning
@@ -169,16 +164,14 @@ class _Parser:
         self.take("there")
         kinds = self.things()
         while self.take("end") is None:
-            moved = self.take("verb") is not None
+            verb = self.take("verb")
             relation = self.take("relation")
             if relation is not None:
                 others = self.things()
                 self.relate(kinds, relation, others)
                 kinds = others
-            elif not self.background() and not moved:
-                raise ParseError(
-                    f"phrase {self.at + 1}, a {self.tokens[self.at][0]}, does not follow what is before it"
-                )
+            elif not self.background() and verb is None:
+                raise ParseError(f"phrase {self.at + 1}, a {self.tokens[self.at][0]}, cannot follow what is before it")
 
     def background(self) -> bool:
         name = self.take("background")
@@ -193,69 +186,65 @@ class _Parser:
         return kinds
 
     def thing(self) -> str:
-        said = [(topic, self.take(topic)) for topic in ("count", "size", "colour")]
+        properties = [(topic, self.take(topic)) for topic in ("count", "size", "colour")]
         kind = self.take("noun")
         if kind is None:
             raise ParseError(f"phrase {self.at + 1} should be a noun and is: {self.tokens[self.at][0]}")
         self.state("kind", kind)
-        for topic, value in said:
+        for topic, value in properties:
             if value is not None:
                 self.state(topic, kind, value)
         return kind
 
     def relate(self, subjects: list[str], relation: str, objects: list[str]) -> None:
-        for x in subjects:
-            for y in objects:
-                if relation in ("right of", "below"):  # the same as the converse, told from the other side
-                    self.state({"right of": "left of", "below": "above"}[relation], y, x)
-                else:
-                    self.state(relation, x, y)
+        for x, y in product(subjects, objects):
+            if relation in _CONVERSES:
+                self.state(_CONVERSES[relation], y, x)
+            else:
+                self.state(relation, x, y)
 
 
 def parse(caption: str | Sequence[str]) -> tuple[Statement, ...]:
-    """The statements of a caption, in the order told, each once. Special tokens are no part of a caption.
+    """Return the statements of a caption, a string or words without special tokens, in their order, each once.
 
     Raises:
-        ParseError: an empty caption, an unknown word, or an order of phrases that the language does not have.
+        ParseError: if the caption is empty, has an unknown word, or phrases in an order that the language lacks.
 
     Example:
         >>> print(*parse("a red dog on a box in the snow"))
         kind(dog) count(dog, 1) colour(dog, red) kind(box) count(box, 1) on(dog, box) background(snow)
     """
-    words = caption.split() if isinstance(caption, str) else list(caption)
-    if not words:
-        raise ParseError("an empty caption states nothing")
-    parser = _Parser(_tokens(words))
+    parser = _Parser(_tokens(" ".join(caption.split() if isinstance(caption, str) else caption)))
     parser.caption()
     return tuple(parser.statements)
 
 
-# ---------------------------------------------------------------------- statements to truth
+# ---------------------------------------------------------------------- judging
 def full_description(scene: Scene) -> frozenset[Statement]:
-    """Every statement that a full description of the scene makes; the measure of recall."""
+    """Return every statement of the full description of a scene."""
     facts = {Statement("background", (scene.background,))}
     for thing in scene.things:
-        facts.add(Statement("kind", (thing.kind,)))
-        facts.add(Statement("count", (thing.kind, str(thing.count))))
-        facts.add(Statement("colour", (thing.kind, thing.colour)))
-        facts.add(Statement("size", (thing.kind, thing.size)))
-    for relation in scene.relations:
-        facts.add(Statement(relation.name, (relation.subject, relation.object)))
-    return frozenset(facts)
+        facts |= {
+            Statement("kind", (thing.kind,)),
+            Statement("count", (thing.kind, str(thing.count))),
+            Statement("colour", (thing.kind, thing.colour)),
+            Statement("size", (thing.kind, thing.size)),
+        }
+    relations = {Statement(relation.name, (relation.subject, relation.object)) for relation in scene.relations}
+    return frozenset(facts | relations)
 
 
 def _is_true(statement: Statement, facts: frozenset[Statement]) -> bool:
-    if statement in facts:
-        return True
+    implied_by = {statement}
     if statement.topic == "above":
-        return Statement("on", statement.terms) in facts
+        implied_by = {statement, Statement("on", statement.terms)}
     if statement.topic == "beside":
-        return any(Statement("left of", terms) in facts for terms in (statement.terms, statement.terms[::-1]))
-    return False
+        implied_by = {Statement("left of", statement.terms), Statement("left of", statement.terms[::-1])}
+    return not implied_by.isdisjoint(facts)
 
 
 def judge(caption: str | Sequence[str], scene: Scene) -> Judgement:
-    """Judge a caption, a string or words, by the scene. One that does not parse or states nothing scores 0.
+    """Judge a caption, a string or words, by the scene. A caption that does not parse scores 0.
 
     Example:
         >>> from captioning.scenes.world import Scene, Thing
@@ -277,14 +266,14 @@ def judge(caption: str | Sequence[str], scene: Scene) -> Judgement:
 
 
 def judge_all(captions: Iterable[str | Sequence[str]], scenes: Iterable[Scene]) -> Figures:
-    """Mean figures of one caption a scene.
+    """Average the judgements of one caption for each scene.
 
     Raises:
-        ValueError: no captions, or not as many captions as scenes.
+        ValueError: if there are no captions, or not as many as scenes.
     """
     verdicts = [judge(caption, scene) for caption, scene in zip(captions, scenes, strict=True)]
     if not verdicts:
-        raise ValueError("judge_all: there is no caption to judge")
+        raise ValueError("judge_all: there are no captions. Pass at least one.")
     return Figures(
         float(np.mean([verdict.precision for verdict in verdicts])),
         float(np.mean([verdict.recall for verdict in verdicts])),
@@ -294,13 +283,12 @@ def judge_all(captions: Iterable[str | Sequence[str]], scenes: Iterable[Scene]) 
 
 
 def judge_others(captions: Sequence[Sequence[str]], scenes: Sequence[Scene], seed: int = 0) -> Figures:
-    """The baseline: each scene judged with a caption of another scene.
+    """Judge each scene by a caption of another scene, as a baseline.
 
-    `captions[i]` holds the captions of `scenes[i]`. Who gets whose is a random cycle through all scenes, so
-    nobody gets a caption of its own.
+    `captions[i]` has the captions of `scenes[i]`. A random cycle through all scenes decides which other scene.
 
     Raises:
-        ValueError: fewer than two scenes, or not as many lists of captions as scenes.
+        ValueError: if there are less than two scenes, or not as many lists of captions as scenes.
 
     Example:
         >>> from captioning.scenes.world import Scene, Thing
@@ -311,8 +299,8 @@ def judge_others(captions: Sequence[Sequence[str]], scenes: Sequence[Scene], see
     """
     if len(captions) != len(scenes) or len(scenes) < 2:
         raise ValueError(
-            f"judge_others: {len(captions)} lists of captions for {len(scenes)} scenes; "
-            "as many of either, and two or more, are needed"
+            f"judge_others: got {len(captions)} lists of captions for {len(scenes)} scenes. "
+            "Pass as many of both, and two or more."
         )
     rng = np.random.default_rng(seed)
     cycle = rng.permutation(len(scenes))

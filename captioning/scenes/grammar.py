@@ -1,4 +1,4 @@
-"""Scene to captions: sentences of a small grammar with synonyms, true of the scene, at most 15 words long."""
+"""Write captions of a scene: true sentences of a small grammar with synonyms, of at most 15 words."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from captioning.scenes.lexicon import (
     SIZE_WORDS,
     VERBS,
 )
-from captioning.scenes.world import Relation, Scene, Thing
+from captioning.scenes.world import Relation, Scene, Thing, pick
 
 __all__ = ["MAX_WORDS", "caption", "captions"]
 
 MAX_WORDS = 15
-"""So that <START>, the words and <END> fill the 17 columns of the layout."""
+"""With <START> and <END> these fill the 17 columns of the data set."""
 
-_COLOUR, _SIZE, _RELATION, _BACKGROUND = 0.8, 0.45, 0.85, 0.85  # how often each is mentioned
+_COLOUR, _SIZE, _RELATION, _BACKGROUND = 0.8, 0.45, 0.85, 0.85  # probability that each is mentioned
 _CONVERSE = {"left of": "right of", "above": "below"}
 _ANIMALS = ("dog", "cat", "bird", "fish")
 _FLYERS = ("bird", "kite")
 
 
 def captions(scene: Scene, rng: np.random.Generator, count: int = 5) -> list[str]:
-    """`count` captions of the scene, lower-case words with single spaces; repeats are avoided where possible.
+    """Return `count` captions of the scene in lower case, with few repeats.
 
     Example:
         >>> from captioning.scenes.world import draw_scene
@@ -49,7 +49,7 @@ def captions(scene: Scene, rng: np.random.Generator, count: int = 5) -> list[str
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """One caption, true of the scene, in at most MAX_WORDS words: too long a sentence is drawn again."""
+    """Return one true caption of at most MAX_WORDS words: longer ones are drawn again."""
     while True:
         words = _sentence(scene, rng).split()
         if len(words) <= MAX_WORDS:
@@ -57,32 +57,32 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def _sentence(scene: Scene, rng: np.random.Generator) -> str:
-    background = _pick(rng, BACKGROUND_PHRASES[scene.background]) if rng.random() < _BACKGROUND else ""
+    background = pick(rng, BACKGROUND_PHRASES[scene.background]) if rng.random() < _BACKGROUND else ""
     if scene.relations and rng.random() < _RELATION:
         return _related(scene, rng, background)
     return _listed(scene, rng, background)
 
 
 def _listed(scene: Scene, rng: np.random.Generator, background: str) -> str:
-    """Things without a relation: "on the beach there are two birds and a red car"."""
+    """List the things without a relation: "on the beach there are two birds and a red car"."""
     order = [scene.things[i] for i in rng.permutation(len(scene.things))]
     subject = " and ".join(_noun_phrase(thing, rng) for thing in order)
     many = len(order) > 1 or order[0].count > 1
     style = rng.random()
     if style < 0.2:
-        return f"there {_be(order[0].count > 1)} {subject} {background}"
+        return f"there {VERBS['be'][order[0].count > 1]} {subject} {background}"
     if background and style < 0.35:
-        return f"{background} there {_be(order[0].count > 1)} {subject}"
+        return f"{background} there {VERBS['be'][order[0].count > 1]} {subject}"
     if background and style < 0.65:
         return f"{subject} {_verb(order, many, rng)} {background}"
     return f"{subject} {background}"
 
 
 def _related(scene: Scene, rng: np.random.Generator, background: str) -> str:
-    """Two things in a relation, and sometimes how the second relates to a third."""
+    """Describe two things in a relation, and sometimes how the second relates to a third."""
     relation = scene.relations[int(rng.integers(len(scene.relations)))]
     things = {thing.kind: thing for thing in scene.things}
-    subject, phrase, other = _told(relation, things, rng)
+    subject, phrase, other = _relation_phrase(relation, things, rng)
     tail = _tail(scene, other, {subject.kind, other.kind}, things, rng)
     head, rest = _noun_phrase(subject, rng), f"{phrase} {_noun_phrase(other, rng)} {tail}"
     many = subject.count > 1
@@ -92,38 +92,42 @@ def _related(scene: Scene, rng: np.random.Generator, background: str) -> str:
     if style < 0.7:
         return f"{head} {_verb([subject], many, rng)} {rest} {background}"
     if style < 0.85 or not background:
-        return f"there {_be(many)} {head} {rest} {background}"
-    return f"{background} {head} {_be(many)} {rest}"
+        return f"there {VERBS['be'][many]} {head} {rest} {background}"
+    return f"{background} {head} {VERBS['be'][many]} {rest}"
 
 
-def _told(relation: Relation, things: dict[str, Thing], rng: np.random.Generator) -> tuple[Thing, str, Thing]:
-    """Subject, phrase and object of a relation, told from either side."""
+def _relation_phrase(
+    relation: Relation, things: dict[str, Thing], rng: np.random.Generator
+) -> tuple[Thing, str, Thing]:
+    """Return subject, phrase and object of a relation, seen from either side."""
     subject, other = things[relation.subject], things[relation.object]
     name = relation.name
     if name in _CONVERSE and rng.random() < 0.35:
         subject, other, name = other, subject, _CONVERSE[name]
     if name in ("left of", "right of") and rng.random() < 0.25:
         name = "beside"
-    return subject, _pick(rng, RELATION_PHRASES[name]), other
+    return subject, pick(rng, RELATION_PHRASES[name]), other
 
 
-def _tail(scene: Scene, thing: Thing, told: set[str], things: dict[str, Thing], rng: np.random.Generator) -> str:
-    """How `thing`, the last one told, relates to one not told yet; often nothing."""
-    more = [relation for relation in scene.relations if relation.subject == thing.kind and relation.object not in told]
+def _tail(scene: Scene, thing: Thing, mentioned: set[str], things: dict[str, Thing], rng: np.random.Generator) -> str:
+    """Describe how the last mentioned thing relates to one that is not mentioned yet, or often nothing."""
+    more = [
+        relation for relation in scene.relations if relation.subject == thing.kind and relation.object not in mentioned
+    ]
     if not more or rng.random() < 0.35:
         return ""
     relation = more[int(rng.integers(len(more)))]
-    return f"{_pick(rng, RELATION_PHRASES[relation.name])} {_noun_phrase(things[relation.object], rng)}"
+    return f"{pick(rng, RELATION_PHRASES[relation.name])} {_noun_phrase(things[relation.object], rng)}"
 
 
 def _noun_phrase(thing: Thing, rng: np.random.Generator) -> str:
     adjectives = []
     if rng.random() < _SIZE:
-        adjectives.append(_pick(rng, SIZE_WORDS[thing.size]))
+        adjectives.append(pick(rng, SIZE_WORDS[thing.size]))
     if rng.random() < _COLOUR:
         adjectives.append(thing.colour)
     usual, *synonyms = NOUNS[thing.kind]
-    noun = _pick(rng, synonyms) if synonyms and rng.random() < 0.3 else usual
+    noun = pick(rng, synonyms) if synonyms and rng.random() < 0.3 else usual
     words = [*adjectives, noun if thing.count == 1 else PLURALS[noun]]
     return " ".join([_determiner(thing.count, words[0], rng), *words])
 
@@ -135,19 +139,11 @@ def _determiner(count: int, following: str, rng: np.random.Generator) -> str:
 
 
 def _verb(subjects: Sequence[Thing], many: bool, rng: np.random.Generator) -> str:
-    """A verb that suits all subjects; "is" half of the time."""
+    """Choose a verb that suits all subjects; "is" half of the time."""
     fitting = ["stand"]
     if all(thing.kind in _ANIMALS for thing in subjects):
         fitting = ["sit", "wait"]
     if all(thing.kind in _FLYERS for thing in subjects):
         fitting = ["fly", "float"]
-    verb = "be" if rng.random() < 0.5 else _pick(rng, fitting)
+    verb = "be" if rng.random() < 0.5 else pick(rng, fitting)
     return VERBS[verb][many]
-
-
-def _be(many: bool) -> str:
-    return VERBS["be"][many]
-
-
-def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    return options[int(rng.integers(len(options)))]

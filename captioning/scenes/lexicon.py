@@ -1,6 +1,6 @@
-"""The words of the captions: which phrases mean which kind, colour, size, count, relation and background.
+"""The phrases of captions and their meanings: kinds, sizes, counts, relations and backgrounds.
 
-The grammar draws from it, the checker reads by it; they share nothing else.
+The grammar and the checker share these tables and nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "umbrella": ("umbrella", "parasol"),
     "box": ("box", "crate"),
 }
-"""The nouns of each kind in the singular, the usual one first."""
+"""Nouns of each kind in the singular, the usual one first."""
 
 PLURALS: dict[str, str] = {
     "dog": "dogs",
@@ -76,7 +76,7 @@ RELATION_PHRASES: dict[str, tuple[str, ...]] = {
     "inside": ("inside", "in"),
     "on": ("on", "on top of"),
 }
-"""What can be said of two things: the four relations of the world, the converse of two, and `beside`."""
+"""The four relations of scenes, the converses of two of them, and `beside`."""
 
 BACKGROUND_PHRASES: dict[str, tuple[str, ...]] = {
     "beach": ("on the beach", "at the beach", "by the sea"),
@@ -94,4 +94,4 @@ VERBS: dict[str, tuple[str, str]] = {
     "float": ("floats", "float"),
     "wait": ("waits", "wait"),
 }
-"""Verbs, of one and of many. They say nothing that the checker judges."""
+"""Verbs in the singular and the plural. The checker ignores them."""

@@ -1,7 +1,6 @@
-"""The captioner that comes with the package: a run folder without its history, and how it was made.
+"""The captioner that comes with the package: a run folder without its history.
 
-Its model card, `flickr8k/MODEL_CARD.md`, says what it learnt from, under which terms, how good it is, and at what it is
-bad.
+Its model card, `flickr8k/MODEL_CARD.md`, describes its training data, licence, scores and weaknesses.
 """
 
 from __future__ import annotations
@@ -16,5 +15,5 @@ SHIPPED = Path(__file__).parent / "flickr8k"
 
 
 def shipped_run() -> Run:
-    """The run of the captioner that comes with the package."""
+    """Return the run of the captioner that comes with the package."""
     return Run.open(SHIPPED)

@@ -1,4 +1,4 @@
-"""Photos as features: photo files read, prepared, and seen by a pretrained network.
+"""Features of photos: read a photo file, prepare its pixels, and run a pretrained network on them.
 
-`photo_files` reads any photo file, `extractors` gives features of what was read, by the name of the network.
+`extractors` finds a network by its name. `photo_files` reads photo files of all common formats.
 """

@@ -1,8 +1,8 @@
-"""Photo files of all kinds as RGB pixels, and which photos lie in a folder.
+"""Read photo files of all common formats as RGB pixels, and find the photos in a folder.
 
-What a viewer shows is what is read: turned as the camera noted (EXIF), of several pictures the first, transparent parts
-on white, 16 bits as 8. Pillow decodes; formats that it would give to other programs (EPS to Ghostscript) are not tried.
-Of a damaged TIFF the library libtiff may say something on standard error of its own.
+The pixels are what a viewer shows: rotated as EXIF says, the first of several pictures, transparent parts on white,
+16 bits as 8. Pillow decodes. Formats that it passes on to other programs (EPS to Ghostscript) are refused. The library
+libtiff may print lines of its own about a damaged TIFF.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,45 +28,38 @@ __all__ = [
     "ENDINGS", "MOST_PIXELS", "PhotoError", "decode_photo", "passed_over", "photo_paths", "read_photo", "visible_files",
 ]  # fmt: skip
 
-Photo = NDArray[np.uint8]  # RGB, (H,W,3)
+Photo = NDArray[np.uint8]  # RGB, (H, W, 3)
 PhotoPath = str | os.PathLike[str]
 
 MOST_PIXELS = 120_000_000
-"""The largest photo that is read, in pixels: 360 MB once decoded. A file of some kB can claim any size."""
+"""The largest photo that is read, in pixels: 360 MB once decoded. A file of a few kB can claim any size."""
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm",
            ".jp2", ".avif", ".heic", ".heif")  # fmt: skip
-"""What the names of photos end in, in a folder, in any case. HEIC is there to be refused by name, not left unseen."""
+"""Endings of photos in a folder, in upper or lower case. HEIC photos are found so that an error can name them."""
 
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # ISO/IEC 23008-12, annex B
-_ORIENTATION = 0x0112  # EXIF's tag (CIPA DC-008, 4.6.4)
-_TURNS = {
-    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
-    8: "ROTATE_90",
-}  # fmt: skip
-_reading = threading.Lock()  # which warnings are heard is a setting of the whole process
+_reading = threading.Lock()  # the warning filters belong to the whole process
 
 
 class PhotoError(ValueError):
-    """A photo that cannot be read; the message names the file and what is wrong with it."""
+    """A photo that cannot be read; the message names the file and the problem."""
 
 
 def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
-    """A photo file's picture, RGB uint8 (H, W, 3).
+    """Read a photo file as RGB uint8 (H, W, 3).
 
-    JPEG, PNG, GIF, WebP, TIFF, BMP, PPM, JPEG 2000 and AVIF, whatever the name ends in; turned as EXIF says, the first
-    of several pictures, transparent parts on white, grey, palettes and CMYK as RGB, 16 bits as 8.
+    Reads JPEG, PNG, GIF, WebP, TIFF, BMP, PPM, JPEG 2000 and AVIF, whatever the ending of the name.
 
     Args:
         path: a regular file.
-        shortest: how many pixels the shorter side needs at least. A JPEG that has two, four or eight times as many is
-            then decoded at a half, a quarter or an eighth of its size, which is quicker; None for all pixels.
+        shortest: the pixels that the shorter side needs. A JPEG with at least two, four or eight times as many is
+            decoded at a half, a quarter or an eighth of its size, which is faster. None reads all pixels.
 
     Raises:
-        PhotoError: if there is no such file, it is a folder, a pipe or a device, it cannot be opened, it is no photo of
-            these formats, truncated or damaged, has more than `MOST_PIXELS` pixels, or needs more memory than there is.
-            Nothing else.
+        PhotoError: if the file is missing, no regular file, unreadable, of another format, damaged, larger than
+            `MOST_PIXELS`, or larger than memory. Nothing else.
         ModuleNotFoundError: if Pillow is not installed.
 
     Example:
@@ -79,39 +72,38 @@ def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
         (array([200, 200, 200], dtype=uint8), (2, 3, 3))
         >>> read_photo("none.jpg")
         Traceback (most recent call last):
-        captioning.vision.photo_files.PhotoError: none.jpg: there is no such file
+        captioning.vision.photo_files.PhotoError: none.jpg: cannot be opened: No such file or directory
     """
-    images = require("PIL.Image", "vision")
-    with _told(f"{shown(path)}: "):
-        _check_regular(path)
+    require("PIL.Image", "vision")
+    with _photo_errors(f"{shown(path)}: "):
+        if found := irregular(path):
+            raise PhotoError(f"is {found}, not a photo")
         with open(path, "rb") as file:
-            return _decode(images, file, shortest)
+            return _decode(file, shortest)
 
 
 def decode_photo(content: bytes, shortest: int | None = None) -> Photo:
-    """The picture in a photo file's content, as `read_photo` reads a file; its PhotoErrors, which name no file.
+    """Decode the content of a photo file, as `read_photo` does; its PhotoErrors name no file.
 
     >>> decode_photo(b"GIF89a, and no picture")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     captioning.vision.photo_files.PhotoError: not a photo, or of a format that is not read here (JPEG, PNG, ...)
     """
-    images = require("PIL.Image", "vision")
-    with _told(), io.BytesIO(content) as file:
-        if not content:
-            raise PhotoError("an empty file")
-        return _decode(images, file, shortest)
+    require("PIL.Image", "vision")
+    with _photo_errors(), io.BytesIO(content) as file:
+        return _decode(file, shortest)
 
 
 @contextmanager
-def _told(where: str = "") -> Iterator[None]:
-    """Whatever goes wrong with a photo becomes a PhotoError that begins with `where`."""
+def _photo_errors(where: str = "") -> Iterator[None]:
+    """Turn any error into a PhotoError that begins with `where`, and silence warnings."""
     try:
         with _reading, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is odd but readable is good enough
+            warnings.simplefilter("ignore")
             yield
     except PhotoError as error:
         raise PhotoError(f"{where}{error}") from None
-    except OSError as error:  # open's, as where a file may not be read, have a number, and Pillow's have none
+    except OSError as error:  # only those of the operating system have a number; Pillow's have none
         what = f"cannot be opened: {error.strerror}" if error.errno else f"not a whole photo: {error}"
         raise PhotoError(f"{where}{what}") from error
     except MemoryError as error:
@@ -121,19 +113,67 @@ def _told(where: str = "") -> Iterator[None]:
         raise PhotoError(f"{where}not a whole photo, its content is damaged: {what}") from error
 
 
-def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Path]:
-    """The photos that are meant by files and folders: of a folder those in it, sorted by their names.
+def _decode(file: Any, shortest: int | None) -> Photo:
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
-    Files come in the order given, whatever their names end in. In a folder a photo's name ends in one of `ENDINGS`;
-    hidden files, whose names begin with a dot, are passed over. What is named twice comes once.
+    start = file.read(16)
+    if not start:
+        raise PhotoError("an empty file")
+    file.seek(0)
+    try:
+        Image.init()  # fills Image.OPEN; AVIF is not in it if this Pillow was built without it
+        picture = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"more pixels than the limit of {MOST_PIXELS / 1e6:g} megapixels") from error
+    except UnidentifiedImageError as error:
+        if start[4:8] == b"ftyp" and start[8:12] in _HEIC:
+            raise PhotoError("a HEIC photo, which cannot be read here: save it as JPEG") from error
+        raise PhotoError(f"not a photo, or of a format that is not read here ({', '.join(_FORMATS)})") from error
+    with picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise PhotoError(
+                f"{picture.width}x{picture.height} pixels are more than the limit of {MOST_PIXELS / 1e6:g} megapixels"
+            )
+        if shortest is not None:
+            picture.draft(None, (shortest, shortest))
+        picture.load()
+        with suppress(Exception):  # damaged EXIF does not make the picture unreadable
+            ImageOps.exif_transpose(picture, in_place=True)
+        return np.asarray(_rgb(picture))
+
+
+def _rgb(picture: Any) -> Any:
+    """Convert a picture of any of Pillow's modes to RGB."""
+    from PIL import Image
+
+    if picture.mode == "F":
+        raise PhotoError("its pixels are floating-point numbers, whose range is not known: save it with 8 or 16 bits")
+    if picture.mode.startswith("I"):
+        grey = np.asarray(picture)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise PhotoError("its pixels are 32-bit numbers, whose range is not known: save it with 8 or 16 bits")
+        eight_bits = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 / 255 = 257
+        return Image.fromarray(eight_bits).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    white = Image.new("RGBA", picture.size, "white")
+    white.alpha_composite(picture.convert("RGBA"))
+    return white.convert("RGB")
+
+
+# ---------------------------------------------------------------------- photos in folders
+def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Path]:
+    """List the named files and the photos in the named folders.
+
+    Files come in the given order, whatever their ending. A folder gives the visible files that end in one of
+    `ENDINGS`, sorted by name. Each path comes once.
 
     Args:
-        recursive: also those in folders within a folder, but for hidden ones and links to folders.
+        recursive: also look into folders within a folder, except hidden ones and links.
 
     Raises:
-        PhotoError: if nothing was named, there is no such file or folder, an address (https://…) was named, or a folder
+        PhotoError: if nothing is named, a file or folder does not exist, an address (https://…) is named, or a folder
             cannot be read or has no photos.
-        TypeError: if paths is one path, not several.
 
     Example:
         >>> import tempfile
@@ -143,25 +183,26 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
         ...     [path.name for path in photo_paths([folder])]
         ['a.JPG', 'b.png']
     """
-    if isinstance(paths, str | bytes | os.PathLike):
-        raise TypeError(f"photo_paths: wants several paths, such as [{paths!r}]")
-    named = list(paths)
-    _refuse_addresses(named)
     found: dict[Path, None] = {}
-    for path in map(Path, named):
-        if not os.path.lexists(path):
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            found.update(dict.fromkeys(_photos_in(path, recursive)))
+        elif os.path.lexists(path):
+            found[path] = None
+        elif re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", str(name)):
+            raise PhotoError(f"{shown(name)}: addresses are not read, only files: save the photo first")
+        else:
             raise PhotoError(f"{shown(path)}: there is no such file or folder")
-        found.update(dict.fromkeys(_photos_in(path, recursive) if path.is_dir() else [path]))
     if not found:
         raise PhotoError("no photos: name at least one photo, or a folder of some")
     return list(found)
 
 
 def passed_over(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Path]:
-    """The files in folders that `photo_paths` passes over, as their names are not those of photos, in its order.
+    """List the visible files in folders that `photo_paths` leaves out because of their ending, in its order.
 
-    Without hidden files, those that are named themselves, and text files beside photos of the same name, which are
-    their captions. The paths are such as `photo_paths` took.
+    Files that are named themselves do not count, nor do text files beside a photo of the same name: its captions.
     """
     named = list(map(Path, paths))
     inside = [file for path in named if path.is_dir() for file in visible_files(path, recursive)]
@@ -170,29 +211,23 @@ def passed_over(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
     return [file for file in others if file.suffix.lower() != ".txt" or file.with_suffix("") not in photos]
 
 
-def _refuse_addresses(paths: Iterable[PhotoPath]) -> None:
-    for path in map(str, paths):
-        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", path) and not os.path.lexists(path):
-            raise PhotoError(f"{shown(path)}: addresses are not read, only files: save the photo first")
-
-
 def _photos_in(folder: Path, recursive: bool) -> list[Path]:
-    """The photos in a folder, sorted; a PhotoError if there are none."""
     try:
         photos = [path for path in visible_files(folder, recursive) if path.name.lower().endswith(ENDINGS)]
     except OSError as error:
         raise PhotoError(f"{shown(error.filename or folder)}: the folder cannot be read: {error.strerror}") from error
     if not photos:
         where = "or in folders within it" if recursive else "and folders within it are not looked into"
-        endings = ", ".join(ENDINGS)
-        raise PhotoError(f"{shown(folder)}: no photo is in this folder, {where}; names of photos end in {endings}")
+        raise PhotoError(
+            f"{shown(folder)}: no photo is in this folder, {where}; names of photos end in {', '.join(ENDINGS)}"
+        )
     return photos
 
 
 def visible_files(folder: Path, recursive: bool) -> Iterator[Path]:
-    """The files in a folder, sorted, with `recursive` also those in folders within it; what is hidden is passed over.
+    """Yield the files in a folder that are not hidden, sorted; with `recursive` also those in folders within it.
 
-    A folder that cannot be read is an OSError that names it. Links to folders are not followed.
+    Links to folders are not followed. Raises an OSError that names a folder that cannot be read.
     """
 
     def refuse(error: OSError) -> None:
@@ -201,78 +236,3 @@ def visible_files(folder: Path, recursive: bool) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _check_regular(path: PhotoPath) -> None:
-    """Raise a PhotoError unless a path is that of a regular file that holds something."""
-    if "\0" in os.fsdecode(path):
-        raise PhotoError("no file has a name with a null character")
-    if found := irregular(path):
-        raise PhotoError(f"is {found}, not a photo")
-    if not os.path.exists(path):
-        raise PhotoError("there is no such file")
-    if os.path.getsize(path) == 0:
-        raise PhotoError("an empty file")
-
-
-def _decode(images: Any, file: Any, shortest: int | None) -> Photo:
-    """The picture in an open file; a PhotoError says what is wrong, or an error of Pillow's."""
-    start = file.read(16)
-    file.seek(0)
-    try:
-        images.init()  # then `OPEN` has all formats that this Pillow knows: an older one has no AVIF
-        picture = images.open(file, formats=[name for name in _FORMATS if name in images.OPEN])
-    except images.DecompressionBombError as error:
-        raise PhotoError(f"more pixels than the limit of {_megapixels(MOST_PIXELS)}") from error
-    except images.UnidentifiedImageError as error:
-        raise PhotoError(_unknown(start)) from error
-    with picture:
-        if picture.width * picture.height > MOST_PIXELS:
-            size = f"{picture.width}x{picture.height} pixels"
-            raise PhotoError(f"{size} are more than the limit of {_megapixels(MOST_PIXELS)}")
-        if shortest is not None:
-            picture.draft(None, (shortest, shortest))
-        picture.load()
-        turn = _TURNS.get(_orientation(picture))
-        rgb = _rgb(images, picture)
-    return np.asarray(rgb if turn is None else rgb.transpose(images.Transpose[turn]))
-
-
-def _unknown(start: bytes) -> str:
-    """Of a file that no decoder knows, by its first bytes: what to do."""
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIC:
-        return "a HEIC photo, which cannot be read here: save it as JPEG"
-    return f"not a photo, or of a format that is not read here ({', '.join(_FORMATS)})"
-
-
-def _orientation(picture: Any) -> int:
-    """How EXIF says that the picture is turned, 1 to 8; 1 if it does not say so."""
-    try:
-        found = picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # notes beside the picture are damaged, the picture is not
-        return 1
-    return found if isinstance(found, int) else 1
-
-
-def _rgb(images: Any, picture: Any) -> Any:
-    """A picture of any of Pillow's modes in RGB."""
-    if picture.mode.startswith("I"):
-        return images.fromarray(_eight_bits(np.asarray(picture))).convert("RGB")
-    if picture.mode == "F":
-        raise PhotoError("its pixels are floating-point numbers, whose range is not known: save it with 8 or 16 bits")
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    white = images.new("RGBA", picture.size, "white")
-    white.alpha_composite(picture.convert("RGBA"))
-    return white.convert("RGB")
-
-
-def _eight_bits(grey: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey of 16 bits, 0 to 65535, as 8: 65535 / 255 = 257 levels become one."""
-    if grey.min() < 0 or grey.max() > 65535:
-        raise PhotoError("its pixels are 32-bit numbers, whose range is not known: save it with 8 or 16 bits")
-    return ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _megapixels(pixels: int) -> str:
-    return f"{pixels / 1e6:g} megapixels"

@@ -1,14 +1,13 @@
-"""Maps of a network as the regions that a data set has: a reduction that was not stored with the data, found again.
+"""The map from a network's features of a place to the regions of a data set, and how to recover it from examples.
 
-A data set's regions are a map (h, w, D) reduced to K numbers a place by a PCA, which is an affine map
+Regions are a map (h, w, D) reduced to K numbers a place by a PCA, which is affine:
 
     y = x W + b,    x (D,), y (K,), W (D, K), b (K,),
 
-rounded to uint8 with a scale and an offset for each of the K. Of photos whose maps x and stored regions are both known,
-W and b follow by least squares. But what was more than 255 steps was stored as 255, and what was less than none as 0:
-such an entry says "this much or more". Taken for the number itself it bends the fit where features are largest, so it
-is filled in with what the fit says, if that lies beyond it, and all is fitted again (Schmee and Hahn, 1979, "A simple
-method for regression analysis with censored data").
+stored as uint8 with a scale and an offset for each of the K. Photos with known maps x and stored regions give W and b
+by least squares. Bytes clipped to 0 or 255 only bound the true value, and would bend the fit where features are
+largest. So each round replaces a clipped value by the fitted one, if that lies beyond it, and fits again (Schmee and
+Hahn, 1979, "A simple method for regression analysis with censored data").
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ Floats = NDArray[np.floating]
 
 _KEYS = ("weight", "bias")
 _ROUNDS = 12
-# Of the mean variance of a feature, added to each, so that one that is always 0 has the weight 0 rather than none at
-# all. Real maps do not need it: the smallest singular value of 160 photos' is 0.014 of the largest.
+# This share of the mean variance is added to that of each feature, so that one that is always 0 gets the weight 0. Real
+# maps do not need it: the smallest singular value of those of 160 photos is 0.014 of the largest.
 _RIDGE = 1e-6
 
 
@@ -59,36 +58,48 @@ class RegionProjection:
 
     @classmethod
     def fit(cls, maps: Floats, stored: NDArray[np.uint8], scale: Floats, offset: Floats) -> RegionProjection:
-        """The projection by which maps became stored regions, by least squares in float64.
+        """Find the projection that turned maps into stored regions, by least squares in float64.
 
         Args:
-            maps: (N, h, w, D) of N photos, as `FeatureExtractor.maps` gives them.
-            stored: their regions as the file has them, uint8 (N, h w, K), places by rows.
-            scale, offset: (K,), the file's: a region is stored * scale + offset.
+            maps: (N, h, w, D), as `FeatureExtractor.maps` gives them.
+            stored: the regions of the same photos in the file, uint8 (N, h w, K), places by rows.
+            scale, offset: (K,), those of the file: a region is stored * scale + offset.
 
         Raises:
-            ValueError: if shapes or dtypes do not fit, something is not finite, or there are no more places than the
-                D + 1 unknowns of each of the K.
+            ValueError: if the shapes do not fit, or there are no more places than D + 1, the unknowns of each of the K.
         """
-        x, y, step = _as_rows(maps, stored, scale, offset)
+        n, height, width, size = maps.shape
+        count = stored.shape[2]
+        if stored.shape[:2] != (n, height * width) or not np.shape(scale) == np.shape(offset) == (count,):
+            raise ValueError(
+                f"RegionProjection.fit: maps {maps.shape} need stored regions ({n}, {height * width}, K) and K scales "
+                f"and offsets; got {stored.shape}, {np.shape(scale)} and {np.shape(offset)}"
+            )
+        places = n * height * width
+        if places <= size + 1:
+            raise ValueError(
+                f"RegionProjection.fit: {n} photos have {places} places, and each region has {size + 1} unknowns: "
+                f"at least {(size + 1) // (height * width) + 1} photos are needed, better several times as many"
+            )
+        x = np.array(maps, np.float64).reshape(places, size)
+        y = stored.reshape(places, count).astype(np.float64)
         mean = x.mean(axis=0)
         x -= mean
         gram = x.T @ x
         gram[np.diag_indices_from(gram)] += _RIDGE * np.trace(gram) / len(gram) + np.finfo(np.float64).tiny
         inverse = np.linalg.solve(gram, x.T)  # (D, N h w): what each place adds to the weight
-        flat = stored.reshape(y.shape)
-        highest, lowest = flat == 255, flat == 0
+        highest, lowest = y == 255, y == 0
         filled = y.copy()
         for _ in range(_ROUNDS):
             level = filled.mean(axis=0)
             weight = inverse @ (filled - level)
-            says = x @ weight + level
-            filled[highest] = np.maximum(says, y)[highest]
-            filled[lowest] = np.minimum(says, y)[lowest]
-        return cls((weight * step).astype(np.float32), ((level - mean @ weight) * step + offset).astype(np.float32))
+            fitted = x @ weight + level
+            filled[highest] = np.maximum(fitted, y)[highest]
+            filled[lowest] = np.minimum(fitted, y)[lowest]
+        return cls((weight * scale).astype(np.float32), ((level - mean @ weight) * scale + offset).astype(np.float32))
 
     def apply(self, maps: Floats) -> NDArray[np.float32]:
-        """Regions (N, h w, K), float32, places by rows, of maps (N, h, w, D).
+        """Return the regions (N, h w, K), float32, places by rows, of maps (N, h, w, D).
 
         Raises:
             ValueError: if the maps have another shape.
@@ -101,19 +112,19 @@ class RegionProjection:
         return regions.reshape(len(maps), -1, len(self.bias))
 
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that another projection would have others of; a file of regions names it so."""
+        """Return 64 hexadecimal digits that identify it; files of regions record them."""
         found = hashlib.sha256(f"{self.weight.shape}".encode())
         for array in (self.weight, self.bias):
             found.update(np.ascontiguousarray(array, "<f4").tobytes())
         return found.hexdigest()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file, in whole or not at all; an OSError if that cannot be."""
+        """Write a safetensors file, whole or not at all. Raises an OSError if that fails."""
         mg.save(path, {"weight": self.weight, "bias": self.bias})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RegionProjection:
-        """What `save` wrote; half precision, in which a run that was exported has it, becomes float32.
+        """Read what `save` wrote, in float32; exported runs have it in half precision.
 
         Raises:
             ValueError: if the file is damaged, or holds something else; names it.
@@ -123,39 +134,8 @@ class RegionProjection:
         if set(arrays) != set(_KEYS):
             raise ValueError(f"{path}: must hold the weight and bias of a RegionProjection; it holds {sorted(arrays)}")
         try:
-            weight, bias = (_widened(arrays[key]) for key in _KEYS)
+            halves = arrays["weight"].dtype == np.float16
+            weight, bias = (arrays[key].astype(np.float32) if halves else arrays[key] for key in _KEYS)
             return cls(weight, bias)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-
-
-def _widened(array: NDArray[np.generic]) -> NDArray[np.float32]:
-    return array.astype(np.float32) if array.dtype == np.float16 else array  # type: ignore[return-value]
-
-
-def _as_rows(
-    maps: Floats, stored: NDArray[np.uint8], scale: Floats, offset: Floats
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Maps (N h w, D) and stored regions (N h w, K), in steps, and the step (K,), float64; else a ValueError."""
-    if maps.ndim != 4:
-        raise ValueError(f"RegionProjection.fit: maps must be (N, h, w, D); got shape {maps.shape}")
-    n, height, width, size = maps.shape
-    if stored.dtype != np.uint8 or stored.ndim != 3 or stored.shape[:2] != (n, height * width):
-        raise ValueError(
-            f"RegionProjection.fit: stored regions must be uint8 ({n}, {height * width}, K), as of maps {maps.shape}; "
-            f"got {stored.dtype} {stored.shape}"
-        )
-    count = stored.shape[2]
-    for name, values in (("scale", scale), ("offset", offset)):
-        if np.shape(values) != (count,):
-            raise ValueError(f"RegionProjection.fit: {name} must be ({count},); got shape {np.shape(values)}")
-    places = n * height * width
-    if places <= size + 1:
-        raise ValueError(
-            f"RegionProjection.fit: {n} photos have {places} places, and each region has {size + 1} unknowns: "
-            f"at least {(size + 1) // (height * width) + 1} photos are needed, better several times as many"
-        )
-    if not all(np.isfinite(values).all() for values in (maps, scale, offset)):
-        raise ValueError("RegionProjection.fit: maps, scale and offset must be finite")
-    x = np.array(maps, np.float64).reshape(places, size)
-    return x, stored.reshape(places, count).astype(np.float64), np.asarray(scale, np.float64)

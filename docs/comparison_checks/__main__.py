@@ -1,15 +1,12 @@
-"""``python docs/comparison_checks``: whether what docs/comparison.md says of other frameworks is so.
+"""Check what docs/comparison.md says about other frameworks: ``python docs/comparison_checks [FRAMEWORK ...]``.
 
-Of each framework that is installed (``pip install torch jax equinox autograd mygrad tinygrad graphviz`` brings all)
-every cell of the page is tried. For a "yes" or "part" a few lines run and give what they should, or, of what is large,
-the name is there; for a "no" they fail, or, where there is nothing to call, no file of the package defines a name of
-that kind. What needs hardware, a compiler or a reader is left to the page's links, and counted. Prints each cell that
-is wrong.
+Install the frameworks with ``pip install torch jax equinox autograd mygrad tinygrad graphviz``. Each cell about an
+installed framework is checked. For "yes" and "part" a few lines must run and give the right result, or a name must
+exist. For "no" they must fail, or no file of the package may define such a name. What needs hardware, a compiler or a
+reader is only counted. Prints each wrong cell.
 
-tinygrad runs on its interpreter of Python, which needs no compiler. Names of frameworks as arguments try those alone.
+tinygrad runs on its Python interpreter, which needs no compiler.
 """
-
-from __future__ import annotations
 
 import importlib
 import importlib.util
@@ -22,18 +19,16 @@ from pathlib import Path
 os.environ.setdefault("DEV", "PYTHON")  # tinygrad's
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from definitions import DEFINITIONS, NOT_TRIED
-from page import PACKAGES, cells
+from common import DEFINITIONS, NOT_TRIED, PACKAGES, cells
 
-ROOMS = dict(zip(PACKAGES, ("of_pytorch", "of_jax", "of_autograd", "of_mygrad", "of_tinygrad"), strict=True))
+MODULES = dict(zip(PACKAGES, ("of_pytorch", "of_jax", "of_autograd", "of_mygrad", "of_tinygrad"), strict=True))
 
 
-def defines(peer: str, pattern: str) -> bool:
-    """Whether a file of the package, tests apart, has what a feature would be called."""
+def defines(peer, pattern):
+    """Whether a file of the framework, except tests, matches the pattern."""
     wanted = re.compile(pattern)
     for package in PACKAGES[peer]:
         spec = importlib.util.find_spec(package)
-        assert spec is not None
         root = Path(spec.origin).parent
         files = (
             path for path in root.rglob("*.py") if not {"test", "tests", "testing"} & {*path.relative_to(root).parts}
@@ -43,26 +38,26 @@ def defines(peer: str, pattern: str) -> bool:
     return False
 
 
-def check(peer: str) -> tuple[int, int, list[str]]:
-    """How many cells were tried and how many could not be, and what is wrong of the former."""
-    tries, tried, untried, wrong = importlib.import_module(ROOMS[peer]).tries(), 0, 0, []
-    for feature, said in cells(peer):
-        if feature in tries:
-            found = tries[feature]()
-        elif said == "no" and feature in DEFINITIONS:
+def check(peer):
+    """Return the number of checked and of unchecked cells, and the wrong ones."""
+    checks, checked, unchecked, wrong = importlib.import_module(MODULES[peer]).checks(), 0, 0, []
+    for feature, claim in cells(peer):
+        if feature in checks:
+            found = checks[feature]()
+        elif claim == "no" and feature in DEFINITIONS:
             found = defines(peer, DEFINITIONS[feature])
         elif feature in NOT_TRIED or feature.startswith("types"):
-            untried += 1
+            unchecked += 1
             continue
         else:
-            raise LookupError(f"{peer}: nothing says how to try {feature!r}")
-        tried += 1
-        if found != (said != "no"):
-            wrong.append(f"{feature}: the page says {said}")
-    return tried, untried, wrong
+            raise LookupError(f"{peer}: there is no check of {feature!r}. Add one.")
+        checked += 1
+        if found != (claim != "no"):
+            wrong.append(f"{feature}: the page says {claim}")
+    return checked, unchecked, wrong
 
 
-def main(names: list[str]) -> int:
+def main(names):
     failed = False
     for peer, packages in PACKAGES.items():
         if names and peer not in names:
@@ -71,10 +66,12 @@ def main(names: list[str]) -> int:
             print(f"{peer}: not installed")
             continue
         with warnings.catch_warnings(action="ignore"):
-            tried, untried, wrong = check(peer)
+            checked, unchecked, wrong = check(peer)
         failed = failed or bool(wrong)
         print(
-            "\n".join([f"{peer}: {tried} cells tried, {len(wrong)} wrong, {untried} left to its documentation", *wrong])
+            "\n".join(
+                [f"{peer}: {checked} cells checked, {len(wrong)} wrong, {unchecked} left to its documentation", *wrong]
+            )
         )
     return int(failed)
 

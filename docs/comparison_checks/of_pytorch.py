@@ -1,29 +1,27 @@
-"""PyTorch, tried."""
-
-from __future__ import annotations
+"""Checks of PyTorch."""
 
 import importlib.util
-from typing import Any
 
 import numpy as np
-from trying import Tries, raises
+from common import raises
 
 
-def tries() -> Tries:
+def checks():
+    """Return a check for each feature, by its name on the page: does the framework have it?"""
     import torch
 
     at = torch.tensor([1.0, 2.0])
 
-    def cubes(x: Any) -> Any:
+    def cubes(x):
         return (x**3).sum()
 
-    def third() -> bool:
+    def third():
         f = torch.sin
         for _ in range(3):
             f = torch.func.grad(f)
         return bool(np.isclose(f(torch.tensor(0.3)), -np.cos(0.3)))
 
-    def overwritten() -> bool:
+    def overwritten():
         x = at.clone().requires_grad_()
         y = (x * x).sum()
         with torch.no_grad():
@@ -33,58 +31,58 @@ def tries() -> Tries:
         x.data += 1  # is not seen
         return seen and not raises(RuntimeError, z.backward)
 
-    def in_place() -> bool:
+    def in_place():
         x = at.clone().requires_grad_()
         y = x * 1
         y[0] = x[1]
         y.sum().backward()
         return x.grad.tolist() == [0, 2]
 
-    def own() -> bool:
+    def own():
         class Twice(torch.autograd.Function):
             @staticmethod
-            def forward(ctx: Any, x: Any) -> Any:
+            def forward(ctx, x):
                 return 2 * x
 
             @staticmethod
-            def backward(ctx: Any, g: Any) -> Any:
+            def backward(ctx, g):
                 return 5 * g
 
         x = at.clone().requires_grad_()
         Twice.apply(x).sum().backward()
         return x.grad.tolist() == [5, 5]
 
-    def anomaly() -> bool:
+    def anomaly():
         x = torch.tensor([-1.0], requires_grad=True)
         with torch.autograd.detect_anomaly():
             y = x.sqrt().sum()
             return raises(RuntimeError, y.backward)
 
-    def hooked() -> bool:
-        seen: list[Any] = []
+    def hooked():
+        seen = []
         x = at.clone().requires_grad_()
         x.register_hook(seen.append)
         (3 * x).sum().backward()
         return len(seen) == 1 and hasattr(torch.nn.Module, "register_forward_hook")
 
-    def profiled(with_stack: bool = False) -> Any:
+    def profiled(with_stack=False):
         with torch.profiler.profile(with_stack=with_stack) as profile, torch.profiler.record_function("mine"):
             cubes(at)
         return profile
 
-    def sparse() -> bool:
+    def sparse():
         layer = torch.nn.Embedding(5, 2, sparse=True)
         layer(torch.tensor([1])).sum().backward()
         return bool(layer.weight.grad.is_sparse)
 
-    def checkpointed() -> bool:
+    def checkpointed():
         from torch.utils.checkpoint import checkpoint
 
         x = at.clone().requires_grad_()
         checkpoint(cubes, x, use_reentrant=False).backward()
         return x.grad.tolist() == [3, 12]
 
-    def packed() -> bool:
+    def packed():
         rnn = torch.nn.utils.rnn
         for layer in (torch.nn.RNN(2, 3), torch.nn.LSTM(2, 3), torch.nn.GRU(2, 3)):
             layer(rnn.pack_padded_sequence(torch.ones(4, 2, 2), [4, 1]))

@@ -1,42 +1,39 @@
-"""tinygrad, tried."""
-
-from __future__ import annotations
+"""Checks of tinygrad."""
 
 import importlib.util
 import inspect
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from trying import Tries, raises
+from common import raises
 
 
-def tries() -> Tries:
+def checks():
+    """Return a check for each feature, by its name on the page: does the framework have it?"""
     from tinygrad import Tensor, dtypes, helpers, nn
 
-    def gradient(f: Callable[[Any], Any], at: Any = (1.0, 2.0)) -> Any:
+    def gradient(f, at=(1.0, 2.0)):
         x = Tensor(list(at))
         return f(x).sum().gradient(x)[0].tolist()
 
-    def third() -> bool:
+    def third():
         x = Tensor([0.3])
         y = x.sin()
         for _ in range(3):
             y = y.sum().gradient(x)[0]
         return bool(np.isclose(y.item(), -np.cos(0.3)))
 
-    def in_place(x: Any) -> Any:
+    def in_place(x):
         y = x * x
         y[0] = x[1]
         return y
 
-    def watched() -> bool:
+    def watched():
         x = Tensor([1.0, 2.0]).realize()
         y = (x * x).sum()
         x.assign(Tensor([5.0, 5.0])).realize()
         return y.gradient(x)[0].tolist() == [2, 4]
 
-    def steps() -> bool:
+    def steps():
         w = Tensor([1.0])
         sgd = nn.optim.SGD([w], lr=0.5)
         helpers.TRAINING.value = 1

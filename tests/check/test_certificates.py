@@ -181,7 +181,11 @@ def test_gradients_that_are_missing_or_foreign(certified):
     left = {node: g for node, g in certificate.gradients.items() if node is not leaf}
     refused(replace(certificate, gradients=left), loss, "<leaf .*> has no gradient")
     other = mg.tensor(1.0, requires_grad=True).node
-    refused(replace(certificate, gradients={**certificate.gradients, other: gradient}), loss, "has a gradient, but is no source")
+    refused(
+        replace(certificate, gradients={**certificate.gradients, other: gradient}),
+        loss,
+        "has a gradient, but is no source",
+    )
     double = {**certificate.gradients, leaf: gradient.astype(np.float64)}
     refused(replace(certificate, gradients=double), loss, "the gradient of <leaf .*> is float64")
 

@@ -16,8 +16,8 @@ from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
 from captioning.serving.answers import AnswerQueue, PhotoCaptioner, as_json
 from captioning.serving.upload_limits import RefusedError
+from captioning.vision.extractors import RegionExtractor
 from captioning.vision.photo_files import PhotoError, decode_photo
-from captioning.vision.region_extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
 from tests.captioning.serving.served import photo
 from tests.captioning.vision.grid_extractor import GridExtractor

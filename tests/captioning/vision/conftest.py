@@ -1,12 +1,12 @@
-"""The published network, where its package is installed, and the photos that scikit-image brings."""
+"""The published network, if its package is installed, and photos of scikit-image."""
 
 import importlib.util
 
 import numpy as np
 import pytest
 
-from captioning.vision.preprocessing import prepare
-from captioning.vision.published import published_network
+from captioning.vision.efficientnet import published_network
+from captioning.vision.extractors import extractor
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +18,15 @@ def network():
 
 
 @pytest.fixture(scope="session")
-def photos():
+def lite0(network):
+    return extractor("efficientnet-lite0")
+
+
+@pytest.fixture(scope="session")
+def photos(lite0):
     """A cat and a cup of coffee, prepared: (2, 3, 224, 224)."""
     if importlib.util.find_spec("skimage") is None:
         pytest.skip("no published weights: scikit-image, whose photos they are tried on, is not installed")
     import skimage.data
 
-    return np.stack([prepare(skimage.data.chelsea()), prepare(skimage.data.coffee())])
+    return np.stack([lite0.prepare(skimage.data.chelsea()), lite0.prepare(skimage.data.coffee())])

@@ -8,7 +8,7 @@ from captioning.vision.extractors import FeatureExtractor
 
 
 class GridExtractor(FeatureExtractor):
-    """Three features, the mean red, green and blue, of a photo of any size, seen at 2x2 places. `seen` counts them."""
+    """Three features, the mean red, green and blue, of a photo of any size, at 2x2 places. `seen` counts photos."""
 
     name, size, side, grid = "grid", 3, 8, (2, 2)
 
@@ -27,7 +27,7 @@ class GridExtractor(FeatureExtractor):
 
 
 class GridPlaces(GridExtractor):
-    """Twelve features, those of 4x4 places through a fixed layer, a product as in a network; its maps are their own."""
+    """Twelve features at each of 4x4 places: their colours through a fixed layer."""
 
     name, size, side, grid = "grid-places", 12, 32, (4, 4)
 
@@ -40,7 +40,7 @@ class GridPlaces(GridExtractor):
 
 
 class GridColours(GridExtractor):
-    """Features (N, 48): the colours of 4x4 places through a fixed layer, a product as in a network."""
+    """Features (N, 48): the colours of 4x4 places through a fixed layer."""
 
     name, size, side, grid = "grid-colours", 48, 32, (4, 4)
 

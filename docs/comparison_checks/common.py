@@ -1,6 +1,37 @@
-"""What a framework with a feature would define, and what cannot be tried."""
+"""What the checks share: the cells of docs/comparison.md, and what to search for in a package."""
 
-from __future__ import annotations
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).parent.with_name("comparison.md")
+PACKAGES = {
+    "PyTorch": ("torch",),
+    "JAX, Equinox": ("jax", "equinox"),
+    "autograd": ("autograd",),
+    "MyGrad": ("mygrad",),
+    "tinygrad": ("tinygrad",),
+}
+"""The packages of each framework, by its name on the page."""
+
+
+def cells(peer):
+    """Yield each feature of the page, and what the page says about a framework: yes, part or no."""
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        row = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(row) == 2 + len(PACKAGES) and row[2:] == list(PACKAGES):
+            column = row.index(peer)
+        elif len(row) == 2 + len(PACKAGES) and (word := re.match(r"yes|part|no\b", row[column])):
+            yield row[0], word[0]
+
+
+def raises(error, call):
+    """Whether a call raises an error of this kind."""
+    try:
+        call()
+    except error:
+        return True
+    return False
+
 
 DEFINITIONS = {
     "derivatives of derivatives": r"create_graph|def (grad|hessian)\b",
@@ -45,10 +76,10 @@ DEFINITIONS = {
     "automatic mixed precision": r"class autocast\b|def autocast\b",
     "quantised weights": r"def \w*(de)?quantize\w*",
 }
-"""What a package with a feature would define, for each "no" that has no lines of its own."""
+"""What the files of a package with a feature would define, for features without a check of their own."""
 
 NOT_TRIED = {
     "GPU", "a compiler (JIT)", "several machines", "other shapes in each call", "quantised weights",
     "promotion of dtypes",
 }  # fmt: skip
-"""Features that need hardware, a compiler or a reader where they are there; a "no" is searched for as any other."""
+"""Features that need hardware, a compiler or a reader; only a "no" is searched for."""
