@@ -15,7 +15,7 @@ from captioning.data.errors import DataError
 from captioning.data.tokens import treebank_words
 from captioning.preparing.pipeline import prepare_data
 from captioning.preparing.recipe import Recipe, report
-from captioning.vision.region_extractors import RegionExtractor
+from captioning.vision.extractors import RegionExtractor
 from captioning.vision.regions import RegionProjection
 from tests.captioning.full_disks import files_of_at_most
 from tests.captioning.preparing.photo_sources import captions_of, content, write_folder, write_table
