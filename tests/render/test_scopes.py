@@ -8,7 +8,7 @@ from hypothesis import given
 
 from minigrad.render.expansion import unrolled
 from minigrad.render.scopes import grouped
-from tests.render.graphs import graphs, loop
+from tests.render.graphs import graphs
 from tests.render.pictures import check, picture_of
 
 
@@ -30,9 +30,3 @@ def test_sorting_by_scope_keeps_all_vertices_and_edges(outputs):
     edges_after = {(new[i], new[e.source], *e[1:]) for i, v in enumerate(after.vertices) for e in v.inputs}
     assert edges_before == edges_after
     assert [old[o.source] for o in before.outputs] == [new[o.source] for o in after.outputs]
-
-
-def test_sorting_puts_the_vertices_of_a_step_side_by_side():
-    scopes = [vertex.scope for vertex in grouped(picture_of(loop(9))).vertices if vertex.scope]
-    assert scopes == sorted(scopes)
-    assert len(set(scopes)) == 9
