@@ -1,8 +1,7 @@
-"""What does not fit is an error at once, which says what was given, where, and what would fit."""
+"""Wrong arguments are errors at once, which show the argument and what would fit."""
 
 from __future__ import annotations
 
-import os
 import resource
 from pathlib import Path
 
@@ -83,33 +82,17 @@ def test_wrong_options(writer, options, error, message, tmp_path):
 
 
 @pytest.mark.parametrize("writer", ["draw", "to_html"])
-def test_a_missing_folder_is_noticed_before_the_layout(writer, tmp_path, monkeypatch):
-    monkeypatch.setattr("minigrad.render.layout.lay_out", lambda *_: pytest.fail("laid out"))
-    with pytest.raises(FileNotFoundError, match="no such folder to write into") as caught:
-        WRITERS[writer][0](Y, tmp_path / "none")
-    assert caught.value.filename == str(tmp_path / "none")
-
-
-READ_ONLY = Path("/sys")  # for everyone
-
-
-@pytest.mark.parametrize("writer", ["draw", "to_html"])
-def test_a_read_only_folder_is_noticed_before_the_layout(writer, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("folder", "error"), [("/sys", PermissionError), ("/none", FileNotFoundError)])
+def test_a_wrong_folder_is_noticed_before_the_layout(writer, folder, error, monkeypatch):
     monkeypatch.setattr("minigrad.render.layout.lay_out", lambda *_: pytest.fail("laid out"))
     monkeypatch.setattr("minigrad.render.page.page_text", lambda *_: pytest.fail("laid out"))
-    folder = tmp_path / "folder"
-    folder.mkdir(mode=0o500)
-    if os.access(folder, os.W_OK):  # one who may write everywhere
-        folder = READ_ONLY
-    with pytest.raises(PermissionError) as caught:
-        WRITERS[writer][0](Y, folder)
-    name = "a.svg" if writer == "draw" else "a.html"
-    assert caught.value.filename == str(folder / name)
-    assert ".tmp" not in str(caught.value)
+    with pytest.raises(error) as caught:
+        WRITERS[writer][0](Y, Path(folder))
+    assert caught.value.filename.startswith(folder)
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path):
-    """With no more than a kilobyte left, a page cannot be written; the old one stays."""
+    """A page does not fit into a kilobyte; the old one stays."""
     path = tmp_path / "a.html"
     path.write_text("old")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

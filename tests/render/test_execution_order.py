@@ -39,16 +39,6 @@ def steps(start, *, x=None, transposed=False, head=None, n=9):
     return {"list": mg.stack(heads, 1).sum(), "total": total, None: h.sum()}[head]
 
 
-def gates(start, cell=np.tanh, n=9):
-    """An LSTM of simple operations."""
-    weights, h, c = [(leaf(3, 4), leaf(4, 4), leaf(4)) for _ in range(4)], start, start
-    for _ in range(n):
-        i, f, o, g = [np.ones((2, 3), np.float32) @ W + h @ V + b for W, V, b in weights]
-        c = mg.sigmoid(f) * c + mg.sigmoid(i) * mg.tanh(g)
-        h = mg.sigmoid(o) * mg.tanh(c)
-    return h.sum()
-
-
 def blocks(text):
     return re.findall(r"^ *(× .*):$", text, re.MULTILINE)
 
@@ -78,12 +68,6 @@ def test_a_loop_is_one_block_of_whole_steps(start, head, transposed, taken):
     assert operations(picture) == operations(arranged(make(12), "steps"))
 
 
-@pytest.mark.parametrize("start", [ZEROS, leaf(2, 4)], ids=["zeros", "leaf"])
-def test_a_loop_of_many_operations_is_one_block(start):
-    (block,) = blocks(mg.render.to_text(gates(start)))
-    assert re.fullmatch(r"× 9, first with \w+' = (·|input1), \w+' = (·|input1)", block)
-
-
 @pytest.mark.parametrize("tracked", [False, True])
 def test_a_deep_network_is_listed_from_its_input(tracked):
     net = nn.Sequential(*[Residual(4) for _ in range(6)])
@@ -102,15 +86,3 @@ def test_only_the_first_step_may_start_from_a_constant():
         x = mg.tanh(x @ np.eye(4, dtype=np.float32) if k % 2 else np.eye(4, dtype=np.float32) @ x)
     assert "× 12" not in mg.render.to_text(x)
     assert len(blocks(mg.render.to_text(x))) == 1
-
-
-def test_a_head_is_not_another_step():
-    W, O, h = leaf(4, 4), leaf(4, 4), leaf(2, 4)
-    for _ in range(9):
-        h = mg.tanh(h @ W)
-    assert blocks(mg.render.to_text(mg.tanh(h @ O))) == ["× 9, first with b' = input1"]
-    heads = [mg.tanh(h @ O) for _ in range(9)]
-    text = mg.render.to_text(mg.stack(heads))
-    assert blocks(text) == ["× 9, first with b' = input1", "× 9"]
-    assert "matmul(b, input3)" in text
-    assert "stack(d × 9, axis=0)" in text

@@ -1,8 +1,7 @@
-"""Primitives as their references."""
+"""Primitives expanded to their references."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 import numpy as np
@@ -37,22 +36,14 @@ def test_a_step_expands_to_its_reference():
     assert {vertex.scope for vertex in picture.vertices[5:]} == {("rnn_step",)}
 
 
-def scopes_in(picture):
-    """The scopes of a picture, in order."""
-    return list(dict.fromkeys(vertex.scope for vertex in picture.vertices if not vertex.is_leaf))
-
-
 def test_each_expanded_call_has_its_own_scope():
     x = leaf(2, 3)
     y = mg.softmax(x) * mg.softmax(x * x)
     with mg.scope("inner"):
-        z = mg.softmax(y)
-    picture = check(whole(z, expand={"softmax"}))
-    exps = [vertex.scope for vertex in picture.vertices if vertex.label == "exp"]
-    assert sorted(exps) == [("inner", "softmax"), ("softmax 1",), ("softmax 2",)]
-    dot = mg.render.to_dot(z, expand={"softmax"})
-    frames = re.findall(r'label="(softmax[ \d]*)\W*"', dot)
-    assert sorted(name.strip() for name in frames) == ["softmax", "softmax 1", "softmax 2"]
+        y = mg.softmax(y)
+    picture = check(whole(y, expand={"softmax"}))
+    scopes = [vertex.scope for vertex in picture.vertices if vertex.label == "exp"]
+    assert sorted(scopes) == [("inner", "softmax"), ("softmax 1",), ("softmax 2",)]
 
 
 def test_scopes_of_calls_differ_from_existing_scopes():
@@ -61,23 +52,8 @@ def test_scopes_of_calls_differ_from_existing_scopes():
         y = mg.tanh(x)
     with mg.scope("softmax"):
         y = mg.exp(y)
-    with mg.scope("other"), mg.scope("softmax"):
-        y = mg.exp(y)
     picture = check(whole(mg.softmax(y) + mg.softmax(x), expand={"softmax"}))
     assert [vertex.scope for vertex in picture.vertices if vertex.label == "divide"] == [("softmax 2",), ("softmax 3",)]
-    assert ("other", "softmax") in scopes_in(picture)
-    with mg.scope("other"):
-        picture = check(whole(mg.softmax(y), expand={"softmax"}))
-    assert [vertex.scope for vertex in picture.vertices if vertex.label == "divide"] == [("other", "softmax 1")]
-
-
-def test_steps_of_two_sequences_are_in_two_scopes():
-    x, weights = leaf(2, 3, 4), (leaf(4, 16), leaf(4, 16), leaf(16))
-    h, _ = mg.lstm(x, leaf(2, 4), *weights)
-    h, _ = mg.lstm(h, leaf(2, 4), *weights)
-    picture = check(whole(h, "steps", expand={"lstm_step"}))
-    scopes = Counter(vertex.scope for vertex in picture.vertices if vertex.label == "sigmoid")
-    assert scopes == {(f"lstm {k}", f"step {t}"): 3 for k in (1, 2) for t in range(3)}
 
 
 def test_recording_tells_the_shapes_of_constants():
@@ -95,10 +71,7 @@ def test_a_constant_reference_is_not_shown():
     def nothing(x):
         return 0 * x, ()
 
-    @nothing.reference
-    def _(x):
-        return mg.tensor(np.zeros_like(x.data))
-
+    nothing.reference(lambda x: mg.tensor(np.zeros_like(x.data)))
     try:
         picture = check(whole(nothing(leaf(2)), expand={"nothing"}))
     finally:

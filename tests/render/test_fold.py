@@ -127,56 +127,15 @@ def test_a_loop_shows_whole_steps(steps, first):
     assert scopes == {(f"step {t}",) for t in [0, steps - 1]}
 
 
-def steps_of_lstm(state, weights, steps=8):
-    """The state after a loop of `lstm_step`."""
-    for t in range(steps):
-        with mg.scope(f"step {t}"):
-            state = mg.lstm_step(np.ones((2, 3), np.float32), *state, *weights)
-    return state
-
-
 def test_loops_of_primitive_steps():
-    h, c = steps_of_lstm((leaf(2, 4), leaf(2, 4)), (leaf(3, 16), leaf(4, 16), leaf(16)), steps=12)
+    weights, h, c = (leaf(3, 16), leaf(4, 16), leaf(16)), leaf(2, 4), leaf(2, 4)
+    for t in range(12):
+        with mg.scope(f"step {t}"):
+            h, c = mg.lstm_step(np.ones((2, 3), np.float32), h, c, *weights)
     picture = check(arranged(h * c))
     assert labels(picture)[-4:] == ["lstm_step", "10 more like this", "lstm_step", "multiply"]
-    elision, last = picture.vertices[-3:-1]
-    number = picture.vertices.index(elision)
-    assert [(edge.source, edge.slot) for edge in last.inputs[:2]] == [(number, 0), (number, 1)]
-
-
-def test_a_loop_ends_before_a_sequence():
-    weights = leaf(3, 16), leaf(4, 16), leaf(16)
-    h, c = steps_of_lstm((leaf(2, 4), leaf(2, 4)), weights)
-    y, _ = mg.lstm(np.ones((2, 6, 3), np.float32), h, *weights, c)
-    assert labels(check(arranged(y)))[5:] == [
-        "lstm_step", "6 more like this", "lstm_step", "lstm_step", "4 more steps", "lstm_step", "stack",
-    ]  # fmt: skip
-
-
-def test_layers_of_sequences_fold_to_two_layers_of_two_steps():
-    x = leaf(2, 100, 4)
-    for layer in range(6):
-        with mg.scope(f"layer {layer}"):
-            x, _ = mg.lstm(x, leaf(2, 4), leaf(4, 16), leaf(4, 16), leaf(16))
-    picture = check(arranged(x))
-    layer = ["lstm_step", "98 more steps", "lstm_step", "stack"]
-    assert labels(picture)[-9:] == [*layer, "4 more like this", *layer]
-    assert picture.vertices[-5].stands_for == 4 * 101
-
-
-def test_nested_loops():
-    x = leaf(2)
-    for t in range(6):
-        with mg.scope(f"outer {t}"):
-            for s in range(10):
-                with mg.scope(f"inner {s}"):
-                    x = mg.tanh(x)
-            x = mg.exp(x)
-    picture = check(arranged(x))
-    assert operations(picture) == 66
-    assert [v.label for v in picture.vertices if v.kind == "elision"] == [
-        "8 more like this", "4 more like this", "8 more like this",
-    ]  # fmt: skip
+    number = len(picture.vertices) - 3  # of the elision
+    assert [(edge.source, edge.slot) for edge in picture.vertices[-2].inputs[:2]] == [(number, 0), (number, 1)]
 
 
 def test_other_options_and_short_loops_are_not_folded():
@@ -204,15 +163,6 @@ def test_max_nodes_limits_leaves():
     assert [v.label for v in picture.vertices[20:]] == ["and 1,214 more leaves", "stack"]
     assert picture.vertices[20].stands_for == 1214
     assert len(picture.vertices[21].inputs) == 21
-
-
-def test_an_omitted_output_is_still_marked():
-    early = mg.exp(mg.tanh(leaf(2)))
-    late = early
-    for k in range(30):
-        late = mg.sin(late) if k * k % 7 in (1, 4) else mg.cos(late)
-    picture = arranged([early, late], max_nodes=3)
-    assert picture.vertices[picture.outputs[0].source].kind == "elision"
 
 
 @pytest.mark.slow

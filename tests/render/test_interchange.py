@@ -59,24 +59,18 @@ def test_attributes():
 
 
 def test_options_are_those_that_differ_from_their_defaults():
-    x, w = leaf(1, 1, 5, 5), leaf(1, 1, 3, 3)
-    y = mg.conv2d(x, w, padding=1, stride=1, groups=True).sum(axis=(1, 2), keepdims=False).reshape(-1)
+    y = mg.conv2d(leaf(1, 1, 5, 5), leaf(1, 1, 3, 3), padding=1, stride=1).sum(axis=(1, 2), keepdims=False).reshape(-1)
     options = [data["options"] for _, data in to_networkx(y).nodes(data=True) if data["kind"] == "operation"]
-    assert options == ["padding=1, groups=True", "axis=(1, 2)", "shape=-1"]
+    assert options == ["padding=1", "axis=(1, 2)", "shape=-1"]
 
 
-@pytest.mark.parametrize("unroll", ["primitive", "steps", "fold"])
-def test_sequences(unroll):
-    h, (_, c) = nn.LSTM(2, 3)(mg.tensor(np.ones((1, 9, 2), np.float32), requires_grad=True))
+@pytest.mark.parametrize(("unroll", "steps"), [("primitive", []), ("steps", list(range(9))), ("fold", [0, 1, 8])])
+def test_sequences(unroll, steps):
+    h, (_, c) = nn.LSTM(2, 3)(leaf(1, 9, 2))
     graph = to_networkx([h, c], unroll=unroll)
     check(graph, [h, c], unroll=unroll)
-    steps = [data["step"] for _, data in graph.nodes(data=True) if data["step"] is not None]
-    kinds = {data["kind"] for _, data in graph.nodes(data=True)}
-    assert steps == {"primitive": [], "steps": list(range(9)), "fold": [0, 1, 8]}[unroll]
-    # the first step differs from the others: its states are constants
-    assert ("elision" in kinds) == (unroll == "fold")
-    slots = {e["slot"] for _, _, e in graph.edges(data=True)}
-    assert slots == {0, 1}
+    assert [data["step"] for _, data in graph.nodes(data=True) if data["step"] is not None] == steps
+    assert any(data["kind"] == "elision" for _, data in graph.nodes(data=True)) == (unroll == "fold")
 
 
 def test_graphs_convert_to_json():

@@ -147,20 +147,3 @@ def test_parameters_are_short_within_their_module():
     assert "    0 … 5:" in lines
     assert "affine(a', weight, bias)" in "".join(lines)
     assert not [line for line in lines[12:] if "Sequential." in line]
-
-
-def test_sequences_in_a_loop_are_listed_one_by_one():
-    x, weights = leaf(2, 9, 4), (leaf(4, 16), leaf(4, 16), leaf(16))
-    for layer in range(3):
-        with mg.scope(f"layer {layer}"):
-            x, _ = mg.lstm(x, leaf(2, 4), *weights)
-    text = mg.render.to_text(x)
-    assert text.count("× 9, first with") == 3
-    assert "stack(a.0 × 9, axis=1)" in text
-
-
-def test_operations_never_share_a_name_with_a_parameter():
-    net = nn.Sequential(nn.Linear(4, 4, rng=0), nn.Tanh())
-    text = mg.render.to_text(mg.nn.LSTM(4, 4)(net(np.ones((2, 3, 4), np.float32)))[0])
-    assert "Wx, Wh, b)" in text
-    assert not re.search(r"^ *b = ", text, re.MULTILINE)

@@ -152,16 +152,6 @@ def test_shared_memory_counts_once():
     assert summary(views, mg.tensor(ones(30))).residual_bytes == 120 + 120 + 24
 
 
-def test_unused_results_cost_time_but_no_memory():
-    def forward(x: Any, w: Any) -> Any:
-        mg.matmul(x, w)
-        return w * 2.0
-
-    result = summary(Function(forward, 3, 3), ones(2, 3))
-    assert result.multiply_adds == 18
-    assert result.residual_bytes == 0
-
-
 # --- multiply-adds --------------------------------------------------------------------------------------
 
 
@@ -169,22 +159,6 @@ def products(forward: Any, *arrays: np.ndarray) -> int:
     """The multiply-adds of a function whose last argument is the parameter."""
     module = Function(forward, *arrays[-1].shape)
     return summary(module, *arrays[:-1]).multiply_adds
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "count"),
-    [
-        ((3,), (3,), 3),
-        ((2, 3), (3,), 6),
-        ((3,), (3, 5), 15),
-        ((2, 3), (3, 5), 30),
-        ((7, 2, 3), (3, 5), 210),
-        ((7, 1, 2, 3), (4, 3, 5), 840),
-        ((2, 0), (0, 5), 0),
-    ],
-)
-def test_matmul(a, b, count):
-    assert products(mg.matmul, ones(*a), ones(*b)) == count
 
 
 @given(st.data())
@@ -199,31 +173,30 @@ def test_einsum_of_two_is_a_count_of_loops(data):
     assert products(lambda x, w: mg.einsum(text, x, w), a, b) == loops
 
 
-def test_einsum_with_ellipses_and_three_operands():
-    assert products(lambda x, w: mg.einsum("...ij,jk", x, w), ones(6, 2, 3), ones(3, 4)) == 6 * 2 * 3 * 4
-    assert products(lambda x, w: mg.einsum("ij,ij->i", x, w), ones(1, 3), ones(5, 3)) == 15
-    assert products(lambda w: mg.einsum("ii->", w), ones(3, 3)) == 0
-    # NumPy multiplies the two short vectors first, and the sum over j is then a number
-    count = products(lambda x, y, w: mg.einsum("i,j,j->i", x, y, w), ones(50), ones(40), ones(40))
-    assert count == 40 + 50
-
-
-@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"dilation": 2}, {"groups": 4, "stride": (1, 2)}])
-def test_conv2d(options):
-    groups = options.get("groups", 1)
-    x, w = ones(2, 4, 7, 6), ones(8, 4 // groups, 3, 2)
-    output = mg.conv2d(x, w, **options)
-    assert products(lambda x, w: mg.conv2d(x, w, **options), x, w) == output.size * (4 // groups) * 3 * 2
-
-
-@pytest.mark.parametrize("options", [{"stride": 2, "output_padding": 1}, {"groups": 2}])
-def test_conv_transpose2d_costs_as_much_as_conv2d(options):
-    x, w = ones(2, 4, 5, 4), ones(4, 6 // options.get("groups", 1), 3, 2)
-    back = mg.conv_transpose2d(x, w, **options)
-    same = {name: value for name, value in options.items() if name != "output_padding"}
-    assert products(lambda x, w: mg.conv_transpose2d(x, w, **options), x, w) == products(
-        lambda x, w: mg.conv2d(x, w, **same), back.numpy(), w
-    )
+@pytest.mark.parametrize(
+    ("function", "shapes", "count"),
+    [
+        (mg.matmul, [(3,), (3,)], 3),
+        (mg.matmul, [(2, 3), (3,)], 6),
+        (mg.matmul, [(3,), (3, 5)], 15),
+        (mg.matmul, [(7, 2, 3), (3, 5)], 210),
+        (mg.matmul, [(7, 1, 2, 3), (4, 3, 5)], 840),
+        (mg.matmul, [(2, 0), (0, 5)], 0),
+        (lambda x, w: mg.einsum("...ij,jk", x, w), [(6, 2, 3), (3, 4)], 6 * 2 * 3 * 4),
+        (lambda x, w: mg.einsum("ij,ij->i", x, w), [(1, 3), (5, 3)], 15),
+        (lambda w: mg.einsum("ii->", w), [(3, 3)], 0),
+        # NumPy multiplies the two short vectors first, and the sum over j is then a number
+        (lambda x, y, w: mg.einsum("i,j,j->i", x, y, w), [(50,), (40,), (40,)], 40 + 50),
+        (lambda x, w: mg.conv2d(x, w, stride=2, padding=1), [(2, 4, 7, 6), (8, 4, 3, 2)], (2 * 8 * 4 * 4) * 4 * 3 * 2),
+        (lambda x, w: mg.conv2d(x, w, dilation=2), [(2, 4, 7, 6), (8, 4, 3, 2)], (2 * 8 * 3 * 4) * 4 * 3 * 2),
+        (lambda x, w: mg.conv2d(x, w, groups=4, stride=(1, 2)), [(2, 4, 7, 6), (8, 1, 3, 2)], (2 * 8 * 5 * 3) * 3 * 2),
+        (lambda x, w: mg.conv_transpose2d(x, w, stride=2), [(2, 4, 5, 4), (4, 6, 3, 2)], (2 * 4 * 5 * 4) * 6 * 3 * 2),
+        (lambda x, w: mg.conv_transpose2d(x, w, groups=2), [(2, 4, 5, 4), (4, 3, 3, 2)], (2 * 4 * 5 * 4) * 3 * 3 * 2),
+        (lambda x, w: mg.softmax(mg.tanh(x * w) + w), [(2, 3), (3,)], 0),
+    ],
+)
+def test_multiply_adds(function, shapes, count):
+    assert products(function, *(ones(*shape) for shape in shapes)) == count
 
 
 @pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("lstm", 4)])

@@ -36,26 +36,3 @@ def test_gradients_of_an_input_step_by_step():
     steps = [v for v in picture.vertices if v.step is not None]
     norms = [flow_norm(picture, step, edge) for step in steps for edge in step.inputs if edge.argument == "x"]
     assert norms == pytest.approx(np.linalg.norm(x.grad, axis=(0, 2)))
-
-
-def test_gathered_states_have_their_own_norm():
-    x = mg.tensor(np.ones((2, 3, 4)), requires_grad=True)
-    with mg.record():
-        weights = [np.full(shape, 0.1) for shape in ((4, 20), (5, 20), (20,))]
-        cells = mg.lstm(x, np.zeros((2, 5)), *weights)[1]
-        loss = (3 * cells).sum()
-        loss.backward()
-    stack = next(v for v in arranged(loss, "steps").vertices if v.label == "stack")
-    assert gradient_norm(stack, 0) == pytest.approx(3 * np.sqrt(cells.size))
-    assert value_norm(stack, 0) == pytest.approx(np.linalg.norm(cells.data))
-
-
-def test_norms_at_folded_steps():
-    picture = arranged(recorded(captioner), "fold")
-    first, elision, last = (v for v in picture.vertices if v.step is not None)
-    note = note_of(first.node)
-    into = {edge.argument: flow_norm(picture, elision, edge) for edge in elision.inputs}
-    assert (into["h"], into["c"]) == (note.gradient_steps[0][0], note.gradient_steps[1][0])
-    out = {edge.argument: flow_norm(picture, last, edge) for edge in last.inputs}
-    assert (out["h"], out["c"]) == (note.gradient_steps[0][14], note.gradient_steps[1][14])
-    assert gradient_norm(elision, 0) is None

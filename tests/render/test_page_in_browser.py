@@ -152,7 +152,7 @@ def test_random_graphs_do_not_overlap(opened, full):
         assert_nothing_overlaps(window)
 
 
-def test_a_click_shows_details(opened):
+def test_clicks_and_keys_show_details(opened):
     window = opened(loss_of())
     assert hidden(window, "panel")
     window.click(id_of(window, "tanh") + " > .body")
@@ -162,6 +162,10 @@ def test_a_click_shows_details(opened):
         assert known in facts
     assert count(window, "#facts .chart") == 2
     assert texts(window, ".near > .name") == ["affine", "sum"]
+    window.run("document.querySelector(arguments[0]).focus()", id_of(window, "sum"))
+    window.keys(driver.ENTER)
+    assert texts(window, "#name") == ["sum"]
+    window.click(id_of(window, "tanh") + " > .body")
     window.click("#facts .link")
     assert texts(window, "#name") == ["affine"]
     window.keys(driver.ESCAPE)
@@ -204,17 +208,6 @@ def test_scopes_close_and_open(opened):
     assert drawn(window) == before
 
 
-def test_edges_of_a_closed_scope_merge(opened):
-    x = mg.cos(mg.tensor([1.0, 2.0], requires_grad=True))
-    with mg.scope("a"):
-        parts = [mg.tanh(x), mg.exp(x), mg.sin(x)]
-    with mg.scope("b"):
-        y = parts[0] * parts[1] * parts[2]
-    window = opened(y)
-    window.click("#close-all")
-    assert count(window, ".wire") == 4  # to cos, a, b and the output
-
-
 def test_zoom_and_pan(opened):
     window = opened(loss_of())
     transform = "return document.getElementById('stage').getAttribute('transform')"
@@ -243,13 +236,6 @@ def test_gradients_and_times_colour_the_operations(opened, kind):
     assert window.run(pressed, kind) == "false"
     window.keys("h" if kind == "time" else "t")
     assert fill(window, selector) == plain
-
-
-def test_the_page_works_from_the_keyboard(opened):
-    window = opened(loss_of())
-    window.run("document.querySelector(arguments[0]).focus()", id_of(window, "tanh"))
-    window.keys(driver.ENTER)
-    assert texts(window, "#name") == ["tanh"]
 
 
 def test_the_page_fits_into_390_pixels(opened):

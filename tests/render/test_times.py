@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pytest
 
 import minigrad as mg
@@ -61,18 +60,6 @@ def test_steps_share_the_time_of_their_sequence():
     assert fills(dot)[picture.vertices.index(stack)] == "#ffffff"
     (elided,) = (number for number, v in enumerate(picture.vertices) if v.kind == "elision")
     assert fills(dot)[elided] == NOT_SHOWN
-
-
-def test_the_last_profile_counts():
-    x = mg.tensor(np.ones(3), requires_grad=True)
-    with mg.profile():
-        y = mg.tanh(x).sum()
-        y.backward(retain_graph=True)
-    with mg.profile() as p:
-        y.backward()
-    (vertex,) = (v for v in arranged(y, "steps").vertices if v.label == "tanh")
-    note = note_of(vertex.node)
-    assert note.backward_time == p.events[-1].time
 
 
 def test_errors():

@@ -1,4 +1,4 @@
-"""Sequence primitives as their steps."""
+"""Sequence primitives unrolled into steps."""
 
 from __future__ import annotations
 
@@ -41,32 +41,17 @@ def test_each_step_takes_its_slice_and_previous_state():
     assert [[edge.slot for edge in stack.inputs] for stack in stacks] == [[0] * 3, [1] * 3]
 
 
-@pytest.mark.parametrize("unroll", ["steps", "fold", "primitive"])
-def test_a_sequence_without_steps_stays_whole(unroll):
+def test_a_sequence_without_steps_stays_whole():
     h, _ = mg.lstm(leaf(2, 0, 3), leaf(2, 4), leaf(3, 16), leaf(4, 16), leaf(16))
-    assert "lstm" in labels(check(arranged(h, unroll)))
-    assert "lstm(" in mg.render.to_text(h, unroll=unroll)
-
-
-# Long sequences ----------------------------------------------------------------------------------
+    assert "lstm" in labels(check(arranged(h, "steps")))
+    assert "lstm(" in mg.render.to_text(h)
 
 
 @pytest.mark.parametrize("expand", [(), {"lstm_step"}])
 def test_pictures_grow_with_the_model_not_with_the_input(expand):
-    few, many = (arranged(lstm(steps), expand=expand) for steps in (16, 1000))
+    few, many = (arranged(lstm(steps), expand=expand) for steps in (16, 200))
     assert len(few.vertices) == len(many.vertices)
-    elisions = [vertex for vertex in many.vertices if vertex.kind == "elision"]
-    assert [vertex.stands_for for vertex in elisions] == [998 * (17 if expand else 1)]
-
-
-def test_steps_fold_above_max_nodes():
-    count = operations(whole(lstm(9), "steps"))
-    assert "elision" not in {vertex.kind for vertex in arranged(lstm(9), "steps", count).vertices}
-    less = arranged(lstm(9), "steps", count - 1)
-    assert "7 more steps" in labels(less)
-    assert operations(less) == count
-    expanded_count = operations(whole(lstm(9), "steps", expand={"lstm_step"}))
-    assert "7 more like this" in labels(arranged(lstm(9), "steps", expanded_count - 1, expand={"lstm_step"}))
+    assert [v.stands_for for v in many.vertices if v.kind == "elision"] == [198 * (17 if expand else 1)]
 
 
 def test_an_unused_named_state_is_gathered():
@@ -75,5 +60,3 @@ def test_an_unused_named_state_is_gathered():
     assert [(v.remark, v.inputs[0].slot) for v in picture.vertices if v.gathers is not None] == [
         ("hidden", 0), ("cell, the cell", 1),
     ]  # fmt: skip
-    inner = [v for v in whole(h.sum(), names={"cell": c}, expand={"lstm"}, unroll="primitive").vertices if v.remark]
-    assert [(v.label, v.remark) for v in inner] == [("stack", "cell")]
