@@ -1,4 +1,4 @@
-"""Which strategy is the fastest: what is chosen by figures, and that there are figures."""
+"""The choice of the fastest strategy by measured times, and the measurement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def large(**times):
 
 
 def thin(mkl=None, **times):
-    """Times of blocks by the most rows, such as ``_8=0.5``, or ``all`` rows."""
+    """Times of blocks by their largest number of rows, such as ``_8=0.5``, or of ``all`` rows."""
     blocks = {Strategy("plain", "blocks", None if rows == "all" else int(rows[1:])): t for rows, t in times.items()}
     return {Strategy(): 1.0, **blocks, **({} if mkl is None else {Strategy(thin="mkl"): mkl})}
 
@@ -44,7 +44,7 @@ def test_with_mkl():
     assert best == "numpy"
 
 
-def test_measuring_leaves_all_as_it_was(capsys):
+def test_measuring_changes_no_settings(capsys):
     before = mg.get_num_threads(), matmul_backend.chosen
     a, b = measure(rounds=1)
     assert (mg.get_num_threads(), matmul_backend.chosen) == before
@@ -59,11 +59,11 @@ def test_measuring_leaves_all_as_it_was(capsys):
 @pytest.mark.skipif(
     time.get_clock_info("thread_time").resolution > 1e-6, reason="another platform: a thread has no fine clock"
 )
-def test_what_others_take_of_the_processor_meanwhile_does_not_count():
+def test_time_of_other_processes_does_not_count():
     def work():
         start = time.thread_time()
         while time.thread_time() - start < 1e-3:
             pass
-        time.sleep(0.02)  # as if others had it
+        time.sleep(0.02)  # as if other processes ran
 
     assert _turn(work) < 0.01
