@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 from captioning.models.network import CaptionNetwork
 from minigrad import nn
-from tests.interop.onnx_files import NEEDS_ONNX, NEEDS_RUNTIME, arrays_in, operators_of, run
+from tests.interop.onnx_files import NEEDS_ONNX, NEEDS_RUNTIME, Function, arrays_in, operators_of, run
 
 
 def drawn(*shape, seed=1):
@@ -202,16 +202,6 @@ def check_free_axes(module, given, axes, path):
                 np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-5)
 
 
-class Plain(nn.Module):
-    """A function of one array."""
-
-    def __init__(self, function):
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
-
-
 @pytest.mark.slow
 @NEEDS_RUNTIME
 def test_dynamic_batches(tmp_path, full):
@@ -223,9 +213,9 @@ def test_dynamic_batches(tmp_path, full):
 
 @NEEDS_RUNTIME
 def test_dynamic_numbers_of_steps(tmp_path):
-    causal = Plain(lambda x: mg.attention(x, x, x, causal=True))
-    for layer, x in ((nn.LSTM(3, 4, rng=0), drawn(2, 5, 3)), (causal, X)):
-        check_free_axes(layer, (x,), {"x": [1]}, tmp_path / "steps.onnx")
+    causal = Function(lambda x: mg.attention(x, x, x, causal=True))
+    for layer, x, name in ((nn.LSTM(3, 4, rng=0), drawn(2, 5, 3), "x"), (causal, X, "inputs")):
+        check_free_axes(layer, (x,), {name: [1]}, tmp_path / "steps.onnx")
 
 
 @NEEDS_RUNTIME
@@ -244,7 +234,7 @@ def test_dynamic_numbers_of_steps(tmp_path):
 def test_constants_follow_the_size(function, tmp_path):
     path = tmp_path / "plain.onnx"
     for example in (drawn(1, 4), drawn(3, 4)):
-        mg.export_onnx(Plain(function), example, path, dynamic_axes={"x": [0]})
+        mg.export_onnx(Function(function), example, path, dynamic_axes={"inputs": [0]})
         x = drawn(6, 4)
         for theirs in (run(path, [x])[0], mg.import_onnx(path)(x).data):
             np.testing.assert_allclose(theirs, function(mg.tensor(x)).data, rtol=1e-5, atol=1e-6)
@@ -256,18 +246,18 @@ def test_constants_follow_the_size(function, tmp_path):
     [
         (
             lambda x: mg.sum(x, 0) * (1 / x.shape[0]),
-            r"multiply \(in Plain\) has a constant that depends on .*axis 0 of x",
+            r"multiply \(in Function\) has a constant that depends on .*axis 0 of inputs",
         ),
-        (lambda x: x * float(x.shape[0] % 2), r"multiply \(in Plain\) has a constant"),
-        (lambda x: x * float(x.shape[0] ** 2), r"multiply \(in Plain\) has a constant"),
-        (lambda x: mg.matmul(np.eye(x.shape[0], dtype=np.float32), x), r"matmul \(in Plain\) has a constant"),
-        (lambda x: mg.stack([mg.sum(row) for row in x]), r"\(in Plain\) needs other operators"),
-        (lambda x: mg.exp(x) if x.shape[0] > 4 else x * 2, r"\(in Plain\) needs other operators"),
+        (lambda x: x * float(x.shape[0] % 2), r"multiply \(in Function\) has a constant"),
+        (lambda x: x * float(x.shape[0] ** 2), r"multiply \(in Function\) has a constant"),
+        (lambda x: mg.matmul(np.eye(x.shape[0], dtype=np.float32), x), r"matmul \(in Function\) has a constant"),
+        (lambda x: mg.stack([mg.sum(row) for row in x]), r"\(in Function\) needs other operators"),
+        (lambda x: mg.exp(x) if x.shape[0] > 4 else x * 2, r"\(in Function\) needs other operators"),
     ],
 )
 def test_operators_that_cannot_follow_the_size_are_named(function, message, tmp_path):
     with pytest.raises(NotImplementedError, match=message):
-        mg.export_onnx(Plain(function), drawn(4, 3), tmp_path / "n.onnx", dynamic_axes={"x": [0]})
+        mg.export_onnx(Function(function), drawn(4, 3), tmp_path / "n.onnx", dynamic_axes={"inputs": [0]})
 
 
 @NEEDS_ONNX

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import Tensor, nn
+from minigrad import Tensor
 from minigrad.interop.onnx.operators import READERS, WRITERS
 from minigrad.primitives import PRIMITIVES
-from tests.interop.onnx_files import NEEDS_RUNTIME, arrays_in, operators_of, run
+from tests.interop.onnx_files import NEEDS_RUNTIME, Function, arrays_in, operators_of, run
 
 FAMILIES = [
     importlib.import_module(f"tests.ops.{path.stem}")
@@ -29,23 +29,6 @@ ELSEWHERE = {"dropout", "lstm"}
 """Primitives whose cases are refused; test_onnx_networks.py tests them."""
 FEW = settings(max_examples=2, suppress_health_check=list(HealthCheck))
 DRAWN = sorted((WRITERS.keys() | set(COMPOSED)) & CASES.keys() - ELSEWHERE)
-
-
-class Call(nn.Module):
-    """A function of floating arrays; its other arguments are constants."""
-
-    def __init__(self, name, case, dtype):
-        functions = vars(CASES[name][0]).get("FUNCTIONS", {})
-        self.function = functions.get(name) or getattr(mg.ops, name)
-        self.options = case.options
-        self.constants = {i: x for i, x in enumerate(case.inputs) if not is_input(x)}
-        self.count = len(case.inputs)
-        self.inputs = tuple(tensor(x.astype(dtype)) for x in case.inputs if is_input(x))
-
-    def forward(self, *inputs):
-        rest = iter(inputs)
-        arguments = [self.constants[i] if i in self.constants else next(rest) for i in range(self.count)]
-        return self.function(*arguments, **self.options)
 
 
 def is_input(x):
@@ -64,19 +47,25 @@ def tensor(array):
 def test_onnxruntime_and_the_imported_network_compute_the_same(name, data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "primitive.onnx"
     case = data.draw(CASES[name][1])
-    with mg.no_grad():
-        module = Call(name, case, np.float32)
-    assume(module.inputs and all(x.size for x in arrays_in([*case.inputs, *case.options.values()])))
+    inputs = tuple(tensor(x.astype(np.float32)) for x in case.inputs if is_input(x))
+    function = vars(CASES[name][0]).get("FUNCTIONS", {}).get(name) or getattr(mg.ops, name)
+
+    def call(*given):
+        rest = iter(given)
+        return function(*(next(rest) if is_input(x) else x for x in case.inputs), **case.options)
+
+    module = Function(call)
+    assume(inputs and all(x.size for x in arrays_in([*case.inputs, *case.options.values()])))
     try:
-        mg.export_onnx(module, module.inputs, path)
+        mg.export_onnx(module, inputs, path)
     except NotImplementedError as error:
         assume("cannot be written" not in str(error))  # a case without a counterpart
         raise
     assert operators_of(path) <= READERS.keys()
     results = [
-        arrays_in(module(*module.inputs)),
-        run(path, module.inputs),
-        arrays_in(mg.import_onnx(path)(*module.inputs)),
+        arrays_in(module(*inputs)),
+        run(path, inputs),
+        arrays_in(mg.import_onnx(path)(*inputs)),
     ]
     for ours, *others in zip(*results, strict=True):
         for theirs in others:
@@ -102,13 +91,10 @@ OPTIONS = {"one_hot": {"size": 4}, "round": {"decimals": 1}}
 @NEEDS_RUNTIME
 @pytest.mark.parametrize("name", CONSTANT)
 def test_primitives_without_a_gradient(name, tmp_path):
-    class Network(nn.Module):
-        def forward(self, *inputs):
-            return getattr(mg.ops, name)(*inputs, **OPTIONS.get(name, {}))
-
+    module = Function(lambda *inputs: getattr(mg.ops, name)(*inputs, **OPTIONS.get(name, {})))
     path = tmp_path / "constant.onnx"
-    mg.export_onnx(Network(), CONSTANT[name], path)
-    (expected,) = arrays_in(Network()(*CONSTANT[name]))
+    mg.export_onnx(module, CONSTANT[name], path)
+    (expected,) = arrays_in(module(*CONSTANT[name]))
     for theirs in (run(path, CONSTANT[name])[0], mg.import_onnx(path)(*CONSTANT[name]).data):
         assert theirs.dtype == expected.dtype
         np.testing.assert_array_equal(theirs, expected)

@@ -42,14 +42,24 @@ def test_zero_times_an_infinite_number_is_nan_at_every_size(a, b, dtype, bad):
     np.testing.assert_array_equal(y[:8], few[1])
 
 
-@pytest.mark.parametrize("which", ["x", "y", "both"])
-def test_axpby_of_strided_arrays(which):
-    wide = np.random.default_rng(0).standard_normal((2, 3, 2 * FEW))
-    x, y = (w[..., ::2] if which in (name, "both") else w[..., ::2].copy() for w, name in zip(wide, "xy", strict=True))
-    expected, gaps = 2 * x - 3 * y, wide[1][..., 1::2].copy()
+def unaligned(size):
+    return np.zeros(8 * size + 1, np.uint8)[1:].view(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (np.ones(6 * FEW)[::2], np.ones(3 * FEW)),
+        (np.ones(3 * FEW), np.ones(6 * FEW)[::2]),
+        (np.ones((3, 2 * FEW))[:, ::2], np.ones((3, 2 * FEW))[:, ::2]),
+        (unaligned(FEW), unaligned(FEW)),
+    ],
+)
+def test_axpby_of_strided_and_unaligned_arrays(x, y):
+    x[...], y[...] = 3, 4
     axpby(2, x, -3, y)
-    np.testing.assert_allclose(y, expected, atol=1e-12)
-    np.testing.assert_array_equal(wide[1][..., 1::2], gaps)
+    assert (y == -6).all()
+    assert y.base is None or y.base.dtype == np.uint8 or (y.base.ravel()[1::2] == 1).all()  # the gaps stay
 
 
 def test_axpby_does_not_write_into_read_only_arrays():
@@ -58,13 +68,6 @@ def test_axpby_does_not_write_into_read_only_arrays():
     with pytest.raises(ValueError, match="read-only"):
         axpby(1, np.ones(FEW, np.float32), 1, y)
     np.testing.assert_array_equal(y, 1)
-
-
-def test_axpby_of_unaligned_arrays():
-    x, y = (np.zeros(4 * FEW + 1, np.uint8)[1:].view(np.float32) for _ in range(2))
-    x[...], y[...] = 1, 2
-    axpby(3, x, 4, y)
-    np.testing.assert_array_equal(y, 11)
 
 
 ZEN_4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel name\t: EPYC: 9654\n\nprocessor\t: 1\n"

@@ -13,10 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import minigrad as mg
 from minigrad.runtime import mkl
-from minigrad.runtime.matmul_backend import BLAS, Strategy, using
-from tests.checks import leaf, pull
+from minigrad.runtime.matmul_backend import BLAS
 from tests.strategies import arrays
 
 needed = pytest.mark.skipif(bool(mkl.reason_against()), reason=f"no MKL: {mkl.reason_against()}")
@@ -118,25 +116,6 @@ def test_the_same_bits_at_any_address():
     assert len(found) == 1
 
 
-LAYERS = {"rnn": 1, "lstm": 4, "gru": 3}
-
-
-@needed
-@pytest.mark.parametrize("kind", LAYERS)
-def test_recurrent_layers(kind):
-    rng, N, T, D, H, gates = np.random.default_rng(0), 9, 6, 40, 80, LAYERS[kind]
-    shapes = [(N, T, D), (N, H), (D, gates * H), (H, gates * H), *[(gates * H,)] * (1 + (kind == "gru"))]
-    inputs = [0.3 * rng.standard_normal(shape) for shape in shapes]
-    cotangents = [rng.standard_normal((N, T, H))] * (1 + (kind == "lstm"))
-    found = []
-    for strategy in (Strategy(), Strategy("mkl", "mkl")):
-        with using(strategy):
-            outputs, gradients = pull(getattr(mg.ops, kind), [leaf(a) for a in inputs], cotangents)
-            found.append([*outputs, *gradients])
-    for plain, mine in zip(*found, strict=True):
-        np.testing.assert_allclose(mine, plain, rtol=0, atol=5e-14 * np.abs(plain).max())
-
-
 @needed
 @pytest.mark.parametrize("layer", [1, 2])  # sequential, TBB
 def test_another_package_that_uses_mkl_is_left_alone(layer):
@@ -173,11 +152,3 @@ def test_a_missing_or_broken_library(content, monkeypatch, tmp_path):
     message = f"{path} cannot be used: " if content else "the package mkl is not installed"
     assert mkl.reason_against().startswith(message)
     mkl._opened.cache_clear()
-
-
-def test_path_of_the_library(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    (tmp_path / "lib").mkdir()
-    for version in ("2", "3"):
-        (tmp_path / "lib" / f"libmkl_rt.so.{version}").touch()
-    assert mkl.path() == tmp_path / "lib" / "libmkl_rt.so.3"
