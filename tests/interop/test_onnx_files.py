@@ -75,6 +75,7 @@ def test_export_leaves_modes_and_averages_alone(path):
         (lambda x: x * np.sum(x.data), ValueError, r"multiply \(in Function\) gets a constant"),
         (lambda x: mg.exp(x) if x.data[0, 0] > 0 else x, ValueError, "the calls depend on the values"),
         (lambda x: mg.exp(np.ones(3)), ValueError, r"do not depend on inputs"),
+        (lambda x: (y := mg.exp(x), y.__setitem__(0, 0.0))[0] * 2, ValueError, "writes into a tensor"),
         (lambda x: "text", TypeError, "must return tensors, not str"),
         (lambda x: x + np.isclose(x, 0.0), ValueError, r"test_onnx_files.py:\d+, in scope Function"),
         (lambda x: x + np.count_nonzero(x), ValueError, r"test_onnx_files.py:\d+, in scope Function"),

@@ -66,7 +66,7 @@ def array(value):
     return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
 
 
-SLOW = {"AveragePool", "MaxPool", "LayerNormalization", "ArgMax", "ArgMin", "RMSNormalization", "Attention"}
+SLOW = {"AveragePool", "MaxPool"}
 """Operators whose cases take ONNX long to make; only --full runs them."""
 
 

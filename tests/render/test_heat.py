@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.render.heat import Heat, gradient_heat, gradient_norm, was_recorded
 from minigrad.render.page import content_of
-from tests.render.graphs import captioner, laid_out, leaf, recorded, texts
+from tests.render.graphs import captioner, laid_out, leaf, lstm, recorded, texts
 from tests.render.pictures import arranged, picture_of
 
 
@@ -32,12 +32,16 @@ def test_colours_run_from_pale_to_dark():
     np.testing.assert_allclose(Heat(1e-4, 1e4).ticks(5), [1e-4, 1e-2, 1, 1e2, 1e4])
 
 
-def test_the_scale_fits_the_picture_or_is_given():
-    picture = arranged(recorded(captioner), "steps")
-    norms = [n for v in picture.vertices for k in range(len(v.specs)) if (n := gradient_norm(v, k))]
+def test_the_scale_fits_the_picture_and_a_box_has_the_colour_of_its_largest_gradient():
+    loss = recorded(lstm)
+    picture, dot = arranged(loss, "steps"), mg.render.to_dot(loss, unroll="steps", gradients=True)
+    norms = {i: [gradient_norm(v, k) or 0 for k in range(len(v.specs))] for i, v in enumerate(picture.vertices)}
     heat = gradient_heat(picture)
-    assert (heat.low, heat.high, heat.unusual) == (min(norms), max(norms), False)
+    found = [n for many in norms.values() for n in many if n]
+    assert (heat.low, heat.high, heat.unusual) == (min(found), max(found), False)
     assert gradient_heat(picture, (1e-3, 1.0)) == Heat(1e-3, 1.0)
+    for number in (i for i, v in enumerate(picture.vertices) if v.step is not None):  # with two outputs each
+        assert re.search(rf' n{number} \[.*fillcolor="{heat.colour(max(norms[number]))}"', dot)
 
 
 def test_errors_without_a_recording():

@@ -69,6 +69,7 @@ def test_shared_and_unused_modules():
         ("", None, 1), ("layers.0", None, 2), ("layers.1.deep", None, 1), ("again", "layers.0", 0), ("parent.0", "", 0),
         ("unused", None, 0)]  # fmt: skip
     assert (result.rows[1].multiply_adds, result.parameters) == (2 * 2 * 4 * 4, 2 * 20)
+    assert all(part in str(result) for part in ("2×4  (2 calls)", "the same as layers.0", "the same as the whole"))
 
 
 def test_shared_parameters_count_once():
@@ -130,7 +131,7 @@ def test_frozen_parts_keep_no_residuals():
     for p in net[0].parameters():
         p.requires_grad = False
     result = summary(net, ones(5, 3))
-    assert result.frozen == 16
+    assert "16 of them require no gradient" in str(result)
     assert [row.multiply_adds for row in result.rows] == [0, 60, 0, 40]
     assert [row.residual_bytes for row in result.rows] == [0, 0, 0, 5 * 4 * 4]
 

@@ -60,3 +60,5 @@ def test_an_unused_named_state_is_gathered():
     assert [(v.remark, v.inputs[0].slot) for v in picture.vertices if v.gathers is not None] == [
         ("hidden", 0), ("cell, the cell", 1),
     ]  # fmt: skip
+    inner = whole(h.sum(), names={"cell": c}, expand={"lstm"}, unroll="primitive").vertices
+    assert ("stack", "cell") in [(v.label, v.remark) for v in inner]

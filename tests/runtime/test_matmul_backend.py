@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+import minigrad as mg
 from minigrad.runtime import blas, matmul_backend, mkl
 from minigrad.runtime.__main__ import main
 from minigrad.runtime.matmul_backend import BLAS, Strategy
@@ -86,18 +88,20 @@ def test_a_measurement_overrides_the_table(machine, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "[]", "[" * 200_000, "\ud800", '{"strategies": {"cuda": {}}}', '{"strategies": ["numpy"], "fastest": "mkl"}'],
+    "content",
+    ["", "[]", "[" * 200_000, {"strategies": {"cuda": {}}}, {"strategies": ["numpy"]}, {"fastest": "mkl"}],
 )
-def test_a_damaged_measurement_is_ignored(text):
-    path = matmul_backend.tuning_file()
-    path.parent.mkdir()
-    path.write_bytes(text.encode("utf-16", "surrogatepass") if text == "\ud800" else text.encode())
+def test_a_damaged_measurement_is_ignored(content):
+    path = matmul_backend.keep({"numpy": Strategy("plain", "plain")}, "numpy", {})
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps(kept | content) if isinstance(content, dict) else content)
     assert decided() == ("numpy", Strategy("tiles", "blocks"))
-    assert "is damaged" in matmul_backend.measurement()[2]
-    path.unlink()
-    os.mkfifo(path)  # which nobody writes into
-    assert "cannot be read: it is a pipe" in matmul_backend.measurement()[2]
+    assert "is damaged: delete it, or measure again" in matmul_backend.measurement()[2]
+
+
+def test_the_signature_names_the_strategy():
+    with matmul_backend.using(Strategy("tiles", "blocks", 25)):
+        assert mg.runtime.signature().endswith(", tiles, blocks of up to 25 rows")
 
 
 def test_the_command_line(machine, monkeypatch, capsys):
