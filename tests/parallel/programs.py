@@ -121,12 +121,12 @@ def errors():
                 raise OSError(f"no disk at rank {comm.rank}")
 
     for action in (
+        lambda: parallel.DataParallel(net, shards=2 + 2 * comm.rank),
+        lambda: parallel.DataParallel(net, bucket_bytes=100 + comm.rank),
         lambda: parallel.broadcast_parameters(mg.nn.Linear(2 + comm.rank, 3)),
         lambda: parallel.broadcast_parameters(mg.nn.Linear(2, 1), root=7),
         lambda: parallel.all_reduce_gradients([p]),
         lambda: parallel.DataParallel(net, shards=1),
-        lambda: parallel.DataParallel(net, shards=2 + 2 * comm.rank),
-        lambda: parallel.DataParallel(net, bucket_bytes=100 + comm.rank),
         twice,
         lambda: next(data_parallel.parts(np.arange(comm.size))),
         lambda: list(stale.parts(np.arange(4))),
@@ -135,7 +135,7 @@ def errors():
     ):
         try:
             action()
-            say("nothing")
+            raise AssertionError("no error, and further actions might wait forever")
         except (ValueError, RuntimeError, OSError, ZeroDivisionError) as error:
             say(f"{type(error).__name__}: {error}")
 
