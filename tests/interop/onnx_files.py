@@ -1,4 +1,4 @@
-"""What tests of ONNX files share: whether the packages are there, and how a file is run by its runtime."""
+"""Shared by tests of ONNX files: skips without the packages, and onnxruntime."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import Tensor
-
-__all__ = ["NEEDS_ONNX", "NEEDS_RUNTIME", "arrays_in", "operators_of", "run"]
+from minigrad import Tensor, nn
 
 
 def _needs(*packages: str) -> pytest.MarkDecorator:
@@ -22,6 +20,17 @@ def _needs(*packages: str) -> pytest.MarkDecorator:
 NEEDS_ONNX, NEEDS_RUNTIME = _needs("onnx"), _needs("onnx", "onnxruntime")
 
 
+class Function(nn.Module):
+    """A module of a function, with weights or layers as attributes."""
+
+    def __init__(self, function: Any, **state: Any) -> None:
+        self.function = function
+        vars(self).update(state)
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.function(*inputs)
+
+
 def arrays_in(value: Any) -> list[np.ndarray]:
     """The arrays in nested arguments or results."""
     if isinstance(value, (tuple, list)):
@@ -30,7 +39,7 @@ def arrays_in(value: Any) -> list[np.ndarray]:
 
 
 def run(path: Path, inputs: Any) -> list[np.ndarray]:
-    """The outputs of a file by onnxruntime, on nested inputs in order."""
+    """The outputs of a file in onnxruntime, for nested inputs in order."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -41,7 +50,7 @@ def run(path: Path, inputs: Any) -> list[np.ndarray]:
 
 
 def operators_of(path: Path) -> set[str]:
-    """Which operators a file has."""
+    """The operators in a file."""
     import onnx
 
     return {node.op_type for node in onnx.load(str(path)).graph.node}

@@ -1,9 +1,8 @@
-"""Files that are written whole and read with care: names, errors, and what is refused."""
+"""ONNX files: names, modes, and clear errors for what cannot be written or read."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -11,21 +10,10 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from tests.interop.onnx_files import NEEDS_ONNX
+from tests.interop.onnx_files import NEEDS_ONNX, Function
 
+pytestmark = NEEDS_ONNX
 X = np.ones((2, 3), np.float32)
-
-
-class Of(nn.Module):
-    """A module of a function, with a layer beside it."""
-
-    def __init__(self, function, **state):
-        self.function = function
-        for name, value in state.items():
-            setattr(self, name, value)
-
-    def forward(self, *inputs):
-        return self.function(*inputs)
 
 
 @pytest.fixture
@@ -39,10 +27,6 @@ def loaded(path):
     return onnx.load(str(path))
 
 
-# --- names --------------------------------------------------------------------------------------------
-
-
-@NEEDS_ONNX
 def test_names_are_those_of_the_module(path):
     network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     mg.export_onnx(network, X, path)
@@ -53,51 +37,24 @@ def test_names_are_those_of_the_module(path):
     assert graph.node[0].name.startswith("Sequential/0/")
     again = mg.import_onnx(path)
     assert again.state_dict().keys() == network.state_dict().keys()
-    again.load_state_dict(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).state_dict())
     assert again(X).node.scope[:2] == ("OnnxNetwork", "Sequential")
 
 
-@NEEDS_ONNX
 def test_names_can_be_given(path):
-    network = Of(lambda a, b: (a + b, (a * b, a)))
-    mg.export_onnx(
-        network, (mg.tensor(X), X), path, input_names=["left", "right"], output_names=["sum", "product", "same"]
-    )
-    graph = loaded(path).graph
-    assert [value.name for value in graph.input] == ["left", "right"]
-    assert [value.name for value in graph.output] == ["sum", "product", "same"]
-    for ours, theirs in zip(mg.import_onnx(path)(X, 2 * X), (3 * X, 2 * X, X), strict=True):
+    """They survive a second export, also of an output that is an input."""
+    network, names = Function(lambda a, b: (a + b, (a * b, a))), ["sum", "product", "same"]
+    mg.export_onnx(network, (mg.tensor(X), X), path, input_names=["left", "right"], output_names=names)
+    mg.export_onnx(mg.import_onnx(path), (X, X), path)
+    again = mg.import_onnx(path)
+    assert (again.input_names, again.output_names) == (["left", "right"], names)
+    for ours, theirs in zip(again(X, 2 * X), (3 * X, 2 * X, X), strict=True):
         np.testing.assert_array_equal(ours.data, theirs)
-    mg.export_onnx(mg.import_onnx(path), (X, X), again := path.with_name("again.onnx"))
-    assert [value.name for value in loaded(again).graph.input] == ["left", "right"]
-    assert [value.name for value in loaded(again).graph.output] == ["sum", "product", "same"]
-    assert mg.import_onnx(again).output_names == ["sum", "product", "same"]
-    for names in (["left"], ["a", "a"], ["a", ""], ["a", 3]):
+    for wrong in (["left"], ["a", "a"], ["a", ""], ["a", 3]):
         with pytest.raises(ValueError, match="input_names must be 2 different names"):
-            mg.export_onnx(network, (mg.tensor(X), X), path, input_names=names)
+            mg.export_onnx(network, (mg.tensor(X), X), path, input_names=wrong)
 
 
-@NEEDS_ONNX
-def test_an_output_that_comes_twice_or_is_a_weight(path):
-    weight = nn.Parameter(X)
-    network = Of(lambda x: (y := mg.exp(x), y, network.weight, x), weight=weight)
-    mg.export_onnx(network, mg.tensor(X), path)
-    y, again, read, x = mg.import_onnx(path)(X)
-    np.testing.assert_array_equal(y.data, again.data)
-    np.testing.assert_array_equal(read.data, X)
-    np.testing.assert_array_equal(x.data, X)
-
-
-@NEEDS_ONNX
-def test_names_that_a_module_has_itself_are_kept_apart(path):
-    network = Of(lambda x: x * network.training_ * vars(network)["output_names"], training_=nn.Parameter(X),
-                 output_names=nn.Parameter(X))  # fmt: skip
-    mg.export_onnx(network, X, path)
-    assert {name for name, _ in mg.import_onnx(path).named_parameters()} == {"training_", "output_names_"}
-
-
-@NEEDS_ONNX
-def test_modes_are_set_back_and_averages_stay(path):
+def test_export_leaves_modes_and_averages_alone(path):
     network = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Linear(3, 2))
     network[1].eval()
     before = {name: value.copy() for name, value in network.state_dict().items()}
@@ -105,163 +62,53 @@ def test_modes_are_set_back_and_averages_stay(path):
     assert [part.training for part in network] == [True, False, True]
     for name, value in network.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
-    again = mg.import_onnx(path)
+    again = mg.import_onnx(path)  # averages are not parameters, so nothing trains them
     assert {name for name, _ in again.named_buffers()} == {"0.running_mean", "0.running_var"}
 
 
-@NEEDS_ONNX
-def test_modes_are_set_back_when_what_sets_them_is_interrupted(path):
-    class Interrupted(nn.Module):
-        def __setattr__(self, name, value):
-            if name == "training" and not value:
-                raise KeyboardInterrupt
-            super().__setattr__(name, value)
-
-    network = nn.Sequential(nn.Dropout(0.5), Interrupted(), nn.Linear(3, 2))
-    with pytest.raises(KeyboardInterrupt):
-        mg.export_onnx(network, mg.tensor(X), path)
-    assert [part.training for part in network.modules()] == [True] * 4
-
-
-@NEEDS_ONNX
-def test_other_buffers_stay_buffers(path):
-    mg.export_onnx(network := Of(lambda x: x + network.table, table=nn.Buffer(X)), X, path)
-    again = mg.import_onnx(path)
-    assert [name for name, _ in again.named_buffers()] == ["table"]
-    assert not list(again.parameters())
-
-
-# --- what cannot be written ---------------------------------------------------------------------------
-
-
-@NEEDS_ONNX
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (lambda x: mg.arctan2(x, x), NotImplementedError, r"arctan2 \(in Of\): .* cannot be written"),
-        (lambda x: mg.dropout(x, 0.5), NotImplementedError, r"dropout \(in Of\): dropout in training"),
-        (lambda x: mg.batch_norm(x), NotImplementedError, r"batch_norm \(in Of\).*the batch's statistics"),
-        (
-            lambda x: x * np.sum(x.data),
-            ValueError,
-            r"multiply \(in Of\) gets a constant that is computed from the input",
-        ),
+        (lambda x: mg.arctan2(x, x), NotImplementedError, r"arctan2 \(in Function\): .* cannot be written"),
+        (lambda x: mg.dropout(x, 0.5), NotImplementedError, r"dropout \(in Function\): dropout in training"),
+        (lambda x: mg.batch_norm(x), NotImplementedError, r"batch_norm \(in Function\).*the batch's statistics"),
+        (lambda x: x * np.sum(x.data), ValueError, r"multiply \(in Function\) gets a constant"),
         (lambda x: mg.exp(x) if x.data[0, 0] > 0 else x, ValueError, "the calls depend on the values"),
         (lambda x: mg.exp(np.ones(3)), ValueError, r"do not depend on inputs"),
+        (lambda x: (y := mg.exp(x), y.__setitem__(0, 0.0))[0] * 2, ValueError, "writes into a tensor"),
         (lambda x: "text", TypeError, "must return tensors, not str"),
-        (lambda x: written_into(x), ValueError, "writes into a tensor"),
+        (lambda x: x + np.isclose(x, 0.0), ValueError, r"test_onnx_files.py:\d+, in scope Function"),
+        (lambda x: x + np.count_nonzero(x), ValueError, r"test_onnx_files.py:\d+, in scope Function"),
+        (lambda x: x * mg.sum(x).item(), ValueError, r"test_onnx_files.py:\d+, in scope Function\).*mg\.where"),
+        (lambda x: x * 2 if x[0, 0] > 0 else x, ValueError, r"test_onnx_files.py:\d+, in scope Function\).*mg\.where"),
+        (lambda x: x * range(5)[mg.argmax(x)], ValueError, r"test_onnx_files.py:\d+, in scope Function\).*mg\.where"),
+        (lambda x: x * mg.exp(x).tolist()[0][0], ValueError, r"test_onnx_files.py:\d+, in scope Function\).*mg\.where"),
     ],
 )
-def test_what_cannot_be_written_says_so_and_leaves_the_old_file(function, error, message, path):
+def test_what_cannot_be_written_leaves_the_old_file(function, error, message, path):
     path.write_bytes(b"old")
     x = mg.tensor(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, -6.0]], np.float32))
     with pytest.raises(error, match=message):
-        mg.export_onnx(Of(function), x, path)
+        mg.export_onnx(Function(function), x, path)
     assert path.read_bytes() == b"old"
 
 
-def written_into(x):
-    y = mg.exp(x)
-    y[0] = 0.0
-    return y * 2
-
-
-def test_only_modules_are_written(path):
-    with pytest.raises(TypeError, match=r"must be an nn.Module, not function"):
-        mg.export_onnx(lambda x: x, X, path)
-
-
-@NEEDS_ONNX
-@pytest.mark.parametrize(
-    "number",
-    [
-        lambda x: mg.sum(x).item(),
-        lambda x: float(x[0, 0]),
-        lambda x: int(mg.argmax(x)),
-        lambda x: range(5)[mg.argmax(x)],
-        lambda x: bool(mg.any(x > 0)),
-        lambda x: mg.sum(x, axis=1).tolist()[0],
-        lambda x: mg.exp(x).detach()[0, 0].item(),
-    ],
-)
-@pytest.mark.parametrize("given", [X, mg.tensor(X)], ids=["array", "tensor"])
-def test_a_number_from_an_input_names_the_line(number, given, path):
-    network = Of(lambda x: x * 2 if number(x) > 0 else x * 3)
-    line = number.__code__.co_firstlineno
-    with pytest.raises(ValueError, match=rf"test_onnx_files.py:{line}, in scope Of\).*mg\.where"):
-        mg.export_onnx(network, given, path)
-    np.testing.assert_array_equal(network(given).data, 2 * X if number(mg.tensor(X)) > 0 else 3 * X)
-
-
-@NEEDS_ONNX
-@pytest.mark.parametrize(
-    "function",
-    [lambda x: x.reshape(x.shape[0], -1) * 2, lambda x: np.sin(x), lambda x: x.T, lambda x: mg.exp(np.asarray(x))],
-)
-def test_an_array_is_as_good_an_example_as_a_tensor(function, path):
-    for example in (X, mg.tensor(X)):
-        mg.export_onnx(Of(function), example, path)
-        np.testing.assert_allclose(mg.import_onnx(path)(2 * X).data, function(mg.tensor(2 * X)).data, rtol=1e-6)
-
-
-@NEEDS_ONNX
-@pytest.mark.parametrize("function", [np.isclose, np.nonzero, np.count_nonzero])
-def test_answers_of_numpys_functions_are_refused(function, path):
-    other = (0.0,) if function is np.isclose else ()
-    with pytest.raises(ValueError, match=r"test_onnx_files.py:\d+, in scope Of"):
-        mg.export_onnx(Of(lambda x: x + np.asarray(function(x, *other)).max()), X, path)
-
-
-@NEEDS_ONNX
-def test_numbers_from_weights_and_texts_may_be_taken(path):
-    network = Of(lambda x: x * network.scale.item() if f"{mg.sum(x):.1f}" else x, scale=nn.Parameter(np.float32(2)))
-    mg.export_onnx(network, X, path)
-    np.testing.assert_array_equal(mg.import_onnx(path)(X).data, 2 * X)
-
-
-ZEROS = np.zeros((2, 3), np.float32)
-EQUAL = np.array([4, 4, 4])
-
-
-@NEEDS_ONNX
 @pytest.mark.parametrize(
     ("function", "inputs"),
     [
-        (lambda x: x + float(x.data.max()), (mg.tensor(ZEROS),)),
-        (lambda x: x + float(x.data[0, 1]), (mg.tensor(np.eye(2, dtype=np.float32)),)),
-        (lambda x: x + float(x.data.sum()), (mg.tensor(np.array([1, -1], np.float32)),)),
-        (lambda x, ids: x[ids - 4] + float(ids.data.max()), (mg.tensor(X), EQUAL)),
-        (lambda x, ids: x * float(ids.data[0]), (mg.tensor(X), EQUAL)),
-        (lambda x, ids: x * float(ids.data.max()), (mg.tensor(X), 0 * EQUAL)),
-        (lambda x, ids: x * float(np.asarray(ids).max()), (mg.tensor(X), EQUAL.astype(np.uint8))),
+        (lambda x: x + float(x.data.max()), (mg.tensor(0 * X),)),
+        (lambda x, ids: x[ids - 4] + float(ids.data.max()), (mg.tensor(X), np.array([4, 4, 4]))),
+        (lambda x, ids: x * float(np.asarray(ids).max()), (mg.tensor(X), np.array([4, 4, 4], np.uint8))),
         (lambda x, n: x * float(n.data), (mg.tensor(X), np.array(3))),
-        (lambda x, n: x * float(n.data), (mg.tensor(X), np.array(0.0))),
+        (lambda x, n: nn.GRU(3, 2, rng=0)(x, lengths=n)[1], (np.ones((2, 4, 3), np.float32), np.array([4, 2]))),
     ],
 )
-def test_constants_from_equal_numbers_are_seen(function, inputs, path):
+def test_constants_computed_from_inputs_are_noticed(function, inputs, path):
+    """Also when an example of other numbers is needed to notice them."""
     with pytest.raises(ValueError, match=r"computed from the input \w+ outside of minigrad"):
-        mg.export_onnx(Of(function), inputs, path)
+        mg.export_onnx(Function(function), inputs, path)
 
 
-@NEEDS_ONNX
-def test_equal_integers_that_nothing_may_replace(path):
-    """Where the module takes no other number the examples must have one."""
-    table = nn.Parameter(np.ones((1, 3), np.float32))
-    with pytest.raises(ValueError, match=r"with others it fails .*give other examples"):
-        mg.export_onnx(Of(lambda ids: mg.embedding(ids, table), table=table), np.array([0, 0]), path)
-    mg.export_onnx(nn.Embedding(2, 3), np.array([0, 0]), path)
-    np.testing.assert_array_equal(mg.import_onnx(path)(np.array([1, 0])).shape, (2, 3))
-
-
-@NEEDS_ONNX
-def test_a_length_that_is_an_input_is_no_constant(path):
-    layer = nn.GRU(3, 2, rng=0)
-    network = Of(lambda x, n: layer(x, lengths=n)[1], layer=layer)
-    with pytest.raises(ValueError, match="computed from the input inputs_1 outside of minigrad"):
-        mg.export_onnx(network, (np.ones((2, 4, 3), np.float32), np.array([4, 2])), path)
-
-
-@NEEDS_ONNX
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -274,13 +121,10 @@ def test_a_length_that_is_an_input_is_no_constant(path):
         (lambda x, n: x.reshape(-1, int(n.data[0])) * 2, "depends on .* of the input lengths: with others it fails"),
     ],
 )
-def test_the_input_that_a_constant_is_made_of_is_named(function, message, path):
+def test_errors_name_the_input_behind_a_constant(function, message, path):
     x, n = mg.tensor(np.arange(1.0, 9.0).reshape(2, 4)), mg.tensor(np.array([4, 3]))
     with pytest.raises(ValueError, match=message):
-        mg.export_onnx(Of(function), (x, n), path, input_names=["x", "lengths"])
-
-
-# --- what cannot be read ------------------------------------------------------------------------------
+        mg.export_onnx(Function(function), (x, n), path, input_names=["x", "lengths"])
 
 
 def model(
@@ -296,7 +140,6 @@ def model(
     return helper.make_model(graph, opset_imports=imports, ir_version=8)
 
 
-@NEEDS_ONNX
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -309,149 +152,88 @@ def model(
         ({"elem_type": 8, "kind": "Identity"}, "NumPy has no type STRING"),
     ],
 )
-def test_what_is_not_supported_is_named(changes, message, path):
+def test_unsupported_operators_are_named(changes, message, path):
     path.write_bytes(model(**changes).SerializeToString())
     with pytest.raises(NotImplementedError, match=message):
         mg.import_onnx(path)
 
 
-@NEEDS_ONNX
-def test_functions_are_named(path):
-    from onnx import helper
-
-    proto = model()
-    proto.functions.append(helper.make_function("mine", "Twice", ["a"], ["b"], [], [helper.make_opsetid("", 18)]))
-    path.write_bytes(proto.SerializeToString())
-    with pytest.raises(NotImplementedError, match="functions of its own: Twice"):
-        mg.import_onnx(path)
-
-
-@NEEDS_ONNX
-def test_external_data_are_not_followed(path):
-    import onnx
-
-    weight = onnx.numpy_helper.from_array(X, "w")
-    weight.ClearField("raw_data")
-    weight.data_location = onnx.TensorProto.EXTERNAL
-    weight.external_data.add(key="location", value="../../etc/passwd")
-    path.write_bytes(model("Add", ("x", "w"), initializers=[weight]).SerializeToString())
-    with pytest.raises(ValueError, match=r"w lies in another file \(external data\)"):
-        mg.import_onnx(path)
-
-
-@NEEDS_ONNX
-@pytest.mark.parametrize(("kind", "inputs"), [("Constant", ()), ("ConstantOfShape", ("x",))])
-def test_external_data_of_attributes_are_not_followed(kind, inputs, path, monkeypatch):
-    """Neither where the file is there, which would be read, nor where it is not."""
+@pytest.mark.parametrize("kind", ["initializer", "Constant", "ConstantOfShape"])
+def test_external_data_are_refused(kind, path, monkeypatch):
+    """Whether the other file exists or not."""
     import onnx
 
     monkeypatch.chdir(path.parent)
-    value = onnx.numpy_helper.from_array(np.ones(1, np.float32), "secret")
+    value = onnx.numpy_helper.from_array(np.ones(1, np.float32), "w")
     value.ClearField("raw_data")
     value.data_location = onnx.TensorProto.EXTERNAL
     value.external_data.add(key="location", value="secret.bin")
-    path.write_bytes(model(kind, inputs, value=value, elem_type=7 if inputs else 1).SerializeToString())
+    if kind == "initializer":
+        proto = model("Add", ("x", "w"), initializers=[value])
+    else:
+        proto = model(kind, () if kind == "Constant" else ("x",), value=value, elem_type=1 if kind == "Constant" else 7)
+    path.write_bytes(proto.SerializeToString())
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"secret lies in another file \(external data\)"):
+        with pytest.raises(ValueError, match=r"w lies in another file \(external data\)"):
             mg.import_onnx(path)
         (path.parent / "secret.bin").write_bytes(np.full(1, 7, np.float32).tobytes())
 
 
-@NEEDS_ONNX
-@pytest.mark.parametrize("content", [b"", b"text", b"\x00" * 100, b"{}\n" * 40])
+@pytest.mark.parametrize("content", [b"", b"text", bytes(100), "a name that nothing defines"])
 def test_other_files_are_refused(content, path):
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="no ONNX file, or a part of one"):
+    proto = model()
+    proto.graph.node[0].input[0] = "nowhere"
+    path.write_bytes(content if isinstance(content, bytes) else proto.SerializeToString())
+    with pytest.raises(ValueError, match=r"no ONNX file, or a part of one|no valid ONNX file.*nowhere"):
         mg.import_onnx(path)
 
 
-@NEEDS_ONNX
-def test_every_part_of_a_file_and_every_damage_is_an_error_or_a_network(path):
-    """Cut anywhere, or with a byte changed: a ValueError, what is not supported, or a network of other numbers."""
+@pytest.mark.slow
+def test_a_damaged_file_is_an_error_or_a_network(path, full):
     mg.export_onnx(nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh()), X, path)
-    content = path.read_bytes()
+    content, step = path.read_bytes(), 1 if full else 10
     random = np.random.default_rng(0)
-    damaged = [content[:end] for end in range(0, len(content), 17)]
-    for place in range(0, len(content), 5):
+    damaged = [content[:end] for end in range(0, len(content), 17 * step)]
+    for place in range(0, len(content), 5 * step):
         damaged.append(content[:place] + bytes([int(random.integers(256))]) + content[place + 1 :])
-    said: list[str] = []
     for part in damaged:
         path.write_bytes(part)
         try:
             network = mg.import_onnx(path)
-        except (ValueError, NotImplementedError) as error:
-            said.append(str(error))
+        except (ValueError, NotImplementedError):
             continue
         assert isinstance(network, nn.Module)
-    assert all("import_onnx" in text for text in said)
 
 
-@NEEDS_ONNX
-def test_a_graph_that_is_invalid_is_refused(path):
-    proto = model()
-    proto.graph.node[0].input[0] = "nowhere"
-    path.write_bytes(proto.SerializeToString())
-    with pytest.raises(ValueError, match=r"no valid ONNX file.*nowhere"):
-        mg.import_onnx(path)
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    pytest.importorskip("onnx", reason="no onnx: onnx not installed")
-    with pytest.raises(FileNotFoundError):
-        mg.import_onnx(tmp_path / "none.onnx")
-
-
-@NEEDS_ONNX
-def test_what_is_no_file(tmp_path):
+def test_the_path_must_be_a_regular_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match=r"import_onnx: .*pipe is a pipe, not a regular file"):
-        mg.import_onnx(tmp_path / "pipe")
-    with pytest.raises(IsADirectoryError, match="is a folder"):
-        mg.import_onnx(tmp_path)
-    for wrong in (3, b"network.onnx"):
-        with pytest.raises(TypeError, match="import_onnx: the path must be a str"):
+    for wrong, error in (
+        (tmp_path / "pipe", OSError),
+        (tmp_path, IsADirectoryError),
+        (3, TypeError),
+        (b"a", TypeError),
+    ):
+        with pytest.raises(error, match="import_onnx: "):
             mg.import_onnx(wrong)
 
 
-# --- calls of what was read ---------------------------------------------------------------------------
-
-
-@NEEDS_ONNX
 def test_inputs_are_checked(path):
     path.write_bytes(model().SerializeToString())
     network = mg.import_onnx(path)
-    np.testing.assert_array_equal(network(np.ones((7, 3), np.float32)).data, 1)  # an axis of any length
-    np.testing.assert_array_equal(network(x=X).data, X)
-    for inputs, named in (((X, X), {}), ((), {}), ((X,), {"x": X}), ((), {"y": X})):
-        with pytest.raises(TypeError, match="OnnxNetwork: expected the inputs x, got"):
+    np.testing.assert_array_equal(network(x=np.ones((7, 3), np.float32)).data, 1)  # an axis of any length
+    for inputs, named, message in (
+        ((X, X), {}, "expected the inputs x, got"),
+        ((X,), {"x": X}, "expected the inputs x, got"),
+        ((), {"y": X}, "expected the inputs x, got"),
+        ((np.ones((2, 3)),), {}, "the input x must be float32, not float64"),
+        ((np.ones((2, 4), np.float32),), {}, r"the input x must have the shape \(any, 3\), not \(2, 4\)"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
             network(*inputs, **named)
-    with pytest.raises(TypeError, match="the input x must be float32, not float64"):
-        network(np.ones((2, 3)))
-    with pytest.raises(ValueError, match=r"the input x must have the shape \(any, 3\), not \(2, 4\)"):
-        network(np.ones((2, 4), np.float32))
 
 
-@NEEDS_ONNX
-def test_an_error_says_which_node(path):
-    path.write_bytes(model("MatMul", ("x", "z"), ("y",)).SerializeToString())
-    network = mg.import_onnx(path)
-    with pytest.raises(ValueError, match="they must agree") as caught:
-        network(X, X)
-    assert caught.value.__notes__ == ["OnnxNetwork: in MatMul of node 'the node'"]
-    assert "x, z -> y; 1 operators" in repr(network)
-
-
-# --- the package --------------------------------------------------------------------------------------
-
-
-def test_without_onnx_the_command_is_told(monkeypatch, path):
+def test_without_onnx_the_error_names_the_command(monkeypatch, path):
     monkeypatch.setitem(sys.modules, "onnx", None)
     for call in (lambda: mg.export_onnx(nn.Linear(3, 2), X, path), lambda: mg.import_onnx(path)):
         with pytest.raises(ModuleNotFoundError, match=r"pip install onnx, or pip install \"\.\[onnx\]\""):
             call()
-
-
-def test_importing_minigrad_does_not_import_it():
-    code = "import sys, minigrad; print('onnx' in sys.modules, 'minigrad.interop' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.split() == ["False", "False"]

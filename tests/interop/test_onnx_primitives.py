@@ -1,4 +1,4 @@
-"""Primitives one by one, on what their own tests draw: written as ONNX, then run by onnxruntime and read again."""
+"""Each primitive as an ONNX file, on the cases of its own tests: run by onnxruntime, and imported again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import Tensor, nn
+from minigrad import Tensor
 from minigrad.interop.onnx.operators import READERS, WRITERS
 from minigrad.primitives import PRIMITIVES
-from tests.interop.onnx_files import NEEDS_ONNX, NEEDS_RUNTIME, arrays_in, operators_of, run
+from tests.interop.onnx_files import NEEDS_RUNTIME, Function, arrays_in, operators_of, run
 
 FAMILIES = [
     importlib.import_module(f"tests.ops.{path.stem}")
@@ -24,28 +24,11 @@ CASES = {name: (module, case) for module in FAMILIES for name, case in getattr(m
 COMPOSED = ["affine", "binary_cross_entropy_with_logits", "gelu", "group_norm", "gru_step", "lstm_cell", "lstm_step",
             "mse_loss", "norm", "normal_cdf", "pixel_unshuffle", "rms_norm", "rnn_step", "std", "temporal_affine",
             "var"]  # fmt: skip
-"""Some without a writer, which are written as their references."""
+"""Primitives without a writer of their own, which are written as their references."""
 ELSEWHERE = {"dropout", "lstm"}
-"""Dropout can only be refused, and so are all cell states of an LSTM, which are its second result: see the networks."""
-FEW = settings(max_examples=3, suppress_health_check=list(HealthCheck))
+"""Primitives whose cases are refused; test_onnx_networks.py tests them."""
+FEW = settings(max_examples=2, suppress_health_check=list(HealthCheck))
 DRAWN = sorted((WRITERS.keys() | set(COMPOSED)) & CASES.keys() - ELSEWHERE)
-
-
-class Call(nn.Module):
-    """A function of floating arrays; what else it is called with are constants."""
-
-    def __init__(self, name, case, dtype):
-        functions = vars(CASES[name][0]).get("FUNCTIONS", {})
-        self.function = functions.get(name) or getattr(mg.ops, name)
-        self.options = case.options
-        self.constants = {i: x for i, x in enumerate(case.inputs) if not is_input(x)}
-        self.count = len(case.inputs)
-        self.inputs = tuple(tensor(x.astype(dtype)) for x in case.inputs if is_input(x))
-
-    def forward(self, *inputs):
-        rest = iter(inputs)
-        arguments = [self.constants[i] if i in self.constants else next(rest) for i in range(self.count)]
-        return self.function(*arguments, **self.options)
 
 
 def is_input(x):
@@ -57,64 +40,38 @@ def tensor(array):
         return Tensor(array)
 
 
-def written(name, data, path, dtype):
-    """The module of a case, written; a case with nothing in it, or without a counterpart, is drawn anew."""
+@NEEDS_RUNTIME
+@pytest.mark.parametrize("name", DRAWN)
+@FEW
+@given(data=st.data())
+def test_onnxruntime_and_the_imported_network_compute_the_same(name, data, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "primitive.onnx"
     case = data.draw(CASES[name][1])
-    with mg.no_grad():
-        module = Call(name, case, dtype)
-    assume(module.inputs and all(x.size for x in module.inputs))
+    inputs = tuple(tensor(x.astype(np.float32)) for x in case.inputs if is_input(x))
+    function = vars(CASES[name][0]).get("FUNCTIONS", {}).get(name) or getattr(mg.ops, name)
+
+    def call(*given):
+        rest = iter(given)
+        return function(*(next(rest) if is_input(x) else x for x in case.inputs), **case.options)
+
+    module = Function(call)
+    assume(inputs and all(x.size for x in arrays_in([*case.inputs, *case.options.values()])))
     try:
-        mg.export_onnx(module, module.inputs, path)
+        mg.export_onnx(module, inputs, path)
     except NotImplementedError as error:
-        assume("cannot be written" not in str(error))
+        assume("cannot be written" not in str(error))  # a case without a counterpart
         raise
-    return module, arrays_in(module(*module.inputs))
-
-
-@NEEDS_RUNTIME
-@pytest.mark.parametrize("name", DRAWN)
-@FEW
-@given(data=st.data())
-def test_onnxruntime_computes_the_same(name, data, tmp_path_factory):
-    path = tmp_path_factory.getbasetemp() / "primitive.onnx"
-    module, expected = written(name, data, path, np.float32)
-    for ours, theirs in zip(expected, run(path, module.inputs), strict=True):
-        assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
-        np.testing.assert_allclose(theirs, ours, rtol=2e-5, atol=1e-5)
-
-
-@NEEDS_ONNX
-@pytest.mark.parametrize("name", DRAWN)
-@FEW
-@given(data=st.data())
-def test_what_is_written_is_read_as_the_same(name, data, tmp_path_factory):
-    path = tmp_path_factory.getbasetemp() / "primitive.onnx"
-    module, expected = written(name, data, path, np.float64)
     assert operators_of(path) <= READERS.keys()
-    for ours, theirs in zip(expected, arrays_in(mg.import_onnx(path)(*module.inputs)), strict=True):
-        assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
-        np.testing.assert_allclose(theirs, ours, rtol=1e-6, atol=1e-8)  # numbers such as eps are kept in single
+    results = [
+        arrays_in(module(*inputs)),
+        run(path, inputs),
+        arrays_in(mg.import_onnx(path)(*inputs)),
+    ]
+    for ours, *others in zip(*results, strict=True):
+        for theirs in others:
+            assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+            np.testing.assert_allclose(theirs, ours, rtol=2e-5, atol=1e-5)
 
-
-@NEEDS_RUNTIME
-@pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("axes", [1, 2])
-def test_padding_by_name(axes, stride, padding, tmp_path):
-    """An odd pixel is behind; of a dilated kernel too."""
-    kind = {1: nn.Conv1d, 2: nn.Conv2d}[axes]
-    module, x = (
-        kind(2, 3, 4, stride, padding, dilation=2, rng=0),
-        np.random.default_rng(0).normal(size=(2, 2, *(9, 8)[:axes])),
-    )
-    x = tensor(x.astype(np.float32))
-    mg.export_onnx(module, x, tmp_path / "layer.onnx")
-    (theirs,) = run(tmp_path / "layer.onnx", [x])
-    np.testing.assert_allclose(theirs, module(x).data, rtol=2e-5, atol=1e-5)
-    np.testing.assert_allclose(mg.import_onnx(tmp_path / "layer.onnx")(x).data, theirs, rtol=2e-5, atol=1e-5)
-
-
-# --- what is not differentiated has no cases ---------------------------------------------------------
 
 X, Y = np.array([[1.5, -2.5, 0.5], [0.4, 7.0, -1.2]], np.float32), np.array([1.5, -3.0, 0.5], np.float32)
 TRUE = X > 0
@@ -133,19 +90,16 @@ OPTIONS = {"one_hot": {"size": 4}, "round": {"decimals": 1}}
 
 @NEEDS_RUNTIME
 @pytest.mark.parametrize("name", CONSTANT)
-def test_constants_are_written(name, tmp_path):
-    class Network(nn.Module):
-        def forward(self, *inputs):
-            return getattr(mg.ops, name)(*inputs, **OPTIONS.get(name, {}))
-
+def test_primitives_without_a_gradient(name, tmp_path):
+    module = Function(lambda *inputs: getattr(mg.ops, name)(*inputs, **OPTIONS.get(name, {})))
     path = tmp_path / "constant.onnx"
-    mg.export_onnx(Network(), CONSTANT[name], path)
-    (expected,) = arrays_in(Network()(*CONSTANT[name]))
+    mg.export_onnx(module, CONSTANT[name], path)
+    (expected,) = arrays_in(module(*CONSTANT[name]))
     for theirs in (run(path, CONSTANT[name])[0], mg.import_onnx(path)(*CONSTANT[name]).data):
         assert theirs.dtype == expected.dtype
         np.testing.assert_array_equal(theirs, expected)
 
 
-def test_every_writer_is_tried():
+def test_every_writer_is_tested():
     assert WRITERS.keys() <= CONSTANT.keys() | {*DRAWN, *ELSEWHERE}
     assert WRITERS.keys() <= {record.name for record in PRIMITIVES.values()}

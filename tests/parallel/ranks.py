@@ -1,4 +1,4 @@
-"""Programs on several ranks of the real mpiexec, for tests; they are skipped where MPI is not installed."""
+"""Run programs on several ranks of the real mpiexec; tests are skipped without MPI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ needs_mpi = pytest.mark.skipif(
 
 
 def surroundings(**more):
-    """An environment in which bits do not depend on the machine's number of processors."""
+    """An environment in which results do not depend on the number of processors."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **more}
 
 
@@ -30,13 +30,13 @@ def command_line(ranks, *arguments):
 
 
 def start(ranks, *arguments, **options):
-    """Begin a Python program on ranks: arguments such as ``"-m", "captioning", …``."""
+    """Start a Python program on ranks, with arguments such as ``"-m", "captioning", …``."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command_line(ranks, *arguments), env=surroundings(), cwd=ROOT, **pipes, **options)
 
 
 def run(ranks, *arguments, status=0):
-    """Run a Python program on ranks, or with one rank by itself; what it printed, and its errors."""
+    """Run a Python program on ranks, one of them without mpiexec; return its output and errors."""
     line = command_line(ranks, *arguments) if ranks > 1 else [sys.executable, *map(str, arguments)]
     done = subprocess.run(line, env=surroundings(), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE,
                           check=False)  # fmt: skip

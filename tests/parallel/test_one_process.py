@@ -1,4 +1,4 @@
-"""What needs no MPI: launchers' variables, shards, buckets and the sum over shards."""
+"""Without MPI: environment variables of launchers, shards, buckets and the sum over shards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.parallel import DataParallel, blocks_of_shards, communicators, shard, world
+from minigrad.parallel import DataParallel, blocks_of_shards, shard, world
 from minigrad.parallel.communicators import ALONE, Launch, launch_of
 from minigrad.parallel.gradient_sums import groups_of
 
@@ -19,18 +19,18 @@ LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "WORLD_
     ("environment", "launch"),
     [
         ({}, None),
-        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, None),  # a batch script, which is one process
+        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, None),  # a batch script is one process
         ({"PMI_SIZE": "4", "PMI_RANK": "2"}, Launch("mpiexec", 4, 2)),
         ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5"}, Launch("srun", 8, 5)),
         ({"SLURM_STEP_NUM_TASKS": "1", "PMI_SIZE": "4", "PMI_RANK": "1"}, Launch("mpiexec", 4, 1)),
         ({"WORLD_SIZE": "2", "RANK": "1"}, Launch("torchrun", 2, 1)),
     ],
 )
-def test_what_launchers_say(environment, launch):
+def test_environment_variables_of_launchers(environment, launch):
     assert launch_of(environment) == launch
 
 
-def test_without_a_launcher_nobody_needs_mpi(monkeypatch):
+def test_one_process_needs_no_mpi(monkeypatch):
     for name in LAUNCHERS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(sys.modules, "mpi4py", None)
@@ -57,7 +57,7 @@ def test_every_shard_has_a_rank(shards, ranks):
     assert min(map(len, blocks)) >= 1
 
 
-def test_buckets_are_of_one_dtype_and_not_too_large():
+def test_buckets_have_one_dtype_and_a_limited_size():
     sizes = [("float32", 10), ("float32", 3), ("float64", 2), ("float32", 100), ("float32", 1), ("float32", 2)]
     params = [mg.tensor(np.zeros(size), dtype=dtype, requires_grad=True) for dtype, size in sizes]
     assert groups_of(params, bucket_bytes=40) == [[5, 4], [3], [2], [1], [0]]
@@ -86,30 +86,9 @@ def test_shards_without_rows_are_left_out():
     assert list(DataParallel(net, shards=4).parts([])) == []
 
 
-@pytest.mark.parametrize("bytes", [0, -1, 2.0])
-def test_a_size_of_buckets_that_is_none_is_refused_in_one_process_too(bytes):
-    with pytest.raises(ValueError, match=rf"DataParallel: bucket_bytes must be an integer of at least 1, not {bytes}"):
-        DataParallel(mg.nn.Linear(1, 1), bucket_bytes=bytes)
-
-
-@pytest.mark.parametrize("shards", [0, 1.5, True, "2"])
-def test_a_number_of_shards_that_is_none(shards):
-    with pytest.raises(ValueError, match=f"DataParallel: shards must be an integer of at least 1, not {shards!r}"):
-        DataParallel(mg.nn.Linear(2, 1), shards=shards)
-
-
-def test_a_wait_polls_many_times_between_two_naps(monkeypatch):
-    """MPI moves a chunk of a message when it is polled: one poll a nap would be slower than the network."""
-
-    class Request:
-        polled = 0
-
-        def Test(self):  # noqa: N802
-            self.polled += 1
-            return self.polled == 100
-
-    naps, request = [], Request()
-    monkeypatch.setattr(communicators.time, "sleep", naps.append)
-    communicators.wait(request)
-    assert request.polled == 100
-    assert len(naps) == 3
+@pytest.mark.parametrize(
+    ("name", "value"), [("shards", 0), ("shards", 1.5), ("shards", True), ("bucket_bytes", 0), ("bucket_bytes", 2.0)]
+)
+def test_wrong_arguments(name, value):
+    with pytest.raises(ValueError, match=f"DataParallel: {name} must be an integer of at least 1, not {value!r}"):
+        DataParallel(mg.nn.Linear(2, 1), **{name: value})

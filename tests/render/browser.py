@@ -36,7 +36,7 @@ class Browser:
         wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": logs}
         self.address = address
         self.address += "/session/" + self._send("/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
-        self._send("/url", {"url": "about:blank"})  # in place of the browser's own start page
+        self._send("/url", {"url": "about:blank"})  # instead of the browser's start page
 
     def _send(self, path: str, body: Any = None, method: str = "POST") -> Any:
         data = None if method != "POST" else json.dumps(body or {}).encode()
@@ -49,11 +49,11 @@ class Browser:
                 raise AssertionError(json.load(error)["value"]["message"]) from None
 
     def open(self, path: Path) -> None:
-        """Load a page from a file, and wait until its script has drawn it."""
+        """Load a page from a file, and wait until it is drawn."""
         self.visit(path.resolve().as_uri())
 
     def visit(self, address: str) -> None:
-        """Load a page, and wait until its script says that it is ready."""
+        """Load a page, and wait until its script reports that it is ready."""
         self._send("/url", {"url": address})
         deadline = time.monotonic() + 60
         while not self.run("return document.body.classList.contains('ready')"):
@@ -61,7 +61,7 @@ class Browser:
             time.sleep(0.05)
 
     def run(self, script: str, *args: Any) -> Any:
-        """The value of a script, which is the body of a function of `arguments`."""
+        """The value of a script: the body of a function of `arguments`."""
         return self._send("/execute/sync", {"script": script, "args": list(args)})
 
     def middle(self, selector: str) -> tuple[int, int]:
@@ -76,46 +76,32 @@ class Browser:
         self.drag(self.middle(selector), (0, 0))
 
     def choose(self, selector: str, path: Path) -> None:
-        """Give a file to the input element that a CSS selector finds, as the browser's dialogue would."""
+        """Choose a file in an input element, as the browser's dialogue does."""
         found = self._send("/element", {"using": "css selector", "value": selector})
         self._send(f"/element/{next(iter(found.values()))}/value", {"text": str(path.resolve())})
 
     def drag(self, start: tuple[int, int], by: tuple[int, int]) -> None:
-        """Press the mouse at a point, move and let go."""
-        x, y = start
-        actions = [
-            {"type": "pointerMove", "duration": 0, "x": x, "y": y},
-            {"type": "pointerDown", "button": 0},
-            *([{"type": "pointerMove", "duration": 50, "x": x + by[0], "y": y + by[1]}] if any(by) else []),
-            {"type": "pointerUp", "button": 0},
-        ]
-        self._act({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions})
+        """Press the mouse at a point, move it and let go."""
+        self._act(_pointer("mouse", "mouse", [start, (start[0] + by[0], start[1] + by[1])]))
 
     def pinch(self, middle: tuple[int, int], before: int, after: int) -> None:
         """Two fingers beside a point, first `before` and then `after` pixels from it."""
-        fingers = []
-        for sign in (-1, 1):
-            at = [middle[0] + sign * before, middle[0] + sign * after]
-            moves = [{"type": "pointerMove", "duration": 50 * i, "x": x, "y": middle[1]} for i, x in enumerate(at)]
-            actions = [moves[0], {"type": "pointerDown", "button": 0}, moves[1], {"type": "pointerUp", "button": 0}]
-            finger = {"type": "pointer", "id": f"finger{sign}", "parameters": {"pointerType": "touch"}}
-            fingers.append({**finger, "actions": actions})
-        self._act(*fingers)
+        x, y = middle
+        ways = [[(x + sign * before, y), (x + sign * after, y)] for sign in (-1, 1)]
+        self._act(*(_pointer(f"finger{i}", "touch", way) for i, way in enumerate(ways)))
 
     def tap(self, selector: str) -> None:
-        """Touch the middle of an element with a finger, and lift it."""
+        """Touch the middle of an element with a finger."""
         x, y = self.middle(selector)
-        actions = [{"type": "pointerMove", "duration": 0, "x": x, "y": y}, {"type": "pointerDown", "button": 0},
-                   {"type": "pointerUp", "button": 0}]  # fmt: skip
-        self._act({"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"}, "actions": actions})
+        self._act(_pointer("finger", "touch", [(x, y)]))
 
     def wheel(self, at: tuple[int, int], amount: int) -> None:
-        """Turn the wheel; below zero is away from the user."""
+        """Turn the wheel; negative amounts turn it away from the user."""
         scroll = {"type": "scroll", "x": at[0], "y": at[1], "deltaX": 0, "deltaY": amount, "duration": 0}
         self._act({"type": "wheel", "id": "wheel", "actions": [scroll]})
 
     def keys(self, text: str) -> None:
-        """Type; keys such as Enter are characters of their own, see `ENTER`."""
+        """Type; special keys have characters such as `ENTER`."""
         actions = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
         self._act({"type": "key", "id": "keys", "actions": actions})
 
@@ -124,66 +110,61 @@ class Browser:
         self._send("/actions", method="DELETE")
 
     def prefer(self, scheme: str) -> None:
-        """Let the reader prefer a 'light' or 'dark' colour scheme."""
+        """Emulate a preference for a 'light' or 'dark' colour scheme."""
         features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         self._send("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": features})
 
     def resize(self, width: int, height: int, touch: bool = False) -> None:
-        """Let the page be so many pixels large, which may be narrower than a window; `touch`: on a telephone."""
+        """Set the size of the page, which may be narrower than a window; `touch` emulates a phone."""
         sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
         self._send("/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": sizes})
         self._send("/goog/cdp/execute", {"cmd": "Emulation.setTouchEmulationEnabled", "params": {"enabled": touch}})
-
-    def screenshot(self, path: Path) -> None:
-        """Write the window as PNG."""
-        path.write_bytes(base64.b64decode(self._send("/screenshot", method="GET")))
 
     def pdf(self) -> bytes:
         """The page as it is printed."""
         return base64.b64decode(self._send("/print", {}))
 
     def messages(self) -> list[str]:
-        """What the console has said since the last call."""
+        """The console messages since the last call."""
         return [entry["message"] for entry in self._send("/se/log", {"type": "browser"})]
 
     def requests(self) -> list[str]:
-        """The addresses that were asked for since the last call."""
+        """The addresses requested since the last call."""
         events = [json.loads(entry["message"])["message"] for entry in self._send("/se/log", {"type": "performance"})]
         return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
 
 
-ENTER, ESCAPE, TAB = "\ue007", "\ue00c", "\ue004"
+ENTER, ESCAPE = "\ue007", "\ue00c"
+
+
+def _pointer(name: str, kind: str, points: list[tuple[int, int]]) -> dict[str, Any]:
+    """A pointer that goes down at the first point, moves to the last, and goes up."""
+    moves = [{"type": "pointerMove", "duration": 50 * (i > 0), "x": x, "y": y} for i, (x, y) in enumerate(points)]
+    down, up = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
+    actions = [moves[0], down, *[move for move in moves[1:] if points[-1] != points[0]], up]
+    return {"type": "pointer", "id": name, "parameters": {"pointerType": kind}, "actions": actions}
 
 
 @contextlib.contextmanager
 def browser(size: tuple[int, int] = (1400, 900)) -> Iterator[Browser]:
-    """A browser with an empty profile; the test skips where none can be had."""
+    """A browser with an empty profile; without one the test is skipped."""
     driver = shutil.which("chromedriver")
     if driver is None or shutil.which("chromium") is None:
         pytest.skip("no browser: install chromium and chromium-driver (apt-get install chromium chromium-driver)")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, _driver(driver) as address:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+    ):
         try:
-            window = Browser(address, profile, size)
+            port = next((found[1] for line in process.stdout or () if (found := _PORT.search(line))), None)
+            if port is None:
+                pytest.skip("no browser: chromedriver did not start")
+            window = Browser(f"http://127.0.0.1:{port}", profile, size)
+            yield window
+            window._send("", method="DELETE")
         except AssertionError as error:
             if "session not created" in str(error):
                 pytest.skip(f"no browser: chromium did not start: {str(error).splitlines()[0]}")
             raise
-        try:
-            yield window
-        finally:
-            window._send("", method="DELETE")
-
-
-@contextlib.contextmanager
-def _driver(program: str) -> Iterator[str]:
-    """The driver on a free port; its address."""
-    command = [program, "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            assert process.stdout is not None
-            port = next((found[1] for line in process.stdout if (found := _PORT.search(line))), None)
-            if port is None:
-                pytest.skip("no browser: chromedriver did not start")
-            yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

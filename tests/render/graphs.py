@@ -1,4 +1,4 @@
-"""Graphs that the tests of drawings share, random ones too, and how a layout program reads a drawing."""
+"""Fixed and random graphs for the tests of drawings, and the layouts of DOT text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def mlp():
 
 
 def captioner(cell="lstm", steps=16):
-    """The loss of a small captioner on captions of so many words."""
+    """The loss of a small captioner on captions of `steps` words."""
     vocabulary = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", *(f"word{i}" for i in range(16))])
     model = Captioner(vocabulary, feature_size=7, wordvec_size=6, hidden_size=8, cell_type=cell, rng=0)
     return model(np.ones((4, 7), np.float32), np.full((4, steps + 1), 5))
@@ -53,13 +53,13 @@ def rnn(steps=5):
 
 
 def lstm(steps=5, forget_bias=1.0):
-    """What the last states of an LSTM and all its hidden states give."""
+    """A loss of the last states of an LSTM and all its hidden states."""
     h, (h_n, c_n) = nn.LSTM(3, 4, forget_bias=forget_bias, rng=0)(np.ones((2, steps, 3), np.float32))
     return (h_n * c_n).sum() + h.mean()
 
 
 def loop(steps, first=True):
-    """A recurrence that its author wrote, with a scope for each step; it starts from a leaf or from a constant."""
+    """A recurrence with a scope for each step, which starts from a leaf or a constant."""
     W, h = leaf(3, 3), leaf(2, 3) if first else mg.tensor(np.ones((2, 3), np.float32))
     for t in range(steps):
         with mg.scope(f"step {t}"):
@@ -68,7 +68,7 @@ def loop(steps, first=True):
 
 
 class Residual(nn.Module):
-    """x plus what two layers make of it."""
+    """x plus two layers of it."""
 
     def __init__(self, width):
         self.first, self.second = nn.Linear(width, 2 * width, rng=0), nn.Linear(2 * width, width, rng=0)
@@ -78,7 +78,7 @@ class Residual(nn.Module):
 
 
 def deep(blocks=6):
-    """A network of residual blocks, of which no two that stand side by side have the same width."""
+    """A network of residual blocks of different widths."""
     layers = []
     for i in range(blocks):
         layers += [nn.Linear(3 + i, 4 + i, rng=0), Residual(4 + i)]
@@ -86,7 +86,7 @@ def deep(blocks=6):
 
 
 def shared():
-    """A DAG that is no tree."""
+    """A DAG that is not a tree."""
     x = leaf(2)
     y = x * x
     z = mg.exp(y) + y
@@ -102,7 +102,7 @@ def chain(length):
 
 
 def attention(steps, places):
-    """A decoder that looks at every state of a loop at every step."""
+    """A decoder that attends to all states of a loop at each step."""
     weights = leaf(3, 16), leaf(4, 16), leaf(16)
     h, c, x = leaf(2, 4), leaf(2, 4), leaf(2, places, 3)
     states = []
@@ -120,7 +120,7 @@ def attention(steps, places):
 
 
 def recorded(make, *arguments, **options):
-    """A tensor after a forward and a backward pass that were recorded."""
+    """A tensor after a recorded forward and backward pass."""
     with mg.record():
         loss = make(*arguments, **options)
         loss.backward()
@@ -128,7 +128,7 @@ def recorded(make, *arguments, **options):
 
 
 def layout_program():
-    """The path of `dot`, or of graphviz-pure; the test is skipped if there is neither."""
+    """The path of `dot` or graphviz-pure; without either the test is skipped."""
     try:
         return find_program()
     except ModuleNotFoundError:
@@ -136,7 +136,7 @@ def layout_program():
 
 
 def laid_out(dot, kind="json"):
-    """What the layout program makes of DOT text; it must not complain."""
+    """The output of the layout program, which must report no error."""
     done = subprocess.run([layout_program(), f"-T{kind}"], input=dot.encode(), capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     assert "error" not in done.stderr.decode().lower()
@@ -144,7 +144,7 @@ def laid_out(dot, kind="json"):
 
 
 def texts(thing):
-    """The lines that are written on a node, a cluster or the whole, as they would be seen."""
+    """The visible lines of text on a node, a cluster or the whole drawing."""
     return [op["text"] for op in thing.get("_ldraw_", []) if op["op"] == "T"]
 
 
@@ -155,7 +155,7 @@ def place(thing):
 
 @st.composite
 def graphs(draw, most=14):
-    """Outputs of a random graph: shared inputs, several outputs, sequences, scopes that are left and entered again."""
+    """Outputs of a random graph with shared inputs, sequences, and scopes that are left and entered again."""
     pool = [leaf(4) for _ in range(draw(st.integers(1, 3)))]
     for _ in range(draw(st.integers(1, most))):
         names = draw(st.lists(st.sampled_from(["a", "b", "step 1", "step 2"]), max_size=2))

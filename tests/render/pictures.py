@@ -1,4 +1,4 @@
-"""Pictures of tensors in one call, and what holds of every picture."""
+"""Pictures of tensors in one call, and the invariants of every picture."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from minigrad.render.options import drawn_picture, whole_picture
 
 
 def picture_of(tensors, names=None):
-    """The graph behind tensors as it is."""
+    """The graph of tensors, unchanged."""
     return nodes.picture_of(tensors if isinstance(tensors, (tuple, list)) else [tensors], names or {})
 
 
 def whole(tensors, unroll="fold", names=None, expand=()):
-    """The picture before a loop is folded."""
+    """The picture before loops are folded."""
     return whole_picture(tensors, unroll, names, expand)
 
 
@@ -22,7 +22,7 @@ def arranged(tensors, unroll="fold", max_nodes=1000, names=None, expand=()):
 
 
 def check(picture):
-    """What holds of every picture: edges come from earlier vertices and carry an output that exists."""
+    """Assert the invariants: edges come from earlier vertices and carry an existing output."""
     for number, vertex in enumerate(picture.vertices):
         for edge in vertex.inputs:
             assert 0 <= edge.source < number

@@ -1,4 +1,4 @@
-"""DOT text: every name comes back as it was written, steps stand in a row, and options do what they say."""
+"""DOT text: names are escaped, steps stand in a row, and options work."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import re
 import time
 import unicodedata
 import xml.etree.ElementTree
+from contextlib import ExitStack
 from itertools import pairwise
 
-import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import nn
 from minigrad.render.dot import quoted
-from tests.render.graphs import attention, captioner, graphs, halves, laid_out, leaf, loop, lstm, mlp, place, rnn, texts
-from tests.render.pictures import picture_of
+from tests.render.graphs import attention, captioner, graphs, halves, laid_out, leaf, loop, lstm, place, rnn, texts
 
 SVG = "{http://www.w3.org/2000/svg}"
 MEAN = [
@@ -28,17 +26,13 @@ words = st.lists(st.one_of(st.sampled_from(MEAN), st.text(max_size=4)), max_size
 
 
 def as_seen(text):
-    """The lines of a text that a drawing should show: what cannot be drawn is replaced."""
-    broken = {"Cc", "Cs"}
-    lines = [
-        "".join("�" if unicodedata.category(c) in broken or ord(c) % 65536 >= 65534 else c for c in line)
-        for line in text.split("\n")
-    ]
-    return without_blanks(lines)
+    """The lines that a drawing should show: a replacement character stands for what SVG cannot hold."""
+    drawable = lambda c: unicodedata.category(c) not in ("Cc", "Cs") and ord(c) % 65536 < 65534  # noqa: E731
+    return without_blanks("".join(c if drawable(c) else "�" for c in line) for line in text.split("\n"))
 
 
 def without_blanks(lines):
-    """Lines that show something; SVG tells blanks of different kinds not apart, and some keep edges off a name."""
+    """Lines that show something. SVG does not distinguish kinds of blanks, and some keep edges off a name."""
     return [text for line in lines if (text := line.replace("\N{NO-BREAK SPACE}", " ").rstrip(" "))]
 
 
@@ -52,8 +46,9 @@ def drawn_texts(dot):
     }
 
 
+@settings(max_examples=10)
 @given(words, words, words, words, words, words)
-def test_names_come_back_as_they_were_written(outer, inner, parameter, constant, output, title):
+def test_names_are_escaped(outer, inner, parameter, constant, output, title):
     assume(len({parameter, constant, output}) == 3)
     w, x = leaf(2), leaf(2)
     w.node.name = parameter
@@ -68,7 +63,6 @@ def test_names_come_back_as_they_were_written(outer, inner, parameter, constant,
         boxes = [lines for name, lines in things.items() if name[:1] in ("n", "p")]
         assert as_seen(parameter) in boxes
         assert [*as_seen(constant or "input"), "2"] in boxes
-        assert things["legend"] == ["parameters", *as_seen(f"{parameter}  2")]
 
 
 def test_quoted_by_hand():
@@ -78,6 +72,7 @@ def test_quoted_by_hand():
     assert len(quoted("x" * 1000)) == 202  # nobody reads more
 
 
+@settings(max_examples=10)
 @given(graphs(), st.sampled_from(["steps", "fold", "primitive"]), st.sampled_from(["TB", "LR", "BT", "RL"]))
 def test_a_layout_program_accepts_every_graph(outputs, unroll, direction):
     dot = mg.render.to_dot(outputs, unroll=unroll, direction=direction, expand={"lstm_step"})
@@ -87,116 +82,29 @@ def test_a_layout_program_accepts_every_graph(outputs, unroll, direction):
     assert nodes == declared - {"node", "edge"}, "an edge made a node of its own"
 
 
-def steps_of(drawn):
-    """The place and the name of each box of a step."""
-    boxes = [(thing, texts(thing)[0]) for thing in drawn["objects"] if texts(thing)]
-    return [(place(thing), label) for thing, label in boxes if label.startswith("step ")]
-
-
-def test_loops_of_clusters_do_not_crash_the_layout():
-    x, W, V, b, h, c = mg.tanh(leaf(2, 30, 3)), leaf(3, 16), leaf(4, 16), leaf(16), leaf(2, 4), leaf(2, 4)
-    states = []
-    for t in range(30):
-        with mg.scope(f"step {t}"):
-            h, c = mg.lstm_step(x[:, t], h, c, W, V, b)
-            states.append(h)
-    drawn = laid_out(mg.render.to_dot(mg.stack(states, axis=1), unroll="steps"))
-    assert sum("lstm_step" in texts(thing) for thing in drawn["objects"]) == 30
-
-
-def test_a_leaf_that_many_operations_use_is_a_stub_beside_each():
+def test_a_leaf_with_many_uses_is_a_stub_at_each():
     dot = mg.render.to_dot(loop(200), unroll="steps")
     assert dot.count('label="input2" shape=box style=filled') == 200
     assert "inputs\\linput2  3×3\\l" in dot
-    assert sum("input2" in texts(thing) for thing in laid_out(dot)["objects"]) == 200
-    few = mg.render.to_dot(loop(2), unroll="steps")
-    assert few.count("input2") == 1
-    begin = time.perf_counter()
-    laid_out(mg.render.to_dot(attention(8, 16), unroll="steps"))
-    assert time.perf_counter() - begin < 10  # 0.1 s; with edges from each weight to its eight uses it took minutes
+    assert mg.render.to_dot(loop(2), unroll="steps").count("input2") == 1
 
 
-def test_a_parameter_outside_of_a_module_is_a_stub():
-    w, x = nn.Parameter([1.0, 2.0]), leaf(2)
-    dot = mg.render.to_dot(mg.tanh(x * w))
-    assert re.findall(r'p1 \[label="(\w+)"', dot.replace("p2", "p1")) == ["parameter"]
-    assert "parameters\\lparameter  2\\l" in dot
-    assert [line.split() for line in mg.render.to_text(x * w).splitlines()[:2]] == [
-        ["input", "input", "2"], ["parameter", "parameter", "2"],
-    ]  # fmt: skip
-    layer = nn.Linear(2, 2)
-    w.requires_grad = False
-    w.requires_grad = True
-    assert [v.kind for v in picture_of(layer(x) * w).vertices if v.is_leaf].count("parameter") == 3
-
-
-@pytest.mark.parametrize("make", [rnn, lstm, captioner, lambda steps: captioner("rnn", steps)])
-@pytest.mark.parametrize("steps", [*range(2, 13), 16, 20])
+@pytest.mark.parametrize("make", [rnn, captioner])
+@pytest.mark.parametrize("steps", [2, 7, 16])
 def test_steps_stand_in_a_row_from_left_to_right(make, steps):
     drawn = laid_out(mg.render.to_dot(make(steps=steps), unroll="steps"))
-    row = steps_of(drawn)
+    row = [(place(thing), texts(thing)[0]) for thing in drawn["objects"] if "".join(texts(thing)).startswith("step ")]
     assert [label for _, label in sorted(row)] == [f"step {t}" for t in range(steps)]
     assert len({y for (_, y), _ in row}) == 1
 
 
-def test_two_layers_of_steps_are_two_rows():
-    first, second = nn.LSTM(3, 4, rng=0), nn.LSTM(4, 4, rng=0)
-    loss = second(first(np.ones((2, 6, 3), np.float32))[0])[0].sum()
-    drawn = laid_out(mg.render.to_dot(loss, unroll="steps"))
-    rows: dict[float, list] = {}
-    for (x, y), label in steps_of(drawn):
-        rows.setdefault(y, []).append((x, label))
-    assert [[label for _, label in sorted(row)] for row in rows.values()] == [[f"step {t}" for t in range(6)]] * 2
-
-
-def test_the_middle_steps_stand_in_the_row_as_one_box():
-    drawn = laid_out(mg.render.to_dot(captioner()))
-    row = {texts(thing)[0]: place(thing) for thing in drawn["objects"] if any("step" in line for line in texts(thing))}
-    assert sorted(row, key=row.get) == ["step 0", "14 more steps", "step 15"]
-    assert len({y for _, y in row.values()}) == 1
-
-
-def test_parameters_are_stubs_and_once_in_the_legend():
-    dot = mg.render.to_dot(mlp())
-    assert (dot.count("Sequential.0.weight"), dot.count('label="weight  bias"')) == (1, 2)  # short in its frame
-    assert 'legend [label="parameters\\lSequential.0.weight  3×4\\l' in dot
-    assert "legend" not in mg.render.to_dot(leaf(2) * 2)
-
-
-def test_a_weight_of_many_steps_is_drawn_beside_each():
-    drawn = laid_out(mg.render.to_dot(captioner(steps=3), unroll="steps"))
-    assert sum("Wx  Wh  b" in texts(thing) for thing in drawn["objects"]) == 3
-
-
-def test_outputs_of_every_kind_are_marked():
-    x, w = leaf(4), leaf(2)
-    w.node.name = "weight"
-    first, second = halves(x)
-    drawn = laid_out(mg.render.to_dot([first, second, x, w], names={"x": x}))
-    outputs = [texts(thing) for thing in drawn["objects"] if thing["name"].startswith("o")]
-    assert outputs == [["output 0", "2"], ["output 1", "2"], ["output 2", "4"], ["output 3", "2"]]
-
-
-@pytest.mark.parametrize(("values", "label"), [("shape", " 2"), ("norm", " 5"), ("none", None)])
-def test_what_stands_on_the_edges(values, label):
-    with mg.record():
-        y = mg.tanh(mg.tensor([3.0, 4.0], requires_grad=True) * 1)
-    edges = [line for line in mg.render.to_dot(y, values=values).splitlines() if "n1 -> n2" in line]
-    assert edges == ["  n1 -> n2" + (f' [label="{label}"]' if label else "")]
-
-
-def test_which_of_several_outputs_an_edge_carries():
+def test_edges_name_one_of_several_outputs():
     first, second = halves(leaf(4))
-    assert '"shape"' not in (dot := mg.render.to_dot(first * second))
+    dot = mg.render.to_dot(first * second)
     assert {'label=" [0] 2"', 'label=" [1] 2"'} <= set(re.findall(r'label="[^"]*"', dot))
     h, c = mg.lstm(leaf(1, 2, 3), leaf(1, 4), leaf(3, 16), leaf(4, 16), leaf(16))
     dot = mg.render.to_dot(h * c, unroll="primitive")
     assert {'label=" h 1×2×4"', 'label=" c 1×2×4"'} <= set(re.findall(r'label="[^"]*"', dot))
-
-
-def test_scopes_are_clusters_and_steps_of_a_loop_too():
-    drawn = laid_out(mg.render.to_dot(loop(3)))
-    assert [name for name, _ in clusters_of(drawn)] == ["step 0", "step 1", "step 2"]
 
 
 def lstm_loop(steps):
@@ -220,10 +128,16 @@ def clusters_of(drawn):
     ]
 
 
-@pytest.mark.parametrize("unroll", ["steps", "fold"])
-@pytest.mark.parametrize(("direction", "axis", "sign"), [("TB", 1, -1), ("BT", 1, 1), ("LR", 0, 1), ("RL", 0, -1)])
-@pytest.mark.parametrize("make", [lambda: lstm(6), lambda: rnn(7), lambda: loop(8), lambda: lstm_loop(5)])
-def test_each_step_of_clusters_comes_after_the_one_before(make, direction, axis, sign, unroll):
+@pytest.mark.parametrize(
+    ("make", "unroll", "direction", "axis", "sign"),
+    [
+        (lambda: lstm(6), "fold", "TB", 1, -1),
+        (lambda: lstm(6), "steps", "BT", 1, 1),
+        (lambda: loop(8), "fold", "LR", 0, 1),
+        (lambda: lstm_loop(5), "steps", "RL", 0, -1),
+    ],
+)
+def test_steps_are_clusters_in_order(make, direction, axis, sign, unroll):
     options = {"unroll": unroll, "expand": {"lstm_step", "rnn_step"}, "direction": direction}
     drawn = laid_out(mg.render.to_dot(make(), **options))
     steps = {name: [sign * p[axis] for p in places] for name, places in clusters_of(drawn) if name[:5] == "step "}
@@ -235,52 +149,27 @@ def test_each_step_of_clusters_comes_after_the_one_before(make, direction, axis,
         assert [max(before) < at < min(after) for at in elided] == [True]
 
 
-def test_many_steps_of_clusters_are_drawn_soon():
-    for tensor, unroll in [(loop(60), "steps"), (lstm_loop(60), "fold"), (lstm_loop(60), "steps")]:
-        dot = mg.render.to_dot(tensor, unroll=unroll)
-        begin = time.perf_counter()
-        laid_out(dot)
-        assert time.perf_counter() - begin < 2
+@pytest.mark.parametrize(("make", "unroll"), [(lambda: lstm_loop(60), "fold"), (lambda: attention(8, 16), "steps")])
+def test_layouts_are_quick(make, unroll):
+    """With edges from each weight or state to all its uses, the layout took minutes."""
+    dot = mg.render.to_dot(make(), unroll=unroll)
+    begin = time.perf_counter()
+    laid_out(dot)
+    assert time.perf_counter() - begin < 10
 
 
-def test_two_modules_of_one_name_are_two_frames():
-    first, second = nn.Linear(3, 4, rng=0), nn.Linear(4, 2, rng=0)
-    y = second(mg.tanh(first(np.ones((5, 3), np.float32))))
-    dot = mg.render.to_dot(y)
-    assert [name for name, _ in clusters_of(laid_out(dot))] == ["Linear 1", "Linear 2"]
-    outside = [line for line in dot.splitlines() if line.startswith("  n")]
-    assert sum('label="tanh"' in line for line in outside) == 1
-
-
-def test_an_operation_that_many_others_use_is_a_stub_beside_each():
+def test_an_operation_with_many_uses_is_a_stub_at_each():
     dot = mg.render.to_dot(attention(8, 16), unroll="steps")
     assert "\\n→ v1" in dot
     assert "operations\\lv1  lstm_step  2×4\\l" in dot
-    drawn = laid_out(dot)  # without stubs it took minutes
-    assert sum("v1" in line for thing in drawn["objects"] for line in texts(thing)) >= 17
     x = mg.exp(leaf(2))
     assert "→" not in mg.render.to_dot(sum(x * float(k) for k in range(8)))
 
 
-def test_what_the_steps_of_a_row_take_parts_of_is_no_stub():
-    assert "→" not in mg.render.to_dot(captioner(), unroll="steps")
-
-
-def test_hundreds_of_scopes_within_each_other():
-    with mg.no_grad():
-        pass
-    x, stack = leaf(2), []
-    for depth in range(300):
-        stack.append(mg.scope(f"level {depth}"))
-        stack[-1].__enter__()
-    y = mg.tanh(x)
-    for context in reversed(stack):
-        context.__exit__(None, None, None)
+def test_hundreds_of_nested_scopes():
+    with ExitStack() as stack:
+        for depth in range(300):
+            stack.enter_context(mg.scope(f"level {depth}"))
+        y = mg.tanh(leaf(2))
     assert mg.render.to_dot(y).count("subgraph") == 300
     assert mg.render.to_text(y).count("level") == 300
-
-
-def test_the_text_does_not_depend_on_what_was_drawn_before():
-    first = mg.render.to_dot(shared := captioner())
-    mlp()
-    assert mg.render.to_dot(shared) == first == mg.render.to_dot(captioner())

@@ -1,17 +1,15 @@
-"""What does not fit is an error at once, which says what was given, where, and what would fit."""
+"""Wrong arguments are errors at once, which show the argument and what would fit."""
 
 from __future__ import annotations
 
-import os
 import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import minigrad as mg
 from minigrad import nn
-from minigrad.render import draw, notebook, summary, to_dot, to_graphviz, to_html, to_networkx, to_text
+from minigrad.render import draw, notebook, to_dot, to_graphviz, to_html, to_networkx, to_text
 from tests.render.graphs import layout_program, leaf
 
 X = leaf(2)
@@ -67,7 +65,7 @@ WRITERS = {
 
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize(("given", "message"), GIVEN)
-def test_what_is_no_tensor(writer, given, message, tmp_path):
+def test_arguments_that_are_not_tensors(writer, given, message, tmp_path):
     with pytest.raises(TypeError, match=message):
         WRITERS[writer][0](given, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -77,40 +75,24 @@ def test_what_is_no_tensor(writer, given, message, tmp_path):
     ("writer", "options", "error", "message"),
     [(writer, *case) for writer, (_, cases) in WRITERS.items() for case in cases],
 )
-def test_what_is_no_option(writer, options, error, message, tmp_path):
+def test_wrong_options(writer, options, error, message, tmp_path):
     with pytest.raises(error, match=message):
         WRITERS[writer][0](Y, tmp_path, **options)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("writer", ["draw", "to_html"])
-def test_a_folder_that_is_not_there_is_said_before_anything_is_laid_out(writer, tmp_path, monkeypatch):
-    monkeypatch.setattr("minigrad.render.layout.lay_out", lambda *_: pytest.fail("laid out"))
-    with pytest.raises(FileNotFoundError, match="no such folder to write into") as caught:
-        WRITERS[writer][0](Y, tmp_path / "none")
-    assert caught.value.filename == str(tmp_path / "none")
-
-
-READ_ONLY = Path("/sys")  # for everyone
-
-
-@pytest.mark.parametrize("writer", ["draw", "to_html"])
-def test_a_folder_that_cannot_be_written_is_said_before_anything_is_laid_out(writer, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("folder", "error"), [("/sys", PermissionError), ("/none", FileNotFoundError)])
+def test_a_wrong_folder_is_noticed_before_the_layout(writer, folder, error, monkeypatch):
     monkeypatch.setattr("minigrad.render.layout.lay_out", lambda *_: pytest.fail("laid out"))
     monkeypatch.setattr("minigrad.render.page.page_text", lambda *_: pytest.fail("laid out"))
-    folder = tmp_path / "folder"
-    folder.mkdir(mode=0o500)
-    if os.access(folder, os.W_OK):  # one who may write everywhere
-        folder = READ_ONLY
-    with pytest.raises(PermissionError) as caught:
-        WRITERS[writer][0](Y, folder)
-    name = "a.svg" if writer == "draw" else "a.html"
-    assert caught.value.filename == str(folder / name)
-    assert ".tmp" not in str(caught.value)
+    with pytest.raises(error) as caught:
+        WRITERS[writer][0](Y, Path(folder))
+    assert caught.value.filename.startswith(folder)
 
 
-def test_a_file_that_finds_no_room_is_named(tmp_path):
-    """With no more than a kilobyte left, a page cannot be written; the old one stays."""
+def test_a_full_disk_keeps_the_old_file(tmp_path):
+    """A page does not fit into a kilobyte; the old one stays."""
     path = tmp_path / "a.html"
     path.write_text("old")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -123,24 +105,6 @@ def test_a_file_that_finds_no_room_is_named(tmp_path):
     assert caught.value.filename == str(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
     assert path.read_text() == "old"
-
-
-def test_a_folder_in_place_of_the_file_is_named(tmp_path):
-    (tmp_path / "a.html").mkdir()
-    with pytest.raises(IsADirectoryError) as caught:
-        to_html(Y, tmp_path / "a.html")
-    assert caught.value.filename == str(tmp_path / "a.html")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.html"]
-
-
-@pytest.mark.parametrize(
-    "ends", [(np.float32(1e-6), np.float32(10)), (np.int64(1), 10), [1e-6, np.float64(10)], (1, 1)]
-)
-def test_any_real_numbers_are_ends_of_a_scale(ends):
-    with mg.record():
-        y = leaf(2) * leaf(2)
-        y.sum().backward()
-    assert to_dot(y, gradients=ends) == to_dot(y, gradients=tuple(map(float, ends)))
 
 
 @pytest.mark.parametrize(
@@ -156,13 +120,3 @@ def test_notebooks_check_options_at_once(options, error, message):
     with pytest.raises(error, match=message):
         notebook(True, **options)
     assert Y._repr_svg_() is None  # it is still off
-
-
-def test_what_writers_take_by_keyword_only():
-    for writer in (to_text, to_dot, to_graphviz, to_networkx, lambda *given: to_html(Y, "a.html", *given[1:])):
-        with pytest.raises(TypeError, match="positional argument"):
-            writer(Y, {"x": X})
-
-
-def test_the_message_for_modules_names_what_exists():
-    assert "Linear" in str(summary(nn.Linear(2, 3), np.ones((1, 2), np.float32)))

@@ -1,8 +1,7 @@
-"""Primitives as their references."""
+"""Primitives expanded to their references."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 import numpy as np
@@ -17,7 +16,7 @@ from tests.render.pictures import arranged, check, labels, whole
 
 
 @given(graphs(), st.sets(st.sampled_from(["lstm", "lstm_step"])))
-def test_expanding_leaves_a_sound_picture(outputs, names):
+def test_expanding_keeps_the_rest_of_a_picture(outputs, names):
     for unroll in ("steps", "primitive"):
         before = whole(outputs, unroll)
         after = check(expanded(before, names))
@@ -30,81 +29,34 @@ def test_expanding_leaves_a_sound_picture(outputs, names):
         ]
 
 
-def test_a_step_expands_to_what_its_reference_calls():
+def test_a_step_expands_to_its_reference():
     x, h, W, V, b = leaf(2, 3), leaf(2, 4), leaf(3, 4), leaf(4, 4), leaf(4)
     picture = check(arranged(mg.rnn_step(x, h, W, V, b), expand={"rnn_step"}, names={"x": x, "h": h}))
     assert sorted(labels(picture)[5:]) == sorted(["matmul", "matmul", "add", "add", "tanh"])
     assert {vertex.scope for vertex in picture.vertices[5:]} == {("rnn_step",)}
 
 
-def test_steps_that_are_expanded_are_scopes_of_their_own():
-    picture = check(whole(captioner(steps=3), "steps", expand="lstm_step"))
-    scopes = [vertex.scope for vertex in picture.vertices if vertex.label == "sigmoid"]
-    assert sorted(scopes) == [("Captioner", "cell", f"step {t}") for t in range(3) for _ in range(3)]
-
-
-def scopes_in(picture):
-    """The scopes of a picture, in order."""
-    return list(dict.fromkeys(vertex.scope for vertex in picture.vertices if not vertex.is_leaf))
-
-
-def test_each_call_that_is_expanded_has_a_scope_of_its_own():
+def test_each_expanded_call_has_its_own_scope():
     x = leaf(2, 3)
     y = mg.softmax(x) * mg.softmax(x * x)
     with mg.scope("inner"):
-        z = mg.softmax(y)
-    picture = check(whole(z, expand={"softmax"}))
-    exps = [vertex.scope for vertex in picture.vertices if vertex.label == "exp"]
-    assert sorted(exps) == [("inner", "softmax"), ("softmax 1",), ("softmax 2",)]
-    dot = mg.render.to_dot(z, expand={"softmax"})
-    frames = re.findall(r'label="(softmax[ \d]*)\W*"', dot)
-    assert sorted(name.strip() for name in frames) == ["softmax", "softmax 1", "softmax 2"]
+        y = mg.softmax(y)
+    picture = check(whole(y, expand={"softmax"}))
+    scopes = [vertex.scope for vertex in picture.vertices if vertex.label == "exp"]
+    assert sorted(scopes) == [("inner", "softmax"), ("softmax 1",), ("softmax 2",)]
 
 
-def test_a_scope_that_is_there_is_not_taken_for_a_call():
+def test_scopes_of_calls_differ_from_existing_scopes():
     x = leaf(2, 3)
     with mg.scope("softmax 1"):
         y = mg.tanh(x)
     with mg.scope("softmax"):
         y = mg.exp(y)
-    with mg.scope("other"), mg.scope("softmax"):
-        y = mg.exp(y)
     picture = check(whole(mg.softmax(y) + mg.softmax(x), expand={"softmax"}))
     assert [vertex.scope for vertex in picture.vertices if vertex.label == "divide"] == [("softmax 2",), ("softmax 3",)]
-    assert ("other", "softmax") in scopes_in(picture)
-    with mg.scope("other"):
-        picture = check(whole(mg.softmax(y), expand={"softmax"}))
-    assert [vertex.scope for vertex in picture.vertices if vertex.label == "divide"] == [("other", "softmax 1")]
 
 
-def test_expanded_calls_in_a_loop_still_fold():
-    x = leaf(2, 3)
-    for _ in range(20):
-        x = mg.softmax(x)
-    assert len(arranged(x, expand={"softmax"}).vertices) < 20
-    assert "softmax 1 … softmax 20" in mg.render.to_text(x, expand={"softmax"})
-
-
-def test_the_steps_of_two_sequences_are_not_in_one_scope():
-    x, weights = leaf(2, 3, 4), (leaf(4, 16), leaf(4, 16), leaf(16))
-    h, _ = mg.lstm(x, leaf(2, 4), *weights)
-    h, _ = mg.lstm(h, leaf(2, 4), *weights)
-    picture = check(whole(h, "steps", expand={"lstm_step"}))
-    scopes = Counter(vertex.scope for vertex in picture.vertices if vertex.label == "sigmoid")
-    assert scopes == {(f"lstm {k}", f"step {t}"): 3 for k in (1, 2) for t in range(3)}
-
-
-def test_steps_of_a_loop_around_a_sequence_are_not_mixed_with_its_own():
-    x, weights = leaf(2, 3, 4), (leaf(4, 16), leaf(4, 16), leaf(16))
-    for t in range(3):
-        with mg.scope(f"step {t}"):
-            x = mg.tanh(x)
-    h, _ = mg.lstm(x, leaf(2, 4), *weights)
-    picture = check(whole(h, "steps", expand={"lstm_step"}))
-    assert {v.scope for v in picture.vertices if v.label == "sigmoid"} == {("lstm", f"step {t}") for t in range(3)}
-
-
-def test_shapes_of_constants_are_known_if_they_were_recorded():
+def test_recording_tells_the_shapes_of_constants():
     remark = {vertex.remark for vertex in whole(captioner(), expand={"cross_entropy"}).vertices}
     assert remark == {"", "reference not shown: record the forward pass"}
     with mg.record():
@@ -114,33 +66,14 @@ def test_shapes_of_constants_are_known_if_they_were_recorded():
     assert "cross_entropy" not in labels(picture)
 
 
-def test_expanding_under_no_grad_and_within_a_scope():
-    x = leaf(2, 3)
-    y = mg.softmax(x)
-    with mg.no_grad(), mg.scope("elsewhere"):
-        picture = check(whole(y, expand=["softmax"]))
-    assert {vertex.scope for vertex in picture.vertices[1:]} == {("softmax",)}
-
-
-def test_a_reference_that_is_a_constant_is_not_shown():
+def test_a_constant_reference_is_not_shown():
     @mg.primitive
     def nothing(x):
         return 0 * x, ()
 
-    @nothing.reference
-    def _(x):
-        return mg.tensor(np.zeros_like(x.data))
-
+    nothing.reference(lambda x: mg.tensor(np.zeros_like(x.data)))
     try:
         picture = check(whole(nothing(leaf(2)), expand={"nothing"}))
     finally:
         del PRIMITIVES[f"{nothing.__module__}.nothing"]
     assert picture.vertices[-1].remark == "reference not shown: it is a constant here"
-
-
-def test_a_layers_sequence_is_expanded_although_it_was_given_no_indices():
-    lstm = mg.nn.LSTM(3, 4)
-    h, _ = lstm(np.ones((2, 5, 3), np.float32))
-    text = mg.render.to_text(h.sum(), unroll="primitive", expand=["lstm"])
-    assert text.count("sigmoid(") >= 3
-    assert "lstm(" not in text

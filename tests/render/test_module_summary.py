@@ -1,4 +1,4 @@
-"""The summary of a module: shapes, parameters, multiply-adds and residuals, against numbers found in other ways."""
+"""The summary of a module: shapes, parameters, multiply-adds and residuals against independent counts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from captioning.data.vocabulary import Vocabulary
-from captioning.models.captioner import Captioner
 from minigrad import nn
-from minigrad.recording import note_of
+from minigrad.backward import graph_of
 from minigrad.render import summary
-from tests.peers import Peer
-
-PYTORCH = Peer(__name__)
 
 
 def ones(*shape: int) -> np.ndarray:
@@ -32,11 +27,6 @@ class Function(nn.Module):
 
     def forward(self, *args: Any) -> Any:
         return self.function(*args, self.w)
-
-
-def row_of(result: Any, name: str) -> Any:
-    (row,) = [row for row in result.rows if row.name == name and row.same_as is None]
-    return row
 
 
 # --- the tree -------------------------------------------------------------------------------------------
@@ -56,17 +46,16 @@ def test_a_small_network_by_hand():
     assert result.parameter_bytes == 96
 
 
-def test_the_table_adds_up_and_is_aligned():
+def test_the_table_is_aligned_and_adds_up():
     text = str(summary(nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU()), ones(2, 1, 9, 9)))
     header, rule, *rows, _, total, note = text.splitlines()
     assert header.split() == ["module", "output", "parameters", "multiply-adds", "residuals"]
     assert len({len(line) for line in (header, rule, *rows, total)}) == 1
     assert total.split()[1:3] == ["80", f"{2 * 8 * 7 * 7 * 9:,}"]
     assert note == "parameters take 320 B"
-    assert rows[1].startswith("  0: Conv2d")
 
 
-def test_modules_in_containers_shared_ones_and_unused_ones():
+def test_shared_and_unused_modules():
     class Net(nn.Module):
         def __init__(self) -> None:
             self.layers = [nn.Linear(4, 4), {"deep": nn.Linear(4, 4)}]
@@ -79,28 +68,16 @@ def test_modules_in_containers_shared_ones_and_unused_ones():
     assert [(row.name, row.same_as, row.calls) for row in result.rows] == [
         ("", None, 1), ("layers.0", None, 2), ("layers.1.deep", None, 1), ("again", "layers.0", 0), ("parent.0", "", 0),
         ("unused", None, 0)]  # fmt: skip
-    assert row_of(result, "layers.0").multiply_adds == 2 * 2 * 4 * 4
-    assert result.parameters == 2 * 20
-    text = str(result)
-    for part in ("layers.0: Linear", "2×4  (2 calls)", "the same as layers.0", "the same as the whole", "not called"):
-        assert part in text
+    assert (result.rows[1].multiply_adds, result.parameters) == (2 * 2 * 4 * 4, 2 * 20)
+    assert all(part in str(result) for part in ("2×4  (2 calls)", "the same as layers.0", "the same as the whole"))
 
 
-def test_parameters_that_two_modules_hold_count_once():
-    class Tied(nn.Module):
-        def __init__(self) -> None:
-            self.inner = nn.Linear(3, 3)
-            self.other = nn.Linear(3, 3)
-            self.other.weight = self.inner.weight
-            self.box = {"scale": nn.Parameter(ones(2)), "same": (self.inner.bias,)}
-
-        def forward(self, x: Any) -> Any:
-            return self.other(self.inner(x))
-
-    net = Tied()
+def test_shared_parameters_count_once():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
     result = summary(net, ones(1, 3))
-    assert result.parameters == sum(p.size for p in net.parameters()) == 9 + 3 + 3 + 2
-    assert result.parameter_bytes == 4 * 17
+    assert result.parameters == 9 + 3 + 3
+    assert result.parameter_bytes == 4 * 15
     assert result.multiply_adds == 18
 
 
@@ -116,59 +93,32 @@ def test_several_outputs_keyword_arguments_and_dtypes():
     zero = np.zeros((2, 4))
     result = summary(Net(), np.ones((2, 5, 3)), state=(zero, zero))
     shapes = [(2, 5, 4), (2, 4), (2, 4)]
-    assert [shape for shape, _ in row_of(result, "lstm").outputs] == shapes
-    assert [shape for shape, _ in result.rows[0].outputs] == [*shapes, (3,)]
-    assert {str(dtype) for _, dtype in result.rows[0].outputs} == {"float64", "int64"}
+    assert [[shape for shape, _ in row.outputs] for row in result.rows] == [[*shapes, (3,)], shapes]
     assert "2×5×4 float64" in str(result)
-
-
-def test_the_captioner_by_hand():
-    vocabulary = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "dog"])
-    for cell, gates in (("rnn", 1), ("lstm", 4)):
-        model = Captioner(vocabulary, feature_size=3, wordvec_size=4, hidden_size=6, cell_type=cell, rng=0)
-        captions = np.array([[1, 4, 4, 2], [1, 4, 2, 0]])
-        result = summary(model, np.ones((2, 3)), captions=captions)
-        words = 3 + 2  # words out that are not <NULL>
-        cells = (3 * 4 + 2 * 3 * 6) * gates * 6  # three distinct words in
-        assert result.multiply_adds == 2 * 3 * 6 + cells + words * 6 * 5
-        assert result.parameters == sum(p.size for p in model.parameters())
-        assert result.rows[0].outputs == (((), np.dtype(np.float32)),)
 
 
 # --- the call leaves no trace ---------------------------------------------------------------------------
 
 
-def test_the_module_is_as_before_also_after_an_error():
+def test_the_module_is_unchanged_even_after_an_error():
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
-    net[0].weight.requires_grad = False
     before = [dict(vars(module)) for module in net.modules()]
     summary(net, ones(1, 3))
     with pytest.raises(ValueError, match="Linear: the last axis of x must be 3"):
         summary(net, ones(1, 4))
     assert [vars(module) for module in net.modules()] == before
-    assert not net[0].weight.requires_grad
     assert all(p.grad is None for p in net.parameters())
-
-
-def test_an_own_forward_of_one_object_is_put_back():
-    net = nn.Linear(2, 2)
-    net.forward = own = lambda x: mg.tanh(x @ net.weight)
-    assert summary(net, ones(1, 2)).multiply_adds == 4
-    assert net.forward is own
 
 
 def test_it_works_under_no_grad_and_within_record():
     net = nn.Linear(2, 3)
     expected = str(summary(net, ones(4, 2)))
-    with mg.no_grad():
-        assert str(summary(net, ones(4, 2))) == expected
-        assert not net(ones(4, 2)).requires_grad
-    with mg.record():
-        assert str(summary(net, ones(4, 2))) == expected
-        assert note_of(net(ones(4, 2)).node) is not None
+    for context in (mg.no_grad(), mg.record()):
+        with context:
+            assert str(summary(net, ones(4, 2))) == expected
 
 
-def test_anything_but_a_module_is_refused():
+def test_only_modules_have_a_summary():
     with pytest.raises(TypeError, match="summary: expected a Module, not function"):
         summary(lambda x: x, ones(1))
 
@@ -176,67 +126,31 @@ def test_anything_but_a_module_is_refused():
 # --- residuals ------------------------------------------------------------------------------------------
 
 
-def test_frozen_parts_are_counted_but_keep_nothing():
+def test_frozen_parts_keep_no_residuals():
     net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
     for p in net[0].parameters():
         p.requires_grad = False
     result = summary(net, ones(5, 3))
-    assert result.frozen == 16
+    assert "16 of them require no gradient" in str(result)
     assert [row.multiply_adds for row in result.rows] == [0, 60, 0, 40]
     assert [row.residual_bytes for row in result.rows] == [0, 0, 0, 5 * 4 * 4]
-    assert "16 of them require no gradient" in str(result)
 
 
-def test_residuals_are_those_that_the_graph_holds():
+def test_residuals_are_those_of_the_graph():
     net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Dropout(0.5, rng=0), nn.Linear(5, 4))
     result = summary(net, ones(7, 6))
-    x, stack, owners = net(ones(7, 6)), [], {}
-    stack, done = [x.node], set()
-    while stack:
-        node = stack.pop()
-        if node not in done:
-            done.add(node)
-            stack += node.parents
-            for array in node.residuals:
-                if isinstance(array, np.ndarray):
-                    owner = array if array.base is None else array.base
-                    owners[id(owner)] = owner
-    for p in net.parameters():
-        owners.pop(id(p.data), None)
-    assert result.residual_bytes == sum(owner.nbytes for owner in owners.values())
+    arrays = [a for node in graph_of([net(ones(7, 6)).node]).nodes for a in node.residuals if isinstance(a, np.ndarray)]
+    owners = {id(owner): owner for a in arrays for owner in [a if a.base is None else a.base]}
+    parameters = {id(p.data) for p in net.parameters()}
+    assert result.residual_bytes == sum(owner.nbytes for key, owner in owners.items() if key not in parameters)
 
 
-def test_memory_that_arrays_share_counts_once():
+def test_shared_memory_counts_once():
     twice = Function(lambda x, w: (x * w) * (x * w), 3)
     assert summary(twice, mg.tensor(ones(3))).residual_bytes == 12 + 2 * 12  # x; both products
     views = Function(lambda x, w: mg.concatenate([mg.square(y) for y in mg.split(mg.tanh(x * w), 3)]), 30)
     # x; the tanh, of which the parts are views; where each part goes
     assert summary(views, mg.tensor(ones(30))).residual_bytes == 120 + 120 + 24
-
-
-def test_what_the_result_does_not_need_costs_time_but_no_memory():
-    def forward(x: Any, w: Any) -> Any:
-        mg.matmul(x, w)
-        return w * 2.0
-
-    result = summary(Function(forward, 3, 3), ones(2, 3))
-    assert result.multiply_adds == 18
-    assert result.residual_bytes == 0
-
-
-def test_a_part_that_differentiates_right_away_keeps_nothing():
-    class Inner(nn.Module):
-        def __init__(self) -> None:
-            self.w = nn.Parameter(ones(3, 3))
-
-        def forward(self, x: Any) -> Any:
-            loss = mg.sum(mg.tanh(x @ self.w))
-            loss.backward()
-            return loss
-
-    result = summary(Inner(), ones(2, 3))
-    assert result.multiply_adds == 18
-    assert result.residual_bytes == 0
 
 
 # --- multiply-adds --------------------------------------------------------------------------------------
@@ -246,22 +160,6 @@ def products(forward: Any, *arrays: np.ndarray) -> int:
     """The multiply-adds of a function whose last argument is the parameter."""
     module = Function(forward, *arrays[-1].shape)
     return summary(module, *arrays[:-1]).multiply_adds
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "count"),
-    [
-        ((3,), (3,), 3),
-        ((2, 3), (3,), 6),
-        ((3,), (3, 5), 15),
-        ((2, 3), (3, 5), 30),
-        ((7, 2, 3), (3, 5), 210),
-        ((7, 1, 2, 3), (4, 3, 5), 840),
-        ((2, 0), (0, 5), 0),
-    ],
-)
-def test_matmul(a, b, count):
-    assert products(mg.matmul, ones(*a), ones(*b)) == count
 
 
 @given(st.data())
@@ -276,86 +174,55 @@ def test_einsum_of_two_is_a_count_of_loops(data):
     assert products(lambda x, w: mg.einsum(text, x, w), a, b) == loops
 
 
-def test_einsum_with_ellipses_stretched_axes_one_and_three_operands():
-    assert products(lambda x, w: mg.einsum("...ij,jk", x, w), ones(6, 2, 3), ones(3, 4)) == 6 * 2 * 3 * 4
-    assert products(lambda x, w: mg.einsum("ij,ij->i", x, w), ones(1, 3), ones(5, 3)) == 15
-    assert products(lambda w: mg.einsum("ij->ji", w), ones(2, 3)) == 0
-    assert products(lambda w: mg.einsum("ii->", w), ones(3, 3)) == 0
-    # NumPy multiplies the two short ones first, and the sum over j is then a number
-    count = products(lambda x, y, w: mg.einsum("i,j,j->i", x, y, w), ones(50), ones(40), ones(40))
-    assert count == 40 + 50
-
-
-def loops_of_conv(x: np.ndarray, w: np.ndarray, output: tuple[int, ...], groups: int) -> int:
-    """Counted one by one."""
-    count, (filters, channels, height, width) = 0, w.shape
-    for _n in range(x.shape[0]):
-        for _f in range(filters):
-            for _p in range(output[2]):
-                for _q in range(output[3]):
-                    for _c in range(x.shape[1] // groups):
-                        count += height * width
-    assert channels == x.shape[1] // groups
-    return count
-
-
 @pytest.mark.parametrize(
-    "options", [{}, {"stride": 2, "padding": 1}, {"dilation": 2}, {"groups": 2}, {"groups": 4, "stride": (1, 2)}]
+    ("function", "shapes", "count"),
+    [
+        (mg.matmul, [(3,), (3,)], 3),
+        (mg.matmul, [(2, 3), (3,)], 6),
+        (mg.matmul, [(3,), (3, 5)], 15),
+        (mg.matmul, [(7, 2, 3), (3, 5)], 210),
+        (mg.matmul, [(7, 1, 2, 3), (4, 3, 5)], 840),
+        (mg.matmul, [(2, 0), (0, 5)], 0),
+        (lambda x, w: mg.einsum("...ij,jk", x, w), [(6, 2, 3), (3, 4)], 6 * 2 * 3 * 4),
+        (lambda x, w: mg.einsum("ij,ij->i", x, w), [(1, 3), (5, 3)], 15),
+        (lambda w: mg.einsum("ii->", w), [(3, 3)], 0),
+        # NumPy multiplies the two short vectors first, and the sum over j is then a number
+        (lambda x, y, w: mg.einsum("i,j,j->i", x, y, w), [(50,), (40,), (40,)], 40 + 50),
+        (lambda x, w: mg.conv2d(x, w, stride=2, padding=1), [(2, 4, 7, 6), (8, 4, 3, 2)], (2 * 8 * 4 * 4) * 4 * 3 * 2),
+        (lambda x, w: mg.conv2d(x, w, dilation=2), [(2, 4, 7, 6), (8, 4, 3, 2)], (2 * 8 * 3 * 4) * 4 * 3 * 2),
+        (lambda x, w: mg.conv2d(x, w, groups=4, stride=(1, 2)), [(2, 4, 7, 6), (8, 1, 3, 2)], (2 * 8 * 5 * 3) * 3 * 2),
+        (lambda x, w: mg.conv_transpose2d(x, w, stride=2), [(2, 4, 5, 4), (4, 6, 3, 2)], (2 * 4 * 5 * 4) * 6 * 3 * 2),
+        (lambda x, w: mg.conv_transpose2d(x, w, groups=2), [(2, 4, 5, 4), (4, 3, 3, 2)], (2 * 4 * 5 * 4) * 3 * 3 * 2),
+        (lambda x, w: mg.softmax(mg.tanh(x * w) + w), [(2, 3), (3,)], 0),
+    ],
 )
-def test_conv2d(options):
-    x, w = ones(2, 4, 7, 6), ones(8, 4 // options.get("groups", 1), 3, 2)
-    output = mg.conv2d(x, w, **options).shape
-    count = products(lambda x, w: mg.conv2d(x, w, **options), x, w)
-    assert count == loops_of_conv(x, w, output, options.get("groups", 1))
-
-
-@pytest.mark.parametrize("options", [{}, {"stride": 2, "output_padding": 1}, {"groups": 2}])
-def test_conv_transpose2d_costs_as_much_as_the_convolution_that_it_transposes(options):
-    x, w = ones(2, 4, 5, 4), ones(4, 6 // options.get("groups", 1), 3, 2)
-    back = mg.conv_transpose2d(x, w, **options)
-    same = {name: value for name, value in options.items() if name != "output_padding"}
-    assert products(lambda x, w: mg.conv_transpose2d(x, w, **options), x, w) == products(
-        lambda x, w: mg.conv2d(x, w, **same), back.numpy(), w
-    )
+def test_multiply_adds(function, shapes, count):
+    assert products(function, *(ones(*shape) for shape in shapes)) == count
 
 
 @pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("lstm", 4)])
-def test_sequences_cost_as_much_as_their_steps_and_their_references(name, gates):
+def test_sequences_cost_as_much_as_their_steps(name, gates):
     N, T, D, H = 2, 3, 4, 5
     layer = (nn.RNN if name == "rnn" else nn.LSTM)(D, H)
     expected = N * T * (D + H) * gates * H
     assert summary(layer, ones(N, T, D)).multiply_adds == expected
 
-    class Steps(nn.Module):
-        def __init__(self) -> None:
-            self.layer = layer
+    weights, zero = (layer.Wx, layer.Wh, layer.b), mg.tensor(ones(N, H))
 
-        def forward(self, x: Any, reference: bool) -> Any:
-            weights, zero = (layer.Wx, layer.Wh, layer.b), mg.tensor(ones(N, H))
-            if reference:
-                return getattr(mg.ops, name).primitive.reference(mg.tensor(x), zero, *weights)
-            state = (zero,) if gates == 1 else (zero, zero)
-            for t in range(T):
-                state = getattr(mg.ops, f"{name}_step")(x[:, t], *state, *weights)
-                state = state if isinstance(state, tuple) else (state,)
-            return state
+    def steps(x: Any, *weights: Any) -> Any:
+        state = (zero,) * (1 if gates == 1 else 2)
+        for t in range(T):
+            state = getattr(mg.ops, f"{name}_step")(x[:, t], *state, *weights)
+            state = state if isinstance(state, tuple) else (state,)
+        return state
 
-    for reference in (False, True):
-        assert summary(Steps(), ones(N, T, D), reference=reference).multiply_adds == expected
+    reference = getattr(mg.ops, name).primitive.reference
+    for function in (steps, lambda x, *weights: reference(x, zero, *weights)):
+        module = Function(lambda x, _, function=function: function(mg.tensor(x), *weights))
+        assert summary(module, ones(N, T, D)).multiply_adds == expected
 
 
-def test_temporal_affine():
-    def forward(x: Any, w: Any) -> Any:
-        return mg.temporal_affine(x, w, np.zeros(5, np.float32))
-
-    assert products(forward, ones(2, 3, 4), ones(4, 5)) == 2 * 3 * 4 * 5
-
-
-def test_what_costs_a_few_operations_for_each_entry_counts_as_nothing():
-    assert products(lambda x, w: mg.softmax(mg.tanh(x * w) + w), ones(2, 3), ones(3)) == 0
-
-
-def test_the_cost_of_a_primitive_of_ones_own_is_not_made_up():
+def test_custom_primitives_are_not_counted():
     @mg.primitive(broadcasts=True)
     def matmul(a, b):
         return a * b, (a, b)
@@ -366,49 +233,4 @@ def test_the_cost_of_a_primitive_of_ones_own_is_not_made_up():
         del mg.primitives.PRIMITIVES[f"{matmul.primitive.module}.matmul"]
     assert result.multiply_adds == 0
     assert result.uncounted == ("matmul",)
-    assert "not known, and left out, of: matmul" in str(result)
-
-
-def test_a_count_needs_shapes_alone():
-    huge = (10**6, 10**6)
-    assert mg.ops.matmul.primitive.cost([huge, huge], huge, {}) == 10**18
-    assert mg.ops.einsum.primitive.cost([huge, huge], huge, {"subscripts": "ij,jk"}) == 10**18
-
-
-# --- PyTorch --------------------------------------------------------------------------------------------
-
-
-def test_parameters_are_as_many_as_pytorchs():
-    calls: list[tuple[Any, ...]] = [
-        ("Linear", (5, 7), {}, (2, 5)),
-        ("Conv2d", (4, 6, (3, 2)), {"groups": 2}, (1, 4, 5, 5)),
-        ("Embedding", (11, 3), {}, None),
-        ("RNN", (5, 7), {}, (1, 2, 5)),
-        ("LSTM", (5, 7), {}, (1, 2, 5)),
-    ]
-
-    def theirs(torch: Any, name: str, *sizes: Any, **options: Any) -> int:
-        module = getattr(torch.nn, name)(*sizes, **options)
-        doubled = {"bias_hh_l0"}  # PyTorch's recurrent layers have two biases that are only ever added
-        return sum(p.numel() for n, p in module.named_parameters() if n not in doubled)
-
-    for name, sizes, options, shape in calls:
-        x = np.zeros((2, 2), np.int64) if shape is None else ones(*shape)
-        count = PYTORCH.ask(f"parameters of {name}", theirs, [name, *sizes], options).expected
-        assert summary(getattr(nn, name)(*sizes, **options), x).parameters == count
-
-
-def test_multiply_adds_are_half_of_pytorchs_operations():
-    def theirs(torch: Any) -> int:
-        from torch.utils.flop_counter import FlopCounterMode
-
-        module = torch.nn.Sequential(
-            torch.nn.Conv2d(3, 8, 3, stride=2, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3, groups=2)
-        )
-        with FlopCounterMode(display=False) as counter:
-            module(torch.ones(2, 3, 12, 10))
-        return counter.get_total_flops()
-
-    ours = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, groups=2))
-    operations = PYTORCH.ask("operations of two convolutions", theirs).expected
-    assert 2 * summary(ours, ones(2, 3, 12, 10)).multiply_adds == operations
+    assert "left out, of: matmul" in str(result)

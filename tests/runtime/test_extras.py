@@ -5,7 +5,7 @@ import pytest
 from minigrad.runtime.extras import require
 
 
-def test_a_missing_package_names_its_extra_and_a_broken_one_its_fault(tmp_path, monkeypatch):
+def test_errors_for_missing_and_broken_packages(tmp_path, monkeypatch):
     with pytest.raises(
         ModuleNotFoundError, match=r'no_such_package: pip install no_such_package, or pip install "\.\[caption\]"'
     ):
