@@ -13,6 +13,7 @@ from captioning import cs231n
 from captioning.cs231n import (
     CaptioningRNN,
     CaptioningSolver,
+    coco_data,
     eval_numerical_gradient,
     eval_numerical_gradient_array,
     evaluate_model,
@@ -26,7 +27,6 @@ from captioning.cs231n import (
     word_embedding_backward,
     word_embedding_forward,
 )
-from captioning.data import cs231n_notebook
 from captioning.data.errors import DataError
 
 real_data = pytest.mark.skipif("CAPTIONING_DATA" not in os.environ, reason="no real data: CAPTIONING_DATA is unset")
@@ -402,7 +402,7 @@ class Parrot:
 
 
 def test_evaluate_model_takes_the_data_that_were_loaded_last(small_folder, other_folder, monkeypatch):
-    monkeypatch.setattr(cs231n_notebook, "_last", [])
+    monkeypatch.setattr(coco_data, "_last", [])
     with pytest.raises(DataError, match="load_coco_data"):
         evaluate_model(Parrot())
     load_coco_data(other_folder)
