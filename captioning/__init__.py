@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from captioning.evaluation.split_scores import evaluate
     from captioning.models.captioner import Captioner
     from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
-    from captioning.training.errors import RunError, TrainingError
+    from captioning.training.run_files import RunError, TrainingError
     from captioning.training.run_folder import Run
     from captioning.training.settings import Settings
     from captioning.training.solver import Solver
@@ -37,7 +37,7 @@ _HOMES = {
     "models.captioner": ("Captioner",),
     "evaluation.split_scores": ("evaluate",),
     "scoring.metrics": ("BLEU_score", "corpus_bleu", "exercise_bleu"),
-    "training.errors": ("RunError", "TrainingError"),
+    "training.run_files": ("RunError", "TrainingError"),
     "training.run_folder": ("Run",),
     "training.settings": ("Settings",),
     "training.solver": ("Solver",),

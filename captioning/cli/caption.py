@@ -31,8 +31,8 @@ from captioning.preparing.photo_features import MapBatches, compute_batch, compu
 from captioning.progress import Progress
 from captioning.ranks import help_map, lead, map_on_ranks
 from captioning.shipped import shipped_run
-from captioning.training.errors import RunError
 from captioning.training.run_features import check_alike, extractor_name
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import FeatureExtractor, extractor
 from captioning.vision.photo_files import passed_over, photo_paths

@@ -22,7 +22,7 @@ from captioning.decoding.rules import RuleMask, Rules
 from captioning.decoding.stepwise import check_chance, greedy, sample
 from captioning.evaluation.consensus import ConsensusSettings, TrainingCaptions, decode_consensus
 from captioning.models.ensemble import Ensemble
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 
 __all__ = [

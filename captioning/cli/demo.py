@@ -28,7 +28,7 @@ from captioning.evaluation.split_scores import captions_of, score
 from captioning.models.kinds import AnyCaptioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 
 __all__ = ["DEMO", "FULL", "QUICK", "Size"]

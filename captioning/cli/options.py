@@ -18,7 +18,7 @@ from captioning.evaluation.consensus import MOST_DRAFTS
 from captioning.models.kinds import MODELS
 from captioning.models.recurrent_cells import CELLS
 from captioning.pictures.sheets import most_pictures
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.training.schedules import SCHEDULES, parse_interval
 from captioning.training.settings import KEEP

@@ -15,12 +15,12 @@ import minigrad as mg
 from captioning.data.dataset import CaptionData
 from captioning.data.splits import LONGEST_LEARNT
 from captioning.ranks import threads
-from captioning.training.errors import RunError, TrainingError
 from captioning.training.run_features import projection_arrays
+from captioning.training.run_files import RunError, TrainingError
 from captioning.training.run_folder import Run
+from captioning.training.schedules import stop_on_signals
 from captioning.training.settings import Settings
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
-from captioning.training.stopping import stop_on_signals
 from minigrad.parallel.communicators import launch_of
 
 __all__ = ["DATA_DEFAULTS", "Trainer", "run_to_resume", "settings_to_resume", "train_in_folder"]

@@ -14,8 +14,8 @@ from captioning.decoding.captions import MOST
 from captioning.evaluation.calibration import CONFIDENCE_FILE, Calibration, calibrate
 from captioning.progress import Progress
 from captioning.training.derived_runs import average_runs, export_run
-from captioning.training.errors import RunError
 from captioning.training.run_features import check_alike, extractor_name
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 
 __all__ = ["AVERAGE", "CALIBRATE", "EXPORT", "REGIONS"]

@@ -16,11 +16,10 @@ from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.progress import Progress
 from captioning.ranks import on_ranks
-from captioning.training.errors import TrainingError
 from captioning.training.refinement import Consensus, Refinement, Rounds
 from captioning.training.run_features import whole_extractor
+from captioning.training.run_files import TrainingError, check_fields, settings_of
 from captioning.training.run_folder import Run
-from captioning.training.run_settings import check_fields, settings_of
 from captioning.training.self_critical import Drawing, SelfCritical
 from captioning.training.solver import Solver
 

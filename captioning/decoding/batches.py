@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import check_values, int_from
+from captioning.data.errors import check_values, int_from
 from captioning.data.splits import Split
 from captioning.models.caption_batches import checked_features
 from captioning.models.captioner import Captioner

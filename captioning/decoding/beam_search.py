@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import NOT_NEGATIVE, check_values, int_from
+from captioning.data.errors import NOT_NEGATIVE, check_values, int_from
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids, Scores, WordScorer, decode_in_batches
 from captioning.decoding.rules import RuleMask, Rules
 from minigrad.runtime.threads import get_num_threads

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import check_values, int_from
+from captioning.data.errors import check_values, int_from
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids, WordScorer, run_in_batches
 from captioning.decoding.beam_search import Beam, search
 from captioning.decoding.rules import RuleMask, Rules

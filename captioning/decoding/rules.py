@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.checks import check_values, int_from, optional
+from captioning.data.errors import check_values, int_from, optional
 from captioning.data.vocabulary import SPECIAL, Vocabulary
 from captioning.decoding.batches import Ids, Scores
 

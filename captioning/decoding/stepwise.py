@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import check_values, int_from
+from captioning.data.errors import check_values, int_from
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids, Scores, WordScorer, decode_in_batches
 from minigrad.runtime.threads import get_num_threads
 

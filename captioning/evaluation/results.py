@@ -1,8 +1,8 @@
-"""What goes with scores: captions as a file in COCO's results format, and a line that says what scores depend on.
+"""Write captions in COCO's results format, and the signature of scores.
 
-The results format is a JSON array with an object for each image, `image_id` and `caption`, which other evaluation tools
-read (https://cocodataset.org/#format-results). Scores can be compared if their signatures are equal; the idea is
-sacreBLEU's: M. Post, A call for clarity in reporting BLEU scores (2018).
+The results format is a JSON array of objects with `image_id` and `caption`, which other evaluation tools read
+(https://cocodataset.org/#format-results). Two scores compare only if their signatures are equal, as in sacreBLEU:
+M. Post, A call for clarity in reporting BLEU scores (2018).
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ def image_ids(split: Split) -> list[int]:
         return rows
     found = [_COCO_NAME.fullmatch(name) for name in split.image_names]
     ids = [int(match[1]) for match in found if match]
-    return ids if len(set(ids)) == len(rows) else rows  # two images of one id cannot be told apart
+    return ids if len(set(ids)) == len(rows) else rows  # duplicate ids would be ambiguous
 
 
 def write_results(
-    path: str | os.PathLike[str], split: Split, images: Iterable[int], said: Sequence[Sequence[str]]
+    path: str | os.PathLike[str], split: Split, images: Iterable[int], captions: Sequence[Sequence[str]]
 ) -> None:
-    """Write the captions `said`, a list of words each, of some image rows of a split.
+    """Write captions, lists of words, of some image rows of a split.
 
-    Objects also have the image's `file_name` where the data set knows it. The file appears whole or not at all.
+    Objects also have the image's `file_name`, if the data set has names. The file appears whole or not at all.
     """
     ids, names = image_ids(split), split.image_names if split.has_image_names else None
     results = []
-    for i, words in zip(map(int, images), said, strict=True):
+    for i, words in zip(map(int, images), captions, strict=True):
         result: dict[str, int | str] = {"image_id": ids[i], "caption": " ".join(words)}
         results.append(result if names is None else result | {"file_name": names[i]})
     with replacing(path) as temporary:
@@ -60,12 +60,13 @@ def signature(
     drawn_by: int | None = None,
     frequencies: str | None = None,
 ) -> str:
-    """Return the signature of scores: of which images, against which references, and how captions were decoded.
+    """Return the signature of scores: the images, the references, and how captions were decoded.
 
-    part, images: which part of the split, and how many images of it. drawn_by: the seed that drew them, if they are not
-    all. decoding: such as 'greedy' or 'beam 3'. frequencies: of CIDEr-D, 'corpus' for those of the references, 'train'
-    for those of the training captions; None without CIDEr-D. References are 'raw', whole as people wrote them, or
-    'stored', cut as the data set has them.
+    part, images: the part of the split, and the number of images. drawn_by: the seed that drew them, unless they are
+    all images of the part. decoding: a description such as 'greedy' or 'beam 3'. frequencies: 'corpus' if CIDEr-D used
+    those of the references, 'train' for the training captions; None without CIDEr-D.
+
+    References are 'raw', as people wrote them, or 'stored', cut as in the data set:
 
     ```
     references:raw|tokenizer:words|split:val|part:all|images:1000|decoding:greedy|max_length:34|frequencies:corpus

@@ -18,7 +18,7 @@ from captioning.evaluation.results import signature
 from captioning.evaluation.split_scores import cider_d_by_image, known_captions, score
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
-from captioning.training.history import Entry
+from captioning.training.run_files import Entry
 
 __all__ = ["Choice", "Contents", "Scored", "ReportedCaption", "best_typical_worst", "scored"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.models.kinds import kind_of
-from captioning.training.errors import RunError
 from captioning.training.run_features import extractor_name
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run, read_arrays
 
 __all__ = ["average_runs", "export_run"]

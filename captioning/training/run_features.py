@@ -13,7 +13,7 @@ from captioning.data.dataset import CaptionData
 from captioning.data.errors import DataError
 from captioning.data.features import FeatureRows, FeaturesAndRegions
 from captioning.data.folder import PROJECTION_FILE, features_path
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS, extractor_kind
 from captioning.vision.regions import RegionProjection

@@ -6,7 +6,7 @@
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
 | `checkpoint.safetensors` | the state of the training, for `--resume` (`captioning.training.solver`) |
-| `history.jsonl` | a JSON line for each iteration and for each validation (`captioning.training.history`) |
+| `history.jsonl` | a JSON line for each iteration and for each validation (`captioning.training.run_files`) |
 | `loss.png` | the curve of the losses |
 | `regions.safetensors` | optional: how a map becomes regions (`captioning.vision.regions.RegionProjection`) |
 | `.lock` | the number of the process that trains in the folder (`captioning.storage.FolderLock`) |
@@ -36,9 +36,7 @@ from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.storage import FolderLock, check_free, crc32_of, making, remove_temporaries
-from captioning.training.errors import RunError
-from captioning.training.history import Entry, History, check_regular
-from captioning.training.run_settings import FORMAT, read_settings
+from captioning.training.run_files import FORMAT, Entry, History, RunError, check_regular, read_settings
 from minigrad.runtime.files import replacing
 
 __all__ = ["Run", "read_arrays"]

@@ -1,4 +1,4 @@
-"""Schedules of a training: the learning rate of an iteration, the order of captions, and when a checkpoint is due.
+"""Schedules of a training: the learning rate, the order of captions, when a checkpoint is due, and stops by signals.
 
 | schedule | the learning rate of iteration i, in epoch e, counted from 0 |
 |---|---|
@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import math
 import re
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +27,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from captioning.training.settings import Settings
 
-__all__ = ["SCHEDULES", "Clock", "epoch_order", "learning_rate", "parse_interval", "reductions"]
+__all__ = ["SCHEDULES", "Clock", "Stop", "epoch_order", "learning_rate", "parse_interval", "reductions",
+           "stop_on_signals"]  # fmt: skip
 
 SCHEDULES = ("exponential", "cosine", "plateau")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -131,3 +135,39 @@ class Clock:
         """Whether the interval is over at the end of an iteration."""
         time, done = self._start
         return self.seconds() - time >= self._every[0] or iteration - done >= self._every[1]
+
+
+class Stop(threading.Event):
+    """An event that is set when a training should stop. signal: the number of the signal; None before."""
+
+    signal: int | None = None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Turn the first Ctrl-C or SIGTERM into a `Stop`; a second one acts as usual. Ignored signals stay ignored.
+
+    In other threads than the main one, which cannot handle signals, nothing sets it.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: handler for number, handler in previous.items() if handler != signal.SIG_IGN}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def handle(number: int, frame: Any) -> None:
+        stop.signal = number
+        stop.set()
+        restore()
+
+    try:
+        for number in previous:
+            signal.signal(number, handle)
+        yield stop
+    finally:
+        restore()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from captioning.checks import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE, SHARE, Check, among, check_values, optional
+from captioning.data.errors import COUNT, NATURAL, NOT_NEGATIVE, POSITIVE, SHARE, Check, among, check_values, optional
 from captioning.data.splits import PARTS
 from captioning.training.schedules import SCHEDULES
 
