@@ -17,7 +17,7 @@ from captioning.pictures.curves import Points, draw_curves, series
 from captioning.pictures.figures import BLUE, GREY, ORANGE, new_figure, plain_axes, svg_address
 from captioning.pictures.photos import embedded_photo, image_address
 from captioning.progress import Progress
-from captioning.report.contents import Contents, ReportedCaption, Scored, best_typical_worst
+from captioning.report.contents import ReportContents, ReportedCaption, ScoredSplit, best_typical_worst
 from minigrad.runtime.extras import require
 
 __all__ = [
@@ -77,7 +77,7 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if abs(value) < 1e300 else str(value)
 
 
-def headline(contents: Contents) -> list[tuple[str, str]]:
+def headline(contents: ReportContents) -> list[tuple[str, str]]:
     """Return the names and values of the most important figures."""
     tiles = []
     if contents.scored is not None:
@@ -89,7 +89,7 @@ def headline(contents: Contents) -> list[tuple[str, str]]:
     return [*tiles, ("Words known", number(len(contents.model.vocabulary)))]
 
 
-def scores(found: Scored) -> list[tuple[str, str, str]]:
+def scores(found: ScoredSplit) -> list[tuple[str, str, str]]:
     """Return the name, value and meaning of each score."""
     named = ("images", "captions", *_SCORES)
     others = {key: (key.replace("_", " "), "") for key in found.figures if key not in named}
@@ -142,7 +142,7 @@ def _validation_name(key: str) -> str:
     return _VALIDATION_NAMES.get(key) or key.removeprefix("val_").replace("_", " ").strip() or "?"
 
 
-def cards(found: Scored, progress: Progress) -> dict[str, Any]:
+def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
     """Return the captions to show: `groups` of cards by title, whether they were `chosen` for their photos, ...
 
     Photos are preferred if there are enough for all cards.

@@ -169,8 +169,7 @@ class Solver:
         if type(max_iterations) is not int or max_iterations < 1:
             raise ValueError(f"max_iterations must be an int of at least 1; got {max_iterations!r}")
         if max_iterations < self.iteration:
-            raise ValueError(f"max_iterations must be at least {self.iteration}, the number of finished iterations; "
-                             f"got {max_iterations}")  # fmt: skip
+            raise ValueError(f"max_iterations must be at least {self.iteration}, which are done; got {max_iterations}")
         return max_iterations
 
     def _train(self, limit: int) -> None:
@@ -468,8 +467,8 @@ class Solver:
         best = _validation_at(run.entries.until(self.iteration), self._best_iteration)
         if self._best is not None and (best is None or not needed <= best.keys()):
             raise RunError(
-                f"{run.folder / 'history.jsonl'}: the entry of the best validation is missing: restore the file, or "
-                "begin a new run with another --out and without --resume"
+                f"{run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept: restore "
+                "the file, or begin a new run with another --out and without --resume"
             )
 
 
