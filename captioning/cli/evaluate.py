@@ -16,8 +16,7 @@ from captioning.cli.options import Command, check_output, number, unchanged
 from captioning.command import shown
 from captioning.data.splits import images_of_part
 from captioning.evaluation.calibration import Calibration
-from captioning.evaluation.results import signature, write_results
-from captioning.evaluation.split_scores import captions_of, known_captions, score
+from captioning.evaluation.split_scores import captions_of, known_captions, score, signature, write_results
 from captioning.progress import Progress
 from captioning.ranks import on_ranks
 from captioning.report.contents import ReportContents, ReportSettings, ScoredSplit, score_split
@@ -42,7 +41,7 @@ _TABLE = {
         ("  in the mean over all references", "exercise_bleu_mean", ".4f"),
         ("  of one human caption against another", "exercise_bleu_human", ".4f"),
     ],
-    "how varied the captions are": [
+    "what was said, true or not": [
         ("distinct-1: different words, of all words", "distinct_1", ".4f"),
         ("distinct-2: different pairs, of all pairs", "distinct_2", ".4f"),
         ("words in use", "words_in_use", "d"),
@@ -145,7 +144,7 @@ def _sampled_rows(options: argparse.Namespace, job: SplitJob) -> Any:
 def _print_samples(options: argparse.Namespace, job: SplitJob, rows: Any, captions: Sequence[str]) -> None:
     """Print the captions, and draw the sheet if --out is given."""
     split = job.split
-    samples = [
+    samples: list[dict[str, Any]] = [
         {"image": int(i), "name": split.image_names[i] if split.has_image_names else None, "caption": caption,
          "reference": " ".join(split.references(int(i))[0])}
         for i, caption in zip(rows, captions, strict=True)
@@ -197,65 +196,65 @@ def _scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> 
         return job.model, score_split(job.model, job.split, settings, progress, chosen_on, job.data.train)
 
 
-_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it; several captioners speak "
-            "together: the next word's probability is the mean of theirs"}  # fmt: skip
+_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it; several captioners "
+            "average their probabilities of the next word"}  # fmt: skip
 
 EVALUATE = Command(
-    "evaluate", "print how good a trained captioner is on images with human captions: its loss, its BLEU, ROUGE-L and "
-    "CIDEr-D, and how varied its captions are, with the weights of its best epoch; exercise BLEU is unigram BLEU "
-    "against one human caption, as the course's exercise has it", on_ranks(_evaluate),
+    "evaluate", "print the scores of a captioner on images with human captions. The scores are the loss, BLEU, ROUGE-L "
+    "and CIDEr-D with the weights of the best epoch, and figures of how varied the captions are. Exercise BLEU is "
+    "unigram BLEU against one human caption, as in the course's exercise", on_ranks(_evaluate),
     {
         "run": _SEVERAL, "--data": {}, **unchanged(*CAPTIONING), "--max-images": {},
-        "--frequencies": {"choices": FREQUENCIES, "default": "corpus", "help": "which n-grams CIDEr-D takes for rare: "
-                          "those in few of the human captions it compares with, as papers do, or those in few of the "
-                          "training captions, which does not depend on how many images there are"},
-        "--out": {"metavar": "JSON", "required": False, "help": "write the captions to this file too, in COCO's "
-                  "results format: image_id is the number in the names of COCO's files, or else the image's row"},
-        "--json": {"help": "print one JSON object; scores compare only if their signatures are equal"},
+        "--frequencies": {"choices": FREQUENCIES, "default": "corpus", "help": "where CIDEr-D counts n-grams to "
+                          "weight rare ones more: in the human captions that it compares with, as in papers, or in the "
+                          "training captions, which does not depend on the number of images"},
+        "--out": {"metavar": "JSON", "required": False, "help": "also write the captions to this file, in COCO's "
+                  "results format; image_id is the number in the names of COCO's files, or else the row of the image"},
+        "--json": {"help": "print one JSON object; two scores compare only if their signatures are equal"},
     },
     """example:
   captioning evaluate RUN --data DIR --split val --beam 3 --out results.json
-    prints how good the captions of the validation images are, and writes them
-    to a file; the data needs the vocabulary and the features that the run was
-    trained on (…_fc7_pca.h5 of a run with reduced ones, else …_fc7.h5)
+    prints the scores of captions of the validation images, and writes the
+    captions to a file; the data set must have the vocabulary and the kind of
+    features of the run (reduced ones are in ..._fc7_pca.h5, others in ..._fc7.h5)
   captioning evaluate RUN RUN2 RUN3 --data DIR --beam 5 --no-repeat 3
-    three captioners speak together, and repeat no three words""",
+    averages the probabilities of three captioners, and repeats no three words""",
 )  # fmt: skip
 
 SAMPLE = Command(
-    "sample", "print what a trained captioner says of some images of a data set, drawn by the seed, and what a human "
-    "said", on_ranks(_sample),
+    "sample", "print captions of some images of a data set, beside human captions. The seed draws the images",
+    on_ranks(_sample),
     {
         "run": _SEVERAL, "--data": {}, **unchanged(*CAPTIONING), "--temperature": {}, "--top-k": {}, "--json": {},
-        "-n": {"type": number(int, 1), "default": 5, "metavar": "N", "help": "how many images"},
-        "--out": {"metavar": "PNG", "required": False, "help": "draw a sheet of the pictures with their captions, of "
-                  "images whose picture is in the data set's folder photos"},
+        "-n": {"type": number(int, 1), "default": 5, "metavar": "N", "help": "the number of images"},
+        "--out": {"metavar": "PNG", "required": False, "help": "also draw a sheet of the photos with their captions; "
+                  "uses only images with a photo in the data set"},
     },
     """example:
   captioning sample RUN --data DIR -n 12 --beam 3 --out sheet.png
-    prints what the captioner says of twelve validation images beside what a
-    human said, and draws a sheet of them
+    prints captions of twelve validation images beside human captions, and draws
+    a sheet of them
   captioning sample RUN --data DIR --temperature 0.7 --top-k 20 --seed 1
-    draws captions at random: other ones with every seed
+    draws random captions, which depend on the seed
   captioning sample RUN --data DIR --beam 6 --with dog --without man
-    the best captions with one word, and without another""",
+    prints the best captions with one word and without another""",
 )  # fmt: skip
 
 REPORT = Command(
-    "report", "write one page about a trained captioner, to read, print and share: its training, its scores, what it "
-    "says beside what people say, and its settings", _report,
+    "report", "write an HTML page about a run. It shows the training, scores, captions beside human ones, and settings",
+    _report,
     {
         "run": {}, "--data": {"group": "source"}, **unchanged(*CAPTIONING), "--max-images": {},
-        "--no-data": {"group": "source", "action": "store_true", "help": "write about the run alone, without "
-                      "captions and scores"},
-        "--out": {"default": "report.html", "required": False, "metavar": "HTML", "help": "the page, written over"},
+        "--no-data": {"group": "source", "action": "store_true", "help": "write a page without captions and scores, "
+                      "which need the data set"},
+        "--out": {"default": "report.html", "required": False, "metavar": "HTML", "help": "the page; replaces "
+                  "an existing file"},
     },
     """example:
   captioning report RUN --data DIR --beam 3 --out report.html
-    writes a page with the curves of the training, the scores of the validation
-    images, and the best, typical and worst captions beside their photos, where
-    the data set has them in its folder photos; any browser opens it, without a
-    network, and prints it
+    writes a page with the curves of the training, the scores on the validation
+    images, and the best, typical and worst captions, with photos if the data set
+    has them; the page needs no network
   captioning report RUN --no-data
-    writes what there is to say of the run alone""",
+    writes a page without captions and scores""",
 )  # fmt: skip

@@ -250,19 +250,16 @@ def _settings_to_resume(run: Run, trainer: Trainer, given: dict[str, Any]) -> di
 
 
 def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> AnyCaptioner:
-    settings = {
-        "kind": chosen["model"],
-        "feature_size": data.train.features.shape[1],
-        "wordvec_size": chosen["wordvec"],
-        "hidden_size": chosen["hidden"],
-        "cell_type": chosen["cell"],
-        "dropout": chosen["dropout"],
-    }
+    own = (
+        ("picture_size", "looking_size", "heads")
+        if chosen["model"] == "attention"
+        else ("forget_bias", "feature_dropout")
+    )
+    names = ("kind", "wordvec_size", "hidden_size", "cell_type", "dropout", *own)
+    settings: dict[str, Any] = {name: chosen[_MODEL_OPTIONS.get(name, name)] for name in names}
+    settings["feature_size"] = data.train.features.shape[1]
     if isinstance(data.train.features, FeaturesAndRegions):
-        settings |= {"places": data.train.features.grid, "heads": chosen["heads"]}
-        settings |= {"picture_size": chosen["picture"], "looking_size": chosen["looking"]}
-    else:
-        settings |= {name: chosen[name] for name in ("forget_bias", "feature_dropout")}
+        settings["places"] = data.train.features.grid
     try:
         if min(chosen["wordvec"], chosen["hidden"]) > 0:
             check_memory(len(data.vocabulary), settings)
@@ -350,9 +347,9 @@ def _report(solver: Solver, run: Run, how_to_resume: str) -> None:
 _train = on_ranks(_train_on_rank, (TrainingError,))
 
 TRAIN = Command(
-    "train", "train a captioner and leave a run folder", _train,
+    "train", "train a captioner, and write a run folder", _train,
     {
-        "--data": {}, "--out": {"help": "the run folder to make (or to resume)"},
+        "--data": {}, "--out": {"help": "the run folder to make or to resume"},
         **unchanged(
             "--model", "--cell", "--hidden", "--wordvec", "--dropout", "--feature-dropout", "--forget-bias",
             "--picture", "--looking", "--heads", "--scheduled-sampling", "--captions", "--max-words", "--epochs",
@@ -361,51 +358,50 @@ TRAIN = Command(
     },
     """example:
   captioning train --data flickr8k --out RUN --epochs 12 --batch-size 50
-  captioning train --out RUN --resume    # continues where it was stopped or killed
-  captioning evaluate RUN                # how good it is on other images""",
+  captioning train --out RUN --resume    # continues a training that was stopped
+  captioning evaluate RUN                # prints its scores on other images""",
     TRAINERS["train"].settings,
 )  # fmt: skip
 
 _START = {"nargs": "?", "help": "the run to start from (not with --resume)"}
 
 REFINE = Command(
-    "refine", "train a run's captioner further, on those of its own captions that agree best with what people say of "
-    "a picture and of pictures like it; leaves a run folder of its own", _train,
+    "refine", "train the captioner of a run further, on the best of its own captions. In rounds, it writes several "
+    "captions of each image, and learns from those that agree best with the human captions of the image and of similar "
+    "images. The result is a new run folder", _train,
     {
-        "run": _START, "--data": {}, "--out": {"help": "the run folder to make (or to resume)"},
-        "--rounds": {"type": int, "metavar": "N", "help": "how often new captions are written to learn from"},
-        "--round-epochs": {"type": int, "metavar": "N", "help": "epochs over the captions of a round"},
+        "run": _START, "--data": {}, "--out": {"help": "the run folder to make or to resume"},
+        "--rounds": {"type": int, "metavar": "N", "help": "how often to write new captions"},
+        "--round-epochs": {"type": int, "metavar": "N", "help": "epochs with the captions of a round"},
         "--drafts": {},
-        "--temperature": {"help": "temperature at which these captions are drawn, above 0; the lower, the more alike "
-                          "they are"},
-        "--neighbours": {"group": None, "help": "how many of the most similar pictures help to choose the best of its "
-                         "captions"},
-        "--width": {"type": float, "metavar": "X", "help": "how fast the weight of a neighbour falls with its "
-                    "distance, above 0: the smaller, the more the nearest count"},
-        "--human-weight": {"type": float, "metavar": "X", "help": "weight of the picture's own human captions, from 0 "
-                           "to 1; those of its neighbours have the rest"},
-        "--best": {"type": int, "metavar": "N", "help": "how many of a picture's captions are chosen to learn from"},
+        "--temperature": {"help": "temperature at which to draw them, above 0; a lower one makes them more similar"},
+        "--neighbours": {"group": None, "help": "how many similar images to compare with"},
+        "--width": {"type": float, "metavar": "X", "help": "how fast the weight of a similar image falls "
+                    "with its distance, above 0; a smaller one gives more weight to the most similar images"},
+        "--human-weight": {"type": float, "metavar": "X", "help": "weight of the human captions of the image, from "
+                           "0 to 1; those of similar images have the rest"},
+        "--best": {"type": int, "metavar": "N", "help": "how many captions of each image to learn from"},
         **unchanged(*TRAINING, "--label-smoothing", "--buckets"),
     },
     """example:
   captioning refine RUN --out BETTER
-  captioning refine --out BETTER --resume    # continues where it was stopped or killed""",
+  captioning refine --out BETTER --resume    # continues a training that was stopped""",
     TRAINERS["refine"].settings,
 )  # fmt: skip
 
 REINFORCE = Command(
-    "reinforce", "train a run's captioner further by self-critical training: it draws several captions of each "
-    "picture, and those whose CIDEr-D is higher than the others' become likelier; leaves a run folder of its own",
-    _train,
+    "reinforce", "train the captioner of a run further, by self-critical training. It draws several captions of each "
+    "image, and learns to prefer those with a higher CIDEr-D than the others. The result is a new run folder", _train,
     {
-        "run": _START, "--data": {}, "--out": {"help": "the run folder to make (or to resume)"},
-        "--epochs": {"help": "how often each picture is captioned"}, "--drafts": {},
-        "--longest": {"type": int, "metavar": "N", "help": "words of a drawn caption, its end counted as one"},
-        "--dropout": {"help": "dropout while it learns (as the run was trained)"},
-        **unchanged(*TRAINING), "--batch-size": {"help": "pictures in an iteration"},
+        "run": _START, "--data": {}, "--out": {"help": "the run folder to make or to resume"},
+        "--epochs": {"help": "how often to caption each image"}, "--drafts": {},
+        "--longest": {"type": int, "metavar": "N", "help": "the largest number of words of a drawn caption, its end "
+                      "included"},
+        "--dropout": {"help": "dropout (that of the run)"},
+        **unchanged(*TRAINING), "--batch-size": {"help": "images in an iteration"},
     },
     """example:
   captioning reinforce RUN --out BETTER
-  captioning reinforce --out BETTER --resume    # continues where it was stopped or killed""",
+  captioning reinforce --out BETTER --resume    # continues a training that was stopped""",
     TRAINERS["reinforce"].settings,
 )  # fmt: skip

@@ -33,7 +33,7 @@ from captioning.data.hdf5 import open_hdf5, reading
 from captioning.data.splits import CAPTIONS, LONGEST_LEARNT, Split, with_whole_captions
 from captioning.data.tokens import recorded_tokenizer_name
 from captioning.data.vocabulary import Vocabulary
-from captioning.progress import Progress
+from captioning.progress import SILENT, Progress
 from captioning.storage import crc32_of
 
 __all__ = ["CaptionData", "changed", "fingerprint", "open_captions"]
@@ -62,7 +62,7 @@ class CaptionData:
             raise DataError(f"{self.folder}: has no {split} split: {CAPTIONS_FILE} has no {split}_captions")
         return found
 
-    def check(self, progress: Progress | None = None) -> list[str]:
+    def check(self, progress: Progress = SILENT) -> list[str]:
         """Read everything once, so that a training does not meet damage in the middle.
 
         That is each row of features, finite in float32 and of one extractor, each row of regions, and each line of the
@@ -85,7 +85,6 @@ class CaptionData:
         files = [rows for split in self.splits for rows in split.features.parts]
         _check_same(files, "extractor")
         _check_same(files, "projection")
-        progress = progress or Progress(enabled=False)
         progress.begin(sum(map(len, files)))
         done = 0
         for rows in files:

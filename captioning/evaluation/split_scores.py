@@ -1,8 +1,16 @@
-"""Evaluate a captioner on a split: its loss, and the scores and the diversity of its captions."""
+"""Evaluate a captioner on a split: its loss, its captions, their scores and diversity, and files of results.
+
+`write_results` uses COCO's results format, which other evaluation tools read: a JSON array of objects with `image_id`
+and `caption` (https://cocodataset.org/#format-results). Two scores compare only if their `signature` is equal, as in
+sacreBLEU: M. Post, A call for clarity in reporting BLEU scores (2018).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+import json
+import os
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +18,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.splits import Split
+from captioning.data.tokens import recorded_tokenizer_name
 from captioning.data.vocabulary import SPECIAL
 from captioning.decoding.batches import CaptionModel, length_for
 from captioning.decoding.stepwise import greedy
@@ -17,13 +26,15 @@ from captioning.progress import SILENT, Progress
 from captioning.scoring.cider import DocumentFrequencies, cider_d
 from captioning.scoring.metrics import BLEU_score, corpus_bleu, diversity, exercise_bleu_table, rouge_l
 from minigrad.parallel.communicators import ALONE
+from minigrad.runtime.files import replacing
 from minigrad.runtime.threads import split as split_evenly
 
 __all__ = [
-    "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "known_captions", "mean_exercise_bleu",
-    "mean_loss", "score",
+    "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "image_ids", "known_captions",
+    "mean_exercise_bleu", "mean_loss", "score", "signature", "write_results",
 ]  # fmt: skip
 
+_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})(?:\.\w+)?")  # such as COCO_val2014_000000391895.jpg
 Rows = NDArray[np.int64]
 _IMAGES = 500  # images whose features are in memory at once
 
@@ -62,7 +73,7 @@ def mean_loss(
                 first += len(block)
     finally:
         model.train(training)
-    return sum(mg.parallel.merge(comm, losses).tolist()) / len(rows)
+    return float(sum(mg.parallel.merge(comm, losses).tolist()) / len(rows))
 
 
 def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[list[Rows]]:
@@ -238,3 +249,68 @@ def _one_reference_each(split: Split, images: Rows, seed: int) -> Sequence[str]:
     chosen = shuffled[first[np.searchsorted(owners, images)]]
     decoded = split.vocabulary.decode(split.captions[chosen])
     return [decoded] if isinstance(decoded, str) else decoded
+
+
+def image_ids(split: Split) -> list[int]:
+    """Return the id of each image of a split: the number in its file name if all names are COCO's, else its row.
+
+    >>> [match[1] for name in ("COCO_val2014_000000000042.jpg", "dog.jpg") if (match := _COCO_NAME.fullmatch(name))]
+    ['000000000042']
+    """
+    rows = list(range(len(split.features)))
+    if not split.has_image_names:
+        return rows
+    found = [_COCO_NAME.fullmatch(name) for name in split.image_names]
+    ids = [int(match[1]) for match in found if match]
+    return ids if len(set(ids)) == len(rows) else rows  # duplicate ids would be ambiguous
+
+
+def write_results(
+    path: str | os.PathLike[str], split: Split, images: Iterable[int], captions: Sequence[Sequence[str]]
+) -> None:
+    """Write captions, lists of words, of some image rows of a split.
+
+    Objects also have the image's `file_name`, if the data set has names. The file appears whole or not at all.
+    """
+    ids, names = image_ids(split), split.image_names if split.has_image_names else None
+    results = []
+    for i, words in zip(map(int, images), captions, strict=True):
+        result: dict[str, int | str] = {"image_id": ids[i], "caption": " ".join(words)}
+        results.append(result if names is None else result | {"file_name": names[i]})
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def signature(
+    split: Split,
+    part: str,
+    images: int,
+    decoding: str,
+    max_length: int,
+    drawn_by: int | None = None,
+    frequencies: str | None = None,
+) -> str:
+    """Return the signature of scores: the images, the references, and how captions were decoded.
+
+    part, images: the part of the split, and the number of images. drawn_by: the seed that drew them, unless they are
+    all images of the part. decoding: a description such as 'greedy' or 'beam 3'. frequencies: 'corpus' if CIDEr-D used
+    those of the references, 'train' for the training captions; None without CIDEr-D.
+
+    References are 'raw', as people wrote them, or 'stored', cut as in the data set:
+
+    ```
+    references:raw|tokenizer:words|split:val|part:all|images:1000|decoding:greedy|max_length:34|frequencies:corpus
+    ```
+    """
+    fields = {
+        "references": "raw" if split.has_raw_captions else "stored",
+        "tokenizer": recorded_tokenizer_name(split.captions_path),
+        "split": split.name,
+        "part": part,
+        "images": images if drawn_by is None else f"{images} drawn by {drawn_by}",
+        "decoding": decoding,
+        "max_length": max_length,
+    }
+    if frequencies is not None:
+        fields["frequencies"] = frequencies
+    return "|".join(f"{name}:{value}" for name, value in fields.items())

@@ -14,8 +14,7 @@ from captioning.data.splits import Split, images_of_part
 from captioning.decoding.batches import WordScorer
 from captioning.decoding.captions import ScoredCaption, score_captions
 from captioning.evaluation.calibration import Calibration
-from captioning.evaluation.results import signature
-from captioning.evaluation.split_scores import cider_d_by_image, known_captions, score
+from captioning.evaluation.split_scores import cider_d_by_image, known_captions, score, signature
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.training.run_files import Entry

@@ -150,13 +150,10 @@ def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
     pictured = [caption for caption in found.captions if caption.photo is not None]
     enough = len(pictured) >= min(3 * _CARDS, len(found.captions))
     shown = best_typical_worst(pictured if enough else found.captions, _CARDS)
-    progress.begin(sum(map(len, shown.values())), what="photos")
     groups: dict[str, list[dict[str, Any]]] = {kind: [] for kind in shown}
-    for kind, captions in shown.items():
-        for caption in captions:
-            photo = None if caption.photo is None else embedded_photo(caption.photo)
-            groups[kind].append({"caption": caption, "photo": photo, "masks": attention_masks(caption.attention)})
-            progress.update(sum(map(len, groups.values())))
+    for kind, caption in progress.track([(kind, each) for kind, group in shown.items() for each in group], "photos"):
+        photo = None if caption.photo is None else embedded_photo(caption.photo)
+        groups[kind].append({"caption": caption, "photo": photo, "masks": attention_masks(caption.attention)})
     places = next((caption.attention.shape[1] for caption in found.captions if caption.attention is not None), 0)
     return {
         "groups": groups,
