@@ -126,7 +126,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--threads": {**_THREADS, "help": "compute with N threads; another number changes the last digits of the weights "
                   "(the number of processors, or OPENBLAS_NUM_THREADS; with --resume, that of the run)"},
     "--shards": {**_THREADS, "help": "cut each batch into N shards, and sum their gradients in order, so that any "
-                 "number of ranks up to N gives the same bits: `mpiexec -n RANKS captioning train` (the number of ranks; "
+                 "number of ranks up to N gives the same bits: `mpiexec -n RANKS captioning train` (as many as ranks; "
                  "with --resume, that of the run)"},
     # settings of a training; each command has its own defaults
     "--epochs": {**_N, "help": "how often to use each caption"},
@@ -147,8 +147,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--patience": {**_N, "help": "stop after N epochs without a better validation (never)"},
     "--keep": {"choices": KEEP, "help": "keep the weights with the highest validation BLEU-4 (bleu), CIDEr-D (cider) "
                "or exercise BLEU (exercise: unigram BLEU against one human caption, as in the course's exercise), or "
-               "with the lowest validation loss (loss: the sum over a caption's words); of equal scores, the lower loss "
-               "decides"},
+               "with the lowest validation loss (loss: the sum over a caption's words); the lower loss breaks "
+               "ties"},
     "--val-part": {"choices": PARTS, "help": "validate on all validation images, or on one half, to report scores of "
                    "the other"},
     "--val-images": {**_N, "help": "use at most N images of that part, drawn by the seed"},

@@ -18,7 +18,7 @@ of the others.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +78,7 @@ def self_critical_loss(
     bar[[v.null, v.start, v.unk]] = _BARRED
     losses = mg.cross_entropy(scores + bar, words, reduction="none")
     each = np.repeat(weights, (captions[:, 1:] != v.null).sum(axis=1)).astype(scores.dtype)
-    loss: Tensor = (losses * each).sum() / max(1, len(words))
-    return loss
+    return cast(Tensor, (losses * each).sum() / max(1, len(words)))
 
 
 class SelfCritical(Solver):
