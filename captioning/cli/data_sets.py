@@ -133,10 +133,6 @@ class _DataSet(NamedTuple):
     next_step: Callable[[Path], list[str]]
 
 
-def _train_coco(folder: Path) -> list[str]:
-    return ["train", "--data", str(folder), "--out", "RUN"]
-
-
 def _prepare_flickr8k(folder: Path) -> list[str]:
     base = folder if folder.name not in ("", "..") else folder.resolve()  # `.` has no name
     captions, photos = folder / RAW_CAPTIONS_FILE, folder / PHOTOS_FOLDER
@@ -144,7 +140,9 @@ def _prepare_flickr8k(folder: Path) -> list[str]:
 
 
 _DATA_SETS = {
-    "coco": _DataSet(make_coco, "datasets/coco_captioning", _train_coco),
+    "coco": _DataSet(
+        make_coco, "datasets/coco_captioning", lambda folder: ["train", "--data", str(folder), "--out", "RUN"]
+    ),
     "flickr8k": _DataSet(make_flickr8k, "datasets/flickr8k", _prepare_flickr8k),
 }
 _ABOUT_DOWNLOAD = """

@@ -28,7 +28,6 @@ from minigrad.units import byte_text
 
 __all__ = ["EVALUATE", "REPORT", "SAMPLE"]
 
-FREQUENCIES = ("corpus", "train")
 _TABLE = {
     "against all human captions of an image, as papers print them": [
         *((f"corpus BLEU-{n}", f"corpus_bleu_{n}", ".4f") for n in range(1, 5)),
@@ -205,9 +204,9 @@ EVALUATE = Command(
     "unigram BLEU against one human caption, as in the course's exercise", on_ranks(_evaluate),
     {
         "run": _SEVERAL, "--data": {}, **unchanged(*CAPTIONING), "--max-images": {},
-        "--frequencies": {"choices": FREQUENCIES, "default": "corpus", "help": "where CIDEr-D counts n-grams to "
-                          "weight rare ones more: in the human captions that it compares with, as in papers, or in the "
-                          "training captions, which does not depend on the number of images"},
+        "--frequencies": {"choices": ("corpus", "train"), "default": "corpus", "help": "where CIDEr-D counts n-grams "
+                          "to weight rare ones more: in the human captions that it compares with, as in papers, or in "
+                          "the training captions, which does not depend on the number of images"},
         "--out": {"metavar": "JSON", "required": False, "help": "also write the captions to this file, in COCO's "
                   "results format; image_id is the number in the names of COCO's files, or else the row of the image"},
         "--json": {"help": "print one JSON object; two scores compare only if their signatures are equal"},

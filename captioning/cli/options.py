@@ -20,8 +20,7 @@ from captioning.models.recurrent_cells import CELLS
 from captioning.pictures.sheets import most_pictures
 from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
-from captioning.training.schedules import SCHEDULES, parse_interval
-from captioning.training.settings import KEEP
+from captioning.training.settings import KEEP, SCHEDULES, parse_interval
 from captioning.training.solver import CHECKPOINT_EVERY
 from minigrad.parallel.communicators import launch_of
 from minigrad.runtime.extras import require

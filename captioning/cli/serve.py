@@ -46,11 +46,11 @@ def _serve(options: argparse.Namespace) -> int:
             answer.warm_up()
             with AnswerQueue(answer, limits.places) as queue:
                 app = make_app(queue, name, limits)
-                run(app, listener, limits, lambda: _say(address_of(listener), not options.no_browser))
+                run(app, listener, limits, lambda: _announce(address_of(listener), not options.no_browser))
     return 0
 
 
-def _say(address: str, browser: bool) -> None:
+def _announce(address: str, browser: bool) -> None:
     print(f"{address} takes photos now; Ctrl-C ends it", flush=True)
     if browser and (sys.platform != "linux" or any(map(os.environ.get, _DISPLAYS))):
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

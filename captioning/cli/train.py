@@ -27,9 +27,8 @@ from captioning.training.refinement import Consensus, Refinement, Rounds
 from captioning.training.run_features import projection_arrays, whole_extractor
 from captioning.training.run_files import RunError, TrainingError, check_fields, settings_of
 from captioning.training.run_folder import Run
-from captioning.training.schedules import stop_on_signals
 from captioning.training.self_critical import Drawing, SelfCritical
-from captioning.training.settings import Settings
+from captioning.training.settings import Settings, stop_on_signals
 from captioning.training.solver import CHECKPOINT_EVERY, Solver
 from minigrad.parallel.communicators import launch_of
 

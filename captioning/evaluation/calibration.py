@@ -303,10 +303,10 @@ def human_cider_d(
     several = [captions for captions in references if len(captions) > 1]
     if not several:
         raise DataError("there is no image with two human captions, so the score of a human caption is unknown")
-    means = []
-    for captions in progress.track(several, "human captions of images"):
-        others = [[*captions[:k], *captions[k + 1 :]] for k in range(len(captions))]
-        means.append(cider_d(others, list(captions), frequencies)[0])
+    means = [
+        cider_d([[*captions[:k], *captions[k + 1 :]] for k in range(len(captions))], list(captions), frequencies)[0]
+        for captions in progress.track(several, "human captions of images")
+    ]
     return float(np.mean(means))
 
 

@@ -206,18 +206,15 @@ def known_captions(split: Split, progress: Progress = SILENT) -> set[tuple[str, 
     """Return the captions that a training on a split has seen: raw ones and stored ones."""
     known = {tuple(words) for item in split.references_by_image() for words in item}
     stored, _ = split.stored
-    for row in progress.track(stored, "training captions"):
-        known.add(tuple(split.vocabulary.tokens(row, keep_unknown=True)))
-    return known
+    rows = progress.track(stored, "training captions")
+    return known | {tuple(split.vocabulary.tokens(row, keep_unknown=True)) for row in rows}
 
 
 def mean_exercise_bleu(split: Split, images: Rows, captions: Sequence[Sequence[str]]) -> float:
     """Return the mean exercise BLEU of one caption for each image against all stored captions of the image."""
-    scores = []
-    for words, stored in zip(captions, _stored(split, images), strict=True):
-        plain = [[word for word in words if word not in SPECIAL]]
-        scores.append(exercise_bleu_table(plain, stored).mean())
-    return float(np.mean(scores))
+    pairs = zip(captions, _stored(split, images), strict=True)
+    tables = [exercise_bleu_table([[w for w in words if w not in SPECIAL]], stored) for words, stored in pairs]
+    return float(np.mean([table.mean() for table in tables]))
 
 
 def human_exercise_bleu(split: Split, images: Rows) -> float | None:
@@ -225,11 +222,8 @@ def human_exercise_bleu(split: Split, images: Rows) -> float | None:
 
     This is the mean over all ordered pairs of an image, then over the images; None if no image has two captions.
     """
-    scores = []
-    for stored in _stored(split, images):
-        if len(stored) > 1:
-            table = exercise_bleu_table(stored, stored)
-            scores.append(table[~np.eye(len(stored), dtype=bool)].mean())
+    tables = [exercise_bleu_table(stored, stored) for stored in _stored(split, images) if len(stored) > 1]
+    scores = [table[~np.eye(len(table), dtype=bool)].mean() for table in tables]
     return float(np.mean(scores)) if scores else None
 
 
@@ -273,10 +267,10 @@ def write_results(
     Objects also have the image's `file_name`, if the data set has names. The file appears whole or not at all.
     """
     ids, names = image_ids(split), split.image_names if split.has_image_names else None
-    results = []
-    for i, words in zip(map(int, images), captions, strict=True):
-        result: dict[str, int | str] = {"image_id": ids[i], "caption": " ".join(words)}
-        results.append(result if names is None else result | {"file_name": names[i]})
+    results = [
+        {"image_id": ids[i], "caption": " ".join(words), **({} if names is None else {"file_name": names[i]})}
+        for i, words in zip(map(int, images), captions, strict=True)
+    ]
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

@@ -37,8 +37,7 @@ from captioning.models.kinds import AnyCaptioner
 from captioning.scoring.metrics import exercise_bleu_table
 from captioning.training.run_files import RunError
 from captioning.training.run_folder import read_arrays
-from captioning.training.schedules import Stop
-from captioning.training.settings import Settings
+from captioning.training.settings import Settings, Stop
 from captioning.training.solver import Solver
 from minigrad.runtime.threads import split as split_evenly
 

@@ -34,7 +34,7 @@ class TrainingError(ValueError):
 Entry = dict[str, Any]
 
 SCORES = ("val_loss", "val_bleu", "val_cider", "val_exercise_bleu")
-"""What a validation finds."""
+"""The scores of a validation."""
 
 _HISTORY: dict[str, Check] = {
     **dict.fromkeys(("iteration", "epoch"), (lambda value: type(value) is int, "an int")),
@@ -45,7 +45,7 @@ _HISTORY: dict[str, Check] = {
 
 
 class History:
-    """Entries, in memory until `flush` and then in the file `path`, whose last line may be torn.
+    """Entries, in memory until `flush` and then in the file `path`. A kill may leave its last line incomplete.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -66,9 +66,9 @@ class History:
         self._lines.append(json.dumps(entry) + "\n")
 
     def flush(self) -> None:
-        """Write the added entries to the disk itself: a checkpoint that is written next must not outlive them.
+        """Write the added entries through to the disk, so that no checkpoint is on it before them.
 
-        An OSError names the file, which is then as it was before.
+        After an OSError, which names the file, the file is as before.
         """
         if not self._lines:
             return
@@ -88,7 +88,7 @@ class History:
         self._lines.clear()
 
     def read(self) -> list[Entry]:
-        """Return all entries of the file; a RunError names a damaged line, but the last one may be torn."""
+        """Return all entries of the file, without an incomplete last line; raise a RunError for a damaged line."""
         check_regular(self.path)
         if not self.path.is_file():
             return []
@@ -129,10 +129,10 @@ FORMAT = 1
 
 
 def settings_of(model: AnyCaptioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
-    """Return the content of settings.json for a model, its training (a dataclass) and its data, which this reads.
+    """Return the content of settings.json for a model, its training (a dataclass) and its data.
 
-    `threads` and `products` say how this process multiplies matrices: another way gives other last bits. `data` has the
-    absolute folder, the fingerprint, and the extractor of the features, None where it is not known.
+    `threads` and `products` describe how this process multiplies matrices, which affects the last bits. `data` has the
+    absolute folder, the fingerprint, and the extractor of the features, or None if unknown.
     """
     return {
         "minigrad": mg.__version__,
@@ -156,16 +156,8 @@ _TEXT: Check = (lambda value: isinstance(value, str), "a text")
 _OBJECT: Check = (lambda value: isinstance(value, dict), "an object")
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(COUNT[0], value))
-
-
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-
-def _are_scores(value: Any) -> bool:
-    return isinstance(value, dict) and (not value or all(type(value.get(key)) in (int, float) for key in SCORES))
 
 
 _TOP: dict[str, Check] = {
@@ -181,7 +173,10 @@ _MODEL: dict[str, Check] = {
     "dropout": SHARE,
     "dtype": among(("float16", "float32", "float64")),
     **dict.fromkeys(("picture_size", "looking_size", "heads"), COUNT),
-    "places": (_is_pair, "two ints of at least 1"),
+    "places": (
+        lambda value: isinstance(value, list | tuple) and len(value) == 2 and all(map(COUNT[0], value)),
+        "two ints of at least 1",
+    ),
     "forget_bias": FINITE,
     "feature_dropout": SHARE,
 }
@@ -205,23 +200,28 @@ _DATA: dict[str, Check] = {
 _START: dict[str, Check] = {
     "start": _TEXT,
     "start_weights": optional(_TEXT),
-    "start_scores": (_are_scores, f"an object with the numbers {', '.join(SCORES)}"),
+    "start_scores": (
+        lambda value: (
+            value == {} or (isinstance(value, dict) and all(type(value.get(k)) in (int, float) for k in SCORES))
+        ),
+        f"an object with the numbers {', '.join(SCORES)}",
+    ),
 }
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Return the content of a settings.json, checked; a RunError names what is wrong."""
+    """Return the content of a settings.json; raise a RunError that names what is wrong with it."""
     check_regular(path)
     try:
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RunError(f"{path}: cannot be read, so this is no run folder: {error.strerror or error}") from error
+        raise RunError(f"{path}: cannot be read, so this is not a run folder: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: is not JSON: {error}") from error
     found = settings.get("format") if isinstance(settings, dict) else None
     if found != FORMAT:
         other = "" if found is None else f", but in format {found!r}, written by minigrad {settings.get('minigrad')}"
-        raise RunError(f"{path}: is not the settings of a run in format {FORMAT}, which is all that minigrad "
+        raise RunError(f"{path}: is not the settings of a run in format {FORMAT}, the only one that minigrad "
                        f"{mg.__version__} reads{other}")  # fmt: skip
     _check(str(path), settings, _TOP, ("vocabulary", "model", "training", "data"))
     needed = _NEEDED_BY.get(str(settings["model"].get("kind", "source")), ())

@@ -43,8 +43,7 @@ from captioning.scoring.cider import cider_d
 from captioning.scoring.metrics import corpus_bleu
 from captioning.training.run_files import Entry, RunError, TrainingError
 from captioning.training.run_folder import Run
-from captioning.training.schedules import Clock, Stop, epoch_order, learning_rate, reductions, stop_on_signals
-from captioning.training.settings import Settings
+from captioning.training.settings import Clock, Settings, Stop, epoch_order, learning_rate, reductions, stop_on_signals
 from minigrad import Tensor
 from minigrad.parallel.communicators import ALONE
 from minigrad.parallel.data_parallel import DataParallel

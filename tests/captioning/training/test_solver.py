@@ -19,8 +19,7 @@ from captioning.models.captioner import Captioner
 from captioning.progress import Progress
 from captioning.training.run_files import RunError, TrainingError
 from captioning.training.run_folder import Run
-from captioning.training.schedules import Stop
-from captioning.training.settings import Settings
+from captioning.training.settings import Settings, Stop
 from captioning.training.solver import Solver, with_own_words
 from tests.captioning.test_progress import Terminal
 from tests.captioning.training.small_trainings import (
@@ -325,7 +324,7 @@ def test_a_signal_between_two_questions_is_saved(small_data, tmp_path, monkeypat
                 self.set()
             return answer
 
-    monkeypatch.setattr("captioning.training.schedules.Stop", Late)
+    monkeypatch.setattr("captioning.training.settings.Stop", Late)
     solver.train()
     assert solver.interrupted
     assert solver.iteration < solver.total
