@@ -1,4 +1,4 @@
-"""Collect what a report shows: a run, the captions that it gives the images of a split, and their scores."""
+"""Collect the contents of a report: a run, its captions of the images of a split, and their scores."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ReportedCaption:
     Attributes:
         row: the image's row in its split.
         name: the file name of the image, None if the data set has no names.
-        photo: the photo's file, None if it is not at hand.
+        photo: the file of the photo, None without one.
         attention: float32 (len(words), places), how much the model looked at each place for each word; None for a
             model without attention.
         confidence: from 0 to 1, None without a calibration.

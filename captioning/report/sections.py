@@ -102,7 +102,7 @@ def scores(found: ScoredSplit) -> list[tuple[str, str, str]]:
 
 def training(history: History) -> list[Chart]:
     """Return the charts of the losses, of the reward of a self-critical training, and of each validation figure."""
-    losses = [entry for entry in history if entry.get("reward") is None]  # a rewarded iteration's loss is another one
+    losses = [entry for entry in history if entry.get("reward") is None]  # self-critical training has another loss
     rewarded = len(losses) < len(history)
     series_of = {"Loss of a caption": (series(losses, "loss"), series(losses, "val_loss"))}
     if rewarded:
@@ -274,7 +274,7 @@ def in_bins(confidences: Floats, values: Floats, bins: int) -> list[tuple[float,
 
 
 def settings_groups(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the settings of a run by group. Folders lose their path, which is nobody else's business."""
+    """Return the settings of a run by group, with the names of folders instead of their private paths."""
     alone = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
     groups: dict[str, Mapping[str, Any]] = {
         "run": alone,

@@ -176,8 +176,8 @@ class Run:
         if differing:
             raise RunError(
                 f"{self.folder}: can only be resumed with the data that it was trained on, but in {now['folder']} "
-                f"these are other: {', '.join(differing)}; pass the folder of the old data by --data DIR, or begin a new "
-                "run with another --out and without --resume"
+                f"these are other: {', '.join(differing)}; pass the folder of the old data by --data DIR, or begin a "
+                "new run with another --out and without --resume"
             )
 
     def new_model(self, rng: np.random.Generator | int | None = None) -> AnyCaptioner:
