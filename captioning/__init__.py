@@ -1,17 +1,19 @@
 """Train and use image captioners on minigrad.
 
-`captioning.data` reads data sets, `models` has the captioner, `training` trains it and leaves a run folder,
-`decoding` lets it speak, `scoring` judges it, `pictures` draws what it says. `vision` turns photo files into features,
-`preparing` makes a data set of one's own photos and captions, `downloading` fetches those that are published, and
-`scenes` draws one. `shipped` is a captioner that comes with the package, and `photo_captions` has it, or another, say
-what is on photos; `serving` is a page for that. `cs231n` has the names of the CS231n notebooks. The command line is
-`captioning` (`cli`).
+- `data` reads data sets, `preparing` makes them of photos and captions, `downloading` fetches published ones, and
+  `scenes` draws one.
+- `vision` turns photos into features, `models` has the captioners, and `training` trains them in run folders.
+- `decoding` turns the scores of a captioner into captions, `scoring` compares captions, and `evaluation` evaluates
+  captioners.
+- `report` writes a page about a run, `serving` is a web page that captions photos, and `pictures` draws.
+- `shipped` is a trained captioner, `recipes` has settings of trainings, and `cs231n` the names of CS231n's notebooks.
+- `cli` is the command line `captioning`.
 
-The names below are imported when they are first used, so that the command line is there, and can be interrupted, before
-NumPy is.
+The names below are imported on first use, so that the command line starts, and can be interrupted, before NumPy is
+imported.
 """
 
-TYPE_CHECKING = False  # as far as a program sees; not typing's, which takes its time to be imported
+TYPE_CHECKING = False  # type checkers take it for True; importing that of `typing` would be slow
 if TYPE_CHECKING:
     from captioning.data.dataset import CaptionData, open_captions
     from captioning.data.errors import DataError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from captioning.evaluation.split_scores import evaluate
     from captioning.models.captioner import Captioner
     from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
-    from captioning.training.errors import RunError, TrainingError
+    from captioning.training.run_files import RunError, TrainingError
     from captioning.training.run_folder import Run
     from captioning.training.settings import Settings
     from captioning.training.solver import Solver
@@ -37,7 +39,7 @@ _HOMES = {
     "models.captioner": ("Captioner",),
     "evaluation.split_scores": ("evaluate",),
     "scoring.metrics": ("BLEU_score", "corpus_bleu", "exercise_bleu"),
-    "training.errors": ("RunError", "TrainingError"),
+    "training.run_files": ("RunError", "TrainingError"),
     "training.run_folder": ("Run",),
     "training.settings": ("Settings",),
     "training.solver": ("Solver",),

@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command line of `sys.argv`; return the exit status. Ctrl-C during the imports ends it in one line."""
+    """Run the command line of `sys.argv`; return the exit status. Ctrl-C during the imports prints one line."""
     return guarded("captioning", _run)
 
 

@@ -1,6 +1,6 @@
-"""What a command line needs from beginning to end: output streams, signals, one-line errors and the exit status.
+"""What all commands share: output streams, signals, errors of one line, and exit statuses.
 
-It imports only the standard library, so that Ctrl-C works while a command imports the rest.
+This module imports only the standard library at first, so that Ctrl-C works while a command imports the rest.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = [
 ]  # fmt: skip
 
 MISTAKES = (ValueError, TypeError, OSError, ModuleNotFoundError)
-"""What a wrong option or file raises."""
+"""The errors that a wrong option or file raises."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which `kill` and a shutdown send: it ends a command as Ctrl-C does."""
+    """Raised at SIGTERM, which `kill` and a shutdown send; it ends a command as Ctrl-C does."""
 
     number = signal.SIGTERM
 
@@ -37,8 +37,8 @@ def run_command(
 ) -> int:
     """Parse a command line (`sys.argv` by default), call `command` with the options, and return the exit status.
 
-    An error or interrupt prints one line on standard error, which begins with the parser's name and that of its
-    subcommand, `options.name`. `guarded` has the exit statuses.
+    An error or interrupt prints one line on standard error, which begins with the names of the parser and of its
+    subcommand, `options.name`. See `guarded` for the exit statuses.
 
     >>> parser = argparse.ArgumentParser(prog="halve")
     >>> _ = parser.add_argument("number", type=int)
@@ -61,18 +61,18 @@ def guarded(name: str, work: Callable[[], int], mistakes: tuple[type[Exception],
     The status is:
 
     - that of `work`;
-    - 1 if the reader of the output has left;
-    - 2 after one of `mistakes`, and if memory or room for the output runs out;
-    - 130 after Ctrl-C and 143 after SIGTERM, which interrupts like Ctrl-C, so that no half-written file stays.
+    - 1 after a broken pipe;
+    - 2 after one of `mistakes`, or if the memory or the disk is full;
+    - 130 after Ctrl-C and 143 after SIGTERM. Both raise an exception, so that no half-written file remains.
 
     An error or interrupt prints one line: `name` and the text of the exception, such as
-    `type(stop)("stopped; go on with …")`. A character that the terminal cannot encode is written as `\\u2026`. Output
-    to a closed stream (`>&-`) is dropped, and so are errors that standard error cannot take.
+    `type(stop)("stopped; go on with …")`. Characters that the terminal cannot encode are printed as `\\u2026`. Output
+    to a closed stream (`>&-`) is dropped, and so are errors of writing to standard error.
     """
     try:
         with sigterm_raises(), _usable_streams():
             return _status_of(name, work, mistakes)
-    except KeyboardInterrupt as stop:  # before the streams were usable, or after
+    except KeyboardInterrupt as stop:  # outside the block of `_usable_streams`
         return _stopped(name, stop)
 
 
@@ -91,7 +91,7 @@ def _status_of(name: str, work: Callable[[], int], mistakes: tuple[type[Exceptio
     except mistakes as error:
         return _say(name, _one_line(error), 2)
     except SystemExit:
-        with contextlib.suppress(OSError):  # of parser.parse_args, such as that of --help
+        with contextlib.suppress(OSError):  # from parser.parse_args, for example after --help
             sys.stdout.flush()
             raise
         _discard(sys.stdout)
@@ -103,9 +103,9 @@ def _stopped(name: str, stop: KeyboardInterrupt) -> int:
 
 
 def _say(name: str, text: str, status: int) -> int:
-    """Print on standard error how the command ended, after all of its output."""
+    """Flush the output, and print on standard error how the command ended."""
     for stream, line in ((sys.stdout, ""), (sys.stderr, f"{name}: {text}\n")):
-        if stream is None:  # closed, and the signal came before anything was in its place
+        if stream is None:  # closed, and the signal came before `_usable_streams` replaced it
             continue
         try:
             stream.write(line)
@@ -123,9 +123,9 @@ def _one_line(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated`, unless the process has a handler of its own.
+    """Let SIGTERM raise `Terminated`, unless the process has its own handler.
 
-    In other threads than the main one, which handle no signals, nothing changes.
+    Outside the main thread, which alone handles signals, nothing changes.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
@@ -135,7 +135,7 @@ def sigterm_raises() -> Iterator[None]:
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGTERM) == _terminate:  # or the command has set another handler
+        if signal.getsignal(signal.SIGTERM) == _terminate:  # not if the command has set another handler
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
@@ -144,7 +144,7 @@ def _terminate(number: int, frame: Any) -> None:
 
 
 class DroppingStream:
-    """A text stream that drops what cannot be written, because its disk is full or its reader has left.
+    """A text stream that ignores write errors, such as a full disk or a broken pipe.
 
     >>> import io
     >>> stream = DroppingStream(io.StringIO())
@@ -156,13 +156,13 @@ class DroppingStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text, or drop it; return its length."""
+        """Write a text and return its length."""
         with contextlib.suppress(OSError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Write what is in the buffer, or drop it."""
+        """Flush the buffer."""
         with contextlib.suppress(OSError):
             self._stream.flush()
 
@@ -172,11 +172,11 @@ class DroppingStream:
 
 @contextlib.contextmanager
 def _usable_streams() -> Iterator[None]:
-    """Replace closed output streams, let them take any character, and let standard error drop what it cannot take."""
+    """Replace closed output streams, escape characters that they cannot encode, and ignore errors of standard error."""
     with contextlib.ExitStack() as stack:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
-            if stream is None:  # the process was started with it closed
+            if stream is None:  # it was closed when the process started
                 stack.callback(setattr, sys, name, None)
                 setattr(sys, name, stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
             elif stream.errors in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
@@ -189,13 +189,13 @@ def _usable_streams() -> Iterator[None]:
             sys.stderr = stream
             try:
                 stream.flush()
-            except OSError:  # or Python tries again at its end, and changes the exit status
+            except OSError:  # otherwise Python tries again at exit, and changes the exit status
                 _discard(stream)
 
 
 def _discard(stream: TextIO) -> None:
-    """Discard what is in a stream's buffer and whatever follows, so that Python does not try to write it again."""
-    with contextlib.suppress(OSError, ValueError):  # a stream of a test has no file
+    """Discard the buffer of a stream and all further output, so that Python does not try to write it again."""
+    with contextlib.suppress(OSError, ValueError):  # the stream has no file, as in tests
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
@@ -206,7 +206,7 @@ class _Stop(Exception):  # noqa: N818 - no error: it ends a block
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that `replacing` would raise before its block: call this before long work."""
+    """Raise the OSError that `replacing` would raise, before long work."""
     from minigrad.runtime.files import replacing
 
     with contextlib.suppress(_Stop), replacing(path):
@@ -214,7 +214,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    r"""Return a path on one line that any terminal can print: a name with odd characters in quotes.
+    r"""Return a path as one printable line; a name with unprintable characters is quoted.
 
     >>> shown("a b.jpg"), shown("a\nb.jpg")
     ('a b.jpg', "'a\\nb.jpg'")

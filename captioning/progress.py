@@ -1,29 +1,31 @@
-"""How far a long job is, on standard error: a bar of rich's on a terminal, elsewhere a line now and then."""
+"""The progress of a long job, on standard error: a bar on a terminal, and a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sized
 from datetime import timedelta
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from captioning.command import DroppingStream
 from minigrad.runtime.extras import require
 
-__all__ = ["Progress"]
+__all__ = ["SILENT", "Progress"]
 
-_WIDTH = 24
+_BAR_WIDTH = 24
 _FIRST_LINE = 10.0  # seconds
-_REDRAWN = 0.2  # seconds: by ourselves, so that no thread of rich's takes the interpreter from a training
+_REDRAW = 0.2  # seconds; `update` redraws, because a thread of rich would slow down a training
+
+Item = TypeVar("Item")
 
 
 class Progress:
-    """Shows how far a long job is: `begin` says how long it is, `update` where it stands, `close` wipes the bar.
+    """Shows the progress of a long job: `begin` sets its length, `update` says what is done, `close` wipes the bar.
 
-    stream: standard error by default. On a terminal one line is drawn again, at most five times a second;
-    elsewhere a line is printed after 10 seconds and then at most every `interval` seconds. enabled: False says
-    nothing, and needs no package. clock: gives seconds. What the stream does not take is dropped.
+    stream: standard error by default. On a terminal, a bar is redrawn at most five times a second. Elsewhere a line is
+    printed after 10 seconds, and then at most every `interval` seconds. Errors of writing are ignored.
+    enabled: False prints nothing and needs no package. clock: returns seconds.
 
     >>> import io
     >>> seconds = 0.0
@@ -47,41 +49,50 @@ class Progress:
             return
         console = require("rich.console", "caption").Console(file=DroppingStream(self.stream), force_jupyter=False)
         self.terminal = self.stream.isatty() and not console.is_dumb_terminal
-        self.interval = _REDRAWN if self.terminal else interval
+        self.interval = _REDRAW if self.terminal else interval
         rich = require("rich.progress", "caption")
-        columns = rich.BarColumn(_WIDTH), rich.TextColumn("{task.description}", markup=False)
+        columns = rich.BarColumn(_BAR_WIDTH), rich.TextColumn("{task.description}", markup=False)
         self._bar = rich.Progress(*columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False,
                                   get_time=clock, disable=not self.terminal)  # fmt: skip
         self.begin(1)
 
     def begin(self, total: int | None, start: int = 0, unit: Callable[[int], str] = str, what: str = "") -> None:
-        """A job of `total` steps begins, of which `start` were done earlier; None: nobody knows how many there are.
+        """Begin a job of `total` steps, or None if the number is unknown. `start` steps were done earlier.
 
-        unit: how a number of steps is written, such as `minigrad.units.byte_text` where they are bytes. what: a few
-        words in front of the numbers that say what they count.
+        unit: formats a number of steps, such as `minigrad.units.byte_text` for bytes. what: printed before the numbers.
         """
         if self.enabled:
-            self._unit = unit
+            self._unit, self._label = unit, what
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
-            self._what = what
             self._task = self._bar.add_task("", total=total, completed=start)
             self.due = self.clock() + min(_FIRST_LINE, self.interval)
 
     def update(self, done: int, **figures: float) -> None:
-        """Say that `done` steps are done; figures such as `loss=…` are shown."""
+        """Report that `done` steps are done, with figures to show, such as `loss=…`."""
         if not self.enabled:
             return
         self._bar.update(self._task, completed=done)
         now = self.clock()
         if now >= self.due:
             self.due = now + self.interval
-            text = f"{self._what} {_line(self._bar.tasks[0], figures, self._unit)}".lstrip()
+            text = f"{self._label} {_status_line(self._bar.tasks[0], figures, self._unit)}".lstrip()
             if self.terminal:
                 self._bar.start()
                 self._bar.update(self._task, description=text, refresh=True)
             else:
                 self.say(text)
+
+    def track(self, items: Iterable[Item], what: str = "") -> Iterator[Item]:
+        """Yield the items, and report how many are done.
+
+        >>> list(SILENT.track("ab"))
+        ['a', 'b']
+        """
+        self.begin(len(items) if isinstance(items, Sized) else None, what=what)
+        for done, item in enumerate(items, 1):
+            yield item
+            self.update(done)
 
     def say(self, text: str) -> None:
         """Print a line that stays, above the bar."""
@@ -94,8 +105,12 @@ class Progress:
             self._bar.stop()
 
 
-def _line(task: Any, figures: dict[str, float], unit: Callable[[int], str]) -> str:
-    """What a task of rich's has done, the figures, its rate over the last half minute and the time left."""
+SILENT = Progress(enabled=False)
+"""Prints nothing."""
+
+
+def _status_line(task: Any, figures: dict[str, float], unit: Callable[[int], str]) -> str:
+    """Return what a task of rich has done, the figures, its rate over the last half minute, and the time left."""
     done = unit(int(task.completed)) + (f"/{unit(int(task.total))}" if task.total is not None else "")
     parts = [done, *(f"{name} {value:.2f}" for name, value in figures.items())]
     if task.speed:

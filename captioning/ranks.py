@@ -1,7 +1,7 @@
-"""Commands on several MPI ranks, which a launcher such as mpiexec starts: they begin and end together.
+"""Commands on several MPI ranks, which a launcher such as mpiexec starts.
 
-A command of `on_ranks` runs on every rank. A command of `lead` runs on the first rank alone. It reads, prints and
-writes as one process does, and maps functions by `map_on_ranks`. The others wait for tasks in `help_map`.
+A command of `on_ranks` runs on every rank. A command of `lead` runs on the first rank only: it reads, prints and writes
+as one process does, and the other ranks help it to map a function over tasks.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import Any, TypeVar
 
 import minigrad as mg
 
-__all__ = ["help_map", "lead", "leading", "map_on_ranks", "on_ranks", "threads"]
+__all__ = ["MapTasks", "help_map", "lead", "map_on_ranks", "on_ranks", "threads"]
 
 _DONE, _FAILED = b"done", b"failed"
-"""What rank 0 sends at the end, in place of tasks."""
+"""Messages that rank 0 sends instead of tasks when it has ended."""
 
-Opened = TypeVar("Opened")
+Job = TypeVar("Job")
+
+MapTasks = Callable[[Callable[[bytes], bytes], Iterable[bytes]], Iterable[bytes]]
+"""Maps a function over tasks in their order, as `map` does."""
 
 
 def on_ranks(
@@ -29,9 +32,9 @@ def on_ranks(
 ) -> Callable[[argparse.Namespace], int]:
     """Return a command that calls `work` on every rank and returns its exit status.
 
-    work: takes the options, the communicator, and a stack that is closed at the end. Each rank computes with its fair
-    share of the processors. An error is printed once: by the rank that alone has it (`minigrad.parallel.agreed`), or by
-    the first rank if it is one of `alike`, which all ranks have at once.
+    work: takes the options, the communicator, and a stack that is closed at the end. Each rank computes with its share
+    of the processors. alike: errors that all ranks raise together, so that only the first rank prints them. The rank
+    that raises another error prints it (`minigrad.parallel.agreed`).
     """
 
     def command(options: argparse.Namespace) -> int:
@@ -42,7 +45,7 @@ def on_ranks(
                     stack.enter_context(threads(mg.parallel.fair_threads(comm)))
                 status = work(options, comm, stack)
             if comm.size > 1 and threading.current_thread() is threading.main_thread():
-                for number in (signal.SIGINT, signal.SIGTERM):  # or one ends the ranks that still work
+                for number in (signal.SIGINT, signal.SIGTERM):  # they would end ranks that still work
                     signal.signal(number, signal.SIG_IGN)
             return status
         except mg.parallel.OtherRankError:  # the other rank prints its error
@@ -56,42 +59,37 @@ def on_ranks(
 
 
 def lead(
-    prepare: Callable[[argparse.Namespace, bool], Opened],
-    help_with: Callable[[Opened, Any], bool],
-    work: Callable[[argparse.Namespace, Opened, Any], int],
+    prepare: Callable[[argparse.Namespace, bool], Job],
+    function: Callable[[Job], Callable[[bytes], bytes]],
+    work: Callable[[argparse.Namespace, Job, MapTasks], int],
 ) -> Callable[[argparse.Namespace], int]:
     """Return a command that runs `work` on the first rank with the help of the others.
 
-    prepare: opens and checks what every rank needs, given the options and whether this is the first rank. help_with:
-    what the others do, a function that calls `help_map`. Both get what `prepare` returned and the communicator.
+    prepare: opens and checks what every rank needs, from the options and whether this is the first rank. function:
+    returns the function that the ranks map, from the result of `prepare`. work: returns the exit status, from the
+    options, the result of `prepare`, and a `map` that all ranks share.
     """
 
     def lead_or_help(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
         with mg.parallel.agreed(comm):
-            opened = prepare(options, comm.rank == 0)
+            job = prepare(options, comm.rank == 0)
         if comm.rank:
-            return 0 if help_with(opened, comm) else 2  # the first rank prints its error
-        with leading(comm):
-            return work(options, opened, comm)
+            return 0 if help_map(function(job), comm) else 2  # the first rank prints its error
+        try:
+            status = work(options, job, map_on_ranks(comm))
+        except Exception:  # not Ctrl-C, which may interrupt a communication; it ends all ranks at once
+            mg.parallel.broadcast_bytes(_FAILED, 0, comm)
+            raise
+        mg.parallel.broadcast_bytes(_DONE, 0, comm)
+        return status
 
     return on_ranks(lead_or_help)
 
 
-@contextmanager
-def leading(comm: Any) -> Iterator[None]:
-    """The context in which rank 0 gives tasks; at its end `help_map` returns on the other ranks."""
-    try:
-        yield
-    except Exception:  # not Ctrl-C, which may come while ranks do something together: that ends all at once
-        mg.parallel.broadcast_bytes(_FAILED, 0, comm)
-        raise
-    mg.parallel.broadcast_bytes(_DONE, 0, comm)
+def map_on_ranks(comm: Any) -> MapTasks:
+    """Return a `map` for rank 0 that gives each rank of `comm` one of the next tasks.
 
-
-def map_on_ranks(comm: Any) -> Callable[[Callable[[bytes], bytes], Iterable[bytes]], Iterator[bytes]]:
-    """Return a `map` that gives each rank of `comm` one of the next tasks; call it on rank 0, which is `leading`.
-
-    The other ranks call `help_map` with the same function. As many tasks as ranks are in memory at once.
+    The other ranks call `help_map` with the same function. Only one task per rank is in memory at a time.
 
     >>> from minigrad.parallel.communicators import ALONE
     >>> list(map_on_ranks(ALONE)(bytes.upper, [b"dog", b"cat"]))
@@ -108,7 +106,7 @@ def map_on_ranks(comm: Any) -> Callable[[Callable[[bytes], bytes], Iterable[byte
 
 
 def help_map(work: Callable[[bytes], bytes], comm: Any) -> bool:
-    """Work on tasks for rank 0 until it has ended; return whether it had no error."""
+    """Work on tasks for rank 0 until it ends; return whether it ended without an error."""
     while (order := mg.parallel.broadcast_bytes(b"", 0, comm)) not in (_DONE, _FAILED):
         tasks = []
         while order:
@@ -120,7 +118,7 @@ def help_map(work: Callable[[bytes], bytes], comm: Any) -> bool:
 
 
 def _answers(tasks: Sequence[bytes], work: Callable[[bytes], bytes], comm: Any) -> list[bytes]:
-    """Return the answers to at most one task for each rank, in their order, on rank 0, and nothing on others."""
+    """Give each rank at most one task; return the answers in order on rank 0, and nothing on others."""
     with mg.parallel.together(comm):
         own = [work(task) for task in mg.parallel.shard(tasks, comm.rank, comm.size)]
         answers = mg.parallel.gather_bytes(comm, own[0] if comm.rank and own else b"")
@@ -129,7 +127,7 @@ def _answers(tasks: Sequence[bytes], work: Callable[[bytes], bytes], comm: Any) 
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Compute with so many threads in this context."""
+    """Compute with this number of threads in the context."""
     before = mg.get_num_threads()
     if number != before:
         mg.set_num_threads(number)

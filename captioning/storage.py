@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, folders that one process uses at a time, and contents of files."""
+"""Folders that appear whole or not at all, locks on folders, and contents of files."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MARK = "[0-9a-f]" * 16 + ".tmp"  # of temporary names, as `minigrad.runtime.fil
 
 
 def check_free(path: str | os.PathLike[str]) -> Path:
-    """Return where a folder can be made, with links followed.
+    """Return the real path at which a folder can be made.
 
     Raises:
-        OSError: if it cannot; a FileExistsError if anything but an empty folder is there.
+        OSError: if it cannot be made; a FileExistsError if there is anything but an empty folder.
     """
     if not os.fspath(path):
         raise FileNotFoundError(errno.ENOENT, "the path names no folder", "")
@@ -36,7 +36,7 @@ def check_free(path: str | os.PathLike[str]) -> Path:
     if target.is_dir() and any(target.iterdir()):
         raise FileExistsError(errno.EEXIST, "exists already", os.fspath(path))
     if os.path.ismount(target):
-        raise OSError(errno.EBUSY, "is where a file system is mounted: name a folder within it", os.fspath(path))
+        raise OSError(errno.EBUSY, "is the mount point of a file system: choose a folder in it", os.fspath(path))
     above = next(folder for folder in target.parents if folder.exists())
     if not above.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(above))
@@ -49,10 +49,10 @@ def check_free(path: str | os.PathLike[str]) -> Path:
 def making(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder beside `path` to fill; rename it to `path` after the block, or remove it after an error.
 
-    Folders above it are made too, and removed again after an error. An empty folder is replaced; anything else is a
+    Missing parent folders are made too, and removed after an error. An empty folder is replaced; anything else raises a
     FileExistsError. A killed process leaves `.NAME.<16 hexadecimal digits>.tmp`, which a later writer of the same name
-    removes. When this returns, the folder's name and the names in it are on the disk, and so is what
-    `replacing(…, durable=True)` wrote.
+    removes. At the end the names of the folder and of its files are on the disk, and the contents of files written with
+    `replacing(…, durable=True)`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as above:
@@ -79,20 +79,20 @@ def making(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         for folder in new:
-            with suppress(OSError):  # another process has put something there
+            with suppress(OSError):  # another process has written there
                 folder.rmdir()
         raise
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove temporary folders of this name that killed processes left; those being filled are locked."""
+    """Remove the temporary folders of this name that killed processes left; those in use are locked."""
     for left in target.parent.glob(f".{glob.escape(target.name)}.{_MARK}"):
         with suppress(OSError), FolderLock(left, "filling it", OSError):
             shutil.rmtree(left, ignore_errors=True)
 
 
 def _rename(temporary: Path, target: Path) -> None:
-    """Give a folder its name; raise a FileExistsError if another process has taken the name meanwhile."""
+    """Rename a folder; raise a FileExistsError if another process has taken the name."""
     try:
         if os.name == "nt" and target.is_dir():  # pragma: no cover - another platform
             target.rmdir()
@@ -104,27 +104,27 @@ def _rename(temporary: Path, target: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Write the names in a folder to the disk, where the system flushes folders."""
+    """Flush the names in a folder to the disk, if the system can."""
     with suppress(OSError):
         flush_to_disk(folder)
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove all temporary files of `replacing` in a folder. Call this when no other process writes there."""
+    """Remove all temporary files of `replacing` in a folder; no other process may write there."""
     for left in folder.glob(f".*.{_MARK}"):
         with suppress(OSError):
             left.unlink()
 
 
 class FolderLock:
-    """A lock on a folder that this process holds until `release`, the end of a `with` block, or its own end.
+    """A lock on a folder that this process holds until `release`, the end of a `with` block, or its exit.
 
-    filelock locks the file `.lock` in the folder, which holds the number of the process. A file that a killed process
-    left is not locked.
+    It locks the file `.lock` in the folder, which holds the number of the process. The file of a killed process is not
+    locked.
 
     Args:
         doing: what this process does in the folder, such as 'training'.
-        refusal: the error to raise if another process holds the lock or the folder is not writable.
+        refusal: the error to raise if another process holds the lock, or the folder is not writable.
     """
 
     def __init__(self, folder: Path, doing: str, refusal: type[Exception]) -> None:
@@ -144,8 +144,8 @@ class FolderLock:
     def release(self) -> None:
         """Remove the file and release the lock; a second call does nothing."""
         if self._lock.is_locked:
-            with suppress(OSError):  # the folder may no longer be writable; a file that stays is not locked
-                self._path.unlink()  # before the release: afterwards another process may hold it
+            with suppress(OSError):  # the folder may no longer be writable; the file is unlocked anyway
+                self._path.unlink()  # before the release, after which another process may lock it
             self._lock.release()
 
     def __enter__(self) -> Self:
@@ -158,7 +158,7 @@ class FolderLock:
 
 
 def write_all(file: Any, content: Any, path: str | os.PathLike[str]) -> None:
-    """Write all of a content (bytes or a buffer) to an unbuffered file, which takes as much as it can at once.
+    """Write a whole buffer to an unbuffered file, which may write only a part at a time.
 
     An OSError, such as that of a full disk, names `path`.
     """

@@ -1,18 +1,18 @@
-"""The command `demo`: small worlds are drawn and captioned, a captioner trains on them, and its captions are judged.
+"""The command `demo`: draw scenes, train a captioner on them, and check which of its statements are true.
 
-The pictures are seen by a network that has learnt from the training pictures and their captions what a place shows
-(`captioning.scenes.features`), and the captioner looks at the places while it speaks.
+A network first learns features of the regions of a picture from the training scenes and their captions
+(`captioning.scenes.features`). Then an attention captioner is trained on these features.
 
-What is true of a scene is known, so a caption is judged by its statements: which of them are true
-(precision), and how much of the scene they tell (recall). The same figures for captions of other scenes
-say what guessing is worth, and those of the scenes' own captions what can be reached.
+The content of a scene is known, so the statements of a caption can be checked. Precision is the share of statements
+that are true, and recall the share of the scene that they describe. For comparison, the same figures are printed for
+captions of other scenes, which show what guessing achieves, and for the scenes' own captions.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from captioning.evaluation.split_scores import captions_of, score
 from captioning.models.kinds import AnyCaptioner
 from captioning.pictures.sheets import caption_sheet
 from captioning.progress import Progress
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 
 __all__ = ["DEMO", "FULL", "QUICK", "Size"]
@@ -36,10 +36,10 @@ __all__ = ["DEMO", "FULL", "QUICK", "Size"]
 
 @dataclass(frozen=True)
 class Size:
-    """How many scenes the demonstration draws, and how large the captioner's hidden state is.
+    """The number of training and validation scenes, and the size of the captioner's hidden state.
 
-    Scenes are cheap to draw, so there are many, and each is seen few times: `learning` epochs by the network that
-    learns to see, one by the captioner.
+    Scenes are cheap to draw, so there are many, and training takes few epochs: `learning` for the network of features,
+    and one for the captioner.
     """
 
     train: int
@@ -57,7 +57,7 @@ _TRAINING = (
 
 
 def _demo(options: argparse.Namespace) -> int:
-    """Make the demonstration, and print the figures, of scenes that no choice was made on, and the files made."""
+    """Make the demonstration; print the figures, of scenes that were not used to choose weights, and the files."""
     from captioning.scenes.dataset import write_scenes
 
     folder, size = Path(options.out), QUICK if options.quick else FULL
@@ -65,7 +65,7 @@ def _demo(options: argparse.Namespace) -> int:
         raise RunError(f"{folder}: has a demonstration already: choose another folder with --out")
     progress = Progress()
     progress.say(f"drawing {size.train + size.val} scenes")
-    try:  # nothing here reads the reduced features, which have 128 dimensions
+    try:  # the reduced features, of 128 dimensions, are not used here
         write_scenes(folder / "data", seed=options.seed, train=size.train, val=size.val, dimensions=128,
                      learning=size.learning, progress=_drawing(progress))  # fmt: skip
     finally:
@@ -96,31 +96,32 @@ def _drawing(progress: Progress) -> Callable[[str, int, int], None]:
 def _report(data: CaptionData, model: AnyCaptioner, folder: Path, seed: int) -> None:
     from captioning.scenes.checker import judge, judge_all, judge_others
     from captioning.scenes.dataset import load_captions, load_scenes
+    from captioning.scenes.drawing import render_array
     from captioning.scenes.world import is_held_out
 
     images = images_of_part(data.val, "second")
     scenes = load_scenes(data.folder, "val")
     own = load_captions(data.folder, "val")
     scenes, own = [scenes[i] for i in images], [own[i] for i in images]
-    # a consensus of drafts is true more often, and says more, than the likeliest word at every step; it asks no
-    # training scenes, so that combinations never seen are captioned by sight
+    # A consensus of drafts has more true statements than greedy captions. It does not use captions of training scenes,
+    # so that unseen combinations are described from the picture alone.
     decode = functools.partial(
         decode_consensus,
         training=TrainingCaptions(data.train),
         how=ConsensusSettings(neighbours=0),
         rng=np.random.default_rng(seed),
     )
-    said = captions_of(model, data.val, images, decode)
+    captions = captions_of(model, data.val, images, decode)
     new = [i for i, scene in enumerate(scenes) if is_held_out(scene)]
     old = [i for i in range(len(scenes)) if i not in set(new)]
     rows = {
-        "the captioner": judge_all(said, scenes),
-        "  combinations seen in training": judge_all([said[i] for i in old], [scenes[i] for i in old]),
-        "  combinations never seen": judge_all([said[i] for i in new], [scenes[i] for i in new]),
+        "the captioner": judge_all(captions, scenes),
+        "  combinations seen in training": judge_all([captions[i] for i in old], [scenes[i] for i in old]),
+        "  combinations never seen": judge_all([captions[i] for i in new], [scenes[i] for i in new]),
         "captions of other scenes": judge_others(own, scenes),
-        "the scenes' own captions": judge_all([captions[0] for captions in own], scenes),
+        "the scenes' own captions": judge_all([item[0] for item in own], scenes),
     }
-    bleu = score(model, data.val, images, said)
+    bleu = score(model, data.val, images, captions)
     print(f"\n{len(images)} validation scenes that no choice was made on")
     print(f"{'statements':36}precision  recall")
     for name, figures in rows.items():
@@ -128,28 +129,18 @@ def _report(data: CaptionData, model: AnyCaptioner, folder: Path, seed: int) -> 
     scores = "  ".join(f"{bleu[f'corpus_bleu_{n}']:.3f}" for n in range(1, 5))
     print(f"\ncorpus BLEU-1 to BLEU-4  {scores};  exercise BLEU  {bleu['exercise_bleu']:.3f}")
     shown = np.linspace(0, len(images) - 1, 12).astype(int)
-    verdicts = [judge(said[i], scenes[i]) for i in shown]
-    _draw(folder / "captions.png", [scenes[i] for i in shown], [said[i] for i in shown],
-          [own[i][0] for i in shown], verdicts)  # fmt: skip
+    marks = [[(_words(statement), true) for statement, true in judge(captions[i], scenes[i]).statements] for i in shown]
+    caption_sheet([render_array(scenes[i], 256) for i in shown], [" ".join(captions[i]) for i in shown],
+                  [own[i][0] for i in shown], folder / "captions.png", marks=marks,
+                  title="What the captioner says, and which of it is true")  # fmt: skip
     print("\nfiles")
     for path, text in (("data", "the scenes as a data set"), ("run", "weights, history and curve of the training"),
                        ("captions.png", "pictures, captions and what is true of them")):  # fmt: skip
         print(f"  {folder / path}: {text}")
 
 
-def _draw(
-    path: Path, scenes: Sequence[Any], said: Sequence[Sequence[str]], own: Sequence[str], verdicts: Sequence[Any]
-) -> None:
-    from captioning.scenes.drawing import render_array
-
-    pictures = [render_array(scene, 256) for scene in scenes]
-    marks = [[(_words(statement), true) for statement, true in verdict.statements] for verdict in verdicts]
-    caption_sheet(pictures, [" ".join(words) for words in said], own, path,
-                  title="What the captioner says, and which of it is true", marks=marks)  # fmt: skip
-
-
 def _words(statement: Any) -> str:
-    """A statement in words, such as "dog: red" or "dog on box"."""
+    """Return a statement as text, such as "dog: red" or "dog on box"."""
     topic, terms = statement.topic, statement.terms
     if topic in ("count", "colour", "size"):
         return f"{terms[0]}: {terms[1]}"
@@ -159,7 +150,7 @@ def _words(statement: Any) -> str:
 
 
 DEMO = Command(
-    "demo", "draw small worlds, train a captioner on them and judge what it says", _demo,
+    "demo", "draw simple scenes, train a captioner on them, and check its captions", _demo,
     {
         "--out": {"metavar": "DIR", "default": "captioning-demo", "required": False, "help": "folder to make"},
         "--quick": {"action": "store_true", "help": "run a smaller demonstration, in a third of the time"},

@@ -1,7 +1,7 @@
 """The command line `captioning`.
 
-Results go to standard output, progress and errors to standard error. A user's mistake is one line and exit status 2.
-Ctrl-C leaves a checkpoint of a training and exit status 130, SIGTERM the same and 143.
+Results go to standard output, progress and errors to standard error. An error is one line, with exit status 2. Ctrl-C
+and SIGTERM save a checkpoint of a training, with exit status 130 and 143.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from collections.abc import Sequence
 
 import minigrad as mg
 from captioning.cli.caption import CAPTION
+from captioning.cli.data_sets import DOWNLOAD, PREPARE
 from captioning.cli.demo import DEMO
-from captioning.cli.download import DOWNLOAD
 from captioning.cli.evaluate import EVALUATE, REPORT, SAMPLE
 from captioning.cli.options import CommandParser, make_parser
-from captioning.cli.prepare import PREPARE
 from captioning.cli.recipe import RECIPE
 from captioning.cli.runs import AVERAGE, CALIBRATE, EXPORT, REGIONS
 from captioning.cli.serve import SERVE
@@ -28,12 +27,12 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = (CAPTION, SERVE, PREPARE, DOWNLOAD, TRAIN, REFINE, REINFORCE, AVERAGE, RECIPE, EVALUATE, SAMPLE, CALIBRATE,
             REPORT, REGIONS, EXPORT, DEMO)  # fmt: skip
-_ON_RANKS = ("prepare", "train", "refine", "reinforce", "evaluate", "sample", "caption")
-_RANKED = f"{', '.join(_ON_RANKS[:-1])} and {_ON_RANKS[-1]}"
+_PARALLEL = ("prepare", "train", "refine", "reinforce", "evaluate", "sample", "caption")
+_PARALLEL_TEXT = f"{', '.join(_PARALLEL[:-1])} and {_PARALLEL[-1]}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (`sys.argv` by default); return the exit status. Without a command it prints the help."""
+    """Run a command line (`sys.argv` by default) and return the exit status. Without a command, print the help."""
     with mg.parallel.watched():
         parser = _parser()
 
@@ -42,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return 0
         launch = launch_of()
-        if launch is not None and launch.size > 1 and options.name not in _ON_RANKS:
+        if launch is not None and launch.size > 1 and options.name not in _PARALLEL:
             if launch.rank:
                 return 2
-            raise ValueError(f"{launch.by} started {launch.size} of it, and it works in one process: start it by "
-                             f"itself; on several ranks work {_RANKED}")  # fmt: skip
+            raise ValueError(f"{launch.by} started {launch.size} processes, but this command uses one: run it without "
+                             f"{launch.by}; {_PARALLEL_TEXT} can use several")  # fmt: skip
         options.line = sys.argv[1:] if arguments is None else list(arguments)
         with mg.parallel.watched():
             status: int = options.command(options)
@@ -57,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> CommandParser:
     parser = make_parser(
-        COMMANDS, description="Train image captioners on minigrad, and let them caption.",
-        epilog="A first one, in 90 seconds, without any data: captioning demo --quick. What a command does: captioning "
-        f"COMMAND --help. On several processors: mpiexec -n N captioning COMMAND, for {_RANKED}.",
+        COMMANDS, description="Train image captioners with minigrad, and caption photos.",
+        epilog="To start without any data, run captioning demo --quick, which takes 90 seconds. captioning COMMAND "
+        f"--help explains a command. mpiexec -n N captioning COMMAND uses several processors, for {_PARALLEL_TEXT}.",
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
     return parser

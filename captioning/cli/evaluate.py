@@ -1,4 +1,4 @@
-"""The commands `evaluate`, `sample` and `report`: what captioners say of a data set, and how good it is."""
+"""The commands `evaluate`, `sample` and `report`: caption the images of a data set, and score the captions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from captioning.cli.decoding import CHOICE, OpenedSplit, decoding_of, names_of, open_runs, open_split
+from captioning.cli.decoding import CAPTIONING, SplitJob, decoding_of, names_of, open_runs, open_split
 from captioning.cli.options import Command, check_output, number, unchanged
 from captioning.command import shown
 from captioning.data.splits import images_of_part
 from captioning.evaluation.calibration import Calibration
-from captioning.evaluation.results import signature, write_results
-from captioning.evaluation.split_scores import captions_of, known_captions, score
+from captioning.evaluation.split_scores import captions_of, known_captions, score, signature, write_results
 from captioning.progress import Progress
 from captioning.ranks import on_ranks
-from captioning.report.contents import Choice, Contents, Scored, scored
+from captioning.report.contents import ReportContents, ReportSettings, ScoredSplit, score_split
 from captioning.report.page import write_page
 from captioning.scoring.cider import DocumentFrequencies
 from captioning.training.run_folder import Run
@@ -29,7 +28,6 @@ from minigrad.units import byte_text
 
 __all__ = ["EVALUATE", "REPORT", "SAMPLE"]
 
-FREQUENCIES = ("corpus", "train")
 _TABLE = {
     "against all human captions of an image, as papers print them": [
         *((f"corpus BLEU-{n}", f"corpus_bleu_{n}", ".4f") for n in range(1, 5)),
@@ -52,7 +50,7 @@ _TABLE = {
         ("<UNK>, of all words", "unknown_rate", ".2%"),
     ],
 }
-"""The rows under each heading: a name, the figure's key and its format."""
+"""The rows under each heading: the name, the key and the format of a figure."""
 
 
 def _evaluate(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
@@ -60,41 +58,46 @@ def _evaluate(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
         if options.out is not None:
             check_output(options.out, ".json")
         progress = Progress(enabled=comm.rank == 0 and not options.quiet)
-        opened = stack.enter_context(open_split(options, open_runs(options.run), decoding_of(options)))
-        images = images_of_part(opened.split, options.part, options.max_images, options.seed)
+        job = stack.enter_context(open_split(options, open_runs(options.run), decoding_of(options)))
+        images = images_of_part(job.split, options.part, options.max_images, options.seed)
     stack.callback(progress.close)
     with mg.parallel.together(comm):
-        about, figures = _scores(options, opened, images, progress, comm)
-    stack.close()  # the bar is wiped before anything is printed
+        about, figures = _scores(options, job, images, progress, comm)
+    stack.close()  # wipe the bar before anything is printed
     if comm.rank == 0:
         print(json.dumps(about | figures)) if options.json else _print_scores(about, figures)
     return 0
 
 
 def _scores(
-    options: argparse.Namespace, opened: OpenedSplit, images: Any, progress: Progress, comm: Any
+    options: argparse.Namespace, job: SplitJob, images: Any, progress: Progress, comm: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what was evaluated, and the figures. Ranks share the images; what is drawn, each of them draws alike."""
-    split, decoding, train = opened.split, opened.decoding, opened.data.train
+    """Return what was evaluated, and the figures. Ranks share the images."""
+    split, decoding, train = job.split, job.decoding, job.data.train
     known, frequencies = None, None
     if comm.rank == 0:
         known = known_captions(train, progress)
         if options.frequencies == "train":
             frequencies = DocumentFrequencies.of(train.references_by_image(), progress=progress)
-    decode = decoding.decode_for(train)
-    said = captions_of(opened.model, split, images, decode, opened.length, progress, ALONE if decoding.drawn else comm)
+    captions = _captions(job, images, progress, comm)
     if options.out is not None and comm.rank == 0:
-        write_results(options.out, split, images, said)
-    figures = score(opened.model, split, images, said, options.seed, progress, frequencies, known, comm)
+        write_results(options.out, split, images, captions)
+    figures = score(job.model, split, images, captions, options.seed, progress, frequencies, known, comm)
     drawn_by = options.seed if len(images) < len(images_of_part(split, options.part)) else None
-    sign = signature(split, options.part, len(images), decoding.text, opened.length, drawn_by, options.frequencies)
-    parts = [run.settings["training"].get("val_part") for run in opened.runs]
+    sign = signature(split, options.part, len(images), decoding.text, job.length, drawn_by, options.frequencies)
+    parts = [run.settings["training"].get("val_part") for run in job.runs]
     about = {
-        "run": names_of(opened.runs), "split": options.split, "part": options.part, "decoding": decoding.text,
-        "max_length": opened.length, "signature": sign, "out": options.out,
+        "run": names_of(job.runs), "split": options.split, "part": options.part, "decoding": decoding.text,
+        "max_length": job.length, "signature": sign, "out": options.out,
         "chosen_on": " and ".join(dict.fromkeys(map(str, parts))) if any(parts) else None,
     }  # fmt: skip
     return about, figures
+
+
+def _captions(job: SplitJob, images: Any, progress: Progress, comm: Any) -> list[list[str]]:
+    """Return a caption of each image. Ranks share the images, unless captions are drawn, one after the other."""
+    decode, share = job.decoding.decode_for(job.data.train), ALONE if job.decoding.drawn else comm
+    return captions_of(job.model, job.split, images, decode, job.length, progress, share)
 
 
 def _print_scores(about: dict[str, Any], figures: dict[str, Any]) -> None:
@@ -113,56 +116,53 @@ def _print_scores(about: dict[str, Any], figures: dict[str, Any]) -> None:
 
 
 def _sample(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
-    """Ranks share the images; what is drawn at random, each of them draws alike."""
     with mg.parallel.agreed(comm):
-        opened = stack.enter_context(open_split(options, open_runs(options.run), decoding_of(options)))
-        rows = _sampled_rows(options, opened)
+        job = stack.enter_context(open_split(options, open_runs(options.run), decoding_of(options)))
+        rows = _sampled_rows(options, job)
     progress = Progress(enabled=comm.rank == 0 and not options.quiet)
     stack.callback(progress.close)
-    share = ALONE if opened.decoding.drawn else comm
     with mg.parallel.together(comm):
-        decode = opened.decoding.decode_for(opened.data.train)
-        said = captions_of(opened.model, opened.split, rows, decode, opened.length, progress, share)
+        captions = _captions(job, rows, progress, comm)
         progress.close()
     if comm.rank == 0:
-        _print_samples(options, opened, rows, [" ".join(words) for words in said])
+        _print_samples(options, job, rows, [" ".join(words) for words in captions])
     return 0
 
 
-def _sampled_rows(options: argparse.Namespace, opened: OpenedSplit) -> Any:
-    """Return the images to caption, drawn by the seed; for a sheet only those whose picture is there."""
-    rows = images_of_part(opened.split, options.part)
+def _sampled_rows(options: argparse.Namespace, job: SplitJob) -> Any:
+    """Return the images to caption, drawn by the seed; for a sheet, only images with a photo."""
+    rows = images_of_part(job.split, options.part)
     if options.out is not None:
-        rows = np.array([i for i in rows if opened.split.photo(int(i)) is not None])
+        rows = np.array([i for i in rows if job.split.photo(int(i)) is not None])
         check_output(options.out, ".png", min(len(rows), options.n))
         if not rows.size:
-            raise ValueError(f"--out: {opened.split.folder} has no pictures of the {options.split} split at hand")
+            raise ValueError(f"--out: {job.split.folder} has no pictures of the {options.split} split")
     return np.random.default_rng(options.seed).permutation(rows)[: options.n]
 
 
-def _print_samples(options: argparse.Namespace, opened: OpenedSplit, rows: Any, captions: Sequence[str]) -> None:
-    """Print the captions, and draw the sheet, if there is to be one."""
-    split = opened.split
-    references = [" ".join(split.references(int(i))[0]) for i in rows]
+def _print_samples(options: argparse.Namespace, job: SplitJob, rows: Any, captions: Sequence[str]) -> None:
+    """Print the captions, and draw the sheet if --out is given."""
+    split = job.split
+    samples: list[dict[str, Any]] = [
+        {"image": int(i), "name": split.image_names[i] if split.has_image_names else None, "caption": caption,
+         "reference": " ".join(split.references(int(i))[0])}
+        for i, caption in zip(rows, captions, strict=True)
+    ]  # fmt: skip
     if options.out is not None:
         from captioning.pictures.photos import sheet_photo
         from captioning.pictures.sheets import caption_sheet
 
         paths = [path for path in (split.photo(int(i)) for i in rows) if path]
-        photos = [sheet_photo(path) for path in paths]
-        caption_sheet(photos, captions, references, options.out, names=[path.name for path in paths])
-    names = [split.image_names[i] if split.has_image_names else None for i in rows]
+        references = [sample["reference"] for sample in samples]
+        caption_sheet(list(map(sheet_photo, paths)), captions, references, options.out,
+                      names=[path.name for path in paths])  # fmt: skip
     if options.json:
-        about = {"run": names_of(opened.runs), "split": options.split, "decoding": opened.decoding.text}
-        entries = [
-            {"image": int(i), "name": name, "caption": caption, "reference": reference}
-            for i, name, caption, reference in zip(rows, names, captions, references, strict=True)
-        ]
-        print(json.dumps(about | {"out": options.out, "captions": entries}))
+        about = {"run": names_of(job.runs), "split": options.split, "decoding": job.decoding.text, "out": options.out}
+        print(json.dumps(about | {"captions": samples}))
         return
-    for i, name, caption, reference in zip(rows, names, captions, references, strict=True):
-        called = "" if name is None else f" ({shown(str(name))})"
-        print(f"image {i}{called}: {caption}\n    a human: {reference}")
+    for sample in samples:
+        name = "" if sample["name"] is None else f" ({shown(str(sample['name']))})"
+        print(f"image {sample['image']}{name}: {sample['caption']}\n    a human: {sample['reference']}")
     if options.out is not None:
         print(f"pictures: {shown(options.out)}")
 
@@ -172,8 +172,8 @@ def _report(options: argparse.Namespace) -> int:
     check_output(options.out, ".html")
     history, progress = run.history(), Progress(enabled=not options.quiet)
     try:
-        model, found = (run.load_model(), None) if options.no_data else _scored_split(options, run, progress)
-        contents = Contents(run.folder.resolve().name, run.settings, history, model, found)
+        model, scored = (run.load_model(), None) if options.no_data else _scored_split(options, run, progress)
+        contents = ReportContents(run.folder.resolve().name, run.settings, history, model, scored)
         size = write_page(contents, options.out, progress)
     finally:
         progress.close()
@@ -181,79 +181,79 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> tuple[Any, Scored]:
+def _scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> tuple[Any, ScoredSplit]:
     decoding = decoding_of(options)
-    with open_split(options, [run], decoding) as opened:
+    with open_split(options, [run], decoding) as job:
         calibration = None if decoding.beam is None else Calibration.load(run.folder)
-        if calibration and not (calibration.applies_to(decoding.beam, opened.length) and calibration.is_of(run.folder)):
+        if calibration and not (calibration.applies_to(decoding.beam, job.length) and calibration.is_of(run.folder)):
             calibration = None
-        decode = decoding.decode_for(opened.data.train)
-        choice = Choice(
-            decode, decoding.text, options.part, options.max_images, options.seed, opened.length, calibration
-        )
+        settings = ReportSettings(
+            decoding.decode_for(job.data.train), decoding.text, options.part, options.max_images, options.seed,
+            job.length, calibration,
+        )  # fmt: skip
         chosen_on = run.settings["training"].get("val_part")
-        return opened.model, scored(opened.model, opened.split, choice, progress, chosen_on, opened.data.train)
+        return job.model, score_split(job.model, job.split, settings, progress, chosen_on, job.data.train)
 
 
-_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it; several captioners speak "
-            "together: the next word's probability is the mean of theirs"}  # fmt: skip
+_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it; several captioners "
+            "average their probabilities of the next word"}  # fmt: skip
 
 EVALUATE = Command(
-    "evaluate", "print how good a trained captioner is on images with human captions: its loss, its BLEU, ROUGE-L and "
-    "CIDEr-D, and how varied its captions are, with the weights of its best epoch; exercise BLEU is unigram BLEU "
-    "against one human caption, as the course's exercise has it", on_ranks(_evaluate),
+    "evaluate", "print the scores of a captioner on images with human captions. The scores are the loss, BLEU, ROUGE-L "
+    "and CIDEr-D with the weights of the best epoch, and figures of how varied the captions are. Exercise BLEU is "
+    "unigram BLEU against one human caption, as in the course's exercise", on_ranks(_evaluate),
     {
-        "run": _SEVERAL, "--data": {}, **unchanged(*CHOICE), "--max-images": {},
-        "--frequencies": {"choices": FREQUENCIES, "default": "corpus", "help": "which n-grams CIDEr-D takes for rare: "
-                          "those in few of the human captions it compares with, as papers do, or those in few of the "
-                          "training captions, which does not depend on how many images there are"},
-        "--out": {"metavar": "JSON", "required": False, "help": "write the captions to this file too, in COCO's "
-                  "results format: image_id is the number in the names of COCO's files, or else the image's row"},
-        "--json": {"help": "print one JSON object; scores compare only if their signatures are equal"},
+        "run": _SEVERAL, "--data": {}, **unchanged(*CAPTIONING), "--max-images": {},
+        "--frequencies": {"choices": ("corpus", "train"), "default": "corpus", "help": "where CIDEr-D counts n-grams "
+                          "to weight rare ones more: in the human captions that it compares with, as in papers, or in "
+                          "the training captions, which does not depend on the number of images"},
+        "--out": {"metavar": "JSON", "required": False, "help": "also write the captions to this file, in COCO's "
+                  "results format; image_id is the number in the names of COCO's files, or else the row of the image"},
+        "--json": {"help": "print one JSON object; two scores compare only if their signatures are equal"},
     },
     """example:
   captioning evaluate RUN --data DIR --split val --beam 3 --out results.json
-    prints how good the captions of the validation images are, and writes them
-    to a file; the data needs the vocabulary and the features that the run was
-    trained on (…_fc7_pca.h5 of a run with reduced ones, else …_fc7.h5)
+    prints the scores of captions of the validation images, and writes the
+    captions to a file; the data set must have the vocabulary and the kind of
+    features of the run (reduced ones are in ..._fc7_pca.h5, others in ..._fc7.h5)
   captioning evaluate RUN RUN2 RUN3 --data DIR --beam 5 --no-repeat 3
-    three captioners speak together, and repeat no three words""",
+    averages the probabilities of three captioners, and repeats no three words""",
 )  # fmt: skip
 
 SAMPLE = Command(
-    "sample", "print what a trained captioner says of some images of a data set, drawn by the seed, and what a human "
-    "said", on_ranks(_sample),
+    "sample", "print captions of some images of a data set, beside human captions. The seed draws the images",
+    on_ranks(_sample),
     {
-        "run": _SEVERAL, "--data": {}, **unchanged(*CHOICE), "--temperature": {}, "--top-k": {}, "--json": {},
-        "-n": {"type": number(int, 1), "default": 5, "metavar": "N", "help": "how many images"},
-        "--out": {"metavar": "PNG", "required": False, "help": "draw a sheet of the pictures with their captions, of "
-                  "images whose picture is in the data set's folder photos"},
+        "run": _SEVERAL, "--data": {}, **unchanged(*CAPTIONING), "--temperature": {}, "--top-k": {}, "--json": {},
+        "-n": {"type": number(int, 1), "default": 5, "metavar": "N", "help": "the number of images"},
+        "--out": {"metavar": "PNG", "required": False, "help": "also draw a sheet of the photos with their captions; "
+                  "uses only images with a photo in the data set"},
     },
     """example:
   captioning sample RUN --data DIR -n 12 --beam 3 --out sheet.png
-    prints what the captioner says of twelve validation images beside what a
-    human said, and draws a sheet of them
+    prints captions of twelve validation images beside human captions, and draws
+    a sheet of them
   captioning sample RUN --data DIR --temperature 0.7 --top-k 20 --seed 1
-    draws captions at random: other ones with every seed
+    draws random captions, which depend on the seed
   captioning sample RUN --data DIR --beam 6 --with dog --without man
-    the best captions with one word, and without another""",
+    prints the best captions with one word and without another""",
 )  # fmt: skip
 
 REPORT = Command(
-    "report", "write one page about a trained captioner, to read, print and share: its training, its scores, what it "
-    "says beside what people say, and its settings", _report,
+    "report", "write an HTML page about a run. It shows the training, scores, captions beside human ones, and settings",
+    _report,
     {
-        "run": {}, "--data": {"group": "source"}, **unchanged(*CHOICE), "--max-images": {},
-        "--no-data": {"group": "source", "action": "store_true", "help": "write about the run alone, without "
-                      "captions and scores"},
-        "--out": {"default": "report.html", "required": False, "metavar": "HTML", "help": "the page, written over"},
+        "run": {}, "--data": {"group": "source"}, **unchanged(*CAPTIONING), "--max-images": {},
+        "--no-data": {"group": "source", "action": "store_true", "help": "write a page without captions and scores, "
+                      "which need the data set"},
+        "--out": {"default": "report.html", "required": False, "metavar": "HTML", "help": "the page; replaces "
+                  "an existing file"},
     },
     """example:
   captioning report RUN --data DIR --beam 3 --out report.html
-    writes a page with the curves of the training, the scores of the validation
-    images, and the best, typical and worst captions beside their photos, where
-    the data set has them in its folder photos; any browser opens it, without a
-    network, and prints it
+    writes a page with the curves of the training, the scores on the validation
+    images, and the best, typical and worst captions, with photos if the data set
+    has them; the page needs no network
   captioning report RUN --no-data
-    writes what there is to say of the run alone""",
+    writes a page without captions and scores""",
 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""The command `recipe`: a whole training, in stages, by a settings file.
+"""The command `recipe`: run a training in stages, as a settings file describes it.
 
-The stages become command lines of `train`, `refine`, `reinforce` and `average`, and one of `evaluate`. All are parsed
-and checked before the first is begun.
+The stages become command lines of `train`, `refine`, `reinforce` and `average`, and one of `evaluate`. All are checked
+before the first one starts.
 """
 
 from __future__ import annotations
@@ -26,55 +26,59 @@ from captioning.training.run_folder import Run
 
 __all__ = ["RECIPE"]
 
-_APART = 1000  # between the seeds of a stage's runs, so that the recipe with the next seed has others
+_SEED_STEP = 1000  # between the seeds of the runs of a stage, so that recipes with near seeds share none
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A command of a recipe that leaves a run folder.
+    """A command of a recipe that makes a run folder.
 
-    where: the file and the stage, for errors. again: its line once the folder exists, if it can be resumed. It has all
-    options too, so that a run with other options is refused. sources: the runs that it starts from, or averages.
+    where: the file and the stage, for errors. line: the command line. resume: the command line if the folder exists, or
+    None if it is then complete. It has all options too, so that a run with other options is refused. sources: the runs
+    that it starts from, or averages.
     """
 
     where: str
     folder: Path
     line: list[str]
-    again: list[str] | None
+    resume: list[str] | None
     sources: tuple[Path, ...] = ()
 
-    def left(self) -> list[str] | None:
-        """Return the line that is left to run: an existing training is resumed, an existing mean is done."""
-        return self.again if self.folder.exists() else self.line
+    def remaining(self) -> list[str] | None:
+        """Return the command line that is left to run, or None."""
+        return self.resume if self.folder.exists() else self.line
 
 
 def _recipe(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     steps = _steps_of(recipe, options)
-    stages = [_parsed(step.left() or step.line, step.where) for step in steps]
-    judge = ["evaluate", str(steps[-1].folder), "--part", options.part, *_shared(options), *recipe.evaluate]
-    _check_judging(_parsed(judge, recipe.where), recipe.where, stages[0])
+    stages = [_parsed(step.remaining() or step.line, step.where) for step in steps]
+    evaluation = ["evaluate", str(steps[-1].folder), "--part", options.part, *_shared(options), *recipe.evaluate]
+    _check_evaluation(_parsed(evaluation, recipe.where), recipe.where, stages[0])
     _check_sources(steps)
-    lines = [*((step.where, line) for step in steps if (line := step.left()) is not None), (recipe.where, judge)]
+    lines = [
+        *((step.where, line) for step in steps if (line := step.remaining()) is not None),
+        (recipe.where, evaluation),
+    ]
     Path(options.out).mkdir(parents=True, exist_ok=True)
     for number, (where, line) in enumerate(lines, 1):
         if not options.quiet:
             print(f"step {number} of {len(lines)}: captioning {' '.join(line)}", file=sys.stderr, flush=True)
         chosen = _parsed(line, where)
-        chosen.recipe_line = ["captioning", *options.line]  # which continues with all stages
+        chosen.recipe_line = ["captioning", *options.line]  # for the message how to continue
         try:
             status: int = chosen.command(chosen)
-        except ValueError as error:  # of what only the stage itself knows
+        except ValueError as error:  # found only by the stage itself
             error.args = (f"{where}: {error}",)
             raise
         if status:
             return status
-        _check_sources(steps)  # a resumed training has other weights
+        _check_sources(steps)  # a resumed training has new weights
     return 0
 
 
 def _steps_of(recipe: Recipe, options: argparse.Namespace) -> list[_Step]:
-    """Return the steps of all stages; a stage of several runs has a step for each, and one that averages them."""
+    """Return the steps of all stages. A stage of several runs has one step for each, and one that averages them."""
     steps: list[_Step] = []
     for number, stage in enumerate(recipe.stages, 1):
         result = Path(options.out) / f"{number}-{stage.command}"
@@ -88,7 +92,7 @@ def _steps_of(recipe: Recipe, options: argparse.Namespace) -> list[_Step]:
 
 
 def _training(stage: Stage, start: tuple[Path, ...], folder: Path, run: int, options: argparse.Namespace) -> _Step:
-    how = ["--out", str(folder), *_shared(options), *stage.options, "--seed", str(options.seed + _APART * run)]
+    how = ["--out", str(folder), *_shared(options), *stage.options, "--seed", str(options.seed + _SEED_STEP * run)]
     how += [] if options.threads is None else ["--threads", str(options.threads)]
     return _Step(stage.where, folder, [stage.command, *map(str, start), *how], [stage.command, "--resume", *how], start)
 
@@ -99,14 +103,14 @@ def _shared(options: argparse.Namespace) -> list[str]:
 
 
 class _Parser(CommandParser):
-    """Raises a mistake as a ValueError: the caller knows of which file and stage it is."""
+    """A parser that raises errors as ValueErrors, so that the caller can add the file and the stage."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(" ".join(message.split()))
 
 
 def _parsed(line: list[str], where: str) -> argparse.Namespace:
-    """Return the options of a line; a mistake in them is a ValueError that begins with `where`."""
+    """Return the options of a command line; raise a ValueError that begins with `where` for an error in them."""
     try:
         options = make_parser((TRAIN, REFINE, REINFORCE, AVERAGE, EVALUATE), _Parser).parse_args(line)
         if (trainer := TRAINERS.get(options.name)) is not None:
@@ -116,54 +120,54 @@ def _parsed(line: list[str], where: str) -> argparse.Namespace:
     return options
 
 
-def _check_judging(judge: argparse.Namespace, where: str, first: argparse.Namespace) -> None:
-    """Raise a ValueError if the result could not be judged so, by the data set of the first training.
+def _check_evaluation(options: argparse.Namespace, where: str, first: argparse.Namespace) -> None:
+    """Raise a ValueError if the result of the recipe cannot be evaluated on the data set of the first training.
 
-    Otherwise a word that no caption has, for example, would be reported only after all stages.
+    Otherwise errors such as an unknown word would be reported only after all stages.
     """
     run = Run.open(first.out) if Path(first.out).exists() else None
     regions = vars(first).get("model") == "attention"
     with open_captions(data_folder(first, run), pca=vars(first).get("pca"), regions=regions) as data:
         try:
-            if judge.out is not None:
-                check_output(judge.out, ".json")
-            split = data[judge.split]
-            images_of_part(split, judge.part, judge.max_images, judge.seed)
-            decoding_of(judge).check(data.train, split, judge.max_length or length_for(split))
+            if options.out is not None:
+                check_output(options.out, ".json")
+            split = data[options.split]
+            images_of_part(split, options.part, options.max_images, options.seed)
+            decoding_of(options).check(data.train, split, options.max_length or length_for(split))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
 
 
 def _check_sources(steps: Sequence[_Step]) -> None:
-    """Raise a ValueError if a run that exists was made of other weights than its sources have now.
+    """Raise a ValueError if an existing run was made from other weights than its sources have now.
 
-    Runs of older versions do not know what they were made of, and are taken as they are.
+    Runs of older versions do not record their sources, and are not checked.
     """
     for step in steps:
         known = Run.open(step.folder).start_checksums() if step.sources and step.folder.exists() else None
         now = [Run.open(source).weights_checksum() if source.exists() else None for source in step.sources]
         if known is not None and known != now:
             raise ValueError(f"{step.folder} is there, but was made of other weights than "
-                             f"{' and '.join(map(str, step.sources))} have now: move it away, and what was made of "
-                             "it")  # fmt: skip
+                             f"{' and '.join(map(str, step.sources))} have now: move it and the runs made from it "
+                             "away")  # fmt: skip
 
 
 RECIPE = Command(
-    "recipe", "run a training in stages by a settings file, and print how good its result is", _recipe,
+    "recipe", "train in stages as a settings file describes, and print the scores of the result", _recipe,
     {
         "recipe": {"metavar": "RECIPE", "help": "a TOML file, or one that comes with the package: "
                    f"{', '.join(RECIPES)}"},
         "--data": {"help": "folder of the data set, in the CS231n MS-COCO layout (that of CAPTIONING_DATA)"},
-        "--out": {"metavar": "RUNS", "help": "the folder that gets a run folder for each stage; those that exist are "
+        "--out": {"metavar": "RUNS", "help": "the folder for the run folders of the stages; existing ones are "
                   "continued"},
-        "--seed": {"help": f"random seed of every stage; further runs of a stage add {_APART} each"},
+        "--seed": {"help": f"random seed of all stages; each further run of a stage adds {_SEED_STEP}"},
         "--threads": {"help": "compute with N threads (as train does)"},
-        "--part": {"default": "second", "help": "judge the result on this part of the validation images; the first "
-                   "half decides which weights are kept"},
+        "--part": {"default": "second", "help": "evaluate the result on this part of the validation images; the "
+                   "first half decides which weights are kept"},
         "--quiet": {},
     },
     """example:
   captioning recipe flickr8k --data flickr8k --out RUNS --seed 1
-    leaves RUNS/1-train and RUNS/2-reinforce; the same line continues where it
-    was stopped""",
+    makes RUNS/1-train and RUNS/2-reinforce; the same command continues a recipe
+    that was stopped""",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The commands `average`, `export`, `regions` and `calibrate`, which turn runs into others or add a file to one."""
+"""The commands `average`, `export`, `regions` and `calibrate`, which make runs of runs or add a file to a run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from captioning.decoding.captions import MOST
 from captioning.evaluation.calibration import CONFIDENCE_FILE, Calibration, calibrate
 from captioning.progress import Progress
 from captioning.training.derived_runs import average_runs, export_run
-from captioning.training.errors import RunError
 from captioning.training.run_features import check_alike, extractor_name
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 
 __all__ = ["AVERAGE", "CALIBRATE", "EXPORT", "REGIONS"]
@@ -41,12 +41,12 @@ def _export(options: argparse.Namespace) -> int:
 def _use_of(run: Run) -> str:
     try:
         extractor_name(run)
-    except ValueError:  # its features are of a network that is not here, or nobody knows of which
+    except ValueError:  # the network of its features is unknown
         return f"captioning sample {run.folder} --data DIR, or evaluate"
     if "places" in run.settings["model"] and not run.regions_path.is_file():
         return (
-            f"captioning sample {run.folder} --data DIR, or evaluate; it cannot caption photos, since it looks at "
-            f"regions and has no {run.regions_path.name}: captioning regions {run.folder} --data DIR finds that out"
+            f"captioning sample {run.folder} --data DIR, or evaluate; to caption photos it needs a file "
+            f"{run.regions_path.name}, which captioning regions {run.folder} --data DIR writes"
         )
     return f"captioning caption PHOTO --run {run.folder}"
 
@@ -59,7 +59,7 @@ def _regions(options: argparse.Namespace) -> int:
     fitted = fit_and_judge(data_folder(options, run), options.split, options.extractor, options.photos, progress)
     fitted.projection.save(run.regions_path)
     if run.settings["data"].get("extractor") is None:
-        with suppress(RunError):  # of a network that gives other features of the whole picture
+        with suppress(RunError):  # the network gives other features of the whole image
             run.settings["data"]["extractor"] = extractor_name(run, options.extractor)
             run.write_settings()
     features, regions = fitted.projection.weight.shape
@@ -109,28 +109,29 @@ def _text(figure: float | None) -> str:
 
 
 AVERAGE = Command(
-    "average", "average the weights of runs that refine or reinforce trained from the same run, and write them to a "
-    "run folder of their own; it is as fast as one of them, and usually better", _average,
+    "average", "average the weights of runs that started from the same run. The result is a new run folder, usually "
+    "with a better captioner. The runs come from refine or reinforce", _average,
     {"run": {"nargs": "+", "help": "two or more run folders"}, "--out": {}},
     """example:
   captioning reinforce RUN --out first --seed 0
   captioning reinforce RUN --out second --seed 1
   captioning average first second --out both
-    one captioner, usually better than either""",
+    writes one captioner, usually better than either""",
 )  # fmt: skip
 
 EXPORT = Command(
-    "export", "write what captioning needs of a run to a new folder, small enough to send: weights in half precision, "
-    "words and settings, but no checkpoint, no history and no names of folders", _export,
+    "export", "copy a run to a new folder that is small enough to send. It has the weights in half precision, the "
+    "words and the settings, without checkpoint, history and names of folders", _export,
     {"run": {}, "--out": {"metavar": "DIR", "help": "the folder to make"}, "--extractor": {}},
     "example:\n  captioning export runs/best --out to-send",
 )  # fmt: skip
 
 REGIONS = Command(
-    "regions", "find the projection by which a network's 7x7 maps became the regions of a data set, by least squares "
-    "on the photos that are there; print its error on photos left out, and keep it with a run", _regions,
+    "regions", "find how the regions of a data set were made, so that a run can caption photos. This fits a projection "
+    "from the 7x7 maps of a network to the regions, by least squares on photos of the data set, prints its error on "
+    "photos left out, and writes it to the run folder", _regions,
     {
-        "run": {"help": "a run folder, which gets regions.safetensors"}, "--data": {}, "--quiet": {},
+        "run": {"help": "a run folder; gets regions.safetensors"}, "--data": {}, "--quiet": {},
         "--split": {"default": "train", "help": "use photos and regions of this split"},
         "--extractor": {"default": "efficientnet-lite0", "help": "the network of the maps"},
         "--photos": {"type": number(int, 1), "default": 200, "metavar": "N", "help": "use at most N photos"},
@@ -139,22 +140,21 @@ REGIONS = Command(
 )  # fmt: skip
 
 CALIBRATE = Command(
-    "calibrate", "let a run learn how sure it can be of its captions: the first half of the images shows how CIDEr-D "
-    "depends on what the beam says of a caption, and the second half how true that is; the result is kept with the "
-    "run, and used for captions by the same beam", _calibrate,
+    "calibrate", "teach a run to mark captions that may be wrong. This estimates the CIDEr-D of a caption from the "
+    "captions of its beam search, on the first half of the images, and tests the estimate on the second half. The run "
+    "folder keeps the result for captions by the same beam", _calibrate,
     {
-        "run": {"help": "a run folder, in which confidence.json is written"}, "--data": {}, "--split": {},
+        "run": {"help": "a run folder; gets confidence.json"}, "--data": {}, "--split": {},
         "--max-images": {"type": number(int, 2), "help": "use at most N images of each half (all)"},
-        "--n-best": {"type": number(int, 2, MOST), "default": 5, "help": "how many captions of a beam are compared "
-                     f"with each other, 2 to {MOST}"},
-        "--unsure": {"type": number(float, 0, 1), "default": 0.2, "metavar": "X", "help": "share of its captions that "
-                     "it marks as not sure, 0 to 1"},
+        "--n-best": {"type": number(int, 2, MOST), "default": 5, "help": "how many captions of a beam to compare with "
+                     f"each other, 2 to {MOST}"},
+        "--unsure": {"type": number(float, 0, 1), "default": 0.2, "metavar": "X", "help": "share of the captions to "
+                     "mark as not sure, 0 to 1"},
         **unchanged(*BEAM), "--json": {}, "--quiet": {},
     },
     """example:
   captioning calibrate RUN --data DIR
-    captions the validation images by a beam, finds which of several measures
-    agrees best with CIDEr-D, and writes RUN/confidence.json; from then on
-    captioning caption --run RUN marks captions of which it is not sure
+    writes RUN/confidence.json; captioning caption --run RUN then marks captions
+    of which it is not sure
   captioning calibrate RUN --data DIR --beam 10 --length-power 0.8 --unsure 0.1""",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command `serve`: a page on this machine that captions photos."""
+"""The command `serve`: a web page on this machine that captions photos."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minigrad.runtime.extras import require
 
 __all__ = ["SERVE"]
 
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # without any of which a browser would be one of the terminal
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # without them, a browser would run in the terminal
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -41,31 +41,31 @@ def _serve(options: argparse.Namespace) -> int:
         with PhotoReader(limits.photo_seconds) as reader:
             network, calibration = extractor_of(served, options.extractor), Calibration.load(served.folder)
             if calibration is not None and not calibration.is_of(served.folder):
-                calibration = None  # of other weights
+                calibration = None  # it belongs to other weights
             answer = PhotoCaptioner(served.load_model(), network, reader.read, calibration)
             answer.warm_up()
             with AnswerQueue(answer, limits.places) as queue:
                 app = make_app(queue, name, limits)
-                run(app, listener, limits, lambda: _say(address_of(listener), not options.no_browser))
+                run(app, listener, limits, lambda: _announce(address_of(listener), not options.no_browser))
     return 0
 
 
-def _say(address: str, browser: bool) -> None:
+def _announce(address: str, browser: bool) -> None:
     print(f"{address} takes photos now; Ctrl-C ends it", flush=True)
     if browser and (sys.platform != "linux" or any(map(os.environ.get, _DISPLAYS))):
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 SERVE = Command(
-    "serve", "open a page on this machine that captions your photos: it shows the caption, how sure the captioner is "
-    "of each word, and where it looks. Nothing leaves this machine, and nothing is kept; Ctrl-C ends it", _serve,
+    "serve", "open a web page on this machine that captions your photos. It shows the caption, the probability of each "
+    "word, and where the captioner looked. Nothing leaves this machine, and nothing is stored. Ctrl-C ends it", _serve,
     {
         "run": {"nargs": "?", "help": "a run folder (default: the captioner that comes with the package, trained on "
                 "Flickr8k)"},
-        "--port": {"type": int, "default": 8765, "metavar": "N", "help": "port of 127.0.0.1, where no other machine "
-                   "can connect; 0 for any that is free"},
+        "--port": {"type": int, "default": 8765, "metavar": "N", "help": "port of 127.0.0.1, to which no other "
+                   "machine can connect; 0 for any free port"},
         "--extractor": {},
-        "--no-browser": {"action": "store_true", "help": "print the address, and open no browser"},
+        "--no-browser": {"action": "store_true", "help": "print the address without opening a browser"},
     },
     "example:\n  captioning serve\n  captioning serve RUN --port 9000 --no-browser",
 )  # fmt: skip

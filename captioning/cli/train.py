@@ -1,38 +1,89 @@
-"""The commands `train`, `refine` and `reinforce`: train a new captioner, or that of a run further."""
+"""The commands `train`, `refine` and `reinforce`: train a new captioner, or train the captioner of a run further.
+
+With --resume they continue in an existing run folder, otherwise they make a new one.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from contextlib import ExitStack
+import shlex
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import minigrad as mg
 from captioning.cli.options import TRAINING, Command, data_folder, unchanged
-from captioning.cli.run_folders import DATA_DEFAULTS, Trainer, run_to_resume, settings_to_resume, train_in_folder
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.features import FeaturesAndRegions
+from captioning.data.splits import LONGEST_LEARNT
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.progress import Progress
-from captioning.ranks import on_ranks
-from captioning.training.errors import TrainingError
+from captioning.ranks import on_ranks, threads
 from captioning.training.refinement import Consensus, Refinement, Rounds
-from captioning.training.run_features import whole_extractor
+from captioning.training.run_features import projection_arrays, whole_extractor
+from captioning.training.run_files import RunError, TrainingError, check_fields, settings_of
 from captioning.training.run_folder import Run
-from captioning.training.run_settings import check_fields, settings_of
 from captioning.training.self_critical import Drawing, SelfCritical
-from captioning.training.solver import Solver
+from captioning.training.settings import Settings, stop_on_signals
+from captioning.training.solver import CHECKPOINT_EVERY, Solver
+from minigrad.parallel.communicators import launch_of
 
 __all__ = ["REFINE", "REINFORCE", "TRAIN", "TRAINERS"]
 
 _FEW_IMAGES = 20
-_STANDARD_ROWS = 2000  # pictures from which an attention captioner takes the scales of features
+_STANDARD_ROWS = 2000  # images from which an attention captioner takes the scales of features
+_DATA_DEFAULTS: dict[str, Any] = {
+    "pca": None, "max_train": None, "regions": False, "captions": "stored", "max_words": LONGEST_LEARNT,
+}  # fmt: skip
+"""Default arguments of `open_captions` for a training."""
+_FURTHER = {"refinement": "refine", "reinforcement": "reinforce"}
+"""The command for each key of settings.json that marks a run that was trained further."""
+_NEWER = {"validate_every", "schedule", "cosine_epochs", "warmup", "beta2", "label_smoothing", "scheduled_sampling",
+          "average", "buckets"}  # fmt: skip
+"""Settings that older runs do not record; they used the defaults."""
+_MODEL_OPTIONS = {"hidden_size": "hidden", "wordvec_size": "wordvec", "cell_type": "cell", "picture_size": "picture",
+                  "looking_size": "looking", "kind": "model"}  # fmt: skip
+"""The options for settings of the model with other names."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What distinguishes the commands that train.
+
+    name: of the command. key: of its settings in settings.json; None for `train`. free: the option that may change when
+    a run is resumed. solver: makes the solver from the model, the splits, the settings, and an instance of each of
+    `kinds`, the dataclasses of its own settings. defaults: of options, where they differ from the dataclasses.
+    """
+
+    name: str
+    key: str | None
+    free: str
+    solver: Callable[..., Solver]
+    kinds: tuple[Any, ...]
+    defaults: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings that options can change, with their defaults."""
+        fields = (field for kind in (Settings, *self.kinds) for field in dataclasses.fields(kind))
+        return {field.name: field.default for field in fields} | self.defaults
+
+    def settings_from(self, values: dict[str, Any]) -> list[Any]:
+        """Return instances of `Settings` and of `kinds` with these values; raise a ValueError for a wrong one."""
+        return [
+            kind(**{field.name: values[field.name] for field in dataclasses.fields(kind) if field.name in values})
+            for kind in (Settings, *self.kinds)
+        ]
+
 
 TRAINERS = {
     "train": Trainer("train", None, "epochs", Solver, (), {
         "model": "source", "cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.5, "feature_dropout": 0.0,
-        "forget_bias": 0.0, "picture": 512, "looking": 256, "heads": 4, **DATA_DEFAULTS,
+        "forget_bias": 0.0, "picture": 512, "looking": 256, "heads": 4, **_DATA_DEFAULTS,
     }),
     "refine": Trainer("refine", "refinement", "rounds", Refinement, (Rounds, Consensus), {
         "batch_size": 50, "learning_rate": 3e-4, "lr_decay": 1.0, "keep": "exercise",
@@ -47,27 +98,52 @@ TRAINERS = {
 def _train_on_rank(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
     trainer = TRAINERS[options.name]
     with mg.parallel.agreed(comm):
-        solver, run, start, settings, data = _prepared(options, trainer, comm, stack)
-    if trainer.key is not None and run is None:
-        assert start is not None
-        with mg.parallel.together(comm):  # which validates
-            began = solver.start_of(start)
-        settings[trainer.key] = began | settings.get(trainer.key, {})
-    return train_in_folder(solver, run, settings, data, options, start)
+        solver, run, start, settings, data = _prepare(options, trainer, comm, stack)
+    if trainer.key is not None and start is not None and run is None:
+        with mg.parallel.together(comm):  # all ranks validate
+            record = solver.start_of(start)
+        settings[trainer.key] = record | settings.get(trainer.key, {})
+    how_to_resume = _resume_command(options)
+    hint = f"; if {options.out} is there, its last checkpoint is whole, go on with: {how_to_resume}"
+    with mg.parallel.agreed(comm):
+        if comm.rank == 0:
+            run = solver.run = _open_folder(solver, run, settings, data, options, start)
+    with mg.parallel.together(comm, hint, alike=(TrainingError,)):
+        try:
+            solver.synchronise()
+        except ValueError as error:  # all ranks find that the state of rank 0 does not fit
+            raise TrainingError(str(error)) from error
+    with stop_on_signals() if comm.size > 1 else nullcontext():  # a rank may receive the signal after the others
+        with mg.parallel.together(comm, hint, alike=(TrainingError,)):
+            try:
+                solver.train(options.max_iterations)
+            except TrainingError as error:
+                anew = f"to begin anew remove {shlex.quote(options.out)}, or name another --out"
+                raise TrainingError(f"{error}; {anew}") from error
+            except OSError as error:
+                if solver.run is not None:
+                    solver.run.check_there()
+                raise RunError(f"{error}; the last checkpoint is whole, go on with: {how_to_resume}") from error
+        if run is not None and comm.rank == 0:
+            _report(solver, run, how_to_resume)
+        return 0 if solver.finished or solver.stopped_by is None else 128 + solver.stopped_by
 
 
-def _prepared(
+def _prepare(
     options: argparse.Namespace, trainer: Trainer, comm: Any, stack: ExitStack
 ) -> tuple[Solver, Run | None, Run | None, dict[str, Any], CaptionData]:
-    """Return what `train_in_folder` trains. Each rank prepares its own; rank 0 checks all data, and speaks."""
+    """Return the solver, the run to resume, the run to start from, the content of settings.json, and the data.
+
+    Each rank prepares its own solver. Only rank 0 checks all data, prints, and gets settings.
+    """
     first = comm.rank == 0
     if trainer.key is not None and options.resume == (options.run is not None):
         raise ValueError(f"{trainer.name} needs the run to start from, or --resume with --out alone")
-    run, shards = run_to_resume(options, comm, stack)
+    run, shards = _run_to_resume(options, comm, stack)
     given = {name: value for name, value in vars(options).items() if name in trainer.settings}
     start = run if run is not None or trainer.key is None else Run.open(options.run)
     if run is not None:
-        given = settings_to_resume(run, trainer, given)
+        given = _settings_to_resume(run, trainer, given)
         if trainer.key is not None:
             where = f"{run.folder / 'settings.json'}: {trainer.key}"
             check_fields(where, run.settings[trainer.key], *trainer.kinds)
@@ -75,14 +151,14 @@ def _prepared(
     training, *own = trainer.settings_from(chosen)
     if shards > training.batch_size:
         raise ValueError(f"batches of {training.batch_size} cannot be cut into {shards} shards: "
-                         f"a larger --batch-size, or fewer ranks or --shards")  # fmt: skip
+                         f"use a larger --batch-size, or fewer ranks or --shards")  # fmt: skip
     if start is None or trainer.key is None:
         seed = training.seed
-        of_data = {key: chosen[key] for key in DATA_DEFAULTS} | {"regions": chosen["model"] == "attention"}
+        data_settings = {key: chosen[key] for key in _DATA_DEFAULTS} | {"regions": chosen["model"] == "attention"}
     else:
         seed = start.settings["data"].get("seed", start.settings["training"].get("seed", 0))
-        of_data = {key: start.settings["data"].get(key, default) for key, default in DATA_DEFAULTS.items()}
-    data = stack.enter_context(open_captions(data_folder(options, start), seed=seed, **of_data))
+        data_settings = {key: start.settings["data"].get(key, default) for key, default in _DATA_DEFAULTS.items()}
+    data = stack.enter_context(open_captions(data_folder(options, start), seed=seed, **data_settings))
     progress = Progress(enabled=first and not options.quiet)
     if start is not None:
         start.check_fits(data.train)
@@ -98,11 +174,11 @@ def _prepared(
                             checkpoint_every=options.checkpoint_every, shards=shards, comm=comm)  # fmt: skip
     if not first:
         return solver, run, start, {}, data
-    for line in data.check(progress):  # all data once, so that damage is found before there is a run folder
+    for line in data.check(progress):  # find damage before there is a run folder
         progress.say(line)
     if start is None:
-        _say_what_may_not_be_meant(data, solver, chosen["pca"], progress)
-    recorded = of_data | ({"pca": data.pca} if trainer.key is None else {"seed": seed})
+        _warn(data, solver, chosen["pca"], progress)
+    recorded = data_settings | ({"pca": data.pca} if trainer.key is None else {"seed": seed})
     settings = settings_of(model, solver.settings, data, **recorded) | {"shards": shards}
     if trainer.key is not None:
         settings[trainer.key] = {} if run is None else dict(run.settings[trainer.key])
@@ -111,51 +187,168 @@ def _prepared(
     return solver, run, start, settings, data
 
 
-def _say_what_may_not_be_meant(data: CaptionData, solver: Solver, pca: bool | None, progress: Progress) -> None:
-    """Say that reduced features cannot be computed of new photos, and that BLEU of a few images is chance."""
-    if pca is None and data.pca and (known := whole_extractor(data)) is not None:
-        progress.say(
-            f"reads the reduced features, of {data.train.features.shape[1]} columns, which cannot be had of new "
-            f"photos; --no-pca reads the whole ones, of {known}, so that `captioning caption` can use the run"
+def _run_to_resume(options: argparse.Namespace, comm: Any, stack: ExitStack) -> tuple[Run | None, int]:
+    """Return the run to resume, or None for a new one, and the number of shards; set the number of threads.
+
+    Rank 0 locks the run until the stack is closed. Unless options say otherwise, a resumed run keeps its number of
+    threads and shards, because another number changes the last bits of the weights.
+    """
+    run = Run.open(options.out) if options.resume else None
+    if comm.rank == 0:
+        if run is None:
+            Run.check_new(options.out)
+        else:
+            stack.enter_context(run)
+    before = {} if run is None else {"shards": 1} | run.settings
+    now = {"threads": options.threads or before.get("threads") or mg.get_num_threads(),
+           "shards": options.shards or before.get("shards") or comm.size,
+           "products": mg.runtime.signature()}  # fmt: skip
+    if now["shards"] < comm.size:
+        raise ValueError(f"{comm.size} ranks need as many shards; got {now['shards']}: start at most {now['shards']}, "
+                         f"or use --shards {comm.size}")  # fmt: skip
+    for name, value in now.items():
+        if comm.rank == 0 and before.get(name) not in (None, value):
+            keep = "" if name == "products" else f"; --{name} {before[name]} keeps them the same"
+            print(f"{options.out}: was trained with {name} {before[name]} so far, and goes on with {value}: its "
+                  f"weights will differ in their last digits from those of an uninterrupted training{keep}",
+                  file=sys.stderr)  # fmt: skip
+    stack.enter_context(threads(now["threads"]))
+    return run, now["shards"]
+
+
+def _settings_to_resume(run: Run, trainer: Trainer, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run to resume. A given setting must be the run's, except that of `trainer.free`."""
+    model, training, data = run.settings["model"], run.settings["training"], run.settings["data"]
+    training = {f.name: f.default for f in dataclasses.fields(Settings) if f.name in _NEWER} | training
+    key = next((key for key in _FURTHER if key in run.settings), None)
+    command = "train" if key is None else _FURTHER[key]
+    if command != trainer.name:
+        line = shlex.join(["captioning", command, "--out", str(run.folder), "--resume"])
+        raise RunError(f"{run.folder}: goes on with: {line}")
+    missing = [f.name for f in dataclasses.fields(Settings) if f.name not in training]
+    missing += [name for name in ("pca", "max_train") if name not in data]
+    if missing:
+        raise RunError(f"{run.folder / 'settings.json'}: the settings {', '.join(missing)} are missing")
+    known = {**_DATA_DEFAULTS, **data, **training, **run.settings.get(key or "", {})}
+    model = {"kind": "source", "feature_dropout": 0.0} | model
+    known |= {_MODEL_OPTIONS.get(name, name): value for name, value in model.items()}
+    changed = [name for name, value in given.items() if name != trainer.free and known.get(name) != value]
+    if changed:
+        listing = ", ".join(f"--{name.replace('_', '-')} {given[name]} (the run has {known.get(name)})"
+                            for name in changed)  # fmt: skip
+        raise RunError(f"{run.folder}: --resume can only change --{trainer.free}; got {listing}")
+    depends_on_end = (training["schedule"] == "cosine" and training["cosine_epochs"] is None) or training[
+        "scheduled_sampling"
+    ] > 0
+    if depends_on_end and given.get(trainer.free, known.get(trainer.free)) != known.get(trainer.free):
+        raise RunError(
+            f"{run.folder}: --{trainer.free} cannot change on the way, because the cosine of the learning rate or the "
+            "share of sampled words depends on it: begin a new run with another --out and without --resume"
         )
-    number = _FEW_IMAGES if solver.images is None else len(solver.images)
-    if number < _FEW_IMAGES and solver.settings.keep != "loss":
-        who = "1 image decides" if number == 1 else f"{number} images decide"
-        progress.say(f"only {who} by BLEU which weights are best, which is much by chance: --keep loss is wiser")
+    return known | given
 
 
 def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> AnyCaptioner:
-    settings = {
-        "kind": chosen["model"],
-        "feature_size": data.train.features.shape[1],
-        "wordvec_size": chosen["wordvec"],
-        "hidden_size": chosen["hidden"],
-        "cell_type": chosen["cell"],
-        "dropout": chosen["dropout"],
-    }
+    own = (
+        ("picture_size", "looking_size", "heads")
+        if chosen["model"] == "attention"
+        else ("forget_bias", "feature_dropout")
+    )
+    names = ("kind", "wordvec_size", "hidden_size", "cell_type", "dropout", *own)
+    settings: dict[str, Any] = {name: chosen[_MODEL_OPTIONS.get(name, name)] for name in names}
+    settings["feature_size"] = data.train.features.shape[1]
     if isinstance(data.train.features, FeaturesAndRegions):
-        settings |= {"places": data.train.features.grid, "heads": chosen["heads"]}
-        settings |= {"picture_size": chosen["picture"], "looking_size": chosen["looking"]}
-    else:
-        settings |= {name: chosen[name] for name in ("forget_bias", "feature_dropout")}
+        settings["places"] = data.train.features.grid
     try:
         if min(chosen["wordvec"], chosen["hidden"]) > 0:
             check_memory(len(data.vocabulary), settings)
         model = new_captioner(data.vocabulary, settings, seed)
     except MemoryError as error:
-        told = f"--hidden {chosen['hidden']} and --wordvec {chosen['wordvec']}"
-        raise ValueError(f"a captioner with {told} is too large for the memory here: {error}") from error
+        sizes = f"--hidden {chosen['hidden']} and --wordvec {chosen['wordvec']}"
+        raise ValueError(f"a captioner with {sizes} is too large for the memory here: {error}") from error
     if isinstance(model, AttentionCaptioner):
         model.standardise(data.train.features[:_STANDARD_ROWS])
     return model
 
 
+def _warn(data: CaptionData, solver: Solver, pca: bool | None, progress: Progress) -> None:
+    """Warn about features that new photos do not have, and about scores of too few images."""
+    if pca is None and data.pca and (known := whole_extractor(data)) is not None:
+        progress.say(
+            f"uses the reduced features, of {data.train.features.shape[1]} columns, which cannot be computed for new "
+            f"photos; with --no-pca, the features of {known}, `captioning caption` can use the run"
+        )
+    number = _FEW_IMAGES if solver.images is None else len(solver.images)
+    if number < _FEW_IMAGES and solver.settings.keep != "loss":
+        progress.say(f"the best weights are chosen by scores of only {number} image{'s' if number > 1 else ''}, which "
+                     "are unreliable: --keep loss is better")  # fmt: skip
+
+
+def _open_folder(
+    solver: Solver,
+    run: Run | None,
+    settings: dict[str, Any],
+    data: CaptionData,
+    options: argparse.Namespace,
+    start: Run | None,
+) -> Run:
+    """Return a new run folder, or the run to resume, with its checkpoint loaded. Write only after all checks."""
+    if run is None:
+        solver.limit(options.max_iterations)
+        regions = projection_arrays(data, start)
+        return Run.create(options.out, settings, data.vocabulary, solver.state(), regions=regions)
+    run.check_same_data(settings["data"])
+    if "fingerprint" not in run.settings["data"]:
+        print(f"{run.folder}: was saved without a fingerprint of its data, so it is unknown whether {data.folder} has "
+              "the same data; from now on it has one", file=sys.stderr)  # fmt: skip
+    solver.run = run
+    solver.resume()
+    solver.limit(options.max_iterations)
+    run.settings |= settings
+    run.write_settings()
+    return run
+
+
+def _resume_command(options: argparse.Namespace) -> str:
+    """Return the command line that resumes the run, or the recipe that it belongs to."""
+    recipe: list[str] | None = vars(options).get("recipe_line")
+    if recipe is not None:
+        return shlex.join(recipe)
+    launch = launch_of()
+    words = ["mpiexec", "-n", str(launch.size)] if launch is not None and launch.size > 1 else []
+    words += ["captioning", options.name, "--out", options.out, "--resume"]
+    if options.checkpoint_every != CHECKPOINT_EVERY:
+        words += ["--checkpoint-every", options.checkpoint_every]
+    return shlex.join(words)
+
+
+def _report(solver: Solver, run: Run, how_to_resume: str) -> None:
+    """Print how a training ended."""
+    if not solver.finished:
+        print(f"stopped after iteration {solver.iteration} of {solver.total}; go on with: {how_to_resume}",
+              file=sys.stderr)  # fmt: skip
+        return
+    best = solver.best_entry
+    assert best is not None  # a finished training has a validation
+    within = best["iteration"] % solver.epoch_length
+    kept = f"iteration {best['iteration']}, in epoch {best['epoch']}" if within else f"epoch {best['epoch']}"
+    cider = f"CIDEr-D {best['val_cider']:.4f}, " if "val_cider" in best else ""  # older validations lack it
+    print(f"trained {solver.iteration} iterations; kept {kept}: "
+          f"validation loss {best['val_loss']:.3f} a caption, BLEU-4 {best['val_bleu']:.4f}, "
+          f"{cider}exercise BLEU {best['val_exercise_bleu']:.4f} "
+          f"({solver.settings.val_part} images)")  # fmt: skip
+    print(f"run folder: {run.folder}")
+    start: dict[str, Any] = next((run.settings[key] for key in _FURTHER if key in run.settings), {})
+    if (warning := solver.no_better_than(start)) is not None:
+        print(f"{run.folder}: {warning}")
+
+
 _train = on_ranks(_train_on_rank, (TrainingError,))
 
 TRAIN = Command(
-    "train", "train a captioner and leave a run folder", _train,
+    "train", "train a captioner, and write a run folder", _train,
     {
-        "--data": {}, "--out": {"help": "the run folder to make (or to resume)"},
+        "--data": {}, "--out": {"help": "the run folder to make or to resume"},
         **unchanged(
             "--model", "--cell", "--hidden", "--wordvec", "--dropout", "--feature-dropout", "--forget-bias",
             "--picture", "--looking", "--heads", "--scheduled-sampling", "--captions", "--max-words", "--epochs",
@@ -164,51 +357,50 @@ TRAIN = Command(
     },
     """example:
   captioning train --data flickr8k --out RUN --epochs 12 --batch-size 50
-  captioning train --out RUN --resume    # continues where it was stopped or killed
-  captioning evaluate RUN                # how good it is on other images""",
+  captioning train --out RUN --resume    # continues a training that was stopped
+  captioning evaluate RUN                # prints its scores on other images""",
     TRAINERS["train"].settings,
 )  # fmt: skip
 
 _START = {"nargs": "?", "help": "the run to start from (not with --resume)"}
 
 REFINE = Command(
-    "refine", "train a run's captioner further, on those of its own captions that agree best with what people say of "
-    "a picture and of pictures like it; leaves a run folder of its own", _train,
+    "refine", "train the captioner of a run further, on the best of its own captions. In rounds, it writes several "
+    "captions of each image, and learns from those that agree best with the human captions of the image and of similar "
+    "images. The result is a new run folder", _train,
     {
-        "run": _START, "--data": {}, "--out": {"help": "the run folder to make (or to resume)"},
-        "--rounds": {"type": int, "metavar": "N", "help": "how often new captions are written to learn from"},
-        "--round-epochs": {"type": int, "metavar": "N", "help": "epochs over the captions of a round"},
+        "run": _START, "--data": {}, "--out": {"help": "the run folder to make or to resume"},
+        "--rounds": {"type": int, "metavar": "N", "help": "how often to write new captions"},
+        "--round-epochs": {"type": int, "metavar": "N", "help": "epochs with the captions of a round"},
         "--drafts": {},
-        "--temperature": {"help": "temperature at which these captions are drawn, above 0; the lower, the more alike "
-                          "they are"},
-        "--neighbours": {"group": None, "help": "how many of the most similar pictures help to choose the best of its "
-                         "captions"},
-        "--width": {"type": float, "metavar": "X", "help": "how fast the weight of a neighbour falls with its "
-                    "distance, above 0: the smaller, the more the nearest count"},
-        "--human-weight": {"type": float, "metavar": "X", "help": "weight of the picture's own human captions, from 0 "
-                           "to 1; those of its neighbours have the rest"},
-        "--best": {"type": int, "metavar": "N", "help": "how many of a picture's captions are chosen to learn from"},
+        "--temperature": {"help": "temperature at which to draw them, above 0; a lower one makes them more similar"},
+        "--neighbours": {"group": None, "help": "how many similar images to compare with"},
+        "--width": {"type": float, "metavar": "X", "help": "how fast the weight of a similar image falls "
+                    "with its distance, above 0; a smaller one gives more weight to the most similar images"},
+        "--human-weight": {"type": float, "metavar": "X", "help": "weight of the human captions of the image, from "
+                           "0 to 1; those of similar images have the rest"},
+        "--best": {"type": int, "metavar": "N", "help": "how many captions of each image to learn from"},
         **unchanged(*TRAINING, "--label-smoothing", "--buckets"),
     },
     """example:
   captioning refine RUN --out BETTER
-  captioning refine --out BETTER --resume    # continues where it was stopped or killed""",
+  captioning refine --out BETTER --resume    # continues a training that was stopped""",
     TRAINERS["refine"].settings,
 )  # fmt: skip
 
 REINFORCE = Command(
-    "reinforce", "train a run's captioner further by self-critical training: it draws several captions of each "
-    "picture, and those whose CIDEr-D is higher than the others' become likelier; leaves a run folder of its own",
-    _train,
+    "reinforce", "train the captioner of a run further, by self-critical training. It draws several captions of each "
+    "image, and learns to prefer those with a higher CIDEr-D than the others. The result is a new run folder", _train,
     {
-        "run": _START, "--data": {}, "--out": {"help": "the run folder to make (or to resume)"},
-        "--epochs": {"help": "how often each picture is captioned"}, "--drafts": {},
-        "--longest": {"type": int, "metavar": "N", "help": "words of a drawn caption, its end counted as one"},
-        "--dropout": {"help": "dropout while it learns (as the run was trained)"},
-        **unchanged(*TRAINING), "--batch-size": {"help": "pictures in an iteration"},
+        "run": _START, "--data": {}, "--out": {"help": "the run folder to make or to resume"},
+        "--epochs": {"help": "how often to caption each image"}, "--drafts": {},
+        "--longest": {"type": int, "metavar": "N", "help": "the largest number of words of a drawn caption, its end "
+                      "included"},
+        "--dropout": {"help": "dropout (that of the run)"},
+        **unchanged(*TRAINING), "--batch-size": {"help": "images in an iteration"},
     },
     """example:
   captioning reinforce RUN --out BETTER
-  captioning reinforce --out BETTER --resume    # continues where it was stopped or killed""",
+  captioning reinforce --out BETTER --resume    # continues a training that was stopped""",
     TRAINERS["reinforce"].settings,
 )  # fmt: skip

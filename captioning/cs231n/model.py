@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from captioning.data.errors import among, check_values
 from captioning.models.captioner import WEIGHTS, CaptionNetwork
-from captioning.models.recurrent_cells import check_cell
 from minigrad.core import enable_grad
 
 __all__ = ["CaptioningRNN"]
@@ -37,7 +37,7 @@ class CaptioningRNN:
     ) -> None:
         if "<NULL>" not in word_to_idx:
             raise ValueError("word_to_idx has no <NULL>, the word that pads captions. Add it.")
-        check_cell(cell_type, ("rnn", "lstm"))  # those that the exercises have
+        check_values({"cell_type": cell_type}, {"cell_type": among(("rnn", "lstm"))})  # the cells of the exercises
         self.cell_type, self.dtype = cell_type, np.dtype(dtype)
         self.word_to_idx = dict(word_to_idx)
         self.idx_to_word = {i: word for word, i in word_to_idx.items()}

@@ -27,8 +27,8 @@ def read_captions(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the captions (N,T) and image rows (N,) of a split, checked against vocabulary and features.
 
-    file: the open HDF5 file at `path`. Whatever does not fit is a DataError. A row is `<START>`, words, `<END>` and
-    `<NULL>` to its end; one that was cut may be full of words without `<END>`.
+    file: the open HDF5 file at `path`. Anything that does not fit raises a DataError. A row has `<START>`, words,
+    `<END>`, and `<NULL>` up to its end. A caption that was cut may fill the row without `<END>`.
     """
     key, idxs_key = f"{name}_captions", f"{name}_image_idxs"
     captions = checked_dataset(file, path, key, rank=2, kind=np.integer)
@@ -56,14 +56,14 @@ def _check_range(values: NDArray[np.integer[Any]], stop: int, where: str, what: 
 
 
 def _check_layout(captions: NDArray[np.integer[Any]], vocabulary: Vocabulary, where: str) -> None:
-    """Refuse the first row that is not laid out as a caption: `<NULL>` everywhere behind the first `<END>`, only there.
+    """Raise a DataError for the first row that is not a caption; `<NULL>` must fill exactly the places after `<END>`.
 
-    A caption stops at `<END>`, so a captioner would learn what follows and never say it.
+    Otherwise a captioner would learn words after the end, which it never uses.
     """
     ended = np.logical_or.accumulate(captions == vocabulary.end, axis=1)
-    behind = np.zeros_like(ended)
-    behind[:, 1:] = ended[:, :-1]
-    wrong = (captions == vocabulary.null) != behind
+    after = np.zeros_like(ended)
+    after[:, 1:] = ended[:, :-1]
+    wrong = (captions == vocabulary.null) != after
     wrong[:, 0] |= captions[:, 0] != vocabulary.start
     if wrong.any():
         row, step = np.argwhere(wrong)[0].tolist()
@@ -75,7 +75,7 @@ def _check_layout(captions: NDArray[np.integer[Any]], vocabulary: Vocabulary, wh
 def each_raw_caption(path: Path) -> Iterator[tuple[str, str, str]]:
     """Yield (image, split, caption) for each line of a table of raw captions, the image without its folder.
 
-    Whatever is wrong with the table is a DataError.
+    Anything wrong with the table raises a DataError.
     """
     if found := irregular(path):  # reading a pipe would wait for a writer
         raise DataError(f"{path}: is {found}, not a regular file")

@@ -33,7 +33,7 @@ from captioning.data.hdf5 import open_hdf5, reading
 from captioning.data.splits import CAPTIONS, LONGEST_LEARNT, Split, with_whole_captions
 from captioning.data.tokens import recorded_tokenizer_name
 from captioning.data.vocabulary import Vocabulary
-from captioning.progress import Progress
+from captioning.progress import SILENT, Progress
 from captioning.storage import crc32_of
 
 __all__ = ["CaptionData", "changed", "fingerprint", "open_captions"]
@@ -62,12 +62,12 @@ class CaptionData:
             raise DataError(f"{self.folder}: has no {split} split: {CAPTIONS_FILE} has no {split}_captions")
         return found
 
-    def check(self, progress: Progress | None = None) -> list[str]:
-        """Read everything once, so that a training does not meet damage in the middle.
+    def check(self, progress: Progress = SILENT) -> list[str]:
+        """Read everything once, to find damage before a training.
 
-        That is each row of features, finite in float32 and of one extractor, each row of regions, and each line of the
-        text files. A DataError names what cannot be used. Returns a line for each thing that can be used but is odd:
-        images without captions, captions that fill their row without `<END>` or have no words.
+        This checks all features, which must be finite in float32 and of one extractor, all regions, and all lines of
+        the text files. A DataError names what cannot be used. Returns a line for each oddity: images without captions,
+        and captions that fill their row without `<END>` or have no words.
 
         ```
         with open_captions() as data:
@@ -85,7 +85,6 @@ class CaptionData:
         files = [rows for split in self.splits for rows in split.features.parts]
         _check_same(files, "extractor")
         _check_same(files, "projection")
-        progress = progress or Progress(enabled=False)
         progress.begin(sum(map(len, files)))
         done = 0
         for rows in files:
@@ -129,9 +128,9 @@ def open_captions(
     captions: 'stored', or 'raw', which lets the training split hold its raw captions of up to `max_words` words; not
     together with `max_train`.
 
-    Everything but the features is checked before it returns; features are checked as they are read. Whatever does not
-    fit (a missing or damaged file or key, a rank or dtype, word ids outside the vocabulary, image rows outside the
-    features, an empty split, a wrong max_train) is a DataError that names it.
+    Everything except the features is checked at once; features are checked when they are read. A DataError names what
+    does not fit: a missing or damaged file or key, a number of dimensions or dtype, word ids outside the vocabulary,
+    image rows outside the features, an empty split, or a wrong max_train.
 
     ```
     with open_captions("datasets/coco_captioning", max_train=5000) as data:
@@ -176,7 +175,7 @@ def open_captions(
         _check_widths(*splits)
         if captions == "raw":
             splits[0] = with_whole_captions(splits[0], max_words)
-        kept.pop_all()  # all is well: the features stay open
+        kept.pop_all()  # no error: the features stay open
     return CaptionData(root, vocabulary, pca, *splits)
 
 
@@ -207,7 +206,7 @@ def _check_same(files: Sequence[StoredRows], what: str) -> None:
 
 
 def _oddities(split: Split) -> Iterable[str]:
-    """Yield a line for each thing that can be used but may not have been meant."""
+    """Yield a line for each oddity of a split that can be used."""
     captions, image_idxs = split.stored
     end = split.vocabulary.end
     without = np.setdiff1d(np.arange(len(split.features)), image_idxs)
@@ -230,9 +229,9 @@ def _oddities(split: Split) -> Iterable[str]:
 def fingerprint(data: CaptionData) -> dict[str, str]:
     """Return the shape, dtype and checksum of everything that a training reads, by file and key.
 
-    A run resumes exactly only with the very same data. The CRC-32 is of an array's content, so features that were
-    repacked are the same features; of features that stay in their file it covers 256 rows. Raw captions count as
-    files. The vocabulary is not there: a run folder keeps it whole.
+    A run can only be resumed with the same data. The CRC-32 is that of the content of an array, so repacked features
+    have the same one. It covers 256 rows of features that are not kept in memory, and the whole files of raw captions.
+    The vocabulary is left out, because a run folder has a copy.
     """
     found = {}
     for split in (data.train, data.val):

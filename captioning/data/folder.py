@@ -1,4 +1,4 @@
-"""The files of a data set in the CS231n MS-COCO layout, and where its folder is.
+"""The files of a data set in the CS231n MS-COCO layout, and how to find its folder.
 
 | file | holds |
 |---|---|
@@ -6,7 +6,7 @@
 | `coco2014_vocab.json` | `idx_to_word`, `word_to_idx` |
 | `{train,val}2014_vgg16_fc7{,_pca}.h5` | `features` (M, D), a row an image; reduced in `_pca` |
 | `{train,val}2014_regions.h5` | optional: `regions` (M, h w, K) uint8, attributes `scale`, `offset` (K,) |
-| `regions.safetensors` | optional: how a map (h, w, D) becomes regions, `weight` (D, K) and `bias` (K,) |
+| `regions.safetensors` | optional: the projection of a map (h, w, D) to regions, `weight` (D, K) and `bias` (K,) |
 | `{train,val}2014_urls.txt` | optional: the address of each image, one a line |
 | `{train,val}2014_images.txt` | optional: the file name of each image, one a line |
 | `test…` | optional: a third split, with the keys and files of `val` |
@@ -36,7 +36,7 @@ PROJECTION_FILE = "regions.safetensors"  # in the folder of a data set and in th
 
 
 def features_path(folder: Path, split: str, pca: bool) -> Path:
-    """Return the file of a split's features, of the reduced ones if `pca`."""
+    """Return the file of the features of a split, or of the reduced ones if `pca`."""
     return folder / f"{split}2014_vgg16_fc7{'_pca' if pca else ''}.h5"
 
 
@@ -78,7 +78,7 @@ def find_folder(folder: str | os.PathLike[str] | None) -> Path:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a regular file; raise a DataError if it is none or cannot be read."""
+    """Return the content of a regular file; raise a DataError if it cannot be read."""
     if found := irregular(path):  # reading a pipe would wait for a writer
         raise DataError(f"{path}: is {found}, not a regular file")
     try:
@@ -88,7 +88,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file, without a byte order mark; raise a DataError if that is not what it is."""
+    """Return the text of a UTF-8 file, without a byte order mark; raise a DataError if it is not UTF-8."""
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""A split of a data set: captions with the features of their images, in batches, and the references of each image."""
+"""A split of a data set: batches of captions with the features of their images, and the references of each image."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Split:
             path = self.folder / self.urls[i].decode("utf-8", errors="replace")
             try:
                 return path if path.is_file() and path.resolve().is_relative_to(self.folder.resolve()) else None
-            except (OSError, ValueError):  # an address can hold what no path can: a null byte, too many characters
+            except (OSError, ValueError):  # an address that cannot be a path: a null byte, too many characters
                 pass
         return None
 
@@ -165,9 +165,9 @@ class Split:
 
 
 def images_of_part(split: Split, part: str = "all", most: int | None = None, seed: int = 0) -> NDArray[np.int64]:
-    """Return the image rows of a part that have captions, rising; if they are more than `most`, so many of them drawn.
+    """Return the image rows of a part that have captions, in rising order; if there are more, draw `most` of them.
 
-    part: one of `PARTS`. seed: what they are drawn by.
+    part: one of `PARTS`. seed: draws them.
     """
     if part not in PARTS:
         raise ValueError(f"part must be one of {', '.join(PARTS)}; got {part!r}")
@@ -185,10 +185,10 @@ def images_of_part(split: Split, part: str = "all", most: int | None = None, see
 
 
 def with_whole_captions(split: Split, max_words: int) -> Split:
-    """Return the split with all of its raw captions instead of the stored ones, up to `max_words` words of each.
+    """Return the split with its raw captions instead of the stored ones, of at most `max_words` words each.
 
-    A longer one is cut and has no `<END>`, so that nobody learns that a caption ends there. Words outside the
-    vocabulary are `<UNK>`. A data set without raw captions is a DataError.
+    A longer caption is cut and has no `<END>`, so that no captioner learns an end there. Words outside the vocabulary
+    are `<UNK>`. A data set without raw captions raises a DataError.
     """
     if not split.has_raw_captions:
         raise DataError(
@@ -206,11 +206,11 @@ def with_whole_captions(split: Split, max_words: int) -> Split:
 
 
 class ReadAhead:
-    """Reads batches by a function, and lets a thread read the announced ones while the caller computes.
+    """Reads batches by a function, and reads the next ones in a thread while the caller computes.
 
-    function: takes row numbers (N,) and returns what it reads of them, such as a `Batch`. threaded: False reads
-    everything when it is asked for, as for rows in memory. The thread lives as long as the `with` block; outside of it
-    everything is read when it is asked for. docs/scale.md has what this gains.
+    function: takes row numbers (N,) and returns their data, such as a `Batch`. threaded: False uses no thread, for rows
+    in memory. The thread lives in the `with` block; outside, everything is read on demand. docs/scale.md has
+    measurements.
 
     >>> with ReadAhead(lambda rows: rows * 10) as ahead:
     ...     first = ahead.read(np.array([3, 0]), upcoming=[np.array([1])])
@@ -246,7 +246,7 @@ class ReadAhead:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Forget what was announced, and wait for what is being read; an interrupt ends the waiting."""
+        """Drop pending reads, and wait for the current one; an interrupt ends the waiting."""
         thread, self._thread = self._thread, None
         self._begun.clear()
         if thread is not None:

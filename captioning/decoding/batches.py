@@ -1,4 +1,4 @@
-"""What every decoder shares: scores of the next word, batches of a bounded size, and the length of captions."""
+"""What all decoders share: scores of the next word, batches of images, and the length of captions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import check_values, int_from
+from captioning.data.errors import check_values, int_from
 from captioning.data.splits import Split
 from captioning.models.caption_batches import checked_features
 from captioning.models.captioner import Captioner
@@ -22,21 +22,21 @@ __all__ = ["LONGEST", "CaptionModel", "Ids", "Scores", "WordScorer", "batch_slic
            "decode_in_batches", "length_for", "run_in_batches"]  # fmt: skip
 
 LONGEST = 50
-"""The most words of a caption, `<END>` included, where nothing is known of the captions to expect."""
+"""The default for the largest number of words of a caption, `<END>` included."""
 
 Ids = NDArray[np.int32]
 Scores = NDArray[np.floating[Any]]
 CaptionModel = AnyCaptioner | Ensemble
-"""A captioner, or several that decode together."""
+"""A captioner, or several as one."""
 
-_BATCH = 500  # captions that one thread decodes at once; the scores of a step take 500 V floats
+_BATCH = 500  # captions that a thread decodes at a time; the scores of a step take 500 V floats
 
 
 def length_for(split: Split) -> int:
-    """Return the `max_length` for the images of a split: its longest human caption with `<END>`, at most `LONGEST`.
+    """Return the `max_length` for a split: the length of its longest human caption with `<END>`, at most `LONGEST`.
 
-    Stored captions may have been cut, so without raw ones it is twice the longest stored caption. It is never less than
-    a stored caption can have, T - 1.
+    Stored captions may have been cut, so without raw captions it is twice the longest stored one. It is at least T - 1,
+    the largest length of a stored caption.
     """
     longest: int = max(len(words) for item in split.references_by_image() for words in item)
     if not split.has_raw_captions:
@@ -46,10 +46,10 @@ def length_for(split: Split) -> int:
 
 
 class WordScorer:
-    """Scores the next word of captions that are decoded side by side.
+    """Scores the next words of a batch of captions.
 
     `<NULL>`, `<START>` and, unless `allow_unknown`, `<UNK>` get the score minus infinity. model: in evaluation mode.
-    steps: about how many words will be asked for. If that is more than the size of the vocabulary, the products of all
+    steps: about how many words will be scored. If this is more than the size of the vocabulary, the products of all
     word vectors with the input weights are computed once.
     """
 
@@ -60,7 +60,7 @@ class WordScorer:
         self._projected: Any = model.project_words() if steps > len(v) else None
 
     def start(self, features: NDArray[Any], copies: int = 1) -> tuple[NDArray[np.integer[Any]], State]:
-        """Return `<START>` and the state before it, for `copies` captions of each image with features (N,D)."""
+        """Return `<START>` and the first state, for `copies` captions of each image with features (N,D)."""
         state = self.model.initial_state(features)
         if copies > 1:
             image = np.repeat(np.arange(len(features)), copies)
@@ -68,7 +68,7 @@ class WordScorer:
         return np.full(copies * len(features), self.vocabulary.start), state
 
     def scores(self, words: NDArray[np.integer[Any]], state: State) -> tuple[Scores, State]:
-        """Return the scores (N,V) of the words after words (N,), which may be overwritten, and the next state."""
+        """Return the scores (N,V) of the words after words (N,), and the next state. You may overwrite the scores."""
         scores, state = self.model.step(words, state, self._projected)
         scores.data[:, self.barred] = -np.inf
         return scores.data, state
@@ -90,8 +90,8 @@ def decode_in_batches(
 ) -> Ids:
     """Return captions int32 (each N,L) for features (N,D), L at most `max_length`; those of an image are neighbours.
 
-    decode: fills captions (each n,L), at first all `<NULL>`, for features (n,D). beams: how many captions it computes
-    for each of them.
+    decode: fills in captions (each n,L), initially all `<NULL>`, for features (n,D). beams: how many captions it
+    extends for each of them.
     """
     null = model.vocabulary.null
     check_values({"max_length": max_length}, {"max_length": int_from(1)})
@@ -114,9 +114,9 @@ def run_in_batches(
     threads: int,
     beams: int,
 ) -> None:
-    """Call `decode` with a scorer, rows of features and their slice of all images, for all batches of images.
+    """Call `decode` for all batches of images, with a scorer, rows of features, and the slice of the images.
 
-    beams: the captions of an image that are in memory at once. The model is in evaluation mode meanwhile.
+    beams: the captions of an image that are in memory at a time. The model is in evaluation mode meanwhile.
 
     Raises:
         ValueError: for features that are not (N,D), or a max_length below 1.
@@ -141,8 +141,8 @@ def run_in_batches(
 
 
 def batch_slices(count: int, size: int, threads: int) -> list[slice]:
-    """Divide `count` images into about equal batches of at most `size`, equally many for each thread."""
+    """Divide `count` images into similar batches of at most `size`, the same number for each thread."""
     number = -(-count // size)
-    if count > size // 4:  # less is done before another thread is awake
+    if count > size // 4:  # fewer are done before another thread starts
         number = min(-(-number // threads) * threads, count)
     return split(count, number)

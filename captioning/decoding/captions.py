@@ -1,4 +1,4 @@
-"""The best captions of a beam, with the log-probability of each word and the attention behind it."""
+"""The best captions of a beam, with the log-probability of each word and the attention to regions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import check_values, int_from
+from captioning.data.errors import check_values, int_from
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids, WordScorer, run_in_batches
 from captioning.decoding.beam_search import Beam, search
 from captioning.decoding.rules import RuleMask, Rules
@@ -24,16 +24,16 @@ _ALL = Rules()
 
 @dataclass(frozen=True, eq=False)
 class ScoredCaption:
-    """A caption, its probability word by word, and where the captioner looked.
+    """A caption, with the log-probability of and the attention for each word.
 
     Attributes:
         words: without `<END>`.
-        log_probs: float64 (len(words) + 1,), of each word and of `<END>`; of a caption that was cut, of its words.
-        score: the sum of `log_probs` divided by their number to the beam's length power; captions are ranked by it.
+        log_probs: float64, of each word and of `<END>`, if the caption has ended.
+        score: the sum of `log_probs` divided by their number to the beam's length power; ranks captions.
         ended: whether the caption has `<END>`.
         attention: float32 (len(words), R), the attention to each region for each word, rows summing to 1; None without
             attention.
-        confidence: from 0 to 1, see `captioning.evaluation.calibration`; None where it is not known.
+        confidence: from 0 to 1, see `captioning.evaluation.calibration`; None if unknown.
 
     >>> ScoredCaption(["a", "dog"], np.log([0.5, 0.5, 1.0]), -0.46, True).caption
     'a dog'
@@ -53,9 +53,9 @@ class ScoredCaption:
 
 
 def caption_as_json(caption: ScoredCaption, digits: int = 6) -> dict[str, Any]:
-    """Return a caption with the probabilities of its words and of its end, None if it was cut, ready for JSON.
+    """Return a caption with the probabilities of its words and of its end, None if it was cut, as JSON values.
 
-    digits: decimals of every number.
+    digits: the number of decimals.
 
     >>> found = caption_as_json(ScoredCaption(["dog"], np.log([0.5, 0.25]), -1.0397, True), 2)
     >>> found["score"], found["words"], found["end"]
@@ -79,10 +79,10 @@ def n_best(
     diversity: float = 0.5,
     rules: Rules = _ALL,
 ) -> list[list[ScoredCaption]]:
-    """Return the best `count` captions, from 1 to `MOST`, that a beam finds of each image, best first.
+    """Return the best `count` captions, from 1 to `MOST`, that a beam finds for each image, best first.
 
-    The list of an image is shorter where the beam has found fewer. All captions of an image are different. Unfinished
-    ones are returned only where none has ended. Arguments and errors are those of `beam`, whose caption is the first.
+    There may be fewer if the beam has found fewer. The captions of an image are different. Unfinished ones are returned
+    only if none has ended. Other arguments and errors are those of `beam`, which returns the first caption.
 
     >>> from captioning.data.vocabulary import SPECIAL, Vocabulary
     >>> from captioning.models.captioner import Captioner
@@ -111,8 +111,8 @@ def score_captions(
 ) -> list[list[ScoredCaption]]:
     """Score captions int32 (N,S,L), S of each image with features (N,D), word by word.
 
-    The ids have no `<START>`, and `<NULL>` at the end. A row of `<NULL>` alone is no caption. power: the length power
-    of scores.
+    The ids have no `<START>`, and `<NULL>` after the end. A row of only `<NULL>` is not a caption. power: the length
+    power of scores.
     """
     (N, S, L), null, end = captions.shape, scorer.vocabulary.null, scorer.vocabulary.end
     rows = captions.reshape(N * S, L)
@@ -142,6 +142,6 @@ def score_captions(
 
 
 def _log_softmax_at(scores: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float64]:
-    """log(exp(s_w) / sum_v exp(s_v)) of scores (C,V) for one word w each; words at -inf take no part."""
+    """Return log(exp(s_w) / sum_v exp(s_v)) of scores (C,V) for words w (C,)."""
     shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
     return np.asarray(shifted[np.arange(len(words)), words] - np.log(np.exp(shifted).sum(axis=1)))

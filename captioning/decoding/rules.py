@@ -1,6 +1,6 @@
-"""Rules that captions must obey: a least length, no repeated phrase, required words and banned words.
+"""Rules for captions: a minimum length, no repeated phrases, required words and banned words.
 
-A rule changes no probability. It decides which captions count, and decoders look for the likeliest of those.
+Rules do not change probabilities. They decide which captions are allowed, and decoders return the likeliest of these.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.checks import check_values, int_from, optional
+from captioning.data.errors import check_values, int_from, optional
 from captioning.data.vocabulary import SPECIAL, Vocabulary
 from captioning.decoding.batches import Ids, Scores
 
 __all__ = ["MOST_REQUIRED", "RuleMask", "Rules"]
 
 MOST_REQUIRED = 5
-"""The most required words: a beam for each set of them makes 32 beams."""
+"""The most required words: each subset needs a beam, so five need 32 beams."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of a caption.
+    """The rules for a caption.
 
-    min_length: the least number of words, the end included. no_repeat: the length of phrases that may not occur twice
-    in a caption, 1 to forbid any repeated word; None allows all. required: words that it must contain, at most
-    `MOST_REQUIRED`. banned: words that it must not contain.
+    min_length: the smallest number of words, the end included. no_repeat: the length of phrases that may not occur
+    twice, 1 for words; None allows repetition. required, banned: words that a caption must or must not contain; at most
+    `MOST_REQUIRED` are required.
 
     Raises:
         ValueError: for numbers below 1, a word that is both required and banned, or too many required words.
@@ -56,12 +56,12 @@ class Rules:
 
 
 class RuleMask:
-    """Rules in the words of a vocabulary, for captions of at most `max_length` words with `<END>`.
+    """Applies rules to scores, for captions of at most `max_length` words with `<END>`.
 
-    `required` and `banned` are ids; `end` is the id of `<END>`.
+    `required` and `banned` are ids, and `end` is the id of `<END>`.
 
     Raises:
-        ValueError: for a word that the vocabulary does not have, or a length in which no caption can obey the rules.
+        ValueError: for a word outside the vocabulary, or rules that no caption of this length can obey.
     """
 
     def __init__(self, rules: Rules, vocabulary: Vocabulary, max_length: int) -> None:
@@ -74,32 +74,32 @@ class RuleMask:
             raise ValueError(f"required: {self.required.size} words and the end do not fit into a max_length of "
                              f"{max_length}")  # fmt: skip
         if self.banned.size == len(vocabulary) - len(SPECIAL) and rules.min_length > 1:
-            raise ValueError("banned: all words, and an end alone is shorter than min_length")
+            raise ValueError("banned: all words are banned, so no caption has min_length words")
 
-    def apply(self, scores: Scores, said: Ids) -> None:
-        """Set scores (M,V) of forbidden next words to minus infinity, after the captions so far, (M,t) words each."""
+    def apply(self, scores: Scores, prefixes: Ids) -> None:
+        """Set the scores (M,V) of forbidden next words to minus infinity. prefixes: (M,t), the words so far."""
         scores[:, self.banned] = -np.inf
-        if said.shape[1] + 1 < self.min_length:
+        if prefixes.shape[1] + 1 < self.min_length:
             scores[:, self.end] = -np.inf
-        if self.no_repeat is not None and said.shape[1] >= self.no_repeat:
-            rows, words = _repeated(said, self.no_repeat)
+        if self.no_repeat is not None and prefixes.shape[1] >= self.no_repeat:
+            rows, words = _repeated(prefixes, self.no_repeat)
             scores[rows, words] = -np.inf
 
 
-def _repeated(said: Ids, n: int) -> tuple[NDArray[np.intp], Ids]:
-    """The rows of captions so far (M,t), and the words that would complete a phrase of n words for the second time."""
-    t = said.shape[1]
-    alike = np.ones((len(said), t - n + 1), dtype=bool)  # the n - 1 words from each place equal the last ones
+def _repeated(prefixes: Ids, n: int) -> tuple[NDArray[np.intp], Ids]:
+    """Return rows of prefixes (M,t), and words that would complete a phrase of n words for the second time."""
+    t = prefixes.shape[1]
+    equal = np.ones((len(prefixes), t - n + 1), dtype=bool)  # where the n - 1 words from a place equal the last ones
     for k in range(n - 1):
-        alike &= said[:, k : t - n + 1 + k] == said[:, t - n + 1 + k, None]
-    rows, places = np.nonzero(alike)
-    return rows, said[rows, places + n - 1]
+        equal &= prefixes[:, k : t - n + 1 + k] == prefixes[:, t - n + 1 + k, None]
+    rows, places = np.nonzero(equal)
+    return rows, prefixes[rows, places + n - 1]
 
 
 def _ids(name: str, words: tuple[str, ...], vocabulary: Vocabulary) -> NDArray[np.intp]:
     for word in words:
         if word not in vocabulary or word in SPECIAL:
             near = difflib.get_close_matches(word, [w for w in vocabulary.idx_to_word if w not in SPECIAL], n=3)
-            hint = f"; near it are {', '.join(near)}" if near else ""
-            raise ValueError(f"{name}: {word!r} is no word of the captioner's, which has {len(vocabulary)}{hint}")
+            hint = f"; similar words are {', '.join(near)}" if near else ""
+            raise ValueError(f"{name}: {word!r} is not one of the {len(vocabulary)} words of the captioner{hint}")
     return np.array([vocabulary.word_to_idx[word] for word in words], dtype=np.intp)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import check_values, int_from
+from captioning.data.errors import check_values, int_from
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids, Scores, WordScorer, decode_in_batches
 from minigrad.runtime.threads import get_num_threads
 
 __all__ = ["check_chance", "greedy", "sample"]
 
-_COLDEST, _HOTTEST = 1e-6, 1e6  # scores divided by these fit into single precision
+_COLDEST, _HOTTEST = 1e-6, 1e6  # scores divided by these are finite in single precision
 
 Choose = Callable[[Scores], NDArray[np.integer[Any]]]
 """Chooses one word for each row of scores (N,V)."""
@@ -37,10 +37,10 @@ def sample(
     allow_unknown: bool = False,
     each: int = 1,
 ) -> Ids:
-    """Return captions of words drawn from softmax(scores / temperature), optionally from the `top_k` likeliest only.
+    """Return captions of words drawn from softmax(scores / temperature), optionally only from the `top_k` likeliest.
 
-    The same seed draws the same captions; a Generator goes on from call to call. temperature: from 1e-6 to 1e6. each:
-    the number of captions of each image, which are neighbours.
+    rng: a seed draws the same captions in each call, a Generator different ones. temperature: from 1e-6 to 1e6. each:
+    the number of captions of an image, which are neighbours.
     """
     check_chance(temperature, top_k)
     check_values({"each": each}, {"each": int_from(1)})
@@ -60,18 +60,18 @@ def check_chance(temperature: float, top_k: int | None) -> None:
     """Raise a ValueError unless temperature and top_k are in range."""
     if not _COLDEST <= temperature <= _HOTTEST:
         raise ValueError(f"temperature must be from {_COLDEST:g} to {_HOTTEST:g}; got {temperature!r}. "
-                         "For the likeliest words use greedy decoding.")  # fmt: skip
+                         "Use greedy decoding for the likeliest words.")  # fmt: skip
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k must be at least 1; got {top_k!r}")
 
 
 def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any]]:
-    """A word from softmax(scores) for each row, by the inverse of the distribution function.
+    """Draw a word from softmax(scores) for each row, by the inverse of the distribution function.
 
-    One random number a row, instead of one a word as for the Gumbel trick, makes sampling 1.6 times faster.
+    This needs one random number a row. The Gumbel trick needs one a word, which is 1.6 times slower.
     """
     heights = np.cumsum(np.exp(scores - scores.max(axis=1, keepdims=True)), axis=1)
-    # Words of weight 0 are skipped, also by a draw of 0; and a draw below 1 stays below the last height.
+    # A draw of 0 skips words of weight 0, and a draw below 1 stays below the last height.
     return np.asarray(np.sum(heights <= random.random((len(scores), 1)) * heights[:, -1:], axis=1))
 
 

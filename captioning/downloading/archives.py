@@ -29,21 +29,21 @@ _TEMPORARY_STATUSES = (408, 425, 429, 500, 502, 503, 504)  # RFC 9110, 15; RFC 6
 
 @dataclass(frozen=True)
 class Patience:
-    """timeout: seconds to wait for the next byte. attempts: how many in a row may fail without bringing a byte."""
+    """timeout: seconds to wait for the next byte. attempts: the most attempts in a row without a new byte."""
 
     timeout: float = 30.0
     attempts: int = 5
 
 
 class _TemporaryError(DownloadError):
-    """An error that a later attempt may not meet."""
+    """An error that may not occur in a later attempt."""
 
 
 def fetch(source: Source, folder: Path, progress: Progress, patience: Patience) -> Path:
-    """Return an archive in a folder; download it unless it is there, and compare its checksum.
+    """Download an archive into a folder, unless it is there, check its checksum, and return its path.
 
-    An interrupted download leaves `NAME.part` and `NAME.part.etag`, and the next call resumes it. `etag` holds the
-    server's validator (RFC 9110, 13.1.5), so that parts of two versions are never joined.
+    An interrupted download leaves `NAME.part` and `NAME.part.etag`, from which the next call resumes. The latter holds
+    the server's validator (RFC 9110, 13.1.5), so that parts of two versions are never joined.
 
     Raises:
         DownloadError: if the download fails or the archive is not the expected one.
@@ -88,7 +88,7 @@ def _size(path: Path) -> int:
 
 def _mismatch(path: Path, source: Source, progress: Progress) -> str:
     """Return why a file is not the expected archive, or an empty string."""
-    if not zipfile.is_zipfile(path):  # which reads the list of members at its end
+    if not zipfile.is_zipfile(path):  # reads the list of members at the end
         return "is not a whole zip archive, but perhaps a web page that wants a login"
     if source.checksum is None:
         progress.say(f"{source.file}: no checksum is known, so none is checked")
@@ -106,8 +106,11 @@ def _download(source: Source, part: Path, etag: Path, progress: Progress, timeou
     if _size(part) and _size(etag):
         headers |= {"Range": f"bytes={_size(part)}-", "If-Range": etag.read_text()}
 
-    def begin(response: Any, **_: Any) -> None:  # requests calls this before the body arrives
+    def begin(response: Any, **_: Any) -> None:  # requests calls this for each response, before the body arrives
         stack.callback(response.close)
+        if source.address.startswith("https:") and not response.url.startswith("https:"):
+            raise DownloadError(f"{source.address}: the server redirects to {response.url}, which is not encrypted; "
+                                "pass another https address by --address NAME=URL")  # fmt: skip
         if response.status_code == 200:
             file.truncate(0)
             etag.write_text(response.headers.get("ETag") or response.headers.get("Last-Modified", ""))

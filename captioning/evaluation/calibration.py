@@ -1,16 +1,16 @@
-"""How confident a captioner is in a caption: what its beam says, as a share of how good a person's caption is.
+"""Calibrated confidence: how good a caption is expected to be, from what its beam search found.
 
-A *measure* is a number for one caption of a beam, the higher the surer. `Calibration` turns it into a confidence,
+A *measure* is a number for one caption of a beam; it should be high for good captions. `Calibration` turns a measure x
+into a confidence,
 
     c(x) = 1 / (1 + exp(-(a (x - m) / s + b))),    a >= 0,
 
-the expected CIDEr-D of a caption of measure x, as a share of that of a person's caption and at most 1. m and s are mean
-and deviation of the measures. a and b maximise sum_i y_i log c(x_i) + (1 - y_i) log(1 - c(x_i)) over captions whose
-share y_i is known, so the mean of c is that of y. Source: J. Platt, Probabilistic outputs for support vector machines
-(1999).
+which estimates min(1, CIDEr-D of the caption / CIDEr-D of a human caption), its *share*. m and s are the mean and the
+standard deviation of the measures. a and b maximise sum_i y_i log c(x_i) + (1 - y_i) log(1 - c(x_i)) over captions with
+known shares y_i. Source: J. Platt, Probabilistic outputs for support vector machines (1999).
 
-`calibrate` fits one on the first half of a split's images and tries it on the second. A person's score is the mean of
-one human caption against the others of its image.
+`calibrate` fits a calibration on the first half of a split's images and tests it on the second. The CIDEr-D of a human
+caption is the mean of one caption against the others of its image.
 """
 
 from __future__ import annotations
@@ -27,17 +27,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import COUNT, FINITE, NOT_NEGATIVE, POSITIVE, Check, among, check_values, int_from, optional
-from captioning.data.errors import DataError
+from captioning.data.errors import (
+    COUNT,
+    FINITE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    UNIT,
+    DataError,
+    among,
+    check_values,
+    int_from,
+    optional,
+)
+from captioning.data.folder import read_text
 from captioning.data.splits import Split, images_of_part
 from captioning.decoding.batches import LONGEST, CaptionModel, length_for
 from captioning.decoding.beam_search import Beam
 from captioning.decoding.captions import MOST, ScoredCaption, n_best
 from captioning.decoding.rules import Rules
-from captioning.progress import Progress
+from captioning.progress import SILENT, Progress
 from captioning.scoring.cider import CiderD, DocumentFrequencies, cider_d
 from captioning.storage import crc32_of
-from minigrad.runtime.files import irregular, replacing
+from minigrad.runtime.files import replacing
 
 __all__ = ["CONFIDENCE_FILE", "MEASURES", "Calibration", "calibrate", "human_cider_d", "spearman"]
 
@@ -46,9 +57,8 @@ CONFIDENCE_FILE = "confidence.json"
 
 _WEIGHTS = "weights.safetensors"
 _STEPS = 50  # of Newton's method, which needs about five
-_RIDGE = 1e-3  # keeps a finite where a measure separates good captions from bad ones
-_IMAGES = 50  # captioned between two updates of the progress
-_SILENT = Progress(enabled=False)
+_RIDGE = 1e-3  # keeps a finite if a measure separates good captions from bad ones perfectly
+_BLOCK = 50  # images captioned between two updates of the progress
 
 Beams = Sequence[ScoredCaption]
 Floats = NDArray[np.float64]
@@ -69,7 +79,7 @@ def _agreement(beams: Beams, k: int) -> float:
 
 
 def _overlap(one: Sequence[str], other: Sequence[str]) -> float:
-    """The share of words and of word pairs that two captions have in common: F1, from 0 to 1."""
+    """Return the F1 score, from 0 to 1, of the words and word pairs of one caption in another."""
     a, b = (Counter([*words, *pairwise(words)]) for words in (one, other))
     total = a.total() + b.total()
     return 2 * (a & b).total() / total if total else 1.0
@@ -82,21 +92,24 @@ MEASURES: dict[str, Callable[[Beams, int], float]] = {
     "margin": _margin,
     "agreement": _agreement,
 }
-"""Measures of caption k of a beam: the mean log-probability of its words and its end; the sum; the least; how much its
-score exceeds the best other one; its overlap with the others, weighted by their probabilities."""
+"""Functions of a beam and the index k of a caption.
+
+The first three are the mean, the sum and the minimum of the log-probabilities of its words and its end. "margin" is its
+score less the best other score, and "agreement" its overlap with the others, weighted by their probabilities.
+"""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a measure of a beam's captions says of how good they are; `fitted` makes one.
+    """Turns a measure of a beam's captions into a confidence; `fitted` makes one.
 
     Attributes:
-        measure: a name of `MEASURES`.
-        centre, spread, slope, intercept: m, s, a and b of the formula above.
-        unsure_below: captions with a lower confidence count as unsure.
-        beam, count: the measure is of captions of this beam, `count` of each image.
-        weights: CRC-32 of the weights of the captioner; None if it is not known.
-        max_length: the most words of those captions, their end included; None if it is not known.
+        measure: a key of `MEASURES`.
+        centre, spread, slope, intercept: m, s, a and b in the formula of this module.
+        unsure_below: captions with a lower confidence are unsure.
+        beam, count: the beam search, and how many of its captions of an image the measure compares.
+        weights: the CRC-32 of the captioner's weights; None if unknown.
+        max_length: the most words of a caption, its end included; None if unknown.
 
     >>> calibration = Calibration.fitted("likelihood", [-2.0, -1.5, -1.0, -0.5], [0.1, 0.3, 0.2, 0.9], Beam(5), 5)
     >>> calibration.of_measure([-2.0, -0.5]).round(2)
@@ -115,10 +128,9 @@ class Calibration:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        within: Check = (lambda value: FINITE[0](value) and 0 <= value <= 1, "from 0 to 1")
         check_values(vars(self), {
             "measure": among(MEASURES), "centre": FINITE, "spread": POSITIVE, "slope": NOT_NEGATIVE,
-            "intercept": FINITE, "unsure_below": within, "count": int_from(1, MOST), "max_length": optional(COUNT),
+            "intercept": FINITE, "unsure_below": UNIT, "count": int_from(1, MOST), "max_length": optional(COUNT),
         })  # fmt: skip
 
     @classmethod
@@ -132,14 +144,13 @@ class Calibration:
         unsure: float = 0.2,
         max_length: int | None = None,
     ) -> Calibration:
-        """Return the calibration of captions with measures raw (n,) and known shares (n,) from 0 to 1, n at least 2.
+        """Fit a calibration to captions with measures raw (n,) and known shares (n,) from 0 to 1, n at least 2.
 
-        unsure: the share of such captions, the lowest ones, that count as unsure. A measure that rises as captions get
-        worse is ignored: then every confidence is the mean share.
+        unsure: the share of captions to count as unsure. If a measure falls as captions get better, every confidence is
+        the mean share.
         """
+        check_values({"unsure": unsure}, {"unsure": UNIT})
         x, y = np.asarray(raw, np.float64), np.asarray(shares, np.float64)
-        if not 0 <= unsure <= 1:
-            raise ValueError(f"unsure must be from 0 to 1; got {unsure!r}")
         centre, spread = float(x.mean()), float(x.std()) or 1.0
         slope, intercept = _logistic((x - centre) / spread, y)
         if slope < 0:
@@ -148,76 +159,69 @@ class Calibration:
         return replace(made, unsure_below=float(np.quantile(made.of_measure(x), unsure)))
 
     def of_measure(self, raw: ArrayLike) -> Floats:
-        """Return the confidence of measures."""
+        """Return the confidence for each measure."""
         return _sigmoid(self.slope * (np.asarray(raw, np.float64) - self.centre) / self.spread + self.intercept)
 
     def with_confidence(self, beams: Beams) -> list[ScoredCaption]:
-        """Return the captions of one image, as `n_best` finds them by this calibration's beam, with their confidence.
+        """Add the confidence to the captions of one image, which `n_best` found by this calibration's beam.
 
-        The calibration was fitted on first captions, so it is a guess for the others. A caption that was cut has no
-        confidence.
+        The calibration was fitted on the best captions only, so the confidence of the others is rough. A caption that
+        was cut gets no confidence.
         """
         measure = MEASURES[self.measure]
         return [replace(each, confidence=float(self.of_measure(measure(beams, k)))) if each.ended else each
                 for k, each in enumerate(beams)]  # fmt: skip
 
     def applies_to(self, beam: Beam | None, max_length: int = LONGEST) -> bool:
-        """Whether it holds for captions by a beam of at most `max_length` words.
+        """Whether it holds for captions of this beam of at most `max_length` words.
 
-        The beam must be its own, and captions may get as long as those it was fitted on, or as `LONGEST`.
+        The beam must be the calibration's. `max_length` must be at least the calibration's, or `LONGEST`.
         """
         return beam == self.beam and max_length >= min(self.max_length or 1, LONGEST)
 
     def is_unsure(self, caption: ScoredCaption) -> bool:
-        """Whether a caption has a confidence, and it is low."""
+        """Whether a caption has a low confidence."""
         return caption.confidence is not None and caption.confidence < self.unsure_below
 
     def decode(self, model: CaptionModel, features: ArrayLike, max_length: int = LONGEST) -> list[list[ScoredCaption]]:
-        """Return `n_best` by the calibration's beam, with confidence."""
+        """Return the captions that `n_best` finds by the calibration's beam, with their confidence."""
         lists = n_best(model, features, self.count, max_length=max_length, **vars(self.beam))
         return [self.with_confidence(beams) for beams in lists]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write confidence.json in a run folder, with the checksum of the weights that are there."""
+        """Write confidence.json into a run folder, with the checksum of its weights."""
         known = replace(self, weights=crc32_of(Path(folder) / _WEIGHTS))
         with replacing(Path(folder) / CONFIDENCE_FILE, durable=True) as temporary:
             temporary.write_text(json.dumps(asdict(known), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Calibration | None:
-        """Return the calibration of a run folder, None if it has none.
-
-        Raises:
-            DataError: if the file is damaged.
-        """
+        """Return the calibration of a run folder, or None without one; raise a DataError if the file is damaged."""
         path = Path(folder) / CONFIDENCE_FILE
-        if found := irregular(path):
-            raise DataError(f"{path}: is {found}, not a regular file")
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
+        text = read_text(path)
         try:
-            content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content: Mapping[str, Any] = json.loads(text)
             beam = dict(content["beam"])
             return cls(**{**content, "beam": Beam(**beam | {"rules": Rules(**beam["rules"])})})
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            raise DataError(f"{path}: is no calibration ({error}). Run captioning calibrate again.") from error
+            raise DataError(f"{path}: is not a calibration ({error}). Run captioning calibrate again.") from error
 
     def is_of(self, folder: str | os.PathLike[str]) -> bool:
-        """Whether it was fitted on the weights that are in a run folder now."""
+        """Whether it was fitted to the current weights of a run folder."""
         return self.weights == crc32_of(Path(folder) / _WEIGHTS)
 
 
 def _logistic(x: Floats, y: Floats) -> tuple[float, float]:
-    """Slope and intercept of the likeliest c(x) for shares y by Newton's method, with a little pull towards 0."""
+    """Return the slope and intercept of the likeliest c(x) for shares y, by Newton's method with a small ridge."""
     columns, w = np.stack([x, np.ones(len(x))], axis=1), np.zeros(2)
     for _ in range(_STEPS):
         c = _sigmoid(columns @ w)
         gradient = columns.T @ (c - y) + _RIDGE * w
         curvature = columns.T @ (columns * (c * (1 - c))[:, None]) + _RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        w -= step * min(1.0, 2.0 / float(np.abs(step).max(initial=1e-12)))  # far away its steps are too long
+        w -= step * min(1.0, 2.0 / float(np.abs(step).max(initial=1e-12)))  # far from the solution, steps are too long
         if np.abs(step).max() < 1e-10:
             break
     return float(w[0]), float(w[1])
@@ -235,21 +239,23 @@ def calibrate(
     unsure: float = 0.2,
     max_length: int | None = None,
     max_images: int | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
 ) -> tuple[Calibration, dict[str, Any]]:
-    """Return the calibration of a model's captions by a beam, and how good it is.
+    """Fit a calibration to a model's captions by a beam, and test it.
 
-    The measure is the one that correlates best with CIDEr-D on the first half of the images, on which it is fitted too.
-    max_images: at most so many of each half, drawn at random. The second value is a dict with
+    It uses the measure that correlates best with CIDEr-D on the first half of the images. max_images: the most images
+    of each half, drawn at random.
 
-    - `human_cider_d`: the mean of one human caption against the others of its image;
-    - `first` and `second`: Spearman's rho by measure on each half, None where it is not defined;
-    - on the second half `confidence` and `share`, the mean confidence and the mean share; `error`, the mean difference
-      of the two over ten bins of equally many captions; `cider_d_sure` and `cider_d_unsure`, the mean scores of sure
-      and of unsure captions; `unsure`, the share of unsure captions.
+    Returns:
+        The calibration, and a dict with
+
+        - `human_cider_d`: the mean of one human caption against the others of its image;
+        - `first` and `second`: Spearman's rho of each measure on each half, None where undefined;
+        - figures of the second half: the mean `confidence` and `share`; their mean difference in ten bins, `error`; the
+          share of `unsure` captions; the mean CIDEr-D of sure and unsure captions, `cider_d_sure` and `cider_d_unsure`.
 
     Raises:
-        DataError: if no image has two captions, or all captions are equally good or equally sure.
+        DataError: if no image has two captions, or all captions have the same score or the same measures.
     """
     references = split.references_by_image()
     frequencies = DocumentFrequencies.of(references)
@@ -260,8 +266,8 @@ def calibrate(
         images = images_of_part(split, part, max_images)
         found: list[list[ScoredCaption]] = []
         progress.begin(len(images), what="captions of images")
-        for start in range(0, len(images), _IMAGES):
-            features = split.features[images[start : start + _IMAGES]]
+        for start in range(0, len(images), _BLOCK):
+            features = split.features[images[start : start + _BLOCK]]
             found += n_best(model, features, count, max_length=length, **vars(beam))
             progress.update(len(found))
         raw[part] = {name: np.array([measure(each, 0) for each in found]) for name, measure in MEASURES.items()}
@@ -269,8 +275,8 @@ def calibrate(
         scores[part] = judge.score_many(np.arange(len(found)), [each[0].words for each in found])
         rhos[part] = {name: spearman(measures, scores[part]) for name, measures in raw[part].items()}
     if not np.isfinite(list(rhos["first"].values())).any():
-        raise DataError(f"{split.folder}: the captions of the {split.name} split's first half are all as good or all "
-                        "as sure: nothing can be learnt of them")  # fmt: skip
+        raise DataError(f"{split.folder}: a calibration needs captions of different quality, but those of the first "
+                        f"half of the {split.name} split have equal scores or equal probabilities")  # fmt: skip
     best = max(rhos["first"], key=lambda name: np.nan_to_num(rhos["first"][name], nan=-2.0))
     share = {part: np.minimum(each / human, 1.0) if human > 0 else 0 * each for part, each in scores.items()}
     made = Calibration.fitted(best, raw["first"][best], share["first"], beam, count, unsure, length)
@@ -278,8 +284,8 @@ def calibrate(
     bins = np.array_split(np.argsort(sure, kind="stable"), min(10, len(sure)))
     low = sure < made.unsure_below
     figures: dict[str, Any] = {"human_cider_d": human}
-    for part, found_rhos in rhos.items():  # JSON has no NaN
-        figures[part] = {name: rho if np.isfinite(rho) else None for name, rho in found_rhos.items()}
+    for part, rho_of in rhos.items():  # JSON has no NaN
+        figures[part] = {name: rho if np.isfinite(rho) else None for name, rho in rho_of.items()}
     return made, figures | {
         "confidence": float(sure.mean()),
         "share": float(share["second"].mean()),
@@ -291,31 +297,29 @@ def calibrate(
 
 
 def human_cider_d(
-    references: Sequence[Sequence[Sequence[str]]], frequencies: DocumentFrequencies, progress: Progress = _SILENT
+    references: Sequence[Sequence[Sequence[str]]], frequencies: DocumentFrequencies, progress: Progress = SILENT
 ) -> float:
-    """Return the mean CIDEr-D of one human caption against the others of its image, over images with two or more."""
+    """Return the mean CIDEr-D of a human caption against the others of its image, over images with at least two."""
     several = [captions for captions in references if len(captions) > 1]
     if not several:
-        raise DataError("there is no image with two human captions: nobody knows how alike those of people are")
-    means = []
-    progress.begin(len(several), what="human captions of images")
-    for done, captions in enumerate(several, 1):
-        others = [[*captions[:k], *captions[k + 1 :]] for k in range(len(captions))]
-        means.append(cider_d(others, list(captions), frequencies)[0])
-        progress.update(done)
+        raise DataError("there is no image with two human captions, so the score of a human caption is unknown")
+    means = [
+        cider_d([[*captions[:k], *captions[k + 1 :]] for k in range(len(captions))], list(captions), frequencies)[0]
+        for captions in progress.track(several, "human captions of images")
+    ]
     return float(np.mean(means))
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> float:
-    """Return Spearman's rank correlation of two lists (n,), from -1 to 1; NaN where it is not defined.
+    """Return Spearman's rank correlation of two lists (n,), from -1 to 1; NaN where it is undefined.
 
-    Equal numbers share the mean of their ranks. SciPy's `spearmanr` is the same, but SciPy is no dependency.
+    Equal numbers share the mean of their ranks, as in SciPy, which is not a dependency.
 
     >>> spearman([0.1, 0.2, 0.9], [-5, 7, 8])
     1.0
     """
     if np.shape(x) != np.shape(y) or np.ndim(x) != 1:
-        raise ValueError(f"spearman: the lists must be as long; got {np.shape(x)} and {np.shape(y)}")
+        raise ValueError(f"spearman: needs two lists of the same length; got shapes {np.shape(x)} and {np.shape(y)}")
     centred = []
     for values in (x, y):
         _, which, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -1,14 +1,14 @@
-"""Consensus decoding: of many possible captions, the one with which most of the others agree.
+"""Consensus decoding: choose the caption that agrees best with many others.
 
-The likeliest caption need not score best: a beam finds one sentence, while several likely ones may all mean something
-else. With candidates C, drafts y_1 ... y_S drawn from the captioner, and captions c of the training pictures most like
-this one, the chosen caption is
+The likeliest caption need not score best, because several less likely ones may agree on something else. Given
+candidates C, drafts y_1 ... y_S drawn from the captioner, and the captions c of similar training images, the chosen
+caption is
 
     argmax over y in C of   mean_s CIDEr-D(y; y_s) + weight mean_c CIDEr-D(y; c).
 
-The first mean estimates the expected score of y, if the captioner's probabilities were true (minimum Bayes risk
-decoding); the second is what people said of pictures like it. Candidates are the best of a beam and the drafts. A draft
-has no vote for itself. The document frequencies are those of the training captions.
+The first mean estimates the expected score of y under the captioner's probabilities (minimum Bayes risk decoding). The
+second compares y with human captions of similar images. Candidates are the best captions of a beam, and the drafts. A
+draft is not compared with itself. The document frequencies are those of the training captions.
 
 Sources: S. Kumar and W. Byrne, Minimum Bayes-risk decoding for statistical machine translation (2004); J. Devlin
 et al., Exploring nearest neighbor approaches for image captioning (2015).
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from captioning.checks import NOT_NEGATIVE, check_values, int_from
+from captioning.data.errors import NOT_NEGATIVE, check_values, int_from
 from captioning.data.neighbours import nearest
 from captioning.data.splits import Split
 from captioning.decoding.batches import LONGEST, CaptionModel, Ids
@@ -36,8 +36,7 @@ __all__ = ["MOST_DRAFTS", "ConsensusSettings", "TrainingCaptions", "decode_conse
 MOST_DRAFTS = 1000
 """The most drafts of an image."""
 
-_IMAGES = 100  # whose drafts are in memory at once
-_WIDTH = 0.08  # of the neighbours' weights, which are not used: all count the same
+_IMAGES = 100  # images whose drafts are in memory at once
 
 Words = list[int]
 
@@ -46,9 +45,9 @@ Words = list[int]
 class ConsensusSettings:
     """How consensus decoding chooses a caption.
 
-    drafts: how many are drawn of each image. temperature: of the drafts; above 1 they differ more. neighbours: how many
-    training pictures have a vote, 0 for none. weight: of their votes, beside the drafts' 1. width: of the beam, whose
-    best `width` captions are candidates too.
+    drafts: how many captions to draw of each image. temperature: of the drafts; they differ more above 1. neighbours:
+    how many similar training images to use. weight: of their captions, if drafts have weight 1. width: of the beam,
+    whose `width` captions are candidates too.
 
     >>> ConsensusSettings(drafts=0)
     Traceback (most recent call last):
@@ -68,27 +67,26 @@ class ConsensusSettings:
 
 
 class TrainingCaptions:
-    """The human captions of a training split, found by the features of pictures like another one.
+    """Finds the human captions of similar images in a training split.
 
-    Only features of whole pictures are compared, not those of their regions.
+    Similarity is that of the features of whole images, without those of regions.
     """
 
     def __init__(self, split: Split) -> None:
         v = split.vocabulary
         self._features = split.features.parts[0]
         self._captions = [[v.encode(words).tolist() for words in item] for item in split.references_by_image()]
-        self._pictures = np.array([i for i, item in enumerate(self._captions) if item])
-        if not self._pictures.size:
+        self._images = np.array([i for i, item in enumerate(self._captions) if item])
+        if not self._images.size:
             raise ValueError(f"the split {split.name} has no captions to agree with")
         self.frequencies = DocumentFrequencies.of(self._captions, end=v.end)
 
     def captions_like(self, features: NDArray[Any], count: int) -> list[list[Words]]:
-        """Return the captions of the `count` pictures most like each of N with features (N,D)."""
+        """Return the captions of the `count` most similar training images, for each of N images with features (N,D)."""
         if not count:
             return [[] for _ in features]
         whole = features[:, : self._features.shape[1]]
-        found = nearest(self._features, self._pictures, count, _WIDTH, asked=whole)
-        assert found is not None  # it is not stopped
+        found = nearest(self._features, self._images, count, queries=whole)
         return [[caption for i in row for caption in self._captions[i]] for row in found.rows.tolist()]
 
 
@@ -101,10 +99,10 @@ def decode_consensus(
     allow_unknown: bool = False,
     rng: np.random.Generator | int | None = None,
 ) -> Ids:
-    """Return the chosen captions: int32 (N,L) for features (N,D), L at most max_length.
+    """Return the chosen captions, int32 (N,L) for features (N,D), with L at most max_length.
 
-    rng: a Generator or a seed, which draws the drafts. A draft that was cut at `max_length` has no vote and is no
-    candidate. Where nothing has ended, the beam's best caption is chosen.
+    rng: a Generator or a seed, which draws the drafts. Drafts that were cut at `max_length` are ignored. If no caption
+    has ended, the best one of the beam is chosen.
     """
     random, rows, v = np.random.default_rng(rng), np.asarray(features), model.vocabulary
     neighbours = training.captions_like(rows, how.neighbours)
@@ -132,14 +130,14 @@ def _best(
     weight: float,
     frequencies: DocumentFrequencies,
 ) -> Words:
-    """The candidate with the highest utility, of equal ones the first; [] if there is none."""
+    """Return the first candidate with the highest utility, or [] without candidates."""
     distinct = [list(words) for words in dict.fromkeys(map(tuple, candidates))]
     if not distinct:
         return []
     utility, count = _scores(distinct, drafts, frequencies), len(drafts)
     drawn = set(map(tuple, drafts))
     for i, words in enumerate(distinct):
-        if tuple(words) in drawn:  # it has no vote for itself
+        if tuple(words) in drawn:  # do not compare it with itself
             utility[i] = (count * utility[i] - _scores([words], [words], frequencies)[0]) / max(1, count - 1)
     utility += weight * _scores(distinct, others, frequencies)
     return distinct[int(np.argmax(utility))]
@@ -148,7 +146,7 @@ def _best(
 def _scores(
     candidates: Sequence[Words], references: Sequence[Words], frequencies: DocumentFrequencies
 ) -> NDArray[np.float64]:
-    """CIDEr-D of each candidate, with its end, against references; 0 where there are none."""
+    """Return the CIDEr-D of each candidate, with its end, against references; 0 without references."""
     if not references:
         return np.zeros(len(candidates))
     reward = CiderD([references], frequencies)

@@ -1,8 +1,16 @@
-"""How good a captioner is on a split: its loss, and the scores and the diversity of its captions."""
+"""Evaluate a captioner on a split: its loss, its captions, their scores and diversity, and files of results.
+
+`write_results` uses COCO's results format, which other evaluation tools read: a JSON array of objects with `image_id`
+and `caption` (https://cocodataset.org/#format-results). Two scores compare only if their `signature` is equal, as in
+sacreBLEU: M. Post, A call for clarity in reporting BLEU scores (2018).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+import json
+import os
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,24 +18,25 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.splits import Split
+from captioning.data.tokens import recorded_tokenizer_name
 from captioning.data.vocabulary import SPECIAL
 from captioning.decoding.batches import CaptionModel, length_for
 from captioning.decoding.stepwise import greedy
-from captioning.progress import Progress
+from captioning.progress import SILENT, Progress
 from captioning.scoring.cider import DocumentFrequencies, cider_d
-from captioning.scoring.diversity import diversity
-from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu_table, rouge_l
+from captioning.scoring.metrics import BLEU_score, corpus_bleu, diversity, exercise_bleu_table, rouge_l
 from minigrad.parallel.communicators import ALONE
+from minigrad.runtime.files import replacing
 from minigrad.runtime.threads import split as split_evenly
 
 __all__ = [
-    "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "known_captions", "mean_exercise_bleu",
-    "mean_loss", "score",
+    "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "image_ids", "known_captions",
+    "mean_exercise_bleu", "mean_loss", "score", "signature", "write_results",
 ]  # fmt: skip
 
+_COCO_NAME = re.compile(r"(?:.*_)?(\d{12})(?:\.\w+)?")  # such as COCO_val2014_000000391895.jpg
 Rows = NDArray[np.int64]
-_IMAGES = 500  # whose features are in memory at once
-_SILENT = Progress(enabled=False)
+_IMAGES = 500  # images whose features are in memory at once
 
 
 def mean_loss(
@@ -35,12 +44,12 @@ def mean_loss(
     split: Split,
     images: Rows,
     batch_size: int = 100,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
     comm: Any = ALONE,
 ) -> float:
-    """Return the loss of the captions of some images, averaged over captions, without dropout.
+    """Return the mean loss of the human captions of some images, without dropout.
 
-    comm: the ranks that share the batches. Each of them calls this and gets the same bits as one alone.
+    comm: the ranks that share the batches. All ranks call this, and get the bits that one process would.
     """
     rows = np.flatnonzero(np.isin(split.image_idxs, images))
     training = model.training
@@ -64,16 +73,13 @@ def mean_loss(
                 first += len(block)
     finally:
         model.train(training)
-    total = 0.0
-    for loss in mg.parallel.merge(comm, losses).tolist():
-        total += loss
-    return total / len(rows)
+    return float(sum(mg.parallel.merge(comm, losses).tolist()) / len(rows))
 
 
 def _batches_by_length(split: Split, rows: Rows, batch_size: int) -> Iterator[list[Rows]]:
-    """All rows of captions in batches: those of some hundred images, which are read together, then of the next ones.
+    """Yield the batches of caption rows of each block of images, whose features are read together.
 
-    Captions of similar length in a batch leave few columns of <NULL>.
+    A batch has captions of similar length, so that few columns are <NULL>.
     """
     by_image = rows[np.argsort(split.image_idxs[rows], kind="stable")]
     _, first = np.unique(split.image_idxs[by_image], return_index=True)  # caption of each image
@@ -89,16 +95,16 @@ def captions_of(
     images: Rows,
     decode: Any = greedy,
     max_length: int | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
     comm: Any = ALONE,
     shards: int | None = None,
 ) -> list[list[str]]:
-    """Return the words of the model's caption of each image, at most `max_length` with `<END>`.
+    """Return the model's caption of each image, a list of words.
 
-    max_length: None means `length_for(split)`. decode: called with the model, the features of some hundred images and
-    `max_length`. Random numbers that it draws must come from a Generator, which goes on, not from a seed.
-    comm: the ranks that share the images. Each of them calls this, with a `decode` that draws nothing. shards: into how
-    many parts these hundreds are divided for that; as many as ranks by default.
+    decode: called with the model, the features of a block of images, and `max_length`. Give it a Generator instead of a
+    seed if it draws random numbers, so that blocks draw different ones. max_length: the most words, `<END>` included;
+    by default `length_for(split)`. comm: the ranks that share the images. All ranks call this with a `decode` that
+    draws nothing. shards: the number of parts of a block; by default the number of ranks.
     """
     length = length_for(split) if max_length is None else max_length
     ids, done = np.zeros((len(images), length), np.int32), 0
@@ -125,59 +131,56 @@ def evaluate(
     decode: Any = greedy,
     seed: int = 0,
     max_length: int | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
     frequencies: DocumentFrequencies | None = None,
     known: Container[tuple[str, ...]] | None = None,
 ) -> dict[str, float | None]:
-    """Return the figures of a model on some images of a split: `score` of its `captions_of`."""
-    said = captions_of(model, split, images, decode, max_length, progress)
-    return score(model, split, images, said, seed, progress, frequencies, known)
+    """Caption some images of a split, and return the scores; see `captions_of` and `score`."""
+    captions = captions_of(model, split, images, decode, max_length, progress)
+    return score(model, split, images, captions, seed, progress, frequencies, known)
 
 
 def score(
     model: CaptionModel,
     split: Split,
     images: Rows,
-    said: Sequence[Sequence[str]],
+    captions: Sequence[Sequence[str]],
     seed: int = 0,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
     frequencies: DocumentFrequencies | None = None,
     known: Container[tuple[str, ...]] | None = None,
     comm: Any = ALONE,
 ) -> dict[str, float | None]:
-    """Return the figures of a model and its captions `said` of some images.
+    """Return the scores of a model and its captions of some images.
 
-    frequencies: of CIDEr-D; None means those of the images' own references. known: captions that are not novel, such as
-    `known_captions` of the training split. comm: the ranks that share the work of the loss, each of which calls this;
-    rank 0 alone gets the other figures. The dict has
+    frequencies: of CIDEr-D; by default those of the images' references. known: captions that are not novel, such as
+    `known_captions` of the training split. comm: the ranks that share the computation of the loss. All ranks call this,
+    and only rank 0 gets the other scores.
 
-    - `loss`: the mean over all captions of the images;
-    - `exercise_bleu`: the homework's, unigram BLEU against one stored caption of each image, drawn by `seed`;
-      `exercise_bleu_mean`: its mean over all captions of each image; `exercise_bleu_human`: that of a human caption
-      against the others of its image (`human_exercise_bleu`);
-    - `corpus_bleu_1` to `corpus_bleu_4`, `rouge_l` and `cider_d`: against all captions of each image;
-    - what `captioning.scoring.diversity` finds;
-    - `images` and `captions`: the counts.
+    Returns:
+        - `loss`: the mean over all human captions of the images;
+        - `exercise_bleu`: unigram BLEU against one stored caption of each image, drawn by `seed`;
+        - `exercise_bleu_mean`: the mean over all stored captions; `exercise_bleu_human`: see `human_exercise_bleu`;
+        - `corpus_bleu_1` to `corpus_bleu_4`, `rouge_l` and `cider_d`: against all human captions of each image;
+        - the figures of `captioning.scoring.metrics.diversity`;
+        - `images` and `captions`: how many there are.
     """
     loss = mean_loss(model, split, images, progress=progress, comm=comm)
     if comm.rank:
         return {"loss": loss}
-    progress.begin(len(images), what="scores of images")
-    exercise = 0.0
-    for done, (reference, words) in enumerate(zip(_one_reference_each(split, images, seed), said, strict=True), 1):
-        exercise += BLEU_score(reference, " ".join(words))
-        progress.update(done)
+    pairs = list(zip(_one_reference_each(split, images, seed), captions, strict=True))
+    exercise = [BLEU_score(reference, " ".join(words)) for reference, words in progress.track(pairs, "exercise BLEU")]
     references = [split.references(int(i)) for i in images]
-    corpus = corpus_bleu(references, said)
+    corpus = corpus_bleu(references, captions)
     return {
         "loss": loss,
-        "exercise_bleu": exercise / len(images),
-        "exercise_bleu_mean": mean_exercise_bleu(split, images, said),
+        "exercise_bleu": sum(exercise) / len(images),
+        "exercise_bleu_mean": mean_exercise_bleu(split, images, captions),
         "exercise_bleu_human": human_exercise_bleu(split, images),
         **{f"corpus_bleu_{n}": corpus[f"BLEU-{n}"] for n in range(1, 5)},
-        "rouge_l": rouge_l(references, said)[0],
-        "cider_d": float(cider_d_by_image(split, images, said, frequencies, progress).mean()),
-        **diversity(said, model.vocabulary, known),
+        "rouge_l": rouge_l(references, captions)[0],
+        "cider_d": float(cider_d_by_image(split, images, captions, frequencies, progress).mean()),
+        **diversity(captions, model.vocabulary, known),
         "images": len(images),
         "captions": int(np.isin(split.image_idxs, images).sum()),
     }
@@ -186,55 +189,46 @@ def score(
 def cider_d_by_image(
     split: Split,
     images: Rows,
-    said: Sequence[Sequence[str]],
+    captions: Sequence[Sequence[str]],
     frequencies: DocumentFrequencies | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
 ) -> NDArray[np.float64]:
-    """Return the CIDEr-D of a caption of each of some images (n,) against its human captions: float64 (n,), in [0, 10].
+    """Return the CIDEr-D of one caption for each of n images against the human captions: float64 (n,), in [0, 10].
 
-    frequencies: None means those of these images' captions, so that the scores depend on which images they are.
+    frequencies: by default those of these images' captions, so that the scores depend on the choice of images.
     """
     references = [split.references(int(i)) for i in images]
     frequencies = DocumentFrequencies.of(references, progress=progress) if frequencies is None else frequencies
-    return cider_d(references, said, frequencies)[1]
+    return cider_d(references, captions, frequencies)[1]
 
 
-def known_captions(split: Split, progress: Progress = _SILENT) -> set[tuple[str, ...]]:
-    """Return the captions that a training on a split has seen: as people wrote them, and as they are stored."""
+def known_captions(split: Split, progress: Progress = SILENT) -> set[tuple[str, ...]]:
+    """Return the captions that a training on a split has seen: raw ones and stored ones."""
     known = {tuple(words) for item in split.references_by_image() for words in item}
     stored, _ = split.stored
-    progress.begin(len(stored), what="training captions")
-    for done, row in enumerate(stored, 1):
-        known.add(tuple(split.vocabulary.tokens(row, keep_unknown=True)))
-        progress.update(done)
-    return known
+    rows = progress.track(stored, "training captions")
+    return known | {tuple(split.vocabulary.tokens(row, keep_unknown=True)) for row in rows}
 
 
-def mean_exercise_bleu(split: Split, images: Rows, said: Sequence[Sequence[str]]) -> float:
-    """Return the exercise BLEU of one caption for each image, averaged over all stored captions of each image."""
-    scores = []
-    for words, stored in zip(said, _stored(split, images), strict=True):
-        plain = [[word for word in words if word not in SPECIAL]]
-        scores.append(exercise_bleu_table(plain, stored).mean())
-    return float(np.mean(scores))
+def mean_exercise_bleu(split: Split, images: Rows, captions: Sequence[Sequence[str]]) -> float:
+    """Return the mean exercise BLEU of one caption for each image against all stored captions of the image."""
+    pairs = zip(captions, _stored(split, images), strict=True)
+    tables = [exercise_bleu_table([[w for w in words if w not in SPECIAL]], stored) for words, stored in pairs]
+    return float(np.mean([table.mean() for table in tables]))
 
 
 def human_exercise_bleu(split: Split, images: Rows) -> float | None:
-    """Return the exercise BLEU of a stored caption against another of the same image: about what people reach.
+    """Return the mean exercise BLEU of a stored caption against another one of the same image.
 
-    It is the mean over all ordered pairs of an image, then over the images with at least two captions; None without
-    any.
+    This is the mean over all ordered pairs of an image, then over the images; None if no image has two captions.
     """
-    scores = []
-    for stored in _stored(split, images):
-        if len(stored) > 1:
-            table = exercise_bleu_table(stored, stored)
-            scores.append(table[~np.eye(len(stored), dtype=bool)].mean())
+    tables = [exercise_bleu_table(stored, stored) for stored in _stored(split, images) if len(stored) > 1]
+    scores = [table[~np.eye(len(table), dtype=bool)].mean() for table in tables]
     return float(np.mean(scores)) if scores else None
 
 
 def _stored(split: Split, images: Rows) -> Iterator[list[list[str]]]:
-    """The captions of each image as the data set stores them, as words without special tokens."""
+    """Yield the stored captions of each image, as words without special tokens."""
     order = np.argsort(split.image_idxs, kind="stable")
     owners = split.image_idxs[order]
     bounds = np.searchsorted(owners, images, side="left"), np.searchsorted(owners, images, side="right")
@@ -243,9 +237,74 @@ def _stored(split: Split, images: Rows) -> Iterator[list[list[str]]]:
 
 
 def _one_reference_each(split: Split, images: Rows, seed: int) -> Sequence[str]:
-    """One stored caption of each image, drawn at random."""
+    """Return a stored caption of each image, drawn at random."""
     shuffled = np.random.default_rng(seed).permutation(len(split))
     owners, first = np.unique(split.image_idxs[shuffled], return_index=True)
     chosen = shuffled[first[np.searchsorted(owners, images)]]
     decoded = split.vocabulary.decode(split.captions[chosen])
     return [decoded] if isinstance(decoded, str) else decoded
+
+
+def image_ids(split: Split) -> list[int]:
+    """Return the id of each image of a split: the number in its file name if all names are COCO's, else its row.
+
+    >>> [match[1] for name in ("COCO_val2014_000000000042.jpg", "dog.jpg") if (match := _COCO_NAME.fullmatch(name))]
+    ['000000000042']
+    """
+    rows = list(range(len(split.features)))
+    if not split.has_image_names:
+        return rows
+    found = [_COCO_NAME.fullmatch(name) for name in split.image_names]
+    ids = [int(match[1]) for match in found if match]
+    return ids if len(set(ids)) == len(rows) else rows  # duplicate ids would be ambiguous
+
+
+def write_results(
+    path: str | os.PathLike[str], split: Split, images: Iterable[int], captions: Sequence[Sequence[str]]
+) -> None:
+    """Write captions, lists of words, of some image rows of a split.
+
+    Objects also have the image's `file_name`, if the data set has names. The file appears whole or not at all.
+    """
+    ids, names = image_ids(split), split.image_names if split.has_image_names else None
+    results = [
+        {"image_id": ids[i], "caption": " ".join(words), **({} if names is None else {"file_name": names[i]})}
+        for i, words in zip(map(int, images), captions, strict=True)
+    ]
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def signature(
+    split: Split,
+    part: str,
+    images: int,
+    decoding: str,
+    max_length: int,
+    drawn_by: int | None = None,
+    frequencies: str | None = None,
+) -> str:
+    """Return the signature of scores: the images, the references, and how captions were decoded.
+
+    part, images: the part of the split, and the number of images. drawn_by: the seed that drew them, unless they are
+    all images of the part. decoding: a description such as 'greedy' or 'beam 3'. frequencies: 'corpus' if CIDEr-D used
+    those of the references, 'train' for the training captions; None without CIDEr-D.
+
+    References are 'raw', as people wrote them, or 'stored', cut as in the data set:
+
+    ```
+    references:raw|tokenizer:words|split:val|part:all|images:1000|decoding:greedy|max_length:34|frequencies:corpus
+    ```
+    """
+    fields = {
+        "references": "raw" if split.has_raw_captions else "stored",
+        "tokenizer": recorded_tokenizer_name(split.captions_path),
+        "split": split.name,
+        "part": part,
+        "images": images if drawn_by is None else f"{images} drawn by {drawn_by}",
+        "decoding": decoding,
+        "max_length": max_length,
+    }
+    if frequencies is not None:
+        fields["frequencies"] = frequencies
+    return "|".join(f"{name}:{value}" for name, value in fields.items())

@@ -1,10 +1,10 @@
 """A captioner that attends to the regions of a picture before each word.
 
-A row of features holds D columns of the whole picture, then K columns of each of R regions ("places"). With f the
-former less their mean, over their deviation, r_i the latter over their root mean square, and a recurrent cell that
-reads the words of a caption,
+A row of features holds D columns of the whole image, then K columns of each of R regions, or places. f are the features
+of the whole image less their mean, divided by their deviation. r_i are those of region i divided by their root mean
+square. A recurrent cell reads the words of a caption:
 
-    g = relu(W_g f + b_g)                      a summary of the picture
+    g = relu(W_g f + b_g)                      a summary of the image
     s_0 = tanh(W_0 g + b_0)                    the cell's first state
     h_t = cell(embedding of word t, s_(t-1))
     q_t = W_q h_t + b_q,  k_i = W_k r_i + b_k,  v_i = relu(W_v r_i + b_v)
@@ -12,37 +12,38 @@ reads the words of a caption,
     z_t = 2 tanh(W_h h_t + W_c c_t + W_p g)
     scores = z_t E' + b                         E the embedding, shared with the input words
 
-The query comes from h_t, which knows all words so far, and nothing that is attended to goes back into the cell. So a
-whole caption takes one pass of the cell and one product for all its words. Sources: J. Lu et al., Knowing when to look
+The query depends on h_t, and so on all words so far. The attended values do not go back into the cell, so a caption
+takes one pass of the cell and one product for all words. Sources: J. Lu et al., Knowing when to look
 (2017), for the spatial attention; A. Vaswani et al., Attention is all you need (2017), for the heads; O. Press and
 L. Wolf, Using the output embedding to improve language models (2017), for the shared embedding.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
+from captioning.data.errors import SHARE, among, check_values, int_from
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.caption_batches import BaseCaptioner, CaptionBatch, checked_features
-from captioning.models.recurrent_cells import CELLS, State, check_cell, check_sizes
+from captioning.models.recurrent_cells import CELLS, State
 from minigrad import Tensor, nn, ops
 
 __all__ = ["AttendedRegions", "AttentionCaptioner"]
 
-_STEEPNESS = 2.0  # z lies in [-2, 2]: wide enough for sure words, narrow enough that embeddings stay small
+_STEEPNESS = 2.0  # z is in [-2, 2], so that words can be likely while embeddings stay small
 
 
 class AttendedRegions:
-    """The regions that C captions attend to, and which picture each caption belongs to.
+    """The regions that C captions attend to, and the image of each caption.
 
-    Captions come and go while a beam decodes, but the pictures stay. An index takes some of the captions.
+    A beam search drops and adds captions, while the images stay the same. An index selects some of the captions.
 
-    keys, values: (N, heads, R, d). summary: (N, E), what a picture adds to the scores of every word of its captions.
-    owners: (C,) the picture of each caption, in rising order.
+    keys, values: (N, heads, R, d). summary: (N, E), what an image adds to the scores of each word. owners: (C,), the
+    image of each caption, in rising order.
 
     >>> keys = Tensor(np.ones((2, 1, 3, 4), np.float32))
     >>> regions = AttendedRegions(keys, keys, Tensor(np.ones((2, 5))))
@@ -64,7 +65,7 @@ class AttendedRegions:
     def attend(self, queries: Tensor) -> Tensor:
         """Return the attended values (C, A) of each caption, from its query (C, A)."""
         _, first, counts = np.unique(self.owners, return_index=True, return_counts=True)
-        columns = np.arange(len(self.owners)) - np.repeat(first, counts)  # among the captions of the same picture
+        columns = np.arange(len(self.owners)) - np.repeat(first, counts)  # within the captions of the same image
         together = np.zeros((len(self.keys.data), int(counts.max(initial=1)), queries.shape[1]), queries.dtype)
         together[self.owners, columns] = queries.data
         return _attend(Tensor(together), self.keys, self.values)[self.owners, columns]
@@ -85,19 +86,17 @@ def _split_heads(x: Any, heads: int) -> Any:
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """The attended values (N, T, A) of queries (N, T, A); keys, values: (N, heads, R, A / heads)."""
-    seen: Any = np.swapaxes(ops.attention(_split_heads(queries, keys.shape[1]), keys, values), 1, 2)
-    joined: Tensor = ops.reshape(seen, queries.shape)
-    return joined
+    attended: Any = np.swapaxes(ops.attention(_split_heads(queries, keys.shape[1]), keys, values), 1, 2)
+    return cast(Tensor, ops.reshape(attended, queries.shape))
 
 
 class AttentionCaptioner(BaseCaptioner):
-    """An image captioner with attention over the regions of a picture.
+    """An image captioner with attention over the regions of an image.
 
-    vocabulary: the words. feature_size: all columns of a row of features, D + R K. places: (R, K), the number of
-    regions and the columns of each. wordvec_size: E's columns. hidden_size: the cell's H. picture_size: the size of g.
-    looking_size: the size of all heads together, which heads must divide. cell_type: 'lstm', 'gru' or 'rnn'. dropout:
-    the share of entries of g, of word vectors and of h before the scores that training drops. rng: a Generator or a
-    seed.
+    feature_size: the number of columns of the features, D + R K. places: (R, K). wordvec_size: the number of columns of
+    E. hidden_size: that of the cell, H. picture_size: the size of g. looking_size: the size of keys and values, all
+    heads together. cell_type: 'lstm', 'gru' or 'rnn'. dropout: the share of entries of g, of word vectors and of h
+    before the scores that training drops. rng: a Generator or a seed.
 
     Raises:
         ValueError: for sizes that do not fit.
@@ -124,11 +123,10 @@ class AttentionCaptioner(BaseCaptioner):
         dtype: DTypeLike = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        check_cell(cell_type)
-        check_sizes(wordvec_size=wordvec_size, hidden_size=hidden_size, picture_size=picture_size,
-                    looking_size=looking_size, heads=heads)  # fmt: skip
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}")
+        sizes = {"wordvec_size": wordvec_size, "hidden_size": hidden_size, "picture_size": picture_size,
+                 "looking_size": looking_size, "heads": heads}  # fmt: skip
+        check_values(sizes | {"cell_type": cell_type, "dropout": dropout},
+                     dict.fromkeys(sizes, int_from(1)) | {"cell_type": among(CELLS), "dropout": SHARE})  # fmt: skip
         count, columns = places = (int(places[0]), int(places[1]))
         whole = feature_size - count * columns
         if min(*places, whole) < 1:
@@ -142,8 +140,8 @@ class AttentionCaptioner(BaseCaptioner):
         own: Any = {"dtype": dtype, "rng": random}
         cell = CELLS[cell_type]
 
-        self.mean = nn.Buffer(np.zeros(whole, dtype))  # of the whole picture's features
-        self.deviations = nn.Buffer(np.ones(2, dtype))  # of the whole picture's from it, and of the places' from 0
+        self.mean = nn.Buffer(np.zeros(whole, dtype))  # of the features of the whole image
+        self.deviations = nn.Buffer(np.ones(2, dtype))  # of these from the mean, and of the regions' from 0
         self.embed = nn.Embedding(len(vocabulary), wordvec_size, dtype=dtype,
                                   initial=lambda shape: random.standard_normal(shape) / np.sqrt(shape[1]))  # fmt: skip
         self.about = nn.Linear(whole, picture_size, **own)
@@ -158,10 +156,10 @@ class AttentionCaptioner(BaseCaptioner):
         self.bias = nn.Parameter(np.zeros(len(vocabulary), dtype))
 
     def standardise(self, features: ArrayLike) -> None:
-        """Take the scales of features from some rows (N, D + R K).
+        """Set the scales of features from some rows (N, D + R K).
 
-        Features of the whole picture are centred by column and divided by their common deviation. Those of regions are
-        divided by their root mean square, and keep their mean.
+        Features of the whole image are centred by column and divided by their common deviation. Those of regions are
+        divided by their root mean square.
         """
         whole, places = self._parts(np.asarray(features, np.float64))
         self.mean.data[...] = whole.mean(axis=0)
@@ -170,7 +168,7 @@ class AttentionCaptioner(BaseCaptioner):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The arguments that make this captioner again, besides its vocabulary, ready for JSON."""
+        """The constructor's arguments, without the vocabulary, as JSON values."""
         names = ("feature_size", "places", "wordvec_size", "hidden_size", "picture_size", "looking_size", "heads",
                  "cell_type", "dropout")  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"dtype": str(self.bias.dtype)}
@@ -186,13 +184,17 @@ class AttentionCaptioner(BaseCaptioner):
         if each > 1:
             state = tuple(ops.repeat(s, each, axis=0) for s in state)
         h = self.cell.states(self._drop(self.embed(batch.words_in)), state, batch.lengths)  # (N S, T, H)
-        together = ops.reshape(self.query(h), (len(rows), -1, self.looking_size))  # all words of a picture's captions
-        seen = ops.reshape(_attend(together, regions.keys, regions.values), (*batch.counts.shape, self.looking_size))
-        pictures = np.repeat(np.arange(len(rows)), batch.counts.reshape(len(rows), -1).sum(axis=1))
-        return self._score(self._drop(h[batch.counts]), seen[batch.counts], regions.summary[pictures]), batch.targets
+        together = ops.reshape(
+            self.query(h), (len(rows), -1, self.looking_size)
+        )  # all words of the captions of an image
+        attended = ops.reshape(
+            _attend(together, regions.keys, regions.values), (*batch.counts.shape, self.looking_size)
+        )
+        images = np.repeat(np.arange(len(rows)), batch.counts.reshape(len(rows), -1).sum(axis=1))
+        return self._score(self._drop(h[batch.counts]), attended[batch.counts], regions.summary[images]), batch.targets
 
     def _regions_and_state(self, features: NDArray[Any]) -> tuple[AttendedRegions, State]:
-        """The regions and the first state of the cell, from features (N, D + R K)."""
+        """Return the regions and the first state of the cell, from features (N, D + R K)."""
         whole, places = self._parts(features.astype(self.bias.dtype, copy=False))
         of_whole, of_places = self.deviations.data
         about = self._drop(ops.relu(self.about(Tensor((whole - self.mean.data) / of_whole))))
@@ -209,16 +211,15 @@ class AttentionCaptioner(BaseCaptioner):
         whole = self.feature_size - count * columns
         return features[:, :whole], features[:, whole:].reshape(n, count, columns)
 
-    def _score(self, h: Tensor, seen: Tensor, picture: Tensor) -> Tensor:
-        """The scores (M,V) from hidden states, attended values and summaries of pictures, M rows each."""
-        z = _STEEPNESS * ops.tanh(self.from_hidden(h) + self.from_seen(seen) + picture)
-        scores: Tensor = ops.matmul(z, np.transpose(self.embed.weight)) + self.bias
-        return scores
+    def _score(self, h: Tensor, attended: Tensor, summary: Tensor) -> Tensor:
+        """Return the scores (M,V) from hidden states, attended values and summaries of images, M rows each."""
+        z = _STEEPNESS * ops.tanh(self.from_hidden(h) + self.from_seen(attended) + summary)
+        return cast(Tensor, ops.matmul(z, np.transpose(self.embed.weight)) + self.bias)
 
     def initial_state(self, features: ArrayLike) -> State:
         """Return the state before the first word, from features (N,D), without a gradient.
 
-        Its last entry is the `AttendedRegions`.
+        The last entry is the `AttendedRegions`.
         """
         rows = checked_features(features, self.feature_size)
         with mg.no_grad():

@@ -1,13 +1,13 @@
-"""What all captioners share: batches of captions, the loss of their scores, and steps of a recurrent cell.
+"""What all captioners share: batches of captions, their loss, and steps of the recurrent cell.
 
-The input words are a caption without its last column, the targets a caption without its first. A target `<NULL>` costs
-nothing. Columns after the longest caption of a batch are cut off.
+The input words are a caption without its last column, and the targets a caption without its first. Targets `<NULL>` do
+not count. Columns after the longest caption of a batch are cut off.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,7 @@ __all__ = ["CaptionBatch", "BaseCaptioner", "checked_features", "summed_loss"]
 
 @dataclass(frozen=True)
 class CaptionBatch:
-    """N captions. words_in, words_out: input and target ids (N,T). counts: which targets cost something (N,T).
+    """N captions. words_in, words_out: input and target ids (N,T). counts: which targets count (N,T).
 
     >>> batch = CaptionBatch.of(np.array([[1, 4, 2, 0, 0], [1, 5, 6, 2, 0]]), null=0)
     >>> batch.words_in, batch.targets, batch.lengths
@@ -37,7 +37,7 @@ class CaptionBatch:
     def of(cls, captions: ArrayLike, null: int | None, read: ArrayLike | None = None) -> CaptionBatch:
         """Return the batch of word ids (N,T), T >= 2.
 
-        null: the id of `<NULL>`; None if every target counts. read: other captions (N,T) to take the input words from.
+        null: the id of `<NULL>`; None if every target counts. read: captions (N,T) of the input words, if different.
 
         Raises:
             ValueError: for another shape, or no captions.
@@ -55,7 +55,7 @@ class CaptionBatch:
             raise ValueError(f"read must be as the captions, {ids.shape}; got {words_in.shape}")
         words_out = ids[:, 1:]
         counts = np.ones(words_out.shape, bool) if null is None else words_out != null
-        steps = int(np.flatnonzero(counts.any(axis=0)).max(initial=0)) + 1  # to the last word of the longest caption
+        steps = int(np.flatnonzero(counts.any(axis=0)).max(initial=0)) + 1  # up to the last word of the longest caption
         return cls(words_in[:, :steps], words_out[:, :steps], counts[:, :steps])
 
     @property
@@ -65,12 +65,12 @@ class CaptionBatch:
 
     @property
     def lengths(self) -> NDArray[np.intp]:
-        """The number of steps to the last target of each caption that counts."""
-        behind = np.argmax(self.counts[:, ::-1], axis=1)
-        return np.where(self.counts.any(axis=1), self.counts.shape[1] - behind, 0)
+        """The number of steps up to the last target of each caption that counts."""
+        after = np.argmax(self.counts[:, ::-1], axis=1)
+        return np.where(self.counts.any(axis=1), self.counts.shape[1] - after, 0)
 
     def check_images(self, features: NDArray[Any], size: int) -> int:
-        """Return the number of captions of each row of features (M, size); a ValueError unless all have as many."""
+        """Return the number of captions of each row of features (M, size); raise a ValueError if it varies."""
         n = len(self.counts)
         if features.ndim != 2 or features.shape[1] != size or not len(features) or n % len(features):
             raise ValueError(
@@ -81,7 +81,7 @@ class CaptionBatch:
 
 
 def checked_features(features: ArrayLike, size: int) -> NDArray[Any]:
-    """Return features (N, size) as an array; a ValueError for another shape."""
+    """Return features (N, size) as an array; raise a ValueError for another shape."""
     rows = np.asarray(features)
     if rows.ndim != 2 or rows.shape[1] != size:
         raise ValueError(f"features must be (N, {size}), a row for each image; got {rows.shape}")
@@ -90,12 +90,11 @@ def checked_features(features: ArrayLike, size: int) -> NDArray[Any]:
 
 def summed_loss(scores: Tensor, targets: NDArray[Any], captions: int, label_smoothing: float = 0.0) -> Tensor:
     """Return the summed cross-entropy of targets (M,) by their scores (M,V), divided by the number of captions."""
-    loss: Tensor = mg.cross_entropy(scores, targets, reduction="sum", label_smoothing=label_smoothing) / captions
-    return loss
+    return cast(Tensor, mg.cross_entropy(scores, targets, reduction="sum", label_smoothing=label_smoothing) / captions)
 
 
 class BaseCaptioner(nn.Module):
-    """The base of captioners: `embed` and `cell`, `dropout` and its `rng`, and `scores`, which a subclass defines."""
+    """The base class of captioners. A subclass defines `scores`, `embed` and `cell`."""
 
     embed: nn.Embedding
     cell: Any
@@ -105,10 +104,10 @@ class BaseCaptioner(nn.Module):
     def scores(
         self, features: ArrayLike, captions: ArrayLike, read: ArrayLike | None = None
     ) -> tuple[Tensor, NDArray[Any]]:
-        """Return the scores (M,V) of the targets that count, given the words before them, and these targets (M,).
+        """Return the scores (M,V) of the targets that count, given the words before them, and the targets (M,).
 
-        features: (N,D). captions: (S N,T), S captions of each image one after the other. read: other captions (S N,T)
-        to take the input words from.
+        features: (N,D). captions: (S N,T); the S captions of an image are neighbours. read: captions (S N,T) of the
+        input words, if different.
         """
         raise NotImplementedError
 
@@ -117,7 +116,7 @@ class BaseCaptioner(nn.Module):
     ) -> Tensor:
         """Return the mean over captions (N,T) of the summed cross-entropy of their words, a scalar; features (N,D).
 
-        read: other captions (N,T) to take the input words from.
+        read: captions (N,T) of the input words, if different.
         """
         scores, targets = self.scores(features, captions, read)
         return summed_loss(scores, targets, len(np.asarray(captions)), label_smoothing)
@@ -127,17 +126,14 @@ class BaseCaptioner(nn.Module):
     def project_words(self) -> Tensor:
         """Return what each word adds to the cell's pre-activations (V, gates H), without a gradient."""
         with mg.no_grad():
-            projected: Tensor = self.cell.projected(self.embed.weight)
-        return projected
+            return cast(Tensor, self.cell.projected(self.embed.weight))
 
     def _next_state(self, words: ArrayLike, state: State, projected: Tensor | None) -> State:
-        """The cell's state after words (N,); projected: the result of `project_words`, if it is known."""
-        ids, cell = np.asarray(words), self.cell
-        after: State = (
-            cell.step(self.embed(ids), state) if projected is None
-            else cell.advance(ops.embedding(ids, projected), state)
-        )  # fmt: skip
-        return after
+        """Return the state of the cell after words (N,). projected: the result of `project_words`, or None."""
+        ids = np.asarray(words)
+        if projected is None:
+            return cast(State, self.cell.step(self.embed(ids), state))
+        return cast(State, self.cell.advance(ops.embedding(ids, projected), state))
 
     def _drop(self, x: Tensor) -> Tensor:
         return ops.dropout(x, self.dropout, rng=self.rng) if self.training and self.dropout else x

@@ -1,4 +1,4 @@
-"""The captioner: the features of a picture start a recurrent cell, which then produces one word after the other.
+"""The captioner: a recurrent cell that starts from the features of an image and predicts one word after the other.
 
     h0 = features W_proj + b_proj            (c0 = 0)
     h  = rnn or lstm (embedding of the input words)
@@ -8,9 +8,9 @@
 The input words are a caption without its last column, the targets a caption without its first. A target `<NULL>` costs
 nothing. Source: the captioning exercises of CS231n.
 
-Four shortcuts change neither the loss nor any gradient. Columns after the longest caption of a batch are cut off. The
-cell runs along each caption only to its last target. Each distinct input word is projected once. Only rows whose target
-is not `<NULL>` reach the vocabulary product.
+Four shortcuts do not change the loss or the gradients. Columns after the longest caption of a batch are cut off. The
+cell stops at the last target of each caption. Each distinct input word is projected only once. Only rows whose target
+is not `<NULL>` are multiplied by W_vocab.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import minigrad as mg
+from captioning.data.errors import SHARE, among, check_values, int_from
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.caption_batches import BaseCaptioner, CaptionBatch, checked_features
-from captioning.models.recurrent_cells import CELLS, State, check_cell, check_sizes
+from captioning.models.recurrent_cells import CELLS, State
 from minigrad import Tensor, nn, ops
 
 __all__ = ["WEIGHTS", "CaptionNetwork", "Captioner"]
@@ -33,18 +34,18 @@ WEIGHTS = {
     "W_proj": "project.weight", "b_proj": "project.bias", "W_embed": "embed.weight",
     "Wx": "cell.Wx", "Wh": "cell.Wh", "b": "cell.b", "W_vocab": "predict.weight", "b_vocab": "predict.bias",
 }  # fmt: skip
-"""CS231n's name of each weight and the network's, in the network's order. Old files of weights have CS231n's names."""
+"""The name in the network of each weight of CS231n, in the network's order. Old files use CS231n's names."""
 
 
 class CaptionNetwork(BaseCaptioner):
     """The layers of a captioner, on word ids.
 
-    words: V, the number of words. null: the id of `<NULL>`; None if every word costs something. feature_size,
-    wordvec_size, hidden_size: D, W and H. cell_type: 'lstm', 'rnn' or 'gru'. draw: standard normal numbers of a shape,
-    such as `rng.standard_normal`. dtype: of every weight. forget_bias: where the LSTM's forget gate starts.
+    words: V, the number of words. null: the id of `<NULL>`; None if every target counts. feature_size, wordvec_size,
+    hidden_size: D, W and H. cell_type: 'lstm', 'rnn' or 'gru'. draw: returns standard normal numbers of a shape, such
+    as `rng.standard_normal`. dtype: of all weights. forget_bias: the initial bias of the LSTM's forget gate.
 
-    Its layers are `project` (D to H), `embed` (V rows of W), `cell` and `predict` (H to V). They start as in CS231n:
-    word vectors are normal / 100, matrices normal / sqrt(rows), biases 0.
+    The layers are `project` (D to H), `embed` (V rows of W), `cell` and `predict` (H to V). Initial weights are those
+    of CS231n: word vectors are normal / 100, matrices normal / sqrt(rows), biases 0.
 
     Raises:
         ValueError: for an unknown cell type or a size below 1.
@@ -68,18 +69,19 @@ class CaptionNetwork(BaseCaptioner):
         dtype: DTypeLike = np.float32,
         forget_bias: float = 0.0,
     ) -> None:
-        check_cell(cell_type)
-        check_sizes(words=words, feature_size=feature_size, wordvec_size=wordvec_size, hidden_size=hidden_size)
+        sizes = {"words": words, "feature_size": feature_size, "wordvec_size": wordvec_size, "hidden_size": hidden_size}
+        check_values(sizes | {"cell_type": cell_type}, dict.fromkeys(sizes, int_from(1)) | {"cell_type": among(CELLS)})
         self.null, self.cell_type = null, cell_type
         self.feature_size, self.wordvec_size, self.hidden_size = feature_size, wordvec_size, hidden_size
 
         def scaled(shape: tuple[int, ...]) -> NDArray[Any]:
-            drawn: NDArray[Any] = draw(shape) / np.sqrt(shape[0])
-            return drawn
+            return np.asarray(draw(shape) / np.sqrt(shape[0]))
 
         own: Any = {"dtype": dtype, "initial": scaled}
         gate: Any = {"forget_bias": forget_bias} if cell_type == "lstm" else {}
-        embed = nn.Embedding(words, wordvec_size, dtype=dtype, initial=lambda shape: draw(shape) / 100)  # drawn first
+        embed = nn.Embedding(
+            words, wordvec_size, dtype=dtype, initial=lambda shape: draw(shape) / 100
+        )  # first, for the order of random numbers
         self.project = nn.Linear(feature_size, hidden_size, **own)
         self.embed = embed
         self.cell = CELLS[cell_type](wordvec_size, hidden_size, **gate, **own)
@@ -87,12 +89,12 @@ class CaptionNetwork(BaseCaptioner):
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
-        """The parameters under CS231n's names; a GRU, which CS231n does not have, keeps `bx` and `bh`."""
+        """The parameters by CS231n's names; those of a GRU, which CS231n does not have, are `bx` and `bh`."""
         names = {path: name for name, path in WEIGHTS.items()}
         return {names.get(path, path.removeprefix("cell.")): weight for path, weight in self.named_parameters()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> nn.LoadReport:
-        """Load weights as every module does; CS231n's names are accepted too."""
+        """Load weights as `nn.Module` does; CS231n's names are accepted too."""
         if isinstance(state, Mapping):
             new = {name: WEIGHTS.get(name, name) for name in state}
             state = {name if new[name] in state else new[name]: value for name, value in state.items()}
@@ -106,7 +108,7 @@ class CaptionNetwork(BaseCaptioner):
         batch = CaptionBatch.of(captions, self.null, read)
         each = batch.check_images(rows, self.feature_size)
         h0 = self.project(rows.astype(self.project.weight.dtype, copy=False))
-        if self.training and self.dropout:  # each use of a word has a dropout mask of its own, so it needs a row
+        if self.training and self.dropout:  # each use of a word has its own dropout mask
             x, indices = self._drop(self.embed(batch.words_in)), None
         else:
             distinct, indices = np.unique(batch.words_in, return_inverse=True)
@@ -167,9 +169,8 @@ class Captioner(CaptionNetwork):
         rng: np.random.Generator | int | None = None,
         feature_dropout: float = 0.0,
     ) -> None:
-        for name, share in (("dropout", dropout), ("feature_dropout", feature_dropout)):
-            if not 0 <= share < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1; got {share!r}")
+        shares = {"dropout": dropout, "feature_dropout": feature_dropout}
+        check_values(shares, dict.fromkeys(shares, SHARE))
         with np.errstate(over="ignore"):
             kept = np.asarray(forget_bias, dtype)
         if not np.isfinite(kept):
@@ -190,7 +191,7 @@ class Captioner(CaptionNetwork):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The arguments that make this captioner again, besides its vocabulary, ready for JSON."""
+        """The constructor's arguments, without the vocabulary, as JSON values."""
         names = ("feature_size", "wordvec_size", "hidden_size", "cell_type", "dropout", "forget_bias",
                  "feature_dropout")  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"dtype": str(self.embed.weight.dtype)}

@@ -1,10 +1,10 @@
-"""Several captioners that decode together: the probability of the next word is the mean of theirs."""
+"""Several captioners as one, which averages their probabilities of the next word."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,10 +20,10 @@ __all__ = ["Ensemble"]
 
 
 class Ensemble(nn.Module):
-    """Captioners of one vocabulary and of the same features, used like one captioner.
+    """Several captioners with the same vocabulary and features, used like one captioner.
 
-    Its scores are logarithms of mean probabilities. Its attention maps are the mean over the members with attention. It
-    cannot be trained; train its members.
+    The scores are logarithms of mean probabilities. Attention maps are averaged over the members with attention. Train
+    the members, not the ensemble.
 
     Raises:
         ValueError: if there are no members, or they do not fit each other.
@@ -77,12 +77,11 @@ class Ensemble(nn.Module):
         return np.mean(found, axis=0) if found else None
 
     def _parts(self, state: State) -> list[State]:
-        """The state of each member."""
+        """Return the state of each member."""
         entries = iter(state)
         return [tuple(islice(entries, m.cell.vectors + isinstance(m, AttentionCaptioner))) for m in self.members]
 
     def _mean(self, scores: Sequence[Tensor]) -> Tensor:
-        """Logarithms of the mean of softmax(scores) over the members, (…,V) each."""
+        """Return the logarithm of the mean of softmax(scores) over the members, (…,V) each."""
         logs = [ops.log_softmax(each, -1) for each in scores]
-        mean: Tensor = ops.logsumexp(ops.stack(logs), axis=0) - float(np.log(len(logs)))
-        return mean
+        return cast(Tensor, ops.logsumexp(ops.stack(logs), axis=0) - float(np.log(len(logs))))

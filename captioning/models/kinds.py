@@ -1,4 +1,4 @@
-"""The kinds of captioners, and how one is made from the settings of a run."""
+"""The kinds of captioners, and how to make one from the settings of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AnyCaptioner = Captioner | AttentionCaptioner
 `project_words` and `step`; one with attention also has `attention_maps`."""
 
 MODELS: dict[str, type[Captioner] | type[AttentionCaptioner]] = {"source": Captioner, "attention": AttentionCaptioner}
-"""The kinds by name: CS231n's captioner, and one with attention over the regions of a picture."""
+"""The kinds by name: CS231n's captioner, and one with attention over the regions of an image."""
 
 
 def kind_of(model: AnyCaptioner) -> str:
@@ -50,16 +50,16 @@ def new_captioner(
 def check_memory(words: int, settings: Mapping[str, Any], bytes_each: int = 16) -> None:
     """Raise a MemoryError if the large matrices of a captioner do not fit into this machine's memory.
 
-    A system that promises more memory than it has kills the process later, without a message. words: in the
-    vocabulary. settings: of the captioner. bytes_each: for each weight; 16 for training in float32 (the weight, its
-    gradient, Adam's two moments).
+    Otherwise the system may kill the process later, without a message. words: the size of the vocabulary. settings: of
+    the captioner. bytes_each: the bytes for each weight; 16 are for training in float32 (the weight, its gradient and
+    Adam's two moments).
     """
     W, H, gates = settings["wordvec_size"], settings["hidden_size"], CELLS[settings["cell_type"]].gates
     others = settings.get("picture_size", words) + settings.get("looking_size", settings["feature_size"])
     weights = words * W + ((W + H) * gates + others) * H
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # the system does not say
+    except (AttributeError, ValueError, OSError):  # the system has no such figures
         return
     if weights * bytes_each > memory:
         needed, has = weights * bytes_each / 2**30, memory / 2**30

@@ -1,28 +1,27 @@
-"""The recurrent cells of a captioner: minigrad's layers with one interface for training and for decoding.
+"""The recurrent cells of captioners: minigrad's layers with a common interface for training and decoding.
 
-A state is a tuple: (h,) of an RNN or a GRU, (h, c) of an LSTM, each (N, H).
+A state is a tuple of arrays (N, H): (h,) for an RNN or a GRU, (h, c) for an LSTM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from minigrad import Tensor, nn, ops
 
-__all__ = ["CELLS", "CaptionGRU", "CaptionLSTM", "CaptionRNN", "State", "check_cell", "check_sizes"]
+__all__ = ["CELLS", "CaptionGRU", "CaptionLSTM", "CaptionRNN", "State"]
 
 State = tuple[Any, ...]
-"""The state of N captions that are being decoded. Each entry has N rows, and an index takes some of them.
+"""The state of N captions during decoding. Each entry has N rows, and an index selects some of them.
 
-The first entries are the cell's, Tensors. A captioner may add entries of its own.
+The first entries are the Tensors of the cell. A captioner may add entries of its own.
 """
 
 
 class _Cell:
-    """What every cell adds to its layer."""
+    """The methods that every cell adds to its layer."""
 
     gates: ClassVar[int] = 1  # blocks of H columns in Wx, Wh and the biases
     vectors: ClassVar[int] = 1  # arrays in a state
@@ -30,19 +29,17 @@ class _Cell:
     b: Any
 
     def start(self, h0: Tensor) -> State:
-        """Return the state that begins with h0 (N, H)."""
+        """Return the first state, from h0 (N, H)."""
         return (h0,)
 
     def states(self, x: Any, state: State, lengths: Any = None, indices: Any = None) -> Tensor:
-        """Return all h (N, T, H) of sequences that begin in a state; `nn.RNN` explains lengths and indices."""
+        """Return all h (N, T, H) of sequences that start in a state; see `nn.RNN` for lengths and indices."""
         layer: Any = self
-        h: Tensor = layer(x, state[0] if self.vectors == 1 else state, lengths, indices)[0]
-        return h
+        return cast(Tensor, layer(x, state[0] if self.vectors == 1 else state, lengths, indices)[0])
 
     def projected(self, x: Any) -> Tensor:
         """Return what inputs x (N, W) add to the pre-activations, x Wx + b (N, gates H)."""
-        p: Tensor = ops.affine(x, self.Wx, self.b)
-        return p
+        return cast(Tensor, ops.affine(x, self.Wx, self.b))
 
 
 class CaptionRNN(_Cell, nn.RNN):
@@ -70,7 +67,7 @@ class CaptionLSTM(_Cell, nn.LSTM):
     vectors = 2
 
     def start(self, h0: Tensor) -> State:
-        """Return the state that begins with h0 (N, H) and c = 0."""
+        """Return the first state, from h0 (N, H) and c = 0."""
         return h0, Tensor(np.zeros_like(h0.data))
 
     def step(self, x: Any, state: State) -> State:
@@ -93,8 +90,7 @@ class CaptionGRU(_Cell, nn.GRU):
 
     def projected(self, x: Any) -> Tensor:
         """Return what inputs x (N, W) add to the pre-activations, x Wx + bx (N, 3H)."""
-        p: Tensor = ops.affine(x, self.Wx, self.bx)
-        return p
+        return cast(Tensor, ops.affine(x, self.Wx, self.bx))
 
     def advance(self, p: Tensor, state: State) -> State:
         """Return the state after inputs whose `projected` is p (N, 3H), by the equations of `nn.GRU`."""
@@ -109,21 +105,3 @@ CELLS: dict[str, type[CaptionRNN] | type[CaptionLSTM] | type[CaptionGRU]] = {
     "rnn": CaptionRNN, "lstm": CaptionLSTM, "gru": CaptionGRU,
 }  # fmt: skip
 """The cell types by name."""
-
-
-def check_cell(cell_type: str, among: Sequence[str] = tuple(CELLS)) -> None:
-    """Raise a ValueError unless there is such a cell."""
-    if cell_type not in among:
-        raise ValueError(f"cell_type must be one of {', '.join(map(repr, among))}; got {cell_type!r}")
-
-
-def check_sizes(**sizes: Any) -> None:
-    """Raise a ValueError that names the first size that is not an int of at least 1.
-
-    >>> check_sizes(hidden_size=0)
-    Traceback (most recent call last):
-    ValueError: hidden_size must be an int of at least 1; got 0
-    """
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-            raise ValueError(f"{name} must be an int of at least 1; got {size!r}")

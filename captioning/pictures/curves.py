@@ -119,5 +119,4 @@ def _number(value: Any) -> float:
 
 
 def _drawable(points: Points) -> NDArray[np.bool_]:
-    drawable: NDArray[np.bool_] = np.all(np.abs(points) < _LARGEST, axis=1)  # NaN is not
-    return drawable
+    return np.asarray(np.all(np.abs(points) < _LARGEST, axis=1))  # NaN is not

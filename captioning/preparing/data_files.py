@@ -44,9 +44,7 @@ class SplitSummary:
 
 def tokenised(images: NamedImages, tokenizer: Callable[[str], list[str]], progress: Progress) -> Iterator[list[str]]:
     """Yield the words of each caption of the images."""
-    progress.begin(len(images))
-    for done, (_, image) in enumerate(images):
-        progress.update(done)
+    for _, image in progress.track(images):
         yield from map(tokenizer, image.captions)
 
 
@@ -140,9 +138,7 @@ def place_photos(folder: Path, final: Path, photos: Mapping[str, Path], copy: bo
     A link is relative to `final`, so that data set and photos may move together; a copy may move alone.
     """
     folder.mkdir()
-    progress.begin(len(photos))
-    for done, (name, photo) in enumerate(photos.items()):
-        progress.update(done)
+    for name, photo in progress.track(photos.items()):
         if copy:
             shutil.copyfile(photo, folder / name)
         else:

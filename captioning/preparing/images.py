@@ -1,4 +1,4 @@
-"""The images of a source: their captions, splits, names and photo files, and what had to be left out."""
+"""The images of a source: their captions, splits, names and photo files, and a list of what is left out."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LeftOut:
         self._found[kind] = (count + number, first)
 
     def lines(self) -> list[str]:
-        """Return a line for each kind, in the order in which they were met."""
+        """Return a line for each kind, in the order of their first occurrence."""
         return [
             f"1 {kind.replace('s ', ' ', 1)}, {shown(first)}" if count == 1 else  # the noun in the singular
             f"{count:,} {kind}, the first {shown(first)}" for kind, (count, first) in self._found.items()

@@ -1,4 +1,4 @@
-"""How to make a data set of a source, and a report of what came out."""
+"""How to make a data set from a source, and a report about the result."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Recipe:
 
 @dataclass
 class Prepared:
-    """What came of a source: the data set's folder, its splits, vocabulary and length, and what was left out.
+    """The data set that was made: its folder, splits, vocabulary and length, and what was left out.
 
     unreadable: a line for each photo that cannot be read. regions: how they were made, None if there are none.
     """
@@ -80,7 +80,7 @@ class Prepared:
 
 
 def report(prepared: Prepared, recipe: Recipe) -> str:
-    """Return some lines on a data set that was made."""
+    """Return a report about a data set."""
     words = len(prepared.vocabulary) - len(SPECIAL)
     which = "the most frequent" if recipe.words else f"each {recipe.min_count} times or more in training captions"
     whole = "" if recipe.max_length else f", which leaves at least {COVERED:.0%} of those for training whole"
@@ -117,7 +117,7 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
 
 
 def _advice_on_unknown_words(train: SplitSummary, recipe: Recipe) -> list[str]:
-    """Return what to do if many words of the training captions are outside the vocabulary."""
+    """Return advice if many words of the training captions are outside the vocabulary."""
     share = train.unknown / max(train.words, 1)
     if share <= 0.1:
         return []

@@ -128,7 +128,7 @@ def _folder_images(folder: Path, left_out: LeftOut) -> list[CaptionedImage]:
             texts[stem] = path
         elif suffix in ENDINGS:
             if stem in photos:
-                raise DataError(f"{path}: {photos[stem].name} has the same name; {stem.name}.txt would speak of both")
+                raise DataError(f"{path}: {photos[stem].name} has the same name; {stem.name}.txt would belong to both")
             photos[stem] = path
     for stem, path in texts.items():
         if stem not in photos:

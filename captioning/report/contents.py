@@ -1,4 +1,4 @@
-"""Collect what a report shows: a run, the captions that it gives the images of a split, and their scores."""
+"""Collect the contents of a report: a run, its captions of the images of a split, and their scores."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from captioning.data.splits import Split, images_of_part
 from captioning.decoding.batches import WordScorer
 from captioning.decoding.captions import ScoredCaption, score_captions
 from captioning.evaluation.calibration import Calibration
-from captioning.evaluation.results import signature
-from captioning.evaluation.split_scores import cider_d_by_image, known_captions, score
+from captioning.evaluation.split_scores import cider_d_by_image, known_captions, score, signature
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
-from captioning.training.history import Entry
+from captioning.training.run_files import Entry
 
-__all__ = ["Choice", "Contents", "Scored", "ReportedCaption", "best_typical_worst", "scored"]
+__all__ = ["ReportContents", "ReportSettings", "ReportedCaption", "ScoredSplit", "best_typical_worst", "score_split"]
 
 _BATCH = 500  # images whose features are in memory at once
 
 
 @dataclass(frozen=True)
-class Choice:
+class ReportSettings:
     """Which images of a split to caption, and how.
 
     Attributes:
@@ -54,7 +53,7 @@ class ReportedCaption:
     Attributes:
         row: the image's row in its split.
         name: the file name of the image, None if the data set has no names.
-        photo: the photo's file, None if it is not at hand.
+        photo: the file of the photo, None without one.
         attention: float32 (len(words), places), how much the model looked at each place for each word; None for a
             model without attention.
         confidence: from 0 to 1, None without a calibration.
@@ -71,7 +70,7 @@ class ReportedCaption:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredSplit:
     """The captions of a split and their scores.
 
     Attributes:
@@ -93,37 +92,37 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Contents:
+class ReportContents:
     """Everything that a report shows; scored is None for a run without its data set."""
 
     title: str
     settings: dict[str, Any]
     history: list[Entry]
     model: AnyCaptioner
-    scored: Scored | None
+    scored: ScoredSplit | None
 
 
-def scored(
+def score_split(
     model: AnyCaptioner,
     split: Split,
-    choice: Choice,
+    settings: ReportSettings,
     progress: Progress,
     chosen_on: str | None = None,
     training: Split | None = None,
-) -> Scored:
+) -> ScoredSplit:
     """Caption images of a split and score the captions.
 
     Args:
         chosen_on: the part of the validation split on which the training chose its weights.
         training: the split whose captions do not count as novel.
     """
-    images = images_of_part(split, choice.part, choice.most, choice.seed)
-    decoded = _decoded(model, split, images, choice, progress)
-    said = [caption.words for caption in decoded]
+    images = images_of_part(split, settings.part, settings.most, settings.seed)
+    decoded = _decoded(model, split, images, settings, progress)
+    words = [caption.words for caption in decoded]
     known = None if training is None else known_captions(training, progress)
-    figures = score(model, split, images, said, choice.seed, progress, known=known)
-    drawn_by = choice.seed if len(images) < len(images_of_part(split, choice.part)) else None
-    scores = cider_d_by_image(split, images, said, progress=progress).tolist()
+    figures = score(model, split, images, words, settings.seed, progress, known=known)
+    drawn_by = settings.seed if len(images) < len(images_of_part(split, settings.part)) else None
+    scores = cider_d_by_image(split, images, words, progress=progress).tolist()
     captions = [
         ReportedCaption(
             row=i,
@@ -137,12 +136,14 @@ def scored(
         )
         for i, caption, value in zip(images.tolist(), decoded, scores, strict=True)
     ]
-    return Scored(
+    return ScoredSplit(
         data=split.folder.resolve().name,
         split=split.name,
-        part=choice.part,
-        decoding=choice.decoding,
-        signature=signature(split, choice.part, len(images), choice.decoding, choice.max_length, drawn_by, "corpus"),
+        part=settings.part,
+        decoding=settings.decoding,
+        signature=signature(
+            split, settings.part, len(images), settings.decoding, settings.max_length, drawn_by, "corpus"
+        ),
         figures=figures,
         captions=captions,
         raw=split.has_raw_captions,
@@ -151,18 +152,18 @@ def scored(
 
 
 def _decoded(
-    model: Any, split: Split, images: NDArray[np.int64], choice: Choice, progress: Progress
+    model: Any, split: Split, images: NDArray[np.int64], settings: ReportSettings, progress: Progress
 ) -> list[ScoredCaption]:
     """Caption images, with the attention at each word and, if there is a calibration, the confidence."""
     decoded: list[ScoredCaption] = []
     progress.begin(len(images), what="captions of images")
     for start in range(0, len(images), _BATCH):
         features = split.features[images[start : start + _BATCH]]
-        if choice.calibration is None:
-            ids = choice.decode(model, features, max_length=choice.max_length)
+        if settings.calibration is None:
+            ids = settings.decode(model, features, max_length=settings.max_length)
             decoded += [found[0] for found in score_captions(WordScorer(model, steps=ids.size), features, ids[:, None])]
         else:  # the confidence of a caption may depend on the other captions of the beam
-            decoded += [beams[0] for beams in choice.calibration.decode(model, features, choice.max_length)]
+            decoded += [beams[0] for beams in settings.calibration.decode(model, features, settings.max_length)]
         progress.update(len(decoded))
     return decoded
 

@@ -11,9 +11,9 @@ import numpy as np
 
 import minigrad as mg
 from captioning.models.kinds import AnyCaptioner
-from captioning.progress import Progress
+from captioning.progress import SILENT, Progress
 from captioning.report import sections
-from captioning.report.contents import Contents
+from captioning.report.contents import ReportContents
 from minigrad.render.layout import DrawingError, lay_out
 from minigrad.render.page import source_of
 from minigrad.runtime.extras import require
@@ -21,13 +21,12 @@ from minigrad.runtime.files import replacing
 
 __all__ = ["page_text", "write_page"]
 
-_SILENT = Progress(enabled=False)
 _NOT_HTML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters and lone surrogates
 _SECONDS = 20.0  # for the layout of the drawing
 _WORDS = 8  # of the caption whose loss is drawn: enough to fold steps
 
 
-def write_page(contents: Contents, path: str | os.PathLike[str], progress: Progress = _SILENT) -> int:
+def write_page(contents: ReportContents, path: str | os.PathLike[str], progress: Progress = SILENT) -> int:
     """Write the page of a report whole or not at all, and return its size in bytes."""
     with replacing(path) as temporary:
         content = page_text(contents, progress).encode("ascii")
@@ -35,7 +34,7 @@ def write_page(contents: Contents, path: str | os.PathLike[str], progress: Progr
     return len(content)
 
 
-def page_text(contents: Contents, progress: Progress = _SILENT) -> str:
+def page_text(contents: ReportContents, progress: Progress = SILENT) -> str:
     """Return the page in ASCII; equal contents give equal pages.
 
     The template escapes all text of runs and data sets. A policy forbids scripts, the network and foreign styles.

@@ -17,7 +17,7 @@ from captioning.pictures.curves import Points, draw_curves, series
 from captioning.pictures.figures import BLUE, GREY, ORANGE, new_figure, plain_axes, svg_address
 from captioning.pictures.photos import embedded_photo, image_address
 from captioning.progress import Progress
-from captioning.report.contents import Contents, ReportedCaption, Scored, best_typical_worst
+from captioning.report.contents import ReportContents, ReportedCaption, ScoredSplit, best_typical_worst
 from minigrad.runtime.extras import require
 
 __all__ = [
@@ -77,7 +77,7 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if abs(value) < 1e300 else str(value)
 
 
-def headline(contents: Contents) -> list[tuple[str, str]]:
+def headline(contents: ReportContents) -> list[tuple[str, str]]:
     """Return the names and values of the most important figures."""
     tiles = []
     if contents.scored is not None:
@@ -89,7 +89,7 @@ def headline(contents: Contents) -> list[tuple[str, str]]:
     return [*tiles, ("Words known", number(len(contents.model.vocabulary)))]
 
 
-def scores(found: Scored) -> list[tuple[str, str, str]]:
+def scores(found: ScoredSplit) -> list[tuple[str, str, str]]:
     """Return the name, value and meaning of each score."""
     named = ("images", "captions", *_SCORES)
     others = {key: (key.replace("_", " "), "") for key in found.figures if key not in named}
@@ -102,7 +102,7 @@ def scores(found: Scored) -> list[tuple[str, str, str]]:
 
 def training(history: History) -> list[Chart]:
     """Return the charts of the losses, of the reward of a self-critical training, and of each validation figure."""
-    losses = [entry for entry in history if entry.get("reward") is None]  # a rewarded iteration's loss is another one
+    losses = [entry for entry in history if entry.get("reward") is None]  # self-critical training has another loss
     rewarded = len(losses) < len(history)
     series_of = {"Loss of a caption": (series(losses, "loss"), series(losses, "val_loss"))}
     if rewarded:
@@ -142,7 +142,7 @@ def _validation_name(key: str) -> str:
     return _VALIDATION_NAMES.get(key) or key.removeprefix("val_").replace("_", " ").strip() or "?"
 
 
-def cards(found: Scored, progress: Progress) -> dict[str, Any]:
+def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
     """Return the captions to show: `groups` of cards by title, whether they were `chosen` for their photos, ...
 
     Photos are preferred if there are enough for all cards.
@@ -150,13 +150,10 @@ def cards(found: Scored, progress: Progress) -> dict[str, Any]:
     pictured = [caption for caption in found.captions if caption.photo is not None]
     enough = len(pictured) >= min(3 * _CARDS, len(found.captions))
     shown = best_typical_worst(pictured if enough else found.captions, _CARDS)
-    progress.begin(sum(map(len, shown.values())), what="photos")
     groups: dict[str, list[dict[str, Any]]] = {kind: [] for kind in shown}
-    for kind, captions in shown.items():
-        for caption in captions:
-            photo = None if caption.photo is None else embedded_photo(caption.photo)
-            groups[kind].append({"caption": caption, "photo": photo, "masks": attention_masks(caption.attention)})
-            progress.update(sum(map(len, groups.values())))
+    for kind, caption in progress.track([(kind, each) for kind, group in shown.items() for each in group], "photos"):
+        photo = None if caption.photo is None else embedded_photo(caption.photo)
+        groups[kind].append({"caption": caption, "photo": photo, "masks": attention_masks(caption.attention)})
     places = next((caption.attention.shape[1] for caption in found.captions if caption.attention is not None), 0)
     return {
         "groups": groups,
@@ -277,7 +274,7 @@ def in_bins(confidences: Floats, values: Floats, bins: int) -> list[tuple[float,
 
 
 def settings_groups(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the settings of a run by group. Folders lose their path, which is nobody else's business."""
+    """Return the settings of a run by group, with the names of folders instead of their private paths."""
     alone = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
     groups: dict[str, Mapping[str, Any]] = {
         "run": alone,

@@ -1,4 +1,4 @@
-"""BLEU in two versions, and ROUGE-L.
+"""BLEU in two versions, ROUGE-L, and how varied captions are.
 
 *Exercise BLEU* (`BLEU_score`, `exercise_bleu`) is what the homework prints: unigram sentence BLEU of one caption
 against one reference, averaged over samples. *Corpus BLEU* (`corpus_bleu`) is what papers print: BLEU-1 to BLEU-4 of a
@@ -10,27 +10,66 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.vocabulary import SPECIAL
-from captioning.scoring.corpora import Corpus, Tokens, check_corpus, ngrams_of
+from captioning.data.vocabulary import SPECIAL, UNK, Vocabulary
 from minigrad.runtime.extras import require
 
-__all__ = ["BLEU_score", "corpus_bleu", "exercise_bleu", "exercise_bleu_table", "rouge_l"]
+__all__ = ["BLEU_score", "Corpus", "Tokens", "check_corpus", "corpus_bleu", "distinct", "diversity", "exercise_bleu",
+           "exercise_bleu_table", "ngrams_of", "rouge_l"]  # fmt: skip
 
-_BETA = 1.2  # how many times as much recall counts as precision in ROUGE-L; COCO's
+_BETA = 1.2  # weight of recall against precision in ROUGE-L, as in COCO's evaluation
+
+Tokens = Sequence[Hashable]
+"""Words, or ids of words."""
+
+Corpus = Sequence[Sequence[Tokens]]
+"""References: a list of captions for each hypothesis, or for each image."""
+
+
+def ngrams_of(tokens: Tokens, n: int) -> Iterator[tuple[Hashable, ...]]:
+    """Return each run of n tokens, first to last, as a tuple.
+
+    >>> list(ngrams_of(["a", "dog", "runs"], 2))
+    [('a', 'dog'), ('dog', 'runs')]
+    """
+    return zip(*(tokens[k:] for k in range(n)), strict=False)
+
+
+def check_corpus(name: str, references: Corpus, hypotheses: Sequence[Tokens]) -> None:
+    """Raise an error that begins with the score's `name` unless each hypothesis has a non-empty list of references.
+
+    >>> check_corpus("rouge_l", [[["a", "dog"]], []], [["a", "dog"], ["a", "cat"]])
+    Traceback (most recent call last):
+    ValueError: rouge_l: item 1 has no references
+    """
+    for what, value in (("references", references), ("hypotheses", hypotheses)):
+        if isinstance(value, str):
+            raise TypeError(f"{name}: {what} must be a list; got a str")
+    if len(references) != len(hypotheses):
+        raise ValueError(
+            f"{name}: references has {len(references)} items, hypotheses has {len(hypotheses)}; "
+            "each hypothesis needs its own list of references"
+        )
+    if not len(hypotheses):
+        raise ValueError(f"{name}: there are no hypotheses to score")
+    for i, (item, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
+        if isinstance(item, str) or any(isinstance(tokens, str) for tokens in (hypothesis, *item)):
+            raise TypeError(f"{name}: item {i} has a str where a list of tokens is expected: use tokenise() first")
+        if not len(item):
+            raise ValueError(f"{name}: item {i} has no references")
 
 
 def BLEU_score(gt_caption: str, sample_caption: str) -> float:  # noqa: N802 - the notebook's name
     """Return exercise BLEU: unigram sentence BLEU of one caption against one reference, in [0, 1].
 
-    gt_caption, sample_caption: captions as `decode_captions` returns them. They are split at spaces, and words that
-    contain `<START>`, `<END>`, `<NULL>` or `<UNK>` do not count. An empty caption scores 0. It is nltk's
-    `sentence_bleu` with weights [1]. Source: homework 1-1.
+    This is nltk's `sentence_bleu` with weights [1]. gt_caption, sample_caption: captions as `decode_captions` returns
+    them, split at spaces. Words that contain `<START>`, `<END>`, `<NULL>` or `<UNK>` are ignored. An empty caption
+    scores 0. Source: homework 1-1.
 
     >>> round(BLEU_score("<START> a dog runs <END>", "a dog sits <END>"), 4)
     0.6667
@@ -53,7 +92,7 @@ def _exercise_words(name: str, caption: str) -> list[str]:
 def exercise_bleu(pairs: Iterable[tuple[str, str]]) -> float:
     """Return the mean of `BLEU_score(gt_caption, sample_caption)` over pairs, in [0, 1]; not corpus BLEU.
 
-    No pairs at all are a ValueError. Source: homework 1-1 (there: 1,000 samples a split).
+    Raises a ValueError without pairs. Source: homework 1-1, with 1,000 samples per split.
 
     >>> exercise_bleu([("a dog", "a dog"), ("a dog", "two cats")])
     0.5
@@ -65,11 +104,11 @@ def exercise_bleu(pairs: Iterable[tuple[str, str]]) -> float:
 
 
 def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
-    """Return the `BLEU_score` of each of n samples against each of m references, all pairs at once: (n,m).
+    """Return the `BLEU_score` of each of n samples against each of m references: (n,m).
 
-    samples, references: lists of words or word ids, without special tokens. With p the share of the sample's words
-    found in the reference, each at most as often as there, a score is p exp(min(0, 1 - r/c)) for c words in the sample
-    and r in the reference. An empty sample scores 0.
+    samples, references: lists of words or word ids, without special tokens. A sample of c words and a reference of r
+    words score p exp(min(0, 1 - r/c)). p is the share of the sample's words that are in the reference, each counted at
+    most as often as there. An empty sample scores 0.
 
     >>> exercise_bleu_table([["a", "dog", "sits"], []], [["a", "dog", "runs"], ["a", "small", "dog", "runs"]]).round(4)
     array([[0.6667, 0.4777],
@@ -81,7 +120,7 @@ def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[S
             column.setdefault(word, len(column))
 
     def counts(texts: Sequence[Sequence[Any]]) -> NDArray[np.int16]:
-        """How often each text has each word of the samples."""
+        """Count each word of the samples in each text."""
         table = np.zeros((len(texts), len(column)), np.int16)
         for row, words in zip(table, texts, strict=True):
             for word in words:
@@ -90,7 +129,7 @@ def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[S
         return table
 
     matches = np.minimum(counts(samples)[:, None], counts(references)[None]).sum(axis=-1)
-    c = np.maximum([[len(words)] for words in samples], 1)  # of an empty sample the matches are 0
+    c = np.maximum([[len(words)] for words in samples], 1)  # an empty sample has no matches
     r = np.array([len(words) for words in references])
     return np.asarray(matches / c * np.exp(np.minimum(0, 1 - r / c)))
 
@@ -98,15 +137,19 @@ def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[S
 def corpus_bleu(references: Corpus, hypotheses: Sequence[Tokens]) -> dict[str, float]:
     """Return corpus BLEU-1 to BLEU-4 against all references: {"BLEU-1": …, "BLEU-4": …}, each in [0, 1].
 
-    references: for each hypothesis a non-empty list of references. References and hypotheses are lists of tokens
-    (`tokenise`, `Vocabulary.tokens`). BLEU-n is BP (p_1 … p_n)^(1/n). p_k is the share of the hypotheses' k-grams found
-    in a reference, each at most as often as in the reference that has it most often. BP = min(1, exp(1 - r/c)) for c
-    tokens of hypotheses and r tokens of the references closest in length (of two as close, the shorter). Nothing is
-    smoothed: one p_k = 0 makes BLEU-n 0. These are coco-caption's numbers. nltk's differ, as it counts a caption
-    of fewer than k words as if it had a k-gram.
+    references: a non-empty list of references for each hypothesis. References and hypotheses are lists of tokens
+    (`tokenise`, `Vocabulary.tokens`).
 
-    A str where tokens are expected is a TypeError. Lengths that differ, an item without references, or no items at all
-    are a ValueError. Source: Papineni et al., BLEU: a method for automatic evaluation of machine translation (2002).
+    BLEU-n is BP (p_1 … p_n)^(1/n). p_k is the share of the hypotheses' k-grams that are in a reference, with counts
+    clipped to the largest of a reference. BP = min(1, exp(1 - r/c)) for c tokens in the hypotheses and r tokens in the
+    references closest in length, the shorter one of two. Nothing is smoothed. The scores are those of coco-caption.
+    nltk's differ, because it counts a caption of fewer than k words as if it had a k-gram.
+
+    Raises:
+        TypeError: for a str in place of tokens.
+        ValueError: for lists of different lengths, an item without references, or no items.
+
+    Source: Papineni et al., BLEU: a method for automatic evaluation of machine translation (2002).
 
     >>> scores = corpus_bleu([[["a", "dog", "runs"], ["one", "dog"]]], [["a", "dog", "dog"]])
     >>> [round(score, 4) for score in scores.values()]
@@ -128,12 +171,12 @@ def corpus_bleu(references: Corpus, hypotheses: Sequence[Tokens]) -> dict[str, f
 
 
 def rouge_l(references: Corpus, hypotheses: Sequence[Tokens]) -> tuple[float, NDArray[np.float64]]:
-    """Return the mean ROUGE-L over captions, and that of each: float64 (n,), all in [0, 1].
+    """Return the mean ROUGE-L, and the ROUGE-L of each caption, float64 (n,); all in [0, 1].
 
-    references, hypotheses and errors: as in `corpus_bleu`. With L the length of the longest common subsequence of a
-    hypothesis of c tokens and a reference of r, precision P is the greatest L/c over its references and recall R the
-    greatest L/r, each by itself, as in COCO's evaluation. The score is (1 + β²) P R / (R + β² P), β = 1.2. A hypothesis
-    without words scores 0. Sources: C.-Y. Lin, ROUGE: a package for automatic evaluation of summaries (2004); β as in
+    references, hypotheses and errors: as in `corpus_bleu`. L is the length of the longest common subsequence of a
+    hypothesis of c tokens and a reference of r tokens. Precision P is the largest L/c over the references, and recall R
+    the largest L/r, as in COCO's evaluation. The score is (1 + β²) P R / (R + β² P) with β = 1.2. An empty hypothesis
+    scores 0. Sources: C.-Y. Lin, ROUGE: a package for automatic evaluation of summaries (2004); β as in
     X. Chen et al., Microsoft COCO captions: data collection and evaluation server (2015).
 
     >>> mean, scores = rouge_l([[["a", "dog", "runs"], ["one", "dog"]], [["a", "cat"]]], [["a", "dog"], ["no"]])
@@ -152,14 +195,14 @@ def rouge_l(references: Corpus, hypotheses: Sequence[Tokens]) -> tuple[float, ND
 
 
 def _common_length(one: Tokens, other: Tokens) -> int:
-    """The length of the longest common subsequence, a column of its table at a time, which is one integer.
+    """Return the length of the longest common subsequence, by a table whose columns are the bits of one integer.
 
-    Going down a column the table grows by 0 or 1; bit k of `column` is 0 where it grows between rows k and k + 1.
-    Where `one` has the token of the next column, a carry of the addition moves the growth up to the first such row.
+    Down a column, the table grows by 0 or 1 per row. Bit k of `column` is 0 where it grows between rows k and k + 1.
+    Where `one` has the token of the next column, a carry of the addition moves the growth to the first such row.
     Source: M. Crochemore et al., A fast and practical bit-vector algorithm for the longest common subsequence
     problem (2001).
     """
-    rows: dict[object, int] = {}  # token to the rows where it is
+    rows: dict[object, int] = {}  # the rows of each token, as bits
     for k, token in enumerate(one):
         rows[token] = rows.get(token, 0) | 1 << k
     every = (1 << len(one)) - 1
@@ -168,3 +211,47 @@ def _common_length(one: Tokens, other: Tokens) -> int:
         here = column & rows.get(token, 0)
         column = ((column + here) | (column - here)) & every
     return len(one) - column.bit_count()
+
+
+def distinct(hypotheses: Sequence[Tokens], n: int) -> float:
+    """Return distinct-n: the number of different n-grams divided by the number of all n-grams; 0 without n-grams.
+
+    More captions lower it, so compare it only for equally many captions. Source: J. Li et al., A diversity-promoting
+    objective function for neural conversation models (2016), who divide by the number of words.
+
+    >>> distinct([["a", "dog", "runs"], ["a", "dog"]], 1), distinct([["a", "dog", "runs"], ["a", "dog"]], 2)
+    (0.6, 0.6667)
+    """
+    found = [ngram for tokens in hypotheses for ngram in ngrams_of(tokens, n)]
+    return len(set(found)) / len(found) if found else 0.0
+
+
+def diversity(
+    hypotheses: Sequence[Sequence[str]], vocabulary: Vocabulary, known: Container[tuple[str, ...]] | None = None
+) -> dict[str, float]:
+    """Return figures of how varied captions are.
+
+    - `distinct_1`, `distinct_2`: see `distinct`;
+    - `words_in_use`: the number of different words, without special tokens;
+    - `vocabulary_share`: the share of the vocabulary that is used;
+    - `novel_share`, if `known` is given: the share of captions that are not in `known`, tuples of words;
+    - `mean_length`: the mean number of words; `unknown_rate`: the share of words that are `<UNK>`.
+
+    >>> diversity([["a", "dog"], ["a", "<UNK>"]], Vocabulary([*SPECIAL, "a", "dog"]), {("a", "dog")})
+    {'distinct_1': 0.75, 'distinct_2': 1.0, 'words_in_use': 2, 'vocabulary_share': 1.0, 'novel_share': 0.5, \
+'mean_length': 2.0, 'unknown_rate': 0.25}
+    """
+    words = [word for tokens in hypotheses for word in tokens]
+    used, size = set(words) - set(SPECIAL), len(vocabulary) - len(SPECIAL)
+    novel = {} if known is None else {
+        "novel_share": sum(tuple(tokens) not in known for tokens in hypotheses) / len(hypotheses)
+    }  # fmt: skip
+    return {
+        "distinct_1": distinct(hypotheses, 1),
+        "distinct_2": distinct(hypotheses, 2),
+        "words_in_use": len(used),
+        "vocabulary_share": sum(word in vocabulary for word in used) / size if size else 0.0,
+        **novel,
+        "mean_length": len(words) / len(hypotheses),
+        "unknown_rate": words.count(UNK) / len(words) if words else 0.0,
+    }

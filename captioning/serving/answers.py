@@ -1,4 +1,4 @@
-"""From a photo to what the page shows: captions, the probability of each word, and where the captioner looked.
+"""Answer a photo with captions, the probability of each word, and the attention to each place of the photo.
 
 An answer is a dict that becomes JSON:
 
@@ -61,10 +61,10 @@ def as_json(beams: Sequence[ScoredCaption], grid: tuple[int, int], unsure: bool 
 
 def _beam_as_json(beam: ScoredCaption) -> Answer:
     row = caption_as_json(beam, _DIGITS)
-    looks = (
+    maps = (
         [None] * len(beam.words) if beam.attention is None else np.round(beam.attention.astype(float), _DIGITS).tolist()
     )
-    words = [word | {"look": look} for word, look in zip(row["words"], looks, strict=True)]
+    words = [word | {"look": look} for word, look in zip(row["words"], maps, strict=True)]
     confidence = None if beam.confidence is None else round(float(beam.confidence), _DIGITS)
     return row | {"confidence": confidence, "words": words}
 
@@ -100,8 +100,8 @@ class PhotoCaptioner:
 
     def _beams(self, photo: NDArray[np.uint8]) -> list[ScoredCaption]:
         features = self.network.features(self.network.prepare(photo)[None])
-        speak = n_best if self.calibration is None else self.calibration.decode
-        return speak(self.model, features)[0]
+        decode = n_best if self.calibration is None else self.calibration.decode
+        return decode(self.model, features)[0]
 
 
 class AnswerQueue:

@@ -1,4 +1,4 @@
-"""Runs made from other runs: the mean of several, and a small copy to hand on."""
+"""Runs made from other runs: the mean of several, and a small copy to send."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.models.kinds import kind_of
-from captioning.training.errors import RunError
 from captioning.training.run_features import extractor_name
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run, read_arrays
 
 __all__ = ["average_runs", "export_run"]
 
-_APART = 0.5  # of the weights' norm: runs of one start were 0.05 apart, and of two starts 1.25
+_FAR = 0.5  # relative to the norm of the weights: runs from the same start differ by 0.05, others by 1.25
 _OF_DATA = ("pca", "max_train", "train_captions", "extractor", "regions", "captions", "max_words", "seed")
-"""The settings of the data that an exported run keeps: how it is read, not where it is."""
+"""The settings of the data that an exported run keeps: how it is read, but not its folder."""
 
 
 def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
     """Write the mean of the best weights of runs to a new folder, and return that run.
 
-    Trainings that start from the same weights end near each other, and their mean is often better than each. Its
-    settings are those of the first run; `average` names all of them, and `averaged_weights` has the checksums of their
-    weights. It has no history and cannot be resumed, but can be trained further. Source: M. Wortsman et al., Model
+    Trainings that start from the same weights end near each other, and their mean is often better than each. The new
+    run has the settings of the first one, with the names of all runs in `average` and the checksums of their weights in
+    `averaged_weights`. It cannot be resumed, but can be trained further. Source: M. Wortsman et al., Model
     soups: averaging weights of multiple fine-tuned models (2022).
 
     Raises:
-        RunError: for models of other sizes, weights that are not finite or too far from each other, or a folder that is
-            not empty.
+        RunError: for models of different sizes, weights that are not finite or too different, or a folder that is not
+            empty.
     """
     Run.check_new(folder)
     first, models = runs[0], [run.load_model() for run in runs]
@@ -42,13 +42,13 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
         if size != sizes[0]:
             raise RunError(f"{where}: its model has other sizes ({size} and {sizes[0]})")
         squares = np.zeros(2)
-        for mine, other in zip(models[0].parameters(), model.parameters(), strict=True):  # buffers are of the data
+        for mine, other in zip(models[0].parameters(), model.parameters(), strict=True):  # buffers describe the data
             a, b = mine.data.astype(np.float64), other.data.astype(np.float64)
             squares += np.sum((a - b) ** 2), np.sum(a**2)
-        if (apart := np.sqrt(squares[0] / max(squares[1], np.finfo(np.float64).tiny))) > _APART:
+        if (apart := np.sqrt(squares[0] / max(squares[1], np.finfo(np.float64).tiny))) > _FAR:
             raise RunError(
-                f"{where}: their weights are {apart:.2f} of their size apart, so they did not start from the same run "
-                "and their mean is of no use. Use them together instead: evaluate RUN RUN."
+                f"{where}: their weights differ by {apart:.2f} of their norm, so they did not start from the same run, "
+                "and their mean is useless. Combine them instead: evaluate RUN RUN."
             )
     mean: dict[str, NDArray[Any]] = {}
     for name, array in models[0].state_dict().items():
@@ -64,9 +64,9 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
 def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None = None) -> Run:
     """Write what captioning needs of a run to a new folder, in half the space, and return that run.
 
-    Weights are stored in half precision, rounded once (an error of at most 2**-11 of a weight, or 2**-25 where that is
-    more). The checkpoint, the history, and the folder and fingerprint of the data are left out. extractor: the network
-    that made the features, for a run that does not know it.
+    Weights are rounded to half precision, with an error of at most 2**-11 of a weight or 2**-25. The checkpoint, the
+    history, and the folder and fingerprint of the data are left out. extractor: the network that made the features, for
+    a run that does not record it.
 
     Raises:
         RunError: for a weight that half precision cannot hold, a folder that is not empty, or an extractor that cannot
@@ -86,5 +86,5 @@ def _in_halves(run: Run, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArra
         halves = {name: array.astype(np.float16) for name, array in arrays.items()}
     for name, array in halves.items():
         if not np.isfinite(array).all():
-            raise RunError(f"{run.folder}: the weight {name} has a number that half precision cannot hold")
+            raise RunError(f"{run.folder}: the weight {name} has a number that is too large for half precision")
     return halves

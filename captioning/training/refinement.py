@@ -1,19 +1,19 @@
 """Refinement: in rounds, a captioner writes captions and then learns from the best of them.
 
-Training on human captions teaches a captioner to say what one person might say. Scores compare its caption with *any*
-of several people, which rewards cautious captions. Minimum Bayes risk decoding finds these: of several drafts take the
-one with the highest utility,
+Training on human captions teaches a captioner to write what one person might write. Scores compare its caption with
+those of several people, which rewards cautious captions. Minimum Bayes risk decoding finds these: it draws several
+drafts and takes the one with the highest utility,
 
-    utility(y) = a mean_h BLEU(y, h) + (1 - a) sum_j w_j mean_c BLEU(y, c),
+    utility(y) = a mean_h BLEU(y, h) + (1 - a) sum_j w_j mean_c BLEU(y, c).
 
-h the human captions of the picture, c those of its neighbour j with weight w_j (`captioning.data.neighbours`), BLEU
-the exercise's. The captions of neighbours are a function of the features alone, which the model can learn for pictures
-that it has never seen, while a picture's own captions can also be learnt by heart.
+h are the human captions of the image, c those of a similar image j with weight w_j (`captioning.data.neighbours`), and
+BLEU is exercise BLEU. Captions of similar images depend only on the features, so the model can predict them for new
+images. An image's own captions can also be memorised.
 
-A `Refinement` is a `Solver` whose captions are renewed. The random numbers of round r come from
-`default_rng([seed, 2, r])`, and the run folder holds the captions of the current round in `targets.safetensors`, so a
-resumed run has the same bits as an uninterrupted one. Where batches are cut into shards, so are the pictures of a
-round, and the captions of shard s are drawn by `default_rng([seed, 2, r, s])`.
+A `Refinement` is a `Solver` that renews its captions in each round. The random numbers of round r come from
+`default_rng([seed, 2, r])`, and `targets.safetensors` in the run folder holds the captions of the current round. So a
+resumed run has the same bits as an uninterrupted one. If batches are cut into shards, so are the images of a round, and
+`default_rng([seed, 2, r, s])` draws the captions of shard s.
 
 Sources: S. Kumar and W. Byrne, Minimum Bayes-risk decoding for statistical machine translation (2004); Y. Kim and
 A. Rush, Sequence-level knowledge distillation (2016), for training on a model's own best sequences.
@@ -21,7 +21,6 @@ A. Rush, Sequence-level knowledge distillation (2016), for training on a model's
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,24 +29,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.checks import COUNT, FINITE, POSITIVE, Check, check_values
+from captioning.data.errors import COUNT, POSITIVE, UNIT, check_values
 from captioning.data.neighbours import Neighbours, nearest
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import sample
 from captioning.models.kinds import AnyCaptioner
 from captioning.scoring.metrics import exercise_bleu_table
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import read_arrays
-from captioning.training.settings import Settings
+from captioning.training.settings import Settings, Stop
 from captioning.training.solver import Solver
-from captioning.training.stopping import Stop
 from minigrad.runtime.threads import split as split_evenly
 
 __all__ = ["Consensus", "Refinement", "Rounds", "best_drafts", "captions_by_image", "consensus_captions"]
 
 TARGETS = "targets.safetensors"
-_MOST_DRAFTS = 1000  # of each of _IMAGES pictures, which are in memory at once
-_IMAGES = 50
+_BLOCK = 50  # images whose drafts are in memory at once
+_MOST_DRAFTS = 1000  # of an image
 
 Ids = NDArray[np.int32]
 Words = list[int]
@@ -55,7 +53,7 @@ Words = list[int]
 
 @dataclass(frozen=True)
 class Rounds:
-    """How often captions are renewed (`rounds`), and for how many epochs each is trained on (`round_epochs`)."""
+    """How often captions are renewed (`rounds`), and the number of epochs with the same captions (`round_epochs`)."""
 
     rounds: int = 6
     round_epochs: int = 2
@@ -66,11 +64,11 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Consensus:
-    """How captions to learn from are made.
+    """How to choose the captions to learn from.
 
-    drafts: how many are drawn for a picture, at this temperature. neighbours: how many similar pictures have a vote.
-    width: of their weights; the smaller, the more the nearest count. human_weight: a above, from 0 to 1. best: how many
-    of the best drafts are learnt from.
+    drafts, temperature: how many captions to draw for an image, and at which temperature. neighbours: how many similar
+    images to compare with. width: a smaller one gives more weight to the most similar images. human_weight: a in the
+    formula of this module, from 0 to 1. best: how many of the best drafts to learn from.
     """
 
     drafts: int = 12
@@ -81,8 +79,7 @@ class Consensus:
     best: int = 2
 
     def __post_init__(self) -> None:
-        share: Check = (lambda value: FINITE[0](value) and 0 <= value <= 1, "from 0 to 1")
-        check_values(vars(self), {**dict.fromkeys(("drafts", "neighbours", "best"), COUNT), "human_weight": share,
+        check_values(vars(self), {**dict.fromkeys(("drafts", "neighbours", "best"), COUNT), "human_weight": UNIT,
                                   **dict.fromkeys(("temperature", "width"), POSITIVE)})  # fmt: skip
         if self.drafts > _MOST_DRAFTS:
             raise ValueError(f"drafts must be at most {_MOST_DRAFTS}; got {self.drafts}")
@@ -90,11 +87,15 @@ class Consensus:
             raise ValueError(f"best must be at most drafts, {self.drafts}; got {self.best}")
 
 
+class _StoppedError(Exception):
+    """The training was stopped while captions were written."""
+
+
 class Refinement(Solver):
     """Trains a captioner further, on captions that it writes itself, in rounds.
 
-    model: with the weights to start from. train: the split with the human captions. rounds, consensus: how the captions
-    are made. settings: of the training; its epochs follow from the rounds. options: those of `Solver`.
+    model: has the weights to start from. train: the split with the human captions. rounds, consensus: how captions are
+    written. settings: of the training; the rounds determine the number of epochs. options: those of `Solver`.
     """
 
     def __init__(
@@ -111,64 +112,67 @@ class Refinement(Solver):
         epochs = self.rounds.rounds * self.rounds.round_epochs
         super().__init__(model, train, val, replace(settings or Settings(), epochs=epochs), **options)
         self.humans = train
-        self.pictures = np.array(sorted(captions_by_image(train)))
-        if not self.pictures.size:
-            raise ValueError(f"the split {train.name} has no caption with a known word to refine on")
+        self.training_images = np.array(sorted(captions_by_image(train)))
+        if not self.training_images.size:
+            raise ValueError(f"the split {train.name} has no caption with a known word, and a refinement needs some")
         self._neighbours: dict[int, Neighbours] = {}  # of each shard
-        self.epoch_length = -(-self.pictures.size * self.consensus.best // self.settings.batch_size)
+        self.epoch_length = -(-self.training_images.size * self.consensus.best // self.settings.batch_size)
 
     def _begin_epoch(self, epoch: int, stop: Stop) -> bool:
         number, rest = divmod(epoch, self.rounds.round_epochs)
         if rest:
             return True
-        captions = self._written(number, stop)
-        if self._sum_over_shards(np.array([captions is None]), stop).any():
+        captions = self._blank_captions()
+        try:
+            self._write_captions(number, stop, captions)
+            stopped = False
+        except _StoppedError:
+            stopped = True
+        if self._sum_over_shards(np.array([stopped]), stop).any():
             return False
-        self._use_captions(self._merged(captions))
+        self._use_captions(mg.parallel.merge(self.comm, captions))
         if self.run is not None:
             targets = {"captions": self.split.captions, "image_idxs": self.split.image_idxs}
             mg.save(self.run.folder / TARGETS, {**targets, "round": np.array(number)})
         self.progress.begin(self.total, self.iteration)
         return True
 
-    def _written(self, number: int, stop: Stop) -> Ids | None:
-        """The captions of a round, 0 for the pictures of other processes; None if the training was stopped."""
-        how, report = self.consensus, functools.partial(self._report, 0, 0)
-        slices = split_evenly(len(self.pictures), self.shards)
-        parts = {shard: slices[shard] for shard in self._own_shards() if slices[shard].stop > slices[shard].start}
+    def _write_captions(self, number: int, stop: Stop, captions: Ids) -> None:
+        """Fill in the captions of a round for the images of this process; raise a _StoppedError at a stop."""
+
+        def report(done: int, total: int) -> None:
+            self._report(done, total)
+            if stop.is_set():
+                raise _StoppedError
+
+        how, slices = self.consensus, split_evenly(len(self.training_images), self.shards)
+        own = mg.parallel.blocks_of_shards(self.shards, self.comm.size)[self.comm.rank]
+        parts = {shard: slices[shard] for shard in own if slices[shard].stop > slices[shard].start}
         if not self._neighbours:
-            self.progress.say("looking for the pictures most like each picture")
-        for shard, part in parts.items():
-            if shard not in self._neighbours:
-                whole = self.humans.features.parts[0]  # without the features of regions
-                found = nearest(whole, self.pictures, how.neighbours, how.width, report, stop.is_set, part=part)
-                if found is None:
-                    return None
-                self._neighbours[shard] = found
+            self.progress.say("finding similar images")
+            whole = self.humans.features.parts[0]  # without the features of regions
+            self._neighbours = {
+                shard: nearest(whole, self.training_images, how.neighbours, how.width, report, part=part)
+                for shard, part in parts.items()
+            }
         self.progress.say(f"round {number + 1}/{self.rounds.rounds}: writing captions to learn from")
-        captions, done = self._blank_captions(), 0
-        mine = sum(part.stop - part.start for part in parts.values())
         for shard, part in parts.items():
             neighbours, rng = self._neighbours[shard], self._rng_of(2, number, shard)
-            report = functools.partial(self._report, done, mine)
-            written = consensus_captions(self.model, self.humans, neighbours, how, rng, report, stop.is_set, part)
-            if written is None:
-                return None
-            captions[how.best * part.start : how.best * part.stop] = written[0]
-            done += part.stop - part.start
-        return captions
+            written, _ = consensus_captions(self.model, self.humans, neighbours, how, rng, report, part)
+            captions[how.best * part.start : how.best * part.stop] = written
 
-    def _report(self, before: int, whole: int, done: int, total: int) -> None:
-        """Show progress: `done` after `before` others, of `whole` or else of `total`."""
-        if before + done == 0:
-            self.progress.begin(whole or total)
-        self.progress.update(before + done)
+    def _report(self, done: int, total: int) -> None:
+        if done == 0:
+            self.progress.begin(total)
+        self.progress.update(done)
 
     def _blank_captions(self) -> Ids:
-        return np.zeros((self.consensus.best * self.pictures.size, self.humans.captions.shape[1]), np.int32)
+        return np.zeros((self.consensus.best * self.training_images.size, self.humans.captions.shape[1]), np.int32)
 
     def _use_captions(self, captions: Ids) -> None:
-        self.split = self.humans.with_captions(captions, np.repeat(self.pictures, self.consensus.best).astype(np.int32))
+        self.split = self.humans.with_captions(
+            captions, np.repeat(self.training_images, self.consensus.best).astype(np.int32)
+        )
 
     def _captions_to_share(self) -> Ids | None:
         if not self._is_within_a_round(self.iteration):
@@ -176,7 +180,7 @@ class Refinement(Solver):
         return self._blank_captions() if self.split is self.humans else self.split.captions
 
     def _is_within_a_round(self, iteration: int) -> bool:
-        """Whether the captions to learn from were written earlier."""
+        """Whether the captions of the round were written before this iteration."""
         epoch, position = divmod(iteration, self.epoch_length)
         return bool(position or epoch % self.rounds.round_epochs)
 
@@ -195,8 +199,8 @@ class Refinement(Solver):
         if found.shape != () or found.dtype.kind != "i" or int(found) != number:
             raise RunError(f"{path}: holds the captions of round {found.tolist()} (from 0), not of {number}")
         if captions.shape != wanted.captions.shape or not np.array_equal(images, wanted.image_idxs):
-            raise RunError(f"{path}: holds captions of other pictures, or another number of each, than the "
-                           f"{len(self.pictures)} that are learnt from, {self.consensus.best} of each")  # fmt: skip
+            raise RunError(f"{path}: must hold {self.consensus.best} captions of each of the "
+                           f"{len(self.training_images)} images of this run; it is of another run")  # fmt: skip
         if captions.dtype != np.int32 or captions.min() < 0 or captions.max() >= words:
             raise RunError(f"{path}: captions must be int32 from 0 to {words - 1}; the file is damaged")
         self._use_captions(captions)
@@ -205,8 +209,8 @@ class Refinement(Solver):
 def best_drafts(drafts: Sequence[Words], captions: Sequence[Words], weights: Sequence[float], best: int) -> list[Words]:
     """Return the `best` distinct drafts that agree best with captions of the given weights, best first.
 
-    drafts, captions: lists of words without special tokens. If there are fewer distinct drafts, they are repeated.
-    Empty ones do not count, and if all are empty the first caption is taken.
+    drafts, captions: lists of words without special tokens. Empty drafts are ignored. If there are fewer distinct
+    drafts than `best`, they are repeated. If there are none, the first caption is used.
 
     >>> best_drafts([["a"], ["a", "dog"], ["a", "dog"]], [["a", "dog", "runs"], ["the", "dog"]], [0.5, 0.5], best=2)
     [['a', 'dog'], ['a']]
@@ -224,34 +228,31 @@ def consensus_captions(
     how: Consensus,
     rng: np.random.Generator | int,
     report: Callable[[int, int], Any] = lambda done, total: None,
-    stopped: Callable[[], bool] = lambda: False,
     part: slice = slice(None),
-) -> tuple[Ids, Ids] | None:
-    """Return captions to learn from for every picture of a split that has a human one, or for a part of them.
+) -> tuple[Ids, Ids]:
+    """Return captions to learn from, for all images of a split with human captions or for a part of them.
 
-    neighbours: of these pictures, the rows of `captions_by_image` in rising order. report: called with the number of
-    pictures done and of all. stopped: asked now and then. part: which of the pictures.
+    neighbours: of the images, the keys of `captions_by_image` in rising order. report: called with the number of
+    finished images and of all; an exception that it raises ends the work. part: the part of the images.
 
     Returns:
-        Captions (best M, T), T as in the split, and their image rows (best M,); None if stopped.
+        Captions (best M, T), T as in the split, and their image rows (best M,).
     """
     random, v, T = np.random.default_rng(rng), split.vocabulary, split.captions.shape[1]
     humans = captions_by_image(split)
     images = np.array(sorted(humans), dtype=np.int32)[part]
     rows: list[Ids] = []
-    for start in range(0, len(images), _IMAGES):
+    for start in range(0, len(images), _BLOCK):
         report(start, len(images))
-        if stopped():
-            return None
-        block = slice(start, start + _IMAGES)
+        block = slice(start, start + _BLOCK)
         features = np.repeat(split.features[images[block]], how.drafts, axis=0)
         drawn = sample(model, features, T - 1, how.temperature, rng=random)  # a row has <START> too
-        # A draft that was cut has no words: whoever learnt it would end in the middle of a phrase.
+        # Drop drafts that were cut: learning them would teach the model to end in the middle of a phrase.
         drafts = [_words(split, row) if v.end in row else [] for row in drawn]
         others = zip(neighbours.rows[block].tolist(), neighbours.weights[block], strict=True)
-        for k, (image, (alike, weights)) in enumerate(zip(images[block].tolist(), others, strict=True)):
-            a = how.human_weight if alike else 1.0
-            voters = [(image, a), *zip(alike, (1 - a) * weights, strict=True)]
+        for k, (image, (similar, weights)) in enumerate(zip(images[block].tolist(), others, strict=True)):
+            a = how.human_weight if similar else 1.0
+            voters = [(image, a), *zip(similar, (1 - a) * weights, strict=True)]
             captions = [caption for voter, _ in voters for caption in humans[voter]]
             shares = [w / len(humans[voter]) for voter, w in voters for _ in humans[voter]]
             for words in best_drafts(drafts[k * how.drafts : (k + 1) * how.drafts], captions, shares, how.best):
@@ -261,7 +262,7 @@ def consensus_captions(
 
 
 def captions_by_image(split: Split) -> dict[int, list[Words]]:
-    """Return the captions of each image row as word ids without special tokens; empty ones do not count."""
+    """Return the captions of each image row as word ids without special tokens; empty captions are left out."""
     found: dict[int, list[Words]] = {}
     for row, image in zip(split.captions, split.image_idxs.tolist(), strict=True):
         if words := _words(split, row):

@@ -1,4 +1,4 @@
-"""The features that a run was trained on: which network made them, and how maps become regions."""
+"""The features that a run was trained on: the network that made them, and the projection to regions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from captioning.data.dataset import CaptionData
 from captioning.data.errors import DataError
 from captioning.data.features import FeatureRows, FeaturesAndRegions
 from captioning.data.folder import PROJECTION_FILE, features_path
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS, extractor_kind
 from captioning.vision.regions import RegionProjection
@@ -21,16 +21,16 @@ from minigrad.runtime.files import irregular
 
 __all__ = ["check_alike", "extractor_name", "projection_arrays", "whole_extractor"]
 
-_ALIKE = 0.1  # half precision differs by 0.0003, and projections of other data sets by about 1.4
+_SIMILAR = 0.1  # relative; half precision differs by 0.0003, and projections of other data sets by about 1.4
 
 
 def extractor_name(run: Run, name: str | None = None) -> str:
     """Return the name of the network that made the features of a run, without loading the network.
 
-    name: from the user, for a run that does not know it.
+    name: given by the user, for a run that does not record it.
 
     Raises:
-        RunError: if neither knows it, if they differ, or if the network has another number of features than the run.
+        RunError: if the name is unknown, differs from that of the run, or is of a network with other features.
         ValueError: if there is no network of that name.
     """
     data, model = run.settings["data"], run.settings["model"]
@@ -47,8 +47,8 @@ def extractor_name(run: Run, name: str | None = None) -> str:
             )
         raise RunError(
             f"{run.folder}: was trained on features of {wanted} columns{', reduced ones,' if data.get('pca') else ''} "
-            "and no network here gives as many, so it cannot caption photos. captioning sample and evaluate use the "
-            "features of its data set."
+            "and no network here gives as many, so it cannot caption photos. Use captioning sample or evaluate, which "
+            "take the features of a data set."
         )
     if None not in (known, name) and known != name:
         raise RunError(f"{run.folder}: was trained on features of {known}; got --extractor {name}")
@@ -60,7 +60,7 @@ def extractor_name(run: Run, name: str | None = None) -> str:
 
 
 def whole_extractor(data: CaptionData) -> str | None:
-    """Return the known network that made the unreduced features of all splits; None if there are none."""
+    """Return the name of the network that made the whole features of all splits; None if unknown or missing."""
     names = set()
     for split in data.splits:
         try:
@@ -73,9 +73,9 @@ def whole_extractor(data: CaptionData) -> str | None:
 
 
 def projection_arrays(data: CaptionData, start: Run | None = None) -> dict[str, NDArray[Any]] | None:
-    """Return the arrays of the projection that made a data set's regions, as `Run.create` takes them.
+    """Return the arrays of the projection that made the regions of a data set, for `Run.create`.
 
-    It is the data set's, or else that of the run that a training starts from; None without either, and without regions.
+    They come from the data set, or else from the run that a training starts from; None without projection or regions.
 
     Raises:
         DataError: if the file is damaged, or its projection did not make these regions.
@@ -95,15 +95,14 @@ def projection_arrays(data: CaptionData, start: Run | None = None) -> dict[str, 
             f"the regions of {data.folder} are {wanted[1]} a place, of maps of {wanted[0]}"
         )
     if rows.places.projection not in (None, projection.fingerprint()) and path.parent == data.folder:
-        raise DataError(f"{path}: is not the projection by which {rows.places.path.name} was made")
+        raise DataError(f"{path}: is not the projection that made {rows.places.path.name}")
     return {"weight": projection.weight, "bias": projection.bias}
 
 
-def check_alike(runs: Sequence[Run], what: str = "speak together") -> None:
-    """Raise a RunError unless runs with regions make these alike, since all get the same ones.
+def check_alike(runs: Sequence[Run], what: str = "be combined") -> None:
+    """Raise a RunError unless the projections of all runs with regions are similar, since all get the same regions.
 
-    what: for the error, which says that the runs cannot do this. Projections in half precision, and those that were
-    fitted to photos, are alike.
+    what: what is done with the runs, for the error. Projections in half precision or fitted to photos are similar.
     """
     with_regions = [run for run in runs if "places" in run.settings["model"] and run.regions_path.exists()]
     for run in with_regions[1:]:
@@ -114,11 +113,11 @@ def check_alike(runs: Sequence[Run], what: str = "speak together") -> None:
                 np.linalg.norm(a - b) / (np.linalg.norm(a) + np.finfo(a.dtype).tiny)
                 for a, b in ((one.weight, other.weight), (one.bias, other.bias))
             )
-            > _ALIKE
+            > _SIMILAR
         ):
             raise RunError(
-                f"{run.folder}: cannot {what} with {with_regions[0].folder}: they look at regions that are made in "
-                f"different ways ({run.regions_path.name}). If both were trained on one data set, copy that of one."
+                f"{run.folder}: cannot {what} with {with_regions[0].folder}: their regions are made in different "
+                f"ways ({run.regions_path.name}). If both were trained on the same data set, copy the file of one."
             )
 
 

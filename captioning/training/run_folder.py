@@ -1,20 +1,20 @@
-"""The run folder: everything that a training leaves behind.
+"""The run folder: all files of a training.
 
 | file | content |
 |---|---|
-| `settings.json` | sizes of the model, settings of the training, where the data is, fingerprints of data and words |
+| `settings.json` | sizes of the model, settings of the training, folder of the data, fingerprints of data and words |
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
 | `checkpoint.safetensors` | the state of the training, for `--resume` (`captioning.training.solver`) |
-| `history.jsonl` | a JSON line for each iteration and for each validation (`captioning.training.history`) |
+| `history.jsonl` | a JSON line for each iteration and for each validation (`captioning.training.run_files`) |
 | `loss.png` | the curve of the losses |
-| `regions.safetensors` | optional: how a map becomes regions (`captioning.vision.regions.RegionProjection`) |
+| `regions.safetensors` | optional: the projection of maps to regions (`captioning.vision.regions.RegionProjection`) |
 | `.lock` | the number of the process that trains in the folder (`captioning.storage.FolderLock`) |
 
-The folder appears with settings, vocabulary and first checkpoint in it. Each file but the history is written under a
-temporary name and renamed, so none is ever incomplete. The history grows by lines; a resumed run first cuts it back to
-the checkpoint. Whatever a checkpoint needs is on the disk before it. So a run that is killed, or loses power, can be
-resumed, or was never there.
+The folder appears with the settings, the vocabulary and the first checkpoint. All files except the history are written
+under a temporary name and renamed, so they are never incomplete. The history grows by lines, and a resumed run first
+removes the lines after its checkpoint. Everything that a checkpoint needs is on the disk before it. So after a kill or
+a loss of power, a run can be resumed, or does not exist at all.
 """
 
 from __future__ import annotations
@@ -36,19 +36,17 @@ from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.storage import FolderLock, check_free, crc32_of, making, remove_temporaries
-from captioning.training.errors import RunError
-from captioning.training.history import Entry, History, check_regular
-from captioning.training.run_settings import FORMAT, read_settings
+from captioning.training.run_files import FORMAT, Entry, History, RunError, check_regular, read_settings
 from minigrad.runtime.files import replacing
 
 __all__ = ["Run", "read_arrays"]
 
 
 class Run:
-    """A run folder that exists; `Run.create` makes a new one, `Run.open` opens one and checks its files.
+    """An existing run folder; `Run.create` makes a new one, and `Run.open` opens one and checks its files.
 
-    folder: its path. settings: the content of settings.json, with the keys `model`, `training`, `data`. vocabulary: the
-    words. entries: the `History`. Code that writes into the folder does so within `with run:`, one process at a time.
+    folder: its path. settings: the content of settings.json. vocabulary: the words. entries: the `History`. Write into
+    the folder only within `with run:`, which locks it for this process.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], vocabulary: Vocabulary) -> None:
@@ -68,12 +66,12 @@ class Run:
         best: Mapping[str, NDArray[Any]] | None = None,
         regions: Mapping[str, NDArray[Any]] | None = None,
     ) -> Run:
-        """Make the folder, which appears when all files are in it.
+        """Make a run folder, which appears when it is complete.
 
-        checkpoint, best, regions: the arrays of the first checkpoint, the best weights, a projection of regions.
+        checkpoint, best, regions: the arrays of the first checkpoint, of the best weights, of a projection to regions.
 
         Raises:
-            RunError: if the folder cannot be made, or anything but an empty folder is there.
+            RunError: if the folder cannot be made, or there is anything but an empty folder.
         """
         path = Path(folder)
         content = {"format": FORMAT, **settings, "vocabulary": vocabulary.fingerprint()}
@@ -102,7 +100,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Run:
-        """Open a folder that `create` made; a RunError or DataError names what is missing or damaged."""
+        """Open a run folder; raise a RunError or DataError that names what is missing or damaged."""
         path = Path(folder)
         if not path.is_dir():
             found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
@@ -114,7 +112,7 @@ class Run:
         return cls(path, settings, vocabulary)
 
     def __enter__(self) -> Self:
-        """Lock the folder, a RunError if another process trains in it, and remove temporary files of killed ones."""
+        """Lock the folder, or raise a RunError if another process trains in it; remove temporary files."""
         if self._lock is None:
             self._lock = FolderLock(self.folder, "training", RunError)
             remove_temporaries(self.folder)
@@ -131,7 +129,7 @@ class Run:
 
     @property
     def regions_path(self) -> Path:
-        """The file of the projection of regions, which need not exist."""
+        """The file of the projection to regions, which may not exist."""
         return self.folder / PROJECTION_FILE
 
     def write_settings(self) -> None:
@@ -140,7 +138,7 @@ class Run:
             temporary.write_text(json.dumps(self.settings, indent=2) + "\n", encoding="utf-8")
 
     def check_fits(self, split: Split) -> None:
-        """Raise a RunError unless the run's model can caption the data of a split."""
+        """Raise a RunError unless the model can caption the images of a split."""
         if split.vocabulary != self.vocabulary:
             raise RunError(
                 f"{self.folder}: was trained with another vocabulary ({self.vocabulary!r}) "
@@ -160,7 +158,7 @@ class Run:
             )
 
     def check_as_many(self, captions: int, folder: object) -> None:
-        """Raise a RunError unless the run was trained on this many captions; folder: of the data, for the message."""
+        """Raise a RunError unless the run was trained on this number of captions. folder: of the data."""
         was = self.settings["data"].get("train_captions")
         if was != captions:
             raise RunError(
@@ -168,22 +166,22 @@ class Run:
             )
 
     def check_same_data(self, now: Mapping[str, Any]) -> None:
-        """Raise a RunError unless the run was trained on this data; now: the `data` of `settings_of`.
+        """Raise a RunError unless the run was trained on this data. now: the `data` of `settings_of`.
 
-        For a run without a fingerprint of its data, only the number of captions is compared.
+        If the run has no fingerprint of its data, only the number of captions is compared.
         """
         self.check_as_many(now["train_captions"], now["folder"])
         was = self.settings["data"]
         differing = changed(was["fingerprint"], now["fingerprint"]) if "fingerprint" in was else []
         if differing:
             raise RunError(
-                f"{self.folder}: goes on exactly where it stopped only with the data that it was trained on, but in "
-                f"{now['folder']} these are other: {', '.join(differing)}; bring the old data back or name its folder "
-                "by --data DIR, or begin a new run: another --out, without --resume"
+                f"{self.folder}: can only be resumed with the data that it was trained on, but in {now['folder']} "
+                f"these are other: {', '.join(differing)}; pass the folder of the old data by --data DIR, or begin a "
+                "new run with another --out and without --resume"
             )
 
     def new_model(self, rng: np.random.Generator | int | None = None) -> AnyCaptioner:
-        """Return a captioner of the run's sizes with fresh weights."""
+        """Return a captioner of the same sizes with fresh weights."""
         model, path = self.settings["model"], self.folder / "settings.json"
         try:
             check_memory(len(self.vocabulary), model, bytes_each=4)
@@ -199,8 +197,8 @@ class Run:
         model = self.new_model(rng=0)
         path = self._file("weights.safetensors")
         if not path.is_file():
-            raise RunError(f"{path}: there is no such file: the run has had no validation yet; use --resume")
-        dtype = model.embed.weight.dtype  # of half precision in a run that was exported
+            raise RunError(f"{path}: there is no such file: the run had no validation yet; use --resume")
+        dtype = model.embed.weight.dtype  # half precision if the run was exported
         state = {k: v.astype(dtype) if v.dtype == np.float16 else v for k, v in read_arrays(path).items()}
         try:
             model.load_state_dict(state)
@@ -213,12 +211,12 @@ class Run:
         return model
 
     def weights_checksum(self) -> str | None:
-        """Return the CRC-32 of the best weights' file, in hexadecimal; None before the first validation."""
+        """Return the CRC-32 of the file of the best weights, in hexadecimal; None before the first validation."""
         path = self._file("weights.safetensors")
         return f"{crc32_of(path):08x}" if path.is_file() else None
 
     def start_checksums(self) -> list[str] | None:
-        """Return the checksums of the weights that this run was made of; several for a mean; None if not known."""
+        """Return the checksums of the weights that this run started from or averages; None if unknown."""
         if "average" in self.settings:
             averaged: list[str] | None = self.settings.get("averaged_weights")
             return averaged
@@ -226,13 +224,13 @@ class Run:
         return [start for start in starts if start] or None
 
     def check_there(self) -> None:
-        """Raise a RunError if the folder, or a file that is not written again, has disappeared."""
-        ends = "moved or removed while the run trained, which ends here"
+        """Raise a RunError if the folder, or a file that is written only once, has disappeared."""
+        ends = "moved or removed during the training, which ends here"
         if not self.folder.is_dir():
-            raise RunError(f"{self.folder}: the folder is gone, {ends}; where it is now, --resume goes on with it")
+            raise RunError(f"{self.folder}: the folder is gone, {ends}; --resume continues in its new place")
         gone = [name for name in self._needed if not (self.folder / name).exists()]
         if gone:
-            raise RunError(f"{self.folder}: {', '.join(gone)}: gone, {ends}; bring them back, or begin a new run")
+            raise RunError(f"{self.folder}: {', '.join(gone)}: gone, {ends}; restore them, or begin a new run")
 
     def save_best(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Write the best weights."""
@@ -241,32 +239,32 @@ class Run:
             self._needed.append("weights.safetensors")
 
     def save_checkpoint(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Write the state of the training, and the history up to it; a RunError where `check_there` has one."""
+        """Write the history and the state of the training; raise a RunError as `check_there` does."""
         self.check_there()
         self.entries.flush()
         mg.save(self.folder / "checkpoint.safetensors", dict(state))
 
     def load_checkpoint(self) -> dict[str, NDArray[Any]]:
-        """Return what `save_checkpoint` wrote; a RunError if it is missing or damaged."""
+        """Return the state that `save_checkpoint` wrote; raise a RunError if it is missing or damaged."""
         path = self._file("checkpoint.safetensors")
         if not path.is_file() and "average" in self.settings:
-            raise RunError(f"{self.folder}: is the mean of other runs: there is nothing to go on with")
+            raise RunError(f"{self.folder}: is the mean of other runs, and cannot be resumed")
         if not path.is_file():
-            raise RunError(f"{path}: there is no such file, so the run cannot go on: remove {self.folder} and "
-                           "begin anew")  # fmt: skip
+            raise RunError(f"{path}: there is no such file, so the run cannot be resumed: remove {self.folder} "
+                           "and begin anew")  # fmt: skip
         return read_arrays(path)
 
     def _file(self, name: str) -> Path:
-        """The path of a file of the folder; a RunError if it is not a regular file."""
+        """Return the path of a file of the folder; raise a RunError if it is not a regular file."""
         check_regular(self.folder / name)
         return self.folder / name
 
     def history(self) -> list[Entry]:
-        """Return all entries of history.jsonl; a RunError names a damaged line, but the last one may be torn."""
+        """Return all entries of history.jsonl; see `History.read`."""
         return self.entries.read()
 
     def draw_curve(self) -> None:
-        """Draw loss.png from the history."""
+        """Draw loss.png, the curves of the history."""
         from captioning.pictures.curves import loss_curve
 
         history = self.history()
@@ -277,11 +275,11 @@ class Run:
 
 
 def _cannot_be_made(path: Path, error: OSError) -> RunError:
-    """The error for a run folder that cannot be made."""
+    """Return the error for a run folder that cannot be made."""
     if isinstance(error, FileExistsError):
         if not path.is_dir():
             return RunError(f"{path}: is a file, not a run folder")
-        return RunError(f"{path}: exists already: choose another folder, or go on with its run by --resume")
+        return RunError(f"{path}: exists already: choose another folder, or continue its run by --resume")
     where = "" if error.filename is None or os.fspath(path) == error.filename else f": {error.filename}"
     return RunError(f"{path}: cannot be written{where}: {error.strerror or error}")
 

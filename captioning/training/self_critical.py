@@ -1,15 +1,14 @@
-"""Self-critical training: a captioner draws captions, and those that score better than its others become likelier.
+"""Self-critical training: a captioner draws captions, and learns to prefer those with higher scores.
 
-Cross-entropy asks for a person's next word; papers report the score of a whole caption. A score cannot be
-differentiated, but its expectation can,
+Cross-entropy predicts a human's next word, but papers report scores of whole captions. A score has no gradient, but its
+expectation has one:
 
-    d/dθ E_y~p[r(y)] = E_y~p[(r(y) - b) d/dθ log p(y)]        for any b that does not depend on y:
+    d/dθ E_y~p[r(y)] = E_y~p[(r(y) - b) d/dθ log p(y)]        for any b that does not depend on y.
 
-several captions y of each picture are drawn, r is their CIDEr-D against the human captions, and b of each is the mean
-r of the others. `<END>` counts as a word, so that a caption that breaks off scores less. The loss is -(r - b) log p(y),
-in the mean over words; of a batch that is cut into shards, over those of each shard. `<NULL>`, `<START>` and `<UNK>`
-are excluded from the draws and from the softmax of log p alike. With dropout the estimate is slightly biased, since
-captions are drawn without it and log p has it.
+Several captions y of each image are drawn. r is the CIDEr-D of y against the human captions, and b the mean r of the
+image's other drafts. The loss is the mean of -(r - b) log p(y) over all words of a batch, or of each shard of it.
+`<END>` counts as a word, so that unfinished captions score less. `<NULL>`, `<START>` and `<UNK>` are never drawn, and
+log p excludes them too. Dropout makes the estimate slightly biased, because it applies to log p but not to the draws.
 
 Sources: R. Williams, Simple statistical gradient-following algorithms (1992); S. Rennie et al., Self-critical sequence
 training for image captioning (2017); R. Luo, A better variant of self-critical sequence training (2020), for the mean
@@ -19,31 +18,31 @@ of the others.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.checks import check_values, int_from
+from captioning.data.errors import check_values, int_from
 from captioning.data.splits import Split
 from captioning.decoding.stepwise import sample
 from captioning.models.kinds import AnyCaptioner
 from captioning.scoring.cider import CiderD, DocumentFrequencies
-from captioning.training.history import Entry
+from captioning.training.run_files import Entry
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 from minigrad import Tensor
 
 __all__ = ["Drawing", "SelfCritical", "advantages", "self_critical_loss"]
 
-_MOST = 1000  # drafts of a picture, and words of a draft: a batch of them is in memory at once
+_MOST = 1000  # drafts of an image, and words of a draft; a batch of them is in memory at once
 _BARRED = -1e9  # far below any other score, and finite in float32
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How many captions are drawn of a picture (`drafts`), and their most words, `<END>` included (`longest`)."""
+    """How many captions to draw of an image (`drafts`), and the most words of each with `<END>` (`longest`)."""
 
     drafts: int = 5
     longest: int = 20
@@ -53,9 +52,9 @@ class Drawing:
 
 
 def advantages(rewards: NDArray[np.float64], drafts: int) -> NDArray[np.float64]:
-    """Return by how much each caption is better than the mean of the others of its picture.
+    """Return the reward of each caption less the mean reward of the other drafts of its image.
 
-    rewards: (N drafts,), those of a picture one after the other.
+    rewards: (N drafts,); drafts of an image are neighbours.
 
     >>> advantages(np.array([1.0, 3.0, 0.5, 0.5]), drafts=2)
     array([-2.,  2.,  0.,  0.])
@@ -68,10 +67,10 @@ def advantages(rewards: NDArray[np.float64], drafts: int) -> NDArray[np.float64]
 def self_critical_loss(
     model: AnyCaptioner, features: NDArray[Any], captions: NDArray[np.integer], weights: NDArray[np.float64]
 ) -> Tensor:
-    """Return -weight log p(word | words before), in the mean over all words of captions, a scalar.
+    """Return the mean of -weight log p(word | words before) over all words of the captions, a scalar.
 
-    features: (N,D). captions: (S N,T), S of each picture one after the other, with `<START>`. weights: (S N,), one for
-    all words of a caption.
+    features: (N,D). captions: (S N,T) with `<START>`; the S captions of an image are neighbours. weights: (S N,), one
+    for each caption.
     """
     v = model.vocabulary
     scores, words = model.scores(features, captions)
@@ -79,19 +78,18 @@ def self_critical_loss(
     bar[[v.null, v.start, v.unk]] = _BARRED
     losses = mg.cross_entropy(scores + bar, words, reduction="none")
     each = np.repeat(weights, (captions[:, 1:] != v.null).sum(axis=1)).astype(scores.dtype)
-    loss: Tensor = (losses * each).sum() / max(1, len(words))
-    return loss
+    return cast(Tensor, (losses * each).sum() / max(1, len(words)))
 
 
 class SelfCritical(Solver):
     """Trains a captioner further, on the CIDEr-D of its own captions.
 
-    model: with the weights to start from. train: the split; its pictures with a caption in `captions` count. The
-    references are all human captions of these pictures, and so are the document frequencies. settings: of the training;
-    its batches and epochs are of pictures. drawing: what is drawn of each. options: those of `Solver`.
+    model: has the weights to start from. train: the split. References and document frequencies are those of the human
+    captions of its images. settings: of the training; batches and epochs consist of images. drawing: what to draw of
+    each image. options: those of `Solver`.
 
     Raises:
-        ValueError: for settings of the words and the order of given captions, since there are none.
+        ValueError: for settings that only apply to human captions.
     """
 
     FIGURES = ("reward",)
@@ -114,31 +112,34 @@ class SelfCritical(Solver):
                 )
         self.drawing = drawing or Drawing()
         v = train.vocabulary
-        self.pictures = np.unique(train.image_idxs)
-        if not self.pictures.size:
-            raise ValueError(f"the split {train.name} has no captions to score by")
-        references = {i: [v.encode(words).tolist() for words in train.references(i)] for i in self.pictures.tolist()}
+        self.training_images = np.unique(train.image_idxs)
+        if not self.training_images.size:
+            raise ValueError(f"the split {train.name} has no captions, and self-critical training needs some")
+        images = self.training_images.tolist()
+        references = {i: [v.encode(words).tolist() for words in train.references(i)] for i in images}
         frequencies = DocumentFrequencies.of(references.values(), end=v.end)
         self.reward = CiderD(references, frequencies, self.progress)
-        self.epoch_length = -(-self.pictures.size // self.settings.batch_size)
+        self.epoch_length = -(-self.training_images.size // self.settings.batch_size)
 
     def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
         drafts, v = self.drawing.drafts, self.split.vocabulary
-        pictures, features = self._batch(rows)
-        said = sample(self.model, features, self.drawing.longest, rng=rng, each=drafts)
-        words = [row[row != v.null].tolist() for row in said]
-        rewards = self.reward.score_many(np.repeat(pictures, drafts), words)
+        images, features = self._batch(rows)
+        drawn = sample(self.model, features, self.drawing.longest, rng=rng, each=drafts)
+        if not drawn.size:  # weights that are not finite draw no words; their loss is not finite either
+            drawn = np.full((len(drawn), 1), v.end, drawn.dtype)
+        words = [row[row != v.null].tolist() for row in drawn]
+        rewards = self.reward.score_many(np.repeat(images, drafts), words)
         self.model.rng = rng
-        captions = np.concatenate([np.full((len(said), 1), v.start, said.dtype), said], axis=1)
+        captions = np.concatenate([np.full((len(drawn), 1), v.start, drawn.dtype), drawn], axis=1)
         loss = self_critical_loss(self.model, features, captions, advantages(rewards, drafts))
         return loss, {"reward": float(rewards.mean())}
 
     def _read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The pictures, which are the rows of the order here, and their features."""
+        """Return the images, which are the rows of the order here, and their features."""
         return rows, self.split.features[rows]
 
     def _order_of(self, epoch: int) -> NDArray[np.int64]:
         if self._order is None or self._order[0] != epoch:
             rng = np.random.default_rng([self.settings.seed, 0, epoch])
-            self._order = epoch, rng.permutation(self.pictures)
+            self._order = epoch, rng.permutation(self.training_images)
         return self._order[1]

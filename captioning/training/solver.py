@@ -1,22 +1,22 @@
-"""The training loop: epochs of minibatches, the best weights kept, and a stop at any time that can be resumed exactly.
+"""The training loop: it trains in epochs of minibatches, keeps the best weights, and can stop and resume exactly.
 
-Random numbers depend on the seed and on the iteration only. The order of the captions in epoch e comes from
-`default_rng([seed, 0, e])`, the dropout of iteration i from `default_rng([seed, 1, i])`. So no state of a generator is
-saved, and a resumed run has the same bits as an uninterrupted one, on the same machine with as many threads.
+Random numbers depend only on the seed and the iteration. `default_rng([seed, 0, e])` draws the order of the captions in
+epoch e, and `default_rng([seed, 1, i])` the dropout of iteration i. So checkpoints need no random state, and a resumed
+run has the same bits as an uninterrupted one, on the same machine with the same number of threads.
 
-Each batch may be cut into shards, whose gradients are summed in their order (`minigrad.parallel`). Then the dropout of
-shard s of iteration i comes from `default_rng([seed, 1, i, s])`, and the number of ranks that share the shards makes no
-difference to a bit. All ranks have the same weights and take the same decisions; rank 0 has the run folder.
+A batch may be cut into shards, whose gradients are summed in order (`minigrad.parallel`). Then
+`default_rng([seed, 1, i, s])` draws the dropout of shard s. The bits do not depend on the number of ranks that share
+the shards. All ranks have the same weights and make the same decisions; only rank 0 has the run folder.
 
-A checkpoint is written after each validation, when `checkpoint_every` is over, and at a stop. The best weights are
-written just before the checkpoint that refers to them: if the process dies between the two, the resumed training comes
-to the same weights again. A checkpoint is a flat dict of arrays:
+A checkpoint is written after each validation, after each interval of `checkpoint_every`, and at a stop. The best
+weights are written just before their checkpoint. If the process dies between the two, the resumed training reproduces
+these weights. A checkpoint is a flat dict of arrays:
 
 | entries | meaning |
 |---|---|
 | `solver/iteration` | the number of finished iterations |
-| `solver/best_iteration`, `solver/best` | when the best validation was (0: none yet), and its two scores |
-| `model/…`, `optimiser/…`, `average/…` | the `state_dict` of the model, of the optimiser and, if any, of the average |
+| `solver/best_iteration`, `solver/best` | the iteration of the best validation (0: none yet), and its two scores |
+| `model/…`, `optimiser/…`, `average/…` | the `state_dict` of the model, the optimiser, and the average if any |
 
 Older checkpoints have `solver/best_epoch` instead of `solver/best_iteration`.
 """
@@ -41,12 +41,9 @@ from captioning.models.kinds import AnyCaptioner
 from captioning.progress import Progress
 from captioning.scoring.cider import cider_d
 from captioning.scoring.metrics import corpus_bleu
-from captioning.training.errors import RunError, TrainingError
-from captioning.training.history import Entry
+from captioning.training.run_files import Entry, RunError, TrainingError
 from captioning.training.run_folder import Run
-from captioning.training.schedules import Clock, epoch_order, learning_rate, reductions
-from captioning.training.settings import Settings
-from captioning.training.stopping import Stop, stop_on_signals
+from captioning.training.settings import Clock, Settings, Stop, epoch_order, learning_rate, reductions, stop_on_signals
 from minigrad import Tensor
 from minigrad.parallel.communicators import ALONE
 from minigrad.parallel.data_parallel import DataParallel
@@ -54,36 +51,35 @@ from minigrad.parallel.data_parallel import DataParallel
 __all__ = ["AHEAD", "CHECKPOINT_EVERY", "Solver", "with_own_words"]
 
 AHEAD = 2
-"""How many batches are read ahead, where features stay in their file."""
+"""How many batches to read ahead, if features are not in memory."""
 
 CHECKPOINT_EVERY = "5m"
-"""How often a checkpoint is written by default."""
+"""The default interval between checkpoints."""
 
-_DECIDES = {
+_KEEP_SCORES = {
     "bleu": ("BLEU-4", "val_bleu", ".4f"), "cider": ("CIDEr-D", "val_cider", ".4f"),
     "exercise": ("exercise BLEU", "val_exercise_bleu", ".4f"), "loss": ("validation loss", "val_loss", ".3f"),
 }  # fmt: skip
-"""The score that decides for each value of `keep`: its name, its key in a validation, and its format."""
+"""For each value of `keep`, the score that decides: its name, its key in a validation, and its format."""
 
 
 class Solver:
     """Trains a captioner on the captions of a split.
 
-    model, train: what is trained, on what. val: the split that decides which weights are best; None keeps the last.
-    run: the folder for weights, history and checkpoints; None keeps all in memory. progress: None is silent.
-    checkpoint_every: between validations, as `parse_interval` reads it. shards: into how many each batch is cut. comm:
-    the ranks that train together. Each makes a solver of the same data and settings; rank 0 alone gets the run; then
-    all call `synchronise`.
+    val: the split that decides which weights are best; None keeps the last. run: the folder for weights, history and
+    checkpoints; None writes nothing. progress: None prints nothing. checkpoint_every: the interval between checkpoints,
+    as `parse_interval` reads it. shards: the number of parts of a batch. comm: the ranks that train together. All ranks
+    make a solver of the same data and settings, only rank 0 with a run, and then call `synchronise`.
 
-    `history` has the entries of history.jsonl, `iteration` is the number of finished iterations, `interrupted` says
-    whether the last `train` was stopped, and `stopped_by` is the number of the signal.
+    `history` has the entries of history.jsonl. `iteration` is the number of finished iterations. `interrupted` is True
+    if the last `train` was stopped, and `stopped_by` is the number of the signal that stopped it.
 
-    Each `train` goes on where the last one stopped. After a complete one the model has the best weights. A loss that is
-    not finite is a TrainingError, and the files keep what was good.
+    `train` continues where the last call stopped. When all epochs are done, the model has the best weights. A loss that
+    is not finite raises a TrainingError; the files then keep the last good state.
     """
 
     FIGURES: tuple[str, ...] = ()
-    """The figures that `_loss` returns for the history, as means over its rows."""
+    """Names of the figures that `_loss` returns for the history: means over its rows."""
 
     def __init__(
         self,
@@ -115,15 +111,15 @@ class Solver:
         self._best: tuple[float, float] | None = None  # the two scores of the best validation
         self._best_iteration = 0
         self._best_weights: dict[str, NDArray[Any]] | None = None
-        self._signal: int | None = None  # that any rank had got when all last exchanged numbers
-        self._reduced = 0  # how often the schedule `plateau` has reduced the learning rate
+        self._signal: int | None = None  # a signal that any rank had received at the last exchange
+        self._reductions = 0  # of the learning rate by the schedule `plateau`
         self._order: tuple[int, NDArray[np.int64]] | None = None  # an epoch and the order of its captions
         self._upcoming: list[NDArray[np.int64]] = []  # the rows of this rank's next shards
         self._ahead: ReadAhead = ReadAhead(self._read, threaded=not train.features.cached)
 
     @cached_property
     def parallel(self) -> DataParallel:
-        """Cuts batches into shards. Ranks make it together, when all of them have their solvers."""
+        """Cuts batches into shards. All ranks create it together, when they all have a solver."""
         return DataParallel(self.model, self.shards, self.comm)
 
     @property
@@ -133,7 +129,7 @@ class Solver:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or patience has run out."""
+        """Whether all epochs are done, or `patience` has run out."""
         epoch, rest = divmod(self.iteration, self.epoch_length)
         patience, best_epoch = self.settings.patience, -(-self._best_iteration // self.epoch_length)
         impatient = patience is not None and self._best is not None and epoch - best_epoch >= patience
@@ -141,20 +137,20 @@ class Solver:
 
     @property
     def best_entry(self) -> Entry | None:
-        """The entry in the history of the best validation so far; None before the first."""
+        """The history entry of the best validation so far; None before the first."""
         return _validation_at(self.history, self._best_iteration)
 
     def train(self, max_iterations: int | None = None) -> list[Entry]:
-        """Train to the end, or until Ctrl-C or SIGTERM, which let the current iteration finish; return the history.
+        """Train to the end, and return the history. Ctrl-C or SIGTERM stop after the current iteration.
 
-        max_iterations: stop when so many are done in all, as at Ctrl-C.
+        max_iterations: stop when this many iterations are done in all.
         """
         limit = self.limit(max_iterations)
         self.interrupted, self.stopped_by = False, None
         with contextlib.nullcontext() if self.run is None else self.run:
             self.progress.begin(self.total, self.iteration)
             try:
-                with np.errstate(all="ignore"):  # weights that run away are reported once, by the loss
+                with np.errstate(all="ignore"):  # diverging weights are reported once, by the loss
                     self._train(limit)
             finally:  # restores the terminal after an error
                 self.progress.close()
@@ -166,7 +162,7 @@ class Solver:
         return self.history
 
     def limit(self, max_iterations: int | None) -> int:
-        """Return after how many iterations `train` would stop; a ValueError below 1, and below what is done already."""
+        """Return the iteration at which `train` stops; raise a ValueError below 1 or below the finished iterations."""
         if max_iterations is None:
             return self.total
         if type(max_iterations) is not int or max_iterations < 1:
@@ -182,7 +178,7 @@ class Solver:
             while not self.finished and not self.interrupted:
                 epoch, position = divmod(self.iteration, self.epoch_length)
                 if position == 0 and not self._begin_epoch(epoch, stop):
-                    self.interrupted = True  # the last checkpoint is of this very moment
+                    self.interrupted = True  # the last checkpoint has this state
                     break
                 self._iterate(stop)
                 every = self.settings.validate_every if self.val is not None else None
@@ -190,8 +186,8 @@ class Solver:
                 if ends:
                     self._validate_and_save()
                 reached = self.iteration >= limit and not self.finished
-                # Ranks stop at the same iteration, by the signals that all of them know of. The question is asked once:
-                # what stops the training is also saved.
+                # All ranks must stop at the same iteration, so they use the signals that they have exchanged. Ask once:
+                # whatever stops the training must also save it.
                 signalled = stop.is_set() if self.comm.size == 1 else self._signal is not None
                 self.interrupted = signalled or reached
                 if not ends and (self.interrupted or self._clock.is_due(self.iteration)):
@@ -199,13 +195,13 @@ class Solver:
             self.stopped_by = stop.signal if self.comm.size == 1 else self._signal
 
     def _begin_epoch(self, epoch: int, stop: Stop) -> bool:
-        """Prepare an epoch, counted from 0; return False if it was stopped."""
+        """Prepare an epoch, counted from 0; return False at a stop."""
         return True
 
     def _iterate(self, stop: Stop) -> None:
         s, i = self.settings, self.iteration
         epoch, position = divmod(i, self.epoch_length)
-        self.optimiser.lr = learning_rate(s, i, self.epoch_length, self._reduced)
+        self.optimiser.lr = learning_rate(s, i, self.epoch_length, self._reductions)
         self.model.train()
         order = self._order_of(epoch)
         starts = range(position * s.batch_size, min((position + 1 + AHEAD) * s.batch_size, len(order)), s.batch_size)
@@ -235,27 +231,18 @@ class Solver:
         self.progress.update(self.iteration, **(figures or {"loss": value}))
 
     def _sum_over_shards(self, numbers: NDArray[Any], stop: Stop) -> NDArray[np.float64]:
-        """The sum over ranks of numbers, where each fills those of its shards; notes which signal some rank had."""
+        """Sum numbers over ranks, each of which fills in those of its shards; note a signal of any rank."""
         gathered = mg.parallel.gather(self.comm, [stop.signal or 0, *numbers.ravel()])
         self._signal = int(gathered[:, 0].max()) or None
         return np.asarray(gathered[:, 1:].sum(axis=0)).reshape(numbers.shape)
 
-    def _own_shards(self) -> range:
-        """The shards that this process computes."""
-        own: range = mg.parallel.blocks_of_shards(self.shards, self.comm.size)[self.comm.rank]
-        return own
-
-    def _merged(self, array: Any) -> Any:
-        """An array of which each process has filled the part of its shards, whole."""
-        return mg.parallel.merge(self.comm, array)
-
     def _rng_of(self, kind: int, number: int, shard: int) -> np.random.Generator:
-        """The random numbers of a shard. kind, number: their use, such as 1 and the iteration."""
+        """Return the generator of a shard. kind, number: what it is for, such as 1 and the iteration."""
         seed = [self.settings.seed, kind, number]
         return np.random.default_rng(seed if self.shards == 1 else [*seed, shard])
 
     def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
-        """The mean loss of some rows of the order, with random numbers from `rng`, and their FIGURES."""
+        """Return the mean loss of some rows of the order, and their FIGURES. rng: draws random numbers."""
         s, batch = self.settings, self._batch(rows)
         self.model.rng = rng
         read = None
@@ -265,11 +252,11 @@ class Solver:
         return self.model.loss(batch.features, batch.captions, s.label_smoothing, read), {}
 
     def _batch(self, rows: NDArray[np.int64]) -> Any:
-        """The data of a shard's rows. While it is computed with, the next ones are read."""
+        """Return the data of a shard's rows. A thread reads the next ones meanwhile."""
         return self._ahead.read(rows, self._upcoming)
 
     def _read(self, rows: NDArray[np.int64]) -> Any:
-        """The data of rows of the order; may be called in a thread."""
+        """Return the data of rows of the order; may run in a thread."""
         return self.split.batch(rows)
 
     def _order_of(self, epoch: int) -> NDArray[np.int64]:
@@ -281,14 +268,14 @@ class Solver:
         return self._order[1]
 
     def _count_reductions(self) -> int:
-        """How often the schedule `plateau` has reduced the learning rate, by the history."""
+        """Count in the history how often the schedule `plateau` has reduced the learning rate."""
         if self.settings.schedule != "plateau":
             return 0
         ends = [e for e in self.history if "val_loss" in e and e["iteration"] % self.epoch_length == 0]
         return reductions([self._key(entry) for entry in ends])
 
     def validate(self) -> Entry:
-        """Return the scores of the current weights on the validation images; nothing without such images."""
+        """Return the scores of the current weights on the validation images; an empty dict without images."""
         if self.val is None or self.images is None:
             return {}
         loss = mean_loss(self.model, self.val, self.images, comm=self.comm)
@@ -296,13 +283,13 @@ class Solver:
         return dict(zip(entry, mg.parallel.gather(self.comm, list(entry.values()))[0].tolist(), strict=True))
 
     def _caption_scores(self, val: Split, images: NDArray[np.int64]) -> Entry:
-        """Corpus BLEU-4, CIDEr-D and exercise BLEU of greedy captions."""
-        said = captions_of(self.model, val, images, greedy, comm=self.comm, shards=self.shards)
+        """Return corpus BLEU-4, CIDEr-D and exercise BLEU of greedy captions."""
+        captions = captions_of(self.model, val, images, greedy, comm=self.comm, shards=self.shards)
         references = [val.references(int(i)) for i in images]
         return {
-            "val_bleu": corpus_bleu(references, said)["BLEU-4"],
-            "val_cider": cider_d(references, said)[0],
-            "val_exercise_bleu": mean_exercise_bleu(val, images, said),
+            "val_bleu": corpus_bleu(references, captions)["BLEU-4"],
+            "val_cider": cider_d(references, captions)[0],
+            "val_exercise_bleu": mean_exercise_bleu(val, images, captions),
         }
 
     def _validate_and_save(self) -> None:
@@ -312,7 +299,7 @@ class Solver:
         with contextlib.nullcontext() if self.average is None else self.average.applied():
             entry |= self.validate()
             self._log(entry)
-            self._reduced = self._count_reductions()
+            self._reductions = self._count_reductions()
             key = self._key(entry)
             if self._best is None or key > self._best:
                 self._best, self._best_iteration = key, self.iteration
@@ -333,11 +320,11 @@ class Solver:
         return text
 
     def _key(self, entry: Entry) -> tuple[float, float]:
-        """The scores of a validation, high if it is good; without a validation the last epoch is best."""
+        """Return what to compare of two validations, the higher the better; without validations the epoch."""
         if "val_loss" not in entry:
             return float(entry["epoch"]), 0.0
         keep, loss = self.settings.keep, entry["val_loss"]
-        return (-loss, entry["val_bleu"]) if keep == "loss" else (entry[_DECIDES[keep][1]], -loss)
+        return (-loss, entry["val_bleu"]) if keep == "loss" else (entry[_KEEP_SCORES[keep][1]], -loss)
 
     def _log(self, entry: Entry) -> None:
         self.history.append(entry)
@@ -347,33 +334,36 @@ class Solver:
     # Training further than another run -----------------------------------------------------------
 
     def start_of(self, run: Run) -> dict[str, Any]:
-        """Return what settings.json keeps of the run that this training starts from; it validates its weights.
+        """Validate the weights of the run that this training starts from, and return what settings.json keeps of it.
 
-        `start` is the name of its folder, `start_weights` the checksum of its weights, `start_scores` its validation on
-        the images on which this training is validated.
+        `start` is the name of its folder, `start_weights` the checksum of its weights, and `start_scores` its scores on
+        the validation images of this training.
         """
         scores = self.validate()
         if scores:
-            name, key, form = _DECIDES[self.settings.keep]
+            name, key, form = _KEEP_SCORES[self.settings.keep]
             self.progress.say(f"starts from {run.folder}: {name} {scores[key]:{form}}")
         return {"start": run.folder.name, "start_weights": run.weights_checksum(), "start_scores": scores}
 
     def no_better_than(self, start: Mapping[str, Any]) -> str | None:
-        """Return a sentence if the best validation is no better than that of the start; start: of `start_of`."""
+        """Return a sentence if the best validation is not better than that of the start, or None.
+
+        start: the result of `start_of`.
+        """
         scores, best = start.get("start_scores"), self.best_entry
         if not scores or best is None or "val_loss" not in best or self._key(best) > self._key(scores):
             return None
-        name, key, form = _DECIDES[self.settings.keep]
+        name, key, form = _KEEP_SCORES[self.settings.keep]
         images = 0 if self.images is None else len(self.images)
         return (
-            f"is no better than {start['start']}, which it started from: {name} {scores[key]:{form}} before and "
+            f"is no better than {start['start']}, where it started: {name} {scores[key]:{form}} before and "
             f"{best[key]:{form}} now, on the same {images} validation images"
         )
 
     # Checkpoints -------------------------------------------------------------------------------
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the checkpoint that this module's docstring describes."""
+        """Return the checkpoint, as the docstring of this module describes it."""
         state = {
             "solver/iteration": np.array(self.iteration),
             "solver/best_iteration": np.array(self._best_iteration),
@@ -389,7 +379,7 @@ class Solver:
         return {part: owner for part, owner in owners.items() if owner is not None}
 
     def _load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Load a checkpoint, but for the history and the best weights."""
+        """Load a checkpoint, without the history and the best weights."""
         if "solver/best_epoch" in state:
             best_iteration = int(state["solver/best_epoch"]) * self.epoch_length
         else:
@@ -406,13 +396,13 @@ class Solver:
         """Write the state of the training to the run folder, if there is one."""
         if self.run is not None:
             self.run.save_checkpoint(self.state())
-        self._clock.restart(self.iteration)  # now: writing may take longer than the interval
+        self._clock.restart(self.iteration)  # afterwards, since writing may take longer than the interval
 
     def resume(self) -> None:
-        """Go back to the checkpoint of the run folder; the next `train` goes on from there.
+        """Load the checkpoint of the run folder, from which the next `train` continues.
 
-        A missing, damaged or foreign checkpoint is a RunError, also one from beyond the last epoch, and then nothing
-        has changed.
+        Raises a RunError, and changes nothing, if the checkpoint is missing, damaged, of another training, or beyond
+        the last epoch.
         """
         if self.run is None:
             raise RunError("resume: this solver has no run folder")
@@ -422,8 +412,8 @@ class Solver:
             if self.iteration > self.total:
                 done = self.iteration / self.epoch_length
                 raise RunError(
-                    f"{self.run.folder}: has trained {done:.4g} epochs already, more than the {self.settings.epochs} "
-                    "that are asked for: ask for more, or take the run as it is"
+                    f"{self.run.folder}: has trained {done:.4g} epochs already, more than {self.settings.epochs}; "
+                    "pass a larger number, or use the run as it is"
                 )
             weights = None if self._best is None else self.run.load_model().state_dict()
             self._check_history(self.run)
@@ -434,14 +424,14 @@ class Solver:
                 raise
             raise RunError(f"{path}: does not fit the run: {error}") from error
         self.history = self.run.entries.cut(self.iteration)
-        self._reduced = self._count_reductions()
+        self._reductions = self._count_reductions()
         self._best_weights = weights
 
     def synchronise(self) -> None:
-        """Give all ranks the state of rank 0, after `resume` or at the beginning. Every rank calls it.
+        """Give all ranks the state of rank 0, at the beginning or after `resume`. All ranks call this.
 
         Raises:
-            ValueError: if they have other models.
+            ValueError: if they have different models.
         """
         comm, state = self.comm, self.state()
         mg.parallel.broadcast_arrays(state.values(), 0, comm)
@@ -453,57 +443,57 @@ class Solver:
         if comm.rank:
             self._load(state)
             self.history, self._best_weights = json.loads(history), best if has_best else None
-            self._reduced = self._count_reductions()
+            self._reductions = self._count_reductions()
         captions = self._captions_to_share()
         if captions is not None:
             mg.parallel.broadcast_arrays([captions], 0, comm)
             self._use_captions(captions)
 
     def _load_split(self, iteration: int) -> None:
-        """Load the captions of a training that renews them, as they were at an iteration."""
+        """Load the captions of an iteration, for a training that renews its captions."""
 
     def _captions_to_share(self) -> NDArray[np.int32] | None:
-        """The captions of a training that renews them, or an array for them; None if they are those of the split."""
+        """Return the captions of a training that renews them, or an array for them; None for those of the split."""
         return None
 
     def _use_captions(self, captions: NDArray[np.int32]) -> None:
         """Learn from these captions."""
 
     def _check_history(self, run: Run) -> None:
-        """Raise a RunError unless the history has the best validation, whose scores are printed at the end."""
+        """Raise a RunError unless the history has the best validation, to print its scores at the end."""
         needed = {"epoch"} if self.val is None else {"epoch", "val_loss", "val_bleu", "val_exercise_bleu"}
         needed |= {"val_cider"} if self.val is not None and self.settings.keep == "cider" else set()
         best = _validation_at(run.entries.until(self.iteration), self._best_iteration)
         if self._best is not None and (best is None or not needed <= best.keys()):
             raise RunError(
-                f"{run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept: "
-                "bring the file back, or begin a new run: another --out, without --resume"
+                f"{run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept: restore "
+                "the file, or begin a new run with another --out and without --resume"
             )
 
 
 def with_own_words(
     model: Any, features: NDArray[Any], captions: NDArray[np.integer], share: float, rng: np.random.Generator
 ) -> NDArray[np.integer]:
-    """Return captions (N,T) to read, of which a share of the words are the model's likeliest, given those before.
+    """Replace a share of the words of captions (N,T) by the likeliest ones of the model, for scheduled sampling.
 
-    This is scheduled sampling: a model that reads only human words in training has never read its own. `<START>`,
-    `<END>` and the padding stay. The targets stay the human caption, so pass the result as `read` alone. Sources:
-    S. Bengio et al., Scheduled sampling for sequence prediction with recurrent neural networks (2015); D. Duckworth et
-    al., Parallel scheduled sampling (2019), for the first pass that predicts all words at once.
+    In training, a model otherwise reads only human words and never its own. `<START>`, `<END>` and the padding stay.
+    The targets are still the human captions, so pass the result as `read` only. Sources: S. Bengio et al., Scheduled
+    sampling for sequence prediction with recurrent neural networks (2015); D. Duckworth et al., Parallel scheduled
+    sampling (2019), for the pass that predicts all words at once.
     """
     v = model.vocabulary
     with mg.no_grad():
         scores, _ = model.scores(features, captions)
     scores.data[:, [v.null, v.start, v.end, v.unk]] = -np.inf
-    counts = captions[:, 1:] != v.null  # which targets have scores, row by row
-    said = captions[:, 1:].copy()
-    said[counts] = scores.data.argmax(axis=1)
+    counts = captions[:, 1:] != v.null  # the targets that have scores, row by row
+    likeliest = captions[:, 1:].copy()
+    likeliest[counts] = scores.data.argmax(axis=1)
     replaced = counts & (captions[:, 1:] != v.end) & (rng.random(counts.shape) < share)
-    found = captions.copy()
-    found[:, 1:][replaced] = said[replaced]
-    return found
+    mixed = captions.copy()
+    mixed[:, 1:][replaced] = likeliest[replaced]
+    return mixed
 
 
 def _validation_at(history: list[Entry], iteration: int) -> Entry | None:
-    """The entry of the validation after an iteration."""
+    """Return the entry of the validation after an iteration."""
     return next((e for e in history if e.get("iteration") == iteration and "loss" not in e), None)

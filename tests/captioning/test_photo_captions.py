@@ -10,7 +10,7 @@ from captioning.cli.caption import caption_photos, extractor_of
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
 from captioning.vision.regions import RegionProjection
@@ -81,7 +81,7 @@ def test_a_run_says_which_network_made_its_features(tmp_path, monkeypatch):
 def test_a_run_of_unknown_features_needs_to_be_told(tmp_path, monkeypatch):
     monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
     run = a_run(tmp_path)
-    with pytest.raises(RunError, match=r"does not say which network made .* if it was grid, say so"):
+    with pytest.raises(RunError, match=r"does not say which network made .* If it was grid, pass --extractor"):
         extractor_of(run)
     assert extractor_of(run, "grid").size == 3
 

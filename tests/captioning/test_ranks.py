@@ -10,20 +10,20 @@ from minigrad import parallel
 
 comm = parallel.world()
 
-def carry_out(order):
-    raise OSError(f"cannot read {order.decode()}")
+def read(task):
+    if comm.rank:
+        raise OSError(f"cannot read {task.decode()}")
+    return task
 
 if comm.rank:
-    ranks.follow(carry_out, comm)
+    ranks.help_map(read, comm)
 else:
-    with ranks.leading(comm):
-        ranks.send_order(b"a photo", comm)
-        parallel.gather_bytes(comm, b"")
+    list(ranks.map_on_ranks(comm)(read, [b"a drawing", b"a photo"]))
 """
 
 
 @needs_mpi
-def test_one_that_cannot_read_its_order_ends_all_and_is_named():
+def test_one_that_cannot_read_its_task_ends_all_and_is_named():
     _, err = run(2, "-c", BROKEN, status=2)
     assert "rank 1 of 2" in err
     assert "OSError: cannot read a photo" in err

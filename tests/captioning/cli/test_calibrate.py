@@ -111,7 +111,7 @@ def test_a_calibration_of_other_weights_is_told_and_not_used(calibrated, tmp_pat
     assert main(["caption", str(tmp_path / "a.png"), "--run", str(calibrated)]) == 0
     assert "confidence.json is of other weights" in capsys.readouterr().err
     (calibrated / "confidence.json").write_text("{")
-    refused(capsys, ["caption", tmp_path / "a.png", "--run", calibrated], "confidence.json: is no calibration")
+    refused(capsys, ["caption", tmp_path / "a.png", "--run", calibrated], "confidence.json: is not a calibration")
 
 
 def test_several_captions_with_scores(calibrated, caption):

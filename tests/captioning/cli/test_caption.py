@@ -111,8 +111,8 @@ def test_what_is_wrong_with_a_sheet_takes_no_caption(fitting, photos, tmp_path, 
 
 
 @pytest.mark.parametrize(("names", "told"), [
-    (["a.txt"], ""), (["raw.CR2"], "1 file is no photo by its name and was passed over\n"),
-    (["raw.CR2", "notes.md"], "2 files are no photos by their names and were passed over\n"),
+    (["a.txt"], ""), (["raw.CR2"], "skipped 1 file without the suffix of a photo\n"),
+    (["raw.CR2", "notes.md"], "skipped 2 files without the suffix of a photo\n"),
 ])  # fmt: skip
 def test_what_is_passed_over_is_said(fitting, photos, capsys, names, told):
     for name in names:

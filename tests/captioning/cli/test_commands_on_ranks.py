@@ -121,7 +121,7 @@ def test_a_command_of_one_process_says_so(trained, capsys, monkeypatch):
     assert main(["report", str(trained)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("captioning report: mpiexec started 4 of it, and it works in one process")
+    assert err.startswith("captioning report: mpiexec started 4 processes, but this command uses one")
     monkeypatch.setenv("PMI_RANK", "1")
     assert main(["report", str(trained)]) == 2
     assert capsys.readouterr() == ("", "")

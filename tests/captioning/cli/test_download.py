@@ -89,7 +89,7 @@ def test_what_flickr8k_is_told_to_go_on_with_works(site, tmp_path, capsys, monke
 
 
 @pytest.mark.parametrize(("options", "part"), [
-    ([], "needs what to fetch, one of coco, flickr8k; or --list"),
+    ([], "needs the name of a data set, one of coco, flickr8k; or --list"),
     (["flickr8k", "--annotations"], "--annotations is for coco alone"),
     (["coco", "--timeout", "0"], "--timeout: must be a number from 0.001 to 86400; got 0"),
     (["coco", "--timeout", "1e10"], "86400; got 1e10"),
@@ -143,7 +143,7 @@ def test_a_signal_in_the_middle_and_the_same_command_again(site, small_folder, t
     assert process.returncode == status
     assert "Traceback" not in err
     if number != signal.SIGKILL:
-        told = f"stopped; what has arrived is kept in {tmp_path}, and the same command goes on there"
+        told = f"stopped; {tmp_path} keeps what was downloaded, and the same command continues"
         assert err.endswith(f"captioning download: {told}\n")
         assert err.count("stopped") == 1
     have = part.stat().st_size

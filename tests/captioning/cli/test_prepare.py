@@ -145,7 +145,7 @@ def test_a_signal_is_one_line_and_the_same_command_goes_on(
     out, err = capsys.readouterr()
     assert (out, err) == (
         "",
-        "captioning prepare: stopped; the same command goes on with the features that were computed\n",
+        "captioning prepare: stopped; the same command continues with the features that were computed\n",
     )
     assert set(content(tmp_path / ".data.preparing")) == {"features.part"}
     monkeypatch.setattr(network, "features", features)

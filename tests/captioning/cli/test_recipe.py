@@ -171,7 +171,7 @@ def test_a_first_stage_that_went_on_has_other_weights(recipe, small_folder, tmp_
     ("beam = 2", "with = 'zebra'", "evaluate: --with: "),
     ("beam = 2", "max-images = 0", "evaluate: argument --max-images: must be an int of at least 1; got 0"),
     ("beam = 2", "split = 'test'", "evaluate: "),
-    ("beam = 2", "consensus = 5\nsplit = 'train'", "evaluate: --consensus asks the captions of training images"),
+    ("beam = 2", "consensus = 5\nsplit = 'train'", "evaluate: --consensus with --split train"),
     ("beam = 2", "min-length = 900\nmax-length = 9", "evaluate: --min-length: "),
     ("beam = 2", "out = 'a.txt'", "evaluate: out is for whoever carries the recipe out"),
 ])  # fmt: skip

@@ -57,6 +57,12 @@ def test_a_run_folder_of_its_own_and_more_rounds(small_folder, trained, name, fu
         assert path.read_bytes() == (out / path.name).read_bytes(), path.name
 
 
+def test_a_loss_that_explodes_is_named(small_folder, run, name, tmp_path, capsys):
+    words = [name, run, "--data", small_folder, "--out", tmp_path / "out", "--quiet", *OPTIONS[name]]
+    for rate in ("1e30", "1e308"):
+        refused(capsys, [*words, "--learning-rate", rate, "--out", tmp_path / rate], "the loss is ")
+
+
 def test_what_does_not_fit_is_refused(small_folder, other_folder, run, name, further, tmp_path, capsys):
     out, new = tmp_path / "out", tmp_path / "new"
     assert further(out) == 0

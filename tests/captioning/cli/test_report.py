@@ -74,7 +74,7 @@ def test_a_report_of_the_run_alone(trained, page, capsys):
 
 
 def test_what_cannot_be_is_refused_before_any_work(small_folder, trained, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("captioning.cli.evaluate.scored", None)
+    monkeypatch.setattr("captioning.cli.evaluate.score_split", None)
     report = ["report", trained, "--data", small_folder, "--out"]
     refused(capsys, [*report, tmp_path / "none" / "report.html"], str(tmp_path / "none"), "no such folder")
     refused(capsys, [*report, tmp_path / "a.json"], "must end in .html")

@@ -67,8 +67,8 @@ def test_a_browser_is_opened_where_there_is_a_display(monkeypatch, capsys, displ
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.setenv(name, display)
     monkeypatch.setattr(serve.webbrowser, "open", lambda address: seen.append(address) or came.set())
-    serve._say("http://127.0.0.1:1/", browser=False)
-    serve._say("http://127.0.0.1:1/", browser=True)
+    serve._announce("http://127.0.0.1:1/", browser=False)
+    serve._announce("http://127.0.0.1:1/", browser=True)
     assert came.wait(5 if opened else 0.1) == opened
     assert seen == ["http://127.0.0.1:1/"] * opened
     assert capsys.readouterr().out.startswith("http://127.0.0.1:1/ takes photos now; Ctrl-C ends it\n")

@@ -75,8 +75,8 @@ def test_train_leaves_a_run_folder(small_folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("columns", "options", "told"), [
-    (5, [], ["--no-pca reads the whole ones, of known", "12 images decide"]), (4, [], ["12 images decide"]),
-    (5, ["--no-pca", "--val-images", "1"], ["1 image decides"]), (5, ["--pca", "--keep", "loss"], []),
+    (5, [], ["with --no-pca, the features of known", "only 12 images"]), (4, [], ["only 12 images"]),
+    (5, ["--no-pca", "--val-images", "1"], ["only 1 image"]), (5, ["--pca", "--keep", "loss"], []),
 ])  # fmt: skip
 def test_what_may_not_be_meant_is_said(copied, tmp_path, capsys, monkeypatch, columns, options, told):
     class Known(GridExtractor):
@@ -91,7 +91,7 @@ def test_what_may_not_be_meant_is_said(copied, tmp_path, capsys, monkeypatch, co
     out, err = capsys.readouterr()
     assert "epoch 2/2  validation loss" in err
     assert "epoch 2/2" not in out
-    for line in ("--no-pca reads the whole ones, of known", "12 images decide", "1 image decides"):
+    for line in ("with --no-pca, the features of known", "only 12 images", "only 1 image"):
         assert (line in err) == (line in told)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
@@ -44,10 +46,9 @@ def test_looking_for_neighbours_reads_blocks_and_says_how_far_it_is(monkeypatch)
     assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done)).rows.shape == (10, 2)
     assert max(read) == 4
     assert told == [(k, 12) for k in range(12)]  # three blocks for the mean, nine pairs of them
-    answers = iter([False] * 4 + [True])
-    told.clear()
-    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done), lambda: next(answers)) is None
-    assert len(told) == 5
+    report = Mock(side_effect=[None] * 4 + [KeyboardInterrupt])
+    with pytest.raises(KeyboardInterrupt):
+        nearest(Rows(), np.arange(10), 2, 0.1, report)
 
 
 def test_few_pictures_have_few_neighbours():
@@ -66,10 +67,10 @@ def test_neighbours_of_other_pictures_are_among_all_rows(monkeypatch, rows):
     rng = np.random.default_rng(1)
     features, asked = rng.standard_normal((20, 5)), rng.standard_normal((9, 5))
     images = np.arange(0, 20, 2)
-    found = nearest(features, images, 3, 0.3, asked=asked)
+    found = nearest(features, images, 3, 0.3, queries=asked)
     mean = features[images].mean(axis=0)
     x, y = features[images] - mean, asked - mean
     cosines = (y @ x.T) / np.linalg.norm(y, axis=1)[:, None] / np.linalg.norm(x, axis=1)
     assert [set(row) for row in found.rows] == [set(images[np.argsort(-row)[:3]]) for row in cosines]
-    assert nearest(features, images, 99, 0.3, asked=features[:1]).rows.shape == (1, 10)  # itself may be among them
-    assert nearest(features, images, 3, 0.3, asked=asked[:0]).rows.shape == (0, 3)
+    assert nearest(features, images, 99, 0.3, queries=features[:1]).rows.shape == (1, 10)  # itself may be among them
+    assert nearest(features, images, 3, 0.3, queries=asked[:0]).rows.shape == (0, 3)

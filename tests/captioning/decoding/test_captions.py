@@ -171,8 +171,8 @@ def test_probabilities_and_attention_are_the_models(kind):
 
 
 @pytest.mark.parametrize(("rules", "longest", "message"), [
-    (Rules(required=["dgo"]), 9, "required: 'dgo' is no word of the captioner's, which has 7"),
-    (Rules(banned=["<END>"]), 9, "banned: '<END>' is no word"),
+    (Rules(required=["dgo"]), 9, "required: 'dgo' is not one of the 7 words"),
+    (Rules(banned=["<END>"]), 9, "banned: '<END>' is not one of"),
     (Rules(min_length=6), 5, "min_length, 6, is more than max_length, 5"),
     (Rules(required=["a", "b"]), 2, "required: 2 words and the end do not fit"),
     (Rules(banned=["a", "b", "c"], min_length=2), 9, "banned: all words"),

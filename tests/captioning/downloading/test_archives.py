@@ -13,6 +13,7 @@ import zipfile
 from types import SimpleNamespace
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -160,6 +161,23 @@ def test_permanent_errors_of_the_server(site, get, tmp_path, fault, words):
     vars(site).update(fault)
     with pytest.raises(DownloadError, match=rf"/a\.zip: .*{words}"):
         get()
+    assert (get.pauses, os.listdir(tmp_path)) == ([], [])
+
+
+def test_a_redirect_from_https_to_http_is_refused(site, get, tmp_path, monkeypatch):
+    send = requests.adapters.HTTPAdapter.send
+
+    def send_or_redirect(adapter, request, **options):
+        if not request.url.startswith("https:"):
+            return send(adapter, request, **options)
+        response = requests.Response()
+        response.status_code, response.url, response.request, response.raw = 302, request.url, request, io.BytesIO()
+        response.headers["Location"] = f"{site.address}/a.zip"
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send_or_redirect)
+    with pytest.raises(DownloadError, match=rf"https://a\.example/a\.zip: .*{site.address}/a\.zip, .*--address"):
+        get(address="https://a.example/a.zip")
     assert (get.pauses, os.listdir(tmp_path)) == ([], [])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.evaluation.results import image_ids, signature, write_results
+from captioning.evaluation.split_scores import image_ids, signature, write_results
 
 ROWS = list(range(24))
 

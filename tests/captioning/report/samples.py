@@ -4,7 +4,7 @@ import numpy as np
 
 from captioning.data.vocabulary import SPECIAL, Vocabulary
 from captioning.models.captioner import Captioner
-from captioning.report.contents import Contents, ReportedCaption, Scored
+from captioning.report.contents import ReportContents, ReportedCaption, ScoredSplit
 
 FIGURES = {"loss": 33.2, "exercise_bleu": 0.26, "exercise_bleu_mean": 0.27, "exercise_bleu_human": None,
            "corpus_bleu_4": 0.17, "cider_d": 0.43, "novel_share": 0.5, "images": 30, "captions": 60}  # fmt: skip
@@ -32,6 +32,6 @@ def captions(count=30, photo=None, attention=False, words=("a", "dog", "runs"), 
 
 def contents(found=None, history=HISTORY, settings=SETTINGS, title="a run"):
     model = Captioner(Vocabulary([*SPECIAL, "a", "dog"]), 3, 4, 5, rng=0)
-    scored = Scored("flickr8k", "val", "all", "greedy", "references:raw|split:val", dict(FIGURES),
+    scored = ScoredSplit("flickr8k", "val", "all", "greedy", "references:raw|split:val", dict(FIGURES),
                     captions() if found is None else found, True, "first")  # fmt: skip
-    return Contents(title, settings, list(history), model, scored)
+    return ReportContents(title, settings, list(history), model, scored)

@@ -16,7 +16,7 @@ from captioning.decoding.stepwise import greedy
 from captioning.evaluation.split_scores import captions_of, cider_d_by_image, known_captions, score
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
-from captioning.report.contents import Choice, ReportedCaption, best_typical_worst, scored
+from captioning.report.contents import ReportedCaption, ReportSettings, best_typical_worst, score_split
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def model(small_data):
 @pytest.mark.parametrize(("length", "most"), [(1, None), (9, 7)])
 def test_captions_and_scores_are_those_of_evaluate(small_data, model, monkeypatch, decode, length, most):
     monkeypatch.setattr("captioning.report.contents._BATCH", 5)
-    split, choice = small_data.val, Choice(decode, "some words", "second", most, 3, length)
-    found = scored(model, split, choice, Progress(enabled=False), "first", small_data.train)
+    split, choice = small_data.val, ReportSettings(decode, "some words", "second", most, 3, length)
+    found = score_split(model, split, choice, Progress(enabled=False), "first", small_data.train)
     images = images_of_part(split, "second", most, 3)
     said = captions_of(model, split, images, decode, length)
     rows = [(caption.row, caption.words, caption.score, caption.references) for caption in found.captions]
@@ -50,8 +50,8 @@ def test_captions_know_attention_confidence_names_and_photos(small_data, model, 
     said = ScoredCaption(["a", "a"], np.zeros(2), -1.0, True, attention, 0.5)
     calibration = SimpleNamespace(speak=lambda model, features, length: [[said]] * len(features) if length == 2 else 0)
     monkeypatch.setattr("captioning.report.contents.photo_path", lambda split, i: Path(f"{i}.jpg"))
-    choice = Choice(None, "", "all", None, 0, 2, calibration)
-    _, second, *_ = scored(model, small_data.val, choice, Progress(enabled=False)).captions
+    choice = ReportSettings(None, "", "all", None, 0, 2, calibration)
+    _, second, *_ = score_split(model, small_data.val, choice, Progress(enabled=False)).captions
     assert (second.words, second.confidence, second.attention) == (["a", "a"], 0.5, attention)
     assert (second.row, second.name, second.photo) == (1, None, Path("1.jpg"))
 

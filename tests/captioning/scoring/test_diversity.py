@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captioning.data.vocabulary import SPECIAL, Vocabulary
-from captioning.scoring.diversity import distinct, diversity
+from captioning.scoring.metrics import distinct, diversity
 from tests.captioning.scoring.corpora import WORDS
 
 

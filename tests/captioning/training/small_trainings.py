@@ -8,8 +8,8 @@ import signal
 import numpy as np
 
 from captioning.models.captioner import Captioner
+from captioning.training.run_files import settings_of
 from captioning.training.run_folder import Run
-from captioning.training.run_settings import settings_of
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 

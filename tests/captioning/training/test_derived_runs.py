@@ -10,7 +10,7 @@ from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
 from captioning.models.kinds import kind_of
 from captioning.training.derived_runs import average_runs
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.regions import RegionProjection
 

@@ -16,7 +16,6 @@ from captioning.data.dataset import open_captions
 from captioning.data.neighbours import nearest
 from captioning.models.captioner import Captioner
 from captioning.scoring.metrics import BLEU_score, exercise_bleu_table
-from captioning.training.errors import RunError
 from captioning.training.refinement import (
     TARGETS,
     Consensus,
@@ -26,6 +25,7 @@ from captioning.training.refinement import (
     captions_by_image,
     consensus_captions,
 )
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver

@@ -8,8 +8,8 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.training.errors import RunError
 from captioning.training.run_features import check_alike, projection_arrays
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.regions import RegionProjection
 from tests.captioning.conftest import write_data_set

@@ -17,7 +17,7 @@ from captioning.data.dataset import open_captions
 from captioning.models import kinds
 from captioning.models.captioner import Captioner
 from captioning.models.kinds import check_memory
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from tests.captioning.training.small_trainings import make_solver, new_run, same, weights
 from tests.disk_order import DiskOrder
@@ -109,7 +109,7 @@ def test_a_full_disk(folder, small_data, tmp_path, monkeypatch):
             path.write_bytes(before + b'{"itera')
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("captioning.training.history.open", lambda *_, **__: Full(), raising=False)
+    monkeypatch.setattr("captioning.training.run_files.open", lambda *_, **__: Full(), raising=False)
     with pytest.raises(OSError, match=r"No space left on device: .*history\.jsonl"):
         run.entries.flush()
     assert path.read_bytes() == before
@@ -166,7 +166,7 @@ def test_another_data_set_is_refused(folder, small_folder, other_folder, small_d
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
-    ("settings.json", None, "no run folder"), ("settings.json", "{", "not JSON"),
+    ("settings.json", None, "not a run folder"), ("settings.json", "{", "not JSON"),
     ("settings.json", "[]", "not the settings of a run"),
     ("settings.json", '{"format": 7, "minigrad": "9.0"}', r"format 7, written by minigrad 9\.0"),
     ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', "training, data are missing"),

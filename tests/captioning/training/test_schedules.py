@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from captioning.training.schedules import SCHEDULES, epoch_order, learning_rate, parse_interval, reductions
-from captioning.training.settings import Settings
+from captioning.training.settings import SCHEDULES, Settings, epoch_order, learning_rate, parse_interval, reductions
 
 
 @given(st.integers(0, 150), st.integers(1, 12) | st.none(), st.floats(0.5, 1.0))

@@ -12,7 +12,7 @@ from captioning.data.dataset import open_captions
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
 from captioning.scoring.cider import CiderD, DocumentFrequencies
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.training.self_critical import Drawing, SelfCritical, advantages, self_critical_loss
 from captioning.training.settings import Settings
@@ -84,7 +84,7 @@ def test_it_keeps_to_the_pictures_of_the_chosen_captions(small_folder):
     with open_captions(small_folder, max_train=5) as data:
         solver = make(data)
         pictures = sorted(set(data.train.image_idxs.tolist()))
-        assert sorted(solver._order_of(0)) == sorted(solver.pictures.tolist()) == pictures
+        assert sorted(solver._order_of(0)) == sorted(solver.training_images.tolist()) == pictures
         encode = data.vocabulary.encode
         every = [[encode(words).tolist() for words in data.train.references(i)] for i in pictures]
         expected = DocumentFrequencies.of(every, end=data.vocabulary.end)

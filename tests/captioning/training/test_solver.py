@@ -17,11 +17,10 @@ from captioning.data.vocabulary import Vocabulary
 from captioning.evaluation.split_scores import captions_of
 from captioning.models.captioner import Captioner
 from captioning.progress import Progress
-from captioning.training.errors import RunError, TrainingError
+from captioning.training.run_files import RunError, TrainingError
 from captioning.training.run_folder import Run
-from captioning.training.settings import Settings
+from captioning.training.settings import Settings, Stop
 from captioning.training.solver import Solver, with_own_words
-from captioning.training.stopping import Stop
 from tests.captioning.test_progress import Terminal
 from tests.captioning.training.small_trainings import (
     SHORT,
@@ -325,7 +324,7 @@ def test_a_signal_between_two_questions_is_saved(small_data, tmp_path, monkeypat
                 self.set()
             return answer
 
-    monkeypatch.setattr("captioning.training.stopping.Stop", Late)
+    monkeypatch.setattr("captioning.training.settings.Stop", Late)
     solver.train()
     assert solver.interrupted
     assert solver.iteration < solver.total

@@ -1,0 +1,215 @@
+"""The commands `prepare` and `download`: make a data set of your photos and captions, or fetch a published one."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from captioning.cli.options import Command, number
+from captioning.data.folder import PHOTOS_FOLDER, RAW_CAPTIONS_FILE
+from captioning.data.tokens import TOKENIZERS
+from captioning.downloading.archives import Patience, fetch
+from captioning.downloading.data_sets import make_coco, make_flickr8k
+from captioning.downloading.sources import DATA_SETS, DownloadError, Source, sources_of, table
+from captioning.preparing.photo_features import compute_batch
+from captioning.preparing.pipeline import prepare_data
+from captioning.preparing.recipe import PHOTO_FILES, Recipe, report
+from captioning.preparing.region_sample import SAMPLE
+from captioning.preparing.sources import FORMATS
+from captioning.preparing.work_folder import has_features
+from captioning.progress import Progress
+from captioning.ranks import MapTasks, lead
+from captioning.storage import FolderLock
+from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, FeatureExtractor, extractor
+from minigrad.units import byte_text
+
+__all__ = ["DOWNLOAD", "PREPARE"]
+
+_REGIONS = 256  # numbers of a region, by default
+_ABOUT_PREPARE = """\
+SOURCE is one of
+  coco      COCO's caption JSON: images with id and file_name, annotations with
+            image_id and caption; several files, if each has its split, train or
+            val, in its name
+  karpathy  JSON with splits: images with filename, split (train, restval, val,
+            test) and sentences with raw or tokens
+  csv       a UTF-8 table with the header image,split,caption or image,caption,
+            and one caption a line
+  folder    photos NAME.jpg, each beside a NAME.txt with one caption a line
+
+DIR gets coco2014_captions.h5, coco2014_vocab.json and captions.csv. Each split
+gets its features in ...2014_vgg16_fc7.h5, whichever network made them, and the
+names of its photos in ...2014_images.txt. --regions adds ...2014_regions.h5, the
+features of the regions of a photo, reduced by a PCA, and regions.safetensors,
+which reduces those of new photos. If the command is stopped or killed, run it
+again to continue. DIR appears when the data set is complete.
+
+examples:
+  captioning prepare photos/ --out data
+  captioning prepare captions.csv --photos-dir photos/ --out data --test 0.1
+  captioning prepare captions_val2017.json --out words --no-features
+  captioning prepare captions_train2014.json captions_val2014.json \\
+    --photos-dir train2014/ val2014/ --out data
+  captioning prepare photos/ --regions --out data-with-regions
+then:
+  captioning train --data data --out run
+  captioning train --model attention --data data-with-regions --out run"""
+
+
+def _open(options: argparse.Namespace, first: bool) -> tuple[Recipe, FeatureExtractor | None]:
+    recipe = Recipe(**{field.name: vars(options)[field.name] for field in dataclasses.fields(Recipe)})
+    return recipe, None if options.no_features else extractor(options.extractor)
+
+
+def _prepare(options: argparse.Namespace, job: tuple[Recipe, FeatureExtractor | None], map_batches: MapTasks) -> int:
+    recipe, network = job
+    progress = Progress(enabled=not options.quiet)
+    try:
+        made = prepare_data(options.source, options.out, recipe, network, options.photos_dir, progress, map_batches)
+    except KeyboardInterrupt as stop:
+        if not has_features(options.out):
+            raise
+        raise type(stop)("stopped; the same command continues with the features that were computed") from None
+    finally:
+        progress.close()
+    print(report(made, recipe))
+    return 0
+
+
+_RECIPE = Recipe()
+
+PREPARE = Command(
+    "prepare", "make a data set of your own photos and captions",
+    lead(_open, lambda job: functools.partial(compute_batch, extractor=job[1]), _prepare),  # type: ignore[arg-type]
+    {
+        "source": {"metavar": "SOURCE", "nargs": "+", "help": "a file of captions, or a folder of photos with text "
+                   "files; see below"},
+        "--out": {"metavar": "DIR", "help": "the folder to make, new or empty"},
+        "--photos-dir": {"metavar": "DIR", "nargs": "+", "default": [], "help": "folders of the photos (the folder of "
+                         "SOURCE, and photos and images in it)"},
+        "--format": {"choices": FORMATS, "help": "the format of SOURCE (found by its name and keys)"},
+        "--skip-missing": {"action": "store_true", "help": "leave out photos without a caption and captions without a "
+                           "photo, which are errors otherwise"},
+        "--tokenizer": {"choices": list(TOKENIZERS), "default": _RECIPE.tokenizer, "help": "how to split captions into "
+                        "words: ptb, as COCO's scores do (do n't, t-shirt), or words, at every punctuation mark"},
+        "--min-count": {"group": "size", "type": int, "default": _RECIPE.min_count, "metavar": "N", "help": "replace "
+                        "words that occur fewer than N times in training captions by <UNK>"},
+        "--words": {"group": "size", "type": int, "metavar": "N", "help": "keep the N most frequent words instead"},
+        "--max-length": {"type": int, "help": "the largest number of words of a caption, at most 1000 (the length that "
+                         "99%% of training captions do not exceed)"},
+        "--val": {"type": float, "default": _RECIPE.val, "metavar": "X", "help": "share of the images for validation, "
+                  "if SOURCE has no splits, or with --resplit"},
+        "--test": {"type": float, "default": _RECIPE.test, "metavar": "X", "help": "share of the images for the test "
+                   "split"},
+        "--seed": {"help": "random seed that divides the images into splits"},
+        "--resplit": {"action": "store_true", "help": "ignore the splits of SOURCE, and draw new ones by --val, --test "
+                      "and --seed"},
+        "--extractor": {"group": "network", "choices": list(EXTRACTORS), "default": EfficientNetLite0Extractor.name,
+                        "help": "the network that computes the features"},
+        "--no-features": {"group": "network", "action": "store_true", "help": "prepare only captions; no photos are "
+                          "needed"},
+        "--regions": {"type": int, "nargs": "?", "const": _REGIONS, "metavar": "K", "help": "also store at most K "
+                      f"numbers ({_REGIONS} without K) for each region of a photo, for `train --model attention`; a "
+                      f"sample of up to {SAMPLE} photos determines how to reduce them"},
+        "--photos": {"choices": list(PHOTO_FILES), "default": _RECIPE.photos, "help": "put relative symbolic links to "
+                     "the photos into DIR/photos, or copies, or nothing"},
+        "--strict": {"action": "store_true", "help": "stop at a photo that cannot be read, instead of leaving it out"},
+        "--quiet": {},
+    },
+    _ABOUT_PREPARE,
+)  # fmt: skip
+
+
+class _DataSet(NamedTuple):
+    """How to unpack a data set, the default folder, and the command line for the next step."""
+
+    make: Callable[[Path, Mapping[Source, Path], Progress], str]
+    folder: str
+    next_step: Callable[[Path], list[str]]
+
+
+def _prepare_flickr8k(folder: Path) -> list[str]:
+    base = folder if folder.name not in ("", "..") else folder.resolve()  # `.` has no name
+    captions, photos = folder / RAW_CAPTIONS_FILE, folder / PHOTOS_FOLDER
+    return ["prepare", str(captions), "--photos-dir", str(photos), "--out", f"{base}-data"]
+
+
+_DATA_SETS = {
+    "coco": _DataSet(
+        make_coco, "datasets/coco_captioning", lambda folder: ["train", "--data", str(folder), "--out", "RUN"]
+    ),
+    "flickr8k": _DataSet(make_flickr8k, "datasets/flickr8k", _prepare_flickr8k),
+}
+_ABOUT_DOWNLOAD = """
+coco      CS231n's archive of MS-COCO 2014: captions, vocabulary and features, which the other
+          commands can use as they are; 2.3 GB, plus the archive.
+flickr8k  8,000 photos with five captions each, about 1 GB: photos/ and captions.csv, of which
+          `captioning prepare` makes a data set.
+
+Archives that are in DIR already are used. If a download stops, the same command continues it.
+--list prints the addresses. They belong to others and may change; --address and --mirror use
+other ones.
+
+example:
+  captioning download coco --out datasets/coco_captioning
+  captioning train --data datasets/coco_captioning --out run
+"""
+
+
+def _download(options: argparse.Namespace) -> int:
+    if options.list:
+        print(table())
+        return 0
+    if options.data_set is None:
+        raise ValueError(f"needs the name of a data set, one of {', '.join(DATA_SETS)}; or --list")
+    if options.annotations and options.data_set != "coco":
+        raise ValueError(f"--annotations is for coco alone; got {options.data_set}")
+    sources = sources_of(options.data_set, options.address, options.mirror, options.annotations)
+    if options.no_verify:
+        sources = [dataclasses.replace(source, size=None, checksum=None) for source in sources]
+    patience, data_set = Patience(options.timeout, options.attempts), _DATA_SETS[options.data_set]
+    folder, progress = Path(options.out or data_set.folder), Progress(enabled=not options.quiet)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FolderLock(folder, "downloading", DownloadError):
+            archives = {source: fetch(source, folder, progress, patience) for source in sources}
+            made = data_set.make(folder, archives, progress)
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"stopped; {folder} keeps what was downloaded, and the same command continues") from None
+    finally:
+        progress.close()
+    print(made)
+    size = sum(path.stat().st_size for path in archives.values())
+    print(f"no longer needed: {', '.join(map(str, archives.values()))} ({byte_text(size)})")
+    print(f"next: {shlex.join(['captioning', *data_set.next_step(folder)])}")
+    return 0
+
+
+_PATIENCE = Patience()
+
+DOWNLOAD = Command(
+    "download", "download a published data set", _download,
+    {
+        "data_set": {"nargs": "?", "choices": list(DATA_SETS), "metavar": "{coco,flickr8k}", "help": "the data set"},
+        "--out": {"metavar": "DIR", "required": False, "help": "folder for archives and files ("
+                  + ", ".join(f"{each.folder} for {name}" for name, each in _DATA_SETS.items()) + ")"},
+        "--list": {"action": "store_true", "help": "print all archives with addresses and checksums, and exit"},
+        "--annotations": {"action": "store_true", "help": "with coco, also download COCO's own captions, 241 MiB"},
+        "--address": {"action": "append", "default": [], "metavar": "NAME=URL", "help": "download archive NAME, as "
+                      "--list prints it, from URL; may be repeated"},
+        "--mirror": {"metavar": "URL", "help": "download all archives from this folder, by their file names"},
+        "--no-verify": {"action": "store_true", "help": "accept archives with another size or checksum than those of "
+                        "--list; they must still be complete zip archives"},
+        "--timeout": {"type": number(float, 0.001, 24 * 3600), "default": _PATIENCE.timeout, "metavar": "S",
+                      "help": "wait S seconds for the next byte"},
+        "--attempts": {"type": number(int, 1, 1000), "default": _PATIENCE.attempts, "metavar": "N", "help": "give up "
+                       "after N attempts in a row without a new byte"},
+        "--quiet": {},
+    },
+    _ABOUT_DOWNLOAD,
+)  # fmt: skip
