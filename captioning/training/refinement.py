@@ -33,7 +33,7 @@ import minigrad as mg
 from captioning.checks import COUNT, FINITE, POSITIVE, Check, check_values
 from captioning.data.neighbours import Neighbours, nearest
 from captioning.data.splits import Split
-from captioning.decoding.stepwise import sample
+from captioning.decoding.stepwise import check_chance, sample
 from captioning.models.kinds import AnyCaptioner
 from captioning.scoring.metrics import exercise_bleu_table
 from captioning.training.errors import RunError
@@ -84,6 +84,7 @@ class Consensus:
         share: Check = (lambda value: FINITE[0](value) and 0 <= value <= 1, "from 0 to 1")
         check_values(vars(self), {**dict.fromkeys(("drafts", "neighbours", "best"), COUNT), "human_weight": share,
                                   **dict.fromkeys(("temperature", "width"), POSITIVE)})  # fmt: skip
+        check_chance(self.temperature, None)
         if self.drafts > _MOST_DRAFTS:
             raise ValueError(f"drafts must be at most {_MOST_DRAFTS}; got {self.drafts}")
         if self.best > self.drafts:
