@@ -1,4 +1,4 @@
-"""Stored and raw captions, and the errors about captions that do not fit."""
+"""Stored and raw captions, and errors about captions that do not fit."""
 
 import os
 import re

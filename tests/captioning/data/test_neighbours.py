@@ -30,9 +30,9 @@ def test_neighbours_are_the_nearest_by_the_cosine(monkeypatch, rows):
     np.testing.assert_allclose(np.sort(part.weights), np.sort(found.weights[5:12]), rtol=1e-5)
 
 
-def test_looking_for_neighbours_reads_blocks_and_says_how_far_it_is(monkeypatch):
+def test_features_are_read_in_blocks_with_progress(monkeypatch):
     monkeypatch.setattr("captioning.data.neighbours._ROWS", 4)
-    read, told = [], []
+    read, steps, answers = [], [], iter([False] * 4 + [True])
 
     class Rows:
         shape = (10, 3)
@@ -41,13 +41,15 @@ def test_looking_for_neighbours_reads_blocks_and_says_how_far_it_is(monkeypatch)
             read.append(len(rows))
             return np.random.default_rng(0).standard_normal((len(rows), 3))
 
-    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done)).rows.shape == (10, 2)
+    def find(*stop):
+        steps.clear()
+        return nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: steps.append(done), *stop)
+
+    assert find().rows.shape == (10, 2)
     assert max(read) == 4
-    assert told == [(k, 12) for k in range(12)]  # three blocks for the mean, nine pairs of them
-    answers = iter([False] * 4 + [True])
-    told.clear()
-    assert nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: told.append(done), lambda: next(answers)) is None
-    assert len(told) == 5
+    assert steps == [(k, 12) for k in range(12)]  # three blocks for the mean, nine pairs of them
+    assert find(lambda: next(answers)) is None  # stopped
+    assert len(steps) == 5
 
 
 def test_few_pictures_have_few_neighbours():

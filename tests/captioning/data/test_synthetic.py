@@ -12,7 +12,7 @@ from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 from tests.captioning.full_disks import files_of_at_most
 
-SMALL = Size(images=(2500, 300), captions=(6000, 700), columns=64, words=40)
+SMALL = Size(images=(1200, 100), captions=(3000, 200), columns=32, words=30)
 
 
 def test_a_captioner_learns_from_it(tmp_path):
@@ -23,7 +23,7 @@ def test_a_captioner_learns_from_it(tmp_path):
         assert (len(data.train), len(data.val)) == SMALL.captions
         assert (data.train.features.shape[1], len(data.vocabulary)) == (SMALL.columns, SMALL.words)
         assert 0.7 < (data.train.features[:] == 0).mean() < 0.8
-        for i in range(0, len(data.train.features), 300):
+        for i in range(0, len(data.train.features), 200):
             named = {word for caption in data.train.references(i) for word in caption if word.startswith("thing")}
             assert 1 <= len(named) <= 4
         model = Captioner(data.vocabulary, SMALL.columns, 16, 32, rng=0)
