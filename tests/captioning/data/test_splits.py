@@ -9,7 +9,6 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.data.features import FeatureRows
 from captioning.data.splits import ReadAhead, images_of_part
 from tests.captioning.data.small import (
     M_TRAIN,
@@ -19,7 +18,6 @@ from tests.captioning.data.small import (
     add_raw_captions,
     make_captions,
     make_features,
-    write_hdf5,
 )
 
 
@@ -160,51 +158,25 @@ def batches(count=12):
     return list(np.random.default_rng(1).integers(len(ROWS), size=(count, 7)))
 
 
-class Slow:
-    """Rows whose reading waits for `go`; `asked` has what was asked for, and by whom."""
+@pytest.mark.parametrize(("count", "threaded"), [(0, True), (1, True), (3, True), (2, False)])
+def test_announced_rows_are_read_once_in_order_by_a_thread(count, threaded):
+    asked, wanted = [], [*batches(), np.array([3]), np.array([3])]  # the same rows twice, too
 
-    def __init__(self):
-        self.go, self.asked = threading.Event(), []
-
-    def __call__(self, index):
-        self.asked.append((index.tolist(), threading.current_thread()))
-        assert self.go.wait(10)
+    def read(index):
+        asked.append((index.tolist(), threading.current_thread()))
         return ROWS[index]
 
-
-@pytest.mark.parametrize("number", [0, 1, 3])
-def test_what_is_read_ahead_is_what_the_rows_give(tmp_path, number):
-    write_hdf5(tmp_path / "f.h5", features=ROWS)
-    wanted = [*batches(), np.array([3]), np.array([3])]  # the same rows twice, too
-    with FeatureRows(tmp_path / "f.h5", cache_bytes=0) as rows, ReadAhead(rows.__getitem__) as ahead:
+    reader = ReadAhead(read, threaded)
+    with reader:
         for i, index in enumerate(wanted):
-            got = ahead.read(index, upcoming=wanted[i + 1 : i + 1 + number])
+            got = reader.read(index, upcoming=wanted[i + 1 : i + 1 + count])
             np.testing.assert_array_equal(got, ROWS[index], strict=True)
+            assert len(asked) <= i + 1 + count  # so memory is bounded
             got[...] = -1  # is the caller's own
-
-
-def test_the_thread_reads_the_announced_rows_in_order_and_no_others():
-    slow, wanted = Slow(), batches(30)
-    slow.go.set()
-    with ReadAhead(slow) as ahead:
-        for i, index in enumerate(wanted):
-            ahead.read(index, upcoming=wanted[i + 1 : i + 3])
-            assert len(slow.asked) <= i + 3  # so memory is bounded
-        (reader,) = readers()
-    assert slow.asked == [(index.tolist(), reader) for index in wanted]
-    assert not readers()
-
-
-@pytest.mark.parametrize("threaded", [True, False])
-def test_rows_are_read_without_a_thread_outside_of_the_block_or_if_asked(threaded):
-    first, second = batches(2)
-    ahead = ReadAhead(ROWS.__getitem__, threaded)
-    for _ in range(2):
-        np.testing.assert_array_equal(ahead.read(first, upcoming=[second]), ROWS[first])
-        assert not readers()
-        with ahead:
-            np.testing.assert_array_equal(ahead.read(first, upcoming=[second]), ROWS[first])
-            assert len(readers()) == threaded
+        threads = readers() if threaded else [threading.current_thread()]
+    assert asked == [(index.tolist(), *threads) for index in wanted]
+    reader.read(wanted[0], upcoming=wanted[1:2])  # outside of the block there is no thread
+    assert (len(asked), readers()) == (len(wanted) + 1, [])
 
 
 def test_an_error_is_raised_where_its_rows_are_asked_for():
@@ -226,14 +198,17 @@ def test_an_error_is_raised_where_its_rows_are_asked_for():
     assert not readers()
 
 
-def test_an_interrupt_while_it_waits_ends_it():
-    """Ctrl-C is heard at once, and what is being read is waited for; what was only announced is not read."""
-    first, second, third = batches(3)
-    slow = Slow()
+def test_an_interrupt_ends_the_waiting_and_what_was_announced_is_not_read():
+    (first, second, third), go, asked = batches(3), threading.Event(), []
+
+    def read(index):
+        asked.append(index.tolist())
+        assert go.wait(10)
+
     threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
-    with ReadAhead(slow) as ahead:
+    with ReadAhead(read) as ahead:
         with pytest.raises(KeyboardInterrupt):
             ahead.read(first, upcoming=[second, third])
-        slow.go.set()
+        go.set()
     assert not readers()
-    assert third.tolist() not in [index for index, _ in slow.asked]
+    assert third.tolist() not in asked

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.synthetic import Size, write_synthetic
 from captioning.models.captioner import Captioner
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
-from tests.captioning.full_disks import files_of_at_most
 
 SMALL = Size(images=(1200, 100), captions=(3000, 200), columns=32, words=30)
 
@@ -43,14 +41,3 @@ def test_the_seed_decides(tmp_path):
     assert found[0] == found[1]
     assert found[0][0] != found[2][0]
     assert found[0][1] != found[2][1]
-
-
-def test_it_appears_whole_or_not_at_all(tmp_path):
-    with files_of_at_most(100_000), pytest.raises(OSError, match="too large"):
-        write_synthetic(tmp_path / "data", SMALL)
-    assert not list(tmp_path.iterdir())
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "mine.txt").write_text("mine")
-    with pytest.raises(FileExistsError):
-        write_synthetic(tmp_path / "data", SMALL)
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["mine.txt"]

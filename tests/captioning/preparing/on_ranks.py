@@ -1,7 +1,7 @@
 """`python -m tests.captioning.preparing.on_ranks HOW WORD…`: the command `prepare` on ranks, with a small network.
 
-HOW is what the network does: "well" is no fault; "nan" gives a white photo features that are not finite; "kill" kills
-rank 1, and "memory" raises a MemoryError, when a rank has seen 40 photos, on two ranks after the first round.
+HOW is what the network does: "well" is no fault; "nan" gives a white photo features that are not finite; "memory" raises
+a MemoryError when a rank has seen 40 photos, which is after the first round of two ranks; "kill" kills rank 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Faulty(GridPlaces):
             found[prepared.min(axis=(1, 2, 3)) == 1] = np.nan
         if self.seen > 40 and self.how == "memory":
             raise MemoryError("there is none left")
-        if self.seen > 40 and self.how == "kill" and parallel.world().rank == 1:
+        if self.how == "kill" and parallel.world().rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return found
 

@@ -25,7 +25,7 @@ def test_a_data_set_appears_whole_and_alone(tmp_path, there):
         out.mkdir(parents=True)
     with WorkFolder(out) as work:
         fill(work)
-        assert not there or not any(out.iterdir())
+        assert content(out) == {}
         work.finish()
         assert content(out) == MADE
     assert list((tmp_path / "new").iterdir()) == [out]
