@@ -1,14 +1,11 @@
 """A source becomes a data set: whole, the same in every run, and of nothing that does not fit."""
 
-import csv
 import json
-from collections import Counter
 
 import h5py
 import numpy as np
 import pytest
 
-import captioning.preparing.region_sample as region_sample
 from captioning.data.captions import each_raw_caption
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError

@@ -160,12 +160,11 @@ def test_a_captioner_without_attention_beams_or_confidence(page, captioner, pict
 
 @pytest.mark.parametrize("how", ["drop", "paste"])
 def test_a_photo_that_is_dropped_or_pasted(page, captioner, how):
-    content = photo("JPEG")
     page.run(GIVE, how, "")  # no file
     reach(page, "failure")
-    page.run(GIVE, how, base64.b64encode(content).decode())
+    page.run(GIVE, how, base64.b64encode(photo("JPEG")).decode())
     reach(page, "answer")
-    assert captioner.seen == [content]
+    assert captioner.seen == [photo("JPEG")]
 
 
 def test_a_photo_can_be_cancelled_and_the_last_one_counts(page, captioner, server, picture):
