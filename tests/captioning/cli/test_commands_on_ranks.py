@@ -72,29 +72,6 @@ def test_an_error_of_the_first_rank_ends_all_and_is_printed_once(trained, tmp_pa
     assert (out, len(err.splitlines()), "--max-length" in err) == ("", 1, True)
 
 
-STOPPED = """
-import os, sys, time
-from captioning.cli import entry
-from minigrad import parallel
-
-def stopped_unless_first(*_, **__):
-    if os.environ["PMI_RANK"] != "0":
-        raise KeyboardInterrupt
-    parallel.world()
-    time.sleep(60)
-
-entry.make_parser = stopped_unless_first
-sys.exit(entry.main(["train"]))
-"""
-
-
-@needs_mpi
-def test_ranks_that_are_stopped_before_mpi_starts_end_those_that_wait_there():
-    _, err = run(3, "-c", STOPPED, status=130)
-    stopped = [line for line in err.splitlines() if line.endswith(": stopped")]
-    assert sum("of 3 on " in line for line in stopped) == 1  # the launcher ends the first rank, which may say so, too
-
-
 def test_a_command_of_one_process_refuses_ranks(trained, capsys, monkeypatch):
     monkeypatch.setenv("PMI_SIZE", "4")
     for rank, message in (("0", "captioning report: mpiexec started 4 of it"), ("1", "")):

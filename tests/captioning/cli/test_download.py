@@ -79,8 +79,10 @@ def test_the_printed_next_command_prepares_flickr8k(site, tmp_path, capsys, monk
 
 @pytest.mark.parametrize(("options", "part"), [
     ([], "one of coco, flickr8k"), (["flickr8k", "--annotations"], "--annotations"),
-    (["coco", "--timeout", "1e10"], "from 0.001 to 86400; got 1e10"), (["coco", "--attempts", "0"], "from 1 to 1000; got 0"),
-    (["coco", "--address", "x=http://a.example/"], "coco_captioning"), (["coco", "--mirror", "ftp://a.example/"], "--mirror"),
+    (["coco", "--timeout", "1e10"], "from 0.001 to 86400; got 1e10"),
+    (["coco", "--attempts", "0"], "from 1 to 1000; got 0"),
+    (["coco", "--address", "x=http://a.example/"], "coco_captioning"),
+    (["coco", "--mirror", "ftp://a.example/"], "--mirror"),
 ])  # fmt: skip
 def test_wrong_options_are_refused_and_leave_nothing(tmp_path, capsys, options, part):
     refused(capsys, ["download", *options, "--out", tmp_path / "out"], part)

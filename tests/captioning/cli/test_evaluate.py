@@ -99,8 +99,10 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, tmp_path,
     monkeypatch.chdir(tmp_path)
     words = ["evaluate", run, "--data", small_folder]
     for wrong, message in (
-        (["evaluate", tmp_path / "none"], "no such run folder"), ([*words, "--data", other_folder], "another vocabulary"),
-        ([*words, "--out", tmp_path / "none" / "a.json"], "no such folder"), ([*words, "--out", "a.txt"], "must end in .json"),
+        (["evaluate", tmp_path / "none"], "no such run folder"),
+        ([*words, "--data", other_folder], "another vocabulary"),
+        ([*words, "--out", tmp_path / "none" / "a.json"], "no such folder"),
+        ([*words, "--out", "a.txt"], "must end in .json"),
     ):  # fmt: skip
         refused(capsys, wrong, message)
     edit_json(run / "settings.json", lambda settings: settings["data"].pop("folder"))

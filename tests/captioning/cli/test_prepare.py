@@ -114,19 +114,6 @@ def test_after_a_signal_the_same_command_resumes(source, tmp_path, capsys, netwo
     assert "going on with the features of 32 photos" in capsys.readouterr().err
 
 
-def test_two_at_once_into_one_folder(source, tmp_path, capsys, network, monkeypatch):
-    features, prepare = network.features, ["prepare", source, "--out", tmp_path / "data", "--quiet"]
-
-    def meanwhile(prepared):
-        monkeypatch.setattr(network, "features", features)
-        refused(capsys, prepare, f".data.preparing: process {os.getpid()} is preparing a data set")
-        return features(prepared)
-
-    monkeypatch.setattr(network, "features", meanwhile)
-    assert status_of(*prepare) == 0
-    assert not any(path.name.startswith(".") for path in (tmp_path / "data").iterdir())
-
-
 def test_mistakes_are_one_line(source, tmp_path, capsys):
     prepare = ["prepare", source, "--out", tmp_path / "data", "--quiet"]
     for options, message in (

@@ -57,7 +57,8 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, name, fur
         ([*words, new], "the run to start from"), ([*words, out, "--resume", run], "the run to start from"),
         ([*words, new, tmp_path / "none"], "no such run folder"), ([*words, out, run, "--quiet"], "exists already"),
         ([*words, run, "--resume"], "captioning train"), ([other, "--out", out, "--resume"], f"captioning {name}"),
-        (["train", "--out", out, "--resume"], f"captioning {name}"), ([*words, new, run, "--drafts", "0"], "drafts must be"),
+        (["train", "--out", out, "--resume"], f"captioning {name}"),
+        ([*words, new, run, "--drafts", "0"], "drafts must be"),
         ([*words, out, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)"),
         ([name, "--data", other_folder, "--out", new, run], "another vocabulary"),
     ):  # fmt: skip

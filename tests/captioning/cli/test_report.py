@@ -69,9 +69,11 @@ def test_wrong_options_are_refused_before_any_work(small_folder, trained, tmp_pa
     monkeypatch.setattr("captioning.cli.evaluate.scored", None)
     report, out = ["report", trained, "--data", small_folder, "--out"], tmp_path / "a.html"
     for wrong, message in (
-        ([*report, tmp_path / "none" / "a.html"], "no such folder"), ([*report, tmp_path / "a.json"], "must end in .html"),
+        ([*report, tmp_path / "none" / "a.html"], "no such folder"),
+        ([*report, tmp_path / "a.json"], "must end in .html"),
         ([*report, out, "--split", "test"], "has no test split"), ([*report, out, "--with", "zzzz"], "--with"),
-        (["report", tmp_path / "none"], "no such run folder"), ([*report, out, "--no-data"], "not allowed with argument"),
+        (["report", tmp_path / "none"], "no such run folder"),
+        ([*report, out, "--no-data"], "not allowed with argument"),
     ):  # fmt: skip
         refused(capsys, wrong, message)
     assert list(tmp_path.iterdir()) == []

@@ -119,13 +119,6 @@ def test_the_place_is_checked_before_the_data_and_the_data_before_the_folder_is_
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
-@pytest.mark.parametrize("name", ["settings.json", "vocabulary.json", "checkpoint.safetensors", "history.jsonl"])
-def test_a_pipe_in_place_of_a_file_of_the_run_is_refused(run, capsys, name):
-    (run / name).unlink()
-    os.mkfifo(run / name)
-    refused(capsys, ["train", "--out", run, "--resume"], str(run / name), "a pipe")
-
-
 def test_resume_goes_on_to_more_epochs(small_folder, run, tmp_path, capsys):
     whole, words = tmp_path / "whole", ["train", "--out", run, "--resume"]
     assert train(small_folder, whole, "--epochs", "4") == 0
@@ -267,26 +260,6 @@ def test_a_history_without_the_kept_epoch_is_refused_and_unchanged(run, capsys, 
     path.unlink() if lines is None else path.write_text(lines)
     refused(capsys, ["train", "--out", run, "--resume", "--epochs", "3"], "history.jsonl", "has no entry of the epoch")
     assert (path.read_text() if path.exists() else None) == lines
-
-
-def test_a_loss_that_is_not_finite_says_how_to_begin_anew(small_folder, tmp_path, capsys):
-    command = ["train", "--data", small_folder, "--out", tmp_path / "a run", *SMALL, "--learning-rate", "1e308"]
-    refused(capsys, command, "the loss is ", f"to begin anew remove '{tmp_path / 'a run'}'")
-
-
-@pytest.mark.parametrize("names", [("settings.json", "vocabulary.json"), None])
-def test_a_run_that_vanishes_while_it_trains_ends_it(small_folder, tmp_path, capsys, monkeypatch, names):
-    """At the first checkpoint. None: the whole folder is renamed."""
-    out, save = tmp_path / "run", Run.save_checkpoint
-
-    def vanish(run, state):
-        save(run, state)
-        if run.folder == out:
-            out.rename(tmp_path / "other") if names is None else [(out / name).unlink() for name in names]
-
-    monkeypatch.setattr(Run, "save_checkpoint", vanish)
-    gone = f"{out}: the folder is gone" if names is None else f"{out}: {', '.join(names)}: gone"
-    refused(capsys, ["train", "--data", small_folder, "--out", out, *SMALL, "--keep", "loss"], gone)
 
 
 @pytest.mark.parametrize(("size", "name"), [(0, ".lock"), (100, "history.jsonl"), (10_000, "checkpoint.safetensors")])

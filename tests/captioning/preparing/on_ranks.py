@@ -1,7 +1,7 @@
 """`python -m tests.captioning.preparing.on_ranks HOW WORD…`: the command `prepare` on ranks, with a small network.
 
-HOW is what the network does: "well" is no fault; "nan" gives a white photo features that are not finite; "memory" raises
-a MemoryError when a rank has seen 40 photos, which is after the first round of two ranks; "kill" kills rank 1.
+HOW is what the network does: "well" is no fault; "nan" gives a white photo features that are not finite; "memory"
+raises a MemoryError when a rank has seen 40 photos, which is after the first round of two; "kill" kills rank 1.
 """
 
 from __future__ import annotations
