@@ -55,9 +55,9 @@ def test_captions_of_photos_on_ranks(trained, photos, tmp_path, capsys):
         "--out",
     ]
     capsys.readouterr()
-    assert on_ranks.main(*words, tmp_path / "1.png") == 1
+    assert on_ranks.main("well", *words, tmp_path / "1.png") == 1
     alone = tuple(capsys.readouterr())
-    assert run(2, "-m", "tests.captioning.cli.on_ranks", *words, tmp_path / "2.png", status=1) == alone
+    assert run(2, "-m", "tests.captioning.cli.on_ranks", "well", *words, tmp_path / "2.png", status=1) == alone
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
     assert alone[1].count("11.png: ") == 1
 
@@ -66,7 +66,7 @@ def test_captions_of_photos_on_ranks(trained, photos, tmp_path, capsys):
 def test_an_error_of_the_first_rank_ends_all_and_is_printed_once(trained, tmp_path):
     (tmp_path / "a.png").write_text("no photo")
     words = ["caption", tmp_path, "--run", trained, "--extractor", "mixed-colours", "--out", tmp_path / "sheet.png"]
-    _, err = run(2, "-m", "tests.captioning.cli.on_ranks", *words, status=2)
+    _, err = run(2, "-m", "tests.captioning.cli.on_ranks", "well", *words, status=2)
     assert (err.count("there is no photo to draw"), len(err.splitlines())) == (1, 2)
     out, err = run(2, "-m", "captioning", *words[:4], "--max-length", "0", status=2)
     assert (out, len(err.splitlines()), "--max-length" in err) == ("", 1, True)

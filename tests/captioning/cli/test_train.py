@@ -176,23 +176,6 @@ def test_a_run_goes_on_with_its_threads_and_shards(run, capsys):
     assert "products another way so far" in capsys.readouterr().err
 
 
-def test_runs_of_older_versions_resume(run, capsys):
-    fingerprint = Run.open(run).settings["data"]["fingerprint"]
-
-    def age(settings):
-        del settings["training"]["validate_every"], settings["threads"], settings["model"]["feature_dropout"]
-        del settings["data"]["extractor"], settings["data"]["fingerprint"]
-
-    edit_json(run / "settings.json", age)
-    assert resume(run, "--epochs", "3") == 0
-    assert "without a fingerprint of its data" in capsys.readouterr().err
-    settings = Run.open(run).settings
-    assert (settings["training"]["validate_every"], settings["model"]["feature_dropout"]) == (None, 0)
-    assert settings["data"]["fingerprint"] == fingerprint
-    assert resume(run) == 0
-    assert capsys.readouterr().err == ""
-
-
 def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_path, capsys):
     words = ["train", "--data", small_folder, "--resume", "--out"]
     refused(capsys, [*words, tmp_path / "none"], str(tmp_path / "none"), "no such run folder")

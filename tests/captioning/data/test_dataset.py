@@ -169,17 +169,6 @@ def test_features_of_two_extractors_and_regions_of_two_projections_are_refused(f
     refused_by_check(folder, r"val2014_vgg16_fc7\.h5: .* resnet, .* train2014_vgg16_fc7\.h5 .* vgg16", pca=False)
 
 
-def test_text_files_are_checked(folder):
-    add_raw_captions(folder)
-    table = folder / "captions.csv"
-    whole = table.read_text()
-    table.write_text(whole.replace("train_3.jpg", "train_9.jpg"))
-    refused_by_check(folder, r"captions\.csv: has no train captions for 1 of the 7 images .* 'train_3\.jpg'")
-    table.write_text(whole)
-    (folder / "val2014_urls.txt").write_text("http://example.org\n")
-    refused_by_check(folder, r"val2014_urls\.txt: has 1 lines")
-
-
 def test_what_is_odd_is_reported_and_not_refused(replace_captions):
     captions = make_captions()["train_captions"]
     captions[4] = [1, 4, 5, 6, 7, 8]

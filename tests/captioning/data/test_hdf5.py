@@ -107,21 +107,6 @@ def test_a_text_that_became_a_sequence_of_bytes_is_not_read(tmp_path):
         FeatureRows(tmp_path / "f.h5")
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyError, MemoryError])
-def test_whatever_h5py_raises_is_told_in_one_line(tmp_path, monkeypatch, error):
-    write_hdf5(tmp_path / "f.h5", features=np.ones((3, 2), np.float32))
-
-    def fail(*_, **__):
-        raise error("what was\nfound")
-
-    for owner, name in ((h5py.Dataset, "__getitem__"), (h5py.Group, "get"), (h5py, "File")):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, name, fail)
-            with pytest.raises(DataError, match=r"f\.h5: .*: '?what was.*found'?$") as raised:
-                FeatureRows(tmp_path / "f.h5")[0]
-        assert "\n" not in str(raised.value)
-
-
 def write_new(path, rows=1000):
     with new_hdf5(path) as file:
         file.attrs["name"] = "é"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import socket
 import stat
 import struct
 import zipfile
@@ -162,15 +161,6 @@ def test_permanent_errors_of_the_server(site, get, tmp_path, fault, words):
     with pytest.raises(DownloadError, match=rf"/a\.zip: .*{words}"):
         get()
     assert (get.pauses, os.listdir(tmp_path)) == ([], [])
-
-
-def test_without_a_network_the_message_says_where_to_put_the_file(get, tmp_path):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # and never listens
-        address = f"http://127.0.0.1:{unused.getsockname()[1]}/a.zip"
-        with pytest.raises(DownloadError, match=rf"Connection refused; .*{address} .*{tmp_path}/a\.zip"):
-            get(address=address)
-    assert get.pauses == [1, 2]
 
 
 def test_a_full_disk(site, get, tmp_path):

@@ -1,7 +1,5 @@
 """A source becomes a data set: whole, the same in every run, and of nothing that does not fit."""
 
-import json
-
 import h5py
 import numpy as np
 import pytest
@@ -201,15 +199,6 @@ def test_photos_are_linked_copied_or_left(tmp_path, photos):
     for name, path in found.items():
         assert path.is_symlink() == (photos == "link")
         assert path.read_bytes() == (tmp_path / "photos" / name).read_bytes()
-
-
-def test_splits_of_the_source_are_kept(tmp_path):
-    images = [{"filename": f"{n}.png", "split": split, "sentences": [{"raw": f"A dog is number {n}"}]}
-              for n, split in enumerate(["train", "restval", "val", "test", "train"])]  # fmt: skip
-    (tmp_path / "dataset.json").write_text(json.dumps({"images": images}))
-    prepared = prepare_data(tmp_path / "dataset.json", tmp_path / "data", Recipe(min_count=1, val=0.9))
-    assert counts(prepared) == {"train": 3, "val": 1, "test": 1}
-    assert (tmp_path / "data" / "train2014_images.txt").read_text() == "0.png\n1.png\n4.png\n"
 
 
 def test_the_vocabulary_is_that_of_the_training_captions(tmp_path):

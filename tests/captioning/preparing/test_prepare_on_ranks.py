@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.captioning.preparing.on_ranks import main
+from tests.captioning.cli.on_ranks import main
 from tests.captioning.preparing.photo_sources import content, write_folder
 from tests.parallel.ranks import needs_mpi, run
 
@@ -33,9 +33,9 @@ def prepare(source, tmp_path, capsys):
 
     def prepared(ranks, how, *options, status=0):
         out = tmp_path / str(ranks)
-        words = how, source, "--out", out, "--photos", "copy", "--test", "0.1", *options
+        words = how, "prepare", source, "--out", out, "--photos", "copy", "--test", "0.1", *options
         if ranks > 1:
-            found = run(ranks, "-m", "tests.captioning.preparing.on_ranks", *words, status=status)
+            found = run(ranks, "-m", "tests.captioning.cli.on_ranks", *words, status=status)
         else:
             assert main(*words) == status
             found = capsys.readouterr()

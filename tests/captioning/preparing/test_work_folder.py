@@ -48,14 +48,6 @@ def test_features_alone_stay_for_a_later_job(tmp_path, killed):
     assert content(tmp_path) == {".data.preparing/features.part": b"rows"}
 
 
-def test_nothing_stays_without_features(tmp_path):
-    with WorkFolder(tmp_path / "data") as work:
-        fill(work)
-        work.features.unlink()
-    assert list(tmp_path.iterdir()) == []
-    assert not has_features(tmp_path / "data")
-
-
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
     for name, message in (("mine.txt", "has 'mine.txt' in it; .*--out"), ("coco2014_captions.h5", "is a data set alr"),
                           ("", "exists and is no folder")):  # fmt: skip

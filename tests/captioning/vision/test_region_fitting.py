@@ -17,7 +17,7 @@ from captioning.vision import extractors
 from captioning.vision.region_fitting import fit_and_judge, fit_from_data
 from captioning.vision.regions import RegionProjection
 from tests.captioning.cli.commands import status_of
-from tests.captioning.test_photo_captions import a_run
+from tests.captioning.cli.test_caption_photos import a_run
 
 COUNT, SIZE = 30, 5
 
@@ -113,7 +113,7 @@ def test_its_error_is_that_of_photos_left_out(folder):
 def test_the_command_keeps_it_with_a_run(folder, tmp_path, capsys, columns, expected):
     """And the network's name, if the run's features can be that network's."""
     path, weight = folder
-    run = a_run(tmp_path, columns).folder
+    run = a_run(tmp_path / "run", columns).folder
     assert main(["regions", str(run), "--data", str(path), "--split", "val", "--extractor", "small", "--quiet"]) == 0
     out = capsys.readouterr().out
     assert f"{run / 'regions.safetensors'}: from 5 to 4 numbers a place, by 20 photos" in out
