@@ -16,10 +16,12 @@ from tests.captioning.conftest import write_data_set
 from tests.captioning.vision.grid_extractor import GridExtractor
 
 
-@pytest.fixture(autouse=True)
-def _no_curves(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def no_curves():
     """Do not draw loss.png, which takes longer than a small training; only the fixtures of the session draw it."""
-    monkeypatch.setattr(Run, "draw_curve", lambda run: run.history())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "draw_curve", lambda run: run.history())
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """`python -m tests.captioning.cli.on_ranks HOW WORD…`: the command line with small networks in place of the large one.
 
 The network `mixed-colours` gives as many features as the small data set has: mean colours, through a fixed product. The
-default network has a fault: "well" is none; "nan" gives a white photo features that are not finite; "memory" raises a
-MemoryError when a rank has seen 40 photos, which is after the first round of two ranks; "kill" kills rank 1.
+default network has a fault: "well" is none; "memory" raises a MemoryError when a rank has seen 40 photos, which is
+after the first round of two ranks; "kill" kills rank 1.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ class Faulty(GridPlaces):
 
     def maps(self, prepared):
         found = super().maps(prepared)
-        if self.how == "nan":
-            found[prepared.min(axis=(1, 2, 3)) == 1] = np.nan
         if self.seen > 40 and self.how == "memory":
             raise MemoryError("there is none left")
         if self.how == "kill" and parallel.world().rank == 1:

@@ -13,7 +13,7 @@ SHORT = ["--epochs", "1", "--batch-size", "8", "--longest", "8", "--quiet"]
 
 
 @pytest.fixture(scope="module")
-def runs(small_folder, trained, tmp_path_factory):
+def runs(small_folder, trained, tmp_path_factory, no_curves):
     """Two runs that continued one, one of another start, and one of another size."""
     folder = tmp_path_factory.mktemp("average")
     data = ["--data", small_folder]

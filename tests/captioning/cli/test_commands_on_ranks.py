@@ -68,8 +68,6 @@ def test_an_error_of_the_first_rank_ends_all_and_is_printed_once(trained, tmp_pa
     words = ["caption", tmp_path, "--run", trained, "--extractor", "mixed-colours", "--out", tmp_path / "sheet.png"]
     _, err = run(2, "-m", "tests.captioning.cli.on_ranks", "well", *words, status=2)
     assert (err.count("there is no photo to draw"), len(err.splitlines())) == (1, 2)
-    out, err = run(2, "-m", "captioning", *words[:4], "--max-length", "0", status=2)
-    assert (out, len(err.splitlines()), "--max-length" in err) == ("", 1, True)
 
 
 def test_a_command_of_one_process_refuses_ranks(trained, capsys, monkeypatch):

@@ -169,12 +169,6 @@ def test_a_mistake_anywhere_is_reported_before_any_work(recipe, small_folder, tm
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_last_stage_is_judged_by_the_data_of_the_first_run(recipe, trained, tmp_path, capsys):
-    recipe.write_text(SMALL.replace("beam = 2", "with = 'zebra'"))
-    shutil.copytree(trained, tmp_path / "runs" / "1-train")
-    refused(capsys, ["recipe", recipe, "--out", tmp_path / "runs"], f"{recipe}: evaluate: --with: ")
-
-
 def test_recipes_of_the_package_and_the_words_for_true_and_false(recipe, capsys):
     assert list(RECIPES) == ["flickr8k"]
     assert read_recipe("flickr8k").about

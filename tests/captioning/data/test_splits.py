@@ -28,8 +28,8 @@ def test_batches_have_the_captions_and_features_of_the_files(folder, cache_bytes
         batch = data.val.batch([3, 8, 3])
         assert (batch.captions.dtype, batch.features.dtype, batch.image_idxs.dtype) == ("int32", "float32", "int32")
         np.testing.assert_array_equal(batch.captions, expected["val_captions"][[3, 8, 3]])
-        np.testing.assert_array_equal(batch.image_idxs, [3, 0, 3])
-        np.testing.assert_array_equal(batch.features, make_features(M_VAL)[[3, 0, 3]])
+        np.testing.assert_array_equal(batch.image_idxs, [1, 0, 1])
+        np.testing.assert_array_equal(batch.features, make_features(M_VAL)[[1, 0, 1]])
         batches = list(data.train.batches(5, rng=3))
         assert [len(batch.captions) for batch in batches] == [5, 5, 5, 5, 3]
         seen = np.concatenate([np.column_stack([b.image_idxs, b.captions]) for b in batches]).tolist()

@@ -10,7 +10,6 @@ import pytest
 
 from captioning.data.captions import read_raw_captions
 from captioning.data.dataset import open_captions
-from captioning.data.errors import DataError
 from captioning.downloading.data_sets import caption_table, make_coco, make_flickr8k
 from captioning.downloading.sources import DATA_SETS, DownloadError, sources_of, table
 from captioning.progress import Progress
@@ -41,15 +40,6 @@ def test_coco_becomes_a_data_set(small_folder, tmp_path):
     for pca in (True, False):
         with open_captions(tmp_path, pca=pca) as data:
             assert len(data.train) == 48
-
-
-def test_another_archive_and_damaged_data_are_named(small_folder, tmp_path):
-    members = members_of(small_folder)
-    with pytest.raises(DataError, match=r"coco2014_captions\.h5: not a whole HDF5 file"):
-        make(make_coco, tmp_path, coco_captioning=members | {"coco_captioning/coco2014_captions.h5": b"nothing"})
-    del members["coco_captioning/val2014_vgg16_fc7_pca.h5"]
-    with pytest.raises(DownloadError, match=r"has no val2014_vgg16_fc7_pca\.h5"):
-        make(make_coco, tmp_path, coco_captioning=members)
 
 
 def test_flickr8k_becomes_photos_and_a_table(tmp_path):

@@ -4,7 +4,6 @@ import h5py
 import numpy as np
 import pytest
 
-from captioning.data.captions import each_raw_caption
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
 from captioning.data.tokens import treebank_words
@@ -225,11 +224,3 @@ def test_the_vocabulary_is_that_of_the_training_captions(tmp_path):
 def test_recipes_that_cannot_be_are_refused(changes, message):
     with pytest.raises(DataError, match=message):
         Recipe(**changes)
-
-
-def test_the_longest_captions_can_be_read_again(tmp_path):
-    """A word between spaces may be several to the tokenizer: the rows of ids are not wider for it."""
-    (tmp_path / "captions.csv").write_text(f"image,caption\na,{'a+b+' * 25_000}\nb,{'a+b+' * 25_000}\n")
-    prepared = prepare_data(tmp_path / "captions.csv", tmp_path / "data", FEW)
-    assert prepared.max_length == 1000
-    assert len(list(each_raw_caption(tmp_path / "data" / "captions.csv"))) == 2

@@ -1,7 +1,6 @@
 """Every format of a source gives the same images, and what is wrong with one is said in a line that names it."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -155,23 +154,6 @@ def test_what_is_wrong_with_a_file_is_said_in_a_line(tmp_path, name, content, me
     assert str(caught.value).startswith((str(path), "x: "))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
-
-
-def test_a_photo_whose_name_is_not_utf8_is_left_out(tmp_path):
-    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
-    for path in (odd, tmp_path / "a.png"):
-        try:
-            write_photo(path, 0)
-        except OSError:
-            pytest.skip("files here have no such names")
-        path.with_suffix(".txt").write_text("A cat")
-    line = r"1 photo with a name that is not UTF-8, 'caf\udce9.png'"
-    images, left_out = read(tmp_path)
-    assert (table(images), left_out) == ({"a.png": ["A cat"]}, [line])
-    (tmp_path / "a.png").unlink()
-    with pytest.raises(DataError, match=re.escape("has no photo (.jpg")) as error:
-        read(tmp_path)
-    assert f"; {line}" in str(error.value)
 
 
 def test_captions_of_unknown_images_and_without_words_are_left_out(tmp_path):

@@ -66,9 +66,3 @@ def test_closing_ends_a_photo_that_is_being_read():
     assert not reader.process.is_alive()
     with pytest.raises(ValueError, match="closed"):
         reader.read(photo())
-
-
-def test_a_process_that_does_not_start_is_an_error_of_the_server(monkeypatch):
-    monkeypatch.setattr("captioning.serving.photo_reader._decode_photos", exit)
-    with pytest.raises(OSError, match="does not start"), PhotoReader():
-        pass
