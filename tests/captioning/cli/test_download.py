@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+from unittest.mock import Mock
 
-import numpy as np
 import pytest
 
 from captioning.cli.entry import main
@@ -22,8 +17,6 @@ from tests.captioning.cli.commands import SMALL, output_of, refused, status_of
 from tests.captioning.downloading.server import TEXTS, Site, members_of, serving, zipped
 from tests.captioning.preparing.photo_sources import write_photo
 from tests.captioning.vision.grid_extractor import GridColours
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -89,6 +82,13 @@ def test_wrong_options_are_refused_and_leave_nothing(tmp_path, capsys, options, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("captioning.cli.download.fetch", Mock(side_effect=KeyboardInterrupt))
+    assert status_of("download", "coco", "--out", tmp_path) == 130
+    err = capsys.readouterr().err
+    assert (f"kept in {tmp_path}" in err, "same command" in err, len(err.splitlines())) == (True, True, 1)
+
+
 def test_an_archive_in_the_folder_is_used_unless_it_is_damaged(site, tmp_path, capsys):
     whole = site.files["/coco_captioning.zip"]
     (tmp_path / "coco_captioning.zip").write_bytes(whole[:999] + bytes([whole[999] ^ 1]) + whole[1000:])
@@ -99,23 +99,3 @@ def test_an_archive_in_the_folder_is_used_unless_it_is_damaged(site, tmp_path, c
     assert site.requests == []
     with FolderLock(tmp_path, "downloading", ValueError):
         refused(capsys, ["download", "coco", "--out", tmp_path], f"process {os.getpid()} is downloading")
-
-
-def test_after_a_signal_the_same_command_fetches_only_the_rest(site, small_folder, tmp_path):
-    padding = {"coco_captioning/padding.bin": np.random.default_rng(0).bytes(100_000)}
-    whole = site.files["/coco_captioning.zip"] = zipped(padding | members_of(small_folder))
-    site.piece, site.drip, part = 20_000, 0.1, tmp_path / "coco_captioning.zip.part"
-    command = ["-m", "captioning", "download", "coco", "--out", str(tmp_path), "--mirror", site.address]
-    process = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    deadline = time.monotonic() + 60
-    while not (part.exists() and part.stat().st_size > 0):
-        assert time.monotonic() < deadline, "nothing arrived"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in err, f"kept in {tmp_path}" in err) == (130, False, True)
-    have, site.drip = part.stat().st_size, 0.0
-    assert part.read_bytes() == whole[:have]
-    assert status_of(*command[2:], "--quiet") == 0
-    assert site.requests[-1][1]["Range"] == f"bytes={have}-"
-    assert {path.name for path in tmp_path.iterdir()} == {"coco_captioning.zip", *os.listdir(small_folder)}
