@@ -46,9 +46,8 @@ def test_every_damaged_run_is_used_or_refused_in_one_line(
             error = capsys.readouterr().err
             assert status in ends, f"{what}: {error}"
             assert len(error.splitlines()) <= 1, f"{what}: {error}"
-            # a flipped bit may take the fingerprint's name from it, which is reported
-            expected = str(run) in error if status else "from now on it has one" in error or not error
-            assert expected, f"{what}: {error}"
+            # a flipped bit may also lose or change what the settings say of threads or data, which is reported
+            assert str(run) in error or not (status or error), f"{what}: {error}"
             ends[status] += 1
         shutil.rmtree(run)
     assert min(ends.values()) > 0, ends
