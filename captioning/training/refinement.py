@@ -32,7 +32,7 @@ import minigrad as mg
 from captioning.data.errors import COUNT, POSITIVE, UNIT, check_values
 from captioning.data.neighbours import Neighbours, nearest
 from captioning.data.splits import Split
-from captioning.decoding.stepwise import sample
+from captioning.decoding.stepwise import check_chance, sample
 from captioning.models.kinds import AnyCaptioner
 from captioning.scoring.metrics import exercise_bleu_table
 from captioning.training.run_files import RunError
@@ -81,6 +81,7 @@ class Consensus:
     def __post_init__(self) -> None:
         check_values(vars(self), {**dict.fromkeys(("drafts", "neighbours", "best"), COUNT), "human_weight": UNIT,
                                   **dict.fromkeys(("temperature", "width"), POSITIVE)})  # fmt: skip
+        check_chance(self.temperature, None)
         if self.drafts > _MOST_DRAFTS:
             raise ValueError(f"drafts must be at most {_MOST_DRAFTS}; got {self.drafts}")
         if self.best > self.drafts:

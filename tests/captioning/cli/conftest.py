@@ -1,4 +1,4 @@
-"""A run folder of a small training, and data that may be changed."""
+"""Trained runs, and data that a test may change."""
 
 from __future__ import annotations
 
@@ -9,29 +9,56 @@ import h5py
 import numpy as np
 import pytest
 
-from captioning.cli.entry import main
-from tests.captioning.cli.commands import LOOKING, SMALL
+from captioning.training.run_folder import Run
+from captioning.vision.extractors import EXTRACTORS
+from tests.captioning.cli.commands import ATTENTION, SMALL, edit_json, status_of
 from tests.captioning.conftest import write_data_set
+from tests.captioning.vision.grid_extractor import GridExtractor
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_curves():
+    """Do not draw loss.png, which takes longer than a small training; only the fixtures of the session draw it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "draw_curve", lambda run: run.history())
+        yield
 
 
 @pytest.fixture(scope="session")
 def trained(small_folder, tmp_path_factory):
+    """A run folder, which no test may change."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    assert main(["train", "--data", str(small_folder), "--out", str(folder), *SMALL]) == 0
+    assert status_of("train", "--data", small_folder, "--out", folder, *SMALL) == 0
     return folder
 
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """A copy that may be spoilt."""
-    shutil.copytree(trained, tmp_path / "run")
-    return tmp_path / "run"
+    """A copy of the run, which a test may change."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 @pytest.fixture
 def copied(small_folder, tmp_path):
-    """The data in another folder, where it may be changed."""
+    """A copy of the data, which a test may change."""
     return Path(shutil.copytree(small_folder, tmp_path / "copied"))
+
+
+class Colours(GridExtractor):
+    """As many features as the small data set has: the mean colours, again and again."""
+
+    name, size = "colours", 6
+
+    def features(self, prepared):
+        return np.resize(super().features(prepared), (len(prepared), self.size))
+
+
+@pytest.fixture
+def colour_run(run, monkeypatch):
+    """A run that can caption photos, since its settings say that its features are mean colours."""
+    monkeypatch.setitem(EXTRACTORS, "colours", Colours)
+    edit_json(run / "settings.json", lambda settings: settings["data"].update(extractor="colours"))
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +77,7 @@ def regions_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def looking(regions_folder, tmp_path_factory):
-    """A run that looks at regions."""
-    folder = tmp_path_factory.mktemp("runs") / "looking"
-    assert main(["train", "--data", str(regions_folder), "--out", str(folder), *LOOKING, "--seed", "1"]) == 0
+def attention_run(regions_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "attention"
+    assert status_of("train", "--data", regions_folder, "--out", folder, *ATTENTION, "--seed", 1) == 0
     return folder

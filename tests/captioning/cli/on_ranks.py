@@ -1,18 +1,23 @@
-"""`python -m tests.captioning.cli.on_ranks WORD…`: the command line, with one more network, `mixed-colours`.
+"""`python -m tests.captioning.cli.on_ranks HOW WORD…`: the command line with small networks in place of the large one.
 
-It gives as many features of a photo as the small data set has: mean colours, through a fixed product.
+The network `mixed-colours` gives as many features as the small data set has: mean colours, through a fixed product. The
+default network has a fault: "well" is none; "memory" raises a MemoryError when a rank has seen 40 photos, which is
+after the first round of two ranks; "kill" kills rank 1.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 import numpy as np
 import pytest
 
 from captioning.cli.entry import main as captioning
-from captioning.vision.extractors import EXTRACTORS
-from tests.captioning.vision.grid_extractor import GridExtractor
+from captioning.vision import extractors
+from minigrad import parallel
+from tests.captioning.vision.grid_extractor import GridExtractor, GridPlaces
 
 
 class Colours(GridExtractor):
@@ -23,10 +28,24 @@ class Colours(GridExtractor):
         return self.maps(prepared).reshape(len(prepared), -1) @ weight
 
 
-def main(*words):
-    """The command's exit status."""
+class Faulty(GridPlaces):
+    how = "well"
+
+    def maps(self, prepared):
+        found = super().maps(prepared)
+        if self.seen > 40 and self.how == "memory":
+            raise MemoryError("there is none left")
+        if self.how == "kill" and parallel.world().rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+
+def main(how, *words):
+    """Run a command in this process and return its exit status."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EXTRACTORS, "mixed-colours", Colours)
+        patch.setitem(extractors.EXTRACTORS, "mixed-colours", Colours)
+        patch.setitem(extractors._made, "efficientnet-lite0", Faulty())
+        patch.setattr(Faulty, "how", how)
         return captioning(list(map(str, words)))
 
 

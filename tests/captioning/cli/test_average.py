@@ -1,4 +1,4 @@
-"""The command `average`: one captioner of several runs of one start."""
+"""The command `average`: the mean of several runs with one start."""
 
 from __future__ import annotations
 
@@ -6,56 +6,45 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from captioning.cli.entry import main
 from captioning.training.run_folder import Run
-from tests.captioning.cli.commands import SMALL, refused
+from tests.captioning.cli.commands import SMALL, output_of, refused, status_of
 
 SHORT = ["--epochs", "1", "--batch-size", "8", "--longest", "8", "--quiet"]
 
 
 @pytest.fixture(scope="module")
-def soup(small_folder, trained, tmp_path_factory):
-    """Two runs that went on from one, and one of another start."""
-    folder = tmp_path_factory.mktemp("soup")
-    data = ["--data", str(small_folder)]
-    for seed in ("0", "1"):
-        line = ["reinforce", str(trained), "--out", str(folder / seed), "--seed", seed]
-        assert main([*line, *data, *SHORT]) == 0
-    assert main(["train", "--out", str(folder / "other"), "--seed", "9", *data, *SMALL]) == 0
+def runs(small_folder, trained, tmp_path_factory, no_curves):
+    """Two runs that continued one, one of another start, and one of another size."""
+    folder = tmp_path_factory.mktemp("average")
+    data = ["--data", small_folder]
+    for seed in (0, 1):
+        assert status_of("reinforce", trained, "--out", folder / f"{seed}", "--seed", seed, *data, *SHORT) == 0
+    assert status_of("train", "--out", folder / "other", "--seed", "9", *data, *SMALL) == 0
+    assert status_of("train", "--out", folder / "wider", *data, *SMALL, "--hidden", "13") == 0
     return folder
 
 
-def test_the_mean_of_the_weights_speaks_and_learns_on(soup, small_folder, tmp_path, capsys):
+def test_the_mean_of_the_weights_captions_and_can_be_trained_further(runs, small_folder, tmp_path, capsys):
     out = tmp_path / "mean"
-    assert main(["average", str(soup / "0"), str(soup / "1"), "--out", str(out)]) == 0
-    assert "captioning evaluate says how good it is" in capsys.readouterr().out
-    arrays = [mg.load(path / "weights.safetensors") for path in (soup / "0", soup / "1", out)]
+    assert "captioning evaluate" in output_of(capsys, "average", runs / "0", runs / "1", "--out", out)
+    arrays = [mg.load(path / "weights.safetensors") for path in (runs / "0", runs / "1", out)]
     for name, array in arrays[2].items():
         np.testing.assert_allclose(array, (arrays[0][name] + arrays[1][name]) / 2, rtol=1e-6, atol=1e-8)
         assert array.dtype == arrays[0][name].dtype
     made = Run.open(out)
-    assert made.settings["average"] == ["0", "1"]
-    assert made.history() == []
-    data = ["--data", str(small_folder), "--quiet"]
-    assert main(["evaluate", str(out), *data]) == 0
-    assert main(["reinforce", str(out), "--out", str(tmp_path / "on"), *data, *SHORT]) == 0
-    assert main(["export", str(out), "--out", str(tmp_path / "sent")]) == 0
-    capsys.readouterr()
-    refused(
-        capsys, ["reinforce", "--out", out, "--resume"], "is the mean of other runs: there is nothing to go on with"
-    )
+    assert (made.settings["average"], made.history()) == (["0", "1"], [])
+    data = ["--data", small_folder, "--quiet"]
+    assert status_of("evaluate", out, *data) == 0
+    assert status_of("reinforce", out, "--out", tmp_path / "on", *data, *SHORT) == 0
+    assert status_of("export", out, "--out", tmp_path / "sent") == 0
+    refused(capsys, ["reinforce", "--out", out, "--resume"], "mean of other runs")
 
 
-def test_what_cannot_be_averaged_is_refused_and_nothing_is_made(soup, small_folder, tmp_path, capsys):
-    out = tmp_path / "mean"
-    capsys.readouterr()
-    refused(capsys, ["average", soup / "0", "--out", out], "at least two runs")
-    refused(capsys, ["average", soup / "0", soup / "0", "--out", out], "the same run twice cannot be averaged")
-    refused(capsys, ["average", soup / "0", soup / "other", "--out", out], "did not start from the same run")
-    wider = ["train", "--data", str(small_folder), "--out", str(tmp_path / "wider"), *SMALL]
-    wider[wider.index("--hidden") + 1] = "13"
-    assert main(wider) == 0
-    capsys.readouterr()
-    refused(capsys, ["average", soup / "0", tmp_path / "wider", "--out", out], "its model has other sizes")
-    refused(capsys, ["average", soup / "0", soup / "1", "--out", soup / "other"], "exists already")
-    assert not out.exists()
+@pytest.mark.parametrize(("others", "message"), [
+    ([], "at least two runs"), (["0"], "same run twice"), (["other"], "did not start from the same run"),
+    (["wider"], "other sizes"),
+])  # fmt: skip
+def test_runs_that_cannot_be_averaged_are_refused(runs, tmp_path, capsys, others, message):
+    refused(capsys, ["average", runs / "0", *(runs / name for name in others), "--out", tmp_path / "mean"], message)
+    refused(capsys, ["average", runs / "0", runs / "1", "--out", runs / "other"], "exists already")
+    assert not (tmp_path / "mean").exists()

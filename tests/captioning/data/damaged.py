@@ -1,7 +1,7 @@
-"""Data sets with one damaged file, and what opening and checking them ends in.
+"""Opens and checks data sets with one damaged file.
 
 `python -m tests.captioning.data.damaged 0 60` tries the seeds 0 to 59: it prints a JSON line for each before it is
-tried, and one with how it ended. HDF5's library is C: where a file crashed it, or kept it from returning, the process
+tried, and one with how it ended. HDF5's library is C: where a file crashes it, or keeps it from returning, the process
 is gone, and the lines say at which seed.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import resource
-import shutil
 import signal
 import sys
 import tempfile
@@ -26,34 +25,28 @@ from tests.captioning.data.small import M_TRAIN, M_VAL, WORDS, add_raw_captions,
 
 PATIENCE = 20  # seconds for one data set; SIGALRM then ends the process, also within C
 MEMORY = 4 * 2**30  # bytes of address space
-
-STORAGES = {
-    "contiguous": {},
-    "chunked": {"chunks": True, "compression": "gzip"},
-    "checksums": {"chunks": True, "fletcher32": True},
-}
+STORAGES = [{}, {"chunks": True, "compression": "gzip"}, {"chunks": True, "fletcher32": True}]
 
 
-def write_data_set(folder: Path, rng: np.random.Generator) -> None:
-    """A whole small data set; how its HDF5 files are laid out is drawn."""
-    libver, storage = rng.choice(["earliest", "latest"]), STORAGES[rng.choice(list(STORAGES))]
-
-    def write(name: str, **datasets: np.ndarray) -> None:
-        with h5py.File(folder / name, "w", libver=str(libver)) as file:
-            for key, value in datasets.items():
-                file.create_dataset(key, data=value, **storage).attrs["extractor"] = "efficientnet-lite0"
-
-    Vocabulary(WORDS).to_json(folder / "coco2014_vocab.json")
-    write("coco2014_captions.h5", **make_captions())
+def write_data_set(folder, rng):
+    """Write a whole small data set; how its HDF5 files are laid out is drawn."""
+    libver, storage = str(rng.choice(["earliest", "latest"])), STORAGES[rng.integers(3)]
+    arrays = {"coco2014_captions.h5": make_captions()}
     for split, rows in (("train", M_TRAIN), ("val", M_VAL)):
-        write(f"{split}2014_vgg16_fc7_pca.h5", features=make_features(rows))
+        arrays[f"{split}2014_vgg16_fc7_pca.h5"] = {"features": make_features(rows)}
         (folder / f"{split}2014_urls.txt").write_text("".join(f"http://example.org/{i}.jpg\n" for i in range(rows)))
+    for name, contents in arrays.items():
+        with h5py.File(folder / name, "w", libver=libver) as file:
+            for key, value in contents.items():
+                file.create_dataset(key, data=value, **storage).attrs["extractor"] = "efficientnet-lite0"
+    Vocabulary(WORDS).to_json(folder / "coco2014_vocab.json")
     add_raw_captions(folder)
 
 
-def _damaged(content: bytearray, rng: np.random.Generator) -> str:
-    """Flip bits, overwrite some bytes, cut the end off or drop some bytes; return which."""
-    kind = str(rng.choice(["flip", "flip", "flip", "overwrite", "overwrite", "cut", "drop"]))
+def damage_file(path, other, rng):
+    """Flip bits of a file, overwrite or drop bytes, cut its end off, or put another in its place; return which."""
+    kind = rng.choice(["flip", "overwrite", "cut", "drop", "replace"], p=[0.43, 0.28, 0.13, 0.13, 0.03])
+    content = bytearray(path.read_bytes())
     start, length = int(rng.integers(len(content))), int(rng.choice([1, 4, 8, 64, 512]))
     end = min(start + length, len(content))
     if kind == "flip":
@@ -63,29 +56,12 @@ def _damaged(content: bytearray, rng: np.random.Generator) -> str:
         content[start:end] = (bytes(end - start), b"\xff" * (end - start), rng.bytes(end - start))[rng.integers(3)]
     else:
         del content[start : None if kind == "cut" else end]
-    return kind
+    path.write_bytes(other.read_bytes() if kind == "replace" else content)
+    return str(kind)
 
 
-def damage_file(path: Path, other: Path, rng: np.random.Generator) -> str:
-    """Damage a file, or put another one in its place; what was done."""
-    if rng.random() < 0.03 and other != path:
-        shutil.copy(other, path)
-        return f"{other.name} in its place"
-    content = bytearray(path.read_bytes())
-    kind = _damaged(content, rng)
-    path.write_bytes(content)
-    return kind
-
-
-def damage(folder: Path, rng: np.random.Generator) -> str:
-    """Damage one file of a folder; which and how."""
-    files = sorted(folder.iterdir())
-    path, other = (files[int(i)] for i in rng.choice(len(files), 2, replace=False))
-    return f"{path.name}: {damage_file(path, other, rng)}"
-
-
-def outcome(folder: Path) -> str:
-    """'fine', the message of a DataError, or the traceback of what should not be raised."""
+def outcome(folder):
+    """Return 'fine', the message of a DataError, or the traceback of any other exception."""
     try:
         with open_captions(folder) as data:
             data.check()
@@ -98,17 +74,16 @@ def outcome(folder: Path) -> str:
     return "fine"
 
 
-def main(first: int, stop: int) -> None:
+def main(first, stop):
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for seed in range(first, stop):
         rng = np.random.default_rng(seed)
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_data_set(folder, rng)
-            what = damage(folder, rng)
-            print(json.dumps({"seed": seed, "what": what}), flush=True)
+            write_data_set(Path(name), rng)
+            path, other = rng.choice(sorted(Path(name).iterdir()), 2, replace=False)
+            print(json.dumps({"seed": seed, "what": f"{path.name}: {damage_file(path, other, rng)}"}), flush=True)
             signal.alarm(PATIENCE)
-            ended = outcome(folder)
+            ended = outcome(Path(name))
             signal.alarm(0)
             print(json.dumps({"seed": seed, "ended": ended.replace(name, "FOLDER")}), flush=True)
 

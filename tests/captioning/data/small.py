@@ -28,9 +28,9 @@ def make_captions():
     rng = np.random.default_rng(0)
     return {
         "train_captions": caption_arrays(rng, N_TRAIN),
-        "train_image_idxs": (np.arange(N_TRAIN) % M_TRAIN).astype(np.int32),
+        "train_image_idxs": (np.arange(N_TRAIN)[::-1] % M_TRAIN).astype(np.int32),
         "val_captions": caption_arrays(rng, N_VAL),
-        "val_image_idxs": (np.arange(N_VAL) % M_VAL).astype(np.int32),
+        "val_image_idxs": (np.arange(N_VAL)[::-1] % M_VAL).astype(np.int32),
     }
 
 

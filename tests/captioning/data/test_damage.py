@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.mark.slow
 def test_every_damaged_file_is_used_or_refused_in_one_line(full):
-    seeds = 1000 if full else 30
+    seeds = 1000 if full else 20
     command = [sys.executable, "-m", "tests.captioning.data.damaged", "0", str(seeds)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     found = [json.loads(line) for line in ran.stdout.splitlines()]  # at the crash of a process the last has no end

@@ -1,4 +1,4 @@
-"""Batches, references and photos of a split; its parts; and batches that a thread reads ahead."""
+"""Batches, references and photos of a split, its halves, and batches that a thread reads ahead."""
 
 import contextlib
 import signal
@@ -9,7 +9,6 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
-from captioning.data.features import FeatureRows
 from captioning.data.splits import ReadAhead, images_of_part
 from tests.captioning.data.small import (
     M_TRAIN,
@@ -19,7 +18,6 @@ from tests.captioning.data.small import (
     add_raw_captions,
     make_captions,
     make_features,
-    write_hdf5,
 )
 
 
@@ -30,8 +28,8 @@ def test_batches_have_the_captions_and_features_of_the_files(folder, cache_bytes
         batch = data.val.batch([3, 8, 3])
         assert (batch.captions.dtype, batch.features.dtype, batch.image_idxs.dtype) == ("int32", "float32", "int32")
         np.testing.assert_array_equal(batch.captions, expected["val_captions"][[3, 8, 3]])
-        np.testing.assert_array_equal(batch.image_idxs, [3, 0, 3])
-        np.testing.assert_array_equal(batch.features, make_features(M_VAL)[[3, 0, 3]])
+        np.testing.assert_array_equal(batch.image_idxs, [1, 0, 1])
+        np.testing.assert_array_equal(batch.features, make_features(M_VAL)[[1, 0, 1]])
         batches = list(data.train.batches(5, rng=3))
         assert [len(batch.captions) for batch in batches] == [5, 5, 5, 5, 3]
         seen = np.concatenate([np.column_stack([b.image_idxs, b.captions]) for b in batches]).tolist()
@@ -49,10 +47,9 @@ def test_an_epoch_depends_on_the_seed_alone(folder):
         generator = np.random.default_rng(5)
         first, second = (next(data.train.batches(8, generator)).captions.tolist() for _ in range(2))
         assert first != second  # a generator goes on, epoch after epoch
-        with pytest.raises(DataError, match="batch_size must be at least 1; got 0"):
-            data.train.batches(0, 0)
-        with pytest.raises(TypeError, match=r"batch_size must be an int; got 2\.5"):
-            data.train.batches(2.5, 0)
+        for size, error in ((0, DataError), (2.5, TypeError)):
+            with pytest.raises(error, match=f"batch_size must be .* got {size}"):
+                data.train.batches(size, 0)
 
 
 def test_addresses_are_byte_strings(folder):
@@ -110,11 +107,11 @@ def test_the_halves_of_a_split_share_nothing(small_data):
     assert images_of_part(small_data.val, "second", most=12).tolist() == second.tolist()
     lone = small_data.val.with_captions(small_data.val.captions[:2], small_data.val.image_idxs[[4, 40]])
     assert [images_of_part(lone, part).tolist() for part in ("all", "first", "second")] == [[2, 20], [2], [20]]
-    for options, message in (({"most": 0}, "got 0"), ({"part": "third"}, "all, first, second; got 'third'")):
+    alone = lone.with_captions(lone.captions[:1], lone.image_idxs[:1])
+    for split, options, message in ((lone, {"most": 0}, "got 0"), (lone, {"part": "third"}, "second; got 'third'"),
+                                    (alone, {"part": "second"}, "no image with captions")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
-            images_of_part(small_data.val, **options)
-    with pytest.raises(ValueError, match="no image with captions"):
-        images_of_part(lone.with_captions(lone.captions[:1], lone.image_idxs[:1]), "second")
+            images_of_part(split, **options)
 
 
 def test_whole_captions_instead_of_the_stored_ones(folder):
@@ -161,65 +158,25 @@ def batches(count=12):
     return list(np.random.default_rng(1).integers(len(ROWS), size=(count, 7)))
 
 
-class Slow:
-    """Rows whose reading waits for `go`; `asked` has what was asked for, and by whom."""
+@pytest.mark.parametrize(("count", "threaded"), [(0, True), (1, True), (3, True), (2, False)])
+def test_announced_rows_are_read_once_in_order_by_a_thread(count, threaded):
+    asked, wanted = [], [*batches(), np.array([3]), np.array([3])]  # the same rows twice, too
 
-    def __init__(self):
-        self.go, self.asked = threading.Event(), []
-
-    def __call__(self, index):
-        self.asked.append((index.tolist(), threading.current_thread()))
-        assert self.go.wait(10)
+    def read(index):
+        asked.append((index.tolist(), threading.current_thread()))
         return ROWS[index]
 
-
-@pytest.mark.parametrize("number", [0, 1, 3])
-def test_what_is_read_ahead_is_what_the_rows_give(tmp_path, number):
-    write_hdf5(tmp_path / "f.h5", features=ROWS)
-    wanted = [*batches(), np.array([3]), np.array([3])]  # the same rows twice, too
-    with FeatureRows(tmp_path / "f.h5", cache_bytes=0) as rows, ReadAhead(rows.__getitem__) as ahead:
+    reader = ReadAhead(read, threaded)
+    with reader:
         for i, index in enumerate(wanted):
-            got = ahead.read(index, upcoming=wanted[i + 1 : i + 1 + number])
+            got = reader.read(index, upcoming=wanted[i + 1 : i + 1 + count])
             np.testing.assert_array_equal(got, ROWS[index], strict=True)
+            assert len(asked) <= i + 1 + count  # so memory is bounded
             got[...] = -1  # is the caller's own
-
-
-def test_the_thread_reads_the_announced_rows_in_order_and_no_others():
-    slow, wanted = Slow(), batches(30)
-    slow.go.set()
-    with ReadAhead(slow) as ahead:
-        for i, index in enumerate(wanted):
-            ahead.read(index, upcoming=wanted[i + 1 : i + 3])
-            assert len(slow.asked) <= i + 3  # so memory is bounded
-        (reader,) = readers()
-    assert slow.asked == [(index.tolist(), reader) for index in wanted]
-    assert not readers()
-
-
-def test_what_is_announced_no_more_is_not_read():
-    first, second, third = batches(3)
-    slow = Slow()
-    with ReadAhead(slow) as ahead:
-        threading.Timer(0.1, slow.go.set).start()
-        ahead.read(first, upcoming=[second])
-        slow.go.clear()
-        threading.Timer(0.2, slow.go.set).start()
-        ahead.read(third, upcoming=[first])
-        ahead.read(third)
-    assert [index for index, _ in slow.asked].count(third.tolist()) == 2  # what was given is forgotten
-    assert len(ahead._begun) == 0
-
-
-@pytest.mark.parametrize("threaded", [True, False])
-def test_rows_are_read_without_a_thread_outside_of_the_block_or_if_asked(threaded):
-    first, second = batches(2)
-    ahead = ReadAhead(ROWS.__getitem__, threaded)
-    for _ in range(2):
-        np.testing.assert_array_equal(ahead.read(first, upcoming=[second]), ROWS[first])
-        assert not readers()
-        with ahead:
-            np.testing.assert_array_equal(ahead.read(first, upcoming=[second]), ROWS[first])
-            assert len(readers()) == threaded
+        threads = readers() if threaded else [threading.current_thread()]
+    assert asked == [(index.tolist(), *threads) for index in wanted]
+    reader.read(wanted[0], upcoming=wanted[1:2])  # outside of the block there is no thread
+    assert (len(asked), readers()) == (len(wanted) + 1, [])
 
 
 def test_an_error_is_raised_where_its_rows_are_asked_for():
@@ -241,14 +198,17 @@ def test_an_error_is_raised_where_its_rows_are_asked_for():
     assert not readers()
 
 
-def test_an_interrupt_while_it_waits_ends_it():
-    """Ctrl-C is heard at once, and what is being read is waited for; what was only announced is not read."""
-    first, second, third = batches(3)
-    slow = Slow()
+def test_an_interrupt_ends_the_waiting_and_what_was_announced_is_not_read():
+    (first, second, third), go, asked = batches(3), threading.Event(), []
+
+    def read(index):
+        asked.append(index.tolist())
+        assert go.wait(10)
+
     threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
-    with ReadAhead(slow) as ahead:
+    with ReadAhead(read) as ahead:
         with pytest.raises(KeyboardInterrupt):
             ahead.read(first, upcoming=[second, third])
-        slow.go.set()
+        go.set()
     assert not readers()
-    assert third.tolist() not in [index for index, _ in slow.asked]
+    assert third.tolist() not in asked

@@ -1,15 +1,9 @@
 """Raw captions are split into words, by the tokenizer that a data set names."""
 
-import csv
-import json
-import os
-from itertools import islice
-
 import h5py
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nltk.tokenize import NLTKWordTokenizer
 
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
@@ -65,28 +59,6 @@ def test_splitting_joined_words_gives_the_same_words(tokenizer, caption):
     words = tokenizer(caption)
     assert tokenizer(" ".join(words)) == words
     assert all(word and word == word.lower() and not any(sign.isspace() for sign in word) for word in words)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "share"), [("coco", 0.996), ("flickr8k", 0.999)])
-def test_nltk_splits_nearly_all_captions_alike(full, name, share):
-    """It differs where it keeps `and/or` whole, splits `mr.` or keeps the period of an inner sentence."""
-    if not (folder := os.environ.get("CAPTIONING_DATA")):
-        pytest.skip("no real data: CAPTIONING_DATA is unset")
-    if name == "coco":
-        with open(f"{folder}/coco/captions_val2017.json", encoding="utf-8") as file:
-            captions = [annotation["caption"] for annotation in json.load(file)["annotations"]]
-    else:
-        with open(f"{folder}/flickr8k/captions.csv", encoding="utf-8", newline="") as file:
-            captions = [row["caption"] for row in csv.DictReader(file)]
-    captions = list(islice(captions, None if full else 1500))
-    nltk = NLTKWordTokenizer()
-
-    def words(caption):
-        tokens = nltk.tokenize(caption.lower())
-        return [token for token in tokens if any(sign.isalnum() or sign in "#%&@*/\\$+=<>|~^" for sign in token)]
-
-    assert sum(words(caption) == treebank_words(caption) for caption in captions) >= share * len(captions)
 
 
 @pytest.mark.parametrize(("name", "words"), [

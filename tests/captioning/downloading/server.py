@@ -122,20 +122,17 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-class Server(ThreadingTCPServer):  # HTTPServer would look up its own name, which may take long
-    daemon_threads, block_on_close = True, False
-
-
 @contextmanager
 def serving(site: Site):
     """Serve the site at `site.address` until the block ends."""
-    server = Server(("127.0.0.1", 0), type("SiteHandler", (Handler,), {"site": site}))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    site.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    handler = type("SiteHandler", (Handler,), {"site": site})
+    with ThreadingTCPServer(
+        ("127.0.0.1", 0), handler
+    ) as server:  # HTTPServer looks up its own name, which may take long
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        site.address = f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            yield site
+        finally:
+            server.shutdown()

@@ -10,7 +10,6 @@ import pytest
 
 from captioning.data.captions import read_raw_captions
 from captioning.data.dataset import open_captions
-from captioning.data.errors import DataError
 from captioning.downloading.data_sets import caption_table, make_coco, make_flickr8k
 from captioning.downloading.sources import DATA_SETS, DownloadError, sources_of, table
 from captioning.progress import Progress
@@ -41,15 +40,6 @@ def test_coco_becomes_a_data_set(small_folder, tmp_path):
     for pca in (True, False):
         with open_captions(tmp_path, pca=pca) as data:
             assert len(data.train) == 48
-
-
-def test_another_archive_and_damaged_data_are_named(small_folder, tmp_path):
-    members = members_of(small_folder)
-    with pytest.raises(DataError, match=r"coco2014_captions\.h5: not a whole HDF5 file"):
-        make(make_coco, tmp_path, coco_captioning=members | {"coco_captioning/coco2014_captions.h5": b"nothing"})
-    del members["coco_captioning/val2014_vgg16_fc7_pca.h5"]
-    with pytest.raises(DownloadError, match=r"has no val2014_vgg16_fc7_pca\.h5"):
-        make(make_coco, tmp_path, coco_captioning=members)
 
 
 def test_flickr8k_becomes_photos_and_a_table(tmp_path):
@@ -94,13 +84,12 @@ def test_texts_that_do_not_fit_are_named(tmp_path, changes, words):
 # Addresses ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
-def test_the_table_of_sources(source):
-    assert re.fullmatch(rf"https?://.+/{source.file}", source.address)  # --mirror takes the same file name
-    assert re.fullmatch("md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|None", str(source.checksum))
-    assert bool(source.known_from) == (source.checksum is not None)
-    assert f": {source.name}\n" in table()
-    assert source.address in table()
+def test_the_table_of_sources():
+    for source in SOURCES.values():
+        assert re.fullmatch(rf"https?://.+/{source.file}", source.address)  # --mirror takes the same file name
+        assert re.fullmatch("md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}|None", str(source.checksum))
+        assert bool(source.known_from) == (source.checksum is not None)
+        assert re.search(f": {source.name}\n(.*\n)*.*{re.escape(source.address)}", table())
 
 
 def test_addresses_come_before_the_mirror_and_optional_archives_on_request():
@@ -113,15 +102,12 @@ def test_addresses_come_before_the_mirror_and_optional_archives_on_request():
     assert [source.name for source in sources_of("coco", [f"{both[1]}=http://a.example/b.zip"])] == both
 
 
-@pytest.mark.parametrize("text", ["coco_captioning", "nothing=http://a.example", "=http://a.example", ""])
-def test_an_address_for_no_archive_is_refused(text):
-    with pytest.raises(DownloadError, match="--address"):
-        sources_of("coco", [text])
-
-
 @pytest.mark.parametrize("address", ["", "a.zip", "ftp://a.example/b.zip", "file:///etc/passwd", "http://", "http:///a",
                                      "http://a.example/a b", "http://é.example/", "http://a.example/\nb"])  # fmt: skip
-def test_only_addresses_of_the_web_are_taken(address):
+def test_only_addresses_of_the_web_for_known_archives_are_taken(address):
     for arguments in ({"addresses": [f"coco_captioning={address}"]}, {"mirror": address}):
         with pytest.raises(DownloadError, match="needs an address that begins with http://"):
             sources_of("coco", **arguments)
+    for text in ("coco_captioning", "nothing=http://a.example", "=http://a.example", ""):
+        with pytest.raises(DownloadError, match="--address"):
+            sources_of("coco", [text])

@@ -1,6 +1,5 @@
-"""Vocabularies, lengths, and rows of word ids; Flickr8k's files are made again from its captions."""
+"""Vocabularies, lengths, and rows of word ids."""
 
-import csv
 from collections import Counter
 
 import h5py
@@ -10,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captioning.data.errors import DataError
-from captioning.data.tokens import tokenise
 from captioning.preparing.data_files import SplitSummary, choose_words, covering_length, write_captions
 from captioning.preparing.images import CaptionedImage
 from captioning.progress import Progress
@@ -47,20 +45,3 @@ def test_rows_of_word_ids_and_what_is_lost(tmp_path):
         assert file["val_image_idxs"][()].tolist() == [0, 0, 1]
         assert file.attrs["tokenizer"] == "words"
         assert file["val_captions"].dtype == file["val_image_idxs"].dtype == np.int32
-
-
-def test_flickr8k_is_made_again_from_its_captions(real, tmp_path):
-    """Its vocabulary and its rows, to the last number."""
-    captions = {"train": [], "val": []}
-    with open(real.folder / "captions.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            captions[row["split"]].append(row["caption"])
-    vocabulary = choose_words(Counter(word for caption in captions["train"] for word in tokenise(caption)))
-    assert vocabulary == real.vocabulary
-    splits = {split: [("", CaptionedImage("", None, captions[split]))] for split in captions}
-    summaries = write_captions(tmp_path / "c.h5", splits, ("words", tokenise), vocabulary, 15, QUIET)
-    assert summaries["train"].cut == 3233
-    with h5py.File(tmp_path / "c.h5") as file:
-        for split in captions:
-            rows, stored = file[f"{split}_captions"][()], real[split].captions
-            np.testing.assert_array_equal(rows[np.lexsort(rows.T[::-1])], stored[np.lexsort(stored.T[::-1])])

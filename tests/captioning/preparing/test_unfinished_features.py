@@ -1,13 +1,10 @@
 """What a kill, a full disk or a damaged disk leaves of a file of features."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.data.errors import DataError
 from captioning.preparing.unfinished_features import UnfinishedFeatures
-from tests.captioning.full_disks import files_of_at_most
 
 KEY, COLUMNS, SHAPE = b"k" * 32, 3, (4, 5)
 RECORD = 4 * COLUMNS + 4
@@ -61,27 +58,3 @@ def test_what_was_cut_or_damaged_is_not_taken(tmp_path_factory, number, with_reg
         np.testing.assert_array_equal(features(file), rows(0, len(file)), strict=True)
         file.append(rows(len(file), number), regions[len(file) :] if with_regions else None)
     assert path.read_bytes() == content
-
-
-def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
-    path = tmp_path / "rows"
-    with opened(path) as file:
-        file.append(rows(0, 10))
-        with files_of_at_most(1000), pytest.raises(OSError, match="too large") as caught:
-            file.append(rows(10, 200))
-    assert caught.value.filename == str(path)
-    with opened(path) as file:
-        assert 10 <= len(file) <= 1000 // RECORD
-        np.testing.assert_array_equal(features(file), rows(0, len(file)))
-
-
-def test_rows_that_change_while_they_are_read_are_an_error(tmp_path):
-    with opened(tmp_path / "rows") as file:
-        file.append(rows(0, 5))
-        content = bytearray((tmp_path / "rows").read_bytes())
-        content[-1 - RECORD] ^= 1
-        for changed in (content, content[: -2 * RECORD]):
-            (tmp_path / "rows").write_bytes(changed)
-            np.testing.assert_array_equal(file.read(0, 3)["features"], rows(0, 3))
-            with pytest.raises(DataError, match="row 3 is not what was written"):
-                file.read(1, 5)

@@ -25,7 +25,7 @@ def test_a_data_set_appears_whole_and_alone(tmp_path, there):
         out.mkdir(parents=True)
     with WorkFolder(out) as work:
         fill(work)
-        assert not there or not any(out.iterdir())
+        assert content(out) == {}
         work.finish()
         assert content(out) == MADE
     assert list((tmp_path / "new").iterdir()) == [out]
@@ -46,14 +46,6 @@ def test_features_alone_stay_for_a_later_job(tmp_path, killed):
         assert work.features.read_text() == "rows"
         assert not any(work.new.iterdir())
     assert content(tmp_path) == {".data.preparing/features.part": b"rows"}
-
-
-def test_nothing_stays_without_features(tmp_path):
-    with WorkFolder(tmp_path / "data") as work:
-        fill(work)
-        work.features.unlink()
-    assert list(tmp_path.iterdir()) == []
-    assert not has_features(tmp_path / "data")
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):

@@ -12,9 +12,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import Image
@@ -65,12 +64,11 @@ def endless_jpeg(side: int = 2000, scans: int = 8000) -> bytes:
     return content[:last] + content[last:-2] * scans + content[-2:]
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """A response. headers: by names in lower case."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     content: bytes
 
     @property
@@ -113,8 +111,7 @@ def read_reply(connection: socket.socket) -> Reply:
     return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
 
-@dataclass(frozen=True)
-class Served:
+class Served(NamedTuple):
     """A server that runs. queue: its queue of uploads."""
 
     port: int
@@ -161,14 +158,13 @@ def served(
 ) -> Iterator[Served]:
     """Run a server that answers uploads with what `answer` returns, until the block ends."""
     bounds, listener, ready = Limits(**limits), listen(0), threading.Event()
-    port = listener.getsockname()[1]
     with AnswerQueue(answer, bounds.places) as queue:
         server = make_server(make_app(queue, captioner, bounds), bounds, ready.set)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
         thread.start()
         try:
             assert ready.wait(PATIENCE)
-            yield Served(port, queue)
+            yield Served(listener.getsockname()[1], queue)
         finally:
             server.should_exit = True
             thread.join(PATIENCE)

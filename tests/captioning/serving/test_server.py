@@ -1,7 +1,6 @@
 """A real server: where it listens, how it ends, and clients that are slow, many or hostile."""
 
 import contextlib
-import errno
 import random
 import select
 import signal
@@ -13,7 +12,6 @@ from collections import Counter
 import pytest
 
 from captioning.command import Terminated, sigterm_raises
-from captioning.serving import server as servers
 from captioning.serving.server import address_of, listen, run
 from captioning.serving.upload_limits import Limits
 from tests.captioning.serving.served import (
@@ -35,25 +33,15 @@ WHOLE = f"{HEAD}Content-Length: 5\r\n\r\nphoto"
 QUICK = {"upload_seconds": 0.5, "silent_seconds": 0.5, "discard_seconds": 0.1}
 
 
-def test_it_listens_on_this_machine_only():
+def test_it_listens_on_this_machine_only_and_names_a_port_that_it_cannot_use():
     with listen(0) as listener:
         host, port = listener.getsockname()
         assert (host, address_of(listener)) == ("127.0.0.1", f"http://127.0.0.1:{port}/")
-
-
-def test_a_port_that_cannot_be_used_is_named(monkeypatch):
-    with listen(0) as taken, pytest.raises(OSError, match=r"127\.0\.0\.1:\d+: another program .*--port N"):
-        listen(taken.getsockname()[1])
+        with pytest.raises(OSError, match=rf"127\.0\.0\.1:{port}: another program .*--port N"):
+            listen(port)
     for port in (-1, 65536):
         with pytest.raises(ValueError, match=f"65535; got {port}"):
             listen(port)
-
-    def refuse(address):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(servers.socket, "create_server", refuse)
-    with pytest.raises(OSError, match=r"127\.0\.0\.1:80: this user may not"):
-        listen(80)
 
 
 @pytest.mark.parametrize(("number", "kind"), [(2, KeyboardInterrupt), (15, Terminated)])
@@ -141,36 +129,23 @@ def test_a_client_can_read_why_its_upload_is_too_large():
             assert read_reply(connection).status == 200
 
 
-def test_a_body_without_end_is_refused():
-    with served(upload_bytes=10_000, **QUICK) as server:
-        with server.connect(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n") as connection, contextlib.suppress(OSError):
-            for _ in range(100_000):
-                connection.sendall(b"1000\r\n" + bytes(0x1000) + b"\r\n")
-            raise AssertionError("it takes everything")
-        assert server.ask("/caption", b"photo").status == 200
-
-
 def hostile_request(rng):
-    """A request, or something like it, that no well-behaved client sends."""
+    """Return a request, or something like it, that no well-behaved client sends."""
     content = bytearray(photo(rng.choice(["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM"]), (60, 40)))
+    start = rng.randrange(min(40, len(content) - 4))
     change = rng.choice(["random", "cut", "flip", "sizes", "whole", "empty"])
-    if change == "random":
-        content = bytearray(rng.randbytes(rng.randrange(1, 5000)))
-    elif change == "cut":
-        del content[rng.randrange(len(content)) :]
-    elif change == "flip":
+    if change == "flip":
         for _ in range(rng.randrange(1, 30)):
             content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     elif change == "sizes":  # four bytes that may be a width or a length
-        start = rng.randrange(min(40, len(content) - 4))
         content[start : start + 4] = rng.choice([b"\xff" * 4, b"\x7f\xff\xff\xff", bytes(4), b"\0\0\xff\xff"])
-    elif change == "empty":
-        content.clear()
-    length = rng.choice([len(content)] * 6 + [0, len(content) // 2, len(content) + 100, 2**31, 2**64, -1])
+    parts = {"random": rng.randbytes(2000), "cut": content[: rng.randrange(len(content))], "empty": b""}
+    body = bytes(parts.get(change, content))
+    length = rng.choice([len(body)] * 6 + [0, len(body) // 2, len(body) + 100, 2**31, 2**64, -1])
     kind = rng.choice(["image/png", "text/html", "multipart/form-data", "\xff", "application/json"])
-    head, body = f"Content-Length: {length}", bytes(content)
+    head = f"Content-Length: {length}"
     if rng.random() < 0.15:
-        head, body = "Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (len(content), body) * 2
+        head, body = "Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (len(body), body) * 2
     method = rng.choice(["POST"] * 8 + ["GET", "PUT", "OPTIONS", "P\0ST"])
     path = rng.choice(["/caption"] * 8 + ["/", "/caption/", "/%ff", "/" + "x" * 9000, "http://evil.example/"])
     host = rng.choice(["127.0.0.1"] * 9 + ["evil.example"])
