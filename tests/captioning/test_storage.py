@@ -71,7 +71,7 @@ def test_what_is_there_is_not_touched(tmp_path, monkeypatch):
         check_free("")
     (tmp_path / "mount").mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: str(path).endswith("mount"))
-    with pytest.raises(OSError, match="mounted: name a folder within it"):
+    with pytest.raises(OSError, match="mount point"):
         check_free(tmp_path / "mount")
     assert (tmp_path / "file").read_text() == (tmp_path / "full" / "a").read_text() == "mine"
 

@@ -10,7 +10,7 @@ from captioning.cli.caption import caption_photos, extractor_of
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
-from captioning.training.errors import RunError
+from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
 from captioning.vision.regions import RegionProjection

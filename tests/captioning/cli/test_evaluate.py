@@ -166,5 +166,5 @@ def test_runs_that_do_not_fit_are_named(other_folder, run, attention_run, tmp_pa
     edit_json(turned / "settings.json", lambda settings: settings["model"]["places"].reverse())
     for first, second, message in ((run, stranger, "other words"), (run, reduced, "reduced"),
                                    (attention_run, turned, "places (2, 4) and (4, 2)")):  # fmt: skip
-        refused(capsys, ["evaluate", first, second], f"{second}: cannot speak together with {first}", message)
+        refused(capsys, ["evaluate", first, second], f"{second}: cannot be combined with {first}", message)
     refused(capsys, ["evaluate", run, run], f"{run}: the same run twice")

@@ -62,7 +62,7 @@ def test_a_calibrated_run_shows_how_sure_it_is_of_captions_by_its_beam(small_fol
 
 
 def test_wrong_options_are_refused_before_any_work(small_folder, trained, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("captioning.cli.evaluate.scored", None)
+    monkeypatch.setattr("captioning.cli.evaluate.score_split", None)
     report, out = ["report", trained, "--data", small_folder, "--out"], tmp_path / "a.html"
     for wrong, message in (
         ([*report, tmp_path / "none" / "a.html"], "no such folder"),

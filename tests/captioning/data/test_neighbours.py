@@ -16,7 +16,7 @@ def test_neighbours_are_the_nearest_by_the_cosine(monkeypatch, rows, others):
     rng = np.random.default_rng(0)
     features, asked = rng.standard_normal((30, 5)).astype(np.float32), rng.standard_normal((9, 5))
     images = np.array([k for k in range(30) if k % 7])
-    found = nearest(features, images, 6, 0.3, asked=asked if others else None)
+    found = nearest(features, images, 6, 0.3, queries=asked if others else None)
     mean = features[images].mean(axis=0)
     x, y = features[images] - mean, (asked if others else features[images]) - mean
     cosines = (y @ x.T) / np.linalg.norm(y, axis=1)[:, None] / np.linalg.norm(x, axis=1)

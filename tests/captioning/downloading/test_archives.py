@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -311,3 +312,20 @@ def test_damage_anywhere_is_noticed_or_without_effect(run, out, places):
         assert contents(out) == WANTED
         for name in WANTED:
             (out / name).unlink()
+
+
+def test_a_redirect_from_https_to_http_is_refused(site, get, tmp_path, monkeypatch):
+    send = requests.adapters.HTTPAdapter.send
+
+    def send_or_redirect(adapter, request, **options):
+        if not request.url.startswith("https:"):
+            return send(adapter, request, **options)
+        response = requests.Response()
+        response.status_code, response.url, response.request, response.raw = 302, request.url, request, io.BytesIO()
+        response.headers["Location"] = f"{site.address}/a.zip"
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send_or_redirect)
+    with pytest.raises(DownloadError, match=rf"https://a\.example/a\.zip: .*{site.address}/a\.zip, .*--address"):
+        get(address="https://a.example/a.zip")
+    assert (get.pauses, os.listdir(tmp_path)) == ([], [])

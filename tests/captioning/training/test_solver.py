@@ -422,7 +422,7 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(small_data, tmp_path, sp
 
 
 def test_resume_without_a_checkpoint(small_data, tmp_path):
-    with pytest.raises(RunError, match="no run folder"):
+    with pytest.raises(RunError, match="not a run folder"):
         make_solver(small_data).resume()
     with pytest.raises(RunError, match=r"checkpoint\.safetensors: there is no such file"):
         make_solver(small_data, run=new_run(tmp_path / "run", small_data)).resume()
