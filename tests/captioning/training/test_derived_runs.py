@@ -28,8 +28,7 @@ def attention_model(seed, by=0.0):
 
 def a_run(folder, model, settings=None, **files):
     content = {"model": settings or {"kind": kind_of(model), **model.settings}, "training": {}, "data": {}}
-    Run.create(folder, content, WORDS, best=model.state_dict(), **files)
-    return Run.open(folder)
+    return Run.create(folder, content, WORDS, best=model.state_dict(), **files)
 
 
 def test_the_mean_of_runs_with_the_same_start(tmp_path):
@@ -39,8 +38,8 @@ def test_the_mean_of_runs_with_the_same_start(tmp_path):
     projection = {"weight": np.ones((100, 2), np.float32), "bias": np.zeros(2, np.float32)}
     on = a_run(tmp_path / "on", attention_model(0, by=0.01), regions=projection)
     made = Run.open(average_runs([first, on], tmp_path / "mean").folder)
-    for name, parameter in attention_model(0, by=0.005).named_parameters():
-        np.testing.assert_allclose(made.load_model().state_dict()[name], parameter.data, atol=1e-6)
+    for name, array in attention_model(0, by=0.005).state_dict().items():
+        np.testing.assert_allclose(made.load_model().state_dict()[name], array, atol=1e-6)
     assert made.settings["average"] == ["0", "on"]
     assert made.start_checksums() == [first.weights_checksum(), on.weights_checksum()]
     assert RegionProjection.load(made.regions_path).weight.shape == (100, 2)
@@ -48,10 +47,9 @@ def test_the_mean_of_runs_with_the_same_start(tmp_path):
         made.load_checkpoint()
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_weights_that_are_not_finite_are_refused(tmp_path, number):
+def test_weights_that_are_not_finite_are_refused(tmp_path):
     model = attention_model(0)
-    model.bias.data[1] = number
+    model.bias.data[1] = np.nan
     runs = [a_run(tmp_path / "sound", attention_model(0)), a_run(tmp_path / "damaged", model)]
     with pytest.raises(RunError, match=r"damaged/weights\.safetensors: bias"):
         average_runs(runs, tmp_path / "mean")
@@ -62,7 +60,7 @@ def test_models_are_compared_and_not_their_settings(tmp_path):
     """An older run says less about the same model."""
     model = Captioner(WORDS, 3, 4, 5, rng=0)
     older = {key: model.settings[key] for key in model.settings if key != "feature_dropout"}
-    average_runs([a_run(tmp_path / "old", model, older), a_run(tmp_path / "new", model)], tmp_path / "mean")
-    other = a_run(tmp_path / "other", Captioner(WORDS, 3, 4, 6, rng=0))
+    first = a_run(tmp_path / "old", model, older)
+    average_runs([first, a_run(tmp_path / "new", model)], tmp_path / "mean")
     with pytest.raises(RunError, match="other sizes"):
-        average_runs([Run.open(tmp_path / "old"), other], tmp_path / "wrong")
+        average_runs([first, a_run(tmp_path / "other", Captioner(WORDS, 3, 4, 6, rng=0))], tmp_path / "wrong")
