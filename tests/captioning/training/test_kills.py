@@ -1,24 +1,98 @@
-"""A training that is killed, whenever, goes on to the bits of an unbroken one, or begins anew by the same command."""
+"""A training that is killed, whenever, goes on to the bits of an unbroken one, or begins anew by the same command.
+
+This is also a program. It runs the plans, a JSON list of arguments of `campaign` on its input, and raises an error on a
+fault. All runs are children of one process that has imported everything, so that each takes a fraction of a second.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import random
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+import captioning.training.solver  # noqa: F401
 from captioning.cli.entry import main
+from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import SMALL
 from tests.parallel.ranks import ROOT, surroundings
 
+FILES = ("weights.safetensors", "checkpoint.safetensors", "history.jsonl", "settings.json", "targets.safetensors")
 RENAMES = 14  # at least so many has a run of this size
 OPTIONS = {
     "train": ["--validate-every", "3", "--dropout", "0.3"],
     "refine": ["--rounds", "2", "--round-epochs", "1", "--drafts", "2", "--batch-size", "10", "--quiet"],
     "reinforce": ["--epochs", "3", "--drafts", "3", "--longest", "8", "--batch-size", "5", "--quiet"],
 }
+
+
+def is_killed(arguments, when, number):
+    """Run a command line in a child process, which is killed as `when` and `number` say; return whether it was."""
+    pid = os.fork()
+    if pid == 0:
+        status = 3
+        try:
+            if when == "time":
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process at once, as SIGKILL does
+                signal.setitimer(signal.ITIMER_REAL, max(number, 1e-4))
+            else:
+                die_at_renames(when, number)
+            status = main(arguments)
+        finally:
+            os._exit(status)
+    status = os.waitpid(pid, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, (arguments, when, number, status)
+    return os.WIFSIGNALED(status)
+
+
+def die_at_renames(when, number):
+    """Let this process be killed before or after the `number`-th renaming."""
+    count = itertools.count(1)
+
+    def dying(rename):
+        def call(*given, **options):
+            now = next(count) == number
+            if now and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            rename(*given, **options)
+            if now and when == "after":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return call
+
+    os.replace, os.rename = dying(os.replace), dying(os.rename)
+
+
+def campaign(command, resume, out, kills):
+    """Kill new runs and their continuations; what goes on with them leaves the files of an unbroken run.
+
+    kills: ["before" | "after", n] for just before or after the n-th renaming of a file or folder, or ["time", share]
+    for a share of the time that an unbroken run takes.
+    """
+    out, begin = Path(out), time.monotonic()
+    assert not is_killed(command, "never", 0)
+    seconds, unbroken = time.monotonic() - begin, files_of(out)
+    for when, number in kills:
+        shutil.rmtree(out)
+        moment = when, number * seconds if when == "time" else number
+        for kill in (moment, moment, ("never", 0)):
+            resumed = out.exists()
+            if not is_killed(resume if resumed else command, *kill):
+                break  # the kill came too late, or there was none
+        assert resumed or when != "after" or number < 4, (when, number)  # the folder gets its name at the fourth
+        assert (files_of(out), [*out.parent.iterdir()], [*out.glob(".*")]) == (unbroken, [out], []), (when, number)
+
+
+def files_of(folder):
+    return {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
 
 
 def drawn(number):
@@ -42,7 +116,13 @@ def test_a_training_that_is_killed(small_folder, tmp_path, full):
         kills = [["before", 3], ["before", 4], *drawn(97 if name == "train" else 20)] if full else []
         plans.append({"command": [*command, *always], "resume": [name, "--resume", "--quiet", *always],
                       "out": str(out), "kills": [["after", 6], *kills]})  # fmt: skip
-    program = [sys.executable, "-m", "tests.captioning.training.killed_runs"]
+    program = [sys.executable, "-m", "tests.captioning.training.test_kills"]
     done = subprocess.run(program, input=json.dumps(plans), capture_output=True, text=True, check=False, cwd=ROOT,
                           env=surroundings(MINIGRAD_KEEP_MEMORY="1"))  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+if __name__ == "__main__":
+    Run.draw_curve = lambda run: None
+    for plan in json.load(sys.stdin):
+        campaign(**plan)

@@ -45,6 +45,4 @@ def test_an_older_run_is_scored_and_goes_on(cell, small_data, tmp_path, monkeypa
         assert {key: mine[key] for key in theirs} == pytest.approx(theirs, rel=1e-4)
     again = Solver(run.new_model(), small_data.train, small_data.val, solver.settings, Run.open(folder))
     again.resume()  # the checkpoint that it left has the names of now
-    assert again.finished
-    for name, array in solver.optimiser.state_dict().items():
-        np.testing.assert_array_equal(again.optimiser.state_dict()[name], array)
+    np.testing.assert_equal(again.optimiser.state_dict(), solver.optimiser.state_dict())

@@ -12,7 +12,6 @@ from captioning.data.dataset import open_captions
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
 from captioning.scoring.cider import CiderD, DocumentFrequencies
-from captioning.training.errors import RunError
 from captioning.training.run_folder import Run
 from captioning.training.self_critical import Drawing, SelfCritical, advantages, self_critical_loss
 from captioning.training.settings import Settings
@@ -97,11 +96,6 @@ def test_a_resumed_training_is_the_unbroken_one_to_the_bit(small_data, tmp_path)
     assert again.iteration == 4
     assert again.train() == history
     assert same(weights(whole), weights(again))
-    without = make(small_data, dataclasses.replace(SHORT, average=None), Run.open(tmp_path / "run"))
-    (tmp_path / "run" / "history.jsonl").unlink()
-    without.run.save_checkpoint(without.state())
-    with pytest.raises(RunError, match="average"):
-        make(small_data, run=without.run).resume()
 
 
 @pytest.mark.parametrize(("name", "value"), [("drafts", 1), ("drafts", 2.0), ("longest", 1001), ("longest", True)])
