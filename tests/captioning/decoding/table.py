@@ -1,7 +1,5 @@
 """A model whose scores are a table, all captions that it may say, and beam search as it is defined."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -1,7 +1,5 @@
 """What all decoders share: batches, threads, the scores of the next word, and the length of captions."""
 
-from __future__ import annotations
-
 import shutil
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Greedy decoding and sampling, against a model whose scores are a table."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

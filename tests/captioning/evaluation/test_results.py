@@ -1,7 +1,5 @@
 """Captions in COCO's results format, and the line that says what scores depend on."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

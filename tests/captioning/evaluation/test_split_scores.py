@@ -1,7 +1,5 @@
 """The figures of a captioner on a split."""
 
-from __future__ import annotations
-
 import itertools
 import shutil
 from functools import partial

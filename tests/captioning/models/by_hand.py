@@ -1,7 +1,5 @@
 """Captioners and their losses in plain NumPy, word by word."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

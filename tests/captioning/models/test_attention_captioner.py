@@ -1,7 +1,5 @@
 """The captioner with attention: captions that attend to their own picture, attention maps and standardised features."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

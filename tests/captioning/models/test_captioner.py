@@ -1,7 +1,5 @@
 """Captioners: their loss by hand, the shortcuts that change nothing, dropout, and steps that agree with the loss."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Several captioners that decode together."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Captions to score: drawn ones, and real ones where they are."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Small trainings, and ways to interrupt them."""
 
-from __future__ import annotations
-
 import os
 import signal
 

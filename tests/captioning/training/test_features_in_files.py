@@ -1,20 +1,25 @@
-"""Training on features that stay in their files: a thread reads them ahead, and nothing else is different."""
-
-from __future__ import annotations
+"""Training on features that stay in their files, and do not fit into memory: a thread reads them ahead."""
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 import captioning.training.solver
+from benchmarks.large_data import dropping_cache
 from captioning.data.dataset import open_captions
 from captioning.data.errors import DataError
+from captioning.data.folder import features_path
+from captioning.data.synthetic import COCO, Size, write_synthetic
 from captioning.training.refinement import Refinement, Rounds
 from captioning.training.self_critical import SelfCritical
 from captioning.training.solver import Solver
@@ -111,3 +116,64 @@ def test_ctrl_c_while_a_batch_is_read_stops_the_training_and_a_second_one_ends_i
     for thread in readers():  # the interrupt ends the waiting; the reading ends by itself
         thread.join(10)
     assert not readers()
+
+
+PROGRAM = """
+import json, resource, sys
+from pathlib import Path
+import nltk.translate.bleu_score  # which takes much memory to be imported
+import numpy as np
+from captioning.data.dataset import open_captions
+from captioning.data.dataset import fingerprint
+from captioning.data.vocabulary import Vocabulary
+from captioning.models.captioner import Captioner
+from captioning.evaluation.split_scores import evaluate
+from captioning.data.splits import images_of_part
+from captioning.training.settings import Settings
+from captioning.training.solver import Solver
+
+folder, hidden, cache, allowed, iterations = sys.argv[1], *map(int, sys.argv[2:])
+model = Captioner(Vocabulary.from_json(folder + "/coco2014_vocab.json"), 4096, hidden // 2, hidden, rng=0)
+lines = Path("/proc/self/status").read_text().splitlines()
+taken = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+resource.setrlimit(resource.RLIMIT_DATA, (taken + allowed, taken + allowed))
+with open_captions(folder, cache_bytes=cache) as data:
+    try:
+        np.ones(data.train.features.shape, np.float32)
+    except MemoryError:
+        whole_fits = False
+    else:
+        whole_fits = True
+    data.check()
+    fingerprint(data)
+    solver = Solver(model, data.train, data.val, Settings(batch_size=100, learning_rate=2e-3))
+    losses = [entry["loss"] for entry in solver.train(max_iterations=iterations)]
+    images = evaluate(model, data.val, images_of_part(data.val, most=50))["images"]
+print(json.dumps({"whole fits": whole_fits, "losses": losses, "images": images}))
+"""
+
+SMALL = Size(images=(8_000, 100), captions=(20_000, 250), columns=4096, words=100)
+"""Features of 131 MB, for a process that may have 120 MB more than the model: two blocks of 64 MiB are too many."""
+
+
+@pytest.mark.slow
+def test_training_has_less_memory_than_the_features_take(tmp_path, full):
+    """Checking, fingerprint, training and an evaluation, with the page cache dropped; in full COCO's size within 1 GiB.
+
+    The limit is RLIMIT_DATA: what the process allocates. `benchmarks.large_data` counts page cache, too.
+    """
+    if sys.platform != "linux":
+        pytest.skip("another platform: RLIMIT_DATA and /proc are Linux's")
+    size = COCO if full else SMALL
+    folder = tmp_path / "data"
+    write_synthetic(folder, size)
+    hidden, cache, allowed = (512, 256 * 2**20, 2**30) if full else (64, 2**20, 120_000_000)
+    assert allowed < size.images[0] * size.columns * 4
+    iterations = 300 if full else 40
+    command = [sys.executable, "-c", PROGRAM, str(folder), *map(str, (hidden, cache, allowed, iterations))]
+    with dropping_cache(features_path(folder, "train", pca=False)):
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["whole fits"], found["images"], len(found["losses"])) == (False, 50, iterations)
+    assert sum(found["losses"][-10:]) < 0.7 * sum(found["losses"][:10])

@@ -4,17 +4,13 @@ This is also a program. It runs the plans, a JSON list of arguments of `campaign
 fault. All runs are children of one process that has imported everything, so that each takes a fraction of a second.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -40,11 +36,7 @@ def is_killed(arguments, when, number):
     if pid == 0:
         status = 3
         try:
-            if when == "time":
-                signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process at once, as SIGKILL does
-                signal.setitimer(signal.ITIMER_REAL, max(number, 1e-4))
-            else:
-                die_at_renames(when, number)
+            die_at_renames(when, number)
             status = main(arguments)
         finally:
             os._exit(status)
@@ -74,20 +66,18 @@ def die_at_renames(when, number):
 def campaign(command, resume, out, kills):
     """Kill new runs and their continuations; what goes on with them leaves the files of an unbroken run.
 
-    kills: ["before" | "after", n] for just before or after the n-th renaming of a file or folder, or ["time", share]
-    for a share of the time that an unbroken run takes.
+    kills: ["before" | "after", n] for just before or after the n-th renaming of a file or folder.
     """
-    out, begin = Path(out), time.monotonic()
+    out = Path(out)
     assert not is_killed(command, "never", 0)
-    seconds, unbroken = time.monotonic() - begin, files_of(out)
+    unbroken = files_of(out)
     for when, number in kills:
         shutil.rmtree(out)
-        moment = when, number * seconds if when == "time" else number
-        for kill in (moment, moment, ("never", 0)):
+        for kill in ((when, number), (when, number), ("never", 0)):
             resumed = out.exists()
             if not is_killed(resume if resumed else command, *kill):
                 break  # the kill came too late, or there was none
-        assert resumed or when != "after" or number < 4, (when, number)  # the folder gets its name at the fourth
+        assert resumed or number < 4 or when == "before", (when, number)  # the folder gets its name at the fourth
         assert (files_of(out), [*out.parent.iterdir()], [*out.glob(".*")]) == (unbroken, [out], []), (when, number)
 
 
@@ -95,17 +85,9 @@ def files_of(folder):
     return {name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}
 
 
-def drawn(number):
-    """Kills at renames, spread over all of them, and every third one at a random time."""
-    random.seed(number)
-    for k in range(number):
-        at = 1 + round(k * (RENAMES - 1) / (number - 1))
-        yield ["time", random.random()] if k % 3 == 2 else [random.choice(["before", "after"]), at]
-
-
 @pytest.mark.slow
 def test_a_training_that_is_killed(small_folder, tmp_path, full):
-    """By default one kill of each command, just after a checkpoint; in full at all renames and at random times."""
+    """By default one kill of each command, just after a checkpoint; in full before and after each renaming."""
     data, start, plans = ["--data", str(small_folder)], str(tmp_path / "start"), []
     assert main(["train", *data, "--out", start, *SMALL]) == 0
     for name, options in OPTIONS.items():
@@ -113,9 +95,9 @@ def test_a_training_that_is_killed(small_folder, tmp_path, full):
         out.parent.mkdir()
         command = [name, *(SMALL if name == "train" else [start]), *data, *options]
         always = ["--out", str(out), "--checkpoint-every", "2"]
-        kills = [["before", 3], ["before", 4], *drawn(97 if name == "train" else 20)] if full else []
+        kills = [[when, n] for n in range(1, RENAMES + 1) for when in ("before", "after")]
         plans.append({"command": [*command, *always], "resume": [name, "--resume", "--quiet", *always],
-                      "out": str(out), "kills": [["after", 6], *kills]})  # fmt: skip
+                      "out": str(out), "kills": kills if full else [["after", 6]]})  # fmt: skip
     program = [sys.executable, "-m", "tests.captioning.training.test_kills"]
     done = subprocess.run(program, input=json.dumps(plans), capture_output=True, text=True, check=False, cwd=ROOT,
                           env=surroundings(MINIGRAD_KEEP_MEMORY="1"))  # fmt: skip

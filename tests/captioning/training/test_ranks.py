@@ -1,7 +1,5 @@
 """Trainings on several ranks: the run folders of one process, whichever rank dies on the way."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

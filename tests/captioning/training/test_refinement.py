@@ -1,7 +1,5 @@
 """Refinement: the captions to learn from are the best by definition, and the rounds resume to the last bit."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import signal

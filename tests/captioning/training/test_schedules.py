@@ -1,7 +1,5 @@
 """Learning rates, the order of captions, and intervals."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

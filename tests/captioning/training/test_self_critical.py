@@ -1,7 +1,5 @@
 """Self-critical training: the gradient of an expected reward, and a captioner that learns to score."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 
