@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from captioning.data.vocabulary import Vocabulary
+from minigrad import Tensor
 
 VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "b", "c"])
 NULL, START, END, UNK, A, B, C = range(7)
@@ -30,7 +31,7 @@ class Table:
         self.train(False)
 
     def initial_state(self, features):
-        return (Rows(np.asarray(features)[:, 0].astype(int)),)
+        return (Tensor(np.asarray(features)[:, 0].astype(int)),)
 
     def attention_maps(self, state):
         return None
@@ -41,21 +42,7 @@ class Table:
     def step(self, words, state, projected=None):
         assert projected in (None, "of all words")
         self.calls.append(len(words))
-        return Rows(self.tables[state[0].data, words]), state
-
-
-class Rows:
-    """Enough of a tensor."""
-
-    def __init__(self, data):
-        self.data = data
-
-    @property
-    def shape(self):
-        return self.data.shape
-
-    def __getitem__(self, index):
-        return Rows(self.data[index])
+        return Tensor(self.tables[state[0].data, words]), state
 
 
 def table(*likeliest):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import beam
@@ -16,11 +17,6 @@ def members(dtype=np.float64):
             make("attention", "gru", dtype=dtype, rng=3)]  # fmt: skip
 
 
-def softmax(scores):
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
-
-
 def test_the_probability_is_the_mean_of_theirs():
     own = members()
     both, state, states = Ensemble(own), Ensemble(own).initial_state(FEATURES), [m.initial_state(FEATURES) for m in own]
@@ -28,10 +24,12 @@ def test_the_probability_is_the_mean_of_theirs():
         words = np.full(4, word)
         scores, state = both.step(words, state)
         found, states = zip(*[m.step(words, before) for m, before in zip(own, states, strict=True)], strict=True)
-        np.testing.assert_allclose(np.exp(scores.data), np.mean([softmax(s.data) for s in found], axis=0), rtol=1e-10)
+        np.testing.assert_allclose(
+            np.exp(scores.data), np.mean([softmax(s.data, axis=-1) for s in found], axis=0), rtol=1e-10
+        )
     maps = [member.attention_maps(after) for member, after in zip(own[1:], states[1:], strict=True)]
     np.testing.assert_allclose(both.attention_maps(state), np.mean(maps, axis=0))
-    each = [softmax(member.scores(FEATURES, CAPTIONS)[0].data) for member in own]
+    each = [softmax(member.scores(FEATURES, CAPTIONS)[0].data, axis=-1) for member in own]
     words = own[0].scores(FEATURES, CAPTIONS)[1]
     expected = -np.log(np.mean(each, axis=0)[np.arange(len(words)), words]).sum() / 4
     assert both.loss(FEATURES, CAPTIONS).item() == pytest.approx(expected, rel=1e-12)
