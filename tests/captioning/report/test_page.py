@@ -21,10 +21,10 @@ HOSTILE = ("</script><script>document.title='taken'</script>", "<img src=x onerr
 def hostile_contents(photo=None):
     """Hostile text in every place where a foreign run or data set can put text."""
     found = [dataclasses.replace(caption, name=HOSTILE[i % 6], references=[list(HOSTILE)] * 9)
-             for i, caption in enumerate(captions(900, photo, attention=True, words=HOSTILE))]  # fmt: skip
+             for i, caption in enumerate(captions(200, photo, attention=True, words=HOSTILE))]  # fmt: skip
     said = dict(zip(HOSTILE, HOSTILE, strict=True))
     history = [*HISTORY, {"iteration": 60, "val_loss": 1.0} | {f"val_{text}": 0.5 for text in HOSTILE},
-               *({"iteration": i, "loss": 1.0 + i % 7} for i in range(20_000))]  # fmt: skip
+               *({"iteration": i, "loss": 1.0 + i % 7} for i in range(2_000))]  # fmt: skip
     wide = {f"key{i}" * 30: "x" * 10_000 for i in range(500)}
     settings = said | {"model": said | {"deep": wide}, "training": wide | said}
     made = contents(found, history, settings, title=HOSTILE[0])
