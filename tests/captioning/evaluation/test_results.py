@@ -1,7 +1,5 @@
 """Captions in COCO's results format, and the line that says what scores depend on."""
 
-from __future__ import annotations
-
 import json
 import shutil
 
@@ -15,6 +13,11 @@ from captioning.evaluation.split_scores import image_ids, signature, write_resul
 ROWS = list(range(24))
 
 
+@pytest.fixture
+def folder(small_folder, tmp_path):
+    return shutil.copytree(small_folder, tmp_path / "data")
+
+
 @pytest.mark.parametrize(("names", "ids"), [
     ([f"COCO_train2014_{7 * i:012}.jpg" for i in ROWS], [7 * i for i in ROWS]),
     ([f"{7 * i:012}.png" for i in ROWS], [7 * i for i in ROWS]),
@@ -22,38 +25,29 @@ ROWS = list(range(24))
     ([f"{7 * i:012}.png" for i in ROWS[1:]] + ["dog.png"], ROWS),
     (["COCO_val2014_000000000007.jpg"] * 24, ROWS),
 ])  # fmt: skip
-def test_an_id_is_the_number_in_the_name_if_all_are_cocos(small_folder, tmp_path, names, ids):
-    folder = shutil.copytree(small_folder, tmp_path / "data")
+def test_an_id_is_the_number_in_the_name_if_all_are_cocos(folder, names, ids):
     (folder / "val2014_images.txt").write_text("".join(f"images/{name}\n" for name in names))
     with open_captions(folder) as data:
         assert image_ids(data.val) == ids
 
 
-def test_without_names_an_id_is_the_row(small_data, tmp_path):
-    assert image_ids(small_data.val) == ROWS
-    write_results(tmp_path / "results.json", small_data.val, [3, 1], [["a", "dog"], []])
+def test_results_without_names_and_a_file_that_cannot_be_finished(small_data, tmp_path):
+    path, said = tmp_path / "results.json", [["a", "dog"], []]
+    write_results(path, small_data.val, [3, 1], said)
     expected = [{"image_id": 3, "caption": "a dog"}, {"image_id": 1, "caption": ""}]
-    assert json.loads((tmp_path / "results.json").read_text()) == expected
+    for images, error in (([3, 1, 2], ValueError), ([3, 99], IndexError)):
+        with pytest.raises(error):
+            write_results(path, small_data.val, images, said)
+    assert json.loads(path.read_text()) == expected
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_that_cannot_be_finished_leaves_the_older_one(small_data, tmp_path):
-    path = tmp_path / "results.json"
-    path.write_text("older")
-    with pytest.raises(ValueError, match="shorter"):
-        write_results(path, small_data.val, [3, 1], [["a", "dog"]])
-    with pytest.raises(IndexError):
-        write_results(path, small_data.val, [99], [["a", "dog"]])
-    assert path.read_text() == "older"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
-
-
-def test_a_signature_says_what_a_score_depends_on(small_folder, tmp_path):
-    folder = shutil.copytree(small_folder, tmp_path / "data")
+def test_a_signature_says_what_a_score_depends_on(folder):
     with open_captions(folder) as data:
-        assert signature(data.val, "all", 24, "greedy", 9) == (
-            "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9"
+        assert signature(data.val, "all", 24, "greedy", 9, frequencies="train") == (
+            "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9|"
+            "frequencies:train"
         )
-        assert signature(data.val, "all", 24, "greedy", 9, frequencies="train").endswith(":9|frequencies:train")
     with h5py.File(folder / "coco2014_captions.h5", "r+") as file:
         file.attrs["tokenizer"] = "ptb"
     (folder / "captions.csv").write_text("image,split,caption\n")
@@ -67,8 +61,7 @@ def test_a_signature_says_what_a_score_depends_on(small_folder, tmp_path):
 @pytest.mark.parametrize(("value", "message"), [
     ("bert", "the tokenizer 'bert' is none of words, ptb"), (3, "attribute tokenizer: must be one text"),
 ])  # fmt: skip
-def test_a_tokenizer_that_is_none_is_an_error_of_the_data(small_folder, tmp_path, value, message):
-    folder = shutil.copytree(small_folder, tmp_path / "data")
+def test_a_tokenizer_that_is_none_is_an_error_of_the_data(folder, value, message):
     with h5py.File(folder / "coco2014_captions.h5", "r+") as file:
         file.attrs["tokenizer"] = value
     with open_captions(folder) as data, pytest.raises(DataError, match=rf"captions\.h5: .*{message}"):

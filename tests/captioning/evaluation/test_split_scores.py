@@ -1,7 +1,5 @@
 """The figures of a captioner on a split."""
 
-from __future__ import annotations
-
 import itertools
 import shutil
 from functools import partial
@@ -27,58 +25,45 @@ from captioning.evaluation.split_scores import (
 )
 from captioning.models.captioner import Captioner
 from captioning.scoring.cider import DocumentFrequencies, cider_d
-from captioning.scoring.metrics import BLEU_score, corpus_bleu, rouge_l
+from captioning.scoring.metrics import BLEU_score, corpus_bleu, diversity, rouge_l
 
 
-def test_the_figures_are_those_of_their_definitions(small_data):
-    model, split = Captioner(small_data.vocabulary, 6, 8, 12, rng=0, dropout=0.4), small_data.val
+@pytest.fixture
+def model(small_data):
+    return Captioner(small_data.vocabulary, 6, 8, 12, rng=0, dtype=np.float64, dropout=0.4)
+
+
+def bleu_with(words, references):
+    return [BLEU_score(" ".join(reference), " ".join(words)) for reference in references]
+
+
+def test_the_figures_are_those_of_their_definitions(small_data, model):
+    split, known = small_data.val, known_captions(small_data.train)
     images = images_of_part(split, "second")
-    figures = evaluate(model, split, images, seed=2)
-    said = captions_of(model, split, images)
-    expected = corpus_bleu([split.references(int(i)) for i in images], said)
+    figures = evaluate(model, split, images, seed=2, known=known)
+    said, references = captions_of(model, split, images), [split.references(int(i)) for i in images]
+    expected = corpus_bleu(references, said)
     assert {n: figures[f"corpus_bleu_{n[-1]}"] for n in expected} == expected
-    references = [split.references(int(i)) for i in images]
     assert figures["rouge_l"] == rouge_l(references, said)[0]
     assert figures["cider_d"] == pytest.approx(cider_d(references, said)[0], abs=1e-12)
-    assert figures["images"] == 12
-    assert figures["captions"] == 24
+    assert (figures["images"], figures["captions"]) == (12, 24)
+    assert figures.items() >= diversity(said, small_data.vocabulary, known).items()
     model.eval()
-    rows = np.flatnonzero(split.image_idxs >= 12)
-    losses = [model.loss(*split.batch([row])[1::-1]).item() for row in rows]
-    assert figures["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
-    assert mean_loss(model, split, images, batch_size=7) == pytest.approx(figures["loss"], rel=1e-5)
-    possible = [
-        {BLEU_score(" ".join(reference), " ".join(words)) for reference in split.references(int(i))}
-        for i, words in zip(images, said, strict=True)
-    ]
-    low, high = np.mean([min(p) for p in possible]), np.mean([max(p) for p in possible])
-    assert low <= figures["exercise_bleu"] <= high
-    every = [
-        BLEU_score(" ".join(reference), " ".join(words))
-        for i, words in zip(images, said, strict=True)
-        for reference in split.references(int(i))
-    ]
-    assert mean_exercise_bleu(split, images, said) == pytest.approx(np.mean(every))
-    assert figures["exercise_bleu_mean"] == pytest.approx(np.mean(every))
+    losses = [model.loss(*split.batch([row])[1::-1]).item() for row in np.flatnonzero(split.image_idxs >= 12)]
+    assert figures["loss"] == pytest.approx(np.mean(losses), rel=1e-9)
+    assert mean_loss(model, split, images, batch_size=7) == pytest.approx(figures["loss"], rel=1e-9)
+    possible = [bleu_with(words, item) for words, item in zip(said, references, strict=True)]
+    assert np.min(possible, axis=1).mean() <= figures["exercise_bleu"] <= np.max(possible, axis=1).mean()
+    assert figures["exercise_bleu_mean"] == mean_exercise_bleu(split, images, said) == pytest.approx(np.mean(possible))
 
 
-def test_figures_of_what_was_said(small_data):
-    model, split = Captioner(small_data.vocabulary, 6, 8, 12, rng=0), small_data.val
-    images = np.array([0, 3, 7])
-    said = [["a", "dog", "runs"], ["a", "dog", "<UNK>"], ["a", "bird"]]  # 0 and 3 are dogs, 7 is a cat
-    known = known_captions(small_data.train)
-    assert ("a", "dog", "runs") in known
-    figures = score(model, split, images, said, known=known)
-    expected = {
-        "distinct_1": 5 / 8, "distinct_2": 4 / 5, "words_in_use": 4, "vocabulary_share": 4 / 8, "novel_share": 2 / 3,
-        "mean_length": 8 / 3, "unknown_rate": 1 / 8,
-    }  # fmt: skip
-    assert {name: figures[name] for name in expected} == pytest.approx(expected)
-    assert "novel_share" not in score(model, split, images, said)
+def test_figures_with_frequencies_of_the_training_captions(small_data, model):
+    split, images, said = small_data.val, np.array([0, 3, 7]), [["a", "dog"], ["a", "dog", "<UNK>"], ["a", "bird"]]
+    assert ("a", "dog", "runs") in known_captions(small_data.train)
     frequencies = DocumentFrequencies.of(small_data.train.references_by_image())
-    of_training = score(model, split, images, said, frequencies=frequencies)
-    assert of_training["cider_d"] != figures["cider_d"]
-    assert of_training["cider_d"] == cider_d_by_image(split, images, said, frequencies).mean()
+    figures, of_training = score(model, split, images, said), score(model, split, images, said, frequencies=frequencies)
+    assert "novel_share" not in figures
+    assert of_training["cider_d"] == cider_d_by_image(split, images, said, frequencies).mean() != figures["cider_d"]
 
 
 def test_cider_d_by_image_is_that_of_all_at_once(small_data, few_at_once):
@@ -87,8 +72,7 @@ def test_cider_d_by_image_is_that_of_all_at_once(small_data, few_at_once):
     mean, expected = cider_d([split.references(int(i)) for i in images], said)
     assert 0 < mean < 10
     for found in (cider_d_by_image(split, images, said), cider_d_by_image(few_at_once, images, said)):
-        assert found.dtype == np.float64
-        assert found.tolist() == expected.tolist()
+        assert (found.dtype, found.tolist()) == (np.float64, expected.tolist())
 
 
 def test_known_captions_are_whole_and_cut(small_folder, tmp_path):
@@ -99,9 +83,8 @@ def test_known_captions_are_whole_and_cut(small_folder, tmp_path):
     rows = [f"{name},train,{' '.join(words)} .\n" for name in names]
     (folder / "captions.csv").write_text("image,split,caption\n" + "".join(rows))
     with open_captions(folder) as data:
-        known = known_captions(data.train)
         stored = {tuple(data.vocabulary.tokens(row)) for row in data.train.captions}
-    assert known == {*stored, words}
+        assert known_captions(data.train) == {*stored, words}
 
 
 @pytest.fixture
@@ -112,39 +95,28 @@ def few_at_once(small_folder, monkeypatch):
         yield data.val
 
 
-def test_features_are_read_by_blocks(small_data, few_at_once, monkeypatch):
-    model, images = Captioner(small_data.vocabulary, 6, 8, 12, rng=0, dtype=np.float64), np.arange(1, 24)
+def test_features_are_read_by_blocks(small_data, model, few_at_once, monkeypatch):
+    """And the random numbers of a generator go on from block to block."""
+    images, read, of_rows = np.arange(1, 24), [], FeatureRows._read
     whole = evaluate(model, small_data.val, images)
-    read = []
-    of_rows = FeatureRows._read
     monkeypatch.setattr(FeatureRows, "_read", lambda self, rows: read.append(len(rows)) or of_rows(self, rows))
     assert evaluate(model, few_at_once, images) == pytest.approx(whole, rel=1e-12)
     assert read == [5, 5, 5, 5, 3, 5, 5, 5, 5, 3]  # for the captions, and again for the loss
-
-
-def test_a_generator_goes_on_from_block_to_block(small_data, few_at_once):
-    model, images = Captioner(small_data.vocabulary, 6, 8, 12, rng=0), np.zeros(10, int)
     drawn = partial(sample, temperature=3.0, rng=np.random.default_rng(0))
-    said = captions_of(model, few_at_once, images, drawn)
+    said = captions_of(model, few_at_once, np.zeros(10, int), drawn)
     assert said[:5] != said[5:]
 
 
-def test_captions_are_as_long_as_asked(small_data):
-    model = Captioner(small_data.vocabulary, 6, 8, 12, rng=0)
+def test_captions_are_as_long_as_asked(small_data, model):
     model.predict.bias.data[small_data.vocabulary.end] = -99.0
-    for length in (1, 20):
-        assert set(map(len, captions_of(model, small_data.val, np.arange(3), max_length=length))) == {length}
-    assert set(map(len, captions_of(model, small_data.val, np.arange(3)))) == {length_for(small_data.val)}
+    for asked, length in ((1, 1), (20, 20), (None, length_for(small_data.val))):
+        assert {len(words) for words in captions_of(model, small_data.val, np.arange(3), max_length=asked)} == {length}
 
 
 def test_human_exercise_bleu_is_the_mean_over_pairs(small_data):
     split = small_data.val
     images = images_of_part(split, "first")
-    pairs = [
-        BLEU_score(" ".join(truth), " ".join(other))
-        for stored in (split.references(int(i)) for i in images)
-        for truth, other in itertools.permutations(stored, 2)
-    ]
+    pairs = [bleu_with(two, [one]) for i in images for one, two in itertools.permutations(split.references(int(i)), 2)]
     assert human_exercise_bleu(split, images) == pytest.approx(np.mean(pairs))
     lone = split.with_captions(split.captions[:1], split.image_idxs[:1])
     assert human_exercise_bleu(lone, split.image_idxs[:1]) is None

@@ -1,12 +1,27 @@
-"""Recurrent cells and gradients in plain NumPy."""
+"""Captioners and their losses in plain NumPy, word by word."""
 
-from __future__ import annotations
+import itertools
 
 import numpy as np
 
 from captioning.data.vocabulary import Vocabulary
+from captioning.models.attention_captioner import AttentionCaptioner
+from captioning.models.captioner import Captioner
 
 VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog", "cat"])
+CAPTIONS = np.array([[1, 4, 5, 2, 0, 0], [1, 4, 6, 5, 2, 0], [1, 2, 0, 0, 0, 0], [1, 6, 3, 4, 5, 2]], dtype=np.int32)
+FEATURES = np.random.default_rng(1).standard_normal((4, 3 + 4 * 2)) * 2 + 1  # of the whole picture, and of 4 regions
+SIZES = {"wordvec_size": 4, "hidden_size": 5, "picture_size": 6, "looking_size": 4}
+
+
+def make(kind="source", cell="lstm", dtype=np.float64, rng=0, **options):
+    if kind == "source":
+        return Captioner(VOCABULARY, 11, 4, 5, cell, dtype=dtype, rng=rng, **options)
+    model = AttentionCaptioner(VOCABULARY, 11, (4, 2), **SIZES, cell_type=cell, dtype=dtype, rng=rng,
+                               **{"heads": 2, "dropout": 0.0} | options)  # fmt: skip
+    model.bias.data[...] = np.linspace(-1, 1, 7)
+    model.standardise(FEATURES)
+    return model
 
 
 def sigmoid(x):
@@ -27,11 +42,48 @@ def cell_by_hand(w, kind, x, h, c):
     return sigmoid(o) * np.tanh(c), c
 
 
-def cross_entropy(scores, word):
-    return np.log(np.exp(scores).sum()) - scores[word]
+def beginning(model, w, row):
+    """h and c before the first word of a captioner's caption, and the function from h to the scores."""
+
+    def linear(name, x):
+        return x @ w[f"{name}.weight"] + w.get(f"{name}.bias", 0.0)
+
+    if isinstance(model, Captioner):
+        return linear("project", row), 0.0, lambda h: linear("predict", h)
+    f, r = (row[:3] - w["mean"]) / w["deviations"][0], row[3:].reshape(4, 2) / w["deviations"][1]
+    g = np.maximum(linear("about", f), 0)
+    first = np.tanh(linear("begin", g))
+
+    def scores(h):
+        seen = attention_by_hand(w, r, h, model.heads) @ np.maximum(linear("value", r), 0)
+        joined = seen[np.repeat(np.arange(model.heads), 4 // model.heads), np.arange(4)]
+        z = 2 * np.tanh(linear("from_hidden", h) + linear("from_seen", joined) + linear("from_picture", g))
+        return w["embed.weight"] @ z + w["bias"]
+
+    return first[:5], first[5:], scores
 
 
-def check_gradients(model, loss, directions=4):
+def attention_by_hand(w, r, h, heads):
+    """The attention of each head to each region."""
+    q, keys = h @ w["query.weight"] + w["query.bias"], r @ w["key.weight"] + w["key.bias"]
+    parts = np.split(np.arange(4), heads)
+    weights = np.exp([keys[:, part] @ q[part] / np.sqrt(len(part)) for part in parts])
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def loss_by_hand(model, features=FEATURES, captions=CAPTIONS):
+    w, total = model.state_dict(), 0.0
+    for row, caption in zip(features, captions, strict=True):
+        h, c, scores = beginning(model, w, row)
+        for word, following in itertools.pairwise(caption):
+            h, c = cell_by_hand(w, model.cell_type, w["embed.weight"][word], h, c)
+            if following != 0:
+                found = scores(h)
+                total += np.log(np.exp(found).sum()) - found[following]
+    return total / len(captions)
+
+
+def check_gradients(model, loss, directions=2):
     """The gradient of each parameter is the derivative of `loss()` along some random directions."""
     rng = np.random.default_rng(0)
     for name, weight in model.named_parameters():

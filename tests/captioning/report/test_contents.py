@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.data.splits import images_of_part
+from captioning.data.splits import Split, images_of_part
 from captioning.decoding.beam_search import beam
 from captioning.decoding.captions import ScoredCaption
 from captioning.decoding.stepwise import greedy
@@ -48,8 +48,8 @@ def test_captions_and_scores_are_those_of_evaluate(small_data, model, monkeypatc
 def test_captions_know_attention_confidence_names_and_photos(small_data, model, monkeypatch):
     attention = np.ones((1, 4), np.float32)
     said = ScoredCaption(["a", "a"], np.zeros(2), -1.0, True, attention, 0.5)
-    calibration = SimpleNamespace(speak=lambda model, features, length: [[said]] * len(features) if length == 2 else 0)
-    monkeypatch.setattr("captioning.report.contents.photo_path", lambda split, i: Path(f"{i}.jpg"))
+    calibration = SimpleNamespace(decode=lambda model, features, length: [[said]] * len(features) if length == 2 else 0)
+    monkeypatch.setattr(Split, "photo", lambda split, i: Path(f"{i}.jpg"))
     choice = ReportSettings(None, "", "all", None, 0, 2, calibration)
     _, second, *_ = score_split(model, small_data.val, choice, Progress(enabled=False)).captions
     assert (second.words, second.confidence, second.attention) == (["a", "a"], 0.5, attention)

@@ -21,10 +21,10 @@ HOSTILE = ("</script><script>document.title='taken'</script>", "<img src=x onerr
 def hostile_contents(photo=None):
     """Hostile text in every place where a foreign run or data set can put text."""
     found = [dataclasses.replace(caption, name=HOSTILE[i % 6], references=[list(HOSTILE)] * 9)
-             for i, caption in enumerate(captions(900, photo, attention=True, words=HOSTILE))]  # fmt: skip
+             for i, caption in enumerate(captions(200, photo, attention=True, words=HOSTILE))]  # fmt: skip
     said = dict(zip(HOSTILE, HOSTILE, strict=True))
     history = [*HISTORY, {"iteration": 60, "val_loss": 1.0} | {f"val_{text}": 0.5 for text in HOSTILE},
-               *({"iteration": i, "loss": 1.0 + i % 7} for i in range(20_000))]  # fmt: skip
+               *({"iteration": i, "loss": 1.0 + i % 7} for i in range(2_000))]  # fmt: skip
     wide = {f"key{i}" * 30: "x" * 10_000 for i in range(500)}
     settings = said | {"model": said | {"deep": wide}, "training": wide | said}
     made = contents(found, history, settings, title=HOSTILE[0])
@@ -57,7 +57,7 @@ def sections(page):
     return [name for name in ids if not name.startswith("photo")]
 
 
-def test_it_has_all_sections_and_links_to_them(page, photo):
+def test_it_has_all_sections_and_links_to_them(page):
     best = max(captions(), key=lambda caption: caption.score)
     names = ["training", "scores", "captions", "words", "lengths", "calibration", "model", "settings"]
     assert sections(page) == re.findall('<a href="#([a-z]*)">', page) == names
@@ -67,7 +67,6 @@ def test_it_has_all_sections_and_links_to_them(page, photo):
              "first half of the validation images", "<td>flickr8k</td>", "<title>Report: a run<",
              "30 images of the val split of flickr8k")  # fmt: skip
     assert [text for text in texts if text not in page] == []
-    assert page == page_text(contents(captions(30, photo, attention=True)))
 
 
 def test_attention_covers_the_middle_square_of_the_photo(page):
@@ -92,22 +91,24 @@ def test_it_says_what_is_missing(tmp_path, monkeypatch):
     (tmp_path / "a.jpg").write_text("no photo")
     made = contents([dataclasses.replace(caption, confidence=None) for caption in captions(2)], history=[])
     bare = page_text(dataclasses.replace(made, scored=dataclasses.replace(made.scored, raw=False)))
-    alone = page_text(dataclasses.replace(made, scored=None))
+    alone, again = (page_text(dataclasses.replace(made, scored=None)) for _ in range(2))
     unreadable = page_text(contents(captions(3, tmp_path / "a.jpg", attention=True)))
     texts = ["&lt;f", "has no history", "has no photos of these images", "no photo at hand", "has no raw captions"]
     assert [[text for text in texts if text in page] for page in (bare, unreadable)] == [texts, texts[:1]]
     assert "calibration" not in sections(bare)
     assert (sections(alone), "No data" in alone) == (["training", "scores", "model", "settings"], True)
+    assert alone == again
     assert (unreadable.count("cannot be read"), unreadable.count("<use")) == (3, 0)
     assert "the 6 places of a photo form no square" in page_text(contents(captions(1, attention=True, places=6)))
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path):
     (path := tmp_path / "report.html").write_text("an older one")
-    with files_of_at_most(10_000), pytest.raises(OSError, match=r"report\.html"):
-        write_page(contents(), path)
+    small = dataclasses.replace(contents(history=[]), scored=None)
+    with files_of_at_most(1_000), pytest.raises(OSError, match=r"report\.html"):
+        write_page(small, path)
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("report.html", "an older one")]
-    assert write_page(contents(), path) == path.stat().st_size
+    assert write_page(small, path) == path.stat().st_size
 
 
 CONTRAST = """

@@ -114,10 +114,13 @@ def test_captions_without_words_have_sections(nothing):
 
 
 def test_lengths_from_thirty_on_count_as_thirty():
-    shares, means = sections.lengths([said("a dog", "a " * 29, "a " * 500, score=0.5), said("a dog", score=0.25)])
-    assert drawn(shares) == [{1.8: 100, 28.8: 0, 29.8: 0}, {2.2: 0, 29.2: 50, 30.2: 50}]
-    assert shares["rows"] == [["2", "100", "0"], ["29", "0", "50"], ["30", "0", "50"]]
-    assert (drawn(means), means["rows"]) == ([{2: 0.375}], [["2", "0.375", "2"]])
+    shares, means = sections.lengths([
+        said("a dog", "a " * 29, "a " * 500, score=0.5), said("a dog", score=0.25), said("a big dog", score=1.0),
+        said("a big cat", score=0.5),
+    ])  # fmt: skip
+    assert drawn(shares) == [{1.8: 50, 2.8: 50, 28.8: 0, 29.8: 0}, {2.2: 0, 3.2: 0, 29.2: 50, 30.2: 50}]
+    assert shares["rows"] == [["2", "50", "0"], ["3", "50", "0"], ["29", "0", "50"], ["30", "0", "50"]]
+    assert (drawn(means), means["rows"]) == ([{2: 0.375, 3: 0.75}], [["2", "0.375", "2"], ["3", "0.75", "2"]])
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 5).map(float)] * 2), min_size=1, max_size=40), st.integers(1, 12))

@@ -1,7 +1,5 @@
 """Captions to score: drawn ones, and real ones where they are."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -22,25 +20,19 @@ def columns(corpus):
     return [item for item, _ in corpus], [hypothesis for _, hypothesis in corpus]
 
 
-def flickr8k():
-    """The captions of the validation images of Flickr8k."""
-    return list(read_raw_captions(_folder() / "flickr8k" / "captions.csv", "val").values())
+def as_ids(captions):
+    return [[ord(word) for word in words] for words in captions]
 
 
-def coco():
-    """The captions of the first thousand images of COCO's validation set of 2017."""
-    found = {}
-    for entry in json.loads((_folder() / "coco" / "captions_val2017.json").read_text())["annotations"]:
-        found.setdefault(entry["image_id"], []).append(tokenise(entry["caption"]))
-    return list(found.values())[:1000]
-
-
-def said_by_people(captions):
-    """The first human caption of each image as what was said, against the others."""
-    return [item[1:] for item in captions], [item[0] for item in captions]
-
-
-def _folder():
+def human_captions(data_set):
+    """The first human caption of each image as what was said, against the others: of Flickr8k, or of part of COCO."""
     if not os.environ.get("CAPTIONING_DATA"):
         pytest.skip("no real data: CAPTIONING_DATA is unset")
-    return Path(os.environ["CAPTIONING_DATA"])
+    folder, found = Path(os.environ["CAPTIONING_DATA"]) / data_set, {}
+    if data_set == "flickr8k":
+        found = read_raw_captions(folder / "captions.csv", "val")
+    else:
+        for entry in json.loads((folder / "captions_val2017.json").read_text())["annotations"]:
+            found.setdefault(entry["image_id"], []).append(tokenise(entry["caption"]))
+    captions = list(found.values())[:1000]
+    return [item[1:] for item in captions], [item[0] for item in captions]

@@ -1,7 +1,5 @@
 """Training tests draw no curve, which takes longer than their trainings, unless they ask for it."""
 
-from __future__ import annotations
-
 import pytest
 
 from captioning.training.run_folder import Run

@@ -1,7 +1,5 @@
 """Small trainings, and ways to interrupt them."""
 
-from __future__ import annotations
-
 import os
 import signal
 
@@ -20,8 +18,19 @@ def make_model(data, **options):
     return Captioner(data.vocabulary, 6, 8, 12, rng=0, **options)
 
 
-def make_solver(data, settings=SHORT, run=None, **options):
-    return Solver(make_model(data, **options), data.train, data.val, settings, run)
+def make_solver(data, settings=SHORT, folder=None, **options):
+    """A solver, in the run folder of a new run or of the one that is there already."""
+    model = make_model(data, **options)
+    run = None
+    if folder is not None:
+        run = Run.open(folder) if folder.exists() else new_run(folder, data, settings, model=model)
+    return Solver(model, data.train, data.val, settings, run)
+
+
+def resumed(data, settings, folder, **options):
+    solver = make_solver(data, settings, folder, **options)
+    solver.resume()
+    return solver
 
 
 def new_run(folder, data, settings=SHORT, checkpoint=None, model=None):

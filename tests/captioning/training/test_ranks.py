@@ -1,6 +1,4 @@
-"""Trainings on several ranks: the run folders of one process, whoever dies on the way."""
-
-from __future__ import annotations
+"""Trainings on several ranks: the run folders of one process, whichever rank dies on the way."""
 
 import contextlib
 import json
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from captioning.cli.entry import main
 from tests.captioning.training.small_trainings import same_files
 from tests.parallel.ranks import needs_mpi, run, start
 
@@ -22,89 +21,90 @@ pytestmark = needs_mpi
 SMALL = ["--hidden", 12, "--wordvec", 8, "--batch-size", 10]
 WITHIN = 30  # seconds in which a job ends after one of its ranks has died
 COMMANDS = {
-    "train": [*SMALL, "--epochs", 2, "--dropout", "0.3", "--validate-every", 3, "--average", "0.9", "--buckets", 2,
+    "train": [*SMALL, "--epochs", 18, "--dropout", "0.3", "--validate-every", 23, "--average", "0.9", "--buckets", 2,
               "--scheduled-sampling", "0.3"],
     "refine": ["--rounds", 2, "--round-epochs", 1, "--drafts", 4, "--neighbours", 3, "--batch-size", 10],
     "reinforce": ["--epochs", 2, "--drafts", 3, "--longest", 8, "--batch-size", 7, "--dropout", "0.3"],
 }  # fmt: skip
+RESUMED_BY = {"train": 3, "refine": 2}  # so many ranks go on with what two have begun
+PROGRAM = """
+import sys
+from captioning.cli.entry import main
+from captioning.training.run_folder import Run
+
+Run.draw_curve = lambda run: None  # which takes longer than these trainings
+sys.exit(main(sys.argv[1:]))
+"""
 ENDLESS = {"train": ["--epochs", 4000], "refine": ["--round-epochs", 4000], "reinforce": ["--epochs", 4000]}
 
 
 def call(ranks, *words, status=0):
-    return run(ranks, "-m", "captioning", *words, status=status)
-
-
-def losses(folder):
-    lines = map(json.loads, (folder / "history.jsonl").read_text().splitlines())
-    return [line.get("loss", line.get("val_loss")) for line in lines]
+    return run(ranks, "-c", PROGRAM, *words, status=status)
 
 
 @pytest.fixture(scope="module")
 def begun(small_folder, tmp_path_factory):
     """The words that begin each command: of a new run, or of one that starts from another."""
     out = tmp_path_factory.mktemp("runs") / "begun"
-    always = ["--data", small_folder, "--quiet", "--threads", 1]
-    call(1, "train", *always, *SMALL, "--epochs", 3, "--out", out)
-    return {name: [name, *([] if name == "train" else [out]), *always] for name in COMMANDS}
+    data = ["--data", small_folder, "--quiet"]
+    assert main(list(map(str, ["train", *data, *SMALL, "--epochs", 3, "--out", out]))) == 0
+    return {name: [name, *([] if name == "train" else [out]), *data, "--threads", 1] for name in COMMANDS}
+
+
+@pytest.fixture(scope="module")
+def alone(begun, tmp_path_factory):
+    """The time that a training in one process took, and its folder."""
+    out, begin = tmp_path_factory.mktemp("runs") / "alone", time.monotonic()
+    call(1, *begun["train"], *COMMANDS["train"], "--shards", 4, "--out", out)
+    return time.monotonic() - begin, out
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_ranks_leave_the_run_of_one_process_with_as_many_shards(begun, tmp_path, name):
-    """Also where other numbers of ranks go on with a run that was stopped."""
-    command = [*begun[name], *COMMANDS[name], "--shards", 4]
-    call(1, *command, "--out", tmp_path / "alone")
-    out = tmp_path / "parts"
-    _, err = call(2, *command, "--out", out, "--max-iterations", 3)
-    assert err.count("stopped after iteration 3 of") == 1
-    assert f"go on with: mpiexec -n 2 captioning {name} --out {out} --resume" in err
-    said, _ = call(3, name, "--out", out, "--resume", "--quiet")
+def test_ranks_leave_the_run_of_one_process_with_as_many_shards(begun, alone, tmp_path, name):
+    """Also where another number of ranks goes on with a run that was stopped."""
+    command, expected, out = [*begun[name], *COMMANDS[name], "--shards", 4], alone[1], tmp_path / "parts"
+    if name != "train":
+        call(1, *command, "--out", expected := tmp_path / "alone")
+    said, err = call(2, *command, "--out", out, *(["--max-iterations", 3] if name in RESUMED_BY else []))
+    if name in RESUMED_BY:
+        assert err.count("stopped after iteration 3 of") == 1
+        assert f"mpiexec -n 2 captioning {name} --out {out} --resume" in err
+        said, _ = call(RESUMED_BY[name], name, "--out", out, "--resume", "--quiet")
     assert len(re.findall(r"trained \d+ iterations", said)) == 1
-    assert same_files(out, tmp_path / "alone")
+    assert same_files(out, expected)
     assert json.loads((out / "settings.json").read_text())["shards"] == 4
-    if name == "train":
-        call(4, *command, "--out", tmp_path / "ranks")
-        assert same_files(tmp_path / "ranks", tmp_path / "alone")
 
 
-def test_shards_have_the_losses_of_the_whole_batch_to_rounding(begun, tmp_path):
-    command = [*begun["train"], *SMALL, "--epochs", 1, "--dropout", 0]
-    call(1, *command, "--out", tmp_path / "whole")
-    call(2, *command, "--out", tmp_path / "halves")
-    assert losses(tmp_path / "halves") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
+@pytest.mark.slow
+def test_mistakes_are_reported_once(begun, tmp_path, full):
+    """By default one that is met in the training."""
+    for name, options, message in (
+        ("refine", ["--batch-size", 7, "--learning-rate", "1e30"], "the loss is nan"),
+        ("train", [*SMALL, "--shards", 1], "2 ranks need as many shards; got 1"),
+    )[: 2 if full else 1]:
+        said, err = call(2, *begun[name], *options, "--out", tmp_path / name, status=2)
+        assert (said, len(err.splitlines()), message in err) == ("", 1, True), err
 
 
-def test_mistakes_are_reported_once(begun, tmp_path):
-    out = ["--out", tmp_path / "run"]
-    for words, message in (
-        (["train", "--out", tmp_path / "none", "--resume"], "there is no such run folder"),
-        ([*begun["train"], *SMALL, *out, "--shards", 1], "2 ranks need as many shards, and there are to be 1"),
-        ([*begun["refine"], *out, "--batch-size", 3, "--shards", 4], "batches of 3 cannot be cut into 4 shards"),
-        ([*begun["refine"], *out, "--batch-size", 7, "--learning-rate", "1e30"], "the loss is nan"),
-    ):
-        said, err = call(2, *words, status=2)
-        assert said == ""
-        assert len(err.splitlines()) == 1, err
-        assert message in err
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_sigterm_stops_all_ranks_at_the_same_iteration(begun, tmp_path, name):
+@pytest.mark.slow
+def test_sigterm_stops_all_ranks_at_the_same_iteration(begun, tmp_path, full):
     """Launchers signal one rank after the other; by then some have stopped for the others' sake."""
-    out = tmp_path / "run"
-    job = start(2, "-m", "captioning", *begun[name], *COMMANDS[name], *ENDLESS[name], "--out", out)
-    await_checkpoint(out, job)
-    if name == "train":
-        for rank, process in sorted(ranks_of(job).items(), reverse=True):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGTERM)
-            time.sleep(0.6 if rank else 0)
-    else:
-        job.send_signal(signal.SIGTERM)
-    _, err = job.communicate(timeout=WITHIN)
-    assert job.returncode == 128 + signal.SIGTERM, err
-    assert len(re.findall(r"stopped after iteration \d+ of", err)) == 1
-    _, err = call(1, name, "--out", out, "--resume", "--quiet", "--max-iterations", len(losses(out)))
-    assert "stopped after iteration" in err
+    for name in COMMANDS if full else ["train"]:
+        out = tmp_path / name
+        job = start(2, "-c", PROGRAM, *begun[name], *COMMANDS[name], *ENDLESS[name], "--out", out)
+        await_checkpoint(out, job)
+        if name == "train":
+            for rank, process in sorted(ranks_of(job).items(), reverse=True):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGTERM)
+                time.sleep(0.6 if rank else 0)
+        else:
+            job.send_signal(signal.SIGTERM)
+        _, err = job.communicate(timeout=WITHIN)
+        assert job.returncode == 128 + signal.SIGTERM, err
+        (stop,) = re.findall(r"stopped after iteration (\d+) of", err)
+        losses = [line for line in (out / "history.jsonl").read_text().splitlines() if '"loss"' in line]
+        assert len(losses) == int(stop)
 
 
 def await_checkpoint(folder, job):
@@ -115,45 +115,33 @@ def await_checkpoint(folder, job):
 
 def ranks_of(job):
     """The processes of a job that are ranks, and which."""
-    found = {}
-    for process in descendants(job.pid):
-        try:
-            environment = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
-            arguments = Path(f"/proc/{process}/cmdline").read_bytes()
-        except OSError:
-            continue
-        rank = next((int(entry[9:]) for entry in environment if entry.startswith(b"PMI_RANK=")), None)
-        if rank is not None and b"\0captioning\0" in arguments:
-            found[rank] = process
-    return found
-
-
-def descendants(process):
     said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     pairs = [tuple(map(int, line.split())) for line in said.splitlines()]
-    found = {process}
+    family, found = {job.pid}, {}
     for _ in range(4):
-        found |= {child for child, parent in pairs if parent in found}
+        family |= {child for child, parent in pairs if parent in family}
+    for process in family:
+        with contextlib.suppress(OSError):
+            environment = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+            rank = next((int(entry[9:]) for entry in environment if entry.startswith(b"PMI_RANK=")), None)
+            if rank is not None and PROGRAM.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
+                found[rank] = process
     return found
 
 
 @pytest.mark.slow
-def test_a_rank_that_is_killed_leaves_a_run_that_goes_on_to_the_same_bits(begun, tmp_path, full):
+def test_a_rank_that_is_killed_leaves_a_run_that_goes_on_to_the_same_bits(begun, alone, tmp_path, full):
     """Any rank, at any moment (by default one, in the middle of the training); other numbers of ranks go on."""
-    chance, killed = random.Random(0), 0
-    command = [*begun["train"], *SMALL, "--epochs", 12, "--dropout", "0.3", "--checkpoint-every", 2, "--shards", 4]
-    begin = time.monotonic()
-    call(2, *command, "--out", tmp_path / "unbroken")
-    usual = time.monotonic() - begin
+    chance, killed, (usual, unbroken) = random.Random(0), 0, alone
+    command = [*begun["train"], *COMMANDS["train"], "--checkpoint-every", 2, "--shards", 4]
     for turn in range(50 if full else 1):
         out = tmp_path / f"run{turn}"
-        job = start(4 if full else 2, "-m", "captioning", *command, "--out", out)
+        job = start(4 if full else 2, "-c", PROGRAM, *command, "--out", out)
         if turn == 0:  # in the middle of training for sure
             await_checkpoint(out, job)
         else:
             time.sleep(chance.random() * usual)
-        victims = ranks_of(job)
-        if victims:
+        if victims := ranks_of(job):
             with contextlib.suppress(OSError):
                 os.kill(victims[chance.choice(sorted(victims))], signal.SIGKILL)
             job.communicate(timeout=WITHIN)
@@ -161,5 +149,5 @@ def test_a_rank_that_is_killed_leaves_a_run_that_goes_on_to_the_same_bits(begun,
         job.communicate()
         words = ["train", "--resume", "--quiet"] if (out / "settings.json").exists() else command
         call(chance.choice([1, 2, 3, 4]) if full else 1, *words, "--out", out)
-        assert same_files(out, tmp_path / "unbroken"), turn
+        assert same_files(out, unbroken), turn
     assert killed

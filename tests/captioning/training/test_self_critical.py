@@ -1,7 +1,5 @@
 """Self-critical training: the gradient of an expected reward, and a captioner that learns to score."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 
@@ -12,11 +10,11 @@ from captioning.data.dataset import open_captions
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
 from captioning.scoring.cider import CiderD, DocumentFrequencies
-from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.training.self_critical import Drawing, SelfCritical, advantages, self_critical_loss
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
+from tests.captioning.models.by_hand import check_gradients
 from tests.captioning.training.small_trainings import new_run, same, weights
 
 VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "b"])
@@ -24,12 +22,12 @@ NULL, START, END, UNK, A, B = range(6)
 SHORT = Settings(epochs=3, batch_size=8, learning_rate=2e-3, average=0.9, keep="cider")
 
 
-def log_probability(model, feature, caption):
-    """The log-probability with which a caption is drawn, by the steps of the model, without barred words."""
-    state, before, total = model.initial_state(feature[None]), START, 0.0
+def probability(model, feature, caption):
+    """With which a caption is drawn, by the steps of the model, without barred words."""
+    state, before, total = model.initial_state(feature[None]), START, 1.0
     for word in caption:
         scores, state = model.step(np.array([before]), state)
-        total += scores.data[0, word] - np.log(np.exp(scores.data[0, [END, A, B]]).sum())
+        total *= np.exp(scores.data[0, word]) / np.exp(scores.data[0, [END, A, B]]).sum()
         before = word
     return total
 
@@ -39,22 +37,15 @@ def test_the_estimate_is_the_gradient_of_the_expected_reward():
     model, feature = Captioner(VOCABULARY, 2, 3, 4, dtype=np.float64, rng=0), np.array([0.5, -1.0])
     captions = [(END,), (A, END), (B, END), *itertools.product((A, B), repeat=2)]  # of two words at most
     rewards = np.random.default_rng(0).standard_normal(len(captions))
-    chances = np.exp([log_probability(model, feature, c) for c in captions])
-    assert chances.sum() == pytest.approx(1, rel=1e-12)
+
+    def chances():
+        return np.array([probability(model, feature, caption) for caption in captions])
+
+    assert chances().sum() == pytest.approx(1, rel=1e-12)
     rows = np.array([[START, *c, *[NULL] * (2 - len(c))] for c in captions])
-    shares = chances * (rewards - 0.7) * sum(map(len, captions))  # any baseline; the mean over words undone
+    shares = chances() * (rewards - 0.7) * sum(map(len, captions))  # any baseline; the mean over words undone
     self_critical_loss(model, feature[None], rows, shares).backward()
-    for name, weight in model.named_parameters():
-        direction = np.random.default_rng(1).standard_normal(weight.shape)
-        kept, sides = weight.data.copy(), []
-        for step in (1e-5, -1e-5):
-            weight.data[...] = kept + step * direction
-            sides.append(np.exp([log_probability(model, feature, c) for c in captions]) @ rewards)
-        weight.data[...] = kept
-        numeric = (sides[0] - sides[1]) / 2e-5
-        assert -np.sum(weight.grad * direction) == pytest.approx(numeric, rel=1e-5, abs=1e-9), name
-    assert not model.predict.bias.grad[[NULL, START, UNK]].any()
-    assert model.predict.bias.grad[[A, B, END]].all()
+    check_gradients(model, lambda: -chances() @ rewards, directions=1)
 
 
 def test_advantages_are_beside_the_mean_of_the_others():
@@ -62,44 +53,40 @@ def test_advantages_are_beside_the_mean_of_the_others():
     np.testing.assert_allclose(advantages(rewards, 3), [1 - 4, 2 - 3.5, 6 - 1.5, -1.5, -1.5, 3])
 
 
-def make(data, settings=SHORT, run=None, **options):
+def make(data, settings=SHORT, run=None):
     model = Captioner(data.vocabulary, data.train.features.shape[1], 16, 24, dropout=0.2, rng=1)
-    return SelfCritical(model, data.train, data.val, settings, Drawing(drafts=4, longest=7), run=run, **options)
+    return SelfCritical(model, data.train, data.val, settings, Drawing(drafts=4, longest=7), run=run)
 
 
 def test_it_learns_to_score(small_data):
     """From a captioner that has seen the captions a little, the drawn captions score better and better."""
     start = Solver(make(small_data).model, small_data.train, None, Settings(epochs=4, learning_rate=5e-3))
     start.train()
-    solver = make(small_data, dataclasses.replace(SHORT, epochs=60, learning_rate=1e-2, average=None))
+    solver = make(small_data, dataclasses.replace(SHORT, epochs=30, learning_rate=2e-2, average=None))
     solver.model.load_state_dict(start.model.state_dict())
     solver.val = None
     rewards = [entry["reward"] for entry in solver.train() if "reward" in entry]
-    assert np.mean(rewards[-30:]) > 1.25 * np.mean(rewards[:9])
+    assert np.mean(rewards[-15:]) > 1.25 * np.mean(rewards[:9])
     assert solver.epoch_length == 3  # batches are of pictures, of which there are 24
 
 
 def test_it_keeps_to_the_pictures_of_the_chosen_captions(small_folder):
     """All human captions of these pictures are references; other pictures do not even count as documents."""
     with open_captions(small_folder, max_train=5) as data:
-        solver = make(data)
+        solver, encode = make(data), data.vocabulary.encode
         pictures = sorted(set(data.train.image_idxs.tolist()))
-        assert sorted(solver._order_of(0)) == sorted(solver.training_images.tolist()) == pictures
-        encode = data.vocabulary.encode
+        assert sorted(solver._order_of(0)) == sorted(solver.pictures.tolist()) == pictures
         every = [[encode(words).tolist() for words in data.train.references(i)] for i in pictures]
         expected = DocumentFrequencies.of(every, end=data.vocabulary.end)
         assert solver.reward.frequencies == expected
         said = [*every[0][1], data.vocabulary.end]
         assert solver.reward.score(pictures[0], said) == CiderD([every[0]], expected).score(0, said) > 0
-        with pytest.raises(KeyError):
-            solver.reward.score(next(i for i in range(24) if i not in pictures), said)
 
 
 def test_a_resumed_training_is_the_unbroken_one_to_the_bit(small_data, tmp_path):
-    whole = make(small_data)
+    whole, first = make(small_data), make(small_data)
     history = whole.train()
     assert all("reward" in entry for entry in history if "loss" in entry)
-    first = make(small_data)
     first.run = new_run(tmp_path / "run", small_data, SHORT, first.state(), first.model)
     first.train(max_iterations=4)
     again = make(small_data, run=Run.open(tmp_path / "run"))
@@ -119,14 +106,3 @@ def test_impossible_drawings_are_refused(name, value):
 def test_settings_that_would_do_nothing_are_refused(small_data, name, value):
     with pytest.raises(ValueError, match=f"{name} does nothing in a self-critical training.*{value}"):
         make(small_data, dataclasses.replace(SHORT, **{name: value}))
-
-
-def test_an_average_that_a_checkpoint_does_not_have_is_refused(small_data, tmp_path):
-    without = make(small_data, dataclasses.replace(SHORT, average=None))
-    without.run = new_run(tmp_path / "run", small_data, without.settings, without.state(), without.model)
-    without.train(max_iterations=2)
-    other = make(small_data, run=Run.open(tmp_path / "run"))
-    before = weights(other)
-    with pytest.raises(RunError, match="average"):
-        other.resume()
-    assert same(weights(other), before)
