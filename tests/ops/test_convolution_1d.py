@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops import convolution
-from tests.checks import Case, check_primitive, leaf, pull
+from tests.checks import Case, check_primitive
 from tests.ops.test_convolution import in_pieces
 from tests.peers import Answer, Peer, check_pull, pulled
 from tests.strategies import arrays
@@ -66,45 +65,7 @@ def test_agrees_with_pytorch(name: str) -> None:
     PYTORCH.ask_drawn(name, pulled(theirs), cases, check)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_second_derivatives_agree_with_pytorch(name: str) -> None:
-    """Pulled back twice: the cotangents of x, w, b and of the first cotangent."""
-
-    def theirs(torch: Any, x: Any, w: Any, b: Any, u: Any, v: Any, **options: Any) -> Any:
-        y = getattr(torch.nn.functional, name)(x, w, b, **options)
-        dx, dw = torch.autograd.grad(y, [x, w], u * torch.sin(y), create_graph=True)
-        return (dx * v).sum() + (dw * dw).sum()
-
-    def mine(x: Any, w: Any, b: Any, u: Any, v: Any, **options: Any) -> Any:
-        y, pullback = mg.vjp(lambda x, w: getattr(mg.ops, name)(x, w, b, **options), x, w)
-        dx, dw = pullback(u * mg.ops.sin(y))
-        return (dx * v).sum() + (dw * dw).sum()
-
-    @st.composite
-    def cases(draw: Any) -> Case:
-        case = draw(CASES[name])
-        u = draw(arrays(getattr(mg.ops, name)(*case.inputs, **case.options).shape))
-        return Case([*case.inputs, u, draw(arrays(case.inputs[0].shape))], case.options)
-
-    def check(answer: Answer) -> None:
-        with mg.create_graph():
-            check_pull(mine, answer, rtol=1e-9, atol=1e-10)
-
-    PYTORCH.ask_drawn(f"{name} twice", pulled(theirs), cases(), check)
-
-
 # --- other ways to the same numbers ------------------------------------------------------------------
-
-
-def test_the_defining_sum() -> None:
-    rng = np.random.default_rng(0)
-    x, w, b = rng.standard_normal((2, 4, 9)), rng.standard_normal((6, 2, 3)), rng.standard_normal(6)
-    y = mg.ops.conv1d(x, w, b, stride=2, padding=1, dilation=3, groups=2).data
-    padded = np.pad(x, ((0, 0), (0, 0), (1, 1)))
-    assert y.shape == (2, 6, 3)
-    for n, f, p in np.ndindex(y.shape):
-        total = b[f] + sum(w[f, c, i] * padded[n, 2 * (f // 3) + c, 2 * p + 3 * i] for c in range(2) for i in range(3))
-        np.testing.assert_allclose(y[n, f, p], total, rtol=1e-12)
 
 
 def test_one_channel_and_one_filter_are_numpys_correlate() -> None:
@@ -113,87 +74,6 @@ def test_one_channel_and_one_filter_are_numpys_correlate() -> None:
     for mode, padding in (("valid", 0), ("same", 2), ("full", 4)):
         y = mg.ops.conv1d(x[None, None], w[None, None], padding=padding).data[0, 0]
         np.testing.assert_allclose(y, np.correlate(x, w, mode), rtol=1e-12)
-
-
-@given(data=st.data())
-def test_a_transposed_convolution_is_the_adjoint(data: Any) -> None:
-    """<conv1d(v, w), x> = <v, conv_transpose1d(x, w)> for every v of the transposed output's shape."""
-    case = data.draw(convolutions(transposed=True))
-    x, w, _ = case.inputs
-    sequence = mg.ops.conv_transpose1d(x, w, **case.options).data
-    v = data.draw(arrays(sequence.shape))
-    options = {k: o for k, o in case.options.items() if k != "output_padding"}
-    forward = mg.ops.conv1d(v, w, **options).data[:, :, : x.shape[2]]
-    np.testing.assert_allclose(np.vdot(forward, x), np.vdot(v, sequence), rtol=1e-10, atol=1e-10)
-
-
-LAYERS = {
-    "of sound": ("conv1d", (2, 1, 9000), (16, 1, 25), {"stride": 4, "padding": 11}),
-    "of text": ("conv1d", (4, 40, 300), (48, 40, 3), {"padding": 1}),
-    "depthwise": ("conv1d", (3, 32, 700), (32, 1, 5), {"padding": 2, "groups": 32}),
-    "dilated": ("conv1d", (2, 32, 900), (32, 32, 2), {"padding": "same", "dilation": 64}),
-    "transposed": ("conv_transpose1d", (3, 40, 200), (40, 24, 8), {"stride": 4, "padding": 2}),
-}
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_large_layers_in_float32_are_those_in_float64(layer: str) -> None:
-    """Large enough for tiles, threads and several blocks; and the same bits each time."""
-    name, *shapes, options = LAYERS[layer]
-    rng = np.random.default_rng(0)
-    values = [rng.standard_normal(shape) for shape in shapes]
-
-    def call(*inputs: Any) -> Any:
-        return getattr(mg.ops, name)(*inputs, **options)
-
-    def run(dtype: Any) -> Any:
-        inputs = [a.astype(dtype) for a in values]
-        g = np.random.default_rng(1).standard_normal(call(*inputs).shape).astype(dtype)
-        outs, grads = pull(call, [leaf(a) for a in inputs], [g])
-        return outs + grads
-
-    with in_pieces(2**14, 1):
-        results = run(np.float32), run(np.float32), run(np.float64)
-    for mine, again, exact in zip(*results, strict=True):
-        assert mine.dtype == np.float32
-        np.testing.assert_array_equal(mine, again)
-        np.testing.assert_allclose(mine, exact, rtol=0, atol=4e-6 * np.abs(exact).max())
-
-
-def test_a_single_long_sequence_is_dealt_to_threads() -> None:
-    met: list[int] = []
-    x, w = np.ones((1, 16, 100_000), np.float32), np.ones((16, 16, 3), np.float32)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "run_in_parallel", lambda work: met.append(len(work)) or [piece() for piece in work])
-        patch.setattr(convolution, "get_num_threads", lambda: 2)
-        pull(mg.ops.conv1d, [leaf(x), leaf(w)], [np.ones((1, 16, 99_998), np.float32)])
-    assert len(met) == 3
-    assert min(met) > 1
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_dtypes_promote_as_in_numpy(name: str) -> None:
-    x, w = np.ones((1, 1, 2), np.float32), np.ones((1, 1, 2))
-    call = getattr(mg.ops, name)
-    assert call(x, w).dtype == call(x, x, np.ones(1)).dtype == np.float64
-    assert call(x.astype(int), w.astype(int)).dtype == np.int64
-    _, grads = pull(call, [leaf(x), leaf(w)], [np.ones(call(x, w).shape)])
-    assert (grads[0].dtype, grads[1].dtype) == (np.float32, np.float64)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_half_precision_is_computed_in_single_and_rounded_once(name: str) -> None:
-    """Values and gradients, summed over many sequences and entries."""
-    rng = np.random.default_rng(0)
-    half = [rng.standard_normal(shape).astype(np.float16) for shape in ((40, 6, 60), (6, 6, 5), (6,))]
-    call = getattr(mg.ops, name)
-    g = rng.standard_normal(call(*half).shape).astype(np.float16)
-    outs, grads = pull(call, [leaf(a) for a in half], [g])
-    single = [a.astype(np.float32) for a in half]
-    exact_outs, exact = pull(call, [leaf(a) for a in single], [g.astype(np.float32)])
-    for mine, wide in zip(outs + grads, exact_outs + exact, strict=True):
-        assert mine.dtype == np.float16
-        np.testing.assert_array_equal(mine, wide.astype(np.float16))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

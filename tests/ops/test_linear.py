@@ -47,10 +47,3 @@ def test_linear_map_agrees_with_numpys_product_by_a_matrix():
     y, pullback = mg.vjp(lambda x: mg.ops.linear_map(x, lambda x: A @ x, lambda u: A.T @ u), x)
     np.testing.assert_array_equal(y.numpy(), A @ x)
     np.testing.assert_array_equal(pullback(u)[0].numpy(), A.T @ u)
-
-
-def test_its_derivatives_of_any_order_are_those_of_the_map():
-    cube = lambda x: (mg.ops.linear_map(x, lambda x: 2 * x, lambda u: 2 * u) ** 3).sum()  # noqa: E731
-    second = mg.hessian(cube)(np.array([1.0, 2.0])).numpy()
-    np.testing.assert_allclose(second, np.diag([48.0, 96.0]))
-    np.testing.assert_allclose(mg.grad(mg.grad(mg.grad(cube)))(np.array(1.0)).numpy(), 48.0)

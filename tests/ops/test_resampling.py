@@ -62,31 +62,6 @@ def test_what_is_not_finite_reaches_its_neighbours_alone(mode: str) -> None:
     assert np.isnan(d).ravel().tolist() == [False, False, True, False, False]
 
 
-def test_dtypes() -> None:
-    x = np.array([[[[0, 4]]]])
-    for dtype in (bool, np.uint8, np.int64, np.float16, np.float32, np.float64):
-        assert mg.ops.upsample(x.astype(dtype), 2).dtype == dtype
-        bilinear = mg.ops.upsample(x.astype(dtype), 2, "bilinear")
-        assert bilinear.dtype == (dtype if np.dtype(dtype).kind == "f" else np.float64)
-    assert mg.ops.upsample(x, (1, 2), "bilinear").data.tolist() == [[[[0, 1, 3, 4]]]]
-
-
-@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
-def test_gradients_in_half_precision_are_summed_in_single(mode: str) -> None:
-    g = np.random.default_rng(0).standard_normal((1, 1, 15, 15)).astype(np.float16)
-    upsampled = lambda x: mg.ops.upsample(x, 5, mode)  # noqa: E731
-    narrow, exact = (
-        pull(upsampled, [leaf(np.ones((1, 1, 3, 3), kind))], [g.astype(kind)])[1][0] for kind in ("f2", "f8")
-    )
-    np.testing.assert_allclose(narrow, exact, rtol=2**-11, atol=1e-6)
-
-
-def test_the_factor_1_copies() -> None:
-    x = np.random.default_rng(0).standard_normal((1, 2, 3, 4))
-    for mode in ("nearest", "bilinear"):
-        np.testing.assert_array_equal(mg.ops.upsample(x, 1, mode).data, x)
-
-
 X = np.ones((1, 3, 4, 5))
 
 

@@ -104,12 +104,3 @@ def test_the_odd_pixel_is_at_the_end() -> None:
         assert y[0, 0].tolist() == expected
         rows = mg.ops.conv2d(x[..., None], ones(kernel)[..., None], stride=(stride, 1), padding="same").data
         np.testing.assert_array_equal(rows[..., 0], y)
-
-
-@pytest.mark.parametrize("name", AXES)
-def test_valid_is_no_padding(name: str) -> None:
-    rng, axes = np.random.default_rng(0), AXES[name]
-    x, w = rng.standard_normal((2, 3, *(7, 6)[:axes])), rng.standard_normal((4, 3, *(3, 2)[:axes]))
-    function = getattr(mg.ops, name)
-    np.testing.assert_array_equal(function(x, w, stride=2, padding="valid").data, function(x, w, stride=2).data)
-    check_primitive(function, Case([x[:1, :, :4], w], {"padding": "valid"}))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from tests.checks import Case, check_primitive
+from tests.ops.test_elementwise import gradients
 from tests.peers import Peer
 from tests.strategies import arrays, broadcastable, shapes
 
@@ -59,13 +60,6 @@ def test_gradients(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
 
 
-def gradients(function, *inputs):
-    tensors = [mg.tensor(x, requires_grad=True) for x in inputs]
-    out = function(*tensors)
-    out.backward(np.ones(out.shape, out.dtype))
-    return out.numpy(), *(t.grad for t in tensors)
-
-
 @pytest.mark.parametrize("name", sorted(CONSTANT))
 @given(pair=broadcastable())
 def test_constants_agree_with_numpy(name, pair):
@@ -83,27 +77,8 @@ def test_constants_agree_with_numpy(name, pair):
 
 @pytest.mark.parametrize("decimals", [-2, 0, 1, 3])
 def test_round_to_decimals_is_numpys(decimals):
-    x = np.array([123.4565, -250.0, 0.5, -1.5, np.inf])
-    np.testing.assert_array_equal(mg.ops.round(x, decimals).data, np.round(x, decimals))
-    np.testing.assert_array_equal(
-        mg.ops.round(np.array([15, 25, -150]), decimals).data, np.round([15, 25, -150], decimals)
-    )
-    for function in (np.round, np.around):
-        assert not function(mg.tensor(x, requires_grad=True), decimals=decimals).requires_grad
-
-
-def test_comparisons_with_python_numbers_and_nan():
-    x = mg.tensor([1.0, 2.0, np.nan])
-    assert mg.ops.less(x, 2).numpy().tolist() == [True, False, False]
-    assert mg.ops.greater(2, x).numpy().tolist() == [True, False, False]
-    assert mg.ops.equal(x, x).numpy().tolist() == [True, True, False]
-    assert mg.ops.not_equal(x, x).numpy().tolist() == [False, False, True]
-
-
-def test_shapes_that_do_not_broadcast():
-    for name in sorted((CONSTANT - UNARY) | {"maximum", "minimum"}):
-        with pytest.raises(ValueError, match=rf"{name}\(a: float64 \(2,\), b: float64 \(3,\)\)"):
-            getattr(mg.ops, name)(np.ones(2), np.ones(3))
+    for x in (np.array([123.4565, -250.0, 0.5, -1.5, np.inf]), np.array([15, 25, -150])):
+        np.testing.assert_array_equal(mg.ops.round(x, decimals).data, np.round(x, decimals))
 
 
 # --- maximum and minimum -----------------------------------------------------------------------------
@@ -127,19 +102,7 @@ def test_extremes_agree_with_pytorch(name):
     PYTORCH.compare(name, getattr(mg.ops, name), theirs, inputs, rtol=0)
 
 
-def test_extremes_of_integers_and_nan():
-    assert mg.ops.maximum(np.array([1, 5]), 3).dtype == np.int64
-    assert np.isnan(mg.ops.maximum(np.array([np.nan, 1.0]), 0).numpy()).tolist() == [True, False]
-
-
 # --- clip --------------------------------------------------------------------------------------------
-
-
-def test_clip_has_slope_one_on_the_closed_interval():
-    x = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
-    value, slope = gradients(lambda t: mg.ops.clip(t, -1, 1), x)
-    assert (value.tolist(), slope.tolist()) == ([-1, -1, 0, 1, 1], [0, 1, 1, 1, 0])
-    assert gradients(lambda t: mg.ops.clip(t, 1, 1), x)[1].tolist() == [0, 0, 0, 1, 0]
 
 
 def test_clip_agrees_with_pytorch():
@@ -167,30 +130,37 @@ def test_clip_between_arrays_agrees_with_numpy():
         assert value.dtype == expected.dtype
         np.testing.assert_array_equal(slope, (expected == x).reshape(-1, 3).sum(axis=0))
         assert slope.dtype == x.dtype
-    with pytest.raises(TypeError, match="the option max is not differentiated"):
-        mg.ops.clip(x, max=mg.tensor(x, requires_grad=True))
 
 
 def test_clip_without_bounds_copies():
     x = mg.tensor([1.0, 2.0])
-    out = mg.ops.clip(x)
-    assert out.numpy().tolist() == [1, 2]
-    assert not np.shares_memory(out.numpy(), x.numpy())
-    assert mg.ops.clip(np.array([1, 5]), max=3).numpy().tolist() == [1, 3]
+    assert not np.shares_memory(mg.ops.clip(x).numpy(), x.numpy())
 
 
-def test_clip_refuses_what_numpy_lets_through():
-    x = np.ones(2)
-    with pytest.raises(ValueError, match=r"clip\(x: float64 \(2,\)\): min 2 is above max 1"):
-        mg.ops.clip(x, 2, 1)
-    with pytest.raises(ValueError, match="max is NaN"):
-        mg.ops.clip(x, max=float("nan"))
-    with pytest.raises(ValueError, match=r"min 2.0 is above max 1\b"):
-        mg.ops.clip(x, np.array([0.0, 2.0]), 1)
-    with pytest.raises(ValueError, match="could not be broadcast"):
-        mg.ops.clip(x, np.ones(3))
-    with pytest.raises(TypeError, match="min: expected numbers"):
-        mg.ops.clip(x, "1")
+x2 = np.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: mg.ops.clip(x2, 2, 1), ValueError, r"clip.*min 2 .*max 1"),
+        (lambda: mg.ops.clip(x2, max=float("nan")), ValueError, "max is NaN"),
+        (lambda: mg.ops.clip(x2, np.array([0.0, 2.0]), 1), ValueError, r"min 2\.0 .*max 1\b"),
+        (lambda: mg.ops.clip(x2, np.ones(3)), ValueError, "could not be broadcast"),
+        (lambda: mg.ops.clip(x2, "1"), TypeError, "min: "),
+        (lambda: mg.ops.clip(x2, max=mg.tensor(x2, requires_grad=True)), TypeError, "max is not differentiated"),
+        (lambda: mg.ops.where(x2, x2, x2), TypeError, "where.*boolean, not float64"),
+        (lambda: mg.ops.where(1, x2, x2), TypeError, "where.*boolean, not int64"),
+        (lambda: mg.ops.where(x2 > 0, np.ones(3), 0), ValueError, r"where.*\(2,\).*\(3,\)"),
+        (lambda: mg.ops.astype(x2, complex), TypeError, "astype.*dtype"),
+        (lambda: mg.ops.astype(x2, "U3"), TypeError, "astype.*dtype"),
+        *((lambda name=name: getattr(mg.ops, name)(x2, np.ones(3)), ValueError, rf"{name}.*\(2,\).*\(3,\)")
+          for name in sorted((CONSTANT - UNARY) | {"maximum", "minimum"})),
+    ],
+)  # fmt: skip
+def test_refusals(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
 
 
 # --- where and astype --------------------------------------------------------------------------------
@@ -208,19 +178,6 @@ def test_where_agrees_with_numpy_and_keeps_float32():
     condition, x, y = np.array([[True], [False]]), np.arange(3, dtype=np.float32), np.float32(7)
     np.testing.assert_array_equal(mg.ops.where(condition, x, y).numpy(), np.where(condition, x, y))
     assert mg.ops.where(condition, x, 0.5).dtype == np.float32
-    assert mg.ops.where(True, x, 0.5).numpy().tolist() == [0, 1, 2]
-    assert mg.ops.where(mg.ops.greater(mg.tensor(x), 1), 1, mg.tensor(x)).numpy().tolist() == [0, 1, 1]
-
-
-@pytest.mark.parametrize("condition", [np.ones(2), np.array([0, 1]), 1, 0.5])
-def test_where_refuses_conditions_that_are_not_boolean(condition):
-    with pytest.raises(TypeError, match=r"where\(condition: .*\): the condition must be boolean, not (float|int)64"):
-        mg.ops.where(condition, np.ones(2), np.ones(2))
-
-
-def test_where_refuses_shapes_that_do_not_broadcast():
-    with pytest.raises(ValueError, match=r"where\(condition: bool \(2,\), x: float64 \(3,\), y: int\)"):
-        mg.ops.where(np.array([True, False]), np.ones(3), 0)
 
 
 def test_astype_casts_there_and_back():
@@ -239,9 +196,3 @@ def test_astype_to_integers_is_a_constant():
     assert out.numpy().tolist() == [1, 2]
     assert not out.requires_grad
     assert mg.ops.astype(np.array([0, 2]), bool).numpy().tolist() == [False, True]
-
-
-@pytest.mark.parametrize("dtype", [complex, object, "U3"])
-def test_astype_refuses_what_is_no_real_number(dtype):
-    with pytest.raises(TypeError, match="dtype must be bool, integer or a real float, not"):
-        mg.ops.astype(np.ones(2), dtype)

@@ -161,29 +161,6 @@ def test_values_are_numpys(name, data):
         np.testing.assert_array_equal(mine.data, theirs)
 
 
-@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32])
-def test_dtypes_pass_through(dtype):
-    x = np.ones((2, 2), dtype)
-    results = [
-        mg.ops.reshape(x, 4),
-        mg.ops.transpose(x),
-        mg.ops.concatenate([x, x]),
-        mg.ops.stack([x, x]),
-        *mg.ops.split(x, 2),
-        mg.ops.flip(x),
-        mg.ops.roll(x, 1),
-        mg.ops.repeat(x, [1, 2], 0),
-        mg.ops.tile(x, 2),
-        mg.ops.broadcast_to(x, (3, 2, 2)),
-    ]
-    assert {r.dtype for r in results} == {np.dtype(dtype)}
-
-
-def test_a_number_takes_the_default_dtype():
-    assert mg.ops.broadcast_to(2.0, (3,)).dtype == np.float32
-    assert mg.ops.reshape(2.0, (1,)).dtype == np.float32
-
-
 def test_concatenate_promotes_and_each_gradient_keeps_its_dtype():
     a, b, c = leaf(np.ones(2, np.float32)), leaf(np.ones(1)), np.ones(1, int)
     outs, grads = pull(lambda *x: mg.ops.concatenate(x), [a, b, c], [np.arange(4.0)])
@@ -194,31 +171,24 @@ def test_concatenate_promotes_and_each_gradient_keeps_its_dtype():
 
 def test_unused_pieces_of_a_split_have_gradient_zero():
     x = mg.tensor(np.arange(6.0), requires_grad=True)
-    first, middle, last = mg.ops.split(x, [1, 4])
-    (first.sum() + 3 * last.sum()).backward(retain_graph=True)
+    first, _, last = mg.ops.split(x, [1, 4])
+    (first.sum() + 3 * last.sum()).backward()
     np.testing.assert_array_equal(x.grad, [1, 0, 0, 0, 3, 3])
-    x.zero_grad()
-    middle.sum().backward()
-    np.testing.assert_array_equal(x.grad, [0, 1, 1, 1, 0, 0])
 
 
-@pytest.mark.parametrize("join", ["concatenate", "stack"])
-def test_one_tensor_twice_gets_both_gradients(join):
-    x = leaf(np.ones(2))
-    _, grads = pull(lambda x: getattr(mg.ops, join)([x, x]).reshape(-1), [x], [np.array([1.0, 2, 30, 40])])
-    np.testing.assert_array_equal(grads[0], [31, 42])
+def test_the_jacobian_of_a_cyclic_transpose_is_its_permutation():
+    """A permutation that is not its own inverse."""
+    x = np.arange(24.0).reshape(2, 3, 4)
+    jacobian = mg.jacobian(lambda x: mg.ops.transpose(x, (1, 2, 0)))(x).numpy().reshape(24, 24)
+    np.testing.assert_array_equal(jacobian @ x.ravel(), x.transpose(1, 2, 0).ravel())
 
 
 def test_gradients_are_not_shared():
     """The pieces of a cotangent are views: what reaches the leaves must be their own."""
-    x, y = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0], requires_grad=True)
-    mg.ops.concatenate([x, y]).sum().backward()
+    x, y, g = mg.tensor([1.0, 2.0], requires_grad=True), mg.tensor([3.0], requires_grad=True), np.ones(3, "f4")
+    mg.ops.ravel(mg.ops.concatenate([x, y])).backward(g)
     x.grad *= 5
-    np.testing.assert_array_equal(y.grad, [1])
-    z = mg.tensor(np.ones(3), requires_grad=True)
-    mg.ops.ravel(z).backward(g := np.ones(3))
-    z.grad *= 5
-    np.testing.assert_array_equal(g, 1)
+    np.testing.assert_array_equal([y.grad[0], *g], 1)
 
 
 def test_shaping_agrees_with_pytorch():

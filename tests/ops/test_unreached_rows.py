@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.backward import reverse_pass, seed_of
 from minigrad.ops.kernels import sequences
 from minigrad.ops.kernels.packing import Packing
 from minigrad.ops.kernels.zero_rows import reached_rows, rows_with_any
+from tests.checks import leaf, outputs_of, pull
+from tests.ops.test_recurrent import CASES as RECURRENT
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
@@ -29,53 +32,42 @@ def test_rows_with_any_entry_are_found_wherever_the_entry_lies(data):
 
 
 def test_few_numbers_or_few_rows_of_zeros_are_not_worth_it():
-    assert reached_rows(np.zeros((2**10, 63))) is None
     g = np.ones((2**10, 64))
     g[:100] = 0  # less than a tenth
-    assert reached_rows(g) is None
+    assert reached_rows(np.zeros((2**10, 63))) is reached_rows(g) is None
     g[:103] = 0
     np.testing.assert_array_equal(reached_rows(g), np.arange(103, 2**10))
 
 
-def _gradients(name, arrays, cotangents, lengths, indices, monkeypatch, cutting):
-    monkeypatch.setattr(sequences, "_WORTH_CUTTING", 0 if cutting else 2**62)
-    tensors = [mg.tensor(x, requires_grad=True) for x in arrays]
-    states = getattr(ops, name)(*tensors, lengths=lengths, indices=indices)
-    states = states if isinstance(states, tuple) else (states,)
-    sum((s * g).sum() for s, g in zip(states, cotangents, strict=True) if g is not None).backward()
-    return [t.grad for t in tensors]
+def test_an_affine_maps_gradient_of_rows_that_no_cotangent_reaches_is_0():
+    """And that of the others is in their own rows."""
+    x, W, g = (np.random.default_rng(0).standard_normal(s) for s in ((2**10, 3), (3, 64), (2**10, 64)))
+    g[200:700] = 0
+    dx, dW = pull(ops.affine, [leaf(x), leaf(W)], [g])[1]
+    np.testing.assert_allclose(dx, g @ W.T, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(dW, x.T @ g, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", GATES)
-@settings(max_examples=40)
 @given(data=st.data())
 def test_a_layer_has_the_gradients_that_it_has_with_all_steps(name, data):
+    case = data.draw(RECURRENT[name])
+    h = outputs_of(getattr(ops, name)(*case.inputs, **case.options))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**20)))
-    N, T, D, H = (data.draw(st.integers(1, 5)) for _ in range(4))
-    G = GATES[name]
-    indices = rng.integers(0, 3, (N, T)) if data.draw(st.booleans()) else None
-    x = rng.normal(size=(N, T, D) if indices is None else (3, D))
-    lengths = rng.integers(0, T + 1, N) if data.draw(st.booleans()) else None
-    arrays = [
-        x,
-        rng.normal(size=(N, H)),
-        rng.normal(size=(D, G * H)),
-        rng.normal(size=(H, G * H)),
-        rng.normal(size=G * H),
-    ]
-    arrays += {"rnn": [], "lstm": [rng.normal(size=(N, H))], "gru": [rng.normal(size=G * H)]}[name]
-    reached = rng.integers(0, T + 1, N)
-    cotangents = [
-        rng.normal(size=(N, T, H)) * (np.arange(T) < reached[:, None])[..., None] for _ in range(1 + (name == "lstm"))
-    ]
-    if name == "lstm" and data.draw(st.booleans()):
-        cotangents[data.draw(st.integers(0, 1))] = None
-    with pytest.MonkeyPatch.context() as patch:
-        cutting, whole = (
-            _gradients(name, arrays, cotangents, lengths, indices, patch, cutting) for cutting in (True, False)
-        )
-    for found, expected in zip(cutting, whole, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+    N, T, _ = h[0].shape
+    reached = (np.arange(T) < rng.integers(0, T + 1, N)[:, None])[..., None]
+    used = data.draw(st.lists(st.booleans(), min_size=len(h), max_size=len(h)))
+    g = [rng.normal(size=y.shape) * reached if u else None for y, u in zip(h, used, strict=True)]
+    found = []
+    for cutting in (0, 2**62):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sequences, "_WORTH_CUTTING", cutting)
+            tensors = [None if x is None else leaf(x) for x in case.inputs]
+            states = outputs_of(getattr(ops, name)(*tensors, **case.options))
+            grads = reverse_pass([seed_of(y, u) for y, u in zip(states, g, strict=True) if u is not None])
+            found.append([grads.get(t.node, np.zeros(1)) for t in tensors if t is not None])
+    for mine, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-12, atol=1e-13)
 
 
 def test_a_model_without_lengths_computes_in_its_reverse_pass_what_the_loss_asks_for(monkeypatch):
