@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.array_utils import byte_bounds
 
@@ -77,11 +78,40 @@ def filter_cotangents(draw: Any) -> Case:
 
 
 CONVOLUTIONS = {"conv2d": convolutions(), "conv_transpose2d": convolutions(transposed=True)}
-CASES = {**CONVOLUTIONS, "conv2d_filters": filter_cotangents()}
+
+
+@st.composite
+def convolutions_1d(draw: Any, transposed: bool = False) -> Case:
+    """A call that fits: any option, groups, odd lengths, empty batches, with a bias and without."""
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    c, f = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    kernel, stride, dilation = draw(st.integers(1, 4)), draw(st.sampled_from([1, 1, 2, 3])), draw(st.integers(1, 2))
+    padding, extent = draw(st.integers(0, 3)), dilation * (kernel - 1) + 1
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if transposed:
+        extra = options["output_padding"] = draw(st.integers(0, max(stride, dilation) - 1))
+        least = max(1, -(-(1 + 2 * padding - extent - extra) // stride) + 1)  # so that one entry is left
+    else:
+        least = max(1, extent - 2 * padding)
+    length = least + draw(st.integers(0, 5))
+    x = draw(arrays((draw(st.sampled_from([2, 1, 3, 0])), c, length)))  # what comes first is drawn most
+    w = draw(arrays((c, f // groups, kernel) if transposed else (f, c // groups, kernel)))
+    return Case([x, w, draw(st.none() | arrays((f,)))], options)
+
+
+CASES = {
+    **CONVOLUTIONS,
+    "conv2d_filters": filter_cotangents(),
+    "conv1d": convolutions_1d(),
+    "conv_transpose1d": convolutions_1d(transposed=True),
+}
+
+
 FUNCTIONS = {"conv2d_filters": convolution._conv2d_filters}
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_gradients(name: str, data: Any) -> None:
     check_primitive(FUNCTIONS.get(name) or getattr(mg.ops, name), data.draw(CASES[name]))
@@ -89,20 +119,20 @@ def test_gradients(name: str, data: Any) -> None:
 
 # A name, the shapes of x and w, and options, where kernels treat borders, strides or channels in a way of their own.
 GEOMETRIES = [
-    *(("conv2d", (2, 3 * n, 5, 6), (2 * n, 3, 2, 3), {"stride": s, "padding": p, "groups": n})
+    *(("conv2d", (1, 3 * n, 3, 4), (2 * n, 3, 2, 3), {"stride": s, "padding": p, "groups": n})
       for s, p, n in (((1, 1), 0, 1), ((1, 1), (0, 1), 2), ((2, 1), 1, 2), ((1, 2), (0, 1), 1))),
-    *(("conv_transpose2d", (2, 3 * n, 5, 6), (3 * n, 2, 2, 3), {"stride": s, "padding": p, "groups": n})
+    *(("conv_transpose2d", (1, 3 * n, 3, 4), (3 * n, 2, 2, 3), {"stride": s, "padding": p, "groups": n})
       for s, p, n in (((1, 1), (0, 1), 1), ((1, 1), 1, 2), ((2, 1), 0, 2))),
-    *(("conv2d", (2, 2, 11, 9), (2, 2, 3, 2), {"stride": s, "padding": 1, "dilation": d})
+    *(("conv2d", (1, 1, 11, 9), (2, 1, 3, 2), {"stride": s, "padding": 1, "dilation": d})
       for s, d in (((4, 1), 2), ((5, 7), 1), ((9, 2), 2))),
-    *(("conv_transpose2d", (2, 2, 2, 3), (2, 2, 3, 2), {"stride": s, "padding": 1, "dilation": d})
+    *(("conv_transpose2d", (1, 2, 2, 3), (2, 1, 3, 2), {"stride": s, "padding": 1, "dilation": d})
       for s, d in (((4, 1), 1), ((5, 7), 2))),
-    *(("conv2d", (1, 1, 5, 6), (3, 1, *k), {"stride": 2, "padding": p})
+    *(("conv2d", (1, 1, 5, 4), (3, 1, *k), {"stride": 2, "padding": p})
       for k, p in (((3, 3), 1), ((2, 1), 0), ((4, 1), (1, 0)), ((5, 2), 1))),
     *(("conv_transpose2d", (1, 3, 3, 4), (3, 1, *k), {"stride": 2, "padding": p, "output_padding": 1})
       for k, p in (((3, 3), 1), ((4, 1), 0), ((5, 2), (1, 0)))),
-    ("conv2d", (2, 2, 3, 6), (2, 2, 2, 7), {"padding": (0, 3)}),  # taps reach far into the next row
-    ("conv2d", (2, 2, 3, 6), (2, 2, 2, 3), {"padding": (0, 2), "dilation": (1, 2)}),
+    ("conv2d", (1, 2, 3, 6), (2, 2, 2, 7), {"padding": (0, 3)}),  # taps reach far into the next row
+    ("conv2d", (1, 2, 3, 6), (2, 2, 2, 3), {"padding": (0, 2), "dilation": (1, 2)}),
 ]  # fmt: skip
 
 
@@ -143,7 +173,7 @@ def unclean(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.full(shape, np.nan, dtype)
 
 
-@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("name", CASES.keys() - FUNCTIONS.keys())
 def test_agrees_with_pytorch(name: str) -> None:
     """In one piece or many, of a few images or rows, on one thread or some."""
     pieces = st.tuples(st.sampled_from([1, 20, 200, 2**20]), st.sampled_from([1, 1000, 2**21]))
@@ -274,7 +304,13 @@ def test_a_transposed_convolution_is_a_matrix() -> None:
 # --- mistakes --------------------------------------------------------------------------------------
 
 X, W = np.ones((2, 4, 5, 6)), np.ones((6, 4, 3, 3))
+
+
 WT = np.ones((4, 6, 3, 3))
+
+
+X_1D, W_1D, WT_1D = X[..., 0], W[..., 0], WT[..., 0]
+
 
 MISTAKES = {
     "x without channels": ("conv2d", [X[0], W], {}, ValueError, r"x must have 4 axes \(N, C, H, W\), not 3"),
@@ -320,6 +356,35 @@ MISTAKES = {
     "output padding -1": ("conv_transpose2d", [X, WT], {"output_padding": -1}, ValueError, "output_padding must be"),
     "nothing left": ("conv_transpose2d", [X[:, :, :1], WT], {"padding": 2}, ValueError, "would have -1x4 pixels"),
     "no pixels": ("conv_transpose2d", [X[:, :, :0], WT], {}, ValueError, "at least one row and one column"),
+    "1d: x without channels": ("conv1d", [X_1D[0], W_1D], {}, ValueError, r"x must have 3 axes \(N, C, L\), not 2"),
+    "1d: images": ("conv1d", [X_1D[..., None], W_1D], {}, ValueError, r"x must have 3 axes \(N, C, L\), not 4"),
+    "1d: w of two axes": ("conv1d", [X_1D, W_1D[0]], {}, ValueError, r"w must have 3 axes \(F, C/groups, K\), not 2"),
+    "1d: no channels": ("conv1d", [X_1D[:, :0], W_1D[:, :0]], {}, ValueError, "at least one channel"),
+    "1d: no filters": ("conv1d", [X_1D, W_1D[:0]], {}, ValueError, "at least one .* filter"),
+    "1d: channels": ("conv1d", [X_1D, W_1D[:, :3]], {}, ValueError, "w has 3 input channels.*x has 4 channels.* 4"),
+    "1d: groups": ("conv1d", [X_1D, W_1D], {"groups": 3}, ValueError, "groups=3 must divide x's 4 channels"),
+    "1d: bias": ("conv1d", [X_1D, W_1D, np.ones(4)], {}, ValueError, r"b must have shape \(6,\).*not \(4,\)"),
+    "1d: stride 0": ("conv1d", [X_1D, W_1D], {"stride": 0}, ValueError, "stride must be at least 1, not 0"),
+    "1d: a pair of strides": ("conv1d", [X_1D, W_1D], {"stride": (1, 1)}, TypeError, r"stride .*integer, not .1, 1."),
+    "1d: padding -1": ("conv1d", [X_1D, W_1D], {"padding": -1}, ValueError, "padding must be at least 0, not -1"),
+    "1d: padding 0.5": ("conv1d", [X_1D, W_1D], {"padding": 0.5}, TypeError, "padding must be an integer, not 0.5"),
+    "1d: padding in words": ("conv1d", [X_1D, W_1D], {"padding": "full"}, ValueError, "'same', 'valid'.*not 'full'"),
+    "1d: dilation 0": ("conv1d", [X_1D, W_1D], {"dilation": 0}, ValueError, "dilation must be at least 1, not 0"),
+    "1d: large kernel": ("conv1d", [X_1D[..., :2], W_1D], {}, ValueError, "kernel of 3x1 .* 2x1"),
+    "1d: large dilated kernel": ("conv1d", [X_1D, W_1D], {"dilation": 4, "padding": 1}, ValueError,
+                             "kernel of 3x1, 9x1 .* 7x1"),
+    "1d: large kernel, in words": ("conv1d", [X_1D[..., :2], W_1D], {"padding": "valid"}, ValueError, "kernel of 3x1"),
+    "1d: no kernel": ("conv1d", [X_1D, W_1D[..., :0]], {}, ValueError, "kernel must be at least 1"),
+    "1d: nothing to pad": ("conv1d", [X_1D[..., :0], W_1D], {"padding": "same"}, ValueError, "'same'.* at least one"),
+    "1d: transposed channels": ("conv_transpose1d", [X_1D, W_1D], {}, ValueError, "w has 6 input channels.*x has 4"),
+    "1d: transposed rank": ("conv_transpose1d", [X_1D, WT_1D[0]], {}, ValueError, r"3 axes \(C, F/groups, K\), not 2"),
+    "1d: transposed bias": ("conv_transpose1d", [X_1D, WT_1D, np.ones(4)], {}, ValueError, r"b must have shape \(6,\)"),
+    "1d: transposed words": ("conv_transpose1d", [X_1D, WT_1D], {"padding": "same"}, TypeError, "integer, not 'same'"),
+    "1d: output padding": ("conv_transpose1d", [X_1D, WT_1D], {"stride": 2, "output_padding": 2}, ValueError,
+                       "output_padding .2, 0. .* .2, 1."),
+    "1d: output padding -1": ("conv_transpose1d", [X_1D, WT_1D], {"output_padding": -1}, ValueError, "output_padding"),
+    "1d: nothing left": ("conv_transpose1d", [X_1D[..., :1], WT_1D], {"padding": 2}, ValueError, "-1x1 pixels"),
+    "1d: no entries": ("conv_transpose1d", [X_1D[..., :0], WT_1D], {}, ValueError, "at least one row"),
 }  # fmt: skip
 
 
@@ -351,3 +416,118 @@ def test_work_is_dealt_to_threads_where_it_pays(images: int, size: int, pieces: 
         patch.setattr(convolution, "get_num_threads", lambda: 2)
         pull(mg.ops.conv2d, [leaf(x), leaf(w)], [g])
     assert met == [pieces] * 3
+
+
+# --- sequences -------------------------------------------------------------------------------------------
+
+
+# --- other ways to the same numbers ------------------------------------------------------------------
+
+
+def test_one_channel_and_one_filter_are_numpys_correlate() -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(20), rng.standard_normal(5)
+    for mode, padding in (("valid", 0), ("same", 2), ("full", 4)):
+        y = mg.ops.conv1d(x[None, None], w[None, None], padding=padding).data[0, 0]
+        np.testing.assert_allclose(y, np.correlate(x, w, mode), rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_stays_where_it_is_seen(value: float) -> None:
+    x = np.ones((1, 1, 9))
+    x[0, 0, 4] = value
+    y = mg.ops.conv1d(x, np.ones((1, 1, 3)), padding=1).data[0, 0]
+    np.testing.assert_array_equal(np.isfinite(y), [True] * 3 + [False] * 3 + [True] * 3)
+
+
+# --- mistakes ------------------------------------------------------------------------------------------
+
+
+# --- "same" padding --------------------------------------------------------------------------------------
+
+
+AXES = {"conv1d": 1, "conv2d": 2}
+
+
+@st.composite
+def same(draw: Any, axes: int, strides: st.SearchStrategy[int]) -> Case:
+    """A convolution along so many axes with the padding "same"; kernels of any size, larger than images too."""
+    groups = draw(st.sampled_from([1, 1, 2]))
+    c, f = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    size, kernel, stride, dilation = (
+        tuple(draw(st.tuples(*[numbers] * axes)))
+        for numbers in (st.integers(1, 6), st.integers(1, 4), strides, st.integers(1, 2))
+    )
+    x, w = draw(arrays((draw(st.sampled_from([2, 1, 0])), c, *size))), draw(arrays((f, c // groups, *kernel)))
+    one = axes == 1
+    options = {"stride": stride[0] if one else stride, "dilation": dilation[0] if one else dilation, "groups": groups}
+    return Case([x, w, draw(st.none() | arrays((f,)))], {**options, "padding": "same"})
+
+
+@pytest.mark.parametrize("name", AXES)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_gradients_with_same_padding(name: str, data: Any) -> None:
+    check_primitive(getattr(mg.ops, name), data.draw(same(AXES[name], st.integers(1, 3))))
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_with_stride_1_it_agrees_with_pytorch(name: str) -> None:
+    """An odd pixel of padding is at the end in both."""
+
+    def theirs(torch: Any, *tensors: Any, **options: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that an even kernel takes a copy
+            return getattr(torch.nn.functional, name)(*tensors, **options)
+
+    def mine(*tensors: Any, **options: Any) -> Any:
+        return getattr(mg.ops, name)(*tensors, **options)
+
+    def check(answer: Answer) -> None:
+        check_pull(mine, answer, rtol=1e-10, atol=1e-11)
+
+    PYTORCH.ask_drawn(f"{name} same", pulled(theirs), same(AXES[name], st.just(1)), check)
+
+
+def by_tensorflows_rule(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """How many zeros come before and behind."""
+    extent = (kernel - 1) * dilation + 1
+    zeros = max(extent - stride, 0) if size % stride == 0 else max(extent - size % stride, 0)
+    return zeros // 2, zeros - zeros // 2
+
+
+@pytest.mark.parametrize("name", AXES)
+@given(data=st.data())
+def test_with_any_stride_it_is_tensorflows(name: str, data: Any) -> None:
+    """Padded first, with what the rule says, then convolved without padding: values and all gradients."""
+    case = data.draw(same(AXES[name], st.integers(1, 4)))
+    x, w, b = case.inputs
+    options = {k: v for k, v in case.options.items() if k != "padding"}
+    numbers = zip(x.shape[2:], w.shape[2:], np.ravel(options["stride"]), np.ravel(options["dilation"]), strict=True)
+    widths = [(0, 0), (0, 0), *(by_tensorflows_rule(*map(int, along)) for along in numbers)]
+    function = getattr(mg.ops, name)
+
+    def padded_first(x: Any, *others: Any) -> Any:
+        return function(mg.ops.pad(x, widths), *others, **options)
+
+    y = function(x, w, b, **case.options).data
+    ceilings = [-(-n // s) for n, s in zip(x.shape[2:], np.ravel(options["stride"]), strict=True)]
+    assert list(y.shape[2:]) == ceilings
+    g = np.random.default_rng(0).standard_normal(y.shape)
+    tensors = [a if a is None else leaf(a) for a in (x, w, b)]
+    outs, grads = pull(lambda *a: function(*a, **case.options), tensors, [g])
+    expected_outs, expected = pull(padded_first, tensors, [g])
+    for mine, theirs in zip(outs + grads, expected_outs + expected, strict=True):
+        if mine is not None:
+            np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_the_odd_pixel_is_at_the_end() -> None:
+    """Sums of windows over numbers 1 … 5."""
+    x, ones = np.arange(1.0, 6).reshape(1, 1, 5), lambda k: np.ones((1, 1, k))
+    for kernel, stride, expected in [(2, 1, [3, 5, 7, 9, 5]), (4, 1, [6, 10, 14, 12, 9]), (2, 2, [3, 7, 5]),
+                                     (3, 2, [3, 9, 9]), (1, 3, [1, 4]), (4, 5, [10])]:  # fmt: skip
+        y = mg.ops.conv1d(x, ones(kernel), stride=stride, padding="same").data
+        assert y[0, 0].tolist() == expected
+        rows = mg.ops.conv2d(x[..., None], ones(kernel)[..., None], stride=(stride, 1), padding="same").data
+        np.testing.assert_array_equal(rows[..., 0], y)

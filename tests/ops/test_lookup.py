@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.ops.kernels.numerics import sum_rows
 from tests.checks import Case, check_primitive
+from tests.peers import Peer
 from tests.strategies import arrays, shapes
 
+PYTORCH = Peer(__name__)
 CONSTANT = {"one_hot"}
 
 
@@ -76,3 +78,10 @@ def test_one_hot_is_numpys_eye(shape, size, dtype):
     assert out.dtype == (np.float32 if dtype is None else dtype)
     assert not out.requires_grad
     np.testing.assert_array_equal(out.data, np.eye(size)[indices])
+
+
+def test_embedding_agrees_with_pytorch():
+    rng = np.random.default_rng(0)
+    inputs = rng.integers(0, 7, (4, 6)), rng.standard_normal((7, 3))
+    theirs = lambda torch, indices, W: torch.nn.functional.embedding(indices, W)  # noqa: E731
+    PYTORCH.compare("embedding", mg.ops.embedding, theirs, inputs, rtol=0)  # sums of so few bits are exact

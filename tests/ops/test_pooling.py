@@ -54,15 +54,20 @@ def bins(draw: Any, least: int = 0) -> Case:
     return Case([draw(arrays(shape))], {"output_size": size})
 
 
+@st.composite
+def upsamplings(draw: Any, least: int = 0) -> Case:
+    shape = draw(st.sampled_from([least, 1, 2])), draw(st.integers(1, 2)), *(draw(st.integers(least, 4)) for _ in "hw")
+    factor = draw(st.integers(1, 5) | st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    return Case([draw(arrays(shape))], {"factor": factor, "mode": draw(st.sampled_from(["nearest", "bilinear"]))})
+
+
 CASES = {
-    "adaptive_avg_pool2d": bins(), "avg_pool2d": pools(), "max_pool2d": pools(distinct=True),
-    "pixel_shuffle": shuffles(), "pixel_unshuffle": unshuffles(),
-}  # fmt: skip
-# PyTorch 2.13's own pixel_shuffle gradient fails on some empty images
-ASKED = {
-    "adaptive_avg_pool2d": bins(least=1),
-    "pixel_shuffle": shuffles(least=1),
-    "pixel_unshuffle": unshuffles(least=1),
+    "adaptive_avg_pool2d": bins(),
+    "avg_pool2d": pools(),
+    "max_pool2d": pools(distinct=True),
+    "pixel_shuffle": shuffles(),
+    "pixel_unshuffle": unshuffles(),
+    "upsample": upsamplings(),
 }
 
 
@@ -72,7 +77,15 @@ def test_gradients(name: str, data: Any) -> None:
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
 
 
-@pytest.mark.parametrize("name", CASES)
+# PyTorch 2.13's own pixel_shuffle gradient fails on some empty images
+ASKED = {
+    "adaptive_avg_pool2d": bins(least=1),
+    "pixel_shuffle": shuffles(least=1),
+    "pixel_unshuffle": unshuffles(least=1),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "upsample"])
 def test_agrees_with_pytorch(name: str) -> None:
     cases = ASKED.get(name, pools(distinct=True, half=True))
 
@@ -210,3 +223,51 @@ def test_equal_maxima_share_a_cotangent_of_the_gradient_too(dtype):
     v = u.ravel().astype(float)  # half precision is computed in single, and rounded once
     expected = [(v[0] + v[1] + v[5]) / 3, (v[3] + v[6] + v[7]) / 3, v[8], v[10]]
     np.testing.assert_allclose(found.numpy().ravel(), np.array(expected).astype(dtype), rtol=1e-12)
+
+
+# --- upsampling ------------------------------------------------------------------------------------------
+
+
+def test_upsample_agrees_with_pytorch() -> None:
+    def theirs(torch: Any, x: Any, factor: Any, mode: str) -> Any:
+        corners = {"align_corners": False} if mode == "bilinear" else {}
+        return torch.nn.functional.interpolate(x, scale_factor=factor, mode=mode, **corners)
+
+    PYTORCH.compare_drawn("upsample", mg.ops.upsample, theirs, upsamplings(least=1), rtol=1e-12, atol=1e-14)
+
+
+def test_a_plane_stays_one() -> None:
+    """Between the middles of pixels bilinear interpolation is exact for a x + b y + c."""
+    rows, columns = np.mgrid[0:4, 0:5].astype(float)
+    y = mg.ops.upsample((2 * rows - 3 * columns + 1)[None, None], (3, 4), "bilinear").data[0, 0]
+    down, across = (np.arange(12) + 0.5) / 3 - 0.5, (np.arange(20) + 0.5) / 4 - 0.5
+    expected = 2 * down[:, None] - 3 * across + 1
+    np.testing.assert_allclose(y[2:-2, 2:-2], expected[2:-2, 2:-2], rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_what_is_not_finite_reaches_its_neighbours_alone(mode: str) -> None:
+    x = np.ones((1, 1, 1, 5))
+    x[..., 2] = np.inf
+    y = mg.ops.upsample(x, (1, 3), mode).data[0, 0, 0]
+    assert np.flatnonzero(np.isinf(y)).tolist() == list(range(6, 9) if mode == "nearest" else range(5, 10))
+    assert not np.isnan(y).any()
+    g = np.ones((1, 1, 1, 15))
+    g[..., 7] = np.nan  # the middle of pixel 2, and taken from it alone
+    d = pull(lambda x: mg.ops.upsample(x, (1, 3), mode), [leaf(np.ones((1, 1, 1, 5)))], [g])[1][0]
+    assert np.isnan(d).ravel().tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        ([X[0], 2], ValueError, r"upsample\(x: float64 \(3, 4, 5\)\): x must have 4 axes"),
+        ([X, 0], ValueError, "factor must be at least 1, not 0"),
+        ([X, 1.5], TypeError, "factor must be an integer or a pair of integers, not 1.5"),
+        ([X, (2, 2, 2)], TypeError, r"factor must be an integer or a pair of integers, not \(2, 2, 2\)"),
+        ([X, 2, "bicubic"], ValueError, "mode must be 'nearest' or 'bilinear', not 'bicubic'"),
+    ],
+)
+def test_refusals_of_upsample(inputs: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        mg.ops.upsample(*inputs)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
+from minigrad.ops.kernels.zero_rows import reached_rows, rows_with_any
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Peer
-from tests.strategies import arrays
+from tests.strategies import arrays, shapes
 
 PYTORCH = Peer(__name__)
 
@@ -60,7 +61,27 @@ def affine_cases(draw):
     return Case([draw(arrays((*lead, D))), draw(arrays((D, M))), bias])
 
 
-CASES = {"affine": affine_cases(), "einsum": einsum_cases(), "matmul": matmul_cases()}
+def rolled(n):
+    return {"apply": lambda x: np.roll(3 * x, n), "transpose": lambda u: np.roll(3 * u, -n)}
+
+
+def summed(axis):
+    def repeat_of(shape):
+        return lambda u: np.repeat(np.expand_dims(u, axis), shape[axis], axis)
+
+    return lambda shape: {"apply": lambda x: x.sum(axis), "transpose": repeat_of(shape)}
+
+
+@st.composite
+def linear_cases(draw):
+    x = draw(arrays(shapes(min_dims=1)))
+    options = (
+        rolled(draw(st.integers(-2, 2))) if draw(st.booleans()) else summed(draw(st.sampled_from([0, -1])))(x.shape)
+    )
+    return Case([x], options)
+
+
+CASES = {"affine": affine_cases(), "einsum": einsum_cases(), "matmul": matmul_cases(), "linear_map": linear_cases()}
 
 
 def einsum_of(*operands, subscripts):
@@ -68,13 +89,15 @@ def einsum_of(*operands, subscripts):
 
 
 einsum_of.primitive = mg.ops.einsum.primitive
+
+
 FUNCTIONS = {"affine": mg.ops.affine, "einsum": einsum_of, "matmul": mg.ops.matmul}
 
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
 def test_primitive(name, data):
-    check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
+    check_primitive(FUNCTIONS.get(name) or getattr(mg.ops, name), data.draw(CASES[name]))
 
 
 @given(matmul_cases())
@@ -228,3 +251,46 @@ def ones(*shapes):
 def test_refusals(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+# --- rows that no cotangent reaches ---------------------------------------------------------------------
+
+
+@given(st.data())
+def test_rows_with_any_entry_are_found_wherever_the_entry_lies(data):
+    shape = data.draw(st.integers(0, 5)), data.draw(st.integers(1, 40))
+    g = np.zeros(shape)
+    expected = np.zeros(len(g), bool)
+    for row in range(len(g)):
+        if data.draw(st.booleans()):
+            g[row, data.draw(st.integers(0, shape[1] - 1))] = data.draw(st.sampled_from([1.0, -1e-300, np.nan, np.inf]))
+            expected[row] = True
+    np.testing.assert_array_equal(rows_with_any(g), expected)
+
+
+def test_few_numbers_or_few_rows_of_zeros_are_not_worth_it():
+    g = np.ones((2**10, 64))
+    g[:100] = 0  # less than a tenth
+    assert reached_rows(np.zeros((2**10, 63))) is reached_rows(g) is None
+    g[:103] = 0
+    np.testing.assert_array_equal(reached_rows(g), np.arange(103, 2**10))
+
+
+def test_an_affine_maps_gradient_of_rows_that_no_cotangent_reaches_is_0():
+    """And that of the others is in their own rows."""
+    x, W, g = (np.random.default_rng(0).standard_normal(s) for s in ((2**10, 3), (3, 64), (2**10, 64)))
+    g[200:700] = 0
+    dx, dW = pull(mg.ops.affine, [leaf(x), leaf(W)], [g])[1]
+    np.testing.assert_allclose(dx, g @ W.T, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(dW, x.T @ g, rtol=1e-10, atol=1e-10)
+
+
+# --- linear maps -----------------------------------------------------------------------------------------
+
+
+def test_linear_map_agrees_with_numpys_product_by_a_matrix():
+    rng = np.random.default_rng(0)
+    A, x, u = rng.standard_normal((4, 3)), rng.standard_normal(3), rng.standard_normal(4)
+    y, pullback = mg.vjp(lambda x: mg.ops.linear_map(x, lambda x: A @ x, lambda u: A.T @ u), x)
+    np.testing.assert_array_equal(y.numpy(), A @ x)
+    np.testing.assert_array_equal(pullback(u)[0].numpy(), A.T @ u)

@@ -6,17 +6,23 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad import ops
+from minigrad.backward import reverse_pass, seed_of
+from minigrad.ops import recurrent_lstm
 from minigrad.ops.kernels import blocks, sequences
+from minigrad.ops.kernels.packing import Packing
 from minigrad.recording import note_of
 from tests.checks import Case, check_primitive, leaf, outputs_of, pull
 from tests.peers import Peer
 from tests.strategies import arrays
 
 PYTORCH = Peer(__name__)
+
+
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # of the layers
 
 
@@ -60,6 +66,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_primitive(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
@@ -81,14 +88,11 @@ def in_groups(threads):
         mg.set_num_threads(before)
 
 
-groups = pytest.mark.parametrize("threads", [1, 2, 3])
-
-
-@groups
 @pytest.mark.parametrize("name", GATES)
+@settings(max_examples=8)
 @given(data=st.data())
-def test_primitive_in_groups(name, threads, data):
-    with in_groups(threads):
+def test_primitive_in_groups(name, data):
+    with in_groups(3):
         check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
 
 
@@ -301,3 +305,86 @@ def test_derivatives_of_any_order_of_saturated_gates(mine, theirs, at, gate, poi
             scale = tolerance * max(1.0, np.abs(expected.numpy()).max())
             np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=10 * tolerance, atol=scale)
         mine, theirs = slope(mine), slope(theirs)
+
+
+@given(st.integers(1, 5), st.integers(0, 6), st.integers(1, 4), st.sampled_from([np.float16, np.float32, np.float64]),
+       st.booleans(), st.integers(0, 99))  # fmt: skip
+def test_steps_of_few_numbers_are_pulled_back_alike(N, T, H, dtype, shorter, seed):
+    """At once for many steps, or step by step."""
+    rng = np.random.default_rng(seed)
+    shapes = [(N, T, 3), (N, H), (3, 4 * H), (H, 4 * H), (4 * H,), (N, H)]
+    inputs = [(2 * rng.standard_normal(shape)).astype(dtype) for shape in shapes]
+    cotangents = [rng.standard_normal((N, T, H)).astype(dtype) for _ in range(2)]
+    lengths = rng.integers(0, T + 1, N) if shorter else None
+    found = []
+    for few in (0, 1024):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(recurrent_lstm, "_FEW", few)
+            leaves = [leaf(a) for a in inputs]
+            found.append(pull(lambda *a: mg.ops.lstm(*a, lengths=lengths), leaves, cotangents)[1])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=30 * np.finfo(dtype).eps * (1 + np.abs(one).max(initial=0)))
+
+
+# --- rows that no cotangent reaches ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GATES)
+@given(data=st.data())
+def test_a_layer_has_the_gradients_that_it_has_with_all_steps(name, data):
+    case = data.draw(CASES[name])
+    h = outputs_of(getattr(ops, name)(*case.inputs, **case.options))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**20)))
+    N, T, _ = h[0].shape
+    reached = (np.arange(T) < rng.integers(0, T + 1, N)[:, None])[..., None]
+    used = data.draw(st.lists(st.booleans(), min_size=len(h), max_size=len(h)))
+    g = [rng.normal(size=y.shape) * reached if u else None for y, u in zip(h, used, strict=True)]
+    found = []
+    for cutting in (0, 2**62):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sequences, "_WORTH_CUTTING", cutting)
+            tensors = [None if x is None else leaf(x) for x in case.inputs]
+            states = outputs_of(getattr(ops, name)(*tensors, **case.options))
+            grads = reverse_pass([seed_of(y, u) for y, u in zip(states, g, strict=True) if u is not None])
+            found.append([grads.get(t.node, np.zeros(1)) for t in tensors if t is not None])
+    for mine, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_a_model_without_lengths_computes_in_its_reverse_pass_what_the_loss_asks_for(monkeypatch):
+    rng = np.random.default_rng(0)
+    N, T, H, V = 25, 17, 128, 1000
+    ends = rng.integers(3, T, N)
+    words = np.where(np.arange(T) < ends[:, None], rng.integers(1, V, (N, T)), 0)
+    cut_rows, shortened = [], Packing.shortened
+
+    def noted(packing, lengths):
+        shorter, places = shortened(packing, lengths)
+        cut_rows.append(len(places))
+        return shorter, places
+
+    monkeypatch.setattr(Packing, "shortened", noted)
+
+    def gradients(lengths):
+        lstm, vocabulary = mg.nn.LSTM(H, H, rng=0), mg.nn.Linear(H, V, rng=1)
+        x = mg.tensor(np.random.default_rng(2).normal(size=(N, T, H)).astype(np.float32), requires_grad=True)
+        h, _ = lstm(x, lengths=lengths)
+        mg.cross_entropy(vocabulary(h), words, ignore_index=0, reduction="sum").backward()
+        return [x.grad, *(p.grad for p in (*lstm.parameters(), *vocabulary.parameters()))]
+
+    without = gradients(None)
+    assert cut_rows == [ends.sum()]
+    given_lengths = gradients(ends)
+    assert len(cut_rows) == 1  # all rows of these are reached
+    for found, expected in zip(without, given_lengths, strict=True):
+        np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_a_recorder_of_steps_sees_all_of_them(monkeypatch):
+    monkeypatch.setattr(sequences, "_WORTH_CUTTING", 0)
+    x = mg.tensor(np.ones((1, 4, 1)), requires_grad=True)
+    with mg.record():
+        h = ops.rnn(x, np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.zeros(1))
+        h[:, 0].sum().backward()
+    assert x.grad[0, 0] != 0
+    assert not x.grad[0, 1:].any()
