@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -46,6 +46,7 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_gradients(name, data):
     check_primitive(FUNCTIONS[name], data.draw(CASES[name]))

@@ -8,7 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -104,6 +104,7 @@ FUNCTIONS = {name: put_of if name == "put" else getattr(mg.ops, name) for name i
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_primitive(name, data):
     check_primitive(FUNCTIONS[name], data.draw(CASES[name]))

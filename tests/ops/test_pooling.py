@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -72,6 +72,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_gradients(name: str, data: Any) -> None:
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))

@@ -7,7 +7,7 @@ import re
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -83,6 +83,7 @@ CONSTANT = {"all", "any", "argmax", "argmin"}
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_gradients(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))

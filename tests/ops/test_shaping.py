@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -149,6 +149,7 @@ FUNCTIONS = {name: spread(getattr(mg.ops, name)) if name in SEQUENCES else getat
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_primitive(name, data):
     check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
