@@ -43,17 +43,6 @@ def test_names_and_scopes():
         np.testing.assert_array_equal(other([[1.0, 2.0]], "left").numpy(), y.numpy())
 
 
-def test_names_reach_containers_in_containers():
-    class Grid(nn.Module):
-        def __init__(self):
-            self.rows = nn.ModuleList(nn.ModuleList([linear()]) for _ in range(2))
-
-    grid = Grid()
-    grid.rows[1].append(linear())
-    assert [name for name, _ in grid.named_parameters()] == ["rows.0.0.weight", "rows.1.0.weight", "rows.1.1.weight"]
-    assert [m._name for m in grid.rows[1]] == ["rows.1.0", "rows.1.1"]
-
-
 ACTIONS = st.lists(
     st.tuples(st.sampled_from(["append", "insert", "pop", "delete", "set", "extend"]), st.integers(-4, 4)), max_size=12
 )
@@ -88,13 +77,6 @@ def test_a_module_list_does_what_a_list_does(actions):
     assert list(mine[1:]) == plain[1:]
     assert isinstance(mine[1:], nn.ModuleList)
     assert mine[1:][0] is plain[1] if len(plain) > 1 else True
-
-
-def test_one_module_twice_counts_once():
-    shared = linear()
-    model = nn.ModuleList([shared, shared])
-    assert len(model) == 2
-    assert len(list(model.parameters())) == 1
 
 
 def test_a_module_dict_does_what_a_dict_does():

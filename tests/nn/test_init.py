@@ -50,27 +50,11 @@ def test_plain_distributions():
     assert (init.constant((2, 3), 1.5).numpy() == 1.5).all()
 
 
-def test_kaiming_keeps_the_size_of_a_signal_through_relu():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(200, 300))
-    for layer in range(10):
-        x = np.maximum(x @ init.kaiming_normal((300, 300), dtype="float64", rng=layer).numpy(), 0)
-    assert 0.5 < (x**2).mean() < 2
-
-
 @pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7), (4, 3, 2, 2), (1, 1)])
 def test_orthogonal(shape):
     matrix = init.orthogonal(shape, gain=2.0, dtype="float64", rng=0).numpy().reshape(shape[0], -1)
     small = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-12)
-
-
-def test_orthogonal_is_uniform_over_rotations_and_reflections():
-    """Every entry has mean 0 and variance 1/n; the determinant is 1 and -1 equally often."""
-    draws = np.array([init.orthogonal((3, 3), dtype="float64", rng=seed).numpy() for seed in range(2000)])
-    assert abs(draws.mean(0)).max() < 5 / math.sqrt(3 * 2000)
-    assert abs((draws**2).mean(0) - 1 / 3).max() < 0.04
-    assert abs(np.linalg.det(draws).mean()) < 5 / math.sqrt(2000)
 
 
 def test_dtypes_seeds_and_tracking():
@@ -99,11 +83,6 @@ def test_complaints():
         init.zeros((2,), dtype="int64")
 
 
-def test_empty_shapes():
-    for function in RANDOM.values():
-        assert function((0, 3)).shape == (0, 3)
-
-
 @pytest.mark.parametrize("name", [*RANDOM, "zeros", "constant", "fans"])
 @pytest.mark.parametrize("given", [mg.nn.Parameter(np.ones((3, 4), np.float32)), np.ones((3, 4), np.float32)])
 def test_a_weight_in_place_of_its_shape_is_refused(name, given):
@@ -111,8 +90,3 @@ def test_a_weight_in_place_of_its_shape_is_refused(name, given):
     expected = r"init: expected a shape, not float32 \(3, 4\).* a new tensor .*: w\.data\[\.\.\.\] = nn\.init\."
     with pytest.raises(TypeError, match=expected):
         getattr(init, name)(given, **options)
-
-
-def test_a_shape_may_be_an_array_of_integers_or_a_number():
-    assert init.zeros(np.array([2, 3])).shape == (2, 3)
-    assert init.normal(4).shape == (4,)

@@ -59,8 +59,3 @@ def test_layers(call):
 def test_errors(make, kind, message):
     with pytest.raises(kind, match=message):
         make()
-
-
-def test_flattening_no_entries():
-    assert nn.Flatten()(np.ones((0, 3, 4))).shape == (0, 12)
-    assert nn.Flatten()(np.ones((2, 0, 4))).shape == (2, 0)

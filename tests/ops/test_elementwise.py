@@ -234,3 +234,8 @@ def test_whole_powers_of_negative_numbers(b, dtype):
     np.testing.assert_allclose(y.data, exact, rtol=20 * np.finfo(dtype).eps)
     y.backward(np.ones_like(a))
     np.testing.assert_allclose(x.grad, b * a.astype(np.float64) ** (b - 1), rtol=20 * np.finfo(dtype).eps)
+
+
+def test_the_mixed_derivative_of_a_power_at_the_exponent_0():
+    slope = lambda b: mg.grad(lambda a: a**b)(np.array(4.0))  # noqa: E731
+    assert mg.grad(slope)(np.array(0.0)).item() == 0.25  # 1 / a

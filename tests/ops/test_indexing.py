@@ -335,3 +335,8 @@ def test_narrow_indices_reach_long_axes(dtype, width):
     x = mg.tensor(np.ones((300, width)), requires_grad=True)
     x[np.array([1, 2, 1], dtype)].backward(np.ones((3, width)))
     np.testing.assert_array_equal(x.grad[:4, 0], [0, 2, 1, 0])
+
+
+def test_uses_of_many_cotangents_are_summed_in_single_precision():
+    jacobian = mg.jacobian(lambda x: x[np.zeros(3000, int)].sum(keepdims=True))(np.ones(1, np.float16))
+    assert (jacobian.dtype, jacobian.item()) == (np.float16, 3000)  # ones stop at 2048

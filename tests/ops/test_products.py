@@ -171,6 +171,7 @@ def test_matmul_agrees_with_pytorch(shapes):
     rng = np.random.default_rng(0)
     inputs = [rng.standard_normal(s) for s in shapes]
     theirs = lambda torch, a, b: torch.matmul(a, b)  # noqa: E731
+    check_primitive(mg.ops.matmul, Case(inputs))
     PYTORCH.compare(f"matmul {shapes}", mg.ops.matmul, theirs, inputs, rtol=1e-11, atol=1e-13)
 
 

@@ -49,19 +49,6 @@ def test_an_option_as_attribute_is_that_of_all_groups():
     )
 
 
-def test_groups_may_be_added_and_empty():
-    a, b = leaf(), leaf([5.0])
-    sgd = optim.SGD([{"params": []}, {"params": [a]}], lr=1.0)
-    sgd.add_param_group({"params": [b], "lr": 2.0, "momentum": 0.5})
-    assert sgd.params == [a, b]
-    for _ in range(2):
-        a.grad, b.grad = np.ones(2), np.ones(1)
-        sgd.step()
-    assert a.data.tolist() == [-1, 0]
-    assert b.data.tolist() == [5 - 2 - 2 * 1.5]
-    assert list(sgd.state["velocity"]) == [1]
-
-
 @pytest.mark.parametrize(
     ("make", "kind", "text"),
     [
@@ -199,27 +186,3 @@ def test_schedules_scale_each_groups_own_rate():
     with pytest.raises(ValueError, match="the optimiser has 3 parameter groups, it had 2 when the schedule was made"):
         again.step()
     assert (rates(other), again.count) == (before, 4)
-
-
-def test_a_group_that_is_no_dict_is_refused():
-    with pytest.raises(TypeError, match="SGD: group 1: a group must be a dict with 'params' and options, not 'params'"):
-        optim.SGD([leaf()], lr=0.1).add_param_group("params")
-
-
-def test_a_method_of_ones_own():
-    class Signs(optim.Optimizer):
-        _options = ("lr", "weight_decay")
-
-        def __init__(self, params, lr=0.5, weight_decay=0.0):
-            super().__init__(params, lr=lr, weight_decay=weight_decay)
-
-        def _update(self, options, t, p, g):
-            p -= options["lr"] / t * np.sign(g)
-
-    p = leaf()
-    signs = Signs([p])
-    for _ in range(2):
-        p.grad = np.array([3.0, -1.0])
-        signs.step()
-    assert p.data.tolist() == [1 - 0.75, 2 + 0.75]
-    assert (signs.lr, list(signs.state_dict())) == (0.5, ["lr", "weight_decay", "step.0"])
