@@ -44,40 +44,31 @@ def test_a_hook_is_told_of_each_call_and_what_it_returns_takes_the_outputs_place
 
 
 def test_it_runs_in_the_modules_scope_and_for_inner_modules_too():
-    net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
-    scopes = []
+    net, scopes = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh()), []
 
     def hook(module, args, output):
-        output = output * 2
-        scopes.append(output.node.scope)
-        return output
+        scopes.append((output * 2).node and (output * 2).node.scope)
 
     for module in net.modules():
         module.register_forward_hook(hook)
-    y = net(ones(1, 2))
+    net(ones(1, 2))
     assert scopes == [("Sequential", "0"), ("Sequential", "1"), ("Sequential",)]
-    assert y.node.scope == ("Sequential",)
-    net = nn.Sequential(nn.Tanh())
-    net[0].register_forward_hook(lambda module, args, output: scopes.append(output.node))
-    scopes.clear()
     with mg.no_grad():
         net(ones(1, 2))
-    assert scopes == [None]
+    assert scopes[3:] == [None] * 3
 
 
 def test_errors():
     scale, seen = Scale(), []
-    scale.register_forward_hook(lambda *told: seen.append(told))
+    scale.register_forward_hook(lambda *given: seen.append(given))
     failing = scale.register_forward_hook(lambda module, args, output: 1 / 0)
-    with pytest.raises(KeyError, match="bad"):
-        scale(mg.tensor([1.0]), shift="bad")
-    assert seen == []
-    with pytest.raises(ZeroDivisionError):
-        scale(mg.tensor([1.0]))
+    for shift, error in (("bad", KeyError), (0.0, ZeroDivisionError)):
+        with pytest.raises(error):
+            scale(mg.tensor([1.0]), shift=shift)
     assert (mg.tensor(1.0, requires_grad=True) * 2).node.scope == ()
     failing.remove()
     scale(mg.tensor([1.0]))
-    assert len(seen) == 2
+    assert len(seen) == 2  # none of the call that failed
     with pytest.raises(TypeError, match="a hook must be a function, not int"):
         scale.register_forward_hook(3)
 
@@ -100,23 +91,18 @@ def test_removed_and_registered_while_it_runs():
 
 
 def test_hooks_are_no_part_of_the_module():
-    outer, inner = Scale(), Scale(3.0)
-    outer.register_forward_hook(inner)  # a module is a function too
-    inner.forward = lambda module, args, output: None
-    assert [name for name, _ in outer.named_parameters()] == ["factor"]
+    outer = Scale()
+    outer.register_forward_hook(Scale(3.0))  # a module is a function too
     assert list(outer.modules()) == [outer]
     assert list(outer.state_dict()) == ["factor"]
     assert repr(outer) == "Scale()"
-    outer(mg.tensor(1.0))
 
 
 def test_copies_and_pickles_have_none():
     scale, seen = Scale(), []
-    scale.register_forward_hook(lambda *told: seen.append(told))
-    net = nn.Sequential(scale)
-    for twin in (copy.deepcopy(scale), pickle.loads(pickle.dumps(scale)), copy.deepcopy(net)[0]):
-        twin(mg.tensor(1.0))
-        assert seen == []
+    scale.register_forward_hook(lambda *given: seen.append(given))
+    for twin in (copy.deepcopy(scale), pickle.loads(pickle.dumps(scale)), copy.deepcopy(nn.Sequential(scale))[0]):
         twin.register_forward_hook(lambda module, args, output: output * 10)
         assert twin(mg.tensor(1.0)).item() == 20
+    assert seen == []
     assert scale(mg.tensor(1.0)).item() == 2

@@ -1,10 +1,7 @@
-"""Each optimiser over 200 steps: beside PyTorch's, with groups; and interrupted halfway, to the bit."""
+"""Each optimiser beside PyTorch's, with groups; and interrupted halfway, to the bit."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ from minigrad import optim
 from tests.peers import Peer
 
 PYTORCH = Peer(__name__)
-STEPS = 200
+STEPS = 60
 PENALTY = 0.06  # of squared weights: without, rounding would decide where a valley is left
 
 # Options of all groups, and those of the second one.
@@ -97,7 +94,7 @@ class Training:
 
 
 def theirs(torch: Any, *arrays: Any, name: str, options: Any, other: Any) -> Any:
-    """Every 20th loss and the last weights of the same training in PyTorch."""
+    """Every 6th loss and the last weights of the same training in PyTorch."""
     x, y, *weights = (torch.tensor(a, requires_grad=i > 1) for i, a in enumerate(arrays))
     optimizer = getattr(torch.optim, name)(groups(weights, other), **options)
 
@@ -108,7 +105,7 @@ def theirs(torch: Any, *arrays: Any, name: str, options: Any, other: Any) -> Any
         loss.backward()
         return loss
 
-    return torch.tensor([optimizer.step(loss).item() for _ in range(STEPS)][::20], dtype=torch.float64), weights
+    return torch.tensor([optimizer.step(loss).item() for _ in range(STEPS)][::6], dtype=torch.float64), weights
 
 
 def book_lion(p, grads, lr, betas, weight_decay):
@@ -125,7 +122,7 @@ PAIRS += [(key, "float32") for key, _ in PAIRS if "LBFGS" not in key]  # whose e
 
 
 @pytest.mark.parametrize(("key", "dtype"), PAIRS)
-def test_200_steps_as_in_pytorch(key, dtype):
+def test_steps_are_pytorchs(key, dtype):
     name, options, other = METHODS[key]
 
     def ask(torch, *arrays):
@@ -133,14 +130,14 @@ def test_200_steps_as_in_pytorch(key, dtype):
 
     answer = PYTORCH.ask(f"{key} {dtype}", ask, data(dtype), within=1e-9 if dtype == "float64" else 1e-3)
     training = Training(key, answer.inputs)
-    losses = [training.optimizer.step(training.loss).item() for _ in range(STEPS)][::20]
+    losses = [training.optimizer.step(training.loss).item() for _ in range(STEPS)][::6]
     expected, weights = answer.expected
     tolerance = 1e-9 if dtype == "float64" else 1e-3
     np.testing.assert_allclose(losses, expected, rtol=tolerance, atol=tolerance * losses[0])
     for p, w in zip(training.weights, weights, strict=True):
         assert p.dtype == dtype
         np.testing.assert_allclose(p.data, w, rtol=tolerance, atol=tolerance)
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -168,28 +165,13 @@ SCHEDULES = {
 RUNS = [(key, "none") for key in METHODS] + [("Adam", schedule) for schedule in SCHEDULES if schedule != "none"]
 
 
-def continued(folder: Path, half: int = STEPS // 2) -> None:
-    """Go on with each training from where its file says it was, and write the files anew."""
-    for i, (key, schedule) in enumerate(RUNS):
-        training = Training(key, data("float32"), SCHEDULES[schedule])
-        training.load(folder / f"{i}.safetensors")
-        training.run(half)
-        training.save(folder / f"{i}.safetensors")
-
-
-def test_another_process_goes_on_to_the_bit(tmp_path):
-    whole = []
-    for i, (key, schedule) in enumerate(RUNS):
-        training = Training(key, data("float32"), SCHEDULES[schedule])
+@pytest.mark.parametrize(("key", "schedule"), RUNS)
+def test_a_training_goes_on_from_a_file_to_the_bit(key, schedule, tmp_path):
+    whole, resumed = (Training(key, data("float32"), SCHEDULES[schedule]) for _ in range(2))
+    whole.run(STEPS // 2)
+    whole.save(tmp_path / "state.safetensors")
+    resumed.load(tmp_path / "state.safetensors")
+    for training in (whole, resumed):
         training.run(STEPS // 2)
-        training.save(tmp_path / f"{i}.safetensors")
-        training.run(STEPS // 2)
-        whole.append(training.everything())
-    code = f"import pathlib; from {__name__} import continued; continued(pathlib.Path({str(tmp_path)!r}))"
-    root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
-    for i, ((key, schedule), expected) in enumerate(zip(RUNS, whole, strict=True)):
-        resumed = Training(key, data("float32"), SCHEDULES[schedule])
-        resumed.load(tmp_path / f"{i}.safetensors")
-        for mine, other in zip(resumed.everything(), expected, strict=True):
-            assert mine.tobytes() == other.tobytes(), (key, schedule)
+    for mine, other in zip(resumed.everything(), whole.everything(), strict=True):
+        assert mine.tobytes() == other.tobytes()
