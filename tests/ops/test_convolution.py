@@ -405,19 +405,6 @@ def test_output_padding_may_reach_dilation() -> None:
     assert y[:, :, :11, :12].all()
 
 
-@pytest.mark.parametrize(("images", "size", "pieces"), [(4, 20, 1), (4, 60, 2), (1, 120, 2), (0, 60, 0)])
-def test_work_is_dealt_to_threads_where_it_pays(images: int, size: int, pieces: int) -> None:
-    """Images, or rows of a single one: of the output and both gradients."""
-    met: list[int] = []
-    x, w = np.ones((images, 16, size, size), np.float32), np.ones((16, 16, 3, 3), np.float32)
-    g = np.ones((images, 16, size - 2, size - 2), np.float32)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "run_in_parallel", lambda work: met.append(len(work)) or [piece() for piece in work])
-        patch.setattr(convolution, "get_num_threads", lambda: 2)
-        pull(mg.ops.conv2d, [leaf(x), leaf(w)], [g])
-    assert met == [pieces] * 3
-
-
 # --- sequences -------------------------------------------------------------------------------------------
 
 

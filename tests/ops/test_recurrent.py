@@ -14,7 +14,6 @@ from minigrad import ops
 from minigrad.backward import reverse_pass, seed_of
 from minigrad.ops import recurrent_lstm
 from minigrad.ops.kernels import blocks, sequences
-from minigrad.ops.kernels.packing import Packing
 from minigrad.recording import note_of
 from tests.checks import Case, check_primitive, leaf, outputs_of, pull
 from tests.peers import Peer
@@ -349,35 +348,6 @@ def test_a_layer_has_the_gradients_that_it_has_with_all_steps(name, data):
             found.append([grads.get(t.node, np.zeros(1)) for t in tensors if t is not None])
     for mine, expected in zip(*found, strict=True):
         np.testing.assert_allclose(mine, expected, rtol=1e-12, atol=1e-13)
-
-
-def test_a_model_without_lengths_computes_in_its_reverse_pass_what_the_loss_asks_for(monkeypatch):
-    rng = np.random.default_rng(0)
-    N, T, H, V = 25, 17, 128, 1000
-    ends = rng.integers(3, T, N)
-    words = np.where(np.arange(T) < ends[:, None], rng.integers(1, V, (N, T)), 0)
-    cut_rows, shortened = [], Packing.shortened
-
-    def noted(packing, lengths):
-        shorter, places = shortened(packing, lengths)
-        cut_rows.append(len(places))
-        return shorter, places
-
-    monkeypatch.setattr(Packing, "shortened", noted)
-
-    def gradients(lengths):
-        lstm, vocabulary = mg.nn.LSTM(H, H, rng=0), mg.nn.Linear(H, V, rng=1)
-        x = mg.tensor(np.random.default_rng(2).normal(size=(N, T, H)).astype(np.float32), requires_grad=True)
-        h, _ = lstm(x, lengths=lengths)
-        mg.cross_entropy(vocabulary(h), words, ignore_index=0, reduction="sum").backward()
-        return [x.grad, *(p.grad for p in (*lstm.parameters(), *vocabulary.parameters()))]
-
-    without = gradients(None)
-    assert cut_rows == [ends.sum()]
-    given_lengths = gradients(ends)
-    assert len(cut_rows) == 1  # all rows of these are reached
-    for found, expected in zip(without, given_lengths, strict=True):
-        np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 
 def test_a_recorder_of_steps_sees_all_of_them(monkeypatch):

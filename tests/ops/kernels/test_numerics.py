@@ -357,6 +357,8 @@ DTYPES = [
     (lambda a, b: ops.cross_entropy(a, [0, 1], label_smoothing=np.float64(0.1)), F4, F4, F4),
     (lambda a, b: ops.cross_entropy(a, [0, 1], "none", label_smoothing=np.int64(1)), F4, F4, F4),
     (lambda a, b: mg.kron(a, b), I8, F4, F8),
+    *((lambda a, b, loss=loss: loss(a, [0, 1], weight=b[0]), x, F8, x) for loss in (ops.cross_entropy, ops.nll_loss)
+      for x in (F2, F4)),
 ]  # fmt: skip
 
 
