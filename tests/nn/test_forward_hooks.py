@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import gc
 import pickle
-import weakref
 
 import numpy as np
 import pytest
@@ -45,59 +43,32 @@ def test_a_hook_is_told_of_each_call_and_what_it_returns_takes_the_outputs_place
     assert scale.factor.grad == 40
 
 
-def test_keyword_arguments():
-    scale, seen = Scale(), []
-    scale.register_forward_hook(lambda module, args, kwargs, output: seen.append((args, kwargs)), with_kwargs=True)
-    x = mg.tensor([1.0])
-    scale(x, shift=1.0)
-    scale(x=x)
-    assert seen == [((x,), {"shift": 1.0}), ((), {"x": x})]
-
-
-def test_an_output_may_be_anything():
-    lstm = nn.LSTM(2, 3, rng=0)
-    handle = lstm.register_forward_hook(lambda module, args, output: {"h": output[0]})
-    assert set(lstm(ones(1, 4, 2))) == {"h"}
-    handle.remove()
-    lstm.register_forward_hook(lambda module, args, output: 0)  # not None
-    assert lstm(ones(1, 4, 2)) == 0
-
-
 def test_it_runs_in_the_modules_scope_and_for_inner_modules_too():
-    net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
-    scopes = []
+    net, scopes = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh()), []
 
     def hook(module, args, output):
-        output = output * 2
-        scopes.append(output.node.scope)
-        return output
+        scopes.append((output * 2).node and (output * 2).node.scope)
 
     for module in net.modules():
         module.register_forward_hook(hook)
-    y = net(ones(1, 2))
+    net(ones(1, 2))
     assert scopes == [("Sequential", "0"), ("Sequential", "1"), ("Sequential",)]
-    assert y.node.scope == ("Sequential",)
-    net = nn.Sequential(nn.Tanh())
-    net[0].register_forward_hook(lambda module, args, output: scopes.append(output.node))
-    scopes.clear()
     with mg.no_grad():
         net(ones(1, 2))
-    assert scopes == [None]
+    assert scopes[3:] == [None] * 3
 
 
 def test_errors():
     scale, seen = Scale(), []
-    scale.register_forward_hook(lambda *told: seen.append(told))
+    scale.register_forward_hook(lambda *given: seen.append(given))
     failing = scale.register_forward_hook(lambda module, args, output: 1 / 0)
-    with pytest.raises(KeyError, match="bad"):
-        scale(mg.tensor([1.0]), shift="bad")
-    assert seen == []
-    with pytest.raises(ZeroDivisionError):
-        scale(mg.tensor([1.0]))
+    for shift, error in (("bad", KeyError), (0.0, ZeroDivisionError)):
+        with pytest.raises(error):
+            scale(mg.tensor([1.0]), shift=shift)
     assert (mg.tensor(1.0, requires_grad=True) * 2).node.scope == ()
     failing.remove()
     scale(mg.tensor([1.0]))
-    assert len(seen) == 2
+    assert len(seen) == 2  # none of the call that failed
     with pytest.raises(TypeError, match="a hook must be a function, not int"):
         scale.register_forward_hook(3)
 
@@ -119,68 +90,19 @@ def test_removed_and_registered_while_it_runs():
     assert seen[2:] == ["third", "late"]
 
 
-def test_a_hook_that_calls_its_module_again():
-    scale, depth = Scale(), []
-
-    def hook(module, args, output):
-        depth.append(output.item())
-        return module(output) if len(depth) < 3 else None
-
-    scale.register_forward_hook(hook)
-    assert scale(mg.tensor(1.0)).item() == 8
-    assert depth == [2, 4, 8]
-
-
 def test_hooks_are_no_part_of_the_module():
-    outer, inner = Scale(), Scale(3.0)
-    outer.register_forward_hook(inner)  # a module is a function too
-    inner.forward = lambda module, args, output: None
-    assert [name for name, _ in outer.named_parameters()] == ["factor"]
+    outer = Scale()
+    outer.register_forward_hook(Scale(3.0))  # a module is a function too
     assert list(outer.modules()) == [outer]
     assert list(outer.state_dict()) == ["factor"]
     assert repr(outer) == "Scale()"
-    outer(mg.tensor(1.0))
 
 
 def test_copies_and_pickles_have_none():
     scale, seen = Scale(), []
-    scale.register_forward_hook(lambda *told: seen.append(told))
-    net = nn.Sequential(scale)
-    for twin in (copy.deepcopy(scale), pickle.loads(pickle.dumps(scale)), copy.deepcopy(net)[0]):
-        twin(mg.tensor(1.0))
-        assert seen == []
+    scale.register_forward_hook(lambda *given: seen.append(given))
+    for twin in (copy.deepcopy(scale), pickle.loads(pickle.dumps(scale)), copy.deepcopy(nn.Sequential(scale))[0]):
         twin.register_forward_hook(lambda module, args, output: output * 10)
         assert twin(mg.tensor(1.0)).item() == 20
+    assert seen == []
     assert scale(mg.tensor(1.0)).item() == 2
-
-
-def test_a_handle_keeps_no_module_alive():
-    scale = Scale()
-    handle = scale.register_forward_hook(lambda *told: None)
-    gone = weakref.ref(scale)
-    del scale
-    gc.collect()
-    assert gone() is None
-    handle.remove()
-
-
-def test_a_module_whose_init_calls_no_base_and_a_class_with_a_registration_of_its_own():
-    class Bare(nn.Module):
-        def __init__(self):
-            pass
-
-        def forward(self, x):
-            return x
-
-    first, second = Bare(), Bare()
-    first.register_forward_hook(lambda module, args, output: output * 2)
-    assert (first(3), second(3)) == (6, 3)
-
-
-def test_summaries_count_as_before_and_call_the_hooks():
-    net, seen = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh()), []
-    plain = str(mg.render.summary(net, ones(5, 2)))
-    handle = net[0].register_forward_hook(lambda *told: seen.append(told[0]))
-    assert str(mg.render.summary(net, ones(5, 2))) == plain
-    assert seen == [net[0]]
-    handle.remove()

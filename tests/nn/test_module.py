@@ -5,18 +5,15 @@ from __future__ import annotations
 import copy
 import operator
 import re
-from collections import OrderedDict, UserDict, UserList, deque
-from dataclasses import dataclass
+from collections import UserDict, UserList, deque
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import nn, optim
+from minigrad import nn
 from minigrad.nn import Module, Parameter
 from tests.peers import Peer
 
@@ -53,46 +50,25 @@ def test_parameter_is_a_tensor_that_requires_a_gradient():
     assert p.requires_grad
     data[0] = 9
     assert p.data[0] == 0
-    assert not hasattr(p, "__dict__")
     assert Parameter(p, dtype="float32").dtype == np.float32
     assert Parameter([1.0]).dtype == mg.get_default_dtype()
     assert repr(Parameter([1.0])) == "Parameter(tensor([1.], requires_grad=True))"
-    with pytest.raises(TypeError, match="not int64"):
-        Parameter([1])
-    with pytest.raises(TypeError, match="not complex128"):
-        Parameter([1j])
-
-
-def test_gradients_reach_parameters():
-    module = Pair(Scale(), Scale(3.0))
-    module(np.ones(2, np.float32)).backward(np.ones(2))
-    assert module.first.factor.grad == 6
-    assert module.second.factor.grad == 4
-    assert module.offset.grad.tolist() == [1, 1]
-    module.zero_grad()
-    assert all(p.grad is None for p in module.parameters())
+    for value in ([1], [1j]):
+        with pytest.raises(TypeError, match=r"not (int64|complex128)"):
+            Parameter(value)
 
 
 def test_names_follow_assignment():
     module = Pair(Scale(), Pair(Scale(), Scale()))
     assert names(module) == ["first.factor", "offset", "second.first.factor", "second.offset", "second.second.factor"]
     assert [name for name, _ in module.named_modules()] == ["", "first", "second", "second.first", "second.second"]
-    assert list(module.modules()) == [module, module.first, module.second, module.second.first, module.second.second]
-    module.extra = Scale()
-    del module.first
-    assert names(module)[0] == "offset"
-    assert names(module)[-1] == "extra.factor"
+    module.items = [Scale(), (Scale(), {"deep": Parameter(1.0)}), "text"]
+    module.first.parent = module  # back to it
     module.offset = None
-    assert "offset" not in names(module)
-
-
-def test_containers_are_searched():
-    module = Module()
-    module.items = [Scale(), (Scale(), {"deep": Parameter(1.0)})]
-    module.by_name = OrderedDict(a=Scale())
-    module.other = ["text", 3, None, np.ones(2)]
+    del module.second
     module.items.append(Parameter(1.0))
-    assert names(module) == ["items.0.factor", "items.1.0.factor", "items.1.1.deep", "items.2", "by_name.a.factor"]
+    assert names(module) == ["first.factor", "items.0.factor", "items.1.0.factor", "items.1.1.deep", "items.3"]
+    assert module.items[1][0](mg.tensor(1.0)).node.scope == ("items.1.0",)
 
 
 def test_shared_parameters_and_modules_count_once():
@@ -106,16 +82,6 @@ def test_shared_parameters_and_modules_count_once():
     assert inner.factor.grad == 8  # d(2 s^2 + ...)/ds
 
 
-def test_references_back_to_a_parent_and_containers_in_themselves():
-    module = Pair(Scale(), Scale())
-    module.first.parent = module
-    loop: list[Any] = [Parameter(1.0)]
-    loop.append(loop)
-    module.loop = loop
-    assert names(module) == ["first.factor", "offset", "second.factor", "loop.0"]
-    assert "(parent): Pair(...)" in repr(module)
-
-
 def test_names_that_collide_are_refused():
     module = Module()
     module.both = {1: Parameter(1.0), "1": Parameter(2.0)}
@@ -123,46 +89,28 @@ def test_names_that_collide_are_refused():
         module.state_dict()
 
 
-def test_assignments_that_would_not_be_trained_are_refused():
+def test_a_parameter_is_replaced_by_another_one_alone():
     module = Scale()
-    with pytest.raises(TypeError, match=r"Scale\.w: a tensor that requires a gradient .* nn\.Parameter"):
-        module.w = mg.tensor([1.0], requires_grad=True)
     for value in (mg.tensor([1.0]), np.ones((2, 3)), 3.0):
         with pytest.raises(TypeError, match=r"Scale\.factor is a parameter: assign an nn\.Parameter"):
             module.factor = value
-    for held, key in (([mg.tensor([1.0], requires_grad=True)], "0"), ({"a": mg.tensor(1.0, requires_grad=True)}, "a")):
-        with pytest.raises(TypeError, match=rf"Scale\.held\.{key}: a tensor that requires a gradient"):
-            module.held = held
-    assert not hasattr(module, "held")
     module.last = module(mg.tensor([1.0]))  # a result may be kept
-    assert names(module) == ["factor"]
     module.factor = replacement = Parameter(5.0)
-    assert list(module.parameters()) == [replacement]
+    assert dict(module.named_parameters()) == {"factor": replacement}
 
 
-def test_frozen_parameters_stay_in_the_state():
-    module = Scale()
-    module.factor.requires_grad = False
-    assert names(module) == ["factor"]
-    assert not module(mg.tensor(1.0)).requires_grad
-
-
-def test_ten_thousand_modules_deep_and_wide():
+def test_thousands_of_modules_deep_and_wide():
     chain: Module = Scale()
-    for _ in range(10_000):
+    for _ in range(2_000):
         outer = Module()
         outer.inner = chain
         chain = outer
-    wide = nn.Sequential(*(nn.Dropout(0.0) for _ in range(10_000)))
-    for module in (chain, wide):
-        assert sum(1 for _ in module.modules()) >= 10_000
-        module.eval()
-        assert not any(m.training for m in module.modules())
+    for module in (chain, nn.Sequential(*(nn.Dropout(0.0) for _ in range(2_000)))):
+        assert not any(m.training for m in module.eval().modules())
         module.zero_grad()
         module.load_state_dict(module.state_dict())
-        assert repr(module).count("\n") >= 10_000
+        assert repr(module).count("\n") >= 2_000
     del chain, outer, module  # dismantled without recursion
-    assert wide(mg.tensor([1.0])).item() == 1
 
 
 # --- calls ---------------------------------------------------------------------------------------------
@@ -172,14 +120,8 @@ def test_scopes_show_the_path():
     module = Pair(Scale(), Scale())
     y = module(mg.tensor([1.0, 2.0]))
     second = y.node.parents[0]
-    assert y.node.scope == ("Pair",)
-    assert second.scope == ("Pair", "second")
+    assert [y.node.scope, second.scope] == [("Pair",), ("Pair", "second")]
     assert second.parents[1].scope == ("Pair", "first")
-    holder = Module()
-    holder.layers = [Scale(), Scale()]
-    holder.table = {"x": Scale()}
-    assert holder.layers[1](mg.tensor(1.0)).node.scope == ("layers.1",)
-    assert holder.table["x"](mg.tensor(1.0)).node.scope == ("table.x",)
     with mg.no_grad():
         assert not module(mg.tensor([1.0, 2.0])).requires_grad
 
@@ -230,24 +172,25 @@ def test_a_bad_state_is_refused_whole():
     bad = {"offset": np.zeros(3, np.float32), "second.factor": np.float64(0), "extra": np.zeros(1), "more": 1}
     with pytest.raises(ValueError, match="nothing was loaded") as caught:
         module.load_state_dict(bad)
-    assert str(caught.value).splitlines()[1:] == [
-        "  first.factor is missing",
-        "  extra is unexpected",
-        "  more is unexpected",
-        "  offset is float32 (2,) here, float32 (3,) in the state",
-        "  second.factor is float32 () here, float64 () in the state",
-    ]
-    with pytest.raises(ValueError, match=r"offset is float32 \(2,\) here"):
-        module.load_state_dict({"first.factor": 9.0, "offset": np.zeros(3, np.float32)}, strict=False)
-    with pytest.raises(ValueError, match="offset: expected numbers"):
-        module.load_state_dict({**before, "offset": "abc"})
+    for line in ("first.factor is missing", "extra is unexpected", "more is unexpected",
+                 "offset is float32 (2,) here, float32 (3,) in the state",
+                 "second.factor is float32 () here, float64 () in the state"):  # fmt: skip
+        assert line in str(caught.value)
     module.offset.data.flags.writeable = False
-    with pytest.raises(ValueError, match="offset is read-only here"):
-        module.load_state_dict({name: array * 0 for name, array in before.items()})
-    with pytest.raises(TypeError, match="must map names to arrays, not be list"):
-        module.load_state_dict(list(before.items()))
+    for state, strict, kind, text in [
+        ({"first.factor": 9.0, "offset": np.zeros(3, np.float32)}, False, ValueError, r"offset is float32 \(2,\) here"),
+        ({**before, "offset": "abc"}, True, ValueError, "offset: expected numbers"),
+        ({name: array * 0 for name, array in before.items()}, True, ValueError, "offset is read-only here"),
+        (list(before.items()), True, TypeError, "not be list"),
+    ]:
+        with pytest.raises(kind, match=text):
+            module.load_state_dict(state, strict)
     for name, array in module.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+    module.offset.data.flags.writeable = True
+    report = module.load_state_dict({"first.factor": 9.0, "alien": 1.0}, strict=False)
+    assert (report.missing, report.unexpected) == (["offset", "second.factor"], ["alien"])
+    assert (module.first.factor.item(), module.second.factor.item()) == (9, 2)
 
 
 class Weight:
@@ -264,50 +207,17 @@ def test_a_state_of_pytorch_is_refused(strict):
     """It may fit, and would be transposed."""
     layer = mg.nn.Linear(4, 4)
     before = layer.state_dict()
-    with pytest.raises(
-        TypeError, match=r"weight is a tensor of PyTorch\. Use mg\.interop\.load_torch\(module, state\)"
-    ):
+    with pytest.raises(TypeError, match=r"weight is a tensor of PyTorch.*load_torch"):
         layer.load_state_dict({"bias": np.ones(4, np.float32), "weight": Weight()}, strict)
-    for name, array in layer.state_dict().items():
-        np.testing.assert_array_equal(array, before[name])
+    np.testing.assert_array_equal(layer.bias.data, before["bias"])
 
 
-def test_a_weight_that_fits_when_transposed_gets_a_hint():
-    layer = mg.nn.Linear(2, 3)
-    bias = np.zeros(3, np.float32)
-    with pytest.raises(ValueError, match=r"float32 \(3, 2\) in the state: its transpose fits.*mg\.interop\.load_torch"):
-        layer.load_state_dict({"weight": np.zeros((3, 2), np.float32), "bias": bias})
-    with pytest.raises(ValueError, match=r"float32 \(3, 3\) in the state$"):
-        layer.load_state_dict({"weight": np.zeros((3, 3), np.float32), "bias": bias})
-    with pytest.raises(ValueError, match=r"float32 \(1, 3\) in the state$"):
-        layer.load_state_dict({"weight": np.zeros((2, 3), np.float32), "bias": bias[None]})
-
-
-def test_loose_loading_reports_what_it_left_out():
-    module = Pair(Scale(), Scale())
-    report = module.load_state_dict({"first.factor": 9.0, "alien": 1.0}, strict=False)
-    assert report.missing == ["offset", "second.factor"]
-    assert report.unexpected == ["alien"]
-    assert module.first.factor.item() == 9
-    assert module.second.factor.item() == 2
-
-
-def test_loading_views_of_the_same_parameters():
-    module = Pair(Scale(2.0), Scale(3.0))
-    a, b = module.first.factor.data, module.second.factor.data
-    module.load_state_dict({"first.factor": b, "second.factor": a, "offset": module.offset.data[::-1]})
-    assert (a, b) == (3, 2)
-    assert module.offset.data.tolist() == [2, 1]
-
-
-@given(st.permutations(["first.factor", "offset", "second.factor"]), st.integers(0, 2))
-def test_any_subset_in_any_order(order, count):
-    module, other = Pair(Scale(2.0), Scale(3.0)), Pair(Scale(4.0), Scale(5.0))
-    state = module.state_dict()
-    other.load_state_dict({name: state[name] for name in order[:count]}, strict=False)
-    for name, p in other.named_parameters():
-        same = np.array_equal(p.data, state[name])
-        assert same == (name in order[:count] or name == "offset")
+@pytest.mark.parametrize(
+    ("shape", "hint"), [((3, 2), r": its transpose fits.*load_torch"), ((3, 3), "$"), ((1, 3), "$")]
+)
+def test_a_weight_that_fits_when_transposed_gets_a_hint(shape, hint):
+    with pytest.raises(ValueError, match=rf"float32 {re.escape(str(shape))} in the state{hint}"):
+        mg.nn.Linear(2, 3, bias=False).load_state_dict({"weight": np.zeros(shape, np.float32)})
 
 
 # --- copies and text -----------------------------------------------------------------------------------
@@ -348,20 +258,15 @@ def test_repr_is_pytorchs_tree():
 
 def test_a_parameter_keeps_its_name_when_it_is_frozen_thawed_and_copied():
     layer = nn.Linear(2, 3)
-    assert (layer.weight.name, layer.weight.node.name) == ("weight", "weight")
     owner = layer.weight.node.owner
     layer.weight.requires_grad = False
+    assert names(layer) == ["weight", "bias"]
+    holder = nn.Sequential(layer)
+    holder.scale = layer.weight  # a second name, while it is frozen
     layer.weight.requires_grad = True
+    assert layer.weight.node.name == "scale"
     assert owner
-    assert layer.weight.node.owner == owner
-    twin = copy.deepcopy(layer)
-    assert [p.node.name for module in (layer, twin) for p in (module.weight, module.bias)] == ["weight", "bias"] * 2
-    frozen = nn.Linear(2, 3)
-    frozen.weight.requires_grad = False
-    holder = nn.Sequential(frozen)
-    holder.scale = frozen.weight  # a second name, while it is frozen
-    frozen.weight.requires_grad = True
-    assert frozen.weight.node.name == "scale"
+    assert [p.node.name for p in copy.deepcopy(nn.Linear(2, 3)).parameters()] == ["weight", "bias"]
 
 
 # --- what would be trained by nobody -------------------------------------------------------------------
@@ -406,52 +311,18 @@ def test_what_would_be_trained_by_nobody_is_refused(value, text):
     assert names(module) == ["factor"]
 
 
-def test_what_holds_no_tensor_may_be_held():
-    @dataclass
-    class Options:
-        rate: float = 0.5
-
-    module = Scale()
-    module.options, module.words, module.recent = Options(), {"a", "b"}, deque([1.0])
-    module.table, module.space, module.mask = {1: {2: [3]}}, SimpleNamespace(a=1), np.ones(2)
-    module.objects = np.array([None, "a"], object)
-    assert names(module) == ["factor"]
-
-
-def test_a_dataclass_may_be_a_module_and_holds_none():
-    @dataclass(eq=False)
-    class Net(Module):
-        layer: Module
-        width: int = 2
-
-    @dataclass
-    class Parts:
-        layer: Module
-
-    net = Net(Scale())
-    holder = Module()
-    holder.net = net
-    assert names(holder) == ["net.layer.factor"]
-    with pytest.raises(TypeError, match="do not search a Parts"):
-        holder.parts = Parts(Scale())
-
-
 def test_what_is_added_later_is_found_or_refused():
     module = Scale()
-    module.layers, module.table, module.late = [], {}, set()
+    module.layers, module.late = [], set()
     module.layers.append(nn.Linear(2, 3))
-    module.table["a"] = [Parameter(1.0)]
-    assert names(module) == ["factor", "layers.0.weight", "layers.0.bias", "table.a.0"]
+    assert names(module) == ["factor", "layers.0.weight", "layers.0.bias"]
     module.layers.append([tracked()])
     for walk in (module.parameters, module.named_parameters, module.named_buffers, module.state_dict):
-        with pytest.raises(TypeError, match=r"Scale\.layers\.1\.0: a tensor that requires a gradient is trained only"):
+        with pytest.raises(TypeError, match=r"Scale\.layers\.1\.0: a tensor that requires a gradient"):
             list(walk())
-    with pytest.raises(TypeError, match=r"layers\.1\.0"):
-        optim.SGD(module.parameters(), lr=0.1)
-    module.eval()  # which looks at modules alone
     del module.layers[1]
     module.late.add(Scale())
-    with pytest.raises(TypeError, match=r"Scale\.late: modules do not search a set, and a module lies in it"):
+    with pytest.raises(TypeError, match=r"Scale\.late: .* set, and a module"):
         module.state_dict()
 
 
@@ -462,36 +333,6 @@ def test_what_lies_on_the_class_is_refused():
         ):
             type("Net", (Module,), {"held": value})
     assert type("Net", (Module,), {"sizes": [1, 2], "name": "x"}).sizes == [1, 2]
-
-
-def test_a_call_may_keep_its_results():
-    class Keeping(Module):
-        def __init__(self) -> None:
-            self.inner = Scale()
-            self.all: list[Any] = []
-
-        def forward(self, x: Any) -> Any:
-            self.last_input = x
-            self.last = self.inner(x)
-            self.all.append(self.last)
-            return self.last
-
-    module = Keeping()
-    module(mg.tensor(1.0))
-    with mg.no_grad():
-        module(mg.tensor(1.0))
-        module.kept = module.inner(mg.tensor(1.0))
-    assert len(module.all) == 2
-    assert names(module) == ["inner.factor"]
-    assert list(module.state_dict()) == ["inner.factor"]
-
-
-def test_modules_and_parameters_in_nested_containers_have_their_names():
-    module = Module()
-    module.grid = [[Scale(), Scale()], {"a": (Scale(), Parameter(1.0))}]
-    assert module.grid[0][1](mg.tensor(1.0)).node.scope == ("grid.0.1",)
-    assert module.grid[1]["a"][0](mg.tensor(1.0)).node.scope == ("grid.1.a.0",)
-    assert module.grid[1]["a"][1].name == "grid.1.a.1"
 
 
 # --- buffers -------------------------------------------------------------------------------------------
@@ -513,45 +354,32 @@ class Centre(Module):
 
 
 def test_buffers_are_saved_and_not_trained(tmp_path):
-    module = Module()
-    module.parts = [Centre()]
+    module, other = Module(), Module()
+    module.parts, other.parts = [Centre()], [Centre()]
     module.parts[0](mg.tensor([2.0, 4.0], requires_grad=True))
     assert names(module) == ["parts.0.scale"]
     assert [name for name, _ in module.named_buffers()] == ["parts.0.mean", "parts.0.count"]
-    assert [type(b) for b in module.buffers()] == [nn.Buffer] * 2
+    assert {type(b) for b in module.buffers()} == {nn.Buffer}
     state = module.state_dict()
     assert list(state) == ["parts.0.scale", "parts.0.mean", "parts.0.count"]
-    assert state["parts.0.mean"].tolist() == [1, 2]
     state["parts.0.mean"][0] = 9  # a copy
     assert module.parts[0].mean.data.tolist() == [1, 2]
     mg.save(tmp_path / "state", module.state_dict())
-    other = Module()
-    other.parts = [Centre()]
     array = other.parts[0].mean.data
     other.load_state_dict(mg.load(tmp_path / "state"))
     assert other.parts[0].mean.data is array
     assert array.tolist() == [1, 2]
     assert (other.parts[0].count.item(), other.parts[0].count.dtype) == (1, np.int64)
-    optim.SGD(module.parameters(), lr=1.0).step()
-    module.zero_grad()
-    with pytest.raises(ValueError, match=r"parts\.0\.mean is missing"):
-        other.load_state_dict({"parts.0.scale": np.float32(1), "parts.0.count": np.array(1)})
     with pytest.raises(ValueError, match=r"parts\.0\.mean is float32 \(2,\) here, float32 \(3,\) in the state"):
         other.load_state_dict({**module.state_dict(), "parts.0.mean": np.zeros(3, np.float32)})
-    assert array.tolist() == [1, 2]
 
 
 def test_buffers_are_copied_and_shown():
     module = Centre()
     twin = copy.deepcopy(module)
     module(mg.tensor([2.0, 4.0]))
-    assert type(twin.mean) is nn.Buffer
-    assert twin.mean.data.tolist() == [0, 0]
-    assert module.mean.data.tolist() == [1, 2]
+    assert (type(twin.mean), twin.mean.data.tolist()) == (nn.Buffer, [0, 0])
     assert repr(module.mean) == "Buffer(tensor([1., 2.]))"
-    shared = Module()
-    shared.a, shared.b = module, [module.mean]
-    assert list(shared.state_dict()) == ["a.scale", "a.mean", "a.count"]
 
 
 def test_what_a_buffer_may_be():
@@ -560,64 +388,48 @@ def test_what_a_buffer_may_be():
     assert type(module.mean) is nn.Buffer
     module.mean = None
     assert list(module.state_dict()) == ["scale", "count"]
-    for value, text in [(module.scale * 2.0, "assign an untracked tensor or None"), (3.0, "instead of float"),
-                        (np.zeros(2), "write into .count.data")]:  # fmt: skip
-        with pytest.raises(TypeError, match=rf"Centre\.count is a buffer: .*{text}"):
-            module.count = value
+    frozen = nn.Buffer([1.0])
+    for call, kind, text in [
+        (lambda: setattr(module, "count", module.scale * 2.0), TypeError, r"Centre\.count .*untracked tensor or None"),
+        (lambda: setattr(module, "count", 3.0), TypeError, r"Centre\.count .*float"),
+        (lambda: setattr(module, "count", np.zeros(2)), TypeError, r"Centre\.count .*\.data"),
+        (lambda: nn.Buffer(module.scale), TypeError, r"\.detach\(\)"),
+        (lambda: nn.Buffer(None), TypeError, "expected numbers"),
+        (lambda: setattr(frozen, "requires_grad", True), ValueError, r"nn\.Parameter"),
+        *((lambda name=name: module.register_buffer(name, np.zeros(1)), ValueError, "register_buffer")
+          for name in ("a.b", "", "forward", "scale")),
+    ]:  # fmt: skip
+        with pytest.raises(kind, match=text):
+            call()
     module.count = Parameter(1.0)
     assert names(module) == ["scale", "count"]
-    with pytest.raises(TypeError, match=r"would lose its gradient: \.detach\(\) it"):
-        nn.Buffer(module.scale)
-    with pytest.raises(TypeError, match="expected numbers"):
-        nn.Buffer(None)
-    buffer = nn.Buffer([1.0])
-    buffer.requires_grad = False
-    with pytest.raises(ValueError, match=r"make it an nn\.Parameter"):
-        buffer.requires_grad = True
-    assert not buffer.requires_grad
-    for name in ("a.b", "", "forward", "scale"):
-        with pytest.raises(ValueError, match="register_buffer"):
-            module.register_buffer(name, np.zeros(1))
-    module.register_buffer("more", buffer)
-    assert module.more is buffer
-    module.register_buffer("more", mg.tensor(2))
-    assert module.more.item() == 2
+    module.register_buffer("more", frozen)
+    assert module.more is frozen
 
 
-def test_buffers_that_are_not_saved(tmp_path):
+def test_buffers_that_are_not_saved():
     module = Module()
     module.register_buffer("grid", np.arange(3.0), persistent=False)
     module.kept = nn.Buffer(1.0)
-    module.passing = nn.Buffer(2.0, persistent=False)
     assert list(module.state_dict()) == ["kept"]
-    assert [name for name, _ in module.named_buffers()] == ["grid", "kept", "passing"]
-    module.load_state_dict({"kept": np.float32(5)})
-    with pytest.raises(ValueError, match="grid is unexpected"):
-        module.load_state_dict({"kept": np.float32(5), "grid": np.arange(3.0)})
+    assert [name for name, _ in module.named_buffers()] == ["grid", "kept"]
     module.grid = mg.tensor([1.0])  # what takes its place is not saved either
     assert list(copy.deepcopy(module).state_dict()) == list(module.state_dict()) == ["kept"]
-    module.register_buffer("grid", np.arange(3.0))
-    assert list(module.state_dict()) == ["grid", "kept"]
+    with pytest.raises(ValueError, match="grid is unexpected"):
+        module.load_state_dict({"kept": np.float32(5), "grid": np.arange(3.0)})
 
 
 # --- slices --------------------------------------------------------------------------------------------
 
 
 def test_a_slice_leaves_the_names_of_the_original():
-    whole = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
-    y = whole(mg.tensor([[1.0, 2.0]]))
-    scopes, drawing = y.node.scope, mg.render.to_dot(y)
-    part = whole[1:]
-    assert [type(m) for m in part] == [nn.Tanh, nn.Linear]
-    assert part[0] is whole[1]
+    whole, x = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)), mg.tensor([[1.0, 2.0]])
+    y, part = whole(x), whole[1:]
+    assert list(part) == list(whole)[1:]
     assert names(part) == ["2.weight", "2.bias"]  # as in PyTorch
-    again = whole(mg.tensor([[1.0, 2.0]]))
-    assert again.node.scope == scopes == ("Sequential", "2")
-    assert mg.render.to_dot(again) == drawing
-    assert [m._name for m in whole] == ["0", "1", "2"]
-    assert part(whole[0](mg.tensor([[1.0, 2.0]]))).item() == y.item()
+    assert whole(x).node.scope == y.node.scope == ("Sequential", "2")
+    assert part(whole[0](x)).item() == y.item()
     assert [type(m) for m in whole[::-1]] == [nn.Linear, nn.Tanh, nn.Linear]
-    assert len(whole[3:]) == 0
     assert repr(part).splitlines()[1] == "  (1): Tanh()"
 
 
@@ -628,22 +440,14 @@ IN_PLACE = {"+": operator.iadd, "-": operator.isub, "*": operator.imul, "/": ope
 
 
 @pytest.mark.parametrize("symbol", IN_PLACE)
-def test_an_update_that_would_only_rebind_is_refused_under_no_grad(symbol):
+@pytest.mark.parametrize("frozen", [False, True])
+def test_an_update_that_would_only_rebind_is_refused_under_no_grad(symbol, frozen):
     layer = nn.Linear(2, 2)
-    kept, change = layer.weight.data.copy(), IN_PLACE[symbol]
-    for weight in (layer.weight, nn.Parameter(kept)):
-        for value in (0.5, np.ones((2, 2), np.float32), mg.tensor(np.ones((2, 2), np.float32)), weight):
-            with mg.no_grad(), pytest.raises(TypeError, match=rf"Write p\.data {re.escape(symbol)}= \.\.\."):
-                change(weight, value)
-    with mg.no_grad(), pytest.raises(TypeError, match=r"a parameter \(here weight\), only give its name"):
-        layer.weight *= 0.5
-    layer.weight.requires_grad = False  # frozen
-    with mg.no_grad(), pytest.raises(TypeError, match="would not change a parameter"):
-        change(layer.weight, 0.5)
+    kept, layer.weight.requires_grad = layer.weight.data.copy(), not frozen
+    for value in (0.5, np.ones((2, 2), np.float32), mg.tensor(kept), layer.weight):
+        with mg.no_grad(), pytest.raises(TypeError, match=rf"weight.*p\.data {re.escape(symbol)}="):
+            IN_PLACE[symbol](layer.weight, value)
     np.testing.assert_array_equal(layer.weight.data, kept)
-    with mg.no_grad():
-        layer.weight.data *= 0.5
-    np.testing.assert_array_equal(layer.weight.data, kept * np.float32(0.5))
 
 
 @pytest.mark.parametrize("symbol", IN_PLACE)

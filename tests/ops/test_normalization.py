@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -80,6 +80,7 @@ FUNCTIONS = {"batch_norm": batch_norm_of, "group_norm": group_norm_of}
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_gradients(name, data):
     check_primitive(FUNCTIONS.get(name) or getattr(mg.ops, name), data.draw(CASES[name]))
@@ -149,68 +150,12 @@ def test_normalisations_agree_with_pytorch(name, shape, others, options):
     PYTORCH.compare(key, mine_of(name), theirs_of(name), [x, *given], options, rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_second_derivatives_agree_with_pytorch(name):
-    shape, others, options = {
-        "layer_norm": ((3, 4), [(4,), (4,)], {"axis": (-1,)}),
-        "rms_norm": ((3, 4), [(4,)], {"axis": (-1,)}),
-        "group_norm": ((2, 4, 3), [(4,), (4,)], {"groups": 2}),
-        "batch_norm": ((4, 2, 3), [(2,), (2,), None, None], {}),
-    }[name]
-    rng = np.random.default_rng(0)
-    x, v = rng.standard_normal((2, *shape))
-    given = [None if other is None else rng.uniform(0.2, 2, other) for other in others]
-    options = {**options, "eps": 1e-5}
-
-    def theirs(torch, x, v, *given):
-        given = [None if each is None else torch.as_tensor(each) for each in given]
-        loss = lambda x: (theirs_of(name)(torch, x, *given, **options) ** 3).sum()  # noqa: E731
-        return torch.autograd.functional.hvp(loss, torch.as_tensor(x), torch.as_tensor(v))[1].numpy()
-
-    answer = PYTORCH.ask(f"hvp of {name}", theirs, [x, v, *given])
-    x, v, *given = answer.inputs
-    (found,) = mg.hvp(lambda x: (mine_of(name)(x, *given, **options) ** 3).sum(), [x], [v])
-    np.testing.assert_allclose(found.numpy(), answer.expected, rtol=1e-9, atol=1e-12)
-
-
-def test_given_moments_have_the_same_gradients_by_the_rule_on_tensors():
-    rng = np.random.default_rng(0)
-    inputs = [rng.standard_normal((4, 3, 2)), *rng.uniform(0.5, 2, (4, 3))]
-    g = rng.standard_normal((4, 3, 2))
-    grads = pull(mg.ops.batch_norm, list(map(leaf, inputs)), [g])[1]
-    with mg.create_graph():
-        found = mg.grad(lambda *x: (mg.ops.batch_norm(*x) * g).sum(), argnums=tuple(range(5)))(*map(leaf, inputs))
-    for mine, theirs in zip(found, grads, strict=True):
-        np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=1e-11, atol=1e-13)
-
-
-def test_the_moments_of_a_single_entry():
-    """The mean is the entry, and what is normalised by it becomes 0, whatever it is."""
-    for function, shape in (
-        (mg.ops.layer_norm, (3, 1)),
-        (lambda x: mg.ops.group_norm(x, 3), (2, 3, 1)),
-        (mg.ops.batch_norm, (1, 3, 1)),
-    ):
-        x, g = np.full(shape, 2.5), np.full(shape, 3.0)
-        (y,), (d,) = pull(function, [leaf(x)], [g])
-        assert not y.any()
-        np.testing.assert_allclose(d, 0, atol=1e-12)
-    (d,) = pull(lambda x: mg.ops.rms_norm(x, eps=1.0), [leaf(np.full((3, 1), 2.0))], [np.ones((3, 1))])[1]
-    np.testing.assert_allclose(d, 5**-1.5, rtol=1e-13)  # eps / (x^2 + eps)^(3 / 2)
-    slopes = mg.jacobian(lambda x: mg.ops.rms_norm(x, eps=1.0))(np.full((3, 1), 2.0)).numpy()
-    np.testing.assert_allclose(slopes[:, 0, :, 0], 5**-1.5 * np.eye(3), rtol=1e-13)
-    mean = lambda x: batch_norm_with_statistics(x)[1]  # noqa: E731
-    np.testing.assert_array_equal(mg.jacobian(mean)(np.ones((1, 3))).numpy()[:, 0], np.eye(3))
-
-
-def test_no_rule_warns_of_an_empty_batch():
-    """Neither that of many cotangents, nor that on tensors."""
-    nothing = np.ones((0, 3))
-    for k in (0, 1, 2):
-        part = lambda x, k=k: batch_norm_with_statistics(x)[k]  # noqa: E731
-        assert mg.jacobian(part)(nothing).shape == (*part(nothing).shape, 0, 3)
-        with mg.create_graph():
-            assert mg.grad(lambda x, f=part: f(x).sum())(leaf(nothing)).shape == (0, 3)
+@pytest.mark.parametrize(("function", "shape"), [(mg.ops.layer_norm, (3, 1)), (mg.ops.batch_norm, (1, 3, 1)),
+                                                 (lambda x: mg.ops.group_norm(x, 3), (2, 3, 1))])  # fmt: skip
+def test_a_single_entry_becomes_0(function, shape):
+    (y,), (d,) = pull(function, [leaf(np.full(shape, 2.5))], [np.full(shape, 3.0)])
+    assert not y.any()
+    np.testing.assert_allclose(d, 0, atol=1e-12)
 
 
 # --- hard inputs ---------------------------------------------------------------------------------------
@@ -297,60 +242,6 @@ def test_squares_may_overflow_in_single_precision(kind, size):
         np.testing.assert_allclose(mine, exact, rtol=1e-4, atol=1e-5 * np.abs(exact).max())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_nan_spoils_what_it_is_normalised_with_and_nothing_else(kind):
-    x, g, w, b = numbers(kind, np.float64)
-    spoiled = x.copy()
-    spoiled[1, 2, 3] = np.nan
-    met = np.zeros(x.shape, bool)
-    axes = KINDS[kind][2]
-    met[tuple(slice(None) if i - 3 in axes or i in axes else place for i, place in enumerate((1, 2, 3)))] = True
-    for mine, before in list(zip(found(kind, spoiled, g, w, b), found(kind, x, g, w, b), strict=True))[:2]:
-        assert np.isnan(mine[met]).all()
-        np.testing.assert_allclose(mine[~met], before[~met], rtol=1e-12)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_infinity_gives_nan(kind):
-    x, _, w, b = numbers(kind, np.float32)
-    x[0, 0, 0] = np.inf
-    with np.errstate(invalid="ignore"):
-        assert np.isnan(KINDS[kind][0](x, w, b).numpy()[0, 0, 0])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_half_precision_is_computed_in_single_and_rounded_once(kind):
-    x, g, w, b = numbers(kind, np.float16)
-    x = x * np.float16(1000)  # squares are beyond its range
-    for mine, exact in zip(found(kind, x, g, w, b), formula(kind, x, g, w, b), strict=True):
-        assert mine.dtype == np.float16
-        np.testing.assert_allclose(mine, exact, rtol=2**-11 + 1e-4, atol=2**-24 + 2e-6)
-
-
-@pytest.mark.parametrize(("function", "count"), [
-    (lambda x: mg.ops.layer_norm(x), 1),
-    (lambda x: mg.ops.rms_norm(x), 1),
-    (lambda x: mg.ops.group_norm(x, 1), 1),
-    (lambda x: mg.ops.batch_norm(x), 1),
-    (lambda x, m, v: mg.ops.batch_norm(x, None, None, m, v), 3),
-])  # fmt: skip
-def test_gradients_of_gradients_in_half_precision_are_computed_in_single(function, count):
-    """Of cotangents whose mean half precision would round, and of many at once."""
-    rng = np.random.default_rng(0)
-    inputs = [rng.uniform(30, 31, (4, 3)), rng.uniform(30, 31, 3), rng.uniform(0.1, 0.2, 3)][:count]
-    inputs = [x.astype(np.float16) for x in inputs]
-    g = rng.uniform(1000, 1010, (4, 3)).astype(np.float16)
-    exact = pull(function, [leaf(x.astype(float)) for x in inputs], [g.astype(float)])[1]
-    loss = lambda *x: (function(*x) * g).sum()  # noqa: E731
-    with mg.create_graph():
-        found = mg.grad(loss, argnums=tuple(range(count)))(*map(leaf, inputs))
-    for rule in (found, mg.jacobian(loss, argnums=tuple(range(count)))(*inputs)):
-        for mine, theirs in zip(rule, exact, strict=True):
-            assert mine.dtype == np.float16
-            atol = 1e-3 * np.abs(theirs).max()
-            np.testing.assert_allclose(mine.detach().numpy(), theirs, rtol=2e-3, atol=atol)
-
-
 def test_an_eps_that_half_precision_does_not_know_counts():
     x, nothing = np.full((2, 1), 1e-3, np.float16), np.zeros(1, np.float16)
     loss = lambda x, v: (mg.ops.batch_norm(x, None, None, nothing, v, eps=1e-8) * np.float16(0.01)).sum()  # noqa: E731
@@ -359,51 +250,13 @@ def test_an_eps_that_half_precision_does_not_know_counts():
     np.testing.assert_allclose(d.detach().numpy(), 100, rtol=1e-2)
 
 
-def test_an_infinite_cotangent_meets_its_own_column_and_row_alone():
-    x, g = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]), np.array([[np.inf, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    with np.errstate(invalid="ignore"):
-        dx, dw = pull(mg.ops.rms_norm, [leaf(x), leaf(np.ones(3))], [g])[1]
-    np.testing.assert_array_equal(dx, [[np.nan, -np.inf, -np.inf], [0, 0, 0]])
-    np.testing.assert_array_equal(dw, [np.inf, 0, 0])
-
-
-def test_what_is_mixed_is_computed_in_the_wider_dtype():
-    rng = np.random.default_rng(0)
-    w = rng.uniform(0.5, 2, 3)
-    for x, weight in (
-        (rng.standard_normal((2, 3)).astype(np.float32), w),
-        (np.array([[True, False, False]]), w.astype(np.float32)),
-        (np.array([[1, 5, -7]], np.int8), w.astype(np.float32)),
-        (np.array([[1, 5, -7]]), None),
-    ):
-        for norm in (mg.ops.layer_norm, mg.ops.rms_norm):
-            wide = norm(x.astype(float), None if weight is None else weight.astype(float)).numpy()
-            found = norm(x, weight)
-            assert found.dtype == np.float64
-            np.testing.assert_allclose(found.numpy(), wide, rtol=1e-13, atol=1e-14)
-
-
-def test_dtypes_promote():
-    x, w = np.ones((2, 3), np.float32), np.ones(3)
-    assert mg.ops.layer_norm(x, w).dtype == np.float64
-    assert mg.ops.layer_norm(np.arange(6).reshape(2, 3)).dtype == np.float64
-    assert mg.ops.rms_norm(np.ones((2, 3), np.float16), w.astype(np.float16)).dtype == np.float16
-    assert mg.ops.batch_norm(np.array([[True], [False]])).dtype == np.float64
-    grads = pull(lambda x, w: mg.ops.layer_norm(x, w), [leaf(x), leaf(w)], [np.ones((2, 3))])[1]
-    assert [g.dtype for g in grads] == [np.float32, np.float64]
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 3, 0)])
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_normalised_to_nothing(kind, shape, dtype):
-    x, w, b = np.ones(shape, dtype), np.ones(3, dtype), np.ones(3, dtype)
-    if KINDS[kind][1] == (4,):
-        w, b = np.ones(shape[-1:], dtype), np.ones(shape[-1:], dtype)
-    outs, grads = pull(KINDS[kind][0], [leaf(a) for a in (x, w, b)], [np.ones(shape, dtype)])
-    assert outs[0].shape == grads[0].shape == shape
-    for grad in grads[1:]:
-        assert not grad.any()
+@pytest.mark.parametrize("norm", [mg.ops.layer_norm, mg.ops.rms_norm])
+@pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (bool, np.float32), (np.int8, np.float32)])
+def test_what_is_mixed_is_computed_in_the_wider_dtype(norm, dtypes):
+    x, w = (np.array(a, dtype) for a, dtype in zip(([[1, 0, 5]], [0.5, 1.5, 2]), dtypes, strict=True))
+    found = norm(x, w)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found.numpy(), norm(x.astype(float), w.astype(float)).numpy(), rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.parametrize("given", ["mean", "var", "both", "neither"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -54,10 +54,30 @@ def bins(draw: Any, least: int = 0) -> Case:
     return Case([draw(arrays(shape))], {"output_size": size})
 
 
+@st.composite
+def upsamplings(draw: Any, least: int = 0) -> Case:
+    shape = draw(st.sampled_from([least, 1, 2])), draw(st.integers(1, 2)), *(draw(st.integers(least, 4)) for _ in "hw")
+    factor = draw(st.integers(1, 5) | st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    return Case([draw(arrays(shape))], {"factor": factor, "mode": draw(st.sampled_from(["nearest", "bilinear"]))})
+
+
 CASES = {
-    "adaptive_avg_pool2d": bins(), "avg_pool2d": pools(), "max_pool2d": pools(distinct=True),
-    "pixel_shuffle": shuffles(), "pixel_unshuffle": unshuffles(),
-}  # fmt: skip
+    "adaptive_avg_pool2d": bins(),
+    "avg_pool2d": pools(),
+    "max_pool2d": pools(distinct=True),
+    "pixel_shuffle": shuffles(),
+    "pixel_unshuffle": unshuffles(),
+    "upsample": upsamplings(),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(max_examples=12)
+@given(data=st.data())
+def test_gradients(name: str, data: Any) -> None:
+    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
 # PyTorch 2.13's own pixel_shuffle gradient fails on some empty images
 ASKED = {
     "adaptive_avg_pool2d": bins(least=1),
@@ -66,13 +86,7 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-@given(data=st.data())
-def test_gradients(name: str, data: Any) -> None:
-    check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
-
-
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name != "upsample"])
 def test_agrees_with_pytorch(name: str) -> None:
     cases = ASKED.get(name, pools(distinct=True, half=True))
 
@@ -100,36 +114,20 @@ def test_ties_share_equally() -> None:
     np.testing.assert_allclose(found, [[[[1 / 3, 1 / 3 + 1, 0], [1 / 3, 0, 0]]]])
 
 
-def test_padding_never_wins_nor_shares() -> None:
-    x = np.full((1, 1, 2, 2), -3.0)
+@pytest.mark.parametrize("value", [-3.0, 0.0, -np.inf])
+def test_padding_never_wins_nor_shares(value) -> None:
+    """A window of padding and one entry: the entry gets all, though they are equal."""
+    x = np.full((1, 1, 2, 2), value)
     np.testing.assert_array_equal(mg.ops.max_pool2d(x, 2, padding=1).data, x)
-    x[0, 0, 0, 0] = -np.inf  # a window of padding and one entry: the entry gets all, though they are equal
     np.testing.assert_array_equal(gradient(lambda a: mg.ops.max_pool2d(a, 2, padding=1), x), np.ones_like(x))
-    counts = mg.ops.avg_pool2d(np.ones((1, 1, 2, 2)), 2, padding=1).data
-    np.testing.assert_array_equal(counts, np.full((1, 1, 2, 2), 0.25))
+    np.testing.assert_array_equal(mg.ops.avg_pool2d(np.ones_like(x), 2, padding=1).data, np.full(x.shape, 0.25))
 
 
-def test_a_nan_shows() -> None:
-    x = np.array([[[[1.0, np.nan, 2.0, 3.0]]]])
-    np.testing.assert_array_equal(mg.ops.max_pool2d(x, (1, 2)).data, [[[[np.nan, 3.0]]]])
-    np.testing.assert_array_equal(gradient(lambda a: mg.ops.max_pool2d(a, (1, 2)), x), [[[[np.nan, np.nan, 0, 1]]]])
-
-
-def test_a_nan_does_not_show_in_other_windows() -> None:
+def test_a_nan_shows_in_its_own_window_alone() -> None:
     x, g = np.array([[[[1.0, np.nan, 2.0, 3.0, 4.0, 4.0]]]]), np.array([[[[1.0, 5.0, 6.0]]]])
-    d = pull(lambda a: mg.ops.max_pool2d(a, (1, 2)), [leaf(x)], [g])[1][0]
+    (y,), (d,) = pull(lambda a: mg.ops.max_pool2d(a, (1, 2)), [leaf(x)], [g])
+    np.testing.assert_array_equal(y, [[[[np.nan, 3, 4]]]])
     np.testing.assert_array_equal(d, [[[[np.nan, np.nan, 0, 5, 3, 3]]]])
-
-
-def test_integers() -> None:
-    x = np.array([[[[-4, -3], [-2, -9]]]])
-    y = mg.ops.max_pool2d(x, 2, padding=1)
-    assert y.dtype == np.int64
-    np.testing.assert_array_equal(y.data, x)
-    mean = mg.ops.avg_pool2d(x, 2)
-    assert mean.dtype == np.float64
-    np.testing.assert_array_equal(mean.data, [[[[-4.5]]]])
-    assert mg.ops.max_pool2d(x < -3, 2).data.tolist() == [[[[True]]]]
 
 
 def test_pixel_shuffle_order() -> None:
@@ -162,69 +160,44 @@ def test_bins_are_means_of_slices(case: Case) -> None:
         np.testing.assert_allclose(y[:, :, *place], x[:, :, rows, columns].mean(axis=(2, 3)), atol=1e-13)
 
 
-def test_bins_of_any_dtype_and_what_is_not_finite() -> None:
-    x = np.arange(30).reshape(1, 1, 5, 6)
-    assert mg.ops.adaptive_avg_pool2d(x, 2).dtype == np.float64
-    half = mg.ops.adaptive_avg_pool2d(np.full((1, 1, 64, 64), 60000, np.float16), (1, 2))
-    assert (half.dtype, half.data.tolist()) == (np.float16, [[[[60000, 60000]]]])
-    y = mg.ops.adaptive_avg_pool2d(np.where(x == 0, np.inf, x), (2, 3)).data
-    assert np.flatnonzero(~np.isfinite(y)).tolist() == [0]
+def test_what_is_not_finite_stays_in_its_bin() -> None:
+    x = np.where(np.arange(30) == 0, np.inf, 1.0).reshape(1, 1, 5, 6)
+    assert np.flatnonzero(~np.isfinite(mg.ops.adaptive_avg_pool2d(x, (2, 3)).data)).tolist() == [0]
 
 
 X = np.ones((1, 3, 4, 5))
 
-MISTAKES = {
-    "rank": ([X[0], 2], {}, ValueError, "x must have 4 axes"),
-    "kernel 0": ([X, 0], {}, ValueError, "kernel must be at least 1, not 0"),
-    "kernel 1.5": ([X, 1.5], {}, TypeError, "kernel must be an integer or a pair of integers, not 1.5"),
-    "stride 0": ([X, 2], {"stride": 0}, ValueError, "stride must be at least 1, not 0"),
-    "padding -1": ([X, 2], {"padding": -1}, ValueError, "padding must be at least 0, not -1"),
-    "padding": ([X, (2, 3)], {"padding": 2}, ValueError, r"padding \(2, 2\) must be smaller than the kernel \(2, 3\)"),
-    "large kernel": ([X, (2, 6)], {}, ValueError, "kernel of 2x6 is larger than the padded input of 4x5"),
-    "no pixels": ([X[:, :, :0], 2], {"padding": 1}, ValueError, "at least one row and one column"),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
-def test_mistakes_are_named(name: str, mistake: str) -> None:
-    inputs, options, error, message = MISTAKES[mistake]
-    with pytest.raises(error, match=message) as caught:
-        getattr(mg.ops, name)(*inputs, **options)
-    assert str(caught.value).startswith(f"{name}(x: float64 ")
-
 
 @pytest.mark.parametrize(
-    ("inputs", "error", "message"),
+    ("name", "inputs", "error", "message"),
     [
-        ([X[0], 2], ValueError, "x must have 4 axes"),
-        ([X, 2], ValueError, "x has 3 channels: they must be a multiple of factor² = 4"),
-        ([X, 0], ValueError, "factor must be at least 1, not 0"),
-        ([X, 1.0], TypeError, "factor must be an integer, not 1.0"),
-        ([X, (1, 1)], TypeError, r"factor must be an integer, not \(1, 1\)"),
-    ],
-)
-def test_mistakes_of_the_shuffle_are_named(inputs: Any, error: Any, message: str) -> None:
-    with pytest.raises(error, match=message):
-        mg.ops.pixel_shuffle(*inputs)
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "message"),
-    [
-        (lambda: mg.ops.pixel_unshuffle(X[0], 2), ValueError, "x must have 4 axes"),
-        (lambda: mg.ops.pixel_unshuffle(X, 2), ValueError, "x has 4 rows and 5 columns: they"),
-        (lambda: mg.ops.pixel_unshuffle(X, 3), ValueError, "they must be multiples of the factor 3"),
-        (lambda: mg.ops.pixel_unshuffle(X, 0), ValueError, "factor must be at least 1, not 0"),
-        (lambda: mg.ops.adaptive_avg_pool2d(X[0], 2), ValueError, "x must have 4 axes"),
-        (lambda: mg.ops.adaptive_avg_pool2d(X, 0), ValueError, "output_size must be at least 1, not 0"),
-        (lambda: mg.ops.adaptive_avg_pool2d(X, (1, None)), TypeError, "output_size must be an integer or a pair"),
-        (lambda: mg.ops.adaptive_avg_pool2d(X[:, :, :0], 1), ValueError, "at least one row and one column"),
+        *((name, inputs, error, message) for name in ("max_pool2d", "avg_pool2d") for inputs, error, message in [
+            ([X[0], 2], ValueError, "x must have 4 axes"),
+            ([X, 0], ValueError, "kernel .* 1, not 0"),
+            ([X, 1.5], TypeError, "kernel .*integer.*, not 1.5"),
+            ([X, 2, 0], ValueError, "stride .* 1, not 0"),
+            ([X, 2, None, -1], ValueError, "padding .* 0, not -1"),
+            ([X, (2, 3), None, 2], ValueError, r"padding \(2, 2\) .* kernel \(2, 3\)"),
+            ([X, (2, 6)], ValueError, "kernel of 2x6 .* 4x5"),
+            ([X[:, :, :0], 2, None, 1], ValueError, "at least one row and one column"),
+        ]),
+        ("pixel_shuffle", [X[0], 2], ValueError, "x must have 4 axes"),
+        ("pixel_shuffle", [X, 2], ValueError, "x has 3 channels.* 4"),
+        ("pixel_shuffle", [X, 0], ValueError, "factor .* 1, not 0"),
+        ("pixel_shuffle", [X, 1.0], TypeError, "factor must be an integer, not 1.0"),
+        ("pixel_shuffle", [X, (1, 1)], TypeError, r"factor must be an integer, not \(1, 1\)"),
+        ("pixel_unshuffle", [X[0], 2], ValueError, "x must have 4 axes"),
+        ("pixel_unshuffle", [X, 2], ValueError, "x has 4 rows and 5 columns"),
+        ("pixel_unshuffle", [X, 0], ValueError, "factor .* 1, not 0"),
+        ("adaptive_avg_pool2d", [X[0], 2], ValueError, "x must have 4 axes"),
+        ("adaptive_avg_pool2d", [X, 0], ValueError, "output_size .* 1, not 0"),
+        ("adaptive_avg_pool2d", [X, (1, None)], TypeError, "output_size must be an integer or a pair"),
+        ("adaptive_avg_pool2d", [X[:, :, :0], 1], ValueError, "at least one row and one column"),
     ],
 )  # fmt: skip
-def test_mistakes_of_bins_and_the_unshuffle_are_named(call: Any, error: Any, message: str) -> None:
-    with pytest.raises(error, match=message):
-        call()
+def test_refusals(name: str, inputs: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=rf"{name}\(x: float64 .*{message}"):
+        getattr(mg.ops, name)(*inputs)
 
 
 def test_windows_with_dilation():
@@ -251,3 +224,51 @@ def test_equal_maxima_share_a_cotangent_of_the_gradient_too(dtype):
     v = u.ravel().astype(float)  # half precision is computed in single, and rounded once
     expected = [(v[0] + v[1] + v[5]) / 3, (v[3] + v[6] + v[7]) / 3, v[8], v[10]]
     np.testing.assert_allclose(found.numpy().ravel(), np.array(expected).astype(dtype), rtol=1e-12)
+
+
+# --- upsampling ------------------------------------------------------------------------------------------
+
+
+def test_upsample_agrees_with_pytorch() -> None:
+    def theirs(torch: Any, x: Any, factor: Any, mode: str) -> Any:
+        corners = {"align_corners": False} if mode == "bilinear" else {}
+        return torch.nn.functional.interpolate(x, scale_factor=factor, mode=mode, **corners)
+
+    PYTORCH.compare_drawn("upsample", mg.ops.upsample, theirs, upsamplings(least=1), rtol=1e-12, atol=1e-14)
+
+
+def test_a_plane_stays_one() -> None:
+    """Between the middles of pixels bilinear interpolation is exact for a x + b y + c."""
+    rows, columns = np.mgrid[0:4, 0:5].astype(float)
+    y = mg.ops.upsample((2 * rows - 3 * columns + 1)[None, None], (3, 4), "bilinear").data[0, 0]
+    down, across = (np.arange(12) + 0.5) / 3 - 0.5, (np.arange(20) + 0.5) / 4 - 0.5
+    expected = 2 * down[:, None] - 3 * across + 1
+    np.testing.assert_allclose(y[2:-2, 2:-2], expected[2:-2, 2:-2], rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_what_is_not_finite_reaches_its_neighbours_alone(mode: str) -> None:
+    x = np.ones((1, 1, 1, 5))
+    x[..., 2] = np.inf
+    y = mg.ops.upsample(x, (1, 3), mode).data[0, 0, 0]
+    assert np.flatnonzero(np.isinf(y)).tolist() == list(range(6, 9) if mode == "nearest" else range(5, 10))
+    assert not np.isnan(y).any()
+    g = np.ones((1, 1, 1, 15))
+    g[..., 7] = np.nan  # the middle of pixel 2, and taken from it alone
+    d = pull(lambda x: mg.ops.upsample(x, (1, 3), mode), [leaf(np.ones((1, 1, 1, 5)))], [g])[1][0]
+    assert np.isnan(d).ravel().tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        ([X[0], 2], ValueError, r"upsample\(x: float64 \(3, 4, 5\)\): x must have 4 axes"),
+        ([X, 0], ValueError, "factor must be at least 1, not 0"),
+        ([X, 1.5], TypeError, "factor must be an integer or a pair of integers, not 1.5"),
+        ([X, (2, 2, 2)], TypeError, r"factor must be an integer or a pair of integers, not \(2, 2, 2\)"),
+        ([X, 2, "bicubic"], ValueError, "mode must be 'nearest' or 'bilinear', not 'bicubic'"),
+    ],
+)
+def test_refusals_of_upsample(inputs: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        mg.ops.upsample(*inputs)

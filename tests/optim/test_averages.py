@@ -12,13 +12,11 @@ from tests.peers import Peer
 PYTORCH = Peer(__name__)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_average_is_that_of_pytorch(dtype):
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float64", 1e-12)])
+def test_the_average_is_that_of_pytorch(dtype, tolerance):
     def theirs(torch, weights):
-        model = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor(weights[0]))])
-        average = torch.optim.swa_utils.AveragedModel(
-            model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)
-        )
+        model, swa = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor(weights[0]))]), torch.optim.swa_utils
+        average = swa.AveragedModel(model, multi_avg_fn=swa.get_ema_multi_avg_fn(0.9))
         for w in weights:
             model[0].data.copy_(torch.tensor(w))
             average.update_parameters(model)
@@ -31,56 +29,31 @@ def test_the_average_is_that_of_pytorch(dtype):
     for w in answer.inputs[0][1:]:
         p.data[...] = w
         ema.update()
-    tolerance = 1e-12 if dtype == "float64" else 1e-6
     np.testing.assert_allclose(ema.averages["0"], answer.expected, rtol=tolerance, atol=tolerance)
-
-
-def test_large_parameters_and_halves():
-    p, q = mg.tensor(np.zeros(300_000, "float32"), requires_grad=True), mg.tensor(np.float16([1]), requires_grad=True)
-    ema = optim.EMA([p, q], 0.999)
-    p.data[...], q.data[...] = 1, 0
-    for _ in range(3):
-        ema.update()
-    np.testing.assert_allclose(ema.averages["0"], 1 - 0.999**3, rtol=1e-4)
-    np.testing.assert_allclose(ema.averages["1"], 0.999**3, rtol=1e-6)  # in float16 0.999 of 1 is 0.999, then stays
-    with ema.applied():
-        assert q.dtype == np.float16
 
 
 def test_weights_come_back_however_the_context_ends():
     model = nn.Linear(2, 1, rng=0)
-    ema = optim.EMA(model, 0.5)
-    own = [(p, p.data, p.data.copy()) for p in model.parameters()]
-    for p in model.parameters():
-        p.data += 1
+    ema, before = optim.EMA(model, 0.5), model.weight.data.copy()
+    own = model.weight.data
+    own += 1
     ema.update()
 
     def interrupted():
-        with ema.applied():
-            for p, _, before in own:
-                np.testing.assert_allclose(p.data, before + 0.5)
-                p.data[...] = 7  # into a copy
+        with ema.applied(), ema.applied():
+            np.testing.assert_allclose(model.weight.data, before + 0.5)
+            model.weight.data[...] = 7  # into a copy
             raise KeyboardInterrupt
 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             interrupted()
-        for p, array, before in own:
-            assert p.data is array
-            np.testing.assert_allclose(array, before + 1)
-        np.testing.assert_allclose(ema.averages["weight"], own[0][2] + 0.5)
-    with ema.applied(), ema.applied():
-        np.testing.assert_allclose(model.weight.data, own[0][2] + 0.5)
-    assert model.weight.data is own[0][1]
-    ema.copy_to()
-    np.testing.assert_allclose(model.weight.data, own[0][2] + 0.5)
+        assert model.weight.data is own
+        np.testing.assert_allclose(own, before + 1)
+        np.testing.assert_allclose(ema.averages["weight"], before + 0.5)
     other = nn.Linear(2, 1, rng=1)
     ema.copy_to(other)
-    np.testing.assert_array_equal(other.weight.data, model.weight.data)
-    with pytest.raises(
-        ValueError, match=r"EMA.copy_to: the averages have shapes \[\(2, 1\), \(1,\)\], the parameters \["
-    ):
-        ema.copy_to(nn.Linear(3, 1))
+    np.testing.assert_allclose(other.weight.data, before + 0.5)
 
 
 def test_averages_are_not_averaged():
@@ -89,57 +62,48 @@ def test_averages_are_not_averaged():
     p.data[...] = 4
     ema.update()
     with ema.applied():
-        with pytest.raises(RuntimeError, match=r"EMA.update: the parameters hold the averages within applied\(\)"):
-            ema.update()
-        with ema.applied():
-            pass
-        with pytest.raises(RuntimeError, match=r"EMA\.update"):
-            ema.update()
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match=r"EMA\.update: .*applied\(\)"):
+                ema.update()
+            with ema.applied():
+                pass
     assert (ema.averages["0"].tolist(), ema.updates) == ([1], 1)
-    with pytest.raises(KeyError), ema.applied():
-        raise KeyError
-    p.data = np.ones(2, "float32")
-    with pytest.raises(ValueError, match=r"EMA\.applied: parameter 0 is"), ema.applied():
-        pass
     p.data = np.float32([5])
     ema.update()
     assert ema.averages["0"].tolist() == [2]
 
 
-def test_a_graph_from_before_keeps_its_gradient():
-    p = mg.tensor([3.0], requires_grad=True)
-    ema = optim.EMA([p])
-    loss = (p * p).sum()
-    with ema.applied():
-        loss.backward()
-    assert p.grad.tolist() == [6]
-
-
-def test_state_and_complaints(tmp_path):
-    def made():
-        return optim.EMA(nn.Linear(2, 1, rng=0), 0.5)
-
-    ema = made()
+def test_the_state(tmp_path):
+    ema, other = (optim.EMA(nn.Linear(2, 1, rng=0), 0.5) for _ in range(2))
     ema.update()
     ema.decay = 0.25
     mg.save(tmp_path / "ema", ema.state_dict())
-    other = made()
     other.load_state_dict(mg.load(tmp_path / "ema"))
     assert repr(other) == repr(ema) == "EMA(2 parameters, decay=0.25, updates=1)"
-    for change, text in [({"decay": np.array(2.0)}, r"decay must be in \[0, 1\]"),
-                         ({"updates": np.array(-1)}, "updates must be at least 0"),
+    for change, text in [({"decay": np.array(2.0)}, r"decay .*\[0, 1\]"), ({"updates": np.array(-1)}, "updates .* 0"),
                          ({"average.weight": np.ones(3)}, r"average\.weight is float32 \(2, 1\) here")]:  # fmt: skip
         with pytest.raises(ValueError, match=text):
             other.load_state_dict({**ema.state_dict(), "average.bias": np.ones(1, "float32"), **change})
         np.testing.assert_array_equal(other.averages["bias"], ema.averages["bias"])
-    with pytest.raises(ValueError, match="EMA: there are no parameters"):
-        optim.EMA([])
-    with pytest.raises(ValueError, match=r"EMA: decay must be in \[0, 1\], not 1.5"):
-        optim.EMA(nn.Linear(1, 1), 1.5)
-    with pytest.raises(TypeError, match="EMA: decay must be a number"):
-        optim.EMA(nn.Linear(1, 1), "x")
+
+
+def of_another_shape():
     p = mg.tensor([1.0], requires_grad=True)
-    ema = optim.EMA([p])
-    p.data = np.ones(2, "float32")
-    with pytest.raises(ValueError, match=r"EMA.update: parameter 0 is float32 \(2,\), its average float32 \(1,\)"):
-        ema.update()
+    ema, p.data = optim.EMA([p]), np.ones(2, "float32")
+    return ema
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: optim.EMA([]), ValueError, "EMA: there are no parameters"),
+        (lambda: optim.EMA(nn.Linear(1, 1), 1.5), ValueError, r"EMA: decay .*\[0, 1\], not 1.5"),
+        (lambda: optim.EMA(nn.Linear(1, 1), "x"), TypeError, "EMA: decay must be a number"),
+        (lambda: of_another_shape().update(), ValueError, r"EMA\.update: parameter 0 is float32 \(2,\), .*\(1,\)"),
+        (lambda: of_another_shape().applied().__enter__(), ValueError, r"EMA\.applied: parameter 0 is"),
+        (lambda: optim.EMA(nn.Linear(2, 1)).copy_to(nn.Linear(3, 1)), ValueError, r"EMA\.copy_to: .*\(2, 1\).*\(3, 1"),
+    ],
+)
+def test_refusals(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()

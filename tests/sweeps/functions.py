@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from tests.sweeps.enumeration import levels
-from tests.sweeps.runs import Array, Family, Results, numbers, run
+from tests.sweeps.runs import Array, Family, Results, levels, numbers, run
 
 __all__ = ["FAMILIES"]
 
@@ -69,7 +68,7 @@ FUNCTIONS: dict[str, tuple[float, float, Formula, Callable[[Array], tuple[Any, .
     "tanh": (-8, 8, np.tanh, lambda x: (1, -np.tanh(x) ** 2)),  # by its output: what is subtracted is near 1
 }  # fmt: skip
 OPTIONS = {"clip": {"min": -1, "max": 0.5}}
-_SHAPES = ((1_000_000,), (1000, 1000), (64, 50, 300))
+_SHAPES = ((100_000,), (1000, 1000), (64, 50, 300))
 
 
 def functions(i: int) -> Results:

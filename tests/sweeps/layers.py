@@ -14,9 +14,9 @@ from tests.checks import leaf, pull
 from tests.strategies import with_layout
 from tests.sweeps import plain
 from tests.sweeps.bounds import Found, units
-from tests.sweeps.enumeration import levels
+from tests.sweeps.runs import levels, threads, wide
 
-__all__ = ["BOUND", "NETWORKS", "Layer", "layer", "measured", "with_pytorch"]
+__all__ = ["BOUND", "NETWORKS", "Layer", "layer", "measured"]
 
 BOUND = 8.0  # in units of rounding, see bounds
 _MOST = 2**25  # multiplications in one of the three products of a case
@@ -159,36 +159,15 @@ NETWORKS = {
 
 def measured(case: Layer) -> list[Found]:
     """The errors of y, dx, dw and db in units of rounding."""
-    (x, w, b), g = case.arrays
-    before = mg.get_num_threads()
-    mg.set_num_threads(case.threads)
-    try:
-        function = getattr(mg.ops, case.name)
-        outs, grads = pull(lambda *a: function(*a, **case.options), [leaf(a) for a in (x, w, b)], [g])
-    finally:
-        mg.set_num_threads(before)
-    return _against_plain(case, [*outs, *grads])
-
-
-def with_pytorch(case: Layer) -> list[Found]:
-    """The same of PyTorch, which must be within the same bound: what both agree on is no mistake of the reference."""
-    import torch
-
-    (x, w, b), g = case.arrays
-    leaves = [None if a is None else torch.tensor(np.array(a, order="C"), requires_grad=True) for a in (x, w, b)]
-    y = getattr(torch.nn.functional, case.name)(*leaves, **case.options)
-    y.backward(torch.tensor(np.array(g, order="C")))
-    return _against_plain(case, [y.detach().numpy(), *(None if t is None else t.grad.numpy() for t in leaves)])
-
-
-def _against_plain(case: Layer, found: list[Any]) -> list[Found]:
     inputs, g = case.arrays
-    wide = [None if a is None else a.astype(np.float64) for a in (*inputs, g)]
+    with threads(case.threads):
+        function = getattr(mg.ops, case.name)
+        outs, grads = pull(lambda *a: function(*a, **case.options), [leaf(a) for a in inputs], [g])
     taps = plain.Taps(case.kernel, case.stride, case.padding, case.dilation, case.groups)
-    function = getattr(plain, case.name)
-    exact, magnitudes = function(*wide, taps), function(*(None if a is None else np.abs(a) for a in wide), taps)
+    given, sizes = wide(*inputs, g), wide(*(None if a is None else np.abs(a) for a in (*inputs, g)))
+    exact, magnitudes = (getattr(plain, case.name)(*arrays, taps) for arrays in (given, sizes))
     results = []
-    for mine, value, size in zip(found, exact, magnitudes, strict=True):
+    for mine, value, size in zip([*outs, *grads], exact, magnitudes, strict=True):
         if mine is not None:
             assert mine.dtype == case.dtype, f"{mine.dtype}, not {case.dtype}"
             results.append(Found(case.name, mine.shape, units(mine, value, size)))

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from tests.sweeps import algebra, attention, families, functions, layers, losses, moves, normalization, sequences
+from tests.sweeps import families, functions, layers, moves, references
 from tests.sweeps.bounds import Found, Outcome
 from tests.sweeps.runs import measured
 
 __all__ = ["PARTS", "SWEEPS", "run"]
 
 PARTS = 8  # of each sweep, for workers side by side
-CONVOLUTIONS = 4000
-# Of what is no sweep of sizes, each function once is a sample.
-SAMPLES = {"functions": len(functions.FUNCTIONS), "moves": len(moves.MOVES)}
+# How many cases a sample has: of functions each one, of all else a few.
+SAMPLES = {"convolutions": 24, "functions": len(functions.FUNCTIONS), "moves": 8}
 
 
 def _layer(i: int) -> list[Found]:
@@ -25,14 +24,13 @@ def _known(i: int) -> list[Found]:
     return layers.measured(list(layers.NETWORKS.values())[i])
 
 
-FAMILIES = {**families.FAMILIES, **functions.FAMILIES, **moves.FAMILIES, **losses.FAMILIES, **algebra.FAMILIES,
-            **normalization.FAMILIES, **attention.FAMILIES, **sequences.FAMILIES}  # fmt: skip
+FAMILIES = {**families.FAMILIES, **functions.FAMILIES, **moves.FAMILIES, **references.FAMILIES}
 # What case i found, how many cases there are, how many a sample has, and the bound in units of rounding.
 SWEEPS: dict[str, tuple[Callable[[int], Iterable[Found]], int, int, float]] = {
-    "convolutions": (_layer, CONVOLUTIONS, 160, layers.BOUND),
-    "layers of known networks": (_known, len(layers.NETWORKS), len(layers.NETWORKS), layers.BOUND),
+    "convolutions": (_layer, 4000, SAMPLES["convolutions"], layers.BOUND),
+    "layers of known networks": (_known, len(layers.NETWORKS), 3, layers.BOUND),
     **{
-        name: (lambda i, family=family: measured(family(i)), number, SAMPLES.get(name, min(number, 16)), bound)
+        name: (lambda i, family=family: measured(family(i)), number, SAMPLES.get(name, 5), bound)
         for name, (family, number, bound) in FAMILIES.items()
     },
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,25 +46,6 @@ def test_columns_hold_what_each_tap_sees(case, threads, largest):
     np.testing.assert_array_equal(seen, expected)
 
 
-def test_a_workspace_is_handed_out_again_and_begins_at_a_cache_line():
-    """In a thread that has none before."""
-
-    def address(name, *shape):
-        held = columns.workspace(name, shape, np.dtype(np.float32))
-        assert (held.shape, held.dtype) == (shape, np.float32)
-        return held.__array_interface__["data"][0]
-
-    def seen():
-        first = address("one", 3, 4)
-        assert [address("one", 12), address("one", 2, 3)] == [first, first]
-        assert address("other", 12) != first
-        assert address("one", 100_000) != first
-        return [address(f"of {size}", size) % columns._CACHE_LINE for size in range(1, 400)]
-
-    with ThreadPoolExecutor(1) as thread:
-        assert not any(thread.submit(seen).result())
-
-
 @pytest.mark.parametrize(
     ("shape", "kernel", "filters", "shared", "largest", "sizes"),
     [
@@ -83,26 +62,3 @@ def test_a_piece_has_as_many_images_as_memory_allows(shape, kernel, filters, sha
     how = Columns(windows, windows.output_size(shape[2:]), 1, filters, shared)
     whole = columns.Share(slice(0, len(x)), slice(0, how.number[0]))
     assert [block.stop - block.start for block, _ in how.blocks(x, whole, x.dtype)] == sizes
-
-
-@given(cases())
-def test_kernels_are_the_inverse_of_matrices(case):
-    x, how = case
-    w = np.random.default_rng(1).standard_normal((2 * how.groups, x.shape[1] // how.groups, *how.windows.kernel))
-    matrices = how.matrices(w)
-    assert matrices.shape == (how.terms, how.groups, 2, w[0].size // how.terms)
-    np.testing.assert_array_equal(how.kernels(matrices), w)
-
-
-@given(cases())
-def test_a_convolution_is_the_sum_of_the_products_of_the_terms(case):
-    x, how = case
-    w = np.random.default_rng(1).standard_normal((2 * how.groups, x.shape[1] // how.groups, *how.windows.kernel))
-    seen = how.windows.view(how.windows.pad(x), how.number)
-    seen = seen.reshape(len(x), how.groups, -1, *seen.shape[2:])
-    expected = np.einsum("ngcijpq,gfcij->ngfpq", seen, w.reshape(how.groups, 2, *w.shape[1:]))
-    for share in how.shares(x, 1):
-        for images, terms in how.blocks(x, share, x.dtype):
-            y = sum(matrix @ term for matrix, term in zip(how.matrices(w), terms, strict=True))
-            part = expected[images, :, :, share.rows]
-            np.testing.assert_allclose(y, part.reshape(y.shape), atol=1e-12)
