@@ -13,17 +13,17 @@ from tests.parallel.ranks import needs_mpi, run
 
 
 @needs_mpi
-@pytest.mark.parametrize(("ranks", "command", "how"), [
-    (2, "evaluate", ["--json", "--beam", "3"]), (4, "sample", ["-n", "7"]),
-    (2, "sample", ["-n", "7", "--consensus", "3", "--neighbours", "2"]),
+@pytest.mark.parametrize(("command", "how"), [
+    ("evaluate", ["--json", "--beam", "3", "--max-images", "7"]),
+    ("sample", ["-n", "7", "--consensus", "3", "--neighbours", "2"]),
 ])  # fmt: skip
-def test_evaluation_and_samples_on_ranks(trained, tmp_path, capsys, ranks, command, how):
-    """Of 7 images four ranks have one or two each."""
+def test_evaluation_and_samples_on_ranks(trained, tmp_path, capsys, command, how):
+    """The ranks have different numbers of images."""
     results = tmp_path / "results.json"
     words = [command, trained, "--quiet", *how, *(["--out", results] if command == "evaluate" else [])]
     alone = output_of(capsys, *words)
     captions = results.read_text() if results.exists() else None
-    assert run(ranks, "-m", "captioning", *words) == (alone, "")
+    assert run(2, "-m", "captioning", *words) == (alone, "")
     assert captions is None or results.read_text() == captions
 
 
