@@ -95,5 +95,5 @@ def test_figures_are_of_primitives_that_a_sweep_still_has():
     """All that was measured is a primitive, and what a small sweep meets is among it."""
     figures = json.loads(FIGURES.read_text())["primitives"]
     assert figures.keys() <= set(DIFFERENTIABLE)
-    assert run("cells").reaches.keys() | run("dropout").reaches.keys() <= figures.keys()
+    assert run("alignments").reaches.keys() | run("dropout").reaches.keys() <= figures.keys()
     assert all(0 <= found["worst"] < max(bound for *_, bound in SWEEPS.values()) for found in figures.values())
