@@ -32,7 +32,7 @@ from captioning.training.run_folder import Run
 from captioning.training.settings import Settings
 from captioning.training.solver import Solver
 from captioning.vision.regions import RegionProjection
-from tests.captioning.cli.commands import LOOKING
+from tests.captioning.cli.commands import ATTENTION
 from tests.captioning.conftest import write_data_set
 from tests.captioning.full_disks import files_of_at_most
 from tests.captioning.training.small_trainings import make_solver, new_run, same, weights
@@ -214,7 +214,7 @@ def arrays_of(folder, start=None, regions=True):
 
 
 def test_a_captioner_with_attention_is_trained_on_standardised_features(regions, tmp_path):
-    assert main(["train", "--data", str(regions), "--out", str(tmp_path / "run"), *LOOKING, "--epochs", "1"]) == 0
+    assert main(["train", "--data", str(regions), "--out", str(tmp_path / "run"), *ATTENTION, "--epochs", "1"]) == 0
     model = Run.open(tmp_path / "run").load_model()
     with open_captions(regions, regions=True) as data:
         whole = data.train.features[:][:, :5]

@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from captioning.training.stopping import Stop
 
 import minigrad as mg
 from captioning.data.splits import images_of_part
 from captioning.evaluation.split_scores import captions_of
 from captioning.training.run_files import RunError, TrainingError
 from captioning.training.run_folder import Run
-from captioning.training.settings import Settings
+from captioning.training.settings import Settings, Stop
 from captioning.training.solver import Solver, with_own_words
 from tests.captioning.training.small_trainings import (
     SHORT,

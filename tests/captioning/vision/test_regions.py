@@ -18,7 +18,7 @@ from captioning.vision.extractors import EXTRACTORS
 from captioning.vision.region_fitting import fit_and_judge
 from captioning.vision.region_reduction import RegionReduction
 from captioning.vision.regions import RegionProjection
-from tests.captioning.test_photo_captions import a_run
+from tests.captioning.cli.test_caption_photos import a_run
 from tests.captioning.vision.grid_extractor import GridExtractor
 
 # --- recovering a projection -----------------------------------------------------------------------
