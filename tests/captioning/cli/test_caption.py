@@ -53,8 +53,8 @@ def test_an_unreadable_photo_is_reported_and_the_others_are_captioned(colour_run
 
 
 @pytest.mark.parametrize(("names", "options", "note"), [
-    (["a.txt"], [], ""), (["raw.CR2"], [], "1 file is no photo"),
-    (["raw.CR2", "notes.md"], [], "2 files are no photos"),
+    (["a.txt"], [], ""), (["raw.CR2"], [], "skipped 1 file"),
+    (["raw.CR2", "notes.md"], [], "skipped 2 files"),
     ([], ["--beam", "1", "--max-length", "2", "--n-best", "9"], "--n-best 9: the beam found only "),
     ([], ["--beam", "1", "--n-best", "1"], ""),
 ])  # fmt: skip

@@ -72,7 +72,7 @@ def test_an_error_of_the_first_rank_ends_all_and_is_printed_once(trained, tmp_pa
 
 def test_a_command_of_one_process_refuses_ranks(trained, capsys, monkeypatch):
     monkeypatch.setenv("PMI_SIZE", "4")
-    for rank, message in (("0", "captioning report: mpiexec started 4 of it"), ("1", "")):
+    for rank, message in (("0", "captioning report: mpiexec started 4 processes"), ("1", "")):
         monkeypatch.setenv("PMI_RANK", rank)
         assert main(["report", str(trained)]) == 2
         out, err = capsys.readouterr()

@@ -83,10 +83,10 @@ def test_wrong_options_are_refused_and_leave_nothing(tmp_path, capsys, options, 
 
 
 def test_an_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("captioning.cli.download.fetch", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr("captioning.cli.data_sets.fetch", Mock(side_effect=KeyboardInterrupt))
     assert status_of("download", "coco", "--out", tmp_path) == 130
     err = capsys.readouterr().err
-    assert (f"kept in {tmp_path}" in err, "same command" in err, len(err.splitlines())) == (True, True, 1)
+    assert (f"{tmp_path} keeps" in err, "same command" in err, len(err.splitlines())) == (True, True, 1)
 
 
 def test_an_archive_in_the_folder_is_used_unless_it_is_damaged(site, tmp_path, capsys):

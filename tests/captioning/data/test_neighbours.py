@@ -36,7 +36,7 @@ def test_neighbours_are_the_nearest_by_the_cosine(monkeypatch, rows, others):
 
 def test_features_are_read_in_blocks_with_progress(monkeypatch):
     monkeypatch.setattr("captioning.data.neighbours._ROWS", 4)
-    read, steps, answers = [], [], iter([False] * 4 + [True])
+    read, steps = [], []
 
     class Rows:
         shape = (10, 3)
@@ -45,14 +45,20 @@ def test_features_are_read_in_blocks_with_progress(monkeypatch):
             read.append(len(rows))
             return np.random.default_rng(0).standard_normal((len(rows), 3))
 
-    def find(*stop):
+    def find(report):
         steps.clear()
-        return nearest(Rows(), np.arange(10), 2, 0.1, lambda *done: steps.append(done), *stop)
+        return nearest(Rows(), np.arange(10), 2, 0.1, report)
 
-    assert find().rows.shape == (10, 2)
+    def interrupt(*done):
+        steps.append(done)
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+
+    assert find(lambda *done: steps.append(done)).rows.shape == (10, 2)
     assert max(read) == 4
     assert steps == [(k, 12) for k in range(12)]  # three blocks for the mean, nine pairs of them
-    assert find(lambda: next(answers)) is None  # stopped
+    with pytest.raises(KeyboardInterrupt):
+        find(interrupt)
     assert len(steps) == 5
 
 
@@ -62,7 +68,7 @@ def test_few_pictures_have_few_neighbours():
     np.testing.assert_allclose(found.weights, 0.5)
     alone = nearest(np.eye(3), np.array([1]), 10, 0.1)
     assert alone.rows.shape == alone.weights.shape == (1, 0)
-    assert nearest(np.eye(3), np.arange(3), 99, 0.1, asked=np.eye(3)[:1]).rows.shape == (1, 3)  # itself among them
-    assert nearest(np.eye(3), np.arange(3), 2, 0.1, asked=np.eye(3)[:0]).rows.shape == (0, 2)
+    assert nearest(np.eye(3), np.arange(3), 99, 0.1, queries=np.eye(3)[:1]).rows.shape == (1, 3)  # itself among them
+    assert nearest(np.eye(3), np.arange(3), 2, 0.1, queries=np.eye(3)[:0]).rows.shape == (0, 2)
     same = nearest(np.ones((4, 3)), np.arange(4), 2, 1e-9)  # no direction, no NaN
     np.testing.assert_allclose(same.weights, 0.5)
