@@ -132,7 +132,7 @@ def test_the_command_line(machine, monkeypatch, capsys):
 def test_a_wrong_setting_ends_a_command_in_one_line(command):
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False,
                           env={**os.environ, BLAS: "fast"})  # fmt: skip
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode in (1, 2), done.stdout) == (True, "")
     lines = done.stderr.splitlines()
-    assert lines[-1].startswith("ValueError: MINIGRAD_BLAS ")
+    assert ": MINIGRAD_BLAS must be numpy or mkl" in lines[-1]
     assert len(lines) == 1 or "import minigrad" in command
