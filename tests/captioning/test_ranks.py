@@ -18,8 +18,7 @@ def work(task):
 if comm.rank:
     ranks.help_map(work, comm)
 else:
-    with ranks.leading(comm):
-        list(ranks.map_on_ranks(comm)(work, [b"first", b"a photo"]))
+    list(ranks.map_on_ranks(comm)(work, [b"first", b"a photo"]))
 """
 
 

@@ -75,7 +75,7 @@ def test_it_keeps_to_the_pictures_of_the_chosen_captions(small_folder):
     with open_captions(small_folder, max_train=5) as data:
         solver, encode = make(data), data.vocabulary.encode
         pictures = sorted(set(data.train.image_idxs.tolist()))
-        assert sorted(solver._order_of(0)) == sorted(solver.pictures.tolist()) == pictures
+        assert sorted(solver._order_of(0)) == sorted(solver.training_images.tolist()) == pictures
         every = [[encode(words).tolist() for words in data.train.references(i)] for i in pictures]
         expected = DocumentFrequencies.of(every, end=data.vocabulary.end)
         assert solver.reward.frequencies == expected

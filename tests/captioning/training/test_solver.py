@@ -300,7 +300,7 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(small_data, tmp_path, sp
 
 
 def test_resume_without_a_checkpoint(small_data, tmp_path):
-    for folder, message in ((None, "not a run folder"), (tmp_path / "run", r"checkpoint\.safetensors: there is no")):
+    for folder, message in ((None, "no run folder"), (tmp_path / "run", r"checkpoint\.safetensors: there is no")):
         with pytest.raises(RunError, match=message):
             make_solver(small_data, folder=folder).resume()
 

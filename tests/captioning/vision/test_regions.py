@@ -231,7 +231,7 @@ def test_what_is_missing_in_a_data_set_is_named(folder):
 def test_the_command_keeps_a_projection_with_a_run(folder, tmp_path, capsys, columns, expected):
     """And the network's name, if the run's features can be that network's."""
     path, weight = folder
-    run = a_run(tmp_path, columns).folder
+    run = a_run(tmp_path / "run", columns).folder
     command = ["regions", str(run), "--data", str(path), "--extractor", "grid", "--quiet"]
     assert main([*command, "--split", "val"]) == 0
     out = capsys.readouterr().out
