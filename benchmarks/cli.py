@@ -156,7 +156,7 @@ def _measure(options: argparse.Namespace) -> Results:
         if options.only in case.name and (case.threads is None or threads in case.threads)
     ]  # fmt: skip
     if not todo:
-        raise SystemExit(f"no case has {options.only!r} in its name, or runs on so many threads")
+        raise SystemExit(f"no case matches --only {options.only!r} and --threads {options.threads}")
     results = Results(machine.describe(), FLOP)
     if options.quick:
         results.machine["QUICK"] = "two short rounds of small cases, whose figures mean nothing"

@@ -29,10 +29,10 @@ __all__ = ["Driver", "Plan", "turns"]
 class Plan:
     """How long to measure.
 
-    rounds: at most so many a row, fewer (but `least`) where they would take longer than `seconds`. turn: seconds that
-    one turn of a rival should last at least. heats: after so many rounds the variants of a peer that are slower than
-    `chance` times its best one are left out. pause: seconds between turns. fresh: rounds of a case that has new
-    processes in each.
+    rounds: the most rounds of a row. A row that would take longer than `seconds` has fewer, but at least `least`.
+    turn: the least seconds of one turn of a rival. heats: the number of rounds after which a variant drops out if it is
+    slower than `chance` times the best one of its peer. pause: seconds between turns. fresh: the number of rounds of a
+    case that needs new processes in each.
     """
 
     rounds: int = 12

@@ -98,6 +98,6 @@ def _noise(row: Row, best: Measured) -> tuple[str, ...]:
 
 
 def best_rate(results: Results, threads: int) -> float | None:
-    """The most operations a second that the reference product reached in this run with so many threads."""
+    """Return the best rate (operations a second) of the reference product in this run with this number of threads."""
     seconds = [s for row in results.rows if row.threads == threads for s in row.reference]
     return results.reference_flop / min(seconds) if seconds else None

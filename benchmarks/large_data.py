@@ -151,7 +151,7 @@ def _train(folder: Path, ahead: bool, iterations: int) -> dict[str, float]:
             waits.append(time.perf_counter() - began)
             return found
 
-        solver._ahead.read = timed  # type: ignore
+        solver._ahead.read = timed  # type: ignore[method-assign, assignment]
         for _ in solver.train(max_iterations=iterations):
             pass
     seconds = np.diff(watch.times[::_STRETCH])

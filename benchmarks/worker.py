@@ -1,8 +1,8 @@
 """The process that one rival lives in: `python -m benchmarks.worker JOB CASE RIVAL QUICK [CHECKOUT]`.
 
 It reads one JSON object a line from standard input and answers with one on what was standard output; whatever the
-rival prints goes to standard error. Commands: `prepare` makes the rival and saves its outputs, `round` does the work
-so many times and says how long one unit took, `quit` ends.
+rival prints goes to standard error. Commands: `prepare` makes the rival and saves its outputs, `round` repeats the
+work and reports the time of one unit, `quit` ends.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Worker:
         return {"units": work.units, "versions": versions()}
 
     def round(self, calls: int) -> dict[str, Any]:
-        """One round of so many calls; the figure is for one unit."""
+        """Run one round of calls; the figure is for one unit."""
         assert self.work is not None, "prepare comes first"
         if self.work.measured:
             return {"value": float(self.work.run()) / self.work.units}

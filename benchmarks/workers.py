@@ -82,7 +82,7 @@ class Handle:
             return {name: file[name] for name in file.files}
 
     def round(self, calls: int) -> float:
-        """One unit's figure, from a round of so many calls."""
+        """Return the figure of one unit, from one round of calls."""
         self.begin(do="round", calls=calls)
         return float(self.answer()["value"])
 

@@ -1,7 +1,7 @@
 """Propositions: a statement about every example of a domain, and the checker that decides it for one example.
 
-Examining a proposition gives a :class:`Result`. The proposition *survived* so many examples, or one of them *refuted*
-it, or it is *broken*: the checker failed, or the domain lacks something that it promises, so there is no verdict.
+Examining a proposition gives a :class:`Result`. The proposition *survived* all examples, or one of them *refuted* it.
+It is *broken*, without a verdict, if the checker failed or the domain lacks something that it promises.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ __all__ = ["cases"]
 
 @dataclass(frozen=True)
 class Layer:
-    """Images (batch, channels, size, size), so many filters of kernel x kernel, and the options of the layer."""
+    """Images (batch, channels, size, size), filters of kernel x kernel, and the options of the layer."""
 
     batch: int
     channels: int

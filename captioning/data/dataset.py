@@ -121,7 +121,7 @@ def open_captions(
     subfolder with a data set, and `datasets/coco_captioning` if the variable is unset.
     pca: read the reduced features `…_fc7_pca.h5` (MS-COCO: 512 columns), or if False the whole `…_fc7.h5` (4096); None
     means the reduced ones if there are any. `pca` of the result says which.
-    max_train: use only so many training captions, drawn without replacement by `numpy.random.default_rng(seed)` and
+    max_train: the number of training captions to use, drawn without replacement by `numpy.random.default_rng(seed)` and
     kept in the order of the file: the same ones every time.
     cache_bytes: features of a split up to this size are kept in memory when first read.
     regions: read those of the images too, `…_regions.h5`, beside the whole features.

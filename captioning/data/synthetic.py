@@ -44,7 +44,7 @@ class Size:
     words: int = 1004
 
     def times(self, factor: float) -> Size:
-        """Return the size with so many times the images and captions of both splits."""
+        """Return the size with the images and captions of both splits multiplied by a factor."""
         images, captions = ((round(a * factor), round(b * factor)) for a, b in (self.images, self.captions))
         return replace(self, images=images, captions=captions)
 
@@ -89,7 +89,7 @@ def write_synthetic(folder: str | os.PathLike[str], size: Size = COCO, seed: int
 
 
 def _blocks(count: int, seed: list[int]) -> Iterator[tuple[slice, np.random.Generator]]:
-    """Yield slices that cover so many rows, each with its own generator."""
+    """Yield slices that together cover the rows, each with its own generator."""
     for start in range(0, count, _BLOCK):
         yield slice(start, min(start + _BLOCK, count)), np.random.default_rng([*seed, start])
 

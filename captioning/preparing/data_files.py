@@ -60,8 +60,9 @@ def covering_length(lengths: Sequence[int], share: float = COVERED) -> int:
 def choose_words(counts: Counter[str], min_count: int = 4, most: int | None = None) -> Vocabulary:
     """Return the vocabulary of the special tokens, then the words from the most frequent on, ties by first occurrence.
 
-    min_count: how often a word must occur. most: take so many of the most frequent words instead. No word is a
-    DataError. Of Flickr8k's training captions this is the vocabulary of its data set in the CS231n layout.
+    min_count: how often a word must occur. most: the number of most frequent words to keep instead. A vocabulary
+    without words is a DataError. Flickr8k's training captions
+    give the vocabulary of its data set in the CS231n layout.
 
     >>> choose_words(Counter(["a", "dog", "runs", "a", "cat", "runs"]), min_count=2).idx_to_word
     ['<NULL>', '<START>', '<END>', '<UNK>', 'a', 'runs']

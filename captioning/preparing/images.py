@@ -51,7 +51,7 @@ class LeftOut:
         self._found: dict[str, tuple[int, str]] = {}
 
     def add(self, kind: str, which: str, number: int = 1) -> None:
-        """Count so many more of a kind, such as 'photos without a caption', with a noun in the plural first."""
+        """Add to the count of a kind, such as 'photos without a caption'; a kind starts with a plural noun."""
         count, first = self._found.get(kind, (0, which))
         self._found[kind] = (count + number, first)
 

@@ -104,7 +104,7 @@ class UnfinishedFeatures:
 
 
 def _crc(record: np.void) -> int:
-    """Return the CRC-32 of what stands in a record before it."""
+    """Return the checksum of a record, the CRC-32 of the bytes before it."""
     return zlib.crc32(record.tobytes()[:-4])
 
 

@@ -65,7 +65,7 @@ Chart = dict[str, Any]  # title, image, and the same numbers as a table: columns
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """Write a number with so many significant digits, and a whole number with all of its digits.
+    """Format a number to some significant digits, but a whole number with all of its digits.
 
     >>> [number(x) for x in (0.163483, 33.52083, 7200, 2.5e-07, 12345678)]
     ['0.1635', '33.52', '7,200', '2.5e-07', '12,345,678']

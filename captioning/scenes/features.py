@@ -8,13 +8,13 @@
     └─ a score for each phrase at each place                   (K, 8, 8)
 
 Each convolution is followed by a batch norm and a ReLU. The network learns which phrases (words, and pairs such as
-"red dog") stand in the captions of a picture. It gets no table of the scene, and no places. The score of phrase k for
-the picture is
+"red dog") occur in the captions of a picture. It sees neither the list of things in the scene nor their places.
+The score of phrase k for the picture is
 
     s_k = log sum_i exp(z_ki)           over its places i,
 
 which is large as soon as one place speaks for the phrase. The loss is the binary cross-entropy of sigmoid(s_k), summed
-over phrases. So each place learns to describe the thing that stands there ("Is object localization for free?",
+over phrases. So each place learns to describe the thing there ("Is object localization for free?",
 M. Oquab et al. 2015, learns places from labels of whole pictures in this way).
 """
 
@@ -58,11 +58,11 @@ def informative_phrases(captions: Sequence[Sequence[str]], least: int = 20) -> l
     """Return the phrases that say what pictures show, in alphabetical order, given the captions of each picture.
 
     Captions of one picture agree on "dog" and "red dog"; "is" and "there is" repeat only by chance. For a phrase that
-    stands in a caption, let a be the probability that another caption of the same picture has it, and p that any
+    occurs in a caption, let a be the probability that another caption of the same picture has it, and p that any
     caption has it. A phrase is informative if a >= 0.3 and a >= 3 p. If
     it is true of a picture, one of five captions then has it with a probability of at least 1 - 0.7^5 = 0.83.
 
-    least: in how many captions a phrase must stand. No phrase is informative if no picture has two captions.
+    least: the number of captions in which a phrase must occur. No phrase is informative if no picture has two captions.
 
     >>> informative_phrases([["a dog", "the dog"], ["a cat", "the cat"], ["a cup", "a cup"], ["the hat", "a hat"]], 2)
     ['a cup', 'cat', 'cup', 'dog', 'hat']

@@ -75,8 +75,8 @@ class EfficientNetLite0Extractor(FeatureExtractor):
     def prepare(self, photo: NDArray[np.uint8]) -> Floats:
         """Scale the largest centred square to 224x224 and its numbers to (rgb - 127) / 128.
 
-        Of an odd number of pixels, one more is cut off at the right or the bottom. The interpolation is bicubic, and
-        averages where it shrinks.
+        If an odd number of pixels is cut off, one more goes at the right or the bottom. The interpolation is bicubic,
+        and averages where it shrinks.
 
         Raises:
             ValueError: if the photo has another shape or dtype, or no pixels.
