@@ -167,7 +167,9 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print the table, or be one rank."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.split("\n\n")[1])
-    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4], metavar="N", help="(default: 1 2 4)")
+    parser.add_argument(
+        "--ranks", type=int, choices=range(1, 65), nargs="+", default=[1, 2, 4], metavar="N", help="(default: 1 2 4)"
+    )
     parser.add_argument("--frameworks", nargs="+", choices=RANKS, default=list(RANKS), help="(default: both)")
     parser.add_argument("--steps", type=int, default=12, metavar="N", help="timed steps of a run (default: 12)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each (default: 3)")
