@@ -1,7 +1,4 @@
-"""``python -m tests.sweeps``: all sweeps in full, as a table.
-
-With --json FILE also write what was found of each primitive.
-"""
+"""Run all sweeps in full and print a table: ``python -m tests.sweeps``."""
 
 from __future__ import annotations
 
@@ -9,13 +6,11 @@ import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.sweeps.bounds import join
-from tests.sweeps.figures import as_json
 from tests.sweeps.sweep import PARTS, SWEEPS, run
 
 
@@ -24,10 +19,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sweeps", description=__doc__)
     parser.add_argument("--sample", action="store_true", help="only the cases that the tests run without --full")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes (2)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write what was found of each primitive")
     options = parser.parse_args()
     print("| sweep | cases | worst error | bound | seconds of one core |\n|---|---:|---:|---:|---:|")
-    good, outcomes = True, []
+    good = True
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
         futures = {
             name: [pool.submit(run, name, k, PARTS, not options.sample) for k in range(PARTS)] for name in SWEEPS
@@ -35,11 +29,8 @@ def main() -> int:
         for name, results in futures.items():
             outcome, bound = join(result.result() for result in results), SWEEPS[name][3]
             good &= outcome.worst <= bound
-            outcomes.append(outcome)
             print(f"| {name} | {outcome.cases:,} | {outcome.worst:.1f} (case {outcome.where}) | {bound:g} "
                   f"| {outcome.seconds:.0f} |", flush=True)  # fmt: skip
-    if options.json:
-        options.json.write_text(as_json(outcomes))
     return 0 if good else 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 import minigrad as mg
 from tests.sweeps import layers
 from tests.sweeps.bounds import Found, Outcome, Reach, join, units
-from tests.sweeps.figures import as_json
 from tests.sweeps.sweep import SWEEPS, run
 from tests.test_registry import RECORDS
 
@@ -70,14 +68,6 @@ def test_of_each_primitive_the_worst_and_the_largest_are_kept() -> None:
     assert total.reaches["exp"] == Reach(2.0, (7,))
     assert total.reaches["log"] == Reach(3.0, (1,))
     assert (total.cases, total.worst, total.where) == (2, 3.0, 1)
-
-
-def test_what_was_found_is_written_as_json() -> None:
-    outcome = Outcome()
-    outcome.add(0, [Found("exp", (3, 2), 1.23456)])
-    written = json.loads(as_json([outcome]))
-    assert written["primitives"] == {"exp": {"largest": [3, 2], "worst": 1.23}}
-    assert written["where"].keys() == {"processor", "NumPy", "Python", "date"}
 
 
 def test_what_is_not_finite_is_no_small_error() -> None:
