@@ -151,8 +151,9 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
         return _differentiate_reference(node, primitive, g, needs)
     if undeclared:
         raise TypeError(
-            f"{primitive.name} has no derivative of its derivative: declare its residuals, @primitive(residuals=…), "
-            "if its VJP can run on tensors; otherwise declare a reference"
+            f"{primitive.name} has no derivative of its derivative: it declares {len(declared)} of {len(residuals)} "
+            "residuals. If its VJP can run on tensors, declare them all, @primitive(residuals=…). Otherwise declare "
+            "none of them, and a reference."
         )
     if rule is None and "derived" in declared:
         raise TypeError(

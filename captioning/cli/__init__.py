@@ -1,1 +1,1 @@
-"""The command line of captioning: `entry` lists the commands, and each is in the module of its name."""
+"""The command line of captioning: `entry` lists the commands and imports each from its module."""

@@ -18,6 +18,7 @@ from captioning.preparing.images import CaptionedImage, LeftOut, split_of
 
 __all__ = ["Ids", "coco_images", "json_format", "karpathy_images", "read_json"]
 
+# `read_json` drops all other keys, so a new format has to add its own.
 _KEYS = frozenset(("images", "id", "file_name", "annotations", "image_id", "caption",
                    "filename", "filepath", "split", "sentences", "raw", "tokens"))  # fmt: skip
 _KINDS = {str: "a text", list: "a list", dict: "an object", int: "a number"}

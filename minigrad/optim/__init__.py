@@ -1,9 +1,9 @@
 """Optimisers, learning-rate schedules, gradient clipping, averages of weights; and minimisation by SciPy's methods."""
 
 from .averages import EMA
+from .first_order import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from .gradients import clip_grad_norm, clip_grad_value, micro_batches
 from .lbfgs import LBFGS
-from .methods import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from .minimization import minimize
 from .optimizer import Optimizer
 from .schedules import CosineLR, ExponentialLR, OneCycleLR, ReduceOnPlateau, Schedule, StepLR, WarmupLR
