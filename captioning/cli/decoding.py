@@ -168,7 +168,8 @@ def open_runs(folders: Sequence[str], what: str = "be combined") -> list[Run]:
         if any(run.folder.samefile(other.folder) for other in runs[:k]):
             raise RunError(f"{run.folder}: the same run twice cannot {what}")
         if run.vocabulary != first.vocabulary:
-            raise RunError(f"{problem}: it has other words ({run.vocabulary!r} and {first.vocabulary!r})")
+            raise RunError(f"{problem}: it has another vocabulary ({len(run.vocabulary):,} and "
+                           f"{len(first.vocabulary):,} words)")  # fmt: skip
         for name, of_run, of_first in zip(_FEATURES, _features_of(run), _features_of(first), strict=True):
             if of_run != of_first and not (name == "extractor" and None in (of_run, of_first)):  # None is unknown
                 raise RunError(f"{problem}: they were trained on other features: {name} {of_run} and {of_first}")

@@ -14,7 +14,7 @@ import minigrad as mg
 from captioning.cli.decoding import CAPTIONING, SplitJob, decoding_of, names_of, open_runs, open_split
 from captioning.cli.options import Command, check_output, number, unchanged
 from captioning.command import shown
-from captioning.data.splits import images_of_part
+from captioning.data.splits import PARTS, images_of_part
 from captioning.evaluation.calibration import Calibration
 from captioning.evaluation.split_scores import captions_of, known_captions, score, signature, write_results
 from captioning.progress import Progress
@@ -101,10 +101,13 @@ def _captions(job: SplitJob, images: Any, progress: Progress, comm: Any) -> list
 
 
 def _print_scores(about: dict[str, Any], figures: dict[str, Any]) -> None:
-    print(f"{about['run']}: {about['split']} split, {about['part']} images: {figures['images']} images, "
-          f"{figures['captions']} captions, {about['decoding']} decoding")  # fmt: skip
-    if about["split"] == "val":
-        print(f"(the weights were chosen on the validation images: {about['chosen_on']})")
+    print(f"{about['run']}: {figures['images']} images of the {PARTS[about['part']]}{about['split']} split, "
+          f"{figures['captions']} human captions, {about['decoding']} decoding")  # fmt: skip
+    if about["split"] == "val" and about["chosen_on"] is not None:
+        named = " and ".join(
+            f"the {PARTS.get(part, '')}validation images" for part in about["chosen_on"].split(" and ")
+        )
+        print(f"(the weights were chosen on {named})")
     for heading, rows in _TABLE.items():
         print(f"\n{heading}")
         for name, key, form in rows:

@@ -248,6 +248,13 @@ class Command:
 class CommandParser(argparse.ArgumentParser):
     """A parser that prints an error in one line, with the command for help."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse unknown arguments here, because the parser of all commands would name itself and not the command."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
     def error(self, message: str) -> NoReturn:
         """Exit with status 2. All ranks have this error, and the first one prints it."""
         launch = launch_of()

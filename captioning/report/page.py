@@ -10,6 +10,7 @@ from importlib.resources import files
 import numpy as np
 
 import minigrad as mg
+from captioning.data.splits import PARTS
 from captioning.models.kinds import AnyCaptioner
 from captioning.progress import SILENT, Progress
 from captioning.report import sections
@@ -58,6 +59,7 @@ def page_text(contents: ReportContents, progress: Progress = SILENT) -> str:
     page: str = environment.from_string(template).render(
         title=contents.title,
         style=style,
+        parts=PARTS,
         style_source=source_of(style),
         found=found,
         headline=sections.headline(contents),

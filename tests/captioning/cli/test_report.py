@@ -52,7 +52,7 @@ def test_photos_of_the_data_set_are_on_the_page_and_hostile_names_and_captions_s
     assert "onerror" in found
 
 
-def test_a_calibrated_run_shows_how_sure_it_is_of_captions_by_its_beam(small_folder, run, page):
+def test_a_calibrated_run_shows_how_sure_it_is_of_captions_by_its_beam(small_folder, run, page, few_suffice):
     words = [run, "--data", small_folder, "--beam", "4"]
     assert status_of("calibrate", *words, "--quiet") == 0
     found = page(*words)
