@@ -33,7 +33,7 @@ _BINS = 10
 _LONGEST = 30  # longer captions count as this long
 _FREQUENT, _LISTED = 20, 12  # words of the table, and of the lists
 _SEEN = 3  # uses of a word from which on its share means something
-_DARKEST = 0.85
+_DARKEST = 0.6  # opacity of a mask where the model did not look
 
 _SCORES = {
     "cider_d": ("CIDEr-D", "n-grams that people agree on, 0 to 10"),
@@ -167,6 +167,7 @@ def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
 def attention_masks(attention: NDArray[np.float32] | None) -> list[str]:
     """Return an image for each word that is darker where the model looked less; transparent where it looked most.
 
+    The opacity falls with the square root of the attention, so that places with some attention stay visible.
     attention: (words, places). Places that are not the cells of a square give no images.
 
     >>> len(attention_masks(np.eye(2, 4))), attention_masks(np.ones((2, 3))), attention_masks(None)
@@ -177,7 +178,7 @@ def attention_masks(attention: NDArray[np.float32] | None) -> list[str]:
     side = math.isqrt(attention.shape[1])
     pixels = np.zeros((len(attention), side, side, 2), np.uint8)  # black, and how opaque
     share = attention / np.maximum(attention.max(axis=1, keepdims=True), 1e-30)
-    pixels[..., 1] = np.round(255 * _DARKEST * (1 - share)).reshape(-1, side, side)
+    pixels[..., 1] = np.round(255 * _DARKEST * (1 - np.sqrt(share))).reshape(-1, side, side)
     images = require("PIL.Image", "caption")
     return [image_address(images.fromarray(mask), "png") for mask in pixels[:_WORDS]]
 
