@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -214,6 +215,10 @@ def open_split(options: argparse.Namespace, runs: Sequence[Run], decoding: Decod
     folder = data_folder(options, runs[0])
     with open_captions(folder, pca=of_data.get("pca", not regions), regions=regions) as data:
         split = data[options.split]
+        if (photos := vars(options).get("photos_dir")) is not None:
+            split.photos_folder = Path(photos)
+            if not split.photos_folder.is_dir():
+                raise ValueError(f"--photos-dir: there is no folder {photos}")
         for run in runs:
             run.check_fits(split)
         length = vars(options).get("max_length") or length_for(split)

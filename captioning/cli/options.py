@@ -75,6 +75,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--data": {"metavar": "DIR", "help": "folder of the data set, in the CS231n MS-COCO layout (the folder that RUN "
                "was trained on, or else that of CAPTIONING_DATA)"},
     "--out": {"metavar": "RUN", "required": True, "help": "the run folder to make"},
+    "--photos-dir": {"metavar": "DIR", "help": "folder of the photos, if they have moved since `captioning prepare`"},
     "--split": {"choices": ALL_SPLITS, "default": "val", "help": "the split to use; test exists only in data sets with "
                 "test_captions"},
     "--part": {"choices": PARTS, "default": "all", "help": "use all images of the split, or the first or second half "

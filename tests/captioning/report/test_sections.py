@@ -89,7 +89,9 @@ def test_masks_are_darker_where_the_model_looked_less(attention):
     for weights, address in zip(attention, sections.attention_masks(attention), strict=True):
         mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
         assert not mask[..., 0].any()
-        np.testing.assert_allclose(mask[..., 1].ravel() / 255, 0.6 * (1 - np.sqrt(weights / (weights.max() or 1))), atol=0.002)
+        np.testing.assert_allclose(
+            mask[..., 1].ravel() / 255, 0.6 * (1 - np.sqrt(weights / (weights.max() or 1))), atol=0.002
+        )
 
 
 def test_words_are_counted_and_compared():
