@@ -75,7 +75,7 @@ def mirror(small_folder, photos, monkeypatch):
 def test_the_page_has_every_command_but_the_demonstration():
     used = {shlex.split(command)[1] for command in COMMANDS}
     assert used == {"caption", "prepare", "train", "evaluate", "sample", "report", "export", "download", "refine",
-                    "reinforce", "average", "recipe"}  # fmt: skip
+                    "reinforce", "average", "recipe", "compare", "score"}  # fmt: skip
 
 
 def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, capsys):
