@@ -67,7 +67,7 @@ def _compare(options: argparse.Namespace) -> int:
         rows = rows_of(runs)
         found = [[scored_split(options, run, progress)[1] for run in row] for row in rows]
         compared = compare([[_sums(scored) for scored in row] for row in found], options.seed)
-        names = [f"{row[0].folder}{f' ({len(row)} seeds)' if len(row) > 1 else ''}" for row in rows]
+        names = _names(rows)
         if options.out is not None:
             size = write_comparison(names, compared, [row[0] for row in found], options.out, progress)
     finally:
@@ -79,6 +79,14 @@ def _compare(options: argparse.Namespace) -> int:
     if options.out is not None:
         print(f"page: {shown(options.out)} ({byte_text(size)})")
     return 0
+
+
+def _names(rows: Sequence[Sequence[Run]]) -> list[str]:
+    """Return the names of the folders, or their paths if two have the same name, and the numbers of seeds."""
+    names = [row[0].folder.resolve().name for row in rows]
+    if len(set(names)) < len(names):
+        names = [str(row[0].folder) for row in rows]
+    return [f"{name} ({len(row)} seeds)" if len(row) > 1 else name for name, row in zip(names, rows, strict=True)]
 
 
 def _sums(scored: ScoredSplit) -> Any:

@@ -106,12 +106,16 @@ def test_the_table_and_the_page(copied, runs, tmp_path, capsys):
     page = tmp_path / "a.html"
     out = output_of(capsys, "compare", *runs, "--data", copied, "--out", page, "--quiet")
     assert "24 images of the val split, greedy decoding" in out
-    assert re.search(rf"\nCIDEr-D\n  {re.escape(str(runs[0]))} \(2 seeds\) +\d\.\d{{4}} ± \d\.\d{{4}}\n"
-                     rf"  {re.escape(str(runs[2]))} +\d\.\d{{4}} +\+\d\.\d{{4}} \(\+\d\.", out)  # fmt: skip
+    assert re.search(r"\nCIDEr-D\n  run \(2 seeds\) +\d\.\d{4} ± \d\.\d{4}\n"
+                     r"  longer +\d\.\d{4} +\+\d\.\d{4} \(\+\d\.", out)  # fmt: skip
     text = page.read_text(encoding="ascii")
     assert sections(text) == ["scores", "captions"]
     assert (text.count('<article class="card">'), text.count("data:image/jpeg"), "<script" in text) == (24, 23, False)
-    assert text.count(f"<h4>{runs[2]}</h4>") == 24
+    assert text.count("<h4>longer</h4>") == 24
+    assert str(tmp_path) not in text  # a page to send shows no private paths
+    again = shutil.copytree(runs[2], tmp_path / "again" / "longer")
+    out = output_of(capsys, "compare", runs[2], again, "--data", copied, "--quiet")
+    assert f"differences from {runs[2]}, with" in out  # two folders of one name
 
 
 def test_attention_runs_have_maps_on_the_page(regions_folder, attention_run, tmp_path, capsys):
