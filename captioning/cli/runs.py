@@ -101,10 +101,10 @@ def _print_calibration(about: dict[str, Any], figures: dict[str, Any], made: Cal
         "confidence": figures["confidence"],
         "CIDEr-D as a share of a human caption's": figures["share"],
         "difference between the two, over ten bins": figures["error"],
-        "CIDEr-D of a human caption": figures["human_cider_d"],
         f"CIDEr-D of captions marked as not sure ({figures['unsure']:.0%})": figures["cider_d_unsure"],
         f"CIDEr-D of the other captions ({1 - figures['unsure']:.0%})": figures["cider_d_sure"],
     }
+    print(f"mean CIDEr-D of a human caption{figures['human_cider_d']:25.3f}")
     print("means on the second half")
     for name, mean in means.items():
         if mean is not None:
