@@ -96,7 +96,8 @@ PREPARE = Command(
         "--skip-missing": {"action": "store_true", "help": "leave out photos without a caption and captions without a "
                            "photo, which are errors otherwise"},
         "--tokenizer": {"choices": list(TOKENIZERS), "default": _RECIPE.tokenizer, "help": "how to split captions into "
-                        "words: ptb, as COCO's scores do (do n't, t-shirt), or words, at every punctuation mark"},
+                        "words: ptb, as COCO's scores do, makes two words of don't and one of t-shirt; words makes one "
+                        "of don't and two of t-shirt"},
         "--min-count": {"group": "size", "type": int, "default": _RECIPE.min_count, "metavar": "N", "help": "replace "
                         "words that occur fewer than N times in training captions by <UNK>"},
         "--words": {"group": "size", "type": int, "metavar": "N", "help": "keep the N most frequent words instead"},

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,8 @@ def open_runs(folders: Sequence[str], what: str = "be combined") -> list[Run]:
         if any(run.folder.samefile(other.folder) for other in runs[:k]):
             raise RunError(f"{run.folder}: the same run twice cannot {what}")
         if run.vocabulary != first.vocabulary:
-            raise RunError(f"{problem}: it has other words ({run.vocabulary!r} and {first.vocabulary!r})")
+            raise RunError(f"{problem}: it has another vocabulary ({len(run.vocabulary):,} and "
+                           f"{len(first.vocabulary):,} words)")  # fmt: skip
         for name, of_run, of_first in zip(_FEATURES, _features_of(run), _features_of(first), strict=True):
             if of_run != of_first and not (name == "extractor" and None in (of_run, of_first)):  # None is unknown
                 raise RunError(f"{problem}: they were trained on other features: {name} {of_run} and {of_first}")
@@ -213,6 +215,10 @@ def open_split(options: argparse.Namespace, runs: Sequence[Run], decoding: Decod
     folder = data_folder(options, runs[0])
     with open_captions(folder, pca=of_data.get("pca", not regions), regions=regions) as data:
         split = data[options.split]
+        if (photos := vars(options).get("photos_dir")) is not None:
+            split.photos_folder = Path(photos)
+            if not split.photos_folder.is_dir():
+                raise ValueError(f"--photos-dir: there is no folder {photos}")
         for run in runs:
             run.check_fits(split)
         length = vars(options).get("max_length") or length_for(split)

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import minigrad as mg
 from captioning.cli.caption import CAPTION
+from captioning.cli.compare import COMPARE
 from captioning.cli.data_sets import DOWNLOAD, PREPARE
 from captioning.cli.demo import DEMO
-from captioning.cli.evaluate import EVALUATE, REPORT, SAMPLE
+from captioning.cli.evaluate import EVALUATE, REPORT, SAMPLE, SCORE
 from captioning.cli.options import CommandParser, make_parser
 from captioning.cli.recipe import RECIPE
 from captioning.cli.runs import AVERAGE, CALIBRATE, EXPORT, REGIONS
@@ -25,8 +26,8 @@ from minigrad.parallel.communicators import launch_of
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (CAPTION, SERVE, PREPARE, DOWNLOAD, TRAIN, REFINE, REINFORCE, AVERAGE, RECIPE, EVALUATE, SAMPLE, CALIBRATE,
-            REPORT, REGIONS, EXPORT, DEMO)  # fmt: skip
+COMMANDS = (CAPTION, SERVE, PREPARE, DOWNLOAD, TRAIN, REFINE, REINFORCE, AVERAGE, RECIPE, EVALUATE, SCORE, COMPARE,
+            SAMPLE, CALIBRATE, REPORT, REGIONS, EXPORT, DEMO)  # fmt: skip
 _PARALLEL = ("prepare", "train", "refine", "reinforce", "evaluate", "sample", "caption")
 _PARALLEL_TEXT = f"{', '.join(_PARALLEL[:-1])} and {_PARALLEL[-1]}"
 

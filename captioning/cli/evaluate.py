@@ -14,9 +14,18 @@ import minigrad as mg
 from captioning.cli.decoding import CAPTIONING, SplitJob, decoding_of, names_of, open_runs, open_split
 from captioning.cli.options import Command, check_output, number, unchanged
 from captioning.command import shown
-from captioning.data.splits import images_of_part
+from captioning.data.dataset import open_captions
+from captioning.data.splits import PARTS, Split, images_of_part
 from captioning.evaluation.calibration import Calibration
-from captioning.evaluation.split_scores import captions_of, known_captions, score, signature, write_results
+from captioning.evaluation.split_scores import (
+    captions_of,
+    known_captions,
+    read_results,
+    score,
+    score_captions,
+    signature,
+    write_results,
+)
 from captioning.progress import Progress
 from captioning.ranks import on_ranks
 from captioning.report.contents import ReportContents, ReportSettings, ScoredSplit, score_split
@@ -26,8 +35,9 @@ from captioning.training.run_folder import Run
 from minigrad.parallel.communicators import ALONE
 from minigrad.units import byte_text
 
-__all__ = ["EVALUATE", "REPORT", "SAMPLE"]
+__all__ = ["EVALUATE", "REPORT", "SAMPLE", "SCORE", "scored_split"]
 
+_UNKNOWN = "unknown"  # how another program decoded its captions
 _TABLE = {
     "against all human captions of an image, as papers print them": [
         *((f"corpus BLEU-{n}", f"corpus_bleu_{n}", ".4f") for n in range(1, 5)),
@@ -74,24 +84,48 @@ def _scores(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what was evaluated, and the figures. Ranks share the images."""
     split, decoding, train = job.split, job.decoding, job.data.train
-    known, frequencies = None, None
-    if comm.rank == 0:
-        known = known_captions(train, progress)
-        if options.frequencies == "train":
-            frequencies = DocumentFrequencies.of(train.references_by_image(), progress=progress)
+    known, frequencies = (None, None) if comm.rank else _of_training(options, train, progress)
     captions = _captions(job, images, progress, comm)
     if options.out is not None and comm.rank == 0:
         write_results(options.out, split, images, captions)
     figures = score(job.model, split, images, captions, options.seed, progress, frequencies, known, comm)
-    drawn_by = options.seed if len(images) < len(images_of_part(split, options.part)) else None
-    sign = signature(split, options.part, len(images), decoding.text, job.length, drawn_by, options.frequencies)
     parts = [run.settings["training"].get("val_part") for run in job.runs]
-    about = {
-        "run": names_of(job.runs), "split": options.split, "part": options.part, "decoding": decoding.text,
-        "max_length": job.length, "signature": sign, "out": options.out,
-        "chosen_on": " and ".join(dict.fromkeys(map(str, parts))) if any(parts) else None,
-    }  # fmt: skip
-    return about, figures
+    chosen_on = " and ".join(dict.fromkeys(map(str, parts))) if any(parts) else None
+    about = _about(options, split, images, names_of(job.runs), decoding.text, job.length)
+    return about | {"out": options.out, "chosen_on": chosen_on}, figures
+
+
+def _about(
+    options: argparse.Namespace, split: Split, images: Any, run: str, decoding: str, length: int | str
+) -> dict[str, Any]:
+    drawn_by = options.seed if len(images) < len(images_of_part(split, options.part)) else None
+    sign = signature(split, options.part, len(images), decoding, length, drawn_by, options.frequencies)
+    return {"run": run, "split": options.split, "part": options.part, "decoding": decoding, "max_length": length,
+            "signature": sign}  # fmt: skip
+
+
+def _of_training(
+    options: argparse.Namespace, train: Split, progress: Progress
+) -> tuple[set[tuple[str, ...]], DocumentFrequencies | None]:
+    """Return the captions that are not novel, and the document frequencies unless they are those of the references."""
+    frequencies = None
+    if options.frequencies == "train":
+        frequencies = DocumentFrequencies.of(train.references_by_image(), progress=progress)
+    return known_captions(train, progress), frequencies
+
+
+def _score(options: argparse.Namespace) -> int:
+    progress = Progress(enabled=not options.quiet)
+    with open_captions(options.data) as data:
+        split = data[options.split]
+        images = images_of_part(split, options.part, options.max_images, options.seed)
+        captions = read_results(options.results, split, images)
+        known, frequencies = _of_training(options, data.train, progress)
+        figures = score_captions(split, images, captions, options.seed, progress, frequencies, known)
+        about = _about(options, split, images, options.results, _UNKNOWN, _UNKNOWN)
+    progress.close()
+    print(json.dumps(about | figures)) if options.json else _print_scores(about, figures)
+    return 0
 
 
 def _captions(job: SplitJob, images: Any, progress: Progress, comm: Any) -> list[list[str]]:
@@ -101,17 +135,20 @@ def _captions(job: SplitJob, images: Any, progress: Progress, comm: Any) -> list
 
 
 def _print_scores(about: dict[str, Any], figures: dict[str, Any]) -> None:
-    print(f"{about['run']}: {about['split']} split, {about['part']} images: {figures['images']} images, "
-          f"{figures['captions']} captions, {about['decoding']} decoding")  # fmt: skip
-    if about["split"] == "val":
-        print(f"(the weights were chosen on the validation images: {about['chosen_on']})")
+    print(f"{about['run']}: {figures['images']} images of the {PARTS[about['part']]}{about['split']} split, "
+          f"{figures['captions']} human captions, {about['decoding']} decoding")  # fmt: skip
+    if about["split"] == "val" and about.get("chosen_on") is not None:
+        named = " and ".join(
+            f"the {PARTS.get(part, '')}validation images" for part in about["chosen_on"].split(" and ")
+        )
+        print(f"(the weights were chosen on {named})")
     for heading, rows in _TABLE.items():
         print(f"\n{heading}")
         for name, key, form in rows:
-            if figures[key] is not None:
+            if figures.get(key) is not None:
                 print(f"  {name:48}{figures[key]:>9{form}}")
     print(f"\nsignature: {about['signature']}")
-    if about["out"] is not None:
+    if about.get("out") is not None:
         print(f"captions: {about['out']}")
 
 
@@ -136,7 +173,8 @@ def _sampled_rows(options: argparse.Namespace, job: SplitJob) -> Any:
         rows = np.array([i for i in rows if job.split.photo(int(i)) is not None])
         check_output(options.out, ".png", min(len(rows), options.n))
         if not rows.size:
-            raise ValueError(f"--out: {job.split.folder} has no pictures of the {options.split} split")
+            raise ValueError(f"--out: {job.split.photos_folder} has no photos of the {options.split} split. If they "
+                             "have moved, name their folder by --photos-dir.")  # fmt: skip
     return np.random.default_rng(options.seed).permutation(rows)[: options.n]
 
 
@@ -172,7 +210,7 @@ def _report(options: argparse.Namespace) -> int:
     check_output(options.out, ".html")
     history, progress = run.history(), Progress(enabled=not options.quiet)
     try:
-        model, scored = (run.load_model(), None) if options.no_data else _scored_split(options, run, progress)
+        model, scored = (run.load_model(), None) if options.no_data else scored_split(options, run, progress)
         contents = ReportContents(run.folder.resolve().name, run.settings, history, model, scored)
         size = write_page(contents, options.out, progress)
     finally:
@@ -181,7 +219,8 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> tuple[Any, ScoredSplit]:
+def scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> tuple[Any, ScoredSplit]:
+    """Caption the images that the options choose by a run; return its captioner, and the captions with their scores."""
     decoding = decoding_of(options)
     with open_split(options, [run], decoding) as job:
         calibration = None if decoding.beam is None else Calibration.load(run.folder)
@@ -192,11 +231,19 @@ def _scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> 
             job.length, calibration,
         )  # fmt: skip
         chosen_on = run.settings["training"].get("val_part")
-        return job.model, score_split(job.model, job.split, settings, progress, chosen_on, job.data.train)
+        scored = score_split(job.model, job.split, settings, progress, chosen_on, job.data.train)
+        if scored.moved:
+            progress.say(f"{job.split.photos_folder}: the photos of {scored.moved} of {len(scored.captions)} images "
+                         "have moved, so their links lead nowhere. Name their new folder by --photos-dir.")  # fmt: skip
+        return job.model, scored
 
 
 _SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it; several captioners "
             "average their probabilities of the next word"}  # fmt: skip
+
+_FREQUENCIES = {"choices": ("corpus", "train"), "default": "corpus", "help": "where CIDEr-D counts n-grams to weight "
+                "rare ones more: in the human captions that it compares with, as in papers, or in the training "
+                "captions, which does not depend on the number of images"}  # fmt: skip
 
 EVALUATE = Command(
     "evaluate", "print the scores of a captioner on images with human captions. The scores are the loss, BLEU, ROUGE-L "
@@ -204,9 +251,7 @@ EVALUATE = Command(
     "unigram BLEU against one human caption, as in the course's exercise", on_ranks(_evaluate),
     {
         "run": _SEVERAL, "--data": {}, **unchanged(*CAPTIONING), "--max-images": {},
-        "--frequencies": {"choices": ("corpus", "train"), "default": "corpus", "help": "where CIDEr-D counts n-grams "
-                          "to weight rare ones more: in the human captions that it compares with, as in papers, or in "
-                          "the training captions, which does not depend on the number of images"},
+        "--frequencies": _FREQUENCIES,
         "--out": {"metavar": "JSON", "required": False, "help": "also write the captions to this file, in COCO's "
                   "results format; image_id is the number in the names of COCO's files, or else the row of the image"},
         "--json": {"help": "print one JSON object; two scores compare only if their signatures are equal"},
@@ -220,11 +265,25 @@ EVALUATE = Command(
     averages the probabilities of three captioners, and repeats no three words""",
 )  # fmt: skip
 
+SCORE = Command(
+    "score", "print the scores of captions that any program wrote. They are the scores that evaluate prints, except "
+    "the loss. The file has COCO's results format, a JSON list of objects with image_id and caption, as evaluate --out "
+    "writes it", _score,
+    {
+        "results": {"metavar": "JSON", "help": "the file of captions, with one caption an image"},
+        "--data": {"help": "folder of the data set, in the CS231n MS-COCO layout (that of CAPTIONING_DATA)"},
+        **unchanged("--split", "--part", "--max-images", "--seed"), "--frequencies": _FREQUENCIES,
+        **unchanged("--json", "--quiet"),
+    },
+    "example:\n  captioning score results.json --data DIR --part second",
+)  # fmt: skip
+
 SAMPLE = Command(
     "sample", "print captions of some images of a data set, beside human captions. The seed draws the images",
     on_ranks(_sample),
     {
-        "run": _SEVERAL, "--data": {}, **unchanged(*CAPTIONING), "--temperature": {}, "--top-k": {}, "--json": {},
+        "run": _SEVERAL, "--data": {},
+        **unchanged(*CAPTIONING, "--temperature", "--top-k", "--photos-dir", "--json"),
         "-n": {"type": number(int, 1), "default": 5, "metavar": "N", "help": "the number of images"},
         "--out": {"metavar": "PNG", "required": False, "help": "also draw a sheet of the photos with their captions; "
                   "uses only images with a photo in the data set"},
@@ -243,7 +302,7 @@ REPORT = Command(
     "report", "write an HTML page about a run. It shows the training, scores, captions beside human ones, and settings",
     _report,
     {
-        "run": {}, "--data": {"group": "source"}, **unchanged(*CAPTIONING), "--max-images": {},
+        "run": {}, "--data": {"group": "source"}, **unchanged(*CAPTIONING, "--max-images", "--photos-dir"),
         "--no-data": {"group": "source", "action": "store_true", "help": "write a page without captions and scores, "
                       "which need the data set"},
         "--out": {"default": "report.html", "required": False, "metavar": "HTML", "help": "the page; replaces "

@@ -75,6 +75,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--data": {"metavar": "DIR", "help": "folder of the data set, in the CS231n MS-COCO layout (the folder that RUN "
                "was trained on, or else that of CAPTIONING_DATA)"},
     "--out": {"metavar": "RUN", "required": True, "help": "the run folder to make"},
+    "--photos-dir": {"metavar": "DIR", "help": "folder of the photos, if they have moved since `captioning prepare`"},
     "--split": {"choices": ALL_SPLITS, "default": "val", "help": "the split to use; test exists only in data sets with "
                 "test_captions"},
     "--part": {"choices": PARTS, "default": "all", "help": "use all images of the split, or the first or second half "
@@ -247,6 +248,13 @@ class Command:
 
 class CommandParser(argparse.ArgumentParser):
     """A parser that prints an error in one line, with the command for help."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse unknown arguments here, because the parser of all commands would name itself and not the command."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2. All ranks have this error, and the first one prints it."""

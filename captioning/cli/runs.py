@@ -10,6 +10,7 @@ from typing import Any
 from captioning.cli.decoding import beam_decoding, beam_of, names_of, open_runs, open_split
 from captioning.cli.options import BEAM, Command, data_folder, number, unchanged
 from captioning.command import check_writable, shown
+from captioning.data.splits import FEW_IMAGES
 from captioning.decoding.captions import MOST
 from captioning.evaluation.calibration import CONFIDENCE_FILE, Calibration, calibrate
 from captioning.progress import Progress
@@ -64,8 +65,8 @@ def _regions(options: argparse.Namespace) -> int:
             run.write_settings()
     features, regions = fitted.projection.weight.shape
     print(f"{run.regions_path}: from {features:,} to {regions} numbers a place, by {fitted.photos} photos")
-    print(f"found without {fitted.left_out} of them, it misses {fitted.error:.3f} of the spread of theirs "
-          "(of entries that were not clipped)")  # fmt: skip
+    print(f"error on {fitted.left_out} photos that were left out of a fit: {fitted.error:.3f} of the standard "
+          "deviation (of entries that are not clipped)")  # fmt: skip
     return 0
 
 
@@ -96,12 +97,20 @@ def _print_calibration(about: dict[str, Any], figures: dict[str, Any], made: Cal
     for name, rho in figures["first"].items():
         kept = "  kept" if name == made.measure else ""
         print(f"  {name:<30}{_text(rho):>11}{_text(figures['second'][name]):>13}{kept}")
-    print(f"a human caption's CIDEr-D        {figures['human_cider_d']:10.3f}")
-    print(f"second half: mean confidence {figures['confidence']:.3f}, mean share {figures['share']:.3f}, in a bin they "
-          f"differ by {figures['error']:.3f}")  # fmt: skip
-    of_unsure, of_others = (_text(figures[name]) for name in ("cider_d_unsure", "cider_d_sure"))
-    print(f"  CIDEr-D of the {figures['unsure']:.0%} of which it is not sure {of_unsure}, of the others {of_others}")
-    print(f"calibration: {made.measure}, not sure below {made.unsure_below:.3f}: {about['run']}/{CONFIDENCE_FILE}")
+    means = {
+        "confidence": figures["confidence"],
+        "CIDEr-D as a share of a human caption's": figures["share"],
+        "difference between the two, over ten bins": figures["error"],
+        f"CIDEr-D of captions marked as not sure ({figures['unsure']:.0%})": figures["cider_d_unsure"],
+        f"CIDEr-D of the other captions ({1 - figures['unsure']:.0%})": figures["cider_d_sure"],
+    }
+    print(f"mean CIDEr-D of a human caption{figures['human_cider_d']:25.3f}")
+    print("means on the second half")
+    for name, mean in means.items():
+        if mean is not None:
+            print(f"  {name:<47}{mean:7.3f}")
+    print(f"{about['run']}/{CONFIDENCE_FILE}: captions with a confidence below {made.unsure_below:.3f} are marked as "
+          "not sure")  # fmt: skip
 
 
 def _text(figure: float | None) -> str:
@@ -141,8 +150,8 @@ REGIONS = Command(
 
 CALIBRATE = Command(
     "calibrate", "teach a run to mark captions that may be wrong. This estimates the CIDEr-D of a caption from the "
-    "captions of its beam search, on the first half of the images, and tests the estimate on the second half. The run "
-    "folder keeps the result for captions by the same beam", _calibrate,
+    "captions of its beam search, on the first half of the images, and tests the estimate on the second half. It "
+    f"needs at least {FEW_IMAGES} images. The run folder keeps the result for captions by the same beam", _calibrate,
     {
         "run": {"help": "a run folder; gets confidence.json"}, "--data": {}, "--split": {},
         "--max-images": {"type": number(int, 2), "help": "use at most N images of each half (all)"},
@@ -154,7 +163,7 @@ CALIBRATE = Command(
     },
     """example:
   captioning calibrate RUN --data DIR
-    writes RUN/confidence.json; captioning caption --run RUN then marks captions
-    of which it is not sure
+    writes RUN/confidence.json, by which captioning caption --run RUN marks
+    captions as not sure
   captioning calibrate RUN --data DIR --beam 10 --length-power 0.8 --unsure 0.1""",
 )  # fmt: skip

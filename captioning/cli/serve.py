@@ -51,7 +51,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _announce(address: str, browser: bool) -> None:
-    print(f"{address} takes photos now; Ctrl-C ends it", flush=True)
+    print(f"{address} is ready for photos. Press Ctrl-C to stop.", flush=True)
     if browser and (sys.platform != "linux" or any(map(os.environ.get, _DISPLAYS))):
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 

@@ -18,7 +18,7 @@ import minigrad as mg
 from captioning.cli.options import TRAINING, Command, data_folder, unchanged
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.features import FeaturesAndRegions
-from captioning.data.splits import LONGEST_LEARNT
+from captioning.data.splits import LONGEST_LEARNT, PARTS
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.progress import Progress
@@ -34,7 +34,6 @@ from minigrad.parallel.communicators import launch_of
 
 __all__ = ["REFINE", "REINFORCE", "TRAIN", "TRAINERS"]
 
-_FEW_IMAGES = 20
 _STANDARD_ROWS = 2000  # images from which an attention captioner takes the scales of features
 _DATA_DEFAULTS: dict[str, Any] = {
     "pca": None, "max_train": None, "regions": False, "captions": "stored", "max_words": LONGEST_LEARNT,
@@ -176,8 +175,13 @@ def _prepare(
         return solver, run, start, {}, data
     for line in data.check(progress):  # find damage before there is a run folder
         progress.say(line)
-    if start is None:
-        _warn(data, solver, chosen["pca"], progress)
+    if start is None and chosen["pca"] is None and data.pca and (known := whole_extractor(data)) is not None:
+        progress.say(
+            f"uses the reduced features, of {data.train.features.shape[1]} columns, which cannot be computed for new "
+            f"photos; with --no-pca, the features of {known}, `captioning caption` can use the run"
+        )
+    if run is None and (warning := solver.few_images_warning()) is not None:
+        progress.say(warning)
     recorded = data_settings | ({"pca": data.pca} if trainer.key is None else {"seed": seed})
     settings = settings_of(model, solver.settings, data, **recorded) | {"shards": shards}
     if trainer.key is not None:
@@ -224,7 +228,7 @@ def _settings_to_resume(run: Run, trainer: Trainer, given: dict[str, Any]) -> di
     command = "train" if key is None else _FURTHER[key]
     if command != trainer.name:
         line = shlex.join(["captioning", command, "--out", str(run.folder), "--resume"])
-        raise RunError(f"{run.folder}: goes on with: {line}")
+        raise RunError(f"{run.folder}: was made by captioning {command}. Continue it with: {line}")
     missing = [f.name for f in dataclasses.fields(Settings) if f.name not in training]
     missing += [name for name in ("pca", "max_train") if name not in data]
     if missing:
@@ -269,19 +273,6 @@ def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> AnyCapti
     if isinstance(model, AttentionCaptioner):
         model.standardise(data.train.features[:_STANDARD_ROWS])
     return model
-
-
-def _warn(data: CaptionData, solver: Solver, pca: bool | None, progress: Progress) -> None:
-    """Warn about features that new photos do not have, and about scores of too few images."""
-    if pca is None and data.pca and (known := whole_extractor(data)) is not None:
-        progress.say(
-            f"uses the reduced features, of {data.train.features.shape[1]} columns, which cannot be computed for new "
-            f"photos; with --no-pca, the features of {known}, `captioning caption` can use the run"
-        )
-    number = _FEW_IMAGES if solver.images is None else len(solver.images)
-    if number < _FEW_IMAGES and solver.settings.keep != "loss":
-        progress.say(f"the best weights are chosen by scores of only {number} image{'s' if number > 1 else ''}, which "
-                     "are unreliable: --keep loss is better")  # fmt: skip
 
 
 def _open_folder(
@@ -336,10 +327,10 @@ def _report(solver: Solver, run: Run, how_to_resume: str) -> None:
     print(f"trained {solver.iteration} iterations; kept {kept}: "
           f"validation loss {best['val_loss']:.3f} a caption, BLEU-4 {best['val_bleu']:.4f}, "
           f"{cider}exercise BLEU {best['val_exercise_bleu']:.4f} "
-          f"({solver.settings.val_part} images)")  # fmt: skip
+          f"(on the {PARTS[solver.settings.val_part]}validation images)")  # fmt: skip
     print(f"run folder: {run.folder}")
     start: dict[str, Any] = next((run.settings[key] for key in _FURTHER if key in run.settings), {})
-    if (warning := solver.no_better_than(start)) is not None:
+    for warning in solver.warnings_since(start):
         print(f"{run.folder}: {warning}")
 
 

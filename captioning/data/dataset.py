@@ -148,8 +148,8 @@ def open_captions(
     root = find_folder(folder)
     if not any(os.path.lexists(root / name) for name in (CAPTIONS_FILE, VOCABULARY_FILE)):
         raise DataError(
-            f"{root}: is no data set, there is neither {CAPTIONS_FILE} nor {VOCABULARY_FILE}: "
-            "`captioning prepare` makes one of photos and captions"
+            f"{root}: is not a data set, because it has neither {CAPTIONS_FILE} nor {VOCABULARY_FILE}. "
+            "`captioning prepare` makes one of photos and captions."
         )
     vocabulary = Vocabulary.from_json(root / VOCABULARY_FILE)
     with ExitStack() as stack:

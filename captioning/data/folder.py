@@ -66,8 +66,10 @@ def find_folder(folder: str | os.PathLike[str] | None) -> Path:
     if folder is not None or not named:
         root = Path("datasets/coco_captioning" if folder is None else folder)
         if not root.is_dir():
-            hint = "; pass the folder or set CAPTIONING_DATA" if folder is None else ""
-            raise DataError(f"{root}: there is no such folder (working folder {Path.cwd()}){hint}")
+            if folder is None:
+                raise DataError("no data set is named, and the default folder datasets/coco_captioning does not exist. "
+                                "Name the folder of the data set by --data, or set CAPTIONING_DATA.")  # fmt: skip
+            raise DataError(f"{root}: there is no such folder (working folder {Path.cwd()})")
         return root
     candidates = [Path(named), *sorted(Path(named).glob("*/"))]
     found = [path for path in candidates if (path / CAPTIONS_FILE).is_file()]

@@ -139,6 +139,9 @@ class Vocabulary:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.idx_to_word == other.idx_to_word
 
+    def __repr__(self) -> str:
+        return f"<Vocabulary of {len(self):,} words>"
+
     def encode(self, words: Iterable[str]) -> NDArray[np.int32]:
         """Return the ids of words: int32 (T,). An unknown word becomes `<UNK>`."""
         if isinstance(words, str):

@@ -40,7 +40,7 @@ from captioning.data.errors import (
     optional,
 )
 from captioning.data.folder import read_text
-from captioning.data.splits import Split, images_of_part
+from captioning.data.splits import FEW_IMAGES, Split, images_of_part
 from captioning.decoding.batches import LONGEST, CaptionModel, length_for
 from captioning.decoding.beam_search import Beam
 from captioning.decoding.captions import MOST, ScoredCaption, n_best
@@ -255,15 +255,21 @@ def calibrate(
           share of `unsure` captions; the mean CIDEr-D of sure and unsure captions, `cider_d_sure` and `cider_d_unsure`.
 
     Raises:
-        DataError: if no image has two captions, or all captions have the same score or the same measures.
+        DataError: if there are fewer than `FEW_IMAGES` images, no image has two captions, or all captions have the same
+            score or the same measures.
     """
+    halves = {part: images_of_part(split, part, max_images) for part in ("first", "second")}
+    if (number := sum(map(len, halves.values()))) < FEW_IMAGES:
+        raise DataError(
+            f"{split.folder}: {number} images of the {split.name} split are too few for a calibration, so nothing is "
+            f"kept. Use a split of at least {FEW_IMAGES} images, and at least {FEW_IMAGES // 2} of each half."
+        )
     references = split.references_by_image()
     frequencies = DocumentFrequencies.of(references)
     human = human_cider_d(references, frequencies, progress)
     length = length_for(split) if max_length is None else max_length
     raw, scores, rhos = {}, {}, {}
-    for part in ("first", "second"):
-        images = images_of_part(split, part, max_images)
+    for part, images in halves.items():
         found: list[list[ScoredCaption]] = []
         progress.begin(len(images), what="captions of images")
         for start in range(0, len(images), _BLOCK):

@@ -11,14 +11,17 @@ import json
 import os
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
+from captioning.data.errors import DataError
+from captioning.data.folder import read_text
 from captioning.data.splits import Split
-from captioning.data.tokens import recorded_tokenizer_name
+from captioning.data.tokens import TOKENIZERS, recorded_tokenizer_name
 from captioning.data.vocabulary import SPECIAL
 from captioning.decoding.batches import CaptionModel, length_for
 from captioning.decoding.stepwise import greedy
@@ -31,7 +34,7 @@ from minigrad.runtime.threads import split as split_evenly
 
 __all__ = [
     "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "image_ids", "known_captions",
-    "mean_exercise_bleu", "mean_loss", "score", "signature", "write_results",
+    "mean_exercise_bleu", "mean_loss", "read_results", "score", "score_captions", "signature", "write_results",
 ]  # fmt: skip
 
 _COCO_NAME = re.compile(r"(?:.*_)?(\d{12})(?:\.\w+)?")  # such as COCO_val2014_000000391895.jpg
@@ -151,36 +154,49 @@ def score(
     known: Container[tuple[str, ...]] | None = None,
     comm: Any = ALONE,
 ) -> dict[str, float | None]:
-    """Return the scores of a model and its captions of some images.
+    """Return `loss`, the mean over all human captions of the images, and what `score_captions` returns.
+
+    comm: the ranks that share the computation of the loss. All ranks call this, and only rank 0 gets the other scores.
+    """
+    loss = mean_loss(model, split, images, progress=progress, comm=comm)
+    if comm.rank:
+        return {"loss": loss}
+    return {"loss": loss, **score_captions(split, images, captions, seed, progress, frequencies, known)}
+
+
+def score_captions(
+    split: Split,
+    images: Rows,
+    captions: Sequence[Sequence[str]],
+    seed: int = 0,
+    progress: Progress = SILENT,
+    frequencies: DocumentFrequencies | None = None,
+    known: Container[tuple[str, ...]] | None = None,
+) -> dict[str, float | None]:
+    """Return the scores of captions, lists of words, of some images.
 
     frequencies: of CIDEr-D; by default those of the images' references. known: captions that are not novel, such as
-    `known_captions` of the training split. comm: the ranks that share the computation of the loss. All ranks call this,
-    and only rank 0 gets the other scores.
+    `known_captions` of the training split.
 
     Returns:
-        - `loss`: the mean over all human captions of the images;
         - `exercise_bleu`: unigram BLEU against one stored caption of each image, drawn by `seed`;
         - `exercise_bleu_mean`: the mean over all stored captions; `exercise_bleu_human`: see `human_exercise_bleu`;
         - `corpus_bleu_1` to `corpus_bleu_4`, `rouge_l` and `cider_d`: against all human captions of each image;
         - the figures of `captioning.scoring.metrics.diversity`;
         - `images` and `captions`: how many there are.
     """
-    loss = mean_loss(model, split, images, progress=progress, comm=comm)
-    if comm.rank:
-        return {"loss": loss}
     pairs = list(zip(_one_reference_each(split, images, seed), captions, strict=True))
     exercise = [BLEU_score(reference, " ".join(words)) for reference, words in progress.track(pairs, "exercise BLEU")]
     references = [split.references(int(i)) for i in images]
     corpus = corpus_bleu(references, captions)
     return {
-        "loss": loss,
         "exercise_bleu": sum(exercise) / len(images),
         "exercise_bleu_mean": mean_exercise_bleu(split, images, captions),
         "exercise_bleu_human": human_exercise_bleu(split, images),
         **{f"corpus_bleu_{n}": corpus[f"BLEU-{n}"] for n in range(1, 5)},
         "rouge_l": rouge_l(references, captions)[0],
         "cider_d": float(cider_d_by_image(split, images, captions, frequencies, progress).mean()),
-        **diversity(captions, model.vocabulary, known),
+        **diversity(captions, split.vocabulary, known),
         "images": len(images),
         "captions": int(np.isin(split.image_idxs, images).sum()),
     }
@@ -275,20 +291,59 @@ def write_results(
         temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
+def read_results(path: str | os.PathLike[str], split: Split, images: Rows) -> list[list[str]]:
+    """Return the caption of each image row in a file of COCO's results format, as a list of words.
+
+    A caption whose words are all in the vocabulary stays as it is, as `write_results` wrote it. Others are split by the
+    tokenizer of the data set. Captions of further images of the split are ignored.
+
+    Raises:
+        DataError: for a file of another format, an unknown or duplicate id, or images without a caption.
+    """
+    text, tokenizer = read_text(Path(path)), TOKENIZERS[recorded_tokenizer_name(split.captions_path)]
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(entries, list):
+        raise DataError(f"{path}: must be a list of objects with image_id and caption, COCO's results format; got "
+                        f"{type(entries).__name__}")  # fmt: skip
+    ids, found = image_ids(split), dict[int, list[str]]()
+    there = set(ids)
+    for n, entry in enumerate(entries):
+        image, caption = (entry.get(key) if isinstance(entry, dict) else None for key in ("image_id", "caption"))
+        if type(image) is not int or not isinstance(caption, str):
+            raise DataError(f"{path}: entry {n} must be an object with an int image_id and a text caption; got "
+                            f"{json.dumps(entry)[:80]}")  # fmt: skip
+        if image not in there:
+            raise DataError(f"{path}: entry {n} has image_id {image}, but the ids of the {split.name} split of "
+                            f"{split.folder} are from {min(ids)} to {max(ids)}, as `captioning evaluate --out` writes "
+                            "them.")  # fmt: skip
+        if image in found:
+            raise DataError(f"{path}: entry {n} is a second caption of image_id {image}. Keep one caption an image.")
+        words = caption.split()
+        found[image] = words if all(word in split.vocabulary for word in words) else tokenizer(caption)
+    if missing := [ids[i] for i in images if ids[i] not in found]:
+        raise DataError(f"{path}: has no caption for {len(missing)} of {len(images)} images, the first of image_id "
+                        f"{missing[0]}. Add them, or choose images by --split, --part and --max-images.")  # fmt: skip
+    return [found[ids[i]] for i in images]
+
+
 def signature(
     split: Split,
     part: str,
     images: int,
     decoding: str,
-    max_length: int,
+    max_length: int | str,
     drawn_by: int | None = None,
     frequencies: str | None = None,
 ) -> str:
     """Return the signature of scores: the images, the references, and how captions were decoded.
 
     part, images: the part of the split, and the number of images. drawn_by: the seed that drew them, unless they are
-    all images of the part. decoding: a description such as 'greedy' or 'beam 3'. frequencies: 'corpus' if CIDEr-D used
-    those of the references, 'train' for the training captions; None without CIDEr-D.
+    all images of the part. decoding, max_length: a description such as 'greedy' or 'beam 3', and the most words;
+    'unknown' for captions of another program. frequencies: 'corpus' if CIDEr-D used those of the references, 'train'
+    for the training captions; None without CIDEr-D.
 
     References are 'raw', as people wrote them, or 'stored', cut as in the data set:
 

@@ -69,9 +69,7 @@ def choose_words(counts: Counter[str], min_count: int = 4, most: int | None = No
     """
     words = [word for word, count in counts.most_common(most) if most is not None or count >= min_count]
     if not words:
-        raise DataError(
-            f"no word stands {min_count} times or more in the training captions; choose a lower --min-count"
-        )
+        raise DataError(f"no word occurs {min_count} times in the training captions. Choose a lower --min-count.")
     return Vocabulary([*SPECIAL, *words])
 
 

@@ -168,8 +168,8 @@ def find_photos(images: Sequence[CaptionedImage], folders: Sequence[Path], left_
     found = [_find(image.path, folders) for image in images]
     for image, path in zip(images, found, strict=True):
         if path is None:
-            where = f"of {image.path} (in {' or '.join(map(str, folders))})"
-            left_out.add("captions of a photo that is not there", where, len(image.captions))
+            where = f"of {image.path} (searched in {' and '.join(map(str, folders))})"
+            left_out.add("captions of missing photos", where, len(image.captions))
     return found
 
 

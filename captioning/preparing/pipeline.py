@@ -95,15 +95,18 @@ def prepare_data(
     images = with_captions(read_sources(sources, left_out, recipe.format), name, left_out)
     captions_before = _captions_by_split(images)
     photos: list[Path] = []
+    paths: list[Path | None] = []
     folders = photo_folders(sources, [Path(place) for place in photo_places])
     if extractor is not None or photo_places:
         paths = find_photos(images, folders, left_out)
         images = [image for image, path in zip(images, paths, strict=True) if path is not None]
         photos = [path for path in paths if path is not None]
-    if left_out.lines() and not recipe.skip_missing:
-        raise DataError(f"{name}: {'; '.join(left_out.lines())}; --skip-missing goes on without them")
+    lost = "; ".join(left_out.lines())
+    cure = "Name the folder of the photos by --photos-dir" if None in paths else "Add what is missing"
+    if lost and not recipe.skip_missing:
+        raise DataError(f"{name}: {lost}. {cure}, or leave them out by --skip-missing.")
     if not images:
-        raise DataError(f"{name}: no image is left: {'; '.join(left_out.lines())}")
+        raise DataError(f"{name}: no image is left: {lost}. {cure}.")
     if drawn := recipe.resplit or not have_splits(images, name):
         divide(images, recipe.val, recipe.test, recipe.seed)
     order = sorted(range(len(images)), key=lambda n: ALL_SPLITS.index(str(images[n].split)))
@@ -127,7 +130,7 @@ def prepare_data(
                 write_names(lines_path(work.new, split, "images"), named)
         write_raw_captions(work.new / RAW_CAPTIONS_FILE, splits)
 
-        progress.say(f"wording {sum(_captions_by_split(left).values()):,} captions")
+        progress.say(f"splitting {sum(_captions_by_split(left).values()):,} captions into words")
         tokenizer = TOKENIZERS[recipe.tokenizer]
         counts: Counter[str] = Counter()
         lengths = []

@@ -82,7 +82,9 @@ class Prepared:
 def report(prepared: Prepared, recipe: Recipe) -> str:
     """Return a report about a data set."""
     words = len(prepared.vocabulary) - len(SPECIAL)
-    which = "the most frequent" if recipe.words else f"each {recipe.min_count} times or more in training captions"
+    which = f" that occur at least {recipe.min_count} times in the training captions"
+    if recipe.words or recipe.min_count == 1:
+        which = f", {'the most frequent' if recipe.words else 'all'} of the training captions"
     whole = "" if recipe.max_length else f", which leaves at least {COVERED:.0%} of those for training whole"
     rows = []
     for split, of in prepared.splits.items():
@@ -92,7 +94,7 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
         f"data set: {shown(prepared.folder)}",
         "split   images   captions      words  <UNK>            cut",
         *rows,
-        f"vocabulary: {words:,} words, {which}, and {len(SPECIAL)} special tokens",
+        f"vocabulary: {words:,} words{which}, and {len(SPECIAL)} special tokens",
         *_advice_on_unknown_words(prepared.splits["train"], recipe),
         f"captions: cut after {prepared.max_length} words{whole.replace('%', ' %')}",
         f"features: {f'by {prepared.extractor}' if prepared.extractor else 'none'}; "
@@ -121,7 +123,5 @@ def _advice_on_unknown_words(train: SplitSummary, recipe: Recipe) -> list[str]:
     share = train.unknown / max(train.words, 1)
     if share <= 0.1:
         return []
-    which = "a larger --words" if recipe.words else f"--min-count 1{' or 2' if recipe.min_count > 2 else ''}"
-    return [
-        f"    {share:.0%} of the words of the training captions are <UNK>, which is much: {which} keeps more of them"
-    ]
+    which = "A larger --words" if recipe.words else f"--min-count 1{' or 2' if recipe.min_count > 2 else ''}"
+    return [f"    {share:.0%} of the words of the training captions are <UNK>. {which} keeps more words."]

@@ -87,7 +87,7 @@ def _csv_images(path: Path) -> list[CaptionedImage]:
         for row in reader:
             _add_row(images, row, f"{path}: line {reader.line_num}")
     except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num}: is no line of a table: {error}") from error
+        raise DataError(f"{path}: line {reader.line_num}: is not a line of a table: {error}") from error
     return list(images.values())
 
 

@@ -74,7 +74,7 @@ class WorkFolder:
     def _check_free(self) -> None:
         """Raise a DataError unless a data set can appear at `out`."""
         if self.out.exists() and not self.out.is_dir():
-            raise DataError(f"{self.out}: exists and is no folder")
+            raise DataError(f"{self.out}: exists and is not a folder")
         if (self.out / CAPTIONS_FILE).exists():
             raise DataError(f"{self.out}: is a data set already; choose another folder with --out")
         if self.out.exists() and (names := sorted(path.name for path in self.out.iterdir())):

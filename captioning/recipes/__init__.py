@@ -62,7 +62,7 @@ def read_recipe(name: str) -> Recipe:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: is no TOML: {error}") from error
+        raise ValueError(f"{path}: is not TOML: {error}") from error
     unknown = sorted(set(table) - {"stage", "evaluate", "about", "minutes"})
     if unknown:
         raise ValueError(f"{path}: knows stage, evaluate, about and minutes; got {', '.join(unknown)}")

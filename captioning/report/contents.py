@@ -78,6 +78,7 @@ class ScoredSplit:
         figures: what `captioning.evaluation.split_scores.score` returns.
         raw: whether the references are complete, as people wrote them.
         chosen_on: the part of the validation split on which the training chose its weights.
+        moved: how many images have a link to a photo that is not there any more.
     """
 
     data: str
@@ -89,6 +90,7 @@ class ScoredSplit:
     captions: list[ReportedCaption]
     raw: bool
     chosen_on: str | None = None
+    moved: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def score_split(
         captions=captions,
         raw=split.has_raw_captions,
         chosen_on=chosen_on,
+        moved=sum(map(split.photo_has_moved, images.tolist())),
     )
 
 

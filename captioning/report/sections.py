@@ -6,6 +6,7 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -21,7 +22,7 @@ from captioning.report.contents import ReportContents, ReportedCaption, ScoredSp
 from minigrad.runtime.extras import require
 
 __all__ = [
-    "attention_masks", "calibration", "cards", "headline", "in_bins", "lengths", "number", "scores",
+    "attention_masks", "calibration", "cards", "compared_cards", "headline", "in_bins", "lengths", "number", "scores",
     "settings_groups", "training", "validations", "words",
 ]  # fmt: skip
 
@@ -33,7 +34,7 @@ _BINS = 10
 _LONGEST = 30  # longer captions count as this long
 _FREQUENT, _LISTED = 20, 12  # words of the table, and of the lists
 _SEEN = 3  # uses of a word from which on its share means something
-_DARKEST = 0.85
+_DARKEST = 0.6  # opacity of a mask where the model did not look
 
 _SCORES = {
     "cider_d": ("CIDEr-D", "n-grams that people agree on, 0 to 10"),
@@ -147,9 +148,7 @@ def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
 
     Photos are preferred if there are enough for all cards.
     """
-    pictured = [caption for caption in found.captions if caption.photo is not None]
-    enough = len(pictured) >= min(3 * _CARDS, len(found.captions))
-    shown = best_typical_worst(pictured if enough else found.captions, _CARDS)
+    shown, pictured, enough = _to_show(found.captions)
     groups: dict[str, list[dict[str, Any]]] = {kind: [] for kind in shown}
     for kind, caption in progress.track([(kind, each) for kind, group in shown.items() for each in group], "photos"):
         photo = None if caption.photo is None else embedded_photo(caption.photo)
@@ -157,16 +156,43 @@ def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
     places = next((caption.attention.shape[1] for caption in found.captions if caption.attention is not None), 0)
     return {
         "groups": groups,
-        "pictured": len(pictured),
-        "chosen": enough and 0 < len(pictured) < len(found.captions),
+        "pictured": pictured,
+        "chosen": enough and 0 < pictured < len(found.captions),
         "masked": any(item["masks"] for items in groups.values() for item in items),
         "odd_places": places if math.isqrt(places) ** 2 != places else None,
     }
 
 
+def compared_cards(found: Sequence[ScoredSplit], progress: Progress) -> dict[str, list[dict[str, Any]]]:
+    """Return the images to show of a comparison, by how much higher the others score than the first captioner.
+
+    found: the captions of each captioner of the same images. An image has the first captioner's `caption`, the `photo`,
+    and `said`: the caption of each captioner, with its attention.
+    """
+    by_image = list(zip(*(each.captions for each in found), strict=True))
+    gains = [replace(first, score=sum(other.score - first.score for other in others)) for first, *others in by_image]
+    place = {caption.row: k for k, caption in enumerate(gains)}
+    groups: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _to_show(gains)[0]}
+    for kind, caption in progress.track(
+        [(kind, each) for kind, group in _to_show(gains)[0].items() for each in group], "photos"
+    ):
+        said = [{"caption": each, "masks": attention_masks(each.attention)} for each in by_image[place[caption.row]]]
+        photo = None if caption.photo is None else embedded_photo(caption.photo)
+        groups[kind].append({"caption": caption, "photo": photo, "said": said})
+    return groups
+
+
+def _to_show(captions: Sequence[ReportedCaption]) -> tuple[dict[str, list[ReportedCaption]], int, bool]:
+    """Return the captions of the cards, how many captions have a photo, and whether these are enough for all cards."""
+    pictured = [caption for caption in captions if caption.photo is not None]
+    enough = len(pictured) >= min(3 * _CARDS, len(captions))
+    return best_typical_worst(pictured if enough else captions, _CARDS), len(pictured), enough
+
+
 def attention_masks(attention: NDArray[np.float32] | None) -> list[str]:
     """Return an image for each word that is darker where the model looked less; transparent where it looked most.
 
+    The opacity falls with the square root of the attention, so that places with some attention stay visible.
     attention: (words, places). Places that are not the cells of a square give no images.
 
     >>> len(attention_masks(np.eye(2, 4))), attention_masks(np.ones((2, 3))), attention_masks(None)
@@ -177,7 +203,7 @@ def attention_masks(attention: NDArray[np.float32] | None) -> list[str]:
     side = math.isqrt(attention.shape[1])
     pixels = np.zeros((len(attention), side, side, 2), np.uint8)  # black, and how opaque
     share = attention / np.maximum(attention.max(axis=1, keepdims=True), 1e-30)
-    pixels[..., 1] = np.round(255 * _DARKEST * (1 - share)).reshape(-1, side, side)
+    pixels[..., 1] = np.round(255 * _DARKEST * (1 - np.sqrt(share))).reshape(-1, side, side)
     images = require("PIL.Image", "caption")
     return [image_address(images.fromarray(mask), "png") for mask in pixels[:_WORDS]]
 

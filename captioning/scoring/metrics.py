@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from captioning.data.vocabulary import SPECIAL, UNK, Vocabulary
 from minigrad.runtime.extras import require
 
-__all__ = ["BLEU_score", "Corpus", "Tokens", "check_corpus", "corpus_bleu", "distinct", "diversity", "exercise_bleu",
-           "exercise_bleu_table", "ngrams_of", "rouge_l"]  # fmt: skip
+__all__ = [
+    "BLEU_score", "Corpus", "Tokens", "bleu_counts", "bleu_of_counts", "check_corpus", "corpus_bleu", "distinct",
+    "diversity", "exercise_bleu", "exercise_bleu_table", "ngrams_of", "rouge_l",
+]  # fmt: skip
 
 _BETA = 1.2  # weight of recall against precision in ROUGE-L, as in COCO's evaluation
 
@@ -156,16 +158,32 @@ def corpus_bleu(references: Corpus, hypotheses: Sequence[Tokens]) -> dict[str, f
     [0.6667, 0.5774, 0.0, 0.0]
     """
     check_corpus("corpus_bleu", references, hypotheses)
-    matches, totals, lengths = np.zeros(4, int), np.zeros(4, int), [len(hypothesis) for hypothesis in hypotheses]
-    closest = [min((abs(len(r) - c), len(r)) for r in item)[1] for item, c in zip(references, lengths, strict=True)]
-    for item, hypothesis in zip(references, hypotheses, strict=True):
+    return bleu_of_counts(bleu_counts(references, hypotheses).sum(axis=0))
+
+
+def bleu_counts(references: Corpus, hypotheses: Sequence[Tokens]) -> NDArray[np.int64]:
+    """Return the counts that BLEU sums over n hypotheses: int64 (n,10).
+
+    They are the matches of 1- to 4-grams, their numbers, the length c, and the length r of the closest reference, as
+    `corpus_bleu` describes them.
+    """
+    counts = np.zeros((len(hypotheses), 10), np.int64)
+    for row, item, hypothesis in zip(counts, references, hypotheses, strict=True):
+        c = len(hypothesis)
         for n in range(4):
             most: Counter[tuple[Hashable, ...]] = Counter()
             for reference in item:
                 most |= Counter(ngrams_of(reference, n + 1))
-            matches[n] += (Counter(ngrams_of(hypothesis, n + 1)) & most).total()
-            totals[n] += max(len(hypothesis) - n, 0)
-    penalty = min(1.0, math.exp(1 - sum(closest) / sum(lengths))) if sum(lengths) else 0.0
+            row[n] = (Counter(ngrams_of(hypothesis, n + 1)) & most).total()
+            row[4 + n] = max(c - n, 0)
+        row[8:] = c, min((abs(len(reference) - c), len(reference)) for reference in item)[1]
+    return counts
+
+
+def bleu_of_counts(counts: NDArray[Any]) -> dict[str, float]:
+    """Return corpus BLEU-1 to BLEU-4 of the sums (10,) of `bleu_counts`."""
+    matches, totals, (length, closest) = counts[:4], counts[4:8], counts[8:]
+    penalty = min(1.0, math.exp(1 - closest / length)) if length else 0.0
     logs = np.log(matches / np.maximum(totals, 1), out=np.full(4, -np.inf), where=matches > 0)
     return {f"BLEU-{n}": penalty * math.exp(math.fsum(logs[:n]) / n) for n in range(1, 5)}
 

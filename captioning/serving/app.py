@@ -61,12 +61,12 @@ def check_sender(method: str, headers: Mapping[str, str]) -> None:
 
     headers: by names in lower case.
 
-    >>> check_sender("POST", {"host": "localhost:8000", "origin": "http://localhost:8000"})
+    >>> check_sender("POST", {"host": "LOCALHOST:8000", "origin": "http://localhost:8000"})
     >>> check_sender("GET", {"host": "evil.example:8000"})
     Traceback (most recent call last):
     captioning.serving.upload_limits.RefusedError: this server is 127.0.0.1 or localhost, not 'evil.example:8000'
     """
-    host = headers.get("host", "")
+    host = headers.get("host", "").lower()
     if not _OUR_HOST.fullmatch(host):
         raise RefusedError(421, f"this server is 127.0.0.1 or localhost, not {host[:100]!r}")
     origin = headers.get("origin")

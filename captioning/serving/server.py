@@ -23,8 +23,8 @@ HOST = "127.0.0.1"
 
 _HIGHEST_PORT = 65535
 _REASONS = {
-    errno.EADDRINUSE: "another program uses it (perhaps this one, in another window)",
-    errno.EACCES: "this user may not use that port",
+    errno.EADDRINUSE: "another program uses this port, perhaps captioning serve in another window",
+    errno.EACCES: "you may not use this port",
 }
 
 
@@ -41,8 +41,8 @@ def listen(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror)
-        hint = "choose another with --port N, or any free one with --port 0"
-        raise OSError(f"{HOST}:{port}: {reason}: {hint}") from error
+        hint = "Choose another port by --port N, or any free one by --port 0."
+        raise OSError(f"{HOST}:{port}: {reason}. {hint}") from error
 
 
 def address_of(listener: socket.socket) -> str:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 import minigrad as mg
 from captioning.data.dataset import changed
-from captioning.data.folder import PROJECTION_FILE
+from captioning.data.folder import CAPTIONS_FILE, PROJECTION_FILE
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
@@ -105,6 +105,8 @@ class Run:
         if not path.is_dir():
             found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
             raise RunError(f"{path}: {found}")
+        if not os.path.lexists(path / "settings.json") and os.path.lexists(path / CAPTIONS_FILE):
+            raise RunError(f"{path}: is a data set, not a run folder. Name the data set by --data, and the run before.")
         settings = read_settings(path / "settings.json")
         vocabulary = Vocabulary.from_json(path / "vocabulary.json")
         if vocabulary.fingerprint() != settings["vocabulary"]:
@@ -141,8 +143,8 @@ class Run:
         """Raise a RunError unless the model can caption the images of a split."""
         if split.vocabulary != self.vocabulary:
             raise RunError(
-                f"{self.folder}: was trained with another vocabulary ({self.vocabulary!r}) "
-                f"than that of {split.folder} ({split.vocabulary!r})"
+                f"{self.folder}: was trained with another vocabulary ({len(self.vocabulary):,} words) "
+                f"than that of {split.folder} ({len(split.vocabulary):,} words)"
             )
         wanted, got = self.settings["model"]["feature_size"], split.features.shape[1]
         if wanted != got:

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.splits import ReadAhead, Split, images_of_part
+from captioning.data.splits import FEW_IMAGES, ReadAhead, Split, images_of_part
 from captioning.decoding.stepwise import greedy
 from captioning.evaluation.split_scores import captions_of, mean_exercise_bleu, mean_loss
 from captioning.models.kinds import AnyCaptioner
@@ -56,6 +56,7 @@ AHEAD = 2
 CHECKPOINT_EVERY = "5m"
 """The default interval between checkpoints."""
 
+_MUCH_HIGHER = 1.5  # times the validation loss at the start
 _KEEP_SCORES = {
     "bleu": ("BLEU-4", "val_bleu", ".4f"), "cider": ("CIDEr-D", "val_cider", ".4f"),
     "exercise": ("exercise BLEU", "val_exercise_bleu", ".4f"), "loss": ("validation loss", "val_loss", ".3f"),
@@ -345,20 +346,35 @@ class Solver:
             self.progress.say(f"starts from {run.folder}: {name} {scores[key]:{form}}")
         return {"start": run.folder.name, "start_weights": run.weights_checksum(), "start_scores": scores}
 
-    def no_better_than(self, start: Mapping[str, Any]) -> str | None:
-        """Return a sentence if the best validation is not better than that of the start, or None.
+    def few_images_warning(self) -> str | None:
+        """Return a sentence if few validation images decide by their scores which weights are kept, or None."""
+        if self.images is None or len(self.images) >= FEW_IMAGES or self.settings.keep == "loss":
+            return None
+        images = f"{len(self.images)} validation image{'s decide' if len(self.images) > 1 else ' decides'}"
+        return (
+            f"only {images} which weights are kept, so their {_KEEP_SCORES[self.settings.keep][0]} is unreliable. Use "
+            f"at least {FEW_IMAGES} by --val-part and --val-images, or --keep loss."
+        )
+
+    def warnings_since(self, start: Mapping[str, Any]) -> list[str]:
+        """Return a sentence each if the kept weights are no better than the start, and if their loss is much higher.
 
         start: the result of `start_of`.
         """
         scores, best = start.get("start_scores"), self.best_entry
-        if not scores or best is None or "val_loss" not in best or self._key(best) > self._key(scores):
-            return None
+        if not scores or best is None or "val_loss" not in best:
+            return []
         name, key, form = _KEEP_SCORES[self.settings.keep]
-        images = 0 if self.images is None else len(self.images)
-        return (
-            f"is no better than {start['start']}, where it started: {name} {scores[key]:{form}} before and "
-            f"{best[key]:{form}} now, on the same {images} validation images"
-        )
+        on = f"on the same {0 if self.images is None else len(self.images)} validation images"
+        warnings = []
+        if self._key(best) <= self._key(scores):
+            warnings.append(f"is no better than {start['start']}, where it started: {name} {scores[key]:{form}} before "
+                          f"and {best[key]:{form}} now, {on}")  # fmt: skip
+        if best["val_loss"] > _MUCH_HIGHER * scores["val_loss"]:
+            warnings.append(f"predicts human captions much worse than {start['start']}, where it started: validation "
+                          f"loss {scores['val_loss']:.3f} before and {best['val_loss']:.3f} now, {on}. Train less, or "
+                          "use a smaller --learning-rate.")  # fmt: skip
+        return warnings
 
     # Checkpoints -------------------------------------------------------------------------------
 

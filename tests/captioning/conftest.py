@@ -67,6 +67,12 @@ def small_data(small_folder):
 
 
 @pytest.fixture
+def few_suffice(monkeypatch):
+    """Let a calibration use the 24 images of the small data set."""
+    monkeypatch.setattr("captioning.evaluation.calibration.FEW_IMAGES", 24)
+
+
+@pytest.fixture
 def real():
     if not os.environ.get("CAPTIONING_DATA"):
         pytest.skip("no real data: CAPTIONING_DATA is unset")

@@ -7,11 +7,33 @@ const TRIES = 20; // while the server is busy
 let server = { most_bytes: Infinity, captioner: "" };
 let photo = null; // the last one
 let request = null; // an AbortController for the request under way
+const waiting = []; // photos that came while another one was captioned
 
 function show(state, status) {
   document.body.dataset.state = state;
   at("busy").setAttribute("aria-hidden", String(state !== "busy"));
   at("status").textContent = status;
+  showWaiting();
+}
+
+function showWaiting() {
+  const count = waiting.length;
+  at("waiting").textContent = count ? `${count} more photo${count > 1 ? "s are" : " is"} waiting.` : "";
+  at("another").textContent = count ? `Next photo (${count} waiting)` : "Another photo";
+  at("cancel").textContent = count ? "Skip this photo" : "Cancel";
+}
+
+// Photos that come while another one is captioned wait until the user goes on to them.
+function give(files) {
+  const free = document.body.dataset.state !== "busy" && waiting.length === 0;
+  waiting.push(...files);
+  if (free) next();
+  else showWaiting();
+}
+
+function next() {
+  if (waiting.length) caption(waiting.shift());
+  else reset();
 }
 
 // retry: whether the same photo may work later
@@ -115,8 +137,8 @@ for (const [button, input] of [["choose", "file"], ["take", "camera"]]) {
 at("choice").addEventListener("click", () => at("file").click());
 
 function take(data, message) {
-  const file = data?.files?.[0];
-  if (file) caption(file);
+  const files = [...(data?.files ?? [])];
+  if (files.length) give(files);
   else if (photo === null) fail(message); // an answer on the page stays
 }
 const hover = (on) => document.body.classList.toggle("over", on);
@@ -135,8 +157,8 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer, "What was dropped is no file: save the picture first, and drop that");
 });
 
-at("another").addEventListener("click", reset);
-at("cancel").addEventListener("click", reset);
+at("another").addEventListener("click", next);
+at("cancel").addEventListener("click", next);
 at("again").addEventListener("click", () => photo && caption(photo));
 at("other").addEventListener("click", () => at("file").click());
 show("empty", "");

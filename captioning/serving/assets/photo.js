@@ -28,7 +28,10 @@ at("picture").addEventListener("load", () => {
   for (const [name, share] of Object.entries(sizes)) at("square").style.setProperty(`--${name}`, `${100 * share}%`);
 });
 
-// Darken each place, the less attention it got the more; null shows the plain photo.
+const DARKEST = 0.6; // the opacity of the veil on a place without attention, as in page.css
+
+// Darken each place, the less attention it got the more; null shows the plain photo. The square root brightens places
+// with some attention, which are many.
 export function showLook(look, grid) {
   at("photo").classList.toggle("looking", look !== null);
   if (look === null) return;
@@ -40,7 +43,7 @@ export function showLook(look, grid) {
   places.style.gridTemplate = `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
   const most = Math.max(...look);
   look.forEach((share, i) => {
-    places.children[i].style.opacity = most > 0 ? 0.78 * (1 - share / most) : 0.78;
+    places.children[i].style.opacity = DARKEST * (1 - Math.sqrt(most > 0 ? share / most : 0));
     places.children[i].classList.toggle("most", share === most);
   });
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -12,10 +13,11 @@ from captioning.evaluation.calibration import MEASURES, Calibration
 from tests.captioning.cli.commands import edit_json, output_of, refused
 
 
-def test_a_run_is_calibrated(small_folder, run, capsys):
+def test_a_run_is_calibrated(small_folder, run, capsys, few_suffice):
     calibrate = ["calibrate", run, "--data", small_folder, "--quiet"]
     out = output_of(capsys, *calibrate, "--beam", "4", "--length-power", "0.7", "--n-best", "3")
     assert "val split, beam 4, length power 0.7, 3 captions an image" in out
+    assert re.search(r"CIDEr-D as a share of a human caption's +0\.\d{3}\n", out)
     made = Calibration.load(run)
     assert made.is_of(run)
     assert (made.beam.width, made.beam.length_power, made.count) == (4, 0.7, 3)
@@ -27,10 +29,17 @@ def test_a_run_is_calibrated(small_folder, run, capsys):
     assert figures["first"][figures["measure"]] == max(rho for rho in figures["first"].values() if rho is not None)
     few = Calibration.load(run)
     assert (few.measure, few.unsure_below) == (figures["measure"], figures["unsure_below"])
+    assert "marked as not sure" not in output_of(capsys, *calibrate, "--unsure", "0").partition("confidence.json")[0]
     output_of(capsys, *calibrate, "--unsure", "0.5")
     assert few.unsure_below < Calibration.load(run).unsure_below
     alone = json.loads(output_of(capsys, *calibrate, "--beam", "1", "--json"))
     assert alone["first"]["margin"] is alone["second"]["agreement"] is None  # a beam of one has no second caption
+
+
+def test_few_images_are_refused_and_the_calibration_stays(small_folder, run, capsys):
+    (run / "confidence.json").write_text("the one before")
+    refused(capsys, ["calibrate", run, "--data", small_folder], "24 images of the val split", "at least 100 images")
+    assert (run / "confidence.json").read_text() == "the one before"
 
 
 def test_wrong_options_are_refused_and_leave_no_file(small_folder, other_folder, run, capsys):

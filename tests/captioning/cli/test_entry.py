@@ -31,7 +31,9 @@ def test_without_a_command_it_lists_the_commands(capsys):
     assert status_of("fly") == 2
     assert "invalid choice: 'fly'" in capsys.readouterr().err
     assert status_of("refine", "run", "--out", "new", "--hidden", "2") == 2  # an option of other commands
-    assert "unrecognized arguments: --hidden" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "captioning refine: unrecognized arguments: --hidden 2 (usage: captioning refine --help)\n"
+    )
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])

@@ -24,13 +24,13 @@ def test_it_needs_only_the_weights_and_the_data(small_folder, run, capsys):
     for name in ("checkpoint.safetensors", "history.jsonl", "loss.png"):
         (run / name).unlink()
     out = output_of(capsys, "evaluate", run, "--data", small_folder, "--part", "second", "--quiet")
-    assert "12 images, 24 captions, greedy decoding" in out
+    assert "12 images of the second half of the val split, 24 human captions, greedy decoding" in out
     rows = {row[:48].strip(): row[48:].strip() for row in out.splitlines() if row.startswith("  ")}
     assert len(rows) == 17
     for name in ("corpus BLEU-4", "ROUGE-L", "distinct-1: different words, of all words", "mean length, words"):
         assert 0 <= float(rows[name]) < 100
     assert rows["captions that are no training caption"].endswith("%")
-    assert "chosen on the validation images: first" in out
+    assert "the weights were chosen on the first half of the validation images" in out
 
 
 def test_json(evaluate):
@@ -76,7 +76,7 @@ def test_a_test_split(copied, run, capsys):
             file[f"test_{key}"] = file[f"val_{key}"][:20]
     shutil.copy(copied / "val2014_vgg16_fc7_pca.h5", copied / "test2014_vgg16_fc7_pca.h5")
     out = output_of(capsys, *words)
-    assert "test split, all images: 10 images, 20 captions" in out
+    assert "10 images of the test split, 20 human captions" in out
     assert "chosen on" not in out
 
 
@@ -98,15 +98,16 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, tmp_path,
     monkeypatch.delenv("CAPTIONING_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     words = ["evaluate", run, "--data", small_folder]
-    for wrong, message in (
+    for wrong, *parts in (
         (["evaluate", tmp_path / "none"], "no such run folder"),
-        ([*words, "--data", other_folder], "another vocabulary"),
+        (["evaluate", small_folder, run], f"{small_folder}: is a data set, not a run folder", "--data"),
+        ([*words, "--data", other_folder], "another vocabulary (12 words)", "(13 words)"),
         ([*words, "--out", tmp_path / "none" / "a.json"], "no such folder"),
         ([*words, "--out", "a.txt"], "must end in .json"),
     ):  # fmt: skip
-        refused(capsys, wrong, message)
+        refused(capsys, wrong, *parts)
     edit_json(run / "settings.json", lambda settings: settings["data"].pop("folder"))
-    refused(capsys, ["evaluate", run], "there is no such folder", "CAPTIONING_DATA")
+    refused(capsys, ["evaluate", run], "no data set is named", "--data", "CAPTIONING_DATA")
     monkeypatch.setenv("CAPTIONING_DATA", str(small_folder))
     assert status_of("evaluate", run, "--quiet") == 0
     (run / "weights.safetensors").unlink()
@@ -164,7 +165,7 @@ def test_runs_that_do_not_fit_are_named(other_folder, run, attention_run, tmp_pa
     reduced, turned = shutil.copytree(run, tmp_path / "reduced"), shutil.copytree(attention_run, tmp_path / "turned")
     edit_json(reduced / "settings.json", lambda settings: settings["data"].update(pca=False))
     edit_json(turned / "settings.json", lambda settings: settings["model"]["places"].reverse())
-    for first, second, message in ((run, stranger, "other words"), (run, reduced, "reduced"),
+    for first, second, message in ((run, stranger, "another vocabulary (13 and 12 words)"), (run, reduced, "reduced"),
                                    (attention_run, turned, "places (2, 4) and (4, 2)")):  # fmt: skip
         refused(capsys, ["evaluate", first, second], f"{second}: cannot be combined with {first}", message)
     refused(capsys, ["evaluate", run, run], f"{run}: the same run twice")

@@ -1,6 +1,7 @@
 """The command `prepare`: what it makes, what it prints, and what it refuses."""
 
 import os
+import re
 import shlex
 import signal
 import time
@@ -35,7 +36,7 @@ def test_prepare_train_sample(source, tmp_path, capsys):
         "split   images   captions      words  <UNK>            cut",
         "train       27         54        432  5.56%       0 (0.0%)",
         "val          3          6         48  4.17%       0 (0.0%)",
-        "vocabulary: 18 words, each 4 times or more in training captions, and 4 special tokens",
+        "vocabulary: 18 words that occur at least 4 times in the training captions, and 4 special tokens",
         "captions: cut after 11 words, which leaves at least 99 % of those for training whole",
         "features: by grid-colours; photos: symbolic links",
         f"next: captioning train --data {data} --out run",
@@ -80,7 +81,7 @@ def test_options_reach_the_data_set(tmp_path, capsys):
     options = ["--format", "csv", "--photos-dir", tmp_path / "elsewhere", "--tokenizer", "words", "--words", 7,
                "--max-length", 5, "--val", 0.2, "--test", 0.1, "--seed", 3, "--photos", "copy", "--quiet"]  # fmt: skip
     out = output_of(capsys, "prepare", table, "--out", tmp_path / "a b", *options)
-    assert "vocabulary: 7 words, the most frequent, and 4 special tokens" in out
+    assert "vocabulary: 7 words, the most frequent of the training captions, and 4 special tokens" in out
     assert "captions: cut after 5 words\n" in out
     assert shlex.quote(str(tmp_path / "a b")) in out
     with open_captions(tmp_path / "a b", pca=False) as data:
@@ -92,6 +93,7 @@ def test_options_reach_the_data_set(tmp_path, capsys):
         capsys, "prepare", table, "--out", tmp_path / "c", "--format", "csv", "--no-features", "--min-count", 1
     )
     assert "features: none; photos: none" in out
+    assert re.search(r"vocabulary: \d+ words, all of the training captions, and 4", out)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -117,7 +119,7 @@ def test_after_a_signal_the_same_command_resumes(source, tmp_path, capsys, netwo
 def test_mistakes_are_one_line(source, tmp_path, capsys):
     prepare = ["prepare", source, "--out", tmp_path / "data", "--quiet"]
     for options, message in (
-        (["--val", "2"], "val must be a share"), (["--min-count", "99"], "stands 99 times"),
+        (["--val", "2"], "val must be a share"), (["--min-count", "99"], "no word occurs 99 times"),
         (["--out", source.parent], " in it"), (["--out", "/sys/data"], "/sys/data"),
         (["--photos-dir", "none"], "no such folder of photos"), (["--regions", "0"], "regions must be at least 1"),
         (["--regions", "--no-features"], "there are none"),
@@ -125,7 +127,7 @@ def test_mistakes_are_one_line(source, tmp_path, capsys):
         refused(capsys, [*prepare, *options], message)
     refused(capsys, ["prepare", tmp_path / "none", *prepare[2:]], str(tmp_path / "none"))
     (source / "03.txt").write_text("\n")
-    refused(capsys, prepare, "1 photo without a caption, 03.png; --skip-missing")
+    refused(capsys, prepare, "1 photo without a caption, 03.png. ", "--skip-missing")
     assert not any(path.name == "coco2014_captions.h5" for path in tmp_path.rglob("*"))
     assert "left out: 1 photo without a caption, 03.png\n" in output_of(capsys, *prepare, "--skip-missing")
     refused(capsys, [*prepare, "--skip-missing"], "is a data set already")

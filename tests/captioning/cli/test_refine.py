@@ -72,6 +72,18 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, name, fur
     assert not new.exists()
 
 
+def test_few_validation_images_and_a_loss_that_doubled_are_reported(small_folder, trained, name, tmp_path, capsys):
+    """In one validation after steps that are far too large, which is the best one because it is the only one."""
+    words = [name, trained, "--data", small_folder, *OPTIONS[name], "--out", tmp_path / "out", "--learning-rate", "3",
+             "--average", "none", "--warmup", "0", "--rounds" if name == "refine" else "--epochs", "1"]  # fmt: skip
+    assert status_of(*words) == 0
+    out, err = capsys.readouterr()
+    assert "only 12 validation images decide" in err
+    (now,) = [entry["val_loss"] for entry in Run.open(tmp_path / "out").history() if "val_loss" in entry]
+    before = Run.open(tmp_path / "out").settings[KEYS[name]]["start_scores"]["val_loss"]
+    assert f"much worse than run, where it started: validation loss {before:.3f} before and {now:.3f} now" in out
+
+
 def test_a_training_that_made_nothing_better_says_so(name, further, tmp_path, capsys):
     """After far too large steps; a training that was stopped in between knows it, too."""
     out = tmp_path / "worse"

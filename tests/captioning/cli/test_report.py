@@ -52,7 +52,24 @@ def test_photos_of_the_data_set_are_on_the_page_and_hostile_names_and_captions_s
     assert "onerror" in found
 
 
-def test_a_calibrated_run_shows_how_sure_it_is_of_captions_by_its_beam(small_folder, run, page):
+def test_photos_that_moved_are_reported_and_found_in_their_new_folder(copied, trained, page, tmp_path, capsys):
+    for folder in ("photos", "old", "new"):
+        (copied / folder).mkdir()
+    names = [f"{i}.png" for i in range(24)]
+    (copied / "val2014_images.txt").write_text("".join(f"{name}\n" for name in names))
+    for name in names:
+        Image.new("RGB", (9, 9)).save(copied / "new" / name)
+        (copied / "photos" / name).symlink_to(f"../old/{name}")
+    assert "The photos of 24 images have moved" in page(trained, "--data", copied)
+    words = ["report", trained, "--data", copied, "--out", tmp_path / "a.html"]
+    assert status_of(*words) == 0
+    assert "photos: the photos of 24 of 24 images have moved" in capsys.readouterr().err
+    found = page(trained, "--data", copied, "--photos-dir", copied / "new")
+    assert (found.count("data:image/jpeg"), "have moved" in found) == (24, False)
+    refused(capsys, [*words, "--photos-dir", copied / "none"], "--photos-dir: there is no folder")
+
+
+def test_a_calibrated_run_shows_how_sure_it_is_of_captions_by_its_beam(small_folder, run, page, few_suffice):
     words = [run, "--data", small_folder, "--beam", "4"]
     assert status_of("calibrate", *words, "--quiet") == 0
     found = page(*words)

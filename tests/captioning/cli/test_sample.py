@@ -32,7 +32,7 @@ def test_a_sheet_of_the_photos_that_are_there(copied, trained, tmp_path, capsys,
     """Photos are shown upright, and none outside the folder."""
     sheet = tmp_path / "sheet.png"
     words = ["sample", trained, "--data", copied, "--out", sheet]
-    refused(capsys, words, "has no pictures of the val split")
+    refused(capsys, words, "has no photos of the val split")
     refused(capsys, [*words[:-1], tmp_path / "sheet.jpg"], "must end in .png")
     turned = Image.Exif()
     turned[0x0112] = 6

@@ -61,7 +61,7 @@ def test_a_browser_is_opened_where_there_is_a_display(monkeypatch, capsys, displ
     serve._announce("http://127.0.0.1:1/", browser=True)
     assert came.wait(5 if opened else 0.1) == opened
     assert seen == ["http://127.0.0.1:1/"] * opened
-    assert capsys.readouterr().out.startswith("http://127.0.0.1:1/ takes photos now; Ctrl-C ends it\n")
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:1/ is ready for photos. Press Ctrl-C to stop.\n")
 
 
 def test_a_run_that_cannot_caption_photos_and_a_used_port_are_refused(trained, capsys, tmp_path):

@@ -68,8 +68,8 @@ def test_attention_is_trained_on_standardised_features(attention_run, regions_fo
 
 
 @pytest.mark.parametrize(("columns", "options", "notes"), [
-    (5, [], ["with --no-pca, the features of known", "only 12 images"]), (4, [], ["only 12 images"]),
-    (5, ["--no-pca", "--val-images", "1"], ["only 1 image"]), (5, ["--pca", "--keep", "loss"], []),
+    (5, [], ["with --no-pca, the features of known", "only 12 val"]), (4, [], ["only 12 val"]),
+    (5, ["--no-pca", "--val-images", "1"], ["only 1 val"]), (5, ["--pca", "--keep", "loss"], []),
 ])  # fmt: skip
 def test_notes_on_what_may_not_be_meant(copied, tmp_path, capsys, monkeypatch, columns, options, notes):
     class Known(GridExtractor):
@@ -83,7 +83,7 @@ def test_notes_on_what_may_not_be_meant(copied, tmp_path, capsys, monkeypatch, c
     out, err = capsys.readouterr()
     assert "epoch 2/2  validation loss" in err
     assert "epoch 2/2" not in out
-    for line in ("with --no-pca, the features of known", "only 12 images", "only 1 image"):
+    for line in ("with --no-pca, the features of known", "only 12 val", "only 1 val"):
         assert (line in err) == (line in notes)
 
 

@@ -158,7 +158,7 @@ def test_rank_correlation_shares_the_ranks_of_ties(pairs):
         spearman(x, [*y, 1.0])
 
 
-def test_a_calibration_is_fitted_on_one_half_and_tried_on_the_other(small_data):
+def test_a_calibration_is_fitted_on_one_half_and_tried_on_the_other(small_data, few_suffice):
     """The figures, from the captions of the second half and their CIDEr-D."""
     split, beam = small_data.val, Beam(3)
     model = Captioner(small_data.vocabulary, 6, 8, 12, rng=0)

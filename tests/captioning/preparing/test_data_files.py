@@ -23,7 +23,7 @@ def test_words_are_in_the_order_of_frequency_then_of_their_first_occurrence():
     assert choose_words(counts, 2).idx_to_word == [*SPECIAL, "b", "a", "c"]
     assert choose_words(counts, most=1).idx_to_word == [*SPECIAL, "b"]
     assert choose_words(counts, most=99).idx_to_word == [*SPECIAL, "b", "a", "c", "d"]
-    with pytest.raises(DataError, match=r"no word stands 4 times .* --min-count"):
+    with pytest.raises(DataError, match=r"no word occurs 4 times .* --min-count"):
         choose_words(counts)
 
 

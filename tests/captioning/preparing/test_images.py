@@ -73,7 +73,7 @@ def test_a_photo_is_found_by_its_path_or_its_name(tmp_path):
     left_out = LeftOut()
     assert find_photos(images, [tmp_path / "a", tmp_path / "b"], left_out) == [first, second, None, None]
     (line,) = left_out.lines()
-    assert line.startswith("3 captions of a photo that is not there, the first of 3.jpg (in ")
+    assert line.startswith("3 captions of missing photos, the first of 3.jpg (searched in ")
 
 
 @pytest.mark.parametrize(("paths", "message"), [

@@ -164,14 +164,14 @@ def test_missing_photos_are_counted_and_may_be_left_out(tmp_path):
     skip = Recipe(min_count=1, skip_missing=True)
     for n in (4, 7):
         (tmp_path / "photos" / f"{n:02}.png").unlink()
-    with pytest.raises(DataError, match=r"4 captions of a photo .* 04\.png .*--skip-missing"):
+    with pytest.raises(DataError, match=r"4 captions of missing photos.* 04\.png .*--photos-dir.*--skip-missing"):
         prepare_data(source, tmp_path / "data", FEW, GridPlaces())
     prepared = prepare_data(source, tmp_path / "data", skip, GridPlaces())
     assert sum(counts(prepared).values()) == 8
-    assert "left out: 4 captions of a photo that is not there" in report(prepared, skip)
+    assert "left out: 4 captions of missing photos" in report(prepared, skip)
     for photo in (tmp_path / "photos").iterdir():
         photo.unlink()
-    with pytest.raises(DataError, match=r"no image is left: 20 captions of a photo that is not there"):
+    with pytest.raises(DataError, match=r"no image is left: 20 captions of missing photos.*--photos-dir"):
         prepare_data(source, tmp_path / "none", skip, GridPlaces())
 
 

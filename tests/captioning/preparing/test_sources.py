@@ -138,7 +138,7 @@ CSV_FAULTS = [
     ("image,caption\na.png\n", "line 2: is cut short"), ("image,caption\n ,a dog\n", "line 2: names no image"),
     ("image,split,caption\na,,a dog\n", "line 2: the split ''"),
     ("image,split,caption\na,train,b\na,val,b\n", "line 3: 'a' is in the split val, .* train"),
-    ('image,caption\na,"b\n', r"line \d: is no line of a table"),
+    ('image,caption\na,"b\n', r"line \d: is not a line of a table"),
     ("image,caption\na.png,un café\n".encode("latin-1"), r"is not UTF-8 at byte \d+"),
     (f"image,caption\na.png,{'dog ' * 1001}\n", r"x: 'a\.png': .* 1,001 words"),
     (f"image,caption\na.png,{'d' * 100_001}\n", r"x: 'a\.png': .* 100,001 characters"),

@@ -50,7 +50,7 @@ def test_features_alone_stay_for_a_later_job(tmp_path, killed):
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
     for name, message in (("mine.txt", "has 'mine.txt' in it; .*--out"), ("coco2014_captions.h5", "is a data set alr"),
-                          ("", "exists and is no folder")):  # fmt: skip
+                          ("", "exists and is not a folder")):  # fmt: skip
         out = tmp_path / f"of {name}"
         if name:
             out.mkdir()

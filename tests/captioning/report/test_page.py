@@ -151,7 +151,7 @@ def test_hostile_text_does_nothing_and_nothing_else_is_requested(window):
 def test_charts_photos_and_attention_are_visible(window):
     window.resize(1280, 900)
     sizes = "return [...document.querySelectorAll(arguments[0])].map((e) => e.getBoundingClientRect().width)"
-    for selector, least in ((".photo image", 150), (".strip use", 50), (".mask", 50), (".chart", 300)):
+    for selector, least in ((".photo image", 150), (".strip use", 90), (".mask", 90), (".chart", 300)):
         assert min(window.run(sizes, selector)) > least
     assert window.run("return [...document.images].every((e) => e.complete && e.naturalWidth > 100)")
 

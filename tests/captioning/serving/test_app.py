@@ -140,7 +140,7 @@ def status_of(method="POST", **headers):
 
 
 HOSTS = {
-    None: ["127.0.0.1:8000", "localhost:8000", "localhost", "127.0.0.1", "localhost:9"],
+    None: ["127.0.0.1:8000", "localhost:8000", "LOCALHOST", "127.0.0.1", "localhost:9"],
     421: ["", "evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.nip.io:8000",
           "localhost:8000@evil.example", "127.0.0.2:8000", "192.168.1.2:8000", "0.0.0.0:8000", "[::1]:8000",
           "localhost:8000, evil.example", "xlocalhost", "localhost:123456", "localhost:", "127x0x0x1", "localhost\n",
