@@ -36,6 +36,8 @@ def test_the_files_are_those_of_the_coco_data(folder):
     words = vocabulary["idx_to_word"]
     assert tuple(words[:4]) == SPECIAL_TOKENS
     assert vocabulary["word_to_idx"] == {word: i for i, word in enumerate(words)}
+    of_training = {word for own in load_captions(folder, "train") for text in own for word in text.split()}
+    assert set(words[4:]) == of_training
     table = list(csv.DictReader((folder / "captions.csv").read_text().splitlines()))
     for split, count in COUNTS.items():
         scenes, texts = load_scenes(folder, split), load_captions(folder, split)
