@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.decoding.captions import most_attended
 from captioning.evaluation.calibration import spearman
 from captioning.pictures.curves import Points, draw_curves, series
 from captioning.pictures.figures import BLUE, GREY, ORANGE, new_figure, plain_axes, svg_address
@@ -153,7 +154,9 @@ def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
     groups: dict[str, list[dict[str, Any]]] = {kind: [] for kind in shown}
     for kind, caption in progress.track([(kind, each) for kind, group in shown.items() for each in group], "photos"):
         photo = None if caption.photo is None else embedded_photo(caption.photo)
-        groups[kind].append({"caption": caption, "photo": photo, "masks": attention_masks(caption.attention)})
+        masks = attention_masks(caption.attention)
+        frames = [] if caption.attention is None else [_frame(each) for each in caption.attention[: len(masks)]]
+        groups[kind].append({"caption": caption, "photo": photo, "masks": masks, "frames": frames})
     places = next((caption.attention.shape[1] for caption in found.captions if caption.attention is not None), 0)
     return {
         "groups": groups,
@@ -180,6 +183,13 @@ def attention_masks(attention: NDArray[np.float32] | None) -> list[str]:
     pixels[..., 1] = np.round(255 * _DARKEST * (1 - share)).reshape(-1, side, side)
     images = require("PIL.Image", "caption")
     return [image_address(images.fromarray(mask), "png") for mask in pixels[:_WORDS]]
+
+
+def _frame(attention: NDArray[np.float32]) -> dict[str, Any]:
+    """Return the part of the photo with the most attention, (places,), and its place in a unit square."""
+    side = math.isqrt(len(attention))
+    row, column, where = most_attended(attention.reshape(side, side))
+    return {"where": where, "x": column / side, "y": row / side, "side": 1 / side}
 
 
 def words(captions: Sequence[ReportedCaption]) -> dict[str, Any]:

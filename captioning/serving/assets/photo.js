@@ -28,8 +28,8 @@ at("picture").addEventListener("load", () => {
   for (const [name, share] of Object.entries(sizes)) at("square").style.setProperty(`--${name}`, `${100 * share}%`);
 });
 
-// Darken each place, the less attention it got the more; null shows the plain photo.
-export function showLook(look, grid) {
+// Darken each place, the less attention it got the more, and frame the place `most`; null shows the plain photo.
+export function showLook(look, grid, most) {
   at("photo").classList.toggle("looking", look !== null);
   if (look === null) return;
   const places = at("places");
@@ -38,25 +38,8 @@ export function showLook(look, grid) {
     places.replaceChildren(...Array.from({ length: rows * columns }, () => document.createElement("div")));
   }
   places.style.gridTemplate = `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
-  const most = Math.max(...look);
   look.forEach((share, i) => {
-    places.children[i].style.opacity = most > 0 ? 0.78 * (1 - share / most) : 0.78;
-    places.children[i].classList.toggle("most", share === most);
+    places.children[i].style.opacity = look[most] > 0 ? 0.78 * (1 - share / look[most]) : 0.78;
+    places.children[i].classList.toggle("most", i === most);
   });
-}
-
-// Describe the centre of the attention, such as "the upper left".
-export function whereabouts(look, grid) {
-  const [rows, columns] = grid;
-  let x = 0, y = 0, total = 0;
-  look.forEach((share, i) => {
-    x += share * ((i % columns) + 0.5) / columns;
-    y += share * (Math.floor(i / columns) + 0.5) / rows;
-    total += share;
-  });
-  const part = (share, names) => names[Math.min(2, Math.floor(3 * (total > 0 ? share / total : 0.5)))];
-  const vertical = part(y, ["upper", "", "lower"]), horizontal = part(x, ["left", "", "right"]);
-  if (!vertical && !horizontal) return "the middle";
-  if (!horizontal) return `the ${vertical} middle`;
-  return `the ${vertical ? vertical + " " : ""}${horizontal}`;
 }
