@@ -3,6 +3,7 @@
 - `data` reads data sets, `preparing` makes them of photos and captions, `downloading` fetches published ones, and
   `scenes` draws one.
 - `vision` turns photos into features, `models` has the captioners, and `training` trains them in run folders.
+- `load` returns a captioner of photos; its module is `photo_captioner`.
 - `decoding` turns the scores of a captioner into captions, `scoring` compares captions, and `evaluation` evaluates
   captioners.
 - `report` writes a page about a run, `serving` is a web page that captions photos, and `pictures` draws.
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from captioning.data.tokens import tokenise
     from captioning.data.vocabulary import Vocabulary, decode_captions
     from captioning.decoding.beam_search import beam
+    from captioning.decoding.captions import Caption
     from captioning.decoding.stepwise import greedy, sample
     from captioning.evaluation.split_scores import evaluate
     from captioning.models.captioner import Captioner
+    from captioning.photo_captioner import load
     from captioning.scoring.metrics import BLEU_score, corpus_bleu, exercise_bleu
     from captioning.training.run_files import RunError, TrainingError
     from captioning.training.run_folder import Run
@@ -35,9 +38,11 @@ _HOMES = {
     "data.tokens": ("tokenise",),
     "data.vocabulary": ("Vocabulary", "decode_captions"),
     "decoding.beam_search": ("beam",),
+    "decoding.captions": ("Caption",),
     "decoding.stepwise": ("greedy", "sample"),
     "models.captioner": ("Captioner",),
     "evaluation.split_scores": ("evaluate",),
+    "photo_captioner": ("load",),
     "scoring.metrics": ("BLEU_score", "corpus_bleu", "exercise_bleu"),
     "training.run_files": ("RunError", "TrainingError"),
     "training.run_folder": ("Run",),
@@ -47,9 +52,9 @@ _HOMES = {
 _HOME_OF = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "BLEU_score", "CaptionData", "Captioner", "DataError", "Run", "RunError", "Settings", "Solver", "TrainingError",
-    "Vocabulary", "beam", "corpus_bleu", "decode_captions", "evaluate", "exercise_bleu", "greedy", "open_captions",
-    "sample", "tokenise",
+    "BLEU_score", "Caption", "CaptionData", "Captioner", "DataError", "Run", "RunError", "Settings", "Solver",
+    "TrainingError", "Vocabulary", "beam", "corpus_bleu", "decode_captions", "evaluate", "exercise_bleu", "greedy",
+    "load", "open_captions", "sample", "tokenise",
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ HOW_TO_RUN = {
     "no MPI": "pip install mpi4py mpich",
     "no real data": "CAPTIONING_DATA=DIR, where DIR/flickr8k holds coco2014_captions.h5 and its features",
     "no pycocoevalcap": "pip install pycocoevalcap",
+    "no pillow-heif": "pip install pillow-heif",
     "no server": "pip install starlette uvicorn",
     "no MKL": "pip install mkl",
     "no hosts": "as root, with iproute2 and /dev/net/tun: network namespaces stand for hosts",

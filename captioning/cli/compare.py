@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from captioning.cli.decoding import CAPTIONING, decoding_of, open_split
+from captioning.cli.decoding import CAPTIONING, open_split
 from captioning.cli.evaluate import scored_split
 from captioning.cli.options import Command, check_output, data_folder, unchanged
 from captioning.command import shown
@@ -59,9 +59,12 @@ def _compare(options: argparse.Namespace) -> int:
     if options.out is not None:
         check_output(options.out, ".html")
     options.data = str(find_folder(data_folder(options, runs[0])))
+    decodings = set()
     for run in runs:  # find what does not fit before the first one captions
-        with open_split(options, [run], decoding_of(options)):
-            pass
+        with open_split(options, [run]) as job:
+            decodings.add(job.decoding.text)
+    if len(decodings) > 1:
+        raise ValueError(f"the runs decode differently by default ({'; '.join(sorted(decodings))}): choose by --beam")
     progress = Progress(enabled=not options.quiet)
     try:
         rows = rows_of(runs)

@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +19,20 @@ from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.batches import length_for
 from captioning.decoding.beam_search import Beam, beam
-from captioning.decoding.rules import RuleMask, Rules
-from captioning.decoding.stepwise import check_chance, greedy, sample
+from captioning.decoding.rules import RuleMask
+from captioning.decoding.stepwise import check_chance, sample
 from captioning.evaluation.consensus import ConsensusSettings, TrainingCaptions, decode_consensus
-from captioning.models.ensemble import Ensemble
+from captioning.photo_captioner import load_together
 from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 
 __all__ = [
-    "CAPTIONING", "Decoding", "SplitJob", "beam_decoding", "beam_of", "decoding_of", "load_together", "names_of",
-    "open_runs", "open_split",
+    "CAPTIONING", "Decoding", "SplitJob", "beam_decoding", "beam_of", "decoding_of", "names_of", "open_runs",
+    "open_split",
 ]  # fmt: skip
 
 CAPTIONING = ("--split", "--part", "--max-length", *BEAM, *CONSENSUS, "--seed", "--quiet")
 """The options of commands that caption images of a data set."""
-_WIDTH = 5  # of a beam without --beam
 _DESTINATIONS = {"--with": "required", "--without": "banned"}
 _FEATURES = ("columns", "reduced", "regions", "places", "extractor")
 
@@ -73,8 +72,11 @@ class Decoding:
         return functools.partial(self.decoder, training=TrainingCaptions(train))
 
 
-def decoding_of(options: argparse.Namespace) -> Decoding:
-    """Return the decoding that the options describe; raise a ValueError that names a wrong option."""
+def decoding_of(options: argparse.Namespace, default: Beam) -> Decoding:
+    """Return the decoding that the options describe; raise a ValueError that names a wrong option.
+
+    default: the beam search of the run, which options change.
+    """
     drawing, beams = _given(options, "--temperature", "--top-k"), _given(options, *BEAM)
     if _given(options, "--consensus"):
         _refuse_beside("--consensus", [name for name in beams if name != "--beam"] + drawing)
@@ -82,7 +84,7 @@ def decoding_of(options: argparse.Namespace) -> Decoding:
     for option in _given(options, *CONSENSUS):
         raise ValueError(f"{option} needs --consensus")
     if not drawing:
-        return beam_decoding(beam_of(options)) if beams else Decoding("greedy", greedy)
+        return beam_decoding(beam_of(options, default))
     _refuse_beside("--temperature or --top-k", beams)
     temperature, top_k = 1.0 if options.temperature is None else options.temperature, options.top_k
     with _naming_options():
@@ -104,18 +106,19 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
     return Decoding(f"{text}, beam {how.width}", decoder, consensus=how, drawn=True)
 
 
-def beam_of(options: argparse.Namespace) -> Beam:
-    """Return the beam search that the options describe; raise a ValueError that names a wrong option."""
-    names = ("min_length", "no_repeat", "required", "banned", "length_power", "groups", "diversity")
-    given = {name: vars(options)[name] for name in names if vars(options)[name] is not None}
+def beam_of(options: argparse.Namespace, default: Beam) -> Beam:
+    """Return a beam search as the options change it; raise a ValueError that names a wrong option."""
+    values = {**vars(options), "width": options.beam}
+    given = [name for name, value in values.items() if value is not None]
     with _naming_options(width="--beam", required="--with", banned="--without"):
-        rules = Rules(**{name: given.pop(name) for name in names[:4] if name in given})
-        return Beam(_WIDTH if options.beam is None else options.beam, **given, rules=rules)
+        rules = replace(default.rules, **{name: values[name] for name in vars(default.rules) if name in given})
+        return replace(default, **{name: values[name] for name in vars(default) if name in given}, rules=rules)
 
 
 def beam_decoding(how: Beam) -> Decoding:
     """Return the decoding by a beam search. Its text says how the search differs from the default one.
 
+    >>> from captioning.decoding.rules import Rules
     >>> beam_decoding(Beam(4, groups=2, rules=Rules(no_repeat=3, required=["dog"]))).text
     'beam 4, 2 groups at diversity 0.5, no 3 words twice, with dog'
     """
@@ -129,6 +132,8 @@ def beam_decoding(how: Beam) -> Decoding:
         parts.append(f"at least {rules.min_length} words with the end")
     if rules.no_repeat is not None:
         parts.append(f"no {rules.no_repeat} words twice" if rules.no_repeat > 1 else "no word twice")
+    if rules.doubled_words:
+        parts.append("doubled words")
     parts += [f"with {word}" for word in rules.required] + [f"without {word}" for word in rules.banned]
     return Decoding(", ".join(parts), functools.partial(beam, **vars(how)), how)
 
@@ -184,12 +189,6 @@ def _features_of(run: Run) -> tuple[Any, ...]:
     return model.get("feature_size"), bool(data.get("pca")), bool(data.get("regions")), places, data.get("extractor")
 
 
-def load_together(runs: Sequence[Run]) -> Any:
-    """Load the captioner of a run, or the `Ensemble` of several runs, in evaluation mode."""
-    models = [run.load_model() for run in runs]
-    return models[0] if len(models) == 1 else Ensemble(models).eval()
-
-
 def names_of(runs: Sequence[Run]) -> str:
     """Return the folders of the runs, as results name them."""
     return " + ".join(str(run.folder) for run in runs)
@@ -208,8 +207,14 @@ class SplitJob:
 
 
 @contextmanager
-def open_split(options: argparse.Namespace, runs: Sequence[Run], decoding: Decoding) -> Iterator[SplitJob]:
-    """Open the data set with the kind of features that the runs were trained on, and check that everything fits."""
+def open_split(
+    options: argparse.Namespace, runs: Sequence[Run], decoding: Decoding | None = None
+) -> Iterator[SplitJob]:
+    """Open the data set with the kind of features that the runs were trained on, and check that everything fits.
+
+    decoding: by default what the options and the first run say.
+    """
+    decoding = decoding_of(options, runs[0].beam) if decoding is None else decoding
     of_data = runs[0].settings["data"]
     regions = of_data.get("regions", False)
     folder = data_folder(options, runs[0])

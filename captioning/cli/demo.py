@@ -11,7 +11,6 @@ captions of other scenes, which show what guessing achieves, and for the scenes'
 from __future__ import annotations
 
 import argparse
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from captioning.cli.options import Command, make_parser
 from captioning.cli.train import TRAIN
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.splits import images_of_part
-from captioning.evaluation.consensus import ConsensusSettings, TrainingCaptions, decode_consensus
+from captioning.decoding.beam_search import beam
 from captioning.evaluation.split_scores import captions_of, score
 from captioning.models.kinds import AnyCaptioner
 from captioning.pictures.sheets import caption_sheet
@@ -76,7 +75,7 @@ def _demo(options: argparse.Namespace) -> int:
     if status := training.command(training):
         return int(status)
     with open_captions(folder / "data", regions=True) as data:
-        _report(data, Run.open(folder / "run").load_model(), folder, options.seed)
+        _report(data, Run.open(folder / "run").load_model(), folder)
     return 0
 
 
@@ -93,7 +92,7 @@ def _drawing(progress: Progress) -> Callable[[str, int, int], None]:
     return show
 
 
-def _report(data: CaptionData, model: AnyCaptioner, folder: Path, seed: int) -> None:
+def _report(data: CaptionData, model: AnyCaptioner, folder: Path) -> None:
     from captioning.scenes.checker import judge, judge_all, judge_others
     from captioning.scenes.dataset import load_captions, load_scenes
     from captioning.scenes.drawing import render_array
@@ -103,15 +102,7 @@ def _report(data: CaptionData, model: AnyCaptioner, folder: Path, seed: int) -> 
     scenes = load_scenes(data.folder, "val")
     own = load_captions(data.folder, "val")
     scenes, own = [scenes[i] for i in images], [own[i] for i in images]
-    # A consensus of drafts has more true statements than greedy captions. It does not use captions of training scenes,
-    # so that unseen combinations are described from the picture alone.
-    decode = functools.partial(
-        decode_consensus,
-        training=TrainingCaptions(data.train),
-        how=ConsensusSettings(neighbours=0),
-        rng=np.random.default_rng(seed),
-    )
-    captions = captions_of(model, data.val, images, decode)
+    captions = captions_of(model, data.val, images, beam)
     new = [i for i, scene in enumerate(scenes) if is_held_out(scene)]
     old = [i for i in range(len(scenes)) if i not in set(new)]
     rows = {

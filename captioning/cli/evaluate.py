@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from captioning.cli.decoding import CAPTIONING, SplitJob, decoding_of, names_of, open_runs, open_split
+from captioning.cli.decoding import CAPTIONING, SplitJob, names_of, open_runs, open_split
 from captioning.cli.options import Command, check_output, number, unchanged
 from captioning.command import shown
 from captioning.data.dataset import open_captions
@@ -68,7 +68,7 @@ def _evaluate(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
         if options.out is not None:
             check_output(options.out, ".json")
         progress = Progress(enabled=comm.rank == 0 and not options.quiet)
-        job = stack.enter_context(open_split(options, open_runs(options.run), decoding_of(options)))
+        job = stack.enter_context(open_split(options, open_runs(options.run)))
         images = images_of_part(job.split, options.part, options.max_images, options.seed)
     stack.callback(progress.close)
     with mg.parallel.together(comm):
@@ -154,7 +154,7 @@ def _print_scores(about: dict[str, Any], figures: dict[str, Any]) -> None:
 
 def _sample(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
     with mg.parallel.agreed(comm):
-        job = stack.enter_context(open_split(options, open_runs(options.run), decoding_of(options)))
+        job = stack.enter_context(open_split(options, open_runs(options.run)))
         rows = _sampled_rows(options, job)
     progress = Progress(enabled=comm.rank == 0 and not options.quiet)
     stack.callback(progress.close)
@@ -221,11 +221,11 @@ def _report(options: argparse.Namespace) -> int:
 
 def scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> tuple[Any, ScoredSplit]:
     """Caption the images that the options choose by a run; return its captioner, and the captions with their scores."""
-    decoding = decoding_of(options)
-    with open_split(options, [run], decoding) as job:
-        calibration = None if decoding.beam is None else Calibration.load(run.folder)
-        if calibration and not (calibration.applies_to(decoding.beam, job.length) and calibration.is_of(run.folder)):
-            calibration = None
+    with open_split(options, [run]) as job:
+        decoding = job.decoding
+        calibration = None
+        if decoding.beam is not None:
+            calibration = Calibration.load(run.folder, decoding.beam, job.length, progress.say)
         settings = ReportSettings(
             decoding.decode_for(job.data.train), decoding.text, options.part, options.max_images, options.seed,
             job.length, calibration,

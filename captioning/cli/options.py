@@ -92,14 +92,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
                      "caption, at most 50)"},
     "--temperature": {**_X, "help": "draw words from softmax(scores / X), instead of taking the likeliest one"},
     "--top-k": {**_N, "help": "draw words only from the N likeliest ones"},
-    "--beam": {**_BEAM, **_N, "help": "width of the beam, 1 to 100; captions that end are preferred to captions that "
-               "are cut"},
+    "--beam": {**_BEAM, **_N, "help": "width of the beam, 1 to 100; 1 is greedy; captions that end are preferred to "
+               "captions that are cut (5)"},
     "--length-power": {**_BEAM, **_X, "help": "rank captions by their log-probability divided by their length to this "
                        "power: 0 prefers short captions, 1 (the mean over words) longer ones; the best value depends "
                        "on the run, so try 0.7 to 1.4 (1)"},
     "--min-length": {**_BEAM, **_N, "help": "the smallest number of words of a caption, its end included (1)"},
     "--no-repeat": {**_BEAM, **_N, "help": "do not repeat N words in a row in a caption: 3 forbids repeated phrases, 1 "
                     "repeated words (repetition is allowed)"},
+    "--doubled-words": {**_BEAM, "action": "store_true", "default": None, "help": "allow a word to follow itself, "
+                        "alone or after 'and': 'black and black'"},
     "--groups": {**_BEAM, **_N, "help": "divide the beam into N groups that avoid each other's words, for captions "
                  "that differ in more than one word; N must divide the width (1)"},
     "--diversity": {**_BEAM, **_X, "help": "subtract X from the log-probability of a word for each caption of an "
@@ -145,10 +147,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--average": {"type": number_or_none, "metavar": "X", "help": "validate and keep an exponential average of the "
                   "weights with this decay, such as 0.999; 'none' does not average"},
     "--patience": {**_N, "help": "stop after N epochs without a better validation (never)"},
-    "--keep": {"choices": KEEP, "help": "keep the weights with the highest validation BLEU-4 (bleu), CIDEr-D (cider) "
-               "or exercise BLEU (exercise: unigram BLEU against one human caption, as in the course's exercise), or "
-               "with the lowest validation loss (loss: the sum over a caption's words); the lower loss breaks "
-               "ties"},
+    "--keep": {"choices": KEEP, "help": "keep the weights with the highest BLEU-4 (bleu), CIDEr-D (cider) or exercise "
+               "BLEU (exercise: unigram BLEU against one human caption, as in the course's exercise) of greedy "
+               "validation captions, or with the lowest validation loss (loss: the sum over a caption's words); the "
+               "lower loss breaks ties"},
     "--val-part": {"choices": PARTS, "help": "validate on all validation images, or on one half, to report scores of "
                    "the other"},
     "--val-images": {**_N, "help": "use at most N images of that part, drawn by the seed"},
@@ -182,7 +184,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Keyword arguments of `add_argument`; `group` is the group of the option in the help."""
 
-BEAM = ("--beam", "--length-power", "--min-length", "--no-repeat", "--groups", "--diversity", "--with", "--without")
+BEAM = ("--beam", "--length-power", "--min-length", "--no-repeat", "--doubled-words", "--groups", "--diversity",
+        "--with", "--without")  # fmt: skip
 CONSENSUS = ("--consensus", "--draft-temperature", "--neighbours")
 TRAINING = (
     "--resume", "--checkpoint-every", "--max-iterations", "--threads", "--shards", "--quiet", "--batch-size",
@@ -191,8 +194,8 @@ TRAINING = (
 )  # fmt: skip
 
 _GROUPS = {
-    "beam search": "A beam search extends several unfinished captions of an image side by side. Each of\nthese options "
-    "turns it on, with a width of 5 without --beam.",
+    "beam search": "A beam search extends several unfinished captions of an image side by side. These\noptions change "
+    "the defaults of the run.",
     "consensus": "A consensus draws many captions of an image, and chooses the one that agrees best with\nthe others "
     "and with the captions of similar training images. The best captions of a beam\nare candidates too; --beam sets "
     "their number (10).",

@@ -21,6 +21,7 @@ from captioning.cli.train import REFINE, REINFORCE, TRAIN, TRAINERS
 from captioning.data.dataset import open_captions
 from captioning.data.splits import images_of_part
 from captioning.decoding.batches import length_for
+from captioning.decoding.beam_search import Beam
 from captioning.recipes import RECIPES, Recipe, Stage, read_recipe
 from captioning.training.run_folder import Run
 
@@ -133,7 +134,8 @@ def _check_evaluation(options: argparse.Namespace, where: str, first: argparse.N
                 check_output(options.out, ".json")
             split = data[options.split]
             images_of_part(split, options.part, options.max_images, options.seed)
-            decoding_of(options).check(data.train, split, options.max_length or length_for(split))
+            decoding = decoding_of(options, Beam() if run is None else run.beam)
+            decoding.check(data.train, split, options.max_length or length_for(split))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
 

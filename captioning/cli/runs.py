@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from captioning.cli.decoding import beam_decoding, beam_of, names_of, open_runs, open_split
@@ -71,7 +72,8 @@ def _regions(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    run, decoding = Run.open(options.run), beam_decoding(beam_of(options))
+    run = Run.open(options.run)
+    decoding = beam_decoding(beam_of(options, run.beam))
     progress = Progress(enabled=not options.quiet)
     assert decoding.beam is not None
     with run, open_split(options, [run], decoding) as opened:
@@ -82,6 +84,8 @@ def _calibrate(options: argparse.Namespace) -> int:
         finally:
             progress.close()
         made.save(run.folder)
+        run.settings["decoding"] = asdict(decoding.beam)
+        run.write_settings()
     about = {"run": str(run.folder), "split": options.split, "decoding": decoding.text, "measure": made.measure,
              "unsure_below": made.unsure_below}  # fmt: skip
     if options.json:
@@ -151,7 +155,8 @@ REGIONS = Command(
 CALIBRATE = Command(
     "calibrate", "teach a run to mark captions that may be wrong. This estimates the CIDEr-D of a caption from the "
     "captions of its beam search, on the first half of the images, and tests the estimate on the second half. It "
-    f"needs at least {FEW_IMAGES} images. The run folder keeps the result for captions by the same beam", _calibrate,
+    f"needs at least {FEW_IMAGES} images. The run folder keeps the result, and the beam search as the default of the "
+    "run", _calibrate,
     {
         "run": {"help": "a run folder; gets confidence.json"}, "--data": {}, "--split": {},
         "--max-images": {"type": number(int, 2), "help": "use at most N images of each half (all)"},

@@ -22,9 +22,8 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # without them, a browser
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from captioning.cli.caption import extractor_of
-    from captioning.evaluation.calibration import Calibration
-    from captioning.serving.answers import AnswerQueue, PhotoCaptioner
+    from captioning.photo_captioner import PhotoCaptioner
+    from captioning.serving.answers import AnswerQueue, Answers
     from captioning.serving.app import make_app
     from captioning.serving.photo_reader import PhotoReader
     from captioning.serving.server import address_of, listen, run
@@ -36,13 +35,12 @@ def _serve(options: argparse.Namespace) -> int:
         extractor_name(served, options.extractor)
         require("starlette", "serve")
         require("uvicorn", "serve")
-        Progress().say("reading the captioner")
+        progress = Progress()
+        progress.say("reading the captioner")
         name = "the captioner that comes with the package" if options.run is None else shown(options.run)
         with PhotoReader(limits.photo_seconds) as reader:
-            network, calibration = extractor_of(served, options.extractor), Calibration.load(served.folder)
-            if calibration is not None and not calibration.is_of(served.folder):
-                calibration = None  # it belongs to other weights
-            answer = PhotoCaptioner(served.load_model(), network, reader.read, calibration)
+            captioner = PhotoCaptioner.of_runs([served], options.extractor, count=5, warn=progress.say)
+            answer = Answers(captioner, reader.read)
             answer.warm_up()
             with AnswerQueue(answer, limits.places) as queue:
                 app = make_app(queue, name, limits)

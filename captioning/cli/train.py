@@ -19,6 +19,7 @@ from captioning.cli.options import TRAINING, Command, data_folder, unchanged
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.features import FeaturesAndRegions
 from captioning.data.splits import LONGEST_LEARNT, PARTS
+from captioning.decoding.beam_search import Beam
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.progress import Progress
@@ -184,6 +185,7 @@ def _prepare(
         progress.say(warning)
     recorded = data_settings | ({"pca": data.pca} if trainer.key is None else {"seed": seed})
     settings = settings_of(model, solver.settings, data, **recorded) | {"shards": shards}
+    settings["decoding"] = dataclasses.asdict(Beam() if start is None else start.beam)
     if trainer.key is not None:
         settings[trainer.key] = {} if run is None else dict(run.settings[trainer.key])
         for each in own:

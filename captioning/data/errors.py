@@ -41,6 +41,7 @@ FINITE: Check = (_is_finite, "a finite number")
 POSITIVE: Check = (lambda value: _is_finite(value) and value > 0, "above 0 and finite")
 NOT_NEGATIVE: Check = (lambda value: _is_finite(value) and value >= 0, "at least 0 and finite")
 SHARE: Check = (lambda value: _is_finite(value) and 0 <= value < 1, "at least 0 and below 1")
+FLAG: Check = (lambda value: isinstance(value, bool), "true or false")
 UNIT: Check = (lambda value: _is_finite(value) and 0 <= value <= 1, "from 0 to 1")
 
 

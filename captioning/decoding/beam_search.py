@@ -18,7 +18,7 @@ constrained beam search (2017).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -51,7 +51,7 @@ class Beam:
     8
     """
 
-    width: int = 3
+    width: int = 5
     length_power: float = 1.0
     groups: int = 1
     diversity: float = 0.5
@@ -65,6 +65,18 @@ class Beam:
         if self.width % self.groups:
             raise ValueError(f"groups must divide the width, {self.width}; got {self.groups}")
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Beam:
+        """Return the beam search of a JSON object that `dataclasses.asdict` made; missing settings have defaults.
+
+        Raises:
+            ValueError, TypeError: if it is not such an object.
+
+        >>> Beam.from_json({"width": 4, "rules": {"no_repeat": 3}}).rules.no_repeat
+        3
+        """
+        return cls(**{**content, "rules": Rules(**dict(content).get("rules", {}))})
+
     @property
     def rows(self) -> int:
         """The number of captions of an image that are extended at the same time."""
@@ -74,7 +86,7 @@ class Beam:
 def beam(
     model: CaptionModel,
     features: ArrayLike,
-    width: int = 3,
+    width: int = 5,
     max_length: int = LONGEST,
     length_power: float = 1.0,
     allow_unknown: bool = False,
@@ -87,7 +99,7 @@ def beam(
     The best caption has the largest log-probability divided by length ** length_power, where `<END>` counts as a word.
     Power 0 prefers short captions; power 1 takes the mean over the words. A caption without `<END>` within `max_length`
     words is returned only if no caption of the beam has ended; it has as many required words as possible. Width 1 is
-    the same as `greedy`.
+    greedy.
 
     groups, diversity: the number of groups of the beam, and their penalty. rules: which captions are allowed.
     """

@@ -1,4 +1,4 @@
-"""Rules for captions: a minimum length, no repeated phrases, required words and banned words.
+"""Rules for captions: a minimum length, no doubled words, no repeated phrases, required words and banned words.
 
 Rules do not change probabilities. They decide which captions are allowed, and decoders return the likeliest of these.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.data.errors import check_values, int_from, optional
+from captioning.data.errors import FLAG, check_values, int_from, optional
 from captioning.data.vocabulary import SPECIAL, Vocabulary
 from captioning.decoding.batches import Ids, Scores
 
@@ -28,22 +28,24 @@ class Rules:
 
     min_length: the smallest number of words, the end included. no_repeat: the length of phrases that may not occur
     twice, 1 for words; None allows repetition. required, banned: words that a caption must or must not contain; at most
-    `MOST_REQUIRED` are required.
+    `MOST_REQUIRED` are required. doubled_words: whether a word may follow itself, alone or after "and": "black and
+    black".
 
     Raises:
         ValueError: for numbers below 1, a word that is both required and banned, or too many required words.
 
     >>> Rules(no_repeat=3, required=["dog"])
-    Rules(min_length=1, no_repeat=3, required=('dog',), banned=())
+    Rules(min_length=1, no_repeat=3, required=('dog',), banned=(), doubled_words=False)
     """
 
     min_length: int = 1
     no_repeat: int | None = None
     required: tuple[str, ...] = ()
     banned: tuple[str, ...] = ()
+    doubled_words: bool = False
 
     def __post_init__(self) -> None:
-        check_values(vars(self), {"min_length": int_from(1), "no_repeat": optional(int_from(1))})
+        check_values(vars(self), {"min_length": int_from(1), "no_repeat": optional(int_from(1)), "doubled_words": FLAG})
         for name in ("required", "banned"):
             words: Any = getattr(self, name)
             if isinstance(words, str) or not all(isinstance(word, str) for word in words):
@@ -66,6 +68,7 @@ class RuleMask:
 
     def __init__(self, rules: Rules, vocabulary: Vocabulary, max_length: int) -> None:
         self.min_length, self.no_repeat, self.end = rules.min_length, rules.no_repeat, vocabulary.end
+        self.doubled_words, self._and = rules.doubled_words, vocabulary.word_to_idx.get("and", -1)
         self.required = _ids("required", rules.required, vocabulary)
         self.banned = _ids("banned", rules.banned, vocabulary)
         if max_length < rules.min_length:
@@ -84,6 +87,10 @@ class RuleMask:
         if self.no_repeat is not None and prefixes.shape[1] >= self.no_repeat:
             rows, words = _repeated(prefixes, self.no_repeat)
             scores[rows, words] = -np.inf
+        if not self.doubled_words and prefixes.shape[1]:
+            scores[np.arange(len(scores)), prefixes[:, -1]] = -np.inf
+            rows = np.flatnonzero(prefixes[:, -1] == self._and)
+            scores[rows, prefixes[rows, -2:][:, 0]] = -np.inf
 
 
 def _repeated(prefixes: Ids, n: int) -> tuple[NDArray[np.intp], Ids]:

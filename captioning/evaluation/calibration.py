@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -43,8 +44,7 @@ from captioning.data.folder import read_text
 from captioning.data.splits import FEW_IMAGES, Split, images_of_part
 from captioning.decoding.batches import LONGEST, CaptionModel, length_for
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.captions import MOST, ScoredCaption, n_best
-from captioning.decoding.rules import Rules
+from captioning.decoding.captions import MOST, Caption, n_best
 from captioning.progress import SILENT, Progress
 from captioning.scoring.cider import CiderD, DocumentFrequencies, cider_d
 from captioning.storage import crc32_of
@@ -60,7 +60,7 @@ _STEPS = 50  # of Newton's method, which needs about five
 _RIDGE = 1e-3  # keeps a finite if a measure separates good captions from bad ones perfectly
 _BLOCK = 50  # images captioned between two updates of the progress
 
-Beams = Sequence[ScoredCaption]
+Beams = Sequence[Caption]
 Floats = NDArray[np.float64]
 
 
@@ -162,15 +162,15 @@ class Calibration:
         """Return the confidence for each measure."""
         return _sigmoid(self.slope * (np.asarray(raw, np.float64) - self.centre) / self.spread + self.intercept)
 
-    def with_confidence(self, beams: Beams) -> list[ScoredCaption]:
+    def with_confidence(self, beams: Beams) -> list[Caption]:
         """Add the confidence to the captions of one image, which `n_best` found by this calibration's beam.
 
         The calibration was fitted on the best captions only, so the confidence of the others is rough. A caption that
         was cut gets no confidence.
         """
-        measure = MEASURES[self.measure]
-        return [replace(each, confidence=float(self.of_measure(measure(beams, k)))) if each.ended else each
-                for k, each in enumerate(beams)]  # fmt: skip
+        sure = self.of_measure([MEASURES[self.measure](beams, k) for k in range(len(beams))]).tolist()
+        return [replace(each, confidence=c, unsure=c < self.unsure_below) if each.ended else each
+                for each, c in zip(beams, sure, strict=True)]  # fmt: skip
 
     def applies_to(self, beam: Beam | None, max_length: int = LONGEST) -> bool:
         """Whether it holds for captions of this beam of at most `max_length` words.
@@ -179,14 +179,12 @@ class Calibration:
         """
         return beam == self.beam and max_length >= min(self.max_length or 1, LONGEST)
 
-    def is_unsure(self, caption: ScoredCaption) -> bool:
-        """Whether a caption has a low confidence."""
-        return caption.confidence is not None and caption.confidence < self.unsure_below
-
-    def decode(self, model: CaptionModel, features: ArrayLike, max_length: int = LONGEST) -> list[list[ScoredCaption]]:
-        """Return the captions that `n_best` finds by the calibration's beam, with their confidence."""
-        lists = n_best(model, features, self.count, max_length=max_length, **vars(self.beam))
-        return [self.with_confidence(beams) for beams in lists]
+    def decode(
+        self, model: CaptionModel, features: ArrayLike, max_length: int = LONGEST, count: int = 1
+    ) -> list[list[Caption]]:
+        """Return what `n_best` finds by this calibration's beam; the first `self.count` captions get a confidence."""
+        lists = n_best(model, features, max(count, self.count), max_length=max_length, **vars(self.beam))
+        return [[*self.with_confidence(each[: self.count]), *each[self.count :]][:count] for each in lists]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write confidence.json into a run folder, with the checksum of its weights."""
@@ -195,22 +193,33 @@ class Calibration:
             temporary.write_text(json.dumps(asdict(known), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Calibration | None:
-        """Return the calibration of a run folder, or None without one; raise a DataError if the file is damaged."""
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        beam: Beam,
+        max_length: int = LONGEST,
+        warn: Callable[[str], Any] = warnings.warn,
+    ) -> Calibration | None:
+        """Return the calibration of a run folder if it holds for its weights and such captions, or else None.
+
+        warn: called with a line about a calibration of other weights.
+
+        Raises:
+            DataError: if the file is damaged.
+        """
         path = Path(folder) / CONFIDENCE_FILE
         if not os.path.lexists(path):
             return None
         text = read_text(path)
         try:
             content: Mapping[str, Any] = json.loads(text)
-            beam = dict(content["beam"])
-            return cls(**{**content, "beam": Beam(**beam | {"rules": Rules(**beam["rules"])})})
+            made = cls(**{**content, "beam": Beam.from_json(content["beam"])})
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise DataError(f"{path}: is not a calibration ({error}). Run captioning calibrate again.") from error
-
-    def is_of(self, folder: str | os.PathLike[str]) -> bool:
-        """Whether it was fitted to the current weights of a run folder."""
-        return self.weights == crc32_of(Path(folder) / _WEIGHTS)
+        if made.weights != crc32_of(Path(folder) / _WEIGHTS):
+            warn(f"{path}: is ignored, because it was made for other weights. Run captioning calibrate again.")
+            return None
+        return made if made.applies_to(beam, max_length) else None
 
 
 def _logistic(x: Floats, y: Floats) -> tuple[float, float]:
@@ -270,7 +279,7 @@ def calibrate(
     length = length_for(split) if max_length is None else max_length
     raw, scores, rhos = {}, {}, {}
     for part, images in halves.items():
-        found: list[list[ScoredCaption]] = []
+        found: list[list[Caption]] = []
         progress.begin(len(images), what="captions of images")
         for start in range(0, len(images), _BLOCK):
             features = split.features[images[start : start + _BLOCK]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from captioning.data.splits import Split, images_of_part
 from captioning.decoding.batches import WordScorer
-from captioning.decoding.captions import ScoredCaption, score_captions
+from captioning.decoding.captions import Caption, score_captions
 from captioning.evaluation.calibration import Calibration
 from captioning.evaluation.split_scores import cider_d_by_image, known_captions, score, signature
 from captioning.models.kinds import AnyCaptioner
@@ -156,9 +156,9 @@ def score_split(
 
 def _decoded(
     model: Any, split: Split, images: NDArray[np.int64], settings: ReportSettings, progress: Progress
-) -> list[ScoredCaption]:
+) -> list[Caption]:
     """Caption images, with the attention at each word and, if there is a calibration, the confidence."""
-    decoded: list[ScoredCaption] = []
+    decoded: list[Caption] = []
     progress.begin(len(images), what="captions of images")
     for start in range(0, len(images), _BATCH):
         features = split.features[images[start : start + _BATCH]]

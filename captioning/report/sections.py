@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.decoding.captions import most_attended
 from captioning.evaluation.calibration import spearman
 from captioning.pictures.curves import Points, draw_curves, series
 from captioning.pictures.figures import BLUE, GREY, ORANGE, new_figure, plain_axes, svg_address
@@ -22,7 +23,7 @@ from captioning.report.contents import ReportContents, ReportedCaption, ScoredSp
 from minigrad.runtime.extras import require
 
 __all__ = [
-    "attention_masks", "calibration", "cards", "compared_cards", "headline", "in_bins", "lengths", "number", "scores",
+    "attention_maps", "calibration", "cards", "compared_cards", "headline", "in_bins", "lengths", "number", "scores",
     "settings_groups", "training", "validations", "words",
 ]  # fmt: skip
 
@@ -152,13 +153,13 @@ def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
     groups: dict[str, list[dict[str, Any]]] = {kind: [] for kind in shown}
     for kind, caption in progress.track([(kind, each) for kind, group in shown.items() for each in group], "photos"):
         photo = None if caption.photo is None else embedded_photo(caption.photo)
-        groups[kind].append({"caption": caption, "photo": photo, "masks": attention_masks(caption.attention)})
+        groups[kind].append({"caption": caption, "photo": photo, "maps": attention_maps(caption.attention)})
     places = next((caption.attention.shape[1] for caption in found.captions if caption.attention is not None), 0)
     return {
         "groups": groups,
         "pictured": pictured,
         "chosen": enough and 0 < pictured < len(found.captions),
-        "masked": any(item["masks"] for items in groups.values() for item in items),
+        "masked": any(item["maps"] for items in groups.values() for item in items),
         "odd_places": places if math.isqrt(places) ** 2 != places else None,
     }
 
@@ -176,7 +177,7 @@ def compared_cards(found: Sequence[ScoredSplit], progress: Progress) -> dict[str
     for kind, caption in progress.track(
         [(kind, each) for kind, group in _to_show(gains)[0].items() for each in group], "photos"
     ):
-        said = [{"caption": each, "masks": attention_masks(each.attention)} for each in by_image[place[caption.row]]]
+        said = [{"caption": each, "maps": attention_maps(each.attention)} for each in by_image[place[caption.row]]]
         photo = None if caption.photo is None else embedded_photo(caption.photo)
         groups[kind].append({"caption": caption, "photo": photo, "said": said})
     return groups
@@ -189,14 +190,15 @@ def _to_show(captions: Sequence[ReportedCaption]) -> tuple[dict[str, list[Report
     return best_typical_worst(pictured if enough else captions, _CARDS), len(pictured), enough
 
 
-def attention_masks(attention: NDArray[np.float32] | None) -> list[str]:
-    """Return an image for each word that is darker where the model looked less; transparent where it looked most.
+def attention_maps(attention: NDArray[np.float32] | None) -> list[dict[str, Any]]:
+    """Return what to draw for each word: a `mask`, an image that is darker where the model looked less, and a frame.
 
-    The opacity falls with the square root of the attention, so that places with some attention stay visible.
-    attention: (words, places). Places that are not the cells of a square give no images.
+    The opacity falls with the square root of the attention, so that places with some attention stay visible. The frame
+    is around the place with the most attention: its name, `where`, and `x`, `y` and `side` in a unit square.
+    attention: (words, places). Places that are not the cells of a square give no maps.
 
-    >>> len(attention_masks(np.eye(2, 4))), attention_masks(np.ones((2, 3))), attention_masks(None)
-    (2, [], [])
+    >>> [each["where"] for each in attention_maps(np.eye(2, 4))], attention_maps(np.ones((2, 3))), attention_maps(None)
+    (['upper left', 'upper right'], [], [])
     """
     if attention is None or not attention.size or math.isqrt(attention.shape[1]) ** 2 != attention.shape[1]:
         return []
@@ -205,7 +207,12 @@ def attention_masks(attention: NDArray[np.float32] | None) -> list[str]:
     share = attention / np.maximum(attention.max(axis=1, keepdims=True), 1e-30)
     pixels[..., 1] = np.round(255 * _DARKEST * (1 - np.sqrt(share))).reshape(-1, side, side)
     images = require("PIL.Image", "caption")
-    return [image_address(images.fromarray(mask), "png") for mask in pixels[:_WORDS]]
+    maps = []
+    for mask, each in zip(pixels[:_WORDS], attention, strict=False):
+        row, column, where = most_attended(each.reshape(side, side))
+        address = image_address(images.fromarray(mask), "png")
+        maps.append({"mask": address, "where": where, "x": column / side, "y": row / side, "side": 1 / side})
+    return maps
 
 
 def words(captions: Sequence[ReportedCaption]) -> dict[str, Any]:

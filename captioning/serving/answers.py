@@ -12,7 +12,8 @@ An answer is a dict that becomes JSON:
 | `milliseconds` | for reading and captioning the photo |
 
 Beams are ranked by `score`. The grid covers the largest square in the middle of the photo. `words` is a list of `word`,
-`probability` and `look`: an attention weight for each place, row by row, with the sum 1, or null. `end` is the
+`probability` and `look`: an attention weight for each place, row by row, with the sum 1, or null. With attention,
+`most` is the place with the largest weight, and `where` its part of the photo, such as "upper left". `end` is the
 probability that the caption ends where it does, or null if it was cut.
 """
 
@@ -27,81 +28,71 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from captioning.decoding.captions import ScoredCaption, caption_as_json, n_best
-from captioning.evaluation.calibration import Calibration
-from captioning.models.kinds import AnyCaptioner
+from captioning.decoding.captions import Caption, caption_as_json, most_attended
+from captioning.photo_captioner import PhotoCaptioner
 from captioning.serving.upload_limits import RefusedError
-from captioning.vision.extractors import FeatureExtractor
 
-__all__ = ["AnswerQueue", "PhotoCaptioner", "as_json"]
+__all__ = ["AnswerQueue", "Answers", "as_json"]
 
 Answer = dict[str, Any]
 
 _DIGITS = 4  # after the decimal point: the page shows per cent
 
 
-def as_json(beams: Sequence[ScoredCaption], grid: tuple[int, int], unsure: bool = False) -> Answer:
-    """Return the answer to a photo without its time. beams: at least one. grid: (h, w) of the attention weights.
+def as_json(beams: Sequence[Caption]) -> Answer:
+    """Return the answer to a photo without its time. beams: at least one, best first.
 
-    >>> beam = ScoredCaption(["dog"], np.log([0.5, 0.75]), -0.49, True)
-    >>> answer = as_json([beam], (7, 7))
+    >>> answer = as_json([Caption(["dog"], np.log([0.5, 0.75]), -0.49, True)])
     >>> answer["caption"], answer["beams"][0]["words"], answer["beams"][0]["end"]
     ('dog', [{'word': 'dog', 'probability': 0.5, 'look': None}], 0.75)
     """
-    has_attention = any(beam.attention is not None for beam in beams)
-    rows = [_beam_as_json(beam) for beam in beams]
+    rows, maps = [_beam_as_json(beam) for beam in beams], beams[0].attention
     return {
         "caption": rows[0]["caption"],
         "confidence": rows[0]["confidence"],
-        "unsure": unsure,
+        "unsure": beams[0].unsure,
         "beams": rows,
-        "grid": list(grid) if has_attention else None,
+        "grid": None if maps is None else list(maps.shape[1:]),
     }
 
 
-def _beam_as_json(beam: ScoredCaption) -> Answer:
+def _beam_as_json(beam: Caption) -> Answer:
     row = caption_as_json(beam, _DIGITS)
-    maps = (
-        [None] * len(beam.words) if beam.attention is None else np.round(beam.attention.astype(float), _DIGITS).tolist()
-    )
-    words = [word | {"look": look} for word, look in zip(row["words"], maps, strict=True)]
+    looks: list[Answer] = [{"look": None}] * len(beam.words)
+    if beam.attention is not None:
+        looks = [_look_as_json(attention) for attention in beam.attention]
+    words = [word | look for word, look in zip(row["words"], looks, strict=True)]
     confidence = None if beam.confidence is None else round(float(beam.confidence), _DIGITS)
     return row | {"confidence": confidence, "words": words}
 
 
-class PhotoCaptioner:
+def _look_as_json(attention: NDArray[np.float32]) -> Answer:
+    row, column, where = most_attended(attention)
+    look = np.round(attention.astype(float).ravel(), _DIGITS).tolist()
+    return {"look": look, "most": row * attention.shape[1] + column, "where": where}
+
+
+class Answers:
     """Answers the content of a photo file with captions, as the module describes it.
 
-    model: in evaluation mode, trained on features of `network`. read: turns the content of a file into RGB uint8
-    (H, W, 3) whose shorter side has at least the given number of pixels, or raises a PhotoError. calibration: of this
-    model, with the beam that it then uses; None if there is none.
+    read: turns the content of a file into RGB uint8 (H, W, 3) whose shorter side has at least the given number of
+    pixels, or raises a PhotoError.
     """
 
-    def __init__(
-        self,
-        model: AnyCaptioner,
-        network: FeatureExtractor,
-        read: Callable[[bytes, int], NDArray[np.uint8]],
-        calibration: Calibration | None = None,
-    ) -> None:
-        self.model, self.network, self.read, self.calibration = model, network, read, calibration
+    def __init__(self, captioner: PhotoCaptioner, read: Callable[[bytes, int], NDArray[np.uint8]]) -> None:
+        self.captioner, self.read = captioner, read
 
     def __call__(self, content: bytes) -> Answer:
         """Return the answer, or raise a PhotoError if the content is not a photo."""
         start = time.perf_counter()
-        beams = self._beams(self.read(content, 2 * self.network.side))
-        unsure = self.calibration is not None and self.calibration.is_unsure(beams[0])
-        answer = as_json(beams, self.network.grid, unsure)
-        return {**answer, "milliseconds": round(1000 * (time.perf_counter() - start))}
+        photo = self.read(content, 2 * self.captioner.network.side)
+        (beams,) = self.captioner.decode(self.captioner.features(photo)[None])
+        return {**as_json(beams), "milliseconds": round(1000 * (time.perf_counter() - start))}
 
     def warm_up(self) -> None:
         """Caption a black photo, so that the first real one need not wait for lazy initialisation."""
-        self._beams(np.zeros((self.network.side, self.network.side, 3), np.uint8))
-
-    def _beams(self, photo: NDArray[np.uint8]) -> list[ScoredCaption]:
-        features = self.network.features(self.network.prepare(photo)[None])
-        decode = n_best if self.calibration is None else self.calibration.decode
-        return decode(self.model, features)[0]
+        side = self.captioner.network.side
+        self.captioner.caption(np.zeros((side, side, 3), np.uint8))
 
 
 class AnswerQueue:

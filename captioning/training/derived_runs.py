@@ -76,7 +76,7 @@ def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None =
     if extractor is not None:
         data["extractor"] = extractor_name(run, extractor)
     halves = _in_halves(run, run.load_model().state_dict())
-    settings = {key: run.settings[key] for key in ("minigrad", "model", "training") if key in run.settings}
+    settings = {key: run.settings[key] for key in ("minigrad", "model", "training", "decoding") if key in run.settings}
     regions = _in_halves(run, read_arrays(run.regions_path)) if run.regions_path.exists() else None
     return Run.create(Path(folder), settings | {"data": data}, run.vocabulary, best=halves, regions=regions)
 

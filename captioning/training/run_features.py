@@ -15,11 +15,11 @@ from captioning.data.features import FeatureRows, FeaturesAndRegions
 from captioning.data.folder import PROJECTION_FILE, features_path
 from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
-from captioning.vision.extractors import EXTRACTORS, extractor_kind
+from captioning.vision.extractors import EXTRACTORS, FeatureExtractor, RegionExtractor, extractor, extractor_kind
 from captioning.vision.regions import RegionProjection
 from minigrad.runtime.files import irregular
 
-__all__ = ["check_alike", "extractor_name", "projection_arrays", "whole_extractor"]
+__all__ = ["check_alike", "extractor_name", "extractor_of", "projection_arrays", "whole_extractor"]
 
 _SIMILAR = 0.1  # relative; half precision differs by 0.0003, and projections of other data sets by about 1.4
 
@@ -57,6 +57,34 @@ def extractor_name(run: Run, name: str | None = None) -> str:
         reduced = ", reduced ones: train with --no-pca to caption photos" if data.get("pca") else ""
         raise RunError(f"{run.folder}: was trained on features of {wanted} columns{reduced}; {either} gives {has}")
     return either
+
+
+def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
+    """Return the network that made the features on which a run was trained.
+
+    name: of the network, for a run that does not record it. For a run with attention, the network also makes regions by
+    the projection in the run folder.
+
+    Raises:
+        RunError: if the run has no projection that fits, and as `extractor_name` and `extractor` do.
+    """
+    network = extractor(extractor_name(run, name))
+    if "places" not in run.settings["model"]:
+        return network
+    path = run.regions_path
+    if not path.is_file():
+        raise RunError(
+            f"{path}: there is no such file, but this captioner needs features of regions: captioning regions "
+            f"{run.folder} --data DIR finds how its data set makes them, and writes the file"
+        )
+    try:
+        projection = RegionProjection.load(path)
+        wanted, got = run.settings["model"]["places"][1], projection.weight.shape[1]
+        if wanted != got:
+            raise ValueError(f"{path}: gives {got} numbers a place; the run was trained on {wanted}")
+        return RegionExtractor(network, projection)
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def whole_extractor(data: CaptionData) -> str | None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import minigrad as mg
 from captioning.data.dataset import CaptionData, fingerprint
-from captioning.data.errors import COUNT, FINITE, NATURAL, SHARE, Check, among, check_values, optional
+from captioning.data.errors import COUNT, FINITE, FLAG, NATURAL, SHARE, Check, among, check_values, optional
 from captioning.data.splits import CAPTIONS
+from captioning.decoding.beam_search import Beam
 from captioning.models.kinds import MODELS, AnyCaptioner, kind_of
 from captioning.models.recurrent_cells import CELLS
 from captioning.training.settings import Settings
@@ -162,7 +163,7 @@ def _are_texts(value: Any) -> bool:
 
 _TOP: dict[str, Check] = {
     "vocabulary": _TEXT,
-    **dict.fromkeys(("model", "training", "data", "refinement", "reinforcement"), _OBJECT),
+    **dict.fromkeys(("model", "training", "data", "refinement", "reinforcement", "decoding"), _OBJECT),
     **dict.fromkeys(("threads", "shards"), optional(COUNT)),
     "averaged_weights": (_are_texts, "a list of texts"),
 }
@@ -186,11 +187,11 @@ _NEEDED_BY = {
     "attention": (*_EVERY_MODEL, "places", "picture_size", "looking_size", "heads"),
 }
 _DATA: dict[str, Check] = {
-    "pca": optional((lambda value: isinstance(value, bool), "true or false")),
+    "pca": optional(FLAG),
     "max_train": optional(COUNT),
     "train_captions": COUNT,
     "extractor": optional(_TEXT),
-    "regions": (lambda value: isinstance(value, bool), "true or false"),
+    "regions": FLAG,
     "captions": among(CAPTIONS),
     "max_words": COUNT,
     "seed": NATURAL,
@@ -230,6 +231,10 @@ def read_settings(path: Path) -> dict[str, Any]:
     _check(f"{path}: data", settings["data"], _DATA)
     for key in ("refinement", "reinforcement"):
         _check(f"{path}: {key}", settings.get(key, {}), _START)
+    try:
+        Beam.from_json(settings.get("decoding", {}))
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{path}: decoding: {error}") from error
     return settings
 
 

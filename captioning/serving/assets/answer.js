@@ -1,5 +1,5 @@
 // The answer: a caption word by word with probabilities, and other captions that the captioner considered.
-import { showLook, whereabouts } from "./photo.js";
+import { showLook } from "./photo.js";
 
 const at = (id) => document.getElementById(id);
 const percent = (share) => `${share > 0 && share < 0.01 ? "under 1" : Math.round(100 * share)} %`;
@@ -15,8 +15,8 @@ export function showAnswer(answer) {
 
 function showBeam(answer, beam) {
   pinned = null;
-  const words = beam.words.map((word) => wordButton(word.word, word.probability, word.look, answer.grid));
-  if (beam.end !== null) words.push(wordButton("end", beam.end, null, null, "word end"));
+  const words = beam.words.map((word) => wordButton(word, answer.grid));
+  if (beam.end !== null) words.push(wordButton({ word: "end", probability: beam.end, look: null }, null, "word end"));
   at("words").replaceChildren(...words);
   choose(null, answer.grid !== null);
   at("sure").hidden = beam.confidence === null;
@@ -43,11 +43,12 @@ function weighed(answer) {
   });
 }
 
-function wordButton(text, probability, look, grid, className = "word") {
+function wordButton(said, grid, className = "word") {
+  const { word: text, probability } = said;
   const fill = element("span", { className: "fill" });
   fill.style.width = `${100 * probability}%`;
   const track = element("span", { className: "track" }, fill);
-  const word = element("button", { type: "button", className, probability, look, grid }, text, track);
+  const word = element("button", { type: "button", className, said, grid }, text, track);
   word.setAttribute("aria-label", `${className === "word" ? text : "the end"}, ${percent(probability)}`);
   word.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && choose(word));
   word.addEventListener("pointerleave", () => choose(pinned));
@@ -73,15 +74,16 @@ let sees = false; // whether this captioner has attention
 function choose(word, looks = sees) {
   sees = looks;
   for (const each of at("words").children) each.classList.toggle("chosen", each === word);
-  showLook(word?.look ?? null, word?.grid ?? null);
+  const { look, most, where, probability } = word?.said ?? { look: null };
+  showLook(look, word?.grid ?? null, most);
   if (word === null) {
     const what = sees ? "how sure the captioner was of it, and where it looked" : "how sure the captioner was of it";
     at("readout").textContent = `Choose a word to see ${what}.`;
     return;
   }
   const name = word.classList.contains("end") ? "ending here" : word.firstChild.textContent;
-  const where = word.look ? `, looking at ${whereabouts(word.look, word.grid)}` : "";
-  at("readout").replaceChildren(element("b", { textContent: name }), ` had a probability of ${percent(word.probability)}${where}.`);
+  const looking = look ? `, looking at the ${where}` : "";
+  at("readout").replaceChildren(element("b", { textContent: name }), ` had a probability of ${percent(probability)}${looking}.`);
 }
 
 function element(tag, properties = {}, ...children) {

@@ -30,9 +30,9 @@ at("picture").addEventListener("load", () => {
 
 const DARKEST = 0.6; // the opacity of the veil on a place without attention, as in page.css
 
-// Darken each place, the less attention it got the more; null shows the plain photo. The square root brightens places
-// with some attention, which are many.
-export function showLook(look, grid) {
+// Darken each place, the less attention it got the more, and frame the place `most`; null shows the plain photo. The
+// square root brightens places with some attention, which are many.
+export function showLook(look, grid, most) {
   at("photo").classList.toggle("looking", look !== null);
   if (look === null) return;
   const places = at("places");
@@ -41,25 +41,8 @@ export function showLook(look, grid) {
     places.replaceChildren(...Array.from({ length: rows * columns }, () => document.createElement("div")));
   }
   places.style.gridTemplate = `repeat(${rows}, 1fr) / repeat(${columns}, 1fr)`;
-  const most = Math.max(...look);
   look.forEach((share, i) => {
-    places.children[i].style.opacity = DARKEST * (1 - Math.sqrt(most > 0 ? share / most : 0));
-    places.children[i].classList.toggle("most", share === most);
+    places.children[i].style.opacity = DARKEST * (1 - Math.sqrt(look[most] > 0 ? share / look[most] : 0));
+    places.children[i].classList.toggle("most", i === most);
   });
-}
-
-// Describe the centre of the attention, such as "the upper left".
-export function whereabouts(look, grid) {
-  const [rows, columns] = grid;
-  let x = 0, y = 0, total = 0;
-  look.forEach((share, i) => {
-    x += share * ((i % columns) + 0.5) / columns;
-    y += share * (Math.floor(i / columns) + 0.5) / rows;
-    total += share;
-  });
-  const part = (share, names) => names[Math.min(2, Math.floor(3 * (total > 0 ? share / total : 0.5)))];
-  const vertical = part(y, ["upper", "", "lower"]), horizontal = part(x, ["left", "", "right"]);
-  if (!vertical && !horizontal) return "the middle";
-  if (!horizontal) return `the ${vertical} middle`;
-  return `the ${vertical ? vertical + " " : ""}${horizontal}`;
 }

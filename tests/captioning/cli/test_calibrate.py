@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from captioning.cli.entry import main
+from captioning.decoding.beam_search import Beam
 from captioning.evaluation.calibration import MEASURES, Calibration
+from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import edit_json, output_of, refused
 
 
@@ -18,20 +20,20 @@ def test_a_run_is_calibrated(small_folder, run, capsys, few_suffice):
     out = output_of(capsys, *calibrate, "--beam", "4", "--length-power", "0.7", "--n-best", "3")
     assert "val split, beam 4, length power 0.7, 3 captions an image" in out
     assert re.search(r"CIDEr-D as a share of a human caption's +0\.\d{3}\n", out)
-    made = Calibration.load(run)
-    assert made.is_of(run)
-    assert (made.beam.width, made.beam.length_power, made.count) == (4, 0.7, 3)
+    made = Calibration.load(run, Beam(4, 0.7))
+    assert (Run.open(run).beam, made.count) == (made.beam, 3)  # from now on the default of the run
     assert made.max_length == 9  # twice the longest caption, and its end
     figures = json.loads(output_of(capsys, *calibrate, "--json"))
     assert set(figures) == {"run", "split", "decoding", "measure", "unsure_below", "human_cider_d", "first", "second",
                             "confidence", "share", "error", "cider_d_sure", "cider_d_unsure", "unsure"}  # fmt: skip
     assert set(figures["first"]) == set(figures["second"]) == set(MEASURES)
     assert figures["first"][figures["measure"]] == max(rho for rho in figures["first"].values() if rho is not None)
-    few = Calibration.load(run)
+    assert figures["decoding"] == "beam 4, length power 0.7"
+    few = Calibration.load(run, made.beam)
     assert (few.measure, few.unsure_below) == (figures["measure"], figures["unsure_below"])
     assert "marked as not sure" not in output_of(capsys, *calibrate, "--unsure", "0").partition("confidence.json")[0]
     output_of(capsys, *calibrate, "--unsure", "0.5")
-    assert few.unsure_below < Calibration.load(run).unsure_below
+    assert few.unsure_below < Calibration.load(run, made.beam).unsure_below
     alone = json.loads(output_of(capsys, *calibrate, "--beam", "1", "--json"))
     assert alone["first"]["margin"] is alone["second"]["agreement"] is None  # a beam of one has no second caption
 
@@ -72,7 +74,7 @@ def test_unsure_captions_are_marked(colour_run, caption):
     assert caption().endswith("  (not sure)\n")
     answer = caption("--json")
     (entry,) = answer["captions"]
-    assert (answer["decoding"], set(entry)) == ("beam 3", {"photo", "caption", "confidence", "unsure"})
+    assert (answer["decoding"], set(entry)) == ("beam 5", {"photo", "caption", "confidence", "unsure"})
     assert entry["unsure"] is True
     assert 0 < entry["confidence"] < 1
     (entry,) = caption("--json", "--max-length", "1")["captions"]  # a cut caption has no confidence
@@ -83,14 +85,15 @@ def test_unsure_captions_are_marked(colour_run, caption):
 
 def test_a_calibration_of_another_beam_length_or_run_is_not_used(colour_run, tmp_path, caption, capsys):
     path = colour_run / "confidence.json"
-    assert set(caption("--beam", "7", "--json")["captions"][0]) == {"photo", "caption"}
+    assert caption("--beam", "7", "--json")["captions"][0]["confidence"] is None
     edit_json(path, lambda content: content.update(max_length=20))
     for length in (19, 20):
-        assert ("confidence" in caption("--json", "--max-length", length)["captions"][0]) == (length == 20)
+        (entry,) = caption("--json", "--max-length", length)["captions"]
+        assert (entry["confidence"] is not None) == (length == 20)
     edit_json(path, lambda content: content.update(weights=1))
     assert "not sure" not in caption()
     assert main(["caption", str(tmp_path / "a.png"), "--run", str(colour_run)]) == 0
-    assert "confidence.json is of other weights" in capsys.readouterr().err
+    assert "confidence.json: is ignored, because it was made for other weights" in capsys.readouterr().err
     path.write_text("{")
     refused(capsys, ["caption", tmp_path / "a.png", "--run", colour_run], "confidence.json")
 

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.cli.caption import caption_photos, extractor_of
+import captioning
+from captioning.cli.caption import caption_photos
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.attention_captioner import AttentionCaptioner
 from captioning.models.captioner import Captioner
+from captioning.photo_captioner import PhotoCaptioner
+from captioning.training.run_features import extractor_of
 from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import EXTRACTORS
+from captioning.vision.photo_files import PhotoError
 from captioning.vision.regions import RegionProjection
 from tests.captioning.vision.grid_extractor import GridExtractor
 
@@ -44,16 +48,17 @@ def photos(tmp_path):
 
 
 def test_each_photo_gets_its_own_caption_in_order(photos):
-    done = []
-    found = list(caption_photos(photos, namer(), GridExtractor(), report=done.append))
-    assert [(each.path, each.caption) for each in found] == list(zip(photos, ["red", "green", "blue"] * 4, strict=True))
+    done, captioner, colours = [], PhotoCaptioner(namer(), GridExtractor()), ["red", "green", "blue"] * 4
+    found = list(caption_photos(photos, captioner, report=done.append))
+    assert [(each.path, each.caption.text) for each in found] == list(zip(photos, colours, strict=True))
     assert done == [12]
     photos[1].write_bytes(b"no photo")
     photos[2].unlink()
     for path in photos[8:]:
         path.write_bytes(b"")  # a whole batch
-    found = list(caption_photos(photos, namer(), GridExtractor()))
-    assert [each.caption for each in found] == ["red", None, None, "red", "green", "blue", "red", "green", *[None] * 4]
+    found = list(caption_photos(photos, captioner))
+    said = [each.caption and each.caption.text for each in found]
+    assert said == ["red", None, None, "red", "green", "blue", "red", "green", *[None] * 4]
     for each in found:
         assert (each.caption is None) == (each.error is not None and str(each.path) in each.error)
 
@@ -96,7 +101,7 @@ def test_a_run_with_attention_gets_its_regions_by_its_projection(tmp_path, monke
     rows, maps = network.features(prepared), GridExtractor().maps(prepared)
     np.testing.assert_allclose(rows[:, :3], maps.mean(axis=(1, 2)), rtol=1e-6)
     np.testing.assert_allclose(rows[:, 3:], (maps @ weight + [1, 2]).reshape(3, -1), rtol=1e-5)
-    found = list(caption_photos(photos, run.load_model(), network))
+    found = list(caption_photos(photos, PhotoCaptioner.of_runs([run])))
     assert all(each.caption is not None for each in found)
 
 
@@ -110,3 +115,22 @@ def test_a_run_with_attention_needs_a_projection_that_fits(tmp_path, monkeypatch
             RegionProjection(np.ones(shape, np.float32), np.ones(shape[1], np.float32)).save(run.regions_path)
         with pytest.raises(RunError, match=message):
             extractor_of(run)
+
+
+def test_photos_are_paths_arrays_or_lists_of_these(photos, tmp_path, monkeypatch):
+    captioner = PhotoCaptioner(namer(), GridExtractor())
+    red, lime = (np.full((9, 7, 3), colour, np.uint8) for colour in ([255, 0, 0], [0, 255, 0]))
+    assert captioner.caption(str(photos[0])).text == captioner.caption(red).text == "red"
+    assert [each.text for each in captioner.caption([photos[2], lime])] == ["blue", "green"]
+    assert captioner.caption([]) == []
+    with pytest.raises(PhotoError, match=r"none\.jpg: .*No such file"):
+        captioner.caption([red, tmp_path / "none.jpg"])
+    with pytest.raises(TypeError, match="got bytes"):
+        captioner.caption(b"photo.jpg")
+    monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
+    run = attention_run(tmp_path)
+    RegionProjection(np.ones((3, 2), np.float32), np.ones(2, np.float32)).save(run.regions_path)
+    caption = captioning.load(run.folder).caption(red)
+    assert caption.attention.shape == (len(caption.words), 2, 2)
+    assert caption.probabilities.shape == (len(caption.words),)
+    assert (caption.confidence, caption.unsure) == (None, False)

@@ -30,7 +30,7 @@ def test_results_of_evaluate_have_the_same_scores_and_nearly_the_same_signature(
     again = json.loads(output_of(capsys, *score, "--json"))
     scores = figures.keys() - {"run", "loss", "signature", "decoding", "max_length", "out", "chosen_on"}
     assert {name: again[name] for name in scores} == {name: figures[name] for name in scores}
-    assert again["signature"] == figures["signature"].replace("greedy", "unknown").replace(":9|", ":unknown|")
+    assert again["signature"] == figures["signature"].replace("beam 5", "unknown").replace(":9|", ":unknown|")
     out = output_of(capsys, *score, "--part", "second")
     assert "12 images of the second half of the val split, 24 human captions, unknown decoding" in out
     few = json.loads(output_of(capsys, *score, "--json", "--max-images", 7, "--frequencies", "train"))
@@ -105,7 +105,7 @@ def test_the_table_and_the_page(copied, runs, tmp_path, capsys):
         Image.new("RGB", (9, 9)).save(copied / "photos" / name)
     page = tmp_path / "a.html"
     out = output_of(capsys, "compare", *runs, "--data", copied, "--out", page, "--quiet")
-    assert "24 images of the val split, greedy decoding" in out
+    assert "24 images of the val split, beam 5 decoding" in out
     assert re.search(r"\nCIDEr-D\n  run \(2 seeds\) +\d\.\d{4} ± \d\.\d{4}\n"
                      r"  longer +\d\.\d{4} +\+\d\.\d{4} \(\+\d\.", out)  # fmt: skip
     text = page.read_text(encoding="ascii")

@@ -24,7 +24,7 @@ def test_it_needs_only_the_weights_and_the_data(small_folder, run, capsys):
     for name in ("checkpoint.safetensors", "history.jsonl", "loss.png"):
         (run / name).unlink()
     out = output_of(capsys, "evaluate", run, "--data", small_folder, "--part", "second", "--quiet")
-    assert "12 images of the second half of the val split, 24 human captions, greedy decoding" in out
+    assert "12 images of the second half of the val split, 24 human captions, beam 5 decoding" in out
     rows = {row[:48].strip(): row[48:].strip() for row in out.splitlines() if row.startswith("  ")}
     assert len(rows) == 17
     for name in ("corpus BLEU-4", "ROUGE-L", "distinct-1: different words, of all words", "mean length, words"):
@@ -42,13 +42,29 @@ def test_json(evaluate):
             "captions"} == set(figures)  # fmt: skip
     assert (figures["images"], figures["max_length"], figures["chosen_on"]) == (24, 9, "first")
     assert figures["signature"] == (
-        "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:greedy|max_length:9|frequencies:corpus"
+        "references:stored|tokenizer:words|split:val|part:all|images:24|decoding:beam 5|max_length:9|frequencies:corpus"
     )
     few = evaluate("--split", "train", "--beam", "3", "--max-images", "7")
     assert (few["split"], few["decoding"], few["images"]) == ("train", "beam 3", 7)
     assert "|images:7 drawn by 0|decoding:beam 3|" in few["signature"]
-    corpus, train = (evaluate("--max-images", 5, "--frequencies", source) for source in ("corpus", "train"))
+    corpus, train = (
+        evaluate("--max-images", 5, "--beam", 1, "--frequencies", source) for source in ("corpus", "train")
+    )
     assert {name for name in train if train[name] != corpus[name]} == {"cider_d", "signature"}
+
+
+def test_captions_are_decoded_as_the_run_says_and_options_change_it(small_folder, run, evaluate, colour_run, capsys):
+    assert evaluate(runs=[run])["decoding"] == "beam 5"
+    edit_json(run / "settings.json", lambda settings: settings["decoding"].update(width=2, rules={"no_repeat": 3}))
+    assert evaluate(runs=[run])["decoding"] == "beam 2, no 3 words twice"
+    more = evaluate("--beam", "4", "--min-length", "3", "--doubled-words", runs=[run])
+    assert more["decoding"] == "beam 4, at least 3 words with the end, no 3 words twice, doubled words"
+    refined = ["refine", run, "--data", small_folder, "--out", run / "refined", "--rounds", "1", "--drafts", "2"]
+    for words in (refined, ["export", run, "--out", run / "exported"]):
+        assert status_of(*words) == 0
+        assert Run.open(words[-1] if words is not refined else run / "refined").beam == Run.open(run).beam
+    edit_json(run / "settings.json", lambda settings: settings.pop("decoding"))  # an older version wrote it
+    assert evaluate(runs=[run])["decoding"] == "beam 5"
 
 
 def test_captions_in_cocos_format(copied, run, tmp_path, capsys, monkeypatch):

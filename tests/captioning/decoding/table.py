@@ -8,7 +8,8 @@ import numpy as np
 from captioning.data.vocabulary import Vocabulary
 from minigrad import Tensor
 
-VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "b", "c"])
+WORDS = ("a", "b", "and")
+VOCABULARY = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", *WORDS])
 NULL, START, END, UNK, A, B, C = range(7)
 
 
@@ -82,6 +83,9 @@ def keeps(rules, caption):
     n = rules.no_repeat
     runs = [] if n is None else [tuple(caption[i : i + n]) for i in range(len(caption) - n + 1)]
     if len(set(runs)) < len(runs) or {*ids_of(rules.banned)} & {*caption}:
+        return False
+    text = f" {' '.join(VOCABULARY.idx_to_word[word] for word in caption)} "
+    if not rules.doubled_words and any(f" {word} {word} " in text or f" {word} and {word} " in text for word in WORDS):
         return False
     return caption[-1] != END or (len(caption) >= rules.min_length and {*ids_of(rules.required)} <= {*caption})
 

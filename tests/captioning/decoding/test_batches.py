@@ -15,7 +15,7 @@ from tests.captioning.decoding.table import NULL, START, UNK, VOCABULARY
 
 
 def best_words(model, features, max_length=LONGEST):
-    return np.array([[each.caption for each in found] for found in n_best(model, features, 3, 3, max_length)])
+    return np.array([[each.text for each in found] for found in n_best(model, features, 3, 3, max_length)])
 
 
 def likely_sample(model, features, max_length=LONGEST):

@@ -17,6 +17,7 @@ from tests.captioning.decoding.table import (
     NULL,
     START,
     VOCABULARY,
+    WORDS,
     A,
     B,
     C,
@@ -37,13 +38,14 @@ EVERYTHING = 3**3 * 4  # captions of a beam that forgets none of up to four word
 
 @st.composite
 def rules(draw):
-    words = draw(st.permutations("abc"))
+    words = draw(st.permutations(WORDS))
     required, banned = draw(st.integers(0, 2)), draw(st.integers(0, 1))
     return Rules(
         min_length=draw(st.integers(1, 4)),
         no_repeat=draw(st.none() | st.integers(1, 3)),
         required=words[:required],
         banned=words[required : required + banned],
+        doubled_words=draw(st.booleans()),
     )
 
 
@@ -81,7 +83,8 @@ def test_a_narrow_beam_is_what_it_is_defined_as(rules, sizes, seed):
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("power", [0.0, 1.0])
 def test_captions_that_cannot_go_on_are_compared_at_their_own_lengths(power, seed):
-    rules = Rules(min_length=7, no_repeat=2, banned=["c"])  # of two words a caption comes to an end after 4 or 5
+    # of two words a caption comes to an end after 4 or 5
+    rules = Rules(min_length=7, no_repeat=2, banned=["and"], doubled_words=True)
     scores = random_table(seed)
     expected = sayable(rules, 7)
     assert len({len(caption) for caption in expected}) > 1
@@ -94,9 +97,9 @@ def test_captions_that_cannot_go_on_are_compared_at_their_own_lengths(power, see
 def test_required_words_that_never_end_are_there_all_the_same():
     never = random_table(0)
     never[:, END] = -1000.0
-    found = n_best(Table(never), np.zeros((1, 1)), 3, 2, 4, rules=Rules(required=["a", "b", "c"]))[0]
+    found = n_best(Table(never), np.zeros((1, 1)), 3, 2, 4, rules=Rules(required=WORDS))[0]
     assert len(found) == 2
-    assert all({"a", "b", "c"} <= {*each.words} and not each.ended for each in found)
+    assert all({*WORDS} <= {*each.words} and not each.ended for each in found)
 
 
 @pytest.mark.parametrize("kinds", [["source"], ["attention"], ["source", "attention"]])
@@ -140,7 +143,8 @@ def test_a_caption_that_ended_is_preferred_to_a_likelier_one_that_was_cut(power,
     never = ending_late()
     never[:, END] = -1000.0
     model = Table(ending_late(), never)
-    said = beam(model, np.array([[0], [1], [0]]), width=2, max_length=4, length_power=power)
+    rules = Rules(doubled_words=True)
+    said = beam(model, np.array([[0], [1], [0]]), width=2, max_length=4, length_power=power, rules=rules)
     np.testing.assert_array_equal(said, [ended, [A, A, A, A], ended])
     assert greedy(model, np.zeros((1, 1)), max_length=4).tolist() == [[A, A, A, A]]
 
@@ -156,7 +160,17 @@ def test_a_beam_of_one_is_greedy():
     model = Captioner(VOCABULARY, 3, 4, 5, rng=0)
     model.predict.weight.data *= 10
     features = np.random.default_rng(0).standard_normal((30, 3))
-    np.testing.assert_array_equal(beam(model, features, width=1), greedy(model, features))
+    said = beam(model, features, width=1, rules=Rules(doubled_words=True))
+    np.testing.assert_array_equal(said, greedy(model, features))
+
+
+def test_no_word_follows_itself_alone_or_after_and_unless_the_rules_allow_it():
+    model = Table(table(B, A), table(A, C, A))
+    model.tables[0, A, [A, END]] = 5.0, 4.0
+    model.tables[1, C, B], model.tables[1, B, END] = 4.0, 5.0
+    for allowed, expected in ((False, ["b a", "a and b"]), (True, ["b a a", "a and a"])):
+        lists = n_best(model, IMAGES[:2], 1, 1, 3, rules=Rules(doubled_words=allowed, min_length=3))
+        assert [best.text for (best,) in lists] == expected
 
 
 @settings(max_examples=12)
@@ -175,7 +189,7 @@ def test_the_likeliest_words_and_their_probabilities(N, V, count, seed):
     (lambda: Rules(banned=["<END>"]), 9, "banned: '<END>' is not one of"),
     (lambda: Rules(min_length=6), 5, "min_length, 6, is more than max_length, 5"),
     (lambda: Rules(required=["a", "b"]), 2, "required: 2 words and the end do not fit"),
-    (lambda: Rules(banned=["a", "b", "c", "dog"], min_length=2), 9, "banned: all words"),
+    (lambda: Rules(banned=[*WORDS, "dog"], min_length=2), 9, "banned: all words"),
     (lambda: Rules(min_length=0), 9, "min_length must be an int of at least 1; got 0"),
     (lambda: Rules(no_repeat=0), 9, "no_repeat must be an int of at least 1; got 0"),
     (lambda: Rules(no_repeat=True), 9, "no_repeat must be an int of at least 1; got True"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from captioning.data.errors import DataError
 from captioning.decoding.beam_search import Beam
-from captioning.decoding.captions import ScoredCaption, n_best
+from captioning.decoding.captions import Caption, n_best
 from captioning.decoding.rules import Rules
 from captioning.evaluation.calibration import MEASURES, Calibration, calibrate, human_cider_d, spearman
 from captioning.models.captioner import Captioner
@@ -21,7 +21,7 @@ from tests.captioning.decoding.table import Table, random_table
 
 def scored(text, *probabilities):
     logs = np.log(probabilities)
-    return ScoredCaption(text.split(), logs, float(logs.mean()), True)
+    return Caption(text.split(), logs, float(logs.mean()), True)
 
 
 BEAMS = [scored("a dog", 0.5, 0.25, 1.0), scored("a cat", 0.5, 0.125, 1.0), scored("", 0.03125)]
@@ -75,14 +75,14 @@ def test_it_judges_the_captions_of_its_beam_that_ended():
     how = Beam(4, length_power=0.7, rules=Rules(no_repeat=2))
     made = Calibration.fitted("likelihood", [-3.0, -1.0, -0.5], [0.1, 0.2, 0.9], how, 3)
     plain = n_best(Table(*tables), images, 3, max_length=5, **vars(how))
-    for beams, others in zip(made.decode(Table(*tables), images, max_length=5), plain, strict=True):
+    for beams, others in zip(made.decode(Table(*tables), images, 5, 3), plain, strict=True):
         assert [each.words for each in beams] == [each.words for each in others]
         for each in beams:
             assert each.confidence == pytest.approx(float(made.of_measure(each.log_probs.mean())))
-            assert made.is_unsure(each) == (each.confidence < made.unsure_below)
-    cut = ScoredCaption(["a"], np.log([0.5]), -0.7, False)
+            assert each.unsure == (each.confidence < made.unsure_below)
+    cut = Caption(["a"], np.log([0.5]), -0.7, False)
     first, second = made.with_confidence([BEAMS[0], cut])
-    assert (first.confidence is None, second.confidence, made.is_unsure(second)) == (False, None, False)
+    assert (first.confidence is None, second.confidence, second.unsure) == (False, None, False)
 
 
 @pytest.mark.parametrize(("beam", "length", "applies"), [
@@ -103,14 +103,15 @@ def kept(tmp_path):
 
 def test_it_is_kept_with_the_run_and_knows_its_weights(kept):
     folder, made = kept
-    loaded = Calibration.load(folder)
-    assert loaded.is_of(folder)
+    loaded = Calibration.load(folder, made.beam)
     assert (loaded.beam, loaded.count, loaded.measure) == (made.beam, 3, "agreement")
     assert loaded.of_measure([0.3]).tolist() == made.of_measure([0.3]).tolist()
+    assert Calibration.load(folder, Beam(9)) is None
     (folder / "weights.safetensors").write_bytes(b"other")
-    assert not loaded.is_of(folder)
+    with pytest.warns(UserWarning, match=r"confidence\.json.*other weights"):
+        assert Calibration.load(folder, made.beam) is None
     (folder / "confidence.json").unlink()
-    assert Calibration.load(folder) is None
+    assert Calibration.load(folder, made.beam) is None
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -118,14 +119,14 @@ def test_it_is_kept_with_the_run_and_knows_its_weights(kept):
     ({"spread": 0}, "spread must be above 0"), ({"slope": -1.0}, "slope must be at least 0"),
     ({"intercept": "0"}, "intercept must be a finite number; got '0'"), ({"slope": 10**400}, "is not a calibration"),
     ({"count": 0}, "count must be an int from 1 to 100; got 0"), ({"max_length": 0}, "max_length must be"),
-    *((change, "is not a calibration") for change in ({"beam": None}, {"beam": {"width": 4}}, {"more": 1})),
+    *((change, "is not a calibration") for change in ({"beam": None}, {"beam": {"wide": 4}}, {"more": 1})),
     *((text, "is not a calibration .*captioning calibrate") for text in ("", "{", "[]", "3", "[" * 100_000, "{}")),
 ])  # fmt: skip
 def test_a_damaged_file_is_named(kept, change, message):
     path = kept[0] / "confidence.json"
     path.write_text(change if isinstance(change, str) else json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(DataError, match=rf"confidence\.json: .*{message}"):
-        Calibration.load(kept[0])
+        Calibration.load(kept[0], Beam())
 
 
 def test_an_impossible_share_of_unsure_captions():

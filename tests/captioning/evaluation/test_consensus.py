@@ -11,7 +11,7 @@ from captioning.evaluation.consensus import ConsensusSettings, TrainingCaptions,
 from captioning.models.captioner import Captioner
 from captioning.models.ensemble import Ensemble
 from captioning.scoring.cider import cider_d
-from tests.captioning.decoding.table import END, NULL, START, VOCABULARY, B, Table, random_table
+from tests.captioning.decoding.table import END, NULL, START, VOCABULARY, A, B, Table, random_table
 
 IMAGES = np.array([[0.0], [1.0], [0.0]])
 
@@ -68,10 +68,10 @@ def test_what_is_said_has_the_highest_utility_by_definition(seed, drafts, neighb
 def test_without_a_caption_that_ends_the_beam_decides():
     scores = np.zeros((7, 7))
     scores[:, [NULL, START, END]] = -np.inf
-    scores[:, B] = 3.0
+    scores[:, B], scores[B, A] = 3.0, 4.0
     asked, how = training_captions(), ConsensusSettings(3)
     said = decode_consensus(Table(scores), np.zeros((2, 1)), asked, how, 3, rng=0)
-    np.testing.assert_array_equal(said, [[B, B, B]] * 2)
+    np.testing.assert_array_equal(said, [[B, A, B]] * 2)
     assert decode_consensus(Table(scores), np.zeros((0, 1)), asked, max_length=3).shape[0] == 0
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from captioning.data.splits import Split, images_of_part
 from captioning.decoding.beam_search import beam
-from captioning.decoding.captions import ScoredCaption
+from captioning.decoding.captions import Caption
 from captioning.decoding.stepwise import greedy
 from captioning.evaluation.split_scores import captions_of, cider_d_by_image, known_captions, score
 from captioning.models.captioner import Captioner
@@ -47,7 +47,7 @@ def test_captions_and_scores_are_those_of_evaluate(small_data, model, monkeypatc
 
 def test_captions_know_attention_confidence_names_and_photos(small_data, model, monkeypatch):
     attention = np.ones((1, 4), np.float32)
-    said = ScoredCaption(["a", "a"], np.zeros(2), -1.0, True, attention, 0.5)
+    said = Caption(["a", "a"], np.zeros(2), -1.0, True, attention, 0.5)
     calibration = SimpleNamespace(decode=lambda model, features, length: [[said]] * len(features) if length == 2 else 0)
     monkeypatch.setattr(Split, "photo", lambda split, i: Path(f"{i}.jpg"))
     choice = ReportSettings(None, "", "all", None, 0, 2, calibration)

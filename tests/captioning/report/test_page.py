@@ -75,6 +75,18 @@ def test_attention_covers_the_middle_square_of_the_photo(page):
     np.testing.assert_allclose(corners, [(0, 0), (1, 1)], atol=1e-9)
 
 
+def test_attention_says_and_frames_where_it_is_largest(photo):
+    corner = np.eye(49, dtype=np.float32)[[6, 24]]
+    (caption,) = captions(1, photo, attention=True, words=("a", "dog"))
+    page = page_text(contents([dataclasses.replace(caption, attention=corner)]))
+    assert re.findall('attention at the word (.*?)"', page) == [
+        "a, largest at the upper right",
+        "dog, largest at the middle",
+    ]
+    frames = [[float(n) for n in row] for row in re.findall(r'class="most" x="(\S+)" y="(\S+)" width="(\S+)"', page)]
+    np.testing.assert_allclose(frames, np.array([[6, 0, 1], [3, 3, 1]]) / 7)
+
+
 def test_hostile_text_stays_text_and_the_page_stays_small(hostile_page):
     assert (hostile_page.isascii(), "taken" in hostile_page, "446 more" in hostile_page) == (True, True, True)
     assert (len(sections(hostile_page)), len(hostile_page) < 3_000_000) == (8, True)

@@ -86,8 +86,8 @@ def test_cards_prefer_images_with_photos(tmp_path, pictured, chosen):
 
 @given(arrays(np.float32, (2, 49), elements=st.just(0.0) | st.floats(2**-20, 1, width=32)))
 def test_masks_are_darker_where_the_model_looked_less(attention):
-    for weights, address in zip(attention, sections.attention_masks(attention), strict=True):
-        mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
+    for weights, drawn in zip(attention, sections.attention_maps(attention), strict=True):
+        mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn["mask"].partition(",")[2]))))
         assert not mask[..., 0].any()
         np.testing.assert_allclose(
             mask[..., 1].ravel() / 255, 0.6 * (1 - np.sqrt(weights / (weights.max() or 1))), atol=0.002

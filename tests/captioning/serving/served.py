@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.serving.answers import AnswerQueue
+from captioning.decoding.captions import Caption
+from captioning.serving.answers import AnswerQueue, as_json
 from captioning.serving.app import make_app
 from captioning.serving.photo_reader import PhotoReader
 from captioning.serving.server import listen, make_server
@@ -29,21 +31,11 @@ needs_server = pytest.mark.skipif(bool(_MISSING), reason=f"no server: {' and '.j
 
 HEAD = "POST /caption HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 PATIENCE = 30.0  # seconds until a test gives up
-ANSWER = {
-    "caption": "a dog runs", "confidence": 0.62, "grid": [7, 7], "milliseconds": 12,
-    "beams": [
-        {"caption": "a dog runs", "score": -0.51, "confidence": 0.62, "ended": True, "end": 0.9, "words": [
-            {"word": "a", "probability": 0.95, "look": [1 / 49] * 49},
-            {"word": "dog", "probability": 0.4, "look": [1.0] + [0.0] * 48},
-            {"word": "runs", "probability": 0.7, "look": [0.0] * 48 + [1.0]},
-        ]},
-        {"caption": "a cat sits", "score": -0.9, "confidence": 0.2, "ended": False, "end": None, "words": [
-            {"word": "a", "probability": 0.95, "look": [1 / 49] * 49},
-            {"word": "cat", "probability": 0.3, "look": [0.0] * 24 + [1.0] + [0.0] * 24},
-            {"word": "sits", "probability": 0.6, "look": [1 / 49] * 49},
-        ]},
-    ],
-}  # fmt: skip
+EVEN, CORNERS = np.full((7, 7), 1 / 49, np.float32), np.eye(49, dtype=np.float32)[[0, -1]].reshape(2, 7, 7)
+ANSWER = as_json([
+    Caption(["a", "dog", "runs"], np.log([0.95, 0.4, 0.7, 0.9]), -0.51, True, np.stack([EVEN, *CORNERS]), 0.62),
+    Caption(["a", "cat", "sits"], np.log([0.95, 0.3, 0.6]), -0.9, False, np.stack([EVEN] * 3), 0.2),
+]) | {"milliseconds": 12}  # fmt: skip
 """The answer of a captioner with beams and attention."""
 
 

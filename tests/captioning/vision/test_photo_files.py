@@ -138,12 +138,21 @@ BAD = {
     "cut.png": (WHOLE[: len(WHOLE) // 2], "not a whole photo"),
     "start.png": (WHOLE[:20], "not a"),
     "a b\n.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a photo"),
-    "犬.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "HEIC.*JPEG"),
+    "犬.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "HEIC.*JPEG|JPEG.*HEIF"),
     "bomb.png": (blank_png(12_000, 10_001), "limit of 120 megapixels"),
     "large bomb.png": (blank_png(2**31 - 1, 2**31 - 1), "limit of 120 megapixels"),
     "float.tif": (content_of(Image.fromarray(np.ones((2, 2), np.float32)), format="TIFF"), "floating.*8 or 16 bits"),
     "int.tif": (content_of(Image.fromarray(np.full((2, 2), 70000, np.int32)), format="TIFF"), "32-bit.*8 or 16 bits"),
 }
+
+
+def test_a_photo_of_an_iphone():
+    pillow_heif = pytest.importorskip("pillow_heif", reason="no pillow-heif: not installed")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (64, 48), "red")).save(file)
+    photo = decode_photo(file.getvalue())
+    assert photo.shape == (48, 64, 3)
+    np.testing.assert_allclose(photo[24, 32], [255, 0, 0], atol=8)
 
 
 @pytest.mark.parametrize("name", BAD)
