@@ -175,7 +175,7 @@ def _open(options: argparse.Namespace, first: bool) -> _Job:
     if decoding.beam is not None and (calibration or options.n_best):
         decode = functools.partial(_decode_beam, decoding.beam, options.n_best or 1, length, calibration)
     network, model = extractor_of(runs[0], options.extractor), load_together(runs)
-    source = "shipped" if options.run is None else names_of(runs)
+    source = names_of(runs)
     return _Job(paths, source, decoding.text, model, network, decode, calibration, note)
 
 
@@ -250,9 +250,9 @@ CAPTION = Command(
     {
         "photos": {"metavar": "PHOTO", "nargs": "+", "help": "photo files, or folders of photos"},
         "--recursive": {"action": "store_true", "help": "include photos in subfolders"},
-        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: the captioner that comes with "
-                  "the package, trained on Flickr8k); several captioners, --run A --run B, average their probabilities "
-                  "of the next word"},
+        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: shipped, the captioner that "
+                  "comes with the package, trained on Flickr8k); several captioners, --run A --run B, average their "
+                  "probabilities of the next word"},
         "--extractor": {},
         "--max-length": {"help": f"the largest number of words of a caption, its end included, 1 to 1000 ({LONGEST})"},
         **unchanged(*BEAM), "--n-best": {"type": number(int, 1, MOST)}, "--json": {}, "--quiet": {},

@@ -189,8 +189,8 @@ def load_together(runs: Sequence[Run]) -> Any:
 
 
 def names_of(runs: Sequence[Run]) -> str:
-    """Return the folders of the runs, as results name them."""
-    return " + ".join(str(run.folder) for run in runs)
+    """Return the names of the runs, as results give them."""
+    return " + ".join(run.name for run in runs)
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ SERVE = Command(
     "serve", "open a web page on this machine that captions your photos. It shows the caption, the probability of each "
     "word, and where the captioner looked. Nothing leaves this machine, and nothing is stored. Ctrl-C ends it", _serve,
     {
-        "run": {"nargs": "?", "help": "a run folder (default: the captioner that comes with the package, trained on "
-                "Flickr8k)"},
+        "run": {"nargs": "?", "help": "a run folder (default: shipped, the captioner that comes with the package, "
+                "trained on Flickr8k)"},
         "--port": {"type": int, "default": 8765, "metavar": "N", "help": "port of 127.0.0.1, to which no other "
                    "machine can connect; 0 for any free port"},
         "--extractor": {},

@@ -5,13 +5,9 @@ Its model card, `flickr8k/MODEL_CARD.md`, describes its training data, licence, 
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from captioning.training.run_folder import Run
+from captioning.training.run_folder import SHIPPED, Run
 
 __all__ = ["SHIPPED", "shipped_run"]
-
-SHIPPED = Path(__file__).parent / "flickr8k"
 
 
 def shipped_run() -> Run:

@@ -19,7 +19,8 @@ from captioning.vision.extractors import EXTRACTORS, extractor_kind
 from captioning.vision.regions import RegionProjection
 from minigrad.runtime.files import irregular
 
-__all__ = ["check_alike", "extractor_name", "projection_arrays", "whole_extractor"]
+__all__ = ["check_alike", "extractor_name", "projection_arrays", "tokenizer_name",
+           "whole_extractor"]  # fmt: skip
 
 _SIMILAR = 0.1  # relative; half precision differs by 0.0003, and projections of other data sets by about 1.4
 
@@ -56,6 +57,22 @@ def extractor_name(run: Run, name: str | None = None) -> str:
     if has != wanted:
         reduced = ", reduced ones: train with --no-pca to caption photos" if data.get("pca") else ""
         raise RunError(f"{run.folder}: was trained on features of {wanted} columns{reduced}; {either} gives {has}")
+    return either
+
+
+def tokenizer_name(run: Run, name: str | None = None) -> str:
+    """Return the name of the tokenizer of the captions that a run was trained on.
+
+    name: given by the user, for a run that does not record it. Raises a RunError if both or none are known but differ.
+    """
+    known: str | None = run.settings["data"].get("tokenizer")
+    either = known or name
+    if either is None:
+        raise RunError(f"{run.name}: does not record how its captions were split into words. Pass --tokenizer, as for "
+                       "its data set.")  # fmt: skip
+    if name not in (None, either):
+        raise RunError(f"{run.name}: was trained on captions split by the tokenizer {known}; got --tokenizer {name}. "
+                       "Leave the option out.")  # fmt: skip
     return either
 
 
