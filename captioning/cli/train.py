@@ -138,9 +138,10 @@ def _trainer_of(options: argparse.Namespace) -> Trainer:
         options.run is not None or (options.resume and "fine_tuning" in Run.open(options.out).settings)
     )
     trainer = TRAINERS["fine-tune" if fine_tunes else options.name]
-    for name in TRAINERS[options.name].settings.keys() & vars(options).keys() - trainer.settings.keys():
-        raise ValueError(f"--{name.replace('_', '-')} cannot change in a fine-tuning, which keeps the model and the "
-                         "features of the run that it starts from: leave the option out")  # fmt: skip
+    kept = [name for name in TRAINERS[options.name].settings if name in vars(options) and name not in trainer.settings]
+    if kept:
+        raise ValueError(f"--{kept[0].replace('_', '-')} cannot change in a fine-tuning, which keeps the model and the "
+                         "kind of features of the run that it starts from. Leave the option out.")  # fmt: skip
     return trainer
 
 
