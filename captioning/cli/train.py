@@ -86,7 +86,7 @@ TRAINERS = {
         "forget_bias": 0.0, "picture": 512, "looking": 256, "heads": 4, **_DATA_DEFAULTS,
     }),
     "fine-tune": Trainer("train", "fine_tuning", "epochs", Solver, (), {
-        "learning_rate": 2e-4, "keep": "loss", "dropout": None, "max_train": None, "captions": None, "max_words": None,
+        "learning_rate": 3e-4, "keep": "loss", "dropout": None, "max_train": None, "captions": None, "max_words": None,
     }),
     "refine": Trainer("refine", "refinement", "rounds", Refinement, (Rounds, Consensus), {
         "batch_size": 50, "learning_rate": 3e-4, "lr_decay": 1.0, "keep": "exercise",
@@ -369,7 +369,7 @@ TRAIN = Command(
         "--data": {}, "--out": {"help": "the run folder to make or to resume"},
         "--start": {"dest": "run", "metavar": "RUN", "help": "fine-tune the captioner of a run, or shipped, which "
                     "comes with the package, on a data set of `captioning prepare --like RUN`; the defaults are then "
-                    "--learning-rate 2e-4, --keep loss, and the --dropout, --captions and --max-words of RUN"},
+                    "--learning-rate 3e-4, --keep loss, and the --dropout, --captions and --max-words of RUN"},
         **unchanged(
             "--model", "--cell", "--hidden", "--wordvec", "--dropout", "--feature-dropout", "--forget-bias",
             "--picture", "--looking", "--heads", "--scheduled-sampling", "--captions", "--max-words", "--epochs",

@@ -108,7 +108,7 @@ def test_fine_tuning_starts_from_a_run_and_resumes_to_the_same_bits(small_folder
     assert tuned.settings["fine_tuning"].keys() == {"start", "start_weights", "start_scores"}
     assert tuned.start_checksums() == [Run.open(run).weights_checksum()]
     assert tuned.settings["model"] == Run.open(run).settings["model"]
-    assert (tuned.settings["training"]["learning_rate"], tuned.settings["data"]["max_train"]) == (2e-4, 30)
+    assert (tuned.settings["training"]["learning_rate"], tuned.settings["data"]["max_train"]) == (3e-4, 30)
     assert status_of("train", "--out", out, "--resume", "--quiet", "--epochs", "3") == 0
     assert "trained 9 iterations" in output_of(capsys, *train, "--epochs", "3", "--out", whole)
     for path in whole.glob("*.[sj]*"):
