@@ -195,8 +195,8 @@ def _scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> 
         return job.model, score_split(job.model, job.split, settings, progress, chosen_on, job.data.train)
 
 
-_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it; several captioners "
-            "average their probabilities of the next word"}  # fmt: skip
+_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it, or shipped, the captioner "
+            "that comes with the package; several captioners average their probabilities of the next word"}  # fmt: skip
 
 EVALUATE = Command(
     "evaluate", "print the scores of a captioner on images with human captions. The scores are the loss, BLEU, ROUGE-L "

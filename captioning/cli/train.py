@@ -384,7 +384,10 @@ TRAIN = Command(
     TRAINERS["train"].settings,
 )  # fmt: skip
 
-_START = {"nargs": "?", "help": "the run to start from (not with --resume)"}
+_START = {
+    "nargs": "?",
+    "help": "the run to start from, or shipped, the captioner that comes with the package (not with --resume)",
+}
 
 REFINE = Command(
     "refine", "train the captioner of a run further, on the best of its own captions. In rounds, it writes several "
