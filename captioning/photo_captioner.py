@@ -16,7 +16,6 @@ from captioning.decoding.beam_search import Beam
 from captioning.decoding.captions import Caption, n_best
 from captioning.evaluation.calibration import Calibration
 from captioning.models.ensemble import Ensemble
-from captioning.shipped import shipped_run
 from captioning.training.run_features import check_alike, extractor_of
 from captioning.training.run_folder import Run
 from captioning.vision.extractors import FeatureExtractor
@@ -128,7 +127,7 @@ def load(run: str | os.PathLike[str] | None = None, extractor: str | None = None
     >>> caption.words[4], float(caption.probabilities[4]), caption.attention[4].shape
     ('dog', 0.74, (7, 7))
     """
-    return PhotoCaptioner.of_runs([shipped_run() if run is None else Run.open(run)], extractor)
+    return PhotoCaptioner.of_runs([Run.open(run or "shipped")], extractor)
 
 
 def load_together(runs: Sequence[Run]) -> Any:

@@ -24,7 +24,6 @@ from captioning.photo_captioner import PhotoCaptioner
 from captioning.preparing.photo_features import compute_batch, compute_batches
 from captioning.progress import Progress
 from captioning.ranks import MapTasks, lead
-from captioning.shipped import shipped_run
 from captioning.vision.photo_files import passed_over, photo_paths
 
 __all__ = ["CAPTION", "PhotoCaption", "caption_photos"]
@@ -86,13 +85,12 @@ def _open(options: argparse.Namespace, first: bool) -> _Job:
     paths = photo_paths(options.photos, options.recursive) if first else []
     if options.out is not None and first:
         check_output(options.out, ".png", len(paths))
-    runs = [shipped_run()] if options.run is None else open_runs(options.run)
+    runs = open_runs(options.run or ["shipped"])
     beam, length = beam_of(options, runs[0].beam), options.max_length or LONGEST
     decoding = beam_decoding(beam)
     decoding.check_words(runs[0].vocabulary, length)
     captioner = PhotoCaptioner.of_runs(runs, options.extractor, beam, options.n_best or 1, length, progress.say)
-    source = "shipped" if options.run is None else names_of(runs)
-    return _Job(paths, source, decoding.text, captioner, progress)
+    return _Job(paths, names_of(runs), decoding.text, captioner, progress)
 
 
 def _caption(options: argparse.Namespace, job: _Job, map_batches: MapTasks) -> int:
@@ -167,9 +165,9 @@ CAPTION = Command(
     {
         "photos": {"metavar": "PHOTO", "nargs": "+", "help": "photo files, or folders of photos"},
         "--recursive": {"action": "store_true", "help": "include photos in subfolders"},
-        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: the captioner that comes with "
-                  "the package, trained on Flickr8k); several captioners, --run A --run B, average their probabilities "
-                  "of the next word"},
+        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: shipped, the captioner that "
+                  "comes with the package, trained on Flickr8k); several captioners, --run A --run B, average their "
+                  "probabilities of the next word"},
         "--extractor": {},
         "--max-length": {"help": f"the largest number of words of a caption, its end included, 1 to 1000 ({LONGEST})"},
         **unchanged(*BEAM), "--n-best": {"type": number(int, 1, MOST)}, "--json": {}, "--quiet": {},

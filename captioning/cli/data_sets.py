@@ -25,7 +25,15 @@ from captioning.preparing.work_folder import has_features
 from captioning.progress import Progress
 from captioning.ranks import MapTasks, lead
 from captioning.storage import FolderLock
-from captioning.vision.extractors import EXTRACTORS, EfficientNetLite0Extractor, FeatureExtractor, extractor
+from captioning.training.run_features import extractor_of, tokenizer_name
+from captioning.training.run_folder import Run
+from captioning.vision.extractors import (
+    EXTRACTORS,
+    EfficientNetLite0Extractor,
+    FeatureExtractor,
+    RegionExtractor,
+    extractor,
+)
 from minigrad.units import byte_text
 
 __all__ = ["DOWNLOAD", "PREPARE"]
@@ -56,14 +64,28 @@ examples:
   captioning prepare captions_train2014.json captions_val2014.json \\
     --photos-dir train2014/ val2014/ --out data
   captioning prepare photos/ --regions --out data-with-regions
+  captioning prepare photos/ --like shipped --out data-like-shipped
 then:
   captioning train --data data --out run
-  captioning train --model attention --data data-with-regions --out run"""
+  captioning train --model attention --data data-with-regions --out run
+  captioning train --start shipped --data data-like-shipped --out run"""
 
 
 def _open(options: argparse.Namespace, first: bool) -> tuple[Recipe, FeatureExtractor | None]:
-    recipe = Recipe(**{field.name: vars(options)[field.name] for field in dataclasses.fields(Recipe)})
-    return recipe, None if options.no_features else extractor(options.extractor)
+    given = vars(options)
+    chosen = {field.name: given[field.name] for field in dataclasses.fields(Recipe) if field.name in given}
+    name = given.get("extractor", EfficientNetLite0Extractor.name)
+    if options.like is None:
+        return Recipe(**chosen), None if options.no_features else extractor(name)
+    if options.regions is not None:
+        raise ValueError(f"--regions cannot be combined with --like: the regions are those of {options.like}")
+    run = Run.open(options.like)
+    chosen |= {"vocabulary": run.vocabulary, "tokenizer": tokenizer_name(run, given.get("tokenizer"))}
+    network = None if options.no_features else extractor_of(run, given.get("extractor"))
+    if isinstance(network, RegionExtractor):
+        chosen |= {"projection": network.projection, "regions": network.projection.weight.shape[1]}
+        network = network.network
+    return Recipe(**chosen), network
 
 
 def _prepare(options: argparse.Namespace, job: tuple[Recipe, FeatureExtractor | None], map_batches: MapTasks) -> int:
@@ -77,7 +99,7 @@ def _prepare(options: argparse.Namespace, job: tuple[Recipe, FeatureExtractor | 
         raise type(stop)("stopped; the same command continues with the features that were computed") from None
     finally:
         progress.close()
-    print(report(made, recipe))
+    print(report(made, recipe, options.like))
     return 0
 
 
@@ -95,7 +117,10 @@ PREPARE = Command(
         "--format": {"choices": FORMATS, "help": "the format of SOURCE (found by its name and keys)"},
         "--skip-missing": {"action": "store_true", "help": "leave out photos without a caption and captions without a "
                            "photo, which are errors otherwise"},
-        "--tokenizer": {"choices": list(TOKENIZERS), "default": _RECIPE.tokenizer, "help": "how to split captions into "
+        "--like": {"group": "size", "metavar": "RUN", "help": "take the vocabulary, the tokenizer, the extractor and "
+                   "the projection of regions from a run, or shipped, which comes with the package, to evaluate or "
+                   "fine-tune its captioner on DIR"},
+        "--tokenizer": {"choices": list(TOKENIZERS), "help": "how to split captions into "
                         "words: ptb, as COCO's scores do, makes two words of don't and one of t-shirt; words makes one "
                         "of don't and two of t-shirt"},
         "--min-count": {"group": "size", "type": int, "default": _RECIPE.min_count, "metavar": "N", "help": "replace "
@@ -110,8 +135,8 @@ PREPARE = Command(
         "--seed": {"help": "random seed that divides the images into splits"},
         "--resplit": {"action": "store_true", "help": "ignore the splits of SOURCE, and draw new ones by --val, --test "
                       "and --seed"},
-        "--extractor": {"group": "network", "choices": list(EXTRACTORS), "default": EfficientNetLite0Extractor.name,
-                        "help": "the network that computes the features"},
+        "--extractor": {"group": "network", "choices": list(EXTRACTORS), "help": "the network that computes the "
+                        "features"},
         "--no-features": {"group": "network", "action": "store_true", "help": "prepare only captions; no photos are "
                           "needed"},
         "--regions": {"type": int, "nargs": "?", "const": _REGIONS, "metavar": "K", "help": "also store at most K "
@@ -123,6 +148,7 @@ PREPARE = Command(
         "--quiet": {},
     },
     _ABOUT_PREPARE,
+    {"tokenizer": _RECIPE.tokenizer, "extractor": EfficientNetLite0Extractor.name},
 )  # fmt: skip
 
 

@@ -190,8 +190,8 @@ def _features_of(run: Run) -> tuple[Any, ...]:
 
 
 def names_of(runs: Sequence[Run]) -> str:
-    """Return the folders of the runs, as results name them."""
-    return " + ".join(str(run.folder) for run in runs)
+    """Return the names of the runs, as results give them."""
+    return " + ".join(run.name for run in runs)
 
 
 @dataclass(frozen=True)

@@ -238,8 +238,8 @@ def scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> t
         return job.model, scored
 
 
-_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it; several captioners "
-            "average their probabilities of the next word"}  # fmt: skip
+_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it, or shipped, the captioner "
+            "that comes with the package; several captioners average their probabilities of the next word"}  # fmt: skip
 
 _FREQUENCIES = {"choices": ("corpus", "train"), "default": "corpus", "help": "where CIDEr-D counts n-grams to weight "
                 "rare ones more: in the human captions that it compares with, as in papers, or in the training "

@@ -71,7 +71,8 @@ _CONSENSUS: dict[str, Any] = {"group": "consensus"}
 
 OPTIONS: dict[str, dict[str, Any]] = {
     # runs and data sets
-    "run": {"metavar": "RUN", "help": "a run folder, as train, refine and reinforce write it"},
+    "run": {"metavar": "RUN", "help": "a run folder, as train, refine and reinforce write it, or shipped, the "
+            "captioner that comes with the package"},
     "--data": {"metavar": "DIR", "help": "folder of the data set, in the CS231n MS-COCO layout (the folder that RUN "
                "was trained on, or else that of CAPTIONING_DATA)"},
     "--out": {"metavar": "RUN", "required": True, "help": "the run folder to make"},

@@ -58,12 +58,13 @@ def _regions(options: argparse.Namespace) -> int:
 
     run = Run.open(options.run)
     progress = Progress(enabled=not options.quiet)
-    fitted = fit_and_judge(data_folder(options, run), options.split, options.extractor, options.photos, progress)
-    fitted.projection.save(run.regions_path)
-    if run.settings["data"].get("extractor") is None:
-        with suppress(RunError):  # the network gives other features of the whole image
-            run.settings["data"]["extractor"] = extractor_name(run, options.extractor)
-            run.write_settings()
+    with run:
+        fitted = fit_and_judge(data_folder(options, run), options.split, options.extractor, options.photos, progress)
+        fitted.projection.save(run.regions_path)
+        if run.settings["data"].get("extractor") is None:
+            with suppress(RunError):  # the network gives other features of the whole image
+                run.settings["data"]["extractor"] = extractor_name(run, options.extractor)
+                run.write_settings()
     features, regions = fitted.projection.weight.shape
     print(f"{run.regions_path}: from {features:,} to {regions} numbers a place, by {fitted.photos} photos")
     print(f"error on {fitted.left_out} photos that were left out of a fit: {fitted.error:.3f} of the standard "

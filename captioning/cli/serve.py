@@ -11,7 +11,6 @@ import webbrowser
 from captioning.cli.options import Command
 from captioning.command import shown
 from captioning.progress import Progress
-from captioning.shipped import shipped_run
 from captioning.training.run_features import extractor_name
 from captioning.training.run_folder import Run
 from minigrad.runtime.extras import require
@@ -31,7 +30,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     limits = Limits()
     with listen(options.port) as listener:
-        served = shipped_run() if options.run is None else Run.open(options.run)
+        served = Run.open(options.run or "shipped")
         extractor_name(served, options.extractor)
         require("starlette", "serve")
         require("uvicorn", "serve")
@@ -58,8 +57,8 @@ SERVE = Command(
     "serve", "open a web page on this machine that captions your photos. It shows the caption, the probability of each "
     "word, and where the captioner looked. Nothing leaves this machine, and nothing is stored. Ctrl-C ends it", _serve,
     {
-        "run": {"nargs": "?", "help": "a run folder (default: the captioner that comes with the package, trained on "
-                "Flickr8k)"},
+        "run": {"nargs": "?", "help": "a run folder (default: shipped, the captioner that comes with the package, "
+                "trained on Flickr8k)"},
         "--port": {"type": int, "default": 8765, "metavar": "N", "help": "port of 127.0.0.1, to which no other "
                    "machine can connect; 0 for any free port"},
         "--extractor": {},

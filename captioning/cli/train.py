@@ -40,7 +40,7 @@ _DATA_DEFAULTS: dict[str, Any] = {
     "pca": None, "max_train": None, "regions": False, "captions": "stored", "max_words": LONGEST_LEARNT,
 }  # fmt: skip
 """Default arguments of `open_captions` for a training."""
-_FURTHER = {"refinement": "refine", "reinforcement": "reinforce"}
+_FURTHER = {"fine_tuning": "train", "refinement": "refine", "reinforcement": "reinforce"}
 """The command for each key of settings.json that marks a run that was trained further."""
 _NEWER = {"validate_every", "schedule", "cosine_epochs", "warmup", "beta2", "label_smoothing", "scheduled_sampling",
           "average", "buckets"}  # fmt: skip
@@ -54,9 +54,9 @@ _MODEL_OPTIONS = {"hidden_size": "hidden", "wordvec_size": "wordvec", "cell_type
 class Trainer:
     """What distinguishes the commands that train.
 
-    name: of the command. key: of its settings in settings.json; None for `train`. free: the option that may change when
-    a run is resumed. solver: makes the solver from the model, the splits, the settings, and an instance of each of
-    `kinds`, the dataclasses of its own settings. defaults: of options, where they differ from the dataclasses.
+    name: of the command. key: of its settings in settings.json; None for a new captioner. free: the option that may
+    change when a run is resumed. solver: makes the solver from the model, the splits, the settings, and an instance of
+    each of `kinds`, the dataclasses of its own settings. defaults: of options, where they differ from the dataclasses.
     """
 
     name: str
@@ -85,6 +85,9 @@ TRAINERS = {
         "model": "source", "cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.5, "feature_dropout": 0.0,
         "forget_bias": 0.0, "picture": 512, "looking": 256, "heads": 4, **_DATA_DEFAULTS,
     }),
+    "fine-tune": Trainer("train", "fine_tuning", "epochs", Solver, (), {
+        "learning_rate": 3e-4, "keep": "loss", "dropout": None, "max_train": None, "captions": None, "max_words": None,
+    }),
     "refine": Trainer("refine", "refinement", "rounds", Refinement, (Rounds, Consensus), {
         "batch_size": 50, "learning_rate": 3e-4, "lr_decay": 1.0, "keep": "exercise",
     }),
@@ -96,8 +99,8 @@ TRAINERS = {
 
 
 def _train_on_rank(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
-    trainer = TRAINERS[options.name]
     with mg.parallel.agreed(comm):
+        trainer = _trainer_of(options)
         solver, run, start, settings, data = _prepare(options, trainer, comm, stack)
     if trainer.key is not None and start is not None and run is None:
         with mg.parallel.together(comm):  # all ranks validate
@@ -129,6 +132,19 @@ def _train_on_rank(options: argparse.Namespace, comm: Any, stack: ExitStack) -> 
         return 0 if solver.finished or solver.stopped_by is None else 128 + solver.stopped_by
 
 
+def _trainer_of(options: argparse.Namespace) -> Trainer:
+    """Return the trainer of a command; `train --start` fine-tunes, and so does --resume of such a run."""
+    fine_tunes = options.name == "train" and (
+        options.run is not None or (options.resume and "fine_tuning" in Run.open(options.out).settings)
+    )
+    trainer = TRAINERS["fine-tune" if fine_tunes else options.name]
+    kept = [name for name in TRAINERS[options.name].settings if name in vars(options) and name not in trainer.settings]
+    if kept:
+        raise ValueError(f"--{kept[0].replace('_', '-')} cannot change in a fine-tuning, which keeps the model and the "
+                         "kind of features of the run that it starts from. Leave the option out.")  # fmt: skip
+    return trainer
+
+
 def _prepare(
     options: argparse.Namespace, trainer: Trainer, comm: Any, stack: ExitStack
 ) -> tuple[Solver, Run | None, Run | None, dict[str, Any], CaptionData]:
@@ -138,7 +154,7 @@ def _prepare(
     """
     first = comm.rank == 0
     if trainer.key is not None and options.resume == (options.run is not None):
-        raise ValueError(f"{trainer.name} needs the run to start from, or --resume with --out alone")
+        raise ValueError(f"{trainer.name} needs either the run to start from, or --resume with --out alone")
     run, shards = _run_to_resume(options, comm, stack)
     given = {name: value for name, value in vars(options).items() if name in trainer.settings}
     start = run if run is not None or trainer.key is None else Run.open(options.run)
@@ -158,11 +174,13 @@ def _prepare(
     else:
         seed = start.settings["data"].get("seed", start.settings["training"].get("seed", 0))
         data_settings = {key: start.settings["data"].get(key, default) for key, default in _DATA_DEFAULTS.items()}
+        if trainer.name == "train":  # on other data, of which it chooses captions itself
+            seed = training.seed
+            data_settings |= {"max_train": None} | {key: given[key] for key in _DATA_DEFAULTS if key in given}
     data = stack.enter_context(open_captions(data_folder(options, start), seed=seed, **data_settings))
     progress = Progress(enabled=first and not options.quiet)
     if start is not None:
         start.check_fits(data.train)
-        start.check_as_many(len(data.train), data.folder)
     if run is not None:
         model = run.new_model(rng=0 if trainer.key else training.seed)
     elif start is not None:
@@ -342,6 +360,9 @@ TRAIN = Command(
     "train", "train a captioner, and write a run folder", _train,
     {
         "--data": {}, "--out": {"help": "the run folder to make or to resume"},
+        "--start": {"dest": "run", "metavar": "RUN", "help": "fine-tune the captioner of a run, or shipped, which "
+                    "comes with the package, on a data set of `captioning prepare --like RUN`; the defaults are then "
+                    "--learning-rate 3e-4, --keep loss, and the --dropout, --captions and --max-words of RUN"},
         **unchanged(
             "--model", "--cell", "--hidden", "--wordvec", "--dropout", "--feature-dropout", "--forget-bias",
             "--picture", "--looking", "--heads", "--scheduled-sampling", "--captions", "--max-words", "--epochs",
@@ -351,11 +372,15 @@ TRAIN = Command(
     """example:
   captioning train --data flickr8k --out RUN --epochs 12 --batch-size 50
   captioning train --out RUN --resume    # continues a training that was stopped
+  captioning train --start shipped --data like-shipped --out RUN    # fine-tunes
   captioning evaluate RUN                # prints its scores on other images""",
     TRAINERS["train"].settings,
 )  # fmt: skip
 
-_START = {"nargs": "?", "help": "the run to start from (not with --resume)"}
+_START = {
+    "nargs": "?",
+    "help": "the run to start from, or shipped, the captioner that comes with the package (not with --resume)",
+}
 
 REFINE = Command(
     "refine", "train the captioner of a run further, on the best of its own captions. In rounds, it writes several "

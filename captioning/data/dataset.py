@@ -167,7 +167,8 @@ def open_captions(
                 path = regions_path(root, name)
                 if not path.exists():
                     raise DataError(f"{path}: there is no such file: the data set has no regions, which an attention "
-                                    "captioner needs; `captioning prepare --regions` makes them of photos")  # fmt: skip
+                                    "captioner needs; `captioning prepare --regions` makes them of photos, and "
+                                    "`captioning prepare --like RUN` those of an existing captioner")  # fmt: skip
                 features = FeaturesAndRegions(whole, kept.enter_context(RegionRows(path, cache_bytes)))
             ids, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
             chosen = _choose(len(ids), max_train, seed) if name == "train" else None

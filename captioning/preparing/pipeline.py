@@ -137,7 +137,7 @@ def prepare_data(
         for words in tokenised(splits["train"], tokenizer, progress):
             counts.update(words)
             lengths.append(len(words))
-        vocabulary = choose_words(counts, recipe.min_count, recipe.words)
+        vocabulary = recipe.vocabulary or choose_words(counts, recipe.min_count, recipe.words)
         vocabulary.to_json(work.new / VOCABULARY_FILE)
         length = recipe.max_length or covering_length(lengths)
         summaries = write_captions(
@@ -193,7 +193,7 @@ def _write_features(
     if recipe.regions is not None:
         sample = sample_of([photos[n] for n, image in enumerate(images) if image.split == "train"])
         reduction = find_reduction(
-            sample, extractor, recipe.regions, work.reduction, progress, recipe.strict, map_batches
+            sample, extractor, recipe.regions, work.reduction, progress, recipe.strict, map_batches, recipe.projection
         )
         fingerprint = hashlib.sha256(fingerprint + reduction.digest()).digest()
         shape = reduction.shape(extractor.grid)

@@ -13,6 +13,7 @@ from captioning.data.vocabulary import SPECIAL, Vocabulary
 from captioning.preparing.data_files import COVERED, SplitSummary
 from captioning.preparing.images import MOST_WORDS, LeftOut, check_shares
 from captioning.vision.region_reduction import RegionReduction
+from captioning.vision.regions import RegionProjection
 
 __all__ = ["PHOTO_FILES", "Prepared", "Recipe", "report"]
 
@@ -33,6 +34,7 @@ class Recipe:
     skip_missing: leave out what lacks a photo or a caption.
     strict: a photo that cannot be read is an error.
     regions: how many numbers of each region are stored at most; None for no regions.
+    vocabulary, projection: those of a captioner, instead of the words of the training captions and a PCA of the photos.
     """
 
     format: str | None = None
@@ -48,6 +50,8 @@ class Recipe:
     skip_missing: bool = False
     strict: bool = False
     regions: int | None = None
+    vocabulary: Vocabulary | None = None
+    projection: RegionProjection | None = None
 
     def __post_init__(self) -> None:
         for name in ("min_count", "words", "max_length", "regions"):
@@ -79,12 +83,13 @@ class Prepared:
     regions: RegionReduction | None = None
 
 
-def report(prepared: Prepared, recipe: Recipe) -> str:
-    """Return a report about a data set."""
+def report(prepared: Prepared, recipe: Recipe, like: str | None = None) -> str:
+    """Return a report about a data set. like: the name of the run whose vocabulary it has."""
     words = len(prepared.vocabulary) - len(SPECIAL)
     which = f" that occur at least {recipe.min_count} times in the training captions"
     if recipe.words or recipe.min_count == 1:
         which = f", {'the most frequent' if recipe.words else 'all'} of the training captions"
+    which = f", those of {like}" if like else which
     whole = "" if recipe.max_length else f", which leaves at least {COVERED:.0%} of those for training whole"
     rows = []
     for split, of in prepared.splits.items():
@@ -95,7 +100,7 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
         "split   images   captions      words  <UNK>            cut",
         *rows,
         f"vocabulary: {words:,} words{which}, and {len(SPECIAL)} special tokens",
-        *_advice_on_unknown_words(prepared.splits["train"], recipe),
+        *([] if like else _advice_on_unknown_words(prepared.splits["train"], recipe)),
         f"captions: cut after {prepared.max_length} words{whole.replace('%', ' %')}",
         f"features: {f'by {prepared.extractor}' if prepared.extractor else 'none'}; "
         f"photos: {PHOTO_FILES[prepared.photos]}",
@@ -113,8 +118,9 @@ def report(prepared: Prepared, recipe: Recipe) -> str:
         names = ", ".join(f"{split}2014_vgg16_fc7.h5" for split in prepared.splits)
         next_step = f"it can be trained on when {names} have a row of features for each line of …2014_images.txt"
     else:
-        model = "" if prepared.regions is None else " --model attention"
-        next_step = f"captioning train{model} --data {shlex.quote(str(prepared.folder))} --out run"
+        how = "" if prepared.regions is None else " --model attention"
+        how = f" --start {shlex.quote(like)}" if like else how
+        next_step = f"captioning train{how} --data {shlex.quote(str(prepared.folder))} --out run"
     return "\n".join([*lines, f"next: {next_step}"])
 
 

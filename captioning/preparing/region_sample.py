@@ -19,6 +19,7 @@ from captioning.preparing.photo_features import MapBatches, check_strict, comput
 from captioning.progress import Progress
 from captioning.vision.extractors import FeatureExtractor
 from captioning.vision.region_reduction import RegionReduction
+from captioning.vision.regions import RegionProjection
 
 __all__ = ["SAMPLE", "find_reduction", "sample_of"]
 
@@ -45,14 +46,18 @@ def find_reduction(
     progress: Progress,
     strict: bool = False,
     map_batches: MapBatches = map,
+    projection: RegionProjection | None = None,
 ) -> RegionReduction:
     """Return the reduction to at most `most` numbers a region by these photos, and keep it at `path`.
+
+    projection: use this one instead of a PCA of the photos.
 
     Raises:
         DataError: no photo can be read; and as in `compute_batches`.
         OSError: the file cannot be written.
     """
-    sample = np.frombuffer(photo_fingerprint(photos, extractor) + most.to_bytes(8, "little"), np.uint8)
+    known = b"" if projection is None else projection.fingerprint().encode()
+    sample = np.frombuffer(photo_fingerprint(photos, extractor) + most.to_bytes(8, "little") + known, np.uint8)
     found = _kept(path, sample, photos, extractor, strict)
     if found is None:
         progress.say(f"finding regions by {len(photos):,} photos of the training split")
@@ -68,7 +73,7 @@ def find_reduction(
         progress.close()
         if len(unread) == len(photos):
             raise DataError(f"none of {len(photos)} photos for training can be read; {unread[0]}")
-        found = RegionReduction.find(np.delete(maps, list(unread), axis=0) if unread else maps, most)
+        found = RegionReduction.find(np.delete(maps, list(unread), axis=0) if unread else maps, most, projection)
         mg.save(path, found.arrays() | {"unread": np.array(list(unread), np.int64), "sample": sample})
     return found
 

@@ -18,8 +18,8 @@ RECIPES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml
 """The recipes that come with the package, by name."""
 
 _FURTHER = ("refine", "reinforce")
-_CHOSEN = ("out", "data", "resume", "seed", "threads", "quiet", "max-iterations", "checkpoint-every", "part", "json",
-           "help")  # fmt: skip
+_CHOSEN = ("out", "data", "start", "resume", "seed", "threads", "quiet", "max-iterations", "checkpoint-every", "part",
+           "json", "help")  # fmt: skip
 _MOST_RUNS = 100
 
 

@@ -1,19 +1,4 @@
-"""The captioner that comes with the package: a run folder without its history.
+"""The captioner that comes with the package: a run folder without its history, which `Run.open("shipped")` opens.
 
 Its model card, `flickr8k/MODEL_CARD.md`, describes its training data, licence, scores and weaknesses.
 """
-
-from __future__ import annotations
-
-from pathlib import Path
-
-from captioning.training.run_folder import Run
-
-__all__ = ["SHIPPED", "shipped_run"]
-
-SHIPPED = Path(__file__).parent / "flickr8k"
-
-
-def shipped_run() -> Run:
-    """Return the run of the captioner that comes with the package."""
-    return Run.open(SHIPPED)

@@ -18,7 +18,7 @@ from captioning.training.run_folder import Run, read_arrays
 __all__ = ["average_runs", "export_run"]
 
 _FAR = 0.5  # relative to the norm of the weights: runs from the same start differ by 0.05, others by 1.25
-_OF_DATA = ("pca", "max_train", "train_captions", "extractor", "regions", "captions", "max_words", "seed")
+_OF_DATA = ("pca", "max_train", "train_captions", "extractor", "tokenizer", "regions", "captions", "max_words", "seed")
 """The settings of the data that an exported run keeps: how it is read, but not its folder."""
 
 

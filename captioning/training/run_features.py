@@ -19,7 +19,9 @@ from captioning.vision.extractors import EXTRACTORS, FeatureExtractor, RegionExt
 from captioning.vision.regions import RegionProjection
 from minigrad.runtime.files import irregular
 
-__all__ = ["check_alike", "extractor_name", "extractor_of", "projection_arrays", "whole_extractor"]
+__all__ = [
+    "check_alike", "extractor_name", "extractor_of", "projection_arrays", "tokenizer_name", "whole_extractor",
+]  # fmt: skip
 
 _SIMILAR = 0.1  # relative; half precision differs by 0.0003, and projections of other data sets by about 1.4
 
@@ -85,6 +87,22 @@ def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
         return RegionExtractor(network, projection)
     except ValueError as error:
         raise RunError(str(error)) from error
+
+
+def tokenizer_name(run: Run, name: str | None = None) -> str:
+    """Return the name of the tokenizer of the captions that a run was trained on.
+
+    name: given by the user, for a run that does not record it. Raises a RunError if both or none are known but differ.
+    """
+    known: str | None = run.settings["data"].get("tokenizer")
+    either = known or name
+    if either is None:
+        raise RunError(f"{run.name}: does not record how its captions were split into words. Pass --tokenizer, as for "
+                       "its data set.")  # fmt: skip
+    if name not in (None, either):
+        raise RunError(f"{run.name}: was trained on captions split by the tokenizer {known}; got --tokenizer {name}. "
+                       "Leave the option out.")  # fmt: skip
+    return either
 
 
 def whole_extractor(data: CaptionData) -> str | None:

@@ -14,14 +14,15 @@ import minigrad as mg
 from captioning.data.dataset import CaptionData, fingerprint
 from captioning.data.errors import COUNT, FINITE, FLAG, NATURAL, SHARE, Check, among, check_values, optional
 from captioning.data.splits import CAPTIONS
+from captioning.data.tokens import TOKENIZERS, recorded_tokenizer_name
 from captioning.decoding.beam_search import Beam
 from captioning.models.kinds import MODELS, AnyCaptioner, kind_of
 from captioning.models.recurrent_cells import CELLS
 from captioning.training.settings import Settings
 from minigrad.runtime.files import flush_to_disk, irregular, replacing
 
-__all__ = ["FORMAT", "SCORES", "Entry", "History", "RunError", "TrainingError", "check_fields", "check_regular",
-           "read_settings", "settings_of"]  # fmt: skip
+__all__ = ["FORMAT", "FURTHER", "SCORES", "Entry", "History", "RunError", "TrainingError", "check_fields",
+           "check_regular", "read_settings", "settings_of"]  # fmt: skip
 
 
 class RunError(ValueError):
@@ -127,13 +128,15 @@ def check_regular(path: Path) -> None:
 
 
 FORMAT = 1
+FURTHER = ("fine_tuning", "refinement", "reinforcement")
+"""The keys of settings.json for how a run was trained further; each has the `start`."""
 
 
 def settings_of(model: AnyCaptioner, training: Any, data: CaptionData, **data_settings: Any) -> dict[str, Any]:
     """Return the content of settings.json for a model, its training (a dataclass) and its data.
 
     `threads` and `products` describe how this process multiplies matrices, which affects the last bits. `data` has the
-    absolute folder, the fingerprint, and the extractor of the features, or None if unknown.
+    absolute folder, the fingerprint, the tokenizer, and the extractor of the features, or None if unknown.
     """
     return {
         "minigrad": mg.__version__,
@@ -146,6 +149,7 @@ def settings_of(model: AnyCaptioner, training: Any, data: CaptionData, **data_se
             "max_train": None,
             "train_captions": len(data.train),
             "extractor": data.train.features.extractor,
+            "tokenizer": recorded_tokenizer_name(data.train.captions_path),
             **data_settings,
             "folder": str(data.folder.resolve()),
             "fingerprint": fingerprint(data),
@@ -163,7 +167,7 @@ def _are_texts(value: Any) -> bool:
 
 _TOP: dict[str, Check] = {
     "vocabulary": _TEXT,
-    **dict.fromkeys(("model", "training", "data", "refinement", "reinforcement", "decoding"), _OBJECT),
+    **dict.fromkeys(("model", "training", "data", *FURTHER, "decoding"), _OBJECT),
     **dict.fromkeys(("threads", "shards"), optional(COUNT)),
     "averaged_weights": (_are_texts, "a list of texts"),
 }
@@ -191,6 +195,7 @@ _DATA: dict[str, Check] = {
     "max_train": optional(COUNT),
     "train_captions": COUNT,
     "extractor": optional(_TEXT),
+    "tokenizer": among(TOKENIZERS),
     "regions": FLAG,
     "captions": among(CAPTIONS),
     "max_words": COUNT,
@@ -229,7 +234,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     _check(f"{path}: model", settings["model"], _MODEL, needed)
     check_fields(f"{path}: training", settings["training"], Settings)
     _check(f"{path}: data", settings["data"], _DATA)
-    for key in ("refinement", "reinforcement"):
+    for key in FURTHER:
         _check(f"{path}: {key}", settings.get(key, {}), _START)
     try:
         Beam.from_json(settings.get("decoding", {}))

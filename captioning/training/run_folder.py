@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -37,10 +38,13 @@ from captioning.data.vocabulary import Vocabulary
 from captioning.decoding.beam_search import Beam
 from captioning.models.kinds import AnyCaptioner, check_memory, new_captioner
 from captioning.storage import FolderLock, check_free, crc32_of, making, remove_temporaries
-from captioning.training.run_files import FORMAT, Entry, History, RunError, check_regular, read_settings
+from captioning.training.run_files import FORMAT, FURTHER, Entry, History, RunError, check_regular, read_settings
 from minigrad.runtime.files import replacing
 
-__all__ = ["Run", "read_arrays"]
+__all__ = ["SHIPPED", "Run", "read_arrays"]
+
+SHIPPED = Path(__file__).parents[1] / "shipped" / "flickr8k"
+"""The captioner that comes with the package; `Run.open("shipped")` opens it."""
 
 
 class Run:
@@ -101,8 +105,16 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> Run:
-        """Open a run folder; raise a RunError or DataError that names what is missing or damaged."""
+        """Open a run folder; raise a RunError or DataError that names what is missing or damaged.
+
+        Unless there is such a folder, the name 'shipped' opens the captioner that comes with the package.
+
+        >>> run = Run.open("shipped")
+        >>> run.name, len(run.vocabulary)
+        ('shipped', 2917)
+        """
         path = Path(folder)
+        path = SHIPPED if folder == "shipped" and not path.exists() else path
         if not path.is_dir():
             found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
             raise RunError(f"{path}: {found}")
@@ -114,8 +126,16 @@ class Run:
             raise RunError(f"{path / 'vocabulary.json'}: is not the vocabulary that settings.json was written with")
         return cls(path, settings, vocabulary)
 
+    @property
+    def name(self) -> str:
+        """The folder, or 'shipped' for the captioner that comes with the package, as commands take it."""
+        return "shipped" if self.folder == SHIPPED else str(self.folder)
+
     def __enter__(self) -> Self:
         """Lock the folder, or raise a RunError if another process trains in it; remove temporary files."""
+        if self.folder == SHIPPED:
+            raise RunError("shipped: comes with the package, so it does not change. To change a copy, write one with "
+                           "captioning export shipped --out RUN.")  # fmt: skip
         if self._lock is None:
             self._lock = FolderLock(self.folder, "training", RunError)
             remove_temporaries(self.folder)
@@ -147,30 +167,22 @@ class Run:
 
     def check_fits(self, split: Split) -> None:
         """Raise a RunError unless the model can caption the images of a split."""
+        cure = f"Make a data set that fits: captioning prepare SOURCE --out DIR --like {shlex.quote(self.name)}."
         if split.vocabulary != self.vocabulary:
             raise RunError(
-                f"{self.folder}: was trained with another vocabulary ({len(self.vocabulary):,} words) "
-                f"than that of {split.folder} ({len(split.vocabulary):,} words)"
+                f"{self.name}: has another vocabulary ({len(self.vocabulary):,} words and tokens) than {split.folder} "
+                f"({len(split.vocabulary):,}). {cure}"
             )
         wanted, got = self.settings["model"]["feature_size"], split.features.shape[1]
         if wanted != got:
             raise RunError(
-                f"{self.folder}: was trained on features of {wanted} columns; {split.features.path} has {got} "
-                f"(trained with pca={self.settings['data'].get('pca')})"
+                f"{self.name}: was trained on features of {wanted} columns; {split.features.path} has {got}. {cure}"
             )
         made_by, now = self.settings["data"].get("extractor"), split.features.extractor
         if made_by is not None and now is not None and made_by != now:
             raise RunError(
-                f"{self.folder}: was trained on features of the extractor {made_by}; {split.features.path} has those "
-                f"of {now}"
-            )
-
-    def check_as_many(self, captions: int, folder: object) -> None:
-        """Raise a RunError unless the run was trained on this number of captions. folder: of the data."""
-        was = self.settings["data"].get("train_captions")
-        if was != captions:
-            raise RunError(
-                f"{self.folder}: was trained on {was} captions; {folder} has {captions}: it is another data set"
+                f"{self.name}: was trained on features of the extractor {made_by}; {split.features.path} has those of "
+                f"{now}. {cure}"
             )
 
     def check_same_data(self, now: Mapping[str, Any]) -> None:
@@ -178,8 +190,10 @@ class Run:
 
         If the run has no fingerprint of its data, only the number of captions is compared.
         """
-        self.check_as_many(now["train_captions"], now["folder"])
         was = self.settings["data"]
+        if was.get("train_captions") != now["train_captions"]:
+            raise RunError(f"{self.folder}: was trained on {was.get('train_captions')} captions; {now['folder']} has "
+                           f"{now['train_captions']}: it is another data set")  # fmt: skip
         differing = changed(was["fingerprint"], now["fingerprint"]) if "fingerprint" in was else []
         if differing:
             raise RunError(
@@ -228,7 +242,7 @@ class Run:
         if "average" in self.settings:
             averaged: list[str] | None = self.settings.get("averaged_weights")
             return averaged
-        starts = [self.settings.get(key, {}).get("start_weights") for key in ("refinement", "reinforcement")]
+        starts = [self.settings.get(key, {}).get("start_weights") for key in FURTHER]
         return [start for start in starts if start] or None
 
     def check_there(self) -> None:

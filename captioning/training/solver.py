@@ -28,6 +28,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -343,8 +344,8 @@ class Solver:
         scores = self.validate()
         if scores:
             name, key, form = _KEEP_SCORES[self.settings.keep]
-            self.progress.say(f"starts from {run.folder}: {name} {scores[key]:{form}}")
-        return {"start": run.folder.name, "start_weights": run.weights_checksum(), "start_scores": scores}
+            self.progress.say(f"starts from {run.name}: {name} {scores[key]:{form}}")
+        return {"start": Path(run.name).name, "start_weights": run.weights_checksum(), "start_scores": scores}
 
     def few_images_warning(self) -> str | None:
         """Return a sentence if few validation images decide by their scores which weights are kept, or None."""

@@ -123,22 +123,22 @@ class RegionExtractor(FeatureExtractor):
             raise ValueError(
                 f"the projection of regions takes {takes} numbers a place; {network.name} has {network.size}"
             )
-        self._network, self._projection = network, projection
+        self.network, self.projection = network, projection
         height, width = network.grid
         # attributes of this instance, where other extractors have constants of the class
         self.name, self.side, self.grid = network.name, network.side, network.grid  # type: ignore[misc]
         self.size = network.size + height * width * gives  # type: ignore[misc]
 
     def prepare(self, photo: NDArray[np.uint8]) -> Floats:
-        return self._network.prepare(photo)
+        return self.network.prepare(photo)
 
     def maps(self, prepared: Floats) -> Floats:
-        return self._network.maps(prepared)
+        return self.network.maps(prepared)
 
     def features(self, prepared: Floats) -> Floats:
         """Return rows (N, D + R K) for prepared photos (N, 3, side, side)."""
         maps = self.maps(prepared)
-        places = self._projection.apply(maps).reshape(len(maps), -1)
+        places = self.projection.apply(maps).reshape(len(maps), -1)
         return np.concatenate([maps.mean(axis=(1, 2)), places], axis=1)
 
 

@@ -44,10 +44,11 @@ class RegionReduction:
     kept: float
 
     @classmethod
-    def find(cls, maps: Floats, most: int) -> RegionReduction:
+    def find(cls, maps: Floats, most: int, projection: RegionProjection | None = None) -> RegionReduction:
         """Find the reduction to K numbers a place from the maps (N, h, w, D) of sample photos.
 
-        K is `most`, or less if these places differ in fewer directions, but at least 1.
+        K is `most`, or less if these places differ in fewer directions, but at least 1. projection: use this one
+        instead of a PCA of the maps, and find only the range of its numbers.
 
         >>> maps = np.random.default_rng(0).random((5, 7, 7, 4), np.float32)
         >>> reduction = RegionReduction.find(maps, most=3)
@@ -56,17 +57,18 @@ class RegionReduction:
         ((5, 49, 3), dtype('uint8'))
         """
         mean, covariance = _moments(maps)
-        variances, directions = np.linalg.eigh(covariance)  # in ascending order
-        distinct = int((variances > _ROUNDING * max(variances[-1], 0)).sum())
-        count = max(1, min(most, distinct))
-        weight = directions[:, ::-1][:, :count]
-        largest = np.abs(weight).argmax(axis=0)  # an eigenvector has either sign: its largest entry is made positive
-        weight = weight * np.where(np.take_along_axis(weight, largest[None], axis=0) < 0, -1.0, 1.0)
-        projection = RegionProjection(weight.astype(np.float32), (-mean @ weight).astype(np.float32))
+        if projection is None:
+            variances, directions = np.linalg.eigh(covariance)  # in ascending order
+            distinct = int((variances > _ROUNDING * max(variances[-1], 0)).sum())
+            count = max(1, min(most, distinct))
+            weight = directions[:, ::-1][:, :count]
+            largest = np.abs(weight).argmax(axis=0)  # either sign is right: the largest entry becomes positive
+            weight = weight * np.where(np.take_along_axis(weight, largest[None], axis=0) < 0, -1.0, 1.0)
+            projection = RegionProjection(weight.astype(np.float32), (-mean @ weight).astype(np.float32))
         low, high = np.quantile(projection.apply(maps), _RANGE, axis=(0, 1))
         scale = np.where(high > low, (high - low) / _STEPS, 1)  # 1 where nothing differs
-        total = variances.sum()
-        kept = float(variances[::-1][:count].sum() / total) if total > 0 else 1.0
+        total = np.trace(covariance)
+        kept = float(np.sum(projection.weight * (covariance @ projection.weight)) / total) if total > 0 else 1.0
         return cls(projection, scale.astype(np.float32), low.astype(np.float32), min(kept, 1.0))
 
     @classmethod

@@ -11,7 +11,7 @@ import pytest
 
 from captioning.data.dataset import open_captions
 from captioning.vision import extractors
-from tests.captioning.cli.commands import ATTENTION, SMALL, output_of, refused, status_of
+from tests.captioning.cli.commands import ATTENTION, SMALL, edit_json, output_of, refused, status_of
 from tests.captioning.preparing.photo_sources import content, write_folder, write_table
 from tests.captioning.vision.grid_extractor import GridColours, GridPlaces
 
@@ -131,3 +131,48 @@ def test_mistakes_are_one_line(source, tmp_path, capsys):
     assert not any(path.name == "coco2014_captions.h5" for path in tmp_path.rglob("*"))
     assert "left out: 1 photo without a caption, 03.png\n" in output_of(capsys, *prepare, "--skip-missing")
     refused(capsys, [*prepare, "--skip-missing"], "is a data set already")
+
+
+@pytest.fixture
+def captioner(source, tmp_path, places):
+    """A run with attention, on captions split by the tokenizer `words`."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    assert status_of("prepare", source, "--out", data, "--regions", 4, "--tokenizer", "words", "--quiet") == 0
+    assert status_of("train", "--data", data, "--out", run, *ATTENTION) == 0
+    return run
+
+
+def test_a_data_set_like_a_run_evaluates_and_trains_its_captioner(captioner, tmp_path, capsys):
+    """It has the run's words, tokenizer and regions, also after an export."""
+    photos, data, sent = write_folder(tmp_path / "mine", 12), tmp_path / "like", tmp_path / "sent"
+    (photos / "00.txt").write_text("A zebra")
+    assert status_of("export", captioner, "--out", sent) == 0
+    out = output_of(capsys, "prepare", photos, "--out", data, "--like", captioner, "--val", 0.4, "--quiet")
+    assert f"vocabulary: 18 words, those of {captioner}, and 4 special tokens" in out
+    assert out.endswith(f"next: captioning train --start {captioner} --data {data} --out run\n")
+    for name, same in (("coco2014_vocab.json", "vocabulary.json"), ("regions.safetensors", "regions.safetensors")):
+        assert (data / name).read_bytes() == (captioner / same).read_bytes()
+    with h5py.File(data / "coco2014_captions.h5") as file:
+        assert file.attrs["tokenizer"] == "words"
+    assert status_of("prepare", photos, "--out", tmp_path / "too", "--like", sent, "--val", 0.4, "--quiet") == 0
+    for folder in (data, tmp_path / "too"):
+        assert status_of("evaluate", captioner, "--data", folder, "--quiet") == 0
+    small = ["--drafts", 2, "--quiet", "--out"]
+    assert status_of("reinforce", sent, "--data", data, "--epochs", 1, *small, tmp_path / "reinforced") == 0
+    refine = ["refine", sent, "--data", data, "--rounds", 1, "--round-epochs", 1, "--neighbours", 2]
+    assert status_of(*refine, *small, tmp_path / "refined") == 0
+
+
+def test_a_data_set_like_a_run_has_nothing_else(captioner, source, tmp_path, capsys):
+    prepare = ["prepare", source, "--out", tmp_path / "like", "--like", captioner, "--quiet"]
+    for options, message in (
+        (["--min-count", 1], "--like"), (["--words", 9], "--like"), (["--regions"], "--regions cannot be combined"),
+        (["--tokenizer", "ptb"], "by the tokenizer words"), (["--like", "none"], "no such run folder"),
+    ):  # fmt: skip
+        refused(capsys, [*prepare, *options], message)
+    edit_json(captioner / "settings.json", lambda settings: settings["data"].pop("tokenizer"))
+    refused(capsys, prepare, "Pass --tokenizer")
+    assert status_of(*prepare, "--tokenizer", "words") == 0
+    plain = tmp_path / "plain"
+    assert status_of("prepare", source, "--out", plain, "--regions", 4, "--min-count", 1, "--quiet") == 0
+    refused(capsys, ["evaluate", captioner, "--data", plain], f"prepare SOURCE --out DIR --like {captioner}.")

@@ -110,3 +110,35 @@ def test_a_training_whose_settings_depend_on_its_end_cannot_be_made_longer(small
     if options[0] == "--schedule":
         assert status_of(*train, tmp_path / "other", "--cosine-epochs", "9") == 0
         assert status_of("train", "--out", tmp_path / "other", *resume, "3") == 0
+
+
+def test_fine_tuning_starts_from_a_run_and_resumes_to_the_same_bits(small_folder, other_folder, run, tmp_path, capsys):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    train = ["train", "--start", run, "--data", small_folder, "--max-train", "30", "--batch-size", "10", "--quiet"]
+    assert status_of(*train, "--epochs", "2", "--max-iterations", "4", "--out", out) == 0
+    tuned = Run.open(out)
+    assert tuned.settings["fine_tuning"].keys() == {"start", "start_weights", "start_scores"}
+    assert tuned.start_checksums() == [Run.open(run).weights_checksum()]
+    assert tuned.settings["model"] == Run.open(run).settings["model"]
+    assert (tuned.settings["training"]["learning_rate"], tuned.settings["data"]["max_train"]) == (3e-4, 30)
+    assert status_of("train", "--out", out, "--resume", "--quiet", "--epochs", "3") == 0
+    assert "trained 9 iterations" in output_of(capsys, *train, "--epochs", "3", "--out", whole)
+    for path in whole.glob("*.[sj]*"):
+        assert path.read_bytes() == (out / path.name).read_bytes(), path.name
+    for wrong, message in (
+        ([*train, "--out", out, "--resume"], "or --resume"), ([*train, "--out", out], "exists already"),
+        ([*train, "--out", tmp_path / "new", "--hidden", "9"], "--hidden cannot change"),
+        (["train", "--out", out, "--resume", "--pca"], "--pca cannot change"),
+        (["train", "--out", out, "--resume", "--seed", "1"], "--seed 1 (the run has 0)"),
+        (["train", "--start", run, "--data", other_folder, "--out", tmp_path / "new"], f"--like {run}"),
+    ):  # fmt: skip
+        refused(capsys, wrong, message)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_captioner_of_the_package_is_shipped_in_every_command(small_folder, tmp_path, capsys):
+    refused(capsys, ["evaluate", "shipped", "--data", small_folder], "--like RUN")
+    refused(capsys, ["calibrate", "shipped", "--data", small_folder], "captioning export shipped")
+    refused(capsys, ["regions", "shipped", "--data", small_folder], "captioning export shipped")
+    assert status_of("export", "shipped", "--out", tmp_path / "copy") == 0
+    assert Run.open(tmp_path / "copy").settings["data"]["tokenizer"] == "words"

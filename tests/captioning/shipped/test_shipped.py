@@ -16,7 +16,7 @@ from captioning.decoding.stepwise import greedy
 from captioning.evaluation.calibration import Calibration
 from captioning.evaluation.split_scores import evaluate
 from captioning.photo_captioner import load
-from captioning.shipped import SHIPPED, shipped_run
+from captioning.training.run_folder import SHIPPED, Run
 from captioning.vision.regions import RegionProjection
 
 
@@ -26,7 +26,7 @@ def test_it_is_small_and_has_a_card():
         f"{n}.safetensors" for n in ("weights", "regions")
     } | {"vocabulary.json"}
     assert sum(files.values()) < 10e6
-    assert RegionProjection.load(shipped_run().regions_path).weight.shape == (1280, 256)
+    assert RegionProjection.load(Run.open("shipped").regions_path).weight.shape == (1280, 256)
     assert {array.dtype for array in mg.load(SHIPPED / "weights.safetensors").values()} == {np.dtype(np.float16)}
 
 
@@ -36,7 +36,7 @@ def test_it_knows_how_sure_it_is():
 
 
 def test_it_says_sentences_of_features():
-    run = shipped_run()
+    run = Run.open("shipped")
     model = run.load_model()
     rows = np.random.default_rng(0).gamma(0.3, 1.0, (20, model.feature_size)).astype(np.float32)
     said = greedy(model, rows)
@@ -55,7 +55,7 @@ def test_it_sees_a_cat_as_an_animal():
 
 
 def test_its_card_tells_what_it_scores(real):
-    run = shipped_run()
+    run = Run.open("shipped")
     with open_captions(real.folder, pca=False, regions=True) as data:
         figures = evaluate(run.load_model(), data.val, images_of_part(data.val, "second"), beam)
     row = re.search(r"\| `--beam 5`.*?\|(.*)\|", (SHIPPED / "MODEL_CARD.md").read_text())
