@@ -378,7 +378,7 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
             return k
         for i, now, then in zip(block, moves, before or moves, strict=True):
             if now != then and not all(
-                _continues(vertices, edge, move, earlier, states)
+                _goes_on(vertices, edge, move, earlier, states)
                 for edge, move, earlier in zip(vertices[i].inputs, now, then, strict=True)
             ):
                 return k
@@ -400,7 +400,7 @@ def _moves(before: Vertex, vertex: Vertex, first: bool) -> list[_Move] | None:
     return None
 
 
-def _continues(vertices: Sequence[Vertex], edge: Edge, move: _Move, before: _Move, states: range) -> bool:
+def _goes_on(vertices: Sequence[Vertex], edge: Edge, move: _Move, before: _Move, states: range) -> bool:
     """Return whether an edge continues the pattern of the previous blocks.
 
     It does in three cases:
