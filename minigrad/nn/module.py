@@ -311,7 +311,7 @@ class Module:
         >>> relu(mg.tensor([-1.0, 2.0]))
         tensor([0., 2.])
         """
-        hooks: Callbacks = vars(self).setdefault("_forward_hooks", Callbacks())  # not an attribute to search
+        hooks: Callbacks = vars(self).setdefault("_forward_hooks", Callbacks())  # bypass __setattr__: not content
         if with_kwargs or not callable(hook):
             return hooks.add(hook)
         return hooks.add(lambda module, args, kwargs, output: hook(module, args, output))
