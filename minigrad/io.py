@@ -1,9 +1,9 @@
-"""Arrays in files: the safetensors format, written and read here, without pickle.
+"""Read and write arrays in the safetensors format, without pickle.
 
-A file is the length of its header (8 bytes, little-endian), the header (a JSON object in UTF-8, padded
-with spaces to a multiple of 8), and the arrays' bytes, C order and little-endian. The header maps each
-name to ``dtype``, ``shape`` and ``data_offsets`` ([begin, end) counted from the end of the header); the arrays fill
-the rest of the file without holes or overlaps. ``__metadata__`` maps strings to strings.
+A file consists of the length of its header (8 bytes, little-endian), the header (a JSON object in UTF-8, padded with
+spaces to a multiple of 8), and the bytes of the arrays, little-endian and in C order. The header maps each name to
+``dtype``, ``shape`` and ``data_offsets`` ([begin, end) counted from the end of the header). The arrays fill the rest of
+the file without holes or overlaps. ``__metadata__`` maps strings to strings.
 (https://github.com/huggingface/safetensors, "Format".)
 
 :func:`save` adds the metadata entry ``minigrad_crc32``, which :func:`load` verifies. It is the CRC-32, in 8 hexadecimal
@@ -36,7 +36,7 @@ _NAMES = {code: name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
 _CHECKSUM = "minigrad_crc32"
 _LONGEST_HEADER = 100_000_000
-_Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, and where the bytes begin and end in the file
+_Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, and the begin and end of the bytes in the file
 
 
 # --- writing -------------------------------------------------------------------------------------------
@@ -45,22 +45,22 @@ _Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, and wh
 def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write named arrays to a file in the safetensors format, completely or not at all, with a checksum.
 
-    The file is written under a temporary name in the same folder, flushed to the disk, read back, verified,
-    and only then renamed; an older file of the name stays untouched if anything fails. Only a process that is killed
-    leaves the temporary file, ``.name.<16 hexadecimal digits>.tmp``; a later save of the same name removes such files
-    that nothing has been written to for an hour.
+    The file is written under a temporary name in the same folder, flushed to the disk, read back, verified, and only
+    then renamed. If anything fails, an older file of that name stays untouched. Only a killed process leaves the
+    temporary file, ``.name.<16 hexadecimal digits>.tmp``; a later save of the same name removes such files if they
+    have not changed for an hour.
 
     Args:
-        path: where, a str or a ``pathlib.Path``; a symbolic link is followed. What is there already must be a
-            regular file: a pipe or a device would be replaced by one.
+        path: a str or a ``pathlib.Path``; a symbolic link is followed. An existing file must be regular, because a
+            pipe or a device would be replaced by a regular file.
         state: ndarrays, tensors or numbers by name, of any shape and memory layout; bool, integers of 8 to
             64 bits, float16, float32 or float64. (Numbers become 0-d arrays of NumPy's dtype.)
-        metadata: strings by name, kept in the header, from where :func:`load_metadata` reads them. The name
+        metadata: strings by name, stored in the header; :func:`load_metadata` reads them. The name
             ``minigrad_crc32`` is reserved for the checksum.
 
     Raises:
-        TypeError: names the entry that is not of such a type; or the path is neither a str nor a Path, or ``state`` or
-            ``metadata`` no mapping.
+        TypeError: if an entry has another type, the path is neither a str nor a Path, or ``state`` or ``metadata`` is
+            not a mapping.
         ValueError: if a name is reserved or not valid Unicode, or the header is too long.
         OSError: if the file system refuses, the path is a folder, a pipe or a device, or the file reads back
             differently.
@@ -79,7 +79,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"save: metadata must map strings to strings, not be {describe(metadata)}")
     arrays = {name: _little_endian(name, value) for name, value in state.items()}
-    order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that every array is aligned
+    order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # to align every array
     header = _header(arrays, order, metadata)
 
     def verify(written: os.PathLike[str]) -> None:
@@ -98,7 +98,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
 
 
 def path_as_text(caller: str, path: Any) -> str:
-    """A path as text."""
+    """Return a path as text."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
         advice = ": pass os.fsdecode(path)" if isinstance(text, bytes) else ""
@@ -107,7 +107,10 @@ def path_as_text(caller: str, path: Any) -> str:
 
 
 def must_be_regular(caller: str, path: Any) -> str:
-    """A path as text; an error unless it is free or a regular file, which alone has a size and can be read twice."""
+    """Return a path as text; raise unless it is unused or a regular file.
+
+    Other files have no size and cannot be read twice.
+    """
     where = path_as_text(caller, path)
     if found := irregular(where):
         kind = IsADirectoryError if found == "a folder" else OSError
@@ -116,7 +119,7 @@ def must_be_regular(caller: str, path: Any) -> str:
 
 
 def filled(file: IO[bytes], place: memoryview) -> bool:
-    """Read as many bytes as a place has, where a read may give fewer; whether the file had them."""
+    """Fill a buffer, even if single reads return fewer bytes; return whether the file had enough."""
     while place:
         count = file.readinto(place)  # type: ignore[attr-defined]
         if not count:
@@ -132,7 +135,7 @@ def check(condition: Any, where: str, problem: str) -> None:
 
 
 def _little_endian(name: Any, value: Any) -> Array:
-    """Return an array as it is, but little-endian; its memory layout is put right when its bytes are written."""
+    """Return an array in little-endian byte order; writing its bytes takes care of the memory layout."""
     if not isinstance(name, str):
         raise TypeError(f"save: names must be strings, not {name!r}")
     check(name != _METADATA, "save", f"the name {_METADATA} is reserved: pass metadata=")
@@ -184,7 +187,7 @@ def _crc_of_header(content: dict[str, Any]) -> int:
 
 
 def _bytes(array: Array) -> Array:
-    """The entries in C order as a flat array of bytes; no copy if they lie so already."""
+    """Return the entries in C order as a flat byte array, without a copy if they are already contiguous."""
     return np.asarray(array, order="C").reshape(-1).view(np.uint8)
 
 
@@ -194,14 +197,14 @@ def _bytes(array: Array) -> Array:
 def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     """Read a file in the safetensors format: writeable ndarrays by name, in the order of the header.
 
-    The whole header is checked, and every size against the file's, before any array is made. A file that :func:`save`
-    wrote is also verified against its checksum, which detects damage to names, shapes and numbers. The metadata are
-    read by :func:`load_metadata`.
+    The whole header, and every size in it, is checked before any array is created. A file that :func:`save` wrote is
+    also verified against its checksum, which detects damage to names, shapes and numbers. :func:`load_metadata` reads
+    the metadata.
 
     Raises:
         TypeError: if the path is neither a str nor a Path.
-        ValueError: if the file is truncated, damaged, or of another format; names the file, what is wrong,
-            and the array. BF16 and other dtypes that NumPy lacks are refused too.
+        ValueError: if the file is truncated, damaged, or of another format, or has a dtype that NumPy lacks, such as
+            BF16. The message names the file, the problem and the array.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
     """
     where = must_be_regular("load", path)
@@ -210,7 +213,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The metadata of a file, empty if it has none; the arrays are not read, so the checksum is not verified.
+    """Return the metadata of a file, empty if it has none. This does not read the arrays or verify the checksum.
 
     Raises:
         TypeError, ValueError, OSError: as :func:`load` does.
@@ -221,19 +224,19 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def _read_header(file: BufferedReader, path: str) -> tuple[dict[str, _Entry], dict[str, str], str | None, int]:
-    """Read and check a header: entries, metadata, the checksum if there is one, and the CRC-32 of the header itself."""
+    """Read and check a header; return its entries, metadata and checksum (or None), and the CRC-32 of the header."""
     damaged = f"{path}: not a safetensors file, or a damaged one"
     total = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     check(total >= 8, damaged, f"it has {total} bytes, not even the 8 of the header's length")
     check(length <= _LONGEST_HEADER, damaged, f"a header of {length} bytes, more than the format's {_LONGEST_HEADER}")
-    check(8 + length <= total, damaged, f"a header of {length} bytes does not fit into a file of {total}")
+    check(8 + length <= total, damaged, f"a header of {length} bytes does not fit into a file of {total} bytes")
     text = file.read(length)
     check(text.startswith(b"{"), damaged, "the header does not begin with a brace")
     try:
         content = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{damaged}: the header is no JSON object in UTF-8: {error}") from error
+        raise ValueError(f"{damaged}: the header is not a JSON object in UTF-8: {error}") from error
     metadata = content.pop(_METADATA, {})
     check(
         isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values()),
@@ -244,11 +247,11 @@ def _read_header(file: BufferedReader, path: str) -> tuple[dict[str, _Entry], di
     entries = {name: _entry(f"{damaged}: {name}", fields, start) for name, fields in content.items()}
     end = start
     for name, (_, _, begin, entry_end) in sorted(entries.items(), key=lambda item: item[1][2:]):
-        how = "it overlaps what is before it" if begin < end else "it leaves a hole before it"
+        how = "it overlaps the previous array" if begin < end else "it leaves a hole before it"
         problem = f"begins at byte {begin - start} of the data, where {end - start} is expected: {how}"
         check(begin == end, f"{damaged}: {name}", problem)
         end = entry_end
-    check(end == total, damaged, f"the arrays take {end - start} bytes, the file has {total - start} for them")
+    check(end == total, damaged, f"the arrays need {end - start} bytes, but the file has {total - start}")
     checksum = metadata.pop(_CHECKSUM, None)
     return entries, metadata, checksum, _crc_of_header({_METADATA: metadata, **content})
 
@@ -256,32 +259,32 @@ def _read_header(file: BufferedReader, path: str) -> tuple[dict[str, _Entry], di
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for name, value in pairs:
-        name.encode()  # an error for half a surrogate pair, which JSON can spell
+        name.encode()  # raises for half a surrogate pair, which JSON can express
         if name in content:
-            raise ValueError(f"the key {name!r} is there twice")
+            raise ValueError(f"duplicate key {name!r}")
         content[name] = value
     return content
 
 
 def _entry(where: str, fields: Any, start: int) -> _Entry:
-    """Check one array's entry of the header by itself. start: where the data begin in the file."""
+    """Check the header's entry of one array by itself. start: the position of the data in the file."""
     check(
         isinstance(fields, dict) and fields.keys() == {"data_offsets", "dtype", "shape"},
         where,
         "expected an object of data_offsets, dtype, shape",
     )
     name, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    check(name != "BF16", where, "has the dtype BF16, which NumPy lacks: convert it to F32 where it was made")
+    check(name != "BF16", where, "has the dtype BF16, which NumPy lacks. Save it as F32 instead.")
     check(
         isinstance(name, str) and name in _DTYPES,
         where,
-        f"has the dtype {name!r}, which is none of {', '.join(_DTYPES)}",
+        f"has the unknown dtype {name!r}; known are {', '.join(_DTYPES)}",
     )
-    check(_are_sizes(shape), where, f"has the shape {shape!r}, which is no list of sizes")
+    check(_are_sizes(shape), where, f"has the shape {shape!r}, which is not a list of sizes")
     check(
         _are_sizes(offsets) and len(offsets) == 2,
         where,
-        f"has the data_offsets {offsets!r}, which are no pair of sizes",
+        f"has the data_offsets {offsets!r}, which are not a pair of sizes",
     )
     dtype, (begin, end) = np.dtype(_DTYPES[name]), offsets
     try:

@@ -1,4 +1,4 @@
-"""Random numbers: one seeded generator for the library, or one that the caller hands in."""
+"""Random numbers: one seeded generator for the library, or a generator that the caller passes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _generator = np.random.default_rng()
 
 
 def manual_seed(seed: int) -> None:
-    """Start the library's random numbers anew, so that what follows can be repeated.
+    """Seed the library's random numbers, so that a computation can be repeated.
 
     Raises:
-        TypeError: if the seed is no integer (or sequence of such).
+        TypeError: if the seed is not an integer or a sequence of integers.
         ValueError: if it is negative.
 
     >>> import minigrad as mg
@@ -33,12 +33,12 @@ def manual_seed(seed: int) -> None:
 
 
 def rng_state() -> dict[str, Any]:
-    """Where the library's random numbers stand, as strings and integers in dicts, ready for JSON.
+    """Return the state of the library's generator as nested dicts of strings and integers, for JSON.
 
-    What is drawn while a network is trained, by dropout for one, comes from there: with it, and the states of the
-    modules, the optimiser, the schedule and the batches, a training goes on to the bit where it stopped. A generator
-    that was handed in, ``rng=…``, has a state of its own, its ``bit_generator.state``. (With the same release of
-    NumPy: another one may draw other numbers from the same state.)
+    Layers such as dropout use this generator. To resume training bit for bit, also save the states of the modules, the
+    optimiser, the schedule and the batches. A generator that you pass as ``rng=…`` has its own
+    ``bit_generator.state``. (All of this requires the same NumPy release; another release may draw different numbers
+    from the same state.)
 
     >>> import json, minigrad as mg
     >>> text = json.dumps(mg.rng_state())
@@ -51,13 +51,13 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
-    """Let the library's random numbers go on from where :func:`rng_state` was asked for them.
+    """Restore the state of the library's generator that :func:`rng_state` returned.
 
     Raises:
-        TypeError: if the state is no mapping.
-        ValueError: if it is not what :func:`rng_state` gave; nothing has been changed.
+        TypeError: if the state is not a mapping.
+        ValueError: if :func:`rng_state` did not return it; nothing is changed.
     """
-    expected = "set_rng_state: the state must be what mg.rng_state() gave"
+    expected = "set_rng_state: the state must be a result of mg.rng_state()"
     if not isinstance(state, Mapping):
         raise TypeError(f"{expected}, not {type(state).__name__}")
     restored = np.random.default_rng(0)
@@ -70,7 +70,7 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
 
 
 def generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
-    """The generator to draw from: the one given, one seeded with the number given, or the library's.
+    """Return the generator to use: the given one, a new one with the given seed, or the library's.
 
     Raises:
         TypeError: if it is neither a generator, an integer nor None.
@@ -88,13 +88,13 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
 
 
 class Draws:
-    """Random numbers that can be drawn again: what asks for a generator gets a copy of it, and again a copy from there.
+    """Replayable random numbers: each request for a generator returns a copy, and a replay returns the same copies.
 
-    So nobody else's generator is rewound, and what others draw meanwhile changes nothing.
+    So the original generators are never rewound, and numbers drawn elsewhere have no effect.
     """
 
     def __init__(self, begun: dict[Any, tuple[np.random.Generator, Any]] | None = None) -> None:
-        self.begun = {} if begun is None else begun  # each generator, and its state when it was first asked for
+        self.begun = {} if begun is None else begun  # each generator, and its state at the first request
         self.copies: dict[Any, np.random.Generator] = {}
 
     def copy_of(self, key: Any, original: np.random.Generator) -> np.random.Generator:
@@ -106,7 +106,7 @@ class Draws:
         return self.copies[key]
 
     def pass_on(self) -> None:
-        """Let the generators go on behind what was drawn, but for those that somebody else has drawn from meanwhile."""
+        """Advance the original generators past the drawn numbers, except those that other code has used meanwhile."""
         for key, twin in self.copies.items():
             original, state = self.begun[key]
             if repr(original.bit_generator.state) == repr(state):
@@ -117,12 +117,12 @@ _draws: ContextVar[Draws | None] = ContextVar("minigrad_draws", default=None)
 
 
 def drawing(draws: Draws) -> setting[Draws | None]:
-    """Take random numbers from some draws within this context."""
+    """Use the random numbers of a `Draws` object within this context."""
     return setting(_draws, lambda _: draws)
 
 
 def _seeded(expected: str, seed: Any) -> np.random.Generator:
-    """A generator from a seed of any kind that NumPy knows, or an error that says what was expected."""
+    """Return a generator from any seed that NumPy accepts; raise an error that says what is expected."""
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Activations as modules: each calls the primitive of its name. All but softmax work entry by entry."""
+"""Activations as modules: each calls the primitive of the same name. All but softmax work entry by entry."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class GELU(Operation):
         approximate: "none", or "tanh" for an approximation, see ``mg.ops.gelu``.
 
     Raises:
-        ValueError: for another approximation, when it is called.
+        ValueError: in a call, for another approximation.
 
     >>> GELU()([0.0])
     tensor([0.])
@@ -86,7 +86,7 @@ class Softmax(Operation):
     """exp(x) / sum(exp(x)) along the axis ``dim``: positive numbers of x's shape that sum to 1.
 
     Raises:
-        ValueError: if x has no such axis, when it is called.
+        ValueError: in a call, if x has no such axis.
 
     >>> Softmax()([[0.0, 0.0]])
     tensor([[0.5, 0.5]])
@@ -99,7 +99,7 @@ class Softmax(Operation):
 
 
 class Identity(Module):
-    """x itself, in the place of another module.
+    """Return x itself, as a placeholder for another module.
 
     >>> Identity()(3.0)
     3.0

@@ -1,7 +1,6 @@
-"""Modules that hold modules: called one after the other, or as the program wants, by number or by name.
+"""Containers of modules: a sequence, a list and a dict.
 
-What they hold are attributes by the names 0, 1, 2, … or those that were given, so that parameters are called
-``0.weight`` as in PyTorch.
+The modules are attributes named 0, 1, 2, … or by the given names, so parameters are called ``0.weight`` as in PyTorch.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ def _checked(module: Any, what: str) -> Module:
 
 
 class Sequential(Module):
-    """Modules called one after the other, each on the result of the one before; named 0, 1, 2, ...
+    """Call modules in order, each on the result of the previous one; named 0, 1, 2, ...
 
-    Has ``len``, iteration, and indexing: a number gives a module, a slice a Sequential of the same modules under the
-    same names, as in PyTorch.
+    Supports ``len``, iteration and indexing: a number returns a module, and a slice a Sequential of the same modules
+    with the same names, as in PyTorch.
 
     Raises:
-        TypeError: if an argument is no module.
+        TypeError: if an argument is not a module.
 
     >>> from minigrad import nn
     >>> Sequential(nn.Linear(2, 3), nn.Tanh())
@@ -58,11 +57,11 @@ class Sequential(Module):
             return list(self)[index]
         part = Sequential()
         vars(part).update([(name, value) for name, value in vars(self).items() if name.isdecimal()][index])
-        return part  # its modules keep their names, and so the original its scopes: nothing was assigned
+        return part  # without an assignment, so its modules keep their names and the original its scopes
 
 
 class _Container(Module):
-    """Modules that are not called themselves; each has a name made of the container's and its own."""
+    """A container that is not called itself; each module's name is the container's name and its own."""
 
     def _held(self) -> dict[str, Module]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
@@ -81,14 +80,14 @@ class _Container(Module):
 
 
 class ModuleList(_Container):
-    """A list of modules, which a forward goes through as it wants; named 0, 1, 2, ...
+    """A list of modules for use in ``forward``; named 0, 1, 2, ...
 
-    Has what lists have: ``len``, iteration, indexing (a slice gives a ModuleList), assignment and deletion by number,
-    ``append``, ``extend``, ``insert`` and ``pop``. After a deletion or insertion the modules are numbered anew. A plain
-    list as an attribute is searched for parameters as well; this one is a module itself.
+    Supports the operations of lists: ``len``, iteration, indexing (a slice gives a ModuleList), assignment and deletion
+    by number, ``append``, ``extend``, ``insert`` and ``pop``. A deletion or insertion renumbers the modules. Modules
+    also search plain lists in their attributes for parameters, but a ModuleList is a module itself.
 
     Raises:
-        TypeError: if what is put in is no module. IndexError: if there is none of a number.
+        TypeError: if a value is not a module. IndexError: if an index is out of range.
 
     >>> from minigrad import nn
     >>> class Deep(nn.Module):
@@ -113,7 +112,7 @@ class ModuleList(_Container):
             return list(self)[index]
         part = ModuleList()
         vars(part).update((str(i), module) for i, module in enumerate(list(self)[index]))
-        return part  # its modules keep their names in scopes: nothing was assigned
+        return part  # without an assignment, so its modules keep their names in scopes
 
     def __setitem__(self, index: int, module: Module) -> None:
         place = range(len(self))[operator.index(index)]
@@ -125,25 +124,25 @@ class ModuleList(_Container):
         self._renumber(modules)
 
     def append(self, module: Module) -> ModuleList:
-        """Put a module behind the last one, and return the list."""
-        self._put(str(len(self)), _checked(module, "ModuleList.append: what is appended"))
+        """Append a module, and return the list."""
+        self._put(str(len(self)), _checked(module, "ModuleList.append: the argument"))
         return self
 
     def extend(self, modules: Iterable[Module]) -> ModuleList:
-        """Put modules behind the last one, and return the list; all of them, or none."""
+        """Append modules, and return the list; on an error, append none."""
         checked = [_checked(module, f"ModuleList: module {i}") for i, module in enumerate(modules)]
         for module in checked:
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> None:
-        """Put a module before that of a number."""
+        """Insert a module before an index."""
         modules = list(self)
-        modules.insert(index, _checked(module, "ModuleList.insert: what is inserted"))
+        modules.insert(index, _checked(module, "ModuleList.insert: the argument"))
         self._renumber(modules)
 
     def pop(self, index: int = -1) -> Module:
-        """Take a module out, and return it."""
+        """Remove a module, and return it."""
         module: Module = self[operator.index(index)]
         del self[index]
         return module
@@ -156,16 +155,16 @@ class ModuleList(_Container):
 
 
 class ModuleDict(_Container, MutableMapping[str, Module]):
-    """Modules by name, which a forward takes as it wants.
+    """A dict of modules for use in ``forward``.
 
-    It has the methods of a dict and keeps the order in which names came.
+    It has the methods of a dict and keeps the order of insertion.
 
     Args:
         modules: a mapping, or pairs of name and module.
 
     Raises:
-        TypeError: if what is put in is no module, or a name no text.
-        KeyError: if a name is empty, has a dot or is that of an attribute of each module; or if there is no such name.
+        TypeError: if a value is not a module, or a name is not a string.
+        KeyError: if a name is empty, contains a dot, is an attribute of the module, or does not exist.
 
     >>> from minigrad import nn
     >>> choices = ModuleDict({"relu": nn.ReLU(), "gelu": nn.GELU()})
@@ -192,16 +191,16 @@ class ModuleDict(_Container, MutableMapping[str, Module]):
         del vars(self)[name]
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:  # type: ignore[override]
-        """Put in modules by name; all of them, or none."""
+        """Add or replace modules by name; on an error, change nothing."""
         given = dict(modules)
         checked = {self._allowed(name): _checked(module, f"ModuleDict[{name!r}]") for name, module in given.items()}
         for name, module in checked.items():
             self._put(name, module)
 
     def _allowed(self, name: str) -> str:
-        """A name under which a module can be an attribute."""
+        """Return a name if a module can be an attribute of this name; raise otherwise."""
         if not isinstance(name, str):
-            raise TypeError(f"ModuleDict: a name must be a text, not {name!r}")
+            raise TypeError(f"ModuleDict: a name must be a string, not {name!r}")
         if not name or "." in name or hasattr(type(self), name) or (name in vars(self) and name not in self):
-            raise KeyError(f"ModuleDict: {name!r} cannot be a name: it is empty, has a dot, or each module has it")
+            raise KeyError(f"ModuleDict: {name!r} cannot be a name: it is empty, has a dot, or is another attribute")
         return name

@@ -1,8 +1,8 @@
 """Convolutions of sequences and images, their transposes, pools, and other layers that resize images.
 
 N is the batch, C and F are channels, L, H and W sizes. Arguments have PyTorch's names and order, and weights its
-shapes. ``weight`` and ``bias`` start uniform on [-k, k] with k = 1 / sqrt(fan_in), as in PyTorch. There fan_in is the
-number of entries of the weight without its first axis. For a transposed convolution that is the number of *output*
+shapes. ``weight`` and ``bias`` start uniform on [-k, k] with k = 1 / sqrt(fan_in), as in PyTorch. Here fan_in is the
+number of entries of the weight without its first axis. For a transposed convolution, that is the number of *output*
 channels in a group times the size of the kernel, as in PyTorch.
 """
 
@@ -25,7 +25,7 @@ _LEAST = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
 
 
 class _Convolution(Module):
-    """What the layers share: sizes, checked options, weights, and the call of a primitive."""
+    """The base class of convolutions: sizes, checked options, weights, and the call of a primitive."""
 
     function: ClassVar[Callable[..., Any]]
     axes: ClassVar[int]  # that a kernel moves along
@@ -35,7 +35,7 @@ class _Convolution(Module):
         self, in_channels: int, out_channels: int, kernel_size: Any, groups: int, transposed: bool, bias: bool,
         dtype: Any, rng: Any, initial: Initial | None, **options: Any,
     ) -> None:  # fmt: skip
-        """Keep sizes and options, and start the weights; raise unless all fit."""
+        """Store sizes and options, and initialise the weights; raise if they do not fit."""
         name, numbers = type(self).__name__, ("one number", "one number or two")[self.axes - 1]
         kernel = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size,) * self.axes
         if len(kernel) != self.axes:
@@ -70,7 +70,7 @@ class _Convolution(Module):
 
 
 class _Direct(_Convolution):
-    """What Conv1d and Conv2d share."""
+    """The base class of Conv1d and Conv2d."""
 
     options = ("stride", "padding", "dilation", "groups")
 
@@ -96,7 +96,7 @@ class _Direct(_Convolution):
 
 
 class _Transposed(_Convolution):
-    """What ConvTranspose1d and ConvTranspose2d share."""
+    """The base class of ConvTranspose1d and ConvTranspose2d."""
 
     options = ("stride", "padding", "output_padding", "dilation", "groups")
 
@@ -132,7 +132,7 @@ class Conv1d(_Direct):
     Raises:
         ValueError: if ``kernel_size``, channels or ``groups`` are not positive integers, a stride or dilation is not
             positive, the padding is negative, or ``groups`` does not divide the channels.
-        TypeError: if another option is no integer.
+        TypeError: if another option is not an integer.
 
     >>> import numpy as np
     >>> layer = Conv1d(8, 16, 3, stride=2, padding="same")
@@ -155,7 +155,7 @@ class Conv2d(_Direct):
     Raises:
         ValueError: if ``kernel_size``, channels or ``groups`` are not positive integers, a stride or dilation is not
             positive, the padding is negative, or ``groups`` does not divide the channels.
-        TypeError: if another option is no integer or pair of integers.
+        TypeError: if another option is not an integer or pair of integers.
 
     >>> Conv2d(3, 8, 3, padding=1)
     Conv2d(3, 8, kernel_size=(3, 3), stride=1, padding=1, dilation=1, groups=1, bias=True)
@@ -175,7 +175,7 @@ class ConvTranspose1d(_Transposed):
         ValueError: if ``kernel_size``, channels or ``groups`` are not positive integers, a stride or dilation is not
             positive, a padding is negative, or ``groups`` does not divide the channels; on a call if output_padding is
             not less than the larger of stride and dilation.
-        TypeError: if another option is no integer.
+        TypeError: if another option is not an integer.
 
     >>> import numpy as np
     >>> ConvTranspose1d(8, 4, 4, stride=2, padding=1)(np.ones((2, 8, 50), np.float32)).shape
@@ -196,7 +196,7 @@ class ConvTranspose2d(_Transposed):
         ValueError: if ``kernel_size``, channels or ``groups`` are not positive integers, a stride or dilation is not
             positive, a padding is negative, or ``groups`` does not divide the channels; on a call if output_padding is
             not less than the larger of stride and dilation.
-        TypeError: if another option is no integer or pair of integers.
+        TypeError: if another option is not an integer or pair of integers.
 
     >>> import numpy as np
     >>> layer = ConvTranspose2d(8, 4, 4, stride=2, padding=1)
@@ -208,7 +208,7 @@ class ConvTranspose2d(_Transposed):
 
 
 class _Pool2d(Operation):
-    """What both pools share: the window's size, stride and padding."""
+    """The base class of pools: the window's size, stride and padding."""
 
     options = "kernel_size", "stride", "padding"
 
@@ -229,7 +229,7 @@ class MaxPool2d(_Pool2d):
 
     Raises:
         ValueError: if a size or stride is not positive, or the padding negative or not smaller than the size.
-        TypeError: if one of them is no integer or pair of integers.
+        TypeError: if one of them is not an integer or pair of integers.
 
     >>> import numpy as np
     >>> MaxPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4)).data.tolist()
@@ -240,14 +240,14 @@ class MaxPool2d(_Pool2d):
 
 
 class AvgPool2d(_Pool2d):
-    """The mean of each window, of which padding is a part: (N, C, H, W) -> (N, C, H', W'). See ``mg.ops.avg_pool2d``.
+    """The mean of each window, including its padding: (N, C, H, W) -> (N, C, H', W'). See ``mg.ops.avg_pool2d``.
 
     Args:
         kernel_size, stride, padding: integers or (height, width) pairs; the stride is the window's size if it is None.
 
     Raises:
         ValueError: if a size or stride is not positive, or the padding negative or not smaller than the size.
-        TypeError: if one of them is no integer or pair of integers.
+        TypeError: if one of them is not an integer or pair of integers.
 
     >>> import numpy as np
     >>> AvgPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4)).data.tolist()
@@ -264,7 +264,7 @@ class AdaptiveAvgPool2d(Operation):
         output_size: an integer or a (height, width) pair. See ``mg.ops.adaptive_avg_pool2d``.
 
     Raises:
-        ValueError: if output_size is not positive. TypeError: if it is no integer or pair of integers.
+        ValueError: if output_size is not positive. TypeError: if it is not an integer or pair of integers.
 
     >>> import numpy as np
     >>> AdaptiveAvgPool2d(1)(np.ones((2, 3, 5, 7))).shape
@@ -278,15 +278,15 @@ class AdaptiveAvgPool2d(Operation):
 
 
 class Upsample(Operation):
-    """Images with several pixels in the place of each: (N, C, H, W) -> (N, C, H height, W width).
+    """Enlarge images by integer factors: (N, C, H, W) -> (N, C, H height, W width).
 
     Args:
-        scale_factor: how many, an integer or a (height, width) pair.
+        scale_factor: an integer or a (height, width) pair.
         mode: "nearest" or "bilinear", see ``mg.ops.upsample``.
 
     Raises:
         ValueError: if scale_factor is not positive, or for another mode.
-        TypeError: if scale_factor is no integer or pair of integers.
+        TypeError: if scale_factor is not an integer or pair of integers.
 
     >>> import numpy as np
     >>> Upsample(scale_factor=2)(np.ones((1, 3, 4, 5))).shape
@@ -303,7 +303,7 @@ class Upsample(Operation):
 
 
 class PixelShuffle(Operation):
-    """Channels become pixels: (N, C r², H, W) -> (N, C, H r, W r) with r = ``upscale_factor``.
+    """Turn channels into pixels: (N, C r², H, W) -> (N, C, H r, W r) with r = ``upscale_factor``.
 
     >>> import numpy as np
     >>> PixelShuffle(2)(np.ones((1, 8, 3, 3))).shape
@@ -317,7 +317,7 @@ class PixelShuffle(Operation):
 
 
 class PixelUnshuffle(Operation):
-    """Pixels become channels: (N, C, H r, W r) -> (N, C r², H, W) with r = ``downscale_factor``.
+    """Turn pixels into channels: (N, C, H r, W r) -> (N, C r², H, W) with r = ``downscale_factor``.
 
     >>> import numpy as np
     >>> PixelUnshuffle(2)(np.ones((1, 2, 6, 6))).shape

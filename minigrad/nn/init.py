@@ -1,14 +1,13 @@
 """Initialisers: constants and random numbers whose spread suits a layer's fan-in and fan-out.
 
-A signal that passes through y = x W keeps its variance if the entries of W have the variance 1/fan_in,
-and its gradient keeps its variance if they have 1/fan_out. The fans are read off the shape, in
-minigrad's layouts:
+A signal that passes through y = x W keeps its variance if the entries of W have the variance 1/fan_in, and its gradient
+keeps its variance if they have the variance 1/fan_out. The shape determines the fans, in minigrad's layouts:
 
 - two axes, ``Linear``, ``RNN`` and ``LSTM`` weights (in, out): fan_in = in, fan_out = out;
 - three and more, convolution filters (F, C, kh, kw): fan_in = C kh kw, fan_out = F kh kw.
 
-Numbers are drawn in float64 and then rounded, so that the same seed gives the same weights in every
-dtype. Each function takes a shape and returns an untracked tensor; into a weight that is there one writes it:
+Numbers are drawn in float64 and then rounded, so that the same seed gives the same weights in every dtype. Each
+function takes a shape and returns an untracked tensor. To initialise an existing weight, write into it:
 ``layer.weight.data[...] = nn.init.normal(layer.weight.shape, std=0.02).data``.
 """
 
@@ -28,7 +27,7 @@ __all__ = ["constant", "fans", "kaiming_normal", "kaiming_uniform", "normal", "o
 
 
 def as_weight(values: Any, dtype: Any) -> Tensor:
-    """An untracked tensor of numbers, of a floating dtype, the default one if ``dtype`` is None."""
+    """Return an untracked tensor of a floating dtype; None means the default dtype."""
     chosen = np.dtype(get_default_dtype() if dtype is None else dtype)
     if chosen.kind != "f":
         raise TypeError(f"init: expected a floating dtype, not {chosen}")
@@ -36,17 +35,17 @@ def as_weight(values: Any, dtype: Any) -> Tensor:
 
 
 def _checked(shape: Any) -> Any:
-    """Refuse a weight in place of its shape: PyTorch's initialisers write into one."""
+    """Raise if a weight is passed instead of a shape, since PyTorch's initialisers write into a weight."""
     if isinstance(shape, Tensor) or (isinstance(shape, np.ndarray) and shape.dtype.kind not in "iu"):
         raise TypeError(
-            f"init: expected a shape, not {describe(shape)}. An initialiser returns a new tensor to write: "
+            f"init: expected a shape, not {describe(shape)}. An initialiser returns a new tensor: "
             "w.data[...] = nn.init.normal(w.shape).data."
         )
     return shape
 
 
 def zeros(shape: Any, dtype: Any = None, rng: Any = None) -> Tensor:
-    """All zeros. (``rng`` is accepted and not used, so that initialisers can stand for one another.)
+    """All zeros. (``rng`` is accepted but not used, so that initialisers are interchangeable.)
 
     >>> zeros((2,))
     tensor([0., 0.])
@@ -55,7 +54,7 @@ def zeros(shape: Any, dtype: Any = None, rng: Any = None) -> Tensor:
 
 
 def constant(shape: Any, value: float, dtype: Any = None, rng: Any = None) -> Tensor:
-    """The same value everywhere. (``rng`` is accepted and not used.)
+    """The same value everywhere. (``rng`` is accepted but not used.)
 
     >>> constant((2,), 1.5)
     tensor([1.5, 1.5])
@@ -73,7 +72,7 @@ def uniform(shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None, 
 
 
 def normal(shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
-    """Independent numbers from the normal distribution of that mean and standard deviation.
+    """Independent numbers from the normal distribution with this mean and standard deviation.
 
     >>> normal((2, 3), std=0.01).shape
     (2, 3)
@@ -99,7 +98,7 @@ def fans(shape: Any) -> tuple[int, int]:
 
 
 def _uniform(shape: Any, variance: float, dtype: Any, rng: Any) -> Tensor:
-    """Centred numbers of a variance: a uniform distribution on [-a, a] has the variance a^2 / 3."""
+    """Return centred uniform numbers with this variance; on [-a, a] the variance is a^2 / 3."""
     bound = math.sqrt(3 * variance)
     return uniform(shape, -bound, bound, dtype, rng)
 
@@ -143,8 +142,8 @@ def kaiming_normal(shape: Any, gain: float = math.sqrt(2), dtype: Any = None, rn
 def orthogonal(shape: Any, gain: float = 1.0, dtype: Any = None, rng: Any = None) -> Tensor:
     """``gain`` times a random matrix with orthonormal rows or columns, whichever are fewer.
 
-    The weight is taken as a matrix of its first axis by all others. Such a matrix keeps the length of
-    what it multiplies, so that a recurrence neither vanishes nor explodes at the start (Saxe et al., 2014).
+    The rows of the matrix are the weight's first axis, the columns all others. Such a matrix preserves the length of
+    vectors, so that a recurrence neither vanishes nor explodes at the start (Saxe et al., 2014).
 
     Raises:
         ValueError: if there are fewer than two axes.

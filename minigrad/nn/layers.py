@@ -1,11 +1,11 @@
 """Layers with weights, and dropout. All are batch first: N batch, T steps, D input, H hidden.
 
-Weights multiply from the right: ``Linear`` computes x W + b with W of shape (in, out). PyTorch keeps
-the transpose, and orders an LSTM's gates i f g o where minigrad has i f o g.
-Every layer takes ``dtype`` (the default is :func:`minigrad.get_default_dtype`) and ``rng``, a generator or
-seed for its initial weights (the default is the library's, see :func:`minigrad.manual_seed`). One with weights also
-takes ``initial``, a function that gives the first numbers of a weight for its shape, instead of the numbers that its
-page names; biases are then 0 at first, but for an LSTM's forget gate.
+Weights multiply from the right: ``Linear`` computes x W + b with W of shape (in, out). PyTorch stores the transpose,
+and orders an LSTM's gates i f g o where minigrad has i f o g.
+Every layer takes ``dtype`` (the default is :func:`minigrad.get_default_dtype`) and ``rng``, a generator or seed for its
+initial weights (the default is the library's generator, see :func:`minigrad.manual_seed`). A layer with weights also
+takes ``initial``, a function that returns the initial values of a weight of a given shape, instead of the default.
+Biases then start at 0, except for an LSTM's forget gate.
 
 >>> import minigrad as mg
 >>> random = np.random.default_rng(0)
@@ -32,14 +32,14 @@ __all__ = ["Dropout", "Embedding", "Flatten", "Linear"]
 
 
 def positive(layer: str, **sizes: Any) -> None:
-    """Sizes must be whole numbers above zero."""
+    """Check that sizes are positive integers."""
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(f"{layer}: {name} must be a positive integer, not {size!r}")
 
 
 def probability(what: str, value: Any) -> Any:
-    """A share that may be dropped: a number in [0, 1)."""
+    """Check a dropout rate: a number in [0, 1)."""
     if not isinstance(value, (int, float, np.number)) or not 0 <= value < 1:
         raise ValueError(f"{what} must be a number in [0, 1), not {value!r}")
     return value
@@ -51,10 +51,10 @@ Initial = Callable[[tuple[int, ...]], Any]
 def first_weight(
     layer: str, shape: tuple[int, ...], dtype: Any, initial: Initial | None, default: Callable[[], Tensor]
 ) -> Parameter:
-    """A weight with the numbers that an initialiser gives for its shape, or if there is none with the default ones."""
+    """Return a weight with the values that ``initial`` returns for its shape, or with the default values."""
     weight = default() if initial is None else init.as_weight(initial(shape), dtype)
     if weight.shape != shape:
-        raise ValueError(f"{layer}: initial gave numbers of shape {weight.shape} for a weight of shape {shape}")
+        raise ValueError(f"{layer}: initial returned values of shape {weight.shape} for a weight of shape {shape}")
     return Parameter(weight)
 
 
@@ -62,7 +62,7 @@ def affine_weights(
     layer: str, shape: tuple[int, ...], outputs: int, bias: bool, fan_in: int, dtype: Any, rng: Any,
     initial: Initial | None,
 ) -> tuple[Parameter, Parameter | None]:  # fmt: skip
-    """Weight and bias, uniform on [-k, k] with k = 1 / sqrt(fan_in), as PyTorch starts Linear and convolutions."""
+    """Return weight and bias, uniform on [-k, k] with k = 1 / sqrt(fan_in), as in PyTorch's Linear and convolutions."""
     random, k = generator(rng), 1 / math.sqrt(fan_in)
     weight = first_weight(layer, shape, dtype, initial, lambda: init.uniform(shape, -k, k, dtype, random))
     if not bias:
@@ -71,7 +71,7 @@ def affine_weights(
 
 
 class Operation(Module):
-    """The base of modules without weights, which call one primitive with their options."""
+    """The base class of modules without weights, which call one primitive with their options."""
 
     function: ClassVar[Callable[..., Any]]
     options: ClassVar[tuple[str, ...]] = ()  # attributes, in the order of the primitive's arguments
@@ -90,7 +90,7 @@ class Linear(Module):
     [-k, k] with k = 1 / sqrt(in_features), as in PyTorch.
 
     Raises:
-        ValueError: if x has no axes, or its last one is not ``in_features``.
+        ValueError: if x has no axes, or its last axis is not ``in_features``.
 
     >>> import minigrad as mg
     >>> layer = Linear(2, 3)
@@ -113,7 +113,7 @@ class Linear(Module):
     def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
         if not shape or shape[-1] != self.in_features:
-            raise ValueError(f"Linear: the last axis of x must be {self.in_features}, x has shape {shape}")
+            raise ValueError(f"Linear: the last axis of x must be {self.in_features}, but x has shape {shape}")
         return ops.affine(x, self.weight, self.bias)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
@@ -121,7 +121,7 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A row of ``weight`` (num, dim) for each index: integers (...) -> (..., dim).
+    """Look up a row of ``weight`` (num, dim) for each index: integers (...) -> (..., dim).
 
     The rows start normal with mean 0 and standard deviation 1, as in PyTorch.
 
@@ -152,7 +152,7 @@ class Dropout(Module):
 
     Args:
         p: in [0, 1).
-        rng: a generator, or a seed for one of its own; the library's by default.
+        rng: a generator, or a seed for the layer's own generator; by default the library's generator.
 
     Raises:
         ValueError: if ``p`` is not in [0, 1).
@@ -174,10 +174,10 @@ class Dropout(Module):
 
 
 class Flatten(Operation):
-    """The axes from ``start_dim`` to ``end_dim`` as one, by default all but the first: (N, C, H, W) -> (N, C H W).
+    """Merge the axes from ``start_dim`` to ``end_dim``, by default all but the first: (N, C, H, W) -> (N, C H W).
 
     Raises:
-        ValueError: if x has no such axes, or the last one comes before the first, when it is called.
+        ValueError: in a call, if x has no such axes, or ``end_dim`` comes before ``start_dim``.
 
     >>> Flatten()(np.ones((2, 3, 4, 5))).shape
     (2, 60)
@@ -191,8 +191,8 @@ class Flatten(Operation):
     def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
         if not all(-len(shape) <= axis < len(shape) for axis in (self.start_dim, self.end_dim)):
-            raise ValueError(f"Flatten: x has no axes {self.start_dim} to {self.end_dim}, it has shape {shape}")
+            raise ValueError(f"Flatten: x of shape {shape} has no axes {self.start_dim} to {self.end_dim}")
         start, end = self.start_dim % len(shape), self.end_dim % len(shape)
         if start > end:
-            raise ValueError(f"Flatten: axis {self.end_dim} comes before axis {self.start_dim} of x, which has {shape}")
+            raise ValueError(f"Flatten: axis {self.end_dim} comes before axis {self.start_dim} of x {shape}")
         return ops.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))  # type: ignore[no-any-return]

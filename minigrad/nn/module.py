@@ -1,10 +1,10 @@
 """Modules: objects that hold parameters, buffers and other modules, and know them by name.
 
-There is no registry beside the object: a module's parameters and submodules are what its attributes hold, directly or
-in lists, tuples and dicts of any depth. Other containers are not searched: a set has no order, so names would change
-from run to run; the contents of the rest have no names, or can be read only once. Parameters and modules in them would
-silently go untrained and unsaved, so assigning such a container raises an error. Walks over a tree of modules keep a
-stack, never recurse.
+There is no separate registry. A module's parameters and submodules are those in its attributes, directly or in nested
+lists, tuples and dicts. Other containers are not searched: a set has no order, so names would change from run to run;
+the contents of the rest have no names, or can be read only once. Parameters and modules in them would silently go
+untrained and unsaved, so assigning such a container raises an error. Walks over a tree of modules use a stack instead
+of recursion.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _SEARCHED = (dict, list, tuple)
 _HIDING = (set, frozenset, deque, MappingView, UserList)
 _HIDING_BY_NAME = (MappingProxyType, UserDict, ChainMap)
 _ITERATORS = (GeneratorType, map, filter, zip, reversed)
-_PLAIN = {bool, int, float, str, type(None)}  # what most attributes are, and what holds nothing
+_PLAIN = {bool, int, float, str, type(None)}  # common types of attributes that hold nothing else
 
 
 def _drawn(slot: str, doc: str) -> Any:
-    """A property of a parameter that its leaf in the graph has as well, for drawings."""
+    """Return a property of a parameter that its leaf in the graph mirrors, for drawings."""
 
     def write(self: Parameter, value: str) -> None:
         setattr(self, slot, value)
@@ -46,15 +46,15 @@ def _drawn(slot: str, doc: str) -> Any:
 
 
 def _refusing(symbol: str) -> Any:
-    """An in-place operator that raises where nothing is recorded: there the parameter itself must have been meant."""
+    """Return an in-place operator that raises under no_grad, where users mean to change the parameter itself."""
 
     def refuse(self: Parameter, other: Any) -> Any:
         if current_scope() is None:
             raise TypeError(
-                f"p {symbol}= ... would not change a parameter (here {self.name}), only give its name to a new tensor. "
-                f"Write p.data {symbol}= ..., or p = p {symbol} ... for a new one."
+                f"p {symbol}= ... would not change the parameter (here {self.name}), but bind p to a new tensor. "
+                f"Write p.data {symbol}= ..., or p = p {symbol} ... for a new tensor."
             )
-        return NotImplemented  # Python goes on to the ordinary operator
+        return NotImplemented  # Python then tries the ordinary operator
 
     return refuse
 
@@ -67,8 +67,9 @@ class Parameter(Tensor):
         dtype: another dtype to convert to.
 
     Raises:
-        TypeError: if the data are not real floats; under :func:`minigrad.no_grad` also by ``p *= 2`` and its like,
-            which would only give the name to a new tensor. To change a parameter write into its ``.data``.
+        TypeError: if the data are not real floats. Under :func:`minigrad.no_grad`, in-place operators such as
+            ``p *= 2`` also raise, because they would bind the name to a new tensor. To change a parameter, write into
+            its ``.data``.
 
     >>> p = Parameter([1.0, 2.0])
     >>> p.data *= 2
@@ -83,8 +84,8 @@ class Parameter(Tensor):
         self.name = "parameter"  # until a module holds it
         self.owner = ""
 
-    name = _drawn("_name", 'The attribute under which a module holds it, else "parameter"; drawings use it.')
-    owner = _drawn("_owner", "The name of the module that holds it, or its class; empty if none does.")
+    name = _drawn("_name", 'The attribute of the module that holds it, or "parameter"; used in drawings.')
+    owner = _drawn("_owner", "The name or class of the module that holds it; empty without one.")
     __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(_refusing, ("+", "-", "*", "/", "**", "@"))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
@@ -103,13 +104,14 @@ class Parameter(Tensor):
 class Buffer(Tensor):
     """A tensor that belongs to a module's state and is not trained, such as a running mean.
 
-    It is in ``state_dict`` and not among ``parameters()``. Assigning an untracked tensor to the attribute that holds it
-    makes that one the buffer.
+    It is in ``state_dict`` but not among ``parameters()``. An untracked tensor that you assign to the same attribute
+    becomes the new buffer.
 
     Args:
         data: real numbers as for :func:`minigrad.tensor`, integers too, of any shape; copied.
         dtype: another dtype to convert to.
-        persistent: whether it is saved; without, it is not in ``state_dict``, as what can be made anew.
+        persistent: whether it is saved. If false, it is not in ``state_dict``; use this for values that can be
+            recomputed.
 
     Raises:
         TypeError: if the data are not real numbers, or a tensor whose gradient would be lost.
@@ -131,19 +133,19 @@ class Buffer(Tensor):
 
     def __init__(self, data: Any, dtype: Any = None, persistent: bool = True) -> None:
         if isinstance(data, Tensor) and data.node is not None:
-            raise TypeError("a buffer is not differentiated, a tracked tensor would lose its gradient: .detach() it")
+            raise TypeError("a buffer has no gradient, so a tracked tensor would lose its own. Pass tensor.detach().")
         super().__init__(data, dtype)
         self.persistent = persistent
 
     @property
     def requires_grad(self) -> bool:
-        """False: what is trained is a :class:`Parameter`."""
+        """False: only a :class:`Parameter` is trained."""
         return False
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value:
-            raise ValueError("a buffer cannot require a gradient: make it an nn.Parameter")
+            raise ValueError("a buffer cannot require a gradient. Make it an nn.Parameter.")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
         memo[id(self)] = twin = Buffer(self.data, persistent=self.persistent)
@@ -154,14 +156,14 @@ class Buffer(Tensor):
 
 
 class LoadReport(NamedTuple):
-    """What :meth:`Module.load_state_dict` left out: names without an entry, entries without a name."""
+    """The names that :meth:`Module.load_state_dict` skipped: missing in the state, or unexpected there."""
 
     missing: list[str]
     unexpected: list[str]
 
 
 def _hidden(value: Any) -> Iterable[Any]:
-    """The contents of a container that modules do not search; nothing of anything else."""
+    """Return the contents of a container that modules do not search; nothing for other values."""
     if isinstance(value, _HIDING_BY_NAME):
         return value.values()
     if isinstance(value, _HIDING):
@@ -174,9 +176,9 @@ def _hidden(value: Any) -> Iterable[Any]:
 
 
 def walk(name: str, value: Any, into_modules: bool = False) -> Iterator[tuple[str, Any, Any]]:
-    """A value and all that lies in it, each with its name and the container (or None) that hides it from modules.
+    """Yield a value and its contents, each with its name and the container (or None) that hides it from modules.
 
-    Parents come first. Plain values such as numbers are left out. Modules are opened if ``into_modules``.
+    Parents come first. Plain values such as numbers are left out. ``into_modules`` also yields the contents of modules.
     """
     seen: set[int] = set()
     stack: list[tuple[str, Any, Any]] = [(name, value, None)]
@@ -200,47 +202,51 @@ def walk(name: str, value: Any, into_modules: bool = False) -> Iterator[tuple[st
 
 
 def _lost(value: Any, hiding: Any) -> str:
-    """Why a module would neither train nor save a value, and what to do; empty if all is well."""
+    """Return why a module would neither train nor save a value, and the fix; empty if there is no problem."""
     tracked = isinstance(value, Tensor) and isinstance(value.node, Leaf)
     if hiding is not None and (tracked or isinstance(value, (Module, Parameter, Buffer))):
-        what = f"a {type(hiding).__name__}, and a {'tensor' if isinstance(value, Tensor) else 'module'} lies in it"
-        return f"modules do not search {what}: use a list, tuple or dict"
+        what = "tensor" if isinstance(value, Tensor) else "module"
+        return f"modules do not search a {type(hiding).__name__}, and would lose its {what}. Use a list, tuple or dict."
     if hiding is None and tracked and not isinstance(value, Parameter):
         return (
-            "a tensor that requires a gradient is trained only as an nn.Parameter: wrap it in one; "
-            "if it is a constant, assign its .data"
+            "a tensor that requires a gradient is trained only as an nn.Parameter. Wrap it in one; "
+            "if it is a constant, assign its .data."
         )
     return ""
 
 
 def _undeclared(value: Any, hiding: Any) -> str:
-    """Why a value must not be assigned outside of a call; empty if it may."""
+    """Return why a value must not be assigned outside of a call; empty if it may."""
     if isinstance(value, _ITERATORS):
-        return f"a {type(value).__name__} can be read only once: make a list of it"
-    # Within a call the scope has a name, and under no_grad there is none at all: results are not tracked there.
+        return f"a {type(value).__name__} can be read only once. Make a list of it."
+    # Inside a call the scope has a name, and under no_grad it is None. Untracked results are allowed in both.
     constant = isinstance(value, Tensor) and value.node is None and not isinstance(value, (Parameter, Buffer))
     if constant and hiding is None and current_scope() == ():
         return (
-            "a tensor that would be neither trained nor saved: declare it, as an nn.Parameter or an nn.Buffer; "
-            "a constant may be an ndarray, its .data"
+            "this tensor would be neither trained nor saved. Declare it as an nn.Parameter or an nn.Buffer; "
+            "if it is a constant, assign its .data."
         )
     return ""
 
 
 class Module:
-    """The base of everything that holds parameters.
+    """The base class of everything that holds parameters.
 
-    A subclass assigns parameters and submodules to attributes and defines ``forward``; calling the
-    module calls ``forward`` within a :func:`minigrad.scope` of the module's name, so that drawings of
-    the graph are grouped by module. A parameter or module reached twice counts once, under its first
-    name. (An ``__init__`` need not call the base's: there is nothing to set up.)
+    A subclass assigns parameters and submodules to attributes and defines ``forward``. Calling the module calls
+    ``forward`` within a :func:`minigrad.scope` of the module's name, so that drawings of the graph are grouped by
+    module. A parameter or module that is reached twice counts once, under its first name. (An ``__init__`` need not
+    call ``super().__init__()``.)
 
-    Attributes are searched, and lists, tuples and dicts in them, of any depth and whenever they were filled. State
-    that is not trained is declared as a :class:`Buffer`, constants may be ndarrays. What would silently be neither
-    trained nor saved is a TypeError where it is assigned: a tensor that requires a gradient and is no
-    :class:`Parameter`; parameters and modules in a set or another container that is not searched, or on the class;
-    a tensor that is not declared (but a call may keep its results, and so may who is within :func:`minigrad.no_grad`
-    or a scope). What is added to a container later is refused by ``parameters()`` and ``state_dict()``.
+    A module searches its attributes, and nested lists, tuples and dicts in them, whenever they were filled. Declare
+    state that is not trained as a :class:`Buffer`; constants may be ndarrays. An assignment raises a TypeError if the
+    value would silently be neither trained nor saved:
+
+    - a tensor that requires a gradient but is not a :class:`Parameter`;
+    - parameters and modules on the class, in a set, or in another container that is not searched;
+    - an undeclared tensor (but a call may store its results, and so may code inside :func:`minigrad.no_grad` or a
+      scope).
+
+    ``parameters()`` and ``state_dict()`` raise if a value of the first two kinds was added to a list or dict later.
 
     >>> import minigrad as mg
     >>> class Scale(Module):
@@ -261,12 +267,12 @@ class Module:
     _forward_hooks: Callbacks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; subclasses define it."""
+        """Compute the module's output; subclasses define it."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         path = current_scope()
-        try:  # as `scope`, without what a context manager costs
+        try:  # like `scope`, without the cost of a context manager
             if path is not None:
                 set_scope((*path, self._name or type(self).__name__))
             output = self.forward(*args, **kwargs)
@@ -279,23 +285,22 @@ class Module:
             set_scope(path)
 
     def register_forward_hook(self, hook: Callable[..., Any], *, with_kwargs: bool = False) -> Handle:
-        """Let a function be called after each call of this module, within its scope; not if ``forward`` fails.
+        """Call a function after each successful call of this module, within its scope.
 
-        Several hooks are called in the order in which they were registered, each with what the one before left. Hooks
-        belong to this very module: `copy.deepcopy` and pickles leave them out. An error of a hook leaves the call. Who
-        calls ``forward`` itself goes past them.
+        Hooks run in the order of registration; each gets the output of the previous one. Copies (`copy.deepcopy`,
+        pickles) have no hooks. An exception in a hook propagates. Calling ``forward`` directly skips the hooks.
 
         Args:
-            hook: ``hook(module, args, output)`` with the positional arguments of the call as a tuple; what it returns
-                takes the place of the output, unless it is None.
-            with_kwargs: whether it is called as ``hook(module, args, kwargs, output)`` instead, also with the keyword
-                arguments, as a dict.
+            hook: ``hook(module, args, output)`` with the positional arguments of the call as a tuple. Its result
+                replaces the output; None keeps the output.
+            with_kwargs: whether to call ``hook(module, args, kwargs, output)`` instead, with the keyword arguments of
+                the call as a dict.
 
         Returns:
-            a handle, whose ``remove()`` ends it.
+            a handle, whose ``remove()`` removes the hook.
 
         Raises:
-            TypeError: if the hook is no function.
+            TypeError: if the hook is not callable.
 
         >>> import minigrad as mg
         >>> relu = mg.nn.ReLU()
@@ -306,7 +311,7 @@ class Module:
         >>> relu(mg.tensor([-1.0, 2.0]))
         tensor([0., 2.])
         """
-        hooks: Callbacks = vars(self).setdefault("_forward_hooks", Callbacks())  # no __setattr__: it is no content
+        hooks: Callbacks = vars(self).setdefault("_forward_hooks", Callbacks())  # bypass __setattr__: not content
         if with_kwargs or not callable(hook):
             return hooks.add(hook)
         return hooks.add(lambda module, args, kwargs, output: hook(module, args, output))
@@ -316,32 +321,32 @@ class Module:
         for name, entry, _ in walk("", dict(vars(cls))):
             if isinstance(entry, (Module, Parameter, Buffer)) or _lost(entry, None):
                 raise TypeError(
-                    f"{cls.__name__}.{name}: modules do not search their class, and a {type(entry).__name__} lies "
-                    "there: assign it in __init__, to self"
+                    f"{cls.__name__}.{name}: modules do not search their class, and this is a "
+                    f"{type(entry).__name__}. Assign it to self, in __init__."
                 )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; what would silently be neither trained nor saved is refused, also in containers.
+        """Set an attribute; refuse values, also in containers, that would silently be neither trained nor saved.
 
         Raises:
-            TypeError: if ``value`` takes the place of a parameter but is none (None is fine), or of a buffer but is no
-                untracked tensor; if it is or holds a tensor that requires a gradient but is no :class:`Parameter`, a
-                tensor that is not declared, outside of calls (see :class:`Module`), an iterator, or a container that
-                hides parameters or modules.
+            TypeError: if ``value`` replaces a parameter but is neither a parameter nor None, or replaces a buffer but
+                is neither an untracked tensor nor None. Also if it is or contains a tensor that requires a gradient but
+                is not a :class:`Parameter`, an undeclared tensor outside of calls (see :class:`Module`), an iterator,
+                or a container that hides parameters or modules.
         """
         held = vars(self).get(name)
         if isinstance(held, Buffer) and value is not None and not isinstance(value, (Parameter, Buffer)):
             if not isinstance(value, Tensor) or value.node is not None:
                 raise TypeError(
-                    f"{type(self).__name__}.{name} is a buffer: assign an untracked tensor or None (of a tracked one "
-                    f"its .detach()), or write into .{name}.data, instead of {describe(value)}"
+                    f"{type(self).__name__}.{name} is a buffer and cannot become {describe(value)}. Assign an "
+                    f"untracked tensor, such as tensor.detach(), or None, or write into .{name}.data."
                 )
             buffer = Buffer(0, persistent=held.persistent)
             buffer.data, value = value.data, buffer
         if value is not None and not isinstance(value, Parameter) and isinstance(held, Parameter):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a parameter: assign an nn.Parameter (or None), or write "
-                f"into .{name}.data, instead of {describe(value)}"
+                f"{type(self).__name__}.{name} is a parameter and cannot become {describe(value)}. Assign an "
+                f"nn.Parameter or None, or write into .{name}.data."
             )
         found = list(walk(name, value))
         for key, entry, hiding in found:
@@ -355,22 +360,22 @@ class Module:
                 entry.name, entry.owner = key, self._name or type(self).__name__
 
     def _rename(self, name: str) -> None:
-        """Take the name that another module has for this one; its own parameters note it, for drawings."""
+        """Store the name that the parent module uses; the parameters record it for drawings."""
         object.__setattr__(self, "_name", name)
         for _, entry, _ in walk("", vars(self)):
             if isinstance(entry, Parameter):
                 entry.owner = name
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """Declare a tensor (or array) as part of the state that is not trained: ``self.name = nn.Buffer(tensor)``.
+        """Declare a tensor or array as untrained state, like ``self.name = nn.Buffer(tensor)``.
 
         Args:
-            tensor: a :class:`Buffer` is taken as it is, with what it says of itself.
+            tensor: the state; a :class:`Buffer` keeps its own settings.
             persistent: whether it is in ``state_dict``, and so saved and loaded.
 
         Raises:
-            ValueError: if the name has a dot or is that of something else.
-            TypeError: if it is no tensor or array of numbers.
+            ValueError: if the name is not an identifier, or belongs to another attribute.
+            TypeError: if it is not a tensor or array of numbers.
 
         >>> module = Module()
         >>> module.register_buffer("mean", np.zeros(2))
@@ -378,17 +383,17 @@ class Module:
         Buffer(tensor([0., 0.], dtype=float64))
         """
         if not name.isidentifier():
-            raise ValueError(f"{type(self).__name__}.register_buffer: {name!r} is no attribute's name")
+            raise ValueError(f"{type(self).__name__}.register_buffer: {name!r} is not a valid attribute name")
         if hasattr(self, name) and not isinstance(getattr(self, name), Buffer):
-            raise ValueError(f"{type(self).__name__}.register_buffer: there is another attribute {name}")
+            raise ValueError(f"{type(self).__name__}.register_buffer: {name} is already another attribute")
         setattr(self, name, tensor if isinstance(tensor, Buffer) else Buffer(tensor, persistent=persistent))
 
     # --- walks -----------------------------------------------------------------------------------
 
     def _walk(self, strict: bool = False) -> Iterator[tuple[str, Any]]:
-        """Every module, parameter and buffer in the tree with its name, once each, parents first.
+        """Yield every module, parameter and buffer in the tree with its name, once each, parents first.
 
-        ``strict`` refuses what would be lost, such as a tensor that was appended to a list after this was assigned.
+        ``strict`` raises for values that would be lost, such as a tensor that was appended to an assigned list.
         """
         seen: set[int] = set()
         for name, value, hiding in walk("", self, into_modules=True):
@@ -400,41 +405,41 @@ class Module:
                 raise TypeError(f"{type(self).__name__}.{name}: {reason}")
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module (under the name "") and all below it, parents first, each once."""
+        """Yield this module (under the name "") and all modules in it, parents first, each once."""
         return ((name, value) for name, value in self._walk() if isinstance(value, Module))
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below it, parents first, each once."""
+        """Yield this module and all modules in it, parents first, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The parameters of this module and all below it with their dotted names, each once."""
+        """Yield the parameters of this module and all modules in it with their dotted names, each once."""
         return ((name, value) for name, value in self._walk(strict=True) if isinstance(value, Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
-        """The parameters of this module and all below it, each once, as an optimiser wants them."""
+        """Yield the parameters of this module and all modules in it, each once, for an optimiser."""
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """The buffers of this module and all below it with their dotted names, each once."""
+        """Yield the buffers of this module and all modules in it with their dotted names, each once."""
         return ((name, value) for name, value in self._walk(strict=True) if isinstance(value, Buffer))
 
     def buffers(self) -> Iterator[Buffer]:
-        """The buffers of this module and all below it, each once."""
+        """Yield the buffers of this module and all modules in it, each once."""
         return (buffer for _, buffer in self.named_buffers())
 
     def train(self: M, mode: bool = True) -> M:
-        """Put this module and all below it into training mode (dropout is active), and return it."""
+        """Put this module and all modules in it into training mode (dropout is active), and return it."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self: M) -> M:
-        """Put this module and all below it into evaluation mode, and return it."""
+        """Put this module and all modules in it into evaluation mode, and return it."""
         return self.train(False)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
@@ -445,23 +450,23 @@ class Module:
         for name, value in self._walk(strict=True):
             if isinstance(value, Module) or not getattr(value, "persistent", True):
                 continue
-            if name in named:  # only possible with dots, or 1 beside "1", as keys of a dict
+            if name in named:  # only possible if keys of a dict contain dots, or both 1 and "1"
                 raise ValueError(f"{type(self).__name__}: two parameters have the name {name}")
             node = value.node
             if node is not None and (node.shape, node.dtype) != (value.shape, value.dtype):
                 raise TypeError(
-                    f"{type(self).__name__}: {name} is {node.dtype} {node.shape}, its .data was replaced by "
-                    f"{describe(value)}: write into .data, or assign another nn.Parameter"
+                    f"{type(self).__name__}: {name} is {node.dtype} {node.shape}, but its .data was replaced by "
+                    f"{describe(value)}. Write into .data, or assign another nn.Parameter."
                 )
             named[name] = value
         return named
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and persistent buffers by name, ready for :func:`minigrad.save`.
+        """Return copies of all parameters and persistent buffers by name, for :func:`minigrad.save`.
 
         Raises:
             ValueError: if two of them have the same name.
-            TypeError: if there is a tensor that requires a gradient and is no parameter (see :class:`Module`), or a
+            TypeError: if there is a tensor that requires a gradient but is not a parameter (see :class:`Module`), or a
                 parameter whose ``.data`` was replaced by an array of another shape or dtype.
 
         >>> from minigrad import nn
@@ -471,18 +476,18 @@ class Module:
         return {name: tensor.data.copy() for name, tensor in self._named().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
-        """Write arrays into the parameters and buffers of the same names, in place: all of them, or none.
+        """Write arrays into the parameters and buffers of the same names, in place; on an error, nothing changes.
 
         Args:
-            state: arrays, tensors or numbers by name, each of the shape and dtype of what has that name.
-            strict: refuse missing and unexpected names too; wrong shapes and dtypes are always refused.
+            state: arrays, tensors or numbers by name, each with the shape and dtype of the parameter or buffer.
+            strict: also refuse missing and unexpected names; wrong shapes and dtypes are always refused.
 
         Returns:
-            the names left out, as ``(missing, unexpected)``; both empty if ``strict``.
+            the skipped names, as ``(missing, unexpected)``; both empty if ``strict``.
 
         Raises:
-            ValueError: names every missing, unexpected and misshaped entry; nothing has been written.
-            TypeError: if the state is no mapping, or has tensors of PyTorch, whose layouts are others.
+            ValueError: if entries are missing, unexpected, or have another shape or dtype; the message lists them all.
+            TypeError: if the state is not a mapping, or contains PyTorch tensors, whose layouts differ.
 
         >>> from minigrad import nn
         >>> nn.Linear(2, 3).load_state_dict({"weight": np.zeros((3, 2), np.float32)})  # doctest: +ELLIPSIS
@@ -494,7 +499,7 @@ class Module:
         caller, named = f"{type(self).__name__}.load_state_dict", self._named()
         for name, value in state.items() if isinstance(state, Mapping) else ():
             if any(kind.__module__.partition(".")[0] == "torch" for kind in type(value).__mro__):
-                raise TypeError(f"{caller}: {name} is a tensor of PyTorch. Use mg.interop.load_torch(module, state).")
+                raise TypeError(f"{caller}: {name} is a PyTorch tensor. Use mg.interop.load_torch(module, state).")
         arrays = matching_arrays(caller, {name: tensor.data for name, tensor in named.items()}, state, strict)
         for name, array in arrays.items():
             written(named[name].data)
@@ -508,11 +513,11 @@ class Module:
         def _repr_svg_(self) -> str | None: ...
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows between the parentheses of a module without submodules."""
+        """The text that ``repr`` shows between the parentheses of a module without submodules."""
         return ""
 
     def __repr__(self) -> str:
-        """The tree of modules, a line each."""
+        """Return the tree of modules as text, one line per module."""
         lines: list[str] = []
         shown: set[int] = set()
         stack: list[Any] = [("", "", self)]  # the indent, label and module of a line, or a line that closes a module
@@ -535,13 +540,13 @@ class Module:
 def matching_arrays(
     caller: str, expected: Mapping[str, Array], state: Mapping[str, Any], strict: bool = True
 ) -> dict[str, Array]:
-    """Copies of a state's arrays, in native byte order, by the expected names; all that does not fit is one error.
+    """Return copies of a state's arrays in native byte order, by name; one error lists all entries that do not fit.
 
     Args:
-        caller: the method whose argument the state is.
+        caller: the method that takes the state, for the message.
         expected: an array of the right shape and dtype for each name.
         state: arrays, tensors or numbers by name.
-        strict: refuse missing and unexpected names too.
+        strict: also refuse missing and unexpected names.
     """
     if not isinstance(state, Mapping):
         raise TypeError(f"{caller}: the state must map names to arrays, not be {describe(state)}")
@@ -550,7 +555,7 @@ def matching_arrays(
     arrays: dict[str, Array] = {}
     for name in [name for name in expected if name in state]:
         here = expected[name]
-        try:  # a copy: the state may hold the very arrays that will be written into
+        try:  # a copy, because the state may hold the arrays that will be overwritten
             array = np.array(as_array(plain(state[name]), rounded=here.dtype != np.float64))
         except (TypeError, ValueError) as error:
             complaints.append(f"{name}: {error}")
@@ -558,7 +563,7 @@ def matching_arrays(
         arrays[name] = array = array.astype(array.dtype.newbyteorder("="), copy=False)
         if array.shape != here.shape or array.dtype != here.dtype:
             turned = array.ndim > 1 and array.T.shape == here.shape != array.shape
-            hint = ": its transpose fits. Load PyTorch's weights by mg.interop.load_torch." if turned else ""
+            hint = ": its transpose fits. Load PyTorch's weights with mg.interop.load_torch." if turned else ""
             complaints.append(f"{name} is {describe(here)} here, {describe(array)} in the state{hint}")
         elif not here.flags.writeable:
             complaints.append(f"{name} is read-only here")
@@ -568,14 +573,14 @@ def matching_arrays(
 
 
 def submodules(module: Module) -> Iterator[tuple[str, Module]]:
-    """The modules that a module holds directly or in (nested) containers, repeated ones too."""
+    """Yield the modules that a module holds directly or in nested containers, including repeated ones."""
     for name, entry, hiding in walk("", vars(module)):
         if isinstance(entry, Module) and hiding is None:
             yield name, entry
 
 
 def _trained(module: Module) -> dict[str, Any]:
-    """The parameters that require a gradient, by name."""
+    """Return the parameters that require a gradient, by name."""
     return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
 
 

@@ -1,7 +1,7 @@
-"""Layers that normalise: each calls a primitive of :mod:`minigrad.ops.normalization` with its weight and bias.
+"""Normalisation layers: each calls a primitive of :mod:`minigrad.ops.normalization` with its weight and bias.
 
-Names of arguments, parameters and buffers are PyTorch's, so that a state of one is a state of the other. Weights start
-at 1 and biases at 0; ``rng`` is accepted as by other layers, and not used.
+Names of arguments, parameters and buffers are PyTorch's, so state dicts are interchangeable. Weights start at 1 and
+biases at 0; ``rng`` is accepted as in other layers, but not used.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def _check_eps(layer: str, eps: Any) -> None:
 
 
 def _affine(shape: Any, weight: bool, bias: bool, dtype: Any, rng: Any) -> tuple[Parameter | None, Parameter | None]:
-    """A weight of ones and a bias of zeros, each if it is wanted."""
+    """Return a weight of ones and a bias of zeros; None for one that is not wanted."""
     ones = Parameter(init.constant(shape, 1.0, dtype, rng)) if weight else None
     return ones, Parameter(init.zeros(shape, dtype, rng)) if bias else None
 
 
 class _OverLastAxes(Module):
-    """What LayerNorm and RMSNorm share: the last axes of x have the lengths ``normalized_shape``."""
+    """The base class of LayerNorm and RMSNorm: the last axes of x have the lengths ``normalized_shape``."""
 
     def _set_up(self, normalized_shape: Any, eps: Any, elementwise_affine: bool) -> None:
         name = type(self).__name__
@@ -50,10 +50,10 @@ class _OverLastAxes(Module):
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
 
     def _axes(self, x: Any) -> tuple[int, ...]:
-        """The axes of x that are normalised; raise unless they are there."""
+        """Return the axes of x to normalise; raise if x does not have them."""
         own, shape = self.normalized_shape, np.shape(x)
         if shape[-len(own) :] != own:
-            raise ValueError(f"{type(self).__name__}: the last axes of x must be {own}, x has shape {shape}")
+            raise ValueError(f"{type(self).__name__}: the last axes of x must be {own}, but x has shape {shape}")
         return tuple(range(-len(own), 0))
 
     def extra_repr(self) -> str:
@@ -67,10 +67,10 @@ class LayerNorm(_OverLastAxes):
     ``bias``. See ``mg.ops.layer_norm`` (Ba, Kiros and Hinton, 2016).
 
     Args:
-        normalized_shape: one length, or those of several last axes.
+        normalized_shape: the length of the last axis, or the lengths of several last axes.
 
     Raises:
-        ValueError: if a length is not positive or eps negative; if the last axes of x are others.
+        ValueError: if a length is not positive or eps is negative, or if the last axes of x differ.
 
     >>> import minigrad as mg
     >>> LayerNorm(3)(mg.tensor([[1.0, 2.0, 3.0]])).numpy().round(3)
@@ -100,11 +100,11 @@ class RMSNorm(_OverLastAxes):
     Sennrich, 2019).
 
     Args:
-        normalized_shape: one length, or those of several last axes.
-        eps: None for the distance from 1 to the next number of x's dtype, as in PyTorch.
+        normalized_shape: the length of the last axis, or the lengths of several last axes.
+        eps: None means the distance from 1 to the next number of x's dtype, as in PyTorch.
 
     Raises:
-        ValueError: if a length is not positive or eps negative; if the last axes of x are others.
+        ValueError: if a length is not positive or eps is negative, or if the last axes of x differ.
 
     >>> import minigrad as mg
     >>> RMSNorm(2)(mg.tensor([[1.0, 7.0]])).numpy().round(3)
@@ -129,10 +129,10 @@ class GroupNorm(Module):
     ``weight`` and ``bias`` are (num_channels,), None without ``affine``. See ``mg.ops.group_norm`` (Wu and He, 2018).
 
     Args:
-        num_groups: into how many groups the channels are divided: 1 for a layer's norm, C for an instance's.
+        num_groups: the number of groups of channels: 1 for a layer norm, C for an instance norm.
 
     Raises:
-        ValueError: if a size is not positive, eps negative, or the groups do not divide the channels; if x is not
+        ValueError: if a size is not positive, eps is negative, ``num_groups`` does not divide the channels, or x is not
             (N, C, …).
 
     >>> import minigrad as mg
@@ -154,7 +154,7 @@ class GroupNorm(Module):
     def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
         if len(shape) < 2 or shape[1] != self.num_channels:
-            raise ValueError(f"GroupNorm: x must be (N, {self.num_channels}, …), it has shape {shape}")
+            raise ValueError(f"GroupNorm: x must be (N, {self.num_channels}, …), but has shape {shape}")
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -162,7 +162,7 @@ class GroupNorm(Module):
 
 
 class _BatchNorm(Module):
-    """What BatchNorm1d and BatchNorm2d share: all but the axes that x may have."""
+    """The base class of BatchNorm1d and BatchNorm2d, which differ only in the axes of x."""
 
     _shapes: tuple[str, ...]  # that x may have
 
@@ -186,19 +186,19 @@ class _BatchNorm(Module):
         name, shape = type(self).__name__, np.shape(x)
         if len(shape) not in [text.count(",") + 1 for text in self._shapes] or shape[1] != self.num_features:
             wanted = " or ".join(self._shapes).replace("C", str(self.num_features))
-            raise ValueError(f"{name}: x must be {wanted}, it has shape {shape}")
+            raise ValueError(f"{name}: x must be {wanted}, but has shape {shape}")
         if not self.training and self.running_mean is not None:
             return ops.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, self.eps)
         count = math.prod(shape) // self.num_features  # entries of a channel
         if count == 1:
             raise ValueError(
-                f"{name}: one value per channel, of x {shape}, has no variance. Training needs more values, evaluation "
-                "running statistics."
+                f"{name}: one value per channel, from x of shape {shape}, has no variance. Train on more values, or "
+                "evaluate with running statistics."
             )
         y, mean, var = batch_norm_with_statistics(x, self.weight, self.bias, self.eps)
         if self.training and self.track_running_stats and count:
             batches = self.num_batches_tracked
-            batches.data = np.asarray(batches.data + 1)  # of 0-d arrays NumPy makes numbers
+            batches.data = np.asarray(batches.data + 1)  # NumPy turns 0-d arrays into numbers
             share = 1 / batches.item() if self.momentum is None else self.momentum
             unbiased = var.data * (count / (count - 1))
             for buffer, new in ((self.running_mean, mean.data), (self.running_var, unbiased)):
@@ -213,18 +213,19 @@ class _BatchNorm(Module):
 class BatchNorm1d(_BatchNorm):
     """(x - mean) / sqrt(var + eps) weight + bias over each channel of a batch, (N, C) or (N, C, L) -> the same.
 
-    In training mean and variance are those of the batch, and running averages follow them; in evaluation mode the
-    running ones are used. ``weight`` and ``bias`` are (num_features,), None without ``affine``. The buffers
+    Training uses the mean and variance of the batch, and updates their running averages; evaluation mode uses the
+    running averages. ``weight`` and ``bias`` are (num_features,), None without ``affine``. The buffers
     ``running_mean`` and ``running_var``, (num_features,), and ``num_batches_tracked`` are None without
-    ``track_running_stats``; then the batch's statistics are used in both modes. The running variance is that of the
-    batch divided by the number of a channel's entries less 1. See ``mg.ops.batch_norm`` (Ioffe and Szegedy, 2015).
+    ``track_running_stats``; then both modes use the statistics of the batch. The running variance averages unbiased
+    variances: sums of squared deviations divided by the number of a channel's entries less 1. See
+    ``mg.ops.batch_norm`` (Ioffe and Szegedy, 2015).
 
     Args:
-        momentum: the share of a new batch in the running averages; None for the mean of all batches so far.
+        momentum: the weight of a new batch in the running averages; None for the mean of all batches so far.
 
     Raises:
-        ValueError: if a size is not positive, eps negative or ``momentum`` not in [0, 1]; if x has another shape, or
-            the batch's statistics are to be those of one value per channel.
+        ValueError: if a size is not positive, eps is negative, ``momentum`` is not in [0, 1], x has another shape, or
+            the statistics of the batch would come from one value per channel.
 
     >>> import minigrad as mg
     >>> layer = BatchNorm1d(2)
@@ -239,7 +240,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """As :class:`BatchNorm1d`, of images: (N, C, H, W) -> the same.
+    """:class:`BatchNorm1d` for images: (N, C, H, W) -> the same.
 
     >>> import minigrad as mg
     >>> BatchNorm2d(3)(mg.tensor(np.ones((2, 3, 4, 4), np.float32))).shape

@@ -1,10 +1,10 @@
-"""Recurrent layers: RNN, LSTM and GRU, in one layer or several, in one direction or both.
+"""Recurrent layers: RNN, LSTM and GRU, with one layer or several, in one direction or both.
 
-The weights of a layer are ``Wx`` (D, gates H) and ``Wh`` (H, gates H), and a bias: ``b`` (gates H,), or of a GRU ``bx``
-and ``bh``. In layers above the first their names end in ``_l1``, ``_l2``, …, and those of the direction from the end to
-the beginning in ``_reverse``: ``Wh_l1_reverse``. Of each gate the block of Wx starts Xavier-uniform, which keeps the
-size of activations (Glorot and Bengio, 2010), and that of Wh orthogonal, so that its powers neither vanish nor explode
-(Saxe et al., 2014); biases start at 0. PyTorch starts all of them uniform on [-k, k] with k = 1 / sqrt(H).
+The weights of a layer are ``Wx`` (D, gates H) and ``Wh`` (H, gates H), and a bias: ``b`` (gates H,), or ``bx`` and
+``bh`` for a GRU. Above the first layer, their names end in ``_l1``, ``_l2``, …; for the backward direction, they end in
+``_reverse``: ``Wh_l1_reverse``. The block of Wx for each gate starts Xavier-uniform, which preserves the size of
+activations (Glorot and Bengio, 2010). The block of Wh starts orthogonal, so that its powers neither vanish nor explode
+(Saxe et al., 2014). Biases start at 0. PyTorch starts all of them uniform on [-k, k] with k = 1 / sqrt(H).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = ["GRU", "LSTM", "RNN"]
 
 
 class _Recurrent(Module):
-    """What the layers share: sizes, weights, initial states of zeros, directions, and the states that sequences end in.
+    """The base class of recurrent layers: sizes, weights, zero initial states, directions, and final states.
 
-    A cell names its primitive, how many gates it has, and its biases.
+    A subclass names its primitive, the number of its gates, and its biases.
     """
 
     function: ClassVar[Callable[..., Any]]  # of x, the states, the weights, lengths and indices
@@ -46,7 +46,7 @@ class _Recurrent(Module):
         if not isinstance(bidirectional, (bool, np.bool_)):
             raise TypeError(f"{name}: bidirectional must be True or False, not {bidirectional!r}")
         if probability(f"{name}: dropout", dropout) and num_layers == 1:
-            raise ValueError(f"{name}: dropout is between layers, and there is one: give num_layers, or use nn.Dropout")
+            raise ValueError(f"{name}: dropout applies between layers, but num_layers is 1. Use more, or nn.Dropout.")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.dropout, self.bidirectional = dropout, bool(bidirectional)
         random = generator(rng)
@@ -61,15 +61,15 @@ class _Recurrent(Module):
                 setattr(self, bias + ending, Parameter(init.zeros((wide,), dtype)))
 
     def _endings(self) -> list[tuple[int, str]]:
-        """For each layer and direction the layer's number, and how the names of its weights end."""
+        """Return the layer's number and the suffix of its weights' names, for each layer and direction."""
         directions = ("", "_reverse")[: 1 + self.bidirectional]
         layers = range(self.num_layers)
         return [(layer, (f"_l{layer}" if layer else "") + direction) for layer in layers for direction in directions]
 
     def _run(self, x: Any, given: list[Any], lengths: Any, indices: Any) -> tuple[Tensor, list[Tensor]]:
-        """All layers: the outputs of the last one, and for each state what it is after each sequence's last step.
+        """Run all layers; return the outputs of the last one, and each state after each sequence's last step.
 
-        given: the initial states, None for zeros; with several layers or directions each has an axis for them in front.
+        given: the initial states, None for zeros; with several layers or directions, each starts with an axis for them.
         """
         batch, endings = self._batch(x, indices), self._endings()
         starts = [self._starts(state, len(endings), batch, number == 0) for number, state in enumerate(given)]
@@ -90,7 +90,7 @@ class _Recurrent(Module):
     def _one_way(
         self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any, backwards: bool
     ) -> tuple[Tensor, list[Tensor]]:
-        """The states of one direction in the order of x, and the last ones that it came to."""
+        """Run one direction; return its states in the order of x, and its final states."""
         if backwards:
             N, T = np.shape(x)[:2] if indices is None else np.shape(indices)
             turned, every = _turned(N, T, lengths), np.arange(N)[:, None]
@@ -105,7 +105,7 @@ class _Recurrent(Module):
         return states[0][every, turned] if backwards else states[0], last
 
     def _starts(self, state: Any, number: int, batch: int, needed: bool) -> Any:
-        """The initial states of all layers and directions; if none are given zeros, or None if these are not needed."""
+        """Return the initial states of all layers and directions; by default zeros, or None if they are not needed."""
         shape = (batch, self.hidden_size) if number == 1 else (number, batch, self.hidden_size)
         if state is None:
             return self._zeros(*shape[:-1]) if needed else None
@@ -118,18 +118,18 @@ class _Recurrent(Module):
         return Tensor(np.zeros((*shape, self.hidden_size), self.Wh.dtype))
 
     def _batch(self, x: Any, indices: Any) -> int:
-        """The number of sequences, N; raise unless x is (N, T, D), or with indices (N, T) rows (U, D)."""
+        """Return the number of sequences, N; raise unless x is (N, T, D), or rows (U, D) with indices (N, T)."""
         name, shape, places = type(self).__name__, np.shape(x), np.shape(indices)
         if indices is None and (len(shape) != 3 or shape[2] != self.input_size):
-            raise ValueError(f"{name}: x must be (N, T, {self.input_size}), it has shape {shape}")
+            raise ValueError(f"{name}: x must be (N, T, {self.input_size}), but has shape {shape}")
         if indices is not None and len(places) != 2:
-            raise ValueError(f"{name}: indices must be (N, T), they have shape {places}")
+            raise ValueError(f"{name}: indices must be (N, T), but have shape {places}")
         if indices is not None and (len(shape) != 2 or shape[1] != self.input_size):
-            raise ValueError(f"{name}: with indices x must be rows (U, {self.input_size}), it has shape {shape}")
+            raise ValueError(f"{name}: with indices x must be rows (U, {self.input_size}), but has shape {shape}")
         return int((shape if indices is None else places)[0])
 
     def forward(self, x: Any, h0: Any = None, lengths: Any = None, indices: Any = None) -> Any:
-        """All states (N, T, H) and the last one (N, H)."""
+        """Return all states (N, T, H) and the last one (N, H)."""
         h, (h_n,) = self._run(x, [h0], lengths, indices)
         return h, h_n
 
@@ -140,17 +140,17 @@ class _Recurrent(Module):
 
 
 def _side_by_side(start: Any, shape: tuple[int, int], gates: int, dtype: Any, random: Any) -> Tensor:
-    """The weights of all gates, each by an initialiser of its own shape."""
+    """Initialise the weights of each gate separately, and put them side by side."""
     return Tensor(np.concatenate([start(shape, dtype=dtype, rng=random).data for _ in range(gates)], axis=1))
 
 
 def _joined(outputs: list[Tensor]) -> Tensor:
-    """The outputs of both directions side by side, or of the only one."""
+    """Concatenate the outputs of both directions, or return those of the only one."""
     return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
 
 
 def _turned(N: int, T: int, lengths: Any) -> np.ndarray[Any, Any]:
-    """Which step comes in place of each (N, T), if every sequence is turned round and what is behind it stays.
+    """Return the step to read at each position (N, T) if every sequence is reversed and its padding stays.
 
     >>> _turned(2, 3, [3, 2])
     array([[2, 1, 0],
@@ -162,7 +162,7 @@ def _turned(N: int, T: int, lengths: Any) -> np.ndarray[Any, Any]:
 
 
 def _last(states: Tensor, initial: Any, lengths: Any) -> Tensor:
-    """Of states (N, T, H) that after the last step of each sequence, (N, H); of one without steps the initial one."""
+    """Return the state (N, H) after the last step of each sequence, or the initial one of a sequence without steps."""
     if not states.shape[1]:
         return initial if isinstance(initial, Tensor) else Tensor(initial)
     if lengths is None:
@@ -175,31 +175,31 @@ def _last(states: Tensor, initial: Any, lengths: Any) -> Tensor:
 class RNN(_Recurrent):
     """h_t = tanh(x_t Wx + h_(t-1) Wh + b) for t = 1..T.
 
-    Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
-    last one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh`` (H, H), orthogonal, ``b`` (H,), zero.
-    (PyTorch's are uniform on [-k, k], k = 1 / sqrt(H); these keep the size of activations and of gradients.)
+    The call takes x (N, T, D) and optionally h0 (N, H), by default zeros. It returns all states (N, T, H) and the last
+    one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh`` (H, H), orthogonal, ``b`` (H,), zero.
+    (PyTorch's are uniform on [-k, k], k = 1 / sqrt(H); the ones here preserve the size of activations and gradients.)
 
-    Two options spare work, and change no result that is of any use:
+    Two options of the call save work without changing any meaningful result:
 
-    - ``lengths``, (N,) integers from 0 to T: of each sequence only so many steps are computed. The states behind are 0,
-      and the last state is that after each sequence's own last step; of length 0 it is the initial one. (PyTorch does
-      so for packed sequences.)
+    - ``lengths``, (N,) integers from 0 to T: the number of steps to compute in each sequence. Later states are 0. The
+      last state is the one after the sequence's own last step, or the initial state if the length is 0. (PyTorch does
+      this for packed sequences.)
     - ``indices``, (N, T) integers in 0 … U-1: x is rows (U, D), and step t of sequence n takes x[indices[n, t]], as
-      if x were ``embedding(indices, x)``; but each row meets ``Wx`` once, however many steps take it.
+      if x were ``embedding(indices, x)``, but each row is multiplied by ``Wx`` only once, however many steps use it.
 
     Args:
-        num_layers: layers one upon the other: the states of one are the inputs of the next.
-        dropout: the share of these inputs that is dropped in training, between the layers.
-        bidirectional: run each layer from the end to the beginning as well, with weights of its own. The states of both
-            directions come side by side, (N, T, 2H).
+        num_layers: the number of stacked layers; the states of one are the inputs of the next.
+        dropout: the fraction of these inputs that is dropped in training, between the layers.
+        bidirectional: also run each layer from the end to the beginning, with weights of its own. The states of both
+            directions are concatenated, (N, T, 2H).
 
-    With several layers or directions initial and last states are (layers x directions, N, H), those of a layer's
+    With several layers or directions, initial and last states are (layers x directions, N, H), with a layer's
     directions next to each other, as in PyTorch.
 
     Raises:
         ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 is not (N, H), or if lengths or indices do
             not fit.
-        IndexError, TypeError: for an index of no row; for indices that are not integers.
+        IndexError: if an index is out of range. TypeError: if indices are not integers.
 
     >>> import minigrad as mg
     >>> layer = RNN(3, 4)
@@ -222,13 +222,13 @@ class RNN(_Recurrent):
 class GRU(_Recurrent):
     """A gated recurrent unit, with the gates r, z and the candidate n side by side in that order.
 
-    Of p = x_t Wx + bx and a = h_(t-1) Wh + bh: r = sigma(p_r + a_r); z = sigma(p_z + a_z); n = tanh(p_n + r a_n);
-    h_t = (1 - z) n + z h_(t-1)   (Cho et al., 2014, with the reset gate behind the product, as in PyTorch).
+    With p = x_t Wx + bx and a = h_(t-1) Wh + bh: r = sigma(p_r + a_r); z = sigma(p_z + a_z); n = tanh(p_n + r a_n);
+    h_t = (1 - z) n + z h_(t-1)   (Cho et al., 2014, with the reset gate after the product, as in PyTorch).
 
-    Called with x (N, T, D) and optionally h0 (N, H), zeros by default; returns all states (N, T, H) and the
-    last one (N, H). Parameters: ``Wx`` (D, 3H), for each gate Xavier-uniform, ``Wh`` (H, 3H), for each gate orthogonal,
-    ``bx`` and ``bh`` (3H,), zero. (PyTorch's are uniform, see :class:`RNN`.) All options are those of
-    :class:`RNN`, and so is what it raises.
+    The call takes x (N, T, D) and optionally h0 (N, H), by default zeros. It returns all states (N, T, H) and the last
+    one (N, H). Parameters: ``Wx`` (D, 3H), for each gate Xavier-uniform, ``Wh`` (H, 3H), for each gate orthogonal,
+    ``bx`` and ``bh`` (3H,), zero. (PyTorch's are uniform, see :class:`RNN`.) Options and errors are those of
+    :class:`RNN`.
 
     >>> layer = GRU(3, 4)
     >>> h, h_n = layer(np.ones((2, 5, 3), np.float32))
@@ -247,18 +247,17 @@ class LSTM(_Recurrent):
     (i, f, o, g) = x_t Wx + h_(t-1) Wh + b;  c_t = sigma(f) c_(t-1) + sigma(i) tanh(g);
     h_t = sigma(o) tanh(c_t)   (Hochreiter and Schmidhuber, 1997; Gers et al., 2000).
 
-    Called with x (N, T, D) and optionally ``(h0, c0)``, each (N, H), zeros by default (c0 may be None);
-    returns all h (N, T, H) and ``(h_n, c_n)``, each (N, H). Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform,
-    ``Wh`` (H, 4H), for each gate orthogonal, ``b`` (4H,), zero but for the forget gate, where it is
-    ``forget_bias``: a memory that starts open learns long dependencies (Jozefowicz et al., 2015).
-    (PyTorch's are uniform, biases too, see :class:`RNN`.)
-    All other options are those of :class:`RNN`; with ``lengths`` ``(h_n, c_n)`` is the state after each sequence's own
-    last step.
+    The call takes x (N, T, D) and optionally ``(h0, c0)``, each (N, H), by default zeros (c0 may be None). It returns
+    all h (N, T, H) and ``(h_n, c_n)``, each (N, H). Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform, ``Wh``
+    (H, 4H), for each gate orthogonal, ``b`` (4H,), zero except for the forget gate, where it is ``forget_bias``: a
+    memory that starts open learns long dependencies (Jozefowicz et al., 2015). (PyTorch's are uniform, including
+    biases, see :class:`RNN`.) All other options are those of :class:`RNN`; with ``lengths``, ``(h_n, c_n)`` is the
+    state after each sequence's own last step.
 
     Raises:
-        ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 or c0 is not (N, H), if the state is no
+        ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 or c0 is not (N, H), if the state is not a
             pair, or if lengths or indices do not fit.
-        IndexError, TypeError: for an index of no row; for indices that are not integers.
+        IndexError: if an index is out of range. TypeError: if indices are not integers.
 
     >>> import minigrad as mg
     >>> layer = LSTM(3, 4)

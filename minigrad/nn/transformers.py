@@ -1,10 +1,10 @@
-"""Attention with weights, and the encoder that is made of it. All are batch first: N batch, T and S steps, E features.
+"""Multi-head attention and the transformer encoder. All are batch first: N batch, T and S steps, E features.
 
-A boolean mask is true where a query may look, as for :func:`minigrad.ops.attention`; **those of PyTorch's module say
-the opposite**, true where it may not. A floating mask is added to the scores, here and there. Names of arguments and
-parameters are PyTorch's; matrices are (in, out) as in ``Linear``, and so the transpose of what PyTorch keeps under
-their names: ``in_proj_weight`` (E, 3 E), ``q_proj_weight`` (E, E), ``k_proj_weight`` (kdim, E), ``v_proj_weight``
-(vdim, E), ``out_proj.weight`` (E, E), ``linear1.weight`` and ``linear2.weight``. Biases and norms are the same.
+A boolean mask is true where a query may attend, as for :func:`minigrad.ops.attention`; **masks of PyTorch's module are
+the opposite**, true where it may not. Both add a floating mask to the scores. Names of arguments and parameters are
+PyTorch's. Matrices are (in, out) as in ``Linear``, the transpose of PyTorch's: ``in_proj_weight`` (E, 3 E),
+``q_proj_weight`` (E, E), ``k_proj_weight`` (kdim, E), ``v_proj_weight`` (vdim, E), ``out_proj.weight`` (E, E),
+``linear1.weight`` and ``linear2.weight``. Biases and norms are the same.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ __all__ = ["MultiHeadAttention", "TransformerEncoder", "TransformerEncoderLayer"
 
 
 class MultiHeadAttention(Module):
-    """Several attentions side by side, each on its share of the features: (…, T, E) -> (…, T, E).
+    """Multi-head attention, in which each head uses its share of the features: (…, T, E) -> (…, T, E).
 
-    Queries, keys and values are projected to E features; each of ``num_heads`` heads takes E / num_heads of them, and
-    what the heads found is projected once more. Source: A. Vaswani et al., Attention is all you need (2017).
+    Queries, keys and values are projected to E features. Each of ``num_heads`` heads uses E / num_heads of them, and
+    a last projection combines their outputs. Source: A. Vaswani et al., Attention is all you need (2017).
 
-    ``in_proj_weight`` (E, 3 E) projects to queries, keys and values; with ``kdim`` or ``vdim`` there are
-    ``q_proj_weight`` (E, E), ``k_proj_weight`` (kdim, E) and ``v_proj_weight`` (vdim, E) instead, and what is not there
-    is None. They start by ``xavier_uniform``, biases at 0 and ``out_proj.weight`` as that of a ``Linear``, as in
-    PyTorch. ``in_proj_bias`` (3 E,) and ``out_proj.bias`` are None without ``bias``.
+    ``in_proj_weight`` (E, 3 E) projects to queries, keys and values. With ``kdim`` or ``vdim`` there are
+    ``q_proj_weight`` (E, E), ``k_proj_weight`` (kdim, E) and ``v_proj_weight`` (vdim, E) instead; the unused ones are
+    None. They start as ``xavier_uniform``, biases at 0 and ``out_proj.weight`` as in ``Linear``, as in PyTorch.
+    ``in_proj_bias`` (3 E,) and ``out_proj.bias`` are None without ``bias``.
 
-    Without dropout and ``need_weights`` the weights of attention are never all in memory
-    (:func:`minigrad.ops.attention`). Dropout is of these weights, so that with it, in training, they are.
+    Without dropout and ``need_weights``, the attention weights are never all in memory
+    (:func:`minigrad.ops.attention`). Dropout applies to these weights, so in training it needs them in memory.
 
     Args:
-        embed_dim: E. num_heads: how many heads, which must divide E.
-        dropout: with which probability a weight of attention is 0 in training, in [0, 1).
-        kdim, vdim: the features of keys and of values; E by default.
-        rng: a generator or a seed for the initial weights, and then for dropout; the library's by default.
+        embed_dim: E. num_heads: the number of heads, which must divide E.
+        dropout: the probability that an attention weight is 0 in training, in [0, 1).
+        kdim, vdim: the numbers of features of keys and of values; E by default.
+        rng: a generator or a seed for the initial weights, and then for dropout; by default the library's generator.
 
     Raises:
-        ValueError: if a size is not positive, the heads do not divide E, or dropout is not in [0, 1); in a call, if the
-            shapes do not fit.
+        ValueError: if a size is not positive, ``num_heads`` does not divide E, or dropout is not in [0, 1); in a call,
+            if the shapes do not fit.
         TypeError: in a call, if the mask is tracked, or neither boolean nor floating, or causal is not boolean.
 
     >>> attend, x = MultiHeadAttention(4, num_heads=2, rng=0), np.ones((1, 3, 4), np.float32)
@@ -94,21 +94,20 @@ class MultiHeadAttention(Module):
         self, query: Any, key: Any = None, value: Any = None, mask: Any = None, causal: bool = False,
         need_weights: bool = False,
     ) -> Any:  # fmt: skip
-        """The values that queries find at keys, and with ``need_weights`` a pair of them and the weights.
+        """Return the attention output, or a pair of it and the weights with ``need_weights``.
 
         Args:
-            query: (…, T, E). key: (…, S, kdim), the query if left out. value: (…, S, vdim), the key if left out.
-            mask: booleans, true where a query may look (PyTorch's say where it may not), or floats that are added to
-                the scores, -inf where it may not look (as PyTorch's); a constant. It broadcasts to (…, T, S), or, with
-                an axis more than query, key and value all have, to (…, num_heads, T, S). A mask ``keep``
-                (N, S) that is false at padding is given as ``keep[:, None, :]``: without the axis of queries it would
-                be taken for (T, S) where N is T, and nobody would notice. For ``lengths`` (N,) it is
-                ``np.arange(S) < lengths[:, None]``.
-            causal: whether query t may look at the keys 0 … t alone.
+            query: (…, T, E). key: (…, S, kdim), by default the query. value: (…, S, vdim), by default the key.
+            mask: booleans, true where a query may attend (PyTorch's are true where it may not), or floats that are
+                added to the scores, -inf where it may not (as in PyTorch); a constant. It broadcasts to (…, T, S), or
+                to (…, num_heads, T, S) if it has more axes than query, key and value. Pass a padding mask ``keep``
+                (N, S) as ``keep[:, None, :]``: without the query axis it would silently be taken for (T, S) if N
+                equals T. For ``lengths`` (N,), ``keep`` is ``np.arange(S) < lengths[:, None]``.
+            causal: whether query t may attend only to the keys 0 … t.
 
         Returns:
-            (…, T, E); the weights are (…, num_heads, T, S), those after dropout. (PyTorch gives their mean over the
-            heads, ``weights.mean(axis=-3)``.) A query that may look nowhere finds 0, before ``out_proj``.
+            (…, T, E). The weights are (…, num_heads, T, S), after dropout. (PyTorch returns their mean over the heads,
+            ``weights.mean(axis=-3)``.) The result of a query without allowed keys is 0, before ``out_proj``.
         """
         key = query if key is None else key
         value = key if value is None else value
@@ -119,7 +118,7 @@ class MultiHeadAttention(Module):
         if mask is not None:
             if isinstance(mask, Tensor) and mask.requires_grad:
                 raise TypeError("MultiHeadAttention: no gradient flows through mask. Pass mask.detach().")
-            mask = mask if isinstance(mask, Tensor) else np.asanyarray(mask)  # a masked array stays one, and is refused
+            mask = mask if isinstance(mask, Tensor) else np.asanyarray(mask)  # keeps a masked array, to refuse it
             refuse_misfit("MultiHeadAttention: mask", mask, np.shape(query)[:-1], np.shape(key)[-2])
             if mask.ndim <= max(map(np.ndim, (query, key, value))):
                 mask = ops.expand_dims(mask, -3)  # by a primitive, so that a mask can be an input of an ONNX file
@@ -134,7 +133,7 @@ class MultiHeadAttention(Module):
         return (y, weights) if need_weights else y
 
     def _projected(self, query: Any, key: Any, value: Any) -> Any:
-        """Queries, keys and values of all heads: in one product if all three are made of the same."""
+        """Return queries, keys and values of all heads, from one product if all have the same input."""
         W, b = self.in_proj_weight, self.in_proj_bias
         if W is not None and query is key is value:
             return ops.split(self._in_heads(ops.affine(query, W, b)), 3, -3)
@@ -143,7 +142,7 @@ class MultiHeadAttention(Module):
         return map(self._in_heads, map(ops.affine, (query, key, value), Ws, bs))
 
     def _in_heads(self, x: Any) -> Any:
-        """(…, T, features) as (…, heads, T, E / num_heads), a view."""
+        """Return (…, T, features) as (…, heads, T, E / num_heads), a view."""
         size = self.embed_dim // self.num_heads
         return ops.swapaxes(ops.reshape(x, (*x.shape[:-1], x.shape[-1] // size, size)), -3, -2)
 
@@ -155,7 +154,7 @@ class MultiHeadAttention(Module):
 def _with_weights(
     q: Tensor, k: Tensor, v: Tensor, mask: Any, causal: bool, dropout: float, rng: Any
 ) -> tuple[Tensor, Tensor]:
-    """:func:`minigrad.ops.attention` and its weights (…, T, S) after dropout, all of which are made and kept."""
+    """Return :func:`minigrad.ops.attention` and its weights (…, T, S) after dropout, which stay in memory."""
     check_attention(q.data, k.data, v.data, mask)
     check_causal(causal)
     dtype = np.result_type(q.dtype, k.dtype, v.dtype)
@@ -170,24 +169,25 @@ _ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {"relu": ops.relu, "gelu": op
 
 
 class TransformerEncoderLayer(Module):
-    """Attention of a sequence to itself, then a network for each step, each added to its input: (…, T, E) -> the same.
+    """Self-attention, then a feed-forward network for each step, each added to its input: (…, T, E) -> the same.
 
-    With a(x) = ``self_attn`` and f(x) = ``linear2(activation(linear1(x)))``, whose results go through dropout:
+    With a(x) = ``self_attn`` and f(x) = ``linear2(activation(linear1(x)))``, both followed by dropout:
     y = norm1(x + a(x)), then norm2(y + f(y)) (A. Vaswani et al., Attention is all you need, 2017); with ``norm_first``
     y = x + a(norm1(x)), then y + f(norm2(y)), which trains deep stacks without a warm-up (R. Xiong et al., On layer
     normalization in the transformer architecture, 2020).
 
     Args:
-        d_model: E. nhead: how many heads, which must divide E. dim_feedforward: the width of the network between.
-        dropout: of the weights of attention, within the network, and of the results of both; in training only.
-        activation: 'relu', 'gelu', or a function or module from a tensor to one.
+        d_model: E. nhead: the number of heads, which must divide E. dim_feedforward: the width of the network.
+        dropout: the dropout rate of the attention weights, inside the network, and of the results of both; in training
+            only.
+        activation: 'relu', 'gelu', or a function or module that maps a tensor to a tensor.
         layer_norm_eps: the ``eps`` of ``norm1`` and ``norm2``.
-        bias: whether projections and norms have one.
-        rng: a generator or a seed for the initial weights, and then for dropout; the library's by default.
+        bias: whether projections and norms have a bias.
+        rng: a generator or a seed for the initial weights, and then for dropout; by default the library's generator.
 
     Raises:
-        ValueError: if a size is not positive, the heads do not divide E, dropout is not in [0, 1), or the activation is
-            another word; in a call, if the shapes do not fit.
+        ValueError: if a size is not positive, ``nhead`` does not divide E, dropout is not in [0, 1), or the activation
+            is unknown; in a call, if the shapes do not fit.
 
     >>> layer, x = TransformerEncoderLayer(8, 2, 16), np.zeros((4, 5, 8), np.float32)
     >>> keep = np.arange(5) < np.array([5, 2, 3, 1])[:, None]  # (N, T), false where a sequence is padded
@@ -216,7 +216,7 @@ class TransformerEncoderLayer(Module):
         self.activation, self.norm_first = activation, norm_first
 
     def forward(self, x: Any, mask: Any = None, causal: bool = False) -> Tensor:
-        """(…, T, E) -> (…, T, E). ``mask`` and ``causal`` say where steps may look, see :class:`MultiHeadAttention`."""
+        """(…, T, E) -> (…, T, E). ``mask`` and ``causal`` restrict attention, see :class:`MultiHeadAttention`."""
         if self.norm_first:
             x = x + self.dropout1(self.self_attn(self.norm1(x), mask=mask, causal=causal))
             return x + self._fed_forward(self.norm2(x))  # type: ignore[no-any-return]
@@ -232,17 +232,18 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerEncoder(Module):
-    """Encoder layers one after the other, and at the end a norm if there is one: (…, T, E) -> the same.
+    """A stack of encoder layers, followed by an optional norm: (…, T, E) -> the same.
 
     Args:
-        layers: the layers, or a function that makes one, which is called ``num_layers`` times. (PyTorch copies one
+        layers: the layers, or a function that creates one layer and is called ``num_layers`` times. (PyTorch copies one
             layer, so that all start with the same weights.)
-        num_layers: how many; left out if the layers are given.
-        norm: a module for the result, which with ``norm_first`` no layer has normalised; None for none.
+        num_layers: the number of layers; only for a function.
+        norm: a module that normalises the result (with ``norm_first``, no layer has done so), or None.
 
     Raises:
-        TypeError: if ``layers`` is a module or holds what is none, or ``num_layers`` is given or missing wrongly.
-        ValueError: if ``num_layers`` is not positive.
+        TypeError: if ``layers`` is another module or contains something else, or if it is not a function and
+            ``num_layers`` is given.
+        ValueError: if ``layers`` is a function and ``num_layers`` is missing or not positive.
 
     >>> rng = np.random.default_rng(0)
     >>> encoder = TransformerEncoder(lambda: TransformerEncoderLayer(8, 2, 16, rng=rng), 6)
@@ -254,17 +255,17 @@ class TransformerEncoder(Module):
         self, layers: Callable[[], Module] | Iterable[Module], num_layers: int | None = None, norm: Module | None = None
     ) -> None:
         if isinstance(layers, Module) and not isinstance(layers, ModuleList):
-            raise TypeError("TransformerEncoder: pass a list of layers, or a function that makes one, not a module")
+            raise TypeError("TransformerEncoder: pass a list of layers, or a function that creates one, not a module")
         if callable(layers) and not isinstance(layers, ModuleList):
             positive("TransformerEncoder", num_layers=num_layers)
             layers = [layers() for _ in range(num_layers or 0)]
         elif num_layers is not None:
-            raise TypeError("TransformerEncoder: num_layers is for a function that makes a layer, not for given ones")
+            raise TypeError("TransformerEncoder: pass num_layers only with a function that creates a layer")
         self.layers = ModuleList(layers)
         self.norm = norm
 
     def forward(self, x: Any, mask: Any = None, causal: bool = False) -> Any:
-        """(…, T, E) -> (…, T, E). ``mask`` and ``causal`` are those of all layers."""
+        """(…, T, E) -> (…, T, E). ``mask`` and ``causal`` apply to all layers."""
         for layer in self.layers:
             x = layer(x, mask=mask, causal=causal)
         return x if self.norm is None else self.norm(x)

@@ -1,4 +1,4 @@
-"""Optimisers, learning-rate schedules, gradient clipping, averages of weights; and minimisation by SciPy's methods."""
+"""Optimisers, learning-rate schedules, gradient clipping, weight averaging, and minimisation with SciPy's methods."""
 
 from .averages import EMA
 from .first_order import SGD, Adagrad, Adam, AdamW, Lion, RMSprop

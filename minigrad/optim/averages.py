@@ -1,4 +1,4 @@
-"""A running mean of weights, which often does better than the last ones (Polyak and Juditsky, 1992)."""
+"""A running mean of weights, which often performs better than the last ones (Polyak and Juditsky, 1992)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["EMA"]
 
 
 class EMA:
-    """An exponential moving average of parameters: average <- decay average + (1 - decay) parameter at each `update`.
+    """Keep an exponential moving average of parameters: average <- decay average + (1 - decay) parameter.
 
-    The average starts at the values the parameters have when it is made. For half precision it is kept in float32,
-    where small changes add up. Buffers, such as running statistics, are not averaged.
+    Each `update` does one such step. The average starts at the current values of the parameters. For half precision it
+    is kept in float32, so that small changes add up. Buffers, such as running statistics, are not averaged.
 
     Args:
         params: a module, or an iterable of parameters.
-        decay: in [0, 1]; an average over the last 1 / (1 - decay) updates or so.
+        decay: in [0, 1]; the average covers about the last 1 / (1 - decay) updates.
 
     Raises:
-        TypeError: if the parameters are no tensors, or ``decay`` no number.
+        TypeError: if the parameters are not tensors, or ``decay`` is not a number.
         ValueError: if there are no parameters, or ``decay`` is not in [0, 1].
 
     >>> import minigrad as mg
@@ -52,20 +52,20 @@ class EMA:
         if not self._params:
             raise ValueError("EMA: there are no parameters")
         self.decay = as_number("EMA", "decay", decay, "in [0, 1]")
-        self.updates = self._applied = 0  # _applied: how many contexts hold the averages in the parameters
+        self.updates = self._applied = 0  # _applied: the number of active `applied` contexts
         self.averages: dict[str, Array] = {
             name: p.data.astype(np.result_type(p.dtype, np.float32)) for name, p in self._params.items()
-        }  # by a module's names of its parameters, or their numbers
+        }  # by the parameters' names in a module, or by their numbers
 
     def update(self) -> None:
-        """Take the parameters as they are now into the average.
+        """Update the average with the current parameters.
 
         Raises:
-            RuntimeError: within `applied`, where the parameters are the averages themselves.
-            ValueError: if ``decay`` has become impossible, or a parameter's data now have another shape or dtype.
+            RuntimeError: inside `applied`, where the parameters are the averages themselves.
+            ValueError: if ``decay`` is now out of range, or if the shape or dtype of a parameter's data has changed.
         """
         if self._applied:
-            raise RuntimeError("EMA.update: the parameters hold the averages within applied(). Update before or after.")
+            raise RuntimeError("EMA.update: the parameters hold the averages inside applied(). Update before or after.")
         decay = as_number("EMA.update", "decay", self.decay, "in [0, 1]")
 
         def move(now: Array, mean: Array) -> None:
@@ -77,12 +77,13 @@ class EMA:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """A context in which the parameters hold copies of the averages; their own arrays are back when it ends.
+        """Return a context manager in which the parameters hold copies of the averages.
 
-        An error ends it too. What is written into the parameters within it is lost.
+        On exit, also after an error, the parameters get their own arrays back. Writes into the parameters inside the
+        context are lost.
 
         Raises:
-            ValueError: on entry, if a parameter's data now have another shape or dtype.
+            ValueError: on entry, if the shape or dtype of a parameter's data has changed.
         """
         held = [(p, p.data, mean.astype(p.dtype)) for p, mean in self._pairs("applied")]
         self._applied += 1
@@ -96,7 +97,7 @@ class EMA:
             self._applied -= 1
 
     def _pairs(self, caller: str) -> list[tuple[Any, Array]]:
-        """Each parameter and its average; an error if they no longer fit."""
+        """Return each parameter and its average; raise if they no longer fit."""
         for name, p in self._params.items():
             mean = self.averages[name]
             if p.shape != mean.shape or np.result_type(p.dtype, np.float32) != mean.dtype:
@@ -104,22 +105,22 @@ class EMA:
         return list(zip(self._params.values(), self.averages.values(), strict=True))
 
     def copy_to(self, params: Any = None) -> None:
-        """Write the averages into the arrays of the parameters, or of another module or as many other parameters.
+        """Write the averages into the arrays of the parameters, or of another module or list of parameters.
 
         Raises:
-            ValueError: if shapes do not fit; nothing has been written.
+            ValueError: if shapes do not fit; nothing is written.
         """
         others = self._params.values() if params is None else params
         targets = tensors("EMA.copy_to", params.parameters() if hasattr(params, "parameters") else others)
         shapes, wanted = [p.shape for p in targets], [mean.shape for mean in self.averages.values()]
         if shapes != wanted:
-            raise ValueError(f"EMA.copy_to: the averages have shapes {wanted}, the parameters {shapes}")
+            raise ValueError(f"EMA.copy_to: the averages have shapes {wanted}, but the parameters have {shapes}")
         for p, average in zip(targets, self.averages.values(), strict=True):
             written(p.data)
             p.data[...] = average
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of the averages, the decay and the number of updates, ready for :func:`minigrad.save`.
+        """Return copies of the averages, the decay and the number of updates, for :func:`minigrad.save`.
 
         >>> import minigrad as mg
         >>> list(EMA(mg.nn.Linear(2, 3)).state_dict())
@@ -132,11 +133,11 @@ class EMA:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over averages, decay and number of updates: all of them, or nothing.
+        """Load averages, decay and number of updates; on an error, nothing changes.
 
         Raises:
-            TypeError: if the state is no mapping.
-            ValueError: names every missing, unexpected, misshaped or impossible entry.
+            TypeError: if the state is not a mapping.
+            ValueError: if entries are missing, unexpected, misshaped or invalid.
         """
         caller = "EMA.load_state_dict"
         arrays = matching_arrays(caller, self.state_dict(), state)

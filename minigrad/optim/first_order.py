@@ -1,4 +1,4 @@
-"""The optimisers: how each turns gradients into steps."""
+"""First-order optimisers: SGD, RMSprop, Adagrad, Adam, AdamW and Lion."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "RMSprop"]
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum if asked (as PyTorch and Sutskever et al., 2013, write it).
+    """Gradient descent with optional momentum, in the form of PyTorch and Sutskever et al. (2013).
 
     v <- momentum v + g;  p <- p - lr v, or with ``nesterov`` p <- p - lr (g + momentum v);
     g includes weight_decay p.
 
     Raises:
-        TypeError: if the parameters are no iterable of tensors, or an option no number.
-        ValueError: if ``lr`` or ``weight_decay`` is negative, ``momentum`` not in [0, 1), or ``nesterov``
-            is asked for without momentum.
+        TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
+        ValueError: if ``lr`` or ``weight_decay`` is negative, ``momentum`` is not in [0, 1), or ``nesterov`` is set
+            without momentum.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([1.0], requires_grad=True)
@@ -56,14 +56,14 @@ class SGD(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Gradients divided by the root of a running mean of their squares (Tieleman and Hinton, 2012).
+    """Divide gradients by the root of a running mean of their squares (Tieleman and Hinton, 2012), as PyTorch does.
 
     v <- alpha v + (1 - alpha) g^2;  u <- momentum u + g / (sqrt(v) + eps);  p <- p - lr u;
-    g includes weight_decay p. As PyTorch's.
+    g includes weight_decay p.
 
     Raises:
-        TypeError: if the parameters are no iterable of tensors, or an option no number.
-        ValueError: if an option is negative, or ``alpha`` or ``momentum`` not below 1.
+        TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
+        ValueError: if an option is negative, or ``alpha`` or ``momentum`` is not below 1.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([1.0], requires_grad=True)
@@ -100,13 +100,13 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Gradients divided by the root of the sum of their squares so far (Duchi, Hazan and Singer, 2011).
+    """Divide gradients by the root of the sum of their squares so far (Duchi, Hazan and Singer, 2011), as PyTorch does.
 
     s <- s + g^2;  p <- p - lr' g / (sqrt(s) + eps) with lr' = lr / (1 + (t - 1) lr_decay) at the t-th step;
-    s starts at ``initial_accumulator_value``, and g includes weight_decay p. As PyTorch's.
+    s starts at ``initial_accumulator_value``, and g includes weight_decay p.
 
     Raises:
-        TypeError: if the parameters are no iterable of tensors, or an option no number.
+        TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
         ValueError: if an option is negative.
 
     >>> import minigrad as mg
@@ -150,14 +150,14 @@ class Adagrad(Optimizer):
 
 
 class Adam(Optimizer):
-    """Steps of a running mean of gradients over the root of that of their squares (Kingma and Ba, 2015).
+    """Divide a running mean of gradients by the root of a running mean of their squares (Kingma and Ba, 2015).
 
-    m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m' / (sqrt(v') + eps) with the
-    corrected means m' = m / (1 - b1^t), v' = v / (1 - b2^t); g includes weight_decay p.
+    m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m' / (sqrt(v') + eps) with the corrected means
+    m' = m / (1 - b1^t), v' = v / (1 - b2^t); g includes weight_decay p.
 
     Raises:
-        TypeError: if the parameters are no iterable of tensors, or an option no number.
-        ValueError: if an option is negative, or a beta not below 1.
+        TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
+        ValueError: if an option is negative, or a beta is not below 1.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([1.0, 1.0], requires_grad=True)
@@ -196,8 +196,8 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: p <- (1 - lr weight_decay) p before each step (Loshchilov and Hutter, 2019).
 
     Raises:
-        TypeError: if the parameters are no iterable of tensors, or an option no number.
-        ValueError: if an option is negative, or a beta not below 1.
+        TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
+        ValueError: if an option is negative, or a beta is not below 1.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([2.0], requires_grad=True)
@@ -221,15 +221,15 @@ class AdamW(Adam):
 
 
 class Lion(Optimizer):
-    """Steps of one size: the sign of a mean of gradients (Chen et al., 2023).
+    """Take steps of equal size along the sign of a running mean of gradients (Chen et al., 2023).
 
     c = b1 m + (1 - b1) g;  p <- (1 - lr weight_decay) p - lr sign(c);  m <- b2 m + (1 - b2) g.
-    A step is as large whatever the gradient is, so rates are three to ten times smaller than Adam's, and weight
-    decays as much larger (their section 5).
+    The size of a step does not depend on the gradient, so use rates three to ten times smaller than Adam's, and weight
+    decays larger by the same factor (their section 5).
 
     Raises:
-        TypeError: if the parameters are no iterable of tensors, or an option no number.
-        ValueError: if an option is negative, or a beta not below 1.
+        TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
+        ValueError: if an option is negative, or a beta is not below 1.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([1.0, 1.0, 1.0], requires_grad=True)

@@ -1,7 +1,7 @@
-"""Gradients between backward pass and step: accumulated over parts of a batch, and clipped.
+"""Gradients between backward pass and step: accumulate them over parts of a batch, and clip them.
 
-``backward`` adds to the gradients that are there. After a backward pass for each part of a batch they are those of the
-sum of all losses. For the mean over the batch, each part's mean counts by its share of the rows.
+``backward`` adds to the existing gradients. After a backward pass for each part of a batch, they are the gradients of
+the sum of all losses. For the mean over the batch, weight each part's mean by its share of the rows.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ __all__ = ["clip_grad_norm", "clip_grad_value", "micro_batches"]
 
 
 def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
-    """Split a batch into parts of nearly equal length, each after its share of the rows, between 0 and 1.
+    """Split a batch into parts of nearly equal length; yield each part after its share of the rows, between 0 and 1.
 
-    With (share * loss).backward() for each part, gradients add up to those of the mean over the batch, to rounding,
-    even if the parts differ in length. A loss that is a sum needs no share. Layers such as batch_norm normalise by the
-    statistics of each part.
+    With (share * loss).backward() for each part, the gradients add up to those of the mean over the batch, up to
+    rounding, even if the parts differ in length. A loss that is a sum needs no share. Layers such as batch_norm
+    normalise by the statistics of each part.
 
     Args:
-        parts: how many. No part is empty, so there are at most as many parts as rows.
-        arrays: arrays, tensors or lists of one length. Parts are slices along their first axis.
+        parts: the number of parts. No part is empty, so there are at most as many parts as rows.
+        arrays: arrays, tensors or lists of equal length. Parts are slices along their first axis.
 
     Raises:
         TypeError: if an array has no rows.
-        ValueError: if ``parts`` is no positive integer, there is no array, or lengths differ.
+        ValueError: if ``parts`` is not a positive integer, there is no array, or lengths differ.
 
     >>> import numpy as np
     >>> import minigrad as mg
@@ -55,7 +55,7 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
     """
     number = as_whole("micro_batches", "parts", parts)
     if not arrays:
-        raise ValueError("micro_batches: give the arrays of a batch")
+        raise ValueError("micro_batches: pass the arrays of a batch")
     try:
         lengths = [len(array) for array in arrays]
     except TypeError:  # also for an array without axes
@@ -76,16 +76,16 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
     Args:
         params: tensors; those without a gradient are skipped, repeated ones count once.
-        max_norm: above 0; infinity measures and scales nothing.
+        max_norm: above 0; infinity only measures the norm.
 
     Returns:
-        The norm before clipping, summed in float64. If it is not finite, nothing is scaled: no factor would help, and
-        the caller can skip the step. An array that is the gradient of two parameters counts twice in the norm, since
-        both will move by it, and is scaled once. So is memory in which gradients overlap.
+        The norm before clipping, summed in float64. If it is not finite, nothing is scaled, because no factor would
+        help; the caller can skip the step. An array that is the gradient of two parameters counts twice in the norm,
+        since both parameters move by it, but is scaled once, as is memory that gradients share.
 
     Raises:
-        TypeError: if ``max_norm`` is no number, or ``params`` no iterable of tensors.
-        ValueError: if ``max_norm`` is not above 0, or a gradient is read-only; nothing has been scaled.
+        TypeError: if ``max_norm`` is not a number, or ``params`` is not an iterable of tensors.
+        ValueError: if ``max_norm`` is not above 0, or a gradient is read-only; nothing is scaled.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([0.0, 0.0], requires_grad=True)
@@ -114,15 +114,15 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
 
 def clip_grad_value(params: Iterable[Tensor], clip_value: float) -> None:
-    """Bound each entry of all gradients, in place, to [-clip_value, clip_value]; infinite ones too, NaN stays.
+    """Clip every gradient entry, in place, to [-clip_value, clip_value]; infinities are clipped, NaN stays NaN.
 
     Args:
         params: tensors; those without a gradient are skipped.
         clip_value: at least 0; infinity changes nothing.
 
     Raises:
-        TypeError: if ``clip_value`` is no number, or ``params`` no iterable of tensors.
-        ValueError: if ``clip_value`` is below 0 or NaN, or a gradient is read-only; nothing has been changed.
+        TypeError: if ``clip_value`` is not a number, or ``params`` is not an iterable of tensors.
+        ValueError: if ``clip_value`` is below 0 or NaN, or a gradient is read-only; nothing is changed.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([0.0, 0.0], requires_grad=True)
@@ -139,10 +139,10 @@ def clip_grad_value(params: Iterable[Tensor], clip_value: float) -> None:
 
 
 def _writeable(caller: str, params: Iterable[Tensor]) -> list[Array]:
-    """The gradients of those parameters that have one; an error if one is read-only."""
+    """Return the gradients of the parameters that have one; raise if one is read-only."""
     parameters = tensors(caller, params)
     for i, p in enumerate(parameters):
-        if isinstance(p.grad, Tensor):  # of a pass that left a graph, whose arrays must not be written into
+        if isinstance(p.grad, Tensor):  # from a differentiable pass, whose arrays must not be changed
             p.grad = p.grad.data.copy()
         if p.grad is not None and not p.grad.flags.writeable:
             raise ValueError(f"{caller}: the gradient of parameter {i} ({describe(p)}) is read-only")
@@ -150,7 +150,7 @@ def _writeable(caller: str, params: Iterable[Tensor]) -> list[Array]:
 
 
 def _norm(block: Array) -> float:
-    """The Euclidean norm in float64, scaled first if squares would overflow or vanish."""
+    """Return the Euclidean norm in float64; scale first if squares would overflow or underflow."""
     wide = block.astype(np.float64).reshape(-1)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         norm = math.sqrt(wide @ wide)

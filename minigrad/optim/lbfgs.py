@@ -1,9 +1,9 @@
-"""L-BFGS: a step along an estimate of Newton's direction, made from the last changes of parameters and gradients.
+"""L-BFGS: steps along an estimate of Newton's direction, from the last changes of parameters and gradients.
 
-Here all parameters are one vector, in their common dtype (float32 if they are halves).
+Here all parameters are one vector, in their common dtype (float32 for half precision).
 
 Along a direction d the loss is a function f of the step length t, with slope f'(t) = g . d. A length satisfies the
-strong Wolfe conditions if the loss has fallen enough, f(t) <= f(0) + C1 t f'(0), and the slope is nearly gone,
+strong Wolfe conditions if the loss has decreased enough, f(t) <= f(0) + C1 t f'(0), and the slope is nearly zero,
 |f'(t)| <= C2 |f'(0)|. The line search is algorithms 3.5 and 3.6 of Nocedal and Wright (2006).
 """
 
@@ -23,16 +23,16 @@ from .optimizer import Optimizer, Params, as_number, as_whole
 
 __all__ = ["LBFGS"]
 
-_CURVATURE = 1e-10  # a pair with less of it is dropped: the estimate would not stay positive definite
+_CURVATURE = 1e-10  # pairs with less are dropped, so that the estimate stays positive definite
 _C1, _C2 = 1e-4, 0.9  # of the Wolfe conditions; their choice for quasi-Newton methods
-_MARGIN = 0.1  # of a bracket: two trials in a row nearer to an end than this would shrink it too little
+_MARGIN = 0.1  # of a bracket: two successive trials closer to an end would shrink it too little
 
 
-_Pair = tuple[Array, Array, float]  # how the parameters changed in a step (s), how the gradient did (y), 1 / (y . s)
+_Pair = tuple[Array, Array, float]  # the changes of parameters (s) and gradient (y) in a step, and 1 / (y . s)
 
 
 class Trial(NamedTuple):
-    """A step length that was tried: the loss there, its gradient, and the slope along the direction."""
+    """A trial step length: the loss there, its gradient, and the slope along the direction."""
 
     t: float
     f: float
@@ -47,21 +47,21 @@ class Trial(NamedTuple):
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS (Nocedal and Wright, 2006, section 7.2), with the names, defaults and steps of PyTorch's.
+    """Limited-memory BFGS (Nocedal and Wright, 2006, section 7.2), with PyTorch's names, defaults and steps.
 
-    One ``step(closure)`` is up to ``max_iter`` iterations; the closure clears the gradients, computes them anew and
-    returns the loss, and is called up to ``max_eval`` + 1 times, as by PyTorch's; ``max_eval`` is by default 5/4
-    ``max_iter``. Steps are of length ``lr`` (the very first shorter where gradients are large), or with
-    ``line_search_fn="strong_wolfe"`` such that the strong Wolfe conditions hold. It ends early if no gradient is above
-    ``tolerance_grad``, or if parameters or the loss change by less than ``tolerance_change``. It keeps
-    ``history_size`` pairs of vectors as long as all parameters together. A parameter without a gradient has one of 0.
-    There is one group of parameters only.
+    One ``step(closure)`` is up to ``max_iter`` iterations. The closure clears the gradients, recomputes them and
+    returns the loss. It is called up to ``max_eval`` + 1 times, as in PyTorch; ``max_eval`` defaults to 5/4
+    ``max_iter``. The step length is ``lr`` (less in the very first step if gradients are large). With
+    ``line_search_fn="strong_wolfe"``, it satisfies the strong Wolfe conditions. A step ends early if no gradient is
+    above ``tolerance_grad``, or if parameters or the loss change by less than ``tolerance_change``. The optimiser
+    stores ``history_size`` pairs of vectors as long as all parameters together. A missing gradient counts as 0. Only
+    one parameter group is supported.
 
-    :func:`minimize` minimises functions by SciPy's methods, in float64.
+    :func:`minimize` minimises functions with SciPy's methods, in float64.
 
     Raises:
-        TypeError: if the parameters are no iterable of tensors, or an option no number.
-        ValueError: if an option is negative, a count below 1, or there are several groups.
+        TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
+        ValueError: if an option is negative, a count is below 1, or there are several groups.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([-1.2, 1.0], dtype="float64", requires_grad=True)
@@ -112,23 +112,23 @@ class LBFGS(Optimizer):
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         if self.param_groups:
-            raise ValueError("LBFGS: there is one group of parameters only: its steps are of all of them together")
+            raise ValueError("LBFGS: only one parameter group is supported, because each step involves all parameters")
         super().add_param_group(group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Do up to ``max_iter`` iterations.
+        """Run up to ``max_iter`` iterations.
 
-        If the closure raises, parameters and estimate are as they were when that iteration began.
+        If the closure raises, parameters and estimate return to their state at the start of that iteration.
 
         Args:
             closure: clears the gradients, computes them, and returns the loss: a tensor of one entry, or a number.
 
         Returns:
-            What the closure returned first.
+            the first result of the closure.
 
         Raises:
             TypeError: if there is no closure.
-            ValueError: if an option has become impossible, or a parameter cannot be written into.
+            ValueError: if an option is now out of range, or a parameter is read-only.
         """
         if not callable(closure):
             raise TypeError("LBFGS.step: pass a closure that clears and computes the gradients and returns the loss")
@@ -164,9 +164,9 @@ class LBFGS(Optimizer):
     def _move(
         self, closure: Callable[[], Any], first: Trial, d: Array, search: bool, last: bool, tolerance: float, limit: int
     ) -> tuple[Trial, int]:
-        """Step along d, by default as far as ``first``; return where that ends and how often the closure was called.
+        """Step along d, by default as far as ``first``; return the final trial and the number of closure calls.
 
-        Without a line search the last step is not evaluated: the next call of `step` begins there.
+        Without a line search, the last step is not evaluated, because the next call of `step` starts there.
         """
         x = np.concatenate([p.data.reshape(-1) for p in self.params]).astype(self._gradient.dtype, copy=False)
 
@@ -188,7 +188,7 @@ class LBFGS(Optimizer):
         return found, tried
 
     def _next_estimate(self, g: Array, history: int) -> tuple[list[_Pair], float]:
-        """The pairs and the scale of the estimate after the last step."""
+        """Return the pairs and the scale of the estimate after the last step."""
         if not self.n_iter:
             return [], 1.0
         y, s = g - self._gradient, self._direction * g.dtype.type(self._t)
@@ -198,7 +198,7 @@ class LBFGS(Optimizer):
         return [*self._pairs, (s, y, 1 / curvature)][-history:], curvature / float(y @ y)
 
     def _flat_gradient(self) -> Array:
-        """All gradients as one vector; that of a parameter without one is 0."""
+        """Return all gradients as one vector; missing ones are 0."""
         grads = [np.zeros(p.shape, p.dtype) if p.grad is None else plain(p.grad) for p in self.params]
         for i, (p, g) in enumerate(zip(self.params, grads, strict=True)):
             self._check_parameter(i, p, g)
@@ -210,7 +210,7 @@ class LBFGS(Optimizer):
             p.data[...] = values.reshape(p.shape)
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of options, counts, the last step and the pairs, ready for :func:`minigrad.save`.
+        """Return copies of options, counts, the last step and the pairs, for :func:`minigrad.save`.
 
         The pairs are three arrays, ``s`` and ``y`` (pairs, entries) and ``rho`` (pairs,).
         """
@@ -229,15 +229,15 @@ class LBFGS(Optimizer):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over options, counts, the last step and the pairs: all of them, or nothing.
+        """Load options, counts, the last step and the pairs; on an error, nothing changes.
 
         Raises:
-            TypeError: if the state is no mapping.
-            ValueError: names every missing, unexpected, misshaped or impossible entry.
+            TypeError: if the state is not a mapping.
+            ValueError: if entries are missing, unexpected, misshaped or invalid.
         """
         caller, expected = "LBFGS.load_state_dict", self.state_dict()
         pairs = np.size(state["rho"]) if isinstance(state, Mapping) and "rho" in state else 0
-        for name in ("s", "y", "rho"):  # there may be more or fewer pairs than here
+        for name in ("s", "y", "rho"):  # the state may have more or fewer pairs
             expected[name] = np.zeros((pairs, *expected[name].shape[1:]), expected[name].dtype)
         arrays = matching_arrays(caller, expected, state)
         (options,) = self._loaded_options(caller, arrays)
@@ -252,7 +252,7 @@ class LBFGS(Optimizer):
 
 
 def _direction(g: Array, pairs: list[_Pair], scale: float) -> Array:
-    """-H g, H the estimate of the inverse Hessian (their algorithm 7.4)."""
+    """Return -H g, with H the estimate of the inverse Hessian (their algorithm 7.4)."""
     d, shares = -g, []
     for s, y, rho in reversed(pairs):
         shares.append(float(s @ d) * rho)
@@ -270,17 +270,18 @@ def _as_float(loss: Any) -> float:
 def strong_wolfe(
     evaluate: Callable[[float], Trial], start: Trial, t: float, longest: float, tolerance: float, limit: int
 ) -> tuple[Trial, int]:
-    """The best step length that was found, and how many were tried.
+    """Return the best step length found, and the number of lengths tried.
 
-    First the length grows until a bracket holds a good one (algorithm 3.5), then the bracket shrinks (3.6); the next
-    length is where a cubic through both ends has its minimum. The choices that the book leaves open are PyTorch's. A
-    loss that is NaN counts as too high.
+    First the length grows until a bracket contains a good one (algorithm 3.5), then the bracket shrinks (3.6). The next
+    length is the minimum of a cubic through both ends. Choices that the book leaves open follow PyTorch. A loss of NaN
+    counts as too high.
 
     Args:
         start: length 0.
-        t: the first length to try; with 0 there is nothing to search.
-        longest: the largest entry of the direction; a bracket in which no entry moves by ``tolerance`` is not shrunk.
-        limit: how many lengths may be tried after the first.
+        t: the first length to try; 0 means that there is nothing to search.
+        longest: the largest entry of the direction; the search stops at a bracket in which no entry would move by
+            ``tolerance``.
+        limit: the most lengths to try after the first.
     """
     if t == 0:
         return start, 0
@@ -305,7 +306,7 @@ def _zoom(
     tried: int,
     limit: int,
 ) -> tuple[Trial, int]:
-    """Shrink a bracket to a good length; ``tried`` were tried after the first one before."""
+    """Shrink a bracket to a good length; ``tried`` lengths were tried before, not counting the first."""
     low = 1 if bracket[1].f < bracket[0].f else 0
     near_an_end = False
     while tried < limit:
@@ -333,9 +334,9 @@ def _zoom(
 
 
 def _minimum(a: Trial, b: Trial, lowest: float, highest: float) -> float:
-    """Where the cubic with the values and slopes of two trials has its minimum (their equation 3.59), within bounds.
+    """Return the minimum of the cubic through the values and slopes of two trials (their equation 3.59), within bounds.
 
-    In the middle, if it has none, a trial is not finite, or both are of one length, as rounding makes them.
+    Return the middle if there is none, a trial is not finite, or rounding made both lengths equal.
     """
     a, b = sorted((a, b), key=lambda trial: trial.t)
     try:

@@ -1,7 +1,7 @@
-"""Minimisation by SciPy's methods, with the value and all derivatives that they ask for.
+"""Minimise functions with SciPy's methods, and provide the derivatives that they use.
 
-To SciPy the parameters, in whatever structure, are one vector of float64, which :func:`minigrad.split` cuts into
-parts. So the function to minimise is one of a vector, and the transforms give its derivatives.
+SciPy sees the parameters, in any structure, as one vector of float64, which :func:`minigrad.split` cuts into parts. So
+the function to minimise takes a vector, and the transforms compute its derivatives.
 """
 
 from __future__ import annotations
@@ -39,33 +39,32 @@ def minimize(
     callback: Callable[..., Any] | None = None,
     options: dict[str, Any] | None = None,
 ) -> Any:
-    """Minimise a function of parameters by ``scipy.optimize.minimize``, with its derivatives.
+    """Minimise a function of parameters with ``scipy.optimize.minimize`` and its derivatives.
 
-    Methods that use a gradient get it. Those that use second derivatives get products of the Hessian with vectors
+    Methods that use a gradient get it. Methods that use second derivatives get products of the Hessian with vectors
     (Newton-CG, trust-ncg, trust-krylov, trust-constr: :func:`minigrad.hvp`) or the Hessian (dogleg, trust-exact:
-    :func:`minigrad.hessian`). All is computed in float64, whatever the parameters' dtype.
+    :func:`minigrad.hessian`). Everything is computed in float64, whatever the dtype of the parameters.
 
     Args:
-        f: a function of one argument, ``x0`` with other leaves, that returns a tensor of one entry. It must give the
-            same each time: put modules with dropout into evaluation mode.
-        x0: the start: a floating tensor, array or number; a nested list, tuple or dict of these; or a module, of which
-            the parameters that require a gradient are what is minimised in.
-        method: SciPy's name of a method, in small or capital letters; None leaves the choice to SciPy (BFGS, with
-            bounds L-BFGS-B, with constraints SLSQP).
-        bounds, constraints, tol, callback, options: SciPy's own, for methods that know them. What they say of the
-            parameters is said of the vector of all their entries, leaf by leaf.
+        f: a function of one argument, ``x0`` with other leaves, that returns a tensor of one entry. It must be
+            deterministic: put modules with dropout into evaluation mode.
+        x0: the start: a floating tensor, array or number; a nested list, tuple or dict of these; or a module, whose
+            trainable parameters are optimised.
+        method: SciPy's name of a method, in any case; by default SciPy chooses (BFGS, with bounds L-BFGS-B, with
+            constraints SLSQP).
+        bounds, constraints, tol, callback, options: passed to SciPy, for methods that support them. They refer to the
+            vector of all entries, leaf by leaf.
 
     Returns:
-        SciPy's ``OptimizeResult``, with ``x`` in the structure of ``x0``: float64 tensors, for a module a dict by the
-        names of its parameters. What else it holds (``jac``, ``hess_inv``) is about the vector. A module's parameters
-        are written once, at the end, in their own dtype; until then, and if an error is raised, they hold what they
-        held.
+        SciPy's ``OptimizeResult``, with ``x`` in the structure of ``x0``: float64 tensors, or for a module a dict by
+        the names of its parameters. Its other entries (``jac``, ``hess_inv``) refer to the vector. A module's
+        parameters are written once, at the end, in their own dtype; on an error, they keep their values.
 
     Raises:
-        TypeError: if a parameter is not floating, or f does not return a tensor, or f depends, within a transform, on
-            what that differentiates in.
-        ValueError: if the method is unknown, f returns more than one number, or there is nothing to minimise in.
-        ModuleNotFoundError: if SciPy is not installed; says how to get it.
+        TypeError: if a parameter is not floating, or f does not return a tensor, or f, inside a transform, depends on
+            the transform's variables.
+        ValueError: if the method is unknown, f returns more than one number, or there is nothing to optimise.
+        ModuleNotFoundError: if SciPy is not installed; the message says how to install it.
 
     >>> import minigrad as mg
     >>> f = lambda p: (p["a"] - 3.0) ** 2 + (p["a"] * p["b"] - 6.0) ** 2
@@ -93,10 +92,10 @@ def minimize(
 
 
 class _Vector:
-    """A function of a structure as one of a vector of float64.
+    """A function of a structure as a function of a float64 vector.
 
     Attributes:
-        start: the vector of the structure as it was given.
+        start: the vector of the initial structure.
         parameters: the leaves that are parameters of modules, by their numbers.
     """
 
@@ -107,14 +106,14 @@ class _Vector:
         self.shapes = [x.shape for x in arrays]
         self.ends = list(itertools.accumulate(x.size for x in arrays))
         if not self.ends or not self.ends[-1]:
-            raise ValueError("minimize: x0 holds no number to minimise in")
+            raise ValueError("minimize: x0 contains no numbers to optimise")
         self.parameters = {i: p for i, (path, p) in enumerate(named) if path and not path.endswith("]")}
         if len(set(map(id, self.parameters.values()))) < len(self.parameters):
-            raise ValueError("minimize: x0 holds a module's parameter twice")
+            raise ValueError("minimize: x0 contains a module's parameter twice")
         self.start = np.concatenate([x.ravel() for x in arrays])
 
     def parts(self, x: Any) -> list[Tensor]:
-        """The part of the vector for each leaf of the structure."""
+        """Return the part of the vector for each leaf of the structure."""
         return [reshape(part, shape) for part, shape in zip(split(x, self.ends[:-1]), self.shapes, strict=True)]
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -138,7 +137,7 @@ class _Vector:
         return _number(value), np.array(gradient.data)
 
     def written(self, x: Array) -> Any:
-        """The vector in the structure, also written into the parameters of modules."""
+        """Return the vector in the structure, and write it into the parameters of modules."""
         parts = self.parts(Tensor(x, np.float64))
         for i, parameter in self.parameters.items():
             written(parameter.data)
@@ -147,17 +146,18 @@ class _Vector:
 
 
 def _number(value: Tensor) -> float:
-    """A value as a number; an error if it depends on a tensor that an outer transform differentiates in."""
+    """Return a value as a number; raise if it depends on a tensor that an outer transform differentiates."""
     if leaves_graph() and value.requires_grad:
         raise TypeError(
-            "minimize: f depends on a tensor that is differentiated in, and its minimum cannot be. Pass f .detach() "
-            "of it, for a constant (docs/derivatives.md shows implicit differentiation)."
+            "minimize: f depends on a tensor that an outer transform differentiates, but the minimum is not "
+            "differentiable. Pass .detach() of the tensor to treat it as a constant (docs/derivatives.md shows "
+            "implicit differentiation)."
         )
     return float(value.item())
 
 
 def _floating(path: str, value: Any) -> Array:
-    """A leaf as an array of float64."""
+    """Return a leaf as a float64 array."""
     array = plain(value if isinstance(value, Tensor) else Tensor(value))
     if array.dtype.kind != "f":
         raise TypeError(f"minimize: parameters must be floating, not {describe(array)} in x0{path}")

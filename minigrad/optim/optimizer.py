@@ -1,8 +1,8 @@
-"""What all optimisers share: parameters in groups, each with options; steps; and state.
+"""The base class of optimisers: parameter groups with options, steps, and state.
 
 An optimiser writes into the arrays of its parameters and never replaces them. It keeps its state in the dtype of the
 parameter, except for half precision, where squares of gradients underflow or overflow and small steps get lost. The
-state of a half parameter is float32. Its steps are computed in float32 and rounded once, into the parameter.
+state of a half-precision parameter is float32. Its steps are computed in float32 and rounded once, into the parameter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Optimizer"]
 Group = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
-_NEVER_NEGATIVE = ("step", "sum", "v")  # counts, and state that adds up squares
+_NEVER_NEGATIVE = ("step", "sum", "v")  # counts, and sums or means of squares
 _BLOCK = 131072  # entries; 256K and 512K take as long, 64K and fewer longer, on one thread and on two
 
 _RANGES: dict[str, Callable[[float], bool]] = {
@@ -37,8 +37,8 @@ _RANGES: dict[str, Callable[[float], bool]] = {
     "in [0, 1]": lambda x: 0 <= x <= 1,
 }
 
-# What an option may be: a range, a positive integer, or one of several values. An option that is not listed here must
-# be finite and at least 0.
+# The valid values of an option: a range, a positive integer, or one of several values. Any other option must be finite
+# and at least 0.
 _OPTIONS: dict[str, Any] = {
     "alpha": "in [0, 1)",
     "betas": "in [0, 1)",  # each of the two
@@ -52,10 +52,10 @@ _OPTIONS: dict[str, Any] = {
 
 
 def as_number(caller: str, name: str, value: Any, wanted: str = "") -> float:
-    """A number, or a 0-d array or tensor, as a float in the range ``wanted``; an integer that is too large is infinite.
+    """Return a number, 0-d array or 0-d tensor as a float in the range ``wanted``; too large integers become infinite.
 
     Raises:
-        TypeError: if it is no number; text is not read as one.
+        TypeError: if it is not a number; text is not read as one.
         ValueError: if it is out of the range.
     """
     single = isinstance(value, (np.ndarray, Tensor)) and value.ndim == 0 and value.dtype.kind in "biuf"
@@ -71,21 +71,21 @@ def as_number(caller: str, name: str, value: Any, wanted: str = "") -> float:
 
 
 def as_whole(caller: str, name: str, value: Any, least: int = 1) -> int:
-    """An integer of at least 1, or of another least value."""
+    """Return an integer; raise unless it is at least ``least``."""
     if isinstance(value, bool) or not (isinstance(value, (int, np.integer)) and value >= least):
         raise ValueError(f"{caller}: {name} must be an integer of at least {least}, not {value!r}")
     return int(value)
 
 
 def as_choice(caller: str, name: str, value: Any, choices: Sequence[Any]) -> Any:
-    """The choice that equals a value."""
+    """Return the choice that equals a value; raise if there is none."""
     if value not in choices:
         raise ValueError(f"{caller}: {name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
     return choices[choices.index(value)]
 
 
 def as_option(caller: str, name: str, value: Any) -> Any:
-    """An option of an optimiser in its own type, checked by the table above."""
+    """Return an option of an optimiser in its own type, checked by the table above."""
     kind = _OPTIONS.get(name, "finite and at least 0")
     if isinstance(kind, tuple):
         return as_choice(caller, name, value, kind)
@@ -99,7 +99,7 @@ def as_option(caller: str, name: str, value: Any) -> Any:
 
 
 def tensors(caller: str, params: Any) -> list[Tensor]:
-    """The parameters as a list, each once: leaves of a floating dtype, or constants (frozen parameters)."""
+    """Return the parameters as a list, each once: leaves of a floating dtype, or constants (frozen parameters)."""
     if isinstance(params, Tensor) or not isinstance(params, Iterable):
         raise TypeError(
             f"{caller}: params must be an iterable of tensors, not {describe(params)}. "
@@ -113,8 +113,8 @@ def tensors(caller: str, params: Any) -> list[Tensor]:
             raise ValueError(f"{caller}: parameter {i} ({describe(p)}) is the result of an operation, not a leaf")
         if p.node is not None and (p.node.shape, p.node.dtype) != (p.shape, p.dtype):
             raise TypeError(
-                f"{caller}: parameter {i} is {p.node.dtype} {p.node.shape}, its .data was replaced by {describe(p)}. "
-                "Write into .data, or make a new parameter."
+                f"{caller}: parameter {i} is {p.node.dtype} {p.node.shape}, but its .data was replaced by "
+                f"{describe(p)}. Write into .data, or create a new parameter."
             )
         if p.dtype.kind != "f":
             raise TypeError(f"{caller}: parameter {i} must be of a floating dtype, not {describe(p)}")
@@ -122,19 +122,19 @@ def tensors(caller: str, params: Any) -> list[Tensor]:
 
 
 def run_in_blocks(work: Iterable[tuple[Callable[..., None], Sequence[Array]]]) -> None:
-    """Call each function with corresponding blocks of its arrays, which have one shape; threads share large ones."""
+    """Call each function with corresponding blocks of its equally shaped arrays; threads share large arrays."""
     calls: list[Callable[[], None]] = []
     entries = 0
     for function, arrays in work:
         entries += arrays[0].size
         calls += [partial(function, *block) for block in blocks(arrays)]
-    run_in_parallel(calls, worth=entries >= 2 * _BLOCK)  # waking a thread for less takes longer
+    run_in_parallel(calls, worth=entries >= 2 * _BLOCK)  # for less, waking a thread takes longer
 
 
 def blocks(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
-    """Corresponding blocks of arrays of one shape, as 1-d views; the whole arrays if they are not contiguous.
+    """Yield corresponding blocks of equally shaped arrays, as 1-d views; the whole arrays if they are not contiguous.
 
-    The arrays of a block stay in the processor's cache while a dozen NumPy calls pass over them.
+    The arrays of a block stay in the processor's cache during a dozen NumPy calls.
     """
     if not all(a.flags.c_contiguous for a in arrays):
         yield arrays
@@ -145,7 +145,7 @@ def blocks(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
 
 
 def _attribute(name: str) -> property:
-    """An option as an attribute of the optimiser: the value that all groups share."""
+    """Return a property for an option of the optimiser: the value that all groups share."""
 
     def read(self: Optimizer) -> Any:
         first, *others = (group.get(name) for group in self.param_groups)
@@ -165,11 +165,11 @@ def _attribute(name: str) -> property:
 
 
 class Optimizer:
-    """The base of all optimisers: parameters in groups, each with options such as the rate ``lr``, and state.
+    """The base class of optimisers: parameter groups, each with options such as the rate ``lr``, and state.
 
-    ``params`` is an iterable of parameters, or of groups. A group is a dict of ``params`` and of options that differ
-    from those given to the optimiser. ``param_groups`` are dicts with every option, which may change between steps.
-    Each option is also an attribute, such as ``optimizer.lr``; if groups differ in it, reading or setting it raises a
+    ``params`` is an iterable of parameters, or of groups. A group is a dict of ``params`` and of options that override
+    those of the optimiser. ``param_groups`` are dicts with every option, which you may change between steps. Each
+    option is also an attribute, such as ``optimizer.lr``; if groups differ in it, reading or setting it raises a
     ValueError. A parameter that is listed twice in a group counts once. State has the dtype of its parameter, but
     float32 for float16, whose steps are computed in float32 and rounded once.
 
@@ -201,11 +201,11 @@ class Optimizer:
         name = type(self).__name__
         self.defaults = {option: as_option(name, option, value) for option, value in options.items()}
         self.param_groups: list[Group] = []
-        self.params: list[Tensor] = []  # of all groups, one after the other
-        self.steps: list[int] = []  # how often each parameter was updated
+        self.params: list[Tensor] = []  # of all groups, in order
+        self.steps: list[int] = []  # the number of updates of each parameter
         self.state: dict[str, dict[int, Array]] = {}  # by name, and by the number of the parameter
         self._specs: list[Spec] = []
-        self._reductions = 0  # how often a ReduceOnPlateau has set the rates, which a Schedule must not undo
+        self._reductions = 0  # counts changes of the rates by ReduceOnPlateau, which a Schedule must not undo
         given: Any = params if isinstance(params, Tensor) or not isinstance(params, Iterable) else list(params)
         several = isinstance(given, list) and any(isinstance(group, Mapping) for group in given)
         for group in given if several else [{"params": given}]:
@@ -214,19 +214,19 @@ class Optimizer:
             raise ValueError(f"{name}: there are no parameters")
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Train more parameters from now on; options default to those the optimiser was made with.
+        """Add a parameter group; options default to those of the optimiser.
 
-        Schedules that were made before do not know the group, and their next step raises.
+        Existing schedules do not include the group, and their next step raises an error.
 
         Raises:
-            TypeError: if the group is no mapping with ``params``, or these are no iterable of tensors.
-            ValueError: if an option is unknown or impossible, or a parameter is in another group. Nothing is added.
+            TypeError: if the group is not a mapping with ``params``, or these are not an iterable of tensors.
+            ValueError: if an option is unknown or invalid, or a parameter is in another group. Nothing is added.
         """
         caller = type(self).__name__ + (f": group {len(self.param_groups)}" if self.param_groups else "")
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError(f"{caller}: a group must be a dict with 'params' and options, not {group!r:.60}")
         if unknown := [name for name in group if name not in ("params", *self._options)]:
-            raise ValueError(f"{caller}: {unknown[0]!r} is no option. Options are {', '.join(self._options)}.")
+            raise ValueError(f"{caller}: unknown option {unknown[0]!r}. Options are {', '.join(self._options)}.")
         params = tuple(tensors(caller, group["params"]))
         elsewhere = set(map(id, self.params))
         if known := [p for p in params if id(p) in elsewhere]:
@@ -241,11 +241,11 @@ class Optimizer:
         self.steps += [0] * len(params)
 
     def _kept(self, options: Group) -> tuple[str, ...]:
-        """The names of the arrays kept for each parameter; an error if the options contradict each other."""
+        """Return the names of the arrays kept for each parameter; raise if options contradict each other."""
         return (*self._state_names, "velocity") if options.get("momentum") else self._state_names
 
     def _state_of(self, i: int, options: Group, names: tuple[str, ...]) -> list[Array]:
-        """The arrays kept for a parameter; those of the names that are missing are made."""
+        """Return the arrays kept for a parameter; create the missing ones."""
         kept = [arrays[i] for arrays in self.state.values() if i in arrays]
         if len(kept) >= len(names):
             return kept
@@ -255,11 +255,11 @@ class Optimizer:
         return self._state_of(i, options, names)
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
-        """Do the t-th step (from 1) for one block of a parameter and of its state, in place."""
+        """Do step t (counted from 1) for one block of a parameter and of its state, in place."""
         raise NotImplementedError
 
     def _step_block(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
-        """Apply the weight decay to one block, and update it; a block of half precision in float32."""
+        """Apply the weight decay to one block and update it, in float32 for half precision."""
         if p.dtype == np.float16:
             single = p.astype(np.float32)
             self._step_block(options, t, single, g.astype(np.float32), *state)
@@ -277,15 +277,15 @@ class Optimizer:
         """Update every parameter that has a gradient, in place.
 
         After an interrupt (Ctrl-C), some parameters, and blocks of large ones, are updated and some are not; `steps`
-        counts every parameter that may have changed. Load a saved state to go on as if nothing had happened.
+        counts every parameter that may have changed. To recover, load a saved state.
 
         Args:
-            closure: if given it is called first, to compute the gradients; its result, the loss, is returned.
+            closure: called first to compute the gradients; its result, the loss, is returned.
 
         Raises:
-            TypeError: if an option is no number.
-            ValueError: if an option has become impossible; if ``.data`` of a parameter was replaced by an array of
-                another shape or dtype, or is read-only. Nothing has been written.
+            TypeError: if an option is not a number.
+            ValueError: if an option is now out of range, or ``.data`` of a parameter is read-only or was replaced by
+                an array of another shape or dtype. Nothing is written.
         """
         loss = None if closure is None else closure()
         work = []
@@ -297,7 +297,7 @@ class Optimizer:
         return loss
 
     def _updates(self) -> Iterator[tuple[int, Group, list[Array]]]:
-        """For each parameter with a gradient its number, its options, and its data, gradient and state."""
+        """Yield the number, options, and arrays (data, gradient and state) of each parameter with a gradient."""
         i = -1
         for group in self.param_groups:
             options = self._options_of(group)
@@ -312,37 +312,37 @@ class Optimizer:
                     yield i, options, [p.data, g, *self._state_of(i, options, names)]
 
     def _options_of(self, group: Group) -> Group:
-        """The options of a group as they are now, checked."""
+        """Return the current options of a group, checked."""
         options = {name: as_option(type(self).__name__, name, group.get(name)) for name in self._options}
         self._kept(options)
         return options
 
     def _check_parameter(self, i: int, p: Tensor, g: Array) -> None:
-        """Raise unless a parameter is writeable, as it was when the optimiser was made, and its gradient fits."""
+        """Raise unless a parameter is writeable, has its original shape and dtype, and its gradient fits."""
         name, (shape, dtype) = type(self).__name__, self._specs[i]
         if p.data.shape != shape or p.data.dtype != dtype:
             raise ValueError(
-                f"{name}: parameter {i} was {dtype} {shape} when the optimiser was made, its data is "
-                f"{describe(p.data)} now. Write into .data instead of replacing it."
+                f"{name}: parameter {i} was {dtype} {shape} when the optimiser was created, but its data is now "
+                f"{describe(p.data)}. Write into .data instead of replacing it."
             )
         if g.shape != shape or g.dtype != dtype:
-            raise ValueError(f"{name}: parameter {i} is {dtype} {shape}, its gradient {describe(g)}")
+            raise ValueError(f"{name}: parameter {i} is {dtype} {shape}, but its gradient is {describe(g)}")
         if not p.data.flags.writeable:
             raise ValueError(f"{name}: .data of parameter {i} ({describe(p)}) is read-only. Replace it by a copy.")
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Set the gradients of all parameters to None."""
         for p in self.params:
             p.zero_grad()
 
-    # --- what a file keeps -------------------------------------------------------------------------------
+    # --- saved state -------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of options, step counts and state as a flat dict of arrays, ready for :func:`minigrad.save`.
+        """Return copies of options, step counts and state as a flat dict of arrays, for :func:`minigrad.save`.
 
         The options of a single group have their own names. Those of several groups are ``group.0.lr``,
-        ``group.1.lr``, …, beside ``group.0.params``, the numbers of the parameters. Training resumes to the bit if
-        random numbers, such as those of dropout, go on as well: :func:`minigrad.rng_state`.
+        ``group.1.lr``, …, next to ``group.0.params``, the numbers of the parameters. To resume training bit for bit,
+        also save the random state with :func:`minigrad.rng_state`.
 
         >>> import minigrad as mg
         >>> list(mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9).state_dict())
@@ -355,12 +355,12 @@ class Optimizer:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over options, step counts and state: all of them, or nothing.
+        """Load options, step counts and state; on an error, nothing changes.
 
         Raises:
-            TypeError: if the state is no mapping.
-            ValueError: names every missing, unexpected, misshaped or impossible entry, such as a mean of squares below
-                0 or a state that is NaN.
+            TypeError: if the state is not a mapping.
+            ValueError: if entries are missing, unexpected, misshaped or invalid, such as a mean of squares below 0 or a
+                NaN.
         """
         caller = f"{type(self).__name__}.load_state_dict"
         arrays = matching_arrays(caller, self.state_dict(), state)
@@ -377,7 +377,7 @@ class Optimizer:
                 array[...] = arrays[f"{name}.{i}"]
 
     def _option_names(self) -> list[tuple[str, int, str]]:
-        """For each option of each group its name in a state, the number of the group, and its own name."""
+        """Return the name in a state, the number of the group and the own name of each option."""
         several = len(self.param_groups) > 1
         numbers = range(len(self.param_groups))
         return [(f"group.{k}.{name}" if several else name, k, name) for k in numbers for name in self._options]
@@ -393,7 +393,7 @@ class Optimizer:
         return state
 
     def _loaded_options(self, caller: str, arrays: Mapping[str, Array]) -> list[Group]:
-        """The options of each group, read from their arrays and checked."""
+        """Return the options of each group, read from their arrays and checked."""
         options: list[Group] = [{} for _ in self.param_groups]
         for key, k, name in self._option_names():
             kind, value = _OPTIONS.get(name), arrays[key].tolist()

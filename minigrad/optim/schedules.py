@@ -1,4 +1,4 @@
-"""Learning-rate schedules: closed forms in the number of steps, and a rate that falls when a metric stops improving."""
+"""Learning-rate schedules: functions of the number of steps, and one that reacts when a metric stops improving."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ def _as_optimizer(caller: str, value: Any) -> Optimizer:
 
 
 def _check_groups(caller: str, optimizer: Optimizer, number: int) -> None:
-    """Raise if parameter groups were added since a schedule was made for so many."""
+    """Raise if parameter groups were added since the schedule was created with ``number`` of them."""
     if (now := len(optimizer.param_groups)) != number:
         raise ValueError(
-            f"{caller}: the optimiser has {now} parameter groups, it had {number} when the schedule was made. "
-            "Make another schedule."
+            f"{caller}: the optimiser has {now} parameter groups, but had {number} when the schedule was created. "
+            "Create another schedule."
         )
 
 
 def _of_each_group(caller: str, name: str, value: Any, optimizer: Optimizer, wanted: str = _RATE) -> list[float]:
-    """A number for each parameter group, from one for all groups or a list of them."""
+    """Return a number for each parameter group, from a number for all groups or a list."""
     groups = len(optimizer.param_groups)
     values = value if isinstance(value, (list, tuple)) else [value] * groups
     if len(values) != groups:
-        raise ValueError(f"{caller}: {name} has {len(values)} numbers, the optimiser {groups} parameter groups")
+        raise ValueError(f"{caller}: {name} has {len(values)} numbers for {groups} parameter groups")
     return [as_number(caller, name, number, wanted) for number in values]
 
 
 class Schedule:
-    """A learning rate that depends on the number of steps only: lr = base_lr factor(count).
+    """A learning rate that depends only on the number of steps: lr = base_lr factor(count).
 
-    Each parameter group has its own base rate, which is the optimiser's when the schedule is made (``base_lrs``;
+    Each parameter group has its own base rate, the optimiser's rate when the schedule is created (``base_lrs``;
     ``base_lr`` if all groups share one). ``step()`` adds 1 to the count and sets the rate of each group. You choose
     what a step is: a batch or an epoch. If a :class:`ReduceOnPlateau` has set rates since the last step, ``step()``
-    would undo that, and raises; a new schedule goes on from the rates as they are. A subclass defines ``factor``, or
-    ``rate`` if its rates are no multiples of the base rate.
+    raises instead of undoing that; a new schedule continues from the current rates. A subclass defines ``factor``, or
+    ``rate`` if its rates are not multiples of the base rate.
 
     Raises:
-        TypeError: if the optimiser is none.
-        ValueError: when the schedule is made or steps, if a rate would be negative or not finite; in a step also if a
-            parameter group was added since it was made, or a :class:`ReduceOnPlateau` has set rates.
+        TypeError: if ``optimizer`` is not an optimiser.
+        ValueError: if a rate would be negative or not finite; in a step, also if a parameter group was added since the
+            schedule was created, or a :class:`ReduceOnPlateau` has set rates.
 
     >>> import minigrad as mg
     >>> w, b = mg.tensor([1.0], requires_grad=True), mg.tensor([1.0], requires_grad=True)
@@ -75,27 +75,27 @@ class Schedule:
 
     @property
     def base_lr(self) -> float:
-        """The base rate that all groups share; a ValueError if they do not."""
+        """The base rate that all groups share; raises a ValueError if they differ."""
         if len(set(self.base_lrs)) > 1:
             raise ValueError(f"{type(self).__name__}: base_lr is {self.base_lrs} in groups. Use base_lrs.")
         return self.base_lrs[0]
 
     def factor(self, count: int) -> float:
-        """The rate after ``count`` steps, in units of ``base_lr``."""
+        """Return the rate after ``count`` steps, in units of ``base_lr``."""
         if type(self).rate is Schedule.rate:
             raise NotImplementedError(f"{type(self).__name__} defines neither factor nor rate")
         return self.rate(count, self.base_lr) / self.base_lr if self.base_lr else 0.0
 
     def rate(self, count: int, base_lr: float) -> float:
-        """The learning rate after ``count`` steps of a group with this base rate."""
+        """Return the learning rate after ``count`` steps of a group with this base rate."""
         return base_lr * self.factor(count)
 
     def _other_options(self, count: int) -> list[dict[str, Any]]:
-        """Each group's options besides the rate after ``count`` steps, if the schedule sets any."""
+        """Return each group's options after ``count`` steps, other than the rate, if the schedule sets any."""
         return [{} for _ in self.base_lrs]
 
     def _set(self, count: int, base_lrs: list[float]) -> None:
-        """Set the optimiser's options to those after ``count`` steps from some base rates."""
+        """Set the optimiser's options to those after ``count`` steps from these base rates."""
         name, rates = type(self).__name__, []
         _check_groups(name, self.optimizer, len(self.base_lrs))
         for base_lr in base_lrs:
@@ -113,22 +113,23 @@ class Schedule:
 
         Raises:
             ValueError: if a rate would be negative or not finite, a parameter group was added, or a
-                :class:`ReduceOnPlateau` has set the rates since the last step. Nothing has been changed.
+                :class:`ReduceOnPlateau` has set the rates since the last step. Nothing is changed.
         """
         if self._reductions != self.optimizer._reductions:
             raise ValueError(
                 f"{type(self).__name__}.step: ReduceOnPlateau has reduced the rates to "
                 f"{', '.join(str(group['lr']) for group in self.optimizer.param_groups)} since the last step, which "
-                "this one would undo. Use one of the two at a time, or make another schedule from these rates."
+                "this step would undo. Use one of the two at a time, or create another schedule from these rates."
             )
         self._set(self.count + 1, self.base_lrs)
         self.count += 1
 
     def state_dict(self) -> dict[str, Array]:
-        """Count and base rate as arrays, ready for :func:`minigrad.save`; those of a schedule that takes over as well.
+        """Return count and base rate as arrays, for :func:`minigrad.save`; also those of the schedule ``after``.
 
-        The base rates of several parameter groups are one array. ``kind`` is the name of the class, as bytes. What the
-        schedule was made with (``gamma``, ``total``, ...) is not in the state: make it anew with the same.
+        The base rates of several parameter groups are one array. ``kind`` is the name of the class, as bytes. Arguments
+        of the schedule (``gamma``, ``total``, ...) are not in the state: create the new schedule with the same
+        arguments.
 
         >>> import minigrad as mg
         >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
@@ -144,21 +145,20 @@ class Schedule:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over count and base rate, and set the optimiser's learning rate: all of it, or nothing.
+        """Load count and base rate, and set the learning rates; on an error, nothing changes.
 
-        A state without ``kind``, as old versions saved it, is taken for one of this kind.
+        A state without ``kind``, as old versions saved it, is accepted.
 
         Raises:
-            TypeError: if the state is no mapping.
-            ValueError: if the state is of another kind of schedule; names every missing, unexpected or impossible
-                entry. Nothing has been changed.
+            TypeError: if the state is not a mapping.
+            ValueError: if the state is of another kind of schedule, or entries are missing, unexpected or invalid.
         """
         caller, own = f"{type(self).__name__}.load_state_dict", self.state_dict()
         kinds = {name: kind for name, kind in own.items() if name.endswith("kind")}
         for name, kind in kinds.items() if isinstance(state, Mapping) else ():
             found = np.asarray(plain(state.get(name, kind)))
             if not np.array_equal(found, kind):
-                raise ValueError(f"{caller}: {name} is {found.tobytes()!r} in the state, {kind.tobytes()!r} here")
+                raise ValueError(f"{caller}: {name} is {found.tobytes()!r} in the state and {kind.tobytes()!r} here")
             state = {name: kind, **state}
         arrays = matching_arrays(caller, own, state)
         for name, array in arrays.items():
@@ -174,11 +174,11 @@ class Schedule:
 
 
 class StepLR(Schedule):
-    """The rate times ``gamma`` after every ``step_size`` steps.
+    """Multiply the rate by ``gamma`` after every ``step_size`` steps.
 
     Raises:
-        TypeError: if ``gamma`` is no number.
-        ValueError: if ``step_size`` is no positive integer, or ``gamma`` negative or not finite.
+        TypeError: if ``gamma`` is not a number.
+        ValueError: if ``step_size`` is not a positive integer, or ``gamma`` is negative or not finite.
 
     >>> import minigrad as mg
     >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
@@ -199,10 +199,10 @@ class StepLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """The rate times ``gamma`` after every step (usually an epoch).
+    """Multiply the rate by ``gamma`` after every step (usually an epoch).
 
     Raises:
-        TypeError: if ``gamma`` is no number.
+        TypeError: if ``gamma`` is not a number.
         ValueError: if ``gamma`` is negative or not finite.
 
     >>> import minigrad as mg
@@ -226,8 +226,8 @@ class CosineLR(Schedule):
     (Loshchilov and Hutter, 2017; PyTorch's CosineAnnealingLR, which would rise again.)
 
     Raises:
-        TypeError: if ``min_lr`` is no number.
-        ValueError: if ``total`` is no positive integer, or ``min_lr`` negative or not finite.
+        TypeError: if ``min_lr`` is not a number.
+        ValueError: if ``total`` is not a positive integer, or ``min_lr`` is negative or not finite.
 
     >>> import minigrad as mg
     >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
@@ -249,12 +249,12 @@ class CosineLR(Schedule):
 class WarmupLR(Schedule):
     """A linear rise, 1/steps, 2/steps, ..., 1 times the base rate, and then the schedule ``after`` from its start.
 
-    Without ``after`` the rate stays at its base. ``after`` must be made for the same optimiser, and its base rate is
-    this schedule's too; only this schedule's ``step`` is to be called.
+    Without ``after`` the rate stays at its base. ``after`` must be a schedule of the same optimiser, whose base rate
+    this schedule uses. Call only the ``step`` of this schedule.
 
     Raises:
-        TypeError: if ``after`` is no schedule.
-        ValueError: if it is another optimiser's, or ``steps`` no positive integer.
+        TypeError: if ``after`` is not a schedule.
+        ValueError: if ``after`` belongs to another optimiser, or ``steps`` is not a positive integer.
 
     >>> import minigrad as mg
     >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
@@ -272,9 +272,9 @@ class WarmupLR(Schedule):
         if after is not None and not isinstance(after, Schedule):
             raise TypeError(f"WarmupLR: after must be a schedule, not {type(after).__name__}")
         if after is not None and after.optimizer is not optimizer:
-            raise ValueError("WarmupLR: the schedule after it must be made for the same optimiser")
+            raise ValueError("WarmupLR: after must be a schedule of the same optimiser")
         self.steps, self.after = as_whole("WarmupLR", "steps", steps), after
-        if after is not None:  # which may have set the optimiser's rates to other ones, its first
+        if after is not None:  # which may have set other rates for its own start
             for group, base_lr in zip(optimizer.param_groups, after.base_lrs, strict=True):
                 group["lr"] = base_lr
         super().__init__(optimizer)
@@ -291,22 +291,22 @@ class WarmupLR(Schedule):
 
 
 class OneCycleLR(Schedule):
-    """One cycle of ``total_steps`` (Smith and Topin, 2018): up to ``max_lr``, and down to almost nothing.
+    """One cycle of ``total_steps`` (Smith and Topin, 2018): up to ``max_lr``, and down to almost 0.
 
-    The rate goes from max_lr / div_factor up to max_lr in the first ``pct_start`` of all steps, and down to
-    max_lr / div_factor / final_div_factor in the rest; with ``three_phase`` down to max_lr / div_factor in as many
-    steps as it rose, and to the last rate in what is left. Meanwhile the momentum (the first of ``betas``) goes from
-    ``max_momentum`` to ``base_momentum`` and back, if ``cycle_momentum``. As PyTorch's, but from the last step on
-    everything stays, where PyTorch's goes on for a step, and then raises. ``base_lr`` is ``max_lr``.
+    The rate rises from max_lr / div_factor to max_lr in the first ``pct_start`` of all steps, and falls to
+    max_lr / div_factor / final_div_factor in the rest. With ``three_phase``, it falls to max_lr / div_factor in as many
+    steps as it rose, and to the last rate in the rest. With ``cycle_momentum``, the momentum (the first of ``betas``)
+    meanwhile goes from ``max_momentum`` to ``base_momentum`` and back. As in PyTorch, except that the values stay
+    constant after the last step, where PyTorch continues for one step and then raises. ``base_lr`` is ``max_lr``.
 
     Args:
         max_lr, base_momentum, max_momentum: a number, or one for each parameter group.
-        total_steps: how many steps; or give ``epochs`` and ``steps_per_epoch``.
+        total_steps: the number of steps; alternatively, pass ``epochs`` and ``steps_per_epoch``.
         anneal_strategy: along half a cosine (``"cos"``) or a line (``"linear"``).
 
     Raises:
-        TypeError: if what should be a number, or the optimiser, is none.
-        ValueError: if one is out of its range, or the optimiser has no momentum to cycle.
+        TypeError: if an argument is not a number, or ``optimizer`` is not an optimiser.
+        ValueError: if a number is out of its range, or the optimiser has no momentum to cycle.
 
     >>> import minigrad as mg
     >>> adam = mg.optim.Adam([mg.tensor([1.0], requires_grad=True)])
@@ -341,7 +341,7 @@ class OneCycleLR(Schedule):
         groups = _as_optimizer(name, optimizer).param_groups
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ValueError(f"{name}: give total_steps, or both epochs and steps_per_epoch")
+                raise ValueError(f"{name}: pass total_steps, or both epochs and steps_per_epoch")
             total_steps = as_whole(name, "epochs", epochs) * as_whole(name, "steps_per_epoch", steps_per_epoch)
         self.total_steps = as_whole(name, "total_steps", total_steps)
         self.anneal_strategy = as_choice(name, "anneal_strategy", anneal_strategy, ("cos", "linear"))
@@ -349,7 +349,7 @@ class OneCycleLR(Schedule):
         self.final_div_factor = as_number(name, "final_div_factor", final_div_factor, "finite and above 0")
         self.three_phase = three_phase
         rise = as_number(name, "pct_start", pct_start, "in [0, 1]") * self.total_steps
-        # The last step of each phase. As PyTorch's, those before the last phase are no whole numbers.
+        # The last step of each phase. As in PyTorch, those before the last phase need not be integers.
         self._ends = [rise - 1, *([2 * rise - 2] if three_phase else []), self.total_steps - 1]
         rates = _of_each_group(name, "max_lr", max_lr, optimizer)
         self._momenta: list[tuple[float, float]] = []  # the lowest and highest of each group
@@ -361,14 +361,14 @@ class OneCycleLR(Schedule):
             if cycle_momentum and "betas" not in group and not group.get("momentum"):
                 raise ValueError(
                     f"{name}: group {k} of {type(optimizer).__name__} has no momentum to cycle. "
-                    "Make the optimiser with one, or pass cycle_momentum=False."
+                    "Create the optimiser with a momentum, or pass cycle_momentum=False."
                 )
         for group, rate in zip(groups, rates, strict=True):
-            group["lr"] = rate  # which super() takes as the base rate
+            group["lr"] = rate  # super() uses it as the base rate
         super().__init__(optimizer)
 
     def _between(self, count: int, values: list[float]) -> float:
-        """The value at a step, between the values at the ends of its phase; there is one more value than phases."""
+        """Return the value at a step, between the values at the ends of its phase (one more than there are phases)."""
         step = min(count, self.total_steps - 1)
         phase = next(k for k, end in enumerate(self._ends) if step <= end or k == len(self._ends) - 1)
         start, end = self._ends[phase - 1] if phase else 0.0, self._ends[phase]
@@ -394,24 +394,24 @@ class OneCycleLR(Schedule):
 
 
 class ReduceOnPlateau:
-    """The rates times ``factor`` when a metric has not improved for more than ``patience`` steps.
+    """Multiply the rates by ``factor`` when a metric has not improved for more than ``patience`` steps.
 
     A metric improves if it is below best (1 - threshold), or best - threshold with ``threshold_mode="abs"``; with
-    ``mode="max"`` if it is above best (1 + threshold), or best + threshold. NaN is no improvement. For
-    ``cooldown`` steps after a reduction nothing is held against the metric. As PyTorch's ReduceLROnPlateau.
+    ``mode="max"``, if it is above best (1 + threshold), or best + threshold. NaN is not an improvement. For
+    ``cooldown`` steps after a reduction, no step counts as bad. This is PyTorch's ReduceLROnPlateau.
 
-    A :class:`Schedule` of the same optimiser, such as a warm-up, may go before it: once rates have been reduced, a step
-    of the schedule would undo that, and raises.
+    A :class:`Schedule` of the same optimiser, such as a warm-up, may run first. Once rates have been reduced, a step of
+    the schedule raises instead of undoing that.
 
     Args:
         mode: whether the metric should become small (``"min"``) or large (``"max"``).
         factor: below 1.
-        min_lr: what rates do not fall below: a number, or one for each parameter group.
-        eps: a rate that would change by no more than this stays.
+        min_lr: the lower bound of the rates: a number, or one for each parameter group.
+        eps: the smallest change; a rate that would change by no more than this stays.
 
     Raises:
-        TypeError: if what should be a number, or the optimiser, is none.
-        ValueError: if one is out of its range, or a mode is unknown.
+        TypeError: if an argument is not a number, or ``optimizer`` is not an optimiser.
+        ValueError: if a number is out of its range, or a mode is unknown.
 
     >>> import minigrad as mg
     >>> sgd = mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=1.0)
@@ -452,11 +452,11 @@ class ReduceOnPlateau:
         self.count = self.num_bad_epochs = self.cooldown_counter = 0
 
     def step(self, metric: Any) -> None:
-        """Look at the metric, a number or a 0-d tensor, and reduce the rates if it is time to.
+        """Compare the metric, a number or a 0-d tensor, and reduce the rates if it has stopped improving.
 
         Raises:
-            TypeError: if the metric is no number.
-            ValueError: if a parameter group was added since the schedule was made.
+            TypeError: if the metric is not a number.
+            ValueError: if a parameter group was added since the schedule was created.
         """
         value = as_number("ReduceOnPlateau.step", "metric", metric)
         _check_groups("ReduceOnPlateau", self.optimizer, len(self.min_lrs))
@@ -482,16 +482,17 @@ class ReduceOnPlateau:
         return sign * value > sign * bar
 
     def _set(self, rates: list[float]) -> None:
-        """Set the rate of each group, and let schedules know if that changes any."""
+        """Set the rate of each group, and notify schedules of changes."""
         groups = self.optimizer.param_groups
         self.optimizer._reductions += rates != [group["lr"] for group in groups]
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
 
     def state_dict(self) -> dict[str, Array]:
-        """The best metric, the counts and the rates as arrays, ready for :func:`minigrad.save`.
+        """Return the best metric, the counts and the rates as arrays, for :func:`minigrad.save`.
 
-        What the schedule was made with (``factor``, ``patience``, …) is not in the state: make it anew with the same.
+        Arguments of the schedule (``factor``, ``patience``, …) are not in the state: create the new schedule with the
+        same arguments.
         """
         return {
             "best": np.array(self.best, np.float64),
@@ -500,13 +501,13 @@ class ReduceOnPlateau:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the best metric, the counts and the rates: all of them, or nothing.
+        """Load the best metric, the counts and the rates; on an error, nothing changes.
 
-        Loading the state of a :class:`Schedule` sets the rates too, so load that first.
+        Loading the state of a :class:`Schedule` also sets the rates, so load that first.
 
         Raises:
-            TypeError: if the state is no mapping.
-            ValueError: names every missing, unexpected or impossible entry.
+            TypeError: if the state is not a mapping.
+            ValueError: if entries are missing, unexpected or invalid.
         """
         caller = "ReduceOnPlateau.load_state_dict"
         arrays = matching_arrays(caller, self.state_dict(), state)

@@ -1,6 +1,6 @@
-"""Pictures of graphs: as text, as DOT, as files, as a page, for other packages.
+"""Draw graphs as text, DOT, image files or an interactive page, or export them to other packages.
 
-Only `draw`, `notebook`, and the methods of what `to_graphviz` returns need a layout program.
+Only `draw`, `notebook` and the methods of the object that `to_graphviz` returns need a layout program.
 """
 
 from .dot import to_dot

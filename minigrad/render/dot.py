@@ -1,12 +1,13 @@
 """DOT text from a picture: clusters for scopes, stubs for parameters, shapes on the edges.
 
-A weight that every step of a loop shares would tie the whole drawing into a knot, and take `dot` minutes. So it stands
-as a small stub beside each vertex that uses it, and once in a legend with its shape. So does a result of many uses,
-whose box says under which name. Constants are stubs too, with what is known of them.
+Edges from a weight that every step of a loop uses would tangle the drawing, and `dot` would need minutes. So such a
+weight is a small stub next to each vertex that uses it, and appears once in a legend with its shape. A result with many
+uses is treated alike; its box shows the name of its stubs. Constants are stubs too, labelled with what is known about
+them.
 
-The steps of a sequence primitive are boxes in a row, with time to the right. A cluster around each would look the same,
-but `dot` then draws rows from right to left, or mixes them: its order of a row ignores edges between clusters. Steps
-that are clusters, those of your own loops or of an expanded primitive, stand below each other.
+The steps of a sequence primitive are boxes in a row, with time to the right. With a cluster around each step, `dot`
+would reverse or mix the rows, because it ignores edges between clusters when it orders a row. Steps that are clusters
+(of your own loops or of an expanded primitive) are stacked vertically.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ _STYLE = {
     "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
     "legend": 'shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"',
 }
-_SIDEWAYS = 24  # consecutive steps where data flows to the right: `dot` takes 0.5 s for 30 of them, 9 s for 60
+_SIDEWAYS = 24  # the most steps in one chain if data flows sideways: `dot` takes 0.5 s for 30 of them, 9 s for 60
 _LONGEST = 200  # characters of a line
 _SHADES = 24  # cells of the colour bar
 
@@ -83,40 +84,41 @@ def to_dot(
     expand: Iterable[str] = (),
     depth: Depth = "auto",
 ) -> str:
-    """The graph behind one or several tensors as DOT text, the same for equal graphs.
+    """Return the graph of one or more tensors as DOT text; equal graphs give equal text.
 
-    Parameters are stubs beside the operations that take them, and so are inputs from three uses on. Where the order of
-    arguments matters, edges are labelled with the argument that they feed. Unlabelled ones are in order: first those
-    that come by edges, then stubs. Constants are stubs of their own, with the shape, and the value of single numbers,
-    if :func:`minigrad.record` noted them.
+    Parameters, and inputs with three or more uses, are drawn as stubs next to the operations that use them. If the
+    order of arguments matters, edges are labelled with their argument; unlabelled arguments are in order, edges before
+    stubs. Constants are separate stubs with their shape, and with the value of single numbers, if
+    :func:`minigrad.record` noted them.
 
     Args:
-        unroll: 'primitive' shows a sequence primitive as one box, 'steps' every step, 'fold' the first and the last
-            of equal steps (also of loops that you wrote), and how many are between them. 'fold' is the default, so that
-            a drawing has the size of the model, not of its input.
-        max_nodes: a graph with more operations is folded in any case. If that is not enough, those nearest to the
-            outputs are drawn, with the number of the others.
+        unroll: 'primitive' shows a sequence primitive as one box, and 'steps' shows every step. 'fold' shows the first
+            and the last of equal steps, also in your own loops, and the number of steps between them. 'fold' is the
+            default, so that the size of a drawing depends on the model, not on the input.
+        max_nodes: a graph with more operations is always folded. If that is not enough, only the operations nearest to
+            the outputs are drawn, with a count of the rest.
         direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
-        values: the labels of edges: the shape of what flows there, the norm of its value (noted by
-            :func:`minigrad.record`), or only which of several outputs it is.
-        gradients: colour everything by the norm of the gradient that flowed there in the last backward pass within
+        values: the edge labels: the shape of the value, its norm (noted by :func:`minigrad.record`), or only the name
+            of the output if there are several.
+        gradients: colour everything by the norm of its gradient in the last backward pass inside
             :func:`minigrad.record`, on a log scale. A pair of norms (low, high) fixes the ends of the scale.
         times: colour operations by their time in the last :func:`minigrad.profile`, forward and backward together, on a
             log scale down to a hundredth of the longest, and write both times into their boxes. A pair of seconds
-            (low, high) fixes the ends of the scale. Not together with `gradients`.
-        title: stands above the drawing.
-        names: names of tensors: inputs, outputs, and those between, which stand in the box.
-        expand: names of primitives to show as the composition of simpler ones that is their reference, such as
-            {'lstm_step'}. Its operations were never part of a pass, so they have no norms.
-        depth: modules at this depth are one box each, with the number of their operations and parameters: at 1 a whole
-            network is one box, at 2 each of its parts. None leaves all open. 'auto' closes those of a picture with more
-            than 60 operations so far that about 30 boxes are left, unless you ask for steps, expand, gradients, times
-            or norms.
+            (low, high) fixes the ends of the scale. Cannot be combined with `gradients`.
+        title: text above the drawing.
+        names: names for inputs, outputs and intermediate tensors; the last appear in the boxes.
+        expand: names of primitives to replace by their references (compositions of simpler primitives), such as
+            {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms.
+        depth: draw each module at this depth as one box with its number of operations and parameters: 1 shows the whole
+            network as one box, 2 each of its parts, None opens everything. 'auto' closes modules if there are more than
+            60 operations, leaving about 30 boxes. It closes nothing if you ask for steps, expand, gradients, times or
+            norms.
 
     Raises:
-        ValueError: if a tensor has no graph, a named one is not in the graph, an option is unknown, or gradients,
-            times or values are requested that were not recorded.
-        TypeError: if these are no tensors, names no names of tensors, or expand no names of primitives.
+        ValueError: if a tensor has no graph, a named tensor is not in it, an option is unknown, or the requested
+            gradients, times or values were not recorded.
+        TypeError: if ``tensors`` are not tensors, ``names`` does not map names to tensors, or ``expand`` does not name
+            primitives.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -128,16 +130,15 @@ def to_dot(
     check_choice("values", values, ("shape", "norm", "none"))
     with_gradients, with_times = (option is not None and option is not False for option in (gradients, times))
     if with_gradients and with_times:
-        raise ValueError("to_dot: a box has one colour: ask for gradients or for times, not for both")
+        raise ValueError("to_dot: gradients and times cannot be combined, because a box has one colour. Pass one.")
     if depth == "auto" and (values == "norm" or with_gradients or with_times):
-        depth = None  # closed, a module would hide what is asked for
+        depth = None  # closed modules would hide the requested values
     picture = drawn_picture(
         tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title, depth=depth
     )
     if values == "norm" and not was_recorded(picture, value_norm):
         raise ValueError(
-            "to_dot: values='norm': no value was recorded behind this tensor: run the forward pass within "
-            "`with mg.record():`"
+            "to_dot: values='norm' needs recorded values. Run the forward pass inside `with mg.record():`."
         )
     heat = gradient_heat(picture, gradients) if with_gradients else None
     by_time = time_heat(picture, times) if with_times else None
@@ -163,8 +164,8 @@ class _DotWriter:
     def text(self, title: str) -> str:
         """The whole DOT text."""
         rows = [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}" for row in self.rows.values()]
-        # Rows need the ranking that looks across clusters, and `dot` crashes without it on some loops. The second sort
-        # ignores clusters, and would mix the steps of a row.
+        # Rows need newrank=true, which ranks across clusters; without it, `dot` also crashes on some loops. The second
+        # crossing minimisation (remincross) ignores clusters, and would mix the steps of a row.
         ranking = " newrank=true remincross=false" if rows else " newrank=true"
         self.lines = [
             "digraph minigrad {",
@@ -185,12 +186,12 @@ class _DotWriter:
         return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
 
     def _cluster(self, scope: Scope, indent: str) -> None:
-        """The vertices of a scope, then its inner scopes."""
+        """Write the vertices of a scope, then its inner scopes."""
         for item in scope.items:
             if isinstance(item, int):
                 self._vertex(item, indent)
         for inner in scope.inner:
-            # The edge into a narrow cluster would run through its name, so half of that line stays empty.
+            # An edge into a narrow cluster would cross its label, so pad the label to twice its length.
             label = inner.name + "\N{NO-BREAK SPACE}" * (len(inner.name) + 3 if len(inner.name) < 24 else 0)
             style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
             number = next(self.clusters)
@@ -199,7 +200,7 @@ class _DotWriter:
             self.lines.append(f"{indent}}}")
 
     def _steps_below_each_other(self) -> None:
-        """Invisible edges that keep each step of a loop below the one before; `dot` would put some beside it."""
+        """Add invisible edges that keep each step of a loop below the previous one, instead of beside it."""
         drawn = {" ".join(edge.split()[:3]) for edge in self.edges}
         for above, below in ladders(self.picture, self.scopes):
             first = [name for i in below for name in self._stubs_of(i) or [f"n{i}"]]
@@ -207,10 +208,10 @@ class _DotWriter:
             self.edges += [f"  {edge} [style=invis weight=0]" for edge in edges if edge not in drawn]
 
     def _frames_below_each_other(self) -> None:
-        """Invisible edges from what feeds a frame to the stubs in it, in a large drawing.
+        """In a large drawing, add invisible edges from the inputs of a frame to the stubs in it.
 
-        Without them these share a rank with the frame before, so that the two stand side by side. That makes a drawing
-        of few frames shorter, but a deep network runs down a diagonal, and `dot` takes minutes.
+        Without them, the stubs share a rank with the previous frame, so both frames are side by side. That shortens a
+        drawing of few frames, but turns a deep network into a diagonal, and `dot` takes minutes.
         """
         if sum(not vertex.is_leaf for vertex in self.vertices) <= MANY:
             return
@@ -223,18 +224,18 @@ class _DotWriter:
                     self.edges += [f"  n{i} -> {stub} [style=invis]" for stub in self._stubs_of(number)]
 
     def _stubs_of(self, number: int) -> list[str]:
-        """The stubs that stand beside a vertex."""
+        """Return the names of a vertex's stubs."""
         vertex = self.vertices[number]
         if vertex.kind not in ("operation", "module") or vertex.step is not None:
             return []
         return [f"p{number}"] * bool(self._parameters(number)) + [f"k{number}"] * bool(self._constants(number))
 
     def _legends(self) -> None:
-        """Beside the last output, where they make the drawing no wider."""
+        """Put the legends next to the last output, where they do not widen the drawing."""
         boxes = {"legend": self._stub_legend()}
         elided = any(vertex.kind == "elision" for vertex in self.vertices)
         if self.heat is not None:
-            words = "norm of the gradient, on a log scale", "white, dotted: none"
+            words = "norm of the gradient, on a log scale", "white or dotted: no gradient"
             boxes["scale"] = _colour_bar(self.heat, *words, "{:.1e}".format, elided)
         elif self.times is not None:
             words = "time, forward + backward, on a log scale", "white: no time was measured"
@@ -245,7 +246,7 @@ class _DotWriter:
             self.lines.append(f"  {{ rank=same o{len(self.picture.outputs) - 1} {' '.join(names)} }}")
 
     def _stub_legend(self) -> str:
-        """All that stands as stubs, once."""
+        """Return the legend, which lists each stub once."""
         rows: dict[str, list[str]] = {"parameter": [], "input": [], "operation": []}
         for number in sorted(self.stubbed):
             vertex = self.vertices[number]
@@ -259,14 +260,14 @@ class _DotWriter:
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.vertices[number]
         if vertex.is_leaf and number in self.stubbed:
-            return  # a stub beside each that uses it
+            return  # drawn as a stub next to each user
         parameters, constants = self._parameters(number), self._constants(number)
         row = vertex.step is not None and vertex.kind == "operation"
         label = [vertex.label]
         if vertex.kind == "input":
             label = [self.names[number], shape_of(vertex.specs[0])]
         elif row:
-            # an empty line keeps the parameters off an underscore in the name, which would look like a bar over one
+            # an empty line separates the parameters from an underscore in the name, which would look like an overbar
             stubs = [text for text in (parameters, constants) if text]
             label = [vertex.scope[-1], vertex.label, *[""][: len(stubs)], *stubs]
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
@@ -284,7 +285,7 @@ class _DotWriter:
                 self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(number, edge)}")
 
     def _stub(self, number: int, text: str, indent: str) -> None:
-        """The parameters of a vertex, in the colour of the largest gradient that it sent them."""
+        """Write the parameters of a vertex, in the colour of the largest gradient that it sent them."""
         vertex, fill, line = self.vertices[number], "", 'color="#c9a13b"'
         if self.heat is not None and is_noted(vertex):
             edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
@@ -294,7 +295,7 @@ class _DotWriter:
         self.edges.append(f"  p{number} -> n{number} [{line}]")
 
     def _parameters(self, number: int) -> str:
-        """The names of the parameters and marked results that a vertex takes."""
+        """Return the names of the parameters and stubbed results that a vertex uses."""
         vertex, names = self.vertices[number], []
         for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "elision"]:
             source, name = self.vertices[edge.source], short_name(self.picture, self.names, edge.source, vertex)
@@ -303,12 +304,12 @@ class _DotWriter:
         return _in_lines(names)
 
     def _constants(self, number: int) -> str:
-        """What is known of the constants that a vertex takes."""
+        """Describe the constant arguments of a vertex."""
         named = self.named[number]
         return _in_lines([with_name(c.argument, named, c.text) for c in constants_of(self.vertices[number])])
 
     def _fill(self, vertex: Vertex) -> str:
-        """The colour of a vertex by its time, or by the largest gradient of its outputs."""
+        """Return the colour of a vertex by its time, or by the largest gradient of its outputs."""
         if self.times is not None:
             return "" if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
         if self.heat is None or not is_noted(vertex):
@@ -318,7 +319,7 @@ class _DotWriter:
     def _attributes(self, number: int, edge: Edge) -> str:
         vertex = self.vertices[number]
         label = with_name(edge.argument, self.named[number], self._edge_label(vertex, edge))
-        attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space keeps it off the line
+        attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space separates it from the line
         if self.heat is not None:
             norm = flow_norm(self.picture, vertex, edge)
             if norm is not None or (is_noted(vertex) and is_noted(self.vertices[edge.source])):
@@ -330,7 +331,7 @@ class _DotWriter:
         name = _output_name(source, vertex, edge)
         within = source.step is not None and vertex.node is source.node
         if within and (vertex.step is None or (vertex.node in self.rows and self.direction in ("LR", "RL"))):
-            return ""  # into the stack of all steps, whose own edge has the label, or in a column, where two overlap
+            return ""  # the edge out of the stack of all steps has the label; in a column, labels would overlap
         if self.values == "norm" and source.kind != "input":
             norm = value_norm(source, edge.slot)
             return "" if norm is None else f"{name}{norm:.3g}"
@@ -339,10 +340,10 @@ class _DotWriter:
         return edge.part or name + shape_of(source.specs[edge.slot])
 
     def _rows(self) -> dict[Any, list[int]]:
-        """The steps of each sequence that stand side by side, as time is drawn: in a row, edges point to the right.
+        """Return the steps of each sequence that share a rank, in time order.
 
-        Where data flows sideways the ranks themselves are columns, and each step comes after the one before. Only many
-        steps share a column, because long rows of that kind take `dot` minutes.
+        With direction LR or RL, ranks are columns, and each step follows the previous one. Only the steps of long
+        sequences share a column, because `dot` takes minutes for long chains.
         """
         rows: dict[Any, list[int]] = {}
         for number, vertex in enumerate(self.vertices):
@@ -355,29 +356,29 @@ class _DotWriter:
         shape = shape_of(self.vertices[output.source].specs[output.slot])
         self.lines.append(f"  o{i} [label={quoted(output.name, shape)} {_STYLE['output']}]")
         begin = f"n{output.source}"
-        if self.vertices[output.source].is_leaf and output.source in self.stubbed:  # which has no vertex of its own
+        if self.vertices[output.source].is_leaf and output.source in self.stubbed:  # it has no vertex of its own
             begin = f"q{i}"
             self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
         self.edges.append(f"  {begin} -> o{i}")
 
 
 def _filled(scale: Heat, number: float | None) -> str:
-    """The attributes of a box in the colour of a number."""
+    """Return the attributes of a box in the colour of a number."""
     return f' fillcolor="{scale.colour(number)}" fontcolor="{scale.text_colour(number)}"'
 
 
 def _drawn(scale: Heat, norm: float | None) -> str:
-    """The attributes of an edge in the colour of a norm."""
+    """Return the attributes of an edge in the colour of a norm."""
     return f'color="{scale.colour(norm)}" penwidth=2.5' if norm else "style=dotted"
 
 
 def _in_lines(names: Sequence[str]) -> str:
-    """Names as one text, four in a line."""
+    """Join names into one text, four per line."""
     return "\n".join("  ".join(names[i : i + 4]) for i in range(0, len(names), 4))
 
 
 def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
-    """Which of several outputs an edge carries, with a space; between steps the name of the state."""
+    """Name the output that an edge carries, followed by a space; between steps, name the state."""
     name = output_name(source, edge.slot)
     if name and source.step is not None and target.step is not None and target.node is source.node:
         name = edge.argument
@@ -385,7 +386,7 @@ def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
 
 
 def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str], elided: bool) -> str:
-    """A table: shades from low to high, numbers below, what is off the scale, and what is not shown."""
+    """Return a table: shades from low to high with numbers, values off the scale, and hidden vertices."""
     shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_SHADES))
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
     numbers = "".join(f'<td colspan="{_SHADES // 3}" align="{side}">{text(norm)}</td>' for side, norm in marks)
@@ -402,9 +403,9 @@ def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str]
 
 
 def quoted(*texts: str, left: bool = False) -> str:
-    r"""A DOT string of texts below each other, escaped so that it is drawn as it was written.
+    r"""Join lines into a quoted DOT string, escaped so that they are drawn literally.
 
-    left: whether each line, with its line break, begins at the left.
+    left: whether to align each line to the left.
 
     >>> print(quoted('say "hi"'), quoted("a\n", left=True))
     "say \"hi\"" "a\l"
@@ -414,10 +415,10 @@ def quoted(*texts: str, left: bool = False) -> str:
         line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
         line = "".join("\N{REPLACEMENT CHARACTER}" if _is_broken(c) else c for c in line)
         line = line.replace("\\", "\\\\").replace('"', '\\"')
-        lines.append(re.sub(r"&(?=#?\w+;)", "&amp;", line))  # an entity, which a layout program would decode
+        lines.append(re.sub(r"&(?=#?\w+;)", "&amp;", line))  # an entity that a layout program would decode
     return '"' + ("\\l" if left else "\\n").join(lines) + '"'
 
 
 def _is_broken(letter: str) -> bool:
-    """Whether it is a control character, half of a surrogate pair, or forbidden in XML."""
+    """Return whether a letter is a control character, half of a surrogate pair, or forbidden in XML."""
     return unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) & 0xFFFE == 0xFFFE

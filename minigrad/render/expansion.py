@@ -1,6 +1,6 @@
-"""Primitives shown as what they are made of: sequences as their steps, others as their references.
+"""Expand primitives: sequences into their steps, other primitives into their references.
 
-Step t of a sequence takes x[:, t], or the rows of x that indices[:, t] selects, and the states that step t - 1 leaves.
+Step t of a sequence takes x[:, t], or the rows of x that indices[:, t] selects, and the states that step t - 1 returns.
 A vertex `stack` gathers each state that is used. An LSTM over 3 steps from constants, whose output h is used:
 
     number  label      scope   inputs (source, slot, argument)
@@ -9,8 +9,9 @@ A vertex `stack` gathers each state that is used. An LSTM over 3 steps from cons
     6       lstm_step  step 2  x[:, 2] (5, 0, h) (5, 1, c) Wx Wh b
     7       stack              (4, 0, arrays[0]) (5, 0, arrays[1]) (6, 0, arrays[2])
 
-A reference is traced again, on zeros of the recorded shapes. The graph knows the shapes of tracked arguments, but those
-of constants only if :func:`minigrad.record` noted them. If a shape is unknown, the primitive stays, with a remark.
+A reference is traced again, on zeros of the recorded shapes. The graph knows the shapes of tracked arguments, but the
+shapes of constants only if :func:`minigrad.record` noted them. If a shape is unknown, the primitive stays, with a
+remark.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _Arguments: TypeAlias = "list[tuple[Spec | None, Edge | None]]"
 
 
 def unrolled(picture: Picture) -> Picture:
-    """The picture with every sequence primitive as its steps, such as `lstm_step`, each in its own scope.
+    """Replace every sequence primitive with its steps, such as `lstm_step`, each in its own scope.
 
     A sequence without steps (T = 0) stays.
     """
@@ -64,13 +65,13 @@ def unrolled(picture: Picture) -> Picture:
 
 
 def _length(vertex: Vertex) -> int:
-    """The number of steps of a sequence primitive; 0 for all else, and with hidden outputs, which no step has."""
+    """Return the number of steps of a sequence primitive; 0 for others, and for sequences with hidden outputs."""
     primitive = vertex.primitive
     return vertex.specs[0][0][1] if primitive and primitive.steps and not vertex.hidden else 0
 
 
 def _step(vertex: Vertex, first: int, t: int) -> Vertex:
-    """Step t of a sequence, whose step 0 has the number `first`."""
+    """Return step t of a sequence, whose step 0 has the number `first`."""
     steps = vertex.called.steps
     assert steps is not None
     (N, _, H), dtype = vertex.specs[0]
@@ -97,9 +98,9 @@ def _step(vertex: Vertex, first: int, t: int) -> Vertex:
 
 
 def expanded(picture: Picture, names: Set[str]) -> Picture:
-    """The picture with each primitive of these names as its reference, in its own scope.
+    """Replace each primitive of these names with its reference, in its own scope.
 
-    The inner operations were never part of a pass, so nothing is noted of them.
+    The inner operations were never part of a pass, so nothing is recorded about them.
     """
     numbered = enumerate(picture.vertices)
     calls = {i: p for i, v in numbered if v.label in names and (p := v.primitive) and p.reference}
@@ -125,7 +126,7 @@ def expanded(picture: Picture, names: Set[str]) -> Picture:
 
 
 def _insert(new: Rewriting, trace: Picture, edges: Sequence[Edge], number: int, scope: Path) -> None:
-    """Write a reference in the place of a vertex; the edges to it take the places of the leaves, in order."""
+    """Write a reference in place of a vertex, whose inputs replace the leaves of the reference, in order."""
     vertex, leaves = new.picture.vertices[number], iter(new.edges(edges))
     places: dict[tuple[int, int], Edge] = {}  # an output in the trace -> the edge that brings it
     for i, inner in enumerate(trace.vertices):
@@ -144,14 +145,14 @@ def _insert(new: Rewriting, trace: Picture, edges: Sequence[Edge], number: int, 
 
 
 def _call(number: int, vertex: Vertex) -> Any:
-    """The identity of a call: all steps of a sequence are one call."""
+    """Return the identity of a call: all steps of a sequence are one call."""
     return number if vertex.step is None else vertex.node
 
 
 def _frames(vertices: Sequence[Vertex], calls: Set[int]) -> dict[Any, Path]:
-    """For each call that is expanded a scope of its own, named after the primitive and numbered if need be.
+    """Give each expanded call its own scope, named after the primitive and numbered if necessary.
 
-    The steps of a sequence have scopes already; they get one more around them if others are in these scopes too.
+    The steps of a sequence have scopes already; they get one more around them if these scopes contain other vertices.
     """
     taken = {v.around[:depth] for v in vertices for depth in range(1, len(v.around) + 1)}
     users: dict[Path, set[Any]] = {path: {None} for path in taken}  # the calls in a scope; None for all else
@@ -172,7 +173,7 @@ def _frames(vertices: Sequence[Vertex], calls: Set[int]) -> dict[Any, Path]:
 
 
 def _arguments(picture: Picture, vertex: Vertex, primitive: Primitive) -> _Arguments | None:
-    """All arguments in the order of the call; None if the shape of one is not known."""
+    """Return all arguments in the order of the call, or None if a shape is unknown."""
     tracked: dict[str, tuple[Spec | None, Edge | None]] = {}
     for edge in vertex.inputs:
         shape, dtype = picture.vertices[edge.source].specs[edge.slot]
@@ -190,7 +191,7 @@ def _arguments(picture: Picture, vertex: Vertex, primitive: Primitive) -> _Argum
 
 
 def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Spec | None]:
-    """Whether a constant argument is known, and its shape and dtype, or None if it was left out.
+    """Return whether a constant argument is known, and its shape and dtype, or None if it was left out.
 
     The states of a sequence and of its steps have the shape of the outputs; weights (D, …) give the width of x.
     """
@@ -206,11 +207,11 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
 
 
 def _traced(primitive: Primitive, arguments: _Arguments | None, vertex: Vertex) -> Picture | str:
-    """The picture of a reference whose leaves are the tracked arguments in order; or why there is none."""
+    """Return the picture of a reference, whose leaves are the tracked arguments in order, or why there is none."""
     if arguments is None:
         return "reference not shown: record the forward pass"
     if vertex.hidden:
-        return "reference not shown: a derivative uses what it keeps"
+        return "reference not shown: a derivative uses its residuals"
     tensors = [None if spec is None else Tensor(np.zeros(*spec), requires_grad=bool(edge)) for spec, edge in arguments]
     assert primitive.reference is not None
     with enable_grad(), observing(alone=True), np.errstate(all="ignore"):
@@ -218,7 +219,7 @@ def _traced(primitive: Primitive, arguments: _Arguments | None, vertex: Vertex) 
         outputs = primitive.reference(*tensors, **({} if vertex.step is not None else vertex.options))
     several = outputs if isinstance(outputs, tuple) else (outputs,)
     if any(output.node is None for output in several):
-        return "reference not shown: it is a constant here"
+        return "reference not shown: its result is constant here"
     leaves = [tensor for tensor in tensors if tensor is not None and tensor.node is not None]
     picture = picture_of([*leaves, *several], {})
     for inner in picture.vertices:

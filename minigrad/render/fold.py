@@ -1,8 +1,8 @@
-"""Pictures with less in them: one vertex for the middle of every loop, for every module, or for all that is too much.
+"""Simplify pictures: fold the middle of each loop, close modules, and drop what exceeds a limit.
 
-Six steps of h = tanh(h @ W) are one repeat of period 2. Its first and its last block stay. An elision
-replaces the eight vertices between them. What they took from outside feeds it, and what others take of them comes from
-it:
+Six steps of h = tanh(h @ W) are one repeat of period 2. Its first and its last block stay. An elision replaces the
+eight vertices between them. Their inputs from outside become its inputs, and the outputs that others use become its
+outputs:
 
     before  0 h  1 W  2 matmul  3 tanh | 4 matmul  5 tanh  …  10 matmul  11 tanh | 12 matmul    13 tanh
     edges                 0 1     2          3 1     4             9 1     10          11 1        12
@@ -15,11 +15,11 @@ of its path:
     before  x  W  b   affine (net, head)  tanh (net, head)  multiply (net)
     after   x         head (net)                            multiply (net)
 
-Repeats are runs of vertices that a loop wrote, `count` blocks of `period` vertices each.
+A repeat is a run of vertices that a loop produced: `count` blocks of `period` vertices each.
 
 Three steps of h = tanh(h @ W) leave eight vertices:
 
-    number  label   kind  sources of its edges  moves: how far each source is from that in the block before
+    number  label   kind  sources of its edges  moves: distance of each source from its counterpart one block before
     0       h       -1
     1       W       -2
     2       matmul   0    0 1
@@ -29,16 +29,16 @@ Three steps of h = tanh(h @ W) leave eight vertices:
     6       matmul   0    5 1                   +2 0
     7       tanh     1    6                     +2
 
-They are found in two stages.
+The search for repeats has two stages.
 
-By looks: vertices of one kind have the same label, shapes, names of arguments, options but for an index, and (but for
-numbers in their names) scopes. Each leaf and each elision has a kind of its own. The kinds 0 1 0 1 0 1 from vertex 2
-on equal those two places before: a candidate of period 2.
+By appearance: vertices of one kind have the same label, shapes, argument names, options (except an index) and scopes
+(ignoring numbers). Each leaf and each elision is its own kind. From vertex 2 on, the kinds 0 1 0 1 0 1 equal those two
+positions earlier, so they are a candidate of period 2.
 
-By edges: from each block to the next, every source moves by one fixed distance: 0 for a weight that all share, the
-period for the state of the step before, another for what an earlier loop made. Two things may differ. The first block
-may take its states from anywhere, or have them as constants: here h is vertex 0, so the first move is +3. And an input,
-a leaf without a name, need only be another one in each block.
+By edges: from each block to the next, every source moves by a fixed distance: 0 for a shared weight, the period for the
+state of the previous step, another distance for values from an earlier loop. There are two exceptions. The first block
+may take its states from anywhere, or have them as constants: here h is vertex 0, so the first move is +3. An input (a
+leaf without a name) may be any other input in each block.
 
 >>> import minigrad as mg
 >>> from minigrad.render.nodes import picture_of
@@ -65,20 +65,20 @@ from .picture import Edge, Kind, Path, Picture, Rewriting, Vertex, shared_path
 
 __all__ = ["MANY", "Repeat", "closed", "find_repeats", "folded", "limited", "readable_depth"]
 
-MANY = 60  # operations that a person can look over
+MANY = 60  # the most operations that a reader can take in
 _READABLE = 30
-LONGEST = 128  # the longest period that is searched for
-_TRIES = 16  # where looks alone suggest a repeat, so many starts are tried besides those of two blocks
-_MANY = 8  # of more arguments than this only the number is compared, not the names
+LONGEST = 128  # the longest period to search for
+_TRIES = 16  # start positions to try for a candidate, beyond those of two blocks
+_MANY = 8  # with more arguments, compare only their number, not their names
 _Move = tuple[int, int, int] | None
-# From an edge to that of the next block: how far its source moves, and its output before and after; None if the next
-# block takes a constant.
+# How an edge moves to the next block: the distance of its source, and its output before and after; None if the first
+# block has a constant there.
 
 
 def folded(picture: Picture, least: int = 4) -> Picture:
-    """The picture with one elision in place of the middle blocks of every repeat.
+    """Replace the middle blocks of every repeat with one elision.
 
-    It is folded until nothing is left to fold, for loops within loops.
+    Folding repeats until nothing changes, so that nested loops fold too.
 
     >>> import minigrad as mg
     >>> from minigrad.render.nodes import picture_of
@@ -100,9 +100,9 @@ def folded(picture: Picture, least: int = 4) -> Picture:
 
 
 def limited(picture: Picture, most: int) -> Picture:
-    """The picture with at most `most` operations, those nearest to the outputs, and at most as many leaves.
+    """Keep the `most` operations nearest to the outputs, and at most `most` leaves.
 
-    An elision with their number stands for the rest of either.
+    An elision replaces the rest of each and shows their number.
     """
     for what in ("", " leaves"):
         leaves, total = sum(v.is_leaf for v in picture.vertices), len(picture.vertices)
@@ -114,7 +114,7 @@ def limited(picture: Picture, most: int) -> Picture:
 
 
 def closed(picture: Picture, depth: int) -> Picture:
-    """The picture with one vertex for every scope at this depth, or several if it is left and entered again.
+    """Replace every scope at this depth with one vertex, or several if the scope is left and re-entered.
 
     >>> import minigrad as mg
     >>> from minigrad.render.nodes import picture_of
@@ -134,7 +134,7 @@ def closed(picture: Picture, depth: int) -> Picture:
 
 
 def readable_depth(picture: Picture) -> int | None:
-    """The depth at which a large picture shows about 30 operations; None if that is the whole, or it is not large."""
+    """Return the depth at which a large picture shows about 30 operations; None to show the whole picture."""
     operations = [vertex for vertex in picture.vertices if not vertex.is_leaf]
     if len(operations) <= MANY:
         return None
@@ -145,7 +145,7 @@ def readable_depth(picture: Picture) -> int | None:
 
 
 def _runs(picture: Picture, depth: int) -> Iterator[tuple[Path, list[int]]]:
-    """Neighbouring operations, with the path of their scope at a depth; empty for those that lie less deep."""
+    """Yield runs of operations with the path of their scope at a depth; an empty path for those at a smaller depth."""
 
     def path(i: int) -> Path:
         around = picture.vertices[i].around
@@ -156,7 +156,7 @@ def _runs(picture: Picture, depth: int) -> Iterator[tuple[Path, list[int]]]:
 
 
 def _contents(picture: Picture, run: Sequence[int]) -> str:
-    """The contents of a closed scope: its operation, or how many, and the size of its parameters."""
+    """Describe a closed scope: its operation (or their number) and its number of parameters."""
     members = [picture.vertices[i] for i in run]
     count = sum(member.stands_for or 1 for member in members)
     leaves = [picture.vertices[i] for i in {edge.source for member in members for edge in member.inputs}]
@@ -169,7 +169,7 @@ def _contents(picture: Picture, run: Sequence[int]) -> str:
 
 
 class _Group(NamedTuple):
-    """Neighbours that an elision or a closed module in a scope replaces; `period` is the length of a block."""
+    """Consecutive vertices that an elision or a closed module replaces; `period` is the length of a block."""
 
     members: range
     label: str
@@ -180,7 +180,7 @@ class _Group(NamedTuple):
 
 
 def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
-    """Each group replaced by one vertex, without leaves that only groups use, except for inputs of modules."""
+    """Replace each group with one vertex; drop leaves that only groups use, except inputs of modules."""
     owner = {i: group for group in groups for i in group.members}
     kept, ports = _uses(picture, owner)
     new = Rewriting(picture)
@@ -200,9 +200,9 @@ def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
 
 
 def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
-    """The vertices used outside of groups; for each group, by its start, which outputs of members are its outputs.
+    """Return the vertices used outside of groups, and by the start of each group the members' outputs that it keeps.
 
-    In every block the same output of the same vertex is one output of the new vertex.
+    The same output of the same vertex in every block becomes one output of the new vertex.
     """
     kept: set[int] = set()
     outputs: list[tuple[int, int]] = []
@@ -227,7 +227,7 @@ def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict
 
 
 def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]) -> None:
-    """Write the vertex that stands for a group."""
+    """Write the vertex that replaces a group."""
     vertices = new.picture.vertices
     members = [vertices[i] for i in group.members]
     edges = [e for member in members for e in member.inputs if e.source not in group.members]
@@ -248,13 +248,13 @@ def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]
             step=first.step if steps else None,
             stands_for=sum(member.stands_for or 1 for member in members),
             caveat=group.caveat,
-            names=tuple(names) if group.kind == "module" else (),  # an elision stands for many, each with its own
+            names=tuple(names) if group.kind == "module" else (),  # an elision replaces many vertices
         )
     )
 
 
 def _distinct(edges: Iterable[Edge], key: Callable[[Edge], Any]) -> tuple[Edge, ...]:
-    """The first edge with each key."""
+    """Return the first edge with each key."""
     found: dict[Any, Edge] = {}
     for edge in edges:
         found.setdefault(key(edge), edge)
@@ -278,11 +278,11 @@ class Repeat:
 
     @property
     def stop(self) -> int:
-        """The first vertex after it."""
+        """The first vertex after the repeat."""
         return self.start + self.period * self.count
 
     def like(self, number: int) -> range:
-        """The vertices that stand where `number` does, one in each block.
+        """Return the vertices at the same position as `number`, one in each block.
 
         >>> list(Repeat(start=2, period=2, count=3).like(5))
         [3, 5, 7]
@@ -291,9 +291,9 @@ class Repeat:
 
 
 def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[Repeat]:
-    """The repeats of at least `least` blocks, in order, none overlapping another.
+    """Return the repeats of at least `least` blocks, in order and without overlaps.
 
-    apart: whether the steps of two sequence primitives are never in one repeat.
+    apart: whether to keep the steps of two sequence primitives in separate repeats.
     """
     vertices = picture.vertices
     found: list[Repeat] = []
@@ -302,7 +302,7 @@ def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[
         start, length = max(start, end), length - max(0, end - start)
         shift = _to_boundary(vertices, start, period)
         start, length, tries = start + shift, length - shift, 0
-        while length >= least * period and tries <= 2 * period + _TRIES:  # what is before a loop may look like it
+        while length >= least * period and tries <= 2 * period + _TRIES:  # what precedes a loop may look alike
             count = _regular(vertices, start, period, length // period)
             if count >= least:
                 found.append(Repeat(start, period, count))
@@ -313,20 +313,20 @@ def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[
     return found
 
 
-# By looks ---------------------------------------------------------------------------------------
+# By appearance ----------------------------------------------------------------------------------
 
 
 def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """A number for each vertex, the same for those that look the same; leaves and elisions are all different."""
+    """Return a number for each vertex, equal for those that look the same; leaves and elisions all differ."""
     numbers: dict[Any, int] = {}
     result = []
     for i, v in enumerate(vertices):
         if v.kind != "operation":
             result.append(-1 - i)
             continue
-        # hashing a dtype is slow, its number is not
+        # hashing a dtype is slow; hashing its number is fast
         specs = tuple([(shape, dtype.num, dtype.byteorder) for shape, dtype in v.specs])
-        # in the first block what later ones take from the one before may be a constant, so both count
+        # a state of later blocks may be a constant in the first block, so include constants
         names: Any = [*[edge.argument for edge in v.inputs], *v.constants]
         names = tuple(sorted(names)) if len(names) <= _MANY else len(names)
         options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
@@ -337,7 +337,7 @@ def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[
 
 
 def _candidates(kinds: np.ndarray[Any, Any], least: int) -> list[tuple[int, int, int]]:
-    """Runs (start, length, period) in which each kind equals the one a period before.
+    """Return runs (start, length, period) in which each kind equals the one a period before.
 
     >>> _candidates(np.array([-1, -2, 0, 1, 0, 1, 0, 1]), least=3)
     [(2, 6, 2)]
@@ -349,12 +349,12 @@ def _candidates(kinds: np.ndarray[Any, Any], least: int) -> list[tuple[int, int,
         starts, lengths = change[::2], change[1::2] - change[::2]
         for k in np.flatnonzero(lengths >= (least - 1) * period):
             runs.append((int(starts[k]), int(lengths[k]) + period, period))
-    # From one start the longest first; a run of period p is one of 2 p too, then the shortest period.
+    # Sort by start, then the longest run, then the shortest period: a run of period p is also one of period 2 p.
     return sorted(runs, key=lambda run: (run[0], -run[1], run[2]))
 
 
 def _to_boundary(vertices: Sequence[Vertex], start: int, period: int) -> int:
-    """How far it is from `start` to where a block begins: where the outermost scope is entered."""
+    """Return the distance from `start` to the beginning of a block, where the outermost scope is entered."""
     if period == 1 or start + period > len(vertices):
         return 0
 
@@ -368,8 +368,8 @@ def _to_boundary(vertices: Sequence[Vertex], start: int, period: int) -> int:
 
 
 def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) -> int:
-    """How many of `count` blocks from `start` on have sources that move by one fixed distance each."""
-    before: list[Any] = []  # the moves into the block before, for each of its vertices
+    """Return how many of the `count` blocks from `start` on have sources that each move by a fixed distance."""
+    before: list[Any] = []  # the moves into the previous block, for each of its vertices
     for k in range(1, count):
         block = range(start + k * period, start + (k + 1) * period)
         states = range(block.start - period, block.start) if k == 2 else range(0)
@@ -387,9 +387,9 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
 
 
 def _moves(before: Vertex, vertex: Vertex, first: bool) -> list[_Move] | None:
-    """How the edges to a vertex moved from those in the block before, which may be the first; None if they differ.
+    """Return how the edges to a vertex moved since the previous block; None if the edges do not match.
 
-    A constant of the first block may be the state of the others.
+    first: whether the previous block is the first, where a state may be a constant.
     """
     a, b = before.inputs, vertex.inputs
     if len(a) == len(b) and before.constants == vertex.constants:
@@ -401,13 +401,18 @@ def _moves(before: Vertex, vertex: Vertex, first: bool) -> list[_Move] | None:
 
 
 def _goes_on(vertices: Sequence[Vertex], edge: Edge, move: _Move, before: _Move, states: range) -> bool:
-    """Whether an edge goes on as in the blocks before, by its move and the one into the block before.
+    """Return whether an edge continues the pattern of the previous blocks.
 
-    It does if it moves by the same distance, as that from the weight 1 does by 0. Or if the third block takes from the
-    second (`states`, else empty) what the second took from the first, wherever the first took it: vertex 6 takes 5, one
-    period after the 3 that vertex 4 takes, while from vertex 2 to 4 the move was +3. Or if each block takes another
-    input: with tanh(h @ W + x_t) and the x_t at 2, 4 and 3 the moves would be +2 and -1. A move of 0 is not to another
-    input: a head that takes the last state and a weight of its own is no further step.
+    It does in three cases:
+
+    1. It moves by the same distance, such as 0 for the weight 1.
+    2. The third block takes from the second (`states`, empty for other blocks) what the second took from the first,
+       wherever the first took it: vertex 6 takes 5, one period after the 3 that vertex 4 takes, while from vertex 2 to
+       4 the move was +3.
+    3. Each block takes another input: with tanh(h @ W + x_t) and the x_t at 2, 4 and 3, the moves are +2 and -1. A move
+       of 0 is not another input, so a head that takes the last state and its own weight is not a further step.
+
+    move, before: the moves into this block and into the previous one.
     """
     if move == before or move is None:
         return move == before

@@ -1,7 +1,7 @@
 """The text in drawings: shapes, numbers and options; the labels of leaves, outputs, arguments and constants.
 
-A graph keeps only the nodes of tracked arguments. It knows that an argument was constant, but :func:`minigrad.record`
-notes its shape and dtype, and the value of a single number.
+A graph keeps only the nodes of tracked arguments. It knows which arguments were constant, but only
+:func:`minigrad.record` notes their shapes and dtypes, and the values of single numbers.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "defau
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
 _LONGEST = 32  # characters of an option
 _ITEMS = 8  # items of a list
-_NUMBER = re.compile(r"\d{1,18}")  # or a part of a longer one, for which `int` may raise
+_NUMBER = re.compile(r"\d{1,18}")  # longer ones in parts, because `int` may raise for them
 _USES = {"parameter": 0, "input": 2, "operation": 8}
-# With more uses than this, a vertex is drawn as a small stub beside each use instead of one edge to each. `dot` takes
-# minutes for a result with 60 uses, and for an attention over 8 steps whose weights have no names.
+# A vertex with more uses than this is drawn as a small stub next to each use, instead of one vertex with edges. `dot`
+# takes minutes for a result with 60 uses, and for an attention over 8 steps whose weights have no names.
 
 # Shapes, numbers and options ---------------------------------------------------------------------
 
 
 def shape_of(spec: Spec) -> str:
-    """A shape, followed by the dtype unless that is float32.
+    """Format a shape, followed by the dtype unless that is float32.
 
     >>> shape_of(((2, 3), np.dtype("float64")))
     '2×3 float64'
@@ -46,7 +46,7 @@ def shape_of(spec: Spec) -> str:
 
 
 def number_text(number: float) -> str:
-    """A single number with at most six significant digits.
+    """Format a number with at most six significant digits.
 
     >>> number_text(2.0), number_text(0.1234567), number_text(10**6), number_text(True)
     ('2', '0.123457', '1000000', 'True')
@@ -55,7 +55,7 @@ def number_text(number: float) -> str:
 
 
 def option_text(options: Mapping[str, Any]) -> str:
-    """Options as text, without those that are None or False and without objects that have no readable value.
+    """Format options as text; leave out None, False and objects without a readable value.
 
     >>> option_text({"axis": 1, "keepdims": False, "key": object()})
     'axis=1'
@@ -65,7 +65,7 @@ def option_text(options: Mapping[str, Any]) -> str:
 
 
 def option_words(options: Mapping[str, Any], most: int = _LONGEST) -> dict[str, str]:
-    """The value of each option that is not None, cut to so many characters; an index stands in brackets.
+    """Format the value of each option that is not None, cut to `most` characters; an index is in brackets.
 
     >>> option_words({"index": (slice(None), 0), "axis": None})
     {'index': '[:, 0]'}
@@ -78,7 +78,7 @@ def option_words(options: Mapping[str, Any], most: int = _LONGEST) -> dict[str, 
 
 
 def index_text(index: Any) -> str:
-    """An index as you type it between brackets.
+    """Format an index as you type it between brackets.
 
     >>> index_text((slice(None), slice(2, None), -1, ...))
     ':, 2:, -1, …'
@@ -93,7 +93,7 @@ def index_text(index: Any) -> str:
 
 @lru_cache(4096)
 def alike(text: str, mark: str = "#") -> str:
-    """A text with every number replaced by a mark.
+    """Replace every number in a text with a placeholder.
 
     >>> alike("step 12") == alike("step 3")
     True
@@ -102,7 +102,7 @@ def alike(text: str, mark: str = "#") -> str:
 
 
 def span(texts: Sequence[str]) -> str:
-    """One text for those of all steps: the common one, or the first and last if their numbers move evenly, or nothing.
+    """Summarise the texts of all steps: the common text, or the first and last if numbers change evenly, or nothing.
 
     >>> span(["h", "h"]), span(["step 1", "step 2", "step 3"]), span(["0", "3", "1"])
     ('h', 'step 1 … step 3', '')
@@ -117,7 +117,7 @@ def span(texts: Sequence[str]) -> str:
 
 
 def option_span(several: Sequence[Mapping[str, Any]]) -> str:
-    """The options of a loop's operations, which differ only in their index; `[…]` is one that moves unevenly.
+    """Summarise the options of a loop's operations, which differ only in their index; `[…]` is an irregular index.
 
     >>> option_span([{"index": (slice(None), k)} for k in range(1, 8)])
     '[:, 1 … 7]'
@@ -134,14 +134,14 @@ def option_span(several: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _is_readable(value: Any) -> bool:
-    """Whether the text of a value says more than its class."""
+    """Return whether the text of a value says more than its class."""
     if isinstance(value, list):
         return any(map(_is_readable, value))
     return isinstance(value, (tuple, slice, EllipsisType)) or _value_text(value) != type(value).__name__
 
 
 def _value_text(value: Any) -> str:
-    """A value as text without anything that differs from run to run, such as an address."""
+    """Format a value as text, without anything that differs from run to run, such as an address."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} array {'×'.join(map(str, value.shape))}"
     if isinstance(value, (tuple, list)):
@@ -160,9 +160,9 @@ def _cut(text: str, most: int) -> str:
 
 
 def stubbed(picture: Picture) -> set[int]:
-    """The vertices drawn as stubs: parameters, and inputs and operations with too many edges.
+    """Return the vertices drawn as stubs: parameters, and inputs and operations with too many edges.
 
-    Edges to the steps of a row do not count if each takes a part.
+    Edges to the steps of a row do not count if each step takes a part.
     """
     uses = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs if not edge.part)
     numbered = enumerate(picture.vertices)
@@ -170,7 +170,7 @@ def stubbed(picture: Picture) -> set[int]:
 
 
 def default_name(number: int, total: int) -> str:
-    """The name of an output that was given none.
+    """Return the default name of an output.
 
     >>> default_name(0, 1), default_name(1, 3)
     ('output', 'output 1')
@@ -179,7 +179,7 @@ def default_name(number: int, total: int) -> str:
 
 
 def free_names(name: str, number: int, taken: Set[str]) -> list[str]:
-    """Names for several things of one name: numbered if they are several or the name is taken.
+    """Return unique names for things with the same name: numbered if there are several or the name is taken.
 
     >>> free_names("LSTM", 1, set()), free_names("LSTM", 2, {"LSTM 1"})
     (['LSTM'], ['LSTM 2', 'LSTM 3'])
@@ -191,7 +191,7 @@ def free_names(name: str, number: int, taken: Set[str]) -> list[str]:
 
 
 def output_name(vertex: Vertex, slot: int) -> str:
-    """The name of one of several outputs: for a sequence that of the state, else a number; empty for a single one."""
+    """Return the name of one of several outputs: the state of a sequence, or a number; empty for a single output."""
     if slot in vertex.hidden:
         return f"hidden {slot}"
     if len(vertex.specs) - len(vertex.hidden) < 2 or vertex.node is None or vertex.node.primitive is None:
@@ -201,7 +201,7 @@ def output_name(vertex: Vertex, slot: int) -> str:
 
 
 def full_name(leaf: Vertex) -> str:
-    """A parameter's name behind the path of its module.
+    """Return a parameter's name with the path of its module.
 
     >>> full_name(Vertex("parameter", "Wx", scope=("Captioner", "cell")))
     'Captioner.cell.Wx'
@@ -210,7 +210,7 @@ def full_name(leaf: Vertex) -> str:
 
 
 def leaf_names(picture: Picture) -> dict[int, str]:
-    """A unique name for each leaf by its number, with the path of its module if others have the same label.
+    """Return a unique name for each leaf by its number, with the path of its module if others have the same label.
 
     >>> leaves = [Vertex("input", "x"), Vertex("parameter", "W", scope=("a",)), Vertex("parameter", "W", scope=("b",))]
     >>> leaf_names(Picture(leaves, []))
@@ -229,7 +229,7 @@ def leaf_names(picture: Picture) -> dict[int, str]:
 
 
 def short_name(picture: Picture, names: Mapping[int, str], number: int, user: Vertex) -> str:
-    """The name of a leaf, without the path of its module if the user is in the same frame."""
+    """Return the name of a leaf, without the path of its module if the user is in the same frame."""
     leaf, name = picture.vertices[number], names[number]
     return leaf.label if leaf.scope == user.around and name == full_name(leaf) else name
 
@@ -246,7 +246,7 @@ class Constant(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The number, else shape and dtype, else 'constant'.
+        """The number, or shape and dtype, or 'constant'.
 
         >>> Constant("b", None, 2.0).text, Constant("b").text
         ('2', 'constant')
@@ -257,7 +257,7 @@ class Constant(NamedTuple):
 
 
 def argument_order(vertex: Vertex) -> list[str]:
-    """Names of all array arguments in the order of the call, tracked or not."""
+    """Return the names of all array arguments in the order of the call, tracked or not."""
     primitive = vertex.primitive
     if primitive is None or vertex.gathers is not None:
         return [edge.argument for edge in vertex.inputs]
@@ -268,7 +268,7 @@ def argument_order(vertex: Vertex) -> list[str]:
 
 
 def constants_of(vertex: Vertex) -> list[Constant]:
-    """The constant arguments of an operation, in order; optional ones only if they were noted."""
+    """Return the constant arguments of an operation, in order; optional ones only if they were noted."""
     found = []
     for name in vertex.constants if vertex.kind == "operation" else ():
         known, spec = noted_spec(vertex, name)
@@ -279,9 +279,9 @@ def constants_of(vertex: Vertex) -> list[Constant]:
 
 
 def noted_spec(vertex: Vertex, name: str) -> tuple[bool, Spec | None]:
-    """Whether an argument was noted, and its shape and dtype, or None if it was left out.
+    """Return whether an argument was noted, and its shape and dtype, or None if it was left out.
 
-    For a step of a sequence: the part that the step takes.
+    For a step of a sequence, this is the part that the step takes.
     """
     note, number = vertex.note, _number_of(vertex, name)
     if note is None or number >= len(note.inputs):
@@ -293,7 +293,7 @@ def noted_spec(vertex: Vertex, name: str) -> tuple[bool, Spec | None]:
 
 
 def _number_of(vertex: Vertex, name: str) -> int:
-    """The place of an argument in the call; for a state of a step, the place of the sequence's first state."""
+    """Return the position of an argument in the call; for a state of a step, that of the sequence's initial state."""
     primitive = vertex.called
     if vertex.step is not None and primitive.steps:
         name = primitive.steps.start_of(name)
@@ -308,10 +308,10 @@ def _is_optional(vertex: Vertex, name: str) -> bool:
 
 
 def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
-    """The arguments that a drawing labels, so that another order of arguments looks different.
+    """Return the arguments that a drawing labels, so that another order of arguments looks different.
 
-    Without labels the order is: first what edges bring, then stubs, each in the order of the call. Nothing is labelled
-    if the order does not matter or there is only one argument; otherwise constants always are.
+    Unlabelled arguments are in order: edges first, then stubs, each in the order of the call. Nothing is labelled if
+    the order does not matter or there is only one argument. Otherwise constants are always labelled.
     """
     symmetric = vertex.primitive is not None and vertex.primitive.commutative
     if vertex.kind != "operation" or vertex.gathers is not None or symmetric:
@@ -322,7 +322,7 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
     place = {name: i for i, name in enumerate(argument_order(vertex))}
     drawn = [edge for edge in vertex.inputs if edge.source not in stubs]
     silent = [edge for edge in drawn if not _is_clear(picture, vertex, edge)]
-    # edges that bring the same need no label, but an elision may bring several things
+    # edges from the same output need no label, except from an elision, which may carry several values
     brought = {e if picture.vertices[e.source].kind == "elision" else e[:2] for e in silent}
     named = {edge.argument for edge in silent if len(brought) > 1}
     last = max((place[edge.argument] for edge in drawn), default=-1)
@@ -331,14 +331,14 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
 
 
 def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
-    """Whether the drawn edge tells its argument: a part of a sequence, the state of the step before, or an elision."""
+    """Return whether the drawn edge identifies its argument: a part, the state of the previous step, or an elision."""
     source = picture.vertices[edge.source]
     between_steps = vertex.step is not None and source.node is vertex.node
     return bool(edge.part) or between_steps or (source.kind == "elision" and "[" in edge.argument)
 
 
 def with_name(argument: str, named: Set[str], text: str = "") -> str:
-    """A text behind the name of its argument if that is to be named; `[3]` names an element of a list.
+    """Prefix a text with the name of its argument if that needs a label; `[3]` names an element of a list.
 
     >>> with_name("arrays[3]", {"arrays[3]"}, "2×2"), with_name("a", {"a"}), with_name("a", set(), "2×2")
     ('[3]: 2×2', 'a', '2×2')

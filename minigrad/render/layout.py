@@ -1,6 +1,6 @@
-"""Graphs in files, in notebooks, and for other packages: NetworkX and graphviz.
+"""Draw graphs into files and notebooks, and export them to NetworkX and graphviz.
 
-The system's `dot` lays out files and notebooks, or else the package graphviz-pure.
+The system's `dot`, or else the package graphviz-pure, does the layout for files and notebooks.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ class DrawingError(ValueError):
 def draw(
     tensors: Tensor | Iterable[Tensor], path: str | os.PathLike[str], *, timeout: float = _SECONDS, **options: Any
 ) -> Path:
-    """Draw the graph behind one or several tensors into a file; its suffix is .svg, .png, .pdf or .dot.
+    """Draw the graph of one or more tensors into a file; its suffix is .svg, .png, .pdf or .dot.
 
     Args:
-        path: written whole or not at all.
-        timeout: seconds that the layout may take.
+        path: the file, written atomically.
+        timeout: the time limit of the layout in seconds.
         options: those of :func:`to_dot`.
 
     Returns:
         the path.
 
     Raises:
-        ValueError: for another suffix, or an option that does not fit. :class:`DrawingError` if the layout fails
-            or takes too long: the DOT text is then kept beside the picture.
-        OSError: if no file can be written there, or a pipe or a device is there; before the layout begins.
-        ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; says how to get either.
+        ValueError: for another suffix, or an invalid option. :class:`DrawingError` if the layout fails or takes too
+            long; the DOT text is then saved next to the picture.
+        OSError: if the file cannot be written, or if it is a pipe or a device; raised before the layout begins.
+        ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; the message says how to install them.
 
     >>> import minigrad as mg, tempfile
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -79,21 +79,21 @@ def draw(
             kept = target.with_name(f"{target.name}.dot")
             with replacing(kept) as beside:
                 beside.write_text(text, encoding="utf-8")
-            raise DrawingError(f"draw: {error}; the DOT text is in {kept}") from None
+            raise DrawingError(f"draw: {error}. The DOT text is in {kept}.") from None
     return target
 
 
 def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
-    """The picture of DOT text in the format 'svg', 'png' or 'pdf'; a DrawingError if it fails or takes too long."""
+    """Lay out DOT text as 'svg', 'png' or 'pdf'; raise a DrawingError if that fails or takes too long."""
     program = layout_program()
     name = Path(program).name
     if kind == "pdf" and name.startswith("graphviz-pure"):
-        raise DrawingError("graphviz-pure writes SVG and PNG but no PDF: install Graphviz for that")
+        raise DrawingError("graphviz-pure cannot write PDF. Install Graphviz, or write SVG or PNG")
     try:
         run = subprocess.run([program, f"-T{kind}"], input=dot.encode(), capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired:
         raise DrawingError(
-            f"the layout took more than {timeout:g} s: try unroll='fold', depth=2, a smaller max_nodes or more time"
+            f"the layout took more than {timeout:g} s. Try unroll='fold', depth=2, a smaller max_nodes or more time"
         ) from None
     if run.returncode or not run.stdout:
         words = " ".join(run.stderr.decode(errors="replace").split())
@@ -102,7 +102,7 @@ def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
 
 
 def layout_program() -> str:
-    """The path of the system's `dot`; else of graphviz-pure, beside this Python or on the path."""
+    """Return the path of the system's `dot`, or else of graphviz-pure, next to this Python or on the path."""
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     if found := shutil.which("dot") or shutil.which("graphviz-pure", path=places):
         return found
@@ -116,19 +116,18 @@ def layout_program() -> str:
 
 
 def to_graphviz(tensors: Tensor | Iterable[Tensor], **options: Any) -> graphviz.Source:
-    """The graph behind one or several tensors as a ``graphviz.Source``, the same for equal graphs.
+    """Return the graph of one or more tensors as a ``graphviz.Source``, the same for equal graphs.
 
-    The package graphviz then saves, renders and views it by the system's `dot`, and notebooks show it.
-    :func:`minigrad.render.draw` has a time limit, writes files whole, and does without `dot` where graphviz-pure is
-    installed.
+    The package graphviz can save, render and view it with the system's `dot`, and notebooks display it.
+    :func:`minigrad.render.draw` has a time limit, writes files atomically, and can use graphviz-pure instead of `dot`.
 
     Args:
         options: those of :func:`to_dot`.
 
     Raises:
         ValueError, TypeError: as :func:`to_dot`.
-        ModuleNotFoundError: if the package graphviz is not installed; says how to get it.
-        graphviz.ExecutableNotFound: from its methods, where there is no `dot`.
+        ModuleNotFoundError: if the package graphviz is not installed; the message says how to install it.
+        graphviz.ExecutableNotFound: raised by methods of the result if there is no `dot`.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -147,17 +146,17 @@ def to_networkx(
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
 ) -> Any:
-    """The graph behind one or several tensors as a ``networkx.MultiDiGraph``, to search, measure or export.
+    """Return the graph of one or more tensors as a ``networkx.MultiDiGraph``, to search, measure or export.
 
     Nodes are numbered from 0, each after those that feed it. Their attributes:
 
     - ``kind`` ('operation', 'parameter', 'input' or 'elision') and ``label``, the name of the primitive or a unique
       name of a leaf;
     - ``shape`` and ``dtype`` of the first output, and ``outputs`` with (shape, dtype) of each;
-    - ``scope``, a tuple of names, and ``step`` within an unrolled sequence, else None;
+    - ``scope``, a tuple of names, and ``step`` in an unrolled sequence, or None;
     - ``options`` as text, and ``constants``, a text for each constant argument: its value if it was recorded and is a
-      single number, else its shape, else 'constant';
-    - ``remark``, such as the name of a tensor between leaves and outputs, if there is one;
+      single number, or its shape, or 'constant';
+    - ``remark``, such as the name of an intermediate tensor, if there is one;
     - ``line``, ``value_norm`` and ``gradient_norm`` of the first output, if :func:`minigrad.record` noted them.
 
     An edge has ``argument``, the name of the argument that it feeds, ``slot``, the number of the output that it comes
@@ -165,13 +164,13 @@ def to_networkx(
 
     Args:
         unroll: see :func:`minigrad.render.to_dot`. The default is 'primitive', so that the nodes are those of the
-            graph, where a sequence primitive is one.
-        max_nodes: see there; by default nothing is left out, since a program reads it.
+            graph, where a sequence primitive is one node.
+        max_nodes: see there; by default nothing is left out, because the result is for programs.
         names, expand: see there.
 
     Raises:
-        ValueError: if a tensor has no graph, a named one is not in the graph, or an option is unknown.
-        ModuleNotFoundError: if networkx is not installed; says how to get it.
+        ValueError: if a tensor has no graph, a named tensor is not in it, or an option is unknown.
+        ModuleNotFoundError: if networkx is not installed; the message says how to install it.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -209,24 +208,25 @@ def to_networkx(
 
 # Notebooks --------------------------------------------------------------------------------------
 
-_options: dict[str, Any] | None = None  # None while it is off
+_options: dict[str, Any] | None = None  # None while notebook display is off
 _last: WeakKeyDictionary[Module, ref[Tensor]] = WeakKeyDictionary()
 _plain_call: Callable[..., Any] = Module.__call__
 
 
 def notebook(on: bool = True, **options: Any) -> None:
-    """Make notebooks show the graph behind a tensor, and the graph of a module's last call, or stop that.
+    """Turn on (or off) the display of tensors and modules as graphs in notebooks.
 
-    A tensor without a graph, a leaf, and a module that has not been called since, or whose output is gone, are shown as
-    text as usual. Only a weak reference to a module's output is kept; of several tensors the first that has a graph.
+    A module is shown as the graph of its last call. Leaves and tensors without a graph are shown as text, as are
+    modules that have not been called since, or whose output is gone. minigrad keeps only a weak reference to a module's
+    output, or to the first of several tensors that has a graph.
 
     Args:
-        on: whether to show graphs; off at the start.
-        options: those of :func:`to_dot`, for all graphs. Each graph shows the names of those tensors that are in it.
+        on: whether to show graphs; initially off.
+        options: those of :func:`to_dot`, for all graphs. Each graph shows the names of the tensors in it.
 
     Raises:
-        TypeError, ValueError: for an option that does not fit, at once.
-        ModuleNotFoundError: if there is no layout program; says how to get one.
+        TypeError, ValueError: for an invalid option, immediately.
+        ModuleNotFoundError: if there is no layout program; the message says how to install one.
 
     >>> import minigrad as mg
     >>> notebook(False)
@@ -237,14 +237,14 @@ def notebook(on: bool = True, **options: Any) -> None:
     if on:
         layout_program()
         checked_names(options.get("names"))
-        with enable_grad(), record(lines=False):  # a graph that has all that can be asked for shows what does not fit
+        with enable_grad(), record(lines=False):  # a graph with every feature reveals invalid options
             x = Tensor(1.0, requires_grad=True)
             y = x * x
             y.backward()
         to_dot(y, **options | {"names": None})
     _options = options if on else None
     _last.clear()
-    # replaced only while it is on, so that a call costs nothing more otherwise
+    # replaced only while it is on, so that calls cost nothing otherwise
     Module.__call__ = _remembering_call if on else _plain_call  # type: ignore[method-assign]
 
 
@@ -256,7 +256,7 @@ def _remembering_call(self: Module, *args: Any, **kwargs: Any) -> Any:
 
 
 def _svg_of_tensor(self: Tensor) -> str | None:
-    """Its graph as SVG while :func:`minigrad.render.notebook` is on."""
+    """Return a tensor's graph as SVG while :func:`minigrad.render.notebook` is on."""
     if _options is None or self.node is None or isinstance(self.node, Leaf):
         return None
     nodes = set(graph_of([self.node]).nodes)
@@ -265,7 +265,7 @@ def _svg_of_tensor(self: Tensor) -> str | None:
 
 
 def _svg_of_module(self: Module) -> str | None:
-    """The graph of its last call as SVG while :func:`minigrad.render.notebook` is on."""
+    """Return the graph of a module's last call as SVG while :func:`minigrad.render.notebook` is on."""
     output = _last[self]() if self in _last else None
     return None if output is None else _svg_of_tensor(output)
 

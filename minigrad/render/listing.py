@@ -1,4 +1,4 @@
-"""A graph as text: a line for each operation, scopes indented, repeats written once."""
+"""List graphs as text: one line per operation, with scopes indented and repeats written once."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from .picture import Edge, Path, Picture, Vertex, shared_path
 
 __all__ = ["to_text"]
 
-_MOST = 2000  # lines that are worth reading
-_ARGUMENTS = 8  # arguments of an operation, and outputs
+_MOST = 2000  # default number of lines
+_ARGUMENTS = 8  # the most arguments of an operation, or outputs, to list in full
 
 
 def to_text(
@@ -42,27 +42,28 @@ def to_text(
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
 ) -> str:
-    """The graph behind one or several tensors as a listing: leaves, operations in order, outputs.
+    """List the graph of one or more tensors as text: leaves, operations in order, outputs.
 
     Each operation has a letter, its arguments (parameters by name, `·` for a constant), its options and the shape of
     its result, with the dtype unless that is float32. If :func:`minigrad.record` noted the call, constants that are
     single numbers are shown, and `None` stands for arguments that were left out.
 
-    Equal steps, of a sequence primitive or of a loop, are listed once, with their number. What differs between steps
-    has its first and its last value (`[:, 1 … 7]`), or only an ellipsis (`[…]`) if it moves unevenly. `[:, t]` is what
-    step t of a sequence primitive takes. An argument with an apostrophe is that of the step before. After the steps, a
-    letter means the result of the last step, `a (step 3)` that of another, and `a × 8` the results of all 8, in order.
+    Equal steps, of a sequence primitive or of a loop, are listed once, with their number. A value that differs between
+    steps is shown as its first and last value (`[:, 1 … 7]`), or only as an ellipsis (`[…]`) if it changes irregularly.
+    `[:, t]` is the part that step t of a sequence primitive takes. An argument with an apostrophe is the one from the
+    previous step. After the steps, a letter means the result of the last step, `a (step 3)` that of another, and
+    `a × 8` the results of all 8, in order.
 
     Args:
-        unroll: 'fold', the default since a listing is read from top to bottom, lists equal steps once; 'steps' lists
+        unroll: 'fold' (the default, because a listing is read from top to bottom) lists equal steps once; 'steps' lists
             each step, 'primitive' a sequence primitive itself.
-        max_lines: the middle of a longer listing is left out, with the number of its lines.
-        names: names of tensors: inputs, outputs, and those between, which stand behind their operation.
-        expand: names of primitives to list as the composition of simpler ones that is their reference.
+        max_lines: a longer listing shows the number of lines left out instead of its middle.
+        names: names for inputs, outputs and intermediate tensors; the last follow their operation.
+        expand: names of primitives to list as their references (compositions of simpler primitives).
 
     Raises:
-        ValueError: if a tensor has no graph, a named one is not in the graph, or an option is unknown.
-        TypeError: if these are no tensors, or names no names of tensors.
+        ValueError: if a tensor has no graph, a named tensor is not in it, or an option is unknown.
+        TypeError: if ``tensors`` are not tensors, or ``names`` does not map names to tensors.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -75,7 +76,7 @@ def to_text(
     """
     check_count("max_lines", max_lines)
     collecting = gc.isenabled()
-    gc.disable()  # a picture of a million nodes makes no garbage, but the collector would visit it many times
+    gc.disable()  # a picture of a million nodes creates no garbage, but the collector would visit it many times
     try:
         picture = whole_picture(tensors, unroll, names, expand)
         lines = _Listing(picture, find_repeats(picture, apart=True) if unroll == "fold" else []).write()
@@ -90,9 +91,9 @@ def to_text(
 
 
 class _Listing:
-    """Writes the lines of a listing: each a text, and the shape that stands in a column to the right.
+    """Writes the lines of a listing: each a text, and the shape in the column to the right.
 
-    Leaves have their own names; each operation, or all in the same place of a repeat, gets a letter.
+    Leaves have their own names; each operation, or all at the same position of a repeat, gets a letter.
     """
 
     def __init__(self, picture: Picture, repeats: Sequence[Repeat]) -> None:
@@ -101,12 +102,12 @@ class _Listing:
         taken = {*self.names.values(), *(vertex.label for vertex in picture.vertices if vertex.is_leaf)}
         self.free = (name for number in count() if (name := _letters(number)) not in taken)
         self.starts = [repeat.start for repeat in repeats]
-        self.marks: dict[int, list[str]] = {}  # what tells blocks apart, by a vertex of the first
+        self.marks: dict[int, list[str]] = {}  # the labels of the blocks of a repeat, by a vertex of the first
         self.lines: list[tuple[str, str]] = []
-        self.scope: Path = ()  # of the line before
+        self.scope: Path = ()  # of the previous line
 
     def write(self) -> list[tuple[str, str]]:
-        """All lines."""
+        """Return all lines."""
         self._leaves()
         number = len(self.names)
         for repeat in self.repeats:
@@ -120,12 +121,12 @@ class _Listing:
             for i, (source, slot, name) in enumerate(outputs)
         ]
         self.lines.append((f"output {', '.join(_shortened(words))}", ""))
-        # what cannot be printed, such as a line break, as its escape
+        # escape characters that cannot be printed, such as a line break
         escaped = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) for text, _ in self.lines]
         return [(text, shape) for text, (_, shape) in zip(escaped, self.lines, strict=True)]
 
     def _leaves(self) -> None:
-        """A line for each parameter, and one for neighbouring inputs of the same shape."""
+        """Write a line for each parameter, and one for consecutive inputs of the same shape."""
         names = self.names
         for (kind, specs), run in groupby(names, lambda i: (self.vertices[i].kind, self.vertices[i].specs)):
             shown = [
@@ -147,7 +148,7 @@ class _Listing:
             self._line(number, words, option_text(vertex.options), len(vertex.scope))
 
     def _repeat(self, repeat: Repeat) -> None:
-        """One block, for all of them. What it takes from the block before has an apostrophe."""
+        """Write one block for all of them; arguments from the previous block have an apostrophe."""
         block = range(repeat.start, repeat.start + repeat.period)
         for number in block:
             self.bind(repeat.like(number))
@@ -170,7 +171,7 @@ class _Listing:
         self.scope = common
 
     def _words_of_all(self, repeat: Repeat, number: int, first: dict[str, str]) -> list[str]:
-        """The arguments of a vertex of the first block, as they are in all; `first` collects what states start from."""
+        """Return the arguments of a vertex in all blocks as text; `first` collects the initial states."""
         vertices = [self.vertices[i] for i in repeat.like(number)]
         edges = [{edge.argument: edge for edge in vertex.inputs} for vertex in vertices]
         items = [
@@ -182,10 +183,10 @@ class _Listing:
         return self.words(vertices[0], items)
 
     def _item(self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Any], first: dict[str, str]) -> Edge | str:
-        """An argument by its edges in all blocks: an edge if that is the same in all, else a word."""
+        """Return an argument by its edges in all blocks: an edge if it is the same in all, or else a text."""
         block = range(repeat.start, repeat.start + repeat.period)
         here, there = edges[:2]
-        if there.source in block:  # a state, handed on from block to block
+        if there.source in block:  # a state, passed from block to block
             mark = self.letter(there) + "'"
             first[mark] = _constant(users[:1], there.argument) if here is None else self.refer(here, users[0])
             return mark
@@ -198,7 +199,7 @@ class _Listing:
         return span(words) or words[0] + "…"
 
     def _enter(self, scope: Path, extra: int = 0) -> None:
-        """The names of scopes that begin here."""
+        """Write the names of scopes that begin here."""
         for level in range(len(shared_path(self.scope, scope)), len(scope)):
             self.lines.append((f"{'  ' * (level + extra)}{scope[level]}:", ""))
         self.scope = scope
@@ -210,14 +211,14 @@ class _Listing:
         text += f"  ({vertex.remark})" if vertex.remark else ""
         self.lines.append((text, ", ".join(map(shape_of, vertex.specs))))
 
-    # References to what was listed before
+    # References to earlier lines
 
     def bind(self, numbers: Iterable[int]) -> None:
-        """Give vertices the next letter."""
+        """Assign the next letter to vertices."""
         self.names.update(dict.fromkeys(numbers, next(self.free)))
 
     def words(self, user: Vertex, items: Sequence[Edge | str]) -> list[str]:
-        """Arguments as they are written: what takes from each block of a repeat in turn is one word."""
+        """Return the text of each argument; consecutive arguments from all blocks of a repeat are one text."""
         words = []
         i = 0
         while i < len(items):
@@ -233,12 +234,12 @@ class _Listing:
         return _shortened([part for word, n in runs for part in ([word] * n if n < 4 else [f"{word} × {n}"])])
 
     def letter(self, edge: Edge) -> str:
-        """The name of what an edge brings, whichever block of a repeat it comes from."""
+        """Return the name of the value that an edge carries, whichever block of a repeat it comes from."""
         name = self.names[edge.source]
         return f"{name}.{edge.slot}" if len(self.vertices[edge.source].specs) > 1 else name
 
     def refer(self, edge: Edge, user: Vertex | None = None, always: bool = False) -> str:
-        """What an edge brings, and from which block of a repeat unless that is the last (or always)."""
+        """Name the value that an edge carries, with its block of a repeat unless that is the last (or `always`)."""
         if user is not None and self.vertices[edge.source].is_leaf:
             return short_name(self.picture, self.names, edge.source, user)
         name, repeat = self.letter(edge), self._around(edge.source)
@@ -247,7 +248,7 @@ class _Listing:
         return f"{name} ({self._marks(repeat, edge.source)[(edge.source - repeat.start) // repeat.period]})"
 
     def _marks(self, repeat: Repeat, number: int) -> list[str]:
-        """What tells the blocks of a repeat apart: the scopes that differ, else their numbers."""
+        """Return what distinguishes the blocks of a repeat: the scopes that differ, or else their numbers."""
         numbers = repeat.like(number)
         if numbers[0] not in self.marks:
             levels = zip(*[self.vertices[i].scope for i in numbers], strict=True)
@@ -259,7 +260,7 @@ class _Listing:
         return self.marks[numbers[0]]
 
     def _turns(self, items: Sequence[Edge | str], i: int) -> Repeat | None:
-        """The repeat whose blocks, in order, bring the same to the arguments from the one at `i` on."""
+        """Return the repeat whose blocks, in order, feed the arguments from the one at `i` on; None without one."""
         item = items[i]
         repeat = None if isinstance(item, str) else self._around(item.source)
         if isinstance(item, str) or repeat is None:
@@ -274,7 +275,7 @@ class _Listing:
 
 
 def _constant(vertices: Sequence[Vertex], name: str) -> str:
-    """An argument that is no edge, as it is in all these vertices: a number, `None` for one left out, or `·`."""
+    """Return the text of an argument without an edge in all these vertices: a number, `None` if left out, or `·`."""
     words = set()
     for vertex in vertices:
         numbers = [c.text for c in constants_of(vertex) if c.argument == name and c.number is not None]
@@ -286,7 +287,7 @@ def _constant(vertices: Sequence[Vertex], name: str) -> str:
 
 
 def _letters(number: int) -> str:
-    """0, 1, … as a, b, …, z, aa, ab, …
+    """Write 0, 1, … as a, b, …, z, aa, ab, …
 
     >>> _letters(0), _letters(25), _letters(26)
     ('a', 'z', 'aa')
@@ -296,6 +297,6 @@ def _letters(number: int) -> str:
 
 
 def _shortened(words: list[str]) -> list[str]:
-    """A list without its middle if it is long."""
+    """Return a list, without its middle if it is long."""
     left = len(words) - 3
     return words if len(words) <= _ARGUMENTS else [*words[:2], f"… {left:,} more …", words[-1]]

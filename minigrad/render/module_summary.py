@@ -1,4 +1,4 @@
-"""Tables of the modules in a module: what each returns, holds and costs, found by calling it once."""
+"""Summarise a module in a table of output shapes, parameters and costs, by calling it once."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ __all__ = ["Row", "Summary", "summary"]
 
 @dataclass(slots=True)
 class Row:
-    """One module. Its numbers are its own, without those of the modules in it, so that each column adds up.
+    """One module. Its numbers exclude those of the modules in it, so that each column adds up.
 
     Attributes:
         name: dotted, "" for the whole module.
-        key: the name without its parent's.
-        depth: how many modules it lies in.
+        key: the name without its parent's name.
+        depth: the number of modules around it.
         kind: its class.
         outputs: shape and dtype of each array that its first call returned.
-        calls: how often it was called.
+        calls: the number of calls.
         parameters: entries of its own parameters; a shared parameter counts in the first module.
-        frozen: how many of these entries require no gradient.
+        frozen: the number of these entries that require no gradient.
         multiply_adds: the multiply-adds of all its calls.
-        residual_bytes: memory that waits for the backward pass, see :func:`minigrad.render.summary`.
-        same_as: for a module in its second place, the name of the first, which has the numbers; else None.
+        residual_bytes: memory kept for the backward pass, see :func:`minigrad.render.summary`.
+        same_as: for a repeated module, the name of its first occurrence, which has the numbers; else None.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Summary:
         if self.frozen:
             notes[0] += f"; {self.frozen:,} of them require no gradient"
         if self.uncounted:
-            notes.append(f"multiply-adds are not known, and left out, of: {', '.join(self.uncounted)}")
+            notes.append(f"multiply-adds exclude primitives of unknown cost: {', '.join(self.uncounted)}")
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *notes])
 
     __repr__ = __str__
@@ -104,21 +104,21 @@ def _cells(row: Row) -> list[str]:
 
 
 def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
-    """Call a module once and list what each module in it returns, holds and costs.
+    """Call a module once, and list output shapes, parameters and costs of each module in it.
 
     A multiply-add is one product added to a sum. They are counted from the shapes of products: matrix products, affine
-    maps, einsum, convolutions, recurrent cells and temporal maps. What costs a few operations for each entry
-    (activations, biases, losses) counts as 0.
+    maps, einsum, convolutions, recurrent cells and temporal maps. Primitives with a few operations per entry
+    (activations, biases, losses) count as 0.
 
     Residuals are the arrays that the graph of the result keeps for the backward pass, except for the parameters. Memory
-    that several arrays share counts once, in the module that keeps it first. Nothing is kept for a frozen part.
+    that several arrays share counts once, in the module that keeps it first. Frozen parts keep nothing.
 
     Args:
         inputs, options: the arguments of the call. The module runs in its current mode, also under
-            :func:`minigrad.no_grad`, and draws random numbers if it drops out.
+            :func:`minigrad.no_grad`, and draws random numbers if it uses dropout.
 
     Raises:
-        TypeError: if ``module`` is no module. Errors of the call are raised as they are.
+        TypeError: if ``module`` is not a module. Errors of the call propagate.
 
     >>> from minigrad import nn
     >>> print(summary(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), np.ones((5, 3), np.float32)))
@@ -137,7 +137,7 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     rows, modules, parameters = _tree(module)
     watch = _Watch(rows)
     with ExitStack() as undo, observing(watch), enable_grad():
-        for i, member in modules.items():  # its forward is seen also where its parent calls that directly
+        for i, member in modules.items():  # so that direct calls of forward by a parent are recorded, too
             own = vars(member)
             undo.callback(*(own.__setitem__, "forward", own["forward"]) if "forward" in own else (own.pop, "forward"))
             own["forward"] = partial(watch.forward, i, member.forward)
@@ -155,9 +155,9 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
 
 
 def _tree(module: Module) -> tuple[list[Row], dict[int, Module], list[Parameter]]:
-    """A row for each place in the tree, parents first, with its own parameters; the modules by row; all parameters.
+    """Return a row for each position in the tree, parents first; the modules by row; and all parameters.
 
-    A module in a second place is not followed again.
+    A repeated module is not followed again.
     """
     rows: list[Row] = []
     modules: dict[int, Module] = {}
@@ -184,11 +184,11 @@ def _tree(module: Module) -> tuple[list[Row], dict[int, Module], list[Parameter]
 
 
 class _Watch(Observer):
-    """Observes every call of a primitive, and in which module it is."""
+    """Observes every call of a primitive, and the module that makes it."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
-        self.running = [0]  # numbers of the modules that are being called, from the outermost on
+        self.running = [0]  # numbers of the modules being called, outermost first
         self.nodes: list[tuple[int, Node]] = []
         self.uncounted: dict[str, None] = {}
 
@@ -209,7 +209,7 @@ class _Watch(Observer):
             self.uncounted[primitive.name] = None
 
     def forward(self, number: int, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """A module's forward, whose outputs are written into its row."""
+        """Call a module's forward, and write its outputs into its row."""
         self.running.append(number)
         try:
             result = inner(*args, **kwargs)

@@ -1,8 +1,8 @@
-"""Pictures of the nodes behind tensors, with the names of modules and parameters that the nodes reveal.
+"""Build pictures of the graphs of tensors, with the names of modules and parameters that the nodes reveal.
 
-A scope is a path of names, and two modules of one class that no module holds have the same path. But each call makes a
-new path object, which all nodes of the call share. Two calls whose parameters of one name differ are calls of two
-modules.
+A scope is a path of names, and two modules of one class that no module holds have the same path. But each call creates
+a new path object, which all nodes of the call share. Two calls with different parameters of the same name are calls of
+two modules.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .picture import Edge, Output, Path, Picture, Vertex, shared_path
 
 __all__ = ["executed", "paths_of_modules", "picture_of"]
 
-_Paths = Mapping[int, Path]  # new paths of scopes, by the identity of the path that the nodes hold
-_NEAR = 8  # histories that differ by no more count as equally long: operations of the same kind decide between them
-_ROW = 5  # so many sums in a row are a running total; fewer may be within one step
+_Paths = Mapping[int, Path]  # new paths of scopes, by the identity of the nodes' paths
+_NEAR = 8  # histories that differ by at most this are equally long: operations of the same kind decide between them
+_ROW = 5  # this many sums in a row count as a running total; fewer may belong to one step
 
 
 def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Picture:
-    """The graph behind tensors, with a vertex for each node.
+    """Return the graph of tensors, with a vertex for each node.
 
     Args:
         tensors: each has a graph.
-        names: names of tensors, which win over those that modules give.
+        names: names of tensors, which take precedence over those from modules.
 
     Raises:
         ValueError: if a named tensor is not in the graph.
@@ -52,7 +52,7 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Pictur
     vertices += [_operation(node, serial, paths.get(id(node.scope), node.scope)) for node in operations]
     used = {(edge.source, edge.slot) for vertex in vertices for edge in vertex.inputs}
     for number, vertex in enumerate(vertices):
-        if not any((number, slot) in used for slot in vertex.hidden):  # the picture may be of the value alone
+        if not any((number, slot) in used for slot in vertex.hidden):  # the picture may show only the value
             vertex.specs = vertex.specs[: vertex.hidden.start]
     outputs = []
     for number, place in enumerate((tensor.node, tensor.index) for tensor in tensors if tensor.node is not None):
@@ -66,19 +66,19 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Pictur
 
 
 def _by_output(names: Mapping[str, Tensor], nodes: set[Node]) -> dict[tuple[Node, int], list[str]]:
-    """The names of outputs of nodes."""
+    """Return the names of outputs of nodes."""
     known: dict[tuple[Node, int], list[str]] = {}
     for name, tensor in names.items():
         if tensor.node is None:
-            raise ValueError(f"render: names: {name!r} is not in the graph: it is a constant, without a gradient")
+            raise ValueError(f"render: names: {name!r} is not in the graph: it is a constant without a gradient")
         if tensor.node not in nodes:
-            raise ValueError(f"render: names: {name!r} is not in the graph: nothing that is drawn was made from it")
+            raise ValueError(f"render: names: {name!r} is not in the graph: no drawn tensor depends on it")
         known.setdefault((tensor.node, tensor.index), []).append(name)
     return known
 
 
 def _leaf(node: Node, known: Mapping[tuple[Node, int], Sequence[str]], scope: Path) -> Vertex:
-    """A leaf under the name that was given, or under its own name in the scope of its module."""
+    """Return the vertex of a leaf under its given name, or under its own name in its module's scope."""
     given = known.get((node, 0), ("",))[-1]
     own = node.name if isinstance(node, Leaf) else ""
     kind, label = "parameter" if own else "input", given or own or "input"
@@ -106,9 +106,9 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def paths_of_modules(operations: Sequence[Node]) -> _Paths:
-    """New paths for modules that share one: `LSTM 1`, `LSTM 2`, in order of use.
+    """Return new paths for modules that share one: `LSTM 1`, `LSTM 2`, in order of use.
 
-    A path that holds other modules stays: the nodes do not tell which of these belong to which.
+    A path that contains other modules stays, because the nodes do not reveal which of these belong to which.
 
     >>> from minigrad import nn
     >>> y = nn.Linear(2, 2)(nn.Linear(2, 2)([[1.0, 2.0]]))
@@ -123,7 +123,7 @@ def paths_of_modules(operations: Sequence[Node]) -> _Paths:
     taken = {path[-1] for path in calls if path}
     result: dict[int, Path] = {}
     for path, several in calls.items():
-        # the name of an attribute, unlike that of a class, belongs to one module already
+        # the name of an attribute, unlike that of a class, already belongs to one module
         is_class = len(path) == 1 or (len(path) > 1 and path[-1][:1].isupper())
         if len(several) > 1 and path not in around and is_class and not STEP.fullmatch(path[-1]):
             modules = _modules(several)
@@ -134,7 +134,7 @@ def paths_of_modules(operations: Sequence[Node]) -> _Paths:
 
 
 def _modules(calls: Mapping[int, set[Node]]) -> dict[int, int]:
-    """For each call the number of its module: the first that has a parameter of it, or the first if it has none."""
+    """Number the module of each call: the first that shares a parameter, or the first if the call has none."""
     modules: list[set[Node]] = []
     result = {}
     for call, held in calls.items():
@@ -145,10 +145,10 @@ def _modules(calls: Mapping[int, set[Node]]) -> dict[int, int]:
 
 
 def _owners_path(leaf: Node, uses: Iterable[Node], paths: _Paths) -> Path:
-    """The path of the module that holds a parameter; empty if no scope of a use contains the module's name.
+    """Return the path of the module that holds a parameter; empty if no scope of a use contains the module's name.
 
-    The scopes contain it wherever a call of the module uses the parameter, or hands it to an inner module. What all
-    uses share goes first: for tied weights, no single use should decide.
+    A scope contains it if a call of the module uses the parameter, or passes it to an inner module. The path that all
+    uses share is tried first, so that no single use decides for tied weights.
     """
     owner = leaf.owner if isinstance(leaf, Leaf) else ""
     scopes = list({id(node.scope): node.scope for node in uses}.values())
@@ -165,19 +165,19 @@ def _owners_path(leaf: Node, uses: Iterable[Node], paths: _Paths) -> Path:
 
 
 def executed(order: Sequence[Node]) -> list[Node]:
-    """The operations of a topological order, in a likely order of execution.
+    """Return the operations of a topological order, in a likely order of execution.
 
-    Nodes do not record when they were made. A depth-first sort may list the heads of a loop's steps from last to first,
-    or what each step takes before all steps. So it matters which parent the sort visits first:
+    Nodes do not record when they were created. A depth-first sort may list the heads of a loop's steps from last to
+    first, or the inputs of all steps before the first step. So it matters which parent the sort visits first:
 
     - among similar parents, such as the stacked outputs of all steps, the one with the shortest history, so that each
       is listed right after its step;
     - for a running total, the total so far, for the same reason;
-    - otherwise the parent with the longest history. Thus the state comes before what a step takes from outside, which
-      is then listed where it is used. In the first step of a loop both are short: there the other steps decide;
+    - otherwise, the parent with the longest history. Thus the state comes before a step's other inputs, which are then
+      listed where they are used. In the first step of a loop both are short, so the other steps decide;
     - among histories of equal length, the first argument's, as in Python.
 
-    The sort visits first whatever a loop takes apart slice by slice.
+    The sort first visits any value that a loop takes apart slice by slice.
 
     >>> import minigrad as mg
     >>> h, heads = mg.tensor([1.0], requires_grad=True), []
@@ -191,7 +191,7 @@ def executed(order: Sequence[Node]) -> list[Node]:
     for node in order:
         depth[node] = max([depth[parent] for parent in node.parents], default=-1) + 1
     joins = [node for node in order if len([parent for parent in node.parents if depth[parent]]) > 1]
-    votes: dict[Any, list[int]] = {}  # for each kind of operation the lengths of its arguments' histories, summed
+    votes: dict[Any, list[int]] = {}  # the summed lengths of the arguments' histories, for each kind of operation
     for node in joins:
         depths, kind = [depth[parent] for parent in node.parents], _kind(node)
         votes[kind] = [a + b for a, b in zip(votes.get(kind, [0] * len(depths)), depths, strict=True)]
@@ -208,7 +208,7 @@ def _kind(node: Node) -> Any:
 
 
 def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
-    """For each sum in a row of several, each of which only the next one takes, the one before."""
+    """Map each sum of a running total to the previous sum; only the next sum uses each of them."""
     before: dict[Node, Node] = {}
     length: dict[Node, int] = {}  # of the row up to a sum, then of the whole row
     for node in order:
@@ -222,9 +222,9 @@ def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
 
 
 def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
-    """What the steps of a loop take slices of, which was there before the first of them."""
+    """Return the values from which the steps of a loop take slices, if they exist before the first step."""
     slices = [node for node in order if node.primitive is getitem.primitive and node.parents[0].primitive is not None]
-    late: dict[Node, int] = {}  # when it is needed, if all else is done as soon as it can be
+    late: dict[Node, int] = {}  # the latest time of each node, if all others run as early as possible
     for node in reversed(order) if slices else ():
         when = late.setdefault(node, depth[node]) - 1
         for parent in node.parents:
@@ -236,7 +236,7 @@ def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
 
 
 def _visits(node: Node, depth: dict[Node, int], votes: Sequence[int], total: Node | None) -> list[Node]:
-    """The parents, that to be visited first last; `votes` are those of its kind."""
+    """Return the parents in reverse order of visit; `votes` are those of the node's kind."""
     parents = list(dict.fromkeys(node.parents))[::-1]
     if len(parents) > 2 and len({(parent.primitive, parent.shape) for parent in parents}) == 1:
         return sorted(parents, key=depth.__getitem__, reverse=True)
@@ -245,5 +245,5 @@ def _visits(node: Node, depth: dict[Node, int], votes: Sequence[int], total: Nod
     depths = [depth[parent] for parent in node.parents]
     decided = votes if max(depths) - min(depths) <= _NEAR else depths
     if max(decided) - min(decided) < 2:
-        return parents  # as Python does
+        return parents  # in Python's order
     return sorted(parents, key=dict(zip(node.parents[::-1], decided[::-1], strict=True)).__getitem__)

@@ -1,4 +1,4 @@
-"""The options that all writers share: their checks, and the picture that they ask for."""
+"""Check the options that all writers share, and build the picture that they describe."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def drawn_picture(
     depth: Depth = None,
     title: str = "",
 ) -> Picture:
-    """The picture that a drawing shows.
+    """Return the picture that a drawing shows.
 
     Args:
         tensors: the outputs, each with a graph.
         unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' the first and the last of
             equal steps, and the number of those between.
-        max_nodes: a picture with more operations is folded in any case. If that is not enough, those nearest to the
-            outputs are kept, with the number of the others.
+        max_nodes: a picture with more operations is always folded. If that is not enough, only the operations nearest
+            to the outputs are kept, with a count of the rest.
         names: names of tensors.
-        expand: names of primitives that are shown as their references.
-        depth: scopes at this depth are one vertex each. None leaves all open. 'auto' chooses a depth, or None if the
+        expand: names of primitives to replace by their references.
+        depth: show each scope at this depth as one vertex. None leaves all open. 'auto' chooses a depth, or None if the
             picture is small or shows every step or a reference.
         title: only checked.
 
     Raises:
-        TypeError, ValueError: if an argument does not fit.
+        TypeError, ValueError: if an argument is invalid.
 
     >>> import minigrad as mg
     >>> y = mg.tensor([1.0], requires_grad=True)
@@ -78,7 +78,7 @@ def whole_picture(
     names: Mapping[str, Tensor] | None,
     expand: Iterable[str],
 ) -> Picture:
-    """The picture before a loop is folded or anything left out."""
+    """Return the picture before loops are folded or vertices left out."""
     check_choice("unroll", unroll, ("steps", "fold", "primitive"))
     outputs, references = _with_graphs(tensors), _with_references(expand)
     picture = picture_of(outputs, checked_names(names))
@@ -88,7 +88,7 @@ def whole_picture(
 
 
 def check_choice(option: str, value: object, choices: Sequence[str]) -> None:
-    """Raise a ValueError if the value of an option is none of its choices.
+    """Raise a ValueError if the value of an option is not one of its choices.
 
     >>> check_choice("unroll", "all", ("steps", "fold", "primitive"))
     Traceback (most recent call last):
@@ -101,17 +101,17 @@ def check_choice(option: str, value: object, choices: Sequence[str]) -> None:
 
 
 def check_count(option: str, value: object) -> None:
-    """Raise a ValueError if the value of an option is no positive int."""
+    """Raise a ValueError if the value of an option is not a positive int."""
     if type(value) is not int or value < 1:
         raise ValueError(f"render: {option} must be an int of at least 1, not {value!r}")
 
 
 def _with_graphs(tensors: Any) -> tuple[Tensor, ...]:
-    """One tensor or several, each with a graph."""
+    """Return a tuple of tensors, each with a graph."""
     if isinstance(tensors, Module):
         raise TypeError(
-            f"render: expected a Tensor or several, not the module {type(tensors).__name__}: draw what the module "
-            f"returns; summary(module, *inputs) lists its layers"
+            f"render: expected one or more tensors, not the module {type(tensors).__name__}. Draw the tensor that the "
+            f"module returns; summary(module, *inputs) lists its layers."
         )
     several = isinstance(tensors, Iterable) and not isinstance(tensors, (Tensor, str, bytes, np.ndarray, Mapping))
     outputs = tuple(tensors) if several else (tensors,)
@@ -119,17 +119,17 @@ def _with_graphs(tensors: Any) -> tuple[Tensor, ...]:
         raise ValueError("render: there is no tensor to draw")
     for number, output in enumerate(outputs):
         if not isinstance(output, Tensor):
-            place = f" (number {number} of those given)" if several else ""
-            raise TypeError(f"render: expected a Tensor or several, not {type(output).__name__}{place}")
+            place = f" (number {number} of the arguments)" if several else ""
+            raise TypeError(f"render: expected one or more tensors, not {type(output).__name__}{place}")
         if output.node is None:
             raise ValueError(
-                "render: this tensor has no graph: nothing behind it requires a gradient, or it was made under no_grad"
+                "render: this tensor has no graph: none of its inputs requires a gradient, or it was made under no_grad"
             )
     return outputs
 
 
 def checked_names(names: Any) -> dict[str, Tensor]:
-    """A mapping from names to tensors, or a TypeError."""
+    """Return a mapping from names to tensors; raise a TypeError for anything else."""
     names = {} if names is None else names
     if not isinstance(names, Mapping):
         raise TypeError(f"render: names must map names to tensors, such as {{'x': x}}, not {type(names).__name__}")
@@ -141,7 +141,7 @@ def checked_names(names: Any) -> dict[str, Tensor]:
 
 
 def _with_references(expand: Any) -> frozenset[str]:
-    """Names of primitives that have a reference."""
+    """Return names of primitives; raise if one has no reference."""
     names = (expand,) if isinstance(expand, str) or not isinstance(expand, Iterable) else tuple(expand)
     if strange := [name for name in names if not isinstance(name, str)]:
         raise TypeError(f"render: expand must be names of primitives, such as {{'lstm_step'}}, not {strange[0]!r}")

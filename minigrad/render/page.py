@@ -1,7 +1,7 @@
-"""A page that shows a graph: one file, with its own script, that works without a network.
+"""Write interactive pages of graphs: one HTML file with its own script, which works without a network.
 
-The graph goes in as JSON: vertices, the boxes around them, notes and colours. The page's script lays it out and draws
-it, so that boxes can be opened and closed. The parts of the page are the files in the folder `assets`.
+The page contains the graph as JSON: vertices, the boxes around them, notes and colours. Its script does the layout and
+draws the graph, so that boxes can be opened and closed. The parts of the page are the files in the folder `assets`.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ __all__ = ["SCRIPTS", "as_json", "content_of", "page_text", "source_of", "to_htm
 
 SCRIPTS = ("graph.js", "wires.js", "order.js", "layers.js", "rows.js", "layout.js", "drawing.js", "panzoom.js",
            "charts.js", "panel.js", "controls.js")  # fmt: skip
-# in the order in which they stand in the page; together they are one function
+# in their order in the page; together they are one function
 _MARKUP = re.compile(r":\w+:`~?([^`]+)`|``")
-_LONGEST = 300  # characters of an option that the panel shows
+_LONGEST = 300  # the most characters of an option in the panel
 _Json = dict[str, Any]
 
 
@@ -74,29 +74,29 @@ def to_html(
     expand: Iterable[str] = (),
     title: str = "",
 ) -> Path:
-    """Write a page that shows the graph behind one or several tensors; it opens in any browser, without a network.
+    """Write a page that shows the graph of one or more tensors; it opens in any browser, without a network.
 
-    The page pans, zooms and searches. You can close and open scopes and the steps of a sequence, and click on a vertex.
-    If :func:`minigrad.record` noted the forward and backward pass, the page also shows statistics, histograms and
-    source lines, and can colour everything by the norm of the gradient. It can colour by the times that
+    You can pan, zoom and search the page, close and open scopes and the steps of a sequence, and click on a vertex. If
+    :func:`minigrad.record` noted the forward and backward pass, the page also shows statistics, histograms and source
+    lines, and can colour everything by the norm of the gradient. It can colour by the times that
     :func:`minigrad.profile` noted.
 
     Args:
-        path: written whole or not at all.
-        unroll: 'steps', the default since a page can close what is too much, shows every step of a sequence primitive,
+        path: the file, written atomically.
+        unroll: 'steps' (the default, because you can close parts of a page) shows every step of a sequence primitive,
             'fold' the first and the last of equal steps, 'primitive' one vertex.
-        max_nodes: a graph with more operations is folded. If that is not enough, only those nearest to the outputs are
-            shown.
+        max_nodes: a graph with more operations is folded. If that is not enough, only the operations nearest to the
+            outputs are shown.
         names: names of tensors, such as inputs and outputs.
-        expand: names of primitives that are shown as what they are composed of, such as {'lstm_step'}.
-        title: stands above the drawing.
+        expand: names of primitives to replace by their references, such as {'lstm_step'}.
+        title: text above the drawing.
 
     Returns:
         the path.
 
     Raises:
-        ValueError: if a tensor has no graph, a named one is not in the graph, or an option is unknown.
-        OSError: if no file can be written there, or a pipe or a device is there.
+        ValueError: if a tensor has no graph, a named tensor is not in it, or an option is unknown.
+        OSError: if the file cannot be written, or if it is a pipe or a device.
 
     >>> import tempfile
     >>> import minigrad as mg
@@ -116,7 +116,7 @@ def to_html(
 
 
 def page_text(content: Mapping[str, Any]) -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     folder = files(__package__) / "assets"
     text, style, *parts = [(folder / n).read_text(encoding="utf-8") for n in ("page.html", "page.css", *SCRIPTS)]
     script = "\n".join(['(() => {\n"use strict";', *parts, "})();"])
@@ -131,7 +131,7 @@ def page_text(content: Mapping[str, Any]) -> str:
 
 
 def source_of(text: str) -> str:
-    """How a Content-Security-Policy allows a script or a style of exactly this text.
+    """Return the Content-Security-Policy source that allows exactly this script or style.
 
     Source: W3C, Content Security Policy Level 3, section 2.3.1.
 
@@ -142,7 +142,7 @@ def source_of(text: str) -> str:
 
 
 def as_json(content: Any) -> str:
-    """JSON that can stand within a script element: ASCII, without <, > and &.
+    """Return JSON that is safe inside a script element: ASCII, without <, > and &.
 
     >>> print(as_json({"name": "</script>"}))
     {"name":"\\u003c/script\\u003e"}
@@ -152,7 +152,7 @@ def as_json(content: Any) -> str:
 
 
 def content_of(picture: Picture, title: str = "") -> _Json:
-    """Everything that the page shows, in an order that is the same for equal graphs."""
+    """Return everything that the page shows, in an order that is the same for equal graphs."""
     return _Content(picture).everything(title)
 
 
@@ -167,7 +167,7 @@ class _Content:
         self.times = time_heat(picture) if profiled else None
         self.stubs = {number for number in stubbed(picture) if picture.vertices[number].is_leaf}
         self.series: dict[Any, _Json] = {}  # the norms at each step, by the node of a sequence
-        self.primitives: dict[Primitive, int] = {}  # its place in the list; two may have one name
+        self.primitives: dict[Primitive, int] = {}  # its index in the list, since two may share a name
 
     def everything(self, title: str) -> _Json:
         vertices = self.picture.vertices
@@ -228,12 +228,12 @@ class _Content:
         return edge._asdict() | {"said": with_name(edge.argument, named), "heat": _coloured(self.heat, norm)}
 
     def _time(self, seconds: float | None) -> _Json | None:
-        """A time and its colours, as text too; None if there is none."""
+        """Return a time with its text and colours; None if there is no time."""
         said = _coloured(self.times, seconds)
         return None if said is None or seconds is None else said | {"text": time_text(1e9 * seconds)}
 
     def _series(self, vertex: Vertex) -> int | None:
-        """The place of a sequence's norms at each step, if it was recorded; all its vertices share it."""
+        """Return the index of a sequence's norms at each step, if it was recorded; all its vertices share it."""
         note = vertex.note
         if note is None or not (note.value_steps or note.gradient_steps):
             return None
@@ -247,9 +247,9 @@ class _Content:
 
 
 def _boxes(root: Scope, count: int) -> tuple[list[_Json], list[int]]:
-    """All boxes, parents first, and for each of `count` vertices the number of the box around it, or -1.
+    """Return all boxes, parents first, and for each of `count` vertices the number of the box around it, or -1.
 
-    A box has its name, the number of its parent, or -1, and `row`: whether the boxes in it are the steps of a loop.
+    A box has its name, the number of its parent (or -1), and `row`: whether the boxes in it are the steps of a loop.
     """
     boxes: list[_Json] = []
     box_of = [-1] * count
@@ -266,21 +266,21 @@ def _boxes(root: Scope, count: int) -> tuple[list[_Json], list[int]]:
 
 
 def _coloured(scale: Heat | None, number: float | None) -> _Json | None:
-    """A number, its colour, and the colour of text on it; None if there is none."""
+    """Return a number, its colour, and the colour of text on it; None without a number or scale."""
     if scale is None or number is None:
         return None
     return {"norm": _number(number), "color": scale.colour(number), "ink": scale.text_colour(number)}
 
 
 def _number(x: float | None) -> float | str | None:
-    """A number for JSON, which has neither NaN nor infinity, with six digits."""
+    """Return a number with six digits for JSON; NaN and infinity, which JSON lacks, become text."""
     if x is None:
         return None
     return float(f"{x:.6g}") if math.isfinite(x) else str(x)
 
 
 def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> _Json | None:
-    """The statistics of an output; a single step of a sequence has only a norm in the series."""
+    """Return the statistics of an output; None for a step of a sequence, which has only a norm in the series."""
     found = dict(enumerate(stats)).get(slot if vertex.gathers is None else vertex.gathers)
     if found is None or vertex.step is not None:
         return None
@@ -288,7 +288,7 @@ def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> _Json | 
 
 
 def _arguments(vertex: Vertex) -> list[list[str]]:
-    """The name of each argument in the order of the call, and what is known of a constant."""
+    """Return the name of each argument in the order of the call, and the text of a constant, if known."""
     known = {c.argument: "" if c.text == "constant" else c.text for c in constants_of(vertex)}
     fed = dict.fromkeys(edge.argument for edge in vertex.inputs)
     names = argument_order(vertex) if vertex.kind == "operation" else fed

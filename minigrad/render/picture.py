@@ -1,7 +1,7 @@
-"""Graphs as plain data, from which every writer draws.
+"""Represent graphs as plain data, from which every writer draws.
 
 A :class:`Picture` lists vertices so that each comes after those that feed it: leaves first, then operations in
-topological order. Its vertices are numbered anew for each picture, so that equal graphs give equal pictures.
+topological order. Vertices are renumbered for each picture, so that equal graphs give equal pictures.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..spec import Spec
 __all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Rewriting", "Vertex", "reordered", "shared_path"]
 
 Kind = Literal["operation", "parameter", "input", "elision", "module"]
-Path = tuple[str, ...]  # names of scopes, from the outside in
+Path = tuple[str, ...]  # names of scopes, outermost first
 STACK: Primitive = stack.primitive  # type: ignore[attr-defined]  # gathers the states of an unrolled sequence
 
 
 class Edge(NamedTuple):
-    """What feeds a vertex: output `slot` of the vertex `source`, as `argument`; `part` is an index if it is a part."""
+    """An input of a vertex: output `slot` of the vertex `source`, as `argument`; `part` is an index, or empty."""
 
     source: int
     slot: int
@@ -34,21 +34,21 @@ class Edge(NamedTuple):
 
 @dataclass(slots=True)
 class Vertex:
-    """One thing in a picture.
+    """A vertex of a picture.
 
     Attributes:
-        kind: an operation; a leaf, which is a parameter if it has a name and an input if not; an elision, which stands
-            for several vertices; or a closed module, which stands for all vertices in it.
+        kind: an operation; a leaf, which is a parameter if it has a name and an input if not; an elision, which
+            replaces several vertices; or a closed module, which replaces all vertices in it.
         label: its name.
         specs: shape and dtype of each output.
         scope: the path of scopes around it.
         inputs: the edges to it.
-        node: the node that it was made from.
+        node: the node of the graph.
         options: the options of the operation that differ from their defaults.
         constants: names of the arguments that were constants or left out.
         step: the time step within an unrolled sequence.
-        stands_for: how many vertices an elision or a closed module replaces; how many steps a step stands for.
-        caveat: why it is not shown as requested; for a closed module, its contents.
+        stands_for: the number of vertices that it replaces: an elision, a closed module, or a step that replaces steps.
+        caveat: why it is not drawn as requested; for a closed module, its contents.
         gathers: for the stack of a sequence's states, the number of that state.
         names: (slot, name) of named outputs that are neither leaves nor outputs of the picture.
     """
@@ -69,7 +69,7 @@ class Vertex:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it is a parameter or an input."""
+        """Return whether it is a parameter or an input."""
         return self.kind in ("parameter", "input")
 
     @property
@@ -89,7 +89,7 @@ class Vertex:
 
     @property
     def note(self) -> Note | None:
-        """What :func:`minigrad.record` and :func:`minigrad.profile` noted of its node, if anything."""
+        """The notes of :func:`minigrad.record` and :func:`minigrad.profile` on its node, if any."""
         return None if self.node is None or self.kind == "elision" else note_of(self.node)
 
     @property
@@ -106,7 +106,7 @@ class Vertex:
 
     @property
     def remark(self) -> str:
-        """What a drawing says below the label: the caveat, and the names of outputs.
+        """The text below the label: the caveat and the names of outputs.
 
         >>> Vertex("operation", "lstm", ((), ()), names=((1, "cell"),)).remark
         '[1] cell'
@@ -116,7 +116,7 @@ class Vertex:
         return ", ".join([self.caveat, *names] if self.caveat else names)
 
     def with_inputs(self, inputs: tuple[Edge, ...]) -> Vertex:
-        """A copy with other edges; much quicker than `dataclasses.replace`."""
+        """Return a copy with other edges; much faster than `dataclasses.replace`."""
         return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
                       self.step, self.stands_for, self.caveat, self.gathers, self.names)  # fmt: skip
 
@@ -146,11 +146,11 @@ class Rewriting:
         self.moved: dict[tuple[int, int], tuple[int, int]] = {}  # old (source, slot) -> new (source, slot)
 
     def edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
-        """Edges of the old picture as they are in the new one."""
+        """Translate edges of the old picture to the new one."""
         return tuple([Edge(*self.moved[edge.source, edge.slot], edge.argument, edge.part) for edge in edges])
 
     def keep(self, number: int) -> Vertex:
-        """Copy a vertex of the old picture; returns the copy."""
+        """Copy a vertex of the old picture, and return the copy."""
         old = self.picture.vertices[number]
         for slot in range(len(old.specs)):
             self.moved[number, slot] = len(self.vertices), slot
@@ -158,12 +158,12 @@ class Rewriting:
         return self.vertices[-1]
 
     def finish(self) -> Picture:
-        """The new picture, with the outputs of the old one."""
+        """Return the new picture, with the outputs of the old one."""
         return Picture(self.vertices, [Output(*self.moved[a, slot], name) for a, slot, name in self.picture.outputs])
 
 
 def reordered(picture: Picture, order: Iterable[int]) -> Picture:
-    """The picture with its vertices in another topological order."""
+    """Return the picture with its vertices in another topological order."""
     new = Rewriting(picture)
     for number in order:
         new.keep(number)
@@ -171,7 +171,7 @@ def reordered(picture: Picture, order: Iterable[int]) -> Picture:
 
 
 def shared_path(a: Path, b: Path) -> Path:
-    """The path that two paths begin with.
+    """Return the longest common beginning of two paths.
 
     >>> shared_path(("model", "step 1"), ("model", "step 2"))
     ('model',)

@@ -1,8 +1,8 @@
-"""Scopes as a tree, and vertices sorted by it.
+"""Build a tree of scopes, and sort vertices by it.
 
 A depth-first sort may run from one step of a loop into the next and back. So each level of scopes is contracted to one
-vertex per scope, and these are sorted. A scope that is left and entered again, so that this would make a cycle, becomes
-several scopes of one name.
+vertex per scope, and these are sorted. If a scope that is left and re-entered would make a cycle, it becomes several
+scopes of the same name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class Scope:
-    """A scope: its name, all vertices in it, and in order the vertices and scopes directly in it.
+    """A scope: its name, all vertices in it, and the vertices and scopes directly in it, in order.
 
     row: whether these are the steps of a loop.
     """
@@ -41,11 +41,11 @@ class Scope:
         return [item for item in self.items if isinstance(item, Scope)]
 
 
-_Group = tuple[Hashable, list[int]]  # a key, and the vertices that have it; a vertex in no scope has its number as key
+_Group = tuple[Hashable, list[int]]  # a key and its vertices; the key of a vertex without a scope is its number
 
 
 def _tree(vertices: Sequence[Vertex], paths: Sequence[Sequence[Hashable]], rows: bool = False) -> Scope:
-    """The outermost scope of vertices whose paths are given; if `rows`, loops of scopes become rows."""
+    """Return the outermost scope of vertices with these paths; if `rows`, loops of scopes become rows."""
     root = Scope("", list(range(len(paths))))
     stack = [(root, 0)]
     while stack:
@@ -64,7 +64,7 @@ def _tree(vertices: Sequence[Vertex], paths: Sequence[Sequence[Hashable]], rows:
 
 
 def _separated(vertices: Sequence[Vertex], keys: Mapping[int, Hashable]) -> list[_Group]:
-    """The vertices by their keys, each group after those that feed it; in several groups where that is a cycle."""
+    """Group vertices by key, each group after those that feed it; split keys whose groups would make a cycle."""
     runs = [(key, list(run)) for key, run in groupby(keys, keys.__getitem__)]
     groups = _joined(runs)
     if len(groups) == len(runs):
@@ -81,9 +81,9 @@ def _joined(pairs: Iterable[_Group]) -> dict[Hashable, list[int]]:
 
 
 def _contracted_order(vertices: Sequence[Vertex], groups: Mapping[Hashable, Sequence[int]]) -> list[Hashable] | None:
-    """The groups sorted so that those which feed others come first; None if they feed each other.
+    """Return the keys sorted so that groups come after those that feed them; None if they feed each other.
 
-    What is in order stays as it is.
+    Groups that are already in order keep their order.
     """
     group_of = {i: key for key, members in groups.items() for i in members}
     before: dict[Hashable, dict[Hashable, None]] = {key: {} for key in groups}
@@ -95,7 +95,7 @@ def _contracted_order(vertices: Sequence[Vertex], groups: Mapping[Hashable, Sequ
 
 
 def grouped(picture: Picture) -> Picture:
-    """The same picture, with the operations of each scope side by side wherever that is possible."""
+    """Return the same picture, with the operations of each scope next to each other where possible."""
     paths: list[tuple[Hashable, ...]] = [() if vertex.is_leaf else vertex.around for vertex in picture.vertices]
     for i, vertex in enumerate(picture.vertices):
         if vertex.step is not None:  # the steps of two sequences in one scope have the same names
@@ -112,7 +112,7 @@ def grouped(picture: Picture) -> Picture:
 
 
 def call_scopes(picture: Picture) -> Scope:
-    """The outermost scope of a picture; the steps of a sequence primitive have no scopes of their own."""
+    """Return the outermost scope of a picture; the steps of a sequence primitive have no scopes of their own."""
     return _tree(picture.vertices, [() if vertex.is_leaf else vertex.around for vertex in picture.vertices])
 
 
@@ -120,9 +120,9 @@ def call_scopes(picture: Picture) -> Scope:
 
 
 def nested_scopes(picture: Picture) -> Scope:
-    """The outermost scope of a picture in which the steps of each loop are a row.
+    """Return the outermost scope of a picture, in which the steps of each loop are a row.
 
-    No scopes directly within one feed each other in a cycle, so that each can be laid out by itself.
+    The scopes directly in a scope never form a cycle, so that each can be laid out by itself.
     """
     vertices = picture.vertices
     rows: dict[object, Row] = {}
@@ -139,7 +139,7 @@ def nested_scopes(picture: Picture) -> Scope:
 
 
 def _elided(vertices: Sequence[Vertex], row_of: Mapping[int, Row]) -> dict[int, Row]:
-    """The elisions that stand for steps: a step feeds them and they feed a step of the same row."""
+    """Return the elisions that replace steps: a step feeds them, and they feed a step of the same row."""
     between = {
         (i, row_of[edge.source])
         for i, vertex in enumerate(vertices)
@@ -151,9 +151,9 @@ def _elided(vertices: Sequence[Vertex], row_of: Mapping[int, Row]) -> dict[int, 
 
 
 def _with_row(vertices: Sequence[Vertex], groups: list[_Group]) -> list[_Group]:
-    """The groups with the scopes of a loop's steps as one row, unless something between them stands outside."""
+    """Merge the scopes of a loop's steps into one row, unless this would make a cycle with groups outside."""
     steps = {key: members for key, members in groups if isinstance(key, str) and STEP.fullmatch(key)}
-    if len(steps) < 2 or len(dict(groups)) < len(groups):  # a scope that is left and entered again is no loop
+    if len(steps) < 2 or len(dict(groups)) < len(groups):  # a scope that is left and re-entered is not a loop
         return groups
     first, *_, last = steps
     row = Row(f"{first} … {last}", steps[first][0])
@@ -165,7 +165,7 @@ def _with_row(vertices: Sequence[Vertex], groups: list[_Group]) -> list[_Group]:
 
 
 def ladders(picture: Picture, root: Scope) -> Iterator[tuple[list[int], list[int]]]:
-    """For each step of a loop and the next, the last vertices of the one and the first of the other.
+    """Yield the last vertices of each step of a loop, with the first vertices of the next step.
 
     An elision between two steps counts as a step.
     """

@@ -92,7 +92,7 @@ def test_names_that_collide_are_refused():
 def test_a_parameter_is_replaced_by_another_one_alone():
     module = Scale()
     for value in (mg.tensor([1.0]), np.ones((2, 3)), 3.0):
-        with pytest.raises(TypeError, match=r"Scale\.factor is a parameter: assign an nn\.Parameter"):
+        with pytest.raises(TypeError, match=r"Scale\.factor is a parameter .*Assign an nn\.Parameter"):
             module.factor = value
     module.last = module(mg.tensor([1.0]))  # a result may be kept
     module.factor = replacement = Parameter(5.0)
@@ -207,7 +207,7 @@ def test_a_state_of_pytorch_is_refused(strict):
     """It may fit, and would be transposed."""
     layer = mg.nn.Linear(4, 4)
     before = layer.state_dict()
-    with pytest.raises(TypeError, match=r"weight is a tensor of PyTorch.*load_torch"):
+    with pytest.raises(TypeError, match=r"weight is a PyTorch tensor.*load_torch"):
         layer.load_state_dict({"bias": np.ones(4, np.float32), "weight": Weight()}, strict)
     np.testing.assert_array_equal(layer.bias.data, before["bias"])
 
@@ -282,13 +282,13 @@ def tracked() -> mg.Tensor:
         ([[tracked()]], r"held\.0\.0: a tensor that requires a gradient is trained only as an nn\.Parameter"),
         ([{"a": (1, [tracked()])}], r"held\.0\.a\.1\.0: a tensor that requires a gradient"),
         ({"a": {"b": {"c": tracked()}}}, r"held\.a\.b\.c: a tensor that requires a gradient"),
-        (mg.tensor([1.0]), r"held: a tensor that would be neither trained nor saved: .*Parameter or an nn\.Buffer"),
-        ([nn.init.zeros((2,))], r"held\.0: a tensor that would be neither"),
-        ({"a": [mg.tensor(1)]}, r"held\.a\.0: a tensor that would be neither"),
-        ({Scale()}, "held: modules do not search a set, and a module lies in it: use a list, tuple or dict"),
-        (frozenset([Parameter(1.0)]), "modules do not search a frozenset, and a tensor lies in it"),
-        ({tracked()}, "modules do not search a set, and a tensor"),
-        ({nn.Buffer(1.0)}, "modules do not search a set, and a tensor"),
+        (mg.tensor([1.0]), r"held: this tensor would be neither trained nor saved.*Parameter or an nn\.Buffer"),
+        ([nn.init.zeros((2,))], r"held\.0: this tensor would be neither"),
+        ({"a": [mg.tensor(1)]}, r"held\.a\.0: this tensor would be neither"),
+        ({Scale()}, r"held: modules do not search a set, .* module\. Use a list, tuple or dict"),
+        (frozenset([Parameter(1.0)]), "modules do not search a frozenset, .* tensor"),
+        ({tracked()}, "modules do not search a set, .* tensor"),
+        ({nn.Buffer(1.0)}, "modules do not search a set, .* tensor"),
         (deque([Scale()]), "do not search a deque"),
         ([(1, {(2, Scale())})], r"held\.0\.1: modules do not search a set"),
         ({"a": Scale()}.values(), "do not search a dict_values"),
@@ -297,7 +297,7 @@ def tracked() -> mg.Tensor:
         (UserDict({"a": [Scale()]}), "do not search a UserDict"),
         (SimpleNamespace(layer=Scale()), "do not search a SimpleNamespace"),
         (np.array([Scale(), None], object), "do not search a ndarray"),
-        ((Scale() for _ in range(2)), "held: a generator can be read only once: make a list of it"),
+        ((Scale() for _ in range(2)), "held: a generator can be read only once"),
         (map(Scale, [1.0]), "held: a map can be read only once"),
         ([zip([Scale()], [1], strict=True)], r"held\.0: a zip can be read only once"),
     ],
@@ -322,15 +322,13 @@ def test_what_is_added_later_is_found_or_refused():
             list(walk())
     del module.layers[1]
     module.late.add(Scale())
-    with pytest.raises(TypeError, match=r"Scale\.late: .* set, and a module"):
+    with pytest.raises(TypeError, match=r"Scale\.late: .* set, .* module"):
         module.state_dict()
 
 
 def test_what_lies_on_the_class_is_refused():
     for value in (Parameter(1.0), nn.Buffer(1.0), Scale(), [nn.Linear(2, 2)], {"a": [tracked()]}, tracked()):
-        with pytest.raises(
-            TypeError, match=r"Net\.held[.a0]*: modules do not search their class, .*: assign it in __init__"
-        ):
+        with pytest.raises(TypeError, match=r"Net\.held[.a0]*: modules do not search their class, .* in __init__"):
             type("Net", (Module,), {"held": value})
     assert type("Net", (Module,), {"sizes": [1, 2], "name": "x"}).sizes == [1, 2]
 
@@ -390,7 +388,7 @@ def test_what_a_buffer_may_be():
     assert list(module.state_dict()) == ["scale", "count"]
     frozen = nn.Buffer([1.0])
     for call, kind, text in [
-        (lambda: setattr(module, "count", module.scale * 2.0), TypeError, r"Centre\.count .*untracked tensor or None"),
+        (lambda: setattr(module, "count", module.scale * 2.0), TypeError, r"Centre\.count .*untracked .* or None"),
         (lambda: setattr(module, "count", 3.0), TypeError, r"Centre\.count .*float"),
         (lambda: setattr(module, "count", np.zeros(2)), TypeError, r"Centre\.count .*\.data"),
         (lambda: nn.Buffer(module.scale), TypeError, r"\.detach\(\)"),
@@ -467,8 +465,8 @@ def test_a_parameter_whose_data_were_replaced_is_neither_saved_nor_loaded(array)
     state = model.state_dict()
     model[0].weight.data = array
     for use in (model.state_dict, lambda: model.load_state_dict(state)):
-        with pytest.raises(TypeError, match=r"Sequential: \S*weight is float32 \(2, 3\), its \.data was replaced by .*"
-                                            r": write into \.data, or assign another nn\.Parameter"):  # fmt: skip
+        with pytest.raises(TypeError, match=r"Sequential: \S*weight is float32 \(2, 3\), .*data was replaced by .*"
+                                            r"Write into \.data, or assign another nn\.Parameter"):  # fmt: skip
             use()
     model[0].weight.data = np.zeros((2, 3), np.float32)  # the same shape and dtype
     assert not model[0].state_dict()["weight"].any()

@@ -203,7 +203,7 @@ def test_inputs_that_do_not_fit_are_named(kind, x, options, error, text):
     (lambda: nn.LSTM(2, 3, forget_bias=None), TypeError, "LSTM: forget_bias must be a number, not NoneType"),
     (lambda: nn.GRU(3, 4, 2, bidirectional=2), TypeError, "GRU: bidirectional .*, not 2"),
     (lambda: nn.GRU(3, 4, 2, dropout=1.0), ValueError, r"GRU: dropout .*\[0, 1\), not 1.0"),
-    (lambda: nn.GRU(3, 4, dropout=0.5), ValueError, "dropout is between layers, and there is one"),
+    (lambda: nn.GRU(3, 4, dropout=0.5), ValueError, "dropout applies between layers, but num_layers is 1"),
     (lambda: nn.GRU(3, 4, 2)(np.ones((2, 5, 3)), np.ones((2, 4))), ValueError, r"\(2, 2, 4\), not \(2, 4\)"),
     (lambda: nn.LSTM(3, 4, bidirectional=True)(np.ones((2, 5, 3)), (np.ones((2, 4)), None)), ValueError,
      r"LSTM: .*\(2, 2, 4\), not \(2, 4\)"),

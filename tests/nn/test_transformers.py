@@ -219,8 +219,8 @@ X3, ENCODER = X6[..., :3], nn.TransformerEncoderLayer(6, 2)
         (lambda: nn.TransformerEncoderLayer(6, 2, 0), ValueError, "dim_feedforward .*, not 0"),
         (lambda: nn.TransformerEncoderLayer(6, 2, layer_norm_eps=-1), ValueError, "eps .* 0"),
         (lambda: nn.TransformerEncoder(lambda: nn.Tanh()), ValueError, "num_layers .*, not None"),
-        (lambda: nn.TransformerEncoder(ENCODER, 2), TypeError, "a function that makes one, not a module"),
-        (lambda: nn.TransformerEncoder([ENCODER], 2), TypeError, "num_layers is for"),
+        (lambda: nn.TransformerEncoder(ENCODER, 2), TypeError, "pass a list of layers"),
+        (lambda: nn.TransformerEncoder([ENCODER], 2), TypeError, "num_layers only with a function"),
         *((lambda given=given, need=need, causal=causal: nn.MultiHeadAttention(6, 2, kdim=3)(
             *given, need_weights=need, causal=causal), kind, text)
           for need in (False, True) for given, causal, kind, text in [

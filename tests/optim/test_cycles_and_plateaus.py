@@ -98,12 +98,12 @@ def test_plateaus_are_pytorchs(options):
 @pytest.mark.parametrize(
     ("make", "kind", "text"),
     [
-        (lambda: optim.OneCycleLR(made(), 1.0), ValueError, "give total_steps, or both epochs and steps_per_epoch"),
+        (lambda: optim.OneCycleLR(made(), 1.0), ValueError, "pass total_steps, or both epochs and steps_per_epoch"),
         (lambda: optim.OneCycleLR(made(), 1.0, 0), ValueError, "total_steps must be an integer of at least 1"),
         (
             lambda: optim.OneCycleLR(made(), [1.0], 5),
             ValueError,
-            "max_lr has 1 numbers, the optimiser 2 parameter groups",
+            "max_lr has 1 numbers for 2 parameter groups",
         ),
         (lambda: optim.OneCycleLR(made(), 1.0, 5, pct_start=1.5), ValueError, r"pct_start must be in \[0, 1\]"),
         (

@@ -44,7 +44,7 @@ def test_parts():
     assert sum(part[0] for part in parts) == pytest.approx(1)
     assert list(optim.micro_batches(3, [])) == []
     for make, text in [(lambda: optim.micro_batches(0, [1]), "parts must be an integer of at least 1, not 0"),
-                       (lambda: optim.micro_batches(2), "give the arrays of a batch"),
+                       (lambda: optim.micro_batches(2), "pass the arrays"),
                        (lambda: optim.micro_batches(2, [1], [1, 2]), "arrays have the lengths 1, 2")]:  # fmt: skip
         with pytest.raises(ValueError, match=text):
             make()

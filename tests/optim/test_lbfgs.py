@@ -127,8 +127,8 @@ P, Q = (mg.tensor([1.0], requires_grad=True) for _ in range(2))
 @pytest.mark.parametrize(
     ("make", "kind", "text"),
     [
-        (lambda: optim.LBFGS([{"params": [P]}, {"params": [Q]}]), ValueError, "one group of parameters only"),
-        (lambda: optim.LBFGS([P]).add_param_group({"params": [Q]}), ValueError, "one group of parameters only"),
+        (lambda: optim.LBFGS([{"params": [P]}, {"params": [Q]}]), ValueError, "only one parameter group"),
+        (lambda: optim.LBFGS([P]).add_param_group({"params": [Q]}), ValueError, "only one parameter group"),
         *((lambda n=n: optim.LBFGS([P], max_iter=n), ValueError, f"LBFGS: max_iter .* 1, not {n!r}")
           for n in (0, 2.0, True, "5", None)),
         (lambda: optim.LBFGS([P], history_size=1.5), ValueError, "history_size .* 1"),

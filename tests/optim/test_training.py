@@ -229,7 +229,7 @@ def test_an_option_as_attribute_is_that_of_all_groups():
         (lambda a, b: [{}], TypeError, r"SGD: a group must be a dict with 'params' and options, not \{\}"),
         (lambda a, b: 3, TypeError, "SGD: params must be an iterable of tensors, not int"),
         (lambda a, b: [{"params": [a]}, {"params": [a]}], ValueError, r"group 1: a parameter .* is in another group"),
-        (lambda a, b: [{"params": [a], "rate": 1.0}], ValueError, "'rate' is no option. Options are lr, momentum"),
+        (lambda a, b: [{"params": [a], "rate": 1.0}], ValueError, "unknown option 'rate'. Options are lr, momentum"),
         (lambda a, b: [{"params": [a]}, {"params": [b], "lr": -1}], ValueError, "SGD: group 1: lr must be finite"),
         (
             lambda a, b: [{"params": [a]}, {"params": b}],
@@ -298,6 +298,6 @@ def test_schedules_scale_each_groups_own_rate():
     again.load_state_dict(schedule.state_dict())
     assert rates(other) == rates(sgd)
     other.add_param_group({"params": [leaf()]})
-    with pytest.raises(ValueError, match="3 parameter groups, it had 2"):
+    with pytest.raises(ValueError, match="3 parameter groups, but had 2"):
         again.step()
     assert (rates(other)[:2], again.count) == (rates(sgd), 4)

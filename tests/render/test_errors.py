@@ -16,14 +16,14 @@ X = leaf(2)
 Y = X * X
 
 GIVEN = [
-    (nn.Linear(2, 2), r"not the module Linear: draw what the module returns; summary\(module, \*inputs\)"),
+    (nn.Linear(2, 2), r"not the module Linear. Draw the tensor that the module returns; summary\(module, \*inputs\)"),
     (nn.Sequential(nn.Tanh()), "not the module Sequential"),
-    (None, "expected a Tensor or several, not None"),
-    (3, "expected a Tensor or several, not int"),
-    ("tensor", "expected a Tensor or several, not str"),
-    (np.ones(3), "expected a Tensor or several, not ndarray"),
-    ({"y": Y}, "expected a Tensor or several, not dict"),
-    ([Y, None], r"expected a Tensor or several, not NoneType \(number 1 of those given\)"),
+    (None, "expected one or more tensors, not None"),
+    (3, "expected one or more tensors, not int"),
+    ("tensor", "expected one or more tensors, not str"),
+    (np.ones(3), "expected one or more tensors, not ndarray"),
+    ({"y": Y}, "expected one or more tensors, not dict"),
+    ([Y, None], r"expected one or more tensors, not NoneType \(number 1 of the arguments\)"),
 ]
 OPTIONS = [
     ({"names": {X: "x"}}, TypeError, "names must map names to tensors, such as {'x': x}, not a Tensor"),

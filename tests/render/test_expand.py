@@ -76,4 +76,4 @@ def test_a_constant_reference_is_not_shown():
         picture = check(whole(nothing(leaf(2)), expand={"nothing"}))
     finally:
         del PRIMITIVES[f"{nothing.__module__}.nothing"]
-    assert picture.vertices[-1].remark == "reference not shown: it is a constant here"
+    assert picture.vertices[-1].remark == "reference not shown: its result is constant here"

@@ -48,7 +48,7 @@ def test_errors_without_a_recording():
     with mg.record():
         forward_alone = captioner()
     for loss, options, message in (
-        (captioner(), {"values": "norm"}, "no value was recorded"),
+        (captioner(), {"values": "norm"}, "needs recorded values"),
         (captioner(), {"gradients": True}, r"with mg.record\(\)"),
         (forward_alone, {"gradients": True}, "no gradient was recorded"),
     ):
@@ -92,5 +92,5 @@ def test_the_colour_bar():
     drawn = laid_out(mg.render.to_dot(recorded(lambda: leaf(2).sum()), gradients=(1e-5, 1e3)))
     (bar,) = [thing for thing in drawn["objects"] if thing["name"] == "scale"]
     assert texts(bar) == [
-        "norm of the gradient, on a log scale", "1.0e-05", "1.0e-01", "1.0e+03", "white, dotted: none",
+        "norm of the gradient, on a log scale", "1.0e-05", "1.0e-01", "1.0e+03", "white or dotted: no gradient",
     ]  # fmt: skip

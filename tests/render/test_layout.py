@@ -63,7 +63,7 @@ def test_graphviz_pure_replaces_dot(alone, tmp_path, kind):
 
 def test_graphviz_pure_writes_no_pdf(alone, tmp_path):
     script(alone / "graphviz-pure", "exit 0")
-    with pytest.raises(mg.render.DrawingError, match=r"no PDF: install Graphviz.*a\.pdf\.dot"):
+    with pytest.raises(mg.render.DrawingError, match=r"cannot write PDF\. Install Graphviz.*a\.pdf\.dot"):
         mg.render.draw(leaf(2) * 2, tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf.dot").exists()
 
@@ -79,7 +79,7 @@ def test_timeout(alone, tmp_path):
     script(alone / "dot", f"exec {shutil.which('sleep', path=os.defpath)} 20")
     x = leaf(2)
     began = time.monotonic()
-    with pytest.raises(mg.render.DrawingError, match=r"more than 0\.5 s: try unroll='fold'.*a\.svg\.dot"):
+    with pytest.raises(mg.render.DrawingError, match=r"more than 0\.5 s\. Try unroll='fold'.*a\.svg\.dot"):
         mg.render.draw(x * 2.0, tmp_path / "a.svg", timeout=0.5, names={"x": x})
     assert time.monotonic() - began < 10
     assert not (tmp_path / "a.svg").exists()

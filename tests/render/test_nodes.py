@@ -78,7 +78,7 @@ def test_names_change_only_labels(outputs, data):
 def test_names_must_be_in_the_graph():
     x, other = leaf(2), leaf(2)
     for name, tensor in {"other": other, "later": x * x * x}.items():
-        with pytest.raises(ValueError, match=f"names: '{name}' is not in the graph: nothing that is drawn"):
+        with pytest.raises(ValueError, match=f"names: '{name}' is not in the graph: no drawn tensor depends on it"):
             mg.render.to_text(x * x, names={name: tensor})
     with pytest.raises(ValueError, match="names: 'c' is not in the graph: it is a constant"):
         mg.render.to_dot(x * 2.0, names={"c": mg.tensor(2.0)})

@@ -66,7 +66,7 @@ def test_errors():
     for loss, options, message in (
         (mlp(), {}, r"with mg.profile\(\)"),
         (recorded(mlp), {}, r"with mg.profile\(\)"),
-        (profiled(mlp)[0], {"gradients": True}, "not for both"),
+        (profiled(mlp)[0], {"gradients": True}, "cannot be combined"),
         (profiled(mlp)[0], {"times": (2.0, 1.0)}, "0 < low <= high"),
     ):
         with pytest.raises(ValueError, match=message):
