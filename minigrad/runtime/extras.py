@@ -11,7 +11,7 @@ _DISTRIBUTIONS = {
     "graphviz_pure": "graphviz-pure",
     "sklearn": "scikit-learn",
 }
-"""The distributions of modules that have another name."""
+"""Distribution names of modules, where they differ."""
 
 
 def how_to_install(extra: str, *packages: str) -> str:

@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, tmp_path,
     for wrong, message in (
         (["evaluate", tmp_path / "none"], "no such run folder"),
         ([*words, "--data", other_folder], "another vocabulary"),
-        ([*words, "--out", tmp_path / "none" / "a.json"], "no such folder"),
+        ([*words, "--out", tmp_path / "none" / "a.json"], "the folder does not exist"),
         ([*words, "--out", "a.txt"], "must end in .json"),
     ):  # fmt: skip
         refused(capsys, wrong, message)
