@@ -219,7 +219,7 @@ BCE = mg.ops.binary_cross_entropy_with_logits
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": np.ones(2)}, ValueError, r"weight .*\(3,\), not \(2,\)"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": 1.0}, ValueError, r"weight .*\(3,\), not \(\)"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": [1.0, -1.0, 0.0]}, ValueError, r"weight\[1\] is -1\.0"),
-        (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": leaf(ONES)}, TypeError, "weight is not differentiated"),
+        (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": leaf(ONES)}, TypeError, "weight is not differentiable"),
         (mg.ops.nll_loss, (Z, [0, 1]), {"weight": [1.0, 1.0, np.nan]}, ValueError, r"weight\[2\] is nan"),
         (mg.ops.nll_loss, (Z, Z.astype(int)), {}, ValueError, r"targets must be \(2,\) as log_probabilities"),
         (mg.ops.nll_loss, (Z, [0, 1]), {"reduction": "avg"}, ValueError, "reduction must be"),
