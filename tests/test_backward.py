@@ -211,8 +211,8 @@ def test_wrong_vjps_are_named():
         (lambda g: (g, None), TypeError, "returned 2 entries: .* 1"),
         (lambda g: (np.ones(3),), ValueError, r"returned float64 \(3,\) for x, which is float64 \(2,\)"),
         (lambda g: (3.0,), ValueError, r"returned float64 \(\) for x, which is float64 \(2,\)"),
-        (lambda g: (g * 1j,), TypeError, r"gave complex128 \(2,\) for x.*real numbers"),
-        (lambda g: (np.array(["a", None], object),), TypeError, r"gave object \(2,\) for x.*real numbers"),
+        (lambda g: (g * 1j,), TypeError, r"returned complex128 \(2,\) for x.*real numbers"),
+        (lambda g: (np.array(["a", None], object),), TypeError, r"returned object \(2,\) for x.*real numbers"),
     ):  # fmt: skip
         for options in ({}, {"broadcasts": True}):
             with pytest.raises(error, match=f"VJP of odd {text}"):
