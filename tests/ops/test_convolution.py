@@ -319,7 +319,7 @@ MISTAKES = {
     "no filters": ("conv2d", [X, W[:0]], {}, ValueError, "at least one channel each, and w one filter"),
     "no transposed channels": ("conv_transpose2d", [X[:, :0], WT[:0]], {}, ValueError, "at least one channel"),
     "no transposed filters": ("conv_transpose2d", [X, WT[:, :0]], {}, ValueError, "at least one channel each"),
-    "channels": ("conv2d", [X, W[:, :3]], {}, ValueError, "w has 3 input channels.*x has 4 channels.*must have 4"),
+    "channels": ("conv2d", [X, W[:, :3]], {}, ValueError, "w has 3 input channels.*x has 4 channels.*a w with 4"),
     "channels in groups": ("conv2d", [X, W], {"groups": 2}, ValueError, "in each of 2 group.*a w with 2"),
     "groups and C": ("conv2d", [X, W], {"groups": 3}, ValueError, "groups=3 must divide x's 4 channels"),
     "groups and F": ("conv2d", [X, W[:5, :2]], {"groups": 2}, ValueError, "groups=2 must divide .* 5"),

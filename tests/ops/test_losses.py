@@ -202,7 +202,7 @@ BCE = mg.ops.binary_cross_entropy_with_logits
         (mg.ops.cross_entropy, (Z, [0.0, 1.0]), {}, TypeError, r"targets .*integers, not float32 .*\(2, 3\)"),
         (mg.ops.cross_entropy, (Z, np.zeros((3, 2))), {}, ValueError, r"targets .*\(2, 3\), not \(3, 2\)"),
         (mg.ops.cross_entropy, (Z, -np.eye(2, 3)), {}, ValueError, r"targets\[0, 0\] is -1\.0"),
-        (mg.ops.cross_entropy, (Z, Z), {"ignore_index": 0}, ValueError, "probabilities: leave it"),
+        (mg.ops.cross_entropy, (Z, Z), {"ignore_index": 0}, ValueError, "probabilities: omit it"),
         (lambda x, t: mg.cross_entropy(leaf(x), leaf(t)).backward(), (Z, Z), {}, TypeError, "to the targets"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"reduction": "max"}, ValueError, "'mean', 'sum' or 'none', not 'max'"),
         *((mg.ops.cross_entropy, (Z, [0, 1]), {"label_smoothing": s}, ValueError, f"0 … 1, not {s}")

@@ -280,7 +280,7 @@ def test_statistics_of_a_batch_are_differentiated(given):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: mg.ops.layer_norm(x, np.ones(3)), r"layer_norm\(.*weight must be \(4,\), as the axes that are norm"),
+        (lambda x: mg.ops.layer_norm(x, np.ones(3)), r"layer_norm\(.*weight must be \(4,\), as the normalised axes"),
         (lambda x: mg.ops.layer_norm(x, axis=(1, 2), bias=np.ones(4)), r"bias must be \(3, 4\), .*, not \(4,\)"),
         (lambda x: mg.ops.layer_norm(x, axis=3), r"layer_norm\(x: .*\): axis 3 is out of bounds"),
         (lambda x: mg.ops.layer_norm(x, axis=(1, -2)), "repeated axis"),
