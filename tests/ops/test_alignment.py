@@ -225,7 +225,7 @@ Y = np.zeros((4, 2, 3))
         ((Y, [[1], [1]], [4.0, 4.0], [1, 1]), {}, TypeError, "input_lengths must be integers, not float32"),
         ((Y, [[1], [1]], [4, 4], 1), {}, ValueError, r"target_lengths must be \(2,\)"),
         ((Y, [[1], [1], [1]], [4, 4], [1, 1]), {}, ValueError, r"targets must be \(2, S\), or .* \(2,\), not \(3, 1\)"),
-        ((Y, [1, 2, 1], [4, 4], [1, 1]), {}, ValueError, r"targets must be \(2, S\), or concatenated, \(2,\), not \(3,\)"),
+        ((Y, [1, 2, 1], [4, 4], [1, 1]), {}, ValueError, r"targets must be \(2, S\), or .*, \(2,\), not \(3,\)"),
         ((Y[:, 0], [[1], [1]], 4, 1), {}, ValueError, r"targets must be \(S,\), not \(2, 1\)"),
         ((Y, [[1], [3]], [4, 4], [1, 1]), {}, IndexError, r"targets\[1, 0\] is 3: it must lie in 0 … 2"),
         ((Y, [1, 3], [4, 4], [1, 1]), {}, IndexError, r"targets\[1\] is 3"),
