@@ -275,7 +275,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
 def _sort_arguments(
     primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Split a call's arguments into inputs (None for an optional input left out) and options."""
+    """Split a call's arguments into inputs (None for an omitted optional input) and options."""
     if primitive.variadic:
         return list(args), kwargs
     if not kwargs and len(args) == len(primitive.arguments):

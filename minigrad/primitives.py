@@ -21,7 +21,7 @@ ForwardResult = tuple[Array, tuple[Any, ...]]
 """The result of a forward with one output: the output and the residuals."""
 Shape = tuple[int, ...]
 Shapes = Sequence[Any]
-"""The shape of each array input; None for an input that was left out."""
+"""The shape of each array input; None for an omitted input."""
 
 
 class Steps(NamedTuple):

@@ -66,7 +66,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> ForwardResult:
     """
     slope = float(negative_slope)
     x = as_float(x)
-    # Of two numbers x and slope x, 0 < slope <= 1, the larger one; np.where waits for each entry's sign
+    # The larger of x and slope x, for 0 < slope <= 1; np.where waits for each entry's sign
     y = np.maximum(x, slope * x) if 0 < slope <= 1 else np.where(x > 0, x, slope * x)
     return y, (x, slope)
 

@@ -127,7 +127,7 @@ def gather_bytes(comm: Any, content: bytes) -> list[bytes]:
 
 
 def merge(comm: Any, array: Array) -> Array:
-    """Return the sum over ranks on every rank, of arrays of which each rank has filled a part and left 0 elsewhere.
+    """Return on every rank the sum of arrays over ranks; each rank has filled a part of its array and left 0 elsewhere.
 
     >>> merge(ALONE, np.array([1, 2]))
     array([1, 2])

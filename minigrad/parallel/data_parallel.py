@@ -1,7 +1,7 @@
 """Train on shards of each batch, in one process or on many ranks, to the same bits.
 
 Each shard has one forward and one backward pass, and the gradient of the batch is the sum over shards in their order.
-Shards, not ranks, decide what is computed: any number of ranks that divides the same shards gives the same bits.
+Shards, not ranks, determine the computation: for the same shards, any number of ranks gives the same bits.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class DataParallel:
         """Return the shards of a batch that this rank computes, one after the other; every rank loops to the end.
 
         The loop's body has one backward pass of the part's loss. Earlier gradients are dropped, and after the loop
-        ``.grad`` of every parameter has the sum over all shards, on every rank. A shard without rows is left out.
+        ``.grad`` of every parameter has the sum over all shards, on every rank. A shard without rows is skipped.
 
         Args:
             rows: the rows of the batch, the same on every rank: an array (N, …), such as row numbers.

@@ -61,7 +61,7 @@ def kernel() -> str:
 def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
     """Return the processor's vendor and family, such as ``("AuthenticAMD", 25)``; ``("", 0)`` if Linux does not say.
 
-    One kernel of OpenBLAS serves several processors, on which the same products take different times.
+    One OpenBLAS kernel supports several processors, on which the same products take different times.
     """
     try:
         with open(path) as file:
