@@ -6,9 +6,9 @@
 >>> x.grad
 array([2., 4., 6.], dtype=float32)
 
-Importing it changes how the GNU C library of the process keeps memory: up to 64 MB that are freed stay for the next
-iteration instead of going back to the system (:func:`minigrad.runtime.keep_memory`). ``MINIGRAD_KEEP_MEMORY=0`` in the
-environment turns that off.
+Importing minigrad makes the GNU C library keep up to 64 MB of freed memory for the next iteration, instead of returning
+it to the system (:func:`minigrad.runtime.keep_memory`). Set ``MINIGRAD_KEEP_MEMORY=0`` in the environment to turn that
+off.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ _LATE = {"export_onnx": ".interop.onnx.exporting", "import_onnx": ".interop.onnx
 
 
 def __getattr__(name: str) -> Any:
-    """What not all need is imported when it is first used: it takes its time."""
+    """Import optional modules on first use, because importing them takes time."""
     import importlib
 
     if name in ("interop", "parallel", "render"):

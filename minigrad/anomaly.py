@@ -1,8 +1,8 @@
-"""Find what makes a gradient wrong: the first NaN or infinity, and writes into saved arrays.
+"""Detect the first NaN or infinity, and writes into arrays that a gradient needs.
 
 The *badness* of a number is 0 if it is finite, 1 if it is infinite and 2 if it is NaN. The badness of an array is that
 of its worst entry. A result that is worse than all its inputs is an anomaly. So an infinity that is passed on, such as
-that of a mask, is no anomaly, while the NaN from inf - inf is one.
+in a mask, is not an anomaly, but the NaN from inf - inf is.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ __all__ = ["detect_anomaly"]
 class detect_anomaly(observing):  # noqa: N801  (used as a function)
     """Check every array within a ``with`` block for NaNs, infinities and writes into saved arrays.
 
-    - A call raises if it makes the first NaN or infinity, even if nothing is tracked. A backward pass raises where a
-      VJP or a sum of gradients makes the first one. The message names the primitive, the line that called it, the
+    - A call raises if it produces the first NaN or infinity, even if nothing is tracked. A backward pass raises if a
+      VJP or a sum of gradients produces the first one. The message names the primitive, the line that called it, the
       scope, the shapes, the first bad entry and the inputs there.
-    - Each call takes a checksum of what its gradient needs. A backward pass, also outside of the block, raises if the
-      data have changed: something wrote through ``.data``, ``.numpy()`` or an array that shares memory.
+    - Each call takes a checksum of what its gradient needs. A backward pass, even outside the block, raises if the data
+      have changed: something wrote through ``.data``, ``.numpy()`` or an array that shares memory.
       :mod:`minigrad.writes` always detects the other writes.
 
     The first is a result that is worse than all its inputs: an infinity from finite numbers, or a NaN from numbers. So
-    bad data are no anomaly: the -inf of a mask, as an input or an option, or data with NaNs. Documented infinities are
-    anomalies: log(0), or the gradient of sqrt at 0. Primitives that work entry by entry are checked entry by entry. In
-    others, such as a sum, one bad input excuses all outputs. If the forward ran outside of the block, a NaN that it
-    saved does not excuse NaNs in its gradient.
+    bad data are not an anomaly: the -inf of a mask, as an input or an option, or data with NaNs. Documented infinities
+    are anomalies: log(0), or the gradient of sqrt at 0. Primitives that work entry by entry are checked entry by entry.
+    In others, such as a sum, one bad input excuses all outputs. If the forward pass ran outside the block, a NaN that
+    it saved does not excuse NaNs in its gradient.
 
-    It holds for the thread or task that enters it, and works together with :func:`minigrad.record`.
+    It applies to the thread or task that enters it, and you can combine it with :func:`minigrad.record`.
 
     Raises:
         FloatingPointError: for a NaN or an infinity.
@@ -68,7 +68,7 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
 class _Watch(Observer):
     """Take checksums of residuals, look for NaNs and infinities, and record lines for the messages.
 
-    The state of a pass is kept by the ids of nodes. So it keeps no graph alive, not even if the pass fails, and another
+    The state of a pass is keyed by the ids of nodes. So it keeps no graph alive, even if the pass fails, and another
     pass may run within a VJP.
     """
 
@@ -78,7 +78,7 @@ class _Watch(Observer):
         self.arrived: dict[tuple[int, int], int] = {}  # the badness so far of the terms for an output of a node
         self.got: dict[int, int] = {}  # the badness of the cotangent that a node's VJP takes
         self.last: tuple[int, tuple[Any, ...]] = 0, ()  # the node whose VJP was called last, and its cotangents
-        self.bad_step: int | None = None  # the first step, going back, with a bad cotangent
+        self.bad_step: int | None = None  # the first step of the backward pass with a bad cotangent
 
     def call(
         self,
@@ -141,7 +141,7 @@ class _Watch(Observer):
 def _check_forward(
     primitive: Primitive, params: Mapping[str, Any], inputs: Sequence[Any], outputs: Sequence[Array], place: str
 ) -> None:
-    """Raise if a primitive made a NaN or an infinity that was not in its inputs."""
+    """Raise if a primitive produced a NaN or an infinity that was not in its inputs."""
     options = badness([plain(option) for option in params.values()])
     shape = _entrywise_shape(primitive, params, inputs, outputs)
     by_entries = shape is not None and primitive.entrywise  # a user's primitive may broadcast as matmul does
@@ -183,7 +183,7 @@ def _what(array: Any, index: tuple[int, ...]) -> str:
 
 
 def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], step: int | None) -> str:
-    """The message that a VJP returned something bad, with its inputs."""
+    """Return the message that a VJP returned a NaN or an infinity, with its inputs."""
     assert node.primitive is not None
     index = first_worst(badness_of_entries(flow))
     name = node.primitive.input_name(argnum)
@@ -193,7 +193,7 @@ def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], s
     elsewhere = [(word, g) for word, g in given if g is not None and np.shape(g) != flow.shape]
     words = ["there " + inputs_there(there, flow.shape, index)] if there else []
     words += [inputs_there(elsewhere, flow.shape, None)] if elsewhere else []
-    time = f"; on the way back first at time step {step}" if step is not None else ""
+    time = f"; first at time step {step} of the backward pass" if step is not None else ""
     return (
         f"backward: the VJP of {node.primitive.name}{location(node)} gave {_what(flow, index)} for {name}: "
         f"{summary(flow)}, first at {list(index)}; {'; '.join(words)}{time}"
@@ -201,12 +201,12 @@ def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], s
 
 
 def _bad_sum(node: Node, index: int, g: Any) -> str:
-    """The message that the cotangent of an output is bad, but none of its terms is."""
+    """Return the message that the cotangent of an output is bad, but none of its terms is."""
     place = first_worst(badness_of_entries(g))
     name = f"{node.primitive.name}{location(node)}" if node.primitive is not None else f"{node!r}"
     which = f"output {index} of " if node.later_outputs else ""
     return (
-        f"backward: the gradient of {which}{name} has {_what(g, place)}, which none of its terms has: "
+        f"backward: the gradient of {which}{name} has {_what(g, place)}, but none of its terms has one: "
         f"{summary(np.asarray(g))}, first at {list(place)}; the sum overflowed, or a hook returned it"
     )
 
@@ -243,7 +243,7 @@ def badness_of_entries(value: Any) -> Array:
 
 
 def first_worst(bad: Array, axis: int | None = None) -> tuple[int, ...]:
-    """The index of the first entry of the worst badness; with ``axis``, the first along this axis.
+    """Return the index of the first entry with the worst badness; with ``axis``, the first along this axis.
 
     >>> first_worst(np.array([[0, 0, 2], [2, 1, 0]])), first_worst(np.array([[0, 0, 2], [2, 1, 0]]), axis=1)
     ((0, 2), (1, 0))

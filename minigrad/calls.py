@@ -27,7 +27,7 @@ _new = object.__new__
 _ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # looking up a function in np takes 50 ns
 _float32 = np.dtype(np.float32)
 
-# Edges that the nodes of the short paths share (see Node). They hold where each input is the first output of its node.
+# Edges that the nodes of the short paths share (see Node). They apply if each input is the first output of its node.
 _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
@@ -38,7 +38,7 @@ _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
 
 def caller(primitive: Primitive) -> Callable[..., Any]:
-    """Make the function on tensors that calls a primitive."""
+    """Return the function on tensors that calls a primitive."""
     short = primitive.differentiable and primitive.broadcasts and not primitive.variadic and not primitive.options
     # The names matter since a call may pass inputs by keyword: the short paths' parameters are x, or a and b.
     short_path: Any = {("x",): _call_unary, ("a", "b"): _call_binary}.get(primitive.arguments) if short else None
@@ -238,13 +238,13 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
             for name, option in params.items():
                 if isinstance(option, Tensor) and option.node is not None:
                     raise TypeError(
-                        f"{primitive.name}: the option {name} is not differentiated, so a tracked tensor would lose "
-                        "its gradient there: pass .detach(), or use primitives that take it as an input"
+                        f"{primitive.name}: the option {name} is not differentiable, so a tracked tensor would lose "
+                        "its gradient. Pass .detach(), or use primitives that take it as an input."
                     )
         given = [
             x for x, t in zip(arrays, inputs, strict=True) if isinstance(x, _ndarray) and not isinstance(t, Tensor)
         ]
-        if given:  # an output that is a view of one would change when the caller writes into it
+        if given:  # a view of an input would change when the caller writes into that input
             owners = {id(owner(x)) for x in given}
             outputs = [array.copy("K") if id(owner(array)) in owners else array for array in outputs]
         results = [untracked(array) for array in outputs]
@@ -275,7 +275,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
 def _sort_arguments(
     primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Split a call's arguments into inputs (None for an optional input left out) and options."""
+    """Split a call's arguments into inputs (None for an omitted optional input) and options."""
     if primitive.variadic:
         return list(args), kwargs
     if not kwargs and len(args) == len(primitive.arguments):

@@ -2,7 +2,7 @@
 
 A :class:`Tensor` holds an ndarray and, if it is tracked, the :class:`Node` that made it. A node holds a primitive, its
 parents and its residuals. The nodes form a directed acyclic graph, which :mod:`minigrad.backward` walks in reverse.
-Calling a primitive makes a node (:mod:`minigrad.calls`).
+Calling a primitive creates a node (:mod:`minigrad.calls`).
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ __all__ = ["Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tenso
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
-"""If set, it is called before entries of a tensor become plain numbers, and may raise."""
+"""A function that is called before entries of a tensor become plain numbers, and may raise; or None."""
 _new = object.__new__
 
 
 def no_grad(*function: Any) -> setting[tuple[str, ...] | None]:
     """Build no graph within a ``with`` block, or in a function decorated with ``@no_grad()``.
 
-    It holds for the thread or task that enters it. Do not ``yield`` inside: the generator's caller would build no graph
-    either until the generator continues. Do not decorate generators or coroutines: their bodies run later.
+    It applies to the thread or task that enters it. Do not ``yield`` inside: until the generator continues, its caller
+    would not build a graph either. Do not decorate generators or coroutines: their bodies run later.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0], requires_grad=True)
@@ -59,7 +59,7 @@ def no_grad(*function: Any) -> setting[tuple[str, ...] | None]:
 
 
 def enable_grad() -> setting[tuple[str, ...] | None]:
-    """Build a graph even inside :func:`no_grad`, as transforms need it."""
+    """Build a graph even inside :func:`no_grad`; transforms need it."""
     return setting(_trace, lambda path: path or ())
 
 
@@ -161,7 +161,7 @@ class Leaf(Node):
 
 
 retaining: WeakSet[Retained] = WeakSet()
-"""All `Retained` objects that exist. While there is none, passes skip the look-up."""
+"""All `Retained` objects that exist. If there are none, passes skip the lookup."""
 
 
 class Retained:
@@ -296,29 +296,29 @@ class Tensor(Extensions):
             self.node.retained.setdefault(self.index, Retained(dtype))
 
     def numpy(self) -> Array:
-        """The array itself, not a copy. If the tensor is tracked, do not write into the array."""
+        """Return the array itself, not a copy. If the tensor is tracked, do not write into the array."""
         return self.data
 
     def entries(self) -> Array:
-        """The array, to take plain numbers out of; raises if that would lose a gradient."""
+        """Return the array to extract plain numbers; raise if that would lose a gradient."""
         check = number_check.get()
         if check is not None:
             check(self)
         return self.data
 
     def item(self) -> Any:
-        """The only entry as a Python number; ValueError if there are several."""
+        """Return the only entry as a Python number; raise a ValueError if there are several."""
         array = self.entries()
         if array.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} entries, not one")
         return array.item()
 
     def tolist(self) -> Any:
-        """The entries as Python numbers in nested lists, without their gradient; a 0-d tensor gives a number."""
+        """Return the entries as Python numbers in nested lists, without their gradient; a 0-d tensor gives a number."""
         return self.entries().tolist()
 
     def detach(self) -> Tensor:
-        """A constant that shares this tensor's array."""
+        """Return a constant that shares this tensor's array."""
         return untracked(self.data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -368,7 +368,7 @@ class Tensor(Extensions):
         return bool(self.entries())
 
     def __float__(self) -> float:
-        """The only entry, without its gradient. NumPy calls this too, as in ``array[0] = x[0]``."""
+        """Return the only entry, without its gradient. NumPy calls this too, as in ``array[0] = x[0]``."""
         return float(self.item())
 
     def __int__(self) -> int:
@@ -393,7 +393,7 @@ class Tensor(Extensions):
                     "use mg.ops.put(x, index, value), or write value.detach()"
                 )
             value = value.data
-        written(self.data)  # announced first, so that an interrupt in between cannot hide a write
+        written(self.data)  # announce the write first, so that an interrupt cannot hide it
         self.data[plain(index)] = value
 
     __hash__ = object.__hash__
@@ -410,7 +410,7 @@ def extend_tensor(methods: Mapping[str, Any]) -> None:
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor that holds a copy of ``data``.
+    """Create a tensor that holds a copy of ``data``.
 
     Args:
         data: a number, nested lists, an ndarray or a tensor of real numbers, of any shape. Arrays keep their dtype,
@@ -430,7 +430,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def array_of(data: Any) -> Array:
-    """Return a tensor's ``data``; raise if something else than an ndarray was assigned to it."""
+    """Return a tensor's ``data``; raise if anything other than an ndarray was assigned to it."""
     if type(data) is not np.ndarray:
         refuse_masked(data)
         if not isinstance(data, np.ndarray):
@@ -439,7 +439,7 @@ def array_of(data: Any) -> Array:
 
 
 def untracked(array: Array) -> Tensor:
-    """A constant that holds the array itself: no checks and no copy, unlike :func:`tensor`."""
+    """Return a constant that holds the array itself: no checks and no copy, unlike :func:`tensor`."""
     result: Tensor = _new(Tensor)
     result.data = array
     result.node = None

@@ -22,7 +22,7 @@ def from_dlpack(x: Any) -> Tensor:
 
     Args:
         x: an object with ``__dlpack__`` and ``__dlpack_device__`` in the memory of the CPU, of booleans, integers or
-            real floats that NumPy has. If it is read-only, or does not say that it is writable, so are the ``data``.
+            real floats that NumPy has. If it is read-only, or not marked as writable, ``data`` is read-only too.
 
     Raises:
         TypeError: if x has no such methods, or its entries are complex.
@@ -50,16 +50,14 @@ def _dlpack(self: Tensor, *, copy: bool | None = None, **request: Any) -> Any:
     """Give the memory of this tensor to another library, by DLPack, as in ``torch.from_dlpack(tensor)``.
 
     Raises:
-        BufferError: if the tensor requires a gradient, which would be lost. If no copy is asked for, also if its memory
-            is read-only, which not every library respects, or runs backwards (after a flip), which ends PyTorch.
+        BufferError: if the tensor requires a gradient, which would be lost. Without a copy, also if its memory is
+            read-only, which not every library respects, or has negative strides (after a flip), which crash PyTorch.
     """
     if self.node is not None:
-        raise BufferError("a tensor that requires a gradient cannot be shared, it would be lost: share tensor.detach()")
+        raise BufferError("sharing a tensor that requires a gradient would lose the gradient: share tensor.detach()")
     wanted = request if copy is None else {**request, "copy": copy}
     if not copy and (not self.data.flags.writeable or min(self.data.strides, default=0) < 0):
-        raise BufferError(
-            "memory that may only be read, or runs backwards, cannot be shared safely: share tensor.copy()"
-        )
+        raise BufferError("read-only memory and negative strides cannot be shared safely: share tensor.copy()")
     return self.data.__dlpack__(**wanted)
 
 

@@ -26,7 +26,7 @@ class GradientMethods:
         """Add the gradient of this tensor to ``.grad`` of every leaf that it depends on.
 
         After an interrupt (Ctrl-C), some residuals are freed and some leaves may have their gradients already. Call
-        `zero_grad` and run the forward again.
+        `zero_grad` and run the forward pass again.
 
         Args:
             gradient: the cotangent of this tensor, of its shape; 1 by default if it is a single number.
@@ -76,7 +76,7 @@ def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
 
 
 def _after_fork() -> None:
-    """Renew the lock in a child process, since another thread of the parent may have held it."""
+    """Replace the lock in a child process, because another thread of the parent may have held it."""
     global _adding
     _adding = threading.RLock()
 

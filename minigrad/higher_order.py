@@ -6,11 +6,11 @@ pass can make them tensors again:
 
 - An input gets the node of its parent.
 - An output gets the node itself.
-- An intermediate result, such as the gates of an LSTM, becomes one more output of the node, *hidden* from its users.
-  The VJP takes the cotangents of hidden outputs after those of the others.
+- An intermediate result, such as the gates of an LSTM, becomes an additional output of the node, *hidden* from its
+  users. The VJP takes the cotangents of hidden outputs after those of the others.
 - A constant stays an array.
 
-The VJP has to run on tensors: it uses NumPy's functions, which accept tensors, or it has a variant of its own,
+The VJP has to run on tensors: it uses NumPy's functions, which accept tensors, or it has a separate variant,
 ``vjp_on_tensors``. Otherwise the pass runs the reference on the inputs and differentiates it. Nodes then keep their
 inputs (``keeps_inputs`` of :class:`.Primitive`). A float residual that is not declared counts as derived from the
 inputs, never as a constant.
@@ -51,7 +51,7 @@ def differentiating(on: bool = True) -> setting[bool]:
 
 
 def leaves_graph() -> bool:
-    """Whether a reverse pass leaves a graph now."""
+    """Return whether a reverse pass leaves a graph now."""
     return _differentiable.get() and current_scope() is not None
 
 
@@ -62,8 +62,8 @@ def create_graph() -> setting[bool]:
     :func:`minigrad.grad` and the other transforms depend on all leaves that their function used, also through closures.
 
     The whole graph stays in memory as long as any part of it does. A leaf whose ``.grad`` depends on the leaf makes a
-    reference cycle, which Python's garbage collector frees. It holds for the thread or task that enters it, and
-    decorates functions too.
+    reference cycle, which Python's garbage collector frees. It applies to the thread or task that enters it, and also
+    works as a decorator.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -112,14 +112,14 @@ def differentiable_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iter
 
 
 def rule_on_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
-    """Run the VJP of a node on tensors, by whichever of its rules works there."""
+    """Run the VJP of a node on tensors, with whichever of its rules supports them."""
     outside = number_check.set(_refuse_tracked)
     try:
         grads = _run_rule(node, g, needs)
     except Exception as error:
         name = cast(Primitive, node.primitive).name
         error.add_note(
-            f"the VJP of {name} ran on tensors, for a derivative of a derivative: use only functions in it that "
+            f"the VJP of {name} ran on tensors, for a derivative of a derivative. Use only functions in it that "
             f"accept tensors, or declare another rule with @{name}.vjp_on_tensors"
         )
         raise
@@ -131,7 +131,7 @@ def rule_on_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
 
 
 def in_rule() -> bool:
-    """Whether a VJP is running on tensors now."""
+    """Return whether a VJP is running on tensors now."""
     return number_check.get() is _refuse_tracked
 
 
@@ -164,7 +164,7 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
 
 
 def _may_depend(value: Any) -> bool:
-    """Whether a value may hold floats: it is not just integers, booleans, strings and nested sequences of these."""
+    """Return whether a value may hold floats: not only integers, booleans, strings and nested sequences of these."""
     if isinstance(value, (tuple, list)):
         return any(map(_may_depend, value))
     if isinstance(value, dict):
@@ -210,7 +210,7 @@ def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) ->
 
 
 def attached(array: Any, node: Node, index: int) -> Tensor:
-    """A tensor that is an output of a node, from its array."""
+    """Return the tensor that is an output of a node, from its array."""
     tensor = untracked(np.asarray(array))
     tensor.node, tensor.index = node, index
     return tensor

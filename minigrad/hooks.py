@@ -63,7 +63,7 @@ class Callbacks:
         return Handle(self, key)
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
-        """Iterate over the functions present at the start, without those that are removed meanwhile."""
+        """Iterate over the functions present at the start, without those removed in the meantime."""
         for key, function in tuple(self.functions.items()):
             if key in self.functions:
                 yield function
@@ -93,7 +93,7 @@ class _Hooks(Observer):
 
 
 def present() -> bool:
-    """Whether any tensor that exists has a hook."""
+    """Return whether any tensor that exists has a hook."""
     return len(_of_tensors) > 0 and any(hooks.functions for hooks in tuple(_of_tensors))
 
 
@@ -152,7 +152,7 @@ class HookMethods:
 
         The pass calls the hook when the sum over all uses of the tensor is complete. This is before the VJP of the node
         that made it or, for a leaf, before the pass adds the sum to ``.grad``. Hooks run in the order of their
-        registration, each with the result of the one before.
+        registration, each with the result of the previous one.
 
         A hook belongs to this tensor. Copies (`copy.deepcopy`, pickles) have none. A leaf loses its hooks when
         ``requires_grad`` is set to false. A function given to a transform, such as :func:`minigrad.grad`, gets fresh

@@ -1,7 +1,7 @@
-"""Linear algebra by NumPy's names: ``mg.linalg.solve(a, b)`` is ``np.linalg.solve(a, b)`` with a gradient.
+"""Linear algebra under NumPy's names: ``mg.linalg.solve(a, b)`` is ``np.linalg.solve(a, b)`` with a gradient.
 
-Signatures, stacks of matrices and named results are NumPy's, and so NumPy's own functions find these when they are
-called on tensors. Errors about matrices are ``np.linalg.LinAlgError``, which is a ValueError.
+Signatures, stacks of matrices and named results are NumPy's, so NumPy's own functions dispatch to these when you call
+them on tensors. Errors about matrices are ``np.linalg.LinAlgError``, which is a ValueError.
 
 >>> import minigrad as mg
 >>> a = mg.tensor([[2.0, 1.0], [1.0, 4.0]], requires_grad=True)
@@ -45,7 +45,7 @@ __all__ = [
 
 
 def trace(x: Any, *, offset: int = 0) -> Tensor:
-    """The sum over the diagonal of each matrix of x (…, M, N): (…). Of other axes it is `minigrad.ops.trace`.
+    """Sum over the diagonal of each matrix of x (…, M, N): (…). Use `minigrad.ops.trace` for other axes.
 
     Args:
         offset: 0 for the main diagonal, above it if positive, below it if negative.

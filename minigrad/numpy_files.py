@@ -1,7 +1,7 @@
-"""NumPy's files, .npy and .npz, read without pickle: nothing in a file is run, and no size is believed unseen.
+"""Read .npy and .npz files without pickle: no code in a file is executed, and every size is checked first.
 
-An .npy is a header, which says dtype, order and shape, and the entries; an .npz is a zip archive of such, stored or
-deflated. (NumPy's documentation, ``numpy.lib.format``.)
+An .npy file is a header with the dtype, order and shape, followed by the entries. An .npz file is a zip archive of .npy
+files, stored or deflated. (NumPy's documentation, ``numpy.lib.format``.)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["load_numpy"]
 
 _MAGIC = b"\x93NUMPY"
-_DENSEST = {0: 1, 8: 1032}  # how many bytes one can become that is stored, or deflated, by zipfile's numbers
+_DENSEST = {0: 1, 8: 1032}  # zipfile's number of a method: the most bytes that one stored or deflated byte can become
 _PIECE = 2**20
 
 
@@ -35,23 +35,23 @@ _HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
 
 
 def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Array | dict[str, Array]:
-    """Read a file of ``np.save``, ``np.savez`` or ``np.savez_compressed``, whatever its name, without pickle.
+    """Read a file written by ``np.save``, ``np.savez`` or ``np.savez_compressed``, without pickle.
 
-    Each size is checked before memory is taken: arrays take at most the bytes that the file has, or, compressed, 1032
-    times as many, which is the most that deflate can pack.
+    Each size is checked before memory is allocated. Arrays may be as large as the file, or 1032 times as large if
+    compressed, the maximum ratio of deflate. The name of the file does not matter.
 
     Args:
-        max_bytes: refuse a file whose arrays take more.
+        max_bytes: raise for a file whose arrays need more.
 
     Returns:
-        The array of an .npy; of an .npz a dict of arrays by their names, in the order of the file. They may be written
-        into, and have any dtype of the machine's byte order that needs no Python objects.
+        the array of an .npy file, or a dict of arrays by name for an .npz file, in file order. The arrays are writable,
+        in the machine's byte order, and of any dtype without Python objects.
 
     Raises:
         TypeError: if the path is neither a str nor a Path.
         ValueError: if max_bytes is not a number of at least 0. If the file is truncated, damaged or of another format,
-            holds Python objects, which only pickle could read, or entries of 0 bytes, has a name twice, or its arrays
-            take too much; names the file, what is wrong, and the array.
+            holds Python objects (which only pickle could read) or entries of 0 bytes, repeats a name, or has arrays
+            that are too large; names the file, the problem and the array.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
 
     >>> import pathlib, tempfile
@@ -83,42 +83,42 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
 
 
 def _read_archive(file: IO[bytes], path: str, total: int, most: float) -> dict[str, Array]:
-    import zipfile  # takes 4 % of the time of importing minigrad, which few files are worth
+    import zipfile  # takes 4 % of the time of importing minigrad, and few programs need it
 
     try:
         archive = zipfile.ZipFile(file)
-    except Exception as error:  # of a damaged directory zipfile raises what its parts do
+    except Exception as error:  # for a damaged directory, zipfile raises errors of many kinds
         raise ValueError(f"{path}: a damaged .npz: {error}") from error
     with archive:
         entries = _checked_entries(archive, path, total)
         claimed = sum(entry.file_size for entry in entries.values())
-        check(claimed <= most, path, f"its arrays take {claimed} bytes, more than the {most} that are allowed")
+        check(claimed <= most, path, f"its arrays need {claimed} bytes, more than max_bytes = {most}")
         arrays = {}
         for name, entry in entries.items():
             where = f"{path}: {name}"
             try:
                 with archive.open(entry) as part:
                     arrays[name] = _read_array(part, where, entry.file_size, most)
-                    part.read(1)  # sees the end, and whether the check sum is right
+                    part.read(1)  # detects the end, and verifies the checksum
             except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
                 raise ValueError(f"{where}: damaged: {error}") from error
         return arrays
 
 
 def _checked_entries(archive: zipfile.ZipFile, path: str, total: int) -> dict[str, zipfile.ZipInfo]:
-    """The archive's arrays by name; an error if one is there twice, is none, or cannot have the size that it claims."""
+    """Return the archive's arrays by name; raise for duplicates, other files, and sizes that are impossible."""
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         name = entry.filename.removesuffix(".npy")
         packed, size = entry.compress_size, entry.file_size
-        check(name != entry.filename, path, f"{name} is no array: an .npz holds .npy files alone")
-        check(name not in entries, path, f"{name} is there twice")
+        check(name != entry.filename, path, f"{name} is not an array: an .npz holds only .npy files")
+        check(name not in entries, path, f"duplicate array {name}")
         check(not entry.flag_bits & 1, path, f"{name} is encrypted")
-        check(entry.compress_type in _DENSEST, path, f"{name} is neither stored nor deflated, as NumPy writes it")
+        check(entry.compress_type in _DENSEST, path, f"{name} is neither stored nor deflated; NumPy writes only these")
         check(size <= packed * _DENSEST[entry.compress_type], path, f"{name} claims {size} bytes, packed into {packed}")
         entries[name] = entry
     packed = sum(entry.compress_size for entry in entries.values())
-    check(packed <= total, path, f"its arrays overlap: they claim more than the {total} bytes of the file")
+    check(packed <= total, path, f"its arrays overlap: together they are larger than the {total} bytes of the file")
     return entries
 
 
@@ -130,12 +130,12 @@ def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
     shape, in_columns, dtype = _read_header(file, where)
     size, rest = math.prod(shape) * dtype.itemsize, total - file.tell()
     takes = f"{dtype} {shape} takes {size} bytes"
-    check(size == rest, where, f"{takes}, and {rest} follow the header")
-    check(size <= most, where, f"{takes}, more than the {most} that are allowed")
+    check(size == rest, where, f"{takes}, but {rest} follow the header")
+    check(size <= most, where, f"{takes}, more than max_bytes = {most}")
     try:
         array = np.empty(shape[::-1] if in_columns else shape, dtype)
     except (ValueError, MemoryError, OverflowError) as error:
-        raise ValueError(f"{where}: {dtype} {shape} cannot be made: {error}") from error
+        raise ValueError(f"{where}: cannot create {dtype} {shape}: {error}") from error
     for begin in range(0, size, _PIECE):
         piece = array.reshape(-1).view(np.uint8)[begin : begin + _PIECE]
         check(filled(file, piece.data), where, "ends within its entries")
@@ -145,14 +145,14 @@ def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
 
 
 def _has_truths(array: Array) -> bool:
-    """Whether all bools, those within records too, are 0 or 1: of others NumPy computes anything."""
+    """Return whether all bools, also in records, are 0 or 1; NumPy's results for other values are undefined."""
     if array.dtype.names:
         return all(_has_truths(array[name]) for name in array.dtype.names)
     return array.dtype.kind != "b" or bool(array.view(np.uint8).max(initial=0) <= 1)
 
 
 def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether the first axis runs fastest, and dtype."""
+    """Return the shape, whether the first axis varies fastest, and the dtype."""
     try:
         version = np.lib.format.read_magic(file)
         check(
@@ -162,15 +162,15 @@ def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np
     except OSError:
         raise
     except Exception as error:  # a header is a Python literal: its parser raises whatever Python's does
-        raise ValueError(f"{where}: no array of NumPy's, or a damaged one: {error}") from error
+        raise ValueError(f"{where}: not a NumPy array, or a damaged one: {error}") from error
     check(not dtype.hasobject, where, "holds Python objects, which only pickle could read: save numbers or strings")
     check(
         all(not isinstance(n, bool) and n >= 0 for n in shape),
         where,
-        f"has the shape {shape}, which is no tuple of sizes",
+        f"has the shape {shape}, which is not a tuple of sizes",
     )
     check(dtype.subdtype is None, where, f"has the dtype {dtype}, whose entries are arrays: their axes belong to the "
           "shape")  # fmt: skip
-    fits = dtype.itemsize > 0 or 0 in shape  # NumPy gives texts of 0 characters 1, so that no bytes take any memory
-    check(fits, where, f"has entries of 0 bytes, of dtype {dtype}: save it as one that holds something")
+    fits = dtype.itemsize > 0 or 0 in shape  # NumPy saves empty strings with 1 character, so that every entry has bytes
+    check(fits, where, f"has the dtype {dtype} with entries of 0 bytes: save it with another dtype")
     return shape, in_columns, dtype

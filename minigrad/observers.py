@@ -40,7 +40,7 @@ class setting(ContextDecorator, Generic[T]):  # noqa: N801  (used as a function)
 
     def __enter__(self) -> None:
         if self._open is not None:  # perhaps in another thread
-            raise RuntimeError("this context manager is already open: make another one")
+            raise RuntimeError("this context manager is already active: create another one")
         self._open = self._variable.set(self._change(self._variable.get()))
 
     def __exit__(self, *_: object) -> None:
@@ -82,7 +82,7 @@ class Observer:
         """Called when a reverse pass begins. ``seeds`` has its cotangents by node and index of the output."""
 
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
-        """Called when the cotangent of a node is complete. Return the cotangent that the pass goes on with.
+        """Called when the cotangent of a node is complete. Return the cotangent with which the pass continues.
 
         Args:
             g: an array, or a tensor in a pass that leaves a graph. For several outputs it is a tuple, with None for
@@ -99,19 +99,19 @@ class Observer:
 
 
 global_observers: dict[Observer, Callable[[], bool]] = {}
-"""Observers of the passes in all threads, each with a function that returns whether it is enabled now."""
+"""Observers of passes in all threads, each with a function that returns whether it is enabled now."""
 active: set[object] = set()
-"""A key for each open :class:`observing`, in all threads. While it is empty, calls look no further."""
+"""A key for each open :class:`observing`, in all threads. While it is empty, calls skip all checks for observers."""
 _current: ContextVar[tuple[Observer, ...]] = ContextVar("minigrad_observers", default=())
 
 
 def current() -> tuple[Observer, ...]:
-    """The observers of calls in this thread or task, the outermost first."""
+    """Return the observers of calls in this thread or task, the outermost first."""
     return _current.get() if active else ()
 
 
 def pass_observers() -> tuple[Observer, ...]:
-    """The observers of a reverse pass that begins now in this thread or task."""
+    """Return the observers of a reverse pass that begins now in this thread or task."""
     observers = current()
     for observer, enabled in global_observers.items():
         if enabled():
@@ -123,7 +123,7 @@ class observing(setting[tuple[Observer, ...]]):  # noqa: N801
     """Let observers follow the calls and reverse passes of this thread or task within a ``with`` block.
 
     Args:
-        alone: whether to suspend the observers of outer contexts meanwhile.
+        alone: whether to suspend the observers of outer contexts in the meantime.
 
     >>> import minigrad as mg
     >>> class Names(Observer):
@@ -147,11 +147,11 @@ class observing(setting[tuple[Observer, ...]]):  # noqa: N801
         active.discard(self)
 
 
-# --- where a node was made -----------------------------------------------------------------------
+# --- where a node was created --------------------------------------------------------------------
 
 
 def location(node: Node) -> str:
-    """Where a node was made, to put after its name in a message; empty if unknown.
+    """Describe where a node was created, to append to its name in a message; empty if unknown.
 
     >>> import minigrad as mg
     >>> with mg.record(), mg.scope("encoder"), mg.scope("layer 1"):
@@ -170,6 +170,6 @@ def location_text(line: str, scope: Sequence[str]) -> str:
 
 
 def add_location(error: BaseException, node: Node | None) -> None:
-    """Add to an error of a reverse pass where the forward made the node, unless the message says it."""
+    """Note on a reverse-pass error where the forward pass created the node, unless its message already says so."""
     if node is not None and (place := location(node)) not in str(error):
         error.add_note(f"backward: at {node.primitive.name if node.primitive else 'a leaf'}{place}")

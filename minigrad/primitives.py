@@ -1,6 +1,6 @@
 """Declare primitives: functions on ndarrays with hand-written vector-Jacobian products (VJPs).
 
-A :class:`Primitive` holds the forward and its rules. The decorator :func:`primitive` makes one and returns a function
+A :class:`Primitive` holds the forward and its rules. The decorator :func:`primitive` creates one and returns a function
 on tensors that calls it (:mod:`minigrad.calls`).
 """
 
@@ -21,11 +21,11 @@ ForwardResult = tuple[Array, tuple[Any, ...]]
 """The result of a forward with one output: the output and the residuals."""
 Shape = tuple[int, ...]
 Shapes = Sequence[Any]
-"""The shape of each array input; None for an input that was left out."""
+"""The shape of each array input; None for an omitted input."""
 
 
 class Steps(NamedTuple):
-    """How a primitive over a whole sequence (N, T, …) consists of T steps, which drawings can show.
+    """The T steps of a primitive over a whole sequence (N, T, …), which drawings can show.
 
     step: the primitive of one step.
     states: for each output in order, the argument with its initial state, and the argument of the step that takes the
@@ -43,11 +43,11 @@ class Steps(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The step's names of the states, in the order of the outputs."""
+        """Return the step's names of the states, in the order of the outputs."""
         return tuple(self.states.values())
 
     def start_of(self, state: str) -> str:
-        """The argument with the initial value of a state: ``h0`` for ``h``. Any other name is returned as it is."""
+        """Return the argument with the initial value of a state: ``h0`` for ``h``. Other names stay the same."""
         return next((start for start, name in self.states.items() if name == state), state)
 
 
@@ -63,12 +63,12 @@ class Primitive:
             of a call. None means no multiply-adds for built-in primitives, and unknown for yours.
         arguments: the names of the array inputs in order; variadic inputs share the last name.
         options: the names of the other parameters, which follow the inputs.
-        positional: how many of all these parameters may be passed by position.
+        positional: the number of these parameters that may be passed by position.
         broadcasts: whether the engine sums a cotangent back to the shape of a broadcast input.
-        entrywise: whether each entry of the output depends on just one entry of each input.
+        entrywise: whether each entry of the output depends on only one entry of each input.
         differentiable: whether outputs are tracked.
         commutative: whether exchanging the inputs does not change the result.
-        steps: how a primitive over a whole sequence consists of steps; else None.
+        steps: the steps of a primitive over a whole sequence; else None.
         residuals: what each residual is, in order; None if nothing was declared. Undeclared residuals at the end must
             hold no floats. Each is one of
 
@@ -180,7 +180,7 @@ class Primitive:
         raise TypeError(f"primitive {self.name} has no VJP: declare one with @{self.name}.vjp")
 
     def input_name(self, number: int) -> str:
-        """The name of an input by its number, such as ``x`` or ``arrays[2]``."""
+        """Return the name of an input by its number, such as ``x`` or ``arrays[2]``."""
         last = len(self.arguments) - 1
         if self.variadic and number >= last:
             return f"{self.arguments[last]}[{number - last}]"
@@ -207,7 +207,7 @@ _ARRAY = re.compile(r"(<class ')?((typing\.)?(Optional|Union)\[)?(\w+\.)*(Array|
 
 
 def _is_input(parameter: inspect.Parameter) -> bool:
-    """Whether a parameter is an array: annotated as one, or with neither annotation nor default."""
+    """Return whether a parameter is an array: annotated as one, or with neither annotation nor default."""
     if parameter.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
         return False
     if parameter.annotation is not inspect.Parameter.empty:
@@ -258,9 +258,9 @@ def primitive(
       the VJP needs. Its array inputs are the parameters that are annotated as arrays (``np.ndarray``, ``NDArray``,
       ``Array``, also optional), and those with neither annotation nor default. All others are options.
     - The **VJP** takes ``(g, needs, *residuals)``. ``g`` is the cotangent of the output: for several outputs a tuple,
-      with None for an output that nothing used. ``needs`` says for each input whether its cotangent is wanted. The VJP
-      returns one entry for each input, None where none is wanted. It must not write into its arguments. It must not
-      keep what it returns, since the reverse pass may add to it.
+      with None for an output that nothing used. ``needs`` says for each input whether its cotangent is needed. The VJP
+      returns one entry for each input, None for inputs that need no cotangent. It must not write into its arguments. It
+      must not keep a reference to its results, because the reverse pass may add to them.
     - The **reference** takes the arguments of the forward, as tensors, and composes other primitives.
     - The **cost** is for primitives that multiply arrays with arrays. It takes ``(shapes of the inputs, shape of the
       first output, options)`` and returns the number of multiply-adds.
@@ -270,10 +270,10 @@ def primitive(
     Args:
         broadcasts: sum cotangents back to the shape of a broadcast input, and keep Python numbers weakly typed.
             Otherwise a cotangent of another shape raises an error.
-        entrywise: each entry of the output depends on just one entry of each input, in the VJP too.
+        entrywise: each entry of the output depends on only one entry of each input, in the VJP too.
         differentiable: false for functions whose outputs are constants, such as ``argmax``.
-        commutative: exchanging the inputs does not change the result, so drawings need not tell them apart.
-        steps: how a primitive over a whole sequence (N, T, …) consists of steps, for drawings.
+        commutative: exchanging the inputs does not change the result, so drawings need not distinguish them.
+        steps: the steps of a primitive over a whole sequence (N, T, …), for drawings.
         residuals: what each residual is, in order, so that derivatives can be differentiated. It is the name of an
             input, "output" ("output 1" for the second), "constant", or "derived" for anything else that depends on
             inputs. Derivatives of derivatives run the VJP on tensors; if a residual is derived, they differentiate the

@@ -1,8 +1,9 @@
-"""Save memory: free a function's intermediate results, and compute them again in the backward pass.
+"""Save memory: free a function's intermediate results, and recompute them in the backward pass.
 
-`checkpoint` runs a function and keeps only the tensors that the function took from outside, arguments or not. They are
+`checkpoint` runs a function and keeps only the tensors that the function used from outside, arguments or not. They are
 the inputs of one vertex. Its VJP runs the function again, with the same random numbers, and walks back through the new
-graph. Run T steps in sqrt(T) checkpoints of sqrt(T) steps: they keep as much as 2 sqrt(T) steps, for one more forward.
+graph. Run T steps in sqrt(T) checkpoints of sqrt(T) steps: they keep as much as 2 sqrt(T) steps, for one additional
+forward pass.
 
 Source: T. Chen et al., Training deep nets with sublinear memory cost (2016), arXiv:1604.06174.
 """
@@ -46,7 +47,7 @@ class _Collector(Observer):
             self.inputs[node] = inputs
 
     def outside_inputs(self, outputs: Sequence[Tensor]) -> dict[tuple[Node, int], Array]:
-        """What these nodes, if the outputs depend on them, took from other nodes: arrays by node and output index."""
+        """Return the arrays that nodes on which the outputs depend took from other nodes, by node and output index."""
         found, stack, seen = {}, [y.node for y in outputs], set()
         while stack:
             node = stack.pop()
@@ -61,7 +62,7 @@ class _Collector(Observer):
         return found
 
     def constants(self) -> list[Array]:
-        """The untracked arrays among the inputs."""
+        """Return the untracked arrays among the inputs."""
         calls = [zip(inputs, node.edges[1], strict=True) for node, inputs in self.inputs.items()]
         untracked = [x for call in calls for x, tracked in call if isinstance(x, np.ndarray) and not tracked]
         return list({id(x): x for x in untracked}.values())
@@ -71,7 +72,7 @@ class _Collector(Observer):
 class _Run:
     """A function with its arguments, to run it again.
 
-    outside: node and output index of each tensor that it took from outside. places: the positions of the returned
+    outside: node and output index of each tensor that it used from outside. places: the positions of the returned
     tensors that depend on these; outputs, specs: their arrays, and shapes and dtypes. constants: the untracked arrays
     that it read. draws: its random numbers. differentiating: whether reverse passes in it leave a graph.
     """
@@ -88,7 +89,7 @@ class _Run:
     differentiating: bool = field(default_factory=is_differentiating)
 
     def vjp(self, g: Any, needs: tuple[bool, ...], rule: Rule, retain_graph: bool) -> tuple[Any, ...]:
-        """Run the function again and compute the cotangents of what it took from outside."""
+        """Run the function again and compute the cotangents of the tensors that it used from outside."""
         collector, again = _Collector(), differentiating(self.differentiating or is_differentiating())
         unchecked = setting(number_check, lambda _: None)  # since the function is not a rule
         with unchecked, drawing(Draws(self.draws.begun)), enable_grad(), again, observing(collector):
@@ -104,19 +105,19 @@ class _Run:
         )
 
     def _refuse_changes(self, outputs: Sequence[Tensor], collector: _Collector) -> None:
-        """Raise if the function has other outputs than at first, or took other tensors from outside."""
+        """Raise if the outputs, or the tensors used from outside, differ from the first run."""
         specs = [(y.shape, y.dtype) for y in outputs]
         if specs != list(self.specs):
             first, now = (", ".join(f"{dtype} {shape}" for shape, dtype in them) for them in (self.specs, specs))
-            raise ValueError(f"{_CHANGED}: it returned {now or 'nothing'} where it had returned {first}")
+            raise ValueError(f"{_CHANGED}: it returned {now or 'nothing'}, but {first} the first time")
         if collector.outside_inputs(outputs).keys() != set(self.outside):
             raise ValueError(
-                f"{_CHANGED}: it took other tensors from outside. (Tensors that it computes in threads of its own "
-                "count as from outside, since they cannot be computed again.)"
+                f"{_CHANGED}: it used other tensors from outside. (Tensors that it computes in its own threads "
+                "count as outside tensors, because they cannot be recomputed.)"
             )
 
 
-_CHANGED = "checkpoint: the function did something else when it was run again"
+_CHANGED = "checkpoint: the function behaved differently when it ran again"
 
 
 def _tensors(out: Any) -> list[Tensor]:
@@ -125,7 +126,7 @@ def _tensors(out: Any) -> list[Tensor]:
 
 @primitive(residuals=("constant", "outside", "constant"))
 def _checkpoint(*outside: Array, run: _Run) -> Any:
-    """The function's outputs, as one vertex. Its residuals are the arrays that the function read, to detect writes."""
+    """Return the function's outputs, as one vertex. Its residuals, the arrays that the function read, detect writes."""
     computed, run.outputs = run.outputs, ()  # the vertex does not keep them
     return computed, (run, list(outside), run.constants)
 
@@ -147,9 +148,9 @@ def _rule_on_arrays(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
 def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function without keeping what its gradient needs; each backward pass runs the function again.
 
-    All tensors that the function takes from outside get their gradients: arguments, closures and parameters. The
-    function must do the same each time and should have no side effects. Random numbers that minigrad's functions draw
-    are the same again, also from generators that you pass to them. Numbers that the function draws itself are not.
+    All tensors that the function uses from outside get their gradients: arguments, closures and parameters. The
+    function must do the same each time and should have no side effects. Random numbers drawn by minigrad's functions
+    repeat, including those from generators that you pass to them. Random numbers that the function draws itself do not.
     Derivatives of any order pass through.
 
     Args:
@@ -157,8 +158,8 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         args, kwargs: the arguments of the function.
 
     Raises:
-        ValueError: in the backward pass, if something wrote into the arrays that the function took. Also if the
-            function returns other shapes, or takes other tensors from outside, when it runs again.
+        ValueError: in the backward pass, if the arrays that the function used were overwritten. Also if the function
+            returns other shapes, or uses other tensors from outside, when it runs again.
 
     >>> import minigrad as mg
     >>> W = mg.tensor([[0.5]], requires_grad=True)

@@ -15,7 +15,7 @@ _default_dtype: DType = np.dtype(np.float32)
 
 
 def get_default_dtype() -> DType:
-    """The dtype that Python floats take when they become a tensor.
+    """Return the dtype that Python floats take when they become a tensor.
 
     >>> get_default_dtype()
     dtype('float32')
@@ -69,7 +69,7 @@ def refuse_masked(value: Any) -> None:
 
 
 def holds_numpy(value: Any) -> bool:
-    """Whether the data, or any entry of nested lists, already has a NumPy dtype."""
+    """Return whether the data, or any entry of nested lists, already has a NumPy dtype."""
     stack = [value]
     while stack:
         value = stack.pop()

@@ -19,9 +19,9 @@ from .spec import Array
 
 __all__ = ["block_sum"]
 
-_SEQUENCE = 256  # NumPy sums up to so many rows itself
+_SEQUENCE = 256  # NumPy sums this many rows accurately enough itself
 _ROWS = 32  # rows in a block
-_WIDTH = 512  # joins short rows to rows of so many entries, since NumPy is slow on short ones
+_WIDTH = 512  # short rows are joined into rows of this length, because NumPy is slow on short ones
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 
 

@@ -2,7 +2,7 @@
 
 A *tree* is one of
 
-- a leaf: a tensor, an array or a number; also a list or tuple of nothing but numbers, since it can become one tensor;
+- a leaf: a tensor, an array or a number; also a list or tuple of only numbers, because it can become one tensor;
 - None, which has no leaves;
 - a list, tuple, named tuple or dict of trees;
 - an object of a registered type, such as a module, whose parameters are the leaves.
@@ -53,7 +53,7 @@ def register_tree(kind: type, parameters: Callable[[Any], Mapping[str, Any]]) ->
 
 
 def parameters_of(tree: Any) -> Mapping[str, Any] | None:
-    """The parameters of an object of a registered type; None for anything else."""
+    """Return the parameters of an object of a registered type; None for anything else."""
     for kind, parameters in _registered.items():
         if isinstance(tree, kind):
             return parameters(tree)
@@ -77,7 +77,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _parts(tree: Any) -> list[tuple[str, Any]] | None:
-    """The parts of a list, tuple or dict, with the last piece of their paths; None for anything else."""
+    """Return the parts of a list, tuple or dict, with the last piece of their paths; None for anything else."""
     if isinstance(tree, dict):
         return [(f"[{key!r}]", part) for key, part in tree.items()]
     if isinstance(tree, (list, tuple)) and not _is_data(tree):
@@ -86,7 +86,7 @@ def _parts(tree: Any) -> list[tuple[str, Any]] | None:
 
 
 def _is_data(value: Any) -> bool:
-    """Whether a value is a number, or a list or tuple of nothing but numbers, also nested."""
+    """Return whether a value is a number, or a list or tuple of only numbers, possibly nested."""
     if isinstance(value, (list, tuple)):
         return bool(value) and all(map(_is_data, value))
     return isinstance(value, (bool, int, float, np.generic))

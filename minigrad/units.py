@@ -1,4 +1,4 @@
-"""Quantities for people."""
+"""Format quantities for display."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["byte_text", "time_text"]
 
 
 def byte_text(count: int) -> str:
-    """Bytes for people, in powers of 1024.
+    """Format a number of bytes in powers of 1024.
 
     >>> byte_text(100), byte_text(2048), byte_text(3 << 20)
     ('100 B', '2.0 KiB', '3.0 MiB')
@@ -18,7 +18,7 @@ def byte_text(count: int) -> str:
 
 
 def time_text(nanoseconds: float) -> str:
-    """A time for people, three digits of it.
+    """Format a time with three significant digits.
 
     >>> time_text(0), time_text(450), time_text(12_345), time_text(2_500_000_000), time_text(5e12)
     ('0 ns', '450 ns', '12.3 µs', '2.5 s', '5000 s')

@@ -1,11 +1,11 @@
 """Detect writes into arrays that a gradient needs.
 
-:data:`clock` counts writes, and a node keeps its reading from when it was made. Everything that writes into a tensor
+:data:`clock` counts writes, and a node keeps the value at its creation. Everything that writes into a tensor
 calls :func:`written`: ``tensor[...] = …``, an optimiser's step, ``load_state_dict``. If the clock has not moved since,
-the reverse pass only compares two numbers. Otherwise it looks up the last write into the memory of each residual.
-Views share memory, so writes are kept by the array that owns the memory.
+the reverse pass only compares two numbers. Otherwise it looks up the last write into the memory of each residual. Views
+share memory, so writes are recorded by the array that owns the memory.
 
-Nothing announces a write through ``tensor.data`` or into an ndarray that was passed to a primitive. :func:`guard`
+Writes through ``tensor.data``, or into an ndarray that was passed to a primitive, are not announced. :func:`guard`
 protects residuals that share memory with such an ndarray: it copies small ones and keeps a checksum of large ones.
 """
 
@@ -55,7 +55,7 @@ def written(array: Array) -> None:
 
 
 def overwritten(values: Any, since: int) -> Array | None:
-    """The first array in nested tuples, lists and dicts whose memory was written into after ``since``, or None."""
+    """Return the first array in nested tuples, lists and dicts whose memory was written to after ``since``, or None."""
     for array in arrays_in(values):
         reference, time = _writes.get(id(owner(array)), (None, 0))
         if time > since and reference is not None and reference() is not None:
@@ -64,7 +64,7 @@ def overwritten(values: Any, since: int) -> Array | None:
 
 
 def arrays_in(values: Any) -> list[Array]:
-    """The arrays in nested tuples, lists and dicts."""
+    """Return the arrays in nested tuples, lists and dicts."""
     found: list[Array] = []
     stack = [values]
     while stack:
@@ -79,10 +79,10 @@ def arrays_in(values: Any) -> list[Array]:
 
 
 def owner(array: Array) -> Array:
-    """The array that owns the memory of an array."""
+    """Return the array that owns the memory of an array."""
     memory = array
     base: Any = array.base
-    while base is not None:  # as_strided inserts a base that is no ndarray
+    while base is not None:  # as_strided inserts a base that is not an ndarray
         if isinstance(base, np.ndarray):
             memory = base
         base = getattr(base, "base", None)
@@ -133,19 +133,19 @@ def _copied(value: Any, owners: set[int], large: list[Array]) -> Any:
 
 
 def check_unwritten(node: Node) -> None:
-    """Raise ValueError if an array that a node's gradient needs was written into since the node was made."""
+    """Raise a ValueError if an array that a node's gradient needs was overwritten since the node was created."""
     guard: Guard | None = getattr(node, "guard", None)
     array = overwritten((node.residuals, getattr(node, "inputs", ())), node.born if guard is None else guard.born)
     if array is not None:
         raise ValueError(
-            f"{_saved(node, array)}, or another part of the same memory, was written into since: by tensor[...] = ..., "
+            f"{_saved(node, array)}, or memory that it shares, was overwritten since then by tensor[...] = ..., "
             "an optimiser's step, load_state_dict, or another pass that added to a .grad. Call backward before "
-            "writing, run the forward again after it, or make a new tensor (a copy of x.detach(), mg.ops.put)."
+            "writing, run the forward pass again afterwards, or create a new tensor (a copy of x.detach(), mg.ops.put)."
         )
     for array, expected, sampled in [] if guard is None else guard.checksums:
         if _checksum(array, sampled) != expected:
             raise ValueError(
-                f"{_saved(node, array)} was written into since, through an ndarray that shares its memory: .data, "
+                f"{_saved(node, array)} was overwritten since then through an ndarray that shares its memory: .data, "
                 ".numpy(), or a NumPy array that was passed without a copy. Call backward before you overwrite it, or "
                 "pass a copy."
             )
@@ -164,7 +164,7 @@ def _sample_positions() -> Array:
 
 
 def _distinct(array: Array) -> Array:
-    """The array without entries that broadcasting repeats."""
+    """Return the array without entries that broadcasting repeats."""
     return array[tuple(slice(None) if step else slice(1) for step in array.strides)] if 0 in array.strides else array
 
 

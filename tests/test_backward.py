@@ -89,7 +89,7 @@ def test_gradient_argument_is_checked_and_never_aliased():
     x = leaf(2)
     y = mg.add(x, 1.0)
     for wrong, error, text in (
-        (None, ValueError, r"\(2,\) needs a gradient"),
+        (None, ValueError, r"\(2,\) needs an explicit gradient"),
         (np.ones(3), ValueError, r"gradient has shape \(3,\), .*\(2,\)"),
         (np.array([1j, 2j]), TypeError, "real numbers"), ([None, 2], TypeError, "real numbers"),
     ):  # fmt: skip
@@ -207,12 +207,12 @@ def test_wrong_vjps_are_named():
     x = leaf(2)
     for rule, error, text in (
         (lambda g: g, TypeError, r"must return a tuple of cotangents, not float64 \(2,\)"),
-        (lambda g: (None,), ValueError, r"gave None for x"), (lambda g: (), TypeError, r"returned 0 entries: .* 1"),
+        (lambda g: (None,), ValueError, "returned None for x"), (lambda g: (), TypeError, r"returned 0 entries: .* 1"),
         (lambda g: (g, None), TypeError, "returned 2 entries: .* 1"),
-        (lambda g: (np.ones(3),), ValueError, r"gave float64 \(3,\) for x, which is float64 \(2,\)"),
-        (lambda g: (3.0,), ValueError, r"gave float64 \(\) for x, which is float64 \(2,\)"),
-        (lambda g: (g * 1j,), TypeError, r"gave complex128 \(2,\) for x.*real numbers"),
-        (lambda g: (np.array(["a", None], object),), TypeError, r"gave object \(2,\) for x.*real numbers"),
+        (lambda g: (np.ones(3),), ValueError, r"returned float64 \(3,\) for x, which is float64 \(2,\)"),
+        (lambda g: (3.0,), ValueError, r"returned float64 \(\) for x, which is float64 \(2,\)"),
+        (lambda g: (g * 1j,), TypeError, r"returned complex128 \(2,\) for x.*real numbers"),
+        (lambda g: (np.array(["a", None], object),), TypeError, r"returned object \(2,\) for x.*real numbers"),
     ):  # fmt: skip
         for options in ({}, {"broadcasts": True}):
             with pytest.raises(error, match=f"VJP of odd {text}"):
@@ -253,7 +253,7 @@ def test_a_read_only_gradient_is_added_to_by_a_new_array():
 def test_a_cycle_raises_with_the_cycle():
     y = mg.add(mg.add(leaf(1), 1.0), 1.0)
     y.node.parents[0].parents = (y.node,)
-    with pytest.raises(ValueError, match=r"cycle: <add float64 \(1,\)> -> <add float64 \(1,\)> -> the first"):
+    with pytest.raises(ValueError, match=r"cycle: <add float64 \(1,\)> -> <add float64 \(1,\)> -> back to the first"):
         y.backward()
 
 

@@ -55,7 +55,7 @@ def test_what_a_rule_of_many_cotangents_gives_is_looked_at(broadcasts, function)
         return np.array(x), ()
 
     same.batched_vjp(lambda g, needs: (function(g),))
-    with pytest.raises(ValueError, match=r"VJP of same, of 2 cotangents, gave .* for x, which is float64 \(2,\)"):
+    with pytest.raises(ValueError, match=r"VJP of same, of 2 cotangents, returned .* for x, which is float64 \(2,\)"):
         mg.jacobian(same)(np.ones(2))
 
 
@@ -67,7 +67,7 @@ def test_residuals_that_were_written_into_are_refused():
         c[0] = 5.0
         return y
 
-    with pytest.raises(ValueError, match=r"multiply saved .* was written into since"):
+    with pytest.raises(ValueError, match=r"multiply saved .* was overwritten since"):
         mg.jacobian(f)(np.ones(2))
 
 

@@ -26,7 +26,7 @@ def test_there_and_back_without_a_copy(shape, dtype):
 
 
 def test_what_a_library_could_not_take_is_refused():
-    with pytest.raises(BufferError, match=r"backwards.* tensor\.copy\(\)"):
+    with pytest.raises(BufferError, match=r"strides.* tensor\.copy\(\)"):
         np.from_dlpack(mg.flip(mg.tensor([1.0, 2.0])))
     assert np.from_dlpack(mg.flip(mg.tensor([1.0, 2.0])).copy()).tolist() == [2, 1]
     x = mg.tensor([1.0], requires_grad=True)

@@ -38,8 +38,8 @@ class DemandedError(Exception):
 
 FAILURES = {  # what the rule of `fragile` does: the error that must come of it
     "raises": (DemandedError, "on demand"),
-    "gives None": (ValueError, "gave None"),
-    "gives another shape": (ValueError, r"gave float\d\d \(2, 3, 5\)"),
+    "gives None": (ValueError, "returned None"),
+    "gives another shape": (ValueError, r"returned float\d\d \(2, 3, 5\)"),
     "gives too many": (TypeError, "returned 2 entries"),
     "gives no tuple": (TypeError, "must return a tuple"),
 }
@@ -292,7 +292,7 @@ class Passes(Writes):
                 bad[node] = ValueError, f"the residuals of {name} were freed by {made.freed}"
             elif made is not None and (live is None or node in live):
                 if made.spoilt:
-                    bad[node] = ValueError, f"{name} saved .* written into since"
+                    bad[node] = ValueError, f"{name} saved .* overwritten since"
                 elif failure and node.primitive is fragile.primitive:
                     bad[node] = FAILURES[failure[0]]
         behind_another = {node for other in bad for node in plain.behind([other])[1:]}

@@ -112,7 +112,7 @@ def test_a_context_swallows_no_error_and_may_be_entered_again(make):
     for _ in range(2):
         with pytest.raises(KeyError, match="this"), context:
             raise KeyError("this")
-    with pytest.raises(RuntimeError, match="already open"), context, context:
+    with pytest.raises(RuntimeError, match="already active"), context, context:
         pass
     assert current_scope() == ()
     assert current() == ()

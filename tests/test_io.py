@@ -362,7 +362,7 @@ def test_folders(tmp_path):
         with pytest.raises(IsADirectoryError, match="is a folder, not a regular file"):
             call(tmp_path)
     for path in ("", f"{tmp_path}/new/"):
-        with pytest.raises(IsADirectoryError, match="names no file"):
+        with pytest.raises(IsADirectoryError, match="does not name a file"):
             mg.save(path, {"a": 1.0})
     with pytest.raises(FileNotFoundError):
         mg.save(tmp_path / "none" / "x", {"a": 1})

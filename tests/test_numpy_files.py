@@ -88,25 +88,25 @@ def pickled() -> bytes:
 HOSTILE = {
     "objects": (pickled(), "holds Python objects, which only pickle could read"),
     "objects in records": (npy(header("[('a', '|O')]", "(1,)"), bytes(8)), "holds Python objects"),
-    "a huge shape": (npy(header(shape="(1000000000000,)"), bytes(16)), "takes 8000000000000 bytes, and 16 follow"),
-    "a shape beyond numbers": (npy(header(shape="(2**80,)"), bytes(16)), "no array of NumPy's, or a damaged one"),
-    "large numbers": (npy(header(shape=f"({2**80}, {2**80})"), bytes(16)), "and 16 follow the header"),
-    "large without entries": (npy(header(shape=f"(0, {2**80})")), "cannot be made"),
-    "too many axes": (npy(header(shape="(1,) * 70"), bytes(8)), "no array of NumPy's"),
-    "seventy axes": (npy(header(shape=str((1,) * 70)), bytes(8)), "cannot be made"),
-    "negative": (npy(header(shape="(-2, -1)"), bytes(16)), "which is no tuple of sizes"),
-    "truths for sizes": (npy(header(shape="(True, 2)"), bytes(16)), "which is no tuple of sizes"),
-    "cut": (npy(header(), bytes(15)), r"float64 \(2,\) takes 16 bytes, and 15 follow"),
-    "more than the array": (npy(header(), bytes(17)), "takes 16 bytes, and 17 follow"),
-    "cut within the header": (npy(header())[:40], "no array of NumPy's, or a damaged one"),
+    "a huge shape": (npy(header(shape="(1000000000000,)"), bytes(16)), "takes 8000000000000 bytes, but 16 follow"),
+    "a shape beyond numbers": (npy(header(shape="(2**80,)"), bytes(16)), "not a NumPy array, or a damaged one"),
+    "large numbers": (npy(header(shape=f"({2**80}, {2**80})"), bytes(16)), "16 follow the header"),
+    "large without entries": (npy(header(shape=f"(0, {2**80})")), "cannot create"),
+    "too many axes": (npy(header(shape="(1,) * 70"), bytes(8)), "not a NumPy array"),
+    "seventy axes": (npy(header(shape=str((1,) * 70)), bytes(8)), "cannot create"),
+    "negative": (npy(header(shape="(-2, -1)"), bytes(16)), "not a tuple of sizes"),
+    "truths for sizes": (npy(header(shape="(True, 2)"), bytes(16)), "not a tuple of sizes"),
+    "cut": (npy(header(), bytes(15)), r"float64 \(2,\) takes 16 bytes, but 15 follow"),
+    "more than the array": (npy(header(), bytes(17)), "takes 16 bytes, but 17 follow"),
+    "cut within the header": (npy(header())[:40], "not a NumPy array, or a damaged one"),
     "cut within the magic string": (b"\x93NUMP", "neither an .npy nor an .npz"),
     "nothing": (b"", "neither an .npy nor an .npz"),
-    "a call in the header": (npy(header(shape="__import__('os').abort()")), "no array of NumPy's"),
-    "no literal": (npy("((((" * 2000), "no array of NumPy's"),
-    "deep": (npy("(" * 5000 + ")" * 5000), "no array of NumPy's"),
-    "a long header": (npy(header() + " " * 60000, bytes(16)), "no array of NumPy's"),
-    "no dict": (npy("3\n"), "no array of NumPy's"),
-    "no dtype": (npy(header("'<q9'"), bytes(16)), "no array of NumPy's"),
+    "a call in the header": (npy(header(shape="__import__('os').abort()")), "not a NumPy array"),
+    "no literal": (npy("((((" * 2000), "not a NumPy array"),
+    "deep": (npy("(" * 5000 + ")" * 5000), "not a NumPy array"),
+    "a long header": (npy(header() + " " * 60000, bytes(16)), "not a NumPy array"),
+    "no dict": (npy("3\n"), "not a NumPy array"),
+    "no dtype": (npy(header("'<q9'"), bytes(16)), "not a NumPy array"),
     "another version": (npy(header(), bytes(16), b"\x07\x00"), r"its header: has the version \(7, 0\)"),
     "truths of 2": (npy(header("'|b1'"), bytes([1, 2])), "bool entries hold bytes other than 0 and 1"),
     "truths of 2 in records": (npy(header("[('a', 'i1'), ('b', '?')]"), bytes([1, 1, 1, 2])), "bytes other than 0 and"),
@@ -131,7 +131,7 @@ def test_hostile_arrays(tmp_path, key, inside):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("fine.npy", npy(header(), bytes(16)))
             archive.writestr("wrong.npy", content)
-        text = text.replace("neither an .npy nor an .npz", "no array of NumPy's")
+        text = text.replace("neither an .npy nor an .npz", "not a NumPy array")
     else:
         path.write_bytes(content)
     tracemalloc.start()
@@ -163,8 +163,8 @@ FINE = npy(header(), bytes(16))
 CLAIMED = len(npy(header(shape="(500000,)"))) + 4_000_000
 MISSING = len(npy(header(shape="(200,)"))) + 1600
 ARCHIVES = {
-    "a name twice": (archive_of(("a.npy", FINE), ("a.npy", FINE)), "a is there twice"),
-    "no array": (archive_of(("a.npy", FINE), ("README", b"hello")), "README is no array"),
+    "a name twice": (archive_of(("a.npy", FINE), ("a.npy", FINE)), "duplicate array a"),
+    "no array": (archive_of(("a.npy", FINE), ("README", b"hello")), "README is not an array"),
     "another packing": (archive_of(("a.npy", FINE), packing=zipfile.ZIP_LZMA), "a is neither stored nor deflated"),
     "encrypted": (changed(archive_of(("a.npy", FINE)), 8, 1, 2), "a is encrypted"),
     "a wrong check sum": (changed(archive_of(("a.npy", FINE)), 16, 5, 4), "a: .*Bad CRC-32"),

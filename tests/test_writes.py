@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad import writes
 from minigrad.core import untracked
 
-MESSAGE = r"written into since"
+MESSAGE = r"overwritten since"
 
 
 def leaf(*values):

@@ -4,10 +4,9 @@ Let the loss L depend on an output y. By the chain rule, the cotangent of y is t
 
     dL/dy = sum over the edges y -> u of (dL/du) (du/dy),
 
-plus the gradient that the pass begins with, if y is the loss. A :class:`Certificate` records the order of the visits,
-the cotangents that each node received, and those that its VJP returned. :func:`check_certificate` compares this with
-the graph. It shares no code with the pass or with the sort. It does not check the VJPs; :func:`minigrad.gradcheck`
-does.
+plus the initial gradient of the pass, if y is the loss. A :class:`Certificate` records the order of the visits, the
+cotangents that each node received, and those that its VJP returned. :func:`check_certificate` compares this with the
+graph. It shares no code with the pass or with the sort. It does not check the VJPs; :func:`minigrad.gradcheck` does.
 """
 
 from __future__ import annotations
@@ -100,8 +99,8 @@ def certify_backward(
         the certificate, which :func:`check_certificate` has accepted. It holds a copy of every cotangent.
 
     Raises:
-        ValueError: if the certificate is wrong, if a source is not a leaf on which the loss depends, or as
-            ``loss.backward()`` does.
+        ValueError: if the certificate is wrong, if a source is not a leaf on which the loss depends, or for the reasons
+            of ``loss.backward()``.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([3.0], requires_grad=True)
@@ -121,7 +120,7 @@ def certify_backward(
         check_certificate(certificate, loss, gradient, sources)
     except ValueError as error:
         for node in {visit.node for visit in certificate.visits if hasattr(visit.node, "hooks")}:
-            error.add_note(f"hooks of {node!r} may change its cotangent, which no certificate allows")
+            error.add_note(f"hooks of {node!r} may change its cotangent, so the pass cannot be certified")
         raise
     return certificate
 
@@ -137,8 +136,8 @@ def check_certificate(
     - The pass visited each node on which the loss depends once. Each of their edges carried one cotangent, of the shape
       and dtype of the parent's output.
     - The pass visited a node after all its uses.
-    - For each output, a node received the sum of what the output's uses carried; for the loss, plus the gradient that
-      the pass began with. The sum is right to rounding, or exactly if there is one term. For an output without uses,
+    - For each output, a node received the sum of what the output's uses carried; for the loss, plus the initial
+      gradient of the pass. The sum is right to rounding, or exactly if there is one term. For an output without uses,
       the node received None.
     - The gradient of each leaf is the same sum.
 
@@ -146,11 +145,11 @@ def check_certificate(
         certificate: from :func:`minigrad.check.certify_backward`.
         loss: the tensor with which the pass began.
         gradient: the cotangent of the loss; 1 in each entry if None.
-        sources: the leaves whose gradients the pass computed; None for all. The pass must visit
-            just the nodes between the loss and one of them.
+        sources: the leaves whose gradients the pass computed; None for all. The pass must visit exactly the nodes
+            between the loss and one of them.
 
     Returns:
-        True; a certificate that is wrong raises.
+        True; a wrong certificate raises an error.
 
     Raises:
         ValueError: names the node or edge at which it is wrong.
@@ -187,14 +186,14 @@ def check_certificate(
         _check_sums(visit, terms)
     leaves = {node for node in nodes if isinstance(node, Leaf)}
     for leaf in leaves ^ certificate.gradients.keys():
-        raise _wrong(f"{leaf!r} has {'no gradient' if leaf in leaves else 'a gradient, but is no source'}")
+        raise _wrong(f"{leaf!r} has {'no gradient' if leaf in leaves else 'a gradient, but is not a source'}")
     for leaf, found in certificate.gradients.items():
         _check_sum(f"the gradient of {leaf!r}", found, terms[leaf, 0], leaf.dtype)
     return True
 
 
 def _between(end: Node, sources: Iterable[Any] | None) -> set[Node]:
-    """The nodes on which a node depends, and itself; if there are sources, only those that depend on one."""
+    """Return the nodes on which a node depends, and itself; if there are sources, only those that depend on one."""
     uses: dict[Node, list[Node]] = defaultdict(list)
     ancestors = [end]
     for node in ancestors:
@@ -221,11 +220,11 @@ def _check_edges(visit: Visit, nodes: set[Node]) -> None:
     left = {argnum: end for argnum, end in inputs.items() if end[0] in nodes}
     for edge in visit.carried:
         if edge.child is not node:
-            raise _wrong(f"an edge of {edge.child!r} carried something while {node!r} was visited")
+            raise _wrong(f"an edge of {edge.child!r} carried a cotangent while {node!r} was visited")
         if left.pop(edge.argnum, None) != (edge.parent, edge.index):
             raise _wrong(
-                f"{node!r} carried something from its input {edge.argnum} to output {edge.index} of {edge.parent!r}, "
-                "but the edge has carried something already or is not between the loss and a source"
+                f"{node!r} carried a cotangent from its input {edge.argnum} to output {edge.index} of {edge.parent!r}, "
+                "but the edge already carried a cotangent or is not between the loss and a source"
             )
         if (edge.cotangent.shape, edge.cotangent.dtype) != edge.parent.outputs[edge.index]:
             raise _wrong(f"{node!r} carried {describe(edge.cotangent)} to its {_described(node, edge.argnum)}")
@@ -236,7 +235,7 @@ def _check_edges(visit: Visit, nodes: set[Node]) -> None:
 def _check_sums(visit: Visit, terms: Mapping[tuple[Node, int], list[Array]]) -> None:
     """Check that a node received the sums of what was carried to its outputs."""
     node, outputs = visit.node, visit.node.outputs
-    hidden = node.primitive is not None and node.primitive.first_hidden  # added after the pass, perhaps
+    hidden = node.primitive is not None and node.primitive.first_hidden  # may have been added after the pass
     if not (hidden or len(outputs)) <= len(visit.cotangents) <= len(outputs):
         raise _wrong(f"{node!r} received {len(visit.cotangents)} cotangents, but has {len(outputs)} outputs")
     for index, (cotangent, (_, dtype)) in enumerate(zip(visit.cotangents, outputs, strict=False)):

@@ -48,8 +48,9 @@ def gradcheck(
 
     For a random cotangent u, a reverse pass computes u'J in the inputs' own dtypes. The check compares u'J v with the
     numerical derivative along random directions v of all inputs together. If ``entries``, it also compares u'J with the
-    numerical gradient entry by entry. If there are several outputs, it repeats this for each output alone, with None as
-    the other cotangents. If there are several inputs, the gradient of each must not change when it alone is computed.
+    numerical gradient entry by entry. If there are several outputs, it repeats this for each output by itself, with
+    None as the other cotangents. If there are several inputs, the gradient of each must not change when only that
+    gradient is computed.
 
     Tolerances are relative to the terms that a derivative is a sum of. So they suit functions of size 1e-30, and
     derivatives of functions with a constant part of 1e10. If rounding of the outputs hides a derivative (of 1e-8 beside
@@ -153,7 +154,7 @@ class _Check:
                 "nothing was checked: no floating output depends on an input by differentiable operations"
             )
         self.cotangents = [random.standard_normal(o.shape).astype(o.dtype) for o in outputs]
-        # The sets of outputs whose cotangents are not None: all of them, then each alone.
+        # The sets of outputs whose cotangents are not None: all of them, then each by itself.
         numbers = tuple(range(len(outputs)))
         self.sets = [numbers, *((k,) for k in numbers if len(numbers) > 1)]
         self.subjects = ["", *(f", of output {k} alone" for k in numbers)]
@@ -170,7 +171,7 @@ class _Check:
         )  # fmt: skip
 
     def _trace(self, tracked: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
-        """The inputs, some of them tracked, and the outputs, in the inputs' own dtypes."""
+        """Return the inputs, some of them tracked, and the outputs, in the inputs' own dtypes."""
         tensors = [Tensor(a, requires_grad=i in tracked) for i, a in enumerate(self.arrays)]
         with enable_grad(), create_graph():  # also for functions that are derivatives themselves
             return tensors, _outputs(self.f(*tensors))
@@ -185,7 +186,7 @@ class _Check:
     def _gradients_of(
         self, tensors: list[Tensor], outputs: list[Tensor], these: tuple[int, ...], subject: str
     ) -> Points:
-        """The gradient of each tracked input, given cotangents of some outputs."""
+        """Return the gradient of each tracked input, given cotangents of some outputs."""
         seeds = [seed_of(outputs[k], self.cotangents[k]) for k in these if outputs[k].node is not None]
         try:
             found = reverse_pass(seeds, retain_graph=True) if seeds else {}
@@ -194,7 +195,7 @@ class _Check:
             if not others and "NoneType" not in str(error):
                 raise
             raise self._error(
-                f"the VJP fails where the cotangent of {' and '.join(others) or 'an output in it'} is None, as it "
+                f"the VJP fails if the cotangent of {' and '.join(others) or 'an output in it'} is None, as it "
                 f"is for every output that is not used: {type(error).__name__}: {error}"
             ) from error
         gradients = {}
@@ -202,18 +203,18 @@ class _Check:
             if (node := tensors[i].node) is not None:
                 grad = found.get(cast(Leaf, node), np.zeros_like(self.arrays[i]))
                 if grad.dtype != self.arrays[i].dtype or grad.shape != self.arrays[i].shape:
-                    raise self._error(f"argument {i} has a gradient of another shape or dtype{subject}")
+                    raise self._error(f"argument {i} has a gradient with a wrong shape or dtype{subject}")
                 gradients[i] = grad.astype(np.float64)
         return gradients
 
     def refuse_random(self) -> None:
-        """Raise if the function returns other values when it is called again."""
+        """Raise if the function returns different values when it is called again."""
         slopes = self.slopes
         allowed = slopes.rounding + 1e-13 * _largest(slopes.base)
         for _ in range(1 + 8 // max(1, slopes.base.size)):  # a single output may be the same by chance
             if not np.isclose(slopes.outputs(slopes.point), slopes.base, 0, allowed, equal_nan=True).all():
                 raise self._error(
-                    "nothing was checked: the function returns other values each time it is called at the same point. "
+                    "nothing was checked: the function returns different values at the same point. "
                     "Pass a random seed to it, such as rng=0."
                 )
 
@@ -254,7 +255,7 @@ class _Check:
         return slope, np.where(between | unknown, 0.0, np.where(np.isnan(excess), np.inf, excess)), doubt
 
     def agrees_along(self, number: int) -> bool:
-        """Whether the derivatives along some random directions are right and known.
+        """Return whether the derivatives along some random directions are right and known.
 
         If not, the check of entries decides, since it chooses a step for each entry. The step along a direction may be
         too large for a small entry and cross a pole or a kink.
@@ -262,7 +263,7 @@ class _Check:
         for k in range(number):
             drawn = {i: np.asarray(self.random.standard_normal(x.shape)) for i, x in self.slopes.point.items()}
             norm = max(1.0, math.sqrt(sum(float((v * v).sum()) for v in drawn.values())))
-            move = {  # every other time, the steps of small entries are smaller
+            move = {  # in every second direction, small entries have smaller steps
                 i: drawn[i] / norm * (STEP * np.maximum(1.0, np.abs(x)) if k % 2 else steps_of(x))
                 for i, x in self.slopes.point.items()
             }
@@ -312,16 +313,16 @@ class _Check:
             )
 
     def each_alone(self) -> None:
-        """Raise if the gradient of an input is another one when it alone is computed."""
+        """Raise if the gradient of an input differs when only this gradient is computed."""
         for i in self.chosen if len(self.chosen) > 1 else ():
-            alone = self._gradients_of(*self._trace([i]), self.sets[0], ", when it alone is computed")[i]
+            alone = self._gradients_of(*self._trace([i]), self.sets[0], ", when only it is computed")[i]
             together = self.gradients[0][i]
             allowed = self.rtol * np.abs(together) + self.share * _largest(together) + self.atol
             for place in np.argwhere(~(np.abs(alone - together) <= allowed)):
                 index = tuple(map(int, place))
                 raise self._error(
-                    f"{self._argument(i, index)}: the VJP gives {alone[index]:.9g} when it alone is computed, "
-                    f"{together[index]:.9g} together with the others"
+                    f"{self._argument(i, index)}: the VJP gives {alone[index]:.9g} when only it is computed, "
+                    f"but {together[index]:.9g} together with the others"
                 )
 
     def _argument(self, number: int, index: tuple[int, ...] = ()) -> str:
@@ -330,31 +331,31 @@ class _Check:
 
 
 def _floating(inputs: Any) -> tuple[list[Array], list[int]]:
-    """Copies of a function's inputs, and the numbers of the floating ones."""
+    """Copy a function's inputs; return the copies and the numbers of the floating ones."""
     given = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     arrays = [np.array(x.data if isinstance(x, Tensor) else as_array(x)) for x in given]
     chosen = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
     if not chosen:
-        raise TypeError("gradcheck: no input is of a floating dtype")
+        raise TypeError("gradcheck: no input has a floating dtype")
     return arrays, chosen
 
 
 def _largest(array: Array) -> float:
-    """The largest finite magnitude."""
+    """Return the largest finite magnitude."""
     return float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
 
 
 def _outputs(out: Any) -> list[Tensor]:
-    """The floating outputs; integers have no derivative."""
+    """Return the floating outputs; integers have no derivative."""
     outputs = out if isinstance(out, tuple) else (out,)
     for o in outputs:
         if not isinstance(o, Tensor):
-            raise TypeError(f"gradcheck: the function must return a tensor or a tuple of them, not {type(o).__name__}")
+            raise TypeError(f"gradcheck: the function must return a tensor or tuple of tensors, not {type(o).__name__}")
     return [o for o in outputs if o.dtype.kind == "f"]
 
 
 def _names(f: Callable[..., Any], outputs: Sequence[Tensor]) -> str:
-    """The primitives in the graph, or the function's own name if it is a primitive or there are many."""
+    """Name the primitives in the graph, or the function itself if it is a primitive or there are many."""
     nodes = graph_of([o.node for o in outputs if o.node is not None]).nodes
     primitives = dict.fromkeys(n.primitive.name for n in nodes if n.primitive is not None)
     if hasattr(f, "primitive") or not 0 < len(primitives) <= 8:

@@ -54,7 +54,7 @@ class Slopes:
             self.rounding = np.where(np.isfinite(self.base), _ROUNDING * precision * np.abs(self.base), 0)
 
     def _at(self, move: Points, t: float) -> Array:
-        """The outputs at the point moved by t; NaN where the function is not defined."""
+        """Return the outputs at the point moved by t; NaN where the function is not defined."""
         moved = {**self.point, **{i: self.point[i] + t * v for i, v in move.items()}}
         try:
             return self.outputs(moved)
@@ -80,7 +80,7 @@ class Slopes:
             return self.weights @ each, self.sizes @ np.abs(each), self.sizes @ lost, moved
 
     def is_constant(self, move: Points, t: float) -> bool:
-        """Whether a step of size t leaves all outputs exactly the same."""
+        """Return whether a step of size t leaves all outputs exactly the same."""
         with np.errstate(all="ignore"):
             return all(np.array_equal(self._at(move, s), self.base, equal_nan=True) for s in (t, -t))
 
@@ -101,7 +101,7 @@ class Slopes:
         with np.errstate(all="ignore"):
             doubts = np.abs(slopes[:-1] - slopes[1:]) + rounding / steps[1:, None]
             overruled = np.zeros(doubts.shape, bool)
-            for j in range(len(steps) - 2):  # if three small steps agree, larger ones must agree with them
+            for j in range(len(steps) - 2):  # if three small steps agree, larger ones must match them
                 agreed = (terms[j] > 0) & (doubts[j] <= _AGREE * terms[j]) & (fine <= 1e-5 * steps[j])
                 agreed &= np.abs(slopes[j] - slopes[j + 2]) <= 10 * _AGREE * terms[j]
                 overruled[j + 1 :] |= agreed & ~(np.abs(slopes[j + 1 : -1] - slopes[j]) <= doubts[j + 1 :] + doubts[j])
@@ -120,14 +120,14 @@ class Slopes:
         return np.where(error < np.inf, slopes[chosen, sets], np.nan), size, error, jumps, constant
 
     def _smallest_step(self, move: Points) -> float:
-        """The step that moves the inputs by about a unit in their last place."""
+        """Return the step that moves the inputs by about a unit in their last place."""
         size = sum(float(np.abs(self.point[i]).sum(where=v != 0)) for i, v in move.items())
         length = sum(float(np.abs(v).sum()) for v in move.values())
         return 4 * float(np.finfo(np.float64).eps) * size / length if length else 0.0
 
 
 def steps_of(x: Array) -> Array:
-    """The step of each entry of an array."""
+    """Return the step of each entry of an array."""
     size = np.abs(x)
     step = np.minimum(STEP * np.maximum(1.0, size), size / 100)
     return np.where(step > 1e-290, step, STEP)
@@ -188,5 +188,5 @@ def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: 
 
 
 def precision_of(dtype: Any) -> float:
-    """The distance from 1 to the next number of a floating dtype; 0 for any other."""
+    """Return the distance from 1 to the next number of a floating dtype; 0 for any other dtype."""
     return float(np.finfo(dtype).eps) if np.dtype(dtype).kind == "f" else 0.0

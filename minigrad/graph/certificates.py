@@ -15,15 +15,14 @@ __all__ = ["certify"]
 def certify(result: Order[N] | Cycle[N], nodes: Iterable[N], parents: Callable[[N], Iterable[N]]) -> bool:
     """Check a result of :func:`topological_order` against the definition of an order or a cycle.
 
-    An order must hold ``nodes`` and everything reached from them through ``parents``, nothing twice,
-    and every parent before its child. A cycle must be a closed walk along edges of the graph, visiting
-    no node twice.
+    An order must contain ``nodes`` and everything reached from them through ``parents``, without duplicates, and every
+    parent before its child. A cycle must be a closed walk along edges of the graph, visiting no node twice.
 
     Returns:
-        True; a result that is wrong raises.
+        True; a wrong result raises an error.
 
     Raises:
-        ValueError: says what is wrong with the certificate.
+        ValueError: if the certificate is wrong; names the problem.
         TypeError: if ``result`` is neither an ``Order`` nor a ``Cycle``.
 
     >>> certify(Order(("a", "b")), "ab", {"a": "", "b": "a"}.__getitem__)

@@ -14,7 +14,7 @@ __all__ = ["topological_order_of_edges"]
 
 # NumPy takes a wide level of ready vertices at once; a Python loop is faster for narrow ones, as in a chain.
 _WIDE = 32
-_SPELL = 256  # vertices that the loop takes before it looks again at how many are ready
+_SPELL = 256  # vertices that the loop takes before it counts again how many are ready
 
 
 def topological_order_of_edges(n: int, edges: Any) -> Order[int] | Cycle[int]:
@@ -44,9 +44,9 @@ def topological_order_of_edges(n: int, edges: Any) -> Order[int] | Cycle[int]:
     Cycle(nodes=(0, 1))
     """
     parent, child = _columns(n, edges)
-    if (parent < child).all():  # vertices are often numbered in an order already
+    if (parent < child).all():  # vertices are often numbered in topological order already
         return Order(tuple(range(n)))
-    waits = np.bincount(child, minlength=n)  # for how many parents
+    waits = np.bincount(child, minlength=n)  # the number of parents that each vertex waits for
     order = _kahn(waits, parent, child)
     if len(order) == n:
         return Order(tuple(order))
@@ -56,7 +56,7 @@ def topological_order_of_edges(n: int, edges: Any) -> Order[int] | Cycle[int]:
 
 
 def _columns(n: int, edges: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Parents and children of checked edges."""
+    """Return the parents and children of checked edges."""
     array = np.asarray(edges) if len(edges) else np.zeros((0, 2), np.int64)
     if array.ndim != 2 or array.shape[1] != 2:
         raise ValueError(f"topological_order_of_edges: edges must have shape (E, 2), not {array.shape}")
@@ -69,7 +69,7 @@ def _columns(n: int, edges: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _kahn(waits: NDArray[np.int64], parent: NDArray[np.int64], child: NDArray[np.int64]) -> list[int]:
-    """All vertices that can be ordered. ``waits`` is counted down; it stays positive for the others."""
+    """Return all vertices that can be ordered. ``waits`` is counted down; it stays positive for the others."""
     # v's children are flat[start[v] : start[v + 1]]. Sorting one number for each edge takes a tenth of an argsort.
     start = np.concatenate([[0], np.cumsum(np.bincount(parent, minlength=len(waits)))])
     flat = np.sort(parent << 32 | child) & (1 << 32) - 1
@@ -93,14 +93,14 @@ def _take_level(
     """Take all vertices that are ready; return those that are ready then."""
     first = start[ready]
     counts = start[ready + 1] - first
-    # a child's place is its rank among all children, moved by its parent's row and the counts before that
+    # a child's place is its rank among all children, shifted by its parent's row and the counts before it
     children = flat[np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())]
     np.subtract.at(waits, children, 1)
     return np.unique(children[waits[children] == 0])
 
 
 def _take_spell(queue: list[int], waits: memoryview, start: memoryview, flat: memoryview) -> None:
-    """Take one vertex after the other, at most ``_SPELL`` of them; those that become ready join the queue.
+    """Take vertices one by one, at most ``_SPELL`` of them; those that become ready join the queue.
 
     Memory views of the arrays need no conversion, and are faster than lists: 1.3 s against 1.9 s for a chain of a
     million vertices and three million edges.

@@ -3,9 +3,9 @@
 A graph is given by its nodes (anything hashable) and a function from a node to its parents. So the reverse pass, the
 renderer and the theory package share one sort. Nothing here recurses.
 
-Theorems 2-1 and 2-2 of the homework say that a finite graph is acyclic exactly if it has a
-topological order. :func:`topological_order` proves this by construction: it returns an :class:`Order` or a
-:class:`Cycle`. :mod:`minigrad.graph.certificates` checks both.
+Theorems 2-1 and 2-2 of the homework say that a finite graph is acyclic if and only if it has a topological order.
+:func:`topological_order` proves this by construction: it returns an :class:`Order` or a :class:`Cycle`.
+:mod:`minigrad.graph.certificates` checks both.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def with_late_sources(order: Order[N], parents: Callable[[N], Iterable[N]]) -> O
 
 
 def dependents(order: Order[N], sources: Iterable[N], parents: Callable[[N], Iterable[N]]) -> set[N]:
-    """The sources and every node of the order that depends on one of them.
+    """Return the sources and every node of the order that depends on one of them.
 
     >>> parents = {"a": "", "b": "", "c": "a", "d": "bc"}.__getitem__
     >>> sorted(dependents(topological_order("d", parents), "a", parents))

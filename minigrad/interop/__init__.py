@@ -1,4 +1,4 @@
-"""Exchange weights with PyTorch: its state dicts and files, its names and layouts.
+"""Exchange weights with PyTorch: its state dicts, files, names and layouts.
 
 >>> import minigrad as mg
 >>> layer = mg.nn.Linear(2, 3)

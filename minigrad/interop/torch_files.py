@@ -1,22 +1,23 @@
-"""Read files that ``torch.save`` wrote, without PyTorch and without running anything in them.
+"""Read files written by ``torch.save``, without PyTorch and without executing code from them.
 
 There are two formats. Since PyTorch 1.6 a file is a zip archive without compression: ``NAME/data.pkl`` is the pickle,
-``NAME/data/KEY`` the bytes of each storage, ``NAME/byteorder`` says ``little`` or ``big``. The older one is five
-pickles one after the other (a magic number, the version 1001, properties of the machine, the data, the list of the
-storages' keys) and then each storage: its number of entries (8 bytes) and its bytes, little-endian on every machine.
-(https://docs.pytorch.org/docs/stable/notes/serialization.html, and torch/serialization.py.)
+``NAME/data/KEY`` the bytes of each storage, ``NAME/byteorder`` says ``little`` or ``big``. The older format is a
+sequence of five pickles (a magic number, the version 1001, properties of the machine, the data, the list of the
+storages' keys), followed by each storage: its number of entries (8 bytes) and its bytes, little-endian on every
+machine. (https://docs.pytorch.org/docs/stable/notes/serialization.html, and torch/serialization.py.)
 
-A pickle is a program for a machine with a stack and a memo. Python's own machine imports what a pickle names and calls
-it, so that a file can run any program. The machine here knows the instructions that plain data need. It decodes their
-operands by Python's description of them (`pickletools`, which runs nothing). Names and calls must be in a table.
+A pickle is a program for a machine with a stack and a memo. Python's own machine imports and calls the objects that a
+pickle names, so a file can run any program. The machine here supports only the instructions that plain data need. It
+decodes their operands with Python's description of them (`pickletools`, which executes nothing). Names and calls must
+be in a table.
 
-A pickle of PyTorch holds no numbers of tensors. Each tensor is a call of a function of ``torch._utils`` with a storage,
-an offset into it, a shape and strides, all counted in entries. A storage is a persistent reference: its kind, such as
-``torch.FloatStorage``, a key, and its number of entries. The call makes a :class:`_StoredTensor`, which becomes a view
-of the storage's array once that has been read.
+A pickle of PyTorch does not contain the entries of tensors. Each tensor is a call of a function of ``torch._utils``
+with a storage, an offset into it, a shape and strides, all counted in entries. A storage is a persistent reference: its
+kind, such as ``torch.FloatStorage``, a key, and its number of entries. The call creates a :class:`_StoredTensor`, which
+becomes a view of the storage's array once that has been read.
 
-Any number in a hostile file may be wrong. Sizes are compared with the file's before memory is allocated, instructions
-are counted, texts have a largest length, and keys of dicts are plain values. (Hashing nested tuples could take
+Any number in a malicious file may be wrong. Sizes are compared with the file's before memory is allocated, instructions
+are counted, strings have a maximum length, and keys of dicts are plain values. (Hashing nested tuples could take
 forever.) Entries that the memo repeats are counted as often as they appear in the result.
 """
 
@@ -43,13 +44,13 @@ __all__ = ["read_torch"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
-_MOST = 2_000_000  # instructions of a pickle, and entries of its result; a large checkpoint has some 100,000
+_MOST = 2_000_000  # instructions of a pickle, and entries of its result; a large checkpoint has about 100,000
 _DEEPEST = 64  # lists in lists
 _LONGEST_TEXT = 1 << 24  # bytes
 _LONGEST_NAME = 256
 _MOST_AXES = 64  # NumPy's
-_LARGEST_EXPANDED = 1 << 26  # bytes of a tensor that has an entry of its storage in many places
-# NumPy's codes of dtypes. bfloat16, which NumPy lacks, has that of its bits; "bytes" have no dtype of their own.
+_LARGEST_EXPANDED = 1 << 26  # bytes of a tensor that repeats entries of its storage
+# NumPy's codes of dtypes. bfloat16, which NumPy lacks, has the code of its bits; "bytes" have no dtype.
 _CODES = {
     "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "u2", "int64": "i8", "int32": "i4", "int16": "i2",
     "int8": "i1", "uint64": "u8", "uint32": "u4", "uint16": "u2", "uint8": "u1", "bool": "b1", "bytes": "u1",
@@ -63,15 +64,15 @@ _STORAGES = {
 
 
 def read_torch(path: str | os.PathLike[str]) -> Any:
-    """Read a file that ``torch.save`` wrote, with ndarrays for tensors; PyTorch is not needed.
+    """Read a file written by ``torch.save``, with ndarrays for tensors; PyTorch is not needed.
 
-    A ``state_dict`` is a dict of arrays by name. A checkpoint is a dict of plain data: dicts (ordered ones and counters
-    too), lists, tuples (sizes too), texts, bytes, numbers, None; dtypes and devices become texts. Nothing in the file
-    is executed, and anything but tensors and plain data is refused. You may read files from strangers.
+    A ``state_dict`` is a dict of arrays by name. A checkpoint is a dict of plain data: dicts (also ordered dicts and
+    counters), lists, tuples (also sizes), strings, bytes, numbers, None; dtypes and devices become strings. Nothing in
+    the file is executed, and anything but tensors and plain data raises an error. So you can read untrusted files.
 
     Arrays have PyTorch's dtypes, except that bfloat16, which NumPy lacks, becomes float32 without loss. Tensors that
-    share a storage share memory here too, and are views with its strides. A tensor that has an entry in several places
-    (``x.expand``) is read-only. Devices and ``requires_grad`` are left out.
+    share a storage share memory here too, and are views with its strides. A tensor that repeats an entry (``x.expand``)
+    is read-only. Devices and ``requires_grad`` are ignored.
 
     Raises:
         ValueError: if the file is damaged, of another format (also PyTorch's first, a tar archive, and TorchScript), or
@@ -111,12 +112,12 @@ def _read(file: BinaryIO, size: int) -> Any:
     if start[257:262] == b"ustar":
         raise ValueError("a tar archive, PyTorch's format before 0.2: load it with PyTorch and save it again")
     if start[8:9] == b"{":
-        raise ValueError("no file of torch.save, but it looks like safetensors, which minigrad.load reads")
-    raise ValueError("no file of torch.save, or a damaged one: it is neither a zip archive nor a pickle")
+        raise ValueError("not a torch.save file; it looks like safetensors, which minigrad.load reads")
+    raise ValueError("not a torch.save file, or a damaged one: it is neither a zip archive nor a pickle")
 
 
 def _short(value: Any) -> str:
-    """At most 200 characters of a text, of bytes, or of numbers that have been checked.
+    """Show at most 200 characters of a string, of bytes, or of numbers that have been checked.
 
     >>> _short("layers.0.weight"), _short("a\\n"), len(_short("a" * 1000))
     ('layers.0.weight', "'a\\\\n'", 201)
@@ -134,9 +135,9 @@ def _read_archive(archive: zipfile.ZipFile, size: int) -> Any:
     names = {info.filename for info in infos}
     pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(names) < len(infos):
-        raise ValueError("a zip archive with two records of one name")
+        raise ValueError("a zip archive with two records of the same name")
     if len(pickles) != 1:
-        raise ValueError(f"a zip archive with {len(pickles)} records NAME/data.pkl, where torch.save writes one")
+        raise ValueError(f"a zip archive with {len(pickles)} records NAME/data.pkl, but torch.save writes one")
     if any(i.compress_type != zipfile.ZIP_STORED or i.compress_size != i.file_size or i.flag_bits & 1 for i in infos):
         raise ValueError("a zip archive with compressed or encrypted records, which torch.save does not write")
     if sum(info.file_size for info in infos) > size:
@@ -165,12 +166,12 @@ def _read_archive(archive: zipfile.ZipFile, size: int) -> Any:
 def _read_legacy(file: BinaryIO, size: int) -> Any:
     storages: dict[str, _Storage] = {}
     if _interpret(file, storages) != _MAGIC:
-        raise ValueError("a pickle, but not one of torch.save: it does not begin with that one's magic number")
+        raise ValueError("a pickle, but not from torch.save: the magic number is missing")
     if _interpret(file, storages) != _VERSION:
         raise ValueError(f"a version of PyTorch's older format other than {_VERSION}")
     _, data, keys = (_interpret(file, storages) for _ in range(3))
     if type(keys) is not list or any(type(key) is not str for key in keys) or sorted(keys) != sorted(storages):
-        raise ValueError("its list of storages has other keys than its tensors")
+        raise ValueError("the keys in its list of storages differ from those of its tensors")
     raws: dict[str, Array] = {}
     for storage in map(storages.__getitem__, keys):
         numel = int.from_bytes(file.read(8), "little")
@@ -180,9 +181,9 @@ def _read_legacy(file: BinaryIO, size: int) -> Any:
             raise ValueError(f"the storage {storage.key} of {storage.nbytes} bytes goes beyond the end of the file")
         raws[storage.key] = np.empty(storage.nbytes, np.uint8)
         if not filled(file, raws[storage.key].data):
-            raise ValueError("it ends while it is read")
+            raise ValueError("the file ends too early")
     if file.read(1):
-        raise ValueError("there are bytes behind the last storage")
+        raise ValueError("there are bytes after the last storage")
     return _with_arrays(data, lambda storage: raws[storage.key], big_endian=False)
 
 
@@ -191,16 +192,16 @@ def _read_legacy(file: BinaryIO, size: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """Something of Python or PyTorch that a pickle names."""
+    """An object of Python or PyTorch that a pickle names."""
 
     text: str
 
 
 def _interpret(file: BinaryIO, storages: dict[str, _Storage]) -> Any:
-    """Return the value of the pickle at the file's position, and leave the position behind it.
+    """Return the value of the pickle at the current position, and move past it.
 
-    Lists and dicts may be shared, or hold themselves: :func:`_unfolded` makes a tree of the result. The storages that
-    the pickle refers to are added to those given, by key.
+    Lists and dicts may be shared, or contain themselves: :func:`_unfolded` turns the result into a tree. The storages
+    that the pickle refers to are added to those given, by key.
 
     >>> _interpret(io.BytesIO(b"\\x80\\x02]q\\x00(K\\x01X\\x02\\x00\\x00\\x00hie."), {})
     [1, 'hi']
@@ -218,7 +219,7 @@ def _interpret(file: BinaryIO, storages: dict[str, _Storage]) -> Any:
                 raise ValueError(f"its pickle has the instruction {name}, which plain data do not need")
             _STEPS[name](machine, opcode.arg.reader(machine) if opcode.arg else None)  # type: ignore[arg-type]
     except (IndexError, KeyError):
-        raise ValueError("its pickle is damaged: it takes more from its stack or memo than there is") from None
+        raise ValueError("its pickle is damaged: it takes more from its stack or memo than they hold") from None
     if len(machine.stack) != 1 or machine.below:
         raise ValueError("its pickle is damaged: it does not end with one value")
     return machine.stack[0]
@@ -234,16 +235,16 @@ class _Machine:
         self.file, self.storages, self.spent = file, storages, 0
 
     def read(self, count: int) -> bytes:
-        """Read exactly the given number of bytes, which must be there and not be too many."""
+        """Read exactly the given number of bytes; raise if there are too few, or the number is too large."""
         if count > _LONGEST_TEXT:
-            raise ValueError(f"its pickle has a text of {count} bytes, more than {_LONGEST_TEXT}")
+            raise ValueError(f"its pickle has a string of {count} bytes, more than {_LONGEST_TEXT}")
         raw = self.file.read(count)
         if len(raw) < count:
-            raise ValueError("its pickle is cut off")
+            raise ValueError("its pickle is truncated")
         return raw
 
     def readline(self) -> bytes:
-        """Read a name, with its backslashes doubled: pickletools takes one for an escape, and warns of unknown ones."""
+        """Read a name, with its backslashes doubled: pickletools reads them as escapes, and may warn."""
         return self.file.readline(_LONGEST_NAME).replace(b"\\", b"\\\\")
 
     def spend(self, steps: int) -> None:
@@ -267,12 +268,12 @@ class _Machine:
 
     def append(self, values: list[Any]) -> None:
         if type(target := self.stack[-1]) is not list:
-            raise ValueError("its pickle is damaged: it appends to something that is no list")
+            raise ValueError("its pickle is damaged: it appends to an object that is not a list")
         target.extend(values)
 
     def set_items(self, values: list[Any]) -> None:
         if type(target := self.stack[-1]) is not dict or len(values) % 2:
-            raise ValueError("its pickle is damaged: it sets items of something that is no dict, or a key alone")
+            raise ValueError("its pickle is damaged: it sets items of a non-dict, or a key without a value")
         target.update((_checked_key(key), value) for key, value in zip(values[::2], values[1::2], strict=True))
 
     def check_protocol(self, version: int) -> None:
@@ -288,7 +289,7 @@ class _Machine:
     def call(self) -> None:
         name, arguments = self.pop(2)
         if type(name) is not _Name or name.text not in _CALLS or type(arguments) is not tuple:
-            raise ValueError("its pickle is damaged: it calls something that is no function")
+            raise ValueError("its pickle is damaged: it calls an object that is not a function")
         self.spend(sum(len(value) for value in arguments if isinstance(value, (list, dict, tuple, str))))
         function, kinds = _CALLS[name.text]
         try:
@@ -299,14 +300,14 @@ class _Machine:
             raise ValueError(f"a {name.text} in it is described in an unknown way") from None
 
     def set_state(self) -> None:
-        """Leave out the attributes of a dict, such as the versions in a state's ``_metadata``."""
+        """Ignore the attributes of a dict, such as the versions in a state's ``_metadata``."""
         target, attributes = self.pop(2)
         if type(target) is not dict or type(attributes) is not dict:
-            raise ValueError("its pickle sets the state of an object that is no dict: it holds more than plain data")
+            raise ValueError("its pickle sets the state of an object other than a dict, which is not plain data")
         self.push(target)
 
     def refer(self) -> None:
-        """Push the storage of a persistent reference; PyTorch has others of a module's source code."""
+        """Push the storage of a persistent reference; PyTorch also uses references for a module's source code."""
         match self.pop(1)[0]:
             case ("storage", _Name(text), str(key), str(), int(numel), *views) if text in _STORAGES:
                 if views not in ([], [None]):
@@ -355,20 +356,20 @@ _OPCODES = {opcode.code.encode("latin1"): opcode for opcode in opcodes}
 
 
 def _checked_key(key: Any) -> Any:
-    """A key of a dict: a text, a number of 64 bits, bytes or None."""
+    """Check a key of a dict: a string, a number of 64 bits, bytes or None."""
     if type(key) not in (str, int, float, bool, bytes, type(None)) or (type(key) is int and key.bit_length() > 64):
-        raise ValueError(f"a dict in it has a key that is no text or number but {type(key).__name__}")
+        raise ValueError(f"a dict in it has a key that is neither a string nor a number but {type(key).__name__}")
     return key
 
 
 def _unfolded(value: Any, build: Callable[[Any, tuple[Any, ...]], Any]) -> Any:
-    """The same data with new lists, tuples and dicts, none of which is there twice.
+    """Copy the data into new lists, tuples and dicts, without sharing.
 
     Args:
-        build: makes each other value anew, from it and its keys from the outside in.
+        build: converts each other value, given the value and its path of keys.
 
     Raises:
-        ValueError: if lists are nested too deeply, as those that hold themselves are, or there are too many entries.
+        ValueError: if lists are nested too deeply, as lists that contain themselves are, or there are too many entries.
 
     >>> _unfolded({"a": [1, (2,)]}, lambda value, path: (value, path))
     {'a': [(1, ('a', 0)), ((2, ('a', 1, 0)),)]}
@@ -377,11 +378,11 @@ def _unfolded(value: Any, build: Callable[[Any, tuple[Any, ...]], Any]) -> Any:
 
     def walk(value: Any, path: tuple[Any, ...]) -> Any:
         if next(seen) > _MOST:
-            raise ValueError(f"it holds more than {_MOST} entries, as it uses the same ones again and again")
+            raise ValueError(f"it holds more than {_MOST} entries, because it repeats the same ones")
         if type(value) not in (dict, list, tuple):
             return build(value, path)
         if len(path) == _DEEPEST:
-            raise ValueError(f"it nests lists or dicts more than {_DEEPEST} deep, or one that holds itself")
+            raise ValueError(f"it nests lists or dicts more than {_DEEPEST} deep, or one that contains itself")
         if type(value) is dict:
             return {key: walk(entry, (*path, key)) for key, entry in value.items()}
         entries = [walk(entry, (*path, i)) for i, entry in enumerate(value)]
@@ -408,7 +409,7 @@ class _Storage:
 
 @dataclass(frozen=True, slots=True)
 class _StoredTensor:
-    """A tensor by its place in a storage; offset and strides are in entries."""
+    """A tensor as a part of a storage; offset and strides are in entries."""
 
     storage: _Storage
     dtype: str
@@ -418,18 +419,18 @@ class _StoredTensor:
 
 
 def _tensor(storage: _Storage, offset: int, shape: Any, strides: Any, *more: Any) -> _StoredTensor:
-    """A tensor, in three versions: behind flags and hooks may follow a dtype and a dict of signs."""
+    """A tensor, in three versions: a dtype and a dict of signs may follow the flags and hooks."""
     dtypes = [value.text.removeprefix("torch.") for value in more if type(value) is _Name]
     dtype = dtypes[0] if dtypes else storage.dtype
     if any(type(value) is dict and value for value in more[2:]):
         raise ValueError("a tensor in it is to be negated or conjugated: save x.resolve_neg() or x.resolve_conj()")
     if dtype not in _CODES or storage.dtype not in (dtype, "bytes"):
-        raise ValueError(f"a tensor in it has the dtype {dtype}, and its storage {storage.dtype}")
+        raise ValueError(f"a tensor in it has the dtype {dtype}, but its storage has {storage.dtype}")
     for what, numbers in (("offset", (offset,)), ("shape", shape), ("strides", strides)):
         if len(numbers) > _MOST_AXES or not all(type(n) is int and 0 <= n < 1 << 63 for n in numbers):
             raise ValueError(f"the {what} of a tensor in it must be at most {_MOST_AXES} integers from 0 to 2**63 - 1")
     if len(shape) != len(strides):
-        raise ValueError(f"a tensor in it has {len(shape)} axes and {len(strides)} strides")
+        raise ValueError(f"a tensor in it has {len(shape)} axes but {len(strides)} strides")
     return _StoredTensor(storage, dtype, offset, shape, strides)
 
 
@@ -452,17 +453,17 @@ _CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "_codecs.encode": (lambda text, encoding: text.encode("latin1"), (str, str)),
 }
 _NAMES = _CALLS.keys() | _STORAGES.keys() | {f"torch.{dtype}" for dtype in _CODES}
-# What to save instead of something that is not read, by a part of its name.
+# What to save instead of unsupported objects, by a part of their names.
 _HINTS = {
-    "_sparse": ": sparse tensors are not read: save x.to_dense()",
-    "_qtensor": ": quantised tensors are not read: save x.dequantize()",
-    "torch.Q": ": quantised tensors are not read: save x.dequantize()",
-    "torch.q": ": quantised tensors are not read: save x.dequantize()",
-    "Complex": ": complex numbers are not read: save torch.view_as_real(x)",
-    "torch.complex": ": complex numbers are not read: save torch.view_as_real(x)",
-    "torch.float8": ": numbers of 8 bits are not read: save x.float()",
-    "torch._utils._rebuild": ": only plain tensors are read: save x.detach().clone()",
-    "numpy.": ": objects of NumPy are not read: save x.item(), or torch.from_numpy(x)",
+    "_sparse": ": sparse tensors are not supported: save x.to_dense()",
+    "_qtensor": ": quantised tensors are not supported: save x.dequantize()",
+    "torch.Q": ": quantised tensors are not supported: save x.dequantize()",
+    "torch.q": ": quantised tensors are not supported: save x.dequantize()",
+    "Complex": ": complex numbers are not supported: save torch.view_as_real(x)",
+    "torch.complex": ": complex numbers are not supported: save torch.view_as_real(x)",
+    "torch.float8": ": numbers of 8 bits are not supported: save x.float()",
+    "torch._utils._rebuild": ": only plain tensors are supported: save x.detach().clone()",
+    "numpy.": ": objects of NumPy are not supported: save x.item(), or torch.from_numpy(x)",
     "": ", which is neither a tensor nor plain data: save a module's .state_dict(), and plain data for other objects",
 }
 
@@ -471,7 +472,7 @@ _HINTS = {
 
 
 def _with_arrays(data: Any, raw: Callable[[_Storage], Array], big_endian: bool) -> Any:
-    """The data of a pickle with arrays in place of stored tensors; ``raw`` gives a storage's bytes."""
+    """Return the data of a pickle with arrays instead of stored tensors; ``raw`` returns a storage's bytes."""
     raw = cache(raw)
 
     @cache
@@ -485,21 +486,21 @@ def _with_arrays(data: Any, raw: Callable[[_Storage], Array], big_endian: bool) 
             except ValueError as error:
                 raise ValueError(f"{'.'.join(map(_short, path))}: {error}" if path else str(error)) from None
         if isinstance(value, _Storage) or (isinstance(value, _Name) and value.text in _CALLS.keys() | _STORAGES.keys()):
-            raise ValueError(f"it holds {getattr(value, 'text', 'a storage')} by itself, which is no plain data")
+            raise ValueError(f"it holds {getattr(value, 'text', 'a storage')} by itself, which is not plain data")
         return value.text.removeprefix("torch.") if isinstance(value, _Name) else value  # a dtype
 
     return _unfolded(data, build)
 
 
 def _entries(raw: Array, dtype: str, big_endian: bool) -> Array:
-    """Read entries in the machine's byte order from bytes; bfloat16 becomes float32, which has all of its numbers.
+    """Read entries in the machine's byte order from bytes; bfloat16 becomes float32 without loss.
 
     >>> _entries(np.array([0x80, 0x3F, 0x40, 0xC0], np.uint8), "bfloat16", False)
     array([ 1., -3.], dtype=float32)
     """
     code = np.dtype((">" if big_endian else "<") + _CODES[dtype])
     if raw.size % code.itemsize:
-        raise ValueError(f"a storage of {raw.size} bytes is to hold entries of {dtype}")
+        raise ValueError(f"a storage of {raw.size} bytes does not hold a whole number of {dtype} entries")
     if dtype == "bool" and raw.max(initial=0) > 1:
         raise ValueError("a storage of bools has bytes other than 0 and 1")
     array = raw.view(code)
@@ -509,7 +510,7 @@ def _entries(raw: Array, dtype: str, big_endian: bool) -> Array:
 
 
 def _view(tensor: _StoredTensor, flat: Array) -> Array:
-    """A tensor's array: a view of its storage's entries, read-only if it has one of them in several places.
+    """Return a tensor's array: a view of its storage's entries, read-only if it repeats one of them.
 
     Raises:
         ValueError: if it reaches beyond the storage, repeats its entries too often, or NumPy has no such array.
@@ -525,7 +526,7 @@ def _view(tensor: _StoredTensor, flat: Array) -> Array:
             return np.empty(shape, flat.dtype)
         reach = sum((n - 1) * stride for n, stride in zip(shape, tensor.strides, strict=True))
         if tensor.offset + reach >= flat.size:
-            raise ValueError(f"it ends at entry {tensor.offset + reach + 1} of a storage that has {flat.size}")
+            raise ValueError(f"it ends at entry {tensor.offset + reach + 1} of a storage with {flat.size} entries")
         repeats = math.prod(shape) > reach + 1
         if repeats and math.prod(shape) * width > _LARGEST_EXPANDED:
             raise ValueError("it repeats entries of a small storage too often: save x.clone()")

@@ -1,4 +1,4 @@
-"""Convert a module's weights from a ``state_dict`` of PyTorch, and into one.
+"""Convert a module's weights from and to a ``state_dict`` of PyTorch.
 
 Most weights have the same name and layout in both: convolutions, embeddings, norms, and the user's own parameters. The
 table :data:`LAYOUTS` lists the classes of modules whose weights differ:
@@ -47,14 +47,14 @@ __all__ = ["LAYOUTS", "Correspondence", "load_torch", "to_torch", "transposed"]
 
 @dataclass(frozen=True)
 class Correspondence:
-    """A weight of a module and the weights of its twin in PyTorch that hold the same numbers.
+    """A weight of a module and the corresponding weights of its PyTorch twin.
 
     Args:
         ours: the name of the module's own parameter or buffer.
-        theirs: the names in the twin's state, without those of the modules around it.
-        load: makes our array from theirs.
-        store: makes their arrays from ours; ``load(*store(array))`` gives the same array, to the bit.
-        optional: whether a state may lack them.
+        theirs: the names in the twin's state, without the names of the modules that contain it.
+        load: converts their arrays to ours.
+        store: converts our array to theirs; ``load(*store(array))`` returns the same array, bit for bit.
+        optional: whether they may be missing from a state.
     """
 
     ours: str
@@ -65,28 +65,27 @@ class Correspondence:
 
 
 def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
-    """Write the weights of a module's twin in PyTorch into the module, in place: all of them, or none.
+    """Load the weights of a module's PyTorch twin into the module, in place: all of them, or none.
 
-    Both are made of the same layers under the same names: a ``Sequential``, or a module of one's own whose attributes
-    are called as there. Weights of another layout (:data:`LAYOUTS`) are converted, and two biases that are always added
-    become one.
+    Both consist of the same layers under the same names: a ``Sequential``, or your own module with the same attribute
+    names. Weights of another layout (:data:`LAYOUTS`) are converted, and two biases that are always added become one.
 
-    A tied weight may appear in the state under further names, if its values are equal.
+    A tied weight may appear in the state under several names, if its values are equal.
 
     Args:
-        state: PyTorch's tensors, or arrays as :func:`minigrad.interop.read_torch` gives them, by PyTorch's names; each
-            of the shape that the twin has. As by PyTorch, floats are rounded to the module's dtype, and integers
-            converted to its integers.
-        strict: refuse missing and unexpected names too; what does not fit is always refused.
+        state: PyTorch's tensors, or arrays as :func:`minigrad.interop.read_torch` returns them, by PyTorch's names;
+            each of the twin's shape. As in PyTorch, floats are rounded to the module's dtype, and integers converted to
+            its integers.
+        strict: also raise for missing and unexpected names; values that do not fit always raise.
 
     Returns:
-        the names left out, those of PyTorch, as ``(missing, unexpected)``; both empty if ``strict``. A weight that is
-        made of several is left out unless all of them are there.
+        PyTorch's names that were not loaded, as ``(missing, unexpected)``; both empty if ``strict``. A weight that
+        combines several is loaded only if all of them are present.
 
     Raises:
-        ValueError: names every missing, unexpected and misshaped entry, and those that differ where the module has one
-            weight under several names; nothing has been written.
-        TypeError: if the state is no mapping, or the module none of :mod:`minigrad.nn`.
+        ValueError: names every missing, unexpected and misshaped entry, and those that differ although the module
+            shares one weight under several names; nothing is written.
+        TypeError: if the state is not a mapping, or the module is not a minigrad module.
 
     >>> from minigrad import nn
     >>> layer = nn.Linear(2, 3)
@@ -100,7 +99,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
     ValueError: load_torch: nothing was loaded into Linear:
       bias is missing
       scale is unexpected
-      weight must be (3, 2), it is float64 (2, 3)
+      weight must be (3, 2), but is float64 (2, 3)
     """
     if not isinstance(state, Mapping):
         advice = ": pass its .state_dict()" if hasattr(state, "state_dict") else ""
@@ -114,7 +113,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
     misfits: list[tuple[str, str, str]] = []
 
     def differ(source: str, first: str) -> None:
-        complaints.append(f"{source} differs from {first}, and {type(module).__name__} has one of both")
+        complaints.append(f"{source} differs from {first}, but {type(module).__name__} shares one weight for both")
 
     for tensor, theirs, found in _all(module):
         name, source = names[id(tensor)], " and ".join(theirs)
@@ -133,7 +132,7 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
             differ(source, sources[name])
         sources.setdefault(name, source)
     for name, source, complaint in misfits:
-        first = sources.get(name)  # set if another name of a tied weight was loaded
+        first = sources.get(name)  # set if a tied weight was already loaded under another name
         if first is None:
             complaints.append(complaint)
         elif not _same_matrix(state, source, first):
@@ -150,19 +149,18 @@ def load_torch(module: Module, state: Mapping[str, Any], strict: bool = True) ->
 
 
 def to_torch(module: Module, *, tensors: bool = True) -> dict[str, Any]:
-    """Copies of a module's weights as the ``state_dict`` of its twin in PyTorch, which loads it.
+    """Return copies of a module's weights as a ``state_dict`` that its PyTorch twin can load.
 
-    Where PyTorch has two biases for one, the second is 0. What :func:`load_torch` makes of it are the same weights, to
-    the bit.
+    If PyTorch has two biases for one, the second is 0. :func:`load_torch` restores the same weights bit for bit.
 
     Args:
-        tensors: PyTorch's tensors, which its ``load_state_dict`` wants; false for ndarrays, without PyTorch, which
-            :func:`minigrad.save` writes for PyTorch's programs to read.
+        tensors: whether to return PyTorch's tensors, which its ``load_state_dict`` needs. If false, return ndarrays,
+            which need no PyTorch; :func:`minigrad.save` writes them to files that PyTorch programs can read.
 
     Raises:
         ModuleNotFoundError: if PyTorch is not installed and tensors are wanted; says how to install it.
         ValueError: if two weights would have the same name.
-        TypeError: if it is no module of :mod:`minigrad.nn`; or as ``state_dict`` does.
+        TypeError: if it is not a minigrad module, or as ``state_dict`` does.
 
     >>> from minigrad import nn
     >>> state = to_torch(nn.LSTM(2, 3), tensors=False)
@@ -182,16 +180,16 @@ def to_torch(module: Module, *, tensors: bool = True) -> dict[str, Any]:
 
 
 def _names(caller: str, module: Any) -> dict[int, str]:
-    """The name of each parameter and buffer, by its identity; raises where one would be lost (see ``Module``)."""
+    """Return the name of each parameter and buffer, by its identity; raise if one would be lost (see ``Module``)."""
     if not isinstance(module, Module):
         raise TypeError(f"{caller}: the module must be one of minigrad.nn, not {describe(module)}")
     return {id(tensor): name for name, tensor in chain(module.named_parameters(), module.named_buffers())}
 
 
 def _all(module: Module) -> Iterator[tuple[Tensor, list[str], Correspondence]]:
-    """All weights, each with its full names in PyTorch and its correspondence.
+    """Iterate over all weights, each with its full names in PyTorch and its correspondence.
 
-    A module that is held twice comes twice, since PyTorch's states have it under both names.
+    A module with two names comes twice, because PyTorch's states have it under both names.
     """
     stack: list[tuple[str, Module, tuple[int, ...]]] = [("", module, ())]
     while stack:
@@ -206,21 +204,21 @@ def _all(module: Module) -> Iterator[tuple[Tensor, list[str], Correspondence]]:
 
 
 def _fitting(name: str, value: Any, template: Array) -> Array:
-    """An entry of a state as an array of the template's shape and dtype; a ValueError if it does not fit."""
+    """Return an entry of a state as an array of the template's shape and dtype; raise if it does not fit."""
     try:
         array = _plain(value)
     except (TypeError, ValueError, RuntimeError) as error:  # PyTorch has each of them, for sparse tensors and others
         raise ValueError(f"{name}: {error}") from None
     if array.shape != template.shape:
-        raise ValueError(f"{name} must be {template.shape}, it is {describe(array)}")
+        raise ValueError(f"{name} must be {template.shape}, but is {describe(array)}")
     if (array.dtype.kind == "f") != (template.dtype.kind == "f"):
-        raise ValueError(f"{name} must be {template.dtype}, it is {describe(array)}")
+        raise ValueError(f"{name} must be {template.dtype}, but is {describe(array)}")
     with np.errstate(over="ignore"):  # a float beyond the dtype becomes infinite, as in PyTorch
         return array.astype(template.dtype)
 
 
 def _same_matrix(state: Mapping[str, Any], name: str, other: str) -> bool:
-    """Whether two entries are the same matrix, as a tied weight is under its second name; matrices of zeros are not."""
+    """Return whether two entries are the same matrix, as for tied weights; zero matrices do not count."""
     a: Any = state.get(name)
     b: Any = state.get(other)
     try:
@@ -233,11 +231,11 @@ def _same_matrix(state: Mapping[str, Any], name: str, other: str) -> bool:
 
 
 def _plain(value: Any) -> Array:
-    """The numbers of a tensor of either framework, or of an array; bfloat16 becomes float32."""
+    """Return the entries of a tensor of either framework, or of an array; bfloat16 becomes float32."""
     if isinstance(value, Tensor):
         return value.data
     if isinstance(value, Mapping):
-        raise TypeError("it is no tensor but a dict")
+        raise TypeError("it is a dict, not a tensor")
     if hasattr(value, "detach"):
         tensor = value.detach().cpu()
         value = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
@@ -245,7 +243,7 @@ def _plain(value: Any) -> Array:
 
 
 def _unexpected(name: str, value: Any) -> str:
-    """A complaint about a name; of a whole checkpoint also where its weights will be."""
+    """Return a complaint about a name; for a whole checkpoint, also the key of its weights."""
     inside = isinstance(value, Mapping) and value and all(hasattr(entry, "shape") for entry in value.values())
     return f"{name} is unexpected" + (f"; it is a dict of tensors: pass state[{name!r}]" if inside else "")
 
@@ -254,7 +252,7 @@ def _unexpected(name: str, value: Any) -> str:
 
 
 def transposed(ours: str, theirs: str) -> Correspondence:
-    """A matrix that is the transpose of the other one."""
+    """Return the correspondence of a matrix whose twin is its transpose."""
     return Correspondence(ours, (theirs,), lambda a: a.T, lambda a: (a.T,))
 
 
@@ -274,11 +272,11 @@ def _recurrent(module: Any, order: tuple[int, ...]) -> list[Correspondence]:
             biases = f"bias_ih{theirs}", f"bias_hh{theirs}"
             if len(module.biases) == 2:
                 found += [Correspondence(b + ours, (t,)) for b, t in zip(module.biases, biases, strict=True)]
-            else:  # one bias for two that are added: their sum, and stored beside zeros
+            else:  # one bias for two that are added: load their sum, and store zeros for the second
                 found += [
                     Correspondence(
                         f"b{ours}", biases,
-                        lambda a, b: _ordered(np.where(b == 0, a, a + b), order),  # a + 0 would lose the sign of a -0
+                        lambda a, b: _ordered(np.where(b == 0, a, a + b), order),  # a + 0 would lose the sign of a = -0
                         lambda a: (_ordered(a, back), np.zeros_like(a)),
                     )
                 ]  # fmt: skip
@@ -286,7 +284,7 @@ def _recurrent(module: Any, order: tuple[int, ...]) -> list[Correspondence]:
 
 
 def _ordered(array: Array, order: tuple[int, ...]) -> Array:
-    """The blocks of the first axis in another order. (Concatenated, they keep the array's order in memory.)
+    """Return the blocks of the first axis in another order. (Concatenated, they keep the array's order in memory.)
 
     >>> _ordered(np.arange(8), (0, 1, 3, 2))
     array([0, 1, 2, 3, 6, 7, 4, 5])
@@ -325,7 +323,7 @@ def _correspondences(module: Module, held: Mapping[str, Any]) -> list[Correspond
 
 
 def _weights(module: Module) -> dict[str, Parameter | Buffer]:
-    """The parameters and persistent buffers that a module holds itself, also in lists and dicts, by name."""
+    """Return the parameters and persistent buffers that a module holds itself, also in lists and dicts, by name."""
     named: dict[str, Parameter | Buffer] = {}
     for attribute, value in vars(module).items():
         for name, entry, hiding in walk(attribute, value):

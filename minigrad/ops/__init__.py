@@ -1,4 +1,4 @@
-"""Primitives: functions on tensors with hand-written vector-Jacobian products, one family a file."""
+"""Primitives: functions on tensors with hand-written vector-Jacobian products, one family per file."""
 
 from . import methods as _methods  # noqa: F401 (importing it attaches operators and methods to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus

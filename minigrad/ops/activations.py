@@ -1,7 +1,7 @@
 """Activation functions of neural networks, and dropout: entry by entry, on inputs of any shape.
 
 Float32 stays float32, and float16 float16, computed in single precision; booleans and integers become float64, except
-in relu, which keeps them. Where a cotangent is not passed on, it is 0, also if it is infinite or NaN.
+in relu, which keeps them. A cotangent that is not passed on becomes 0, even if it is infinite or NaN.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ sigmoid.vjp(lambda g, needs, x, y: (g * (y * sigmoid_of(-single(x))),))  # 1 - y
 
 
 def sigmoid_of(x: Any) -> Any:
-    """The sigmoid of arrays or of tensors."""
+    """Return the sigmoid of arrays or tensors."""
     return sigmoid(x) if isinstance(x, Tensor) else logistic(x)
 
 
@@ -66,7 +66,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> ForwardResult:
     """
     slope = float(negative_slope)
     x = as_float(x)
-    # Of two numbers x and slope x, 0 < slope <= 1, the larger one; np.where waits for each entry's sign
+    # The larger of x and slope x, for 0 < slope <= 1; np.where waits for each entry's sign
     y = np.maximum(x, slope * x) if 0 < slope <= 1 else np.where(x > 0, x, slope * x)
     return y, (x, slope)
 
@@ -78,7 +78,7 @@ def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
 
 
 def _by_side(first: Any, second: Any, mask: Array) -> Any:
-    """The first where a mask holds, the second elsewhere, as np.where, in a third of the time on a random mask."""
+    """Select like np.where, in a third of its time on a random mask."""
     return taken(first, mask) + taken(second, ~mask)
 
 
@@ -151,9 +151,9 @@ silu.reference(lambda x: divide(x, add(1, exp(negative(x)))))
 
 # --- the standard normal distribution and the error function -----------------------------------------
 
-# Beyond t >= 0 lies exp(-t^2 / 2) R(t), with R Mills' ratio over sqrt(2 pi), and erf(t) is 1 - exp(-t G(t)). R and G
-# are so smooth that one quotient of polynomials with positive coefficients gives each everywhere. Nothing cancels: the
-# result is relative to its own size in the far tail of R, and near 0 by expm1 in erf.
+# The tail beyond t >= 0 is exp(-t^2 / 2) R(t), with R Mills' ratio over sqrt(2 pi), and erf(t) is 1 - exp(-t G(t)). R
+# and G are so smooth that one quotient of polynomials with positive coefficients gives each everywhere. Nothing
+# cancels: the result is accurate relative to its size in the far tail of R, and near 0 by expm1 in erf.
 #
 # The coefficients, highest power first, are minimax fits by least squares in 70 digits (C. L. Lawson, 1961). The
 # largest relative errors before rounding:
@@ -181,7 +181,7 @@ _G64 = (
     (1.0, 28.47827355991804626, 291.2079707973254764, 1597.019374821214554, 5350.273342404715348, 11258.92632674980344,
      14125.16015272539201, 8438.973009756511734),
 )  # fmt: skip
-_BLOCK = 2**16  # entries: their temporaries fit the second cache
+_BLOCK = 2**16  # entries: their temporaries fit in the second-level cache
 
 
 def _in_blocks(function: Callable[[Array], Array], x: Array) -> Array:
@@ -204,20 +204,20 @@ def _polynomial(coefficients: tuple[float, ...], t: Array) -> Array:
 def _below(x: Array) -> Array:
     """The probability that a standard normal variable is below x."""
     narrow = x.dtype == np.float32
-    t = np.minimum(np.abs(x), 15 if narrow else 39)  # farther out it is 0, and t^2 could overflow
+    t = np.minimum(np.abs(x), 15 if narrow else 39)  # beyond, it is 0, and t^2 could overflow
     above, under = _R32 if narrow else _R64
     y = _polynomial(above, t) / _polynomial(under, t)
     t *= t
     t *= -0.5
     y *= np.exp(t, out=t)
-    y -= x > 0  # the tail itself, or minus what it leaves of 1
+    y -= x > 0  # the tail itself, or the tail minus 1
     return np.abs(y)
 
 
 def _erf(x: Array) -> Array:
     """The error function."""
     narrow = x.dtype == np.float32
-    t = np.minimum(np.abs(x), 4 if narrow else 6)  # farther out it rounds to 1
+    t = np.minimum(np.abs(x), 4 if narrow else 6)  # beyond, it rounds to 1
     above, under = _G32 if narrow else _G64
     y = _polynomial(above, t) / _polynomial(under, t)
     y *= -t
@@ -292,7 +292,7 @@ def gelu(x: Array, approximate: str = "none") -> ForwardResult:
 
 
 def _phi(x: Any, approximate: str) -> Any:
-    """What gelu multiplies x by, for an array or a tensor."""
+    """Return the factor by which gelu multiplies x, for an array or a tensor."""
     if approximate == "none":
         return normal_cdf(x) if isinstance(x, Tensor) else _in_blocks(_below, x)
     t = np.clip(x, -100, 100)
@@ -303,7 +303,7 @@ def _phi(x: Any, approximate: str) -> Any:
 @gelu.vjp
 def _(g: Any, needs: Any, x: Any, phi: Any, approximate: str) -> Any:
     phi = _phi(x, approximate) if isinstance(x, Tensor) else phi  # as a function of x
-    t = np.clip(x, -100, 100)  # farther out the density is 0 anyway, and t^2 could overflow
+    t = np.clip(x, -100, 100)  # beyond, the density is 0 anyway, and t^2 could overflow
     if approximate == "none":
         density = np.exp(-0.5 * (t * t)) * (1 / math.sqrt(2 * math.pi))
     else:  # sigmoid(u)' = u' phi (1 - phi)
@@ -327,7 +327,7 @@ def _(x: Any, approximate: str = "none") -> Any:
 def _dropout(x: Array, p: float = 0.5, rng: np.random.Generator | int | None = None) -> ForwardResult:
     if x.dtype.kind != "f":
         raise TypeError(f"x must be floating, not {x.dtype}")
-    # Numbers of one dtype whatever x's, so that a seed means the same mask in all precisions.
+    # Numbers of one dtype for all dtypes of x, so that a seed gives the same mask in all precisions.
     keep = generator(rng).random(x.shape, dtype=np.float32) >= p
     scale = 1 / (1 - float(p))
     y = taken(x, keep)
@@ -343,9 +343,9 @@ def _(g: Any, needs: Any, keep: Array, scale: float) -> Any:
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:
-    """Each entry of x, of any shape, is 0 with probability p, else divided by 1 - p, so that its mean stays.
+    """Set each entry of x, of any shape, to 0 with probability p, and divide the others by 1 - p to keep the mean.
 
-    Without ``training``, or with p = 0, x itself comes back and nothing is drawn.
+    Without ``training``, or with p = 0, it returns x itself and draws nothing.
 
     Args:
         x: floats.

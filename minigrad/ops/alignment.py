@@ -1,20 +1,20 @@
-"""The loss of a sequence of labels whose places in a longer one are not known: connectionist temporal classification.
+"""Connectionist temporal classification (CTC): the loss of labels whose positions in a longer sequence are unknown.
 
 A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, Connectionist temporal classification (2006).
 
 Shapes are PyTorch's, frames first: T frames, N sequences, C classes; S labels at most. An alignment gives each frame a
 class. Read without repeats, and then without blanks, it must spell the S labels. So it is a path through L = 2S + 1
 *states*, blank, label 1, blank, label 2, …, blank. It begins in one of the first two and ends in one of the last two.
-At each frame it stays, goes on by one, or goes on by two, over a blank between labels that differ:
+At each frame it stays, advances by one, or advances by two, over a blank between labels that differ:
 
     a_t(s) = log(e^a_(t-1)(s) + e^a_(t-1)(s-1) + e^a_(t-1)(s-2)) + y_t(s)         all paths to s at frame t
     b_t(s) = log(e^(b + y)_(t+1)(s) + e^(b + y)_(t+1)(s+1) + e^(b + y)_(t+1)(s+2))     all paths from there to the end
 
 y_t(s) is the log-probability at frame t of the class of state s. All sequences are computed at once, each with its own
-lengths. Products of hundreds of probabilities underflow, so all of this is in logarithms.
+lengths. Products of hundreds of probabilities underflow, so all computations use logarithms.
 
-Labels (N, S) give states (L, N), and log-probabilities (T, N, C) give emissions y (T, L, N): neighbours in
-s are then slices of memory without gaps.
+Labels (N, S) give states (L, N), and log-probabilities (T, N, C) give emissions y (T, L, N): neighbours in s are then
+contiguous slices.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .linear import mapped
 from .losses import reduction_scale
 from .reductions import logsumexp
 
-_IMPOSSIBLE = -1e30  # the logarithm of 0: sums of thousands of it are finite, and no difference is NaN
+_IMPOSSIBLE = -1e30  # the logarithm of 0: sums of thousands of them are finite, and no difference is NaN
 
 
 @primitive(residuals=("log_probabilities", "derived", "constant"))
@@ -46,23 +46,24 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> ForwardResult:
-    """Minus the log-probability that frames, read without repeats and then without blanks, spell the target.
+    """Return minus the log-probability that frames, read without repeats and then without blanks, spell the target.
 
-    The sum over all alignments of labels with frames. The FRAMES are along the first axis, as PyTorch has them, and the
-    classes along the last: (T, N, C). Of scores take ``log_softmax`` first. The gradient is the derivative, minus the
-    share of all alignments that have the class at the frame; behind log_softmax it is softmax minus that. (PyTorch's
-    gradient of the log-probabilities themselves has the softmax in it already; behind log_softmax both are the same.)
-    Computed in double precision.
+    The probability is the sum over all alignments of labels with frames. The FRAMES are along the first axis, as in
+    PyTorch, and the classes along the last: (T, N, C). Apply ``log_softmax`` to scores first. The gradient with respect
+    to the log-probabilities is minus the share of all alignments that have the class at the frame; with respect to the
+    scores before log_softmax, it is softmax minus that share. (PyTorch's gradient with respect to the log-probabilities
+    already includes the softmax; with respect to the scores, both are equal.) The computation uses double precision.
 
     Args:
-        log_probabilities: (T, N, C), or (T, C) of one sequence.
-        targets: (N, S), integers in 0 … C-1 and not blank, of which those within target_lengths count; or those of all
-            sequences in a row, (sum of target_lengths,). Of one sequence (S,).
-        input_lengths: (N,), or a single number of one sequence, integers in 0 … T: how many frames count.
-        target_lengths: (N,), or a single number of one sequence, integers: how many labels count.
+        log_probabilities: (T, N, C), or (T, C) for a single sequence.
+        targets: (N, S), integers in 0 … C-1 and not blank, of which those within target_lengths count; or concatenated,
+            (sum of target_lengths,). For a single sequence, (S,).
+        input_lengths: the number of frames of each sequence, integers in 0 … T: (N,), or a single number for one
+            sequence.
+        target_lengths: the number of labels of each sequence, integers: (N,), or a single number for one sequence.
         blank: the class that stands for no label.
-        reduction: "mean" over the sequences of each one's loss divided by its labels (by 1 where it has none), "sum",
-            or "none" for one loss a sequence.
+        reduction: "mean" over the sequences of each one's loss divided by its number of labels (by 1 if it has none),
+            "sum", or "none" for one loss per sequence.
         zero_infinity: true if the loss of a target that cannot be aligned, such as one longer than its input, is 0,
             with gradient 0. Otherwise it is infinite, and the gradient of its frames NaN.
 
@@ -71,7 +72,7 @@ def ctc_loss(
 
     Raises:
         ValueError: if the shapes do not fit, a target is blank, or a length or an option is out of its range.
-        IndexError: names a target that is no class, and its place.
+        IndexError: if a target is not a class; names it and its position.
         TypeError: if targets or lengths are not integers, or zero_infinity is not true or false.
 
     Source: A. Graves et al., Connectionist temporal classification (2006).
@@ -93,11 +94,12 @@ def ctc_loss(
 
 
 class _Problem(NamedTuple):
-    """What is asked of the log-probabilities. N sequences: of one alone the axis N is put in, and taken out again.
+    """The checked arguments. A single sequence gets an axis N, which is removed from the result.
 
     Attributes:
-        shape: of the log-probabilities, (T, N, C) or (T, C). states: (L, N), the class of each. frames, labels: (N,).
-        each: (N,), what each loss counts. reduction: as given. lost: the loss where there is no alignment, 0 or inf.
+        shape: that of the log-probabilities, (T, N, C) or (T, C). states: (L, N), the class of each. frames, labels:
+            (N,).
+        each: (N,), the weight of each loss. reduction: as given. lost: the loss without an alignment, 0 or inf.
     """
 
     shape: tuple[int, ...]
@@ -110,12 +112,12 @@ class _Problem(NamedTuple):
 
     @property
     def inside(self) -> Array:
-        """(T, N), true at the frames of each sequence."""
+        """Return (T, N), true at the frames of each sequence."""
         return np.asarray(np.arange(self.shape[0])[:, None] < self.frames)
 
     @property
     def skips(self) -> Array:
-        """0 where a state may be reached from the one before the last, and impossible elsewhere, (L, N).
+        """Return (L, N), 0 for states that may follow the one two before them, and impossible elsewhere.
 
         The state between must be a blank, and the labels must differ; all blanks are the same.
         """
@@ -125,35 +127,35 @@ class _Problem(NamedTuple):
 
     @property
     def ends(self) -> Array:
-        """(L, N), 0 in the last two states of each sequence, or the last if it has no other, impossible elsewhere."""
-        behind = 2 * self.labels - np.arange(len(self.states))[:, None]
-        return np.where((behind == 0) | (behind == 1), 0, _IMPOSSIBLE)
+        """Return (L, N), 0 in the last two states of each sequence (or its only state), impossible elsewhere."""
+        distance = 2 * self.labels - np.arange(len(self.states))[:, None]
+        return np.where((distance == 0) | (distance == 1), 0, _IMPOSSIBLE)
 
     @property
     def without_frames(self) -> Array:
-        """The log-likelihood of each sequence (N,) if it has no frames."""
+        """Return the log-likelihood of each sequence (N,) if it has no frames."""
         return np.where(self.labels == 0, 0.0, _IMPOSSIBLE)
 
     def emissions(self, x: Any) -> Any:
-        """y (T, L, N) of log-probabilities, an array or a tensor; impossible behind the last frame.
+        """Return y (T, L, N) of log-probabilities, an array or a tensor; impossible after the last frame.
 
-        In double precision, since sums over frames are long: in single a loss of 300 would be known to 3e-5.
+        It uses double precision, because sums over frames are long: in single, a loss of 300 has an error of 3e-5.
         """
         x = x.reshape(self.shape[0], len(self.each), self.shape[-1])
         y = mapped(x, lambda x: x[:, np.arange(len(self.each)), self.states], lambda u: self.scattered(u, u.dtype))
         return np.where(self.inside[:, None], np.maximum(y.astype(np.float64), _IMPOSSIBLE), _IMPOSSIBLE)
 
     def scattered(self, x: Array, dtype: Any) -> Array:
-        """(T, N, C), the sums for each class of what is given of its states, (T, L, N)."""
+        """Sum values of states (T, L, N) for each class, (T, N, C)."""
         sums = np.zeros((len(x), len(self.each), self.shape[-1]), dtype)
-        for n, states in enumerate(self.states.T):  # one by one, so that nothing else is as large as the result
+        for n, states in enumerate(self.states.T):  # one by one, so that no temporary array is as large as the result
             order = np.argsort(states, kind="stable")
             classes, first = np.unique(states[order], return_index=True)
             sums[:, n, classes] = np.add.reduceat(x[:, order, n], first, axis=1)
         return sums
 
     def likelihood(self, reached: Array) -> Array:
-        """The logarithm of the sum over all alignments (N,), from what :func:`_forward` gives."""
+        """Return the logarithm of the sum over all alignments (N,), from the result of :func:`_forward`."""
         if not len(reached):
             return self.without_frames
         n = np.arange(len(self.frames))
@@ -162,26 +164,26 @@ class _Problem(NamedTuple):
         return np.where(self.frames == 0, self.without_frames, found)
 
     def reduced(self, losses: Any) -> Any:
-        """What is made of the losses (N,), an array or a tensor."""
+        """Reduce the losses (N,), an array or a tensor."""
         losses = losses * self.each
         return losses.reshape(self.shape[1:-1]) if self.reduction == "none" else np.sum(losses)
 
     def undefined(self, likelihood: Array) -> Array:
-        """True at frames (T, N) of a sequence without an alignment, whose loss is inf and whose gradient is NaN."""
+        """Return the frames (T, N) of sequences without an alignment, whose loss is inf and whose gradient is NaN."""
         return self.inside & _impossible(likelihood) & (self.lost != 0)
 
 
 def _impossible(likelihood: Array) -> Array:
-    """True for sequences that have no alignment."""
+    """Return which sequences have no alignment."""
     return np.asarray(likelihood < _IMPOSSIBLE / 2)
 
 
 def _problem(
     y: Array, targets: Array, frames: Array, labels: Array, blank: Any, reduction: str, zero_infinity: Any
 ) -> _Problem:
-    """Raise unless all fits."""
+    """Raise unless all arguments fit."""
     if y.ndim not in (2, 3):
-        raise ValueError(f"log_probabilities must be (T, N, C), or (T, C) of one sequence, not {y.shape}")
+        raise ValueError(f"log_probabilities must be (T, N, C), or (T, C) for a single sequence, not {y.shape}")
     if not isinstance(zero_infinity, (bool, np.bool_)):
         raise TypeError(f"zero_infinity must be True or False, not {zero_infinity!r}")
     T, C = y.shape[0], y.shape[-1]
@@ -189,8 +191,8 @@ def _problem(
         raise ValueError(f"blank must be one of the {C} classes, 0 … {C - 1}, not {blank}")
     if y.ndim == 3 and y.shape[0] != y.shape[1] and frames.shape == y.shape[:1]:
         raise ValueError(
-            f"log_probabilities must be (T, N, C), and are {y.shape} with input_lengths {frames.shape}: the frames are "
-            "along the FIRST axis here: give swapaxes(log_probabilities, 0, 1)"
+            f"log_probabilities must be (T, N, C), but are {y.shape} with input_lengths {frames.shape}: the frames are "
+            "along the FIRST axis here. Pass swapaxes(log_probabilities, 0, 1)."
         )
     frames = _lengths("input_lengths", frames, y.shape[1:-1], T, "frames")
     N = len(frames)
@@ -202,7 +204,7 @@ def _problem(
         one_each = np.zeros((N, most), targets.dtype)
         one_each[np.arange(most) < labels[:, None]] = targets
     if one_each.shape != (N, most):
-        wanted = f"({N}, S), or those of all in a row, ({labels.sum()},)" if y.ndim == 3 else "(S,)"
+        wanted = f"({N}, S), or concatenated, ({labels.sum()},)" if y.ndim == 3 else "(S,)"
         raise ValueError(f"targets must be {wanted}, not {targets.shape}")
     rows = np.arange(most) < labels[:, None]
     keep = rows.reshape(targets.shape) if targets.size == rows.size else np.ones(targets.shape, bool)
@@ -216,7 +218,7 @@ def _problem(
 
 
 def _lengths(name: str, lengths: Array, shape: tuple[int, ...], most: int, of: str) -> Array:
-    """Lengths as (N,)."""
+    """Return lengths as (N,)."""
     if lengths.shape != shape:
         raise ValueError(f"{name} must be {shape}, one for each sequence, not {lengths.shape}")
     if lengths.dtype.kind not in "iu":
@@ -229,7 +231,7 @@ def _lengths(name: str, lengths: Array, shape: tuple[int, ...], most: int, of: s
 def _(g: Any, needs: Any, log_probabilities: Array, reached: Array, problem: _Problem) -> Any:
     likelihood = problem.likelihood(reached)
     shares = _shares(reached, likelihood, problem.emissions(log_probabilities), problem)
-    each = single(g).reshape(-1) * problem.each  # g is one loss a sequence, or a single number
+    each = single(g).reshape(-1) * problem.each  # g has one entry per sequence, or is a single number
     d = problem.scattered(shares * -each, log_probabilities.dtype)
     d[problem.undefined(likelihood)] = np.nan
     return d.reshape(problem.shape), None, None, None
@@ -239,7 +241,7 @@ def _(g: Any, needs: Any, log_probabilities: Array, reached: Array, problem: _Pr
 
 
 def _log_sum(x: Array, y: Array, z: Array, work: Array, out: Array) -> None:
-    """log(e^x + e^y + e^z), entry by entry, into ``out``; with two arrays to compute in."""
+    """Write log(e^x + e^y + e^z), entry by entry, into ``out``, with two arrays as workspace."""
     top, part = work
     np.maximum(x, y, out=top)
     np.maximum(top, z, out=top)
@@ -251,7 +253,7 @@ def _log_sum(x: Array, y: Array, z: Array, work: Array, out: Array) -> None:
 
 
 def _forward(y: Array, skips: Array) -> Array:
-    """a of all frames, (T, 2 + L, N): with two states in front that nothing reaches, no state is a special case."""
+    """Return a for all frames, (T, 2 + L, N): with two unreachable states in front, no state is a special case."""
     T, L, N = y.shape
     a = np.full((T, 2 + L, N), _IMPOSSIBLE)
     a[:1, 2:4] = y[:1, :2]
@@ -264,16 +266,16 @@ def _forward(y: Array, skips: Array) -> Array:
 
 
 def _shares(a: Array, likelihood: Array, y: Array, problem: _Problem) -> Array:
-    """How much of the sum over all alignments is in each state at each frame, (T, L, N): it is e^(a + b) over the sum.
+    """Return the share of all alignments in each state at each frame, (T, L, N): e^(a + b) divided by the sum.
 
-    Summed for each class they are the derivatives of the log-likelihood. They are normalised to sum to 1 at each frame,
-    which removes the round-off of sums over thousands of frames. 0 where no alignment is possible, and behind the last
-    frame.
+    Summed for each class, the shares are the derivatives of the log-likelihood. They are normalised to sum to 1 at each
+    frame, which removes the round-off of sums over thousands of frames. They are 0 if no alignment is possible, and
+    after the last frame.
     """
     T, L, N = y.shape
     last, ends = np.arange(T)[:, None] == problem.frames - 1, problem.ends
     onwards = np.concatenate([problem.skips, np.full((2, N), _IMPOSSIBLE)])[2:]
-    arriving = np.full((L + 2, N), _IMPOSSIBLE)  # b + y of the next frame, with two states behind that nothing reaches
+    arriving = np.full((L + 2, N), _IMPOSSIBLE)  # b + y of the next frame, with two extra unreachable states at the end
     found, skipping, work = np.empty((T, L, N)), np.empty((L, N)), np.empty((2, L, N))
     for t in reversed(range(T)):
         b = found[t]

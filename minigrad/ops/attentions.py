@@ -1,9 +1,8 @@
-"""Attention: for each query a mean of values, weighted by how well its key fits, by a product or by a small network.
+"""Attention: for each query a mean of values, weighted by the fit of their keys, by a product or a small network.
 
-T queries of D features, S keys, as many values of E features. All may be stacked, (…, T, D), and the stacks broadcast.
-Dtypes promote as in NumPy; half precision is computed in single, and rounded once. What a query may not look at has the
-weight 0, and a query that may look nowhere gets 0. (0 times a NaN or an infinity is NaN: fill values that are masked
-with numbers.)
+T queries and S keys of D features, and S values of E features. All may be stacked, (…, T, D), and the stacks broadcast.
+Dtypes promote as in NumPy; half precision is computed in single, and rounded once. Masked keys have weight 0, and a
+query that may attend to no key gets 0. (0 times a NaN or an infinity is NaN: replace masked NaNs in values by numbers.)
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ __all__ = ["additive_attention", "attention"]
 
 
 def check_attention(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int, ...], Array | None]:
-    """Raise unless the shapes fit; the shape of the stack, and the mask as an array."""
+    """Raise unless the shapes fit; return the shape of the stack, and the mask as an array."""
     for name, x in (("q", q), ("k", k), ("v", v)):
         if x.ndim < 2:
             raise ValueError(f"{name} must be rows of features or a stack of them, (…, rows, features), not {x.shape}")
@@ -39,8 +38,8 @@ def check_attention(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int,
         mask = np.asarray(plain(mask))
         if mask.dtype.kind not in "bf":
             raise TypeError(
-                f"mask must be boolean or floating, not {mask.dtype}. Pass mask.astype(bool), which is true where a "
-                "query may look, or floats that are added to the scores."
+                f"mask must be boolean or floating, not {mask.dtype}. Pass mask.astype(bool), true for keys to which a "
+                "query may attend, or floats that are added to the scores."
             )
         refuse_misfit("mask", mask, q.shape[:-1], k.shape[-2])
         shapes.append(mask.shape[:-2])
@@ -69,7 +68,7 @@ def check_causal(causal: Any) -> None:
 
 
 def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
-    """The mask, an array or a tensor or None, with what comes later taken away, all at once."""
+    """Combine the mask (array, tensor or None) with the causal mask."""
     if not causal:
         return mask
     earlier = np.tri(T, S, dtype=bool)
@@ -80,7 +79,7 @@ def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
 
 def _minus_row_maximum(mask: Any, dtype: Any) -> Any:
     """Subtract each row's maximum, which leaves the softmax unchanged: adding -1e9 would round the scores."""
-    with np.errstate(over="ignore"):  # of the least float64 in single precision
+    with np.errstate(over="ignore"):  # for the least float64 in single precision
         mask = mask.astype(dtype)
     if not mask.shape[-1]:
         return mask
@@ -89,9 +88,9 @@ def _minus_row_maximum(mask: Any, dtype: Any) -> Any:
 
 
 def weights_of(scores: Any, allowed: Any) -> Any:
-    """The softmax of each query's scores over what it may look at; 0 for one that may look nowhere.
+    """Return the softmax of each query's scores over the keys to which it may attend; 0 if there are none.
 
-    Of arrays, or of tensors, whose mask may be one too. A mask of floats is added to the scores.
+    It takes arrays, or tensors with a mask that may be a tensor too. A mask of floats is added to the scores.
     """
     if allowed is None:
         return _softmax(scores)
@@ -109,12 +108,12 @@ def _softmax(scores: Any) -> Any:
 
 
 def _pull_softmax(dp: Any, p: Any) -> Any:
-    """The cotangent of scores from that of their softmax p."""
+    """Return the cotangent of scores, given that of their softmax p."""
     return p * (dp - np.sum(p * dp, axis=-1, keepdims=True))
 
 
 def _turned(x: Any) -> Any:
-    """Each matrix of a stack transposed."""
+    """Transpose each matrix of a stack."""
     return np.swapaxes(x, -1, -2)
 
 
@@ -128,18 +127,19 @@ def _turned(x: Any) -> Any:
 def attention(
     q: Array, k: Array, v: Array, mask: Any = None, causal: bool = False, scale: float | None = None
 ) -> tuple[Array, tuple[Any, ...]]:
-    """softmax(scale q k') v: for each query the mean of the values, weighted by its products with the keys.
+    """Compute softmax(scale q k') v: for each query the mean of the values, weighted by its products with the keys.
 
-    Scores are computed a block at a time, forwards and backwards, and not kept: memory grows with T + S. Source:
-    A. Vaswani et al., Attention is all you need (2017).
+    Scores are computed in blocks, forward and backward, and not kept: memory grows with T + S. Source: A. Vaswani et
+    al., Attention is all you need (2017).
 
     Args:
         q: (…, T, D). k: (…, S, D). v: (…, S, E). Heads are an axis of the stack.
-        mask: broadcasts to (…, T, S): booleans, true where a query may look, or floats that are added to the scores
-            after the scale, -inf where it may not look, both as in PyTorch. A constant; everywhere if left out.
-        causal: true if query t may look at the keys 0 … t alone, as PyTorch's ``is_causal``; with a mask, where both
-            allow it.
-        scale: 1 / sqrt(D) if left out.
+        mask: broadcasts to (…, T, S): booleans, true where a query may attend to a key, or floats that are added to the
+            scores after scaling, -inf for masked keys, both as in PyTorch. It is a constant; by default no key is
+            masked.
+        causal: true if query t may attend only to the keys 0 … t, like PyTorch's ``is_causal``; a mask restricts it
+            further.
+        scale: 1 / sqrt(D) by default.
 
     Returns:
         (…, T, E).
@@ -147,14 +147,14 @@ def attention(
     Raises:
         ValueError: if the shapes do not fit, or the scale is not finite.
         TypeError: if the mask is neither boolean nor floating, tracked, or NumPy's masked array, causal is not boolean,
-            or the scale is no number.
+            or the scale is not a number.
 
     >>> q, k, v = [[0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]], [[2.0], [4.0]]
     >>> attention(q, k, v), attention(q, k, v, mask=[[False, True]]), attention(q, k, v, mask=[[-np.inf, 0.0]])
     (tensor([[3.]]), tensor([[4.]]), tensor([[4.]]))
     """
     if q.shape[-1:] != k.shape[-1:]:
-        raise ValueError(f"q and k must have as many features, not {q.shape[-1:]} and {k.shape[-1:]}")
+        raise ValueError(f"q and k must have the same number of features, not {q.shape[-1:]} and {k.shape[-1:]}")
     stack, mask = check_attention(q, k, v, mask)
     check_causal(causal)
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
@@ -170,9 +170,9 @@ def attention(
 def _problems(
     stack: tuple[int, ...], q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float
 ) -> tuple[Array, Array, Array, Looking]:
-    """A stack of problems along one axis, B: q times the scale, k and v, (B, rows, features); where they may look."""
+    """Stack problems along one axis, B: q times the scale, k and v, (B, rows, features), and their masks."""
     wide, T, S = np.result_type(*map(single, (q, k, v))), q.shape[-2], k.shape[-2]
-    # In C order at once: q of several heads is a view of rows that hold them all, and would else be copied twice.
+    # Use C order immediately: q of several heads is a view of rows with all heads, and would otherwise be copied twice.
     scaled = np.multiply(single(q), wide.type(scale), dtype=wide, order="C")
     joined_k, joined_v = (_joined(x.astype(wide, copy=False), stack) for x in (k, v))
     masks, which = None, np.zeros(0, np.intp)
@@ -186,7 +186,7 @@ def _problems(
 
 
 def _joined(x: Array, stack: tuple[int, ...]) -> Array:
-    """(…, rows, features), of a stack or broadcast to it, as (B, rows, features)."""
+    """Return (…, rows, features), of a stack or broadcast to it, as (B, rows, features)."""
     return np.broadcast_to(x, stack + x.shape[-2:]).reshape(math.prod(stack), *x.shape[-2:])
 
 
@@ -242,7 +242,7 @@ def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: flo
 def additive_attention(
     q: Array, k: Array, v: Array, Wq: Array, Wk: Array, w: Array, mask: Any = None
 ) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
-    """For each query the mean of the values with the weights softmax(tanh(q Wq + k Wk) w), and these weights.
+    """Return for each query the mean of the values with the weights softmax(tanh(q Wq + k Wk) w), and these weights.
 
     Source: D. Bahdanau, K. Cho and Y. Bengio, Neural machine translation by jointly learning to align and translate
     (2015). For a captioner q is the state, (N, 1, H), and k and v are the regions of its photo, (N, 49, D).
@@ -276,12 +276,12 @@ def additive_attention(
 
 
 def _hidden(q: Any, k: Any, Wq: Any, Wk: Any) -> Any:
-    """What the network computes of each query and key (…, T, S, A)."""
+    """Return the hidden layer of the network for each query and key (…, T, S, A)."""
     return np.tanh(np.expand_dims(single(q) @ single(Wq), -2) + np.expand_dims(single(k) @ single(Wk), -3))
 
 
 def _pull_additive(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
-    """The VJP, of arrays or tensors."""
+    """Compute the VJP, for arrays or tensors."""
     q, k, v, Wq, Wk, w = map(single, (q, k, v, Wq, Wk, w))
     g_values, g_weights = (None if each is None else single(each) for each in g)
     dp = 0 if g_values is None else g_values @ _turned(v)
@@ -302,7 +302,7 @@ def _pull_additive(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any,
 
 
 def _pull_weight(x: Any, d: Any) -> Any:
-    """The cotangent of W from that of x W, over all rows of all stacked problems, in one product."""
+    """Return the cotangent of W, given that of x W, over all rows of all stacked problems, in one product."""
     count = math.prod(d.shape[:-1])
     rows = np.broadcast_to(x, (*d.shape[:-1], x.shape[-1])).reshape(count, x.shape[-1])
     return _turned(rows) @ d.reshape(count, d.shape[-1])

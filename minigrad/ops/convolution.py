@@ -1,12 +1,12 @@
 """Convolutions of images, and of sequences.
 
-All of it is one trilinear form: of images x (N, C, H, W), filters w (F, C, kh, kw) and their responses y
+All functions come from one trilinear form: for images x (N, C, H, W), filters w (F, C, kh, kw) and their responses y
 (N, F, oh, ow), with stride s and dilation d,
 
     T(x, w, y) = sum over n, f, c, i, j, p, q of  y[n,f,p,q] w[f,c,i,j] x[n, c, p s + i d, q s + j d]
 
-A convolution is its derivative in y, a transposed convolution the one in x, and each one's VJP is made of the other
-two. So there are three functions below, and both primitives share them::
+A convolution is its derivative with respect to y, a transposed convolution the one with respect to x, and the VJP of
+each consists of the other two. So there are three functions below, and both primitives share them::
 
                          is       in conv2d          in conv_transpose2d
     _correlate           dT/dy    the forward        cotangent of the input
@@ -14,20 +14,21 @@ two. So there are three functions below, and both primitives share them::
     _correlate_filters   dT/dw    cotangent of w     cotangent of w
 
 The third is a primitive too, ``_conv2d_filters``, for derivatives of any order: the derivatives of each of the three
-are the other two, so they never leave this circle.
+are the other two.
 
 They are products with matrices whose columns are windows of x (:mod:`minigrad.ops.kernels.columns` opens with a
-picture). For x (8, 3, 32, 32), 16 filters 3x3 and a padding of 1, so that y is (8, 16, 32, 32), of n images at a time::
+picture). For x (8, 3, 32, 32), 16 filters 3x3 and a padding of 1, so that y is (8, 16, 32, 32), for n images at a
+time::
 
     _correlate           w (16, 27)  @  columns (n, 27, 1024)              y (n, 16, 1024)
     _correlate_filters   y (n, 16, 1024)  @  columns' (n, 1024, 27)        summed over n, dw (16, 27)
-    _correlate_images    _correlate of y with w turned round, (3, 16, 3, 3)
+    _correlate_images    _correlate of y with w rotated by 180 degrees, (3, 16, 3, 3)
 
 With a stride the last is several correlations, one for each residue of pixels modulo the stride
 (:class:`minigrad.ops.kernels.windows.Residue`).
 
-All run over some images, or rows of images, at a time, and deal these to threads: their columns and products stay
-small, and each is used soon after it was made. Half precision is computed in single, and rounded once.
+All process a few images, or rows of images, at a time, and distribute these to threads: their columns and products stay
+small, and each is used soon after it was computed. Half precision is computed in single, and rounded once.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from .kernels.columns import Columns, Share, workspace
 from .kernels.numerics import folded, narrowed_all, widened
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
 
-# Multiplications, some 0.6 ms: with less than twice as many two threads take longer than one, as they wait for each
+# Multiplications, about 0.6 ms: below twice this number, two threads take longer than one, because they wait for each
 # other between short calls. (32x3x32x32 with 16 filters 3x3: 0.9 instead of 0.8 ms forward.)
 _WORTH_A_THREAD = 2**24
 
@@ -57,13 +58,13 @@ _WORTH_A_THREAD = 2**24
 def _threads(products: int, depth: int) -> int:
     """Return the number of threads for a result with ``products`` entries, each a sum of ``depth`` products.
 
-    An entry costs some 16 multiplications more than its depth.
+    An entry costs about 16 multiplications more than its depth.
     """
     return min(get_num_threads(), max(1, products * (depth + 16) // _WORTH_A_THREAD))
 
 
 def _correlate(x: Array, w: Array, windows: Windows, number: Size, groups: int, b: Array | None = None) -> Array:
-    """dT/dy, of so many windows (N, F, *number): each window of x times each filter, and b (F, 1, 1) added. Wide."""
+    """Compute dT/dy, wide, for a number of windows, (N, F, *number): windows of x times filters, plus b (F, 1, 1)."""
     x, w = widened(x), widened(w)
     y = np.empty((len(x), len(w), *number), _dtype(x, w, b))
     run_in_parallel(_correlations(x, w, windows, groups, b, y))
@@ -77,9 +78,9 @@ def _dtype(x: Array, w: Array, b: Array | None) -> Any:
 def _correlations(
     x: Array, w: Array, windows: Windows, groups: int, b: Array | None, y: Array
 ) -> list[Callable[[], None]]:
-    """:func:`_correlate` into y, as pieces of work that may run side by side."""
+    """Split :func:`_correlate` into y into pieces of work that may run in parallel."""
     filters, c, kh, kw = w.shape
-    # For each window, sharing spares (kh - 1) kw copies in each channel, and adds up kh terms for each filter.
+    # For each window, sharing saves (kh - 1) kw copies in each channel, but sums kh terms for each filter.
     shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c * groups and y.dtype != np.float16
     columns = Columns(windows, (y.shape[2], y.shape[3]), groups, filters, shared)
     matrices = columns.matrices(w.astype(y.dtype, copy=False))
@@ -93,13 +94,13 @@ def _correlations(
 
 
 def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) -> None:
-    """Into y (n, F, oh, ow) the sum of each matrix times the columns of its term, and b.
+    """Write into y (n, F, oh, ow) the sum of each matrix times the columns of its term, plus b.
 
     A matrix is (groups, F/groups, K), the columns of its term (n, groups, K, oh ow), with K = c taps. Several terms are
-    summed in this thread's memory, since y need not be contiguous.
+    summed in this thread's memory, because y need not be contiguous.
     """
     shape = len(y), *matrices.shape[1:3], y.shape[2] * y.shape[3]
-    if len(terms) == 1 and y[:1, :1].flags.c_contiguous:  # 1x1, which has one term, takes 0.93 of the time
+    if len(terms) == 1 and y[:1, :1].flags.c_contiguous:  # for 1x1, which has one term, this takes 0.93 of the time
         product_into(matrices[0], terms[0], y.reshape(shape))
         if b is not None:
             y += b
@@ -113,7 +114,7 @@ def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) ->
 
 
 def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: int, b: Array | None = None) -> Array:
-    """dT/dx (N, C, *size), wide: entries of y times filters, summed where windows lie, and b (C, 1, 1) added.
+    """Compute dT/dx (N, C, *size), wide: entries of y times filters, summed over windows, plus b (C, 1, 1).
 
     Pixel t of residue r meets, at one of the residue's taps, entry t - k of y (:class:`Residue`). So the pixels of one
     residue are a correlation of y with these taps in reverse order, with stride 1 and the largest k as its padding.
@@ -141,10 +142,10 @@ def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: 
 def _correlate_filters(
     x: Array, y: Array, windows: Windows, groups: int, w: Array | None = None
 ) -> tuple[Array | None, Array]:
-    """dT/dw (F, C/groups, kh, kw): each window of x times the entries of y that belong to it, summed over windows.
+    """Compute dT/dw (F, C/groups, kh, kw): each window of x times its entries of y, summed over windows.
 
     Returns:
-        wide (None, dT/dw); given w also (dT/dy, dT/dw), where dT/dy of x and w is made of the same columns.
+        wide (None, dT/dw); given w also (dT/dy, dT/dw), where dT/dy of x and w uses the same columns.
     """
     x, y, w = widened(x), widened(y), None if w is None else widened(w)
     filters, c, (kh, kw), dtype = y.shape[1], x.shape[1] // groups, windows.kernel, np.result_type(x, y)
@@ -171,12 +172,12 @@ def _correlate_filters(
 
 
 def _sum_pixels(y: Array) -> Array:
-    """The sum of each channel of images (N, C, H, W), wide: (C,). ``einsum`` takes a third of the time of ``sum``."""
+    """Sum each channel of images (N, C, H, W), wide: (C,). ``einsum`` takes a third of the time of ``sum``."""
     return np.einsum("nchw->c", widened(y))  # type: ignore[no-any-return]
 
 
 def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
-    """The number of groups, if x and w have four axes and it divides x's channels and w's first axis."""
+    """Return the number of groups; raise unless it divides the channels of x and the first axis of w."""
     check_images(x)
     if w.ndim != 4:
         raise ValueError(f"w must have 4 axes ({roles}, kh, kw), not {w.ndim}")
@@ -189,7 +190,7 @@ def _check(x: Array, w: Array, groups: Any, roles: str) -> int:
 
 
 def _as_bias(b: Array | None, channels: int) -> Array | None:
-    """One entry for each output channel (F, 1, 1), or None."""
+    """Return b with one entry for each output channel as (F, 1, 1), or None."""
     if b is None:
         return None
     if b.shape != (channels,):
@@ -198,7 +199,7 @@ def _as_bias(b: Array | None, channels: int) -> Array | None:
 
 
 def _narrowed(y: Array, *inputs: Array | None) -> Array:
-    """A result in the dtype of its inputs, which were computed with wide."""
+    """Convert a wide result to the dtype of its inputs."""
     return narrowed_all(y, [x for x in inputs if x is not None])  # type: ignore[no-any-return]
 
 
@@ -221,16 +222,16 @@ def conv2d(
         x: images (N, C, H, W).
         w: filters (F, C/groups, kh, kw).
         b: one bias for each filter, (F,), or None.
-        stride, padding, dilation: an integer, or a (height, width) pair. A padding of "valid" is none, and of "same"
-            as many zeros as ceil(size / stride) outputs need along an axis: half of them before the image, half
-            behind it, and an odd one behind it. With stride 1 that is PyTorch's, with others TensorFlow's.
-        groups: the number of groups; each filter sees the channels of its own group only.
+        stride, padding, dilation: an integer, or a (height, width) pair. "valid" means no padding. "same" adds the
+            zeros that ceil(size / stride) outputs need along an axis, half before and half after the image, an odd one
+            after it. With stride 1 this matches PyTorch, with other strides TensorFlow.
+        groups: the number of groups; each filter sees only the channels of its own group.
 
     Returns:
         (N, F, oh, ow) with oh = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1, and ow likewise.
 
     Raises:
-        TypeError: if an option is no integer.
+        TypeError: if an option is not an integer.
         ValueError: if ranks, channels or groups do not fit, a kernel is larger than the padded image, or for another
             word as padding.
 
@@ -242,8 +243,8 @@ def conv2d(
     groups = _check(x, w, groups, "F, C/groups")
     if w.shape[1] * groups != x.shape[1]:
         raise ValueError(
-            f"w has {w.shape[1]} input channels in each of {groups} group(s), x has {x.shape[1]} channels: "
-            f"w must have {x.shape[1] // groups}"
+            f"w has {w.shape[1]} input channels in each of {groups} group(s), but x has {x.shape[1]} channels. "
+            f"Pass a w with {x.shape[1] // groups} input channels."
         )
     windows, number = Windows.over(x.shape[2:], w.shape[2:], stride, padding, dilation)
     y = _correlate(x, w, windows, number, groups, _as_bias(b, w.shape[0]))
@@ -280,17 +281,17 @@ def conv_transpose2d(
         x: images (N, C, H, W).
         w: filters (C, F/groups, kh, kw), as of a convolution from F to C channels.
         b: one bias for each output channel, (F,), or None.
-        stride, padding, dilation: those of the convolution; an integer, or a (height, width) pair.
-        output_padding: rows and columns more at the end, since a convolution of stride s gives the same size
+        stride, padding, dilation: the options of the convolution; an integer, or a (height, width) pair.
+        output_padding: additional rows and columns at the end, because a convolution of stride s gives the same size
             for s sizes of image; less than the larger of stride and dilation.
-        groups: the number of groups; each filter sees the channels of its own group only.
+        groups: the number of groups; each filter sees only the channels of its own group.
 
     Returns:
         (N, F, oh, ow) with oh = (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, and ow
         likewise.
 
     Raises:
-        TypeError: if an option is no integer.
+        TypeError: if an option is not an integer.
         ValueError: if ranks, channels, groups or output_padding do not fit, or nothing would be left.
 
     >>> import minigrad as mg
@@ -300,7 +301,7 @@ def conv_transpose2d(
     groups = _check(x, w, groups, "C, F/groups")
     if w.shape[0] != x.shape[1]:
         raise ValueError(
-            f"w has {w.shape[0]} input channels, on its first axis, x has {x.shape[1]}: they must be equal"
+            f"w has {w.shape[0]} input channels, on its first axis, but x has {x.shape[1]}; they must be equal"
         )
     if min(x.shape[2:]) < 1:
         raise ValueError("x must have at least one row and one column")
@@ -333,9 +334,9 @@ def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
 
 @primitive(residuals=("x", "y"))
 def _conv2d_filters(x: Array, y: Array, windows: Windows, groups: int) -> ForwardResult:
-    """dT/dw of images x (N, C, H, W) and responses y (N, F, oh, ow): filters (F, C/groups, kh, kw).
+    """Compute dT/dw for images x (N, C, H, W) and responses y (N, F, oh, ow): filters (F, C/groups, kh, kw).
 
-    It is the cotangent of the filters of :func:`conv2d`, for a cotangent y of its output; and of the filters of
+    This is the cotangent of the filters of :func:`conv2d`, for a cotangent y of its output, and of the filters of
     :func:`conv_transpose2d`, for its input y and a cotangent x of its output.
     """
     return _narrowed(_correlate_filters(x, y, windows, groups)[1], x, y), (x, y, windows, groups)
@@ -357,7 +358,7 @@ _conv2d_filters.cost(lambda inputs, output, options: prod(inputs[1]) * prod(outp
 
 
 def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> Any:
-    """dT/dy for a given number of windows, which output_padding or "same" padding may change."""
+    """Compute dT/dy for a given number of windows, which output_padding or "same" padding may change."""
     if not (isinstance(x, Tensor) or isinstance(w, Tensor)):
         return _correlate(x, w, windows, number, groups)
     missing = [max(0, n - m) for n, m in zip(windows.image_size(number), x.shape[2:], strict=True)]
@@ -368,10 +369,10 @@ def _responses(x: Any, w: Any, windows: Windows, number: Size, groups: int) -> A
 
 
 def _images(y: Any, w: Any, windows: Windows, size: Size, groups: int) -> Any:
-    """dT/dx, of a size: pixels that no window reaches are ``output_padding``, the odd one of "same" goes."""
+    """Compute dT/dx for a size, with ``output_padding`` for pixels that no window reaches."""
     if not (isinstance(y, Tensor) or isinstance(w, Tensor)):
         return _correlate_images(y, w, windows, size, groups)
-    if not min(size):  # windows of padding alone
+    if not min(size):  # windows consist only of padding
         return np.zeros((len(y), groups * w.shape[1], *size), y.dtype)
     extra = [max(0, n - m) for n, m in zip(size, windows.image_size(y.shape[2:]), strict=True)]
     x = conv_transpose2d(y, w, None, windows.stride, windows.padding, tuple(extra), windows.dilation, groups)
@@ -386,7 +387,7 @@ def _filters(x: Any, y: Any, windows: Windows, groups: int) -> Any:
 
 
 def _declare_batched_rule(convolution: PrimitiveFunction) -> None:
-    """Pull many cotangents back: for x they act as more images; for w and b they go one by one."""
+    """Pull many cotangents back: for x as additional images, for w and b one by one."""
 
     @convolution.batched_vjp
     def _(g: Array, needs: Any, x: Array, *rest: Any) -> Any:
@@ -444,7 +445,7 @@ def _(
 
 
 def _seen(x: Any, groups: int, number: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Iterator[Any]:
-    """Each kernel entry (i, j) with the pixels that it meets in so many windows, (N, groups, C/groups, oh, ow)."""
+    """Yield each kernel entry (i, j) with the pixels that it meets, (N, groups, C/groups, oh, ow)."""
     from .. import ops
 
     (oh, ow), (sh, sw), (ph, pw), (dh, dw) = number, stride, padding, dilation
@@ -486,7 +487,7 @@ def _(
     (sh, sw), (ph, pw), (eh, ew), (dh, dw) = _pairs(stride, padding, output_padding, dilation)
     (n, c, height, width), (_, part, kh, kw) = x.shape, w.shape
     x = ops.pad(ops.reshape(x, (n, c, height, 1, width, 1)), (*[(0, 0)] * 3, (0, sh - 1), (0, 0), (0, sw - 1)))
-    x = ops.reshape(x, (n, c, height * sh, width * sw))  # with stride - 1 zeros behind each entry
+    x = ops.reshape(x, (n, c, height * sh, width * sw))  # with stride - 1 zeros after each entry
     x = x[:, :, : (height - 1) * sh + 1, : (width - 1) * sw + 1]
     below, right = (kh - 1) * dh, (kw - 1) * dw
     x = ops.pad(x, ((0, 0), (0, 0), (below, below + eh), (right, right + ew)))
@@ -498,8 +499,8 @@ def _(
 
 # --- convolutions of sequences: those of images with one column -----------------------------------------
 #
-# An axis of length 1 costs nothing. So each rule here gives its arrays that axis, hands them to the rule of images, and
-# takes it off the result. A long sequence is computed some rows at a time, which are dealt to threads.
+# An axis of length 1 costs nothing. So each rule here adds that axis to its arrays, calls the rule of images, and
+# removes the axis from the result. A long sequence is computed in pieces of some rows, distributed to threads.
 
 
 def _check_sequences(x: Array, w: Array, roles: str) -> None:
@@ -519,7 +520,7 @@ def conv1d(
     dilation: int = 1,
     groups: int = 1,
 ) -> ForwardResult:
-    """Convolution of sequences (cross-correlation: the kernel is not flipped), as PyTorch's.
+    """Convolution of sequences (cross-correlation: the kernel is not flipped), as in PyTorch.
 
     y[n,f,p] = b[f] + sum over c, i of w[f,c,i] x[n, c, p stride + i dilation], where x is padded with zeros and c runs
     over the channels of f's group.
@@ -528,15 +529,15 @@ def conv1d(
         x: sequences (N, C, L).
         w: filters (F, C/groups, K).
         b: one bias for each filter, (F,), or None.
-        stride, padding, dilation: integers. A padding of "valid" is none, and of "same" as many zeros as
-            ceil(L / stride) outputs need: half of them in front, half behind, and an odd one behind.
-        groups: the number of groups; each filter sees the channels of its own group only.
+        stride, padding, dilation: integers. "valid" means no padding. "same" adds the zeros that ceil(L / stride)
+            outputs need: half in front, half at the end, an odd one at the end.
+        groups: the number of groups; each filter sees only the channels of its own group.
 
     Returns:
         (N, F, l) with l = (L + 2 padding - dilation (K - 1) - 1) // stride + 1. Dtypes promote as in NumPy.
 
     Raises:
-        TypeError: if an option is no integer.
+        TypeError: if an option is not an integer.
         ValueError: if ranks, channels or groups do not fit, a kernel is larger than the padded sequence, or for another
             word as padding.
 
@@ -561,7 +562,7 @@ def conv_transpose1d(
     dilation: int = 1,
     groups: int = 1,
 ) -> ForwardResult:
-    """Transposed convolution of sequences: the adjoint of :func:`conv1d` as a map of sequences, as PyTorch's.
+    """Transposed convolution of sequences: the adjoint of :func:`conv1d` as a map of sequences, as in PyTorch.
 
     y[n, f, p stride + i dilation] sums w[c,f,i] x[n,c,p], then ``padding`` entries are cut off at both ends, and b[f]
     is added. Without b, <conv1d(y, w), x> = <y, conv_transpose1d(x, w)>.
@@ -570,16 +571,16 @@ def conv_transpose1d(
         x: sequences (N, C, L).
         w: filters (C, F/groups, K), as of a convolution from F to C channels.
         b: one bias for each output channel, (F,), or None.
-        stride, padding, dilation: those of the convolution, integers.
-        output_padding: entries more at the end, since a convolution of stride s gives the same length for s lengths of
-            sequence; less than the larger of stride and dilation.
-        groups: the number of groups; each filter sees the channels of its own group only.
+        stride, padding, dilation: the options of the convolution, integers.
+        output_padding: additional entries at the end, because a convolution of stride s gives the same length for s
+            lengths of sequence; less than the larger of stride and dilation.
+        groups: the number of groups; each filter sees only the channels of its own group.
 
     Returns:
         (N, F, l) with l = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
 
     Raises:
-        TypeError: if an option is no integer.
+        TypeError: if an option is not an integer.
         ValueError: if ranks, channels, groups or output_padding do not fit, or nothing would be left.
 
     >>> conv_transpose1d([[[1.0, 2.0]]], [[[1.0, 10.0]]], stride=2)
@@ -587,7 +588,7 @@ def conv_transpose1d(
     """
     _check_sequences(x, w, "C, F/groups")
     given = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-    least = {"stride": 1, "dilation": 1}  # and of the axis of length 1 that images have besides
+    least = {"stride": 1, "dilation": 1}  # also for the additional axis of length 1
     options = {name: (integer(name, n, least.get(name, 0)), least.get(name, 0)) for name, n in given.items()}
     result = conv_transpose2d.primitive.forward(x[..., None], w[..., None], b, groups=groups, **options)
     y, (*_, windows, groups) = result

@@ -2,9 +2,9 @@
 
 Inputs may have any shape; two of them broadcast as in NumPy, and so do their dtypes: float32 stays
 float32, Python numbers are weak, integers become float64 where the function is not closed on them.
-A gradient that is infinite (sqrt at 0) is returned as such and without a warning. What was not chosen gets an exact 0
-as its cotangent, also where the cotangent is infinite or NaN. In float16 derivatives of several operations are computed
-in float32.
+An infinite gradient (sqrt at 0) is returned without a warning. Entries that were not chosen get an exact 0 as their
+cotangent, even if the cotangent is infinite or NaN. In float16, derivatives of several operations are computed in
+float32.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .kernels.numerics import single, taken, widened
 def elementary(
     function: Callable[[Any], Any], vjp: Callable[..., Any] | None = None, keeps: str = "x"
 ) -> Callable[[Callable[..., Any]], PrimitiveFunction]:
-    """Declare one of NumPy's functions of one array as a primitive, which takes its name and docstring from a stub.
+    """Declare one of NumPy's functions of one array as a primitive, with the name and docstring of a stub.
 
     Args:
         vjp: the VJP, ``(g, needs, residual)``; it may follow as a decorator instead.
@@ -120,7 +120,8 @@ def _(g: Any, needs: Any, b: Array, y: Array) -> Any:
 def remainder(a: Array, b: Array) -> ForwardResult:
     """a - b floor(a / b), entry by entry, which has b's sign; the shapes broadcast. Also written ``a % b``.
 
-    The gradient is 1 in a and -floor(a / b) in b, also where a is a multiple of b and the remainder jumps.
+    The gradient is 1 with respect to a and -floor(a / b) with respect to b, even if a is a multiple of b and the
+    remainder jumps.
 
     >>> remainder([-7.0, 7.0], 4)
     tensor([1., 3.])
@@ -135,8 +136,8 @@ remainder.vjp(lambda g, needs, a, b: (g, -g * np.floor_divide(a, b) if needs[1] 
 def power(a: Array, b: Array) -> ForwardResult:
     """a to the power b, entry by entry; the shapes broadcast. A square costs one multiplication.
 
-    Derivatives: b a^(b-1) in a, which is 0 for b = 0 whatever a; a^b log(a) in b, which is 0 for
-    a = 0 and b >= 0, and NaN for a < 0, where the power is no function of a real b.
+    The derivative with respect to a is b a^(b-1), which is 0 for b = 0 and any a. With respect to b it is a^b log(a),
+    which is 0 for a = 0 and b >= 0, and NaN for a < 0, where the power is not a function of a real b.
 
     Raises:
         ValueError: for integers to a negative integer power.
@@ -148,11 +149,11 @@ def power(a: Array, b: Array) -> ForwardResult:
 
 
 def _power(a: Any, b: Any) -> Any:
-    """a^b, for small whole exponents by squaring: of a million float32, NumPy takes 30 ms for negative a, this 0.5."""
+    """Compute a^b, with squaring for small integer b: for a million negative float32 a, NumPy takes 30 ms, this 0.5."""
     if not isinstance(a, np.ndarray):
         return np.power(a, b)
     if not (type(b) is int and 2 < b <= 16 and a.dtype.kind == "f" and a.dtype.itemsize > 2):
-        return a**b  # the operator knows other fast exponents
+        return a**b  # the operator has other fast exponents
     half = _power(a, b // 2)
     return half * half * a if b % 2 else half * half
 
@@ -164,8 +165,8 @@ def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     x, exponent = plain(a), plain(b)
     with np.errstate(divide="ignore"):
         if needs[0]:
-            # The exponent is b - 1, but stays 0 where b = 0: 0 a^0 = 0. If b is differentiated too, it stays only
-            # where a is 0 as well: elsewhere the derivative of b a^(b-1) in b is 1/a there.
+            # The exponent is b - 1, but stays 0 where b = 0: 0 a^0 = 0. If b is differentiated too, it stays only where
+            # a is 0 as well: elsewhere the derivative of b a^(b-1) with respect to b is 1/a.
             less = exponent != 0 if exponent is b else (exponent != 0) | (x != 0)
             da = g * (b * _power(a, b - less))
         if needs[1]:
@@ -190,7 +191,7 @@ negative.vjp(lambda g, needs: (-g,))
 
 @elementary(np.absolute, lambda g, needs, x: (signed(g, x),))
 def absolute(x: Array) -> Any:
-    """|x|, entry by entry, for x of any shape; the gradient at 0 is 0, whatever the cotangent. Also called ``abs``.
+    """|x|, entry by entry, for x of any shape; the gradient at 0 is 0 for any cotangent. Also called ``abs``.
 
     >>> absolute([1.0, -2.0])
     tensor([1., 2.])
@@ -198,7 +199,7 @@ def absolute(x: Array) -> Any:
 
 
 def signed(g: Any, x: Array) -> Any:
-    """g times the sign of x, which is an exact 0 where x is, also where g is infinite or NaN; the shapes broadcast."""
+    """Return g times the sign of x, an exact 0 where x is 0, even if g is infinite or NaN; the shapes broadcast."""
     return taken(g, x != 0) * np.sign(x)
 
 
@@ -285,8 +286,8 @@ def log1p(x: Array) -> Any:
 def logaddexp(a: Array, b: Array) -> ForwardResult:
     """log(e^a + e^b), entry by entry, without overflow; the shapes broadcast.
 
-    The gradient is e^a / (e^a + e^b) in a, and in b what that lacks to 1. So with a = inf alone it is 1 and 0, and one
-    half each where both are inf; it is 0 for both where both are -inf.
+    The gradient is e^a / (e^a + e^b) with respect to a, and 1 minus that with respect to b. So it is 1 and 0 if only a
+    is inf, one half each if both are inf, and 0 for both if both are -inf.
 
     >>> logaddexp([0.0, -1000.0], [1000.0, -1000.0]).numpy().round(2)
     array([1000.  , -999.31], dtype=float32)
@@ -298,7 +299,7 @@ def logaddexp(a: Array, b: Array) -> ForwardResult:
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     from .activations import sigmoid_of
 
-    # By the difference of a and b: a - logaddexp(a, b) would round.
+    # Use the difference of a and b, because a - logaddexp(a, b) would round.
     x, y = plain(a), plain(b)
     with np.errstate(invalid="ignore", over="ignore"):
         d = np.where(np.isinf(x) & np.equal(x, y), 0, single(np.subtract(a, b)))  # inf - inf is NaN, and 0 here
@@ -390,7 +391,7 @@ def arctan2(y: Array, x: Array) -> ForwardResult:
 
 @arctan2.vjp
 def _(g: Any, needs: Any, y: Any, x: Any) -> Any:
-    # x / (x^2 + y^2), of x and y in units of the larger one, a constant: that neither over- nor underflows.
+    # Compute x / (x^2 + y^2) in units of the larger of x and y, a constant, which neither over- nor underflows.
     unit = single(np.maximum(np.abs(plain(y)), np.abs(plain(x))))
     origin = unit == 0
     unit = np.where(origin, 1, unit)
@@ -430,7 +431,7 @@ def tanh(x: Array) -> Any:
 
 
 def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
-    """A rival's cotangent: one half unless it lost, another unless it tied; all of g if either is NaN."""
+    """Return a share of the cotangent: all of g if it won or either is NaN, half if it tied, 0 if it lost."""
     half = 0.5 * g
     return taken(half, ~lost) + taken(half, ~tied_or_lost)
 
@@ -439,7 +440,7 @@ def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
 def maximum(a: Array, b: Array) -> ForwardResult:
     """The larger of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
 
-    Where one of them is NaN, so is the result, and both get its whole gradient.
+    If one of them is NaN, so is the result, and both get its whole gradient.
 
     >>> maximum([1.0, 5.0], 3)
     tensor([3., 5.])
@@ -459,7 +460,7 @@ maximum.vjp(
 def minimum(a: Array, b: Array) -> ForwardResult:
     """The smaller of a and b, entry by entry; the shapes broadcast. Ties share the gradient equally.
 
-    Where one of them is NaN, so is the result, and both get its whole gradient.
+    If one of them is NaN, so is the result, and both get its whole gradient.
 
     >>> minimum([1.0, 5.0], 3)
     tensor([1., 3.])
@@ -472,9 +473,9 @@ minimum.vjp(lambda g, needs, a, b: maximum.primitive.vjp(g, needs, b, a))
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x", "constant", "constant"))
 def clip(x: Array, min: Any = None, max: Any = None) -> ForwardResult:
-    """x, of any shape, limited to [min, max]; the shapes broadcast, and a bound that is None does not limit.
+    """x, of any shape, limited to [min, max]; the shapes broadcast, and None means no bound.
 
-    The gradient of x is 1 on the closed interval, so also at its bounds, and 0 outside.
+    The gradient of x is 1 on the closed interval, including its bounds, and 0 outside.
 
     Args:
         min, max: numbers, arrays or tensors; constants. Tracked bounds need :func:`minimum` and :func:`maximum`.
@@ -503,7 +504,7 @@ def _(g: Any, needs: Any, x: Array, low: Any, high: Any) -> Any:
 
 
 def _bound(name: str, value: Any) -> Any:
-    """A bound as an array, or as a Python number, which is weakly typed."""
+    """Return a bound as an array, or as a Python number, which is weakly typed."""
     bound = plain(value)
     if bound is not None and not isinstance(bound, (bool, int, float)):
         try:
@@ -522,8 +523,8 @@ def where(condition: Array, x: Array, y: Array) -> ForwardResult:
     """x where the condition holds, y elsewhere, entry by entry; the three shapes broadcast.
 
     The branch not taken gets an exact 0 as its cotangent. If its own derivative there is infinite or
-    NaN, the chain rule still makes NaN of it (0 times inf); then a second ``where`` inside keeps bad
-    values out of that branch:
+    NaN, the chain rule still gives NaN (0 times inf). Then use a second ``where`` inside to keep bad values out of that
+    branch:
 
     >>> import minigrad as mg
     >>> x = mg.tensor([4.0, 0.0], requires_grad=True)
@@ -628,7 +629,7 @@ def round(x: Array, decimals: int = 0) -> Any:
 
 @constant(np.isfinite)
 def isfinite(x: Array) -> Any:
-    """Whether x is neither infinite nor NaN, entry by entry: booleans of x's shape.
+    """Return whether x is neither infinite nor NaN, entry by entry: booleans of x's shape.
 
     >>> isfinite([1.0, float("inf"), float("nan")])
     tensor([ True, False, False])
@@ -637,7 +638,7 @@ def isfinite(x: Array) -> Any:
 
 @constant(np.isinf)
 def isinf(x: Array) -> Any:
-    """Whether x is infinite, entry by entry: booleans of x's shape.
+    """Return whether x is infinite, entry by entry: booleans of x's shape.
 
     >>> isinf([1.0, -float("inf"), float("nan")])
     tensor([False,  True, False])
@@ -646,7 +647,7 @@ def isinf(x: Array) -> Any:
 
 @constant(np.isnan)
 def isnan(x: Array) -> Any:
-    """Whether x is NaN, entry by entry: booleans of x's shape.
+    """Return whether x is NaN, entry by entry: booleans of x's shape.
 
     >>> isnan([1.0, float("nan")])
     tensor([False,  True])
@@ -655,7 +656,7 @@ def isnan(x: Array) -> Any:
 
 @constant(np.equal)
 def equal(a: Array, b: Array) -> Any:
-    """Whether a = b, entry by entry: booleans; the shapes broadcast.
+    """Return whether a = b, entry by entry: booleans; the shapes broadcast.
 
     >>> equal([1.0, 2.0], 2)
     tensor([False,  True])
@@ -664,7 +665,7 @@ def equal(a: Array, b: Array) -> Any:
 
 @constant(np.not_equal)
 def not_equal(a: Array, b: Array) -> Any:
-    """Whether a differs from b, entry by entry: booleans; the shapes broadcast. NaN differs from itself.
+    """Return whether a differs from b, entry by entry: booleans; the shapes broadcast. NaN differs from itself.
 
     >>> not_equal([1.0, 2.0], 2)
     tensor([ True, False])
@@ -673,7 +674,7 @@ def not_equal(a: Array, b: Array) -> Any:
 
 @constant(np.less)
 def less(a: Array, b: Array) -> Any:
-    """Whether a < b, entry by entry: booleans; the shapes broadcast.
+    """Return whether a < b, entry by entry: booleans; the shapes broadcast.
 
     >>> less([1.0, 2.0], 2)
     tensor([ True, False])
@@ -682,7 +683,7 @@ def less(a: Array, b: Array) -> Any:
 
 @constant(np.less_equal)
 def less_equal(a: Array, b: Array) -> Any:
-    """Whether a <= b, entry by entry: booleans; the shapes broadcast.
+    """Return whether a <= b, entry by entry: booleans; the shapes broadcast.
 
     >>> less_equal([1.0, 2.0], 1)
     tensor([ True, False])
@@ -691,7 +692,7 @@ def less_equal(a: Array, b: Array) -> Any:
 
 @constant(np.greater)
 def greater(a: Array, b: Array) -> Any:
-    """Whether a > b, entry by entry: booleans; the shapes broadcast.
+    """Return whether a > b, entry by entry: booleans; the shapes broadcast.
 
     >>> greater([1.0, 2.0], 1)
     tensor([False,  True])
@@ -700,7 +701,7 @@ def greater(a: Array, b: Array) -> Any:
 
 @constant(np.greater_equal)
 def greater_equal(a: Array, b: Array) -> Any:
-    """Whether a >= b, entry by entry: booleans; the shapes broadcast.
+    """Return whether a >= b, entry by entry: booleans; the shapes broadcast.
 
     >>> greater_equal([1.0, 2.0], 2)
     tensor([False,  True])
@@ -709,7 +710,7 @@ def greater_equal(a: Array, b: Array) -> Any:
 
 @constant(np.logical_and)
 def logical_and(a: Array, b: Array) -> Any:
-    """Whether a and b are both true (not 0), entry by entry: booleans; the shapes broadcast.
+    """Return whether a and b are both true (not 0), entry by entry: booleans; the shapes broadcast.
 
     >>> logical_and([True, False], True)
     tensor([ True, False])
@@ -718,7 +719,7 @@ def logical_and(a: Array, b: Array) -> Any:
 
 @constant(np.logical_or)
 def logical_or(a: Array, b: Array) -> Any:
-    """Whether a or b is true (not 0), entry by entry: booleans; the shapes broadcast.
+    """Return whether a or b is true (not 0), entry by entry: booleans; the shapes broadcast.
 
     >>> logical_or([True, False], False)
     tensor([ True, False])
@@ -727,7 +728,7 @@ def logical_or(a: Array, b: Array) -> Any:
 
 @constant(np.logical_xor)
 def logical_xor(a: Array, b: Array) -> Any:
-    """Whether one of a and b is true (not 0) and the other is not, entry by entry: booleans; the shapes broadcast.
+    """Return whether exactly one of a and b is true (not 0), entry by entry: booleans; the shapes broadcast.
 
     >>> logical_xor([True, False], True)
     tensor([False,  True])
@@ -736,7 +737,7 @@ def logical_xor(a: Array, b: Array) -> Any:
 
 @constant(np.logical_not)
 def logical_not(x: Array) -> Any:
-    """Whether x is false (0), entry by entry: booleans of x's shape.
+    """Return whether x is false (0), entry by entry: booleans of x's shape.
 
     >>> logical_not([True, False])
     tensor([False,  True])

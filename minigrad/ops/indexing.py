@@ -1,4 +1,4 @@
-"""Indexing: reading and (functionally) writing entries by NumPy's indices; tables, triangles and diagonals.
+"""Indexing: read and (functionally) write entries by NumPy's indices; tables, triangles and diagonals.
 
 An index is what NumPy takes: integers, slices, None, Ellipsis, arrays of integers or booleans, or a tuple of
 these; tensors may stand for arrays, and so may lists, ranges and other sequences, buffers, and objects with
@@ -22,7 +22,7 @@ from .products import matmul
 
 
 def _unwrap(index: Any) -> Any:
-    """An index, or each part of one, as a plain integer, slice, None, Ellipsis, boolean or array."""
+    """Convert an index, or each part of one, to a plain integer, slice, None, Ellipsis, boolean or array."""
     return tuple(map(_unwrap_part, index)) if isinstance(index, tuple) else _unwrap_part(index)
 
 
@@ -30,10 +30,10 @@ def _unwrap_part(part: Any) -> Any:
     part = plain(part)
     if part is None or part is Ellipsis or isinstance(part, (slice, int, np.bool_)):
         return part
-    # What NumPy takes for an array becomes one of ours: sequences, buffers, objects with __array__.
+    # Objects that NumPy treats as arrays become our arrays: sequences, buffers, objects with __array__.
     array = part if isinstance(part, np.ndarray) else np.array(np.asarray(part))
     if array is not part and not array.size:
-        array = array.astype(np.intp)  # as NumPy has it: an empty list holds no floats
+        array = array.astype(np.intp)  # as in NumPy: an empty list holds no floats
     if array.dtype == object and hasattr(part, "__index__"):
         array = np.asarray(operator.index(part))
     if array.dtype.kind in "biu":
@@ -45,24 +45,24 @@ def _unwrap_part(part: Any) -> Any:
 
 
 def _may_repeat(index: Any) -> bool:
-    """Whether an unwrapped index may name an entry twice: only integer arrays can."""
+    """Return whether an unwrapped index may name an entry twice: only integer arrays can."""
     parts = index if isinstance(index, tuple) else (index,)
     return any(isinstance(part, np.ndarray) and part.dtype.kind != "b" for part in parts)
 
 
 def _places(shape: tuple[int, ...]) -> Array:
-    """For each entry of an array its place among all, counted in order."""
+    """Number the entries of an array in order."""
     return np.arange(math.prod(shape)).reshape(shape)
 
 
 def scattered(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    """Zeros of a shape, with g added at an index: what it names repeatedly gets the sum. g may be a tensor."""
+    """Return zeros of a shape, with g added at an index; repeated entries get the sum. g may be a tensor."""
     return mapped(g, lambda g: _scatter(g, index, shape), lambda u: u[index])
 
 
 def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
     if isinstance(index, np.ndarray) and index.size and _may_repeat(index) and math.prod(shape[1:]) >= 16:
-        # long rows by number, as in an embedding: 400 of 256 take a quarter of np.add.at's time
+        # long rows by index, as in an embedding: 400 of 256 take a quarter of np.add.at's time
         rows = index.ravel().astype(np.intp, copy=False) % shape[0]
         return sum_rows(g.reshape(index.size, -1), rows, shape[0]).reshape(shape)
     if _may_repeat(index):
@@ -76,7 +76,7 @@ def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
 
 
 def _scatter_batch(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
-    """Each of a batch of cotangents (B, …) in zeros of a shape: by the entries' places, whatever names them."""
+    """Put each of a batch of cotangents (B, …) in zeros of a shape, by the numbers of the entries."""
     places = _places(shape)[index]
     entries = g.reshape(len(g), places.size)
     if _may_repeat(index):
@@ -97,10 +97,10 @@ def getitem(x: Array, index: Any) -> ForwardResult:
             these.
 
     Returns:
-        as NumPy: a view of x for integers, slices, None and Ellipsis, a copy otherwise.
+        as in NumPy, a view of x for integers, slices, None and Ellipsis, a copy otherwise.
 
     Raises:
-        IndexError: if an index is out of range or none that NumPy takes, such as floats, or there are too many.
+        IndexError: if an index is out of range or invalid in NumPy (such as floats), or there are too many.
 
     >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
     >>> getitem(x, (slice(None), 1)).numpy(), getitem(x, [1, 1, 0]).shape
@@ -118,12 +118,12 @@ getitem.batched_vjp(lambda g, needs, index, shape: (_scatter_batch(g, index, sha
 
 @primitive(broadcasts=True, residuals=())
 def _put(x: Array, value: Array, index: Any) -> ForwardResult:
-    """A copy of x with other values at an index; see :func:`put`."""
+    """Return a copy of x with other values at an index; see :func:`put`."""
     x, value, index = as_array(x), np.asarray(value), _unwrap(index)
     if value.dtype.kind == "f" and x.dtype.kind != "f":
         raise TypeError(f"{value.dtype} values would be truncated in an array of {x.dtype}: convert one of them first")
     y = np.array(x, order="C")
-    # Repeated entries are written through their places in a vector, where the last one wins for certain.
+    # Repeated entries are written through their positions in a vector, where the last one always wins.
     places = _places(x.shape)[index] if _may_repeat(index) else None
     shape = np.shape(x[index] if places is None else places)
     try:
@@ -140,8 +140,8 @@ def _put(x: Array, value: Array, index: Any) -> ForwardResult:
 def put(x: Any, index: Any, value: Any) -> Tensor:
     """A copy of x with ``copy[index] = value``: the functional form of writing into a tensor.
 
-    Where the index names an entry repeatedly the last value (in C order) wins, as in NumPy; the others
-    have the gradient 0, as has what was overwritten in x.
+    If the index names an entry repeatedly, the last value (in C order) wins, as in NumPy. The gradient of the others,
+    and of overwritten entries of x, is 0.
 
     Args:
         x: of any shape.
@@ -152,7 +152,7 @@ def put(x: Any, index: Any, value: Any) -> Tensor:
         a tensor of x's shape and dtype.
 
     Raises:
-        IndexError: if an index is out of range or none that NumPy takes, such as floats, or there are too many.
+        IndexError: if an index is out of range or invalid in NumPy (such as floats), or there are too many.
         ValueError: if the value does not broadcast to the shape of x[index].
         TypeError: if floating values are put among integers.
 
@@ -173,7 +173,7 @@ def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
         return d
 
     values = g[index] if needs[1] else None
-    if values is not None and places is not None:  # of several writers to a place the last one wins
+    if values is not None and places is not None:  # if several values go to a place, the last one wins
         writers, last = np.arange(places.size), np.zeros(g.size, np.intp)
         last[places.ravel()] = writers
         values = np.where(last[places] == writers.reshape(places.shape), values, 0)
@@ -202,7 +202,7 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardR
     """
     y = np.take_along_axis(x, indices, axis)
     shape = x.shape if axis is not None else (x.size,)
-    # the same entries by an ordinary index: every other axis in step
+    # the same entries by an ordinary index, with ranges along the other axes
     index: list[Any] = list(np.ogrid[tuple(map(slice, shape))])
     index[axis or 0] = indices
     return y, (tuple(index), shape, x.shape)
@@ -231,7 +231,7 @@ def embedding(indices: Array, W: Array) -> ForwardResult:
         (…, D), of W's dtype.
 
     Raises:
-        IndexError: names an index outside the table and its place; negative ones are refused.
+        IndexError: if an index is outside the table or negative; names it and its position.
         TypeError: if the indices are not integers.
         ValueError: if W is not (V, D).
 
@@ -267,7 +267,7 @@ def one_hot(indices: Array, size: int, dtype: Any = None) -> ForwardResult:
         (…, size).
 
     Raises:
-        IndexError: names an index out of range and its place.
+        IndexError: if an index is out of range; names it and its position.
         TypeError: if the indices are not integers.
 
     >>> one_hot([2, 0], 3)
@@ -356,10 +356,10 @@ batched(tril, triu, diagonal)
 
 
 def diag(x: Any, k: int = 0) -> Tensor:
-    """The matrix with a vector x (n,) on its k-th diagonal and zeros elsewhere; or of a matrix its k-th diagonal.
+    """Return a matrix with the vector x (n,) on its k-th diagonal and zeros elsewhere; for a matrix, its k-th diagonal.
 
     Returns:
-        of a vector (n + |k|, n + |k|), as ``numpy.diag``; of a matrix a read-only view, see :func:`diagonal`.
+        for a vector (n + |k|, n + |k|), like ``numpy.diag``; for a matrix a read-only view, see :func:`diagonal`.
 
     Raises:
         ValueError: if x is neither vector nor matrix.

@@ -1,7 +1,7 @@
-"""Linear maps that are known by two functions on arrays, and rules for many cotangents at once.
+"""Linear maps given by two functions on arrays, and rules for many cotangents at once.
 
-Where a VJP is linear in the cotangent, and depends on nothing else that is differentiated, as that of an index or a
-pool, it needs no rule on tensors but this: its own VJP is the transpose, whose VJP is the map again.
+A VJP that is linear in the cotangent, and depends on no other differentiated value, such as that of an index or a pool,
+needs only this rule on tensors: its own VJP is the transpose, whose VJP is the map again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Map = Callable[[Array], Array]
 
 @primitive(residuals=("constant", "constant"))
 def linear_map(x: Array, apply: Map, transpose: Map) -> ForwardResult:
-    """A linear map of x, of any shape, that is given by a function on arrays, with the function of its transpose.
+    """Apply a linear map to x, of any shape, given by a function on arrays and the function of its transpose.
 
     Args:
-        apply: a linear function from an array to an array. It must give the same each time.
+        apply: a linear function from an array to an array. It must return the same result each time.
         transpose: from an array of the output's shape to one of x's shape, with <u, apply(x)> = <transpose(u), x>.
 
     >>> import numpy as np
@@ -37,20 +37,20 @@ linear_map.vjp(lambda g, needs, apply, transpose: (mapped(g, transpose, apply),)
 
 
 def mapped(x: Any, apply: Map, transpose: Map) -> Any:
-    """apply(x) of an array, and :func:`linear_map` of a tensor: for rules that run on both."""
+    """Return apply(x) for an array, and :func:`linear_map` for a tensor: for rules that run on both."""
     return linear_map(x, apply, transpose) if isinstance(x, Tensor) else apply(x)
 
 
-# --- many cotangents at once, an axis in front: the rows of a jacobian -------------------------------
+# --- many cotangents at once, along a leading axis: the rows of a jacobian -------------------------------
 
 _AXES = {"axis", "axis1", "axis2", "source", "destination"}
 
 
 def batched(*functions: PrimitiveFunction) -> None:
-    """Let the VJPs of primitives serve many cotangents at once too.
+    """Extend the VJPs of primitives to many cotangents at once.
 
-    They run as they are, but residuals named as axes count from the end, and ``shape`` has the batch in front. An axis
-    that counts from the end is the same one whatever comes before it.
+    They run unchanged, but residuals named as axes count from the end, and ``shape`` has the batch in front. An axis
+    that counts from the end stays the same for any leading axes.
     """
     for function in functions:
         function.batched_vjp(_with_batch(function.primitive.vjp))
@@ -61,7 +61,7 @@ def _with_batch(rule: Callable[..., Any]) -> Callable[..., Any]:
 
     def of_batch(g: Array, needs: Any, *residuals: Any) -> Any:
         named = dict(zip(names, residuals, strict=True))
-        like = named.get("x", named.get("y"))  # has the axes of the input, as the shape and otherwise g do
+        like = named.get("x", named.get("y"))  # has the axes of the input, as do the shape or else g
         ndim = len(named["shape"]) if "shape" in named else g.ndim - 1 if like is None else like.ndim
         for name in named.keys() & _AXES:
             named[name] = from_the_end(named[name], ndim)
@@ -73,7 +73,7 @@ def _with_batch(rule: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def from_the_end(axis: Any, ndim: int) -> Any:
-    """An axis of so many, or several (None for all), as negative numbers.
+    """Return one of ``ndim`` axes, or several (None for all), as negative numbers.
 
     >>> from_the_end(1, 3), from_the_end((0, -1), 3), from_the_end(None, 3)
     (-2, (-3, -1), (-3, -2, -1))

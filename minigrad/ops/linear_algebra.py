@@ -1,21 +1,21 @@
 """Linear algebra: equations, inverses, determinants, decompositions, norms, traces and Kronecker products.
 
-Matrices may be stacked, (…, M, N), as NumPy stacks them. Integers are computed in float64, half precision in single by
-LAPACK, which does not know it, and rounded once. The rules are those of M. Giles, Collected matrix derivative results
-for forward and reverse mode algorithmic differentiation (2008).
+Matrices may be stacked, (…, M, N), as in NumPy. Integers are computed in float64. Half precision is computed in single,
+because LAPACK does not support it, and rounded once. The rules are those of M. Giles, Collected matrix derivative
+results for forward and reverse mode algorithmic differentiation (2008).
 
-NumPy reads one triangle of what it takes for symmetric; gradients are
-those in a symmetric matrix, spread evenly on both triangles, so that it stays symmetric by a step along them.
+For symmetric matrices NumPy reads only one triangle. Gradients are spread evenly over both triangles, so that a
+gradient step keeps the matrix symmetric.
 
-Vectors that belong to equal eigenvalues or singular values are not determined by the matrix, so they have no
-derivative. It grows as 1 / gap before; a gap that is no larger than rounding, the largest value's size times the number
-of rows (or columns, if those are more) times eps, counts as none. Values always have their gradients, and so have
-vectors whose own gap is wide. Where a cotangent would mix the vectors of equal values, the backward pass raises
-LinAlgError with both values, also if the loss would not depend on which vectors were chosen, such as the V f(w) V' of a
-function of the matrix: what is left of its cotangent is rounding over rounding. An exact 0 in the cotangent asks for
-nothing: the vectors of further equal values may be unused, as when only the first columns are taken. (So where f is 0
-exactly, V f(w) V' is taken not to use its vectors.) Of a matrix that is not square the singular vectors of a singular
-value that is 0 up to rounding are not determined either, and refused in the same way.
+The matrix does not determine the vectors of equal eigenvalues or singular values, so they have no derivative. The
+derivative grows as 1 / gap. A gap that is no larger than rounding (the size of the largest value, times the number of
+rows or columns, whichever is more, times eps) counts as no gap. The values always have gradients, and so have vectors
+with a wide gap. If a cotangent would mix the vectors of equal values, the backward pass raises a LinAlgError with both
+values. It does so even if the loss would not depend on the choice of vectors, such as the V f(w) V' of a function of
+the matrix, because the result would be rounding divided by rounding. An exact 0 in the cotangent means that a vector is
+not used: other equal values are allowed, as when only the first columns are taken. (So if f is exactly 0, V f(w) V'
+counts as not using its vectors.) For a matrix that is not square, the singular vectors of a singular value that is 0 up
+to rounding are not determined either, and raise in the same way.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .reductions import prod, product_of_others, sum
 from .shaping import expand_dims, moveaxis, reshape, squeeze
 
 
-# What functions with several results return, by NumPy's names.
+# The named results of functions with several results, as in NumPy.
 class SlogdetResult(NamedTuple):
     sign: Tensor
     logabsdet: Tensor
@@ -61,21 +61,21 @@ class SVDResult(NamedTuple):
     Vh: Tensor
 
 
-# --- what rules on matrices share, of arrays and tensors --------------------------------------------
+# --- shared by the rules, for arrays and tensors ----------------------------------------------------
 
 
 def transposed(x: Any) -> Any:
-    """Each matrix of a stack transposed."""
+    """Transpose each matrix of a stack."""
     return np.swapaxes(x, -1, -2)
 
 
 def skew(x: Any) -> Any:
-    """The skew-symmetric part of each matrix, (x - x') / 2."""
+    """Return the skew-symmetric part of each matrix, (x - x') / 2."""
     return (x - transposed(x)) / 2
 
 
 def from_lower(x: Any) -> Any:
-    """The symmetric matrix with the lower triangle of x.
+    """Return the symmetric matrix with the lower triangle of x.
 
     >>> from_lower(np.array([[1.0, 9.0], [2.0, 3.0]]))
     array([[1., 2.],
@@ -85,15 +85,15 @@ def from_lower(x: Any) -> Any:
 
 
 def _of_sides(shape: Shape, count: Callable[[int, int], int]) -> int:
-    """What a count of the longer and the shorter side of a matrix comes to for a stack (…, M, N) of them."""
+    """Multiply an operation count, a function of the longer and the shorter side, by the number of stacked matrices."""
     *stack, m, n = shape
     return math.prod(stack) * count(max(m, n), min(m, n))
 
 
 def rounding_of(values: Any, size: int) -> Array:
-    """How far eigenvalues or singular values (…, K) of a matrix of that size may be off by rounding: (…, 1).
+    """Return the rounding error of eigenvalues or singular values (…, K) of a matrix of this size: (…, 1).
 
-    The largest one's size times the number of rows or columns, whichever is more, times eps.
+    This is the size of the largest one, times the number of rows or columns, whichever is more, times eps.
     """
     values = plain(values)
     return np.max(np.abs(values), axis=-1, keepdims=True, initial=0) * (size * np.finfo(values.dtype).eps)  # type: ignore[no-any-return]
@@ -145,7 +145,7 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 @primitive(residuals=("output",))
 def inv(a: Array) -> ForwardResult:
-    """The inverse of each matrix of a (…, N, N), of the same shape. To solve equations :func:`solve` is more accurate.
+    """The inverse of each matrix of a (…, N, N), of the same shape. For equations :func:`solve` is more accurate.
 
     Raises:
         LinAlgError: if a matrix is not square, or is singular.
@@ -169,10 +169,10 @@ inv.cost(lambda inputs, output, options: math.prod(output[:-2]) * output[-1] ** 
 
 @primitive(residuals=("a", "output"))
 def det(a: Array) -> ForwardResult:
-    """The determinant of each matrix of a (…, N, N): (…). Of many rows it over- or underflows: see :func:`slogdet`.
+    """The determinant of each matrix of a (…, N, N): (…). For large ones it over- or underflows: see :func:`slogdet`.
 
-    The gradient is the matrix of cofactors, also of a singular matrix, whatever its rank. So are further derivatives
-    right there, but they take N^2 determinants.
+    The gradient is the matrix of cofactors, even for a singular matrix of any rank. Higher derivatives are right there
+    too, but they take N^2 determinants.
 
     Raises:
         LinAlgError: if a matrix is not square.
@@ -210,9 +210,9 @@ det.cost(lambda inputs, output, options: math.prod(output) * (inputs[0][-1] ** 3
 
 
 def _cofactors(a: Array, y: Array) -> Array:
-    """The cofactors of matrices with determinants y: y A'^-1, and where y is 0, U diag(product of other s) V'."""
-    # The inverse is from the same pivots as the determinant, and their errors cancel: also of a matrix that is singular
-    # but for rounding the cofactors are exact up to rounding.
+    """Return the cofactors of matrices with determinants y: y A'^-1, or if y is 0, U diag(product of other s) V'."""
+    # The inverse uses the same pivots as the determinant, and their errors cancel: even if the matrix is singular up to
+    # rounding, the cofactors are exact up to rounding.
     zero = np.equal(y, 0)
     regular = np.where(zero[..., None, None], np.eye(a.shape[-1], dtype=a.dtype), a)
     c: Array = y[..., None, None] * transposed(np.linalg.inv(regular))
@@ -233,7 +233,7 @@ def _slogdet(a: Array) -> Any:
 def slogdet(a: Any) -> SlogdetResult:
     """The sign of the determinant of each matrix of a (…, N, N), and the logarithm of its size: both (…).
 
-    The sign has the gradient 0. Of a singular matrix they are 0 and -inf.
+    The sign has gradient 0. For a singular matrix the results are 0 and -inf.
 
     Raises:
         LinAlgError: if a matrix is not square; in the backward pass, if one is singular.
@@ -275,10 +275,10 @@ _slogdet.cost(lambda inputs, output, options: math.prod(output) * (inputs[0][-1]
 def cholesky(a: Array, upper: bool = False) -> ForwardResult:
     """The lower triangular L with L @ L' = a, of symmetric positive definite matrices (…, N, N).
 
-    Only the lower triangle of a is read. The gradient is that in a symmetric matrix.
+    Only the lower triangle of a is read. The gradient is symmetric.
 
     Args:
-        upper: true for L', of the upper triangle of a.
+        upper: true for L', from the upper triangle of a.
 
     Raises:
         LinAlgError: if a matrix is not square, or not positive definite.
@@ -316,10 +316,10 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     The first K columns of a must be independent for a gradient.
 
     Args:
-        mode: "reduced"; or "r" for R alone. "complete" for a square Q is the same where M <= N.
+        mode: "reduced", or "r" for only R. "complete", for a square Q, is the same if M <= N.
 
     Raises:
-        ValueError: for another mode; for "complete" where M > N, since the further columns of Q have no derivative.
+        ValueError: for another mode; for "complete" if M > N, because the other columns of Q have no derivative.
         LinAlgError: if a has fewer than two axes; in the backward pass, if the first K columns are dependent.
 
     >>> Q, R = qr([[3.0], [4.0]])
@@ -332,7 +332,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         raise ValueError(f"qr: mode must be 'reduced', 'complete' or 'r', not {mode!r}")
     if mode == "complete" and rows > columns:
         raise ValueError(
-            f"qr: mode 'complete' of {rows} x {columns} gives columns of Q that are not determined, and have no "
+            f"qr: mode 'complete' of {rows} x {columns} gives columns of Q that are not determined, so they have no "
             "derivative: use mode 'reduced'"
         )
     Q, R = _qr(a)
@@ -344,7 +344,7 @@ qr.primitive = _qr.primitive  # type: ignore[attr-defined]
 
 @_qr.vjp
 def _(g: Any, needs: Any, Q: Any, R: Any) -> Any:
-    # Of a wide A = (X, Y), X square, R is (U, Q' Y): Y gets Q times its part of R's cotangent, and Q that of Q' Y.
+    # For a wide A = (X, Y), X square, R is (U, Q' Y): Y gets Q times its part of R's cotangent, and Q that of Q' Y.
     (gQ, gR), k = g, Q.shape[-1]
     if R.shape[-1] == k:
         return (_pull_qr(gQ, gR, Q, R),)
@@ -357,8 +357,11 @@ def _(g: Any, needs: Any, Q: Any, R: Any) -> Any:
 
 
 def _pull_qr(gQ: Any, gR: Any, Q: Any, R: Any) -> Any:
-    """The cotangent of A = Q R with a square R, by S. Walter and L. Lehmann, Algorithmic differentiation of linear
-    algebra functions with application in optimum experimental design (2010)."""
+    """Return the cotangent of A = Q R with a square R.
+
+    Source: S. Walter and L. Lehmann, Algorithmic differentiation of linear algebra functions with application in
+    optimum experimental design (2010).
+    """
     # (G_Q + Q M) R'^-1, with M symmetric, of the lower triangle of R G_R' - G_Q' Q
     inner = 0 if gR is None else R @ transposed(gR)
     inner = inner if gQ is None else inner - transposed(gQ) @ Q
@@ -367,12 +370,10 @@ def _pull_qr(gQ: Any, gR: Any, Q: Any, R: Any) -> Any:
     try:
         return transposed(np.linalg.solve(R, transposed(total)))
     except LinAlgError:
-        raise LinAlgError(
-            "qr: the first columns of a matrix are dependent, and then Q and R have no gradient"
-        ) from None
+        raise LinAlgError("qr: the first columns of a matrix are dependent, so Q and R have no gradient") from None
 
 
-# Reflections (Golub and Van Loan, Matrix Computations), once for R and as often again for Q.
+# Reflections (Golub and Van Loan, Matrix Computations), once for R and once more for Q.
 _qr.cost(lambda inputs, output, options: _of_sides(inputs[0], lambda m, n: 2 * (m * n * n - n**3 // 3)))
 
 
@@ -391,8 +392,8 @@ def _eigh(a: Array, UPLO: Any = "L") -> Any:
 def eigh(a: Any, UPLO: str = "L") -> EighResult:
     """Eigenvalues, in ascending order, and orthonormal eigenvectors of symmetric matrices a (…, N, N).
 
-    Only one triangle of a is read. The gradient is that in a symmetric matrix. An eigenvector's sign is as LAPACK
-    leaves it; the gradient is right for either. Of equal eigenvalues see :mod:`minigrad.ops.linear_algebra`.
+    Only one triangle of a is read. The gradient is symmetric. LAPACK chooses the sign of an eigenvector; the gradient
+    is right for either. For equal eigenvalues, see :mod:`minigrad.ops.linear_algebra`.
 
     Args:
         UPLO: "L" to read the lower triangle, "U" for the upper one.
@@ -440,8 +441,8 @@ def _refuse_mixed(name: str, what: str, values: Any, equal: Array, *parts: Any) 
             i, j = sorted((int(i), int(j)))
             raise LinAlgError(
                 f"{name}: {what}s {i} and {j}, {rows[i]:.6g} and {rows[j]:.6g}, are equal up to rounding, so their "
-                f"vectors, which the loss uses, are not determined and have no gradient; that of the {what}s has no "
-                "such limit"
+                "vectors, which the loss uses, are not determined and have no gradient; gradients of the "
+                f"{what}s themselves are available"
             )
 
 
@@ -462,16 +463,16 @@ def _svd(a: Array, full_matrices: bool = True) -> Any:
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """Orthonormal U and Vh, and singular values S in descending order, with (U * S) @ Vh = a (…, M, N), K = min(M, N).
 
-    The sign of a column of U, with that of a row of Vh, is as LAPACK leaves it; the gradient is right for either. Of
-    equal singular values, and of those that are 0, see :mod:`minigrad.ops.linear_algebra`.
+    LAPACK chooses the sign of a column of U, with that of a row of Vh; the gradient is right for either. For equal
+    singular values, and those that are 0, see :mod:`minigrad.ops.linear_algebra`.
 
     Args:
-        full_matrices: true for square U and Vh. Those of their columns and rows behind the first K are not determined
-            by a, and the loss may not depend on them.
-        compute_uv: false for S alone: :func:`svdvals`.
+        full_matrices: true for square U and Vh. The matrix a does not determine their columns and rows after the first
+            K, so the loss must not depend on them.
+        compute_uv: false for only S, like :func:`svdvals`.
 
     Returns:
-        U (…, M, K), S (…, K), Vh (…, K, N); or S alone.
+        U (…, M, K), S (…, K), Vh (…, K, N); or only S.
 
     Raises:
         LinAlgError: if a has fewer than two axes, or the iteration does not converge; in the backward pass, if a
@@ -497,7 +498,7 @@ def _(g: Any, needs: Any, U: Any, s: Any, Vh: Any) -> Any:
     if gs is not None:
         inner = np.where(np.eye(k, dtype=bool), gs[..., None], inner)
     total = U @ inner @ Vh
-    # What moves a vector out of the space that all of them span: only where they do not span everything.
+    # The part that moves a vector out of the span of all vectors: only if they do not span the whole space.
     size = max(U.shape[-2], Vh.shape[-1])
     if gU is not None and U.shape[-2] > k:
         total = total + ((gU - U @ (transposed(U) @ gU)) / _divisors(s, size, gU, -2)[..., None, :]) @ Vh
@@ -507,23 +508,23 @@ def _(g: Any, needs: Any, U: Any, s: Any, Vh: Any) -> Any:
 
 
 def _determined(g: Any, s: Any, axis: int) -> Any:
-    """The cotangent of the vectors that singular values determine, along that axis; raise if it is of others, too."""
+    """Return the cotangent of the vectors that singular values determine, along that axis; raise if others have one."""
     k = s.shape[-1]
     if g is None or g.shape[axis] == k:
         return g
     first, others = (g[..., :k], g[..., k:]) if axis == -1 else (g[..., :k, :], g[..., k:, :])
     if np.any(plain(others)):
         raise LinAlgError(
-            f"svd: the loss uses singular vectors behind the first {k}, which the matrix does not determine, and which "
-            "have no gradient: use full_matrices=False"
+            f"svd: the loss uses singular vectors after the first {k}. The matrix does not determine these, so they "
+            "have no gradient. Use full_matrices=False."
         )
     return first
 
 
 def _pull_vectors(gU: Any, gVh: Any, U: Any, s: Any, Vh: Any) -> Any:
-    """U' dA V of the cotangents of singular vectors, within the spaces that they span; the diagonal is 0."""
+    """Return U' dA V for the cotangents of singular vectors, within the spaces that they span; the diagonal is 0."""
     # With the skew-symmetric parts X of U' G_U and Y of V' G_V it is (X_ij s_j + s_i Y_ij) / (s_j^2 - s_i^2): as a sum,
-    # (X + Y) / (s_j - s_i) + (X - Y) / (s_j + s_i), halves with halves, it cancels nothing that is near 0.
+    # (X + Y) / (s_j - s_i) + (X - Y) / (s_j + s_i), halves with halves, nothing near 0 cancels.
     P = 0 if gU is None else transposed(U) @ gU
     Q = 0 if gVh is None else Vh @ transposed(gVh)
     gaps, sums = s[..., None, :] - s[..., :, None], s[..., None, :] + s[..., :, None]
@@ -535,14 +536,14 @@ def _pull_vectors(gU: Any, gVh: Any, U: Any, s: Any, Vh: Any) -> Any:
 
 
 def _divisors(s: Any, size: int, g: Any, axis: int) -> Any:
-    """Singular values, with 1 for 0. Raise if the cotangent is of vectors, along an axis, of one that is 0."""
+    """Return singular values, with 1 for 0. Raise if the cotangent uses vectors, along an axis, of one that is 0."""
     zero = plain(s) <= rounding_of(s, size)
     used = np.any(plain(g) != 0, axis=axis)
     if np.any(zero & used):
         place = int(np.argwhere(zero & used)[0][-1])
         raise LinAlgError(
             f"svd: singular value {place} is 0 up to rounding, so its vectors, which the loss uses, are not determined "
-            "and have no gradient; that of the singular values has no such limit"
+            "and have no gradient; gradients of the singular values themselves are available"
         )
     return np.where(zero, 1, s)
 
@@ -550,7 +551,7 @@ def _divisors(s: Any, size: int, g: Any, axis: int) -> Any:
 def svdvals(x: Any) -> Tensor:
     """The singular values of each matrix of x (…, M, N), in descending order: (…, K) with K = min(M, N).
 
-    They have a gradient also where some are equal, or 0.
+    They have a gradient even if some are equal, or 0.
 
     Raises:
         LinAlgError: if x has fewer than two axes, or the iteration does not converge.
@@ -564,7 +565,7 @@ def svdvals(x: Any) -> Tensor:
 # About 6 M N^2 + 20 N^3 operations, N <= M (Golub and Van Loan, Matrix Computations), in pairs.
 _svd.cost(lambda inputs, output, options: _of_sides(inputs[0], lambda m, n: 3 * m * n * n + 10 * n**3))
 
-for _function in (solve, inv, det, _slogdet, cholesky, _qr, _eigh, _svd):  # whose rules serve stacks
+for _function in (solve, inv, det, _slogdet, cholesky, _qr, _eigh, _svd):  # whose rules support stacks
     _function.batched_vjp(_function.primitive.vjp)
 
 
@@ -572,7 +573,7 @@ for _function in (solve, inv, det, _slogdet, cholesky, _qr, _eigh, _svd):  # who
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-    """The sum over the diagonals of x over two axes, as ``numpy.trace``.
+    """The sum over the diagonals of x over two axes, like ``numpy.trace``.
 
     Args:
         x: of at least 2 axes. offset: 0 for the main diagonal, above it if positive, below it if negative.
@@ -590,13 +591,13 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 
 
 def kron(a: Any, b: Any) -> Tensor:
-    """The Kronecker product: each entry of a times the whole of b, as blocks, as ``numpy.kron``.
+    """The Kronecker product: each entry of a times the whole of b, as blocks, like ``numpy.kron``.
 
     Args:
         a, b: of any shape; the one with fewer axes gets axes of length 1 in front.
 
     Returns:
-        on each axis the product of both lengths.
+        an array with the product of both lengths on each axis.
 
     >>> kron([[1.0, 2.0]], [[1.0], [10.0]])
     tensor([[ 1.,  2.],
@@ -605,7 +606,7 @@ def kron(a: Any, b: Any) -> Tensor:
     shapes = [np.shape(as_array(plain(x))) for x in (a, b)]
     ndim = max(map(len, shapes))
     left, right = ((1,) * (ndim - len(shape)) + shape for shape in shapes)
-    # each axis of a beside that of b
+    # each axis of a before that of b
     rows, columns = reshape(a, [n for m in left for n in (m, 1)]), reshape(b, [n for m in right for n in (1, m)])
     blocks = multiply(rows, columns)
     return reshape(blocks, [m * n for m, n in zip(left, right, strict=True)])  # type: ignore[no-any-return]
@@ -615,28 +616,29 @@ def kron(a: Any, b: Any) -> Tensor:
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The norm of vectors or matrices, as ``numpy.linalg.norm``.
+    """The norm of vectors or matrices, like ``numpy.linalg.norm``.
 
-    The gradient where x is 0 is 0: a subgradient where the norm has a kink. Equal largest (or smallest) entries, sums
-    or singular values share it.
+    The gradient at x = 0 is 0, a subgradient at the kink of the norm. Equal largest (or smallest) entries, sums or
+    singular values share the gradient.
 
     Args:
         x: of any shape.
-        ord: of vectors a number p: the p-th root of the sum of |x|^p; inf and -inf for the largest and the smallest
-            size; 0 for how many are not 0, which has no gradient; None is 2. Of matrices None and "fro" for the root of
-            the sum of squares; 1 and -1 for the largest and the smallest sum of sizes of a column, inf and -inf of
-            a row; 2 and -2 for the largest and the smallest singular value, "nuc" for their sum.
-        axis: an integer for vectors along it, a pair for matrices with these rows and columns. None is all axes, of
-            which there must be one or two unless ord is None, too.
+        ord: for vectors a number p: the p-th root of the sum of |x|^p; inf and -inf for the largest and the smallest
+            magnitude; 0 for the number of nonzero entries, which has no gradient; None is 2. For matrices None and
+            "fro" for the root of the sum of squares; 1 and -1 for the largest and the smallest sum of magnitudes of a
+            column, inf and -inf of a row; 2 and -2 for the largest and the smallest singular value, "nuc" for their
+            sum.
+        axis: an integer for vectors along it, a pair for matrices with these rows and columns. None means all axes;
+            then x must have one or two axes, unless ord is None too.
         keepdims: true to keep the reduced axes with length 1.
 
     Returns:
         x's shape without the axes.
 
     Raises:
-        TypeError: if an axis is no integer.
-        ValueError: for an order that vectors or matrices do not have, axes that are neither one nor two, or a smallest
-            one of none.
+        TypeError: if an axis is not an integer.
+        ValueError: for an order that vectors or matrices do not have, a number of axes other than one or two, or the
+            smallest of no entries.
 
     >>> norm([[3.0, 0.0], [4.0, 0.0]], 1), norm([[3.0, 0.0], [4.0, 0.0]], "nuc")
     (tensor(7.), tensor(5.))
@@ -654,7 +656,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         return _of_vectors(x, ord, axes[0], keepdims)  # type: ignore[no-any-return]
     if len(axes) == 2:
         return _of_matrices(x, ord, axes, keepdims)  # type: ignore[no-any-return]
-    raise ValueError(f"norm: ord {ord!r} is of vectors, one axis, or of matrices, two, not {len(axes)}: choose by axis")
+    raise ValueError(f"norm: ord {ord!r} needs one axis (vectors) or two (matrices), not {len(axes)}: pass axis")
 
 
 def _of_vectors(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
@@ -680,7 +682,7 @@ def _of_matrices(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any
     matrices = moveaxis(x, axes, (-2, -1))
     if ord == "nuc":
         y = _in_single(lambda x: reductions.norm(svdvals(x), -1, ord=1), matrices)
-    elif ord == 2:  # sizes of what is never negative: their gradient at 0 is 0
+    elif ord == 2:  # magnitudes of nonnegative values: their gradient at 0 is 0
         y = reductions.norm(svdvals(matrices), -1, ord=np.inf)
     else:
         y = reductions.min(absolute(svdvals(matrices)), -1)
@@ -688,7 +690,7 @@ def _of_matrices(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any
 
 
 def _in_single(function: Callable[[Any], Any], x: Any) -> Any:
-    """A function of floats, whose half precision is computed in single and rounded once."""
+    """Apply a function of floats; half precision is computed in single and rounded once."""
     dtype = as_array(plain(x)).dtype
     if dtype == np.float16:
         return astype(function(astype(x, np.float32)), dtype)
@@ -696,13 +698,13 @@ def _in_single(function: Callable[[Any], Any], x: Any) -> Any:
 
 
 def _power_norm(x: Any, axis: int, keepdims: bool, p: float) -> Any:
-    """The p-th root of the sum of |x|^p along an axis, for p other than 0."""
+    """Return the p-th root of the sum of |x|^p along an axis, for p other than 0."""
     sizes = np.abs(plain(x))
-    # In units of the largest entry, or of the smallest one if p < 0, no power over- or underflows that matters.
+    # In units of the largest entry, or of the smallest one if p < 0, no power that matters over- or underflows.
     end = np.max(sizes, axis, keepdims=True, initial=0) if p > 0 else np.min(sizes, axis, keepdims=True, initial=np.inf)
     unit, none = np.where((end == 0) | (end == np.inf), 1, end), end == 0  # then the norm and its gradient are 0
     zero = none | (sizes == 0)
-    with np.errstate(over="ignore", divide="ignore"):  # if p < 0, what is huge beside the smallest entry counts nothing
+    with np.errstate(over="ignore", divide="ignore"):  # if p < 0, relatively huge entries do not count
         powers = where(zero, 0.0, power(where(zero, 1.0, divide(absolute(x), unit)), p))
         total = where(none, 1.0, sum(powers, axis, keepdims=True))
         y = where(none, 0.0, multiply(unit, power(total, 1 / p)))

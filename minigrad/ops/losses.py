@@ -1,9 +1,9 @@
-"""Losses: one number, or one an entry, from predictions and targets of exactly fitting shapes.
+"""Losses: one number, or one per entry, from predictions and targets of exactly fitting shapes.
 
-Nothing is broadcast here: a loss of (N,) against (N, 1) would silently be one of (N, N). The mean of no
-entries is 0, with gradient 0, so that an empty batch leaves a model as it is. Half precision is computed in single, and
-only the result rounded. A well classified entry keeps its small loss and gradient: neither is a difference to 1.
-The loss of sequences without alignment is in :mod:`.alignment`.
+Losses do not broadcast: (N,) against (N, 1) would silently give (N, N). The mean of no entries is 0, with gradient 0,
+so that an empty batch does not change a model. Half precision is computed in single, and only the result is rounded. A
+well classified entry keeps its small loss and gradient, because neither is computed as a difference from 1. The loss of
+sequences without alignment is in :mod:`.alignment`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .kernels.numerics import as_float, check_indices, narrowed, refuse_entries,
 from .linear import mapped
 from .reductions import log_softmax, softmax, sum
 
-# --- what losses share -------------------------------------------------------------------------------
+# --- shared by losses --------------------------------------------------------------------------------
 
 
 def reduction_scale(reduction: str, count: float, known: tuple[str, ...] = ("mean", "sum", "none")) -> float:
-    """What each entry's loss counts in the result: of a mean 1 / count, of their number or the sum of their weights.
+    """Return the weight of each loss: for a mean, 1 / count, with the number of entries or the sum of their weights.
 
-    It is 1 where nothing counts, so that a mean of nothing is 0.
+    It is 1 if no entry counts, so that a mean of no entries is 0.
     """
     if not isinstance(reduction, str):  # PyTorch's third argument is the weight
         raise TypeError(
-            f"reduction must be 'mean', 'sum' or 'none', not {describe(reduction)}; weights, where a loss takes them, "
-            "are given by name, weight=…"
+            f"reduction must be 'mean', 'sum' or 'none', not {describe(reduction)}. Pass the weights of a loss "
+            "that has them by keyword, weight=…"
         )
     if reduction not in known:
         raise ValueError(f"reduction must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {reduction!r}")
@@ -42,18 +42,18 @@ def reduction_scale(reduction: str, count: float, known: tuple[str, ...] = ("mea
 
 
 def reduced(losses: Any, reduction: str, scale: float) -> Any:
-    """One number, ``scale`` times the sum in the losses' dtype, or one an entry for "none"."""
+    """Return one number, ``scale`` times the sum in the losses' dtype, or one per entry for "none"."""
     return losses if reduction == "none" else losses.sum() * losses.dtype.type(scale)
 
 
 def _finished(losses: Array, reduction: str, dtype: Any) -> tuple[Array, float]:
-    """The result in a dtype, from the losses of all entries, and the scale of each."""
+    """Return the result in a dtype, given the losses of all entries and the scale of each."""
     scale = reduction_scale(reduction, losses.size)
     return reduced(losses, reduction, scale).astype(dtype, copy=False), scale
 
 
 def _reference(losses: Any, reduction: str, count: Any = None) -> Any:
-    """What references make of the losses of all entries; a mean is over ``count``, by default their number."""
+    """Reduce the losses of all entries, in references; a mean divides by ``count``, by default their number."""
     return reduced(losses, reduction, reduction_scale(reduction, losses.size if count is None else count))
 
 
@@ -66,10 +66,10 @@ def same_shape(name: str, first: Array, second_name: str, second: Array) -> None
 
 
 def non_negative(weight: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -> Array | None:
-    """Weights that were given as an option, in a dtype; None if they were not.
+    """Return weights that were given as an option, in a dtype; None if they were not given.
 
     Raises:
-        ValueError: unless their shape is one of those that fit, and all are finite and at least 0.
+        ValueError: unless their shape is one of the given ones, and all are finite and at least 0.
     """
     if weight is None:
         return None
@@ -83,22 +83,22 @@ def non_negative(weight: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -
 
 # --- scores as rows ----------------------------------------------------------------------------------
 
-# Scores (…, C) become rows (M, C), one for each entry that counts, with the class (M,) that is right in each. A loss
-# and its gradient share all of their work, so the forward computes both: it turns the rows, in place, into the rows of
-# their gradient, and the VJP only multiplies them by the cotangent and puts them where they belong.
+# Scores (…, C) become rows (M, C), one for each entry that counts, with the right class (M,) of each. A loss and its
+# gradient share all of their work, so the forward computes both: it turns the rows, in place, into the rows of their
+# gradient, and the VJP only multiplies them by the cotangent and puts them into place.
 
 
 def score_rows(scores: Array, keep: Array | None) -> Array:
-    """Scores (…, C) as rows (M, C) that may be written into: those that count."""
+    """Return the scores (…, C) that count as writable rows (M, C)."""
     if keep is None:  # a plain copy is faster than a gather
         scores = np.array(scores, order="C").reshape(math.prod(scores.shape[:-1]), scores.shape[-1])
     return np.asarray(single(scores if keep is None else scores[keep]))
 
 
 def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> Array:
-    """The cross-entropy of each row of logits (M, C) at its target (M,).
+    """Compute the cross-entropy of each row of logits (M, C) at its target (M,).
 
-    In place, the logits become the gradient of ``scale``, a number or (M,), times the sum of the losses: scale (p - q)
+    The logits become, in place, the gradient of ``scale``, a number or (M,), times the sum of the losses: scale (p - q)
     with the row's softmax p and q one-hot. At the target p - 1 would cancel: there it is minus the sum of the others.
 
     >>> z = np.zeros((1, 3))
@@ -123,11 +123,11 @@ def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> Array:
 
 
 def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> Array:
-    """As :func:`cross_entropy_rows`, with target distributions that sum to 1.
+    """Like :func:`cross_entropy_rows`, with target distributions that sum to 1.
 
     Args:
         own: the probability of each row's target, a number or (M,).
-        each: the probability of each class besides, a number or (M, C).
+        each: the additional probability of each class, a number or (M, C).
 
     >>> z = np.array([[0.0, 0.0]])
     >>> smoothed_rows(z, np.array([0]), 1.0, 0.5, 0.25), z
@@ -140,12 +140,12 @@ def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> 
     losses = np.multiply(own, z[picked], out=np.zeros(len(z), z.dtype), where=np.not_equal(own, 0))
     if isinstance(each, float):
         losses += each * z.sum(axis=1)
-    else:  # a logit of -inf is safe where its class has the probability 0
+    else:  # a logit of -inf is safe if its class has probability 0
         losses += np.multiply(each, z, out=np.zeros_like(z), where=each != 0).sum(axis=1)
     np.exp(z, out=z)
     total = z.sum(axis=1)
     z *= (scale / total)[:, None]
-    # Minus the distribution; what rounding left of the gradient's sum is taken off in the same proportions.
+    # Subtract the distribution, and the rounding error of the gradient's sum in the same proportions.
     amount = np.full_like(total, scale)
     for _ in range(2):
         z -= amount[:, None] * each
@@ -155,7 +155,7 @@ def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> 
 
 
 def spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
-    """Rows (M, …) of the kept entries in their places in zeros of a shape."""
+    """Put rows (M, …) of the kept entries in their places in zeros of a shape."""
     if keep is None:
         return rows.reshape(shape)
     full = np.zeros(shape, rows.dtype)
@@ -164,15 +164,15 @@ def spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
 
 
 def pull_scores(g: Any, scores: Any, rows: Any, keep: Array | None, scale: Any) -> Any:
-    """The cotangent of scores (…, C), arrays or tensors, from that of the losses.
+    """Return the cotangent of scores (…, C), arrays or tensors, given that of the losses.
 
     Args:
-        rows, scale: as :func:`cross_entropy_rows` leaves them, and as it was given. keep: which entries count, or None.
+        rows, scale: the result and the argument of :func:`cross_entropy_rows`. keep: which entries count, or None.
     """
-    if isinstance(scores, Tensor):  # the rows as a function of the scores, with the value that they have
+    if isinstance(scores, Tensor):  # the rows as a function of the scores, with the same values
         p = softmax(single(scores if keep is None else scores[keep]).reshape(rows.shape))
         rows = (p - p.data) * (scale if np.ndim(scale) == 0 else scale[:, None]) + rows
-    if g.ndim:  # one loss an entry
+    if g.ndim:  # one loss per entry
         g = (g.reshape(-1) if keep is None else g[keep])[:, None]
     d = rows if isinstance(g, np.ndarray) and g.ndim == 0 and g == 1 else rows * g
     shape = scores.shape
@@ -183,7 +183,7 @@ def pull_scores(g: Any, scores: Any, rows: Any, keep: Array | None, scale: Any) 
 
 
 def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int | None) -> Array | None:
-    """Raise unless targets (…) fit scores (…, C); which targets count, or None if all do."""
+    """Raise unless targets (…) fit scores (…, C); return which targets count, or None if all do."""
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, (int, np.integer, type(None))):
         raise TypeError(f"ignore_index must be an integer or None, not {ignore_index!r}")
     if scores.ndim == 0:
@@ -191,7 +191,7 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
     if targets.shape != scores.shape[:-1]:
         hint = ""
         if scores.ndim > 2 and targets.shape == scores.shape[:1] + scores.shape[2:]:
-            hint = f"; the classes are along the LAST axis here: give moveaxis({name}, 1, -1)"
+            hint = f"; the classes are along the LAST axis here: pass moveaxis({name}, 1, -1)"
         raise ValueError(
             f"targets must be {scores.shape[:-1]} as {name} without its last axis, not {targets.shape}{hint}"
         )
@@ -203,10 +203,10 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
 def _distribution(
     logits: Array, targets: Array, ignore_index: int | None, smoothing: Any, weight: Any
 ) -> tuple[Array | None, Array, Any, Any, Any, Any]:
-    """What the targets of a cross-entropy ask for: which entries count, or None for all, and for those
+    """Interpret the targets of a cross-entropy: which entries count (None for all), and for those
 
-    the target of each (M,); its probability, and that of each class besides, as :func:`smoothed_rows` takes them; what
-    each row counts, a number or (M,); and what a mean is divided by.
+    the target of each (M,); its probability, and the additional one of each class, as :func:`smoothed_rows` takes them;
+    the weight of each row, a number or (M,); and the divisor of a mean.
     """
     if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float, np.integer, np.floating)):
         raise TypeError(f"label_smoothing must be a number, not {smoothing!r}")
@@ -215,15 +215,15 @@ def _distribution(
     of_classes = targets.dtype.kind != "f"
     if not of_classes and not targets.ndim == logits.ndim > 0:
         raise TypeError(
-            f"targets must be integers, not {targets.dtype} {targets.shape}, or else class probabilities of the "
+            f"targets must be integers, not {targets.dtype} {targets.shape}, or class probabilities of the "
             f"logits' shape {logits.shape}"
         )
     if not of_classes and ignore_index is not None:
-        raise ValueError(f"ignore_index is {ignore_index}, and targets {targets.shape} are probabilities: leave it out")
+        raise ValueError(f"ignore_index is {ignore_index}, and targets {targets.shape} are probabilities: omit it")
     keep = _check_classes("logits", logits, targets, ignore_index) if of_classes else None
     C, dtype = logits.shape[-1], single(logits[:0]).dtype
     weight = non_negative(weight, "weight", dtype, (C,))
-    own, each = 1 - float(smoothing), float(smoothing) / max(C, 1)  # Python's floats, which do not change the dtype
+    own, each = 1 - float(smoothing), float(smoothing) / max(C, 1)  # Python floats, which do not change the dtype
     if of_classes:
         chosen = targets.ravel() if keep is None else targets[keep]
         counts: Any = 1.0 if weight is None else weight[chosen]
@@ -256,28 +256,28 @@ def cross_entropy(
 ) -> ForwardResult:
     """The cross-entropy of softmax(logits) at classes, -log softmax(logits)[target], or at class probabilities.
 
-    The classes are along the LAST axis, also for images and sequences. (PyTorch has them second:
-    give ``moveaxis(logits, 1, -1)``.) Logits of any size are safe.
+    The classes are along the LAST axis, also for images and sequences. (In PyTorch they are the second axis: pass
+    ``moveaxis(logits, 1, -1)``.) Logits of any size are safe.
 
     Args:
         logits: (…, C).
-        targets: (…), integers in 0 … C-1; or (…, C), floats of at least 0, the probability q of each class, and the
-            loss is -sum(q log softmax(logits)). They are constants, and need not sum to 1.
-        reduction: "mean" over the entries that count, "sum", or "none" for one loss an entry.
-        ignore_index: entries with this target (it may lie outside 0 … C-1) do not count: their loss and gradient are 0.
-            Not with probabilities.
+        targets: (…), integers in 0 … C-1; or (…, C), floats of at least 0, the probability q of each class, for the
+            loss -sum(q log softmax(logits)). They are constants, and need not sum to 1.
+        reduction: "mean" over the entries that count, "sum", or "none" for one loss per entry.
+        ignore_index: entries with this target (it may be outside 0 … C-1) do not count: their loss and gradient are 0.
+            It cannot be used with probabilities.
         label_smoothing: s in [0, 1]: the target distribution is (1 - s) on the target plus s/C on each class.
-        weight: (C,), what the log-probability of each class counts, at least 0; not differentiated. A mean is divided
-            by the sum of the targets' weights, with label smoothing too; of probabilities by the number of entries.
+        weight: (C,), the weight of the log-probability of each class, at least 0; not differentiated. A mean divides by
+            the sum of the targets' weights, with label smoothing too; for probabilities, by the number of entries.
 
     Returns:
         a single number, or (…) for "none"; of the logits' dtype. 0 if no entry counts.
 
     Raises:
         ValueError: if the shapes do not fit, or an option is out of its range.
-        IndexError: names a target that is no class, and its place.
-        TypeError: if the targets or ignore_index are not integers, or label_smoothing is no number; in a reverse pass,
-            if the targets are tracked.
+        IndexError: if a target is not a class; names it and its position.
+        TypeError: if the targets or ignore_index are not integers, or label_smoothing is not a number; in a reverse
+            pass, if the targets are tracked.
 
     Source: label smoothing from C. Szegedy et al., Rethinking the Inception architecture (2016).
 
@@ -344,10 +344,10 @@ def nll_loss(
     Args:
         log_probabilities: (…, C).
         targets: (…), integers in 0 … C-1.
-        reduction: "mean" over the entries that count, "sum", or "none" for one loss an entry.
+        reduction: "mean" over the entries that count, "sum", or "none" for one loss per entry.
         ignore_index: entries with this target do not count: their loss and gradient are 0.
-        weight: (C,), what an entry of each class counts, at least 0; not differentiated. A mean is divided by the sum
-            of the targets' weights.
+        weight: (C,), the weight of an entry of each class, at least 0; not differentiated. A mean divides by the sum of
+            the targets' weights.
 
     Returns:
         a single number, or (…) for "none". 0 if no entry counts.
@@ -379,7 +379,7 @@ def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], e
         return d
 
     g = single(g)
-    each = (g.reshape(-1)[picked[0]] if g.ndim else g) * each  # g is one loss an entry, or a single number
+    each = (g.reshape(-1)[picked[0]] if g.ndim else g) * each  # g has one value per entry, or is a single number
     return mapped(each, place, lambda u: u[picked]).reshape(shape), None
 
 
@@ -397,18 +397,18 @@ def binary_cross_entropy_with_logits(
     Args:
         logits: of any shape.
         targets: of the same shape, booleans or numbers in [0, 1]; floating ones are differentiated too.
-        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
-        weight: of the same shape, what each entry counts, at least 0. A mean is divided by the number of entries
-            nevertheless. Neither weight is differentiated.
-        pos_weight: what the first term, of t, counts, at least 0: a number, or one for each entry of the last axis,
-            (C,) of (…, C), or for each entry.
+        reduction: "mean" over all entries, "sum", or "none" for one loss per entry.
+        weight: of the same shape, the weight of each entry, at least 0. The mean still divides by the number of
+            entries. Neither weight is differentiated.
+        pos_weight: the weight of the first term, that of t, at least 0: a number, or one for each entry of the last
+            axis, (C,) for (…, C), or one for each entry.
 
     Returns:
         a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
 
     Raises:
-        ValueError: if the shapes differ (nothing else is broadcast), a target lies outside [0, 1], a weight is
-            negative or not finite, or the reduction is unknown.
+        ValueError: if the shapes differ (nothing else is broadcast), a target is outside [0, 1], a weight is negative
+            or not finite, or the reduction is unknown.
 
     >>> binary_cross_entropy_with_logits([0.0, 1000.0], [1.0, 1.0], reduction="none").numpy().round(4)
     array([0.6931, 0.    ], dtype=float32)
@@ -457,7 +457,7 @@ def _(logits: Any, targets: Any, reduction: str = "mean", *, weight: Any = None,
 def _of_difference(
     prediction: Array, target: Array, reduction: str, loss: Callable[[Array], Array], *options: float
 ) -> ForwardResult:
-    """What the forward returns, from the function of prediction - target that the loss is; the last residual scales."""
+    """Return the forward's result for a loss of prediction - target; the last residual is the scale."""
     same_shape("prediction", prediction, "target", target)
     dtype = np.result_type(as_float(prediction), target)
     result, scale = _finished(loss(_difference(prediction, target)), reduction, dtype)
@@ -465,12 +465,12 @@ def _of_difference(
 
 
 def _difference(a: Any, b: Any) -> Any:
-    """a - b as floats, half precision in single."""
+    """Return a - b as floats, half precision in single."""
     return np.subtract(single(a), b)
 
 
 def _pulled(g: Any, needs: Any, slope: Any, scale: float) -> Any:
-    """Cotangents of prediction and target, from the slope of each loss in their difference, which is written into."""
+    """Return cotangents of prediction and target, given the derivative of each loss by their difference, in place."""
     slope *= single(g) * scale
     return slope if needs[0] else None, -slope if needs[1] else None
 
@@ -481,7 +481,7 @@ def mse_loss(prediction: Array, target: Array, reduction: str = "mean") -> Forwa
 
     Args:
         prediction, target: of the same shape (any); both are differentiated.
-        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+        reduction: "mean" over all entries, "sum", or "none" for one loss per entry.
 
     Returns:
         a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
@@ -507,7 +507,7 @@ def l1_loss(prediction: Array, target: Array, *, reduction: str = "mean") -> For
 
     Args:
         prediction, target: of the same shape (any); both are differentiated.
-        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+        reduction: "mean" over all entries, "sum", or "none" for one loss per entry.
 
     Returns:
         a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
@@ -529,15 +529,15 @@ l1_loss.reference(lambda a, b, reduction="mean": _reference(absolute(subtract(a,
 
 @primitive(residuals=("prediction", "target", "constant", "constant"))
 def huber_loss(prediction: Array, target: Array, *, delta: float = 1.0, reduction: str = "mean") -> ForwardResult:
-    """Half the squared error where it is at most delta, and a line beyond: delta (|d| - delta / 2).
+    """The Huber loss: half the squared error up to an error of delta, and a line beyond: delta (|d| - delta / 2).
 
-    Of d = prediction - target and c = d clipped to ±delta it is c (d - c / 2) on both sides, and its gradient is c.
-    Nothing large is squared, so nothing overflows.
+    With d = prediction - target and c = d clipped to ±delta, the loss is c (d - c / 2) and its gradient is c. No large
+    number is squared, so nothing overflows.
 
     Args:
         prediction, target: of the same shape (any); both are differentiated.
         delta: a finite number above 0.
-        reduction: "mean" over all entries, "sum", or "none" for one loss an entry.
+        reduction: "mean" over all entries, "sum", or "none" for one loss per entry.
 
     Returns:
         a single number, or an array of the inputs' shape for "none". The mean of no entries is 0.
@@ -574,22 +574,22 @@ def _(prediction: Any, target: Any, *, delta: float = 1.0, reduction: str = "mea
 def kl_div(log_prediction: Array, target: Array, *, log_target: bool = False, reduction: str = "mean") -> ForwardResult:
     """The Kullback-Leibler divergence of probabilities q from predicted ones p, entry by entry: q (log q - log p).
 
-    Where q is 0 the loss is 0, also where p is 0 too; where p alone is 0 it is infinite. In q its slope is
-    log q - log p + 1, at a q of 0 -inf: there a target that is differentiated is better given by its logarithm.
+    If q is 0, the loss is 0, even if p is 0 too; if only p is 0, it is infinite. The derivative with respect to q is
+    log q - log p + 1, which is -inf at q = 0: pass the logarithm of a target that is differentiated there.
 
     Args:
         log_prediction: log p, of any shape.
         target: q, at least 0, of the same shape; both are differentiated.
         log_target: true if the target is log q.
         reduction: "batchmean", the sum divided by the first axis, is the divergence of rows of distributions; "mean"
-            over all entries, "sum", or "none" for one loss an entry.
+            over all entries, "sum", or "none" for one loss per entry.
 
     Returns:
-        a single number, or an array of the inputs' shape for "none". Of no entries it is 0.
+        a single number, or an array of the inputs' shape for "none". Without entries it is 0.
 
     Raises:
-        ValueError: if the shapes differ (nothing is broadcast), a target lies below 0, the reduction is unknown, or it
-            is "batchmean" and there is no first axis.
+        ValueError: if the shapes differ (nothing is broadcast), a target is below 0, the reduction is unknown, or it is
+            "batchmean" and there is no first axis.
         TypeError: if log_target is not true or false.
 
     Source: S. Kullback and R. A. Leibler, On information and sufficiency (1951).
@@ -616,18 +616,18 @@ def kl_div(log_prediction: Array, target: Array, *, log_target: bool = False, re
 
 
 def _divergence_scale(reduction: str, shape: tuple[int, ...]) -> float:
-    """What each entry's loss counts in the result; for "batchmean" 1 over the length of the first axis."""
+    """Return the weight of each entry's loss; for "batchmean", 1 divided by the length of the first axis."""
     if reduction != "batchmean":
         return reduction_scale(reduction, math.prod(shape), ("batchmean", "mean", "sum", "none"))
     if not shape:
-        raise ValueError("reduction 'batchmean' divides by the first axis, and a single number has none")
+        raise ValueError("reduction 'batchmean' divides by the first axis, but a single number has none")
     return 1 / max(shape[0], 1)
 
 
 def _compared(log_p: Any, target: Any, log_target: bool) -> tuple[Any, Any, Array]:
-    """q, log q - log p, and where q is 0 (there both are 0, whatever p is), of arrays or tensors."""
+    """Return q, log q - log p, and where q is 0 (both are 0 there, for any p), for arrays or tensors."""
     none: Array = plain(target) == (-np.inf if log_target else 0)
-    safe = np.where(none, 0 if log_target else 1, target)  # whose logarithm and derivatives are finite
+    safe = np.where(none, 0 if log_target else 1, target)  # its logarithm and derivatives are finite
     q, log_q = (np.where(none, 0, np.exp(safe)), safe) if log_target else (target, np.log(safe))
     return q, log_q - np.where(none, 0, log_p), none
 

@@ -17,7 +17,7 @@ from . import elementwise, indexing, products, reductions, shaping
 if TYPE_CHECKING:
 
     class TensorMethods:
-        """What this module attaches to Tensor. All binary operators and all comparisons have one signature each."""
+        """The methods that this module attaches to Tensor. Binary operators share one signature, as do comparisons."""
 
         T: Tensor
         mT: Tensor  # noqa: N815 (NumPy's name)
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
 
 def _on_booleans(symbol: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A logical operator, which refuses numbers: NumPy's operators work on the bits of integers."""
+    """Return a logical operator that raises for numbers: NumPy's operators work on the bits of integers."""
 
     def call(*operands: Any) -> Any:
         for operand in operands:
@@ -82,7 +82,7 @@ LOGICAL = {
 
 
 def _swapped(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The operator for a tensor on the right."""
+    """Return the operator for a tensor on the right."""
     return lambda self, other: function(other, self)
 
 
@@ -92,12 +92,12 @@ def _transpose(self: Tensor, *axes: Any) -> Any:
 
 
 def _copy(self: Tensor) -> Any:
-    """A tensor with memory of its own, through which gradients flow."""
+    """Return a tensor with its own memory, through which gradients flow."""
     return elementwise.astype(self, self.dtype)
 
 
 def _flatten(self: Tensor) -> Any:
-    """The entries as a vector with memory of its own, as NumPy's; :func:`.shaping.ravel` may share it."""
+    """Return the entries as a vector with its own memory, as in NumPy; :func:`.shaping.ravel` may share it."""
     return shaping.ravel(_copy(self))
 
 

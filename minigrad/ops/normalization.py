@@ -1,11 +1,11 @@
 """Normalisation: x minus its mean over some axes, divided by its standard deviation, times a weight plus a bias.
 
-What the mean is of tells the kinds apart: of a sample's features (:func:`layer_norm`, and without the mean
-:func:`rms_norm`), of a group of its channels (:func:`group_norm`), or of one channel of a whole batch
-(:func:`batch_norm`). The variance is divided by the number of entries. Float32 stays float32, booleans and integers
-become float64, dtypes promote as in NumPy; half precision is computed in single and rounded once. Neither a mean that
-is large beside the spread nor entries whose squares overflow in single precision cost accuracy, and what does not vary
-becomes the bias. A NaN makes NaN of what it is normalised with.
+The kinds differ in what the mean is taken over: a sample's features (:func:`layer_norm`, and without the mean
+:func:`rms_norm`), a group of its channels (:func:`group_norm`), or one channel of a whole batch (:func:`batch_norm`).
+The variance is divided by the number of entries. Float32 stays float32, booleans and integers become float64, dtypes
+promote as in NumPy; half precision is computed in single and rounded once. Neither a mean that is large relative to the
+spread nor entries whose squares overflow in single precision cost accuracy. Constant entries become the bias. A NaN
+makes everything normalised with it NaN.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ Axis: TypeAlias = "int | tuple[int, ...]"
 Axes: TypeAlias = "tuple[int, ...]"
 
 
-# --- what all kinds share -----------------------------------------------------------------------------
+# --- shared by all kinds ------------------------------------------------------------------------------
 
 
 def _check_eps(eps: float) -> None:
     if not 0 <= eps < np.inf:
-        raise ValueError(f"eps must be finite and at least 0, it is {eps}")
+        raise ValueError(f"eps must be finite and at least 0, but is {eps}")
 
 
 def _check_shapes(shape: tuple[int, ...], what: str, **given: Array | None) -> None:
-    """Raise unless each array that is given has the shape."""
+    """Raise unless each given array has the shape."""
     for name, array in given.items():
         if array is not None and array.shape != shape:
             raise ValueError(f"{name} must be {shape}, as {what}, not {array.shape}")
 
 
 def _computed(x: Array, *others: Array | None) -> tuple[list[Any], Any]:
-    """Inputs as floats of one dtype to compute in, None as it is; and the dtype of the result."""
+    """Return inputs as floats of one dtype to compute in, None unchanged, and the dtype of the result."""
     given = [array for array in others if array is not None]
     wide = np.result_type(single(x), *map(single, given)) if given else single(x).dtype
     arrays = [None if array is None else array.astype(wide, copy=False) for array in (x, *others)]
@@ -60,17 +60,17 @@ def _computed(x: Array, *others: Array | None) -> tuple[list[Any], Any]:
 
 
 def _means(x: Any, axes: Axes) -> Any:
-    """Means over axes, which stay; of no entries 0, and no warning."""
+    """Return means over axes, which are kept; 0 for no entries, without a warning."""
     return np.sum(x, axis=axes, keepdims=True) / max(math.prod(x.shape[i] for i in axes), 1)
 
 
 def _centred(x: Any, axes: Axes) -> Any:
     d = single(x) - _means(single(x), axes)
-    return d - _means(d, axes)  # which rounding left
+    return d - _means(d, axes)  # subtract the rounding error of the first pass
 
 
 def _composed(x: Any, weight: Any, bias: Any, axes: Axes, eps: float) -> Any:
-    """The reference of all that are centred: weight and bias broadcast."""
+    """The reference of all centred kinds: weight and bias broadcast."""
     d = _centred(x, axes)
     return _affine(d / np.sqrt(_means(d * d, axes) + eps), weight, bias, x)
 
@@ -83,7 +83,7 @@ def _affine(y: Any, weight: Any, bias: Any, *others: Any) -> Any:
 
 
 def _shaped(array: Any, shape: tuple[int, ...]) -> Any:
-    """An array or tensor in a shape; None as it is."""
+    """Reshape an array or tensor; return None unchanged."""
     return None if array is None else array.reshape(shape)
 
 
@@ -91,17 +91,17 @@ def _shaped(array: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _axes(x: Array, axis: Axis) -> Axes:
-    """The axes that are normalised, counted from the end, in x's order."""
+    """Return the normalised axes, counted from the end, in x's order."""
     return tuple(sorted(i - x.ndim for i in normalize_axis_tuple(axis, x.ndim)))
 
 
 def _features(x: Any, axes: Axes) -> tuple[int, ...]:
-    """The lengths of the axes that are normalised."""
+    """Return the lengths of the normalised axes."""
     return tuple(x.shape[i] for i in axes)
 
 
 def _as_rows(x: Array, axes: Axes) -> Array:
-    """x with the normalised axes as one, (M, K)."""
+    """Return x with the normalised axes as one, (M, K)."""
     last = tuple(range(-len(axes), 0))
     x = x if axes == last else np.moveaxis(x, axes, last)
     kept = x.ndim - len(axes)
@@ -109,7 +109,7 @@ def _as_rows(x: Array, axes: Axes) -> Array:
 
 
 def _from_rows(rows: Array, x: Array, axes: Axes) -> Array:
-    """Rows (M, K) in the shape that they had in x."""
+    """Return rows (M, K) in the shape of x."""
     last = tuple(range(-len(axes), 0))
     kept = tuple(n for i, n in enumerate(x.shape, -x.ndim) if i not in axes)
     turned = rows.reshape(*kept, *_features(x, axes))
@@ -117,16 +117,16 @@ def _from_rows(rows: Array, x: Array, axes: Axes) -> Array:
 
 
 def _flat(weight: Array | None, features: tuple[int, ...], like: Array) -> Array:
-    """The weight as one axis, ones if there is none."""
+    """Return the weight as one axis, ones if there is none."""
     return np.ones(math.prod(features), like.dtype) if weight is None else weight.ravel()
 
 
 def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, centred: bool) -> ForwardResult:
-    """The forward over some axes; the residuals name these counted from the end."""
+    """Compute the forward over some axes; the residuals name these counted from the end."""
     _check_eps(eps)
     axes = _axes(x, axis)
     features = _features(x, axes)
-    _check_shapes(features, "the axes that are normalised", weight=weight, bias=bias)
+    _check_shapes(features, "the normalised axes", weight=weight, bias=bias)
     (wide, w, b), dtype = _computed(x, weight, bias)
     w, b = _flat(w, features, wide), None if b is None else b.ravel()
     y, statistics = standardise_rows(_as_rows(wide, axes), w, b, eps, centred)
@@ -136,7 +136,7 @@ def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, c
 def _pull_normalised_rows(
     g: Array, needs: Any, x: Array, weight: Array | None, statistics: Statistics, axes: Axes, centred: bool
 ) -> tuple[Any, ...]:
-    """The VJP; without a bias there are two inputs."""
+    """Compute the VJP; without a bias there are two inputs."""
     (g, wide, w), _ = _computed(g, x, weight)
     features = _features(x, axes)
     w = _flat(w, features, wide)
@@ -147,7 +147,7 @@ def _pull_normalised_rows(
 
 
 def _stretched(x: Any, axes: Axes) -> tuple[int, ...]:
-    """The shape in which a weight of the normalised axes broadcasts against x."""
+    """Return the shape in which a weight of the normalised axes broadcasts against x."""
     return tuple(n if i in axes else 1 for i, n in enumerate(x.shape, -x.ndim))
 
 
@@ -159,7 +159,7 @@ def layer_norm(
 
     Args:
         weight, bias: of the lengths of these axes, in x's order; or None for none.
-        axis: one axis or a tuple of them, whatever their order, counted from the end if negative.
+        axis: one axis or a tuple of axes in any order, counted from the end if negative.
         eps: added to the variance; not negative.
 
     Returns:
@@ -193,7 +193,7 @@ def rms_norm(x: Array, weight: Array | None = None, axis: Axis = -1, eps: float 
 
     Args:
         weight: of the lengths of these axes, in x's order; or None for none.
-        axis: one axis or a tuple of them, whatever their order, counted from the end if negative.
+        axis: one axis or a tuple of axes in any order, counted from the end if negative.
         eps: added to the mean square; not negative.
 
     Returns:
@@ -226,7 +226,7 @@ def _(x: Tensor, weight: Any = None, axis: Axis = -1, eps: float = 1e-6) -> Any:
 
 
 def _channels(x: Array, weight: Array | None, bias: Array | None, **given: Array | None) -> int:
-    """How many channels x (N, C, …) has; raise unless all that is given has one entry for each."""
+    """Return the number of channels of x (N, C, …); raise unless each given array has one entry per channel."""
     if x.ndim < 2:
         raise ValueError(f"x must be (N, C, …), with the channels along axis 1, not {x.shape}")
     _check_shapes((x.shape[1],), "x has channels along axis 1", weight=weight, bias=bias, **given)
@@ -234,7 +234,7 @@ def _channels(x: Array, weight: Array | None, bias: Array | None, **given: Array
 
 
 def _images(x: Any) -> Any:
-    """x (N, C, …) as (N, C, L)."""
+    """Return x (N, C, …) as (N, C, L)."""
     return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
@@ -269,11 +269,11 @@ def _(x: Tensor, weight: Any = None, bias: Any = None, groups: int = 1, eps: flo
 def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(var + eps) weight + bias, with mean and variance over groups of a sample's channels.
 
-    With one group that is a layer's norm, with a group for each channel an instance's.
+    With one group this is layer normalisation, with a group for each channel instance normalisation.
 
     Args:
         x: (N, C, …).
-        groups: into how many groups of neighbours the channels are divided; it must divide C.
+        groups: the number of groups of adjacent channels; must divide C.
         weight, bias: (C,), or None for none.
         eps: added to the variance; not negative.
 
@@ -306,7 +306,7 @@ def _batch_norm(
     var: Array | None = None,
     eps: float = 1e-5,
 ) -> Any:
-    """The result; behind it, unless mean and variance are given, those of the batch, in single for half precision."""
+    """Return the result and, unless mean and variance are given, those of the batch, in single for half precision."""
     _check_eps(eps)
     if (mean is None) != (var is None):
         raise ValueError("mean and var must both be given, or neither")
@@ -343,10 +343,10 @@ def batch_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) weight + bias, with mean and variance of each channel, the batch's or given ones.
 
-    Gradients flow through the batch's mean and variance, and to those that are given.
+    Gradients flow through the batch's mean and variance, or to the given ones.
 
     Args:
-        x: (N, C, …), of which a channel is all x[:, c].
+        x: (N, C, …); x[:, c] is a channel.
         weight, bias: (C,), or None for none.
         mean, var: (C,) each, such as running averages; or None for the batch's, with the variance divided by the
             number of entries.
@@ -377,9 +377,9 @@ batch_norm.primitive = _batch_norm.primitive  # type: ignore[attr-defined]
 def batch_norm_with_statistics(
     x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As :func:`batch_norm` by the batch's mean and variance, which come behind the result, (C,) each.
+    """Like :func:`batch_norm` with the batch's mean and variance; return these after the result, (C,) each.
 
-    They are not computed again, and gradients flow through them. Of half precision they are in single.
+    They are not computed again, and gradients flow through them. For half precision they are in single precision.
 
     >>> y, mean, var = batch_norm_with_statistics([[1.0, 30.0], [3.0, 10.0]])
     >>> mean, var

@@ -1,8 +1,8 @@
-"""NumPy's own functions on tensors: ``np.exp(x)`` is ``mg.exp(x)``, where minigrad has a primitive of that name.
+"""NumPy's own functions on tensors: ``np.exp(x)`` is ``mg.exp(x)``, if minigrad has a primitive of that name.
 
-NumPy asks its arguments first (NEP 13 and 18). What minigrad has gives a tensor, with the options that both know.
-Anything else works on constants as on their arrays, and raises for a tracked tensor, whose gradient would be lost.
-(What asks a single tensor for its number gets it, as ``array[0] = x[0]`` does: that is ``float(x[0])``.)
+NumPy dispatches to its arguments first (NEP 13 and 18). Functions that minigrad has return a tensor, with the options
+that both support. All others treat constants as arrays, and raise for a tracked tensor, whose gradient would be lost.
+(Code that asks a single tensor for its number gets it, as ``array[0] = x[0]`` does: that is ``float(x[0])``.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {
     for name in vars(ops)["__all__"]
     if hasattr(np, name) and name != "put"  # NumPy's put writes in place
 }
-"""From NumPy's function to minigrad's."""
+"""Maps NumPy's functions to minigrad's."""
 PRIMITIVE_OF |= {
     np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
     np.invert: LOGICAL["invert"], np.amax: ops.max, np.amin: ops.min, np.around: ops.round,
@@ -37,10 +37,10 @@ PRIMITIVE_OF |= {
 # Functions that layers call often.
 _OF_SHAPE: dict[Any, Callable[..., Any]] = {np.shape: lambda a: a.shape, np.ndim: lambda a: a.ndim}
 
-# What gives the same for every array of a shape and dtype depends on no values.
+# Functions whose results depend only on the shape and dtype, not on values.
 _LIKE = {np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type, np.can_cast}
 
-# Functions of what no gradient flows through.
+# Functions through which no gradient flows.
 _CONSTANT = {"allclose", "argwhere", "array_equal", "count_nonzero", "isclose", "nonzero", "searchsorted"}
 
 # Functions that write into their first argument.
@@ -96,7 +96,7 @@ def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args
 
 
 def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_arrays: Callable[[], Any]) -> Any:
-    """minigrad's function; what it refuses of constants is left to NumPy's, which may do more."""
+    """Call minigrad's function; if it raises for constants, fall back to NumPy's, which may support more."""
     try:
         return function(*args, **options)
     except (TypeError, ValueError, IndexError):
@@ -106,7 +106,7 @@ def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_
 
 
 def _tell_of_writes(*targets: Any) -> None:
-    """Before NumPy writes into tensors: gradients that need the old values are then refused."""
+    """Announce that NumPy writes into tensors, so that gradients that need the old values raise."""
     for tensor in _tensors(targets):
         written(tensor.data)
 
@@ -118,7 +118,7 @@ _signature = functools.cache(inspect.signature)
 
 
 def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any], str]:
-    """Arguments of NumPy's function as minigrad's takes them, and an option that it does not know ("?" for too few)."""
+    """Convert arguments of NumPy's function to minigrad's; also return an unknown option ("?" for too few)."""
     signature = _signature(function)
     theirs, known = list(signature.parameters.values()), _signature(PRIMITIVE_OF[function]).parameters
     given = signature.bind(*args, **kwargs).arguments
@@ -136,29 +136,29 @@ def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[l
 
 
 def _refuse_tracked(name: str, values: Any, option: str) -> None:
-    """Raise if a function gives what depends on the values of a tracked tensor, or of an input of an ONNX file."""
+    """Raise if a result depends on the values of a tracked tensor, or of an input of an ONNX file."""
     for tensor in _tensors(values):
         if tensor.node is not None:
             break
         tensor.entries()
     else:
         return
-    what = f"np.{name} of a tracked tensor would lose its gradient, and minigrad has no primitive of the name"
+    what = f"np.{name} of a tracked tensor would lose its gradient, and minigrad has no primitive of this name"
     if name in _CONSTANT:
-        what = f"np.{name} has no gradient, and takes tracked tensors only without theirs"
+        what = f"np.{name} has no gradient, so it does not accept tracked tensors"
     if option:
-        what = f"np.{name} of a tracked tensor does not know the option {option}"
+        what = f"np.{name} of a tracked tensor does not support the option {option}"
     if option == "out":
-        what += " (an ndarray, as in array += tensor, cannot take up a tracked tensor)"
-    advice = f"use {_ADVICE[name]}, or" if name in _ADVICE else "compose it of mg.ops, or"
+        what += " (an ndarray, as in array += tensor, cannot hold a tracked tensor)"
+    advice = f"use {_ADVICE[name]}, or" if name in _ADVICE else "compose it from mg.ops, or"
     raise TypeError(f"{what}: {advice} call .detach() for a constant")
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    """The tensors in nested tuples, lists and dicts."""
+    """Return the tensors in nested tuples, lists and dicts."""
     return [leaf for _, leaf in leaves(values) if isinstance(leaf, Tensor)]
 
 
 def _arrays(values: Any) -> Any:
-    """The same with the arrays in place of tensors."""
+    """Return the same structure with arrays instead of tensors."""
     return unflatten(values, [plain(leaf) for _, leaf in leaves(values)])

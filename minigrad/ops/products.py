@@ -1,4 +1,4 @@
-"""Products: matmul, affine maps, einsum and its relatives, which contract axes by BLAS where that is faster.
+"""Products: matmul, affine maps, einsum and related functions, which contract axes with BLAS if that is faster.
 
 Products of half precision are computed in single, by BLAS, and rounded once, at the end; so are their gradients.
 """
@@ -44,14 +44,12 @@ def matmul(a: Array, b: Array) -> ForwardResult:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         raise ValueError("a single number has no matrix product: use multiply")
     if b.shape[max(b.ndim - 2, 0)] != a.shape[-1]:
-        raise ValueError(
-            f"a has rows of {a.shape[-1]} entries, b columns of {b.shape[max(b.ndim - 2, 0)]}: they must agree"
-        )
+        raise ValueError(f"a has rows of {a.shape[-1]} entries, but b has columns of {b.shape[max(b.ndim - 2, 0)]}")
     return narrowed_all(_matmul(widened(a), widened(b)), (a, b)), (a, b)
 
 
 def _matmul(a: Any, b: Any) -> Any:
-    """a @ b, of arrays or tensors; a stack of arrays times a single matrix is one GEMM over all rows."""
+    """Return a @ b, for arrays or tensors; a stack of arrays times a single matrix is one GEMM over all rows."""
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         return matmul(a, b)
     if a.ndim > 2 and b.ndim <= 2:
@@ -62,14 +60,14 @@ def _matmul(a: Any, b: Any) -> Any:
 
 
 def _rows(x: Any) -> Any:
-    """(…, D) as (rows, D), also if some axis has no entries."""
+    """Return (…, D) as (rows, D), even if some axis has no entries."""
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @matmul.vjp
 def _(g: Any, needs: Any, a: Any, b: Any, many: bool = False) -> Any:
-    # Y = A B: dA = G B', dB = A' G. Vectors become matrices of one row or column first. Of many cotangents, along an
-    # axis in front, the engine sums over stacks.
+    # Y = A B: dA = G B', dB = A' G. Vectors become matrices of one row or column first. For many cotangents, along a
+    # leading axis, the engine sums over stacks.
     g, a, b = widened(g), widened(a), widened(b)
     row, column = a.ndim == 1, b.ndim == 1
     A, B = a[None] if row else a, b[:, None] if column else b
@@ -88,7 +86,7 @@ def _(g: Any, needs: Any, a: Any, b: Any, many: bool = False) -> Any:
 
 
 def _contracted(left: Any, right: Any, axis: int) -> Any:
-    """The cotangent of a single matrix that met a stack: one GEMM contracts the stack's axes and one more."""
+    """Return the cotangent of a single matrix that met a stack: one GEMM contracts the stack's axes and one more."""
     axes = [*range(left.ndim - 2), axis]
     return np.tensordot(left, right, (axes, axes))
 
@@ -115,8 +113,8 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
     """x W + b on the last axis: one GEMM over all rows, to which the bias is added in place.
 
     Args:
-        x: (…, D). W: (D, M). b: (M,), or None for none. Dtypes promote as in NumPy; half precision is computed in
-            single and rounded once.
+        x: (…, D). W: (D, M). b: (M,), or None. Dtypes promote as in NumPy; half precision is computed in single and
+            rounded once.
 
     Returns:
         (…, M).
@@ -134,7 +132,7 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
 
 
 def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
-    """x (…, D) times W (D, M) plus b (M,), which is added in place; half precision in single, and rounded once.
+    """Return x (…, D) times W (D, M) plus b (M,), which is added in place; half precision in single, rounded once.
 
     Raises:
         ValueError: if W or b does not fit.
@@ -153,9 +151,9 @@ def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
 
 @affine.vjp
 def pull_affine(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
-    """Cotangents of x, W and b, each if it is needed: dx = g W', dW = x' g over all rows, db = the sum of g's rows.
+    """Return the needed cotangents of x, W and b: dx = g W', dW = x' g over all rows, db = the sum of g's rows.
 
-    Of arrays or tensors. If an array g is large, its rows of zeros take no part (:mod:`.kernels.zero_rows`).
+    Works on arrays and tensors. If an array g is large, its zero rows are skipped (:mod:`.kernels.zero_rows`).
     """
     g, x, W = widened(g), widened(x), widened(W)
     rows, inputs = _rows(g), _rows(x)
@@ -175,7 +173,7 @@ def pull_affine(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
 
 @affine.batched_vjp
 def pull_affine_batch(g: Array, needs: Any, x: Array, W: Array) -> tuple[Any, Any, Any]:
-    """The same of a batch of cotangents (B, …, M): cotangents (B, …, D), (B, D, M) and (B, M)."""
+    """Do the same for a batch of cotangents (B, …, M): cotangents (B, …, D), (B, D, M) and (B, M)."""
     g, x, W = widened(g), widened(x), widened(W)
     rows = g.reshape(len(g), math.prod(g.shape[1:-1]), g.shape[-1])
     dx = product(_rows(g), W.T).reshape(len(g), *x.shape) if needs[0] else None
@@ -195,7 +193,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def _contract(subscripts: str, *operands: Any) -> Any:
-    """np.einsum, planned, and then done by BLAS where possible, when that pays for the plan's 10 µs; or einsum."""
+    """Call np.einsum with a plan, which uses BLAS if possible, if that saves more than the plan's 10 µs; or without."""
     if any(isinstance(x, Tensor) for x in operands):
         return einsum(subscripts, *operands)
     # (25,16,512) x (512,256): 13.2 ms without a plan, 1.7 with one (float32)
@@ -223,7 +221,7 @@ def _sum_unshared_indices(i: int, inputs: list[str], output: str, x: Array) -> t
 
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:
-    """Einstein's summation convention, as ``numpy.einsum``: products of entries, summed over indices.
+    """Einstein's summation convention, like ``numpy.einsum``: products of entries, summed over indices.
 
     Args:
         subscripts: such as ``"nij,njk->nik"``. The output may be implicit (then the indices that occur once, in
@@ -236,7 +234,7 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
 
     Raises:
         ValueError: if the subscripts do not fit the operands.
-        TypeError: if they are no string (NumPy's form with lists of numbers is not supported).
+        TypeError: if they are not a string (NumPy's form with lists of numbers is not supported).
 
     >>> einsum("ij,j->i", [[1.0, 2.0]], [3.0, 4.0])
     tensor([11.])
@@ -268,8 +266,8 @@ def _(g: Array, needs: Any, inputs: list[str], output: str, operands: list[Array
 
 @_einsum.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    """Two operands at a time, in the order that NumPy plans: a multiply-add for each combination of their indices."""
-    # arrays of the right shapes without memory of their own: NumPy plans by shapes alone
+    """Contract two operands at a time, in NumPy's order: a multiply-add for each combination of their indices."""
+    # arrays of the right shapes without their own memory: NumPy plans only by shapes
     operands = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
     terms, result = explicit_subscripts(options["subscripts"], operands)
     size: dict[str, int] = {}
@@ -287,7 +285,7 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 
 def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
-    """Subscripts with an explicit output, and with letters in place of each ellipsis."""
+    """Return subscripts with an explicit output, and with letters instead of each ellipsis."""
     text = subscripts.replace(" ", "")
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
@@ -296,7 +294,7 @@ def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[st
     if not arrow:
         letters = left.replace(",", "").replace(".", "")
         output = ("..." if "..." in left else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    # the axes behind an ellipsis are aligned from the right, as in broadcasting
+    # the axes of an ellipsis are aligned from the right, as in broadcasting
     counts = [x.ndim - len(s.replace("...", "")) if "..." in s else 0 for s, x in zip(inputs, operands, strict=True)]
     batch = [c for c in _LETTERS if c not in text][: max(0, *counts)]
     if batch and "..." not in output:
@@ -304,27 +302,27 @@ def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[st
     inputs = [s.replace("...", "".join(batch[len(batch) - n :])) for s, n in zip(inputs, counts, strict=True)]
     for i, (term, x) in enumerate(zip(inputs, operands, strict=True)):
         if len(term) != x.ndim:
-            raise ValueError(f"operand {i} has {x.ndim} axes, {subscripts!r} names {len(term)}")
+            raise ValueError(f"operand {i} has {x.ndim} axes, but {subscripts!r} names {len(term)}")
     return inputs, output.replace("...", "".join(batch))
 
 
 def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tuple[str, Any]]) -> Any:
-    """The cotangent of an operand of a shape; longer than it along an axis of length 1 that the others stretched."""
+    """Return the cotangent of an operand of a shape; longer along an axis of length 1 that the others stretched."""
     distinct = "".join(dict.fromkeys(own))
     known = set(output).union(*(s for s, _ in others))
-    found = "".join(c for c in distinct if c in known)  # the rest was summed within this operand alone
+    found = "".join(c for c in distinct if c in known)  # the rest was summed only within this operand
     terms = ",".join([output, *(s for s, _ in others)])
     part = _contract(f"{terms}->{found}", g, *(x for _, x in others))
     lengths = dict(zip(found, part.shape, strict=True))
     part = part.reshape([lengths.get(c, 1) for c in distinct])
-    # what was summed, or what the others had once for all, has the same cotangent in every place
+    # summed indices, and those along which the others broadcast, have the same cotangent in every place
     sizes = dict(zip(own, shape, strict=True))
     full = {c: sizes[c] if lengths.get(c, 1) == 1 else lengths[c] for c in distinct}
     if len(distinct) == len(own):
         return np.broadcast_to(part, [full[c] for c in own])
 
     def place(part: Array) -> Array:
-        """What belongs to repeated indices, as in "iij", in its places in zeros."""
+        """Put entries of repeated indices, as in "iij", in their places in zeros."""
         whole = np.zeros([full[c] for c in own], part.dtype)
         np.einsum(f"{own}->{distinct}", whole)[...] = part  # NumPy gives a writable view of the diagonal
         return whole
@@ -334,12 +332,12 @@ def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tupl
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
-    """Sum products over pairs of axes, as ``numpy.tensordot``; an :func:`einsum`.
+    """Sum products over pairs of axes, like ``numpy.tensordot``; an :func:`einsum`.
 
     Args:
         a, b: tensors.
-        axes: how many of a's last axes meet as many of b's first ones, or a pair of axes (or of sequences
-            of axes), one for a and one for b.
+        axes: the number of last axes of a that are contracted with the first axes of b, or a pair of axes (or of
+            sequences of axes), one for a and one for b.
 
     Returns:
         a tensor with a's other axes, then b's.
@@ -369,9 +367,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
 
 
 def dot(a: Any, b: Any) -> Tensor:
-    """The product over a's last axis and b's last but one (or only) axis, as ``numpy.dot``.
+    """The product over a's last axis and b's second-to-last (or only) axis, like ``numpy.dot``.
 
-    For vectors and matrices it equals :func:`matmul`; stacks are combined, all with all, not paired.
+    For vectors and matrices it equals :func:`matmul`; stacks are not paired, but combined all with all.
 
     Raises:
         ValueError: if these axes differ in length, or an input is a single number.
@@ -386,7 +384,7 @@ def dot(a: Any, b: Any) -> Tensor:
 
 
 def outer(a: Any, b: Any) -> Tensor:
-    """All products of an entry of a with one of b, as ``numpy.outer``: (n, m) of n and m entries, in any shape.
+    """All products of an entry of a with one of b, like ``numpy.outer``: (n, m) for n and m entries, in any shape.
 
     >>> outer([1.0, 2.0], [3.0, 4.0])
     tensor([[3., 4.],

@@ -1,12 +1,12 @@
-"""What recurrent layers share, whatever their cell: checks, cotangents of all inputs, and second derivatives.
+"""Shared code of recurrent layers: checks, cotangents of all inputs, and second derivatives.
 
 A layer is two primitives, one for a step and one for a whole sequence (:mod:`.recurrent_rnn`, :mod:`.recurrent_lstm`,
 :mod:`.recurrent_gru`). :mod:`minigrad.ops.kernels.sequences` has the loops over steps, with the shapes of an example.
-Half precision is computed in single; only the states that come out, and the gradients, are rounded.
+Half precision is computed in single; only the returned states and the gradients are rounded.
 
-Second derivatives. Small changes of the inputs change the states linearly, and cotangents of the states go back
-linearly. Both are loops over products with the partial derivatives of each step, its *slopes* k. A dot marks a change;
-p. is the change of a step's input part x Wx + b, of a GRU's that of h Wh + b::
+Second derivatives: small changes of the inputs change the states linearly, and the backward pass is linear in the
+cotangents of the states. Both are loops over products with the partial derivatives of each step, its *slopes* k. A dot
+marks a change; p. is the change of a step's input part x Wx + b, of a GRU's that of h Wh + b::
 
     forwards   RNN    a. = p. + h. Wh      h. = k a.
                LSTM   a. = p. + h. Wh      c. = f c. + k_i a._i + k_f a._f + k_g a._g      h. = m c. + k_o a._o
@@ -17,7 +17,7 @@ p. is the change of a step's input part x Wx + b, of a GRU's that of h Wh + b::
                GRU    da_r, da_z, da_n = k_r dh, k_z dh, k_m dh                dh = z dh + da Wh'
 
 The backward loop is a primitive, :func:`recurrent_pullback`. Each loop is the transpose of the other. So the VJP of the
-backward loop is the forward loop, and another backward loop for what changes the slopes (:meth:`Cell.bend`).
+backward loop is the forward loop, and another backward loop for the inputs that change the slopes (:meth:`Cell.bend`).
 
 Shapes: N batch, T steps, D input, H hidden, G columns of Wh; M packed rows (:mod:`minigrad.ops.kernels.packing`).
 """
@@ -48,7 +48,7 @@ __all__ = [
 def check_shapes(
     x: Array, h: Array, Wx: Array, Wh: Array, biases: dict[str, Array], gates: int, axes: str, c: Array | None = None
 ) -> Any:
-    """Raise unless all shapes fit; the dtype of the states."""
+    """Raise unless all shapes fit; return the dtype of the states."""
     if x.ndim != len(axes):
         raise ValueError(f"x must have {len(axes)} axes ({', '.join(axes)}), not shape {x.shape}")
     if h.ndim != 2 or ("N" in axes and h.shape[0] != x.shape[0]):
@@ -70,7 +70,7 @@ def begin(
     x: Array, h0: Array, Wx: Array, Wh: Array, biases: dict[str, Array], lengths: Any, indices: Any, gates: int,
     c0: Array | None = None,
 ) -> tuple[Inputs, Any]:  # fmt: skip
-    """What the steps of a layer take in, packed, and the dtype of their states."""
+    """Return the inputs of a layer's steps, packed, and the dtype of their states."""
     if indices is not None:
         indices = check_places(x, indices, len(h0))
     dtype = check_shapes(x, h0, Wx, Wh, biases, gates, "NTD" if indices is None else "UD", c0)
@@ -79,12 +79,12 @@ def begin(
 
 
 def wide_dtype(dtype: Any) -> Any:
-    """The dtype to compute states of a dtype in."""
+    """Return the dtype in which to compute states of a dtype."""
     return np.result_type(dtype, np.float32)
 
 
 def preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: Any) -> Array:
-    """x Wx + h Wh + b of one step, wide enough for states of a dtype."""
+    """Return x Wx + h Wh + b for one step, wide enough for states of a dtype."""
     y = (widened(x) @ widened(Wx)).astype(wide_dtype(dtype), copy=False)
     y += widened(h) @ widened(Wh)
     y += b
@@ -92,7 +92,7 @@ def preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: An
 
 
 def tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
-    """Cotangent of a from that of y = tanh(a): g (1 - y^2).
+    """Return the cotangent of a, given that of y = tanh(a): g (1 - y^2).
 
     >>> tanh_vjp(np.array([2.0]), np.array([0.5]))
     array([1.5])
@@ -105,7 +105,7 @@ def tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
 
 @lru_cache(64)
 def highest(columns: int, dtype: Any) -> Array:
-    """The largest integer whose exponential is finite, 88 in single and 709 in double, as a row.
+    """Return the largest integer whose exponential is finite, 88 in single and 709 in double, as a row.
 
     With a row np.minimum takes 4 µs for 40,000 entries, with a single number 21.
     """
@@ -115,7 +115,7 @@ def highest(columns: int, dtype: Any) -> Array:
 
 
 def pull_step(da: Any, dp: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) -> tuple[Any, ...]:
-    """Cotangents of x, h, Wx, Wh, b of a step, each if it is needed, from those of h Wh and of x Wx + b, da and dp."""
+    """Return the needed cotangents of x, h, Wx, Wh, b of a step, given those of h Wh and of x Wx + b, da and dp."""
     x, h, Wx, Wh = map(widened, (x, h, Wx, Wh))
     return (
         dp @ Wx.T if needs[0] else None,
@@ -130,12 +130,12 @@ def pull_step(da: Any, dp: Any, needs: Any, x: Any, h: Any, Wx: Any, Wh: Any) ->
 
 
 class Cell(Protocol):
-    """What tells recurrent layers apart: the equations of their cell.
+    """The base class of cells: the equations in which recurrent layers differ.
 
     Attributes:
         gates: blocks of H columns of Wh.
-        two_biases: whether h Wh has a bias of its own. The last gate then takes its input part by itself, and *lanes*,
-            gates and this part, are one more than gates.
+        two_biases: whether h Wh has its own bias. The last gate then takes its input part separately, and there is one
+            more *lane* (gates and this part) than gates.
     """
 
     gates: int = 1
@@ -144,41 +144,42 @@ class Cell(Protocol):
     def pull(
         self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Array | None
     ) -> tuple[list[Array], Array, Array]:
-        """Cotangents of the initial states (N, H), of h Wh (M, G) and of x Wx + b (M, G), from those of the states.
+        """Return the cotangents of initial states (N, H), h Wh (M, G) and x Wx + b (M, G), given those of the states.
 
         Args:
-            outside: cotangents (M, H) that arrive at each state; None for zeros. inside: those of the lanes,
+            outside: cotangents (M, H) of each state from outside; None for zeros. inside: those of the lanes,
                 (M, lanes H) in the layout of :func:`.kernels.packing.of_step`, or None.
         """
         return pull_by_slopes(self, trace.packing, Wh, self.slopes(trace), outside, inside)
 
     def slopes(self, trace: Trace) -> Array:
-        """The slopes of all rows, (M, S H) in the layout of :func:`.kernels.packing.of_step`."""
+        """Return the slopes of all rows, (M, S H) in the layout of :func:`.kernels.packing.of_step`."""
 
     def push_step(self, k: Array, a: Array, before: list[Array], after: list[Array]) -> None:
-        """Write changes of the states ``after`` a step from those ``before`` and of the lanes, a (lanes, n, H)."""
+        """Write changes of the states ``after`` a step, given those ``before`` and of the lanes, a (lanes, n, H)."""
 
     def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> Array | None:
-        """A :data:`.kernels.sequences.StepVJP` by slopes k (S, n, H)."""
+        """A :data:`.kernels.sequences.StepVJP` with slopes k (S, n, H)."""
 
     def bend(
         self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
         lanes: Array, after: Array, before: Array,
     ) -> None:  # fmt: skip
-        """Derivatives of <cotangents of the states, changes of the states> of steps, in what the slopes depend on.
+        """Compute derivatives of <cotangents of the states, changes of the states> by the arguments of the slopes.
 
         Args:
-            kept: what the cell keeps, each (S, steps, n, H). states: the last state before the steps and after them.
+            kept: the data that the cell keeps, each (S, steps, n, H). states: the last state before the steps and after
+                them.
             a: changes of the lanes. changes: of the last state before and after. totals: all cotangents of the states.
-            lanes, after, before: to be filled with the derivatives in the lanes (lanes, steps, n, H), in the last state
-                after the steps, and in that before them; the latter two are zeros.
+            lanes, after, before: filled with the derivatives by the lanes (lanes, steps, n, H), by the last state after
+                the steps, and by that before them; the latter two are zeros.
         """
 
 
 def _pull(cell: Cell, g: Any, needs: Any, x: Array, Wx: Array, Wh: Array, trace: Trace) -> tuple[Any, ...]:
     """The VJP of a layer: cotangents of x, h0, Wx, Wh, b, and c0 or the second bias.
 
-    In a second derivative g has cotangents of the hidden outputs behind those of the outputs: of the states after each
+    In a second derivative g has cotangents of the hidden outputs after those of the outputs: of the states after each
     row, and of the lanes.
     """
     gs, count = _several(g), len(trace.states)
@@ -190,12 +191,12 @@ def _pull(cell: Cell, g: Any, needs: Any, x: Array, Wx: Array, Wh: Array, trace:
         outside = [_added(d, rows) for d, rows in zip(outside, gs[count:], strict=False)]
         inside = gs[2 * count] if trace.kept else None
     first, da, dp = cell.pull(trace, Wh, outside, inside)
-    del outside  # the peak of memory is below
+    del outside  # the memory peak is below
     return _pull_inputs(cell, needs, first, da, dp, x, Wx, trace)
 
 
 def _added(a: Any, b: Any) -> Any:
-    """The sum of two cotangents, of which each may be None for zeros."""
+    """Add two cotangents, of which each may be None for zeros."""
     return b if a is None else a if b is None else a + b
 
 
@@ -210,7 +211,7 @@ def _several(g: Any) -> tuple[Any, ...]:
 def _pull_inputs(
     cell: Cell, needs: Any, first: list[Array], da: Array, dp: Array, x: Array, Wx: Array, trace: Trace
 ) -> tuple[Any, ...]:
-    """Cotangents of all inputs, each if it is needed: one GEMM each over all steps."""
+    """Return the needed cotangents of all inputs, with one GEMM each over all steps."""
     rows = widened(trace.inputs.rows(x))
     gathered = trace.inputs.gather(dp, len(rows))
     dx, dWx, dWh = products(
@@ -224,7 +225,7 @@ def _pull_inputs(
 
 
 def _pull_many(cell: Cell, g: Any, needs: Any, x: Array, Wx: Array, Wh: Array, trace: Trace) -> tuple[Any, ...]:
-    """As :func:`_pull`, of R cotangents at once: the loop is linear, so they are one cotangent of R N sequences."""
+    """Like :func:`_pull`, for R cotangents at once: the loop is linear, so they are one cotangent of R N sequences."""
     inputs, gs = trace.inputs, _several(g)
     R, N = next(len(d) for d in gs if d is not None), trace.packing.N
     if len(gs) > len(trace.states):  # with hidden outputs
@@ -256,8 +257,8 @@ def _pull_many(cell: Cell, g: Any, needs: Any, x: Array, Wx: Array, Wh: Array, t
 def declare_rules(layer: PrimitiveFunction, cell: Cell) -> None:
     """The rules of a layer, and the cost of its step.
 
-    Its residuals are the trace, all inputs, and its hidden outputs: the states after each row, and what the cell keeps
-    of each lane, if anything.
+    Its residuals are the trace, all inputs, and its hidden outputs: the states after each row, and the data that the
+    cell keeps for each lane, if any.
     """
     steps = layer.primitive.steps
     assert steps is not None
@@ -274,7 +275,7 @@ def declare_rules(layer: PrimitiveFunction, cell: Cell) -> None:
     @layer.vjp_on_tensors
     def _(g: Any, needs: Any, trace: Trace, *tensors: Any) -> Any:
         inputs, hidden = tensors[: len(needs)], tensors[len(needs) :]
-        gs = _several(g)[: len(trace.states)]  # the reference of the pullback makes no use of hidden outputs
+        gs = _several(g)[: len(trace.states)]  # the reference of the pullback does not use hidden outputs
         found = iter(recurrent_pullback(*inputs, *gs, *hidden, cell=cell, needed=needs, trace=trace, layer=layer))
         return tuple(next(found) if need else None for need in needs)
 
@@ -305,7 +306,7 @@ def declare_rules(layer: PrimitiveFunction, cell: Cell) -> None:
 
 
 def _cost(place: int, inputs: Shapes, output: Shape, options: Any) -> int:
-    """Each row of the input meets the input's weights, and each state, of each step if there are steps, the state's."""
+    """Each row of the input is multiplied by the input's weights, and each state (of each step) by the state's."""
     return int(prod(inputs[0][:-1]) * prod(inputs[place]) + prod(output[:-1]) * prod(inputs[place + 1]))
 
 
@@ -316,10 +317,10 @@ def pull_by_slopes(
     cell: Cell, packing: Packing, Wh: Array, slopes: Array, outside: Sequence[Any], inside: Array | None = None,
     totals: Sequence[Array] = (),
 ) -> tuple[list[Array], Array, Array]:  # fmt: skip
-    """The loop backwards: cotangents of the initial states (N, H), of h Wh and of x Wx + b (M, G).
+    """Run the backward loop: cotangents of the initial states (N, H), of h Wh and of x Wx + b (M, G).
 
     Args:
-        outside, inside: as of :meth:`Cell.pull`. totals: get all cotangents of each state, if given.
+        outside, inside: see :meth:`Cell.pull`. totals: filled with all cotangents of each state, if given.
     """
     H = len(Wh)
     last = np.empty((len(packing.rows), H), slopes.dtype) if cell.two_biases else None
@@ -348,7 +349,7 @@ def add_lanes(inside: Array, da: Array, last: Array | None, step: slice) -> None
 
 
 def with_last_gate(da: Array, last: Array) -> Array:
-    """Cotangents of x Wx + b (n, G) from those of h Wh, which differ in the last gate, and that gate's (n, H)."""
+    """Return those of x Wx + b (n, G), given those of h Wh, which differ in the last gate, and that gate's (n, H)."""
     return np.concatenate([da[:, : -last.shape[1]], last], axis=1)
 
 
@@ -356,15 +357,15 @@ def with_last_gate(da: Array, last: Array) -> Array:
 def recurrent_pullback(
     *inputs: Array, cell: Any, needed: Any, trace: Any, layer: Any
 ) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """Cotangents of the inputs of a recurrent layer, from those of its outputs.
+    """Return the cotangents of the inputs of a recurrent layer, given those of its outputs.
 
     Args:
         inputs: those of the layer, x, h0, Wx, Wh, b, and c0 or the second bias; cotangents of the states (N, T, H); and
-            the layer's hidden outputs, which get the cotangents of all that the slopes depend on.
-        needed: for each input whether its cotangent is wanted. trace: of the layer's run. layer: the primitive.
+            the layer's hidden outputs, which get the cotangents of all arguments of the slopes.
+        needed: for each input whether its cotangent is needed. trace: of the layer's run. layer: the primitive.
 
     Returns:
-        the cotangents that are wanted, in order.
+        the needed cotangents, in order.
     """
     x, _, Wx, Wh = inputs[:4]
     gs = inputs[len(needed) : len(needed) + len(trace.states)]
@@ -389,7 +390,7 @@ def _(
     (M, G), (H, wide) = da.shape, (len(Wh), k.dtype)
     rows, before, u_rows = taken.rows(x), trace.before(), None if ux is None else taken.rows(ux)
 
-    # forwards: what changes of the inputs do to the states
+    # forward: the effect of changes of the inputs on the states
     one, other, of_state = products(
         None if u_rows is None else (u_rows, Wx), None if uWx is None else (rows, uWx),
         None if uWh is None else (before, uWh),
@@ -421,7 +422,7 @@ def _(
     run(Inputs(packing), p, Wh, first[0], states[0], step, a)
     befores = [packing.states_before(f, s) for f, s in zip(first, states, strict=True)]
 
-    # what the slopes depend on: the states after each row and before it, and the lanes
+    # the arguments of the slopes: the states after each row and before it, and the lanes
     inside, after, back = np.empty_like(a), *np.zeros((2, len(states), M, H), wide)
     pairs = [trace.before(-1), trace.states[-1]], [befores[-1], states[-1]]
     for part, n in packing.stretches(H):
@@ -459,7 +460,7 @@ def _(
 
 @recurrent_pullback.cost
 def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    """Of each row the products with both weights, and of the loop."""
+    """Count the multiply-adds per row: the products with both weights, and those of the loop."""
     x, _, Wx, Wh = inputs[:4]
     needed, M = options["needed"], len(options["trace"].packing.rows)
     projected = M if len(x) == 3 else x[0]

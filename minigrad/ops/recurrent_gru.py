@@ -1,7 +1,7 @@
 """The gated recurrent unit: one step, and a whole sequence in one primitive.
 
-What it shares with others is in :mod:`.recurrent`. The reset gate comes after the product, so that a step needs one
-product of the state, as in cuDNN and PyTorch; in the paper it comes before. The two differ in n alone:
+The code shared with other layers is in :mod:`.recurrent`. The reset gate comes after the product, so that a step needs
+one product of the state, as in cuDNN and PyTorch; in the paper it comes before. The two differ only in n:
 tanh(p_n + r (h Wh_n + bh_n)) here, tanh(p_n + (r h) Wh_n + bh_n) there.
 
 Shapes: N batch, T steps, D input, H hidden. Source: K. Cho et al., Learning phrase representations using RNN
@@ -31,7 +31,7 @@ __all__ = ["gru", "gru_step"]
 
 
 def gru_states(a: Array, p: Array, b_n: Array, h: Array, gates: Array, h_next: Array) -> None:
-    """From a = h Wh and the input's part p, each (3, n, H) with gates r, z, n, and the state (n, H) to the next state.
+    """Compute the next state from a = h Wh and p, each (3, n, H) with gates r, z, n, and the state (n, H).
 
     r, z = sigmoid(a_r + p_r), sigmoid(a_z + p_z); m = a_n + b_n; n = tanh(p_n + r m); h' = (1 - z) n + z h.
     ``a`` is scratch. ``gates`` (4, n, H) gets u = e^-(a + p) of r and z, m and n: with u, whose tails
@@ -54,7 +54,7 @@ def gru_states(a: Array, p: Array, b_n: Array, h: Array, gates: Array, h_next: A
 
 
 def gru_states_vjp(dh: Array, gates: Array, h: Array, da: Array, dn: Array) -> None:
-    """From the cotangent of h' to that of a (into ``da``), of p_n (``dn``), and of h on its direct path (``dh``).
+    """Convert the cotangent of h' to those of a (into ``da``), of p_n (``dn``), and of h on its direct path (``dh``).
 
     dn = dh (1 - z) (1 - n^2); da_m = dn r; da_r = da_m m (1 - r); da_z = dh (h - n) z (1 - z); dh = dh z. p_r and p_z
     have the cotangents of a_r and a_z. ``gates`` are as :func:`gru_states` leaves them; with s = 1 / (1 + u), 1 - s is
@@ -108,7 +108,7 @@ def gru_step(x: Array, h: Array, Wx: Array, Wh: Array, bx: Array, bh: Array) -> 
 
 
 def _bias(bx: Array, bh: Array, dtype: Any) -> Array:
-    """What is added to the input's part: bx, and bh but for n, whose part is multiplied by r."""
+    """Return the bias of the input's part: bx, plus bh except for n, whose part is multiplied by r."""
     bias = bx.astype(dtype)
     bias[: 2 * len(bias) // 3] += bh[: 2 * len(bias) // 3]
     return bias
@@ -125,7 +125,7 @@ def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array,
 
 @gru_step.reference
 def _reference_step(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, bx: Tensor, bh: Tensor) -> Tensor:
-    """A step of simpler primitives."""
+    """Compute a step from simpler primitives."""
     from .activations import sigmoid
 
     H = h.shape[1]
@@ -139,7 +139,7 @@ def _reference_step(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, bx: Tensor, bh
 
 
 class _GRU(Cell):
-    """Of each row the trace keeps the gates, as :func:`gru_states` leaves them."""
+    """For each row the trace keeps the gates as :func:`gru_states` leaves them."""
 
     gates, two_biases = 3, True
 
@@ -161,7 +161,7 @@ class _GRU(Cell):
         return first, da, with_last_gate(da, dn)
 
     def slopes(self, trace: Trace) -> Array:
-        """k_r, k_z, k_m, k_n and z."""
+        """Return k_r, k_z, k_m, k_n and z."""
         before, (gates,), H = trace.before(), trace.kept, trace.states[0].shape[1]
         slopes = np.empty((len(before), 5 * H), before.dtype)
         for rows, n in trace.packing.stretches(H):
@@ -215,17 +215,17 @@ def gru(
 
     Args:
         x: (N, T, D), or with indices rows (U, D). h0: (N, H). Wx: (D, 3H). Wh: (H, 3H). bx, bh: (3H,).
-        lengths: (N,) integers from 0 to T: how many steps of each sequence to compute; later states
-            are 0. All steps if left out.
+        lengths: (N,) integers from 0 to T: the number of steps of each sequence to compute; later states are 0. By
+            default all steps.
         indices: (N, T) integers in 0 … U-1: step t of sequence n takes the row x[indices[n, t]], as
-            ``gru(embedding(indices, x), …)`` does, but each row is projected once, however many steps take it.
+            ``gru(embedding(indices, x), …)`` does, but each row is projected once, even if many steps take it.
 
     Returns:
         all hidden states (N, T, H).
 
     Raises:
         ValueError: if the shapes do not fit; the message names the argument and the shape that would.
-        IndexError, TypeError: names an index of no row and its place, or says that they are not integers.
+        IndexError, TypeError: if an index is out of range (names it and its position), or the indices are not integers.
 
     >>> zero = np.zeros(3)
     >>> gru(np.ones((1, 4, 2)), np.zeros((1, 1)), np.ones((2, 3)), np.ones((1, 3)), zero, zero).shape

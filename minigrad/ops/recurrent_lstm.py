@@ -1,9 +1,9 @@
 """The LSTM: its cell, one step, and a whole sequence in one primitive.
 
-What it shares with others is in :mod:`.recurrent`.
+The code shared with other layers is in :mod:`.recurrent`.
 
 Shapes: N batch, T steps, D input, H hidden. Source: S. Hochreiter and J. Schmidhuber, Long short-term memory (1997);
-the captioning exercises (CS231n), there with the gates in the order i, f, o, g.
+the captioning exercises (CS231n), which have the gates in the order i, f, o, g.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from .recurrent import (
 
 __all__ = ["lstm", "lstm_cell", "lstm_step"]
 
-_FEW = 1024  # numbers of a state of a step, of all its sequences
-_SLOPES = 2**20  # numbers that are computed for all steps, and kept until the last: 4 MB in float32
+_FEW = 1024  # entries of a state of a step, over all its sequences
+_SLOPES = 2**20  # entries that are computed for all steps, and kept until the last: 4 MB in float32
 
 # --- the cell, n rows in place --------------------------------------------------------------------------
 
 
 def lstm_states(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-    """From pre-activations ``a`` (4, n, H) and the cell state (n, H) to the next states; ``a`` keeps the gates' parts.
+    """Compute the next states from pre-activations ``a`` (4, n, H) and the cell state (n, H); ``a`` keeps the gates.
 
     i, f, o = sigmoid(a_i, a_f, a_o), g = tanh(a_g); c' = f c + i g; h' = o tanh(c').
-    What is left in ``a`` is u = e^-a of i, f and o, and g: from u both sigmoid = 1 / (1 + u) and 1 - sigmoid =
-    u / (1 + u) keep their tails, where (1 + tanh(a / 2)) / 2 is all rounding from a = -17 on (float32). Below the
-    smallest normal number, from a = -88 (float64: -709) on, a gate stays there instead of going on to 0.
+    Afterwards ``a`` holds u = e^-a of i, f and o, and g. With u, both sigmoid = 1 / (1 + u) and
+    1 - sigmoid = u / (1 + u) keep their tails, while (1 + tanh(a / 2)) / 2 is only rounding from a = -17 on (float32).
+    From a = -88 (float64: -709) on, a gate stays at the smallest normal number instead of approaching 0.
     """
     u, g = a[:3], a[3]
     np.negative(u, out=u)
     np.minimum(u, highest(u.shape[-1], u.dtype), out=u)
     np.exp(u, out=u)
     np.tanh(g, out=g)
-    i, f, o = u + 1  # divided by, which spares the pass that would make sigmoids of them
+    i, f, o = u + 1  # divide by these, which saves the pass that would convert them to sigmoids
     np.divide(c, f, out=c_next)
     np.divide(g, i, out=tanh_c)  # borrowed as scratch
     c_next += tanh_c
@@ -52,7 +52,7 @@ def lstm_states(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array)
 
 
 def lstm_states_vjp(dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array, da: Array) -> None:
-    """From the cotangents of h' and c' to those of the pre-activations (into ``da``) and of c (into ``dc``).
+    """Convert the cotangents of h' and c' to those of the pre-activations (into ``da``) and of c (into ``dc``).
 
     With dc' += dh o (1 - tanh^2 c'): da_i = dc' g i (1 - i), da_f = dc' c f (1 - f),
     da_o = dh tanh(c') o (1 - o), da_g = dc' i (1 - g^2), dc = dc' f. ``gates`` are u of i, f, o, and g, as
@@ -83,7 +83,8 @@ def lstm_states_vjp(dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array,
 def lstm_cell(a: Array, c: Array) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
     """The LSTM's cell by itself: the next states from pre-activations, gates in the order i, f, o, g.
 
-    ``lstm_step(x, h, c, Wx, Wh, b)`` is ``lstm_cell(x Wx + h Wh + b, c)``, for whoever has parts of a sum already.
+    ``lstm_step(x, h, c, Wx, Wh, b)`` is ``lstm_cell(x Wx + h Wh + b, c)``, for callers that have already computed part
+    of the sum.
 
     Args:
         a: (N, 4H). c: (N, H).
@@ -108,7 +109,7 @@ def lstm_cell(a: Array, c: Array) -> tuple[tuple[Array, Array], tuple[Any, ...]]
 
 
 def _rounded(h: Array, c: Array, dtype: Any) -> tuple[Array, Array]:
-    """States in the dtype in which they go out."""
+    """Return states in the dtype of the outputs."""
     return h.astype(dtype, copy=False), c.astype(dtype, copy=False)
 
 
@@ -119,7 +120,7 @@ def _(g: Any, needs: tuple[bool, ...], gates: Array, c: Array, tanh_c: Array) ->
 
 
 def _pull_cell(g: Any, gates: Array, c: Array, tanh_c: Array) -> tuple[Array, Array]:
-    """Cotangents of the pre-activations (N, 4H) and of c from those of h' and c'; None stands for zeros."""
+    """Return the cotangents of pre-activations (N, 4H) and c, given those of h' and c'; None stands for zeros."""
     gh, gc = g
     da = np.empty((len(c), 4 * c.shape[1]), gates.dtype)
     dh = np.zeros(c.shape, gates.dtype) if gh is None else gh
@@ -168,7 +169,7 @@ def _(
 
 @lstm_cell.reference
 def _reference_cell(a: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """The cell of simpler primitives; shares nothing with the one above."""
+    """Compute the cell from simpler primitives; this shares nothing with the one above."""
     from .activations import sigmoid
 
     H = c.shape[1]
@@ -186,16 +187,16 @@ def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: 
 
 
 class _LSTM(Cell):
-    """Of each row the trace keeps tanh(c) and the gates, as :func:`lstm_states` leaves them."""
+    """For each row the trace keeps tanh(c) and the gates as :func:`lstm_states` leaves them."""
 
     gates = 4
 
     def pull(
         self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Array | None
     ) -> tuple[list[Array], Array, Array]:
-        """Of few numbers a step all that needs no cotangent is computed at once: 5 calls a step instead of 15.
+        """Small steps compute everything that needs no cotangent at once: 5 calls per step instead of 15.
 
-        Of many, what a step computes stays in the cache.
+        For large steps, the results of a step stay in the cache.
         """
         c, (tanh_c, gates) = trace.states[1], trace.kept
         if trace.packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES:
@@ -212,7 +213,7 @@ class _LSTM(Cell):
         return first, da, da
 
     def slopes(self, trace: Trace) -> Array:
-        """k_i, k_f, k_o, k_g, f and m = o (1 - tanh^2 c')."""
+        """Return k_i, k_f, k_o, k_g, f and m = o (1 - tanh^2 c')."""
         before, (tanh_c, gates), H = trace.before(1), trace.kept, trace.states[0].shape[1]
         slopes = np.empty((len(before), 6 * H), before.dtype)
         for rows, n in trace.packing.stretches(H):
@@ -275,18 +276,18 @@ def lstm(
 
     Args:
         x: (N, T, D), or with indices rows (U, D). h0: (N, H). Wx: (D, 4H). Wh: (H, 4H). b: (4H,).
-        c0: (N, H), zeros if left out.
-        lengths: (N,) integers from 0 to T: how many steps of each sequence to compute; later states
-            are 0. All steps if left out.
+        c0: (N, H), zeros by default.
+        lengths: (N,) integers from 0 to T: the number of steps of each sequence to compute; later states are 0. By
+            default all steps.
         indices: (N, T) integers in 0 … U-1: step t of sequence n takes the row x[indices[n, t]], as
-            ``lstm(embedding(indices, x), …)`` does, but each row is projected once, however many steps take it.
+            ``lstm(embedding(indices, x), …)`` does, but each row is projected once, even if many steps take it.
 
     Returns:
         ``(h, c)``: all hidden states and all cell states, each (N, T, H).
 
     Raises:
         ValueError: if the shapes do not fit; the message names the argument and the shape that would.
-        IndexError, TypeError: names an index of no row and its place, or says that they are not integers.
+        IndexError, TypeError: if an index is out of range (names it and its position), or the indices are not integers.
 
     >>> h, c = lstm(np.ones((1, 3, 2)), np.zeros((1, 1)), np.ones((2, 4)), np.ones((1, 4)), np.zeros(4))
     >>> h.shape, c.shape
@@ -297,7 +298,7 @@ def lstm(
     first = packing.sort(h0, wide)
     first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, wide)
     M, H = len(packing.rows), h0.shape[1]
-    projected = project(inputs.rows(x), Wx, b, wide)  # before what is kept, or its memory stays a gap nothing fits into
+    projected = project(inputs.rows(x), Wx, b, wide)  # before the kept arrays, or it leaves an unusable gap
     h, c, tanh_c, gates = (np.empty((M, columns), wide) for columns in (H, H, H, 4 * H))
 
     def step(group: Group, t: int, a: Array, p: Array) -> None:

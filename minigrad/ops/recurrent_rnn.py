@@ -1,4 +1,4 @@
-"""The vanilla RNN: one step, and a whole sequence in one primitive. What it shares with others is in :mod:`.recurrent`.
+"""The vanilla RNN: one step, and a whole sequence in one primitive. :mod:`.recurrent` has the shared code.
 
 Shapes: N batch, T steps, D input, H hidden. Source: the captioning exercises (CS231n); J. Elman, Finding structure in
 time (1990).
@@ -60,7 +60,7 @@ def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Any:
 
 class _RNN(Cell):
     def pull(self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Any) -> tuple[list[Array], Array, Array]:
-        """From the states, without slopes, which would take as much memory as all cotangents."""
+        """Compute it from the states, without slopes, which would take as much memory as all cotangents."""
         h = trace.states[0]
 
         def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
@@ -98,17 +98,17 @@ def rnn(
 
     Args:
         x: (N, T, D), or with indices rows (U, D). h0: (N, H). Wx: (D, H). Wh: (H, H). b: (H,).
-        lengths: (N,) integers from 0 to T: how many steps of each sequence to compute; later states
-            are 0. All steps if left out.
+        lengths: (N,) integers from 0 to T: the number of steps of each sequence to compute; later states are 0. By
+            default all steps.
         indices: (N, T) integers in 0 … U-1: step t of sequence n takes the row x[indices[n, t]], as
-            ``rnn(embedding(indices, x), …)`` does, but each row is projected once, however many steps take it.
+            ``rnn(embedding(indices, x), …)`` does, but each row is projected once, even if many steps take it.
 
     Returns:
         all hidden states (N, T, H).
 
     Raises:
         ValueError: if the shapes do not fit; the message names the argument and the shape that would.
-        IndexError, TypeError: names an index of no row and its place, or says that they are not integers.
+        IndexError, TypeError: if an index is out of range (names it and its position), or the indices are not integers.
 
     >>> rnn(np.ones((1, 3, 2)), np.zeros((1, 1)), np.ones((2, 1)), np.ones((1, 1)), np.zeros(1)).shape
     (1, 3, 1)

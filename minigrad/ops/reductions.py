@@ -1,10 +1,10 @@
 """Reductions over axes; softmax, cumulative sums and products, and sorting, which run along one.
 
-``axis`` is None for all axes, one axis or a tuple of them, counted from the end if negative; with
-``keepdims`` the reduced axes stay with length 1. Float32 stays float32; the mean of integers is float64. Float16 stays
-float16, but is summed (or multiplied) in float32 and rounded once, at the end, in gradients too: what lies within its
-range comes out, what lies beyond 65,504 is inf, with NumPy's warning.
-Inside this module ``sum``, ``max``, ``min``, ``any`` and ``all`` are the primitives, not Python's own.
+``axis`` is None for all axes, one axis or a tuple of them, counted from the end if negative; with ``keepdims`` the
+reduced axes are kept with length 1. Float32 stays float32; the mean of integers is float64. Float16 stays float16, but
+is summed (or multiplied) in float32 and rounded once, at the end, in gradients too. Results in its range are right, and
+results beyond 65,504 are inf, with NumPy's warning. Inside this module ``sum``, ``max``, ``min``, ``any`` and ``all``
+are the primitives, not Python's own.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ Axis: TypeAlias = "int | tuple[int, ...] | None"
 
 
 def _kept(array: Any, axis: Axis, keepdims: bool) -> Any:
-    """A reduced array with its axes put back, so that it broadcasts against what was reduced."""
+    """Restore the axes of a reduced array, so that it broadcasts against the original array."""
     return array if keepdims or axis is None else np.expand_dims(array, axis)
 
 
 def _count(x: Array, y: Any) -> int:
-    """How many entries of x were reduced to one of y."""
+    """Return how many entries of x were reduced to one of y."""
     return x.size // math.prod(np.shape(y)) if np.size(y) else 1
 
 
@@ -64,16 +64,16 @@ sum.vjp(lambda g, needs, shape, axis, keepdims: (np.broadcast_to(_kept(g, axis, 
 
 
 def _mean(x: Array, axis: Axis, keepdims: bool) -> tuple[Any, int]:
-    """The mean, of half precision in single, and the number of entries."""
+    """Return the mean, in single for half precision, and the number of entries."""
     refuse_axis_of_scalar(x, axis)
     total = sum_single(as_float(x), axis, keepdims)
     n = _count(x, total)
-    return total / n, n  # of none NaN, with NumPy's warning
+    return total / n, n  # NaN for no entries, with NumPy's warning
 
 
 @primitive(residuals=())
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
-    """The mean over axes of x, of any shape; of no entries NaN, with NumPy's warning.
+    """The mean over axes of x, of any shape; NaN for no entries, with NumPy's warning.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([2., 3.])
@@ -89,7 +89,7 @@ mean.vjp(
 
 @primitive(residuals=())
 def cumsum(x: Array, axis: int | None = None) -> ForwardResult:
-    """Sums of the entries up to each one along an axis, of x's shape; of the flattened x if axis is None.
+    """Sums of the entries up to each one along an axis, of x's shape; over the flattened x if axis is None.
 
     >>> cumsum([[1.0, 2.0], [3.0, 4.0]], axis=1)
     tensor([[1., 3.],
@@ -100,19 +100,19 @@ def cumsum(x: Array, axis: int | None = None) -> ForwardResult:
 
 
 def _running_sum(x: Any, axis: int | None) -> Any:
-    """np.cumsum, which adds an array of floats in double: single precision loses two digits over 10^6 entries."""
+    """Call np.cumsum, and add arrays of floats in double: single precision loses two digits over 10^6 entries."""
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         return np.cumsum(x, axis)
     return np.cumsum(x, axis, dtype=np.result_type(x, np.float64)).astype(x.dtype, copy=False)
 
 
-# an entry is in all later sums: sum cotangents from the end
+# an entry is part of all later sums: sum cotangents from the end
 cumsum.vjp(lambda g, needs, shape, axis: (np.flip(_running_sum(np.flip(single(g), axis), axis), axis).reshape(shape),))
 
 
 @primitive(residuals=("x",))
 def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
-    """The product over axes of x, of any shape. The gradient is exact also where entries are 0.
+    """The product over axes of x, of any shape. The gradient is exact even if entries are 0.
 
     >>> prod([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([3., 8.])
@@ -125,9 +125,9 @@ prod.vjp(lambda g, needs, x, axis, keepdims: (_kept(g, axis, keepdims) * product
 
 
 def product_of_others(x: Any, axis: Axis) -> Any:
-    """For each entry of an array or tensor the product of all others that are reduced with it, without a division.
+    """Return for each entry of an array or tensor the product of all others that are reduced with it, without division.
 
-    It is the product of those before the entry times that of those behind it.
+    It is the product of those before the entry times that of those after it.
     """
     reduced = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
@@ -176,7 +176,7 @@ def _extreme(function: Any, x: Array, axis: Axis, keepdims: bool) -> ForwardResu
 
 
 def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
-    """A cotangent in equal parts for those entries of x that are the extreme y; NaNs are extreme."""
+    """Split a cotangent equally among those entries of x that are the extreme y; NaNs are extreme."""
     g = single(g)
     extreme = (x == _kept(y, axis, keepdims)) | (x != x)
     count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
@@ -191,7 +191,7 @@ for _function in (max, min):
 
 
 def _centred(x: Array, axis: Axis) -> Array:
-    """x minus its mean, twice: the second pass removes the rounding of the first, so that a constant gives 0."""
+    """Subtract the mean of x, twice: the second pass removes the rounding of the first, so that a constant gives 0."""
     x = single(x)
     d: Array = x - _mean(x, axis, True)[0]
     d -= _mean(d, axis, True)[0]
@@ -199,10 +199,10 @@ def _centred(x: Array, axis: Axis) -> Array:
 
 
 def _variance(x: Array, axis: Axis, keepdims: bool, ddof: int) -> tuple[Any, int]:
-    """The variance and its divisor, the degrees of freedom."""
+    """Return the variance and its divisor, the degrees of freedom."""
     total = sum_single(np.square(_centred(x, axis)), axis, keepdims)
     freedom = n if (n := _count(x, total) - ddof) > 0 else 0
-    return total / freedom, freedom  # without freedom NaN or inf, with NumPy's warning
+    return total / freedom, freedom  # NaN or inf without degrees of freedom, with NumPy's warning
 
 
 @primitive(residuals=("x",))
@@ -235,7 +235,7 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
 def std(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> ForwardResult:
     """The standard deviation over axes of x, of any shape: the root of :func:`var`.
 
-    The gradient is 0 where all entries are equal, whatever the cotangent.
+    The gradient is 0 if all entries are equal, for any cotangent.
 
     >>> std([[1.0, 2.0], [3.0, 6.0]], axis=0)
     tensor([1., 2.])
@@ -259,11 +259,11 @@ std.reference(lambda x, axis=None, keepdims=False, ddof=0: sqrt(var(x, axis, kee
 def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> ForwardResult:
     """The length of x, of any shape, as a vector: over all axes or some, never a matrix norm.
 
-    No intermediate over- or underflows. The gradient at the zero vector is 0 (with ``ord=1`` that of each zero),
-    whatever the cotangent; equal largest entries share it (``ord=inf``).
+    No intermediate over- or underflows. The gradient at the zero vector is 0 (with ``ord=1`` that of each zero), for
+    any cotangent; equal largest entries share it (``ord=inf``).
 
     Args:
-        ord: 2 for the root of the sum of squares, 1 for the sum of sizes, inf for the largest size.
+        ord: 2 for the root of the sum of squares, 1 for the sum of magnitudes, inf for the largest magnitude.
 
     Raises:
         ValueError: for another ``ord``.
@@ -310,9 +310,9 @@ def _(x: Any, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
 
 @primitive(residuals=("x", "derived", "derived"))
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
-    """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf where all entries are -inf.
+    """log(sum(exp(x))) over axes of x, of any shape, without overflow; -inf if all entries are -inf.
 
-    The gradient is softmax(x), which sums to 1; entries that are inf share it equally. It is 0 where all are -inf.
+    The gradient is softmax(x), which sums to 1; entries that are inf share it equally. It is 0 if all are -inf.
 
     >>> logsumexp([[1e3, -1e4], [-1e3, -1e3]], axis=1).numpy().round(2)
     array([1000.  , -999.31], dtype=float32)
@@ -325,7 +325,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardRes
 
 
 def _weights(x: Array, top: Array) -> Array:
-    """exp(x - top) without inf - inf: infinite tops weigh 1, and where all entries are -inf they weigh 0."""
+    """Return exp(x - top) without inf - inf: infinite tops weigh 1, and if all entries are -inf they weigh 0."""
     if np.isfinite(top).all():
         return np.exp(x - top)  # type: ignore[no-any-return]
     with np.errstate(invalid="ignore"):
@@ -335,7 +335,7 @@ def _weights(x: Array, top: Array) -> Array:
 @logsumexp.vjp_on_tensors
 @logsumexp.vjp
 def _(g: Any, needs: Any, x: Any, top: Array, total: Array, axis: Axis, keepdims: bool) -> Any:
-    # e^x / sum(e^x) does not change by what is taken off x: the largest entry, as a constant. e^(x - y) would round.
+    # Subtracting a constant from x, the largest entry, does not change e^x / sum(e^x). e^(x - y) would round.
     weights = _weights(single(x), top)
     if isinstance(x, Tensor):
         total = sum_single(weights, axis, keepdims=True)  # as a function of x
@@ -349,7 +349,7 @@ logsumexp.reference(lambda x, axis=None, keepdims=False: log(sum(exp(x), axis, k
 def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     """exp(x) / sum(exp(x)) along an axis: positive numbers of x's shape that sum to 1.
 
-    No overflow for any finite x. A row of -inf alone has no softmax: NaN, with NumPy's warning.
+    No overflow for any finite x. A row of only -inf has no softmax: NaN, with NumPy's warning.
 
     >>> softmax([[0.0, 0.0], [1e4, -1e4]])
     tensor([[0.5, 0.5],
@@ -364,8 +364,9 @@ def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
 
 @softmax.vjp
 def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
-    # dy_i / dx_j = y_i (1[i = j] - y_j), so dx = y (g - mean), with the mean of g weighted by y. Near a y of 1 that
-    # difference is all rounding: taken twice, as in _centred, it is exact in the tails, and the cotangent sums to 0.
+    # dy_i / dx_j = y_i (1[i = j] - y_j), so dx = y (g - mean), with the mean of g weighted by y. Near y = 1 that
+    # difference is only rounding: subtracting twice, as in _centred, is exact in the tails, and the cotangent
+    # sums to 0.
     d = g - row_sums(g * y, axis)
     d -= row_sums(d * y, axis)
     d *= y
@@ -387,15 +388,15 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     """
     wide = single(x)
     y: Array = wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
-    with np.errstate(divide="ignore"):  # log(0) only of no entries
+    with np.errstate(divide="ignore"):  # log(0) only for no entries
         y -= np.log(row_sums(np.exp(y), axis))
     return narrowed(y, x), (y, axis)
 
 
 @log_softmax.vjp
 def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
-    # dy_i / dx_j = 1[i = j] - e^y_j, so dx = g - p sum(g) with p = e^y. Near a p of 1 that cancels; what is left of the
-    # sum is then spread in the same way, so that the cotangent sums to 0 and is exact in the tails.
+    # dy_i / dx_j = 1[i = j] - e^y_j, so dx = g - p sum(g) with p = e^y. Near p = 1 that cancels; the remaining sum is
+    # then spread in the same way, so that the cotangent sums to 0 and is exact in the tails.
     p = np.exp(y)
     d = g - p * row_sums(single(g), axis)
     d -= p * row_sums(d, axis)
@@ -413,9 +414,9 @@ batched(sum, mean, cumsum, prod, max, min, var, std, norm, logsumexp, softmax, l
 
 @primitive(residuals=("x", "derived"))
 def cumprod(x: Array, axis: int | None = None) -> ForwardResult:
-    """Products of the entries up to each one along an axis, of x's shape; of the flattened x if axis is None.
+    """Products of the entries up to each one along an axis, of x's shape; over the flattened x if axis is None.
 
-    The gradient is right also where entries are 0, to any order, unless products of entries behind a 0 overflow. Half
+    The gradient is right even if entries are 0, to any order, unless products of entries after a 0 overflow. Half
     precision is multiplied in single and rounded once.
 
     Raises:
@@ -433,9 +434,9 @@ def cumprod(x: Array, axis: int | None = None) -> ForwardResult:
 @cumprod.vjp_on_tensors
 @cumprod.vjp
 def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
-    # Of y_j = x_1 … x_j the derivative in x_i is, for j >= i, the product of all entries up to j but x_i:
+    # For j >= i the derivative of y_j = x_1 … x_j with respect to x_i is the product of all entries up to j except x_i:
     #     d_i = sum over j >= i of g_j y_j / x_i  =  y_(i-1) s_i   with   s_i = g_i + x_(i+1) s_(i+1).
-    # The sum takes one pass; the recurrence divides by nothing, and is a polynomial, as higher orders need it.
+    # The sum takes one pass; the recurrence does not divide, and is a polynomial, as higher orders need.
     shape = x.shape
     if axis is None:
         x, axis = x.reshape(-1), 0
@@ -450,10 +451,10 @@ def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
 
 
 def _recurrence(a: Any, b: Any) -> Any:
-    """s_i = b_i + a_i s_(i+1) along the last axis, with 0 behind its end: by halves, in as many steps as n has bits.
+    """Solve s_i = b_i + a_i s_(i+1) along the last axis, 0 after its end: by halves, in as many steps as n has bits.
 
-    Two steps are one, s_i = (b_i + a_i b_(i+1)) + (a_i a_(i+1)) s_(i+2): a recurrence for the entries of even number,
-    which is half as long. From these the others follow.
+    Two steps are one, s_i = (b_i + a_i b_(i+1)) + (a_i a_(i+1)) s_(i+2): a recurrence for the even entries, which is
+    half as long. The odd ones follow from these.
     """
     n = b.shape[-1]
     if n < 2:
@@ -470,16 +471,16 @@ def _recurrence(a: Any, b: Any) -> Any:
 
 # --- entries by size ---------------------------------------------------------------------------------
 
-# The sorted array has the entries of x in another order, so the VJP puts cotangents back where the entries came from.
-# The order is a constant, and the map linear. Ties keep their order, the lowest index first. NaN counts as the largest.
+# The sorted array has the entries of x in another order, so the VJP puts cotangents back at the original positions. The
+# order is a constant, and the map linear. Ties keep their order, the lowest index first. NaN counts as the largest.
 
 
 @primitive(residuals=("x",))
 def sort(x: Array, axis: int | None = -1) -> ForwardResult:
-    """The entries of x, of any shape with axes, in ascending order along an axis; of the flattened x if it is None.
+    """The entries of x, of any shape with axes, in ascending order along an axis; flattened if it is None.
 
-    NaN comes last, as in NumPy. Each entry gets the cotangent of its place in the order; of entries that tie the first
-    one has the first place.
+    NaN comes last, as in NumPy. Each entry gets the cotangent of its position in the order; tied entries keep their
+    order.
 
     Raises:
         ValueError: if the axis does not exist.
@@ -488,7 +489,7 @@ def sort(x: Array, axis: int | None = -1) -> ForwardResult:
     tensor([[1., 3.],
             [2., 4.]])
     """
-    return np.sort(x, axis=axis), (x, axis)  # NumPy sorts values in a tenth of the time that their order takes
+    return np.sort(x, axis=axis), (x, axis)  # NumPy sorts values in a tenth of the time of an argsort
 
 
 @sort.vjp
@@ -503,7 +504,7 @@ def _(g: Any, needs: Any, x: Any, axis: int | None) -> Any:
 
 
 def _stable_order(x: Array, axis: int) -> Array:
-    """Where the sorted entries of an axis come from, ties in their order.
+    """Return where the sorted entries of an axis come from, ties in their order.
 
     Only rows with ties or NaNs take NumPy's stable sort. The other sort takes a third of its time.
     """
@@ -516,7 +517,7 @@ def _stable_order(x: Array, axis: int) -> Array:
 
 
 def _placed(g: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:
-    """Zeros of a shape with g at indices along an axis, none of which is named twice."""
+    """Return zeros of a shape with g at indices along an axis, without repeated indices."""
     d = np.zeros(shape, g.dtype)
     np.put_along_axis(d, indices, g, axis)
     return d
@@ -533,11 +534,11 @@ def topk(x: Array, k: int, axis: int = -1, largest: bool = True) -> tuple[tuple[
         largest: false for the k smallest entries, the smallest first.
 
     Returns:
-        (values, indices), both of x's shape but for k entries along the axis. Indices are int64, and constants.
+        (values, indices), both of x's shape except for k entries along the axis. Indices are int64, and constants.
 
     Raises:
         ValueError: if the axis does not exist, or has fewer than k entries, or k is negative.
-        TypeError: if k is no integer.
+        TypeError: if k is not an integer.
 
     >>> values, indices = topk([[1.0, 3.0, 2.0], [6.0, 4.0, 5.0]], 2)
     >>> values, indices
@@ -548,7 +549,7 @@ def topk(x: Array, k: int, axis: int = -1, largest: bool = True) -> tuple[tuple[
     axis = normalize_axis_index(axis, x.ndim)
     k = integer("k", k, least=0)
     if k > x.shape[axis]:
-        raise ValueError(f"k must lie in 0 … {x.shape[axis]}, the length of axis {axis}, not be {k}")
+        raise ValueError(f"k must be in 0 … {x.shape[axis]}, the length of axis {axis}, not {k}")
     rows = np.moveaxis(x, axis, -1)
     chosen = _chosen(rows, k, largest) if rows.size and k else np.zeros((*rows.shape[:-1], k), np.int64)
     order = _ranked(np.take_along_axis(rows, chosen, -1), largest)
@@ -557,22 +558,22 @@ def topk(x: Array, k: int, axis: int = -1, largest: bool = True) -> tuple[tuple[
 
 
 def _ranked(x: Array, largest: bool) -> Array:
-    """Where the entries of the last axis come from, the first one first, ties in their order."""
+    """Return where the entries of the last axis come from, the first one first, ties in their order."""
     if not largest:
         return np.argsort(x, axis=-1, stable=True)
     return x.shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, stable=True)[..., ::-1]  # type: ignore[no-any-return]
 
 
 def _chosen(x: Array, k: int, largest: bool) -> Array:
-    """The indices along the last axis of the k entries that come first, ascending.
+    """Return the indices along the last axis of the k entries that come first, ascending.
 
-    They are those beyond the k-th entry, and of those that equal it the first ones. Of 1,000 rows of 1,000 numbers in
-    float32 this takes 4 ms for k = 10; to sort all of them takes 20.
+    They are those beyond the k-th entry, and the first ones that equal it. For 1,000 rows of 1,000 float32 numbers this
+    takes 4 ms for k = 10; sorting all of them takes 20.
     """
     n = x.shape[-1]
     place = n - k if largest else k - 1
     bound = np.partition(x, place, axis=-1)[..., place : place + 1]
-    if (bound != bound).any() or (largest and (x != x).any()):  # NaN compares with nothing
+    if (bound != bound).any() or (largest and (x != x).any()):  # comparisons with NaN are false
         return np.sort(_ranked(x, largest)[..., :k], axis=-1)
     mask = x >= bound if largest else x <= bound
     if np.count_nonzero(mask) > k * (x.size // n):
@@ -611,7 +612,7 @@ def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
 
 @constant(np.any)
 def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Whether some entry over axes of x, of any shape, is true (not 0): booleans.
+    """Return whether any entry over axes of x, of any shape, is true (not 0): booleans.
 
     >>> any([[True, False], [False, False]], axis=1)
     tensor([ True, False])
@@ -620,7 +621,7 @@ def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @constant(np.all)
 def all(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Whether every entry over axes of x, of any shape, is true (not 0): booleans.
+    """Return whether every entry over axes of x, of any shape, is true (not 0): booleans.
 
     >>> all([[True, True], [True, False]], axis=1)
     tensor([ True, False])
@@ -629,7 +630,7 @@ def all(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @primitive(differentiable=False)
 def argsort(x: Array, axis: int | None = -1) -> ForwardResult:
-    """The index of each entry of :func:`sort`: integers of x's shape, of any with axes; flat if axis is None.
+    """The index of each entry of :func:`sort`: integers of x's shape, any with axes; flat if axis is None.
 
     Ties are in the order of their indices, NaN comes last.
 

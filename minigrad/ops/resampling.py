@@ -1,4 +1,4 @@
-"""Images with fewer or more pixels: pools, repeated and interpolated pixels, and channels in exchange for pixels."""
+"""Images with fewer or more pixels: pools, repeated and interpolated pixels, and channels converted to pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .shaping import pad, stack
 
 
 def _windows(x: Array, kernel: Any, stride: Any, padding: Any) -> tuple[Windows, Size]:
-    """The windows of a pool and how many there are; each holds a pixel of the image, not only padding."""
+    """Return the windows of a pool and their number; each holds a pixel of the image, not only padding."""
     check_images(x)
     windows = Windows.of(kernel, kernel if stride is None else stride, padding)
     if any(p >= k for p, k in zip(windows.padding, windows.kernel, strict=True)):
@@ -36,8 +36,8 @@ def max_pool2d(
 ) -> ForwardResult:
     """The largest entry of each window; padding counts as minus infinity.
 
-    Entries that tie share the gradient equally, all others get an exact 0, whatever the cotangent. A window with a NaN
-    gives NaN, in the gradient too.
+    Entries that tie share the gradient equally; all others get an exact 0 for any cotangent. A window with a NaN gives
+    NaN, in the gradient too.
 
     Args:
         x: images (N, C, H, W).
@@ -49,8 +49,8 @@ def max_pool2d(
         (N, C, oh, ow) of x's dtype, with oh = (H + 2 padding - kernel) // stride + 1, and ow likewise.
 
     Raises:
-        TypeError: if an option is no integer.
-        ValueError: if x has not four axes, or an option does not fit.
+        TypeError: if an option is not an integer.
+        ValueError: if x does not have four axes, or an option does not fit.
 
     >>> max_pool2d(np.arange(16.0, dtype=np.float32).reshape(1, 1, 4, 4), 2)
     tensor([[[[ 5.,  7.],
@@ -72,8 +72,8 @@ def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
 
 
 def _shares(x: Array, y: Array, windows: Windows, dtype: Any) -> tuple[dict[Size, Array], Array, Array]:
-    """For each tap where it equals its window's maximum; how many of a window do; and which windows hold a NaN."""
-    view = windows.view(windows.pad(x, np.nan), y.shape[2:])  # NaN equals nothing: padding gets no share
+    """Return where each tap equals its window's maximum, how many of a window do, and which windows hold a NaN."""
+    view = windows.view(windows.pad(x, np.nan), y.shape[2:])  # NaN never compares equal, so padding gets no share
     masks = {(i, j): view[:, :, i, j] == y for i, j in np.ndindex(windows.kernel)}
     ties = np.zeros(y.shape, dtype)
     for mask in masks.values():
@@ -94,7 +94,7 @@ def _spread_shares(g: Array, x: Array, y: Array, windows: Windows) -> Array:
 
 
 def _gather_shares(u: Array, x: Array, y: Array, windows: Windows) -> Array:
-    """The transpose: each window gets the mean of those entries that are its maximum."""
+    """Compute the transpose: each window gets the mean of those entries that are its maximum."""
     u = single(u)
     masks, ties, nan = _shares(x, y, windows, u.dtype)
     seen = windows.view(windows.pad(u), y.shape[2:])
@@ -120,8 +120,8 @@ def avg_pool2d(
         (N, C, oh, ow), with oh = (H + 2 padding - kernel) // stride + 1, and ow likewise.
 
     Raises:
-        TypeError: if an option is no integer.
-        ValueError: if x has not four axes, or an option does not fit.
+        TypeError: if an option is not an integer.
+        ValueError: if x does not have four axes, or an option does not fit.
 
     >>> avg_pool2d(np.arange(16.0, dtype=np.float32).reshape(1, 1, 4, 4), 2)
     tensor([[[[ 2.5,  4.5],
@@ -149,7 +149,7 @@ avg_pool2d.vjp(
 
 
 def _spread_means(g: Array, shape: tuple[int, ...], windows: Windows) -> Array:
-    """The transpose of :func:`_means`: each window's cotangent in equal parts to its entries."""
+    """Transpose :func:`_means`: split each window's cotangent equally among its entries."""
     g = single(g)
     grad = windows.pad(np.zeros(shape, g.dtype))
     view = windows.view(grad, g.shape[2:])
@@ -160,7 +160,7 @@ def _spread_means(g: Array, shape: tuple[int, ...], windows: Windows) -> Array:
 
 
 def _stack(x: Any, kernel: Any, stride: Any, padding: Any, value: float) -> Any:
-    """(kh kw, N, C, oh, ow): for each kernel entry, the pixels that it meets."""
+    """Return (kh kw, N, C, oh, ow): for each kernel entry, the pixels that it meets."""
     options = (kernel, kernel if stride is None else stride, padding)
     (kh, kw), (sh, sw), (ph, pw) = (np.broadcast_to(option, 2).tolist() for option in options)
     x = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value)
@@ -174,27 +174,27 @@ max_pool2d.reference(lambda x, kernel, stride=None, padding=0: max(_stack(x, ker
 avg_pool2d.reference(lambda x, kernel, stride=None, padding=0: mean(_stack(x, kernel, stride, padding, 0.0), axis=0))
 
 
-# --- as many bins as are asked for -----------------------------------------------------------------
+# --- adaptive pooling ------------------------------------------------------------------------------
 
 
 @primitive(residuals=())
 def adaptive_avg_pool2d(x: Array, output_size: int | Size) -> ForwardResult:
     """Average each image over a grid of bins that cover it. Half precision is summed in single.
 
-    Along an axis of n pixels bin i of m has those from floor(i n / m) up to, but without, ceil((i + 1) n / m). If m
-    does not divide n, bins overlap or differ in size, and each pixel is in one at least; if m is more than n, pixels
+    Along an axis of n pixels, bin i of m has those from floor(i n / m) up to, but without, ceil((i + 1) n / m). If m
+    does not divide n, bins overlap or differ in size, and each pixel is in at least one. If m is more than n, pixels
     are repeated.
 
     Args:
         x: images (N, C, H, W).
-        output_size: how many bins, an integer or a (height, width) pair.
+        output_size: the number of bins, an integer or a (height, width) pair.
 
     Returns:
         (N, C, *output_size).
 
     Raises:
-        TypeError: if output_size is no integer or pair of integers.
-        ValueError: if x has not four axes, or no rows or columns, or output_size is not positive.
+        TypeError: if output_size is not an integer or pair of integers.
+        ValueError: if x does not have four axes, or has no rows or columns, or output_size is not positive.
 
     >>> adaptive_avg_pool2d(np.arange(12.0, dtype=np.float32).reshape(1, 1, 3, 4), (1, 2))
     tensor([[[[4.5, 6.5]]]])
@@ -207,12 +207,12 @@ def adaptive_avg_pool2d(x: Array, output_size: int | Size) -> ForwardResult:
 
 
 def _bins(n: int, m: int) -> list[tuple[int, int]]:
-    """Where each of m bins of n pixels starts and ends."""
+    """Return where each of m bins of n pixels starts and ends."""
     return [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
 
 
 def _bin_means(x: Array, size: Size) -> Array:
-    """The mean of each bin, wide: of rows, and then of the columns of these."""
+    """Return the mean of each bin, wide: over rows, and then over the columns of the result."""
     x = single(x)
     if size == (1, 1):
         return np.mean(x, axis=(2, 3), keepdims=True)  # type: ignore[no-any-return]
@@ -231,7 +231,7 @@ adaptive_avg_pool2d.vjp(
 
 
 def _spread_bins(g: Array, shape: tuple[int, ...]) -> Array:
-    """The transpose of :func:`_bin_means`: each bin's cotangent in equal parts to its pixels."""
+    """Transpose :func:`_bin_means`: split each bin's cotangent equally among its pixels."""
     g = single(g)
     if g.shape[2:] == (1, 1):
         return np.broadcast_to(g / (shape[2] * shape[3]), shape)
@@ -244,7 +244,7 @@ def _spread_bins(g: Array, shape: tuple[int, ...]) -> Array:
     return g
 
 
-# --- channels for pixels ---------------------------------------------------------------------------
+# --- channels to pixels ----------------------------------------------------------------------------
 
 
 def _shuffled(x: Any, r: int) -> Any:
@@ -273,8 +273,8 @@ def pixel_shuffle(x: Array, factor: int) -> ForwardResult:
         (N, C, H r, W r).
 
     Raises:
-        TypeError: if factor is no integer.
-        ValueError: if x has not four axes, or its channels are no multiple of r².
+        TypeError: if factor is not an integer.
+        ValueError: if x does not have four axes, or its channels are not a multiple of r².
 
     >>> pixel_shuffle(np.arange(4.0, dtype=np.float32).reshape(1, 4, 1, 1), 2)
     tensor([[[[0., 1.],
@@ -283,7 +283,7 @@ def pixel_shuffle(x: Array, factor: int) -> ForwardResult:
     check_images(x)
     r = integer("factor", factor, least=1)
     if x.shape[1] % r**2:
-        raise ValueError(f"x has {x.shape[1]} channels: they must be a multiple of factor² = {r**2}")
+        raise ValueError(f"x has {x.shape[1]} channels, which must be a multiple of factor² = {r**2}")
     return _shuffled(x, r), (r,)
 
 
@@ -304,8 +304,8 @@ def pixel_unshuffle(x: Array, factor: int) -> ForwardResult:
         (N, C r², H, W).
 
     Raises:
-        TypeError: if factor is no integer.
-        ValueError: if x has not four axes, or its rows or columns are no multiple of r.
+        TypeError: if factor is not an integer.
+        ValueError: if x does not have four axes, or its rows or columns are not a multiple of r.
 
     >>> pixel_unshuffle(np.arange(4.0, dtype=np.float32).reshape(1, 1, 2, 2), 2).shape
     (1, 4, 1, 1)
@@ -313,7 +313,7 @@ def pixel_unshuffle(x: Array, factor: int) -> ForwardResult:
     check_images(x)
     r = integer("factor", factor, least=1)
     if x.shape[2] % r or x.shape[3] % r:
-        raise ValueError(f"x has {x.shape[2]} rows and {x.shape[3]} columns: they must be multiples of the factor {r}")
+        raise ValueError(f"x has {x.shape[2]} rows and {x.shape[3]} columns, which must be multiples of the factor {r}")
     return _unshuffled(x, r), (r,)
 
 
@@ -326,18 +326,18 @@ pixel_unshuffle.reference(lambda x, factor: _unshuffled(x, factor))
 
 # --- more pixels -------------------------------------------------------------------------------------
 
-# With a factor r, r pixels stand in the place of one. Along an axis the middle of the p-th of them lies
-# t = (p + 1/2) / r - 1/2 pixels behind the middle of that one, -1/2 < t < 1/2. Bilinear interpolation takes 1 - |t| of
-# this pixel and |t| of the one before or behind it; outside of the image lies its pixel at the edge.
+# With a factor r, r pixels replace one. Along an axis the middle of the p-th of them is t = (p + 1/2) / r - 1/2 pixels
+# after the middle of the original pixel, -1/2 < t < 1/2. Bilinear interpolation takes 1 - |t| of this pixel and |t| of
+# the one before or after it; outside the image, the pixel at the edge is repeated.
 
 
 @primitive(residuals=())
 def upsample(x: Array, factor: int | Size, mode: str = "nearest") -> ForwardResult:
-    """Images with an integer number of pixels in the place of each, in both directions.
+    """Replace each pixel of images by an integer number of pixels, in both directions.
 
     Args:
         x: images (N, C, H, W).
-        factor: how many, an integer or a (height, width) pair.
+        factor: the number of pixels, an integer or a (height, width) pair.
         mode: "nearest" repeats pixels, of any dtype; "bilinear" interpolates between the middles of pixels, as PyTorch
             does with ``align_corners=False``; integers become float64, half precision is computed in single.
 
@@ -345,8 +345,8 @@ def upsample(x: Array, factor: int | Size, mode: str = "nearest") -> ForwardResu
         (N, C, H height, W width).
 
     Raises:
-        TypeError: if factor is no integer or pair of integers.
-        ValueError: if x has not four axes, factor is not positive, or for another mode.
+        TypeError: if factor is not an integer or pair of integers.
+        ValueError: if x does not have four axes, factor is not positive, or for another mode.
 
     >>> upsample([[[[0.0, 4.0]]]], (1, 2)), upsample([[[[0.0, 4.0]]]], (1, 2), "bilinear")
     (tensor([[[[0., 0., 4., 4.]]]]), tensor([[[[0., 1., 3., 4.]]]]))
@@ -366,27 +366,27 @@ upsample.vjp(
 
 
 def _enlarged(x: Array, factors: Size, mode: str) -> Array:
-    """The larger images; interpolated ones wide."""
+    """Return the larger images; interpolated ones wide."""
     if mode == "nearest":
         return np.repeat(np.repeat(x, factors[1], 3), factors[0], 2)
     x = single(x)
     for axis, r in zip((3, 2), factors[::-1], strict=True):  # strided columns while there are few
         y = np.empty((*x.shape[:axis], x.shape[axis] * r, *x.shape[axis + 1 :]), x.dtype)
         pixels, into = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)
-        before, behind = np.concatenate([pixels[:1], pixels[:-1]]), np.concatenate([pixels[1:], pixels[-1:]])
+        before, after = np.concatenate([pixels[:1], pixels[:-1]]), np.concatenate([pixels[1:], pixels[-1:]])
         for p, t in enumerate(_distances(r)):
-            into[p::r] = (1 - abs(t)) * pixels + abs(t) * (before if t < 0 else behind) if t else pixels
+            into[p::r] = (1 - abs(t)) * pixels + abs(t) * (before if t < 0 else after) if t else pixels
         x = y
     return x
 
 
 def _distances(r: int) -> list[float]:
-    """How far behind the middle of a pixel the value of each of the r pixels in its place is taken from."""
+    """Return the offsets from the middle of a pixel at which its r replacements take their values."""
     return [(2 * p + 1 - r) / (2 * r) for p in range(r)]
 
 
 def _gathered(g: Array, factors: Size, mode: str) -> Array:
-    """The transpose of :func:`_enlarged`, wide."""
+    """Compute the transpose of :func:`_enlarged`, wide."""
     g = single(g)
     if mode == "nearest":
         rows = reduce(np.add, [g[:, :, i :: factors[0]] for i in range(factors[0])])

@@ -2,9 +2,9 @@
 
 Their VJPs put each cotangent back where its entry came from.
 
-As in NumPy, reshape, transpose and their relatives return views where they can: the output then shares its
-memory with the input. Nothing here writes into it; a write through ``.data`` changes both.
-Integers and booleans pass through with their dtype.
+As in NumPy, reshape, transpose and related functions return views if they can: the output then shares its memory with
+the input. No function here writes into it; a write through ``.data`` changes both. Integers and booleans keep their
+dtype.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Axes = int | Sequence[int]
 
 @primitive(residuals=())
 def reshape(x: Array, shape: Axes) -> ForwardResult:
-    """The entries of x, of any shape, in their order (the last axis runs fastest), in another shape.
+    """The entries of x, of any shape, in their order (the last axis varies fastest), in another shape.
 
     One length may be -1: it is computed from the others.
 
@@ -68,10 +68,10 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResul
 
 @primitive(residuals=())
 def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
-    """x with an axis of length 1 at each given place of the output's shape.
+    """x with an axis of length 1 at each given position of the output's shape.
 
     Raises:
-        ValueError: if a place lies outside the output's shape or is given twice.
+        ValueError: if a position is outside the output's shape or is given twice.
 
     >>> expand_dims([1, 2], axis=1)
     tensor([[1],
@@ -129,7 +129,7 @@ swapaxes.vjp(lambda g, needs, axis1, axis2: (np.swapaxes(g, axis1, axis2),))
 
 @primitive(residuals=())
 def moveaxis(x: Array, source: Axes, destination: Axes) -> ForwardResult:
-    """x, of any shape, with some axes moved to other places; the others keep their order.
+    """x, of any shape, with some axes moved to other positions; the others keep their order.
 
     Raises:
         ValueError: if an axis does not exist or is given twice, or the numbers of axes differ.
@@ -145,7 +145,7 @@ moveaxis.vjp(lambda g, needs, source, destination: (np.moveaxis(g, destination, 
 
 @primitive(residuals=())
 def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
-    """x, of any shape, with the entries in reverse order along an axis, several, or all if None.
+    """x, of any shape, with the entries in reverse order along one axis, several, or all if None.
 
     Raises:
         ValueError: if an axis does not exist.
@@ -162,11 +162,11 @@ flip.vjp(lambda g, needs, axis: (np.flip(g, axis),))
 
 @primitive(residuals=())
 def roll(x: Array, shift: Axes, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
-    """x, of any shape, shifted along an axis, with what leaves at the end entering at the front.
+    """x, of any shape, shifted along an axis; entries that leave at the end return at the front.
 
     Args:
-        shift: by how many places, or a number for each axis.
-        axis: along which axis or axes; None shifts the entries as one vector.
+        shift: the number of places, or one for each axis.
+        axis: the axis or axes; None shifts the entries as one vector.
 
     Raises:
         ValueError: if an axis does not exist, or shifts and axes do not pair.
@@ -210,11 +210,11 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
 
     Args:
         x: of any shape.
-        repeats: how often, or a number for each slice.
-        axis: which axis; None repeats the entries of x as a vector.
+        repeats: the number of repetitions, or one for each slice.
+        axis: the axis; None repeats the entries of x as a vector.
 
     Raises:
-        ValueError: if the axis does not exist, or ``repeats`` are negative or not as many as slices.
+        ValueError: if the axis does not exist, or ``repeats`` are negative or do not match the number of slices.
 
     >>> repeat([1, 2], 2), repeat([1, 2], [2, 1])
     (tensor([1, 1, 2, 2]), tensor([1, 1, 2]))
@@ -222,13 +222,13 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     y = np.repeat(x, repeats, axis)
     slices = x.size if axis is None else (x.shape or (1,))[axis]
     counts = np.asarray(repeats)
-    counts = counts if counts.size else counts.astype(np.intp)  # NumPy holds an empty list to be one of floats
+    counts = counts if counts.size else counts.astype(np.intp)  # NumPy treats an empty list as floats
     return y, (np.broadcast_to(counts.ravel(), slices), counts.size == 1, axis, x.shape)
 
 
 @repeat.vjp
 def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: tuple[int, ...]) -> Any:
-    # the sum of the slices that came from one slice of x, which lie side by side
+    # the sum of the slices that came from one slice of x, which are adjacent
     axis = 0 if axis is None else axis % g.ndim
     if equal and len(counts):
         pairs = g.reshape(*g.shape[:axis], len(counts), counts[0], *g.shape[axis + 1 :])
@@ -248,7 +248,7 @@ def tile(x: Array, reps: Axes) -> ForwardResult:
 
     Args:
         x: of any shape.
-        reps: how many copies along each axis, aligned from the right; more numbers than axes add axes in front.
+        reps: the number of copies along each axis, aligned from the right; more numbers than axes add axes in front.
 
     Raises:
         ValueError: if a number is negative.
@@ -277,14 +277,14 @@ def _(g: Any, needs: Any, counts: tuple[int, ...], shape: tuple[int, ...]) -> An
 
 @primitive(residuals=())
 def _concatenate(*arrays: Array, axis: int) -> ForwardResult:
-    """Tensors one after the other along an axis; see :func:`concatenate`."""
+    """Join tensors along an axis; see :func:`concatenate`."""
     if not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer, not {axis!r}: ravel the tensors to join them as vectors")
     return np.concatenate(arrays, axis), (np.cumsum([x.shape[axis] for x in arrays]), axis)
 
 
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors one after the other along an axis that they have.
+    """Join tensors along an existing axis.
 
     Args:
         arrays: a sequence of tensors whose shapes are equal except along the axis; dtypes promote.
@@ -307,18 +307,18 @@ _concatenate.vjp(
 
 @primitive(residuals=())
 def _stack(*arrays: Array, axis: int) -> ForwardResult:
-    """Tensors of one shape along a new axis; see :func:`stack`."""
+    """Join tensors of one shape along a new axis; see :func:`stack`."""
     return np.stack(arrays, axis), (axis,)
 
 
 def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors of one shape side by side along a new axis of the output.
+    """Join tensors of one shape along a new axis of the output.
 
     Args:
         arrays: a sequence of tensors of the same shape; dtypes promote.
 
     Raises:
-        ValueError: if the shapes differ, the axis lies outside the output, or there is nothing to join.
+        ValueError: if the shapes differ, the axis is outside the output, or there is nothing to join.
 
     >>> stack([[1, 2], [3, 4]], axis=1)
     tensor([[1, 3],
@@ -340,13 +340,13 @@ stack.primitive = _stack.primitive  # type: ignore[attr-defined]
 
 @primitive(residuals=())
 def split(x: Array, sections: Axes, axis: int = 0) -> Several:
-    """A tuple of pieces of x, of any shape, along an axis; views.
+    """Split x, of any shape, along an axis into a tuple of views.
 
     Args:
-        sections: how many pieces of the same length, or the places before which to cut.
+        sections: the number of pieces of equal length, or the positions before which to split.
 
     Raises:
-        ValueError: if the axis does not exist or cannot be cut into so many equal pieces.
+        ValueError: if the axis does not exist or cannot be split into that number of equal pieces.
 
     >>> split([1, 2, 3], [1])
     (tensor([1]), tensor([2, 3]))
@@ -356,7 +356,7 @@ def split(x: Array, sections: Axes, axis: int = 0) -> Several:
     axis = normalize_axis_index(axis, x.ndim)
     pieces = tuple(np.split(x, sections, axis))
     if sum(piece.shape[axis] for piece in pieces) != x.shape[axis]:
-        raise ValueError(f"the places {sections} must ascend")  # NumPy's pieces would overlap
+        raise ValueError(f"the positions {sections} must ascend")  # NumPy's pieces would overlap
     return pieces, ([piece.shape for piece in pieces], axis - x.ndim)
 
 
@@ -374,8 +374,8 @@ def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
 
 Widths = tuple[tuple[int, int], ...]  # before and after each axis
 
-# Which of n entries stands at place i, which may lie far outside of 0 … n-1. The entries … -2 -1 | 0 1 2 | 3 4 … of
-# a b c are:
+# Which of n entries is at position i, which may be far outside 0 … n-1. The entries … -2 -1 | 0 1 2 | 3 4 … of a b c
+# are:
 #     edge       … a a | a b c | c c …
 #     wrap       … b c | a b c | a b …
 #     reflect    … c b | a b c | b a …
@@ -390,18 +390,18 @@ _SOURCES: dict[str, Callable[[Array, int], Array]] = {
 
 @primitive(residuals=())
 def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> ForwardResult:
-    """x, of any shape, with a border of a constant or of its own entries, as ``numpy.pad``.
+    """x, of any shape, with a border of a constant or of its own entries, like ``numpy.pad``.
 
     Args:
-        pad_width: how many entries before and after, ``(before, after)`` for each axis; a single pair
-            serves all axes, a single number all sides. They may be more than x has.
+        pad_width: the number of entries before and after, ``(before, after)`` for each axis; a single pair applies to
+            all axes, a single number to all sides. They may exceed the size of x.
         mode: "constant"; "edge" repeats the entry at the edge; "reflect" goes back from the edge, which is not
-            repeated, "symmetric" is the same with the edge repeated; "wrap" goes on at the other end.
+            repeated, "symmetric" is the same with the edge repeated; "wrap" continues at the other end.
         constant_values: the number to pad with in the mode "constant", a constant.
 
     Raises:
         ValueError: if the widths are negative or do not fit x's axes, for another mode, for constants in a mode that
-            has none, or if there is no entry to repeat along an axis.
+            has none, or if an axis to pad with its own entries has length 0.
         TypeError: if the widths are not integers.
 
     >>> pad([1, 2], (1, 2)), pad([1, 2, 3], 2, mode="reflect")
@@ -438,21 +438,21 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
 
 
 def _inside(widths: Widths, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Where an array of a shape lies within the padded one."""
+    """Return where an array of a shape is within the padded one."""
     return tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))
 
 
 def _sources(mode: str, widths: Widths, shape: tuple[int, ...]) -> Iterator[tuple[int, Array]]:
-    """Each axis that has a border, and which of its entries stands at each place."""
+    """Yield each axis that has a border, and which of its entries is at each position."""
     for axis, ((before, after), n) in enumerate(zip(widths, shape, strict=True)):
         if before + after:
             if not n:
-                raise ValueError(f"mode {mode!r} has no entry to repeat along axis {axis}, which has none")
+                raise ValueError(f"mode {mode!r} cannot pad axis {axis}, which has length 0")
             yield axis, _SOURCES[mode](np.arange(-before, n + after), n)
 
 
 def _repeated(x: Array, mode: str, widths: Widths) -> Array:
-    """x with a border of its own entries, along one axis after the other."""
+    """Return x with a border of its own entries, along one axis after the other."""
     y = x
     for axis, sources in _sources(mode, widths, x.shape):
         y = np.take(y, sources, axis)

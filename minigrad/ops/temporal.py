@@ -58,9 +58,8 @@ def _(x: Tensor, W: Tensor, b: Tensor) -> Any:
 def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> ForwardResult:
     """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
 
-    -1/N sum over (n, t) with mask[n, t] of log softmax(scores[n, t])[targets[n, t]]. Masked steps are not
-    computed at all: what their scores and targets hold does not matter. Scores of any size are safe; half precision is
-    computed in single.
+    -1/N sum over (n, t) with mask[n, t] of log softmax(scores[n, t])[targets[n, t]]. Masked steps are not computed at
+    all: their scores and targets do not matter. Scores of any size are safe; half precision is computed in single.
 
     Args:
         scores: (N, T, V).
@@ -73,7 +72,7 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
     Raises:
         ValueError: if the shapes do not fit, or an integer mask holds anything but 0 and 1.
         TypeError: if the targets are not integers, or the mask is of floats.
-        IndexError: names a target outside the vocabulary on an unmasked step, and its place.
+        IndexError: if the target of an unmasked step is outside the vocabulary; names it and its position.
 
     Source: the captioning exercises.
 
@@ -88,7 +87,7 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
         if array.shape != scores.shape[:2]:
             raise ValueError(f"{name} must be (N, T) = {scores.shape[:2]} as in scores, not {array.shape}")
     if mask.dtype.kind not in "biu":
-        raise TypeError(f"mask must be of booleans, or integers 0 and 1, not {mask.dtype}")
+        raise TypeError(f"mask must contain booleans, or integers 0 and 1, not {mask.dtype}")
     if mask.dtype != bool and ((mask != 0) & (mask != 1)).any():
         raise ValueError(f"mask must hold only 0 and 1, not {mask[(mask != 0) & (mask != 1)][0]}")
     keep = None if mask.all() else mask.astype(bool, copy=False)

@@ -2,8 +2,7 @@
 
     mpiexec -n 4 python train.py
 
-Every process (rank) runs the same program. Several processes need mpi4py and MPI; a program that runs alone needs
-neither.
+Every process (rank) runs the same program. Several processes need mpi4py and MPI; a single process needs neither.
 """
 
 from .broadcasting import broadcast_arrays, broadcast_bytes, broadcast_parameters

@@ -1,4 +1,4 @@
-"""Give all ranks what one of them has, and check that they have the same."""
+"""Copy the data of one rank to all ranks, and check that all ranks have the same."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ __all__ = ["as_bytes", "broadcast_arrays", "broadcast_bytes", "broadcast_paramet
 
 
 def broadcast_parameters(module: Any, root: int = 0, comm: Any = None) -> None:
-    """Write one rank's parameters and buffers into those of all ranks, in place.
+    """Copy one rank's parameters and buffers into those of all ranks, in place.
 
     Args:
         module: an `nn.Module`, or an iterable of tensors.
-        root: the rank that has them.
-        comm: mpi4py's communicator; all that were started together by default.
+        root: the rank whose values are copied.
+        comm: mpi4py's communicator; by default all processes that were started together.
 
     Raises:
-        ValueError: on every rank, if one has other shapes or dtypes; nothing is written. If there is no rank ``root``.
+        ValueError: on every rank, if one has other shapes or dtypes; then nothing is written. If there is no rank
+            ``root``.
 
     >>> import minigrad as mg
     >>> broadcast_parameters(mg.nn.Linear(2, 3))
@@ -37,7 +38,7 @@ def broadcast_parameters(module: Any, root: int = 0, comm: Any = None) -> None:
 
 
 def broadcast_arrays(arrays: Iterable[Array], root: int, comm: Any) -> None:
-    """Write into arrays what they are on rank `root`.
+    """Overwrite arrays with their values on rank `root`.
 
     Raises:
         ValueError: on every rank, if one has other shapes or dtypes.
@@ -73,11 +74,11 @@ def check_same(what: str, numbers: list[int], comm: Any) -> None:
     told = gather(comm, numbers).astype(int)
     for other in np.flatnonzero((told != told[0]).any(axis=1)):
         raise ValueError(f"parallel: {what} must be the same on every rank; rank 0 has {told[0].tolist()}, rank "
-                         f"{other} has {told[other].tolist()}. Build the same on every rank.")  # fmt: skip
+                         f"{other} has {told[other].tolist()}. Build it in the same way on every rank.")  # fmt: skip
 
 
 def check_alike(arrays: list[Array], comm: Any) -> None:
-    """Raise a ValueError on every rank unless all have as many arrays, of the same shapes and dtypes."""
+    """Raise a ValueError on every rank unless all have the same number of arrays with the same shapes and dtypes."""
     shapes = str([(array.shape, array.dtype.str) for array in arrays])
     facts = [len(arrays), sum(array.size for array in arrays), zlib.crc32(shapes.encode())]
-    check_same("the number of arrays, of their entries, and a checksum of shapes and dtypes", facts, comm)
+    check_same("the numbers of arrays and of entries, and a checksum of shapes and dtypes", facts, comm)

@@ -1,7 +1,7 @@
-"""MPI's communicators: how many ranks a launcher started, and what they gather from each other.
+"""MPI's communicators: the number of ranks that a launcher started, and the data that they gather from each other.
 
-A communicator is mpi4py's own, such as ``MPI.COMM_WORLD``. Only buffers travel, by non-blocking collectives; nothing is
-pickled. A program that no launcher started gets `ALONE` and needs no MPI.
+A communicator is mpi4py's own, such as ``MPI.COMM_WORLD``. Only buffers are sent, by non-blocking collectives; nothing
+is pickled. A program without a launcher gets `ALONE` and needs no MPI.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _LAUNCHERS = {  # MPI's come first: srun starts them, too
     "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
     "torchrun": ("WORLD_SIZE", "RANK"),
 }
-"""The environment variables in which each launcher says how many processes it started, and which one this is."""
+"""The environment variables in which each launcher passes the number of processes and the number of this process."""
 _NUMBERS_OF_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_EAGER = 0.002  # seconds in which a waiting rank only yields its processor; a bucket takes about as long
-_POLLS = 32  # between two naps: MPI moves a chunk of a message when it is polled, of 64 KB where UCX has TCP
-_NAP = 0.0005  # seconds, so that a rank that waits for long takes no processor
+_EAGER = 0.002  # seconds for which a waiting rank only yields its processor; sending a bucket takes about as long
+_POLLS = 32  # between two naps: each poll makes MPI move a chunk of a message, 64 KB if UCX uses TCP
+_NAP = 0.0005  # seconds between polls after a long wait, so that the rank uses no processor time
 
 
 class Launch(NamedTuple):
-    """by: the launcher. size: how many processes it started. rank: which one this is, 0 where it is not said."""
+    """by: the launcher. size: how many processes it started. rank: the number of this process, 0 if unknown."""
 
     by: str
     size: int
@@ -43,7 +43,7 @@ class Launch(NamedTuple):
 
 
 def launch_of(environment: Mapping[str, str] | None = None) -> Launch | None:
-    """Return what a launcher says of this process; None if none started it.
+    """Return what a launcher passed to this process; None if no launcher started it.
 
     Raises:
         ValueError: if a launcher's variable is not a number.
@@ -69,7 +69,7 @@ def world() -> Any:
 
     Raises:
         ModuleNotFoundError: if there are several processes and mpi4py or MPI is missing.
-        ValueError: if the launcher started another number of processes than MPI sees.
+        ValueError: if the launcher did not start as many processes as MPI sees.
 
     >>> world().size
     1
@@ -83,16 +83,16 @@ def world() -> Any:
         raise ModuleNotFoundError(f"mpi4py finds no MPI: {how_to_install('mpi', 'mpich')}") from error
     if launch is not None and launch.size != comm.size:
         raise ValueError(
-            f"{launch.by} started {launch.size} processes, of which MPI sees {comm.size} here: start them with the "
+            f"{launch.by} started {launch.size} processes, but MPI sees {comm.size} here. Start them with the "
             "mpiexec of the MPI that mpi4py uses (with the package mpich: its mpiexec), or with srun --mpi=…"
         )
     return comm
 
 
 def wait(request: Any) -> None:
-    """Wait for a request of MPI's, and let other processes run and Ctrl-C interrupt.
+    """Wait for an MPI request, while other processes can run and Ctrl-C can interrupt.
 
-    MPI's own wait polls all the time: with more ranks than processors it takes the time that the awaited rank needs.
+    MPI's own wait polls all the time: with more ranks than processors it uses the time that the awaited rank needs.
     """
     begun = time.monotonic()
     while not any(request.Test() for _ in range(_POLLS)):
@@ -100,7 +100,7 @@ def wait(request: Any) -> None:
 
 
 def gather(comm: Any, numbers: Any) -> Array:
-    """Return the numbers (n,) of all ranks on every rank: float64 (ranks, n). Every rank passes as many.
+    """Return the numbers (n,) of all ranks on every rank: float64 (ranks, n); n is the same on every rank.
 
     >>> gather(ALONE, [1, 2])
     array([[1., 2.]])
@@ -113,7 +113,7 @@ def gather(comm: Any, numbers: Any) -> Array:
 
 
 def gather_bytes(comm: Any, content: bytes) -> list[bytes]:
-    """Return on rank 0 the bytes of each rank, of any length, in the order of ranks; on others an empty list.
+    """Return the bytes of each rank on rank 0, of any length, in the order of ranks; on others an empty list.
 
     >>> gather_bytes(ALONE, b"alone")
     [b'alone']
@@ -127,7 +127,7 @@ def gather_bytes(comm: Any, content: bytes) -> list[bytes]:
 
 
 def merge(comm: Any, array: Array) -> Array:
-    """Return the sum over ranks on every rank, of arrays of which each rank has filled a part and left 0 elsewhere.
+    """Return on every rank the sum of arrays over ranks; each rank has filled a part of its array and left 0 elsewhere.
 
     >>> merge(ALONE, np.array([1, 2]))
     array([1, 2])
@@ -142,11 +142,11 @@ def merge(comm: Any, array: Array) -> Array:
 
 
 def fair_threads(comm: Any = None, environment: Mapping[str, str] | None = None) -> int:
-    """Return how many threads this rank computes with, so that the ranks of a machine fill its processors once.
+    """Return the number of threads for this rank, so that the ranks of a machine fill its processors once.
 
-    Every rank calls it. What the user asked for stays: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS (torchrun sets it) or
-    MKL_NUM_THREADS, then SLURM_CPUS_PER_TASK. Otherwise each processor is divided by the number of ranks of the
-    machine that may use it, so that ranks bound to processors of their own get all of these.
+    Every rank calls it. The user's settings take precedence: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS (torchrun sets it)
+    or MKL_NUM_THREADS, then SLURM_CPUS_PER_TASK. Otherwise each processor is divided by the number of ranks of the
+    machine that may use it, so that ranks bound to their own processors get all of these.
 
     >>> fair_threads() == get_num_threads()
     True

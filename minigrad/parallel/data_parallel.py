@@ -1,7 +1,7 @@
 """Train on shards of each batch, in one process or on many ranks, to the same bits.
 
 Each shard has one forward and one backward pass, and the gradient of the batch is the sum over shards in their order.
-Shards, not ranks, decide what is computed: any number of ranks that divides the same shards gives the same bits.
+Shards, not ranks, determine the computation: for the same shards, any number of ranks gives the same bits.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def shard(rows: Any, number: int | None = None, of: int | None = None) -> Any:
 
     Args:
         rows: an array, a list or anything that has slices: (N, …).
-        number: of the shard, from 0; this process's rank by default.
-        of: how many shards there are; as many as ranks by default.
+        number: the number of the shard, from 0; by default the rank of this process.
+        of: the number of shards; by default the number of ranks.
 
     Returns:
-        rows[number::of], about N / of rows. Neighbours go to different shards: where rows are sorted by length,
-        shards are alike.
+        rows[number::of], about N / of rows. Adjacent rows go to different shards: if rows are sorted by length, shards
+        are similar.
 
     Raises:
         ValueError: unless 0 <= number < of.
@@ -48,8 +48,8 @@ def shard(rows: Any, number: int | None = None, of: int | None = None) -> Any:
 class Part(NamedTuple):
     """One shard of a batch.
 
-    number: which shard, from 0. rows: its rows of the batch. share: the share of all rows that these are, above 0 and
-    at most 1: the weight of a mean over them in the mean over the batch.
+    number: the number of the shard, from 0. rows: its rows of the batch. share: their share of all rows, above 0 and at
+        most 1, which is the weight of a mean over them in the mean over the batch.
     """
 
     number: int
@@ -60,8 +60,8 @@ class Part(NamedTuple):
 class DataParallel:
     """Trains a module on shards of each batch, which the ranks divide among them.
 
-    Every rank makes one, of a module built alike; the weights and buffers of rank 0 become those of all. Then, for a
-    loss that is a mean over rows:
+    Every rank creates one from a module built in the same way; all ranks get the weights and buffers of rank 0. Then,
+    for a loss that is a mean over rows:
 
     >>> import minigrad as mg
     >>> model = mg.nn.Linear(3, 1)
@@ -73,19 +73,19 @@ class DataParallel:
     ...     (part.share * loss).backward()
     >>> sgd.step()
 
-    Any number of ranks that divides the same shards gives the same bits, on machines that compute alike (the same
-    processor, threads and versions). Every gradient is the sum over shards in their order, and the loop leaves it on
-    all ranks. Draw random numbers by shard, for example from a generator of (seed, iteration, part.number). Buffers
-    that a forward changes, such as the running statistics of batch normalisation, are not summed: those of each rank
-    are of its own shards.
+    For the same shards, any number of ranks gives the same bits, on identical machines (same processor, threads
+    and versions). Every gradient is the sum over shards in their order, and the loop leaves it on all ranks. Draw
+    random numbers by shard, for example from a generator of (seed, iteration, part.number). Buffers that a forward pass
+    changes, such as the running statistics of batch normalisation, are not summed: each rank has those of its own
+    shards.
 
     An error on one rank leaves the others waiting: `minigrad.parallel.together` ends them, too.
 
     Args:
         module: an `nn.Module`.
-        shards: into how many each batch is cut; as many as ranks by default.
-        comm: mpi4py's communicator; all that were started together by default.
-        bucket_bytes: how much travels in one message, see `minigrad.parallel.gradient_sums`.
+        shards: the number of shards of each batch; by default the number of ranks.
+        comm: mpi4py's communicator; by default all processes that were started together.
+        bucket_bytes: the size of a message, see `minigrad.parallel.gradient_sums`.
 
     Raises:
         ValueError: if there are fewer shards than ranks. On every rank, if one has other parameters or options.
@@ -108,20 +108,20 @@ class DataParallel:
         """Return the shards of a batch that this rank computes, one after the other; every rank loops to the end.
 
         The loop's body has one backward pass of the part's loss. Earlier gradients are dropped, and after the loop
-        ``.grad`` of every parameter has the sum over all shards, on every rank. A shard without rows is left out.
+        ``.grad`` of every parameter has the sum over all shards, on every rank. A shard without rows is skipped.
 
         Args:
-            rows: of the batch, the same on every rank: an array (N, …), such as row numbers.
+            rows: the rows of the batch, the same on every rank: an array (N, …), such as row numbers.
 
         Raises:
-            ValueError: on ranks, where a second pass brings a gradient of the same part: the first may have been sent.
-                One process adds it up, as ``backward`` does.
-            RuntimeError: if an earlier loop was left before its end, by an error or by `break`. If the module has
-                other parameters than when this was made.
+            ValueError: on several ranks, if a second pass computes a gradient of the same part: the first may have been
+                sent. A single process adds it up, as ``backward`` does.
+            RuntimeError: if an earlier loop was left before its end, by an error or by `break`. If the parameters of
+                the module have changed since this object was created.
         """
         if [*map(id, self.module.parameters())] != [*map(id, self._params)]:
-            raise RuntimeError("parallel: the module has other parameters than when the DataParallel was made, whose "
-                               "gradients would not be summed. Make a new one, on every rank.")  # fmt: skip
+            raise RuntimeError("parallel: the module's parameters have changed since the DataParallel was created, "
+                               "so their gradients would not be summed. Create a new one on every rank.")  # fmt: skip
         return self._alone(rows) if self._buckets is None else self._among_others(rows, self._buckets)
 
     def own(self, rows: Any) -> list[Part]:
@@ -135,8 +135,8 @@ class DataParallel:
 
     def _among_others(self, rows: Any, buckets: Buckets) -> Iterator[Part]:
         if self._travelling:
-            raise RuntimeError("parallel: a loop over parts was left before its end, and its gradients are still on "
-                               "their way. Make a new DataParallel, on every rank.")  # fmt: skip
+            raise RuntimeError("parallel: a loop over parts was left before its end, and its gradients are still being "
+                               "sent. Create a new DataParallel on every rank.")  # fmt: skip
         self._travelling = True
         hooks = [
             p.register_hook(partial(buckets.put, i))

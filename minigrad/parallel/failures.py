@@ -1,6 +1,6 @@
-"""End all ranks when one cannot go on; otherwise the others wait for it for ever.
+"""End all ranks when one cannot continue; otherwise the others would wait forever.
 
-A rank that is killed, or crashes, ends the job by itself: ``mpiexec`` sees to that.
+If a rank is killed or crashes, ``mpiexec`` ends the job.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class OtherRankError(RuntimeError):
 
 @contextmanager
 def agreed(comm: Any = None) -> Iterator[None]:
-    """Let ranks go on after this context only if none of them has an error in it.
+    """Let ranks leave this context only if none of them raised an error in it.
 
     Each rank works by itself in the context; it contains no collective. The lowest rank with an error raises it, and
     all others raise an `OtherRankError`.
@@ -43,7 +43,7 @@ def agreed(comm: Any = None) -> Iterator[None]:
     if not failed:
         return
     if error is None or comm.rank != failed[0]:
-        raise OtherRankError(f"rank {failed[0]} of {comm.size} has an error, and says which") from error
+        raise OtherRankError(f"rank {failed[0]} of {comm.size} raised an error and prints it") from error
     if comm.rank:
         error.add_note(f"[{_name(comm)}]")
     raise error
@@ -54,9 +54,10 @@ def together(comm: Any = None, hint: str = "", alike: tuple[type[Exception], ...
     """End all ranks if an error or Ctrl-C leaves this context on one of them; it prints the error with its rank.
 
     Args:
-        comm: mpi4py's communicator; all that were started together by default.
+        comm: mpi4py's communicator; by default all processes that were started together.
         hint: what to do next; it follows the message.
-        alike: errors that all ranks have at once, such as a loss that is not finite; they are raised as they are.
+        alike: errors that all ranks raise at the same time, such as a loss that is not finite; they are raised
+            unchanged.
 
     >>> with together():
     ...     trained = True
@@ -73,7 +74,7 @@ def together(comm: Any = None, hint: str = "", alike: tuple[type[Exception], ...
 
 
 def watched(comm: Any = None, hint: str = "") -> AbstractContextManager[None]:
-    """End all ranks if Ctrl-C or another stop leaves this context on one of them; errors are raised as they are.
+    """End all ranks if Ctrl-C or another stop leaves this context on one of them; errors are raised unchanged.
 
     >>> with watched():
     ...     trained = True
@@ -92,8 +93,8 @@ def _abort(comm: Any, error: BaseException, hint: str) -> None:
         told = f"{type(error).__name__}: {error}"
         if isinstance(error, KeyboardInterrupt):
             told, status = str(error) or "stopped", 128 + getattr(error, "number", signal.SIGINT)
-            time.sleep(min(comm.rank, 1) + comm.rank / comm.size)  # all ranks get the signal, and one says so
+            time.sleep(min(comm.rank, 1) + comm.rank / comm.size)  # all ranks get the signal, but only one reports it
         print(f"{_name(comm)}: {told}{hint}", file=sys.stderr, flush=True)
-        time.sleep(0.2)  # the launcher loses what it has not read before the job ends
+        time.sleep(0.2)  # the launcher loses output that it has not read before the job ends
     finally:
         comm.Abort(status)

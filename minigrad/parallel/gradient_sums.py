@@ -1,12 +1,12 @@
-"""Sum gradients over shards in the order of shards, and send them while the reverse pass goes on.
+"""Sum gradients over shards in the order of shards, and send them while the reverse pass continues.
 
 Floating-point sums depend on their order, and MPI chooses its own. So MPI adds nothing: each rank gets a slice of every
-shard's gradients (all-to-all), adds the slices in the order of shards, and all ranks get all sums (all-gather). As many
-bytes travel as in a reduction for large arrays, which has the same two halves.
+shard's gradients (all-to-all), adds the slices in the order of shards, and all ranks get all sums (all-gather). This
+sends as many bytes as a reduction of large arrays, which has the same two phases.
 
-Gradients lie in flat buckets of some megabytes: a message for each parameter takes longer to start than to send, and
-one for all can start only when the pass has ended. The last layers' gradients come first and lie in the first bucket.
-All ranks send their buckets in the same order, as MPI requires.
+Gradients are stored in flat buckets of a few megabytes: a message for each parameter takes longer to start than to
+send, and one for all can start only when the pass has ended. The last layers' gradients come first and are in the first
+bucket. All ranks send their buckets in the same order, as MPI requires.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BUCKET_BYTES = 2**22
 def groups_of(params: Sequence[Tensor], bucket_bytes: int = BUCKET_BYTES) -> list[list[int]]:
     """Return the numbers of the parameters in each bucket, the last ones first.
 
-    A bucket has one dtype; only a single parameter exceeds ``bucket_bytes``.
+    A bucket has one dtype; only a bucket with a single parameter may exceed ``bucket_bytes``.
 
     >>> import minigrad as mg
     >>> groups_of([mg.tensor([1.0, 2.0]), mg.tensor([3.0])], bucket_bytes=8)
@@ -60,24 +60,24 @@ def blocks_of_shards(shards: int, ranks: int) -> list[range]:
     """
     if shards < ranks:
         raise ValueError(
-            f"{ranks} ranks cannot share {shards} shard{'s' if shards > 1 else ''}: each needs one; start at most "
-            f"{shards}, or make {ranks} shards"
+            f"{ranks} ranks cannot share {shards} shard{'s' if shards > 1 else ''}: each needs one. Start at most "
+            f"{shards}, or create {ranks} shards"
         )
     return [range(part.start, part.stop) for part in split(shards, ranks)]
 
 
 class _Bucket:
-    """The sum over shards of the gradients of some parameters, used again and again.
+    """The sum over shards of the gradients of some parameters, reused for every batch.
 
     Each rank fills ``rows[k]`` for its k-th shard and calls `send`; then `gather` and `sums` give the sum. Every rank
-    calls `send` and `gather` in the same order. Two communicators keep what goes there apart from what comes back.
+    calls `send` and `gather` in the same order. Two communicators separate outgoing from incoming messages.
     """
 
     def __init__(self, params: dict[int, Tensor], blocks: list[range], there: Any, back: Any) -> None:
         self._params = params
         ends = np.cumsum([p.size for p in params.values()])
         self.slices = {i: slice(end - p.size, end) for (i, p), end in zip(params.items(), ends, strict=True)}
-        self.missing = set(params)  # whose gradient of the current shard is not here yet
+        self.missing = set(params)  # parameters whose gradient of the current shard has not arrived yet
         self._blocks, self._there, self._back = blocks, there, back
         rounds, width = max(map(len, blocks)), -(-ends[-1] // len(blocks))  # the last slice is padded
         self.rows = np.zeros((rounds, width * len(blocks)), next(iter(params.values())).dtype)
@@ -86,8 +86,8 @@ class _Bucket:
         self._returning: Any = None
 
     def send(self, k: int) -> None:
-        """Send the slices of ``rows[k]`` to their ranks; of a rank without a k-th shard nobody adds them."""
-        if k == 0:  # stay in memory until all has arrived, even after an error: MPI goes on writing
+        """Send the slices of ``rows[k]`` to their ranks; if a rank has no k-th shard, its slices are ignored."""
+        if k == 0:  # keep in memory until all has arrived, even after an error: MPI continues writing
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
         self._requests.append(self._there.Ialltoall(as_bytes(self.rows[k]), as_bytes(self._received[k])))
 
@@ -102,7 +102,7 @@ class _Bucket:
         self._requests.clear()
         slices = [self._received[k, rank] for rank, block in enumerate(self._blocks) for k in range(len(block))]
         own = slices[0].copy()
-        with np.errstate(over="ignore", invalid="ignore"):  # the loss shows it
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss shows an overflow
             for more in slices[1:]:
                 own += more
         self._returning = self._back.Iallgather(as_bytes(own), as_bytes(self.rows[0]))
@@ -117,8 +117,8 @@ class _Bucket:
 class Buckets:
     """The gradients of parameters, summed over all shards.
 
-    For each of a rank's shards, `put` takes its gradients in any order, and `close` ends it. Full buckets travel
-    meanwhile. `sums` returns the sums and makes the buckets ready for the next batch.
+    For each of a rank's shards, `put` takes its gradients in any order, and `close` ends it. Full buckets are sent in
+    the meantime. `sums` returns the sums and prepares the buckets for the next batch.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Buckets:
         """Take the gradient of parameter ``i`` of the current shard.
 
         Raises:
-            ValueError: if it is here already.
+            ValueError: if it has already arrived.
             TypeError: if it has a graph.
         """
         bucket = self._bucket_of[i]
@@ -144,8 +144,8 @@ class Buckets:
             raise TypeError("parallel: a pass that leaves a graph (create_graph) cannot be summed over ranks")
         if i not in bucket.missing:
             raise ValueError(
-                "parallel: a second backward pass brought a gradient of the same part, and the first one may have "
-                "been sent. Add up the losses of a part, and go backward once."
+                "parallel: a second backward pass computed a gradient of the same part, and the first one may have "
+                "been sent. Add up the losses of a part, and call backward once."
             )
         bucket.rows[self._round, bucket.slices[i]] = gradient.reshape(-1)
         bucket.missing.remove(i)
@@ -198,7 +198,7 @@ def all_reduce_gradients(params: Iterable[Tensor], comm: Any = None) -> None:
 
     Args:
         params: the same parameters on every rank, in the same order.
-        comm: mpi4py's communicator; all that were started together by default.
+        comm: mpi4py's communicator; by default all processes that were started together.
 
     Raises:
         ValueError: on every rank, if one has other shapes or dtypes.

@@ -1,7 +1,7 @@
-"""The process that minigrad runs in: threads, BLAS, memory, files, optional packages. Knows nothing of tensors.
+"""The process that minigrad runs in: threads, BLAS, memory, files and optional packages, without tensors.
 
 >>> import minigrad as mg
->>> "large products" in mg.runtime.backend()  # what computes products of matrices, how, and why
+>>> "large products" in mg.runtime.backend()  # what computes matrix products, how, and why
 True
 
 ``python -m minigrad.runtime show`` prints it, and ``python -m minigrad.runtime tune`` measures what is fastest here.
@@ -20,10 +20,11 @@ def keep_memory() -> None:
     """Keep up to 64 MB of freed memory in the process, unless ``MINIGRAD_KEEP_MEMORY`` is 0.
 
     The C library of Linux takes large arrays from the kernel and returns them when they are freed, and the kernel
-    clears each page anew: 3,500 pages in an iteration of the captioner, a sixth of its time. The library stops once it
-    has seen a large block freed: it then keeps blocks of up to that size, twice as much in all (mallopt(3),
-    M_MMAP_THRESHOLD, "dynamic"). So minigrad frees one, untouched, when it is imported. MALLOC_MMAP_THRESHOLD_ and
-    MALLOC_TRIM_THRESHOLD_ in the environment win over it. Other systems are not affected.
+    clears each page again: 3,500 pages in an iteration of the captioner, a sixth of its time. The library stops this
+    after a large block was freed: it then keeps blocks of up to that size, twice as much in all (mallopt(3),
+    M_MMAP_THRESHOLD, "dynamic"). So minigrad allocates and frees such a block when it is imported.
+    MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ in the environment take precedence. Other systems are not
+    affected.
 
     Raises:
         ValueError: if ``MINIGRAD_KEEP_MEMORY`` is anything but 0, 1 or empty.

@@ -1,6 +1,6 @@
-"""``python -m minigrad.runtime``: show how this machine computes products of matrices, or measure what is fastest.
+"""``python -m minigrad.runtime``: show how this machine computes matrix products, or measure what is fastest.
 
-The measured products have the sizes of the jobs that minigrad is for: all steps of a captioner at once, and one step.
+The measured products have the sizes that captioners need: all steps at once, and one step.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _LARGE = ((118, 256, 2048, False), (290, 512, 1004, False), (290, 2048, 256, Tru
 _ROWS = (4, 8, 16, 25, 40, 64, 128)  # of a step
 _MOST_ROWS = (8, 16, 25, 40, 64, None)  # in blocks
 _ROUNDS = 9
-_TURN = 3e-3  # seconds that a turn lasts at least; a call takes 0.1 to 5 ms
-_MARGIN = 0.97  # of the time: a smaller gain is not worth being unlike other machines
+_TURN = 3e-3  # minimum seconds of a turn; a call takes 0.1 to 5 ms
+_MARGIN = 0.97  # of the time: a smaller gain is not worth deviating from other machines
 
 # The time of this thread excludes what other processes use. On some systems it is too coarse.
 _clock = time.thread_time if time.get_clock_info("thread_time").resolution <= 1e-6 else time.perf_counter
@@ -37,20 +37,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m minigrad.runtime",
-        description="Show how this machine computes products of matrices, or measure the strategies and keep the "
-        "fastest for processes that start from now on. Another strategy gives other bits, within rounding.",
+        description="Show how this machine computes matrix products, or measure the strategies and keep the "
+        "fastest for processes that start from now on. Results of different strategies differ by rounding errors.",
         epilog=f"{matmul_backend.BLAS}=numpy or mkl in the environment chooses the library; mkl is the package of that "
         f"name. {matmul_backend.FOLDER} names the folder of the measurement.",
     )
     parser.add_argument("command", nargs="?", choices=["show", "tune"], default="show", help="what to do (show)")
     if parser.parse_args(arguments).command == "tune":
-        print("measuring products of matrices for some seconds; leave the machine idle meanwhile", flush=True)
+        print("measuring matrix products for a few seconds; keep the machine idle", flush=True)
         large, thin = measure()
         found, best = fastest(large, thin)
         try:
             matmul_backend.keep(found, best, {str(strategy): time for strategy, time in {**large, **thin}.items()})
         except OSError as error:
-            parser.error(f"the measurement cannot be kept: {error}")
+            parser.error(f"cannot save the measurement: {error}")
         for library, strategy in found.items():
             print(f"{library}: {strategy}{', the default from now on' if library == best else ''}")
     else:
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(rounds: int = _ROUNDS) -> tuple[dict[Strategy, float], dict[Strategy, float]]:
-    """Measure strategies for large products, and for products of a step, on one thread: some seconds.
+    """Measure strategies for large products, and for products of a step, on one thread: this takes a few seconds.
 
     Returns the time of each strategy relative to plain products, averaged over the products.
     """
@@ -88,7 +88,7 @@ def _large(M: int, K: int, N: int, transposed: bool) -> Callable[[], Callable[[]
 
 
 def _step(rows: int, K: int = 512, M: int = 2048) -> Callable[[], Callable[[], Any]]:
-    """Make a step forwards and one back. What is prepared once for all steps is not timed."""
+    """Make a step forwards and one back. Work that is done once for all steps is not timed."""
     W, a, da = _random(K, M), _random(rows, K), _random(rows, M)
     out, back = np.empty((4, rows, M // 4), np.float32), np.empty((1, rows, K), np.float32)
 
@@ -102,7 +102,7 @@ def _step(rows: int, K: int = 512, M: int = 2048) -> Callable[[], Callable[[], A
 def _race(
     products: Sequence[Callable[[], Callable[[], Any]]], strategies: Sequence[Strategy], rounds: int
 ) -> dict[Strategy, float]:
-    """Time the strategies on each product in rounds that go forth and back; plain is the first of them."""
+    """Time the strategies on each product in rounds of alternating order; plain is the first of them."""
     ratios: dict[Strategy, list[float]] = {strategy: [] for strategy in strategies}
     for prepare in products:
         work: dict[Strategy, Callable[[], Any]] = {}

@@ -1,7 +1,7 @@
-"""Talk to the OpenBLAS that NumPy brings: number of threads, kernel, and one routine that NumPy lacks.
+"""Access the OpenBLAS that NumPy bundles: number of threads, kernel, and one routine that NumPy lacks.
 
 NumPy has no functions for these, but the library has, under names that depend on how it was built. With another BLAS,
-or where the names are not found, nothing is known and nothing can be set.
+or if the names are not found, nothing is known and nothing can be set.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = ["axpby", "get_threads", "kernel", "processor", "set_threads"]
 _SMALLEST = {np.dtype(dtype): float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64)}
 """A smaller coefficient may become 0 when it is rounded to the dtype."""
 
-_WORTH_A_CALL = 2**12  # numbers: the call takes 2 µs, as long as NumPy takes for so many
+_WORTH_A_CALL = 2**12  # entries: the call takes 2 µs, as long as NumPy takes for this many
 
 
 def _find(name: str) -> Any:
-    """Look up a function of OpenBLAS, such as ``openblas_get_num_threads``; None if there is none."""
+    """Look up a function of OpenBLAS, such as ``openblas_get_num_threads``; None if it is missing."""
     try:
-        library = ctypes.CDLL(_linked.__file__)  # a look-up in NumPy's extension finds what it is linked to
+        library = ctypes.CDLL(_linked.__file__)  # also finds what NumPy's extension is linked to
     except OSError:
         return None
     names = [f"{prefix}{name}{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
@@ -44,7 +44,7 @@ def get_threads() -> int | None:
 
 
 def set_threads(number: int) -> None:
-    """Use at most this many threads in the whole process; without effect where it cannot be set."""
+    """Use at most this many threads in the whole process; no effect if the library does not allow it."""
     if _set:
         _set(number)
 
@@ -61,7 +61,7 @@ def kernel() -> str:
 def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
     """Return the processor's vendor and family, such as ``("AuthenticAMD", 25)``; ``("", 0)`` if Linux does not say.
 
-    One kernel of OpenBLAS serves several processors, on which the same products take different times.
+    One OpenBLAS kernel supports several processors, on which the same products take different times.
     """
     try:
         with open(path) as file:
@@ -82,10 +82,11 @@ for _dtype, _letter, _number in ((np.float32, "s", ctypes.c_float), (np.float64,
 
 
 def axpby(a: float, x: Array, b: float, y: Array) -> None:
-    """Compute y <- a x + b y for arrays of one shape and dtype, in one pass where the library has the routine.
+    """Compute y <- a x + b y for arrays of one shape and dtype, in one pass if the library has the routine.
 
     For 131,072 float32 entries it takes 16 µs, NumPy's three passes 31. The routine leaves out a term whose coefficient
-    is 0, although 0 times NaN (or infinity) is NaN. NumPy computes such calls, so that results do not depend on size.
+    is 0, although 0 times NaN (or infinity) is NaN. NumPy computes such calls, so that results do not depend on the
+    size.
 
     >>> y = np.array([1.0, 2.0])
     >>> axpby(10, np.array([3.0, 4.0]), 0.5, y)

@@ -12,7 +12,7 @@ _DISTRIBUTIONS = {
     "pillow_heif": "pillow-heif",
     "sklearn": "scikit-learn",
 }
-"""The distributions of modules that have another name."""
+"""Distribution names of modules, where they differ."""
 
 
 def how_to_install(extra: str, *packages: str) -> str:

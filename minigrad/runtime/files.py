@@ -1,4 +1,4 @@
-"""Write files that appear whole or not at all, and recognise what is not a regular file."""
+"""Write files atomically, and detect paths that are not regular files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 __all__ = ["flush_to_disk", "irregular", "replacing"]
 
 _ABANDONED = 3600  # seconds
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # errors of writing, which name no file
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # errors of writing, which do not name the file
 
 
 @contextmanager
@@ -24,18 +24,18 @@ def replacing(
     """Yield a temporary path beside `path`; rename it to `path` after the block, or remove it after an error.
 
     A reader sees the old file or the new one, never a part of it. If several processes or threads write the same file
-    at once, the last one wins. A symbolic link is followed, and the permissions of an older file stay.
+    at once, the last one wins. A symbolic link is followed, and the permissions of an older file are kept.
 
     A process that is killed leaves the temporary file, `.NAME.<16 hexadecimal digits>.tmp`. A later writer of the same
-    name removes such files that nothing has been written to for an hour.
+    name removes such files if they are older than an hour.
 
     Args:
-        durable: have the file, and then its new name, on the disk when this returns.
-        verify: reads the whole file before it is renamed; an error that it raises leaves the older file.
+        durable: flush the file, and then its new name, to the disk before returning.
+        verify: reads the whole file before it is renamed; if it raises an error, the older file is kept.
 
     Raises:
-        OSError: before the block, if no file can be made there, such as a FileNotFoundError if there is no such folder.
-            After the block, for errors of writing, such as a full disk. Both name `path`.
+        OSError: before the block, if no file can be created there, such as a FileNotFoundError if the folder does not
+            exist. After the block, for errors of writing, such as a full disk. Both name `path`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -71,21 +71,21 @@ def replacing(
 
 
 def _replaceable(path: str | os.PathLike[str]) -> Path:
-    """Return where a file is to be written, with links followed; raise an OSError if none can be there."""
+    """Resolve the links in a path to write to; raise an OSError if no file can be created there."""
     text = os.fspath(path)
     if not text or text.endswith((os.sep, os.altsep or os.sep)):
-        raise IsADirectoryError(errno.EISDIR, "the path names no file", text)
+        raise IsADirectoryError(errno.EISDIR, "the path does not name a file", text)
     if kind := irregular(text):
         number = errno.EISDIR if kind == "a folder" else errno.EINVAL
-        raise OSError(number, f"{kind}, not a regular file, which alone can be replaced", text)
+        raise OSError(number, f"{kind}, not a regular file; only regular files can be replaced", text)
     target = Path(os.path.realpath(text))
     if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(target.parent))
+        raise FileNotFoundError(errno.ENOENT, "the folder does not exist", str(target.parent))
     return target
 
 
 def _remove_abandoned(target: Path, now: float) -> None:
-    """Remove old temporary files of this name, by the file system's clock; what cannot be removed stays."""
+    """Remove old temporary files of this name, by the file system's clock; ignore files that cannot be removed."""
     for left in glob.iglob(f"{glob.escape(str(target.with_name(f'.{target.name}')))}.{'[0-9a-f]' * 16}.tmp"):
         with suppress(OSError):
             if now - os.lstat(left).st_mtime > _ABANDONED:
@@ -93,7 +93,7 @@ def _remove_abandoned(target: Path, now: float) -> None:
 
 
 def flush_to_disk(path: str | os.PathLike[str]) -> None:
-    """Have the system write a file, or the names in a folder, to the disk, so that they survive a power cut."""
+    """Flush a file, or the names in a folder, to the disk, so that they survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -106,7 +106,7 @@ _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a de
 
 
 def irregular(path: str | os.PathLike[str]) -> str:
-    """Say what is at a path in place of a regular file; empty for a regular file, or if nothing is there.
+    """Describe what is at a path instead of a regular file; empty for a regular file, or if nothing is there.
 
     >>> irregular("/dev/null"), irregular("/"), irregular("/none")
     ('a device', 'a folder', '')

@@ -1,9 +1,9 @@
-"""Decide how this machine computes products of matrices, once, when minigrad is imported.
+"""Choose how this machine computes matrix products, once, when minigrad is imported.
 
 The fastest way differs from processor to processor, even with the same kernel of the same library. So each *strategy*
-is for the families of processors on which it was measured to gain (:data:`FAMILIES`), or for the machine that measured
-itself with ``python -m minigrad.runtime tune``. All others compute plain products. Nothing is tried out while a model
-runs, so a run gives the same bits again.
+is used only on processor families for which a measurement showed a gain (:data:`FAMILIES`), or on machines measured
+with ``python -m minigrad.runtime tune``. All others compute plain products. No strategy is tried out while a model
+runs, so a repeated run gives the same bits.
 
     GFLOP/s on one core, float32      AMD EPYC (Zen 4)     Intel Xeon (AVX-512, 2 MiB of L2)
     large: (290, 512) (512, 1004)     plain   106          plain  155
@@ -18,7 +18,7 @@ runs, so a run gives the same bits again.
 
 (OpenBLAS 0.3.31 with its kernel SkylakeX, and MKL 2026.2 on the AMD. On another machine of that family
 tiles gained less.) :mod:`minigrad.ops.kernels.blocks` explains tiles and blocks. They gain with
-OpenBLAS's kernels for AVX-512, which compute small products without copying; its other kernels always copy first.
+OpenBLAS's AVX-512 kernels, which compute small products without copying; its other kernels always copy first.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ FOLDER = "MINIGRAD_CACHE"
 
 
 class Strategy(NamedTuple):
-    """How products are computed.
+    """The strategy for computing products.
 
     Fields:
         large: products of many rows: ``plain``, in ``tiles``, or by ``mkl``.
         thin: products by a weight that is used at every step: ``plain``, in ``blocks``, or by ``mkl``, packed once.
-        most_rows: the most rows of a product in blocks; plain products have more. None if blocks gain for any number.
+        most_rows: the most rows of a product in blocks; larger products are plain. None if blocks gain for any number.
     """
 
     large: str = "plain"
@@ -66,7 +66,7 @@ class Strategy(NamedTuple):
 
     @property
     def limit(self) -> str:
-        """Say how many rows a product in blocks may have."""
+        """Describe how many rows a product in blocks may have."""
         return f" of up to {self.most_rows} rows" if self.most_rows else ""
 
 
@@ -102,7 +102,7 @@ def keep(strategies: dict[str, Strategy], fastest: str, figures: Any) -> Path:
     Args:
         strategies: the fastest one of ``numpy``, and of ``mkl`` if it is installed.
         fastest: the faster of these libraries.
-        figures: what was measured, for people who read the file.
+        figures: the measured times, for people who read the file.
     """
     path = tuning_file()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def measurement() -> tuple[dict[str, Strategy], str, str]:
             return {}, "", f"{path} was measured with another processor or NumPy"
         strategies = {library: Strategy(**fields) for library, fields in kept["strategies"].items()}
         if not {"numpy", kept["fastest"]} <= strategies.keys() <= {"numpy", "mkl"}:
-            raise ValueError("a library that is not known, or without a strategy")
+            raise ValueError("an unknown library, or a library without a strategy")
         if kept["mkl"] != mkl.version():
             strategies.pop("mkl", None)
         return strategies, kept["fastest"] if kept["fastest"] in strategies else "numpy", f"measured here, {path}"
@@ -153,11 +153,11 @@ def _decide() -> tuple[str, Strategy, str]:
     """Return the library, the strategy, and why.
 
     Raises:
-        ValueError: if the environment asks for another library, or for MKL, which cannot be used.
+        ValueError: if the environment asks for another library, or for MKL when it cannot be used.
     """
     asked = os.environ.get(BLAS, "").strip().lower()
     if asked not in ("", "numpy", "mkl"):
-        raise ValueError(f"{BLAS} must be numpy or mkl (or empty: the faster one that is there), not {asked!r}")
+        raise ValueError(f"{BLAS} must be numpy or mkl (or empty, for the faster one available), not {asked!r}")
     (vendor, family), kernel = blas.processor(), blas.kernel()
     preferred, known = FAMILIES.get((vendor, family) if kernel in _WITHOUT_COPIES else ("", 0), ("numpy", {}))
     strategies, measured, source = measurement()
@@ -173,7 +173,7 @@ def _decide() -> tuple[str, Strategy, str]:
         return library, strategies[library], f"{why}; {source}"
     default = Strategy("mkl", "mkl") if library == "mkl" else Strategy()  # MKL on request
     processor = f"{vendor or 'unknown'}, family {family}, kernel {kernel or 'unknown'}"
-    unknown = "" if library in known else ", of which there are no figures"
+    unknown = "" if library in known else ", for which there are no measurements"
     return library, known.get(library, default), f"{why}: {processor}{unknown}"
 
 
@@ -205,9 +205,10 @@ def using(strategy: Strategy) -> Iterator[None]:
 
 
 def signature() -> str:
-    """Say in a few words how products are computed, to keep beside results that have to be repeated.
+    """Describe in a few words how products are computed, to store with results that must be reproducible.
 
-    Where these words differ, so do last bits. On another processor bits may differ although the words are the same.
+    If these words differ, the last bits of results differ. On another processor they may differ even if the words are
+    the same.
 
     >>> chosen.large in signature()
     True
@@ -217,7 +218,7 @@ def signature() -> str:
 
 
 def backend() -> str:
-    """Say in a line what computes products of matrices, how, and why.
+    """Describe in one line which library computes matrix products, how, and why.
 
     >>> "large products" in backend()
     True

@@ -3,9 +3,9 @@
 A product copies both matrices into the order of its inner loop. MKL offers the copying separately (*packing*), so a
 weight that every step of a recurrent layer multiplies by is packed once for all steps.
 
-MKL runs on one thread, because minigrad has threads of its own (:mod:`.threads`), and gives results that do not depend
-on where in memory the arrays lie. Both must be set before its first product. If another package of the process has used
-MKL before, it is not used here.
+MKL runs on one thread, because minigrad has its own threads (:mod:`.threads`), and gives results that do not depend on
+where the arrays are in memory. Both must be set before its first product. If another package in the process has already
+used MKL, minigrad does not use it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CACHE_LINE = 64
 
 
 def path() -> Path | None:
-    """Return the newest library of the package ``mkl`` where the package installs it; None if there is none."""
+    """Return the newest library that the package ``mkl`` installed; None if there is none."""
     folders = [Path(prefix, folder) for prefix in (sys.prefix, sys.base_prefix, site.getuserbase())
                for folder in ("lib", "Library/bin")]  # fmt: skip
     names = "libmkl_rt.so*", "libmkl_rt*.dylib", "mkl_rt*.dll"
@@ -52,7 +52,7 @@ def _opened() -> tuple[Any, str]:
         layer = library.MKL_Set_Threading_Layer(_SEQUENTIAL)
         integers = library.MKL_Set_Interface_Layer(_INTEGERS_OF_32_BITS)
         if (layer, integers) != (_SEQUENTIAL, _INTEGERS_OF_32_BITS) or library.MKL_CBWR_Set(_AUTOMATIC):
-            return None, "another package of this process has used MKL before, with settings of its own"
+            return None, "another package in this process has already used MKL with its own settings"
         for letter, number in (("s", ctypes.c_float), ("d", ctypes.c_double)):
             for name, result, arguments in (
                 ("", None, [*[_INT] * 6, number, _PLACE, _INT, _PLACE, _INT, number, _PLACE, _INT]),
@@ -78,12 +78,12 @@ def version() -> str:
 
 
 def reason_against() -> str:
-    """Say why MKL cannot be used here; empty if it can."""
+    """Return why MKL cannot be used here; empty if it can."""
     return _opened()[1]
 
 
 def _laid(x: Array) -> tuple[int, int] | None:
-    """Return whether a matrix lies by rows or transposed, and the entries from one row (or column) to the next."""
+    """Return whether a matrix is stored by rows or transposed, and the entries from one row (or column) to the next."""
     (M, N), (down, across) = x.shape, x.strides
     size = x.itemsize
     for transposition, along, step, length in ((_AS_IT_IS, across, down, N), (_TRANSPOSED, down, across, M)):
@@ -93,7 +93,7 @@ def _laid(x: Array) -> tuple[int, int] | None:
 
 
 def _by_rows(x: Array) -> bool:
-    """Whether the rows of a matrix are contiguous, with or without gaps between them."""
+    """Return whether the rows of a matrix are contiguous, with or without gaps between them."""
     return (_laid(x) or (None,))[0] == _AS_IT_IS
 
 
@@ -101,7 +101,7 @@ def gemm(a: Array, b: Array, out: Array) -> bool:
     """Write a (M, K) times b (K, N) into out, if MKL can compute it; return whether it could.
 
     All are of one dtype, float32 or float64. The rows or the columns of a and b, and the rows of out, are contiguous.
-    For other shapes, dtypes and layouts out is left as it is. `reason_against` must be empty.
+    For other shapes, dtypes and layouts out is not changed. `reason_against` must be empty.
     """
     letter, (M, K), N = _LETTERS.get(out.dtype), a.shape, b.shape[1]
     fits = a.dtype == b.dtype == out.dtype and b.shape[0] == K and out.shape == (M, N) and min(M, K, N) > 0
@@ -117,7 +117,7 @@ def gemm(a: Array, b: Array, out: Array) -> bool:
 
 
 class Packed:
-    """A packed matrix, to multiply many matrices of up to ``rows`` rows by.
+    """A packed matrix, by which to multiply many matrices of up to ``rows`` rows.
 
     Args:
         W: (K, parts M), or its transpose (parts M, K) with ``transposed``; C-contiguous, float32 or float64.

@@ -1,10 +1,11 @@
 """Run independent pieces of work on several threads.
 
-NumPy releases the interpreter's lock inside its loops and products, so pieces of some ten thousand numbers each keep
-several cores busy. Each piece writes to its own place, whichever thread runs it, so results are the same on every run.
+NumPy releases the interpreter's lock inside its loops and products, so pieces of about ten thousand numbers each keep
+several cores busy. Each piece writes to its own part of the result, whichever thread runs it, so results are the same
+on every run.
 
-While pieces run, BLAS is kept to one thread. Its own threads beside ours would be more than there are cores, and they
-spin for a tenth of a second after each product: a quarter of the time of a captioner's iteration on two cores.
+While pieces run, BLAS is limited to one thread. BLAS threads in addition to ours would exceed the number of cores, and
+they spin for a tenth of a second after each product: a quarter of the time of a captioner's iteration on two cores.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from . import blas
 
 __all__ = ["get_num_threads", "set_num_threads", "run_in_parallel", "split"]
 
-_number: int | None = None  # the user's number, where BLAS cannot be asked or while it is kept to one thread
+_number: int | None = None  # the user's number, if BLAS cannot be asked or while it is limited to one thread
 _running = 0  # calls of run_in_parallel, in all threads of the user
 _lock = threading.Lock()  # for the two above
 _pool: list[threading.Thread] = []
@@ -80,7 +81,7 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
 
     Returns when all pieces have ended. If one raises, or Ctrl-C interrupts the caller, no further piece begins. The
     error is raised here when the running pieces have ended, because they write into the caller's arrays. Within a piece
-    this function runs pieces in order. Context variables and settings such as ``np.errstate`` hold in every piece.
+    this function runs pieces in order. Context variables and settings such as ``np.errstate`` apply in every piece.
     """
     pieces = list(pieces)
     threads = get_num_threads()
@@ -130,9 +131,9 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
                     ended.get()
                 except KeyboardInterrupt as error:
                     errors.append(error)
-    errors.sort(key=lambda error: isinstance(error, Exception))  # an interrupt first
+    errors.sort(key=lambda error: isinstance(error, Exception))  # interrupts first
     if errors:
-        raise errors.pop(0)  # which this frame then no longer refers to, nor to the caller's arrays
+        raise errors.pop(0)  # so that this frame refers neither to the error nor to the caller's arrays
 
 
 def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:
@@ -142,7 +143,7 @@ def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:
 
 @contextmanager
 def _blas_on_one_thread() -> Iterator[None]:
-    """Keep BLAS to one thread, in all threads of the process."""
+    """Limit BLAS to one thread, in all threads of the process."""
     global _number, _running
     with _lock:
         _running += 1
@@ -158,7 +159,7 @@ def _blas_on_one_thread() -> Iterator[None]:
 
 
 def _restore_blas() -> None:
-    """Give BLAS its number of threads back, unless pieces still run somewhere. The caller holds the lock."""
+    """Restore BLAS's number of threads, unless pieces still run somewhere. The caller holds the lock."""
     global _number
     if _number and not _running and blas.get_threads() is not None:
         blas.set_threads(_number)
@@ -173,7 +174,7 @@ def _from_environment() -> int:
 
 
 def _after_fork() -> None:
-    """Start anew in a child process, which has only the thread that forked."""
+    """Reset the state in a child process, which has only the thread that forked."""
     global _lock, _tasks, _running
     _lock, _tasks, _running = threading.Lock(), SimpleQueue(), 0
     _pool.clear()

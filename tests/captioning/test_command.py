@@ -97,7 +97,7 @@ def test_whether_a_file_can_be_written(tmp_path):
     check_writable(tmp_path / "old")
     check_writable(tmp_path / "new")
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("old", "old")]
-    with pytest.raises(FileNotFoundError, match="no such folder to write into"):
+    with pytest.raises(FileNotFoundError, match="the folder does not exist"):
         check_writable(tmp_path / "none" / "a")
     with pytest.raises(IsADirectoryError):
         check_writable(tmp_path)

@@ -184,7 +184,7 @@ def test_gradients_that_are_missing_or_foreign(certified):
     refused(
         replace(certificate, gradients={**certificate.gradients, other: gradient}),
         loss,
-        "has a gradient, but is no source",
+        "a gradient, but is not a source",
     )
     double = {**certificate.gradients, leaf: gradient.astype(np.float64)}
     refused(replace(certificate, gradients=double), loss, "the gradient of <leaf .*> is float64")
@@ -211,9 +211,9 @@ def test_a_pass_that_forgets_a_sum_is_refused(monkeypatch):
     ("change", "words"),
     [
         (lambda edges: edges[:1], "<lstm_cell .*> carried nothing to its input c"),
-        (lambda edges: edges * 2, "<lstm_cell .*> carried something from its input 0 .* already"),
-        (lambda edges: (replace(edges[0], argnum=1), edges[1]), "the edge has carried something already or is not"),
-        (lambda edges: (replace(edges[0], index=1), edges[1]), "the edge has carried something already or is not"),
+        (lambda edges: edges * 2, "<lstm_cell .*> carried a cotangent from its input 0 .* already"),
+        (lambda edges: (replace(edges[0], argnum=1), edges[1]), "the edge already carried a cotangent"),
+        (lambda edges: (replace(edges[0], index=1), edges[1]), "the edge already carried a cotangent"),
         (lambda edges: (replace(edges[0], cotangent=np.ones((3,), np.float32)), edges[1]), r"carried float32 \(3,\)"),
     ],
 )

@@ -191,7 +191,7 @@ def test_partial_needs_are_tried():
         first, second = right_rule(g, needs, a, b)
         return first, second if needs[0] else 1.001 * second
 
-    with pytest.raises(GradcheckError, match=r"argument 1 \(b\) at entry \[0\]: the VJP gives .* when it alone"):
+    with pytest.raises(GradcheckError, match=r"argument 1 \(b\) at entry \[0\]: the VJP gives .* when only it"):
         mg.gradcheck(two_outputs(wrong_alone), [TWO, TWO])
 
 
@@ -264,7 +264,7 @@ def test_random_functions_are_called_so():
     mg.manual_seed(0)
     for entries in (True, False) * 4:
         for x in (np.ones(5), np.ones(1)):
-            with pytest.raises(GradcheckError, match="dropout: nothing was checked: the function returns other values"):
+            with pytest.raises(GradcheckError, match=r"dropout: nothing was checked: .* different values"):
                 mg.gradcheck(lambda x: mg.dropout(x, 0.5), [x], entries=entries)
     assert mg.gradcheck(lambda x: mg.dropout(x, 0.5, rng=0), [np.ones(5)])
 

@@ -204,8 +204,8 @@ def test_an_error_lists_all_that_does_not_fit_and_nothing_is_loaded():
         "  0.bias is missing",
         "  1.bias_hh_l0 is missing",
         "  2.weight is unexpected",
-        "  1.weight_ih_l0 must be (8, 3), it is float64 (3, 8)",
-        "  1.weight_hh_l0 must be float32, it is int64 (8, 2)",
+        "  1.weight_ih_l0 must be (8, 3), but is float64 (3, 8)",
+        "  1.weight_hh_l0 must be float32, but is int64 (8, 2)",
     ]
     for name, array in layers.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
@@ -219,7 +219,7 @@ def test_not_strict():
     assert load_torch(layers, state, strict=False) == (["1.bias_hh_l0"], ["head"])
     np.testing.assert_array_equal(layers[0].weight.data, state["0.weight"].T)
     np.testing.assert_array_equal(layers[1].b.data, before)  # one of two biases is not enough
-    with pytest.raises(ValueError, match=r"0\.bias must be \(3,\), it is float64 \(2,\)"):
+    with pytest.raises(ValueError, match=r"0\.bias must be \(3,\), but is float64 \(2,\)"):
         load_torch(layers, {"0.bias": np.ones(2)}, strict=False)
 
 
@@ -231,7 +231,7 @@ def test_not_strict():
         ({"model": {"weight": np.ones((3, 2))}, "epoch": 3}, r"it is a dict of tensors: pass state\['model'\]"),
         ({"weight": "text"}, "weight: expected numbers"),
         ({"weight": np.ones((3, 2), complex)}, "weight: expected numbers"),
-        ({"weight": {"a": 1}}, "weight: it is no tensor but a dict"),
+        ({"weight": {"a": 1}}, "weight: it is a dict, not a tensor"),
         ({"weight": [[1.0], [1.0, 2.0]]}, "weight: "),
     ],
 )
@@ -256,5 +256,5 @@ def test_tied_weights_have_both_names_in_states():
     module, state = Tied(), {"embed.weight": matrix, "head.weight": matrix}
     assert load_torch(module, state) == ([], [])
     np.testing.assert_allclose(module(words).data, matrix[words] @ matrix.T, rtol=1e-12)
-    with pytest.raises(ValueError, match=r"head.weight differs from embed.weight, and Tied"):
+    with pytest.raises(ValueError, match=r"head.weight differs from embed.weight, but Tied"):
         load_torch(module, {**state, "head.weight": matrix + 1})

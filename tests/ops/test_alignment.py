@@ -216,7 +216,7 @@ Y = np.zeros((4, 2, 3))
 @pytest.mark.parametrize(
     ("inputs", "options", "kind", "message"),
     [
-        ((Y[0, 0], [1], [1], [1]), {}, ValueError, r"\(T, N, C\), or \(T, C\) of one sequence, not \(3,\)"),
+        ((Y[0, 0], [1], [1], [1]), {}, ValueError, r"\(T, N, C\), or \(T, C\) for a single sequence, not \(3,\)"),
         ((Y, [[1], [1]], [4], [1, 1]), {}, ValueError, r"input_lengths must be \(2,\), one for each"),
         ((Y.swapaxes(0, 1), [[1], [1]], [4, 4], [1, 1]), {}, ValueError, r"the frames .* FIRST.*swapaxes\(log_prob"),
         ((Y, [[1], [1]], [4, 5], [1, 1]), {}, ValueError, r"input_lengths\[1\] is 5: it must lie in 0 … 4, the n"),
@@ -225,7 +225,7 @@ Y = np.zeros((4, 2, 3))
         ((Y, [[1], [1]], [4.0, 4.0], [1, 1]), {}, TypeError, "input_lengths must be integers, not float32"),
         ((Y, [[1], [1]], [4, 4], 1), {}, ValueError, r"target_lengths must be \(2,\)"),
         ((Y, [[1], [1], [1]], [4, 4], [1, 1]), {}, ValueError, r"targets must be \(2, S\), or .* \(2,\), not \(3, 1\)"),
-        ((Y, [1, 2, 1], [4, 4], [1, 1]), {}, ValueError, r"targets must be \(2, S\), or .* a row, \(2,\), not \(3,\)"),
+        ((Y, [1, 2, 1], [4, 4], [1, 1]), {}, ValueError, r"targets must be \(2, S\), or .*, \(2,\), not \(3,\)"),
         ((Y[:, 0], [[1], [1]], 4, 1), {}, ValueError, r"targets must be \(S,\), not \(2, 1\)"),
         ((Y, [[1], [3]], [4, 4], [1, 1]), {}, IndexError, r"targets\[1, 0\] is 3: it must lie in 0 … 2"),
         ((Y, [1, 3], [4, 4], [1, 1]), {}, IndexError, r"targets\[1\] is 3"),

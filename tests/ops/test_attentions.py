@@ -196,7 +196,7 @@ q34, k54, v52 = np.ones((3, 4)), np.ones((5, 4)), np.ones((5, 2))
         (
             lambda: mg.attention(q34, np.ones((5, 3)), v52),
             ValueError,
-            r"q and k must have as many features, not \(4,\)",
+            r"q and k must have the same number of features, not \(4,\)",
         ),
         (lambda: mg.attention(q34, k54, v52[:4]), ValueError, "v must have a row for each of the 5 keys, not 4"),
         (
@@ -209,7 +209,7 @@ q34, k54, v52 = np.ones((3, 4)), np.ones((5, 4)), np.ones((5, 2))
         (
             lambda: mg.attention(q34, k54, v52, mask=mg.tensor(np.zeros((3, 5)), requires_grad=True)),
             TypeError,
-            "mask is not differentiated",
+            "mask is not differentiable",
         ),
         (lambda: mg.attention(q34, k54, v52, mask=np.ones(5, bool)), ValueError, r"not \(5,\)"),
         (lambda: mg.attention(q34, k54, v52, mask=np.ma.masked_array(np.ones((3, 5), bool))), TypeError, "masked"),

@@ -202,7 +202,7 @@ BCE = mg.ops.binary_cross_entropy_with_logits
         (mg.ops.cross_entropy, (Z, [0.0, 1.0]), {}, TypeError, r"targets .*integers, not float32 .*\(2, 3\)"),
         (mg.ops.cross_entropy, (Z, np.zeros((3, 2))), {}, ValueError, r"targets .*\(2, 3\), not \(3, 2\)"),
         (mg.ops.cross_entropy, (Z, -np.eye(2, 3)), {}, ValueError, r"targets\[0, 0\] is -1\.0"),
-        (mg.ops.cross_entropy, (Z, Z), {"ignore_index": 0}, ValueError, "probabilities: leave it"),
+        (mg.ops.cross_entropy, (Z, Z), {"ignore_index": 0}, ValueError, "probabilities: omit it"),
         (lambda x, t: mg.cross_entropy(leaf(x), leaf(t)).backward(), (Z, Z), {}, TypeError, "to the targets"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"reduction": "max"}, ValueError, "'mean', 'sum' or 'none', not 'max'"),
         *((mg.ops.cross_entropy, (Z, [0, 1]), {"label_smoothing": s}, ValueError, f"0 … 1, not {s}")
@@ -219,7 +219,7 @@ BCE = mg.ops.binary_cross_entropy_with_logits
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": np.ones(2)}, ValueError, r"weight .*\(3,\), not \(2,\)"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": 1.0}, ValueError, r"weight .*\(3,\), not \(\)"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": [1.0, -1.0, 0.0]}, ValueError, r"weight\[1\] is -1\.0"),
-        (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": leaf(ONES)}, TypeError, "weight is not differentiated"),
+        (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": leaf(ONES)}, TypeError, "weight is not differentiable"),
         (mg.ops.nll_loss, (Z, [0, 1]), {"weight": [1.0, 1.0, np.nan]}, ValueError, r"weight\[2\] is nan"),
         (mg.ops.nll_loss, (Z, Z.astype(int)), {}, ValueError, r"targets must be \(2,\) as log_probabilities"),
         (mg.ops.nll_loss, (Z, [0, 1]), {"reduction": "avg"}, ValueError, "reduction must be"),

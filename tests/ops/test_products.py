@@ -234,7 +234,7 @@ def ones(*shapes):
         (lambda: mg.ops.matmul(2.0, np.ones(3)), ValueError, "single number .*multiply"),
         (lambda: mg.ops.matmul(*ones((2, 2, 3), (4, 3, 2))), ValueError, "matmul"),
         (lambda: mg.ops.einsum("ij,j", np.ones((2, 3))), ValueError, r"einsum.* 2 operands, not 1"),
-        (lambda: mg.ops.einsum("ij", np.ones(3)), ValueError, r"operand 0 has 1 axes, 'ij' names 2"),
+        (lambda: mg.ops.einsum("ij", np.ones(3)), ValueError, r"operand 0 has 1 axes, but 'ij' names 2"),
         (lambda: mg.ops.einsum("...ij->ij", np.ones(1)), ValueError, r"einsum"),
         (lambda: mg.ops.einsum("i...,j->i", *ones((2, 3), 3)), ValueError, r"'\.\.\.'.* 1 axes"),
         (lambda: mg.ops.einsum("ij,jk->ik", *ones((2, 3), (4, 5))), ValueError, "einsum"),

@@ -256,7 +256,7 @@ x23 = np.ones((2, 3))
         (lambda: mg.ops.stack([x23, x23[0]]), ValueError, "stack.*same shape"),
         (lambda: mg.ops.split(x23, 2, 1), ValueError, "split.*equal division"),
         (lambda: mg.ops.split(x23, 0), ValueError, "cannot split into 0 pieces"),
-        (lambda: mg.ops.split(x23, [2, 1]), ValueError, r"the places \[2, 1\] must ascend"),
+        (lambda: mg.ops.split(x23, [2, 1]), ValueError, r"the positions \[2, 1\] must ascend"),
         (lambda: mg.ops.split(x23, 1, 2), ValueError, "split.*out of bounds"),
     ],
 )  # fmt: skip

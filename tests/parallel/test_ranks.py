@@ -32,12 +32,12 @@ def test_ranks_communicate_and_share_their_errors():
         r"rank 0 has \[2, 9, .*rank 1 has \[2, 12, ",
         "root must be from 0 to below 2, the number of ranks, not 7",
         "ValueError: .*checksum of shapes and dtypes must be the same on every rank",
-        "2 ranks cannot share 1 shard: each needs one; start at most 1, or make 2 shards",
+        "2 ranks cannot share 1 shard: each needs one. Start at most 1, or create 2 shards",
         "a second backward pass",
         "a loop over parts was left before its end",
-        "RuntimeError: parallel: the module has other parameters than when the DataParallel was made",
+        "RuntimeError: parallel: the module's parameters have changed",
         "ZeroDivisionError: on all",
-        "OtherRankError: rank 1 of 2 has an error, and says which",
+        "OtherRankError: rank 1 of 2 raised an error and prints it",
     ]
     for line, pattern in zip(out.splitlines(), patterns, strict=True):
         assert re.search(pattern, line)

@@ -50,7 +50,7 @@ def test_only_regular_files_are_replaced(tmp_path, make, kind):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("", "names no file"), ("new/", "names no file"), ("é" * 128, "too long")]
+    ("name", "message"), [("", "does not name a file"), ("new/", "does not name a file"), ("é" * 128, "too long")]
 )
 def test_wrong_names_are_noticed_before_the_work(tmp_path, name, message):
     with pytest.raises(OSError, match=message), replacing(f"{tmp_path}/{name}" if name else ""):

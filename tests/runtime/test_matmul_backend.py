@@ -117,7 +117,7 @@ def test_the_command_line(machine, monkeypatch, capsys):
     monkeypatch.setenv(matmul_backend.FOLDER, "/dev/null/cache")
     with pytest.raises(SystemExit):
         main(["tune"])
-    assert "the measurement cannot be kept: " in capsys.readouterr().err
+    assert "cannot save the measurement: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

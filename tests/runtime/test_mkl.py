@@ -133,7 +133,7 @@ print(mkl.reason_against())
 """
     env = os.environ | {BLAS: "numpy"}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
-    assert "another package of this process" in found.stdout, found.stderr
+    assert "another package in this process" in found.stdout, found.stderr
 
 
 @needed

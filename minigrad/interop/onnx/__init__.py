@@ -1,4 +1,4 @@
-"""ONNX files: networks written for other runtimes, and read from other frameworks.
+"""ONNX files: export networks to other runtimes, and import them from other frameworks.
 
 `exporting` writes a module: `graphs` records the primitives that a call applies, `operators` writes each in ONNX's
 operators, and `dynamic_axes` merges the graphs of several sizes. `importing` checks a file and runs its operators as a

@@ -1,9 +1,9 @@
 """Merge graphs that were traced at several sizes into one with dynamic axes.
 
-A trace knows one size. A module with dynamic axes is therefore traced at three sizes, and its graphs may differ only in
-constants. Such a constant is computed in the file from the shape of an input. It may hold integers that are affine in
-the size, as in ``x.reshape(N * T, -1)``, repeated rows, such as initial states of zeros, or an arithmetic progression,
-such as ``np.arange(N)``. The third size checks what the first two suggest.
+A trace has only one size. A module with dynamic axes is therefore traced at three sizes, and its graphs may differ only
+in constants. The file computes such a constant from the shape of an input. It may hold integers that are affine in the
+size, as in ``x.reshape(N * T, -1)``, repeated rows, such as initial states of zeros, or an arithmetic progression, such
+as ``np.arange(N)``. The third size confirms the pattern of the first two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["DynamicAxes", "merge"]
 
 
 class DynamicAxes(NamedTuple):
-    """The axes of each input that share a variable size, and the sizes to trace: a single one if there are no axes."""
+    """The axes of each input that share a variable size, and the sizes to trace: a single size if there are no axes."""
 
     names: tuple[str, ...]
     axes: dict[str, tuple[int, ...]]
@@ -53,13 +53,13 @@ class DynamicAxes(NamedTuple):
         return cls(tuple(inputs), found, (n, n + 1, max(2 * n + 1, 17)) if found else (n,))
 
     def resized(self, size: int, number: int, array: Array) -> Array:
-        """An example of another size, whose entries repeat, from its number and the given example."""
+        """Return an example of another size, whose entries repeat, from its number and the given example."""
         for axis in self.axes.get(self.names[number], ()):
             array = np.take(array, np.arange(size) % array.shape[axis], axis)
         return np.array(array)
 
     def declared_length(self, *lengths: int) -> int | str | None:
-        """How a file declares an axis that has these lengths at the sizes: by a number, a name, or as unknown."""
+        """Return how a file declares an axis with these lengths at the sizes: by a number, a name, or as unknown."""
         if len(set(lengths)) == 1:
             return lengths[0]
         return "n" if lengths == self.sizes else None
@@ -71,7 +71,7 @@ class DynamicAxes(NamedTuple):
 def merge(graphs: Sequence[GraphWriter], dynamic: DynamicAxes) -> GraphWriter:
     """Merge the graphs of all sizes into the first of them; equal constants become one.
 
-    Raises NotImplementedError if they differ in more than constants that follow the size.
+    Raises NotImplementedError if they differ in more than constants that depend on the size.
     """
     graph, columns = graphs[0], [graph.nodes for graph in graphs]
     graph.nodes = []
@@ -85,7 +85,7 @@ def merge(graphs: Sequence[GraphWriter], dynamic: DynamicAxes) -> GraphWriter:
         if len(set(map(_must_be_equal, nodes))) > 1:
             raise NotImplementedError(
                 f"export_onnx: dynamic_axes: {where} needs other operators or attributes at another size of {dynamic}, "
-                "and a file has the same for all sizes. Leave this axis out of dynamic_axes"
+                "but a file has the same operators for all sizes. Leave this axis out of dynamic_axes"
             )
         node = nodes[0]
         if node.op_type != "Constant":
@@ -101,8 +101,8 @@ def merge(graphs: Sequence[GraphWriter], dynamic: DynamicAxes) -> GraphWriter:
             written[key] = follower.constant([graph.numpy_helper.to_array(tensor) for tensor in tensors])
         if not written[key]:
             raise NotImplementedError(
-                f"export_onnx: dynamic_axes: {where} has a constant that depends on the size of {dynamic}, and is none "
-                "of affine integers, repeated rows or an arithmetic progression. Make it an input, or leave this axis "
+                f"export_onnx: dynamic_axes: {where} has a constant that depends on the size of {dynamic}, but is not "
+                "an affine integer, repeated rows or an arithmetic progression. Make it an input, or leave this axis "
                 "out of dynamic_axes"
             )
         renamed[node.output[0]] = written[key]
@@ -110,14 +110,14 @@ def merge(graphs: Sequence[GraphWriter], dynamic: DynamicAxes) -> GraphWriter:
 
 
 def _must_be_equal(node: Any) -> bytes | str:
-    """The part of a node that must be equal in all graphs."""
+    """Return the part of a node that must be equal in all graphs."""
     if node is None:
         return ""
     return node.output[0] if node.op_type == "Constant" else node.SerializeToString()  # type: ignore[no-any-return]
 
 
 class _SizeDependentConstants:
-    """Writes constants that follow the size; the empty name stands for one that does not."""
+    """Writes constants that depend on the size; the empty name stands for one that does not."""
 
     def __init__(self, graph: GraphWriter, dynamic: DynamicAxes) -> None:
         self.graph, self.dynamic = graph, dynamic
@@ -157,12 +157,12 @@ class _SizeDependentConstants:
         """row + step * (0, 1, 2 …) along an axis."""
         graph, longest = self.graph, max(arrays, key=np.size)
         step = longest.take([1], axis).astype(np.int64) - row
-        behind = (1,) * (row.ndim - 1 - axis)
-        counts = [np.arange(array.shape[axis]).reshape(-1, *behind) for array in arrays]
+        trailing = (1,) * (row.ndim - 1 - axis)
+        counts = [np.arange(array.shape[axis]).reshape(-1, *trailing) for array in arrays]
         if any((row + step * count != array).any() for count, array in zip(counts, arrays, strict=True)):
             return ""
         count = self._affine([np.array(len(count)) for count in counts])
         zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
-        places = graph.reshape(graph.op("Range", zero, count, one), (-1, *behind))
+        places = graph.reshape(graph.op("Range", zero, count, one), (-1, *trailing))
         numbers = graph.op("Add", graph.constant(row), graph.op("Mul", graph.constant(step), places))
         return graph.cast(numbers, np.int64, longest.dtype)

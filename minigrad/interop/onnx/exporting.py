@@ -25,7 +25,7 @@ from .operators import write_calls
 __all__ = ["export_onnx"]
 
 _LARGEST = 2**31 - 1  # bytes of a file of protocol buffers
-Change = Callable[[int, Array], Array]  # makes another array of an input, from its number and the example
+Change = Callable[[int, Array], Array]  # returns another array for an input, from its number and the example
 
 
 def export_onnx(
@@ -33,28 +33,28 @@ def export_onnx(
     input_names: Sequence[str] | None = None, output_names: Sequence[str] | None = None,
     dynamic_axes: Mapping[str, Sequence[int]] | None = None,
 ) -> None:  # fmt: skip
-    """Write what a module computes as an ONNX file, for other runtimes. Needs the package `onnx`.
+    """Write the computation of a module as an ONNX file, for other runtimes. Needs the package `onnx`.
 
     The module is called in evaluation mode, and the primitives that it applies are written in operators of version 18;
-    one that has no counterpart is written as its reference. The file has the shapes of the examples, but for the axes
-    in ``dynamic_axes``, and `if` and `for` are fixed to the path taken. Weights have their names from `state_dict` and
-    the order of their axes; drawings of scopes stay in the names of nodes. dtypes are kept, also where a runtime lacks
-    an operator of them, as onnxruntime does of float64 convolutions.
+    a primitive without a counterpart is written as its reference. Shapes are those of the examples, except for the axes
+    in ``dynamic_axes``; `if` and `for` are fixed to the path taken. Weights keep their names from `state_dict` and the
+    order of their axes; the names of nodes contain the scopes. Dtypes are kept, even if a runtime lacks an operator for
+    them, as onnxruntime does for float64 convolutions.
 
     Args:
-        module: what is written.
-        inputs: an example of what it is called with: a tuple of arguments, or one alone. Tensors and ndarrays, also
-            within tuples and lists, reach the module as tensors, and are inputs of the file under the names of
-            ``forward``'s parameters; numbers and None are constants.
-        path: the file; it is written whole or not at all.
+        module: the module to export.
+        inputs: example arguments: a tuple, or a single argument. Tensors and ndarrays, also within tuples and lists,
+            reach the module as tensors, and are inputs of the file under the names of ``forward``'s parameters; numbers
+            and None are constants.
+        path: the file; it is written completely or not at all.
         input_names, output_names: other names, in order. Outputs are called ``output``, or ``output_0`` and so on; an
             imported network keeps the names of its file.
         dynamic_axes: axes of variable length, by input name, such as ``{"x": [0]}`` for a batch. All share one length,
             in the examples too. The module is called at three lengths: n, n + 1, and the larger of 2n + 1 and 17.
 
     Raises:
-        NotImplementedError: names a primitive (or a use of one) that cannot be written, or not for every length of the
-            dynamic axes, and the module that applies it.
+        NotImplementedError: if a primitive (or a use of one) cannot be written, or not for every length of the dynamic
+            axes; names it and the module that applies it.
         ValueError: if the module takes a Python number out of a tensor that depends on an input (``.item()``, ``bool``,
             ``float`` …; the message names the line), computes with an input outside of primitives, or does not use it;
             if it writes into a tensor or fails at another length of the dynamic axes; or if names, axes or weights do
@@ -104,7 +104,7 @@ def _graph(
     module: Module, arguments: dict[str, Any], names: list[str], output_names: Sequence[str] | None, change: Change,
     failure: str,
 ) -> GraphWriter:  # fmt: skip
-    """Write the call of a module on changed arguments in ONNX's operators. failure: what an error of the call means."""
+    """Write the call of a module on changed arguments in ONNX's operators. failure: prefixes an error of the call."""
     given, variables = _with_arrays(arguments, change)
     try:
         calls, results = trace(lambda: _results(module, module(*given)), variables.values())
@@ -130,7 +130,7 @@ def _graph(
 
 
 def _with_arrays(arguments: dict[str, Any], change: Change) -> tuple[list[Any], dict[str, Array]]:
-    """The arguments with tensors for all arrays, each a changed copy by its number, and these copies by name."""
+    """Return the arguments with tensors for all arrays, each a changed copy by its number, and these copies by name."""
     variables: dict[str, Array] = {}
 
     def replace(name: str, value: Any) -> Any:
@@ -146,7 +146,7 @@ def _with_arrays(arguments: dict[str, Any], change: Change) -> tuple[list[Any], 
 
 
 def _results(module: Module, result: Any) -> list[Array]:
-    """The arrays that a module returns, one tensor or several in tuples, lists and dicts."""
+    """Return the arrays that a module returns, one tensor or several in tuples, lists and dicts."""
     if isinstance(result, Tensor):
         return [result.data]
     if isinstance(result, (list, tuple)):
@@ -162,7 +162,7 @@ def _results(module: Module, result: Any) -> list[Array]:
 def _refuse_constants_of_inputs(write: Callable[[Change, str], GraphWriter], graph: GraphWriter) -> None:
     """Raise unless other inputs give the same graph, with the same constants.
 
-    All inputs are changed at once, and only if that is refused one after the other, so that the error names it.
+    All inputs are changed at once. If this fails, they are changed one by one, so that the error names the input.
     """
     every = range(len(graph.inputs))
     try:
@@ -178,24 +178,24 @@ def _refuse_constants_of(
 ) -> None:  # fmt: skip
     which = f"the input{'s' * (len(changed) > 1)} {', '.join(list(graph.inputs)[i] for i in changed)}"
     arrays = list(graph.inputs.values())
-    failure = f"it depends on the values of {which}: with others it fails (if these do not fit, give other examples)"
+    failure = f"it depends on the values of {which}: with others it fails (if these are invalid, pass other examples)"
     other = write(lambda i, _: _changed(arrays[i]) if i in changed else arrays[i], failure)
     for pair in zip_longest(graph.nodes, other.nodes):
         if pair[0] != pair[1]:
             if {node.op_type for node in pair if node} == {"Constant"}:
                 raise ValueError(
                     f"{graph.origins[pair[0].name]} gets a constant that is computed from {which} outside of minigrad, "
-                    "by NumPy or as a number: use primitives, or make it no input"
+                    "by NumPy or as a number: use primitives, or do not make it an input"
                 )
-            raise ValueError(f"the calls depend on the values of {which}, and a file has one way to go")
+            raise ValueError(f"the calls depend on the values of {which}, but a file contains only one branch")
 
 
 def _changed(array: Array) -> Array:
-    """Other numbers with the properties that the first were chosen for, such as that an index is in range.
+    """Return other numbers that keep the properties of the examples, such as that an index is in range.
 
-    In another order, since a constant may come from single places; and with another sum and another largest entry:
-    floats become smaller, each by a factor of its own, and zeros small; of integers the largest become the smallest,
-    and where all are equal their neighbour towards 0, or 1.
+    The order, the sum and the largest entry change, because a constant may depend on any of them. Each float shrinks by
+    its own factor, and zeros become small numbers. The largest integers become the smallest; equal integers become
+    their neighbour towards 0, or 1.
     """
     turned = np.array(array.ravel()[::-1].reshape(array.shape))
     if not array.size:
@@ -222,7 +222,7 @@ def _names(what: str, wanted: Sequence[str] | None, usual: list[str]) -> list[st
 
 
 def _named(module: Module, arguments: tuple[Any, ...]) -> dict[str, Any]:
-    """The arguments by the names of an imported network's inputs, or else of forward's parameters."""
+    """Return the arguments by the names of an imported network's inputs, or else of forward's parameters."""
     if isinstance(module, OnnxNetwork) and len(arguments) == len(module.input_names):
         return dict(zip(module.input_names, arguments, strict=True))
     signature, named = inspect.signature(module.forward), {}
@@ -263,12 +263,12 @@ def _model(onnx: Any, module: Module, graphs: list[GraphWriter], dynamic: Dynami
             used.update(node.input)
     if unused := [input for input in graph.inputs if input not in used]:
         raise ValueError(
-            f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} by way of minigrad's primitives. "
+            f"export_onnx: {name}: the outputs do not depend on {', '.join(unused)} through minigrad's primitives. "
             "Leave out unused inputs, and do not copy inputs with mg.tensor or np.array: copies are not traced."
         )
     weights = {key: np.ascontiguousarray(x).reshape(x.shape) for key, x in graph.weights.items() if key in used}
     if (size := sum(array.nbytes for array in weights.values())) > _LARGEST:
-        raise ValueError(f"export_onnx: {name}: weights of {size} bytes, and a file has 2 GB at most")
+        raise ValueError(f"export_onnx: {name}: the weights have {size} bytes, but a file can have at most 2 GB")
 
     def described(*cases: dict[str, Array]) -> list[Any]:
         """Declare the inputs or outputs of all graphs, whose axes may differ."""

@@ -1,9 +1,9 @@
-"""Graphs: the calls of primitives that a function makes, and the ONNX operators that they are written in.
+"""Graphs: the primitives that a function calls, and the ONNX operators in which they are written.
 
-An array that came out of one call and goes into another is known by its identity, so all arrays are kept until the
-trace is thrown away. Taking a Python number out of a tensor that depends on an input raises an error, since the file
-would hold that number, or the branch chosen by it, for all inputs. NumPy's calls on an input's array are not recorded
-and would give constants too: compare what is written of two traces with different values.
+An array that is the output of one call and the input of another is recognised by its identity, so all arrays are kept
+as long as the trace. Taking a Python number out of a tensor that depends on an input raises an error, because the file
+would contain that number, or the branch chosen by it, for all inputs. NumPy's calls on an input's array are not
+recorded and would also give constants: compare two traces with different values to detect them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ...spec import Array
 
 __all__ = ["OPSET", "Call", "GraphWriter", "trace"]
 
-OPSET = 18  # the version of ONNX's operators that is written (December 2022)
+OPSET = 18  # the version of the ONNX operators in exported files (December 2022)
 
 # --- calls --------------------------------------------------------------------------------------------
 
@@ -32,8 +32,8 @@ class Call(NamedTuple):
     """One application of a primitive.
 
     Attributes:
-        options: as they were given, arrays among them too.
-        inputs: arrays or Python numbers; None for one that was left out.
+        options: as given, including arrays.
+        inputs: arrays or Python numbers; None for an omitted input.
         scope: the path of modules.
     """
 
@@ -87,22 +87,22 @@ class _Tracer(Observer):
     def refuse_number(self, x: Tensor) -> None:
         if id(x.data) in self.dependent:
             raise ValueError(
-                "a Python number is taken out of a tensor that depends on an input"
+                "the module takes a Python number out of a tensor that depends on an input"
                 f"{location_text(user_line(), current_scope() or ())}, and the file would hold that number for all "
                 "inputs. "
-                "Choose by mg.where and compute with tensors, or compute the number outside of the module"
+                "Use mg.where and compute with tensors, or compute the number outside the module"
             )
 
 
 def trace(function: Callable[[], list[Array]], variables: Iterable[Array] = ()) -> tuple[list[Call], list[Array]]:
     """The calls that a function's results depend on, and these results.
 
-    Calls within a primitive's forward are left out, unless the primitive returns their arrays, as a checkpoint does.
-    Then it is left out itself.
+    Calls within a primitive's forward are omitted, unless the primitive returns their arrays, as a checkpoint does.
+    Then the primitive itself is omitted.
 
     Raises:
-        ValueError: if an array was written into meanwhile, since then one array stood for several values, or if a
-            Python number is taken out of a tensor that depends on the variables.
+        ValueError: if an array was written into in the meantime, because one array then stood for several values, or if
+            a Python number is taken out of a tensor that depends on the variables.
     """
     tracer, clock = _Tracer(variables), writes.clock
     outside = number_check.set(tracer.refuse_number)
@@ -112,7 +112,7 @@ def trace(function: Callable[[], list[Array]], variables: Iterable[Array] = ()) 
     finally:
         number_check.reset(outside)
     if writes.clock != clock:
-        raise ValueError("the call writes into a tensor, and ONNX has no such operation")
+        raise ValueError("the call writes into a tensor, but ONNX has no such operation")
     first = {id(output): call for call in reversed(tracer.calls) for output in call.outputs}
     wanted, needed = set(map(id, results)), []
     for call in reversed(tracer.calls):
@@ -124,7 +124,7 @@ def trace(function: Callable[[], list[Array]], variables: Iterable[Array] = ()) 
 
 
 def _arrays(values: Iterable[Any]) -> Iterator[Array]:
-    """The arrays among inputs and options, in lists and tuples too."""
+    """Return the arrays among inputs and options, also in lists and tuples."""
     for value in values:
         if isinstance(value, (list, tuple)):
             yield from _arrays(value)
@@ -143,8 +143,9 @@ class GraphWriter:
         weights: initializers by name.
         nodes: NodeProtos.
         inputs, outputs: those of the whole graph, by name.
-        cells: by the name of an LSTM's cell states, which ONNX does not have at all steps, the last ones and the call.
-        kept: what must stay alive, so that identities are not used twice.
+        cells: by the name of an LSTM's cell states, which ONNX does not return for all steps: the last ones and the
+            call.
+        kept: objects that must stay alive, so that identities are not reused.
         call: the call that is being written; its scope begins the names of nodes.
         origins: the calls that nodes come from, as texts by the nodes' names.
     """
@@ -163,7 +164,7 @@ class GraphWriter:
         self._taken: set[str] = set()
 
     def unique(self, name: str) -> str:
-        """The name, or with a number behind it if it is taken."""
+        """Return the name, with a number appended if it is taken."""
         found, number = name, 0
         while found in self._taken:
             number += 1
@@ -172,16 +173,16 @@ class GraphWriter:
         return found
 
     def declare(self, array: Array, name: str) -> str:
-        """Give a name to an array that comes from outside."""
+        """Name an array that comes from outside."""
         self.names[id(array)] = name = self.unique(name)
         return name
 
     def known(self, x: Any) -> bool:
-        """Whether it is an array of the graph, no constant."""
+        """Return whether it is an array of the graph, not a constant."""
         return id(plain(x)) in self.names
 
     def value(self, x: Any, dtype: Any = None) -> str:
-        """The name of an array of the graph, or of a new constant; in another dtype if wanted."""
+        """Return the name of an array of the graph, or of a new constant; in another dtype if wanted."""
         x = plain(x)
         if id(x) not in self.names:
             return self.constant(x, dtype)
@@ -189,7 +190,7 @@ class GraphWriter:
         return name if dtype is None else self.cast(name, x.dtype, dtype)
 
     def constant(self, x: Any, dtype: Any = None) -> str:
-        """A constant node, outside of all scopes."""
+        """Add a constant node, outside all scopes."""
         array = np.asarray(x, dtype)
         tensor = self.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
         return self.op("Constant", value=tensor)
@@ -213,7 +214,7 @@ class GraphWriter:
         return self.ops(kind, 1, *inputs, **attributes)[0]
 
     def ops(self, kind: str, outputs: int, *inputs: str, **attributes: Any) -> tuple[str, ...]:
-        """Add an operator with several outputs and return their names; an input that is left out is the empty name."""
+        """Add an operator with several outputs and return their names; the empty name stands for an omitted input."""
         if self.cells.keys() & set(inputs):
             raise NotImplementedError(
                 "the cell states of an LSTM at all steps (those after the last one can be written)"

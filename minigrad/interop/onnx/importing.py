@@ -18,7 +18,7 @@ from .operators import READERS, keywords_of
 
 __all__ = ["OnnxNetwork", "import_onnx"]
 
-OLDEST = 13  # the first version of ONNX's operators that is read (2020); of earlier ones what is the same in this
+OLDEST = 13  # the first supported version of the ONNX operators (2020), or older ones that did not change
 _DOMAINS = ("", "ai.onnx")
 # The types that NumPy has itself.
 _TYPES = ("FLOAT", "DOUBLE", "FLOAT16", "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32",
@@ -26,23 +26,23 @@ _TYPES = ("FLOAT", "DOUBLE", "FLOAT16", "BOOL", "INT8", "INT16", "INT32", "INT64
 
 
 def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
-    """Read an ONNX file as a module, which runs, trains and is drawn as any other. Needs the package `onnx`.
+    """Read an ONNX file as a module, which you can run, train and draw like any other. Needs the package `onnx`.
 
-    Floating initializers become parameters under their names in the file, but those that only normalise by running
-    averages, and what minigrad wrote as a buffer, become buffers; all others are constants. The inputs and outputs are
-    those of the graph, in its order and under its names (``input_names``, ``output_names``). Operators' versions 13 and
-    later are read, in their form for inference; the names of nodes become scopes.
+    Floating initializers become parameters under their names in the file, except that running averages of
+    normalisations, and buffers that minigrad wrote, become buffers. All other initializers are constants. The inputs
+    and outputs are those of the graph, in its order and under its names (``input_names``, ``output_names``). Versions
+    13 and later of the operators are supported, in their form for inference; the names of nodes become scopes.
 
     Args:
-        path: the file. Weights in files beside it (external data) are not read.
+        path: the file. Weights in other files (external data) are not supported.
 
     Returns:
         the module; called with arrays or tensors, in order or by name, it returns the output, or a tuple of several.
 
     Raises:
-        NotImplementedError: names an operator, or an attribute of one, that is not supported, and its node; for
+        NotImplementedError: if an operator or one of its attributes is not supported; names it and its node. Also for
             functions, graphs within nodes, sparse tensors, sequences and types that NumPy lacks.
-        ValueError: if it is no ONNX file, is damaged or invalid, or has external data.
+        ValueError: if it is not an ONNX file, is damaged or invalid, or has external data.
         TypeError: if the path is neither a str nor a Path.
         OSError: if it cannot be read, or is a folder, a pipe or a device.
         ModuleNotFoundError: says how to install `onnx`.
@@ -65,31 +65,31 @@ def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
     except NotImplementedError as error:
         raise NotImplementedError(f"import_onnx: {where!r}: {error}") from None
     except (onnx.checker.ValidationError, ValueError, TypeError) as error:  # a damaged name is a UnicodeDecodeError
-        raise ValueError(f"import_onnx: {where!r} is no valid ONNX file: {error}") from None
+        raise ValueError(f"import_onnx: {where!r} is not a valid ONNX file: {error}") from None
 
 
 # --- the file -----------------------------------------------------------------------------------------
 
 
 def _checked(onnx: Any, content: bytes) -> Any:
-    """Parse a file and raise if anything in it is not supported, before any of it is used."""
+    """Parse a file and raise if anything in it is not supported, before any part of it is used."""
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError, which has no public home in all its versions
-        raise ValueError(f"it is no ONNX file, or a part of one: {error}") from None
+        raise ValueError(f"it is not an ONNX file, or is truncated: {error}") from None
     if not model.HasField("graph") or not model.opset_import:
-        raise ValueError("it is no ONNX file, or a part of one: it has no graph")
+        raise ValueError("it is not an ONNX file, or is truncated: it has no graph")
     if model.functions:
-        raise NotImplementedError(f"the file has functions of its own: {model.functions[0].name}")
+        raise NotImplementedError(f"the file defines its own functions: {model.functions[0].name}")
     if model.graph.sparse_initializer:
         raise NotImplementedError("sparse initializers")
     attributes = [attribute for node in model.graph.node for attribute in node.attribute]
     for tensor in (*model.graph.initializer, *(a.t for a in attributes if a.HasField("t"))):
-        if tensor.data_location == tensor.EXTERNAL or tensor.external_data:  # a hostile file could choose any other
+        if tensor.data_location == tensor.EXTERNAL or tensor.external_data:  # a malicious file could name any other
             raise ValueError(
-                f"{tensor.name or 'a tensor'} lies in another file (external data). Write the model with its weights "
-                "inside, in PyTorch by torch.onnx.export(…, external_data=False)."
+                f"{tensor.name or 'a tensor'} is stored in another file (external data). Export the model with its "
+                "weights inside; in PyTorch, use torch.onnx.export(…, external_data=False)."
             )
     version = min((entry.version for entry in model.opset_import if entry.domain in _DOMAINS), default=OLDEST)
     for node in model.graph.node:
@@ -99,7 +99,7 @@ def _checked(onnx: Any, content: bytes) -> Any:
             raise NotImplementedError(f"the operator {kind} of {where} is not supported")
         if not _is_current(onnx, node.op_type, version):
             raise NotImplementedError(
-                f"{node.op_type} of {where} is that of version {version}, and only those from {OLDEST} on are read"
+                f"{node.op_type} of {where} has version {version}; only versions from {OLDEST} on are supported"
             )
         if unknown := {attribute.name for attribute in node.attribute} - (keywords_of(node.op_type) - {"count"}):
             raise NotImplementedError(
@@ -110,7 +110,7 @@ def _checked(onnx: Any, content: bytes) -> Any:
 
 
 def _is_current(onnx: Any, kind: str, version: int) -> bool:
-    """Whether an operator of a version means what it means in the oldest that is read, or later."""
+    """Return whether an operator of this version has the same meaning as in a supported version."""
     if version >= OLDEST:
         return True
     try:
@@ -144,7 +144,7 @@ def _network(onnx: Any, model: Any) -> OnnxNetwork:
 
 
 def _dtype(onnx: Any, number: int) -> Any:
-    """The dtype of a type by its number; raise if NumPy itself has none."""
+    """Return the dtype of a type by its number; raise if NumPy itself has none."""
     name = onnx.TensorProto.DataType.Name(number) if number in onnx.TensorProto.DataType.values() else str(number)
     if name not in _TYPES:
         raise NotImplementedError(f"NumPy has no type {name}")
@@ -158,7 +158,7 @@ def _array(onnx: Any, tensor: Any) -> Array:
 
 def _input(onnx: Any, value: Any) -> Input:
     if not value.type.HasField("tensor_type"):
-        raise NotImplementedError(f"the input {value.name} is no tensor")
+        raise NotImplementedError(f"the input {value.name} is not a tensor")
     kind = value.type.tensor_type
     axes = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
     return value.name, _dtype(onnx, kind.elem_type), axes if kind.HasField("shape") else None
@@ -206,10 +206,10 @@ class Operator(NamedTuple):
 
 
 class OnnxNetwork(Module):
-    """A network from an ONNX file, made by :func:`minigrad.import_onnx`.
+    """A network from an ONNX file, created by :func:`minigrad.import_onnx`.
 
     Called with the inputs in the file's order, or by name, it returns the output, or a tuple of several. Floating
-    initializers are its parameters, under the names that they have in the file.
+    initializers are its parameters, under their names in the file.
 
     Attributes:
         input_names, output_names: the names of the file's inputs and outputs, in order.
@@ -224,7 +224,7 @@ class OnnxNetwork(Module):
         self._weights: dict[str, str] = {}  # the attributes that hold initializers
         for name, weight in weights.items():
             attribute = name
-            while hasattr(self, attribute):  # modules have such an attribute themselves
+            while hasattr(self, attribute):  # an attribute of all modules
                 attribute += "_"
             setattr(self, attribute, weight)
             self._weights[name] = attribute
@@ -241,7 +241,7 @@ class OnnxNetwork(Module):
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _given(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-        """The inputs by name; raise unless they have the dtypes and shapes of the file."""
+        """Return the inputs by name; raise unless they have the dtypes and shapes of the file."""
         names = self.input_names
         given = dict(zip(names, inputs, strict=False)) | named
         if len(inputs) + len(named) != len(names) or given.keys() != set(names):
@@ -264,7 +264,7 @@ class OnnxNetwork(Module):
 
 
 def _run(operator: Operator, values: dict[str, Any]) -> tuple[Any, ...]:
-    """The outputs of one operator; an error names it."""
+    """Return the outputs of one operator; an error names it."""
     try:
         with ExitStack() as stack:
             for part in filter(None, operator.name.split("/")[:-1]):  # the path of modules, as PyTorch writes it too
@@ -277,6 +277,6 @@ def _run(operator: Operator, values: dict[str, Any]) -> tuple[Any, ...]:
     results = result if isinstance(result, tuple) else (result,)
     if len(results) < len([name for name in operator.outputs if name]):
         raise NotImplementedError(
-            f"OnnxNetwork: {operator} has {len(operator.outputs)} outputs, known are {len(results)}"
+            f"OnnxNetwork: {operator} has {len(operator.outputs)} outputs, but only {len(results)} are supported"
         )
     return tuple(y if isinstance(y, Tensor) else Tensor(np.asarray(y)) for y in results)

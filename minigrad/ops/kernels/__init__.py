@@ -1,1 +1,1 @@
-"""What several primitives compute with: plain functions on arrays, which know neither tensors nor the graph."""
+"""Kernels shared by primitives: plain functions on arrays, independent of tensors and the graph."""

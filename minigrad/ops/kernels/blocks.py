@@ -1,12 +1,12 @@
-"""Products in blocks: small enough that BLAS computes each where it lies, and dealt to threads.
+"""Matrix products in blocks that are small enough for BLAS to compute without copying, spread over threads.
 
-Before a product BLAS copies both matrices into the order that its inner loop wants. For a thin product, (n, K) @ (K, M)
-with n of some ten, that takes longer than the product. OpenBLAS's kernels for AVX-512 do without for products of up
-to a million multiplications, and one call of ``np.matmul`` computes a stack of such products.
+Before a product BLAS copies both matrices into the order that its inner loop needs. For a thin product, (n, K) @ (K, M)
+with n around ten, that takes longer than the product. OpenBLAS's AVX-512 kernels skip the copy for products of up to a
+million multiplications, and one call of ``np.matmul`` computes a stack of such products.
 
-So the product of h (25, 512) and an LSTM's W (512, 2048) is made of 32 small ones. :func:`column_blocks` copies W as
+So the product of h (25, 512) and an LSTM's W (512, 2048) is split into 32 small ones. :func:`column_blocks` copies W as
 (4, 8, 512, 64): for each of the 4 gates 8 blocks, of 512 rows and 64 columns each. :func:`multiply` computes all
-(25, 512) @ (512, 64), and writes each to its columns of its gate, in (4, 25, 512). What that gains:
+(25, 512) @ (512, 64), and writes each to its columns of its gate, in (4, 25, 512). The gain is:
 
     GFLOP/s on one core, float32, K = 512, M = 2048           n =   5    12    25    64   128
     h @ W                                                          19    40    56    81    90
@@ -18,8 +18,9 @@ So the product of h (25, 512) and an LSTM's W (512, 2048) is made of 32 small on
                      K = 2048, N = 256, b transposed               97, in tiles 108
                      K = 512, N = 1004                            106, in tiles 114
 
-(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel.) Figures of one processor do not carry over. With the same kernel on an
-Intel Xeon with AVX-512 blocks gain up to 25 rows and lose with more, and all tiles lose a third:
+(AMD Zen 4, OpenBLAS 0.3.31, SkylakeX kernel.) Results differ from processor to processor. With the same kernel on an
+Intel Xeon with AVX-512, blocks are faster for up to 25 rows and slower for more, and tiles are always slower by a
+third:
 
                                                               n =   8    25    64   128
     h @ W                                                          34    61   126   134
@@ -29,8 +30,8 @@ Intel Xeon with AVX-512 blocks gain up to 25 rows and lose with more, and all ti
     a @ b, (290, 512) by (512, 1004)                              155, in tiles 98
 
 :mod:`minigrad.runtime.matmul_backend` decides for each processor which of these to use, or MKL's products instead.
-OpenBLAS's other kernels always copy: there blocks of thin products take 0.95 to 1.03 of the plain product's time, and
-tiles 1.3 of it.
+OpenBLAS's other kernels always copy: with them, blocks of thin products take 0.95 to 1.03 times as long as the plain
+product, and tiles 1.3 times.
 """
 
 from __future__ import annotations
@@ -48,28 +49,28 @@ from ...spec import Array
 __all__ = ["block_rows", "column_blocks", "multiplier", "multiply", "product", "product_into", "products",
            "row_blocks"]  # fmt: skip
 
-_MULTIPLICATIONS = 1_000_000  # in a block or a tile: OpenBLAS's kernels for AVX-512 compute so many where they lie
+_MULTIPLICATIONS = 1_000_000  # in a block or a tile: OpenBLAS's AVX-512 kernels compute this many without copying
 _WIDEST = 64
 _NARROWEST = 4
-_WORTH_PACKING = 2**14  # numbers of a weight: with fewer the product takes no longer than a call from Python to MKL
+_WORTH_PACKING = 2**14  # entries of a weight: below this, calling MKL from Python takes as long as the product
 _WORTH_MKL = 2**18  # multiplications of a large product: 5 µs
-_WORTH_THREADS = 2**24  # multiplications: 300 µs on one thread; less is done before another one is awake
+_WORTH_THREADS = 2**24  # multiplications: 300 µs on one thread; less work ends before another thread is awake
 
 
 # --- thin products ------------------------------------------------------------------------------------
 
 
 def block_rows(K: int) -> int:
-    """How many rows a product over K columns should have at most: more are better done as several products.
+    """Return the most rows that a product over K columns should have; more rows are faster as several products.
 
-    Where blocks of many rows do not pay, any number of them is one plain product.
+    If blocks of many rows are not faster, any number of rows is one plain product.
     """
     in_groups = matmul_backend.chosen.thin == "blocks" and matmul_backend.chosen.most_rows is None
     return max(_MULTIPLICATIONS // (2 * _NARROWEST * max(K, 1)), 1) if in_groups else sys.maxsize
 
 
 def _width(M: int, K: int, rows: int) -> int:
-    """The widest block that divides M columns evenly and is small enough; M itself if there is none that pays."""
+    """Return the widest block that divides M columns evenly and is small enough; M itself if blocks are not faster."""
     if matmul_backend.chosen.thin != "blocks" or rows > (matmul_backend.chosen.most_rows or rows):
         return M or 1
     most = min(_MULTIPLICATIONS // max(K * rows, 1), _WIDEST, M)
@@ -77,9 +78,9 @@ def _width(M: int, K: int, rows: int) -> int:
 
 
 def multiplier(W: Array, rows: int, parts: int = 1, transposed: bool = False) -> Callable[[Array, Array], None]:
-    """A function that multiplies a (n, K), of up to ``rows`` rows, by W (K, parts M) into ``out`` (parts, n, M).
+    """Return a function that multiplies a (n, K), of up to ``rows`` rows, by W (K, parts M) into ``out`` (parts, n, M).
 
-    What can be prepared once for many products is prepared here. ``transposed`` multiplies by W' (K, M) of W (M, K).
+    Work that is shared by many products is done only once, here. ``transposed`` multiplies by W' (K, M) of W (M, K).
     All are of one dtype, and the rows of a and out are contiguous.
 
     >>> times, out = multiplier(np.arange(12.0).reshape(2, 6), rows=1, parts=2), np.empty((2, 1, 3))
@@ -95,7 +96,7 @@ def multiplier(W: Array, rows: int, parts: int = 1, transposed: bool = False) ->
 
 
 def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:
-    """Copies of the column blocks of W (K, parts M): (parts, J, K, M/J), for products with up to ``rows`` rows.
+    """Copy the column blocks of W (K, parts M) to (parts, J, K, M/J), for products with up to ``rows`` rows.
 
     >>> column_blocks(np.arange(12.0).reshape(2, 6), rows=5, parts=2).shape
     (2, 1, 2, 3)
@@ -106,20 +107,20 @@ def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:
 
 
 def row_blocks(W: Array, rows: int) -> Array:
-    """The column blocks of W' for W (M, K), as a view: (1, J, K, M/J), for products with up to ``rows`` rows."""
+    """View the column blocks of W' for W (M, K) as (1, J, K, M/J), for products with up to ``rows`` rows."""
     M, K = W.shape
     width = _width(M, K, rows)
     return np.ascontiguousarray(W).reshape(1, M // width, width, K).transpose(0, 1, 3, 2)
 
 
 def multiply(blocks: Array, a: Array, out: Array) -> None:
-    """a (n, K) times the matrix that ``blocks`` (parts, J, K, width) are of, into ``out`` (parts, n, J width)."""
+    """Multiply a (n, K) by the matrix with these ``blocks`` (parts, J, K, width), into ``out`` (parts, n, J width)."""
     parts, J, _, width = blocks.shape
     np.matmul(a, blocks, out=out.reshape(parts, len(a), J, width).swapaxes(1, 2))
 
 
 def _multiply_by(matrices: Array, a: Array, out: Array) -> None:
-    """As `multiply`, of matrices (parts, K, M) in one block each."""
+    """Like `multiply`, for matrices (parts, K, M) in one block each."""
     np.matmul(a, matrices, out=out)
 
 
@@ -127,7 +128,7 @@ def _multiply_by(matrices: Array, a: Array, out: Array) -> None:
 
 
 def product(a: Array, b: Array) -> Array:
-    """a (M, K) times b (K, N) on all threads.
+    """Multiply a (M, K) by b (K, N) on all threads.
 
     >>> product(np.ones((2, 3)), np.ones((3, 1)))
     array([[3.],
@@ -138,9 +139,9 @@ def product(a: Array, b: Array) -> Array:
 
 
 def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
-    """Several products (M, K) times (K, N) at once on all threads; None in the place of a pair gives None."""
+    """Compute several products (M, K) times (K, N) at once on all threads; None instead of a pair gives None."""
     multiplications = sum(pair[0].size * pair[1].shape[1] for pair in pairs if pair)
-    # As fast as BLAS on threads of its own, which would go on disturbing ours.
+    # As fast as BLAS on its own threads, which would continue to disturb ours.
     can_be_shared = blas.get_threads() is not None or matmul_backend.chosen.large == "mkl"
     threads = get_num_threads() if multiplications >= _WORTH_THREADS and can_be_shared else 1
     results: list[Array | None] = []
@@ -155,7 +156,7 @@ def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
 
 
 def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], None]]:
-    """The product as so many pieces, each some of its rows or columns, whichever are more."""
+    """Split a product into this number of pieces, along its rows or its columns, whichever are more."""
     if number == 1:
         return [partial(product_into, a, b, out)]
     parts = split(max(out.shape), number)
@@ -165,7 +166,7 @@ def _pieces(a: Array, b: Array, out: Array, number: int) -> list[Callable[[], No
 
 
 def product_into(a: Array, b: Array, out: Array) -> None:
-    """Stacks of a (..., M, K) times b (..., K, N) into ``out``, in the way that is chosen for large products.
+    """Multiply stacks a (..., M, K) by b (..., K, N) into ``out``, with the strategy for large products.
 
     The rows or columns of a and b are contiguous, the rows of out are.
     """
@@ -183,9 +184,9 @@ def product_into(a: Array, b: Array, out: Array) -> None:
 
 
 def tiled(a: Array, b: Array, out: Array) -> None:
-    """As `product_into`, in tiles where they are small enough.
+    """Like `product_into`, in tiles if they are small enough.
 
-    Each call of ``np.matmul`` is given views with two more axes for the rows and columns of tiles.
+    Each call of ``np.matmul`` gets views with two more axes for the rows and columns of tiles.
     """
     (M, K), N = a.shape[-2:], b.shape[-1]
     rows, columns = _tile(K, transposed=b.strides[-2] < b.strides[-1])
@@ -202,11 +203,12 @@ def tiled(a: Array, b: Array, out: Array) -> None:
 
 
 def _tile(K: int, transposed: bool) -> tuple[int, int]:
-    """How many rows and columns go best; no rows if no tile over K columns is small enough.
+    """Return the best number of rows and columns of a tile; no rows if no tile over K columns is small enough.
 
-    The inner loop takes 24 rows, or else 8. Of a transposed matrix few columns go best, and the kernel for those takes
-    1,200 entries: 240 rows and 8 columns with K = 512 run at 49 GFLOP/s, 144 rows at 109. Else 8 rows by themselves do
-    not pay: 84 GFLOP/s with K = 1,447, the plain product 102; 16 rows with K = 784 109, 96.
+    The inner loop takes 24 rows, or else 8. For a transposed matrix few columns are best, and the kernel for those
+    takes 1,200 entries: 240 rows and 8 columns with K = 512 run at 49 GFLOP/s, 144 rows at 109. Otherwise tiles of 8
+    rows are too slow: 84 GFLOP/s with K = 1,447, compared with 102 for the plain product. Tiles of 16 rows with K = 784
+    reach 109, compared with 96.
     """
     columns = 8 if transposed else _WIDEST
     rows = _MULTIPLICATIONS // max(columns * K, 1)
@@ -218,7 +220,7 @@ def _tile(K: int, transposed: bool) -> tuple[int, int]:
 
 
 def _divided(length: int, step: int) -> list[tuple[slice, int]]:
-    """The range that consists of whole steps with the step, and what is left with its length."""
+    """Return the range of whole steps with the step, and the remaining range with its length."""
     whole = length - length % step
     ranges = [(slice(0, whole), step), (slice(whole, length), length - whole)]
     return [(part, size) for part, size in ranges if part.stop > part.start]

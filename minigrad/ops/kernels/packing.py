@@ -1,12 +1,12 @@
-"""Sequences of unlike lengths as rows without gaps: what a sequence primitive computes, and nothing else.
+"""Pack sequences of different lengths into rows without gaps, so that sequence primitives compute no padding.
 
-A worked example: N = 3 sequences of up to T = 4 steps, with ``lengths`` [1, 4, 2]. Longest first they are
+A worked example: N = 3 sequences of up to T = 4 steps, with ``lengths`` [1, 4, 2]. With the longest first, they are
 
     sequence 1   x10  x11  x12  x13
     sequence 2   x20  x21
     sequence 0   x00
 
-and the M = 7 steps that there are get the rows 0 … 6, column by column::
+and the M = 7 existing steps get the rows 0 … 6, column by column::
 
     row       0  1  2   3  4   5   6
     sequence  1  2  0   1  2   1   1
@@ -16,16 +16,16 @@ and the M = 7 steps that there are get the rows 0 … 6, column by column::
 >>> packing.order, packing.rows, packing.times
 (array([1, 2, 0]), array([1, 2, 0, 1, 2, 1, 1]), array([0, 0, 0, 1, 1, 2, 3]))
 
-So a step is a slice of rows, of the sequences that are alive, and those of step t are the first of those of step t - 1.
-What step t starts from is therefore a slice of states as well: the first ``alive[t]`` rows of the step before.
+So a step is a slice of rows, one for each sequence that is alive, and the sequences of step t are the first ones of
+step t - 1. The initial states of step t are therefore also a slice: the first ``alive[t]`` rows of the previous step.
 
 >>> (group,) = packing.groups
 >>> group.alive, [group.step(t) for t in range(4)]
 ([3, 2, 1, 1], [slice(0, 3, None), slice(3, 5, None), slice(5, 6, None), slice(6, 7, None)])
 
 Each step is one product over live rows only, and each weight gradient one product over all rows. Nothing is
-approximated: what lies behind a sequence's end has no influence on its states. Several groups of sequences, each packed
-by itself one behind the other, can be computed side by side.
+approximated: entries after a sequence's end do not affect its states. Several groups of sequences, packed one after the
+other, can be computed in parallel.
 
 Shapes below: N sequences, M rows, H columns of a state; n rows of one step.
 """
@@ -46,25 +46,25 @@ _IN_CACHE = 2**14  # entries of a state
 
 
 def of_step(kept: Array, step: slice, H: int) -> Array:
-    """What a step of n rows keeps, (S, n, H), a view of the memory of its rows in ``kept`` (M, S H).
+    """Return the arrays that a step of n rows keeps, (S, n, H), a view of its rows in ``kept`` (M, S H).
 
-    So each of the S arrays is contiguous, and all of them are.
+    Each of the S arrays is contiguous, and so are all of them together.
     """
     rows = kept[step]
     return rows.reshape(rows.shape[1] // H, len(rows), H)
 
 
 def of_steps(kept: Array, rows: slice, n: int, H: int) -> Array:
-    """The same of consecutive steps of n rows each, (S, steps, n, H); see :meth:`Packing.stretches`."""
+    """Return the same for consecutive steps of n rows each, (S, steps, n, H); see :meth:`Packing.stretches`."""
     return kept[rows].reshape(-1, kept.shape[1] // H, n, H).swapaxes(0, 1)
 
 
 class Group:
-    """Some of the sequences, packed: which rows each of their steps has.
+    """Some of the sequences, packed: the rows of each of their steps.
 
     Attributes:
-        first: the slice of the initial states, in the order of packing, that are of this group.
-        alive: for each step, how many of the sequences it has: the first ones of the group.
+        first: the slice of this group's initial states, in the order of packing.
+        alive: for each step, the number of sequences that it has: the first ones of the group.
         starts: for each step, its first row.
         steps: the number of steps that have any row.
     """
@@ -80,11 +80,11 @@ class Group:
         self._sources = [slice(begin, begin + n) for begin, n in zip(begins, self.alive, strict=False)]
 
     def step(self, t: int) -> slice:
-        """The rows of step t."""
+        """Return the rows of step t."""
         return self._rows[t]
 
     def before(self, t: int, first: Array, after: Array) -> Array:
-        """The states that step t starts from (n, H), a view.
+        """Return the initial states of step t (n, H), a view.
 
         Args:
             first: the initial states (N, H) in the order of packing, from which step 0 starts.
@@ -109,7 +109,7 @@ class Packing:
         lengths = np.full(N, T) if lengths is None else _checked(lengths, N, T)
         if parts is None:
             longest = np.argsort(-lengths, kind="stable")
-            parts = [longest[k::groups] for k in range(groups)]  # dealt like cards, so that all have as much to do
+            parts = [longest[k::groups] for k in range(groups)]  # dealt like cards, so that all have equal work
         self.N, self.T, self.lengths = N, T, lengths
         self.order = np.concatenate(parts)
         self.groups: list[Group] = []
@@ -124,7 +124,7 @@ class Packing:
         self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
 
     def repeated(self, R: int) -> Packing:
-        """Every sequence R times: n R … n R + R - 1 are copies of n, and m R … m R + R - 1 are the rows of row m.
+        """Repeat every sequence R times: n R … n R + R - 1 are copies of n, and m R … m R + R - 1 are rows of row m.
 
         >>> Packing(N=2, T=2, lengths=[1, 2]).repeated(2).rows
         array([2, 3, 0, 1, 2, 3])
@@ -147,7 +147,7 @@ class Packing:
         return shorter, place[shorter.rows, shorter.times]
 
     def stretches(self, H: int) -> Iterator[tuple[slice, int]]:
-        """Rows of consecutive steps with n rows each, and n: few enough that a state (rows, H) stays in the cache.
+        """Return rows of consecutive steps with n rows each, and n; a state (rows, H) stays in the cache.
 
         >>> list(Packing(N=3, T=4, lengths=[1, 4, 2]).stretches(H=1))
         [(slice(0, 3, None), 3), (slice(3, 5, None), 2), (slice(5, 7, None), 1)]
@@ -163,7 +163,7 @@ class Packing:
                 t = end
 
     def moved(self, kept: Array, new: Packing, places: Array, H: int) -> Array:
-        """What steps keep (M, S H), see :func:`of_step`, for rows of a new packing: which old row each of them is."""
+        """Move the arrays that steps keep (M, S H), see :func:`of_step`, to a packing with these old rows."""
         result = np.empty((len(places), kept.shape[1]), kept.dtype)
         for before, after in zip(self.groups, new.groups, strict=True):
             for t in range(after.steps):
@@ -172,27 +172,27 @@ class Packing:
         return result
 
     def sort(self, first: Array, dtype: Any) -> Array:
-        """Initial states (N, H) in the order of packing, a copy."""
+        """Return initial states (N, H) in the order of packing, a copy."""
         return first[self.order].astype(dtype, copy=False)  # type: ignore[no-any-return]
 
     def unsort(self, first: Array) -> Array:
-        """The inverse of :meth:`sort`."""
+        """Invert :meth:`sort`."""
         result = np.empty_like(first)
         result[self.order] = first
         return result
 
     def pack(self, x: Array) -> Array:
-        """What there is for every step of every sequence, (N, T, …), as contiguous rows (M, …)."""
+        """Return values for every step of every sequence, (N, T, …), as contiguous rows (M, …)."""
         return x[self.rows, self.times]  # type: ignore[no-any-return]
 
     def unpack(self, rows: Array) -> Array:
-        """The inverse of :meth:`pack`: rows (M, D) as (N, T, D), zeros behind the end of each sequence."""
+        """Invert :meth:`pack`: return rows (M, D) as (N, T, D), with zeros after the end of each sequence."""
         result = np.zeros((self.N, self.T, rows.shape[1]), rows.dtype)
         result[self.rows, self.times] = rows
         return result
 
     def states_before(self, first: Array, after: Array) -> Array:
-        """The state that each row started from (M, H), :meth:`Group.before` of all steps, a copy."""
+        """Return the initial state of each row (M, H), :meth:`Group.before` of all steps, a copy."""
         result = np.empty_like(after)
         for group in self.groups:
             for t in range(group.steps):
@@ -209,10 +209,10 @@ class Packing:
 
 
 class Inputs:
-    """Which row of the inputs each packed row takes.
+    """The row of the inputs that each packed row takes.
 
     With inputs x (N, T, D), each packed row has its own. With ``indices`` (N, T), step t of sequence n takes row
-    indices[n, t] of a table x (U, D). Each row of the table is projected once, however many steps take it: the 300
+    indices[n, t] of a table x (U, D). Each row of the table is projected once, even if many steps take it: the 300
     words of a batch of captions are about 120 distinct ones. P is the number of projected rows, M or U.
 
     Attributes:
@@ -224,11 +224,11 @@ class Inputs:
         self.which = None if indices is None else packing.pack(indices)
 
     def rows(self, x: Array) -> Array:
-        """The rows to project (P, D)."""
+        """Return the rows to project (P, D)."""
         return self.packing.pack(x) if self.which is None else x
 
     def take(self, projected: Array, step: slice) -> Array:
-        """The projected rows (P, G) that the packed rows of a step take (n, G)."""
+        """Return the projected rows (P, G) that the packed rows of a step take (n, G)."""
         return projected[step if self.which is None else self.which[step]]
 
     def gather(self, cotangent: Array, size: int) -> Array:
@@ -241,7 +241,7 @@ class Inputs:
 
 
 def check_places(x: Array, indices: Any, N: int) -> Array:
-    """Indices as an array (N, T); raise unless each of them is that of a row of x (U, D)."""
+    """Return indices as an array (N, T); raise unless each of them is the index of a row of x (U, D)."""
     refuse_masked(indices)
     array = np.asarray(indices)
     if array.ndim != 2 or len(array) != N:

@@ -1,9 +1,9 @@
-"""Scores of queries against keys, never all at once: the softmax of each query's scores, and its way back, in blocks.
+"""Softmax of the scores of queries against keys, forward and backward, in blocks: never all scores at once.
 
 B stacked problems, T queries, S keys, D features, E values. With scores s = q k' and weights p = softmax(s), out = p v.
-Forwards each query keeps the logarithm of the sum of its exponentials, from which p = exp(s - logsum) comes again on
-the way back, block by block: memory grows with T + S and not with T S (M. Rabe and C. Staats, Self-attention does not
-need O(n^2) memory, 2021; T. Dao et al., FlashAttention, 2022).
+The forward pass keeps the logarithm of the sum of exponentials of each query. The backward pass recomputes
+p = exp(s - logsum) from it, block by block, so memory grows with T + S and not with T S (M. Rabe and C. Staats,
+Self-attention does not need O(n^2) memory, 2021; T. Dao et al., FlashAttention, 2022).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from .columns import workspace
 
 __all__ = ["Looking", "attend", "attend_back"]
 
-_LARGEST = 2**18  # scores at a time: a megabyte in float32, so that a block stays in the processor's cache
-_CAUSAL = 128  # queries at a time, if these do not look at keys behind their own
+_LARGEST = 2**18  # scores in a block: a megabyte in float32, which stays in the processor's cache
+_CAUSAL = 128  # queries in a block, if they do not attend to keys after their own
 _SMALL = 30.0  # scores: e^30 is 1e13
 
 
 class Looking(NamedTuple):
-    """Where queries may look.
+    """The keys to which queries may attend.
 
     Fields:
-        masks: (M, T, S), true where a query may look, or floats to add to scores; None for everywhere.
+        masks: (M, T, S), true for keys to which a query may attend, or floats to add to scores; None for all keys.
         which: the mask of each problem (B,).
-        causal: whether query t may look at the keys 0 … t alone.
+        causal: whether query t may attend only to the keys 0 … t.
     """
 
     masks: Array | None
@@ -39,7 +39,7 @@ class Looking(NamedTuple):
     causal: bool
 
     def hide(self, scores: Array, stack: slice, rows: slice) -> None:
-        """-inf where a query may not look, in the scores of some stacked problems, queries and the first keys."""
+        """Set scores of some stacked problems, queries and the first keys to -inf if the mask excludes a key."""
         if self.masks is not None:
             masks = self.masks[self.which[stack], rows, : scores.shape[2]]
             if masks.dtype == bool:
@@ -52,9 +52,9 @@ class Looking(NamedTuple):
 
 
 def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array]:
-    """softmax(q k') v of q (B, T, D), k (B, S, D) and v (B, S, E), as (B, T, E), and the logsums (B, T).
+    """Return softmax(q k') v for q (B, T, D), k (B, S, D) and v (B, S, E), as (B, T, E), and the logsums (B, T).
 
-    A query that may look nowhere gets 0, and the logsum 0.
+    A query that may attend to no key gets 0, and the logsum 0.
     """
     out = np.empty((*q.shape[:2], v.shape[2]), q.dtype)
     logsums = np.empty(q.shape[:2], q.dtype)
@@ -65,7 +65,7 @@ def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array
         looking.hide(s, stack, rows)
         top: Any = 0.0 if small else s.max(axis=2, initial=-np.inf)
         if not small:
-            top[np.isneginf(top)] = 0  # nothing to look at
+            top[np.isneginf(top)] = 0  # no key to attend to
             s -= top[:, :, None]
         np.exp(s, out=s)
         # No sum of weights is invalid, but OpenBLAS may raise the flag for entries that it skips.
@@ -83,10 +83,10 @@ def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array
 def attend_back(
     g: Array, needs: tuple[bool, ...], q: Array, k: Array, v: Array, out: Array, logsums: Array, looking: Looking
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """Cotangents of q, k and v from that of out, g (B, T, E), each if it is needed.
+    """Return the needed cotangents of q, k and v, given that of out, g (B, T, E).
 
     With dp = g v': ds = p (dp - sum(p dp)), whose sum over the keys is that of g out; dq = ds k, dk = ds' q, dv = p' g.
-    What is taken off the scores and off dp is a column of q and of g, which meets ones in k' and v'.
+    The terms subtracted from the scores and from dp are additional columns of q and g, multiplied by ones in k' and v'.
     """
     T = q.shape[1]
     to_scores, turned_k = _with_column(q, -logsums), _turned(k, T, ones=True)
@@ -116,10 +116,10 @@ def attend_back(
 
 
 def _are_small(q: Array, k: Array, v: Array) -> bool:
-    """Whether no score is so large that its exponential, or a sum of values times these, could overflow or vanish.
+    """Return whether no exponential of a score, nor a sum of values times these, could overflow or vanish.
 
-    By |q k'| <= |q| |k|. NaN is not small. Else the largest score of each query is found and taken off, in two passes
-    over all scores; few queries have fewer of these than the keys have features.
+    This uses |q k'| <= |q| |k|. NaN is not small. Otherwise the largest score of each query is found and subtracted, in
+    two passes over all scores. For few queries this is cheaper than the norms of the keys.
     """
     if q.shape[1] < q.shape[2] or not q.size or not k.size:
         return False
@@ -128,9 +128,9 @@ def _are_small(q: Array, k: Array, v: Array) -> bool:
 
 
 def _turned(x: Array, T: int, ones: bool = False) -> Array:
-    """x (B, S, D) as (B, D, S), for T rows to be multiplied with; with a row of ones below if they are wanted.
+    """Return x (B, S, D) as (B, D, S), by which to multiply T rows; with a row of ones at the end if wanted.
 
-    In memory so, too, where T rows make up for the copy.
+    The result is contiguous if T is large enough to make up for the copy.
     """
     (B, S, D), copied = x.shape, 2 * x.shape[2] <= T
     if not ones and not copied:
@@ -144,21 +144,21 @@ def _turned(x: Array, T: int, ones: bool = False) -> Array:
 
 
 def _with_column(x: Array, column: Array) -> Array:
-    """x (B, T, D) with one more column (B, T)."""
+    """Return x (B, T, D) with one more column (B, T)."""
     return np.concatenate([x, column[:, :, None]], axis=2)
 
 
 def _products(name: str, rows_of: Array, turned: Array, stack: slice, rows: slice, keys: int) -> Array:
-    """Products of some problems' rows with the first keys, in memory that the next call for the name uses again."""
+    """Multiply some problems' rows by the first keys, in memory that the next call with the name reuses."""
     shape = stack.stop - stack.start, rows.stop - rows.start, keys
     out = workspace(name, shape, rows_of.dtype)
     return np.matmul(rows_of[stack, rows], turned[stack, :, :keys], out=out)
 
 
 def _add_products(into: Array, stack: slice, rows: slice, weights: Array, x: Array) -> None:
-    """Add weights' x of some problems' rows to the first keys; the first rows of a problem write it."""
+    """Add weights' x of some problems' rows to the first keys; the first rows of a problem overwrite it."""
     keys, turned = weights.shape[2], weights.swapaxes(1, 2)
-    multiply: Any = np.matmul if weights.shape[1] > 1 else np.multiply  # of one row five times as fast
+    multiply: Any = np.matmul if weights.shape[1] > 1 else np.multiply  # for one row five times as fast
     if rows.start:
         into[stack, :keys] += multiply(turned, x[stack, rows])
     else:
@@ -167,9 +167,9 @@ def _add_products(into: Array, stack: slice, rows: slice, weights: Array, x: Arr
 
 
 def _in_blocks(q: Array, k: Array, looking: Looking, work: Callable[[slice, slice, int], None]) -> None:
-    """Call ``work(stack, rows, keys)`` for all blocks; those of unlike problems may run side by side."""
+    """Call ``work(stack, rows, keys)`` for all blocks; blocks of different problems may run in parallel."""
     (B, T), S = q.shape[:2], k.shape[1]
-    # Of causal queries fewer, since keys behind the last are left out.
+    # Use fewer queries in causal blocks, because keys after the last query are skipped.
     step = max(1, min(T, _CAUSAL if looking.causal else T, _LARGEST // max(S, 1)))
     together = max(1, _LARGEST // max(step * S, 1))
 

@@ -1,4 +1,4 @@
-"""The steps of a recurrent layer, forwards and backwards: what an RNN, an LSTM and a GRU have in common.
+"""The steps of a recurrent layer, forward and backward: the code shared by RNN, LSTM and GRU.
 
 A worked example: N = 2 sequences of up to T = 3 steps, with ``lengths`` [1, 3], in an LSTM, whose four gates make
 matrices of 4H columns. Sequence 0 has one step, sequence 1 has three: four steps are computed, M = 4, and
@@ -7,16 +7,16 @@ matrices of 4H columns. Sequence 0 has one step, sequence 1 has three: four step
 
 Forwards, where h holds the state after each row::
 
-    x (2, 3, D)      inputs.rows      rows (4, D)                   the four inputs that there are
+    x (2, 3, D)      inputs.rows      rows (4, D)                   the four existing inputs
     rows (4, D)      project          projected (4, 4H)             rows @ Wx + b, one GEMM for all steps
     h0 (2, H)        packing.sort     first (2, H)                  sequence 1, then sequence 0
     step 0           run              first      (2, H) @ Wh        a (4, 2, H), and from it h[0:2]
     step 1                            h[0:1]     (1, H) @ Wh        a (4, 1, H), and from it h[2:3]
     step 2                            h[2:3]     (1, H) @ Wh        a (4, 1, H), and from it h[3:4]
-    h (4, H)         packing.unpack   (2, 3, H)                     zeros behind the end of sequence 0
+    h (4, H)         packing.unpack   (2, 3, H)                     zeros after the end of sequence 0
 
-At each step the *cell* makes the new states of the product a = h @ Wh and of the rows of ``projected``, p = x @ Wx + b.
-The axis of gates comes first in both, (gates, n, H), so that each gate is a contiguous block.
+At each step the *cell* computes the new states from the product a = h @ Wh and the rows of ``projected``,
+p = x @ Wx + b. The axis of gates comes first in both, (gates, n, H), so that each gate is a contiguous block.
 
 Backwards, where dh (2, H) is the cotangent of the states that are carried from one step to the next, and g (4, H)
 the one that arrives from outside at the state of each row::
@@ -27,11 +27,11 @@ the one that arrives from outside at the state of each row::
     dh (2, H)        packing.unsort   dh0 (2, H)                    sequence 0, then sequence 1
     da (4, 4H)       pull_weights     dWx, dWh, db, dx              one GEMM each, for all steps
 
-A cell that uses h besides the product, as a GRU does in z h, has a direct path on which cotangents go back as well: its
-VJP returns them, and they are added to da @ Wh.T.
+A cell that uses h outside the product, as a GRU does in z h, has a direct path for cotangents too: its VJP returns
+them, and they are added to da @ Wh.T.
 
-The products of a step are thin and go in blocks (:mod:`.blocks`). Groups of sequences (:class:`.packing.Group`) go
-through their steps side by side, each on a thread.
+The products of a step are thin and are computed in blocks (:mod:`.blocks`). Groups of sequences
+(:class:`.packing.Group`) run their steps in parallel, each on a thread.
 """
 
 from __future__ import annotations
@@ -53,30 +53,30 @@ from .zero_rows import ENOUGH, rows_with_any
 
 __all__ = ["Step", "StepVJP", "Trace", "by_gate", "groups_of", "project", "run", "run_back"]
 
-_WORTH_THREADS = 2**22  # multiplications in a step: with less to do the threads wait for each other
-_WORTH_CUTTING = 2**22  # multiplications in all steps: with fewer, copying the rows takes as long as what it saves
+_WORTH_THREADS = 2**22  # multiplications in a step: below this, threads wait for each other
+_WORTH_CUTTING = 2**22  # multiplications in all steps: below this, copying the rows takes as long as it saves
 
 Step: TypeAlias = Callable[[Group, int, Array, Array], None]
 """``cell(group, t, a, p)``: the forward of a cell at step t of a group, of which n sequences are alive.
 
-a: the product h @ Wh (gates, n, H). The cell may write into it; what it leaves there may be kept for its VJP.
-p: the input's part x @ Wx + b (gates, n, H); not to be written into.
-It writes the new states into the rows ``group.step(t)`` of arrays (M, H) of its own.
+a: the product h @ Wh (gates, n, H). The cell may write into it; its final content may be kept for the VJP.
+p: the input's part x @ Wx + b (gates, n, H); the cell must not write into it.
+It writes the new states into the rows ``group.step(t)`` of its own arrays (M, H).
 """
 
 StepVJP: TypeAlias = Callable[[Group, int, list[Array], Array], "Array | None"]
 """``cell_vjp(group, t, cotangents, da)``: the VJP of a cell at step t of a group.
 
-cotangents: those of the states after the step, each (n, H), that of h first. All but the first are to be turned, in
-    place, into those of the states before the step.
-da: to be filled with the cotangent of a = h @ Wh (gates, n, H).
+cotangents: those of the states after the step, each (n, H), that of h first. The VJP converts all but the first, in
+    place, to those of the states before the step.
+da: the VJP fills it with the cotangent of a = h @ Wh (gates, n, H).
 Returns the cotangent of h before the step on its direct path, (n, H): all of it but da @ Wh.T, which is added
-    afterwards. It may be ``cotangents[0]``, changed in place. None if h is used in the product alone.
+    afterwards. It may be ``cotangents[0]``, changed in place. None if h is used only in the product.
 """
 
 
 def by_gate(rows: Array, H: int) -> Array:
-    """Rows (n, gates H) as (gates, n, H), a view.
+    """Return rows (n, gates H) as (gates, n, H), a view.
 
     >>> by_gate(np.arange(8).reshape(2, 4), H=2).tolist()
     [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
@@ -85,9 +85,9 @@ def by_gate(rows: Array, H: int) -> Array:
 
 
 def groups_of(N: int, H: int, gates: int) -> int:
-    """In how many groups N sequences go best: as few as suit the blocks of a product.
+    """Return the best number of groups for N sequences: as few as suit the blocks of a product.
 
-    If the work of a step is worth threads, each thread has as many groups as the others.
+    If the work of a step is worth threads, each thread has the same number of groups.
     """
     groups = -(-N // block_rows(gates * H))
     if N * gates * H * H >= _WORTH_THREADS:
@@ -96,20 +96,20 @@ def groups_of(N: int, H: int, gates: int) -> int:
 
 
 def project(rows: Array, Wx: Array, b: Array, dtype: Any) -> Array:
-    """The input's part of all steps, x @ Wx + b in one GEMM: (rows, D) to (rows, gates H)."""
+    """Compute the input's part of all steps, x @ Wx + b in one GEMM: (rows, D) to (rows, gates H)."""
     projected = product(widened(rows), widened(Wx)).astype(dtype, copy=False)
     projected += b
     return projected
 
 
 class Trace(NamedTuple):
-    """What a run of a layer keeps for its derivatives.
+    """The data that a run of a layer keeps for its derivatives.
 
     Fields:
-        inputs: how its steps are packed, and which rows they take in.
+        inputs: how its steps are packed, and which rows they take as inputs.
         first: the initial states (N, H), in the order of packing; h first.
         states: the states after each row (M, H).
-        kept: what else the cell keeps of each step, (M, S H) in the layout of :func:`.packing.of_step`.
+        kept: other data that the cell keeps for each step, (M, S H) in the layout of :func:`.packing.of_step`.
     """
 
     inputs: Inputs
@@ -122,25 +122,25 @@ class Trace(NamedTuple):
         return self.inputs.packing
 
     def before(self, state: int = 0) -> Array:
-        """A state before each row (M, H)."""
+        """Return a state before each row (M, H)."""
         return self.packing.states_before(self.first[state], self.states[state])
 
     def _moved(self, packing: Packing, places: Array, first: Sequence[Array]) -> Trace:
-        """The trace of a new packing, of which each row was the old row in ``places``."""
+        """Return the trace of a new packing, of which each row was the old row in ``places``."""
         states, H = [state[places] for state in self.states], first[0].shape[1]
         kept = [self.packing.moved(x, packing, places, H) for x in self.kept]
         return Trace(Inputs(packing, self.inputs.indices), first, states, kept)
 
     def repeated(self, R: int) -> Trace:
-        """R copies of every sequence, see :meth:`.packing.Packing.repeated`; without inputs."""
+        """Return R copies of every sequence, see :meth:`.packing.Packing.repeated`; without inputs."""
         first = [np.repeat(state, R, axis=0) for state in self.first]
         places = np.repeat(np.arange(len(self.packing.rows)), R)
         return self._replace(inputs=Inputs(self.packing))._moved(self.packing.repeated(R), places, first)
 
     def cut(self, Wh: Array, cotangents: Sequence[Array | None]) -> tuple[Trace, Sequence[Array | None]]:
-        """The trace and cotangents (M, H) without the steps behind the last one of each sequence that one reaches.
+        """Drop from the trace and cotangents (M, H) the steps of each sequence after the last nonzero cotangent.
 
-        Their cotangents are 0. Nothing is cut where it would not pay, nor while an observer asks for each step.
+        Nothing is dropped if it would not save time, or while an observer needs each step.
         """
         packing = self.packing
         if len(packing.rows) * prod(Wh.shape) < _WORTH_CUTTING or any(observer.stepwise for observer in current()):
@@ -150,7 +150,7 @@ class Trace(NamedTuple):
             if g is not None and not reached.all():
                 reached |= rows_with_any(g)
         lengths = np.zeros(packing.N, np.intp)
-        lengths[packing.rows[reached]] = packing.times[reached] + 1  # a sequence's later rows come later, and stay
+        lengths[packing.rows[reached]] = packing.times[reached] + 1  # the last row of a sequence wins
         if lengths.sum() > (1 - ENOUGH) * len(reached):
             return self, cotangents
         shorter, places = packing.shortened(lengths)
@@ -161,12 +161,12 @@ class Trace(NamedTuple):
 def run(
     inputs: Inputs, projected: Array, Wh: Array, h0: Array, h: Array, cell: Step, kept: Array | None = None
 ) -> None:
-    """All steps of all groups, from the initial states h0 (N, H); the states after each row fill h (M, H).
+    """Run all steps of all groups, from the initial states h0 (N, H); write the states after each row into h (M, H).
 
     Args:
         projected: the input's part of all rows (P, gates H).
-        kept: (M, S H), S >= gates, filled with what the cell leaves of a at each step: a is the first of
-            :func:`.packing.of_step`. If left out, all steps of a group use the same memory.
+        kept: (M, S H), S >= gates, filled with the content of a after the cell at each step: a is the first of
+            :func:`.packing.of_step`. If omitted, all steps of a group use the same memory.
     """
     (H, G), packing = Wh.shape, inputs.packing
     multiply = multiplier(Wh.astype(h.dtype, copy=False), packing.widest, G // H)
@@ -184,11 +184,11 @@ def run(
 def run_back(
     packing: Packing, Wh: Array, outside: Sequence[Array | None], dtype: Any, cell_vjp: StepVJP
 ) -> tuple[list[Array], Array]:
-    """All steps of all groups from the last to the first.
+    """Run all steps of all groups back, from the last to the first.
 
     Args:
-        outside: the cotangents (M, H) that arrive at each state after each row, that of h first; None for a state that
-            nobody used.
+        outside: the cotangents (M, H) from outside of each state after each row, that of h first; None for an unused
+            state.
 
     Returns:
         the cotangents of the initial states, each (N, H), and da, those of the product h @ Wh of each row (M, gates H).
@@ -199,7 +199,7 @@ def run_back(
     multiply = multiplier(Wh.astype(dtype, copy=False), packing.widest, transposed=True)
 
     def arrive(group: Group, t: int) -> list[Array]:
-        """The cotangents of the states after step t: from the steps behind it, and from outside."""
+        """Return the cotangents of the states after step t: from the steps after it, and from outside."""
         live = [state[group.first][: group.alive[t]] for state in states]
         for state, g in zip(live, outside, strict=True):
             if g is not None:
@@ -207,7 +207,7 @@ def run_back(
         return live
 
     def leave(group: Group, t: int, live: list[Array]) -> None:
-        """Turn them into the cotangents of the states before step t."""
+        """Convert them to the cotangents of the states before step t."""
         rows = da[group.step(t)]
         target = by_gate(rows, H)
         cotangent = target if target.flags.c_contiguous else np.empty(target.shape, dtype)
@@ -228,9 +228,9 @@ def run_back(
     observers = [observer for observer in current() if observer.stepwise]
     if not observers:
         run_in_parallel([partial(steps, group) for group in packing.groups])
-    else:  # all groups step by step, for there must be a moment at which the cotangents of a step are whole
+    else:  # all groups step by step, so that the cotangents of a whole step exist at the same time
         for t in reversed(range(packing.steps)):
-            live = [(group, arrive(group, t)) for group in packing.groups]  # no rows of a group that has ended
+            live = [(group, arrive(group, t)) for group in packing.groups]  # finished groups have no rows
             for observer in observers:
                 observer.step(t, *states)
             for group, cotangents in live:

@@ -1,9 +1,9 @@
 """Standardised arrays, (x - mean) / sqrt(var + eps) times a weight plus a bias, and their gradients, on plain arrays.
 
-Of *rows*, x (M, K), the mean and variance are those of each row, and weight and bias are (K,). Of *channels*, x
-(N, C, L), they are those of the N L entries of a channel, and of *groups* those of neighbouring channels of a sample;
-weight and bias are (C,). With d = x - centre, which is x itself where a mean is small beside its spread, and
-hat = (d - shift) scale, all that is computed per entry is
+For *rows*, x (M, K), the mean and variance are those of each row, and weight and bias are (K,). For *channels*,
+x (N, C, L), they are those of the N L entries of a channel, and for *groups* those of adjacent channels of a sample;
+weight and bias are (C,). With d = x - centre, which is x itself if the mean is small relative to the spread, and
+hat = (d - shift) scale, the computations per entry are
 
     y  = d S + T         S = scale w,      T = b - shift S
     dx = g S - d A - B   A = scale^2 mean(g w hat),   B = scale mean(g w) - shift A
@@ -16,7 +16,7 @@ array([[-1.2247,  0.    ,  1.2247]])
 >>> dx.round(4), dw.round(4)
 (array([[ 0.2041, -0.4082,  0.2041]]), array([-1.2247,  0.    ,  0.    ]))
 
-Arrays are worked on in blocks that stay in a core's cache, since NumPy reads and writes them once for each operation.
+Arrays are processed in blocks that stay in a core's cache, because NumPy reads and writes them once for each operation.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ __all__ = [
 ]  # fmt: skip
 
 _BLOCK = 2**16  # entries
-_LEAST = 1e-15  # scales in single precision: of smaller ones the square, which gradients have, comes near to underflow
-_LONG = 16  # entries of a channel in an image from which they are summed by products
+_LEAST = 1e-15  # scales in single precision: the square of a smaller one, which gradients need, is close to underflow
+_LONG = 16  # entries of a channel in an image; this many or more are summed by products
 
 
 class Statistics(NamedTuple):
-    """What x is standardised with, (x - centre - shift) * scale: of each row (M,), group (N G,) or channel (C,).
+    """Statistics to standardise x, (x - centre - shift) * scale: one per row (M,), group (N G,) or channel (C,).
 
-    The centre is 0 where the mean is small beside the spread, so that x is as good as x - mean; else x - centre is
-    computed first, and the shift is what rounding left of the mean.
+    The centre is 0 if the mean is small relative to the spread, so that x is as accurate as x - mean. Otherwise
+    x - centre is computed first, and the shift is its remaining mean after rounding.
     """
 
     centre: Array
@@ -52,12 +52,12 @@ class Statistics(NamedTuple):
 
 
 def _step(size: int) -> int:
-    """How many items of a size fit a block; at least one."""
+    """Return how many items of a size fit in a block; at least one."""
     return max(1, _BLOCK // max(size, 1))
 
 
 def _underflow(statistics: Statistics) -> bool:
-    """Whether some scale is so small that its gradient must be computed in double precision."""
+    """Return whether some scale is so small that its gradient must be computed in double precision."""
     return statistics.scale.dtype == np.float32 and bool(statistics.scale.min(initial=1) < _LEAST)
 
 
@@ -66,15 +66,15 @@ def _in_double(*arrays: Array | None) -> list[Any]:
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:
-    """Slices of a number of equal items, each slice as large as fits a block."""
+    """Return slices of a number of equal items, each slice as large as fits in a block."""
     step = _step(size)
     return (slice(start, start + step) for start in range(0, count, step))
 
 
 def _far(mean: Array, var: Array) -> Array:
-    """Where x - mean must be computed before anything else: x lies far from 0 beside its spread, or overflows.
+    """Return where x - mean must be computed first, because x is far from 0 relative to its spread, or overflows.
 
-    With |mean| <= 2 sqrt(var) squares lose 5 units of rounding at most, and entries 2. NaN counts as far.
+    With |mean| <= 2 sqrt(var), squares lose at most 5 units of rounding, and entries 2. NaN counts as far.
     """
     with np.errstate(over="ignore"):
         return ~((4 * var >= mean * mean) & (var < np.inf))
@@ -86,9 +86,9 @@ def _far(mean: Array, var: Array) -> Array:
 def standardise_rows(
     x: Array, weight: Array, bias: Array | None, eps: float, centred: bool = True
 ) -> tuple[Array, Statistics]:
-    """x (M, K), each row standardised, times weight (K,) plus bias (K,).
+    """Standardise each row of x (M, K), multiply by weight (K,) and add bias (K,).
 
-    Without ``centred`` the mean counts as 0: root mean squares.
+    Without ``centred`` the mean counts as 0, which divides by root mean squares.
     """
     M, K = x.shape
     y = np.empty(x.shape, x.dtype)
@@ -106,9 +106,9 @@ def standardise_rows(
 
 
 def _row_moments(x: Array, eps: float, centred: bool, centre: Array, shift: Array, scale: Array) -> Array:
-    """Write the statistics of rows x (m, K) into arrays (m,), and give x - centre."""
+    """Write the statistics of rows x (m, K) into arrays (m,), and return x - centre."""
     K = x.shape[-1]
-    with np.errstate(over="ignore", invalid="ignore"):  # these rows are computed anew
+    with np.errstate(over="ignore", invalid="ignore"):  # these rows are recomputed
         var = np.vecdot(x, x)
         var /= max(K, 1)
         if centred:
@@ -124,7 +124,7 @@ def _row_moments(x: Array, eps: float, centred: bool, centre: Array, shift: Arra
 
 
 def _exactly(x: Array, axes: tuple[int, ...], centred: bool = True) -> tuple[Array, Array, Array]:
-    """Centres, shifts and variances over axes, in double precision; a centre that is not wanted is 0."""
+    """Return centres, shifts and variances over axes, in double precision; a centre that is not wanted is 0."""
     wide = x.astype(np.float64)
     centre = wide.mean(axes, keepdims=True).astype(x.dtype) if centred else np.zeros((len(x), 1))
     wide -= centre
@@ -133,14 +133,15 @@ def _exactly(x: Array, axes: tuple[int, ...], centred: bool = True) -> tuple[Arr
 
 
 def _columns(weight: Array, bias: Array | None = None) -> Array:
-    """(2, K): the weight above the bias, or above zeros."""
+    """Stack the weight on the bias, or on zeros: (2, K)."""
     return np.array([weight, np.zeros_like(weight) if bias is None else bias])  # np.stack takes 4 µs longer
 
 
 def _combined(first: Any, second: Any, columns: Array, out: Array) -> Array:
-    """out[m] = first[m] columns[0] + second[m] columns[1], as a product.
+    """Compute out[m] = first[m] columns[0] + second[m] columns[1], as a product.
 
-    Of (64, 768) in float32 in µs: this 9, and to multiply with it in place 6; to multiply rows by a factor each 20.
+    For (64, 768) in float32 in µs: this takes 9, and multiplying by it in place 6; multiplying each row by a factor
+    takes 20.
     """
     factors = np.empty((len(out), 2), out.dtype)
     factors[:, 0], factors[:, 1] = first, second
@@ -150,7 +151,7 @@ def _combined(first: Any, second: Any, columns: Array, out: Array) -> Array:
 def pull_rows(
     g: Array, needs: Any, x: Array, weight: Array, statistics: Statistics, centred: bool = True
 ) -> tuple[Any, Any, Any]:
-    """The cotangents of x (M, K), weight (K,) and bias (K,), each if it is needed, from g (M, K)."""
+    """Return the needed cotangents of x (M, K), weight (K,) and bias (K,), given g (M, K)."""
     if _underflow(statistics):
         g, x, weight, *wide = _in_double(g, x, weight, *statistics)
         return pull_rows(g, needs, x, weight, Statistics(*wide), centred)
@@ -191,7 +192,7 @@ def pull_rows(
 def standardise_groups(
     x: Array, weight: Array | None, bias: Array | None, groups: int, eps: float
 ) -> tuple[Array, Statistics]:
-    """x (N, C, L), each group of channels of a sample standardised, times weight (C,) plus bias (C,)."""
+    """Standardise each group of channels of a sample of x (N, C, L), multiply by weight (C,) and add bias (C,)."""
     N, C, L = x.shape
     y = np.empty(x.shape, x.dtype)
     statistics = Statistics(*np.zeros((3, N * groups), x.dtype))
@@ -212,7 +213,7 @@ def standardise_groups(
 def pull_groups(
     g: Array, needs: Any, x: Array, weight: Array | None, statistics: Statistics, groups: int
 ) -> tuple[Any, Any, Any]:
-    """The cotangents of x (N, C, L), weight (C,) and bias (C,), each if it is needed, from g (N, C, L)."""
+    """Return the needed cotangents of x (N, C, L), weight (C,) and bias (C,), given g (N, C, L)."""
     if _underflow(statistics):
         g, x, weight, *wide = _in_double(g, x, weight, *statistics)
         return pull_groups(g, needs, x, weight, Statistics(*wide), groups)
@@ -242,12 +243,12 @@ def pull_groups(
 
 
 def _each_channel(rows: Array, groups: int, C: int) -> Array:
-    """A number for each group (n G,), for each of its channels: (n, C)."""
+    """Repeat a number for each group (n G,) for each of its channels: (n, C)."""
     return np.repeat(rows, C // groups).reshape(len(rows) // groups, C)
 
 
 def _group_means(sums: Array, groups: int, L: int) -> Array:
-    """From sums over channels (n, C) of L entries each the mean of each group, for each of its channels: (n, C)."""
+    """Return the mean of each group for each of its channels (n, C), given sums over channels of L entries."""
     n, C = sums.shape
     means = sums.reshape(n * groups, C // groups).sum(1) / max(C // groups * L, 1)
     return _each_channel(means, groups, C)
@@ -259,9 +260,9 @@ def _group_means(sums: Array, groups: int, L: int) -> Array:
 def standardise_channels(
     x: Array, weight: Array | None, bias: Array | None, eps: float, given: tuple[Array, Array] | None = None
 ) -> tuple[Array, Statistics, Array, Array]:
-    """x (N, C, L), each channel standardised, times weight (C,) plus bias (C,); and the means and variances (C,).
+    """Standardise each channel of x (N, C, L), times weight (C,) plus bias (C,); also return means and variances (C,).
 
-    By the mean and variance that are ``given``, or by x's own.
+    It uses the mean and variance that are ``given``, or those of x.
     """
     _, C, L = x.shape
     y = np.empty(x.shape, x.dtype)
@@ -288,9 +289,9 @@ def standardise_channels(
 
 
 def _channel_moments(x: Array, eps: float, centre: Array, shift: Array, scale: Array, var: Array) -> Array:
-    """Write the statistics of channels x (N, c, L) into arrays (c,), and give x - centre."""
+    """Write the statistics of channels x (N, c, L) into arrays (c,), and return x - centre."""
     count = max(len(x) * x.shape[2], 1)
-    with np.errstate(over="ignore", invalid="ignore"):  # these channels are computed anew
+    with np.errstate(over="ignore", invalid="ignore"):  # these channels are recomputed
         shift[...] = _channel_sums(x) / count
         exact = _channel_products(x, x) / count - shift * shift
     far = _far(shift, exact)
@@ -306,10 +307,10 @@ def _channel_moments(x: Array, eps: float, centre: Array, shift: Array, scale: A
 def pull_channels(
     gs: Sequence[Array | None], needs: Any, x: Array, weight: Array | None, statistics: Statistics, given: bool
 ) -> tuple[Any, Any, Any, Any, Any]:
-    """The cotangents of x (N, C, L), and of weight, bias, mean and variance (C,), each if it is needed.
+    """Return the needed cotangents of x (N, C, L), and of weight, bias, mean and variance (C,).
 
-    From those of the output, of the batch's means and of its variances, None for zeros; the latter two are None if mean
-    and variance were ``given``.
+    They follow from those of the output, of the batch's means and of its variances, None for zeros. The latter two are
+    None if mean and variance were ``given``.
     """
     if _underflow(statistics):
         x, weight, *wide = _in_double(x, weight, *statistics)
@@ -352,25 +353,25 @@ def pull_channels(
 
 
 def _channel_blocks(x: Array) -> Iterator[slice]:
-    """Slices of channels of x (N, C, L), in larger blocks: their entries lie in N places.
+    """Return slices of channels of x (N, C, L), in larger blocks, because their entries are in N places.
 
-    Of (32, 64, 1024) in float32 both ways take 6 ms in blocks of 2^18 entries, 13 in blocks of 2^16.
+    For (32, 64, 1024) in float32, forward and backward take 6 ms in blocks of 2^18 entries, 13 ms in blocks of 2^16.
     """
     return _blocks(x.shape[1], len(x) * x.shape[2] // 4)
 
 
 def _rows(x: Array) -> Array:
-    """(N, c, L) as (N, c L)."""
+    """Return (N, c, L) as (N, c L)."""
     return x.reshape(len(x), x.shape[1] * x.shape[2])
 
 
 def _channel_sums(x: Array) -> Array:
-    """The sums of channels (N, c, L): (c,)."""
+    """Sum channels (N, c, L): (c,)."""
     if x.shape[2] >= _LONG:
         return block_sum(x @ np.ones(x.shape[2], x.dtype), 0)  # type: ignore[no-any-return]
     return block_sum(_rows(x), 0).reshape(x.shape[1:]).sum(1)  # type: ignore[no-any-return]
 
 
 def _channel_products(a: Array, b: Array) -> Array:
-    """The sums of a b of channels (N, c, L): (c,)."""
+    """Sum a b over channels (N, c, L): (c,)."""
     return block_sum(np.vecdot(a, b), 0) if a.shape[2] >= _LONG else _channel_sums(a * b)

@@ -1,8 +1,8 @@
-"""Windows that slide over images: their sizes, a view of them, and which pixels meet which of their taps.
+"""Windows that slide over images: their sizes, a view of them, and the pixels that meet each of their taps.
 
-A kernel of kh x kw *taps* lies on a window of as many pixels. Windows are ``stride`` pixels apart, the taps within one
-``dilation`` pixels, and an image has a border of ``padding`` pixels around it. On one axis, for 4 pixels a b c d, a
-kernel of 3 taps, a stride of 2 and a padding of 1, there are 2 windows::
+A kernel of kh x kw *taps* covers a window of the same number of pixels. Windows are ``stride`` pixels apart, the taps
+within one ``dilation`` pixels, and an image has a border of ``padding`` pixels around it. On one axis, for 4 pixels a b
+c d, a kernel of 3 taps, a stride of 2 and a padding of 1, there are 2 windows::
 
     border  a   b   c   d  border
       0     1   2                    taps of window 0
@@ -61,7 +61,7 @@ def pair(name: str, value: Any, least: int) -> Size:
 
 
 def check_word(name: str, padding: str) -> None:
-    """Raise unless a padding that is given as a word is one that is known."""
+    """Raise unless a padding that is given as a word is a known one."""
     if padding not in ("same", "valid"):
         raise ValueError(f"{name} must be 'same', 'valid', or in numbers, not {padding!r}")
 
@@ -73,7 +73,7 @@ def check_images(x: Array) -> None:
 
 
 class Windows(NamedTuple):
-    """How windows slide over an image: each field is a (height, width) pair.
+    """The way windows slide over an image: each field is a (height, width) pair.
 
     Window (p, q) holds, for every entry (i, j) of the kernel, the pixel (p stride + i dilation,
     q stride + j dilation) of the padded image.
@@ -86,16 +86,16 @@ class Windows(NamedTuple):
 
     @classmethod
     def of(cls, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> Windows:
-        """From integers or pairs, checked."""
+        """Create windows from integers or pairs, and check them."""
         return cls(pair("kernel", kernel, 1), pair("stride", stride, 1), pair("padding", padding, 0),
                    pair("dilation", dilation, 1))  # fmt: skip
 
     @classmethod
     def over(cls, image: Size, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> tuple[Windows, Size]:
-        """Windows over an image, and how many there are; the padding may also be "valid" (none) or "same".
+        """Return windows over an image, and their number; the padding may also be "valid" (none) or "same".
 
-        "same" is as much as ceil(size / stride) windows need on each axis, half of it on either side, and an odd pixel
-        at the end. Windows know the border at the start alone: what lies behind the image follows from their number.
+        "same" is the padding that ceil(size / stride) windows need on each axis, half of it on either side, with an odd
+        pixel at the end. Windows store only the border at the start; the border at the end follows from their number.
 
         >>> Windows.over((1, 4), (1, 2), 1, "same")  # the border is one pixel, at the end
         (Windows(kernel=(1, 2), stride=(1, 1), padding=(0, 0), dilation=(1, 1)), (1, 4))
@@ -108,7 +108,7 @@ class Windows(NamedTuple):
         if padding == "valid":
             return windows, windows.output_size(image)
         if min(image) < 1:
-            raise ValueError("with padding 'same' x must have at least one entry along each axis that is padded")
+            raise ValueError("with padding 'same' x must have at least one entry along each padded axis")
         number = -(-image[0] // windows.stride[0]), -(-image[1] // windows.stride[1])
         needed = windows.image_size(number)
         start = max(0, needed[0] - image[0]) // 2, max(0, needed[1] - image[1]) // 2
@@ -121,7 +121,7 @@ class Windows(NamedTuple):
         return dh * (kh - 1) + 1, dw * (kw - 1) + 1
 
     def output_size(self, image: Size) -> Size:
-        """How many windows fit into an image, (size + 2 padding - extent) // stride + 1 on each axis."""
+        """Return how many windows fit into an image, (size + 2 padding - extent) // stride + 1 on each axis."""
         (ph, pw), (eh, ew), (sh, sw) = self.padding, self.extent, self.stride
         height, width = image[0] + 2 * ph, image[1] + 2 * pw
         if eh > height or ew > width:
@@ -133,12 +133,12 @@ class Windows(NamedTuple):
         return (height - eh) // sh + 1, (width - ew) // sw + 1
 
     def image_size(self, count: Size) -> Size:
-        """The smallest image that so many windows fit into, (count - 1) stride + extent - 2 padding on each axis."""
+        """Return the size of the smallest image for these windows: (count - 1) stride + extent - 2 padding."""
         (ph, pw), (eh, ew), (sh, sw) = self.padding, self.extent, self.stride
         return (count[0] - 1) * sh + eh - 2 * ph, (count[1] - 1) * sw + ew - 2 * pw
 
     def pad(self, x: Array, value: float = 0) -> Array:
-        """Images (N, C, H, W) with a border; the images themselves if there is none to add."""
+        """Return images (N, C, H, W) with a border; the images themselves if there is none to add."""
         (ph, pw), (n, c, height, width) = self.padding, x.shape
         if ph == pw == 0:
             return x
@@ -147,18 +147,18 @@ class Windows(NamedTuple):
         return padded
 
     def crop(self, padded: Array) -> Array:
-        """The images within their border, a view."""
+        """Return the images within their border, a view."""
         (ph, pw), (height, width) = self.padding, padded.shape[2:]
         return padded[:, :, ph : height - ph, pw : width - pw]
 
     def view(self, padded: Array, count: Size) -> Array:
-        """The first ``count`` windows of padded images (N, C, H, W) as a view (N, C, kh, kw, oh, ow).
+        """Return the first ``count`` windows of padded images (N, C, H, W) as a view (N, C, kh, kw, oh, ow).
 
         Windows overlap, entries ``view[:, :, i, j]`` do not: write into the view with i and j fixed.
         """
         whole = self._replace(padding=(0, 0)).output_size(padded.shape[2:])
         if count[0] > whole[0] or count[1] > whole[1]:  # would reach beyond the images' memory
-            raise ValueError(f"{count} windows do not fit, {whole} would")
+            raise ValueError(f"{count} windows do not fit; the most are {whole}")
         n, c, h, w = padded.strides
         (sh, sw), (dh, dw) = self.stride, self.dilation
         shape, strides = (*padded.shape[:2], *self.kernel, *count), (n, c, dh * h, dw * w, sh * h, sw * w)
@@ -168,8 +168,8 @@ class Windows(NamedTuple):
 class Residue(NamedTuple):
     """On one axis, every s-th pixel from pixel r on, and the taps of the kernel that meet these pixels.
 
-    Seen from the pixels, a convolution with stride s falls apart into s convolutions with stride 1. In the example of
-    the module, s = 2, pixels a and c meet tap 1 alone, of one window each. Pixels b and d meet taps 0 and 2:
+    From the point of view of the pixels, a convolution with stride s consists of s convolutions with stride 1. In the
+    example of the module, s = 2, pixels a and c meet only tap 1, of one window each. Pixels b and d meet taps 0 and 2:
 
     >>> list(residues(Windows.of(kernel=(1, 3), stride=(1, 2), padding=(0, 1)), axis=1))
     [Residue(pixels=slice(1, None, 2), taps=range(0, 3, 2), last=0, dilation=1),
@@ -180,8 +180,8 @@ class Residue(NamedTuple):
     g = gcd(s, d), and their k are d / g apart.
 
     Fields:
-        pixels: those of the residue.
-        taps: those that meet them, at least one.
+        pixels: the pixels of the residue.
+        taps: the taps that meet them, at least one.
         last: k of the last tap, the largest.
         dilation: d / g, of the convolution with stride 1.
     """
@@ -193,7 +193,7 @@ class Residue(NamedTuple):
 
 
 def residues(windows: Windows, axis: int) -> Iterator[Residue]:
-    """The residues of one axis that a tap meets, by their first tap: of s at most as many as the kernel has taps."""
+    """Return the residues of one axis that meet a tap, by their first tap: at most s, and at most one per tap."""
     kernel, stride, padding, dilation = (option[axis] for option in windows)
     common = gcd(stride, dilation)
     apart = stride // common

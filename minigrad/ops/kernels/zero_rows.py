@@ -1,8 +1,8 @@
-"""Which rows a cotangent reaches: a row of zeros adds nothing to any gradient, so its products need not be computed.
+"""Find the nonzero rows of a cotangent: zero rows add nothing to gradients, so their products can be skipped.
 
-Such rows are common: the words behind a caption's end, of which ``cross_entropy`` with ``ignore_index`` asks nothing,
-and what padding adds to a batch of sequences. Whoever writes such a model by hand need not say so. (Where such a row
-meets an infinite number, their product, NaN, is left out with it; of few numbers nothing is left out.)
+Such rows are common: positions after a caption's end, which ``cross_entropy`` ignores with ``ignore_index``, and
+padding in a batch of sequences. User code need not mark them. (If such a row meets an infinite number, their product,
+NaN, is skipped too. In small arrays no rows are skipped.)
 
 >>> g = np.zeros((4, 2**15), np.float32)
 >>> g[1, 7] = g[3, 0] = 1
@@ -22,14 +22,14 @@ from ...spec import Array
 __all__ = ["ENOUGH", "reached_rows", "rows_with_any"]
 
 ENOUGH = 0.1
-"""The least share of rows that must be spared: those that are left must be copied first."""
+"""The minimum share of rows to skip, because the remaining rows must be copied first."""
 
-_WORTH = 2**16  # numbers of a cotangent: looking through fewer costs as much as a product of them
-_LOOKS = 8  # columns that are looked at first
+_WORTH = 2**16  # entries of a cotangent: searching fewer costs as much as multiplying them
+_LOOKS = 8  # number of columns to inspect first
 
 
 def reached_rows(g: Array) -> Array | None:
-    """The places of the rows of g (R, C) that are not zeros, or None if there are too few others to gain by them."""
+    """Return the indices of the nonzero rows of g (R, C), or None if too few rows are zero to save time."""
     if g.size < _WORTH:
         return None
     places = np.flatnonzero(rows_with_any(g))
@@ -37,9 +37,9 @@ def reached_rows(g: Array) -> Array | None:
 
 
 def rows_with_any(g: Array) -> Array:
-    """For each row of g (R, C) whether any of its entries is not 0 (R,).
+    """Return for each row of g (R, C) whether any of its entries is not 0 (R,).
 
-    A few columns are looked at first, after which a row of any other numbers is known.
+    It inspects a few columns first, which settles most nonzero rows.
     """
     found: Array = (g[:, :: max(g.shape[1] // _LOOKS, 1)] != 0).any(axis=1)
     if not found.all():

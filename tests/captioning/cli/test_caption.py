@@ -97,7 +97,7 @@ def test_wrong_options_are_refused_before_any_work(colour_run, photos, tmp_path,
         (["caption", tmp_path / "none.jpg", "--run", colour_run], "none.jpg: there is no such file"),
         ([*words, "--extractor", "other"], "of colours; got --extractor other"),
         ([*words, "--n-best", "0"], "from 1 to 100; got 0"),
-        ([*words, "--out", tmp_path / "none" / "sheet.png"], "no such folder"),
+        ([*words, "--out", tmp_path / "none" / "sheet.png"], "the folder does not exist"),
         ([*words, "--out", tmp_path / "sheet.jpg"], "must end in .png"),
     ):
         refused(capsys, wrong, message)

@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, tmp_path,
         (["evaluate", tmp_path / "none"], "no such run folder"),
         (["evaluate", small_folder, run], f"{small_folder}: is a data set, not a run folder", "--data"),
         ([*words, "--data", other_folder], "another vocabulary (12 words", "(13)", "--like"),
-        ([*words, "--out", tmp_path / "none" / "a.json"], "no such folder"),
+        ([*words, "--out", tmp_path / "none" / "a.json"], "the folder does not exist"),
         ([*words, "--out", "a.txt"], "must end in .json"),
     ):  # fmt: skip
         refused(capsys, wrong, *parts)

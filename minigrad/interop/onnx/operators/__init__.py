@@ -1,4 +1,4 @@
-"""How primitives are written in ONNX's operators, and operators are read in primitives.
+"""Convert primitives to ONNX's operators, and operators to primitives.
 
 >>> sorted(set(WRITERS) & {"conv2d", "lstm", "softmax"}), sorted(set(READERS) & {"Conv", "LSTM", "Softmax"})
 (['conv2d', 'lstm', 'softmax'], ['Conv', 'LSTM', 'Softmax'])

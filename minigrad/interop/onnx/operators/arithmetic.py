@@ -31,7 +31,7 @@ _REDUCTIONS = {"sum": "ReduceSum", "mean": "ReduceMean", "prod": "ReduceProd", "
 
 
 def _remainder(graph: GraphWriter, call: Call, a: str, b: str) -> str:
-    """The operator takes the sign of the dividend for floats: add the divisor where that is another one."""
+    """The operator takes the sign of the dividend for floats: add the divisor where the signs differ."""
     rest, zero = graph.op("Mod", a, b, fmod=1), graph.constant(0, call.dtype)
     opposite = graph.op("Xor", graph.op("Less", rest, zero), graph.op("Less", b, zero))
     wrong = graph.op("And", opposite, graph.op("Not", graph.op("Equal", rest, zero)))
@@ -62,7 +62,7 @@ def _dropout(graph: GraphWriter, call: Call, x: str) -> str:
 
 
 def _einsum(graph: GraphWriter, call: Call, *operands: str) -> str:
-    """An ellipsis stands for as many axes in each operand: some of length 1 are added."""
+    """An ellipsis stands for the same number of axes in each operand: add axes of length 1."""
     terms, names = call.option("subscripts").replace(" ", "").partition("->")[0].split(","), []
     ranks = [
         np.ndim(x) - len(t.replace("...", "")) if "..." in t else 0 for x, t in zip(call.inputs, terms, strict=True)
@@ -76,7 +76,7 @@ def _einsum(graph: GraphWriter, call: Call, *operands: str) -> str:
 
 def _reduce(graph: GraphWriter, call: Call, x: str) -> str:
     axes = axes_of(call)
-    if not axes:  # of no axes ONNX reduces all
+    if not axes:  # without axes ONNX reduces all
         return graph.op("Identity", x)
     return graph.op(_REDUCTIONS[call.name], x, graph.ints(*axes), keepdims=int(call.option("keepdims")))
 
@@ -133,9 +133,9 @@ write({
 
 
 def _log1p(x: Any) -> Any:
-    """log(u) x / (u - 1) of u = 1 + x, in which the rounding of u cancels (Kahan).
+    """Compute log(u) x / (u - 1) for u = 1 + x, in which the rounding of u cancels (Kahan).
 
-    It is x where u is 1, and log(u) where u is x, infinity too.
+    It is x where u is 1, and log(u) where u is x, including infinity.
     """
     u = x + 1
     exact = ops.where(ops.equal(u, x), ops.log(u), ops.log(u) * (x / (u - 1)))
@@ -143,13 +143,13 @@ def _log1p(x: Any) -> Any:
 
 
 def _logaddexp(a: Any, b: Any) -> Any:
-    """max(a, b) + softplus(-|a - b|); of equal ones, infinities too, a + log 2."""
+    """Compute max(a, b) + softplus(-|a - b|); for equal ones, including infinities, a + log 2."""
     y = ops.maximum(a, b) + ops.softplus(-ops.absolute(a - b))
     return ops.where(ops.equal(a, b), a + math.log(2), y)
 
 
 def _sorted(x: Any, axis: int | None = -1) -> Any:
-    """The entries from the smallest on, and their places."""
+    """Return the entries in ascending order, and their places."""
     x, axis = (ops.ravel(x), 0) if axis is None else (x, axis)
     return ops.topk(x, x.shape[axis], axis, False)
 
@@ -172,7 +172,7 @@ compose({
 
 
 def _fmod(a: Any, b: Any, *, fmod: int = 0) -> Any:
-    """The sign is the divisor's, or with fmod the dividend's."""
+    """The result has the sign of the divisor, or with fmod that of the dividend."""
     if not fmod:
         return ops.remainder(a, b)
     if a.dtype.kind != "f":
@@ -181,7 +181,7 @@ def _fmod(a: Any, b: Any, *, fmod: int = 0) -> Any:
 
 
 def _between(x: Any, low: Any = None, high: Any = None) -> Any:
-    """The lower bound first: where it is above the upper one, the result is that."""
+    """Apply the lower bound first: if it is above the upper bound, the result is the upper bound."""
     x = x if low is None else ops.maximum(x, low)
     return x if high is None else ops.minimum(x, high)
 
@@ -207,10 +207,10 @@ def _reduced(
     function: Callable[..., Any], x: Any, over: Any = None, *, axes: Any = None, keepdims: int = 1,
     noop_with_empty_axes: int = 0,
 ) -> Any:  # fmt: skip
-    """The axes are an input, or an attribute up to version 17; of none all are reduced, unless that is ruled out."""
+    """The axes are an input, or an attribute up to version 17; without axes, reduce all unless it is forbidden."""
     wanted = tuple(integers(over) if over is not None else axes or ())
     if not wanted and noop_with_empty_axes:
-        return like(function(x[..., None], -1, False), x)  # of each entry alone
+        return like(function(x[..., None], -1, False), x)  # for each entry by itself
     wanted = tuple(i % x.ndim for i in wanted) or tuple(range(x.ndim))
     if function in (ops.max, ops.min) and not all(x.shape[i] for i in wanted):
         # The maximum of no entries is the smallest number of the dtype; the minimum is the largest.

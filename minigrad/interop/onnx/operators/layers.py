@@ -1,7 +1,7 @@
 """Convolutions, pools, normalisation, attention and resizing.
 
-Images have one or two axes of pixels; pools that are read have as many as wanted. Where minigrad's layers lack a
-feature of ONNX, such as borders that differ from side to side, the readers pad and cut around them.
+Images have one or two axes of pixels; imported pools may have any number. Where minigrad's layers lack a feature of
+ONNX, such as borders that differ from side to side, the readers pad the input and crop the output.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .table import READERS, axes_of, bounds, compose, composed, integers, like, 
 
 
 def _border(n: int, kernel: int, stride: int, dilation: int) -> int:
-    """How many pixels in all surround n of them for one window at each multiple of the stride."""
+    """Return the total padding of n pixels that gives one window at each multiple of the stride."""
     return max((-(n // -stride) - 1) * stride + dilation * (kernel - 1) + 1 - n, 0)
 
 
@@ -32,7 +32,7 @@ def _border(n: int, kernel: int, stride: int, dilation: int) -> int:
 
 
 def _windows(call: Call, kernel: Sequence[int]) -> dict[str, Any]:
-    """The options of windows as ONNX's attributes, with a number for each axis of pixels."""
+    """Return the options of windows as ONNX's attributes, with a number for each axis of pixels."""
     options = {name: call.option(name) for name in call.primitive.signature.parameters if name in _ATTRIBUTES}
     padding = options.pop("padding")
     options["stride"] = kernel if options["stride"] is None else options["stride"]
@@ -84,7 +84,7 @@ def _batch_norm(graph: GraphWriter, call: Call, x: str, weight: str, bias: str, 
 
 
 def _layer_norm(graph: GraphWriter, call: Call, x: str, weight: str, bias: str) -> Any:
-    """The operator is for axes at the end."""
+    """The operator supports only axes at the end."""
     axes = sorted(axes_of(call))
     if axes != list(range(len(call.shape) - len(axes), len(call.shape))):
         return composed(graph, call, call.primitive.reference)
@@ -93,7 +93,7 @@ def _layer_norm(graph: GraphWriter, call: Call, x: str, weight: str, bias: str) 
 
 
 def _attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: float | None = None) -> Any:
-    """As the reference, but the mask may be an input, and a dynamic axis can extend the two ranges of ``causal``."""
+    """Like the reference, but the mask may be an input, and a dynamic axis can extend the two ranges of ``causal``."""
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     scores = ops.matmul(q * scale, ops.swapaxes(k, -1, -2))
     mask = None if mask is None else untracked(np.asarray(plain(mask)))
@@ -106,7 +106,7 @@ def _attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, s
 
 
 def _additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> Any:
-    """As the reference, but the mask may be an input."""
+    """Like the reference, but the mask may be an input."""
     hidden = ops.tanh(ops.expand_dims(ops.matmul(q, Wq), -2) + ops.expand_dims(ops.matmul(k, Wk), -3))
     p = weights_of(ops.matmul(hidden, w), None if mask is None else untracked(np.asarray(plain(mask))))
     p = ops.broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
@@ -156,7 +156,7 @@ class _Windows(NamedTuple):
         return cls(*map(tuple, (kernel, strides, dilations, pads[:n], pads[n:])))
 
     def counts(self, size: Any, ceil_mode: int) -> list[int]:
-        """How many windows there are along each axis; rounded up, but none begins in the border behind."""
+        """Return the number of windows along each axis; rounded up, but none begins in the border at the end."""
         found = []
         for n, k, s, d, before, after in zip(size, *self, strict=True):
             room = n + before + after - d * (k - 1) - 1
@@ -165,16 +165,16 @@ class _Windows(NamedTuple):
         return found
 
     def plain(self, ceil_mode: int) -> bool:
-        """Whether minigrad's pools have such windows."""
+        """Return whether minigrad's pools support these windows."""
         same = self.before == self.after and self.dilations == (1, 1)
         return same and not ceil_mode and all(p < k for p, k in zip(self.before, self.kernel, strict=True))
 
     def padded(self, x: Any, number: float = 0) -> Any:
-        """x with its borders."""
+        """Return x with its borders."""
         return padded(x, [(0, 0), (0, 0), *zip(self.before, self.after, strict=True)], number)
 
     def taps(self, x: Any, counts: list[int], number: float) -> Iterator[Any]:
-        """For each place in the windows the entries of all windows there; x is padded wide enough for all windows."""
+        """Yield for each place in the windows the entries of all windows there, after padding x for all windows."""
         needed = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in zip(counts, *self[:3], strict=True)]
         after = (max(m - n - before, 0) for m, n, before in zip(needed, x.shape[2:], self.before, strict=True))
         x = self._replace(after=tuple(after)).padded(x, number)
@@ -184,15 +184,15 @@ class _Windows(NamedTuple):
 
 
 def _halves(total: int, auto_pad: str) -> tuple[int, int]:
-    """A border cut in two; of an odd one the larger half is behind (UPPER) or in front."""
+    """Split a border; if it is odd, the larger half is at the end (SAME_UPPER) or in front."""
     small, large = total // 2, total - total // 2
     return (small, large) if auto_pad == "SAME_UPPER" else (large, small)
 
 
 def _by_axes(x: Any, flat: Any, square: Any) -> Any:
-    """The function for one or two axes of pixels."""
+    """Return the function for one or two axes of pixels."""
     if x.ndim not in (3, 4):
-        raise NotImplementedError(f"{x.ndim - 2} axes of pixels: there are convolutions with one or two")
+        raise NotImplementedError(f"{x.ndim - 2} axes of pixels: convolutions support one or two")
     return flat if x.ndim == 3 else square
 
 
@@ -216,7 +216,7 @@ def _convolved_back(
     x: Any, w: Any, b: Any = None, *, kernel_shape: Any = None, strides: Any = None, dilations: Any = None,
     pads: Any = None, output_padding: Any = None, output_shape: Any = None, group: int = 1, auto_pad: str = "NOTSET",
 ) -> Any:  # fmt: skip
-    """All that the filters reach; of it the borders are cut off, and zeros are added where more is wanted."""
+    """Compute everything that the filters reach, crop the borders, and add zeros if the output must be larger."""
     convolve, size = _by_axes(x, ops.conv_transpose1d, ops.conv_transpose2d), x.shape[2:]
     windows = _Windows.of(size, w.shape[2:], strides, dilations, pads, "NOTSET")
     extra = list(output_padding or [0] * len(size))
@@ -224,7 +224,7 @@ def _convolved_back(
     if output_shape or auto_pad.startswith("SAME"):
         wanted = list(output_shape or [n * s for n, s in zip(size, windows.strides, strict=True)])[-len(size) :]
         reached = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in zip(size, *windows[:3], strict=True)]
-        # The reference of ONNX puts the larger half in front unless told SAME_UPPER.
+        # The reference of ONNX puts the larger half in front unless auto_pad is SAME_UPPER.
         borders = [_halves(r + e - n, auto_pad) for r, e, n in zip(reached, extra, wanted, strict=True)]
     stride, dilation = _number_or_pair(windows.strides), _number_or_pair(windows.dilations)
     y = convolve(x, w, None, stride, 0, 0, dilation, group)
@@ -240,7 +240,7 @@ def _max_pooled(
     x: Any, *, kernel_shape: list[int], strides: Any = None, dilations: Any = None, pads: Any = None,
     auto_pad: str = "NOTSET", ceil_mode: int = 0, storage_order: int = 0, count: int,
 ) -> Any:  # fmt: skip
-    """The largest entries, and if wanted the place of each in the flattened images."""
+    """Return the largest entries, and if wanted the place of each in the flattened images."""
     windows = _Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad)
     if count == 1 and windows.plain(ceil_mode):
         return ops.max_pool2d(x, windows.kernel, windows.strides, windows.before)
@@ -292,14 +292,14 @@ def _batch_normalized(
     training_mode: int = 0,
 ) -> Any:  # fmt: skip
     if training_mode:
-        raise NotImplementedError("training_mode=1: it normalises by running averages")
+        raise NotImplementedError("training_mode=1: only running averages are supported")
     return ops.batch_norm(x, weight, bias, mean, var, epsilon)
 
 
 def _group_normalized(
     x: Any, weight: Any, bias: Any, *, num_groups: int, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Any:
-    """Up to version 20 weights were those of groups."""
+    """Up to version 20 each group has one weight."""
     each = x.shape[1] // num_groups
     if each > 1 and weight.shape == (num_groups,):
         weight, bias = (ops.repeat(part, each) for part in (weight, bias))
@@ -309,7 +309,7 @@ def _group_normalized(
 def _layer_normalized(
     x: Any, weight: Any, bias: Any = None, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1, count: int
 ) -> Any:  # fmt: skip
-    """Behind the result come the mean and one over the deviation."""
+    """The mean and one over the deviation follow the result."""
     axes = tuple(range(axis % x.ndim - x.ndim, 0))
     if weight.shape == x.shape[axes[0] :] and (bias is None or bias.shape == weight.shape):
         y = ops.layer_norm(x, weight, bias, axes, epsilon)
@@ -393,7 +393,7 @@ _ROUNDING: dict[str, Callable[..., Array]] = {
 
 
 def _cubic_weights(distance: Array, a: float) -> Array:
-    """Weights of entries at these distances in cubic convolution with the coefficient a (Keys, 1981)."""
+    """Return the weights of entries at these distances in cubic convolution with the coefficient a (Keys, 1981)."""
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))

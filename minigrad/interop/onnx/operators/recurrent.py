@@ -4,9 +4,9 @@ Shapes: N batch, T steps, D input, H hidden, K directions. ONNX has x (T, N, D),
 R (K, gates H, H), biases B (K, 2 gates H), those of W and then those of R, and states (K, N, H). Its gates are in the
 order z, r, h of a GRU and i, o, f, c of an LSTM.
 
-Weights are written as the module has them, and rearranged by operators, which runtimes compute once, when they load the
-file. Layers that are read become minigrad's. What these lack, other activations, peepholes of an LSTM, or a reset gate
-before the product, is composed step by step.
+Weights are written in the module's layout, and rearranged by operators, which runtimes compute once, when they load the
+file. Imported layers become minigrad's. Features that these lack (other activations, peepholes of an LSTM, or a reset
+gate before the product) are composed step by step.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ATTRIBUTES: dict[str, dict[str, Any]] = {
 def _layer(
     graph: GraphWriter, call: Call, x: str, h0: str, Wx: str, Wh: str, b: str, more: str = ""
 ) -> tuple[str, ...]:  # fmt: skip
-    """All states h (N, T, H), and of an LSTM the cell states. more: the second bias of a GRU, or c0 of an LSTM."""
+    """Write all states h (N, T, H), and cell states for an LSTM. more: the second bias of a GRU, or c0 of an LSTM."""
     kind, H = call.name.upper(), np.shape(call.inputs[1])[1]
     columns = graph.constant(np.concatenate([np.arange(H) + gate * H for gate in _ORDER[kind]]))
     zeros = graph.constant(np.zeros(len(_ORDER[kind]) * H, call.dtype))
@@ -120,13 +120,13 @@ def _recurrent(
 
 
 def _turned(N: int, T: int, lengths: Array | None) -> Any:
-    """An index that turns every sequence (N, T, …) round, from its own end."""
+    """Return an index that reverses every sequence (N, T, …) from its own end."""
     steps, ends = np.arange(T), np.full((N, 1), T) if lengths is None else lengths[:, None]
     return np.arange(N)[:, None], np.where(steps < ends, ends - 1 - steps, steps)
 
 
 def _ordered(weight: Any, kind: str) -> Any:
-    """A weight (gates H, …) with the gates in minigrad's order, transposed."""
+    """Return a weight (gates H, …) with the gates in minigrad's order, transposed."""
     blocks = ops.split(weight, len(_ORDER[kind])) if kind != "RNN" else [weight]
     return (ops.concatenate([blocks[i] for i in _ORDER[kind]]) if kind != "RNN" else weight).T
 
@@ -134,7 +134,7 @@ def _ordered(weight: Any, kind: str) -> Any:
 def _fused(
     kind: str, x: Any, weights: tuple[Any, ...], h0: Any, c0: Any, lengths: Array | None
 ) -> tuple[Any, tuple[Any, ...]]:
-    """All hidden states (N, T, H), and what each state is after the last step of each sequence."""
+    """Return all hidden states (N, T, H), and each state after the last step of each sequence."""
     Wx, Wh, bx, bh = weights
     if kind == "RNN":
         states = (ops.rnn(x, h0, Wx, Wh, bx + bh, lengths),)
@@ -149,7 +149,7 @@ def _fused(
 
 
 def _composed(step: Any, rows: Any, state: Any, lengths: Array | None) -> tuple[Any, tuple[Any, ...]]:
-    """As :func:`_fused`, step by step. step: the states after a step, of a row x_t Wx + bx and those before."""
+    """Like :func:`_fused`, step by step. step: the states after a step, given a row x_t Wx + bx and those before."""
     N, T, _ = rows.shape
     outputs = []
     for t in range(T):
@@ -163,7 +163,7 @@ def _composed(step: Any, rows: Any, state: Any, lengths: Array | None) -> tuple[
 def _step(
     kind: str, activations: Any, Wh: Any, bh: Any, linear_before_reset: int, peepholes: Any, p: Any, h: Any, *c: Any
 ) -> tuple[Any, ...]:  # fmt: skip
-    """The states after a step, from p = x_t Wx + bx and the states before it."""
+    """Return the states after a step, given p = x_t Wx + bx and the states before it."""
     if kind == "RNN":
         return (activations[0](p + ops.affine(h, Wh, bh)),)
     if kind == "GRU":  # the reset gate multiplies the product of the state, or the state before the product
@@ -172,7 +172,7 @@ def _step(
         r, z = f(r + ops.affine(h, Wr, br)), f(z + ops.affine(h, Wz, bz))
         n = g(n + (r * ops.affine(h, Wn, bn) if linear_before_reset else ops.affine(r * h, Wn, bn)))
         return ((1 - z) * n + z * h,)
-    (f, g, k), (see_i, see_o, see_f) = activations, peepholes  # by these the gates see the cell's state
+    (f, g, k), (see_i, see_o, see_f) = activations, peepholes  # with these the gates see the cell's state
     i, forget, o, candidate = ops.split(p + ops.affine(h, Wh, bh), 4, axis=-1)
     after = f(forget + see_f * c[0]) * c[0] + f(i + see_i * c[0]) * g(candidate)
     return f(o + see_o * after) * k(after), after

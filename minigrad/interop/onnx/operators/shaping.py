@@ -1,4 +1,4 @@
-"""Shapes, indices and look-ups. Shapes are written as those of the example inputs; see `dynamic_axes`."""
+"""Shapes, indices and lookups. Shapes are written as those of the example inputs; see `dynamic_axes`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _END = np.iinfo(np.int64)
 
 
 def _transpose(graph: GraphWriter, call: Call, x: str) -> str:
-    """The axes' new order is read off an array whose axes have lengths 0, 1, 2 …, which takes no memory."""
+    """Read the new order of the axes off an array with axes of lengths 0, 1, 2 …, which takes no memory."""
     if not call.shape:
         return graph.op("Identity", x)
     numbered = np.broadcast_to(0, tuple(range(len(call.shape))))
@@ -27,18 +27,18 @@ def _transpose(graph: GraphWriter, call: Call, x: str) -> str:
 
 
 def _picked(graph: GraphWriter, call: Call, x: str) -> Any:
-    """Look entries up in the flattened array: the primitive itself says where each comes from."""
+    """Look entries up in the flattened array: the primitive itself, applied to indices, returns their sources."""
     if any(graph.known(option) for option in call.options.values()):
-        raise refuse(f"{call.name} by what is computed")
+        raise refuse(f"{call.name} at a computed index")
     numbers = np.arange(math.prod(call.shape)).reshape(call.shape)
     places = call.primitive.forward(numbers, **{key: plain(option) for key, option in call.options.items()})[0]
     return graph.op("Gather", graph.reshape(x, (-1,)), graph.constant(places, np.int64))
 
 
 def _pad(graph: GraphWriter, call: Call, x: str) -> Any:
-    """Constants, edges, and reflections of which none is reflected again; what else repeats entries picks them."""
+    """Write constants, edges, and single reflections as Pad; other modes look the repeated entries up."""
     shape, mode = call.shape, call.option("mode")
-    if not shape:  # onnxruntime refuses to pad a scalar
+    if not shape:  # onnxruntime cannot pad a scalar
         return graph.op("Identity", x)
     widths = np.broadcast_to(np.asarray(call.option("pad_width")), (len(shape), 2))
     if mode in ("wrap", "symmetric") or (mode == "reflect" and (widths.max(axis=1) >= np.array(shape)).any()):
@@ -81,7 +81,7 @@ def _getitem(graph: GraphWriter, call: Call, x: str) -> Any:
 
 
 def _sliced(graph: GraphWriter, call: Call, x: str, items: list[Any]) -> str:
-    """Keep slices as given, so that they hold for any length; items are slices, numbers and perhaps an Ellipsis."""
+    """Keep slices as given, so that they apply to any length; items are slices, numbers and perhaps an Ellipsis."""
     at = items.index(Ellipsis) if Ellipsis in items else len(items)
     whole = [slice(None)] * (len(call.shape) - len(items) + (Ellipsis in items))
     items = [*items[:at], *whole, *items[at + 1 :]]
@@ -94,7 +94,7 @@ def _sliced(graph: GraphWriter, call: Call, x: str, items: list[Any]) -> str:
 
 
 def _takes_last(items: list[Any], layer: Call) -> bool:
-    """Whether an index takes the end of each sequence from the states (N, T, H) of a recurrent layer."""
+    """Return whether an index takes the end of each sequence from the states (N, T, H) of a recurrent layer."""
     lengths, (N, T) = plain(layer.option("lengths")), layer.outputs[0].shape[:2]
     if len(items) != 2 or lengths is None:
         return lengths is None and any(items == [slice(None), last] for last in (-1, T - 1) if len(items) == 2)
@@ -121,7 +121,7 @@ def _take_along_axis(graph: GraphWriter, call: Call, x: str, indices: str) -> An
 
 
 def _put(graph: GraphWriter, call: Call, *names: str) -> str:
-    """The flattened array with other entries at places that are known."""
+    """Replace entries of the flattened array at known places."""
     x, value = call.inputs
     index = call.option("index")
     if any(graph.known(item) for item in (index if type(index) is tuple else (index,))):
@@ -187,7 +187,7 @@ def _parts(x: Any, sizes: Any = None, *, axis: int = 0, num_outputs: int | None 
     size = -(n // -parts)
     lengths = [min(size, n - i * size) for i in range(parts)] if sizes is None else integers(sizes)
     if sum(lengths) != n or min(lengths) < 0:
-        raise ValueError(f"axis {axis} has {n} entries, and the parts {lengths}")
+        raise ValueError(f"axis {axis} has {n} entries, but the parts have {lengths}")
     return tuple(ops.split(x, np.cumsum(lengths)[:-1].tolist(), axis)) if len(lengths) > 1 else x
 
 
@@ -200,7 +200,7 @@ def _padded(x: Any, pads: Any, value: Any = None, axes: Any = None, *, mode: str
 
 
 def padded(x: Any, widths: list[tuple[int, int]], number: float = 0, mode: str = "constant") -> Any:
-    """x with entries before and after each axis; negative widths take entries away."""
+    """Pad x with entries before and after each axis; negative widths remove entries."""
     cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(widths, x.shape, strict=True))
     x = x[cut] if min(map(min, widths), default=0) < 0 else x
     wanted = [(max(a, 0), max(b, 0)) for a, b in widths]
@@ -208,7 +208,7 @@ def padded(x: Any, widths: list[tuple[int, int]], number: float = 0, mode: str =
 
 
 def _slice(x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Any:
-    """Bounds are cut to the axis as Python cuts them, but for an end before the first entry, on the way down."""
+    """Bounds are clipped to the axis as in Python, except for an end before the first entry with a negative step."""
     first, last = integers(starts), integers(ends)
     along = range(len(first)) if axes is None else integers(axes)
     strides = [1] * len(first) if steps is None else integers(steps)
@@ -228,7 +228,7 @@ def _gather(x: Any, indices: Any, *, axis: int = 0) -> Any:
 def _counted(indices: Array, n: int) -> Array:
     """Make negative indices non-negative; return the same array if there are none."""
     if indices.size and not -n <= indices.min() <= indices.max() < n:
-        raise IndexError(f"indices must be from {-n} to {n - 1}, there are {indices.min()} and {indices.max()}")
+        raise IndexError(f"indices must be from {-n} to {n - 1}, but range from {indices.min()} to {indices.max()}")
     return np.where(indices < 0, indices + n, indices) if indices.size and indices.min() < 0 else indices
 
 
@@ -238,7 +238,7 @@ def _gather_elements(x: Any, indices: Any, *, axis: int = 0) -> Any:
 
 
 def _gather_nd(x: Any, indices: Any, *, batch_dims: int = 0) -> Any:
-    """The last axis of the indices has an index of x, behind the axes that both have in front."""
+    """The last axis of the indices has an index into x, after the leading axes that both share."""
     batch = np.indices(indices.shape[:batch_dims])
     front = [grid.reshape(grid.shape + (1,) * (indices.ndim - 1 - batch_dims)) for grid in batch]
     return x[(*front, *np.moveaxis(indices.data, -1, 0))]
@@ -253,7 +253,7 @@ def _scatter_elements(x: Any, indices: Any, updates: Any, *, axis: int = 0, redu
 
 
 def _unit_vectors(indices: Any, depth: Any, values: Any, *, axis: int = -1) -> Any:
-    """The second value at each index, which may count from the end, and the first elsewhere."""
+    """Return the second value at each index, which may count from the end, and the first elsewhere."""
     size = int(depth.item())
     places = np.where(indices.data < 0, indices.data + size, indices.data)
     found = np.moveaxis(places[..., None] == np.arange(size), -1, axis)

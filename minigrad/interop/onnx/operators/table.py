@@ -1,4 +1,4 @@
-"""The tables of primitives that are written and of operators that are read, and how to declare an entry."""
+"""The tables of exported primitives and imported operators, and how to declare an entry."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["READERS", "WRITERS", "axes_of", "bounds", "compose", "composed", "in
 WRITERS: dict[str, Callable[[GraphWriter, Call], tuple[str, ...]]] = {}
 """By the primitive's name: a function of the graph and a call, which adds operators and names the outputs."""
 READERS: dict[str, Callable[..., Any]] = {}
-"""By the operator's name in ONNX: a function of its inputs as tensors, None for one that was left out.
+"""By the operator's name in ONNX: a function of its inputs as tensors, with None for an omitted input.
 
-It returns the output or a tuple of outputs. Keywords are the attributes that are supported, and ``count`` the number of
-outputs that are wanted.
+It returns the output or a tuple of outputs. Keywords are the supported attributes, and ``count`` is the number of
+outputs that are needed.
 """
 
 
@@ -39,11 +39,11 @@ def same(primitives: Mapping[str, str], cast: str = "output") -> None:
 def write(functions: Mapping[str, Callable[..., Any]], cast: str = "output") -> None:
     """Declare writers: ``(graph, call, *names of the inputs) -> name`` (or a tuple) of the outputs, by the primitive.
 
-    An input that was left out has the empty name, which ONNX takes for that.
+    An omitted input has the empty name, as in ONNX.
 
     Args:
-        cast: "output" casts the inputs to the first output's dtype, since ONNX promotes nothing, "inputs" to the common
-            dtype of the inputs, and "" leaves them as they are.
+        cast: "output" casts the inputs to the first output's dtype, because ONNX does not promote; "inputs" casts them
+            to the common dtype of the inputs, and "" does not cast them.
     """
 
     def run(function: Callable[..., Any], graph: GraphWriter, call: Call) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ def write(functions: Mapping[str, Callable[..., Any]], cast: str = "output") -> 
 
 
 def compose(functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Declare functions that compute the same as primitives, which are written as the primitives of the functions."""
+    """Declare functions that compute the same as primitives; export writes the primitives that they call."""
     WRITERS.update({name: partial(composed, function=function) for name, function in functions.items()})
 
 
@@ -95,14 +95,14 @@ def write_calls(graph: GraphWriter, calls: Iterable[Call], results: Iterable[Arr
 
 
 def axes_of(call: Call) -> tuple[int, ...]:
-    """The axes that a call's option ``axis`` means, not negative; None means all."""
+    """Return the axes of a call's option ``axis``, not negative; None means all."""
     axis, ndim = call.option("axis"), len(call.shape)
     axes = range(ndim) if axis is None else (axis if isinstance(axis, (tuple, list)) else (axis,))
     return tuple(int(i) % ndim for i in axes)
 
 
 def refuse(what: str) -> NotImplementedError:
-    """The error of a call that has no counterpart."""
+    """Return the error for a call without a counterpart."""
     return NotImplementedError(f"{what} cannot be written in ONNX's operators")
 
 
@@ -110,25 +110,25 @@ def refuse(what: str) -> NotImplementedError:
 
 
 def keywords_of(operator: str) -> set[str]:
-    """The attributes that a reader takes, and perhaps ``count``."""
+    """Return the attributes that a reader takes, and possibly ``count``."""
     parameters = inspect.signature(READERS[operator]).parameters.values()
     return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def integers(x: Any) -> list[int]:
-    """What a tensor of integers holds, such as axes or a shape."""
+    """Return the integers in a tensor, such as axes or a shape."""
     if x.dtype.kind not in "iu":
         raise TypeError(f"expected integers, not {x.dtype}")
     return [int(i) for i in x.data.ravel()]
 
 
 def like(y: Any, x: Any) -> Any:
-    """y in x's dtype: ONNX promotes nothing."""
+    """Return y in x's dtype, because ONNX does not promote."""
     return y if y.dtype == x.dtype else ops.astype(y, x.dtype)
 
 
 def bounds(dtype: Any) -> tuple[Any, Any]:
-    """The least and the greatest number of a dtype."""
+    """Return the least and the greatest number of a dtype."""
     if dtype.kind in "fb":
         return (-np.inf, np.inf) if dtype.kind == "f" else (False, True)
     return np.iinfo(dtype).min, np.iinfo(dtype).max
