@@ -99,5 +99,5 @@ def test_a_folder_without_minigrad_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["overhead", "--against", str(tmp_path)])
     assert f"{tmp_path} is not a minigrad checkout: it has no minigrad/__init__.py" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="none is given"):
+    with pytest.raises(SystemExit, match="--alone needs --against"):
         main(["overhead", "--alone"])

@@ -79,11 +79,11 @@ WHOLE = proposition("corrected")
 @pytest.mark.parametrize(
     ("propositions", "options", "message"),
     [
-        ([], {}, "no propositions"),
+        ([], {}, "at least one proposition"),
         ([proposition()], {"expected": "perhaps"}, "expected must be"),
-        ([proposition()], {"expected": FALSE}, "corrected statement exactly"),
-        ([proposition()], {"corrected": Corrected("y", by=("z",))}, "corrected statement exactly"),
-        ([proposition()], {"corrected": Corrected("y"), "expected": FALSE}, "must have false=True exactly"),
+        ([proposition()], {"expected": FALSE}, "corrected statement if and only if"),
+        ([proposition()], {"corrected": Corrected("y", by=("z",))}, "corrected statement if and only if"),
+        ([proposition()], {"corrected": Corrected("y"), "expected": FALSE}, "must have false=True if and only if"),
         ([proposition(), proposition("general", false=True)], {}, "only a printed"),
         ([proposition(), proposition()], {}, "same name"),
         ([KNOWN, WHOLE], {"corrected": Statement("y"), "expected": FALSE}, "names no proposition that checks it"),
@@ -110,7 +110,7 @@ def test_registration():
         require(x * x >= 0, f"{x} squared is {x * x}")
 
     own = {"domain": st.integers(-5, 5), "corrected": "they are not negative"}
-    with pytest.raises(ValueError, match="both: corrected=text"):
+    with pytest.raises(ValueError, match="check_corrected=checker"):
         claim("own", "squares are positive", **own)
     try:
 
