@@ -48,7 +48,7 @@ from theory.propositions import Proposition
 
 __all__ = ["CLAIM_3_1", "CLAIM_3_1_ALT", "show_network", "show_unit"]
 
-DENSITIES = " or ".join(f"{100 * density:g} %" for density in domains.DENSITIES)
+DENSITIES = "{:g} %, {:g} % or {:g} %".format(*(100 * density for density in domains.DENSITIES))
 LONG = f"the same at every step of random sequences of {checks.LONG:,} bits, of which {DENSITIES} are ones"
 
 # 3-1: one unit that multiplies --------------------------------------------------------------------
