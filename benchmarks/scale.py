@@ -116,7 +116,7 @@ def run(framework: str, ranks: int, options: argparse.Namespace) -> dict[str, li
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mpich brings an mpiexec
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": path}
     if framework == "minigrad":
-        mpiexec = shutil.which("mpiexec", path=path) or sys.exit("mpiexec is missing. Run: pip install mpi4py mpich")
+        mpiexec = shutil.which("mpiexec", path=path) or sys.exit("mpiexec is missing. Install the extra mpi.")
         command = [mpiexec, "-n", str(ranks), *command] if ranks > 1 else command
         output = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
         return json.loads(output)  # type: ignore[no-any-return]
