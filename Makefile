@@ -1,12 +1,12 @@
-# Commands from a fresh checkout, with Python 3.11 or newer and make alone:
-#   make demo    train a captioner on drawn scenes and show what it says
-#   make caption PHOTO=photo.jpg    say what is on a photo, or on those in a folder
+# Commands for a fresh checkout; they need only Python 3.11 or newer and make:
+#   make demo    train a captioner on synthetic scenes and print its captions
+#   make caption PHOTO=photo.jpg    caption a photo, or all photos in a folder
 #   make test    run the tests
-# and those who change or measure it want:
+# For development and benchmarks:
 #   make lint    check the code with ruff and the imports between modules; make types runs mypy; make format runs ruff
-#   make campaigns   run every test in full, beside PyTorch and with MKL, and plant mistakes (hours)
-#   make bench   time minigrad beside PyTorch and others on this machine (35 minutes); bench/ holds figures and a picture
-# They make a virtual environment in .venv first and install pinned dependencies (constraints.txt).
+#   make campaigns   run every test in full, against PyTorch and with MKL, and plant mistakes in the code (hours)
+#   make bench   compare the speed of minigrad with PyTorch and others (35 minutes); bench/ holds the results and a plot
+# Each command first creates a virtual environment in .venv and installs pinned dependencies (constraints.txt).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -18,11 +18,11 @@ BENCH ?= --json bench/results.json --picture bench/results.svg
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 comma = ,
-# One thread for each test process: together they fill the cores.
+# One thread per test process, because the processes together use all cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
 .PHONY: demo caption test campaigns bench lint format types wheel clean help
-.NOTPARALLEL:  # all share one environment
+.NOTPARALLEL:  # all targets share one environment
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,13 +32,13 @@ demo: $(STAMP)
 	$(RUN) -m captioning demo $(DEMO)
 
 caption: $(VENV)/.installed-caption-vision
-	@test -n "$(PHOTO)" || { echo 'which photo? make caption PHOTO=photo.jpg' >&2; exit 2; }
+	@test -n "$(PHOTO)" || { echo 'PHOTO is not set. Run: make caption PHOTO=photo.jpg' >&2; exit 2; }
 	@$(RUN) -m captioning caption "$(PHOTO)"
 
 test: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST)
 
-# Everything that make test samples, beside PyTorch, MPI and ONNX; products by MKL; and mistakes planted in each file.
+# All cases that make test samples, with PyTorch, MPI and ONNX; matrix products by MKL; and mistakes planted in each file.
 campaigns:
 	$(MAKE) test EXTRAS=$(EXTRAS),peers PYTEST="$(PYTEST) --full"
 	MINIGRAD_BLAS=mkl $(MAKE) test EXTRAS=$(EXTRAS),peers,mkl \
@@ -57,7 +57,7 @@ lint: $(STAMP)-lint
 format: $(STAMP)-lint
 	$(RUN) -m ruff format .
 
-# Beside the checked packages, so that their types are known.
+# Runs in the environment of the packages, so that mypy knows their types.
 types: $(STAMP)-lint
 	$(RUN) -m mypy
 
@@ -68,7 +68,7 @@ wheel: $(STAMP)
 clean:
 	rm -rf $(VENV) build dist demo bench *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
-# The name says which extras it is about: .installed-caption-test for caption,test.
+# The name lists the extras: .installed-caption-test for caption,test.
 $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)

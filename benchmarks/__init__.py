@@ -1,9 +1,9 @@
-"""Side by side with PyTorch and others: `python -m benchmarks`, or `make bench`.
+"""Benchmarks against PyTorch and other libraries: `python -m benchmarks`, or `make bench`.
 
-job, jobs/        what is compared: cases, their rivals, aims, and how many operations they ask for
-worker, workers   a process for each rival that does one round when told; how the driver speaks to it
-driver            rounds A B, B A, …; agreement: what the rivals computed, compared before any of it is timed
+job, jobs/        the comparisons: cases, their rivals and aims, and the number of operations
+worker, workers   a process for each rival that runs one round on request; the driver's interface to it
+driver            rounds A B, B A, …; agreement: compares the rivals' results before timing
 against           another checkout of minigrad as a rival, to measure a change
-results           what was measured, in JSON; figures: medians, quartiles, ratios and verdicts from it
-tables, picture   the same for people; machine: what it was measured on; cli: the command
+results           the measurements as JSON; figures: medians, quartiles, ratios and verdicts
+tables, picture   readable output; machine: the test machine; cli: the command line
 """

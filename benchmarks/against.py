@@ -1,7 +1,7 @@
-"""Another checkout of minigrad as a rival: `--against CHECKOUT` measures a change before and after, side by side.
+"""Another checkout of minigrad as a rival: `--against CHECKOUT` compares before and after a change.
 
-What is timed is this checkout's job in both cases: only `minigrad` and `captioning` come from the other one, which may
-be older than the job.
+Both rivals run this checkout's job. Only `minigrad` and `captioning` come from the other checkout, which may be older
+than the job.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ class Checkout:
 
     @classmethod
     def at(cls, text: str) -> Checkout:
-        """The checkout in a folder.
+        """Return the checkout in a folder.
 
         Raises:
-            ValueError: if there is no minigrad in it.
+            ValueError: if the folder has no minigrad.
         """
         path = Path(text).resolve()
         if not (path / "minigrad" / "__init__.py").is_file():
-            raise ValueError(f"{text} is no checkout of minigrad: it has no minigrad/__init__.py")
+            raise ValueError(f"{text} is not a minigrad checkout: it has no minigrad/__init__.py")
         return cls(path)
 
     @property
     def name(self) -> str:
-        """What tables call it: its folder's name, and its commit where there is one."""
+        """The name in tables: the folder, and the commit if there is one."""
         return f"minigrad at {self.path.name}{commit(self.path)}"
 
 
 def beside(case: Case, checkouts: Sequence[Checkout], alone: bool = False) -> Case:
-    """The case with the checkouts as rivals, each a peer of its own, behind minigrad; `alone`: and with no others."""
+    """Return the case with the checkouts as rivals after minigrad, each its own peer; `alone`: without other rivals."""
     ours, *others = case.rivals
     names = [checkout.name for checkout in checkouts]
     if len(set(names)) < len(names):  # folders of one name at one commit

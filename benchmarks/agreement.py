@@ -1,4 +1,4 @@
-"""Whether rivals computed the same."""
+"""Check that rivals computed the same results."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 __all__ = ["TOLERANCE", "disagreement"]
 
 TOLERANCE = 1e-5
-"""Of the largest entry of each array, in float32."""
+"""The tolerance relative to the largest entry of each array, in float32."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def disagreement(ours: Arrays, theirs: Arrays, share: float = 0.0) -> str:
-    """In words what differs by more than is allowed; empty if nothing does.
+    """Describe the differences above the tolerance; empty if there are none.
 
     Floats may differ by `TOLERANCE` of the largest entry, integers in `share` of the rows.
 
@@ -42,7 +42,7 @@ def disagreement(ours: Arrays, theirs: Arrays, share: float = 0.0) -> str:
 
 
 def _difference(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Infinity where one is not a number, so that it never passes."""
+    """Return the relative difference; infinity if an entry is NaN, so that it never passes."""
     if not a.size:
         return 0.0
     with np.errstate(invalid="ignore"):

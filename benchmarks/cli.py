@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks [JOB …]` measures, `python -m benchmarks report FILE.json` shows it again."""
+"""The command: `python -m benchmarks [JOB …]` measures, `python -m benchmarks report FILE.json` shows results."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from captioning.command import check_writable, run_command
 __all__ = ["main"]
 
 _MISTAKES = (argparse.ArgumentTypeError, OSError)
-"""What is said in a line; any other error is a fault of the benchmarks and has its traceback."""
+"""Errors printed as one line; any other error is a bug and shows a traceback."""
 
-_DESCRIPTION = """Compare minigrad with its peers on this machine, side by side.
+_DESCRIPTION = """Compare the speed of minigrad with its peers on this machine.
 
-Every rival runs in a process of its own; rounds alternate A B, B A, … Before any timing what they computed is
-compared. Ratios below 1 mean that minigrad is faster. Jobs: {jobs}.
+Every rival runs in its own process; rounds alternate A B, B A, … Before timing, the benchmark compares their results.
+Ratios below 1 mean that minigrad is faster. Jobs: {jobs}.
 
-With `--against CHECKOUT` another checkout of minigrad is one of the rivals, in a process of its own too: what a change
-costs or gains, measured before and after in one run (`git worktree add ../before COMMIT` makes one). The jobs are this
-checkout's; minigrad and captioning are imported from the other one. `--alone` leaves out all other rivals.
+With `--against CHECKOUT`, another checkout of minigrad becomes a rival, also in its own process; this measures the
+effect of a change in one run (`git worktree add ../before COMMIT` makes a checkout). The jobs are this checkout's;
+minigrad and captioning are imported from the other one. `--alone` leaves out all other rivals.
 
 `python -m benchmarks report FILE.json` prints the tables of an earlier run again.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the status is 1 if a rival died or disagreed, not if one is missing or an aim is missed."""
+    """Run the command; return 1 if a rival crashed or disagreed, 0 if a rival is missing or an aim is missed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["report"]:
         return run_command(_parser_of_report(), given[1:], _report, _MISTAKES)
@@ -48,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     unknown = [job for job in options.jobs if job not in JOBS]
     if unknown:
-        raise SystemExit(f"there is no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
+        raise SystemExit(f"unknown job {', '.join(unknown)}; the jobs are {', '.join(JOBS)}")
     if options.alone and not options.against:
-        raise SystemExit("--alone leaves out all rivals but the checkouts of --against, and none is given")
+        raise SystemExit("--alone needs --against CHECKOUT")
     _check_outputs(options)
     results = _measure(options)
     _show(results, options)
@@ -67,31 +67,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     default = [1, 2] if cores > 1 else [1]
-    parser.add_argument("jobs", nargs="*", metavar="JOB", help="what to measure (default: all)")
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help="jobs to run (default: all)")
     parser.add_argument(
         "--threads", type=_positive, nargs="+", default=default, metavar="N",
         help=f"numbers of threads (default: {' '.join(map(str, default))})",
     )  # fmt: skip
-    parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name has this text")
+    parser.add_argument("--only", default="", metavar="TEXT", help="run only cases whose name contains TEXT")
     parser.add_argument(
         "--against", type=_checkout, action="append", default=[], metavar="CHECKOUT",
         help="a folder with another minigrad, as one more rival (may be given several times)",
     )  # fmt: skip
-    parser.add_argument("--alone", action="store_true", help="with --against: without the other rivals")
-    parser.add_argument("--rounds", type=_positive, help=f"rounds of a case, at most (default: {Plan().rounds})")
-    parser.add_argument("--quick", action="store_true", help="small cases and two rounds: to see that it works")
+    parser.add_argument("--alone", action="store_true", help="with --against: leave out the other rivals")
+    parser.add_argument(
+        "--rounds", type=_positive, help=f"maximum number of rounds per case (default: {Plan().rounds})"
+    )
+    parser.add_argument("--quick", action="store_true", help="run two rounds of small cases, as a smoke test")
     _add_outputs(parser)
     return parser
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE",
-                        help="write all figures of all rounds (into a folder that exists)")  # fmt: skip
+                        help="write all measurements to FILE, in an existing folder")  # fmt: skip
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the ratios (.svg, .png or .pdf)")
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
-    """An error for a file that could not be written, before what it should hold is measured."""
+    """Check output files before measuring, so that a long run does not fail at the end."""
     if options.picture and options.picture.suffix not in (".svg", ".png", ".pdf"):
         raise argparse.ArgumentTypeError(f"--picture: the suffix of {options.picture.name} must be .svg, .png or .pdf")
     for option, path in (("--json", options.json), ("--picture", options.picture)):
@@ -116,8 +118,10 @@ def _checkout(text: str) -> Checkout:
 
 
 def _parser_of_report() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks report", description="The tables of an earlier run.")
-    parser.add_argument("file", type=Path, metavar="FILE.json", help="that --json wrote")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks report", description="Print the tables of an earlier run."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.json", help="results written by --json")
     _add_outputs(parser)
     return parser
 
@@ -132,7 +136,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _show(results: Results, options: argparse.Namespace) -> None:
-    """Write what was asked for, then print the tables."""
+    """Write the requested files, then print the tables."""
     if options.json:
         results.save(options.json)
     if options.picture:
@@ -146,7 +150,7 @@ def _show(results: Results, options: argparse.Namespace) -> None:
 
 
 def _measure(options: argparse.Namespace) -> Results:
-    """All rows, with a line for each when it is done; an interrupt ends the run and keeps what there is."""
+    """Measure all rows and print a line for each; an interrupt ends the run and keeps the results so far."""
     plan = Plan.quickest() if options.quick else Plan()
     if options.rounds:
         plan = replace(plan, rounds=options.rounds, least=min(plan.least, options.rounds))
@@ -159,7 +163,7 @@ def _measure(options: argparse.Namespace) -> Results:
         raise SystemExit(f"no case matches --only {options.only!r} and --threads {options.threads}")
     results = Results(machine.describe(), FLOP)
     if options.quick:
-        results.machine["QUICK"] = "two short rounds of small cases, whose figures mean nothing"
+        results.machine["QUICK"] = "two short rounds of small cases, not meaningful measurements"
     _say(", ".join(f"{name} {words}" for name, words in results.machine.items()))
     with tempfile.TemporaryDirectory(prefix="minigrad-bench-") as folder:
         driver = Driver(plan, Path(folder))
@@ -173,14 +177,14 @@ def _measure(options: argparse.Namespace) -> Results:
                 if options.json:
                     results.save(options.json)
         except KeyboardInterrupt:
-            _say("interrupted: what follows is what was measured until then")
+            _say("interrupted; the results so far follow")
         finally:
             driver.close()
     return results
 
 
 def _place(number: int, total: int, began: float) -> str:
-    """How far the run is, and how long it has taken."""
+    """Return the progress and the elapsed time."""
     minutes, seconds = divmod(int(time.monotonic() - began), 60)
     return f"[{number + 1}/{total}, {minutes}:{seconds:02}]"
 

@@ -1,8 +1,8 @@
-"""The order of things: prepare all rivals of a case, compare what they computed, then round after round.
+"""Measure a case: prepare all rivals, compare their results, then time round after round.
 
 A round times the reference product and then each rival once, in an order that is reversed in every other round, so
-that nobody always comes after the same one. The workers are processes of their own, and only one of them is at work:
-no library's threads disturb another's. After each turn there is a pause, since OpenBLAS's idle threads
+that no rival always follows the same one. Each worker is its own process, and only one works at a time, so that no
+library's threads disturb another's. After each turn there is a pause, since OpenBLAS's idle threads
 spin for a tenth of a second before they sleep.
 """
 
@@ -47,12 +47,12 @@ class Plan:
 
     @classmethod
     def quickest(cls) -> Plan:
-        """To see that everything works; its figures mean nothing."""
+        """Return a plan for a smoke test; its measurements are meaningless."""
         return cls(rounds=2, least=2, seconds=0.0, turn=0.002, heats=1, pause=0.0, quick=True)
 
 
 def turns(names: Sequence[str], number: int) -> list[str]:
-    """Who comes when in a round.
+    """Return the order of rivals in a round.
 
     >>> turns(["A", "B"], 0), turns(["A", "B"], 1)
     (['A', 'B'], ['B', 'A'])
@@ -62,7 +62,7 @@ def turns(names: Sequence[str], number: int) -> list[str]:
 
 @dataclass
 class Driver:
-    """Measures cases. `folder` is a temporary one, for what workers hand over."""
+    """Measures cases. `folder` is a temporary folder for the outputs of workers."""
 
     plan: Plan
     folder: Path
@@ -71,7 +71,7 @@ class Driver:
     _references: dict[int, Any] = field(default_factory=dict)
 
     def measure(self, job: str, case: Case, threads: int) -> Row:
-        """One row. What is missing, dies or disagrees is noted in it and does not stop the others."""
+        """Measure one row. It records rivals that are missing, crash or disagree; the others run on."""
         rivals = [Measured(rival.name, rival.peer) for rival in case.rivals]
         aims = [aim.on(threads) for aim in case.aims]
         row = Row(job, case.name, threads, rivals, aims, case.flop, case.unit, case.note)
@@ -173,7 +173,7 @@ class Driver:
             time.sleep(self.plan.pause)
 
     def _leave_out_the_slow(self, row: Row, handles: dict[str, Any]) -> None:
-        """By each one's best round: one that was disturbed should not cost a variant its chance."""
+        """Compare best rounds, so that one disturbed round does not eliminate a variant."""
         for peer in row.peers:
             best = {v.name: min(v.values) for v in row.variants(peer) if v.name in handles}
             for name, seconds in best.items():
@@ -181,7 +181,7 @@ class Driver:
                     handles.pop(name).close()
 
     def _fresh_rounds(self, job: str, case: Case, row: Row, handles: dict[str, Any]) -> None:
-        """Rounds in which every rival has a new process; the ones that were compared have done their work."""
+        """Run rounds with a new process for every rival; the processes that were compared are closed."""
         by_name = {measured.name: measured for measured in row.rivals}
         for handle in handles.values():
             handle.close()

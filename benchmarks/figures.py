@@ -1,4 +1,4 @@
-"""From rounds to figures: medians, quartiles, ratios round by round, and whether they tell anything."""
+"""Summarise rounds: medians, quartiles, ratios per round, and whether they are too noisy to tell."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Quartiles:
 
 
 def quartiles(values: Sequence[float]) -> Quartiles:
-    """Of at least one figure."""
+    """Compute the quartiles of at least one number."""
     return Quartiles(*(float(q) for q in np.percentile(values, [25, 50, 75])))
 
 
 def best_variant(variants: Sequence[Measured]) -> Measured | None:
-    """The one of the lowest median among those that ran in most rounds; None if none ran."""
+    """Return the variant with the lowest median among those with the most rounds; None if none ran."""
     longest = max((len(v.values) for v in variants), default=0)
     return min(
         (v for v in variants if v.values and len(v.values) == longest and not v.failed),
@@ -51,9 +51,9 @@ def best_variant(variants: Sequence[Measured]) -> Measured | None:
 
 @dataclass(frozen=True)
 class Comparison:
-    """minigrad beside a peer's best variant: ratios, round by round.
+    """minigrad compared with a peer's best variant: ratios, round by round.
 
-    noise: what was too unsteady, empty if nothing was.
+    noise: measurements that were too noisy; empty if there are none.
     """
 
     peer: str
@@ -66,7 +66,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What it says about the aim: "met", "missed", "too noisy to tell", or nothing without an aim."""
+        """The verdict on the aim: "met", "missed", "too noisy to tell", or nothing without an aim."""
         if self.aim is None:
             return ""
         if self.noise:
@@ -75,7 +75,7 @@ class Comparison:
 
 
 def comparison(row: Row, peer: str) -> Comparison | None:
-    """minigrad beside a peer; None if one of them has no figures."""
+    """Compare minigrad with a peer; None if one of them has no measurements."""
     best = best_variant(row.variants(peer))
     if best is None or not row.ours.values or row.ours.failed:
         return None

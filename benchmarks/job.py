@@ -1,7 +1,7 @@
-"""What is compared: a job is a module of `benchmarks.jobs` with a function `cases(quick)` that lists its cases.
+"""Define jobs: a job is a module of `benchmarks.jobs` with a function `cases(quick)` that lists its cases.
 
-A case is one row of a table: rivals that do the same work, minigrad the first of them. A rival's `make` runs in a
-process of its own and returns `Work`; packages are imported there and not before, so that no process loads another
+A case is one row of a table: rivals that do the same work, minigrad first. A rival's `make` runs in its own process
+and returns `Work`; packages are imported only there, so that no process loads another
 rival's threads and memory.
 """
 
@@ -23,16 +23,16 @@ PACKAGES = "benchmarks.jobs"
 
 
 class Unavailable(Exception):  # noqa: N818  (no error: others run on)
-    """Raised by a rival's `make` that cannot run here; the message says why and what would help."""
+    """A rival's `make` cannot run here; the message says why and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a rival hands to the worker.
+    """The work that a rival gives to the worker.
 
     run: does the work once. outputs: computes the arrays, by name, that all rivals of the case must agree on; it is
-    called before `run` or not at all. units: how many iterations a call of `run` does; figures are given for one.
-    measured: `run` returns the figure itself, such as a number of bytes, instead of being timed.
+    called before `run` or not at all. units: how many iterations a call of `run` does; results are per iteration.
+    measured: `run` returns the result itself, such as a number of bytes, instead of being timed.
     """
 
     run: Callable[[], Any]
@@ -45,7 +45,7 @@ class Work:
 class Rival:
     """One side of a comparison.
 
-    peer: whom it belongs to; several rivals of one peer are its variants, and the best of them counts. needs: packages
+    peer: the library it belongs to; rivals of the same peer are variants, and the best one counts. needs: packages
     without which it cannot run. checkout: the folder that minigrad is imported from, if it is another one; then the
     rival is minigrad's own, the first of its case.
     """
@@ -59,14 +59,14 @@ class Rival:
 
 @dataclass(frozen=True)
 class Aim:
-    """What minigrad should reach: at most `most` times a peer's figure, with several threads `threaded` times."""
+    """What minigrad should reach: at most `most` times a peer's time, or `threaded` times with several threads."""
 
     peer: str
     most: float
     threaded: float | None = None
 
     def on(self, threads: int) -> Aim:
-        """The aim with a number of threads.
+        """Return the aim for a number of threads.
 
         >>> Aim("PyTorch", 0.75, 0.8).on(2).most
         0.8
@@ -78,9 +78,9 @@ class Aim:
 class Case:
     """One row of a table.
 
-    rivals: minigrad first. flop: floating-point operations in the matrix products that one unit asks for, rows
-    that no result depends on left out; None where that has no meaning. threads: the numbers of threads it is measured
-    with; None: all that were asked for. fresh: every round needs a new process. share: the part of the rows in which
+    rivals: minigrad first. flop: floating-point operations in the matrix products of one unit, without rows that
+    no result depends on; None where that has no meaning. threads: the numbers of threads it is measured with; None
+    means all requested numbers. fresh: every round needs a new process. share: the part of the rows in which
     integer outputs may differ, for choices between numbers that are equal up to rounding. unit: "s" or "bytes". note:
     what a reader of the table should know, such as where the data is from.
     """
@@ -96,12 +96,12 @@ class Case:
     note: str = ""
 
     def rival(self, name: str) -> Rival:
-        """The rival of this name."""
+        """Return the rival of this name."""
         return next(rival for rival in self.rivals if rival.name == name)
 
 
 def load(job: str, quick: bool = False) -> list[Case]:
-    """The cases of a job: a name of `JOBS`, or the dotted name of any module like them.
+    """Return the cases of a job: a name of `JOBS`, or the dotted name of any module like them.
 
     >>> [case.name for case in load("importing")]
     ['import minigrad']

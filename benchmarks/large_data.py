@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large_data", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--sizes", type=float, nargs="+", default=[0.1, 1, 2, 5, 10], metavar="X", help="times COCO")
-    parser.add_argument("--iterations", type=int, default=100, metavar="N", help="of each training (100)")
-    parser.add_argument("--limit", type=int, metavar="MIB", help="data of a training's process (RLIMIT_DATA)")
+    parser.add_argument("--iterations", type=int, default=100, metavar="N", help="of each training run (100)")
+    parser.add_argument("--limit", type=int, metavar="MIB", help="data of a training run's process (RLIMIT_DATA)")
     parser.add_argument("--train", choices=["ahead", "directly"], help=argparse.SUPPRESS)
     return run_command(parser, arguments, _run, (OSError,))
 
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _measure(factor: float, options: argparse.Namespace) -> None:
-    """Write data of a size, train on it twice, and print a row for each training."""
+    """Write data of a size, train on it twice, and print a row for each training run."""
     from captioning.data.synthetic import COCO, write_synthetic
 
     folder, size = options.folder / f"coco-{factor:g}", COCO.times(factor)

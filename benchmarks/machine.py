@@ -1,4 +1,4 @@
-"""What a run was measured on: processor, system, versions, and the kernel that NumPy's BLAS chose."""
+"""Describe the machine of a run: processor, system, versions, and the kernel that NumPy's BLAS chose."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import minigrad
 __all__ = ["HAND_CHOSEN", "commit", "describe", "kernel"]
 
 HAND_CHOSEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""Variables by which somebody chooses OpenBLAS's kernel instead of OpenBLAS."""
+"""Environment variables that override OpenBLAS's choice of kernel."""
 
 
 def describe() -> dict[str, str]:
-    """Names and words, without the paths of this machine."""
+    """Return the description by name, without paths of this machine."""
     chosen = [f"{name}={os.environ[name]}" for name in HAND_CHOSEN if name in os.environ]
     return {
         "processor": _processor(),
@@ -29,7 +29,7 @@ def describe() -> dict[str, str]:
 
 
 def kernel() -> str:
-    """The BLAS that NumPy calls and the kernel it chose here, such as ``openblas 0.3.31 (SkylakeX)``."""
+    """Return the BLAS that NumPy calls and the kernel it chose here, such as ``openblas 0.3.31 (SkylakeX)``."""
     import numpy  # noqa: F401  (loads the BLAS)
 
     try:
@@ -42,7 +42,7 @@ def kernel() -> str:
 
 
 def _processor() -> str:
-    """Its name and the widest of the vector instructions that matter here."""
+    """Return the processor's name and its widest relevant vector instructions."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -54,7 +54,7 @@ def _processor() -> str:
 
 
 def commit(root: Path) -> str:
-    """The commit of a checkout in brackets, and whether files differ from it; empty where there is none."""
+    """Return the commit of a checkout in brackets, and whether files differ from it; empty if there is none."""
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude", "*"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=10)

@@ -1,4 +1,4 @@
-"""Ten results as grouped bars: minigrad's time over PyTorch's, with one thread and with two."""
+"""Ten results as grouped bars: minigrad's time divided by PyTorch's, with one thread and with two."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ HEADLINES = {
     "conv2d, 64 filters 3x3": ("convolution", "conv2d 8x64x56x56, 64 filters 3x3"),
     "Layer norm, 32x128x512": ("normalization", "layer_norm 32x128x512"),
 }
-"""The job and case of each bar, by what the picture calls it."""
+"""The job and case of each bar, by its label."""
 _COLOURS = ("#0b6e99", "#d9730d")
 
 
 def headline_ratios(results: Results) -> dict[str, dict[int, Comparison]]:
-    """Comparisons with PyTorch by headline and number of threads."""
+    """Return comparisons with PyTorch by headline and number of threads."""
     found: dict[str, dict[int, Comparison]] = {}
     for label, place in HEADLINES.items():
         for row in results.rows:

@@ -1,7 +1,7 @@
-"""The fixed yardstick: one matrix product in NumPy, timed in every round beside the rivals.
+"""The reference: one matrix product in NumPy, timed in every round with the rivals.
 
-Its spread tells how noisy the machine was. The best rate that a run saw is the bound against which a job's share is
-reckoned: no job of matrix products takes less time than its operations at this rate.
+Its spread shows how noisy the machine was. The best rate of a run is the bound relative to which a job's share is
+computed: no job of matrix products takes less time than its operations at this rate.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FLOP = 2.0 * _M * _N * _K
 
 
 def product() -> Work:
-    """The product (512, 2048) @ (2048, 512)."""
+    """Return the product (512, 2048) @ (2048, 512)."""
     import numpy as np
 
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What was measured, as plain data, and its JSON: every figure of every round, none left out."""
+"""The results as plain data and JSON, with every measurement of every round."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORMAT = 1
 
 @dataclass
 class Measured:
-    """One rival of a row: its figure in each round, for one unit.
+    """One rival of a row: its measurement in each round, for one unit.
 
     A rival that was clearly slower than another of its peer in the first rounds has fewer figures. units:
     iterations a call does; calls: how many a round timed. missing: why it could not run here; failed: what went

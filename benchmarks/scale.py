@@ -1,6 +1,6 @@
-"""The cost of training on ranks, beside PyTorch's DistributedDataParallel: ``python -m benchmarks.scale``.
+"""The cost of training on ranks, compared with PyTorch's DistributedDataParallel: ``python -m benchmarks.scale``.
 
-A captioner with an LSTM trains on a batch that the ranks divide, one thread a rank. minigrad's ranks are started by
+A captioner with an LSTM trains on a batch that the ranks divide, one thread per rank. minigrad's ranks are started by
 ``mpiexec``, PyTorch's by this script, with gloo. Both learn from the same first weights and batches, and their losses
 must agree. ``--json`` keeps the time of every step.
 """
@@ -116,7 +116,7 @@ def run(framework: str, ranks: int, options: argparse.Namespace) -> dict[str, li
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mpich brings an mpiexec
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": path}
     if framework == "minigrad":
-        mpiexec = shutil.which("mpiexec", path=path) or sys.exit("mpiexec is missing; the extra mpi installs it")
+        mpiexec = shutil.which("mpiexec", path=path) or sys.exit("mpiexec is missing. Install the extra mpi.")
         command = [mpiexec, "-n", str(ranks), *command] if ranks > 1 else command
         output = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
         return json.loads(output)  # type: ignore[no-any-return]
@@ -144,7 +144,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
             found = run(row["framework"], row["ranks"], options)
             first = next((r["rounds"][0]["losses"] for r in rows if r["rounds"]), found["losses"])
             if not np.allclose(found["losses"], first, rtol=TOLERANCE):
-                raise SystemExit(f"{row['framework']} on {row['ranks']} ranks has other losses than {cases[0]}")
+                raise SystemExit(f"{row['framework']} on {row['ranks']} ranks has different losses from {cases[0]}")
             row["rounds"].append(found)
     return rows
 
@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--frameworks", nargs="+", choices=RANKS, default=list(RANKS), help="(default: both)")
     parser.add_argument("--steps", type=int, default=12, metavar="N", help="timed steps of a run (default: 12)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each (default: 3)")
-    parser.add_argument("--quick", action="store_true", help="a tiny captioner, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="use a tiny captioner, as a smoke test")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the time of every step")
     parser.add_argument("--rank", choices=RANKS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

@@ -17,7 +17,7 @@ _HEADER = (
 
 
 def amount(value: float, unit: str = "s") -> str:
-    """A figure with its unit, to three digits.
+    """Return a quantity with its unit, to three digits.
 
     >>> amount(0.01234), amount(2.5e-4), amount(3.2e7, "bytes")
     ('12.3 ms', '250 µs', '32.0 MB')
@@ -28,7 +28,7 @@ def amount(value: float, unit: str = "s") -> str:
 
 
 def markdown(results: Results) -> str:
-    """The machine in a line, then a table for each job."""
+    """Return a line about the machine, then a table for each job."""
     parts = [", ".join(f"{name} {words}" for name, words in results.machine.items()) + "."]
     rates = {n: best_rate(results, n) for n in sorted({row.threads for row in results.rows})}
     bound = [f"{rate / 1e9:.0f} GFLOP/s with {n} thread{'s' * (n > 1)}" for n, rate in rates.items() if rate]
@@ -40,7 +40,7 @@ def markdown(results: Results) -> str:
 
 
 def summary(row: Row) -> str:
-    """A row in a line, for progress."""
+    """Return one line about a row, for progress."""
     compared = [c for peer in row.peers if (c := comparison(row, peer))]
     words = [f"{_relation(c)} {c.peer} ({c.best.name}){': ' * bool(c.verdict)}{c.verdict}" for c in compared]
     ours = amount(quartiles(row.ours.values).median, row.unit) if row.ours.values else "not measured"
@@ -69,7 +69,7 @@ def _job(results: Results, job: str) -> Iterator[str]:
 
 
 def _lines(results: Results, row: Row) -> Iterator[list[str]]:
-    """A line for each peer; what is minigrad's alone stands in the first."""
+    """Yield a line for each peer; the first has the cells that concern only minigrad."""
     compared = [c for peer in row.peers if (c := comparison(row, peer))]
     for i, c in enumerate(compared):
         first = [row.case, str(row.threads), amount(c.ours.median, row.unit)] if i == 0 else ["", "", ""]
@@ -85,12 +85,12 @@ def _lines(results: Results, row: Row) -> Iterator[list[str]]:
 
 
 def _relation(c: Comparison) -> str:
-    """The ratio with its quartiles."""
+    """Return the ratio with its quartiles."""
     return f"**{c.relation.median:.2f}** ({c.relation.low:.2f} to {c.relation.high:.2f})"
 
 
 def _rates(results: Results, row: Row, seconds: float) -> tuple[str, str]:
-    """GFLOP/s reached, and the share of the bound: the time that the operations take at the best rate, over ours."""
+    """Return GFLOP/s and the share of the bound: the operations' time at the best rate, divided by ours."""
     rate = best_rate(results, row.threads)
     if row.flop is None:
         return "", ""
@@ -99,12 +99,12 @@ def _rates(results: Results, row: Row, seconds: float) -> tuple[str, str]:
 
 
 def _other(c: Comparison, variant: Measured) -> str:
-    """How a peer's other variant compares with its best, as time over the best one's."""
+    """Return the time of a peer's other variant, divided by that of its best."""
     return f"{variant.name} {quartiles(variant.values).median / c.theirs.median:.2f}"
 
 
 def _problems(row: Row) -> list[str]:
-    """What is missing or failed, in a line for all rivals of which the same is said."""
+    """List what is missing or failed, with one line for rivals that share a message."""
     said: dict[str, list[str]] = {}
     for rival in row.rivals:
         for kind, words in (("missing", rival.missing), ("FAILED", rival.failed)):

@@ -1,6 +1,6 @@
 """The process that one rival lives in: `python -m benchmarks.worker JOB CASE RIVAL QUICK [CHECKOUT]`.
 
-It reads one JSON object a line from standard input and answers with one on what was standard output; whatever the
+It reads one JSON object per line from standard input and answers with one on what was standard output; whatever the
 rival prints goes to standard error. Commands: `prepare` makes the rival and saves its outputs, `round` repeats the
 work and reports the time of one unit, `quit` ends.
 """
@@ -23,7 +23,7 @@ _WARM, _SHORT = 0.02, 0.25
 
 
 class Worker:
-    """A rival and what it is told to do."""
+    """A rival and the commands that it handles."""
 
     def __init__(self, job: str, case: str, rival: str, quick: bool, checkout: str = "") -> None:
         self.checkout = checkout
@@ -34,7 +34,7 @@ class Worker:
         self.seconds = 0.0  # that a call took in the last round
 
     def prepare(self, path: str | None) -> dict[str, Any]:
-        """Make the rival and, with a path, save there what it computes; what is to be timed runs once to be warm."""
+        """Make the rival and, with a path, save its results there; timed work runs once to warm up."""
         try:
             self.work = work = self.rival.make()
         except Unavailable as reason:
@@ -51,7 +51,7 @@ class Worker:
         return {"units": work.units, "versions": versions()}
 
     def round(self, calls: int) -> dict[str, Any]:
-        """Run one round of calls; the figure is for one unit."""
+        """Run one round of calls; the result is for one unit."""
         assert self.work is not None, "prepare comes first"
         if self.work.measured:
             return {"value": float(self.work.run()) / self.work.units}
@@ -70,18 +70,18 @@ class Worker:
 
 
 def import_from(path: str) -> None:
-    """Take `minigrad` and `captioning` from there, also in what this starts. `benchmarks` is loaded and stays."""
+    """Import `minigrad` and `captioning` from a path, also in subprocesses. `benchmarks` is loaded and stays."""
     loaded = sorted(name for name in ("minigrad", "captioning") if name in sys.modules)
-    assert not loaded, f"{loaded} before it was said which"
+    assert not loaded, f"{loaded} loaded before the checkout was set"
     sys.path.insert(0, path)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))
 
 
 def check_imports(path: str) -> None:
-    """See that what was imported is the code of that checkout.
+    """Check that the imported code is that of the checkout.
 
     Raises:
-        RuntimeError: if it is not, so that nothing wrong is timed.
+        RuntimeError: if it is not, so that no other code is timed.
     """
     for name in ("minigrad", "captioning"):
         file = getattr(sys.modules.get(name), "__file__", None)
@@ -90,7 +90,7 @@ def check_imports(path: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what is loaded in this process."""
+    """Return the versions of the packages loaded in this process."""
     found = {"Python": platform.python_version()}
     for module, name in (("numpy", "NumPy"), ("torch", "PyTorch"), ("rustworkx", "rustworkx")):
         if module in sys.modules:

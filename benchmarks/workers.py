@@ -1,4 +1,4 @@
-"""The driver's side of a worker: starting it with a number of threads, telling it what to do, noticing its death."""
+"""The driver's side of a worker: start it with a number of threads, send commands, and detect that it died."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MINIGRAD_NUM_THREADS", "
 
 
 class Failed(RuntimeError):  # noqa: N818  (it reads as what became of a rival)
-    """A worker ended, or did not answer in time; the message has the last line that it wrote."""
+    """A worker ended or did not answer in time; the message has the last line that it wrote."""
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The variables of a worker: libraries read the number of threads when they are imported."""
+    """Return a worker's environment: libraries read the number of threads when they are imported."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    # torch.compile would start a process for each core, which then wait beside what is timed.
+    # torch.compile would start a process for each core, which would then wait during the timing.
     fixed = {"PYTHONPATH": path, "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     return {**os.environ, **fixed, **dict.fromkeys(_THREADS, str(threads))}
 
 
 class Handle:
-    """A worker process. `folder` is where it leaves its outputs and what it prints."""
+    """A worker process. `folder` is where it writes its outputs and its log."""
 
     def __init__(
         self, job: str, case: str, rival: str, threads: int, folder: Path, quick: bool = False, checkout: str = "",
@@ -52,13 +52,13 @@ class Handle:
             )
 
     def begin(self, **command: Any) -> None:
-        """Send a command and do not wait."""
+        """Send a command without waiting."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is dead, and `answer` will say so
             print(json.dumps(command), file=self._process.stdin, flush=True)
 
     def answer(self) -> dict[str, Any]:
-        """What it answers; `Failed` if it has ended, or says nothing for as long as patience lasts."""
+        """Return its answer; raise `Failed` if it has ended or does not answer within `patience` seconds."""
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
@@ -73,11 +73,11 @@ class Handle:
         return answer
 
     def begin_to_prepare(self, outputs: bool = True) -> None:
-        """Let it make its rival; several workers may do so at a time, and `answer` waits for this one."""
+        """Let it make its rival; several workers may do so at the same time, and `answer` waits for this one."""
         self.begin(do="prepare", path=str(self._outputs) if outputs else None)
 
     def outputs(self) -> dict[str, NDArray[Any]]:
-        """What the rival computed."""
+        """Return the results of the rival."""
         with np.load(self._outputs) as file:  # allow_pickle is off
             return {name: file[name] for name in file.files}
 

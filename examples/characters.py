@@ -73,7 +73,7 @@ def chunks(codes, batch):
 
 
 def loss_of(scores, targets):
-    """Return the mean of -log p, in nats a character."""
+    """Return the mean of -log p, in nats per character."""
     return mg.cross_entropy(scores.reshape(-1, scores.shape[-1]), targets.ravel())
 
 
@@ -211,7 +211,7 @@ def draw(path, model, text, losses, checks, lines=6):
 
 
 def main(out: str | Path = "characters.png", quick: bool = False, seed: int = 0) -> float:
-    """Train, write, and draw; return the held-out loss in nats a character."""
+    """Train, write, and draw; return the held-out loss in nats per character."""
     rng = np.random.default_rng(seed)
     text = manual()
     print(f"{len(text.codes)} characters to learn from, {len(text.characters)} different ones", flush=True)

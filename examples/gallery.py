@@ -54,7 +54,7 @@ class ConvNet(nn.Module):
 def convolution_network(path):
     """A convolutional network
 
-    Operations between two layers stand between their frames. `summary` calls the network once and lists the output
+    Operations between two layers are drawn between their frames. `summary` calls the network once and lists the output
     shape, the parameters and the multiply-adds of each part.
     """
     net, images = ConvNet(), mg.tensor(np.ones((2, 1, 28, 28), np.float32), requires_grad=True)
@@ -64,7 +64,7 @@ def convolution_network(path):
 
 
 def deep_network(path):
-    """A deep network, its modules closed
+    """A deep network with closed modules
 
     EfficientNet-Lite0, the network behind `captioning`'s photo features, has 142 operations. A graph of more than 60 is
     drawn with closed modules, one box each. `depth=3` would open the blocks, `depth=None` everything.
@@ -79,7 +79,7 @@ def recurrent_steps(path):
     """A recurrent network, step by step
 
     `nn.RNN` runs the whole sequence in one primitive. `unroll="steps"` shows its steps, with time to the right. Each
-    takes its slice of x and the state of the step before. All steps share the same weights.
+    takes its slice of x and the state of the previous step. All steps share the same weights.
     """
     x = mg.tensor(np.ones((2, 5, 3), np.float32), requires_grad=True)
     states, last = nn.RNN(3, 4, rng=0)(x)
@@ -98,7 +98,7 @@ def captioner_folded(path):
     """An image captioner, folded
 
     The features of a picture start an LSTM, which reads a caption word by word and predicts the next word. Equal steps
-    are drawn once, with their number, and listed once. In the listing, `e.0'` is the first output of the step before,
+    are drawn once, with their number, and listed once. In the listing, `e.0'` is the first output of the previous step,
     and `·` is a constant, such as the words.
     """
     loss = caption_loss()
@@ -116,7 +116,7 @@ def captioner_unrolled(path):
 
 
 def gradient_heat(layer, kind, path):
-    """Draw the gradient in 30 steps, for a loss of the last state alone."""
+    """Draw the gradient in 30 steps, for a loss that depends only on the last state."""
     x = np.random.default_rng(1).standard_normal((4, 30, 3)).astype(np.float32)
     with mg.record():
         states, _ = layer(x)
@@ -188,7 +188,8 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
 INTRODUCTION = """# A gallery of graphs
 
 `python examples/gallery.py --out docs` makes this page. Each function draws to a path, such as `"small_network.svg"`,
-and may print the listing below it. Click a picture to see it at full size. The folder gallery also has its DOT text.
+and may print the listing that follows it. Click a picture to see it at full size. The folder `gallery` also has its
+DOT source.
 """
 
 

@@ -9,14 +9,14 @@ import numpy as np
 
 
 def gradients(*seeds, order=None):
-    """The gradient of each leaf behind some tensors, given (tensor, cotangent) for each of them."""
+    """The gradient of each leaf that some tensors depend on, given a (tensor, cotangent) pair for each tensor."""
     return {node: sum for (node, _), sum in cotangents(*seeds, order=order).items() if node.primitive is None}
 
 
 def cotangents(*seeds, order=None):
-    """The cotangent of each output behind some tensors, by node and index of the output.
+    """The cotangent of each output that some tensors depend on, by node and index of the output.
 
-    Another order in which uses come first changes the order of sums, and so their rounding, and nothing else.
+    Another order in which uses come first changes only the order of sums, and so their rounding.
     """
     sums = {}  # of cotangents, by node and output
 
@@ -36,15 +36,15 @@ def cotangents(*seeds, order=None):
 
 
 def behind(nodes):
-    """Some nodes, their parents, those of these, and so on."""
+    """Some nodes and all their ancestors."""
     found = list(dict.fromkeys(nodes))
-    for node in found:  # which grows meanwhile
+    for node in found:  # the list grows during the loop
         found += [parent for parent in dict.fromkeys(node.parents) if parent not in found]
     return found
 
 
 def uses_first(nodes):
-    """Again and again a node that no other one uses any more."""
+    """Repeatedly yield a node that no remaining node uses."""
     left = list(nodes)
     while left:
         node = next(node for node in left if not any(node in other.parents for other in left))

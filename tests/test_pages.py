@@ -124,12 +124,17 @@ DIFFERENCES = {
     ),
     "the third argument of `cross_entropy`": lambda: mg.cross_entropy(x32, np.array([0, 1]), "sum", weight=pairs) > 0,
     "an average of weights (`EMA`)": lambda: our_average() == 1,
-    "a step of SGD of an RNN's biases": (
+    "an SGD step on RNN biases": (
         lambda: np.allclose(moved(mg.nn.RNN, mg.optim.SGD, mg.tensor(x32[None, :1])), one_move())
     ),
     "a cosine schedule past its end": lambda: our_rates(lambda sgd: mg.optim.CosineLR(sgd, 2))[2:] == [0, 0],
     "`OneCycleLR` past its end": (
         lambda: len(set(our_rates(lambda sgd: mg.optim.OneCycleLR(sgd, 1.0, 2, cycle_momentum=False))[1:])) == 1
+    ),
+    "minibatches": lambda: default(mg.data.batches, "shuffle"),
+    "`Embedding(padding_idx=)`, `Adam(amsgrad=)`": lambda: (
+        fails(TypeError, lambda: mg.nn.Embedding(2, 3, padding_idx=0))
+        and fails(TypeError, lambda: mg.optim.Adam([mg.nn.Parameter(pairs)], amsgrad=True))
     ),
     '`Conv1d(padding="same")` with a stride': (
         lambda: mg.nn.Conv1d(1, 1, 3, stride=2, padding="same")(np.ones((1, 1, 7))).shape == (1, 1, 4)
@@ -165,7 +170,7 @@ DIFFERENCES = {
     ),
     "an ndarray of float64 into a float32 layer": lambda: mg.nn.Linear(2, 3)(pairs).dtype == np.float64,
     "a loss of two shapes that broadcast": lambda: fails(ValueError, lambda: mg.mse_loss(np.ones((2, 1)), np.ones(2))),
-    "an ndarray that is refilled before `backward`": lambda: (
+    "an ndarray overwritten before `backward`": lambda: (
             (refilled(mg.tensor([1.0, 1.0], requires_grad=True), np.asarray, 2) == 1).all()
             and fails(ValueError, lambda: refilled(mg.tensor(np.ones(2**18), requires_grad=True), np.asarray, 2**18))
         ),
@@ -174,7 +179,7 @@ DIFFERENCES = {
         lambda: fails(TypeError, lambda: (mg.tensor([1.0], requires_grad=True) * 1).__setitem__(0, 5.0))
     ),
     "`.grad`": lambda: isinstance(gradient(mg.tensor([1.0], requires_grad=True)), np.ndarray),
-    "`add_()`, `zero_()` and their like": (
+    "`add_()`, `zero_()` and other in-place methods": (
         lambda: not [name for name in dir(mg.Tensor) if name.endswith("_") and name[0] != "_"]
     ),
 }  # fmt: skip

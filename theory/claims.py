@@ -1,6 +1,6 @@
-"""Claims: a statement of the source, its propositions, and the verdict that checking them gives.
+"""Claims: a statement of the homework, its propositions, and the verdict of a check.
 
-A claim has propositions (see `theory.propositions`) that the source prints, that correct it, and that are more general.
+The propositions of a claim (see `theory.propositions`) are printed in the homework, correct it, or are more general.
 Checking them gives a :class:`Verdict`:
 
 - *holds*: every proposition survived;
@@ -9,7 +9,7 @@ Checking them gives a :class:`Verdict`:
 - *refuted*: a corrected or general proposition was refuted, which no claim expects;
 - *broken*: a proposition is broken, so there is no verdict.
 
-A claim says which of its propositions are false. A verdict is as expected only if exactly these were refuted.
+A claim marks its false propositions. A verdict is as expected only if exactly these were refuted.
 """
 
 from __future__ import annotations
@@ -127,15 +127,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the source, or one of your own.
+    """A claim of the homework, or one of your own.
 
     Args:
         number: its name in the registry.
         title: a few words.
-        statement: what is claimed.
-        source: where.
-        propositions: what is checked; the first is the printed statement itself.
-        expected: the outcome that a check should have.
+        statement: the claim itself.
+        source: where it is printed.
+        propositions: the statements to check; the first is the printed statement itself.
+        expected: the expected outcome of a check.
         corrected: what holds instead of a false statement; it names all propositions of the role 'corrected'.
         proof: a few lines of Markdown.
         draw: returns a matplotlib figure.
@@ -160,13 +160,13 @@ class Claim:
         by = () if self.corrected is None else getattr(self.corrected, "by", ())
         role = [p.name for p in self.propositions if p.role == "corrected"]
         mistakes = {
-            "it has no propositions, so there is nothing to check": not names,
+            "a claim needs at least one proposition": not names,
             f"expected must be {HOLDS!r}, {GENERAL!r} or {FALSE!r}; got {self.expected!r}":
                 self.expected not in (HOLDS, GENERAL, FALSE),
-            f"it needs a corrected statement exactly if it is {FALSE!r}":
+            f"it needs a corrected statement if and only if it is {FALSE!r}":
                 (self.corrected is None) == (self.expected == FALSE),
             "only a printed proposition may be false": any(p.false and p.role != "printed" for p in self.propositions),
-            f"some proposition must have false=True exactly if the claim is {FALSE!r}":
+            f"some proposition must have false=True if and only if the claim is {FALSE!r}":
                 any(p.false for p in self.propositions) != (self.expected == FALSE),
             f"two of its propositions have the same name; the names are {', '.join(names)}":
                 len(set(names)) < len(names),
@@ -186,7 +186,7 @@ class Claim:
         return self.propositions[0].examples.strategy
 
     def check(self, max_examples: int = 100, seed: int = 0, report: Callable[[Result], None] | None = None) -> Verdict:
-        """Check every proposition on up to `max_examples` examples drawn by `seed`.
+        """Check every proposition on up to `max_examples` examples generated from `seed`.
 
         report: called with the result of each proposition.
         """
@@ -212,7 +212,7 @@ class Claim:
         return self.draw()
 
     def show(self) -> str:
-        """Return the claim in the source's own numbers, or else its statement."""
+        """Return the claim with the numbers of the homework, or else its statement."""
         return self.statement.text if self.display is None else self.display()
 
 

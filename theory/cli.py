@@ -1,7 +1,7 @@
-"""The command line: check claims, show their matrices, draw their figures, write their page.
+"""The command `theory`: check claims, print them, draw their figures, and write docs/theory.md.
 
 Results go to standard output, progress and errors to standard error. The exit status is 0 if every verdict is as
-expected, 1 if one is not, and 2 for a mistake of the user.
+expected, 1 if one is not, and 2 for a usage error.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def _load(file: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="theory",
-        description="Check claims about networks by examples and certificates. "
-        "Without a command: check all of them and print a table of verdicts. "
+        description="Check claims about neural networks with examples and certificates. "
+        "Without a command, check all claims and print a table of verdicts. "
         "The exit status is 0 if every verdict is as expected, and 1 if not.",
         epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory figures --out DIR.",
     )
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     check = _command(commands, "check", _check, "check claims and print a line for each proposition", "3-1")
     check.set_defaults(verbose=True)
     _add_checking(check)
-    _command(commands, "show", _show, "print claims in the source's own numbers", "1-3")
+    _command(commands, "show", _show, "print claims with the numbers of the homework", "1-3")
     figures = _command(commands, "figures", _figures, "draw a picture of each claim (needs matplotlib)", "3-2")
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")
@@ -87,13 +87,13 @@ def _command(commands: Any, name: str, function: Any, text: str, number: str | N
     )
     if number is not None:
         command.add_argument("numbers", nargs="*", metavar="NUMBER",
-                             help=f"such as {number} or 3-1-alt (default: all)")  # fmt: skip
+                             help=f"numbers of claims, such as {number} or 3-1-alt (default: all)")  # fmt: skip
     _add_load(command)
     command.set_defaults(command=function)
     return command
 
 
-# These options may stand before or after the command, so a command's parser has no defaults for them.
+# These options may come before or after the command, so a command's parser has no defaults for them.
 
 
 def _add_load(parser: argparse.ArgumentParser) -> None:
@@ -103,20 +103,20 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
 
 def _add_checking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", type=int, metavar="N", default=argparse.SUPPRESS,
-                        help=f"examples for each proposition (default: {EXAMPLES}); 1000 also enlarges the finite "
+                        help=f"examples per proposition (default: {EXAMPLES}); 1000 also enlarges the finite "
                         "domains, which takes minutes")  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N", default=argparse.SUPPRESS,
-                        help="random seed of the examples (default: 0)")  # fmt: skip
+                        help="random seed for the examples (default: 0)")  # fmt: skip
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
-                        help="print nothing but one JSON object on standard output")  # fmt: skip
-    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="print no progress")
+                        help="print only a JSON object on standard output")  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="do not print progress")
 
 
 def _chosen(numbers: Sequence[str]) -> list[Claim]:
     known = {number.replace(" ", "-"): claim for number, claim in CLAIMS.items()}  # needs no quotes in a shell
     unknown = [number for number in numbers if number.replace(" ", "-") not in known]
     if unknown:
-        raise ValueError(f"there is no claim {unknown[0]}; there are {', '.join(known)}")
+        raise ValueError(f"unknown claim {unknown[0]}; the claims are {', '.join(known)}")
     return [known[number.replace(" ", "-")] for number in numbers] if numbers else list(CLAIMS.values())
 
 
@@ -159,7 +159,7 @@ def _verdict(claim: Claim, options: Any) -> Verdict:
 
         def report(r: Result) -> None:
             found = "BROKEN" if r.broken else "survived" if r.holds else "refuted"
-            found += "" if r.as_expected else ", which is not expected"
+            found += "" if r.as_expected else " (unexpected)"
             line = f"{claim.number}  {r.proposition.name}: {found}, {r.cases:,} cases, {r.seconds:.1f} s"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
             bar.advance(task)
@@ -222,7 +222,7 @@ def _details(verdict: Verdict) -> str:
         elif not r.holds:
             lines.append(f"      {'example' if r.broken else 'counterexample'}: {r.shown}: {r.message}")
         if not r.as_expected:
-            lines.append("      this is not what the claim expects")
+            lines.append("      the claim expects a different result")
     lines.append(f"  verdict: {verdict.outcome}")
     if verdict.corrected is not None:
         lines.append(f"  corrected: {verdict.corrected}")

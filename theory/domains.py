@@ -1,9 +1,9 @@
 """Domains: all cases that a proposition is about, or a sample of them, and what the domain promises.
 
-Every statement is true of no examples, and many are true of trivial ones. So a domain says whether it *enumerates* all
-cases, and promises what its examples contain: how many there are (counted in another way), which features some have
-(such as a graph with an edge), and that each belongs to the domain. A check that finds a broken promise gives no
-verdict.
+Every statement holds for an empty set of examples, and many hold for trivial ones. So a domain says whether it
+*enumerates* all cases, and promises what its examples contain: how many there are (counted in another way), which
+features some have (such as a graph with an edge), and that each belongs to the domain. A check that finds a broken
+promise gives no verdict.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Domain:
     def run(self, check: Callable[[Any], None], number: int, seed: int) -> None:
         """Pass examples to a check until it raises an error or all are passed; a strategy draws `number` of them.
 
-        Of the examples of a strategy that raise an error, the smallest one found comes last.
+        If examples of a strategy raise errors, the smallest such example comes last.
         """
         source: Any = self.source
         if isinstance(source, SearchStrategy):

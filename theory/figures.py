@@ -1,4 +1,4 @@
-"""What the pictures of the claims share: a figure, and colours that are safe for colour-blind readers."""
+"""Shared code of the claims' figures: a new figure, and colours that are safe for colour-blind readers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from minigrad.runtime.extras import require
 __all__ = ["BLUE", "FAINT", "GREEN", "GREY", "INK", "ORANGE", "PURPLE", "SKY", "VERMILION", "new_figure"]
 
 BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
-"""Source: M. Okabe and K. Ito, Color universal design (2008). Sky, orange, green, purple bear black letters."""
+"""Source: M. Okabe and K. Ito, Color universal design (2008). Black text is readable on sky blue, orange, green
+and purple."""
 
 INK, GREY, FAINT = "#222222", "#555555", "#BBBBBB"
 """For text, for minor marks, and for guide lines."""

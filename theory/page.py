@@ -1,4 +1,4 @@
-"""docs/theory.md and its pictures, made from the claims."""
+"""Write docs/theory.md and its pictures from the claims."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ __all__ = ["figure_name", "markdown", "save_figure", "write_page"]
 
 _HEAD = """# Claims about networks, with verdicts
 
-`theory document` writes this page from the code in `theory/`; do not edit it here. `theory` checks every claim,
-`theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
+This page lists claims about neural networks, with proofs and the verdicts of automatic checks. `theory` checks every
+claim, `theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
+`theory document` writes this page from the code in `theory/`; do not edit it by hand.
 
-Each claim consists of propositions. If a check enumerates all cases of a proposition, it decides it (*All cases*).
-Otherwise it searches a sample for a counterexample, which proves nothing; the proofs are below. Each domain promises
-features of its examples, which the check verifies. Sorts, exact proofs and eliminations return certificates, which
-independent code verifies.
+Each claim consists of propositions. A check that enumerates all cases decides a proposition (*All cases*). Any other
+check searches a sample for a counterexample (*Sample*); finding none proves nothing, so the proofs are below. Each
+domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations return
+certificates, which independent code verifies.
 
-A claim *holds* if all propositions survive, and *holds more generally than stated* if some of them are general. It is
-*false as printed* if a printed proposition is refuted and all others survive, including the *corrected* ones.
+Propositions are *printed* (as in the homework), *corrected* or *general*. A claim *holds* if all propositions survive,
+and *holds more generally than stated* if some of them are general. It is *false as printed* if a printed proposition is
+refuted and all others survive.
 """
 
 _TAIL = """
@@ -42,8 +44,15 @@ def tanh_is_odd(x):
     agree(mg.tanh(-x).numpy(), -mg.tanh(x).numpy(), "tanh(-x)")
 ```
 
-`theory check odd --load mine.py` checks it and shows the smallest counterexample if it is false. A checker raises to
-refute (with `agree` or `require`) and returns nothing to accept.
+`theory check odd --load mine.py` checks it and shows the smallest counterexample if it is false. A checker refutes an
+example by raising an error, and accepts it by returning nothing:
+
+- `require(condition, message)` raises unless the condition is true.
+- `agree(actual, expected, what, tolerance=1e-9)` raises unless two arrays have the same shape and differ by at most
+  `tolerance * max(1, largest finite |expected|)`.
+
+If you expect the claim to be false, pass the statement that holds instead as `corrected="…"`, and its checker as
+`check_corrected=`. The verdict is then *false as printed*, and the exit status 0.
 """
 
 

@@ -1,7 +1,7 @@
 """Propositions: a statement about every example of a domain, and the checker that decides it for one example.
 
 Examining a proposition gives a :class:`Result`. The proposition *survived* all examples, or one of them *refuted* it.
-It is *broken*, without a verdict, if the checker failed or the domain lacks something that it promises.
+It is *broken*, without a verdict, if the checker failed or the domain broke a promise.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from theory.refutation import Unsound
 __all__ = ["Proposition", "Result", "Role"]
 
 Role = Literal["printed", "corrected", "general"]
-"""The source prints it, it corrects what the source prints, or it says more than the source does."""
+"""The homework prints it, it corrects the homework, or it says more than the homework."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Proposition:
     Args:
         name: a few words.
         statement: the statement.
-        check: takes an example, raises Refuted if the statement is false of it, and returns nothing.
+        check: takes an example, raises Refuted if the statement is false for it, and returns nothing.
         domain: a :class:`theory.domains.Domain`. A Hypothesis strategy, a list, or a function from a number to examples
             (smallest first) counts as a sample.
         role: 'printed', 'corrected' or 'general'.
@@ -70,7 +70,7 @@ class Proposition:
 
         Raises:
             TypeError: if the checker returns something, such as the truth of a comparison.
-            ValueError: if the domain has no examples, since every statement is true of none.
+            ValueError: if the domain has no examples, since every statement holds for none.
         """
         started = time.monotonic()
         most = max(1, math.ceil(self.share * max_examples))
@@ -159,7 +159,7 @@ class _Log:
             if self.domain.certify is not None:
                 self.domain.certify(example)
         except AssertionError as wrong:
-            self._fail(example, f"this is no example of the domain: {wrong}")
+            self._fail(example, f"this is not an example of the domain: {wrong}")
             raise
         try:
             returned = self.check(example)
@@ -197,13 +197,13 @@ class _Log:
         if self.cases != promised:
             return f"the domain falls short: it has {self.cases:,} cases, {promised:,} are promised"
         twice = sum(self.seen.values()) - len(self.seen)
-        return f"the domain falls short: {twice:,} of its {self.cases:,} cases come twice" if twice else ""
+        return f"the domain falls short: {twice:,} of its {self.cases:,} cases are duplicates" if twice else ""
 
 
 def _content(value: Any) -> str:
     """The types and values that make up an example, as text: equal texts mean equal examples.
 
-    `repr` does not do: NumPy abbreviates large arrays, and an object without a repr of its own shows its address.
+    `repr` is not enough: NumPy abbreviates large arrays, and an object without a repr of its own shows its address.
 
     >>> _content((1, [2.0, "a"]))
     "tuple(1, list(2.0, 'a'))"

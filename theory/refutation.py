@@ -15,7 +15,7 @@ __all__ = ["Refuted", "Unsound", "accepts", "agree", "require"]
 
 
 class Refuted(AssertionError):  # noqa: N818 - the word of the field
-    """A proposition is false of an example; the message says how."""
+    """A proposition is false for an example; the message says how."""
 
 
 class Unsound(Exception):  # noqa: N818 - the word of the field
@@ -35,7 +35,7 @@ def require(condition: object, message: str) -> None:
 
 
 def agree(actual: ArrayLike, expected: ArrayLike, what: str, tolerance: float = 1e-9) -> None:
-    """Raise :class:`Refuted` unless two arrays of numbers have one shape and entries equal to rounding.
+    """Raise :class:`Refuted` unless two arrays have the same shape and entries that are equal up to rounding.
 
     Equal means |actual - expected| <= tolerance * max(1, the largest finite |expected|), so compare entries of very
     different sizes separately. An expected infinity or NaN must match exactly.
@@ -56,7 +56,7 @@ def agree(actual: ArrayLike, expected: ArrayLike, what: str, tolerance: float = 
 
 
 def accepts(check: Callable[..., Any], *certificate: Any) -> bool:
-    """Whether a check of certificates raises no error.
+    """Return whether a check of certificates raises no error.
 
     >>> accepts(require, 1 + 1 == 3, "")
     False

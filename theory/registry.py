@@ -38,7 +38,7 @@ CLAIMS: dict[str, Claim] = {}
 def register(claim: Claim) -> Claim:
     """Add a claim to `CLAIMS` and return it. A number that is taken raises ValueError."""
     if claim.number in CLAIMS:
-        raise ValueError(f"register: there is a claim {claim.number} already: {CLAIMS[claim.number].title}")
+        raise ValueError(f"register: claim {claim.number} already exists: {CLAIMS[claim.number].title}")
     CLAIMS[claim.number] = claim
     return claim
 
@@ -55,14 +55,14 @@ def claim(
     """Return a decorator that registers a checker as a claim of one proposition; see the module's example.
 
     The checker takes an example of the domain, raises :class:`theory.Refuted` (with `theory.require` or
-    `theory.agree`) if the statement is false of it, and returns nothing. If you expect the statement to be refuted,
-    pass `corrected`, what holds instead, and `check_corrected`, its checker on the same domain.
+    `theory.agree`) if the statement is false for it, and returns nothing. If you expect the statement to be refuted,
+    pass `corrected`, the statement that holds instead, and `check_corrected`, its checker on the same domain.
 
     Raises:
         ValueError: if one of `corrected` and `check_corrected` is given without the other.
     """
     if (corrected is None) != (check_corrected is None):
-        raise ValueError(f"claim {number}: what holds instead needs both: corrected=text and check_corrected=checker")
+        raise ValueError(f"claim {number}: pass both corrected=text and check_corrected=checker, or neither")
 
     def decorate(check: Callable[[Any], None]) -> Claim:
         propositions = [Proposition(statement, statement, check, domain, false=corrected is not None)]

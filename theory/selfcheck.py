@@ -1,4 +1,4 @@
-"""A test of the machinery of claims: false propositions must be refuted, and broken ones reported.
+"""A self-test: false propositions must be refuted, and broken ones reported.
 
 With a tolerance that is too wide, or a verdict that forgets a proposition, everything would pass. So the command
 runs this test before it checks any claim.
@@ -21,13 +21,13 @@ __all__ = ["check_machinery"]
 
 
 def check_machinery() -> None:
-    """Raise ValueError unless the machinery refutes what is false, reports what is broken and accepts what is true."""
+    """Raise ValueError unless checks refute false propositions, report broken ones and accept true ones."""
     try:
         _test_checkers()
         _test_domains()
         _test_verdicts()
     except AssertionError as wrong:
-        raise ValueError(f"the machinery of claims is broken, so no verdict means anything: {wrong}") from wrong
+        raise ValueError(f"the self-test failed, so verdicts are meaningless: {wrong}") from wrong
 
 
 def _assert(condition: bool, message: str) -> None:

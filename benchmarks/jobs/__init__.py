@@ -1,1 +1,1 @@
-"""One job a file: its cases, its rivals as small functions, its aims."""
+"""One job per file: its cases, its rivals as small functions, its aims."""

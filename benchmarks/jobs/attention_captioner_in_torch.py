@@ -1,4 +1,4 @@
-"""The captioner with attention in PyTorch, as its users would write it; imported by PyTorch's rivals alone."""
+"""The captioner with attention in PyTorch, as its users would write it; imported only by PyTorch's rivals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEEPNESS = 2.0
 class TorchAttentionCaptioner(torch.nn.Module):
     """The model of `captioning.models.attention_captioner`, an LSTM, with the weights of its `state_dict`.
 
-    packed: whether the cell leaves out what lies behind a caption's end; the vocabulary product always does.
+    packed: whether the cell leaves out what lies after a caption's end; the vocabulary product always does.
     """
 
     about: Any

@@ -1,4 +1,4 @@
-"""One training iteration of the source's captioner: forward, backward and Adam on a batch of captions.
+"""One training iteration of the CS231n captioner: forward, backward and Adam on a batch of captions.
 
 Features 512, word vectors 256, hidden 512, 16 steps. Through the public API (`captioning.Captioner`,
 `mg.optim.Adam`); through the facade of the notebooks (`captioning.cs231n.CaptioningRNN.loss`), which gives loss and
@@ -9,7 +9,7 @@ know to be fast:
     eager            over all steps, the vocabulary product on all rows, the default Adam
     fused Adam       the same with Adam(fused=True), as have all that follow
     unmasked rows    the vocabulary product only on rows whose word counts
-    packed           pack_padded_sequence: the cell too leaves out what lies behind a caption's end
+    packed           pack_padded_sequence: the cell too leaves out what lies after a caption's end
     compiled         "unmasked rows" by torch.compile; compiled, "packed" took 1.02 to 1.2 times the best one's time
 
 JAX, where it is installed, has a scan over all steps in one compiled function, with Adam in it.

@@ -1,4 +1,4 @@
-"""The captioner in JAX, as its users would write it: a scan over the steps, compiled; imported by JAX's rival alone."""
+"""The captioner in JAX, as its users would write it: a scan over the steps, compiled; imported only by JAX's rival."""
 
 from __future__ import annotations
 

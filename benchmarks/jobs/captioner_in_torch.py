@@ -1,4 +1,4 @@
-"""The captioner in PyTorch, as its users would write it; imported by PyTorch's rivals alone."""
+"""The captioner in PyTorch, as its users would write it; imported only by PyTorch's rivals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TorchCaptioner(torch.nn.Module):
     """The same model with the same weights: `weights` by CS231n's names, as `captioning.models.captioner` has them.
 
     rows: the rows that the vocabulary product is made of. "all" of them, with `ignore_index`; "unmasked" ones only; or
-    "packed", where the cell too leaves out what lies behind a caption's end.
+    "packed", where the cell too leaves out what lies after a caption's end.
     """
 
     def __init__(self, weights: dict[str, Array], cell: str = "lstm", rows: str = "all") -> None:

@@ -1,4 +1,4 @@
-"""The captioner as a user of minigrad would write it, of `nn` layers; imported by minigrad's own rivals alone."""
+"""The captioner as a user of minigrad would write it, of `nn` layers; imported only by minigrad's own rivals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["OwnCaptioner"]
 class OwnCaptioner(nn.Module):
     """The same model with the same weights: `weights` by CS231n's names, as `captioning.Captioner` has them.
 
-    shorter: the LSTM is given the lengths of the captions, so that it leaves out what lies behind their ends, and the
+    shorter: the LSTM is given the lengths of the captions, so that it leaves out what lies after their ends, and the
     distinct words with their places, so that each is projected once. Otherwise it runs over all there is. The words
     that count are picked out by `cross_entropy` either way, as most people do it.
     """

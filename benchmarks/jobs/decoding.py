@@ -27,7 +27,7 @@ def cases(quick: bool = False) -> list[Case]:
 
 
 def _case(sizes: Sizes, width: int) -> Case:
-    """A PyTorch user may decode all at once or some hundred at a time, which keeps a step's arrays in the cache."""
+    """A PyTorch user may decode all images at once, or a few hundred at a time to keep a step's arrays in the cache."""
     part = max(1, sizes.batch // (8 if width == 1 else 2))
     ways: dict[str, Callable[[], Work]] = {
         "all at once": partial(_pytorch, sizes, width, sizes.batch),

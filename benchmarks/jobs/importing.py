@@ -1,7 +1,7 @@
-"""What `import minigrad` takes beyond importing NumPy: fresh interpreters, one after the other, from start to end.
+"""The time of `import minigrad` beyond importing NumPy: fresh interpreters, one after the other, from start to end.
 
 Bytecode is kept between them, as it is for users: where the environment forbids it (PYTHONDONTWRITEBYTECODE), every
-import would compile every file anew, which takes longer than all else in it.
+import would compile every file again, which takes longer than everything else.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Linux keeps the peak of resident memory (VmHWM) and sets it back to the present level when 5 is written to
 /proc/self/clear_refs. Every round has a fresh process. An iteration of a tiny captioner comes before the level is
-taken: it loads the pages of the libraries' code, some 40 MB of PyTorch's, which are no arrays. What the optimiser
-remembers counts, whether it is made with the model or in the first step. What the C library holds from building the
-model, and nobody uses, it gives back first: it would hide what the work takes.
+taken: it loads the pages of the libraries' code, some 40 MB of PyTorch's, which are not arrays. The optimiser's state
+counts, whether it is made with the model or in the first step. First, the C library returns memory that is free after
+building the model; otherwise it would hide the memory of the work.
 Of PyTorch's variants only two are here: "packed" takes least, and "eager" is what most people run.
 """
 

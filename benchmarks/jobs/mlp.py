@@ -27,7 +27,7 @@ def cases(quick: bool = False) -> list[Case]:
         *(Rival(name, "PyTorch", way, ("torch",)) for name, way in ways.items()),
     ]
     a, b, c = _SIZES
-    # Forward a b + b c products a row, as many for the weights' gradients, and b c for the hidden layer's.
+    # Forward a b + b c products per row, as many for the weights' gradients, and b c for the hidden layer's.
     flop = 2.0 * _BATCH * (2 * (a * b + b * c) + b * c)
     return [Case(f"{a}-{b}-{c}, batch {_BATCH}", rivals, [Aim("PyTorch", 0.8)], flop=flop)]
 

@@ -110,7 +110,7 @@ def _rustworkx(graph: Callable[[], Any], n: int, array: bool) -> Work:
 
     def run() -> Any:
         digraph = rustworkx.PyDiGraph()
-        # A tenth faster than adding the vertices first; what no edge names behind the last one is added after.
+        # A tenth faster than adding the vertices first; vertices after the last one in an edge are added last.
         digraph.extend_from_edge_list(list(map(tuple, edges.tolist())) if pairs is None else pairs)
         digraph.add_nodes_from(range(digraph.num_nodes(), n))
         return rustworkx.topological_sort(digraph)

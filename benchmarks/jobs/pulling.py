@@ -29,7 +29,7 @@ def _work(leaves: list[Any], names: Sequence[str], forget: Function, function: F
 
 
 def pulled_by_minigrad(function: Function, inputs: dict[str, Any], cotangent: Any) -> Work:
-    """Of the arrays ``inputs``, whose gradients are outputs by their names behind a d."""
+    """Return the work for the arrays ``inputs``; outputs include their gradients, named with the prefix d."""
     import minigrad as mg
 
     leaves = [mg.tensor(a, requires_grad=True) for a in inputs.values()]
@@ -37,7 +37,7 @@ def pulled_by_minigrad(function: Function, inputs: dict[str, Any], cotangent: An
 
 
 def pulled_by_pytorch(function: Function, inputs: dict[str, Any], cotangent: Any, compile: bool = False) -> Work:
-    """The same; ``compile`` has the function compiled first."""
+    """Return the same work in PyTorch; ``compile`` compiles the function first."""
     import torch
 
     *leaves, g = (torch.tensor(a) for a in (*inputs.values(), cotangent))

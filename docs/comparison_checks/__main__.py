@@ -25,7 +25,7 @@ MODULES = dict(zip(PACKAGES, ("of_pytorch", "of_jax", "of_autograd", "of_mygrad"
 
 
 def defines(peer, pattern):
-    """Whether a file of the framework, except tests, matches the pattern."""
+    """Return whether a file of the framework, except tests, matches the pattern."""
     wanted = re.compile(pattern)
     for package in PACKAGES[peer]:
         spec = importlib.util.find_spec(package)

@@ -25,7 +25,7 @@ def cells(peer):
 
 
 def raises(error, call):
-    """Whether a call raises an error of this kind."""
+    """Return whether a call raises an error of this kind."""
     try:
         call()
     except error:
@@ -36,9 +36,9 @@ def raises(error, call):
 DEFINITIONS = {
     "derivatives of derivatives": r"create_graph|def (grad|hessian)\b",
     "J v (`jvp`)": r"def \w*jvp",
-    "forward mode, which keeps no graph": r"def \w*jvp",
+    "forward mode without a graph": r"def \w*jvp",
     "jacobian and hessian": r"def (jac|hess)\w*\(",
-    "their rows together": r"def (jac|hess|vmap)\w*\(",
+    "rows computed in one batch": r"def (jac|hess|vmap)\w*\(",
     "`vmap`": r"def \w*vmap\(",
     "derivatives in nested structures": r"def \w*(pytree|vspace|tree_map)",
     "checkpoints (recomputation)": r"def (checkpoint|remat)\b",
@@ -64,7 +64,7 @@ DEFINITIONS = {
     "minibatches of arrays": r"class \w*DataLoader\b",
     "safetensors": r"def safe_save|\bsave_safetensors",
     "files of PyTorch, without PyTorch": r"def torch_load",
-    "weights of PyTorch's layers, layouts turned": r"def (load_torch|from_torch)\w*\(",
+    "PyTorch weights, with layouts converted": r"def (load_torch|from_torch)\w*\(",
     "ONNX written": r"def (export_onnx|to_onnx)\b",
     "ONNX read": r"class OnnxRunner|def (import|from)_onnx",
     "DLPack": r"def (__dlpack__|from_dlpack)\b",
@@ -79,7 +79,7 @@ DEFINITIONS = {
 """What the files of a package with a feature would define, for features without a check of their own."""
 
 NOT_TRIED = {
-    "GPU", "a compiler (JIT)", "several machines", "other shapes in each call", "quantised weights",
+    "GPU", "a compiler (JIT)", "several machines", "dynamic shapes", "quantised weights",
     "promotion of dtypes",
 }  # fmt: skip
 """Features that need hardware, a compiler or a reader; only a "no" is searched for."""

@@ -47,15 +47,15 @@ def checks():
         "reverse mode": lambda: close(jax.grad(cubes)(at), [3, 12]),
         "derivatives of derivatives": lambda: close(jax.grad(jax.grad(jax.grad(jnp.sin)))(0.3), -np.cos(0.3)),
         "J v (`jvp`)": lambda: close(jax.jvp(cubes, (at,), (at,))[1], 27),
-        "forward mode, which keeps no graph": lambda: close(jax.jvp(cubes, (at,), (at,))[1], 27),
+        "forward mode without a graph": lambda: close(jax.jvp(cubes, (at,), (at,))[1], 27),
         "jacobian and hessian": lambda: close(jax.hessian(cubes)(at), [[6, 0], [0, 12]]),
-        "their rows together": lambda: close(jax.jacrev(lambda x: x * x)(at), [[2, 0], [0, 4]]),
+        "rows computed in one batch": lambda: close(jax.jacrev(lambda x: x * x)(at), [[2, 0], [0, 4]]),
         "`vmap`": lambda: close(jax.vmap(cubes)(jnp.ones((3, 2))), [2, 2, 2]),
         "derivatives in nested structures": lambda: close(
             jax.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0], [3, 12]
         ),
         "checkpoints (recomputation)": lambda: close(jax.grad(jax.checkpoint(cubes))(at), [3, 12]),
-        "a derivative of one's own": own,
+        "custom derivatives": own,
         "gradients checked by differences": lambda: check_grads(cubes, (at,), order=1, rtol=0.05) is None,
         "NumPy's functions take tensors": lambda: (
             not raises(jax.errors.TracerArrayConversionError, lambda: jax.grad(np.exp)(0.3))
@@ -63,7 +63,7 @@ def checks():
         "gradients through writes in place": lambda: not raises(TypeError, lambda: at.__setitem__(0, 1.0)),
         "complex numbers": lambda: close(jax.grad(lambda z: z**2, holomorphic=True)(1 + 1j), 2 + 2j),
         "sparse gradients": lambda: close((sparse.BCOO.fromdense(jnp.eye(2)) @ at), at),
-        "values that a gradient needs cannot change unseen": lambda: raises(TypeError, lambda: at.__setitem__(0, 1.0)),
+        "detects overwritten values that a gradient needs": lambda: raises(TypeError, lambda: at.__setitem__(0, 1.0)),
         "the first NaN, with your line": nans,
         "hooks on tensors and modules": lambda: any("hook" in n for n in [*dir(equinox), *dir(at)] if n[0] != "_"),
         "a profile by operation": lambda: callable(jax.profiler.trace),

@@ -92,15 +92,15 @@ def checks():
         "reverse mode": lambda: torch.func.grad(cubes)(at).tolist() == [3, 12],
         "derivatives of derivatives": third,
         "J v (`jvp`)": lambda: torch.func.jvp(cubes, (at,), (at,))[1].item() == 27,
-        "forward mode, which keeps no graph": lambda: not torch.func.jvp(cubes, (at,), (at,))[1].requires_grad,
+        "forward mode without a graph": lambda: not torch.func.jvp(cubes, (at,), (at,))[1].requires_grad,
         "jacobian and hessian": lambda: torch.func.hessian(cubes)(at).tolist() == [[6, 0], [0, 12]],
-        "their rows together": lambda: torch.func.jacrev(lambda x: x * x)(at).tolist() == [[2, 0], [0, 4]],
+        "rows computed in one batch": lambda: torch.func.jacrev(lambda x: x * x)(at).tolist() == [[2, 0], [0, 4]],
         "`vmap`": lambda: torch.vmap(cubes)(torch.ones(3, 2)).tolist() == [2, 2, 2],
         "derivatives in nested structures": lambda: (
             torch.func.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0][1] == 12
         ),
         "checkpoints (recomputation)": checkpointed,
-        "a derivative of one's own": own,
+        "custom derivatives": own,
         "gradients checked by differences": lambda: torch.autograd.gradcheck(cubes, at.double().requires_grad_()),
         "NumPy's functions take tensors": lambda: not raises(RuntimeError, lambda: np.exp(at.clone().requires_grad_())),
         "gradients through writes in place": in_place,
@@ -108,7 +108,7 @@ def checks():
             torch.sin, torch.tensor([1 + 1j], dtype=torch.complex128, requires_grad=True)
         ),
         "sparse gradients": sparse,
-        "values that a gradient needs cannot change unseen": overwritten,
+        "detects overwritten values that a gradient needs": overwritten,
         "the first NaN, with your line": anomaly,
         "hooks on tensors and modules": hooked,
         "a profile by operation": lambda: "aten::pow" in profiled().key_averages().table(),

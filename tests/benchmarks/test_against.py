@@ -98,6 +98,6 @@ def test_rivals_of_a_case(other):
 def test_a_folder_without_minigrad_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["overhead", "--against", str(tmp_path)])
-    assert f"{tmp_path} is no checkout of minigrad: it has no minigrad/__init__.py" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="none is given"):
+    assert f"{tmp_path} is not a minigrad checkout: it has no minigrad/__init__.py" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="--alone needs --against"):
         main(["overhead", "--alone"])

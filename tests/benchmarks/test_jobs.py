@@ -103,7 +103,7 @@ def test_a_failure_is_the_commands_status(monkeypatch, capsys):
 
 
 def test_an_unknown_job_is_an_error():
-    with pytest.raises(SystemExit, match=r"there is no job nonsense; there are captioner"):
+    with pytest.raises(SystemExit, match=r"unknown job nonsense; the jobs are captioner"):
         main(["nonsense"])
 
 

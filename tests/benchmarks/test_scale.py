@@ -28,5 +28,5 @@ def test_steps_on_ranks_learn_the_same_as_pytorch(tmp_path, capsys):
 def test_other_losses_are_an_error(monkeypatch):
     losses = iter([[1.0], [1.1]])
     monkeypatch.setattr(scale, "run", lambda *_: {"losses": next(losses), "seconds": [1.0]})
-    with pytest.raises(SystemExit, match="minigrad on 2 ranks has other losses"):
+    with pytest.raises(SystemExit, match="minigrad on 2 ranks has different losses"):
         scale.main(["--ranks", "1", "2", "--frameworks", "minigrad"])

@@ -79,11 +79,11 @@ WHOLE = proposition("corrected")
 @pytest.mark.parametrize(
     ("propositions", "options", "message"),
     [
-        ([], {}, "no propositions"),
+        ([], {}, "at least one proposition"),
         ([proposition()], {"expected": "perhaps"}, "expected must be"),
-        ([proposition()], {"expected": FALSE}, "corrected statement exactly"),
-        ([proposition()], {"corrected": Corrected("y", by=("z",))}, "corrected statement exactly"),
-        ([proposition()], {"corrected": Corrected("y"), "expected": FALSE}, "must have false=True exactly"),
+        ([proposition()], {"expected": FALSE}, "corrected statement if and only if"),
+        ([proposition()], {"corrected": Corrected("y", by=("z",))}, "corrected statement if and only if"),
+        ([proposition()], {"corrected": Corrected("y"), "expected": FALSE}, "must have false=True if and only if"),
         ([proposition(), proposition("general", false=True)], {}, "only a printed"),
         ([proposition(), proposition()], {}, "same name"),
         ([KNOWN, WHOLE], {"corrected": Statement("y"), "expected": FALSE}, "names no proposition that checks it"),
@@ -110,7 +110,7 @@ def test_registration():
         require(x * x >= 0, f"{x} squared is {x * x}")
 
     own = {"domain": st.integers(-5, 5), "corrected": "they are not negative"}
-    with pytest.raises(ValueError, match="both: corrected=text"):
+    with pytest.raises(ValueError, match="check_corrected=checker"):
         claim("own", "squares are positive", **own)
     try:
 
@@ -120,7 +120,7 @@ def test_registration():
             require(x * x > 0, f"{x} squared is {x * x}")
 
         assert CLAIMS["own"] is positive
-        with pytest.raises(ValueError, match="a claim own already"):
+        with pytest.raises(ValueError, match="claim own already"):
             register(positive)
     finally:
         del CLAIMS["own"]
@@ -144,5 +144,5 @@ def test_agree():
 def test_the_selfcheck_notices_broken_machinery(wrong, monkeypatch):
     check_machinery()
     monkeypatch.setattr(f"theory.selfcheck.{wrong}", lambda *arguments: None)
-    with pytest.raises(ValueError, match="the machinery of claims is broken"):
+    with pytest.raises(ValueError, match="self-test failed"):
         check_machinery()

@@ -129,7 +129,7 @@ def test_document_writes_the_page_and_its_pictures(tmp_path, capsys, monkeypatch
 
 
 @pytest.mark.parametrize(("arguments", "part"), [
-    (["check", "9-9"], "there is no claim 9-9; there are 1-1"),
+    (["check", "9-9"], "unknown claim 9-9; the claims are 1-1"),
     (["check", "1-1", "--examples", "0"], "--examples must be at least 1; got 0"),
     (["check", "--load", "no-such-file.py"], "no-such-file.py"),
     (["figures", "1-1", "--out", "/dev/null/new"], "/dev/null"),

@@ -28,11 +28,11 @@ def test_all_cases_is_said_of_what_is_enumerated_only():
     ("domain", "message"),
     [
         (enumerated([1, 2], 3), "the domain falls short: it has 2 cases, 3 are promised"),
-        (enumerated([1, 1, 2], 3), "the domain falls short: 1 of its 3 cases come twice"),
+        (enumerated([1, 1, 2], 3), "the domain falls short: 1 of its 3 cases are duplicates"),
         (sampled([1, 2], {"a 3": lambda x: x == 3}), "the domain falls short: none of 2 examples has a 3"),
         (sampled(st.integers(0, 2), {"a 3": lambda x: x == 3}), "the domain falls short: none of 3 examples has a 3"),
         (stratified("ab", lambda s, seed: s, {"a c": lambda s: s == "c"}), "none of 30 examples has a c"),
-        (sampled(st.integers(0, 9), certify=at_most(4)), "this is no example of the domain: 5 is above 4"),
+        (sampled(st.integers(0, 9), certify=at_most(4)), "this is not an example of the domain: 5 is above 4"),
     ],
 )
 def test_a_domain_that_breaks_its_promise_gives_no_verdict(domain, message):

@@ -76,4 +76,6 @@ def test_cases_that_come_twice_are_seen_by_their_content():
         ([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {0, 8}, {8, 0}], 2),
     ):
         result = Proposition("all", "all", lambda x: None, enumerated(cases, len(cases))).examine(9, 0)
-        assert result.message == (f"the domain falls short: {twice} of its {len(cases)} cases come twice" * (twice > 0))
+        assert result.message == (
+            f"the domain falls short: {twice} of its {len(cases)} cases are duplicates" * bool(twice)
+        )

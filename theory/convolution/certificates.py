@@ -1,4 +1,4 @@
-"""Whether a matrix is a permutation matrix, by definition, whoever made it."""
+"""Check directly from the definition whether a matrix is a permutation matrix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["permutation_of"]
 
 
 def permutation_of(matrix: ArrayLike) -> list[int]:
-    """Where each row of a permutation matrix has its 1; the certificate that it is one.
+    """Return the column of the 1 in each row of a permutation matrix, which certifies the matrix.
 
     Raises:
         ValueError: if the matrix is not square, has an entry other than 0 and 1, or a row or column whose

@@ -173,7 +173,7 @@ def _certified(p: Array) -> list[int]:
     try:
         order = permutation_of(p)
     except ValueError as error:
-        raise Refuted(f"P is no permutation: {error}") from error
+        raise Refuted(f"P is not a permutation: {error}") from error
     require(sorted(order) == list(range(len(p))), f"{order} are not all places, each once")
     require(all(p[k, place] == 1 for k, place in enumerate(order)), f"P has no ones in the places {order}")
     require(np.count_nonzero(p) == len(order), f"P has {np.count_nonzero(p)} entries that are not 0, not {len(order)}")
@@ -181,7 +181,7 @@ def _certified(p: Array) -> list[int]:
 
 
 def check_spoilt_permutations(order: list[int]) -> None:
-    """Only the matrix of a permutation is certified as one; what is next to it is not."""
+    """Only permutation matrices are certified; matrices close to one are not."""
     right = np.eye(len(order), dtype=int)[order]
     require(permutation_of(right) == list(order), f"the certificate says {permutation_of(right)}")
     spoilt = {"a row twice": right[[0, 0, *range(2, len(order))]], "a row more": np.vstack([right, right[:1]]),
@@ -196,7 +196,7 @@ def check_kernel_of_stride(example: Example) -> None:
     """Kernel = stride: a 1x1 convolution to rh rw times the channels and a shuffle; nothing is cut off."""
     v, p, kept = _subpixel(example)
     filters, (rh, rw) = example.w.shape[1] * example.groups, example.stride
-    require(v.shape[0] == filters * rh * rw, f"{v.shape[0]} channels come of {filters}, not {rh}·{rw} times as many")
+    require(v.shape[0] == filters * rh * rw, f"{v.shape[0]} channels, not {rh}·{rw} times {filters}")
     require(v.shape[2:] == (1, 1), f"the convolution is {v.shape[2]}x{v.shape[3]}, not 1x1")
     require(len(kept) == p.shape[0], f"{p.shape[0] - len(kept)} pixels are cut off")
 

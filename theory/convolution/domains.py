@@ -200,7 +200,8 @@ TRANSPOSED_BY_MULTIPLES = sampled(
     transposed("multiple"),
     {**_BOTH, "a kernel of 3 strides": lambda e: e.w.shape[2] == 3 * e.stride[0] > 3},
     lambda e: require(
-        not any(k % r for k, r in zip(e.w.shape[2:], e.stride, strict=True)), "the kernel is no multiple of the stride"
+        not any(k % r for k, r in zip(e.w.shape[2:], e.stride, strict=True)),
+        "the kernel is not a multiple of the stride",
     ),
 )
 SHUFFLES = enumerated(shuffles, lambda examples: 4**4 if examples >= 500 else 3**4)

@@ -92,7 +92,7 @@ def conv_matrix(
         A SparseMatrix (F oh ow, C H W), with oh = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1.
 
     Raises:
-        TypeError: if an option is no integer, or w holds no real numbers.
+        TypeError: if an option is not an integer, or w does not hold real numbers.
         ValueError: if w is not finite, shapes or groups do not fit, or the kernel is larger than the padded picture.
 
     Source: homework 1-1. Its matrix, for weights W00 = 1, W01 = 2, W10 = 3, W11 = 4:
@@ -159,7 +159,7 @@ def conv_transpose_matrix(
         A SparseMatrix (F oh ow, C H W), with oh = (H - 1) stride - 2 padding + dilation (kh - 1) + 1 + output_padding.
 
     Raises:
-        TypeError: if an option is no integer, or w holds no real numbers.
+        TypeError: if an option is not an integer, or w does not hold real numbers.
         ValueError: if w is not finite, shapes, groups or output_padding do not fit, or no pixel would be left.
 
     Source: homework 1-2. A picture of one pixel gives the kernel, row by row:

@@ -36,7 +36,7 @@ def written(matrix: Array, names: Sequence[str]) -> list[str]:
 
 
 def products(matrix: SparseMatrix, weights: Sequence[str], inputs: Sequence[str]) -> list[str]:
-    """What each row of A vec(x) is, in symbols: a sum of weights times inputs.
+    """Return each row of A vec(x) in symbols: a sum of weights times inputs.
 
     >>> from theory.convolution.matrices import conv_matrix
     >>> products(conv_matrix(NUMBERED, (1, 2, 2)), symbols("W", 2, 2), symbols("x", 2, 2))
@@ -49,7 +49,7 @@ def products(matrix: SparseMatrix, weights: Sequence[str], inputs: Sequence[str]
 
 
 def pictured(name: str, entries: Sequence[str], width: int) -> list[str]:
-    """The lines of a picture with a name, whose entries are given row by row.
+    """Return the lines of a named picture, given its entries row by row.
 
     >>> print(*pictured("X", symbols("x", 2, 2), 2), sep="\\n")
     X = [[x00, x01],

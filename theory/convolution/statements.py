@@ -26,17 +26,17 @@ def _drawn(
 # 1-1: a convolution is a matrix -------------------------------------------------------------------
 
 STATEMENT_1 = Statement(
-    "A convolution of a flattened picture is a product with a matrix. With X 3x3 padded by 1, W 2x2 and stride 3 the "
+    "Convolving a flattened picture is multiplying it by a matrix. With X 3x3 padded by 1, W 2x2 and stride 3 the "
     "matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
-    r"A convolution of a flattened picture is a product with a matrix, "
-    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. With $X$ of 3x3, zero-padded by 1, $W$ of 2x2 and stride "
-    r"3, $A$ is printed with 8 columns, and "
+    r"Convolving a flattened picture is multiplying it by a matrix, "
+    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. For a 3x3 picture $X$, zero-padded by 1, a 2x2 kernel $W$ and stride "
+    r"3, the homework prints $A$ with 8 columns, and "
     r"$Y_{00}=W_{11}x_{00}$, $Y_{01}=W_{10}x_{02}$, $Y_{10}=W_{01}x_{20}$, $Y_{11}=W_{00}x_{22}$.",
 )
 
 CORRECTED_1 = Corrected(
     "A is 4x9: W11 in row 0, column 0; W10 in row 1, column 2; W01 in row 2, column 6; W00 in row 3, column 8.",
-    r"$A$ is 4x9 and 0 but for $A_{0,0}=W_{11}$, $A_{1,2}=W_{10}$, $A_{2,6}=W_{01}$, $A_{3,8}=W_{00}$.",
+    r"$A$ is 4x9; its only nonzero entries are $A_{0,0}=W_{11}$, $A_{1,2}=W_{10}$, $A_{2,6}=W_{01}$, $A_{3,8}=W_{00}$.",
     by=("4x9 matrix",),
 )
 
@@ -55,23 +55,23 @@ or 00 lies on $x_{00}$, $x_{02}$, $x_{20}$ or $x_{22}$, the entries 0, 2, 6 and 
 PROPOSITIONS_1 = (
     Proposition(
         "the matrix has 8 columns",
-        "The printed matrix of 4x8 can be applied to vec(X), X of 3x3",
+        "The printed 4x8 matrix can multiply vec(X) of a 3x3 picture X",
         checks.check_printed_shape,
         domains.PRINTED_SHAPE,
         show=lambda shape: f"A of {shape[0]}x{shape[1]}",
         false=True,
     ),
     _drawn("printed", "output", checks.check_printed_output, domains.SOURCE_CONVOLUTION,
-           "conv2d gives Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] (drawn X and W)"),
+           "conv2d gives Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]] (random X and W)"),
     _drawn("corrected", "4x9 matrix", checks.check_source_convolution, domains.SOURCE_CONVOLUTION,
-           "The 4x9 matrix follows from the definition and gives Y (drawn X and W)"),
+           "The 4x9 matrix follows from the definition and gives Y (random X and W)"),
     _drawn("general", "product", checks.check_product, domains.CONVOLUTIONS,
            "A vec(x) = vec(conv2d(x)) (kernels up to 3x3, strides to 4, paddings to 2, dilations to 3, up to 3 groups "
            "of up to 2 channels)"),
     _drawn("general", "pullback", checks.check_vjp, domains.CONVOLUTIONS,
            "A' g is conv2d's VJP, A' the transpose of A (same convolutions)"),
     _drawn("general", "adjoint", checks.check_adjoint, domains.CONVOLUTIONS,
-           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩, which both imply", share=0.2),
+           "⟨conv2d(x), y⟩ = ⟨x, A' y⟩, which follows from both", share=0.2),
 )  # fmt: skip
 
 
@@ -105,11 +105,11 @@ CLAIM_1_1 = Claim(
 # 1-2: a transposed convolution is a matrix --------------------------------------------------------
 
 STATEMENT_2 = Statement(
-    "A transposed convolution of a flattened picture is a product with a matrix: with X 2x2, W 2x2 and stride 2 one "
-    "of 16x4, which lays W, times each entry of X, side by side on Y 4x4.",
-    r"A transposed convolution of a flattened picture is a product with a matrix, "
-    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. With $X$ of 2x2, $W$ of 2x2 and stride 2, $A$ is 16x4 and "
-    r"lays $W$, times each entry of $X$, side by side on $Y$ of 4x4.",
+    "A transposed convolution of a flattened picture is multiplication by a matrix. With X 2x2, W 2x2 and stride 2 it "
+    "is 16x4 and places copies of W, scaled by the entries of X, side by side on the 4x4 output Y.",
+    r"A transposed convolution of a flattened picture is multiplication by a matrix, "
+    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. For a 2x2 picture $X$, a 2x2 kernel $W$ and stride 2, $A$ is 16x4. "
+    r"It places copies of $W$, scaled by the entries of $X$, side by side on the 4x4 output $Y$.",
 )
 
 PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f',is+ud-p,js+vd-p)$ of $y$, with $f'$ the $f$-th
@@ -119,11 +119,11 @@ picture of height $L=(H-1)s-2p+e+o$, with $e=d(K-1)+1$ and the output padding $o
 
 $$\left\lfloor \frac{L + 2p - e}{s} \right\rfloor + 1 = H + \left\lfloor \frac{o}{s} \right\rfloor,$$
 
-which is $H$ exactly if $0 \le o<s$. Then $\langle A'y,x\rangle=\langle y,Ax\rangle$: the pair is adjoint."""
+which is $H$ if and only if $0 \le o<s$. Then $\langle A'y,x\rangle=\langle y,Ax\rangle$: the pair is adjoint."""
 
 PROPOSITIONS_2 = (
     _drawn("printed", "16x4 matrix", checks.check_source_transposed, domains.SOURCE_TRANSPOSED,
-           "The 16x4 matrix follows from the definition and does what conv_transpose2d does"),
+           "The 16x4 matrix follows from the definition and gives the same result as conv_transpose2d"),
     _drawn("general", "product", checks.check_product, domains.TRANSPOSED,
            "A vec(x) = vec(conv_transpose2d(x)) (kernels up to 5x5, strides to 3, paddings and dilations to 2, output "
            "paddings below the stride, up to 2 groups of up to 2 channels)"),
@@ -182,25 +182,25 @@ $$y_{tr+m} = \sum_{a=0}^{k-1} w_{ar+m} x_{t-a} = \sum_{b=0}^{k-1} w_{(k-1-b)r+m}
 So the places with remainder $m$ are a convolution with stride 1 and padding $k-1$ of the reversed sub-kernel
 $w_m,w_{r+m},\dots$ The plane has $r^2$ of them. $P$ maps channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m,qr+n)$, which
 is the pixel shuffle. Division with remainder is one to one, so $P$ is a permutation matrix. With $k=1$ the convolutions
-are 1x1; the source has $r=2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ that ends with zeros; its
-output ends with $r\lceil K/r\rceil-K$ more rows, which are 0 and cropped. Padding crops more, output padding less, and
-a dilated kernel has zeros in between."""
+are 1x1; the homework has $r=2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ that ends with zeros;
+its output ends with $r\lceil K/r\rceil-K$ more rows, which are 0 and cropped. Padding crops more, output padding less,
+and a dilated kernel has zeros in between."""
 
 PROPOSITIONS_3 = (
     _drawn("printed", "same rows", checks.check_source_permutation, domains.SOURCE_TRANSPOSED,
-           "A_T = P A_C for four drawn weights, P certified as a permutation matrix"),
+           "A_T = P A_C for four random weights, with P certified as a permutation matrix"),
     Proposition(
         "pixel shuffle",
-        "P is pixel_shuffle and a permutation matrix (all factors, channels, rows and columns up to 3; up to 4 from "
-        "500 examples on)",
+        "P is pixel_shuffle and a permutation matrix (all factors, channels, rows and columns up to 3; up to 4 with "
+        "--examples 500)",
         checks.check_shuffle,
         domains.SHUFFLES,
         role="general",
         show=lambda e: f"C = {e[0]}, H = {e[1]}, W = {e[2]}, r = {e[3]}",
     ),
-    _drawn("general", "spoilt permutations", checks.check_spoilt_permutations, domains.PERMUTATIONS,
-           "A spoilt permutation matrix is not certified: a row or column twice, a row of zeros, halves, a 2, a row "
-           "more or less (permutations of up to 6)"),
+    _drawn("general", "corrupted permutations", checks.check_spoilt_permutations, domains.PERMUTATIONS,
+           "A corrupted permutation matrix is not certified: a duplicated row or column, a zero row, entries of one "
+           "half or 2, an extra or a missing row (permutations of up to 6)"),
     _drawn("general", "kernel = stride", checks.check_kernel_of_stride, domains.TRANSPOSED_BY_STRIDE,
            "With kernel r x r and stride r up to 3: a 1x1 convolution to r² times the channels, then pixel_shuffle(r); "
            "with rh x rw, P"),
@@ -208,8 +208,8 @@ PROPOSITIONS_3 = (
            "With kernel kr x kr and stride r, both up to 3: a k x k convolution with padding k - 1 and the flipped "
            "sub-kernels w[a r + m], m = 0 … r - 1, then pixel_shuffle(r)"),
     _drawn("general", "any kernel", checks.check_every_kernel, domains.TRANSPOSED,
-           "With any kernel K: zeros at its end fill it to r ceil(K / r), and the surplus rows and columns are cropped "
-           "(with all options of 1-2)"),
+           "With any kernel size K: zero-pad the end of the kernel to r ceil(K / r) and crop the surplus rows and "
+           "columns (with all options of 1-2)"),
 )  # fmt: skip
 
 
@@ -225,7 +225,7 @@ def show_permutation() -> str:
     return "\n".join([
         "X is 2x2. A_T: transposed convolution, kernel (1,1,2,2), stride 2, from 2x2 to 4x4.",
         "A_C: convolution, kernel (4,1,1,1), stride 1, from 2x2 to four channels of 2x2.",
-        "P: the pixel shuffle by 2. Four same weights, row by row: W00 W01 W10 W11.",
+        "P: the pixel shuffle by 2. The same four weights, row by row: W00 W01 W10 W11.",
         "",
         head,
         *rows,

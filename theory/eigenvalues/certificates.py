@@ -1,10 +1,11 @@
-"""Whether a matrix has an eigendecomposition, and of which kind it is, by definition, whoever says so.
+"""Check directly from the definition whether a matrix has an eigendecomposition, and of which kind it is.
 
 Over the rationals: an eigenvalue that is a root of the characteristic polynomial m times has an eigenspace of at most m
-dimensions, n - rank(W - λ I) of them; W has an eigendecomposition (over the complex numbers) exactly if none has
-fewer. `theory.eigenvalues.defective` proves that otherwise, by a vector.
+dimensions, n - rank(W - λ I) of them. W has an eigendecomposition (over the complex numbers) if and only if none has
+fewer. `theory.eigenvalues.defective` proves the same with a vector.
 
-Of floating-point numbers a kind can be told only to rounding, which is far below what separates the kinds drawn here.
+For floating-point matrices, the kind is known only up to rounding errors, which are far smaller than the differences
+between the kinds used here.
 """
 
 from __future__ import annotations
@@ -97,14 +98,14 @@ def missing_dimensions(W: NDArray[np.object_] | Rows, eigenvalue: int) -> int:
 
 
 def check_defective(W: NDArray[np.object_] | Rows, eigenvalue: int) -> None:
-    """Refuted unless a matrix of ints has no eigendecomposition for want of eigenvectors to this eigenvalue.
+    """Raise Refuted unless a matrix of ints lacks eigenvectors for this eigenvalue, so has no eigendecomposition.
 
     >>> check_defective([[1, 0], [0, 2]], 1)
     Traceback (most recent call last):
-    theory.refutation.Refuted: W = [[1, 0], [0, 2]] has as many eigenvectors to 1 as it is a root: it is not defective
+    theory.refutation.Refuted: W = [[1, 0], [0, 2]] is not defective: 1 has as many eigenvectors as its multiplicity
     """
     written = np.asarray(W, dtype=object).tolist()
-    has_all = f"W = {written} has as many eigenvectors to {eigenvalue} as it is a root: it is not defective"
+    has_all = f"W = {written} is not defective: {eigenvalue} has as many eigenvectors as its multiplicity"
     require(missing_dimensions(W, eigenvalue) > 0, has_all)
 
 

@@ -33,7 +33,7 @@ EPSILON = float(np.finfo(float).eps)
 def rounding(W: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.float64]:
     """A tolerance for the norms of W's powers: W is known, and a product rounded, to 100 n epsilon ||W||.
 
-    A tolerance above a millionth of a norm, or of 1, would forgive what is wrong: it is unsound.
+    A tolerance above a millionth of a norm, or of 1, would accept wrong results, so it is unsound.
     """
     error = EPSILON + perturbation(norms, 100 * len(W) * EPSILON * max(1.0, float(norms[min(1, len(norms) - 1)])))
     if (error > 1e-6 * np.maximum(1.0, norms)).any():
@@ -80,25 +80,25 @@ def printed_form_symmetric(example: Drawn) -> None:
 def has_eigendecomposition(W: list[list[int]]) -> None:
     """No eigenvalue of W proves that it has none: for a W of 1 or 2 rows with the entries -1, 0 and 1.
 
-    Nothing is overlooked: a double eigenvalue of such a W is half of its trace and a whole number, in -1, 0, 1. What
-    is found must be so by ranks, too, else nothing is refuted, and the check is unsound.
+    Nothing is overlooked: a double eigenvalue of such a W is half of its trace and a whole number, in -1, 0, 1. The
+    ranks must confirm the result; otherwise nothing is refuted, and the check is unsound.
     """
     for eigenvalue in (0, 1, -1):
         v = chain(W, eigenvalue)
         refuted = v is not None and proves_defective(W, eigenvalue, v)
         if refuted != (missing_dimensions(W, eigenvalue) > 0):
-            raise Unsound(f"{v} is said to prove of the eigenvalue {eigenvalue} what ranks do not say")
+            raise Unsound(f"{v} is accepted as a proof for the eigenvalue {eigenvalue}, but the ranks contradict it")
         require(not refuted, f"A = W - {eigenvalue} I has A v != 0 = A^2 v, v = {v}, which no P D P^-1 has")
 
 
 def decided_exactly(example: Whole) -> None:
-    """A vector proves that W, and W' alike, has no eigendecomposition exactly if a Jordan block is larger than 1."""
+    """A vector proves that W (like W') has no eigendecomposition if and only if a Jordan block is larger than 1."""
     for W, eigenvalue in itertools.product((example.matrix, example.matrix.T), range(-2, 3)):
         truth = any(size > 1 for value, size in example.blocks if value == eigenvalue)
         v = chain(W, eigenvalue)
         require((v is not None) == truth, f"{v} is found for the eigenvalue {eigenvalue}, a larger block is {truth}")
         if v is not None:
-            require(proves_defective(W, eigenvalue, v), f"{v} is no proof for the eigenvalue {eigenvalue}")
+            require(proves_defective(W, eigenvalue, v), f"{v} is not a proof for the eigenvalue {eigenvalue}")
         require(accepts(check_defective, W, eigenvalue) == truth, f"ranks say {not truth} of {eigenvalue}")
         for unit in np.eye(len(W), dtype=int):
             wrong = not truth and proves_defective(W, eigenvalue, unit)
@@ -163,7 +163,7 @@ def gelfand_limit(example: Drawn) -> None:
 
 
 def spoilt_schur_is_refused(example: Drawn) -> None:
-    """Schur's form with an entry below the diagonal, a U that is longer, a T or a W that is another."""
+    """Reject Schur forms with an entry below the diagonal, a U that is not unitary, or a different T or W."""
     W, n = example.matrix, example.size
     U, T = schur_form(W)
     corner = np.zeros((n, n))

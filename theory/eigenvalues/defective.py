@@ -74,7 +74,7 @@ def kernel(A: ArrayLike) -> list[NDArray[Any]]:
 
 
 def proves_defective(W: ArrayLike, eigenvalue: int, v: ArrayLike) -> bool:
-    """Whether A v != 0 = A^2 v for A = W - eigenvalue I. W: (n, n); v: (n,); all of ints.
+    """Return whether A v != 0 = A^2 v for A = W - eigenvalue I. W: (n, n); v: (n,); all of ints.
 
     >>> proves_defective([[5, 1], [0, 5]], 5, [0, 1]), proves_defective([[5, 1], [0, 5]], 5, [1, 0])
     (True, False)

@@ -44,7 +44,7 @@ class Whole:
         J = np.diag(values).astype(object)
         ends = set(itertools.accumulate(size for _, size in self.blocks))
         for i in set(range(1, len(values))) - ends:
-            J[i - 1, i] = 1  # a block goes on
+            J[i - 1, i] = 1  # the block continues
         return J
 
     @property

@@ -51,8 +51,8 @@ CORRECTED = Corrected(
 )
 
 PROOF = r"""With $W=P D P^{-1}$, $W'=(P')^{-1} D P'$, and in $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
-$(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right exactly if $D^k (P'P-I)=0$: for an invertible $W$,
-if $P$ is orthogonal.
+$(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right if and only if $D^k (P'P-I)=0$: for an
+invertible $W$, if $P$ is orthogonal.
 
 *Not every matrix:* let $W$ have the rows $(0,1)$ and $(0,0)$. Then $W \neq 0=W^2$, but $W=P D P^{-1}$ would give
 $D^2=0$, so $D=0$ and $W=0$.
@@ -67,7 +67,7 @@ block, whose power has the entries $\binom{k}{d} \lambda^{k-d}$.
 
 *A hump before the decay:* for $|z|>1$ the norm of $(z I-W)^{-1}=\sum_k W^k z^{-k-1}$ is at most
 $\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). For $W$ of the rows $(r,c)$ and $(0,r)$ and
-$z=2-r$ it promises a growth to $c / (4 (1-r))$, for any $r$ below 1.
+$z=2-r$ it guarantees a growth to $c / (4 (1-r))$, for any $r$ below 1.
 
 *Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1}=\mathrm{diag}(1-h_t^2) W_h'$, and the norm of a product is at
 most the product of the norms. An LSTM without recurrent weights has $c_t=f_t c_{t-1}+i_t g_t$ with gates independent of
@@ -94,7 +94,7 @@ PRINTED = (
     ),
     Proposition(
         "the last factor P^-1, symmetric W",
-        "it is right for a symmetric W with orthonormal P (all sizes to 4x4, radii below, at and above 1)",
+        "the printed form is right for a symmetric W with orthonormal P (sizes up to 4x4, radii below, at and above 1)",
         checks.printed_form_symmetric,
         domains.SYMMETRIC,
         share=0.5,
@@ -136,8 +136,8 @@ CORRECTIONS = (
     ),
     Proposition(
         "decided exactly",
-        "W has no eigendecomposition exactly if a vector proves it, which a Jordan block of size 2 or more has; "
-        "ranks over the rationals agree (two or three blocks of sizes 1 to 3)",
+        "W has no eigendecomposition if and only if a vector proves it; such a vector exists for every Jordan block "
+        "of size 2 or more; ranks over the rationals agree (two or three blocks of sizes 1 to 3)",
         checks.decided_exactly,
         domains.JORDAN,
         "corrected",
@@ -186,8 +186,9 @@ GENERAL = (
         show=str,
     ),
     Proposition(
-        "spoilt Schur forms",
-        "the check refuses a Schur form with an entry below the diagonal, a U that is not unitary, or another matrix",
+        "corrupted Schur forms",
+        "the check rejects a Schur form with an entry below the diagonal, a U that is not unitary, or the Schur form "
+        "of another matrix",
         checks.spoilt_schur_is_refused,
         domains.MATRICES,
         "general",
@@ -237,7 +238,7 @@ def show() -> str:
     parts = [
         "W = P D P^-1, and the Jacobian of h_t = W' h_{t-1} after 3 steps, by mg.jacobian:",
         _beside({"W =": W, "P =": P, "D =": np.diag(EIGENVALUES), "dh_3/dh_0 =": power_jacobian(W, STEPS)}),
-        "The form as printed is not it; the last factor must be P':",
+        "The printed form is different; the last factor must be P':",
         _beside({
             "(P')^-1 D^3 P^-1 =": printed_eigenform(P, EIGENVALUES, STEPS),
             "(P')^-1 D^3 P' =": eigenform(P, EIGENVALUES, STEPS),
@@ -263,7 +264,7 @@ def _forget_gates() -> list[str]:
 
 
 def _beside(named: Mapping[str, ArrayLike]) -> str:
-    """Matrices of whole numbers side by side, each behind its name."""
+    """Return matrices of whole numbers side by side, each after its name."""
     columns = [_block(name, np.asarray(matrix)) for name, matrix in named.items()]
     return "\n".join("  " + "    ".join(row).rstrip() for row in zip(*columns, strict=True)) + "\n"
 

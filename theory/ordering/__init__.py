@@ -1,7 +1,7 @@
-"""Claims 2-1 and 2-2: a graph has a topological order exactly if it has no cycle.
+"""Claims 2-1 and 2-2: a graph has a topological order if and only if it has no cycle.
 
-`statements` holds all the words; `domains` the examples, `checks` what is checked of them, `figures` the pictures. The
-other modules are the mathematics by its name, and `certificates`, which checks what it finds.
+`statements` holds all the text, `domains` the examples, `checks` the checkers, and `figures` the pictures. The other
+modules hold the mathematics, and `certificates` checks its results.
 """
 
 from __future__ import annotations

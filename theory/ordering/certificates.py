@@ -1,4 +1,4 @@
-"""Check orders, cycles and acyclic graphs by definition, with no code of any sort.
+"""Check orders, cycles and acyclic graphs directly from their definitions, without the code of the sorts.
 
 Each `check_...` raises :class:`theory.Refuted` if its certificate is wrong. A graph maps each vertex to its parents, as
 in `theory.ordering.proofs`.
@@ -67,7 +67,7 @@ def check(result: Order[V] | Cycle[V], parents: Parents[V]) -> None:
 
 
 def is_acyclic(parents: Parents[V]) -> bool:
-    """Whether the adjacency matrix A of the graph is nilpotent, which is equivalent to having no cycle.
+    """Return whether the adjacency matrix A of the graph is nilpotent, which is equivalent to having no cycle.
 
     (A^k)[u, v] counts the walks of k edges from u to v. With n vertices a walk of n edges visits a vertex twice, so
     A^n = 0 if there is no cycle; around a cycle there are walks of any length.

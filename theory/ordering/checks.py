@@ -51,9 +51,9 @@ def has_an_order(example: tuple[Digraph, Order[int]]) -> None:
 
 
 def check_ordered(result: object, parents: Mapping[Any, Any]) -> None:
-    """Refuted unless the result is an order, and a right one."""
+    """Raise Refuted unless the result is a topological order."""
     if not isinstance(result, Order):
-        raise Refuted("a DAG is said to have a cycle")
+        raise Refuted("a DAG is reported to have a cycle")
     check(result, parents)
 
 
@@ -70,7 +70,7 @@ def lemma_holds(parents: Digraph) -> None:
 
 
 def what_is_left_is_acyclic(parents: Digraph) -> None:
-    """At every step of the construction on a DAG: a source goes, all else stays, and what is left is acyclic."""
+    """Each step of the construction on a DAG removes a source, keeps everything else, and leaves an acyclic graph."""
     before: Mapping[int, Any] = parents
     removed = []
     for step in removals(parents):
@@ -115,7 +115,7 @@ def order_or_cycle(parents: Digraph) -> None:
 
 
 def count_is_right(domain: tuple[int, bool]) -> None:
-    """Of all graphs of n vertices, with loops or without, as many are sorted as the literature says are DAGs."""
+    """Of all graphs of n vertices, with or without loops, the number that can be sorted is the known number of DAGs."""
     n, loops = domain
     found = Counter(type(topological_order(graph, graph.__getitem__)) for graph in every_digraph(n, loops))
     require(found.total() == 2 ** (n * n if loops else n * (n - 1)), f"there are {found.total()} graphs")
@@ -181,7 +181,7 @@ def cycle_refutes_every_order(case: Disputed) -> None:
     check(case.cycle, case.parents)
     u, v = violated_edge(case.order, case.cycle)
     around = list(zip(case.cycle.nodes, case.cycle.nodes[1:] + case.cycle.nodes[:1], strict=True))
-    require((u, v) in around, f"{u} -> {v} is no edge of the cycle")
+    require((u, v) in around, f"{u} -> {v} is not an edge of the cycle")
     require(case.order.nodes.index(u) >= case.order.nodes.index(v), f"{u} -> {v} goes forward in the order")
     require(not accepts(check_order, case.order.nodes, case.parents), "an order of a cyclic graph is accepted")
     by_minigrad = accepts(certify, case.order, case.parents, case.parents.__getitem__)
@@ -189,15 +189,15 @@ def cycle_refutes_every_order(case: Disputed) -> None:
 
 
 def never_both(parents: Digraph) -> None:
-    """Of all sequences of vertices, some is an order or some is a cycle, never both."""
+    """The sequences of vertices include an order or a cycle, never both."""
     order, cycle = next(orders(parents), None), next(cycles(parents), None)
     require(order is None or cycle is None, f"it has the order {order} and the cycle {cycle}")
     require(order is not None or cycle is not None, "it has neither an order nor a cycle")
-    require((cycle is None) == is_acyclic(parents), "its adjacency matrix is nilpotent, or not, against that")
+    require((cycle is None) == is_acyclic(parents), "its adjacency matrix contradicts that")
 
 
 def trace_has_no_cycle(steps: list[Step]) -> None:
-    """The order in which nodes are made is topological; a parent made later than its child is a cycle, and refused."""
+    """The order in which nodes are made is topological; a parent made after its child is a cycle and is rejected."""
     nodes = dict.fromkeys(tensor.node for tensor in run_program(steps) if tensor.node is not None)
     made = Order(tuple(nodes))
     check(made, {node: node.parents for node in made.nodes})
@@ -205,36 +205,36 @@ def trace_has_no_cycle(steps: list[Step]) -> None:
     bend(made)
     cycle = topological_order(made.nodes, attrgetter("parents"))
     if isinstance(cycle, Order):
-        raise Refuted("a trace that was bent into a cycle is sorted")
+        raise Refuted("a trace that was changed to contain a cycle is sorted")
     check(cycle, {node: node.parents for node in made.nodes})
     u, v = violated_edge(made, cycle)
     require(v is made.nodes[0], f"{v} was made after its parent {u}, so that edge is not to blame")
     try:
         graph_of(list(made.nodes))
     except ValueError as error:
-        require("cycle" in str(error), f"minigrad refuses a cycle as: {error}")
+        require("cycle" in str(error), f"minigrad rejects a cycle with: {error}")
     else:
         raise Refuted("minigrad's reverse pass would walk a cycle")
 
 
-# Certificates that are none -----------------------------------------------------------------------
+# Invalid certificates -----------------------------------------------------------------------------
 
 
 def accepted_order(nodes: Any, parents: Digraph) -> bool:
-    """Whether either check takes a sequence of vertices for an order."""
+    """Return whether either check accepts a sequence of vertices as an order."""
     return accepts(check_order, nodes, parents) or accepts(certify, Order(nodes), parents, parents.__getitem__)
 
 
 def accepted_cycle(nodes: Any, parents: Digraph) -> bool:
-    """Whether either check takes a sequence of vertices for a cycle."""
+    """Return whether either check accepts a sequence of vertices as a cycle."""
     return accepts(check_cycle, nodes, parents) or accepts(certify, Cycle(nodes), parents, parents.__getitem__)
 
 
 def spoilt_order_is_refused(example: tuple[Digraph, Order[int]]) -> None:
-    """Of an order: one vertex too few or too many, one twice, one twice for another, a loop, an edge turned."""
+    """Reject corrupted orders: a missing, extra, repeated or replaced vertex, a loop, or a reversed edge."""
     parents, (nodes, n) = example[0], (example[1].nodes, len(example[0]))
     check(example[1], parents)  # which both accept
-    require(not accepted_order((*nodes, n), parents), "an order with a vertex that the graph has not is accepted")
+    require(not accepted_order((*nodes, n), parents), "an order with a vertex outside the graph is accepted")
     for i, v in enumerate(nodes):
         require(not accepted_order(nodes[:i] + nodes[i + 1 :], parents), f"the order is accepted without {v}")
         require(not accepted_order((*nodes, v), parents), f"the order is accepted with {v} twice")
@@ -250,12 +250,12 @@ def spoilt_order_is_refused(example: tuple[Digraph, Order[int]]) -> None:
 
 
 def spoilt_cycle_is_refused(case: Disputed) -> None:
-    """Of a cycle: walked round twice, none of it, a vertex twice, a vertex that the graph has not, an edge missing."""
+    """Reject corrupted cycles: walked twice, empty, with a repeated or foreign vertex, or with a missing edge."""
     nodes, parents = case.cycle.nodes, case.parents
     check(case.cycle, parents)  # which both accept
     require(not accepted_cycle((), parents), "a cycle without vertices is accepted")
     require(not accepted_cycle((*nodes, *nodes), parents), "a cycle is accepted that goes round twice")
-    require(not accepted_cycle((*nodes, len(parents)), parents), "a vertex that the graph has not is accepted")
+    require(not accepted_cycle((*nodes, len(parents)), parents), "a cycle with a vertex outside the graph is accepted")
     with_loop = {v: (*several, v) for v, several in parents.items()}
     require(not accepted_cycle((*nodes, nodes[-1]), with_loop), f"a cycle is accepted with {nodes[-1]} twice")
     for u, v in zip(nodes, nodes[1:] + nodes[:1], strict=True):

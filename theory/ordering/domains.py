@@ -221,7 +221,7 @@ def _has_edge(parents: Digraph) -> bool:
 
 
 def _has_long_cycle(parents: Digraph) -> bool:
-    """Whether there is a cycle through two vertices or more, not just a loop."""
+    """Return whether there is a cycle through two or more vertices, not just a loop."""
     return not is_acyclic({v: tuple(u for u in several if u != v) for v, several in parents.items()})
 
 

@@ -39,7 +39,7 @@ def parents_of_edges(n: int, edges: ArrayLike | Sequence[tuple[int, int]]) -> di
 
 
 def parents_of_trace(tensors: Sequence[mg.Tensor]) -> dict[Node, tuple[Node, ...]]:
-    """Return the graph that minigrad recorded behind some tensors: the parents of each node, the nodes of its inputs.
+    """Return the graph that minigrad recorded for some tensors: the parents of each node, the nodes of its inputs.
 
     >>> x = mg.tensor(1.0, requires_grad=True)
     >>> for node, parents in parents_of_trace([mg.tanh(x) * x]).items():

@@ -16,17 +16,17 @@ __all__ = ["CLAIM_2_1", "CLAIM_2_2", "show_contradiction", "show_removals"]
 
 STATEMENT_1 = Statement(
     "Every finite directed acyclic graph (DAG) has a topological order. Proof as printed: a DAG has a vertex without "
-    "incoming edges; remove it; what is left is cyclic; repeat; the order of removal is topological.",
+    "incoming edges; remove it; the remaining graph is cyclic; repeat; the order of removal is topological.",
     "Every finite directed acyclic graph (DAG) has a topological order: a sequence of all its vertices in which "
     r"$u$ comes before $v$ for every edge $u \to v$. Proof as printed: a DAG has a vertex without incoming edges (the "
-    "lemma); remove it; what is left is *cyclic*; repeat; the order of removal is topological.",
+    "lemma); remove it; the remaining graph is *cyclic*; repeat; the order of removal is topological.",
 )
 
 CORRECTED_1 = Corrected(
     "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
-    "it; what is left is acyclic; repeat until nothing is left; the order of removal is topological.",
+    "it; the remaining graph is acyclic; repeat until nothing is left; the order of removal is topological.",
     "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
-    "it; what is left is *acyclic*; repeat until nothing is left; the order of removal is topological.",
+    "it; the remaining graph is *acyclic*; repeat until nothing is left; the order of removal is topological.",
     by=("the step",),
 )
 
@@ -46,7 +46,8 @@ Every DAG of two or more vertices refutes the printed step."""
 PROPOSITIONS_1 = (
     Proposition(
         "what is left is cyclic",
-        "After a vertex without incoming edges is removed from a DAG of two or more, what is left is cyclic.",
+        "After a vertex without incoming edges is removed from a DAG of two or more vertices, the remaining graph is "
+        "cyclic.",
         checks.what_is_left_is_cyclic,
         domains.LARGER_SMALL_DAGS,
         show=show_graph,
@@ -69,8 +70,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the step",
-        "After each removal from a DAG all else stays and what is left is acyclic; the order of removal is "
-        "topological (up to 3 vertices; more from 100 and 1000 examples on).",
+        "Each removal from a DAG keeps everything else, and the remaining graph is acyclic; the order of removal is "
+        "topological (up to 3 vertices; larger graphs with --examples 100 and 1000).",
         checks.what_is_left_is_acyclic,
         domains.SMALL_DAGS,
         "corrected",
@@ -78,7 +79,7 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the construction on any graph",
-        "Removing sources ends with an order exactly if the graph is acyclic, else with a cycle in a graph where "
+        "Removing sources ends with an order if and only if the graph is acyclic, else with a cycle in a graph where "
         "every vertex has a parent; graphlib agrees (up to 8 vertices).",
         checks.construction_ends,
         domains.STUCK_OR_NOT,
@@ -87,26 +88,26 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "an order or a cycle",
-        "A graph gives an order or a cycle, certified by definition (up to 3 vertices with loops; more from 100 and "
-        "1000 examples on).",
+        "A graph gives an order or a cycle, certified by definition (up to 3 vertices with loops; larger graphs with "
+        "--examples 100 and 1000).",
         checks.order_or_cycle,
         domains.SMALL_DIGRAPHS,
         "general",
         show=show_graph,
     ),
     Proposition(
-        "spoilt orders",
-        "The checks refuse an order with a vertex too few, too many or twice, with the ends of an edge exchanged, or "
-        "of a graph with a loop (up to 12 vertices).",
+        "corrupted orders",
+        "The checks reject an order that lacks, adds or repeats a vertex, that reverses an edge, or whose graph has a "
+        "self-loop (up to 12 vertices).",
         checks.spoilt_order_is_refused,
         domains.ORDERED_DAGS,
         "general",
         show=lambda example: f"{show_graph(example[0])}; order {example[1].nodes}",
     ),
     Proposition(
-        "spoilt cycles",
-        "The checks refuse a cycle that is empty, goes round twice, has a vertex twice or a foreign one, or lacks an "
-        "edge (up to 8 vertices).",
+        "corrupted cycles",
+        "The checks reject a cycle that is empty, goes round twice, repeats a vertex, names a vertex outside the graph "
+        "or lacks an edge (up to 8 vertices).",
         checks.spoilt_cycle_is_refused,
         domains.DISPUTED,
         "general",
@@ -114,8 +115,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the number of DAGs",
-        "1, 3, 25, 543 labelled graphs of 1 to 4 vertices are sorted, with loops or without, as OEIS A003024 and a "
-        "recurrence say (from 1000 examples on also 29,281 of 5, and loops of 4).",
+        "Of the labelled graphs with 1 to 4 vertices, 1, 3, 25 and 543 can be sorted, as OEIS A003024 and a recurrence "
+        "say, with or without loops (with --examples 1000 also 29,281 with 5, and loops with 4).",
         checks.count_is_right,
         domains.COUNTED,
         "general",
@@ -123,7 +124,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "large graphs",
-        "Random DAGs give an order, and with a planted cycle a cycle (3 vertices; 100,000 for every 100 examples).",
+        "The sort returns an order for random DAGs, and a cycle once a cycle is planted in them (3 vertices; 100,000 "
+        "for every 100 examples).",
         checks.large_graph_is_sorted,
         domains.PLANTED,
         "general",
@@ -131,7 +133,7 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "minigrad's graphs",
-        "The nodes that minigrad records of a program of up to 12 operations are sorted, inputs first.",
+        "The sort orders the nodes that minigrad records for a program of up to 12 operations, inputs first.",
         checks.trace_is_sorted,
         domains.PROGRAMS,
         "general",
@@ -199,23 +201,24 @@ PROPOSITIONS_2 = (
     ),
     Proposition(
         "the contradiction",
-        "An edge of a cycle goes backward in any order, so both are never valid (up to 8 vertices).",
+        "In any order some edge of a cycle goes backward, so an order and a cycle are never both valid (up to 8 "
+        "vertices).",
         checks.cycle_refutes_every_order,
         domains.DISPUTED,
         show=lambda case: f"{show_graph(case.parents)}; {show_cycle(case.cycle)}; order {case.order.nodes}",
     ),
     Proposition(
         "never both",
-        "Among all sequences of its vertices a graph has an order or a cycle, never both (up to 3 vertices with "
-        "loops; more from 100 and 1000 examples on).",
+        "The sequences of a graph's vertices include a topological order or a cycle, never both (up to 3 vertices with "
+        "loops; larger graphs with --examples 100 and 1000).",
         checks.never_both,
         domains.SMALL_DIGRAPHS_OF_4,
         show=show_graph,
     ),
     Proposition(
         "minigrad's graphs",
-        "The order in which a program of up to 12 operations makes its nodes is topological; a trace bent into a "
-        "cycle is refused.",
+        "The order in which a program of up to 12 operations makes its nodes is topological; a trace that is "
+        "changed to contain a cycle is rejected.",
         checks.trace_has_no_cycle,
         domains.PROGRAMS,
     ),

@@ -108,7 +108,7 @@ class Failure:
 
 
 def proves_parity(certificate: Intervals, bits: int = BITS) -> bool:
-    """Whether intervals with a + b = 1 prove that every length is right, at their gain and at every larger one.
+    """Return whether intervals with a + b = 1 prove that every length is right, at their gain and at every larger one.
 
     f rises on [0, 1] and falls on [1, 2], so an interval's image lies between the images of its ends. Four comparisons
     of rational bounds then prove that every state and bit leads into the right interval. s_0 = 0 is in [0, a]. With
@@ -157,7 +157,7 @@ def failure(gain: Fraction, length: int, bits: int = BITS) -> Failure | None:
 
 
 def proves_failure(gain: Fraction, length: int, bits: int = BITS) -> bool:
-    """Whether `failure` proves that 1 0 0 … 0 of this length fails at this gain and at every smaller one.
+    """Return whether `failure` proves that 1 0 0 … 0 of this length fails at this gain and at every smaller one.
 
     >>> proves_failure(Fraction(22, 10), 19), proves_failure(Fraction(22, 10), 20)
     (False, True)

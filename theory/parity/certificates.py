@@ -63,7 +63,7 @@ def check_failure(certificate: Failure) -> None:
 
     >>> check_failure(Failure(Fraction(2), (Fraction(1), Fraction(1, 2))))
     Traceback (most recent call last):
-    theory.refutation.Refuted: step 2: 0.5 is no bound of the state from above, which may be 0.7615941559557649
+    theory.refutation.Refuted: step 2: 0.5 is not an upper bound of the state, which may be 0.7615941559557649
     """
     gain, states = certificate.gain, certificate.states
     require(gain > 0, f"the gain {float(gain)} is not above 0")
@@ -72,7 +72,7 @@ def check_failure(certificate: Failure) -> None:
     for t, state in enumerate(states, 1):
         require(Fraction(1, 2) <= before <= 1, f"step {t}: the map is said to rise at {float(before)}")
         high = image(gain, before)[1]
-        too_low = f"step {t}: {float(state)} is no bound of the state from above, which may be {float(high)}"
+        too_low = f"step {t}: {float(state)} is not an upper bound of the state, which may be {float(high)}"
         require(high <= state, too_low)
         before = state
 
@@ -100,8 +100,8 @@ def check_contradiction(system: Sequence[Inequality], multipliers: Sequence[int 
     Traceback (most recent call last):
     theory.refutation.Refuted: the sum has the coefficient 1, not 0
     """
-    require(len(system) == len(multipliers), "there are not as many multipliers as inequalities")
-    require(min(multipliers) >= 0, "a multiplier is negative, which turns an inequality round")
+    require(len(system) == len(multipliers), "the numbers of multipliers and inequalities differ")
+    require(min(multipliers) >= 0, "a multiplier is negative, which reverses an inequality")
     total = [Fraction(0)] * len(system[0].coefficients)
     strict = False
     for inequality, m in zip(system, multipliers, strict=True):
@@ -109,4 +109,4 @@ def check_contradiction(system: Sequence[Inequality], multipliers: Sequence[int 
         strict = strict or (inequality.strict and m != 0)
     for coefficient in total:
         require(coefficient == 0, f"the sum has the coefficient {coefficient}, not 0")
-    require(strict, "no strict inequality takes part, and 0 <= 0 is no contradiction")
+    require(strict, "no strict inequality takes part, and 0 <= 0 is not a contradiction")

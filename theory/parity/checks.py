@@ -226,7 +226,7 @@ def worst_inputs(case: tuple[float, int]) -> None:
 def exponential(q: Fraction) -> None:
     """Compare the rational bounds with exp in decimal numbers of many more digits."""
     low, high = exp_bounds(q)
-    require(0 <= high - low <= high / 2**79, f"{float(low)} and {float(high)} are no bounds, or loose ones")
+    require(0 <= high - low <= high / 2**79, f"{float(low)} and {float(high)} are not bounds, or loose ones")
     with localcontext(Context(prec=80)):
         value = Fraction(_decimal(q).exp())
     require(low <= value <= high, f"exp(q) = {float(value)} is below its bounds or above them")
@@ -237,7 +237,7 @@ def exact_bounds(case: tuple[Fraction, Fraction, int]) -> None:
     gain, u, bits = case
     low, high = map_bounds(gain, u, bits)
     if bits == BITS:
-        require(0 <= high - low <= Fraction(1, 2**85), f"{float(low)} and {float(high)} are no bounds, or loose ones")
+        require(0 <= high - low <= Fraction(1, 2**85), f"{float(low)} and {float(high)} are not bounds, or loose ones")
     with localcontext(Context(prec=80)):
         value = Fraction((_tanh(gain * (u - Fraction(1, 2))) - _tanh(gain * (u - Fraction(3, 2)))) / 2)
     require(low <= value <= high, f"f(u) = {float(value)} is below its bounds or above them, with {bits} bits")
@@ -246,8 +246,8 @@ def exact_bounds(case: tuple[Fraction, Fraction, int]) -> None:
         value = Fraction(_decimal(gain * u).exp())
     require(exp_low <= value <= exp_high, f"exp(g u) = {float(value)} is outside of its bounds, with {bits} bits")
     other = image(gain, u)
-    require(other[0] <= high and low <= other[1], "the arithmetic that checks proofs gives something else")
-    require(0 <= other[1] - other[0] <= Fraction(1, 10**40), "the arithmetic that checks proofs is no use")
+    require(other[0] <= high and low <= other[1], "the arithmetic that checks proofs gives a different result")
+    require(0 <= other[1] - other[0] <= Fraction(1, 10**40), "the arithmetic that checks proofs is too inaccurate")
 
 
 def _decimal(q: Fraction) -> Decimal:
@@ -333,7 +333,7 @@ def nothing_false_is_proven(case: tuple[Fraction, int]) -> None:
 
 
 def spoilt_proofs_are_refused(case: tuple[Fraction, Fraction]) -> None:
-    """Of a failure: a state lowered, the last left out, none, a gain that works; of intervals, a gain that fails."""
+    """Reject corrupted proofs: lowered or missing states, a gain that works; intervals for a gain that fails."""
     fails, works = case
     certificate = failure(fails, 100)
     if certificate is None:
@@ -345,7 +345,7 @@ def spoilt_proofs_are_refused(case: tuple[Fraction, Fraction]) -> None:
         lowered = (*states[:t], states[t] - Fraction(1, 2**80), *states[t + 1 :])
         spoilt.append(Failure(fails, lowered))
     for wrong in spoilt:
-        require(not accepts(check_failure, wrong), "a proof of failure that was spoilt is accepted")
+        require(not accepts(check_failure, wrong), "a corrupted proof of failure is accepted")
     right = intervals(works)
     check_intervals(right)
     a, b = right.a, right.b
@@ -384,7 +384,7 @@ def contradiction(case: tuple[int, Fraction, Fraction]) -> None:
     system = parity_inequalities(even, odd)
     require(contradicts(system, FARKAS), "the inequalities do not add up to 0 < 0")
     check_contradiction(system, FARKAS)
-    expected = []  # of (w, v, c): a state of parity p and a bit x must lead above 0 exactly if p xor x
+    expected = []  # of (w, v, c): a state of parity p and a bit x must lead above 0 if and only if p xor x
     for p, h in ((0, even), (1, odd)):
         expected += [Inequality((-h, -x, -1) if p ^ x else (h, x, 1), bool(p ^ x)) for x in (0, 1)]  # type: ignore[arg-type]
     require(system == expected, "the inequalities are not those of parity")

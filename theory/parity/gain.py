@@ -5,7 +5,7 @@ s = (h1 - h2) / 2: s' = f(s + x) with
 
     f(u) = (tanh(g (u - 1/2)) - tanh(g (u - 3/2))) / 2,
 
-which is symmetric about u = 1 and rises up to there. The network is right for every length exactly if some b in
+which is symmetric about u = 1 and rises up to there. The network is right for every length if and only if some b in
 (1/2, 1] has f(b) >= b; claim "3-1 alt" has the proof. There f(b) grows with the gain, so one critical gain separates
 the gains that work from those that do not.
 
@@ -167,7 +167,7 @@ def fails_at(bits: ArrayLike, gain: float) -> int | None:
 
 
 def drift(gain: float) -> tuple[float, float]:
-    """Return the largest f(s) - s on [1/2, 1], and its s. The network can remember a 1 exactly if it is at least 0.
+    """Return the largest f(s) - s on [1/2, 1], and its s. The network can remember a 1 if and only if it is >= 0.
 
     f is concave there, as tanh(v) is for v >= 0, so the slope f'(s) - 1 changes its sign at most once.
 

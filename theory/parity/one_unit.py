@@ -64,7 +64,7 @@ def parity_inequalities(even: Fraction, odd: Fraction) -> list[Inequality]:
 
 
 def contradicts(system: Sequence[Inequality], multipliers: Sequence[int | Fraction]) -> bool:
-    """Whether multipliers, one for each inequality, prove that a system has no solution by adding up to 0 < 0.
+    """Return whether multipliers, one per inequality, prove that a system has no solution by adding up to 0 < 0.
 
     They must be non-negative, all coefficients must cancel, and a strict inequality must take part.
 

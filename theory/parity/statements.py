@@ -48,8 +48,8 @@ from theory.propositions import Proposition
 
 __all__ = ["CLAIM_3_1", "CLAIM_3_1_ALT", "show_network", "show_unit"]
 
-DENSITIES = ", ".join(f"{100 * density:g} %" for density in domains.DENSITIES)
-LONG = f"so too at every step of random sequences of {checks.LONG:,} bits with {DENSITIES} ones"
+DENSITIES = "{:g} %, {:g} % or {:g} %".format(*(100 * density for density in domains.DENSITIES))
+LONG = f"the same at every step of random sequences of {checks.LONG:,} bits, of which {DENSITIES} are ones"
 
 # 3-1: one unit that multiplies --------------------------------------------------------------------
 
@@ -68,7 +68,8 @@ CORRECTED = Corrected(
 PROOF = r"""On bits, $h+x-hx=1-(1-h)(1-x)$ is OR: 0 only for $h=x=0$. It stays 1 after the first 1, so it errs as soon
 as the parity returns to 0, first on $(1,1)$.
 
-XOR is 1 exactly if $h \ne x$, that is $h(1-x)+x(1-h)=h+x-2hx$. By induction $h_t$ is the parity of the first $t$ bits.
+XOR is 1 if and only if $h \ne x$, that is $h(1-x)+x(1-h)=h+x-2hx$. By induction $h_t$ is the parity of the first $t$
+bits.
 
 With the signs $1-2h$ and $1-2x$ the step is a product: $1-2h_t=(1-2h_{t-1})(1-2x_t)$. So
 $h_T=\frac12\bigl(1-\prod_t (1-2x_t)\bigr)$ for all real $x_t$, and
@@ -84,7 +85,7 @@ PROPOSITIONS = (
     ),
     Proposition(
         "all short sequences",
-        f"h' = h + x - 2 h x gives it, for all 2^T sequences of each length T = 1, …, {domains.LONGEST}",
+        f"h' = h + x - 2 h x gives the parity, for all 2^T sequences of each length T = 1, …, {domains.LONGEST}",
         checks.all_of_a_length(checks.through_tensors(xor_unit)),
         domains.LENGTHS,
         "corrected",
@@ -99,14 +100,15 @@ PROPOSITIONS = (
     ),
     Proposition(
         "the printed formula is OR",
-        "of bits h and x, h + x - h x is OR",
+        "for bits h and x, h + x - h x is OR",
         checks.is_or,
         domains.PAIRS,
         "corrected",
     ),
     Proposition(
         "gradient",
-        "the derivative of h_T by every bit is 1 or -1, so it neither vanishes nor explodes (up to 100 bits)",
+        "the derivative of h_T with respect to each bit is 1 or -1, so it neither vanishes nor explodes (up to 100 "
+        "bits)",
         checks.gradient,
         domains.SEQUENCES,
         "general",
@@ -143,10 +145,11 @@ CLAIM_3_1 = Claim(
 # 3-1 alt: two threshold units ---------------------------------------------------------------------
 
 ALT_STATEMENT = Statement(
-    "Two units, an OR with threshold 1/2 and an AND with threshold 3/2, each of its own past and the bit, give the "
-    "parity y = [OR - AND - 1/2 > 0] of the bits so far.",
-    r"Two units, an OR with threshold $\frac12$ and an AND with threshold $\frac32$, each of its own past and the bit, "
-    r"give the parity $y=[\mathrm{OR}-\mathrm{AND}-\frac12>0]$ of the bits so far.",
+    "Two units, an OR with threshold 1/2 and an AND with threshold 3/2, each fed by its own previous output and the "
+    "current bit, compute the parity y = [OR - AND - 1/2 > 0] of the bits so far.",
+    r"Two units, an OR with threshold $\frac12$ and an AND with threshold $\frac32$, each fed by its "
+    r"own previous output and the current bit, compute the parity $y=[\mathrm{OR}-\mathrm{AND}-\frac12>0]$ of the bits "
+    r"so far.",
 )
 
 ALT_CORRECTED = Corrected(
@@ -173,8 +176,8 @@ $f_g(u)=\frac12\bigl(\tanh g(u-\frac12)-\tanh g(u-\frac32)\bigr)$. Four facts:
 3. On $[\frac12,\frac32]$ it rises with $g$, as both $u-\frac12$ and $\frac32-u$ are $\ge 0$.
 4. $f_g(u)+f_g(1-u)=\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
 
-Theorem: *the network is right for every length exactly if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.* If so, let
-$a=1-b$. The intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1 are invariant. By (1) and (2) the worst images
+Theorem: *the network is right for every length if and only if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.* If so,
+let $a=1-b$. The intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1 are invariant. By (1) and (2) the worst images
 towards parity 0 are $f_g(a)$ and $f_g(1+b)=f_g(1-b)=f_g(a)$, which by (4) is below $1-f_g(b) \le a$. Towards parity 1
 they are $f_g(b)$ and $f_g(1+a)=f_g(1-a)=f_g(b) \ge b$. If not, $f_g(s)<s$ on $[\frac12,1]$, as also
 $f_g(\frac12)=\frac12 \tanh g<\frac12$. The interval is compact, so the state falls by at least some $m>0$ at each zero
@@ -207,14 +210,14 @@ ALT_PRINTED = (
     ),
     Proposition(
         "the same without a step",
-        "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0] gives it, with no function",
+        "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0] gives the parity, without a step function",
         checks.one_sequence(checks.outputs(printed_linear_network)),
         domains.SHORT,
         false=True,
     ),
     Proposition(
         "the gates",
-        "of two bits a and b, step(a + b - 1/2) is OR, step(a + b - 3/2) is AND, and [OR - AND - 1/2 > 0] is XOR",
+        "for two bits a and b, step(a + b - 1/2) is OR, step(a + b - 3/2) is AND, and [OR - AND - 1/2 > 0] is XOR",
         checks.gates,
         domains.PAIRS,
     ),
@@ -223,7 +226,7 @@ ALT_PRINTED = (
 ALT_CORRECTIONS = (
     Proposition(
         "all short sequences",
-        "with s = h1 - h2, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives it, for all 2^T "
+        "with s = h1 - h2, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives the parity, for all 2^T "
         f"sequences of each length T = 1, …, {domains.LONGEST}",
         checks.all_of_a_length(checks.outputs(threshold_network)),
         domains.LENGTHS,
@@ -239,7 +242,7 @@ ALT_CORRECTIONS = (
     ),
     Proposition(
         "one step",
-        "from each state (0, 0), (1, 0), (1, 1) and by each bit, the RNN with Wx = (1, 1), Wh = [[1, 1], [-1, -1]] "
+        "for each state (0, 0), (1, 0), (1, 1) and each bit, the RNN with Wx = (1, 1), Wh = [[1, 1], [-1, -1]] "
         "and b = (-1/2, -3/2) makes that step, and y = s xor x",
         checks.one_step,
         domains.THREE_STATES,
@@ -257,8 +260,8 @@ TANH = (
     ),
     Proposition(
         "worst inputs",
-        "the inputs found in one step a bit lead to the largest s at parity 0 and the smallest at parity 1 (all "
-        "inputs of up to 9 bits, gains 0.1 to 20)",
+        "a search that takes one step per bit finds the inputs with the largest s at parity 0 and the smallest s at "
+        "parity 1 (all inputs of up to 9 bits, gains 0.1 to 20)",
         checks.worst_inputs,
         domains.WORST,
         "general",
@@ -299,9 +302,9 @@ TANH = (
         show=str,
     ),
     Proposition(
-        "spoilt proofs",
-        "the checks refuse a proof of failure with a state lowered by 2^-80, without the last state, or at a gain "
-        "that works; and intervals that overlap, do not add up to 1, or whose gain fails",
+        "corrupted proofs",
+        "the checks reject a proof of failure whose state is lowered by 2^-80, whose last state is missing, or whose "
+        "gain works. They also reject intervals that overlap, do not add up to 1, or belong to a gain that fails",
         checks.spoilt_proofs_are_refused,
         domains.PROOFS,
         "general",
@@ -345,16 +348,16 @@ TANH = (
 ONE_UNIT = (
     Proposition(
         "one unit: a certificate",
-        "what parity requires of one threshold unit adds up to 0 < 0, for any fractions that represent the parities, "
-        "and two bits reach all four cases",
+        "the inequalities that parity requires of one threshold unit add up to 0 < 0, whatever fractions represent the "
+        "parities; two bits reach all four cases",
         checks.contradiction,
         domains.STATES_AND_BITS,
         "general",
     ),
     Proposition(
         "one unit: no other certificate",
-        "what a drawn unit computes at two states and both bits is not refuted: multipliers are refused that are "
-        "negative, do not cancel or leave out what is strict",
+        "the check does not refute the inequalities that a random unit satisfies at two states and both bits. It "
+        "rejects multipliers that are negative, do not cancel, or omit every strict inequality",
         checks.only_contradictions,
         domains.SYSTEMS,
         "general",
@@ -399,12 +402,12 @@ def show_network() -> str:
 
 TRAINING = f"""**Learning it.** minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps
 of Adam, {len(SEEDS)} seeds for each setting. Tests run {LIMIT:,} steps on 200 random sequences and on 35 structured
-ones, such as 0 0 … 0, 1 0 … 0 and rare ones. The first row is the base; the others change one thing each. p is
-from Fisher's exact test of the networks that never erred on either, against all other rows."""
+ones, such as 0 0 … 0, 1 0 … 0 and rare ones. The first row is the base; each other row changes one setting.
+p is from Fisher's exact test, which compares the number of networks without any error with that of all other rows."""
 
-WEIGHTS = """The norms are spectral, of the recurrent weights after training. The critical scale is the smallest factor
-of all weights, in steps of 0.02, with which a network is still right on 500 steps of the structured sequences. It is
-the counterpart of the critical gain."""
+WEIGHTS = """The norms are spectral norms of the recurrent weights after training. The critical scale is the smallest
+factor for all weights, in steps of 0.02, at which a network still answers 500 steps of the structured sequences
+correctly. It is the counterpart of the critical gain."""
 
 
 def measure_training() -> str:
@@ -415,7 +418,7 @@ def measure_training() -> str:
 
 
 def _lengths_table(results: Results) -> str:
-    rows = ["| training | never erred on random | on either | p |", "|---|---|---|---|"]
+    rows = ["| training | no error on random sequences | no error on either kind | p |", "|---|---|---|---|"]
     for setting, trained in results.items():
         counts = f"{sum(t.random == LIMIT for t in trained)} | {sum(t.never_erred for t in trained)}"
         rows.append(f"| {setting.name} | {counts} | {against_the_others(setting, results):.2g} |")
@@ -428,13 +431,13 @@ def _differences(results: Results) -> str:
     random = [t for t in everything if t.random == LIMIT]
     hidden = sum(not t.never_erred for t in random)
     which = ", ".join(f"“{setting.name}”" for setting in differing(results)) or "none"
-    return f"""Of the {len(random)} networks that never erred on the random sequences, {hidden} err on a structured one.
-Settings that differ from the others, at a level of 5 % for all {len(results)} tests: {which}."""
+    return f"""Of the {len(random)} networks without an error on the random sequences, {hidden} err on a structured one.
+Settings that differ significantly from the others (5 % level over all {len(results)} tests): {which}."""
 
 
 def _weights_table(results: Results) -> str:
     bits = structured_sequences(500)
-    rows = ["| training | norm, never erred | norm, erred | critical scale |", "|---|---|---|---|"]
+    rows = ["| training | norm, no error | norm, some error | critical scale |", "|---|---|---|---|"]
     for setting, trained in results.items():
         held = [t.network for t in trained if t.never_erred]
         erred = [t.network for t in trained if not t.never_erred]

@@ -197,7 +197,7 @@ class Trained:
 
     @property
     def never_erred(self) -> bool:
-        """Whether it is right on both up to the limit."""
+        """Whether the network is right on both up to the limit."""
         return self.random == self.structured == LIMIT
 
 

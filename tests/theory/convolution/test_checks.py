@@ -59,7 +59,7 @@ def test_a_shuffle_that_forgets_a_pixel_is_refuted(monkeypatch):
     monkeypatch.setattr(checks, "shuffle_matrix", broken)
     with pytest.raises(Refuted):
         checks.check_source_permutation(TRANSPOSED)
-    with pytest.raises(Refuted, match="P is no permutation: column 0 has 2 ones"):
+    with pytest.raises(Refuted, match="column 0 has 2 ones"):
         checks.check_source_permutation(Example("transposed", TRANSPOSED.x, 0 * TRANSPOSED.w, (2, 2)))
 
 
