@@ -108,7 +108,7 @@ def test_after_a_stop_the_printed_command_resumes_the_recipe(recipe, small_folde
     monkeypatch.chdir(tmp_path)
     words = ["recipe", recipe.name, "--data", str(small_folder), "--out", "my runs", "--seed", "3"]
     assert status_of(*words) == 130
-    command = capsys.readouterr().err.splitlines()[-1].partition("go on with: ")[2]
+    command = capsys.readouterr().err.splitlines()[-1].partition("resume with: ")[2]
     assert shlex.split(command) == ["captioning", *words]
     assert status_of(*words) == 0
 
@@ -130,7 +130,7 @@ def test_the_runs_of_a_stage_are_averaged_and_the_next_stage_starts_from_the_mea
     shutil.move(runs / "2-reinforce-1", tmp_path / "away")
     for text in (SMALL, THREE):  # one run without a mean, and a mean of which one run is gone
         status, _, err = carry_out(runs, "--seed", "3", "--quiet", text=text)
-        assert (status, f"{runs}/2-reinforce is there, but was made of other weights" in err) == (2, True)
+        assert (status, f"{runs}/2-reinforce exists, but was made from older weights" in err) == (2, True)
     assert not (runs / "2-reinforce-1").exists()
 
 
