@@ -287,6 +287,10 @@ class CommandParser(argparse.ArgumentParser):
         self._check_needs(vars(known))
         return known, unknown
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help. Unlike that of argparse, this raises the OSError of a full disk or a broken pipe."""
+        print(self.format_help(), end="", file=file)
+
     def _check_needs(self, given: Mapping[str, Any]) -> None:
         """Refuse an option that has no effect without another one, unless a run decides on the other one."""
         values = {**self.settings, **given}
