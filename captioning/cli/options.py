@@ -177,7 +177,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--cell": {"choices": list(CELLS), "help": "recurrent cell"},
     "--hidden": {**_N, "help": "size of the hidden state"},
     "--wordvec": {**_N, "help": "size of the word vectors"},
-    "--dropout": {**_X, "help": "dropout of the word vectors and of the hidden states, at least 0 and below 1"},
+    "--dropout": {"type": number(float, 0, 0.999), "metavar": "X", "help": "dropout of the word vectors and of the "
+                  "hidden states"},
     "--feature-dropout": {**_X, "needs": {"model": ("source",)}, "help": "with --model source: dropout of the "
                           "features"},
     "--forget-bias": {**_X, "needs": {"model": ("source",), "cell": ("lstm",)}, "help": "with --model source and "

@@ -18,6 +18,7 @@ from tests.captioning.cli.commands import output_of, refused, status_of
     (["train", "--out", "run", "--clip-norm", "abc"], "--clip-norm: must be a number of at least 0; got abc"),
     (["train", "--out", "run", "--checkpoint-every", "0"], "--checkpoint-every: must be a time such as 30s"),
     (["train", "--out", "run", "--epoch", "1"], "unrecognized arguments: --epoch 1"), (["--versio"], "--versio"),
+    (["reinforce", "run", "--out", "new", "--dropout", "2"], "--dropout: must be a number from 0 to 0.999; got 2"),
     (["train", "--out", "run", "--heads", "3"], "--heads needs --model attention"),
     (["train", "--out", "run", "--max-words", "9"], "--max-words needs --captions raw"),
     (["train", "--out", "run", "--cosine-epochs", "9"], "--cosine-epochs needs --schedule cosine"),
