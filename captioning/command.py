@@ -1,4 +1,4 @@
-"""What all commands share: output streams, signals, errors of one line, and exit statuses.
+"""Shared code of all commands: output streams, signals, one-line errors, and exit statuses.
 
 This module imports only the standard library at first, so that Ctrl-C works while a command imports the rest.
 """
@@ -16,11 +16,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 __all__ = [
-    "MISTAKES", "DroppingStream", "Terminated", "check_writable", "guarded", "run_command", "shown", "sigterm_raises",
+    "BROKEN_PIPE", "MISTAKES", "DroppingStream", "Terminated", "check_writable", "discard", "guarded", "run_command",
+    "shown", "sigterm_raises",
 ]  # fmt: skip
 
 MISTAKES = (ValueError, TypeError, OSError, ModuleNotFoundError)
 """The errors that a wrong option or file raises."""
+
+BROKEN_PIPE = 141
+"""The exit status after a broken pipe: 128 + SIGPIPE, as shells report it."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -61,7 +65,7 @@ def guarded(name: str, work: Callable[[], int], mistakes: tuple[type[Exception],
     The status is:
 
     - that of `work`;
-    - 1 after a broken pipe;
+    - 141 after a broken pipe;
     - 2 after one of `mistakes`, or if the memory or the disk is full;
     - 130 after Ctrl-C and 143 after SIGTERM. Both raise an exception, so that no half-written file remains.
 
@@ -82,20 +86,18 @@ def _status_of(name: str, work: Callable[[], int], mistakes: tuple[type[Exceptio
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        _discard(sys.stdout)
-        return 1
+        discard(sys.stdout)
+        return BROKEN_PIPE
     except KeyboardInterrupt as stop:
         return _stopped(name, stop)
     except MemoryError as error:
         return _say(name, f"not enough memory: {_one_line(error)}", 2)
     except mistakes as error:
         return _say(name, _one_line(error), 2)
-    except SystemExit:
-        with contextlib.suppress(OSError):  # from parser.parse_args, for example after --help
-            sys.stdout.flush()
-            raise
-        _discard(sys.stdout)
-        return 1
+    except SystemExit:  # from parser.parse_args, for example after --help
+        if failed := _status_of(name, lambda: 0, mistakes):
+            return failed
+        raise
 
 
 def _stopped(name: str, stop: KeyboardInterrupt) -> int:
@@ -104,14 +106,15 @@ def _stopped(name: str, stop: KeyboardInterrupt) -> int:
 
 def _say(name: str, text: str, status: int) -> int:
     """Flush the output, and print on standard error how the command ended."""
-    for stream, line in ((sys.stdout, ""), (sys.stderr, f"{name}: {text}\n")):
+    for stream in (sys.stdout, sys.stderr):
         if stream is None:  # closed, and the signal came before `_usable_streams` replaced it
             continue
         try:
-            stream.write(line)
+            stream.write(f"{name}: {text}\n" if stream is sys.stderr else "")
             stream.flush()
-        except OSError:
-            _discard(stream)
+        except OSError as error:
+            text = f"standard output: {text}" if text == _one_line(error) else text
+            discard(stream)
     return status
 
 
@@ -190,10 +193,10 @@ def _usable_streams() -> Iterator[None]:
             try:
                 stream.flush()
             except OSError:  # otherwise Python tries again at exit, and changes the exit status
-                _discard(stream)
+                discard(stream)
 
 
-def _discard(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Discard the buffer of a stream and all further output, so that Python does not try to write it again."""
     with contextlib.suppress(OSError, ValueError):  # the stream has no file, as in tests
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -17,7 +17,7 @@ from typing import Any
 
 from captioning.cli.decoding import beam_decoding, beam_of, names_of, open_runs
 from captioning.cli.options import BEAM, Command, check_output, number, unchanged
-from captioning.command import shown
+from captioning.command import BROKEN_PIPE, discard, shown
 from captioning.decoding.batches import LONGEST
 from captioning.decoding.captions import MOST, Caption, caption_as_json
 from captioning.photo_captioner import PhotoCaptioner
@@ -67,7 +67,7 @@ def caption_photos(
 
 @dataclass(frozen=True)
 class _Job:
-    """Everything that is needed to caption photos.
+    """The inputs of a captioning job.
 
     source, decoding: describe the captioner and the decoding for JSON.
     """
@@ -96,38 +96,51 @@ def _open(options: argparse.Namespace, first: bool) -> _Job:
 def _caption(options: argparse.Namespace, job: _Job, map_batches: MapTasks) -> int:
     progress = job.progress
     if others := len(passed_over(options.photos, options.recursive)):
-        progress.say(f"skipped {others} file{'' if others == 1 else 's'} without the suffix of a photo")
-    photos = []
+        progress.say(f"skipped {others} file{'' if others == 1 else 's'} without a photo suffix")
+    photos, status = [], 0
     progress.begin(len(job.paths))
     try:
         for photo in caption_photos(job.paths, job.captioner, progress.update, map_batches):
             progress.close()  # the line must not be printed into the bar, which the next update draws again
             photos.append(photo)
-            _print(photo, options)
+            status = _print(_lines_of(photo, options), options) or status
     finally:
         progress.close()
     captioned = [photo for photo in photos if photo.error is None]
     if options.json:
         about = {"run": job.source, "decoding": job.decoding}
         captions = [{"photo": str(photo.path), **_as_json(photo, options.n_best)} for photo in photos]
-        print(json.dumps(about | {"captions": captions}), flush=True)
+        status = _print([json.dumps(about | {"captions": captions})], options) or status
     if short := [len(photo.captions) for photo in captioned if len(photo.captions) < (options.n_best or 0)]:
         print(f"captioning caption: --n-best {options.n_best}: the beam found only {min(short)} captions of "
               f"{len(short)} of {len(captioned)} photos; a larger --beam may find more",
               file=sys.stderr)  # fmt: skip
-    if options.out is not None:  # last, so that an error of the drawing loses no caption
+    if options.out is not None:  # draw last, so that a drawing error loses no caption
         _draw_sheet(captioned, options.out)
-    return _UNREADABLE if len(captioned) < len(photos) else 0
+    return status or (_UNREADABLE if len(captioned) < len(photos) else 0)
 
 
-def _print(photo: PhotoCaption, options: argparse.Namespace) -> None:
-    """Print an error, or the captions unless the output is JSON."""
+def _lines_of(photo: PhotoCaption, options: argparse.Namespace) -> list[str]:
+    """Return the lines of a photo, none for JSON; print an error."""
     if photo.error is not None:
         print(f"captioning caption: {photo.error}", file=sys.stderr)
-    elif not options.json:
-        print(f"{shown(photo.path)}: {_marked(photo.captions[0])}", flush=True)
-        for caption in photo.captions if options.n_best else ():
-            print(f"  {caption.score:9.4f}  {caption.text}", flush=True)
+    if photo.error is not None or options.json:
+        return []
+    beams = photo.captions if options.n_best else ()
+    return [f"{shown(photo.path)}: {_marked(photo.captions[0])}", *(f"  {c.score:9.4f}  {c.text}" for c in beams)]
+
+
+def _print(lines: Sequence[str], options: argparse.Namespace) -> int:
+    """Print lines and return 0. After a broken pipe, return its exit status if there is a sheet to draw."""
+    try:
+        for line in lines:
+            print(line, flush=True)
+    except BrokenPipeError:
+        if options.out is None:
+            raise
+        discard(sys.stdout)
+        return BROKEN_PIPE
+    return 0
 
 
 def _marked(caption: Caption) -> str:
@@ -160,16 +173,17 @@ def _draw_sheet(photos: Sequence[PhotoCaption], out: str) -> None:
 
 
 CAPTION = Command(
-    "caption", "caption photos with the captioner that comes with the package, or with your own",
+    "caption", "caption photos with the bundled captioner or with your own",
     lead(_open, lambda job: functools.partial(compute_batch, extractor=job.captioner.network), _caption),
     {
         "photos": {"metavar": "PHOTO", "nargs": "+", "help": "photo files, or folders of photos"},
         "--recursive": {"action": "store_true", "help": "include photos in subfolders"},
-        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: shipped, the captioner that "
-                  "comes with the package, trained on Flickr8k); several captioners, --run A --run B, average their "
-                  "probabilities of the next word"},
+        "--run": {"metavar": "RUN", "action": "append", "help": "a run folder (default: shipped, the bundled "
+                  "captioner, trained on Flickr8k); repeat --run to average the word probabilities of several "
+                  "captioners"},
         "--extractor": {},
-        "--max-length": {"help": f"the largest number of words of a caption, its end included, 1 to 1000 ({LONGEST})"},
+        "--max-length": {"help": f"the maximum caption length in words, counting the end token, 1 to 1000 (default: "
+                         f"{LONGEST})"},
         **unchanged(*BEAM), "--n-best": {"type": number(int, 1, MOST)}, "--json": {}, "--quiet": {},
         "--out": {"metavar": "PNG", "required": False, "help": "also draw a sheet of the photos with their captions"},
     },

@@ -64,7 +64,7 @@ def _compare(options: argparse.Namespace) -> int:
         with open_split(options, [run]) as job:
             decodings.add(job.decoding.text)
     if len(decodings) > 1:
-        raise ValueError(f"the runs decode differently by default ({'; '.join(sorted(decodings))}): choose by --beam")
+        raise ValueError(f"the runs decode differently by default ({'; '.join(sorted(decodings))}): choose a --beam")
     progress = Progress(enabled=not options.quiet)
     try:
         rows = rows_of(runs)
@@ -120,20 +120,20 @@ def _print(names: Sequence[str], compared: Sequence[Compared], scored: ScoredSpl
 
 
 COMPARE = Command(
-    "compare", "compare runs by the scores of their captions of the same images. The differences to the first run have "
-    "95 % intervals of a paired bootstrap, which draws images. Runs of the same settings with different seeds are one "
-    "row, with the standard deviation over the seeds", _compare,
+    "compare", "compare the scores of runs on the same images. The differences from the first run have 95 % intervals "
+    "from a paired bootstrap over the images. Runs with the same settings and different seeds share a row, with the "
+    "standard deviation over the seeds", _compare,
     {
         "run": {"nargs": "+", "help": "two or more run folders"},
-        "--data": {"help": "folder of the data set, in the CS231n MS-COCO layout (the folder that the first RUN was "
-                   "trained on, or else that of CAPTIONING_DATA)"},
+        "--data": {"help": "data set folder in the CS231n MS-COCO layout (default: the data set of the first RUN, "
+                   "else $CAPTIONING_DATA)"},
         **unchanged(*CAPTIONING, "--max-images", "--photos-dir"),
-        "--out": {"metavar": "HTML", "required": False, "help": "also write a page with the scores, and with the same "
+        "--out": {"metavar": "HTML", "required": False, "help": "also write a page with the scores and the same "
                   "photos captioned by the first run of each row"},
         "--json": {},
     },
     """example:
   captioning compare RUN RUN2 --data DIR --part second --out compare.html
-    prints the scores of both runs side by side; an interval without 0 is a
-    difference that other images would hardly reverse""",
+    prints the scores of both runs side by side; if an interval excludes 0, other
+    images would hardly reverse the difference""",
 )  # fmt: skip

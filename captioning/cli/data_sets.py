@@ -1,4 +1,4 @@
-"""The commands `prepare` and `download`: make a data set of your photos and captions, or fetch a published one."""
+"""The commands `prepare` and `download`: make a data set of your photos and captions, or download a published one."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _prepare(options: argparse.Namespace, job: tuple[Recipe, FeatureExtractor | 
     except KeyboardInterrupt as stop:
         if not has_features(options.out):
             raise
-        raise type(stop)("stopped; the same command continues with the features that were computed") from None
+        raise type(stop)("stopped; run the same command to continue from the features computed so far") from None
     finally:
         progress.close()
     print(report(made, recipe, options.like))
@@ -111,30 +111,31 @@ PREPARE = Command(
     {
         "source": {"metavar": "SOURCE", "nargs": "+", "help": "a file of captions, or a folder of photos with text "
                    "files; see below"},
-        "--out": {"metavar": "DIR", "help": "the folder to make, new or empty"},
-        "--photos-dir": {"metavar": "DIR", "nargs": "+", "default": [], "help": "folders of the photos (the folder of "
-                         "SOURCE, and photos and images in it)"},
-        "--format": {"choices": FORMATS, "help": "the format of SOURCE (found by its name and keys)"},
-        "--skip-missing": {"action": "store_true", "help": "leave out photos without a caption and captions without a "
-                           "photo, which are errors otherwise"},
+        "--out": {"metavar": "DIR", "help": "the folder to create; must be new or empty"},
+        "--photos-dir": {"metavar": "DIR", "nargs": "+", "default": [], "help": "folders to search for photos "
+                         "(default: the folder of SOURCE and its subfolders photos and images)"},
+        "--format": {"choices": FORMATS, "help": "the format of SOURCE (default: detected from its name and "
+                     "keys)"},
+        "--skip-missing": {"action": "store_true", "help": "skip photos without captions and captions without photos "
+                           "instead of stopping with an error"},
         "--like": {"group": "size", "metavar": "RUN", "help": "take the vocabulary, the tokenizer, the extractor and "
-                   "the projection of regions from a run, or shipped, which comes with the package, to evaluate or "
-                   "fine-tune its captioner on DIR"},
-        "--tokenizer": {"choices": list(TOKENIZERS), "help": "how to split captions into "
-                        "words: ptb, as COCO's scores do, makes two words of don't and one of t-shirt; words makes one "
-                        "of don't and two of t-shirt"},
+                   "the projection of regions from a run, or shipped, the bundled captioner, to evaluate or fine-tune "
+                   "the captioner of RUN on DIR"},
+        "--tokenizer": {"choices": list(TOKENIZERS), "help": "tokenizer: ptb splits like the COCO "
+                        "scores (do n't, t-shirt); words splits at all punctuation except apostrophes (don't, t "
+                        "shirt)"},
         "--min-count": {"group": "size", "type": int, "default": _RECIPE.min_count, "metavar": "N", "help": "replace "
                         "words that occur fewer than N times in training captions by <UNK>"},
         "--words": {"group": "size", "type": int, "metavar": "N", "help": "keep the N most frequent words instead"},
-        "--max-length": {"type": int, "help": "the largest number of words of a caption, at most 1000 (the length that "
-                         "99%% of training captions do not exceed)"},
+        "--max-length": {"type": int, "help": "the maximum caption length in words, at most 1000 (default: the length "
+                         "that 99 %% of training captions do not exceed)"},
         "--val": {"type": float, "default": _RECIPE.val, "metavar": "X", "help": "share of the images for validation, "
                   "if SOURCE has no splits, or with --resplit"},
         "--test": {"type": float, "default": _RECIPE.test, "metavar": "X", "help": "share of the images for the test "
                    "split"},
-        "--seed": {"help": "random seed that divides the images into splits"},
-        "--resplit": {"action": "store_true", "help": "ignore the splits of SOURCE, and draw new ones by --val, --test "
-                      "and --seed"},
+        "--seed": {"help": "random seed for dividing the images into splits"},
+        "--resplit": {"action": "store_true", "help": "ignore the splits of SOURCE and make new random ones from "
+                      "--val, --test and --seed"},
         "--extractor": {"group": "network", "choices": list(EXTRACTORS), "help": "the network that computes the "
                         "features"},
         "--no-features": {"group": "network", "action": "store_true", "help": "prepare only captions; no photos are "
@@ -142,9 +143,9 @@ PREPARE = Command(
         "--regions": {"type": int, "nargs": "?", "const": _REGIONS, "metavar": "K", "help": "also store at most K "
                       f"numbers ({_REGIONS} without K) for each region of a photo, for `train --model attention`; a "
                       f"sample of up to {SAMPLE} photos determines how to reduce them"},
-        "--photos": {"choices": list(PHOTO_FILES), "default": _RECIPE.photos, "help": "put relative symbolic links to "
-                     "the photos into DIR/photos, or copies, or nothing"},
-        "--strict": {"action": "store_true", "help": "stop at a photo that cannot be read, instead of leaving it out"},
+        "--photos": {"choices": list(PHOTO_FILES), "default": _RECIPE.photos, "help": "fill DIR/photos with relative "
+                     "symbolic links (link), copies (copy) or nothing (none)"},
+        "--strict": {"action": "store_true", "help": "stop at a photo that cannot be read instead of skipping it"},
         "--quiet": {},
     },
     _ABOUT_PREPARE,
@@ -178,9 +179,9 @@ coco      CS231n's archive of MS-COCO 2014: captions, vocabulary and features, w
 flickr8k  8,000 photos with five captions each, about 1 GB: photos/ and captions.csv, of which
           `captioning prepare` makes a data set.
 
-Archives that are in DIR already are used. If a download stops, the same command continues it.
---list prints the addresses. They belong to others and may change; --address and --mirror use
-other ones.
+Archives already in DIR are reused. If a download stops, run the same command to continue it.
+--list prints the addresses. They belong to third parties and may change; --address and --mirror
+replace them.
 
 example:
   captioning download coco --out datasets/coco_captioning
@@ -193,9 +194,9 @@ def _download(options: argparse.Namespace) -> int:
         print(table())
         return 0
     if options.data_set is None:
-        raise ValueError(f"needs the name of a data set, one of {', '.join(DATA_SETS)}; or --list")
+        raise ValueError(f"name a data set ({', '.join(DATA_SETS)}), or use --list")
     if options.annotations and options.data_set != "coco":
-        raise ValueError(f"--annotations is for coco alone; got {options.data_set}")
+        raise ValueError(f"--annotations is only for coco; got {options.data_set}")
     sources = sources_of(options.data_set, options.address, options.mirror, options.annotations)
     if options.no_verify:
         sources = [dataclasses.replace(source, size=None, checksum=None) for source in sources]
@@ -207,7 +208,7 @@ def _download(options: argparse.Namespace) -> int:
             archives = {source: fetch(source, folder, progress, patience) for source in sources}
             made = data_set.make(folder, archives, progress)
     except KeyboardInterrupt as stop:
-        raise type(stop)(f"stopped; {folder} keeps what was downloaded, and the same command continues") from None
+        raise type(stop)(f"stopped; run the same command to continue from what {folder} already contains") from None
     finally:
         progress.close()
     print(made)
@@ -223,17 +224,17 @@ DOWNLOAD = Command(
     "download", "download a published data set", _download,
     {
         "data_set": {"nargs": "?", "choices": list(DATA_SETS), "metavar": "{coco,flickr8k}", "help": "the data set"},
-        "--out": {"metavar": "DIR", "required": False, "help": "folder for archives and files ("
+        "--out": {"metavar": "DIR", "required": False, "help": "folder for archives and files (default: "
                   + ", ".join(f"{each.folder} for {name}" for name, each in _DATA_SETS.items()) + ")"},
         "--list": {"action": "store_true", "help": "print all archives with addresses and checksums, and exit"},
         "--annotations": {"action": "store_true", "help": "with coco, also download COCO's own captions, 241 MiB"},
         "--address": {"action": "append", "default": [], "metavar": "NAME=URL", "help": "download archive NAME, as "
                       "--list prints it, from URL; may be repeated"},
         "--mirror": {"metavar": "URL", "help": "download all archives from this folder, by their file names"},
-        "--no-verify": {"action": "store_true", "help": "accept archives with another size or checksum than those of "
-                        "--list; they must still be complete zip archives"},
+        "--no-verify": {"action": "store_true", "help": "accept archives whose size or checksum differs from --list; "
+                        "they must still be complete zip archives"},
         "--timeout": {"type": number(float, 0.001, 24 * 3600), "default": _PATIENCE.timeout, "metavar": "S",
-                      "help": "wait S seconds for the next byte"},
+                      "help": "give up an attempt after S seconds without data"},
         "--attempts": {"type": number(int, 1, 1000), "default": _PATIENCE.attempts, "metavar": "N", "help": "give up "
                        "after N attempts in a row without a new byte"},
         "--quiet": {},

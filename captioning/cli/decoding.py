@@ -1,10 +1,9 @@
-"""What commands that decode share: the decoding that the options describe, and the split of a data set to caption."""
+"""Shared code of decoding commands: turn options into a decoder, and open the split to caption."""
 
 from __future__ import annotations
 
 import argparse
 import functools
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from captioning.cli.options import BEAM, CONSENSUS, data_folder
+from captioning.cli.options import BEAM, CONSENSUS, data_folder, naming_options
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
@@ -27,8 +26,8 @@ from captioning.training.run_files import RunError
 from captioning.training.run_folder import Run
 
 __all__ = [
-    "CAPTIONING", "Decoding", "SplitJob", "beam_decoding", "beam_of", "decoding_of", "names_of", "open_runs",
-    "open_split",
+    "CAPTIONING", "Decoding", "SplitJob", "beam_decoding", "beam_of", "decoding_of", "given", "names_of", "open_runs",
+    "open_split", "refuse_beside",
 ]  # fmt: skip
 
 CAPTIONING = ("--split", "--part", "--max-length", *BEAM, *CONSENSUS, "--seed", "--quiet")
@@ -53,7 +52,7 @@ class Decoding:
     drawn: bool = False
 
     def check(self, train: Split, split: Split, length: int) -> None:
-        """Raise a ValueError that names the option if captions of a split cannot be decoded so."""
+        """Raise a ValueError that names the option if it does not fit a split."""
         self.check_words(split.vocabulary, length)
         if self.consensus is not None and self.consensus.neighbours and split.name == train.name:
             raise ValueError("--consensus with --split train would compare images with their own captions: add "
@@ -62,7 +61,7 @@ class Decoding:
     def check_words(self, vocabulary: Vocabulary, length: int) -> None:
         """Raise a ValueError that names the option if no caption of at most `length` words can obey the rules."""
         if self.beam is not None:
-            with _naming_options(required="--with", banned="--without"):
+            with naming_options(required="--with", banned="--without"):
                 RuleMask(self.beam.rules, vocabulary, length)
 
     def decode_for(self, train: Split) -> Callable[..., Any]:
@@ -77,17 +76,15 @@ def decoding_of(options: argparse.Namespace, default: Beam) -> Decoding:
 
     default: the beam search of the run, which options change.
     """
-    drawing, beams = _given(options, "--temperature", "--top-k"), _given(options, *BEAM)
-    if _given(options, "--consensus"):
-        _refuse_beside("--consensus", [name for name in beams if name != "--beam"] + drawing)
+    drawing, beams = given(options, "--temperature", "--top-k"), given(options, *BEAM)
+    if given(options, "--consensus"):
+        refuse_beside("--consensus", [name for name in beams if name != "--beam"] + drawing)
         return _consensus_of(options)
-    for option in _given(options, *CONSENSUS):
-        raise ValueError(f"{option} needs --consensus")
     if not drawing:
         return beam_decoding(beam_of(options, default))
-    _refuse_beside("--temperature or --top-k", beams)
+    refuse_beside("--temperature or --top-k", beams)
     temperature, top_k = 1.0 if options.temperature is None else options.temperature, options.top_k
-    with _naming_options():
+    with naming_options():
         check_chance(temperature, top_k)
     text = f"drawn at temperature {temperature:g}" + (f" from {top_k} words" if top_k is not None else "")
     rng = np.random.default_rng(options.seed)
@@ -95,10 +92,10 @@ def decoding_of(options: argparse.Namespace, default: Beam) -> Decoding:
 
 
 def _consensus_of(options: argparse.Namespace) -> Decoding:
-    given = {"drafts": options.consensus, "temperature": options.draft_temperature, "neighbours": options.neighbours,
+    chosen = {"drafts": options.consensus, "temperature": options.draft_temperature, "neighbours": options.neighbours,
              "width": options.beam}  # fmt: skip
-    with _naming_options(drafts="--consensus", temperature="--draft-temperature", width="--beam"):
-        how = ConsensusSettings(**{name: value for name, value in given.items() if value is not None})
+    with naming_options(drafts="--consensus", temperature="--draft-temperature", width="--beam"):
+        how = ConsensusSettings(**{name: value for name, value in chosen.items() if value is not None})
     text = f"consensus of {how.drafts} drafts by seed {options.seed}"
     text += f" at temperature {how.temperature:g}" if how.temperature != 1 else ""
     text += f" and {how.neighbours} neighbours" if how.neighbours else ""
@@ -109,10 +106,10 @@ def _consensus_of(options: argparse.Namespace) -> Decoding:
 def beam_of(options: argparse.Namespace, default: Beam) -> Beam:
     """Return a beam search as the options change it; raise a ValueError that names a wrong option."""
     values = {**vars(options), "width": options.beam}
-    given = [name for name, value in values.items() if value is not None]
-    with _naming_options(width="--beam", required="--with", banned="--without"):
-        rules = replace(default.rules, **{name: values[name] for name in vars(default.rules) if name in given})
-        return replace(default, **{name: values[name] for name in vars(default) if name in given}, rules=rules)
+    chosen = [name for name, value in values.items() if value is not None]
+    with naming_options(width="--beam", required="--with", banned="--without"):
+        rules = replace(default.rules, **{name: values[name] for name in vars(default.rules) if name in chosen})
+        return replace(default, **{name: values[name] for name in vars(default) if name in chosen}, rules=rules)
 
 
 def beam_decoding(how: Beam) -> Decoding:
@@ -138,28 +135,16 @@ def beam_decoding(how: Beam) -> Decoding:
     return Decoding(", ".join(parts), functools.partial(beam, **vars(how)), how)
 
 
-def _given(options: argparse.Namespace, *names: str) -> list[str]:
+def given(options: argparse.Namespace, *names: str) -> list[str]:
     """Return the options that were given."""
     dests = ((name, _DESTINATIONS.get(name, name[2:].replace("-", "_"))) for name in names)
     return [name for name, dest in dests if vars(options).get(dest) is not None]
 
 
-def _refuse_beside(option: str, others: list[str]) -> None:
+def refuse_beside(option: str, others: list[str]) -> None:
+    """Raise a ValueError if any other option was given beside an option."""
     if others:
         raise ValueError(f"{others[0]} cannot be combined with {option}")
-
-
-@contextmanager
-def _naming_options(**names: str) -> Iterator[None]:
-    """Put the option in front of an error that begins with the name of an argument.
-
-    names: the options of arguments with other names.
-    """
-    try:
-        yield
-    except ValueError as error:
-        (argument,) = re.findall(r"^\w+", str(error))
-        raise ValueError(f"{names.get(argument, '--' + argument.replace('_', '-'))}: {error}") from error
 
 
 def open_runs(folders: Sequence[str], what: str = "be combined") -> list[Run]:
@@ -174,11 +159,11 @@ def open_runs(folders: Sequence[str], what: str = "be combined") -> list[Run]:
         if any(run.folder.samefile(other.folder) for other in runs[:k]):
             raise RunError(f"{run.folder}: the same run twice cannot {what}")
         if run.vocabulary != first.vocabulary:
-            raise RunError(f"{problem}: it has another vocabulary ({len(run.vocabulary):,} and "
+            raise RunError(f"{problem}: its vocabulary differs ({len(run.vocabulary):,} and "
                            f"{len(first.vocabulary):,} words)")  # fmt: skip
         for name, of_run, of_first in zip(_FEATURES, _features_of(run), _features_of(first), strict=True):
             if of_run != of_first and not (name == "extractor" and None in (of_run, of_first)):  # None is unknown
-                raise RunError(f"{problem}: they were trained on other features: {name} {of_run} and {of_first}")
+                raise RunError(f"{problem}: their training features differ: {name} {of_run} and {of_first}")
     return runs
 
 

@@ -1,11 +1,11 @@
-"""The command `demo`: draw scenes, train a captioner on them, and check which of its statements are true.
+"""The command `demo`: generate scenes, train a captioner on them, and check which of its statements are true.
 
 A network first learns features of the regions of a picture from the training scenes and their captions
 (`captioning.scenes.features`). Then an attention captioner is trained on these features.
 
 The content of a scene is known, so the statements of a caption can be checked. Precision is the share of statements
-that are true, and recall the share of the scene that they describe. For comparison, the same figures are printed for
-captions of other scenes, which show what guessing achieves, and for the scenes' own captions.
+that are true, and recall the share of the scene that they describe. For comparison, it also prints these
+figures for captions of other scenes, which show what guessing achieves, and for the scenes' own captions.
 """
 
 from __future__ import annotations
@@ -50,23 +50,25 @@ class Size:
 FULL = Size(16000, 400, hidden=160)
 QUICK = Size(6000, 200, hidden=128)
 _TRAINING = (
-    "--model attention --wordvec 96 --picture 192 --looking 96 --heads 4 --dropout 0.1 --epochs 1 --batch-size 25 "
-    "--learning-rate 2e-3 --schedule cosine --warmup 100 --buckets 20 --weight-decay 0.02 --keep loss"
+    "--model attention --wordvec 96 --picture 192 --attention-size 96 --heads 4 --dropout 0.1 --epochs 1 "
+    "--batch-size 25 --learning-rate 2e-3 --schedule cosine --warmup 100 --buckets 20 --weight-decay 0.02 --keep loss"
 )
 
 
 def _demo(options: argparse.Namespace) -> int:
-    """Make the demonstration; print the figures, of scenes that were not used to choose weights, and the files."""
+    """Make the demonstration; print figures of scenes that were not used to choose weights, and the files."""
     from captioning.scenes.dataset import write_scenes
 
     folder, size = Path(options.out), QUICK if options.quick else FULL
     if (folder / "run").exists():
-        raise RunError(f"{folder}: has a demonstration already: choose another folder with --out")
+        raise RunError(f"{folder}: already contains a demonstration: choose another folder with --out")
     progress = Progress()
     progress.say(f"drawing {size.train + size.val} scenes")
     try:  # the reduced features, of 128 dimensions, are not used here
         write_scenes(folder / "data", seed=options.seed, train=size.train, val=size.val, dimensions=128,
                      learning=size.learning, progress=_drawing(progress))  # fmt: skip
+    except OSError as error:
+        raise OSError(f"{folder}: cannot be written: {error.strerror or error}") from error
     finally:
         progress.close()
     line = ["train", "--data", str(folder / "data"), "--out", str(folder / "run"), "--hidden", str(size.hidden),
@@ -113,7 +115,7 @@ def _report(data: CaptionData, model: AnyCaptioner, folder: Path) -> None:
         "the scenes' own captions": judge_all([item[0] for item in own], scenes),
     }
     bleu = score(model, data.val, images, captions)
-    print(f"\n{len(images)} validation scenes that no choice was made on")
+    print(f"\n{len(images)} validation scenes that were not used to choose weights")
     print(f"{'statements':36}precision  recall")
     for name, figures in rows.items():
         print(f"{name:36}{figures.precision:9.3f}{figures.recall:8.3f}")
@@ -123,10 +125,10 @@ def _report(data: CaptionData, model: AnyCaptioner, folder: Path) -> None:
     marks = [[(_words(statement), true) for statement, true in judge(captions[i], scenes[i]).statements] for i in shown]
     caption_sheet([render_array(scenes[i], 256) for i in shown], [" ".join(captions[i]) for i in shown],
                   [own[i][0] for i in shown], folder / "captions.png", marks=marks,
-                  title="What the captioner says, and which of it is true")  # fmt: skip
+                  title="The captions, with each statement marked true or false")  # fmt: skip
     print("\nfiles")
-    for path, text in (("data", "the scenes as a data set"), ("run", "weights, history and curve of the training"),
-                       ("captions.png", "pictures, captions and what is true of them")):  # fmt: skip
+    for path, text in (("data", "the scenes as a data set"), ("run", "weights, history and loss curve"),
+                       ("captions.png", "pictures and captions, with true and false statements marked")):  # fmt: skip
         print(f"  {folder / path}: {text}")
 
 
@@ -141,9 +143,9 @@ def _words(statement: Any) -> str:
 
 
 DEMO = Command(
-    "demo", "draw simple scenes, train a captioner on them, and check its captions", _demo,
+    "demo", "generate simple scenes, train a captioner on them, and check its captions", _demo,
     {
-        "--out": {"metavar": "DIR", "default": "captioning-demo", "required": False, "help": "folder to make"},
+        "--out": {"metavar": "DIR", "default": "captioning-demo", "required": False, "help": "the folder to create"},
         "--quick": {"action": "store_true", "help": "run a smaller demonstration, in 40 %% of the time"},
         "--seed": {},
     },

@@ -1,7 +1,7 @@
 """The command line `captioning`.
 
 Results go to standard output, progress and errors to standard error. An error is one line, with exit status 2. Ctrl-C
-and SIGTERM save a checkpoint of a training, with exit status 130 and 143.
+and SIGTERM save a checkpoint of a training run, with exit status 130 and 143.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from captioning.cli.decoding import CAPTIONING, SplitJob, names_of, open_runs, open_split
-from captioning.cli.options import Command, check_output, number, unchanged
+from captioning.cli.decoding import CAPTIONING, SplitJob, given, names_of, open_runs, open_split, refuse_beside
+from captioning.cli.options import BEAM, CONSENSUS, Command, check_output, number, unchanged
 from captioning.command import shown
 from captioning.data.dataset import open_captions
 from captioning.data.splits import PARTS, Split, images_of_part
@@ -45,17 +45,17 @@ _TABLE = {
         ("CIDEr-D (0 to 10; papers often print 100 x)", "cider_d", ".4f"),
     ],
     "against one human caption": [
-        ("loss, nats a caption", "loss", ".3f"),
+        ("loss, nats per caption", "loss", ".3f"),
         ("exercise BLEU (unigrams, one reference, mean)", "exercise_bleu", ".4f"),
         ("  in the mean over all references", "exercise_bleu_mean", ".4f"),
         ("  of one human caption against another", "exercise_bleu_human", ".4f"),
     ],
-    "what was said, true or not": [
+    "diversity of the captions": [
         ("distinct-1: different words, of all words", "distinct_1", ".4f"),
         ("distinct-2: different pairs, of all pairs", "distinct_2", ".4f"),
         ("words in use", "words_in_use", "d"),
         ("  of the vocabulary", "vocabulary_share", ".1%"),
-        ("captions that are no training caption", "novel_share", ".1%"),
+        ("captions that do not occur in the training set", "novel_share", ".1%"),
         ("mean length, words", "mean_length", ".2f"),
         ("<UNK>, of all words", "unknown_rate", ".2%"),
     ],
@@ -174,7 +174,7 @@ def _sampled_rows(options: argparse.Namespace, job: SplitJob) -> Any:
         check_output(options.out, ".png", min(len(rows), options.n))
         if not rows.size:
             raise ValueError(f"--out: {job.split.photos_folder} has no photos of the {options.split} split. If they "
-                             "have moved, name their folder by --photos-dir.")  # fmt: skip
+                             "have moved, pass their folder with --photos-dir.")  # fmt: skip
     return np.random.default_rng(options.seed).permutation(rows)[: options.n]
 
 
@@ -206,6 +206,8 @@ def _print_samples(options: argparse.Namespace, job: SplitJob, rows: Any, captio
 
 
 def _report(options: argparse.Namespace) -> int:
+    if options.no_data:
+        refuse_beside("--no-data", given(options, "--max-length", *BEAM, *CONSENSUS, "--max-images", "--photos-dir"))
     run = Run.open(options.run)
     check_output(options.out, ".html")
     history, progress = run.history(), Progress(enabled=not options.quiet)
@@ -234,27 +236,28 @@ def scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> t
         scored = score_split(job.model, job.split, settings, progress, chosen_on, job.data.train)
         if scored.moved:
             progress.say(f"{job.split.photos_folder}: the photos of {scored.moved} of {len(scored.captions)} images "
-                         "have moved, so their links lead nowhere. Name their new folder by --photos-dir.")  # fmt: skip
+                         "have moved, so their links are broken. Pass their new folder with --photos-dir.")  # fmt: skip
         return job.model, scored
 
 
-_SEVERAL = {"nargs": "+", "help": "a run folder, as train, refine and reinforce write it, or shipped, the captioner "
-            "that comes with the package; several captioners average their probabilities of the next word"}  # fmt: skip
+_SEVERAL = {"nargs": "+", "help": "a run folder written by train, refine or reinforce, or shipped, the bundled "
+            "captioner; name several to average their word probabilities"}  # fmt: skip
 
-_FREQUENCIES = {"choices": ("corpus", "train"), "default": "corpus", "help": "where CIDEr-D counts n-grams to weight "
-                "rare ones more: in the human captions that it compares with, as in papers, or in the training "
-                "captions, which does not depend on the number of images"}  # fmt: skip
+_FREQUENCIES = {"choices": ("corpus", "train"), "default": "corpus", "help": "where CIDEr-D counts n-grams for its "
+                "weights: in the reference captions, as in papers (corpus), or in the training captions, which makes "
+                "the weights independent of the number of images (train)"}  # fmt: skip
 
 EVALUATE = Command(
     "evaluate", "print the scores of a captioner on images with human captions. The scores are the loss, BLEU, ROUGE-L "
-    "and CIDEr-D with the weights of the best epoch, and figures of how varied the captions are. Exercise BLEU is "
-    "unigram BLEU against one human caption, as in the course's exercise", on_ranks(_evaluate),
+    "and CIDEr-D with the weights of the best epoch, and the diversity of the captions. Exercise BLEU is unigram BLEU "
+    "against one human caption, as in the CS231n exercise", on_ranks(_evaluate),
     {
         "run": _SEVERAL, "--data": {}, **unchanged(*CAPTIONING), "--max-images": {},
         "--frequencies": _FREQUENCIES,
-        "--out": {"metavar": "JSON", "required": False, "help": "also write the captions to this file, in COCO's "
-                  "results format; image_id is the number in the names of COCO's files, or else the row of the image"},
-        "--json": {"help": "print one JSON object; two scores compare only if their signatures are equal"},
+        "--out": {"metavar": "JSON", "required": False, "help": "also write the captions to this file in the "
+                  "COCO results format; image_id is the number in the names of COCO files, or else the row of the "
+                  "image"},
+        "--json": {"help": "print one JSON object; compare two scores only if their signatures are equal"},
     },
     """example:
   captioning evaluate RUN --data DIR --split val --beam 3 --out results.json
@@ -262,16 +265,16 @@ EVALUATE = Command(
     captions to a file; the data set must have the vocabulary and the kind of
     features of the run (reduced ones are in ..._fc7_pca.h5, others in ..._fc7.h5)
   captioning evaluate RUN RUN2 RUN3 --data DIR --beam 5 --no-repeat 3
-    averages the probabilities of three captioners, and repeats no three words""",
+    averages three captioners and never repeats three words in a row""",
 )  # fmt: skip
 
 SCORE = Command(
     "score", "print the scores of captions that any program wrote. They are the scores that evaluate prints, except "
-    "the loss. The file has COCO's results format, a JSON list of objects with image_id and caption, as evaluate --out "
-    "writes it", _score,
+    "the loss. The file has the COCO results format, a JSON list of objects with image_id and caption, as evaluate "
+    "--out writes it", _score,
     {
-        "results": {"metavar": "JSON", "help": "the file of captions, with one caption an image"},
-        "--data": {"help": "folder of the data set, in the CS231n MS-COCO layout (that of CAPTIONING_DATA)"},
+        "results": {"metavar": "JSON", "help": "the file of captions, with one caption per image"},
+        "--data": {"help": "data set folder in the CS231n MS-COCO layout (default: $CAPTIONING_DATA)"},
         **unchanged("--split", "--part", "--max-images", "--seed"), "--frequencies": _FREQUENCIES,
         **unchanged("--json", "--quiet"),
     },
@@ -279,7 +282,7 @@ SCORE = Command(
 )  # fmt: skip
 
 SAMPLE = Command(
-    "sample", "print captions of some images of a data set, beside human captions. The seed draws the images",
+    "sample", "print captions of some images of a data set next to human captions. The seed selects the images",
     on_ranks(_sample),
     {
         "run": _SEVERAL, "--data": {},
@@ -290,16 +293,17 @@ SAMPLE = Command(
     },
     """example:
   captioning sample RUN --data DIR -n 12 --beam 3 --out sheet.png
-    prints captions of twelve validation images beside human captions, and draws
-    a sheet of them
+    prints captions of twelve validation images next to human captions, and
+    draws a sheet of them
   captioning sample RUN --data DIR --temperature 0.7 --top-k 20 --seed 1
-    draws random captions, which depend on the seed
+    samples captions at random, depending on the seed
   captioning sample RUN --data DIR --beam 6 --with dog --without man
     prints the best captions with one word and without another""",
 )  # fmt: skip
 
 REPORT = Command(
-    "report", "write an HTML page about a run. It shows the training, scores, captions beside human ones, and settings",
+    "report", "write an HTML page about a run. It shows the training curves, scores, captions next to human ones, and "
+    "settings",
     _report,
     {
         "run": {}, "--data": {"group": "source"}, **unchanged(*CAPTIONING, "--max-images", "--photos-dir"),
@@ -310,7 +314,7 @@ REPORT = Command(
     },
     """example:
   captioning report RUN --data DIR --beam 3 --out report.html
-    writes a page with the curves of the training, the scores on the validation
+    writes a page with the training curves, the scores on the validation
     images, and the best, typical and worst captions, with photos if the data set
     has them; the page needs no network
   captioning report RUN --no-data

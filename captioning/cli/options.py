@@ -1,12 +1,14 @@
-"""The table of all options, and the parser of all commands."""
+"""Define all options in one table, and build the parser of all commands."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import os
+import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,7 +29,7 @@ from minigrad.runtime.extras import require
 
 __all__ = [
     "BEAM", "CONSENSUS", "LONGEST_CHOICE", "TRAINING", "Command", "CommandParser", "check_output", "data_folder",
-    "make_parser", "number", "unchanged",
+    "make_parser", "naming_options", "number", "unchanged",
 ]  # fmt: skip
 
 LONGEST_CHOICE = 1000
@@ -50,14 +52,17 @@ def number(kind: type, least: float, most: float = math.inf) -> Callable[[str], 
     return read
 
 
-def number_or_none(text: str) -> float | None:
-    """Return a number, or None for 'none'; an argparse type."""
-    return None if text == "none" else float(text)
+def number_or_none(text: str) -> Any:
+    """Return a number of at least 0, or None for 'none'; an argparse type."""
+    return None if text == "none" else number(float, 0)(text)
 
 
 def time_or_iterations(text: str) -> str:
     """Return a text such as '5m' or '1000' that `parse_interval` accepts; an argparse type."""
-    parse_interval(text)
+    try:
+        parse_interval(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     return text
 
 
@@ -68,122 +73,136 @@ _COUNT: dict[str, Any] = {"type": number(int, 1), "metavar": "N"}
 _THREADS: dict[str, Any] = {"type": number(int, 1, 1024), "metavar": "N"}
 _BEAM: dict[str, Any] = {"group": "beam search"}
 _CONSENSUS: dict[str, Any] = {"group": "consensus"}
+_ATTENTION = {"model": ("attention",)}
+_OF_START = ("model", "cell", "captions")  # what a run to start from decides
 
 OPTIONS: dict[str, dict[str, Any]] = {
     # runs and data sets
-    "run": {"metavar": "RUN", "help": "a run folder, as train, refine and reinforce write it, or shipped, the "
-            "captioner that comes with the package"},
-    "--data": {"metavar": "DIR", "help": "folder of the data set, in the CS231n MS-COCO layout (the folder that RUN "
-               "was trained on, or else that of CAPTIONING_DATA)"},
-    "--out": {"metavar": "RUN", "required": True, "help": "the run folder to make"},
+    "run": {"metavar": "RUN", "help": "a run folder written by train, refine or reinforce, or shipped, the bundled "
+            "captioner"},
+    "--data": {"metavar": "DIR", "help": "data set folder in the CS231n MS-COCO layout (default: the data set of RUN, "
+               "else $CAPTIONING_DATA)"},
+    "--out": {"metavar": "RUN", "required": True, "help": "the run folder to create"},
     "--photos-dir": {"metavar": "DIR", "help": "folder of the photos, if they have moved since `captioning prepare`"},
     "--split": {"choices": ALL_SPLITS, "default": "val", "help": "the split to use; test exists only in data sets with "
                 "test_captions"},
     "--part": {"choices": PARTS, "default": "all", "help": "use all images of the split, or the first or second half "
                "of its rows"},
-    "--max-images": {**_COUNT, "help": "use at most N images, drawn by the seed (all)"},
-    "--extractor": {"metavar": "NAME", "help": "the network that made the features on which RUN was trained, if RUN "
-                    "does not record it"},
+    "--max-images": {**_COUNT, "help": "use at most N images, sampled with --seed (default: all)"},
+    "--extractor": {"metavar": "NAME", "help": "the network that computed the training features of RUN; needed only if "
+                    "RUN does not record it"},
     "--seed": {"type": number(int, 0), "metavar": "N", "default": 0, "help": "random seed"},
     "--json": {**_FLAG, "help": "print one JSON object"},
     "--quiet": {**_FLAG, "help": "do not print progress on standard error"},
     # how captions are decoded
-    "--max-length": {"type": number(int, 1, LONGEST_CHOICE), "metavar": "N", "help": "the largest number of words of a "
-                     f"caption, its end included, 1 to {LONGEST_CHOICE} (the length of the split's longest human "
-                     "caption, at most 50)"},
-    "--temperature": {**_X, "help": "draw words from softmax(scores / X), instead of taking the likeliest one"},
-    "--top-k": {**_N, "help": "draw words only from the N likeliest ones"},
-    "--beam": {**_BEAM, **_N, "help": "width of the beam, 1 to 100; 1 is greedy; captions that end are preferred to "
-               "captions that are cut (5)"},
-    "--length-power": {**_BEAM, **_X, "help": "rank captions by their log-probability divided by their length to this "
-                       "power: 0 prefers short captions, 1 (the mean over words) longer ones; the best value depends "
-                       "on the run, so try 0.7 to 1.4 (1)"},
-    "--min-length": {**_BEAM, **_N, "help": "the smallest number of words of a caption, its end included (1)"},
-    "--no-repeat": {**_BEAM, **_N, "help": "do not repeat N words in a row in a caption: 3 forbids repeated phrases, 1 "
-                    "repeated words (repetition is allowed)"},
+    "--max-length": {"type": number(int, 1, LONGEST_CHOICE), "metavar": "N", "help": "the maximum caption length in "
+                     f"words, counting the end token, 1 to {LONGEST_CHOICE} (default: the length of the split's "
+                     "longest human caption, at most 50)"},
+    "--temperature": {**_X, "help": "sample words from softmax(scores / X) instead of taking the most likely one"},
+    "--top-k": {**_N, "help": "sample only from the N most likely words"},
+    "--beam": {**_BEAM, **_N, "help": "beam width, 1 to 100; 1 is greedy. Complete captions are preferred to truncated "
+               "ones (default: 5)"},
+    "--length-power": {**_BEAM, **_X, "help": "rank captions by log-probability / length^X: 0 favours short captions, "
+                       "1 (the mean per word) longer ones. The best value depends on the run; try 0.7 to 1.4 "
+                       "(default: 1)"},
+    "--min-length": {**_BEAM, **_N, "help": "the minimum caption length in words, counting the end token (default: 1)"},
+    "--no-repeat": {**_BEAM, **_N, "help": "never repeat a sequence of N words in a caption; 1 forbids repeated words "
+                    "(default: repetition is allowed)"},
     "--doubled-words": {**_BEAM, "action": "store_true", "default": None, "help": "allow a word to follow itself, "
                         "alone or after 'and': 'black and black'"},
     "--groups": {**_BEAM, **_N, "help": "divide the beam into N groups that avoid each other's words, for captions "
-                 "that differ in more than one word; N must divide the width (1)"},
-    "--diversity": {**_BEAM, **_X, "help": "subtract X from the log-probability of a word for each caption of an "
-                    "earlier group that has it at the same place (0.5)"},
+                 "that differ in more than one word; N must divide the width (default: 1)"},
+    "--diversity": {**_BEAM, **_X, "needs": {"groups": ()}, "help": "penalty on a word's log-probability for each "
+                    "caption of an earlier group with that word at the same position (default: 0.5)"},
     "--with": {**_BEAM, "dest": "required", "action": "append", "metavar": "WORD", "help": "a word that every caption "
                "must contain; up to five times"},
     "--without": {**_BEAM, "dest": "banned", "action": "append", "metavar": "WORD", "help": "a word that no caption "
                   "may contain; any number of times"},
-    "--consensus": {**_CONSENSUS, **_N, "help": f"draw N captions of each image, 1 to {MOST_DRAFTS}; 40 are enough"},
-    "--draft-temperature": {**_CONSENSUS, **_X, "help": "draw their words from softmax(scores / X); for a run of "
-                            "reinforce, use a number above 1, such as 1.4 (1)"},
-    "--neighbours": {**_CONSENSUS, **_N, "help": "compare with the captions of the N most similar training images, or "
-                     "of none if N is 0 (20)"},
-    "--n-best": {**_N, "help": "print the best N captions of the beam, with the scores by which it ranks them; --json "
-                 "adds the probabilities of words"},
-    # how a training is run
-    "--resume": {**_FLAG, "help": "continue the run in RUN exactly from its last checkpoint, with its settings; only "
+    "--consensus": {**_CONSENSUS, **_N, "help": f"sample N captions of each image, 1 to {MOST_DRAFTS}; 40 are enough"},
+    "--draft-temperature": {**_CONSENSUS, **_X, "needs": {"consensus": ()}, "help": "sample their words from "
+                            "softmax(scores / X); for a run of reinforce, use a number above 1, such as 1.4 (default: "
+                            "1)"},
+    "--neighbours": {**_CONSENSUS, **_N, "needs": {"consensus": ()}, "help": "compare with the captions of the N most "
+                     "similar training images; 0 compares with none (default: 20)"},
+    "--n-best": {**_N, "help": "print the N best captions of the beam with their scores; --json adds word "
+                 "probabilities"},
+    # how training is run
+    "--resume": {**_FLAG, "help": "resume the run in --out exactly from its last checkpoint with its settings; only "
                  "the number of epochs or rounds may change"},
-    "--checkpoint-every": {"type": time_or_iterations, "default": CHECKPOINT_EVERY, "metavar": "TIME", "help": "write "
-                           "a checkpoint after this time (30s, 5m, 2h) or number of iterations (1000), or 'never'; the "
-                           "end of an epoch always writes one"},
-    "--max-iterations": {**_N, "help": "stop with a checkpoint when N iterations are done in all; --resume continues "
-                         "from there (until all epochs are done)"},
-    "--threads": {**_THREADS, "help": "compute with N threads; another number changes the last digits of the weights "
-                  "(the number of processors, or OPENBLAS_NUM_THREADS; with --resume, that of the run)"},
-    "--shards": {**_THREADS, "help": "cut each batch into N shards, and sum their gradients in order, so that any "
-                 "number of ranks up to N gives the same bits: `mpiexec -n RANKS captioning train` (as many as ranks; "
-                 "with --resume, that of the run)"},
-    # settings of a training; each command has its own defaults
-    "--epochs": {**_N, "help": "how often to use each caption"},
-    "--batch-size": {**_N, "help": "captions in an iteration"},
+    "--checkpoint-every": {"type": time_or_iterations, "default": CHECKPOINT_EVERY, "metavar": "TIME", "help":
+                           "interval between checkpoints: a time (30s, 5m, 2h), a number of iterations (1000), or "
+                           "'never'; every epoch also ends with one"},
+    "--max-iterations": {**_COUNT, "help": "stop after N iterations in total and write a checkpoint; --resume "
+                         "continues from there (default: no limit)"},
+    "--threads": {**_THREADS, "help": "number of threads; changing it changes the last digits of the weights (default: "
+                  "OPENBLAS_NUM_THREADS or the number of processors; with --resume, as in the run)"},
+    "--shards": {**_THREADS, "help": "split each batch into N shards and sum their gradients in order; any number of "
+                 "MPI ranks up to N then gives bit-identical weights: `mpiexec -n RANKS captioning train` (default: "
+                 "the number of ranks; with --resume, as in the run)"},
+    # training settings; each command has its own defaults
+    "--epochs": {**_N, "help": "number of epochs"},
+    "--batch-size": {**_N, "help": "captions per iteration"},
     "--learning-rate": {**_X, "help": "Adam's learning rate in the first epoch"},
-    "--schedule": {"choices": SCHEDULES, "help": "how the learning rate falls: times --lr-decay after every epoch "
-                   "(exponential), half a cosine to 0 (cosine), or times --lr-decay after every epoch whose validation "
-                   "is not better than the best one before (plateau)"},
-    "--lr-decay": {**_X, "help": "factor of the learning rate in the exponential and plateau schedules"},
-    "--cosine-epochs": {**_N, "help": "the epoch after which the cosine reaches 0 (the last one)"},
-    "--warmup": {**_N, "help": "iterations in which the learning rate rises from 0"},
+    "--schedule": {"choices": SCHEDULES, "help": "learning-rate schedule: multiply by --lr-decay after every epoch "
+                   "(exponential), follow half a cosine to 0 (cosine), or multiply by --lr-decay after each epoch "
+                   "without a new best validation score (plateau)"},
+    "--lr-decay": {**_X, "needs": {"schedule": ("exponential", "plateau")}, "help": "factor of the learning rate in "
+                   "the exponential and plateau schedules"},
+    "--cosine-epochs": {**_N, "needs": {"schedule": ("cosine",)}, "help": "the epoch at whose end the cosine reaches 0 "
+                        "(default: the last one)"},
+    "--warmup": {**_N, "help": "number of warm-up iterations, in which the learning rate rises from 0"},
     "--beta2": {**_X, "help": "Adam's decay rate of squared gradients"},
-    "--clip-norm": {"type": number_or_none, "metavar": "X", "help": "clip the norm of the gradient to X; 'none' does "
-                    "not clip"},
+    "--clip-norm": {"type": number_or_none, "metavar": "X", "help": "clip the gradient norm to X; 'none' disables "
+                    "clipping"},
     "--weight-decay": {**_X, "help": "weight decay, decoupled from the gradient as in AdamW"},
-    "--average": {"type": number_or_none, "metavar": "X", "help": "validate and keep an exponential average of the "
-                  "weights with this decay, such as 0.999; 'none' does not average"},
-    "--patience": {**_N, "help": "stop after N epochs without a better validation (never)"},
-    "--keep": {"choices": KEEP, "help": "keep the weights with the highest BLEU-4 (bleu), CIDEr-D (cider) or exercise "
-               "BLEU (exercise: unigram BLEU against one human caption, as in the course's exercise) of greedy "
-               "validation captions, or with the lowest validation loss (loss: the sum over a caption's words); the "
-               "lower loss breaks ties"},
-    "--val-part": {"choices": PARTS, "help": "validate on all validation images, or on one half, to report scores of "
-                   "the other"},
-    "--val-images": {**_N, "help": "use at most N images of that part, drawn by the seed"},
-    "--validate-every": {**_N, "help": "also validate after every N iterations, so that the best weights may be from "
-                         "within an epoch (only at the end of epochs)"},
-    "--label-smoothing": {**_X, "help": "share of the target that is spread over all words, from 0 to below 1"},
-    "--buckets": {**_N, "help": "sort the captions of N batches by length, so that those of a batch have similar "
-                  "lengths; this is faster"},
-    "--drafts": {**_N, "help": "how many captions to draw for each image"},
+    "--average": {"type": number_or_none, "metavar": "X", "help": "validate and save an exponential moving average of "
+                  "the weights with this decay, such as 0.999; 'none' disables it"},
+    "--patience": {**_N, "help": "stop after N epochs without a new best validation score (default: never)"},
+    "--keep": {"choices": KEEP, "help": "the validation score that selects the weights to keep: BLEU-4 (bleu), CIDEr-D "
+               "(cider) or unigram BLEU against one human caption (exercise) of greedy captions, or the loss summed "
+               "over a caption's words (loss); the lower loss breaks ties"},
+    "--val-part": {"choices": PARTS, "help": "validate on all validation images, or on one half, so that you can "
+                   "report scores on the other half"},
+    "--val-images": {**_N, "help": "use at most N images of that part, sampled with --seed"},
+    "--validate-every": {**_N, "help": "also validate every N iterations, so that the best weights can come from the "
+                         "middle of an epoch (default: only at the end of each epoch)"},
+    "--label-smoothing": {**_X, "help": "share of the target probability spread over all words, at least 0 and below "
+                          "1"},
+    "--buckets": {**_N, "help": "sort the captions of N batches by length, so that each batch needs less padding and "
+                  "trains faster"},
+    "--drafts": {**_N, "help": "number of captions to sample per image"},
     # settings of a new captioner and its data
-    "--model": {"choices": list(MODELS), "help": "source: a cell that starts from the features of an image; attention: "
-                "a captioner that attends to the regions of an image before each word, for data sets with "
-                "...2014_regions.h5"},
+    "--model": {"choices": list(MODELS), "help": "source: an RNN that starts from the image features, as in CS231n; "
+                "attention: a captioner that attends to image regions before each word (needs ...2014_regions.h5)"},
     "--cell": {"choices": list(CELLS), "help": "recurrent cell"},
     "--hidden": {**_N, "help": "size of the hidden state"},
     "--wordvec": {**_N, "help": "size of the word vectors"},
-    "--dropout": {**_X, "help": "dropout of the word vectors and of the hidden states, from 0 to below 1"},
-    "--feature-dropout": {**_X, "help": "with --model source: dropout of the features"},
-    "--forget-bias": {**_X, "help": "with --model source and an LSTM: initial bias of the forget gate"},
-    "--picture": {**_N, "help": "with --model attention: size of the vector that summarises the whole image"},
-    "--looking": {**_N, "help": "with --model attention: size of the keys and values of a region, all heads together"},
-    "--heads": {**_N, "help": "with --model attention: number of attention heads"},
-    "--scheduled-sampling": {**_X, "help": "share of the input words in the last epoch that the captioner predicts "
-                             "itself; it rises from 0 in the first epoch"},
-    "--captions": {"choices": CAPTIONS, "help": "learn from the captions of the HDF5 file, which may be cut (stored), "
-                   "or from those of captions.csv (raw)"},
-    "--max-words": {**_N, "help": "with raw captions: cut captions after N words, and do not learn an end there"},
-    "--max-train": {**_N, "help": "use N training captions, drawn by the seed (all)"},
-    "--pca": {"action": argparse.BooleanOptionalAction, "help": "use the reduced features, ...2014_vgg16_fc7_pca.h5, "
-              "or the whole ones, ...2014_vgg16_fc7.h5 (the reduced ones if they exist)"},
+    "--dropout": {"type": number(float, 0, 0.999), "metavar": "X", "help": "dropout of the word vectors and of the "
+                  "hidden states"},
+    "--feature-dropout": {**_X, "needs": {"model": ("source",)}, "help": "with --model source: dropout of the "
+                          "features"},
+    "--forget-bias": {**_X, "needs": {"model": ("source",), "cell": ("lstm",)}, "help": "with --model source and "
+                      "--cell lstm: initial bias of the forget gate"},
+    "--picture": {**_N, "needs": _ATTENTION, "help": "with --model attention: size of the vector that summarises the "
+                  "whole image"},
+    "--attention-size": {**_N, "needs": _ATTENTION, "help": "with --model attention: total size of the keys and values "
+                         "of a region over all heads"},
+    "--heads": {**_N, "needs": _ATTENTION, "help": "with --model attention: number of attention heads"},
+    "--scheduled-sampling": {**_X, "help": "scheduled sampling: the share of input words that the captioner's own "
+                             "predictions replace; it rises from 0 in the first epoch to X in the last"},
+    "--captions": {"choices": CAPTIONS, "help": "train on the captions in the HDF5 file, which may be truncated "
+                   "(stored), or on those in captions.csv (raw)"},
+    "--max-words": {**_COUNT, "needs": {"captions": ("raw",)}, "help": "with --captions raw: truncate captions after N "
+                    "words, without an end token"},
+    "--max-train": {**_COUNT, "help": "use N training captions, sampled with --seed (default: all)"},
+    "--pca": {"action": argparse.BooleanOptionalAction, "help": "use the reduced features (...2014_vgg16_fc7_pca.h5) "
+              "or the full ones (...2014_vgg16_fc7.h5) (default: the reduced ones if they exist)"},
 }  # fmt: skip
-"""Keyword arguments of `add_argument`; `group` is the group of the option in the help."""
+"""Keyword arguments of `add_argument`, and two more.
+
+group: the group of the option in the help. needs: the options without which this one has no effect, and their values;
+no values allow any.
+"""
 
 BEAM = ("--beam", "--length-power", "--min-length", "--no-repeat", "--doubled-words", "--groups", "--diversity",
         "--with", "--without")  # fmt: skip
@@ -197,9 +216,9 @@ TRAINING = (
 _GROUPS = {
     "beam search": "A beam search extends several unfinished captions of an image side by side. These\noptions change "
     "the defaults of the run.",
-    "consensus": "A consensus draws many captions of an image, and chooses the one that agrees best with\nthe others "
+    "consensus": "A consensus samples many captions of an image, and chooses the one that agrees best with\nthe others "
     "and with the captions of similar training images. The best captions of a beam\nare candidates too; --beam sets "
-    "their number (10).",
+    "their number (default: 10).",
 }
 
 
@@ -229,13 +248,14 @@ class Command:
         parser = commands.add_parser(
             self.name, help=self.help.partition(". ")[0],
             description=textwrap.fill(self.help[0].upper() + self.help[1:] + ".", 78),
-            epilog=self.example, formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=self.example, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
         )  # fmt: skip
         parser.set_defaults(command=self.run)
+        parser.settings = self.settings
         groups = {None: parser}
         for option, changes in self.options.items():
             keywords = {**OPTIONS.get(option, {}), **changes}
-            group = keywords.pop("group", None)
+            group, needs = keywords.pop("group", None), keywords.pop("needs", {})
             if group not in groups:
                 described = group in _GROUPS
                 groups[group] = (
@@ -247,18 +267,39 @@ class Command:
             if action.dest in self.settings:
                 default, action.default = self.settings[action.dest], argparse.SUPPRESS
             if isinstance(default, str | int | float) and default is not False:
-                action.help += f" ({default})"
+                action.help += f" (default: {default})"
+            parser.needs += tuple((action, *need) for need in needs.items())
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that prints an error in one line, with the command for help."""
+    """A parser that prints an error in one line, with the command for help.
+
+    settings: defaults of absent options. needs: options, each with the name and the values of another that it needs.
+    """
+
+    settings: Mapping[str, Any] = {}
+    needs: Sequence[tuple[argparse.Action, str, Sequence[str]]] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse unknown arguments here, because the parser of all commands would name itself and not the command."""
         known, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        self._check_needs(vars(known))
         return known, unknown
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help. Unlike that of argparse, this raises the OSError of a full disk or a broken pipe."""
+        print(self.format_help(), end="", file=file)
+
+    def _check_needs(self, given: Mapping[str, Any]) -> None:
+        """Refuse an option that has no effect without another one, unless a run decides on the other one."""
+        values = {**self.settings, **given}
+        for action, name, accepted in self.needs:
+            known = values.get("resume") or (name in _OF_START and values.get("run"))
+            used = given.get(action.dest, action.default) != action.default
+            if used and not known and (values[name] is None or (accepted and values[name] not in accepted)):
+                self.error(f"{action.option_strings[0]} needs --{name} {' or '.join(accepted)}".rstrip())
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2. All ranks have this error, and the first one prints it."""
@@ -270,11 +311,29 @@ class CommandParser(argparse.ArgumentParser):
 
 def make_parser(commands: Iterable[Command], kind: type[CommandParser] = CommandParser, **texts: Any) -> CommandParser:
     """Return a parser of the commands. texts: its description and epilog."""
-    parser = kind(prog="captioning", **texts)
+    parser = kind(prog="captioning", allow_abbrev=False, **texts)
     subparsers = parser.add_subparsers(title="commands", dest="name", metavar="COMMAND")
     for command in commands:
         command.add_to(subparsers)
     return parser
+
+
+@contextmanager
+def naming_options(**names: str) -> Iterator[None]:
+    """Replace the names of arguments in a ValueError by those of options: its first word, and words with underscores.
+
+    names: the options of arguments with other names.
+
+    >>> with naming_options(width="--beam"):
+    ...     raise ValueError("width must be more than top_k; got 2")
+    Traceback (most recent call last):
+    ValueError: --beam must be more than --top-k; got 2
+    """
+    try:
+        yield
+    except ValueError as error:
+        option = lambda found: names.get(found[0], "--" + found[0].replace("_", "-"))  # noqa: E731
+        raise ValueError(re.sub(r"^\w+|(?<!')\b[a-z]+_[a-z_]+\b", option, str(error))) from error
 
 
 def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:
@@ -287,8 +346,8 @@ def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:
         return str(remembered)
     if os.environ.get("CAPTIONING_DATA"):
         return None
-    raise RunError(f"{run.folder}: was trained on the data in {remembered}, which does not exist any more: "
-                   "pass its folder by --data DIR")  # fmt: skip
+    raise RunError(f"{run.folder}: was trained on the data in {remembered}, which no longer exists. Pass the folder "
+                   "with --data DIR.")  # fmt: skip
 
 
 def check_output(out: str, suffix: str, photos: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The command `recipe`: run a training in stages, as a settings file describes it.
+"""The command `recipe`: train in stages, as a TOML file describes them.
 
 The stages become command lines of `train`, `refine`, `reinforce` and `average`, and one of `evaluate`. All are checked
 before the first one starts.
@@ -27,7 +27,7 @@ from captioning.training.run_folder import Run
 
 __all__ = ["RECIPE"]
 
-_SEED_STEP = 1000  # between the seeds of the runs of a stage, so that recipes with near seeds share none
+_SEED_STEP = 1000  # between the seeds of the runs of a stage, so that recipes with close seeds share none
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _recipe(options: argparse.Namespace) -> int:
             raise
         if status:
             return status
-        _check_sources(steps)  # a resumed training has new weights
+        _check_sources(steps)  # a resumed run has new weights
     return 0
 
 
@@ -117,7 +117,7 @@ def _parsed(line: list[str], where: str) -> argparse.Namespace:
         if (trainer := TRAINERS.get(options.name)) is not None:
             trainer.settings_from(trainer.settings | vars(options))
     except ValueError as error:
-        raise ValueError(f"{where}: {error} (captioning {line[0]} --help says what there is)") from error
+        raise ValueError(f"{where}: {error} (see captioning {line[0]} --help)") from error
     return options
 
 
@@ -149,27 +149,27 @@ def _check_sources(steps: Sequence[_Step]) -> None:
         known = Run.open(step.folder).start_checksums() if step.sources and step.folder.exists() else None
         now = [Run.open(source).weights_checksum() if source.exists() else None for source in step.sources]
         if known is not None and known != now:
-            raise ValueError(f"{step.folder} is there, but was made of other weights than "
-                             f"{' and '.join(map(str, step.sources))} have now: move it and the runs made from it "
-                             "away")  # fmt: skip
+            raise ValueError(f"{step.folder} exists, but was made from older weights of "
+                             f"{' and '.join(map(str, step.sources))}. Move it and the runs made from it "
+                             "away.")  # fmt: skip
 
 
 RECIPE = Command(
-    "recipe", "train in stages as a settings file describes, and print the scores of the result", _recipe,
+    "recipe", "run a training recipe with several stages, and print the scores of the result", _recipe,
     {
-        "recipe": {"metavar": "RECIPE", "help": "a TOML file, or one that comes with the package: "
+        "recipe": {"metavar": "RECIPE", "help": "a TOML file, or a bundled one: "
                    f"{', '.join(RECIPES)}"},
-        "--data": {"help": "folder of the data set, in the CS231n MS-COCO layout (that of CAPTIONING_DATA)"},
-        "--out": {"metavar": "RUNS", "help": "the folder for the run folders of the stages; existing ones are "
-                  "continued"},
-        "--seed": {"help": f"random seed of all stages; each further run of a stage adds {_SEED_STEP}"},
-        "--threads": {"help": "compute with N threads (as train does)"},
+        "--data": {"help": "data set folder in the CS231n MS-COCO layout (default: $CAPTIONING_DATA)"},
+        "--out": {"metavar": "RUNS", "help": "the folder for the run folders of the stages; existing runs are "
+                  "resumed"},
+        "--seed": {"help": f"random seed for all stages; each additional run of a stage adds {_SEED_STEP}"},
+        "--threads": {"help": "number of threads (default: as in train)"},
         "--part": {"default": "second", "help": "evaluate the result on this part of the validation images; the "
                    "first half decides which weights are kept"},
         "--quiet": {},
     },
     """example:
   captioning recipe flickr8k --data flickr8k --out RUNS --seed 1
-    makes RUNS/1-train and RUNS/2-reinforce; the same command continues a recipe
-    that was stopped""",
+    creates RUNS/1-train and RUNS/2-reinforce; run the same command to resume an
+    interrupted recipe""",
 )  # fmt: skip

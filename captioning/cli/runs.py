@@ -1,4 +1,4 @@
-"""The commands `average`, `export`, `regions` and `calibrate`, which make runs of runs or add a file to a run."""
+"""The commands `average`, `export`, `regions` and `calibrate`: derive a run from others or add a file to a run."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def _average(options: argparse.Namespace) -> int:
     runs = open_runs(options.run, "be averaged")
     check_alike(runs, "be averaged")
     made = average_runs(runs, options.out)
-    print(f"{shown(made.folder)}: the mean of {names_of(runs)}; captioning evaluate says how good it is")
+    print(f"{shown(made.folder)}: the mean of {names_of(runs)}; captioning evaluate prints its scores")
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
     exported = export_run(Run.open(options.run), options.out, options.extractor)
     size = sum(path.stat().st_size for path in exported.folder.iterdir())
-    print(f"{exported.folder}: {size / 1e6:.1f} MB; use it by: {_use_of(exported)}")
+    print(f"{exported.folder}: {size / 1e6:.1f} MB; use it with: {_use_of(exported)}")
     return 0
 
 
@@ -66,9 +66,9 @@ def _regions(options: argparse.Namespace) -> int:
                 run.settings["data"]["extractor"] = extractor_name(run, options.extractor)
                 run.write_settings()
     features, regions = fitted.projection.weight.shape
-    print(f"{run.regions_path}: from {features:,} to {regions} numbers a place, by {fitted.photos} photos")
-    print(f"error on {fitted.left_out} photos that were left out of a fit: {fitted.error:.3f} of the standard "
-          "deviation (of entries that are not clipped)")  # fmt: skip
+    print(f"{run.regions_path}: from {features:,} to {regions} numbers per region, fitted on {fitted.photos} photos")
+    print(f"error on {fitted.left_out} held-out photos: {fitted.error:.3f} of the standard deviation (of entries that "
+          "are not clipped)")  # fmt: skip
     return 0
 
 
@@ -97,7 +97,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _print_calibration(about: dict[str, Any], figures: dict[str, Any], made: Calibration) -> None:
-    print(f"{about['run']}: {about['split']} split, {about['decoding']}, {made.count} captions an image")
+    print(f"{about['run']}: {about['split']} split, {about['decoding']}, {made.count} captions per image")
     print("Spearman's rho with CIDEr-D      first half  second half")
     for name, rho in figures["first"].items():
         kept = "  kept" if name == made.measure else ""
@@ -106,7 +106,7 @@ def _print_calibration(about: dict[str, Any], figures: dict[str, Any], made: Cal
         "confidence": figures["confidence"],
         "CIDEr-D as a share of a human caption's": figures["share"],
         "difference between the two, over ten bins": figures["error"],
-        f"CIDEr-D of captions marked as not sure ({figures['unsure']:.0%})": figures["cider_d_unsure"],
+        f"CIDEr-D of captions marked uncertain ({figures['unsure']:.0%})": figures["cider_d_unsure"],
         f"CIDEr-D of the other captions ({1 - figures['unsure']:.0%})": figures["cider_d_sure"],
     }
     print(f"mean CIDEr-D of a human caption{figures['human_cider_d']:25.3f}")
@@ -114,8 +114,8 @@ def _print_calibration(about: dict[str, Any], figures: dict[str, Any], made: Cal
     for name, mean in means.items():
         if mean is not None:
             print(f"  {name:<47}{mean:7.3f}")
-    print(f"{about['run']}/{CONFIDENCE_FILE}: captions with a confidence below {made.unsure_below:.3f} are marked as "
-          "not sure")  # fmt: skip
+    print(f"{about['run']}/{CONFIDENCE_FILE}: captions with a confidence below {made.unsure_below:.3f} are marked "
+          "uncertain")  # fmt: skip
 
 
 def _text(figure: float | None) -> str:
@@ -136,16 +136,16 @@ AVERAGE = Command(
 EXPORT = Command(
     "export", "copy a run to a new folder that is small enough to send. It has the weights in half precision, the "
     "words and the settings, without checkpoint, history and names of folders", _export,
-    {"run": {}, "--out": {"metavar": "DIR", "help": "the folder to make"}, "--extractor": {}},
+    {"run": {}, "--out": {"metavar": "DIR", "help": "the folder to create"}, "--extractor": {}},
     "example:\n  captioning export runs/best --out to-send",
 )  # fmt: skip
 
 REGIONS = Command(
-    "regions", "find how the regions of a data set were made, so that a run can caption photos. This fits a projection "
-    "from the 7x7 maps of a network to the regions, by least squares on photos of the data set, prints its error on "
-    "photos left out, and writes it to the run folder", _regions,
+    "regions", "recover the region projection of a data set, so that a run can caption new photos. This fits a "
+    "projection from the 7x7 maps of a network to the regions, by least squares on photos of the data set, prints its "
+    "error on held-out photos, and writes it to the run folder", _regions,
     {
-        "run": {"help": "a run folder; gets regions.safetensors"}, "--data": {}, "--quiet": {},
+        "run": {"help": "a run folder, to which regions.safetensors is added"}, "--data": {}, "--quiet": {},
         "--split": {"default": "train", "help": "use photos and regions of this split"},
         "--extractor": {"default": "efficientnet-lite0", "help": "the network of the maps"},
         "--photos": {"type": number(int, 1), "default": 200, "metavar": "N", "help": "use at most N photos"},
@@ -154,22 +154,22 @@ REGIONS = Command(
 )  # fmt: skip
 
 CALIBRATE = Command(
-    "calibrate", "teach a run to mark captions that may be wrong. This estimates the CIDEr-D of a caption from the "
-    "captions of its beam search, on the first half of the images, and tests the estimate on the second half. It "
-    f"needs at least {FEW_IMAGES} images. The run folder keeps the result, and the beam search as the default of the "
-    "run", _calibrate,
+    "calibrate", "fit a confidence score, so that a run can mark captions that may be wrong. This estimates the "
+    "CIDEr-D of a caption from the captions of its beam search, on the first half of the images, and tests the "
+    f"estimate on the second half. It needs at least {FEW_IMAGES} images. The run folder keeps the result, and the "
+    "beam search becomes the default of the run", _calibrate,
     {
-        "run": {"help": "a run folder; gets confidence.json"}, "--data": {}, "--split": {},
-        "--max-images": {"type": number(int, 2), "help": "use at most N images of each half (all)"},
-        "--n-best": {"type": number(int, 2, MOST), "default": 5, "help": "how many captions of a beam to compare with "
+        "run": {"help": "a run folder, to which confidence.json is added"}, "--data": {}, "--split": {},
+        "--max-images": {"type": number(int, 2), "help": "use at most N images of each half (default: all)"},
+        "--n-best": {"type": number(int, 2, MOST), "default": 5, "help": "number of captions of a beam to compare with "
                      f"each other, 2 to {MOST}"},
-        "--unsure": {"type": number(float, 0, 1), "default": 0.2, "metavar": "X", "help": "share of the captions to "
-                     "mark as not sure, 0 to 1"},
+        "--unsure": {"type": number(float, 0, 1), "default": 0.2, "metavar": "X", "help": "share of captions to mark "
+                     "as uncertain, 0 to 1"},
         **unchanged(*BEAM), "--json": {}, "--quiet": {},
     },
     """example:
   captioning calibrate RUN --data DIR
-    writes RUN/confidence.json, by which captioning caption --run RUN marks
-    captions as not sure
+    writes RUN/confidence.json; captioning caption --run RUN then marks
+    uncertain captions
   captioning calibrate RUN --data DIR --beam 10 --length-power 0.8 --unsure 0.1""",
 )  # fmt: skip

@@ -17,7 +17,7 @@ from minigrad.runtime.extras import require
 
 __all__ = ["SERVE"]
 
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # without them, a browser would run in the terminal
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # without these, webbrowser runs in the terminal
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -35,8 +35,8 @@ def _serve(options: argparse.Namespace) -> int:
         require("starlette", "serve")
         require("uvicorn", "serve")
         progress = Progress()
-        progress.say("reading the captioner")
-        name = "the captioner that comes with the package" if options.run is None else shown(options.run)
+        progress.say("loading the captioner")
+        name = "the bundled captioner" if options.run is None else shown(options.run)
         with PhotoReader(limits.photo_seconds) as reader:
             captioner = PhotoCaptioner.of_runs([served], options.extractor, count=5, warn=progress.say)
             answer = Answers(captioner, reader.read)
@@ -55,10 +55,10 @@ def _announce(address: str, browser: bool) -> None:
 
 SERVE = Command(
     "serve", "open a web page on this machine that captions your photos. It shows the caption, the probability of each "
-    "word, and where the captioner looked. Nothing leaves this machine, and nothing is stored. Ctrl-C ends it", _serve,
+    "word, and where the captioner looked. Photos stay on this machine and are not stored. Press Ctrl-C to stop",
+    _serve,
     {
-        "run": {"nargs": "?", "help": "a run folder (default: shipped, the captioner that comes with the package, "
-                "trained on Flickr8k)"},
+        "run": {"nargs": "?", "help": "a run folder (default: shipped, the bundled captioner, trained on Flickr8k)"},
         "--port": {"type": int, "default": 8765, "metavar": "N", "help": "port of 127.0.0.1, to which no other "
                    "machine can connect; 0 for any free port"},
         "--extractor": {},

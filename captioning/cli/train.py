@@ -1,6 +1,6 @@
-"""The commands `train`, `refine` and `reinforce`: train a new captioner, or train the captioner of a run further.
+"""The commands `train`, `refine` and `reinforce`: train a new captioner, or continue training that of a run.
 
-With --resume they continue in an existing run folder, otherwise they make a new one.
+With --resume they continue in an existing run folder, otherwise they create a new one.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import minigrad as mg
-from captioning.cli.options import TRAINING, Command, data_folder, unchanged
+from captioning.cli.options import TRAINING, Command, data_folder, naming_options, unchanged
 from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.features import FeaturesAndRegions
 from captioning.data.splits import LONGEST_LEARNT, PARTS
@@ -39,24 +40,25 @@ _STANDARD_ROWS = 2000  # images from which an attention captioner takes the scal
 _DATA_DEFAULTS: dict[str, Any] = {
     "pca": None, "max_train": None, "regions": False, "captions": "stored", "max_words": LONGEST_LEARNT,
 }  # fmt: skip
-"""Default arguments of `open_captions` for a training."""
+"""Default arguments of `open_captions` for a training run."""
 _FURTHER = {"fine_tuning": "train", "refinement": "refine", "reinforcement": "reinforce"}
-"""The command for each key of settings.json that marks a run that was trained further."""
+"""The command for each key of settings.json that marks a run that started from another one."""
 _NEWER = {"validate_every", "schedule", "cosine_epochs", "warmup", "beta2", "label_smoothing", "scheduled_sampling",
           "average", "buckets"}  # fmt: skip
 """Settings that older runs do not record; they used the defaults."""
 _MODEL_OPTIONS = {"hidden_size": "hidden", "wordvec_size": "wordvec", "cell_type": "cell", "picture_size": "picture",
-                  "looking_size": "looking", "kind": "model"}  # fmt: skip
-"""The options for settings of the model with other names."""
+                  "looking_size": "attention_size", "kind": "model"}  # fmt: skip
+"""The options of model settings whose names differ."""
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """What distinguishes the commands that train.
+    """A training command: `train`, `refine` or `reinforce`.
 
-    name: of the command. key: of its settings in settings.json; None for a new captioner. free: the option that may
-    change when a run is resumed. solver: makes the solver from the model, the splits, the settings, and an instance of
-    each of `kinds`, the dataclasses of its own settings. defaults: of options, where they differ from the dataclasses.
+    name: the command. key: the key of its settings in settings.json; None for a new captioner. free: the option that
+    may change when a run is resumed. solver: makes the solver from the model, the splits, the settings, and an instance
+    of each of `kinds`, the dataclasses of its own settings. defaults: defaults of options that differ from those of the
+    dataclasses.
     """
 
     name: str
@@ -73,17 +75,18 @@ class Trainer:
         return {field.name: field.default for field in fields} | self.defaults
 
     def settings_from(self, values: dict[str, Any]) -> list[Any]:
-        """Return instances of `Settings` and of `kinds` with these values; raise a ValueError for a wrong one."""
-        return [
-            kind(**{field.name: values[field.name] for field in dataclasses.fields(kind) if field.name in values})
-            for kind in (Settings, *self.kinds)
-        ]
+        """Return instances of `Settings` and of `kinds` with these values; a ValueError names a wrong option."""
+        with naming_options():
+            return [
+                kind(**{field.name: values[field.name] for field in dataclasses.fields(kind) if field.name in values})
+                for kind in (Settings, *self.kinds)
+            ]
 
 
 TRAINERS = {
     "train": Trainer("train", None, "epochs", Solver, (), {
         "model": "source", "cell": "lstm", "hidden": 512, "wordvec": 256, "dropout": 0.5, "feature_dropout": 0.0,
-        "forget_bias": 0.0, "picture": 512, "looking": 256, "heads": 4, **_DATA_DEFAULTS,
+        "forget_bias": 0.0, "picture": 512, "attention_size": 256, "heads": 4, **_DATA_DEFAULTS,
     }),
     "fine-tune": Trainer("train", "fine_tuning", "epochs", Solver, (), {
         "learning_rate": 3e-4, "keep": "loss", "dropout": None, "max_train": None, "captions": None, "max_words": None,
@@ -107,7 +110,7 @@ def _train_on_rank(options: argparse.Namespace, comm: Any, stack: ExitStack) -> 
             record = solver.start_of(start)
         settings[trainer.key] = record | settings.get(trainer.key, {})
     how_to_resume = _resume_command(options)
-    hint = f"; if {options.out} is there, its last checkpoint is whole, go on with: {how_to_resume}"
+    hint = f". If {options.out} exists, its last checkpoint is intact. Resume with: {how_to_resume}"
     with mg.parallel.agreed(comm):
         if comm.rank == 0:
             run = solver.run = _open_folder(solver, run, settings, data, options, start)
@@ -121,12 +124,12 @@ def _train_on_rank(options: argparse.Namespace, comm: Any, stack: ExitStack) -> 
             try:
                 solver.train(options.max_iterations)
             except TrainingError as error:
-                anew = f"to begin anew remove {shlex.quote(options.out)}, or name another --out"
-                raise TrainingError(f"{error}; {anew}") from error
+                anew = f"To start over, remove {shlex.quote(options.out)} or choose another --out."
+                raise TrainingError(f"{error}. {anew}") from error
             except OSError as error:
                 if solver.run is not None:
                     solver.run.check_there()
-                raise RunError(f"{error}; the last checkpoint is whole, go on with: {how_to_resume}") from error
+                raise RunError(f"{error}. The last checkpoint is intact. Resume with: {how_to_resume}") from error
         if run is not None and comm.rank == 0:
             _report(solver, run, how_to_resume)
         return 0 if solver.finished or solver.stopped_by is None else 128 + solver.stopped_by
@@ -140,7 +143,7 @@ def _trainer_of(options: argparse.Namespace) -> Trainer:
     trainer = TRAINERS["fine-tune" if fine_tunes else options.name]
     kept = [name for name in TRAINERS[options.name].settings if name in vars(options) and name not in trainer.settings]
     if kept:
-        raise ValueError(f"--{kept[0].replace('_', '-')} cannot change in a fine-tuning, which keeps the model and the "
+        raise ValueError(f"--{kept[0].replace('_', '-')} cannot change in fine-tuning, which keeps the model and the "
                          "kind of features of the run that it starts from. Leave the option out.")  # fmt: skip
     return trainer
 
@@ -150,11 +153,11 @@ def _prepare(
 ) -> tuple[Solver, Run | None, Run | None, dict[str, Any], CaptionData]:
     """Return the solver, the run to resume, the run to start from, the content of settings.json, and the data.
 
-    Each rank prepares its own solver. Only rank 0 checks all data, prints, and gets settings.
+    Each rank prepares its own solver. Only rank 0 checks all data, prints, and returns settings.
     """
     first = comm.rank == 0
     if trainer.key is not None and options.resume == (options.run is not None):
-        raise ValueError(f"{trainer.name} needs either the run to start from, or --resume with --out alone")
+        raise ValueError(f"{trainer.name} needs either the run to start from, or --resume with only --out")
     run, shards = _run_to_resume(options, comm, stack)
     given = {name: value for name, value in vars(options).items() if name in trainer.settings}
     start = run if run is not None or trainer.key is None else Run.open(options.run)
@@ -166,7 +169,7 @@ def _prepare(
     chosen = trainer.settings | given
     training, *own = trainer.settings_from(chosen)
     if shards > training.batch_size:
-        raise ValueError(f"batches of {training.batch_size} cannot be cut into {shards} shards: "
+        raise ValueError(f"batches of {training.batch_size} cannot be split into {shards} shards: "
                          f"use a larger --batch-size, or fewer ranks or --shards")  # fmt: skip
     if start is None or trainer.key is None:
         seed = training.seed
@@ -196,7 +199,7 @@ def _prepare(
         progress.say(line)
     if start is None and chosen["pca"] is None and data.pca and (known := whole_extractor(data)) is not None:
         progress.say(
-            f"uses the reduced features, of {data.train.features.shape[1]} columns, which cannot be computed for new "
+            f"uses the reduced features ({data.train.features.shape[1]} columns), which cannot be computed for new "
             f"photos; with --no-pca, the features of {known}, `captioning caption` can use the run"
         )
     if run is None and (warning := solver.few_images_warning()) is not None:
@@ -220,6 +223,8 @@ def _run_to_resume(options: argparse.Namespace, comm: Any, stack: ExitStack) -> 
     run = Run.open(options.out) if options.resume else None
     if comm.rank == 0:
         if run is None:
+            if (Path(options.out) / "checkpoint.safetensors").is_file():
+                raise RunError(f"{options.out}: exists already: choose another --out, or resume this run with --resume")
             Run.check_new(options.out)
         else:
             stack.enter_context(run)
@@ -228,13 +233,13 @@ def _run_to_resume(options: argparse.Namespace, comm: Any, stack: ExitStack) -> 
            "shards": options.shards or before.get("shards") or comm.size,
            "products": mg.runtime.signature()}  # fmt: skip
     if now["shards"] < comm.size:
-        raise ValueError(f"{comm.size} ranks need as many shards; got {now['shards']}: start at most {now['shards']}, "
-                         f"or use --shards {comm.size}")  # fmt: skip
+        raise ValueError(f"{comm.size} ranks need at least as many shards, but there are {now['shards']}: start at "
+                         f"most {now['shards']}, or use --shards {comm.size}")  # fmt: skip
     for name, value in now.items():
         if comm.rank == 0 and before.get(name) not in (None, value):
             keep = "" if name == "products" else f"; --{name} {before[name]} keeps them the same"
-            print(f"{options.out}: was trained with {name} {before[name]} so far, and goes on with {value}: its "
-                  f"weights will differ in their last digits from those of an uninterrupted training{keep}",
+            print(f"{options.out}: was trained with {name} {before[name]} and continues with {value}, so its "
+                  f"weights will differ in their last digits from those of an uninterrupted training run{keep}",
                   file=sys.stderr)  # fmt: skip
     stack.enter_context(threads(now["threads"]))
     return run, now["shards"]
@@ -248,7 +253,7 @@ def _settings_to_resume(run: Run, trainer: Trainer, given: dict[str, Any]) -> di
     command = "train" if key is None else _FURTHER[key]
     if command != trainer.name:
         line = shlex.join(["captioning", command, "--out", str(run.folder), "--resume"])
-        raise RunError(f"{run.folder}: was made by captioning {command}. Continue it with: {line}")
+        raise RunError(f"{run.folder}: was made by captioning {command}. Resume it with: {line}")
     missing = [f.name for f in dataclasses.fields(Settings) if f.name not in training]
     missing += [name for name in ("pca", "max_train") if name not in data]
     if missing:
@@ -266,8 +271,8 @@ def _settings_to_resume(run: Run, trainer: Trainer, given: dict[str, Any]) -> di
     ] > 0
     if depends_on_end and given.get(trainer.free, known.get(trainer.free)) != known.get(trainer.free):
         raise RunError(
-            f"{run.folder}: --{trainer.free} cannot change on the way, because the cosine of the learning rate or the "
-            "share of sampled words depends on it: begin a new run with another --out and without --resume"
+            f"{run.folder}: --{trainer.free} cannot change when you resume, because the cosine of the learning rate or "
+            "the share of sampled words depends on it: start a new run with another --out and without --resume"
         )
     return known | given
 
@@ -286,7 +291,8 @@ def _new_model(data: CaptionData, chosen: dict[str, Any], seed: int) -> AnyCapti
     try:
         if min(chosen["wordvec"], chosen["hidden"]) > 0:
             check_memory(len(data.vocabulary), settings)
-        model = new_captioner(data.vocabulary, settings, seed)
+        with naming_options(**{name: f"--{option.replace('_', '-')}" for name, option in _MODEL_OPTIONS.items()}):
+            model = new_captioner(data.vocabulary, settings, seed)
     except MemoryError as error:
         sizes = f"--hidden {chosen['hidden']} and --wordvec {chosen['wordvec']}"
         raise ValueError(f"a captioner with {sizes} is too large for the memory here: {error}") from error
@@ -305,16 +311,18 @@ def _open_folder(
 ) -> Run:
     """Return a new run folder, or the run to resume, with its checkpoint loaded. Write only after all checks."""
     if run is None:
-        solver.limit(options.max_iterations)
+        with naming_options():
+            solver.limit(options.max_iterations)
         regions = projection_arrays(data, start)
         return Run.create(options.out, settings, data.vocabulary, solver.state(), regions=regions)
     run.check_same_data(settings["data"])
     if "fingerprint" not in run.settings["data"]:
-        print(f"{run.folder}: was saved without a fingerprint of its data, so it is unknown whether {data.folder} has "
-              "the same data; from now on it has one", file=sys.stderr)  # fmt: skip
+        print(f"{run.folder}: has no fingerprint of its data, so it is unknown whether {data.folder} has the same "
+              "data; the run records one now", file=sys.stderr)  # fmt: skip
     solver.run = run
     solver.resume()
-    solver.limit(options.max_iterations)
+    with naming_options():
+        solver.limit(options.max_iterations)
     run.settings |= settings
     run.write_settings()
     return run
@@ -334,18 +342,18 @@ def _resume_command(options: argparse.Namespace) -> str:
 
 
 def _report(solver: Solver, run: Run, how_to_resume: str) -> None:
-    """Print how a training ended."""
+    """Print how a training run ended."""
     if not solver.finished:
-        print(f"stopped after iteration {solver.iteration} of {solver.total}; go on with: {how_to_resume}",
+        print(f"stopped after iteration {solver.iteration} of {solver.total}; resume with: {how_to_resume}",
               file=sys.stderr)  # fmt: skip
         return
     best = solver.best_entry
-    assert best is not None  # a finished training has a validation
+    assert best is not None  # a finished training run has a validation
     within = best["iteration"] % solver.epoch_length
     kept = f"iteration {best['iteration']}, in epoch {best['epoch']}" if within else f"epoch {best['epoch']}"
     cider = f"CIDEr-D {best['val_cider']:.4f}, " if "val_cider" in best else ""  # older validations lack it
     print(f"trained {solver.iteration} iterations; kept {kept}: "
-          f"validation loss {best['val_loss']:.3f} a caption, BLEU-4 {best['val_bleu']:.4f}, "
+          f"validation loss {best['val_loss']:.3f} per caption, BLEU-4 {best['val_bleu']:.4f}, "
           f"{cider}exercise BLEU {best['val_exercise_bleu']:.4f} "
           f"(on the {PARTS[solver.settings.val_part]}validation images)")  # fmt: skip
     print(f"run folder: {run.folder}")
@@ -359,19 +367,19 @@ _train = on_ranks(_train_on_rank, (TrainingError,))
 TRAIN = Command(
     "train", "train a captioner, and write a run folder", _train,
     {
-        "--data": {}, "--out": {"help": "the run folder to make or to resume"},
-        "--start": {"dest": "run", "metavar": "RUN", "help": "fine-tune the captioner of a run, or shipped, which "
-                    "comes with the package, on a data set of `captioning prepare --like RUN`; the defaults are then "
+        "--data": {}, "--out": {"help": "the run folder to create or to resume"},
+        "--start": {"dest": "run", "metavar": "RUN", "help": "fine-tune the captioner of a run, or shipped, the "
+                    "bundled captioner, on a data set made by `captioning prepare --like RUN`; the defaults are then "
                     "--learning-rate 3e-4, --keep loss, and the --dropout, --captions and --max-words of RUN"},
         **unchanged(
             "--model", "--cell", "--hidden", "--wordvec", "--dropout", "--feature-dropout", "--forget-bias",
-            "--picture", "--looking", "--heads", "--scheduled-sampling", "--captions", "--max-words", "--epochs",
+            "--picture", "--attention-size", "--heads", "--scheduled-sampling", "--captions", "--max-words", "--epochs",
             "--max-train", "--pca", *TRAINING, "--label-smoothing", "--buckets",
         ),
     },
     """example:
   captioning train --data flickr8k --out RUN --epochs 12 --batch-size 50
-  captioning train --out RUN --resume    # continues a training that was stopped
+  captioning train --out RUN --resume    # resumes an interrupted run
   captioning train --start shipped --data like-shipped --out RUN    # fine-tunes
   captioning evaluate RUN                # prints its scores on other images""",
     TRAINERS["train"].settings,
@@ -379,46 +387,46 @@ TRAIN = Command(
 
 _START = {
     "nargs": "?",
-    "help": "the run to start from, or shipped, the captioner that comes with the package (not with --resume)",
+    "help": "the run to start from, or shipped, the bundled captioner (not with --resume)",
 }
 
 REFINE = Command(
-    "refine", "train the captioner of a run further, on the best of its own captions. In rounds, it writes several "
-    "captions of each image, and learns from those that agree best with the human captions of the image and of similar "
-    "images. The result is a new run folder", _train,
+    "refine", "continue training the captioner of a run on the best of its own captions. In each round, it writes "
+    "several captions per image and trains on those that agree best with the human captions of the image and of "
+    "similar images. The result is a new run folder", _train,
     {
-        "run": _START, "--data": {}, "--out": {"help": "the run folder to make or to resume"},
-        "--rounds": {"type": int, "metavar": "N", "help": "how often to write new captions"},
-        "--round-epochs": {"type": int, "metavar": "N", "help": "epochs with the captions of a round"},
+        "run": _START, "--data": {}, "--out": {"help": "the run folder to create or to resume"},
+        "--rounds": {"type": int, "metavar": "N", "help": "number of rounds; each writes new captions"},
+        "--round-epochs": {"type": int, "metavar": "N", "help": "number of epochs per round"},
         "--drafts": {},
-        "--temperature": {"help": "temperature at which to draw them, above 0; a lower one makes them more similar"},
-        "--neighbours": {"group": None, "help": "how many similar images to compare with"},
-        "--width": {"type": float, "metavar": "X", "help": "how fast the weight of a similar image falls "
-                    "with its distance, above 0; a smaller one gives more weight to the most similar images"},
+        "--temperature": {"help": "sampling temperature, above 0; lower values give more similar captions"},
+        "--neighbours": {"group": None, "needs": {}, "help": "number of similar images to compare with"},
+        "--width": {"type": float, "metavar": "X", "help": "width of the similarity kernel, above 0; "
+                    "smaller values give more weight to the most similar images"},
         "--human-weight": {"type": float, "metavar": "X", "help": "weight of the human captions of the image, from "
-                           "0 to 1; those of similar images have the rest"},
-        "--best": {"type": int, "metavar": "N", "help": "how many captions of each image to learn from"},
+                           "0 to 1; the captions of similar images share the rest"},
+        "--best": {"type": int, "metavar": "N", "help": "number of captions per image to train on"},
         **unchanged(*TRAINING, "--label-smoothing", "--buckets"),
     },
     """example:
   captioning refine RUN --out BETTER
-  captioning refine --out BETTER --resume    # continues a training that was stopped""",
+  captioning refine --out BETTER --resume    # resumes an interrupted run""",
     TRAINERS["refine"].settings,
 )  # fmt: skip
 
 REINFORCE = Command(
-    "reinforce", "train the captioner of a run further, by self-critical training. It draws several captions of each "
-    "image, and learns to prefer those with a higher CIDEr-D than the others. The result is a new run folder", _train,
+    "reinforce", "continue training the captioner of a run by self-critical training. It samples several captions per "
+    "image and learns to prefer those with a higher CIDEr-D. The result is a new run folder", _train,
     {
-        "run": _START, "--data": {}, "--out": {"help": "the run folder to make or to resume"},
-        "--epochs": {"help": "how often to caption each image"}, "--drafts": {},
-        "--longest": {"type": int, "metavar": "N", "help": "the largest number of words of a drawn caption, its end "
-                      "included"},
-        "--dropout": {"help": "dropout (that of the run)"},
-        **unchanged(*TRAINING), "--batch-size": {"help": "images in an iteration"},
+        "run": _START, "--data": {}, "--out": {"help": "the run folder to create or to resume"},
+        "--epochs": {"help": "number of epochs"}, "--drafts": {},
+        "--longest": {"type": int, "metavar": "N", "help": "the maximum length of a sampled caption in "
+                      "words, counting the end token"},
+        "--dropout": {"help": "dropout (default: that of the run)"},
+        **unchanged(*TRAINING), "--batch-size": {"help": "images per iteration"},
     },
     """example:
   captioning reinforce RUN --out BETTER
-  captioning reinforce --out BETTER --resume    # continues a training that was stopped""",
+  captioning reinforce --out BETTER --resume    # resumes an interrupted run""",
     TRAINERS["reinforce"].settings,
 )  # fmt: skip

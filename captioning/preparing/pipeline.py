@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from captioning.data.errors import DataError
@@ -112,7 +112,7 @@ def prepare_data(
     order = sorted(range(len(images)), key=lambda n: ALL_SPLITS.index(str(images[n].split)))
     images, photos = [images[n] for n in order], [photos[n] for n in order] if photos else []
     advice = "another --seed or --val draws other splits" if drawn else "--resplit draws new splits of the images"
-    _check_splits(images, name, captions_before, "that are not there", advice)
+    _check_splits(images, name, captions_before, dict.fromkeys(ALL_SPLITS, "are not there"), advice)
     names = name_images([image.path for image in images])
 
     with WorkFolder(out) as work:
@@ -122,7 +122,8 @@ def prepare_data(
             failed, reduction = _write_features(images, photos, work, extractor, recipe, progress, map_batches)
         kept = [n for n in range(len(images)) if n not in failed]
         left = [images[n] for n in kept]
-        _check_splits(left, str(out), _captions_by_split(images), "that cannot be read", advice)
+        why = {images[n].split: f"cannot be read, the first {failed[n]}" for n in sorted(failed, reverse=True)}
+        _check_splits(left, str(out), _captions_by_split(images), why, advice)
         splits: dict[str, NamedImages] = {}
         for split in ALL_SPLITS:
             if named := [(names[n], images[n]) for n in kept if images[n].split == split]:
@@ -159,20 +160,23 @@ def _captions_by_split(images: Sequence[CaptionedImage]) -> Counter[str | None]:
 
 
 def _check_splits(
-    images: Sequence[CaptionedImage], where: str, before: Counter[str | None], lost: str, advice: str
+    images: Sequence[CaptionedImage],
+    where: str,
+    before: Counter[str | None],
+    why: Mapping[str | None, str],
+    advice: str,
 ) -> None:
     """Raise a DataError unless there are images to train with and to validate on.
 
-    before: how many captions each split had before photos were `lost`, such as those 'that are not there'.
+    before: the number of captions of each split before images were left out. why: by split, why they were, such as
+    'are not there'.
     """
     for split in SPLITS:
         if not any(image.split == split for image in images):
             problem = f"no image with captions is in the split {split}"
             if before[split]:
-                problem = (
-                    f"no image is left in the split {split}: {before[split]:,} captions of it are of photos {lost}"
-                )
-            raise DataError(f"{where}: {problem}; a training needs train and val: {advice}")
+                problem = f"no image is left in the split {split}: its photos ({before[split]:,} captions) {why[split]}"
+            raise DataError(f"{where}: {problem}. Training needs train and val: {advice}.")
 
 
 def _write_features(

@@ -79,8 +79,8 @@ def write_scenes(
     foreign = sorted({path.name for path in folder.iterdir()} - _FILES) if folder.exists() else []
     if foreign:
         raise ValueError(f"write_scenes: {folder} also holds {foreign[0]!r}. Name a new or an empty folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+    above = next(path for path in folder.parents if path.exists())
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=above) as temporary:
         whole = Path(temporary) / "whole"
         (whole / "pictures").mkdir(parents=True)
         scenes = {split: list(draw_scenes(seed, split, count)) for split, count in (("train", train), ("val", val))}
@@ -88,6 +88,7 @@ def write_scenes(
         _write_features(whole, scenes, texts["train"], seed, dimensions, learning, progress)
         for index, scene in enumerate(scenes["val"][:pictures]):
             render(scene, picture_size).save(whole / _picture_name("val", index))
+        folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():
             folder.rename(Path(temporary) / "earlier")
         whole.rename(folder)

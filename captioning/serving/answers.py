@@ -1,20 +1,20 @@
-"""Answer a photo with captions, the probability of each word, and the attention to each place of the photo.
+"""Caption an uploaded photo, with the probability of each word and the attention to each region.
 
 An answer is a dict that becomes JSON:
 
 | key | value |
 |---|---|
 | `caption` | the caption of the best beam |
-| `confidence` | of the best beam, from 0 to 1, or null |
+| `confidence` | the confidence in the best beam, from 0 to 1, or null |
 | `unsure` | whether the captioner is unsure of the best beam; false without a calibration |
 | `beams` | a list, best first, of `caption`, `score`, `confidence`, `ended`, `words` and `end` |
-| `grid` | rows and columns of the places in the photo, or null if the captioner has no attention |
-| `milliseconds` | for reading and captioning the photo |
+| `grid` | the rows and columns of the regions, or null if the captioner has no attention |
+| `milliseconds` | the time to read and caption the photo |
 
-Beams are ranked by `score`. The grid covers the largest square in the middle of the photo. `words` is a list of `word`,
-`probability` and `look`: an attention weight for each place, row by row, with the sum 1, or null. With attention,
-`most` is the place with the largest weight, and `where` its part of the photo, such as "upper left". `end` is the
-probability that the caption ends where it does, or null if it was cut.
+Beams are ranked by `score`. The grid covers the largest centred square of the photo. `words` is a list of `word`,
+`probability` and `look`: an attention weight for each region, row by row, with the sum 1, or null. With attention,
+`most` is the index of the region with the largest weight, and `where` its part of the photo, such as "upper left".
+`end` is the probability that the caption ends where it does, or null if it was truncated.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ __all__ = ["AnswerQueue", "Answers", "as_json"]
 
 Answer = dict[str, Any]
 
-_DIGITS = 4  # after the decimal point: the page shows per cent
+_DIGITS = 4  # decimal places: the page shows percentages
 
 
 def as_json(beams: Sequence[Caption]) -> Answer:
-    """Return the answer to a photo without its time. beams: at least one, best first.
+    """Return the answer for a photo, without its time. beams: at least one, best first.
 
     >>> answer = as_json([Caption(["dog"], np.log([0.5, 0.75]), -0.49, True)])
     >>> answer["caption"], answer["beams"][0]["words"], answer["beams"][0]["end"]
@@ -73,10 +73,10 @@ def _look_as_json(attention: NDArray[np.float32]) -> Answer:
 
 
 class Answers:
-    """Answers the content of a photo file with captions, as the module describes it.
+    """Captions the bytes of a photo file; the module docstring describes the result.
 
-    read: turns the content of a file into RGB uint8 (H, W, 3) whose shorter side has at least the given number of
-    pixels, or raises a PhotoError.
+    read: turns these bytes into RGB uint8 (H, W, 3) whose shorter side has at least the given number of pixels, or
+    raises a PhotoError.
     """
 
     def __init__(self, captioner: PhotoCaptioner, read: Callable[[bytes, int], NDArray[np.uint8]]) -> None:
@@ -90,16 +90,16 @@ class Answers:
         return {**as_json(beams), "milliseconds": round(1000 * (time.perf_counter() - start))}
 
     def warm_up(self) -> None:
-        """Caption a black photo, so that the first real one need not wait for lazy initialisation."""
+        """Caption a black photo, so that the first real one does not wait for lazy initialisation."""
         side = self.captioner.network.side
         self.captioner.caption(np.zeros((side, side, 3), np.uint8))
 
 
 class AnswerQueue:
-    """Answers uploads one after the other in a thread of its own, because BLAS uses all cores.
+    """Captions uploads one at a time in its own thread, because BLAS uses all cores.
 
     answer: turns an upload into its answer in that thread; whatever it raises goes to the caller of `answer_to`.
-    places: how many uploads may wait, including the one being answered. waiting: how many do.
+    places: the most uploads in the queue, including the one being captioned. waiting: the current number.
 
     >>> async def twice():
     ...     with AnswerQueue(lambda content: {"bytes": len(content)}) as queue:
@@ -119,10 +119,10 @@ class AnswerQueue:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def answer_to(self, content: bytes) -> Answer:
-        """Return the answer to an upload. If this is cancelled, the upload leaves the queue.
+        """Return the answer to an upload. Cancelling this removes the upload from the queue.
 
         Raises:
-            RefusedError: 503 if all places are taken.
+            RefusedError: 503 if the queue is full.
             Exception: what `answer` raises.
         """
         if self.waiting >= self.places:

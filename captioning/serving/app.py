@@ -6,17 +6,30 @@
 | `POST /caption` | JSON as in `captioning.serving.answers`; the body is a photo file, of any content type |
 | `GET /health` | JSON: `status`, `captioner`, `waiting`, `places`, and `most_bytes` of an upload |
 
-A refusal is JSON with `error`, one line. The status is 400 without a photo, 403 for a page of another site, 404 or 405
-without such a route, 408 if the upload is too slow, 413 if it is too large, 415 for a form, 421 for another host name,
-422 for a file that is not a photo, 500 for an error of the server, and 503 with `Retry-After` if it is busy.
+A refused request gets a JSON object whose `error` is one line. Its status is one of
 
-Any site can make a browser on this machine send requests here. `check_sender` refuses them by three headers:
+| status | reason |
+|---|---|
+| 400 | no photo |
+| 403 | page of another site |
+| 404, 405 | no such page or method |
+| 408 | upload too slow |
+| 413 | upload too large |
+| 415 | a form |
+| 421 | other host name |
+| 422 | not a photo |
+| 500 | server error |
+| 503 | busy, with `Retry-After` |
+
+Any web site can make a browser on this machine send requests to this server (CSRF). `check_sender` rejects such
+requests by three headers:
 
 - `Host` is the name in the address. A site that points its own name to 127.0.0.1 (DNS rebinding) sends that name. The
-  port may differ, because a tunnel may lead here.
-- `Origin` (Fetch standard, 3.1) is the page that sends a request other than a plain GET. It has to be this one.
-- `Sec-Fetch-Site` (Fetch Metadata, W3C) is `same-origin`, or `none` if the user typed the address. It counts if there
-  is no `Origin`.
+  port may differ, because requests may arrive through a tunnel.
+- `Origin` (Fetch standard, 3.1) names the page that sends the request; a plain GET has none. It must be this server's
+  page.
+- `Sec-Fetch-Site` (Fetch Metadata, W3C) is `same-origin`, or `none` if the user typed the address. It is checked only
+  if there is no `Origin`.
 """
 
 from __future__ import annotations
@@ -48,36 +61,36 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
-"""Headers of every answer. The page loads its own files and the chosen photo (`blob:`) only, no other site can frame or
-read it, and the browser stores nothing."""
+"""Headers of every response. The page may load only its own files and the chosen photo (`blob:`). No other site can
+frame or read it, and the browser caches nothing."""
 
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?")
 _MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_ROUTE_ERRORS = {404: "there is no such page here", 405: "this page does not take that method"}
+_ROUTE_ERRORS = {404: "page not found", 405: "this page does not accept that method"}
 
 
 def check_sender(method: str, headers: Mapping[str, str]) -> None:
     """Raise a RefusedError if a request is for another host or comes from a page of another site.
 
-    headers: by names in lower case.
+    headers: the request headers, with lower-case names.
 
     >>> check_sender("POST", {"host": "LOCALHOST:8000", "origin": "http://localhost:8000"})
-    >>> check_sender("GET", {"host": "evil.example:8000"})
+    >>> check_sender("GET", {"host": "evil.example"})
     Traceback (most recent call last):
-    captioning.serving.upload_limits.RefusedError: this server is 127.0.0.1 or localhost, not 'evil.example:8000'
+    captioning.serving.upload_limits.RefusedError: the Host header must be 127.0.0.1 or localhost, not 'evil.example'
     """
     host = headers.get("host", "").lower()
     if not _OUR_HOST.fullmatch(host):
-        raise RefusedError(421, f"this server is 127.0.0.1 or localhost, not {host[:100]!r}")
+        raise RefusedError(421, f"the Host header must be 127.0.0.1 or localhost, not {host[:100]!r}")
     origin = headers.get("origin")
     foreign = headers.get("sec-fetch-site", "none") not in ("same-origin", "none") if origin is None else (
         origin != f"http://{host}")  # fmt: skip
     if foreign and method not in ("GET", "HEAD"):
-        raise RefusedError(403, "a page of another site may not use this server")
+        raise RefusedError(403, "pages of other web sites may not use this server")
 
 
 def make_app(queue: AnswerQueue, captioner: str, limits: Limits) -> ASGIApp:
-    """Return the application. queue: answers the uploads. captioner: its name on the page.
+    """Return the ASGI application. queue: captions the uploads. captioner: the name to show on the page.
 
     Raises:
         ModuleNotFoundError: if Starlette is not installed.
@@ -123,10 +136,10 @@ def make_app(queue: AnswerQueue, captioner: str, limits: Limits) -> ASGIApp:
                 status, message = error.status_code, _ROUTE_ERRORS.get(error.status_code, error.detail)
                 headers = dict(error.headers or {})
             case ClientDisconnect():
-                status, message = 400, "the client has gone"
+                status, message = 400, "the client disconnected"
             case _:
                 traceback.print_exception(error)
-                status, message = 500, "an error of the server; the window where it was started shows details"
+                status, message = 500, "internal server error; the terminal where the server runs shows details"
         return JSONResponse({"error": message}, status, headers)
 
     routes = [
@@ -153,7 +166,7 @@ def make_app(queue: AnswerQueue, captioner: str, limits: Limits) -> ASGIApp:
 
 
 async def _while_connected(receive: Receive, answering: Coroutine[Any, Any, Answer]) -> Answer | None:
-    """Return the answer, or None if the client goes away before."""
+    """Return the answer, or None if the client disconnects first."""
     answer, gone = asyncio.create_task(answering), asyncio.create_task(_disconnect(receive))
     try:
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -169,10 +182,10 @@ async def _disconnect(receive: Receive) -> None:
 
 
 class _Exchange:
-    """ASGI's `receive` and `send` of one request, which add `HEADERS` and let a client read why its upload is refused.
+    """Wrap ASGI's `receive` and `send` for one request: add `HEADERS`, and let a client read why it was refused.
 
-    While the body has not been read, an answer closes the connection. It ends after the rest of the body has been
-    discarded, or after some seconds.
+    An error response before the whole body was read closes the connection. First the rest of the body is discarded, for
+    at most `discard_seconds`.
     """
 
     def __init__(self, receive: Receive, send: Send, discard_seconds: float) -> None:

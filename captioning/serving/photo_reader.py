@@ -1,7 +1,7 @@
-"""Decode photos in a process of its own, with limits on time and memory.
+"""Decode photos in a separate process with time and memory limits.
 
-A photo from a stranger may crash a decoder, use up the memory or take hours. That ends the child process alone, and the
-next photo gets another one.
+A photo from a stranger may crash a decoder, use up the memory or take hours. That ends only the child process, and the
+next photo gets a new one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from captioning.vision.photo_files import MOST_PIXELS, PhotoError, decode_photo
 
 __all__ = ["PhotoReader"]
 
-_START_SECONDS = 60.0  # on a slow disk, Python takes a few
+_START_SECONDS = 60.0  # starting Python from a slow disk takes several seconds
 _BYTES_PER_PIXEL = 32  # WebP needs most: 2.5 GB for 112 megapixels, 22 bytes per pixel
 _MEMORY = 2**30 + MOST_PIXELS * _BYTES_PER_PIXEL  # including Python and NumPy
 
@@ -60,7 +60,7 @@ class PhotoReader:
             OSError: if the process does not start.
         """
         if self._closed:
-            raise ValueError("the reader of photos is closed")
+            raise ValueError("this PhotoReader is closed")
         if not self.process.is_alive():
             self._start()
         try:
@@ -68,14 +68,14 @@ class PhotoReader:
             self._pipe.send_bytes(content)
             if not self._pipe.poll(self.seconds):
                 self._kill()
-                raise PhotoError(f"decoding it takes more than {self.seconds:g} seconds: save it anew as JPEG")
+                raise PhotoError(f"decoding took more than {self.seconds:g} seconds: save the photo again as JPEG")
             if message := self._pipe.recv_bytes():
                 raise PhotoError(message.decode())
             height, width = map(int, self._pipe.recv_bytes().split())
             return np.frombuffer(self._pipe.recv_bytes(), np.uint8).reshape(height, width, 3)
         except (EOFError, OSError):
             self._kill()
-            raise PhotoError("not a whole photo: its decoder crashed, or needs too much memory for it") from None
+            raise PhotoError("the photo is damaged or too large: the decoder crashed or ran out of memory") from None
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -89,7 +89,7 @@ class PhotoReader:
             self._pipe.recv_bytes()
         except EOFError:
             self._kill()
-            raise OSError("the process that decodes photos does not start") from None
+            raise OSError("the process that decodes photos did not start") from None
 
     def _kill(self) -> None:
         self.process.kill()
@@ -99,13 +99,13 @@ class PhotoReader:
 def _decode_photos(pipe: Any) -> None:
     """Decode photos until the pipe closes: the main function of the child process.
 
-    It sends one message when it is ready. A request is two messages: the least length of the shorter side in pixels, or
-    0, and the content of the file. The answer is an error message, or an empty one, the height and width, and the
-    pixels.
+    It sends one message when it is ready. A request is two messages: the minimum length of the shorter side in pixels
+    (or 0), and the file content. The answer is either one error message or three messages: an empty one, the height and
+    width, and the pixels.
     """
     with open(os.devnull, "wb") as nowhere:
         for number in (1, 2):
-            os.dup2(nowhere.fileno(), number)  # decoders print warnings of their own
+            os.dup2(nowhere.fileno(), number)  # decoders print their own warnings
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
     _limit_memory()
     pipe.send_bytes(b"ready")

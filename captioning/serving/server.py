@@ -24,12 +24,12 @@ HOST = "127.0.0.1"
 _HIGHEST_PORT = 65535
 _REASONS = {
     errno.EADDRINUSE: "another program uses this port, perhaps captioning serve in another window",
-    errno.EACCES: "you may not use this port",
+    errno.EACCES: "you do not have permission to use this port",
 }
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that accepts connections from this machine; port 0 is any free one.
+    """Return a socket that accepts connections from this machine; port 0 picks a free port.
 
     Raises:
         ValueError: if there is no such port.
@@ -41,7 +41,7 @@ def listen(port: int) -> socket.socket:
         return socket.create_server((HOST, port))
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror)
-        hint = "Choose another port by --port N, or any free one by --port 0."
+        hint = "Choose another port with --port N, or any free one with --port 0."
         raise OSError(f"{HOST}:{port}: {reason}. {hint}") from error
 
 
@@ -51,7 +51,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def run(app: ASGIApp, listener: socket.socket, limits: Limits, started: Callable[[], Any]) -> None:
-    """Run an application until Ctrl-C or SIGTERM, which drop all requests under way.
+    """Run an application until Ctrl-C or SIGTERM, then drop all requests in progress.
 
     started: called as soon as the server accepts requests.
 
@@ -63,7 +63,7 @@ def run(app: ASGIApp, listener: socket.socket, limits: Limits, started: Callable
 
 
 def make_server(app: ASGIApp, limits: Limits, started: Callable[[], Any]) -> Any:
-    """Return a `uvicorn.Server` that drops silent connections, and all connections when it ends."""
+    """Return a `uvicorn.Server` that closes idle connections, and all connections when it stops."""
     uvicorn = require("uvicorn", "serve")
 
     silence: weakref.WeakKeyDictionary[Any, tuple[Any, float]] = weakref.WeakKeyDictionary()

@@ -1,4 +1,4 @@
-"""How much a server takes from its clients, and how long it waits for them."""
+"""Limits on the size, number and duration of uploads."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Limits:
     """Bounds on uploads, connections and photos.
 
     Attributes:
-        upload_bytes: the size of one upload. Photos from phones have 2 to 15 MB.
-        upload_seconds: the time in which an upload has to arrive. From this machine it takes milliseconds; a phone may
-            send it through a tunnel.
+        upload_bytes: the size of one upload. Phone photos are 2 to 15 MB.
+        upload_seconds: the time limit for an upload. Uploads from this machine take milliseconds; a phone may upload
+            through a slow tunnel.
         held_bytes: the size of all uploads in memory.
-        uploads: how many uploads may be under way: arriving, waiting or being captioned.
-        places: how many complete uploads may wait, including the one being captioned.
+        uploads: the most uploads in progress: arriving, waiting or being captioned.
+        places: the most complete uploads in the queue, including the one being captioned.
         photo_seconds: the time for decoding one photo. PNG and WebP files of 120 megapixels take up to 12 seconds on a
-            busy laptop, and a JPEG of a few kB can be made to need hours.
+            busy laptop, and a crafted JPEG of a few kB can take hours.
         silent_seconds: how long a connection may stay open without a complete request, or without reading its answer.
-        discard_seconds: how long the rest of a refused upload is read and discarded. Without that, closing the
-            connection would reset it, and the client would lose the answer (RFC 9112, 9.6).
+        discard_seconds: how long the rest of a refused upload is read and discarded. Otherwise closing the
+            connection would reset it, and the client would lose the response (RFC 9112, 9.6).
 
     >>> Limits(places=2).upload_bytes // 2**20
     32
@@ -43,7 +43,7 @@ class Limits:
 
 
 class RefusedError(Exception):
-    """A request that gets no answer. status: the HTTP status; the message is one line for the client."""
+    """A refused request. status: the HTTP status; the message is one line for the client."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class RefusedError(Exception):
 
 
 class Uploads:
-    """The uploads under way: how many there are, and how many bytes of them are in memory."""
+    """The uploads in progress: their number, and how many of their bytes are in memory."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits, self.count, self.held_bytes = limits, 0, 0
@@ -61,14 +61,14 @@ class Uploads:
         """Read the body of a Starlette request; it counts as held until the block ends.
 
         Raises:
-            RefusedError: 503 if too many uploads or bytes are under way; 413 if the body is too large, before reading
+            RefusedError: 503 if there are too many uploads or bytes; 413 if the body is too large, before reading
                 anything if the header says so; 408 if it takes too long; 400 if it is empty.
-            starlette.requests.ClientDisconnect: if the client goes away.
+            starlette.requests.ClientDisconnect: if the client disconnects.
         """
         limits, size = self.limits, 0
         parts: list[bytes] = []
         if self.count >= limits.uploads:
-            raise RefusedError(503, "too many uploads are arriving: try again in a moment")
+            raise RefusedError(503, "too many uploads at once: try again in a moment")
         too_large = RefusedError(413, f"the photo has more than {limits.upload_bytes / 2**20:g} MiB: make it smaller")
         if int(request.headers.get("content-length", 0)) > limits.upload_bytes:  # h11 accepts at most 20 digits
             raise too_large

@@ -301,7 +301,7 @@ def _cannot_be_made(path: Path, error: OSError) -> RunError:
     if isinstance(error, FileExistsError):
         if not path.is_dir():
             return RunError(f"{path}: is a file, not a run folder")
-        return RunError(f"{path}: exists already: choose another folder, or continue its run by --resume")
+        return RunError(f"{path}: exists already: choose another folder")
     where = "" if error.filename is None or os.fspath(path) == error.filename else f": {error.filename}"
     return RunError(f"{path}: cannot be written{where}: {error.strerror or error}")
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captioning.data.errors import DataError
-from captioning.data.folder import PHOTOS_FOLDER, check_split, find_folder, lines_path, regions_path
+from captioning.data.folder import PHOTOS_FOLDER, check_split, find_folder, lines_path, read_text, regions_path
 from captioning.data.hdf5 import checked_dataset, open_hdf5, reading
 from captioning.progress import Progress
 from captioning.vision.extractors import extractor
@@ -79,10 +79,9 @@ def fit_and_judge(
 def _photos(root: Path, split: str, most: int) -> tuple[list[int], list[Path]]:
     """Return the rows of images whose photos exist, and these photos."""
     path = lines_path(root, split, "images")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    if not path.exists():
+        raise DataError(f"{root}: the data set has no photos of the split {split}, because it has no {path.name}")
+    lines = read_text(path).splitlines()
     photos = [root / PHOTOS_FOLDER / Path(line).name for line in lines]
     there = [row for row, photo in enumerate(photos) if photo.is_file()][:most]
     if not there:

@@ -31,8 +31,10 @@ def shell(work, redirected="", **environment):
 
 
 @pytest.mark.parametrize(("work", "redirected", "status", "error"), [
-    ("print('x' * 10**6)", "| true", 1, ""), ("print('x')", ">&-", 0, ""),
-    ("print('x')", ">/dev/full", 2, "show: No space left on device\n"), ("open('none')", "2>&-", 2, ""),
+    ("print('x' * 10**6)", "| true", 141, ""), ("print('x')", ">&-", 0, ""),
+    ("sys.exit(print('x'))", ">/dev/full", 2, "show: standard output: No space left on device\n"),
+    ("print('x')", ">/dev/full", 2, "show: standard output: No space left on device\n"),
+    ("open('none')", "2>&-", 2, ""),
     ("__import__('numpy').empty(2**60, 'u1')", "", 2, "show: not enough memory: Unable to allocate 1.00 EiB"),
 ])  # fmt: skip
 def test_outputs_and_memory_that_do_not_suffice(work, redirected, status, error):

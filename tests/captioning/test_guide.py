@@ -33,7 +33,7 @@ COMMANDS = [
 SMALL = {
     "prepare": ["--min-count", "1", "--val", "0.25"],
     "train": ["--hidden", "12", "--wordvec", "8", "--epochs", "2", "--val-images", "4"],
-    "attention": ["--picture", "8", "--looking", "4", "--heads", "2"],
+    "attention": ["--picture", "8", "--attention-size", "4", "--heads", "2"],
     "reinforce": ["--drafts", "2", "--epochs", "1", "--val-images", "4"],
     "refine": ["--rounds", "1", "--round-epochs", "1", "--drafts", "2", "--neighbours", "2", "--val-images", "4"],
     "download": ["--no-verify"],
@@ -106,7 +106,7 @@ def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, c
         capsys.readouterr()
     assert len(json.loads(Path("captions.json").read_text())["captions"]) == len(photos)
     assert len(json.loads(Path("results.json").read_text())) == 4
-    made = {"sheet.png", "said.png", "run", "to-send", "tuned", "refined", "coco-run", "long", "looking-run"}
+    made = {"sheet.png", "samples.png", "run", "to-send", "tuned", "refined", "coco-run", "long", "attention-run"}
     assert made <= {p.name for p in Path().iterdir()}
     assert {"1-train", "2-reinforce-1", "2-reinforce-2", "2-reinforce"} == {p.name for p in Path("stages").iterdir()}
 

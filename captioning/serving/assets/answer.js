@@ -36,7 +36,7 @@ function weighed(answer) {
     const bar = element("div", { className: "weight" }, element("div"));
     bar.firstChild.style.width = `${100 * share}%`;
     const said = element("span", { textContent: beam.caption + (beam.ended ? "" : " …") });
-    const score = element("span", { className: "number", textContent: beam.score.toFixed(2).replace("-", "−"), title: "score: the higher, the likelier" });
+    const score = element("span", { className: "number", textContent: beam.score.toFixed(2).replace("-", "−"), title: "score: higher means more likely" });
     const row = element("button", { type: "button", className: "beam", beam }, said, score, bar);
     row.addEventListener("click", () => showBeam(answer, beam));
     return row;

@@ -143,7 +143,7 @@ function take(data, message) {
 }
 const hover = (on) => document.body.classList.toggle("over", on);
 document.addEventListener("paste", (event) => {
-  take(event.clipboardData, "What was pasted is no photo: copy the picture itself, or its file");
+  take(event.clipboardData, "The clipboard has no photo: copy the picture itself or its file");
 });
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -154,7 +154,7 @@ document.addEventListener("dragleave", (event) => event.relatedTarget === null &
 document.addEventListener("drop", (event) => {
   event.preventDefault(); // otherwise the browser leaves the page for the photo
   hover(false);
-  take(event.dataTransfer, "What was dropped is no file: save the picture first, and drop that");
+  take(event.dataTransfer, "This is not a file: save the picture first, then drop the file");
 });
 
 at("another").addEventListener("click", next);

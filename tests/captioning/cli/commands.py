@@ -7,7 +7,7 @@ import json
 from captioning.cli.entry import main
 
 SMALL = ["--hidden", "12", "--wordvec", "8", "--batch-size", "10", "--epochs", "2", "--quiet"]
-ATTENTION = [*SMALL, "--model", "attention", "--picture", "6", "--looking", "4", "--heads", "2"]
+ATTENTION = [*SMALL, "--model", "attention", "--picture", "6", "--attention-size", "4", "--heads", "2"]
 
 
 def status_of(*words):

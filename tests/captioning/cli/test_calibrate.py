@@ -18,7 +18,7 @@ from tests.captioning.cli.commands import edit_json, output_of, refused
 def test_a_run_is_calibrated(small_folder, run, capsys, few_suffice):
     calibrate = ["calibrate", run, "--data", small_folder, "--quiet"]
     out = output_of(capsys, *calibrate, "--beam", "4", "--length-power", "0.7", "--n-best", "3")
-    assert "val split, beam 4, length power 0.7, 3 captions an image" in out
+    assert "val split, beam 4, length power 0.7, 3 captions per image" in out
     assert re.search(r"CIDEr-D as a share of a human caption's +0\.\d{3}\n", out)
     made = Calibration.load(run, Beam(4, 0.7))
     assert (Run.open(run).beam, made.count) == (made.beam, 3)  # from now on the default of the run
@@ -31,7 +31,7 @@ def test_a_run_is_calibrated(small_folder, run, capsys, few_suffice):
     assert figures["decoding"] == "beam 4, length power 0.7"
     few = Calibration.load(run, made.beam)
     assert (few.measure, few.unsure_below) == (figures["measure"], figures["unsure_below"])
-    assert "marked as not sure" not in output_of(capsys, *calibrate, "--unsure", "0").partition("confidence.json")[0]
+    assert "marked uncertain" not in output_of(capsys, *calibrate, "--unsure", "0").partition("confidence.json")[0]
     output_of(capsys, *calibrate, "--unsure", "0.5")
     assert few.unsure_below < Calibration.load(run, made.beam).unsure_below
     alone = json.loads(output_of(capsys, *calibrate, "--beam", "1", "--json"))

@@ -89,6 +89,18 @@ def test_a_sheet_of_photos_and_captions(colour_run, photos, tmp_path, capsys, mo
     assert "there is no photo to draw" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_sheet_shows_all_photos_even_if_nobody_reads_the_captions(colour_run, photos, tmp_path, monkeypatch, options):
+    shown = []
+    monkeypatch.setattr("captioning.pictures.sheets.caption_sheet", lambda *_, names: shown.extend(names))
+    broken = Mock(write=Mock(side_effect=BrokenPipeError), fileno=Mock(side_effect=OSError), errors="")
+    monkeypatch.setattr("sys.stdout", broken)
+    words = ["caption", photos, "--run", colour_run, *options]
+    assert status_of(*words, "--out", tmp_path / "sheet.png") == 141
+    assert shown == ["a.png", "b.jpg"]
+    assert status_of(*words) == 141
+
+
 def test_wrong_options_are_refused_before_any_work(colour_run, photos, tmp_path, capsys, monkeypatch):
     words = ["caption", photos, "--run", colour_run]
     monkeypatch.setattr(EXTRACTORS["colours"], "features", None)

@@ -71,7 +71,7 @@ def test_the_printed_next_command_prepares_flickr8k(site, tmp_path, capsys, monk
 
 
 @pytest.mark.parametrize(("options", "part"), [
-    ([], "one of coco, flickr8k"), (["flickr8k", "--annotations"], "--annotations"),
+    ([], "name a data set (coco, flickr8k)"), (["flickr8k", "--annotations"], "--annotations"),
     (["coco", "--timeout", "1e10"], "from 0.001 to 86400; got 1e10"),
     (["coco", "--attempts", "0"], "from 1 to 1000; got 0"),
     (["coco", "--address", "x=http://a.example/"], "coco_captioning"),
@@ -86,7 +86,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("captioning.cli.data_sets.fetch", Mock(side_effect=KeyboardInterrupt))
     assert status_of("download", "coco", "--out", tmp_path) == 130
     err = capsys.readouterr().err
-    assert (f"{tmp_path} keeps" in err, "same command" in err, len(err.splitlines())) == (True, True, 1)
+    assert (f"{tmp_path} already contains" in err, "same command" in err, len(err.splitlines())) == (True, True, 1)
 
 
 def test_an_archive_in_the_folder_is_used_unless_it_is_damaged(site, tmp_path, capsys):

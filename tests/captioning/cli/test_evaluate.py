@@ -29,7 +29,7 @@ def test_it_needs_only_the_weights_and_the_data(small_folder, run, capsys):
     assert len(rows) == 17
     for name in ("corpus BLEU-4", "ROUGE-L", "distinct-1: different words, of all words", "mean length, words"):
         assert 0 <= float(rows[name]) < 100
-    assert rows["captions that are no training caption"].endswith("%")
+    assert rows["captions that do not occur in the training set"].endswith("%")
     assert "the weights were chosen on the first half of the validation images" in out
 
 
@@ -147,19 +147,19 @@ def test_decoding_and_signature_describe_all_of_it(evaluate, options, decoding):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    (["--beam", "101"], "--beam: width must be an int from 1 to 100; got 101"),
-    (["--beam", "4", "--groups", "3"], "--groups: groups must divide the width, 4; got 3"),
-    (["--diversity", "-1"], "--diversity: diversity must be at least 0 and finite; got -1.0"),
-    (["--length-power", "nan"], "--length-power: length_power must be at least 0 and finite; got nan"),
-    (["--min-length", "9", "--max-length", "8"], "--min-length: min_length, 9"),
-    (["--no-repeat", "0"], "--no-repeat: no_repeat must be an int of at least 1; got 0"),
-    (["--with", "zzzz"], "--with: required: 'zzzz'"), (["--without", "<END>"], "--without: banned: '<END>'"),
-    (["--with", "q", "--without", "q"], "--with: required: 'q' is banned"),
-    ([part for word in "abcdef" for part in ("--with", word)], "--with: required: at most 5 words; got 6"),
-    (["--neighbours", "3"], "--neighbours needs --consensus"), (["--consensus", "0"], "--consensus: drafts must be"),
+    (["--beam", "101"], "evaluate: --beam must be an int from 1 to 100; got 101"),
+    (["--beam", "4", "--groups", "3"], "evaluate: --groups must divide the width, 4; got 3"),
+    (["--groups", "2", "--beam", "4", "--diversity", "-1"], "--diversity must be at least 0 and finite; got -1.0"),
+    (["--length-power", "nan"], "--length-power must be at least 0 and finite; got nan"),
+    (["--min-length", "9", "--max-length", "8"], "--min-length, 9, is more than --max-length, 8"),
+    (["--no-repeat", "0"], "--no-repeat must be an int of at least 1; got 0"),
+    (["--with", "zzzz"], "--with: 'zzzz'"), (["--without", "<END>"], "--without: '<END>'"),
+    (["--with", "q", "--without", "q"], "--with: 'q' is banned"),
+    ([part for word in "abcdef" for part in ("--with", word)], "--with: at most 5 words; got 6"),
+    (["--neighbours", "3"], "--neighbours needs --consensus"), (["--consensus", "0"], "--consensus must be"),
     (["--consensus", "5", "--length-power", "1"], "--length-power cannot be combined with --consensus"),
-    (["--consensus", "5", "--neighbours", "-1"], "--neighbours: neighbours must be"),
-    (["--consensus", "5", "--draft-temperature", "0"], "--draft-temperature: temperature must be"),
+    (["--consensus", "5", "--neighbours", "-1"], "--neighbours must be"),
+    (["--consensus", "5", "--draft-temperature", "0"], "--draft-temperature must be"),
     (["--consensus", "5", "--split", "train"], "add --neighbours 0"),
 ])  # fmt: skip
 def test_wrong_options_are_named(small_folder, trained, capsys, options, message):
@@ -181,7 +181,7 @@ def test_runs_that_do_not_fit_are_named(other_folder, run, attention_run, tmp_pa
     reduced, turned = shutil.copytree(run, tmp_path / "reduced"), shutil.copytree(attention_run, tmp_path / "turned")
     edit_json(reduced / "settings.json", lambda settings: settings["data"].update(pca=False))
     edit_json(turned / "settings.json", lambda settings: settings["model"]["places"].reverse())
-    for first, second, message in ((run, stranger, "another vocabulary (13 and 12 words)"), (run, reduced, "reduced"),
+    for first, second, message in ((run, stranger, "vocabulary differs (13 and 12 words)"), (run, reduced, "reduced"),
                                    (attention_run, turned, "places (2, 4) and (4, 2)")):  # fmt: skip
         refused(capsys, ["evaluate", first, second], f"{second}: cannot be combined with {first}", message)
     refused(capsys, ["evaluate", run, run], f"{run}: the same run twice")

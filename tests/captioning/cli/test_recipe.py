@@ -108,7 +108,7 @@ def test_after_a_stop_the_printed_command_resumes_the_recipe(recipe, small_folde
     monkeypatch.chdir(tmp_path)
     words = ["recipe", recipe.name, "--data", str(small_folder), "--out", "my runs", "--seed", "3"]
     assert status_of(*words) == 130
-    command = capsys.readouterr().err.splitlines()[-1].partition("go on with: ")[2]
+    command = capsys.readouterr().err.splitlines()[-1].partition("resume with: ")[2]
     assert shlex.split(command) == ["captioning", *words]
     assert status_of(*words) == 0
 
@@ -130,7 +130,7 @@ def test_the_runs_of_a_stage_are_averaged_and_the_next_stage_starts_from_the_mea
     shutil.move(runs / "2-reinforce-1", tmp_path / "away")
     for text in (SMALL, THREE):  # one run without a mean, and a mean of which one run is gone
         status, _, err = carry_out(runs, "--seed", "3", "--quiet", text=text)
-        assert (status, f"{runs}/2-reinforce is there, but was made of other weights" in err) == (2, True)
+        assert (status, f"{runs}/2-reinforce exists, but was made from older weights" in err) == (2, True)
     assert not (runs / "2-reinforce-1").exists()
 
 
@@ -144,24 +144,24 @@ def test_a_stage_that_was_made_of_other_weights_is_refused(carry_out, tmp_path, 
         del second.settings["reinforcement"]["start_weights"]
         second.write_settings()
     status, _, err = carry_out(runs, text=text.replace("epochs = 2", "epochs = 4", 1))
-    assert (status, f"other weights than {runs}/1-train have now" in err) == ((2, True) if known else (0, False))
+    assert (status, f"older weights of {runs}/1-train" in err) == ((2, True) if known else (0, False))
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("longest = 8", "drafts = 1", "stage 2: drafts must be an int from 2 to 1000; got 1"),
+    ("longest = 8", "drafts = 1", "stage 2: --drafts must be an int from 2 to 1000; got 1"),
     ("longest = 8", "longest = 'eight'", "stage 2: argument --longest: invalid int value: 'eight'"),
     ("longest = 8", "shortest = 8", "stage 2: unrecognized arguments: --shortest 8"),
-    ("epochs = 2", "epochs = 0", "stage 1: epochs must be an int of at least 1; got 0"),
+    ("epochs = 2", "epochs = 0", "stage 1: --epochs must be an int of at least 1; got 0"),
     ("longest = 8", "runs = 0", "stage 2: runs must be an int from 1 to 100; got 0"),
     ("longest = 8", "help = true", "stage 2: help"), ("beam = 2", "part = 'first'", "evaluate: part"),
     ("hidden = 12", "runs = 2", "unrecognized arguments: --runs 2"),
     ('command = "reinforce"', 'command = "train"', "stage 2: command must be 'refine' or 'reinforce'; got 'train'"),
     ("epochs = 2", "epochs = [2]", "epochs must be one text, number, true or false; got [2]"),
     ("[evaluate]", "[judge]", "got judge"), ("hidden = 12", "hidden =", "is not TOML"),
-    ("beam = 2", "consensus = 5000", "evaluate: --consensus: drafts must be an int from 1 to 1000; got 5000"),
+    ("beam = 2", "consensus = 5000", "evaluate: --consensus must be an int from 1 to 1000; got 5000"),
     ("beam = 2", "with = 'zebra'", "evaluate: --with: "), ("beam = 2", "split = 'test'", "evaluate: "),
     ("beam = 2", "consensus = 5\nsplit = 'train'", "evaluate: --consensus"),
-    ("beam = 2", "min-length = 900\nmax-length = 9", "evaluate: --min-length: "),
+    ("beam = 2", "min-length = 900\nmax-length = 9", "evaluate: --min-length, 900, is more than --max-length"),
 ])  # fmt: skip
 def test_a_mistake_anywhere_is_reported_before_any_work(recipe, small_folder, tmp_path, capsys, old, new, message):
     recipe.write_text(SMALL.replace(old, new))

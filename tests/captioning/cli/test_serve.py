@@ -46,7 +46,7 @@ def test_a_photo_is_captioned_and_ctrl_c_ends_it_amid_uploads(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert time.monotonic() - began < 5  # 0.4 where nothing else runs
-        assert process.stderr.read().splitlines() == ["reading the captioner", "captioning serve: stopped"]
+        assert process.stderr.read().splitlines() == ["loading the captioner", "captioning serve: stopped"]
         assert list(tmp_path.iterdir()) == []  # nothing is kept
 
 

@@ -44,7 +44,7 @@ def test_train_leaves_a_run_folder(small_folder, trained, tmp_path, capsys):
                "--seed", "3", "--keep", "loss"]  # fmt: skip
     lines = output_of(capsys, "train", "--data", small_folder, "--out", folder, *SMALL, *options).splitlines()
     assert lines[0].startswith("trained 4 iterations; kept epoch ")
-    assert " a caption, BLEU-4 " in lines[0]
+    assert " per caption, BLEU-4 " in lines[0]
     assert lines[1] == f"run folder: {folder}"
     settings = Run.open(folder).settings
     assert settings["model"] == {
@@ -88,12 +88,14 @@ def test_notes_on_what_may_not_be_meant(copied, tmp_path, capsys, monkeypatch, c
 
 
 @pytest.mark.parametrize(("options", "part"), [
-    (["--epochs", "0"], "epochs must be an int of at least 1; got 0"),
+    (["--batch-size", "0"], "train: --batch-size must be an int of at least 1; got 0"),
+    (["--hidden", "0"], "train: --hidden must be"), (["--max-words", "0", "--captions", "raw"], " --max-words: "),
+    (["--max-iterations", "0"], " --max-iterations: must be"), (["--max-train", "0"], " --max-train: must be"),
     (["--hidden", "1000000000"], "--hidden 1000000000 and --wordvec 8 is too large for the memory here: "),
-    (["--forget-bias=-1e39"], "forget_bias must be finite in float32; got -1e+39"),
-    (["--feature-dropout", "nan"], "feature_dropout must be at least 0 and below 1; got nan"),
+    (["--forget-bias=-1e39"], "train: --forget-bias must be finite in float32; got -1e+39"),
+    (["--feature-dropout", "nan"], "train: --feature-dropout must be at least 0 and below 1; got nan"),
     (["--seed", "-1"], "--seed: must be an int of at least 0; got -1"), (["--max-train", "1000"], "at most 48"),
-    (["--shards", "11"], "batches of 10 cannot be cut into 11 shards"),
+    (["--shards", "11"], "batches of 10 cannot be split into 11 shards"),
     (["--threads", "1025"], "--threads: must be an int from 1 to 1024; got 1025"), (["--data", "none"], "none"),
 ])  # fmt: skip
 def test_impossible_settings_are_refused_and_leave_nothing(small_folder, tmp_path, capsys, options, part):
@@ -122,7 +124,7 @@ def test_resume_goes_on_to_more_epochs(small_folder, run, tmp_path, capsys):
     assert train(small_folder, whole, "--epochs", "4") == 0
     before = contents(run)
     refused(capsys, [*words, "--epochs", "1"], f"{run}: has trained 2 epochs already")
-    refused(capsys, [*words, "--epochs", "4", "--max-iterations", "9"], "at least 10, which are done; got 9")
+    refused(capsys, [*words, "--epochs", "4", "--max-iterations", "9"], "--max-iterations must be at least 10")
     with Run.open(run):
         refused(capsys, [*words, "--epochs", "3"], f"process {os.getpid()} is training in this folder")
     assert contents(run) == before
@@ -149,7 +151,7 @@ def test_after_a_stop_the_printed_command_resumes_exactly(
     monkeypatch.delenv("CAPTIONING_DATA", raising=False)
     assert train(os.path.relpath(small_folder), "my run", "--checkpoint-every", "2h", *options) == status
     out, err = capsys.readouterr()
-    about, _, command = err.partition("; go on with: ")
+    about, _, command = err.partition("; resume with: ")
     assert (out, about) == ("", "stopped after iteration 7 of 10")
     words = shlex.split(command)
     assert words == ["captioning", "train", "--out", "my run", "--resume", "--checkpoint-every", "2h"]
@@ -183,7 +185,7 @@ def test_a_run_goes_on_with_its_threads_and_shards(run, capsys):
     assert (mg.get_num_threads(), Run.open(run).settings["threads"]) == (before, other)
     edit_json(run / "settings.json", lambda settings: settings.update(products="another way"))
     assert resume(run, "--threads", before, "--shards", "2") == 0
-    assert "products another way so far" in capsys.readouterr().err
+    assert "products another way and continues" in capsys.readouterr().err
 
 
 def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_path, capsys):

@@ -147,9 +147,10 @@ def test_photos_that_cannot_be_read_are_left_out_with_their_captions(tmp_path):
 
 
 @pytest.mark.parametrize(("split", "lost", "message"), [
-    (lambda n: "val" if n == 2 else "train", [2], "left in the split val: 2 captions .* cannot be read; .* --resplit"),
-    (lambda n: "train", [], "no image with captions is in the split val; .* --resplit"),
-    (None, range(1, 6), "cannot be read; .* another --seed"),
+    (lambda n: "val" if n == 2 else "train", [2],
+     r"val: its photos \(2 .* cannot be read, the first .*02\.png: .* --resplit"),
+    (lambda n: "train", [], "no image with captions is in the split val. .* --resplit"),
+    (None, range(1, 6), "cannot be read, .* another --seed"),
 ])  # fmt: skip
 def test_a_split_without_images_is_an_error(tmp_path, split, lost, message):
     source = write_table(tmp_path / "captions.csv", 6, split=split)

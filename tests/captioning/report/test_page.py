@@ -105,7 +105,7 @@ def test_it_says_what_is_missing(tmp_path, monkeypatch):
     bare = page_text(dataclasses.replace(made, scored=dataclasses.replace(made.scored, raw=False)))
     alone, again = (page_text(dataclasses.replace(made, scored=None)) for _ in range(2))
     unreadable = page_text(contents(captions(3, tmp_path / "a.jpg", attention=True)))
-    texts = ["&lt;f", "has no history", "has no photos of these images", "no photo at hand", "has no raw captions"]
+    texts = ["&lt;f", "has no history of", "has no photos of these images", "no photo at hand", "has no raw captions"]
     assert [[text for text in texts if text in page] for page in (bare, unreadable)] == [texts, texts[:1]]
     assert "calibration" not in sections(bare)
     assert (sections(alone), "No data" in alone) == (["training", "scores", "model", "settings"], True)

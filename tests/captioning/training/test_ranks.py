@@ -80,7 +80,7 @@ def test_mistakes_are_reported_once(begun, tmp_path, full):
     """By default one that is met in the training."""
     for name, options, message in (
         ("refine", ["--batch-size", 7, "--learning-rate", "1e30"], "the loss is nan"),
-        ("train", [*SMALL, "--shards", 1], "2 ranks need as many shards; got 1"),
+        ("train", [*SMALL, "--shards", 1], "2 ranks need at least as many shards, but there are 1"),
     )[: 2 if full else 1]:
         said, err = call(2, *begun[name], *options, "--out", tmp_path / name, status=2)
         assert (said, len(err.splitlines()), message in err) == ("", 1, True), err

@@ -208,7 +208,8 @@ def test_a_projection_is_found_and_judged_on_the_photos_that_exist(folder):
 def test_what_is_missing_in_a_data_set_is_named(folder):
     path, _ = folder
     for wrong, message in [
-        (("train", "grid"), r"train2014_images\.txt"), (("dev", "grid"), "'dev'"), (("val", "large"), "'large'"),
+        (("train", "grid"), r"no photos .* train.* no train2014_images\.txt$"),
+        (("dev", "grid"), "'dev'"), (("val", "large"), "'large'"),
         (("val", "grid", 2), "4 unknowns: at least 2 photos"),
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
@@ -235,7 +236,7 @@ def test_the_command_keeps_a_projection_with_a_run(folder, tmp_path, capsys, col
     command = ["regions", str(run), "--data", str(path), "--extractor", "grid", "--quiet"]
     assert main([*command, "--split", "val"]) == 0
     out = capsys.readouterr().out
-    assert f"{run / 'regions.safetensors'}: from 3 to 4 numbers a place, by 20 photos" in out
+    assert f"{run / 'regions.safetensors'}: from 3 to 4 numbers per region, fitted on 20 photos" in out
     kept = RegionProjection.load(run / "regions.safetensors")
     assert np.abs(kept.weight - weight).max() < 0.1
     assert Run.open(run).settings["data"].get("extractor") == expected
