@@ -1,4 +1,4 @@
-"""What all commands share: output streams, signals, errors of one line, and exit statuses.
+"""Shared code of all commands: output streams, signals, one-line errors, and exit statuses.
 
 This module imports only the standard library at first, so that Ctrl-C works while a command imports the rest.
 """
@@ -24,7 +24,7 @@ MISTAKES = (ValueError, TypeError, OSError, ModuleNotFoundError)
 
 
 class Terminated(KeyboardInterrupt):
-    """Raised at SIGTERM, which `kill` and a shutdown send; it ends a command as Ctrl-C does."""
+    """Raised on SIGTERM, which `kill` and a shutdown send; it ends a command as Ctrl-C does."""
 
     number = signal.SIGTERM
 
@@ -66,8 +66,8 @@ def guarded(name: str, work: Callable[[], int], mistakes: tuple[type[Exception],
     - 130 after Ctrl-C and 143 after SIGTERM. Both raise an exception, so that no half-written file remains.
 
     An error or interrupt prints one line: `name` and the text of the exception, such as
-    `type(stop)("stopped; go on with …")`. Characters that the terminal cannot encode are printed as `\\u2026`. Output
-    to a closed stream (`>&-`) is dropped, and so are errors of writing to standard error.
+    `type(stop)("stopped; resume with …")`. Characters that the terminal cannot encode are escaped as `\\u2026`. Output
+    to a closed stream (`>&-`) is dropped, and write errors on standard error are ignored.
     """
     try:
         with sigterm_raises(), _usable_streams():
@@ -125,7 +125,7 @@ def _one_line(error: BaseException) -> str:
 def sigterm_raises() -> Iterator[None]:
     """Let SIGTERM raise `Terminated`, unless the process has its own handler.
 
-    Outside the main thread, which alone handles signals, nothing changes.
+    Only the main thread can handle signals; in another thread nothing changes.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
@@ -201,7 +201,7 @@ def _discard(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-class _Stop(Exception):  # noqa: N818 - no error: it ends a block
+class _Stop(Exception):  # noqa: N818 - not an error: it ends a block
     pass
 
 
