@@ -1,7 +1,7 @@
 """Find the images of a split that are most similar to each image, by their features.
 
-The similarity s_ij of images i and j is the cosine of their features less the mean of all features. The k most similar
-other images j get the weights
+The similarity s_ij of images i and j is the cosine between their features minus the mean of all features. The k most
+similar other images j get the weights
 
     w_ij = exp(s_ij / width) / sum_j exp(s_ij / width).
 

@@ -95,7 +95,7 @@ MEASURES: dict[str, Callable[[Beams, int], float]] = {
 """Functions of a beam and the index k of a caption.
 
 The first three are the mean, the sum and the minimum of the log-probabilities of its words and its end. "margin" is its
-score less the best other score, and "agreement" its overlap with the others, weighted by their probabilities.
+score minus the best other score, and "agreement" its overlap with the others, weighted by their probabilities.
 """
 
 

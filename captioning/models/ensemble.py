@@ -46,7 +46,8 @@ class Ensemble(nn.Module):
             if (member.vocabulary, member.feature_size) != (self.vocabulary, self.feature_size):
                 raise ValueError(
                     f"Ensemble: captioner {k} has {len(member.vocabulary)} words and {member.feature_size} features, "
-                    f"but the first has {len(self.vocabulary)} and {self.feature_size}. They must be equal."
+                    f"but the first has {len(self.vocabulary)} and {self.feature_size}. "
+                    "All need the same words and features."
                 )
 
     def loss(self, features: ArrayLike, captions: ArrayLike) -> Tensor:

@@ -86,7 +86,7 @@ def prepare_data(
     name = " and ".join(map(str, sources))
     recipe, progress, left_out = recipe or Recipe(), progress or Progress(enabled=False), LeftOut()
     if recipe.regions is not None and extractor is None:
-        raise DataError("regions need a network that computes features; name one, or leave the regions out")
+        raise DataError("regions need features of photos: leave out --no-features, or --regions")
     for path in sources:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             raise DataError(f"{out}: is inside the source {path}, which would include its photos; choose another --out")

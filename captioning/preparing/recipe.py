@@ -68,7 +68,7 @@ class Recipe:
 
 @dataclass
 class Prepared:
-    """The data set that was made: its folder, splits, vocabulary and length, and what was left out.
+    """A finished data set: its folder, splits, vocabulary and length, and what was left out.
 
     unreadable: a line for each photo that cannot be read. regions: how they were made, None if there are none.
     """

@@ -81,7 +81,7 @@ def _csv_images(path: Path) -> list[CaptionedImage]:
         columns = reader.fieldnames or ()
         if missing := {"image", "caption"} - set(columns):
             raise DataError(f"{path}: the first line must name the columns image,caption or image,split,caption; "
-                            f"it lacks {' and '.join(sorted(missing))} and has {','.join(columns)[:80]}")  # fmt: skip
+                            f"it lacks {' and '.join(sorted(missing))}; it has {','.join(columns)[:80]}")  # fmt: skip
         for row in reader:
             _add_row(images, row, f"{path}: line {reader.line_num}")
     except csv.Error as error:

@@ -77,8 +77,8 @@ class UnfinishedFeatures:
         """Return the records start to stop; raise a DataError if one of them has changed since it was written."""
         records = self._records(start, stop)
         if (whole := _count_whole(records)) < stop - start:
-            raise DataError(f"{self.path}: row {start + whole} is not what was written; start again when no other "
-                            "process writes there")  # fmt: skip
+            raise DataError(f"{self.path}: row {start + whole} has changed since it was written; start again when no "
+                            "other process writes there")  # fmt: skip
         return records
 
     def keep(self, number: int) -> None:

@@ -68,7 +68,7 @@ class WorkFolder:
     def __exit__(self, *exception: object) -> None:
         shutil.rmtree(self.new, ignore_errors=True)
         self._lock.release()
-        with suppress(OSError):  # what a later job resumes with is in it
+        with suppress(OSError):  # not empty if a later job can resume
             self.path.rmdir()
 
     def _check_free(self) -> None:

@@ -170,7 +170,7 @@ class Run:
         cure = f"Make a data set that fits: captioning prepare SOURCE --out DIR --like {shlex.quote(self.name)}."
         if split.vocabulary != self.vocabulary:
             raise RunError(
-                f"{self.name}: has a different vocabulary ({len(self.vocabulary):,} words and tokens) than "
+                f"{self.name}: has a different vocabulary ({len(self.vocabulary):,} words and tokens) from "
                 f"{split.folder} ({len(split.vocabulary):,}). {cure}"
             )
         wanted, got = self.settings["model"]["feature_size"], split.features.shape[1]

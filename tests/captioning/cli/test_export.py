@@ -81,8 +81,8 @@ def test_a_run_with_attention_captions_photos_once_it_has_its_projection(
 
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(run, tmp_path, capsys, monkeypatch):
     new = tmp_path / "new"
-    refused(capsys, ["export", run, "--out", run], "exists already")
-    refused(capsys, ["export", run, "--out", new, "--extractor", "nonsense"], "no feature extractor")
+    refused(capsys, ["export", run, "--out", run], "already exists")
+    refused(capsys, ["export", run, "--out", new, "--extractor", "nonsense"], "unknown feature extractor")
     with monkeypatch.context() as patch:
         patch.setattr(mg, "save", Mock(side_effect=KeyboardInterrupt))
         assert status_of("export", run, "--out", new) == 130
