@@ -174,7 +174,7 @@ def test_the_format_may_be_said(tmp_path):
     assert table(read(path, format="coco")[0]) == CAPTIONS
     for source, format, message in (
         (path, None, "with --format"), (path, "csv", "first line must name the columns"),
-        (path, "folder", "but --format is folder"), (tmp_path, "csv", "not --format csv"),
+        (path, "folder", "but --format is folder"), (tmp_path, "csv", "but --format is csv"),
         (tmp_path / "none.json", None, "no such file or folder"), (Path("/dev/null"), "coco", "is a device"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=f"{re.escape(str(source))}: .*{message}"):
