@@ -1,20 +1,22 @@
 """Train and use image captioners on minigrad.
 
-- `data` reads data sets, `preparing` makes them of photos and captions, `downloading` fetches published ones, and
-  `scenes` draws one.
+- `data` reads data sets, `preparing` makes them from photos and captions, `downloading` fetches published ones, and
+  `scenes` draws a synthetic one.
 - `vision` turns photos into features, `models` has the captioners, and `training` trains them in run folders.
-- `load` returns a captioner of photos; its module is `photo_captioner`.
+- `load`, defined in `photo_captioner`, returns a captioner for photos.
 - `decoding` turns the scores of a captioner into captions, `scoring` compares captions, and `evaluation` evaluates
   captioners.
-- `report` writes a page about a run, `serving` is a web page that captions photos, and `pictures` draws.
-- `shipped` is a trained captioner, `recipes` has settings of trainings, and `cs231n` the names of CS231n's notebooks.
+- `report` writes a page about a run, `serving` is a web page that captions photos, and `pictures` draws
+  training curves and sheets of captioned photos.
+- `shipped` is a trained captioner, `recipes` describes training runs, and `cs231n` has the names that
+  CS231n's notebooks import.
 - `cli` is the command line `captioning`.
 
-The names below are imported on first use, so that the command line starts, and can be interrupted, before NumPy is
+The names below are imported on first use, so that the command line starts, and Ctrl-C works, before NumPy is
 imported.
 """
 
-TYPE_CHECKING = False  # type checkers take it for True; importing that of `typing` would be slow
+TYPE_CHECKING = False  # type checkers treat it as True; importing `typing` would be slow
 if TYPE_CHECKING:
     from captioning.data.dataset import CaptionData, open_captions
     from captioning.data.errors import DataError

@@ -28,7 +28,7 @@ BROKEN_PIPE = 141
 
 
 class Terminated(KeyboardInterrupt):
-    """Raised at SIGTERM, which `kill` and a shutdown send; it ends a command as Ctrl-C does."""
+    """Raised on SIGTERM, which `kill` and a shutdown send; it ends a command as Ctrl-C does."""
 
     number = signal.SIGTERM
 
@@ -70,8 +70,8 @@ def guarded(name: str, work: Callable[[], int], mistakes: tuple[type[Exception],
     - 130 after Ctrl-C and 143 after SIGTERM. Both raise an exception, so that no half-written file remains.
 
     An error or interrupt prints one line: `name` and the text of the exception, such as
-    `type(stop)("stopped; go on with …")`. Characters that the terminal cannot encode are printed as `\\u2026`. Output
-    to a closed stream (`>&-`) is dropped, and so are errors of writing to standard error.
+    `type(stop)("stopped; resume with …")`. Characters that the terminal cannot encode are escaped as `\\u2026`. Output
+    to a closed stream (`>&-`) is dropped, and write errors on standard error are ignored.
     """
     try:
         with sigterm_raises(), _usable_streams():
@@ -128,7 +128,7 @@ def _one_line(error: BaseException) -> str:
 def sigterm_raises() -> Iterator[None]:
     """Let SIGTERM raise `Terminated`, unless the process has its own handler.
 
-    Outside the main thread, which alone handles signals, nothing changes.
+    Only the main thread can handle signals; in another thread nothing changes.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
@@ -204,7 +204,7 @@ def discard(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-class _Stop(Exception):  # noqa: N818 - no error: it ends a block
+class _Stop(Exception):  # noqa: N818 - not an error: it ends a block
     pass
 
 

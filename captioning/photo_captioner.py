@@ -27,7 +27,7 @@ Photo = str | os.PathLike[str] | NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class PhotoCaptioner:
-    """Captions photos; `captioning.load` makes one.
+    """Captions photos; `captioning.load` returns one.
 
     Attributes:
         model: a captioner, or several as one, in evaluation mode.
@@ -58,7 +58,7 @@ class PhotoCaptioner:
         """Return the captioner of a run, or of several runs that average their probabilities of the next word.
 
         extractor: the network of the features, for a run that does not record it. beam: by default that of the first
-        run. warn: called with a line about a calibration of other weights.
+        run. warn: called with a message if the calibration was made for other weights.
 
         Raises:
             RunError: if a run cannot caption photos, or runs do not fit together.
@@ -114,7 +114,7 @@ class PhotoCaptioner:
 def load(run: str | os.PathLike[str] | None = None, extractor: str | None = None) -> PhotoCaptioner:
     """Return the captioner of a run folder, or the one that comes with the package.
 
-    extractor: the network that made the features of the run, if it does not record it.
+    extractor: the network that made the features of the run, if the run does not record it.
 
     Raises:
         RunError, DataError: if the folder is not a run that can caption photos; says what is missing or damaged.

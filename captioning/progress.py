@@ -1,4 +1,4 @@
-"""The progress of a long job, on standard error: a bar on a terminal, and a line now and then elsewhere."""
+"""Report the progress of a long job on standard error: a bar on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["SILENT", "Progress"]
 
 _BAR_WIDTH = 24
 _FIRST_LINE = 10.0  # seconds
-_REDRAW = 0.2  # seconds; `update` redraws, because a thread of rich would slow down a training
+_REDRAW = 0.2  # seconds; `update` redraws, because a thread of rich would slow down training
 
 Item = TypeVar("Item")
 
 
 class Progress:
-    """Shows the progress of a long job: `begin` sets its length, `update` says what is done, `close` wipes the bar.
+    """Shows the progress of a long job: `begin` sets its length, `update` what is done, `close` removes the bar.
 
     stream: standard error by default. On a terminal, a bar is redrawn at most five times a second. Elsewhere a line is
-    printed after 10 seconds, and then at most every `interval` seconds. Errors of writing are ignored.
+    printed after 10 seconds, and then at most every `interval` seconds. Write errors are ignored.
     enabled: False prints nothing and needs no package. clock: returns seconds.
 
     >>> import io
@@ -100,7 +100,7 @@ class Progress:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Wipe the bar from the terminal."""
+        """Remove the bar from the terminal."""
         if self.enabled:
             self._bar.stop()
 

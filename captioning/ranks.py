@@ -32,9 +32,9 @@ def on_ranks(
 ) -> Callable[[argparse.Namespace], int]:
     """Return a command that calls `work` on every rank and returns its exit status.
 
-    work: takes the options, the communicator, and a stack that is closed at the end. Each rank computes with its share
-    of the processors. alike: errors that all ranks raise together, so that only the first rank prints them. The rank
-    that raises another error prints it (`minigrad.parallel.agreed`).
+    work: takes the options, the communicator, and a stack that is closed at the end. Each rank uses its share of the
+    processors. alike: errors that all ranks raise together, so that only the first rank prints them. The rank that
+    raises another error prints it (`minigrad.parallel.agreed`).
     """
 
     def command(options: argparse.Namespace) -> int:
@@ -127,7 +127,7 @@ def _answers(tasks: Sequence[bytes], work: Callable[[bytes], bytes], comm: Any) 
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Compute with this number of threads in the context."""
+    """Compute with this number of threads within a `with` block."""
     before = mg.get_num_threads()
     if number != before:
         mg.set_num_threads(number)

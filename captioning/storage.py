@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, locks on folders, and contents of files."""
+"""Atomic creation of folders, locks on folders, and contents of files."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _MARK = "[0-9a-f]" * 16 + ".tmp"  # of temporary names, as `minigrad.runtime.fil
 
 
 def check_free(path: str | os.PathLike[str]) -> Path:
-    """Return the real path at which a folder can be made.
+    """Return the real path at which a folder can be created.
 
     Raises:
-        OSError: if it cannot be made; a FileExistsError if there is anything but an empty folder.
+        OSError: if it cannot be created; a FileExistsError if the path exists and is not an empty folder.
     """
     if not os.fspath(path):
-        raise FileNotFoundError(errno.ENOENT, "the path names no folder", "")
+        raise FileNotFoundError(errno.ENOENT, "the path does not name a folder", "")
     target = Path(os.path.realpath(path))
     if os.path.lexists(target) and not target.is_dir():
         raise FileExistsError(errno.EEXIST, "is a file, not a folder", os.fspath(path))
     if target.is_dir() and any(target.iterdir()):
-        raise FileExistsError(errno.EEXIST, "exists already", os.fspath(path))
+        raise FileExistsError(errno.EEXIST, "already exists", os.fspath(path))
     if os.path.ismount(target):
         raise OSError(errno.EBUSY, "is the mount point of a file system: choose a folder in it", os.fspath(path))
     above = next(folder for folder in target.parents if folder.exists())
@@ -99,7 +99,7 @@ def _rename(temporary: Path, target: Path) -> None:
         os.rename(temporary, target)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise FileExistsError(errno.EEXIST, "exists already", os.fspath(target)) from error
+            raise FileExistsError(errno.EEXIST, "already exists", os.fspath(target)) from error
         raise
 
 
@@ -136,7 +136,7 @@ class FolderLock:
             self._path.write_text(f"{os.getpid()}\n")
         except filelock.Timeout as error:
             holder = self._path.read_text().strip()
-            raise refusal(f"{folder}: process {holder} is {doing} in this folder: wait until it ends") from error
+            raise refusal(f"{folder}: process {holder} is {doing} in this folder; wait until it finishes") from error
         except OSError as error:
             self._lock.release()
             raise refusal(f"{self._path}: cannot be written: {error.strerror or error}") from error

@@ -5,7 +5,7 @@
         loss.backward()
     print(p)
 
-A :class:`Profile` is an observer that times forwards and VJPs. :mod:`minigrad.timings` makes tables of the times.
+A :class:`Profile` is an observer that times forwards and VJPs. :mod:`minigrad.timings` formats the times as tables.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["Profile", "profile"]
 class _ThreadState(threading.local):
     """The state of a thread.
 
-    forward: the event of its last forward. taken: the time that profiles have taken, in nanoseconds.
+    forward: the event of its last forward. taken: the time that profiles themselves took, in nanoseconds.
     """
 
     forward: Event | None = None
@@ -116,7 +116,7 @@ class Profile(Observer):
         node: Node | None,
     ) -> None:
         begin, event = perf_counter_ns(), _thread_state.forward
-        if event is not None and node is not None:  # it is the event of this call, which has just ended
+        if event is not None and node is not None:  # the event of this call, which has just ended
             note = ensure_note(node)
             note.line, note.forward_time = note.line or event.line, event.time - event.overhead
         self._charge(begin)
@@ -145,7 +145,7 @@ class Profile(Observer):
         return self.wall - self.inside - self.overhead
 
     def rows(self, by: By = "primitive") -> list[Row]:
-        """The sums over the calls of each primitive, scope or line; the longest times come first."""
+        """Return the sums over the calls of each primitive, scope or line, longest time first."""
         return rows_of(self.events, by)
 
     def table(self, by: By = "primitive", limit: int | None = None) -> str:
@@ -156,7 +156,7 @@ class Profile(Observer):
 
         Args:
             by: make a row for each 'primitive', 'scope' or 'line'. A scope excludes the scopes within it.
-            limit: the number of rows after which a last row sums up the rest; None for all rows.
+            limit: the number of rows to print before a last row that sums up the rest; None for all rows.
 
         Raises:
             ValueError: for another `by` or `limit`.
@@ -165,14 +165,14 @@ class Profile(Observer):
         shares = {"in primitives": inside, "outside of them": wall - inside - taken, "for the profile": taken}
         said = ", ".join(f"{time_text(time)} ({time / wall:.1%}) {what}" for what, time in shares.items())
         others = sum(event.thread != self.thread for event in self.events)
-        more = [f"{others:,} of the calls ran in other threads, beside this time"] if others else []
+        more = [f"{others:,} of the calls ran in other threads, on top of this time"] if others else []
         return "\n".join([table_of(self.events, by, limit), f"{time_text(wall)} in all: {said}", *more])
 
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Write a Chrome trace, which https://ui.perfetto.dev opens. The file appears whole or not at all.
 
-        Each call has its shapes, dtypes, scope and line, in the lane of its thread. VJPs have names that end in `_vjp`
-        and the category 'backward'.
+        Each call appears in the lane of its thread, with its shapes, dtypes, scope and line. VJPs have names that end
+        in `_vjp`, and the category 'backward'.
 
         Raises:
             OSError: if the file cannot be written.
@@ -189,15 +189,15 @@ class profile(observing):  # noqa: N801  (used as a function)
     """Time every call of a primitive, forward and backward, within ``with mg.profile() as p:``.
 
     ``p`` is a :class:`Profile`. ``print(p)`` and ``p.table(by="line")`` show where the time goes, ``p.trace(path)``
-    writes a time line, and ``p.events`` holds every measurement. Times are those of the forward and of the VJP alone.
+    writes a timeline, and ``p.events`` holds every measurement. Times are those of the forward and of the VJP alone.
     Nodes keep their times for ``mg.render.draw(loss, path, times=True)``.
 
-    It holds for the thread or task that enters it (and its pieces in `run_in_parallel`). It nests, and works together
-    with :func:`minigrad.record` and :func:`minigrad.detect_anomaly`. Each call takes about 12 µs more, which the
-    measured times exclude. An event takes 600 bytes.
+    It applies to the thread or task that enters it, and to its pieces in `run_in_parallel`. It nests, and you can
+    combine it with :func:`minigrad.record` and :func:`minigrad.detect_anomaly`. Each call takes about 12 µs more, which
+    the measured times exclude. An event takes 600 bytes.
 
     Args:
-        lines: look up the line of your code that made the call, which takes 4 of these 12 µs.
+        lines: record the line of your code that made the call, which takes 4 of these 12 µs.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([[1.0, 2.0]], requires_grad=True)
@@ -243,7 +243,7 @@ def _specs(arrays: tuple[Any, ...]) -> tuple[Spec | None, ...]:
 
 
 def _new_bytes(made: tuple[Any, ...], given: tuple[Any, ...]) -> int:
-    """The bytes of new memory in the outputs; views of inputs count as none."""
+    """Count the bytes of new memory in the outputs; views of inputs count as none."""
     old = {id(owner(x)) for x in given if x is not None}
     arrays = {id(x): x for x in made if x is not None}.values()  # one array may be the cotangent of two inputs
     return sum(min(x.nbytes, memory.nbytes) for x in arrays if id(memory := owner(x)) not in old)

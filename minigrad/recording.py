@@ -65,14 +65,14 @@ class Stats:
         if not good.size:
             return cls(x.size, norm_of(x), 0.0, 0.0, 0.0, 0.0, unusual, (0,) * BINS)
         low, high = float(good.min()), float(good.max())
-        scale = max(-low, high) or 1.0  # so that squares and sums of large entries do not overflow
+        scale = max(-low, high) or 1.0  # prevents overflow in squares and sums of large entries
         small = good / scale
         mean, std = float(small.mean()) * scale, float(small.std()) * scale
         return cls(x.size, norm_of(x), mean, std, low, high, unusual, _bars(small, low / scale, high / scale))
 
 
 def norm_of(array: Array) -> float:
-    """The Euclidean norm of all entries, computed in float64 and without overflow.
+    """Return the Euclidean norm of all entries, computed in float64 and without overflow.
 
     >>> norm_of(np.array([3e200, 4e200]))
     5e+200
@@ -85,7 +85,7 @@ def norm_of(array: Array) -> float:
 
 
 def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
-    """The number of entries in each interval; all are in the middle one if low equals high."""
+    """Count the entries in each interval; all are in the middle one if low equals high."""
     span = high - low
     if span == 0:
         return tuple(x.size if i == BINS // 2 else 0 for i in range(BINS))
@@ -95,10 +95,10 @@ def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
 
 @dataclass(slots=True)
 class Note:
-    """What was recorded about a node.
+    """The recorded facts about a node.
 
     Attributes:
-        line: file and line of the call.
+        line: the file and line of the call.
         inputs: shape and dtype of each array argument, also of constants; None for an argument that was left out.
         numbers: the value of each constant that is a single number, by its position among the inputs.
         values, gradients: statistics of each output and of its gradient; None if unknown.
@@ -126,12 +126,12 @@ class Note:
 
 
 def note_of(node: Node) -> Note | None:
-    """The note on a node, or None."""
+    """Return the note on a node, or None."""
     return getattr(node, "note", None)
 
 
 def ensure_note(node: Node) -> Note:
-    """The note on a node; make one if there is none."""
+    """Return the note on a node; create one if there is none."""
     if note_of(node) is None:
         node.note = Note()
     return node.note  # type: ignore[no-any-return]
@@ -140,8 +140,8 @@ def ensure_note(node: Node) -> Note:
 class record(observing):  # noqa: N801  (used as a function)
     """Record every call of a primitive and every backward pass within a ``with`` block, for drawings.
 
-    It holds for the thread or task that enters it, and decorates functions too. An inner `record` replaces an outer
-    one.
+    It applies to the thread or task that enters it, and can also decorate a function. An inner `record` replaces an
+    outer one.
 
     Args:
         values: record statistics of each primitive's outputs.
@@ -171,7 +171,7 @@ class _Recorder(Observer):
 
     def __init__(self, values: bool, gradients: bool, lines: bool) -> None:
         self.values, self.gradients, self.lines = values, gradients, lines
-        self._node: Node | None = None  # whose VJP is running
+        self._node: Node | None = None  # the node whose VJP is running
 
     def call(
         self,
@@ -221,12 +221,12 @@ class _Recorder(Observer):
 
 
 def _norms(array: Array) -> list[float]:
-    """The norm of an array (N, T, …) at each step."""
+    """Return the norm of an array (N, T, …) at each step."""
     return [norm_of(array[:, t]) for t in range(array.shape[1])]
 
 
 def user_line() -> str:
-    """The file and line of the innermost frame outside of this package."""
+    """Return the file and line of the innermost frame outside of this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back

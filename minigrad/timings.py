@@ -54,15 +54,15 @@ class Event(NamedTuple):
 
 
 def own_times(events: Sequence[Event]) -> list[int]:
-    """The time of each call in nanoseconds, without the calls within it and without their overhead.
+    """Return the time of each call in nanoseconds, without the calls within it and without their overhead.
 
     Two calls of a thread are nested or disjoint. The events may come in any order. If two begin and end at the same
-    time, the later one contains the other, since an event is recorded when its call ends.
+    time, the later one contains the other, because an event is recorded when its call ends.
     """
     net = [event.time - event.overhead for event in events]
     ends = [event.begin + event.time for event in events]
     own = net.copy()
-    around: list[int] = []  # the open calls, each within the one before
+    around: list[int] = []  # the open calls, each within the previous one
     for i in sorted(range(len(events)), key=lambda i: (events[i].thread, events[i].begin, -events[i].time, -i)):
         while around and (events[around[-1]].thread != events[i].thread or ends[around[-1]] < ends[i]):
             around.pop()
@@ -83,7 +83,7 @@ class Work(NamedTuple):
 
     @property
     def gflops(self) -> float | None:
-        """Billions of floating-point operations a second, two for each multiply-add; None if none were counted."""
+        """Billions of floating-point operations per second, two for each multiply-add; None if none were counted."""
         return 2 * self.multiply_adds / self.multiplying if self.multiply_adds and self.multiplying else None
 
 
@@ -102,7 +102,7 @@ class Row:
 
 
 def rows_of(events: Sequence[Event], by: By) -> list[Row]:
-    """The sums of each primitive, scope or line; the longest times come first."""
+    """Return the sums of each primitive, scope or line, longest time first."""
     name = _namer(events, by)
     parts: dict[str, dict[Phase, list[tuple[int, ...]]]] = {}
     for event, time in zip(events, own_times(events), strict=True):
@@ -118,7 +118,7 @@ def _sum(parts: Iterable[tuple[int, ...]]) -> Work:
 
 
 def _namer(events: Iterable[Event], by: By) -> Callable[[Event], str]:
-    """Make the function that maps an event to the name of its row."""
+    """Return the function that maps an event to the name of its row."""
     declared = Counter(primitive for primitive, _ in {(event.primitive, event.module) for event in events})
     names: dict[str, Callable[[Event], str]] = {
         "primitive": lambda e: e.primitive if declared[e.primitive] == 1 else f"{e.module}.{e.primitive}",
@@ -178,9 +178,9 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
 def trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, end: int, thread: int) -> dict[str, Any]:
     """Make a Chrome trace, as plain data for JSON: an event for each call, in the lane of its thread.
 
-    https://ui.perfetto.dev and chrome://tracing show it on a time line. The whole block is an event of `thread`, so
-    that the time between calls is visible. Threads are numbered in the given order, since their identifiers are larger
-    than the format's numbers.
+    https://ui.perfetto.dev and chrome://tracing show it on a timeline. The whole block is an event of `thread`, so that
+    the time between calls is visible. Threads are numbered in the given order, because their identifiers are too large
+    for the format.
 
     Source: Trace Event Format, https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMCN4y0WkjqbTg2ojTc
     (complete events "X" with a begin and a duration in microseconds, metadata events "M").
@@ -208,7 +208,7 @@ def trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, en
 
 
 def _arguments(event: Event) -> dict[str, Any]:
-    """The details that a click on an event shows."""
+    """Return the details that a click on an event shows."""
     said: dict[str, Any] = {"module": event.module, "inputs": _specs(event.inputs), "outputs": _specs(event.outputs)}
     said |= {"scope": "/".join(event.scope), "line": event.line, "bytes": event.bytes}
     if event.multiply_adds and event.time:

@@ -2,13 +2,14 @@
 
 ``f`` takes tensors, numbers and arrays, and trees of these (:mod:`minigrad.trees`), such as dicts or modules. Other
 arguments and keyword arguments pass through untouched. *Variables* replace the arguments to differentiate with respect
-to: fresh leaves, or a module's own parameters. ``f`` is not differentiated with respect to tensors that it closes over.
+to: fresh leaves, or a module's own parameters. Transforms do not differentiate with respect to tensors that ``f``
+closes over.
 
 Transforms nest to any order. Within the function of a transform, the transforms inside leave a graph
 (:mod:`minigrad.higher_order`), as they do within :func:`minigrad.create_graph`. Everywhere else the fast pass computes
-results. They may depend on an *outer leaf*: a tensor that requires a gradient and that ``f`` used as an argument or
-through a closure. A backward pass that reaches such results raises, since treating them as constants would be silently
-wrong. Transforms also work inside ``no_grad``, where their results are constants.
+the results, without a graph. They may depend on an *outer leaf*: a tensor that requires a gradient and that ``f`` used
+as an argument or through a closure. A backward pass that reaches such results raises an error, because treating them as
+constants would be silently wrong. Transforms also work inside ``no_grad``, where their results are constants.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class _Differentiation:
         self.sources: list[Node] = []  # the nodes of the variables
         self.primals: list[Tensor] = []
         self.outputs: list[Tensor] = []
-        self.own_leaves: set[Node] = set()  # made here, so that nothing else depends on them
+        self.own_leaves: set[Node] = set()  # created here, so nothing else depends on them
         self._outer: list[Leaf] | None = None
 
     def variables_for(self, structure: Any, place: str) -> Any:
@@ -120,7 +121,7 @@ class _Differentiation:
         return out, aux
 
     def outer_leaves(self, tensors: Sequence[Tensor] = ()) -> list[Leaf]:
-        """The leaves, other than our own, on which the primals, the outputs and some tensors depend."""
+        """Return the leaves, other than our own, on which the primals, the outputs and some tensors depend."""
         if self._outer is None:
             self._outer = self._leaves((*self.primals, *self.outputs))
         more = [t for t in tensors if t.node is not None and not any(t is y for y in self.outputs)]
@@ -131,14 +132,14 @@ class _Differentiation:
         return [node for node in order.nodes if isinstance(node, Leaf) and node not in self.own_leaves]
 
     def results(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The tensors as the user gets them: constants unless there are outer leaves."""
+        """Return the tensors as the user gets them: constants unless there are outer leaves."""
         outer = self.outer_leaves(tensors)
         if self.differentiable and outer:
             return list(tensors)
         return _as_results([t.data for t in tensors], outer)
 
     def backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], retain_graph: bool) -> list[Tensor]:
-        """The cotangents of the variables; zeros for a variable that no output depends on."""
+        """Return the cotangents of the variables; zeros for a variable that no output depends on."""
         outer = self.outer_leaves(cotangents)
         if outer and (self.differentiable or leaves_graph()):
             return self.differentiable_backward(outputs, cotangents)
@@ -148,7 +149,7 @@ class _Differentiation:
         return _as_results([found.get(cast(Leaf, node), np.zeros_like(v.data)) for node, v in pairs], outer)
 
     def differentiable_backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
-        """The same as tensors with a graph."""
+        """Return the result of `backward` as tensors with a graph."""
         seeds = [
             (y.node, y.index, g if g.dtype == y.dtype else g.astype(y.dtype))
             for y, g in zip(outputs, cotangents, strict=True)
@@ -159,7 +160,7 @@ class _Differentiation:
         return [found.get(node, untracked(np.zeros_like(v.data))) for node, v in pairs]
 
     def unit_cotangent(self) -> Tensor:
-        """The cotangent 1 of an output that is a single number."""
+        """Return the cotangent 1 of an output that is a single number."""
         (y, *more) = self.outputs
         if more or y.size != 1:
             what = f"{1 + len(more)} tensors" if more else f"shape {y.shape}"
@@ -168,7 +169,7 @@ class _Differentiation:
 
 
 def _as_results(arrays: Sequence[Array], outer: Sequence[Leaf]) -> list[Tensor]:
-    """Arrays as tensors: constants, or outputs of a node whose VJP raises if there are outer leaves."""
+    """Return arrays as tensors: constants, or outputs of a node whose VJP raises if there are outer leaves."""
     results = list(map(untracked, arrays))
     path = current_scope()
     if outer and path is not None and results:
@@ -182,7 +183,7 @@ def _as_results(arrays: Sequence[Array], outer: Sequence[Leaf]) -> list[Tensor]:
 
 
 def _fitting(name: str, kind: str, place: str, structures: Sequence[Any], given: Sequence[Any]) -> list[Tensor]:
-    """Cotangents or tangents for the leaves of several structures of tensors; raise unless they fit."""
+    """Return cotangents or tangents for the leaves of structures of tensors; raise unless they fit."""
     if len(given) != len(structures):
         raise ValueError(f"{name}: expected one {kind} for each {place}, {len(structures)} in all, not {len(given)}")
     tensors = []
@@ -236,7 +237,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
 
 def _auxiliary(run: _Differentiation, aux: Any) -> Any:
-    """A function's auxiliary output, in which tensors no longer depend on the variables."""
+    """Return a function's auxiliary output, in which tensors no longer depend on the variables."""
     found = list(leaves(aux))
     tensors = iter(run.results([value for _, value in found if isinstance(value, Tensor)]))
     return replace_leaves(aux, [next(tensors) if isinstance(value, Tensor) else value for _, value in found])
@@ -296,7 +297,7 @@ def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def _with_variables(run: _Differentiation, numbers: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, list[Any]]:
-    """The structures of the chosen arguments, and all arguments with variables in place of the chosen ones."""
+    """Return the structures of the chosen arguments, and all arguments with variables in their place."""
     if any(not -len(args) <= n < len(args) for n in numbers):
         raise ValueError(f"{run.name}: argnums {numbers} do not fit {len(args)} arguments")
     if len({n % len(args) for n in numbers}) < len(numbers):
@@ -383,7 +384,7 @@ def _listed(name: str, several: Any) -> Sequence[Any]:
 
 
 def _weight(y: Tensor) -> Tensor:
-    """A variable of an output's shape, to be its cotangent u. Its value is arbitrary, since u'J is linear in u."""
+    """Return a variable u for an output's cotangent. Its value is arbitrary, because u'J is linear in u."""
     fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == "f" else np.float64))  # integers have no tangent
     fresh.node = _VariableLeaf(fresh.data)
     return fresh
@@ -489,7 +490,7 @@ def _jacobian(name: str, f: Callable[..., Any], argnums: int | Sequence[int], ha
 
 
 def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
-    """The partial derivatives of an output with respect to each variable v, of shape ``y.shape + v.shape``."""
+    """Return the partial derivatives of an output with respect to each variable v, of shape ``y.shape + v.shape``."""
     outer = run.outer_leaves()
     if not (run.differentiable and outer):
         arrays = _jacobian_rows(y, cast("list[Leaf]", run.sources))
@@ -504,7 +505,7 @@ def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
 
 
 def _jacobian_rows(y: Tensor, sources: Sequence[Leaf]) -> list[Array]:
-    """The partial derivatives of an output with respect to each leaf, of shape ``y.shape + leaf.shape``."""
+    """Return the partial derivatives of an output with respect to each leaf, of shape ``y.shape + leaf.shape``."""
     matrices = [np.zeros((y.size, *leaf.shape), leaf.dtype) for leaf in sources]
     if y.node is not None and y.size:
         largest = max(sum(math.prod(shape) for shape, _ in node.outputs) for node in graph_of([y.node]).nodes)
@@ -522,9 +523,9 @@ def _jacobian_rows(y: Tensor, sources: Sequence[Leaf]) -> list[Array]:
 
 
 def _batched_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
-    """The VJP of a node for a batch of cotangents, by a rule that takes the batch, or else one by one.
+    """Compute the VJP of a node for a batch of cotangents, by a rule that takes the batch, or else one by one.
 
-    The VJPs of entrywise primitives take a batch too, since they broadcast.
+    The VJPs of entrywise primitives take a batch too, because they broadcast.
     """
     primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
     rule = primitive.batched_vjp or (primitive.vjp if primitive.entrywise else partial(_one_by_one, primitive))

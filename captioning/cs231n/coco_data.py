@@ -1,4 +1,4 @@
-"""The data set as the CS231n notebooks have it: one dict of arrays, and minibatches drawn from it.
+"""The data set as the CS231n notebooks use it: one dict of arrays, and minibatches drawn from it.
 
 `captioning.cs231n` exports these functions. Source: homework 1-1, "The captioning exercises".
 """
@@ -19,7 +19,7 @@ from captioning.data.splits import Split
 
 __all__ = ["last_coco_data", "load_coco_data", "sample_coco_minibatch"]
 
-_last: list[dict[str, Any]] = []  # at most one: `evaluate_model` of the notebooks names no data set
+_last: list[dict[str, Any]] = []  # at most one: the notebooks call `evaluate_model` without a data set
 
 
 def load_coco_data(
@@ -32,7 +32,7 @@ def load_coco_data(
     """Return the data set as the dict of the CS231n notebooks.
 
     Keys: `{train,val}_captions` int32 (N,T), `{train,val}_image_idxs` int32 (N,), `{train,val}_features` float32
-    (M,D), `{train,val}_urls` byte strings (M,), `idx_to_word` (list) and `word_to_idx` (dict). Features above
+    (M,D), `{train,val}_urls` byte strings (M,), `idx_to_word` (list) and `word_to_idx` (dict). Features larger than
     `cache_bytes` are `FeatureRows`, which stay in the file and are indexed like an array. Without a file of addresses
     the addresses are empty. `last_coco_data` returns the dict until the next call. Arguments and errors as in
     `open_captions`. Source: homework 1-1.

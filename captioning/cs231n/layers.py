@@ -1,8 +1,9 @@
 """The layers of the exercises: forward and backward passes, and numerical gradients to check them.
 
-A forward calls a primitive of `minigrad.ops`. Its `cache` is the pullback, which the backward calls; you can use it
-again. Arrays are NumPy's; N batch, T steps, D input, H hidden, M output, V words, gates i f o g. Shapes that do not fit
-raise a ValueError of the primitive. Source: homework, the captioning exercises (CS231n).
+A forward pass calls a primitive of `minigrad.ops`. Its `cache` is the pullback, which the backward pass calls; you can
+use it repeatedly. All arrays are NumPy arrays. Their sizes are N batch, T steps, D input, H hidden, M output, V words;
+the gates are i f o g. If shapes do not fit, the primitive raises a ValueError. Source: homework, the captioning
+exercises (CS231n).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def _arrays(tensors: Any) -> tuple[Array, ...]:
 
 
 def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
-    """Flatten each example of x (N, d_1, …, d_k) to D numbers; times w (D,M) + b (M,). Returns out (N,M), cache.
+    """Flatten x (N, d_1, …, d_k) to (N,D), and multiply by w (D,M) and add b (M,). Returns out (N,M), cache.
 
     >>> out, cache = affine_forward(np.ones((2, 3, 4)), np.ones((12, 5)), np.zeros(5))
     >>> out.shape, [gradient.shape for gradient in affine_backward(np.ones((2, 5)), cache)]
@@ -49,7 +50,7 @@ def affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
 
 
 def affine_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
-    """Returns dx of x's shape, dw, db."""
+    """Return dx of x's shape, dw, db."""
     return _arrays(cache(dout))
 
 
@@ -63,45 +64,45 @@ def sigmoid(x: ArrayLike) -> Array:
 
 
 def rnn_step_forward(x: Array, prev_h: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
-    """One step of a vanilla RNN: x (N,D), prev_h (N,H), Wx (D,H), Wh (H,H), b (H,). Returns next_h (N,H), cache."""
+    """Run one step of a vanilla RNN: x (N,D), prev_h (N,H), Wx (D,H), Wh (H,H), b (H,). Returns next_h (N,H), cache."""
     return _forward(ops.rnn_step, x, prev_h, Wx, Wh, b)
 
 
 def rnn_step_backward(dnext_h: Array, cache: Cache) -> tuple[Array, ...]:
-    """Returns dx, dprev_h, dWx, dWh, db of the shapes of the inputs."""
+    """Return dx, dprev_h, dWx, dWh, db of the shapes of the inputs."""
     return _arrays(cache(dnext_h))
 
 
 def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
-    """A vanilla RNN over x (N,T,D) from h0 (N,H). Returns h (N,T,H), cache."""
+    """Run a vanilla RNN over x (N,T,D) from h0 (N,H). Returns h (N,T,H), cache."""
     return _forward(ops.rnn, x, h0, Wx, Wh, b)
 
 
 def rnn_backward(dh: Array, cache: Cache) -> tuple[Array, ...]:
-    """dh (N,T,H) is the gradient of the loss at each step alone. Returns dx, dh0, dWx, dWh, db."""
+    """Return dx, dh0, dWx, dWh, db. dh (N,T,H) has the gradient of the loss at each step alone."""
     return _arrays(cache(dh))
 
 
 def lstm_step_forward(
     x: Array, prev_h: Array, prev_c: Array, Wx: Array, Wh: Array, b: Array
 ) -> tuple[Array, Array, Cache]:
-    """One step of an LSTM: Wx (D,4H), Wh (H,4H), b (4H,). Returns next_h, next_c (N,H), cache."""
+    """Run one step of an LSTM: Wx (D,4H), Wh (H,4H), b (4H,). Returns next_h, next_c (N,H), cache."""
     (h, c), cache = mg.vjp(ops.lstm_step, x, prev_h, prev_c, Wx, Wh, b)
     return h.data, c.data, cache
 
 
 def lstm_step_backward(dnext_h: Array, dnext_c: Array, cache: Cache) -> tuple[Array, ...]:
-    """Returns dx, dprev_h, dprev_c, dWx, dWh, db."""
+    """Return dx, dprev_h, dprev_c, dWx, dWh, db."""
     return _arrays(cache(dnext_h, dnext_c))
 
 
 def lstm_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array) -> tuple[Array, Cache]:
-    """An LSTM over x (N,T,D) from h0 (N,H) and a cell state of 0. Returns h (N,T,H), cache."""
+    """Run an LSTM over x (N,T,D) from h0 (N,H) and a cell state of 0. Returns h (N,T,H), cache."""
     return _forward(lambda *args: ops.lstm(*args)[0], x, h0, Wx, Wh, b)
 
 
 def lstm_backward(dh: Array, cache: Cache) -> tuple[Array, ...]:
-    """dh (N,T,H). Returns dx, dh0, dWx, dWh, db."""
+    """Return dx, dh0, dWx, dWh, db, from dh (N,T,H)."""
     return _arrays(cache(dh))
 
 
@@ -111,22 +112,22 @@ def word_embedding_forward(x: Array, W: Array) -> tuple[Array, Cache]:
 
 
 def word_embedding_backward(dout: Array, cache: Cache) -> Array:
-    """Returns dW (V,D)."""
+    """Return dW (V,D)."""
     return _arrays(cache(dout))[0]
 
 
 def temporal_affine_forward(x: Array, w: Array, b: Array) -> tuple[Array, Cache]:
-    """x (N,T,D) w (D,M) + b (M,) at every step. Returns out (N,T,M), cache."""
+    """Compute x (N,T,D) w (D,M) + b (M,) at every step. Returns out (N,T,M), cache."""
     return _forward(ops.temporal_affine, x, w, b)
 
 
 def temporal_affine_backward(dout: Array, cache: Cache) -> tuple[Array, ...]:
-    """Returns dx, dw, db."""
+    """Return dx, dw, db."""
     return _arrays(cache(dout))
 
 
 def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False) -> tuple[float, Array]:
-    """Cross-entropy of scores x (N,T,V) for words y (N,T) where mask (N,T), summed over steps and divided by N.
+    """Sum the cross-entropy of scores x (N,T,V) for words y (N,T) over the steps where mask (N,T), and divide by N.
 
     Returns the loss and dx (N,T,V); `verbose` prints the shape of dx.
     """
@@ -142,7 +143,7 @@ def temporal_softmax_loss(x: Array, y: Array, mask: Array, verbose: bool = False
 
 
 def eval_numerical_gradient(f: Callable[[Array], float], x: Array, verbose: bool = True, h: float = 1e-5) -> Array:
-    """Return the numerical gradient of f, a number, at x.
+    """Return the numerical gradient of the scalar function f at x.
 
     x is changed in place and restored, so f may read x itself, such as `model.params[…]`, instead of its argument.
     `verbose` prints each entry.
@@ -156,7 +157,7 @@ def eval_numerical_gradient(f: Callable[[Array], float], x: Array, verbose: bool
 
 
 def eval_numerical_gradient_array(f: Callable[[Array], Array], x: Array, df: Array, h: float = 1e-5) -> Array:
-    """Return the numerical gradient of <df, f(x)>, with f an array of the shape of df."""
+    """Return the numerical gradient of <df, f(x)>, where f returns an array of df's shape."""
     gradient = np.zeros_like(x)
     for index, difference in _differences(f, x, h):
         gradient[index] = np.sum(difference * df)

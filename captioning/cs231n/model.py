@@ -22,8 +22,8 @@ class CaptioningRNN:
 
     word_to_idx: the V words and their ids. It must have `<NULL>`; without `<START>`, `sample` starts from `<NULL>`.
 
-    `params` is the dict of the eight weights, ndarrays of `dtype`. You can replace them or write into them. The first
-    weights come from NumPy's global generator, so `np.random.seed` decides them, as in the notebooks.
+    `params` is the dict of the eight weights, ndarrays of `dtype`. You can replace them or write into them. The initial
+    weights come from NumPy's global generator, so `np.random.seed` determines them, as in the notebooks.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class CaptioningRNN:
         self.params: dict[str, Array] = {name: weight.data for name, weight in self._network.weights.items()}
 
     def _bound(self, requires_grad: bool) -> CaptionNetwork:
-        """Return the network on the present arrays of `params`, of any sizes, without copies or gradients."""
+        """Return the network on the current arrays of `params`, of any sizes, without copies or gradients."""
         missing = [name for name in WEIGHTS if name not in self.params]
         if missing:
-            raise ValueError(f"params: {', '.join(missing)} are missing. Put them back.")
+            raise ValueError(f"params: {', '.join(missing)} are missing. Restore them.")
         arrays = {name: np.asarray(self.params[name]) for name in WEIGHTS}
         if any(arrays[name].shape != weight.shape for name, weight in self._network.weights.items()):
             (words, wordvec), (hidden, _) = arrays["W_embed"].shape, arrays["Wh"].shape
@@ -60,10 +60,10 @@ class CaptioningRNN:
             self._network = CaptionNetwork(words, self._null, *sizes, self.cell_type, np.zeros, self.dtype)
         for name, weight in self._network.weights.items():
             if arrays[name].shape != weight.shape:
-                raise ValueError(f"params: {name} must be {weight.shape} beside the others, not {arrays[name].shape}")
+                raise ValueError(f"params: {name} must be {weight.shape} to fit the others, not {arrays[name].shape}")
             weight.requires_grad = False
             weight.data = arrays[name]
-            weight.requires_grad = requires_grad  # a new leaf, of this array
+            weight.requires_grad = requires_grad  # a new leaf on this array
         return self._network
 
     def loss(self, features: ArrayLike, captions: ArrayLike) -> tuple[float, dict[str, Array]]:
@@ -75,7 +75,7 @@ class CaptioningRNN:
         return float(loss.item()), {name: cast(Array, weight.grad) for name, weight in network.weights.items()}
 
     def sample(self, features: ArrayLike, max_length: int = 30) -> NDArray[np.int32]:
-        """Return the likeliest word at each of `max_length` steps, also after `<END>`: int32 (N, max_length)."""
+        """Return the likeliest word at each of `max_length` steps, even after `<END>`: int32 (N, max_length)."""
         network, rows = self._bound(requires_grad=False), np.asarray(features)
         captions = np.full((len(rows), max_length), self._null, dtype=np.int32)
         words, state = np.full(len(rows), self._start), network.initial_state(rows)

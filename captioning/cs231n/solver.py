@@ -1,4 +1,4 @@
-"""The solver of the exercises, which trains a model, and the score of a trained one."""
+"""The solver of the exercises, which trains a model, and the score of a trained model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from captioning.scoring.metrics import exercise_bleu
 
 __all__ = ["CaptioningSolver", "evaluate_model"]
 
-# how each rule makes its optimiser, and CS231n's names and defaults of the hyperparameters
+# for each update rule: how to make its optimiser, and CS231n's hyperparameters with their defaults
 _RULES: dict[str, tuple[Any, dict[str, float]]] = {
     "sgd": (lambda p, c: mg.optim.SGD(p, lr=c["learning_rate"]), {"learning_rate": 1e-2}),
     "sgd_momentum": (
@@ -75,7 +75,7 @@ class CaptioningSolver:
         self._reset()
 
     def _reset(self) -> None:
-        """Forget epochs, losses and the state of the update rule, but not the weights."""
+        """Reset epochs, losses and the state of the update rule, but not the weights."""
         self.epoch = 0
         self.best_val_acc = 0.0
         self.best_params: dict[str, Any] = {}
@@ -113,8 +113,8 @@ def evaluate_model(
 
     It is unigram BLEU against the one caption drawn, not corpus BLEU.
 
-    model: anything with `sample(features)`. data: a dict of `load_coco_data`; None is the last one that it gave, and a
-    DataError if there is none.
+    model: anything with `sample(features)`. data: a dict of `load_coco_data`; None means the last one that it returned,
+    and raises a DataError if there is none.
     """
     data = last_coco_data() if data is None else data
     scores = {}

@@ -93,7 +93,7 @@ def each_raw_caption(path: Path) -> Iterator[tuple[str, str, str]]:
                                     "with a comma needs quotes")  # fmt: skip
                 yield image.rpartition("/")[2], split, caption
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as a table of captions after line {line}: {error}") from error
+        raise DataError(f"{path}: is not a readable table of captions after line {line}: {error}") from error
 
 
 def read_raw_captions(

@@ -1,4 +1,4 @@
-"""A whole data set in the CS231n MS-COCO layout: opened, checked, fingerprinted, and closed again.
+"""Open, check, fingerprint and close a data set in the CS231n MS-COCO layout.
 
 Captions and image rows are always in memory (27 MB for MS-COCO); features are read by rows, see
 `captioning.data.features`.
@@ -42,10 +42,10 @@ _SAMPLED = 256  # rows in a fingerprint of features that stay in their file: a s
 
 
 class CaptionData:
-    """An open data set: `vocabulary` and the splits `train`, `val` and `test`; `open_captions` makes it.
+    """An open data set: `vocabulary` and the splits `train`, `val` and `test`; `open_captions` returns one.
 
     `test` is None if the data set has no such split. pca: whether the features are the reduced ones. Use it in a
-    `with` block, or call `close`. `data["train"]` is `data.train`; a missing split is a DataError.
+    `with` block, or call `close`. `data["train"]` is `data.train`; a missing split raises a DataError.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class CaptionData:
         return found
 
     def check(self, progress: Progress = SILENT) -> list[str]:
-        """Read everything once, to find damage before a training.
+        """Read everything once, to find damage before training.
 
         This checks all features, which must be finite in float32 and of one extractor, all regions, and all lines of
-        the text files. A DataError names what cannot be used. Returns a line for each oddity: images without captions,
-        and captions that fill their row without `<END>` or have no words.
+        the text files. A DataError names what cannot be used. Returns a warning for each irregularity: images without
+        captions, and captions without words or without `<END>`.
 
         ```
         with open_captions() as data:
@@ -91,10 +91,10 @@ class CaptionData:
             for block in rows.blocks():
                 done += len(rows[block])  # reading checks the numbers
                 progress.update(done)
-        return [line for split in self.splits for line in _oddities(split)]
+        return [line for split in self.splits for line in _irregularities(split)]
 
     def close(self) -> None:
-        """Close the files; features cannot be read any more."""
+        """Close the files; features cannot be read afterwards."""
         for split in self.splits:
             split.features.close()
 
@@ -117,20 +117,20 @@ def open_captions(
 ) -> CaptionData:
     """Open a data set in the CS231n layout (`captioning.data.folder` lists its files).
 
-    folder: the data set's; None means the folder that the environment variable CAPTIONING_DATA names, or its one
-    subfolder with a data set, and `datasets/coco_captioning` if the variable is unset.
+    folder: the data set's; None means the folder that the environment variable CAPTIONING_DATA names, or the only
+    subfolder of it that holds a data set; if the variable is unset, `datasets/coco_captioning`.
     pca: read the reduced features `…_fc7_pca.h5` (MS-COCO: 512 columns), or if False the whole `…_fc7.h5` (4096); None
     means the reduced ones if there are any. `pca` of the result says which.
     max_train: the number of training captions to use, drawn without replacement by `numpy.random.default_rng(seed)` and
-    kept in the order of the file: the same ones every time.
+    kept in the order of the file, so that equal seeds give equal captions.
     cache_bytes: features of a split up to this size are kept in memory when first read.
-    regions: read those of the images too, `…_regions.h5`, beside the whole features.
-    captions: 'stored', or 'raw', which lets the training split hold its raw captions of up to `max_words` words; not
-    together with `max_train`.
+    regions: also read the features of the images' regions, `…_regions.h5`.
+    captions: 'stored', or 'raw' to give the training split its raw captions of up to `max_words` words; 'raw' excludes
+    `max_train`.
 
     Everything except the features is checked at once; features are checked when they are read. A DataError names what
-    does not fit: a missing or damaged file or key, a number of dimensions or dtype, word ids outside the vocabulary,
-    image rows outside the features, an empty split, or a wrong max_train.
+    does not fit: a missing or damaged file or key, a wrong number of dimensions or dtype, word ids outside the
+    vocabulary, image rows outside the features, an empty split, or a wrong max_train.
 
     ```
     with open_captions("datasets/coco_captioning", max_train=5000) as data:
@@ -143,13 +143,13 @@ def open_captions(
     check_count("max_words", max_words)
     if captions == "raw" and max_train is not None:
         raise DataError(
-            "max_train chooses among the stored captions, and raw ones are all taken: leave one of them out"
+            "max_train selects stored captions, but captions='raw' uses all raw ones. Pass only one of the two."
         )
     root = find_folder(folder)
     if not any(os.path.lexists(root / name) for name in (CAPTIONS_FILE, VOCABULARY_FILE)):
         raise DataError(
             f"{root}: is not a data set, because it has neither {CAPTIONS_FILE} nor {VOCABULARY_FILE}. "
-            "`captioning prepare` makes one of photos and captions."
+            "`captioning prepare` makes one from photos and captions."
         )
     vocabulary = Vocabulary.from_json(root / VOCABULARY_FILE)
     with ExitStack() as stack:
@@ -167,8 +167,8 @@ def open_captions(
                 path = regions_path(root, name)
                 if not path.exists():
                     raise DataError(f"{path}: there is no such file: the data set has no regions, which an attention "
-                                    "captioner needs; `captioning prepare --regions` makes them of photos, and "
-                                    "`captioning prepare --like RUN` those of an existing captioner")  # fmt: skip
+                                    "captioner needs. `captioning prepare --regions` computes them from photos, and "
+                                    "`--like RUN` computes those of an existing captioner")  # fmt: skip
                 features = FeaturesAndRegions(whole, kept.enter_context(RegionRows(path, cache_bytes)))
             ids, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
             chosen = _choose(len(ids), max_train, seed) if name == "train" else None
@@ -202,12 +202,12 @@ def _check_same(files: Sequence[StoredRows], what: str) -> None:
     named = [(rows, value) for rows in files if (value := getattr(rows, what, None)) is not None]
     for rows, value in named[1:]:
         if value != named[0][1]:
-            raise DataError(f"{rows.path}: {rows.key} are of the {what} {value}, but those of {named[0][0].path.name} "
-                            f"are of {named[0][1]}")  # fmt: skip
+            raise DataError(f"{rows.path}: {rows.key} come from the {what} {value}, but those of "
+                            f"{named[0][0].path.name} come from {named[0][1]}")  # fmt: skip
 
 
-def _oddities(split: Split) -> Iterable[str]:
-    """Yield a line for each oddity of a split that can be used."""
+def _irregularities(split: Split) -> Iterable[str]:
+    """Yield a warning for each irregularity of a split that can still be used."""
     captions, image_idxs = split.stored
     end = split.vocabulary.end
     without = np.setdiff1d(np.arange(len(split.features)), image_idxs)
@@ -223,12 +223,12 @@ def _oddities(split: Split) -> Iterable[str]:
             yield f"{where}: {rows.size} of the {number} {what}, the first is row {rows[0]}"
     for part in split.features.parts:
         if part.chunked and not part.cached:
-            yield (f"{part.path}: {part.key}: are too large for memory and stored in chunks, from which random rows "
-                   "are read slowly; captioning.data.features.repack_features makes one block of features")  # fmt: skip
+            yield (f"{part.path}: {part.key}: are too large for memory and stored in chunks, so random rows are slow "
+                   "to read; captioning.data.features.repack_features converts them to one block")  # fmt: skip
 
 
 def fingerprint(data: CaptionData) -> dict[str, str]:
-    """Return the shape, dtype and checksum of everything that a training reads, by file and key.
+    """Return the shape, dtype and checksum of everything that a training run reads, by file and key.
 
     A run can only be resumed with the same data. The CRC-32 is that of the content of an array, so repacked features
     have the same one. It covers 256 rows of features that are not kept in memory, and the whole files of raw captions.
@@ -266,7 +266,7 @@ def _crc(array: NDArray[Any], crc: int = 0) -> int:
 
 
 def changed(was: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Return a text for each entry that differs between two fingerprints.
+    """Describe each entry that differs between two fingerprints.
 
     >>> changed({"a.h5": "3 int32 0000002a"}, {"a.h5": "4 int32 00000010", "b.csv": "00000001"})
     ['a.h5 (was 3 int32 0000002a, is 4 int32 00000010)', 'b.csv (was not there, is 00000001)']

@@ -29,7 +29,7 @@ _BLOCK_BYTES = 64 * 2**20
 
 
 class _Rows(ABC):
-    """What rows of a file have in common with an array: shape, length, indexing, conversion."""
+    """The array interface of rows in a file: shape, length, indexing, conversion."""
 
     shape: tuple[int, ...]
     dtype = np.dtype(np.float32)
@@ -59,7 +59,7 @@ class StoredRows(_Rows):
 
     An index is an int, a slice, integers in any order with repeats, or booleans; rows are float32 copies. If all rows
     take at most `cache_bytes`, the first access reads and keeps them. `chunked` says whether the file stores them in
-    chunks, which may be compressed. Whatever is wrong with the file is a DataError.
+    chunks, which may be compressed. Any problem with the file raises a DataError.
     """
 
     rank: ClassVar[int]
@@ -112,14 +112,14 @@ class StoredRows(_Rows):
         return self._given(self._memory[rows])  # an array as index copies
 
     def blocks(self) -> Iterator[slice]:
-        """Return slices of about 64 MiB that cover all rows in order, and end where chunks do."""
+        """Return slices of about 64 MiB that cover all rows in order, and end at chunk boundaries."""
         step = max(1, _BLOCK_BYTES // (int(np.prod(self.shape[1:])) * self.dtype.itemsize))
         chunk = self._dataset.chunks[0] if self.chunked else 1
         step = max(1, step // chunk) * chunk
         return (slice(start, min(start + step, len(self))) for start in range(0, len(self), step))
 
     def _read(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Read rows from the file: h5py wants them rising and distinct, so sort, read, scatter back."""
+        """Read rows from the file: h5py wants them increasing and distinct, so sort, read, scatter back."""
         if not rows.size:
             return np.empty((0, *self.shape[1:]), self.kept_dtype)
         distinct, place = np.unique(rows, return_inverse=True)
@@ -127,8 +127,8 @@ class StoredRows(_Rows):
         gapless = distinct.size == last - first + 1  # a slice is much faster than a list of rows
         with reading(self.path, self.key):
             block = self._dataset[first : last + 1] if gapless else self._dataset[distinct]
-        if self._current_file_bytes() < self._file_bytes:  # HDF5 gives zeros for what is behind the end
-            raise DataError(f"{self.path}: {self.key}: the file has become shorter while it was read")
+        if self._current_file_bytes() < self._file_bytes:  # HDF5 returns zeros beyond the end of the file
+            raise DataError(f"{self.path}: {self.key}: the file was truncated while it was being read")
         rising = self._kept(block, distinct)
         return rising if np.array_equal(rows, distinct) else rising[place]
 
@@ -142,9 +142,9 @@ class StoredRows(_Rows):
 
 
 class FeatureRows(StoredRows):
-    """The rows of a float matrix (M,D), one for each image; a number that is not finite is a DataError.
+    """The rows of a float matrix (M,D), one for each image; a number that is not finite raises a DataError.
 
-    `extractor` names the network that computed the features, the attribute of that name; None if the file has none.
+    `extractor` is the file's attribute of that name: the network that computed the features, or None if it is missing.
 
     >>> import tempfile, h5py
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -176,8 +176,8 @@ class RegionRows(StoredRows):
     """The features of the regions of images, float32 (M, R, K): R cells of a grid, row by row, K numbers each.
 
     The file stores each number as a byte: `regions`, uint8 (M, R, K), with attributes `scale` and `offset` (K,), means
-    byte * scale + offset. Memory keeps the bytes. `projection` is the fingerprint of the `RegionProjection` that made
-    the regions, the attribute of that name; None if the file has none.
+    byte * scale + offset. Memory keeps the bytes. `projection` is the file's attribute of that name: the fingerprint of
+    the `RegionProjection` that made the regions, or None if it is missing.
     """
 
     rank, kind, kept_dtype = 3, np.uint8, np.dtype(np.uint8)
@@ -210,7 +210,7 @@ class RegionRows(StoredRows):
 class FeaturesAndRegions(_Rows):
     """Rows of whole images' features, each followed by those of its regions: float32 (M, D + R K).
 
-    whole, places: the two; a DataError unless they have as many rows. Closing closes both.
+    whole, places: the two; raises a DataError unless they have equally many rows. `close` closes both.
     """
 
     def __init__(self, whole: FeatureRows, places: RegionRows) -> None:
@@ -237,8 +237,8 @@ ImageRows = FeatureRows | FeaturesAndRegions
 def repack_features(source: str | os.PathLike[str], target: str | os.PathLike[str], key: str = "features") -> None:
     """Copy the features of `source` into a new file as one uncompressed block of float32 rows.
 
-    Random rows then cost a short read each. The attribute `extractor` is copied too. Copies 64 MiB at a time; `target`
-    appears when it is whole. Errors as in `FeatureRows` and `new_hdf5`.
+    Each random row then takes one short read. The attribute `extractor` is copied too. It copies 64 MiB at a time;
+    `target` appears only when it is complete. Errors as in `FeatureRows` and `new_hdf5`.
     """
     with FeatureRows(source, key, cache_bytes=0) as rows, new_hdf5(Path(target)) as file:
         copy = file.create_dataset(key, rows.shape, rows.dtype)

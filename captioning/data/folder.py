@@ -4,11 +4,11 @@
 |---|---|
 | `coco2014_captions.h5` | `{train,val}_captions` (N, T) word ids, `{train,val}_image_idxs` (N,) the image row of each |
 | `coco2014_vocab.json` | `idx_to_word`, `word_to_idx` |
-| `{train,val}2014_vgg16_fc7{,_pca}.h5` | `features` (M, D), a row an image; reduced in `_pca` |
+| `{train,val}2014_vgg16_fc7{,_pca}.h5` | `features` (M, D), a row per image; reduced in `_pca` |
 | `{train,val}2014_regions.h5` | optional: `regions` (M, h w, K) uint8, attributes `scale`, `offset` (K,) |
 | `regions.safetensors` | optional: the projection of a map (h, w, D) to regions, `weight` (D, K) and `bias` (K,) |
-| `{train,val}2014_urls.txt` | optional: the address of each image, one a line |
-| `{train,val}2014_images.txt` | optional: the file name of each image, one a line |
+| `{train,val}2014_urls.txt` | optional: the address of each image, one per line |
+| `{train,val}2014_images.txt` | optional: the file name of each image, one per line |
 | `test…` | optional: a third split, with the keys and files of `val` |
 | `captions.csv` | optional: `image,split,caption`, the raw captions |
 | `photos/` | optional: the photos, by their file names |
@@ -59,8 +59,8 @@ def check_split(split: str) -> None:
 def find_folder(folder: str | os.PathLike[str] | None) -> Path:
     """Return the folder of the data set, or raise a DataError if there is none.
 
-    folder: its path. None means the folder that the environment variable CAPTIONING_DATA names, or its one subfolder
-    with a data set; `datasets/coco_captioning` if the variable is unset.
+    folder: its path. None means the folder that the environment variable CAPTIONING_DATA names, or the only subfolder
+    of it that holds a data set; if the variable is unset, `datasets/coco_captioning`.
     """
     named = os.environ.get("CAPTIONING_DATA")
     if folder is not None or not named:
@@ -68,7 +68,7 @@ def find_folder(folder: str | os.PathLike[str] | None) -> Path:
         if not root.is_dir():
             if folder is None:
                 raise DataError("no data set is named, and the default folder datasets/coco_captioning does not exist. "
-                                "Name the folder of the data set by --data, or set CAPTIONING_DATA.")  # fmt: skip
+                                "Name the folder of the data set with --data, or set CAPTIONING_DATA.")  # fmt: skip
             raise DataError(f"{root}: there is no such folder (working folder {Path.cwd()})")
         return root
     candidates = [Path(named), *sorted(Path(named).glob("*/"))]

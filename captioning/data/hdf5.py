@@ -1,7 +1,8 @@
 """Read HDF5 files that may be damaged, and write HDF5 files that appear whole or not at all.
 
 Reading trusts nothing: links and layouts may lead to other files, a header may claim a shape that no memory holds, and
-damaged metadata makes h5py raise almost anything. Every problem becomes a `DataError` that names the file and the key.
+damaged metadata can make h5py raise almost any exception. Every problem becomes a `DataError` that names the file and
+the key.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def open_hdf5(path: Path) -> Any:
     try:
         return h5py.File(path, "r")
     except Exception as error:  # see `reading`
-        raise DataError(f"{path}: not a whole HDF5 file (truncated, damaged or foreign): {_one_line(error)}") from error
+        raise DataError(f"{path}: not an HDF5 file, or truncated or damaged: {_one_line(error)}") from error
 
 
 def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> Any:
@@ -46,12 +47,12 @@ def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> An
         if link is None:
             raise DataError(f"{path}: the key {key} is missing; the file has {sorted(map(str, file))[:10]}")
         if not isinstance(link, h5py.HardLink):
-            raise DataError(f"{path}: {key}: is a link to {link.path!r}; the numbers must stand at the key itself")
+            raise DataError(f"{path}: {key}: is a link to {link.path!r}; the numbers must be stored at the key itself")
         dataset = file[key]
         if not isinstance(dataset, h5py.Dataset):
             raise DataError(f"{path}: {key}: must be a data set; got a {type(dataset).__name__}")
         if dataset.is_virtual or dataset.external:
-            raise DataError(f"{path}: {key}: is stored in other files; the numbers must be in this one")
+            raise DataError(f"{path}: {key}: is stored in other files; store the numbers in this one")
         if dataset.shape is None or dataset.ndim != rank:
             raise DataError(f"{path}: {key}: must have {rank} dimensions; got shape {dataset.shape}")
         if not np.issubdtype(dataset.dtype, kind):
@@ -63,9 +64,9 @@ def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> An
 def checked_attribute(item: Any, path: Path, key: str, name: str, fits: Callable[[Any], bool], expected: str) -> Any:
     """Return the value of an attribute of an h5py item, or None; raise a DataError if it does not fit.
 
-    key: the item's name in messages; '/' is the file's root. fits: says of the attribute's h5py identifier, with
-    `shape` and `dtype`, whether the value is `expected`. It is asked before the value is read: a flipped bit can make a
-    text a sequence of bytes, and h5py 3.16 crashes when it reads one.
+    key: the item's name in messages; '/' is the file's root. fits: takes the attribute's h5py identifier, which has
+    `shape` and `dtype`, and returns whether the value is `expected`. It is called before the value is read: a flipped
+    bit can turn a text into a sequence of bytes, and h5py 3.16 crashes when it reads one.
     """
     with reading(path, f"{key}: attribute {name}"):
         if name not in item.attrs:
@@ -129,7 +130,7 @@ def new_hdf5(path: Path) -> Iterator[Any]:
     """Yield an h5py.File to write into; `path` appears when the block ends without an error.
 
     Raises:
-        OSError: the file cannot be made or written, as on a full disk; names `path`.
+        OSError: if the file cannot be created or written, as on a full disk; names `path`.
 
     >>> import tempfile, h5py
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -150,9 +151,9 @@ def new_hdf5(path: Path) -> Iterator[Any]:
 
 
 class _FileForHdf5(FileIO):
-    """A file that keeps its first error of writing in `error` and pretends that all later writes succeed.
+    """A file that keeps its first write error in `error` and pretends that all later writes succeed.
 
-    The HDF5 library may crash after an error of writing, since it tries to write the same bytes again.
+    The HDF5 library may crash after a write error, because it tries to write the same bytes again.
     """
 
     error: OSError | None = None

@@ -1,7 +1,7 @@
 """Find the images of a split that are most similar to each image, by their features.
 
-The similarity s_ij of images i and j is the cosine of their features less the mean of all features. The k most similar
-other images j get the weights
+The similarity s_ij of images i and j is the cosine between their features minus the mean of all features. The k most
+similar other images j get the weights
 
     w_ij = exp(s_ij / width) / sum_j exp(s_ij / width).
 
@@ -45,7 +45,8 @@ def nearest(
     If there are fewer than k other images, all of them are neighbours.
 
     width: above 0; a smaller one gives more weight to the most similar images.
-    report: called with the number of finished steps and of all steps. An exception that it raises ends the search.
+    report: called with the number of finished steps and the number of all steps. An exception that it raises ends the
+    search.
     queries: features (N,D) of new images, to find neighbours for these instead.
     part: the part of `images` to find neighbours for; by default all.
 

@@ -21,13 +21,13 @@ from captioning.data.vocabulary import Vocabulary
 __all__ = ["CAPTIONS", "FEW_IMAGES", "LONGEST_LEARNT", "PARTS", "Batch", "ReadAhead", "Split", "images_of_part",
            "with_whole_captions"]  # fmt: skip
 
-CAPTIONS = ("stored", "raw")  # what a training learns from: the captions of the HDF5 file, or the raw ones
+CAPTIONS = ("stored", "raw")  # what a training run learns from: the captions of the HDF5 file, or the raw ones
 LONGEST_LEARNT = 22  # words of a raw caption to learn from: 99 % of Flickr8k's captions are no longer
 PARTS = {"all": "", "first": "first half of the ", "second": "second half of the "}
-"""The parts of a split's images, and how a sentence names them: choose on one half and report on the other."""
+"""The parts of a split's images, and their names in sentences. Choose settings on one half and report on the other."""
 
 FEW_IMAGES = 100
-"""Fewer images are too few to decide by their scores: the standard error of CIDEr-D is 0.06 for 100 images."""
+"""Scores of fewer images are too uncertain to choose by: the standard error of CIDEr-D is 0.06 for 100 images."""
 
 
 class Batch(NamedTuple):
@@ -43,7 +43,8 @@ class Split:
 
     captions: int32 (N,T), ids of `vocabulary`. image_idxs: int32 (N,), the image row of each caption. features: the
     rows (M,D) of the M images. photos_folder: where `photo` looks. stored: captions and image_idxs of the file. With
-    `max_train`, captions and image_idxs are the chosen ones; images, features, references and `stored` are always all.
+    `max_train`, captions and image_idxs are the chosen ones; images, features, references and `stored` are always
+    complete.
     has_urls, has_image_names, has_raw_captions: which text files there are; without raw captions the references are the
     stored ones.
     """
@@ -109,8 +110,8 @@ class Split:
     def photo(self, i: int) -> Path | None:
         """Return the photo file of image row `i`, or None.
 
-        It is in `photos_folder` under its name, or where the image's address points inside the data set's folder,
-        as that of a drawn scene does.
+        It is in `photos_folder` under its name, or where the image's address points inside the data set's folder, as
+        for drawn scenes.
         """
         self._check_row(i)
         if self.has_image_names and (path := self.photos_folder / self.image_names[i]).is_file():
@@ -124,7 +125,7 @@ class Split:
         return None
 
     def photo_has_moved(self, i: int) -> bool:
-        """Whether the photo of image row `i` is a symbolic link that leads nowhere."""
+        """Return whether the photo of image row `i` is a broken symbolic link."""
         return (
             self.photo(i) is None and self.has_image_names and (self.photos_folder / self.image_names[i]).is_symlink()
         )
@@ -177,7 +178,7 @@ class Split:
 
 
 def images_of_part(split: Split, part: str = "all", most: int | None = None, seed: int = 0) -> NDArray[np.int64]:
-    """Return the image rows of a part that have captions, in rising order; if there are more, draw `most` of them.
+    """Return the image rows of a part that have captions, in increasing order; draw `most` of them if there are more.
 
     part: one of `PARTS`. seed: draws them.
     """
@@ -204,8 +205,8 @@ def with_whole_captions(split: Split, max_words: int) -> Split:
     """
     if not split.has_raw_captions:
         raise DataError(
-            f"{split.folder}: has no raw captions, {RAW_CAPTIONS_FILE} and {split.image_names_path.name}, to train on; "
-            "--captions stored takes those of the HDF5 file"
+            f"{split.folder}: has no raw captions to train on ({RAW_CAPTIONS_FILE} and {split.image_names_path.name}); "
+            "use --captions stored to train on those of the HDF5 file"
         )
     v, rows, images = split.vocabulary, [], []
     for image, captions in enumerate(split.references_by_image()):
@@ -218,7 +219,7 @@ def with_whole_captions(split: Split, max_words: int) -> Split:
 
 
 class ReadAhead:
-    """Reads batches by a function, and reads the next ones in a thread while the caller computes.
+    """Reads batches with a function, and reads the next ones in a thread while the caller computes.
 
     function: takes row numbers (N,) and returns their data, such as a `Batch`. threaded: False uses no thread, for rows
     in memory. The thread lives in the `with` block; outside, everything is read on demand. docs/scale.md has
@@ -239,8 +240,8 @@ class ReadAhead:
     def read(self, rows: NDArray[np.int64], upcoming: Sequence[NDArray[np.int64]] = ()) -> Any:
         """Return what the function returns for rows (N,), or raise its exception.
 
-        upcoming: the next rows, in order, which the thread reads after this returns. Their exceptions are raised when
-        they are asked for. Whatever was announced before and is not among them is forgotten, so memory stays bounded.
+        upcoming: the next rows, in order, which the thread reads after this returns. An exception is raised when its
+        rows are requested. Rows of earlier calls that are not among them are dropped, so memory stays bounded.
         """
         if self._thread is None:
             return self.function(rows)

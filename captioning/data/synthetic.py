@@ -1,10 +1,10 @@
-"""Made-up data sets of any size in the CS231n MS-COCO layout, to measure time, memory and disks.
+"""Synthetic data sets of any size in the CS231n MS-COCO layout, to measure time, memory and disk access.
 
 Each image shows four things, and its captions name two to four of them in any order, as in "a photo of a thing7 with a
 thing2 near a thing5". Its features are the sum of a direction for each thing and noise, minus a threshold, cut at 0:
 three quarters of them are 0. So a captioner can learn from them, and its loss falls.
 
-Everything is written block by block; memory holds the directions, 4 bytes a word and column, and eight bytes an image.
+Everything is written block by block; memory holds the directions, 4 bytes per word and column, and 8 bytes per image.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from captioning.storage import making
 __all__ = ["COCO", "Size", "write_synthetic"]
 
 _SENTENCE = f"{START} a photo of a {{}} with a {{}} near a {{}} under a {{}} {END} {NULL}".split()
-_WORDS = ("a", "photo", "of", "with", "near", "under")  # those of it that are no things
+_WORDS = ("a", "photo", "of", "with", "near", "under")  # those of it that are not things
 _THINGS = 4  # on an image
 _BLOCK = 1024  # images whose features, or captions, are in memory at once
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many images and captions the splits train and val have, columns of the features, words of the vocabulary.
+    """The size of a data set: images and captions of train and val, columns of the features, words of the vocabulary.
 
     >>> COCO.times(0.1)
     Size(images=(8278, 4050), captions=(40014, 19595), columns=4096, words=1004)
@@ -53,13 +53,13 @@ COCO = Size()  # the MS-COCO captions of 2014 in CS231n's layout
 
 
 def write_synthetic(folder: str | os.PathLike[str], size: Size = COCO, seed: int = 0) -> None:
-    """Write a data set of a size into a new folder, which appears when it is whole.
+    """Write a data set of a size to a new folder, which appears when it is complete.
 
-    folder: a path where nothing is, or an empty folder. seed: what everything is drawn by.
+    folder: a path that does not exist, or an empty folder. seed: of all random numbers.
 
     Raises:
-        FileExistsError: there is something at `folder` already.
-        OSError: it cannot be written, as on a full disk.
+        FileExistsError: if `folder` exists and is not an empty folder.
+        OSError: if it cannot be written, as on a full disk.
 
     >>> import tempfile
     >>> from captioning.data.dataset import open_captions
@@ -95,7 +95,7 @@ def _blocks(count: int, seed: list[int]) -> Iterator[tuple[slice, np.random.Gene
 
 
 def _captions(shown: NDArray[Any], vocabulary: Vocabulary, rng: np.random.Generator) -> NDArray[np.int32]:
-    """Return a caption (N,17) for each row of things (N,4): the sentence, broken off behind some of them."""
+    """Return a caption (N,17) for each row of things (N,4): the sentence, cut off after some of them."""
     places = np.array([i for i, word in enumerate(_SENTENCE) if word == "{}"])
     captions = np.tile(np.array([vocabulary.word_to_idx.get(word, 0) for word in _SENTENCE], np.int32), (len(shown), 1))
     captions[:, places] = rng.permuted(shown, axis=1) + np.int32(len(SPECIAL) + len(_WORDS))

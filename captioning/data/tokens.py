@@ -1,4 +1,4 @@
-"""Tokenizers: from a raw caption to its words, and which tokenizer a data set was made with.
+"""Tokenizers, which split raw captions into words, and the tokenizer that a data set was made with.
 
 MS-COCO scores captions on the words of Stanford's PTBTokenizer, in lower case and without punctuation (source:
 `ptbtokenizer.py` of coco-caption). That is a Java program; `treebank_words` follows its rules as far as captions need
@@ -18,13 +18,13 @@ from captioning.data.hdf5 import open_hdf5, text_attribute
 
 __all__ = ["TOKENIZERS", "recorded_tokenizer_name", "tokenise", "treebank_words"]
 
-# Letters, digits and apostrophes make a word; anything else parts two words.
+# Letters, digits and apostrophes make a word; anything else separates two words.
 _WORD = re.compile(r"(?:[^\W_]|')+")
 
-# One sign for all the signs that keyboards have for it.
+# Map the variants of a character that keyboards produce to one character, and drop invisible characters.
 _SIGNS = str.maketrans({**dict.fromkeys("‘’ʼ＇`´", "'"), **dict.fromkeys("‐‑", "-"), "\u200b": " ",
                         **dict.fromkeys("\u00ad\u200c\u200d\u200e\u200f\u2060\ufeff", None)})  # fmt: skip
-_SPOKEN = frozenset("#%&@*/\\")  # punctuation of Unicode that stands for a word, and is not in COCO's list
+_SPOKEN = frozenset("#%&@*/\\")  # Unicode punctuation that stands for a word, and is not in COCO's list
 _SPLIT_WORDS = {
     "cannot": ("can", "not"), "gimme": ("gim", "me"), "gonna": ("gon", "na"), "gotta": ("got", "ta"),
     "lemme": ("lem", "me"), "wanna": ("wan", "na"),
@@ -34,9 +34,9 @@ _SPLIT_WORDS = {
 def tokenise(caption: str) -> list[str]:
     """Split a raw caption into lower-case words.
 
-    Letters, digits and apostrophes make words; every other character parts two words and is dropped, so that `t-shirt`
-    gives two words and `it 's` keeps its `'s`. With this rule the raw captions of Flickr8k give its HDF5 captions
-    exactly, up to the cut after 15 words and `<UNK>`.
+    Letters, digits and apostrophes make words; every other character separates two words and is dropped, so that
+    `t-shirt` gives two words and `it 's` keeps its `'s`. With this rule the raw captions of Flickr8k give exactly its
+    HDF5 captions, apart from the cut after 15 words and `<UNK>`.
 
     >>> tokenise("A boy in a red T-shirt slides; it 's fun .")
     ['a', 'boy', 'in', 'a', 'red', 't', 'shirt', 'slides', 'it', "'s", 'fun']
@@ -73,7 +73,7 @@ def _expressions(marks: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     letter = rf"(?:[^\W_]|[{marks}])" if marks else r"[^\W_]"  # or digit
     clitics = "'(?:s|m|d|re|ve|ll)"
     contraction = rf"(?<=[^\W_])(?:n't|{clitics})(?!{letter})"
-    piece = rf"{letter}+(?:(?<=\d)[.,:/](?=\d){letter}+)*"  # 3.5 and 1,000 are one word; a comma parts words
+    piece = rf"{letter}+(?:(?<=\d)[.,:/](?=\d){letter}+)*"  # 3.5 and 1,000 are one word; other commas separate words
     token = "|".join((
         rf"(?:n't|{clitics}|'(?:em|n|t))(?!{letter})",
         rf"'t(?=(?:is|was)(?!{letter}))",
@@ -86,11 +86,11 @@ def _expressions(marks: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 @cache
-def _is_punctuation(sign: str) -> bool:
-    """Say whether one sign is no word: punctuation, a modifier by itself, or invisible."""
-    if sign.isalnum() or sign in _SPOKEN:
+def _is_punctuation(character: str) -> bool:
+    """Return whether a character is not a word: punctuation, a lone modifier, or invisible."""
+    if character.isalnum() or character in _SPOKEN:
         return False
-    kind = unicodedata.category(sign)
+    kind = unicodedata.category(character)
     return kind[0] in "PC" or kind == "Sk"
 
 
@@ -101,10 +101,10 @@ TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"words": tokenise, "ptb": t
 def recorded_tokenizer_name(path: Path) -> str:
     """Return the attribute `tokenizer` of a captions file, or "words" without one; raise a DataError if it is unknown.
 
-    References are split by the same tokenizer, so that they have no words that a captioner cannot say.
+    References are split by the same tokenizer, so that they have no words that a captioner cannot produce.
     """
     with open_hdf5(path) as file:
         name = text_attribute(file, path, "/", "tokenizer") or "words"
     if name not in TOKENIZERS:
-        raise DataError(f"{path}: the tokenizer {name!r} is none of {', '.join(TOKENIZERS)}")
+        raise DataError(f"{path}: unknown tokenizer {name!r}; the tokenizers are {', '.join(TOKENIZERS)}")
     return name

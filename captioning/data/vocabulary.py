@@ -30,7 +30,7 @@ def decode_captions(captions: ArrayLike, idx_to_word: Sequence[str] | Mapping[in
     """Turn word ids into text, as the CS231n notebooks do.
 
     captions: integers (T,) or (N,T). Returns one string or a list of N strings. Each stops after its first `<END>`;
-    `<NULL>` is left out; every other token stays, `<START>` and `<END>` too. An id outside the vocabulary is a
+    `<NULL>` is left out; every other token stays, `<START>` and `<END>` too. An id outside the vocabulary raises a
     DataError that names it and its place. Source: homework 1-1.
 
     >>> decode_captions([1, 3, 2, 0], ["<NULL>", "<START>", "<END>", "cat"])
@@ -76,8 +76,8 @@ class Vocabulary:
     """The words of a data set in the order of their ids.
 
     idx_to_word: distinct non-empty strings, among them `<NULL>`, `<START>`, `<END>` and `<UNK>` at any place; anything
-    else is a DataError. `word_to_idx` is the inverse dict; `null`, `start`, `end` and `unk` are the ids of the special
-    tokens.
+    else raises a DataError. `word_to_idx` is the inverse dict; `null`, `start`, `end` and `unk` are the ids of the
+    special tokens.
 
     >>> v = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "a", "dog"])
     >>> len(v), v.end, v.encode(["a", "cat"]).tolist(), v.tokens([1, 4, 5, 2, 0])
@@ -104,7 +104,7 @@ class Vocabulary:
     def from_json(cls, path: str | os.PathLike[str]) -> Vocabulary:
         """Read `{"idx_to_word": [...], "word_to_idx": {...}}`, the file `coco2014_vocab.json` of the layout.
 
-        A file that is missing, is no such JSON, or whose two keys disagree is a DataError.
+        A file that is missing, is not such JSON, or has two keys that disagree raises a DataError.
         """
         text = read_text(Path(path))
         try:

@@ -1,4 +1,4 @@
-"""What all decoders share: scores of the next word, batches of images, and the length of captions."""
+"""Shared code of decoders: scores of the next word, batches of images, and the length of captions."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def decode_in_batches(
     beams: int = 1,
     each: int = 1,
 ) -> Ids:
-    """Return captions int32 (each N,L) for features (N,D), L at most `max_length`; those of an image are neighbours.
+    """Return captions int32 (each N,L) for features (N,D), L at most `max_length`; those of an image are adjacent.
 
     decode: fills in captions (each n,L), initially all `<NULL>`, for features (n,D). beams: how many captions it
     extends for each of them.
@@ -116,7 +116,7 @@ def run_in_batches(
 ) -> None:
     """Call `decode` for all batches of images, with a scorer, rows of features, and the slice of the images.
 
-    beams: the captions of an image that are in memory at a time. The model is in evaluation mode meanwhile.
+    beams: how many captions of an image are in memory at a time. The model is in evaluation mode during the calls.
 
     Raises:
         ValueError: for features that are not (N,D), or a max_length below 1.
@@ -143,6 +143,6 @@ def run_in_batches(
 def batch_slices(count: int, size: int, threads: int) -> list[slice]:
     """Divide `count` images into similar batches of at most `size`, the same number for each thread."""
     number = -(-count // size)
-    if count > size // 4:  # fewer are done before another thread starts
+    if count > size // 4:  # fewer are finished before another thread starts
         number = min(-(-number // threads) * threads, count)
     return split(count, number)

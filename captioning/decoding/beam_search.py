@@ -6,13 +6,13 @@ unfinished captions can win any more.
 
 The K captions may be divided into *groups*, which take their steps one after the other. In a group, the log-probability
 of a word is reduced by `diversity` for each caption of an earlier group that takes it at this step. This penalty
-affects what is kept, but not the final ranking. Source: A. Vijayakumar et al., Diverse beam search (2016), with its
-Hamming diversity.
+affects which captions are kept, but not their final ranking. Source: A. Vijayakumar et al., Diverse beam search (2016),
+with its Hamming diversity.
 
-With required words, there is a beam of K captions for each subset of them that a caption contains. So an unlikely word
-competes only with captions that contain it too. Every caption is also extended by the required words, however unlikely,
-and may end only when it contains all of them. Source: P. Anderson et al., Guided open vocabulary image captioning with
-constrained beam search (2017).
+With required words, there is a beam of K captions for each subset of them that a caption contains. So a caption with an
+unlikely word competes only with captions that contain the word too. Every caption is also extended by the required
+words, however unlikely, and may end only when it contains all of them. Source: P. Anderson et al., Guided open
+vocabulary image captioning with constrained beam search (2017).
 """
 
 from __future__ import annotations

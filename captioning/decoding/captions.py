@@ -24,7 +24,7 @@ _ALL = Rules()
 
 @dataclass(frozen=True, eq=False)
 class Caption:
-    """A caption, with the log-probability of and the attention for each word.
+    """A caption, with the log-probability and the attention of each word.
 
     Attributes:
         words: without `<END>`.
@@ -61,7 +61,7 @@ class Caption:
 
 
 def caption_as_json(caption: Caption, digits: int = 6) -> dict[str, Any]:
-    """Return a caption with the probabilities of its words and of its end, None if it was cut, as JSON values.
+    """Return a caption as JSON values, with the probability of each word and of its end (None if it was cut).
 
     digits: the number of decimals.
 
@@ -103,8 +103,8 @@ def n_best(
 ) -> list[list[Caption]]:
     """Return the best `count` captions, from 1 to `MOST`, that a beam finds for each image, best first.
 
-    There may be fewer if the beam has found fewer. The captions of an image are different. Unfinished ones are returned
-    only if none has ended. Other arguments and errors are those of `beam`, which returns the first caption.
+    There are fewer if the beam finds fewer. The captions of an image are different. Unfinished ones are returned only
+    if none has ended. Other arguments and errors are those of `beam`, which returns the first caption.
 
     >>> from captioning.data.vocabulary import SPECIAL, Vocabulary
     >>> from captioning.models.captioner import Captioner

@@ -52,7 +52,7 @@ class Rules:
                 raise ValueError(f"{name} must be a list of words; got {words!r}")
             object.__setattr__(self, name, tuple(dict.fromkeys(words)))
         if both := [word for word in self.required if word in self.banned]:
-            raise ValueError(f"required: {both[0]!r} is banned at the same time")
+            raise ValueError(f"required: {both[0]!r} is also banned")
         if len(self.required) > MOST_REQUIRED:
             raise ValueError(f"required: at most {MOST_REQUIRED} words; got {len(self.required)}")
 

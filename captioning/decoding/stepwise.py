@@ -40,7 +40,7 @@ def sample(
     """Return captions of words drawn from softmax(scores / temperature), optionally only from the `top_k` likeliest.
 
     rng: a seed draws the same captions in each call, a Generator different ones. temperature: from 1e-6 to 1e6. each:
-    the number of captions of an image, which are neighbours.
+    the number of captions of an image, which are adjacent.
     """
     check_chance(temperature, top_k)
     check_values({"each": each}, {"each": int_from(1)})
@@ -68,7 +68,7 @@ def check_chance(temperature: float, top_k: int | None) -> None:
 def _draw(scores: Scores, random: np.random.Generator) -> NDArray[np.integer[Any]]:
     """Draw a word from softmax(scores) for each row, by the inverse of the distribution function.
 
-    This needs one random number a row. The Gumbel trick needs one a word, which is 1.6 times slower.
+    This needs one random number per row. The Gumbel trick needs one per word, which is 1.6 times slower.
     """
     heights = np.cumsum(np.exp(scores - scores.max(axis=1, keepdims=True)), axis=1)
     # A draw of 0 skips words of weight 0, and a draw below 1 stays below the last height.

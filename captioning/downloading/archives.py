@@ -40,7 +40,7 @@ class _TemporaryError(DownloadError):
 
 
 def fetch(source: Source, folder: Path, progress: Progress, patience: Patience) -> Path:
-    """Download an archive into a folder, unless it is there, check its checksum, and return its path.
+    """Download an archive into a folder unless it exists, verify its checksum, and return its path.
 
     An interrupted download leaves `NAME.part` and `NAME.part.etag`, from which the next call resumes. The latter holds
     the server's validator (RFC 9110, 13.1.5), so that parts of two versions are never joined.
@@ -52,7 +52,7 @@ def fetch(source: Source, folder: Path, progress: Progress, patience: Patience) 
     path = folder / source.file
     part, etag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.etag")
     if path.exists():
-        progress.say(f"{path}: is there already")
+        progress.say(f"{path}: already exists")
         if error := _mismatch(path, source, progress):
             raise DownloadError(f"{path}: {error}; remove the file to fetch it again, or pass --no-verify")
         return path
@@ -71,13 +71,13 @@ def fetch(source: Source, folder: Path, progress: Progress, patience: Patience) 
                     f"{source.address} elsewhere and save it as {path}"
                 ) from error
             pause = min(2 ** (failures - 1), 300)
-            progress.say(f"{error}; again in {pause} s")
+            progress.say(f"{error}; retrying in {pause} s")
             time.sleep(pause)
     error_text = _mismatch(part, source, progress)
     etag.unlink(missing_ok=True)
     if error_text:
         part.unlink()
-        raise DownloadError(f"{source.address}: {error_text}; --address names another, and --no-verify takes it")
+        raise DownloadError(f"{source.address}: {error_text}; name another with --address, or pass --no-verify")
     os.replace(part, path)
     return path
 
@@ -89,9 +89,9 @@ def _size(path: Path) -> int:
 def _mismatch(path: Path, source: Source, progress: Progress) -> str:
     """Return why a file is not the expected archive, or an empty string."""
     if not zipfile.is_zipfile(path):  # reads the list of members at the end
-        return "is not a whole zip archive, but perhaps a web page that wants a login"
+        return "is not a complete zip archive; it may be a login page"
     if source.checksum is None:
-        progress.say(f"{source.file}: no checksum is known, so none is checked")
+        progress.say(f"{source.file}: no checksum is known, so the file is not verified")
         return ""
     kind, _, expected = source.checksum.partition(":")
     found = require("pooch", "caption").file_hash(str(path), alg=kind)
@@ -110,18 +110,18 @@ def _download(source: Source, part: Path, etag: Path, progress: Progress, timeou
         stack.callback(response.close)
         if source.address.startswith("https:") and not response.url.startswith("https:"):
             raise DownloadError(f"{source.address}: the server redirects to {response.url}, which is not encrypted; "
-                                "pass another https address by --address NAME=URL")  # fmt: skip
+                                "pass another https address with --address NAME=URL")  # fmt: skip
         if response.status_code == 200:
             file.truncate(0)
             etag.write_text(response.headers.get("ETag") or response.headers.get("Last-Modified", ""))
         elif response.status_code != 206:
             return
         elif not response.headers.get("Content-Range", "").startswith(f"bytes {_size(part)}-"):
-            raise DownloadError(f"{source.address}: the server sends another part than the bytes from {_size(part)}")
+            raise DownloadError(f"{source.address}: the server did not send the bytes from {_size(part)} on")
         length = response.headers.get("Content-Length")
         total = None if length is None else _size(part) + int(length)
         _check_room(part.parent, int(length or 0), source.file)
-        resumed = f", going on after {byte_text(_size(part))}" if _size(part) else ""
+        resumed = f", resuming after {byte_text(_size(part))}" if _size(part) else ""
         progress.say(f"fetching {source.address}{'' if total is None else f', {byte_text(total)}'}{resumed}")
         progress.begin(total, _size(part), byte_text)
 
@@ -150,7 +150,7 @@ def _download(source: Source, part: Path, etag: Path, progress: Progress, timeou
 
 
 class _PartFile(io.FileIO):
-    """A file to append to, without a buffer, that reports progress. An OSError of writing names it."""
+    """A file to append to, without a buffer, that reports progress. A write error names the file."""
 
     def __init__(self, path: Path, progress: Progress) -> None:
         super().__init__(path, "a")
@@ -184,7 +184,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, UnicodeDecod
 """What zipfile raises for damaged archives; a RuntimeError also for encrypted members and unknown methods."""
 
 Place = Callable[[str], str | None]
-"""The path in the folder for the last part of a member's name, or None to leave the member out."""
+"""Takes the last part of a member's name; returns its path in the folder, or None to leave the member out."""
 
 
 def unpack(
@@ -192,7 +192,7 @@ def unpack(
 ) -> list[Path]:
     """Unpack members of a zip archive into a folder, all or none; return the files, in the order of the archive.
 
-    A file that is there already stays as it is. No other process may use the folder.
+    A file that already exists stays as it is. No other process may use the folder.
 
     Args:
         needed: paths in the folder that the archive must provide.
@@ -237,7 +237,7 @@ def unpack(
 def _checked_members(archive: Path, file: zipfile.ZipFile, place: Place, largest: int) -> dict[str, zipfile.ZipInfo]:
     """Return the chosen members by their paths in the folder, or raise a DownloadError for an unsafe archive."""
     members: dict[str, zipfile.ZipInfo] = {}
-    refused = f"{archive}: is not unpacked, because"
+    refused = f"{archive}: was not unpacked, because"
     for member in file.infolist():
         if problem := _problem(member):
             raise DownloadError(f"{refused} its member {member.filename!r} {problem}")
@@ -260,13 +260,13 @@ def _problem(member: zipfile.ZipInfo) -> str:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
     known = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and member.header_offset >= 0
-    return "" if known else f"is damaged, or compressed by method {member.compress_type} and not by Deflate"
+    return "" if known else f"is damaged, or compressed with method {member.compress_type} instead of Deflate"
 
 
 def _is_there(archive: Path, path: Path, member: zipfile.ZipInfo) -> bool:
     """Return whether a member is in its place; raise a DownloadError if something else is."""
     if os.path.lexists(path) and not (path.is_file() and crc32_of(path) == member.CRC):
         raise DownloadError(
-            f"{path}: is there already and differs from {archive.name}; remove it, or choose another folder with --out"
+            f"{path}: already exists and differs from {archive.name}; remove it, or choose another folder with --out"
         )
     return path.exists()

@@ -62,7 +62,7 @@ _CONTENTS: dict[str, tuple[Place, list[str]]] = {
         [f"text/{name}" for name in _FLICKR_NEEDED],
     ),
 }
-"""For each archive: where its files go in the folder, and which of them it must have."""
+"""Where the files of each archive go in the folder, and which of them it must have."""
 
 
 def _unpack_all(folder: Path, archives: Mapping[Source, Path], progress: Progress) -> list[Path]:
@@ -129,7 +129,7 @@ def caption_table(folder: Path) -> list[tuple[str, str, str]]:
     for split, name in _FLICKR_SPLITS.items():
         for image in map(str.strip, _lines(folder / name)):
             if split_of.setdefault(image, split) != split:
-                raise DownloadError(f"{folder / name}: {image} is in the split {split_of[image]} already")
+                raise DownloadError(f"{folder / name}: {image} is already in the split {split_of[image]}")
             if image not in captions:
                 raise DownloadError(f"{folder / name}: {image} has no caption in {_FLICKR_CAPTIONS}")
     return [(image, split, caption) for image, split in split_of.items() for caption in captions[image]]
@@ -140,11 +140,11 @@ def _lines(path: Path) -> list[str]:
 
 
 def _write_table(path: Path, rows: list[tuple[str, str, str]]) -> None:
-    """Write the table; raise a DownloadError if another one is there."""
+    """Write the table; raise a DownloadError if a different one exists."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("image", "split", "caption"), *rows])
     content = text.getvalue().encode()
     if path.is_file() and path.read_bytes() != content:
-        raise DownloadError(f"{path}: is there already and differs; remove it, or choose another folder with --out")
+        raise DownloadError(f"{path}: already exists and differs; remove it, or choose another folder with --out")
     with replacing(path) as temporary:
         temporary.write_bytes(content)

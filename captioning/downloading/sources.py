@@ -1,7 +1,7 @@
 """The table of published archives, with their addresses and checksums.
 
-Neither the build nor the tests of this project try these addresses. Others publish the sizes and checksums;
-`known_from` says who. None is unknown, and then not checked. An archive also has to match its own checksums.
+Neither the build nor the tests of this project try these addresses. The sizes and checksums are published by others;
+`known_from` names the source. None means unknown and unchecked. An archive must also match its own checksums.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ DATA_SETS: Mapping[str, tuple[Source, ...]] = {
         Source(
             "annotations_trainval2014",
             "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
-            "COCO's own annotations of 2014, of which the captions are unpacked (--annotations)",
+            "COCO's own annotations of 2014; only their captions are unpacked (--annotations)",
             largest=4 * 2**30,
             size=252_872_794,
             checksum="sha256:031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
@@ -127,13 +127,13 @@ def table() -> str:
 
     >>> print(table().split("\\n\\n")[1])
     coco: annotations_trainval2014
-      what      COCO's own annotations of 2014, of which the captions are unpacked (--annotations)
+      what      COCO's own annotations of 2014; only their captions are unpacked (--annotations)
       address   http://images.cocodataset.org/annotations/annotations_trainval2014.zip
       size      241.2 MiB
       checksum  sha256:031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009
       known     from tensorflow/datasets, url_checksums/coco.txt; address not verified by this project
     """
-    unknown = "not known, so not checked"
+    unknown = "unknown, so not checked"
     paragraphs = []
     for data_set, sources in DATA_SETS.items():
         for source in sources:

@@ -1,1 +1,1 @@
-"""How good a captioner is: scores of a split, consensus decoding, and calibrated confidence."""
+"""Evaluate captioners: scores on a split, consensus decoding, and calibrated confidence."""

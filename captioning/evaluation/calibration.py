@@ -1,4 +1,4 @@
-"""Calibrated confidence: how good a caption is expected to be, from what its beam search found.
+"""Calibrated confidence: estimate how good a caption is from the results of its beam search.
 
 A *measure* is a number for one caption of a beam; it should be high for good captions. `Calibration` turns a measure x
 into a confidence,
@@ -95,13 +95,13 @@ MEASURES: dict[str, Callable[[Beams, int], float]] = {
 """Functions of a beam and the index k of a caption.
 
 The first three are the mean, the sum and the minimum of the log-probabilities of its words and its end. "margin" is its
-score less the best other score, and "agreement" its overlap with the others, weighted by their probabilities.
+score minus the best other score, and "agreement" its overlap with the others, weighted by their probabilities.
 """
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Turns a measure of a beam's captions into a confidence; `fitted` makes one.
+    """Turns a measure of a beam's captions into a confidence; `fitted` returns one.
 
     Attributes:
         measure: a key of `MEASURES`.
@@ -163,7 +163,7 @@ class Calibration:
         return _sigmoid(self.slope * (np.asarray(raw, np.float64) - self.centre) / self.spread + self.intercept)
 
     def with_confidence(self, beams: Beams) -> list[Caption]:
-        """Add the confidence to the captions of one image, which `n_best` found by this calibration's beam.
+        """Add the confidence to the captions of one image, which `n_best` found with this calibration's beam.
 
         The calibration was fitted on the best captions only, so the confidence of the others is rough. A caption that
         was cut gets no confidence.
@@ -173,7 +173,7 @@ class Calibration:
                 for each, c in zip(beams, sure, strict=True)]  # fmt: skip
 
     def applies_to(self, beam: Beam | None, max_length: int = LONGEST) -> bool:
-        """Whether it holds for captions of this beam of at most `max_length` words.
+        """Return whether it applies to captions of this beam with at most `max_length` words.
 
         The beam must be the calibration's. `max_length` must be at least the calibration's, or `LONGEST`.
         """
@@ -182,7 +182,7 @@ class Calibration:
     def decode(
         self, model: CaptionModel, features: ArrayLike, max_length: int = LONGEST, count: int = 1
     ) -> list[list[Caption]]:
-        """Return what `n_best` finds by this calibration's beam; the first `self.count` captions get a confidence."""
+        """Return what `n_best` finds with this calibration's beam; the first `self.count` captions get a confidence."""
         lists = n_best(model, features, max(count, self.count), max_length=max_length, **vars(self.beam))
         return [[*self.with_confidence(each[: self.count]), *each[self.count :]][:count] for each in lists]
 
@@ -200,9 +200,9 @@ class Calibration:
         max_length: int = LONGEST,
         warn: Callable[[str], Any] = warnings.warn,
     ) -> Calibration | None:
-        """Return the calibration of a run folder if it holds for its weights and such captions, or else None.
+        """Return the calibration of a run folder, or None if it does not apply to its weights or to such captions.
 
-        warn: called with a line about a calibration of other weights.
+        warn: called with a message if the calibration was made for other weights.
 
         Raises:
             DataError: if the file is damaged.
@@ -270,8 +270,8 @@ def calibrate(
     halves = {part: images_of_part(split, part, max_images) for part in ("first", "second")}
     if (number := sum(map(len, halves.values()))) < FEW_IMAGES:
         raise DataError(
-            f"{split.folder}: {number} images of the {split.name} split are too few for a calibration, so nothing is "
-            f"kept. Use a split of at least {FEW_IMAGES} images, and at least {FEW_IMAGES // 2} of each half."
+            f"{split.folder}: {number} images of the {split.name} split are too few for a calibration, so none is "
+            f"written. Use a split of at least {FEW_IMAGES} images, with at least {FEW_IMAGES // 2} in each half."
         )
     references = split.references_by_image()
     frequencies = DocumentFrequencies.of(references)
@@ -317,7 +317,7 @@ def human_cider_d(
     """Return the mean CIDEr-D of a human caption against the others of its image, over images with at least two."""
     several = [captions for captions in references if len(captions) > 1]
     if not several:
-        raise DataError("there is no image with two human captions, so the score of a human caption is unknown")
+        raise DataError("no image has two human captions, so the score of a human caption is unknown")
     means = [
         cider_d([[*captions[:k], *captions[k + 1 :]] for k in range(len(captions))], list(captions), frequencies)[0]
         for captions in progress.track(several, "human captions of images")

@@ -34,7 +34,7 @@ class Compared:
     """The scores of a captioner, each array in the order of `SCORES`.
 
     scores: (6,), the mean over its runs. spread: (6,), the standard deviation over its runs; None for one run.
-    difference, low, high: (6,), the difference to the first captioner, and its 95 % interval; None for the first one.
+    difference, low, high: (6,), the difference from the first captioner, and its 95 % interval; None for the first one.
     """
 
     scores: Floats
@@ -58,10 +58,10 @@ class Compared:
 
 
 def score_sums(references: Corpus, captions: Sequence[Tokens], cider_d: Sequence[float]) -> Floats:
-    """Return what the scores of n captions are made of: (n,12), whose rows are summed over images.
+    """Return the statistics behind the scores of n captions: (n,12). Sum the rows over images to compute scores.
 
     The columns are those of `bleu_counts`, ROUGE-L and CIDEr-D. references: as in `corpus_bleu`. cider_d: of each
-    caption, by document frequencies of all images.
+    caption, with the document frequencies of all images.
     """
     return np.column_stack([bleu_counts(references, captions), rouge_l(references, captions)[1], cider_d])
 

@@ -45,7 +45,7 @@ Words = list[int]
 class ConsensusSettings:
     """How consensus decoding chooses a caption.
 
-    drafts: how many captions to draw of each image. temperature: of the drafts; they differ more above 1. neighbours:
+    drafts: how many captions to draw for each image. temperature: of the drafts; they differ more above 1. neighbours:
     how many similar training images to use. weight: of their captions, if drafts have weight 1. width: of the beam,
     whose `width` captions are candidates too.
 

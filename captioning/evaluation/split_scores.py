@@ -1,8 +1,8 @@
 """Evaluate a captioner on a split: its loss, its captions, their scores and diversity, and files of results.
 
 `write_results` uses COCO's results format, which other evaluation tools read: a JSON array of objects with `image_id`
-and `caption` (https://cocodataset.org/#format-results). Two scores compare only if their `signature` is equal, as in
-sacreBLEU: M. Post, A call for clarity in reporting BLEU scores (2018).
+and `caption` (https://cocodataset.org/#format-results). Compare two scores only if their `signature` is equal, as
+in sacreBLEU: M. Post, A call for clarity in reporting BLEU scores (2018).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def mean_loss(
 ) -> float:
     """Return the mean loss of the human captions of some images, without dropout.
 
-    comm: the ranks that share the batches. All ranks call this, and get the bits that one process would.
+    comm: the ranks that share the batches. All ranks call this, and get the same bits as one process.
     """
     rows = np.flatnonzero(np.isin(split.image_idxs, images))
     training = model.training
@@ -219,7 +219,7 @@ def cider_d_by_image(
 
 
 def known_captions(split: Split, progress: Progress = SILENT) -> set[tuple[str, ...]]:
-    """Return the captions that a training on a split has seen: raw ones and stored ones."""
+    """Return the captions that a training run on a split has seen: raw ones and stored ones."""
     known = {tuple(words) for item in split.references_by_image() for words in item}
     stored, _ = split.stored
     rows = progress.track(stored, "training captions")
@@ -295,7 +295,7 @@ def read_results(path: str | os.PathLike[str], split: Split, images: Rows) -> li
     """Return the caption of each image row in a file of COCO's results format, as a list of words.
 
     A caption whose words are all in the vocabulary stays as it is, as `write_results` wrote it. Others are split by the
-    tokenizer of the data set. Captions of further images of the split are ignored.
+    tokenizer of the data set. Captions of other images of the split are ignored.
 
     Raises:
         DataError: for a file of another format, an unknown or duplicate id, or images without a caption.
@@ -320,12 +320,12 @@ def read_results(path: str | os.PathLike[str], split: Split, images: Rows) -> li
                             f"{split.folder} are from {min(ids)} to {max(ids)}, as `captioning evaluate --out` writes "
                             "them.")  # fmt: skip
         if image in found:
-            raise DataError(f"{path}: entry {n} is a second caption of image_id {image}. Keep one caption an image.")
+            raise DataError(f"{path}: entry {n} is a second caption of image_id {image}. Keep one caption per image.")
         words = caption.split()
         found[image] = words if all(word in split.vocabulary for word in words) else tokenizer(caption)
     if missing := [ids[i] for i in images if ids[i] not in found]:
         raise DataError(f"{path}: has no caption for {len(missing)} of {len(images)} images, the first of image_id "
-                        f"{missing[0]}. Add them, or choose images by --split, --part and --max-images.")  # fmt: skip
+                        f"{missing[0]}. Add them, or choose images with --split, --part and --max-images.")  # fmt: skip
     return [found[ids[i]] for i in images]
 
 

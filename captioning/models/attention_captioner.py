@@ -1,8 +1,8 @@
 """A captioner that attends to the regions of a picture before each word.
 
 A row of features holds D columns of the whole image, then K columns of each of R regions, or places. f are the features
-of the whole image less their mean, divided by their deviation. r_i are those of region i divided by their root mean
-square. A recurrent cell reads the words of a caption:
+of the whole image minus their mean, divided by their standard deviation. r_i are those of region i divided by their
+root mean square. A recurrent cell reads the words of a caption:
 
     g = relu(W_g f + b_g)                      a summary of the image
     s_0 = tanh(W_0 g + b_0)                    the cell's first state
@@ -43,7 +43,7 @@ class AttendedRegions:
     A beam search drops and adds captions, while the images stay the same. An index selects some of the captions.
 
     keys, values: (N, heads, R, d). summary: (N, E), what an image adds to the scores of each word. owners: (C,), the
-    image of each caption, in rising order.
+    image of each caption, in increasing order.
 
     >>> keys = Tensor(np.ones((2, 1, 3, 4), np.float32))
     >>> regions = AttendedRegions(keys, keys, Tensor(np.ones((2, 5))))
@@ -80,12 +80,12 @@ class AttendedRegions:
 
 
 def _split_heads(x: Any, heads: int) -> Any:
-    """Rows (N, T, heads d) as (N, heads, T, d)."""
+    """Return rows (N, T, heads d) as (N, heads, T, d)."""
     return np.swapaxes(np.reshape(x, (*x.shape[:2], heads, x.shape[2] // heads)), 1, 2)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """The attended values (N, T, A) of queries (N, T, A); keys, values: (N, heads, R, A / heads)."""
+    """Return the attended values (N, T, A) of queries (N, T, A); keys, values: (N, heads, R, A / heads)."""
     attended: Any = np.swapaxes(ops.attention(_split_heads(queries, keys.shape[1]), keys, values), 1, 2)
     return cast(Tensor, ops.reshape(attended, queries.shape))
 
@@ -206,7 +206,7 @@ class AttentionCaptioner(BaseCaptioner):
         return AttendedRegions(keys, values, self.from_picture(about)), state
 
     def _parts(self, features: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Rows (N, D + R K) as (N, D) and (N, R, K)."""
+        """Return rows (N, D + R K) as (N, D) and (N, R, K)."""
         (count, columns), n = self.places, len(features)
         whole = self.feature_size - count * columns
         return features[:, :whole], features[:, whole:].reshape(n, count, columns)

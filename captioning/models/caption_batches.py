@@ -1,4 +1,4 @@
-"""What all captioners share: batches of captions, their loss, and steps of the recurrent cell.
+"""Shared code of captioners: batches of captions, their loss, and steps of the recurrent cell.
 
 The input words are a caption without its last column, and the targets a caption without its first. Targets `<NULL>` do
 not count. Columns after the longest caption of a batch are cut off.
@@ -45,14 +45,14 @@ class CaptionBatch:
         """
         ids = np.asarray(captions)
         if ids.ndim != 2 or ids.shape[1] < 2:
-            raise ValueError(f"captions must be word ids (N,T) with T >= 2, a word in and a word out; got {ids.shape}")
+            raise ValueError(f"captions must be word ids (N,T) with T >= 2, an input and a target; got {ids.shape}")
         if not len(ids):
-            raise ValueError("captions: the batch is empty, its mean loss is not defined")
+            raise ValueError("captions: the batch is empty, so its mean loss is undefined")
         if ids.dtype.kind not in "iu":
             raise TypeError(f"captions must be integers, word ids; got dtype {ids.dtype}")
         words_in = ids if read is None else np.asarray(read)
         if words_in.shape != ids.shape:
-            raise ValueError(f"read must be as the captions, {ids.shape}; got {words_in.shape}")
+            raise ValueError(f"read must have the shape of captions, {ids.shape}; got {words_in.shape}")
         words_out = ids[:, 1:]
         counts = np.ones(words_out.shape, bool) if null is None else words_out != null
         steps = int(np.flatnonzero(counts.any(axis=0)).max(initial=0)) + 1  # up to the last word of the longest caption
@@ -74,8 +74,8 @@ class CaptionBatch:
         n = len(self.counts)
         if features.ndim != 2 or features.shape[1] != size or not len(features) or n % len(features):
             raise ValueError(
-                f"features must be (M, {size}), a column for each feature and a row for each of M images that have "
-                f"as many captions, {n} in all; got {features.shape}"
+                f"features must be (M, {size}), with a row for each image, and M must divide the number of captions, "
+                f"{n}; got {features.shape}"
             )
         return n // len(features)
 
@@ -106,7 +106,7 @@ class BaseCaptioner(nn.Module):
     ) -> tuple[Tensor, NDArray[Any]]:
         """Return the scores (M,V) of the targets that count, given the words before them, and the targets (M,).
 
-        features: (N,D). captions: (S N,T); the S captions of an image are neighbours. read: captions (S N,T) of the
+        features: (N,D). captions: (S N,T); the S captions of an image are adjacent. read: captions (S N,T) of the
         input words, if different.
         """
         raise NotImplementedError

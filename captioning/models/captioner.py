@@ -5,8 +5,8 @@
     scores = h W_vocab + b_vocab
     loss = cross-entropy of the target words, summed over the words of a caption, averaged over captions
 
-The input words are a caption without its last column, the targets a caption without its first. A target `<NULL>` costs
-nothing. Source: the captioning exercises of CS231n.
+The input words are a caption without its last column, the targets a caption without its first. Targets `<NULL>` do not
+count. Source: the captioning exercises of CS231n.
 
 Four shortcuts do not change the loss or the gradients. Columns after the longest caption of a batch are cut off. The
 cell stops at the last target of each caption. Each distinct input word is projected only once. Only rows whose target
@@ -34,7 +34,7 @@ WEIGHTS = {
     "W_proj": "project.weight", "b_proj": "project.bias", "W_embed": "embed.weight",
     "Wx": "cell.Wx", "Wh": "cell.Wh", "b": "cell.b", "W_vocab": "predict.weight", "b_vocab": "predict.bias",
 }  # fmt: skip
-"""The name in the network of each weight of CS231n, in the network's order. Old files use CS231n's names."""
+"""Maps CS231n's names of weights to the network's, in the network's order. Old files use CS231n's names."""
 
 
 class CaptionNetwork(BaseCaptioner):
@@ -140,8 +140,8 @@ class Captioner(CaptionNetwork):
     vocabulary: the words. feature_size: D, the columns of the features. wordvec_size, hidden_size: W and H. cell_type:
     'lstm', 'rnn' or 'gru'. dropout: the share of entries of the word vectors, and of the hidden states before the
     vocabulary product, that training drops. feature_dropout: the share of the features that it drops. dtype: of every
-    weight. forget_bias: where the LSTM's forget gate starts; CS231n's is 0. rng: a Generator or a seed, which draws
-    the first weights and then dropout.
+    weight. forget_bias: the initial bias of the LSTM's forget gate; CS231n's is 0. rng: a Generator or a seed, which
+    draws the initial weights and then dropout.
 
     >>> v = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "dog"])
     >>> model = Captioner(v, feature_size=3, wordvec_size=4, hidden_size=5, rng=0)

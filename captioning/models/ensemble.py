@@ -26,7 +26,7 @@ class Ensemble(nn.Module):
     the members, not the ensemble.
 
     Raises:
-        ValueError: if there are no members, or they do not fit each other.
+        ValueError: if there are no members, or their words or features differ.
 
     >>> from captioning.data.vocabulary import SPECIAL, Vocabulary
     >>> from captioning.models.captioner import Captioner
@@ -39,14 +39,15 @@ class Ensemble(nn.Module):
 
     def __init__(self, members: Sequence[AnyCaptioner]) -> None:
         if not members:
-            raise ValueError("Ensemble: there are no captioners")
+            raise ValueError("Ensemble: pass at least one captioner")
         self.members: Any = nn.ModuleList(members)
         self.vocabulary, self.feature_size = members[0].vocabulary, members[0].feature_size
         for k, member in enumerate(members[1:], 2):
             if (member.vocabulary, member.feature_size) != (self.vocabulary, self.feature_size):
                 raise ValueError(
                     f"Ensemble: captioner {k} has {len(member.vocabulary)} words and {member.feature_size} features, "
-                    f"the first {len(self.vocabulary)} and {self.feature_size}. All need the same words and features."
+                    f"but the first has {len(self.vocabulary)} and {self.feature_size}. "
+                    "All need the same words and features."
                 )
 
     def loss(self, features: ArrayLike, captions: ArrayLike) -> Tensor:

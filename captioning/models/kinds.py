@@ -31,7 +31,7 @@ def kind_of(model: AnyCaptioner) -> str:
 def new_captioner(
     vocabulary: Vocabulary, settings: Mapping[str, Any], rng: np.random.Generator | int | None = None
 ) -> AnyCaptioner:
-    """Return a captioner with fresh weights, of the `kind` in the settings ('source' by default).
+    """Return a captioner with new weights, of the `kind` in the settings ('source' by default).
 
     Raises:
         TypeError, ValueError: for settings that such a captioner does not take.
@@ -48,7 +48,7 @@ def new_captioner(
 
 
 def check_memory(words: int, settings: Mapping[str, Any], bytes_each: int = 16) -> None:
-    """Raise a MemoryError if the large matrices of a captioner do not fit into this machine's memory.
+    """Raise a MemoryError if the large matrices of a captioner do not fit into memory.
 
     Otherwise the system may kill the process later, without a message. words: the size of the vocabulary. settings: of
     the captioner. bytes_each: the bytes for each weight; 16 are for training in float32 (the weight, its gradient and
@@ -63,4 +63,4 @@ def check_memory(words: int, settings: Mapping[str, Any], bytes_each: int = 16) 
         return
     if weights * bytes_each > memory:
         needed, has = weights * bytes_each / 2**30, memory / 2**30
-        raise MemoryError(f"{weights:,} weights need at least {needed:,.0f} GiB, of {has:,.0f} GiB here")
+        raise MemoryError(f"{weights:,} weights need at least {needed:,.0f} GiB, but this machine has {has:,.0f} GiB")

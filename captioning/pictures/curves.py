@@ -22,14 +22,14 @@ _LARGEST = 1e100  # matplotlib's arithmetic overflows on much larger numbers
 
 
 def loss_curve(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str], title: str | None = None) -> None:
-    """Draw the losses of a run, and its validation BLEU if it has one, to the PNG `path`.
+    """Draw the losses of a run, and its validation BLEU if it has one, into the PNG file `path`.
 
-    A self-critical run, whose iterations have a `reward`, shows that and `val_cider` instead of the losses.
+    For a self-critical run, whose iterations have a `reward`, it draws the reward and `val_cider` instead.
 
     Args:
         history: the entries of a run's history: `{"iteration": i, "epoch": e, "loss": x}` for each iteration, and
-            `{"epoch": e, "iteration": i, "val_loss": x, "val_bleu": y}` for each validation, with further figures.
-        title: stands above the panels.
+            `{"epoch": e, "iteration": i, "val_loss": x, "val_bleu": y}` for each validation, with further scores.
+        title: text above the panels.
 
     Raises:
         ValueError: if no entry has a loss.
@@ -67,7 +67,7 @@ def loss_curve(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str
 
 
 def series(history: Sequence[Mapping[str, Any]], key: str) -> Points:
-    """Return the iteration and the value of all entries with a key, float64 (n,2). What is no number becomes NaN.
+    """Return the iterations and values of all entries with a key, float64 (n,2); NaN for values that are not numbers.
 
     >>> series([{"iteration": 1, "loss": 5.0}, {"iteration": 2, "val_loss": 4.0}], "loss").tolist()
     [[1.0, 5.0]]

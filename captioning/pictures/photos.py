@@ -30,8 +30,8 @@ def image_from_url(url: str | bytes, folder: str | os.PathLike[str] | None = Non
     """Return the picture at an address, RGB uint8 (H,W,3), or a grey placeholder (224,224,3) if there is none.
 
     Args:
-        url: an http or https address, or, if `folder` is given, the path of a file inside that folder. Nothing opens
-            other schemes or paths that lead out of the folder.
+        url: an http or https address, or, if `folder` is given, the path of a file inside that folder. Other schemes,
+            and paths that lead out of the folder, are never opened.
         timeout: the most seconds that a download may take.
 
     Raises:

@@ -38,7 +38,7 @@ def caption_sheet(
     columns: int = 4,
     names: Sequence[str | None] | None = None,
 ) -> None:
-    """Draw a grid of pictures with their captions to the PNG `path`. Long text wraps; nothing is cut.
+    """Draw a grid of pictures with their captions into the PNG file `path`. Long text wraps; nothing is cut.
 
     Args:
         images: N arrays of uint8, RGB (H,W,3) or grey (H,W), of any sizes.
@@ -114,7 +114,7 @@ def _checked(images: Sequence[ArrayLike], lists: dict[str, Any], columns: int) -
 
 def _cell_lines(caption: str, reference: str | None, marks: Sequence[Mark] | None, name: str | None) -> list[Line]:
     """Return the wrapped lines beneath a picture."""
-    drawable_name = (name or "").encode(errors="replace").decode()  # a file name may hold bytes that are no text
+    drawable_name = (name or "").encode(errors="replace").decode()  # a file name may hold bytes that are not text
     blocks: list[list[Line]] = [
         [(caption or "(no words)", _CAPTION_SIZE, INK)],
         [(f"{'✓' if true else '✗'} {text}", _SMALL_SIZE, GREEN if true else RED) for text, true in marks or ()],

@@ -33,7 +33,7 @@ NamedImages = Sequence[tuple[str, CaptionedImage]]  # images with their names
 
 @dataclass
 class SplitSummary:
-    """What became of a split: images, captions, their words, words that are `<UNK>`, and captions that were cut."""
+    """Statistics of a split: images, captions, words, unknown words, and captions that were cut."""
 
     images: int
     captions: int
@@ -58,18 +58,18 @@ def covering_length(lengths: Sequence[int], share: float = COVERED) -> int:
 
 
 def choose_words(counts: Counter[str], min_count: int = 4, most: int | None = None) -> Vocabulary:
-    """Return the vocabulary of the special tokens, then the words from the most frequent on, ties by first occurrence.
+    """Return the vocabulary of the special tokens, then the words by falling frequency, ties by first occurrence.
 
     min_count: how often a word must occur. most: the number of most frequent words to keep instead. A vocabulary
-    without words is a DataError. Flickr8k's training captions
-    give the vocabulary of its data set in the CS231n layout.
+    without words raises a DataError. Flickr8k's training captions give the vocabulary of its data set in the CS231n
+    layout.
 
     >>> choose_words(Counter(["a", "dog", "runs", "a", "cat", "runs"]), min_count=2).idx_to_word
     ['<NULL>', '<START>', '<END>', '<UNK>', 'a', 'runs']
     """
     words = [word for word, count in counts.most_common(most) if most is not None or count >= min_count]
     if not words:
-        raise DataError(f"no word occurs {min_count} times in the training captions. Choose a lower --min-count.")
+        raise DataError(f"no word occurs {min_count} times or more in training captions. Choose a lower --min-count.")
     return Vocabulary([*SPECIAL, *words])
 
 
@@ -84,7 +84,7 @@ def write_captions(
     """Write word ids `{split}_captions` and rows `{split}_image_idxs`, in the order of the images.
 
     tokenizer: its name, which becomes the file's attribute `tokenizer`, and the function. length: words of a caption;
-    a longer one is cut, and ends in `<END>` all the same. Words behind the cut count in the summaries.
+    a longer one is cut and still ends in `<END>`. The summaries count the words after the cut, too.
     """
     summaries = {}
     with new_hdf5(path) as file:
@@ -106,7 +106,7 @@ def write_captions(
 def write_rows(
     path: Path, rows: UnfinishedFeatures, key: str, chosen: Sequence[int], attributes: dict[str, Any]
 ) -> None:
-    """Write the `features` or `regions` of the chosen records, rising, as one block with these attributes."""
+    """Write the `features` or `regions` of the chosen records (increasing) as one block with these attributes."""
     kind = rows.dtype[key]
     with new_hdf5(path) as file:
         target = file.create_dataset(key, (len(chosen), *kind.shape), kind.base)
@@ -132,9 +132,10 @@ def write_raw_captions(path: Path, splits: Mapping[str, NamedImages]) -> None:
 
 
 def place_photos(folder: Path, final: Path, photos: Mapping[str, Path], copy: bool, progress: Progress) -> None:
-    """Put the photos under their names into `folder`, which will become `final`: copies or symbolic links.
+    """Link or copy the photos into `folder`, which will be renamed to `final`.
 
-    A link is relative to `final`, so that data set and photos may move together; a copy may move alone.
+    Links are relative to `final`, so you can move the data set together with the photos. With copies, you can move it
+    alone.
     """
     folder.mkdir()
     for name, photo in progress.track(photos.items()):

@@ -37,7 +37,7 @@ class CaptionedImage:
 
 
 class LeftOut:
-    """Counts what a source has that cannot be used, by kind, with the first of each.
+    """Counts the unusable entries of a source by kind, with the first entry of each kind.
 
     >>> left_out = LeftOut()
     >>> left_out.add("photos without a caption", "b.jpg")
@@ -66,12 +66,12 @@ class LeftOut:
 def split_of(name: str, where: str) -> str:
     """Return the split that a source's name for it means, or raise a DataError that begins with `where`."""
     if name not in _SPLITS:
-        raise DataError(f"{where}: the split {name!r} is none of {', '.join(_SPLITS)}")
+        raise DataError(f"{where}: unknown split {name!r}; choose one of {', '.join(_SPLITS)}")
     return _SPLITS[name]
 
 
 def have_splits(images: Iterable[CaptionedImage], where: str) -> bool:
-    """Say whether the images have splits; raise a DataError if only some have."""
+    """Return whether the images have splits; raise a DataError if only some have."""
     first = {image.split is None: image.path for image in images}
     if len(first) == 2:
         raise DataError(f"{where}: {first[False]!r} has a split, {first[True]!r} has none; all need one, or none")
@@ -81,7 +81,7 @@ def have_splits(images: Iterable[CaptionedImage], where: str) -> bool:
 def with_captions(images: Iterable[CaptionedImage], where: str, left_out: LeftOut) -> list[CaptionedImage]:
     """Return the images that have captions; leave out captions without a letter or digit, and images without captions.
 
-    Text that UTF-8 cannot hold, and a caption that is far too long, are a DataError.
+    Text that UTF-8 cannot encode, and captions that are far too long, raise a DataError.
     """
     kept = []
     for image in images:
@@ -99,12 +99,12 @@ def with_captions(images: Iterable[CaptionedImage], where: str, left_out: LeftOu
 
 def _check_text(text: str, where: str) -> None:
     if (words := text.count(" ") + 1) > MOST_WORDS or len(text) > 100_000:  # readers of tables take 131,072
-        raise DataError(f"{where}: a caption of {words:,} words, {len(text):,} characters, is more than "
-                        f"{MOST_WORDS:,} words or 100,000 characters: {text[:40]!r}")  # fmt: skip
+        raise DataError(f"{where}: a caption has {words:,} words and {len(text):,} characters; at most "
+                        f"{MOST_WORDS:,} words and 100,000 characters are allowed: {text[:40]!r}")  # fmt: skip
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise DataError(f"{where}: {text[:60]!r} has half a character at {error.start}, which UTF-8 cannot hold"
+        raise DataError(f"{where}: {text[:60]!r} has a lone surrogate at {error.start}, which UTF-8 cannot encode"
                         ) from error  # fmt: skip
 
 
@@ -117,16 +117,16 @@ def check_shares(val: float, test: float) -> None:
         if not (math.isfinite(share) and 0 <= share < 1):
             raise DataError(f"{name} must be a share of the images, at least 0 and below 1; got {share}")
     if val == 0:
-        raise DataError("val must be above 0: a training needs images to validate on")
+        raise DataError("val must be above 0: training needs images to validate on")
     if val + test >= 1:
         raise DataError(f"val and test must leave images for training; got {val} and {test}")
 
 
 def divide(images: Sequence[CaptionedImage], val: float, test: float, seed: int) -> None:
-    """Give each image its split: shares val and test of the images, at least one each if above 0, the rest trains.
+    """Assign each image to a split: shares val and test of the images, at least one each if above 0; the rest trains.
 
     The same images in the same order with the same seed are divided in the same way on every machine. Too few images
-    are a DataError.
+    raise a DataError.
 
     >>> images = [CaptionedImage(f"{n}.jpg") for n in range(5)]
     >>> divide(images, val=0.2, test=0.2, seed=0)
@@ -136,7 +136,7 @@ def divide(images: Sequence[CaptionedImage], val: float, test: float, seed: int)
     check_shares(val, test)
     vals, tests = max(1, round(val * len(images))), max(1, round(test * len(images))) if test else 0
     if vals + tests >= len(images):
-        raise DataError(f"{len(images)} images are too few for {vals} to validate, {tests} to test and one to train")
+        raise DataError(f"{len(images)} images are too few for {vals} in val, {tests} in test and one in train")
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     for place, n in enumerate(order):
         images[n].split = "val" if place < vals else "test" if place < vals + tests else "train"
@@ -148,7 +148,7 @@ def divide(images: Sequence[CaptionedImage], val: float, test: float, seed: int)
 def photo_folders(sources: Sequence[Path], named: Sequence[Path] = ()) -> list[Path]:
     """Return the folders to search: the named ones; else those of the sources, and `photos` and `images` in them.
 
-    A named folder that does not exist is a DataError.
+    A named folder that does not exist raises a DataError.
     """
     for folder in named:
         if not folder.is_dir():
@@ -187,7 +187,7 @@ def name_images(paths: Sequence[str]) -> list[str]:
     """Return a name without folders for each image, under which a data set has its captions and its photo.
 
     It is the file's own name; if images in several folders share it, the folders are part of it. Names that are still
-    the same, and names that do not fit on a line, are a DataError.
+    equal, and names that do not fit on a line, raise a DataError.
 
     >>> name_images(["a/1.jpg", "b/1.jpg", "b/2.jpg"])
     ['a__1.jpg', 'b__1.jpg', '2.jpg']
@@ -199,7 +199,7 @@ def name_images(paths: Sequence[str]) -> list[str]:
     first: dict[str, str] = {}
     for name, path in zip(names, paths, strict=True):
         if name in ("", ".", "..") or name != name.strip() or not name.isprintable():
-            raise DataError(f"the image {path!r}: {name!r} can be no name in a list with a name on each line")
+            raise DataError(f"the image {path!r}: {name!r} cannot be a file name on a line of its own")
         if name in first:
             raise DataError(f"the images {first[name]!r} and {path!r} would both be called {name!r}; rename one")
         first[name] = path

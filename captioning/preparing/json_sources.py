@@ -1,4 +1,4 @@
-"""Captions in JSON: MS-COCO's annotations, and split files as Karpathy's.
+"""Captions in JSON: MS-COCO's annotations, and split files like Karpathy's.
 
 - COCO: `images` with `id` and `file_name`, `annotations` with `image_id` and `caption`. Source: cocodataset.org,
   "Format data", "Image Captioning".
@@ -23,13 +23,13 @@ _KEYS = frozenset(("images", "id", "file_name", "annotations", "image_id", "capt
                    "filename", "filepath", "split", "sentences", "raw", "tokens"))  # fmt: skip
 _KINDS = {str: "a text", list: "a list", dict: "an object", int: "a number"}
 
-Ids = dict[tuple[str, str], str]  # by the kind of an id, 'images' or 'annotations', and itself: its first place
+Ids = dict[tuple[str, str], str]  # by (kind, id), with the kinds 'images' and 'annotations': the first place of the id
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a file of UTF-8 JSON, without entries that no format has, which bounds memory.
+    """Return the object in a UTF-8 JSON file, without keys that no format uses, which bounds memory.
 
-    Whatever is wrong with the file is a DataError that names it.
+    Any problem with the file raises a DataError that names it.
     """
     text = read_text(path)
     try:
@@ -56,7 +56,7 @@ def coco_images(
 ) -> list[CaptionedImage]:
     """Return the images of a COCO file at `path` with this content, in a split.
 
-    ids: those of files that were read before; an id that is used twice is a DataError.
+    ids: those of files that were read before; an id that is used twice raises a DataError.
     """
     images: dict[int | str, CaptionedImage] = {}
     for n, image in enumerate(_entry(content, "images", str(path), list)):
@@ -111,7 +111,7 @@ def _entry(owner: Any, key: str, where: str, *kinds: type) -> Any:
 
 
 def _check(value: Any, kinds: type | tuple[type, ...], where: str) -> None:
-    """Raise a DataError unless the value is of one of the kinds, and no bool."""
+    """Raise a DataError unless the value is of one of the kinds, and not a bool."""
     if isinstance(value, bool) or not isinstance(value, kinds):
         fits = " or ".join(_KINDS[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
         raise DataError(f"{where}: must be {fits}; got {type(value).__name__} {str(value)[:40]!r}")

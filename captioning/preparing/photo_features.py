@@ -1,7 +1,8 @@
 """Compute the features of photos, and those of their regions, a batch at a time.
 
-A batch is the same photos in every run, and a photo that cannot be read is black in it, so that the network computes
-the same bits for the others. Tasks and answers are bytes, so that any `map` can share the batches among processes.
+A batch has the same photos in every run. A black image replaces a photo that cannot be read, so that the network
+computes the same bits for the others. Tasks and answers are bytes, so that any `map` can share the batches among
+processes.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ def compute_batches(
 ) -> Iterator[tuple[int, Arrays, dict[int, str]]]:
     """Yield for each batch of the photos from `start` on: the place of its first photo, arrays, and errors.
 
-    The arrays are `maps`, or `features` and perhaps `regions`, a row a photo; features of a photo that cannot be read
-    are NaN. The errors say, by its place, why a photo cannot be read.
+    The arrays are `maps`, or `features` and perhaps `regions`, with a row per photo; features of a photo that cannot be
+    read are NaN. The errors map the place of a photo to the reason why it cannot be read.
 
-    strict: a photo that cannot be read is a DataError. reduction: computes regions too. maps: compute only maps.
+    strict: a photo that cannot be read raises a DataError. reduction: computes regions too. maps: compute only maps.
     map_batches: calls `compute_batch` on each of many tasks, in order, as `map` does.
 
     Raises:
-        DataError: the network gives a number that is not finite, for a photo that can be read.
+        DataError: if the network computes a number that is not finite for a photo that can be read.
     """
     places = range(start, len(photos), BATCH)
     options = {} if reduction is None else reduction.arrays()
@@ -62,7 +63,7 @@ def compute_batches(
         check_strict(errors, strict)
         for n, numbers in enumerate(arrays["maps" if maps else "features"], start=place):
             if n not in errors and not np.isfinite(numbers).all():
-                raise DataError(f"{photos[n]}: {extractor.name} gives a feature that is not finite")
+                raise DataError(f"{photos[n]}: {extractor.name} computes a feature that is not finite")
         yield place, arrays, errors
 
 
@@ -90,7 +91,7 @@ def compute_batch(task: bytes, extractor: FeatureExtractor) -> bytes:
 
 
 def read_batch(photos: Sequence[Path], extractor: FeatureExtractor) -> tuple[NDArray[np.float32], dict[int, str]]:
-    """Return the prepared photos of a batch, black where one cannot be read, and by its place why it cannot."""
+    """Return the prepared photos of a batch, black where one cannot be read, and the reasons by place."""
     batch = np.zeros((len(photos), 3, extractor.side, extractor.side), np.float32)
     errors: dict[int, str] = {}
     for k, path in enumerate(photos):
@@ -116,7 +117,7 @@ def _unpacked(message: bytes) -> tuple[Any, dict[str, NDArray[Any]]]:
 
 
 def photo_fingerprint(photos: Sequence[Path], extractor: FeatureExtractor) -> bytes:
-    """Return 32 bytes that stand for a network and a list of photos, with their names, sizes and times."""
+    """Return 32 bytes that identify a network and a list of photos with their names, sizes and modification times."""
     found = hashlib.sha256(f"{extractor.name} {extractor.size} {BATCH}\n".encode())
     for path in photos:
         status = path.stat()
@@ -133,10 +134,10 @@ def compute_features(
     reduction: RegionReduction | None = None,
     map_batches: MapBatches = map,
 ) -> dict[int, str]:
-    """Append the features of the photos to `rows`, from the first batch on that is not whole there.
+    """Append the features of the photos to `rows`, starting with the first batch that is not complete there.
 
-    Returns, by its place, why a photo cannot be read; such a photo has a row of NaN. If all photos are such it is a
-    DataError. Other arguments and errors as in `compute_batches`.
+    Returns the reasons why photos cannot be read, by place; such a photo has a row of NaN. If no photo can be read, it
+    raises a DataError. Other arguments and errors as in `compute_batches`.
     """
     rows.keep(len(rows) // BATCH * BATCH if len(rows) < len(photos) else len(photos))
     failed = _read_unreadable_again(rows, photos, extractor)
@@ -158,7 +159,7 @@ def compute_features(
 def _read_unreadable_again(
     rows: UnfinishedFeatures, photos: Sequence[Path], extractor: FeatureExtractor
 ) -> dict[int, str]:
-    """Return why the photos cannot be read that an earlier run left out; from one on that now can, forget the rows."""
+    """Return why photos that an earlier run left out cannot be read; if one now can, drop its batch and later ones."""
     failed: dict[int, str] = {}
     for start in range(0, len(rows), BATCH):
         features = rows.read(start, min(start + BATCH, len(rows)))["features"]

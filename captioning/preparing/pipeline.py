@@ -65,32 +65,31 @@ def prepare_data(
     progress: Progress | None = None,
     map_batches: MapBatches = map,
 ) -> Prepared:
-    """Make the data set `out` of the captions and photos of a source.
+    """Make the data set `out` from the captions and photos of a source.
 
-    source: COCO's caption JSON, JSON with splits as Karpathy's, a table `image,split,caption`, or a folder of photos
-    with text files; several are files of COCO's, as `read_sources` says.
+    source: COCO's caption JSON, JSON with splits like Karpathy's, a table `image,split,caption`, or a folder of photos
+    with text files; several sources must be COCO's files, see `read_sources`.
     extractor: the network that computes features; None for captions alone, which need no photos.
     photo_places: folders to search for the photos; by default where the source is.
-    map_batches: maps a function over batches of photos, as `compute_batches` says; the data set has the same bits.
+    map_batches: maps a function over batches of photos, see `compute_batches`; it does not change the bits of the data
+    set.
 
-    `out` appears when all of it is whole. After a kill or Ctrl-C the same call resumes with the features that were
-    computed, and makes the same bits as a call that was not interrupted.
+    `out` appears only when it is complete. After a kill or Ctrl-C, the same call resumes with the features that were
+    computed, and the data set is bit-identical to that of an uninterrupted call.
 
     Raises:
-        DataError: a source that cannot be used; it says what, where and what would fit.
-        OSError: a file that cannot be read or written.
+        DataError: if the source cannot be used; says what is wrong, where, and what would fit.
+        OSError: if a file cannot be read or written.
     """
     sources = [Path(path) for path in ([source] if isinstance(source, str | os.PathLike) else source)]
     out = Path(out)
     name = " and ".join(map(str, sources))
     recipe, progress, left_out = recipe or Recipe(), progress or Progress(enabled=False), LeftOut()
     if recipe.regions is not None and extractor is None:
-        raise DataError("regions need a network that sees the places of photos; without features there are none")
+        raise DataError("regions need features of photos: leave out --no-features, or --regions")
     for path in sources:
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
-            raise DataError(
-                f"{out}: lies in the source {path}, whose photos it would be taken for; choose another --out"
-            )
+            raise DataError(f"{out}: is inside the source {path}, which would include its photos; choose another --out")
     progress.say(f"reading {name}")
     images = with_captions(read_sources(sources, left_out, recipe.format), name, left_out)
     captions_before = _captions_by_split(images)
@@ -102,9 +101,9 @@ def prepare_data(
         images = [image for image, path in zip(images, paths, strict=True) if path is not None]
         photos = [path for path in paths if path is not None]
     lost = "; ".join(left_out.lines())
-    cure = "Name the folder of the photos by --photos-dir" if None in paths else "Add what is missing"
+    cure = "Name the folder of the photos with --photos-dir" if None in paths else "Add what is missing"
     if lost and not recipe.skip_missing:
-        raise DataError(f"{name}: {lost}. {cure}, or leave them out by --skip-missing.")
+        raise DataError(f"{name}: {lost}. {cure}, or leave them out with --skip-missing.")
     if not images:
         raise DataError(f"{name}: no image is left: {lost}. {cure}.")
     if drawn := recipe.resplit or not have_splits(images, name):
@@ -112,7 +111,7 @@ def prepare_data(
     order = sorted(range(len(images)), key=lambda n: ALL_SPLITS.index(str(images[n].split)))
     images, photos = [images[n] for n in order], [photos[n] for n in order] if photos else []
     advice = "another --seed or --val draws other splits" if drawn else "--resplit draws new splits of the images"
-    _check_splits(images, name, captions_before, dict.fromkeys(ALL_SPLITS, "are not there"), advice)
+    _check_splits(images, name, captions_before, dict.fromkeys(ALL_SPLITS, "are missing"), advice)
     names = name_images([image.path for image in images])
 
     with WorkFolder(out) as work:
@@ -169,7 +168,7 @@ def _check_splits(
     """Raise a DataError unless there are images to train with and to validate on.
 
     before: the number of captions of each split before images were left out. why: by split, why they were, such as
-    'are not there'.
+    'are missing'.
     """
     for split in SPLITS:
         if not any(image.split == split for image in images):
@@ -190,7 +189,7 @@ def _write_features(
 ) -> tuple[dict[int, str], RegionReduction | None]:
     """Write the features of all splits, and the regions if the recipe has any.
 
-    Returns, by its place, why a photo cannot be read, and how the regions were made.
+    Returns the reasons why photos cannot be read, by place, and how the regions were made.
     """
     fingerprint, reduction = photo_fingerprint(photos, extractor), None
     shape: tuple[int, ...] = ()
@@ -204,7 +203,7 @@ def _write_features(
         reduction.projection.save(work.new / PROJECTION_FILE)
     with UnfinishedFeatures(work.features, fingerprint, extractor.size, shape) as rows:
         if len(rows):
-            progress.say(f"going on with the features of {len(rows):,} photos")
+            progress.say(f"resuming after the features of {len(rows):,} photos")
         failed = compute_features(photos, extractor, rows, progress, recipe.strict, reduction, map_batches)
         for split in ALL_SPLITS:
             if chosen := [n for n, image in enumerate(images) if image.split == split and n not in failed]:

@@ -23,17 +23,18 @@ _SHOWN = 5  # photos that could not be read
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make a data set of a source.
+    """How to make a data set from a source.
 
-    format: one of `captioning.preparing.sources.FORMATS`, None finds it.
+    format: one of `captioning.preparing.sources.FORMATS`; None detects it.
     tokenizer: one of `captioning.data.tokens.TOKENIZERS`.
-    min_count: how often a word of the vocabulary occurs in training captions; words: instead, how many words it has.
-    max_length: words of a caption, None for what holds 99 % of training captions whole, at most `MOST_WORDS`.
-    val, test, seed: how a source without splits is divided; resplit: divide one with splits, too.
+    min_count: how often a word must occur in the training captions to be in the vocabulary. words: the number of most
+    frequent words in the vocabulary, instead of `min_count`.
+    max_length: the most words of a caption, at most `MOST_WORDS`; None cuts no more than 1 % of the training captions.
+    val, test, seed: how to divide a source without splits. resplit: also divide a source with splits.
     photos: a key of `PHOTO_FILES`.
-    skip_missing: leave out what lacks a photo or a caption.
-    strict: a photo that cannot be read is an error.
-    regions: how many numbers of each region are stored at most; None for no regions.
+    skip_missing: leave out images without a photo or a caption.
+    strict: a photo that cannot be read raises an error.
+    regions: the most numbers to store for each region; None for no regions.
     vocabulary, projection: those of a captioner, instead of the words of the training captions and a PCA of the photos.
     """
 
@@ -67,7 +68,7 @@ class Recipe:
 
 @dataclass
 class Prepared:
-    """The data set that was made: its folder, splits, vocabulary and length, and what was left out.
+    """A finished data set: its folder, splits, vocabulary and length, and what was left out.
 
     unreadable: a line for each photo that cannot be read. regions: how they were made, None if there are none.
     """
@@ -90,7 +91,7 @@ def report(prepared: Prepared, recipe: Recipe, like: str | None = None) -> str:
     if recipe.words or recipe.min_count == 1:
         which = f", {'the most frequent' if recipe.words else 'all'} of the training captions"
     which = f", those of {like}" if like else which
-    whole = "" if recipe.max_length else f", which leaves at least {COVERED:.0%} of those for training whole"
+    whole = "" if recipe.max_length else f", which cuts at most {1 - COVERED:.0%} of the training captions"
     rows = []
     for split, of in prepared.splits.items():
         cut, unknown = f"{of.cut:,} ({of.cut / of.captions:.1%})", of.unknown / max(of.words, 1)
@@ -106,8 +107,8 @@ def report(prepared: Prepared, recipe: Recipe, like: str | None = None) -> str:
         f"photos: {PHOTO_FILES[prepared.photos]}",
     ]
     if (regions := prepared.regions) is not None:
-        few = "" if len(regions.scale) == recipe.regions else " (the photos for training have no more)"
-        lines.append(f"regions: {len(regions.scale):,} numbers a place{few}, which keep {regions.kept:.1%} of the "
+        few = "" if len(regions.scale) == recipe.regions else " (the training photos have no more)"
+        lines.append(f"regions: {len(regions.scale):,} numbers per place{few}, which keep {regions.kept:.1%} of the "
                      "variance of the sample")  # fmt: skip
     lines += [f"left out: {line}" for line in prepared.left_out.lines()]
     if number := len(prepared.unreadable):
@@ -116,7 +117,7 @@ def report(prepared: Prepared, recipe: Recipe, like: str | None = None) -> str:
         lines += [f"    and {number - _SHOWN:,} more"] if number > _SHOWN else []
     if prepared.extractor is None:
         names = ", ".join(f"{split}2014_vgg16_fc7.h5" for split in prepared.splits)
-        next_step = f"it can be trained on when {names} have a row of features for each line of …2014_images.txt"
+        next_step = f"training needs {names} with a row of features for each line of …2014_images.txt"
     else:
         how = "" if prepared.regions is None else " --model attention"
         how = f" --start {shlex.quote(like)}" if like else how

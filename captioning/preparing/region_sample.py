@@ -1,7 +1,7 @@
 """Find how to reduce the maps of photos to regions, from a sample of the photos.
 
-The result is kept in a file, so that a killed job resumes with the very same numbers. The file counts only if it is of
-this sample, whole, and if the photos that could not be read still cannot.
+The result is stored in a file, so that a killed job resumes with exactly the same numbers. The file counts only if it
+is complete, belongs to this sample, and the photos that could not be read still cannot.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ def find_reduction(
     map_batches: MapBatches = map,
     projection: RegionProjection | None = None,
 ) -> RegionReduction:
-    """Return the reduction to at most `most` numbers a region by these photos, and keep it at `path`.
+    """Return the reduction to at most `most` numbers per region from these photos, and store it at `path`.
 
     projection: use this one instead of a PCA of the photos.
 
     Raises:
-        DataError: no photo can be read; and as in `compute_batches`.
-        OSError: the file cannot be written.
+        DataError: if no photo can be read, and as in `compute_batches`.
+        OSError: if the file cannot be written.
     """
     known = b"" if projection is None else projection.fingerprint().encode()
     sample = np.frombuffer(photo_fingerprint(photos, extractor) + most.to_bytes(8, "little") + known, np.uint8)
     found = _kept(path, sample, photos, extractor, strict)
     if found is None:
-        progress.say(f"finding regions by {len(photos):,} photos of the training split")
+        progress.say(f"finding the reduction to regions from {len(photos):,} training photos")
         progress.begin(len(photos))
         maps = np.empty((len(photos), *extractor.grid, extractor.size), np.float32)
         unread: dict[int, str] = {}
@@ -72,7 +72,7 @@ def find_reduction(
             progress.update(start + len(arrays["maps"]))
         progress.close()
         if len(unread) == len(photos):
-            raise DataError(f"none of {len(photos)} photos for training can be read; {unread[0]}")
+            raise DataError(f"none of {len(photos)} training photos can be read; {unread[0]}")
         found = RegionReduction.find(np.delete(maps, list(unread), axis=0) if unread else maps, most, projection)
         mg.save(path, found.arrays() | {"unread": np.array(list(unread), np.int64), "sample": sample})
     return found
@@ -81,7 +81,7 @@ def find_reduction(
 def _kept(
     path: Path, sample: NDArray[Any], photos: Sequence[Path], extractor: FeatureExtractor, strict: bool
 ) -> RegionReduction | None:
-    """Return what an earlier job kept, or None if this job would not find the same."""
+    """Return the result that an earlier job stored, or None if this job would find another one."""
     try:
         arrays = mg.load(path)
         found, unread = RegionReduction.of(arrays), [photos[n] for n in arrays["unread"].tolist()]

@@ -1,4 +1,4 @@
-"""Read a source of captions, of whichever format, into a list of images."""
+"""Read a source of captions, in any format, into a list of images."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from captioning.vision.photo_files import ENDINGS, visible_files
 
 __all__ = ["FORMATS", "read_sources"]
 
-# COCO's caption JSON, JSON with splits as Karpathy's, a table `image,split,caption`, photos with text files.
+# COCO's caption JSON, JSON with splits like Karpathy's, a table `image,split,caption`, photos with text files.
 FORMATS = ("coco", "karpathy", "csv", "folder")
 
 
 def read_sources(paths: Sequence[Path], left_out: LeftOut, format: str | None = None) -> list[CaptionedImage]:
     """Return the images of a source with their captions, in its order.
 
-    paths: one source, or several files of COCO's captions, whose names say their splits, train or val.
-    format: one of FORMATS; None finds it: a folder, the suffix .csv, JSON by its keys.
+    paths: one source, or several files of COCO's captions, whose names contain their splits, train or val.
+    format: one of FORMATS; None detects it: a folder, the suffix .csv, JSON by its keys.
 
-    What cannot be used is added to `left_out`. What cannot be read, two images of one name, two ids that are the same,
-    and a source without images are a DataError.
+    Unusable entries are added to `left_out`. Unreadable content, duplicate images or ids, and a source without images
+    raise a DataError.
     """
     images: dict[str, CaptionedImage] = {}
     first: dict[str, Path] = {}
@@ -47,9 +47,7 @@ def _split_in_name(path: Path) -> str:
     """Return the split in the name of one of several files, such as captions_train2014.json."""
     found = [split for split in ("train", "val") if split in path.name.lower()]
     if len(found) != 1:
-        raise DataError(
-            f"{path}: of several sources each must have either train or val in its name, which is its split"
-        )
+        raise DataError(f"{path}: if you pass several sources, each must have its split, train or val, in its name")
     return found[0]
 
 
@@ -58,16 +56,16 @@ def _read(path: Path, left_out: LeftOut, format: str | None, split: str | None, 
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
     if format is not None and path.is_dir() != (format == "folder"):
-        raise DataError(f"{path}: is {'a folder' if path.is_dir() else 'no folder'}, which is not --format {format}")
+        raise DataError(f"{path}: is {'a folder' if path.is_dir() else 'not a folder'}, but --format is {format}")
     if format is None:
         format = "folder" if path.is_dir() else {".csv": "csv", ".json": "json"}.get(path.suffix.lower())
     if format is None:
-        raise DataError(f"{path}: neither a folder nor a file .json or .csv; say what it is with --format")
+        raise DataError(f"{path}: is neither a folder nor a .json or .csv file; name its format with --format")
     content = read_json(path) if format in ("json", "coco", "karpathy") else {}
     if format == "json":
         format = json_format(content, path)
     if split is not None and format != "coco":
-        raise DataError(f"{path}: of several sources each must be COCO's caption JSON")
+        raise DataError(f"{path}: if you pass several sources, each must be COCO's caption JSON")
     if format == "folder":
         return _folder_images(path, left_out)
     if format == "csv":
@@ -76,18 +74,18 @@ def _read(path: Path, left_out: LeftOut, format: str | None, split: str | None, 
 
 
 def _csv_images(path: Path) -> list[CaptionedImage]:
-    """Return the images of a table `image,split,caption` or `image,caption`, a caption a line."""
+    """Return the images of a table `image,split,caption` or `image,caption`, with one caption per line."""
     images: dict[str, CaptionedImage] = {}
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         columns = reader.fieldnames or ()
         if missing := {"image", "caption"} - set(columns):
             raise DataError(f"{path}: the first line must name the columns image,caption or image,split,caption; "
-                            f"it lacks {' and '.join(sorted(missing))}, it has {','.join(columns)[:80]}")  # fmt: skip
+                            f"it lacks {' and '.join(sorted(missing))}; it has {','.join(columns)[:80]}")  # fmt: skip
         for row in reader:
             _add_row(images, row, f"{path}: line {reader.line_num}")
     except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num}: is not a line of a table: {error}") from error
+        raise DataError(f"{path}: line {reader.line_num}: is not a valid table row: {error}") from error
     return list(images.values())
 
 
@@ -96,21 +94,21 @@ def _add_row(images: dict[str, CaptionedImage], row: dict[Any, Any], where: str)
     if None in row:
         raise DataError(f"{where}: has more columns than the first line; a caption with a comma needs quotes around it")
     if None in row.values():
-        raise DataError(f"{where}: is cut short; it needs {','.join(row)}")
+        raise DataError(f"{where}: has too few columns; it needs {','.join(row)}")
     name = row["image"].strip()
     if not name:
         raise DataError(f"{where}: names no image")
     split = split_of(row["split"].strip(), where) if "split" in row else None
     image = images.setdefault(name, CaptionedImage(name, split))
     if image.split != split:
-        raise DataError(f"{where}: {name!r} is in the split {split}, but above it was in {image.split}")
+        raise DataError(f"{where}: {name!r} is in the split {split}, but an earlier line puts it in {image.split}")
     image.add(row["caption"])
 
 
 def _folder_images(folder: Path, left_out: LeftOut) -> list[CaptionedImage]:
     """Return the photos in a folder and its subfolders with the captions in `NAME.txt` beside `NAME.jpg`, by name.
 
-    Left out are text files without a photo, and photos whose names are no UTF-8. Two photos for one text file are a
+    Text files without a photo, and photos whose names are not UTF-8, are left out. Two photos for one text file raise a
     DataError. Hidden files are ignored.
     """
     texts: dict[Path, Path] = {}

@@ -1,8 +1,8 @@
 """A file of features that are being computed, from which a killed job resumes.
 
 The file begins with a fingerprint of what is computed, followed by a record for each photo: its features, perhaps its
-regions, and their CRC-32. A record that a kill, a full disk or a damaged disk left incomplete does not count. HDF5 does
-not fit: a file that is open while its process is killed may not open again.
+regions, and their CRC-32. A record that a kill, a full disk or a damaged disk left incomplete does not count. HDF5 is
+unsuitable, because a file that is open while its process is killed may not open again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _PIECE = 1024  # records at once
 class UnfinishedFeatures:
     """A file of records with `features` (columns,) float32, and perhaps `regions` (R, K) bytes; `len` counts them.
 
-    path: the file, resumed if it has the same fingerprint and widths, else made anew. fingerprint: 32 bytes that stand
-    for what the records are of. regions: () for none. `dtype` is that of a record.
+    path: the file, resumed if it has the same fingerprint and widths, else overwritten. fingerprint: 32 bytes that
+    identify what the records are computed from. regions: () for none. `dtype` is that of a record.
 
     Raises:
-        OSError: a file that cannot be read or written, as on a full disk; names the file.
+        OSError: if the file cannot be read or written, as on a full disk; names the file.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -74,15 +74,15 @@ class UnfinishedFeatures:
         self._number += len(features)
 
     def read(self, start: int, stop: int) -> NDArray[np.void]:
-        """Return the records start to stop; raise a DataError if one of them is not what was written."""
+        """Return the records start to stop; raise a DataError if one of them has changed since it was written."""
         records = self._records(start, stop)
         if (whole := _count_whole(records)) < stop - start:
-            raise DataError(f"{self.path}: row {start + whole} is not what was written; start again when no other "
-                            "process writes there")  # fmt: skip
+            raise DataError(f"{self.path}: row {start + whole} has changed since it was written; start again when no "
+                            "other process writes there")  # fmt: skip
         return records
 
     def keep(self, number: int) -> None:
-        """Forget all records but the first `number`."""
+        """Drop all records but the first `number`."""
         self._number = min(number, self._number)
         self._file.truncate(len(self._head) + self._number * self.dtype.itemsize)
         self._file.seek(0, os.SEEK_END)

@@ -19,19 +19,19 @@ __all__ = ["WorkFolder", "has_features"]
 
 
 def has_features(out: str | os.PathLike[str]) -> bool:
-    """Say whether an earlier job left features of the data set `out`, for a later job to resume."""
+    """Return whether an earlier job left features of the data set `out`, for a later job to resume."""
     return WorkFolder(Path(out)).features.is_file()
 
 
 class WorkFolder:
-    """The work folder of the data set `out`. In a `with` block this process alone has it.
+    """The work folder of the data set `out`. In a `with` block only this process has it.
 
-    Fill `new`; `finish` makes it the data set. What a later job resumes with stays if the block ends otherwise:
-    `features`, and `reduction` with which they are made.
+    Fill `new`; `finish` makes it the data set. If the block ends without `finish`, `features` and the `reduction` that
+    computes their regions stay, for a later job to resume.
 
     Raises (at `with`):
-        DataError: there is something at `out`, or another process has the work folder.
-        OSError: the work folder cannot be made or written to.
+        DataError: if `out` exists and is not an empty folder, or another process has the work folder.
+        OSError: if the work folder cannot be created or written to.
     """
 
     def __init__(self, out: Path) -> None:
@@ -49,7 +49,7 @@ class WorkFolder:
             raise OSError(error.errno, error.strerror, str(self.out)) from error
         self._lock = FolderLock(self.path, "preparing a data set", DataError)
         try:
-            self._check_free()  # whoever had the lock before may have made it
+            self._check_free()  # the previous holder of the lock may have made it
             shutil.rmtree(self.new, ignore_errors=True)
             remove_temporaries(self.path)
             self.new.mkdir()
@@ -68,7 +68,7 @@ class WorkFolder:
     def __exit__(self, *exception: object) -> None:
         shutil.rmtree(self.new, ignore_errors=True)
         self._lock.release()
-        with suppress(OSError):  # what a later job resumes with is in it
+        with suppress(OSError):  # not empty if a later job can resume
             self.path.rmdir()
 
     def _check_free(self) -> None:
@@ -76,6 +76,6 @@ class WorkFolder:
         if self.out.exists() and not self.out.is_dir():
             raise DataError(f"{self.out}: exists and is not a folder")
         if (self.out / CAPTIONS_FILE).exists():
-            raise DataError(f"{self.out}: is a data set already; choose another folder with --out")
+            raise DataError(f"{self.out}: is already a data set; choose another folder with --out")
         if self.out.exists() and (names := sorted(path.name for path in self.out.iterdir())):
-            raise DataError(f"{self.out}: has {names[0]!r} in it; choose a new or an empty folder with --out")
+            raise DataError(f"{self.out}: contains {names[0]!r}; choose a new or empty folder with --out")

@@ -1,7 +1,7 @@
-"""Recipes: TOML files that describe a training in several stages, for `captioning recipe`.
+"""Recipes: TOML files that describe a training run in several stages, for `captioning recipe`.
 
 Each `[[stage]]` has a `command`, "train" for the first and "refine" or "reinforce" for the others, and options of that
-command without their dashes. Each stage continues the one before. A later stage may have several `runs` from the same
+command without their dashes. Each stage continues the previous one. A later stage may have several `runs` from the same
 start, whose weights are averaged. `[evaluate]` has options of the final evaluation. `minutes` and `about` are comments.
 """
 
@@ -38,7 +38,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The stages of a training, and the options of the evaluation. where: the file and their table, for errors."""
+    """The stages of a training run, and the options of the evaluation. where: the file and their table, for errors."""
 
     stages: list[Stage]
     evaluate: list[str]
@@ -50,7 +50,7 @@ def read_recipe(name: str) -> Recipe:
     """Read a recipe by its name in `RECIPES`, or from a file.
 
     Raises:
-        ValueError: if the file is no recipe; names the file and the problem.
+        ValueError: if the file is not a recipe; names the file and the problem.
         OSError: if it cannot be read.
 
     >>> [stage.command for stage in read_recipe("flickr8k").stages]
@@ -58,14 +58,14 @@ def read_recipe(name: str) -> Recipe:
     """
     path = RECIPES.get(name, Path(name))
     if name not in RECIPES and not path.is_file():
-        raise ValueError(f"{name}: there is no such file, and no recipe of that name; there is {', '.join(RECIPES)}")
+        raise ValueError(f"{name}: there is no such file or recipe; the recipes are {', '.join(RECIPES)}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: is not TOML: {error}") from error
     unknown = sorted(set(table) - {"stage", "evaluate", "about", "minutes"})
     if unknown:
-        raise ValueError(f"{path}: knows stage, evaluate, about and minutes; got {', '.join(unknown)}")
+        raise ValueError(f"{path}: unknown keys {', '.join(unknown)}; a recipe has stage, evaluate, about and minutes")
     stages = table.get("stage")
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         raise ValueError(f"{path}: needs a [[stage]] for each command")
@@ -90,15 +90,15 @@ def _stage(where: str, table: dict[str, Any], number: int) -> Stage:
 
 
 def _options(where: str, table: dict[str, Any]) -> list[str]:
-    """Turn options into those of a command line: true is the option alone, false the one with no- in front."""
+    """Turn options into command-line arguments: true is the option alone, false the option with no- in front."""
     words: list[str] = []
     for key, value in table.items():
         if key in _CHOSEN:
-            raise ValueError(f"{where}: {key} is for whoever carries the recipe out")
+            raise ValueError(f"{where}: {key} cannot be set in a recipe")
         if isinstance(value, bool):
             words.append(f"--{key}" if value else f"--no-{key}")
         elif isinstance(value, str | int | float):
             words += [f"--{key}", str(value)]
         else:
-            raise ValueError(f"{where}: {key} must be one text, number, true or false; got {value!r}")
+            raise ValueError(f"{where}: {key} must be a string, a number, true or false; got {value!r}")
     return words

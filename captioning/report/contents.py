@@ -78,7 +78,7 @@ class ScoredSplit:
         figures: what `captioning.evaluation.split_scores.score` returns.
         raw: whether the references are complete, as people wrote them.
         chosen_on: the part of the validation split on which the training chose its weights.
-        moved: how many images have a link to a photo that is not there any more.
+        moved: how many images have a link to a photo that no longer exists.
     """
 
     data: str
@@ -172,9 +172,9 @@ def _decoded(
 
 
 def best_typical_worst(captions: Sequence[ReportedCaption], count: int) -> dict[str, list[ReportedCaption]]:
-    """Return at most `count` captions with the best, typical (around the median) and worst scores, none of them twice.
+    """Return at most `count` captions with the best, typical (around the median) and worst scores, without duplicates.
 
-    Of equal scores the first image counts as better. Fewer than 3 `count` captions all appear.
+    If scores are equal, the first image counts as better. If there are fewer than 3 `count` captions, all appear.
 
     >>> captions = [ReportedCaption(i, None, None, [], [], score=i / 10) for i in range(10)]
     >>> {kind: [found.row for found in some] for kind, some in best_typical_worst(captions, 2).items()}

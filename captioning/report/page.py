@@ -50,7 +50,7 @@ def write_comparison(
 ) -> int:
     """Write the page of a comparison whole or not at all, and return its size in bytes.
 
-    names, compared, found: of each captioner its name, its scores, and the captions to show.
+    names, compared, found: the name, the scores, and the captions to show of each captioner.
     """
     scores = {score: [each.texts(k) for each in compared] for k, score in enumerate(SCORES)}
     groups = sections.compared_cards(found, progress)
@@ -83,7 +83,8 @@ def page_text(contents: ReportContents, progress: Progress = SILENT) -> str:
 def _rendered(template: str, **content: Any) -> str:
     """Return a page in ASCII.
 
-    The template escapes all text of runs and data sets. A policy forbids scripts, the network and foreign styles.
+    The template escapes all text of runs and data sets. A Content-Security-Policy forbids scripts, network access and
+    external styles.
     """
     jinja2 = require("jinja2", "caption")
     assets = {file.name: file.read_text(encoding="utf-8") for file in (files(__package__) / "assets").iterdir()}

@@ -34,7 +34,7 @@ _ROWS = 60  # of a table
 _BINS = 10
 _LONGEST = 30  # longer captions count as this long
 _FREQUENT, _LISTED = 20, 12  # words of the table, and of the lists
-_SEEN = 3  # uses of a word from which on its share means something
+_SEEN = 3  # the fewest uses that give a word a meaningful share
 _DARKEST = 0.6  # opacity of a mask where the model did not look
 
 _SCORES = {
@@ -48,7 +48,7 @@ _SCORES = {
     "distinct_2": ("Distinct-2", "share of different pairs of words among all pairs"),
     "words_in_use": ("Words in use", "different words in the captions"),
     "vocabulary_share": ("Vocabulary share", "share of the vocabulary that the captions use"),
-    "novel_share": ("Novel captions", "share that is no training caption"),
+    "novel_share": ("Novel captions", "share of captions that are not training captions"),
     "mean_length": ("Mean length", "words per caption"),
     "unknown_rate": ("Unknown words", "share of <UNK> among the words"),
     "loss": ("Loss", "cross-entropy per caption in nats, mean over human captions"),
@@ -129,7 +129,7 @@ def training(history: History) -> list[Chart]:
 
 
 def validations(history: History) -> Chart | None:
-    """Return the figures of the validations as a table without a chart; of many validations some."""
+    """Return the figures of the validations as a table without a chart; if there are many, some of them."""
     found = [entry for entry in history if entry.get("val_loss") is not None]
     if not found:
         return None
@@ -165,10 +165,10 @@ def cards(found: ScoredSplit, progress: Progress) -> dict[str, Any]:
 
 
 def compared_cards(found: Sequence[ScoredSplit], progress: Progress) -> dict[str, list[dict[str, Any]]]:
-    """Return the images to show of a comparison, by how much higher the others score than the first captioner.
+    """Return the images of a comparison to show, grouped by how much higher the others score than the first captioner.
 
-    found: the captions of each captioner of the same images. An image has the first captioner's `caption`, the `photo`,
-    and `said`: the caption of each captioner, with its attention.
+    found: the captions of each captioner for the same images. An image has the first captioner's `caption`, the
+    `photo`, and `said`: the caption of each captioner, with its attention.
     """
     by_image = list(zip(*(each.captions for each in found), strict=True))
     gains = [replace(first, score=sum(other.score - first.score for other in others)) for first, *others in by_image]
@@ -228,7 +228,7 @@ def words(captions: Sequence[ReportedCaption]) -> dict[str, Any]:
     rows.sort(key=lambda row: (-max(row[1:]), row[0]))
 
     def ratio(word: str) -> float:
-        """How much more often the captions use a word than people; a word that is never used counts as half."""
+        """Return how much more often the captions use a word than people; no use at all counts as half a use."""
         return ((said[word] or 0.5) / said_total) / ((human[word] or 0.5) / human_total)
 
     often = sorted((w for w in said if said[w] >= _SEEN and ratio(w) > 1), key=lambda w: (-ratio(w), w))

@@ -1,4 +1,4 @@
-"""A data set of drawn scenes, with pictures, captions, and a checker of captions.
+"""A synthetic data set of scenes, with pictures, captions, and a caption checker.
 
 `write_scenes` makes all of it from a seed, in the layout that `captioning.open_captions` reads. `load_scenes` reads the
 scenes back, and `judge` says which statements of a caption are true.

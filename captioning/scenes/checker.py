@@ -134,7 +134,7 @@ def _tokens(text: str) -> list[_Token]:
         match = _LONGEST_FIRST.match(text, at)
         if match is None:
             word = text[at:].split()[0]
-            raise ParseError(f"word {text[:at].count(' ') + 1}, {word!r}, begins no phrase that a caption can have")
+            raise ParseError(f"word {text[:at].count(' ') + 1}, {word!r}, does not begin a phrase of a caption")
         tokens.append(_PHRASES[match[1]])
         at = match.end()
     return tokens
@@ -171,7 +171,7 @@ class _Parser:
                 self.relate(kinds, relation, others)
                 kinds = others
             elif not self.background() and verb is None:
-                raise ParseError(f"phrase {self.at + 1}, a {self.tokens[self.at][0]}, cannot follow what is before it")
+                raise ParseError(f"phrase {self.at + 1}, a {self.tokens[self.at][0]}, cannot follow the phrase before")
 
     def background(self) -> bool:
         name = self.take("background")
@@ -189,7 +189,7 @@ class _Parser:
         properties = [(topic, self.take(topic)) for topic in ("count", "size", "colour")]
         kind = self.take("noun")
         if kind is None:
-            raise ParseError(f"phrase {self.at + 1} should be a noun and is: {self.tokens[self.at][0]}")
+            raise ParseError(f"phrase {self.at + 1} should be a noun, but it is a {self.tokens[self.at][0]}")
         self.state("kind", kind)
         for topic, value in properties:
             if value is not None:
@@ -208,7 +208,8 @@ def parse(caption: str | Sequence[str]) -> tuple[Statement, ...]:
     """Return the statements of a caption, a string or words without special tokens, in their order, each once.
 
     Raises:
-        ParseError: if the caption is empty, has an unknown word, or phrases in an order that the language lacks.
+        ParseError: if the caption is empty, has an unknown word, or has phrases in an order that the language does not
+            allow.
 
     Example:
         >>> print(*parse("a red dog on a box in the snow"))
@@ -253,7 +254,7 @@ def judge(caption: str | Sequence[str], scene: Scene) -> Judgement:
         >>> verdict.precision, verdict.recall
         (0.75, 0.6)
         >>> judge("a dog snow", scene).error
-        "word 3, 'snow', begins no phrase that a caption can have"
+        "word 3, 'snow', does not begin a phrase of a caption"
     """
     try:
         stated = parse(caption)
@@ -288,7 +289,7 @@ def judge_others(captions: Sequence[Sequence[str]], scenes: Sequence[Scene], see
     `captions[i]` has the captions of `scenes[i]`. A random cycle through all scenes decides which other scene.
 
     Raises:
-        ValueError: if there are less than two scenes, or not as many lists of captions as scenes.
+        ValueError: if there are fewer than two scenes, or not as many lists of captions as scenes.
 
     Example:
         >>> from captioning.scenes.world import Scene, Thing

@@ -6,8 +6,8 @@
 | `coco2014_vocab.json` | `idx_to_word`, `word_to_idx`; `<NULL> <START> <END> <UNK>` are 0 to 3 |
 | `{train,val}2014_vgg16_fc7.h5`, `…_pca.h5` | `features` (N, D) float32 of `captioning.scenes.features`, and reduced |
 | `{train,val}2014_regions.h5` | `regions` (N, 64, 104) uint8: features of 8x8 places |
-| `{train,val}2014_urls.txt` | the name of each picture, one a line |
-| `{train,val}_scenes.json` | the scenes, one a line; see `captioning.scenes.world.scene_to_json` |
+| `{train,val}2014_urls.txt` | the name of each picture, one per line |
+| `{train,val}_scenes.json` | the scenes, one per line; see `captioning.scenes.world.scene_to_json` |
 | `captions.csv` | `image,split,caption`: the captions as words |
 | `pictures/` | the first pictures of the validation split, to look at |
 """
@@ -61,10 +61,10 @@ def write_scenes(
 
     Args:
         train, val: the number of scenes of each split.
-        pictures, picture_size: how many validation scenes are also saved as PNG files, and of how many pixels a side.
-        dimensions: columns of the reduced features; less if there are fewer training scenes.
-        learning: epochs in which the network of the features learns from the training pictures and captions. It needs
-            some thousands of them. With 0 its weights are random.
+        pictures, picture_size: how many validation scenes are also saved as PNG files, and their side in pixels.
+        dimensions: columns of the reduced features; fewer if there are fewer training scenes.
+        learning: epochs in which the network of the features learns from the training pictures and captions. It needs a
+            few thousand of them. With 0 its weights are random.
         progress: called as progress(stage, done, total) now and then.
 
     Raises:
@@ -78,7 +78,7 @@ def write_scenes(
             raise ValueError(f"write_scenes: {name} must be {least} or more, got {number}")
     foreign = sorted({path.name for path in folder.iterdir()} - _FILES) if folder.exists() else []
     if foreign:
-        raise ValueError(f"write_scenes: {folder} also holds {foreign[0]!r}. Name a new or an empty folder.")
+        raise ValueError(f"write_scenes: {folder} also contains {foreign[0]!r}. Name a new or empty folder.")
     above = next(path for path in folder.parents if path.exists())
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=above) as temporary:
         whole = Path(temporary) / "whole"

@@ -13,7 +13,7 @@ The score of phrase k for the picture is
 
     s_k = log sum_i exp(z_ki)           over its places i,
 
-which is large as soon as one place speaks for the phrase. The loss is the binary cross-entropy of sigmoid(s_k), summed
+which is large if one place has a high score for it. The loss is the binary cross-entropy of sigmoid(s_k), summed
 over phrases. So each place learns to describe the thing there ("Is object localization for free?",
 M. Oquab et al. 2015, learns places from labels of whole pictures in this way).
 """
@@ -59,8 +59,8 @@ def informative_phrases(captions: Sequence[Sequence[str]], least: int = 20) -> l
 
     Captions of one picture agree on "dog" and "red dog"; "is" and "there is" repeat only by chance. For a phrase that
     occurs in a caption, let a be the probability that another caption of the same picture has it, and p that any
-    caption has it. A phrase is informative if a >= 0.3 and a >= 3 p. If
-    it is true of a picture, one of five captions then has it with a probability of at least 1 - 0.7^5 = 0.83.
+    caption has it. A phrase is informative if a >= 0.3 and a >= 3 p. If it is true of a picture, one of five captions
+    then has it with a probability of at least 1 - 0.7^5 = 0.83.
 
     least: the number of captions in which a phrase must occur. No phrase is informative if no picture has two captions.
 
@@ -95,7 +95,7 @@ def phrase_targets(captions: Sequence[Iterable[str]], phrases: Sequence[str]) ->
 
 # ---------------------------------------------------------------------- the network
 class FeatureNetwork(nn.Module):
-    """The network, for these phrases. rng: a Generator or a seed for the first weights.
+    """The network, for these phrases. rng: a Generator or a seed for the initial weights.
 
     >>> network = FeatureNetwork(["dog", "red dog"], rng=0).eval()
     >>> whole, places = network.features(np.zeros((3, 64, 64, 3), np.uint8))
@@ -117,7 +117,7 @@ class FeatureNetwork(nn.Module):
         self.classifier = nn.Conv2d(last, max(len(self.phrases), 1), 1, rng=random)
 
     def start_from(self, targets: Floats) -> None:
-        """Let the first scores say how often each phrase occurs, given targets (pictures, phrases)."""
+        """Initialise the scores to the frequencies of the phrases in targets (pictures, phrases)."""
         frequency = np.clip(targets.mean(axis=0), 1e-3, 1 - 1e-3)
         assert self.classifier.bias is not None
         self.classifier.weight.data *= 0.1
@@ -158,7 +158,7 @@ def learn(
 ) -> FeatureNetwork:
     """Train a network on pictures (N, 64, 64, 3), uint8, and their captions; return it in eval mode.
 
-    The result is the same to the bit for a seed and a number of threads. progress(done, total) counts pictures.
+    The result is bit-identical for equal seeds and numbers of threads. progress(done, total) counts pictures.
 
     Raises:
         ValueError: if there is no phrase to learn.
@@ -169,7 +169,7 @@ def learn(
     targets = phrase_targets(captions, phrases)
     network = FeatureNetwork(phrases, np.random.default_rng([seed, 0]))
     network.start_from(targets)
-    # there are only some thousands of steps, so squares are averaged over 100 instead of 1,000
+    # there are only a few thousand steps, so squares are averaged over 100 instead of 1,000
     optimiser = mg.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01)
     rng = np.random.default_rng([seed, 1])
     total, done = epochs * -(-len(pictures) // _BATCH), 0
@@ -221,7 +221,7 @@ def reduced(features: Mapping[str, Floats], dimensions: int) -> dict[str, Floats
     """
     train = features["train"]
     mean, spread = train.mean(0), train.std(0)
-    scale = spread + 0.1 * spread.mean() + 1e-6  # features that hardly vary are not blown up
+    scale = spread + 0.1 * spread.mean() + 1e-6  # features that hardly vary are not amplified
     centred = (train - mean) / scale
     directions = _leading_directions(centred, min(dimensions, *train.shape))
     strength = np.sqrt(np.mean((centred @ directions) ** 2)) + 1e-6

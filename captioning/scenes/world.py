@@ -2,8 +2,8 @@
 
 A scene is a row of one to three columns. A column is a thing on the ground (a bird or a kite hovers) or a stack, with a
 second thing on, inside or above the first. A thing is `left of` all things to its right, and a stack adds its own
-relation. So the relations of a scene are known by construction. No two things of a scene have the same kind: the kind
-names the thing.
+relation. So the relations of a scene are known by construction. No two things of a scene have the same kind, so the
+kind identifies the thing.
 
 Coordinates are fractions of the picture's side, x to the right and y downwards.
 """
@@ -140,7 +140,7 @@ class Scene:
 
 # ---------------------------------------------------------------------- held out
 def held_out(kind: str, relation: str, background: str) -> bool:
-    """Whether training never shows a `kind` as the subject of `relation` before `background`.
+    """Return whether training never shows a `kind` as the subject of `relation` before `background`.
 
     For each kind and relation one of the five backgrounds is held out. The next kind has the next one, and the next
     relation the next but one. So training shows every pair of kind, relation and background that can be drawn.
@@ -154,14 +154,14 @@ def held_out(kind: str, relation: str, background: str) -> bool:
 
 
 def is_held_out(scene: Scene) -> bool:
-    """Whether the scene shows any held-out combination."""
+    """Return whether the scene shows any held-out combination."""
     return any(held_out(relation.subject, relation.name, scene.background) for relation in scene.relations)
 
 
 # ---------------------------------------------------------------------- random scenes
 @dataclass(frozen=True)
 class _Group:
-    """A thing without a place."""
+    """A thing without a position."""
 
     kind: str
     colour: str
@@ -199,7 +199,7 @@ class _Column:
 
 
 def draw_scene(rng: np.random.Generator) -> Scene:
-    """Draw a random scene, again until everything fits the picture."""
+    """Draw random scenes until one fits the picture, and return it."""
     while True:
         pattern = str(rng.choice(list(_PATTERNS), p=list(_PATTERNS.values())))
         scene = _place(rng, _columns(rng, pattern))
@@ -389,5 +389,5 @@ def scene_from_json(line: str) -> Scene:
         checks += [(relation.name, RELATIONS), (relation.subject, kinds), (relation.object, kinds)]
     for value, known in checks:
         if value not in known:
-            raise ValueError(f"not a scene: {value!r} is none of {', '.join(map(str, known))}")
+            raise ValueError(f"not a scene: {value!r} is not one of {', '.join(map(str, known))}")
     return scene

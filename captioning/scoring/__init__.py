@@ -1,1 +1,1 @@
-"""How good captions are."""
+"""Score captions against human captions."""

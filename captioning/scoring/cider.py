@@ -7,7 +7,7 @@ words: counts are clipped to those of the reference, and a different length lowe
 
     CIDEr-D(h) = 10/(4m) Σ_n Σ_j exp(-(|h| - |r_j|)² / 2σ²) Σ_k min(h_k, r_jk) r_jk / (‖h‖ ‖r_j‖),    σ = 6,
 
-where j runs over the m references. Papers print it as CIDEr. Scores compare only if they use the same
+where j runs over the m references. Papers call it CIDEr. Compare scores only if they use the same
 `DocumentFrequencies`. With a single image all scores are 0, because every idf is 0. Words are not stemmed, as in the
 published code.
 
@@ -40,10 +40,10 @@ Ngram = tuple[Hashable, ...]
 
 @dataclass(frozen=True)
 class DocumentFrequencies:
-    """In the captions of how many images each n-gram occurs: `counts`, out of `documents` images with captions.
+    """The number of images whose captions contain each n-gram: `counts`, out of `documents` images with captions.
 
     end: a word, such as `<END>` or its id, that is appended to every reference; None appends nothing. A hypothesis that
-    ended must have it too. A caption that stops too early then scores less, as a reward needs it.
+    ended must have it too. A caption that stops too early then scores less, as a reward requires.
 
     >>> frequencies = DocumentFrequencies.of([[["a", "dog"], ["a", "dog", "runs"]], [["a", "cat"]]])
     >>> frequencies.documents, frequencies.counts[("a",)], frequencies.counts[("a", "dog")]
@@ -167,7 +167,7 @@ class CiderD:
     def score(self, image: Hashable, hypothesis: Tokens) -> float:
         """Return the CIDEr-D of a caption of an image, in [0, 10]."""
         if image not in self._images:
-            raise KeyError(f"CiderD: there are no references of the image {image!r}")
+            raise KeyError(f"CiderD: image {image!r} has no references")
         lengths, scales_of, entries = self._images[image]
         count_of, idfs, entry_of = self.frequencies.counts.get, self.frequencies.idfs, entries.get
         words = _with_end(hypothesis, None)
@@ -186,7 +186,7 @@ class CiderD:
                 for j, product, most in holders:
                     products[j] += product if count == 1 else min(count, most) * product
             if not matched:
-                break  # then no longer n-gram is in a reference either
+                break  # then the references have no common longer n-gram either
             if square:
                 total += sum(map(prod, zip(products, scales, penalties, strict=True))) / math.sqrt(square)
         return total
@@ -195,7 +195,7 @@ class CiderD:
         """Return the CIDEr-D of n captions of n images, float64 (n,)."""
         keys: Any = images.tolist() if isinstance(images, np.ndarray) else images
         if len(keys) != len(hypotheses):
-            raise ValueError(f"CiderD: there are {len(keys)} images for {len(hypotheses)} hypotheses")
+            raise ValueError(f"CiderD: got {len(keys)} images but {len(hypotheses)} hypotheses")
         return np.array([self.score(image, words) for image, words in zip(keys, hypotheses, strict=True)], np.float64)
 
 
@@ -207,10 +207,10 @@ def _counts(tokens: Tokens, n: int) -> Mapping[Ngram, int]:
 
 
 def _with_end(tokens: Tokens, end: Hashable | None) -> Tokens:
-    """Return the tokens, as Python objects, which are faster keys than NumPy's, and `end`; a str is a TypeError."""
+    """Return the tokens, as Python objects (faster keys than NumPy's), and `end`; raise a TypeError for a str."""
     if isinstance(tokens, str):
         raise TypeError(f"a caption must be a list of words; got the str {tokens[:40]!r}: use tokenise() first")
     words: Tokens = tokens.tolist() if isinstance(tokens, np.ndarray) else tokens
     if end is not None and end in words:
-        raise ValueError(f"a reference has the word {end!r} already, which is appended to every reference: remove it")
+        raise ValueError(f"a reference already has the word {end!r}, which is appended to every reference: remove it")
     return words if end is None else [*words, end]

@@ -1,4 +1,4 @@
-"""BLEU in two versions, ROUGE-L, and how varied captions are.
+"""BLEU in two versions, ROUGE-L, and measures of caption diversity.
 
 *Exercise BLEU* (`BLEU_score`, `exercise_bleu`) is what the homework prints: unigram sentence BLEU of one caption
 against one reference, averaged over samples. *Corpus BLEU* (`corpus_bleu`) is what papers print: BLEU-1 to BLEU-4 of a
@@ -110,7 +110,7 @@ def exercise_bleu_table(samples: Sequence[Sequence[Any]], references: Sequence[S
 
     samples, references: lists of words or word ids, without special tokens. A sample of c words and a reference of r
     words score p exp(min(0, 1 - r/c)). p is the share of the sample's words that are in the reference, each counted at
-    most as often as there. An empty sample scores 0.
+    most as often as it occurs there. An empty sample scores 0.
 
     >>> exercise_bleu_table([["a", "dog", "sits"], []], [["a", "dog", "runs"], ["a", "small", "dog", "runs"]]).round(4)
     array([[0.6667, 0.4777],
@@ -247,7 +247,7 @@ def distinct(hypotheses: Sequence[Tokens], n: int) -> float:
 def diversity(
     hypotheses: Sequence[Sequence[str]], vocabulary: Vocabulary, known: Container[tuple[str, ...]] | None = None
 ) -> dict[str, float]:
-    """Return figures of how varied captions are.
+    """Return measures of the diversity of captions.
 
     - `distinct_1`, `distinct_2`: see `distinct`;
     - `words_in_use`: the number of different words, without special tokens;

@@ -25,10 +25,10 @@ _OF_DATA = ("pca", "max_train", "train_captions", "extractor", "tokenizer", "reg
 def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
     """Write the mean of the best weights of runs to a new folder, and return that run.
 
-    Trainings that start from the same weights end near each other, and their mean is often better than each. The new
-    run has the settings of the first one, with the names of all runs in `average` and the checksums of their weights in
-    `averaged_weights`. It cannot be resumed, but can be trained further. Source: M. Wortsman et al., Model
-    soups: averaging weights of multiple fine-tuned models (2022).
+    Training runs that start from the same weights end near each other, and their mean is often better than each of
+    them. The new run has the settings of the first one, with the names of all runs in `average` and the checksums of
+    their weights in `averaged_weights`. It cannot be resumed, but can be trained further. Source: M. Wortsman et al.,
+    Model soups: averaging weights of multiple fine-tuned models (2022).
 
     Raises:
         RunError: for models of different sizes, weights that are not finite or too different, or a folder that is not
@@ -40,7 +40,7 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
     for run, model, size in zip(runs[1:], models[1:], sizes[1:], strict=True):
         where = f"{run.folder}: cannot be averaged with {first.folder}"
         if size != sizes[0]:
-            raise RunError(f"{where}: its model has other sizes ({size} and {sizes[0]})")
+            raise RunError(f"{where}: its model has different sizes ({size} and {sizes[0]})")
         squares = np.zeros(2)
         for mine, other in zip(models[0].parameters(), model.parameters(), strict=True):  # buffers describe the data
             a, b = mine.data.astype(np.float64), other.data.astype(np.float64)
@@ -48,7 +48,7 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
         if (apart := np.sqrt(squares[0] / max(squares[1], np.finfo(np.float64).tiny))) > _FAR:
             raise RunError(
                 f"{where}: their weights differ by {apart:.2f} of their norm, so they did not start from the same run, "
-                "and their mean is useless. Combine them instead: evaluate RUN RUN."
+                "and averaging them is useless. Combine their predictions instead: captioning evaluate RUN RUN."
             )
     mean: dict[str, NDArray[Any]] = {}
     for name, array in models[0].state_dict().items():
@@ -62,7 +62,7 @@ def average_runs(runs: Sequence[Run], folder: str | os.PathLike[str]) -> Run:
 
 
 def export_run(run: Run, folder: str | os.PathLike[str], extractor: str | None = None) -> Run:
-    """Write what captioning needs of a run to a new folder, in half the space, and return that run.
+    """Write the parts of a run that captioning needs to a new folder, in half the space, and return the new run.
 
     Weights are rounded to half precision, with an error of at most 2**-11 of a weight or 2**-25. The checkpoint, the
     history, and the folder and fingerprint of the data are left out. extractor: the network that made the features, for

@@ -10,10 +10,10 @@ h are the human captions of the image, c those of a similar image j with weight 
 BLEU is exercise BLEU. Captions of similar images depend only on the features, so the model can predict them for new
 images. An image's own captions can also be memorised.
 
-A `Refinement` is a `Solver` that renews its captions in each round. The random numbers of round r come from
+A `Refinement` is a `Solver` that regenerates its captions in each round. The random numbers of round r come from
 `default_rng([seed, 2, r])`, and `targets.safetensors` in the run folder holds the captions of the current round. So a
-resumed run has the same bits as an uninterrupted one. If batches are cut into shards, so are the images of a round, and
-`default_rng([seed, 2, r, s])` draws the captions of shard s.
+resumed run is bit-identical to an uninterrupted one. If batches are split into shards, so are the images of a round,
+and `default_rng([seed, 2, r, s])` draws the captions of shard s.
 
 Sources: S. Kumar and W. Byrne, Minimum Bayes-risk decoding for statistical machine translation (2004); Y. Kim and
 A. Rush, Sequence-level knowledge distillation (2016), for training on a model's own best sequences.
@@ -53,7 +53,7 @@ Words = list[int]
 
 @dataclass(frozen=True)
 class Rounds:
-    """How often captions are renewed (`rounds`), and the number of epochs with the same captions (`round_epochs`)."""
+    """How often to regenerate the captions (`rounds`), and how many epochs use the same captions (`round_epochs`)."""
 
     rounds: int = 6
     round_epochs: int = 2
@@ -89,7 +89,7 @@ class Consensus:
 
 
 class _StoppedError(Exception):
-    """The training was stopped while captions were written."""
+    """Training was stopped while captions were written."""
 
 
 class Refinement(Solver):
@@ -115,7 +115,7 @@ class Refinement(Solver):
         self.humans = train
         self.training_images = np.array(sorted(captions_by_image(train)))
         if not self.training_images.size:
-            raise ValueError(f"the split {train.name} has no caption with a known word, and a refinement needs some")
+            raise ValueError(f"the split {train.name} has no caption with a known word, but refinement needs some")
         self._neighbours: dict[int, Neighbours] = {}  # of each shard
         self.epoch_length = -(-self.training_images.size * self.consensus.best // self.settings.batch_size)
 
@@ -139,7 +139,7 @@ class Refinement(Solver):
         return True
 
     def _write_captions(self, number: int, stop: Stop, captions: Ids) -> None:
-        """Fill in the captions of a round for the images of this process; raise a _StoppedError at a stop."""
+        """Fill in the captions of a round for the images of this process; raise a _StoppedError if it should stop."""
 
         def report(done: int, total: int) -> None:
             self._report(done, total)
@@ -181,12 +181,12 @@ class Refinement(Solver):
         return self._blank_captions() if self.split is self.humans else self.split.captions
 
     def _is_within_a_round(self, iteration: int) -> bool:
-        """Whether the captions of the round were written before this iteration."""
+        """Return whether the captions of the round were written before this iteration."""
         epoch, position = divmod(iteration, self.epoch_length)
         return bool(position or epoch % self.rounds.round_epochs)
 
     def _load_split(self, iteration: int) -> None:
-        assert self.run is not None  # or `resume` had raised
+        assert self.run is not None  # otherwise `resume` has raised
         if not self._is_within_a_round(iteration):
             return
         path, number = self.run.folder / TARGETS, iteration // self.epoch_length // self.rounds.round_epochs
@@ -201,7 +201,7 @@ class Refinement(Solver):
             raise RunError(f"{path}: holds the captions of round {found.tolist()} (from 0), not of {number}")
         if captions.shape != wanted.captions.shape or not np.array_equal(images, wanted.image_idxs):
             raise RunError(f"{path}: must hold {self.consensus.best} captions of each of the "
-                           f"{len(self.training_images)} images of this run; it is of another run")  # fmt: skip
+                           f"{len(self.training_images)} images of this run; it belongs to another run")  # fmt: skip
         if captions.dtype != np.int32 or captions.min() < 0 or captions.max() >= words:
             raise RunError(f"{path}: captions must be int32 from 0 to {words - 1}; the file is damaged")
         self._use_captions(captions)
@@ -233,8 +233,8 @@ def consensus_captions(
 ) -> tuple[Ids, Ids]:
     """Return captions to learn from, for all images of a split with human captions or for a part of them.
 
-    neighbours: of the images, the keys of `captions_by_image` in rising order. report: called with the number of
-    finished images and of all; an exception that it raises ends the work. part: the part of the images.
+    neighbours: of the images, the keys of `captions_by_image` in increasing order. report: called with the number of
+    finished images and the number of all; an exception that it raises ends the work. part: the part of the images.
 
     Returns:
         Captions (best M, T), T as in the split, and their image rows (best M,).

@@ -44,13 +44,13 @@ def extractor_name(run: Run, name: str | None = None) -> str:
         fitting = [kind_name for kind_name, kind in EXTRACTORS.items() if kind.size == wanted]
         if fitting:
             raise RunError(
-                f"{run.folder}: does not say which network made the features that it was trained on. If it was "
+                f"{run.folder}: does not record which network computed its training features. If it was "
                 f"{' or '.join(fitting)}, pass --extractor NAME."
             )
         raise RunError(
             f"{run.folder}: was trained on features of {wanted} columns{', reduced ones,' if data.get('pca') else ''} "
-            "and no network here gives as many, so it cannot caption photos. Use captioning sample or evaluate, which "
-            "take the features of a data set."
+            "and no network here produces that many, so it cannot caption photos. Use captioning sample or evaluate, "
+            "which read features from a data set."
         )
     if None not in (known, name) and known != name:
         raise RunError(f"{run.folder}: was trained on features of {known}; got --extractor {name}")
@@ -77,13 +77,13 @@ def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
     if not path.is_file():
         raise RunError(
             f"{path}: there is no such file, but this captioner needs features of regions: captioning regions "
-            f"{run.folder} --data DIR finds how its data set makes them, and writes the file"
+            f"{run.folder} --data DIR recovers the file from the data set of the run"
         )
     try:
         projection = RegionProjection.load(path)
         wanted, got = run.settings["model"]["places"][1], projection.weight.shape[1]
         if wanted != got:
-            raise ValueError(f"{path}: gives {got} numbers a place; the run was trained on {wanted}")
+            raise ValueError(f"{path}: gives {got} numbers per place; the run was trained on {wanted}")
         return RegionExtractor(network, projection)
     except ValueError as error:
         raise RunError(str(error)) from error
@@ -92,7 +92,8 @@ def extractor_of(run: Run, name: str | None = None) -> FeatureExtractor:
 def tokenizer_name(run: Run, name: str | None = None) -> str:
     """Return the name of the tokenizer of the captions that a run was trained on.
 
-    name: given by the user, for a run that does not record it. Raises a RunError if both or none are known but differ.
+    name: given by the user, for a run that does not record it. Raises a RunError if neither is known, or both are known
+    and differ.
     """
     known: str | None = run.settings["data"].get("tokenizer")
     either = known or name
@@ -106,7 +107,7 @@ def tokenizer_name(run: Run, name: str | None = None) -> str:
 
 
 def whole_extractor(data: CaptionData) -> str | None:
-    """Return the name of the network that made the whole features of all splits; None if unknown or missing."""
+    """Return the network that made the features of whole images in all splits, or None if it is unknown or missing."""
     names = set()
     for split in data.splits:
         try:
@@ -121,7 +122,7 @@ def whole_extractor(data: CaptionData) -> str | None:
 def projection_arrays(data: CaptionData, start: Run | None = None) -> dict[str, NDArray[Any]] | None:
     """Return the arrays of the projection that made the regions of a data set, for `Run.create`.
 
-    They come from the data set, or else from the run that a training starts from; None without projection or regions.
+    They come from the data set, or else from the run that training starts from; None without projection or regions.
 
     Raises:
         DataError: if the file is damaged, or its projection did not make these regions.
@@ -137,8 +138,8 @@ def projection_arrays(data: CaptionData, start: Run | None = None) -> dict[str, 
     wanted, got = (rows.whole.shape[1], rows.grid[1]), projection.weight.shape
     if wanted != got:
         raise DataError(
-            f"{path}: makes {got[1]} numbers a place of {got[0]}; "
-            f"the regions of {data.folder} are {wanted[1]} a place, of maps of {wanted[0]}"
+            f"{path}: makes {got[1]} numbers per place from {got[0]}; "
+            f"the regions of {data.folder} have {wanted[1]} per place, from {wanted[0]}"
         )
     if rows.places.projection not in (None, projection.fingerprint()) and path.parent == data.folder:
         raise DataError(f"{path}: is not the projection that made {rows.places.path.name}")
@@ -162,8 +163,8 @@ def check_alike(runs: Sequence[Run], what: str = "be combined") -> None:
             > _SIMILAR
         ):
             raise RunError(
-                f"{run.folder}: cannot {what} with {with_regions[0].folder}: their regions are made in different "
-                f"ways ({run.regions_path.name}). If both were trained on the same data set, copy the file of one."
+                f"{run.folder}: cannot {what} with {with_regions[0].folder}: their regions come from different "
+                f"projections ({run.regions_path.name}). If both were trained on one data set, copy the file of one."
             )
 
 

@@ -30,7 +30,7 @@ class RunError(ValueError):
 
 
 class TrainingError(ValueError):
-    """A training that cannot go on; the message names the iteration and what to change."""
+    """Training cannot continue; the message names the iteration and what to change."""
 
 
 Entry = dict[str, Any]
@@ -68,7 +68,7 @@ class History:
         self._lines.append(json.dumps(entry) + "\n")
 
     def flush(self) -> None:
-        """Write the added entries through to the disk, so that no checkpoint is on it before them.
+        """Write the added entries to the disk, so that no checkpoint gets there before them.
 
         After an OSError, which names the file, the file is as before.
         """

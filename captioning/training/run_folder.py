@@ -1,11 +1,11 @@
-"""The run folder: all files of a training.
+"""The run folder: all files of a training run.
 
 | file | content |
 |---|---|
 | `settings.json` | the model, the training, the data with their fingerprints, and the beam search for captions |
 | `vocabulary.json` | the words, as in the data set |
 | `weights.safetensors` | the best weights so far |
-| `checkpoint.safetensors` | the state of the training, for `--resume` (`captioning.training.solver`) |
+| `checkpoint.safetensors` | the training state, for `--resume` (`captioning.training.solver`) |
 | `history.jsonl` | a JSON line for each iteration and for each validation (`captioning.training.run_files`) |
 | `loss.png` | the curve of the losses |
 | `regions.safetensors` | optional: the projection of maps to regions (`captioning.vision.regions.RegionProjection`) |
@@ -76,7 +76,7 @@ class Run:
         checkpoint, best, regions: the arrays of the first checkpoint, of the best weights, of a projection to regions.
 
         Raises:
-            RunError: if the folder cannot be made, or there is anything but an empty folder.
+            RunError: if the folder cannot be created, or exists and is not empty.
         """
         path = Path(folder)
         content = {"format": FORMAT, **settings, "vocabulary": vocabulary.fingerprint()}
@@ -107,7 +107,7 @@ class Run:
     def open(cls, folder: str | os.PathLike[str]) -> Run:
         """Open a run folder; raise a RunError or DataError that names what is missing or damaged.
 
-        Unless there is such a folder, the name 'shipped' opens the captioner that comes with the package.
+        The name 'shipped' opens the captioner that comes with the package, unless there is such a folder.
 
         >>> run = Run.open("shipped")
         >>> run.name, len(run.vocabulary)
@@ -119,7 +119,7 @@ class Run:
             found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
             raise RunError(f"{path}: {found}")
         if not os.path.lexists(path / "settings.json") and os.path.lexists(path / CAPTIONS_FILE):
-            raise RunError(f"{path}: is a data set, not a run folder. Name the data set by --data, and the run before.")
+            raise RunError(f"{path}: is a data set, not a run folder. Name the run, and pass the data set with --data.")
         settings = read_settings(path / "settings.json")
         vocabulary = Vocabulary.from_json(path / "vocabulary.json")
         if vocabulary.fingerprint() != settings["vocabulary"]:
@@ -134,7 +134,7 @@ class Run:
     def __enter__(self) -> Self:
         """Lock the folder, or raise a RunError if another process trains in it; remove temporary files."""
         if self.folder == SHIPPED:
-            raise RunError("shipped: comes with the package, so it does not change. To change a copy, write one with "
+            raise RunError("shipped: comes with the package, and cannot be changed. To change a copy, create one with "
                            "captioning export shipped --out RUN.")  # fmt: skip
         if self._lock is None:
             self._lock = FolderLock(self.folder, "training", RunError)
@@ -157,7 +157,7 @@ class Run:
 
     @property
     def beam(self) -> Beam:
-        """The beam search that captions by default; runs of older versions use that of the package."""
+        """The default beam search of this run; runs of older versions use that of the package."""
         return Beam.from_json(self.settings.get("decoding", {}))
 
     def write_settings(self) -> None:
@@ -170,8 +170,8 @@ class Run:
         cure = f"Make a data set that fits: captioning prepare SOURCE --out DIR --like {shlex.quote(self.name)}."
         if split.vocabulary != self.vocabulary:
             raise RunError(
-                f"{self.name}: has another vocabulary ({len(self.vocabulary):,} words and tokens) than {split.folder} "
-                f"({len(split.vocabulary):,}). {cure}"
+                f"{self.name}: has a different vocabulary ({len(self.vocabulary):,} words and tokens) from "
+                f"{split.folder} ({len(split.vocabulary):,}). {cure}"
             )
         wanted, got = self.settings["model"]["feature_size"], split.features.shape[1]
         if wanted != got:
@@ -197,20 +197,20 @@ class Run:
         differing = changed(was["fingerprint"], now["fingerprint"]) if "fingerprint" in was else []
         if differing:
             raise RunError(
-                f"{self.folder}: can only be resumed with the data that it was trained on, but in {now['folder']} "
-                f"these are other: {', '.join(differing)}; pass the folder of the old data by --data DIR, or begin a "
-                "new run with another --out and without --resume"
+                f"{self.folder}: can only be resumed with its training data, but {now['folder']} differs: "
+                f"{', '.join(differing)}; pass the folder of the old data with --data DIR, or start a new run with "
+                "another --out and without --resume"
             )
 
     def new_model(self, rng: np.random.Generator | int | None = None) -> AnyCaptioner:
-        """Return a captioner of the same sizes with fresh weights."""
+        """Return a captioner of the same sizes with new weights."""
         model, path = self.settings["model"], self.folder / "settings.json"
         try:
             check_memory(len(self.vocabulary), model, bytes_each=4)
             return new_captioner(self.vocabulary, model, rng)
         except MemoryError as error:
             sizes = ", ".join(f"{key} {value}" for key, value in model.items() if key.endswith("_size"))
-            raise RunError(f"{path}: model: {sizes} are too large for the memory here: {error}") from error
+            raise RunError(f"{path}: model: {sizes} do not fit into memory: {error}") from error
         except (TypeError, ValueError) as error:
             raise RunError(f"{path}: model: {error}") from error
 
@@ -219,7 +219,7 @@ class Run:
         model = self.new_model(rng=0)
         path = self._file("weights.safetensors")
         if not path.is_file():
-            raise RunError(f"{path}: there is no such file: the run had no validation yet; use --resume")
+            raise RunError(f"{path}: there is no such file: the run has not been validated yet; use --resume")
         dtype = model.embed.weight.dtype  # half precision if the run was exported
         state = {k: v.astype(dtype) if v.dtype == np.float16 else v for k, v in read_arrays(path).items()}
         try:
@@ -247,12 +247,12 @@ class Run:
 
     def check_there(self) -> None:
         """Raise a RunError if the folder, or a file that is written only once, has disappeared."""
-        ends = "moved or removed during the training, which ends here"
+        ends = "moved or removed during training, which stops here"
         if not self.folder.is_dir():
-            raise RunError(f"{self.folder}: the folder is gone, {ends}; --resume continues in its new place")
+            raise RunError(f"{self.folder}: the folder was {ends}; --resume continues in its new place")
         gone = [name for name in self._needed if not (self.folder / name).exists()]
         if gone:
-            raise RunError(f"{self.folder}: {', '.join(gone)}: gone, {ends}; restore them, or begin a new run")
+            raise RunError(f"{self.folder}: {', '.join(gone)}: {ends}; restore them, or start a new run")
 
     def save_best(self, weights: Mapping[str, NDArray[Any]]) -> None:
         """Write the best weights."""
@@ -261,7 +261,7 @@ class Run:
             self._needed.append("weights.safetensors")
 
     def save_checkpoint(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Write the history and the state of the training; raise a RunError as `check_there` does."""
+        """Write the history and the training state; raise a RunError as `check_there` does."""
         self.check_there()
         self.entries.flush()
         mg.save(self.folder / "checkpoint.safetensors", dict(state))
@@ -270,10 +270,10 @@ class Run:
         """Return the state that `save_checkpoint` wrote; raise a RunError if it is missing or damaged."""
         path = self._file("checkpoint.safetensors")
         if not path.is_file() and "average" in self.settings:
-            raise RunError(f"{self.folder}: is the mean of other runs, and cannot be resumed")
+            raise RunError(f"{self.folder}: is the mean of other runs, so it cannot be resumed")
         if not path.is_file():
             raise RunError(f"{path}: there is no such file, so the run cannot be resumed: remove {self.folder} "
-                           "and begin anew")  # fmt: skip
+                           "and start over")  # fmt: skip
         return read_arrays(path)
 
     def _file(self, name: str) -> Path:
@@ -297,11 +297,11 @@ class Run:
 
 
 def _cannot_be_made(path: Path, error: OSError) -> RunError:
-    """Return the error for a run folder that cannot be made."""
+    """Return the error for a run folder that cannot be created."""
     if isinstance(error, FileExistsError):
         if not path.is_dir():
             return RunError(f"{path}: is a file, not a run folder")
-        return RunError(f"{path}: exists already: choose another folder")
+        return RunError(f"{path}: already exists: choose another folder")
     where = "" if error.filename is None or os.fspath(path) == error.filename else f": {error.filename}"
     return RunError(f"{path}: cannot be written{where}: {error.strerror or error}")
 

@@ -52,9 +52,9 @@ class Drawing:
 
 
 def advantages(rewards: NDArray[np.float64], drafts: int) -> NDArray[np.float64]:
-    """Return the reward of each caption less the mean reward of the other drafts of its image.
+    """Return the reward of each caption minus the mean reward of the other drafts of its image.
 
-    rewards: (N drafts,); drafts of an image are neighbours.
+    rewards: (N drafts,); drafts of an image are adjacent.
 
     >>> advantages(np.array([1.0, 3.0, 0.5, 0.5]), drafts=2)
     array([-2.,  2.,  0.,  0.])
@@ -69,8 +69,8 @@ def self_critical_loss(
 ) -> Tensor:
     """Return the mean of -weight log p(word | words before) over all words of the captions, a scalar.
 
-    features: (N,D). captions: (S N,T) with `<START>`; the S captions of an image are neighbours. weights: (S N,), one
-    for each caption.
+    features: (N,D). captions: (S N,T) with `<START>`; the S captions of an image are adjacent. weights: (S N,), one for
+    each caption.
     """
     v = model.vocabulary
     scores, words = model.scores(features, captions)
@@ -85,8 +85,8 @@ class SelfCritical(Solver):
     """Trains a captioner further, on the CIDEr-D of its own captions.
 
     model: has the weights to start from. train: the split. References and document frequencies are those of the human
-    captions of its images. settings: of the training; batches and epochs consist of images. drawing: what to draw of
-    each image. options: those of `Solver`.
+    captions of its images. settings: of the training run; batches and epochs consist of images. drawing: how many
+    captions to draw for each image. options: those of `Solver`.
 
     Raises:
         ValueError: for settings that only apply to human captions.
@@ -107,14 +107,12 @@ class SelfCritical(Solver):
         for name in ("label_smoothing", "scheduled_sampling", "buckets"):
             value, default = getattr(self.settings, name), getattr(Settings, name)
             if value != default:
-                raise ValueError(
-                    f"{name} does nothing in a self-critical training: it must be {default}; got {value!r}"
-                )
+                raise ValueError(f"{name} has no effect in self-critical training: it must be {default}; got {value!r}")
         self.drawing = drawing or Drawing()
         v = train.vocabulary
         self.training_images = np.unique(train.image_idxs)
         if not self.training_images.size:
-            raise ValueError(f"the split {train.name} has no captions, and self-critical training needs some")
+            raise ValueError(f"the split {train.name} has no captions, but self-critical training needs some")
         images = self.training_images.tolist()
         references = {i: [v.encode(words).tolist() for words in train.references(i)] for i in images}
         frequencies = DocumentFrequencies.of(references.values(), end=v.end)

@@ -1,10 +1,10 @@
-"""How to train: the settings, the schedules that they choose, and stops by signals.
+"""The settings of training, learning-rate schedules, and stopping on signals.
 
 | schedule | the learning rate of iteration i, in epoch e, counted from 0 |
 |---|---|
 | `exponential` | lr decay^e |
 | `cosine` | lr (1 + cos(pi i / I)) / 2, with I the iterations of `cosine_epochs`, or of all epochs |
-| `plateau` | lr decay^k, k the validations at the end of an epoch that were not better than the best one before |
+| `plateau` | lr decay^k, k the number of epochs that ended with a validation no better than the best before |
 
 The first `warmup` iterations use 1/warmup, 2/warmup, ... of it. Source of the cosine: I. Loshchilov and F. Hutter,
 SGDR: stochastic gradient descent with warm restarts (2017).
@@ -40,7 +40,7 @@ KEEP = ("bleu", "cider", "exercise", "loss")
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a training.
+    """The settings of a training run.
 
     epochs, batch_size: how often to use each caption, and the number of captions in a batch. learning_rate, schedule,
     lr_decay, cosine_epochs, warmup: see this module. beta2: Adam's decay rate of squared gradients. clip_norm: the
@@ -118,7 +118,7 @@ def learning_rate(settings: Settings, iteration: int, epoch_length: int, reduced
 
 
 def reductions(scores: Sequence[tuple[float, float]]) -> int:
-    """Count the validation scores, which should be high, that were not better than the best one before.
+    """Count the validation scores that were no better than the best one before; higher is better.
 
     >>> reductions([(0.1, 0.0), (0.3, 0.0), (0.2, 0.0), (0.3, 0.0), (0.4, 0.0)])
     2
@@ -195,13 +195,13 @@ class Clock:
         self._start = self.seconds(), iteration
 
     def is_due(self, iteration: int) -> bool:
-        """Whether the interval has passed at the end of an iteration."""
+        """Return whether the interval has passed at the end of an iteration."""
         time, done = self._start
         return self.seconds() - time >= self._every[0] or iteration - done >= self._every[1]
 
 
 class Stop(threading.Event):
-    """An event that is set when a training should stop. signal: the number of the signal, or None."""
+    """An event that is set when training should stop. signal: the number of the signal, or None."""
 
     signal: int | None = None
 
@@ -210,7 +210,7 @@ class Stop(threading.Event):
 def stop_on_signals() -> Iterator[Stop]:
     """Turn the first Ctrl-C or SIGTERM into a `Stop`; a second one acts as usual. Ignored signals stay ignored.
 
-    Outside the main thread, which alone can handle signals, nothing sets the `Stop`.
+    Only the main thread can handle signals; in another thread nothing sets the `Stop`.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():

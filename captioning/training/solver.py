@@ -1,15 +1,15 @@
 """The training loop: it trains in epochs of minibatches, keeps the best weights, and can stop and resume exactly.
 
 Random numbers depend only on the seed and the iteration. `default_rng([seed, 0, e])` draws the order of the captions in
-epoch e, and `default_rng([seed, 1, i])` the dropout of iteration i. So checkpoints need no random state, and a resumed
-run has the same bits as an uninterrupted one, on the same machine with the same number of threads.
+epoch e, and `default_rng([seed, 1, i])` the dropout of iteration i. So checkpoints need no random state. A resumed run
+is bit-identical to an uninterrupted one on the same machine with the same number of threads.
 
-A batch may be cut into shards, whose gradients are summed in order (`minigrad.parallel`). Then
-`default_rng([seed, 1, i, s])` draws the dropout of shard s. The bits do not depend on the number of ranks that share
-the shards. All ranks have the same weights and make the same decisions; only rank 0 has the run folder.
+A batch may be split into shards, whose gradients are summed in order (`minigrad.parallel`). Then `default_rng([seed, 1,
+i, s])` draws the dropout of shard s. The result is bit-identical for any number of ranks that share the shards. All
+ranks have the same weights and make the same decisions; only rank 0 has the run folder.
 
-A checkpoint is written after each validation, after each interval of `checkpoint_every`, and at a stop. The best
-weights are written just before their checkpoint. If the process dies between the two, the resumed training reproduces
+The solver writes a checkpoint after each validation, after each interval of `checkpoint_every`, and when it stops. It
+writes the best weights just before their checkpoint. If the process dies between the two, the resumed run reproduces
 these weights. A checkpoint is a flat dict of arrays:
 
 | entries | meaning |
@@ -68,10 +68,11 @@ _KEEP_SCORES = {
 class Solver:
     """Trains a captioner on the captions of a split.
 
-    val: the split that decides which weights are best; None keeps the last. run: the folder for weights, history and
-    checkpoints; None writes nothing. progress: None prints nothing. checkpoint_every: the interval between checkpoints,
-    as `parse_interval` reads it. shards: the number of parts of a batch. comm: the ranks that train together. All ranks
-    make a solver of the same data and settings, only rank 0 with a run, and then call `synchronise`.
+    val: the split that decides which weights are best; None keeps the final weights. run: the folder for weights,
+    history and checkpoints; None writes nothing. progress: None prints nothing. checkpoint_every: the interval between
+    checkpoints, as `parse_interval` reads it. shards: the number of parts of a batch. comm: the ranks that train
+    together. All ranks create a solver from the same data and settings; only rank 0 passes a run. Then all ranks call
+    `synchronise`.
 
     `history` has the entries of history.jsonl. `iteration` is the number of finished iterations. `interrupted` is True
     if the last `train` was stopped, and `stopped_by` is the number of the signal that stopped it.
@@ -81,7 +82,7 @@ class Solver:
     """
 
     FIGURES: tuple[str, ...] = ()
-    """Names of the figures that `_loss` returns for the history: means over its rows."""
+    """Names of the extra values that `_loss` returns for the history, each a mean over its rows."""
 
     def __init__(
         self,
@@ -121,17 +122,17 @@ class Solver:
 
     @cached_property
     def parallel(self) -> DataParallel:
-        """Cuts batches into shards. All ranks create it together, when they all have a solver."""
+        """Splits batches into shards. All ranks create it together, once each has a solver."""
         return DataParallel(self.model, self.shards, self.comm)
 
     @property
     def total(self) -> int:
-        """The iterations of all epochs."""
+        """The number of iterations in all epochs."""
         return self.settings.epochs * self.epoch_length
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or `patience` has run out."""
+        """Return whether all epochs are done, or `patience` has run out."""
         epoch, rest = divmod(self.iteration, self.epoch_length)
         patience, best_epoch = self.settings.patience, -(-self._best_iteration // self.epoch_length)
         impatient = patience is not None and self._best is not None and epoch - best_epoch >= patience
@@ -143,16 +144,16 @@ class Solver:
         return _validation_at(self.history, self._best_iteration)
 
     def train(self, max_iterations: int | None = None) -> list[Entry]:
-        """Train to the end, and return the history. Ctrl-C or SIGTERM stop after the current iteration.
+        """Train to the last epoch, and return the history. Ctrl-C or SIGTERM stops it after the current iteration.
 
-        max_iterations: stop when this many iterations are done in all.
+        max_iterations: stop when this many iterations in total are done.
         """
         limit = self.limit(max_iterations)
         self.interrupted, self.stopped_by = False, None
         with contextlib.nullcontext() if self.run is None else self.run:
             self.progress.begin(self.total, self.iteration)
             try:
-                with np.errstate(all="ignore"):  # diverging weights are reported once, by the loss
+                with np.errstate(all="ignore"):  # divergence is reported once, by a loss that is not finite
                     self._train(limit)
             finally:  # restores the terminal after an error
                 self.progress.close()
@@ -164,13 +165,13 @@ class Solver:
         return self.history
 
     def limit(self, max_iterations: int | None) -> int:
-        """Return the iteration at which `train` stops; raise a ValueError below 1 or below the finished iterations."""
+        """Return the iteration at which `train` stops; raise a ValueError if it is below 1 or already passed."""
         if max_iterations is None:
             return self.total
         if type(max_iterations) is not int or max_iterations < 1:
             raise ValueError(f"max_iterations must be an int of at least 1; got {max_iterations!r}")
         if max_iterations < self.iteration:
-            raise ValueError(f"max_iterations must be at least {self.iteration}, which are done; got {max_iterations}")
+            raise ValueError(f"max_iterations must be at least {self.iteration}, the number done; got {max_iterations}")
         return max_iterations
 
     def _train(self, limit: int) -> None:
@@ -188,8 +189,8 @@ class Solver:
                 if ends:
                     self._validate_and_save()
                 reached = self.iteration >= limit and not self.finished
-                # All ranks must stop at the same iteration, so they use the signals that they have exchanged. Ask once:
-                # whatever stops the training must also save it.
+                # All ranks must stop at the same iteration, so they use the signals that they have exchanged. Read the
+                # signal once, so that every stop also writes a checkpoint.
                 signalled = stop.is_set() if self.comm.size == 1 else self._signal is not None
                 self.interrupted = signalled or reached
                 if not ends and (self.interrupted or self._clock.is_due(self.iteration)):
@@ -197,7 +198,7 @@ class Solver:
             self.stopped_by = stop.signal if self.comm.size == 1 else self._signal
 
     def _begin_epoch(self, epoch: int, stop: Stop) -> bool:
-        """Prepare an epoch, counted from 0; return False at a stop."""
+        """Prepare an epoch, counted from 0; return False if training should stop."""
         return True
 
     def _iterate(self, stop: Stop) -> None:
@@ -233,18 +234,18 @@ class Solver:
         self.progress.update(self.iteration, **(figures or {"loss": value}))
 
     def _sum_over_shards(self, numbers: NDArray[Any], stop: Stop) -> NDArray[np.float64]:
-        """Sum numbers over ranks, each of which fills in those of its shards; note a signal of any rank."""
+        """Sum over all ranks the numbers that each rank fills in for its shards; record a signal of any rank."""
         gathered = mg.parallel.gather(self.comm, [stop.signal or 0, *numbers.ravel()])
         self._signal = int(gathered[:, 0].max()) or None
         return np.asarray(gathered[:, 1:].sum(axis=0)).reshape(numbers.shape)
 
     def _rng_of(self, kind: int, number: int, shard: int) -> np.random.Generator:
-        """Return the generator of a shard. kind, number: what it is for, such as 1 and the iteration."""
+        """Return a shard's random generator. kind, number: its purpose, such as 1 and the iteration."""
         seed = [self.settings.seed, kind, number]
         return np.random.default_rng(seed if self.shards == 1 else [*seed, shard])
 
     def _loss(self, rows: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Entry]:
-        """Return the mean loss of some rows of the order, and their FIGURES. rng: draws random numbers."""
+        """Return the mean loss of some rows of the order, and the values of FIGURES. rng: the random generator."""
         s, batch = self.settings, self._batch(rows)
         self.model.rng = rng
         read = None
@@ -254,7 +255,7 @@ class Solver:
         return self.model.loss(batch.features, batch.captions, s.label_smoothing, read), {}
 
     def _batch(self, rows: NDArray[np.int64]) -> Any:
-        """Return the data of a shard's rows. A thread reads the next ones meanwhile."""
+        """Return the data of a shard's rows. A thread reads the next rows in the background."""
         return self._ahead.read(rows, self._upcoming)
 
     def _read(self, rows: NDArray[np.int64]) -> Any:
@@ -277,7 +278,7 @@ class Solver:
         return reductions([self._key(entry) for entry in ends])
 
     def validate(self) -> Entry:
-        """Return the scores of the current weights on the validation images; an empty dict without images."""
+        """Return the scores of the current weights on the validation images, or an empty dict if there are none."""
         if self.val is None or self.images is None:
             return {}
         loss = mean_loss(self.model, self.val, self.images, comm=self.comm)
@@ -322,7 +323,7 @@ class Solver:
         return text
 
     def _key(self, entry: Entry) -> tuple[float, float]:
-        """Return what to compare of two validations, the higher the better; without validations the epoch."""
+        """Return the sort key of a validation (higher is better), or the epoch if there are no validations."""
         if "val_loss" not in entry:
             return float(entry["epoch"]), 0.0
         keep, loss = self.settings.keep, entry["val_loss"]
@@ -333,13 +334,13 @@ class Solver:
         if self.run is not None:
             self.run.entries.add(entry)
 
-    # Training further than another run -----------------------------------------------------------
+    # Continuing from another run -------------------------------------------------------------------
 
     def start_of(self, run: Run) -> dict[str, Any]:
-        """Validate the weights of the run that this training starts from, and return what settings.json keeps of it.
+        """Score the starting weights on the validation images, and return what settings.json records about them.
 
         `start` is the name of its folder, `start_weights` the checksum of its weights, and `start_scores` its scores on
-        the validation images of this training.
+        the validation images of this run.
         """
         scores = self.validate()
         if scores:
@@ -348,17 +349,17 @@ class Solver:
         return {"start": Path(run.name).name, "start_weights": run.weights_checksum(), "start_scores": scores}
 
     def few_images_warning(self) -> str | None:
-        """Return a sentence if few validation images decide by their scores which weights are kept, or None."""
+        """Return a warning if scores of too few validation images decide which weights are kept, or None."""
         if self.images is None or len(self.images) >= FEW_IMAGES or self.settings.keep == "loss":
             return None
         images = f"{len(self.images)} validation image{'s decide' if len(self.images) > 1 else ' decides'}"
         return (
             f"only {images} which weights are kept, so their {_KEEP_SCORES[self.settings.keep][0]} is unreliable. Use "
-            f"at least {FEW_IMAGES} by --val-part and --val-images, or --keep loss."
+            f"at least {FEW_IMAGES} with --val-part and --val-images, or use --keep loss."
         )
 
     def warnings_since(self, start: Mapping[str, Any]) -> list[str]:
-        """Return a sentence each if the kept weights are no better than the start, and if their loss is much higher.
+        """Return warnings if the kept weights are no better than the starting weights, or have a much higher loss.
 
         start: the result of `start_of`.
         """
@@ -369,12 +370,12 @@ class Solver:
         on = f"on the same {0 if self.images is None else len(self.images)} validation images"
         warnings = []
         if self._key(best) <= self._key(scores):
-            warnings.append(f"is no better than {start['start']}, where it started: {name} {scores[key]:{form}} before "
-                          f"and {best[key]:{form}} now, {on}")  # fmt: skip
+            warnings.append(f"did not improve on its start, {start['start']}: {name} was {scores[key]:{form}} and is "
+                          f"now {best[key]:{form}} {on}")  # fmt: skip
         if best["val_loss"] > _MUCH_HIGHER * scores["val_loss"]:
-            warnings.append(f"predicts human captions much worse than {start['start']}, where it started: validation "
-                          f"loss {scores['val_loss']:.3f} before and {best['val_loss']:.3f} now, {on}. Train less, or "
-                          "use a smaller --learning-rate.")  # fmt: skip
+            warnings.append(f"predicts human captions much worse than its start, {start['start']}: the validation loss "
+                          f"was {scores['val_loss']:.3f} and is now {best['val_loss']:.3f} {on}. Train less, or use a "
+                          "smaller --learning-rate.")  # fmt: skip
         return warnings
 
     # Checkpoints -------------------------------------------------------------------------------
@@ -410,16 +411,16 @@ class Solver:
         self.iteration, self._best_iteration = iteration, best_iteration
 
     def save_checkpoint(self) -> None:
-        """Write the state of the training to the run folder, if there is one."""
+        """Write the training state to the run folder, if there is one."""
         if self.run is not None:
             self.run.save_checkpoint(self.state())
-        self._clock.restart(self.iteration)  # afterwards, since writing may take longer than the interval
+        self._clock.restart(self.iteration)  # afterwards, because writing may take longer than the interval
 
     def resume(self) -> None:
         """Load the checkpoint of the run folder, from which the next `train` continues.
 
-        Raises a RunError, and changes nothing, if the checkpoint is missing, damaged, of another training, or beyond
-        the last epoch.
+        Raises a RunError, and changes nothing, if the checkpoint is missing, damaged, from another run, or beyond the
+        last epoch.
         """
         if self.run is None:
             raise RunError("resume: this solver has no run folder")
@@ -429,8 +430,8 @@ class Solver:
             if self.iteration > self.total:
                 done = self.iteration / self.epoch_length
                 raise RunError(
-                    f"{self.run.folder}: has trained {done:.4g} epochs already, more than {self.settings.epochs}; "
-                    "pass a larger number, or use the run as it is"
+                    f"{self.run.folder}: has already trained {done:.4g} epochs, more than the requested "
+                    f"{self.settings.epochs}; pass a larger number, or use the run as it is"
                 )
             weights = None if self._best is None else self.run.load_model().state_dict()
             self._check_history(self.run)
@@ -445,7 +446,7 @@ class Solver:
         self._best_weights = weights
 
     def synchronise(self) -> None:
-        """Give all ranks the state of rank 0, at the beginning or after `resume`. All ranks call this.
+        """Broadcast the state of rank 0, at the beginning or after `resume`. Every rank must call this.
 
         Raises:
             ValueError: if they have different models.
@@ -467,14 +468,14 @@ class Solver:
             self._use_captions(captions)
 
     def _load_split(self, iteration: int) -> None:
-        """Load the captions of an iteration, for a training that renews its captions."""
+        """Load the captions of an iteration, if the solver regenerates its captions."""
 
     def _captions_to_share(self) -> NDArray[np.int32] | None:
-        """Return the captions of a training that renews them, or an array for them; None for those of the split."""
+        """Return the regenerated captions, or an array to receive them; None if the captions are the split's own."""
         return None
 
     def _use_captions(self, captions: NDArray[np.int32]) -> None:
-        """Learn from these captions."""
+        """Train on these captions."""
 
     def _check_history(self, run: Run) -> None:
         """Raise a RunError unless the history has the best validation, to print its scores at the end."""
@@ -483,18 +484,18 @@ class Solver:
         best = _validation_at(run.entries.until(self.iteration), self._best_iteration)
         if self._best is not None and (best is None or not needed <= best.keys()):
             raise RunError(
-                f"{run.folder / 'history.jsonl'}: has no entry of the epoch whose weights were kept: restore "
-                "the file, or begin a new run with another --out and without --resume"
+                f"{run.folder / 'history.jsonl'}: has no entry for the epoch whose weights were kept: restore "
+                "the file, or start a new run with another --out and without --resume"
             )
 
 
 def with_own_words(
     model: Any, features: NDArray[Any], captions: NDArray[np.integer], share: float, rng: np.random.Generator
 ) -> NDArray[np.integer]:
-    """Replace a share of the words of captions (N,T) by the likeliest ones of the model, for scheduled sampling.
+    """Replace a share of the words of captions (N,T) with the model's predictions, for scheduled sampling.
 
-    In training, a model otherwise reads only human words and never its own. `<START>`, `<END>` and the padding stay.
-    The targets are still the human captions, so pass the result as `read` only. Sources: S. Bengio et al., Scheduled
+    Otherwise a model reads only human words in training and never its own. `<START>`, `<END>` and the padding stay. The
+    targets are still the human captions, so pass the result as `read` only. Sources: S. Bengio et al., Scheduled
     sampling for sequence prediction with recurrent neural networks (2015); D. Duckworth et al., Parallel scheduled
     sampling (2019), for the pass that predicts all words at once.
     """

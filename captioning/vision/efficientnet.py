@@ -38,7 +38,7 @@ FEATURES = 1280
 
 
 class _Stage(NamedTuple):
-    """Consecutive blocks; only the first one has the stride and takes the channels of the stage before."""
+    """Consecutive blocks; only the first one has the stride and takes the channels of the previous stage."""
 
     blocks: int
     kernel: int
@@ -124,7 +124,7 @@ class Block(nn.Module):
 class EfficientNetLite0(nn.Module):
     """The network: pictures (N, 3, H, W) to logits (N, 1000), in the order of ImageNet-1k.
 
-    The published weights are for 224x224 pixels. Other sizes give maps of ceil(size / 32) places a side. There is no
+    The published weights are for 224x224 pixels. Other sizes give maps of ceil(size / 32) places per side. There is no
     dropout.
 
     norm: False for a network with biases instead of batch norms, as `folded` returns it. rng: a Generator or a seed

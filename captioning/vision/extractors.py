@@ -51,7 +51,7 @@ class FeatureExtractor(ABC):
         """Return the features at each place, (N, h, w, D), for prepared photos (N, 3, side, side)."""
 
     def read(self, path: PhotoPath) -> Floats:
-        """Read and prepare a photo file. A JPEG is decoded at the smallest size that is at least twice as large.
+        """Read and prepare a photo file. A JPEG is decoded at the smallest size that is at least twice the needed one.
 
         Raises:
             PhotoError: as `read_photo` does.
@@ -121,7 +121,7 @@ class RegionExtractor(FeatureExtractor):
         takes, gives = projection.weight.shape
         if takes != network.size:
             raise ValueError(
-                f"the projection of regions takes {takes} numbers a place; {network.name} has {network.size}"
+                f"the projection of regions takes {takes} numbers per place; {network.name} has {network.size}"
             )
         self.network, self.projection = network, projection
         height, width = network.grid
@@ -159,7 +159,7 @@ def extractor(name: str) -> FeatureExtractor:
 
     >>> extractor("vgg16")
     Traceback (most recent call last):
-    ValueError: there is no feature extractor 'vgg16'; there is efficientnet-lite0
+    ValueError: unknown feature extractor 'vgg16'; the extractors are efficientnet-lite0
     """
     kind = extractor_kind(name)
     if name not in _made:
@@ -177,5 +177,5 @@ def extractor_kind(name: str) -> type[FeatureExtractor]:
     1280
     """
     if name not in EXTRACTORS:
-        raise ValueError(f"there is no feature extractor {name!r}; there is {', '.join(EXTRACTORS)}")
+        raise ValueError(f"unknown feature extractor {name!r}; the extractors are {', '.join(EXTRACTORS)}")
     return EXTRACTORS[name]

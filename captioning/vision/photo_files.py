@@ -2,7 +2,7 @@
 
 The pixels are what a viewer shows: rotated as EXIF says, the first of several pictures, transparent parts on white,
 16 bits as 8. Pillow decodes. Formats that it passes on to other programs (EPS to Ghostscript) are refused. The library
-libtiff may print lines of its own about a damaged TIFF.
+libtiff may print its own messages about a damaged TIFF.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Photo = NDArray[np.uint8]  # RGB, (H, W, 3)
 PhotoPath = str | os.PathLike[str]
 
 MOST_PIXELS = 120_000_000
-"""The largest photo that is read, in pixels: 360 MB once decoded. A file of a few kB can claim any size."""
+"""The most pixels that an accepted photo has: 360 MB once decoded. A file of a few kB can claim any size."""
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm",
            ".jp2", ".avif", ".heic", ".heif")  # fmt: skip
@@ -58,8 +58,8 @@ def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
             decoded at a half, a quarter or an eighth of its size, which is faster. None reads all pixels.
 
     Raises:
-        PhotoError: if the file is missing, no regular file, unreadable, of another format, damaged, larger than
-            `MOST_PIXELS`, or larger than memory. Nothing else.
+        PhotoError: if the file is missing, not a regular file, unreadable, of another format, damaged, larger than
+            `MOST_PIXELS`, or larger than memory. No other error.
         ModuleNotFoundError: if Pillow is not installed.
 
     Example:
@@ -87,7 +87,7 @@ def decode_photo(content: bytes, shortest: int | None = None) -> Photo:
 
     >>> decode_photo(b"GIF89a, and no picture")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    captioning.vision.photo_files.PhotoError: not a photo, or of a format that is not read here (JPEG, PNG, ...)
+    captioning.vision.photo_files.PhotoError: not a photo in a supported format (JPEG, PNG, ...)
     """
     require("PIL.Image", "vision")
     with _photo_errors(), io.BytesIO(content) as file:
@@ -104,13 +104,13 @@ def _photo_errors(where: str = "") -> Iterator[None]:
     except PhotoError as error:
         raise PhotoError(f"{where}{error}") from None
     except OSError as error:  # only those of the operating system have a number; Pillow's have none
-        what = f"cannot be opened: {error.strerror}" if error.errno else f"not a whole photo: {error}"
+        what = f"cannot be opened: {error.strerror}" if error.errno else f"the photo is incomplete or damaged: {error}"
         raise PhotoError(f"{where}{what}") from error
     except MemoryError as error:
-        raise PhotoError(f"{where}needs more memory than there is") from error
+        raise PhotoError(f"{where}needs more memory than is available") from error
     except Exception as error:  # decoders raise errors of many kinds on damaged bytes
         what = f"{type(error).__name__}: {error}".rstrip(": ").splitlines()[0]
-        raise PhotoError(f"{where}not a whole photo, its content is damaged: {what}") from error
+        raise PhotoError(f"{where}the photo is damaged: {what}") from error
 
 
 def _decode(file: Any, shortest: int | None) -> Photo:
@@ -132,7 +132,7 @@ def _decode(file: Any, shortest: int | None) -> Photo:
     except UnidentifiedImageError as error:
         if is_heic and "HEIF" not in Image.OPEN:
             raise PhotoError(f"a HEIC photo: save it as JPEG, or {how_to_install('vision', 'pillow_heif')}") from error
-        raise PhotoError(f"not a photo, or of a format that is not read here ({', '.join(_FORMATS)})") from error
+        raise PhotoError(f"not a photo in a supported format ({', '.join(_FORMATS)})") from error
     with picture:
         if picture.width * picture.height > MOST_PIXELS:
             raise PhotoError(
@@ -199,7 +199,7 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
         else:
             raise PhotoError(f"{shown(path)}: there is no such file or folder")
     if not found:
-        raise PhotoError("no photos: name at least one photo, or a folder of some")
+        raise PhotoError("no photos: name at least one photo, or a folder of photos")
     return list(found)
 
 
@@ -221,9 +221,9 @@ def _photos_in(folder: Path, recursive: bool) -> list[Path]:
     except OSError as error:
         raise PhotoError(f"{shown(error.filename or folder)}: the folder cannot be read: {error.strerror}") from error
     if not photos:
-        where = "or in folders within it" if recursive else "and folders within it are not looked into"
+        where = "or its subfolders" if recursive else "(its subfolders are not searched)"
         raise PhotoError(
-            f"{shown(folder)}: no photo is in this folder, {where}; names of photos end in {', '.join(ENDINGS)}"
+            f"{shown(folder)}: found no photo in this folder {where}; names of photos end in {', '.join(ENDINGS)}"
         )
     return photos
 

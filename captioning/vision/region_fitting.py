@@ -30,9 +30,9 @@ _HELD_OUT = 5  # one photo in five
 
 @dataclass(frozen=True)
 class Fitted:
-    """A projection found on `photos` photos, and the error of one found without `left_out` of them, on these.
+    """A projection fitted to `photos` photos, and the error on `left_out` of them of a projection fitted to the others.
 
-    error: root mean square over entries that were not clipped, as a share of that of their spread.
+    error: the root mean square over entries that were not clipped, divided by their standard deviation.
     """
 
     projection: RegionProjection
@@ -50,8 +50,8 @@ def fit_and_judge(
 ) -> Fitted:
     """Find the projection from an extractor's maps to the regions of a split, on at most `most` of its photos.
 
-    With 160 photos of Flickr8k the error on others is 0.012 of the spread, with 38 photos 0.094. Each photo takes a
-    tenth of a second or so.
+    With 160 photos of Flickr8k the error on other photos is 0.012, with 38 photos 0.094. Each photo takes about a tenth
+    of a second.
 
     Args:
         folder: the data set's; None finds it as `open_captions` does.
@@ -86,7 +86,7 @@ def _photos(root: Path, split: str, most: int) -> tuple[list[int], list[Path]]:
     there = [row for row, photo in enumerate(photos) if photo.is_file()][:most]
     if not there:
         raise DataError(f"{root / PHOTOS_FOLDER}: has none of the {len(lines)} photos of {path.name}; "
-                        "those of another split will do, if they are there (--split)")  # fmt: skip
+                        "name a split whose photos exist with --split")  # fmt: skip
     return there, [photos[row] for row in there]
 
 

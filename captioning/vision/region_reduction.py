@@ -45,7 +45,7 @@ class RegionReduction:
 
     @classmethod
     def find(cls, maps: Floats, most: int, projection: RegionProjection | None = None) -> RegionReduction:
-        """Find the reduction to K numbers a place from the maps (N, h, w, D) of sample photos.
+        """Find the reduction to K numbers per place from the maps (N, h, w, D) of sample photos.
 
         K is `most`, or less if these places differ in fewer directions, but at least 1. projection: use this one
         instead of a PCA of the maps, and find only the range of its numbers.

@@ -1,6 +1,6 @@
 """The map from a network's features of a place to the regions of a data set, and how to recover it from examples.
 
-Regions are a map (h, w, D) reduced to K numbers a place by a PCA, which is affine:
+Regions are a map (h, w, D) reduced to K numbers per place by a PCA, which is affine:
 
     y = x W + b,    x (D,), y (K,), W (D, K), b (K,),
 
@@ -66,7 +66,8 @@ class RegionProjection:
             scale, offset: (K,), those of the file: a region is stored * scale + offset.
 
         Raises:
-            ValueError: if the shapes do not fit, or there are no more places than D + 1, the unknowns of each of the K.
+            ValueError: if the shapes do not fit, or there are at most D + 1 places, the number of unknowns for each of
+                the K numbers.
         """
         n, height, width, size = maps.shape
         count = stored.shape[2]
@@ -78,8 +79,8 @@ class RegionProjection:
         places = n * height * width
         if places <= size + 1:
             raise ValueError(
-                f"RegionProjection.fit: {n} photos have {places} places, and each region has {size + 1} unknowns: "
-                f"at least {(size + 1) // (height * width) + 1} photos are needed, better several times as many"
+                f"RegionProjection.fit: {n} photos have {places} places, but each column has {size + 1} unknowns: "
+                f"at least {(size + 1) // (height * width) + 1} photos are needed, and several times as many are better"
             )
         x = np.array(maps, np.float64).reshape(places, size)
         y = stored.reshape(places, count).astype(np.float64)

@@ -67,7 +67,7 @@ def test_what_is_there_is_not_touched(tmp_path, monkeypatch):
         for attempt in (check_free, lambda path: making(path).__enter__()):
             with pytest.raises(error):
                 attempt(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match="names no folder"):
+    with pytest.raises(FileNotFoundError, match="not name a folder"):
         check_free("")
     (tmp_path / "mount").mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: str(path).endswith("mount"))
@@ -122,7 +122,7 @@ def test_another_process_holds_it_until_it_is_killed(tmp_path):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], **pipes) as process:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(ValueError, match=rf"process {process.pid} is training in this folder: wait"):
+        with pytest.raises(ValueError, match=rf"process {process.pid} is training in this folder; wait"):
             take(tmp_path)
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -42,9 +42,9 @@ def test_the_mean_of_the_weights_captions_and_can_be_trained_further(runs, small
 
 @pytest.mark.parametrize(("others", "message"), [
     ([], "at least two runs"), (["0"], "same run twice"), (["other"], "did not start from the same run"),
-    (["wider"], "other sizes"),
+    (["wider"], "different sizes"),
 ])  # fmt: skip
 def test_runs_that_cannot_be_averaged_are_refused(runs, tmp_path, capsys, others, message):
     refused(capsys, ["average", runs / "0", *(runs / name for name in others), "--out", tmp_path / "mean"], message)
-    refused(capsys, ["average", runs / "0", runs / "1", "--out", runs / "other"], "exists already")
+    refused(capsys, ["average", runs / "0", runs / "1", "--out", runs / "other"], "already exists")
     assert not (tmp_path / "mean").exists()

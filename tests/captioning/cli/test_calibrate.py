@@ -49,7 +49,7 @@ def test_wrong_options_are_refused_and_leave_no_file(small_folder, other_folder,
     for option, value, message in (
         ("--n-best", "1", "from 2 to 100; got 1"), ("--unsure", "1.5", "from 0 to 1; got 1.5"),
         ("--max-images", "1", "at least 2; got 1"), ("--with", "zzzz", "'zzzz'"),
-        ("--data", other_folder, "another vocabulary"),
+        ("--data", other_folder, "different vocabulary"),
     ):  # fmt: skip
         refused(capsys, [*calibrate, option, value], message)
     assert not (run / "confidence.json").exists()

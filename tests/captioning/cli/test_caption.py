@@ -118,4 +118,4 @@ def test_wrong_options_are_refused_before_any_work(colour_run, photos, tmp_path,
     refused(capsys, [*words, "--out", tmp_path / "sheet.png"], "at most 664 photos; got 707")
     assert not list(tmp_path.glob("*.[pj][np]g"))
     edit_json(colour_run / "settings.json", lambda settings: settings["data"].pop("extractor"))
-    refused(capsys, words, "does not say which network")
+    refused(capsys, words, "does not record which network")

@@ -77,7 +77,7 @@ def test_the_network_is_the_one_that_made_the_features_of_the_run(tmp_path, monk
     reduced = a_run(tmp_path / "reduced", feature_size=2, extractor="grid", pca=True)
     for run, name, message in (
         (known, "efficientnet-lite0", "was trained on features of grid; got --extractor efficientnet-lite0"),
-        (unknown, None, "does not say which network made .* it was grid, pass --extractor NAME"),
+        (unknown, None, "does not record which network .* it was grid, pass --extractor NAME"),
         (reduced, None, "features of 2 columns, reduced ones.* --no-pca .* grid gives 3"),
     ):
         with pytest.raises(RunError, match=message):
@@ -109,8 +109,8 @@ def test_a_run_with_attention_needs_a_projection_that_fits(tmp_path, monkeypatch
     monkeypatch.setitem(EXTRACTORS, "grid", GridExtractor)
     run = attention_run(tmp_path)
     for shape, message in ((None, r"regions\.safetensors: there is no such file.*captioning regions "),
-                           ((3, 5), "gives 5 numbers a place; the run was trained on 2"),
-                           ((4, 2), "takes 4 numbers a place; grid has 3")):  # fmt: skip
+                           ((3, 5), "gives 5 numbers per place; the run was trained on 2"),
+                           ((4, 2), "takes 4 numbers per place; grid has 3")):  # fmt: skip
         if shape is not None:
             RegionProjection(np.ones(shape, np.float32), np.ones(shape[1], np.float32)).save(run.regions_path)
         with pytest.raises(RunError, match=message):

@@ -137,7 +137,7 @@ def test_what_cannot_be_compared_is_refused(small_folder, other_folder, runs, tm
         (["compare", runs[0], "--data", small_folder], "at least two different runs"),
         (["compare", runs[0], runs[0]], "at least two different runs"),
         ([*words, "--out", tmp_path / "a.txt"], "must end in .html"),
-        ([*words, "--data", other_folder], "another vocabulary"),
+        ([*words, "--data", other_folder], "different vocabulary"),
         ([*words, "--data", tmp_path / "none"], "there is no such folder"),
         (["compare", runs[0], small_folder], "is a data set, not a run folder"),
     ):  # fmt: skip

@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, tmp_path,
     for wrong, *parts in (
         (["evaluate", tmp_path / "none"], "no such run folder"),
         (["evaluate", small_folder, run], f"{small_folder}: is a data set, not a run folder", "--data"),
-        ([*words, "--data", other_folder], "another vocabulary (12 words", "(13)", "--like"),
+        ([*words, "--data", other_folder], "different vocabulary (12 words", "(13)", "--like"),
         ([*words, "--out", tmp_path / "none" / "a.json"], "the folder does not exist"),
         ([*words, "--out", "a.txt"], "must end in .json"),
     ):  # fmt: skip
@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, tmp_path,
     monkeypatch.setenv("CAPTIONING_DATA", str(small_folder))
     assert status_of("evaluate", run, "--quiet") == 0
     (run / "weights.safetensors").unlink()
-    refused(capsys, words, "weights.safetensors", "no validation yet")
+    refused(capsys, words, "weights.safetensors", "not been validated")
 
 
 @pytest.mark.parametrize(("options", "decoding"), [
@@ -154,7 +154,7 @@ def test_decoding_and_signature_describe_all_of_it(evaluate, options, decoding):
     (["--min-length", "9", "--max-length", "8"], "--min-length, 9, is more than --max-length, 8"),
     (["--no-repeat", "0"], "--no-repeat must be an int of at least 1; got 0"),
     (["--with", "zzzz"], "--with: 'zzzz'"), (["--without", "<END>"], "--without: '<END>'"),
-    (["--with", "q", "--without", "q"], "--with: 'q' is banned"),
+    (["--with", "q", "--without", "q"], "--with: 'q' is also banned"),
     ([part for word in "abcdef" for part in ("--with", word)], "--with: at most 5 words; got 6"),
     (["--neighbours", "3"], "--neighbours needs --consensus"), (["--consensus", "0"], "--consensus must be"),
     (["--consensus", "5", "--length-power", "1"], "--length-power cannot be combined with --consensus"),

@@ -82,9 +82,9 @@ def test_a_run_with_attention_captions_photos_once_it_has_its_projection(
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(run, tmp_path, capsys, monkeypatch):
     new = tmp_path / "new"
     assert status_of("export", run, "--out", run) == 2
-    assert capsys.readouterr().err.endswith("exists already: choose another folder\n")
-    refused(capsys, ["train", "--out", run], "exists already", "resume this run with --resume")
-    refused(capsys, ["export", run, "--out", new, "--extractor", "nonsense"], "no feature extractor")
+    assert capsys.readouterr().err.endswith("already exists: choose another folder\n")
+    refused(capsys, ["train", "--out", run], "already exists", "resume this run with --resume")
+    refused(capsys, ["export", run, "--out", new, "--extractor", "nonsense"], "unknown feature extractor")
     with monkeypatch.context() as patch:
         patch.setattr(mg, "save", Mock(side_effect=KeyboardInterrupt))
         assert status_of("export", run, "--out", new) == 130

@@ -37,7 +37,7 @@ def test_prepare_train_sample(source, tmp_path, capsys):
         "train       27         54        432  5.56%       0 (0.0%)",
         "val          3          6         48  4.17%       0 (0.0%)",
         "vocabulary: 18 words that occur at least 4 times in the training captions, and 4 special tokens",
-        "captions: cut after 11 words, which leaves at least 99 % of those for training whole",
+        "captions: cut after 11 words, which cuts at most 1 % of the training captions",
         "features: by grid-colours; photos: symbolic links",
         f"next: captioning train --data {data} --out run",
     ]
@@ -57,7 +57,7 @@ def places(monkeypatch):
 
 def test_prepare_regions_train_reinforce_export_caption(source, tmp_path, capsys, places):
     data, run, better, sent = (tmp_path / name for name in ("data", "run", "better", "sent"))
-    assert "regions: 4 numbers a place" in output_of(
+    assert "regions: 4 numbers per place" in output_of(
         capsys, "prepare", source, "--out", data, "--regions", 4, "--quiet"
     )
     assert status_of("train", "--data", data, "--out", run, *ATTENTION) == 0
@@ -113,16 +113,16 @@ def test_after_a_signal_the_same_command_resumes(source, tmp_path, capsys, netwo
     assert set(content(tmp_path / ".data.preparing")) == {"features.part"}
     monkeypatch.setattr(network, "features", features)
     assert status_of(*prepare) == 0
-    assert "going on with the features of 32 photos" in capsys.readouterr().err
+    assert "resuming after the features of 32 photos" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_line(source, tmp_path, capsys):
     prepare = ["prepare", source, "--out", tmp_path / "data", "--quiet"]
     for options, message in (
         (["--val", "2"], "val must be a share"), (["--min-count", "99"], "no word occurs 99 times"),
-        (["--out", source.parent], " in it"), (["--out", "/sys/data"], "/sys/data"),
+        (["--out", source.parent], "contains "), (["--out", "/sys/data"], "/sys/data"),
         (["--photos-dir", "none"], "no such folder of photos"), (["--regions", "0"], "regions must be at least 1"),
-        (["--regions", "--no-features"], "there are none"),
+        (["--regions", "--no-features"], "regions need features"),
     ):  # fmt: skip
         refused(capsys, [*prepare, *options], message)
     refused(capsys, ["prepare", tmp_path / "none", *prepare[2:]], str(tmp_path / "none"))
@@ -130,7 +130,7 @@ def test_mistakes_are_one_line(source, tmp_path, capsys):
     refused(capsys, prepare, "1 photo without a caption, 03.png. ", "--skip-missing")
     assert not any(path.name == "coco2014_captions.h5" for path in tmp_path.rglob("*"))
     assert "left out: 1 photo without a caption, 03.png\n" in output_of(capsys, *prepare, "--skip-missing")
-    refused(capsys, [*prepare, "--skip-missing"], "is a data set already")
+    refused(capsys, [*prepare, "--skip-missing"], "is already a data set")
 
 
 @pytest.fixture

@@ -61,12 +61,12 @@ def test_what_does_not_fit_is_refused(small_folder, other_folder, run, name, fur
     words, other = [name, "--data", small_folder, "--out"], next(other for other in OPTIONS if other != name)
     for wrong, message in (
         ([*words, new], "the run to start from"), ([*words, out, "--resume", run], "the run to start from"),
-        ([*words, new, tmp_path / "none"], "no such run folder"), ([*words, out, run, "--quiet"], "exists already"),
+        ([*words, new, tmp_path / "none"], "no such run folder"), ([*words, out, run, "--quiet"], "already exists"),
         ([*words, run, "--resume"], "captioning train"), ([other, "--out", out, "--resume"], f"captioning {name}"),
         (["train", "--out", out, "--resume"], f"captioning {name}"),
         ([*words, new, run, "--drafts", "0"], "drafts must be"),
         ([*words, out, "--resume", "--drafts", "4"], "--drafts 4 (the run has 3)"),
-        ([name, "--data", other_folder, "--out", new, run], "another vocabulary"),
+        ([name, "--data", other_folder, "--out", new, run], "different vocabulary"),
     ):  # fmt: skip
         refused(capsys, wrong, message)
     assert not new.exists()
@@ -81,7 +81,7 @@ def test_few_validation_images_and_a_loss_that_doubled_are_reported(small_folder
     assert "only 12 validation images decide" in err
     (now,) = [entry["val_loss"] for entry in Run.open(tmp_path / "out").history() if "val_loss" in entry]
     before = Run.open(tmp_path / "out").settings[KEYS[name]]["start_scores"]["val_loss"]
-    assert f"much worse than run, where it started: validation loss {before:.3f} before and {now:.3f} now" in out
+    assert f"much worse than its start, run: the validation loss was {before:.3f} and is now {now:.3f}" in out
 
 
 def test_a_training_that_made_nothing_better_says_so(name, further, tmp_path, capsys):
@@ -91,10 +91,10 @@ def test_a_training_that_made_nothing_better_says_so(name, further, tmp_path, ca
     printed = output_of(capsys, name, "--out", out, "--resume", "--quiet")
     now = min(entry["val_loss"] for entry in Run.open(out).history() if "val_loss" in entry)
     before = Run.open(out).settings[KEYS[name]]["start_scores"]["val_loss"]
-    assert f"validation loss {before:.3f} before and {now:.3f} now" in printed
+    assert f"validation loss was {before:.3f} and is now {now:.3f}" in printed
     assert now > before
     if name == "refine":
-        assert "no better" not in further(tmp_path / "better", "--keep", "exercise", "--human-weight", "1")
+        assert "not improve" not in further(tmp_path / "better", "--keep", "exercise", "--human-weight", "1")
     else:
         further(tmp_path / "less", "--dropout", "0.1")
         assert Run.open(tmp_path / "less").settings["model"]["dropout"] == 0.1
@@ -126,7 +126,7 @@ def test_fine_tuning_starts_from_a_run_and_resumes_to_the_same_bits(small_folder
     for path in whole.glob("*.[sj]*"):
         assert path.read_bytes() == (out / path.name).read_bytes(), path.name
     for wrong, message in (
-        ([*train, "--out", out, "--resume"], "or --resume"), ([*train, "--out", out], "exists already"),
+        ([*train, "--out", out, "--resume"], "or --resume"), ([*train, "--out", out], "already exists"),
         ([*train, "--out", tmp_path / "new", "--hidden", "9"], "--hidden cannot change"),
         (["train", "--out", out, "--resume", "--pca"], "--pca cannot change"),
         (["train", "--out", out, "--resume", "--seed", "1"], "--seed 1 (the run has 0)"),

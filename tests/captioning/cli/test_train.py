@@ -113,7 +113,7 @@ def test_the_place_is_checked_before_the_data_and_the_data_before_the_folder_is_
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(CaptionData, "check", check, raising=False)
     for out, message in (("file", "file: is a file, not a run folder"), ("file/run", "file: Not a directory"),
-                         ("", "exists already")):  # fmt: skip
+                         ("", "already exists")):  # fmt: skip
         refused(capsys, ["train", "--data", "none", "--out", tmp_path / out, *SMALL], message)
     refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *SMALL], "row 7 is damaged")
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
@@ -123,7 +123,7 @@ def test_resume_goes_on_to_more_epochs(small_folder, run, tmp_path, capsys):
     whole, words = tmp_path / "whole", ["train", "--out", run, "--resume"]
     assert train(small_folder, whole, "--epochs", "4") == 0
     before = contents(run)
-    refused(capsys, [*words, "--epochs", "1"], f"{run}: has trained 2 epochs already")
+    refused(capsys, [*words, "--epochs", "1"], f"{run}: has already trained 2 epochs")
     refused(capsys, [*words, "--epochs", "4", "--max-iterations", "9"], "--max-iterations must be at least 10")
     with Run.open(run):
         refused(capsys, [*words, "--epochs", "3"], f"process {os.getpid()} is training in this folder")
@@ -192,7 +192,7 @@ def test_resume_refuses_what_does_not_fit(small_folder, other_folder, run, tmp_p
     words = ["train", "--data", small_folder, "--resume", "--out"]
     refused(capsys, [*words, tmp_path / "none"], str(tmp_path / "none"), "no such run folder")
     refused(capsys, [*words, run, "--hidden", "13"], "--hidden 13 (the run has 12)")
-    refused(capsys, [*words, run, "--data", other_folder], "another vocabulary")
+    refused(capsys, [*words, run, "--data", other_folder], "different vocabulary")
     (run / "checkpoint.safetensors").unlink()
     refused(capsys, [*words, run], "checkpoint.safetensors", "no such file")
     edit_json(run / "settings.json", lambda settings: settings["training"].pop("seed"))
@@ -234,7 +234,7 @@ def test_resume_finds_the_data_again(copied, tmp_path, capsys, monkeypatch):
 def test_a_history_without_the_kept_epoch_is_refused_and_unchanged(run, capsys, lines):
     path = run / "history.jsonl"
     path.unlink() if lines is None else path.write_text(lines)
-    refused(capsys, ["train", "--out", run, "--resume", "--epochs", "3"], "history.jsonl", "has no entry of the epoch")
+    refused(capsys, ["train", "--out", run, "--resume", "--epochs", "3"], "history.jsonl", "has no entry for the epoch")
     assert (path.read_text() if path.exists() else None) == lines
 
 

@@ -71,7 +71,7 @@ def test_references_name_what_is_wrong_with_the_table(folder):
         "line 2 must have 3 columns; .* needs quotes": [lines[0], "val_0.jpg,val,a dog, a cat"],
         "after line 2": [lines[0], "a.jpg,val,a", 'b.jpg,val,"a dog', "c"],
         "columns .* are missing; it has .{1,250}$": ["x" * 10_000],
-        "cannot be read": [lines[0], "\udcff\udcfe,val,a"],
+        "not a readable table": [lines[0], "\udcff\udcfe,val,a"],
     }
     for message, content in faults.items():
         table.write_text("\n".join(content), errors="surrogateescape")

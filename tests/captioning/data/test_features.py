@@ -97,7 +97,7 @@ def test_a_file_that_becomes_shorter_is_an_error_and_no_zeros(tmp_path):
     with FeatureRows(tmp_path / "f.h5", cache_bytes=0) as rows:
         assert rows[[3, 999]].all()
         os.truncate(tmp_path / "f.h5", 100_000)
-        with pytest.raises(DataError, match=r"f\.h5: features: the file has become shorter"):
+        with pytest.raises(DataError, match=r"f\.h5: features: the file was truncated"):
             rows[[999]]
 
 

@@ -19,7 +19,7 @@ def test_a_truncated_or_foreign_file_is_named(folder, name):
     content = (folder / name).read_bytes()
     for part in (content[: len(content) - 40], content[:200], b"", b"no HDF5 at all" * 100):
         (folder / name).write_bytes(part)
-        with pytest.raises(DataError, match=f"{name}: not a whole HDF5 file"):
+        with pytest.raises(DataError, match=f"{name}: not an HDF5 file"):
             open_captions(folder)
     (folder / name).unlink()
     with pytest.raises(DataError, match=f"{name}: there is no such file"):

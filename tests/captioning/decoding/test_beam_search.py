@@ -195,7 +195,7 @@ def test_the_likeliest_words_and_their_probabilities(N, V, count, seed):
     (lambda: Rules(no_repeat=True), 9, "no_repeat must be an int of at least 1; got True"),
     (lambda: Rules(required="dog"), 9, "required must be a list of words; got 'dog'"),
     (lambda: Rules(banned=[4]), 9, "banned must be a list of words"),
-    (lambda: Rules(required=["a"], banned=["b", "a"]), 9, "required: 'a' is banned at the same time"),
+    (lambda: Rules(required=["a"], banned=["b", "a"]), 9, "required: 'a' is also banned"),
     (lambda: Rules(required=list("abcdef")), 9, "required: at most 5 words; got 6"),
 ])  # fmt: skip
 def test_rules_that_no_caption_can_obey(rules, longest, message):

@@ -63,7 +63,7 @@ def test_a_whole_archive(site, get, tmp_path):
     assert f"fetching {site.address}/a.zip, 293.2 KiB\n" in get.output.getvalue()
     assert "no checksum" not in get.output.getvalue()
     assert get() == path
-    for part in ("is there already", "no checksum is known"):
+    for part in ("already exists", "no checksum is known"):
         assert part in get.output.getvalue()
     assert len(site.requests) == 1
     assert site.requests[0][1]["Accept-Encoding"] == "identity"
@@ -71,7 +71,7 @@ def test_a_whole_archive(site, get, tmp_path):
 
 
 @pytest.mark.parametrize(("content", "checksum", "words"), [
-    (b"<html>Sign in</html>", None, "not a whole zip archive"), (CONTENT[:-100], None, "not a whole zip archive"),
+    (b"<html>Sign in</html>", None, "not a complete zip archive"), (CONTENT[:-100], None, "not a complete zip archive"),
     (CONTENT, "md5:" + "0" * 32, "md5 checksum [0-9a-f]{32}, not 0{32}"),
 ])  # fmt: skip
 def test_another_file_is_refused_and_stays_only_if_the_user_put_it_there(site, get, tmp_path, content, checksum, words):
@@ -92,7 +92,7 @@ def test_it_resumes_in_the_middle(site, get, tmp_path, validator):
     site.redirects["/old.zip"] = f"{site.address}/a.zip"
     assert get("/old.zip").read_bytes() == CONTENT
     assert ranges(site) == ["bytes=100000-"] * 2
-    assert "/old.zip, 293.2 KiB, going on after 97.7 KiB\n" in get.output.getvalue()
+    assert "/old.zip, 293.2 KiB, resuming after 97.7 KiB\n" in get.output.getvalue()
     assert site.requests[1][1]["If-Range"] == validator
     assert os.listdir(tmp_path) == ["a.zip"]
 
@@ -105,7 +105,7 @@ def test_it_starts_again_for_another_version_and_without_ranges_or_etag(site, ge
     site.files["/a.zip"], site.etag, site.ranges = content, etag, ranged
     assert get().read_bytes() == content
     assert ranges(site) == ["bytes=100000-" if etag else None]
-    assert "going on" not in get.output.getvalue()
+    assert "resuming" not in get.output.getvalue()
 
 
 def test_a_part_may_be_complete(site, get, tmp_path):
@@ -143,14 +143,14 @@ def test_temporary_errors_of_the_server(site, get):
     site.statuses = [500, 503, 429, 408] + [500] * 7
     assert get(attempts=20).read_bytes() == CONTENT
     assert get.pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    assert "the server answers 500 Internal Server Error; again in 1 s" in get.output.getvalue()
+    assert "the server answers 500 Internal Server Error; retrying in 1 s" in get.output.getvalue()
 
 
 @pytest.mark.parametrize(("fault", "words"), [
     *(({"statuses": [status]}, f"answers {status} .*--address NAME=URL") for status in (401, 403, 404, 410, 501)),
     *(({"redirects": {"/a.zip": target}}, "cannot be fetched") for target in ("file:///etc/hostname", "ftp://127.0.0.1/",
                                                                               "data:,PK", "/a.zip")),
-    ({"statuses": [206]}, "another part than the bytes from 0"),
+    ({"statuses": [206]}, "did not send the bytes from 0"),
 ])  # fmt: skip
 def test_permanent_errors_of_the_server(site, get, tmp_path, fault, words):
     vars(site).update(fault)
@@ -237,7 +237,7 @@ def test_another_file_is_not_overwritten(run, out, other):
         (out / "a.txt").symlink_to(out / "nowhere")
     else:
         (out / "a.txt").write_bytes(other)
-    with pytest.raises(DownloadError, match=r"a\.txt: is there already and differs from x\.zip"):
+    with pytest.raises(DownloadError, match=r"a\.txt: already exists and differs from x\.zip"):
         run(zipped(MEMBERS))
     assert os.listdir(out) == ["a.txt"]
 
@@ -247,7 +247,7 @@ def test_another_file_is_not_overwritten(run, out, other):
 def test_paths_outside_of_the_folder_are_refused(run, out, name):
     info = zipfile.ZipInfo("x" * len(name))
     content = zipped({**MEMBERS, info: b"bad"}).replace(b"x" * len(name), name.encode())
-    with pytest.raises(DownloadError, match=r"x\.zip: is not unpacked, .* outside of the folder"):
+    with pytest.raises(DownloadError, match=r"x\.zip: was not unpacked, .* outside of the folder"):
         run(content)
     assert sorted(os.listdir(out.parent)) == ["out", "x.zip"]
     assert os.listdir(out) == []

@@ -59,7 +59,7 @@ def test_flickr8k_becomes_photos_and_a_table(tmp_path):
     assert lines == [f"{tmp_path / 'photos'}: 3 photos", *(f"{tmp_path / 'captions.csv'}: {line}" for line in counts)]
     assert make(make_flickr8k, tmp_path, Flickr8k_Dataset=PHOTOS, Flickr8k_text=TEXTS) == lines
     (tmp_path / "captions.csv").write_text("mine")
-    with pytest.raises(DownloadError, match=r"captions\.csv: is there already and differs"):
+    with pytest.raises(DownloadError, match=r"captions\.csv: already exists and differs"):
         make(make_flickr8k, tmp_path, Flickr8k_Dataset=PHOTOS, Flickr8k_text=TEXTS)
     assert (tmp_path / "captions.csv").read_text() == "mine"
 
@@ -74,7 +74,7 @@ def write(folder, **changes):
 @pytest.mark.parametrize(("changes", "words"), [
     ({"Flickr8k.token.txt": "a.jpg A cat\n"}, r"Flickr8k\.token\.txt: line 1 is not NAME#NUMBER"),
     ({"Flickr8k.token.txt": ""}, r"trainImages\.txt: a\.jpg has no caption"),
-    ({"Flickr_8k.testImages.txt": "a.jpg\n"}, r"testImages\.txt: a\.jpg is in the split train already"),
+    ({"Flickr_8k.testImages.txt": "a.jpg\n"}, r"testImages\.txt: a\.jpg is already in the split train"),
 ])  # fmt: skip
 def test_texts_that_do_not_fit_are_named(tmp_path, changes, words):
     with pytest.raises(DownloadError, match=words):

@@ -142,7 +142,7 @@ def test_people_are_scored_against_the_others_of_the_image():
         each = [CiderD([item[:k] + item[k + 1 :]], frequencies).score(0, words) for k, words in enumerate(item)]
         means.append(np.mean(each))
     assert human_cider_d(references, frequencies) == pytest.approx(np.mean(means))
-    with pytest.raises(DataError, match="no image with two human captions"):
+    with pytest.raises(DataError, match="no image has two human captions"):
         human_cider_d(references[1:3], frequencies)
 
 

@@ -59,7 +59,7 @@ def test_a_signature_says_what_a_score_depends_on(folder):
 
 
 @pytest.mark.parametrize(("value", "message"), [
-    ("bert", "the tokenizer 'bert' is none of words, ptb"), (3, "attribute tokenizer: must be one text"),
+    ("bert", "tokenizer 'bert'.* words, ptb"), (3, "attribute tokenizer: must be one text"),
 ])  # fmt: skip
 def test_a_tokenizer_that_is_none_is_an_error_of_the_data(folder, value, message):
     with h5py.File(folder / "coco2014_captions.h5", "r+") as file:

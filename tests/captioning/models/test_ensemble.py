@@ -45,7 +45,7 @@ def test_every_decoder_takes_it_and_leaves_each_member_in_its_mode():
 
 
 def test_those_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="there are no captioners"):
+    with pytest.raises(ValueError, match="at least one captioner"):
         Ensemble([])
     other = Vocabulary(["<NULL>", "<START>", "<END>", "<UNK>", "x"])
     for wrong in (Captioner(other, 11, 4, 5), Captioner(VOCABULARY, 10, 4, 5)):

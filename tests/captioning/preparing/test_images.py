@@ -78,8 +78,8 @@ def test_a_photo_is_found_by_its_path_or_its_name(tmp_path):
 
 @pytest.mark.parametrize(("paths", "message"), [
     (["a/1", "b/1", "a__1"], "'a/1' and 'a__1' would both be called 'a__1'"),
-    (["a\nb.jpg"], "can be no name"), ([" a.jpg"], "can be no name"), (["a/"], "can be no name"),
-    ([".."], "can be no name"),
+    (["a\nb.jpg"], "cannot be a file name"), ([" a.jpg"], "cannot be a file name"), (["a/"], "cannot be a file name"),
+    ([".."], "cannot be a file name"),
 ])  # fmt: skip
 def test_names_that_will_not_do_are_refused(paths, message):
     with pytest.raises(DataError, match=message):

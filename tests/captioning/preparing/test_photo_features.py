@@ -102,9 +102,9 @@ def test_a_photo_that_can_be_read_after_all_is_read(photos, whole, tmp_path):
 def test_numbers_that_are_not_finite_are_an_error(photos, tmp_path):
     colours, places = GridColours(), GridPlaces()
     colours._weight[0, 0] = places._weight[0, 0] = np.nan
-    with pytest.raises(DataError, match=r"00\.png: grid-colours gives a feature that is not finite"):
+    with pytest.raises(DataError, match=r"00\.png: grid-colours computes a feature that is not finite"):
         computed(tmp_path, photos, colours)
-    with pytest.raises(DataError, match=r"00\.png: grid-places gives a feature that is not finite"):
+    with pytest.raises(DataError, match=r"00\.png: grid-places computes a feature that is not finite"):
         found(photos, tmp_path / "part", network=places)
 
 
@@ -156,7 +156,7 @@ def test_the_reduction_leaves_out_photos_that_cannot_be_read(photos, tmp_path, m
     assert network.seen == 0
     for given, path, strict, message in (
         (paths, "part", True, "without --strict"), (paths, "other", True, "without --strict"),
-        (paths[:1] * 2, "other", False, "none of 2 photos for training can be read"),
+        (paths[:1] * 2, "other", False, "none of 2 training photos can be read"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=message):
             found(given, tmp_path / path, strict=strict)

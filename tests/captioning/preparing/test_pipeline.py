@@ -139,7 +139,7 @@ def test_photos_that_cannot_be_read_are_left_out_with_their_captions(tmp_path):
     assert not (tmp_path / "data" / "photos" / "03.png").exists()
     text = report(prepared, recipe)
     assert "left out: 1 photo that cannot be read\n" in text
-    assert "regions: 12 numbers a place (the photos for training have no more), which keep 100.0%" in text
+    assert "regions: 12 numbers per place (the training photos have no more), which keep 100.0%" in text
     for strict in (Recipe(strict=True), Recipe(strict=True, regions=3)):
         with pytest.raises(DataError, match=r"03\.png: not a photo"):
             prepare_data(source, tmp_path / "strict", strict, GridPlaces())
@@ -186,7 +186,7 @@ def test_captions_alone_need_no_photos_and_splits_may_be_drawn_anew(tmp_path):
     }  # fmt: skip
     text = report(prepared, FEW)
     assert "features: none; photos: none" in text
-    assert "when train2014_vgg16_fc7.h5, val2014_vgg16_fc7.h5, test2014_vgg16_fc7.h5 have a row of features" in text
+    assert "training needs train2014_vgg16_fc7.h5, val2014_vgg16_fc7.h5, test2014_vgg16_fc7.h5 with a row" in text
 
 
 @pytest.mark.parametrize("photos", ["link", "copy", "none"])

@@ -55,6 +55,6 @@ def test_a_rank_that_fails_ends_all_and_the_same_command_resumes(prepare, tmp_pa
     prepare(2, "kill", status=9)
     assert not (tmp_path / "2").exists()
     _, err = prepare(2, "well")
-    assert "going on with the features of 64 photos" in err
+    assert "resuming after the features of 64 photos" in err
     prepare(1, "well")
     assert content(tmp_path / "2") == content(tmp_path / "1")

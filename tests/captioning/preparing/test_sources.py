@@ -102,9 +102,9 @@ def test_coco_in_two_files_has_their_splits(tmp_path):
      r"val\.json: annotations\[0\]: duplicate id 3, first in .*train\.json: annotations\[2\]"),
     (VAL | {"images": [{"id": 8, "file_name": "a.png"}]}, "val.json",
      r"val\.json: duplicate image 'a\.png', first in .*train\.json"),
-    (karpathy(), "val.json", r"val\.json: of several sources each must be COCO's"),
-    (VAL, "more.json", r"more\.json: of several sources each must have either train or val in"),
-    (VAL, "trainval.json", r"trainval\.json: of several sources each must have either train or val in"),
+    (karpathy(), "val.json", r"val\.json: .*each must be COCO's"),
+    (VAL, "more.json", r"more\.json: .*train or val, in its name"),
+    (VAL, "trainval.json", r"trainval\.json: .*train or val, in its name"),
 ])  # fmt: skip
 def test_two_files_that_do_not_fit_are_named(tmp_path, val, name, message):
     with pytest.raises(DataError, match=message):
@@ -125,20 +125,20 @@ JSON_FAULTS = [
     (coco(annotations=[{"image_id": 7, "caption": 5}]), r"annotations\[0\]: caption: must be a text; got int '5'"),
     (coco(annotations=[{"id": 4, "image_id": 7, "caption": "x"}] * 2), r"annotations\[1\]: duplicate id 4"),
     (karpathy(images=[{"sentences": []}]), r"images\[0\]: the key filename is missing"),
-    (karpathy(images=[{"filename": "a", "split": "dev", "sentences": []}]), r"images\[0\]: the split 'dev'"),
+    (karpathy(images=[{"filename": "a", "split": "dev", "sentences": []}]), r"images\[0\]: .*split 'dev'"),
     (karpathy(images=[{"filename": "a", "sentences": [{}]}]), r"sentences\[0\]: the key tokens is missing"),
     (karpathy(images=[{"filename": "a", "sentences": [{"tokens": ["a", 1]}]}]), r"tokens\[1\]: must be a text"),
     ('{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1, "caption": "a \\ud83d"}]}',
-     "x: 'a': .* half a character at 2"),
+     "x: 'a': .* surrogate at 2"),
 ]  # fmt: skip
 CSV_FAULTS = [
-    ("", "lacks caption and image, it has $"), ("image;caption\n", "lacks caption and image, it has image;caption"),
-    ("image,text\na,b\n", "lacks caption, it has image,text"), ("image,caption\n", "has no images"),
+    ("", "lacks caption and image; it has $"), ("image;caption\n", "lacks caption and image; it has image;caption"),
+    ("image,text\na,b\n", "lacks caption; it has image,text"), ("image,caption\n", "has no images"),
     ("image,caption\na.png,a dog, a cat\n", "line 2: has more columns .* needs quotes"),
-    ("image,caption\na.png\n", "line 2: is cut short"), ("image,caption\n ,a dog\n", "line 2: names no image"),
-    ("image,split,caption\na,,a dog\n", "line 2: the split ''"),
+    ("image,caption\na.png\n", "line 2: has too few columns"), ("image,caption\n ,a dog\n", "line 2: names no image"),
+    ("image,split,caption\na,,a dog\n", "line 2: .*split ''"),
     ("image,split,caption\na,train,b\na,val,b\n", "line 3: 'a' is in the split val, .* train"),
-    ('image,caption\na,"b\n', r"line \d: is not a line of a table"),
+    ('image,caption\na,"b\n', r"line \d: is not a valid table row"),
     ("image,caption\na.png,un café\n".encode("latin-1"), r"is not UTF-8 at byte \d+"),
     (f"image,caption\na.png,{'dog ' * 1001}\n", r"x: 'a\.png': .* 1,001 words"),
     (f"image,caption\na.png,{'d' * 100_001}\n", r"x: 'a\.png': .* 100,001 characters"),
@@ -173,8 +173,8 @@ def test_the_format_may_be_said(tmp_path):
     path = write(tmp_path / "captions.dat", coco())
     assert table(read(path, format="coco")[0]) == CAPTIONS
     for source, format, message in (
-        (path, None, "say what it is with --format"), (path, "csv", "first line must name the columns"),
-        (path, "folder", "not --format folder"), (tmp_path, "csv", "not --format csv"),
+        (path, None, "with --format"), (path, "csv", "first line must name the columns"),
+        (path, "folder", "but --format is folder"), (tmp_path, "csv", "but --format is csv"),
         (tmp_path / "none.json", None, "no such file or folder"), (Path("/dev/null"), "coco", "is a device"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=f"{re.escape(str(source))}: .*{message}"):

@@ -49,7 +49,7 @@ def test_features_alone_stay_for_a_later_job(tmp_path, killed):
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
-    for name, message in (("mine.txt", "has 'mine.txt' in it; .*--out"), ("coco2014_captions.h5", "is a data set alr"),
+    for name, message in (("mine.txt", "contains 'mine.txt'; .*--out"), ("coco2014_captions.h5", "already a data set"),
                           ("", "exists and is not a folder")):  # fmt: skip
         out = tmp_path / f"of {name}"
         if name:
@@ -69,6 +69,6 @@ def test_what_appears_meanwhile_stays(tmp_path):
             pass
         out.mkdir()
         (out / "mine.txt").write_text("mine")
-        with pytest.raises(DataError, match=r"has 'mine\.txt' in it"):
+        with pytest.raises(DataError, match=r"contains 'mine\.txt'"):
             work.finish()
     assert content(tmp_path) == {".data.preparing/features.part": b"rows", "data/mine.txt": b"mine"}

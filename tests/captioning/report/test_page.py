@@ -105,13 +105,13 @@ def test_it_says_what_is_missing(tmp_path, monkeypatch):
     bare = page_text(dataclasses.replace(made, scored=dataclasses.replace(made.scored, raw=False)))
     alone, again = (page_text(dataclasses.replace(made, scored=None)) for _ in range(2))
     unreadable = page_text(contents(captions(3, tmp_path / "a.jpg", attention=True)))
-    texts = ["&lt;f", "has no history of", "has no photos of these images", "no photo at hand", "has no raw captions"]
+    texts = ["&lt;f", "has no history of", "has no photos of these images", "no photo available", "has no raw captions"]
     assert [[text for text in texts if text in page] for page in (bare, unreadable)] == [texts, texts[:1]]
     assert "calibration" not in sections(bare)
     assert (sections(alone), "No data" in alone) == (["training", "scores", "model", "settings"], True)
     assert alone == again
     assert (unreadable.count("cannot be read"), unreadable.count("<use")) == (3, 0)
-    assert "the 6 places of a photo form no square" in page_text(contents(captions(1, attention=True, places=6)))
+    assert "the 6 places of a photo do not form a square" in page_text(contents(captions(1, attention=True, places=6)))
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path):

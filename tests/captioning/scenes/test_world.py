@@ -88,7 +88,7 @@ def test_wrong_arguments_are_refused(call, message):
         ('"dog"', '"unicorn"', "unicorn"),
         ('"snow"', '"moon"', "moon"),
         ('"things"', '"items"', "KeyError"),
-        ('"places": [[0.5, 0.9]]', '"places": []', "0 is none of 1, 2, 3"),
+        ('"places": [[0.5, 0.9]]', '"places": []', "0 is not one of 1, 2, 3"),
         ("{", "", "not a scene"),
     ],
 )

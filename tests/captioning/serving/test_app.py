@@ -72,7 +72,7 @@ def bomb():
 
 
 @pytest.mark.parametrize(("body", "status", "words"), [
-    (b"", 400, "no photo"), (b"hello", 422, "not a photo"), (photo("JPEG")[:300], 422, "not a"),
+    (b"", 400, "no photo"), (b"hello", 422, "not a photo"), (photo("JPEG")[:300], 422, "photo"),
     (b"\0\0\0\x18ftypheic" + bytes(99), 422, "HEI"), (bomb(), 422, "megapixels"),
 ])  # fmt: skip
 def test_a_body_that_is_not_a_photo_is_refused_in_one_line(app, body, status, words):

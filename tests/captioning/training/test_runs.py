@@ -86,14 +86,14 @@ def test_one_process_trains_in_a_folder_at_a_time(folder, small_data):
     with Run.open(folder) as run, run:  # nested
         with pytest.raises(RunError, match=f"run: process {os.getpid()} is training in this folder"):
             make_solver(small_data, folder=folder).train()
-        with pytest.raises(RunError, match="exists already"):
+        with pytest.raises(RunError, match="already exists"):
             new_run(folder, small_data)
     assert not (folder / ".lock").exists()
 
 
 def test_another_data_set_is_refused(folder, small_folder, other_folder, small_data, monkeypatch):
     run = Run.open(folder)
-    with open_captions(other_folder) as data, pytest.raises(RunError, match="another vocabulary"):
+    with open_captions(other_folder) as data, pytest.raises(RunError, match="different vocabulary"):
         run.check_fits(data.val)
     with open_captions(small_folder, pca=False) as data, pytest.raises(RunError, match=r"features of 6 columns.* 5"):
         run.check_fits(data.val)
@@ -236,8 +236,8 @@ def test_it_is_the_data_sets_or_else_that_of_the_run_it_starts_from(regions, tmp
 def test_a_projection_that_did_not_make_the_regions_is_refused(regions):
     path = regions / "regions.safetensors"
     for wrong, message in (
-        (OTHER, r".*train2014_regions\.h5"), (projection(np.ones((5, 2)), np.zeros(2)), "makes 2 numbers a place of 5"),
-        (projection(np.ones((6, 3)), np.zeros(3)), "makes 3 numbers a place of 6"),
+        (OTHER, r".*train2014_regions\.h5"), (projection(np.ones((5, 2)), np.zeros(2)), "makes 2 numbers .* 5"),
+        (projection(np.ones((6, 3)), np.zeros(3)), "makes 3 numbers .* 6"),
     ):  # fmt: skip
         wrong.save(path)
         with pytest.raises(DataError, match=rf"regions\.safetensors: {message}"):
@@ -301,7 +301,7 @@ def test_models_are_compared_and_not_their_settings(tmp_path):
     older = {key: model.settings[key] for key in model.settings if key != "feature_dropout"}
     first = a_run(tmp_path / "old", model, older)
     average_runs([first, a_run(tmp_path / "new", model)], tmp_path / "mean")
-    with pytest.raises(RunError, match="other sizes"):
+    with pytest.raises(RunError, match="different sizes"):
         average_runs([first, a_run(tmp_path / "other", Captioner(WORDS, 3, 4, 6, rng=0))], tmp_path / "wrong")
 
 

@@ -104,5 +104,5 @@ def test_impossible_drawings_are_refused(name, value):
 
 @pytest.mark.parametrize(("name", "value"), [("label_smoothing", 0.1), ("scheduled_sampling", 0.5), ("buckets", 20)])
 def test_settings_that_would_do_nothing_are_refused(small_data, name, value):
-    with pytest.raises(ValueError, match=f"{name} does nothing in a self-critical training.*{value}"):
+    with pytest.raises(ValueError, match=f"{name} .*self-critical.*{value}"):
         make(small_data, dataclasses.replace(SHORT, **{name: value}))

@@ -155,7 +155,7 @@ def test_the_best_weights_are_kept_and_they_are_copies(small_data, changed, best
     assert solver.train() == history  # nothing more to do
     for number, better in ((9.0, False), (-9.0, True)):
         start = dict.fromkeys(SCORES, number) | {"val_loss": -number}
-        assert ("no better" not in str(solver.warnings_since({"start": "begun", "start_scores": start}))) == better
+        assert ("not improve" not in str(solver.warnings_since({"start": "begun", "start_scores": start}))) == better
     for loss, warned in ((solver.best_entry["val_loss"] / 2, True), (solver.best_entry["val_loss"], False)):
         start = {"start": "begun", "start_scores": dict.fromkeys(SCORES, -9.0) | {"val_loss": loss}}
         assert ("much worse" in str(solver.warnings_since(start))) == warned

@@ -89,7 +89,7 @@ def test_extractors_are_found_by_name_and_made_once(monkeypatch):
     monkeypatch.setattr(extractors, "_made", {})
     assert isinstance(extractor("grid"), GridExtractor)
     assert extractor("grid") is extractor("grid")
-    with pytest.raises(ValueError, match="no feature extractor 'vgg16'"):
+    with pytest.raises(ValueError, match="unknown feature extractor 'vgg16'"):
         extractor("vgg16")
 
 
@@ -100,7 +100,7 @@ def test_a_region_extractor_adds_the_places_to_the_whole():
     maps, rows = network.maps(prepared), both.features(both.prepare(photo)[None])
     assert (both.name, both.size, both.side, both.grid) == ("grid-places", 12 + 16 * 2, 32, (4, 4))
     np.testing.assert_array_equal(rows, np.concatenate([maps.mean((1, 2)), maps[..., :2].reshape(1, -1) + 1], axis=1))
-    with pytest.raises(ValueError, match="takes 12 numbers a place; grid has 3"):
+    with pytest.raises(ValueError, match="takes 12 numbers per place; grid has 3"):
         RegionExtractor(GridExtractor(), projection)
 
 

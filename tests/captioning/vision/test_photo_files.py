@@ -135,8 +135,8 @@ WHOLE = content_of(Image.fromarray(quarters()), format="PNG")
 BAD = {
     "text.jpg": (b"Dear diary, this is no photo.", "not a photo.*format"),
     "empty.jpg": (b"", "empty file"),
-    "cut.png": (WHOLE[: len(WHOLE) // 2], "not a whole photo"),
-    "start.png": (WHOLE[:20], "not a"),
+    "cut.png": (WHOLE[: len(WHOLE) // 2], "incomplete or damaged"),
+    "start.png": (WHOLE[:20], "photo"),
     "a b\n.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a photo"),
     "犬.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "HEIC.*JPEG|JPEG.*HEIF"),
     "bomb.png": (blank_png(12_000, 10_001), "limit of 120 megapixels"),
@@ -270,8 +270,8 @@ def test_what_has_no_photos_is_named(album, monkeypatch):
     empty = album / "empty"
     empty.mkdir()
     for paths, recursive, message in [
-        ([album / "a.JPG", empty], False, r"empty: .*not looked into.*\.jpg"),
-        ([empty], True, "or in folders within it"),
+        ([album / "a.JPG", empty], False, r"empty: .*not searched.*\.jpg"),
+        ([empty], True, "or its subfolders"),
         ([album / "none.jpg"], False, r"none\.jpg: there is no such file"),
         (["a: b.jpg"], False, r"a: b\.jpg: there is no such file"),
         ([album, "https://example.org/a.jpg"], False, r"https://example\.org/a\.jpg: addresses"),
