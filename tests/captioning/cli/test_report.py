@@ -82,7 +82,7 @@ def test_wrong_options_are_refused_before_any_work(small_folder, trained, tmp_pa
     monkeypatch.setattr("captioning.cli.evaluate.score_split", None)
     report, out = ["report", trained, "--data", small_folder, "--out"], tmp_path / "a.html"
     for wrong, message in (
-        ([*report, tmp_path / "none" / "a.html"], "no such folder"),
+        ([*report, tmp_path / "none" / "a.html"], "the folder does not exist"),
         ([*report, tmp_path / "a.json"], "must end in .html"),
         ([*report, out, "--split", "test"], "has no test split"), ([*report, out, "--with", "zzzz"], "--with"),
         (["report", tmp_path / "none"], "no such run folder"),
