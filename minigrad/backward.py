@@ -89,7 +89,13 @@ def fit(
                 raise ValueError("does not broadcast")
             grad = unbroadcast(grad, shape, len(batch))
         except ValueError:
-            raise ValueError(_misfit(primitive, argnum, grad, shape, dtype, batch)) from None
+            stretched = (
+                not batch
+                and len(shape) <= grad.ndim
+                and all(n in (1, m) for n, m in zip(shape[::-1], grad.shape[::-1], strict=False))
+            )
+            hint = f". If {primitive.name} broadcasts its inputs, declare it with broadcasts=True." if stretched else ""
+            raise ValueError(_misfit(primitive, argnum, grad, shape, dtype, batch) + hint) from None
     return grad if grad.dtype == dtype else grad.astype(dtype)
 
 

@@ -133,6 +133,12 @@ class Primitive:
 
     def declare(self, rule: str, function: Callable[..., Any]) -> None:
         """Set a rule, such as "vjp" or "reference". A rule named ``_`` gets a name for tracebacks."""
+        for name, parameter in inspect.signature(function).parameters.items() if self.options and "vjp" in rule else ():
+            if name in self.options and parameter.default is not parameter.empty:
+                raise TypeError(
+                    f"primitive {self.name}: the {rule} has a default for the option {name}, but does not get the "
+                    f"option of a call. Return {name} from the forward as a residual, and drop the default."
+                )
         if getattr(function, "__name__", "") in ("_", "<lambda>") and hasattr(function, "__code__"):
             name = f"{self.name}_{rule}"
             function.__name__ = function.__qualname__ = name
@@ -168,11 +174,13 @@ class Primitive:
                 f"primitive {self.name}: steps must be Steps(…), its step a Primitive such as rnn_step.primitive, "
                 "and its states a mapping such as {'h0': 'h'}"
             )
-        named = [("states", name, self.arguments) for name in steps.states]
-        named += [("states", name, steps.step.arguments) for name in steps.states.values()]
-        named += [("inputs", steps.inputs, self.arguments), ("weights", steps.weights, self.arguments)]
-        named += [("indices", steps.indices, self.options)] if steps.indices is not None else []
-        for field, name, known in named:
+        for field, name, known in (
+            *(("states", name, self.arguments) for name in steps.states),
+            *(("states", name, steps.step.arguments) for name in steps.states.values()),
+            ("inputs", steps.inputs, self.arguments),
+            ("weights", steps.weights, self.arguments),
+            *(("indices", name, self.options) for name in (steps.indices,) if name is not None),
+        ):
             if name not in known:
                 raise ValueError(f"primitive {self.name}: steps: {field}: {name!r} is none of {', '.join(known)}")
 
@@ -255,8 +263,9 @@ def primitive(
     """Declare a primitive from its forward on ndarrays. Declare its rules with decorators: VJP, reference, cost.
 
     - The **forward** returns the output (or a tuple of outputs) and a tuple of residuals: arrays or plain values that
-      the VJP needs. Its array inputs are the parameters that are annotated as arrays (``np.ndarray``, ``NDArray``,
-      ``Array``, also optional), and those with neither annotation nor default. All others are options.
+      the VJP needs. It must not write into its inputs. Its array inputs are the parameters that are annotated as arrays
+      (``np.ndarray``, ``NDArray``, ``Array``, also optional), and those with neither annotation nor default. All others
+      are options.
     - The **VJP** takes ``(g, needs, *residuals)``. ``g`` is the cotangent of the output: for several outputs a tuple,
       with None for an output that nothing used. ``needs`` says for each input whether its cotangent is needed. The VJP
       returns one entry for each input, None for inputs that need no cotangent. It must not write into its arguments. It

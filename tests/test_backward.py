@@ -219,6 +219,19 @@ def test_wrong_vjps_are_named():
                 declare(lambda g, needs, x, rule=rule: rule(g), **options)(x).backward(np.ones(2))
 
 
+def test_a_cotangent_of_the_broadcast_shape_points_to_the_option():
+    for shape, returned, hinted in (
+        ((3,), (2, 3), True), ((1, 3), (2, 3), True), ((), (3,), True), ((2,), (3,), False), ((2, 3), (3,), False),
+        ((3,), (2, 4), False), ((1, 3), (3,), False),
+    ):  # fmt: skip
+        x = leaf(*shape)
+        with pytest.raises(ValueError, match=r"returned .* for x, which is float64") as caught:
+            declare(lambda g, needs, x, returned=returned: (np.ones(returned),))(x).backward(np.ones(shape))
+        assert ("broadcasts=True" in str(caught.value)) == hinted
+    with pytest.raises(TypeError, match=r"real numbers$"):
+        declare(lambda g, needs, x: (np.ones((2, 3), complex),))(leaf(3)).backward(np.ones(3))
+
+
 def test_a_pass_that_fails_frees_only_what_it_visited():
     broken = [True]
 

@@ -326,6 +326,25 @@ def test_inputs_must_come_before_options():
             return x, ()
 
 
+@pytest.mark.parametrize("rule", ["vjp", "vjp_on_tensors", "batched_vjp"])
+def test_a_vjp_with_a_default_for_an_option_is_refused(rule):
+    """It would run with the default, whatever the call passed."""
+
+    @mg.primitive(broadcasts=True)
+    def hyp(a, b, eps=0.0):
+        return np.sqrt(a * a + b * b + eps), (a, b)
+
+    declare = getattr(hyp, rule)
+    with pytest.raises(TypeError, match=r"hyp: .*default for the option eps.*as a residual"):
+        declare(lambda g, needs, a, b, eps=0.0: (g, g))
+    with pytest.raises(TypeError, match=r"hyp: .*eps"):
+        declare(lambda g, needs, *residuals, eps=0.0: (g, g))
+    for fine in (lambda g, needs, a, b, eps: (g, g), lambda g, needs, a, b, many=False: (g, g)):
+        declare(fine)
+    hyp.reference(lambda a, b, eps=0.0: mg.sqrt(a * a + b * b + eps))
+    hyp.cost(lambda shapes, shape, options, eps=0.0: 0)
+
+
 @pytest.mark.parametrize("broadcasts", [False, True])
 def test_outputs_that_are_integers_are_untracked_by_the_short_paths_too(broadcasts):
     @mg.primitive(broadcasts=broadcasts)

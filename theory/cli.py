@@ -29,6 +29,9 @@ __all__ = ["main"]
 EXAMPLES = 100
 """The default of --examples."""
 
+_CHECKING = {"examples": EXAMPLES, "seed": 0, "json": False, "quiet": False}
+"""The options of `check`, and of `theory` without a command, with their defaults."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (`sys.argv` by default) and return the exit status."""
@@ -36,9 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Any) -> int:
+    unused = [name for name in _CHECKING if name in options]
+    if unused and options.command is not _check:
+        raise ValueError(f"--{unused[0]} is an option of check alone")
     for file in options.load:
         _load(file)
-    status: int = options.command(options)
+    status: int = options.command(argparse.Namespace(**_CHECKING | vars(options)))
     return status
 
 
@@ -64,8 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory figures --out DIR.",
     )
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
-    parser.set_defaults(command=_check, numbers=[], verbose=False, load=[], examples=EXAMPLES, seed=0, json=False,
-                        quiet=False)  # fmt: skip
+    parser.set_defaults(command=_check, numbers=[], verbose=False, load=[])
     _add_load(parser)
     _add_checking(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")

@@ -18,6 +18,7 @@ from captioning.data.dataset import open_captions
 from captioning.data.splits import PARTS, Split, images_of_part
 from captioning.evaluation.calibration import Calibration
 from captioning.evaluation.split_scores import (
+    SCORE_TABLE,
     captions_of,
     known_captions,
     read_results,
@@ -38,29 +39,6 @@ from minigrad.units import byte_text
 __all__ = ["EVALUATE", "REPORT", "SAMPLE", "SCORE", "scored_split"]
 
 _UNKNOWN = "unknown"  # how another program decoded its captions
-_TABLE = {
-    "against all human captions of an image, as papers print them": [
-        *((f"corpus BLEU-{n}", f"corpus_bleu_{n}", ".4f") for n in range(1, 5)),
-        ("ROUGE-L", "rouge_l", ".4f"),
-        ("CIDEr-D (0 to 10; papers often print 100 x)", "cider_d", ".4f"),
-    ],
-    "against one human caption": [
-        ("loss, nats per caption", "loss", ".3f"),
-        ("exercise BLEU (unigrams, one reference, mean)", "exercise_bleu", ".4f"),
-        ("  in the mean over all references", "exercise_bleu_mean", ".4f"),
-        ("  of one human caption against another", "exercise_bleu_human", ".4f"),
-    ],
-    "diversity of the captions": [
-        ("distinct-1: different words, of all words", "distinct_1", ".4f"),
-        ("distinct-2: different pairs, of all pairs", "distinct_2", ".4f"),
-        ("words in use", "words_in_use", "d"),
-        ("  of the vocabulary", "vocabulary_share", ".1%"),
-        ("captions that do not occur in the training set", "novel_share", ".1%"),
-        ("mean length, words", "mean_length", ".2f"),
-        ("<UNK>, of all words", "unknown_rate", ".2%"),
-    ],
-}
-"""The rows under each heading: the name, the key and the format of a figure."""
 
 
 def _evaluate(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
@@ -142,11 +120,11 @@ def _print_scores(about: dict[str, Any], figures: dict[str, Any]) -> None:
             f"the {PARTS.get(part, '')}validation images" for part in about["chosen_on"].split(" and ")
         )
         print(f"(the weights were chosen on {named})")
-    for heading, rows in _TABLE.items():
+    for heading, rows in SCORE_TABLE.items():
         print(f"\n{heading}")
-        for name, key, form in rows:
+        for key, (name, form, meaning) in rows.items():
             if figures.get(key) is not None:
-                print(f"  {name:48}{figures[key]:>9{form}}")
+                print(f"  {name:24}{figures[key]:>9{form}}  {meaning}")
     print(f"\nsignature: {about['signature']}")
     if about.get("out") is not None:
         print(f"captions: {about['out']}")

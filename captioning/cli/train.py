@@ -224,7 +224,7 @@ def _run_to_resume(options: argparse.Namespace, comm: Any, stack: ExitStack) -> 
     if comm.rank == 0:
         if run is None:
             if (Path(options.out) / "checkpoint.safetensors").is_file():
-                raise RunError(f"{options.out}: exists already: choose another --out, or resume this run with --resume")
+                raise RunError(f"{options.out}: already exists: choose another --out, or resume this run with --resume")
             Run.check_new(options.out)
         else:
             stack.enter_context(run)

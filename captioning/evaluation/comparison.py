@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from captioning.evaluation.split_scores import SCORE_TABLE
 from captioning.scoring.metrics import Corpus, Tokens, bleu_counts, bleu_of_counts, rouge_l
 
 __all__ = ["SAMPLES", "SCORES", "Compared", "compare", "score_sums"]
 
-SCORES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")
-"""The scores of a comparison."""
+SCORES = tuple(name.removeprefix("corpus ") for name, _, _ in next(iter(SCORE_TABLE.values())).values())
+"""The scores of a comparison: BLEU-1 to BLEU-4, ROUGE-L and CIDEr-D, in the order of the columns of `_scores`."""
 
 SAMPLES = 1000
 """The number of bootstrap samples."""

@@ -33,13 +33,42 @@ from minigrad.runtime.files import replacing
 from minigrad.runtime.threads import split as split_evenly
 
 __all__ = [
-    "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "image_ids", "known_captions",
-    "mean_exercise_bleu", "mean_loss", "read_results", "score", "score_captions", "signature", "write_results",
+    "SCORE_TABLE", "captions_of", "cider_d_by_image", "evaluate", "human_exercise_bleu", "image_ids",
+    "known_captions", "mean_exercise_bleu", "mean_loss", "read_results", "score", "score_captions", "signature",
+    "write_results",
 ]  # fmt: skip
 
 _COCO_NAME = re.compile(r"(?:.*_)?(\d{12})(?:\.\w+)?")  # such as COCO_val2014_000000391895.jpg
 Rows = NDArray[np.int64]
 _IMAGES = 500  # images whose features are in memory at once
+
+SCORE_TABLE = {
+    "against all human captions of an image, as in papers (some print 100 x CIDEr-D)": {
+        **{f"corpus_bleu_{n}": (f"corpus BLEU-{n}", ".4f", f"n-grams up to n = {n} that people use, 0 to 1")
+           for n in range(1, 5)},
+        "rouge_l": ("ROUGE-L", ".4f", "longest common subsequence, 0 to 1"),
+        "cider_d": ("CIDEr-D", ".4f", "n-grams that people agree on, 0 to 10"),
+    },
+    "against one human caption": {
+        "loss": ("loss", ".3f", "mean cross-entropy of a human caption, nats"),
+        "exercise_bleu": ("exercise BLEU", ".4f", "unigrams, one reference, mean over images"),
+        "exercise_bleu_mean": ("exercise BLEU, mean", ".4f", "mean over all references"),
+        "exercise_bleu_human": ("exercise BLEU of people", ".4f", "one human caption against another"),
+    },
+    "what was said, true or not": {
+        "distinct_1": ("distinct-1", ".4f", "different words, of all words"),
+        "distinct_2": ("distinct-2", ".4f", "different pairs of words, of all pairs"),
+        "words_in_use": ("words in use", "d", "different words in the captions"),
+        "vocabulary_share": ("vocabulary share", ".1%", "words in use, of the vocabulary"),
+        "novel_share": ("novel captions", ".1%", "captions that are no training caption"),
+        "mean_length": ("mean length", ".2f", "words per caption"),
+        "unknown_rate": ("unknown words", ".2%", "<UNK>, of all words"),
+    },
+}  # fmt: skip
+"""The keys of `score` under each heading, and of each the name, the format and the meaning.
+
+`captioning.evaluation.comparison` compares the scores under the first heading.
+"""
 
 
 def mean_loss(
@@ -178,12 +207,9 @@ def score_captions(
     frequencies: of CIDEr-D; by default those of the images' references. known: captions that are not novel, such as
     `known_captions` of the training split.
 
-    Returns:
-        - `exercise_bleu`: unigram BLEU against one stored caption of each image, drawn by `seed`;
-        - `exercise_bleu_mean`: the mean over all stored captions; `exercise_bleu_human`: see `human_exercise_bleu`;
-        - `corpus_bleu_1` to `corpus_bleu_4`, `rouge_l` and `cider_d`: against all human captions of each image;
-        - the figures of `captioning.scoring.metrics.diversity`;
-        - `images` and `captions`: how many there are.
+    Returns the figures of `SCORE_TABLE` except `loss`, and the numbers of `images` and of human `captions`.
+    `exercise_bleu` takes a stored caption of each image, drawn by `seed`. `exercise_bleu_human` is None if no image has
+    two captions. `novel_share` needs `known`.
     """
     pairs = list(zip(_one_reference_each(split, images, seed), captions, strict=True))
     exercise = [BLEU_score(reference, " ".join(words)) for reference, words in progress.track(pairs, "exercise BLEU")]

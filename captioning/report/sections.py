@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from captioning.decoding.captions import most_attended
 from captioning.evaluation.calibration import spearman
+from captioning.evaluation.split_scores import SCORE_TABLE
 from captioning.pictures.curves import Points, draw_curves, series
 from captioning.pictures.figures import BLUE, GREY, ORANGE, new_figure, plain_axes, svg_address
 from captioning.pictures.photos import embedded_photo, image_address
@@ -38,23 +39,10 @@ _SEEN = 3  # the fewest uses that give a word a meaningful share
 _DARKEST = 0.6  # opacity of a mask where the model did not look
 
 _SCORES = {
-    "cider_d": ("CIDEr-D", "n-grams that people agree on, 0 to 10"),
-    "rouge_l": ("ROUGE-L", "longest common subsequence, 0 to 1"),
-    **{f"corpus_bleu_{n}": (f"Corpus BLEU-{n}", "all references, as papers print it, 0 to 1") for n in range(1, 5)},
-    "exercise_bleu": ("Exercise BLEU", "unigrams, one reference, mean over images"),
-    "exercise_bleu_mean": ("Exercise BLEU, mean", "mean over all references"),
-    "exercise_bleu_human": ("Exercise BLEU of people", "one human caption against another"),
-    "distinct_1": ("Distinct-1", "share of different words among all words"),
-    "distinct_2": ("Distinct-2", "share of different pairs of words among all pairs"),
-    "words_in_use": ("Words in use", "different words in the captions"),
-    "vocabulary_share": ("Vocabulary share", "share of the vocabulary that the captions use"),
-    "novel_share": ("Novel captions", "share of captions that are not training captions"),
-    "mean_length": ("Mean length", "words per caption"),
-    "unknown_rate": ("Unknown words", "share of <UNK> among the words"),
-    "loss": ("Loss", "cross-entropy per caption in nats, mean over human captions"),
+    key: (name[0].upper() + name[1:], form, meaning)
+    for rows in SCORE_TABLE.values()
+    for key, (name, form, meaning) in rows.items()
 }
-"""Names and meanings of the figures of `captioning.evaluation.split_scores.score`, in the order of the table."""
-_SHARES = ("vocabulary_share", "novel_share", "unknown_rate")
 _HEADLINE = ("cider_d", "corpus_bleu_4", "rouge_l", "exercise_bleu_mean", "loss")
 _VALIDATION_NAMES = {
     "val_bleu": "corpus BLEU-4", "val_exercise_bleu": "exercise BLEU", "learning_rate": "learning rate",
@@ -93,11 +81,9 @@ def headline(contents: ReportContents) -> list[tuple[str, str]]:
 
 def scores(found: ScoredSplit) -> list[tuple[str, str, str]]:
     """Return the name, value and meaning of each score."""
-    named = ("images", "captions", *_SCORES)
-    others = {key: (key.replace("_", " "), "") for key in found.figures if key not in named}
     return [
-        (name, f"{value:.1%}" if key in _SHARES else number(value), meaning)
-        for key, (name, meaning) in (_SCORES | others).items()
+        (name, f"{value:{form}}", meaning)
+        for key, (name, form, meaning) in _SCORES.items()
         if (value := found.figures.get(key)) is not None
     ]
 

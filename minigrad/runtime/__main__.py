@@ -20,8 +20,8 @@ from . import matmul_backend, mkl
 from .matmul_backend import Strategy
 from .threads import get_num_threads, set_num_threads
 
+# M, K and N of a (M, K) and b (K, N), and whether b is transposed in memory.
 _LARGE = ((118, 256, 2048, False), (290, 512, 1004, False), (290, 2048, 256, True), (512, 290, 2048, False))
-"""M, K and N of a (M, K) and b (K, N), and whether b is transposed in memory."""
 
 _ROWS = (4, 8, 16, 25, 40, 64, 128)  # of a step
 _MOST_ROWS = (8, 16, 25, 40, 64, None)  # in blocks

@@ -16,10 +16,10 @@ import numpy._core._multiarray_umath as _linked
 
 Array = np.ndarray[Any, Any]
 
-__all__ = ["axpby", "get_threads", "kernel", "processor", "set_threads"]
+__all__ = ["MOST_THREADS", "axpby", "get_threads", "kernel", "processor", "set_threads"]
 
+# A smaller coefficient may become 0 when it is rounded to the dtype.
 _SMALLEST = {np.dtype(dtype): float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64)}
-"""A smaller coefficient may become 0 when it is rounded to the dtype."""
 
 _WORTH_A_CALL = 2**12  # entries: the call takes 2 µs, as long as NumPy takes for this many
 
@@ -34,8 +34,20 @@ def _find(name: str) -> Any:
     return next((getattr(library, full) for full in names if hasattr(library, full)), None)
 
 
+def _text(name: str) -> str:
+    """Return the text that a function of OpenBLAS returns; empty if the function is missing."""
+    function = _find(name)
+    if function is None:
+        return ""
+    function.restype = ctypes.c_char_p
+    return (function() or b"").decode()
+
+
 _get = _find("openblas_get_num_threads")
 _set = _find("openblas_set_num_threads")
+
+# The most threads that OpenBLAS was built for. It takes a larger number for this one.
+MOST_THREADS = max(map(int, re.findall(r"MAX_THREADS=(\d+)", _text("openblas_get_config"))), default=1024)
 
 
 def get_threads() -> int | None:
@@ -51,11 +63,7 @@ def set_threads(number: int) -> None:
 
 def kernel() -> str:
     """Return the processor whose kernel OpenBLAS has chosen, such as ``Haswell`` or ``SkylakeX``; empty if unknown."""
-    name = _find("openblas_get_corename")
-    if name is None:
-        return ""
-    name.restype = ctypes.c_char_p
-    return (name() or b"").decode()
+    return _text("openblas_get_corename")
 
 
 def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:

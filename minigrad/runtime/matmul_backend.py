@@ -70,8 +70,8 @@ class Strategy(NamedTuple):
         return f" of up to {self.most_rows} rows" if self.most_rows else ""
 
 
+# OpenBLAS's kernels that compute small products without copying them.
 _WITHOUT_COPIES = ("SkylakeX", "Cooperlake", "SapphireRapids")
-"""OpenBLAS's kernels that compute small products without copying them."""
 
 FAMILIES = {
     ("AuthenticAMD", 25): ("numpy", {"numpy": Strategy("tiles", "blocks"), "mkl": Strategy("mkl", "blocks")}),

@@ -47,7 +47,7 @@ def set_num_threads(number: int) -> None:
     """Use this many threads from now on, also in NumPy's matrix products, in the whole process.
 
     Raises:
-        ValueError: unless ``number`` is an integer of at least 1.
+        ValueError: unless ``number`` is an integer from 1 to the most threads of NumPy's OpenBLAS, often 64.
 
     >>> before = get_num_threads()
     >>> set_num_threads(1)
@@ -56,8 +56,10 @@ def set_num_threads(number: int) -> None:
     >>> set_num_threads(before)
     """
     global _number
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise ValueError(f"set_num_threads: the number must be an integer of at least 1, not {number!r}")
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= blas.MOST_THREADS:
+        raise ValueError(
+            f"set_num_threads: the number must be an integer from 1 to {blas.MOST_THREADS}, not {number!r}"
+        )
     with _lock:
         _number = number
         _restore_blas()

@@ -91,6 +91,19 @@ def test_json_is_one_object_and_options_may_stand_before_the_command(capsys):
         assert content["claims"][0]["cases"] > 0
 
 
+@pytest.mark.parametrize("command", [["show", FAST], ["figures", FAST], ["document"]])
+@pytest.mark.parametrize("option", [["--json"], ["--quiet"], ["--seed", "0"], ["--examples", "5"]])
+def test_options_that_a_command_does_not_use_are_refused(command, option, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*option, *command]) == 2
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert f"theory: {option[0]} " in err
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, *option])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_your_own_claim(own, capsys):
     assert main(["check", "own", "--load", own(OWN.format(bound=2000)), *FEW]) == 0
     assert "verdict: holds" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import pytest
@@ -26,6 +27,16 @@ def test_harness():
         noticed(Mutant("parity.units", "no such text", ""))
     after = dict(CLAIMS), {name: module for name, module in sys.modules.items() if name.startswith("theory")}
     assert after == before
+
+
+def test_a_claim_that_is_refuted_without_the_mutant_notices_nothing(monkeypatch):
+    def wrong(example):
+        raise AssertionError("refuted")
+
+    propositions = tuple(dataclasses.replace(p, check=wrong) for p in CLAIMS["3-1"].propositions)
+    monkeypatch.setitem(CLAIMS, "3-1", dataclasses.replace(CLAIMS["3-1"], propositions=propositions))
+    with pytest.raises(AssertionError, match=r"3-1 .* without a mutant"):
+        noticed(Mutant("parity.units", "return h + x - 2 * h * x", "return h + x", numbers=("3-1",)), 6)
 
 
 @pytest.mark.parametrize("mutants", [CONVOLUTION, EIGENVALUES, ORDERING, PARITY])

@@ -26,7 +26,7 @@ def page(tmp_path, capsys):
 def test_a_report_has_the_figures_that_evaluate_prints(small_folder, trained, page, capsys):
     words = [trained, "--data", small_folder, "--beam", "2", "--part", "second"]
     found, out = page(*words), output_of(capsys, "evaluate", *words, "--quiet")
-    figure = next(line.split()[-1] for line in out.splitlines() if line.strip().startswith("corpus BLEU-4"))
+    figure = next(line.split()[2] for line in out.splitlines() if line.strip().startswith("corpus BLEU-4"))
     assert f"{float(figure):.3g}" in found.partition("<section")[0]
     assert "part:second|images:12|decoding:beam 2" in found
     assert "has no raw captions" in found
@@ -82,7 +82,7 @@ def test_wrong_options_are_refused_before_any_work(small_folder, trained, tmp_pa
     monkeypatch.setattr("captioning.cli.evaluate.score_split", None)
     report, out = ["report", trained, "--data", small_folder, "--out"], tmp_path / "a.html"
     for wrong, message in (
-        ([*report, tmp_path / "none" / "a.html"], "does not exist"),
+        ([*report, tmp_path / "none" / "a.html"], "the folder does not exist"),
         ([*report, tmp_path / "a.json"], "must end in .html"),
         ([*report, out, "--split", "test"], "has no test split"), ([*report, out, "--with", "zzzz"], "--with"),
         (["report", tmp_path / "none"], "no such run folder"),

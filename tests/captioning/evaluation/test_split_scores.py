@@ -14,6 +14,7 @@ from captioning.data.splits import images_of_part
 from captioning.decoding.batches import length_for
 from captioning.decoding.stepwise import sample
 from captioning.evaluation.split_scores import (
+    SCORE_TABLE,
     captions_of,
     cider_d_by_image,
     evaluate,
@@ -41,6 +42,7 @@ def test_the_figures_are_those_of_their_definitions(small_data, model):
     split, known = small_data.val, known_captions(small_data.train)
     images = images_of_part(split, "second")
     figures = evaluate(model, split, images, seed=2, known=known)
+    assert figures.keys() == {key for rows in SCORE_TABLE.values() for key in rows} | {"images", "captions"}
     said, references = captions_of(model, split, images), [split.references(int(i)) for i in images]
     expected = corpus_bleu(references, said)
     assert {n: figures[f"corpus_bleu_{n[-1]}"] for n in expected} == expected
