@@ -32,7 +32,7 @@ class PhotoReader:
     >>> with PhotoReader() as reader:
     ...     reader.read(b"hello")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    captioning.vision.photo_files.PhotoError: not a photo, or of a format that is not read here (JPEG, ...
+    captioning.vision.photo_files.PhotoError: not a photo in a supported format (JPEG, ...
     """
 
     def __init__(self, seconds: float = 10.0) -> None:

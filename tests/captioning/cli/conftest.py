@@ -18,7 +18,7 @@ from tests.captioning.vision.grid_extractor import GridExtractor
 
 @pytest.fixture(scope="module", autouse=True)
 def no_curves():
-    """Do not draw loss.png, which takes longer than a small training; only the fixtures of the session draw it."""
+    """Do not draw loss.png, which takes longer than a small training. A fixture of the session may still draw it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "draw_curve", lambda run: run.history())
         yield
