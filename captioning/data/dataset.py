@@ -36,7 +36,7 @@ from captioning.data.vocabulary import Vocabulary
 from captioning.progress import SILENT, Progress
 from captioning.storage import crc32_of
 
-__all__ = ["CaptionData", "changed", "fingerprint", "open_captions"]
+__all__ = ["CaptionData", "captions_fingerprint", "changed", "fingerprint", "open_captions"]
 
 _SAMPLED = 256  # rows in a fingerprint of features that stay in their file: a second from a compressed file
 
@@ -236,14 +236,20 @@ def fingerprint(data: CaptionData) -> dict[str, str]:
     """
     found = {}
     for split in (data.train, data.val):
-        for what, array in zip(("captions", "image_idxs"), split.stored, strict=True):
-            found[f"{split.captions_path.name}: {split.name}_{what}"] = f"{_kind(array)} {_crc(array):08x}"
+        found |= captions_fingerprint(split)
         found |= {rows.path.name: _fingerprint_of_rows(rows) for rows in split.features.parts}
     names = [split.image_names_path for split in (data.train, data.val) if split.has_image_names]
     if names and data.train.raw_captions_path.is_file():
         for path in (data.train.raw_captions_path, *names):
             found[path.name] = f"{path.stat().st_size} bytes {crc32_of(path):08x}"
     return found
+
+
+def captions_fingerprint(split: Split) -> dict[str, str]:
+    """Return the entries of `fingerprint` for the stored captions of a split."""
+    stored = zip(("captions", "image_idxs"), split.stored, strict=True)
+    file = f"{split.captions_path.name}: {split.name}"
+    return {f"{file}_{what}": f"{_kind(array)} {_crc(array):08x}" for what, array in stored}
 
 
 def _fingerprint_of_rows(rows: StoredRows) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.cli.compare import rows_of
+from captioning.cli.compare import _names, rows_of
 from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import SMALL, edit_json, output_of, refused, status_of
 from tests.captioning.report.test_page import sections
@@ -116,6 +116,20 @@ def test_the_table_and_the_page(copied, runs, tmp_path, capsys):
     again = shutil.copytree(runs[2], tmp_path / "again" / "longer")
     out = output_of(capsys, "compare", runs[2], again, "--data", copied, "--quiet")
     assert f"differences from {runs[2]}, with" in out  # two folders of one name
+
+
+def test_the_data_set_is_that_of_the_first_run_that_records_one(runs, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("CAPTIONING_DATA", raising=False)
+    assert status_of("export", runs[0], "--out", tmp_path / "exported") == 0
+    assert "24 images" in output_of(capsys, "compare", tmp_path / "exported", runs[2], "--quiet")
+    assert "24 images" in output_of(capsys, "evaluate", tmp_path / "exported", runs[2], "--quiet")
+
+
+def test_moved_photos_are_reported_once_and_the_bundled_captioner_is_shipped(copied, runs, tmp_path, capsys):
+    (copied / "val2014_images.txt").write_text("".join(f"{i}.png\n" for i in range(24)))
+    assert status_of("compare", *runs, "--data", copied, "--photos-dir", tmp_path) == 0
+    assert capsys.readouterr().err.count("the photos of 24 of 24 images have moved or are missing") == 1
+    assert _names([[Run.open("shipped")], [Run.open(runs[2])]]) == ["shipped", "longer"]
 
 
 def test_attention_runs_have_maps_on_the_page(regions_folder, attention_run, tmp_path, capsys):
