@@ -98,7 +98,7 @@ def _score(options: argparse.Namespace) -> int:
     with open_captions(options.data) as data:
         split = data[options.split]
         images = images_of_part(split, options.part, options.max_images, options.seed)
-        captions = read_results(options.results, split, images)
+        captions = read_results(options.results, split, images, data.splits)
         known, frequencies = _of_training(options, data.train, progress)
         figures = score_captions(split, images, captions, options.seed, progress, frequencies, known)
         about = _about(options, split, images, options.results, _UNKNOWN, _UNKNOWN)

@@ -167,8 +167,8 @@ def open_captions(
                 path = regions_path(root, name)
                 if not path.exists():
                     raise DataError(f"{path}: there is no such file: the data set has no regions, which an attention "
-                                    "captioner needs. `captioning prepare --regions` computes them from photos, and "
-                                    "`--like RUN` computes those of an existing captioner")  # fmt: skip
+                                    "captioner needs. To use or fine-tune a RUN, prepare the data set with --like RUN; "
+                                    "for a new captioner, with --regions.")  # fmt: skip
                 features = FeaturesAndRegions(whole, kept.enter_context(RegionRows(path, cache_bytes)))
             ids, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
             chosen = _choose(len(ids), max_train, seed) if name == "train" else None

@@ -118,8 +118,11 @@ class Run:
         if not path.is_dir():
             found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
             raise RunError(f"{path}: {found}")
-        if not os.path.lexists(path / "settings.json") and os.path.lexists(path / CAPTIONS_FILE):
-            raise RunError(f"{path}: is a data set, not a run folder. Name the run, and pass the data set with --data.")
+        if not os.path.lexists(path / "settings.json"):
+            why = "is not a run folder, because it has no settings.json"
+            if os.path.lexists(path / CAPTIONS_FILE):
+                why = "is a data set, not a run folder. Name the run, and pass the data set with --data."
+            raise RunError(f"{path}: {why}")
         settings = read_settings(path / "settings.json")
         vocabulary = Vocabulary.from_json(path / "vocabulary.json")
         if vocabulary.fingerprint() != settings["vocabulary"]:

@@ -49,16 +49,26 @@ def test_captions_of_other_programs_are_tokenised(small_folder, results, capsys)
 @pytest.mark.parametrize(("content", "parts"), [
     ("[", ["is not JSON"]), ("[" * 100_000, ["is not JSON"]), ("{}", ["must be a list", "got dict"]),
     ('[{"image_id": 0, "caption": "a dog"}]', ["no caption for 23 of 24 images", "image_id 1", "--max-images"]),
-    ('[{"image_id": 99, "caption": "a"}]', ["entry 0 has image_id 99", "from 0 to 23"]),
+    ('[{"image_id": 99, "caption": "a"}]', ["entry 0 has image_id 99", "not an image of the val split"]),
     ('[{"image_id": 3, "caption": "a"}, {"image_id": 3, "caption": "b"}]', ["entry 1 is a second caption", "3"]),
-    *((f"[{entry}]", ["entry 0 must be an object"]) for entry in (
-        "3", '{"image_id": "3", "caption": "a"}', '{"image_id": true, "caption": "a"}', '{"image_id": 3}',
-        '{"image_id": 3, "caption": ["a"]}', '{"image_id": 1.0, "caption": "a"}')),
+    *((f"[{entry}]", ["entry 0 must be an object", f"its {key} is"]) for entry, key in (
+        ("3", "image_id"), ('{"image_id": "3", "caption": "a"}', "image_id"), ('{"image_id": 3}', "caption"),
+        ('{"image_id": true, "caption": "a"}', "image_id"), ('{"image_id": 3, "caption": ["a"]}', "caption"),
+        ('{"image_id": 1.0, "caption": "a"}', "image_id"))),
 ])  # fmt: skip
 def test_damaged_and_foreign_results_are_one_line(small_folder, tmp_path, capsys, content, parts):
     path = tmp_path / "results.json"
     path.write_text(content)
     refused(capsys, ["score", path, "--data", small_folder], f"{path}: ", *parts)
+
+
+def test_an_image_of_another_split_is_named(copied, tmp_path, capsys):
+    for split, first in (("train", 100), ("val", 200)):
+        names = [f"{first + i:012}.jpg\n" for i in range(24)]
+        (copied / f"{split}2014_images.txt").write_text("".join(names))
+    path = tmp_path / "results.json"
+    path.write_text('[{"image_id": 107, "caption": "a dog"}]')
+    refused(capsys, ["score", path, "--data", copied], "image_id 107", "not an image of the val split", "--split train")
 
 
 def test_a_missing_file_of_results_is_one_line(small_folder, tmp_path, capsys):

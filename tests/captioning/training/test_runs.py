@@ -105,7 +105,7 @@ def test_another_data_set_is_refused(folder, small_folder, other_folder, small_d
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
-    ("settings.json", None, "not a run folder"), ("settings.json", "{", "not JSON"),
+    ("settings.json", None, r"not a run folder, because it has no settings\.json"), ("settings.json", "{", "not JSON"),
     ("settings.json", "[]", "not the settings of a run"),
     ("settings.json", '{"format": 7, "minigrad": "9.0"}', r"format 7, written by minigrad 9\.0"),
     ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', "training, data are missing"),
