@@ -234,7 +234,7 @@ def fingerprint(data: CaptionData) -> dict[str, str]:
     have the same one. It covers 256 rows of features that are not kept in memory, and the whole files of raw captions.
     The vocabulary is left out, because a run folder has a copy.
     """
-    found = {}
+    found: dict[str, str] = {}
     for split in (data.train, data.val):
         found |= captions_fingerprint(split)
         found |= {rows.path.name: _fingerprint_of_rows(rows) for rows in split.features.parts}
