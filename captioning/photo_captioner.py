@@ -93,7 +93,8 @@ class PhotoCaptioner:
         elif isinstance(photo, np.ndarray):
             prepared = self.network.prepare(photo)
         else:
-            raise TypeError(f"a photo must be a path or an array, RGB uint8 (H, W, 3); got {type(photo).__name__}")
+            raise TypeError(f"a photo must be a path or an array, RGB uint8 (H, W, 3); got {type(photo).__name__}. "
+                            "Pass np.asarray(image.convert('RGB')) for a PIL image.")  # fmt: skip
         features: NDArray[np.float32] = self.network.features(prepared[None])[0]
         return features
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from captioning.cli.decoding import CAPTIONING, open_split
@@ -58,7 +59,7 @@ def _compare(options: argparse.Namespace) -> int:
         raise ValueError("compare needs at least two different runs, each named once")
     if options.out is not None:
         check_output(options.out, ".html")
-    options.data = str(find_folder(data_folder(options, runs[0])))
+    options.data = str(find_folder(data_folder(options, *runs)))
     decodings = set()
     for run in runs:  # find what does not fit before the first one captions
         with open_split(options, [run]) as job:
@@ -68,7 +69,7 @@ def _compare(options: argparse.Namespace) -> int:
     progress = Progress(enabled=not options.quiet)
     try:
         rows = rows_of(runs)
-        found = [[scored_split(options, run, progress)[1] for run in row] for row in rows]
+        found = [[scored_split(options, run, progress, warn=run is runs[0])[1] for run in row] for row in rows]
         compared = compare([[_sums(scored) for scored in row] for row in found], options.seed)
         names = _names(rows)
         if options.out is not None:
@@ -86,9 +87,9 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _names(rows: Sequence[Sequence[Run]]) -> list[str]:
     """Return the names of the folders, or their paths if two have the same name, and the numbers of seeds."""
-    names = [row[0].folder.resolve().name for row in rows]
+    names = [Path(row[0].name).resolve().name for row in rows]
     if len(set(names)) < len(names):
-        names = [str(row[0].folder) for row in rows]
+        names = [row[0].name for row in rows]
     return [f"{name} ({len(row)} seeds)" if len(row) > 1 else name for name, row in zip(names, rows, strict=True)]
 
 
@@ -125,8 +126,8 @@ COMPARE = Command(
     "standard deviation over the seeds", _compare,
     {
         "run": {"nargs": "+", "help": "two or more run folders"},
-        "--data": {"help": "data set folder in the CS231n MS-COCO layout (default: the data set of the first RUN, "
-                   "else $CAPTIONING_DATA)"},
+        "--data": {"help": "data set folder in the CS231n MS-COCO layout (default: that of the first RUN that "
+                   "records one, else $CAPTIONING_DATA)"},
         **unchanged(*CAPTIONING, "--max-images", "--photos-dir"),
         "--out": {"metavar": "HTML", "required": False, "help": "also write a page with the scores and the same "
                   "photos captioned by the first run of each row"},

@@ -202,7 +202,7 @@ def open_split(
     decoding = decoding_of(options, runs[0].beam) if decoding is None else decoding
     of_data = runs[0].settings["data"]
     regions = of_data.get("regions", False)
-    folder = data_folder(options, runs[0])
+    folder = data_folder(options, *runs)
     with open_captions(folder, pca=of_data.get("pca", not regions), regions=regions) as data:
         split = data[options.split]
         if (photos := vars(options).get("photos_dir")) is not None:

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,8 @@ def _scores(
     if options.out is not None and comm.rank == 0:
         write_results(options.out, split, images, captions)
     figures = score(job.model, split, images, captions, options.seed, progress, frequencies, known, comm)
-    parts = [run.settings["training"].get("val_part") for run in job.runs]
-    chosen_on = " and ".join(dict.fromkeys(map(str, parts))) if any(parts) else None
+    parts = dict.fromkeys(run.chosen_on(job.data) for run in job.runs)
+    chosen_on = " and ".join(filter(None, parts)) or None
     about = _about(options, split, images, names_of(job.runs), decoding.text, job.length)
     return about | {"out": options.out, "chosen_on": chosen_on}, figures
 
@@ -97,7 +98,7 @@ def _score(options: argparse.Namespace) -> int:
     with open_captions(options.data) as data:
         split = data[options.split]
         images = images_of_part(split, options.part, options.max_images, options.seed)
-        captions = read_results(options.results, split, images)
+        captions = read_results(options.results, split, images, data.splits)
         known, frequencies = _of_training(options, data.train, progress)
         figures = score_captions(split, images, captions, options.seed, progress, frequencies, known)
         about = _about(options, split, images, options.results, _UNKNOWN, _UNKNOWN)
@@ -191,7 +192,7 @@ def _report(options: argparse.Namespace) -> int:
     history, progress = run.history(), Progress(enabled=not options.quiet)
     try:
         model, scored = (run.load_model(), None) if options.no_data else scored_split(options, run, progress)
-        contents = ReportContents(run.folder.resolve().name, run.settings, history, model, scored)
+        contents = ReportContents(Path(run.name).resolve().name, run.settings, history, model, scored)
         size = write_page(contents, options.out, progress)
     finally:
         progress.close()
@@ -199,8 +200,13 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> tuple[Any, ScoredSplit]:
-    """Caption the images that the options choose by a run; return its captioner, and the captions with their scores."""
+def scored_split(
+    options: argparse.Namespace, run: Run, progress: Progress, warn: bool = True
+) -> tuple[Any, ScoredSplit]:
+    """Caption the images that the options choose by a run; return its captioner, and the captions with their scores.
+
+    warn: whether to say how many photos are missing.
+    """
     with open_split(options, [run]) as job:
         decoding = job.decoding
         calibration = None
@@ -210,11 +216,10 @@ def scored_split(options: argparse.Namespace, run: Run, progress: Progress) -> t
             decoding.decode_for(job.data.train), decoding.text, options.part, options.max_images, options.seed,
             job.length, calibration,
         )  # fmt: skip
-        chosen_on = run.settings["training"].get("val_part")
-        scored = score_split(job.model, job.split, settings, progress, chosen_on, job.data.train)
-        if scored.moved:
+        scored = score_split(job.model, job.split, settings, progress, run.chosen_on(job.data), job.data.train)
+        if scored.moved and warn:
             progress.say(f"{job.split.photos_folder}: the photos of {scored.moved} of {len(scored.captions)} images "
-                         "have moved, so their links are broken. Pass their new folder with --photos-dir.")  # fmt: skip
+                         "have moved or are missing. Pass their folder with --photos-dir.")  # fmt: skip
         return job.model, scored
 
 

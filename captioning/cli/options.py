@@ -337,9 +337,10 @@ def naming_options(**names: str) -> Iterator[None]:
         raise ValueError(re.sub(r"^\w+|(?<!')\b[a-z]+_[a-z_]+\b", option, str(error))) from error
 
 
-def data_folder(options: argparse.Namespace, run: Run | None) -> str | None:
-    """Return the folder of --data, or else the folder that a run was trained on if it exists."""
-    remembered = None if run is None else run.settings["data"].get("folder")
+def data_folder(options: argparse.Namespace, *runs: Run | None) -> str | None:
+    """Return the folder of --data, or else the folder that the first run that records one was trained on."""
+    recorded = ((run, run.settings["data"].get("folder")) for run in runs if run is not None)
+    run, remembered = next(((run, folder) for run, folder in recorded if folder is not None), (None, None))
     named: str | None = options.data
     if named is not None or run is None or remembered is None:
         return named

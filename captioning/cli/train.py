@@ -355,7 +355,7 @@ def _report(solver: Solver, run: Run, how_to_resume: str) -> None:
     print(f"trained {solver.iteration} iterations; kept {kept}: "
           f"validation loss {best['val_loss']:.3f} per caption, BLEU-4 {best['val_bleu']:.4f}, "
           f"{cider}exercise BLEU {best['val_exercise_bleu']:.4f} "
-          f"(on the {PARTS[solver.settings.val_part]}validation images)")  # fmt: skip
+          f"(greedy, on the {PARTS[solver.settings.val_part]}validation images)")  # fmt: skip
     print(f"run folder: {run.folder}")
     start: dict[str, Any] = next((run.settings[key] for key in _FURTHER if key in run.settings), {})
     for warning in solver.warnings_since(start):

@@ -36,7 +36,7 @@ from captioning.data.vocabulary import Vocabulary
 from captioning.progress import SILENT, Progress
 from captioning.storage import crc32_of
 
-__all__ = ["CaptionData", "changed", "fingerprint", "open_captions"]
+__all__ = ["CaptionData", "captions_fingerprint", "changed", "fingerprint", "open_captions"]
 
 _SAMPLED = 256  # rows in a fingerprint of features that stay in their file: a second from a compressed file
 
@@ -167,8 +167,8 @@ def open_captions(
                 path = regions_path(root, name)
                 if not path.exists():
                     raise DataError(f"{path}: there is no such file: the data set has no regions, which an attention "
-                                    "captioner needs. `captioning prepare --regions` computes them from photos, and "
-                                    "`--like RUN` computes those of an existing captioner")  # fmt: skip
+                                    "captioner needs. To use or fine-tune a RUN, prepare the data set with --like RUN; "
+                                    "for a new captioner, with --regions.")  # fmt: skip
                 features = FeaturesAndRegions(whole, kept.enter_context(RegionRows(path, cache_bytes)))
             ids, image_idxs = read_captions(file, root / CAPTIONS_FILE, name, vocabulary, whole)
             chosen = _choose(len(ids), max_train, seed) if name == "train" else None
@@ -234,16 +234,22 @@ def fingerprint(data: CaptionData) -> dict[str, str]:
     have the same one. It covers 256 rows of features that are not kept in memory, and the whole files of raw captions.
     The vocabulary is left out, because a run folder has a copy.
     """
-    found = {}
+    found: dict[str, str] = {}
     for split in (data.train, data.val):
-        for what, array in zip(("captions", "image_idxs"), split.stored, strict=True):
-            found[f"{split.captions_path.name}: {split.name}_{what}"] = f"{_kind(array)} {_crc(array):08x}"
+        found |= captions_fingerprint(split)
         found |= {rows.path.name: _fingerprint_of_rows(rows) for rows in split.features.parts}
     names = [split.image_names_path for split in (data.train, data.val) if split.has_image_names]
     if names and data.train.raw_captions_path.is_file():
         for path in (data.train.raw_captions_path, *names):
             found[path.name] = f"{path.stat().st_size} bytes {crc32_of(path):08x}"
     return found
+
+
+def captions_fingerprint(split: Split) -> dict[str, str]:
+    """Return the entries of `fingerprint` for the stored captions of a split."""
+    stored = zip(("captions", "image_idxs"), split.stored, strict=True)
+    file = f"{split.captions_path.name}: {split.name}"
+    return {f"{file}_{what}": f"{_kind(array)} {_crc(array):08x}" for what, array in stored}
 
 
 def _fingerprint_of_rows(rows: StoredRows) -> str:

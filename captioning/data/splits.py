@@ -125,9 +125,11 @@ class Split:
         return None
 
     def photo_has_moved(self, i: int) -> bool:
-        """Return whether the photo of image row `i` is a broken symbolic link."""
+        """Return whether the photo of image row `i` is a broken link, or missing in another `photos_folder`."""
+        if self.photo(i) is not None or not self.has_image_names:
+            return False
         return (
-            self.photo(i) is None and self.has_image_names and (self.photos_folder / self.image_names[i]).is_symlink()
+            self.photos_folder != self.folder / PHOTOS_FOLDER or (self.photos_folder / self.image_names[i]).is_symlink()
         )
 
     def references(self, i: int) -> list[list[str]]:

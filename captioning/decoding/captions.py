@@ -34,7 +34,7 @@ class Caption:
         attention: float32, for each word the attention to each region, with the sum 1: (len(words), h, w) for the h x w
             places of a photo, (len(words), R) for the R regions of a data set; None without attention.
         confidence: from 0 to 1, see `captioning.evaluation.calibration`; None if unknown.
-        unsure: whether the confidence is low.
+        unsure: whether the confidence is low; None if it is unknown.
 
     >>> caption = Caption(["a", "dog"], np.log([0.5, 0.25, 1.0]), -0.69, True)
     >>> caption.text, caption.probabilities
@@ -47,7 +47,7 @@ class Caption:
     ended: bool
     attention: NDArray[np.float32] | None = field(default=None, repr=False)
     confidence: float | None = None
-    unsure: bool = False
+    unsure: bool | None = None
 
     @property
     def text(self) -> str:

@@ -317,11 +317,15 @@ def write_results(
         temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
-def read_results(path: str | os.PathLike[str], split: Split, images: Rows) -> list[list[str]]:
+def read_results(
+    path: str | os.PathLike[str], split: Split, images: Rows, others: Iterable[Split] = ()
+) -> list[list[str]]:
     """Return the caption of each image row in a file of COCO's results format, as a list of words.
 
     A caption whose words are all in the vocabulary stays as it is, as `write_results` wrote it. Others are split by the
     tokenizer of the data set. Captions of other images of the split are ignored.
+
+    others: splits to look for an unknown id, for the error.
 
     Raises:
         DataError: for a file of another format, an unknown or duplicate id, or images without a caption.
@@ -339,12 +343,18 @@ def read_results(path: str | os.PathLike[str], split: Split, images: Rows) -> li
     for n, entry in enumerate(entries):
         image, caption = (entry.get(key) if isinstance(entry, dict) else None for key in ("image_id", "caption"))
         if type(image) is not int or not isinstance(caption, str):
-            raise DataError(f"{path}: entry {n} must be an object with an int image_id and a text caption; got "
-                            f"{json.dumps(entry)[:80]}")  # fmt: skip
+            wrong = "caption" if type(image) is int else "image_id"
+            raise DataError(f"{path}: entry {n} must be an object with an int image_id and a text caption, but its "
+                            f"{wrong} is missing or of another type: {json.dumps(entry)[:80]}")  # fmt: skip
         if image not in there:
-            raise DataError(f"{path}: entry {n} has image_id {image}, but the ids of the {split.name} split of "
-                            f"{split.folder} are from {min(ids)} to {max(ids)}, as `captioning evaluate --out` writes "
-                            "them.")  # fmt: skip
+            where = [other.name for other in others if image in image_ids(other)]
+            cure = (
+                f"It is one of the {where[0]} split: pass --split {where[0]}."
+                if where
+                else ("`captioning evaluate --out` writes the ids of its images.")
+            )
+            raise DataError(f"{path}: entry {n} has image_id {image}, which is not an image of the {split.name} split "
+                            f"of {split.folder}. {cure}")  # fmt: skip
         if image in found:
             raise DataError(f"{path}: entry {n} is a second caption of image_id {image}. Keep one caption per image.")
         words = caption.split()

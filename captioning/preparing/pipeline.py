@@ -102,6 +102,9 @@ def prepare_data(
         photos = [path for path in paths if path is not None]
     lost = "; ".join(left_out.lines())
     cure = "Name the folder of the photos with --photos-dir" if None in paths else "Add what is missing"
+    if not captions_before:
+        raise DataError(f"{name}: {lost}. Write the captions of NAME.jpg into NAME.txt, one per line, or give a COCO "
+                        "JSON or CSV file.")  # fmt: skip
     if lost and not recipe.skip_missing:
         raise DataError(f"{name}: {lost}. {cure}, or leave them out with --skip-missing.")
     if not images:

@@ -108,8 +108,8 @@ def report(prepared: Prepared, recipe: Recipe, like: str | None = None) -> str:
     ]
     if (regions := prepared.regions) is not None:
         few = "" if len(regions.scale) == recipe.regions else " (the training photos have no more)"
-        lines.append(f"regions: {len(regions.scale):,} numbers per place{few}, which keep {regions.kept:.1%} of the "
-                     "variance of the sample")  # fmt: skip
+        kept = f"{few}, which keep {regions.kept:.1%} of the variance of the sample"
+        lines.append(f"regions: {len(regions.scale):,} numbers per place{f', those of {like}' if like else kept}")
     lines += [f"left out: {line}" for line in prepared.left_out.lines()]
     if number := len(prepared.unreadable):
         lines.append(f"left out: {number:,} photo{'s' if number > 1 else ''} that cannot be read")

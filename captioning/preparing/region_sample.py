@@ -60,7 +60,8 @@ def find_reduction(
     sample = np.frombuffer(photo_fingerprint(photos, extractor) + most.to_bytes(8, "little") + known, np.uint8)
     found = _kept(path, sample, photos, extractor, strict)
     if found is None:
-        progress.say(f"finding the reduction to regions from {len(photos):,} training photos")
+        what = "reduction to regions" if projection is None else "range of the region features"
+        progress.say(f"finding the {what} from {len(photos):,} training photos")
         progress.begin(len(photos))
         maps = np.empty((len(photos), *extractor.grid, extractor.size), np.float32)
         unread: dict[int, str] = {}

@@ -78,7 +78,7 @@ class ScoredSplit:
         figures: what `captioning.evaluation.split_scores.score` returns.
         raw: whether the references are complete, as people wrote them.
         chosen_on: the part of the validation split on which the training chose its weights.
-        moved: how many images have a link to a photo that no longer exists.
+        moved: how many photos have moved, see `Split.photo_has_moved`.
     """
 
     data: str

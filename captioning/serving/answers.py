@@ -6,7 +6,7 @@ An answer is a dict that becomes JSON:
 |---|---|
 | `caption` | the caption of the best beam |
 | `confidence` | the confidence in the best beam, from 0 to 1, or null |
-| `unsure` | whether the captioner is unsure of the best beam; false without a calibration |
+| `unsure` | whether the captioner is unsure of the best beam; null without a calibration |
 | `beams` | a list, best first, of `caption`, `score`, `confidence`, `ended`, `words` and `end` |
 | `grid` | the rows and columns of the regions, or null if the captioner has no attention |
 | `milliseconds` | the time to read and caption the photo |

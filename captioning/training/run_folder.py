@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
-from captioning.data.dataset import changed
+from captioning.data.dataset import CaptionData, captions_fingerprint, changed
 from captioning.data.folder import CAPTIONS_FILE, PROJECTION_FILE
 from captioning.data.splits import Split
 from captioning.data.vocabulary import Vocabulary
@@ -118,8 +118,11 @@ class Run:
         if not path.is_dir():
             found = "is a file, not a run folder" if path.exists() else "there is no such run folder"
             raise RunError(f"{path}: {found}")
-        if not os.path.lexists(path / "settings.json") and os.path.lexists(path / CAPTIONS_FILE):
-            raise RunError(f"{path}: is a data set, not a run folder. Name the run, and pass the data set with --data.")
+        if not os.path.lexists(path / "settings.json"):
+            why = "is not a run folder, because it has no settings.json"
+            if os.path.lexists(path / CAPTIONS_FILE):
+                why = "is a data set, not a run folder. Name the run, and pass the data set with --data."
+            raise RunError(f"{path}: {why}")
         settings = read_settings(path / "settings.json")
         vocabulary = Vocabulary.from_json(path / "vocabulary.json")
         if vocabulary.fingerprint() != settings["vocabulary"]:
@@ -201,6 +204,18 @@ class Run:
                 f"{', '.join(differing)}; pass the folder of the old data with --data DIR, or start a new run with "
                 "another --out and without --resume"
             )
+
+    def chosen_on(self, data: CaptionData) -> str | None:
+        """Return the part of the validation images of a data set that chose the weights; None if others did.
+
+        If the run has no fingerprint of its data, as after an export, the number of training captions is compared.
+        """
+        was = self.settings["data"]
+        if "fingerprint" in was:
+            same = captions_fingerprint(data.val).items() <= was["fingerprint"].items()
+        else:
+            same = was.get("train_captions") == len(data.train)
+        return self.settings["training"].get("val_part") if same else None
 
     def new_model(self, rng: np.random.Generator | int | None = None) -> AnyCaptioner:
         """Return a captioner of the same sizes with new weights."""

@@ -83,7 +83,7 @@ class EfficientNetLite0Extractor(FeatureExtractor):
             ModuleNotFoundError: if Pillow is not installed.
         """
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
-            raise ValueError(f"prepare: a photo must be RGB, uint8 (H, W, 3); got {photo.dtype} {photo.shape}")
+            raise ValueError(f"a photo must be RGB, uint8 (H, W, 3); got {photo.dtype} {photo.shape}")
         height, width = photo.shape[:2]
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2

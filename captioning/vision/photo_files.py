@@ -170,14 +170,15 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
     """List the named files and the photos in the named folders.
 
     Files come in the given order, whatever their ending. A folder gives the visible files that end in one of
-    `ENDINGS`, sorted by name. Each path comes once.
+    `ENDINGS`, sorted by name. Each path comes once. A missing file is listed too, so that its reader reports it
+    like a damaged one, unless all are missing.
 
     Args:
         recursive: also look into folders within a folder, except hidden ones and links.
 
     Raises:
-        PhotoError: if nothing is named, a file or folder does not exist, an address (https://…) is named, or a folder
-            cannot be read or has no photos.
+        PhotoError: if nothing is named or nothing named exists, an address (https://…) is named, or a folder cannot be
+            read or has no photos.
 
     Example:
         >>> import tempfile
@@ -192,14 +193,14 @@ def photo_paths(paths: Iterable[PhotoPath], recursive: bool = False) -> list[Pat
         path = Path(name)
         if path.is_dir():
             found.update(dict.fromkeys(_photos_in(path, recursive)))
-        elif os.path.lexists(path):
-            found[path] = None
-        elif re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", str(name)):
+        elif not os.path.lexists(path) and re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/", str(name)):
             raise PhotoError(f"{shown(name)}: addresses are not read, only files: save the photo first")
         else:
-            raise PhotoError(f"{shown(path)}: there is no such file or folder")
+            found[path] = None
     if not found:
         raise PhotoError("no photos: name at least one photo, or a folder of photos")
+    if not any(map(os.path.lexists, found)):
+        raise PhotoError(f"{shown(next(iter(found)))}: there is no such file or folder")
     return list(found)
 
 

@@ -25,7 +25,7 @@ function showBeam(answer, beam) {
     at("confidence").firstChild.style.width = `${100 * beam.confidence}%`;
     at("percent").textContent = percent(beam.confidence) + (answer.unsure && beam === answer.beams[0] ? ": not sure" : "");
   }
-  for (const row of at("beams").querySelectorAll("button")) row.setAttribute("aria-pressed", String(row.beam === beam));
+  for (const item of at("beams").children) item.hidden = item.firstChild.beam === beam; // the list has the others
 }
 
 // Rows of the beams. A score is a mean of log-probabilities; the bar compares its exponential with the best one's.
@@ -38,7 +38,10 @@ function weighed(answer) {
     const said = element("span", { textContent: beam.caption + (beam.ended ? "" : " …") });
     const score = element("span", { className: "number", textContent: beam.score.toFixed(2).replace("-", "−"), title: "score: higher means more likely" });
     const row = element("button", { type: "button", className: "beam", beam }, said, score, bar);
-    row.addEventListener("click", () => showBeam(answer, beam));
+    row.addEventListener("click", () => {
+      showBeam(answer, beam);
+      at("beams").querySelector("li:not([hidden]) button").focus(); // the clicked row, now hidden, had the focus
+    });
     return row;
   });
 }

@@ -78,7 +78,7 @@ def test_unsure_captions_are_marked(colour_run, caption):
     assert entry["unsure"] is True
     assert 0 < entry["confidence"] < 1
     (entry,) = caption("--json", "--max-length", "1")["captions"]  # a cut caption has no confidence
-    assert (entry["confidence"], entry["unsure"]) == (None, False)
+    assert (entry["confidence"], entry["unsure"]) == (None, None)
     Calibration("likelihood", 0.0, 1.0, 1.0, 0.0, 0.0).save(colour_run)
     assert "not sure" not in caption()
 

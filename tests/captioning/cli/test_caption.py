@@ -47,6 +47,12 @@ def test_an_unreadable_photo_is_reported_and_the_others_are_captioned(colour_run
     assert out.startswith(str(photos / "b.jpg"))
     assert err.startswith(f"captioning caption: {photos / 'a.png'}: ")
     assert len(err.splitlines()) == len(out.splitlines()) == 1
+    assert status_of("caption", photos / "b.jpg", photos / "none.jpg", "--run", colour_run) == 1
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err.startswith(f"captioning caption: {photos / 'none.jpg'}: cannot be opened")) == (
+        1,
+        True,
+    )
     assert main(["caption", str(photos), "--run", str(colour_run), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert [set(entry) for entry in found["captions"]] == [{"photo", "error"},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.cli.compare import rows_of
+from captioning.cli.compare import _names, rows_of
 from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import SMALL, edit_json, output_of, refused, status_of
 from tests.captioning.report.test_page import sections
@@ -49,16 +49,26 @@ def test_captions_of_other_programs_are_tokenised(small_folder, results, capsys)
 @pytest.mark.parametrize(("content", "parts"), [
     ("[", ["is not JSON"]), ("[" * 100_000, ["is not JSON"]), ("{}", ["must be a list", "got dict"]),
     ('[{"image_id": 0, "caption": "a dog"}]', ["no caption for 23 of 24 images", "image_id 1", "--max-images"]),
-    ('[{"image_id": 99, "caption": "a"}]', ["entry 0 has image_id 99", "from 0 to 23"]),
+    ('[{"image_id": 99, "caption": "a"}]', ["entry 0 has image_id 99", "not an image of the val split"]),
     ('[{"image_id": 3, "caption": "a"}, {"image_id": 3, "caption": "b"}]', ["entry 1 is a second caption", "3"]),
-    *((f"[{entry}]", ["entry 0 must be an object"]) for entry in (
-        "3", '{"image_id": "3", "caption": "a"}', '{"image_id": true, "caption": "a"}', '{"image_id": 3}',
-        '{"image_id": 3, "caption": ["a"]}', '{"image_id": 1.0, "caption": "a"}')),
+    *((f"[{entry}]", ["entry 0 must be an object", f"its {key} is"]) for entry, key in (
+        ("3", "image_id"), ('{"image_id": "3", "caption": "a"}', "image_id"), ('{"image_id": 3}', "caption"),
+        ('{"image_id": true, "caption": "a"}', "image_id"), ('{"image_id": 3, "caption": ["a"]}', "caption"),
+        ('{"image_id": 1.0, "caption": "a"}', "image_id"))),
 ])  # fmt: skip
 def test_damaged_and_foreign_results_are_one_line(small_folder, tmp_path, capsys, content, parts):
     path = tmp_path / "results.json"
     path.write_text(content)
     refused(capsys, ["score", path, "--data", small_folder], f"{path}: ", *parts)
+
+
+def test_an_image_of_another_split_is_named(copied, tmp_path, capsys):
+    for split, first in (("train", 100), ("val", 200)):
+        names = [f"{first + i:012}.jpg\n" for i in range(24)]
+        (copied / f"{split}2014_images.txt").write_text("".join(names))
+    path = tmp_path / "results.json"
+    path.write_text('[{"image_id": 107, "caption": "a dog"}]')
+    refused(capsys, ["score", path, "--data", copied], "image_id 107", "not an image of the val split", "--split train")
 
 
 def test_a_missing_file_of_results_is_one_line(small_folder, tmp_path, capsys):
@@ -116,6 +126,20 @@ def test_the_table_and_the_page(copied, runs, tmp_path, capsys):
     again = shutil.copytree(runs[2], tmp_path / "again" / "longer")
     out = output_of(capsys, "compare", runs[2], again, "--data", copied, "--quiet")
     assert f"differences from {runs[2]}, with" in out  # two folders of one name
+
+
+def test_the_data_set_is_that_of_the_first_run_that_records_one(runs, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("CAPTIONING_DATA", raising=False)
+    assert status_of("export", runs[0], "--out", tmp_path / "exported") == 0
+    assert "24 images" in output_of(capsys, "compare", tmp_path / "exported", runs[2], "--quiet")
+    assert "24 images" in output_of(capsys, "evaluate", tmp_path / "exported", runs[2], "--quiet")
+
+
+def test_moved_photos_are_reported_once_and_the_bundled_captioner_is_shipped(copied, runs, tmp_path, capsys):
+    (copied / "val2014_images.txt").write_text("".join(f"{i}.png\n" for i in range(24)))
+    assert status_of("compare", *runs, "--data", copied, "--photos-dir", tmp_path) == 0
+    assert capsys.readouterr().err.count("the photos of 24 of 24 images have moved or are missing") == 1
+    assert _names([[Run.open("shipped")], [Run.open(runs[2])]]) == ["shipped", "longer"]
 
 
 def test_attention_runs_have_maps_on_the_page(regions_folder, attention_run, tmp_path, capsys):

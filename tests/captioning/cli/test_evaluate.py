@@ -11,6 +11,7 @@ import pytest
 
 from captioning.training.run_folder import Run
 from tests.captioning.cli.commands import SMALL, edit_json, output_of, refused, status_of
+from tests.captioning.conftest import write_data_set
 
 
 @pytest.fixture
@@ -32,6 +33,16 @@ def test_it_needs_only_the_weights_and_the_data(small_folder, run, capsys):
     share, meaning = rows["novel captions"]
     assert (share[-1], meaning) == ("%", "captions that are no training caption")
     assert "the weights were chosen on the first half of the validation images" in out
+
+
+def test_the_weights_were_chosen_on_the_images_of_the_training_data_alone(small_folder, run, tmp_path, capsys):
+    assert status_of("export", run, "--out", tmp_path / "exported") == 0
+    (tmp_path / "few").mkdir()
+    few = write_data_set(tmp_path / "few", images=12)
+    for each in (run, tmp_path / "exported"):
+        words = ["evaluate", each, "--quiet", "--data"]
+        assert "the weights were chosen on" in output_of(capsys, *words, small_folder)
+        assert "the weights were chosen on" not in output_of(capsys, *words, few)
 
 
 def test_json(evaluate):

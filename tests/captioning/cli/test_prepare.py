@@ -131,6 +131,10 @@ def test_mistakes_are_one_line(source, tmp_path, capsys):
     assert not any(path.name == "coco2014_captions.h5" for path in tmp_path.rglob("*"))
     assert "left out: 1 photo without a caption, 03.png\n" in output_of(capsys, *prepare, "--skip-missing")
     refused(capsys, [*prepare, "--skip-missing"], "is already a data set")
+    for path in source.glob("*.txt"):
+        path.unlink()
+    for options in ([], ["--skip-missing"]):
+        refused(capsys, [*prepare, "--out", tmp_path / "more", *options], "captions of NAME.jpg into NAME.txt")
 
 
 @pytest.fixture
@@ -148,13 +152,15 @@ def test_a_data_set_like_a_run_evaluates_and_trains_its_captioner(captioner, tmp
     (photos / "00.txt").write_text("A zebra")
     assert status_of("export", captioner, "--out", sent) == 0
     out = output_of(capsys, "prepare", photos, "--out", data, "--like", captioner, "--val", 0.4, "--quiet")
+    assert f"numbers per place, those of {captioner}\n" in out
     assert f"vocabulary: 18 words, those of {captioner}, and 4 special tokens" in out
     assert out.endswith(f"next: captioning train --start {captioner} --data {data} --out run\n")
     for name, same in (("coco2014_vocab.json", "vocabulary.json"), ("regions.safetensors", "regions.safetensors")):
         assert (data / name).read_bytes() == (captioner / same).read_bytes()
     with h5py.File(data / "coco2014_captions.h5") as file:
         assert file.attrs["tokenizer"] == "words"
-    assert status_of("prepare", photos, "--out", tmp_path / "too", "--like", sent, "--val", 0.4, "--quiet") == 0
+    assert status_of("prepare", photos, "--out", tmp_path / "too", "--like", sent, "--val", 0.4) == 0
+    assert "finding the range of the region features" in capsys.readouterr().err
     for folder in (data, tmp_path / "too"):
         assert status_of("evaluate", captioner, "--data", folder, "--quiet") == 0
     small = ["--drafts", 2, "--quiet", "--out"]

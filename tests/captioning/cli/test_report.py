@@ -66,6 +66,8 @@ def test_photos_that_moved_are_reported_and_found_in_their_new_folder(copied, tr
     assert "photos: the photos of 24 of 24 images have moved" in capsys.readouterr().err
     found = page(trained, "--data", copied, "--photos-dir", copied / "new")
     assert (found.count("data:image/jpeg"), "have moved" in found) == (24, False)
+    assert status_of(*words, "--photos-dir", tmp_path) == 0
+    assert "the photos of 24 of 24 images have moved or are missing" in capsys.readouterr().err
     refused(capsys, [*words, "--photos-dir", copied / "none"], "--photos-dir: there is no folder")
 
 

@@ -82,7 +82,7 @@ def test_it_judges_the_captions_of_its_beam_that_ended():
             assert each.unsure == (each.confidence < made.unsure_below)
     cut = Caption(["a"], np.log([0.5]), -0.7, False)
     first, second = made.with_confidence([BEAMS[0], cut])
-    assert (first.confidence is None, second.confidence, second.unsure) == (False, None, False)
+    assert (first.confidence is None, second.confidence, second.unsure) == (False, None, None)
 
 
 @pytest.mark.parametrize(("beam", "length", "applies"), [

@@ -105,7 +105,7 @@ def test_another_data_set_is_refused(folder, small_folder, other_folder, small_d
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
-    ("settings.json", None, "not a run folder"), ("settings.json", "{", "not JSON"),
+    ("settings.json", "{", "not JSON"),
     ("settings.json", "[]", "not the settings of a run"),
     ("settings.json", '{"format": 7, "minigrad": "9.0"}', r"format 7, written by minigrad 9\.0"),
     ("settings.json", '{"format": 1, "vocabulary": "a", "model": {}}', "training, data are missing"),
@@ -125,6 +125,12 @@ def test_damaged_files_are_named(folder, name, content, message):
         (folder / name).write_text(content)
     with pytest.raises(ValueError, match=f"{name}: .*{message}"):
         Run.open(folder).load_model()
+
+
+def test_a_folder_without_settings_is_not_a_run(folder):
+    (folder / "settings.json").unlink()
+    with pytest.raises(RunError, match=r"run: is not a run folder, because it has no settings\.json"):
+        Run.open(folder)
 
 
 @pytest.mark.parametrize(("section", "key", "value"), [

@@ -253,6 +253,7 @@ def test_files_and_folders_give_their_photos_once(album):
     assert names([album], recursive=True) == ["a.JPG", "b.png", "c.jpeg", "2024/d.webp", "2024/x/e.tif"]
     named = [album / "notes.txt", str(album / "c.jpeg"), album, album / "c.jpeg"]
     assert names(named) == ["notes.txt", "c.jpeg", "a.JPG", "b.png"]
+    assert names([album / "none.jpg", album / "b.png"]) == ["none.jpg", "b.png"]  # reading it is an error
     for ending in ENDINGS:
         (album / "2024" / f"photo{ending}").touch()
     assert len(photo_paths([album / "2024"])) == len(ENDINGS) + 1
