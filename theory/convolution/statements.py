@@ -44,7 +44,8 @@ CORRECTED_1 = Corrected(
 )
 
 ENTRIES = (
-    "The checks of 1-1, 1-2 and 1-3 draw integers from -9 to 9 and compare results to 1e-9 of the largest, or to 1e-9."
+    "The checks of 1-1, 1-2 and 1-3 draw integers from -9 to 9. Results must agree to 1e-9 times the largest expected "
+    "entry, or times 1 if that is larger."
 )
 
 PROOF_1 = rf"""With stride $s$, padding $p$ and dilation $d$,
@@ -235,8 +236,8 @@ PROPOSITIONS_3 = (
            "r ceil((d (K - 1) + 1 + e) / r) and crop the surplus rows and columns (with all options of 1-2)"),
     Proposition(
         "filled size",
-        "That is the smallest multiple of r with all pixels of a picture of one pixel without padding (K to 5, r and d "
-        "to 3, e below r)",
+        "That is the smallest multiple of r that gives every pixel of the output, from one pixel without padding (K to "
+        "5, r and d to 3, e below r)",
         checks.check_filled_size,
         domains.FILLED,
         role="general",
