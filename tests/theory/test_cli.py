@@ -49,7 +49,7 @@ def test_without_a_command_it_prints_a_table(capsys, monkeypatch):
     assert lines[0].split() == ["claim", "verdict", "cases"]
     assert lines[2].startswith("1-1    false as printed")
     assert lines[3].strip() == "refuted: the matrix has 8 columns"
-    assert lines[4].startswith("2-2    holds")
+    assert lines[4].startswith("2-2    holds more generally")
 
 
 def test_check_prints_every_proposition(capsys):

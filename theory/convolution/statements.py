@@ -129,11 +129,10 @@ STATEMENT_2 = Statement(
     r"It places copies of $W$, scaled by the entries of $X$, side by side on the 4x4 output $Y$.",
 )
 
-PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(\varphi,is+ud-p,js+vd-p)$ of $y$, with $\varphi$ the
-$f$-th channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The
+PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(\varphi,is+ud-p,js+vd-p)$ of $y$, with $\varphi$
+the $f$-th channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The
 convolution of $y$ with the same filters has it in the transposed place, if both have the same pixels $(i,j)$. The
-convolution of a
-picture of height $L=(H-1)s-2p+e+o$, with $e=d(K-1)+1$ and the output padding $o$, has height
+convolution of a picture of height $L=(H-1)s-2p+e+o$, with $e=d(K-1)+1$ and the output padding $o$, has height
 
 $$\left\lfloor \frac{L + 2p - e}{s} \right\rfloor + 1 = H + \left\lfloor \frac{o}{s} \right\rfloor,$$
 
@@ -205,14 +204,14 @@ other. $A_T$ is the matrix of 1-2.
 
 *Any kernel:* let the kernel have size $K$, the dilation be $d$, the output padding $e$ and the padding $p$. Put $d-1$
 zeros between entries, which gives $D=d(K-1)+1$, and zeros at the end up to $kr$ entries with $k=\lceil (D+e)/r\rceil$.
-From $H$ pixels this kernel makes $(H-1)r+kr$. The first $(H-1)r+D$ are those of the kernel before it was filled, and all
-others are 0. The transposed convolution keeps the pixels $p,\dots,p+L-1$ with $L=(H-1)r-2p+D+e$. All of them exist, as
-$p+L \le (H-1)r+D+e \le (H-1)r+kr$. So $p$ pixels are cropped at the beginning and $kr-D-e+p$ at the end. Filling the
+From $H$ pixels this kernel makes $(H-1)r+kr$. The first $(H-1)r+D$ are those of the kernel before it was filled, and
+all others are 0. The transposed convolution keeps the pixels $p,\dots,p+L-1$ with $L=(H-1)r-2p+D+e$. All of them exist,
+as $p+L \le (H-1)r+D+e \le (H-1)r+kr$. So $p$ pixels are cropped at the beginning and $kr-D-e+p$ at the end. Filling the
 kernel to $r\lceil K/r\rceil$ is not enough: $K=2$, $r=2$, $e=1$ needs 4 entries, and $K=3$, $d=2$, $r=2$ needs 6."""
 
 PROPOSITIONS_3 = (
     _drawn("printed", "same rows", checks.check_source_permutation, domains.SOURCE_TRANSPOSED,
-           "A_T = P A_C for four random weights w, with P certified as a permutation matrix, and A_C = w ⊗ I, I of 4x4"),
+           "A_T = P A_C for four random weights w, with P certified as a permutation matrix, and A_C = w ⊗ I"),
     Proposition(
         "pixel shuffle",
         "P is pixel_shuffle and a permutation matrix (all factors, channels, rows and columns up to 3; up to 4 with "

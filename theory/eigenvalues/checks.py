@@ -104,7 +104,7 @@ def ill_conditioned(c: int) -> None:
 
 
 def rotation(rows: tuple[tuple[int, int], tuple[int, int]]) -> None:
-    """A normal W with the eigenvectors (1, -i) and (1, i), v'v = 0: the printed form is wrong at any lengths of them."""
+    """A normal W with the eigenvectors v = (1, -i) and (1, i): v'v = 0, so the printed form is wrong at any lengths."""
     W, P, eigenvalues = np.array(rows), np.array([[1, 1], [-1j, 1j]]), np.array([1j, -1j])
     agree(W @ W.T, W.T @ W, "W W' of a normal W")
     agree(W @ P, P * eigenvalues, "W P against P D")
@@ -222,7 +222,7 @@ def departure(W: list[list[float]]) -> None:
 
 
 def radius_0(n: int) -> None:
-    """J^k of the Jordan block of size n with eigenvalue 0 has norm 1 for k < n and is 0 from k = n on; so is the bound."""
+    """Of a Jordan block of size n with eigenvalue 0, J^k and its bound have norm 1 for k < n and are 0 from n on."""
     J = jordan_block(0, n)
     bound = schur_bound(J)
     for k in range(n + 2):
@@ -270,7 +270,7 @@ def spoilt_kind_is_refused(example: Drawn) -> None:
 
 
 def hump(example: tuple[float, float]) -> None:
-    """[[r, c], [0, r]] with |r| < 1 and c >= 0 has a power of norm c / (4 (1 - |r|)) or more, and vanishes in the end."""
+    """[[r, c], [0, r]] with |r| < 1 and c >= 0 has a power of norm c / (4 (1 - |r|)) or more, and then vanishes."""
     c, r = example
     W = np.array([[r, c], [0.0, r]])
     promised = c / (4 * (1 - abs(r)))  # by |z| = 2 - |r|; the grid has |z| - 1 within a factor of 1.2 of 1 - |r|

@@ -35,8 +35,8 @@ CORRECTED = Corrected(
     "the k-th root of its norm tends to the spectral radius. So its norm tends to 0 below 1, perhaps after growing "
     "for a while, and to infinity above; at 1 it is at least 1.",
     r"$\partial h_k / \partial h_0=(W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
-    r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k}$ tends to the spectral radius $\rho(W)$. So its "
-    r"norm tends to 0 for $\rho(W)<1$ (perhaps after growing for a while) and to infinity for $\rho(W)>1$; for "
+    r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k}$ tends to the spectral radius $\rho(W)$. So "
+    r"its norm tends to 0 for $\rho(W)<1$ (perhaps after growing for a while) and to infinity for $\rho(W)>1$; for "
     r"$\rho(W)=1$ it is at least 1.",
     by=(
         "power",
@@ -243,7 +243,8 @@ GENERAL = (
     ),
     Proposition(
         "corrupted matrices",
-        f"the check rejects a drawn matrix with another radius, and a changed entry where its kind excludes it ({DRAWN})",
+        "the check rejects a drawn matrix with another radius, and a changed entry where its kind excludes it "
+        f"({DRAWN})",
         checks.spoilt_kind_is_refused,
         domains.MATRICES,
         "general",

@@ -30,9 +30,10 @@ CORRECTED_1 = Corrected(
     by=("the lemma", "the step"),
 )
 
-PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. (The printed lemma omits this: the empty graph is a DAG without
-any vertex.) Walk from any vertex to a parent, again and again. Either the walk ends in a vertex without incoming edges,
-or it reaches $n+1$ vertices, two of which are equal, with a cycle between them. A DAG has no cycle, so the walk ends.
+PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. (The printed lemma omits this: the empty graph is a DAG
+without any vertex.) Walk from any vertex to a parent, again and again. Either the walk ends in a vertex without
+incoming edges, or it reaches $n+1$ vertices, two of which are equal, with a cycle between them. A DAG has no cycle, so
+the walk ends.
 
 *Theorem.* Remove that vertex and its edges. A cycle in the remaining graph would be one of the whole, so it is a DAG
 (not cyclic, as printed) with one vertex less; after $n$ steps nothing is left. For an edge $u \to v$, $v$ cannot be

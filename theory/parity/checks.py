@@ -57,6 +57,7 @@ from theory.parity.one_unit import (
     parity_inequalities,
     reached_pairs,
 )  # fmt: skip
+from theory.parity.training import LIMIT, Setting, Trained, against_the_others
 from theory.parity.units import (
     Bits,
     all_sequences,
@@ -409,6 +410,17 @@ def raw_fails(gain: float) -> None:
     bits = np.stack([adversary(40), np.zeros(40, np.int64)])
     right = (raw_network(bits, gain)[0] == parity(bits)).all()
     require(not right, f"the weights times {gain} remember 1 0 … 0 and 0 … 0 for 40 steps")
+
+
+def p_of_the_first_row(case: tuple[tuple[tuple[int, int], ...], Fraction]) -> None:
+    """Compare the p of a row of the table with a known number. Rows are networks without an error, of how many."""
+    rows, p = case
+    network: Any = None  # the test only counts
+    results = {
+        Setting(str(i)): [Trained(network, LIMIT, LIMIT if k < right else 0) for k in range(number)]
+        for i, (right, number) in enumerate(rows)
+    }
+    agree(against_the_others(next(iter(results)), results), float(p), "p of the first row")
 
 
 # One unit --------------------------------------------------------------------------------------------

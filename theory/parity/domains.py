@@ -105,11 +105,14 @@ WORST = sampled(
     st.tuples(_gains, st.integers(1, 9)), {**_part(0, _EITHER_SIDE), "9 bits": lambda case: case[1] == 9}
 )  # fmt: skip
 EXPONENTS = sampled(
-    exponents, {"one that no decimal number equals": lambda q: q.denominator % 7 == 0, "an exponent of 60": lambda q: q == 60, "an exponent below 2^-90": lambda q: 0 < q < 2**-90}
+    exponents,
+    {
+        "one that no decimal number equals": lambda q: q.denominator % 7 == 0,
+        "an exponent of 60": lambda q: q == 60, "an exponent below 2^-90": lambda q: 0 < q < 2**-90,
+    },
 )  # fmt: skip
-_ratios = st.tuples(st.fractions(0, 1), st.fractions(0, 1)).map(lambda pair: (min(pair), max(pair))) | st.fractions(
-    0, 1
-).map(lambda q: (q, q))
+_ratio = st.fractions(0, 1)
+_ratios = st.tuples(_ratio, _ratio).map(lambda pair: (min(pair), max(pair))) | _ratio.map(lambda q: (q, q))
 RANGES = sampled(
     st.tuples(_ratios, *[_ratios.map(lambda pair: (9 * pair[0], 9 * pair[1]))] * 2),
     {
@@ -150,6 +153,12 @@ BITS_AND_GAINS = sampled(
     {"the gain 2.332, with 16 bits": lambda case: case == (Fraction(2332, 1000), 16),
      "a gain above 3": lambda case: case[0] > 3},
 )  # fmt: skip
+TABLES = every(
+    (((3, 4), (1, 4)), Fraction(34, 70)),
+    (((0, 10), (10, 10)), Fraction(2, 184_756)),
+    (((1, 10), (6, 7), (5, 7)), Fraction(7_462, 2_704_156)),
+)
+"""Rows of a table, and the p of the first. The first table is of R. A. Fisher's lady tasting tea."""
 RAW_GAINS = sampled(
     raw_gains,
     {"a gain below ln(3) / 2": lambda gain: gain < ONLY_RAW_GAIN, "one above": lambda gain: gain > ONLY_RAW_GAIN},

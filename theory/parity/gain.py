@@ -5,9 +5,9 @@ s = (h1 - h2) / 2: the next s is f(s + x) with
 
     f(u) = (tanh(g (u - 1/2)) - tanh(g (u - 3/2))) / 2,
 
-for a gain g > 0. 0 < f < 1, and f is symmetric about u = 1 and rises up to there. From s_0 = 0 the network is right for every length if and only if some b in
-(1/2, 1] has f(b) >= b; claim "3-1 alt" has the proof. There f(b) grows with the gain, so one critical gain separates
-the gains that work from those that do not.
+for a gain g > 0. 0 < f < 1, and f is symmetric about u = 1 and rises up to there. From s_0 = 0 the network is right for
+every length if and only if some b in (1/2, 1] has f(b) >= b; claim "3-1 alt" has the proof. There f(b) grows with the
+gain, so one critical gain separates the gains that work from those that do not.
 
 Source: homework 3-1, the alternative.
 """
@@ -176,8 +176,8 @@ def drift(gain: float) -> tuple[float, float]:
     """
     low, high = 0.5, 1.0
     for _ in range(60):
-        s = (low + high) / 2
-        slope = gain * (np.tanh(gain * (s - 1.5)) ** 2 - np.tanh(gain * (s - 0.5)) ** 2) / 2  # the slope of tanh is 1 - tanh^2
+        s = (low + high) / 2  # the slope of tanh is 1 - tanh^2
+        slope = gain * (np.tanh(gain * (s - 1.5)) ** 2 - np.tanh(gain * (s - 0.5)) ** 2) / 2
         low, high = (s, high) if slope > 1 else (low, s)
     return float(state_map(gain, low) - low), low
 

@@ -5,12 +5,14 @@ Source: homework 3-1 and its alternative.
 
 from __future__ import annotations
 
+import platform
 from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from minigrad.runtime import blas
 from theory.claims import FALSE, Claim, Corrected, Statement
 from theory.parity import checks, domains
 from theory.parity.figures import draw_network, draw_recurrences
@@ -156,8 +158,8 @@ ALT_STATEMENT = Statement(
 ALT_CORRECTED = Corrected(
     "Both units read the parity so far, s = h1 - h2: the next h1 is step(s + x - 1/2), the next h2 step(s + x - 3/2), "
     "y = h1 - h2, with step(0) = 0. It is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]], b = [-1/2, -3/2].",
-    r"Both units read the parity so far, $s=h_1-h_2$: the next $h_1$ is $\mathrm{step}(s+x-\frac12)$, the next $h_2$ is "
-    r"$\mathrm{step}(s+x-\frac32)$, and $y=h_1-h_2$, with $\mathrm{step}(0)=0$. It is a vanilla RNN "
+    r"Both units read the parity so far, $s=h_1-h_2$: the next $h_1$ is $\mathrm{step}(s+x-\frac12)$, the next $h_2$ "
+    r"is $\mathrm{step}(s+x-\frac32)$, and $y=h_1-h_2$, with $\mathrm{step}(0)=0$. It is a vanilla RNN "
     r"with $W_x=(1,1)$, $W_h$ of the rows $(1,1)$ and $(-1,-1)$, and $b=(-\frac12,-\frac32)$.",
     by=("all short sequences", "long sequences", "one step"),
 )
@@ -189,13 +191,13 @@ some $m>0$ at each zero of 1 0 0 … 0 until it is at most $\frac12$ and the par
 
 *The critical gain.* Let $M(g)$ be the largest $f_g(s)-s$ on $[\frac12,1]$. It is continuous, by (3) it rises strictly,
 and the network is right if and only if $M(g) \ge 0$. For small $g$, $f_g$ is near 0 and $M(g)<0$; for large $g$,
-$f_g(\frac34)$ is near 1 and $M(g)>0$. So exactly one gain $g^{*}$ has $M(g^{*})=0$. It is attained: the network is right
-at $g^{*}$ and above, and fails below. At $g^{*}$ the line $s$ touches $f_g$ in one point. As tanh is strictly concave on
-$[0,\infty)$, $f_g(s)-s$ is strictly concave on $[\frac12,1]$, so it is largest at one $s$ only. This $s$ lies inside:
-$f_g(\frac12)<\frac12$, and $f_g(1)<1$. So there $f_g(s)=s$ and $f_g$ has the slope 1, at $g^{*}=2.330212853…$,
-$s=0.62226…$ Below, one rational run of 1 0 0 … 0 with upper bounds proves failure for all smaller gains. Above, one pair
-of rational intervals with $a=1-b$ proves the network for all larger ones. Random bits rarely show the failure, which
-takes many zeros in a row.
+$f_g(\frac34)$ is near 1 and $M(g)>0$. So exactly one gain $g_c$ has $M(g_c)=0$. It is attained: the network is
+right at $g_c$ and above, and fails below. At $g_c$ the line $s$ touches $f_g$ in one point. As tanh is strictly
+concave on $[0,\infty)$, $f_g(s)-s$ is strictly concave on $[\frac12,1]$, so it is largest at one $s$ only. This $s$
+lies inside: $f_g(\frac12)<\frac12$, and $f_g(1)<1$. So there $f_g(s)=s$ and $f_g$ has the slope 1, at
+$g_c=2.330212853…$, $s=0.62226…$ Below, one rational run of 1 0 0 … 0 with upper bounds proves failure for all smaller
+gains. Above, one pair of rational intervals with $a=1-b$ proves the network for all larger ones. Random bits rarely
+show the failure, which takes many zeros in a row.
 
 *The unchanged weights*, times a gain with $y=[h_1-h_2>\frac12]$, have $s_0=0$ and $s_t=F(s_{t-1}+x_t)$ with $F=2 f_g$,
 $s=h_1-h_2$. By (1) and (2) $F$ rises up to 1 and then falls, and every state is at most
@@ -207,12 +209,12 @@ $F(1)=2\tanh\frac{g}{2}$.
   $u \in [1,\frac32)$, where $F>\frac12$, and from parity 1 to $u>\frac32$, where $F<\frac12$. But the distance from
   $\frac12$ shrinks to about a seventh at each 0, as $F$ has the slope $g \tanh^2 g=0.137$ there.
 - Below, $F(\frac12)=\tanh g<\frac12$. $F$ is concave on $[\frac12,\frac32]$ and has the slope $g \tanh^2 g<1$ at
-  $\frac12$, so $F(s) \le \tanh g+(s-\frac12)$ for $s$ from $\frac12$ to 1. Each zero takes $\frac12-\tanh g$ or more from
-  the state, and 1 0 0 … 0 fails.
+  $\frac12$, so $F(s) \le \tanh g+(s-\frac12)$ for $s$ from $\frac12$ to 1. No state is above 0.536, so each zero of
+  1 0 0 … 0 takes $\frac12-\tanh g$ or more from it, until it is at most $\frac12$.
 - At every larger gain tried, 1 0 … 0 or 0 … 0 fails.
 
-*One unit* $h_t=\varphi(wh_{t-1}+vx_t+c)$, $\varphi$ monotone, $y=[h>\theta]$: from a state $e$ of parity 0 a 1 must lead
-above $\theta$ and a 0 not, so $v>0$ if $\varphi$ rises. From a state $o$ of parity 1 it is the other way round, so
+*One unit* $h_t=\varphi(wh_{t-1}+vx_t+c)$, $\varphi$ monotone, $y=[h>\theta]$: from a state $e$ of parity 0 a 1 must
+lead above $\theta$ and a 0 not, so $v>0$ if $\varphi$ rises. From a state $o$ of parity 1 it is the other way round, so
 $v<0$. Two bits reach both. For a step function these are the inequalities $we+c \le 0$, $we+v+c>0$, $wo+c>0$,
 $wo+v+c \le 0$, which with the multipliers $(1,1,1,1)$ add up to $0<0$. A falling $\varphi$, or a readout $[h<\theta]$,
 turns all signs."""
@@ -220,16 +222,16 @@ turns all signs."""
 ALT_PRINTED = (
     Proposition(
         "the product",
-        "h1_t = step(h1_{t-1} + x_t - 1/2), h2_t = step(h2_{t-1} + h1_t x_t - 3/2), y_t = step(h1_t - h2_t - 1/2) gives "
-        "the parity of every bit sequence",
+        "h1_t = step(h1_{t-1} + x_t - 1/2), h2_t = step(h2_{t-1} + h1_t x_t - 3/2), y_t = step(h1_t - h2_t - 1/2) "
+        "gives the parity of every bit sequence",
         checks.one_sequence(checks.outputs(printed_network)),
         domains.SHORT,
         false=True,
     ),
     Proposition(
         "the product, without a step",
-        "h1_t = h1_{t-1} + x_t - 1/2, h2_t = h2_{t-1} + h1_t x_t - 3/2, y_t = [h1_t - h2_t - 1/2 > 0] gives the parity, "
-        "without a step function",
+        "h1_t = h1_{t-1} + x_t - 1/2, h2_t = h2_{t-1} + h1_t x_t - 3/2, y_t = [h1_t - h2_t - 1/2 > 0] gives the "
+        "parity, without a step function",
         checks.one_sequence(checks.outputs(printed_linear_network)),
         domains.SHORT,
         false=True,
@@ -310,8 +312,8 @@ TANH = (
     Proposition(
         "exact bounds",
         "f(u) lies between two fractions that differ by at most 2^-85, or more if computed with 8 to 160 bits "
-        "instead of 96; the arithmetic that checks proofs encloses it to 10^-40 (rational gains 0.1 to 100, u from 0 to "
-        "2)",
+        "instead of 96; the arithmetic that checks proofs encloses it to 10^-40 (rational gains 0.1 to 100, u from 0 "
+        "to 2)",
         checks.exact_bounds,
         domains.POINTS,
         "general",
@@ -388,6 +390,17 @@ TANH = (
     ),
 )
 
+LEARNING = (
+    Proposition(
+        "Fisher's test",
+        "the p of the table below compares a row with all others together: 17/35 for 3 of 4 against 1 of 4, and two "
+        "larger tables",
+        checks.p_of_the_first_row,
+        domains.TABLES,
+        "general",
+    ),
+)
+
 ONE_UNIT = (
     Proposition(
         "one unit: a certificate",
@@ -449,6 +462,10 @@ of Adam, {len(SEEDS)} seeds for each setting. Tests run {LIMIT:,} steps on 200 r
 ones, such as 0 0 … 0, 1 0 … 0 and rare ones. The first row is the base; each other row changes one setting.
 p is from Fisher's exact test, which compares the number of networks without any error with that of all other rows."""
 
+MACHINE = """These numbers were measured with NumPy {numpy} and the OpenBLAS kernel {kernel} on {processor}. Another
+kernel rounds differently, which changes what single networks learn. With the kernels Haswell, Prescott and SkylakeX the
+counts of a setting differ by up to 3."""
+
 WEIGHTS = """The norms are spectral norms of the recurrent weights after training. The critical scale is the smallest
 factor for all weights, in steps of 0.02, at which a network still answers 500 steps of the structured sequences
 correctly. It is the counterpart of the critical gain."""
@@ -457,8 +474,16 @@ correctly. It is the counterpart of the critical gain."""
 def measure_training() -> str:
     """Train every setting with every seed, and return the results as Markdown."""
     results = train_all()
-    parts = TRAINING, _lengths_table(results), _differences(results), _weights_table(results), WEIGHTS
+    tables = _lengths_table(results), _differences(results), _weights_table(results)
+    parts = TRAINING, describe_machine(), *tables, WEIGHTS
     return "\n\n".join(parts)
+
+
+def describe_machine() -> str:
+    """Say on which machine the networks were trained, as other processors give other numbers."""
+    vendor, family = blas.processor()
+    processor = f"{vendor}, family {family}" if vendor else platform.machine()
+    return MACHINE.format(numpy=np.__version__, kernel=blas.kernel() or "(unknown)", processor=processor)
 
 
 def _lengths_table(results: Results) -> str:
@@ -502,7 +527,7 @@ CLAIM_3_1_ALT = Claim(
     title="Two recurrent threshold units compute parity",
     statement=ALT_STATEMENT,
     source="homework 3-1, the alternative",
-    propositions=(*ALT_PRINTED, *ALT_CORRECTIONS, *TANH, *ONE_UNIT),
+    propositions=(*ALT_PRINTED, *ALT_CORRECTIONS, *TANH, *LEARNING, *ONE_UNIT),
     expected=FALSE,
     corrected=ALT_CORRECTED,
     proof=ALT_PROOF,
