@@ -257,9 +257,12 @@ def transient_growth(example: Drawn) -> None:
 
 
 def spoilt_kind_is_refused(example: Drawn) -> None:
-    """Reject another radius, and a W that one entry takes out of its kind."""
+    """Reject another radius, and a W that one entry takes out of its kind; two literal matrices, whatever the kind."""
     W, kind, radius = example.matrix, example.kind, example.radius
     certify_kind(W, kind, radius)
+    certify_kind(np.array([[radius, -1], [0, radius]]), "defective", radius)
+    shrinks = np.diag([radius, radius / 2])  # W W' <= radius^2 I
+    require(not accepts(certify_kind, shrinks, "orthogonal", radius), "diag(radius, radius / 2) is called orthogonal")
     for factor in (0.5, 1.5):
         require(not accepts(certify_kind, W, kind, factor * radius), f"the radius {factor * radius} is accepted")
     for sign in (1, -1):

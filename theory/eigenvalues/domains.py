@@ -189,7 +189,7 @@ def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> Domain
         (kind, size, same)
         for size in SIZES for same in classes for kind in kinds if size > 1 or kind not in ("non-normal", "defective")
     ]  # fmt: skip
-    reaches = {
+    reaches: dict[str, Any] = {
         f"a matrix of {n} rows that is {kind}, of radius {radius}": partial(_is_drawn, kind, n, radius)
         for kind, n in itertools.product(kinds, range(1, 5)) if n >= 2 or kind in ("symmetric", "orthogonal", "random")
         for radius in ("below 1", "1", "above 1") if any(_side(r) == radius for r in radii)

@@ -62,7 +62,7 @@ PROPOSITIONS_1 = (
         show=lambda example: show_graph(example[0]),
     ),
     Proposition(
-        "the lemma, also without vertices",
+        "the lemma without vertices",
         "A DAG has a vertex without incoming edges, as printed.",
         checks.has_a_source,
         domains.SMALL_DAGS,

@@ -229,7 +229,7 @@ ALT_PRINTED = (
         false=True,
     ),
     Proposition(
-        "the product, without a step",
+        "the product without a step",
         "h1_t = h1_{t-1} + x_t - 1/2, h2_t = h2_{t-1} + h1_t x_t - 3/2, y_t = [h1_t - h2_t - 1/2 > 0] gives the "
         "parity, without a step function",
         checks.one_sequence(checks.outputs(printed_linear_network)),

@@ -113,14 +113,13 @@ def test_critical_gain_is_a_tangency():
     assert f"$s={cut(drift(critical_gain())[1], 5)}…$" in ALT_PROOF
 
 
-@given(st.floats(0.5, 20))
+@given(st.floats(0.5, 15))
 def test_one_point_touches(gain):
     """f_g(s) - s is strictly concave on [1/2, 1] and negative at its ends."""
     s = np.linspace(0.5, 1, 51)
     above = state_map(gain, s) - s
     assert (np.diff(above, 2) < 1e-15).all()
-    assert above[0] < 0
-    assert above[-1] < 0 or gain > 36  # tanh rounds to 1
+    assert max(above[0], above[-1]) < 0
 
 
 def cut(number, digits):
