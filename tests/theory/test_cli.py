@@ -121,7 +121,7 @@ def test_document_writes_the_page_and_its_pictures(tmp_path, capsys, monkeypatch
     page = (tmp_path / "new" / "theory.md").read_text(encoding="utf-8")
     for part in (
         "](#1-1-a-convolution-is-a-matrix) | false as printed |",
-        "**Verdict: holds.**",
+        "**Verdict: holds more generally than stated.**",
         "](theory/claim-2-2.svg)",
     ):
         assert part in page
