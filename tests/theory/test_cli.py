@@ -49,7 +49,7 @@ def test_without_a_command_it_prints_a_table(capsys, monkeypatch):
     assert lines[0].split() == ["claim", "verdict", "cases"]
     assert lines[2].startswith("1-1    false as printed")
     assert lines[3].strip() == "refuted: the matrix has 8 columns"
-    assert lines[4].startswith("2-2    holds")
+    assert lines[4].startswith("2-2    holds more generally")
 
 
 def test_check_prints_every_proposition(capsys):
@@ -134,7 +134,7 @@ def test_document_writes_the_page_and_its_pictures(tmp_path, capsys, monkeypatch
     page = (tmp_path / "new" / "theory.md").read_text(encoding="utf-8")
     for part in (
         "](#1-1-a-convolution-is-a-matrix) | false as printed |",
-        "**Verdict: holds.**",
+        "**Verdict: holds more generally than stated.**",
         "](theory/claim-2-2.svg)",
     ):
         assert part in page
