@@ -86,8 +86,8 @@ def imported_with(mutant: Mutant) -> Iterator[tuple[Claim, ...]]:
         sys.modules.update(saved)
 
 
-class _Found(BaseException):
-    """A refutation. Hypothesis shrinks examples that raise an Exception, which takes time; here any example will do."""
+class _Found(KeyboardInterrupt):
+    """A refutation, which ends the check as Ctrl-C does: any example will do here, and shrinking takes time."""
 
 
 def _as_expected(claim: Claim, examples: int, mutant: Mutant) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.claims import FALSE, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.parity import checks, domains
 from theory.parity.figures import draw_network, draw_recurrences
 from theory.parity.gain import (
@@ -81,6 +81,7 @@ PROPOSITIONS = (
         "h' = h + x - h x from h_0 = 0 gives the parity of every bit sequence",
         checks.one_sequence(checks.through_tensors(or_unit)),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -135,7 +136,6 @@ CLAIM_3_1 = Claim(
     statement=STATEMENT,
     source="homework 3-1",
     propositions=PROPOSITIONS,
-    expected=FALSE,
     corrected=CORRECTED,
     proof=PROOF,
     draw=draw_recurrences,
@@ -206,6 +206,7 @@ ALT_PRINTED = (
         "sequence",
         checks.one_sequence(checks.outputs(printed_network)),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -213,6 +214,7 @@ ALT_PRINTED = (
         "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0] gives the parity, without a step function",
         checks.one_sequence(checks.outputs(printed_linear_network)),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -220,6 +222,7 @@ ALT_PRINTED = (
         "for two bits a and b, step(a + b - 1/2) is OR, step(a + b - 3/2) is AND, and [OR - AND - 1/2 > 0] is XOR",
         checks.gates,
         domains.PAIRS,
+        "formula",
     ),
 )
 
@@ -459,7 +462,6 @@ CLAIM_3_1_ALT = Claim(
     statement=ALT_STATEMENT,
     source="homework 3-1, the alternative",
     propositions=(*ALT_PRINTED, *ALT_CORRECTIONS, *TANH, *ONE_UNIT),
-    expected=FALSE,
     corrected=ALT_CORRECTED,
     proof=ALT_PROOF,
     draw=draw_network,
