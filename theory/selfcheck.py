@@ -112,6 +112,10 @@ def _test_fooling() -> None:
     def sorts(numbers: list[int]) -> None:
         require(sorted(numbers) is not numbers.sort(), "")
 
+    def compares(number: int) -> bool:
+        require(True, "")
+        return number > 99
+
     def slow(number: int) -> None:
         ends = time.monotonic() + 5  # not for ever, since there may be no timer
         while time.monotonic() < ends:
@@ -125,7 +129,7 @@ def _test_fooling() -> None:
     fooling: dict[str, tuple[Any, Any, str]] = {
         "that exits": (lambda n: sys.exit(0), numbers, BROKEN),
         "that exits after an enumerated case": (lambda n: sys.exit(0), examples, BROKEN),
-        "that returns False": (lambda n: n > 99, numbers, BROKEN),
+        "that returns False": (compares, numbers, BROKEN),
         "that calls nothing": (odd_perfect, enumerated(range(1, 99), 98), BROKEN),
         "that assumes too much": (lambda n: assume(n > 9), numbers, BROKEN),
         "that assumes too much of an enumerated case": (lambda n: assume(n > 9), examples, BROKEN),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,8 +22,9 @@ class OutOfTime(BaseException):
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise :class:`OutOfTime` in the block when its time is over.
 
-    A timer (SIGALRM) interrupts Python between two instructions, so also in a loop of NumPy calls. It needs the main
-    thread, and does not exist on Windows; elsewhere this does nothing, and the caller must look at the clock.
+    A timer (SIGALRM) interrupts Python between two instructions, so also in a loop of NumPy calls, but not within one
+    call. It needs the main thread and does not exist on Windows. Without it this does nothing, and the caller must look
+    at the clock.
 
     >>> try:
     ...     with time_limit(0.01):
@@ -35,7 +35,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     out of time
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if seconds == math.inf or not in_main_thread or not hasattr(signal, "setitimer"):
+    if seconds > threading.TIMEOUT_MAX or not in_main_thread or not hasattr(signal, "setitimer"):
         yield
         return
 
@@ -46,8 +46,11 @@ def time_limit(seconds: float) -> Iterator[None]:
     handler = signal.signal(signal.SIGALRM, stop)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # repeats, in case the block catches it
     try:
-        yield
-    finally:
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:  # also if the timer interrupts the line above
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *timer)

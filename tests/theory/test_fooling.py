@@ -305,6 +305,8 @@ def test_the_time_limit_of_the_command(tmp_path, capsys):
     assert "undecided: it exits (unexpected)" in out
     assert main(["check", "2-2", "--time-limit", "0"]) == 2
     assert "--time-limit must be above 0; got 0" in capsys.readouterr().err
+    for without in ("inf", "1e300"):
+        assert main(["check", "2-2", "--examples", "5", "--quiet", "--time-limit", without]) == 0
 
 
 # Replays -----------------------------------------------------------------------------------------------
