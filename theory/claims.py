@@ -81,7 +81,7 @@ class Verdict:
     @property
     def printed(self) -> str:
         """The verdicts on the printed proof, formula and matrix, in words."""
-        return ", ".join(f"{part} {word}" for part, word in self.parts.items() if part in PRINTED_PARTS)
+        return ", ".join(f"{part}: {word}" for part, word in self.parts.items() if part in PRINTED_PARTS)
 
     @property
     def words(self) -> str:

@@ -47,7 +47,7 @@ def test_without_a_command_it_prints_a_table(capsys, monkeypatch):
     assert err == ""
     lines = out.splitlines()
     assert lines[0].split() == ["claim", "statement", "as", "printed", "more", "generally", "cases"]
-    assert lines[2].startswith("1-1    no counterexample  matrix refuted")
+    assert lines[2].startswith("1-1    no counterexample  matrix: refuted")
     assert lines[3].strip() == "refuted: the matrix has 8 columns"
     assert lines[4].startswith("2-2    no counterexample")
 
@@ -123,7 +123,7 @@ def test_document_writes_the_page_and_its_pictures(tmp_path, capsys, monkeypatch
     assert main(["document", "--out", str(tmp_path / "new")]) == 0
     page = (tmp_path / "new" / "theory.md").read_text(encoding="utf-8")
     for part in (
-        "](#1-1-a-convolution-is-a-matrix) | no counterexample | matrix refuted | no counterexample |",
+        "](#1-1-a-convolution-is-a-matrix) | no counterexample | matrix: refuted | no counterexample |",
         "**Statement: no counterexample; printed matrix: refuted;",
         "*Refuted; smallest counterexample: `A of 4x8`: a matrix",
         "](theory/claim-2-2.svg)",

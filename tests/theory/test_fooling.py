@@ -391,8 +391,8 @@ def test_statement_and_printed_proof_have_separate_verdicts():
         "more generally: no counterexample"
     )
     assert a_claim(wrong, better, corrected=instead).check().outcome == NO_COUNTEREXAMPLE  # that of the corrected one
-    assert CLAIMS["2-1"].check(5).printed == "proof refuted"
-    assert CLAIMS["1-1"].check(5).printed == "matrix refuted"
+    assert CLAIMS["2-1"].check(5).printed == "proof: refuted"
+    assert CLAIMS["1-1"].check(5).printed == "matrix: refuted"
 
 
 @pytest.mark.parametrize("worst", [BROKEN, REFUTED, FLAKY, UNDECIDED, NO_COUNTEREXAMPLE])

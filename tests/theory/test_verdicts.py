@@ -14,15 +14,15 @@ from theory.ordering.graphs import LAYER
 from theory.page import save_figure
 
 VERDICTS = {  # on the printed parts, and the smallest counterexample of each false proposition
-    "1-1": ("matrix refuted", ["A of 4x8"]),
+    "1-1": ("matrix: refuted", ["A of 4x8"]),
     "1-2": ("", []),
     "1-3": ("", []),
-    "2-1": ("proof refuted", ["2 vertices without edges"]),
-    "2-2": ("proof no counterexample", []),
-    "3-1": ("formula refuted", ["(1, 1)"]),
-    "3-1 alt": ("formula refuted", ["(1, 1)", "(0,)"]),
+    "2-1": ("proof: refuted", ["2 vertices without edges"]),
+    "2-2": ("proof: no counterexample", []),
+    "3-1": ("formula: refuted", ["(1, 1)"]),
+    "3-1 alt": ("formula: refuted", ["(1, 1)", "(0,)"]),
     "3-2": (
-        "proof refuted, formula refuted",
+        "proof: refuted, formula: refuted",
         ["W = [[0, 1], [0, 1]] = P D P^-1, P = [[1, 1], [0, 1]], D = diag(0, 1), k = 1", "[[0, 1], [0, 0]]"],
     ),
 }
