@@ -13,16 +13,16 @@ from theory.ordering.certificates import check_order
 from theory.ordering.graphs import LAYER
 from theory.page import save_figure
 
-VERDICTS = {  # the outcome, and the smallest counterexample of each false proposition
-    "1-1": ("false as printed", ["A of 4x8"]),
-    "1-2": ("holds more generally than stated", []),
-    "1-3": ("holds more generally than stated", []),
-    "2-1": ("false as printed", ["2 vertices without edges", "no vertices"]),
-    "2-2": ("holds more generally than stated", []),
-    "3-1": ("false as printed", ["(1, 1)"]),
-    "3-1 alt": ("false as printed", ["(1, 1)", "(0,)", "(1, 1)", "(0,)"]),
+VERDICTS = {  # on the printed parts, and the smallest counterexample of each false proposition
+    "1-1": ("matrix: refuted", ["A of 4x8"]),
+    "1-2": ("", []),
+    "1-3": ("", []),
+    "2-1": ("proof: refuted", ["2 vertices without edges", "no vertices"]),
+    "2-2": ("proof: no counterexample", []),
+    "3-1": ("formula: refuted", ["(1, 1)"]),
+    "3-1 alt": ("formula: refuted", ["(1, 1)", "(0,)", "(1, 1)", "(0,)"]),
     "3-2": (
-        "false as printed",
+        "proof: refuted, formula: refuted",
         [
             "W = [[0, 1], [0, 1]] = P D P^-1, P = [[1, 1], [0, 1]], D = diag(0, 1), k = 1",
             "W = [[0, 0], [-1, 1]] = P D P^-1, P = [[1, 0], [1, 1]], D = diag(0, 1), k = 2",
@@ -36,11 +36,11 @@ VERDICTS = {  # the outcome, and the smallest counterexample of each false propo
 @pytest.mark.parametrize("number", CLAIMS)
 def test_verdict(number, full):
     """With --full on 2,000 examples and all large finite domains."""
-    outcome, counterexamples = VERDICTS[number]
+    printed, counterexamples = VERDICTS[number]
     verdict = CLAIMS[number].check(2_000 if full else 6, seed=1)
     assert verdict.as_expected, [r.message for r in verdict.results if not r.as_expected]
-    assert verdict.outcome == outcome
-    refuted = [r for r in verdict.results if not r.holds]
+    assert (verdict.outcome, verdict.printed) == ("no counterexample", printed)
+    refuted = [r for r in verdict.results if r.verdict == "refuted"]
     assert all(r.proposition.false for r in refuted)
     assert [r.shown for r in refuted] == counterexamples
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from theory.claims import FALSE, GENERAL, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.convolution import checks, domains
 from theory.convolution.figures import draw_convolution, draw_permutation, draw_transposed
 from theory.convolution.matrices import conv_matrix, conv_transpose_matrix
@@ -73,6 +73,7 @@ PROPOSITIONS_1 = (
         "The printed 4x8 matrix can multiply vec(X) of a 3x3 picture X",
         checks.check_printed_shape,
         domains.PRINTED_SHAPE,
+        "matrix",
         show=lambda shape: f"A of {shape[0]}x{shape[1]}",
         false=True,
     ),
@@ -112,7 +113,6 @@ CLAIM_1_1 = Claim(
     statement=STATEMENT_1,
     source="homework 1-1",
     propositions=PROPOSITIONS_1,
-    expected=FALSE,
     corrected=CORRECTED_1,
     proof=PROOF_1,
     draw=draw_convolution,
@@ -175,7 +175,6 @@ CLAIM_1_2 = Claim(
     statement=STATEMENT_2,
     source="homework 1-2",
     propositions=PROPOSITIONS_2,
-    expected=GENERAL,
     proof=PROOF_2,
     draw=draw_transposed,
     display=show_transposed,
@@ -270,7 +269,6 @@ CLAIM_1_3 = Claim(
     statement=STATEMENT_3,
     source="homework 1-3",
     propositions=PROPOSITIONS_3,
-    expected=GENERAL,
     proof=PROOF_3,
     draw=draw_permutation,
     display=show_permutation,

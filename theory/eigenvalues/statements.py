@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.claims import FALSE, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.eigenvalues import checks, domains
 from theory.eigenvalues.diagonalisation import eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues.figures import draw
@@ -99,6 +99,7 @@ PRINTED = (
         "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1",
         checks.printed_form,
         domains.SMALL_DECOMPOSITIONS,
+        "formula",
         show=str,
         false=True,
     ),
@@ -107,6 +108,7 @@ PRINTED = (
         "the k-th power of (P')^-1 D P^-1 is (P')^-1 D^k P^-1, by cancelling P^-1 (P')^-1",
         checks.printed_power,
         domains.SMALL_DECOMPOSITIONS,
+        "proof",
         show=str,
         false=True,
     ),
@@ -115,6 +117,7 @@ PRINTED = (
         "every square matrix has an eigendecomposition P D P^-1",
         checks.has_eigendecomposition,
         domains.SMALL_MATRICES,
+        "proof",
         false=True,
     ),
     Proposition(
@@ -352,7 +355,6 @@ CLAIM_3_2 = Claim(
     statement=STATEMENT,
     source="homework 3-2",
     propositions=(*PRINTED, *CORRECTIONS, *GENERAL),
-    expected=FALSE,
     corrected=CORRECTED,
     proof=PROOF,
     draw=draw,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minigrad.graph import Order
-from theory.claims import FALSE, GENERAL, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.ordering import checks, domains
 from theory.ordering.figures import draw_contradiction, draw_removals
 from theory.ordering.graphs import CYCLIC, LAYER, PURPORTED, cycle_of_example, show_cycle, show_graph
@@ -51,6 +51,7 @@ PROPOSITIONS_1 = (
         "cyclic.",
         checks.what_is_left_is_cyclic,
         domains.LARGER_SMALL_DAGS,
+        "proof",
         show=show_graph,
         false=True,
     ),
@@ -66,6 +67,7 @@ PROPOSITIONS_1 = (
         "A DAG has a vertex without incoming edges, as printed.",
         checks.has_a_source,
         domains.SMALL_DAGS,
+        "proof",
         show=show_graph,
         false=True,
     ),
@@ -189,7 +191,6 @@ CLAIM_2_1 = Claim(
     statement=STATEMENT_1,
     source="homework 2-1",
     propositions=PROPOSITIONS_1,
-    expected=FALSE,
     corrected=CORRECTED_1,
     proof=PROOF_1,
     draw=draw_removals,
@@ -224,6 +225,7 @@ PROPOSITIONS_2 = (
         "vertices).",
         checks.cycle_refutes_every_order,
         domains.DISPUTED,
+        "proof",
         show=lambda case: f"{show_graph(case.parents)}; {show_cycle(case.cycle)}; order {case.order.nodes}",
     ),
     Proposition(
@@ -265,7 +267,6 @@ CLAIM_2_2 = Claim(
     statement=STATEMENT_2,
     source="homework 2-2",
     propositions=PROPOSITIONS_2,
-    expected=GENERAL,
     proof=PROOF_2,
     draw=draw_contradiction,
     display=show_contradiction,

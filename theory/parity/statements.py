@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.runtime import blas
-from theory.claims import FALSE, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.parity import checks, domains
 from theory.parity.figures import draw_network, draw_recurrences
 from theory.parity.gain import (
@@ -84,6 +84,7 @@ PROPOSITIONS = (
         "h_t = h_{t-1} + x_t - h_{t-1} x_t from h_0 = 0 gives the parity of every bit sequence",
         checks.one_sequence(checks.through_tensors(or_unit)),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -139,7 +140,6 @@ CLAIM_3_1 = Claim(
     statement=STATEMENT,
     source="homework 3-1",
     propositions=PROPOSITIONS,
-    expected=FALSE,
     corrected=CORRECTED,
     proof=PROOF,
     draw=draw_recurrences,
@@ -226,6 +226,7 @@ ALT_PRINTED = (
         "gives the parity of every bit sequence",
         checks.one_sequence(checks.outputs(printed_network)),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -234,6 +235,7 @@ ALT_PRINTED = (
         "parity, without a step function",
         checks.one_sequence(checks.outputs(printed_linear_network)),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -241,6 +243,7 @@ ALT_PRINTED = (
         "the same with h2_t = step(h2_{t-1} + x_t - 3/2), the other reading",
         checks.one_sequence(checks.outputs(partial(printed_network, product=False))),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -248,6 +251,7 @@ ALT_PRINTED = (
         "the same with h2_t = h2_{t-1} + x_t - 3/2, without a step function",
         checks.one_sequence(checks.outputs(partial(printed_linear_network, product=False))),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -255,6 +259,7 @@ ALT_PRINTED = (
         "for two bits a and b, step(a + b - 1/2) is OR, step(a + b - 3/2) is AND, and [OR - AND - 1/2 > 0] is XOR",
         checks.gates,
         domains.PAIRS,
+        "formula",
     ),
 )
 
@@ -528,7 +533,6 @@ CLAIM_3_1_ALT = Claim(
     statement=ALT_STATEMENT,
     source="homework 3-1, the alternative",
     propositions=(*ALT_PRINTED, *ALT_CORRECTIONS, *TANH, *LEARNING, *ONE_UNIT),
-    expected=FALSE,
     corrected=ALT_CORRECTED,
     proof=ALT_PROOF,
     draw=draw_network,
