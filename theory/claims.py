@@ -1,34 +1,41 @@
-"""Claims: a statement of the homework, its propositions, and the verdict of a check.
+"""Claims: a statement of the homework, its propositions, and the verdicts of a check.
 
-The propositions of a claim (see `theory.propositions`) are printed in the homework, correct it, or are more general.
-Checking them gives a :class:`Verdict`:
+Checking a claim gives a :class:`Verdict`. It has a verdict, one of the six of `theory.propositions`, on each part:
 
-- *holds*: every proposition survived;
-- *holds more generally than stated*: so did general ones;
-- *false as printed*: a printed proposition was refuted, and all others survived;
-- *refuted*: a corrected or general proposition was refuted, which no claim expects;
-- *broken*: a proposition is broken, so there is no verdict.
+- the *statement*: the printed propositions, or else the corrected ones;
+- the printed *proof*, *formula* and *matrix*;
+- the *corrected* statement;
+- *more generally*: the general propositions.
 
-A claim marks its false propositions. A verdict is as expected only if exactly these were refuted.
+The verdict on a part is the worst of its propositions' verdicts. A claim marks its false propositions, and a verdict is
+as expected only if exactly these were refuted and all others survived.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
-from theory.propositions import Proposition, Result
+from theory.propositions import (
+    BROKEN,
+    FLAKY,
+    HOLDS,
+    NO_COUNTEREXAMPLE,
+    PRINTED_PARTS,
+    REFUTED,
+    UNDECIDED,
+    Proposition,
+    Result,
+)
 
-__all__ = ["BROKEN", "FALSE", "GENERAL", "HOLDS", "REFUTED", "Claim", "Corrected", "Statement", "Verdict"]
+__all__ = ["Claim", "Corrected", "Statement", "Verdict"]
 
-HOLDS = "holds"
-GENERAL = "holds more generally than stated"
-FALSE = "false as printed"
-REFUTED = "refuted"
-BROKEN = "broken"
+PARTS = (*PRINTED_PARTS, "corrected", "general")
+WORST_FIRST = (BROKEN, REFUTED, FLAKY, UNDECIDED, NO_COUNTEREXAMPLE, HOLDS)
 
 
 @dataclass(frozen=True)
@@ -51,30 +58,51 @@ class Corrected(Statement):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of checking a claim, and the result of each proposition."""
+    """The verdicts of a check on a claim, and the result of each proposition."""
 
     claim: Claim
-    outcome: str
     results: tuple[Result, ...]
 
     @property
-    def expected(self) -> str:
-        """The outcome that the claim expects."""
-        return self.claim.expected
+    def parts(self) -> dict[str, str]:
+        """The verdict on each part of the claim: 'statement' and, if it has them, 'proof', 'corrected' and so on."""
+        by_role: dict[str, list[str]] = {}
+        for result in self.results:
+            by_role.setdefault(result.proposition.role, []).append(result.verdict)
+        worst = {role: min(verdicts, key=WORST_FIRST.index) for role, verdicts in by_role.items()}
+        statement = next(worst[role] for role in ("printed", "corrected", *worst) if role in worst)
+        return {"statement": statement, **{role: worst[role] for role in PARTS if role in worst}}
+
+    @property
+    def outcome(self) -> str:
+        """The verdict on the statement."""
+        return self.parts["statement"]
+
+    @property
+    def printed(self) -> str:
+        """The verdicts on the printed proof, formula and matrix, in words."""
+        return ", ".join(f"{part}: {word}" for part, word in self.parts.items() if part in PRINTED_PARTS)
+
+    @property
+    def words(self) -> str:
+        """The verdicts on all parts in words."""
+        names = {"corrected": "corrected statement", "general": "more generally"}
+        names |= {part: f"printed {part}" for part in PRINTED_PARTS}
+        return "; ".join(f"{names.get(part, part)}: {word}" for part, word in self.parts.items())
 
     @property
     def as_expected(self) -> bool:
-        """Whether the outcome is the expected one, and exactly the false propositions were refuted."""
-        return self.outcome == self.expected and all(result.as_expected for result in self.results)
+        """Whether exactly the false propositions were refuted, and all others survived."""
+        return all(result.as_expected for result in self.results)
 
     @property
     def refuted(self) -> tuple[str, ...]:
         """The names of the refuted propositions."""
-        return tuple(result.proposition.name for result in self.results if not result.holds)
+        return tuple(result.proposition.name for result in self.results if result.verdict == REFUTED)
 
     @property
     def cases(self) -> int:
-        """The number of examples checked, over all propositions."""
+        """The number of different examples, over all propositions."""
         return sum(result.cases for result in self.results)
 
     @property
@@ -84,15 +112,15 @@ class Verdict:
 
     @property
     def counterexample(self) -> Any:
-        """The smallest counterexample found to a printed proposition, or else to another; None if all survived."""
-        failed = [result for result in self.results if not result.holds and not result.broken]
-        failed.sort(key=lambda result: result.proposition.role != "printed")
-        return failed[0].counterexample if failed else None
+        """The smallest counterexample found to a printed proposition, or else to another; None if there is none."""
+        refuted = [result for result in self.results if result.verdict == REFUTED]
+        refuted.sort(key=lambda result: result.proposition.role in ("corrected", "general"))
+        return refuted[0].counterexample if refuted else None
 
     @property
     def corrected(self) -> Corrected | None:
-        """What holds instead of the printed statement; None if the printed statement holds."""
-        return self.claim.corrected if self.outcome == FALSE else None
+        """What holds instead of what is printed; None if nothing is refuted."""
+        return self.claim.corrected if self.refuted else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as a dict of JSON values."""
@@ -100,8 +128,7 @@ class Verdict:
             "number": self.claim.number,
             "statement": self.claim.statement.text,
             "source": self.claim.source,
-            "verdict": self.outcome,
-            "expected": self.expected,
+            "verdicts": self.parts,
             "as_expected": self.as_expected,
             "cases": self.cases,
             "seconds": round(self.seconds, 3),
@@ -112,12 +139,12 @@ class Verdict:
                     "name": r.proposition.name,
                     "statement": r.proposition.statement,
                     "role": r.proposition.role,
-                    "holds": r.holds,
+                    "verdict": r.verdict,
                     "as_expected": r.as_expected,
-                    "broken": r.broken,
                     "cases": r.cases,
+                    "premise_met": r.met,
                     "exhaustive": r.proposition.exhaustive,
-                    "counterexample": None if r.holds else r.shown,
+                    "example": r.shown or None,
                     "message": r.message,
                 }
                 for r in self.results
@@ -134,9 +161,8 @@ class Claim:
         title: a few words.
         statement: the claim itself.
         source: where it is printed.
-        propositions: the statements to check; the first is the printed statement itself.
-        expected: the expected outcome of a check.
-        corrected: what holds instead of a false statement; it names all propositions of the role 'corrected'.
+        propositions: the statements to check, and which of them are false.
+        corrected: what holds instead of a false proposition; it names all propositions of the role 'corrected'.
         proof: a few lines of Markdown.
         draw: returns a matplotlib figure.
         display: returns the text of `theory show`.
@@ -148,7 +174,6 @@ class Claim:
     statement: Statement
     source: str
     propositions: tuple[Proposition, ...]
-    expected: str = HOLDS
     corrected: Corrected | None = None
     proof: str = ""
     draw: Callable[[], Any] | None = None
@@ -159,15 +184,15 @@ class Claim:
         names = [p.name for p in self.propositions]
         by = () if self.corrected is None else getattr(self.corrected, "by", ())
         role = [p.name for p in self.propositions if p.role == "corrected"]
+        unprinted = ("corrected", "general")
         mistakes = {
             "a claim needs at least one proposition": not names,
-            f"expected must be {HOLDS!r}, {GENERAL!r} or {FALSE!r}; got {self.expected!r}":
-                self.expected not in (HOLDS, GENERAL, FALSE),
-            f"it needs a corrected statement if and only if it is {FALSE!r}":
-                (self.corrected is None) == (self.expected == FALSE),
-            "only a printed proposition may be false": any(p.false and p.role != "printed" for p in self.propositions),
-            f"some proposition must have false=True if and only if the claim is {FALSE!r}":
-                any(p.false for p in self.propositions) != (self.expected == FALSE),
+            "it needs a corrected statement if and only if some proposition has false=True":
+                (self.corrected is not None) != any(p.false for p in self.propositions),
+            f"the roles of propositions are printed, {', '.join(PARTS)}":
+                any(p.role not in ("printed", *PARTS) for p in self.propositions),
+            "a corrected or general proposition must not be false":
+                any(p.false and p.role in unprinted for p in self.propositions),
             f"two of its propositions have the same name; the names are {', '.join(names)}":
                 len(set(names)) < len(names),
             "its corrected statement names no proposition that checks it: Corrected(text, latex, by=(name, …))":
@@ -185,25 +210,32 @@ class Claim:
         """A Hypothesis strategy for the examples of the first proposition."""
         return self.propositions[0].examples.strategy
 
-    def check(self, max_examples: int = 100, seed: int = 0, report: Callable[[Result], None] | None = None) -> Verdict:
+    def check(
+        self,
+        max_examples: int = 100,
+        seed: int = 0,
+        report: Callable[[Result], None] | None = None,
+        time_limit: float = math.inf,
+    ) -> Verdict:
         """Check every proposition on up to `max_examples` examples generated from `seed`.
 
-        report: called with the result of each proposition.
+        report: called with the result of each proposition. time_limit: seconds for each proposition; see
+        `Proposition.examine`.
         """
         if type(max_examples) is not int or max_examples < 1:
             raise ValueError(f"claim {self.number}: max_examples must be an int of at least 1; got {max_examples!r}")
         results = []
         for proposition in self.propositions:
-            results.append(proposition.examine(max_examples, seed, self.number))
+            results.append(proposition.examine(max_examples, seed, time_limit))
             if report is not None:
                 report(results[-1])
-        return Verdict(self, _outcome(results), tuple(results))
+        return Verdict(self, tuple(results))
 
     def counterexample(self, max_examples: int = 100, seed: int = 0) -> Any:
-        """Return the smallest counterexample found to a printed proposition; None if all survive."""
-        printed = (p for p in self.propositions if p.role == "printed")
-        results = (p.examine(max_examples, seed, self.number) for p in printed)
-        return next((result.counterexample for result in results if not result.holds and not result.broken), None)
+        """Return the smallest counterexample found to a printed proposition; None if there is none."""
+        printed = (p for p in self.propositions if p.role not in ("corrected", "general"))
+        results = (p.examine(max_examples, seed) for p in printed)
+        return next((result.counterexample for result in results if result.verdict == REFUTED), None)
 
     def figure(self) -> Any:
         """Draw the claim's picture, a matplotlib Figure. A claim without one raises ValueError."""
@@ -214,15 +246,3 @@ class Claim:
     def show(self) -> str:
         """Return the claim with the numbers of the homework, or else its statement."""
         return self.statement.text if self.display is None else self.display()
-
-
-def _outcome(results: Iterable[Result]) -> str:
-    results = list(results)
-    if any(result.broken for result in results):
-        return BROKEN
-    failed = {result.proposition.role for result in results if not result.holds}
-    if failed - {"printed"}:
-        return REFUTED
-    if failed:
-        return FALSE
-    return GENERAL if any(result.proposition.role == "general" for result in results) else HOLDS

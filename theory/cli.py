@@ -20,7 +20,7 @@ from captioning.command import run_command
 from minigrad.runtime.extras import require
 from theory.claims import Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
-from theory.propositions import Result
+from theory.propositions import REFUTED, Result
 from theory.registry import CLAIMS
 from theory.selfcheck import check_machinery
 
@@ -29,7 +29,10 @@ __all__ = ["main"]
 EXAMPLES = 100
 """The default of --examples."""
 
-_CHECKING = {"examples": EXAMPLES, "seed": 0, "json": False, "quiet": False}
+TIME_LIMIT = 60.0
+"""The default of --time-limit, without a second more for each example."""
+
+_CHECKING = {"examples": EXAMPLES, "seed": 0, "time_limit": None, "json": False, "quiet": False}
 """The options of `check`, and of `theory` without a command, with their defaults."""
 
 
@@ -52,9 +55,9 @@ def _load(file: str) -> None:
     """Run a Python file that registers claims. An error in it names the file."""
     try:
         runpy.run_path(file)
-    except OSError:
+    except (OSError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # also sys.exit
         raise ValueError(f"{file}: {type(error).__name__}: {error}") from error
 
 
@@ -112,6 +115,9 @@ def _add_checking(parser: argparse.ArgumentParser) -> None:
                         "domains, which takes minutes")  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N", default=argparse.SUPPRESS,
                         help="random seed for the examples (default: 0)")  # fmt: skip
+    parser.add_argument("--time-limit", type=float, metavar="SECONDS", default=argparse.SUPPRESS,
+                        help=f"for each proposition, which is undecided afterwards (default: {TIME_LIMIT:g}, and 1 "
+                        "more for each example)")  # fmt: skip
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
                         help="print only a JSON object on standard output")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="do not print progress")
@@ -132,6 +138,10 @@ def _check(options: Any) -> int:
     claims = _chosen(options.numbers)
     if options.examples < 1:
         raise ValueError(f"--examples must be at least 1; got {options.examples}")
+    if options.time_limit is None:
+        options.time_limit = TIME_LIMIT + options.examples
+    if not options.time_limit > 0:
+        raise ValueError(f"--time-limit must be above 0; got {options.time_limit:g}")
     check_machinery()
     started = time.monotonic()
     verdicts = []
@@ -163,13 +173,11 @@ def _verdict(claim: Claim, options: Any) -> Verdict:
         task = bar.add_task(claim.number, total=len(claim.propositions))
 
         def report(r: Result) -> None:
-            found = "BROKEN" if r.broken else "survived" if r.holds else "refuted"
-            found += "" if r.as_expected else " (unexpected)"
-            line = f"{claim.number}  {r.proposition.name}: {found}, {r.cases:,} cases, {r.seconds:.1f} s"
+            line = f"{claim.number}  {r.proposition.name}: {r.words}{_unexpected(r)}, {r.seconds:.1f} s"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
             bar.advance(task)
 
-        return claim.check(options.examples, options.seed, report)
+        return claim.check(options.examples, options.seed, report, options.time_limit)
 
 
 def _show(options: Any) -> int:
@@ -202,15 +210,18 @@ def _document(options: Any) -> int:
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """Return a table with a row for each verdict, and below it a row for each refuted proposition."""
-    rows = [("claim", "verdict", "cases", "")]
+    """Return a table with a row for each claim, and below it a row for each proposition that did not survive."""
+    rows = [("claim", "statement", "as printed", "more generally", "cases", "")]
     for v in verdicts:
-        expected = v.expected if v.outcome != v.expected else "another proposition refuted"
-        outcome = v.outcome if v.as_expected else f"{v.outcome} (expected: {expected})"
-        rows.append((v.claim.number, outcome, f"{v.cases:,}", v.claim.title))
-        rows += [("", "", "", f"  refuted: {name}") for name in v.refuted]
-    widths = [max(len(row[k]) for row in rows) for k in range(3)]
-    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+        generally = v.parts.get("general", "")
+        rows.append((v.claim.number, v.outcome, v.printed, generally, f"{v.cases:,}", v.claim.title))
+        noted = [r for r in v.results if not (r.survived and r.as_expected)]
+        rows += [("", "", "", "", "", f"  {r.verdict}: {r.proposition.name}{_unexpected(r)}") for r in noted]
+    widths = [max(len(row[k]) for row in rows) for k in range(5)]
+    lines = []
+    for *words, cases, title in rows:
+        cells = [*(f"{word:<{width}}" for word, width in zip(words, widths, strict=False)), f"{cases:>{widths[4]}}"]
+        lines.append("  ".join([*cells, title]).rstrip())
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
@@ -219,17 +230,19 @@ def _details(verdict: Verdict) -> str:
     if verdict.claim.source:
         lines.append(f"     source: {verdict.claim.source}")
     for r in verdict.results:
-        mark = "BROKEN" if r.broken else "ok " if r.holds else "NOT"
+        mark = "ok " if r.survived else "NOT" if r.verdict == REFUTED else r.verdict.upper()
         said = ": ".join(dict.fromkeys([r.proposition.name, r.proposition.statement]))
-        lines.append(f"  {mark} [{r.proposition.role}] {said} ({r.extent})")
-        if r.short:
-            lines.append(f"      {r.message}")
-        elif not r.holds:
-            lines.append(f"      {'example' if r.broken else 'counterexample'}: {r.shown}: {r.message}")
+        lines.append(f"  {mark} [{r.proposition.label}] {said} ({r.words})")
+        if not r.survived:
+            lines.append(f"      {r.finding()}")
         if not r.as_expected:
             lines.append("      the claim expects a different result")
-    lines.append(f"  verdict: {verdict.outcome}")
+    lines.append(f"  verdict: {verdict.words}")
     if verdict.corrected is not None:
         lines.append(f"  corrected: {verdict.corrected}")
         lines.append(f"  checked by: {', '.join(verdict.corrected.by)}")
     return "\n".join(lines) + "\n"
+
+
+def _unexpected(result: Result) -> str:
+    return "" if result.as_expected else " (unexpected)"

@@ -19,14 +19,20 @@ This page lists claims about neural networks, with proofs and the verdicts of au
 claim, `theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
 `theory document` writes this page from the code in `theory/`; do not edit it by hand.
 
-Each claim consists of propositions. A check that enumerates all cases decides a proposition (*All cases*). Any other
-check searches a sample for a counterexample (*Sample*); finding none proves nothing, so the proofs are below. Each
-domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations return
-certificates, which independent code verifies.
+Each claim consists of propositions: *printed* ones (as in the homework), which state the claim or belong to its printed
+proof, formula or matrix, *corrected* and *general* ones. A check has one of six verdicts on a proposition:
 
-Propositions are *printed* (as in the homework), *corrected* or *general*. A claim *holds* if all propositions survive,
-and *holds more generally than stated* if some of them are general. It is *false as printed* if a printed proposition is
-refuted and all others survive.
+- *holds in all N cases*: the check enumerates all cases, so it decides the proposition.
+- *no counterexample in N examples*: the check tries N different examples, which proves nothing. The proofs are below.
+- *refuted*: the check rejects an example every time it tries it.
+- *flaky*: the check both accepts and rejects the same example.
+- *undecided*: the check does not end within its time limit.
+- *broken*: the check raises an error or changes its example, no example meets the premise, or the domain breaks a
+  promise.
+
+Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
+return certificates, which independent code verifies. The verdict on a claim's statement is the worst verdict on the
+printed propositions that state it, or on the corrected ones if the homework only prints a formula.
 """
 
 _TAIL = """
@@ -44,15 +50,21 @@ def tanh_is_odd(x):
     agree(mg.tanh(-x).numpy(), -mg.tanh(x).numpy(), "tanh(-x)")
 ```
 
-`theory check odd --load mine.py` checks it and shows the smallest counterexample if it is false. A checker refutes an
-example by raising an error, and accepts it by returning nothing:
+`theory check odd --load mine.py` checks it and shows the smallest counterexample found if it is false. A checker
+returns nothing; to refute an example it calls a function that raises:
 
-- `require(condition, message)` raises unless the condition is true.
-- `agree(actual, expected, what, tolerance=1e-9)` raises unless two arrays have the same shape and differ by at most
-  `tolerance * max(1, largest finite |expected|)`.
+- `require(condition, message)` raises unless the condition, a bool, is true.
+- `agree(actual, expected, what, tolerance=1e-9)` raises unless two arrays of the same shape differ by at most
+  `tolerance * max(1, largest finite |expected|)`. A NaN agrees with nothing unless you pass `equal_nan=True`.
+
+A checker of "if A, then B" returns without calling either if A is false. The check counts the examples that meet A.
+
+If the cases are few, pass `enumerated(cases, count)` as the domain, the smallest case first. The check then tries all
+of them in this order.
 
 If you expect the claim to be false, pass the statement that holds instead as `corrected="…"`, and its checker as
-`check_corrected=`. The verdict is then *false as printed*, and the exit status 0.
+`check_corrected=`. The exit status is 0 if the claim is *refuted* and the corrected statement survives. It is 1 after
+any other verdict that you do not expect, such as *flaky*, *undecided* (see `--time-limit`) or *broken*.
 """
 
 
@@ -63,10 +75,12 @@ def markdown(examples: int = 100, report: Callable[[str], None] = lambda text: N
         report(f"checking {claim.number}")
         verdicts.append(claim.check(examples))
     rows = [
-        f"| [{v.claim.number} {v.claim.title}](#{_anchor(v.claim)}) | {v.outcome} | {', '.join(v.refuted)} |"
+        f"| [{v.claim.number} {v.claim.title}](#{_anchor(v.claim)}) | {v.outcome} | {v.printed} | "
+        f"{v.parts.get('general', '')} | {', '.join(v.refuted)} |"
         for v in verdicts
     ]
-    parts = [_HEAD, "\n".join(["| claim | verdict | refuted propositions |", "|---|---|---|", *rows]) + "\n"]
+    head = "| claim | statement | as printed | more generally | refuted propositions |\n|---|---|---|---|---|"
+    parts = [_HEAD, "\n".join([head, *rows]) + "\n"]
     for verdict in verdicts:
         if verdict.claim.measure is not None:
             report(f"measuring for {verdict.claim.number}, which takes up to two minutes")
@@ -112,13 +126,12 @@ def _anchor(claim: Claim) -> str:
 def _section(verdict: Verdict) -> str:
     claim = verdict.claim
     lines = [f"## {claim.number} {claim.title}", "", claim.statement.latex or claim.statement.text, ""]
-    lines += [f"*{claim.source}.* **Verdict: {verdict.outcome}.**", ""]
+    lines += [f"*{claim.source}.* **{verdict.words.capitalize()}.**", ""]
     if verdict.corrected is not None:
         lines += [f"**Corrected:** {verdict.corrected.latex or verdict.corrected.text}", ""]
     for r in verdict.results:
-        checked = {"all": "All cases.", "sample": "Sample."}
-        found = checked[r.kind] if r.holds else f"Refuted by `{r.shown}`: {r.message}."
-        lines.append(f"- *{r.proposition.role}*: {r.proposition.statement.rstrip('.')}. *{found}*")
+        found = "; ".join(filter(None, [r.words.capitalize(), r.finding("`")]))
+        lines.append(f"- *{r.proposition.label}*: {r.proposition.statement.rstrip('.')}. *{found}.*")
     if claim.proof:
         lines += ["", f"**Proof.** {claim.proof}"]
     if claim.draw is not None:

@@ -1,31 +1,58 @@
 """Propositions: a statement about every example of a domain, and the checker that decides it for one example.
 
-Examining a proposition gives a :class:`Result`. The proposition *survived* all examples, or one of them *refuted* it.
-It is *broken*, without a verdict, if the checker failed or the domain broke a promise.
+Examining a proposition gives a :class:`Result` with one of six verdicts:
+
+- *holds*: the checker accepts all cases;
+- *no counterexample*: it accepts all examples of a sample;
+- *refuted*: it rejects an example, each time that it is asked;
+- *flaky*: it accepts and rejects the same example;
+- *undecided*: the time limit is over;
+- *broken*: the check is malformed, its premise is never met, or the domain breaks a promise.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
-from collections import Counter
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from hypothesis.errors import HypothesisException, Unsatisfiable
+from hypothesis.errors import Flaky, HypothesisDeprecationWarning, StopTest, Unsatisfiable, UnsatisfiedAssumption
+from hypothesis.strategies import SearchStrategy
 
 import minigrad as mg
 from theory.domains import Domain, Source, as_domain
-from theory.refutation import Unsound
+from theory.refutation import Unsound, requirements
+from theory.time_limits import OutOfTime, time_limit
 
-__all__ = ["Proposition", "Result", "Role"]
+__all__ = [
+    "BROKEN", "FLAKY", "HOLDS", "NO_COUNTEREXAMPLE", "PRINTED_PARTS", "REFUTED", "UNDECIDED",
+    "Proposition", "Result", "Role",
+]  # fmt: skip
 
-Role = Literal["printed", "corrected", "general"]
-"""The homework prints it, it corrects the homework, or it says more than the homework."""
+HOLDS = "holds"
+NO_COUNTEREXAMPLE = "no counterexample"
+REFUTED = "refuted"
+FLAKY = "flaky"
+UNDECIDED = "undecided"
+BROKEN = "broken"
+
+CHANGED = "the checker changed its example"
+
+REPLAYS = 10
+"""How often the checker must reject a counterexample again."""
+
+Role = Literal["printed", "proof", "formula", "matrix", "corrected", "general"]
+"""The homework states it ('printed'), or it belongs to the homework's proof, formula or matrix. A 'corrected'
+proposition corrects the homework, and a 'general' one says more."""
+
+PRINTED_PARTS = ("proof", "formula", "matrix")
 
 
 @dataclass(frozen=True)
@@ -35,13 +62,14 @@ class Proposition:
     Args:
         name: a few words.
         statement: the statement.
-        check: takes an example, raises Refuted if the statement is false for it, and returns nothing.
+        check: takes an example, raises Refuted if the statement is false for it, and returns nothing. An example for
+            which it calls neither `require` nor `agree` does not meet the premise.
         domain: a :class:`theory.domains.Domain`. A Hypothesis strategy, a list, or a function from a number to examples
             (smallest first) counts as a sample.
-        role: 'printed', 'corrected' or 'general'.
+        role: 'printed', 'proof', 'formula', 'matrix', 'corrected' or 'general'; see `Role`.
         share: the proposition gets this share of the examples that a check of the claim asks for.
         show: writes a counterexample.
-        false: whether a check should refute the proposition; only a printed one may be false.
+        false: whether a check should refute the proposition; a corrected or general one must not be false.
     """
 
     name: str
@@ -63,141 +91,220 @@ class Proposition:
         """Whether the domain has all cases that the statement is about."""
         return self.examples.exhaustive
 
-    def examine(self, max_examples: int, seed: int, claim: str = "") -> Result:
+    @property
+    def label(self) -> str:
+        """The role in words."""
+        return f"printed {self.role}" if self.role in PRINTED_PARTS else self.role
+
+    def examine(self, max_examples: int, seed: int, seconds: float = math.inf) -> Result:
         """Check up to `share * max_examples` examples, at least one, or all cases that the domain enumerates.
 
-        claim: the number of the claim, for errors.
-
-        Raises:
-            TypeError: if the checker returns something, such as the truth of a comparison.
-            ValueError: if the domain has no examples, since every statement holds for none.
+        seconds: the time limit. Outside the main thread it ends the check only between two examples.
         """
         started = time.monotonic()
-        most = max(1, math.ceil(self.share * max_examples))
-        where = f"claim {claim}: {self.name}" if claim else self.name
-        log = _Log(self, where)
-        try:
-            log.run(most, seed)
-        except Unsatisfiable:
-            raise ValueError(f"{where}: no example of its domain could be made") from None
-        except Exception:
-            if log.failure is None:  # the domain failed, not the checker
-                raise
-        if log.failure is None and not log.cases:
-            raise ValueError(f"{where}: its domain has no example, so there is nothing to check")
-        seconds = time.monotonic() - started
-        if log.failure is not None:
-            return dataclasses.replace(log.failure, seconds=seconds)
-        short = log.short(most)
-        return Result(self, not short, log.cases, None, short, seconds, bool(short), bool(short))
+        examination = _Examination(self, max(1, math.ceil(self.share * max_examples)), seed, seconds)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Using `assume` outside", HypothesisDeprecationWarning)
+            result = examination.result()
+        return dataclasses.replace(result, seconds=time.monotonic() - started)
 
 
 @dataclass(frozen=True)
 class Result:
-    """Whether a proposition survived, how many cases were checked, and where it failed.
+    """The verdict on a proposition, and what it is based on.
 
-    broken: whether there is no verdict, because the checker failed or the domain broke a promise.
-    short: whether the domain lacks something that it promises; then there is no counterexample.
+    Args:
+        cases: the number of different examples tried.
+        met: the number of those that meet the premise.
+        counterexample: the example that refutes the proposition, or for which the check is flaky or broken.
+        shown: it as text.
+        message: what is wrong with the example, the check or the domain.
     """
 
     proposition: Proposition
-    holds: bool
+    verdict: str
     cases: int
+    met: int
     counterexample: Any = None
+    shown: str = ""
     message: str = ""
     seconds: float = 0.0
-    broken: bool = False
-    short: bool = False
+
+    @property
+    def survived(self) -> bool:
+        """Whether the checker accepts all cases or examples."""
+        return self.verdict in (HOLDS, NO_COUNTEREXAMPLE)
 
     @property
     def as_expected(self) -> bool:
         """Whether a false proposition was refuted, and any other survived."""
-        return not self.broken and self.holds != self.proposition.false
+        return self.verdict == REFUTED if self.proposition.false else self.survived
 
     @property
-    def kind(self) -> str:
-        """What was checked: 'all' cases, a 'sample', or the cases until one 'refuted' it."""
-        return "refuted" if not self.holds else "all" if self.proposition.exhaustive else "sample"
+    def words(self) -> str:
+        """The verdict, with the number of cases or examples if the proposition survived."""
+        whole = {HOLDS: f"holds in all {self.cases:,} cases",
+                 NO_COUNTEREXAMPLE: f"no counterexample in {self.cases:,} examples"}  # fmt: skip
+        premise = f" (premise met in {self.met:,})" if self.survived and self.met < self.cases else ""
+        return whole.get(self.verdict, self.verdict) + premise
 
-    @property
-    def extent(self) -> str:
-        """What was checked, in words."""
-        words = {"all": f"all {self.cases:,} cases", "sample": f"a sample of {self.cases:,}"}
-        return words.get(self.kind, f"case {self.cases:,}")
-
-    @property
-    def shown(self) -> str:
-        """The counterexample as text; empty if there is none."""
-        return "" if self.holds or self.short else self.proposition.show(self.counterexample)
+    def finding(self, quote: str = "") -> str:
+        """Return the example, between quotes, and the message in words; empty if the proposition survived."""
+        refuted = "smallest counterexample" if self.proposition.exhaustive else "smallest counterexample found"
+        label = refuted if self.verdict == REFUTED else "example"
+        return ": ".join(filter(None, [f"{label}: {quote}{self.shown}{quote}" * bool(self.shown), self.message]))
 
 
-class _Log:
-    """Runs a checker, counts its examples, remembers the last failure, and checks the promises of the domain.
+class _Examination:
+    """Runs a checker, counts its examples, replays its verdict, and checks the promises of the domain.
 
+    failure: the verdict, example and message of the last failure; Hypothesis runs the smallest counterexample last.
+    met: whether an example met the premise, by the hash of the example's content.
     missing: the features of the domain that no example has had so far.
+    stage: what runs when it is not the checker, for the message if it breaks.
     """
 
-    def __init__(self, proposition: Proposition, where: str) -> None:
+    def __init__(self, proposition: Proposition, most: int, seed: int, seconds: float) -> None:
         self.proposition = proposition
         self.check: Callable[[Any], Any] = proposition.check
-        self.where = where
         self.domain = proposition.examples
-        self.cases = 0
-        self.failure: Result | None = None
+        self.drawn = isinstance(self.domain.source, SearchStrategy)
+        self.most, self.seed, self.seconds = most, seed, seconds
+        self.ends = time.monotonic() + seconds
+        self.tried = 0
+        self.met: dict[int, bool] = {}
+        self.failure: tuple[str, Any, str] | None = None
+        self.last: Any = None
         self.missing = list(self.domain.reaches)
-        self.seen: Counter[int] = Counter()
+        self.stage = "domain"
 
-    def run(self, most: int, seed: int) -> None:
+    def result(self) -> Result:
+        """Try the examples, and then one of them again: the last failure, or else the last example."""
+        shown = ""
+        try:
+            self._search()
+            with time_limit(self.seconds):
+                verdict, message = self._replayed() if self.failure is None else self._replayed_failure(*self.failure)
+                self.stage = "function that shows examples"
+                shown = "" if self.failure is None else self.proposition.show(self.failure[1])
+        except KeyboardInterrupt:
+            raise
+        except OutOfTime:
+            verdict = UNDECIDED
+            message = f"the time limit of {self.seconds:g} s is over after {len(self.met):,} examples"
+        except BaseException as error:
+            verdict, message = BROKEN, f"the {self.stage} broke: {type(error).__name__}: {error}"
+        example = None if self.failure is None else self.failure[1]
+        return Result(self.proposition, verdict, len(self.met), sum(self.met.values()), example, shown, message)
+
+    def _search(self) -> None:
         """Check a number of examples, and another one for each feature that none of them has."""
-        self.domain.run(self, most, seed)
-        for feature in list(self.missing):
-            if feature in self.missing:  # an example may have several features
-                self.domain.fill(self, feature, seed)
+        try:
+            with time_limit(self.seconds), contextlib.suppress(Unsatisfiable):
+                self.domain.run(self, self.most, self.seed)
+                for feature in list(self.missing):
+                    if feature in self.missing:  # an example may have several features
+                        self.domain.fill(self, feature, self.seed)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if self.failure is None:  # the domain failed, not the checker
+                raise
+            if isinstance(error, Flaky):
+                self.failure = FLAKY, *self.failure[1:]
 
     def __call__(self, example: Any) -> None:
+        if time.monotonic() > self.ends:
+            raise OutOfTime
+        self.tried += 1
+        content = _content(example)
+        self.met.setdefault(hash(content), False)
+        missing = [feature for feature in self.missing if not self.domain.reaches[feature](example)]
         try:
             if self.domain.certify is not None:
                 self.domain.certify(example)
         except AssertionError as wrong:
-            self._fail(example, f"this is not an example of the domain: {wrong}")
+            self.failure = BROKEN, example, f"this is not an example of the domain: {wrong}"
             raise
+        before = requirements()
         try:
-            returned = self.check(example)
-        except HypothesisException:  # an unmet assumption, for example: the case does not count
+            self._accept(example, content)
+        except (KeyboardInterrupt, OutOfTime, StopTest):
             raise
-        except AssertionError as refuted:
-            self.cases += 1
-            self._fail(example, str(refuted), broken=False)  # Hypothesis runs the smallest counterexample last
+        except UnsatisfiedAssumption:
+            if self.drawn:
+                raise  # Hypothesis draws another example
+        except BaseException as error:
+            self.failure = self._failure(error, example, content)
             raise
-        except Unsound as wrong:
-            self._fail(example, f"the check is not sound: {wrong}")
-            raise
-        except Exception as error:
-            self._fail(example, f"the checker broke: {type(error).__name__}: {error}")
-            raise
+        else:
+            if requirements() > before:
+                self.met[hash(content)] = True
+                self.missing = missing
+                self.last = example
+
+    def _accept(self, example: Any, content: str) -> None:
+        returned = self.check(example)
         if returned is not None:
-            self.failure = None
-            raise TypeError(
-                f"{self.where}: its checker returned {returned!r} for {self.proposition.show(example)}; a checker "
-                "raises to refute (theory.require, theory.agree) and returns nothing to accept"
-            )
-        self.cases += 1
-        self.missing = [feature for feature in self.missing if not self.domain.reaches[feature](example)]
-        if self.domain.exhaustive:
-            self.seen[hash(_content(example))] += 1
+            raise Unsound(f"the checker returned {returned!r}; a checker raises to refute (theory.require, "
+                          "theory.agree) and returns nothing to accept")  # fmt: skip
+        if _content(example) != content:
+            raise Unsound(CHANGED)
 
-    def _fail(self, example: Any, message: str, broken: bool = True) -> None:
-        self.failure = Result(self.proposition, False, self.cases, example, message, broken=broken)
+    def _failure(self, error: BaseException, example: Any, content: str) -> tuple[str, Any, str]:
+        if _content(example) != content:
+            error = Unsound(CHANGED)
+        if isinstance(error, AssertionError):
+            return REFUTED, example, str(error)
+        kind = "the check is not sound" if isinstance(error, Unsound) else f"the checker broke: {type(error).__name__}"
+        return BROKEN, example, f"{kind}: {error}"
 
-    def short(self, most: int) -> str:
+    def _replayed_failure(self, verdict: str, example: Any, message: str) -> tuple[str, str]:
+        """Return the verdict on a proposition with a failure: a counterexample must be one again and again."""
+        if verdict == REFUTED and not all(self._rejects(example) for _ in range(REPLAYS)):
+            verdict = FLAKY
+        return verdict, f"{message} (the checker rejects it, and then accepts it)" if verdict == FLAKY else message
+
+    def _replayed(self) -> tuple[str, str]:
+        """Return the verdict on a proposition without a failure.
+
+        Hypothesis gives every example the same global random state, so the last example is tried in other states.
+        """
+        short = self._short()
+        if short:
+            return BROKEN, short
+        replays = min(REPLAYS, math.ceil(self.tried / REPLAYS)) if self.drawn else 0
+        if any(self._rejects(self.last) for _ in range(replays)):
+            self.failure = FLAKY, self.last, "the checker accepts it, and then rejects it"
+            return FLAKY, self.failure[2]
+        return (HOLDS if self.domain.exhaustive else NO_COUNTEREXAMPLE), ""
+
+    def _rejects(self, example: Any) -> bool:
+        self.stage = "checker"
+        try:
+            self.check(example)
+        except AssertionError:
+            return True
+        except Exception:
+            return False
+        return False
+
+    def _short(self) -> str:
         """What the domain promises and the examples lack; empty if they lack nothing."""
+        if not self.tried:
+            return "the domain has no example, so there is nothing to check"
+        if not any(self.met.values()):
+            return (f"vacuous: none of {self.tried:,} examples meets the premise, since the checker called neither "
+                    "theory.require nor theory.agree")  # fmt: skip
         if self.missing:
-            return f"the domain falls short: none of {self.cases:,} examples has {self.missing[0]}"
-        promised = self.cases if self.domain.count is None else self.domain.count(most)
-        if self.cases != promised:
-            return f"the domain falls short: it has {self.cases:,} cases, {promised:,} are promised"
-        twice = sum(self.seen.values()) - len(self.seen)
-        return f"the domain falls short: {twice:,} of its {self.cases:,} cases are duplicates" if twice else ""
+            return f"the domain falls short: none of {self.tried:,} examples has {self.missing[0]}"
+        promised = self.tried if self.domain.count is None else self.domain.count(self.most)
+        if self.tried != promised:
+            return f"the domain falls short: it has {self.tried:,} cases, {promised:,} are promised"
+        twice = self.tried - len(self.met)
+        if self.domain.exhaustive and twice:
+            return f"the domain falls short: {twice:,} of its {self.tried:,} cases are duplicates"
+        return ""
 
 
 def _content(value: Any) -> str:
@@ -220,7 +327,10 @@ def _content(value: Any) -> str:
     elif isinstance(value, mg.Tensor):
         parts = [_content(value.data)]
     else:
-        state = None if callable(value) else value.__getstate__()  # its attributes, also those in slots
+        state = None
+        if not callable(value):
+            with contextlib.suppress(TypeError):  # of a generator or an open file, for example
+                state = value.__getstate__()  # its attributes, also those in slots
         if not state:
             return repr(value)
         parts = [_content(state)]

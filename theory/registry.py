@@ -12,7 +12,7 @@ The short way is for a statement about every example of one domain:
 ...     agree(mg.tanh(-x).numpy(), -mg.tanh(x).numpy(), "tanh(-x)")
 
 >>> tanh_is_odd.check(max_examples=20).outcome
-'holds'
+'no counterexample'
 >>> del CLAIMS["odd"]
 
 The long way is for several propositions, proofs and pictures: make a :class:`Claim` and `register` it.
@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from theory import convolution, eigenvalues, ordering, parity
-from theory.claims import FALSE, HOLDS, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.domains import Domain, Source
 from theory.propositions import Proposition
 
@@ -55,7 +55,8 @@ def claim(
     """Return a decorator that registers a checker as a claim of one proposition; see the module's example.
 
     The checker takes an example of the domain, raises :class:`theory.Refuted` (with `theory.require` or
-    `theory.agree`) if the statement is false for it, and returns nothing. If you expect the statement to be refuted,
+    `theory.agree`) if the statement is false for it, and returns nothing. An example for which it calls neither does
+    not meet the premise. If you expect the statement to be refuted,
     pass `corrected`, the statement that holds instead, and `check_corrected`, its checker on the same domain.
 
     Raises:
@@ -77,7 +78,6 @@ def claim(
                 statement=Statement(statement, latex),
                 source=source,
                 propositions=tuple(propositions),
-                expected=HOLDS if instead is None else FALSE,
                 corrected=instead,
                 proof=(check.__doc__ or "").strip(),
             )

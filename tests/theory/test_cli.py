@@ -46,17 +46,18 @@ def test_without_a_command_it_prints_a_table(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
-    assert lines[0].split() == ["claim", "verdict", "cases"]
-    assert lines[2].startswith("1-1    false as printed")
+    assert lines[0].split() == ["claim", "statement", "as", "printed", "more", "generally", "cases"]
+    assert lines[2].startswith("1-1    no counterexample  matrix: refuted")
     assert lines[3].strip() == "refuted: the matrix has 8 columns"
-    assert lines[4].startswith("2-2    holds")
+    assert lines[4].startswith("2-2    no counterexample")
 
 
 def test_check_prints_every_proposition(capsys):
     assert main(["check", "1-1", *FEW]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for part in ("NOT [printed]", "counterexample: ", "verdict: false as printed", "corrected: "):
+    for part in ("NOT [printed matrix]", "smallest counterexample: ", "statement: no counterexample; printed matrix: "
+                 "refuted", "corrected: "):  # fmt: skip
         assert part in out
 
 
@@ -106,13 +107,15 @@ def test_options_that_a_command_does_not_use_are_refused(command, option, tmp_pa
 
 def test_your_own_claim(own, capsys):
     assert main(["check", "own", "--load", own(OWN.format(bound=2000)), *FEW]) == 0
-    assert "verdict: holds" in capsys.readouterr().out
+    assert "verdict: statement: no counterexample" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("text", "parts"), [
-    (OWN.format(bound=42), ["false as printed (expected: holds)", "counterexample: 42: 42 is not", "NOT every"]),
+    (OWN.format(bound=42),
+     ["refuted: numbers are small (unexpected)", "counterexample found: 42: 42 is not", "NOT every"]),
     ("from theory import claim\n@claim('own', 'it divides', [1, 0])\ndef divides(x):\n    1 / x\n",
-     ["BROKEN [printed] it divides", "example: 0: the checker broke: ZeroDivisionError", "broken (expected: holds)"]),
+     ["BROKEN [printed] it divides", "example: 0: the checker broke: ZeroDivisionError",
+      "broken: it divides (unexpected)"]),
 ])  # fmt: skip
 def test_an_unexpected_verdict_has_status_1(text, parts, own, capsys):
     assert main(["--load", own(text), "check", "own", "--examples", "300", "--quiet"]) == 1
@@ -133,8 +136,9 @@ def test_document_writes_the_page_and_its_pictures(tmp_path, capsys, monkeypatch
     assert main(["document", "--out", str(tmp_path / "new")]) == 0
     page = (tmp_path / "new" / "theory.md").read_text(encoding="utf-8")
     for part in (
-        "](#1-1-a-convolution-is-a-matrix) | false as printed |",
-        "**Verdict: holds.**",
+        "](#1-1-a-convolution-is-a-matrix) | no counterexample | matrix: refuted | no counterexample |",
+        "**Statement: no counterexample; printed matrix: refuted;",
+        "*Refuted; smallest counterexample: `A of 4x8`: a matrix",
         "](theory/claim-2-2.svg)",
     ):
         assert part in page
@@ -177,4 +181,5 @@ def test_a_name_with_a_space_needs_no_quotes(capsys):
 
 def test_python_m_theory():
     command = [sys.executable, "-m", "theory", "check", FAST, *FEW]
-    assert "verdict: holds" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "verdict: statement: no counterexample" in out

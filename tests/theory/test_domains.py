@@ -6,20 +6,20 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.theory.samples import at_most, proposition
-from theory import Domain, Proposition, enumerated, every, sampled, stratified
+from theory import Domain, Proposition, enumerated, every, require, sampled, stratified
 
 
 def survivor(domain, examples=30):
-    return Proposition("all", "all", lambda x: None, domain).examine(examples, 0)
+    return Proposition("all", "all", lambda x: require(True, ""), domain).examine(examples, 0)
 
 
 def test_all_cases_is_said_of_what_is_enumerated_only():
     strata = stratified([1], lambda stratum, seed: seed)
     for domain in (st.integers(0, 9), [1, 2], lambda n: range(n), sampled([1, 2]), strata):
         result = survivor(domain)
-        assert (result.kind, result.extent) == ("sample", f"a sample of {result.cases}")
+        assert result.words == f"no counterexample in {result.cases} examples"
     for domain in (every(1, 2), enumerated([1, 2], 2), enumerated(lambda n: [1, 2], lambda n: 2)):
-        assert (survivor(domain).kind, survivor(domain).extent) == ("all", "all 2 cases")
+        assert survivor(domain).words == "holds in all 2 cases"
     with pytest.raises(ValueError, match="must say how many there are"):
         Domain(lambda number, seed: [1], exhaustive=True)
 
@@ -38,16 +38,16 @@ def test_all_cases_is_said_of_what_is_enumerated_only():
 def test_a_domain_that_breaks_its_promise_gives_no_verdict(domain, message):
     result = survivor(domain)
     assert message in result.message
-    assert (result.holds, result.broken, result.as_expected) == (False, True, False)
+    assert (result.verdict, result.as_expected) == ("broken", False)
 
 
 def test_a_rare_feature_is_drawn_and_checked():
     """However few examples are asked for."""
     rare = sampled(st.integers(0, 300), {"a number above 290": lambda x: x > 290})
-    assert survivor(rare, 1).holds
+    assert survivor(rare, 1).survived
     assert survivor(rare, 1).cases <= 2
     result = proposition(bound=290, domain=rare).examine(1, 0)
-    assert (result.holds, result.broken, result.counterexample) == (False, False, 291)
+    assert (result.verdict, result.counterexample) == ("refuted", 291)
 
 
 def test_strata_are_all_met_and_seeds_follow_the_check():

@@ -13,17 +13,21 @@ from theory.ordering.certificates import check_order
 from theory.ordering.graphs import LAYER
 from theory.page import save_figure
 
-VERDICTS = {  # the outcome, and the smallest counterexample of each false proposition
-    "1-1": ("false as printed", ["A of 4x8"]),
-    "1-2": ("holds more generally than stated", []),
-    "1-3": ("holds more generally than stated", []),
-    "2-1": ("false as printed", ["2 vertices without edges"]),
-    "2-2": ("holds", []),
-    "3-1": ("false as printed", ["(1, 1)"]),
-    "3-1 alt": ("false as printed", ["(1, 1)", "(0,)"]),
+VERDICTS = {  # on the printed parts, and the smallest counterexample of each false proposition
+    "1-1": ("matrix: refuted", ["A of 4x8"]),
+    "1-2": ("", []),
+    "1-3": ("", []),
+    "2-1": ("proof: refuted", ["2 vertices without edges", "no vertices"]),
+    "2-2": ("proof: no counterexample", []),
+    "3-1": ("formula: refuted", ["(1, 1)"]),
+    "3-1 alt": ("formula: refuted", ["(1, 1)", "(0,)", "(1, 1)", "(0,)"]),
     "3-2": (
-        "false as printed",
-        ["W = [[0, 1], [0, 1]] = P D P^-1, P = [[1, 1], [0, 1]], D = diag(0, 1), k = 1", "[[0, 1], [0, 0]]"],
+        "proof: refuted, formula: refuted",
+        [
+            "W = [[0, 1], [0, 1]] = P D P^-1, P = [[1, 1], [0, 1]], D = diag(0, 1), k = 1",
+            "W = [[0, 0], [-1, 1]] = P D P^-1, P = [[1, 0], [1, 1]], D = diag(0, 1), k = 2",
+            "[[0, 1], [0, 0]]",
+        ],
     ),
 }
 
@@ -32,11 +36,11 @@ VERDICTS = {  # the outcome, and the smallest counterexample of each false propo
 @pytest.mark.parametrize("number", CLAIMS)
 def test_verdict(number, full):
     """With --full on 2,000 examples and all large finite domains."""
-    outcome, counterexamples = VERDICTS[number]
+    printed, counterexamples = VERDICTS[number]
     verdict = CLAIMS[number].check(2_000 if full else 6, seed=1)
     assert verdict.as_expected, [r.message for r in verdict.results if not r.as_expected]
-    assert verdict.outcome == outcome
-    refuted = [r for r in verdict.results if not r.holds]
+    assert (verdict.outcome, verdict.printed) == ("no counterexample", printed)
+    refuted = [r for r in verdict.results if r.verdict == "refuted"]
     assert all(r.proposition.false for r in refuted)
     assert [r.shown for r in refuted] == counterexamples
 
@@ -51,6 +55,11 @@ def test_finite_domains_are_whole():
     assert cases("2-2", "never both", 1) == 530
     assert cases("3-1", "all short sequences", 1) == 16
     assert cases("3-2", "forget bias", 1) == 3
+
+
+def test_only_the_source_is_printed():
+    general = {p.name for claim in CLAIMS.values() for p in claim.propositions if p.role == "general"}
+    assert general >= {"never both", "minigrad's graphs", "the last factor P^-1, symmetric W"}
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.number)
@@ -123,8 +132,8 @@ def shown_matrices(number):
 
 def test_shown_convolutions():
     (rows,) = shown_matrices("1-1")
-    assert [(i, j, x) for i, row in enumerate(rows) for j, x in enumerate(row) if x] == [
-        (0, 0, 7), (1, 2, 5), (2, 6, 3), (3, 8, 2),
+    assert [(len(row), j, x) for row in rows for j, x in enumerate(row) if x] == [
+        (9, 0, 7), (9, 2, 5), (9, 6, 3), (9, 8, 2), (8, 0, 7), (8, 2, 5), (8, 6, 3), (8, 7, 2),
     ]  # fmt: skip
     assert "Y = [[W11 x00, W10 x02],\n     [W01 x20, W00 x22]]" in CLAIMS["1-1"].show()
     (rows,) = shown_matrices("1-2")
@@ -158,6 +167,8 @@ def test_shown_parities():
 
 def test_shown_eigenvalues():
     text = CLAIMS["3-2"].show()
+    assert "((P')^-1 D P^-1)^2 = [ 2 -4]    (P')^-1 D^2 P^-1 = [ 1 -1]" in text
+    assert "                       [-4 10]                       [-1  5]" in text
     assert "(P')^-1 D^3 P^-1 = [ 1 -1]    (P')^-1 D^3 P' = [1 0]" in text
     assert "J^100 = [  1 100]" in text
     assert "5         0.993          103.2 steps          0.51" in text

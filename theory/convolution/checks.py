@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from theory.convolution.certificates import permutation_of
 from theory.convolution.domains import Example
 from theory.convolution.matrices import Array, SparseMatrix, conv_matrix, conv_transpose_matrix, transposed_size
 from theory.convolution.subpixel import shuffle_matrix, subpixel_conv, subpixel_kernel
-from theory.refutation import Refuted, accepts, agree, require
+from theory.refutation import Refuted, Unsound, accepts, agree, require
 
 # The source's matrices, literally ------------------------------------------------------------------
 
@@ -26,6 +27,18 @@ def source_convolution(w: Array) -> Array:
         [o, o, w10, o, o, o, o, o, o],
         [o, o, o, o, o, o, w01, o, o],
         [o, o, o, o, o, o, o, o, w00],
+    ])  # fmt: skip
+
+
+def source_printed(w: Array) -> Array:
+    """Return the 4x8 matrix of claim 1-1, of weights w (2, 2), as printed: w00 is in column 7, the place of x21."""
+    (w00, w01), (w10, w11) = w
+    o = 0
+    return np.array([
+        [w11, o, o, o, o, o, o, o],
+        [o, o, w10, o, o, o, o, o],
+        [o, o, o, o, o, o, w01, o],
+        [o, o, o, o, o, o, o, w00],
     ])  # fmt: skip
 
 
@@ -66,6 +79,8 @@ def primitive_of(example: Example) -> Callable[[Any], mg.Tensor]:
 def check_printed_shape(printed: tuple[int, int]) -> None:
     """A matrix of the printed shape can be applied to the picture of the source, X of 3x3."""
     (rows, columns), entries = printed, 3 * 3
+    if source_printed(np.eye(2)).shape != printed:
+        raise Unsound("the printed matrix has another shape")
     require(columns == entries, f"a matrix of {rows}x{columns} cannot be applied to the {entries} entries of vec(X)")
 
 
@@ -104,6 +119,8 @@ def check_product(example: Example) -> None:
     a = _fitting(example, y.size)
     agree(a @ example.x.ravel(), y, "A vec(x)")
     agree(a.dense() @ example.x.ravel(), y, "A vec(x), dense")
+    half = SparseMatrix(a.rows, a.columns, a.values / 2, a.shape)
+    agree(half @ example.x.ravel().astype(int), y / 2, "(A / 2) vec(x), x of integers")
     places = [(row, column) for row, column, _ in a.triplets()]
     require(places == sorted(set(places)), "two triplets are in one place, or out of order")
 
@@ -145,9 +162,11 @@ def check_pair(example: Example) -> None:
 
 
 def check_source_permutation(example: Example) -> None:
-    """With kernels (4, 1, 1, 1) and (1, 1, 2, 2) of the same four weights, A_T = P A_C."""
+    """With kernels (4, 1, 1, 1) and (1, 1, 2, 2) of the same four weights w, A_T = P A_C and A_C = w (x) I."""
     a_t = conv_transpose_matrix(example.w, example.x.shape, stride=2).dense()
     a_c = conv_matrix(example.w.reshape(4, 1, 1, 1), example.x.shape).dense()
+    agree(a_t, source_transposed(example.w[0, 0]), "A_T")
+    agree(a_c, np.kron(example.w.reshape(4, 1), np.eye(4)), "A_C against the Kronecker product of w and I")
     p = shuffle_matrix((4, *example.x.shape[1:]), 2).dense()
     agree(p @ a_c, a_t, "P A_C")
     order = _certified(p)
@@ -184,7 +203,9 @@ def check_spoilt_permutations(order: list[int]) -> None:
     """Only permutation matrices are certified; matrices close to one are not."""
     right = np.eye(len(order), dtype=int)[order]
     require(permutation_of(right) == list(order), f"the certificate says {permutation_of(right)}")
-    spoilt = {"a row twice": right[[0, 0, *range(2, len(order))]], "a row more": np.vstack([right, right[:1]]),
+    negative = np.array([[0, 1, 0], [1, -1, 1], [0, 1, 0]])  # all of its rows and columns sum to 1
+    spoilt = {"a -1": negative, "a row twice": right[[0, 0, *range(2, len(order))]],
+              "a row more": np.vstack([right, right[:1]]),
               "a column twice": right[:, [0, 0, *range(2, len(order))]], "a row less": right[1:], "a 2": 2 * right,
               "a row of zeros": right * (np.arange(len(order)) > 0)[:, None], "no zeros": np.ones_like(right),
               "halves": np.vstack([right[:1] + right[1:2], right[:1] + right[1:2], 2 * right[2:]]) / 2}  # fmt: skip
@@ -215,12 +236,25 @@ def check_kernel_of_multiple(example: Example) -> None:
 
 
 def check_every_kernel(example: Example) -> None:
-    """Any kernel and options: zeros at the kernel's end, no more than needed, and a rectangle of what comes out."""
+    """Any kernel and options: zeros up to the next multiple of the stride, and a rectangle of what comes out."""
     v, _, _ = _subpixel(example)
     axes = zip(example.w.shape[2:], example.dilation, example.output_padding, example.stride, v.shape[2:], strict=True)
     for k, d, e, r, n in axes:
         filled = d * (k - 1) + 1 + e
         require((n - 1) * r < filled <= n * r, f"{filled} entries, the end filled, are split into {n} for stride {r}")
+
+
+def check_filled_size(example: tuple[int, int, int, int]) -> None:
+    """The kernel is filled to r ceil((d (K - 1) + 1 + e) / r) entries, and no multiple of r below gives every pixel.
+
+    example: K, the stride r, the dilation d and the output padding e.
+    """
+    K, r, d, e = example
+    filled = r * subpixel_kernel(np.ones((1, 1, 1, K)), (1, r), (0, e), (1, d)).shape[3]
+    said = r * math.ceil((d * (K - 1) + 1 + e) / r)
+    require(filled == said, f"the kernel is filled to {filled} entries, not {said}")
+    (_, width) = transposed_size((1, 1), (1, K), (1, r), 0, (0, e), (1, d))  # of one pixel
+    require(filled - r < width <= filled, f"{filled} entries give {filled} pixels, {width} are wanted")
 
 
 def _subpixel(example: Example) -> tuple[Array, SparseMatrix, Array]:

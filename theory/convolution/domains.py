@@ -204,6 +204,10 @@ TRANSPOSED_BY_MULTIPLES = sampled(
         "the kernel is not a multiple of the stride",
     ),
 )
+FILLED = enumerated(
+    [(K, r, d, e) for K in range(1, 6) for r in (1, 2, 3) for d in (1, 2, 3) for e in range(r)], 5 * 3 * (1 + 2 + 3)
+)
+"""A kernel's size K, a stride r, a dilation d and an output padding e below the stride."""
 SHUFFLES = enumerated(shuffles, lambda examples: 4**4 if examples >= 500 else 3**4)
 PERMUTATIONS = sampled(
     st.integers(2, 6).flatmap(lambda n: st.permutations(range(n))), {"6 places": lambda order: len(order) == 6}

@@ -78,9 +78,9 @@ def conv_matrix(
 
     By definition (the kernel is not flipped, and x is 0 outside the picture)
 
-        y[f, i, j] = sum over c, u, v of  w[f, c, u, v] x[c', i stride + u dilation - padding, j ... + v ... - ...]
+        y[f, i, j] = sum over c, u, v of  w[f, c, u, v] x[q, i stride + u dilation - padding, j ... + v ... - ...]
 
-    where c' is the c-th channel of f's group. So w[f, c, u, v] is in row (f, i, j), column (c', that pixel).
+    where q is the c-th channel of f's group. So w[f, c, u, v] is in row (f, i, j), column (q, that pixel).
 
     Args:
         w: filters (F, C/groups, kh, kw), finite real numbers.
@@ -142,10 +142,10 @@ def conv_transpose_matrix(
 
     By definition every pixel of x adds the kernel, times its value, to the picture y:
 
-        y[f', i stride + u dilation - padding, j ... + v ... - ...]  +=  w[c, f, u, v] x[c, i, j]
+        y[q, i stride + u dilation - padding, j ... + v ... - ...]  +=  w[c, f, u, v] x[c, i, j]
 
-    where f' is the f-th output channel of c's group, and entries outside y are dropped. So w[c, f, u, v] is in row
-    (f', that pixel), column (c, i, j).
+    where q is the f-th output channel of c's group, and entries outside y are dropped. So w[c, f, u, v] is in row
+    (q, that pixel), column (c, i, j).
 
     Args:
         w: filters (C, F/groups, kh, kw), finite real numbers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from theory.claims import FALSE, GENERAL, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.convolution import checks, domains
 from theory.convolution.figures import draw_convolution, draw_permutation, draw_transposed
 from theory.convolution.matrices import conv_matrix, conv_transpose_matrix
@@ -25,12 +25,15 @@ def _drawn(
 
 # 1-1: a convolution is a matrix -------------------------------------------------------------------
 
+PRINTED_1 = "\n".join(written(checks.source_printed(NUMBERED[0, 0]), symbols("W", 2, 2)))
+"""The matrix of 8 columns."""
+
 STATEMENT_1 = Statement(
     "Convolving a flattened picture is multiplying it by a matrix. With X 3x3 padded by 1, W 2x2 and stride 3 the "
     "matrix is 4x8 (one column is missing), and Y = [[W11 x00, W10 x02], [W01 x20, W00 x22]].",
     r"Convolving a flattened picture is multiplying it by a matrix, "
-    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$. For a 3x3 picture $X$, zero-padded by 1, a 2x2 kernel $W$ and stride "
-    r"3, the homework prints $A$ with 8 columns, and "
+    r"$\mathrm{vec}(Y)=A \cdot \mathrm{vec}(X)$, where vec lists the entries row by row (row-major order). For a 3x3 "
+    r"picture $X$, zero-padded by 1, a 2x2 kernel $W$ and stride 3, the homework prints $A$ with 8 columns, and "
     r"$Y_{00}=W_{11}x_{00}$, $Y_{01}=W_{10}x_{02}$, $Y_{10}=W_{01}x_{20}$, $Y_{11}=W_{00}x_{22}$.",
 )
 
@@ -40,17 +43,29 @@ CORRECTED_1 = Corrected(
     by=("4x9 matrix",),
 )
 
-PROOF_1 = r"""With stride $s$, padding $p$ and dilation $d$,
+ENTRIES = (
+    "The checks of 1-1, 1-2 and 1-3 draw integers from -9 to 9. Results must agree to 1e-9 times the largest expected "
+    "entry, or times 1 if that is larger."
+)
 
-$$y_{fij} = \sum_{c,u,v} w_{fcuv}x_{c',is+ud-p,js+vd-p}$$
+PROOF_1 = rf"""With stride $s$, padding $p$ and dilation $d$,
 
-is linear in $x$, with $c'$ the $c$-th channel of $f$'s group and $x=0$ outside the picture. So $A$ has $w_{fcuv}$ in
-row $(f,i,j)$ and column $(c',is+ud-p,js+vd-p)$ if that is a pixel, and 0 elsewhere. Two weights never share an entry:
-its row gives $i$, its column gives the pixel's row $a$, and so $u=(a+p-is)/d$. The pullback of a linear map is its
-transpose.
+$$y_{{fij}} = \sum_{{c,u,v}} w_{{fcuv}}x_{{\gamma,is+ud-p,js+vd-p}}$$
+
+is linear in $x$, with $\gamma$ the $c$-th channel of $f$'s group and $x=0$ outside the picture. So $A$ has $w_{{fcuv}}$
+in row $(f,i,j)$ and column $(\gamma,is+ud-p,js+vd-p)$ if that is a pixel, and 0 elsewhere. Two weights never share an
+entry: its row gives $i$, its column gives the pixel's row $a$, and so $u=(a+p-is)/d$. The pullback of a linear map is
+its transpose, $A'$.
 
 In the example window $(i,j)$ begins at pixel $(3i-1,3j-1)$, so it overlaps $X$ only in a corner. Its pixel 11, 10, 01
-or 00 lies on $x_{00}$, $x_{02}$, $x_{20}$ or $x_{22}$, the entries 0, 2, 6 and 8 of $\mathrm{vec}(X)$."""
+or 00 lies on $x_{{00}}$, $x_{{02}}$, $x_{{20}}$ or $x_{{22}}$, the entries 0, 2, 6 and 8 of $\mathrm{{vec}}(X)$. The
+printed matrix has $W_{{00}}$ in column 7, so it would multiply $x_{{21}}$:
+
+```
+{PRINTED_1}
+```
+
+{ENTRIES}"""
 
 PROPOSITIONS_1 = (
     Proposition(
@@ -58,6 +73,7 @@ PROPOSITIONS_1 = (
         "The printed 4x8 matrix can multiply vec(X) of a 3x3 picture X",
         checks.check_printed_shape,
         domains.PRINTED_SHAPE,
+        "matrix",
         show=lambda shape: f"A of {shape[0]}x{shape[1]}",
         false=True,
     ),
@@ -85,7 +101,9 @@ def show_convolution() -> str:
         "",
         *pictured("Y", products(a, weights, symbols("x", 3, 3)), 2),
         "",
-        "As printed, A has 8 columns, one too few: vec(X) has 9 entries.",
+        "As printed, A has 8 columns, one too few: vec(X) has 9 entries. W00 is in column 7, which multiplies x21:",
+        "",
+        PRINTED_1,
     ])  # fmt: skip
 
 
@@ -95,7 +113,6 @@ CLAIM_1_1 = Claim(
     statement=STATEMENT_1,
     source="homework 1-1",
     propositions=PROPOSITIONS_1,
-    expected=FALSE,
     corrected=CORRECTED_1,
     proof=PROOF_1,
     draw=draw_convolution,
@@ -112,10 +129,10 @@ STATEMENT_2 = Statement(
     r"It places copies of $W$, scaled by the entries of $X$, side by side on the 4x4 output $Y$.",
 )
 
-PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(f',is+ud-p,js+vd-p)$ of $y$, with $f'$ the $f$-th
-channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The convolution of
-$y$ with the same filters has it in the transposed place, if both have the same pixels $(i,j)$. The convolution of a
-picture of height $L=(H-1)s-2p+e+o$, with $e=d(K-1)+1$ and the output padding $o$, has height
+PROOF_2 = r"""Pixel $(c,i,j)$ of $x$ adds $w_{cfuv}x_{cij}$ to pixel $(\varphi,is+ud-p,js+vd-p)$ of $y$, with $\varphi$
+the $f$-th channel of $c$'s group, so $A$ has $w_{cfuv}$ in the row of the latter and the column of the former. The
+convolution of $y$ with the same filters has it in the transposed place, if both have the same pixels $(i,j)$. The
+convolution of a picture of height $L=(H-1)s-2p+e+o$, with $e=d(K-1)+1$ and the output padding $o$, has height
 
 $$\left\lfloor \frac{L + 2p - e}{s} \right\rfloor + 1 = H + \left\lfloor \frac{o}{s} \right\rfloor,$$
 
@@ -158,7 +175,6 @@ CLAIM_1_2 = Claim(
     statement=STATEMENT_2,
     source="homework 1-2",
     propositions=PROPOSITIONS_2,
-    expected=GENERAL,
     proof=PROOF_2,
     draw=draw_transposed,
     display=show_transposed,
@@ -182,13 +198,19 @@ $$y_{tr+m} = \sum_{a=0}^{k-1} w_{ar+m} x_{t-a} = \sum_{b=0}^{k-1} w_{(k-1-b)r+m}
 So the places with remainder $m$ are a convolution with stride 1 and padding $k-1$ of the reversed sub-kernel
 $w_m,w_{r+m},\dots$ The plane has $r^2$ of them. $P$ maps channel $mr+n$, pixel $(t,q)$, to pixel $(tr+m,qr+n)$, which
 is the pixel shuffle. Division with remainder is one to one, so $P$ is a permutation matrix. With $k=1$ the convolutions
-are 1x1; the homework has $r=2$. A kernel of another size $K$ is one of size $r\lceil K/r\rceil$ that ends with zeros;
-its output ends with $r\lceil K/r\rceil-K$ more rows, which are 0 and cropped. Padding crops more, output padding less,
-and a dilated kernel has zeros in between."""
+are 1x1. The homework has $r=2$ and one channel, so $A_C=w \otimes I$: each weight times the 4x4 identity, one above the
+other. $A_T$ is the matrix of 1-2.
+
+*Any kernel:* let the kernel have size $K$, the dilation be $d$, the output padding $e$ and the padding $p$. Put $d-1$
+zeros between entries, which gives $D=d(K-1)+1$, and zeros at the end up to $kr$ entries with $k=\lceil (D+e)/r\rceil$.
+From $H$ pixels this kernel makes $(H-1)r+kr$. The first $(H-1)r+D$ are those of the kernel before it was filled, and
+all others are 0. The transposed convolution keeps the pixels $p,\dots,p+L-1$ with $L=(H-1)r-2p+D+e$. All of them exist,
+as $p+L \le (H-1)r+D+e \le (H-1)r+kr$. So $p$ pixels are cropped at the beginning and $kr-D-e+p$ at the end. Filling the
+kernel to $r\lceil K/r\rceil$ is not enough: $K=2$, $r=2$, $e=1$ needs 4 entries, and $K=3$, $d=2$, $r=2$ needs 6."""
 
 PROPOSITIONS_3 = (
     _drawn("printed", "same rows", checks.check_source_permutation, domains.SOURCE_TRANSPOSED,
-           "A_T = P A_C for four random weights, with P certified as a permutation matrix"),
+           "A_T = P A_C for four random weights w, with P certified as a permutation matrix, and A_C = w ⊗ I"),
     Proposition(
         "pixel shuffle",
         "P is pixel_shuffle and a permutation matrix (all factors, channels, rows and columns up to 3; up to 4 with "
@@ -200,7 +222,7 @@ PROPOSITIONS_3 = (
     ),
     _drawn("general", "corrupted permutations", checks.check_spoilt_permutations, domains.PERMUTATIONS,
            "A corrupted permutation matrix is not certified: a duplicated row or column, a zero row, entries of one "
-           "half or 2, an extra or a missing row (permutations of up to 6)"),
+           "half, 2 or -1, an extra or a missing row (permutations of up to 6)"),
     _drawn("general", "kernel = stride", checks.check_kernel_of_stride, domains.TRANSPOSED_BY_STRIDE,
            "With kernel r x r and stride r up to 3: a 1x1 convolution to r² times the channels, then pixel_shuffle(r); "
            "with rh x rw, P"),
@@ -208,8 +230,17 @@ PROPOSITIONS_3 = (
            "With kernel kr x kr and stride r, both up to 3: a k x k convolution with padding k - 1 and the flipped "
            "sub-kernels w[a r + m], m = 0 … r - 1, then pixel_shuffle(r)"),
     _drawn("general", "any kernel", checks.check_every_kernel, domains.TRANSPOSED,
-           "With any kernel size K: zero-pad the end of the kernel to r ceil(K / r) and crop the surplus rows and "
-           "columns (with all options of 1-2)"),
+           "With any kernel size K, dilation d and output padding e: zero-pad the end of the dilated kernel to "
+           "r ceil((d (K - 1) + 1 + e) / r) and crop the surplus rows and columns (with all options of 1-2)"),
+    Proposition(
+        "filled size",
+        "That is the smallest multiple of r that gives every pixel of the output, from one pixel without padding (K to "
+        "5, r and d to 3, e below r)",
+        checks.check_filled_size,
+        domains.FILLED,
+        role="general",
+        show=lambda e: f"K = {e[0]}, r = {e[1]}, d = {e[2]}, e = {e[3]}",
+    ),
 )  # fmt: skip
 
 
@@ -224,7 +255,7 @@ def show_permutation() -> str:
     head = f"{'A_T':^{len(a_t[0])}}{'':3}{'P':^{len(p[0])}} {'A_C':^{len(a_c[0])}}".rstrip()
     return "\n".join([
         "X is 2x2. A_T: transposed convolution, kernel (1,1,2,2), stride 2, from 2x2 to 4x4.",
-        "A_C: convolution, kernel (4,1,1,1), stride 1, from 2x2 to four channels of 2x2.",
+        "A_C: convolution, kernel (4,1,1,1), stride 1, from 2x2 to four channels of 2x2. It is w ⊗ I, I of 4x4.",
         "P: the pixel shuffle by 2. The same four weights, row by row: W00 W01 W10 W11.",
         "",
         head,
@@ -238,7 +269,6 @@ CLAIM_1_3 = Claim(
     statement=STATEMENT_3,
     source="homework 1-3",
     propositions=PROPOSITIONS_3,
-    expected=GENERAL,
     proof=PROOF_3,
     draw=draw_permutation,
     display=show_permutation,

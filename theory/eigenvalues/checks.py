@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.eigenvalues.certificates import check_defective, missing_dimensions
+from theory.eigenvalues.certificates import certify_kind, check_defective, missing_dimensions
 from theory.eigenvalues.defective import chain, proves_defective
 from theory.eigenvalues.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues.domains import Drawn, Network, Whole
@@ -41,6 +41,17 @@ def rounding(W: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.float64]
     return error
 
 
+def condition_tolerance(P: NDArray[Any], k: int) -> float:
+    """A tolerance for k steps in the basis P: 100 k epsilon, times the condition number of P once each way.
+
+    A tolerance above 1e-4 would accept wrong results, so it is unsound.
+    """
+    tolerance = 100 * k * EPSILON * float(np.linalg.cond(P)) ** 2
+    if tolerance > 1e-4:
+        raise Unsound(f"a tolerance for rounding of {tolerance:.3g} is too large to check anything")
+    return tolerance
+
+
 # Eigendecompositions ----------------------------------------------------------------------------
 
 
@@ -59,16 +70,50 @@ def printed_form(example: Whole) -> None:
     agree(form, power_jacobian(example.matrix, example.k), "(P')^-1 D^k P^-1 against dh_k/dh_0")
 
 
-def corrected_form(example: Whole | Drawn) -> None:
-    """(P')^-1 D^k P' is the Jacobian; rounding enters by the condition number of P, once each way."""
-    if isinstance(example, Whole):
-        P, eigenvalues, k, tolerance = example.vectors, np.array(example.eigenvalues), example.k, 1e-9
-    else:
-        P, eigenvalues = eigendecomposition(example.matrix)
-        k = 1 + example.seed % 20
-        tolerance = 100 * k * EPSILON * float(np.linalg.cond(P)) ** 2
-    jacobian = power_jacobian(example.matrix, k)
-    agree(eigenform(P, eigenvalues, k), jacobian, "(P')^-1 D^k P' against dh_k/dh_0", tolerance)
+def printed_power(example: Whole) -> None:
+    """The k-th power of (P')^-1 D P^-1 is (P')^-1 D^k P^-1, as printed for k = 2."""
+    P, eigenvalues, k = example.vectors, example.eigenvalues, example.k
+    one = printed_eigenform(P, eigenvalues, 1)
+    agree(np.linalg.matrix_power(one, k), printed_eigenform(P, eigenvalues, k), "the power of (P')^-1 D P^-1")
+
+
+def corrected_form(example: Whole) -> None:
+    """(P')^-1 D^k P' is the Jacobian."""
+    form = eigenform(example.vectors, example.eigenvalues, example.k)
+    agree(form, power_jacobian(example.matrix, example.k), "(P')^-1 D^k P' against dh_k/dh_0")
+
+
+def corrected_form_in_floats(example: Drawn) -> None:
+    """The same to rounding."""
+    form_to_rounding(example.matrix, 1 + example.seed % 20)
+
+
+def form_to_rounding(W: NDArray[np.float64], k: int) -> None:
+    """Compare (P')^-1 D^k P' with the Jacobian; rounding enters by the condition number of P, once each way."""
+    P, eigenvalues = eigendecomposition(W)
+    tolerance = condition_tolerance(P, k)
+    agree(eigenform(P, eigenvalues, k), power_jacobian(W, k), "(P')^-1 D^k P' against dh_k/dh_0", tolerance)
+
+
+def ill_conditioned(c: int) -> None:
+    """W of the rows (1, c) and (0, 2): the condition number of P is above 2 c, and the tolerances are still small."""
+    W = np.array([[1.0, c], [0.0, 2.0]])
+    require(np.linalg.cond(eigendecomposition(W)[0]) >= 2 * c, f"the condition number of P is below {2 * c}")
+    form_to_rounding(W, 10)
+    norm_between(W, 10, 2.0)
+
+
+def rotation(rows: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    """A normal W with the eigenvectors v = (1, -i) and (1, i): v'v = 0, so the printed form is wrong at any lengths."""
+    W, P, eigenvalues = np.array(rows), np.array([[1, 1], [-1j, 1j]]), np.array([1j, -1j])
+    agree(W @ W.T, W.T @ W, "W W' of a normal W")
+    agree(W @ P, P * eigenvalues, "W P against P D")
+    agree(np.diag(P.T @ P), [0, 0], "v'v")
+    for k in (1, 2, 3):
+        agree(eigenform(P, eigenvalues, k), power_jacobian(W, k), "(P')^-1 D^k P' against dh_k/dh_0")
+        for lengths in (1, 2**-0.5, [1j, 3]):
+            printed = printed_eigenform(P * lengths, eigenvalues, k)
+            require(not accepts(agree, printed, power_jacobian(W, k), "", 0.1), "the printed form is right")
 
 
 def printed_form_symmetric(example: Drawn) -> None:
@@ -93,6 +138,7 @@ def has_eigendecomposition(W: list[list[int]]) -> None:
 
 def decided_exactly(example: Whole) -> None:
     """A vector proves that W (like W') has no eigendecomposition if and only if a Jordan block is larger than 1."""
+    tried = set()
     for W, eigenvalue in itertools.product((example.matrix, example.matrix.T), range(-2, 3)):
         truth = any(size > 1 for value, size in example.blocks if value == eigenvalue)
         v = chain(W, eigenvalue)
@@ -103,6 +149,10 @@ def decided_exactly(example: Whole) -> None:
         for unit in np.eye(len(W), dtype=int):
             wrong = not truth and proves_defective(W, eigenvalue, unit)
             require(not wrong, f"{unit} is taken for a proof, but {eigenvalue} has no larger block")
+        tried.add(eigenvalue)
+    for value, _ in example.blocks:
+        if value not in tried:
+            raise Unsound(f"the eigenvalue {value} is not tried")
 
 
 # Vanishing and exploding ------------------------------------------------------------------------
@@ -110,11 +160,14 @@ def decided_exactly(example: Whole) -> None:
 
 def between_radius_and_condition(example: Drawn) -> None:
     """radius^k <= ||dh_k/dh_0|| <= cond(P) radius^k for a diagonalisable W."""
-    W, k = example.matrix, 1 + example.seed % 40
+    norm_between(example.matrix, 1 + example.seed % 40, example.radius)
+
+
+def norm_between(W: NDArray[np.float64], k: int, radius: float) -> None:
+    """Compare ||dh_k/dh_0|| with both bounds; W has this spectral radius."""
     P = eigendecomposition(W)[0]
-    scaled = spectral_norm(power_jacobian(W, k)) / example.radius**k
-    condition = float(np.linalg.cond(P))
-    tolerance = 100 * k * EPSILON * condition**2
+    scaled = spectral_norm(power_jacobian(W, k)) / radius**k
+    condition, tolerance = float(np.linalg.cond(P)), condition_tolerance(P, k)
     require(scaled >= 1 - tolerance, f"the norm is only {scaled:.6g} radius^{k}")
     require(scaled <= condition * (1 + tolerance), f"the norm is {scaled:.6g} radius^{k}, cond(P) {condition:.6g}")
 
@@ -162,6 +215,21 @@ def gelfand_limit(example: Drawn) -> None:
     require(abs(far - bound.radius) < 1e-4, f"the bound's root for k = 10^7 is {far:.8g}, not near the radius")
 
 
+def departure(W: list[list[float]]) -> None:
+    """For [[1/2, 3, 0], [0, 1/2, 4], [0, 0, 1/2]], which is its own Schur form, ||N|| = 4; its Frobenius norm is 5."""
+    bound = schur_bound(W)
+    agree([bound.radius, bound.departure, bound.at(1)], [0.5, 4.0, 4.5], "the radius, ||N|| and the bound of ||W||")
+
+
+def radius_0(n: int) -> None:
+    """Of a Jordan block of size n with eigenvalue 0, J^k and its bound have norm 1 for k < n and are 0 from n on."""
+    J = jordan_block(0, n)
+    bound = schur_bound(J)
+    for k in range(n + 2):
+        norm = spectral_norm(np.linalg.matrix_power(J, k))
+        agree([norm, bound.at(k)], [float(k < n)] * 2, f"||J^{k}|| and its bound")
+
+
 def spoilt_schur_is_refused(example: Drawn) -> None:
     """Reject Schur forms with an entry below the diagonal, a U that is not unitary, or a different T or W."""
     W, n = example.matrix, example.size
@@ -188,16 +256,32 @@ def transient_growth(example: Drawn) -> None:
     require(lower >= 1 - 2 * spectral_norm(W) / 1000 - 2e-3, f"the lower bound is {lower:.8g}, below 1 = ||W^0||")
 
 
+def spoilt_kind_is_refused(example: Drawn) -> None:
+    """Reject another radius, and a W that one entry takes out of its kind; two literal matrices, whatever the kind."""
+    W, kind, radius = example.matrix, example.kind, example.radius
+    certify_kind(W, kind, radius)
+    certify_kind(np.array([[radius, -1], [0, radius]]), "defective", radius)
+    shrinks = np.diag([radius, radius / 2])  # W W' <= radius^2 I
+    require(not accepts(certify_kind, shrinks, "orthogonal", radius), "diag(radius, radius / 2) is called orthogonal")
+    for factor in (0.5, 1.5):
+        require(not accepts(certify_kind, W, kind, factor * radius), f"the radius {factor * radius} is accepted")
+    for sign in (1, -1):
+        spoilt = W.copy()
+        spoilt[-1, 0] += sign * 1e-3
+        only = kind in ("symmetric", "orthogonal", "defective") and len(W) > 1
+        require(not only or not accepts(certify_kind, spoilt, kind, radius), f"a W that is not {kind} is accepted")
+
+
 def hump(example: tuple[float, float]) -> None:
-    """[[r, c], [0, r]] with r < 1 grows to at least c / (4 (1 - r)) before it vanishes."""
+    """[[r, c], [0, r]] with |r| < 1 and c >= 0 has a power of norm c / (4 (1 - |r|)) or more, and then vanishes."""
     c, r = example
     W = np.array([[r, c], [0.0, r]])
-    promised = c / (4 * (1 - r))  # by |z| = 2 - r; the grid has |z| - 1 within a factor of 1.2 of 1 - r
+    promised = c / (4 * (1 - abs(r)))  # by |z| = 2 - |r|; the grid has |z| - 1 within a factor of 1.2 of 1 - |r|
     lower = kreiss_lower_bound(W)
     require(lower >= 0.99 * promised, f"the lower bound is {lower:.8g}, promised {promised:.8g}")
     bound = schur_bound(W)
     for k in (1, 2, 10):  # W^k = [[r^k, k r^(k-1) c], [0, r^k]]
-        agree(bound.at(k), r**k + k * r ** (k - 1) * c, f"the bound from Schur's form for k = {k}")
+        agree(bound.at(k), abs(r) ** k + k * abs(r) ** (k - 1) * c, f"the bound from Schur's form for k = {k}")
     steps = bound.steps_below(1e-3)
     norms = power_norms(W, steps)
     require(norms.max() >= promised * (1 - 1e-9), f"the largest norm is {norms.max():.8g}, promised {promised:.8g}")

@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from theory.domains import Domain, enumerated, sampled, stratified
+from theory.domains import Domain, enumerated, every, sampled, stratified
 from theory.eigenvalues.certificates import certify_kind, missing_dimensions
 from theory.eigenvalues.powers import jordan_block
 from theory.refutation import require
@@ -189,11 +189,13 @@ def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> Domain
         (kind, size, same)
         for size in SIZES for same in classes for kind in kinds if size > 1 or kind not in ("non-normal", "defective")
     ]  # fmt: skip
-    reaches = {
+    reaches: dict[str, Any] = {
         f"a matrix of {n} rows that is {kind}, of radius {radius}": partial(_is_drawn, kind, n, radius)
         for kind, n in itertools.product(kinds, range(1, 5)) if n >= 2 or kind in ("symmetric", "orthogonal", "random")
         for radius in ("below 1", "1", "above 1") if any(_side(r) == radius for r in radii)
     }  # fmt: skip
+    if len(classes) > 1 and "symmetric" in kinds:  # with fewer matrices chance might draw none
+        reaches["a symmetric or non-normal matrix with a negative eigenvalue"] = _has_negative
     return stratified(strata, _drawn, reaches, lambda drawn: certify_kind(drawn.matrix, drawn.kind, drawn.radius))
 
 
@@ -203,6 +205,10 @@ def _side(radius: float) -> str:
 
 def _is_drawn(kind: str, size: int, radius: str, drawn: Drawn) -> bool:
     return drawn.kind == kind and drawn.matrix.shape == (size, size) and _side(drawn.radius) == radius
+
+
+def _has_negative(drawn: Drawn) -> bool:
+    return drawn.kind in ("symmetric", "non-normal") and np.linalg.eigvals(drawn.matrix).real.min() < -1e-3
 
 
 def _drawn(stratum: tuple[str, int, list[float]], seed: int) -> Drawn:
@@ -268,6 +274,7 @@ def _certify_whole(example: Whole) -> None:
 _WHOLE: dict[str, Any] = {
     "a matrix that is neither diagonal nor singular":
         lambda example: (example.matrix - np.diag(np.diag(example.matrix))).any() and 0 not in example.eigenvalues,
+    "a negative eigenvalue": lambda example: min(example.eigenvalues) < 0,
     "an eigenvalue above 1": lambda example: max(map(abs, example.eigenvalues)) > 1,
     "an eigenvalue twice": lambda example: len(set(example.eigenvalues)) < len(example.eigenvalues),
     "different eigenvalues": lambda example: len(set(example.eigenvalues)) > 1,
@@ -321,11 +328,22 @@ DIAGONALISABLE = matrices(RADII, ("symmetric", "orthogonal", "random"))
 BELOW_1, AT_1, NOT_AT_1 = matrices((0.5, 0.8, 0.9)), matrices((1.0,)), matrices((0.8, 0.9, 1.1, 1.2))
 
 HUMPS = sampled(
-    st.tuples(st.floats(0, 100), st.floats(0.1, 0.95)),
-    {"a growth to 10 or more": lambda hump: hump[0] / (4 * (1 - hump[1])) > 10},
+    st.tuples(st.floats(0, 100), st.floats(-0.95, 0.95)),
+    {
+        "a growth to 10 or more": lambda hump: hump[0] / (4 * (1 - abs(hump[1]))) > 10,
+        "no growth promised": lambda hump: 0 < hump[0] < 4 * (1 - abs(hump[1])),
+        "a negative eigenvalue": lambda hump: hump[1] < -0.1,
+    },
 )
 """c and r of the matrix [[r, c], [0, r]]."""
 
+ROTATION = every(((0, -1), (1, 0)))
+"""The rows of W."""
+ILL_CONDITIONED = every(1, 10, 100, 300)
+"""The entry c of [[1, c], [0, 2]]."""
+NILPOTENT = enumerated(range(1, 6), 5)
+"""Sizes of Jordan blocks with the eigenvalue 0."""
+DEPARTURE = every([[0.5, 3.0, 0.0], [0.0, 0.5, 4.0], [0.0, 0.0, 0.5]])
 BLOCKS = sampled(
     st.tuples(st.sampled_from((1, -1)), st.integers(1, 5), st.integers(0, 40)),
     {

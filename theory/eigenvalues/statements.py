@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.claims import FALSE, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.eigenvalues import checks, domains
 from theory.eigenvalues.diagonalisation import eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues.figures import draw
@@ -25,49 +25,66 @@ __all__ = ["CLAIM_3_2", "show"]
 STATEMENT = Statement(
     "For h_t = W' h_{t-1} with W = P D P^-1, which every square matrix has, dh_k/dh_0 = (P')^-1 D^k P^-1; it "
     "vanishes for large k if the spectral radius of W is below 1 and explodes if it is above.",
-    r"For $h_t=W' h_{t-1}$ with $W=P D P^{-1}$, which every square matrix has, "
-    r"$\partial h_k / \partial h_0=(P')^{-1} D^k P^{-1}$; it vanishes for large $k$ if the spectral radius "
-    r"of $W$ is below 1 and explodes if it is above.",
+    r"For $h_t=W' h_{t-1}$ ($W'$ is the transpose of $W$) with $W=P D P^{-1}$, which every square matrix has, "
+    r"$\partial h_k / \partial h_0=(P')^{-1} D^k P^{-1}$. It vanishes for large $k$ if the spectral radius of $W$, the "
+    r"largest modulus of an eigenvalue, is below 1, and explodes if it is above.",
 )
 
 CORRECTED = Corrected(
     "dh_k/dh_0 = (W')^k, which is (P')^-1 D^k P' if W has an eigendecomposition; not every W has one. For every W "
-    "the k-th root of its norm tends to the spectral radius, so it vanishes below 1 (perhaps after growing for a "
-    "while) and explodes above; at 1 its norm is at least 1.",
+    "the k-th root of its norm tends to the spectral radius. So its norm tends to 0 below 1, perhaps after growing "
+    "for a while, and to infinity above; at 1 it is at least 1.",
     r"$\partial h_k / \partial h_0=(W')^k$, which is $(P')^{-1} D^k P'$ if $W$ has an eigendecomposition; "
-    r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k} \to \rho(W)$, so it vanishes for "
-    r"$\rho(W)<1$ (perhaps after growing for a while) and explodes for $\rho(W)>1$; for $\rho(W)=1$ its "
-    r"norm is at least 1.",
+    r"not every $W$ has one. For every $W$, $\lVert (W')^k \rVert^{1/k}$ tends to the spectral radius $\rho(W)$. So "
+    r"its norm tends to 0 for $\rho(W)<1$ (perhaps after growing for a while) and to infinity for $\rho(W)>1$; for "
+    r"$\rho(W)=1$ it is at least 1.",
     by=(
         "power",
         "corrected form",
         "corrected form, floats",
+        "corrected form, rotation",
         "decided exactly",
         "diagonalisable",
         "Gelfand",
+        "radius 0",
         "hump",
         "radius 1",
     ),
 )
 
 PROOF = r"""With $W=P D P^{-1}$, $W'=(P')^{-1} D P'$, and in $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
-$(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right if and only if $D^k (P'P-I)=0$: for an
-invertible $W$, if $P$ is orthogonal.
+$(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right if and only if $D^k (P'P-I)=0$. For an invertible
+$W$ this means $P'P=I$, as for a symmetric $W$ with orthonormal real eigenvectors. $P$ may be complex, and $P'$ is the
+transpose without conjugation. If a real normal $W$ has an eigenvalue that is not real, its eigenvector $v$ and the
+conjugate of $v$ are orthogonal, which says $v'v=0$. So $P'P$ has a 0 on its diagonal, and the printed form is wrong for
+every choice of $P$. An example is the rotation of the rows $(0,-1)$ and $(1,0)$.
+
+The source makes a second error: in two steps, $(P')^{-1} D P^{-1} (P')^{-1} D P^{-1}$, it cancels
+$P^{-1} (P')^{-1}$, which is not $I$ unless $P'P=I$. For $P$ of the rows $(1,1)$ and $(0,1)$ and $D=\mathrm{diag}(1,2)$
+the square has the rows $(2,-4)$ and $(-4,10)$, but $(P')^{-1} D^2 P^{-1}$ has the rows $(1,-1)$ and $(-1,5)$.
 
 *Not every matrix:* let $W$ have the rows $(0,1)$ and $(0,0)$. Then $W \neq 0=W^2$, but $W=P D P^{-1}$ would give
 $D^2=0$, so $D=0$ and $W=0$.
 
-*But for every matrix:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the largest $|\lambda|$. An
-eigenvector for it gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W=U (D+N) U^{-1}$ ($U$ unitary, $D$
-diagonal, $N$ strictly upper triangular) expand $(D+N)^k$: a product with $n$ or more factors $N$ is zero, so
-$\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$, a polynomial in $k$ times $\rho^k$. Hence
-$\lVert W^k \rVert^{1/k} \to \rho$ (Gelfand): the Jacobian vanishes for $\rho<1$ and explodes for $\rho>1$. For
-$\rho=1$, $\lVert W^k \rVert \ge 1$: it is constant for an orthogonal $W$, and of the order $k^{n-1}$ for a Jordan
-block, whose power has the entries $\binom{k}{d} \lambda^{k-d}$.
+*But for every matrix:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the spectral radius, the largest
+$|\lambda|$. $W$ and $W'$ have the same eigenvalues, and $W^k$ and $(W')^k$ the same norm. An eigenvector for $\rho$
+gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W=U (D+N) U^{-1}$ ($U$ unitary, $D$ diagonal, $N$ strictly
+upper triangular) expand $(D+N)^k$: a product with $n$ or more factors $N$ is zero, and $\lVert D \rVert=\rho$, so
+$\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$. For $\rho>0$ this is a polynomial in $k$
+times $\rho^k$. For $\rho=0$ it is not, but then $W^k=0$ from $k=n$ on. Hence $\lVert W^k \rVert^{1/k} \to \rho$
+(Gelfand): the Jacobian vanishes for $\rho<1$ and explodes for $\rho>1$. For $\rho=1$, $\lVert W^k \rVert \ge 1$: it is
+constant for an orthogonal $W$, and of the order $k^{n-1}$ for a Jordan block, whose power has the entries
+$\binom{k}{d} \lambda^{k-d}$.
 
-*A hump before the decay:* for $|z|>1$ the norm of $(z I-W)^{-1}=\sum_k W^k z^{-k-1}$ is at most
-$\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). For $W$ of the rows $(r,c)$ and $(0,r)$ and
-$z=2-r$ it guarantees a growth to $c / (4 (1-r))$, for any $r$ below 1.
+*What explodes* is the norm. The entries may change their signs, as for $W=(-2)$. A particular gradient may vanish: for
+$W=\mathrm{diag}(2,\frac12)$ that of a loss which depends on the second entry of $h_k$ only. A singular value above 1
+says nothing: $W$ of the rows $(0,2)$ and $(0,0)$ has the norm 2, but $W^2=0$.
+
+*A hump before the decay:* for $\rho \le 1<|z|$ the norm of $(z I-W)^{-1}=\sum_k W^k z^{-k-1}$ is at most
+$\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). Let $W$ have the rows $(r,c)$ and $(0,r)$
+with $|r|<1$ and $c \ge 0$. For $|z|=2-|r|$, with the sign of $r$, the corner of $(z I-W)^{-1}$ is
+$c / (z-r)^2=c / (4 (1-|r|)^2)$. So some power has at least the norm $c / (4 (1-|r|))$. If $c \le 4 (1-|r|)$ this says
+nothing, as $\lVert W^0 \rVert=1$; if $c$ is larger, $W^k$ grows before it vanishes.
 
 *Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1}=\mathrm{diag}(1-h_t^2) W_h'$, and the norm of a product is at
 most the product of the norms. An LSTM without recurrent weights has $c_t=f_t c_{t-1}+i_t g_t$ with gates independent of
@@ -82,6 +99,16 @@ PRINTED = (
         "with W = P D P^-1, dh_k/dh_0 = (P')^-1 D^k P^-1",
         checks.printed_form,
         domains.SMALL_DECOMPOSITIONS,
+        "formula",
+        show=str,
+        false=True,
+    ),
+    Proposition(
+        "the cancelled factors",
+        "the k-th power of (P')^-1 D P^-1 is (P')^-1 D^k P^-1, by cancelling P^-1 (P')^-1",
+        checks.printed_power,
+        domains.SMALL_DECOMPOSITIONS,
+        "proof",
         show=str,
         false=True,
     ),
@@ -90,15 +117,8 @@ PRINTED = (
         "every square matrix has an eigendecomposition P D P^-1",
         checks.has_eigendecomposition,
         domains.SMALL_MATRICES,
+        "proof",
         false=True,
-    ),
-    Proposition(
-        "the last factor P^-1, symmetric W",
-        "the printed form is right for a symmetric W with orthonormal P (sizes up to 4x4, radii below, at and above 1)",
-        checks.printed_form_symmetric,
-        domains.SYMMETRIC,
-        share=0.5,
-        show=str,
     ),
     Proposition(
         "vanishes or explodes",
@@ -129,10 +149,18 @@ CORRECTIONS = (
     Proposition(
         "corrected form, floats",
         f"the same in floating point, to round-off times cond(P)^2 ({DIAGONALISABLE})",
-        checks.corrected_form,
+        checks.corrected_form_in_floats,
         domains.DIAGONALISABLE,
         "corrected",
         show=str,
+    ),
+    Proposition(
+        "corrected form, rotation",
+        "for the rotation [[0, -1], [1, 0]], which is normal, it is right, and the printed form is wrong for every "
+        "choice of eigenvectors: v'v = 0",
+        checks.rotation,
+        domains.ROTATION,
+        "corrected",
     ),
     Proposition(
         "decided exactly",
@@ -160,8 +188,16 @@ CORRECTIONS = (
         show=str,
     ),
     Proposition(
+        "radius 0",
+        "a Jordan block with the eigenvalue 0 has ‖J^k‖ = 1 below its size n, and J^k = 0 from n on (n to 5)",
+        checks.radius_0,
+        domains.NILPOTENT,
+        "corrected",
+    ),
+    Proposition(
         "hump",
-        "[[r, c], [0, r]] with r < 1 grows to c / (4 (1 - r)) or more before it vanishes (the grid is accurate to 1 %)",
+        "[[r, c], [0, r]] with |r| < 1 and c >= 0 has a power of norm c / (4 (1 - |r|)) or more before it vanishes "
+        "(r to 0.95 and c to 100; the grid is accurate to 1 %)",
         checks.hump,
         domains.HUMPS,
         "corrected",
@@ -178,10 +214,42 @@ CORRECTIONS = (
 
 GENERAL = (
     Proposition(
+        "the last factor P^-1, symmetric W",
+        "the printed form is right for a symmetric W with orthonormal P (sizes up to 4x4, radii below, at and above 1)",
+        checks.printed_form_symmetric,
+        domains.SYMMETRIC,
+        "general",
+        share=0.5,
+        show=str,
+    ),
+    Proposition(
         "Kreiss",
         f"sup_k ‖W^k‖ >= (|z| - 1) ‖(z I - W)^-1‖ for |z| > 1, on a grid: a non-normal W may grow first ({DRAWN})",
         checks.transient_growth,
         domains.BELOW_1,
+        "general",
+        show=str,
+    ),
+    Proposition(
+        "ill-conditioned P",
+        "[[1, c], [0, 2]] has the corrected form and its bounds, with tolerances of at most 1e-4 (c = 1, 10, 100, 300)",
+        checks.ill_conditioned,
+        domains.ILL_CONDITIONED,
+        "general",
+    ),
+    Proposition(
+        "departure from normality",
+        "‖N‖ is a spectral norm: 4 for W = [[1/2, 3, 0], [0, 1/2, 4], [0, 0, 1/2]], where the Frobenius norm is 5",
+        checks.departure,
+        domains.DEPARTURE,
+        "general",
+    ),
+    Proposition(
+        "corrupted matrices",
+        "the check rejects a drawn matrix with another radius, and a changed entry where its kind excludes it "
+        f"({DRAWN})",
+        checks.spoilt_kind_is_refused,
+        domains.MATRICES,
         "general",
         show=str,
     ),
@@ -238,7 +306,12 @@ def show() -> str:
     parts = [
         "W = P D P^-1, and the Jacobian of h_t = W' h_{t-1} after 3 steps, by mg.jacobian:",
         _beside({"W =": W, "P =": P, "D =": np.diag(EIGENVALUES), "dh_3/dh_0 =": power_jacobian(W, STEPS)}),
-        "The printed form is different; the last factor must be P':",
+        "The square of (P')^-1 D P^-1 is not the form that is printed for it; P^-1 (P')^-1 does not cancel:",
+        _beside({
+            "((P')^-1 D P^-1)^2 =": np.linalg.matrix_power(printed_eigenform(P, EIGENVALUES, 1), 2),
+            "(P')^-1 D^2 P^-1 =": printed_eigenform(P, EIGENVALUES, 2),
+        }),
+        "The printed form is different from the Jacobian; the last factor must be P':",
         _beside({
             "(P')^-1 D^3 P^-1 =": printed_eigenform(P, EIGENVALUES, STEPS),
             "(P')^-1 D^3 P' =": eigenform(P, EIGENVALUES, STEPS),
@@ -282,7 +355,6 @@ CLAIM_3_2 = Claim(
     statement=STATEMENT,
     source="homework 3-2",
     propositions=(*PRINTED, *CORRECTIONS, *GENERAL),
-    expected=FALSE,
     corrected=CORRECTED,
     proof=PROOF,
     draw=draw,

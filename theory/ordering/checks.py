@@ -57,9 +57,16 @@ def check_ordered(result: object, parents: Mapping[Any, Any]) -> None:
     check(result, parents)
 
 
+def has_a_source(parents: Digraph) -> None:
+    """The lemma as it is printed: a DAG has a vertex without incoming edges."""
+    require(any(not several for several in parents.values()), "no vertex has no incoming edges")
+
+
 def lemma_holds(parents: Digraph) -> None:
     """From every vertex of any graph the walk ends in a source or closes a cycle; in a DAG it ends in a source."""
     acyclic = is_acyclic(parents)
+    if parents and acyclic:
+        has_a_source(parents)
     for start in parents:
         found = source_or_cycle(parents, start)
         if isinstance(found, Cycle):
@@ -112,6 +119,16 @@ def order_or_cycle(parents: Digraph) -> None:
     other = remove_sources(parents)
     require(isinstance(result, Order) == isinstance(other, Order), "the sort and the removal of sources disagree")
     check(other if isinstance(other, Order) else other.cycle, parents)
+
+
+def dense_graphs_are_decided(n: int) -> None:
+    """Many walks join the same vertices: 4 of them with all edges and loops, and all vertices in an order."""
+    cyclic = {v: tuple(range(4)) if v < 4 else () for v in range(n)}
+    ordered = {v: tuple(range(v)) for v in range(n)}
+    require(not is_acyclic(cyclic), "a graph with loops has no walk of any length")
+    require(is_acyclic(ordered), "a walk of a graph whose edges go forward comes back")
+    for parents in (cyclic, ordered):
+        order_or_cycle(parents)
 
 
 def count_is_right(domain: tuple[int, bool]) -> None:

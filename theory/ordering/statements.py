@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minigrad.graph import Order
-from theory.claims import FALSE, HOLDS, Claim, Corrected, Statement
+from theory.claims import Claim, Corrected, Statement
 from theory.ordering import checks, domains
 from theory.ordering.figures import draw_contradiction, draw_removals
 from theory.ordering.graphs import CYCLIC, LAYER, PURPORTED, cycle_of_example, show_cycle, show_graph
@@ -27,16 +27,17 @@ CORRECTED_1 = Corrected(
     "it; the remaining graph is acyclic; repeat until nothing is left; the order of removal is topological.",
     "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
     "it; the remaining graph is *acyclic*; repeat until nothing is left; the order of removal is topological.",
-    by=("the step",),
+    by=("the lemma", "the step"),
 )
 
-PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. Walk from any vertex to a parent, again and again. Either
-the walk ends in a vertex without incoming edges, or it has $n+1$ vertices, two of which are equal, with a cycle between
-them. A DAG has no cycle, so the walk ends.
+PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. (The printed lemma omits this: the empty graph is a DAG
+without any vertex.) Walk from any vertex to a parent, again and again. Either the walk ends in a vertex without
+incoming edges, or it reaches $n+1$ vertices, two of which are equal, with a cycle between them. A DAG has no cycle, so
+the walk ends.
 
 *Theorem.* Remove that vertex and its edges. A cycle in the remaining graph would be one of the whole, so it is a DAG
 (not cyclic, as printed) with one vertex less; after $n$ steps nothing is left. For an edge $u \to v$, $v$ cannot be
-removed while $u$ remains, so $u$ is removed before $v$.
+removed while $u$ remains, so $u$ is removed before $v$. The empty graph has the empty order.
 
 On a cyclic graph the construction ends when every vertex has a parent, and there the walk of the lemma closes a cycle.
 So each graph gives an order or a cycle, and by 2-2 never both.
@@ -50,6 +51,7 @@ PROPOSITIONS_1 = (
         "cyclic.",
         checks.what_is_left_is_cyclic,
         domains.LARGER_SMALL_DAGS,
+        "proof",
         show=show_graph,
         false=True,
     ),
@@ -61,11 +63,21 @@ PROPOSITIONS_1 = (
         show=lambda example: show_graph(example[0]),
     ),
     Proposition(
+        "the lemma without vertices",
+        "A DAG has a vertex without incoming edges, as printed.",
+        checks.has_a_source,
+        domains.SMALL_DAGS,
+        "proof",
+        show=show_graph,
+        false=True,
+    ),
+    Proposition(
         "the lemma",
-        "A DAG has a vertex without incoming edges: walking back from any vertex ends in one, or closes a cycle if "
-        "the graph has cycles (up to 8 vertices).",
+        "A DAG that is not empty has a vertex without incoming edges: walking back from any vertex ends in one, or "
+        "closes a cycle if the graph has cycles (up to 8 vertices).",
         checks.lemma_holds,
         domains.ANY_GRAPHS,
+        "corrected",
         show=show_graph,
     ),
     Proposition(
@@ -94,6 +106,15 @@ PROPOSITIONS_1 = (
         domains.SMALL_DIGRAPHS,
         "general",
         show=show_graph,
+    ),
+    Proposition(
+        "dense graphs",
+        "The complete graph of 4 vertices with loops and isolated vertices is cyclic. The graph of all edges that go "
+        "forward in an order is not (8, 16, 32 and 64 vertices).",
+        checks.dense_graphs_are_decided,
+        domains.DENSE,
+        "general",
+        show=lambda n: f"{n} vertices",
     ),
     Proposition(
         "corrupted orders",
@@ -170,7 +191,6 @@ CLAIM_2_1 = Claim(
     statement=STATEMENT_1,
     source="homework 2-1",
     propositions=PROPOSITIONS_1,
-    expected=FALSE,
     corrected=CORRECTED_1,
     proof=PROOF_1,
     draw=draw_removals,
@@ -205,6 +225,7 @@ PROPOSITIONS_2 = (
         "vertices).",
         checks.cycle_refutes_every_order,
         domains.DISPUTED,
+        "proof",
         show=lambda case: f"{show_graph(case.parents)}; {show_cycle(case.cycle)}; order {case.order.nodes}",
     ),
     Proposition(
@@ -213,6 +234,7 @@ PROPOSITIONS_2 = (
         "loops; larger graphs with --examples 100 and 1000).",
         checks.never_both,
         domains.SMALL_DIGRAPHS_OF_4,
+        "general",
         show=show_graph,
     ),
     Proposition(
@@ -221,6 +243,7 @@ PROPOSITIONS_2 = (
         "changed to contain a cycle is rejected.",
         checks.trace_has_no_cycle,
         domains.PROGRAMS,
+        "general",
     ),
 )
 
@@ -244,7 +267,6 @@ CLAIM_2_2 = Claim(
     statement=STATEMENT_2,
     source="homework 2-2",
     propositions=PROPOSITIONS_2,
-    expected=HOLDS,
     proof=PROOF_2,
     draw=draw_contradiction,
     display=show_contradiction,

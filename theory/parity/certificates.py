@@ -20,23 +20,49 @@ from theory.parity.bounds import Failure, Intervals
 from theory.parity.one_unit import Inequality
 from theory.refutation import require
 
-__all__ = ["check_contradiction", "check_failure", "check_intervals", "image"]
+__all__ = [
+    "Range", "check_contradiction", "check_failure", "check_intervals", "enclose", "exp_range", "image",
+    "quotient_range",
+]  # fmt: skip
+
+Range = tuple[Decimal, Decimal]
 
 _DIGITS = 45
 _DOWN = Context(prec=_DIGITS, rounding=ROUND_FLOOR, Emin=MIN_EMIN, Emax=MAX_EMAX)
 _UP = Context(prec=_DIGITS, rounding=ROUND_CEILING, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
-def _bounds(q: Fraction) -> tuple[Decimal, Decimal]:
-    """Decimal numbers (low, high) around a fraction."""
+def enclose(q: Fraction) -> Range:
+    """Decimal numbers (low, high) around a fraction.
+
+    >>> low, high = enclose(Fraction(1, 3))
+    >>> low < Fraction(1, 3) < high
+    True
+    """
     low, high = (context.divide(Decimal(q.numerator), Decimal(q.denominator)) for context in (_DOWN, _UP))
     return low, high
 
 
-def _exp(q: Fraction) -> tuple[Decimal, Decimal]:
-    """Decimal numbers (low, high) around exp(q)."""
-    low, high = _bounds(q)
+def exp_range(low: Decimal, high: Decimal) -> Range:
+    """Decimal numbers around exp(q) for every q from `low` to `high`.
+
+    >>> [round(x, 3) for x in exp_range(Decimal(0), Decimal(1))]
+    [Decimal('1.000'), Decimal('2.718')]
+    """
     return max(Decimal(0), _DOWN.next_minus(_DOWN.exp(low))), _UP.next_plus(_UP.exp(high))
+
+
+def quotient_range(square: Range, wide: Range, narrow: Range) -> Range:
+    """Decimal numbers around (1 - s) / (1 + s + w + n) for every s, w and n in these ranges, not below 0; s at most 1.
+
+    >>> [round(x, 3) for x in quotient_range((Decimal(0), Decimal("0.5")), (Decimal(1), Decimal(2)), (Decimal(0),) * 2)]
+    [Decimal('0.143'), Decimal('0.500')]
+    """
+    top = _DOWN.subtract(Decimal(1), square[1]), _UP.subtract(Decimal(1), square[0])
+    bottom = [Decimal(1), Decimal(1)]
+    for low, high in (square, wide, narrow):
+        bottom = [_DOWN.add(bottom[0], low), _UP.add(bottom[1], high)]
+    return _DOWN.divide(top[0], bottom[1]), _UP.divide(top[1], bottom[0])
 
 
 def image(gain: Fraction, u: Fraction) -> tuple[Fraction, Fraction]:
@@ -47,12 +73,9 @@ def image(gain: Fraction, u: Fraction) -> tuple[Fraction, Fraction]:
     (0.9051482536448664, True)
     """
     g, v = Fraction(gain), 2 * gain * abs(u - 1)
-    square, wide, narrow = _exp(-2 * g), _exp(v - g), _exp(-v - g)
-    top = _DOWN.subtract(Decimal(1), square[1]), _UP.subtract(Decimal(1), square[0])
-    bottom = [Decimal(1), Decimal(1)]
-    for low, high in (square, wide, narrow):
-        bottom = [_DOWN.add(bottom[0], low), _UP.add(bottom[1], high)]
-    return Fraction(_DOWN.divide(top[0], bottom[1])), Fraction(_UP.divide(top[1], bottom[0]))
+    square, wide, narrow = (exp_range(*enclose(q)) for q in (-2 * g, v - g, -v - g))
+    low, high = quotient_range(square, wide, narrow)
+    return Fraction(low), Fraction(high)
 
 
 def check_failure(certificate: Failure) -> None:

@@ -6,8 +6,10 @@ Where a case is a tuple, its parts are named at the beginning.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,10 +26,19 @@ from theory.parity.bounds import (
     proves_failure,
     proves_parity,
 )  # fmt: skip
-from theory.parity.certificates import check_contradiction, check_failure, check_intervals, image
+from theory.parity.certificates import (
+    check_contradiction,
+    check_failure,
+    check_intervals,
+    enclose,
+    exp_range,
+    image,
+    quotient_range,
+)  # fmt: skip
 from theory.parity.gain import (
     ABOVE,
     BELOW,
+    Extremes,
     adversary,
     critical_gain,
     extreme_states,
@@ -46,6 +57,7 @@ from theory.parity.one_unit import (
     parity_inequalities,
     reached_pairs,
 )  # fmt: skip
+from theory.parity.training import LIMIT, Setting, Trained, against_the_others
 from theory.parity.units import (
     Bits,
     all_sequences,
@@ -63,8 +75,8 @@ from theory.refutation import Refuted, accepts, agree, require
 Outputs = Callable[[Bits], NDArray[Any]]
 """From bits (N, T), the outputs (N, T)."""
 
-LONG = 100_000
-"""The length of the long random sequences."""
+DIGITS = 160
+"""Of the decimal numbers that bounds are compared with; f(u) may be as small as 10^-44, and the bounds have 45."""
 LONG_ENOUGH = 7_000
 """Steps within which 1 0 0 … 0 fails at the gain BELOW, and at every smaller one."""
 SOON = 400
@@ -129,12 +141,14 @@ def all_of_a_length(run: Outputs) -> Callable[[int], None]:
     return check
 
 
-def long_sequences(run: Outputs) -> Callable[[tuple[float, int]], None]:
-    """The check that outputs are right on four long random sequences, by a density and a seed."""
+def long_sequences(run: Outputs) -> Callable[[tuple[float, int, int]], None]:
+    """The check that outputs are right on four long random sequences, by a density, a seed and a length."""
 
-    def check(case: tuple[float, int]) -> None:
-        bits = random_bits(*case, (4, LONG))
-        require(abs(bits.mean() - case[0]) < 0.005, f"{100 * bits.mean():.3g} % of the bits are ones")  # six sigma
+    def check(case: tuple[float, int, int]) -> None:
+        density, seed, length = case
+        bits = random_bits(density, seed, (4, length))
+        require(bits.shape == (4, length), f"the sequences have the length {bits.shape[1]}, not {length}")
+        require(abs(bits.mean() - density) < 0.005, f"{100 * bits.mean():.3g} % of the bits are ones")  # six sigma
         require_parity(run(bits), bits)
 
     return check
@@ -224,12 +238,28 @@ def worst_inputs(case: tuple[float, int]) -> None:
 
 
 def exponential(q: Fraction) -> None:
-    """Compare the rational bounds with exp in decimal numbers of many more digits."""
+    """Compare the rational bounds, and those of the checks, with exp in decimal numbers of many more digits."""
     low, high = exp_bounds(q)
     require(0 <= high - low <= high / 2**79, f"{float(low)} and {float(high)} are not bounds, or loose ones")
-    with localcontext(Context(prec=80)):
-        value = Fraction(_decimal(q).exp())
+    with localcontext(Context(prec=DIGITS)):
+        value, inverse, larger = (Fraction(_decimal(p).exp()) for p in (q, -q, q + 1))
     require(low <= value <= high, f"exp(q) = {float(value)} is below its bounds or above them")
+    for p, exact in ((q, value), (-q, inverse)):
+        ends = enclose(p)
+        require(ends[0] <= p <= ends[1], f"{ends} do not enclose {p}")
+        low, high = map(Fraction, exp_range(*ends))
+        require(low < exact < high, f"exp({p}) = {float(exact)} is not strictly within the bounds of the checks")
+    low, high = map(Fraction, exp_range(enclose(q)[0], enclose(q + 1)[1]))
+    require(low <= value and larger <= high, f"the bounds of exp from {q} to {q + 1} miss an end")
+
+
+def quotient_of_ranges(case: tuple[tuple[Fraction, Fraction], ...]) -> None:
+    """The bounds of (1 - s) / (1 + s + w + n) enclose it where s, w and n are at any end of their ranges."""
+    square, wide, narrow = ((enclose(low)[0], enclose(high)[1]) for low, high in case)
+    low, high = map(Fraction, quotient_range(square, wide, narrow))
+    for s, w, n in product(*(map(Fraction, ends) for ends in (square, wide, narrow))):
+        value = (1 - s) / (1 + s + w + n)
+        require(low <= value <= high, f"{float(value)} is outside of {float(low)} to {float(high)}")
 
 
 def exact_bounds(case: tuple[Fraction, Fraction, int]) -> None:
@@ -238,15 +268,15 @@ def exact_bounds(case: tuple[Fraction, Fraction, int]) -> None:
     low, high = map_bounds(gain, u, bits)
     if bits == BITS:
         require(0 <= high - low <= Fraction(1, 2**85), f"{float(low)} and {float(high)} are not bounds, or loose ones")
-    with localcontext(Context(prec=80)):
-        value = Fraction((_tanh(gain * (u - Fraction(1, 2))) - _tanh(gain * (u - Fraction(3, 2)))) / 2)
-    require(low <= value <= high, f"f(u) = {float(value)} is below its bounds or above them, with {bits} bits")
+    with localcontext(Context(prec=DIGITS)):
+        f = Fraction((_tanh(gain * (u - Fraction(1, 2))) - _tanh(gain * (u - Fraction(3, 2)))) / 2)
+    require(low <= f <= high, f"f(u) = {float(f)} is below its bounds or above them, with {bits} bits")
     exp_low, exp_high = exp_bounds(gain * u, bits)
-    with localcontext(Context(prec=80)):
+    with localcontext(Context(prec=DIGITS)):
         value = Fraction(_decimal(gain * u).exp())
     require(exp_low <= value <= exp_high, f"exp(g u) = {float(value)} is outside of its bounds, with {bits} bits")
     other = image(gain, u)
-    require(other[0] <= high and low <= other[1], "the arithmetic that checks proofs gives a different result")
+    require(other[0] <= f <= other[1], f"f(u) = {float(f)} is outside of the bounds of the checks")
     require(0 <= other[1] - other[0] <= Fraction(1, 10**40), "the arithmetic that checks proofs is too inaccurate")
 
 
@@ -292,11 +322,12 @@ def bracket(case: tuple[str, Fraction]) -> None:
         require(gain > critical_gain(), f"{float(gain)} is below the critical gain {critical_gain()}")
 
 
-def works(case: tuple[float, float, int]) -> None:
-    """Prove a gain large enough, and run random bits, the worst input and ones."""
-    gain, density, seed = case
+def works(case: tuple[float, float, int, int]) -> None:
+    """Prove a gain large enough, and run random bits, the worst input and ones, all of a length."""
+    gain, density, seed, length = case
     _require_proof(gain)
-    bits = np.vstack([random_bits(density, seed, (8, 1_000)), adversary(1_000), np.ones((1, 1_000), np.int64)])
+    bits = np.vstack([random_bits(density, seed, (8, length)), adversary(length), np.ones((1, length), np.int64)])
+    require(bits.shape == (10, length), f"the sequences have the length {bits.shape[1]}, not {length}")
     require_parity(tanh_network(bits, gain)[0], bits)
 
 
@@ -308,10 +339,16 @@ def fails(gain: float) -> None:
         return
     _require_failure(Fraction(gain), at, f"the failure at step {at}")
     if at > 1:
-        worst = extreme_states(gain, at - 1)
-        earlier = ((worst.even > 0.5) | (worst.odd <= 0.5)).any()
-        require(not earlier, f"another input fails before step {at}, where 1 0 0 … 0 does")
+        worst, last = extreme_states(gain, at - 1), np.arange(at - 1) == at - 2
+        require(not some_input_errs(worst), f"another input fails before step {at}, where 1 0 0 … 0 does")
+        for spoilt in (replace(worst, even=worst.even + last), replace(worst, odd=worst.odd - last)):
+            require(some_input_errs(spoilt), "an error in the last step is not noticed")
         require(not proves_failure(Fraction(gain), at - 1), f"a failure before step {at} is proven, but there is none")
+
+
+def some_input_errs(worst: Extremes) -> bool:
+    """Whether a state of parity 0 is above 1/2, or one of parity 1 is not."""
+    return bool(((worst.even > 0.5) | (worst.odd <= 0.5)).any())
 
 
 def nothing_false_is_proven(case: tuple[Fraction, int]) -> None:
@@ -364,6 +401,7 @@ def rarely_seen(seed: int) -> None:
     length = fails_at(adversary(LONG_ENOUGH), gain)
     require(length is not None, f"1 0 0 … 0 does not fail at gain {gain}")
     bits = random_bits(0.5, seed, (100, length or 1))
+    require(bits.shape[1] == length, f"the sequences have the length {bits.shape[1]}, not {length}")
     require_parity(tanh_network(bits, gain)[0], bits)
 
 
@@ -372,6 +410,17 @@ def raw_fails(gain: float) -> None:
     bits = np.stack([adversary(40), np.zeros(40, np.int64)])
     right = (raw_network(bits, gain)[0] == parity(bits)).all()
     require(not right, f"the weights times {gain} remember 1 0 … 0 and 0 … 0 for 40 steps")
+
+
+def p_of_the_first_row(case: tuple[tuple[tuple[int, int], ...], Fraction]) -> None:
+    """Compare the p of a row of the table with a known number. Rows are networks without an error, of how many."""
+    rows, p = case
+    network: Any = None  # the test only counts
+    results = {
+        Setting(str(i)): [Trained(network, LIMIT, LIMIT if k < right else 0) for k in range(number)]
+        for i, (right, number) in enumerate(rows)
+    }
+    agree(against_the_others(next(iter(results)), results), float(p), "p of the first row")
 
 
 # One unit --------------------------------------------------------------------------------------------

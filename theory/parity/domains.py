@@ -22,6 +22,10 @@ from theory.refutation import require
 
 LONGEST = 16
 """All sequences are tried up to this length."""
+LONG = 100_000
+"""The length of the long random sequences."""
+RUN = 1_000
+"""The length of the sequences at gains that work."""
 LENGTHS = enumerated(range(1, LONGEST + 1), LONGEST)
 DENSITIES = 0.001, 0.5, 0.999
 """How many of the bits are ones: rare ones, as many as zeros, rare zeros."""
@@ -32,10 +36,10 @@ ONLY_RAW_GAIN = math.atanh(0.5)
 short_sequences = list(sequences_up_to(10))
 
 
-def densities_and_seeds(examples: int, first_seed: int = 0) -> Iterator[tuple[float, int]]:
-    """Every density with as many seeds, at least one, as make up a number of examples."""
+def densities_and_seeds(examples: int, first_seed: int = 0) -> Iterator[tuple[float, int, int]]:
+    """Every density with as many seeds, at least one, as make up a number of examples; and the length LONG."""
     seeds = range(first_seed, first_seed + -(-examples // len(DENSITIES)))
-    return ((density, seed) for seed, density in product(seeds, DENSITIES))
+    return ((density, seed, LONG) for seed, density in product(seeds, DENSITIES))
 
 
 def sequences(longest: int) -> st.SearchStrategy[list[int]]:
@@ -44,9 +48,9 @@ def sequences(longest: int) -> st.SearchStrategy[list[int]]:
 
 
 def exponents(examples: int) -> list[Fraction]:
-    """0, numbers so small that hardly a digit of exp is left to round, and a grid up to 60."""
+    """0, numbers so small that hardly a digit of exp is left to round, 1/7, and a grid up to 60."""
     grid = (Fraction(60 * k, examples) for k in range(1, examples + 1))
-    return [Fraction(0), Fraction(1, 10**30), Fraction(1, 2**40), *grid]
+    return [Fraction(0), Fraction(1, 10**30), Fraction(1, 2**40), Fraction(1, 7), *grid]
 
 
 above = st.just(float(ABOVE)) | st.floats(float(ABOVE), 1000)
@@ -87,7 +91,11 @@ PAIRS = enumerated(list(product((0, 1), repeat=2)), 2**2)
 SHORT = sampled(short_sequences, {"10 bits": lambda bits: len(bits) == 10})
 SEQUENCES = sampled(sequences(100), _LONG)
 LONG_SEQUENCES = sampled(
-    densities_and_seeds, _part(0, {f"a density of {d}": lambda density, d=d: density == d for d in DENSITIES}),
+    densities_and_seeds,
+    {
+        **_part(0, {f"a density of {d}": lambda density, d=d: density == d for d in DENSITIES}),
+        "100,000 bits": lambda case: case[2] == 100_000,
+    },
     seeded=True,
 )  # fmt: skip
 THREE_STATES = enumerated(list(product(((0, 0), (1, 0), (1, 1)), (0, 1))), 3 * 2)
@@ -97,8 +105,22 @@ WORST = sampled(
     st.tuples(_gains, st.integers(1, 9)), {**_part(0, _EITHER_SIDE), "9 bits": lambda case: case[1] == 9}
 )  # fmt: skip
 EXPONENTS = sampled(
-    exponents, {"an exponent of 60": lambda q: q == 60, "an exponent below 2^-90": lambda q: 0 < q < 2**-90}
+    exponents,
+    {
+        "one that no decimal number equals": lambda q: q.denominator % 7 == 0,
+        "an exponent of 60": lambda q: q == 60, "an exponent below 2^-90": lambda q: 0 < q < 2**-90,
+    },
 )  # fmt: skip
+_ratio = st.fractions(0, 1)
+_ratios = st.tuples(_ratio, _ratio).map(lambda pair: (min(pair), max(pair))) | _ratio.map(lambda q: (q, q))
+RANGES = sampled(
+    st.tuples(_ratios, *[_ratios.map(lambda pair: (9 * pair[0], 9 * pair[1]))] * 2),
+    {
+        "three ranges that are not single numbers": lambda case: all(low < high for low, high in case),
+        "three numbers": lambda case: all(low == high > 0 for low, high in case),
+    },
+)
+"""Ranges of s (from 0 to 1), w and n (from 0 to 9)."""
 POINTS = sampled(
     st.tuples(_rationals, st.fractions(0, 2), _bits | st.just(160)),
     {
@@ -110,8 +132,11 @@ POINTS = sampled(
 """A gain, where the map of the state is bounded, and with how many bits."""
 BRACKET = every(("fails", BELOW), ("works", ABOVE))
 ABOVE_CRITICAL = sampled(
-    st.tuples(above, st.sampled_from(DENSITIES), SEEDS),
-    _part(0, {"the smallest gain": lambda gain: gain == float(ABOVE), "a gain above 10": lambda gain: gain > 10}),
+    st.tuples(above, st.sampled_from(DENSITIES), SEEDS, st.just(RUN)),
+    {
+        **_part(0, {"the smallest gain": lambda gain: gain == float(ABOVE), "a gain above 10": lambda gain: gain > 10}),
+        "1,000 bits": lambda case: case[3] == 1_000,
+    },
 )
 BELOW_CRITICAL = sampled(
     below, {"the largest gain": lambda gain: gain == float(BELOW), "a gain above 2, but below it":
@@ -128,6 +153,12 @@ BITS_AND_GAINS = sampled(
     {"the gain 2.332, with 16 bits": lambda case: case == (Fraction(2332, 1000), 16),
      "a gain above 3": lambda case: case[0] > 3},
 )  # fmt: skip
+TABLES = every(
+    (((3, 4), (1, 4)), Fraction(34, 70)),
+    (((0, 10), (10, 10)), Fraction(2, 184_756)),
+    (((1, 10), (6, 7), (5, 7)), Fraction(7_462, 2_704_156)),
+)
+"""Rows of a table, and the p of the first. The first table is of R. A. Fisher's lady tasting tea."""
 RAW_GAINS = sampled(
     raw_gains,
     {"a gain below ln(3) / 2": lambda gain: gain < ONLY_RAW_GAIN, "one above": lambda gain: gain > ONLY_RAW_GAIN},

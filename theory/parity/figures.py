@@ -89,9 +89,9 @@ def _draw_states(axes: Any, gain: float, critical: float) -> None:
 
 
 def _draw_map(axes: Any, gain: float, critical: float) -> None:
-    """Draw s' over s for each bit, with the invariant intervals as boxes, or with the run of 1 0 0 … 0."""
+    """Draw the next s over s for each bit, with the invariant intervals as boxes, or with the run of 1 0 0 … 0."""
     s = np.linspace(0, 1, 400)
-    axes.plot(s, s, color="black", linewidth=1, linestyle="--", label="$s' = s$")
+    axes.plot(s, s, color="black", linewidth=1, linestyle="--", label="the line $s$")
     axes.plot(s, state_map(gain, s), color=BLUE, linewidth=2, label="bit 0: $f(s)$")
     axes.plot(s, state_map(gain, s + 1), color=GREEN, linewidth=2, label="bit 1: $f(s + 1)$")
     if gain > critical:

@@ -1,13 +1,13 @@
 """The parity network with tanh: how large its gain must be, with certificates of both sides.
 
 If -1 and +1 encode the hidden bits, the weights are g Wx, g Wh / 2, g b, and a step depends on the state only through
-s = (h1 - h2) / 2: s' = f(s + x) with
+s = (h1 - h2) / 2: the next s is f(s + x) with
 
     f(u) = (tanh(g (u - 1/2)) - tanh(g (u - 3/2))) / 2,
 
-which is symmetric about u = 1 and rises up to there. The network is right for every length if and only if some b in
-(1/2, 1] has f(b) >= b; claim "3-1 alt" has the proof. There f(b) grows with the gain, so one critical gain separates
-the gains that work from those that do not.
+for a gain g > 0. 0 < f < 1, and f is symmetric about u = 1 and rises up to there. From s_0 = 0 the network is right for
+every length if and only if some b in (1/2, 1] has f(b) >= b; claim "3-1 alt" has the proof. There f(b) grows with the
+gain, so one critical gain separates the gains that work from those that do not.
 
 Source: homework 3-1, the alternative.
 """
@@ -169,15 +169,15 @@ def fails_at(bits: ArrayLike, gain: float) -> int | None:
 def drift(gain: float) -> tuple[float, float]:
     """Return the largest f(s) - s on [1/2, 1], and its s. The network can remember a 1 if and only if it is >= 0.
 
-    f is concave there, as tanh(v) is for v >= 0, so the slope f'(s) - 1 changes its sign at most once.
+    f is concave there, as tanh(v) is for v >= 0, so the slope of f(s) - s changes its sign at most once.
 
     >>> drift(3.0)
     (0.0604, 0.705)
     """
     low, high = 0.5, 1.0
     for _ in range(60):
-        s = (low + high) / 2
-        slope = gain * (np.tanh(gain * (s - 1.5)) ** 2 - np.tanh(gain * (s - 0.5)) ** 2) / 2  # tanh' = 1 - tanh^2
+        s = (low + high) / 2  # the slope of tanh is 1 - tanh^2
+        slope = gain * (np.tanh(gain * (s - 1.5)) ** 2 - np.tanh(gain * (s - 0.5)) ** 2) / 2
         low, high = (s, high) if slope > 1 else (low, s)
     return float(state_map(gain, low) - low), low
 

@@ -1,6 +1,6 @@
 """One monotone unit cannot compute parity: inequalities without a solution, and a sequence of two bits that fails.
 
-The unit is h' = phi(w h + v x + c) with phi monotone and the readout y = [h > theta].
+The unit is h_t = phi(w h_{t-1} + v x_t + c) with phi monotone and the readout y = [h > theta].
 
 Source: homework 3-1; the certificate is from J. Farkas, Theorie der einfachen Ungleichungen (1902).
 """
@@ -83,7 +83,7 @@ def contradicts(system: Sequence[Inequality], multipliers: Sequence[int | Fracti
 
 @dataclass(frozen=True)
 class Unit:
-    """h' = phi(w h + v x + c) from h_0 with y = [h > theta], or [h < theta] if `flipped`."""
+    """h_t = phi(w h_{t-1} + v x_t + c) from h_0 with y = [h > theta], or [h < theta] if `flipped`."""
 
     phi: Function
     w: float

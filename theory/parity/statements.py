@@ -5,12 +5,15 @@ Source: homework 3-1 and its alternative.
 
 from __future__ import annotations
 
+import platform
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from theory.claims import FALSE, Claim, Corrected, Statement
+from minigrad.runtime import blas
+from theory.claims import Claim, Corrected, Statement
 from theory.parity import checks, domains
 from theory.parity.figures import draw_network, draw_recurrences
 from theory.parity.gain import (
@@ -49,7 +52,7 @@ from theory.propositions import Proposition
 __all__ = ["CLAIM_3_1", "CLAIM_3_1_ALT", "show_network", "show_unit"]
 
 DENSITIES = "{:g} %, {:g} % or {:g} %".format(*(100 * density for density in domains.DENSITIES))
-LONG = f"the same at every step of random sequences of {checks.LONG:,} bits, of which {DENSITIES} are ones"
+LONG = f"the same at every step of random sequences of {domains.LONG:,} bits, of which {DENSITIES} are ones"
 
 # 3-1: one unit that multiplies --------------------------------------------------------------------
 
@@ -78,14 +81,16 @@ $\partial h_T / \partial x_t=\prod_{i \ne t} (1-2x_i)=\pm 1$ at bits."""
 PROPOSITIONS = (
     Proposition(
         "the formula",
-        "h' = h + x - h x from h_0 = 0 gives the parity of every bit sequence",
+        "h_t = h_{t-1} + x_t - h_{t-1} x_t from h_0 = 0 gives the parity of every bit sequence",
         checks.one_sequence(checks.through_tensors(or_unit)),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
         "all short sequences",
-        f"h' = h + x - 2 h x gives the parity, for all 2^T sequences of each length T = 1, …, {domains.LONGEST}",
+        "h_t = h_{t-1} + x_t - 2 h_{t-1} x_t gives the parity, for all 2^T sequences of each length T = 1, …, "
+        f"{domains.LONGEST}",
         checks.all_of_a_length(checks.through_tensors(xor_unit)),
         domains.LENGTHS,
         "corrected",
@@ -135,7 +140,6 @@ CLAIM_3_1 = Claim(
     statement=STATEMENT,
     source="homework 3-1",
     propositions=PROPOSITIONS,
-    expected=FALSE,
     corrected=CORRECTED,
     proof=PROOF,
     draw=draw_recurrences,
@@ -145,74 +149,109 @@ CLAIM_3_1 = Claim(
 # 3-1 alt: two threshold units ---------------------------------------------------------------------
 
 ALT_STATEMENT = Statement(
-    "Two units, an OR with threshold 1/2 and an AND with threshold 3/2, each fed by its own previous output and the "
-    "current bit, compute the parity y = [OR - AND - 1/2 > 0] of the bits so far.",
-    r"Two units, an OR with threshold $\frac12$ and an AND with threshold $\frac32$, each fed by its "
-    r"own previous output and the current bit, compute the parity $y=[\mathrm{OR}-\mathrm{AND}-\frac12>0]$ of the bits "
-    r"so far.",
+    "Two units, an OR with threshold 1/2 and an AND with threshold 3/2, compute the parity of the bits so far: "
+    "h1_t = h1_{t-1} + x_t - 0.5, h2_t = h2_{t-1} + h1_t x_t - 1.5, y_t = [h1_t - h2_t - 0.5 > 0].",
+    r"Two units, an OR with threshold $\frac12$ and an AND with threshold $\frac32$, compute the parity of the bits so "
+    r"far. The homework prints them as $h_1=h_1+x-0.5$, $h_2=h_2+h_1^t x-1.5$ and $y=[h_1-h_2-0.5>0]$.",
 )
 
 ALT_CORRECTED = Corrected(
-    "Both units read the parity so far, s = h1 - h2: h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2, "
-    "with step(0) = 0. It is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]], b = [-1/2, -3/2].",
-    r"Both units read the parity so far, $s=h_1-h_2$: $h_1'=\mathrm{step}(s+x-\frac12)$, "
-    r"$h_2'=\mathrm{step}(s+x-\frac32)$, $y=h_1'-h_2'$, with $\mathrm{step}(0)=0$. It is a vanilla RNN "
+    "Both units read the parity so far, s = h1 - h2: the next h1 is step(s + x - 1/2), the next h2 step(s + x - 3/2), "
+    "y = h1 - h2, with step(0) = 0. It is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]], b = [-1/2, -3/2].",
+    r"Both units read the parity so far, $s=h_1-h_2$: the next $h_1$ is $\mathrm{step}(s+x-\frac12)$, the next $h_2$ "
+    r"is $\mathrm{step}(s+x-\frac32)$, and $y=h_1-h_2$, with $\mathrm{step}(0)=0$. It is a vanilla RNN "
     r"with $W_x=(1,1)$, $W_h$ of the rows $(1,1)$ and $(-1,-1)$, and $b=(-\frac12,-\frac32)$.",
     by=("all short sequences", "long sequences", "one step"),
 )
 
-ALT_PROOF = r"""*As printed* there is no step function. With one, the AND unit starts at 0 and must have been 1 to
-become 1, so it stays 0; the OR unit stays 1 after the first 1. So the network computes OR and fails on $(1,1)$. Without
-one, $h_1-h_2$ is $t$ after $t$ bits, and the network fails on $(0)$.
+ALT_PROOF = r"""*As printed* there is no step function, and $h_1^t x$ may mean the product of $x$ and the first unit, or
+$x$ itself. With a step, under either reading, the AND unit starts at 0 and must have been 1 to become 1, as
+$0+1<\frac32$. So it stays 0, and the OR unit stays 1 after the first 1. The network computes OR and fails on $(1,1)$.
+Without a step, after the bit 0 $h_1=-\frac12$ and $h_2=-\frac32$ under either reading. So $h_1-h_2-\frac12>0$, and the
+network fails on $(0)$.
 
-*Corrected:* $s+x$ is 0, 1 or 2, so $h_1'-h_2'$ is 0, 1 or 0: the XOR of $s$ and $x$.
+*Corrected:* $s+x$ is 0, 1 or 2, so the next $h_1-h_2$ is 0, 1 or 0: the XOR of $s$ and $x$.
 
-*With tanh*, hidden bits $\pm 1$ and gain $g$: $W_x \to g W_x$, $W_h \to g W_h / 2$, $b \to g b$, $h_0=0$,
-$y=[s>\frac12]$ with $s=(h_1-h_2)/2$. Then $s'=f_g(s+x)$ with
-$f_g(u)=\frac12\bigl(\tanh g(u-\frac12)-\tanh g(u-\frac32)\bigr)$. Four facts:
+*With tanh*, hidden bits $\pm 1$ and a gain $g>0$: $W_x \to g W_x$, $W_h \to g W_h / 2$, $b \to g b$, $h_0=0$,
+$y=[s>\frac12]$ with $s=(h_1-h_2)/2$. Then $s_0=0$ and $s_t=f_g(s_{t-1}+x_t)$ with
+$f_g(u)=\frac12\bigl(\tanh g(u-\frac12)-\tanh g(u-\frac32)\bigr)$. As tanh rises from $-1$ to 1, $0<f_g<1$, so every
+state is in $[0,1)$. Four facts:
 
 1. $f_g(1+v)=f_g(1-v)$.
-2. $f_g$ rises up to $u=1$, as $\tanh'$ is even and falls with $|\cdot|$.
-3. On $[\frac12,\frac32]$ it rises with $g$, as both $u-\frac12$ and $\frac32-u$ are $\ge 0$.
+2. $f_g$ rises up to $u=1$, as the slope of tanh is even and falls with the distance from 0.
+3. On $[\frac12,\frac32]$ it rises with $g$, as $u-\frac12$ and $\frac32-u$ are $\ge 0$ and not both 0.
 4. $f_g(u)+f_g(1-u)=\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
 
 Theorem: *the network is right for every length if and only if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.* If so,
-let $a=1-b$. The intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1 are invariant. By (1) and (2) the worst images
-towards parity 0 are $f_g(a)$ and $f_g(1+b)=f_g(1-b)=f_g(a)$, which by (4) is below $1-f_g(b) \le a$. Towards parity 1
-they are $f_g(b)$ and $f_g(1+a)=f_g(1-a)=f_g(b) \ge b$. If not, $f_g(s)<s$ on $[\frac12,1]$, as also
-$f_g(\frac12)=\frac12 \tanh g<\frac12$. The interval is compact, so the state falls by at least some $m>0$ at each zero
-of 1 0 0 … 0 until the parity 1 is lost.
+let $a=1-b<\frac12$. The intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1 are invariant, and $s_0=0$ is in the
+first. By (1) and (2) the worst images towards parity 0 are $f_g(a)$ and $f_g(1+b)=f_g(1-b)=f_g(a)$, which by (4) is
+below $1-f_g(b) \le a$. Towards parity 1 they are $f_g(b)$ and $f_g(1+a)=f_g(1-a)=f_g(b) \ge b$. If not, $f_g(s)<s$ on
+$[\frac12,1]$, as also $f_g(\frac12)=\frac12 \tanh g<\frac12$. The interval is compact, so the state falls by at least
+some $m>0$ at each zero of 1 0 0 … 0 until it is at most $\frac12$ and the parity 1 is lost.
 
-By (3) larger gains keep the condition, so there is one critical gain, where the line $s$ touches $f_g$: $f_g(s)=s$,
-$f_g'(s)=1$, at $g=2.330212853…$, $s=0.62226…$ Below it, one rational run of 1 0 0 … 0 with upper bounds proves failure
-for all smaller gains. Above it, one pair of rational intervals with $a=1-b$ proves the network for all larger ones.
-Random bits rarely show the failure, which takes many zeros in a row.
+*The critical gain.* Let $M(g)$ be the largest $f_g(s)-s$ on $[\frac12,1]$. It is continuous, by (3) it rises strictly,
+and the network is right if and only if $M(g) \ge 0$. For small $g$, $f_g$ is near 0 and $M(g)<0$; for large $g$,
+$f_g(\frac34)$ is near 1 and $M(g)>0$. So exactly one gain $g_c$ has $M(g_c)=0$. It is attained: the network is
+right at $g_c$ and above, and fails below. At $g_c$ the line $s$ touches $f_g$ in one point. As tanh is strictly
+concave on $[0,\infty)$, $f_g(s)-s$ is strictly concave on $[\frac12,1]$, so it is largest at one $s$ only. This $s$
+lies inside: $f_g(\frac12)<\frac12$, and $f_g(1)<1$. So there $f_g(s)=s$ and $f_g$ has the slope 1, at
+$g_c=2.330212853…$, $s=0.62226…$ Below, one rational run of 1 0 0 … 0 with upper bounds proves failure for all smaller
+gains. Above, one pair of rational intervals with $a=1-b$ proves the network for all larger ones. Random bits rarely
+show the failure, which takes many zeros in a row.
 
-*The unchanged weights*, times a gain with $y=[h_1-h_2>\frac12]$, have $s'=2 f_g(s+x)$, $s=h_1-h_2$. For
-$\tanh g=\frac12$ the threshold $\frac12$ is a fixed point. Then every state stays on its side, so the parity is right
-in exact arithmetic, but the distance to the threshold shrinks to about a seventh at each 0. At every other gain tried,
-1 0 … 0 or 0 … 0 fails.
+*The unchanged weights*, times a gain with $y=[h_1-h_2>\frac12]$, have $s_0=0$ and $s_t=F(s_{t-1}+x_t)$ with $F=2 f_g$,
+$s=h_1-h_2$. By (1) and (2) $F$ rises up to 1 and then falls, and every state is at most
+$F(1)=2\tanh\frac{g}{2}$.
 
-*One unit* $h'=\varphi(wh+vx+c)$, $\varphi$ monotone, $y=[h>\theta]$: from a state $e$ of parity 0 a 1 must lead above
-$\theta$ and a 0 not, so $v>0$ if $\varphi$ rises. From a state $o$ of parity 1 it is the other way round, so $v<0$. Two
-bits reach both. For a step function these are the inequalities $we+c \le 0$, $we+v+c>0$, $wo+c>0$, $wo+v+c \le 0$,
-which with the multipliers $(1,1,1,1)$ add up to $0<0$. A falling $\varphi$, or a readout $[h<\theta]$, turns all
-signs."""
+- At $g=\frac12 \ln 3$, $\tanh g=\frac12$, so $F(\frac12)=F(\frac32)=\frac12$ and $F(1)=4-2\sqrt3=0.536$. The network is
+  right for every length, in exact arithmetic: states of parity 0 stay in $[0,\frac12)$, those of parity 1 in
+  $(\frac12,0.536]$. A 0 keeps $u=s$ on its side of $\frac12$, and so $F(u)$. A 1 leads from parity 0 to
+  $u \in [1,\frac32)$, where $F>\frac12$, and from parity 1 to $u>\frac32$, where $F<\frac12$. But the distance from
+  $\frac12$ shrinks to about a seventh at each 0, as $F$ has the slope $g \tanh^2 g=0.137$ there.
+- Below, $F(\frac12)=\tanh g<\frac12$. $F$ is concave on $[\frac12,\frac32]$ and has the slope $g \tanh^2 g<1$ at
+  $\frac12$, so $F(s) \le \tanh g+(s-\frac12)$ for $s$ from $\frac12$ to 1. No state is above 0.536, so each zero of
+  1 0 0 … 0 takes $\frac12-\tanh g$ or more from it, until it is at most $\frac12$.
+- At every larger gain tried, 1 0 … 0 or 0 … 0 fails.
+
+*One unit* $h_t=\varphi(wh_{t-1}+vx_t+c)$, $\varphi$ monotone, $y=[h>\theta]$: from a state $e$ of parity 0 a 1 must
+lead above $\theta$ and a 0 not, so $v>0$ if $\varphi$ rises. From a state $o$ of parity 1 it is the other way round, so
+$v<0$. Two bits reach both. For a step function these are the inequalities $we+c \le 0$, $we+v+c>0$, $wo+c>0$,
+$wo+v+c \le 0$, which with the multipliers $(1,1,1,1)$ add up to $0<0$. A falling $\varphi$, or a readout $[h<\theta]$,
+turns all signs."""
 
 ALT_PRINTED = (
     Proposition(
-        "each unit fed by its own past",
-        "h1 = step(h1 + x - 1/2), h2 = step(h2 + x - 3/2), y = step(h1 - h2 - 1/2) gives the parity of every bit "
-        "sequence",
+        "the product",
+        "h1_t = step(h1_{t-1} + x_t - 1/2), h2_t = step(h2_{t-1} + h1_t x_t - 3/2), y_t = step(h1_t - h2_t - 1/2) "
+        "gives the parity of every bit sequence",
         checks.one_sequence(checks.outputs(printed_network)),
         domains.SHORT,
+        "formula",
+        false=True,
+    ),
+    Proposition(
+        "the product without a step",
+        "h1_t = h1_{t-1} + x_t - 1/2, h2_t = h2_{t-1} + h1_t x_t - 3/2, y_t = [h1_t - h2_t - 1/2 > 0] gives the "
+        "parity, without a step function",
+        checks.one_sequence(checks.outputs(printed_linear_network)),
+        domains.SHORT,
+        "formula",
+        false=True,
+    ),
+    Proposition(
+        "each unit fed by its own past",
+        "the same with h2_t = step(h2_{t-1} + x_t - 3/2), the other reading",
+        checks.one_sequence(checks.outputs(partial(printed_network, product=False))),
+        domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
         "the same without a step",
-        "h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, y = [h1 - h2 - 1/2 > 0] gives the parity, without a step function",
-        checks.one_sequence(checks.outputs(printed_linear_network)),
+        "the same with h2_t = h2_{t-1} + x_t - 3/2, without a step function",
+        checks.one_sequence(checks.outputs(partial(printed_linear_network, product=False))),
         domains.SHORT,
+        "formula",
         false=True,
     ),
     Proposition(
@@ -220,14 +259,15 @@ ALT_PRINTED = (
         "for two bits a and b, step(a + b - 1/2) is OR, step(a + b - 3/2) is AND, and [OR - AND - 1/2 > 0] is XOR",
         checks.gates,
         domains.PAIRS,
+        "formula",
     ),
 )
 
 ALT_CORRECTIONS = (
     Proposition(
         "all short sequences",
-        "with s = h1 - h2, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives the parity, for all 2^T "
-        f"sequences of each length T = 1, …, {domains.LONGEST}",
+        "with s = h1 - h2 of the step before, h1 = step(s + x - 1/2), h2 = step(s + x - 3/2), y = h1 - h2 gives the "
+        f"parity, for all 2^T sequences of each length T = 1, …, {domains.LONGEST}",
         checks.all_of_a_length(checks.outputs(threshold_network)),
         domains.LENGTHS,
         "corrected",
@@ -253,7 +293,7 @@ ALT_CORRECTIONS = (
 TANH = (
     Proposition(
         "one number",
-        "with tanh, s = (h1 - h2) / 2 follows s' = f(s + x) alone (gains 0.1 to 20)",
+        "with tanh, s = (h1 - h2) / 2 follows s_t = f(s_{t-1} + x_t) alone (gains 0.1 to 20)",
         checks.one_number,
         domains.ONE_NUMBER,
         "general",
@@ -268,7 +308,8 @@ TANH = (
     ),
     Proposition(
         "exact bounds of exp",
-        "exp(q) lies between two fractions that differ by at most 2^-79 of it (q = 0, 10^-30, 2^-40, a grid up to 60)",
+        "exp(q) lies between two fractions that differ by at most 2^-79 of it, and so do exp(q) and exp(-q) by the "
+        "decimal arithmetic that checks proofs (q = 0, 10^-30, 2^-40, 1/7, a grid up to 60)",
         checks.exponential,
         domains.EXPONENTS,
         "general",
@@ -276,9 +317,18 @@ TANH = (
     Proposition(
         "exact bounds",
         "f(u) lies between two fractions that differ by at most 2^-85, or more if computed with 8 to 160 bits "
-        "instead of 96 (rational gains 0.1 to 100, u from 0 to 2)",
+        "instead of 96; the arithmetic that checks proofs encloses it to 10^-40 (rational gains 0.1 to 100, u from 0 "
+        "to 2)",
         checks.exact_bounds,
         domains.POINTS,
+        "general",
+    ),
+    Proposition(
+        "bounds of ranges",
+        "that arithmetic encloses (1 - s) / (1 + s + w + n) for all ends of ranges of s, w and n, also wide ones (s to "
+        "1, w and n to 9)",
+        checks.quotient_of_ranges,
+        domains.RANGES,
         "general",
     ),
     Proposition(
@@ -313,8 +363,8 @@ TANH = (
     ),
     Proposition(
         "above it",
-        "there are invariant intervals, checked in exact arithmetic, and mg.ops.rnn is right on 1,000 bits (gains "
-        f"{float(ABOVE)} to 1000)",
+        "there are invariant intervals, checked in exact arithmetic, and mg.ops.rnn is right on "
+        f"{domains.RUN:,} bits (gains {float(ABOVE)} to 1000)",
         checks.works,
         domains.ABOVE_CRITICAL,
         "general",
@@ -345,6 +395,17 @@ TANH = (
     ),
 )
 
+LEARNING = (
+    Proposition(
+        "Fisher's test",
+        "the p of the table below compares a row with all others together: 17/35 for 3 of 4 against 1 of 4, and two "
+        "larger tables",
+        checks.p_of_the_first_row,
+        domains.TABLES,
+        "general",
+    ),
+)
+
 ONE_UNIT = (
     Proposition(
         "one unit: a certificate",
@@ -364,7 +425,8 @@ ONE_UNIT = (
     ),
     Proposition(
         "one unit: monotone",
-        "units h' = phi(w h + v x + c) with phi monotone and a threshold readout fail on a sequence of one or two bits",
+        "units h_t = phi(w h_{t-1} + v x_t + c) with phi monotone and a threshold readout fail on a sequence of one or "
+        "two bits",
         checks.one_unit_fails,
         domains.MONOTONE_UNITS,
         "general",
@@ -405,6 +467,10 @@ of Adam, {len(SEEDS)} seeds for each setting. Tests run {LIMIT:,} steps on 200 r
 ones, such as 0 0 … 0, 1 0 … 0 and rare ones. The first row is the base; each other row changes one setting.
 p is from Fisher's exact test, which compares the number of networks without any error with that of all other rows."""
 
+MACHINE = """These numbers were measured with NumPy {numpy} and the OpenBLAS kernel {kernel} on {processor}. Another
+kernel rounds differently, which changes what single networks learn. With the kernels Haswell, Prescott and SkylakeX the
+counts of a setting differ by up to 3."""
+
 WEIGHTS = """The norms are spectral norms of the recurrent weights after training. The critical scale is the smallest
 factor for all weights, in steps of 0.02, at which a network still answers 500 steps of the structured sequences
 correctly. It is the counterpart of the critical gain."""
@@ -413,8 +479,16 @@ correctly. It is the counterpart of the critical gain."""
 def measure_training() -> str:
     """Train every setting with every seed, and return the results as Markdown."""
     results = train_all()
-    parts = TRAINING, _lengths_table(results), _differences(results), _weights_table(results), WEIGHTS
+    tables = _lengths_table(results), _differences(results), _weights_table(results)
+    parts = TRAINING, describe_machine(), *tables, WEIGHTS
     return "\n\n".join(parts)
+
+
+def describe_machine() -> str:
+    """Say on which machine the networks were trained, as other processors give other numbers."""
+    vendor, family = blas.processor()
+    processor = f"{vendor}, family {family}" if vendor else platform.machine()
+    return MACHINE.format(numpy=np.__version__, kernel=blas.kernel() or "(unknown)", processor=processor)
 
 
 def _lengths_table(results: Results) -> str:
@@ -458,8 +532,7 @@ CLAIM_3_1_ALT = Claim(
     title="Two recurrent threshold units compute parity",
     statement=ALT_STATEMENT,
     source="homework 3-1, the alternative",
-    propositions=(*ALT_PRINTED, *ALT_CORRECTIONS, *TANH, *ONE_UNIT),
-    expected=FALSE,
+    propositions=(*ALT_PRINTED, *ALT_CORRECTIONS, *TANH, *LEARNING, *ONE_UNIT),
     corrected=ALT_CORRECTED,
     proof=ALT_PROOF,
     draw=draw_network,

@@ -81,7 +81,7 @@ def or_unit(h: Any, x: Any) -> Any:
 
 
 def xor_unit(h: Any, x: Any) -> Any:
-    """Return h + x - 2 h x, which is XOR on bits. For the signs it is a product: 1 - 2h' = (1 - 2h)(1 - 2x).
+    """Return h + x - 2 h x, which is XOR on bits. For the signs 1 - 2h and 1 - 2x it is a product.
 
     >>> [xor_unit(h, x) for h in (0, 1) for x in (0, 1)]
     [0, 1, 1, 0]
@@ -156,37 +156,48 @@ def threshold_network(bits: ArrayLike) -> tuple[Bits, NDArray[np.float64]]:
     >>> h
     array([[1., 0.], [1., 1.], [1., 0.]])
     """
-    states = _run(bits, *threshold_weights())
+    bits = as_bits(bits)
+    x = np.atleast_2d(bits)[..., None]
+    states = step_rnn(x, np.zeros((len(x), 2)), *threshold_weights()).reshape(*bits.shape, 2)
     return (states[..., 0] - states[..., 1]).astype(np.int64), states
 
 
-def _run(bits: ArrayLike, Wx: ArrayLike, Wh: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    bits = as_bits(bits)
-    x = np.atleast_2d(bits)[..., None]
-    return step_rnn(x, np.zeros((len(x), 2)), Wx, Wh, b).reshape(*bits.shape, 2)
-
-
-def printed_network(bits: ArrayLike) -> tuple[Bits, NDArray[np.float64]]:
+def printed_network(bits: ArrayLike, product: bool = True) -> tuple[Bits, NDArray[np.float64]]:
     """Run the network as printed, each unit fed by its own past, with `step` for the unwritten function.
 
-    h1 = step(h1 + x - 1/2), h2 = step(h2 + x - 3/2), y = [h1 - h2 - 1/2 > 0]: y of the shape of `bits`, and
-    the states (…, T, 2). It is the same recurrence with Wh = [[1, 0], [0, 1]].
+    h1_t = step(h1_{t-1} + x_t - 1/2), h2_t = step(h2_{t-1} + h1_t x_t - 3/2), y_t = [h1_t - h2_t - 1/2 > 0].
+
+    Args:
+        bits: (T,) or (N, T).
+        product: whether the second unit reads h1_t x_t; otherwise it reads x_t, the other reading of the source.
+
+    Returns:
+        y of the shape of `bits`, and the states (…, T, 2).
 
     >>> printed_network([1, 1])[0]
     array([1, 1])
     """
-    Wx, _, b = threshold_weights()
-    states = _run(bits, Wx, np.eye(2), b)
-    return step(states[..., 0] - states[..., 1] - 0.5).astype(np.int64), states
+    return _run_printed(bits, product, step)
 
 
-def printed_linear_network(bits: ArrayLike) -> tuple[Bits, NDArray[np.float64]]:
+def printed_linear_network(bits: ArrayLike, product: bool = True) -> tuple[Bits, NDArray[np.float64]]:
     """Run the network literally as printed, with no function between a unit's input and its state.
 
-    h1 = h1 + x - 1/2, h2 = h2 + x - 3/2, so h1 - h2 = t after any t bits.
+    If the second unit reads x_t, not h1_t x_t, h1 - h2 = t after any t bits.
 
     >>> printed_linear_network([0, 0])[0]
     array([1, 1])
     """
-    states = np.cumsum(as_bits(bits)[..., None] - np.array([0.5, 1.5]), axis=-2)
+    return _run_printed(bits, product, np.asarray)
+
+
+def _run_printed(bits: ArrayLike, product: bool, activation: Any) -> tuple[Bits, NDArray[np.float64]]:
+    bits = as_bits(bits)
+    states = np.zeros((*bits.shape, 2))
+    h1 = h2 = np.zeros(bits.shape[:-1])
+    for t in range(bits.shape[-1]):
+        x = bits[..., t]
+        h1 = activation(h1 + x - 0.5)
+        h2 = activation(h2 + (h1 * x if product else x) - 1.5)
+        states[..., t, 0], states[..., t, 1] = h1, h2
     return step(states[..., 0] - states[..., 1] - 0.5).astype(np.int64), states

@@ -12,6 +12,7 @@ from theory.convolution import checks
 from theory.convolution.certificates import permutation_of
 from theory.convolution.domains import Example
 from theory.convolution.matrices import SparseMatrix, conv_matrix
+from theory.convolution.notation import NUMBERED, products, symbols
 from theory.convolution.subpixel import shuffle_matrix, subpixel_kernel
 
 W = np.array([[2.0, 3.0], [5.0, 7.0]])
@@ -46,6 +47,21 @@ def test_too_small_a_kernel_is_refuted(monkeypatch):
     monkeypatch.setattr(checks, "subpixel_kernel", lambda w, r, end, *others: subpixel_kernel(w, r, 0, *others))
     with pytest.raises(Refuted, match=r"P gives 4x4 pixels, of which \(5, 4\) are to be kept"):
         checks.check_every_kernel(example)
+
+
+def test_filling_to_the_stride_alone_is_too_little():
+    for (K, r, d, e), alone, needed in (((2, 2, 1, 1), 2, 4), ((3, 2, 2, 0), 4, 6)):
+        assert r * -(-K // r) == alone
+        assert r * subpixel_kernel(np.ones((1, 1, 1, K)), (1, r), (0, e), (1, d)).shape[3] == needed
+        checks.check_filled_size((K, r, d, e))
+
+
+def test_the_printed_matrix_multiplies_another_pixel():
+    rows, columns = checks.source_printed(NUMBERED[0, 0]).nonzero()
+    matrix = SparseMatrix(rows, columns, NUMBERED[0, 0].ravel()[::-1], (4, 8))
+    shown = products(matrix, symbols("W", 2, 2), symbols("x", 3, 3))
+    assert shown == ["W11 x00", "W10 x02", "W01 x20", "W00 x21"]
+    np.testing.assert_array_equal(matrix.dense(), checks.source_printed(NUMBERED[0, 0]))
 
 
 def test_a_shuffle_that_forgets_a_pixel_is_refuted(monkeypatch):

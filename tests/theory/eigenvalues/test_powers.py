@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from theory.eigenvalues.diagonalisation import power_jacobian
 from theory.eigenvalues.domains import matrices
 from theory.eigenvalues.powers import (
     gelfand,
@@ -75,6 +76,18 @@ def test_kreiss_is_the_largest_of_the_grid(example):
     z = (1 + np.geomspace(1e-3, 1e3, 40)[:, None]) * np.exp(2j * np.pi * np.arange(32) / 32)
     norms = [(abs(x) - 1) * np.linalg.norm(np.linalg.inv(x * np.eye(len(W)) - W), 2) for x in z.ravel()]
     assert kreiss_lower_bound(W) == pytest.approx(max(norms), rel=1e-6)
+
+
+def test_what_the_statement_does_not_say():
+    """Only the norm explodes, a singular value above 1 does not suffice, and the hump needs |r| < 1 and a large c."""
+    assert [power_jacobian([[-2]], k).item() for k in (1, 2, 3)] == [-2, 4, -8]  # infinite in modulus only
+    jacobian = power_jacobian([[2.0, 0.0], [0.0, 0.5]], 40)
+    assert spectral_norm(jacobian) == 2.0**40
+    assert (jacobian.T @ [0, 1]).tolist() == [0, 2.0**-40]  # a gradient that vanishes
+    np.testing.assert_array_equal(power_norms([[0.0, 2.0], [0.0, 0.0]], 3), [1, 2, 0, 0])
+    assert (np.diff(power_norms([[-2.0, 5.0], [0.0, -2.0]], 20)) > 0).all()  # r = -2 never vanishes
+    assert power_norms([[0.5, 0.5], [0.0, 0.5]], 20).argmax() == 0  # c = 0.5 < 4 (1 - r): no growth
+    assert power_norms([[-0.5, 5.0], [0.0, -0.5]], 20).max() >= 5 / (4 * (1 - 0.5))
 
 
 def test_powers_that_are_too_large():

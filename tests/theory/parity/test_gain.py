@@ -109,8 +109,17 @@ def test_critical_gain_is_a_tangency():
     assert critical_gain() == pytest.approx(x[1], abs=1e-6)
     assert drift(critical_gain())[1] == pytest.approx(x[0], abs=1e-4)
     assert BELOW < critical_gain() < ABOVE
-    assert f"$g={cut(critical_gain(), 9)}…$" in ALT_PROOF
+    assert f"$g_c={cut(critical_gain(), 9)}…$" in ALT_PROOF
     assert f"$s={cut(drift(critical_gain())[1], 5)}…$" in ALT_PROOF
+
+
+@given(st.floats(0.5, 15))
+def test_one_point_touches(gain):
+    """f_g(s) - s is strictly concave on [1/2, 1] and negative at its ends."""
+    s = np.linspace(0.5, 1, 51)
+    above = state_map(gain, s) - s
+    assert (np.diff(above, 2) < 1e-15).all()
+    assert max(above[0], above[-1]) < 0
 
 
 def cut(number, digits):
@@ -137,12 +146,24 @@ def test_the_one_gain_of_the_weights_as_they_are():
     bits = all_sequences(8)
     y, s = raw_network(bits, gain)
     assert (y == parity(bits)).all()
+    assert s.max() <= 2 * np.tanh(gain / 2) + 1e-15
+    assert 2 * state_map(gain, 1) == pytest.approx(2 * np.tanh(gain / 2)) == pytest.approx(4 - 2 * 3**0.5)
+    assert f"$F(1)=4-2\\sqrt3={4 - 2 * 3**0.5:.3f}$" in ALT_PROOF
+    assert f"slope $g \\tanh^2 g={gain * np.tanh(gain) ** 2:.3f}$" in ALT_PROOF
     margin = np.abs(s - 0.5).min(axis=0)
     np.testing.assert_allclose(margin[2:] / margin[1:-1], gain * np.tanh(gain) ** 2, rtol=0.05)
     assert round(1 / (gain * np.tanh(gain) ** 2)) == 7
     assert "shrinks to about a seventh at each 0" in " ".join(ALT_PROOF.split())
     for near in (gain - 1e-6, gain + 1e-6):
         assert fails_within(near, 10)
+
+
+@given(st.floats(0.01, 0.549))
+def test_below_it_each_zero_takes_a_part_of_the_state(gain):
+    s, lost = np.linspace(0.5, 2 * np.tanh(gain / 2), 50), 0.5 - np.tanh(gain)
+    assert (2 * state_map(gain, s) <= s - lost + 1e-12).all() or s[-1] <= 0.5
+    steps = 2 + int((2 * np.tanh(gain / 2) - 0.5) / lost)
+    assert (raw_network(adversary(max(steps, 1)), gain)[0] != parity(adversary(max(steps, 1)))).any()
 
 
 def fails_within(gain, length):

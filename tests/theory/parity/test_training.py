@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from minigrad.runtime import blas
 from theory import CLAIMS
 from theory.parity.gain import adversary, fails_at
 from theory.parity.training import (
@@ -91,3 +92,4 @@ def test_tables_of_the_page(monkeypatch):
     text = CLAIMS["3-1 alt"].measure()
     assert "| quick | 0 | 0 | 1 |" in text
     assert text.count("| quick |") == 2
+    assert f"measured with NumPy {np.__version__} and the OpenBLAS kernel {blas.kernel() or '(unknown)'} on" in text

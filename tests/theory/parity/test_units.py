@@ -81,10 +81,16 @@ def test_threshold_network_is_parity(sequence):
 
 @given(SEQUENCES)
 def test_printed_networks(sequence):
-    y, h = printed_network(sequence)
-    assert y.tolist() == run_unit(or_unit, sequence)
-    assert not h[:, 1].any()  # its AND never wakes
-    assert printed_linear_network(sequence)[0].tolist() == [1] * len(sequence)
+    for product in (True, False):
+        y, h = printed_network(sequence, product)
+        assert y.tolist() == run_unit(or_unit, sequence)
+        assert not h[:, 1].any()  # its AND never wakes
+    y, h = printed_linear_network(sequence, product=False)
+    assert (h[:, 0] - h[:, 1]).tolist() == list(range(1, len(sequence) + 1))
+    assert y.tolist() == [1] * len(sequence)
+    _, h = printed_linear_network(sequence)
+    np.testing.assert_array_equal(h[:, 0], np.cumsum(np.array(sequence) - 0.5))
+    np.testing.assert_array_equal(h[:, 1], np.cumsum(h[:, 0] * sequence - 1.5))
 
 
 @given(st.integers(1, 4), st.integers(0, 6), st.integers(1, 3), st.integers(1, 4), st.integers(0, 999))
