@@ -32,8 +32,7 @@ def python(*arguments: str, patience: float = 300.0) -> str:
 def test_an_interrupt_leaves_a_usable_process(what, some, full):
     number = 10_000 if full else some
     said = python("-m", "tests.interrupted", what, str(number), patience=3600)
-    assert f"{number} interrupts" in said
-    assert "Exception ignored" not in said
+    assert f"{number} interrupts" in said  # Python ignores an interrupt within a callback of a weak reference
 
 
 WAITING = """
