@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from typing import Any, Self
 
 import numpy as np
@@ -38,6 +39,7 @@ class PhotoReader:
     def __init__(self, seconds: float = 10.0) -> None:
         self.seconds, self._closed = seconds, False
         self.process: Any = None
+        self._killing = threading.Lock()  # while one thread waits for the process, it looks alive to others
 
     def __enter__(self) -> Self:
         self._start()
@@ -92,8 +94,9 @@ class PhotoReader:
             raise OSError("the process that decodes photos did not start") from None
 
     def _kill(self) -> None:
-        self.process.kill()
-        self.process.join()
+        with self._killing:
+            self.process.kill()
+            self.process.join()
 
 
 def _decode_photos(pipe: Any) -> None:
