@@ -278,7 +278,7 @@ def strong_wolfe(
 
     Args:
         start: length 0.
-        t: the first length to try; 0 means that there is nothing to search.
+        t: the first step length to try; 0 skips the search.
         longest: the largest entry of the direction; the search stops at a bracket in which no entry would move by
             ``tolerance``.
         limit: the most lengths to try after the first.

@@ -117,7 +117,7 @@ def campaign(file: Path, tests: Sequence[str], sample: int | None, copies: Seque
 
 
 def passes(folder: Path, tests: Sequence[str], limit: float) -> bool:
-    """Whether tests pass in a copy of the repository, in so many seconds."""
+    """Return whether the tests pass in a copy of the repository within a number of seconds."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environment = {
         **os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1",

@@ -181,7 +181,7 @@ def test_weights_start_as_in_pytorch(case: str) -> None:
 
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_recurrent_weights(name: str) -> None:
-    """Of each gate Xavier-uniform, orthogonal, and 0 but for an LSTM's forget gate, as the class says."""
+    """Each gate starts as the class says: Xavier-uniform, orthogonal, and a bias of 0 except an LSTM's forget gate."""
     D, H, gates = 120, 80, {"RNN": 1, "GRU": 3, "LSTM": 4}[name]
     layer = getattr(nn, name)(D, H, num_layers=2, bidirectional=True, rng=0)
     for parameter, p in layer.named_parameters():

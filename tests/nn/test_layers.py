@@ -239,7 +239,7 @@ def test_the_gradient_of_relu6_at_its_ends():
     assert x.grad.tolist() == [0, 1, 0, 0]
 
 
-# Of each class arguments in PyTorch's order behind the channels, 4 and 6.
+# Each class, with the arguments that follow the channels, 4 and 6, in PyTorch's order.
 ARGUMENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "Conv1d": [((3, 2, 1, 2, 2, False), {}), ((5,), {"padding": "same", "dilation": 2}), (((3,),), {})],
     "Conv2d": [(((3, 2), (2, 1), 1, (1, 2), 2, False), {}), ((3,), {"padding": "same"}), ((3,), {"padding": (0, 2)})],

@@ -438,7 +438,7 @@ AXES = {"conv1d": 1, "conv2d": 2}
 
 @st.composite
 def same(draw: Any, axes: int, strides: st.SearchStrategy[int]) -> Case:
-    """A convolution along so many axes with the padding "same"; kernels of any size, larger than images too."""
+    """A convolution along a number of axes with padding "same"; kernels may be larger than the image."""
     groups = draw(st.sampled_from([1, 1, 2]))
     c, f = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
     size, kernel, stride, dilation = (

@@ -358,7 +358,7 @@ def test_the_hessian_of_cross_entropy_is_exact_in_the_tails(dtype, weight):
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("loss", [mg.ops.cross_entropy, mg.ops.nll_loss])
 def test_the_weight_of_one_entry_alone(loss, reduction):
-    """Of scores (C,), whose loss has the shape of one an entry, and of a mean."""
+    """Scores (C,) of a single entry have a scalar loss with every reduction."""
     x, weight = np.array([-1.5, -0.5, 0.7]), [0.25, 2.0, 4.0]
     options = {"reduction": reduction, "weight": weight}
     assert mg.gradcheck(lambda x: loss(x, 2, **options), [x])

@@ -291,7 +291,7 @@ SATURATED = [
                                               *((np.float32, p) for p in (-88.0, 17.0, 88.0))])  # fmt: skip
 @pytest.mark.parametrize(("mine", "theirs", "at", "gate"), SATURATED)
 def test_derivatives_of_any_order_of_saturated_gates(mine, theirs, at, gate, point, dtype):
-    """Of gates kept as e^-a, which is 1e38 there, beside those of sigmoids."""
+    """Gates stored as e^-a, here 1e38, agree with sigmoids."""
     inputs, tolerance = at(gate, point, dtype), 1e-11 if dtype == np.float64 else 2e-4
     every = tuple(range(len(inputs)))
 

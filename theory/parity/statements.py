@@ -505,7 +505,7 @@ def _differences(results: Results) -> str:
     random = [t for t in everything if t.random == LIMIT]
     hidden = sum(not t.never_erred for t in random)
     which = ", ".join(f"“{setting.name}”" for setting in differing(results)) or "none"
-    return f"""Of the {len(random)} networks without an error on the random sequences, {hidden} err on a structured one.
+    return f"""{len(random)} networks make no error on random sequences, but {hidden} of them fail on a structured one.
 Settings that differ significantly from the others (5 % level over all {len(results)} tests): {which}."""
 
 

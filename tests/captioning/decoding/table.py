@@ -61,7 +61,7 @@ def random_table(seed):
 
 
 def log_probs(scores, caption):
-    """Of the words of a caption, ids, one by one; forbidden words take no probability."""
+    """Return log-probabilities of a caption's words (ids); forbidden words get no probability."""
     weights = np.exp(scores)
     weights[:, [NULL, START, UNK]] = 0
     return [

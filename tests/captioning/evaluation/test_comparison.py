@@ -28,7 +28,7 @@ def test_scores_are_those_of_the_corpus(corpus):
 
 
 def test_the_interval_is_that_of_the_paired_differences():
-    """Of scores that vary much, and whose differences vary little: 1.96 standard errors of the differences."""
+    """The interval is 1.96 standard errors of the differences, even if the scores themselves vary more."""
     rng = np.random.default_rng(0)
     one = rng.normal(5, 2, 400)
     gain = rng.normal(0.1, 0.3, 400)

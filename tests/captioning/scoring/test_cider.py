@@ -46,7 +46,7 @@ def cider_d_by_the_paper(references, hypotheses):
 @settings(max_examples=15)
 @given(CORPORA)
 def test_scores_are_those_of_the_papers_formula(corpus):
-    """Of words and of ids. With an end, it is a word behind every reference."""
+    """Words and ids score alike. With an end, each reference has the end as its last word."""
     references, hypotheses = columns(corpus)
     mean, scores = cider_d(references, hypotheses)
     assert scores == pytest.approx(cider_d_by_the_paper(references, hypotheses), abs=1e-12)

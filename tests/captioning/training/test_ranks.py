@@ -26,7 +26,7 @@ COMMANDS = {
     "refine": ["--rounds", 2, "--round-epochs", 1, "--drafts", 4, "--neighbours", 3, "--batch-size", 10],
     "reinforce": ["--epochs", 2, "--drafts", 3, "--longest", 8, "--batch-size", 7, "--dropout", "0.3"],
 }  # fmt: skip
-RESUMED_BY = {"train": 3, "refine": 2}  # so many ranks go on with what two have begun
+RESUMED_BY = {"train": 3, "refine": 2}  # ranks that resume a run which two ranks began
 PROGRAM = """
 import sys
 from captioning.cli.entry import main

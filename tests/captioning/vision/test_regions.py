@@ -109,7 +109,7 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 def some_maps(photos, directions=3, seed=0):
-    """Maps (photos, 3, 4, 8) that differ in so many directions, around a mean."""
+    """Return maps (photos, 3, 4, 8) around a mean, which span the given number of directions."""
     rng = np.random.default_rng(seed)
     mixed = rng.standard_normal((photos, 3, 4, directions)) * np.arange(directions, 0, -1)
     return (mixed @ rng.standard_normal((directions, 8)) + rng.standard_normal(8)).astype(np.float32)
