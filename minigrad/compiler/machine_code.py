@@ -1,0 +1,83 @@
+"""LLVM text to machine code, kept in a folder for the next process.
+
+A file's name is a digest of the text, LLVM's version and the processor; it begins with a digest of its contents, so a
+damaged one is made anew. A folder that cannot be written costs the next process the time to compile, nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..runtime.files import replacing
+
+__all__ = ["address_of", "cache_folder"]
+
+_engines: list[Any] = []  # LLVM frees the code of an engine with it
+_lock = threading.RLock()
+_DIGEST = 32  # bytes
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled kernels: MINIGRAD_CACHE, else ``minigrad`` in the user's cache folder."""
+    given = os.environ.get("MINIGRAD_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(given) if given else Path(base, "minigrad")
+
+
+@cache
+def _machine() -> tuple[Any, Any, str]:
+    """Return LLVM, this processor as its target, and a text that names both."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    processor, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    target = llvm.Target.from_default_triple().create_target_machine(cpu=processor, features=features, opt=3)
+    return llvm, target, f"{llvm.llvm_version_info} {processor} {features}"
+
+
+def _compiled(text: str) -> bytes:
+    llvm, machine, _ = _machine()
+    module = llvm.parse_assembly(text)
+    module.verify()
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = True
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+def _object(text: str) -> bytes:
+    """Return the machine code from the folder, or compile it and put it there."""
+    name = hashlib.sha256(f"{text} {_machine()[2]}".encode()).hexdigest()
+    path = cache_folder() / f"{name}.kernel"
+    with suppress(OSError):
+        kept = path.read_bytes()
+        if hashlib.sha256(kept[_DIGEST:]).digest() == kept[:_DIGEST]:
+            return kept[_DIGEST:]
+    code = _compiled(text)
+    with suppress(OSError):  # a read-only folder or a full disk
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with replacing(path) as temporary:
+            temporary.write_bytes(hashlib.sha256(code).digest() + code)
+    return code
+
+
+def address_of(name: str, text: str) -> int:
+    """Return the address of a function in LLVM text, compiled for this processor."""
+    with _lock:
+        llvm = _machine()[0]
+        code = llvm.ObjectFileRef.from_data(_object(text))
+        target = llvm.Target.from_default_triple().create_target_machine(opt=3)
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+        engine.add_object_file(code)
+        engine.finalize_object()
+        _engines.append(engine)
+        return int(engine.get_function_address(name))

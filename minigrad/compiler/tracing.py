@@ -1,0 +1,234 @@
+"""Record what a function of arrays computes, without any array: the graph that :mod:`.loops` turns into loops.
+
+The function is called with :class:`Traced` values, which have a dtype and a kind but no entries. So the graph holds for
+arrays of any size, and no number of the call that happens to be first can become part of it. What needs an entry, a
+length or memory raises :class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x += 1``, ``np.empty(…)``.
+
+The kinds, for arrays of M rows and K columns (all axes but the last are rows):
+
+    E   an entry for each row and column         x, np.exp(x)
+    R   a number for each row                    x.sum(-1), x.max(-1, keepdims=True)
+    C   a number for each column                 a weight (K,), x.sum(0)
+    S   one number                               a rate, x.sum()
+
+>>> def softmax(x):
+...     e = np.exp(x - x.max(-1, keepdims=True))
+...     return e / e.sum(-1, keepdims=True)
+>>> graph = Graph(np.dtype(np.float32))
+>>> softmax(graph.argument("E", ndim=2))
+E divide
+>>> for node in graph.nodes.values():
+...     print(node, *node.inputs)
+E argument
+R rmax E argument
+E subtract E argument R rmax
+E exp E subtract
+R rsum E exp
+E divide E exp R rsum
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+__all__ = ["BOOLEAN", "REDUCTIONS", "Graph", "Node", "Traced", "Untraceable"]
+
+_ENTRYWISE = {
+    "add", "subtract", "multiply", "divide", "negative", "absolute", "sqrt", "exp", "expm1", "log", "log1p", "tanh",
+    "maximum", "minimum", "copysign", "floor", "rint",
+}  # fmt: skip
+_COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
+_LOGIC = {"logical_and", "logical_or", "logical_not"}
+_BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}
+BOOLEAN = _COMPARISONS | _LOGIC
+REDUCTIONS = {"rsum", "rmax", "csum"}  # of each row, of each row, and over the rows
+
+
+class Untraceable(TypeError):  # noqa: N818  (says what the function is)
+    """A function of arrays does what the compiler cannot follow."""
+
+
+class Node:
+    """A value of the graph: an operation, its arguments (nodes, or a number), its kind and its type."""
+
+    __slots__ = ("args", "kind", "op", "type")
+
+    def __init__(self, op: str, args: tuple[Any, ...], kind: str, type: str) -> None:
+        self.op, self.args, self.kind, self.type = op, args, kind, type
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(a for a in self.args if isinstance(a, Node))
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.op}"
+
+
+class Graph:
+    """Nodes in the order in which they were made; equal ones are one node. ``float`` is the dtype of its entries."""
+
+    def __init__(self, float: np.dtype[Any]) -> None:
+        self.float = float
+        self.nodes: dict[tuple[Any, ...], Node] = {}
+        self.arguments = 0
+
+    def node(self, op: str, *args: Any, kind: str, type: str = "float") -> Node:
+        """Return the node of an operation."""
+        key = (op, kind, *(id(a) if isinstance(a, Node) else repr(a) for a in args))
+        return self.nodes.setdefault(key, Node(op, args, kind, type))
+
+    def argument(self, kind: str, ndim: int, type: str = "float") -> Traced:
+        """Return the next argument."""
+        self.arguments += 1
+        return Traced(self, self.node("argument", self.arguments - 1, kind=kind, type=type), ndim)
+
+    def constant(self, number: float) -> Node:
+        return self.node("constant", float(number), kind="S")
+
+    def entrywise(self, op: str, *args: Any) -> Traced:
+        """Return an operation on entries of values and numbers that broadcast."""
+        values = [a for a in args if isinstance(a, Traced)]
+        ndim = max(v.ndim for v in values)
+        kinds = {v.node.kind for v in values}
+        kind = "E" if "E" in kinds or {"R", "C"} <= kinds else (kinds - {"S"} or {"S"}).pop()
+        if any(v.node.kind == "R" and v.ndim < ndim for v in values):
+            raise Untraceable("numbers of rows need keepdims=True to broadcast against entries")
+        nodes = [a.node if isinstance(a, Traced) else self.constant(_number(a)) for a in args]
+        nodes = [self._float(n) if op not in BOOLEAN and not (op == "where" and i == 0) else n
+                 for i, n in enumerate(nodes)]  # fmt: skip
+        return Traced(self, self.node(op, *nodes, kind=kind, type="bool" if op in BOOLEAN else "float"), ndim)
+
+    def _float(self, node: Node) -> Node:
+        if node.type == "int":
+            raise Untraceable("integers can be compared and used as indices, nothing else")
+        return node if node.type == "float" else self.node("where", node, self.constant(1), self.constant(0),
+                                                           kind=node.kind)  # fmt: skip
+
+    def reduce(self, op: str, x: Traced, axis: Any, keepdims: bool) -> Traced:
+        """Return a sum or maximum over the last axis, or a sum over all others or all axes."""
+        node, leading = self._float(x.node), tuple(range(x.ndim - 1))
+        axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        axes = tuple(sorted(a % x.ndim for a in axes)) if x.ndim else ()
+        if node.kind == "E" and axes == (x.ndim - 1,):
+            return Traced(self, self.node("r" + op, node, kind="R"), x.ndim if keepdims else x.ndim - 1)
+        if op == "sum" and node.kind == "E" and axes == leading and not keepdims:
+            return Traced(self, self.node("csum", node, kind="C"), 1)
+        if op == "sum" and len(axes) == x.ndim and not keepdims and node.kind in "ER":
+            rows = self.node("rsum", node, kind="R") if node.kind == "E" else node
+            return Traced(self, self.node("csum", rows, kind="S"), 0)
+        raise Untraceable(f"{op} over axis {axis} of {x.node.kind} with {x.ndim} axes: only over the last axis, or a "
+                          "sum over all others or all")  # fmt: skip
+
+    def count(self, x: Traced, axis: Any) -> Traced:
+        """Return how many entries a reduction sums."""
+        names = ("columns",) if axis in (-1, x.ndim - 1) else ("rows",) if axis is not None else ("columns", "rows")
+        factors = [Traced(self, self.node(name, kind="S"), 0) for name in names if x.node.kind == "E" or name == "rows"]
+        return factors[0] if len(factors) == 1 else self.entrywise("multiply", *factors)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, (bool, int, float, np.generic)) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return float(value)
+    raise Untraceable(f"{type(value).__name__} {getattr(value, 'shape', '')}: not an argument of the function")
+
+
+class Traced(NDArrayOperatorsMixin):
+    """A value of a :class:`Graph` that NumPy's functions take as if it were an array."""
+
+    def __init__(self, graph: Graph, node: Node, ndim: int) -> None:
+        self.graph, self.node, self.ndim = graph, node, ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.graph.float if self.node.type == "float" else np.dtype(self.node.type)
+
+    def __repr__(self) -> str:
+        return repr(self.node)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Traced:
+        if dtype == self.dtype:
+            return self
+        if dtype == self.graph.float and self.node.type == "bool":
+            return self.graph.entrywise("where", self, 1, 0)
+        raise Untraceable(f"astype({dtype}) of {self.dtype}")
+
+    def sum(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
+        return self.graph.reduce("sum", self, axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
+        return self.graph.reduce("max", self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
+        return self.sum(axis, keepdims) / self.graph.count(self, axis)
+
+    def __getitem__(self, index: Any) -> Traced:
+        if self.node.kind == "R" and index in ((..., None), (*(slice(None),) * self.ndim, None)):
+            return Traced(self.graph, self.node, self.ndim + 1)
+        raise Untraceable(f"x[{index}]: only numbers[..., None] of rows")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        name = _BITWISE.get(ufunc.__name__, ufunc.__name__)
+        if method != "__call__" or options:
+            raise Untraceable(f"np.{name} with {', '.join(options) or method}: a value cannot be written into")
+        make = self.graph.entrywise
+        if name in _ENTRYWISE or name in BOOLEAN:
+            return make(name, *inputs)
+        if name == "square":
+            return make("multiply", self, self)
+        if name == "reciprocal":
+            return make("divide", 1, self)
+        if name == "vecdot":
+            return make("multiply", *inputs).sum(-1)
+        if name == "power" and inputs[1] in (2, 3):
+            return self * self if inputs[1] == 2 else self * self * self
+        raise Untraceable(f"np.{name} is not among the functions that can be compiled")
+
+    def __array_function__(self, function: Callable[..., Any], _: Any, args: Any, options: Any) -> Any:
+        if function in _FUNCTIONS:
+            return _FUNCTIONS[function](*args, **options)
+        raise Untraceable(f"np.{function.__name__} is not among the functions that can be compiled")
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise Untraceable("a value without entries cannot become an array")
+
+    def _refuse(self, *_: Any) -> Any:
+        raise Untraceable("what is computed must not depend on entries or lengths, as in if, float, len or x.shape")
+
+    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _refuse
+    shape = size = property(_refuse)
+
+    def __setitem__(self, *_: Any) -> None:
+        raise Untraceable("a value cannot be written into")
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    graph = next(a.graph for a in (condition, x, y) if isinstance(a, Traced))
+    if not isinstance(condition, Traced) or condition.node.type != "bool":
+        raise Untraceable("np.where needs a condition that is computed")
+    return graph.entrywise("where", condition, x, y)
+
+
+def _clip(x: Traced, low: Any, high: Any) -> Any:
+    return np.minimum(np.maximum(x, low), high)
+
+
+def _take(x: Traced, indices: Traced, axis: int) -> Traced:
+    """One entry of each row."""
+    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op != "argument":
+        raise Untraceable("np.take_along_axis: only one entry of each row of an argument")
+    return Traced(x.graph, x.graph.node("pick", x.node, indices.node, kind="R"), x.ndim)
+
+
+def column_numbers(x: Traced) -> Traced:
+    """The number of each entry's column, which :func:`np.arange` gives for arrays."""
+    return Traced(x.graph, x.graph.node("column", kind="C", type="int"), 1)
+
+
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.sum: Traced.sum, np.max: Traced.max,
+    np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
+}  # fmt: skip
