@@ -103,11 +103,12 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
                     "S" if not a.shape else None)  # fmt: skip
             if kind is None or not (dtype == float or dtype.char in "?l"):
                 return None
-            if not (a.flags.c_contiguous and a.flags.aligned):
+            pitched = not a.flags.c_contiguous
+            if not a.flags.aligned or (pitched and (kind != "E" or a.ndim != 2 or a.strides[1] != a.itemsize)):
                 return None
-            kinds.append(kind + dtype.char)
+            kinds.append((kind, dtype.char, pitched))
         elif isinstance(a, (np.floating, _Float)):
-            kinds.append("Sd")
+            kinds.append(("S", "d", False))
         else:
             kinds.append((a,))
     if (
@@ -133,7 +134,7 @@ class Kernel:
         self.name, self.dtype, ndim = function.__qualname__, layout[0], layout[1]
         graph = Graph(self.dtype)
         axes = {"E": ndim, "R": ndim, "C": 1, "S": 0}
-        given = [a[0] if isinstance(a, tuple) else graph.argument(a[0], axes[a[0]], _TYPES[a[1]]) for a in layout[2:]]
+        given = [a[0] if len(a) == 1 else graph.argument(a[0], axes[a[0]], _TYPES[a[1]], a[2]) for a in layout[2:]]
         self.places = [i for i, a in enumerate(given) if isinstance(a, Traced)]
         try:
             self.template = function(*given)
@@ -148,10 +149,12 @@ class Kernel:
             raise
         self.outputs = self.printed.outputs
         self.text = self.printed.text("kernel")
-        self.used = [(self.places[a.args[0]], a.kind) for a in self.printed.arguments]
+        self.used = [(self.places[a.args[0]], a.kind, len(a.args) > 1) for a in self.printed.arguments]
         self.made = [v for v in self.outputs if v not in into]
         self.writes = bool(writes)
-        types = [ctypes.c_double if kind == "S" else ctypes.c_void_p for _, kind in self.used]
+        types: list[Any] = []
+        for _, kind, pitched in self.used:
+            types += [ctypes.c_double if kind == "S" else ctypes.c_void_p] + [ctypes.c_int64] * pitched
         types += [ctypes.c_void_p] * (len(self.made) + 1)
         call = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, *types)
         self.call = call(address_of("kernel", self.text))
@@ -186,11 +189,15 @@ class Kernel:
         """Call the machine code for some rows."""
         M, first = rows.stop - rows.start, rows.start
 
-        def address(array: Array, kind: str) -> int:
-            step = {"E": K, "R": 1, "C": 0, "S": 0}[kind]
+        def address(array: Array, kind: str, pitch: int = K) -> int:
+            step = {"E": pitch, "R": 1, "C": 0, "S": 0}[kind]
             return cast(int, array.__array_interface__["data"][0] + first * step * array.itemsize)
 
-        numbers: list[Any] = [float(args[i]) if kind == "S" else address(args[i], kind) for i, kind in self.used]
+        numbers: list[Any] = []
+        for i, kind, pitched in self.used:
+            pitch = args[i].strides[0] // args[i].itemsize if pitched else K
+            numbers.append(float(args[i]) if kind == "S" else address(args[i], kind, pitch))
+            numbers += [pitch] * pitched
         for v in self.made:
             array = arrays[v]
             own = array if v.kind in "ER" or array.ndim == (v.kind == "C") else array[part]

@@ -76,7 +76,7 @@ class _Plan:
 class Loops(Lines):
     """Prints one function: ``void name(i64 M, i64 K, arguments, outputs, scratch)``.
 
-    Arrays are pointers and numbers doubles. ``into`` maps an output to the argument whose memory it overwrites.
+    Arrays are pointers, with the pitch of their rows if it is not K, and numbers doubles. ``into`` maps an output to the argument whose memory it overwrites.
     """
 
     def __init__(self, outputs: Sequence[Node], float: str, into: dict[Node, Node]) -> None:
@@ -166,10 +166,13 @@ class Loops(Lines):
                 self.columns_of_row(now, [v for v in here if v.op in ("rsum", "rmax")
                                           and self.plan.phases[v] == self.phase + 1])  # fmt: skip
             self.lines[head:head] = [
-                f"{name} = getelementptr inbounds {self.type_in_memory(v)}, ptr {self.pointer(v)}, i64 %m{self.now}"
+                line
                 for v, name in self.starts.items()
+                for line in (
+                    f"{name}.at = mul i64 {self.m}, {self.pitch(v)}",
+                    f"{name} = getelementptr inbounds {self.type_in_memory(v)}, ptr {self.pointer(v)}, i64 {name}.at",
+                )
             ]
-            self.lines.insert(head, f"%m{self.now} = mul i64 {self.m}, %K")
             if columns := [v for v in sums if v.kind == "C"]:
                 self.flush(columns)
 
@@ -401,6 +404,11 @@ class Loops(Lines):
             v = self.into[v]
         return f"%a{v.args[0]}" if v.op == "argument" else f"%o{self.outputs.index(v)}"
 
+    def pitch(self, v: Node) -> str:
+        """Return how many entries a row begins after the previous one."""
+        v = self.into.get(v, v)
+        return f"%p{v.args[0]}" if v.op == "argument" and len(v.args) > 1 else "%K"
+
     def type_of(self, v: Node) -> str:
         return self.float if v.type == "float" else v.type
 
@@ -446,7 +454,7 @@ class Loops(Lines):
     @property
     def flat(self) -> bool:
         """Whether the rows may count as one long row."""
-        return all(v.kind in "ES" and v.op not in REDUCTIONS for v in self.plan.nodes)
+        return all(v.kind in "ES" and v.op not in REDUCTIONS and self.pitch(v) == "%K" for v in self.plan.nodes)
 
     @property
     def splits(self) -> bool:
@@ -461,9 +469,9 @@ class Loops(Lines):
 
     def text(self, name: str) -> str:
         parameters = ["i64 %M", "i64 %K"]
-        parameters += [
-            "double %a" + str(a.args[0]) if a.kind == "S" else f"ptr noalias %a{a.args[0]}" for a in self.arguments
-        ]
+        for a in self.arguments:
+            parameters.append(f"{'double' if a.kind == 'S' else 'ptr noalias'} %a{a.args[0]}")
+            parameters += [f"i64 {self.pitch(a)}"] if len(a.args) > 1 else []
         parameters += [f"ptr noalias %o{i}" for i, v in enumerate(self.outputs) if v not in self.into]
         parameters.append("ptr noalias %scratch")
         starts, columns, rows = [], 0, 0

@@ -81,10 +81,11 @@ class Graph:
         key = (op, kind, *(id(a) if isinstance(a, Node) else repr(a) for a in args))
         return self.nodes.setdefault(key, Node(op, args, kind, type))
 
-    def argument(self, kind: str, ndim: int, type: str = "float") -> Traced:
-        """Return the next argument."""
+    def argument(self, kind: str, ndim: int, type: str = "float", pitched: bool = False) -> Traced:
+        """Return the next argument; the rows of a ``pitched`` one need not follow each other in memory."""
         self.arguments += 1
-        return Traced(self, self.node("argument", self.arguments - 1, kind=kind, type=type), ndim)
+        args = (self.arguments - 1, "pitched") if pitched else (self.arguments - 1,)
+        return Traced(self, self.node("argument", *args, kind=kind, type=type), ndim)
 
     def constant(self, number: float) -> Node:
         return self.node("constant", float(number), kind="S")
