@@ -6,10 +6,10 @@ import ctypes
 import functools
 import math
 import os
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -122,12 +122,21 @@ _Float = float
 _TYPES = {"f": "float", "d": "float", "?": "bool", "l": "int"}
 
 
+@cache
+def _address_offset() -> int:
+    """Return where an array object holds the address of its entries; asking NumPy for each array takes 1 µs."""
+    array, offset = np.empty(1), object.__basicsize__
+    found = ctypes.c_void_p.from_address(id(array) + offset).value
+    if found != array.ctypes.data:
+        raise RuntimeError(f"NumPy {np.__version__} does not keep an array's address {offset} bytes after the object's")
+    return offset
+
+
 class Kernel:
     """The machine code for arguments of one layout.
 
     Attributes:
         text: the LLVM text.
-        outputs: the nodes that it computes.
     """
 
     def __init__(self, function: Callable[..., Any], layout: tuple[Any, ...], writes: tuple[int, ...] = ()) -> None:
@@ -147,66 +156,76 @@ class Kernel:
         except Untraceable as error:
             error.add_note(f"in {function.__module__}.{self.name}, which is compiled because it is @fused")
             raise
-        self.outputs = self.printed.outputs
-        self.text = self.printed.text("kernel")
-        self.used = [(self.places[a.args[0]], a.kind, len(a.args) > 1) for a in self.printed.arguments]
-        self.made = [v for v in self.outputs if v not in into]
+        self.text = self.printed.text_for_objects("kernel", _address_offset())
+        self.used = [(self.places[a.args[0]], a.kind == "S", len(a.args) > 1) for a in self.printed.arguments]
+        self.kinds = [a[0] for a in layout[2:]]
+        types = {"float": self.dtype, "bool": np.dtype(bool), "int": np.dtype(int)}
+        self.made = [(v, types[v.type]) for v in self.printed.outputs if v not in into]
+        self.numbers = {v: i for i, (v, _) in enumerate(self.made)}
+        self.flat, self.splits, self.scratch = self.printed.flat, self.printed.splits, self.printed.scratch
         self.writes = bool(writes)
-        types: list[Any] = []
-        for _, kind, pitched in self.used:
-            types += [ctypes.c_double if kind == "S" else ctypes.c_void_p] + [ctypes.c_int64] * pitched
-        types += [ctypes.c_void_p] * (len(self.made) + 1)
-        call = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, *types)
+        passed: list[Any] = [ctypes.c_int64] * 2
+        for _, scalar, pitched in self.used:
+            passed += [ctypes.c_double if scalar else ctypes.py_object] + [ctypes.c_int64] * pitched
+        call = ctypes.CFUNCTYPE(None, *passed, *[ctypes.py_object] * (len(self.made) + 1))
         self.call = call(address_of("kernel", self.text))
 
     def __call__(self, args: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         """Compute the outputs for arguments of the layout, the first of this shape."""
-        M, K = math.prod(shape[:-1]), shape[-1] if shape else 1
-        if self.printed.flat:
-            M, K = M * K, 1  # for now; a part is one long row
+        M, K = (1, math.prod(shape)) if self.flat else (math.prod(shape[:-1]), shape[-1])
         parts = 1
-        if M * K >= _WORTH_A_THREAD and self.printed.splits:
-            parts = min(M, get_num_threads())
-        arrays = {v: np.empty(self._shape(v, shape, parts), self._dtype(v)) for v in self.made}
+        if M * K >= _WORTH_A_THREAD and self.splits:
+            parts = min(K if self.flat else M, get_num_threads())
         if parts == 1:
-            self._run(slice(0, M), 0, K, args, arrays)
+            arrays = [np.empty(self._shape(v, shape), dtype) for v, dtype in self.made]
+            self._run(M, K, args, arrays)
         else:
-            run_in_parallel([partial(self._run, rows, i, K, args, arrays) for i, rows in enumerate(split(M, parts))])
-            for v in self.made:
-                if v.kind in "CS":
-                    arrays[v] = np.asarray(arrays[v].sum(0))
+            arrays = self._run_in_parallel(parts, M, K, args, shape)
         return None if self.writes else self._result(self.template, args, arrays, shape)
 
-    def _shape(self, v: Node, shape: tuple[int, ...], parts: int) -> tuple[int, ...]:
-        if v.kind in "CS" and parts > 1:  # a partial sum each
-            return (parts, *shape[-1:]) if v.kind == "C" else (parts,)
-        return {"E": shape, "R": (*shape[:-1], 1), "C": shape[-1:], "S": ()}[v.kind]
+    @staticmethod
+    def _shape(v: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape if v.kind == "E" else (*shape[:-1], 1) if v.kind == "R" else shape[-1:] if v.kind == "C" else ()
 
-    def _dtype(self, v: Node) -> Any:
-        return self.dtype if v.type == "float" else np.dtype(v.type)
+    def _run(self, M: int, K: int, args: Sequence[Any], arrays: list[Array]) -> None:
+        """Call the machine code."""
+        numbers: list[Any] = [M, K]
+        for i, scalar, pitched in self.used:
+            a = args[i]
+            numbers.append(float(a) if scalar else a)
+            if pitched:
+                numbers.append(a.strides[0] // a.itemsize)
+        columns, rows = self.scratch
+        self.call(*numbers, *arrays, np.empty(columns * K + rows * M))
 
-    def _run(self, rows: slice, part: int, K: int, args: tuple[Any, ...], arrays: dict[Node, Array]) -> None:
-        """Call the machine code for some rows."""
-        M, first = rows.stop - rows.start, rows.start
+    def _run_in_parallel(
+        self, parts: int, M: int, K: int, args: tuple[Any, ...], shape: tuple[int, ...]
+    ) -> list[Array]:
+        """Compute some rows on each thread, or some entries of one long row; each has its own sums over rows."""
+        made = [np.empty((parts, *self._shape(v, shape)) if v.kind in "CS" else self._shape(v, shape), dtype)
+                for v, dtype in self.made]  # fmt: skip
 
-        def address(array: Array, kind: str, pitch: int = K) -> int:
-            step = {"E": pitch, "R": 1, "C": 0, "S": 0}[kind]
-            return cast(int, array.__array_interface__["data"][0] + first * step * array.itemsize)
+        def rows_of(a: Array, kind: str, part: slice) -> Array:
+            if kind in "CS":
+                return a
+            return a.reshape(-1)[part] if self.flat else a[part] if a.ndim == 2 else a.reshape(M, -1)[part]
 
-        numbers: list[Any] = []
-        for i, kind, pitched in self.used:
-            pitch = args[i].strides[0] // args[i].itemsize if pitched else K
-            numbers.append(float(args[i]) if kind == "S" else address(args[i], kind, pitch))
-            numbers += [pitch] * pitched
-        for v in self.made:
-            array = arrays[v]
-            own = array if v.kind in "ER" or array.ndim == (v.kind == "C") else array[part]
-            numbers.append(address(own, v.kind))
-        columns, of_rows = self.printed.scratch
-        scratch = np.empty(columns * K + of_rows * M)
-        self.call(*((1, M) if self.printed.flat else (M, K)), *numbers, scratch.ctypes.data)
+        def run(number: int, part: slice) -> None:
+            some = list(args)
+            for i, a in enumerate(args):
+                if isinstance(a, np.ndarray):
+                    some[i] = rows_of(a, self.kinds[i], part)
+            arrays = [
+                a[number] if v.kind in "CS" else rows_of(a, v.kind, part)
+                for (v, _), a in zip(self.made, made, strict=True)
+            ]
+            length = part.stop - part.start
+            self._run(M if self.flat else length, length if self.flat else K, some, arrays)
 
-    def _result(self, template: Any, args: tuple[Any, ...], arrays: dict[Node, Array], shape: tuple[int, ...]) -> Any:
+        run_in_parallel([partial(run, i, part) for i, part in enumerate(split(K if self.flat else M, parts))])
+        return [np.asarray(a.sum(0)) if v.kind in "CS" else a for (v, _), a in zip(self.made, made, strict=True)]
+
+    def _result(self, template: Any, args: tuple[Any, ...], arrays: list[Array], shape: tuple[int, ...]) -> Any:
         if isinstance(template, tuple):
             return tuple(self._result(t, args, arrays, shape) for t in template)
         if not isinstance(template, Traced):
@@ -216,7 +235,7 @@ class Kernel:
             return args[self.places[node.args[0]]]
         if node.op == "constant":
             return node.args[0]
-        array = arrays[node]
+        array = arrays[self.numbers[node]]
         return array.reshape(shape[:-1]) if node.kind == "R" and template.ndim < len(shape) else array
 
 

@@ -76,7 +76,8 @@ class _Plan:
 class Loops(Lines):
     """Prints one function: ``void name(i64 M, i64 K, arguments, outputs, scratch)``.
 
-    Arrays are pointers, with the pitch of their rows if it is not K, and numbers doubles. ``into`` maps an output to the argument whose memory it overwrites.
+    Arrays are pointers, with the pitch of their rows if it is not K, and numbers doubles. ``into`` maps an output to
+    the argument whose memory it overwrites.
     """
 
     def __init__(self, outputs: Sequence[Node], float: str, into: dict[Node, Node]) -> None:
@@ -467,13 +468,18 @@ class Loops(Lines):
         of_rows = sum(what == "row" for what, _ in self.kept)
         return len(self.kept) - of_rows, of_rows
 
-    def text(self, name: str) -> str:
-        parameters = ["i64 %M", "i64 %K"]
+    def parameters(self) -> list[tuple[str, str]]:
+        """Return the type and name of each parameter: M, K, arguments with the pitch of rows, outputs, scratch."""
+        parameters = [("i64", "%M"), ("i64", "%K")]
         for a in self.arguments:
-            parameters.append(f"{'double' if a.kind == 'S' else 'ptr noalias'} %a{a.args[0]}")
-            parameters += [f"i64 {self.pitch(a)}"] if len(a.args) > 1 else []
-        parameters += [f"ptr noalias %o{i}" for i, v in enumerate(self.outputs) if v not in self.into]
-        parameters.append("ptr noalias %scratch")
+            parameters.append(("double" if a.kind == "S" else "ptr", f"%a{a.args[0]}"))
+            parameters += [("i64", self.pitch(a))] if len(a.args) > 1 else []
+        parameters += [("ptr", f"%o{i}") for i, v in enumerate(self.outputs) if v not in self.into]
+        return [*parameters, ("ptr", "%scratch")]
+
+    def text(self, name: str, linkage: str = "") -> str:
+        """Return the function, with those that it calls."""
+        parameters = ", ".join(f"{type} {'noalias ' * (type == 'ptr')}{n}" for type, n in self.parameters())
         starts, columns, rows = [], 0, 0
         for i, (what, _) in enumerate(self.kept):
             starts += [f"%n{i} = mul i64 {'%K'}, {columns if what != 'row' else self.scratch[0]}",
@@ -481,7 +487,22 @@ class Loops(Lines):
                        f"%s{i} = getelementptr inbounds double, ptr %scratch, i64 %t{i}"]  # fmt: skip
             columns, rows = columns + (what != "row"), rows + (what == "row")
         body = "\n  ".join([*self.tops, *starts, *self.lines, "ret void"])
-        return f"define void @{name}({', '.join(parameters)}) {{\n  {body}\n}}\n" + text_of_functions(self.functions)
+        return f"define {linkage} void @{name}({parameters}) {{\n  {body}\n}}\n" + text_of_functions(self.functions)
+
+    def text_for_objects(self, name: str, offset: int) -> str:
+        """Return the function of array objects, each with the address of its entries at an offset."""
+        lines = []
+        for type, n in self.parameters():
+            if type == "ptr":
+                lines += [
+                    f"{n}.place = getelementptr i8, ptr {n}.object, i64 {offset}",
+                    f"{n} = load ptr, ptr {n}.place",
+                ]
+        outer = ", ".join(f"{type} {n}{'.object' * (type == 'ptr')}" for type, n in self.parameters())
+        inner = ", ".join(f"{type} {n}" for type, n in self.parameters())
+        lines += [f"call void @{name}.addresses({inner})", "ret void"]
+        body = "\n  ".join(lines)
+        return f"define void @{name}({outer}) {{\n  {body}\n}}\n" + self.text(f"{name}.addresses", "internal")
 
 
 def print_kernel(outputs: Sequence[Node], float: str, into: dict[Node, Node] | None = None) -> Loops:

@@ -47,6 +47,7 @@ from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
 from .kernels.blocks import product_into
 from .kernels.columns import Columns, Share, workspace
+from .kernels.depthwise import correlate_channels, sum_channel_windows
 from .kernels.numerics import folded, narrowed_all, widened
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
 
@@ -80,6 +81,8 @@ def _correlations(
 ) -> list[Callable[[], None]]:
     """Split :func:`_correlate` into y into pieces of work that may run in parallel."""
     filters, c, kh, kw = w.shape
+    if _depthwise(x, y, windows, groups):
+        return correlate_channels(x, w, windows, b, y, _threads(y.size, kh * kw))
     # For each window, sharing saves (kh - 1) kw copies in each channel, but sums kh terms for each filter.
     shared = windows.stride[0] == 1 and kh * filters < (kh - 1) * kw * c * groups and y.dtype != np.float16
     columns = Columns(windows, (y.shape[2], y.shape[3]), groups, filters, shared)
@@ -91,6 +94,10 @@ def _correlations(
             _multiply(matrices, terms, b, y[images, :, share.rows])
 
     return [partial(piece, share) for share in shares]
+
+
+def _depthwise(x: Array, y: Array, windows: Windows, groups: int) -> bool:
+    return x.shape[1] == y.shape[1] == groups > 1 and windows.stride == (1, 1) and y.dtype.char in "fd"
 
 
 def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) -> None:
@@ -149,6 +156,10 @@ def _correlate_filters(
     """
     x, y, w = widened(x), widened(y), None if w is None else widened(w)
     filters, c, (kh, kw), dtype = y.shape[1], x.shape[1] // groups, windows.kernel, np.result_type(x, y)
+    if w is None and _depthwise(x, y, windows, groups) and dtype.char in "fd":
+        dw = np.empty((filters, 1, kh, kw), dtype)
+        run_in_parallel(sum_channel_windows(x, y, windows, dw, _threads(y.size, kh * kw)))
+        return None, dw
     shared = windows.stride[0] == 1 and dtype != np.float16
     columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)
     shares = columns.shares(x, _threads(y.size, c * kh * kw))

@@ -61,7 +61,7 @@ from ...runtime.threads import split
 from ...spec import Array
 from .windows import Size, Windows
 
-__all__ = ["Columns", "Share", "workspace"]
+__all__ = ["Columns", "Share", "overlap", "workspace"]
 
 _LARGEST = 2**20  # entries of columns, or of products with them, at a time: 4 MB in float32
 # Bytes: memory from malloc begins anywhere in it, and then 16 filters on 32x3x32x32 take 1.2 to 1.5 of the time.
@@ -182,8 +182,8 @@ def _columns(x: Array, windows: Windows, top: int, number: Size, dtype: Any) -> 
     """
     (sh, sw), (ph, pw), (eh, ew) = windows.stride, windows.padding, windows.extent
     seen = (number[0] - 1) * sh + eh, (number[1] - 1) * sw + ew  # rows and columns of pixels, with the border
-    rows, of_rows = _overlap(top * sh - ph, seen[0], x.shape[2])
-    columns, of_columns = _overlap(-pw, seen[1], x.shape[3])
+    rows, of_rows = overlap(top * sh - ph, seen[0], x.shape[2])
+    columns, of_columns = overlap(-pw, seen[1], x.shape[3])
     pixels = x[:, :, of_rows, of_columns]
     bordered = pixels.shape[2:] != seen  # 1x1, which needs no border, takes 1.2 times as long with one
     flat = bordered and sw == 1 and number[1] == x.shape[3]
@@ -230,10 +230,10 @@ def _clear_beyond_rows(cols: Array, windows: Windows) -> None:
             cols[:, :, :, j, :, slice(0, -shift) if shift < 0 else slice(max(0, width - shift), None)] = 0
 
 
-def _overlap(start: int, number: int, size: int) -> tuple[slice, slice]:
+def overlap(start: int, number: int, size: int) -> tuple[slice, slice]:
     """Return which of ``number`` integers from ``start`` on lie between 0 and size - 1, and these integers.
 
-    >>> _overlap(-1, 5, 3)  # of -1, 0, 1, 2, 3 those numbered 1, 2, 3 are 0, 1, 2
+    >>> overlap(-1, 5, 3)  # of -1, 0, 1, 2, 3 those numbered 1, 2, 3 are 0, 1, 2
     (slice(1, 4, None), slice(0, 3, None))
     """
     first, end = max(0, -start), min(number, size - start)
