@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import minigrad
@@ -24,6 +26,7 @@ def describe() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "BLAS": ", ".join([kernel(), *(f"chosen by hand: {words}" for words in chosen)]),
         "products": minigrad.runtime.signature(),
+        "loops": f"llvmlite {version('llvmlite')}" if find_spec("llvmlite") else "NumPy",
         "minigrad": minigrad.__version__ + commit(Path(__file__).resolve().parents[1]),
     }
 

@@ -22,7 +22,7 @@ HEADLINES = {
     "LSTM, 8x100x64": ("recurrent", "lstm of 8x100, 64 to 64"),
     "Perceptron 784-128-10 with Adam": ("mlp", "784-128-10, batch 64"),
     "conv2d, 64 filters 3x3": ("convolution", "conv2d 8x64x56x56, 64 filters 3x3"),
-    "Layer norm, 32x128x512": ("normalization", "layer_norm 32x128x512"),
+    "Layer norm, 32x128x512": ("kernels", "layer_norm 32x128x512"),
 }
 """The job and case of each bar, by its label."""
 _COLOURS = ("#0b6e99", "#d9730d")
