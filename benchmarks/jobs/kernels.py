@@ -56,7 +56,8 @@ _FUNCTIONS = {
 }  # fmt: skip
 _CASES: tuple[Any, ...] = (  # shapes of x, a weight and a bias; or of queries, keys and values
     ("layer_norm", (32, 128, 512), 512, 512), ("layer_norm", (4096, 256), 256, 256),
-    ("layer_norm", (64, 768), 768, 768), ("layer_norm", (25, 16, 512), 512, 512), ("rms_norm", (25, 16, 512), 512), ("batch_norm", (32, 64, 32, 32), 64, 64),
+    ("layer_norm", (64, 768), 768, 768), ("layer_norm", (25, 16, 512), 512, 512), ("rms_norm", (25, 16, 512), 512),
+    ("batch_norm", (32, 64, 32, 32), 64, 64),
     ("batch_norm", (128, 256), 256, 256), ("group_norm", (32, 64, 32, 32), 64, 64), ("softmax", (4096, 256)),
     ("gelu, tanh", (1024, 1024)), ("gelu, exact", (1024, 1024)), ("cross_entropy", (400, 2917)),
     ("attention", (16, 8, 128, 32), (16, 8, 128, 32), (16, 8, 128, 32)),
