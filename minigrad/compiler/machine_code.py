@@ -7,27 +7,18 @@ damaged one is made anew. A folder that cannot be written costs the next process
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from ..runtime.files import replacing
+from ..runtime.files import cache_folder, replacing
 
-__all__ = ["address_of", "cache_folder"]
+__all__ = ["address_of"]
 
 _engines: list[Any] = []  # LLVM frees the code of an engine with it
 _lock = threading.RLock()
 _DIGEST = 32  # bytes
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels: MINIGRAD_CACHE, else ``minigrad`` in the user's cache folder."""
-    given = os.environ.get("MINIGRAD_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(given) if given else Path(base, "minigrad")
 
 
 @cache

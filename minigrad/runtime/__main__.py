@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Show how this machine computes matrix products, or measure the strategies and keep the "
         "fastest for processes that start from now on. Results of different strategies differ by rounding errors.",
         epilog=f"{matmul_backend.BLAS}=numpy or mkl in the environment chooses the library; mkl is the package of that "
-        f"name. {matmul_backend.FOLDER} names the folder of the measurement.",
+        "name. MINIGRAD_CACHE names the folder of the measurement.",
     )
     parser.add_argument("command", nargs="?", choices=["show", "tune"], default="show", help="what to do (show)")
     if parser.parse_args(arguments).command == "tune":

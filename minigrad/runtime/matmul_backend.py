@@ -36,16 +36,14 @@ import numpy as np
 
 from . import blas, mkl
 from .extras import how_to_install
-from .files import irregular, replacing
+from .files import cache_folder, irregular, replacing
 
-__all__ = ["BLAS", "FOLDER", "Strategy", "backend", "chosen", "keep", "measurement", "signature", "tuning_file",
+__all__ = ["BLAS", "Strategy", "backend", "chosen", "keep", "measurement", "signature", "tuning_file",
            "using"]  # fmt: skip
 
 BLAS = "MINIGRAD_BLAS"
 """The environment variable that chooses the library: ``numpy`` or ``mkl``."""
 
-FOLDER = "MINIGRAD_CACHE"
-"""The environment variable that names the folder of this machine's measurement."""
 
 
 class Strategy(NamedTuple):
@@ -86,8 +84,7 @@ FAMILIES = {
 
 def tuning_file() -> Path:
     """Return the file of the measurement: ``products.json`` in ``MINIGRAD_CACHE`` or in the user's cache."""
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.environ.get(FOLDER) or Path(caches, "minigrad"), "products.json")
+    return cache_folder() / "products.json"
 
 
 def _machine() -> dict[str, Any]:

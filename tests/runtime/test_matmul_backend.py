@@ -27,7 +27,7 @@ def machine(monkeypatch, tmp_path):
         monkeypatch.setattr(mkl, "reason_against", lambda: "" if has_mkl else "the package mkl is not installed")
 
     monkeypatch.delenv(BLAS, raising=False)
-    monkeypatch.setenv(matmul_backend.FOLDER, str(tmp_path / "cache"))
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
     set_up()
     return set_up
 
@@ -114,7 +114,7 @@ def test_the_command_line(machine, monkeypatch, capsys):
     ):
         main([command])
         assert expected in capsys.readouterr().out
-    monkeypatch.setenv(matmul_backend.FOLDER, "/dev/null/cache")
+    monkeypatch.setenv("MINIGRAD_CACHE", "/dev/null/cache")
     with pytest.raises(SystemExit):
         main(["tune"])
     assert "cannot save the measurement: " in capsys.readouterr().err
