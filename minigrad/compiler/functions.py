@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = ["Lines", "number", "text_of_functions"]
 
@@ -26,9 +28,14 @@ def number(x: float, type: str) -> str:
 
 
 class Lines:
-    """Lines of LLVM text. Each operation writes one line and returns the name of its result."""
+    """Lines of LLVM text. Each operation writes one line and returns the name of its result.
+
+    Attributes:
+        tops: the lines that come first.
+    """
 
     def __init__(self) -> None:
+        self.tops: list[str] = []
         self.lines: list[str] = []
         self.count = 0
 
@@ -40,6 +47,20 @@ class Lines:
 
     def select(self, condition: str, x: str, y: str, type: str) -> str:
         return self.new(f"select i1 {condition}, {type} {x}, {type} {y}")
+
+    @contextmanager
+    def loop(self, end: str, start: str = "0", step: int = 1) -> Iterator[str]:
+        """Write a loop; the block gets its counter."""
+        self.count += 1
+        n = self.count
+        self.tops.append(f"%i{n} = alloca i64")
+        self.lines += [f"store i64 {start}, ptr %i{n}", f"br label %head{n}", f"head{n}:"]
+        now = self.new(f"load i64, ptr %i{n}")
+        self.lines += [f"%more{n} = icmp ult i64 {now}, {end}", f"br i1 %more{n}, label %body{n}, label %exit{n}",
+                       f"body{n}:"]  # fmt: skip
+        yield now
+        after = self.new(f"add nuw nsw i64 {now}, {step}")
+        self.lines += [f"store i64 {after}, ptr %i{n}", f"br label %head{n}", f"exit{n}:"]
 
 
 class _Formula(Lines):

@@ -33,6 +33,7 @@ Shapes below: N sequences, M rows, H columns of a state; n rows of one step.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,17 +68,31 @@ class Group:
         alive: for each step, the number of sequences that it has: the first ones of the group.
         starts: for each step, its first row.
         steps: the number of steps that have any row.
+        bounds: the starts of these, and the row after the last, as an array.
+        places: for each row, which of its step's rows it is.
+        previous: for each row after the first step, the row of the step before.
     """
 
     def __init__(self, lengths: Array, T: int, first: int, start: int) -> None:
         counts = (lengths[:, None] > np.arange(T)).sum(axis=0)
         self.first = slice(first, first + len(lengths))
+        starts = start + np.concatenate([[0], np.cumsum(counts)])
         self.alive: list[int] = counts.tolist()
-        self.starts: list[int] = (start + np.concatenate([[0], np.cumsum(counts)])).tolist()
+        self.starts: list[int] = starts.tolist()
         self.steps = int(np.count_nonzero(counts))
-        self._rows = list(map(slice, self.starts, self.starts[1:]))
-        begins = [first, *self.starts]
-        self._sources = [slice(begin, begin + n) for begin, n in zip(begins, self.alive, strict=False)]
+        self.bounds = starts[: self.steps + 1]
+        rows = np.arange(start, starts[-1])
+        self.places = rows - np.repeat(starts[:-1], counts)
+        self.previous = (rows - np.repeat(np.concatenate([[0], counts])[:-1], counts))[counts[:1].sum() :]
+
+    @cached_property
+    def _rows(self) -> list[slice]:
+        return list(map(slice, self.starts, self.starts[1:]))
+
+    @cached_property
+    def _sources(self) -> list[slice]:
+        begins = [self.first.start, *self.starts]
+        return [slice(begin, begin + n) for begin, n in zip(begins, self.alive, strict=False)]
 
     def step(self, t: int) -> slice:
         """Return the rows of step t."""
@@ -120,7 +135,7 @@ class Packing:
         self.steps = max(group.steps for group in self.groups)
         self.widest = max(map(len, parts))
         pairs = list(zip(parts, self.groups, strict=True))
-        self.rows = np.concatenate([self.order[:0], *(part[:n] for part, group in pairs for n in group.alive)])
+        self.rows = np.concatenate([part[group.places] for part, group in pairs])
         self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
 
     def repeated(self, R: int) -> Packing:
@@ -194,18 +209,23 @@ class Packing:
     def states_before(self, first: Array, after: Array) -> Array:
         """Return the initial state of each row (M, H), :meth:`Group.before` of all steps, a copy."""
         result = np.empty_like(after)
-        for group in self.groups:
-            for t in range(group.steps):
-                result[group.step(t)] = group.before(t, first, after)
+        for group, start in self._starting():
+            result[start] = first[group.first][: start.stop - start.start]
+            later = slice(start.stop, start.stop + len(group.previous))
+            np.take(after, group.previous, axis=0, out=result[later], mode="clip")
         return result
 
     def pull_before(self, g: Array, after: Array) -> Array:
         """The VJP of :meth:`states_before`: cotangents of the initial states (N, H); adds those of ``after`` to it."""
         first = np.zeros((self.N, g.shape[1]), g.dtype)
-        for group in self.groups:
-            for t in range(group.steps):
-                group.before(t, first, after)[...] += g[group.step(t)]
+        for group, start in self._starting():
+            first[group.first][: start.stop - start.start] += g[start]
+            after[group.previous] += g[start.stop :][: len(group.previous)]
         return self.unsort(first)
+
+    def _starting(self) -> Iterator[tuple[Group, slice]]:
+        """Return the groups that have steps, with the rows of their first one."""
+        return ((group, group.step(0)) for group in self.groups if group.steps)
 
 
 class Inputs:

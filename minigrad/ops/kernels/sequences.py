@@ -36,22 +36,28 @@ The products of a step are thin and are computed in blocks (:mod:`.blocks`). Gro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
+from itertools import repeat
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ...compiler import worth_compiling
 from ...observers import current
+from ...runtime import blas
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
-from .blocks import block_rows, multiplier, product
+from .blocks import block_rows, column_blocks, multiplier, packs, product, row_blocks
 from .numerics import widened
 from .packing import Group, Inputs, Packing, of_step
 from .zero_rows import ENOUGH, rows_with_any
 
-__all__ = ["Step", "StepVJP", "Trace", "by_gate", "groups_of", "project", "run", "run_back"]
+__all__ = [
+    "Operand", "Step", "StepVJP", "Trace", "by_gate", "groups_of", "project", "run", "run_back", "run_cell",
+    "run_cell_back", "scans",
+]  # fmt: skip
 
 _WORTH_THREADS = 2**22  # multiplications in a step: below this, threads wait for each other
 _WORTH_CUTTING = 2**22  # multiplications in all steps: below this, copying the rows takes as long as it saves
@@ -174,9 +180,10 @@ def run(
     def steps(group: Group) -> None:
         memory = np.empty((packing.widest, G), h.dtype) if kept is None else kept
         for t in range(group.steps):
-            a = of_step(memory, slice(group.alive[t]) if kept is None else group.step(t), H)[: G // H]
+            rows = group.step(t)
+            a = of_step(memory, slice(group.alive[t]) if kept is None else rows, H)[: G // H]
             multiply(group.before(t, h0, h), a)
-            cell(group, t, a, by_gate(inputs.take(projected, group.step(t)), H))
+            cell(group, t, a, by_gate(inputs.take(projected, rows), H))
 
     run_in_parallel([partial(steps, group) for group in packing.groups])
 
@@ -236,3 +243,130 @@ def run_back(
             for group, cotangents in live:
                 leave(group, t, cotangents)
     return [packing.unsort(state) for state in states], da
+
+
+# --- cells that machine code can run ----------------------------------------------------------------------
+
+Operand: TypeAlias = "Array | tuple[Array, Array]"
+"""What a cell takes at each step: of an array (M, S H) its rows as :func:`.packing.of_step`, (n, H) if S is 1; of a
+pair, initial states (N, H) and the states after each row (M, H), those before the step; a row (H,) as it is."""
+
+
+def scans(packing: Packing, Wh: Array, dtype: Any) -> bool:
+    """Return whether machine code runs all steps of a cell: if it pays, and the products of a step are OpenBLAS's."""
+    entries = len(packing.rows) * Wh.shape[1]
+    return worth_compiling(entries) and blas.gemm(np.dtype(dtype)) is not None and not packs(Wh, dtype)
+
+
+def run_cell(
+    inputs: Inputs, projected: Array, Wh: Array, first: Array, h: Array, cell: Callable[..., None],
+    operands: Sequence[Operand], kept: Array | None = None,
+) -> None:  # fmt: skip
+    """Like :func:`run`, for ``cell(a, p, *operands)``, which a scan can run (:mod:`minigrad.compiler.scan`)."""
+    H, G = Wh.shape
+    if scans(inputs.packing, Wh, h.dtype):
+        from ...compiler.scan import Rows
+
+        lanes = G // H
+        given: list[Any] = [np.empty((inputs.packing.N, G), h.dtype), projected, (first, h)]
+        places = [Rows("own", lanes), Rows("input", lanes), Rows("before")]
+        if kept is not None:
+            given, places = [*given, kept], [*places, Rows("step", lanes)]
+        blocks = column_blocks(Wh.astype(h.dtype, copy=False), inputs.packing.widest)[0]
+        _scan(_forward(cell, kept is not None), given, places, operands, blocks, inputs)
+        return
+    views = _views(operands, inputs.packing, H)
+
+    def step(group: Group, t: int, a: Array, p: Array) -> None:
+        cell(a, p, *views[group][t])
+
+    run(inputs, projected, Wh, first, h, step, kept)
+
+
+def run_cell_back(
+    packing: Packing, Wh: Array, outside: Sequence[Array | None], dtype: Any, cell_vjp: Callable[..., Array | None],
+    operands: Sequence[Operand], inside: Array | None = None, last: Array | None = None,
+) -> tuple[list[Array], Array]:  # fmt: skip
+    """Like :func:`run_back`, for ``cell_vjp(cotangents, da, *operands)``.
+
+    Args:
+        inside: more cotangents of the lanes, to add to da, and to ``last`` (M, H) for a lane that da has not.
+    """
+    H, G = Wh.shape
+    if inside is None and scans(packing, Wh, dtype) and not any(observer.stepwise for observer in current()):
+        from ...compiler.scan import Rows
+
+        states = [np.zeros((packing.N, H), dtype) for _ in outside]
+        da = np.empty((len(packing.rows), G), dtype)
+        from_outside = [g.astype(dtype, order="C", copy=False) for g in outside if g is not None]
+        places = [*[Rows("own")] * len(states), Rows("row", G // H), *[Rows("step")] * len(from_outside)]
+        blocks = np.ascontiguousarray(row_blocks(Wh.astype(dtype, copy=False), packing.widest)[0].swapaxes(1, 2))
+        function = _backward(cell_vjp, tuple(g is not None for g in outside))
+        _scan(function, [*states, da, *from_outside], places, operands, blocks, Inputs(packing), back=True)
+        return [packing.unsort(state) for state in states], da
+    views = _views(operands, packing, H)
+
+    def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> Array | None:
+        direct = cell_vjp(cotangents, da, *views[group][t])
+        if inside is not None:
+            of_lanes = of_step(inside, group.step(t), H)
+            da += of_lanes[: len(da)]
+            if last is not None:
+                last[group.step(t)] += of_lanes[-1]
+        return direct
+
+    return run_back(packing, Wh, outside, dtype, step_vjp)
+
+
+def _views(operands: Sequence[Operand], packing: Packing, H: int) -> dict[Group, list[tuple[Array, ...]]]:
+    """Return the operands of each step of each group."""
+
+    def of_group(operand: Operand, group: Group) -> Iterable[Array]:
+        steps = range(packing.T)
+        if isinstance(operand, tuple):
+            return (group.before(t, *operand) for t in steps)
+        if operand.ndim == 1:
+            return repeat(operand)
+        rows = map(group.step, steps)
+        return map(operand.__getitem__, rows) if operand.shape[1] == H else (of_step(operand, r, H) for r in rows)
+
+    return {group: list(zip(*(of_group(x, group) for x in operands), strict=False)) for group in packing.groups}
+
+
+@cache
+def _forward(cell: Callable[..., None], keeps: bool) -> Callable[..., None]:
+    def step(a: Any, p: Any, before: Any, *operands: Any) -> None:
+        cell(a, p, *operands[keeps:])
+        if keeps:
+            np.positive(a, out=operands[0])
+
+    return step
+
+
+@cache
+def _backward(cell_vjp: Callable[..., Any], arrives: tuple[bool, ...]) -> Callable[..., Any]:
+    def step(*given: Any) -> Any:
+        cotangents, da, rest = given[: len(arrives)], given[len(arrives)], given[len(arrives) + 1 :]
+        for cotangent, g in zip((c for c, some in zip(cotangents, arrives, strict=True) if some), rest, strict=False):
+            cotangent += g
+        return cell_vjp(list(cotangents), da, *rest[sum(arrives) :])
+
+    return step
+
+
+def _scan(
+    function: Callable[..., Any], given: Sequence[Any], places: Sequence[Any], operands: Sequence[Operand],
+    blocks: Array, inputs: Inputs, back: bool = False,
+) -> None:  # fmt: skip
+    """Run a scan of the given operands with their places, and a cell's own operands."""
+    from ...compiler.scan import Layout, Rows, run_scan
+
+    places, packing, H = list(places), inputs.packing, len(blocks) * blocks.shape[1] if back else blocks.shape[1]
+    for operand in operands:
+        columns = operand[0].shape[-1] if isinstance(operand, tuple) else operand.shape[-1]
+        place = "before" if isinstance(operand, tuple) else "step" if operand.ndim > 1 else "all"
+        places.append(Rows(place, 0 if columns == H else columns // H))
+    index = np.arange(len(packing.rows)) if inputs.which is None else inputs.which
+    groups = [(group.first.start, group.bounds) for group in packing.groups]
+    layout = Layout(function, blocks.dtype, tuple(places), back)
+    run_scan(layout, [*given, *operands], blocks, groups, index)
