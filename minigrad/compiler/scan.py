@@ -49,44 +49,57 @@ class Slots(NDArrayOperatorsMixin):
     Views share their memory, as NumPy's do: each slot of it has the latest value that was written.
 
     >>> graph = Graph(np.dtype(np.float32))
-    >>> stack = Slots([graph.argument("E", 1) for _ in range(2)], range(2))
+    >>> stack = Slots([graph.argument("E", 1) for _ in range(2)], range(2), True)
     >>> first, second = stack
     >>> stack *= second
     >>> first.memory
     [E multiply, E multiply]
     """
 
-    def __init__(self, memory: list[Traced], places: range | int) -> None:
-        self.memory, self.places = memory, places
+    def __init__(self, memory: list[Traced], places: range, stack: bool) -> None:
+        self.memory, self.places, self.stack = memory, places, stack
 
-    def values(self, count: int) -> list[Traced]:
-        """Return the current values, one of them as often as a stack needs it."""
-        if isinstance(self.places, int):
-            return [self.memory[self.places]] * count
-        if len(self.places) != count:
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.memory[0].dtype
+
+    def read(self, count: int) -> list[Traced]:
+        """Return the current values; those of no stack are one value, as often as a stack needs it."""
+        if self.stack and len(self.places) != count:
             raise Untraceable(f"stacks of {len(self.places)} and {count} arrays do not fit")
-        return [self.memory[place] for place in self.places]
+        return [self.memory[place] for place in self.places] * (1 if self.stack else count)
+
+    def write(self, values: list[Traced]) -> Slots:
+        if len(values) != len(self.places):
+            raise Untraceable(f"{len(values)} arrays do not fit into {len(self.places)}")
+        for place, value in zip(self.places, values, strict=True):
+            self.memory[place] = value
+        return self
 
     def __getitem__(self, index: Any) -> Slots:
-        if isinstance(self.places, int) or not isinstance(index, (int, slice)):
+        if index is ...:
+            return self
+        if not self.stack or not isinstance(index, (int, slice)):
             raise Untraceable(f"[{index}]: a cell can index the first axis of a stack, nothing else")
-        return Slots(self.memory, self.places[index])
+        place = self.places[index]
+        return Slots(self.memory, place, True) if isinstance(place, range) else Slots(
+            self.memory, range(place, place + 1), False)  # fmt: skip
 
     def __setitem__(self, index: Any, value: Slots) -> None:
-        np.positive(value, out=self[index])
+        target = self[index]
+        target.write(value.read(len(target.places)))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **options: Any) -> Any:
         if method != "__call__" or options:
             raise Untraceable(f"np.{ufunc.__name__} with {', '.join(options) or method}: only with out")
-        stacks = [x.places for x in (*inputs, *out) if isinstance(x, Slots) and not isinstance(x.places, int)]
-        count = len(stacks[0]) if stacks else 1
-        columns = [x.values(count) if isinstance(x, Slots) else [x] * count for x in inputs]
-        made = columns[0] if ufunc is np.positive else [ufunc(*column) for column in zip(*columns, strict=True)]
-        target = out[0] if out else Slots(list(made), range(count) if stacks else 0)
-        target.values(count)  # the lengths fit
-        for place, value in zip(target.places if stacks else [target.places], made, strict=True):
-            target.memory[place] = value
-        return target
+        stacks = [len(x.places) for x in (*inputs, *out) if isinstance(x, Slots) and x.stack]
+        count = stacks[0] if stacks else 1
+        columns = [x.read(count) if isinstance(x, Slots) else [x] * count for x in inputs]
+        made = [ufunc(*column) for column in zip(*columns, strict=True)]
+        return out[0].write(made) if out else Slots(made, range(count), bool(stacks))
+
+    __bool__ = __float__ = __int__ = __index__ = __len__ = __array__ = __array_function__ = Traced._refuse
+    shape = size = property(Traced._refuse)
 
 
 class Rows(NamedTuple):
@@ -136,7 +149,7 @@ class Scan(Lines):
         before = [list(memory) for memory in memories]
         try:
             self.direct = self.layout.function(*(
-                Slots(memory, range(rows.lanes) if rows.lanes else 0)
+                Slots(memory, range(len(memory)), rows.lanes > 0)
                 for memory, rows in zip(memories, operands, strict=True)
             )) is not None  # fmt: skip
         except Untraceable as error:
@@ -244,20 +257,23 @@ class Scan(Lines):
 def _compiled(layout: Layout, integer: str) -> Callable[..., None]:
     scan, (word, address) = Scan(layout, integer), (ctypes.c_int64, ctypes.c_void_p)
     types = [word, address, address, word, address, address, word, word, *[address] * len(scan.parameters)]
-    return ctypes.CFUNCTYPE(None, *types)(address_of("scan", scan.text))  # type: ignore[no-any-return]
+    return ctypes.CFUNCTYPE(None, *types)(address_of("scan", scan.text))
 
 
 def run_scan(
-    layout: Layout, operands: Sequence[Any], matrix: Array, groups: Sequence[tuple[int, Array]], index: Array | None
+    layout: Layout, operands: Sequence[Any], matrix: Array, groups: Sequence[tuple[int, Array]], index: Array
 ) -> None:
     """Run all steps of groups of sequences, each on a thread.
 
     Args:
-        operands: arrays of the layout; for ``before`` a pair, the rows before the first step and those of all steps.
+        operands: contiguous arrays of the layout; for ``before`` a pair, the rows before the first step and those of
+            all steps.
         matrix: W in blocks (J, K, width), or for a product with its transpose (J, width, K).
         groups: of each the first of its rows among all ``own`` rows, and the first row of each step and after the last.
         index: the rows that ``input`` takes.
     """
+    arrays = [a for x in (*operands, matrix) for a in (x if isinstance(x, tuple) else (x,))]
+    assert all(a.flags.c_contiguous and a.dtype == layout.dtype for a in arrays)
     gemm = blas.gemm(layout.dtype)
     assert gemm is not None
     address, integer = gemm

@@ -20,7 +20,7 @@ from ..primitives import Steps, primitive
 from ..spec import Array
 from .kernels.numerics import sum_single
 from .kernels.packing import of_steps
-from .kernels.sequences import Trace, by_gate, project, run_cell, run_cell_back
+from .kernels.sequences import Operand, Trace, by_gate, project, run_cell, run_cell_back
 from .recurrent import (
     Cell, begin, check_shapes, declare_rules, highest, pull_step, tanh_vjp, wide_dtype, with_last_gate,
 )  # fmt: skip
@@ -30,7 +30,7 @@ __all__ = ["gru", "gru_step"]
 # --- the cell, n rows in place --------------------------------------------------------------------------
 
 
-def gru_states(a: Array, p: Array, b_n: Array, top: Array, h: Array, gates: Array, h_next: Array) -> None:
+def gru_states(a: Array, p: Array, b_n: Array, h: Array, gates: Array, h_next: Array) -> None:
     """Compute the next state from a = h Wh and p, each (3, n, H) with gates r, z, n, and the state (n, H).
 
     r, z = sigmoid(a_r + p_r), sigmoid(a_z + p_z); m = a_n + b_n; n = tanh(p_n + r m); h' = (1 - z) n + z h.
@@ -41,7 +41,7 @@ def gru_states(a: Array, p: Array, b_n: Array, top: Array, h: Array, gates: Arra
     both, r = a[:2], a[0]
     both += p[:2]
     np.negative(both, out=both)
-    np.minimum(both, top, out=both)
+    np.minimum(both, highest(both.dtype), out=both)
     np.exp(both, out=u)
     np.add(a[2], b_n, out=m)
     np.add(u[0], 1, out=r)
@@ -101,10 +101,10 @@ def gru_step(x: Array, h: Array, Wx: Array, Wh: Array, bx: Array, bh: Array) -> 
     dtype = check_shapes(x, h, Wx, Wh, {"bx": bx, "bh": bh}, 3, "ND")
     wide, (N, H) = wide_dtype(dtype), h.shape
     before = h.astype(wide, copy=False)
-    p = by_gate(project(x, Wx, _bias(bx, bh, wide), wide), H)
+    p = by_gate(project(x, Wx, wide) + _bias(bx, bh, wide), H)
     a = np.array(by_gate(before @ Wh.astype(wide, copy=False), H), order="C")
     gates, h_next = np.empty((4, N, H), wide), np.empty((N, H), wide)
-    gru_states(a, p, bh[2 * H :], highest(H, wide), before, gates, h_next)
+    gru_states(a, p, bh[2 * H :], before, gates, h_next)
     return h_next.astype(dtype, copy=False), (x, h, Wx, Wh, gates)
 
 
@@ -149,7 +149,7 @@ class _GRU(Cell):
     ) -> tuple[list[Array], Array, Array]:
         (h,), (gates,) = trace.states, trace.kept
         dn = np.empty(h.shape, h.dtype)
-        operands = [gates, (trace.first[0], h), dn]
+        operands: list[Operand] = [gates, (trace.first[0], h), dn]
         first, da = run_cell_back(trace.packing, Wh, outside, h.dtype, gru_states_vjp, operands, inside, dn)
         return first, da, with_last_gate(da, dn)
 
@@ -228,8 +228,8 @@ def gru(
     wide, packing, H = wide_dtype(dtype), inputs.packing, h0.shape[1]
     first, b_n = packing.sort(h0, wide), bh[2 * H :].astype(wide)
     h, gates = (np.empty((len(packing.rows), columns), wide) for columns in (H, 4 * H))
-    operands = [b_n, highest(H, wide), (first, h), gates, h]
-    run_cell(inputs, project(inputs.rows(x), Wx, _bias(bx, bh, wide), wide), Wh, first, h, gru_states, operands)
+    projected = project(inputs.rows(x), Wx, wide)
+    run_cell(inputs, projected, _bias(bx, bh, wide), Wh, first, h, gru_states, [b_n, (first, h), gates, h])
     trace = Trace(inputs, [first], [h], [gates])
     return packing.unpack(h).astype(dtype, copy=False), (trace, x, h0, Wx, Wh, bx, bh, h, gates)
 

@@ -17,7 +17,7 @@ from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..spec import Array
 from .kernels.packing import of_steps
-from .kernels.sequences import Trace, by_gate, project, run_cell, run_cell_back, scans
+from .kernels.sequences import Operand, Trace, by_gate, project, run_cell, run_cell_back, scans
 from .recurrent import (
     Cell, begin, check_shapes, declare_rules, highest, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip
@@ -30,7 +30,7 @@ _SLOPES = 2**20  # entries that are computed for all steps, and kept until the l
 # --- the cell, n rows in place --------------------------------------------------------------------------
 
 
-def lstm_states(a: Array, c: Array, top: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
+def lstm_states(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
     """Compute the next states from pre-activations ``a`` (4, n, H) and the cell state (n, H); ``a`` keeps the gates.
 
     i, f, o = sigmoid(a_i, a_f, a_o), g = tanh(a_g); c' = f c + i g; h' = o tanh(c').
@@ -40,7 +40,7 @@ def lstm_states(a: Array, c: Array, top: Array, c_next: Array, tanh_c: Array, h_
     """
     u, g = a[:3], a[3]
     np.negative(u, out=u)
-    np.minimum(u, top, out=u)
+    np.minimum(u, highest(u.dtype), out=u)
     np.exp(u, out=u)
     np.tanh(g, out=g)
     i, f, o = u + 1  # divide by these, which saves the pass that would convert them to sigmoids
@@ -49,11 +49,6 @@ def lstm_states(a: Array, c: Array, top: Array, c_next: Array, tanh_c: Array, h_
     c_next += tanh_c
     np.tanh(c_next, out=tanh_c)
     np.divide(tanh_c, o, out=h_next)
-
-
-def lstm_states_from_inputs(a: Array, p: Array, *operands: Array) -> None:
-    a += p
-    lstm_states(a, *operands)
 
 
 def lstm_states_vjp(cotangents: list[Array], da: Array, gates: Array, c: Array, tanh_c: Array) -> None:
@@ -109,7 +104,7 @@ def lstm_cell(a: Array, c: Array) -> tuple[tuple[Array, Array], tuple[Any, ...]]
     dtype = np.result_type(a, c, np.float16)
     gates = np.array(by_gate(a, c.shape[1]), wide_dtype(dtype), order="C")
     c_next, tanh_c, h_next = (np.empty(c.shape, gates.dtype) for _ in range(3))
-    lstm_states(gates, c, highest(c.shape[1], gates.dtype), c_next, tanh_c, h_next)
+    lstm_states(gates, c, c_next, tanh_c, h_next)
     return _rounded(h_next, c_next, dtype), (gates, c, tanh_c)
 
 
@@ -159,7 +154,7 @@ def lstm_step(
     dtype = check_shapes(x, h, Wx, Wh, {"b": b}, 4, "ND", c)
     gates = by_gate(preactivations(x, h, Wx, Wh, b, dtype), h.shape[1])
     c_next, tanh_c, h_next = (np.empty(h.shape, gates.dtype) for _ in range(3))
-    lstm_states(gates, c, highest(c.shape[1], gates.dtype), c_next, tanh_c, h_next)
+    lstm_states(gates, c, c_next, tanh_c, h_next)
     return _rounded(h_next, c_next, dtype), (x, h, c, Wx, Wh, gates, tanh_c)
 
 
@@ -191,6 +186,11 @@ def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: 
 # --- the layer ------------------------------------------------------------------------------------------
 
 
+def _next_states(a: Array, p: Array, *operands: Array) -> None:
+    a += p
+    lstm_states(a, *operands)
+
+
 class _LSTM(Cell):
     """For each row the trace keeps tanh(c) and the gates as :func:`lstm_states` leaves them."""
 
@@ -207,7 +207,7 @@ class _LSTM(Cell):
         few = packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES
         if few and not scans(packing, Wh, c.dtype):
             return Cell.pull(self, trace, Wh, outside, inside)
-        operands = [gates, (trace.first[1], c), tanh_c]
+        operands: list[Operand] = [gates, (trace.first[1], c), tanh_c]
         first, da = run_cell_back(packing, Wh, outside, c.dtype, lstm_states_vjp, operands, inside)
         return first, da, da
 
@@ -297,11 +297,10 @@ def lstm(
     first = packing.sort(h0, wide)
     first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, wide)
     M, H = len(packing.rows), h0.shape[1]
-    projected = project(inputs.rows(x), Wx, b, wide)  # before the kept arrays, or it leaves an unusable gap
+    projected = project(inputs.rows(x), Wx, wide)  # before the kept arrays, or it leaves an unusable gap
     h, c, tanh_c, gates = (np.empty((M, columns), wide) for columns in (H, H, H, 4 * H))
 
-    operands = [(first_c, c), highest(H, wide), c, tanh_c, h]
-    run_cell(inputs, projected, Wh, first, h, lstm_states_from_inputs, operands, gates)
+    run_cell(inputs, projected, b, Wh, first, h, _next_states, [(first_c, c), c, tanh_c, h], gates)
     trace = Trace(inputs, [first, first_c], [h, c], [tanh_c, gates])
     return _rounded(packing.unpack(h), packing.unpack(c), dtype), (trace, x, h0, Wx, Wh, b, c0, h, c, gates)
 

@@ -121,7 +121,7 @@ def rnn(
     wide, packing = wide_dtype(dtype), inputs.packing
     first = packing.sort(h0, wide)
     h = np.empty((len(packing.rows), h0.shape[1]), wide)
-    run_cell(inputs, project(inputs.rows(x), Wx, b, wide), Wh, first, h, _state, [h])
+    run_cell(inputs, project(inputs.rows(x), Wx, wide), b, Wh, first, h, _state, [h])
     return packing.unpack(h).astype(dtype, copy=False), (Trace(inputs, [first], [h]), x, h0, Wx, Wh, b, h)
 
 

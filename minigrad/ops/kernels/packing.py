@@ -188,7 +188,7 @@ class Packing:
 
     def sort(self, first: Array, dtype: Any) -> Array:
         """Return initial states (N, H) in the order of packing, a copy."""
-        return first[self.order].astype(dtype, copy=False)  # type: ignore[no-any-return]
+        return first[self.order].astype(dtype, order="C", copy=False)  # type: ignore[no-any-return]
 
     def unsort(self, first: Array) -> Array:
         """Invert :meth:`sort`."""
