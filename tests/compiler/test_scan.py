@@ -134,6 +134,14 @@ def test_other_layouts_and_dtypes(name):
         assert_close(*both_ways(getattr(mg.ops, name), changed, [np.asfortranarray(g) for g in cotangents]))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, ">i8"])
+def test_indices_of_other_dtypes(dtype):
+    inputs, cotangents = problem("rnn", 3, 4, 2, 5, np.float64)
+    inputs[0] = np.arange(8.0).reshape(4, 2)
+    indices = np.arange(12).reshape(4, 3).T.astype(dtype) % 4
+    assert_close(*both_ways(partial(mg.ops.rnn, indices=indices), inputs, cotangents))
+
+
 def test_empty_batches_and_sequences():
     for N, T in ((0, 3), (3, 0), (2, 3)):
         inputs, cotangents = problem("lstm", N, T, 2, 3, np.float32)

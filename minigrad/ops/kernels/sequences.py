@@ -375,7 +375,7 @@ def _scan(
 ) -> None:  # fmt: skip
     """Run a function of given operands, and of a cell's own ones."""
     packing = inputs.packing
-    index = np.arange(len(packing.rows)) if inputs.which is None else inputs.which
+    index = np.asarray(np.arange(len(packing.rows)) if inputs.which is None else inputs.which, np.int64)
     places, arrays = [rows for rows, _ in given], [x for _, x in given]
     for x in operands:
         lanes = 0 if isinstance(x, tuple) or x.shape[-1] == H else x.shape[1] // H
