@@ -177,20 +177,20 @@ class Scan(Lines):
     def write(self) -> None:
         operands, back = self.layout.operands, self.layout.back
         with self.loop("%steps") as k:
-            t = self.integers("sub", self.integers("sub", "%steps", k), 1) if back else k
-            start, end = self.at("%starts", t), self.at("%starts", self.integers("add", t, 1))
+            t = self.arithmetic("sub", self.arithmetic("sub", "%steps", k), 1) if back else k
+            start, end = self.at("%starts", t), self.at("%starts", self.arithmetic("add", t, 1))
             earlier = self.at("%starts", self.new(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
             first = self.new(f"icmp eq i64 {t}, 0")
             self.bases = [f"%x{i}" for i in range(len(operands))]
             for i, rows in enumerate(operands):
                 if rows.place == "before":
-                    moved = self.entry(self.bases[i], self.integers("mul", earlier, "%H"))
+                    moved = self.entry(self.bases[i], self.arithmetic("mul", earlier, "%H"))
                     self.bases[i] = self.select(first, f"%first{i}", moved, "ptr")
-            n = self.integers("sub", end, start)
+            n = self.arithmetic("sub", end, start)
             if not back:
                 self.product(n, start)
             with self.loop(n) as j:
-                row = self.integers("add", start, j)
+                row = self.arithmetic("add", start, j)
                 self.rows = {"step": (start, n, j), "row": row, "input": self.at("%index", row), "own": j,
                              "before": j, "all": "0"}  # fmt: skip
                 pointers = ", ".join(f"ptr {self.lane(i, lane)}" for i, lane in self.used)
@@ -203,24 +203,24 @@ class Scan(Lines):
         rows = self.layout.operands[i]
         count, place = str(rows.lanes or 1), self.rows[rows.place]
         if isinstance(place, str):
-            unit = self.integers("add", self.integers("mul", place, count), lane)
+            unit = self.arithmetic("add", self.arithmetic("mul", place, count), lane)
         else:
             start, n, j = place
-            unit = self.integers("add", self.integers("mul", start, count), self.integers("mul", n, lane))
-            unit = self.integers("add", unit, j)
-        return self.entry(self.bases[i], self.integers("mul", unit, "%H"))
+            unit = self.arithmetic("add", self.arithmetic("mul", start, count), self.arithmetic("mul", n, lane))
+            unit = self.arithmetic("add", unit, j)
+        return self.entry(self.bases[i], self.arithmetic("mul", unit, "%H"))
 
     def product(self, n: str, start: str) -> None:
         """Multiply n rows by the matrix, block by block."""
         back, places = self.layout.back, [rows.place for rows in self.layout.operands]
         i = places.index("row" if back else "before")
-        G = self.integers("mul", "%H", self.layout.operands[i if back else 0].lanes)
-        left = self.entry(self.bases[i], self.integers("mul", start, G)) if back else self.bases[i]
+        G = self.arithmetic("mul", "%H", self.layout.operands[i if back else 0].lanes)
+        left = self.entry(self.bases[i], self.arithmetic("mul", start, G)) if back else self.bases[i]
         K, columns = (G, "%H") if back else ("%H", G)
-        size = self.integers("mul", K, "%width")
+        size = self.arithmetic("mul", K, "%width")
         with self.loop("%blocks") as b:
-            block = self.entry("%W", self.integers("mul", b, size))
-            out = self.entry("%x0", self.integers("mul", b, "%width"))
+            block = self.entry("%W", self.arithmetic("mul", b, size))
+            out = self.entry("%x0", self.arithmetic("mul", b, "%width"))
             lengths = [x if self.integer == "i64" else self.new(f"trunc i64 {x} to {self.integer}")
                        for x in (n, "%width", K, K, K if back else "%width", columns)]  # fmt: skip
             m, width, K_, lda, ldb, ldc = (f"{self.integer} {x}" for x in lengths)
@@ -229,7 +229,7 @@ class Scan(Lines):
             self.lines.append(f"call void %gemm({how}, {m}, {width}, {K_}, {one}, ptr {left}, {lda}, ptr {block}, "
                               f"{ldb}, {beta}, ptr {out}, {ldc})")  # fmt: skip
 
-    def integers(self, name: str, x: str, y: str | int) -> str:
+    def arithmetic(self, name: str, x: str, y: str | int) -> str:
         return self.new(f"{name} i64 {x}, {y}")
 
     def at(self, numbers: str, i: str) -> str:
@@ -249,8 +249,9 @@ class Scan(Lines):
     def text(self) -> str:
         head = "i64 %steps, ptr %starts, ptr %index, i64 %H, ptr %gemm, ptr %W, i64 %width, i64 %blocks"
         body = "\n  ".join([*self.tops, *self.lines, "ret void"])
-        cell = self.printed.text("cell").replace("define void", "define internal void")
-        return f"{cell}define void @scan({head}, {', '.join(f'ptr {x}' for x in self.parameters)}) {{\n  {body}\n}}\n"
+        cell, rest = self.printed.text("cell").split("{", 1)
+        cell = cell.replace("define", "define internal").replace("ptr %", "ptr noalias %")  # no operands share rows
+        return f"{cell}{{{rest}define void @scan({head}, {', '.join(f'ptr {x}' for x in self.parameters)}) {{\n  {body}\n}}\n"
 
 
 @cache

@@ -134,6 +134,7 @@ class Packing:
             first, start = first + len(part), self.groups[-1].starts[-1]
         self.steps = max(group.steps for group in self.groups)
         self.widest = max(map(len, parts))
+        self._whole = len(parts) == 1 and bool((lengths == T).all())  # the rows are x (N, T, …) with its axes swapped
         pairs = list(zip(parts, self.groups, strict=True))
         self.rows = np.concatenate([part[group.places] for part, group in pairs])
         self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
@@ -198,10 +199,14 @@ class Packing:
 
     def pack(self, x: Array) -> Array:
         """Return values for every step of every sequence, (N, T, …), as contiguous rows (M, …)."""
+        if self._whole:  # as below, in two thirds of the time
+            return np.array(x.swapaxes(0, 1), order="C").reshape(len(self.rows), *x.shape[2:])
         return x[self.rows, self.times]  # type: ignore[no-any-return]
 
     def unpack(self, rows: Array) -> Array:
         """Invert :meth:`pack`: return rows (M, D) as (N, T, D), with zeros after the end of each sequence."""
+        if self._whole:
+            return np.array(rows.reshape(self.T, self.N, rows.shape[1]).swapaxes(0, 1), order="C")
         result = np.zeros((self.N, self.T, rows.shape[1]), rows.dtype)
         result[self.rows, self.times] = rows
         return result
