@@ -251,7 +251,8 @@ class Scan(Lines):
         body = "\n  ".join([*self.tops, *self.lines, "ret void"])
         cell, rest = self.printed.text("cell").split("{", 1)
         cell = cell.replace("define", "define internal").replace("ptr %", "ptr noalias %")  # no operands share rows
-        return f"{cell}{{{rest}define void @scan({head}, {', '.join(f'ptr {x}' for x in self.parameters)}) {{\n  {body}\n}}\n"
+        head += "".join(f", ptr {x}" for x in self.parameters)
+        return f"{cell}{{{rest}define void @scan({head}) {{\n  {body}\n}}\n"
 
 
 @cache
