@@ -167,8 +167,6 @@ class Scan(Lines):
                 if operands[i].place == "own":
                     into[new] = old
         self.printed = print_kernel(list(written), self.float, into)
-        if self.printed.scratch != (0, 0) or not self.printed.flat:
-            raise Untraceable("a cell must be computed entry by entry")
         self.used = [self.places[v.args[0]] for v in self.printed.arguments]
         self.used += [written[v] for v in self.printed.outputs if v not in into]
 

@@ -186,6 +186,26 @@ def test_an_observer_of_steps_sees_all_cotangents():
     assert observer.seen == 4
 
 
+@pytest.mark.parametrize("name", GATES)
+def test_second_derivatives(name):
+    """Cotangents of the hidden outputs arrive, too, which a scan does not take."""
+    inputs, _ = problem(name, 2, 3, 2, 4, np.float64)
+    found = []
+    for yes in (True, False):
+        with compiled(yes) as layouts:
+
+            def squared(*x):
+                y = getattr(mg.ops, name)(*x)
+                return ((y[0] if name == "lstm" else y) ** 2).sum()
+
+            def slope(*x):
+                return sum((d**2).sum() for d in mg.grad(squared, tuple(range(len(x))))(*x))
+
+            found.append([d.numpy() for d in mg.grad(slope, tuple(range(len(inputs))))(*inputs)])
+            assert bool(layouts) == yes
+    assert_close(*found, times=1000)
+
+
 def test_another_blas(monkeypatch):
     monkeypatch.setattr(blas, "gemm", lambda dtype: None)
     inputs, cotangents = problem("gru", 3, 4, 2, 5, np.float64)
@@ -265,6 +285,7 @@ REFUSED = {
     "a copy": (lambda a, p, h: h.__setitem__(..., a[0]), "must compute each array"),
     "one value in two places": (lambda a, p, h: (np.add(a[0], p[0], out=h), np.add(a[0], p[0], out=p[0])),
                                 "must compute each array"),
+    "a product with a sum": (lambda a, p, h: np.vecdot(a[0], p[0], out=h), "must compute each array"),
     "an unknown function": (lambda a, p, h: np.arctan(a[0], out=h), "not among the functions"),
 }  # fmt: skip
 
@@ -275,6 +296,26 @@ def test_cells_that_cannot_be_compiled(name):
     operands = scan.Rows("own", 2), scan.Rows("input", 2), scan.Rows("before"), scan.Rows("step")
     with pytest.raises(Untraceable, match=message):
         scan.Scan(scan.Layout(lambda a, p, b, h: cell(a, p, h), np.dtype(float), operands), "i64")
+
+
+def test_no_operand_is_given_twice():
+    """LLVM may assume that no two arguments of a cell share memory."""
+    for name in GATES:
+        inputs, cotangents = problem(name, 2, 3, 2, 4, np.float64)
+        with compiled(True) as layouts:
+            pull(getattr(mg.ops, name), [leaf(x) for x in inputs], cotangents)
+        for layout in layouts:
+            used = scan.Scan(layout, "i64").used
+            assert len(set(used)) == len(used)
+
+
+def test_operands_are_contiguous_and_of_one_dtype():
+    operands = scan.Rows("own", 1), scan.Rows("input", 1), scan.Rows("before"), scan.Rows("step")
+    layout = scan.Layout(lambda a, p, b, h: np.add(a[0], p[0], out=h), np.dtype(float), operands)
+    a, p, first, h, W = (np.zeros(shape) for shape in ((2, 3), (2, 3), (2, 3), (2, 3), (1, 3, 3)))
+    for wrong in (np.zeros((3, 2)).T, np.zeros((2, 3), np.float32)):
+        with pytest.raises(AssertionError):
+            scan.run_scan(layout, [a, p, (first, h), wrong], W, [(0, np.array([0, 2]))], np.arange(2))
 
 
 def test_an_older_blas_has_short_integers():
