@@ -1,5 +1,5 @@
 """A small compiler: functions of arrays, written with NumPy, become loops in machine code."""
 
-from .fused import FUSED, fused
+from .fused import FUSED, fused, worth_compiling
 
-__all__ = ["FUSED", "fused"]
+__all__ = ["FUSED", "fused", "worth_compiling"]

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = ["Lines", "number", "text_of_functions"]
 
@@ -26,9 +28,14 @@ def number(x: float, type: str) -> str:
 
 
 class Lines:
-    """Lines of LLVM text. Each operation writes one line and returns the name of its result."""
+    """Lines of LLVM text. Each operation writes one line and returns the name of its result.
+
+    Attributes:
+        tops: the lines that come first.
+    """
 
     def __init__(self) -> None:
+        self.tops: list[str] = []
         self.lines: list[str] = []
         self.count = 0
 
@@ -40,6 +47,20 @@ class Lines:
 
     def select(self, condition: str, x: str, y: str, type: str) -> str:
         return self.new(f"select i1 {condition}, {type} {x}, {type} {y}")
+
+    @contextmanager
+    def loop(self, end: str, start: str = "0", step: int = 1) -> Iterator[str]:
+        """Write a loop; the block gets its counter."""
+        self.count += 1
+        n = self.count
+        self.tops.append(f"%i{n} = alloca i64")
+        self.lines += [f"store i64 {start}, ptr %i{n}", f"br label %head{n}", f"head{n}:"]
+        now = self.new(f"load i64, ptr %i{n}")
+        self.lines += [f"%more{n} = icmp ult i64 {now}, {end}", f"br i1 %more{n}, label %body{n}, label %exit{n}",
+                       f"body{n}:"]  # fmt: skip
+        yield now
+        after = self.new(f"add nuw nsw i64 {now}, {step}")
+        self.lines += [f"store i64 {after}, ptr %i{n}", f"br label %head{n}", f"exit{n}:"]
 
 
 class _Formula(Lines):
@@ -89,10 +110,10 @@ class _Formula(Lines):
             p = self.add(self.mul(p, r), c)
         return p
 
-    def reduced(self, x: str) -> tuple[str, str, str]:
-        """Return r, and two factors whose product is 2^n: either is a normal number, also where 2^n is not."""
-        x = self.choose(self.compare("ogt", x, self.highest), self.highest, x)
-        x = self.choose(self.compare("olt", x, self.lowest), self.lowest, x)
+    def reduced(self, x: str, lowest: float, highest: float) -> tuple[str, str]:
+        """Return r and n for an x that is moved between two bounds."""
+        x = self.choose(self.compare("ogt", x, highest), highest, x)
+        x = self.choose(self.compare("olt", x, lowest), lowest, x)
         # Adding 1.5 2^shift rounds to an integer, and leaves it in the lowest bits.
         magic = 1.5 * 2.0**self.shift
         rounded = self.add(self.mul(x, 1 / math.log(2)), magic)
@@ -102,24 +123,23 @@ class _Formula(Lines):
         r = self.sub(self.sub(x, self.mul(n, high)), self.mul(n, low))
         first_bits = struct.unpack("i" if self.type == "float" else "q",
                                    struct.pack("f" if self.type == "float" else "d", magic))[0]  # fmt: skip
-        n = self.new(f"sub {self.int} {self.bits(rounded)}, {first_bits}")
-        half = self.new(f"ashr {self.int} {n}, 1")
-        return r, self.power_of_2(half), self.power_of_2(self.new(f"sub {self.int} {n}, {half}"))
+        return r, self.new(f"sub {self.int} {self.bits(rounded)}, {first_bits}")
 
     def power_of_2(self, n: str) -> str:
         biased = self.new(f"add {self.int} {n}, {self.bias}")
         return self.from_bits(self.new(f"shl {self.int} {biased}, {self.shift}"))
 
     def exp(self, x: str) -> str:
-        r, first, second = self.reduced(x)
+        r, n = self.reduced(x, self.lowest, self.highest)
         p = self.polynomial(r, [1 / math.factorial(k) for k in range(self.terms + 1)])
-        return self.mul(self.mul(p, first), second)
+        half = self.new(f"ashr {self.int} {n}, 1")  # either factor of 2^n is a normal number, also where 2^n is not
+        return self.mul(self.mul(p, self.power_of_2(half)), self.power_of_2(self.new(f"sub {self.int} {n}, {half}")))
 
     def expm1_below(self, x: str) -> str:
-        """Compute expm1 for x up to 40."""
-        r, first, second = self.reduced(x)
+        """Compute expm1 for x up to 40; from -40 on it is -1."""
+        r, n = self.reduced(x, -40.0, 40.0)
         p = self.mul(r, self.polynomial(r, [1 / math.factorial(k) for k in range(1, self.terms + 2)]))
-        factor = self.mul(first, second)
+        factor = self.power_of_2(n)
         return self.add(self.mul(factor, p), self.sub(factor, 1.0))
 
     def expm1(self, x: str) -> str:

@@ -19,7 +19,7 @@ from .loops import print_kernel
 from .machine_code import address_of
 from .tracing import Graph, Node, Traced, Untraceable
 
-__all__ = ["FUSED", "Kernel", "fused"]
+__all__ = ["FUSED", "Kernel", "fused", "worth_compiling"]
 
 _MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # "never", or "always", also for small arrays
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
@@ -28,6 +28,11 @@ _WORTH_A_THREAD = 2**18  # entries
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
 """The kernels of each fused function, by the layout of the arguments."""
+
+
+def worth_compiling(entries: int) -> bool:
+    """Return whether machine code can be made, and is faster for arrays of this many entries."""
+    return _AVAILABLE and entries >= _WORTH_A_CALL
 
 
 def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Any:

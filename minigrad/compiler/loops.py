@@ -16,8 +16,7 @@ which stays in the cache. Entries are floats of the arrays' dtype, numbers of ro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from .functions import Lines, number, text_of_functions
 from .tracing import REDUCTIONS, Node, Untraceable
@@ -98,7 +97,7 @@ class Loops(Lines):
     # --- the parts of the function
 
     def write(self) -> None:
-        self.tops: list[str] = []
+        self.tops = []
         self.numbers: dict[Node, str] = {}  # S
         last = max(self.plan.passes.values(), default=0)
         for self.now in range(last + 2):
@@ -364,20 +363,6 @@ class Loops(Lines):
         return self.new(f"{'fpext' if new == 'double' else 'fptrunc'} {old} {x} to {new}")
 
     # --- memory
-
-    @contextmanager
-    def loop(self, end: str, start: str = "0", step: int = 1) -> Iterator[str]:
-        """Write a loop; the block gets its counter."""
-        self.count += 1
-        n = self.count
-        self.tops.append(f"%i{n} = alloca i64")
-        self.lines += [f"store i64 {start}, ptr %i{n}", f"br label %head{n}", f"head{n}:"]
-        now = self.new(f"load i64, ptr %i{n}")
-        self.lines += [f"%more{n} = icmp ult i64 {now}, {end}", f"br i1 %more{n}, label %body{n}, label %exit{n}",
-                       f"body{n}:"]  # fmt: skip
-        yield now
-        after = self.new(f"add nuw nsw i64 {now}, {step}")
-        self.lines += [f"store i64 {after}, ptr %i{n}", f"br label %head{n}", f"exit{n}:"]
 
     def accumulator_type(self, v: Node) -> str:
         return self.float if v.op == "rmax" else "double"

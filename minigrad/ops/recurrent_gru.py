@@ -19,10 +19,10 @@ from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..spec import Array
 from .kernels.numerics import sum_single
-from .kernels.packing import Group, of_step, of_steps
-from .kernels.sequences import Trace, by_gate, project, run, run_back
+from .kernels.packing import of_steps
+from .kernels.sequences import Operand, Trace, by_gate, project, run_cell, run_cell_back
 from .recurrent import (
-    Cell, add_lanes, begin, check_shapes, declare_rules, highest, pull_step, tanh_vjp, wide_dtype, with_last_gate,
+    Cell, begin, check_shapes, declare_rules, highest, pull_step, tanh_vjp, wide_dtype, with_last_gate,
 )  # fmt: skip
 
 __all__ = ["gru", "gru_step"]
@@ -41,7 +41,7 @@ def gru_states(a: Array, p: Array, b_n: Array, h: Array, gates: Array, h_next: A
     both, r = a[:2], a[0]
     both += p[:2]
     np.negative(both, out=both)
-    np.minimum(both, highest(both.shape[-1], both.dtype), out=both)
+    np.minimum(both, highest(both.dtype), out=both)
     np.exp(both, out=u)
     np.add(a[2], b_n, out=m)
     np.add(u[0], 1, out=r)
@@ -53,14 +53,14 @@ def gru_states(a: Array, p: Array, b_n: Array, h: Array, gates: Array, h_next: A
     h_next /= np.add(u[1], 1, out=r)
 
 
-def gru_states_vjp(dh: Array, gates: Array, h: Array, da: Array, dn: Array) -> None:
+def gru_states_vjp(cotangents: list[Array], da: Array, gates: Array, h: Array, dn: Array) -> Array:
     """Convert the cotangent of h' to those of a (into ``da``), of p_n (``dn``), and of h on its direct path (``dh``).
 
     dn = dh (1 - z) (1 - n^2); da_m = dn r; da_r = da_m m (1 - r); da_z = dh (h - n) z (1 - z); dh = dh z. p_r and p_z
     have the cotangents of a_r and a_z. ``gates`` are as :func:`gru_states` leaves them; with s = 1 / (1 + u), 1 - s is
     u s.
     """
-    u, m, n = gates[:2], gates[2], gates[3]
+    (dh,), u, m, n = cotangents, gates[:2], gates[2], gates[3]
     s = u + 1
     np.divide(1, s, out=s)
     r, z = s
@@ -75,6 +75,7 @@ def gru_states_vjp(dh: Array, gates: Array, h: Array, da: Array, dn: Array) -> N
     da_z *= dh
     da_z *= np.subtract(h, n, out=r)  # scratch
     dh *= z
+    return dh
 
 
 @primitive(residuals=("x", "h", "Wx", "Wh", "derived"))
@@ -100,7 +101,7 @@ def gru_step(x: Array, h: Array, Wx: Array, Wh: Array, bx: Array, bh: Array) -> 
     dtype = check_shapes(x, h, Wx, Wh, {"bx": bx, "bh": bh}, 3, "ND")
     wide, (N, H) = wide_dtype(dtype), h.shape
     before = h.astype(wide, copy=False)
-    p = by_gate(project(x, Wx, _bias(bx, bh, wide), wide), H)
+    p = by_gate(project(x, Wx, wide) + _bias(bx, bh, wide), H)
     a = np.array(by_gate(before @ Wh.astype(wide, copy=False), H), order="C")
     gates, h_next = np.empty((4, N, H), wide), np.empty((N, H), wide)
     gru_states(a, p, bh[2 * H :], before, gates, h_next)
@@ -118,7 +119,7 @@ def _bias(bx: Array, bh: Array, dtype: Any) -> Array:
 def _(g: Any, needs: tuple[bool, ...], x: Array, h: Array, Wx: Array, Wh: Array, gates: Array) -> Any:
     dh = g.astype(gates.dtype)
     da, dn = np.empty((len(h), 3 * h.shape[1]), gates.dtype), np.empty(h.shape, gates.dtype)
-    gru_states_vjp(dh, gates, h, by_gate(da, h.shape[1]), dn)
+    gru_states_vjp([dh], by_gate(da, h.shape[1]), gates, h, dn)
     dx, through_product, dWx, dWh, dbx = pull_step(da, with_last_gate(da, dn), needs, x, h, Wx, Wh)
     return dx, through_product + dh if needs[1] else None, dWx, dWh, dbx, sum_single(da, 0) if needs[5] else None
 
@@ -148,16 +149,8 @@ class _GRU(Cell):
     ) -> tuple[list[Array], Array, Array]:
         (h,), (gates,) = trace.states, trace.kept
         dn = np.empty(h.shape, h.dtype)
-
-        def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> Array:
-            step = group.step(t)
-            of_gates = of_step(gates, step, h.shape[1])
-            gru_states_vjp(cotangents[0], of_gates, group.before(t, trace.first[0], h), da, dn[step])
-            if inside is not None:
-                add_lanes(of_step(inside, step, h.shape[1]), da, dn, step)
-            return cotangents[0]
-
-        first, da = run_back(trace.packing, Wh, outside, h.dtype, step_vjp)
+        operands: list[Operand] = [gates, (trace.first[0], h), dn]
+        first, da = run_cell_back(trace.packing, Wh, outside, h.dtype, gru_states_vjp, operands, inside, dn)
         return first, da, with_last_gate(da, dn)
 
     def slopes(self, trace: Trace) -> Array:
@@ -233,14 +226,10 @@ def gru(
     """
     inputs, dtype = begin(x, h0, Wx, Wh, {"bx": bx, "bh": bh}, lengths, indices, 3)
     wide, packing, H = wide_dtype(dtype), inputs.packing, h0.shape[1]
-    first, b_n = packing.sort(h0, wide), bh[2 * H :]
+    first, b_n = packing.sort(h0, wide), bh[2 * H :].astype(wide)
     h, gates = (np.empty((len(packing.rows), columns), wide) for columns in (H, 4 * H))
-
-    def step(group: Group, t: int, a: Array, p: Array) -> None:
-        rows = group.step(t)
-        gru_states(a, p, b_n, group.before(t, first, h), of_step(gates, rows, H), h[rows])
-
-    run(inputs, project(inputs.rows(x), Wx, _bias(bx, bh, wide), wide), Wh, first, h, step)
+    projected = project(inputs.rows(x), Wx, wide)
+    run_cell(inputs, projected, _bias(bx, bh, wide), Wh, first, h, gru_states, [b_n, (first, h), gates, h])
     trace = Trace(inputs, [first], [h], [gates])
     return packing.unpack(h).astype(dtype, copy=False), (trace, x, h0, Wx, Wh, bx, bh, h, gates)
 

@@ -16,8 +16,8 @@ import numpy as np
 from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..spec import Array
-from .kernels.packing import Group, of_steps
-from .kernels.sequences import Trace, by_gate, project, run, run_back
+from .kernels.packing import of_steps
+from .kernels.sequences import Operand, Trace, by_gate, project, run_cell, run_cell_back, scans
 from .recurrent import (
     Cell, begin, check_shapes, declare_rules, highest, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip
@@ -40,7 +40,7 @@ def lstm_states(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array)
     """
     u, g = a[:3], a[3]
     np.negative(u, out=u)
-    np.minimum(u, highest(u.shape[-1], u.dtype), out=u)
+    np.minimum(u, highest(u.dtype), out=u)
     np.exp(u, out=u)
     np.tanh(g, out=g)
     i, f, o = u + 1  # divide by these, which saves the pass that would convert them to sigmoids
@@ -51,14 +51,14 @@ def lstm_states(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array)
     np.divide(tanh_c, o, out=h_next)
 
 
-def lstm_states_vjp(dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array, da: Array) -> None:
+def lstm_states_vjp(cotangents: list[Array], da: Array, gates: Array, c: Array, tanh_c: Array) -> None:
     """Convert the cotangents of h' and c' to those of the pre-activations (into ``da``) and of c (into ``dc``).
 
     With dc' += dh o (1 - tanh^2 c'): da_i = dc' g i (1 - i), da_f = dc' c f (1 - f),
     da_o = dh tanh(c') o (1 - o), da_g = dc' i (1 - g^2), dc = dc' f. ``gates`` are u of i, f, o, and g, as
     :func:`lstm_states` leaves them; with s = 1 / (1 + u), s (1 - s) is u s^2.
     """
-    u, g = gates[:3], gates[3]
+    (dh, dc), u, g = cotangents, gates[:3], gates[3]
     sigmoids = u + 1
     np.divide(1, sigmoids, out=sigmoids)
     i, f, o = sigmoids
@@ -125,7 +125,7 @@ def _pull_cell(g: Any, gates: Array, c: Array, tanh_c: Array) -> tuple[Array, Ar
     da = np.empty((len(c), 4 * c.shape[1]), gates.dtype)
     dh = np.zeros(c.shape, gates.dtype) if gh is None else gh
     dc = np.zeros(c.shape, gates.dtype) if gc is None else gc.astype(gates.dtype)
-    lstm_states_vjp(dh, dc, gates, c, tanh_c, by_gate(da, c.shape[1]))
+    lstm_states_vjp([dh, dc], by_gate(da, c.shape[1]), gates, c, tanh_c)
     return da, dc
 
 
@@ -186,6 +186,11 @@ def _reference_step(x: Tensor, h: Tensor, c: Tensor, Wx: Tensor, Wh: Tensor, b: 
 # --- the layer ------------------------------------------------------------------------------------------
 
 
+def _next_states(a: Array, p: Array, *operands: Array) -> None:
+    a += p
+    lstm_states(a, *operands)
+
+
 class _LSTM(Cell):
     """For each row the trace keeps tanh(c) and the gates as :func:`lstm_states` leaves them."""
 
@@ -198,18 +203,12 @@ class _LSTM(Cell):
 
         For large steps, the results of a step stay in the cache.
         """
-        c, (tanh_c, gates) = trace.states[1], trace.kept
-        if trace.packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES:
+        c, (tanh_c, gates), packing = trace.states[1], trace.kept, trace.packing
+        few = packing.widest * c.shape[1] <= _FEW and 6 * c.size <= _SLOPES
+        if few and not scans(packing, Wh, c.dtype):
             return Cell.pull(self, trace, Wh, outside, inside)
-
-        def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
-            step = group.step(t)
-            before, (dh, dc) = group.before(t, trace.first[1], c), cotangents
-            lstm_states_vjp(dh, dc, gates[step].reshape(da.shape), before, tanh_c[step], da)
-            if inside is not None:
-                da += inside[step].reshape(da.shape)
-
-        first, da = run_back(trace.packing, Wh, outside, c.dtype, step_vjp)
+        operands: list[Operand] = [gates, (trace.first[1], c), tanh_c]
+        first, da = run_cell_back(packing, Wh, outside, c.dtype, lstm_states_vjp, operands, inside)
         return first, da, da
 
     def slopes(self, trace: Trace) -> Array:
@@ -298,15 +297,10 @@ def lstm(
     first = packing.sort(h0, wide)
     first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, wide)
     M, H = len(packing.rows), h0.shape[1]
-    projected = project(inputs.rows(x), Wx, b, wide)  # before the kept arrays, or it leaves an unusable gap
+    projected = project(inputs.rows(x), Wx, wide)  # before the kept arrays, or it leaves an unusable gap
     h, c, tanh_c, gates = (np.empty((M, columns), wide) for columns in (H, H, H, 4 * H))
 
-    def step(group: Group, t: int, a: Array, p: Array) -> None:
-        a += p
-        rows = group.step(t)
-        lstm_states(a, group.before(t, first_c, c), c[rows], tanh_c[rows], h[rows])
-
-    run(inputs, projected, Wh, first, h, step, gates)
+    run_cell(inputs, projected, b, Wh, first, h, _next_states, [(first_c, c), c, tanh_c, h], gates)
     trace = Trace(inputs, [first, first_c], [h, c], [tanh_c, gates])
     return _rounded(packing.unpack(h), packing.unpack(c), dtype), (trace, x, h0, Wx, Wh, b, c0, h, c, gates)
 

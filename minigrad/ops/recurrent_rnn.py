@@ -15,8 +15,7 @@ from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..spec import Array
 from .kernels.numerics import widened
-from .kernels.packing import Group
-from .kernels.sequences import Trace, project, run, run_back
+from .kernels.sequences import Trace, project, run_cell, run_cell_back
 from .recurrent import (
     Cell, begin, check_shapes, declare_rules, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip
@@ -58,15 +57,20 @@ def _(x: Tensor, h: Tensor, Wx: Tensor, Wh: Tensor, b: Tensor) -> Any:
     return np.tanh(x @ Wx + h @ Wh + b)
 
 
+def _state(a: Array, p: Array, h: Array) -> None:
+    a += p
+    np.tanh(a[0], out=h)
+
+
+def _state_vjp(cotangents: list[Array], da: Array, h: Array) -> None:
+    tanh_vjp(cotangents[0], h, out=da[0])
+
+
 class _RNN(Cell):
     def pull(self, trace: Trace, Wh: Array, outside: Sequence[Any], inside: Any) -> tuple[list[Array], Array, Array]:
         """Compute it from the states, without slopes, which would take as much memory as all cotangents."""
-        h = trace.states[0]
-
-        def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> None:
-            tanh_vjp(cotangents[0], h[group.step(t)], out=da[0])
-
-        first, da = run_back(trace.packing, Wh, outside, h.dtype, step_vjp)
+        (h,) = trace.states
+        first, da = run_cell_back(trace.packing, Wh, outside, h.dtype, _state_vjp, [h])
         return first, da, da
 
     def slopes(self, trace: Trace) -> Array:
@@ -117,12 +121,7 @@ def rnn(
     wide, packing = wide_dtype(dtype), inputs.packing
     first = packing.sort(h0, wide)
     h = np.empty((len(packing.rows), h0.shape[1]), wide)
-
-    def step(group: Group, t: int, a: Array, p: Array) -> None:
-        a += p
-        np.tanh(a[0], out=h[group.step(t)])
-
-    run(inputs, project(inputs.rows(x), Wx, b, wide), Wh, first, h, step)
+    run_cell(inputs, project(inputs.rows(x), Wx, wide), b, Wh, first, h, _state, [h])
     return packing.unpack(h).astype(dtype, copy=False), (Trace(inputs, [first], [h]), x, h0, Wx, Wh, b, h)
 
 

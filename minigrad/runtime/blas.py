@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy._core._multiarray_umath as _linked
 
 Array = np.ndarray[Any, Any]
 
-__all__ = ["MOST_THREADS", "axpby", "get_threads", "kernel", "processor", "set_threads"]
+__all__ = ["MOST_THREADS", "axpby", "gemm", "get_threads", "kernel", "processor", "set_threads"]
 
 # A smaller coefficient may become 0 when it is rounded to the dtype.
 _SMALLEST = {np.dtype(dtype): float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64)}
@@ -77,6 +78,16 @@ def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
         return fields["vendor_id"], int(fields["cpu family"])
     except (OSError, KeyError, ValueError):
         return "", 0
+
+
+@cache
+def gemm(dtype: np.dtype[Any]) -> tuple[int, str] | None:
+    """Return the address of OpenBLAS's matrix product and its type of integers, ``i32`` or ``i64``; None without it."""
+    letter = {"f": "s", "d": "d"}.get(dtype.char)
+    routine = _find(f"cblas_{letter}gemm") if letter and _get else None
+    if routine is None:
+        return None
+    return ctypes.cast(routine, ctypes.c_void_p).value or 0, "i64" if "64" in routine.__name__ else "i32"
 
 
 _axpby: dict[Any, Callable[..., None]] = {}  # by dtype, where the library has the routine

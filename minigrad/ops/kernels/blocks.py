@@ -39,6 +39,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ from ...runtime import blas, matmul_backend, mkl
 from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
 
-__all__ = ["block_rows", "column_blocks", "multiplier", "multiply", "product", "product_into", "products",
+__all__ = ["block_rows", "column_blocks", "multiplier", "multiply", "packs", "product", "product_into", "products",
            "row_blocks"]  # fmt: skip
 
 _MULTIPLICATIONS = 1_000_000  # in a block or a tile: OpenBLAS's AVX-512 kernels compute this many without copying
@@ -89,10 +90,15 @@ def multiplier(W: Array, rows: int, parts: int = 1, transposed: bool = False) ->
     array([[[ 60.,  71.,  82.]],
            [[ 93., 104., 115.]]])
     """
-    if matmul_backend.chosen.thin == "mkl" and W.size >= _WORTH_PACKING and W.dtype in (np.float32, np.float64):
+    if packs(W, W.dtype):
         return mkl.Packed(np.ascontiguousarray(W), rows, parts, transposed)
     blocks = row_blocks(W, rows) if transposed else column_blocks(W, rows, parts)
     return partial(_multiply_by, blocks[:, 0]) if blocks.shape[1] == 1 else partial(multiply, blocks)
+
+
+def packs(W: Array, dtype: Any) -> bool:
+    """Return whether MKL multiplies by W in this dtype, packed once."""
+    return matmul_backend.chosen.thin == "mkl" and W.size >= _WORTH_PACKING and dtype in (np.float32, np.float64)
 
 
 def column_blocks(W: Array, rows: int, parts: int = 1) -> Array:

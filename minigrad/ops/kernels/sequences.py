@@ -8,7 +8,7 @@ matrices of 4H columns. Sequence 0 has one step, sequence 1 has three: four step
 Forwards, where h holds the state after each row::
 
     x (2, 3, D)      inputs.rows      rows (4, D)                   the four existing inputs
-    rows (4, D)      project          projected (4, 4H)             rows @ Wx + b, one GEMM for all steps
+    rows (4, D)      project          projected (4, 4H)             rows @ Wx, one GEMM for all steps; then + b
     h0 (2, H)        packing.sort     first (2, H)                  sequence 1, then sequence 0
     step 0           run              first      (2, H) @ Wh        a (4, 2, H), and from it h[0:2]
     step 1                            h[0:1]     (1, H) @ Wh        a (4, 1, H), and from it h[2:3]
@@ -32,26 +32,36 @@ them, and they are added to da @ Wh.T.
 
 The products of a step are thin and are computed in blocks (:mod:`.blocks`). Groups of sequences
 (:class:`.packing.Group`) run their steps in parallel, each on a thread.
+
+:func:`run` and :func:`run_back` call a cell step by step. A cell that only computes on its operands can be compiled: if
+:func:`scans` says so, :func:`run_cell` and :func:`run_cell_back` run all its steps in one call of machine code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
+from itertools import compress, repeat
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ...compiler import worth_compiling
+from ...compiler.scan import Layout, Rows, run_scan
 from ...observers import current
+from ...runtime import blas
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
-from .blocks import block_rows, multiplier, product
+from .blocks import block_rows, column_blocks, multiplier, packs, product, row_blocks
 from .numerics import widened
 from .packing import Group, Inputs, Packing, of_step
 from .zero_rows import ENOUGH, rows_with_any
 
-__all__ = ["Step", "StepVJP", "Trace", "by_gate", "groups_of", "project", "run", "run_back"]
+__all__ = [
+    "Operand", "Step", "StepVJP", "Trace", "add_lanes", "by_gate", "groups_of", "project", "run", "run_back",
+    "run_cell", "run_cell_back", "scans",
+]  # fmt: skip
 
 _WORTH_THREADS = 2**22  # multiplications in a step: below this, threads wait for each other
 _WORTH_CUTTING = 2**22  # multiplications in all steps: below this, copying the rows takes as long as it saves
@@ -95,11 +105,9 @@ def groups_of(N: int, H: int, gates: int) -> int:
     return max(min(groups, N), 1)
 
 
-def project(rows: Array, Wx: Array, b: Array, dtype: Any) -> Array:
-    """Compute the input's part of all steps, x @ Wx + b in one GEMM: (rows, D) to (rows, gates H)."""
-    projected = product(widened(rows), widened(Wx)).astype(dtype, copy=False)
-    projected += b
-    return projected
+def project(rows: Array, Wx: Array, dtype: Any) -> Array:
+    """Compute the input's part of all steps but the bias, x @ Wx in one GEMM: (rows, D) to (rows, gates H)."""
+    return product(widened(rows), widened(Wx)).astype(dtype, copy=False)
 
 
 class Trace(NamedTuple):
@@ -170,13 +178,15 @@ def run(
     """
     (H, G), packing = Wh.shape, inputs.packing
     multiply = multiplier(Wh.astype(h.dtype, copy=False), packing.widest, G // H)
+    gates = by_gate(projected, H) if inputs.which is None else None
 
     def steps(group: Group) -> None:
         memory = np.empty((packing.widest, G), h.dtype) if kept is None else kept
         for t in range(group.steps):
-            a = of_step(memory, slice(group.alive[t]) if kept is None else group.step(t), H)[: G // H]
+            rows = group.step(t)
+            a = of_step(memory, slice(group.alive[t]) if kept is None else rows, H)[: G // H]
             multiply(group.before(t, h0, h), a)
-            cell(group, t, a, by_gate(inputs.take(projected, group.step(t)), H))
+            cell(group, t, a, by_gate(inputs.take(projected, rows), H) if gates is None else gates[:, rows])
 
     run_in_parallel([partial(steps, group) for group in packing.groups])
 
@@ -197,6 +207,7 @@ def run_back(
     states = [np.zeros((packing.N, H), dtype) for _ in outside]
     da = np.empty((len(packing.rows), G), dtype)
     multiply = multiplier(Wh.astype(dtype, copy=False), packing.widest, transposed=True)
+    gates = by_gate(da, H)
 
     def arrive(group: Group, t: int) -> list[Array]:
         """Return the cotangents of the states after step t: from the steps after it, and from outside."""
@@ -208,17 +219,17 @@ def run_back(
 
     def leave(group: Group, t: int, live: list[Array]) -> None:
         """Convert them to the cotangents of the states before step t."""
-        rows = da[group.step(t)]
-        target = by_gate(rows, H)
+        rows = group.step(t)
+        target = gates[:, rows]
         cotangent = target if target.flags.c_contiguous else np.empty(target.shape, dtype)
         direct = cell_vjp(group, t, live, cotangent)
         if cotangent is not target:
             target[...] = cotangent
         if direct is None:
-            multiply(rows, live[0][None])
+            multiply(da[rows], live[0][None])
         else:
             through_product = np.empty_like(live[0])
-            multiply(rows, through_product[None])
+            multiply(da[rows], through_product[None])
             np.add(direct, through_product, out=live[0])
 
     def steps(group: Group) -> None:
@@ -236,3 +247,138 @@ def run_back(
             for group, cotangents in live:
                 leave(group, t, cotangents)
     return [packing.unsort(state) for state in states], da
+
+
+# --- cells that can be compiled ---------------------------------------------------------------------------
+
+Operand: TypeAlias = "Array | tuple[Array, Array]"
+"""What a cell reads or writes at each step, besides the product.
+
+An array (M, S H): its rows as :func:`.packing.of_step` returns them, or (n, H) if S is 1. A pair of initial states
+(N, H) and the states after each row (M, H): those before the step. A row (H,): itself.
+"""
+
+
+def scans(packing: Packing, Wh: Array, dtype: Any) -> bool:
+    """Return whether to compile a cell: if that pays, and the products of a step are OpenBLAS's."""
+    entries = len(packing.rows) * Wh.shape[1]
+    return worth_compiling(entries) and blas.gemm(np.dtype(dtype)) is not None and not packs(Wh, dtype)
+
+
+def run_cell(
+    inputs: Inputs, projected: Array, b: Array, Wh: Array, first: Array, h: Array, cell: Callable[..., None],
+    operands: Sequence[Operand], kept: Array | None = None,
+) -> None:  # fmt: skip
+    """Like :func:`run`, for ``cell(a, p, *operands)`` and the input's part without its bias b (gates H,).
+
+    ``projected`` may be overwritten.
+    """
+    H, G = Wh.shape
+    if scans(inputs.packing, Wh, h.dtype):
+        lanes, a = G // H, np.empty((inputs.packing.N, G), h.dtype)
+        given: list[tuple[Rows, Any]] = [
+            (Rows("own", lanes), a), (Rows("input", lanes), projected), (Rows("all", lanes), b.astype(h.dtype)),
+            (Rows("before"), (first, h)), *([] if kept is None else [(Rows("step", lanes), kept)]),
+        ]  # fmt: skip
+        blocks = column_blocks(Wh.astype(h.dtype, copy=False), inputs.packing.widest)[0]
+        _scan(_forward(cell, kept is not None), given, operands, blocks, inputs, H)
+        return
+    projected += b
+    views = _views(operands, inputs.packing, H)
+
+    def step(group: Group, t: int, a: Array, p: Array) -> None:
+        cell(a, p, *views[group][t])
+
+    run(inputs, projected, Wh, first, h, step, kept)
+
+
+def run_cell_back(
+    packing: Packing, Wh: Array, outside: Sequence[Array | None], dtype: Any, cell_vjp: Callable[..., Array | None],
+    operands: Sequence[Operand], inside: Array | None = None, last: Array | None = None,
+) -> tuple[list[Array], Array]:  # fmt: skip
+    """Like :func:`run_back`, for ``cell_vjp(cotangents, da, *operands)``.
+
+    Args:
+        inside, last: see :func:`add_lanes`.
+    """
+    H, G = Wh.shape
+    if inside is None and scans(packing, Wh, dtype) and not any(observer.stepwise for observer in current()):
+        states = [np.zeros((packing.N, H), dtype) for _ in outside]
+        da = np.empty((len(packing.rows), G), dtype)
+        given: list[tuple[Rows, Any]] = [*((Rows("own"), state) for state in states), (Rows("row", G // H), da)]
+        given += [(Rows("step"), g.astype(dtype, order="C", copy=False)) for g in outside if g is not None]
+        blocks = row_blocks(Wh.astype(dtype, copy=False), packing.widest)[0].swapaxes(1, 2)
+        function = _backward(cell_vjp, tuple(g is not None for g in outside))
+        _scan(function, given, operands, blocks, Inputs(packing), H, back=True)
+        return [packing.unsort(state) for state in states], da
+    views = _views(operands, packing, H)
+
+    def step_vjp(group: Group, t: int, cotangents: list[Array], da: Array) -> Array | None:
+        direct = cell_vjp(cotangents, da, *views[group][t])
+        if inside is not None:
+            add_lanes(of_step(inside, group.step(t), H), da, last, group.step(t))
+        return direct
+
+    return run_back(packing, Wh, outside, dtype, step_vjp)
+
+
+def add_lanes(inside: Array, da: Array, last: Array | None, step: slice) -> None:
+    """Add cotangents of the lanes (lanes, n, H) to those of h Wh (gates, n, H), and of a last lane to rows (M, H)."""
+    da += inside[: len(da)]
+    if last is not None:
+        last[step] += inside[-1]
+
+
+def _views(operands: Sequence[Operand], packing: Packing, H: int) -> dict[Group, list[tuple[Array, ...]]]:
+    """Return the operands of each step of each group."""
+
+    def of_group(x: Operand, group: Group) -> Iterable[Array]:
+        steps = range(packing.T)
+        if isinstance(x, tuple):
+            return map(group.before, steps, *map(repeat, x))
+        rows = map(group.step, steps)
+        if x.ndim == 1:
+            return repeat(x)
+        return map(x.__getitem__, rows) if x.shape[1] == H else map(of_step, repeat(x), rows, repeat(H))
+
+    return {group: list(zip(*(of_group(x, group) for x in operands), strict=False)) for group in packing.groups}
+
+
+@cache
+def _forward(cell: Callable[..., None], keeps: bool) -> Callable[..., None]:
+    """Return the cell as a function of all operands of a scan."""
+
+    def step(a: Any, p: Any, b: Any, before: Any, *operands: Any) -> None:
+        cell(a, p + b, *operands[keeps:])
+        if keeps:
+            operands[0][...] = a
+
+    return step
+
+
+@cache
+def _backward(cell_vjp: Callable[..., Any], arrives: tuple[bool, ...]) -> Callable[..., Any]:
+    """Return the VJP of a cell as a function of all operands of a scan; whether each state has an outside cotangent."""
+
+    def step(*given: Any) -> Any:
+        states, (da, *rest) = given[: len(arrives)], given[len(arrives) :]
+        for state in compress(states, arrives):
+            state += rest.pop(0)
+        return cell_vjp(list(states), da, *rest)
+
+    return step
+
+
+def _scan(
+    function: Callable[..., Any], given: Sequence[tuple[Rows, Any]], operands: Sequence[Operand], blocks: Array,
+    inputs: Inputs, H: int, back: bool = False,
+) -> None:  # fmt: skip
+    """Run a function of given operands, and of a cell's own ones."""
+    packing = inputs.packing
+    index = np.asarray(np.arange(len(packing.rows)) if inputs.which is None else inputs.which, np.int64)
+    places, arrays = [rows for rows, _ in given], [x for _, x in given]
+    for x in operands:
+        lanes = 0 if isinstance(x, tuple) or x.shape[-1] == H else x.shape[1] // H
+        places.append(Rows("before" if isinstance(x, tuple) else "step" if x.ndim > 1 else "all", lanes))
+    groups = [(group.first.start, group.bounds) for group in packing.groups]
+    run_scan(Layout(function, blocks.dtype, tuple(places), back), [*arrays, *operands], blocks, groups, index)

@@ -1,0 +1,295 @@
+"""Scans over time: one call of machine code runs all steps of a recurrent layer, forwards or backwards.
+
+A step has a matrix product, which stays BLAS's, and a *cell*, which is written with NumPy: it computes on arrays of n
+rows and H columns, and writes into some of them. For machine code the cell is called once with :class:`Slots`, which
+record what it writes. The recorded entries become a loop over the H columns of a row, and this loop a function that the
+loops over steps and rows call::
+
+    forwards    for each step t:     a = h before it @ W
+                                     for each row:  cell(a, input, …)
+    backwards   for each step t:     for each row:  cell(cotangents, da, …)
+                (from the last)      cotangent of h = (its direct path) + da @ W'
+
+>>> import numpy as np
+>>> def cell(a, p, h):
+...     a += p
+...     np.tanh(a[0], out=h)
+>>> operands = Rows("own", 1), Rows("input", 1), Rows("before"), Rows("step")
+>>> layout = Layout(lambda a, p, before, h: cell(a, p, h), np.dtype(np.float32), operands)
+>>> "call void @cell" in Scan(layout, "i64").text
+True
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from ..runtime import blas
+from ..runtime.threads import run_in_parallel
+from ..spec import Array
+from .functions import Lines, number
+from .loops import print_kernel
+from .machine_code import address_of
+from .tracing import Graph, Node, Traced, Untraceable
+
+__all__ = ["Layout", "Rows", "Scan", "Slots", "run_scan"]
+
+_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112  # cblas
+
+
+class Slots(NDArrayOperatorsMixin):
+    """An array (n, H), or a stack of them (S, n, H), that a cell reads and writes, without entries.
+
+    Views share their memory, as NumPy's do: each slot of it has the latest value that was written.
+
+    >>> graph = Graph(np.dtype(np.float32))
+    >>> stack = Slots([graph.argument("E", 1) for _ in range(2)], range(2), True)
+    >>> first, second = stack
+    >>> stack *= second
+    >>> first.memory
+    [E multiply, E multiply]
+    """
+
+    def __init__(self, memory: list[Traced], places: range, stack: bool) -> None:
+        self.memory, self.places, self.stack = memory, places, stack
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.memory[0].dtype
+
+    def read(self, count: int) -> list[Traced]:
+        """Return the current values; those of no stack are one value, as often as a stack needs it."""
+        if self.stack and len(self.places) != count:
+            raise Untraceable(f"stacks of {len(self.places)} and {count} arrays do not fit")
+        return [self.memory[place] for place in self.places] * (1 if self.stack else count)
+
+    def write(self, values: list[Traced]) -> Slots:
+        if len(values) != len(self.places):
+            raise Untraceable(f"{len(values)} arrays do not fit into {len(self.places)}")
+        for place, value in zip(self.places, values, strict=True):
+            self.memory[place] = value
+        return self
+
+    def __getitem__(self, index: Any) -> Slots:
+        if index is ...:
+            return self
+        if not self.stack or not isinstance(index, (int, slice)):
+            raise Untraceable(f"[{index}]: a cell can index the first axis of a stack, nothing else")
+        place = self.places[index]
+        return Slots(self.memory, place, True) if isinstance(place, range) else Slots(
+            self.memory, range(place, place + 1), False)  # fmt: skip
+
+    def __setitem__(self, index: Any, value: Slots) -> None:
+        target = self[index]
+        target.write(value.read(len(target.places)))
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **options: Any) -> Any:
+        if method != "__call__" or options:
+            raise Untraceable(f"np.{ufunc.__name__} with {', '.join(options) or method}: only with out")
+        stacks = [len(x.places) for x in (*inputs, *out) if isinstance(x, Slots) and x.stack]
+        count = stacks[0] if stacks else 1
+        columns = [x.read(count) if isinstance(x, Slots) else [x] * count for x in inputs]
+        made = [ufunc(*column) for column in zip(*columns, strict=True)]
+        return out[0].write(made) if out else Slots(made, range(count), bool(stacks))
+
+    __bool__ = __float__ = __int__ = __index__ = __len__ = __array__ = __array_function__ = Traced._refuse
+    shape = size = property(Traced._refuse)
+
+
+class Rows(NamedTuple):
+    """Where a step finds its rows of an operand.
+
+    Fields:
+        place: ``step``, the rows of the step in arrays of all rows, for stacks (S, n, H) one after the other; ``row``,
+            the same with the S parts of each row together; ``input``, as ``row``, by an index; ``own``, as ``row``,
+            the same memory for all steps; ``before``, the rows of the previous step; ``all``, one row for all.
+        lanes: the arrays of a stack; 0 for no stack.
+    """
+
+    place: str
+    lanes: int = 0
+
+
+class Layout(NamedTuple):
+    """What the text of a scan depends on: the function of the operands, their dtype, and where they are.
+
+    A function that runs backwards returns whether the cotangent of h, the first operand, has a direct path.
+    """
+
+    function: Callable[..., Any]
+    dtype: np.dtype[Any]
+    operands: tuple[Rows, ...]
+    back: bool = False
+
+
+class Scan(Lines):
+    """The text of a scan; ``integer`` is BLAS's type.
+
+    The product is written into the first operand, a or the cotangent of h. It is that of the first operand of
+    ``before``, or of ``row``.
+    """
+
+    def __init__(self, layout: Layout, integer: str) -> None:
+        super().__init__()
+        self.layout, self.integer = layout, integer
+        self.float = "float" if layout.dtype == np.float32 else "double"
+        self.record()
+        self.write()
+
+    def record(self) -> None:
+        """Call the function, and find out which slots it writes."""
+        operands, graph = self.layout.operands, Graph(self.layout.dtype)
+        memories = [[graph.argument("E", 1) for _ in range(rows.lanes or 1)] for rows in operands]
+        before = [list(memory) for memory in memories]
+        try:
+            self.direct = self.layout.function(*(
+                Slots(memory, range(len(memory)), rows.lanes > 0)
+                for memory, rows in zip(memories, operands, strict=True)
+            )) is not None  # fmt: skip
+        except Untraceable as error:
+            error.add_note(f"in {self.layout.function}, which a scan compiles")
+            raise
+        into: dict[Node, Node] = {}
+        self.places = [(i, lane) for i, memory in enumerate(memories) for lane in range(len(memory))]
+        written: dict[Node, tuple[int, int]] = {}
+        for i, lane in self.places[0 if self.direct else len(memories[0]) :]:  # else the product overwrites the first
+            new, old = memories[i][lane].node, before[i][lane].node
+            if new is not old:
+                if new in written or new.op == "argument" or new.kind != "E":
+                    raise Untraceable("a cell must compute each array that it writes")
+                written[new] = i, lane
+                if operands[i].place == "own":
+                    into[new] = old
+        self.printed = print_kernel(list(written), self.float, into)
+        self.used = [self.places[v.args[0]] for v in self.printed.arguments]
+        self.used += [written[v] for v in self.printed.outputs if v not in into]
+
+    # --- the text
+
+    def write(self) -> None:
+        operands, back = self.layout.operands, self.layout.back
+        with self.loop("%steps") as k:
+            t = self.arithmetic("sub", self.arithmetic("sub", "%steps", k), 1) if back else k
+            start, end = self.at("%starts", t), self.at("%starts", self.arithmetic("add", t, 1))
+            earlier = self.at("%starts", self.new(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
+            first = self.new(f"icmp eq i64 {t}, 0")
+            self.bases = [f"%x{i}" for i in range(len(operands))]
+            for i, rows in enumerate(operands):
+                if rows.place == "before":
+                    moved = self.entry(self.bases[i], self.arithmetic("mul", earlier, "%H"))
+                    self.bases[i] = self.select(first, f"%first{i}", moved, "ptr")
+            n = self.arithmetic("sub", end, start)
+            if not back:
+                self.product(n, start)
+            with self.loop(n) as j:
+                row = self.arithmetic("add", start, j)
+                self.rows = {"step": (start, n, j), "row": row, "input": self.at("%index", row), "own": j,
+                             "before": j, "all": "0"}  # fmt: skip
+                pointers = ", ".join(f"ptr {self.lane(i, lane)}" for i, lane in self.used)
+                self.lines.append(f"call void @cell(i64 1, i64 %H, {pointers}, ptr null)")
+            if back:
+                self.product(n, start)
+
+    def lane(self, i: int, lane: int) -> str:
+        """Return the address of a row's part of an operand."""
+        rows = self.layout.operands[i]
+        count, place = str(rows.lanes or 1), self.rows[rows.place]
+        if isinstance(place, str):
+            unit = self.arithmetic("add", self.arithmetic("mul", place, count), lane)
+        else:
+            start, n, j = place
+            unit = self.arithmetic("add", self.arithmetic("mul", start, count), self.arithmetic("mul", n, lane))
+            unit = self.arithmetic("add", unit, j)
+        return self.entry(self.bases[i], self.arithmetic("mul", unit, "%H"))
+
+    def product(self, n: str, start: str) -> None:
+        """Multiply n rows by the matrix, block by block."""
+        back, places = self.layout.back, [rows.place for rows in self.layout.operands]
+        i = places.index("row" if back else "before")
+        G = self.arithmetic("mul", "%H", self.layout.operands[i if back else 0].lanes)
+        left = self.entry(self.bases[i], self.arithmetic("mul", start, G)) if back else self.bases[i]
+        K, columns = (G, "%H") if back else ("%H", G)
+        size = self.arithmetic("mul", K, "%width")
+        with self.loop("%blocks") as b:
+            block = self.entry("%W", self.arithmetic("mul", b, size))
+            out = self.entry("%x0", self.arithmetic("mul", b, "%width"))
+            lengths = [x if self.integer == "i64" else self.new(f"trunc i64 {x} to {self.integer}")
+                       for x in (n, "%width", K, K, K if back else "%width", columns)]  # fmt: skip
+            m, width, K_, lda, ldb, ldc = (f"{self.integer} {x}" for x in lengths)
+            one, beta = (f"{self.float} {number(x, self.float)}" for x in (1.0, float(self.direct)))
+            how = f"i32 {_ROW_MAJOR}, i32 {_PLAIN}, i32 {_TRANSPOSED if back else _PLAIN}"
+            self.lines.append(f"call void %gemm({how}, {m}, {width}, {K_}, {one}, ptr {left}, {lda}, ptr {block}, "
+                              f"{ldb}, {beta}, ptr {out}, {ldc})")  # fmt: skip
+
+    def arithmetic(self, name: str, x: str, y: str | int) -> str:
+        return self.new(f"{name} i64 {x}, {y}")
+
+    def at(self, numbers: str, i: str) -> str:
+        return self.new(f"load i64, ptr {self.new(f'getelementptr inbounds i64, ptr {numbers}, i64 {i}')}")
+
+    def entry(self, base: str, i: str) -> str:
+        return self.new(f"getelementptr inbounds {self.float}, ptr {base}, i64 {i}")
+
+    @property
+    def parameters(self) -> list[str]:
+        """The operands' pointers."""
+        pairs = ((f"%x{i}", f"%first{i}" if rows.place == "before" else "")
+                 for i, rows in enumerate(self.layout.operands))  # fmt: skip
+        return [name for pair in pairs for name in pair if name]
+
+    @property
+    def text(self) -> str:
+        head = "i64 %steps, ptr %starts, ptr %index, i64 %H, ptr %gemm, ptr %W, i64 %width, i64 %blocks"
+        body = "\n  ".join([*self.tops, *self.lines, "ret void"])
+        cell, rest = self.printed.text("cell").split("{", 1)
+        cell = cell.replace("define", "define internal").replace("ptr %", "ptr noalias %")  # no operands share rows
+        head += "".join(f", ptr {x}" for x in self.parameters)
+        return f"{cell}{{{rest}define void @scan({head}) {{\n  {body}\n}}\n"
+
+
+@cache
+def _compiled(layout: Layout, integer: str) -> Callable[..., None]:
+    scan, (word, address) = Scan(layout, integer), (ctypes.c_int64, ctypes.c_void_p)
+    types = [word, address, address, word, address, address, word, word, *[address] * len(scan.parameters)]
+    return ctypes.CFUNCTYPE(None, *types)(address_of("scan", scan.text))
+
+
+def run_scan(
+    layout: Layout, operands: Sequence[Any], matrix: Array, groups: Sequence[tuple[int, Array]], index: Array
+) -> None:
+    """Run all steps of groups of sequences, each on a thread.
+
+    Args:
+        operands: contiguous arrays of the layout; for ``before`` a pair, the rows before the first step and those of
+            all steps.
+        matrix: W in blocks (J, K, width), or for a product with its transpose (J, width, K).
+        groups: of each the first of its rows among all ``own`` rows, and the first row of each step and after the last.
+        index: the rows that ``input`` takes.
+    """
+    arrays = [a for x in (*operands, matrix) for a in (x if isinstance(x, tuple) else (x,))]
+    assert all(a.flags.c_contiguous and a.dtype == layout.dtype for a in arrays)
+    gemm = blas.gemm(layout.dtype)
+    assert gemm is not None
+    address, integer = gemm
+    call, size = _compiled(layout, integer), layout.dtype.itemsize
+    J, width = len(matrix), matrix.shape[1 if layout.back else 2]
+    H = J * width if layout.back else matrix.shape[1]
+
+    def run(first: int, starts: Array) -> None:
+        pointers = []
+        for x, rows in zip(operands, layout.operands, strict=True):
+            shift = first * H * size * (rows.lanes or 1)
+            if isinstance(x, tuple):
+                pointers += [x[1].ctypes.data, x[0].ctypes.data + shift]
+            else:
+                pointers.append(x.ctypes.data + shift * (rows.place == "own"))
+        steps = len(starts) - 1
+        call(steps, starts.ctypes.data, index.ctypes.data, H, address, matrix.ctypes.data, width, J, *pointers)
+
+    run_in_parallel([partial(run, *group) for group in groups])
