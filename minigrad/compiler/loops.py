@@ -225,8 +225,7 @@ class Loops(Lines):
     def column_of_row(self, stored: list[Node], sums: list[Node], reductions: list[Node]) -> None:
         """Write the inside of a loop over columns."""
         self.entries: dict[Node, str] = {}
-        for v in stored:
-            x = self.entry(v)
+        for v, x in [(v, self.entry(v)) for v in stored]:  # all are computed before an argument is overwritten
             if v in self.outputs:
                 self.store(v, self.k, x, v.type)
             if ("entry", v) in self.kept:
@@ -461,8 +460,9 @@ class Loops(Lines):
 
     def text(self, name: str) -> str:
         parameters = ["i64 %M", "i64 %K"]
+        alone = "" if self.into else "noalias "  # what is overwritten may be given twice
         parameters += [
-            "double %a" + str(a.args[0]) if a.kind == "S" else f"ptr noalias %a{a.args[0]}" for a in self.arguments
+            f"double %a{a.args[0]}" if a.kind == "S" else f"ptr {alone}%a{a.args[0]}" for a in self.arguments
         ]
         parameters += [f"ptr noalias %o{i}" for i, v in enumerate(self.outputs) if v not in self.into]
         parameters.append("ptr noalias %scratch")

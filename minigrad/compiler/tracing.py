@@ -2,7 +2,7 @@
 
 The function is called with :class:`Traced` values, which have a dtype and a kind but no entries. So the graph holds for
 arrays of any size, and no number of the call that happens to be first can become part of it. What needs an entry, a
-length or memory raises :class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x += 1``, ``np.empty(…)``.
+length or memory raises :class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x[0] = 1``, ``np.empty(…)``.
 
 The kinds, for arrays of M rows and K columns (all axes but the last are rows):
 
@@ -172,8 +172,10 @@ class Traced(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         name = _BITWISE.get(ufunc.__name__, ufunc.__name__)
+        if list(options) == ["out"]:  # x += y and the like
+            return options["out"][0]._become(self.__array_ufunc__(ufunc, method, *inputs))
         if method != "__call__" or options:
-            raise Untraceable(f"np.{name} with {', '.join(options) or method}: a value cannot be written into")
+            raise Untraceable(f"np.{name} with {', '.join(options) or method}")
         make = self.graph.entrywise
         if name in _ENTRYWISE or name in BOOLEAN:
             return make(name, *inputs)
@@ -181,11 +183,20 @@ class Traced(NDArrayOperatorsMixin):
             return make("multiply", self, self)
         if name == "reciprocal":
             return make("divide", 1, self)
+        if name == "sign":
+            return np.where(self > 0, 1, np.where(self < 0, -1, self))
         if name == "vecdot":
             return make("multiply", *inputs).sum(-1)
         if name == "power" and inputs[1] in (2, 3):
             return self * self if inputs[1] == 2 else self * self * self
         raise Untraceable(f"np.{name} is not among the functions that can be compiled")
+
+    def _become(self, new: Traced) -> Traced:
+        """Take the value of another, as an array does when it is updated in place."""
+        if (self.node.kind, self.node.type, self.ndim) != ("E", new.node.type, new.ndim) or new.node.kind not in "ES":
+            raise Untraceable(f"{new} cannot be written into {self}: only entries into entries")
+        self.node = new.node
+        return self
 
     def __array_function__(self, function: Callable[..., Any], _: Any, args: Any, options: Any) -> Any:
         if function in _FUNCTIONS:
