@@ -186,7 +186,7 @@ class Kernel:
         numbers: list[Any] = [float(args[i]) if kind == "S" else address(args[i], kind) for i, kind in self.used]
         for v in self.made:
             array = arrays[v]
-            own = array if v.kind in "ER" or array.ndim == (v.kind == "C") else array[part]
+            own = array if v.kind in "ER" or array.ndim == (v.kind == "C") else array[part, ...]
             numbers.append(address(own, v.kind))
         columns, of_rows = self.printed.scratch
         scratch = np.empty(columns * K + of_rows * M)

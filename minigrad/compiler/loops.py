@@ -341,6 +341,7 @@ class Loops(Lines):
         if v.op in _INTRINSICS:
             return self.new(f"call {type} @llvm.{_INTRINSICS[v.op]}.{suffix}({', '.join(f'{type} {a}' for a in args)})")
         if v.op in _TESTS and integers:
+            args = [str(int(a.args[0])) if a.op == "constant" else x for a, x in zip(v.inputs, args, strict=True)]
             return self.new(f"icmp {_INT_TESTS[v.op]} i64 {', '.join(args)}")
         if v.op in _TESTS:
             return self.new(f"fcmp {_TESTS[v.op]} {type} {', '.join(args)}")
@@ -450,7 +451,8 @@ class Loops(Lines):
     @property
     def splits(self) -> bool:
         """Whether some rows can be computed without the others, but for sums, which can be added."""
-        return not any(self.plan.passes.values())
+        sums = all(v.op == "csum" for v in self.outputs if v.kind in "CS")
+        return sums and not any(self.plan.passes.values()) and not any(v.op == "rows" for v in self.plan.nodes)
 
     @property
     def scratch(self) -> tuple[int, int]:
