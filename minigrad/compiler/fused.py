@@ -30,7 +30,7 @@ FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
 """The kernels of each fused function, by the layout of the arguments."""
 
 
-def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Any:
+def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Callable[..., Any]:
     """Compile a function of arrays to loops that read and write each entry once; without llvmlite, return it as it is.
 
     The function receives its arguments by position. The first is an array of M rows and K columns; its leading axes
@@ -89,7 +89,7 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
         if type(a) is np.ndarray:
             dtype = a.dtype
             kind = ("E" if a.shape == shape else "R" if a.shape == of_rows else "C" if a.shape == shape[-1:] else
-                    "S" if not a.shape else None)  # fmt: skip
+                    "S" if not a.shape and dtype == float else None)  # fmt: skip
             if kind is None or not (dtype == float or dtype.char in "?l"):
                 return None
             if not (a.flags.c_contiguous and a.flags.aligned):

@@ -166,7 +166,7 @@ class Traced(NDArrayOperatorsMixin):
         return self.graph.reduce("max", self, axis, keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.sum(axis, keepdims) / self.graph.count(self, axis)
+        return self.graph.entrywise("divide", self.sum(axis, keepdims), self.graph.count(self, axis))
 
     def __getitem__(self, index: Any) -> Traced:
         if self.node.kind == "R" and index in ((..., None), (*(slice(None),) * self.ndim, None)):

@@ -67,8 +67,10 @@ def test_other_arrays_go_to_numpy(x):
     assert not kernels(function)
 
 
-@pytest.mark.parametrize("other", [np.ones((2, 3), np.float32), np.ones((2, 3), np.int32), np.ones((3, 2)).T,
-                                   np.ones((1, 3)), np.ones((4, 2, 3))])  # fmt: skip
+@pytest.mark.parametrize("other", [
+    np.ones((2, 3), np.float32), np.ones((2, 3), np.int32), np.ones((3, 2)).T, np.ones((1, 3)), np.ones((4, 2, 3)),
+    np.array(True), np.array(2),
+])  # fmt: skip
 def test_arguments_that_do_not_fit_go_to_numpy(other):
     def add(x, y):
         return x + y
