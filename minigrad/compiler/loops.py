@@ -451,8 +451,7 @@ class Loops(Lines):
     @property
     def splits(self) -> bool:
         """Whether some rows can be computed without the others, but for sums, which can be added."""
-        sums = all(v.op == "csum" for v in self.outputs if v.kind in "CS")
-        return sums and not any(self.plan.passes.values()) and not any(v.op == "rows" for v in self.plan.nodes)
+        return not any(self.plan.passes.values()) and all(v.op == "csum" for v in self.outputs if v.kind in "CS")
 
     @property
     def scratch(self) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from minigrad.compiler import FUSED, fused
 from minigrad.compiler.tracing import Untraceable
 from tests.compiler.programs import arguments, leaves, program
 
+fused_module = sys.modules["minigrad.compiler.fused"]
 ROOT = Path(__file__).parents[2]
 DTYPES = [np.float32, np.float64]
 X = np.array([[3.0, 1.0, 2.0], [5.0, 4.0, 6.0]])
@@ -365,7 +366,9 @@ def test_two_threads_give_the_same_as_one(seed, threads):
 
 
 @pytest.mark.parametrize("number", [2, 3, 8])
-def test_every_row_is_computed_by_one_thread(number, threads):
+def test_every_row_is_computed_by_one_thread(number, threads, monkeypatch):
+    pieces, plain = [], fused_module.run_in_parallel
+    monkeypatch.setattr(fused_module, "run_in_parallel", lambda work: plain(pieces.append(len(work)) or work))
     threads(number)
     x = np.random.default_rng(0).standard_normal((5, 1100))
     y, top, rows, columns, total = fused(lambda x: (2 * x, x.max(-1), x.sum(-1), x.sum(0), x.sum()))(x)
@@ -376,6 +379,7 @@ def test_every_row_is_computed_by_one_thread(number, threads):
     flat = np.arange(7.0)
     fused(writes=(0,))(_double)(flat)
     np.testing.assert_array_equal(flat, 2 * np.arange(7.0))
+    assert pieces == [min(number, 5), min(number, 7)]
 
 
 def _double(x):
