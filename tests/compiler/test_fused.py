@@ -136,6 +136,27 @@ def test_sums_of_many_entries_are_accurate(dtype):
     np.testing.assert_allclose(fused(lambda x: x.sum(0))(x.T.copy()), exact.sum(-1), 32 * eps)
 
 
+def test_an_expensive_entry_is_computed_once():
+    function = fused(softmax)
+    function(X)
+    (kernel,) = kernels(function).values()
+    assert kernel.text.count("call double @exp") == 1
+
+
+def test_scratch_memory_for_many_rows_and_columns():
+    def several_passes(x, c):
+        columns, rows = (
+            x.sum(0) * np.exp(c),
+            (x.max(-1, keepdims=True), x.sum(-1)[..., None], np.vecdot(x, x)[..., None]),
+        )
+        y = np.tanh(x * columns) + rows[0] * rows[1] * rows[2]
+        return y * y.sum(0) + rows[0] + rows[1] + rows[2]
+
+    for shape in ((400_000, 2), (2, 400_000)):
+        x, c = np.random.default_rng(0).standard_normal(shape), np.linspace(0, 1, shape[1])
+        np.testing.assert_allclose(fused(several_passes)(x, c), several_passes(x, c), 1e-6, 1e-6)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_special_numbers_in_every_operation(dtype):
     numbers = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-310, -1e-40, 1.5, -2.5], dtype)
@@ -200,6 +221,16 @@ def test_every_entry_is_read_before_it_is_overwritten():
     x, y = np.arange(4.0), np.arange(4.0, 8.0)
     exchange(x, y)
     assert (x.tolist(), y.tolist()) == ([4, 5, 6, 7], [0, 1, 2, 3])
+
+
+def test_an_update_may_use_numbers_of_columns():
+    @fused(writes=(0,))
+    def scale(x, c):
+        x *= np.exp(c) + 1
+
+    x = np.ones((3, 4))
+    scale(x, np.arange(4.0))
+    np.testing.assert_allclose(x, np.ones((3, 1)) * (np.exp(np.arange(4.0)) + 1))
 
 
 def test_arguments_that_share_memory():
