@@ -350,6 +350,8 @@ def local_sum(x):
     (lambda x: x.max(), "max over axis None"),
     (lambda x: x.sum(0, keepdims=True).sum(0), "sum over axis|only"),
     (lambda x: x.sum(keepdims=True), "sum over axis None"),
+    (lambda x: x.sum(-1, keepdims=True).sum(-1), "sum over axis -1 of R"),
+    (lambda x: x.sum(0).sum(-1), "sum over axis -1 of C"),
     (lambda x: x.sum(-1) + x, "keepdims"),
     (lambda x: x.astype(np.int64), "astype"),
     (lambda x: x.astype(np.float16), "astype"),
