@@ -12,6 +12,7 @@ import pytest
 
 HOW_TO_RUN = {
     "no browser": "apt-get install chromium chromium-driver",
+    "no llvmlite": "pip install llvmlite",
     "no dot": "apt-get install graphviz, and pip install graphviz-pure",
     "another platform": "the test runs where there is what it is about, and has nothing to say elsewhere",
     "no onnx": "pip install onnx onnxruntime",

@@ -45,7 +45,7 @@ def test_files_that_pages_and_comments_name_exist():
 # --- examples ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["derivatives.md", "reading.md"])
+@pytest.mark.parametrize("page", ["compiler.md", "derivatives.md", "reading.md"])
 def test_examples_of_a_page(page):
     mg.manual_seed(0)
     found = doctest.testfile(str(ROOT / "docs" / page), False, optionflags=doctest.NORMALIZE_WHITESPACE)

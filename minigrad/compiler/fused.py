@@ -35,7 +35,7 @@ def worth_compiling(entries: int) -> bool:
     return _AVAILABLE and entries >= _WORTH_A_CALL
 
 
-def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Any:
+def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Callable[..., Any]:
     """Compile a function of arrays to loops that read and write each entry once; without llvmlite, return it as it is.
 
     The function receives its arguments by position. The first is an array of M rows and K columns; its leading axes
@@ -44,12 +44,12 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
     the compiled text. The result is an array, or a nested tuple of arrays and arguments.
 
     The function may use operators, comparisons, ``np.where``, sums, means and maxima over the last axis, sums over all
-    other axes, and the functions that :mod:`.tracing` lists. It cannot look at entries or lengths, or write.
+    other axes, and the functions that :mod:`.tracing` lists. It cannot look at entries or lengths.
 
     Arrays that are small, not contiguous, or of other dtypes go to the function itself.
 
     Args:
-        writes: the function returns new values of these arguments, which are written into them; the result is None.
+        writes: the arguments that the function updates in place, with ``+=`` and the like; the result is then None.
 
     Raises:
         Untraceable: at the first large call, if the function does what cannot be compiled.
@@ -63,33 +63,22 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
     """
     if function is None:
         return partial(fused, writes=writes)
-    plain = _writing(function, writes) if writes else function
     if not _AVAILABLE:
-        return plain
+        return function
     kernels = FUSED[function] = {}
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
         x = args[0]
         if type(x) is not np.ndarray or x.size < _WORTH_A_CALL:
-            return plain(*args)
+            return function(*args)
         layout = _layout(args, x.shape)
-        if layout is None:
-            return plain(*args)
+        if layout is None or not all(args[i] is None or args[i].flags.writeable for i in writes):
+            return function(*args)
         kernel = kernels.get(layout)
         if kernel is None:
             kernel = kernels[layout] = Kernel(function, layout, writes)
         return kernel(args, x.shape)
-
-    return call
-
-
-def _writing(function: Callable[..., Any], writes: tuple[int, ...]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def call(*args: Any) -> None:
-        new = function(*args)
-        for i, value in zip(writes, new if len(writes) > 1 else (new,), strict=True):
-            args[i][...] = value
 
     return call
 
@@ -105,7 +94,7 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
         if type(a) is np.ndarray:
             dtype = a.dtype
             kind = ("E" if a.shape == shape else "R" if a.shape == of_rows else "C" if a.shape == shape[-1:] else
-                    "S" if not a.shape else None)  # fmt: skip
+                    "S" if not a.shape and dtype == float else None)  # fmt: skip
             if kind is None or not (dtype == float or dtype.char in "?l"):
                 return None
             pitched = not a.flags.c_contiguous
@@ -116,9 +105,7 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
             kinds.append(("S", "d", False))
         else:
             kinds.append((a,))
-    if (
-        float.char not in "fd" or not float.isnative or shape[-1:] == (1,)
-    ):  # with one column, an entry cannot be told from a number of its row
+    if float.char not in "fd" or not float.isnative:
         return None
     return tuple(kinds)
 
@@ -151,12 +138,16 @@ class Kernel:
         given = [a[0] if len(a) == 1 else graph.argument(a[0], axes[a[0]], _TYPES[a[1]], a[2]) for a in layout[2:]]
         self.places = [i for i, a in enumerate(given) if isinstance(a, Traced)]
         try:
+            old = {i: a.node for i, a in enumerate(given) if isinstance(a, Traced)}
             self.template = function(*given)
-            leaves = list(_leaves(self.template))
-            into = {}
-            if writes:
-                into = {leaf.node: given[i].node for leaf, i in zip(leaves, writes, strict=True)}
-            found = [a.node for a in leaves if isinstance(a, Traced) and a.node.op not in ("argument", "constant")]
+            changed = [i for i, node in old.items() if given[i].node is not node]
+            into = {given[i].node: old[i] for i in changed}
+            if not set(changed) <= set(writes) or len(into) < len(changed):
+                raise Untraceable(
+                    f"it updates the arguments {changed}, but may update only {list(writes)}, each by itself"
+                )
+            leaves = into if writes else [a.node for a in _leaves(self.template) if isinstance(a, Traced)]
+            found = [v for v in leaves if v.op not in ("argument", "constant")]
             self.printed = print_kernel(found, "float" if self.dtype == np.float32 else "double", into)
         except Untraceable as error:
             error.add_note(f"in {function.__module__}.{self.name}, which is compiled because it is @fused")
@@ -221,7 +212,7 @@ class Kernel:
                 if isinstance(a, np.ndarray):
                     some[i] = rows_of(a, self.kinds[i], part)
             arrays = [
-                a[number] if v.kind in "CS" else rows_of(a, v.kind, part)
+                a[number, ...] if v.kind in "CS" else rows_of(a, v.kind, part)
                 for (v, _), a in zip(self.made, made, strict=True)
             ]
             length = part.stop - part.start

@@ -228,8 +228,7 @@ class Loops(Lines):
     def column_of_row(self, stored: list[Node], sums: list[Node], reductions: list[Node]) -> None:
         """Write the inside of a loop over columns."""
         self.entries: dict[Node, str] = {}
-        for v in stored:
-            x = self.entry(v)
+        for v, x in [(v, self.entry(v)) for v in stored]:  # all are computed before an argument is overwritten
             if v in self.outputs:
                 self.store(v, self.k, x, v.type)
             if ("entry", v) in self.kept:
@@ -345,6 +344,7 @@ class Loops(Lines):
         if v.op in _INTRINSICS:
             return self.new(f"call {type} @llvm.{_INTRINSICS[v.op]}.{suffix}({', '.join(f'{type} {a}' for a in args)})")
         if v.op in _TESTS and integers:
+            args = [str(int(a.args[0])) if a.op == "constant" else x for a, x in zip(v.inputs, args, strict=True)]
             return self.new(f"icmp {_INT_TESTS[v.op]} i64 {', '.join(args)}")
         if v.op in _TESTS:
             return self.new(f"fcmp {_TESTS[v.op]} {type} {', '.join(args)}")
@@ -445,7 +445,7 @@ class Loops(Lines):
     @property
     def splits(self) -> bool:
         """Whether some rows can be computed without the others, but for sums, which can be added."""
-        return not any(self.plan.passes.values())
+        return not any(self.plan.passes.values()) and all(v.op == "csum" for v in self.outputs if v.kind in "CS")
 
     @property
     def scratch(self) -> tuple[int, int]:
@@ -464,7 +464,9 @@ class Loops(Lines):
 
     def text(self, name: str, linkage: str = "") -> str:
         """Return the function, with those that it calls."""
-        parameters = ", ".join(f"{type} {'noalias ' * (type == 'ptr')}{n}" for type, n in self.parameters())
+        alone = {n for type, n in self.parameters() if type == "ptr" and not (self.into and n.startswith("%a"))}
+        # What is overwritten may be given twice; all other memory is used under one name only.
+        parameters = ", ".join(f"{type} {'noalias ' * (n in alone)}{n}" for type, n in self.parameters())
         starts, columns, rows = [], 0, 0
         for i, (what, _) in enumerate(self.kept):
             starts += [f"%n{i} = mul i64 {'%K'}, {columns if what != 'row' else self.scratch[0]}",

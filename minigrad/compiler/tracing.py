@@ -2,7 +2,7 @@
 
 The function is called with :class:`Traced` values, which have a dtype and a kind but no entries. So the graph holds for
 arrays of any size, and no number of the call that happens to be first can become part of it. What needs an entry, a
-length or memory raises :class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x += 1``, ``np.empty(…)``.
+length or memory raises :class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x[0] = 1``, ``np.empty(…)``.
 
 The kinds, for arrays of M rows and K columns (all axes but the last are rows):
 
@@ -99,6 +99,9 @@ class Graph:
         if any(v.node.kind == "R" and v.ndim < ndim for v in values):
             raise Untraceable("numbers of rows need keepdims=True to broadcast against entries")
         nodes = [a.node if isinstance(a, Traced) else self.constant(_number(a)) for a in args]
+        whole = [n.type == "int" or (n.op == "constant" and n.args[0].is_integer()) for n in nodes]
+        if op in _COMPARISONS and any(n.type == "int" for n in nodes) and not all(whole):
+            raise Untraceable("integers can be compared with integers only")
         nodes = [self._float(n) if op not in BOOLEAN and not (op == "where" and i == 0) else n
                  for i, n in enumerate(nodes)]  # fmt: skip
         return Traced(self, self.node(op, *nodes, kind=kind, type="bool" if op in BOOLEAN else "float"), ndim)
@@ -173,8 +176,10 @@ class Traced(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         name = _BITWISE.get(ufunc.__name__, ufunc.__name__)
+        if list(options) == ["out"] and isinstance(options["out"][0], Traced):  # x += y and the like
+            return options["out"][0]._become(self.__array_ufunc__(ufunc, method, *inputs))
         if method != "__call__" or options:
-            raise Untraceable(f"np.{name} with {', '.join(options) or method}: a value cannot be written into")
+            raise Untraceable(f"np.{name} with {', '.join(options) or method}")
         make = self.graph.entrywise
         if name in _ENTRYWISE or name in BOOLEAN:
             return make(name, *inputs)
@@ -182,11 +187,20 @@ class Traced(NDArrayOperatorsMixin):
             return make("multiply", self, self)
         if name == "reciprocal":
             return make("divide", 1, self)
+        if name == "sign":
+            return np.where(self > 0, 1, np.where(self < 0, -1, self + 0))  # 0 for -0
         if name == "vecdot":
             return make("multiply", *inputs).sum(-1)
-        if name == "power" and inputs[1] in (2, 3):
+        if name == "power" and not isinstance(inputs[1], Traced) and inputs[1] in (2, 3):
             return self * self if inputs[1] == 2 else self * self * self
         raise Untraceable(f"np.{name} is not among the functions that can be compiled")
+
+    def _become(self, new: Traced) -> Traced:
+        """Take the value of another, as an array does when it is updated in place."""
+        if (self.node.kind, self.node.type, self.ndim) != ("E", new.node.type, new.ndim) or new.node.kind not in "ES":
+            raise Untraceable(f"{new} cannot be written into {self}: only entries into entries")
+        self.node = new.node
+        return self
 
     def __array_function__(self, function: Callable[..., Any], _: Any, args: Any, options: Any) -> Any:
         if function in _FUNCTIONS:

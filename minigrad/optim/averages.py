@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler import fused
 from ..nn.module import matching_arrays
-from ..runtime.blas import axpby
 from ..spec import Array, describe
 from ..writes import written
 from .optimizer import as_number, run_in_blocks, tensors
@@ -68,10 +68,10 @@ class EMA:
             raise RuntimeError("EMA.update: the parameters hold the averages inside applied(). Update before or after.")
         decay = as_number("EMA.update", "decay", self.decay, "in [0, 1]")
 
-        def move(now: Array, mean: Array) -> None:
-            axpby(1 - decay, now, decay, mean)
+        def move(mean: Array, now: Array) -> None:
+            _move(mean, now, decay)
 
-        work = [(move, [p.data.astype(mean.dtype, copy=False), mean]) for p, mean in self._pairs("update")]
+        work = [(move, [mean, p.data.astype(mean.dtype, copy=False)]) for p, mean in self._pairs("update")]
         self.updates += 1
         run_in_blocks(work)
 
@@ -149,3 +149,9 @@ class EMA:
 
     def __repr__(self) -> str:
         return f"EMA({len(self._params)} parameters, decay={self.decay}, updates={self.updates})"
+
+
+@fused(writes=(0,))
+def _move(mean: Array, now: Array, decay: float) -> None:
+    mean *= decay
+    mean += (1 - decay) * now

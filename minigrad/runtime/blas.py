@@ -1,4 +1,4 @@
-"""Access the OpenBLAS that NumPy bundles: number of threads, kernel, and one routine that NumPy lacks.
+"""Access the OpenBLAS that NumPy bundles: the number of its threads, and its kernel.
 
 NumPy has no functions for these, but the library has, under names that depend on how it was built. With another BLAS,
 or if the names are not found, nothing is known and nothing can be set.
@@ -8,21 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numpy as np
 import numpy._core._multiarray_umath as _linked
 
-Array = np.ndarray[Any, Any]
-
-__all__ = ["MOST_THREADS", "axpby", "gemm", "get_threads", "kernel", "processor", "set_threads"]
-
-# A smaller coefficient may become 0 when it is rounded to the dtype.
-_SMALLEST = {np.dtype(dtype): float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64)}
-
-_WORTH_A_CALL = 2**12  # entries: the call takes 2 µs, as long as NumPy takes for this many
+__all__ = ["MOST_THREADS", "gemm", "get_threads", "kernel", "processor", "set_threads"]
 
 
 def _find(name: str) -> Any:
@@ -81,43 +72,10 @@ def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
 
 
 @cache
-def gemm(dtype: np.dtype[Any]) -> tuple[int, str] | None:
+def gemm(dtype: Any) -> tuple[int, str] | None:
     """Return the address of OpenBLAS's matrix product and its type of integers, ``i32`` or ``i64``; None without it."""
     letter = {"f": "s", "d": "d"}.get(dtype.char)
     routine = _find(f"cblas_{letter}gemm") if letter and _get else None
     if routine is None:
         return None
     return ctypes.cast(routine, ctypes.c_void_p).value or 0, "i64" if "64" in routine.__name__ else "i32"
-
-
-_axpby: dict[Any, Callable[..., None]] = {}  # by dtype, where the library has the routine
-for _dtype, _letter, _number in ((np.float32, "s", ctypes.c_float), (np.float64, "d", ctypes.c_double)):
-    _routine = _find(f"cblas_{_letter}axpby")
-    if _routine and _get:
-        _integer = ctypes.c_int64 if "64" in _routine.__name__ else ctypes.c_int
-        _routine.argtypes = [_integer, _number, ctypes.c_void_p, _integer, _number, ctypes.c_void_p, _integer]
-        _routine.restype = None
-        _axpby[np.dtype(_dtype)] = _routine
-
-
-def axpby(a: float, x: Array, b: float, y: Array) -> None:
-    """Compute y <- a x + b y for arrays of one shape and dtype, in one pass if the library has the routine.
-
-    For 131,072 float32 entries it takes 16 µs, NumPy's three passes 31. The routine leaves out a term whose coefficient
-    is 0, although 0 times NaN (or infinity) is NaN. NumPy computes such calls, so that results do not depend on the
-    size.
-
-    >>> y = np.array([1.0, 2.0])
-    >>> axpby(10, np.array([3.0, 4.0]), 0.5, y)
-    >>> y
-    array([30.5, 41. ])
-    """
-    routine = _axpby.get(y.dtype) if y.size >= _WORTH_A_CALL and y.dtype == x.dtype and x.shape == y.shape else None
-    if routine and y.flags.carray and x.flags.c_contiguous and x.flags.aligned:  # carray: also writeable
-        smallest = _SMALLEST[y.dtype]
-        if abs(a) >= smallest <= abs(b):
-            routine(y.size, a, x.ctypes.data, 1, b, y.ctypes.data, 1)
-            return
-    if b != 1:
-        y *= b
-    y += a * x

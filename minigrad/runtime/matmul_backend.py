@@ -45,7 +45,6 @@ BLAS = "MINIGRAD_BLAS"
 """The environment variable that chooses the library: ``numpy`` or ``mkl``."""
 
 
-
 class Strategy(NamedTuple):
     """The strategy for computing products.
 

@@ -1,0 +1,104 @@
+"""Random functions of arrays: ``program(seed)`` is one, ``arguments(seed, dtype)`` are its arguments.
+
+Where a program branches on numbers, it does so on arguments, which are the same in every precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.tracing import Traced, column_numbers
+
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-310, 1.0, -2.5, 1e-3]  # with subnormal numbers
+
+_OF_ONE: list[Callable[[Any], Any]] = [
+    np.exp, np.tanh, np.negative, np.square, np.abs, np.expm1, lambda a: np.sqrt(np.abs(a)),
+    lambda a: np.log1p(np.abs(a)), lambda a: np.log(np.abs(a) + 0.1), lambda a: np.maximum(a, 0),
+    lambda a: np.clip(a, -1, 1), lambda a: np.where(a > 0, a, 0.1 * a), lambda a: (a > 0).astype(a.dtype) * a,
+    lambda a: np.reciprocal(1 + a * a), lambda a: (0.5 * a) ** 2, lambda a: (0.5 * a) ** 3, lambda a: a / 3 - 1,
+]  # fmt: skip
+_OF_TWO: list[Callable[[Any, Any], Any]] = [
+    np.add, np.subtract, np.multiply, np.maximum, np.minimum, lambda a, b: a / (np.abs(b) + 1),
+]  # fmt: skip
+_REDUCTIONS: list[Callable[[Any], Any]] = [
+    lambda e: 0.1 * e.sum(-1, keepdims=True), lambda e: e.max(-1, keepdims=True), lambda e: e.mean(-1, keepdims=True),
+    lambda e: 0.1 * np.sum(e, axis=-1)[..., None], lambda e: np.expand_dims(np.max(e, axis=-1), -1),
+    lambda e: 0.1 * e.sum(tuple(range(e.ndim - 1))), lambda e: np.mean(e, axis=tuple(range(e.ndim - 1))),
+    lambda e: e * (1e-3 * e.sum()), lambda e: e * e.mean(), lambda e: 0.1 * np.vecdot(e, e)[..., None],
+]  # fmt: skip
+
+
+def column_numbers_of(x: Any) -> Any:
+    return column_numbers(x) if isinstance(x, Traced) else np.arange(x.shape[-1])
+
+
+def _where(x: Any, y: Any, r: Any, mask: Any, index: Any, a: Any, b: Any, kind: int) -> Any:
+    """A choice or a jump that depends on arguments only."""
+    return [
+        lambda: np.where(x < y, a, b), lambda: np.where(mask, a, b), lambda: np.where(~mask & (x >= 0), a, b),
+        lambda: np.where(np.logical_or(mask, x != y), a, b), lambda: np.copysign(a, y), lambda: np.sign(x) * a,
+        lambda: np.floor(x) * a, lambda: np.rint(3 * r) + a, lambda: np.where(column_numbers_of(x) == index, a, 0),
+        lambda: np.where(column_numbers_of(x) < index, a, b), lambda: np.take_along_axis(x, index, -1) + a,
+        lambda: np.where((x <= 0) | (y > 1), a, b),
+    ][kind]()  # fmt: skip
+
+
+def program(seed: int) -> Callable[..., Any]:
+    """Return a function of entries x and y, numbers of rows r and of columns c, a float, a mask and indices."""
+
+    def function(x: Any, y: Any, r: Any, c: Any, s: Any, mask: Any, index: Any) -> Any:
+        rng = np.random.default_rng(seed)
+        values = [x, y, r, c]
+
+        def some() -> Any:
+            return values[rng.integers(len(values))]
+
+        for _ in range(rng.integers(2, 12)):
+            kind, a = rng.integers(12), some()
+            if kind < 3:
+                value = _OF_ONE[rng.integers(len(_OF_ONE))](a)
+            elif kind < 7:
+                value = _OF_TWO[rng.integers(len(_OF_TWO))](a, some())
+            elif kind == 7:
+                value = a * s + 0.5
+            elif kind < 10:
+                value = _where(x, y, r, mask, index, a + 0.1 * x, some(), rng.integers(12))
+            else:
+                value = _REDUCTIONS[rng.integers(len(_REDUCTIONS))](a + 0.1 * x)
+            values.append(np.tanh(value) if rng.random() < 0.5 else np.clip(value, -30, 30))
+        chosen = tuple(1.0 * values[i] for i in rng.integers(4, len(values), 3))
+        return chosen, (values[-1] * x).sum(), some(), None
+
+    return function
+
+
+def arguments(seed: int, dtype: Any, special: bool = False) -> list[Any]:
+    """Return arguments of a program, of one to three axes."""
+    rng = np.random.default_rng(seed + 10**6)
+    M, K = int(rng.integers(1, 70)), int(rng.integers(1, 300))
+    kind = rng.integers(12)
+    if kind == 0:
+        K = int(rng.integers(1000, 5000))  # several runs of a sum
+    elif kind == 1:
+        M = K  # rows and columns are told apart by the place of their numbers
+    rows = [(M,), (M, 1), (3, M)][rng.integers(3)] if kind > 1 else (M,)
+
+    def array(*shape: int) -> Any:
+        numbers = rng.standard_normal(shape)
+        if special:
+            numbers = np.where(rng.random(shape) < 0.2, rng.choice(SPECIAL, shape), numbers)
+        made = numbers.astype(dtype)
+        made.flags.writeable = False
+        return made
+
+    index = rng.integers(K, size=(*rows, 1))
+    mask = rng.random((*rows, K)) < 0.5
+    s = float(rng.standard_normal())
+    return [array(*rows, K), array(*rows, K), array(*rows, 1), array(K), s, mask, index]
+
+
+def leaves(tree: Any) -> list[Any]:
+    return [x for part in tree for x in leaves(part)] if isinstance(tree, tuple) else [tree]
