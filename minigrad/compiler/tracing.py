@@ -115,8 +115,8 @@ class Graph:
         axes = tuple(sorted(a % x.ndim for a in axes)) if x.ndim else ()
         if node.kind == "E" and axes == (x.ndim - 1,):
             return Traced(self, self.node("r" + op, node, kind="R"), x.ndim if keepdims else x.ndim - 1)
-        if op == "sum" and node.kind == "E" and axes == leading and not keepdims:
-            return Traced(self, self.node("csum", node, kind="C"), 1)
+        if op == "sum" and node.kind == "E" and axes == leading:
+            return Traced(self, self.node("csum", node, kind="C"), x.ndim if keepdims else 1)
         if op == "sum" and len(axes) == x.ndim and not keepdims and node.kind in "ER":
             rows = self.node("rsum", node, kind="R") if node.kind == "E" else node
             return Traced(self, self.node("csum", rows, kind="S"), 0)
@@ -168,7 +168,9 @@ class Traced(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Traced:
         if self.node.kind == "R" and index in ((..., None), (*(slice(None),) * self.ndim, None)):
             return Traced(self.graph, self.node, self.ndim + 1)
-        raise Untraceable(f"x[{index}]: only numbers[..., None] of rows")
+        if self.node.kind == "R" and index == (..., 0):
+            return Traced(self.graph, self.node, self.ndim - 1)
+        raise Untraceable(f"x[{index}]: only numbers[..., None] and numbers[..., 0] of rows")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         name = _BITWISE.get(ufunc.__name__, ufunc.__name__)
@@ -183,6 +185,8 @@ class Traced(NDArrayOperatorsMixin):
             return make("divide", 1, self)
         if name == "vecdot":
             return make("multiply", *inputs).sum(-1)
+        if name == "vecmat":
+            return make("multiply", inputs[0][..., None], inputs[1]).sum(0)
         if name == "power" and inputs[1] in (2, 3):
             return self * self if inputs[1] == 2 else self * self * self
         raise Untraceable(f"np.{name} is not among the functions that can be compiled")
