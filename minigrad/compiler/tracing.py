@@ -227,12 +227,19 @@ def _take(x: Traced, indices: Traced, axis: int) -> Traced:
     return Traced(x.graph, x.graph.node("pick", x.node, indices.node, kind="R"), x.ndim)
 
 
+def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
+    """Replace one entry of each row, of a value that the function made."""
+    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op == "argument":
+        raise Untraceable("np.put_along_axis: only one entry of each row of a value that is computed")
+    x.node = np.where(column_numbers(x) == indices, values, x).node
+
+
 def column_numbers(x: Traced) -> Traced:
     """The number of each entry's column, which :func:`np.arange` gives for arrays."""
     return Traced(x.graph, x.graph.node("column", kind="C", type="int"), 1)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.sum: Traced.sum, np.max: Traced.max,
+    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum, np.max: Traced.max,
     np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
 }  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ...compiler import fused
 from ...spec import Array
 from ...summation import block_sum
 
@@ -71,6 +72,23 @@ def row_sums(x: Any, axis: Any) -> Any:
     if not last or not isinstance(x, np.ndarray) or x.shape[-1] > _LONGEST:
         return sum_single(x, axis, keepdims=True)
     return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
+
+
+def fused_along_rows(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of arrays whose last argument is an axis, for the last axis; NumPy runs it along others.
+
+    >>> @fused_along_rows
+    ... def shares(x, axis):
+    ...     return x / np.sum(x, axis=axis, keepdims=True)
+    >>> shares(np.array([[1.0, 3.0]]), -1)
+    array([[0.25, 0.75]])
+    """
+    kernel = fused(function)
+
+    def call(*args: Any) -> Any:
+        return kernel(*args[:-1], -1) if args[-1] in (-1, args[0].ndim - 1) else function(*args)
+
+    return call
 
 
 def logistic(x: Array) -> Array:
