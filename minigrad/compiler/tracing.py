@@ -240,6 +240,6 @@ def column_numbers(x: Traced) -> Traced:
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum, np.max: Traced.max,
-    np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
+    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
+    np.max: Traced.max, np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
 }  # fmt: skip
