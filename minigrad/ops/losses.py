@@ -20,7 +20,16 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe
 from .activations import sigmoid_of, softplus
 from .elementwise import absolute, add, exp, log, multiply, negative, square, subtract, where
-from .kernels.numerics import as_float, check_indices, narrowed, refuse_entries, row_sums, single
+from .kernels.numerics import (
+    as_float,
+    check_indices,
+    entries_of_rows,
+    narrowed,
+    put_into_rows,
+    refuse_entries,
+    row_sums,
+    single,
+)  # fmt: skip
 from .linear import mapped
 from .reductions import log_softmax, softmax, sum
 
@@ -115,14 +124,14 @@ def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> tuple[Array, Arr
 @fused
 def _cross_entropy_rows(z: Any, targets: Any, scale: Any) -> tuple[Any, Any]:
     top = z.max(-1, keepdims=True)
-    logits = np.take_along_axis(z, targets, -1) - top
+    logits = entries_of_rows(z, targets) - top
     weights = np.exp(z - top)
-    np.put_along_axis(weights, targets, 0, -1)
+    put_into_rows(weights, targets, 0)
     others = row_sums(weights, -1)
     total = others + np.exp(logits)
     share = scale / total
     gradient = weights * share
-    np.put_along_axis(gradient, targets, -share * others, -1)
+    put_into_rows(gradient, targets, -share * others)
     # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
     return np.where(logits == 0, np.log1p(others), np.log(total) - logits), gradient
 

@@ -381,17 +381,13 @@ def _softmax(x: Any, axis: Axis) -> Any:
 
 
 @softmax.vjp
-def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
-    return (_pull_softmax(g, y, axis),)
-
-
 @fused_along_rows
-def _pull_softmax(g: Any, y: Any, axis: Axis) -> Any:
+def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
     # dy_i / dx_j = y_i (1[i = j] - y_j), so dx = y (g - mean), with the mean of g weighted by y. Near y = 1 that
     # difference is only rounding: subtracting twice, as in _centred, is exact in the tails, and the cotangent
     # sums to 0.
     d = g - row_sums(g * y, axis)
-    return (d - row_sums(d * y, axis)) * y
+    return ((d - row_sums(d * y, axis)) * y,)
 
 
 softmax.reference(lambda x, axis=-1: divide(y := exp(x), sum(y, axis, keepdims=True)))
@@ -419,17 +415,13 @@ def _log_softmax(x: Any, axis: Axis) -> Any:
 
 
 @log_softmax.vjp
-def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
-    return (_pull_log_softmax(single(g), y, axis),)
-
-
 @fused_along_rows
-def _pull_log_softmax(g: Any, y: Any, axis: Axis) -> Any:
+def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
     # dy_i / dx_j = 1[i = j] - e^y_j, so dx = g - p sum(g) with p = e^y. Near p = 1 that cancels; the remaining sum is
     # then spread in the same way, so that the cotangent sums to 0 and is exact in the tails.
     p = np.exp(y)
-    d = g - p * row_sums(g, axis)
-    return d - p * row_sums(d, axis)
+    d = g - p * row_sums(single(g), axis)
+    return (d - p * row_sums(d, axis),)
 
 
 log_softmax.reference(lambda x, axis=-1: subtract(x, log(sum(exp(x), axis, keepdims=True))))

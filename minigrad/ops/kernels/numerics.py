@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,6 +86,7 @@ def fused_along_rows(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     kernel = fused(function)
 
+    @functools.wraps(function)
     def call(*args: Any) -> Any:
         return kernel(*args[:-1], -1) if args[-1] in (-1, args[0].ndim - 1) else function(*args)
 
@@ -125,6 +127,27 @@ def refuse_axis_of_scalar(x: Any, axis: Any) -> None:
 def folded(g: Array) -> Array:
     """Return a batch of images (B, N, C, H, W) as images (B N, C, H, W)."""
     return g.reshape(g.shape[0] * g.shape[1], *g.shape[2:])
+
+
+# --- one entry of each row ---------------------------------------------------------------------------
+
+
+def entries_of_rows(x: Any, columns: Any) -> Any:
+    """Return the entries of rows (M, C) at columns (M, 1); np.take_along_axis takes 10 µs longer.
+
+    >>> entries_of_rows(np.array([[1, 2], [3, 4]]), np.array([[0], [1]])).tolist()
+    [[1], [4]]
+    """
+    held = isinstance(x, np.ndarray)
+    return x[np.arange(len(x))[:, None], columns] if held else np.take_along_axis(x, columns, -1)
+
+
+def put_into_rows(x: Any, columns: Any, values: Any) -> None:
+    """Replace the entries of rows (M, C) at columns (M, 1)."""
+    if isinstance(x, np.ndarray):
+        x[np.arange(len(x))[:, None], columns] = values
+    else:
+        np.put_along_axis(x, columns, values, -1)
 
 
 # --- rows by index -----------------------------------------------------------------------------------
