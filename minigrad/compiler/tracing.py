@@ -231,7 +231,7 @@ def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
     """Replace one entry of each row, of a value that the function made."""
     if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op == "argument":
         raise Untraceable("np.put_along_axis: only one entry of each row of a value that is computed")
-    x.node = np.where(column_numbers(x) == indices, values, x).node
+    x.node = _where(column_numbers(x) == indices, values, x).node
 
 
 def column_numbers(x: Traced) -> Traced:

@@ -74,7 +74,7 @@ def _affine(y: Any, weight: Any, bias: Any, *others: Any) -> Any:
     return y.astype(np.float16) if np.result_type(*given) == np.float16 else y
 
 
-def _shaped(array: Any, shape: tuple[int, ...]) -> Any:
+def _shaped(array: Any, shape: tuple[int, ...] | int) -> Any:
     """Reshape an array or tensor; return None unchanged."""
     return None if array is None else array.reshape(shape)
 
@@ -92,7 +92,7 @@ def _features(x: Any, axes: Axes) -> tuple[int, ...]:
     return tuple(x.shape[i] for i in axes)
 
 
-def _as_rows(x: Array, axes: Axes) -> Array:
+def _as_rows(x: Any, axes: Axes) -> Array:
     """Return x with the normalised axes as one, (M, K)."""
     last = tuple(range(-len(axes), 0))
     x = x if axes == last else np.moveaxis(x, axes, last)
@@ -120,7 +120,7 @@ def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, c
 
 
 def _pull_normalised_rows(
-    g: Array, needs: Any, x: Array, weight: Array | None, statistics: list[Any], axes: Axes
+    g: Any, needs: Any, x: Array, weight: Array | None, statistics: list[Any], axes: Axes
 ) -> tuple[Any, ...]:
     """Compute the VJP; without a bias there are two inputs."""
     scale, times = statistics

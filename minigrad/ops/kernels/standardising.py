@@ -47,9 +47,7 @@ def _in_double(*arrays: Array | None) -> list[Any]:
 # --- rows ---------------------------------------------------------------------------------------------
 
 
-def standardise_rows(
-    x: Array, weight: Array | None, bias: Array | None, eps: float, times: int = 1
-) -> tuple[Array, Array, int]:
+def standardise_rows(x: Array, weight: Any, bias: Any, eps: float, times: int = 1) -> tuple[Array, Array, int]:
     """Standardise each row of x (M, K), multiply by weight (K,) and add bias (K,).
 
     Args:
@@ -62,8 +60,9 @@ def standardise_rows(
     with np.errstate(over="ignore", invalid="ignore"):
         y, mean, scale = _standardise_rows(x, weight, bias, eps, 1 / max(x.shape[1], 1), times)
     if _out_of_range(x, scale):
-        y, *statistics = standardise_rows(*_in_double(x, weight, bias), eps, times)
-        return y.astype(x.dtype), *statistics
+        x_wide, weight, bias = _in_double(x, weight, bias)
+        y, scale, times = standardise_rows(x_wide, weight, bias, eps, times)
+        return y.astype(x.dtype), scale, times
     if times == 1 and (np.abs(mean) * scale).max(initial=0) > _FAR:
         return standardise_rows(x, weight, bias, eps, 2)
     return y, scale, times
@@ -174,8 +173,9 @@ def standardise_channels(
             mean = centre + rest
         scale = 1 / np.sqrt(var + eps)
     if _out_of_range(x, scale):
-        y, *others = standardise_channels(*_in_double(x, weight, bias), eps, groups, given)
-        return y.astype(x.dtype), *others
+        x_wide, weight, bias = _in_double(x, weight, bias)
+        y, statistics, mean, var = standardise_channels(x_wide, weight, bias, eps, groups, given)
+        return y.astype(x.dtype), statistics, mean, var
     factor = scale * channels.of_channels(weight, 1)
     offset = channels.of_channels(bias, 0) - rest * factor
     y = _scaled(matrix, *map(channels.spread, (centre, factor, offset))).reshape(x.shape)
@@ -207,7 +207,7 @@ def pull_channels(
         shift = scale * channels.mean(w * total) - channels.of_channels(g_mean, 0) / count - rest * slope
         dx = _pulled(g, matrix, *map(channels.spread, (centre, w * scale, slope, shift)))
 
-    def summed(a: Array) -> Array:
+    def summed(a: Array) -> Any:
         return np.broadcast_to(a, channels.sums).sum((0, 3)).reshape(-1).astype(x.dtype)
 
     return (
