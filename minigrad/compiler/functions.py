@@ -150,7 +150,7 @@ class _Formula(Lines):
         y = self.add(self.mul(n, high), self.add(p, self.mul(n, low)))
         y = self.choose(self.compare("oeq", x, math.inf), math.inf, y)
         y = self.choose(self.compare("oeq", x, 0.0), -math.inf, y)
-        return self.choose(self.compare("uge", x, 0.0), y, math.nan)
+        return self.choose(self.compare("oge", x, 0.0), y, math.nan)
 
     def log1p(self, x: str) -> str:
         """log(u) x / (u - 1) with the rounded u = 1 + x: the errors of both factors cancel (Kahan)."""
