@@ -127,8 +127,7 @@ class _Channels:
 
     def spread(self, a: Array | None) -> Array | None:
         """Return numbers of channels or groups as numbers of the matrix's rows or columns."""
-        shape = (-1, 1) if self.axis else -1
-        return None if a is None else np.broadcast_to(a, self.sums).astype(self.dtype).reshape(shape)
+        return None if a is None else np.full(self.sums, a, self.dtype).reshape((-1, 1) if self.axis else -1)
 
     def added(self, *sums: Array) -> list[Array]:
         """Return sums over the matrix's rows or columns with x's axes, in double precision."""
@@ -208,7 +207,7 @@ def pull_channels(
         dx = _pulled(g, matrix, *map(channels.spread, (centre, w * scale, slope, shift)))
 
     def summed(a: Array) -> Any:
-        return np.broadcast_to(a, channels.sums).sum((0, 3)).reshape(-1).astype(x.dtype)
+        return a.sum((0, 3)).reshape(-1).astype(x.dtype)
 
     return (
         None if dx is None else dx.reshape(x.shape),
