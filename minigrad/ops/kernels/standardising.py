@@ -58,14 +58,12 @@ def standardise_rows(x: Array, weight: Any, bias: Any, eps: float, times: int = 
         a mean is far from 0.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        y, mean, scale = _standardise_rows(x, weight, bias, eps, 1 / max(x.shape[1], 1), times)
-    if _out_of_range(x, scale):
+        y, scale, far, extreme = _standardise_rows(x, weight, bias, eps, 1 / max(x.shape[1], 1), times)
+    if extreme and x.dtype == np.float32:
         x_wide, weight, bias = _in_double(x, weight, bias)
         y, scale, times = standardise_rows(x_wide, weight, bias, eps, times)
         return y.astype(x.dtype), scale, times
-    if times == 1 and (np.abs(mean) * scale).max(initial=0) > _FAR:
-        return standardise_rows(x, weight, bias, eps, 2)
-    return y, scale, times
+    return standardise_rows(x, weight, bias, eps, 2) if far else (y, scale, times)
 
 
 def _deviations(x: Any, share: float, times: int) -> tuple[Any, Any]:
@@ -82,7 +80,8 @@ def _standardise_rows(x: Any, weight: Any, bias: Any, eps: float, share: float, 
     d, mean = _deviations(x, share, times)
     scale = 1 / np.sqrt(np.vecdot(d, d)[..., None] * share + eps)
     y = d * scale if weight is None else d * scale * weight
-    return y if bias is None else y + bias, mean, scale
+    far = np.sum(np.abs(mean) * scale > _FAR) if times == 1 else 0
+    return y if bias is None else y + bias, scale, far, np.sum(~(scale > _LEAST))
 
 
 @fused
@@ -96,8 +95,9 @@ def pull_rows(g: Any, needs: Any, x: Any, weight: Any, scale: Any, times: int, s
     dx = None
     if needs[0]:
         v = g if weight is None else g * weight
-        dx = v - d * (np.vecdot(v, d)[..., None] * share * scale * scale)
-        dx = (dx - row_sums(v, -1) * share if times else dx) * scale
+        slope = np.vecdot(v, d)[..., None] * share * scale * scale
+        # NumPy computes in place what has no name.
+        dx = (v - d * slope) * scale if not times else (d * -slope + v - row_sums(v, -1) * share) * scale
     return dx, np.vecmat(scale[..., 0], g * d) if needs[1] else None, sum_single(g, 0) if needs[2] else None
 
 
