@@ -12,7 +12,7 @@ is subtracted too. Where squares overflow in single precision, the computations 
 >>> y, *statistics = standardise_rows(x, None, None, 0.0)
 >>> y.round(4)
 array([[-1.2247,  0.    ,  1.2247]])
->>> dx, dw, db = pull_rows(np.array([[1.0, 0.0, 0.0]]), (True, True, True), x, None, *statistics)
+>>> dx, dw, db = pull_rows(np.array([[1.0, 0.0, 0.0]]), (True,) * 3, x, None, *statistics, 1 / 3)
 >>> dx.round(4), dw.round(4)
 (array([[ 0.2041, -0.4082,  0.2041]]), array([-1.2247,  0.    ,  0.    ]))
 """
