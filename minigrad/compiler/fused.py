@@ -232,6 +232,8 @@ class Kernel:
         if node.op == "constant":
             return node.args[0]
         array = arrays[self.numbers[node]]
+        if node.kind == "C" and template.ndim > 1:
+            return array.reshape((1,) * (template.ndim - 1) + array.shape)
         return array.reshape(shape[:-1]) if node.kind == "R" and template.ndim < len(shape) else array
 
 

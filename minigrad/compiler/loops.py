@@ -322,7 +322,7 @@ class Loops(Lines):
             return self.k
         if v.op == "argument":
             return self.load(v, self.k)
-        if v.kind == "C":
+        if v.kind == "C" and v.type == "float":
             return self.cast(
                 self.recall("sum" if v.op == "csum" else "column", v, self.k, "double"), "double", self.float
             )

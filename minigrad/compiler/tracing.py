@@ -119,8 +119,8 @@ class Graph:
         axes = tuple(sorted(a % x.ndim for a in axes)) if x.ndim else ()
         if node.kind == "E" and axes == (x.ndim - 1,):
             return Traced(self, self.node("r" + op, node, kind="R"), x.ndim if keepdims else x.ndim - 1)
-        if op == "sum" and node.kind == "E" and axes == leading and not keepdims:
-            return Traced(self, self.node("csum", node, kind="C"), 1)
+        if op == "sum" and node.kind == "E" and axes == leading:
+            return Traced(self, self.node("csum", node, kind="C"), x.ndim if keepdims else 1)
         if op == "sum" and len(axes) == x.ndim and not keepdims and node.kind in "ER":
             rows = self.node("rsum", node, kind="R") if node.kind == "E" else node
             return Traced(self, self.node("csum", rows, kind="S"), 0)
@@ -172,7 +172,9 @@ class Traced(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Traced:
         if self.node.kind == "R" and index in ((..., None), (*(slice(None),) * self.ndim, None)):
             return Traced(self.graph, self.node, self.ndim + 1)
-        raise Untraceable(f"x[{index}]: only numbers[..., None] of rows")
+        if self.node.kind == "R" and index == (..., 0):
+            return Traced(self.graph, self.node, self.ndim - 1)
+        raise Untraceable(f"x[{index}]: only numbers[..., None] and numbers[..., 0] of rows")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         name = _BITWISE.get(ufunc.__name__, ufunc.__name__)
@@ -191,6 +193,8 @@ class Traced(NDArrayOperatorsMixin):
             return np.where(self > 0, 1, np.where(self < 0, -1, self + 0))  # 0 for -0
         if name == "vecdot":
             return make("multiply", *inputs).sum(-1)
+        if name == "vecmat":
+            return make("multiply", inputs[0][..., None], inputs[1]).sum(0)
         if name == "power" and not isinstance(inputs[1], Traced) and inputs[1] in (2, 3):
             return self * self if inputs[1] == 2 else self * self * self
         raise Untraceable(f"np.{name} is not among the functions that can be compiled")
@@ -238,12 +242,19 @@ def _take(x: Traced, indices: Traced, axis: int) -> Traced:
     return Traced(x.graph, x.graph.node("pick", x.node, indices.node, kind="R"), x.ndim)
 
 
+def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
+    """Replace one entry of each row, of a value that the function made."""
+    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op == "argument":
+        raise Untraceable("np.put_along_axis: only one entry of each row of a value that is computed")
+    x.node = _where(column_numbers(x) == indices, values, x).node
+
+
 def column_numbers(x: Traced) -> Traced:
     """The number of each entry's column, which :func:`np.arange` gives for arrays."""
     return Traced(x.graph, x.graph.node("column", kind="C", type="int"), 1)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.sum: Traced.sum, np.max: Traced.max,
-    np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
+    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
+    np.max: Traced.max, np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
 }  # fmt: skip

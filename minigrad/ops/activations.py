@@ -6,12 +6,13 @@ in relu, which keeps them. A cotangent that is not passed on becomes 0, even if 
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..compiler import fused
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..rng import generator
@@ -33,7 +34,8 @@ def sigmoid(x: Array) -> ForwardResult:
     return narrowed(y, x), (x, y)
 
 
-sigmoid.vjp(lambda g, needs, x, y: (g * (y * sigmoid_of(-single(x))),))  # 1 - y would cancel near a y of 1
+# 1 - y would cancel near a y of 1
+sigmoid.vjp(fused(lambda g, needs, x, y: (g * (y * sigmoid_of(-single(x))),)))
 
 
 def sigmoid_of(x: Any) -> Any:
@@ -67,17 +69,24 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> ForwardResult:
     slope = float(negative_slope)
     x = as_float(x)
     # The larger of x and slope x, for 0 < slope <= 1; np.where waits for each entry's sign
-    y = np.maximum(x, slope * x) if 0 < slope <= 1 else np.where(x > 0, x, slope * x)
+    y = _leaky_relu(x, slope) if 0 < slope <= 1 else np.where(x > 0, x, slope * x)
     return y, (x, slope)
+
+
+_leaky_relu = fused(lambda x, slope: np.maximum(x, slope * x))
 
 
 @leaky_relu.vjp
 def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
-    above = plain(x) > 0
-    return (_by_side(g, slope * g, above) if slope else taken(g, above),)
+    return (_pull_leaky_relu(g, x, slope) if slope else taken(g, plain(x) > 0),)
 
 
-def _by_side(first: Any, second: Any, mask: Array) -> Any:
+@fused
+def _pull_leaky_relu(g: Any, x: Any, slope: float) -> Any:
+    return _by_side(g, slope * g, plain(x) > 0)
+
+
+def _by_side(first: Any, second: Any, mask: Any) -> Any:
     """Select like np.where, in a third of its time on a random mask."""
     return taken(first, mask) + taken(second, ~mask)
 
@@ -92,16 +101,20 @@ def elu(x: Array, alpha: float = 1.0) -> ForwardResult:
     array([-0.6321,  2.    ], dtype=float32)
     """
     alpha = float(alpha)
-    wide = single(x)
-    y = np.maximum(wide, 0) + alpha * np.expm1(np.minimum(wide, 0))
-    return narrowed(y, x), (x, alpha)
+    return narrowed(_elu(single(x), alpha), x), (x, alpha)
+
+
+_elu = fused(lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)))
 
 
 @elu.vjp
 def _(g: Any, needs: Any, x: Array, alpha: float) -> Any:
-    x = single(x)
-    above = plain(x) > 0
-    return (_by_side(g, g * (alpha * np.exp(np.minimum(x, 0))), above) if alpha else taken(g, above),)
+    return (_pull_elu(g, single(x), alpha) if alpha else taken(g, plain(x) > 0),)
+
+
+@fused
+def _pull_elu(g: Any, x: Any, alpha: float) -> Any:
+    return _by_side(g, g * (alpha * np.exp(np.minimum(x, 0))), plain(x) > 0)
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x",))
@@ -111,13 +124,12 @@ def softplus(x: Array) -> ForwardResult:
     >>> softplus([-1000.0, 0.0, 1.0]).numpy().round(4)
     array([0.    , 0.6931, 1.3133], dtype=float32)
     """
-    wide = single(x)
-    y = np.log1p(np.exp(-np.abs(wide)))  # log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)
-    y += np.maximum(wide, 0)
-    return narrowed(y, x), (x,)
+    return narrowed(_softplus(single(x)), x), (x,)
 
 
-softplus.vjp(lambda g, needs, x: (g * sigmoid_of(single(x)),))
+# log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)
+_softplus = fused(lambda x: np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0))
+softplus.vjp(fused(lambda g, needs, x: (g * sigmoid_of(single(x)),)))
 
 
 softplus.reference(lambda x: log1p(exp(x)))
@@ -132,13 +144,14 @@ def silu(x: Array) -> ForwardResult:
     >>> silu([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.7311], dtype=float32)
     """
-    wide = single(x)
-    y = logistic(wide)
-    y *= wide
-    return narrowed(y, x), (x,)
+    return narrowed(_silu(single(x)), x), (x,)
+
+
+_silu = fused(lambda x: x * logistic(x))
 
 
 @silu.vjp
+@fused
 def _(g: Any, needs: Any, x: Any) -> Any:
     x = single(x)
     s = sigmoid_of(x)
@@ -181,47 +194,29 @@ _G64 = (
     (1.0, 28.47827355991804626, 291.2079707973254764, 1597.019374821214554, 5350.273342404715348, 11258.92632674980344,
      14125.16015272539201, 8438.973009756511734),
 )  # fmt: skip
-_BLOCK = 2**16  # entries: their temporaries fit in the second-level cache
 
 
-def _in_blocks(function: Callable[[Array], Array], x: Array) -> Array:
-    """Apply a function of floats to one block of entries after another."""
-    out = np.empty(x.shape, x.dtype)
-    flat, into = x.reshape(-1), out.reshape(-1)
-    for start in range(0, x.size, _BLOCK):
-        into[start : start + _BLOCK] = function(flat[start : start + _BLOCK])
-    return out
+def _quotient(coefficients: tuple[tuple[float, ...], tuple[float, ...]], t: Any) -> Any:
+    """Return the quotient of two polynomials of t."""
+    above, under = (functools.reduce(lambda y, c: y * t + c, polynomial) for polynomial in coefficients)
+    return above / under
 
 
-def _polynomial(coefficients: tuple[float, ...], t: Array) -> Array:
-    y = np.zeros_like(t)
-    for c in coefficients:
-        y *= t
-        y += c
-    return y
-
-
-def _below(x: Array) -> Array:
+@fused
+def _below(x: Any) -> Any:
     """The probability that a standard normal variable is below x."""
     narrow = x.dtype == np.float32
     t = np.minimum(np.abs(x), 15 if narrow else 39)  # beyond, it is 0, and t^2 could overflow
-    above, under = _R32 if narrow else _R64
-    y = _polynomial(above, t) / _polynomial(under, t)
-    t *= t
-    t *= -0.5
-    y *= np.exp(t, out=t)
-    y -= x > 0  # the tail itself, or the tail minus 1
-    return np.abs(y)
+    tail = _quotient(_R32 if narrow else _R64, t) * np.exp(t * t * -0.5)
+    return np.abs(tail - (x > 0))  # the tail itself, or 1 minus it
 
 
-def _erf(x: Array) -> Array:
+@fused
+def _erf(x: Any) -> Any:
     """The error function."""
     narrow = x.dtype == np.float32
     t = np.minimum(np.abs(x), 4 if narrow else 6)  # beyond, it rounds to 1
-    above, under = _G32 if narrow else _G64
-    y = _polynomial(above, t) / _polynomial(under, t)
-    y *= -t
-    return np.copysign(np.expm1(y), x)
+    return np.copysign(np.expm1(-t * _quotient(_G32 if narrow else _G64, t)), x)
 
 
 # --- functions of the normal distribution -------------------------------------------------------------
@@ -236,12 +231,12 @@ def normal_cdf(x: Array) -> ForwardResult:
     >>> normal_cdf([0.0, 1.0]).numpy().round(4)
     array([0.5   , 0.8413], dtype=float32)
     """
-    return narrowed(_in_blocks(_below, single(x)), x), (x,)
+    return narrowed(_below(single(x)), x), (x,)
 
 
 # beyond 100 the density is 0 anyway, and the square could overflow
 normal_cdf.vjp(
-    lambda g, needs, x: (g * (np.exp(-0.5 * np.square(np.clip(single(x), -100, 100))) / math.sqrt(2 * math.pi)),)
+    fused(lambda g, needs, x: (g * (np.exp(-0.5 * np.square(np.clip(single(x), -100, 100))) / math.sqrt(2 * math.pi)),))
 )
 
 
@@ -254,10 +249,11 @@ def erf(x: Array) -> ForwardResult:
     >>> erf([0.0, 1.0]).numpy().round(4)
     array([0.    , 0.8427], dtype=float32)
     """
-    return narrowed(_in_blocks(_erf, single(x)), x), (x,)
+    return narrowed(_erf(single(x)), x), (x,)
 
 
 @erf.vjp
+@fused
 def _(g: Any, needs: Any, x: Array) -> Any:
     with np.errstate(over="ignore"):
         return (g * (2 / math.sqrt(math.pi) * np.exp(-np.square(single(x)))),)
@@ -287,20 +283,27 @@ def gelu(x: Array, approximate: str = "none") -> ForwardResult:
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
     wide = single(x)
-    phi = _phi(wide, approximate)
-    return narrowed(wide * phi, x), (wide, phi, approximate)
+    y, phi = _gelu(wide, approximate)
+    return narrowed(y, x), (wide, phi, approximate)
+
+
+@fused
+def _gelu(x: Any, approximate: str) -> tuple[Any, Any]:
+    phi = _phi(x, approximate)
+    return x * phi, phi
 
 
 def _phi(x: Any, approximate: str) -> Any:
     """Return the factor by which gelu multiplies x, for an array or a tensor."""
     if approximate == "none":
-        return normal_cdf(x) if isinstance(x, Tensor) else _in_blocks(_below, x)
+        return normal_cdf(x) if isinstance(x, Tensor) else _below(x)
     t = np.clip(x, -100, 100)
     return sigmoid_of(t * (2 * _SLOPE + 2 * _SLOPE * _CUBE * (t * t)))  # (1 + tanh) / 2, which would cancel
 
 
 @gelu.vjp_on_tensors
 @gelu.vjp
+@fused
 def _(g: Any, needs: Any, x: Any, phi: Any, approximate: str) -> Any:
     phi = _phi(x, approximate) if isinstance(x, Tensor) else phi  # as a function of x
     t = np.clip(x, -100, 100)  # beyond, the density is 0 anyway, and t^2 could overflow

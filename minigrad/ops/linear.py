@@ -6,6 +6,7 @@ needs only this rule on tensors: its own VJP is the transpose, whose VJP is the 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,7 @@ def batched(*functions: PrimitiveFunction) -> None:
 
 
 def _with_batch(rule: Callable[..., Any]) -> Callable[..., Any]:
-    names = rule.__code__.co_varnames[2 : rule.__code__.co_argcount]
+    names = list(inspect.signature(rule).parameters)[2:]
 
     def of_batch(g: Array, needs: Any, *residuals: Any) -> Any:
         named = dict(zip(names, residuals, strict=True))
@@ -67,7 +68,7 @@ def _with_batch(rule: Callable[..., Any]) -> Callable[..., Any]:
             named[name] = from_the_end(named[name], ndim)
         if "shape" in named:
             named["shape"] = (len(g), *named["shape"])
-        return rule(g, needs, **named)
+        return rule(g, needs, *named.values())
 
     return of_batch
 

@@ -14,12 +14,22 @@ from typing import Any
 
 import numpy as np
 
+from ..compiler import fused
 from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe
 from .activations import sigmoid_of, softplus
 from .elementwise import absolute, add, exp, log, multiply, negative, square, subtract, where
-from .kernels.numerics import as_float, check_indices, narrowed, refuse_entries, single
+from .kernels.numerics import (
+    as_float,
+    check_indices,
+    entries_of_rows,
+    narrowed,
+    put_into_rows,
+    refuse_entries,
+    row_sums,
+    single,
+)  # fmt: skip
 from .linear import mapped
 from .reductions import log_softmax, softmax, sum
 
@@ -84,58 +94,61 @@ def non_negative(weight: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -
 # --- scores as rows ----------------------------------------------------------------------------------
 
 # Scores (…, C) become rows (M, C), one for each entry that counts, with the right class (M,) of each. A loss and its
-# gradient share all of their work, so the forward computes both: it turns the rows, in place, into the rows of their
-# gradient, and the VJP only multiplies them by the cotangent and puts them into place.
+# gradient share all of their work, so the forward computes both, and the VJP only multiplies the gradient by the
+# cotangent and puts its rows into place.
 
 
 def score_rows(scores: Array, keep: Array | None) -> Array:
-    """Return the scores (…, C) that count as writable rows (M, C)."""
-    if keep is None:  # a plain copy is faster than a gather
-        scores = np.array(scores, order="C").reshape(math.prod(scores.shape[:-1]), scores.shape[-1])
-    return np.asarray(single(scores if keep is None else scores[keep]))
+    """Return the scores (…, C) that count as rows (M, C)."""
+    if keep is not None:
+        return np.asarray(single(scores[keep]))
+    return np.ascontiguousarray(single(scores)).reshape(math.prod(scores.shape[:-1]), scores.shape[-1])
 
 
-def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> Array:
-    """Compute the cross-entropy of each row of logits (M, C) at its target (M,).
+def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> tuple[Array, Array]:
+    """Return the cross-entropy (M,) of rows of logits z (M, C) at targets (M,), and the gradient (M, C).
 
-    The logits become, in place, the gradient of ``scale``, a number or (M,), times the sum of the losses: scale (p - q)
-    with the row's softmax p and q one-hot. At the target p - 1 would cancel: there it is minus the sum of the others.
+    That is the gradient of ``scale``, a number or (M,), times the sum of the losses: scale (p - q) with the row's
+    softmax p and q one-hot. At the target p - 1 would cancel: there it is minus the sum of the others.
 
-    >>> z = np.zeros((1, 3))
-    >>> cross_entropy_rows(z, np.array([2]), scale=1.0), z  # log 3
+    >>> cross_entropy_rows(np.zeros((1, 3)), np.array([2]), scale=1.0)  # log 3
     (array([1.0986]), array([[ 0.3333,  0.3333, -0.6667]]))
     """
     if not z.size:
-        return np.zeros(len(z), z.dtype)
-    z -= z.max(axis=1, keepdims=True)
-    picked = np.arange(len(z)), targets
-    logits = z[picked]
-    np.exp(z, out=z)
-    own = z[picked]
-    z[picked] = 0
-    others = z.sum(axis=1)
-    total = others + own
+        return np.zeros(len(z), z.dtype), np.zeros_like(z)
+    scale = scale if np.ndim(scale) == 0 else scale[:, None]
+    losses, gradient = _cross_entropy_rows(z, targets.astype(int)[:, None], scale)
+    return losses[:, 0], gradient
+
+
+@fused
+def _cross_entropy_rows(z: Any, targets: Any, scale: Any) -> tuple[Any, Any]:
+    top = z.max(-1, keepdims=True)
+    logits = entries_of_rows(z, targets) - top
+    weights = np.exp(z - top)
+    put_into_rows(weights, targets, 0)
+    others = row_sums(weights, -1)
+    total = others + np.exp(logits)
     share = scale / total
-    z *= share[:, None]
-    z[picked] = -share * others
+    gradient = weights * share
+    put_into_rows(gradient, targets, -share * others)
     # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
-    return np.where(logits == 0, np.log1p(others), np.log(total) - logits)  # type: ignore[no-any-return]
+    return np.where(logits == 0, np.log1p(others), np.log(total) - logits), gradient
 
 
-def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> Array:
+def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> tuple[Array, Array]:
     """Like :func:`cross_entropy_rows`, with target distributions that sum to 1.
 
     Args:
         own: the probability of each row's target, a number or (M,).
         each: the additional probability of each class, a number or (M, C).
 
-    >>> z = np.array([[0.0, 0.0]])
-    >>> smoothed_rows(z, np.array([0]), 1.0, 0.5, 0.25), z
+    >>> smoothed_rows(np.array([[0.0, 0.0]]), np.array([0]), 1.0, 0.5, 0.25)
     (array([0.6931]), array([[-0.25,  0.25]]))
     """
     if not z.size:
-        return np.zeros(len(z), z.dtype)
-    z -= z.max(axis=1, keepdims=True)
+        return np.zeros(len(z), z.dtype), np.zeros_like(z)
+    z = z - z.max(axis=1, keepdims=True)
     picked = np.arange(len(z)), targets
     losses = np.multiply(own, z[picked], out=np.zeros(len(z), z.dtype), where=np.not_equal(own, 0))
     if isinstance(each, float):
@@ -151,7 +164,7 @@ def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> 
         z -= amount[:, None] * each
         z[picked] -= amount * own
         amount = z.sum(axis=1)
-    return np.asarray(np.log(total) - losses)
+    return np.log(total) - losses, z
 
 
 def spread(rows: Array, keep: Array | None, shape: tuple[int, ...]) -> Array:
@@ -167,7 +180,7 @@ def pull_scores(g: Any, scores: Any, rows: Any, keep: Array | None, scale: Any) 
     """Return the cotangent of scores (…, C), arrays or tensors, given that of the losses.
 
     Args:
-        rows, scale: the result and the argument of :func:`cross_entropy_rows`. keep: which entries count, or None.
+        rows, scale: the gradient and the argument of :func:`cross_entropy_rows`. keep: which entries count, or None.
     """
     if isinstance(scores, Tensor):  # the rows as a function of the scores, with the same values
         p = softmax(single(scores if keep is None else scores[keep]).reshape(rows.shape))
@@ -289,9 +302,9 @@ def cross_entropy(
     keep, chosen, own, each, counts, total = _distribution(logits, targets, ignore_index, label_smoothing, weight)
     rows, scale = score_rows(logits, keep), reduction_scale(reduction, total)
     if isinstance(each, float) and not each:
-        losses = cross_entropy_rows(rows, chosen, scale * counts)
+        losses, rows = cross_entropy_rows(rows, chosen, scale * counts)
     else:
-        losses = smoothed_rows(rows, chosen, scale * counts, own, each)
+        losses, rows = smoothed_rows(rows, chosen, scale * counts, own, each)
     losses = losses * counts
     if reduction == "none":
         losses = spread(losses, keep, logits.shape[:-1])

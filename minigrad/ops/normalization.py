@@ -20,15 +20,7 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels.numerics import as_float, single
-from .kernels.standardising import (
-    Statistics,
-    pull_channels,
-    pull_groups,
-    pull_rows,
-    standardise_channels,
-    standardise_groups,
-    standardise_rows,
-)  # fmt: skip
+from .kernels.standardising import pull_channels, pull_rows, standardise_channels, standardise_rows
 
 __all__ = ["batch_norm", "batch_norm_with_statistics", "group_norm", "layer_norm", "rms_norm"]
 
@@ -82,7 +74,7 @@ def _affine(y: Any, weight: Any, bias: Any, *others: Any) -> Any:
     return y.astype(np.float16) if np.result_type(*given) == np.float16 else y
 
 
-def _shaped(array: Any, shape: tuple[int, ...]) -> Any:
+def _shaped(array: Any, shape: tuple[int, ...] | int) -> Any:
     """Reshape an array or tensor; return None unchanged."""
     return None if array is None else array.reshape(shape)
 
@@ -100,12 +92,12 @@ def _features(x: Any, axes: Axes) -> tuple[int, ...]:
     return tuple(x.shape[i] for i in axes)
 
 
-def _as_rows(x: Array, axes: Axes) -> Array:
+def _as_rows(x: Any, axes: Axes) -> Array:
     """Return x with the normalised axes as one, (M, K)."""
     last = tuple(range(-len(axes), 0))
     x = x if axes == last else np.moveaxis(x, axes, last)
     kept = x.ndim - len(axes)
-    return x.reshape(math.prod(x.shape[:kept]), math.prod(x.shape[kept:]))
+    return np.ascontiguousarray(x.reshape(math.prod(x.shape[:kept]), math.prod(x.shape[kept:])))
 
 
 def _from_rows(rows: Array, x: Array, axes: Axes) -> Array:
@@ -116,11 +108,6 @@ def _from_rows(rows: Array, x: Array, axes: Axes) -> Array:
     return turned if axes == last else np.moveaxis(turned, last, axes)
 
 
-def _flat(weight: Array | None, features: tuple[int, ...], like: Array) -> Array:
-    """Return the weight as one axis, ones if there is none."""
-    return np.ones(math.prod(features), like.dtype) if weight is None else weight.ravel()
-
-
 def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, centred: bool) -> ForwardResult:
     """Compute the forward over some axes; the residuals name these counted from the end."""
     _check_eps(eps)
@@ -128,20 +115,19 @@ def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, c
     features = _features(x, axes)
     _check_shapes(features, "the normalised axes", weight=weight, bias=bias)
     (wide, w, b), dtype = _computed(x, weight, bias)
-    w, b = _flat(w, features, wide), None if b is None else b.ravel()
-    y, statistics = standardise_rows(_as_rows(wide, axes), w, b, eps, centred)
-    return _from_rows(y, x, axes).astype(dtype, copy=False), (x, weight, statistics, axes, centred)
+    y, *statistics = standardise_rows(_as_rows(wide, axes), _shaped(w, -1), _shaped(b, -1), eps, int(centred))
+    return _from_rows(y, x, axes).astype(dtype, copy=False), (x, weight, statistics, axes)
 
 
 def _pull_normalised_rows(
-    g: Array, needs: Any, x: Array, weight: Array | None, statistics: Statistics, axes: Axes, centred: bool
+    g: Any, needs: Any, x: Array, weight: Array | None, statistics: list[Any], axes: Axes
 ) -> tuple[Any, ...]:
     """Compute the VJP; without a bias there are two inputs."""
-    (g, wide, w), _ = _computed(g, x, weight)
-    features = _features(x, axes)
-    w = _flat(w, features, wide)
-    asked = (*needs, False)[:3]
-    dx, *others = pull_rows(_as_rows(g, axes), asked, _as_rows(wide, axes), w, statistics, centred)
+    scale, times = statistics
+    g, wide, w = (None if a is None else a.astype(scale.dtype, copy=False) for a in (g, x, weight))
+    features, asked = _features(x, axes), (*needs, False)[:3]
+    share = 1 / max(math.prod(features), 1)
+    dx, *others = pull_rows(_as_rows(g, axes), asked, _as_rows(wide, axes), _shaped(w, -1), scale, times, share)
     dx = None if dx is None else _from_rows(dx, x, axes)
     return (dx, *(_shaped(d, features) for d in others))[: len(needs)]
 
@@ -151,7 +137,7 @@ def _stretched(x: Any, axes: Axes) -> tuple[int, ...]:
     return tuple(n if i in axes else 1 for i, n in enumerate(x.shape, -x.ndim))
 
 
-@primitive(residuals=("x", "weight", "derived", "constant", "constant"))
+@primitive(residuals=("x", "weight", "derived", "constant"))
 def layer_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, axis: Axis = -1, eps: float = 1e-5
 ) -> ForwardResult:
@@ -187,7 +173,7 @@ def _(x: Tensor, weight: Any = None, bias: Any = None, axis: Axis = -1, eps: flo
     return _composed(x, _shaped(weight, shape), _shaped(bias, shape), axes, eps)
 
 
-@primitive(residuals=("x", "weight", "derived", "constant", "constant"))
+@primitive(residuals=("x", "weight", "derived", "constant"))
 def rms_norm(x: Array, weight: Array | None = None, axis: Axis = -1, eps: float = 1e-6) -> ForwardResult:
     """x / sqrt(mean(x^2) + eps) weight, with the mean over axes of x, of any shape.
 
@@ -238,7 +224,7 @@ def _images(x: Any) -> Any:
     return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
-@primitive(residuals=("x", "weight", "derived", "constant", "constant"))
+@primitive(residuals=("x", "weight", "derived", "constant"))
 def _group_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, groups: int = 1, eps: float = 1e-5
 ) -> ForwardResult:
@@ -247,14 +233,15 @@ def _group_norm(
     if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)) or groups < 1 or C % groups:
         raise ValueError(f"groups must be a positive integer that divides the {C} channels, not {groups!r}")
     (wide, w, b), dtype = _computed(x, weight, bias)
-    y, statistics = standardise_groups(_images(wide), w, b, groups, eps)
-    return y.reshape(x.shape).astype(dtype, copy=False), (x, weight, statistics, eps, groups)
+    y, statistics, *_ = standardise_channels(_images(wide), w, b, eps, groups)
+    return y.reshape(x.shape).astype(dtype, copy=False), (x, weight, statistics, groups)
 
 
 @_group_norm.vjp
-def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Statistics, eps: float, groups: int) -> Any:
-    (g, wide, w), _ = _computed(g, x, weight)
-    dx, dw, db = pull_groups(_images(g), needs, _images(wide), w, statistics, groups)
+def _(g: Any, needs: Any, x: Array, weight: Array | None, statistics: Any, groups: int) -> Any:
+    (wide, w, g), _ = _computed(x, weight, g)
+    gs, needs = (_images(g), None, None), (*needs, False, False)
+    dx, dw, db, *_ = pull_channels(gs, needs, _images(wide), w, groups, statistics)
     return None if dx is None else dx.reshape(x.shape), dw, db
 
 
@@ -297,7 +284,7 @@ group_norm.primitive = _group_norm.primitive  # type: ignore[attr-defined]
 # --- channels of a batch ------------------------------------------------------------------------------
 
 
-@primitive(residuals=("x", "weight", "mean", "var", "derived", "constant"))
+@primitive(residuals=("x", "weight", "mean", "derived"))
 def _batch_norm(
     x: Array,
     weight: Array | None = None,
@@ -313,16 +300,16 @@ def _batch_norm(
     _channels(x, weight, bias, mean=mean, var=var)
     (wide, w, b, m, v), dtype = _computed(x, weight, bias, mean, var)
     given = None if mean is None else (m, v)
-    y, statistics, *moments = standardise_channels(_images(wide), w, b, eps, given)
+    y, statistics, *moments = standardise_channels(_images(wide), w, b, eps, None, given)
     y = y.reshape(x.shape).astype(dtype, copy=False)
-    return y if given else (y, *moments), (x, weight, mean, var, statistics, eps)
+    return y if given else (y, *(a.astype(wide.dtype) for a in moments)), (x, weight, mean, statistics)
 
 
 @_batch_norm.vjp
-def _(g: Any, needs: Any, x: Array, weight: Any, mean: Any, var: Any, statistics: Statistics, eps: float) -> Any:
+def _(g: Any, needs: Any, x: Array, weight: Any, mean: Any, statistics: Any) -> Any:
     (wide, w, *gs), _ = _computed(x, weight, *(g if isinstance(g, tuple) else (g, None, None)))
     gs[0] = None if gs[0] is None else _images(gs[0])
-    dx, *others = pull_channels(gs, needs, _images(wide), w, statistics, given=mean is not None)
+    dx, *others = pull_channels(gs, needs, _images(wide), w, None, statistics, given=mean is not None)
     return None if dx is None else dx.reshape(x.shape), *others
 
 

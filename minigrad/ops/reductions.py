@@ -21,6 +21,7 @@ from ..spec import Array
 from .elementwise import absolute, constant, divide, exp, log, signed, sqrt, square, subtract
 from .kernels.numerics import (
     as_float,
+    fused_along_rows,
     narrowed,
     refuse_axis_of_scalar,
     row_sums,
@@ -317,29 +318,42 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardRes
     >>> logsumexp([[1e3, -1e4], [-1e3, -1e3]], axis=1).numpy().round(2)
     array([1000.  , -999.31], dtype=float32)
     """
-    top = np.max(single(x), axis=axis, keepdims=True, initial=-np.inf)
-    total = sum_single(_weights(single(x), top), axis, keepdims=True)
-    with np.errstate(divide="ignore"):  # log(0) is -inf
-        y = np.log(total) + np.where(top == -np.inf, 0, top)
+    with np.errstate(divide="ignore", invalid="ignore"):  # log(0) is -inf
+        y, top, total = _logsumexp(single(x), False, axis)
+        if np.isnan(total).any():
+            y, top, total = _logsumexp(single(x), True, axis)
     return narrowed(y if keepdims else np.squeeze(y, axis), x), (x, top, total, axis, keepdims)
 
 
-def _weights(x: Array, top: Array) -> Array:
-    """Return exp(x - top) without inf - inf: infinite tops weigh 1, and if all entries are -inf they weigh 0."""
-    if np.isfinite(top).all():
-        return np.exp(x - top)  # type: ignore[no-any-return]
-    with np.errstate(invalid="ignore"):
-        return np.exp(np.where((x == top) & (top > 0), 0, x - np.where(top == -np.inf, 0, top)))
+@fused_along_rows
+def _logsumexp(x: Any, infinite: bool, axis: Axis) -> tuple[Any, Any, Any]:
+    """Return log(sum(exp(x))), what is subtracted from x, and the sum of exponentials then."""
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    top = np.where(top == -np.inf, 0, top)
+    total = sum_single(_weights(x, top, infinite), axis, keepdims=True)
+    return np.log(total) + top, top, total
+
+
+def _weights(x: Any, top: Any, infinite: bool) -> Any:
+    """Return exp(x - top), and 1 for inf - inf if tops may be infinite."""
+    return np.exp(np.where(x == np.inf, 0, x - top) if infinite else x - top)
 
 
 @logsumexp.vjp_on_tensors
 @logsumexp.vjp
 def _(g: Any, needs: Any, x: Any, top: Array, total: Array, axis: Axis, keepdims: bool) -> Any:
     # Subtracting a constant from x, the largest entry, does not change e^x / sum(e^x). e^(x - y) would round.
-    weights = _weights(single(x), top)
-    if isinstance(x, Tensor):
-        total = sum_single(weights, axis, keepdims=True)  # as a function of x
-    return (_kept(g, axis, keepdims) / np.where(plain(total) == 0, 1, total) * weights,)
+    x, g, infinite = single(x), _kept(g, axis, keepdims), not bool(np.isfinite(top).all())
+    with np.errstate(invalid="ignore"):
+        if isinstance(x, Tensor):
+            weights = _weights(x, top, infinite)
+            return (g / np.where(plain(total) == 0, 1, sum_single(weights, axis, keepdims=True)) * weights,)
+        return (_pull_logsumexp(x, top, g / np.where(total == 0, 1, total), infinite, axis),)
+
+
+@fused_along_rows
+def _pull_logsumexp(x: Any, top: Any, share: Any, infinite: bool, axis: Axis) -> Any:
+    return share * _weights(x, top, infinite)
 
 
 logsumexp.reference(lambda x, axis=None, keepdims=False: log(sum(exp(x), axis, keepdims)))
@@ -349,28 +363,31 @@ logsumexp.reference(lambda x, axis=None, keepdims=False: log(sum(exp(x), axis, k
 def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     """exp(x) / sum(exp(x)) along an axis: positive numbers of x's shape that sum to 1.
 
-    No overflow for any finite x. A row of only -inf has no softmax: NaN, with NumPy's warning.
+    No overflow for any finite x. A row of only -inf has no softmax: NaN.
 
     >>> softmax([[0.0, 0.0], [1e4, -1e4]])
     tensor([[0.5, 0.5],
             [1. , 0. ]])
     """
-    wide = single(x)
-    y = np.asarray(wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf))
-    np.exp(y, out=y)
-    y /= row_sums(y, axis)
+    with np.errstate(divide="ignore"):  # by 0 only for no entries
+        y = _softmax(single(x), axis)
     return narrowed(y, x), (y, axis)
 
 
+@fused_along_rows
+def _softmax(x: Any, axis: Axis) -> Any:
+    y = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    return y * (1 / row_sums(y, axis))
+
+
 @softmax.vjp
-def _(g: Any, needs: Any, y: Array, axis: Axis) -> Any:
+@fused_along_rows
+def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
     # dy_i / dx_j = y_i (1[i = j] - y_j), so dx = y (g - mean), with the mean of g weighted by y. Near y = 1 that
     # difference is only rounding: subtracting twice, as in _centred, is exact in the tails, and the cotangent
     # sums to 0.
     d = g - row_sums(g * y, axis)
-    d -= row_sums(d * y, axis)
-    d *= y
-    return (d,)
+    return ((d - row_sums(d * y, axis)) * y,)
 
 
 softmax.reference(lambda x, axis=-1: divide(y := exp(x), sum(y, axis, keepdims=True)))
@@ -386,21 +403,25 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     array([[-6.9e-01, -6.9e-01],
            [ 0.0e+00, -1.0e+04]], dtype=float32)
     """
-    wide = single(x)
-    y: Array = wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
     with np.errstate(divide="ignore"):  # log(0) only for no entries
-        y -= np.log(row_sums(np.exp(y), axis))
+        y = _log_softmax(single(x), axis)
     return narrowed(y, x), (y, axis)
 
 
+@fused_along_rows
+def _log_softmax(x: Any, axis: Axis) -> Any:
+    y = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return y - np.log(row_sums(np.exp(y), axis))
+
+
 @log_softmax.vjp
+@fused_along_rows
 def _(g: Any, needs: Any, y: Any, axis: Axis) -> Any:
     # dy_i / dx_j = 1[i = j] - e^y_j, so dx = g - p sum(g) with p = e^y. Near p = 1 that cancels; the remaining sum is
     # then spread in the same way, so that the cotangent sums to 0 and is exact in the tails.
     p = np.exp(y)
     d = g - p * row_sums(single(g), axis)
-    d -= p * row_sums(d, axis)
-    return (d,)
+    return (d - p * row_sums(d, axis),)
 
 
 log_softmax.reference(lambda x, axis=-1: subtract(x, log(sum(exp(x), axis, keepdims=True))))

@@ -93,7 +93,7 @@ def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> Forward
     keep = None if mask.all() else mask.astype(bool, copy=False)
     check_indices(targets, scores.shape[2], "targets", keep)
     rows, scale = score_rows(scores, keep), 1 / max(len(scores), 1)
-    losses = cross_entropy_rows(rows, targets.ravel() if keep is None else targets[keep], scale)
+    losses, rows = cross_entropy_rows(rows, targets.ravel() if keep is None else targets[keep], scale)
     return narrowed(reduced(losses, "sum", scale), scores), (scores, rows, keep, scale)
 
 

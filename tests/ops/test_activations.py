@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.ops import activations
 from tests.checks import Case, check_primitive
 from tests.ops.test_elementwise import gradients
 from tests.peers import Peer
@@ -243,10 +242,11 @@ def test_erf_and_the_normal_distribution_at_their_ends(dtype):
 
 
 @pytest.mark.parametrize("function", [below, erf])
-def test_blocks_and_layouts_do_not_matter(function):
-    x = np.random.default_rng(0).standard_normal((1, 3 * activations._BLOCK + 5))
+def test_size_and_layout_do_not_matter(function):
+    """Large contiguous arrays may be computed by a compiled loop, others by NumPy."""
+    x = np.random.default_rng(0).standard_normal((1, 20_005))
     whole = function(x)
-    np.testing.assert_array_equal(function(x.T), whole.T)
-    np.testing.assert_array_equal(function(x[:, ::-2]), whole[:, ::-2])
-    assert function(x[0, 0, ...]) == whole[0, 0]
+    np.testing.assert_allclose(function(x.T), whole.T, rtol=1e-14)
+    np.testing.assert_allclose(function(x[:, ::-2]), whole[:, ::-2], rtol=1e-14)
+    np.testing.assert_allclose(function(x[0, 0, ...]), whole[0, 0], rtol=1e-14)
     assert function(x[:0]).shape == (0, x.shape[1])

@@ -258,7 +258,7 @@ def test_softmax_family_at_large_scores():
     np.testing.assert_allclose(value, [1e4 + np.log(2), -1e4 + np.log(3), 1e4], rtol=1e-12)
     for found in (mg.ops.softmax(x).numpy(), slope):
         np.testing.assert_allclose(found, p, rtol=1e-11)
-    np.testing.assert_allclose(gradients(mg.ops.log_softmax, x)[1], 1 - 3 * p, rtol=1e-11)
+    np.testing.assert_allclose(gradients(mg.ops.log_softmax, x)[1], 1 - 3 * p, rtol=1e-11, atol=1e-30)
     np.testing.assert_allclose(mg.ops.log_softmax(x).numpy()[0], [-np.log(2), -np.log(2), -2e4 - np.log(2)])
 
 
@@ -292,8 +292,8 @@ def test_masked_scores():
     assert mg.ops.logsumexp(np.array([np.inf, 1.0])).item() == np.inf
 
 
-def test_softmax_of_a_row_masked_out_warns():
-    with pytest.warns(RuntimeWarning, match="invalid value"):
+def test_softmax_of_a_row_masked_out_is_nan():
+    with np.errstate(invalid="ignore"):
         assert np.isnan(mg.ops.softmax(np.full(3, -np.inf)).numpy()).all()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ...compiler import fused
 from ...spec import Array
 from ...summation import block_sum
 
@@ -73,14 +75,29 @@ def row_sums(x: Any, axis: Any) -> Any:
     return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
 
 
-def logistic(x: Array) -> Array:
+def fused_along_rows(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of arrays whose last argument is an axis, for the last axis; NumPy runs it along others.
+
+    >>> @fused_along_rows
+    ... def shares(x, axis):
+    ...     return x / np.sum(x, axis=axis, keepdims=True)
+    >>> shares(np.array([[1.0, 3.0]]), -1)
+    array([[0.25, 0.75]])
+    """
+    kernel = fused(function)
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        return kernel(*args[:-1], -1) if args[-1] in (-1, args[0].ndim - 1) else function(*args)
+
+    return call
+
+
+@fused
+def logistic(x: Any) -> Any:
     """1 / (1 + exp(-x)), accurate in both tails: exp overflows only where the result is below 1e-38."""
-    y = np.asarray(-x)
     with np.errstate(over="ignore"):
-        np.exp(y, out=y)
-    y += 1
-    np.divide(1, y, out=y)
-    return y
+        return 1 / (1 + np.exp(-x))
 
 
 def taken(g: Any, mask: Any) -> Any:
@@ -110,6 +127,27 @@ def refuse_axis_of_scalar(x: Any, axis: Any) -> None:
 def folded(g: Array) -> Array:
     """Return a batch of images (B, N, C, H, W) as images (B N, C, H, W)."""
     return g.reshape(g.shape[0] * g.shape[1], *g.shape[2:])
+
+
+# --- one entry of each row ---------------------------------------------------------------------------
+
+
+def entries_of_rows(x: Any, columns: Any) -> Any:
+    """Return the entries of rows (M, C) at columns (M, 1); np.take_along_axis takes 10 µs longer.
+
+    >>> entries_of_rows(np.array([[1, 2], [3, 4]]), np.array([[0], [1]])).tolist()
+    [[1], [4]]
+    """
+    held = isinstance(x, np.ndarray)
+    return x[np.arange(len(x))[:, None], columns] if held else np.take_along_axis(x, columns, -1)
+
+
+def put_into_rows(x: Any, columns: Any, values: Any) -> None:
+    """Replace the entries of rows (M, C) at columns (M, 1)."""
+    if isinstance(x, np.ndarray):
+        x[np.arange(len(x))[:, None], columns] = values
+    else:
+        np.put_along_axis(x, columns, values, -1)
 
 
 # --- rows by index -----------------------------------------------------------------------------------
