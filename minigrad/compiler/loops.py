@@ -304,6 +304,9 @@ class Loops(Lines):
                 place = self.new(f"getelementptr inbounds {self.float}, ptr {start}, i64 {self.row(v.inputs[1])}")
                 return self.cast(self.new(f"load {self.float}, ptr {place}"), self.float, "double")
             x = self.new(f"load {self.accumulator_type(v)}, ptr {self.accumulators[v]}")
+            if v.op == "rmax":
+                found = self.new(f"load i1, ptr {self.accumulators[v]}.nan")
+                x = self.select(found, number(math.nan, self.float), x, self.float)
             return self.cast(x, self.accumulator_type(v), "double")
         return self.operation(v, [self.row(a) for a in v.inputs], "double")
 
@@ -373,16 +376,20 @@ class Loops(Lines):
         name = self.accumulators[v] = f"%sum{self.plan.nodes.index(v)}"
         if f"{name} = alloca {type}" not in self.tops:
             self.tops.append(f"{name} = alloca {type}")
-            self.tops.append(f"{name}.run = alloca {self.float}")
-        self.lines.append(f"store {type} {number(start, type)}, ptr {name}")
+            self.tops += [f"{name}.run = alloca {self.float}", f"{name}.nan = alloca i1"]
+        self.lines += [f"store {type} {number(start, type)}, ptr {name}", f"store i1 false, ptr {name}.nan"]
 
     def accumulate(self, v: Node, x: str, how: str, part: str = "", type: str = "") -> None:
         type, name = type or self.accumulator_type(v), self.accumulators[v] + part
         old = self.new(f"load {type}, ptr {name}")
         if how == "add":  # in any order, so that several can be added at once
             new = self.new(f"fadd reassoc {type} {old}, {x}")
-        else:
-            new = self.new(f"call {type} @llvm.maximum.{'f32' if type == 'float' else 'f64'}({type} {old}, {type} {x})")
+        else:  # numbers and NaN apart, which vectors do faster than a maximum that keeps NaN
+            suffix = "f32" if type == "float" else "f64"
+            new = self.new(f"call nnan nsz {type} @llvm.maxnum.{suffix}({type} {old}, {type} {x})")
+            found = self.new(f"load i1, ptr {name}.nan")
+            found = self.new(f"or i1 {found}, {self.new(f'fcmp uno {type} {x}, {x}')}")
+            self.lines.append(f"store i1 {found}, ptr {name}.nan")
         self.lines.append(f"store {type} {new}, ptr {name}")
 
     def pointer(self, v: Node) -> str:
