@@ -38,10 +38,11 @@ caption: $(VENV)/.installed-caption-vision
 test: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST)
 
-# All cases that make test samples, with PyTorch, MPI and ONNX; matrix products by MKL; and mistakes planted in each file.
+# All cases that make test samples, with compiled loops, PyTorch, MPI and ONNX; matrix products by MKL; and mistakes planted
+# in each file.
 campaigns:
-	$(MAKE) test EXTRAS=$(EXTRAS),peers PYTEST="$(PYTEST) --full"
-	MINIGRAD_BLAS=mkl $(MAKE) test EXTRAS=$(EXTRAS),peers,mkl \
+	$(MAKE) test EXTRAS=$(EXTRAS),peers,fast PYTEST="$(PYTEST) --full"
+	MINIGRAD_BLAS=mkl $(MAKE) test EXTRAS=$(EXTRAS),peers,fast,mkl \
 	  PYTEST="$(PYTEST) tests/runtime tests/nn tests/ops tests/captioning/models tests/captioning/training"
 	$(ALONE) $(RUN) -m tests.mutation --sample 3 --workers $(WORKERS)
 
