@@ -76,11 +76,12 @@ import numpy as np, minigrad as mg
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 ps = [mg.tensor(np.ones(1000, np.float32), requires_grad=True) for _ in range(100)]
 adam = mg.optim.Adam(ps, lr=0.1)
+for p in ps:
+    p.grad = np.ones(1000, np.float32)
+adam.step()  # which may have to compile it
 halfway = 0
 for i in range(1, 100):
     before, counts = [p.data.copy() for p in ps], list(adam.steps)
-    for p in ps:
-        p.grad = np.ones(1000, np.float32)
     try:
         signal.setitimer(signal.ITIMER_REAL, i * 2e-5)
         adam.step()
