@@ -102,8 +102,8 @@ class Loops(Lines):
         last = max(self.plan.passes.values(), default=0)
         for self.now in range(last + 2):
             here = [v for v in self.plan.nodes if self.plan.passes[v] == self.now]
-            for v in here:
-                if v.kind == "S" and v.op != "csum":
+            for v in self.plan.nodes:  # before any loop: a value that a loop computes is unknown outside
+                if v.kind == "S" and self.plan.passes[v] + (v.op == "csum") == self.now:
                     self.scalar(v)
             self.columns([v for v in here if v.kind == "C" and v.op not in ("csum", "argument", "column")])
             reductions = [v for v in here if v.op in REDUCTIONS or v.op == "pick"]

@@ -29,10 +29,12 @@ E divide E exp R rsum
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 __all__ = ["BOOLEAN", "REDUCTIONS", "Graph", "Node", "Traced", "Untraceable"]
@@ -112,26 +114,20 @@ class Graph:
         return node if node.type == "float" else self.node("where", node, self.constant(1), self.constant(0),
                                                            kind=node.kind)  # fmt: skip
 
-    def reduce(self, op: str, x: Traced, axis: Any, keepdims: bool) -> Traced:
+    def reduce(self, op: str, x: Traced, axis: Any, keepdims: bool = False, **options: Any) -> Traced:
         """Return a sum or maximum over the last axis, or a sum over all others or all axes."""
-        node, leading = self._float(x.node), tuple(range(x.ndim - 1))
-        axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        axes = tuple(sorted(a % x.ndim for a in axes)) if x.ndim else ()
-        if node.kind == "E" and axes == (x.ndim - 1,):
+        if options:
+            raise Untraceable(f"{op} with {', '.join(options)}")
+        node, axes = self._float(x.node), x.axes(axis)
+        if node.kind == "E" and axes == {x.ndim - 1}:
             return Traced(self, self.node("r" + op, node, kind="R"), x.ndim if keepdims else x.ndim - 1)
-        if op == "sum" and node.kind == "E" and axes == leading:
+        if op == "sum" and node.kind == "E" and axes == set(range(x.ndim - 1)):
             return Traced(self, self.node("csum", node, kind="C"), x.ndim if keepdims else 1)
         if op == "sum" and len(axes) == x.ndim and not keepdims and node.kind in "ER":
             rows = self.node("rsum", node, kind="R") if node.kind == "E" else node
             return Traced(self, self.node("csum", rows, kind="S"), 0)
         raise Untraceable(f"{op} over axis {axis} of {x.node.kind} with {x.ndim} axes: only over the last axis, or a "
                           "sum over all others or all")  # fmt: skip
-
-    def count(self, x: Traced, axis: Any) -> Traced:
-        """Return how many entries a reduction sums."""
-        names = ("columns",) if axis in (-1, x.ndim - 1) else ("rows",) if axis is not None else ("columns", "rows")
-        factors = [Traced(self, self.node(name, kind="S"), 0) for name in names if x.node.kind == "E" or name == "rows"]
-        return factors[0] if len(factors) == 1 else self.entrywise("multiply", *factors)
 
 
 def _number(value: Any) -> float:
@@ -160,14 +156,21 @@ class Traced(NDArrayOperatorsMixin):
             return self.graph.entrywise("where", self, 1, 0)
         raise Untraceable(f"astype({dtype}) of {self.dtype}")
 
-    def sum(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.reduce("sum", self, axis, keepdims)
+    def axes(self, axis: Any) -> set[int]:
+        return set(normalize_axis_tuple(range(self.ndim) if axis is None else axis, self.ndim))
 
-    def max(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.reduce("max", self, axis, keepdims)
+    def sum(self, axis: Any = None, **options: Any) -> Traced:
+        return self.graph.reduce("sum", self, axis, **options)
 
-    def mean(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.entrywise("divide", self.sum(axis, keepdims), self.graph.count(self, axis))
+    def max(self, axis: Any = None, *, initial: float = -math.inf, **options: Any) -> Traced:
+        return self.graph.reduce("max", self, axis, **options | ({} if initial == -math.inf else {"initial": initial}))
+
+    def mean(self, axis: Any = None, **options: Any) -> Traced:
+        mean, axes = self.sum(axis, **options), self.axes(axis)
+        over_columns = self.node.kind == "E" and self.ndim - 1 in axes
+        for name in ["columns"] * over_columns + ["rows"] * (not over_columns or len(axes) > 1):
+            mean = mean / Traced(self.graph, self.graph.node(name, kind="S"), 0)
+        return mean
 
     def __getitem__(self, index: Any) -> Traced:
         if self.node.kind == "R" and index in ((..., None), (*(slice(None),) * self.ndim, None)):
@@ -217,6 +220,11 @@ class Traced(NDArrayOperatorsMixin):
     def _refuse(self, *_: Any) -> Any:
         raise Untraceable("what is computed must not depend on entries or lengths, as in if, float, len or x.shape")
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise Untraceable(f"'{name}' of a value without entries")
+
     __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _refuse
     shape = size = property(_refuse)
 
@@ -236,17 +244,22 @@ def _clip(x: Traced, low: Any, high: Any) -> Any:
 
 
 def _take(x: Traced, indices: Traced, axis: int) -> Traced:
-    """One entry of each row."""
-    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op != "argument":
+    """Return one entry of each row."""
+    if not _selects_one(x, indices, axis) or x.node.op != "argument":
         raise Untraceable("np.take_along_axis: only one entry of each row of an argument")
     return Traced(x.graph, x.graph.node("pick", x.node, indices.node, kind="R"), x.ndim)
 
 
 def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
     """Replace one entry of each row, of a value that the function made."""
-    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op == "argument":
+    if not _selects_one(x, indices, axis) or x.node.op == "argument":
         raise Untraceable("np.put_along_axis: only one entry of each row of a value that is computed")
     x.node = _where(column_numbers(x) == indices, values, x).node
+
+
+def _selects_one(x: Traced, indices: Traced, axis: int) -> bool:
+    """Return whether indices select one entry of each row."""
+    return x.axes(axis) == {x.ndim - 1} and (indices.node.kind, indices.node.type) == ("R", "int")
 
 
 def column_numbers(x: Traced) -> Traced:
@@ -256,5 +269,5 @@ def column_numbers(x: Traced) -> Traced:
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
-    np.max: Traced.max, np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
+    np.max: Traced.max, np.mean: Traced.mean,
 }  # fmt: skip

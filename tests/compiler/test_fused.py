@@ -136,6 +136,25 @@ def test_sums_of_many_entries_are_accurate(dtype):
     np.testing.assert_allclose(fused(lambda x: x.sum(0))(x.T.copy()), exact.sum(-1), 32 * eps)
 
 
+@pytest.mark.parametrize("function", [np.sum, np.mean])
+@pytest.mark.parametrize("axis", [-1, (-1,), 1, 0, -2, (0,), (0, 1), (-1, -2), None])
+def test_sums_and_means_over_axes_by_any_name(function, axis):
+    np.testing.assert_allclose(fused(lambda x: function(x, axis=axis))(X), function(X, axis=axis))
+    with pytest.raises(np.exceptions.AxisError):
+        fused(lambda x: x.sum(2))(X)
+
+
+def test_means_of_numbers_of_rows():
+    np.testing.assert_allclose(fused(lambda x: x.sum(-1).mean())(X), X.sum(-1).mean())
+    np.testing.assert_allclose(fused(lambda x: x.sum(-1).mean(0))(X), X.sum(-1).mean())
+
+
+def test_a_total_can_be_used_and_returned():
+    y, total = fused(lambda x: (x / x.sum(), x.sum()))(X)
+    np.testing.assert_allclose(y, X / X.sum())
+    assert total == X.sum()
+
+
 def test_an_expensive_entry_is_computed_once():
     function = fused(softmax)
     function(X)
@@ -350,6 +369,13 @@ def local_sum(x):
     (lambda x: x.max(), "max over axis None"),
     (lambda x: x.sum(0, keepdims=True).sum(0), "sum over axis|only"),
     (lambda x: x.sum(keepdims=True), "sum over axis None"),
+    (lambda x: x.sum(-1, initial=5), "sum with initial"),
+    (lambda x: x.sum(-1, where=x > 0), "sum with where"),
+    (lambda x: x.mean(-1, dtype=np.float64), "sum with dtype"),
+    (lambda x: x.max(-1, initial=0), "max with initial"),
+    (lambda x: np.expand_dims(x.sum(-1), 0), "expand_dims is not among"),
+    (lambda x: x.min(-1), "'min' of a value without entries"),
+    (lambda x: x.T, "'T' of a value without entries"),
     (lambda x: x.sum(-1, keepdims=True).sum(-1), "sum over axis -1 of R"),
     (lambda x: x.sum(0).sum(-1), "sum over axis -1 of C"),
     (lambda x: x.sum(-1) + x, "keepdims"),
@@ -358,6 +384,7 @@ def local_sum(x):
     (lambda x: np.where(True, x, 0), "condition that is computed"),
     (lambda x: np.where(x, x, 0), "condition that is computed"),
     (lambda x: np.take_along_axis(x, x > 0, -1), "only one entry"),
+    (lambda x: np.take_along_axis(x, x.sum(-1, keepdims=True), -1), "only one entry"),
 ])  # fmt: skip
 def test_what_cannot_be_compiled_is_refused_by_name(function, message):
     compiled = fused(function)
