@@ -33,7 +33,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..runtime import blas
 from ..runtime.threads import run_in_parallel
 from ..spec import Array
-from .functions import Lines, number
+from .functions import Lines, literal
 from .loops import print_kernel
 from .machine_code import address_of
 from .tracing import Graph, Node, Traced, Untraceable
@@ -177,8 +177,8 @@ class Scan(Lines):
         with self.loop("%steps") as k:
             t = self.arithmetic("sub", self.arithmetic("sub", "%steps", k), 1) if back else k
             start, end = self.at("%starts", t), self.at("%starts", self.arithmetic("add", t, 1))
-            earlier = self.at("%starts", self.new(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
-            first = self.new(f"icmp eq i64 {t}, 0")
+            earlier = self.at("%starts", self.emit(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
+            first = self.emit(f"icmp eq i64 {t}, 0")
             self.bases = [f"%x{i}" for i in range(len(operands))]
             for i, rows in enumerate(operands):
                 if rows.place == "before":
@@ -219,22 +219,22 @@ class Scan(Lines):
         with self.loop("%blocks") as b:
             block = self.entry("%W", self.arithmetic("mul", b, size))
             out = self.entry("%x0", self.arithmetic("mul", b, "%width"))
-            lengths = [x if self.integer == "i64" else self.new(f"trunc i64 {x} to {self.integer}")
+            lengths = [x if self.integer == "i64" else self.emit(f"trunc i64 {x} to {self.integer}")
                        for x in (n, "%width", K, K, K if back else "%width", columns)]  # fmt: skip
             m, width, K_, lda, ldb, ldc = (f"{self.integer} {x}" for x in lengths)
-            one, beta = (f"{self.float} {number(x, self.float)}" for x in (1.0, float(self.direct)))
+            one, beta = (f"{self.float} {literal(x, self.float)}" for x in (1.0, float(self.direct)))
             how = f"i32 {_ROW_MAJOR}, i32 {_PLAIN}, i32 {_TRANSPOSED if back else _PLAIN}"
             self.lines.append(f"call void %gemm({how}, {m}, {width}, {K_}, {one}, ptr {left}, {lda}, ptr {block}, "
                               f"{ldb}, {beta}, ptr {out}, {ldc})")  # fmt: skip
 
     def arithmetic(self, name: str, x: str, y: str | int) -> str:
-        return self.new(f"{name} i64 {x}, {y}")
+        return self.emit(f"{name} i64 {x}, {y}")
 
     def at(self, numbers: str, i: str) -> str:
-        return self.new(f"load i64, ptr {self.new(f'getelementptr inbounds i64, ptr {numbers}, i64 {i}')}")
+        return self.emit(f"load i64, ptr {self.emit(f'getelementptr inbounds i64, ptr {numbers}, i64 {i}')}")
 
     def entry(self, base: str, i: str) -> str:
-        return self.new(f"getelementptr inbounds {self.float}, ptr {base}, i64 {i}")
+        return self.emit(f"getelementptr inbounds {self.float}, ptr {base}, i64 {i}")
 
     @property
     def parameters(self) -> list[str]:
@@ -246,7 +246,7 @@ class Scan(Lines):
     @property
     def text(self) -> str:
         head = "i64 %steps, ptr %starts, ptr %index, i64 %H, ptr %gemm, ptr %W, i64 %width, i64 %blocks"
-        body = "\n  ".join([*self.tops, *self.lines, "ret void"])
+        body = "\n  ".join([*self.prologue, *self.lines, "ret void"])
         cell, rest = self.printed.text("cell").split("{", 1)
         cell = cell.replace("define", "define internal").replace("ptr %", "ptr noalias %")  # no operands share rows
         head += "".join(f", ptr {x}" for x in self.parameters)
