@@ -292,10 +292,8 @@ class Loops(Lines):
             if self.plan.passes[v] < self.at_pass:
                 return self.load_kept("row", v, self.m, "double")
             if v.op == "pick":
-                start = self.start(v.inputs[0])
-                place = self.emit(
-                    f"getelementptr inbounds {self.float}, ptr {start}, i64 {self.row_number(v.inputs[1])}"
-                )
+                start, index = self.start(v.inputs[0]), self.row_number(v.inputs[1])
+                place = self.emit(f"getelementptr inbounds {self.float}, ptr {start}, i64 {index}")
                 return self.cast(self.emit(f"load {self.float}, ptr {place}"), self.float, "double")
             x = self.emit(f"load {self.accumulator_type(v)}, ptr {self.accumulators[v]}")
             if v.op == "rmax":
@@ -386,8 +384,7 @@ class Loops(Lines):
         self.lines.append(f"store {type} {new}, ptr {name}")
 
     def pointer(self, v: Node) -> str:
-        if v in self.into:
-            v = self.into[v]
+        v = self.into.get(v, v)
         return f"%a{v.args[0]}" if v.op == "argument" else f"%o{self.outputs.index(v)}"
 
     def pitch(self, v: Node) -> str:
@@ -493,7 +490,7 @@ class Loops(Lines):
 
 
 def print_kernel(outputs: Sequence[Node], float: str, into: dict[Node, Node] | None = None) -> Loops:
-    """Return the function that computes outputs, for entries of type ``float`` or ``double``.
+    """Return the text of a function that computes outputs, with entries of type ``float`` or ``double``.
 
     >>> from .tracing import Graph
     >>> import numpy as np
@@ -503,5 +500,5 @@ def print_kernel(outputs: Sequence[Node], float: str, into: dict[Node, Node] | N
     """
     kernel = Loops(outputs, float, into or {})
     if into and max(kernel.plan.phases[v] + kernel.plan.passes[v] for v in into):
-        raise Untraceable("an argument that is overwritten must be computed entry by entry")
+        raise Untraceable("an update in place must work entry by entry, without sums or maxima")
     return kernel

@@ -1,10 +1,10 @@
-"""Record what a function of arrays computes, without any array: the graph that :mod:`.loops` turns into loops.
+"""Trace a function of arrays without any array: record the graph that :mod:`.loops` turns into loops.
 
-The function is called with :class:`Traced` values, which have a dtype and a kind but no entries. So the graph holds for
-arrays of any size, and no number of the call that happens to be first can become part of it. What needs an entry, a
-length or memory raises :class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x[0] = 1``, ``np.empty(…)``.
+The compiler calls the function with :class:`Traced` values, which have a dtype and a kind but no entries. So the graph
+holds for arrays of any size and contents. An operation that needs an entry, a length or memory raises
+:class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x[0] = 1``, ``np.asarray(x)``.
 
-The kinds, for arrays of M rows and K columns (all axes but the last are rows):
+A value has one of four kinds. Arrays have M rows and K columns; all axes but the last count as rows.
 
     E   an entry for each row and column         x, np.exp(x)
     R   a number for each row                    x.sum(-1), x.max(-1, keepdims=True)
@@ -47,15 +47,18 @@ _COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_
 _LOGIC = {"logical_and", "logical_or", "logical_not"}
 _BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}
 BOOLEAN = _COMPARISONS | _LOGIC
-REDUCTIONS = {"rsum", "rmax", "csum"}  # of each row, of each row, and over the rows
+REDUCTIONS = {"rsum", "rmax", "csum"}  # the sum and the maximum of each row, and the sum over all rows
 
 
 class Untraceable(TypeError):  # noqa: N818  (says what the function is)
-    """A function of arrays does what the compiler cannot follow."""
+    """A function of arrays that the compiler cannot trace."""
 
 
 class Node:
-    """A value of the graph: an operation, its arguments (nodes, or a number), its kind and its type."""
+    """A value of the graph: an operation, its arguments (nodes, or a number), its kind and its type.
+
+    The type is ``float`` for entries of the graph's dtype, ``bool`` or ``int``.
+    """
 
     __slots__ = ("args", "kind", "op", "type")
 
@@ -71,7 +74,7 @@ class Node:
 
 
 class Graph:
-    """Nodes in the order in which they were made; equal ones are one node. ``float`` is the dtype of its entries."""
+    """Nodes in the order of creation, without duplicates. ``float`` is the dtype of entries."""
 
     def __init__(self, float: np.dtype[Any]) -> None:
         self.float = float
@@ -79,12 +82,12 @@ class Graph:
         self.arguments = 0
 
     def node(self, op: str, *args: Any, kind: str, type: str = "float") -> Node:
-        """Return the node of an operation."""
+        """Return the node of an operation, a new one if there is none yet."""
         key = (op, kind, *(id(a) if isinstance(a, Node) else repr(a) for a in args))
         return self.nodes.setdefault(key, Node(op, args, kind, type))
 
     def argument(self, kind: str, ndim: int, type: str = "float", pitched: bool = False) -> Traced:
-        """Return the next argument; the rows of a ``pitched`` one need not follow each other in memory."""
+        """Return the next argument. The rows of a ``pitched`` one may lie apart in memory."""
         self.arguments += 1
         args = (self.arguments - 1, "pitched") if pitched else (self.arguments - 1,)
         return Traced(self, self.node("argument", *args, kind=kind, type=type), ndim)
@@ -93,13 +96,13 @@ class Graph:
         return self.node("constant", float(number), kind="S")
 
     def entrywise(self, op: str, *args: Any) -> Traced:
-        """Return an operation on entries of values and numbers that broadcast."""
+        """Return an operation on values and numbers that broadcast."""
         values = [a for a in args if isinstance(a, Traced)]
         ndim = max(v.ndim for v in values)
         kinds = {v.node.kind for v in values}
         kind = "E" if "E" in kinds or {"R", "C"} <= kinds else (kinds - {"S"} or {"S"}).pop()
         if any(v.node.kind == "R" and v.ndim < ndim for v in values):
-            raise Untraceable("numbers of rows need keepdims=True to broadcast against entries")
+            raise Untraceable("numbers of rows broadcast against entries only with keepdims=True or [..., None]")
         nodes = [a.node if isinstance(a, Traced) else self.constant(_number(a)) for a in args]
         whole = [n.type == "int" or (n.op == "constant" and n.args[0].is_integer()) for n in nodes]
         if op in _COMPARISONS and any(n.type == "int" for n in nodes) and not all(whole):
@@ -110,7 +113,7 @@ class Graph:
 
     def _float(self, node: Node) -> Node:
         if node.type == "int":
-            raise Untraceable("integers can be compared and used as indices, nothing else")
+            raise Untraceable("integers can only be compared or used as indices")
         return node if node.type == "float" else self.node("where", node, self.constant(1), self.constant(0),
                                                            kind=node.kind)  # fmt: skip
 
@@ -126,8 +129,8 @@ class Graph:
         if op == "sum" and len(axes) == x.ndim and not keepdims and node.kind in "ER":
             rows = self.node("rsum", node, kind="R") if node.kind == "E" else node
             return Traced(self, self.node("csum", rows, kind="S"), 0)
-        raise Untraceable(f"{op} over axis {axis} of {x.node.kind} with {x.ndim} axes: only over the last axis, or a "
-                          "sum over all others or all")  # fmt: skip
+        raise Untraceable(f"{op} over axis {axis} of {x.node.kind} with {x.ndim} axes: sums and maxima run over "
+                          "the last axis, and sums of entries also over all others or all")  # fmt: skip
 
 
 def _number(value: Any) -> float:
@@ -137,7 +140,7 @@ def _number(value: Any) -> float:
 
 
 class Traced(NDArrayOperatorsMixin):
-    """A value of a :class:`Graph` that NumPy's functions take as if it were an array."""
+    """A value of a :class:`Graph`, to which NumPy's functions apply as to an array."""
 
     def __init__(self, graph: Graph, node: Node, ndim: int) -> None:
         self.graph, self.node, self.ndim = graph, node, ndim
@@ -177,7 +180,7 @@ class Traced(NDArrayOperatorsMixin):
             return Traced(self.graph, self.node, self.ndim + 1)
         if self.node.kind == "R" and index == (..., 0):
             return Traced(self.graph, self.node, self.ndim - 1)
-        raise Untraceable(f"x[{index}]: only numbers[..., None] and numbers[..., 0] of rows")
+        raise Untraceable(f"x[{index}]: only numbers of rows have an index, [..., None] or [..., 0]")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         name = _BITWISE.get(ufunc.__name__, ufunc.__name__)
@@ -200,25 +203,27 @@ class Traced(NDArrayOperatorsMixin):
             return make("multiply", inputs[0][..., None], inputs[1]).sum(0)
         if name == "power" and not isinstance(inputs[1], Traced) and inputs[1] in (2, 3):
             return self * self if inputs[1] == 2 else self * self * self
-        raise Untraceable(f"np.{name} is not among the functions that can be compiled")
+        raise Untraceable(f"np.{name} cannot be compiled")
 
     def _become(self, new: Traced) -> Traced:
-        """Take the value of another, as an array does when it is updated in place."""
+        """Take the value of another, as an update in place does."""
         if (self.node.kind, self.node.type, self.ndim) != ("E", new.node.type, new.ndim) or new.node.kind not in "ES":
-            raise Untraceable(f"{new} cannot be written into {self}: only entries into entries")
+            raise Untraceable(f"{new} cannot be written into {self}: only entries can, and only by entries")
         self.node = new.node
         return self
 
     def __array_function__(self, function: Callable[..., Any], _: Any, args: Any, options: Any) -> Any:
         if function in _FUNCTIONS:
             return _FUNCTIONS[function](*args, **options)
-        raise Untraceable(f"np.{function.__name__} is not among the functions that can be compiled")
+        raise Untraceable(f"np.{function.__name__} cannot be compiled")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise Untraceable("a value without entries cannot become an array")
 
     def _refuse(self, *_: Any) -> Any:
-        raise Untraceable("what is computed must not depend on entries or lengths, as in if, float, len or x.shape")
+        raise Untraceable(
+            "a traced value has no entries or lengths: avoid if, float, len, x.shape and loops over arrays"
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -229,13 +234,13 @@ class Traced(NDArrayOperatorsMixin):
     shape = size = property(_refuse)
 
     def __setitem__(self, *_: Any) -> None:
-        raise Untraceable("a value cannot be written into")
+        raise Untraceable("a part of a value cannot be overwritten")
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
     graph = next(a.graph for a in (condition, x, y) if isinstance(a, Traced))
     if not isinstance(condition, Traced) or condition.node.type != "bool":
-        raise Untraceable("np.where needs a condition that is computed")
+        raise Untraceable("np.where needs a condition computed from arguments")
     return graph.entrywise("where", condition, x, y)
 
 
@@ -246,14 +251,14 @@ def _clip(x: Traced, low: Any, high: Any) -> Any:
 def _take(x: Traced, indices: Traced, axis: int) -> Traced:
     """Return one entry of each row."""
     if not _selects_one(x, indices, axis) or x.node.op != "argument":
-        raise Untraceable("np.take_along_axis: only one entry of each row of an argument")
+        raise Untraceable("np.take_along_axis can only take one entry of each row of an argument")
     return Traced(x.graph, x.graph.node("pick", x.node, indices.node, kind="R"), x.ndim)
 
 
 def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
-    """Replace one entry of each row, of a value that the function made."""
+    """Replace one entry of each row of a computed value."""
     if not _selects_one(x, indices, axis) or x.node.op == "argument":
-        raise Untraceable("np.put_along_axis: only one entry of each row of a value that is computed")
+        raise Untraceable("np.put_along_axis can only replace one entry of each row of a computed value")
     x.node = _where(column_numbers(x) == indices, values, x).node
 
 
@@ -263,7 +268,7 @@ def _selects_one(x: Traced, indices: Traced, axis: int) -> bool:
 
 
 def column_numbers(x: Traced) -> Traced:
-    """The number of each entry's column, which :func:`np.arange` gives for arrays."""
+    """Return the number of each column, as :func:`np.arange` does for arrays."""
     return Traced(x.graph, x.graph.node("column", kind="C", type="int"), 1)
 
 
