@@ -36,7 +36,7 @@ def worth_compiling(entries: int) -> bool:
 
 
 def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Callable[..., Any]:
-    """Compile a function of arrays to loops that read each entry once; without llvmlite, return the function itself.
+    """Compile a function of arrays to a few loops; without llvmlite, return the function itself.
 
     Call the compiled function with positional arguments only. The first is an array of M rows and K columns; all axes
     but the last count as rows. Other arrays have its shape, one number for each row (…, 1) or column (K,), or no axes.
