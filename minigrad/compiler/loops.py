@@ -275,7 +275,7 @@ class Loops(Lines):
         return self.numbers[v]
 
     def row_number(self, v: Node, type: str = "double") -> str:
-        """Return the number of row m, or one number, as a float or double; masks and indices keep their types."""
+        """Return the value of kind R or S for row m, as a float or double; masks and indices keep their types."""
         own = "double" if v.type == "float" else v.type
         if v.kind == "S" and type == own:
             return self.scalar(v)

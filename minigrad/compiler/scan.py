@@ -99,7 +99,7 @@ class Slots(NDArrayOperatorsMixin):
         return out[0].write(made) if out else Slots(made, range(count), bool(stacks))
 
     __bool__ = __float__ = __int__ = __index__ = __len__ = __array__ = __array_function__ = Traced._refuse
-    shape = size = property(Traced._refuse)
+    __getattr__ = Traced.__getattr__
 
 
 class Rows(NamedTuple):
@@ -164,9 +164,8 @@ class Scan(Lines):
         into: dict[Node, Node] = {}
         self.places = [(i, lane) for i, memory in enumerate(memories) for lane in range(len(memory))]
         written: dict[Node, tuple[int, int]] = {}
-        for i, lane in self.places[
-            0 if self.direct else len(memories[0]) :
-        ]:  # without a direct path, the product overwrites it
+        overwritten = 0 if self.direct else len(memories[0])  # arrays that the product overwrites
+        for i, lane in self.places[overwritten:]:
             new, old = memories[i][lane].node, before[i][lane].node
             if new is not old:
                 if new in written or new.op == "argument" or new.kind != "E":

@@ -217,24 +217,16 @@ class Traced(NDArrayOperatorsMixin):
             return _FUNCTIONS[function](*args, **options)
         raise Untraceable(f"np.{function.__name__} cannot be compiled")
 
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        raise Untraceable("a value without entries cannot become an array")
-
-    def _refuse(self, *_: Any) -> Any:
-        raise Untraceable(
-            "a traced value has no entries or lengths: avoid if, float, len, x.shape and loops over arrays"
-        )
-
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__"):  # NumPy asks for its protocols
             raise AttributeError(name)
         raise Untraceable(f"'{name}' of a value without entries")
 
-    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _refuse
-    shape = size = property(_refuse)
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise Untraceable("a traced value has no entries, length or memory: avoid if, float(x), len(x), loops over x, "
+                          "np.asarray(x) and x[i] = y")  # fmt: skip
 
-    def __setitem__(self, *_: Any) -> None:
-        raise Untraceable("a part of a value cannot be overwritten")
+    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __array__ = __setitem__ = _refuse
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
@@ -242,10 +234,6 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     if not isinstance(condition, Traced) or condition.node.type != "bool":
         raise Untraceable("np.where needs a condition computed from arguments")
     return graph.entrywise("where", condition, x, y)
-
-
-def _clip(x: Traced, low: Any, high: Any) -> Any:
-    return np.minimum(np.maximum(x, low), high)
 
 
 def _take(x: Traced, indices: Traced, axis: int) -> Traced:
@@ -273,6 +261,7 @@ def column_numbers(x: Traced) -> Traced:
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
+    np.where: _where, np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
     np.max: Traced.max, np.mean: Traced.mean,
 }  # fmt: skip
