@@ -1,6 +1,6 @@
-"""Single functions with their gradients: norms, softmax, GELU, cross-entropy, attention; and a step of Adam.
+"""Single functions with their gradients: norms, softmax, GELU, cross-entropy and attention; and a step of Adam.
 
-PyTorch runs them eagerly, and compiled, by a compiler that makes one loop of what NumPy does in several.
+PyTorch runs the functions eagerly and with ``torch.compile``, and Adam with ``fused=True``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PARAMETERS = 3_700_000
 
 @dataclass(frozen=True)
 class Function:
-    """A function of arrays, by minigrad's ops and by PyTorch's functions; the most it may take of PyTorch's time."""
+    """A function of arrays in both frameworks, and the target for minigrad's time divided by PyTorch's."""
 
     minigrad: Callable[..., Any]
     pytorch: Callable[..., Any]
@@ -54,7 +54,7 @@ _FUNCTIONS = {
         lambda f, *x: f.scaled_dot_product_attention(*x, is_causal=True), 1.1,
     ),
 }  # fmt: skip
-_CASES: tuple[Any, ...] = (  # shapes of x, a weight and a bias; or of queries, keys and values
+_CASES: tuple[Any, ...] = (  # a function, and the shapes of its inputs
     ("layer_norm", (32, 128, 512), 512, 512), ("layer_norm", (4096, 256), 256, 256),
     ("layer_norm", (64, 768), 768, 768), ("layer_norm", (25, 16, 512), 512, 512), ("rms_norm", (25, 16, 512), 512),
     ("batch_norm", (32, 64, 32, 32), 64, 64),
@@ -78,7 +78,7 @@ def _arrays(name: str, shapes: Any) -> tuple[dict[str, Any], Any]:
 
 
 def cases(quick: bool = False) -> list[Case]:
-    """The functions on arrays of some sizes, and Adam."""
+    """Return a case for each function and size, and one for Adam."""
     functions = [
         Case(
             f"{name} {'x'.join(str(n) for n in shapes[0])}",

@@ -1,4 +1,4 @@
-"""A small compiler: functions of arrays, written with NumPy, become loops in machine code."""
+"""A small compiler that turns functions of NumPy arrays into loops in machine code."""
 
 from .fused import FUSED, fused, worth_compiling
 

@@ -1,4 +1,4 @@
-"""``@fused``: a function of arrays, written with NumPy, that LLVM compiles to loops if llvmlite is installed."""
+"""``@fused``: compile a function of NumPy arrays to loops, if llvmlite is installed."""
 
 from __future__ import annotations
 
@@ -21,38 +21,43 @@ from .tracing import Graph, Node, Traced, Untraceable
 
 __all__ = ["FUSED", "Kernel", "fused", "worth_compiling"]
 
-_MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # "never", or "always", also for small arrays
+_MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # or "never", or "always" to compile for small arrays, too
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
-_WORTH_A_CALL = 1 if _MODE == "always" else 4096  # entries: NumPy handles fewer while a kernel is found and called
+_WORTH_A_CALL = 1 if _MODE == "always" else 4096  # entries: for fewer, NumPy is as fast as calling a kernel
 _WORTH_A_THREAD = 2**18  # entries
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
-"""The kernels of each fused function, by the layout of the arguments."""
+"""The kernels of each fused function, by the layout of their arguments."""
 
 
 def worth_compiling(entries: int) -> bool:
-    """Return whether machine code can be made, and is faster for arrays of this many entries."""
+    """Return whether llvmlite is there, and machine code is faster for arrays of this many entries."""
     return _AVAILABLE and entries >= _WORTH_A_CALL
 
 
 def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Callable[..., Any]:
-    """Compile a function of arrays to loops that read and write each entry once; without llvmlite, return it as it is.
+    """Compile a function of arrays to a few loops; without llvmlite, return the function itself.
 
-    The function receives its arguments by position. The first is an array of M rows and K columns; its leading axes
-    together are the rows. Others may have its shape, a number for each row (…, 1) or column (K,), or be a float. All
-    floats of arrays have one dtype, float32 or float64. What else is passed (None, a bool, a string, an int) is part of
-    the compiled text. The result is an array, or a nested tuple of arrays and arguments.
+    Call the compiled function with positional arguments only. The first is an array of M rows and K columns; all axes
+    but the last count as rows. Other arrays have its shape, one number for each row (…, 1) or column (K,), or no axes.
+    The floats of all arrays share one dtype, float32 or float64. Masks, and indices of int64, may come with them.
 
-    The function may use operators, comparisons, ``np.where``, sums, means and maxima over the last axis, sums over all
-    other axes, and the functions that :mod:`.tracing` lists. It cannot look at entries or lengths.
+    A float may differ from call to call. Any other argument (None, a bool, a string, an int) is a constant of the
+    machine code: each value compiles anew. So is whatever else the function reads, such as global variables, which
+    it must never change. The result is an array, or a nested tuple of arrays and arguments.
 
-    Arrays that are small, not contiguous, or of other dtypes go to the function itself.
+    The function may use operators, comparisons, ``np.where``, sums, means and maxima over the last axis, sums and means
+    over all other axes or all, and the functions that :mod:`.tracing` lists. It cannot look at entries or lengths. The
+    machine code does not check that indices are between 0 and K - 1.
+
+    NumPy runs the function for arrays that are small or not contiguous, or have other dtypes or shapes.
 
     Args:
-        writes: the arguments that the function updates in place, with ``+=`` and the like; the result is then None.
+        writes: the positions of arguments that the function updates in place, with ``+=`` and the like. The result is
+            then None.
 
     Raises:
-        Untraceable: at the first large call, if the function does what cannot be compiled.
+        Untraceable: at the first large call, if the function cannot be compiled.
 
     >>> @fused
     ... def standardised(x):
@@ -84,8 +89,8 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
 
 
 def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | None:
-    """Return dtype, and kind and type of each argument; None if there is no kernel for these arguments."""
-    if shape[-1:] == (1,):  # an entry cannot be told from a number of its row
+    """Return the dtype, the number of axes, and each argument's kind and type; None if NumPy must run the function."""
+    if shape[-1:] == (1,):  # entries and numbers of rows have the same shape
         return None
     float = args[0].dtype
     kinds: list[Any] = [float, len(shape)]
@@ -116,16 +121,16 @@ _TYPES = {"f": "float", "d": "float", "?": "bool", "l": "int"}
 
 @cache
 def _address_offset() -> int:
-    """Return where an array object holds the address of its entries; asking NumPy for each array takes 1 µs."""
+    """Return the offset in an array object at which it holds the address of its entries. Asking NumPy takes 1 µs."""
     array, offset = np.empty(1), object.__basicsize__
     found = ctypes.c_void_p.from_address(id(array) + offset).value
     if found != array.ctypes.data:
-        raise RuntimeError(f"NumPy {np.__version__} does not keep an array's address {offset} bytes after the object's")
+        raise RuntimeError(f"NumPy {np.__version__} does not keep the address of entries at byte {offset} of an array")
     return offset
 
 
 class Kernel:
-    """The machine code for arguments of one layout.
+    """The machine code of a function for one layout of its arguments.
 
     Attributes:
         text: the LLVM text.
@@ -144,7 +149,7 @@ class Kernel:
             into = {given[i].node: old[i] for i in changed}
             if not set(changed) <= set(writes) or len(into) < len(changed):
                 raise Untraceable(
-                    f"it updates the arguments {changed}, but may update only {list(writes)}, each by itself"
+                    f"it updates the arguments {changed}, but may update only {list(writes)}, each to its own value"
                 )
             leaves = into if writes else [a.node for a in _leaves(self.template) if isinstance(a, Traced)]
             found = [v for v in leaves if v.op not in ("argument", "constant")]
@@ -167,7 +172,7 @@ class Kernel:
         self.call = call(address_of("kernel", self.text))
 
     def __call__(self, args: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-        """Compute the outputs for arguments of the layout, the first of this shape."""
+        """Compute the results for arguments of the layout. ``shape`` is that of the first."""
         M, K = (1, math.prod(shape)) if self.flat else (math.prod(shape[:-1]), shape[-1])
         parts = 1
         if M * K >= _WORTH_A_THREAD and self.splits:
@@ -197,7 +202,7 @@ class Kernel:
     def _run_in_parallel(
         self, parts: int, M: int, K: int, args: tuple[Any, ...], shape: tuple[int, ...]
     ) -> list[Array]:
-        """Compute some rows on each thread, or some entries of one long row; each has its own sums over rows."""
+        """Give each thread some of the rows, or a part of one long row, and add the threads' sums over rows."""
         made = [np.empty((parts, *self._shape(v, shape)) if v.kind in "CS" else self._shape(v, shape), dtype)
                 for v, dtype in self.made]  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""LLVM text to machine code, kept in a folder for the next process.
+"""Compile LLVM text to machine code, and cache it in a folder for later processes.
 
-A file's name is a digest of the text, LLVM's version and the processor; it begins with a digest of its contents, so a
-damaged one is made anew. A folder that cannot be written costs the next process the time to compile, nothing else.
+A file's name is a digest of the text, LLVM's version and the processor. The file begins with a digest of the rest, so a
+damaged file is compiled again. If the folder is not writable, every process compiles its own kernels.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ..runtime.files import cache_folder, replacing
 
 __all__ = ["address_of"]
 
-_engines: list[Any] = []  # LLVM frees the code of an engine with it
+_engines: list[Any] = []  # keeps engines alive: LLVM frees an engine's code with the engine
 _lock = threading.RLock()
 _DIGEST = 32  # bytes
 
 
 @cache
 def _machine() -> tuple[Any, Any, str]:
-    """Return LLVM, this processor as its target, and a text that names both."""
+    """Return LLVM's bindings, the target machine for this processor, and a text that identifies both."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -33,7 +33,7 @@ def _machine() -> tuple[Any, Any, str]:
     return llvm, target, f"{llvm.llvm_version_info} {processor} {features}"
 
 
-def _compiled(text: str) -> bytes:
+def _compile(text: str) -> bytes:
     llvm, machine, _ = _machine()
     module = llvm.parse_assembly(text)
     module.verify()
@@ -45,15 +45,15 @@ def _compiled(text: str) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-def _object(text: str) -> bytes:
-    """Return the machine code from the folder, or compile it and put it there."""
+def _object_code(text: str) -> bytes:
+    """Return the object code of LLVM text, from the folder if it is there."""
     name = hashlib.sha256(f"{text} {_machine()[2]}".encode()).hexdigest()
     path = cache_folder() / f"{name}.kernel"
     with suppress(OSError):
-        kept = path.read_bytes()
-        if hashlib.sha256(kept[_DIGEST:]).digest() == kept[:_DIGEST]:
-            return kept[_DIGEST:]
-    code = _compiled(text)
+        cached = path.read_bytes()
+        if hashlib.sha256(cached[_DIGEST:]).digest() == cached[:_DIGEST]:
+            return cached[_DIGEST:]
+    code = _compile(text)
     with suppress(OSError):  # a read-only folder or a full disk
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with replacing(path) as temporary:
@@ -62,10 +62,10 @@ def _object(text: str) -> bytes:
 
 
 def address_of(name: str, text: str) -> int:
-    """Return the address of a function in LLVM text, compiled for this processor."""
+    """Compile LLVM text for this processor, and return the address of the function of this name."""
     with _lock:
         llvm = _machine()[0]
-        code = llvm.ObjectFileRef.from_data(_object(text))
+        code = llvm.ObjectFileRef.from_data(_object_code(text))
         target = llvm.Target.from_default_triple().create_target_machine(opt=3)
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
         engine.add_object_file(code)

@@ -1,9 +1,9 @@
 """Scans over time: one call of machine code runs all steps of a recurrent layer, forwards or backwards.
 
-A step has a matrix product, which stays BLAS's, and a *cell*, which is written with NumPy: it computes on arrays of n
-rows and H columns, and writes into some of them. For machine code the cell is called once with :class:`Slots`, which
-record what it writes. The recorded entries become a loop over the H columns of a row, and this loop a function that the
-loops over steps and rows call::
+Each step consists of a matrix product, which OpenBLAS computes, and a *cell*. A cell is a function written with NumPy
+that reads arrays of n rows and H columns and writes some of them. The compiler calls it once with :class:`Slots`, which
+record what it writes. The recorded graph becomes a loop over the columns of one row, which the machine code runs for
+each step and row::
 
     forwards    for each step t:     a = h before it @ W
                                      for each row:  cell(a, input, …)
@@ -33,20 +33,20 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..runtime import blas
 from ..runtime.threads import run_in_parallel
 from ..spec import Array
-from .functions import Lines, number
+from .functions import Lines, literal
 from .loops import print_kernel
 from .machine_code import address_of
 from .tracing import Graph, Node, Traced, Untraceable
 
 __all__ = ["Layout", "Rows", "Scan", "Slots", "run_scan"]
 
-_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112  # cblas
+_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112  # constants of CBLAS
 
 
 class Slots(NDArrayOperatorsMixin):
-    """An array (n, H), or a stack of them (S, n, H), that a cell reads and writes, without entries.
+    """A traced array (n, H), or a traced stack of arrays (S, n, H), that a cell reads and writes.
 
-    Views share their memory, as NumPy's do: each slot of it has the latest value that was written.
+    Views share memory, as NumPy's do: each slot of the memory holds the value that was written last.
 
     >>> graph = Graph(np.dtype(np.float32))
     >>> stack = Slots([graph.argument("E", 1) for _ in range(2)], range(2), True)
@@ -64,14 +64,14 @@ class Slots(NDArrayOperatorsMixin):
         return self.memory[0].dtype
 
     def read(self, count: int) -> list[Traced]:
-        """Return the current values; those of no stack are one value, as often as a stack needs it."""
+        """Return the current values of a stack of ``count`` arrays. A single array broadcasts to it."""
         if self.stack and len(self.places) != count:
-            raise Untraceable(f"stacks of {len(self.places)} and {count} arrays do not fit")
+            raise Untraceable(f"stacks of {len(self.places)} and {count} arrays do not broadcast")
         return [self.memory[place] for place in self.places] * (1 if self.stack else count)
 
     def write(self, values: list[Traced]) -> Slots:
         if len(values) != len(self.places):
-            raise Untraceable(f"{len(values)} arrays do not fit into {len(self.places)}")
+            raise Untraceable(f"a stack of {len(self.places)} arrays cannot hold {len(values)}")
         for place, value in zip(self.places, values, strict=True):
             self.memory[place] = value
         return self
@@ -80,7 +80,7 @@ class Slots(NDArrayOperatorsMixin):
         if index is ...:
             return self
         if not self.stack or not isinstance(index, (int, slice)):
-            raise Untraceable(f"[{index}]: a cell can index the first axis of a stack, nothing else")
+            raise Untraceable(f"[{index}]: a cell can only index the first axis of a stack")
         place = self.places[index]
         return Slots(self.memory, place, True) if isinstance(place, range) else Slots(
             self.memory, range(place, place + 1), False)  # fmt: skip
@@ -99,17 +99,22 @@ class Slots(NDArrayOperatorsMixin):
         return out[0].write(made) if out else Slots(made, range(count), bool(stacks))
 
     __bool__ = __float__ = __int__ = __index__ = __len__ = __array__ = __array_function__ = Traced._refuse
-    shape = size = property(Traced._refuse)
+    __getattr__ = Traced.__getattr__
 
 
 class Rows(NamedTuple):
     """Where a step finds its rows of an operand.
 
     Fields:
-        place: ``step``, the rows of the step in arrays of all rows, for stacks (S, n, H) one after the other; ``row``,
-            the same with the S parts of each row together; ``input``, as ``row``, by an index; ``own``, as ``row``,
-            the same memory for all steps; ``before``, the rows of the previous step; ``all``, one row for all.
-        lanes: the arrays of a stack; 0 for no stack.
+        place: one of
+
+            - ``step``: the step's rows of an array of all rows. A stack (S, n, H) is contiguous.
+            - ``row``: the same, but the S parts of a row are contiguous.
+            - ``input``: as ``row``, with the rows that an index selects.
+            - ``own``: as ``row``, in memory that all steps share.
+            - ``before``: the rows of the previous step.
+            - ``all``: one row for all steps and sequences.
+        lanes: the number S of arrays of a stack; 0 for a single array.
     """
 
     place: str
@@ -117,9 +122,10 @@ class Rows(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What the text of a scan depends on: the function of the operands, their dtype, and where they are.
+    """What the text of a scan depends on: the function of the operands, their dtype, and their places.
 
-    A function that runs backwards returns whether the cotangent of h, the first operand, has a direct path.
+    A function that runs backwards returns None unless h reaches the next state on a direct path, too. Then the product
+    is added to the cotangent of h, the first operand; otherwise it replaces it.
     """
 
     function: Callable[..., Any]
@@ -129,10 +135,10 @@ class Layout(NamedTuple):
 
 
 class Scan(Lines):
-    """The text of a scan; ``integer`` is BLAS's type.
+    """The text of a scan. ``integer`` is BLAS's integer type, ``i32`` or ``i64``.
 
-    The product is written into the first operand, a or the cotangent of h. It is that of the first operand of
-    ``before``, or of ``row``.
+    The product goes into the first operand: a, or the cotangent of h. Forwards it multiplies the first operand at
+    ``before``, backwards the one at ``row``.
     """
 
     def __init__(self, layout: Layout, integer: str) -> None:
@@ -143,7 +149,7 @@ class Scan(Lines):
         self.write()
 
     def record(self) -> None:
-        """Call the function, and find out which slots it writes."""
+        """Call the function, and print the values that it wrote into slots."""
         operands, graph = self.layout.operands, Graph(self.layout.dtype)
         memories = [[graph.argument("E", 1) for _ in range(rows.lanes or 1)] for rows in operands]
         before = [list(memory) for memory in memories]
@@ -158,11 +164,12 @@ class Scan(Lines):
         into: dict[Node, Node] = {}
         self.places = [(i, lane) for i, memory in enumerate(memories) for lane in range(len(memory))]
         written: dict[Node, tuple[int, int]] = {}
-        for i, lane in self.places[0 if self.direct else len(memories[0]) :]:  # else the product overwrites the first
+        overwritten = 0 if self.direct else len(memories[0])  # arrays that the product overwrites
+        for i, lane in self.places[overwritten:]:
             new, old = memories[i][lane].node, before[i][lane].node
             if new is not old:
                 if new in written or new.op == "argument" or new.kind != "E":
-                    raise Untraceable("a cell must compute each array that it writes")
+                    raise Untraceable("a cell must compute a value of its own for each array that it writes")
                 written[new] = i, lane
                 if operands[i].place == "own":
                     into[new] = old
@@ -170,34 +177,34 @@ class Scan(Lines):
         self.used = [self.places[v.args[0]] for v in self.printed.arguments]
         self.used += [written[v] for v in self.printed.outputs if v not in into]
 
-    # --- the text
+    # --- printing
 
     def write(self) -> None:
         operands, back = self.layout.operands, self.layout.back
         with self.loop("%steps") as k:
             t = self.arithmetic("sub", self.arithmetic("sub", "%steps", k), 1) if back else k
-            start, end = self.at("%starts", t), self.at("%starts", self.arithmetic("add", t, 1))
-            earlier = self.at("%starts", self.new(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
-            first = self.new(f"icmp eq i64 {t}, 0")
+            start, end = self.load_index("%starts", t), self.load_index("%starts", self.arithmetic("add", t, 1))
+            earlier = self.load_index("%starts", self.emit(f"call i64 @llvm.usub.sat.i64(i64 {t}, i64 1)"))
+            first = self.emit(f"icmp eq i64 {t}, 0")
             self.bases = [f"%x{i}" for i in range(len(operands))]
             for i, rows in enumerate(operands):
                 if rows.place == "before":
-                    moved = self.entry(self.bases[i], self.arithmetic("mul", earlier, "%H"))
+                    moved = self.entry_address(self.bases[i], self.arithmetic("mul", earlier, "%H"))
                     self.bases[i] = self.select(first, f"%first{i}", moved, "ptr")
             n = self.arithmetic("sub", end, start)
             if not back:
                 self.product(n, start)
             with self.loop(n) as j:
                 row = self.arithmetic("add", start, j)
-                self.rows = {"step": (start, n, j), "row": row, "input": self.at("%index", row), "own": j,
+                self.rows = {"step": (start, n, j), "row": row, "input": self.load_index("%index", row), "own": j,
                              "before": j, "all": "0"}  # fmt: skip
-                pointers = ", ".join(f"ptr {self.lane(i, lane)}" for i, lane in self.used)
+                pointers = ", ".join(f"ptr {self.address(i, lane)}" for i, lane in self.used)
                 self.lines.append(f"call void @cell(i64 1, i64 %H, {pointers}, ptr null)")
             if back:
                 self.product(n, start)
 
-    def lane(self, i: int, lane: int) -> str:
-        """Return the address of a row's part of an operand."""
+    def address(self, i: int, lane: int) -> str:
+        """Return the address of the current row in one array of an operand."""
         rows = self.layout.operands[i]
         count, place = str(rows.lanes or 1), self.rows[rows.place]
         if isinstance(place, str):
@@ -206,49 +213,48 @@ class Scan(Lines):
             start, n, j = place
             unit = self.arithmetic("add", self.arithmetic("mul", start, count), self.arithmetic("mul", n, lane))
             unit = self.arithmetic("add", unit, j)
-        return self.entry(self.bases[i], self.arithmetic("mul", unit, "%H"))
+        return self.entry_address(self.bases[i], self.arithmetic("mul", unit, "%H"))
 
     def product(self, n: str, start: str) -> None:
-        """Multiply n rows by the matrix, block by block."""
+        """Multiply n rows by the matrix, one block after another."""
         back, places = self.layout.back, [rows.place for rows in self.layout.operands]
         i = places.index("row" if back else "before")
         G = self.arithmetic("mul", "%H", self.layout.operands[i if back else 0].lanes)
-        left = self.entry(self.bases[i], self.arithmetic("mul", start, G)) if back else self.bases[i]
+        left = self.entry_address(self.bases[i], self.arithmetic("mul", start, G)) if back else self.bases[i]
         K, columns = (G, "%H") if back else ("%H", G)
         size = self.arithmetic("mul", K, "%width")
         with self.loop("%blocks") as b:
-            block = self.entry("%W", self.arithmetic("mul", b, size))
-            out = self.entry("%x0", self.arithmetic("mul", b, "%width"))
-            lengths = [x if self.integer == "i64" else self.new(f"trunc i64 {x} to {self.integer}")
+            block = self.entry_address("%W", self.arithmetic("mul", b, size))
+            out = self.entry_address("%x0", self.arithmetic("mul", b, "%width"))
+            lengths = [x if self.integer == "i64" else self.emit(f"trunc i64 {x} to {self.integer}")
                        for x in (n, "%width", K, K, K if back else "%width", columns)]  # fmt: skip
             m, width, K_, lda, ldb, ldc = (f"{self.integer} {x}" for x in lengths)
-            one, beta = (f"{self.float} {number(x, self.float)}" for x in (1.0, float(self.direct)))
+            one, beta = (f"{self.float} {literal(x, self.float)}" for x in (1.0, float(self.direct)))
             how = f"i32 {_ROW_MAJOR}, i32 {_PLAIN}, i32 {_TRANSPOSED if back else _PLAIN}"
             self.lines.append(f"call void %gemm({how}, {m}, {width}, {K_}, {one}, ptr {left}, {lda}, ptr {block}, "
                               f"{ldb}, {beta}, ptr {out}, {ldc})")  # fmt: skip
 
     def arithmetic(self, name: str, x: str, y: str | int) -> str:
-        return self.new(f"{name} i64 {x}, {y}")
+        return self.emit(f"{name} i64 {x}, {y}")
 
-    def at(self, numbers: str, i: str) -> str:
-        return self.new(f"load i64, ptr {self.new(f'getelementptr inbounds i64, ptr {numbers}, i64 {i}')}")
+    def load_index(self, numbers: str, i: str) -> str:
+        return self.emit(f"load i64, ptr {self.emit(f'getelementptr inbounds i64, ptr {numbers}, i64 {i}')}")
 
-    def entry(self, base: str, i: str) -> str:
-        return self.new(f"getelementptr inbounds {self.float}, ptr {base}, i64 {i}")
+    def entry_address(self, base: str, i: str) -> str:
+        return self.emit(f"getelementptr inbounds {self.float}, ptr {base}, i64 {i}")
 
     @property
     def parameters(self) -> list[str]:
-        """The operands' pointers."""
-        pairs = ((f"%x{i}", f"%first{i}" if rows.place == "before" else "")
-                 for i, rows in enumerate(self.layout.operands))  # fmt: skip
-        return [name for pair in pairs for name in pair if name]
+        """The names of the operands' pointers."""
+        operands = enumerate(self.layout.operands)
+        return [name for i, x in operands for name in [f"%x{i}", f"%first{i}"][: 1 + (x.place == "before")]]
 
     @property
     def text(self) -> str:
         head = "i64 %steps, ptr %starts, ptr %index, i64 %H, ptr %gemm, ptr %W, i64 %width, i64 %blocks"
-        body = "\n  ".join([*self.tops, *self.lines, "ret void"])
-        cell, rest = self.printed.text("cell").split("{", 1)
-        cell = cell.replace("define", "define internal").replace("ptr %", "ptr noalias %")  # no operands share rows
+        body = "\n  ".join([*self.prologue, *self.lines, "ret void"])
+        cell, rest = self.printed.text("cell", "internal").split("{", 1)
+        cell = cell.replace("ptr %", "ptr noalias %")  # operands share no memory
         head += "".join(f", ptr {x}" for x in self.parameters)
         return f"{cell}{{{rest}define void @scan({head}) {{\n  {body}\n}}\n"
 
@@ -263,14 +269,15 @@ def _compiled(layout: Layout, integer: str) -> Callable[..., None]:
 def run_scan(
     layout: Layout, operands: Sequence[Any], matrix: Array, groups: Sequence[tuple[int, Array]], index: Array
 ) -> None:
-    """Run all steps of groups of sequences, each on a thread.
+    """Run all steps of groups of sequences, each group on a thread.
 
     Args:
-        operands: contiguous arrays of the layout; for ``before`` a pair, the rows before the first step and those of
-            all steps.
-        matrix: W in blocks (J, K, width), or for a product with its transpose (J, width, K).
-        groups: of each the first of its rows among all ``own`` rows, and the first row of each step and after the last.
-        index: the rows that ``input`` takes.
+        operands: contiguous arrays, as the layout lists them. For ``before``, a pair: the initial states, and the
+            states after each row.
+        matrix: W in blocks (J, K, width), or (J, width, K) for products with its transpose.
+        groups: for each group, its first row among the ``own`` rows, and the first row of each step and the row after
+            the last.
+        index: for each row, the ``input`` row that it takes.
     """
     arrays = [a for x in (*operands, matrix) for a in (x if isinstance(x, tuple) else (x,))]
     assert all(a.flags.c_contiguous and a.dtype == layout.dtype for a in arrays)

@@ -1,10 +1,10 @@
-"""Record what a function of arrays computes, without any array: the graph that :mod:`.loops` turns into loops.
+"""Trace a function of arrays without any array: record the graph that :mod:`.loops` turns into loops.
 
-The function is called with :class:`Traced` values, which have a dtype and a kind but no entries. So the graph holds for
-arrays of any size, and no number of the call that happens to be first can become part of it. What needs an entry, a
-length or memory raises :class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x[0] = 1``, ``np.empty(…)``.
+The compiler calls the function with :class:`Traced` values, which have a dtype and a kind but no entries. So the graph
+holds for arrays of any size and contents. An operation that needs an entry, a length or memory raises
+:class:`Untraceable`: ``if x.max() > 0``, ``x.shape``, ``x[0] = 1``, ``np.asarray(x)``.
 
-The kinds, for arrays of M rows and K columns (all axes but the last are rows):
+A value has one of four kinds. Arrays have M rows and K columns; all axes but the last count as rows.
 
     E   an entry for each row and column         x, np.exp(x)
     R   a number for each row                    x.sum(-1), x.max(-1, keepdims=True)
@@ -29,10 +29,12 @@ E divide E exp R rsum
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 __all__ = ["BOOLEAN", "REDUCTIONS", "Graph", "Node", "Traced", "Untraceable"]
@@ -45,15 +47,18 @@ _COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_
 _LOGIC = {"logical_and", "logical_or", "logical_not"}
 _BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}
 BOOLEAN = _COMPARISONS | _LOGIC
-REDUCTIONS = {"rsum", "rmax", "csum"}  # of each row, of each row, and over the rows
+REDUCTIONS = {"rsum", "rmax", "csum"}  # the sum and the maximum of each row, and the sum over all rows
 
 
 class Untraceable(TypeError):  # noqa: N818  (says what the function is)
-    """A function of arrays does what the compiler cannot follow."""
+    """A function of arrays that the compiler cannot trace."""
 
 
 class Node:
-    """A value of the graph: an operation, its arguments (nodes, or a number), its kind and its type."""
+    """A value of the graph: an operation, its arguments (nodes, or a number), its kind and its type.
+
+    The type is ``float`` for entries of the graph's dtype, ``bool`` or ``int``.
+    """
 
     __slots__ = ("args", "kind", "op", "type")
 
@@ -69,7 +74,7 @@ class Node:
 
 
 class Graph:
-    """Nodes in the order in which they were made; equal ones are one node. ``float`` is the dtype of its entries."""
+    """Nodes in the order of creation, without duplicates. ``float`` is the dtype of entries."""
 
     def __init__(self, float: np.dtype[Any]) -> None:
         self.float = float
@@ -77,12 +82,12 @@ class Graph:
         self.arguments = 0
 
     def node(self, op: str, *args: Any, kind: str, type: str = "float") -> Node:
-        """Return the node of an operation."""
+        """Return the node of an operation, a new one if there is none yet."""
         key = (op, kind, *(id(a) if isinstance(a, Node) else repr(a) for a in args))
         return self.nodes.setdefault(key, Node(op, args, kind, type))
 
     def argument(self, kind: str, ndim: int, type: str = "float", pitched: bool = False) -> Traced:
-        """Return the next argument; the rows of a ``pitched`` one need not follow each other in memory."""
+        """Return the next argument. The rows of a ``pitched`` one may lie apart in memory."""
         self.arguments += 1
         args = (self.arguments - 1, "pitched") if pitched else (self.arguments - 1,)
         return Traced(self, self.node("argument", *args, kind=kind, type=type), ndim)
@@ -91,13 +96,13 @@ class Graph:
         return self.node("constant", float(number), kind="S")
 
     def entrywise(self, op: str, *args: Any) -> Traced:
-        """Return an operation on entries of values and numbers that broadcast."""
+        """Return an operation on values and numbers that broadcast."""
         values = [a for a in args if isinstance(a, Traced)]
         ndim = max(v.ndim for v in values)
         kinds = {v.node.kind for v in values}
         kind = "E" if "E" in kinds or {"R", "C"} <= kinds else (kinds - {"S"} or {"S"}).pop()
         if any(v.node.kind == "R" and v.ndim < ndim for v in values):
-            raise Untraceable("numbers of rows need keepdims=True to broadcast against entries")
+            raise Untraceable("numbers of rows broadcast against entries only with keepdims=True or [..., None]")
         nodes = [a.node if isinstance(a, Traced) else self.constant(_number(a)) for a in args]
         whole = [n.type == "int" or (n.op == "constant" and n.args[0].is_integer()) for n in nodes]
         if op in _COMPARISONS and any(n.type == "int" for n in nodes) and not all(whole):
@@ -108,30 +113,24 @@ class Graph:
 
     def _float(self, node: Node) -> Node:
         if node.type == "int":
-            raise Untraceable("integers can be compared and used as indices, nothing else")
+            raise Untraceable("integers can only be compared or used as indices")
         return node if node.type == "float" else self.node("where", node, self.constant(1), self.constant(0),
                                                            kind=node.kind)  # fmt: skip
 
-    def reduce(self, op: str, x: Traced, axis: Any, keepdims: bool) -> Traced:
+    def reduce(self, op: str, x: Traced, axis: Any, keepdims: bool = False, **options: Any) -> Traced:
         """Return a sum or maximum over the last axis, or a sum over all others or all axes."""
-        node, leading = self._float(x.node), tuple(range(x.ndim - 1))
-        axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        axes = tuple(sorted(a % x.ndim for a in axes)) if x.ndim else ()
-        if node.kind == "E" and axes == (x.ndim - 1,):
+        if options:
+            raise Untraceable(f"{op} with {', '.join(options)}")
+        node, axes = self._float(x.node), x.axes(axis)
+        if node.kind == "E" and axes == {x.ndim - 1}:
             return Traced(self, self.node("r" + op, node, kind="R"), x.ndim if keepdims else x.ndim - 1)
-        if op == "sum" and node.kind == "E" and axes == leading:
+        if op == "sum" and node.kind == "E" and axes == set(range(x.ndim - 1)):
             return Traced(self, self.node("csum", node, kind="C"), x.ndim if keepdims else 1)
         if op == "sum" and len(axes) == x.ndim and not keepdims and node.kind in "ER":
             rows = self.node("rsum", node, kind="R") if node.kind == "E" else node
             return Traced(self, self.node("csum", rows, kind="S"), 0)
-        raise Untraceable(f"{op} over axis {axis} of {x.node.kind} with {x.ndim} axes: only over the last axis, or a "
-                          "sum over all others or all")  # fmt: skip
-
-    def count(self, x: Traced, axis: Any) -> Traced:
-        """Return how many entries a reduction sums."""
-        names = ("columns",) if axis in (-1, x.ndim - 1) else ("rows",) if axis is not None else ("columns", "rows")
-        factors = [Traced(self, self.node(name, kind="S"), 0) for name in names if x.node.kind == "E" or name == "rows"]
-        return factors[0] if len(factors) == 1 else self.entrywise("multiply", *factors)
+        raise Untraceable(f"{op} over axis {axis} of {x.node.kind} with {x.ndim} axes: sums and maxima run over "
+                          "the last axis, and sums of entries also over all others or all")  # fmt: skip
 
 
 def _number(value: Any) -> float:
@@ -141,7 +140,7 @@ def _number(value: Any) -> float:
 
 
 class Traced(NDArrayOperatorsMixin):
-    """A value of a :class:`Graph` that NumPy's functions take as if it were an array."""
+    """A value of a :class:`Graph`, to which NumPy's functions apply as to an array."""
 
     def __init__(self, graph: Graph, node: Node, ndim: int) -> None:
         self.graph, self.node, self.ndim = graph, node, ndim
@@ -160,21 +159,28 @@ class Traced(NDArrayOperatorsMixin):
             return self.graph.entrywise("where", self, 1, 0)
         raise Untraceable(f"astype({dtype}) of {self.dtype}")
 
-    def sum(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.reduce("sum", self, axis, keepdims)
+    def axes(self, axis: Any) -> set[int]:
+        return set(normalize_axis_tuple(range(self.ndim) if axis is None else axis, self.ndim))
 
-    def max(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.reduce("max", self, axis, keepdims)
+    def sum(self, axis: Any = None, **options: Any) -> Traced:
+        return self.graph.reduce("sum", self, axis, **options)
 
-    def mean(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.entrywise("divide", self.sum(axis, keepdims), self.graph.count(self, axis))
+    def max(self, axis: Any = None, *, initial: float = -math.inf, **options: Any) -> Traced:
+        return self.graph.reduce("max", self, axis, **options | ({} if initial == -math.inf else {"initial": initial}))
+
+    def mean(self, axis: Any = None, **options: Any) -> Traced:
+        mean, axes = self.sum(axis, **options), self.axes(axis)
+        over_columns = self.node.kind == "E" and self.ndim - 1 in axes
+        for name in ["columns"] * over_columns + ["rows"] * (not over_columns or len(axes) > 1):
+            mean = mean / Traced(self.graph, self.graph.node(name, kind="S"), 0)
+        return mean
 
     def __getitem__(self, index: Any) -> Traced:
         if self.node.kind == "R" and index in ((..., None), (*(slice(None),) * self.ndim, None)):
             return Traced(self.graph, self.node, self.ndim + 1)
         if self.node.kind == "R" and index == (..., 0):
             return Traced(self.graph, self.node, self.ndim - 1)
-        raise Untraceable(f"x[{index}]: only numbers[..., None] and numbers[..., 0] of rows")
+        raise Untraceable(f"x[{index}]: only numbers of rows have an index, [..., None] or [..., 0]")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         name = _BITWISE.get(ufunc.__name__, ufunc.__name__)
@@ -197,64 +203,65 @@ class Traced(NDArrayOperatorsMixin):
             return make("multiply", inputs[0][..., None], inputs[1]).sum(0)
         if name == "power" and not isinstance(inputs[1], Traced) and inputs[1] in (2, 3):
             return self * self if inputs[1] == 2 else self * self * self
-        raise Untraceable(f"np.{name} is not among the functions that can be compiled")
+        raise Untraceable(f"np.{name} cannot be compiled")
 
     def _become(self, new: Traced) -> Traced:
-        """Take the value of another, as an array does when it is updated in place."""
+        """Take the value of another, as an update in place does."""
         if (self.node.kind, self.node.type, self.ndim) != ("E", new.node.type, new.ndim) or new.node.kind not in "ES":
-            raise Untraceable(f"{new} cannot be written into {self}: only entries into entries")
+            raise Untraceable(f"{new} cannot be written into {self}: only entries can, and only by entries")
         self.node = new.node
         return self
 
     def __array_function__(self, function: Callable[..., Any], _: Any, args: Any, options: Any) -> Any:
         if function in _FUNCTIONS:
             return _FUNCTIONS[function](*args, **options)
-        raise Untraceable(f"np.{function.__name__} is not among the functions that can be compiled")
+        raise Untraceable(f"np.{function.__name__} cannot be compiled")
 
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        raise Untraceable("a value without entries cannot become an array")
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # NumPy asks for its protocols
+            raise AttributeError(name)
+        raise Untraceable(f"'{name}' of a value without entries")
 
-    def _refuse(self, *_: Any) -> Any:
-        raise Untraceable("what is computed must not depend on entries or lengths, as in if, float, len or x.shape")
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise Untraceable("a traced value has no entries, length or memory: avoid if, float(x), len(x), loops over x, "
+                          "np.asarray(x) and x[i] = y")  # fmt: skip
 
-    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _refuse
-    shape = size = property(_refuse)
-
-    def __setitem__(self, *_: Any) -> None:
-        raise Untraceable("a value cannot be written into")
+    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __array__ = __setitem__ = _refuse
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
     graph = next(a.graph for a in (condition, x, y) if isinstance(a, Traced))
     if not isinstance(condition, Traced) or condition.node.type != "bool":
-        raise Untraceable("np.where needs a condition that is computed")
+        raise Untraceable("np.where needs a condition computed from arguments")
     return graph.entrywise("where", condition, x, y)
 
 
-def _clip(x: Traced, low: Any, high: Any) -> Any:
-    return np.minimum(np.maximum(x, low), high)
-
-
 def _take(x: Traced, indices: Traced, axis: int) -> Traced:
-    """One entry of each row."""
-    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op != "argument":
-        raise Untraceable("np.take_along_axis: only one entry of each row of an argument")
+    """Return one entry of each row."""
+    if not _selects_one(x, indices, axis) or x.node.op != "argument":
+        raise Untraceable("np.take_along_axis can only take one entry of each row of an argument")
     return Traced(x.graph, x.graph.node("pick", x.node, indices.node, kind="R"), x.ndim)
 
 
 def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
-    """Replace one entry of each row, of a value that the function made."""
-    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op == "argument":
-        raise Untraceable("np.put_along_axis: only one entry of each row of a value that is computed")
+    """Replace one entry of each row of a computed value."""
+    if not _selects_one(x, indices, axis) or x.node.op == "argument":
+        raise Untraceable("np.put_along_axis can only replace one entry of each row of a computed value")
     x.node = _where(column_numbers(x) == indices, values, x).node
 
 
+def _selects_one(x: Traced, indices: Traced, axis: int) -> bool:
+    """Return whether indices select one entry of each row."""
+    return x.axes(axis) == {x.ndim - 1} and (indices.node.kind, indices.node.type) == ("R", "int")
+
+
 def column_numbers(x: Traced) -> Traced:
-    """The number of each entry's column, which :func:`np.arange` gives for arrays."""
+    """Return the number of each column, as :func:`np.arange` does for arrays."""
     return Traced(x.graph, x.graph.node("column", kind="C", type="int"), 1)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
-    np.max: Traced.max, np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
+    np.where: _where, np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
+    np.max: Traced.max, np.mean: Traced.mean,
 }  # fmt: skip

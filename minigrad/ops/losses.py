@@ -99,7 +99,7 @@ def non_negative(weight: Any, name: str, dtype: Any, *shapes: tuple[int, ...]) -
 
 
 def score_rows(scores: Array, keep: Array | None) -> Array:
-    """Return the scores (…, C) that count as rows (M, C)."""
+    """Return those scores (…, C) that count, as rows (M, C)."""
     if keep is not None:
         return np.asarray(single(scores[keep]))
     return np.ascontiguousarray(single(scores)).reshape(math.prod(scores.shape[:-1]), scores.shape[-1])
@@ -108,8 +108,8 @@ def score_rows(scores: Array, keep: Array | None) -> Array:
 def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> tuple[Array, Array]:
     """Return the cross-entropy (M,) of rows of logits z (M, C) at targets (M,), and the gradient (M, C).
 
-    That is the gradient of ``scale``, a number or (M,), times the sum of the losses: scale (p - q) with the row's
-    softmax p and q one-hot. At the target p - 1 would cancel: there it is minus the sum of the others.
+    The gradient is that of the sum of scale times loss, for a ``scale`` that is a number or (M,): scale (p - q), with
+    the row's softmax p and q one-hot. At the target, p - 1 would cancel, so it is minus the sum of the other p.
 
     >>> cross_entropy_rows(np.zeros((1, 3)), np.array([2]), scale=1.0)  # log 3
     (array([1.0986]), array([[ 0.3333,  0.3333, -0.6667]]))

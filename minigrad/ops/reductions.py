@@ -327,7 +327,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardRes
 
 @fused_along_rows
 def _logsumexp(x: Any, infinite: bool, axis: Axis) -> tuple[Any, Any, Any]:
-    """Return log(sum(exp(x))), what is subtracted from x, and the sum of exponentials then."""
+    """Return y = log(sum(exp(x))), the top that it subtracts from x, and the sum of exp(x - top)."""
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(top == -np.inf, 0, top)
     total = sum_single(_weights(x, top, infinite), axis, keepdims=True)
@@ -335,7 +335,7 @@ def _logsumexp(x: Any, infinite: bool, axis: Axis) -> tuple[Any, Any, Any]:
 
 
 def _weights(x: Any, top: Any, infinite: bool) -> Any:
-    """Return exp(x - top), and 1 for inf - inf if tops may be infinite."""
+    """Return exp(x - top); if tops may be ``infinite``, an infinite x has the weight 1 instead of NaN."""
     return np.exp(np.where(x == np.inf, 0, x - top) if infinite else x - top)
 
 
@@ -369,7 +369,7 @@ def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     tensor([[0.5, 0.5],
             [1. , 0. ]])
     """
-    with np.errstate(divide="ignore"):  # by 0 only for no entries
+    with np.errstate(divide="ignore"):  # divides by 0 only if there are no entries
         y = _softmax(single(x), axis)
     return narrowed(y, x), (y, axis)
 
@@ -403,7 +403,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     array([[-6.9e-01, -6.9e-01],
            [ 0.0e+00, -1.0e+04]], dtype=float32)
     """
-    with np.errstate(divide="ignore"):  # log(0) only for no entries
+    with np.errstate(divide="ignore"):  # log(0) only if there are no entries
         y = _log_softmax(single(x), axis)
     return narrowed(y, x), (y, axis)
 

@@ -259,7 +259,7 @@ class Optimizer:
         raise NotImplementedError
 
     def _decay(self, options: Group) -> float | None:
-        """Return the weight decay, or the factor that remains of a weight that decays apart from the gradient."""
+        """Return the weight decay or None; if it is decoupled from the gradient, the factor for the weights."""
         decay = options["weight_decay"] or None  # 0 times an infinite weight would be NaN
         return 1 - options["lr"] * decay if decay and self._decoupled_decay else decay
 

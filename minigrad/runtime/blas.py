@@ -1,4 +1,4 @@
-"""Access the OpenBLAS that NumPy bundles: the number of its threads, and its kernel.
+"""Access the OpenBLAS that NumPy bundles: its number of threads, its kernel and its matrix product.
 
 NumPy has no functions for these, but the library has, under names that depend on how it was built. With another BLAS,
 or if the names are not found, nothing is known and nothing can be set.
@@ -73,7 +73,7 @@ def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
 
 @cache
 def gemm(dtype: Any) -> tuple[int, str] | None:
-    """Return the address of OpenBLAS's matrix product and its type of integers, ``i32`` or ``i64``; None without it."""
+    """Return the address and the integer type (``i32`` or ``i64``) of OpenBLAS's matrix product, or None."""
     letter = {"f": "s", "d": "d"}.get(dtype.char)
     routine = _find(f"cblas_{letter}gemm") if letter and _get else None
     if routine is None:

@@ -25,7 +25,7 @@ _OF_TWO: list[Callable[[Any, Any], Any]] = [
 ]  # fmt: skip
 _REDUCTIONS: list[Callable[[Any], Any]] = [
     lambda e: 0.1 * e.sum(-1, keepdims=True), lambda e: e.max(-1, keepdims=True), lambda e: e.mean(-1, keepdims=True),
-    lambda e: 0.1 * np.sum(e, axis=-1)[..., None], lambda e: np.expand_dims(np.max(e, axis=-1), -1),
+    lambda e: 0.1 * np.sum(e, axis=-1)[..., None], lambda e: np.max(e, axis=-1)[..., None],
     lambda e: 0.1 * e.sum(tuple(range(e.ndim - 1))), lambda e: np.mean(e, axis=tuple(range(e.ndim - 1))),
     lambda e: e * (1e-3 * e.sum()), lambda e: e * e.mean(), lambda e: 0.1 * np.vecdot(e, e)[..., None],
 ]  # fmt: skip

@@ -17,8 +17,8 @@ PROGRAM = """
 import sys, numpy as np
 from minigrad.compiler import fused, machine_code
 compiled = []
-plain = machine_code._compiled
-machine_code._compiled = lambda text: compiled.append(text) or plain(text)
+plain = machine_code._compile
+machine_code._compile = lambda text: compiled.append(text) or plain(text)
 for n in range(5):
     f = fused(lambda x, n: np.tanh(x) * n)
     assert np.allclose(f(np.ones(7), n), np.tanh(1) * n)
@@ -37,8 +37,8 @@ def kept(tmp_path, monkeypatch):
 @pytest.fixture
 def compiled(monkeypatch):
     """The texts that are compiled, and not found in the folder."""
-    texts, plain = [], machine_code._compiled
-    monkeypatch.setattr(machine_code, "_compiled", lambda text: texts.append(text) or plain(text))
+    texts, plain = [], machine_code._compile
+    monkeypatch.setattr(machine_code, "_compile", lambda text: texts.append(text) or plain(text))
     return texts
 
 

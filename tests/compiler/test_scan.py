@@ -276,17 +276,17 @@ def test_cells_that_compute_in_place(cell):
 REFUSED = {
     "an entry": (lambda a, p, h: h.__iadd__(a[0, 0]), "index the first axis"),
     "a part of no stack": (lambda a, p, h: h.__iadd__(a[0][0]), "index the first axis"),
-    "a branch": (lambda a, p, h: h.__iadd__(a[0] if a[0] > 0 else a[1]), "must not depend"),
-    "a choice": (lambda a, p, h: np.where(a[0] > 0, a[0], a[1]), "must not depend"),
-    "a length": (lambda a, p, h: h.__imul__(h.shape[0]), "must not depend"),
+    "a branch": (lambda a, p, h: h.__iadd__(a[0] if a[0] > 0 else a[1]), "no entries"),
+    "a choice": (lambda a, p, h: np.where(a[0] > 0, a[0], a[1]), "no entries"),
+    "a length": (lambda a, p, h: h.__imul__(h.shape[0]), "of a value without entries"),
     "a sum": (lambda a, p, h: np.add.reduce(a, out=h), "only with out"),
-    "stacks of two lengths": (lambda a, p, h: np.add(a, p[:1], out=a), "do not fit"),
-    "a stack into an array": (lambda a, p, h: np.add(a, p, out=h), "do not fit"),
-    "a copy": (lambda a, p, h: h.__setitem__(..., a[0]), "must compute each array"),
+    "stacks of two lengths": (lambda a, p, h: np.add(a, p[:1], out=a), "do not broadcast"),
+    "a stack into an array": (lambda a, p, h: np.add(a, p, out=h), "cannot hold 2"),
+    "a copy": (lambda a, p, h: h.__setitem__(..., a[0]), "must compute a value of its own"),
     "one value in two places": (lambda a, p, h: (np.add(a[0], p[0], out=h), np.add(a[0], p[0], out=p[0])),
-                                "must compute each array"),
-    "a product with a sum": (lambda a, p, h: np.vecdot(a[0], p[0], out=h), "must compute each array"),
-    "an unknown function": (lambda a, p, h: np.arctan(a[0], out=h), "not among the functions"),
+                                "must compute a value of its own"),
+    "a product with a sum": (lambda a, p, h: np.vecdot(a[0], p[0], out=h), "must compute a value of its own"),
+    "an unknown function": (lambda a, p, h: np.arctan(a[0], out=h), "arctan cannot be compiled"),
 }  # fmt: skip
 
 

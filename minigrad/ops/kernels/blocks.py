@@ -97,7 +97,7 @@ def multiplier(W: Array, rows: int, parts: int = 1, transposed: bool = False) ->
 
 
 def packs(W: Array, dtype: Any) -> bool:
-    """Return whether MKL multiplies by W in this dtype, packed once."""
+    """Return whether MKL packs W once to multiply by it in this dtype."""
     return matmul_backend.chosen.thin == "mkl" and W.size >= _WORTH_PACKING and dtype in (np.float32, np.float64)
 
 

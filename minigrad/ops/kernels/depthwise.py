@@ -1,15 +1,15 @@
 """Depthwise convolutions with stride 1: each channel has one filter, which sums shifted copies of the channel.
 
-A channel with its border of zeros is one long row, in which the pixel below comes P entries later, where P is the width
-with the border. So the pixels that a tap (i, j) sees in all windows are the row from entry (i P + j) d on, with the
-dilation d. Sums that begin at the end of one line and end on the next are computed in vain, and cut off. For a kernel
-2x2 on the image 1 2 / 3 4 with a border of one before it, P = 3::
+A channel with a border of zeros, P pixels wide, is stored as one long row, so the pixel below is P entries later. The
+pixels under tap (i, j) of all windows are then a slice of this row that starts at entry (i P + j) d, for dilation d.
+Some sums belong to windows that would run past the right edge; they are cut off. For a 2x2 kernel on the image
+1 2 / 3 4, with zeros above and to the left, P = 3::
 
     0 0 0 0 1 2 0 3 4
     |-------|               tap (0,0)
       |-------|             tap (0,1)
           |-------|         tap (1,0)
-            |-------|       tap (1,1), of the windows 00, 01, none, 10, 11
+            |-------|       tap (1,1) of the windows at 00, 01, past the edge, 10, 11
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LARGEST = 2**18  # entries of channels with their borders, which stay in a core
 
 @fused
 def _weighted(*rows_and_weights: Array) -> Any:
-    """Sum rows (c, K) times weights (c, 1), of which come as many after the rows."""
+    """Sum rows (c, K) times weights (c, 1), given all rows first and then all weights."""
     taps = len(rows_and_weights) // 2
     rows, weights = rows_and_weights[:taps], rows_and_weights[taps:]
     total = rows[0] * weights[0]
@@ -44,12 +44,12 @@ def _weighted(*rows_and_weights: Array) -> Any:
 
 @fused
 def _products(g: Array, *rows: Array) -> Any:
-    """The inner product of each row of g (c, K) with the same row of each of the others: (c, 1) each."""
+    """Return the inner products of each row of g (c, K) with the same row of each other array: (c, 1) for each."""
     return tuple((g * row).sum(-1, keepdims=True) for row in rows)
 
 
 class _Channels:
-    """Memory for some channels with their borders, and its views."""
+    """Memory for some channels with their borders, and the views that the taps see."""
 
     def __init__(self, channels: int, windows: Windows, number: Size, dtype: Any) -> None:
         (eh, ew), (kh, kw), (dh, dw) = windows.extent, windows.kernel, windows.dilation
@@ -69,13 +69,13 @@ class _Channels:
         self.planes[:, rows, columns] = x[:, of_rows, of_columns]
 
     def images(self, rows: Array) -> Array:
-        """View rows (c, K) that came of the taps as images (c, oh, ow), without what was computed in vain."""
+        """View sums of taps (c, K) as images (c, oh, ow), without the windows past the edge."""
         c, item = len(rows), rows.itemsize
         return np.lib.stride_tricks.as_strided(rows, (c, *self.number), (rows.strides[0], self.pitch * item, item))
 
 
 def _parts(x: Array, windows: Windows, number: Size, threads: int) -> list[slice]:
-    """Split the channels of images x so that a part's memory is small, and all threads have work."""
+    """Split the channels of images x so that each part fits in the cache and all threads have work."""
     C, plane = x.shape[1], (number[0] + windows.extent[0]) * (number[1] + windows.extent[1])
     return split(C, min(C, max(threads, -(-C * plane // _LARGEST))))
 
@@ -101,7 +101,7 @@ def sum_channel_windows(x: Array, y: Array, windows: Windows, into: Array, threa
     def piece(part: slice) -> None:
         number, c = (y.shape[2], y.shape[3]), part.stop - part.start
         channels = _Channels(c, windows, number, into.dtype)
-        g = np.zeros((c, number[0] * channels.pitch), into.dtype)  # 0 where a window was computed in vain
+        g = np.zeros((c, number[0] * channels.pitch), into.dtype)  # 0 for windows past the edge
         total = np.zeros((c, len(channels.taps)), np.float64)
         for image, entries in zip(x[:, part], y[:, part], strict=True):
             channels.fill(image)

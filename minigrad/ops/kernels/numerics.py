@@ -76,7 +76,7 @@ def row_sums(x: Any, axis: Any) -> Any:
 
 
 def fused_along_rows(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of arrays whose last argument is an axis, for the last axis; NumPy runs it along others.
+    """Compile a function whose last argument is an axis, for the last axis; NumPy runs it along any other.
 
     >>> @fused_along_rows
     ... def shares(x, axis):

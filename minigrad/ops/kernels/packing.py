@@ -68,9 +68,9 @@ class Group:
         alive: for each step, the number of sequences that it has: the first ones of the group.
         starts: for each step, its first row.
         steps: the number of steps that have any row.
-        bounds: the starts of these, and the row after the last, as an array.
-        places: for each row, which of its step's rows it is.
-        previous: for each row after the first step, the row of the step before.
+        bounds: the first row of each of these steps, and the row after the last, as an array.
+        places: for each row, its number among the rows of its step.
+        previous: for each row after the first step, the same sequence's row in the step before.
     """
 
     def __init__(self, lengths: Array, T: int, first: int, start: int) -> None:
@@ -134,7 +134,7 @@ class Packing:
             first, start = first + len(part), self.groups[-1].starts[-1]
         self.steps = max(group.steps for group in self.groups)
         self.widest = max(map(len, parts))
-        self._whole = len(parts) == 1 and bool((lengths == T).all())  # the rows are x (N, T, …) with its axes swapped
+        self._whole = len(parts) == 1 and bool((lengths == T).all())  # the rows are x (N, T, …) with swapped axes
         pairs = list(zip(parts, self.groups, strict=True))
         self.rows = np.concatenate([part[group.places] for part, group in pairs])
         self.times = np.concatenate([np.repeat(np.arange(T), group.alive) for group in self.groups])
@@ -199,7 +199,7 @@ class Packing:
 
     def pack(self, x: Array) -> Array:
         """Return values for every step of every sequence, (N, T, …), as contiguous rows (M, …)."""
-        if self._whole:  # as below, in two thirds of the time
+        if self._whole:  # the same result in two thirds of the time
             return np.array(x.swapaxes(0, 1), order="C").reshape(len(self.rows), *x.shape[2:])
         return x[self.rows, self.times]  # type: ignore[no-any-return]
 
@@ -229,7 +229,7 @@ class Packing:
         return self.unsort(first)
 
     def _starting(self) -> Iterator[tuple[Group, slice]]:
-        """Return the groups that have steps, with the rows of their first one."""
+        """Return each group that has steps, and the rows of its first step."""
         return ((group, group.step(0)) for group in self.groups if group.steps)
 
 

@@ -33,8 +33,8 @@ them, and they are added to da @ Wh.T.
 The products of a step are thin and are computed in blocks (:mod:`.blocks`). Groups of sequences
 (:class:`.packing.Group`) run their steps in parallel, each on a thread.
 
-:func:`run` and :func:`run_back` call a cell step by step. A cell that only computes on its operands can be compiled: if
-:func:`scans` says so, :func:`run_cell` and :func:`run_cell_back` run all its steps in one call of machine code.
+:func:`run` and :func:`run_back` call a cell step by step. :func:`run_cell` and :func:`run_cell_back` take a cell that
+only computes on its operands. If :func:`scans` allows it, they run all steps in one call of machine code.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def groups_of(N: int, H: int, gates: int) -> int:
 
 
 def project(rows: Array, Wx: Array, dtype: Any) -> Array:
-    """Compute the input's part of all steps but the bias, x @ Wx in one GEMM: (rows, D) to (rows, gates H)."""
+    """Compute x @ Wx for all steps in one GEMM, without the bias: (rows, D) to (rows, gates H)."""
     return product(widened(rows), widened(Wx)).astype(dtype, copy=False)
 
 
@@ -254,13 +254,14 @@ def run_back(
 Operand: TypeAlias = "Array | tuple[Array, Array]"
 """What a cell reads or writes at each step, besides the product.
 
-An array (M, S H): its rows as :func:`.packing.of_step` returns them, or (n, H) if S is 1. A pair of initial states
-(N, H) and the states after each row (M, H): those before the step. A row (H,): itself.
+- An array (M, S H): the cell gets the step's rows as :func:`.packing.of_step` returns them, or (n, H) if S is 1.
+- A pair of initial states (N, H) and the states after each row (M, H): the cell gets the states before the step.
+- A row (H,): the cell gets the row itself.
 """
 
 
 def scans(packing: Packing, Wh: Array, dtype: Any) -> bool:
-    """Return whether to compile a cell: if that pays, and the products of a step are OpenBLAS's."""
+    """Return whether to compile a cell: compiling pays, and OpenBLAS computes the products."""
     entries = len(packing.rows) * Wh.shape[1]
     return worth_compiling(entries) and blas.gemm(np.dtype(dtype)) is not None and not packs(Wh, dtype)
 
@@ -269,9 +270,9 @@ def run_cell(
     inputs: Inputs, projected: Array, b: Array, Wh: Array, first: Array, h: Array, cell: Callable[..., None],
     operands: Sequence[Operand], kept: Array | None = None,
 ) -> None:  # fmt: skip
-    """Like :func:`run`, for ``cell(a, p, *operands)`` and the input's part without its bias b (gates H,).
+    """Like :func:`run`, for ``cell(a, p, *operands)`` and a bias b (gates H,) that ``projected`` does not contain yet.
 
-    ``projected`` may be overwritten.
+    May overwrite ``projected``.
     """
     H, G = Wh.shape
     if scans(inputs.packing, Wh, h.dtype):
@@ -323,7 +324,7 @@ def run_cell_back(
 
 
 def add_lanes(inside: Array, da: Array, last: Array | None, step: slice) -> None:
-    """Add cotangents of the lanes (lanes, n, H) to those of h Wh (gates, n, H), and of a last lane to rows (M, H)."""
+    """Add cotangents of lanes (lanes, n, H) to those of h Wh (gates, n, H), and those of a last lane to rows (M, H)."""
     da += inside[: len(da)]
     if last is not None:
         last[step] += inside[-1]
@@ -358,7 +359,11 @@ def _forward(cell: Callable[..., None], keeps: bool) -> Callable[..., None]:
 
 @cache
 def _backward(cell_vjp: Callable[..., Any], arrives: tuple[bool, ...]) -> Callable[..., Any]:
-    """Return the VJP of a cell as a function of all operands of a scan; whether each state has an outside cotangent."""
+    """Return the VJP of a cell as a function of all operands of a scan.
+
+    Args:
+        arrives: for each state, whether it has a cotangent from outside.
+    """
 
     def step(*given: Any) -> Any:
         states, (da, *rest) = given[: len(arrives)], given[len(arrives) :]
@@ -373,7 +378,7 @@ def _scan(
     function: Callable[..., Any], given: Sequence[tuple[Rows, Any]], operands: Sequence[Operand], blocks: Array,
     inputs: Inputs, H: int, back: bool = False,
 ) -> None:  # fmt: skip
-    """Run a function of given operands, and of a cell's own ones."""
+    """Run a scan over given operands, with their places, and over a cell's own operands."""
     packing = inputs.packing
     index = np.asarray(np.arange(len(packing.rows)) if inputs.which is None else inputs.which, np.int64)
     places, arrays = [rows for rows, _ in given], [x for _, x in given]

@@ -1,12 +1,12 @@
-"""Standardised arrays, (x - mean) / sqrt(var + eps) times a weight plus a bias, and their gradients, on plain arrays.
+"""Standardise arrays, (x - mean) / sqrt(var + eps) times a weight plus a bias, and compute the gradients.
 
 With d = x - mean, scale = 1 / sqrt(var + eps), hat = d scale and v = g w, and means over the entries that are
 standardised together,
 
     y = hat w + b        dx = (v - mean(v) - hat mean(v hat)) scale
 
-If a mean is large relative to the spread, subtracting it leaves its rounding error, the mean of what is left. Then that
-is subtracted too. Where squares overflow in single precision, the computations are done in double.
+If a mean is large relative to the spread, subtracting it leaves its rounding error as the mean of the difference. That
+mean is then subtracted, too. If squares overflow in single precision, everything is computed in double.
 
 >>> x = np.array([[1.0, 2.0, 3.0]])
 >>> y, *statistics = standardise_rows(x, None, None, 0.0)
@@ -51,7 +51,7 @@ def standardise_rows(x: Array, weight: Any, bias: Any, eps: float, times: int = 
     """Standardise each row of x (M, K), multiply by weight (K,) and add bias (K,).
 
     Args:
-        times: how often to subtract the mean; not at all to divide by root mean squares.
+        times: how often to subtract the mean. 0 divides by the root mean square.
 
     Returns:
         the result; the scale of each row (M, 1), in the precision that the gradient needs; and ``times``, which is 2 if
@@ -96,24 +96,24 @@ def pull_rows(g: Any, needs: Any, x: Any, weight: Any, scale: Any, times: int, s
     if needs[0]:
         v = g if weight is None else g * weight
         slope = np.vecdot(v, d)[..., None] * share * scale * scale
-        # NumPy computes in place what has no name.
+        # NumPy reuses the memory of temporaries without a name.
         dx = (v - d * slope) * scale if not times else (d * -slope + v - row_sums(v, -1) * share) * scale
     return dx, np.vecmat(scale[..., 0], g * d) if needs[1] else None, sum_single(g, 0) if needs[2] else None
 
 
 # --- channels -----------------------------------------------------------------------------------------
 
-# The entries of a channel are in N places. So each row of L entries is summed first, or each column over the samples
-# if L is small; what remains to add is small, and added in double precision. A centre is subtracted only if a mean is
-# large relative to the spread. With |mean| <= 2 sqrt(var), squares lose at most 5 units of rounding.
+# A channel consists of N rows of L entries. The kernels sum each row, or, if L is small, each column over the samples.
+# The few sums that remain are added in double precision. A centre is subtracted only if a mean is large relative to the
+# spread: with |mean| <= 2 sqrt(var), the error of a variance grows at most by the factor 5.
 
 
 class _Channels:
-    """How x (N, C, L) is standardised over each group of channels of a sample or, without groups, each channel.
+    """How to standardise x (N, C, L) over each group of channels of a sample or, without groups, over each channel.
 
     Attributes:
-        shape: that of x with groups, (N, G, C / G, L). axes: those of it to standardise over.
-        matrix: the shape of x as a matrix. axis: which of its axes is summed. sums: the shape of these sums.
+        shape: x's shape with groups, (N, G, C / G, L). axes: the axes of this shape to standardise over.
+        matrix: x's shape as a matrix. axis: the axis of the matrix that a kernel sums. sums: the shape of the sums.
     """
 
     def __init__(self, x: Array, groups: int | None) -> None:
@@ -126,19 +126,19 @@ class _Channels:
         self.dtype = x.dtype
 
     def spread(self, a: Array | None) -> Array | None:
-        """Return numbers of channels or groups as numbers of the matrix's rows or columns."""
+        """Repeat numbers of channels or groups for each row or column of the matrix."""
         return None if a is None else np.full(self.sums, a, self.dtype).reshape((-1, 1) if self.axis else -1)
 
     def added(self, *sums: Array) -> list[Array]:
-        """Return sums over the matrix's rows or columns with x's axes, in double precision."""
+        """Return sums over the matrix's rows or columns in double precision, with the axes of x with groups."""
         return [a.reshape(self.sums).astype(np.float64) for a in sums]
 
     def mean(self, sums: Array) -> Any:
-        """Return the means of all that is standardised together."""
+        """Return the means over all entries that are standardised together."""
         return sums.sum(self.axes, keepdims=True) / self.count
 
     def of_channels(self, a: Array | None, default: Any) -> Any:
-        """Return numbers of channels (C,) so that they broadcast against x with groups."""
+        """Reshape numbers of channels (C,) so that they broadcast against x with groups."""
         return default if a is None else a.reshape(*self.shape[1:3], 1)
 
 
@@ -148,12 +148,12 @@ def standardise_channels(
     """Standardise x (N, C, L) over each group of channels of a sample, multiply by weight (C,) and add bias (C,).
 
     Args:
-        groups: their number; None to standardise each channel of the batch.
+        groups: the number of groups; None to standardise each channel of the batch.
         given: the mean and variance (C,) to use instead of x's.
 
     Returns:
-        the result; what :func:`pull_channels` needs, the centres or None, the rest of the means and the scales; and
-        the mean and variance of each channel (C,) or group, in double precision.
+        the result; for :func:`pull_channels`, a tuple of the centres or None, the means of x - centre, and the scales;
+        and the mean and variance of each channel (C,) or group, in double precision.
     """
     channels = _Channels(x, groups)
     matrix, centre = x.reshape(channels.matrix), None
@@ -186,8 +186,8 @@ def pull_channels(
 ) -> tuple[Any, Any, Any, Any, Any]:
     """Return the needed cotangents of x (N, C, L), and of weight, bias, mean and variance (C,).
 
-    They follow from those of the output, of the batch's means and of its variances, None for zeros. The latter two are
-    None if mean and variance were ``given``.
+    ``gs`` holds the cotangents of the output, of the batch's means and of its variances; None stands for zeros. The
+    last two are None if mean and variance were ``given``.
     """
     centre, rest, scale = statistics
     if _out_of_range(x, scale):
