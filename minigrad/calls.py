@@ -289,7 +289,10 @@ def _sort_arguments(
     surplus = len(args) > primitive.positional or given.keys() & kwargs.keys()
     given.update(kwargs)
     inputs = [given.pop(name, None) for name in primitive.arguments]
-    if surplus or any(value is None for value in inputs):
+    if surplus or any(
+        x is None and primitive.signature.parameters[name].default is not None
+        for x, name in zip(inputs, names, strict=False)
+    ):
         try:
             primitive.signature.bind(*args, **kwargs)
         except TypeError as error:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...compiler import fused
 from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
 from .columns import workspace
@@ -63,18 +64,17 @@ def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array
     def blocks(stack: slice, rows: slice, keys: int) -> None:
         s = _products("scores", q, turned, stack, rows, keys)
         looking.hide(s, stack, rows)
-        top: Any = 0.0 if small else s.max(axis=2, initial=-np.inf)
-        if not small:
+        top = None if small else s.max(axis=2, keepdims=True, initial=-np.inf)
+        if top is not None:
             top[np.isneginf(top)] = 0  # no key to attend to
-            s -= top[:, :, None]
-        np.exp(s, out=s)
+        _exponentials(s, top)
         # No sum of weights is invalid, but OpenBLAS may raise the flag for entries that it skips.
         with np.errstate(invalid="ignore"):
             total = s @ ones[:keys]
         total[total == 0] = 1
         np.matmul(s, v[stack, :keys], out=out[stack, rows])
         out[stack, rows] /= total[:, :, None]
-        logsums[stack, rows] = np.log(total) + top
+        logsums[stack, rows] = np.log(total) + (0 if top is None else top[:, :, 0])
 
     _in_blocks(q, k, looking, blocks)
     return out, logsums
@@ -86,26 +86,23 @@ def attend_back(
     """Return the needed cotangents of q, k and v, given that of out, g (B, T, E).
 
     With dp = g v': ds = p (dp - sum(p dp)), whose sum over the keys is that of g out; dq = ds k, dk = ds' q, dv = p' g.
-    The terms subtracted from the scores and from dp are additional columns of q and g, multiplied by ones in k' and v'.
     """
     T = q.shape[1]
-    to_scores, turned_k = _with_column(q, -logsums), _turned(k, T, ones=True)
+    turned_k, turned_v, along = _turned(k, T), _turned(v, T), np.vecdot(g, out)[:, :, None]
     dq = np.empty_like(q) if needs[0] else None
     dk, dv = ((np.empty_like if T else np.zeros_like)(x) if need else None
               for x, need in zip((k, v), needs[1:], strict=True))  # fmt: skip
-    if needs[0] or needs[1]:
-        to_slopes, turned_v = _with_column(g, -np.vecdot(g, out)), _turned(v, T, ones=True)
 
     def blocks(stack: slice, rows: slice, keys: int) -> None:
-        p = _products("scores", to_scores, turned_k, stack, rows, keys)
+        p = _products("scores", q, turned_k, stack, rows, keys)
         looking.hide(p, stack, rows)
-        np.exp(p, out=p)
+        _exponentials(p, logsums[stack, rows, None].copy())  # contiguous, as kernels need them
         if dv is not None:
             _add_products(dv, stack, rows, p, g)
         if dq is None and dk is None:
             return
-        ds = _products("dscores", to_slopes, turned_v, stack, rows, keys)
-        ds *= p
+        ds = _products("dscores", g, turned_v, stack, rows, keys)
+        _pull_weights(ds, p, along[stack, rows].copy())
         if dq is not None:
             np.matmul(ds, k[stack, :keys], out=dq[stack, rows])
         if dk is not None:
@@ -127,25 +124,23 @@ def _are_small(q: Array, k: Array, v: Array) -> bool:
     return squares < _SMALL**2 and float(np.abs(v).max(initial=0)) < 1e15
 
 
-def _turned(x: Array, T: int, ones: bool = False) -> Array:
-    """Return x (B, S, D) as (B, D, S), by which to multiply T rows; with a row of ones at the end if wanted.
-
-    The result is contiguous if T is large enough to make up for the copy.
-    """
-    (B, S, D), copied = x.shape, 2 * x.shape[2] <= T
-    if not ones and not copied:
-        return x.swapaxes(1, 2)
-    if copied:
-        turned = np.empty((B, D + ones, S), x.dtype)
-    else:
-        turned = np.empty((B, S, D + ones), x.dtype).swapaxes(1, 2)
-    turned[:, :D], turned[:, D:] = x.swapaxes(1, 2), 1
-    return turned
+@fused(writes=(0,))
+def _exponentials(s: Any, less: Any) -> None:
+    if less is not None:
+        s -= less
+    np.exp(s, out=s)
 
 
-def _with_column(x: Array, column: Array) -> Array:
-    """Return x (B, T, D) with one more column (B, T)."""
-    return np.concatenate([x, column[:, :, None]], axis=2)
+@fused(writes=(0,))
+def _pull_weights(ds: Any, p: Any, less: Any) -> None:
+    ds -= less
+    ds *= p
+
+
+def _turned(x: Array, T: int) -> Array:
+    """Return x (B, S, D) as (B, D, S), by which to multiply T rows; contiguous if T makes up for the copy."""
+    turned = x.swapaxes(1, 2)
+    return turned.copy() if 2 * x.shape[2] <= T else turned
 
 
 def _products(name: str, rows_of: Array, turned: Array, stack: slice, rows: slice, keys: int) -> Array:
