@@ -14,15 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...compiler import fused
 from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
-from .columns import workspace
 
 __all__ = ["Looking", "attend", "attend_back"]
 
 _LARGEST = 2**18  # scores in a block: a megabyte in float32, which stays in the processor's cache
 _CAUSAL = 128  # queries in a block, if they do not attend to keys after their own
-_SMALL = 30.0  # scores: e^30 is 1e13
 
 
 class Looking(NamedTuple):
@@ -58,26 +57,27 @@ def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array
     """
     out = np.empty((*q.shape[:2], v.shape[2]), q.dtype)
     logsums = np.empty(q.shape[:2], q.dtype)
-    turned, ones, small = _turned(k, q.shape[1]), np.ones(k.shape[1], q.dtype), _are_small(q, k, v)
 
     def blocks(stack: slice, rows: slice, keys: int) -> None:
-        s = _products("scores", q, turned, stack, rows, keys)
+        s = q[stack, rows] @ k[stack, :keys].swapaxes(1, 2)
         looking.hide(s, stack, rows)
-        top: Any = 0.0 if small else s.max(axis=2, initial=-np.inf)
-        if not small:
-            top[np.isneginf(top)] = 0  # no key to attend to
-            s -= top[:, :, None]
-        np.exp(s, out=s)
-        # No sum of weights is invalid, but OpenBLAS may raise the flag for entries that it skips.
-        with np.errstate(invalid="ignore"):
-            total = s @ ones[:keys]
-        total[total == 0] = 1
-        np.matmul(s, v[stack, :keys], out=out[stack, rows])
-        out[stack, rows] /= total[:, :, None]
-        logsums[stack, rows] = np.log(total) + top
+        weights, total, logsum = _weights(s)
+        np.divide(weights @ v[stack, :keys], total, out=out[stack, rows])
+        logsums[stack, rows] = logsum[:, :, 0]
 
     _in_blocks(q, k, looking, blocks)
     return out, logsums
+
+
+@fused
+def _weights(s: Any) -> tuple[Any, Any, Any]:
+    """Return the exponentials of scores, in units of the largest one, their sums, and the logarithms of all sums."""
+    top = s.max(-1, keepdims=True, initial=-np.inf)
+    top = np.where(top == -np.inf, 0, top)  # no key to attend to
+    weights = np.exp(s - top)
+    total = weights.sum(-1, keepdims=True)
+    total = np.where(total == 0, 1, total)
+    return weights, total, np.log(total) + top
 
 
 def attend_back(
@@ -86,84 +86,31 @@ def attend_back(
     """Return the needed cotangents of q, k and v, given that of out, g (B, T, E).
 
     With dp = g v': ds = p (dp - sum(p dp)), whose sum over the keys is that of g out; dq = ds k, dk = ds' q, dv = p' g.
-    The terms subtracted from the scores and from dp are additional columns of q and g, multiplied by ones in k' and v'.
     """
-    T = q.shape[1]
-    to_scores, turned_k = _with_column(q, -logsums), _turned(k, T, ones=True)
-    dq = np.empty_like(q) if needs[0] else None
-    dk, dv = ((np.empty_like if T else np.zeros_like)(x) if need else None
-              for x, need in zip((k, v), needs[1:], strict=True))  # fmt: skip
-    if needs[0] or needs[1]:
-        to_slopes, turned_v = _with_column(g, -np.vecdot(g, out)), _turned(v, T, ones=True)
+    dq, dk, dv = (np.zeros_like(x) if need else None for x, need in zip((q, k, v), needs, strict=True))
+    sums, means = logsums[:, :, None], np.vecdot(g, out)[:, :, None]
+    multiply: Any = np.matmul if q.shape[1] > 1 else np.multiply  # for one query five times as fast
 
     def blocks(stack: slice, rows: slice, keys: int) -> None:
-        p = _products("scores", to_scores, turned_k, stack, rows, keys)
-        looking.hide(p, stack, rows)
-        np.exp(p, out=p)
+        s = q[stack, rows] @ k[stack, :keys].swapaxes(1, 2)
+        looking.hide(s, stack, rows)
+        p = _shares(s, sums[stack, rows])
         if dv is not None:
-            _add_products(dv, stack, rows, p, g)
+            dv[stack, :keys] += multiply(p.swapaxes(1, 2), g[stack, rows])
         if dq is None and dk is None:
             return
-        ds = _products("dscores", to_slopes, turned_v, stack, rows, keys)
-        ds *= p
+        ds = _slopes(g[stack, rows] @ v[stack, :keys].swapaxes(1, 2), p, means[stack, rows])
         if dq is not None:
             np.matmul(ds, k[stack, :keys], out=dq[stack, rows])
         if dk is not None:
-            _add_products(dk, stack, rows, ds, q)
+            dk[stack, :keys] += multiply(ds.swapaxes(1, 2), q[stack, rows])
 
     _in_blocks(q, k, looking, blocks)
     return dq, dk, dv
 
 
-def _are_small(q: Array, k: Array, v: Array) -> bool:
-    """Return whether no exponential of a score, nor a sum of values times these, could overflow or vanish.
-
-    This uses |q k'| <= |q| |k|. NaN is not small. Otherwise the largest score of each query is found and subtracted, in
-    two passes over all scores. For few queries this is cheaper than the norms of the keys.
-    """
-    if q.shape[1] < q.shape[2] or not q.size or not k.size:
-        return False
-    squares = float(np.vecdot(q, q).max()) * float(np.vecdot(k, k).max())
-    return squares < _SMALL**2 and float(np.abs(v).max(initial=0)) < 1e15
-
-
-def _turned(x: Array, T: int, ones: bool = False) -> Array:
-    """Return x (B, S, D) as (B, D, S), by which to multiply T rows; with a row of ones at the end if wanted.
-
-    The result is contiguous if T is large enough to make up for the copy.
-    """
-    (B, S, D), copied = x.shape, 2 * x.shape[2] <= T
-    if not ones and not copied:
-        return x.swapaxes(1, 2)
-    if copied:
-        turned = np.empty((B, D + ones, S), x.dtype)
-    else:
-        turned = np.empty((B, S, D + ones), x.dtype).swapaxes(1, 2)
-    turned[:, :D], turned[:, D:] = x.swapaxes(1, 2), 1
-    return turned
-
-
-def _with_column(x: Array, column: Array) -> Array:
-    """Return x (B, T, D) with one more column (B, T)."""
-    return np.concatenate([x, column[:, :, None]], axis=2)
-
-
-def _products(name: str, rows_of: Array, turned: Array, stack: slice, rows: slice, keys: int) -> Array:
-    """Multiply some problems' rows by the first keys, in memory that the next call with the name reuses."""
-    shape = stack.stop - stack.start, rows.stop - rows.start, keys
-    out = workspace(name, shape, rows_of.dtype)
-    return np.matmul(rows_of[stack, rows], turned[stack, :, :keys], out=out)
-
-
-def _add_products(into: Array, stack: slice, rows: slice, weights: Array, x: Array) -> None:
-    """Add weights' x of some problems' rows to the first keys; the first rows of a problem overwrite it."""
-    keys, turned = weights.shape[2], weights.swapaxes(1, 2)
-    multiply: Any = np.matmul if weights.shape[1] > 1 else np.multiply  # for one row five times as fast
-    if rows.start:
-        into[stack, :keys] += multiply(turned, x[stack, rows])
-    else:
-        multiply(turned, x[stack, rows], out=into[stack, :keys])
-        into[stack, keys:] = 0
+_shares = fused(lambda s, logsums: np.exp(s - logsums))
+_slopes = fused(lambda dp, p, means: p * (dp - means))
 
 
 def _in_blocks(q: Array, k: Array, looking: Looking, work: Callable[[slice, slice, int], None]) -> None:
