@@ -87,23 +87,23 @@ def attend_back(
 
     With dp = g v': ds = p (dp - sum(p dp)), whose sum over the keys is that of g out; dq = ds k, dk = ds' q, dv = p' g.
     """
-    dq, dk, dv = (np.zeros_like(x) if need else None for x, need in zip((q, k, v), needs, strict=True))
+    empty = np.empty_like if q.shape[1] else np.zeros_like
+    dq, dk, dv = (empty(x) if need else None for x, need in zip((q, k, v), needs, strict=True))
     sums, means = logsums[:, :, None], np.vecdot(g, out)[:, :, None]
-    multiply: Any = np.matmul if q.shape[1] > 1 else np.multiply  # for one query five times as fast
 
     def blocks(stack: slice, rows: slice, keys: int) -> None:
         s = q[stack, rows] @ k[stack, :keys].swapaxes(1, 2)
         looking.hide(s, stack, rows)
         p = _shares(s, sums[stack, rows])
         if dv is not None:
-            dv[stack, :keys] += multiply(p.swapaxes(1, 2), g[stack, rows])
+            _add_products(dv, stack, rows, p, g)
         if dq is None and dk is None:
             return
         ds = _slopes(g[stack, rows] @ v[stack, :keys].swapaxes(1, 2), p, means[stack, rows])
         if dq is not None:
             np.matmul(ds, k[stack, :keys], out=dq[stack, rows])
         if dk is not None:
-            dk[stack, :keys] += multiply(ds.swapaxes(1, 2), q[stack, rows])
+            _add_products(dk, stack, rows, ds, q)
 
     _in_blocks(q, k, looking, blocks)
     return dq, dk, dv
@@ -111,6 +111,17 @@ def attend_back(
 
 _shares = fused(lambda s, logsums: np.exp(s - logsums))
 _slopes = fused(lambda dp, p, means: p * (dp - means))
+
+
+def _add_products(into: Array, stack: slice, rows: slice, weights: Array, x: Array) -> None:
+    """Add weights' x of some problems' rows to the first keys; the first rows of a problem overwrite it."""
+    keys, turned = weights.shape[2], weights.swapaxes(1, 2)
+    multiply: Any = np.matmul if weights.shape[1] > 1 else np.multiply  # for one row five times as fast
+    if rows.start:
+        into[stack, :keys] += multiply(turned, x[stack, rows])
+    else:
+        multiply(turned, x[stack, rows], out=into[stack, :keys])
+        into[stack, keys:] = 0
 
 
 def _in_blocks(q: Array, k: Array, looking: Looking, work: Callable[[slice, slice, int], None]) -> None:
