@@ -333,16 +333,10 @@ def _dropout(x: Array, p: float = 0.5, rng: np.random.Generator | int | None = N
     # Numbers of one dtype for all dtypes of x, so that a seed gives the same mask in all precisions.
     keep = generator(rng).random(x.shape, dtype=np.float32) >= p
     scale = 1 / (1 - float(p))
-    y = taken(x, keep)
-    y *= scale
-    return y, (keep, scale)
+    return taken(x, keep) * scale, (keep, scale)
 
 
-@_dropout.vjp
-def _(g: Any, needs: Any, keep: Array, scale: float) -> Any:
-    d = taken(g, keep)
-    d *= scale
-    return (d,)
+_dropout.vjp(lambda g, needs, keep, scale: (taken(g, keep) * scale,))
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:

@@ -240,16 +240,10 @@ def _(g: Any, needs: Any, log_probabilities: Array, reached: Array, problem: _Pr
 # --- recursions --------------------------------------------------------------------------------------
 
 
-def _log_sum(x: Array, y: Array, z: Array, work: Array, out: Array) -> None:
-    """Write log(e^x + e^y + e^z), entry by entry, into ``out``, with two arrays as workspace."""
-    top, part = work
-    np.maximum(x, y, out=top)
-    np.maximum(top, z, out=top)
-    np.exp(np.subtract(x, top, out=out), out=out)
-    for term in (y, z):
-        out += np.exp(np.subtract(term, top, out=part), out=part)
-    np.log(out, out=out)
-    out += top
+def _log_sum(x: Array, y: Array, z: Array) -> Array:
+    """Return log(e^x + e^y + e^z), entry by entry."""
+    top = np.maximum(np.maximum(x, y), z)
+    return np.asarray(top + np.log(np.exp(x - top) + np.exp(y - top) + np.exp(z - top)))
 
 
 def _forward(y: Array, skips: Array) -> Array:
@@ -257,11 +251,9 @@ def _forward(y: Array, skips: Array) -> Array:
     T, L, N = y.shape
     a = np.full((T, 2 + L, N), _IMPOSSIBLE)
     a[:1, 2:4] = y[:1, :2]
-    skipping, work = np.empty((L, N)), np.empty((2, L, N))
-    for before, now, emitted in zip(a[:-1], a[1:, 2:], y[1:], strict=True):
-        np.add(before[:-2], skips, out=skipping)
-        _log_sum(before[2:], before[1:-1], skipping, work, out=now)
-        now += emitted
+    for t in range(1, T):
+        before = a[t - 1]
+        a[t, 2:] = _log_sum(before[2:], before[1:-1], before[:-2] + skips) + y[t]
     return a
 
 
@@ -276,19 +268,14 @@ def _shares(a: Array, likelihood: Array, y: Array, problem: _Problem) -> Array:
     last, ends = np.arange(T)[:, None] == problem.frames - 1, problem.ends
     onwards = np.concatenate([problem.skips, np.full((2, N), _IMPOSSIBLE)])[2:]
     arriving = np.full((L + 2, N), _IMPOSSIBLE)  # b + y of the next frame, with two extra unreachable states at the end
-    found, skipping, work = np.empty((T, L, N)), np.empty((L, N)), np.empty((2, L, N))
+    b = np.empty((T, L, N))
     for t in reversed(range(T)):
-        b = found[t]
-        np.add(arriving[2:], onwards, out=skipping)
-        _log_sum(arriving[:-2], arriving[1:-1], skipping, work, out=b)
-        np.copyto(b, ends, where=last[t])
-        np.add(b, y[t], out=arriving[:-2])
-    found += a[:, 2:]
-    found -= np.where(_impossible(likelihood), np.inf, likelihood)
-    np.exp(found, out=found)
-    total = found.sum(axis=1, keepdims=True)
-    found /= np.where(total == 0, 1, total)
-    return found
+        paths = _log_sum(arriving[:-2], arriving[1:-1], arriving[2:] + onwards)
+        b[t] = np.where(last[t], ends, paths)
+        arriving[:-2] = b[t] + y[t]
+    shares = np.exp(a[:, 2:] + b - np.where(_impossible(likelihood), np.inf, likelihood))
+    total = shares.sum(axis=1, keepdims=True)
+    return np.asarray(shares / np.where(total == 0, 1, total))
 
 
 @ctc_loss.reference

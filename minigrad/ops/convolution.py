@@ -107,11 +107,6 @@ def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) ->
     summed in this thread's memory, because y need not be contiguous.
     """
     shape = len(y), *matrices.shape[1:3], y.shape[2] * y.shape[3]
-    if len(terms) == 1 and y[:1, :1].flags.c_contiguous:  # for 1x1, which has one term, this takes 0.93 of the time
-        product_into(matrices[0], terms[0], y.reshape(shape))
-        if b is not None:
-            y += b
-        return
     total, *others = workspace("products", (min(len(terms), 2), *shape), y.dtype)
     product_into(matrices[0], terms[0], total)
     for matrix, cols in zip(matrices[1:], terms[1:], strict=True):
@@ -146,31 +141,21 @@ def _correlate_images(y: Array, w: Array, windows: Windows, size: Size, groups: 
     return x
 
 
-def _correlate_filters(
-    x: Array, y: Array, windows: Windows, groups: int, w: Array | None = None
-) -> tuple[Array | None, Array]:
-    """Compute dT/dw (F, C/groups, kh, kw): each window of x times its entries of y, summed over windows.
-
-    Returns:
-        wide (None, dT/dw); given w also (dT/dy, dT/dw), where dT/dy of x and w uses the same columns.
-    """
-    x, y, w = widened(x), widened(y), None if w is None else widened(w)
+def _correlate_filters(x: Array, y: Array, windows: Windows, groups: int) -> Array:
+    """Compute dT/dw, wide, (F, C/groups, kh, kw): each window of x times its entries of y, summed over windows."""
+    x, y = widened(x), widened(y)
     filters, c, (kh, kw), dtype = y.shape[1], x.shape[1] // groups, windows.kernel, np.result_type(x, y)
-    if w is None and _depthwise(x, y, windows, groups) and dtype.char in "fd":
+    if _depthwise(x, y, windows, groups) and dtype.char in "fd":
         dw = np.empty((filters, 1, kh, kw), dtype)
         run_in_parallel(sum_channel_windows(x, y, windows, dw, _threads(y.size, kh * kw)))
-        return None, dw
+        return dw
     shared = windows.stride[0] == 1 and dtype != np.float16
-    columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0 if w is None else filters, shared)
+    columns = Columns(windows, (y.shape[2], y.shape[3]), groups, 0, shared)
     shares = columns.shares(x, _threads(y.size, c * kh * kw))
     sums = np.zeros((len(shares), columns.terms, groups, filters // groups, c * kh * kw // columns.terms), dtype)
-    dy = None if w is None else np.empty(y.shape, dtype)
-    matrices = None if w is None else columns.matrices(w.astype(dtype, copy=False))
 
     def piece(share: Share, totals: Array) -> None:
         for images, terms in columns.blocks(x, share, dtype):
-            if dy is not None and matrices is not None:
-                _multiply(matrices, terms, None, dy[images, :, share.rows])
             entries = np.ascontiguousarray(y[images, :, share.rows], dtype)
             entries = entries.reshape(len(entries), groups, filters // groups, -1)
             for cols, total in zip(terms, totals, strict=True):
@@ -179,7 +164,7 @@ def _correlate_filters(
                 total += products.sum(axis=0)
 
     run_in_parallel([partial(piece, share, totals) for share, totals in zip(shares, sums, strict=True)])
-    return dy, columns.kernels(sums.sum(axis=0))
+    return columns.kernels(sums.sum(axis=0))
 
 
 def _sum_pixels(y: Array) -> Array:
@@ -331,8 +316,6 @@ def conv_transpose2d(
 
 @conv_transpose2d.vjp
 def _(g: Any, needs: Any, x: Any, w: Any, windows: Windows, groups: int) -> Any:
-    if needs[0] and needs[1] and not any(isinstance(array, Tensor) for array in (g, x, w)):
-        return *_correlate_filters(g, x, windows, groups, w), _sum_pixels(g) if needs[2] else None
     return (
         _responses(g, w, windows, x.shape[2:], groups) if needs[0] else None,
         _filters(g, x, windows, groups) if needs[1] else None,
@@ -350,7 +333,7 @@ def _conv2d_filters(x: Array, y: Array, windows: Windows, groups: int) -> Forwar
     This is the cotangent of the filters of :func:`conv2d`, for a cotangent y of its output, and of the filters of
     :func:`conv_transpose2d`, for its input y and a cotangent x of its output.
     """
-    return _narrowed(_correlate_filters(x, y, windows, groups)[1], x, y), (x, y, windows, groups)
+    return _narrowed(_correlate_filters(x, y, windows, groups), x, y), (x, y, windows, groups)
 
 
 @_conv2d_filters.vjp
@@ -393,7 +376,7 @@ def _images(y: Any, w: Any, windows: Windows, size: Size, groups: int) -> Any:
 def _filters(x: Any, y: Any, windows: Windows, groups: int) -> Any:
     """dT/dw."""
     if not (isinstance(x, Tensor) or isinstance(y, Tensor)):
-        return _correlate_filters(x, y, windows, groups)[1]
+        return _correlate_filters(x, y, windows, groups)
     return _conv2d_filters(x, y, windows, groups)
 
 

@@ -23,9 +23,7 @@ from .elementwise import absolute, add, exp, log, multiply, negative, square, su
 from .kernels.numerics import (
     as_float,
     check_indices,
-    entries_of_rows,
     narrowed,
-    put_into_rows,
     refuse_entries,
     row_sums,
     single,
@@ -124,14 +122,14 @@ def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> tuple[Array, Arr
 @fused
 def _cross_entropy_rows(z: Any, targets: Any, scale: Any) -> tuple[Any, Any]:
     top = z.max(-1, keepdims=True)
-    logits = entries_of_rows(z, targets) - top
+    logits = np.take_along_axis(z, targets, -1) - top
     weights = np.exp(z - top)
-    put_into_rows(weights, targets, 0)
+    np.put_along_axis(weights, targets, 0, -1)
     others = row_sums(weights, -1)
     total = others + np.exp(logits)
     share = scale / total
     gradient = weights * share
-    put_into_rows(gradient, targets, -share * others)
+    np.put_along_axis(gradient, targets, -share * others, -1)
     # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
     return np.where(logits == 0, np.log1p(others), np.log(total) - logits), gradient
 

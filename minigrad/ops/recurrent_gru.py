@@ -168,10 +168,7 @@ class _GRU(Cell):
         return slopes
 
     def push_step(self, k: Array, a: Array, before: list[Array], after: list[Array]) -> None:
-        (h,) = after
-        np.multiply(k[4], before[0], out=h)
-        for change in k[:4] * a:
-            h += change
+        after[0][...] = k[4] * before[0] + (k[:4] * a).sum(axis=0)
 
     def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> Array:
         (dh,) = cotangents

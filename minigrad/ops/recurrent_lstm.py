@@ -232,11 +232,8 @@ class _LSTM(Cell):
 
     def push_step(self, k: Array, a: Array, before: list[Array], after: list[Array]) -> None:
         h, c = after
-        np.multiply(k[4], before[1], out=c)
-        for gate in (0, 1, 3):
-            c += np.multiply(k[gate], a[gate], out=h)  # h is scratch
-        np.multiply(k[5], c, out=h)
-        h += k[2] * a[2]
+        c[...] = k[4] * before[1] + k[0] * a[0] + k[1] * a[1] + k[3] * a[3]
+        h[...] = k[5] * c + k[2] * a[2]
 
     def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> None:
         dh, dc = cotangents

@@ -17,13 +17,11 @@ import numpy as np
 from ...compiler import fused
 from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
-from .columns import workspace
 
 __all__ = ["Looking", "attend", "attend_back"]
 
 _LARGEST = 2**18  # scores in a block: a megabyte in float32, which stays in the processor's cache
 _CAUSAL = 128  # queries in a block, if they do not attend to keys after their own
-_SMALL = 30.0  # scores: e^30 is 1e13
 
 
 class Looking(NamedTuple):
@@ -59,25 +57,27 @@ def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array
     """
     out = np.empty((*q.shape[:2], v.shape[2]), q.dtype)
     logsums = np.empty(q.shape[:2], q.dtype)
-    turned, ones, small = _turned(k, q.shape[1]), np.ones(k.shape[1], q.dtype), _are_small(q, k, v)
 
     def blocks(stack: slice, rows: slice, keys: int) -> None:
-        s = _products("scores", q, turned, stack, rows, keys)
+        s = q[stack, rows] @ k[stack, :keys].swapaxes(1, 2)
         looking.hide(s, stack, rows)
-        top = None if small else s.max(axis=2, keepdims=True, initial=-np.inf)
-        if top is not None:
-            top[np.isneginf(top)] = 0  # no key to attend to
-        _exponentials(s, top)
-        # No sum of weights is invalid, but OpenBLAS may raise the flag for entries that it skips.
-        with np.errstate(invalid="ignore"):
-            total = s @ ones[:keys]
-        total[total == 0] = 1
-        np.matmul(s, v[stack, :keys], out=out[stack, rows])
-        out[stack, rows] /= total[:, :, None]
-        logsums[stack, rows] = np.log(total) + (0 if top is None else top[:, :, 0])
+        weights, total, logsum = _weights(s)
+        np.divide(weights @ v[stack, :keys], total, out=out[stack, rows])
+        logsums[stack, rows] = logsum[:, :, 0]
 
     _in_blocks(q, k, looking, blocks)
     return out, logsums
+
+
+@fused
+def _weights(s: Any) -> tuple[Any, Any, Any]:
+    """Return the exponentials of scores, in units of the largest one, their sums, and the logarithms of all sums."""
+    top = s.max(-1, keepdims=True, initial=-np.inf)
+    top = np.where(top == -np.inf, 0, top)  # no key to attend to
+    weights = np.exp(s - top)
+    total = weights.sum(-1, keepdims=True)
+    total = np.where(total == 0, 1, total)
+    return weights, total, np.log(total) + top
 
 
 def attend_back(
@@ -87,22 +87,19 @@ def attend_back(
 
     With dp = g v': ds = p (dp - sum(p dp)), whose sum over the keys is that of g out; dq = ds k, dk = ds' q, dv = p' g.
     """
-    T = q.shape[1]
-    turned_k, turned_v, along = _turned(k, T), _turned(v, T), np.vecdot(g, out)[:, :, None]
-    dq = np.empty_like(q) if needs[0] else None
-    dk, dv = ((np.empty_like if T else np.zeros_like)(x) if need else None
-              for x, need in zip((k, v), needs[1:], strict=True))  # fmt: skip
+    empty = np.empty_like if q.shape[1] else np.zeros_like
+    dq, dk, dv = (empty(x) if need else None for x, need in zip((q, k, v), needs, strict=True))
+    sums, means = logsums[:, :, None], np.vecdot(g, out)[:, :, None]
 
     def blocks(stack: slice, rows: slice, keys: int) -> None:
-        p = _products("scores", q, turned_k, stack, rows, keys)
-        looking.hide(p, stack, rows)
-        _exponentials(p, logsums[stack, rows, None].copy())  # contiguous, as kernels need them
+        s = q[stack, rows] @ k[stack, :keys].swapaxes(1, 2)
+        looking.hide(s, stack, rows)
+        p = _shares(s, sums[stack, rows])
         if dv is not None:
             _add_products(dv, stack, rows, p, g)
         if dq is None and dk is None:
             return
-        ds = _products("dscores", g, turned_v, stack, rows, keys)
-        _pull_weights(ds, p, along[stack, rows].copy())
+        ds = _slopes(g[stack, rows] @ v[stack, :keys].swapaxes(1, 2), p, means[stack, rows])
         if dq is not None:
             np.matmul(ds, k[stack, :keys], out=dq[stack, rows])
         if dk is not None:
@@ -112,42 +109,8 @@ def attend_back(
     return dq, dk, dv
 
 
-def _are_small(q: Array, k: Array, v: Array) -> bool:
-    """Return whether no exponential of a score, nor a sum of values times these, could overflow or vanish.
-
-    This uses |q k'| <= |q| |k|. NaN is not small. Otherwise the largest score of each query is found and subtracted, in
-    two passes over all scores. For few queries this is cheaper than the norms of the keys.
-    """
-    if q.shape[1] < q.shape[2] or not q.size or not k.size:
-        return False
-    squares = float(np.vecdot(q, q).max()) * float(np.vecdot(k, k).max())
-    return squares < _SMALL**2 and float(np.abs(v).max(initial=0)) < 1e15
-
-
-@fused(writes=(0,))
-def _exponentials(s: Any, less: Any) -> None:
-    if less is not None:
-        s -= less
-    np.exp(s, out=s)
-
-
-@fused(writes=(0,))
-def _pull_weights(ds: Any, p: Any, less: Any) -> None:
-    ds -= less
-    ds *= p
-
-
-def _turned(x: Array, T: int) -> Array:
-    """Return x (B, S, D) as (B, D, S), by which to multiply T rows; contiguous if T makes up for the copy."""
-    turned = x.swapaxes(1, 2)
-    return turned.copy() if 2 * x.shape[2] <= T else turned
-
-
-def _products(name: str, rows_of: Array, turned: Array, stack: slice, rows: slice, keys: int) -> Array:
-    """Multiply some problems' rows by the first keys, in memory that the next call with the name reuses."""
-    shape = stack.stop - stack.start, rows.stop - rows.start, keys
-    out = workspace(name, shape, rows_of.dtype)
-    return np.matmul(rows_of[stack, rows], turned[stack, :, :keys], out=out)
+_shares = fused(lambda s, logsums: np.exp(s - logsums))
+_slopes = fused(lambda dp, p, means: p * (dp - means))
 
 
 def _add_products(into: Array, stack: slice, rows: slice, weights: Array, x: Array) -> None:

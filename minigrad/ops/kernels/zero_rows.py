@@ -25,7 +25,6 @@ ENOUGH = 0.1
 """The minimum share of rows to skip, because the remaining rows must be copied first."""
 
 _WORTH = 2**16  # entries of a cotangent: searching fewer costs as much as multiplying them
-_LOOKS = 8  # number of columns to inspect first
 
 
 def reached_rows(g: Array) -> Array | None:
@@ -37,12 +36,6 @@ def reached_rows(g: Array) -> Array | None:
 
 
 def rows_with_any(g: Array) -> Array:
-    """Return for each row of g (R, C) whether any of its entries is not 0 (R,).
-
-    It inspects a few columns first, which settles most nonzero rows.
-    """
-    found: Array = (g[:, :: max(g.shape[1] // _LOOKS, 1)] != 0).any(axis=1)
-    if not found.all():
-        doubtful = np.flatnonzero(~found)
-        found[doubtful] = (g[doubtful] != 0).any(axis=1)
+    """Return for each row of g (R, C) whether any of its entries is not 0 (R,)."""
+    found: Array = (g != 0).any(axis=1)
     return found
