@@ -1,0 +1,130 @@
+"""Checks of certificates in exact arithmetic, by formulas that the search for them does not use.
+
+Each `check_...` raises :class:`theory.Refuted` if a certificate is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import pairwise, product
+
+from theory.learning.derivatives import Layer
+from theory.learning.descent import Range
+from theory.refutation import require
+
+__all__ = [
+    "Point", "check_attracting", "check_cycle", "check_pieces", "check_trap", "evaluate", "gradient_of_lessard",
+    "gradient_of_product",
+]  # fmt: skip
+
+Point = tuple[Fraction, ...]
+
+
+def check_trap(C: Fraction, ranges: Sequence[Range]) -> None:
+    """The ranges contain Adam's moments of every period, by induction, and each period ends where it began, at 1.
+
+    The corrected moment after a step is w g^2 + (1 - w) times that before, with 1 - beta <= w <= 1, and w = 1 at step
+    1. It is linear in w and in the moment before, so the ends of their ranges suffice.
+
+    >>> check_trap(Fraction(3), [(Fraction(9), Fraction(9)), *[(Fraction(1), Fraction(1))] * 2])
+    Traceback (most recent call last):
+    theory.refutation.Refuted: step 1 of a period may lead to the moment 41/5
+    """
+    require(C > 2 and ranges[0][0] <= C**2 <= ranges[0][1], f"C = {C}, or the moment after the first step")
+    for k, square in enumerate((C**2, Fraction(1), Fraction(1))):
+        for before, w in product(ranges[k - 1], (C**2 / (1 + C**2), Fraction(1))):
+            moment = w * square + (1 - w) * before
+            inside = 0 < ranges[k][0] <= moment <= ranges[k][1]
+            require(inside, f"step {k + 1} of a period may lead to the moment {moment}")
+    down, up, more = C**2 / ranges[0][0], 1 / (2 * ranges[1][1]), 1 / (3 * ranges[2][1])
+    rest = down - up - more  # sqrt(down) <= sqrt(up) + sqrt(more), squared twice
+    require(rest <= 0 or rest**2 <= 4 * up * more, "the steps up may be shorter than the step down")
+
+
+def gradient_of_lessard(point: Point) -> Point:
+    """Return the gradient of `theory.learning.descent.lessard_loss`, piece by piece.
+
+    >>> gradient_of_lessard((Fraction(3, 2),))
+    (Fraction(51, 2),)
+    """
+    (x,) = point
+    return (25 * x if x < 1 else x + 24 if x < 2 else 25 * x - 24,)
+
+
+def gradient_of_product(point: Point) -> Point:
+    """Return the gradient of (a b - 1)^2 / 2.
+
+    >>> gradient_of_product((Fraction(2), Fraction(3)))
+    (Fraction(15, 1), Fraction(10, 1))
+    """
+    a, b = point
+    return (a * b - 1) * b, (a * b - 1) * a
+
+
+def check_cycle(
+    gradient: Callable[[Point], Point], points: Sequence[Point], rate: Fraction, momentum: Fraction
+) -> None:
+    """Each point follows from the two before it, and not all are the same.
+
+    >>> check_cycle(lambda point: point, [(Fraction(1),), (Fraction(-1),)], Fraction(1), Fraction(0))
+    Traceback (most recent call last):
+    theory.refutation.Refuted: step 0 leads to 0, not to -1
+    """
+    require(len(set(points)) > 1, "it is a single point")
+    for k, point in enumerate(points):
+        after = points[(k + 1) % len(points)]
+        for x, slope, old, claimed in zip(point, gradient(point), points[k - 1], after, strict=True):
+            new = x - rate * slope + momentum * (x - old)
+            require(new == claimed, f"step {k} leads to {new}, not to {claimed}")
+
+
+def check_attracting(points: Sequence[Point], rate: Fraction) -> None:
+    """On (a b - 1)^2 / 2, gradient descent shrinks every deviation from a cycle of points (x, x).
+
+    The Hessian there has the eigenvalue 3 x^2 - 1 along (1, 1), and 1 - x^2 along (1, -1).
+
+    >>> check_attracting([(Fraction(1), Fraction(1))], Fraction(3))
+    Traceback (most recent call last):
+    theory.refutation.Refuted: a turn multiplies a deviation by -5
+    """
+    require(all(a == b for a, b in points), "a point is off the diagonal")
+    for curvatures in ([3 * x**2 - 1 for x, _ in points], [1 - x**2 for x, _ in points]):
+        factor = math.prod([1 - rate * curvature for curvature in curvatures], start=Fraction(1))
+        require(abs(factor) < 1, f"a turn multiplies a deviation by {factor}")
+
+
+def evaluate(layers: Sequence[Layer], x: Fraction) -> list[list[Fraction]]:
+    """Return what enters each unit of a ReLU network, layer by layer; the last layer's is the output.
+
+    >>> evaluate(((((1, -1),), (0, 0)), (((1,), (-1,)), (0,))), Fraction(-2))
+    [[Fraction(-2, 1), Fraction(2, 1)], [Fraction(-2, 1)]]
+    """
+    entering, h = [], [x]
+    for W, b in layers:
+        entering.append([sum((h[i] * W[i][j] for i in range(len(h))), Fraction(b[j])) for j in range(len(b))])
+        h = [max(z, Fraction(0)) for z in entering[-1]]
+    return entering
+
+
+def check_pieces(layers: Sequence[Layer], ends: Sequence[Fraction], bound: int) -> list[Fraction]:
+    """Return the slope of a ReLU network between adjacent ends; no unit may have opposite signs at them.
+
+    By induction over the layers, what enters a unit is affine on each piece. So it is 0 on all of it or nowhere inside.
+
+    >>> network = ((((1, -1),), (0, 0)), (((1,), (-1,)), (0,)))
+    >>> check_pieces(network, (Fraction(-1), Fraction(1)), 1)
+    Traceback (most recent call last):
+    theory.refutation.Refuted: a unit of layer 0 changes its sign between -1 and 1
+    """
+    slopes = []
+    require(ends[0] == -bound and ends[-1] == bound, f"the pieces do not reach from {-bound} to {bound}")
+    for a, b in pairwise(ends):
+        require(a < b, f"the ends {a} and {b} are not in order")
+        left, right = evaluate(layers, a), evaluate(layers, b)
+        for k in range(len(layers) - 1):
+            same = all(p * q >= 0 for p, q in zip(left[k], right[k], strict=True))
+            require(same, f"a unit of layer {k} changes its sign between {a} and {b}")
+        slopes.append((right[-1][0] - left[-1][0]) / (b - a))
+    return slopes
