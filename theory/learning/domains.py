@@ -35,7 +35,7 @@ WRONG_TRAPS = every(
     (Fraction(3), (_first, (_second[0] + TINY, _second[1]), _third)),
     (Fraction(3), (_first, (_second[0], _second[1] - TINY), _third)),
     (Fraction(3), (_first, _second, (_third[0], _third[1] - TINY))),
-    (Fraction(3), ((Fraction(1), _first[1]), _second, _third)),
+    (Fraction(3), ((Fraction(7), _first[1]), _second, _third)),
 )
 SMALL_SCALES = every(1e-8)
 # An exponent of 2, eps, and a seed of a network.
@@ -112,7 +112,7 @@ RELU_NETWORKS = sampled(
      "a kink of a second layer": lambda layers: len(pieces(layers, BOUND)) > len(layers[0][1]) + 2},
 )  # fmt: skip
 _identity: tuple[Layer, ...] = (((1, -1),), (1, 2)), (((1,), (-1,)), (0,))
-_wrong_ends = (-8, -1, 8), (-8, 2, 8), (-8, 2, -1, 8), (-1, 2, 8), (-8, -1, 2)
+_wrong_ends = (-8, -1, 8), (-8, 2, 8), (-8, -1, 2, -1, 2, 8), (-1, 2, 8), (-8, -1, 2)
 # Wrong pieces of relu(x + 1) - relu(2 - x), whose breakpoints are -1 and 2.
 WRONG_PIECES = every(*[(_identity, tuple(map(Fraction, ends)), BOUND) for ends in _wrong_ends])
 
