@@ -32,7 +32,7 @@ def check_trap(C: Fraction, ranges: Sequence[Range]) -> None:
     Traceback (most recent call last):
     theory.refutation.Refuted: step 1 of a period may lead to the moment 41/5
     """
-    require(C > 2 and ranges[0][0] <= C**2 <= ranges[0][1], f"C = {C}, or the moment after the first step")
+    require(C > 2, f"C = {C} is not above 2, so the average regret may vanish")
     for k, square in enumerate((C**2, Fraction(1), Fraction(1))):
         for before, w in product(ranges[k - 1], (C**2 / (1 + C**2), Fraction(1))):
             moment = w * square + (1 - w) * before
