@@ -32,6 +32,7 @@ from theory.learning.derivatives import (
     dense_network,
     eliminate,
     intermediates,
+    jacobians,
     multiply_adds,
     pieces,
     skip_network,
@@ -39,8 +40,6 @@ from theory.learning.derivatives import (
 )
 from theory.learning.domains import BOUND
 from theory.refutation import Refuted, accepts, agree, require
-
-SGD = mg.optim.SGD
 
 
 def is_refused(check: Callable[..., Any]) -> Callable[[tuple[Any, ...]], None]:
@@ -55,16 +54,6 @@ def is_refused(check: Callable[..., Any]) -> Callable[[tuple[Any, ...]], None]:
 # 6-1: Adam -----------------------------------------------------------------------------------------
 
 
-def periodic_run(optimizer: Callable[..., Any], C: float, steps: int, **options: Any) -> NDArray[np.float64]:
-    """Return x_1, x_2, … on [-1, 1], for the losses C x, -x, -x, … and a rate that falls as 1 / sqrt(t).
-
-    >>> periodic_run(SGD, 3.0, 3, lr=0.5).round(3)
-    array([ 1.   , -0.5  , -0.146,  0.142])
-    """
-    loss = descent.periodic_loss(C)
-    return descent.descend(loss, [1.0], steps, partial(optimizer, **options), decay=True, box=1.0)[:, 0]
-
-
 def regret_vanishes(C: Fraction) -> None:
     """Refute it by a trap: in each period Adam loses C - 2 or more, and -1 gains C - 2."""
     check_trap(C, descent.trap(C))
@@ -77,7 +66,7 @@ def stays_in_the_trap(case: tuple[Fraction, float]) -> None:
     C, rate = case
     ranges, b = descent.trap(C), 1 / (1 + C**2)
     check_trap(C, ranges)
-    x = periodic_run(mg.optim.Adam, float(C), 90, lr=rate, betas=(0.0, float(b)), eps=0.0)
+    x = descent.periodic_run(mg.optim.Adam, float(C), 90, lr=rate, betas=(0.0, float(b)), eps=0.0)
     for t in range(1, 10):
         squares = [C**2 if i % 3 == 1 else 1 for i in range(1, t + 1)]
         moment = sum((1 - b) * b ** (t - i) * g for i, g in enumerate(squares, 1)) / (1 - b**t)
@@ -90,19 +79,9 @@ def stays_in_the_trap(case: tuple[Fraction, float]) -> None:
     require(regret >= (2 * float(C) - 4) / 3 - 1e-9, f"the average regret sinks to {regret}")
 
 
-def first_step(scale: float, eps: float = 1e-8) -> float:
-    """Return Adam's first step on the loss scale x, with the rate 0.1.
-
-    >>> first_step(1e-8)
-    -0.05
-    """
-    adam = partial(mg.optim.Adam, lr=0.1, eps=eps)
-    return float(descent.descend(lambda x, t: scale * x.sum(), [0.0], 1, adam)[1, 0])
-
-
 def scale_is_ignored(scale: float) -> None:
     """Compare the first step with that for the scale 1."""
-    scaled, step = first_step(scale), first_step(1.0)
+    scaled, step = descent.first_step(scale), descent.first_step(1.0)
     require(abs(scaled - step) < 1e-9, f"{scaled:.3g} instead of {step:.3g}")
 
 
@@ -122,25 +101,15 @@ def scale_divides_eps(case: tuple[int, float, int]) -> None:
 # 6-2: heavy ball -----------------------------------------------------------------------------------
 
 
-def heavy_ball(loss: descent.Loss, q: Fraction, start: Any, steps: int) -> NDArray[np.float64]:
-    """Return the points of SGD with Polyak's rate and momentum for curvatures from 1 to q^2, (steps + 1, n).
-
-    >>> heavy_ball(descent.lessard_loss, Fraction(5), [1.0], 1).round(3).ravel()
-    array([ 1.   , -1.778])
-    """
-    rate, momentum = map(float, descent.polyak(q))
-    return descent.descend(loss, start, steps, partial(SGD, lr=rate, momentum=momentum))
-
-
 def converges_from(start: int) -> None:
     """Follow heavy ball for 300 steps."""
-    x = heavy_ball(descent.lessard_loss, Fraction(5), [start], 300)[-1, 0]
+    x = descent.heavy_ball(descent.lessard_loss, Fraction(5), [start], 300)[-1, 0]
     require(abs(x) < 1e-6, f"after 300 steps x = {x:.6f}, and the minimum is at 0")
 
 
 def error_falls(q: Fraction) -> None:
     """Start along the axis with the largest curvature."""
-    errors = np.abs(heavy_ball(descent.quadratic([float(q**2)]), q, [1.0], 40))[:, 0]
+    errors = np.abs(descent.heavy_ball(descent.quadratic([float(q**2)]), q, [1.0], 40))[:, 0]
     k = int(errors.argmax())
     require(k == 0, f"it grows {errors[k]:.4g}-fold in {k} steps")
 
@@ -152,7 +121,7 @@ def ends_on_the_cycle(start: float) -> None:
     places = np.array([*points, start, start / 2])
     exact = [float(gradient_of_lessard((Fraction(place),))[0]) for place in places]
     agree(mg.grad(descent.lessard_loss)(places).numpy(), exact, "the gradient of the loss")
-    x = heavy_ball(descent.lessard_loss, Fraction(5), [start], 150)[-3:, 0]
+    x = descent.heavy_ball(descent.lessard_loss, Fraction(5), [start], 150)[-3:, 0]
     agree(np.sort(x), sorted(points), "the last three points")
 
 
@@ -160,7 +129,7 @@ def quadratic_rate(case: tuple[Fraction, list[Fraction]]) -> None:
     """Compare the error with the envelope, which it reaches along the largest curvature."""
     q, places = case
     curvatures = [float(1 + place * (q**2 - 1)) for place in (*places, Fraction(1))]
-    errors = np.abs(heavy_ball(descent.quadratic(curvatures), q, np.ones(len(curvatures)), 60))
+    errors = np.abs(descent.heavy_ball(descent.quadratic(curvatures), q, np.ones(len(curvatures)), 60))
     bounds = np.array([float(descent.envelope(q, k)) for k in range(61)])
     require(bool((errors <= bounds[:, None] + 1e-9).all()), "an error is above the envelope")
     agree(errors[:, -1], bounds, "the error along the largest curvature")
@@ -189,7 +158,7 @@ def follows_the_cycle(k: Fraction) -> None:
     start = exact[0] + np.array([0.01, -0.02])
     slope = gradient_of_product(tuple(map(Fraction, start)))
     agree(mg.grad(descent.product_loss)(start).numpy(), np.array(slope, np.float64), "the gradient of the loss")
-    x = descent.descend(descent.product_loss, start, 200, partial(SGD, lr=float(rate)))
+    x = descent.descend(descent.product_loss, start, 200, partial(mg.optim.SGD, lr=float(rate)))
     agree(x[-2:], exact[::-1], "the last two points", 1e-5)
 
 
@@ -202,7 +171,7 @@ def threshold(case: tuple[Fraction, bool]) -> None:
         stable = descent.is_stable((1 + beta) * w, beta * w) if nesterov else descent.is_stable(beta + w, beta)
         require(stable == (part < 1), f"Jury's test at {part} of the threshold {limit}")
     parts = np.array([0.2, 0.5, 0.9, 1.1, 1.5])
-    optimizer = partial(SGD, lr=float(limit), momentum=float(beta), nesterov=nesterov)
+    optimizer = partial(mg.optim.SGD, lr=float(limit), momentum=float(beta), nesterov=nesterov)
     x = np.abs(descent.descend(descent.quadratic(parts), np.ones(5), 200, optimizer)[-1])
     require(bool((x[:3] < 1e-2).all() and (x[3:] > 1e2).all()), f"after 200 steps x = {x} at {parts} of the threshold")
 
@@ -230,24 +199,9 @@ def matches_off_the_breakpoints(layers: tuple[Layer, ...]) -> None:
 # 6-5: the cost of derivatives --------------------------------------------------------------------------
 
 
-def jacobian_costs(widths: tuple[int, ...]) -> tuple[int, int]:
-    """Return the multiply-adds of a network's Jacobian in reverse and in forward mode, after comparing the two.
-
-    >>> jacobian_costs((1, 1, 2))
-    (6, 3)
-    """
-    network, x = dense_network(widths), mg.tensor(np.ones((1, widths[0])))
-    (_, pull), (_, push) = mg.vjp(network, x), mg.linearize(network, x)
-    jacobians: list[Any] = []
-    reverse = multiply_adds(lambda: jacobians.append([pull(g)[0].numpy()[0] for g in np.eye(widths[-1])[:, None]]))
-    forward = multiply_adds(lambda: jacobians.append([push(v).numpy()[0] for v in np.eye(widths[0])[:, None]]))
-    agree(np.array(jacobians[0]), np.array(jacobians[1]).T, "the Jacobian by rows and by columns")
-    return reverse, forward
-
-
 def reverse_is_cheaper(widths: tuple[int, ...]) -> None:
     """Compare the counts."""
-    reverse, forward = jacobian_costs(widths)
+    (_, reverse), (_, forward) = jacobians(widths)
     require(reverse <= forward, f"{reverse} instead of {forward}")
 
 
@@ -255,11 +209,13 @@ def passes_cost(case: tuple[tuple[int, ...], int]) -> None:
     """Count both Jacobians, an evaluation, and reverse passes to all parameters, with and without the input."""
     widths, N = case
     once, ones = sum(d * m for d, m in pairwise(widths)), np.ones((N, widths[-1]))
-    agree(jacobian_costs(widths), [widths[-1] * once, widths[0] * once], "multiply-adds of the Jacobian", 0)
+    (rows, reverse), (columns, forward) = jacobians(widths)
+    agree(rows, columns, "the Jacobian by rows and by columns")
+    agree([reverse, forward], [widths[-1] * once, widths[0] * once], "multiply-adds of the Jacobian", 0)
     network, x = dense_network(widths), mg.tensor(np.ones((N, widths[0])))
     _, pull = mg.vjp(lambda network, x: network(x), network, x)
     _, pull_parameters = mg.vjp(lambda network: network(x), network)
-    counts = [multiply_adds(run) for run in (lambda: network(x), lambda: pull(ones), lambda: pull_parameters(ones))]
+    counts = [multiply_adds(run)[1] for run in (lambda: network(x), lambda: pull(ones), lambda: pull_parameters(ones))]
     agree(counts, [N * once, 2 * N * once, 2 * N * once - N * widths[0] * widths[1]], "multiply-adds", 0)
 
 

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 import minigrad as mg
 
 __all__ = [
-    "SMALLEST", "Edges", "Layer", "dense_network", "eliminate", "every_graph", "intermediates", "multiply_adds",
-    "pieces", "skip_network", "slopes",
+    "SMALLEST", "Edges", "Layer", "dense_network", "eliminate", "every_graph", "intermediates", "jacobians",
+    "multiply_adds", "pieces", "skip_network", "slopes",
 ]  # fmt: skip
 
 # ReLU networks of one input ------------------------------------------------------------------------
@@ -142,12 +142,27 @@ def dense_network(widths: Sequence[int]) -> Any:
     return mg.nn.Sequential(*[module for layer in layers for module in (layer, mg.nn.Tanh())][:-1])
 
 
-def multiply_adds(run: Callable[[], Any]) -> int:
-    """Count the multiply-adds of matrix products in a calculation, also those of reverse passes, as minigrad records.
+def multiply_adds(run: Callable[[], Any]) -> tuple[Any, int]:
+    """Return the result of a calculation, and its multiply-adds of matrix products as minigrad records them.
+
+    Those of reverse passes count, too.
 
     >>> multiply_adds(lambda: mg.tensor([[1.0, 2.0]]) @ mg.tensor([[3.0], [4.0]]))
-    2
+    (tensor([[11.]]), 2)
     """
     with mg.create_graph(), mg.profile(lines=False) as profile:
-        run()
-    return sum(event.multiply_adds for event in profile.events)
+        result = run()
+    return result, sum(event.multiply_adds for event in profile.events)
+
+
+def jacobians(widths: Sequence[int]) -> list[tuple[NDArray[np.float64], int]]:
+    """Return a network's Jacobian (m, n) and its multiply-adds, in reverse mode and in forward mode.
+
+    >>> [count for jacobian, count in jacobians((1, 1, 2))]
+    [6, 3]
+    """
+    network, x = dense_network(widths), mg.tensor(np.ones((1, widths[0])))
+    (_, pull), (_, push) = mg.vjp(network, x), mg.linearize(network, x)
+    reverse = multiply_adds(lambda: np.array([pull(g)[0].numpy()[0] for g in np.eye(widths[-1])[:, None]]))
+    forward = multiply_adds(lambda: np.array([push(v).numpy()[0] for v in np.eye(widths[0])[:, None]]).T)
+    return [reverse, forward]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 import minigrad as mg
 
 __all__ = [
-    "CYCLE", "Cycle", "Loss", "Range", "descend", "envelope", "is_stable", "lessard_loss", "periodic_loss", "polyak",
+    "CYCLE", "Cycle", "Loss", "Range", "descend", "envelope", "first_step", "heavy_ball", "is_stable", "lessard_loss",
+    "periodic_run", "polyak",
     "product_loss", "quadratic", "trap", "two_cycle",
 ]  # fmt: skip
 
@@ -55,17 +57,8 @@ def descend(
 # Adam --------------------------------------------------------------------------------------------
 
 
-def periodic_loss(C: float) -> Loss:
-    """Return the loss of Reddi et al.: C x at the steps 1, 4, 7, … and -x at all others.
-
-    >>> [periodic_loss(3.0)(mg.tensor([2.0]), t).item() for t in (1, 2, 3, 4)]
-    [6.0, -2.0, -2.0, 6.0]
-    """
-    return lambda x, t: (C if t % 3 == 1 else -1.0) * x.sum()
-
-
 def trap(C: Fraction) -> tuple[Range, Range, Range]:
-    """Return ranges of Adam's corrected second moment on this loss after the steps 1, 2 and 3 of every period.
+    """Return ranges of Adam's corrected second moment on the losses C x, -x, -x, … after the steps 1, 2 and 3 of every period.
 
     The betas are (0, 1 / (1 + C^2)).
 
@@ -75,6 +68,29 @@ def trap(C: Fraction) -> tuple[Range, Range, Range]:
     b, one = 1 / (1 + C**2), Fraction(1)
     first, second, third = (1 - b) * C**2 + b, (1 - b) + b * C**2, (1 - b) * (1 + 2 * b)
     return (first, C**2), (one, second), (one, third)
+
+
+def periodic_run(optimizer: Callable[..., Any], C: float, steps: int, **options: Any) -> NDArray[np.float64]:
+    """Return x_1, x_2, … on [-1, 1], for the losses C x, -x, -x, … and a rate that falls as 1 / sqrt(t).
+
+    >>> periodic_run(mg.optim.SGD, 3.0, 3, lr=0.5).round(3)
+    array([ 1.   , -0.5  , -0.146,  0.142])
+    """
+
+    def loss(x: Any, t: int) -> Any:  # of Reddi et al.
+        return (C if t % 3 == 1 else -1.0) * x.sum()
+
+    return descend(loss, [1.0], steps, partial(optimizer, **options), decay=True, box=1.0)[:, 0]
+
+
+def first_step(scale: float, eps: float = 1e-8) -> float:
+    """Return Adam's first step on the loss scale x, with the rate 0.1.
+
+    >>> first_step(1e-8)
+    -0.05
+    """
+    adam = partial(mg.optim.Adam, lr=0.1, eps=eps)
+    return float(descend(lambda x, t: scale * x.sum(), [0.0], 1, adam)[1, 0])
 
 
 # Heavy ball --------------------------------------------------------------------------------------
@@ -96,6 +112,16 @@ def polyak(q: Fraction) -> tuple[Fraction, Fraction]:
     (Fraction(1, 9), Fraction(4, 9))
     """
     return 4 / (q + 1) ** 2, ((q - 1) / (q + 1)) ** 2
+
+
+def heavy_ball(loss: Loss, q: Fraction, start: Any, steps: int) -> NDArray[np.float64]:
+    """Return the points of mg.optim.SGD with Polyak's rate and momentum for curvatures from 1 to q^2, (steps + 1, n).
+
+    >>> heavy_ball(lessard_loss, Fraction(5), [1.0], 1).round(3).ravel()
+    array([ 1.   , -1.778])
+    """
+    rate, momentum = map(float, polyak(q))
+    return descend(loss, start, steps, partial(mg.optim.SGD, lr=rate, momentum=momentum))
 
 
 def envelope(q: Fraction, k: int) -> Fraction:
