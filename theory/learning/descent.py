@@ -58,9 +58,9 @@ def descend(
 
 
 def trap(C: Fraction) -> tuple[Range, Range, Range]:
-    """Return ranges of Adam's corrected second moment on the losses C x, -x, -x, … after the steps 1, 2 and 3 of every period.
+    """Return ranges of Adam's corrected second moment on the losses C x, -x, -x, …, after each step of a period.
 
-    The betas are (0, 1 / (1 + C^2)).
+    The betas are (0, 1 / (1 + C^2)). Source: S. J. Reddi, S. Kale and S. Kumar, On the Convergence of Adam (2018).
 
     >>> trap(Fraction(3))[1]
     (Fraction(1, 1), Fraction(9, 5))
@@ -77,7 +77,7 @@ def periodic_run(optimizer: Callable[..., Any], C: float, steps: int, **options:
     array([ 1.   , -0.5  , -0.146,  0.142])
     """
 
-    def loss(x: Any, t: int) -> Any:  # of Reddi et al.
+    def loss(x: Any, t: int) -> Any:
         return (C if t % 3 == 1 else -1.0) * x.sum()
 
     return descend(loss, [1.0], steps, partial(optimizer, **options), decay=True, box=1.0)[:, 0]

@@ -83,16 +83,13 @@ def draw_heavy_ball() -> Any:
 
 def draw_rates() -> Any:
     """Draw runs on a linear network of two layers at two rates, and where runs end over the rate."""
+    loss, rates = descent.product_loss, np.linspace(0.8, 1.36, 141)
     small, large = (
-        descent.descend(descent.product_loss, [0.8, 0.7], 60, partial(mg.optim.SGD, lr=rate))[:, 0]
-        for rate in (0.9, 49 / 40)
+        descent.descend(loss, [0.8, 0.7], 60, partial(mg.optim.SGD, lr=rate))[:, 0] for rate in (0.9, 49 / 40)
     )
-    rates = np.linspace(0.8, 1.36, 141)
     starts = np.repeat([[0.8], [0.7]], len(rates), axis=1)
     # One run with the rate 1 has all rates, since each network's loss is multiplied by its own.
-    a = descent.descend(
-        lambda x, t: (rates * descent.product_loss(x)).sum(), starts, 400, partial(mg.optim.SGD, lr=1.0)
-    )
+    a = descent.descend(lambda x, t: (rates * loss(x)).sum(), starts, 400, partial(mg.optim.SGD, lr=1.0))
     dots = {"color": BLUE, "marker": ".", "linestyle": "", "markersize": 1.5}
     return _picture(
         "Above 2/λ gradient descent need not diverge: (ab - 1)²/2, where λ = 2 at (1, 1)",
@@ -142,7 +139,7 @@ def draw_costs() -> Any:
         ("Jacobian of a network with 4 inputs and 8 units", "outputs", "multiply-adds", [
             (outputs, reverse, RED_DOTTED, "reverse"), (outputs, forward, BLUE_DOTTED, "forward"),
         ]),
-        ("4 products forward, 4 in reverse, 3 if 2 is removed first", "", "", [*edges, *vertices, *names]),
+        ("4 products from the left, 4 from the right, 3 with 2 first", "", "", [*edges, *vertices, *names]),
     )  # fmt: skip
     figure.axes[1].set(xlim=(-0.5, 4.5), ylim=(-1, 2))
     figure.axes[1].set_axis_off()
