@@ -220,7 +220,7 @@ def passes_cost(case: tuple[tuple[int, ...], int]) -> None:
 
 
 def forward_or_reverse_is_optimal(edges: Edges) -> None:
-    """Try all orders of elimination: neither is optimal on no graph that is smaller than a skip connection."""
+    """Try all orders: forward or reverse is optimal on each graph that is smaller than a skip connection."""
     vertices = intermediates(edges)
     costs = {order: eliminate(dict.fromkeys(edges, 1), order)[1] for order in permutations(vertices)}
     neither = min(costs.values()) < min(costs[tuple(vertices)], costs[tuple(vertices[::-1])])

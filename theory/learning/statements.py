@@ -20,7 +20,7 @@ ADAM = Claim(
     propositions=(
         Proposition(
             "no regret",
-            "the average regret on the losses Cx, -x, -x, Cx, … tends to 0 (C = 3, 4, 10)",
+            "in the setting of the correction the average regret tends to 0 (C = 3, 4, 10)",
             checks.regret_vanishes,
             domains.PERIODS,
             show=lambda C: f"C = {C}",
@@ -36,7 +36,7 @@ ADAM = Claim(
         ),
         Proposition(
             "trap",
-            "exact ranges of the second moment prove it; minigrad agrees (C to 50, first rates to 4)",
+            "exact ranges of the second moment prove the return; minigrad agrees (C to 50, first rates to 4)",
             checks.stays_in_the_trap,
             domains.TRAPS,
             "corrected",
@@ -89,7 +89,7 @@ HEAVY_BALL = Claim(
     propositions=(
         Proposition(
             "from everywhere",
-            "from rest at x = 0, 1, 2 or 3, it converges on this function with m = 1 and L = 25",
+            "from rest at x = 0, 1, 2 or 3, it converges on the correction's function, m = 1 and L = 25",
             checks.converges_from,
             domains.STARTS,
             show=lambda x: f"x = {x}",
@@ -113,7 +113,7 @@ HEAVY_BALL = Claim(
         ),
         Proposition(
             "quadratics",
-            "this bound holds, with equality along the curvature L (L/m to 144, up to 5 curvatures, 60 steps)",
+            "the bound holds, with equality along the curvature L (L/m to 144, up to 5 curvatures, 60 steps)",
             checks.quadratic_rate,
             domains.QUADRATICS,
             "corrected",
@@ -155,7 +155,7 @@ RATES = Claim(
     statement=Statement(
         "Gradient descent diverges if its rate is above 2/λ, where λ is the largest curvature at the minimum.",
     ),
-    source="folklore, from the analysis of quadratics",
+    source="folklore, from quadratics",
     propositions=(
         Proposition(
             "two layers",
@@ -167,8 +167,8 @@ RATES = Claim(
         ),
         Proposition(
             "quadratics and momentum",
-            "Jury's test agrees; minigrad's x shrinks at 0.2, 0.5 and 0.9 of these rates, and explodes at 1.1 and 1.5 "
-            "(momentum to 0.9)",
+            "Jury's test gives the thresholds; minigrad's x shrinks at 0.2, 0.5 and 0.9 of them, and explodes at 1.1 "
+            "and 1.5 (momentum to 0.9)",
             checks.threshold,
             domains.MOMENTA,
             "corrected",
@@ -176,7 +176,7 @@ RATES = Claim(
         ),
         Proposition(
             "cycles",
-            "fractions confirm this; minigrad ends on cycles from nearby (rates 1.07 to 1.225)",
+            "fractions confirm that cycles attract; minigrad ends on them from nearby (rates 1.07 to 1.225)",
             checks.follows_the_cycle,
             domains.CYCLES,
             "corrected",
@@ -257,12 +257,12 @@ frameworks, takes $\mathrm{relu}'(0)=0$, so backprop gives $0-0=0$. No other val
 right: here backprop gives $2s$, and $s-s^2$ for $\mathrm{relu}(x)-\mathrm{relu}(\mathrm{relu}(x))=0$. $2s=1$ and
 $s=s^2$ contradict each other.
 
-*The theorem,* in exact arithmetic (S. Kakade and J. Lee 2018, and J. Bolte and E. Pauwels 2020, prove more general
-ones): by induction over the layers there are finitely many breakpoints between which the input $z$ of each unit is
-affine and backprop gives its derivative. For each unit add the points where $z$ changes its sign, or begins or ceases
-to be 0. Inside of a piece then $z>0$, $z<0$ or $z=0$ throughout. In the first two cases the chain rule holds. In the
-third, $\mathrm{relu}(z)=0$ and $z'=0$, so backprop gives $s \cdot 0=0$, which is right for every $s$. Sums of such
-units are affine on each piece, and backprop adds up their derivatives.
+*The theorem,* in exact arithmetic (J. Bolte and E. Pauwels 2020, and W. Lee et al. 2020, prove more general ones): by
+induction over the layers there are finitely many breakpoints between which the input $z$ of each unit is affine and
+backprop gives its derivative. For each unit add the points where $z$ changes its sign, or begins or ceases to be 0.
+Inside of a piece then $z>0$, $z<0$ or $z=0$ throughout. In the first two cases the chain rule holds. In the third,
+$\mathrm{relu}(z)=0$ and $z'=0$, so backprop gives $s \cdot 0=0$, which is right for every $s$. Sums of such units are
+affine on each piece, and backprop adds up their derivatives.
 
 *The certificate* lists the ends of the pieces. No unit may have inputs of opposite signs at the two ends of a piece.
 Layer by layer this proves that no unit changes its sign inside.""",
@@ -277,7 +277,7 @@ REVERSE = Claim(
     propositions=(
         Proposition(
             "always",
-            "for a network with one hidden layer, reverse mode takes at most as many multiply-adds (widths up to 3)",
+            "with one hidden layer, reverse mode takes no more multiply-adds than forward mode (widths up to 3)",
             checks.reverse_is_cheaper,
             domains.WIDTHS,
             show=lambda widths: "widths {}, {}, {}".format(*widths),
@@ -285,8 +285,7 @@ REVERSE = Claim(
         ),
         Proposition(
             "inputs and outputs",
-            "minigrad's traces have m and n times the multiply-adds of an evaluation, and twice for all gradients (up "
-            "to 4 layers of 6 units, batches to 5)",
+            "minigrad's traces have these multiply-adds (up to 4 layers of 6 units, batches to 5)",
             checks.passes_cost,
             domains.LAYERS,
             "corrected",
@@ -294,8 +293,8 @@ REVERSE = Claim(
         ),
         Proposition(
             "smallest graph",
-            "on every other graph of up to 5 vertices and 5 edges, forward or reverse elimination is optimal (all "
-            "orders tried)",
+            "on all other graphs of up to 5 vertices and 5 edges, forward or reverse elimination is optimal, among all "
+            "orders",
             checks.forward_or_reverse_is_optimal,
             domains.GRAPHS,
             "corrected",
@@ -311,9 +310,9 @@ REVERSE = Claim(
         ),
     ),
     corrected=Corrected(
-        "For dense layers, n inputs and m outputs, reverse mode takes m evaluations and forward mode n. All gradients "
-        "of one output take at most two. In general neither mode is optimal: the smallest example is a skip connection "
-        "between two layers.",
+        "For dense layers, n inputs and m outputs, reverse mode costs m evaluations and forward mode n. All gradients "
+        "of one output cost at most two. In general neither mode is optimal: the example with the fewest vertices, and "
+        "then edges, is a skip connection between two layers.",
         by=("inputs and outputs", "smallest graph", "skip connection"),
     ),
     proof=r"""Multiply-adds of matrix products are counted, after the evaluation. *Dense layers* of widths $d_l$ take
