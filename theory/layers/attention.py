@@ -21,8 +21,8 @@ import minigrad as mg
 from minigrad import nn
 from theory.parity.bounds import exp_bounds
 
-__all__ = ["Range", "attend", "exp_range", "jacobian", "jacobian_ranges", "layers", "mean_layer", "orders", "preserved",
-           "product", "steep_tokens"]  # fmt: skip
+__all__ = ["Range", "attend", "encoder_layer", "exp_range", "jacobian", "jacobian_ranges", "mean_layer", "orders",
+           "preserved", "product", "steep_tokens"]  # fmt: skip
 
 Range = tuple[Fraction, Fraction]
 """All numbers from the first to the second."""
@@ -47,11 +47,9 @@ def preserved(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 @functools.cache
-def layers() -> tuple[nn.Module, nn.Module]:
-    """Return a multi-head attention and two transformer encoder layers of 4 features, float64, with random weights."""
-    rng, options = np.random.default_rng(0), {"dtype": "float64"}
-    encoder = nn.TransformerEncoder(lambda: nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, rng=rng, **options), 2)
-    return nn.MultiHeadAttention(4, num_heads=2, rng=rng, **options), encoder
+def encoder_layer() -> nn.Module:
+    """Return a transformer encoder layer of 4 features and 2 heads, float64, with random weights."""
+    return nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, dtype="float64", rng=0)
 
 
 @functools.cache

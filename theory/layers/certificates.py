@@ -43,10 +43,9 @@ def check_never(words: Sequence[tuple[Sequence[int], int]], word: int, multiplie
     """
     require(len(multipliers) == len(words) and multipliers[word] == 0, "each other word needs a multiplier")
     require(min(multipliers) >= 0 and any(multipliers), "the multipliers must be at least 0, and not all 0")
-    several = [(word_, m) for word_, m in zip(words, multipliers, strict=True)]
-    (E, bias) = words[word]
-    parts = [abs(sum(m * (E[k] - e[k]) for (e, _), m in several)) for k in range(len(E))]
-    require(sum(parts) + sum(m * (bias - b) for (_, b), m in several) <= 0, "the word may exceed the mean of the others")
+    (E, bias), others = words[word], list(zip(words, multipliers, strict=True))
+    largest = sum(abs(sum(m * (E[k] - e[k]) for (e, _), m in others)) for k in range(len(E)))
+    require(largest + sum(m * (bias - b) for (_, b), m in others) <= 0, "the word may exceed the mean of the others")
 
 
 def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, scores: Array) -> None:
@@ -61,12 +60,11 @@ def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, s
     theory.refutation.Refuted: another word wins
     """
     require(bool((np.abs(states) < 1).all()), "a state is not in the box")
-    whole = states * 2.0**10, E * 2.0**24, b * 2.0**34
-    exact = all(bool((numbers == np.rint(numbers)).all()) for numbers in whole)
-    largest = (np.abs(states) @ np.abs(E).T + np.abs(b)).max()
-    require(exact and largest < 2.0**18, "the scores are not exact")
-    best = scores[np.arange(len(words)), words]
-    require(bool(((scores >= best[:, None]).sum(axis=1) == 1).all()), "another word wins")
+    whole = all(bool((n == np.rint(n)).all()) for n in (states * 2.0**10, E * 2.0**24, b * 2.0**34))
+    require(whole and (np.abs(states) @ np.abs(E).T + np.abs(b)).max() < 2.0**18, "the scores are not exact")
+    require(bool((scores == states @ E.T + b).all()), "these are not the scores of the states")
+    wins = (scores >= scores[np.arange(len(words)), words][:, None]).sum(axis=1) == 1
+    require(bool(wins.all()), "another word wins")
 
 
 def check_ranges(ranges: Sequence[Sequence[tuple[Fraction, Fraction]]], J: Array) -> None:

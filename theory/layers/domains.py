@@ -18,7 +18,6 @@ from theory.layers.networks import ACTIVATIONS, OPTIMISERS
 from theory.layers.softmax import decide
 
 SEEDS = st.integers(0, 2**32 - 1)
-_eighths = st.integers(-16, 16).map(lambda k: Fraction(k, 8))
 
 # 5-1: masks ---------------------------------------------------------------------------------------
 
@@ -40,7 +39,10 @@ BALLS = sampled(
 )
 """How many tokens, of how many features, of which norm, and a seed."""
 BOXES = sampled(
-    st.tuples(st.lists(_eighths, min_size=1, max_size=3), st.sampled_from((0, Fraction(1, 64), Fraction(1, 8)))),
+    st.tuples(
+        st.lists(st.integers(-16, 16).map(lambda k: Fraction(k, 8)), min_size=1, max_size=3),
+        st.sampled_from((0, Fraction(1, 64), Fraction(1, 8))),
+    ),
     {
         "3 tokens": lambda case: len(case[0]) == 3, "single points": lambda case: case[1] == 0,
         "a box with a token of both signs": lambda case: case[1] > abs(min(case[0], key=abs)),
@@ -80,8 +82,8 @@ WORDS = sampled(
 """The embeddings and biases of two to five words, and the number of one of them."""
 BLOCKS = enumerated([range(first, min(first + 100, 2917)) for first in range(0, 2917, 100)], 30)
 """The numbers of all words of the captioner."""
-_zero, _one = Fraction(0), Fraction(1)
-_pair, _row, _bits = [([0], 0), ([1], 0)], np.array([[0.5]]), np.array([[1.0], [2.0]])
+_zero, _one, _pair = Fraction(0), Fraction(1), [([0], 0), ([1], 0)]
+_row, _bits = np.array([[0.5]]), np.array([[1.0], [2.0]])
 SPOILT = every(
     ("a state on the edge of the box", check_witness, (_pair, 1, [_one])),
     ("a tie", check_witness, (_pair, 1, [_zero])),
@@ -96,6 +98,7 @@ SPOILT = every(
     ("scores that are rounded", check_winners, (np.array([1]), _row / 3, _bits, _bits[:, 0] * 0, _row @ _bits.T / 3)),
     ("scores that are too large", check_winners, (np.array([1]), _row, _bits * 2**20, _bits[:, 0], _row @ _bits.T)),
     ("scores outside the box", check_winners, (np.array([1]), _row * 2, _bits, _bits[:, 0] * 0, _row @ _bits.T)),
+    ("scores of other states", check_winners, (np.array([1]), _row, _bits, _bits[:, 0] * 0, _row @ _bits.T / 2)),
     ("equal scores", check_winners, (np.array([1]), _row, _bits * 0, _bits[:, 0] * 0, _row @ _bits.T * 0)),
     ("an entry above its range", check_ranges, ([[(_zero, _one)]], _bits[:1] + 1e-6)),
     ("an entry below its range", check_ranges, ([[(_one, 2 * _one)]], _bits[:1] - 1e-6)),
@@ -120,4 +123,3 @@ METHODS = enumerated(list(OPTIMISERS), 9, _CLASSES)
 TWINS = stratified(list(product(OPTIMISERS, ACTIVATIONS)), lambda stratum, seed: (*stratum, seed), _CLASSES)
 """An optimiser, an activation and a seed."""
 OUTGOING = enumerated(list(product(range(4), repeat=2)), 16)
-SOLVERS = every("SGD with momentum", "Adam")

@@ -50,14 +50,16 @@ def normalised_network(seed: int, eps: float) -> nn.Sequential:
     >>> normalised_network(0, 0.0)(np.eye(3)).shape
     (3, 2)
     """
-    rng, kind = np.random.default_rng(seed), {"dtype": "float64"}
-    first, last = nn.Linear(3, 4, rng=rng, **kind), nn.Linear(4, 2, rng=rng, **kind)
-    net = nn.Sequential(first, nn.BatchNorm1d(4, eps=eps, **kind), nn.Tanh(), last)
+    rng = np.random.default_rng(seed)
+    first, last = (nn.Linear(*shape, dtype="float64", rng=rng) for shape in ((3, 4), (4, 2)))
+    net = nn.Sequential(first, nn.BatchNorm1d(4, eps=eps, dtype="float64"), nn.Tanh(), last)
     net[1].weight.data[...] = rng.normal(size=4)
     return net
 
 
-def hidden_network(incoming: ArrayLike, bias: ArrayLike, outgoing: ArrayLike, activation: str = "tanh") -> nn.Sequential:
+def hidden_network(
+    incoming: ArrayLike, bias: ArrayLike, outgoing: ArrayLike, activation: str = "tanh"
+) -> nn.Sequential:
     """Return a network of one hidden layer; incoming: (D, H). bias: (H,). outgoing: (H, E).
 
     >>> hidden_network([[1.0]], [0.0], [[2.0]], "ReLU")([[3.0]]).numpy()

@@ -44,7 +44,9 @@ def solve(rows: Sequence[Row]) -> tuple[list[Fraction] | None, list[Fraction]]:
     sums += [{i: Fraction(1)} for i, row in enumerate(rows) if row[-1] == 0]
     x, y = solve([[sum(m * rows[i][k] for i, m in s.items()) for k in range(len(rows[0]) - 1)] for s in sums])
     if x is None:
-        return None, [sum((m * s.get(i, 0) for m, s in zip(y, sums, strict=True)), Fraction(0)) for i in range(len(rows))]
+        return None, [
+            sum((m * s.get(i, 0) for m, s in zip(y, sums, strict=True)), Fraction(0)) for i in range(len(rows))
+        ]
     ends = [row[-1] and -Fraction(sum(map(mul, row, [1, *x]))) / row[-1] for row in rows]  # where row . (1, x) is 0
     return [*x, (max(ends[i] for i in above) + min(ends[j] for j in below)) / Fraction(2)], []
 
