@@ -9,6 +9,7 @@ y_i = sum_j p_ij x_j V. For one feature, A = V = 1 and the means m_i = sum_k p_i
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import permutations
@@ -19,9 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
 from minigrad import nn
-from theory.parity.bounds import exp_bounds
+from theory.parity.certificates import enclose, exp_range
 
-__all__ = ["Range", "attend", "encoder_layer", "exp_range", "jacobian", "jacobian_ranges", "mean_layer", "orders",
+__all__ = ["Range", "attend", "encoder_layer", "jacobian", "jacobian_ranges", "mean_layer", "orders",
            "preserved", "product", "steep_tokens"]  # fmt: skip
 
 Range = tuple[Fraction, Fraction]
@@ -93,7 +94,7 @@ def steep_tokens(constant: float) -> NDArray[np.float64]:
     >>> steep_tokens(6.0).ravel()
     array([ 0.,  3., -3.])
     """
-    return np.sqrt(1.5 * constant) * np.array([[0.0], [1.0], [-1.0]])
+    return np.asarray(math.sqrt(1.5 * constant) * np.array([[0.0], [1.0], [-1.0]]))
 
 
 # Intervals ------------------------------------------------------------------------------------------------
@@ -109,19 +110,9 @@ def product(a: Range, b: Range) -> Range:
     return min(products), max(products)
 
 
-def _total(several: Iterable[Range]) -> Range:
+def _total(several: Iterable[Sequence[Any]]) -> Range:
     lows, highs = zip(*several, strict=True)
-    return sum(lows, Fraction(0)), sum(highs, Fraction(0))
-
-
-def exp_range(a: Range) -> Range:
-    """Return a range that has exp of every number of a range.
-
-    >>> [float(q) for q in exp_range((Fraction(-1), Fraction(0)))]
-    [0.36787944117144233, 1.0]
-    """
-    low, high = (exp_bounds(q) if q >= 0 else tuple(1 / e for e in exp_bounds(-q)[::-1]) for q in a)
-    return low[0], high[1]
+    return sum(map(Fraction, lows), Fraction(0)), sum(map(Fraction, highs), Fraction(0))
 
 
 def jacobian_ranges(tokens: Sequence[Range]) -> list[list[Range]]:
@@ -135,7 +126,8 @@ def jacobian_ranges(tokens: Sequence[Range]) -> list[list[Range]]:
     n, rows = range(len(tokens)), []
     apart = [[(a - d, b - c) for c, d in tokens] for a, b in tokens]  # x_j - x_k
     for i, x in enumerate(tokens):
-        sums = [_total(exp_range(product(x, apart[k][j])) for k in n) for j in n]
+        scores = [[product(x, apart[k][j]) for k in n] for j in n]
+        sums = [_total(exp_range(enclose(low)[0], enclose(high)[1]) for low, high in row) for row in scores]
         p = [(1 / high, 1 / low) for low, high in sums]
         from_mean = [_total(product(p[k], apart[j][k]) for k in n) for j in n]
         row = [_total([p[j], product(p[j], product(x, from_mean[j]))]) for j in n]

@@ -44,7 +44,8 @@ def check_never(words: Sequence[tuple[Sequence[int], int]], word: int, multiplie
     require(len(multipliers) == len(words) and multipliers[word] == 0, "each other word needs a multiplier")
     require(min(multipliers) >= 0 and any(multipliers), "the multipliers must be at least 0, and not all 0")
     (E, bias), others = words[word], list(zip(words, multipliers, strict=True))
-    largest = sum(abs(sum(m * (E[k] - e[k]) for (e, _), m in others)) for k in range(len(E)))
+    sums = [sum((m * (E[k] - e[k]) for (e, _), m in others), Fraction(0)) for k in range(len(E))]
+    largest = sum(map(abs, sums), Fraction(0))
     require(largest + sum(m * (bias - b) for (_, b), m in others) <= 0, "the word may exceed the mean of the others")
 
 

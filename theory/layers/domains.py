@@ -83,7 +83,7 @@ WORDS = sampled(
 BLOCKS = enumerated([range(first, min(first + 100, 2917)) for first in range(0, 2917, 100)], 30)
 """The numbers of all words of the captioner."""
 _zero, _one, _pair = Fraction(0), Fraction(1), [([0], 0), ([1], 0)]
-_row, _bits = np.array([[0.5]]), np.array([[1.0], [2.0]])
+_first, _half, _E, _b = np.array([0]), np.array([[0.5]]), np.array([[1.0], [2.0]]), np.zeros(2)
 SPOILT = every(
     ("a state on the edge of the box", check_witness, (_pair, 1, [_one])),
     ("a tie", check_witness, (_pair, 1, [_zero])),
@@ -94,14 +94,14 @@ SPOILT = every(
     ("a lower mean", check_never, ([([0], 0), ([0], -1)], 0, [_zero, _one])),
     ("negative multipliers", check_never, ([([0], 0), ([0], -1)], 0, [_zero, -_one])),
     ("differences that cancel", check_never, ([([0, 0], 0), ([1, -1], 0)], 0, [_zero, _one])),
-    ("scores of another word", check_winners, (np.array([0]), _row, _bits, _bits[:, 0] * 0, _row @ _bits.T)),
-    ("scores that are rounded", check_winners, (np.array([1]), _row / 3, _bits, _bits[:, 0] * 0, _row @ _bits.T / 3)),
-    ("scores that are too large", check_winners, (np.array([1]), _row, _bits * 2**20, _bits[:, 0], _row @ _bits.T)),
-    ("scores outside the box", check_winners, (np.array([1]), _row * 2, _bits, _bits[:, 0] * 0, _row @ _bits.T)),
-    ("scores of other states", check_winners, (np.array([1]), _row, _bits, _bits[:, 0] * 0, _row @ _bits.T / 2)),
-    ("equal scores", check_winners, (np.array([1]), _row, _bits * 0, _bits[:, 0] * 0, _row @ _bits.T * 0)),
-    ("an entry above its range", check_ranges, ([[(_zero, _one)]], _bits[:1] + 1e-6)),
-    ("an entry below its range", check_ranges, ([[(_one, 2 * _one)]], _bits[:1] - 1e-6)),
+    ("scores of another word", check_winners, (_first, _half, _E, _b, _half @ _E.T)),
+    ("scores that are rounded", check_winners, (_first + 1, _half / 3, _E, _b, _half / 3 @ _E.T)),
+    ("scores that are too large", check_winners, (_first + 1, _half, _E * 2**20, _b, _half @ _E.T * 2**20)),
+    ("scores outside the box", check_winners, (_first + 1, 2 * _half, _E, _b, 2 * _half @ _E.T)),
+    ("a score that is too high", check_winners, (_first + 1, _half, _E, _b, _half @ _E.T + [0.0, 1.0])),
+    ("equal scores", check_winners, (_first, _half, _E * 0, _b, _half @ _E.T * 0)),
+    ("an entry above its range", check_ranges, ([[(_zero, _one)]], _E[:1] + 1e-6)),
+    ("an entry below its range", check_ranges, ([[(_one, 2 * _one)]], _E[:1] - 1e-6)),
 )
 """What is wrong with a certificate, the check that must reject it, and the certificate."""
 

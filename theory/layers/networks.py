@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.optim.optimizer import Optimizer
 
 __all__ = ["ACTIVATIONS", "OPTIMISERS", "XOR", "batches", "hidden_network", "losses", "normalised_network", "units"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "ReLU": nn.ReLU, "sigmoid": nn.Sigmoid, "GELU": nn.GELU}
 
-OPTIMISERS: dict[str, Callable[[Iterable[Any]], Optimizer]] = {
+OPTIMISERS: dict[str, partial[Any]] = {
     "SGD": partial(optim.SGD, lr=0.1),
     "SGD with momentum": partial(optim.SGD, lr=0.1, momentum=0.9),
     "SGD with Nesterov's momentum": partial(optim.SGD, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
@@ -66,9 +65,10 @@ def hidden_network(
     array([[6.]])
     """
     weights = np.array(incoming, dtype=np.float64), np.array(outgoing, dtype=np.float64)
-    first, last = (nn.Linear(*W.shape, dtype="float64", initial=lambda shape, W=W: W) for W in weights)
-    first.bias.data[...] = bias
-    return nn.Sequential(first, ACTIVATIONS[activation](), last)
+    first, last = (nn.Linear(*W.shape, dtype="float64", initial=W.reshape) for W in weights)
+    net = nn.Sequential(first, ACTIVATIONS[activation](), last)
+    net[0].bias.data[...] = bias
+    return net
 
 
 def losses(net: nn.Sequential, optimiser: str, data: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[float]:

@@ -6,11 +6,10 @@ other word, so that its probability is the largest.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from fractions import Fraction
+from importlib.resources import files
 from operator import mul
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +71,7 @@ def captioner() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
     It computes scores from 2 tanh(…), so the embeddings are those of its file times 2, for a state in (-1, 1)^256.
     """
-    spec = importlib.util.find_spec("captioning")
-    state = mg.load(Path(str(spec and spec.origin)).parent / "shipped" / "flickr8k" / "weights.safetensors")
+    state = mg.load(str(files("captioning.shipped") / "flickr8k" / "weights.safetensors"))
     return 2 * state["embed.weight"].astype(np.float64), state["bias"].astype(np.float64)
 
 

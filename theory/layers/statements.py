@@ -35,8 +35,8 @@ ORDER = Claim(
         ),
         Proposition(
             "the orders that preserve the mask",
-            "a transformer encoder layer of random weights commutes with these orders, and the proof's attention with no "
-            "others (all masks of up to 3 tokens)",
+            "a transformer encoder layer of random weights commutes with these orders, and the proof's attention with "
+            "no others (all masks of up to 3 tokens)",
             checks.commutes_iff_preserved,
             domains.MASKS,
             "corrected",
@@ -202,7 +202,8 @@ For $v>0$, the derivative by $a$ at $a=1$ is $\frac{\varepsilon}{v+\varepsilon}\
 The layer goes on with $c\hat z+b$, so
 $\langle w,\nabla_wL\rangle=\frac{\varepsilon}{v+\varepsilon}c\,\partial L/\partial c$. For $\varepsilon=0$
 this is 0, and Pythagoras gives the norm after a step: gradient descent never shrinks $w$. As then $L(aw)=L(w)$ for
-$a>0$, the gradient at $aw$ is $\nabla_wL/a$, so a growing $w$ lowers the effective rate (S. Arora, Z. Li and K. Lyu, 2019, section 2).""",
+$a>0$, the gradient at $aw$ is $\nabla_wL/a$, so a growing $w$ lowers the effective rate (S. Arora, Z. Li and K. Lyu,
+2019, section 2).""",
     draw=figures.draw_batch_norm,
 )
 
@@ -350,9 +351,10 @@ SYMMETRY = Claim(
     propositions=(
         Proposition(
             "they part",
-            "twins differ after ten steps on random batches, under every optimiser of `mg.optim`",
+            "twins differ after ten steps on random batches (every optimiser of `mg.optim`)",
             checks.descent_separates,
             domains.METHODS,
+            show=str,
             false=True,
         ),
         Proposition(
@@ -369,6 +371,7 @@ SYMMETRY = Claim(
             checks.twins_stay_equal,
             domains.TWINS,
             "corrected",
+            share=0.6,
         ),
         Proposition(
             "outgoing weights",
@@ -380,7 +383,7 @@ SYMMETRY = Claim(
         Proposition(
             "XOR",
             "four tanh units that start alike keep a mean squared error of 1/6 on XOR; with the outgoing weights 1/2, "
-            "-1/2, 1, -1 it falls below 1/8 (every optimiser)",
+            "-1/2, 1, -1 it is below 1/8 (every optimiser)",
             checks.only_others_fit,
             domains.METHODS,
             "general",
