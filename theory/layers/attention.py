@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
-from minigrad import nn
 from theory.parity.certificates import enclose, exp_range
 
 __all__ = ["Range", "attend", "encoder_layer", "jacobian", "jacobian_ranges", "mean_layer", "orders",
@@ -48,19 +47,19 @@ def preserved(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 @functools.cache
-def encoder_layer() -> nn.Module:
+def encoder_layer() -> mg.nn.Module:
     """Return a transformer encoder layer of 4 features and 2 heads, float64, with random weights."""
-    return nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, dtype="float64", rng=0)
+    return mg.nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, dtype="float64", rng=0)
 
 
 @functools.cache
-def mean_layer() -> nn.Module:
+def mean_layer() -> mg.nn.Module:
     """Return an attention of one feature whose output is the mean of the tokens that a token may attend to.
 
     >>> mean_layer()([[1.0], [3.0]]).numpy().ravel()
     array([2., 2.])
     """
-    made = nn.MultiHeadAttention(1, num_heads=1, bias=False, dtype="float64")
+    made = mg.nn.MultiHeadAttention(1, num_heads=1, bias=False, dtype="float64")
     made.in_proj_weight.data[...] = [[0.0, 0.0, 1.0]]  # type: ignore[union-attr] # queries and keys are 0
     made.out_proj.weight.data[...] = 1.0
     return made

@@ -45,8 +45,8 @@ def check_never(words: Sequence[tuple[Sequence[int], int]], word: int, multiplie
     require(min(multipliers) >= 0 and any(multipliers), "the multipliers must be at least 0, and not all 0")
     (E, bias), others = words[word], list(zip(words, multipliers, strict=True))
     sums = [sum((m * (E[k] - e[k]) for (e, _), m in others), Fraction(0)) for k in range(len(E))]
-    largest = sum(map(abs, sums), Fraction(0))
-    require(largest + sum(m * (bias - b) for (_, b), m in others) <= 0, "the word may exceed the mean of the others")
+    excess = sum(map(abs, sums), Fraction(0)) + sum(m * (bias - b) for (_, b), m in others)
+    require(excess <= 0, "the word may exceed the mean of the others")
 
 
 def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, scores: Array) -> None:
@@ -64,8 +64,8 @@ def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, s
     whole = all(bool((n == np.rint(n)).all()) for n in (states * 2.0**10, E * 2.0**24, b * 2.0**34))
     require(whole and (np.abs(states) @ np.abs(E).T + np.abs(b)).max() < 2.0**18, "the scores are not exact")
     require(bool((scores == states @ E.T + b).all()), "these are not the scores of the states")
-    wins = (scores >= scores[np.arange(len(words)), words][:, None]).sum(axis=1) == 1
-    require(bool(wins.all()), "another word wins")
+    own = scores[np.arange(len(words)), words][:, None]
+    require(bool(((scores >= own).sum(axis=1) == 1).all()), "another word wins")
 
 
 def check_ranges(ranges: Sequence[Sequence[tuple[Fraction, Fraction]]], J: Array) -> None:

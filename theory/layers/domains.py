@@ -10,7 +10,6 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minigrad import optim
-from minigrad.optim.optimizer import Optimizer
 from theory.domains import enumerated, every, sampled, stratified
 from theory.layers.attention import orders
 from theory.layers.certificates import check_never, check_ranges, check_winners, check_witness
@@ -21,8 +20,9 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 # 5-1: masks ---------------------------------------------------------------------------------------
 
-_masks = [np.array(bits).reshape(n, n) for n in (1, 2, 3) for bits in product((False, True), repeat=n * n)]
-MASKS = enumerated(_masks, 2 + 2**4 + 2**9)
+MASKS = enumerated(
+    [np.array(bits).reshape(n, n) for n in (1, 2, 3) for bits in product((False, True), repeat=n * n)], 2 + 2**4 + 2**9
+)
 CAUSAL_ORDERS = enumerated([(n, tuple(order)) for n in range(1, 5) for order in orders(n).tolist()], 1 + 2 + 6 + 24)
 LENGTHS = enumerated(range(1, 6), 5)
 """Numbers of tokens."""
@@ -117,7 +117,7 @@ STEPS = every(1e-2, 1e-3)
 _CLASSES: dict[str, Any] = {
     f"the optimiser {name}": lambda case, cls=cls: OPTIMISERS[case if isinstance(case, str) else case[0]].func is cls
     for name, cls in vars(optim).items()
-    if isinstance(cls, type) and issubclass(cls, Optimizer) and cls is not Optimizer
+    if isinstance(cls, type) and issubclass(cls, optim.Optimizer) and cls is not optim.Optimizer
 }
 METHODS = enumerated(list(OPTIMISERS), 9, _CLASSES)
 TWINS = stratified(list(product(OPTIMISERS, ACTIVATIONS)), lambda stratum, seed: (*stratum, seed), _CLASSES)

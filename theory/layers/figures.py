@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,8 +59,8 @@ def draw_norms() -> Any:
     apart = [np.linalg.norm(jacobian([[0.0], [s], [-s]]), 2) for s in t]
     more = [np.linalg.norm(jacobian([[2 * s], *[[s]] * (k - 1)]), 2) for k, s in zip(n.tolist(), r, strict=True)]
     _plot(left, {"norm": (t, apart, "-", BLUE), r"$\frac{1}{3}+\frac{2}{3}t^2$": (t, 1 / 3 + 2 * t**2 / 3, "--", INK)})
-    bound = {r"bound $\sqrt{n}+R^2(1+\sqrt{n})$, $R=2r$": (n, roots + 4 * r**2 * (1 + roots), "-", GREY)}
-    _plot(right, bound | {"norm": (n, more, "o-", BLUE), r"$\sqrt{n}$": (n, roots, "--", INK)})
+    lines = {"bound": (n, roots + 4 * r**2 * (1 + roots), "-", GREY), "norm": (n, more, "o-", BLUE)}
+    _plot(right, lines | {r"$\sqrt{n}$": (n, roots, "--", INK)})
     return figure
 
 
@@ -105,7 +104,7 @@ def draw_relu() -> Any:
     """Draw the share of the variance that ReLU leaves, 1/2 - (E|z|)² / (4 E z²), for four distributions."""
     share = {"title": r"$\mathrm{Var}\,\mathrm{relu}(z)\,/\,\mathrm{Var}\,z$ for symmetric numbers $z$"}
     figure, (axes,) = _panels("ReLU takes more than half of the variance", share)
-    ratios = {"±1": 1.0, "uniform": 3 / 4, "normal": 2 / math.pi, "Laplace": 1 / 2}  # (E|z|)² / E z²
+    ratios = {"±1": 1.0, "uniform": 3 / 4, "normal": 2 / np.pi, "Laplace": 1 / 2}  # (E|z|)² / E z²
     bars = axes.bar(list(ratios), [1 / 2 - ratio / 4 for ratio in ratios.values()], color=BLUE, width=0.6)
     axes.bar_label(bars, fmt="%.3f", fontsize=11)
     axes.axhline(0.5, color=VERMILION, ls="--", lw=2)
@@ -114,10 +113,9 @@ def draw_relu() -> Any:
 
 def draw_symmetry() -> Any:
     """Draw the loss on XOR for units that start alike, with different outgoing weights, and at random."""
-    title, steps = "mean squared error on XOR, four tanh units", np.arange(130)
-    options = {"title": title, "xlabel": "step of Adam", "yscale": "log", "ylim": (1e-4, 30)}
-    figure, (axes,) = _panels("Twins never part; other units need no noise", options)
-    alike, rng = np.full((2, 4), 0.5), np.random.default_rng(0)
+    options = {"title": "mean squared error on XOR, four tanh units", "xlabel": "step of Adam", "yscale": "log"}
+    figure, (axes,) = _panels("Twins never part; other units need no noise", {**options, "ylim": (1e-4, 30)})
+    steps, alike, rng = np.arange(130), np.full((2, 4), 0.5), np.random.default_rng(0)
     starts = {
         "all alike": (alike, np.full((4, 1), 0.25), VERMILION),
         "different outgoing weights": (alike, np.array([[0.5], [-0.5], [1.0], [-1.0]]), BLUE),

@@ -68,7 +68,7 @@ MUTANTS = [
     certificate("(np.abs(states) < 1)", "(np.abs(states) <= 1)"),
     certificate("2.0**18", "2.0**38"),
     certificate("(scores == states @ E.T + b).all()", "(scores == states @ E.T + b).any()"),
-    certificate(".sum(axis=1) == 1", ".sum(axis=1) >= 1"),
+    certificate("(scores >= own).sum(axis=1) == 1", "(scores >= own).sum(axis=1) >= 1"),
     of("domains", "5-4")("range(0, 2917, 100)]", "range(0, 2800, 100)]"),
     softmax("wins == (state is not None)", "wins == (state is None)"),
     # 5-5: ReLU
