@@ -16,9 +16,9 @@ from theory.layers.softmax import decide
 __all__ = ["draw_batch_norm", "draw_masks", "draw_norms", "draw_relu", "draw_symmetry", "draw_words"]
 
 
-def _panels(title: str, *options: Mapping[str, Any], width: float = 5.5, height: float = 4.6) -> Any:
+def _panels(title: str, *options: Mapping[str, Any]) -> Any:
     """Return a figure and its panels, each with options such as its title and the labels of its axes."""
-    figure = new_figure(width * len(options), height, title, 15, layout="constrained")
+    figure = new_figure(15 if len(options) > 2 else 5.5 * len(options), 4.6, title, 15, layout="constrained")
     for axes, given in zip(figure.subplots(1, len(options), squeeze=False)[0], options, strict=True):
         axes.set(**given)
         axes.spines[["top", "right"]].set_visible(False)
@@ -36,13 +36,13 @@ def draw_masks() -> Any:
     """Draw masks of four tokens, with the number of orders that preserve each."""
     i, j = np.indices((4, 4))
     masks = {"no mask": i >= 0, "causal": i >= j, "two segments": i // 2 == j // 2, "a ring": (i - j) % 4 <= 1}
-    titles = [f"{name}: {preserved(mask).sum()} of 24 orders" for name, mask in masks.items()]
-    options = [{"title": title, "xlabel": "key", "ylabel": "query", "xticks": range(4)} for title in titles]
-    figure, panels = _panels(
-        "Self-attention ignores the orders that preserve its mask", *options, width=2.9, height=3.5
-    )
+    titles = [f"{name}: {preserved(mask).sum()} of 24" for name, mask in masks.items()]
+    options = [
+        {"title": title, "xlabel": "key", "ylabel": "query", "xticks": range(4), "yticks": range(4)} for title in titles
+    ]
+    figure, panels = _panels("The orders of tokens that preserve a mask are those that attention ignores", *options)
     for axes, mask in zip(panels, masks.values(), strict=True):
-        axes.imshow(mask, cmap="Blues", vmin=0, vmax=1.6)
+        axes.imshow(mask, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
     return figure
 
 
