@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from theory import convolution, eigenvalues, ordering, parity
+from theory import convolution, eigenvalues, memory, ordering, parity
 from theory.claims import Claim, Corrected, Statement
 from theory.domains import Domain, Source
 from theory.propositions import Proposition
@@ -86,6 +86,6 @@ def claim(
     return decorate
 
 
-for _family in (convolution, ordering, parity, eigenvalues):  # in the order of the source
+for _family in (convolution, ordering, parity, eigenvalues, memory):  # in the order of the source
     for _claim in _family.CLAIMS:
         register(_claim)

@@ -1,0 +1,110 @@
+"""The pictures of claims 4-1 to 4-5."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from theory.eigenvalues.powers import spectral_norm
+from theory.figures import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, new_figure
+from theory.memory.checks import BIAS, NILPOTENT, cell_gradient, linear_blocks
+from theory.memory.contraction import alternating_inputs, critical_input, residual_jacobian, run_rnn
+from theory.memory.domains import residual_functions
+
+__all__ = ["draw_cells", "draw_depth", "draw_forgetting", "draw_latch", "draw_products"]
+
+STEPS = range(1, 21)
+
+
+def _panels(title: str, *texts: str) -> Any:
+    """Return a figure with a title, and two panels with these texts above them."""
+    figure = new_figure(11, 4.4, title, 14, layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, text in zip(panels, texts, strict=True):
+        axes.set_title(text, fontsize=12)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
+    return figure, *panels
+
+
+def _curves(title: str, horizontal: str, panels: dict[str, dict[str, ArrayLike]], scales: tuple[str, str]) -> Any:
+    """Draw two panels by their titles, each with curves over 1 to 20 by their names."""
+    figure, *axes = _panels(title, *panels)
+    for plot, curves, scale in zip(axes, panels.values(), scales, strict=True):
+        for (name, values), colour in zip(curves.items(), (VERMILION, BLUE, GREEN, ORANGE, SKY), strict=False):
+            plot.plot(STEPS, values, "o-", color=colour, markersize=3, label=name)
+        plot.set(xlabel=horizontal, xticks=range(0, 21, 5), yscale=scale)
+        plot.legend(frameon=False, fontsize=10)
+    return figure
+
+
+def draw_forgetting() -> Any:
+    """Draw states and Jacobians of an RNN with nilpotent weights."""
+    x = np.zeros((20, 2))
+    states = {
+        f"from ({first:g}, 1)": run_rnn(x, [first, 1], NILPOTENT, BIAS)[0][:, 0] for first in (1, 0.05, -0.05, -1)
+    }
+    norms = [spectral_norm(run_rnn(x[:k], [0, 1], NILPOTENT, BIAS)[1]) for k in STEPS]
+    bound = [0.9**k for k in STEPS]
+    panels = {"states of the first unit": states, r"norm of $\partial h_k / \partial h_0$": {
+        "this network at (0, 1)": norms, r"weighted norm if $|W_h| v \leq 0.9\,v$, at most": bound}}  # fmt: skip
+    return _curves("4-1: $W_h^2 = 0$, but the network remembers a bit", "steps $k$", panels, ("linear", "log"))
+
+
+def draw_products() -> Any:
+    """Draw products of steps of the spectral radius 0, and one in the norm that its steps shrink."""
+    alternating = {}
+    for w in (2, 1, 0.5):
+        Wh = [[0, w], [w, 0]]
+        x = alternating_inputs(Wh, (0, 1), 20)
+        alternating[f"$W_h = [[0, {w}], [{w}, 0]]$"] = [spectral_norm(run_rnn(x[:k], [0, 0], Wh)[1]) for k in STEPS]
+    s, turn = np.array([1, 8]), 0.9 * np.array([[0.8, 0.6], [-0.6, 0.8]])
+    products = [run_rnn(np.zeros((k, 2)), [0, 0], turn * s / s[:, None])[1] for k in STEPS]
+    norms = {"its norm": [*map(spectral_norm, products)],
+             "its norm in the units $(x'Px)^{1/2}$": [spectral_norm(s[:, None] * J / s) for J in products]}  # fmt: skip
+    panels = {"steps of the radius 0, alternating inputs": alternating, r"a $P$ with $J'PJ \leq 0.9^2 P$": norms}
+    return _curves("4-2: the norm of products $J_k \\cdots J_1$", "steps $k$", panels, ("log", "log"))
+
+
+def draw_cells() -> Any:
+    """Draw dc_k/dc_0 for several recurrent weights, and for several forget gates."""
+    weights = {f"$w = {w}$": [cell_gradient([40, 0, 40], w, k) for k in STEPS] for w in (2, 1, 0.5, 0.25, 0)}
+    gates = {f"$f = {f}$": [cell_gradient([40, np.log(f / (1 - f)), 40], 0.25, k) for k in STEPS]
+             for f in (0.95, 0.85, 0.75, 0.5)}  # fmt: skip
+    panels = {"$f = 0.5$, and $f + w$ above and below 1": weights, "$w = 0.25$, and $f + w$ above and below 1": gates}
+    title = r"4-3: $\partial c_k / \partial c_0 = f (f + iow)^{k-1}$ for $i = o = 1$"
+    return _curves(title, "steps $k$", panels, ("log", "log"))
+
+
+def draw_latch() -> Any:
+    """Draw the map of a unit with its intervals, and the critical input over the weight."""
+    figure, left, right = _panels("4-4: a unit remembers its sign where its slope is below 1",
+                                  r"next state for $w = 2$, $|x| \leq 0.4$", "inputs up to $e$")  # fmt: skip
+    h, (_, a) = np.linspace(-1, 1, 400), critical_input(2.0)
+    left.fill_between(h, np.tanh(2 * h - 0.4), np.tanh(2 * h + 0.4), color=SKY, alpha=0.6, linewidth=0)
+    left.plot(h, h, "--", color=GREY)
+    for sign in (1, -1):
+        left.plot(sign * np.array([a, 1, 1, a, a]), sign * np.array([a, a, 1, 1, a]), color=GREEN)
+    left.set(xlabel="$h$", ylabel="next $h$", aspect="equal")
+    w = np.linspace(1.001, 6, 200)
+    e = [critical_input(x)[0] for x in w]
+    for low, high, colour, text, place in ((0, e, GREEN, "remembers,\ngradient vanishes", (4.4, 0.8)),
+                                           (e, 4, GREY, "inputs can change the sign", (2.6, 2.6))):  # fmt: skip
+        right.fill_between(w, low, high, color=colour, alpha=0.25, linewidth=0)
+        right.text(*place, text, ha="center", fontsize=11)
+    right.set(xlabel="$w$", ylabel="$e$", xlim=(1, 6), ylim=(0, 4))
+    return figure
+
+
+def draw_depth() -> Any:
+    """Draw the singular values of random residual networks between their bounds, and linear blocks."""
+    functions, x = residual_functions((3, 4, 0.4, 20, 0))
+    values = np.array([np.linalg.svd(residual_jacobian(functions[:k], x), compute_uv=False) for k in STEPS])
+    plain = [spectral_norm(residual_jacobian(functions[:k], x, skip=0.0)) for k in STEPS]
+    blocks = {"largest, without skip connections": plain, "largest": values[:, 0], "smallest": values[:, 2],
+              "$(1 + c)^n$": 1.4 ** np.array(STEPS), "$(1 - c)^n$": 0.6 ** np.array(STEPS)}  # fmt: skip
+    linear = {f"$f(x) = {c:g}\\,x$": [linear_blocks(c, k) for k in STEPS] for c in (-1.0, -0.5, -0.05, 0.05)}
+    panels = {"singular values of random blocks, $c = 0.4$": blocks, "derivatives of linear blocks": linear}
+    return _curves("4-5: residual blocks $x + f(x)$", "blocks $n$", panels, ("log", "linear"))
