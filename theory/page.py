@@ -19,7 +19,7 @@ This page lists claims about neural networks, with proofs and the verdicts of au
 claim, `theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
 `theory document` writes this page from the code in `theory/`; do not edit it by hand.
 
-Each claim consists of propositions: *printed* ones (as in the homework), which state the claim or belong to its printed
+Each claim consists of propositions: *printed* ones (as in its source), which state the claim or belong to its printed
 proof, formula or matrix, *corrected* and *general* ones. A check has one of six verdicts on a proposition:
 
 - *holds in all N cases*: the check enumerates all cases, so it decides the proposition.
@@ -32,7 +32,7 @@ proof, formula or matrix, *corrected* and *general* ones. A check has one of six
 
 Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
 return certificates, which independent code verifies. The verdict on a claim's statement is the worst verdict on the
-printed propositions that state it, or on the corrected ones if the homework only prints a formula.
+printed propositions that state it, or on the corrected ones if the source only prints a formula.
 """
 
 _TAIL = """

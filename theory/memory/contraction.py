@@ -34,7 +34,7 @@ def run_rnn(x: ArrayLike, h0: ArrayLike, Wh: ArrayLike, b: ArrayLike = 0.0) -> t
     >>> run_rnn([[0.0], [0.0]], [0.0], [[2.0]])
     (array([[0.], [0.]]), array([[4.]]))
     """
-    x, Wh, h0 = (np.asarray(a, dtype=np.float64) for a in (x, Wh, h0))
+    x, h0, Wh, b = (np.asarray(a, dtype=np.float64) for a in (x, h0, Wh, b))
 
     def run(h: Any) -> Any:
         states = mg.ops.rnn(x[None], mg.reshape(h, (1, -1)), np.eye(len(Wh)), Wh, np.zeros(len(Wh)) + b)[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from theory.eigenvalues.powers import spectral_norm
 from theory.figures import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, new_figure
@@ -19,9 +18,9 @@ STEPS = range(1, 21)
 
 
 def _panels(title: str, *texts: str) -> Any:
-    """Return a figure with a title, and two panels with these texts above them."""
-    figure = new_figure(11, 4.4, title, 14, layout="constrained")
-    panels = figure.subplots(1, 2)
+    """Return a figure with a title, and panels with these texts above them."""
+    figure = new_figure(5.5 * len(texts), 4.4, title, 14, layout="constrained")
+    panels = figure.subplots(1, len(texts), squeeze=False)[0]
     for axes, text in zip(panels, texts, strict=True):
         axes.set_title(text, fontsize=12)
         axes.spines[["top", "right"]].set_visible(False)
@@ -29,13 +28,13 @@ def _panels(title: str, *texts: str) -> Any:
     return figure, *panels
 
 
-def _curves(title: str, horizontal: str, panels: dict[str, dict[str, ArrayLike]], scales: tuple[str, str]) -> Any:
-    """Draw two panels by their titles, each with curves over 1 to 20 by their names."""
+def _curves(title: str, horizontal: str, panels: dict[str, dict[str, Any]], *linear: str) -> Any:
+    """Draw panels by their titles, with curves over 1 to 20 by their names. The titles in `linear` have linear axes."""
     figure, *axes = _panels(title, *panels)
-    for plot, curves, scale in zip(axes, panels.values(), scales, strict=True):
+    for plot, (text, curves) in zip(axes, panels.items(), strict=True):
         for (name, values), colour in zip(curves.items(), (VERMILION, BLUE, GREEN, ORANGE, SKY), strict=False):
             plot.plot(STEPS, values, "o-", color=colour, markersize=3, label=name)
-        plot.set(xlabel=horizontal, xticks=range(0, 21, 5), yscale=scale)
+        plot.set(xlabel=horizontal, xticks=range(0, 21, 5), yscale="linear" if text in linear else "log")
         plot.legend(frameon=False, fontsize=10)
     return figure
 
@@ -47,35 +46,34 @@ def draw_forgetting() -> Any:
         f"from ({first:g}, 1)": run_rnn(x, [first, 1], NILPOTENT, BIAS)[0][:, 0] for first in (1, 0.05, -0.05, -1)
     }
     norms = [spectral_norm(run_rnn(x[:k], [0, 1], NILPOTENT, BIAS)[1]) for k in STEPS]
-    bound = [0.9**k for k in STEPS]
-    panels = {"states of the first unit": states, r"norm of $\partial h_k / \partial h_0$": {
-        "this network at (0, 1)": norms, r"weighted norm if $|W_h| v \leq 0.9\,v$, at most": bound}}  # fmt: skip
-    return _curves("4-1: $W_h^2 = 0$, but the network remembers a bit", "steps $k$", panels, ("linear", "log"))
+    bound = {"at (0, 1)": norms, r"$0.9^k$, the bound for $|W_h| v \leq 0.9\,v$": [0.9**k for k in STEPS]}
+    panels: dict[str, Any] = {"states of the first unit": states, r"norm of $\partial h_k / \partial h_0$": bound}
+    return _curves("4-1: $W_h^2 = 0$, but the network remembers a bit", "steps $k$", panels, "states of the first unit")
 
 
 def draw_products() -> Any:
     """Draw products of steps of the spectral radius 0, and one in the norm that its steps shrink."""
-    alternating = {}
-    for w in (2, 1, 0.5):
-        Wh = [[0, w], [w, 0]]
-        x = alternating_inputs(Wh, (0, 1), 20)
-        alternating[f"$W_h = [[0, {w}], [{w}, 0]]$"] = [spectral_norm(run_rnn(x[:k], [0, 0], Wh)[1]) for k in STEPS]
-    s, turn = np.array([1, 8]), 0.9 * np.array([[0.8, 0.6], [-0.6, 0.8]])
-    products = [run_rnn(np.zeros((k, 2)), [0, 0], turn * s / s[:, None])[1] for k in STEPS]
-    norms = {"its norm": [*map(spectral_norm, products)],
-             "its norm in the units $(x'Px)^{1/2}$": [spectral_norm(s[:, None] * J / s) for J in products]}  # fmt: skip
-    panels = {"steps of the radius 0, alternating inputs": alternating, r"a $P$ with $J'PJ \leq 0.9^2 P$": norms}
-    return _curves("4-2: the norm of products $J_k \\cdots J_1$", "steps $k$", panels, ("log", "log"))
+    weights = [[[0, w], [w, 0]] for w in (2, 1, 0.5)]
+    inputs = [alternating_inputs(Wh, (0, 1), 20) for Wh in weights]
+    alternating = {f"$W_h = {Wh}$": [spectral_norm(run_rnn(x[:k], [0, 0], Wh)[1]) for k in STEPS]
+                   for Wh, x in zip(weights, inputs, strict=True)}  # fmt: skip
+    s = np.array([1, 8])
+    Wh = 0.9 * np.array([[0.8, 0.6], [-0.6, 0.8]]) * s / s[:, None]
+    products = [run_rnn(np.zeros((k, 2)), [0, 0], Wh)[1] for k in STEPS]
+    norms = {"its norm": [spectral_norm(J) for J in products],
+             r"its norm for lengths $\sqrt{x'Px}$": [spectral_norm(J * s / s[:, None]) for J in products]}  # fmt: skip
+    panels: dict[str, Any] = {
+        "steps of the radius 0, alternating inputs": alternating,
+        r"a $P$ with $J'PJ \leq 0.9^2 P$": norms,
+    }
+    return _curves("4-2: the norm of products $J_k \\cdots J_1$", "steps $k$", panels)
 
 
 def draw_cells() -> Any:
-    """Draw dc_k/dc_0 for several recurrent weights, and for several forget gates."""
+    """Draw dc_k/dc_0 for several recurrent weights."""
     weights = {f"$w = {w}$": [cell_gradient([40, 0, 40], w, k) for k in STEPS] for w in (2, 1, 0.5, 0.25, 0)}
-    gates = {f"$f = {f}$": [cell_gradient([40, np.log(f / (1 - f)), 40], 0.25, k) for k in STEPS]
-             for f in (0.95, 0.85, 0.75, 0.5)}  # fmt: skip
-    panels = {"$f = 0.5$, and $f + w$ above and below 1": weights, "$w = 0.25$, and $f + w$ above and below 1": gates}
-    title = r"4-3: $\partial c_k / \partial c_0 = f (f + iow)^{k-1}$ for $i = o = 1$"
-    return _curves(title, "steps $k$", panels, ("log", "log"))
+    text = r"$\partial c_k / \partial c_0$ for $f = \frac{1}{2}$, $i = o = 1$"
+    return _curves("4-3: a gradient that explodes through $h$", "steps $k$", {text: weights})
 
 
 def draw_latch() -> Any:
@@ -106,5 +104,8 @@ def draw_depth() -> Any:
     blocks = {"largest, without skip connections": plain, "largest": values[:, 0], "smallest": values[:, 2],
               "$(1 + c)^n$": 1.4 ** np.array(STEPS), "$(1 - c)^n$": 0.6 ** np.array(STEPS)}  # fmt: skip
     linear = {f"$f(x) = {c:g}\\,x$": [linear_blocks(c, k) for k in STEPS] for c in (-1.0, -0.5, -0.05, 0.05)}
-    panels = {"singular values of random blocks, $c = 0.4$": blocks, "derivatives of linear blocks": linear}
-    return _curves("4-5: residual blocks $x + f(x)$", "blocks $n$", panels, ("log", "linear"))
+    panels: dict[str, Any] = {
+        "singular values of random blocks, $c = 0.4$": blocks,
+        "derivatives of linear blocks": linear,
+    }
+    return _curves("4-5: residual blocks $x + f(x)$", "blocks $n$", panels, "derivatives of linear blocks")
