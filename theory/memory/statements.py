@@ -104,8 +104,7 @@ CLAIM_4_2 = Claim(
     propositions=(
         Proposition(
             "radius of each step",
-            "‖dh_20/dh_0‖ < 1 for steps with radii below 1 (Wh with entries 0 and 2; inputs keep one unit at 0, one "
-            "at 1)",
+            "‖dh_20/dh_0‖ < 1 for steps with radii below 1 (Wh with entries 0 and 2; inputs saturate one unit)",
             checks.vanishes,
             domains.TWOS,
             false=True,
@@ -136,11 +135,11 @@ CLAIM_4_2 = Claim(
     proof=r"""In the counterexample $J_t$ has, up to $10^{-20}$, the rows $(0,2)$, $(0,0)$ or $(0,0)$, $(2,0)$, in
 turns. Both square to 0; their product is $\mathrm{diag}(4,0)$.
 
-*A norm* (Rota and Strang, 1960). If one shrinks by $c<1$, products of $k$ have norms of at most $c^k$. Conversely,
-let all infinite products tend to 0. Each sequence has an $n$ with $\lVert J_n\cdots J_1\rVert<\frac12$, by
-compactness one of at most some $N$. Cutting products into such pieces gives $\lVert J_k\cdots J_1\rVert\le Kc^k$
-for some $K$ and $c<1$. So $|x|=\sup_{k\ge0}c^{-k}\max\lVert J_k\cdots J_1x\rVert$ is a norm, and $|Jx|\le c|x|$.
-The infimum of such $c$, the joint spectral radius, is at least the $k$-th root of the radius of any product of $k$.
+*A norm* (Rota and Strang, 1960) that shrinks by $c<1$ bounds products of $k$ by $c^k$. Conversely, let all infinite
+products tend to 0. Each sequence has an $n$ with $\lVert J_n\cdots J_1\rVert<\frac12$, by compactness one of at
+most some $N$. Cutting products into such pieces gives $\lVert J_k\cdots J_1\rVert\le Kc^k$ for some $K$ and $c<1$.
+So $|x|=\sup_{k\ge0}c^{-k}\max\lVert J_k\cdots J_1x\rVert$ is a norm, and $|Jx|\le c|x|$. The infimum of such $c$,
+the joint spectral radius, is at least the $k$-th root of the radius of any product of $k$.
 
 *RNN* (for diagonal $P$: Yildiz, Jaeger and Kiebel, 2012). $J_t=\mathrm{diag}(1-h_t^2)W_h'$. By the mean value
 theorem some $DW_h'$, $0\le D\le1$, maps a difference of two states with the same inputs to the next.
@@ -185,7 +184,7 @@ CLAIM_4_3 = Claim(
         Proposition(
             "all weights",
             "‖dc_k/dc_0‖ is at most the first entry of M^k, and this at most c^k if M v <= c v, c < 1, is certified "
-            "(to 4 units, k to 12)",
+            "(to 4 units, k to 6)",
             checks.bounded_by_gates,
             domains.CELLS,
             "corrected",
