@@ -37,12 +37,11 @@ class Network:
 
     @property
     def Wh(self) -> NDArray[np.float64]:  # noqa: N802 - as in the formulas
-        """The RNN's recurrent weights, (H, H), in multiples of 1/1024."""
+        """The RNN's recurrent weights, (H, H), in multiples of 2^-16."""
         rng = np.random.default_rng(self.seed)
-        W = rng.normal(size=(self.H, self.H))
-        s = rng.uniform(0.5, 2, self.H)
+        W, s = rng.normal(size=(self.H, self.H)), rng.uniform(0.5, 2, self.H)
         W = np.linalg.qr(W)[0] * s[:, None] / s if self.kind == "scaled" else W / spectral_radius(np.abs(W))
-        return np.trunc(1024 * self.radius * (np.abs(W) if self.kind == "positive" else W)) / 1024
+        return np.trunc(2**16 * self.radius * (np.abs(W) if self.kind == "positive" else W)) / 2**16
 
     def arrays(self, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The RNN's inputs of each unit, (steps, H), and two initial states, (2, H), with entries from -1 to 1."""
