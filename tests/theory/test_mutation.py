@@ -9,6 +9,7 @@ import pytest
 
 from tests.theory.convolution.test_mutants import MUTANTS as CONVOLUTION
 from tests.theory.eigenvalues.test_mutants import MUTANTS as EIGENVALUES
+from tests.theory.memory.test_mutants import MUTANTS as MEMORY
 from tests.theory.mutation import Mutant, noticed
 from tests.theory.ordering.test_mutants import MUTANTS as ORDERING
 from tests.theory.parity.test_mutants import MUTANTS as PARITY
@@ -39,7 +40,7 @@ def test_a_claim_that_is_refuted_without_the_mutant_notices_nothing(monkeypatch)
         noticed(Mutant("parity.units", "return h + x - 2 * h * x", "return h + x", numbers=("3-1",)), 6)
 
 
-@pytest.mark.parametrize("mutants", [CONVOLUTION, EIGENVALUES, ORDERING, PARITY])
+@pytest.mark.parametrize("mutants", [CONVOLUTION, EIGENVALUES, MEMORY, ORDERING, PARITY])
 def test_every_mutant_can_be_made(mutants):
     for mutant in mutants:
         compile(mutant.source, mutant.module, "exec")

@@ -29,6 +29,11 @@ VERDICTS = {  # on the printed parts, and the smallest counterexample of each fa
             "[[0, 1], [0, 0]]",
         ],
     ),
+    "4-1": ("", ["[[1.5, 1.5], [-1.5, -1.5]]"]),
+    "4-2": ("", ["([[0, 2], [2, 0]], (0, 1))"]),
+    "4-3": ("", ["1"]),
+    "4-4": ("", ["(2, 1)"]),
+    "4-5": ("", ["-1"]),
 }
 
 
@@ -39,7 +44,10 @@ def test_verdict(number, full):
     printed, counterexamples = VERDICTS[number]
     verdict = CLAIMS[number].check(2_000 if full else 6, seed=1)
     assert verdict.as_expected, [r.message for r in verdict.results if not r.as_expected]
-    assert (verdict.outcome, verdict.printed) == ("no counterexample", printed)
+    outcome = (
+        "refuted" if any(p.false and p.role == "printed" for p in CLAIMS[number].propositions) else "no counterexample"
+    )
+    assert (verdict.outcome, verdict.printed) == (outcome, printed)
     refuted = [r for r in verdict.results if r.verdict == "refuted"]
     assert all(r.proposition.false for r in refuted)
     assert [r.shown for r in refuted] == counterexamples

@@ -46,9 +46,14 @@ def draw_forgetting() -> Any:
         f"from ({first:g}, 1)": run_rnn(x, [first, 1], NILPOTENT, BIAS)[0][:, 0] for first in (1, 0.05, -0.05, -1)
     }
     norms = [spectral_norm(run_rnn(x[:k], [0, 1], NILPOTENT, BIAS)[1]) for k in STEPS]
-    bound = {"at (0, 1)": norms, r"$0.9^k$, the bound for $|W_h| v \leq 0.9\,v$": [0.9**k for k in STEPS]}
+    bound = {"at (0, 1)": norms, r"$0.9^k$: weighted norms for $|W_h| v \leq 0.9\,v$": [0.9**k for k in STEPS]}
     panels: dict[str, Any] = {"states of the first unit": states, r"norm of $\partial h_k / \partial h_0$": bound}
-    return _curves("4-1: $W_h^2 = 0$, but the network remembers a bit", "steps $k$", panels, "states of the first unit")
+    return _curves(
+        "4-1: the square of the weights is 0, but the network remembers a bit",
+        "steps $k$",
+        panels,
+        "states of the first unit",
+    )
 
 
 def draw_products() -> Any:
@@ -60,11 +65,11 @@ def draw_products() -> Any:
     s = np.array([1, 8])
     Wh = 0.9 * np.array([[0.8, 0.6], [-0.6, 0.8]]) * s / s[:, None]
     products = [run_rnn(np.zeros((k, 2)), [0, 0], Wh)[1] for k in STEPS]
-    norms = {"its norm": [spectral_norm(J) for J in products],
-             r"its norm for lengths $\sqrt{x'Px}$": [spectral_norm(J * s / s[:, None]) for J in products]}  # fmt: skip
+    norms = {"norm": [spectral_norm(J) for J in products],
+             r"norm for lengths $\sqrt{x'Px}$": [spectral_norm(J * s / s[:, None]) for J in products]}  # fmt: skip
     panels: dict[str, Any] = {
         "steps of the radius 0, alternating inputs": alternating,
-        r"a $P$ with $J'PJ \leq 0.9^2 P$": norms,
+        r"another network, $J'PJ \leq 0.9^2 P$": norms,
     }
     return _curves("4-2: the norm of products $J_k \\cdots J_1$", "steps $k$", panels)
 

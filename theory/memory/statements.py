@@ -136,10 +136,10 @@ CLAIM_4_2 = Claim(
 turns. Both square to 0; their product is $\mathrm{diag}(4,0)$.
 
 *A norm* (Rota and Strang, 1960) that shrinks by $c<1$ bounds products of $k$ by $c^k$. Conversely, let all infinite
-products tend to 0. Each sequence has an $n$ with $\lVert J_n\cdots J_1\rVert<\frac12$, by compactness one of at
-most some $N$. Cutting products into such pieces gives $\lVert J_k\cdots J_1\rVert\le Kc^k$ for some $K$ and $c<1$.
-So $|x|=\sup_{k\ge0}c^{-k}\max\lVert J_k\cdots J_1x\rVert$ is a norm, and $|Jx|\le c|x|$. The infimum of such $c$,
-the joint spectral radius, is at least the $k$-th root of the radius of any product of $k$.
+products tend to 0. Each sequence has an $n$ with $\lVert J_n\cdots J_1\rVert<\frac12$, by compactness one below
+some $N$. Cutting products into such pieces gives $\lVert J_k\cdots J_1\rVert\le Kc^k$ for some $K$ and $c<1$. So
+$|x|=\sup_{k\ge0}c^{-k}\max\lVert J_k\cdots J_1x\rVert$ is a norm, and $|Jx|\le c|x|$. The infimum of such $c$, the
+joint spectral radius, is at least the $k$-th root of the radius of any product of $k$.
 
 *RNN* (for diagonal $P$: Yildiz, Jaeger and Kiebel, 2012). $J_t=\mathrm{diag}(1-h_t^2)W_h'$. By the mean value
 theorem some $DW_h'$, $0\le D\le1$, maps a difference of two states with the same inputs to the next.
