@@ -9,17 +9,21 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 import minigrad as mg
 from theory.eigenvalues.gradient_flow import cell_jacobians
 from theory.eigenvalues.powers import spectral_norm, spectral_radius
 from theory.memory.certificates import check_contraction, check_latch, check_vector, exact
 from theory.memory.contraction import (
+    BIAS,
+    NILPOTENT,
     alternating_inputs,
+    cell_gradient,
     critical_input,
     gate_bounds,
     latch,
+    linear_blocks,
     perron,
     positive_vector,
     residual_jacobian,
@@ -29,8 +33,6 @@ from theory.memory.contraction import (
 from theory.memory.domains import Network, residual_functions
 from theory.refutation import accepts, agree, require
 
-NILPOTENT, BIAS = [[1.5, 1.5], [-1.5, -1.5]], [1.5, 30.0]
-"""Weights whose square is 0, and a bias with which only the first unit, and its weight 3/2, is left."""
 SLACK = 1 + 1e-9
 
 
@@ -141,16 +143,6 @@ def rejects_ellipsoids(network: Network) -> None:
 # 4-3: forget gates below 1 ------------------------------------------------------------------------
 
 
-def cell_gradient(biases: ArrayLike, w: float, k: int) -> float:
-    """dc_k/dc_0 of an LSTM of one unit from the state 0, with biases of i, f and o, where only g has a weight.
-
-    >>> round(cell_gradient([40, 0, 40], 2, 3), 9)  # f = 1/2
-    3.125
-    """
-    b, zeros = np.append(np.asarray(biases, dtype=np.float64), 0.0), np.zeros((1, 4))
-    return float(cell_jacobians(np.zeros((k, 1)), [0.0], [0.0], zeros, w * np.eye(4)[3:], b)[-1, 0, 0])
-
-
 def does_not_explode(w: int) -> None:
     """Run 30 steps with the forget gate 1/2, and the gates i and o at 1."""
     found = cell_gradient([40, 0, 40], w, 30)
@@ -236,17 +228,6 @@ def rejects_latches(case: tuple[float, float, float, bool, int]) -> None:
 
 
 # 4-5: skip connections ----------------------------------------------------------------------------
-
-
-def linear_blocks(factor: float, blocks: int) -> float:
-    """The derivative of blocks x + f(x), where f is a linear layer with one weight, the factor.
-
-    >>> linear_blocks(-0.5, 3)
-    0.125
-    """
-    layer = mg.nn.Linear(1, 1, bias=False, dtype=np.float64)
-    layer.weight.data[...] = factor
-    return float(residual_jacobian([layer] * blocks, [1.0])[0, 0])
 
 
 def keeps(factor: int) -> None:

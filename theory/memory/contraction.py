@@ -15,15 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
+from theory.eigenvalues.gradient_flow import cell_jacobians
 from theory.eigenvalues.powers import spectral_norm
 from theory.memory.certificates import exact
 
 __all__ = [
-    "alternating_inputs", "critical_input", "gate_bounds", "latch", "perron", "positive_vector", "residual_jacobian",
-    "run_rnn", "shrinking_diagonal",
+    "BIAS", "NILPOTENT", "alternating_inputs", "cell_gradient", "critical_input", "gate_bounds", "latch",
+    "linear_blocks", "perron", "positive_vector", "residual_jacobian", "run_rnn", "shrinking_diagonal",
 ]  # fmt: skip
 
 Array = NDArray[np.float64]
+NILPOTENT, BIAS = [[1.5, 1.5], [-1.5, -1.5]], [1.5, 30.0]
+"""Weights whose square is 0, and a bias with which only the first unit, and its weight 3/2, is left."""
 
 
 def run_rnn(x: ArrayLike, h0: ArrayLike, Wh: ArrayLike, b: ArrayLike = 0.0) -> tuple[Array, Array]:
@@ -96,6 +99,16 @@ def alternating_inputs(Wh: ArrayLike, units: tuple[int, int], steps: int) -> Arr
     return np.asarray(sums - np.tanh([[0.0, 0.0], *sums[:-1]]) @ np.asarray(Wh))
 
 
+def cell_gradient(biases: ArrayLike, w: float, k: int) -> float:
+    """Return dc_k/dc_0 of an LSTM of one unit from the state 0, with biases of i, f and o, where only g has a weight.
+
+    >>> round(cell_gradient([40, 0, 40], 2, 3), 9)  # f = 1/2
+    3.125
+    """
+    b, zeros = np.append(np.asarray(biases, dtype=np.float64), 0.0), np.zeros((1, 4))
+    return float(cell_jacobians(np.zeros((k, 1)), [0.0], [0.0], zeros, w * np.eye(4)[3:], b)[-1, 0, 0])
+
+
 def gate_bounds(x: ArrayLike, h: ArrayLike, c: ArrayLike, Wx: ArrayLike, Wh: ArrayLike, b: ArrayLike) -> Array:
     """Return M (2, 2), for which the norms (‖dc_t‖, ‖dh_t‖) along an LSTM's run are at most M times those of t - 1.
 
@@ -147,3 +160,14 @@ def residual_jacobian(functions: Sequence[Callable[[Any], Any]], x: ArrayLike, s
         return h
 
     return np.array(mg.jacobian(run)(mg.tensor(np.asarray(x, dtype=np.float64))).numpy())
+
+
+def linear_blocks(factor: float, blocks: int) -> float:
+    """Return the derivative of blocks x + f(x), where f is a linear layer with one weight, the factor.
+
+    >>> linear_blocks(-0.5, 3)
+    0.125
+    """
+    layer = mg.nn.Linear(1, 1, bias=False, dtype=np.float64)
+    layer.weight.data[...] = factor
+    return float(residual_jacobian([layer] * blocks, [1.0])[0, 0])

@@ -8,8 +8,16 @@ import numpy as np
 
 from theory.eigenvalues.powers import spectral_norm
 from theory.figures import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, new_figure
-from theory.memory.checks import BIAS, NILPOTENT, cell_gradient, linear_blocks
-from theory.memory.contraction import alternating_inputs, critical_input, residual_jacobian, run_rnn
+from theory.memory.contraction import (
+    BIAS,
+    NILPOTENT,
+    alternating_inputs,
+    cell_gradient,
+    critical_input,
+    linear_blocks,
+    residual_jacobian,
+    run_rnn,
+)  # fmt: skip
 from theory.memory.domains import residual_functions
 
 __all__ = ["draw_cells", "draw_depth", "draw_forgetting", "draw_latch", "draw_products"]

@@ -14,7 +14,7 @@ def change(number, module, old, new, equivalent="", count=1):
 MUTANTS = [
     # 4-1: the spectral radius of an RNN
     change("4-1", "checks", "if spectral_radius(Wh) < 1:", "if spectral_radius(np.abs(Wh)) < 1:"),
-    change("4-1", "checks", "[1.5, 30.0]", "[1.5, 0.0]"),
+    change("4-1", "contraction", "[1.5, 30.0]", "[1.5, 0.0]"),
     change("4-1", "checks", "v, rate = positive_vector(np.abs(network.Wh))\n    check",
            "v, rate = positive_vector(network.Wh)\n    check"),
     change("4-1", "checks", "v.astype(np.float64), float(rate), 1)", "1 / v.astype(np.float64), float(rate), 1)"),
@@ -56,7 +56,7 @@ MUTANTS = [
     # 4-3: forget gates below 1
     change("4-3", "checks", "(f + i * o * w) / scale", "(f + i * w) / scale"),
     change("4-3", "checks", "(f + i * o * w) / scale) ** (k - 1)", "(f + i * o * w) / scale) ** k"),
-    change("4-3", "checks", "w * np.eye(4)[3:]", "w * np.eye(4)[2:3]"),
+    change("4-3", "contraction", "w * np.eye(4)[3:]", "w * np.eye(4)[2:3]"),
     change("4-3", "checks", "cell_gradient([40, 0, 40], w, 30)", "cell_gradient([-40, 0, 40], w, 30)"),
     change("4-3", "checks", "[h0, *h], [c0, *c]", "[h0, *h], [0 * c0, *c]",
            "dh_0 = 0, so the weights of f act on c_1 first"),
