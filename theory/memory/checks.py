@@ -137,6 +137,7 @@ def rejects_ellipsoids(network: Network) -> None:
     _require_rejected(check_contraction, [
         (P, eye, W, Fraction(spectral_radius(network.Wh)) - Fraction(1, 10**6)), (-P, eye, W, rate),
         (0 * P, eye, W, rate), (P + Fraction(1, 2**20) * np.eye(network.H, k=1, dtype=int), eye, W, rate),
+        (np.array([[1, 2], [2, 1]]), two, 0 * two, Fraction(1, 2)),
         (two + 4 * N.T @ N, two, N, Fraction(1, 2))])  # P / 4 - N'PN = I / 4, as N^2 = 0  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def draw_forgetting() -> Any:
         f"from ({first:g}, 1)": run_rnn(x, [first, 1], NILPOTENT, BIAS)[0][:, 0] for first in (1, 0.05, -0.05, -1)
     }
     norms = [spectral_norm(run_rnn(x[:k], [0, 1], NILPOTENT, BIAS)[1]) for k in STEPS]
-    bound = {"at (0, 1)": norms, r"$0.9^k$: weighted norms for $|W_h| v \leq 0.9\,v$": [0.9**k for k in STEPS]}
+    bound = {"at (0, 1)": norms, r"$0.9^k$ bounds weighted norms for $|W_h| v \leq 0.9\,v$": [0.9**k for k in STEPS]}
     panels: dict[str, Any] = {"states of the first unit": states, r"norm of $\partial h_k / \partial h_0$": bound}
     return _curves(
         "4-1: the square of the weights is 0, but the network remembers a bit",

@@ -61,7 +61,7 @@ CLAIM_4_1 = Claim(
         ),
         Proposition(
             "wrong vectors",
-            "the check rejects other v, matrices and rates",
+            "the check rejects wrong v, matrices and rates",
             checks.rejects_vectors,
             domains.SIGNED,
             "general",
@@ -94,11 +94,11 @@ CLAIM_4_2 = Claim(
     source="folklore",
     corrected=Corrected(
         "All infinite products from a compact set tend to 0 if and only if some norm shrinks under its matrices by "
-        "one rate c < 1. For a tanh RNN and all inputs some P > 0 with J'PJ < c^2 P for the 2^H matrices J = D Wh', "
-        "D diagonal with entries 0 and 1, is enough.",
+        "one rate c < 1. A tanh RNN forgets for all inputs if some P > 0 has J'PJ < c^2 P for the 2^H matrices J = D "
+        "Wh', where D is diagonal with entries 0 and 1.",
         "All infinite products from a compact set tend to 0 if and only if some norm shrinks under its matrices by "
-        "one rate $c<1$. For a tanh RNN and all inputs some $P>0$ with $J'PJ<c^2P$ for the $2^H$ matrices $J=DW_h'$, "
-        "$D$ diagonal with entries 0 and 1, is enough.",
+        "one rate $c<1$. A tanh RNN forgets for all inputs if some $P>0$ has $J'PJ<c^2P$ for the $2^H$ matrices "
+        "$J=DW_h'$, where $D$ is diagonal with entries 0 and 1.",
         by=("ellipsoid",),
     ),
     propositions=(
@@ -126,7 +126,7 @@ CLAIM_4_2 = Claim(
         ),
         Proposition(
             "wrong ellipsoids",
-            "the check rejects lower c, other P, and P for Wh' but not all D Wh'",
+            "the check rejects lower c, wrong P, and P for Wh' alone",
             checks.rejects_ellipsoids,
             domains.SCALED,
             "general",
@@ -157,11 +157,11 @@ CLAIM_4_3 = Claim(
     ),
     source="folklore",
     corrected=Corrected(
-        "For one unit with constant gates, c_0 = h_0 = 0 and g_t = tanh(w h_{t-1}) it is f (f + i o w)^(k-1), which "
-        "explodes if and only if |f + i o w| > 1. In general its norm is at most the first entry of M^k (see the "
-        "proof), which vanishes if M v < v for some v > 0.",
-        r"For one unit with constant gates, $c_0=h_0=0$ and $g_t=\tanh(wh_{t-1})$ it is $f(f+iow)^{k-1}$, which "
-        "explodes if and only if $|f+iow|>1$. In general its norm is at most the first entry of $M^k$ (see the "
+        "For one unit with constant gates, c_0 = h_0 = 0 and g_t = tanh(w h_{t-1}) the gradient is f (f + i o "
+        "w)^(k-1), which explodes if and only if |f + i o w| > 1. In general its norm is at most the first entry of "
+        "M^k (see the proof), which vanishes if M v < v for some v > 0.",
+        r"For one unit with constant gates, $c_0=h_0=0$ and $g_t=\tanh(wh_{t-1})$ the gradient is $f(f+iow)^{k-1}$, "
+        "which explodes if and only if $|f+iow|>1$. In general its norm is at most the first entry of $M^k$ (see the "
         "proof), which vanishes if $Mv<v$ for some $v>0$.",
         by=("one cell", "all weights"),
     ),
@@ -211,20 +211,20 @@ with $w\ge0$ attains. Without recurrent weights it is $F^k$: there the folklore 
 
 CLAIM_4_4 = Claim(
     number="4-4",
-    title="A spectral radius above 1 explodes",
+    title="A radius above 1 makes gradients explode",
     statement=Statement(
         "The gradient dh_k/dh_0 of a tanh RNN explodes if the spectral radius of Wh is above 1.",
         r"The gradient $\partial h_k/\partial h_0$ of a tanh RNN explodes if the spectral radius of $W_h$ is above 1.",
     ),
     source="folklore",
     corrected=Corrected(
-        "For one unit h_t = tanh(w h_{t-1} + x_t), |w| > 1, without input it explodes from h_0 = 0 and vanishes from "
-        "all other h_0. For w > 1 let a = sqrt(1 - 1/w), e_c = w a - artanh(a) and h_0 >= a. If all |x_t| <= e < "
-        "e_c, states keep their sign, and dh_k/dh_0 vanishes. If all x_t = -e < -e_c, the sign is lost.",
-        r"For one unit $h_t=\tanh(wh_{t-1}+x_t)$, $|w|>1$, without input it explodes from $h_0=0$ and vanishes from "
-        r"all other $h_0$. For $w>1$ let $a=\sqrt{1-1/w}$, $e_c=wa-\mathrm{artanh}\,a$ and $h_0\ge a$. If all "
-        r"$|x_t|\le e<e_c$, states keep their sign, and $\partial h_k/\partial h_0$ vanishes. If all $x_t=-e<-e_c$, "
-        "the sign is lost.",
+        "For one unit h_t = tanh(w h_{t-1} + x_t), |w| > 1, without input the gradient explodes from h_0 = 0 and "
+        "vanishes from all other h_0. For w > 1 let a = sqrt(1 - 1/w), e_c = w a - artanh(a) and h_0 >= a. If all "
+        "|x_t| <= e < e_c, states keep their sign, and dh_k/dh_0 vanishes. If all x_t = -e < -e_c, the sign is lost.",
+        r"For one unit $h_t=\tanh(wh_{t-1}+x_t)$, $|w|>1$, without input the gradient explodes from $h_0=0$ and "
+        r"vanishes from all other $h_0$. For $w>1$ let $a=\sqrt{1-1/w}$, $e_c=wa-\mathrm{artanh}\,a$ and $h_0\ge a$. "
+        r"If all $|x_t|\le e<e_c$, states keep their sign, and $\partial h_k/\partial h_0$ vanishes. If all "
+        "$x_t=-e<-e_c$, the sign is lost.",
         by=("without input", "memory", "no memory"),
     ),
     propositions=(
@@ -260,7 +260,7 @@ CLAIM_4_4 = Claim(
         ),
         Proposition(
             "wrong intervals",
-            "the check rejects inputs above e_c, other intervals, and slopes of 1 or more",
+            "the check rejects inputs above e_c, wrong intervals, and slopes of 1 or more",
             checks.rejects_latches,
             domains.LATCHES,
             "general",
@@ -274,7 +274,7 @@ not matter: $-h_t$ belongs to $-h_0$, and $(-1)^th_t$ to $-w$.
 *Memory* (for more units: Bengio, Simard and Frasconi, 1994). On $[0,1)$, $wh-\mathrm{artanh}\,h$ is largest, $e_c$,
 at $h=a$, where $w(1-a^2)=1$. Let $|x_t|\le e<e_c$ and $b=\tanh(wa-e)$. As $wa-e>\mathrm{artanh}\,a$, $b>a$. Each
 $h\ge a$ leads to at least $b$. So slopes $w(1-h_t^2)$ are at most $c=w(1-b^2)<w(1-a^2)=1$, and
-$0<\partial h_k/\partial h_0\le c^k$. Certificates have rational $a$ and $b$ and bounds of exp.
+$0<\partial h_k/\partial h_0\le c^k$. Certificates have rational $a$ and $b$.
 
 *No memory.* If all $x_t=-e<-e_c$, $\tanh(wh-e)<h$ on $[0,1]$. By compactness the state falls by at least some $m>0$
 each step until it is negative. If all $x_t=-e_c$, $a$ is fixed, with the slope 1.""",
