@@ -77,9 +77,9 @@ def draw_products() -> Any:
              r"norm for lengths $\sqrt{x'Px}$": [spectral_norm(J * s / s[:, None]) for J in products]}  # fmt: skip
     panels: dict[str, Any] = {
         "steps of the radius 0, alternating inputs": alternating,
-        r"another network, $J'PJ \leq 0.9^2 P$": norms,
+        r"another network, $J'PJ \leq 0.81\,P$": norms,
     }
-    return _curves("4-2: the norm of products $J_k \\cdots J_1$", "steps $k$", panels)
+    return _curves("4-2: the norm of the product of the first k steps", "steps $k$", panels)
 
 
 def draw_cells() -> Any:
