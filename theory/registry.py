@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from theory import convolution, eigenvalues, layers, learning, ordering, parity
+from theory import convolution, eigenvalues, layers, learning, memory, ordering, parity
 from theory.claims import Claim, Corrected, Statement
 from theory.domains import Domain, Source
 from theory.propositions import Proposition
@@ -86,6 +86,6 @@ def claim(
     return decorate
 
 
-for _family in (convolution, ordering, parity, eigenvalues, layers, learning):  # in the order of the numbers
+for _family in (convolution, ordering, parity, eigenvalues, memory, layers, learning):  # in the order of the numbers
     for _claim in _family.CLAIMS:
         register(_claim)

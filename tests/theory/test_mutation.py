@@ -11,6 +11,7 @@ from tests.theory.convolution.test_mutants import MUTANTS as CONVOLUTION
 from tests.theory.eigenvalues.test_mutants import MUTANTS as EIGENVALUES
 from tests.theory.layers.test_mutants import MUTANTS as LAYERS
 from tests.theory.learning.test_mutants import MUTANTS as LEARNING
+from tests.theory.memory.test_mutants import MUTANTS as MEMORY
 from tests.theory.mutation import Mutant, noticed
 from tests.theory.ordering.test_mutants import MUTANTS as ORDERING
 from tests.theory.parity.test_mutants import MUTANTS as PARITY
@@ -41,7 +42,7 @@ def test_a_claim_that_is_refuted_without_the_mutant_notices_nothing(monkeypatch)
         noticed(Mutant("parity.units", "return h + x - 2 * h * x", "return h + x", numbers=("3-1",)), 6)
 
 
-@pytest.mark.parametrize("mutants", [CONVOLUTION, EIGENVALUES, LAYERS, LEARNING, ORDERING, PARITY])
+@pytest.mark.parametrize("mutants", [CONVOLUTION, EIGENVALUES, LAYERS, LEARNING, MEMORY, ORDERING, PARITY])
 def test_every_mutant_can_be_made(mutants):
     for mutant in mutants:
         compile(mutant.source, mutant.module, "exec")
