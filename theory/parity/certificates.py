@@ -22,7 +22,7 @@ def check_failure(certificate: Failure) -> None:
 
     >>> check_failure(Failure(Fraction(2), (Fraction(1), Fraction(1, 2))))
     Traceback (most recent call last):
-    theory.refutation.Refuted: bit 2: 0.5 is not an upper bound of the state, which may be 0.7615941559557649
+    theory.refutation.Refuted: bit 2: 0.5 is below 0.7615941559557649, which the state may be
     """
     certified(checker.failure, certificate.gain, certificate.states)
 
