@@ -32,9 +32,11 @@ proof, formula or matrix, *corrected* and *general* ones. A check has one of six
 
 Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
 return certificates, which independent code verifies. `theory certify NUMBER --out FILE.json` writes the certificates of
-a claim, and `python theory/checker.py FILE.json` verifies them with integers and fractions. The checker imports Python's
-standard library alone, rejects a file with any change, and prints the sentences that are proven. The verdict on a claim's statement is the worst verdict on the
-printed propositions that state it, or on the corrected ones if the homework only prints a formula.
+a claim, and `python theory/checker.py FILE.json` verifies them with integers and fractions. The checker imports only
+Python's standard library, rejects a changed file, and prints the sentences that are proven.
+
+The verdict on a claim's statement is the worst verdict on the printed propositions that state it, or on the corrected
+ones if the homework only prints a formula.
 """
 
 _TAIL = """
