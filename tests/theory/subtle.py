@@ -197,7 +197,7 @@ SUBTLE = (
          "(worst.odd <= 0.5)).any())", "(worst.odd <= 0.5)).all())"),
     _one("a parity is wrong if all of it is", "3-1-alt", "parity.checks", "if wrong.any():", "if wrong.all():"),
     _one("the weights fail if no step is right", "3-1-alt", "parity.checks",
-         "== parity(bits)).all()", "== parity(bits)).any()"),
+         "(y != parity(bits)).any()", "(y != parity(bits)).all()"),
     _one("long sequences are a tenth as long", "3-1", "parity.checks", "(4, length))\n", "(4, length // 10))\n"),
     _one("all long sequences are a tenth as long", "3-1", "parity.domains", "LONG = 100_000", "LONG = 10_000"),
     _one("runs at large gains are a tenth as long", "3-1-alt", "parity.domains", "RUN = 1_000", "RUN = 100"),
