@@ -87,10 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")
     certify = _command(
-        commands, "certify", _certify, "write what is certified for a claim, for theory/checker.py", None
+        commands, "certify", _certify, "write a claim's certificates, which theory/checker.py verifies", None
     )
     certify.add_argument("number", metavar="NUMBER", help="the number of a claim, such as 2-1 or 3-1-alt")
-    certify.add_argument("--out", metavar="FILE.json", required=True, help="file; check it with checker.py")
+    certify.add_argument(
+        "--out", metavar="FILE.json", required=True, help="check it: python theory/checker.py FILE.json"
+    )
     page = _command(commands, "document", _document, "write docs/theory.md and its figures from the code", None)
     page.add_argument("--out", metavar="DIR", default="docs", help="folder (default: docs)")
     return parser

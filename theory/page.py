@@ -138,6 +138,9 @@ def _section(verdict: Verdict) -> str:
         lines.append(f"- *{r.proposition.label}*: {r.proposition.statement.rstrip('.')}. *{found}.*")
     if claim.proof:
         lines += ["", f"**Proof.** {claim.proof}"]
+    if claim.certify is not None:
+        number = claim.number.replace(" ", "-")
+        lines += ["", f"*Certificates:* `theory certify {number} --out FILE.json`"]
     if claim.draw is not None:
         lines += ["", f"![{claim.number}: {claim.title}](theory/{figure_name(claim)})"]
     if claim.measure is not None:
