@@ -215,12 +215,12 @@ $F(1)=2\tanh\frac{g}{2}$.
 - Below, $F(\frac12)=\tanh g<\frac12$. $F$ is concave on $[\frac12,\frac32]$ and has the slope $g \tanh^2 g<1$ at
   $\frac12$, so $F(s) \le \tanh g+(s-\frac12)$ for $s$ from $\frac12$ to 1. No state is above 0.536, so each zero of
   1 0 0 … 0 takes $\frac12-\tanh g$ or more from it, until it is at most $\frac12$.
-- From $g=\frac{13}5$ on, 1 0 fails. By (1) it leads to $F(F(1))=F(q)$ with $q=2-F(1)=4/(e^g+1)<0.28$. As
+- From $g=\frac{13}5$ on, 1 0 fails. By (1) its last state is $F(F(1))=F(q)$ with $q=2-F(1)=4/(e^g+1)<0.28$. As
   $g(\frac12-q)>0.57>\frac12 \ln 3$, $F(q)<1-\tanh g(\frac12-q)<\frac12$.
-- Between, 0 0 … 0 fails: $F(\frac12-d)+d>\frac12$ for $0 \le d \le \frac12$. So each 0 raises a state up to $\frac12$
-  by some $\delta>0$ or more. For $g \le 1$ the left side rises with $d$ from $\tanh g$, as $F'<g$. For
-  $g>1$ it is at least $\tanh g-m(g)$, where $m(g)$ is the largest $\tanh gd-d$ for $d \ge 0$, which rises with $g$.
-  With $r^2=1-1/g$ it is $r-\mathrm{artanh}(r)/g$. So it suffices that $\tanh 1-m(\frac75)>0.76-0.11$ and
+- Between, 0 0 … 0 fails: $F(\frac12-d)+d>\frac12$ for $0 \le d \le \frac12$. So each 0 raises a state of at most
+  $\frac12$ by some $\delta>0$ or more. For $g \le 1$ the left side rises with $d$ from $\tanh g$, as $F'<g$. For $g>1$
+  it is at least $\tanh g-m(g)$, where $m(g)$ is the largest $\tanh gd-d$ for $d \ge 0$. It is $r-\mathrm{artanh}(r)/g$
+  with $r^2=1-1/g$, and rises with $g$. So it suffices that $\tanh 1-m(\frac75)>0.76-0.11$ and
   $\tanh \frac75-m(\frac{13}5)>0.885-0.38$ are above $\frac12$.
 
 So $\frac12 \ln 3$ is the only gain at which the unchanged weights compute parity.
