@@ -14,12 +14,13 @@ as expected only if exactly these were refuted and all others survived.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
+from theory.certificates import Certificate
 from theory.propositions import (
     BROKEN,
     FLAKY,
@@ -167,6 +168,7 @@ class Claim:
         draw: returns a matplotlib figure.
         display: returns the text of `theory show`.
         measure: returns measured figures, as Markdown for the page.
+        certify: makes the certificates that `theory certify` writes; see `theory.certificates`.
     """
 
     number: str
@@ -179,6 +181,7 @@ class Claim:
     draw: Callable[[], Any] | None = None
     display: Callable[[], str] | None = None
     measure: Callable[[], str] | None = None
+    certify: Callable[[], Iterable[Certificate]] | None = None
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.propositions]

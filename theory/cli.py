@@ -1,4 +1,4 @@
-"""The command `theory`: check claims, print them, draw their figures, and write docs/theory.md.
+"""The command `theory`: check claims, print them, draw figures, write certificates and docs/theory.md.
 
 Results go to standard output, progress and errors to standard error. The exit status is 0 if every verdict is as
 expected, 1 if one is not, and 2 for a usage error.
@@ -18,6 +18,8 @@ from typing import Any
 import minigrad as mg
 from captioning.command import run_command
 from minigrad.runtime.extras import require
+from theory import checker
+from theory.certificates import write_certificates
 from theory.claims import Claim, Verdict
 from theory.page import figure_name, save_figure, write_page
 from theory.propositions import REFUTED, Result
@@ -70,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Check claims about neural networks with examples and certificates. "
         "Without a command, check all claims and print a table of verdicts. "
         "The exit status is 0 if every verdict is as expected, and 1 if not.",
-        epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory figures --out DIR.",
+        epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory certify 2-1 --out FILE.json.",
     )
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
     parser.set_defaults(command=_check, numbers=[], verbose=False, load=[])
@@ -84,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     figures = _command(commands, "figures", _figures, "draw a picture of each claim (needs matplotlib)", "3-2")
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")
+    certify = _command(
+        commands, "certify", _certify, "write a claim's certificates, which theory/checker.py verifies", None
+    )
+    certify.add_argument("number", metavar="NUMBER", help="the number of a claim, such as 2-1 or 3-1-alt")
+    certify.add_argument(
+        "--out", metavar="FILE.json", required=True, help="check it: python theory/checker.py FILE.json"
+    )
     page = _command(commands, "document", _document, "write docs/theory.md and its figures from the code", None)
     page.add_argument("--out", metavar="DIR", default="docs", help="folder (default: docs)")
     return parser
@@ -197,6 +206,16 @@ def _figures(options: Any) -> int:
             path = folder / figure_name(claim, options.format)
             save_figure(claim, path)
             print(path)
+    return 0
+
+
+def _certify(options: Any) -> int:
+    (claim,) = _chosen([options.number])
+    if claim.certify is None:
+        having = ", ".join(number for number, claim in CLAIMS.items() if claim.certify)
+        raise ValueError(f"claim {claim.number} has no certificates; the claims with certificates are {having}")
+    number = write_certificates(claim, options.out)
+    print(f"{options.out}: {number} certificates. Check them with: python {checker.__file__} {options.out}")
     return 0
 
 

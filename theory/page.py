@@ -31,8 +31,12 @@ proof, formula or matrix, *corrected* and *general* ones. A check has one of six
   promise.
 
 Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
-return certificates, which independent code verifies. The verdict on a claim's statement is the worst verdict on the
-printed propositions that state it, or on the corrected ones if the source only prints a formula.
+return certificates, which independent code verifies. `theory certify NUMBER --out FILE.json` writes the certificates of
+a claim, and `python theory/checker.py FILE.json` verifies them with integers and fractions. The checker imports only
+Python's standard library, rejects a changed file, and prints the sentences that are proven.
+
+The verdict on a claim's statement is the worst verdict on the printed propositions that state it, or on the corrected
+ones if the source only prints a formula.
 """
 
 _TAIL = """
@@ -134,6 +138,9 @@ def _section(verdict: Verdict) -> str:
         lines.append(f"- *{r.proposition.label}*: {r.proposition.statement.rstrip('.')}. *{found}.*")
     if claim.proof:
         lines += ["", f"**Proof.** {claim.proof}"]
+    if claim.certify is not None:
+        number = claim.number.replace(" ", "-")
+        lines += ["", f"*Certificates:* `theory certify {number} --out FILE.json`"]
     if claim.draw is not None:
         lines += ["", f"![{claim.number}: {claim.title}](theory/{figure_name(claim)})"]
     if claim.measure is not None:

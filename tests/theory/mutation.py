@@ -28,7 +28,8 @@ class Mutant:
     """In a module of theory ("parity.bounds") the text `old`, which stands there `count` times, becomes `new`.
 
     equivalent: why nothing can notice, for a mutant that computes the same. numbers: the claims that should notice
-    (default: all of the family). A mutant must compute something wrong: if it cannot run, that is an error.
+    (default: all of the family, or of a module outside the families, all). A mutant must compute something wrong: if it
+    cannot run, that is an error.
     """
 
     module: str
@@ -88,7 +89,8 @@ def imported_with(mutant: Mutant) -> Iterator[tuple[Claim, ...]]:
     saved = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "theory"}
     sys.meta_path.insert(0, Finder)  # type: ignore[arg-type]
     try:
-        yield importlib.import_module(f"theory.{mutant.module.partition('.')[0]}").CLAIMS
+        module = importlib.import_module(f"theory.{mutant.module.partition('.')[0]}")
+        yield getattr(module, "CLAIMS", None) or tuple(importlib.import_module("theory").CLAIMS.values())
     finally:
         sys.meta_path.remove(Finder)  # type: ignore[arg-type]
         for name in [name for name in sys.modules if name.partition(".")[0] == "theory"]:

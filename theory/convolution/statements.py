@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
+from theory.certificates import Certificate, certificate
 from theory.claims import Claim, Corrected, Statement
 from theory.convolution import checks, domains
+from theory.convolution.certificates import permutation_of
 from theory.convolution.figures import draw_convolution, draw_permutation, draw_transposed
 from theory.convolution.matrices import conv_matrix, conv_transpose_matrix
 from theory.convolution.notation import NUMBERED, pictured, products, symbols, written
@@ -263,6 +267,16 @@ def show_permutation() -> str:
     ])  # fmt: skip
 
 
+def certify() -> Iterator[Certificate]:
+    """Certify A_T = P A_C for all weights, as in the homework and with a kernel of 3x3 and stride 3; W00 is a name."""
+    for r in (2, 3):
+        names, numbered = np.array(["0", *symbols("W", r, r)]), np.arange(1, r * r + 1)
+        a_t = conv_transpose_matrix(numbered.reshape(1, 1, r, r), (1, 2, 2), stride=r).dense()
+        a_c = conv_matrix(numbered.reshape(r * r, 1, 1, 1), (1, 2, 2)).dense()
+        columns = permutation_of(shuffle_matrix((r * r, 2, 2), r).dense())
+        yield certificate("permutation", left=names[a_t], right=names[a_c], columns=columns)
+
+
 CLAIM_1_3 = Claim(
     number="1-3",
     title="A transposed convolution is a convolution in another order",
@@ -272,4 +286,5 @@ CLAIM_1_3 = Claim(
     proof=PROOF_3,
     draw=draw_permutation,
     display=show_permutation,
+    certify=certify,
 )

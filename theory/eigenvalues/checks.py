@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.eigenvalues.certificates import certify_kind, check_defective, missing_dimensions
-from theory.eigenvalues.defective import chain, proves_defective
+from theory.eigenvalues.certificates import certify_kind, check_chain, check_defective, missing_dimensions
+from theory.eigenvalues.defective import chain
 from theory.eigenvalues.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues.domains import Drawn, Network, Whole
 from theory.eigenvalues.gradient_flow import cell_jacobians, forget_gates, rnn_bounds, rnn_jacobians, rnn_states
@@ -130,7 +130,7 @@ def has_eigendecomposition(W: list[list[int]]) -> None:
     """
     for eigenvalue in (0, 1, -1):
         v = chain(W, eigenvalue)
-        refuted = v is not None and proves_defective(W, eigenvalue, v)
+        refuted = v is not None and accepts(check_chain, W, eigenvalue, v)
         if refuted != (missing_dimensions(W, eigenvalue) > 0):
             raise Unsound(f"{v} is accepted as a proof for the eigenvalue {eigenvalue}, but the ranks contradict it")
         require(not refuted, f"A = W - {eigenvalue} I has A v != 0 = A^2 v, v = {v}, which no P D P^-1 has")
@@ -144,10 +144,10 @@ def decided_exactly(example: Whole) -> None:
         v = chain(W, eigenvalue)
         require((v is not None) == truth, f"{v} is found for the eigenvalue {eigenvalue}, a larger block is {truth}")
         if v is not None:
-            require(proves_defective(W, eigenvalue, v), f"{v} is not a proof for the eigenvalue {eigenvalue}")
+            check_chain(W, eigenvalue, v)
         require(accepts(check_defective, W, eigenvalue) == truth, f"ranks say {not truth} of {eigenvalue}")
         for unit in np.eye(len(W), dtype=int):
-            wrong = not truth and proves_defective(W, eigenvalue, unit)
+            wrong = not truth and accepts(check_chain, W, eigenvalue, unit)
             require(not wrong, f"{unit} is taken for a proof, but {eigenvalue} has no larger block")
         tried.add(eigenvalue)
     for value, _ in example.blocks:

@@ -15,10 +15,11 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from theory import checker
 from theory.domains import Domain, enumerated, every, sampled, stratified
 from theory.eigenvalues.certificates import certify_kind, missing_dimensions
 from theory.eigenvalues.powers import jordan_block
-from theory.refutation import require
+from theory.refutation import certified, require
 
 
 @dataclass(frozen=True)
@@ -262,9 +263,8 @@ def networks(biases: tuple[float, ...] = (0.0, 1.0, 5.0)) -> st.SearchStrategy[N
 
 def _certify_whole(example: Whole) -> None:
     """W P = P J with P invertible in integers: W has the stated Jordan form."""
-    W, P, J = example.matrix, example.vectors, example.jordan_form
-    require(np.array_equal(P @ example.inverse, np.eye(len(W), dtype=int)), "P and P^-1 are not inverse")
-    require(np.array_equal(W @ P, P @ J), "W P is not P J")
+    W, P = example.matrix, example.vectors
+    certified(checker.jordan_form, W.tolist(), P.tolist(), example.inverse.tolist(), example.blocks)
     for value in set(example.eigenvalues):
         missing = sum(size - 1 for v, size in example.blocks if v == value)
         found = missing_dimensions(W, value)

@@ -31,7 +31,7 @@ DENSITIES = 0.001, 0.5, 0.999
 """How many of the bits are ones: rare ones, as many as zeros, rare zeros."""
 SEEDS = st.integers(0, 2**32 - 1)
 ONLY_RAW_GAIN = math.atanh(0.5)
-"""The one gain, ln(3) / 2, at which the threshold network's own weights work in exact arithmetic."""
+"""ln(3) / 2, the only gain at which the threshold network's own weights compute parity (in exact arithmetic)."""
 
 short_sequences = list(sequences_up_to(10))
 
@@ -163,7 +163,11 @@ TABLES = every(
 """Rows of a table, and the p of the first. The first table is of R. A. Fisher's lady tasting tea."""
 RAW_GAINS = sampled(
     raw_gains,
-    {"a gain below ln(3) / 2": lambda gain: gain < ONLY_RAW_GAIN, "one above": lambda gain: gain > ONLY_RAW_GAIN},
+    {
+        "a gain below ln(3) / 2": lambda gain: gain < ONLY_RAW_GAIN,
+        "one of 13/5 or more": lambda gain: gain >= 2.6,
+        "one between": lambda gain: ONLY_RAW_GAIN < gain < 2.6,
+    },
 )
 STATES_AND_BITS = sampled(
     st.tuples(st.integers(2, 8), _states, _states),

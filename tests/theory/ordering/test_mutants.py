@@ -15,6 +15,10 @@ def certificates(old, new, **options):
     return Mutant("ordering.certificates", old, new, **options)
 
 
+def checker(old, new, **options):
+    return Mutant("checker", old, new, numbers=("2-1", "2-2"), **options)
+
+
 def graphs(old, new, **options):
     return Mutant("ordering.graphs", old, new, **options)
 
@@ -72,15 +76,15 @@ MUTANTS = [
     proofs("position = {v: i for", "position = {v: -i for"),
     proofs("return next((u, v)", "return next((v, u)"),
     # the definitions: an order
-    certificates("if position[parent] >= position[vertex]:", "if position[parent] > position[vertex]:"),
-    certificates("if position[parent] >= position[vertex]:", "if position[parent] <= position[vertex]:"),
-    certificates("if position[parent] >= position[vertex]:", "if False:"),
-    certificates("if position[parent] >= position[vertex]:", "if position[parent] != position[vertex] - 1:"),
+    checker("if position[parent] >= position[vertex]:", "if position[parent] > position[vertex]:"),
+    checker("if position[parent] >= position[vertex]:", "if position[parent] <= position[vertex]:"),
+    checker("if position[parent] >= position[vertex]:", "if False:"),
+    checker("if position[parent] >= position[vertex]:", "if position[parent] != position[vertex] - 1:"),
     # … a cycle
-    certificates("before = cycle[-1]", "before = cycle[0]"),
-    certificates("        before = vertex", "        pass"),
-    certificates("before not in parents[vertex]", "vertex not in parents[before]"),
-    certificates("before not in parents[vertex]", "False"),
+    checker("before = cycle[-1]", "before = cycle[0]"),
+    checker("        before = vertex", "        pass"),
+    checker("before not in parents[vertex]", "vertex not in parents[before]"),
+    checker("before not in parents[vertex]", "False"),
     # … an acyclic graph
     certificates("A[index[parent], index[vertex]] = True", "A[index[vertex], index[parent]] = True",
                  equivalent="a graph is acyclic exactly if the graph with all edges turned round is"),
