@@ -1,6 +1,6 @@
 """Check certificates of contraction in exact arithmetic, without the code that finds them.
 
-Numbers are ints or Fractions; only exp, for `check_latch`, is enclosed by decimal numbers. Each `check_...` raises
+Numbers are ints or Fractions; only exp, for `check_latch`, is enclosed by fractions. Each `check_...` raises
 :class:`theory.Refuted` if a certificate is wrong.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.parity.certificates import enclose, exp_range
+from theory.checker import exp_range
 from theory.refutation import require
 
 __all__ = ["check_contraction", "check_latch", "check_positive_definite", "check_vector", "exact"]
@@ -90,5 +90,5 @@ def check_latch(w: Fraction, e: Fraction, a: Fraction, b: Fraction) -> None:
     """
     require(w > 0 and e >= 0 and 0 <= a <= b < 1, f"w = {w}, e = {e}, a = {a} and b = {b} are out of range")
     require(w * (1 - b * b) < 1, f"the slope may be {w * (1 - b * b)}")
-    low, _ = exp_range(*enclose(2 * (w * a - e)))
+    low, _ = exp_range(2 * (w * a - e))
     require(low >= (1 + b) / (1 - b), f"from {a} the input {-e} may lead below {b}")
