@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import minigrad as mg
-from theory.parity.certificates import enclose, exp_range
+from theory.checker import exp_range
 
 __all__ = ["Range", "attend", "encoder_layer", "jacobian", "jacobian_ranges", "mean_layer", "orders",
            "preserved", "product", "steep_tokens"]  # fmt: skip
@@ -127,7 +127,7 @@ def jacobian_ranges(tokens: Sequence[Range]) -> list[list[Range]]:
     apart = [[(a - d, b - c) for c, d in tokens] for a, b in tokens]  # x_j - x_k
     for i, x in enumerate(tokens):
         scores = [[product(x, apart[k][j]) for k in n] for j in n]
-        sums = [_total(exp_range(enclose(low)[0], enclose(high)[1]) for low, high in row) for row in scores]
+        sums = [_total((exp_range(low)[0], exp_range(high)[1]) for low, high in row) for row in scores]
         p = [(1 / high, 1 / low) for low, high in sums]
         from_mean = [_total(product(p[k], apart[j][k]) for k in n) for j in n]
         row = [_total([p[j], product(p[j], product(x, from_mean[j]))]) for j in n]
