@@ -1,16 +1,31 @@
-"""Planted errors: edits of the mathematics of a claim, which checking the claim must notice.
+"""Planted errors: edits of the mathematics of a claim, which `theory check` must notice.
 
-Each family lists its errors in its mutants.py.
+Each family lists its errors in its mutants.py. Planting one edits a temporary copy of theory/, never your files.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-__all__ = ["Edit", "Mutant"]
+__all__ = ["CHANGES_NOTHING", "MISSED", "NOTICED", "Mutant", "Outcome", "failures", "plant"]
 
-Edit = tuple[str, str, str]
-"""A file in theory/, a text that it contains exactly once, and the text that replaces it."""
+NOTICED = "noticed"
+MISSED = "NOT noticed"
+CHANGES_NOTHING = "changes no result"
+
+_THEORY = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -23,8 +38,12 @@ class Mutant:
         old: a text that the file contains exactly once.
         new: what replaces it.
         error: what is wrong then.
-        example: an expression in the names of the file. Its value, or the error that it raises, changes.
-        also: further edits.
+        example: an expression in the names of the file. Its value, or the exception that it raises, is another one with
+            the error. Empty if the error changes no result, and `error` says why.
+        also: further edits (file, old, new).
+
+    >>> Mutant("3-1", "parity/units.py", "h + x - 2 * h * x", "h + x", "XOR adds", "xor_unit(1, 1)").results()
+    ('0', '2')
     """
 
     number: str
@@ -32,5 +51,106 @@ class Mutant:
     old: str
     new: str
     error: str
-    example: str
-    also: tuple[Edit, ...] = ()
+    example: str = ""
+    also: tuple[tuple[str, str, str], ...] = ()
+
+    def sources(self) -> dict[str, str]:
+        """Return the edited text of each file. A text that is not there exactly once raises ValueError."""
+        sources: dict[str, str] = {}
+        for file, old, new in ((self.file, self.old, self.new), *self.also):
+            source = sources.get(file) or (_THEORY / file).read_text(encoding="utf-8")
+            if source.count(old) != 1:
+                raise ValueError(
+                    f"the error {self.error!r} of claim {self.number} cannot be planted: theory/{file} contains "
+                    f"{old!r} {source.count(old)} times. Choose a text that it contains once"
+                )
+            sources[file] = source.replace(old, new)
+        return sources
+
+    def results(self) -> tuple[str, str]:
+        """Return the result of `example` without and with the error. Equal results raise ValueError."""
+        name = "theory." + self.file.removesuffix(".py").replace("/", ".")
+        mutated: dict[str, Any] = {"__name__": name}
+        exec(compile(self.sources()[self.file], str(_THEORY / self.file), "exec"), mutated)
+        right, wrong = (_result(self.example, names) for names in (vars(importlib.import_module(name)), mutated))
+        if right == wrong:
+            raise ValueError(
+                f"the error {self.error!r} of claim {self.number} does not change its example: {self.example} is "
+                f"{right}. Choose another example, or none if the error changes no result"
+            )
+        return right, wrong
+
+
+def _result(expression: str, names: dict[str, Any]) -> str:
+    try:
+        return repr(eval(expression, names))
+    except Exception as error:
+        return type(error).__name__
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Whether a check notices an error.
+
+    verdict: 'noticed', 'NOT noticed' or 'changes no result'. by: the propositions that have an unexpected verdict.
+    results: of the example, without and with the error; empty if there is no example.
+    """
+
+    mutant: Mutant
+    verdict: str
+    by: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as a dict of JSON values."""
+        mutant = {name: getattr(self.mutant, name) for name in ("number", "file", "old", "new", "error", "example")}
+        return {**mutant, "results": list(self.results), "verdict": self.verdict, "by": list(self.by),
+                "seconds": round(self.seconds, 3)}  # fmt: skip
+
+
+def plant(mutants: Sequence[Mutant], options: Sequence[str] = ()) -> Iterator[Outcome]:
+    """Yield the outcome of each error in order. As many processes as there are processors check the claims.
+
+    options: of `theory check`. A claim that is not as expected without an error raises ValueError.
+    """
+    numbers = list(dict.fromkeys(mutant.number for mutant in mutants))
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for number, by in zip(numbers, pool.map(lambda n: failures(n, {}, options), numbers), strict=True):
+            if by:
+                raise ValueError(f"claim {number} is not as expected without an error: {by[0]}. Run theory check first")
+        yield from pool.map(lambda mutant: _outcome(mutant, options), mutants)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _outcome(mutant: Mutant, options: Iterable[str]) -> Outcome:
+    sources = mutant.sources()
+    if not mutant.example:
+        return Outcome(mutant, CHANGES_NOTHING)
+    started = time.monotonic()
+    by = failures(mutant.number, sources, options)
+    return Outcome(mutant, NOTICED if by else MISSED, tuple(by), mutant.results(), time.monotonic() - started)
+
+
+def failures(number: str, sources: Mapping[str, str], options: Iterable[str] = ()) -> list[str]:
+    """Check a claim in a copy of theory/ with these files; return its unexpected verdicts, or that of the self-test."""
+    with tempfile.TemporaryDirectory(prefix="theory-") as folder:
+        copy = Path(folder, "theory")
+        shutil.copytree(_THEORY, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        for file, source in sources.items():
+            (copy / file).write_text(source, encoding="utf-8")
+        command = [sys.executable, "-m", "theory", "check", number, "--json", "--quiet", *options]
+        environment = {
+            **os.environ, "PYTHONPATH": os.pathsep.join([folder, *map(os.path.abspath, sys.path)]),
+            "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if not done.stdout:
+        if "self-test" in done.stderr:
+            return [done.stderr.strip()]
+        raise ValueError(f"theory check {number} cannot run with the error in {', '.join(sources)}: {done.stderr}")
+    propositions = [p for claim in json.loads(done.stdout)["claims"] for p in claim["propositions"]]
+    found = [f"{p['name']}: {p['verdict']}" for p in propositions if not p["as_expected"]]
+    return found or [f"the exit status is {done.returncode}"] * bool(done.returncode)
