@@ -102,7 +102,7 @@ MUTANTS = (
            "a kernel vector has a wrong sign", "[v.tolist() for v in kernel([[1, 2], [2, 4]])]"),
     Mutant("3-2", "eigenvalues/domains.py", "RADII = (0.5, 0.8, 0.9, 1.0, 1.1, 1.2)",
            "RADII = (0.5, 0.8, 0.9, 1.1, 1.2)", "the radius 1 is left out of most samples", "RADII"),
-    Mutant("3-2", "eigenvalues/domains.py", "every(1, 10, 100, 300)", "every(1)",
+    Mutant("3-2", "eigenvalues/domains.py", "[1, 10, 100, 300]", "[1]",
            "no ill-conditioned matrix is tried", "ILL_CONDITIONED.examples(100)"),
 )  # fmt: skip
 """Planted errors, which the claims must notice."""

@@ -129,7 +129,7 @@ MUTANTS = (
            "no even state comes from an odd one", "extreme_states(2.0, 4).even.round(2).tolist()"),
     Mutant("3-1-alt", "parity/gain.py", "gain * Wh / 2", "gain * Wh",
            "the recurrent weights are for bits, but the states are signs", "tanh_weights(3.0)[1].tolist()"),
-    Mutant("3-1-alt", "parity/domains.py", 'every(("fails", BELOW), ("works", ABOVE))', 'every(("works", ABOVE))',
+    Mutant("3-1-alt", "parity/domains.py", '[("fails", BELOW), ("works", ABOVE)]', '[("works", ABOVE)]',
            "no gain below the critical one is tried", "len(BRACKET.examples(100))"),
     Mutant("3-1-alt", "parity/certificates.py", 'require(gain > 0, f"the gain', 'require(gain != 0, f"the gain',
            "a failure at a negative gain is accepted", "check_failure(Failure(Fraction(-1), (Fraction(1, 2),)))"),
