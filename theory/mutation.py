@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,29 +113,31 @@ class Outcome:
 def plant(mutants: Sequence[Mutant], options: Sequence[str] = ()) -> Iterator[Outcome]:
     """Yield the outcome of each error in order. As many processes as there are processors check the claims.
 
-    options: of `theory check`. A claim that is not as expected without an error raises ValueError.
+    options: of `theory check`. An error that cannot be planted, and a claim that is not as expected without an error,
+    raise ValueError.
     """
+    results = [mutant.results() if mutant.example else () for mutant in mutants]
+    sources = [mutant.sources() for mutant in mutants]
     numbers = list(dict.fromkeys(mutant.number for mutant in mutants))
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         for number, by in zip(numbers, pool.map(lambda n: failures(n, {}, options), numbers), strict=True):
             if by:
                 raise ValueError(f"claim {number} is not as expected without an error: {by[0]}. Run theory check first")
-        yield from pool.map(lambda mutant: _outcome(mutant, options), mutants)
+        yield from pool.map(partial(_outcome, options), mutants, sources, results)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _outcome(mutant: Mutant, options: Iterable[str]) -> Outcome:
-    sources = mutant.sources()
-    if not mutant.example:
+def _outcome(options: Sequence[str], mutant: Mutant, sources: dict[str, str], results: tuple[str, ...]) -> Outcome:
+    if not results:
         return Outcome(mutant, CHANGES_NOTHING)
     started = time.monotonic()
     by = failures(mutant.number, sources, options)
-    return Outcome(mutant, NOTICED if by else MISSED, tuple(by), mutant.results(), time.monotonic() - started)
+    return Outcome(mutant, NOTICED if by else MISSED, tuple(by), results, time.monotonic() - started)
 
 
-def failures(number: str, sources: Mapping[str, str], options: Iterable[str] = ()) -> list[str]:
+def failures(number: str, sources: Mapping[str, str], options: Sequence[str] = ()) -> list[str]:
     """Check a claim in a copy of theory/ with these files; return its unexpected verdicts, or that of the self-test."""
     with tempfile.TemporaryDirectory(prefix="theory-") as folder:
         copy = Path(folder, "theory")
@@ -150,7 +153,8 @@ def failures(number: str, sources: Mapping[str, str], options: Iterable[str] = (
     if not done.stdout:
         if "self-test" in done.stderr:
             return [done.stderr.strip()]
-        raise ValueError(f"theory check {number} cannot run with the error in {', '.join(sources)}: {done.stderr}")
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise ValueError(f"theory check {number} cannot run with the error in {', '.join(sources)}: {last}")
     propositions = [p for claim in json.loads(done.stdout)["claims"] for p in claim["propositions"]]
     found = [f"{p['name']}: {p['verdict']}" for p in propositions if not p["as_expected"]]
     return found or [f"the exit status is {done.returncode}"] * bool(done.returncode)

@@ -33,6 +33,9 @@ proof, formula or matrix, *corrected* and *general* ones. A check has one of six
 Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
 return certificates, which independent code verifies. The verdict on a claim's statement is the worst verdict on the
 printed propositions that state it, or on the corrected ones if the homework only prints a formula.
+
+`theory mutate` tests the checks: it plants errors in the mathematics of the claims, such as `<` for `<=`. Each error
+changes a result, and checking its claim must notice.
 """
 
 _TAIL = """
@@ -53,7 +56,7 @@ def tanh_is_odd(x):
 `theory check odd --load mine.py` checks it and shows the smallest counterexample found if it is false. A checker
 returns nothing; to refute an example it calls a function that raises:
 
-- `require(condition, message)` raises unless the condition, a bool, is true.
+- `require(condition, message)` raises unless the condition, a bool, is true. A plain `assert` refutes nothing.
 - `agree(actual, expected, what, tolerance=1e-9)` raises unless two arrays of the same shape differ by at most
   `tolerance * max(1, largest finite |expected|)`. A NaN agrees with nothing unless you pass `equal_nan=True`.
 
