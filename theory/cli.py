@@ -82,12 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory figures --out DIR.",
     )
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
-    parser.set_defaults(command=_check, numbers=[], verbose=False, load=[])
+    parser.set_defaults(command=_check, numbers=[], verbose=False, fail_fast=False, load=[])
     _add_load(parser)
     _add_checking(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     check = _command(commands, "check", _check, "check claims and print a line for each proposition", "3-1")
     check.set_defaults(verbose=True)
+    check.add_argument("--fail-fast", action="store_true", help="stop each claim at the first unexpected verdict")
     _add_checking(check)
     mutate = _command(
         commands, "mutate", _mutate, "plant errors in claims, and show which of them check notices", "1-3"
@@ -188,7 +189,7 @@ def _verdict(claim: Claim, options: Any) -> Verdict:
         def line(r: Result) -> None:
             report(f"{claim.number}  {r.proposition.name}: {r.words}{_unexpected(r)}, {r.seconds:.1f} s")
 
-        return claim.check(options.examples, options.seed, line, options.time_limit)
+        return claim.check(options.examples, options.seed, line, options.time_limit, options.fail_fast)
 
 
 @contextlib.contextmanager
@@ -308,7 +309,7 @@ def _planted(outcome: Outcome) -> str:
     if outcome.results:
         right, wrong = outcome.results
         lines.append(f"     example: {mutant.example} is {right}, and {wrong} with the error")
-    return "\n".join([*lines, *(f"     {by}" for by in outcome.by)])
+    return "\n".join([*lines, *([f"     {outcome.by}"] if outcome.by else [])])
 
 
 def _unexpected(result: Result) -> str:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CHANGES_NOTHING", "MISSED", "NOTICED", "Mutant", "Outcome", "failures", "plant"]
+__all__ = ["CHANGES_NOTHING", "MISSED", "NOTICED", "Mutant", "Outcome", "failure", "plant"]
 
 NOTICED = "noticed"
 MISSED = "NOT noticed"
@@ -93,20 +93,20 @@ def _result(expression: str, names: dict[str, Any]) -> str:
 class Outcome:
     """Whether a check notices an error.
 
-    verdict: 'noticed', 'NOT noticed' or 'changes no result'. by: the propositions that have an unexpected verdict.
-    results: of the example, without and with the error; empty if there is no example.
+    verdict: 'noticed', 'NOT noticed' or 'changes no result'. by: the first proposition with an unexpected verdict, and
+    the verdict. results: of the example, without and with the error; empty if there is no example.
     """
 
     mutant: Mutant
     verdict: str
-    by: tuple[str, ...] = ()
+    by: str = ""
     results: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as a dict of JSON values."""
         mutant = {name: getattr(self.mutant, name) for name in ("number", "file", "old", "new", "error", "example")}
-        return {**mutant, "results": list(self.results), "verdict": self.verdict, "by": list(self.by),
+        return {**mutant, "results": list(self.results), "verdict": self.verdict, "by": self.by,
                 "seconds": round(self.seconds, 3)}  # fmt: skip
 
 
@@ -121,9 +121,9 @@ def plant(mutants: Sequence[Mutant], options: Sequence[str] = ()) -> Iterator[Ou
     numbers = list(dict.fromkeys(mutant.number for mutant in mutants))
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        for number, by in zip(numbers, pool.map(lambda n: failures(n, {}, options), numbers), strict=True):
+        for number, by in zip(numbers, pool.map(lambda n: failure(n, {}, options), numbers), strict=True):
             if by:
-                raise ValueError(f"claim {number} is not as expected without an error: {by[0]}. Run theory check first")
+                raise ValueError(f"claim {number} is not as expected without an error: {by}. Run theory check first")
         yield from pool.map(partial(_outcome, options), mutants, sources, results)
     finally:
         pool.shutdown(cancel_futures=True)
@@ -133,28 +133,27 @@ def _outcome(options: Sequence[str], mutant: Mutant, sources: dict[str, str], re
     if not results:
         return Outcome(mutant, CHANGES_NOTHING)
     started = time.monotonic()
-    by = failures(mutant.number, sources, options)
-    return Outcome(mutant, NOTICED if by else MISSED, tuple(by), results, time.monotonic() - started)
+    by = failure(mutant.number, sources, options)
+    return Outcome(mutant, NOTICED if by else MISSED, by, results, time.monotonic() - started)
 
 
-def failures(number: str, sources: Mapping[str, str], options: Sequence[str] = ()) -> list[str]:
-    """Check a claim in a copy of theory/ with these files; return its unexpected verdicts, or that of the self-test."""
+def failure(number: str, sources: Mapping[str, str], options: Sequence[str] = ()) -> str:
+    """Check a claim in a copy of theory/ with these files; return the first unexpected verdict, or "" without one."""
     with tempfile.TemporaryDirectory(prefix="theory-") as folder:
         copy = Path(folder, "theory")
-        shutil.copytree(_THEORY, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(_THEORY, copy)
         for file, source in sources.items():
             (copy / file).write_text(source, encoding="utf-8")
-        command = [sys.executable, "-m", "theory", "check", number, "--json", "--quiet", *options]
+        command = [sys.executable, "-m", "theory", "check", number, "--fail-fast", "--json", "--quiet", *options]
         environment = {
             **os.environ, "PYTHONPATH": os.pathsep.join([folder, *map(os.path.abspath, sys.path)]),
-            "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if not done.stdout:
         if "self-test" in done.stderr:
-            return [done.stderr.strip()]
+            return done.stderr.strip()
         last = done.stderr.strip().rpartition("\n")[2]
         raise ValueError(f"theory check {number} cannot run with the error in {', '.join(sources)}: {last}")
     propositions = [p for claim in json.loads(done.stdout)["claims"] for p in claim["propositions"]]
-    found = [f"{p['name']}: {p['verdict']}" for p in propositions if not p["as_expected"]]
-    return found or [f"the exit status is {done.returncode}"] * bool(done.returncode)
+    return next((f"{p['name']}: {p['verdict']}" for p in propositions if not p["as_expected"]), "")

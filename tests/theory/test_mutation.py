@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.theory.wrong_formulas import WRONG
 
 import theory
+from tests.theory.wrong_formulas import WRONG
 from theory.cli import main
-from theory.mutation import Mutant, failures, plant
+from theory.mutation import CHANGES_NOTHING, NOTICED, Mutant, Outcome, failure, plant
 from theory.registry import MUTANTS
 
 FEW = ["--examples", "5"]
@@ -39,7 +39,7 @@ def pytest_generate_tests(metafunc):
 def test_an_error_is_noticed(mutant, full):
     if mutant in MUTANTS and not mutant.example:
         pytest.skip(mutant.error)
-    assert failures(mutant.number, mutant.sources(), [] if full else FEW)
+    assert failure(mutant.number, mutant.sources(), [] if full else FEW)
 
 
 def test_every_error_can_be_planted():
@@ -73,41 +73,47 @@ def test_an_error_that_cannot_be_planted(old, example, problem):
 
 
 def test_an_error_that_cannot_run():
-    with pytest.raises(ValueError, match=r"theory check 2-2 cannot run with .*parity/units.pySyntaxError: "):
-        failures("2-2", {"parity/units.py": "x = ="}, FEW)
+    with pytest.raises(ValueError, match=r"theory check 2-2 cannot run with .*parity/units.py: SyntaxError: "):
+        failure("2-2", {"parity/units.py": "x = ="}, FEW)
 
 
 def test_a_claim_that_fails_without_an_error(monkeypatch):
-    monkeypatch.setattr("theory.mutation.failures", lambda *arguments: ["lemma: refuted"])
+    monkeypatch.setattr("theory.mutation.failure", lambda *arguments: "lemma: refuted")
     with pytest.raises(ValueError, match="claim 2-2 is not as expected without an error: lemma: refuted"):
         next(plant([LOOP]))
 
 
 def test_the_command(monkeypatch, capsys):
-    monkeypatch.setattr("theory.cli.MUTANTS", [LOOP, NOTHING, XOR])
-    units = Path(theory.__file__).parent / "parity" / "units.py"
-    before = units.read_bytes()
-    assert main(["mutate", *FEW]) == 0
+    monkeypatch.setattr("theory.cli.MUTANTS", [LOOP, NOTHING, MISSED, XOR])
+    files = [Path(theory.__file__).parent / file for file in (LOOP.file, MISSED.file)]
+    before = [file.read_bytes() for file in files]
+    assert main(["mutate", "2-2", *FEW]) == 1
     out, err = capsys.readouterr()
-    assert units.read_bytes() == before
-    assert out.startswith("2-2  a loop violates no order: noticed\n     theory/ordering/proofs.py: ")
-    for part in ("becomes", "example: xor_unit(1, 1) is 0, and 2 with the error", "the unit: refuted",
-                 "a sum has any order: changes no result", "2 of 2 errors are noticed, in "):  # fmt: skip
-        assert part in out
-    assert [line.split(":")[0] for line in err.splitlines()] == [
-        "2-2  a loop violates no order", "2-2  a sum has any order", "3-1  XOR adds",
+    assert [file.read_bytes() for file in files] == before
+    blocks = out.split("\n\n")
+    assert blocks[0].splitlines()[:3] == [
+        "2-2  a loop violates no order: noticed",
+        f"     theory/ordering/proofs.py: {LOOP.old}  becomes  {LOOP.new}",
+        f"     example: {LOOP.example} is ('a', 'a'), and StopIteration with the error",
+    ]
+    assert blocks[0].splitlines()[3:] == ["     the contradiction: broken"]
+    assert [block.split("\n")[0] for block in blocks[1:3]] == [
+        "2-2  a sum has any order: changes no result", "2-2  not a part of 2-2: NOT noticed",
     ]  # fmt: skip
+    assert blocks[3].startswith("1 of 2 errors are noticed, in ")
+    assert [line.rpartition(",")[0] for line in err.splitlines()] == [block.split("\n")[0] for block in blocks[:3]]
 
 
-def test_an_error_that_is_not_noticed_has_status_1(monkeypatch, capsys):
-    monkeypatch.setattr("theory.cli.MUTANTS", [MISSED, XOR])
-    assert main(["mutate", "2-2", "--json", "--quiet", *FEW]) == 1
-    out, err = capsys.readouterr()
-    assert err == ""
-    content = json.loads(out)
-    assert (content["noticed"], content["counted"]) == (0, 1)
-    (error,) = content["errors"]
-    assert (error["verdict"], error["by"], error["results"]) == ("NOT noticed", [], ["0", "2"])
+def test_json(monkeypatch, capsys):
+    outcome = Outcome(XOR, NOTICED, "unit: refuted", ("0", "2"), 1.5)
+    monkeypatch.setattr("theory.cli.plant", lambda mutants, options: [outcome, Outcome(NOTHING, CHANGES_NOTHING)])
+    assert main(["mutate", "--json", "--quiet", "3-1"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["noticed"], content["counted"]) == (1, 1)
+    assert content["errors"][0] == {
+        "number": "3-1", "file": XOR.file, "old": XOR.old, "new": XOR.new, "error": "XOR adds", "example": XOR.example,
+        "results": ["0", "2"], "verdict": "noticed", "by": "unit: refuted", "seconds": 1.5,
+    }  # fmt: skip
 
 
 def test_a_claim_without_errors(monkeypatch, capsys):

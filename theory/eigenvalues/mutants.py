@@ -104,5 +104,9 @@ MUTANTS = (
            "RADII = (0.5, 0.8, 0.9, 1.1, 1.2)", "the radius 1 is left out of most samples", "RADII"),
     Mutant("3-2", "eigenvalues/domains.py", "[1, 10, 100, 300]", "[1]",
            "no ill-conditioned matrix is tried", "ILL_CONDITIONED.examples(100)"),
+    Mutant("3-2", "eigenvalues/powers.py", "powers[i] @ W", "powers[i] @ W.T",
+           "the powers are those of W', but their norms are the same"),
+    Mutant("3-2", "eigenvalues/schur.py", "[1][:, :1]", "[1][:, -1:]",
+           "the last eigenvector is taken, but any one gives a Schur form"),
 )  # fmt: skip
 """Planted errors, which the claims must notice."""

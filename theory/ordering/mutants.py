@@ -66,5 +66,9 @@ MUTANTS = (
            "cycles through all vertices are left out", 'len(list(cycles({"a": "b", "b": "a"})))'),
     Mutant("2-2", "ordering/proofs.py", "if position[u] >= position[v])", "if position[u] > position[v])",
            "a loop violates no order", 'violated_edge(Order(("a",)), Cycle(("a",)))'),
+    Mutant("2-1", "ordering/proofs.py", "tuple(dict.fromkeys(several))", "tuple(several)",
+           "a repeated edge is counted twice, but then it is removed twice, too"),
+    Mutant("2-1", "ordering/proofs.py", "vertex = next(iter(several))", "vertex = list(several)[-1]",
+           "the walk goes to the last parent, but the lemma leaves the choice free"),
 )  # fmt: skip
 """Planted errors, which the claims must notice."""
