@@ -39,8 +39,8 @@ class Mutant:
         old: a text that the file contains exactly once.
         new: what replaces it.
         error: what is wrong then.
-        example: an expression in the names of the file. Its value, or the exception that it raises, is another one with
-            the error. Empty if the error changes no result, and `error` says why.
+        example: an expression in the names of the file. The error changes its value, or the exception that it raises.
+            Empty if the error changes no result, and `error` says why.
         also: further edits (file, old, new).
 
     >>> Mutant("3-1", "parity/units.py", "h + x - 2 * h * x", "h + x", "XOR adds", "xor_unit(1, 1)").results()
@@ -56,7 +56,7 @@ class Mutant:
     also: tuple[tuple[str, str, str], ...] = ()
 
     def sources(self) -> dict[str, str]:
-        """Return the edited text of each file. A text that is not there exactly once raises ValueError."""
+        """Return the edited text of each file; ValueError if a file does not contain `old` exactly once."""
         sources: dict[str, str] = {}
         for file, old, new in ((self.file, self.old, self.new), *self.also):
             source = sources.get(file) or (_THEORY / file).read_text(encoding="utf-8")
