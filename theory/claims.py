@@ -219,11 +219,12 @@ class Claim:
         seed: int = 0,
         report: Callable[[Result], None] | None = None,
         time_limit: float = math.inf,
+        fail_fast: bool = False,
     ) -> Verdict:
         """Check every proposition on up to `max_examples` examples generated from `seed`.
 
         report: called with the result of each proposition. time_limit: seconds for each proposition; see
-        `Proposition.examine`.
+        `Proposition.examine`. fail_fast: whether to stop at the first verdict that is not as expected.
         """
         if type(max_examples) is not int or max_examples < 1:
             raise ValueError(f"claim {self.number}: max_examples must be an int of at least 1; got {max_examples!r}")
@@ -232,6 +233,8 @@ class Claim:
             results.append(proposition.examine(max_examples, seed, time_limit))
             if report is not None:
                 report(results[-1])
+            if fail_fast and not results[-1].as_expected:
+                break
         return Verdict(self, tuple(results))
 
     def counterexample(self, max_examples: int = 100, seed: int = 0) -> Any:

@@ -37,6 +37,9 @@ Python's standard library, rejects a changed file, and prints the sentences that
 
 The verdict on a claim's statement is the worst verdict on the printed propositions that state it, or on the corrected
 ones if the source only prints a formula.
+
+`theory mutate` tests the checks: it plants errors in the mathematics of the claims, such as `<` for `<=`. Each error
+changes a result, and checking its claim must notice.
 """
 
 _TAIL = """
@@ -57,7 +60,7 @@ def tanh_is_odd(x):
 `theory check odd --load mine.py` checks it and shows the smallest counterexample found if it is false. A checker
 returns nothing; to refute an example it calls a function that raises:
 
-- `require(condition, message)` raises unless the condition, a bool, is true.
+- `require(condition, message)` raises unless the condition, a bool, is true. A plain `assert` refutes nothing.
 - `agree(actual, expected, what, tolerance=1e-9)` raises unless two arrays of the same shape differ by at most
   `tolerance * max(1, largest finite |expected|)`. A NaN agrees with nothing unless you pass `equal_nan=True`.
 

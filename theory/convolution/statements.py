@@ -149,7 +149,8 @@ PROPOSITIONS_2 = (
            "A vec(x) = vec(conv_transpose2d(x)) (kernels up to 5x5, strides to 3, paddings and dilations to 2, output "
            "paddings below the stride, up to 2 groups of up to 2 channels)"),
     _drawn("general", "transpose", checks.check_transpose, domains.TRANSPOSED,
-           "A is the transpose of the matrix of the convolution from the larger picture to the smaller"),
+           "A is the transpose of the matrix of the convolution from the larger picture to the smaller; output "
+           "paddings as large as the stride are refused"),
     _drawn("general", "pullback", checks.check_vjp, domains.TRANSPOSED,
            "A' g is conv_transpose2d's VJP"),
     _drawn("general", "adjoint", checks.check_pair, domains.TRANSPOSED,

@@ -201,7 +201,11 @@ def gelfand_limit(example: Drawn) -> None:
         require(norm <= above + error[k], f"||W^{k}|| = {norm:.6g} is above {above:.6g}")
         if example.kind in ("symmetric", "orthogonal"):  # normal, N = 0: nothing is lost
             require(norm >= above - 2 * error[k] - 1e-12 * above, f"||W^{k}|| = {norm:.6g}, the bound is {above:.6g}")
-    for m, (root, relative) in enumerate(zip(*gelfand(W, 10), strict=True)):
+    agree(perturbation(norms, 1.0)[:2], [0.0, 1.0], "the bounds of how far W^0 and W move")
+    roots, errors = gelfand(W, 10)
+    doubled = (errors[1:] >= np.minimum(1.0, 2.0 * errors[:-1])).all()
+    require(doubled, f"squaring doubles relative errors, but the bounds are {errors}")
+    for m, (root, relative) in enumerate(zip(roots, errors, strict=True)):
         if relative < 0.5:  # else rounding has eaten the digits, which happens to defective matrices
             k, high, low = 2**m, 1 + relative, 1 - relative
             above = math.exp(bound.log(k) / k)
@@ -286,6 +290,9 @@ def hump(example: tuple[float, float]) -> None:
     norms = power_norms(W, steps)
     require(norms.max() >= promised * (1 - 1e-9), f"the largest norm is {norms.max():.8g}, promised {promised:.8g}")
     require(norms[-1] < 1e-3 + EPSILON, f"after {steps} steps the norm is {norms[-1]:.8g}")
+    steps = bound.steps_below(2.0)  # the bound begins at 1, below 2, and may rise above 2 before it falls
+    below = all(bound.log(k) < math.log(2.0) for k in range(steps, steps + 100))
+    require(below, f"the bound exceeds 2 after more than {steps} steps")
 
 
 def never_vanishes(example: Drawn) -> None:

@@ -455,3 +455,7 @@ def only_contradictions(case: tuple[Fraction, Fraction, Fraction, Fraction, Frac
 def one_unit_fails(unit: Unit) -> None:
     """Find a sequence of one or two bits on which the unit errs."""
     require(first_failure(unit, 2) is not None, "it computes the parity of all sequences of one and two bits")
+    first = float(unit.phi(np.array([unit.w * unit.h0 + unit.c]))[0])
+    for flipped in (False, True):
+        tied = replace(unit, theta=first, flipped=flipped).run(np.zeros((1, 1), np.int64))
+        require(not tied.any(), "a state at the threshold is read as 1")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from theory.domains import enumerated, every, sampled
+from theory.domains import enumerated, sampled
 from theory.parity.gain import ABOVE, BELOW
 from theory.parity.one_unit import Function, Unit, piecewise_linear
 from theory.parity.units import all_sequences, sequences_up_to
@@ -132,7 +132,7 @@ POINTS = sampled(
     },
 )  # fmt: skip
 """A gain, where the map of the state is bounded, and with how many bits."""
-BRACKET = every(("fails", BELOW), ("works", ABOVE))
+BRACKET = enumerated([("fails", BELOW), ("works", ABOVE)], 2)
 ABOVE_CRITICAL = sampled(
     st.tuples(above, st.sampled_from(DENSITIES), SEEDS, st.just(RUN)),
     {
@@ -155,10 +155,13 @@ BITS_AND_GAINS = sampled(
     {"the gain 2.332, with 16 bits": lambda case: case == (Fraction(2332, 1000), 16),
      "a gain above 3": lambda case: case[0] > 3},
 )  # fmt: skip
-TABLES = every(
-    (((3, 4), (1, 4)), Fraction(34, 70)),
-    (((0, 10), (10, 10)), Fraction(2, 184_756)),
-    (((1, 10), (6, 7), (5, 7)), Fraction(7_462, 2_704_156)),
+TABLES = enumerated(
+    [
+        (((3, 4), (1, 4)), Fraction(34, 70)),
+        (((0, 10), (10, 10)), Fraction(2, 184_756)),
+        (((1, 10), (6, 7), (5, 7)), Fraction(7_462, 2_704_156)),
+    ],
+    3,
 )
 """Rows of a table, and the p of the first. The first table is of R. A. Fisher's lady tasting tea."""
 RAW_GAINS = sampled(
