@@ -42,7 +42,7 @@ def require(condition: bool, message: str) -> None:
 
 def rational(number: Number) -> Fraction:
     """Return a number as a fraction; floats and bools are rejected."""
-    exact = type(number) in (int, str, Fraction) and str(Fraction(number)) == str(number)
+    exact = type(number) is Fraction or (type(number) in (int, str) and str(Fraction(number)) == str(number))
     require(exact, f"{number!r} is not an integer or a fraction in lowest terms")
     return Fraction(number)
 
@@ -80,8 +80,7 @@ def permutation(left: Sequence[Any], right: Sequence[Any], columns: Sequence[int
 
 def product(A: Matrix, B: Matrix) -> list[list[Fraction]]:
     """Return A B."""
-    columns = list(zip(*B, strict=True))
-    pairs = ((zip(row, column, strict=True) for column in columns) for row in A)
+    pairs = ((zip(row, column, strict=True) for column in zip(*B, strict=True)) for row in A)
     return [[sum((rational(x) * rational(y) for x, y in entry), Fraction(0)) for entry in row] for row in pairs]
 
 
@@ -143,14 +142,13 @@ def positive_definite(matrix: Matrix) -> str:
 
 
 def contraction(P: Matrix, A: Matrix, B: Matrix, rate: Number) -> str:
-    """J'PJ < rate^2 P for J = A D B and all D with entries 0 or 1; the form of J'PJ is convex in D."""
-    positive_definite(P)
+    """J'PJ < rate^2 P for J = A D B and all D of 0 and 1, so P > 0 by D = 0; the form of J'PJ is convex in D."""
     for corner in itertools.product((0, 1), repeat=len(B)):
         J = product(A, [[d * rational(x) for x in row] for d, row in zip(corner, B, strict=True)])
         shrunk = product(list(zip(*J, strict=True)), product(P, J))
         pairs = (zip(left, right, strict=True) for left, right in zip(P, shrunk, strict=True))
         positive_definite([[rational(rate) ** 2 * rational(p) - x for p, x in row] for row in pairs])
-    return f"J'PJ < {rate}^2 P, P = {P} > 0, for every J = A D B, A = {A}, B = {B}, diagonal D with entries in [0, 1]"
+    return f"J'PJ < ({rate})^2 P, P = {P} > 0, for every J = A D B, A = {A}, B = {B}, diagonal D with entries in [0, 1]"
 
 
 def largest_score(words: Words, word: int, state: Sequence[Number]) -> str:
@@ -173,14 +171,18 @@ def never_largest(words: Words, word: int, multipliers: Sequence[Number]) -> str
     return f"By {multipliers}, at no u in (-1, 1)^n word {word} has the largest E u + b of all words [E, b] in {words}"
 
 
+def derivative_at(derivative: Sequence[Any], x: Fraction) -> Fraction:
+    """Return the sum of c_i x^i for the first [end, c] with x < end or no end."""
+    c = next(c for end, c in derivative if end is None or x < rational(end))
+    return sum((rational(c_i) * x**i for i, c_i in enumerate(c)), Fraction(0))
+
+
 def descent_cycle(derivative: Sequence[Any], points: Sequence[Number], rate: Number, momentum: Number) -> str:
     """x - rate f'(x) + momentum (x - last x) goes round the points; f' is the sum of c_i x^i in a piece [end, c]."""
     x = [rational(point) for point in points]
     require(len(set(x)) > 1, "it is a single point")
     for k, here in enumerate(x):
-        c = next(c for end, c in derivative if end is None or here < rational(end))
-        slope = sum(rational(c_i) * here**i for i, c_i in enumerate(c))
-        new = here - rational(rate) * slope + rational(momentum) * (here - x[k - 1])
+        new = here - rational(rate) * derivative_at(derivative, here) + rational(momentum) * (here - x[k - 1])
         require(new == x[(k + 1) % len(x)], f"step {k} leads to {new}")
     f = f"if f'(x) is the sum of c_i x^i for the first [end, c] of {derivative} with x < end or no end"
     return f"Descent with the rate {rate} and the momentum {momentum} goes round {points}, {f}"
@@ -224,14 +226,13 @@ def image(gain: Fraction, u: Fraction) -> Range:
 
 def failure(gain: Number, states: Sequence[Number]) -> str:
     """For 1 0 0 ... 0 the states are above s_t = f(s_{t-1}) for all gains up to g, and the last is not above 1/2."""
-    g, bounds, before = rational(gain), [rational(state) for state in states], Fraction(1)
+    g, bounds = rational(gain), [rational(state) for state in states]
     require(g > 0, f"the gain {gain} is not above 0")
     require(len(bounds) > 0 and bounds[-1] <= Fraction(1, 2), "the last state is above 1/2: no parity is lost")
-    for t, state in enumerate(bounds, 1):
+    for t, (before, state) in enumerate(itertools.pairwise([Fraction(1), *bounds]), 1):
         require(Fraction(1, 2) <= before <= 1, f"bit {t}: f is said to rise at {float(before)}")
         high = image(g, before)[1]
         require(high <= state, f"bit {t}: {float(state)} is below {float(high)}, which the state may be")
-        before = state
     return f"For 0 < g <= {gain}, {NETWORK} is wrong after one of the first {len(bounds)} bits x of 1 0 0 ... 0"
 
 
@@ -266,8 +267,7 @@ def digest(content: Mapping[str, Any]) -> str:
 
 def check_file(file: str | Path) -> list[str]:
     """Return the sentences that a file proves; raise Rejected, or another error of malformed content."""
-    text = Path(file).read_bytes().decode()
-    content = json.loads(text)
+    content = json.loads(text := Path(file).read_bytes().decode())
     require(text == canonical(content), "the file was changed: its text is not canonical")
     require(content.pop("sha256") == digest(content), "the file was changed: its SHA-256 differs")
     require(list(content) == ["claim", "statement", "certificates"], f"the keys are {', '.join(content)}")

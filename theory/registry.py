@@ -93,4 +93,4 @@ def claim(
 for _family in (convolution, ordering, parity, eigenvalues, memory, layers, learning):  # in the order of the numbers
     for _claim in _family.CLAIMS:
         register(_claim)
-    MUTANTS.extend(getattr(_family, "MUTANTS", ()))
+    MUTANTS.extend(_family.MUTANTS)

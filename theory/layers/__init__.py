@@ -6,6 +6,7 @@ other modules are the mathematics by its name, and `certificates`, which checks 
 
 from __future__ import annotations
 
+from theory.layers.mutants import MUTANTS
 from theory.layers.statements import CLAIMS
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "MUTANTS"]

@@ -1,4 +1,4 @@
-"""Checks of what claims 5-2 and 5-4 find, without the code that finds it.
+"""Checks of what claims 5-2 and 5-4 find and `theory.checker` has no kind for.
 
 Each `check_...` raises :class:`theory.Refuted` if a certificate is wrong.
 """
@@ -13,40 +13,9 @@ from numpy.typing import NDArray
 
 from theory.refutation import require
 
-__all__ = ["check_never", "check_ranges", "check_winners", "check_witness"]
+__all__ = ["check_ranges", "check_winners"]
 
 Array = NDArray[np.float64]
-
-
-def check_witness(words: Sequence[tuple[Sequence[int], int]], word: int, state: Sequence[Fraction]) -> None:
-    """At this state in the box (-1, 1)^d the word has a larger score than every other word.
-
-    >>> check_witness([([0], 0), ([1], 0)], 0, [Fraction(1, 2)])
-    Traceback (most recent call last):
-    theory.refutation.Refuted: the word 0 does not win: the scores are 0, 1/2
-    """
-    require(all(-1 < u < 1 for u in state), "the state is not in the box")
-    scores = [sum((e * u for e, u in zip(E, state, strict=True)), Fraction(b)) for E, b in words]
-    wins = all(score < scores[word] for other, score in enumerate(scores) if other != word)
-    require(wins, f"the word {word} does not win: the scores are {', '.join(map(str, scores))}")
-
-
-def check_never(words: Sequence[tuple[Sequence[int], int]], word: int, multipliers: Sequence[Fraction]) -> None:
-    """At each state of the box a mean of other words, with these multipliers, has at least the score of the word.
-
-    Let their sum be 1. In the box the word's score exceeds the mean's by at most sum_k |E_w - sum_v m_v E_v|_k plus
-    b_w - sum_v m_v b_v, which must not be above 0.
-
-    >>> check_never([([0], 0), ([1], 0), ([3], 0)], 1, [Fraction(1), Fraction(0), Fraction(1)])
-    Traceback (most recent call last):
-    theory.refutation.Refuted: the word may exceed the mean of the others
-    """
-    require(len(multipliers) == len(words) and multipliers[word] == 0, "each other word needs a multiplier")
-    require(min(multipliers) >= 0 and any(multipliers), "the multipliers must be at least 0, and not all 0")
-    (E, bias), others = words[word], list(zip(words, multipliers, strict=True))
-    sums = [sum((m * (E[k] - e[k]) for (e, _), m in others), Fraction(0)) for k in range(len(E))]
-    excess = sum(map(abs, sums), Fraction(0)) + sum(m * (bias - b) for (_, b), m in others)
-    require(excess <= 0, "the word may exceed the mean of the others")
 
 
 def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, scores: Array) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
+from theory.checker import largest_score, never_largest
 from theory.layers.attention import (
     attend,
     encoder_layer,
@@ -25,10 +26,10 @@ from theory.layers.attention import (
     preserved,
     steep_tokens,
 )  # fmt: skip
-from theory.layers.certificates import check_never, check_ranges, check_winners, check_witness
+from theory.layers.certificates import check_ranges, check_winners
 from theory.layers.networks import XOR, batches, hidden_network, losses, normalised_network, units
 from theory.layers.softmax import Words, captioner, corners, decide
-from theory.refutation import accepts, agree, require
+from theory.refutation import accepts, agree, certified, require
 
 Array = NDArray[np.float64]
 
@@ -181,7 +182,7 @@ def wins_or_never(case: tuple[Words, int]) -> None:
     """A word wins at a state of the box, also by minigrad's softmax; or multipliers prove that it never does."""
     words, word = case
     state, multipliers = decide(words, word)
-    check_never(words, word, multipliers) if state is None else check_witness(words, word, state)
+    certified(*(never_largest, words, word, multipliers) if state is None else (largest_score, words, word, state))
     states = np.random.default_rng(word).uniform(-1, 1, (20, len(words[0][0]))) if state is None else [state]
     E, b = (np.array(list(part), dtype=np.float64) for part in zip(*words, strict=True))
     p = mg.softmax(mg.matmul(np.array(states, dtype=np.float64), E.T) + b).numpy()
@@ -197,7 +198,7 @@ def captioner_words_win(block: range) -> None:
     require(bool((mg.softmax(scores).numpy().argmax(axis=1) == words).all()), "another word is more probable")
 
 
-def is_rejected(case: tuple[str, Callable[..., None], tuple[Any, ...]]) -> None:
+def is_rejected(case: tuple[str, Callable[..., Any], tuple[Any, ...]]) -> None:
     """A check of certificates rejects what is wrong."""
     wrong, check, certificate = case
     require(not accepts(check, *certificate), f"{check.__name__} accepts {wrong}")

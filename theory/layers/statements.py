@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from theory.certificates import Certificate, certificate
 from theory.claims import Claim, Corrected, Statement
 from theory.layers import checks, domains, figures
+from theory.layers.softmax import decide
 from theory.propositions import Proposition
 
 __all__ = ["CLAIMS"]
@@ -207,6 +211,19 @@ $a>0$, the gradient at $aw$ is $\nabla_wL/a$, so a growing $w$ lowers the effect
     draw=figures.draw_batch_norm,
 )
 
+
+def certify() -> Iterator[Certificate]:
+    """Certify for each word of two small vocabularies, one without biases, a state where it wins, or that none does."""
+    corners = [([1, 1], 0), ([1, -2], 0), ([-2, 1], 0)]
+    for words in ([*corners, ([0, 0], 0)], [*corners, ([0, 0], -1), ([0, 0], 1)]):
+        for word in range(len(words)):
+            state, multipliers = decide(words, word)
+            if state is None:
+                yield certificate("never_largest", words=words, word=word, multipliers=multipliers)
+            else:
+                yield certificate("largest_score", words=words, word=word, state=state)
+
+
 SOFTMAX = Claim(
     number="5-4",
     title="Softmax can predict every word",
@@ -270,6 +287,7 @@ Grivas, N. Bogoychev and A. Lopez, 2022).
 embedding from the mean embedding, so this layer can predict all of them. Which states photos lead to is another
 question.""",
     draw=figures.draw_words,
+    certify=certify,
 )
 
 RELU = Claim(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from theory.learning.mutants import MUTANTS
 from theory.learning.statements import CLAIMS
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "MUTANTS"]

@@ -1,4 +1,4 @@
-"""Checks of certificates in exact arithmetic, by formulas that the search for them does not use.
+"""Checks of certificates that `theory.checker` has no kind for, by formulas that the search for them does not use.
 
 Each `check_...` raises :class:`theory.Refuted` if a certificate is wrong.
 """
@@ -6,7 +6,7 @@ Each `check_...` raises :class:`theory.Refuted` if a certificate is wrong.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise, product
 
@@ -14,12 +14,7 @@ from theory.learning.derivatives import Layer
 from theory.learning.descent import Range
 from theory.refutation import require
 
-__all__ = [
-    "Point", "check_attracting", "check_cycle", "check_pieces", "check_trap", "evaluate", "gradient_of_lessard",
-    "gradient_of_product",
-]  # fmt: skip
-
-Point = tuple[Fraction, ...]
+__all__ = ["check_attracting", "check_pieces", "check_trap", "evaluate"]
 
 
 def check_trap(C: Fraction, ranges: Sequence[Range]) -> None:
@@ -43,54 +38,16 @@ def check_trap(C: Fraction, ranges: Sequence[Range]) -> None:
     require(rest <= 0 or rest**2 <= 4 * up * more, "the steps up may be shorter than the step down")
 
 
-def gradient_of_lessard(point: Point) -> Point:
-    """Return the gradient of `theory.learning.descent.lessard_loss`, piece by piece.
-
-    >>> gradient_of_lessard((Fraction(3, 2),))
-    (Fraction(51, 2),)
-    """
-    (x,) = point
-    return (25 * x if x < 1 else x + 24 if x < 2 else 25 * x - 24,)
-
-
-def gradient_of_product(point: Point) -> Point:
-    """Return the gradient of (a b - 1)^2 / 2.
-
-    >>> gradient_of_product((Fraction(2), Fraction(3)))
-    (Fraction(15, 1), Fraction(10, 1))
-    """
-    a, b = point
-    return (a * b - 1) * b, (a * b - 1) * a
-
-
-def check_cycle(
-    gradient: Callable[[Point], Point], points: Sequence[Point], rate: Fraction, momentum: Fraction
-) -> None:
-    """Each point follows from the two before it, and not all are the same.
-
-    >>> check_cycle(lambda point: point, [(Fraction(1),), (Fraction(-1),)], Fraction(1), Fraction(0))
-    Traceback (most recent call last):
-    theory.refutation.Refuted: step 0 leads to 0, not to -1
-    """
-    require(len(set(points)) > 1, "it is a single point")
-    for k, point in enumerate(points):
-        after = points[(k + 1) % len(points)]
-        for x, slope, old, claimed in zip(point, gradient(point), points[k - 1], after, strict=True):
-            new = x - rate * slope + momentum * (x - old)
-            require(new == claimed, f"step {k} leads to {new}, not to {claimed}")
-
-
-def check_attracting(points: Sequence[Point], rate: Fraction) -> None:
-    """On (a b - 1)^2 / 2, gradient descent shrinks every deviation from a cycle of points (x, x).
+def check_attracting(points: Sequence[Fraction], rate: Fraction) -> None:
+    """On (a b - 1)^2 / 2, gradient descent shrinks every deviation from a cycle of points (x, x), given by x.
 
     The Hessian there has the eigenvalue 3 x^2 - 1 along (1, 1), and 1 - x^2 along (1, -1).
 
-    >>> check_attracting([(Fraction(1), Fraction(1))], Fraction(3))
+    >>> check_attracting([Fraction(1)], Fraction(3))
     Traceback (most recent call last):
     theory.refutation.Refuted: a turn multiplies a deviation by -5
     """
-    require(all(a == b for a, b in points), "a point is off the diagonal")
-    for curvatures in ([3 * x**2 - 1 for x, _ in points], [1 - x**2 for x, _ in points]):
+    for curvatures in ([3 * x**2 - 1 for x in points], [1 - x**2 for x in points]):
         factor = math.prod([1 - rate * curvature for curvature in curvatures], start=Fraction(1))
         require(abs(factor) < 1, f"a turn multiplies a deviation by {factor}")
 

@@ -16,15 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import minigrad as mg
+from theory.checker import derivative_at, descent_cycle
 from theory.learning import descent
-from theory.learning.certificates import (
-    check_attracting,
-    check_cycle,
-    check_pieces,
-    check_trap,
-    gradient_of_lessard,
-    gradient_of_product,
-)
+from theory.learning.certificates import check_attracting, check_pieces, check_trap
 from theory.learning.derivatives import (
     SMALLEST,
     Edges,
@@ -39,7 +33,7 @@ from theory.learning.derivatives import (
     slopes,
 )
 from theory.learning.domains import BOUND
-from theory.refutation import Refuted, accepts, agree, require
+from theory.refutation import Refuted, accepts, agree, certified, require
 
 
 def is_refused(check: Callable[..., Any]) -> Callable[[tuple[Any, ...]], None]:
@@ -116,13 +110,13 @@ def error_falls(q: Fraction) -> None:
 
 def ends_on_the_cycle(start: float) -> None:
     """Certify the cycle, and follow heavy ball from rest."""
-    check_cycle(gradient_of_lessard, *descent.CYCLE)
-    points = [float(p) for (p,) in descent.CYCLE[0]]
-    places = np.array([*points, start, start / 2])
-    exact = [float(gradient_of_lessard((Fraction(place),))[0]) for place in places]
-    agree(mg.grad(descent.lessard_loss)(places).numpy(), exact, "the gradient of the loss")
+    certified(descent_cycle, *descent.CYCLE)
+    derivative, points, _, _ = descent.CYCLE
+    places = [*map(float, points), start, start / 2]
+    exact = [float(derivative_at(derivative, Fraction(place))) for place in places]
+    agree(mg.grad(descent.lessard_loss)(np.array(places)).numpy(), exact, "the gradient of the loss")
     x = descent.heavy_ball(descent.lessard_loss, Fraction(5), [start], 150)[-3:, 0]
-    agree(np.sort(x), sorted(points), "the last three points")
+    agree(np.sort(x), sorted(places[:3]), "the last three points")
 
 
 def quadratic_rate(case: tuple[Fraction, list[Fraction]]) -> None:
@@ -140,25 +134,26 @@ def quadratic_rate(case: tuple[Fraction, list[Fraction]]) -> None:
 
 def diverges(k: Fraction) -> None:
     """Refute it by a cycle, if the rate is above 2 over the largest curvature at the minimum (1, 1)."""
-    points, rate, momentum = descent.two_cycle(k)
-    check_cycle(gradient_of_product, points, rate, momentum)
+    cycle = descent.two_cycle(k)
+    certified(descent_cycle, *cycle)
+    _, (x, y), rate, _ = cycle
     curvature = np.linalg.eigvalsh(mg.hessian(descent.product_loss)(mg.tensor([1.0, 1.0])).numpy())[-1]
     if float(rate) > 2 / curvature:
-        x, y = (point[0] for point in points)
         raise Refuted(f"above {2 / curvature:g}, ({x}, {x}) and ({y}, {y}) alternate for ever")
 
 
 def follows_the_cycle(k: Fraction) -> None:
     """Certify the cycle and that it attracts, and follow minigrad from a point near it."""
-    points, rate, momentum = descent.two_cycle(k)
+    cycle = descent.two_cycle(k)
+    certified(descent_cycle, *cycle)
+    derivative, points, rate, _ = cycle
     require(rate > 1, f"the rate {rate} is not above 1")
-    check_cycle(gradient_of_product, points, rate, momentum)
     check_attracting(points, rate)
-    exact = np.array(points, np.float64)
-    start = exact[0] + np.array([0.01, -0.02])
-    slope = gradient_of_product(tuple(map(Fraction, start)))
-    agree(mg.grad(descent.product_loss)(start).numpy(), np.array(slope, np.float64), "the gradient of the loss")
-    x = descent.descend(descent.product_loss, start, 200, partial(mg.optim.SGD, lr=float(rate)))
+    slopes = [2 * [float(derivative_at(derivative, x))] for x in (*points, Fraction(1, 3))]
+    exact = np.array([points, points], np.float64).T
+    found = [mg.grad(descent.product_loss)(x).numpy() for x in (*exact, np.full(2, 1 / 3))]
+    agree(found, slopes, "the gradient of the loss")
+    x = descent.descend(descent.product_loss, exact[0] + [0.01, -0.02], 200, partial(mg.optim.SGD, lr=float(rate)))
     agree(x[-2:], exact[::-1], "the last two points", 1e-5)
 
 

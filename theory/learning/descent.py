@@ -1,6 +1,6 @@
 """Runs of minigrad's optimisers, and what they do exactly: Adam's trap, heavy ball's rate, cycles, and stability.
 
-`theory.learning.certificates` checks the trap and the cycles, by other formulas.
+`theory.learning.certificates` and `theory.checker` check the trap and the cycles, by other formulas.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 import minigrad as mg
 
 __all__ = [
-    "CYCLE", "Cycle", "Loss", "Range", "descend", "envelope", "first_step", "heavy_ball", "is_stable", "lessard_loss",
-    "periodic_run", "polyak",
-    "product_loss", "quadratic", "trap", "two_cycle",
+    "CYCLE", "Cycle", "Derivative", "Loss", "Range", "descend", "envelope", "first_step", "heavy_ball", "is_stable",
+    "lessard_loss", "periodic_run", "polyak", "product_loss", "quadratic", "trap", "two_cycle",
 ]  # fmt: skip
 
 # From the parameters (n,) and the number of the step, counted from 1, a loss.
 Loss = Callable[[Any, int], Any]
 Range = tuple[Fraction, Fraction]
-# The points that descent visits one after the other, again and again; its rate and its momentum.
-Cycle = tuple[tuple[tuple[Fraction, ...], ...], Fraction, Fraction]
+# The pieces [end, c] of the derivative of a loss: sum of c_i x^i for the first with x < end or no end.
+Derivative = tuple[tuple[int | None, tuple[int, ...]], ...]
+# A derivative, the points that descent visits one after the other, again and again, its rate and its momentum.
+Cycle = tuple[Derivative, tuple[Fraction, ...], Fraction, Fraction]
 
 
 def descend(
@@ -146,7 +147,11 @@ def lessard_loss(x: Any, t: int = 0) -> Any:
 
 
 # Heavy ball's cycle on `lessard_loss`. Source: Lessard et al. (2016).
-CYCLE: Cycle = (tuple((Fraction(p, 1225),) for p in (792, -2208, 2592)), *polyak(Fraction(5)))
+CYCLE: Cycle = (
+    ((1, (0, 25)), (2, (24, 1)), (None, (-24, 25))),
+    tuple(Fraction(p, 1225) for p in (792, -2208, 2592)),
+    *polyak(Fraction(5)),
+)
 
 
 # Rates above 2 / curvature ------------------------------------------------------------------------
@@ -176,12 +181,13 @@ def product_loss(x: Any, t: int = 0) -> Any:
 def two_cycle(k: Fraction) -> Cycle:
     """Return a cycle of gradient descent on `product_loss`, at the rate s + 1/s - 1, s = (k^2 - 1) / (2 k - 1), k > 2.
 
-    Its points are (x, x) with x^2 = 1 / (s rate), and (s x, s x). They are rational as s^2 - s + 1 = (k - s)^2.
+    Its points are (x, x) with x^2 = 1 / (s rate), and (s x, s x). They are rational as s^2 - s + 1 = (k - s)^2. Both
+    parts of the gradient at (x, x) are x^3 - x, so the derivative and the points of the cycle are those of one part.
 
-    >>> points, rate, _ = two_cycle(Fraction(3))
-    >>> rate, [a for a, b in points]
-    (Fraction(49, 40), [Fraction(5, 7), Fraction(8, 7)])
+    >>> _, points, rate, _ = two_cycle(Fraction(3))
+    >>> rate, points
+    (Fraction(49, 40), (Fraction(5, 7), Fraction(8, 7)))
     """
     s = (k**2 - 1) / (2 * k - 1)
     x = 1 / (k - s)
-    return ((x, x), (s * x, s * x)), s + 1 / s - 1, Fraction(0)
+    return ((None, (0, -1, 0, 1)),), (x, s * x), s + 1 / s - 1, Fraction(0)

@@ -64,11 +64,14 @@ QUADRATICS = sampled(
 
 def _wrong(cycle: Any) -> list[Any]:
     """Return a cycle with a point moved, with another rate or momentum, and a single point."""
-    (first, *others), rate, momentum = cycle
-    moved = (first[0] + TINY, *first[1:]), *others
-    single = ((Fraction(0),) * len(first),)
-    return [(moved, rate, momentum), (cycle[0], rate + TINY, momentum), (cycle[0], rate, momentum + TINY),
-            (single, rate, momentum)]  # fmt: skip
+    derivative, points, rate, momentum = cycle
+    wrong = (
+        ((points[0] + TINY, *points[1:]), rate, momentum),
+        (points, rate + TINY, momentum),
+        (points, rate, momentum + TINY),
+        ((Fraction(0),), rate, momentum),
+    )
+    return [(derivative, *rest) for rest in wrong]
 
 
 WRONG_BALLS = every(*_wrong(CYCLE))
@@ -81,7 +84,7 @@ CYCLES = sampled(
     {"k = 3": lambda k: k == 3, "another": lambda k: k < 3},
 )
 WRONG_CYCLES = every(*_wrong(two_cycle(Fraction(3))))
-REPELLING = every(*[two_cycle(k)[:2] for k in (Fraction(7, 2), Fraction(4))])
+REPELLING = every(*[two_cycle(k)[1:3] for k in (Fraction(7, 2), Fraction(4))])
 # A momentum, and whether it is Nesterov's.
 MOMENTA = sampled(
     st.tuples(st.fractions(0, Fraction(9, 10)), st.booleans()).filter(lambda case: case[0] > 0 or not case[1]),

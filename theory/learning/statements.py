@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
+from fractions import Fraction
 
+from theory.certificates import Certificate, certificate
+from theory.checker import descent_cycle
 from theory.claims import Claim, Corrected, Statement
-from theory.learning import certificates, checks, domains, figures
+from theory.learning import certificates, checks, descent, domains, figures
 from theory.propositions import Proposition
 
 __all__ = ["CLAIMS"]
@@ -78,6 +81,23 @@ is exact, barring over- and underflow.""",
     draw=figures.draw_trap,
 )
 
+
+def _cycle(cycle: descent.Cycle) -> Certificate:
+    names = "derivative", "points", "rate", "momentum"
+    return certificate("descent_cycle", **dict(zip(names, cycle, strict=True)))
+
+
+def certify_ball() -> Iterator[Certificate]:
+    """Certify heavy ball's cycle."""
+    yield _cycle(descent.CYCLE)
+
+
+def certify_rates() -> Iterator[Certificate]:
+    """Certify two-cycles of gradient descent on (ab - 1)²/2, at points (x, x) given by x, for three rates."""
+    for k in (Fraction(3), Fraction(14, 5), Fraction(5, 2)):
+        yield _cycle(descent.two_cycle(k))
+
+
 HEAVY_BALL = Claim(
     number="6-2",
     title="Heavy ball is globally optimal",
@@ -122,7 +142,7 @@ HEAVY_BALL = Claim(
         Proposition(
             "wrong cycles",
             "the check rejects a moved point, another rate or momentum, and a single point",
-            checks.is_refused(partial(certificates.check_cycle, certificates.gradient_of_lessard)),
+            checks.is_refused(descent_cycle),
             domains.WRONG_BALLS,
             "general",
         ),
@@ -147,6 +167,7 @@ $\rho<1$. Then $\beta\le\rho^2$ and $|1+\beta-\alpha\lambda|\le\rho+\beta/\rho$.
 $\alpha m\ge(1-\rho)(1-\beta/\rho)$ and $\alpha L\le(1+\rho)(1+\beta/\rho)$, hence $L/m\le((1+\rho)/(1-\rho))^2$ and
 $\rho\ge r$.""",
     draw=figures.draw_heavy_ball,
+    certify=certify_ball,
 )
 
 RATES = Claim(
@@ -185,7 +206,7 @@ RATES = Claim(
         Proposition(
             "wrong cycles",
             "the check rejects a moved point, another rate, a momentum, and a single point",
-            checks.is_refused(partial(certificates.check_cycle, certificates.gradient_of_product)),
+            checks.is_refused(descent_cycle),
             domains.WRONG_CYCLES,
             "general",
         ),
@@ -216,6 +237,7 @@ $(1,1)$ and $1-x^2$ along $(1,-1)$. So a turn multiplies deviations by $5-2(s^2+
 between $-1$ and 1 if $s^2+s^{-2}<3$, that is, if $\eta<\sqrt5-1$. At minima $ab=1$ and
 $\lambda=a^2+b^2\ge2$. Training often runs at such an edge of stability (J. Cohen et al. 2021).""",
     draw=figures.draw_rates,
+    certify=certify_rates,
 )
 
 BACKPROP = Claim(

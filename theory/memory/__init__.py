@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+from theory.memory.mutants import MUTANTS
 from theory.memory.statements import CLAIM_4_1, CLAIM_4_2, CLAIM_4_3, CLAIM_4_4, CLAIM_4_5
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "MUTANTS"]
 
 CLAIMS = (CLAIM_4_1, CLAIM_4_2, CLAIM_4_3, CLAIM_4_4, CLAIM_4_5)

@@ -1,4 +1,4 @@
-"""Check certificates of contraction in exact arithmetic, without the code that finds them.
+"""Checks of contractions in exact arithmetic, by `theory.checker` where it has the kind.
 
 Numbers are ints or Fractions; only exp, for `check_latch`, is enclosed by fractions. Each `check_...` raises
 :class:`theory.Refuted` if a certificate is wrong.
@@ -6,20 +6,16 @@ Numbers are ints or Fractions; only exp, for `check_latch`, is enclosed by fract
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.checker import exp_range
-from theory.refutation import require
+from theory import checker
+from theory.refutation import certified, require
 
-__all__ = ["check_contraction", "check_latch", "check_positive_definite", "check_vector", "exact"]
-
-Rows = Sequence[Sequence[Any]]
+__all__ = ["check_contraction", "check_latch", "check_vector", "exact"]
 
 
 def exact(A: ArrayLike) -> NDArray[np.object_]:
@@ -33,49 +29,31 @@ def exact(A: ArrayLike) -> NDArray[np.object_]:
     return np.array(fractions, dtype=object).reshape(values.shape)
 
 
-def check_vector(A: Rows, v: Sequence[Any], rate: Fraction) -> None:
+def check_vector(A: ArrayLike, v: ArrayLike, rate: Fraction) -> None:
     """Refuted unless A (n, n) >= 0, v (n,) > 0, A v <= rate v and rate < 1, so that A^k v <= rate^k v.
 
     >>> check_vector([[0, 2], [0, 0]], [1, 1], Fraction(1, 2))
     Traceback (most recent call last):
-    theory.refutation.Refuted: row 0: A v is 2, above 1/2 times v = 1
+    theory.refutation.Refuted: an entry 2 of A v is above 1/2 times 1
     """
     require(rate < 1, f"the rate {rate} is not below 1")
-    for i, (row, own) in enumerate(zip(A, v, strict=True)):
-        require(own > 0 and all(a >= 0 for a in row), f"row {i}: v = {own} is not above 0, or A has a negative entry")
-        image = sum(a * x for a, x in zip(row, v, strict=True))
-        require(image <= rate * own, f"row {i}: A v is {image}, above {rate} times v = {own}")
-
-
-def check_positive_definite(A: Iterable[Iterable[Any]]) -> None:
-    """Refuted unless A (n, n) is symmetric and all pivots of its elimination are above 0.
-
-    >>> check_positive_definite([[1, 2], [2, 1]])
-    Traceback (most recent call last):
-    theory.refutation.Refuted: a pivot is -3, not above 0
-    """
-    left = [[Fraction(x) for x in row] for row in A]
-    require(left == [list(column) for column in zip(*left, strict=True)], "the matrix is not symmetric")
-    while left:
-        (pivot, *first), *rest = left
-        require(pivot > 0, f"a pivot is {pivot}, not above 0")
-        left = [[x - row[0] * y / pivot for x, y in zip(row[1:], first, strict=True)] for row in rest]
+    certified(checker.vector_bound, *_lists(A, v), rate)
 
 
 def check_contraction(P: ArrayLike, A: ArrayLike, B: ArrayLike, rate: Fraction) -> None:
     """Refuted unless every J = A D B, D diagonal with entries from 0 to 1, has J'PJ < rate^2 P, and P > 0.
 
-    P, A and B have the shapes (n, n), (n, m) and (m, n), and < compares quadratic forms. The form of J'PJ is convex in
-    D, so the 2^m matrices D with entries 0 or 1 decide. D = 0 decides P > 0.
+    P, A and B have the shapes (n, n), (n, m) and (m, n), and < compares quadratic forms.
 
     >>> check_contraction([[1]], [[1, 1]], [[1], [-1]], Fraction(1, 2))  # A B = 0, but one entry of D may be 0
     Traceback (most recent call last):
     theory.refutation.Refuted: a pivot is -3/4, not above 0
     """
-    p, a, b = (np.array(M, dtype=object) for M in (P, A, B))
-    for corner in product((0, 1), repeat=len(b)):
-        J = a @ (np.array(corner, dtype=object)[:, None] * b)
-        check_positive_definite(rate**2 * p - J.T @ p @ J)
+    certified(checker.contraction, *_lists(P, A, B), rate)
+
+
+def _lists(*arrays: ArrayLike) -> list[Any]:
+    return [np.array(array, dtype=object).tolist() for array in arrays]
 
 
 def check_latch(w: Fraction, e: Fraction, a: Fraction, b: Fraction) -> None:
@@ -90,5 +68,5 @@ def check_latch(w: Fraction, e: Fraction, a: Fraction, b: Fraction) -> None:
     """
     require(w > 0 and e >= 0 and 0 <= a <= b < 1, f"w = {w}, e = {e}, a = {a} and b = {b} are out of range")
     require(w * (1 - b * b) < 1, f"the slope may be {w * (1 - b * b)}")
-    low, _ = exp_range(2 * (w * a - e))
+    low, _ = checker.exp_range(2 * (w * a - e))
     require(low >= (1 + b) / (1 - b), f"from {a} the input {-e} may lead below {b}")

@@ -5,12 +5,29 @@ Source: folklore of courses and papers. Proofs say who proved what is right.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from theory.certificates import Certificate, certificate
 from theory.claims import Claim, Corrected, Statement
 from theory.domains import enumerated, every
 from theory.memory import checks, domains, figures
+from theory.memory.certificates import exact
+from theory.memory.contraction import positive_vector, shrinking_diagonal
 from theory.propositions import Proposition
 
 __all__ = ["CLAIM_4_1", "CLAIM_4_2", "CLAIM_4_3", "CLAIM_4_4", "CLAIM_4_5"]
+
+
+def certify_absolute_values() -> Iterator[Certificate]:
+    """Certify that RNNs of 2, 3 and 4 units forget, by v > 0 with |Wh| v <= c v, c < 1."""
+    for H in (2, 3, 4):
+        A = np.abs(domains.Network("signed", H, 0.9, 0.0, seed=H).Wh)
+        v, rate = positive_vector(A)
+        yield certificate("vector_bound", matrix=exact(A), vector=v, rate=rate)
+
 
 CLAIM_4_1 = Claim(
     number="4-1",
@@ -82,7 +99,19 @@ lies there. Then $h_{t-1}\ge u$ gives $h_t\ge\tanh(\rho u)\ge u$, while 0 stays 
 
 Yildiz, Jaeger and Kiebel (2012) give other counterexamples.""",
     draw=figures.draw_forgetting,
+    certify=certify_absolute_values,
 )
+
+
+def certify_ellipsoids() -> Iterator[Certificate]:
+    """Certify rates of the counterexample, just above its joint spectral radius, and of RNNs of 2 and 3 units."""
+    eye = np.eye(2, dtype=int)
+    yield certificate("contraction", P=eye, A=eye, B=[[0, 2], [2, 0]], rate=2 + Fraction(1, 2**40))
+    for H in (2, 3):
+        Wh = domains.Network("scaled", H, 0.9, 0.0, seed=H).Wh
+        p, rate = shrinking_diagonal(Wh)
+        yield certificate("contraction", P=np.diag(exact(p)), A=np.eye(H, dtype=int), B=exact(Wh.T), rate=rate)
+
 
 CLAIM_4_2 = Claim(
     number="4-2",
@@ -145,6 +174,7 @@ joint spectral radius, is at least the $k$-th root of the radius of any product 
 theorem some $DW_h'$, $0\le D\le1$, maps a difference of two states with the same inputs to the next.
 $(DW_h'x)'P(DW_h'x)$ is convex in $D$, so it is largest at entries 0 and 1. Positive pivots prove $c^2P-J'PJ>0$.""",
     draw=figures.draw_products,
+    certify=certify_ellipsoids,
 )
 
 CLAIM_4_3 = Claim(
@@ -281,6 +311,16 @@ each step until it is negative. If all $x_t=-e_c$, $a$ is fixed, with the slope 
     draw=figures.draw_latch,
 )
 
+
+def certify_blocks() -> Iterator[Certificate]:
+    """Certify ‖W2' D W1'‖ < c, c = 0.4 + 10^-9, for all D and three residual blocks of two numbers."""
+    functions, _ = domains.residual_functions((2, 3, 0.4, 3, 0))
+    for f in functions:
+        A, B = (exact(f[k].weight.data.T) for k in (2, 0))
+        rate = Fraction(2, 5) + Fraction(1, 10**9)
+        yield certificate("contraction", P=np.eye(2, dtype=int), A=A, B=B, rate=rate)
+
+
 CLAIM_4_5 = Claim(
     number="4-5",
     title="Skip connections stop gradients from vanishing",
@@ -347,4 +387,5 @@ at most $c^n$, which is below $(1-c)^n$ for $c<\frac12$: this much of the folklo
 *Certificate.* For $f(x)=W_2'\tanh(W_1'x+b_1)+b_2$, $J=W_2'DW_1'$ with a diagonal $D$, $0\le D\le1$. As in 4-2,
 $\lVert J\rVert<c$ for all $D$ if $c^2I-J'J$ is positive definite for those with entries 0 and 1.""",
     draw=figures.draw_depth,
+    certify=certify_blocks,
 )
