@@ -182,7 +182,7 @@ def test_a_forger_who_computes_the_digest_proves_nothing_else(small, kind):
         ("never_largest", {"words": [[[0], 0], [[1], 0], [[3], 0]], "word": 1, "multipliers": [1, 0, 1]}),
         ("never_largest", {"words": [[[0], 0], [[1], 0]], "word": 1, "multipliers": [0, 0]}),
         ("never_largest", {"words": [[[0], 0], [[1], 0]], "word": 1, "multipliers": [0, 1]}),
-        ("never_largest", {"words": [[[0], 0], [[1], 0], [[9], 9]], "word": 1, "multipliers": [2, 0, -1]}),
+        ("never_largest", {"words": [[[0], 0], [[0], -1], [[0], -3]], "word": 0, "multipliers": [0, 2, -1]}),
         ("descent_cycle", {"derivative": [[None, [0, 1]]], "points": [1, -1], "rate": 1, "momentum": 0}),
         ("descent_cycle", {"derivative": [[None, [0, 1]]], "points": [0, 0], "rate": 1, "momentum": 0}),
         ("descent_cycle", {"derivative": [[0, [0, 2]]], "points": [1, -1], "rate": 1, "momentum": 0}),

@@ -445,5 +445,251 @@ WRONG: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("self.log(middle) < target", "self.log(middle) > target"),
         ("while self.log(high) >= target", "while self.log(high) >= target + 9"),
     ],
+    ("4-1", "checker.py"): [
+        ("rational(x) > 0", "rational(x) != 0"),
+        ("rational(x) > 0", "rational(x) >= 0"),
+        ("all(rational(x) >= 0 for row", "all(rational(x) <= 1 for row"),
+        ("y <= rational(rate) * rational(x)", "y <= rational(x)"),
+    ],
+    ("4-1", "memory/certificates.py"): [
+        ("require(rate < 1,", "require(rate < 9,"),
+    ],
+    ("4-1", "memory/checks.py"): [
+        ("v, rate = positive_vector(np.abs(network.Wh))\n    check",
+         "v, rate = positive_vector(network.Wh)\n    check"),
+        ("v.astype(np.float64), float(rate), 1)", "1 / v.astype(np.float64), float(rate), 1)"),
+        ("v.astype(np.float64), float(rate), 1)", "v.astype(np.float64), float(rate), np.inf)"),
+        ("v.astype(np.float64), float(rate), 1)", "v.astype(np.float64), float(rate) / 2, 1)"),
+        ("math.sqrt(3 * (1 - 1 / radius)) / (radius", "math.sqrt(30 * (1 - 1 / radius)) / (radius"),
+        ("perron(network.Wh.T)", "perron(network.Wh)"),
+        ("(math.sqrt(2) * 1.5**k)", "(math.sqrt(3) * 1.5**k)"),
+    ],
+    ("4-1", "memory/contraction.py"): [
+        ("[1.5, 30.0]", "[1.5, 0.0]"),
+        ("max(exact(A) @ v / v)", "min(exact(A) @ v / v)"),
+        ("np.eye(len(Wh)), Wh, ", "np.eye(len(Wh)), Wh.T, "),
+    ],
+    ("4-1", "memory/domains.py"): [
+        ('(np.abs(W) if self.kind == "positive" else W)', "np.abs(W)"),
+        ('(np.abs(W) if self.kind == "positive" else W)', "W"),
+    ],
+    ("4-2", "checker.py"): [
+        ("product((0, 1), repeat", "product((1,), repeat"),
+        ("product(list(zip(*J, strict=True)), product(P, J))", "product(list(zip(*J, strict=True)), J)"),
+        ("rational(p) - x for", "rational(p) + x for"),
+        ("x - row[0] * y / pivot", "x"),
+        ("left == [list(column) for column in zip(*left, strict=True)]", "len(left) > 0"),
+    ],
+    ("4-2", "memory/checks.py"): [
+        ("all(spectral_radius(", "all(spectral_norm("),
+        ("np.sqrt(p), float(rate), 2)", "p, float(rate), 2)"),
+        ("np.sqrt(p), float(rate), 2)", "np.sqrt(p), float(rate) * 0.9, 2)"),
+        ("np.sqrt(p), float(rate), 2)", "1 / np.sqrt(p), float(rate), 2)"),
+    ],
+    ("4-2", "memory/contraction.py"): [
+        ("perron(W * W) / perron((W * W).T)", "perron(W * W) / perron(W * W)"),
+        ("W * np.sqrt(p) / np.sqrt(p)[:, None]", "W"),
+        ("30.0 * (unit", "0.3 * (unit"),
+    ],
+    ("4-2", "memory/domains.py"): [
+        ("* s[:, None] / s if", "if"),
+    ],
+    ("4-3", "memory/checks.py"): [
+        ("(f + i * o * w) / scale", "(f + i * w) / scale"),
+        ("cell_gradient([40, 0, 40], w, 30)", "cell_gradient([-40, 0, 40], w, 30)"),
+    ],
+    ("4-3", "memory/contraction.py"): [
+        ("w * np.eye(4)[3:]", "w * np.eye(4)[2:3]"),
+        (".max() * Wf + Wi", ".min() * Wf + Wi"),
+        ("B = i * Wg + ", "B = "),
+        ("(np.abs(np.asarray(c)[:-1]).max() * Wf + Wi)", "Wi"),
+        ("float(gate.max())", "float(gate.min())"),
+        ("i, f, o, _ =", "f, i, o, _ ="),
+    ],
+    ("4-3", "memory/domains.py"): [
+        ("scales * rng.normal(size=(H, 4 * H))", "0 * scales * rng.normal(size=(H, 4 * H))"),
+    ],
+    ("4-4", "memory/certificates.py"): [
+        ("2 * (w * a - e)", "2 * (w * a + e)"),
+        ("2 * (w * a - e)", "w * a - e"),
+        ("w * (1 - b * b) < 1,", "w * (1 - b * b) < 9,"),
+        ("0 <= a <= b < 1", "0 <= a < 1"),
+        ("w > 0 and e >= 0", "w > 0"),
+    ],
+    ("4-4", "memory/checks.py"): [
+        ("slope = size * float(1 - states[-1, 0] ** 2)", "slope = size * float(1 - h0**2)"),
+        ("slope = w * (1 - b * b)", "slope = w * (1 - b * b) ** 2"),
+        ("np.full((400, 1), -1.05 * e)", "np.full((400, 1), -0.99 * e)"),
+    ],
+    ("4-4", "memory/contraction.py"): [
+        ("w * a - math.atanh(a), a", "w * a - a, a"),
+        ("math.tanh(w * a - e)", "math.tanh(w * a)"),
+        ("(1 - 1e-6)", "(1 + 1e-6)"),
+    ],
+    ("4-4", "memory/domains.py"): [
+        ("st.just(0.0) | st.floats(0.01, 1)", "st.floats(0.5, 1)"),
+    ],
+    ("4-5", "checker.py"): [
+        ("product((0, 1), repeat", "product((1,), repeat"),
+        ("rational(rate) ** 2 * rational(p)", "rational(rate) * rational(p)"),
+        ("in itertools.product((0, 1), repeat=len(B)):", "in [(0,) * len(B)]:"),
+    ],
+    ("4-5", "memory/checks.py"): [
+        ("(1 - c) ** n <= values.min() * SLACK", "(1 - c / 2) ** n <= values.min() * SLACK"),
+        ("values.max() <= (1 + c) ** n", "values.max() <= (1 + c / 9) ** n"),
+        ("plain <= c**n", "plain <= c ** (n + 1)"),
+        ("linear_blocks(-c, n) / (1 - c)", "linear_blocks(c, n) / (1 - c)"),
+    ],
+    ("4-5", "memory/contraction.py"): [
+        ("h = skip * h + f(h)", "h = h + f(h)"),
+        ("h = skip * h + f(h)", "h = f(h)"),
+    ],
+    ("4-5", "memory/domains.py"): [
+        ("product((0, 1), repeat=m)", "product((1,), repeat=m)"),
+        ("st.integers(1, 12)", "st.integers(1, 2)"),
+    ],
+    ("5-1", "layers/attention.py"): [
+        ("mask[several[:, :, None], several[:, None, :]]", "mask[several[:, None, :], several[:, :, None]]"),
+    ],
+    ("5-1", "layers/checks.py"): [
+        ("(change[good] < 1e-9)", "(change[~good] < 1e-9)"),
+        ("before[0][several] - before", "before[0][several[::-1]] - before"),
+        ("several[several[:, -1] == n - 1]]", "several[several[:, 0] == 0]]"),
+    ],
+    ("5-1", "layers/domains.py"): [
+        ("for n in (1, 2, 3) for bits", "for n in (1, 2) for bits"),
+    ],
+    ("5-2", "layers/attention.py"): [
+        ("scale=1.0", "scale=2.0"),
+        ("min(products), max(products)", "products[0], products[-1]"),
+        ("product(x, apart[k][j])", "product(x, apart[j][k])"),
+        ("product(from_mean[k], from_mean[k])", "product(from_mean[k], from_mean[i])"),
+        ("exp_range(low)[0], exp_range(high)[1]", "exp_range(low)[0], exp_range(low)[1]"),
+    ],
+    ("5-2", "layers/checks.py"): [
+        ("V * (math.sqrt(n) + R**2", "V * (R**2"),
+        ("math.sqrt(n) * n / (n + 1)", "math.sqrt(n) * n"),
+        ("max(low**2, high**2)", "min(low**2, high**2)"),
+    ],
+    ("5-3", "layers/checks.py"): [
+        (".var(axis=0) + eps)", ".var(axis=0))"),
+        ("share * c.data * c.grad", "share * c.grad"),
+        ("abs(a) * scaled[0].weight.grad", "a**2 * scaled[0].weight.grad"),
+    ],
+    ("5-3", "layers/domains.py"): [
+        ("st.sampled_from((0.0, 1e-5, 0.1, 1.0))", "st.sampled_from((1e-5, 0.1, 1.0))"),
+    ],
+    ("5-4", "checker.py"): [
+        ("abs(rational(x)) < 1 for", "abs(rational(x)) <= 1 for"),
+        ("[0][0] + rational(b)", "[0][0]"),
+        ("min(weights) >= 0 and ", ""),
+        (" and sum(weights) > 0", ""),
+        ("word >= 0 and weights[word] == 0", "word >= 0"),
+        ("sum(map(abs, gaps)) + gap", "sum(map(abs, gaps))"),
+    ],
+    ("5-4", "layers/certificates.py"): [
+        ("low - 1e-9 <= J", "low - 1e-3 <= J"),
+        ("(np.abs(states) < 1)", "(np.abs(states) <= 1)"),
+        ("2.0**18", "2.0**38"),
+        ("(scores == states @ E.T + b).all()", "(scores == states @ E.T + b).any()"),
+        ("(scores >= own).sum(axis=1) == 1", "(scores >= own).sum(axis=1) >= 1"),
+    ],
+    ("5-4", "layers/checks.py"): [
+        ("wins == (state is not None)", "wins == (state is None)"),
+    ],
+    ("5-4", "layers/domains.py"): [
+        ("range(0, 2917, 100)]", "range(0, 2800, 100)]"),
+    ],
+    ("5-4", "layers/softmax.py"): [
+        ("Fraction(-rows[j][-1]), j", "Fraction(rows[j][-1]), j"),
+        ("/ Fraction(2)", "/ Fraction(3)"),
+        ("E[words] - E.mean(axis=0)", "E[words]"),
+        ("y, sums, strict=True)), Fraction(0))", "y[::-1], sums, strict=True)), Fraction(0))"),
+    ],
+    ("5-5", "layers/checks.py"): [
+        ("agree((y**2).mean(), (z**2).mean() / 2", "agree((y**2).mean(), (z**2).mean() / 3"),
+        ("2 * square == sum(v * v for v in x)", "square == sum(v * v for v in x)"),
+    ],
+    ("5-6", "layers/checks.py"): [
+        ("alike == (outgoing[0] == outgoing[1])", "alike == (outgoing[0] <= outgoing[1])"),
+        ("others < 1 / 8 < 1 / 6 - 1e-12 <= twins", "others < 1 / 8 < 1 / 5 <= twins"),
+        ("[[0.5], [-0.5], [1.0], [-1.0]]", "[[0.5], [0.5], [0.5], [0.5]]"),
+    ],
+    ("6-1", "learning/certificates.py"): [
+        ("require(C > 2", "require(C > 1"),
+        ("product(ranges[k - 1], (C**2 / (1 + C**2), Fraction(1)))", "product(ranges[k - 1], (Fraction(1),))"),
+        ("product(ranges[k - 1], (C", "product(ranges[k - 1][:1], (C"),
+        ("moment = w * square + (1 - w) * before", "moment = w * square"),
+        ("1 / (3 * ranges[2][1])", "1 / (2 * ranges[2][1])"),
+        ("rest**2 <= 4 * up * more", "rest**2 <= 8 * up * more"),
+    ],
+    ("6-1", "learning/checks.py"): [
+        ("(1 - b) * b ** (t - i) * g", "(1 - b) * b ** (t - 1) * g"),
+    ],
+    ("6-1", "learning/descent.py"): [
+        ("(1 - b) * C**2 + b, ", "(1 - b) * C**2 + 2 * b, "),
+        ("(1 - b) * (1 + 2 * b)", "(1 - b) * (1 + b)"),
+        ("C if t % 3 == 1 else -1.0", "C if t % 3 == 2 else -1.0"),
+        ("C if t % 3 == 1 else -1.0", "C if t % 3 == 1 else 1.0"),
+        ("-box, box, out", "-math.inf, box, out"),
+        ("-box, box, out", "-box, math.inf, out"),
+    ],
+    ("6-1", "learning/domains.py"): [
+        ("st.fractions(Fraction(201, 100), 50", "st.fractions(Fraction(3), 50"),
+        ("st.integers(-40, 40)", "st.just(0)"),
+    ],
+    ("6-2", "checker.py"): [
+        ("(here - x[k - 1])", "(here - here)"),
+        ("len(set(x)) > 1", "len(set(x)) > 0"),
+    ],
+    ("6-2", "learning/descent.py"): [
+        ("4 / (q + 1) ** 2, ((q", "2 / (q + 1) ** 2, ((q"),
+        ("r**k * (1 + (1 + r) * k)", "r**k * (1 + (1 - r) * k)"),
+        ("(792, -2208, 2592)", "(793, -2208, 2592)"),
+        ("(792, -2208, 2592)", "(2592, -2208, 792)"),
+        ("(2, (24, 1))", "(2, (25, 1))"),
+    ],
+    ("6-3", "learning/certificates.py"): [
+        ("abs(factor) < 1", "abs(factor) < 20"),
+    ],
+    ("6-3", "learning/checks.py"): [
+        ("((1 + beta) * w, beta * w)", "((1 + beta) * w, beta)"),
+    ],
+    ("6-3", "learning/descent.py"): [
+        ("abs(trace) < 1 + determinant", "abs(trace) < 1 - determinant"),
+        ("abs(trace) < 1 + determinant", "abs(trace) <= 1 + determinant"),
+        ("* x[1] - 1) ** 2 / 2", "* x[1] - 1) ** 2"),
+        ("s + 1 / s - 1, Fraction(0)", "s + 1 / s - 2, Fraction(0)"),
+        ("(0, -1, 0, 1)", "(0, -1, 0, 2)"),
+    ],
+    ("6-3", "learning/domains.py"): [
+        ("st.booleans()", "st.just(False)"),
+    ],
+    ("6-4", "learning/certificates.py"): [
+        ("h = [max(z, Fraction(0))", "h = [abs(z)"),
+        (" and ends[-1] == bound", ""),
+        ("require(a < b", "require(a != b"),
+    ],
+    ("6-4", "learning/checks.py"): [
+        ("a + (b - a) * part)", "a + (b - a) * 2 * part)"),
+    ],
+    ("6-4", "learning/derivatives.py"): [
+        ("h, entering = z * (z > 0)", "h, entering = abs(z)"),
+        ("layers[:-1]", "layers[:1]"),
+        ("modules[:-1]", "modules"),
+    ],
+    ("6-4", "learning/domains.py"): [
+        ("min_size=1, max_size=3", "min_size=1, max_size=1"),
+    ],
+    ("6-5", "learning/checks.py"): [
+        ("[widths[-1] * once, widths[0] * once]", "[widths[0] * once, widths[-1] * once]"),
+    ],
+    ("6-5", "learning/derivatives.py"): [
+        ("left.get((u, w), 0) + p * q", "p * q"),
+        ("left.get((u, w), 0) + p * q", "left.get((u, w), 0) + p + q"),
+        ("combinations(range(n), 2)", "combinations(range(n - 1), 2)"),
+        ("for _, v in edges} & {u", "for _, v in edges} | {u"),
+        ("weights[2] * a + weights[3] * b", "weights[2] * a - weights[3] * b"),
+    ],
 }  # fmt: skip
 """A claim's number and a file in theory/, with pairs: a text that the file contains once, and what replaces it."""

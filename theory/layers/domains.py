@@ -94,6 +94,7 @@ SPOILT = every(
     ("a mean on one side", never_largest, (_pair, 0, [_zero, _one])),
     ("a lower mean", never_largest, ([([0], 0), ([0], -1)], 0, [_zero, _one])),
     ("negative multipliers", never_largest, ([([0], 0), ([0], -1)], 0, [_zero, -_one])),
+    ("one negative multiplier", never_largest, ([([0], 0), ([0], -1), ([0], -3)], 0, [_zero, 2 * _one, -_one])),
     ("differences that cancel", never_largest, ([([0, 0], 0), ([1, -1], 0)], 0, [_zero, _one])),
     ("scores of another word", check_winners, (_first, _half, _E, _b, _half @ _E.T)),
     ("scores that are rounded", check_winners, (_first + 1, _half / 3, _E, _b, _half / 3 @ _E.T)),
