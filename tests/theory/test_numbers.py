@@ -8,11 +8,12 @@ for a new one.
 from __future__ import annotations
 
 import ast
+import json
 import math
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, combinations_with_replacement, permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,196 @@ def eigenvectors():
     ]  # fmt: skip
 
 
+def rnn(h, Wh, inputs):
+    """The last state of a tanh RNN of a few units, and its Jacobian; inputs: the sums of each step without h Wh."""
+    J = np.eye(len(h))
+    for x in inputs:
+        h = np.tanh(x + h @ Wh)
+        J = np.diag(1 - h**2) @ Wh.T @ J
+    return h, J
+
+
+def forgetting():
+    """4-1: the network with nilpotent weights that remembers."""
+    Wh, bias = np.array([[1.5, 1.5], [-1.5, -1.5]]), np.array([1.5, 30.0])
+    assert not (Wh @ Wh).any()
+    ends = [rnn(np.array([first, 1.0]), Wh, [bias] * 100)[0] for first in (1.0, -1.0)]
+    norm = np.linalg.norm(rnn(np.array([0.0, 1.0]), Wh, [bias] * 20)[1], 2)
+    assert abs(norm / (math.sqrt(2) * 1.5**20) - 1) < 1e-9
+    assert 1 - math.tanh(30 - 3) < 2 * math.exp(-2 * (30 - 3)) < 1e-23
+    return [rf"near $\pm{ends[0][0]:.4f}$", f"{abs(ends[0] - ends[1]).max():.3g} apart after 100 steps",
+            f"√2 1.5^k to 9 digits, {norm:,.0f} for k = 20"]  # fmt: skip
+
+
+def alternation():
+    """4-2: the product of 20 nilpotent steps."""
+    J = np.eye(2)
+    for t in range(20):
+        step = np.diag([1.0, 0.0] if t % 2 == 0 else [0.0, 1.0]) @ np.array([[0.0, 2.0], [2.0, 0.0]])
+        assert not (step @ step).any()
+        J = step @ J
+    assert 8 * math.exp(-2 * 28) < 1e-20
+    return [f"‖dh_20/dh_0‖ is {np.linalg.norm(J, 2):,.0f}"]
+
+
+def cells():
+    """4-3: dc_30/dc_0 of an LSTM of one unit with the gates f = 1/2 and i = o = 1, for w = 2 and w = 1."""
+    found = []
+    for w in (2, 1):
+        c, h, dc, dh = 0.0, 0.0, 1.0, 0.0
+        for _ in range(30):
+            g = math.tanh(w * h)
+            c, dc = 0.5 * c + g, 0.5 * dc + (1 - g * g) * w * dh
+            h, dh = math.tanh(c), (1 - math.tanh(c) ** 2) * dc
+        assert abs(dc / (0.5 * (0.5 + w) ** 29) - 1) < 1e-9
+        found.append(dc)
+    return [f"w = 2, k = 30: {found[0]:.1e}".replace("e+", "e"), f"dc_30/dc_0 is {found[1]:,.4g}"]
+
+
+def latches():
+    """4-4: a slope that vanishes, and inputs that are 5 % above the critical one."""
+    _, J = rnn(np.array([1.0]), np.array([[2.0]]), np.zeros(50))
+    factor = 1.05
+    for w in (1.1, 2.0, 6.0, 10.0):
+        h = np.linspace(0, 1, 100_001)[:-1]
+        critical = (w * h - np.arctanh(h)).max()
+        assert rnn(np.array([1.0]), np.array([[w]]), [-factor * critical] * 400)[0][0] < 0
+        assert rnn(np.array([1.0]), np.array([[w]]), [-critical / factor] * 400)[0][0] > 0
+    return [f"|dh_50/dh_0| is {J[0, 0]:.3g}", f"inputs of -{factor} e_c lead from 1 below 0"]
+
+
+def attention():
+    """5-2: the norm of the Jacobian at (0, t, -t) by its formula; t² = 3/2."""
+    x = math.sqrt(1.5) * np.array([0, 1, -1])
+    scores = np.exp(np.outer(x, x))
+    p = scores / scores.sum(axis=1, keepdims=True)
+    m = p @ x
+    J = p * (1 + x[:, None] * (x - m[:, None])) + np.diag((p * (x - m[:, None]) ** 2).sum(axis=1))
+    return [f"t = {x[1]:.4g}, the Jacobian has the norm {np.linalg.norm(J, 2):.5g}", f"(n = 1, 2, 4, …, {2**7})"]
+
+
+def normalised():
+    """5-3: the batch norm of 0 and a at a, with epsilon 1e-5."""
+    values = [a / 2 / math.sqrt(a * a / 4 + 1e-5) for a in (2, 1)]
+    return ["the input 1 becomes {:.8g} instead of {:.8g}".format(*values),
+            f"No counterexample in {100 + 1} examples"]  # fmt: skip
+
+
+def captioner():
+    """5-4: how many words the captioner has, and numbers for each, from the head of its file."""
+    data = (ROOT / "captioning" / "shipped" / "flickr8k" / "weights.safetensors").read_bytes()
+    head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    words, width = head["embed.weight"]["shape"]
+    return [f"each of the {words:,} words of the captioner", rf"$2\tanh(\dots)$, {width} numbers"]
+
+
+def relu_of_a_normal():
+    """5-5: the variance of relu(z) for a normal z, by the midpoint rule."""
+    z = (np.arange(-60_000, 60_000) + 0.5) / 5_000
+    density, y = np.exp(-z * z / 2) / math.sqrt(2 * math.pi) / 5_000, np.maximum(z, 0)
+    variance = (density * y * y).sum() - (density * y).sum() ** 2
+    return [rf"\mathrm{{Var}}\,z \approx {variance:.2f}\,"]
+
+
+def monotone_fit():
+    """5-6: the best monotone fits of XOR in either order, by trying all thirds and halves."""
+    values = [Fraction(k, 6) for k in range(7)]
+    best = {
+        sum((y - t) ** 2 for y, t in zip(fit, targets, strict=True)) / 4
+        for targets in ((0, 1, 1, 0), (1, 0, 0, 1))
+        for fit in [
+            min(
+                (f for f in combinations_with_replacement(values, 4)),
+                key=lambda f, targets=targets: sum((y - t) ** 2 for y, t in zip(f, targets, strict=True)),
+            )
+        ]
+    }
+    (error,) = best
+    return [f"a mean squared error of {error} on XOR"]
+
+
+def trap():
+    """6-1: both sides of the inequality at its ends, and Adam's return in floating point."""
+    for C, rate in product((2.001, 2.2, 3, 10, 1000), (0.01, 0.5, 4)):
+        beta, v, x, regret = 1 / (1 + C**2), 0.0, 1.0, 0.0
+        for t in range(1, 3001):
+            g = C if t % 3 == 1 else -1
+            regret += g * (x + 1)
+            assert regret / t >= (2 * C - 4) / 3 - 1e-9
+            v = beta * v + (1 - beta) * g * g
+            x = min(1.0, max(-1.0, x - rate / math.sqrt(t) * g / math.sqrt(v / (1 - beta**t))))
+            assert t % 3 or x == 1
+    right = [0.5 + math.sqrt((s + 1) / (3 * s + 9)) for s in (4, 5)]
+    assert right[1] == 1
+    return [f"from {right[0]:.3f} past 1 at $s=5$", f"below {up(5 / math.sqrt(26), 3)} up to $s=5$"]
+
+
+def heavy_ball():
+    """6-2: the cycle, a run onto it, and how errors grow on quadratics."""
+
+    def slope(x):
+        return 25 * x if x < 1 else x + 24 if x < 2 else 25 * x - 24
+
+    def run(x, before, steps):
+        for _ in range(steps):
+            yield x
+            x, before = x - slope(x) / 9 + 4 * (x - before) / 9, x
+
+    def errors(q):
+        rate, momentum, e, before = 4 / Fraction(q + 1) ** 2, (Fraction(q - 1) / (q + 1)) ** 2, Fraction(1), Fraction(1)
+        for _ in range(60):
+            yield abs(e)
+            e, before = e - rate * q * q * e + momentum * (e - before), e
+
+    cycle = [Fraction(p, 1225) for p in (792, -2208, 2592)]
+    assert list(run(cycle[0], cycle[2], 6)) == cycle * 2
+    *_, end = run(1.0, 1.0, 301)
+    grown, first = ([float(e) for e in errors(q)] for q in (10, 3))
+    assert (grown.index(max(grown)), first.index(max(first))) == (4, 1)
+    return [f"for L/m = 100, {max(grown):.2f} after 4 steps", f"(L/m to {12**2},", "{}, {}, {} is".format(*cycle),
+            f"after 300 steps x = {end:.6f}", f"it grows {max(first):.4g}-fold in 1 steps"]  # fmt: skip
+
+
+def rates():
+    """6-3: the rate of a cycle for k = 5/2 and k = 3, and the cycle at the latter."""
+
+    def rate(k):
+        s = (k * k - 1) / (2 * k - 1)
+        return s + 1 / s - 1
+
+    low, high = rate(Fraction(5, 2)), rate(Fraction(3))
+    a, b, seen = Fraction(5, 7), Fraction(5, 7), []
+    for _ in range(4):
+        seen.append(a)
+        assert a == b
+        a, b = a - high * (a * b - 1) * b, b - high * (a * b - 1) * a
+    assert seen[:2] == seen[2:]
+    assert 1 < low < high < math.sqrt(5) - 1
+    return [f"(rates {float(low):.2f} to {float(high):.3f})", "At {0} it is ({1}, {1}), ({2}, {2})".format(high, *seen)]
+
+
+def elimination_costs(edges):
+    """The multiplications of every order of elimination, by sets of predecessors and successors."""
+    middle = sorted({v for _, v in edges} & {u for u, _ in edges})
+    for order in permutations(middle):
+        left, total = set(edges), 0
+        for v in order:
+            before, after = ({u for u, w in left if w == v}, {w for u, w in left if u == v})
+            total += len(before) * len(after)
+            left = {(u, w) for u, w in left if v not in (u, w)} | {(u, w) for u in before for w in after}
+        yield total
+
+
+def elimination():
+    """6-5: the smallest graph on which neither forward nor reverse elimination is optimal."""
+    pairs = list(combinations(range(5), 2))
+    small = [edges for size in range(6) for edges in combinations(pairs, size)]
+    costs = {edges: list(elimination_costs(edges)) for edges in small}
+    ((edges, found),) = ((e, c) for e, c in costs.items() if min(c) < min(c[0], c[-1]))
+    return [f"Holds in all {2 ** len(pairs):,} cases", ", ".join(rf"${u}\to{v}$" for u, v in edges),
+            f"it takes {found[0]} multiplications forward, {found[-1]} in reverse, and {min(found)} from"]  # fmt: skip
+
+
 SIZES = filled_sizes()
 BITS = [f"{100 * density:g} %" for density in (0.001, 0.5, 0.999)]
 DENSITIES = f"{BITS[0]}, {BITS[1]} or {BITS[2]} are ones"
@@ -237,6 +428,19 @@ RECOMPUTED = {
     "3-1 alt": [DENSITIES, *gains(), *other_gains(), f"{fisher(3, 4, 1, 4)} for 3 of 4 against 1 of 4",
                 f"No counterexample in {100 + 4} examples"],
     "3-2": eigenvectors(),
+    "4-1": forgetting(),
+    "4-2": alternation(),
+    "4-3": cells(),
+    "4-4": latches(),
+    "5-2": attention(),
+    "5-3": normalised(),
+    "5-4": captioner(),
+    "5-5": relu_of_a_normal(),
+    "5-6": monotone_fit(),
+    "6-1": trap(),
+    "6-2": heavy_ball(),
+    "6-3": rates(),
+    "6-5": elimination(),
 }  # fmt: skip
 """Pieces of the page by the number of a claim."""
 

@@ -69,11 +69,11 @@ def draw_batch_norm() -> Any:
     figure, (left, right) = _panels(
         r"Batch norm ignores the scale of weights if $\varepsilon=0$, and then they grow",
         {"title": "the larger of the inputs 0 and 1, normalised", "xlabel": "weight $a$", "xscale": "log"},
-        {"title": r"$\Vert w\Vert$ of each unit, over the first one, for $\varepsilon=0$", "xlabel": "step of SGD"},
+        {"title": r"$\Vert w\Vert$ of each unit over its first value, for $\varepsilon=0$", "xlabel": "step of SGD"},
     )
-    a, several = np.geomspace(1e-4, 10, 60), ((0.0, BLUE), (1e-5, GREEN), (1e-2, ORANGE))
-    scaled = {eps: mg.batch_norm(np.array([[0.0], [1.0]]) * a, eps=eps).numpy()[1] for eps, _ in several}
-    _plot(left, {f"$\\varepsilon={eps:g}$": (a, scaled[eps], "-", colour) for eps, colour in several})
+    a, several = np.geomspace(1e-4, 10, 60), ((0.0, "0", BLUE), (1e-5, "10^{-5}", GREEN), (1e-2, "10^{-2}", ORANGE))
+    scaled = {eps: mg.batch_norm(np.array([[0.0], [1.0]]) * a, eps=eps).numpy()[1] for eps, *_ in several}
+    _plot(left, {f"$\\varepsilon={name}$": (a, scaled[eps], "-", colour) for eps, name, colour in several})
     net, norms = normalised_network(0, 0.0), []
     for x, y in batches(1, 80):
         norms.append(np.linalg.norm(net[0].weight.data, axis=0))

@@ -57,7 +57,7 @@ def draw_forgetting() -> Any:
     bound = {"at (0, 1)": norms, r"$0.9^k$ bounds weighted norms for $|W_h| v \leq 0.9\,v$": [0.9**k for k in STEPS]}
     panels: dict[str, Any] = {"states of the first unit": states, r"norm of $\partial h_k / \partial h_0$": bound}
     return _curves(
-        "4-1: the square of the weights is 0, but the network remembers a bit",
+        "The square of the weights is 0, but the network remembers a bit",
         "steps $k$",
         panels,
         "states of the first unit",
@@ -79,19 +79,19 @@ def draw_products() -> Any:
         "steps of the radius 0, alternating inputs": alternating,
         r"another network, $J'PJ \leq 0.81\,P$": norms,
     }
-    return _curves("4-2: the norm of the product of the first k steps", "steps $k$", panels)
+    return _curves("The norm of the product of the first k steps", "steps $k$", panels)
 
 
 def draw_cells() -> Any:
     """Draw dc_k/dc_0 for several recurrent weights."""
     weights = {f"$w = {w}$": [cell_gradient([40, 0, 40], w, k) for k in STEPS] for w in (2, 1, 0.5, 0.25, 0)}
     text = r"$\partial c_k / \partial c_0$ for $f = \frac{1}{2}$, $i = o = 1$"
-    return _curves("4-3: a gradient that explodes through $h$", "steps $k$", {text: weights})
+    return _curves("A gradient that explodes through $h$", "steps $k$", {text: weights})
 
 
 def draw_latch() -> Any:
     """Draw the map of a unit with its intervals, and the critical input over the weight."""
-    figure, left, right = _panels("4-4: a unit remembers its sign where its slope is below 1",
+    figure, left, right = _panels("A unit remembers its sign where its slope is below 1",
                                   r"next state for $w = 2$, $|x| \leq 0.4$", "inputs up to $e$")  # fmt: skip
     h, (_, a) = np.linspace(-1, 1, 400), critical_input(2.0)
     left.fill_between(h, np.tanh(2 * h - 0.4), np.tanh(2 * h + 0.4), color=SKY, alpha=0.6, linewidth=0)
@@ -121,4 +121,4 @@ def draw_depth() -> Any:
         "singular values of random blocks, $c = 0.4$": blocks,
         "derivatives of linear blocks": linear,
     }
-    return _curves("4-5: residual blocks $x + f(x)$", "blocks $n$", panels, "derivatives of linear blocks")
+    return _curves("Residual blocks $x + f(x)$", "blocks $n$", panels, "derivatives of linear blocks")
