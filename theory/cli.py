@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     check = _command(commands, "check", _check, "check claims and print a line for each proposition", "3-1")
     check.set_defaults(verbose=True)
     _add_checking(check)
-    _command(commands, "show", _show, "print claims with the numbers of the homework", "1-3")
+    _command(commands, "show", _show, "print the worked examples of claims, or their statements", "1-3")
     figures = _command(commands, "figures", _figures, "draw a picture of each claim (needs matplotlib)", "3-2")
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")

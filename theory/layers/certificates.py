@@ -1,4 +1,4 @@
-"""Checks of what claims 5-2 and 5-4 find, without the code that finds it.
+"""Check the certificates of claims 5-2 and 5-4, without the code that finds them.
 
 Each `check_...` raises :class:`theory.Refuted` if a certificate is wrong.
 """
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def check_witness(words: Sequence[tuple[Sequence[int], int]], word: int, state: Sequence[Fraction]) -> None:
-    """At this state in the box (-1, 1)^d the word has a larger score than every other word.
+    """Raise Refuted unless the state is in (-1, 1)^d and gives the word a larger score than every other word.
 
     >>> check_witness([([0], 0), ([1], 0)], 0, [Fraction(1, 2)])
     Traceback (most recent call last):
@@ -32,10 +32,10 @@ def check_witness(words: Sequence[tuple[Sequence[int], int]], word: int, state: 
 
 
 def check_never(words: Sequence[tuple[Sequence[int], int]], word: int, multipliers: Sequence[Fraction]) -> None:
-    """At each state of the box a mean of other words, with these multipliers, has at least the score of the word.
+    """Raise Refuted unless a weighted mean of other words scores at least as high as the word in the whole box.
 
-    Let their sum be 1. In the box the word's score exceeds the mean's by at most sum_k |E_w - sum_v m_v E_v|_k plus
-    b_w - sum_v m_v b_v, which must not be above 0.
+    Let the multipliers m_v >= 0 have the sum 1. In the box the word's score exceeds the mean's by at most
+    sum_k |E_w - sum_v m_v E_v|_k + b_w - sum_v m_v b_v, which must not be above 0.
 
     >>> check_never([([0], 0), ([1], 0), ([3], 0)], 1, [Fraction(1), Fraction(0), Fraction(1)])
     Traceback (most recent call last):
@@ -50,10 +50,10 @@ def check_never(words: Sequence[tuple[Sequence[int], int]], word: int, multiplie
 
 
 def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, scores: Array) -> None:
-    """At its state, in the box, each word has the largest of the float64 scores, and these are exact.
+    """Raise Refuted unless each word wins at its state, in the box, and all float64 scores are exact.
 
-    All numbers are multiples of powers of 2, so every partial sum of a score is a multiple of 2^-34. It has at most 53
-    bits, so no addition rounds, in whatever order.
+    All factors are multiples of powers of 2, so every partial sum of a score is a multiple of 2^-34. It has at most 53
+    bits, so no addition rounds, whatever the order.
 
     >>> one, two = np.ones((1, 1)), np.array([[1.0], [2.0]])
     >>> check_winners(np.array([0]), one / 2, two, np.zeros(2), one / 2 @ two.T)
@@ -69,7 +69,7 @@ def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, s
 
 
 def check_ranges(ranges: Sequence[Sequence[tuple[Fraction, Fraction]]], J: Array) -> None:
-    """Every entry of a matrix is in its range, to 1e-9.
+    """Raise Refuted unless every entry of a matrix is in its range, up to 1e-9.
 
     >>> check_ranges([[(Fraction(0), Fraction(1))]], np.array([[2.0]]))
     Traceback (most recent call last):

@@ -25,7 +25,7 @@ Row = Sequence[int | Fraction]
 
 
 def solve(rows: Sequence[Row]) -> tuple[list[Fraction] | None, list[Fraction]]:
-    """Return x with row . (1, x) > 0 for all rows; or None and multipliers >= 0, not all 0, of a false sum "c > 0".
+    """Return x with row . (1, x) > 0 for all rows; or None and multipliers >= 0, not all 0, of a false sum c > 0.
 
     For each unknown some row must have a positive and some a negative coefficient. The last unknown is eliminated first
     (J. Fourier, 1826; T. Motzkin, 1936).
