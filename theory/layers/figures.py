@@ -69,7 +69,7 @@ def draw_batch_norm() -> Any:
     figure, (left, right) = _panels(
         r"Batch norm ignores the scale $a>0$ of weights if $\varepsilon=0$, and then they grow",
         {"title": "the larger of the inputs 0 and 1, normalised", "xlabel": "weight $a$", "xscale": "log"},
-        {"title": r"$\Vert w\Vert$ of each unit, over the first one, for $\varepsilon=0$", "xlabel": "step of SGD"},
+        {"title": r"$\Vert w\Vert$ of each unit, relative to its start, for $\varepsilon=0$", "xlabel": "step of SGD"},
     )
     a, several = np.geomspace(1e-4, 10, 60), ((0.0, BLUE), (1e-5, GREEN), (1e-2, ORANGE))
     scaled = {eps: mg.batch_norm(np.array([[0.0], [1.0]]) * a, eps=eps).numpy()[1] for eps, _ in several}
@@ -114,7 +114,7 @@ def draw_relu() -> Any:
 def draw_symmetry() -> Any:
     """Draw the loss on XOR for units that start equal, with different outgoing weights, and at random."""
     options = {"title": "mean squared error on XOR, four tanh units", "xlabel": "step of Adam", "yscale": "log"}
-    figure, (axes,) = _panels("Twin units stay equal; others separate without noise", {**options, "ylim": (1e-4, 30)})
+    figure, (axes,) = _panels("Twins stay equal; others separate without noise", {**options, "ylim": (1e-4, 30)})
     steps, alike, rng = np.arange(130), np.full((2, 4), 0.5), np.random.default_rng(0)
     starts = {
         "all equal": (alike, np.full((4, 1), 0.25), VERMILION),

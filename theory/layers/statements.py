@@ -206,7 +206,7 @@ The layer returns $c\hat z+b$, so
 $\langle w,\nabla_wL\rangle=\frac{\varepsilon}{v+\varepsilon}c\,\partial L/\partial c$. For $\varepsilon=0$
 this is 0, and Pythagoras gives the norm after a step: gradient descent never shrinks $w$. As then $L(aw)=L(w)$ for
 $a>0$, the gradient at $aw$ is $\nabla_wL/a$, so a growing $w$ lowers the effective rate (S. Arora, Z. Li and K. Lyu,
-2019, section 2).""",
+2019).""",
     draw=figures.draw_batch_norm,
 )
 
