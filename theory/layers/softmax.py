@@ -76,5 +76,5 @@ def captioner() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def corners(E: NDArray[np.float64], words: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return for each word the corner of the box in the direction of its embedding from the mean, times 1 - 2^-10."""
+    """Return for each word the signs of its embedding minus the mean embedding, times 1 - 2^-10."""
     return np.asarray(np.sign(E[words] - E.mean(axis=0)) * (1 - 2.0**-10))

@@ -269,8 +269,8 @@ the closed box, and close to that state is one in the open box with $g>0$. Witho
 a box around 0 decides for all states, and the condition says $E_w=\sum_vm_vE_v$ (D. Demeter, G. Kimmel and
 D. Downey, 2020; A. Grivas, N. Bogoychev and A. Lopez, 2022).
 
-*The captioner* scores words at $2\tanh(\dots)$, 256 numbers. Each word wins near the corner in the direction of its
-embedding from the mean embedding, so this layer can predict all of them. Which states photos lead to is another
+*The captioner* scores words at $2\tanh(\dots)$, 256 numbers. Each word wins near the corner with the signs of its
+embedding minus the mean embedding, so this layer can predict all of them. Which states photos lead to is another
 question.""",
     draw=figures.draw_words,
 )
@@ -279,8 +279,8 @@ RELU = Claim(
     number="5-5",
     title="ReLU halves the variance",
     statement=Statement(
-        "ReLU halves the variance of a z that is symmetric about 0: Var relu(z) = Var(z) / 2.",
-        r"ReLU halves the variance of a $z$ that is symmetric about 0: $\mathrm{Var}\,\mathrm{relu}(z)=\frac12"
+        "ReLU halves the variance of a random z that is symmetric about 0: Var relu(z) = Var(z) / 2.",
+        r"ReLU halves the variance of a random $z$ that is symmetric about 0: $\mathrm{Var}\,\mathrm{relu}(z)=\frac12"
         r"\mathrm{Var}\,z$.",
     ),
     source="folklore about the initialisation of ReLU networks",
@@ -392,7 +392,7 @@ SYMMETRY = Claim(
         ),
     ),
     proof=r"""Let $\sigma$ exchange two units. Without dropout $L(\sigma\theta)=L(\theta)$, so the gradient satisfies
-$\nabla L(\sigma\theta)=\sigma\nabla L(\theta)$. For twins $\sigma\theta=\theta$, so it is symmetric, too. The
+$\nabla L(\sigma\theta)=\sigma\nabla L(\theta)$. For twins $\sigma\theta=\theta$, so the gradient is symmetric, too. The
 optimisers of `mg.optim` update all weights by one formula (LBFGS with inner products, which $\sigma$ preserves). So by
 induction twins stay twins, also on random batches. In floating point the matrix product must round equal columns alike.
 The checks use four units: with an odd number, OpenBLAS's Nehalem kernel does not.

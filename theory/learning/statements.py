@@ -44,7 +44,7 @@ ADAM = Claim(
         ),
         Proposition(
             "scale and eps",
-            "on cL with eps a tanh unit gets the same bits as on L with eps/c (c = 2^-40 to 2^40, ten steps)",
+            "trained on cL with eps, a tanh unit has the same bits as on L with eps/c (c = 2^-40 to 2^40, ten steps)",
             checks.scale_divides_eps,
             domains.SCALES,
             "corrected",
@@ -252,7 +252,8 @@ BACKPROP = Claim(
         ),
     ),
     corrected=Corrected(
-        "For a ReLU network with one input, backprop gives the derivative at all but finitely many inputs.",
+        "For a ReLU network with one input, backprop in exact arithmetic gives the derivative at all but finitely many "
+        "inputs.",
         by=("off the breakpoints",),
     ),
     proof=r"""*The counterexample:* $\mathrm{relu}(x)-\mathrm{relu}(-x)=x$ has the derivative 1. minigrad, like most
