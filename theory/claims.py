@@ -1,4 +1,4 @@
-"""Claims: a statement of the homework, its propositions, and the verdicts of a check.
+"""Claims: a statement of homework or folklore, its propositions, and the verdicts of a check.
 
 Checking a claim gives a :class:`Verdict`. It has a verdict, one of the six of `theory.propositions`, on each part:
 
@@ -155,18 +155,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the homework, or one of your own.
+    """A claim of homework or folklore, or one of your own.
 
     Args:
         number: its name in the registry.
         title: a few words.
         statement: the claim itself.
-        source: where it is printed.
+        source: where it is printed, or "folklore".
         propositions: the statements to check, and which of them are false.
         corrected: what holds instead of a false proposition; it names all propositions of the role 'corrected'.
         proof: a few lines of Markdown.
         draw: returns a matplotlib figure.
-        display: returns the text of `theory show`.
+        display: returns a worked example, the text of `theory show`.
         measure: returns measured figures, as Markdown for the page.
         certify: makes the certificates that `theory certify` writes; see `theory.certificates`.
     """
@@ -250,5 +250,5 @@ class Claim:
         return self.draw()
 
     def show(self) -> str:
-        """Return the claim with the numbers of the homework, or else its statement."""
+        """Return the claim's worked example, or else its statement."""
         return self.statement.text if self.display is None else self.display()

@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     mutate.description = _MUTATE
     mutate.epilog = "Try: theory mutate 1-3. All claims take about ten minutes on two processors."
     _add_checking(mutate)
-    _command(commands, "show", _show, "print claims with the numbers of the homework", "1-3")
+    _command(commands, "show", _show, "print the worked examples of claims, or their statements", "1-3")
     figures = _command(commands, "figures", _figures, "draw a picture of each claim (needs matplotlib)", "3-2")
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")

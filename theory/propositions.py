@@ -49,8 +49,8 @@ REPLAYS = 10
 """How often the checker must reject a counterexample again."""
 
 Role = Literal["printed", "proof", "formula", "matrix", "corrected", "general"]
-"""The homework states it ('printed'), or it belongs to the homework's proof, formula or matrix. A 'corrected'
-proposition corrects the homework, and a 'general' one says more."""
+"""The claim's source states it ('printed'), or it belongs to the source's proof, formula or matrix. A 'corrected'
+proposition corrects the source, and a 'general' one says more."""
 
 PRINTED_PARTS = ("proof", "formula", "matrix")
 

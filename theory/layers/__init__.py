@@ -1,7 +1,7 @@
-"""Claims 5-1 to 5-6: what layers and units can do.
+"""Claims 5-1 to 5-6: folklore about layers and units, and what holds instead.
 
-`statements` holds all the words; `domains` the examples, `checks` what is checked of them, `figures` the pictures. The
-other modules are the mathematics by its name, and `certificates`, which checks what it finds.
+`statements` holds all the text, `domains` the examples, `checks` the checkers, and `figures` the pictures.
+`attention`, `networks` and `softmax` hold the mathematics, and `certificates` checks its results.
 """
 
 from __future__ import annotations

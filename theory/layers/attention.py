@@ -1,6 +1,6 @@
-"""Dot-product self-attention: orders that a mask allows, bounds of its Jacobian, and its Jacobian in intervals.
+"""Dot-product self-attention: permutations that preserve a mask, and bounds and intervals of its Jacobian.
 
-With tokens x_1, …, x_n as rows, attention has the weights p_ij = softmax_j <x_i, x_j A> and the outputs
+With tokens x_0, x_1, … as rows, attention has the weights p_ij = softmax_j <x_i, x_j A> and the outputs
 y_i = sum_j p_ij x_j V. For one feature, A = V = 1 and the means m_i = sum_k p_ik x_k,
 
     dy_i/dx_j = p_ij (1 + x_i (x_j - m_i)),    plus the variance sum_k p_ik (x_k - m_i)^2 if i = j.
@@ -25,19 +25,19 @@ __all__ = ["Range", "attend", "encoder_layer", "jacobian", "jacobian_ranges", "m
            "preserved", "product", "steep_tokens"]  # fmt: skip
 
 Range = tuple[Fraction, Fraction]
-"""All numbers from the first to the second."""
+"""The interval from the first number to the second."""
 
 
 # Order ------------------------------------------------------------------------------------------------
 
 
 def orders(n: int) -> NDArray[np.int64]:
-    """Return all orders of n tokens, (n!, n), the identity first."""
+    """Return all permutations of n tokens, (n!, n), the identity first."""
     return np.array(list(permutations(range(n))))
 
 
 def preserved(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which of `orders` preserve a mask (n, n): M[order[i], order[j]] = M[i, j] for all i and j; (n!,).
+    """Return which permutations p of `orders` preserve a mask M (n, n): M[p[i], p[j]] = M[i, j] for all i, j; (n!,).
 
     >>> preserved(np.tri(3, dtype=bool)).tolist()
     [True, False, False, False, False, False]
@@ -54,7 +54,7 @@ def encoder_layer() -> mg.nn.Module:
 
 @functools.cache
 def mean_layer() -> mg.nn.Module:
-    """Return an attention of one feature whose output is the mean of the tokens that a token may attend to.
+    """Return an attention layer of one feature whose output is the mean of the tokens that a token may attend to.
 
     >>> mean_layer()([[1.0], [3.0]]).numpy().ravel()
     array([2., 2.])
@@ -100,7 +100,7 @@ def steep_tokens(constant: float) -> NDArray[np.float64]:
 
 
 def product(a: Range, b: Range) -> Range:
-    """Return all products of a number of one range and one of another.
+    """Return the range of p q for p and q in two ranges.
 
     >>> product((Fraction(-1), Fraction(2)), (Fraction(-3), Fraction(1)))
     (Fraction(-6, 1), Fraction(3, 1))
@@ -115,7 +115,7 @@ def _total(several: Iterable[Sequence[Any]]) -> Range:
 
 
 def jacobian_ranges(tokens: Sequence[Range]) -> list[list[Range]]:
-    """Return ranges of all entries of the Jacobian of `attend`, for all tokens of one feature in these ranges.
+    """Return ranges of all entries of the Jacobian of `attend` for tokens of one feature in these ranges.
 
     It uses 1 / p_ij = sum_k exp(x_i (x_k - x_j)) and x_j - m_i = sum_k p_ik (x_j - x_k).
 

@@ -1,4 +1,4 @@
-"""Checks of what claims 5-2 and 5-4 find and `theory.checker` has no kind for.
+"""Check what claims 5-2 and 5-4 find and `theory.checker` has no kind for.
 
 Each `check_...` raises :class:`theory.Refuted` if a certificate is wrong.
 """
@@ -19,10 +19,10 @@ Array = NDArray[np.float64]
 
 
 def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, scores: Array) -> None:
-    """At its state, in the box, each word has the largest of the float64 scores, and these are exact.
+    """Raise Refuted unless each word wins at its state, in the box, and all float64 scores are exact.
 
-    All numbers are multiples of powers of 2, so every partial sum of a score is a multiple of 2^-34. It has at most 53
-    bits, so no addition rounds, in whatever order.
+    All factors are multiples of powers of 2, so every partial sum of a score is a multiple of 2^-34. It has at most 53
+    bits, so no addition rounds, whatever the order.
 
     >>> one, two = np.ones((1, 1)), np.array([[1.0], [2.0]])
     >>> check_winners(np.array([0]), one / 2, two, np.zeros(2), one / 2 @ two.T)
@@ -38,7 +38,7 @@ def check_winners(words: NDArray[np.int64], states: Array, E: Array, b: Array, s
 
 
 def check_ranges(ranges: Sequence[Sequence[tuple[Fraction, Fraction]]], J: Array) -> None:
-    """Every entry of a matrix is in its range, to 1e-9.
+    """Raise Refuted unless every entry of a matrix is in its range, up to 1e-9.
 
     >>> check_ranges([[(Fraction(0), Fraction(1))]], np.array([[2.0]]))
     Traceback (most recent call last):

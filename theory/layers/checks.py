@@ -1,6 +1,6 @@
-"""What the propositions of claims 5-1 to 5-6 check of an example, one function each.
+"""The checkers of claims 5-1 to 5-6, one function for each proposition.
 
-Where a case is a tuple, its parts are named at the beginning.
+A checker whose case is a tuple first gives its parts names.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ Array = NDArray[np.float64]
 ROOTS = np.sqrt([[2.0], [3.0], [5.0], [7.0], [11.0]])
 """Tokens of one feature: linearly independent over the rationals, so different sets have different means."""
 DIFFERENT = 1e-3
-"""The least difference of different outputs of the mean layer, for up to five of the ROOTS."""
+"""Less than the smallest difference between two outputs of the mean layer, for up to five of the ROOTS."""
 
 
 # 5-1: order ---------------------------------------------------------------------------------------
 
 
 def _changes(attention: Callable[..., Any], x: Array, mask: NDArray[np.bool_]) -> Array:
-    """For each order, the largest change of an output if the tokens are reordered before attention, not after it."""
+    """Return how far outputs change if each order permutes tokens before attention instead of after it, (n!,)."""
     several = orders(len(x))
     with mg.no_grad():
         before = attention(x[several], mask=mask).numpy()
@@ -51,14 +51,14 @@ def _changes(attention: Callable[..., Any], x: Array, mask: NDArray[np.bool_]) -
 
 
 def ignores_order(case: tuple[int, tuple[int, ...]]) -> None:
-    """Causal attention gives the same outputs, in another order, for tokens in this order."""
+    """Causal attention gives the same outputs, reordered, for tokens in this order."""
     n, order = case
     change = _changes(mean_layer(), ROOTS[:n], np.tri(n, dtype=bool))[orders(n).tolist().index(list(order))]
     require(change < DIFFERENT, f"an output of {n} tokens changes by {change:.2g}")
 
 
 def commutes_iff_preserved(mask: NDArray[np.bool_]) -> None:
-    """An encoder layer commutes with an order that preserves the mask, and the mean layer with no other order."""
+    """An encoder layer is equivariant under orders that preserve the mask, and the mean layer under no others."""
     n, good = len(mask), preserved(mask)
     change = _changes(encoder_layer(), np.random.default_rng(n).normal(size=(n, 4)), mask)
     require(bool((change[good] < 1e-9).all()), "an order that preserves the mask matters")
@@ -67,7 +67,7 @@ def commutes_iff_preserved(mask: NDArray[np.bool_]) -> None:
 
 
 def causal_layers(n: int) -> None:
-    """Only the identity preserves a causal mask. The last output ignores the order of the others, but not in layers."""
+    """Only the identity preserves a causal mask. The last output of one layer ignores earlier orders; of two, not."""
     several, tokens = orders(n), np.random.default_rng(n).normal(size=(n, 4))
     require(preserved(np.tri(n, dtype=bool)).tolist() == [True] + [False] * (len(several) - 1), "others preserve it")
     last = encoder_layer()(tokens[several[several[:, -1] == n - 1]], causal=True).numpy()[:, -1]
@@ -88,14 +88,14 @@ def has_constant(constant: int) -> None:
 
 
 def exceeds_constant(constant: int) -> None:
-    """There dy_0/dx_0 exceeds the constant by 1/3; the norm is at most the bound of the ball."""
+    """At these tokens dy_0/dx_0 exceeds the constant by 1/3; the norm is at most the bound for the ball."""
     tokens = steep_tokens(constant)
     agree(jacobian(tokens)[0, 0] - constant, 1 / 3, "dy_0/dx_0 above the constant", 1e-9 + 1e-14 * constant)
     _require_ball_bound(jacobian(tokens), 3, tokens[1, 0], 1.0, 1.0)
 
 
 def bounded_in_ball(case: tuple[int, int, float, int]) -> None:
-    """n tokens of D features and norm R, with random weights: the Jacobian's norm is at most the bound."""
+    """The Jacobian's norm is at most the bound, for n tokens of D features and norm R, and random weights."""
     n, D, R, seed = case
     x, A, V = (np.random.default_rng(seed + k).normal(size=(rows, D)) for k, rows in enumerate((n, D, D)))
     x *= R / np.linalg.norm(x, axis=1, keepdims=True)
@@ -139,21 +139,21 @@ def _normalised(x: Array, W: Array, eps: float) -> Array:
 
 
 def ignores_factor(case: tuple[float, float]) -> None:
-    """With an epsilon, a factor of the weight 1 does not change the batch norm of the inputs 0 and 1."""
+    """Multiplying the weight 1 by the factor does not change the batch norm of the inputs 0 and 1."""
     eps, factor = case
     scaled, plain = (_normalised(np.array([[0.0], [1.0]]), np.array([[w]]), eps)[1, 0] for w in (factor, 1.0))
     require(abs(scaled - plain) < 1e-9, f"the input 1 becomes {scaled:.8g} instead of {plain:.8g}")
 
 
 def scales_epsilon(case: tuple[int, float, float]) -> None:
-    """A factor a of the weights acts as its sign, with eps / a² in place of eps."""
+    """Multiplying the weights by a has the effect of sign(a), and of eps / a² in place of eps."""
     seed, eps, a = case
     ((x, _),), W = batches(seed, 1), np.random.default_rng(seed).normal(size=(3, 4))
     agree(_normalised(x, a * W, eps), np.sign(a) * _normalised(x, W, eps / a**2), "the batch norm")
 
 
 def orthogonal_gradient(case: tuple[int, float, float]) -> None:
-    """<w, dL/dw> = eps / (var + eps) c dL/dc, with the norm's weight c; at eps = 0 also norms and scaled gradients."""
+    """<w, dL/dw> = eps / (var + eps) c dL/dc, with the layer's weight c; for eps = 0 also norms and scaling."""
     seed, eps, a = case
     ((x, y),), (net, scaled) = batches(seed, 1), (normalised_network(seed, eps) for _ in range(2))
     scaled[0].weight.data[...] *= abs(a)
@@ -199,7 +199,7 @@ def captioner_words_win(block: range) -> None:
 
 
 def is_rejected(case: tuple[str, Callable[..., Any], tuple[Any, ...]]) -> None:
-    """A check of certificates rejects what is wrong."""
+    """The check rejects a wrong certificate."""
     wrong, check, certificate = case
     require(not accepts(check, *certificate), f"{check.__name__} accepts {wrong}")
 
@@ -208,14 +208,14 @@ def is_rejected(case: tuple[str, Callable[..., Any], tuple[Any, ...]]) -> None:
 
 
 def halves_variance(values: Sequence[int]) -> None:
-    """For z, plus or minus one of these values, Var relu(z) = Var z/2."""
+    """Var relu(z) = Var z/2 for z uniform on plus and minus these values."""
     z = np.array([*values, *(-v for v in values)], dtype=np.float64)
     before, after = z.var(), mg.relu(z).numpy().var()
     require(abs(after - before / 2) < 1e-9, f"z has the variance {before:.6g}, relu(z) has {after:.6g}")
 
 
 def halves_mean_square(values: Sequence[int]) -> None:
-    """E relu(z)² = E z²/2 and Var relu(z) = Var z/2 - (E|z|)²/4."""
+    """E relu(z)² = E z²/2 and Var relu(z) = Var z/2 - (E|z|)²/4, for the same z."""
     z = np.array([*values, *(-v for v in values)], dtype=np.float64)
     y = mg.relu(z).numpy()
     agree((y**2).mean(), (z**2).mean() / 2, "E relu(z)²")
@@ -242,7 +242,7 @@ def signs_keep_the_square(x: Sequence[int]) -> None:
 
 
 def _with_twins(case: tuple[str, str, int], steps: int) -> tuple[Array, int]:
-    """Train four units, two of them alike; return all, (4, 6), and which one starts as the first does."""
+    """Train four units, two of which start equal; return all units, (4, 6), and the number of the first one's twin."""
     optimiser, activation, seed = case
     rng = np.random.default_rng(seed)
     rows, twin = rng.uniform(-0.5, 0.5, (4, 6)), int(rng.integers(1, 4))
@@ -259,7 +259,7 @@ def descent_separates(optimiser: str) -> None:
 
 
 def twins_stay_equal(case: tuple[str, str, int]) -> None:
-    """Units that start alike stay equal to the last bit, and all units move."""
+    """Units that start equal stay equal to the last bit, and some unit changes."""
     (rows, twin), (start, _) = _with_twins(case, 10), _with_twins(case, 0)
     require(
         bool((rows[0] == rows[twin]).all()), f"units 0 and {twin} differ by {np.abs(rows[0] - rows[twin]).max():.2g}"
@@ -268,20 +268,20 @@ def twins_stay_equal(case: tuple[str, str, int]) -> None:
 
 
 def _two_units(outgoing: tuple[int, int], steps: int) -> Array:
-    """Return the weights on the way into two units with the same ones, (2, 3), after steps of SGD."""
+    """Return the incoming weights and biases of two units, (2, 3), which start equal, after steps of SGD."""
     net = hidden_network(np.ones((2, 2)), np.zeros(2), np.array(outgoing)[:, None])
     losses(net, "SGD", [([[1.0, 0.0], [0.5, 1.0]], [[30.0], [10.0]])] * steps)
     return units(net)[:, :3]
 
 
 def stays_equal_without_noise(outgoing: tuple[int, int]) -> None:
-    """Two units with the same incoming weights, and these outgoing ones, still have the same ones after a step."""
+    """Two units with equal incoming weights and these outgoing ones have equal incoming weights after a step."""
     change = np.ptp(_two_units(outgoing, 1), axis=0).max()
     require(change == 0, f"after one step of SGD the incoming weights differ by {change:.2g}")
 
 
 def outgoing_weights_separate(outgoing: tuple[int, int]) -> None:
-    """The incoming weights change in proportion to the outgoing ones, so units with different ones part at once."""
+    """Incoming weights change in proportion to outgoing ones, so they differ after a step if the latter do."""
     change = _two_units(outgoing, 1) - _two_units(outgoing, 0)
     agree(change[0] * outgoing[1], change[1] * outgoing[0], "the changes, each times the other's outgoing weight")
     alike = np.ptp(change, axis=0) < 1e-3
@@ -289,7 +289,7 @@ def outgoing_weights_separate(outgoing: tuple[int, int]) -> None:
 
 
 def only_others_fit(optimiser: str) -> None:
-    """Units that all start alike keep an error of 1/6 on XOR; with different outgoing weights it falls below 1/8."""
+    """The error on XOR stays above 1/6 if all units start equal, and falls below 1/8 if outgoing weights differ."""
     several = [np.full((4, 1), 0.25), np.array([[0.5], [-0.5], [1.0], [-1.0]])]
     nets = [hidden_network(np.full((2, 4), 0.5), np.zeros(4), outgoing) for outgoing in several]
     twins, others = (min(losses(net, optimiser, [XOR] * 100)) for net in nets)

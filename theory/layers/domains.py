@@ -31,14 +31,14 @@ LENGTHS = enumerated(range(1, 6), 5)
 # 5-2: tokens ----------------------------------------------------------------------------------------
 
 CONSTANTS = enumerated([2**k for k in range(41)], 41)
-"""What may be a Lipschitz constant."""
+"""Candidates for a Lipschitz constant."""
 NUMBERS = enumerated([2**k for k in range(8)], 8)
 """Numbers of tokens."""
 BALLS = sampled(
     st.tuples(st.integers(1, 6), st.integers(1, 3), st.sampled_from((0.5, 1.0, 2.0, 4.0)), SEEDS),
     {"6 tokens of 3 features": lambda case: case[:2] == (6, 3), "a radius of 4": lambda case: case[2] == 4},
 )
-"""How many tokens, of how many features, of which norm, and a seed."""
+"""The numbers of tokens and features, the norm of each token, and a seed."""
 BOXES = sampled(
     st.tuples(
         st.lists(st.integers(-16, 16).map(lambda k: Fraction(k, 8)), min_size=1, max_size=3),
@@ -55,7 +55,7 @@ BOXES = sampled(
 
 FACTORS = enumerated([(0.0, 1.0), (0.0, 2.0), (0.0, 0.5), (0.0, -1.0), (0.0, -2.0)], 5)
 EPSILONS = enumerated([(eps, a) for eps in (0.0, 1e-5) for a in (1.0, 2.0, 0.5)], 2 * 3)
-"""An epsilon, and a factor of the weights."""
+"""An epsilon, and a factor for the weights."""
 SCALED = sampled(
     st.tuples(SEEDS, st.sampled_from((0.0, 1e-5, 0.1, 1.0)), st.floats(0.125, 8) | st.floats(-8, -0.125)),
     {

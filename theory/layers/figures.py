@@ -33,14 +33,14 @@ def _plot(axes: Any, lines: Mapping[str, tuple[Any, Any, str, str]]) -> None:
 
 
 def draw_masks() -> Any:
-    """Draw masks of four tokens, with the number of orders that preserve each."""
+    """Draw masks of four tokens, with the number of permutations that preserve each."""
     i, j = np.indices((4, 4))
     masks = {"no mask": i >= 0, "causal": i >= j, "two segments": i // 2 == j // 2, "a ring": (i - j) % 4 <= 1}
     titles = [f"{name}: {preserved(mask).sum()} of 24" for name, mask in masks.items()]
     options = [
         {"title": title, "xlabel": "key", "ylabel": "query", "xticks": range(4), "yticks": range(4)} for title in titles
     ]
-    figure, panels = _panels("The orders of tokens that preserve a mask are those that attention ignores", *options)
+    figure, panels = _panels("Attention is equivariant under the permutations that preserve its mask", *options)
     for axes, mask in zip(panels, masks.values(), strict=True):
         axes.imshow(mask, cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
     return figure
@@ -67,9 +67,9 @@ def draw_norms() -> Any:
 def draw_batch_norm() -> Any:
     """Draw a normalised input over the scale of the weights, and the norms of weights during training."""
     figure, (left, right) = _panels(
-        r"Batch norm ignores the scale of weights if $\varepsilon=0$, and then they grow",
+        r"Batch norm ignores the scale $a>0$ of weights if $\varepsilon=0$, and then they grow",
         {"title": "the larger of the inputs 0 and 1, normalised", "xlabel": "weight $a$", "xscale": "log"},
-        {"title": r"$\Vert w\Vert$ of each unit over its first value, for $\varepsilon=0$", "xlabel": "step of SGD"},
+        {"title": r"$\Vert w\Vert$ of each unit, relative to its start, for $\varepsilon=0$", "xlabel": "step of SGD"},
     )
     a, several = np.geomspace(1e-4, 10, 60), ((0.0, "0", BLUE), (1e-5, "10^{-5}", GREEN), (1e-2, "10^{-2}", ORANGE))
     scaled = {eps: mg.batch_norm(np.array([[0.0], [1.0]]) * a, eps=eps).numpy()[1] for eps, *_ in several}
@@ -102,8 +102,8 @@ def draw_words() -> Any:
 
 def draw_relu() -> Any:
     """Draw the share of the variance that ReLU leaves, 1/2 - (E|z|)² / (4 E z²), for four distributions."""
-    share = {"title": r"$\mathrm{Var}\,\mathrm{relu}(z)\,/\,\mathrm{Var}\,z$ for symmetric numbers $z$"}
-    figure, (axes,) = _panels("ReLU takes more than half of the variance", share)
+    share = {"title": r"$\mathrm{Var}\,\mathrm{relu}(z)\,/\,\mathrm{Var}\,z$ for symmetric random $z$"}
+    figure, (axes,) = _panels("ReLU leaves less than half of the variance", share)
     ratios = {"±1": 1.0, "uniform": 3 / 4, "normal": 2 / np.pi, "Laplace": 1 / 2}  # (E|z|)² / E z²
     bars = axes.bar(list(ratios), [1 / 2 - ratio / 4 for ratio in ratios.values()], color=BLUE, width=0.6)
     axes.bar_label(bars, fmt="%.3f", fontsize=11)
@@ -112,12 +112,12 @@ def draw_relu() -> Any:
 
 
 def draw_symmetry() -> Any:
-    """Draw the loss on XOR for units that start alike, with different outgoing weights, and at random."""
+    """Draw the loss on XOR for units that start equal, with different outgoing weights, and at random."""
     options = {"title": "mean squared error on XOR, four tanh units", "xlabel": "step of Adam", "yscale": "log"}
-    figure, (axes,) = _panels("Twins never part; other units need no noise", {**options, "ylim": (1e-4, 30)})
+    figure, (axes,) = _panels("Twins stay equal; others separate without noise", {**options, "ylim": (1e-4, 30)})
     steps, alike, rng = np.arange(130), np.full((2, 4), 0.5), np.random.default_rng(0)
     starts = {
-        "all alike": (alike, np.full((4, 1), 0.25), VERMILION),
+        "all equal": (alike, np.full((4, 1), 0.25), VERMILION),
         "different outgoing weights": (alike, np.array([[0.5], [-0.5], [1.0], [-1.0]]), BLUE),
         "random": (rng.normal(size=(2, 4)), rng.normal(size=(4, 1)), GREY),
     }

@@ -27,7 +27,7 @@ OPTIMISERS: dict[str, partial[Any]] = {
     "Lion": partial(optim.Lion, lr=0.05),
     "RMSprop": partial(optim.RMSprop, lr=0.02, momentum=0.5),
 }
-"""Every optimiser of minigrad, SGD also with other options."""
+"""Every optimiser of `mg.optim`, and SGD with several options."""
 
 XOR = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([[0.0], [1.0], [1.0], [0.0]])
 """Inputs (4, 2) and targets (4, 1)."""
@@ -44,7 +44,7 @@ def batches(seed: int, count: int) -> list[tuple[NDArray[np.float64], NDArray[np
 
 
 def normalised_network(seed: int, eps: float) -> nn.Sequential:
-    """Return 3 inputs, 4 units with a batch norm and tanh, and 2 outputs; float64, with random weights.
+    """Return a float64 network of 3 inputs, 4 tanh units after a batch norm, and 2 outputs, with random weights.
 
     >>> normalised_network(0, 0.0)(np.eye(3)).shape
     (3, 2)

@@ -25,7 +25,7 @@ Row = Sequence[int | Fraction]
 
 
 def solve(rows: Sequence[Row]) -> tuple[list[Fraction] | None, list[Fraction]]:
-    """Return x with row . (1, x) > 0 for all rows; or None and multipliers >= 0, not all 0, of a false sum "c > 0".
+    """Return x with row . (1, x) > 0 for all rows; or None and multipliers >= 0, not all 0, of a false sum c > 0.
 
     For each unknown some row must have a positive and some a negative coefficient. The last unknown is eliminated first
     (J. Fourier, 1826; T. Motzkin, 1936).
@@ -76,5 +76,5 @@ def captioner() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def corners(E: NDArray[np.float64], words: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return for each word the corner of the box in the direction of its embedding from the mean, times 1 - 2^-10."""
+    """Return for each word the signs of its embedding minus the mean embedding, times 1 - 2^-10."""
     return np.asarray(np.sign(E[words] - E.mean(axis=0)) * (1 - 2.0**-10))

@@ -17,15 +17,15 @@ ORDER = Claim(
     title="Self-attention ignores the order of its tokens",
     statement=Statement(
         "Self-attention, causal or not, ignores the order of its tokens: it gives the same outputs, reordered.",
-        "Self-attention, causal or not, ignores the order of its tokens: it gives the same outputs, reordered.",
     ),
     source="folklore",
     corrected=Corrected(
-        "With a mask M (M[i, j]: query i may attend to key j), attention commutes with an order p of its tokens, for "
-        "all weights and tokens, if and only if M[p(i), p(j)] = M[i, j] for all i and j.",
-        r"With a mask $M$ ($M_{ij}$: query $i$ may attend to key $j$), attention commutes with an order $\pi$ of its "
-        r"tokens, for all weights and tokens, if and only if $M_{\pi(i)\pi(j)}=M_{ij}$ for all $i$ and $j$. Without a "
-        "mask every order does; with a causal mask, only the identity does.",
+        "Attention with a mask M (M[i, j]: query i may attend to key j) is equivariant under a permutation p of its "
+        "tokens, for all weights and tokens, if and only if M[p(i), p(j)] = M[i, j] for all i and j. Without a mask "
+        "every p satisfies this; with a causal mask, only the identity does.",
+        r"Attention with a mask $M$ ($M_{ij}$: query $i$ may attend to key $j$) is equivariant under a permutation "
+        r"$\pi$ of its tokens, for all weights and tokens, if and only if $M_{\pi(i)\pi(j)}=M_{ij}$ for all $i$ and "
+        r"$j$. Without a mask every $\pi$ satisfies this; with a causal mask, only the identity does.",
         by=("the orders that preserve the mask", "causal masks"),
     ),
     propositions=(
@@ -39,8 +39,8 @@ ORDER = Claim(
         ),
         Proposition(
             "the orders that preserve the mask",
-            "a transformer encoder layer of random weights commutes with these orders, and the proof's attention with "
-            "no others (all masks of up to 3 tokens)",
+            "a transformer encoder layer with random weights is equivariant under these permutations, and the proof's "
+            "attention under no others (all masks of up to 3 tokens)",
             checks.commutes_iff_preserved,
             domains.MASKS,
             "corrected",
@@ -49,7 +49,7 @@ ORDER = Claim(
         Proposition(
             "causal masks",
             "only the identity preserves a causal mask; the last output of one causal layer ignores the order of the "
-            "earlier tokens, that of two layers need not (1 to 5 tokens)",
+            "earlier tokens, but that of two layers need not (1 to 5 tokens)",
             checks.causal_layers,
             domains.LENGTHS,
             "corrected",
@@ -57,18 +57,18 @@ ORDER = Claim(
     ),
     proof=r"""*If:* query $i$ of the tokens $x_{\pi(1)},\dots,x_{\pi(n)}$ attends to all $x_{\pi(j)}$ with $M_{ij}$. In
 the old order, query $\pi(i)$ attends to all $x_k$ with $M_{\pi(i)k}$. With $k=\pi(j)$ these are the same tokens, and
-attention sums over them in whatever order.
+attention does not depend on the order in which it sums over them.
 
 *Only if:* let queries and keys be 0, and let values and outputs be one feature, in which the tokens are linearly
 independent over the rationals. The outputs are means of the tokens that a row of $M$ allows, or 0 if there are none.
-Means of different sets differ, so $M_{\pi(i)\pi(j)}=M_{ij}$.
+Those of different sets differ, so $M_{\pi(i)\pi(j)}=M_{ij}$.
 
 *Causal:* row $i$ allows $i$ tokens, so $\pi(i)=i$.
 
-*Depth:* the rest of an encoder layer acts on each token alone, so it commutes, too. The last query of a causal layer
-attends to all tokens, and only $x_n$ is special. But two causal layers of means give
-$\frac1n \sum_i \frac1i \sum_{j \le i} x_j$ as the last output, in which earlier tokens count more. So a decoder needs
-no codes for positions to tell orders apart (A. Haviv et al., 2022).""",
+*Depth:* the rest of an encoder layer acts on each token alone, so the layer is equivariant, too. The last query of a
+causal layer attends to all tokens, and only $x_n$ is special. But two causal layers of means give
+$\frac1n\sum_i\frac1i\sum_{j\le i}x_j$ as the last output, in which earlier tokens count more. So a decoder needs no
+positional encodings to tell orders apart (A. Haviv et al., 2022).""",
     draw=figures.draw_masks,
 )
 
@@ -81,7 +81,8 @@ LIPSCHITZ = Claim(
     ),
     source="folklore",
     corrected=Corrected(
-        "It is not. For n tokens of norm at most R, |V| (√n + R² |A| (1 + √n)) is a Lipschitz constant.",
+        "It is not. For n tokens of norm at most R, the scores <x_i, x_j A> and the values x_j V, a Lipschitz constant "
+        "is |V| (√n + R² |A| (1 + √n)).",
         r"It is not. For $n$ tokens of norm at most $R$, the scores $\langle x_i,x_jA\rangle$ and the values $x_jV$, a "
         r"Lipschitz constant is $\lVert V\rVert(\sqrt n+R^2\lVert A\rVert(1+\sqrt n))$.",
         by=("no constant", "tokens in a ball"),
@@ -119,8 +120,8 @@ LIPSCHITZ = Claim(
         ),
         Proposition(
             "a box",
-            "interval arithmetic in fractions bounds it in a box, and so distances (corners of boxes of 1 to 3 tokens, "
-            "widths 0, 1/32 and 1/4)",
+            "interval arithmetic in fractions bounds it in a box, and so the growth of distances (at the corners of "
+            "boxes of 1 to 3 tokens, widths 0, 1/32 and 1/4)",
             checks.bounded_in_box,
             domains.BOXES,
             "general",
@@ -129,19 +130,19 @@ LIPSCHITZ = Claim(
     ),
     proof=r"""*Not Lipschitz* (H. Kim, G. Papamakarios and A. Mnih, 2021, Theorem 3.1): let $A=V=1$. With the weights
 $p_{ij}$ and the means $m_i=\sum_j p_{ij}x_j$,
-$\partial y_i/\partial x_i=p_{ii}(1+x_i(x_i-m_i))+\sum_k p_{ik}(x_k-m_i)^2$. At $(0,t,-t)$ the token 0 has equal
-weights, so $\partial y_0/\partial x_0=\frac13+\frac23t^2$.
+$\partial y_i/\partial x_i=p_{ii}(1+x_i(x_i-m_i))+\sum_k p_{ik}(x_k-m_i)^2$. At
+$(x_0,x_1,x_2)=(0,t,-t)$, $x_0$ has equal weights, so $\partial y_0/\partial x_0=\frac13+\frac23t^2$.
 
 *In a ball:* if $x$ changes by $h$, the change of $y_i$ is to first order $V$ applied to
 
 $$\sum_jp_{ij}h_j+\sum_jp_{ij}\langle h_i,x_jA\rangle(x_j-m_i)+\sum_jp_{ij}\langle x_i,h_jA\rangle(x_j-m_i).$$
 
 With $\sum_i p_{ij}\le n$ and Jensen, the first sums have at most the norm $\sqrt n\lVert h\rVert$. The variance
-$\sum_jp_{ij}\lVert x_j-m_i\rVert^2$ is at most $R^2$. In the second sum $(x_j-m_i)A$ may replace $x_jA$, so it is at
-most $R^2\lVert A\rVert\lVert h_i\rVert$. By Cauchy and Schwarz the third, squared, is at most
+$\sum_jp_{ij}\lVert x_j-m_i\rVert^2$ is at most $R^2$. In the second sum $(x_j-m_i)A$ may replace $x_jA$, so its norm
+is at most $R^2\lVert A\rVert\lVert h_i\rVert$. By Cauchy and Schwarz the squared norm of the third is at most
 $R^4\lVert A\rVert^2\sum_jp_{ij}\lVert h_j\rVert^2$. A ball is convex, so this bounds distances.
 
-*The root:* at $(2r,r,\dots,r)$, $\partial y_i/\partial x_1\ge p_{i1}\ge 1/(1+(n-1)e^{-r^2})\ge n/(n+1)$. As
+*The root:* at $(2r,r,\dots,r)$, $\partial y_i/\partial x_0\ge p_{i0}\ge 1/(1+(n-1)e^{-r^2})\ge n/(n+1)$. As
 $R^2=8\ln n$, bounds polynomial in $R$ need $\sqrt n$, up to logarithms (V. Castin, P. Ablin and G. Peyré, 2024).""",
     draw=figures.draw_norms,
 )
@@ -150,23 +151,25 @@ BATCH_NORM = Claim(
     number="5-3",
     title="Batch norm ignores the scale of the weights",
     statement=Statement(
-        "A batch norm ignores the scale of the weights before it: BN(a W x) = BN(W x).",
-        r"A batch norm ignores the scale of the weights before it: $\mathrm{BN}(aWx)=\mathrm{BN}(Wx)$.",
+        "A batch norm ignores the scale of the weights before it: BN(a W x) = BN(W x), where BN normalises over the "
+        "batch.",
+        r"A batch norm ignores the scale of the weights before it: $\mathrm{BN}(aWx)=\mathrm{BN}(Wx)$, where BN "
+        "normalises over the batch.",
     ),
     source="S. Ioffe and C. Szegedy, Batch normalization (2015), section 3.3, which leaves out epsilon and the sign",
     corrected=Corrected(
-        "For a != 0, BN(a W x) with eps is sign(a) BN(W x) with eps / a². For eps = 0, <w, dL/dw> = 0 for the weights "
-        "w of a unit, and gradient descent of the rate r gives |w⁺|² = |w|² + r² |dL/dw|².",
+        "For a != 0, BN(a W x) with eps is sign(a) BN(W x) with eps / a². If eps = 0 and the variances are positive, "
+        "<w, dL/dw> = 0 for the weights w of a unit. So a step w⁺ = w - r dL/dw gives |w⁺|² = |w|² + r² |dL/dw|².",
         r"For $a \neq 0$, $\mathrm{BN}_\varepsilon(aWx)=\mathrm{sign}(a)\mathrm{BN}_{\varepsilon/a^2}(Wx)$. If "
         r"$\varepsilon=0$ and the variances are positive, the weights $w$ of a unit have $\langle w,\nabla_w L"
-        r"\rangle=0$, and a step of gradient descent $w^+=w-\eta\nabla_wL$ gives "
+        r"\rangle=0$. So a step of gradient descent $w^+=w-\eta\nabla_wL$ gives "
         r"$\lVert w^+\rVert^2=\lVert w\rVert^2+\eta^2\lVert\nabla_w L\rVert^2$.",
         by=("a factor acts on epsilon", "the gradient"),
     ),
     propositions=(
         Proposition(
             "any sign",
-            "with epsilon = 0, a factor a of the weights does not change the batch norm (a = 1, 2, 1/2, -1, -2)",
+            "with epsilon = 0, multiplying the weights by a does not change the batch norm (a = 1, 2, 1/2, -1, -2)",
             checks.ignores_factor,
             domains.FACTORS,
             show=lambda case: f"a = {case[1]:g}",
@@ -174,7 +177,7 @@ BATCH_NORM = Claim(
         ),
         Proposition(
             "any epsilon",
-            "a factor a > 0 of the weights does not change the batch norm (epsilon = 0, 1e-5; a = 1, 2, 1/2)",
+            "multiplying the weights by a > 0 does not change the batch norm (epsilon = 0, 1e-5; a = 1, 2, 1/2)",
             checks.ignores_factor,
             domains.EPSILONS,
             show=lambda case: f"epsilon = {case[0]:g}, a = {case[1]:g}",
@@ -189,7 +192,7 @@ BATCH_NORM = Claim(
         ),
         Proposition(
             "the gradient",
-            "<w, dL/dw> = epsilon / (variance + epsilon) c dL/dc, with the weight c of the batch norm; without epsilon "
+            "<w, dL/dw> = epsilon / (variance + epsilon) c dL/dc, with the weight c of the batch norm; for epsilon = 0 "
             "the gradient at a w, a > 0, is dL/dw / a, and a step of SGD gives |w⁺|² = |w|² + rate² |dL/dw|² (random "
             "networks, rates to 8)",
             checks.orthogonal_gradient,
@@ -203,11 +206,11 @@ $v+\varepsilon>0$. Those of $aWx$ have $a\mu$ and $a^2v$, so their batch norm is
 $$\frac{a(z-\mu)}{\sqrt{a^2v+\varepsilon}}=\mathrm{sign}(a)\frac{z-\mu}{\sqrt{v+\varepsilon/a^2}}.$$
 
 For $v>0$, the derivative by $a$ at $a=1$ is $\frac{\varepsilon}{v+\varepsilon}\hat z$ with the normalised $\hat z$.
-The layer goes on with $c\hat z+b$, so
+The layer returns $c\hat z+b$, so
 $\langle w,\nabla_wL\rangle=\frac{\varepsilon}{v+\varepsilon}c\,\partial L/\partial c$. For $\varepsilon=0$
 this is 0, and Pythagoras gives the norm after a step: gradient descent never shrinks $w$. As then $L(aw)=L(w)$ for
 $a>0$, the gradient at $aw$ is $\nabla_wL/a$, so a growing $w$ lowers the effective rate (S. Arora, Z. Li and K. Lyu,
-2019, section 2).""",
+2019).""",
     draw=figures.draw_batch_norm,
 )
 
@@ -228,17 +231,17 @@ SOFTMAX = Claim(
     number="5-4",
     title="Softmax can predict every word",
     statement=Statement(
-        "A softmax layer can predict every word: at some state the word is the most probable one.",
-        "A softmax layer can predict every word: at some state the word is the most probable one.",
+        "A softmax layer can predict every word: at some state the word is more probable than every other.",
     ),
     source="folklore",
     corrected=Corrected(
-        "Without biases it can predict the word w if and only if E_w is not a convex combination of the other "
-        "embeddings. For states in the box (-1, 1)^d and biases b: if and only if no m_v >= 0 of the sum 1 for the "
-        "other words have |E_w - sum m_v E_v|_1 <= sum m_v b_v - b_w.",
-        r"Without biases it can predict the word $w$ if and only if its embedding $E_w$ is not a convex combination of "
-        r"the others. For states in the box $(-1,1)^d$ and biases $b$: if and only if no $m_v \ge 0$ of the sum 1 for "
-        r"the other words have $\lVert E_w-\sum_v m_vE_v\rVert_1 \le \sum_v m_vb_v-b_w$.",
+        "Without biases, if states take all directions, it can predict the word w if and only if its embedding E_w is "
+        "not a convex combination of the others. For states in the box (-1, 1)^d and biases b: if and only if no m_v "
+        ">= 0 with the sum 1 for the other words have |E_w - sum m_v E_v|_1 <= sum m_v b_v - b_w.",
+        "Without biases, if states take all directions, it can predict the word $w$ if and only if its embedding "
+        "$E_w$ is not a convex combination of the others. For states in the box $(-1,1)^d$ and biases $b$: if and "
+        r"only if no $m_v \ge 0$ with the sum 1 for the other words have $\lVert E_w-\sum_v m_vE_v\rVert_1 \le \sum_v "
+        "m_vb_v-b_w$.",
         by=("a state or multipliers",),
     ),
     propositions=(
@@ -252,8 +255,8 @@ SOFTMAX = Claim(
         ),
         Proposition(
             "a state or multipliers",
-            "elimination in fractions finds a state or multipliers, both certified; minigrad's softmax agrees (up to 5 "
-            "words of one or two whole numbers, with biases)",
+            "elimination in fractions finds a state or multipliers m, and certifies them; minigrad's softmax agrees at "
+            "the state, or at 20 random ones (up to 5 words of one or two integers, with biases)",
             checks.wins_or_never,
             domains.WORDS,
             "corrected",
@@ -276,15 +279,15 @@ SOFTMAX = Claim(
         ),
     ),
     proof=r"""Let $s_v(u)=\langle E_v,u\rangle+b_v$, and let $g$ be the smallest $s_w-s_v$, $v \neq w$. For multipliers
-$m$ the largest $s_w-\sum_v m_vs_v$ in the closed box is
-$\lVert E_w-\sum_v m_vE_v\rVert_1+b_w-\sum_v m_vb_v$, at a corner. If it is at most 0 for some $m$, no state has $g>0$.
+$m_v\ge0$ with the sum 1 the largest $s_w-\sum_vm_vs_v$ in the closed box is
+$\lVert E_w-\sum_vm_vE_v\rVert_1+b_w-\sum_vm_vb_v$, at a corner. If it is at most 0 for some $m$, no state has $g>0$.
 Otherwise its minimum over $m$ is positive. By the minimax theorem (J. von Neumann, 1928) this is the largest $g$ in
-the closed box, and close to that state is one in the open box with $g>0$. Without biases $g(tu)=t g(u)$ for $t>0$, so
-the box does not matter, and the condition says $E_w=\sum_v m_vE_v$ (D. Demeter, G. Kimmel and D. Downey, 2020; A.
-Grivas, N. Bogoychev and A. Lopez, 2022).
+the closed box, and close to that state is one in the open box with $g>0$. Without biases $g(tu)=tg(u)$ for $t>0$, so
+a box around 0 decides for all states, and the condition says $E_w=\sum_vm_vE_v$ (D. Demeter, G. Kimmel and
+D. Downey, 2020; A. Grivas, N. Bogoychev and A. Lopez, 2022).
 
-*The captioner* scores words at $2\tanh(\dots)$, 256 numbers. Each word wins near the corner in the direction of its
-embedding from the mean embedding, so this layer can predict all of them. Which states photos lead to is another
+*The captioner* scores words at $2\tanh(\dots)$, 256 numbers. Each word wins near the corner with the signs of its
+embedding minus the mean embedding, so this layer can predict all of them. Which states photos lead to is another
 question.""",
     draw=figures.draw_words,
     certify=certify,
@@ -294,16 +297,16 @@ RELU = Claim(
     number="5-5",
     title="ReLU halves the variance",
     statement=Statement(
-        "ReLU halves the variance of a z that is symmetric about 0: Var relu(z) = Var(z) / 2.",
-        r"ReLU halves the variance of a $z$ that is symmetric about 0: $\mathrm{Var}\,\mathrm{relu}(z)=\frac12"
+        "ReLU halves the variance of a random z that is symmetric about 0: Var relu(z) = Var(z) / 2.",
+        r"ReLU halves the variance of a random $z$ that is symmetric about 0: $\mathrm{Var}\,\mathrm{relu}(z)=\frac12"
         r"\mathrm{Var}\,z$.",
     ),
     source="folklore about the initialisation of ReLU networks",
     corrected=Corrected(
-        "It halves the mean square: E relu(z)² = E z²/2. Var relu(z) = Var(z)/2 - (E|z|)²/4.",
-        r"It halves the mean square: $E\,\mathrm{relu}(z)^2=\frac12E z^2$. The variance becomes $\frac12\mathrm{Var}\,z"
-        r"-\frac14(E|z|)^2$, which is below half unless $z=0$; for a normal $z$ it is "
-        r"$(\frac12-\frac1{2\pi})\mathrm{Var}\,z \approx 0.34\,\mathrm{Var}\,z$.",
+        "If E z² is finite, ReLU halves the mean square: E relu(z)² = E z²/2. Var relu(z) = Var(z)/2 - (E|z|)²/4.",
+        r"If $E z^2$ is finite, ReLU halves the mean square: $E\,\mathrm{relu}(z)^2=\frac12E z^2$. The variance "
+        r"becomes $\frac12\mathrm{Var}\,z-\frac14(E|z|)^2$, which is less than half unless $z=0$; for a normal $z$ it "
+        r"is $(\frac12-\frac1{2\pi})\mathrm{Var}\,z \approx 0.34\,\mathrm{Var}\,z$.",
         by=("the mean square", "a normal z"),
     ),
     propositions=(
@@ -331,7 +334,7 @@ RELU = Claim(
         ),
         Proposition(
             "a layer",
-            "the mean of relu(<w, x>)² over all signs w is |x|²/2, in whole numbers (x of 1 to 4 entries, -1 to 2)",
+            "the mean of relu(<w, x>)² over all w with entries ±1 is |x|²/2, exactly (x of 1 to 4 entries, -1 to 2)",
             checks.signs_keep_the_square,
             domains.INPUTS,
             "general",
@@ -351,19 +354,17 @@ their distribution, from layer to layer.""",
 
 SYMMETRY = Claim(
     number="5-6",
-    title="Noise and symmetry",
+    title="Training breaks symmetry, but only with noise",
     statement=Statement(
-        "Hidden units that start alike part during gradient descent, and it takes noise for that.",
-        "Hidden units that start alike part during gradient descent, and it takes noise for that.",
+        "Gradient descent separates hidden units that start equal. Units with equal incoming weights separate only "
+        "with noise.",
     ),
     source="folklore",
     corrected=Corrected(
-        "Twins, units with equal incoming weights, biases and outgoing weights, stay equal under every optimiser that "
-        "treats all weights alike. With one output, units that differ in their outgoing weights alone part in a step "
-        "of SGD, without noise, unless their gradients are 0.",
-        "Twins, units with equal incoming weights, biases and outgoing weights, stay equal under every optimiser that "
-        "treats all weights alike. With one output, units that differ in their outgoing weights alone part in a step "
-        "of SGD, without noise, unless their gradients are 0.",
+        "Twins, units with equal incoming weights, biases and outgoing weights, stay equal without dropout, under "
+        "every optimiser that treats all weights alike. With one output, let only the outgoing weights of two units "
+        "differ. Then a step of SGD, without noise, makes their incoming weights or biases differ, unless the "
+        "gradients of these are 0.",
         by=("twins stay equal", "outgoing weights"),
     ),
     propositions=(
@@ -385,7 +386,8 @@ SYMMETRY = Claim(
         ),
         Proposition(
             "twins stay equal",
-            "twins stay equal to the last bit for ten steps, under every optimiser of `mg.optim` (random networks)",
+            "twins stay equal to the last bit for ten steps, under every optimiser of `mg.optim` (random networks with "
+            "four hidden units)",
             checks.twins_stay_equal,
             domains.TWINS,
             "corrected",
@@ -393,31 +395,31 @@ SYMMETRY = Claim(
         ),
         Proposition(
             "outgoing weights",
-            "incoming weights change in proportion to outgoing ones, and part if these differ (the same units)",
+            "incoming weights change in proportion to outgoing ones, and differ if these do (the same units)",
             checks.outgoing_weights_separate,
             domains.OUTGOING,
             "corrected",
         ),
         Proposition(
             "XOR",
-            "four tanh units that start alike keep a mean squared error of 1/6 on XOR; with the outgoing weights 1/2, "
-            "-1/2, 1, -1 it is below 1/8 (every optimiser)",
+            "four tanh units that start equal keep a mean squared error of at least 1/6 on XOR; with the outgoing "
+            "weights 1/2, -1/2, 1, -1 it falls below 1/8 (100 steps, every optimiser)",
             checks.only_others_fit,
             domains.METHODS,
             "general",
         ),
     ),
-    proof=r"""Let $\sigma$ exchange two units. As $L(\sigma\theta)=L(\theta)$, the gradient satisfies
-$\nabla L(\sigma\theta)=\sigma\nabla L(\theta)$. For twins $\sigma\theta=\theta$, so it is symmetric, too. The
+    proof=r"""Let $\sigma$ exchange two units. Without dropout $L(\sigma\theta)=L(\theta)$, so the gradient satisfies
+$\nabla L(\sigma\theta)=\sigma\nabla L(\theta)$. For twins $\sigma\theta=\theta$, so the gradient is symmetric, too. The
 optimisers of `mg.optim` update all weights by one formula (LBFGS with inner products, which $\sigma$ preserves). So by
 induction twins stay twins, also on random batches. In floating point the matrix product must round equal columns alike.
-The checks have four units: for odd numbers OpenBLAS's Nehalem kernel does not.
+The checks use four units: with an odd number, OpenBLAS's Nehalem kernel does not.
 
 *Outgoing weights:* with one output, the gradient of the incoming weights is the outgoing weight times a common
 vector.
 
 *XOR:* twins compute $v\varphi(\langle w,x\rangle+b)+c$, monotone in $\langle w,x\rangle$ if $\varphi$ is. Of $0$,
-$w_1$, $w_2$ and $w_1+w_2$ the first and last are extremes, or else the others. So in the order of
+$w_1$, $w_2$ and $w_1+w_2$, either the first and last are the extremes, or the other two. So in the order of
 $\langle w,x\rangle$ the targets are 0, 1, 1, 0 or 1, 0, 0, 1. The best monotone fit, such as
 $0,\frac23,\frac23,\frac23$, has the mean squared error $\frac16$.""",
     draw=figures.draw_symmetry,

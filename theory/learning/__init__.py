@@ -1,7 +1,7 @@
-"""Claims 6-1 to 6-5: what optimisers and automatic differentiation do, and what is often said of them.
+"""Claims 6-1 to 6-5: folklore about optimisers and automatic differentiation, and what holds instead.
 
-`statements` holds all the words; `domains` the examples, `checks` what is checked of them, `figures` the pictures.
-`descent` and `derivatives` are the mathematics, and `certificates` checks what they find.
+`statements` holds all the text, `domains` the examples, `checks` the checkers, and `figures` the pictures.
+`descent` and `derivatives` hold the mathematics, and `certificates` checks its results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of certificates that `theory.checker` has no kind for, by formulas that the search for them does not use.
+"""Check certificates that `theory.checker` has no kind for, with formulas that the search for them does not use.
 
 Each `check_...` raises :class:`theory.Refuted` if a certificate is wrong.
 """
@@ -18,10 +18,11 @@ __all__ = ["check_attracting", "check_pieces", "check_trap", "evaluate"]
 
 
 def check_trap(C: Fraction, ranges: Sequence[Range]) -> None:
-    """The ranges contain Adam's moments of every period, by induction, and each period ends where it began, at 1.
+    """Raise Refuted unless the ranges contain Adam's moments in every period, and a period leads from 1 back to 1.
 
     The corrected moment after a step is w g^2 + (1 - w) times that before, with 1 - beta <= w <= 1, and w = 1 at step
-    1. It is linear in w and in the moment before, so the ends of their ranges suffice.
+    1. It is linear in w and in the moment before, so the ends of their ranges suffice. The way back is hardest in the
+    first period, where the rate falls fastest.
 
     >>> check_trap(Fraction(3), [(Fraction(9), Fraction(9)), *[(Fraction(1), Fraction(1))] * 2])
     Traceback (most recent call last):
@@ -39,9 +40,10 @@ def check_trap(C: Fraction, ranges: Sequence[Range]) -> None:
 
 
 def check_attracting(points: Sequence[Fraction], rate: Fraction) -> None:
-    """On (a b - 1)^2 / 2, gradient descent shrinks every deviation from a cycle of points (x, x), given by x.
+    """Raise Refuted unless gradient descent on (a b - 1)^2 / 2 is attracted by a cycle of points (x, x), given by x.
 
-    The Hessian there has the eigenvalue 3 x^2 - 1 along (1, 1), and 1 - x^2 along (1, -1).
+    A turn must shrink small deviations. The Hessian has the eigenvalue 3 x^2 - 1 along (1, 1) and 1 - x^2 along
+    (1, -1).
 
     >>> check_attracting([Fraction(1)], Fraction(3))
     Traceback (most recent call last):
@@ -53,7 +55,7 @@ def check_attracting(points: Sequence[Fraction], rate: Fraction) -> None:
 
 
 def evaluate(layers: Sequence[Layer], x: Fraction) -> list[list[Fraction]]:
-    """Return what enters each unit of a ReLU network, layer by layer; the last layer's is the output.
+    """Return the input of each unit of a ReLU network, layer by layer; that of the last layer is the output.
 
     >>> evaluate(((((1, -1),), (0, 0)), (((1,), (-1,)), (0,))), Fraction(-2))
     [[Fraction(-2, 1), Fraction(2, 1)], [Fraction(-2, 1)]]
@@ -68,7 +70,7 @@ def evaluate(layers: Sequence[Layer], x: Fraction) -> list[list[Fraction]]:
 def check_pieces(layers: Sequence[Layer], ends: Sequence[Fraction], bound: int) -> list[Fraction]:
     """Return the slope of a ReLU network between adjacent ends; no unit may have opposite signs at them.
 
-    By induction over the layers, what enters a unit is affine on each piece. So it is 0 on all of it or nowhere inside.
+    By induction over the layers, the input of a unit is affine on each piece. So it is 0 everywhere or nowhere inside.
 
     >>> network = ((((1, -1),), (0, 0)), (((1,), (-1,)), (0,)))
     >>> check_pieces(network, (Fraction(-1), Fraction(1)), 1)

@@ -1,6 +1,6 @@
-"""What the propositions of claims 6-1 to 6-5 check of an example, one function each.
+"""The checkers of claims 6-1 to 6-5, one function for each proposition.
 
-Where a case is a tuple, its parts are named at the beginning.
+A checker whose case is a tuple first gives its parts names.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from theory.refutation import Refuted, accepts, agree, certified, require
 
 
 def is_refused(check: Callable[..., Any]) -> Callable[[tuple[Any, ...]], None]:
-    """Make the check that a check of certificates rejects one, given by its arguments."""
+    """Return a checker that requires a check to reject a certificate, given as a tuple of arguments."""
 
     def refuse(certificate: tuple[Any, ...]) -> None:
         require(not accepts(check, *certificate), "it is accepted")
@@ -49,14 +49,14 @@ def is_refused(check: Callable[..., Any]) -> Callable[[tuple[Any, ...]], None]:
 
 
 def regret_vanishes(C: Fraction) -> None:
-    """Refute it by a trap: in each period Adam loses C - 2 or more, and -1 gains C - 2."""
+    """Refute it with a trap: in each period the losses of Adam sum to C - 2 or more, those of -1 to 2 - C."""
     check_trap(C, descent.trap(C))
     bound = (2 * C - 4) / 3
     require(bound <= 0, f"it stays at {bound} or above")
 
 
 def stays_in_the_trap(case: tuple[Fraction, float]) -> None:
-    """Certify the trap, compare it with the moments by their definition, and these with minigrad's steps."""
+    """Certify the trap; compare it with the moments by definition, and these with minigrad's steps."""
     C, rate = case
     ranges, b = descent.trap(C), 1 / (1 + C**2)
     check_trap(C, ranges)
@@ -80,7 +80,7 @@ def scale_is_ignored(scale: float) -> None:
 
 
 def scale_divides_eps(case: tuple[int, float, int]) -> None:
-    """Compare all bits of the weights of two tanh units, trained on random data."""
+    """Compare all bits of the four weights of a tanh unit after ten steps on random data."""
     exponent, eps, seed = case
     x, y = np.split(np.random.default_rng(seed).standard_normal((8, 5)), [4], axis=1)
 
@@ -102,10 +102,10 @@ def converges_from(start: int) -> None:
 
 
 def error_falls(q: Fraction) -> None:
-    """Start along the axis with the largest curvature."""
+    """Follow heavy ball for 40 steps along the largest curvature."""
     errors = np.abs(descent.heavy_ball(descent.quadratic([float(q**2)]), q, [1.0], 40))[:, 0]
     k = int(errors.argmax())
-    require(k == 0, f"it grows {errors[k]:.4g}-fold in {k} steps")
+    require(k == 0, f"it grows {errors[k]:.4g}-fold up to step {k}")
 
 
 def ends_on_the_cycle(start: float) -> None:
@@ -158,7 +158,7 @@ def follows_the_cycle(k: Fraction) -> None:
 
 
 def threshold(case: tuple[Fraction, bool]) -> None:
-    """Compare Jury's test with the threshold, close to it, and with 200 steps of minigrad, farther off."""
+    """Compare the threshold with Jury's test, also close to it, and with 200 steps of minigrad farther off."""
     beta, nesterov = case
     limit = (2 + 2 * beta) / (1 + 2 * beta if nesterov else 1)
     for part in (Fraction(1, 5), Fraction(999_999, 10**6), Fraction(1), Fraction(1_000_001, 10**6), Fraction(2)):
@@ -175,7 +175,7 @@ def threshold(case: tuple[Fraction, bool]) -> None:
 
 
 def matches_where_it_exists(weights: tuple[int, int, int, int]) -> None:
-    """Compare at 0, if the slopes on both sides are the same."""
+    """Compare backprop with the derivative at 0, if the slopes on both sides are equal."""
     w, v = weights[:2], weights[2:]
     right, left = (sum(b * a for a, b in zip(w, v, strict=True) if a * side > 0) for side in (1, -1))
     if left == right:
@@ -184,7 +184,7 @@ def matches_where_it_exists(weights: tuple[int, int, int, int]) -> None:
 
 
 def matches_off_the_breakpoints(layers: tuple[Layer, ...]) -> None:
-    """Certify the pieces, and compare their slopes with backprop at two points inside of each."""
+    """Certify the pieces, and compare their slopes with backprop at two points inside each."""
     ends = pieces(layers, BOUND)
     exact = [float(slope) for slope in check_pieces(layers, ends, BOUND)]
     inside = [float(a + (b - a) * part) for part in (Fraction(1, 2), Fraction(1, 7)) for a, b in pairwise(ends)]
@@ -195,7 +195,7 @@ def matches_off_the_breakpoints(layers: tuple[Layer, ...]) -> None:
 
 
 def reverse_is_cheaper(widths: tuple[int, ...]) -> None:
-    """Compare the counts."""
+    """Compare the multiply-adds of the Jacobian in both modes."""
     (_, reverse), (_, forward) = jacobians(widths)
     require(reverse <= forward, f"{reverse} instead of {forward}")
 
@@ -215,16 +215,16 @@ def passes_cost(case: tuple[tuple[int, ...], int]) -> None:
 
 
 def forward_or_reverse_is_optimal(edges: Edges) -> None:
-    """Try all orders: forward or reverse is optimal on each graph that is smaller than a skip connection."""
+    """Try all orders. Forward or reverse must be optimal for up to 5 edges, except `SMALLEST`, and for two vertices."""
     vertices = intermediates(edges)
     costs = {order: eliminate(dict.fromkeys(edges, 1), order)[1] for order in permutations(vertices)}
     neither = min(costs.values()) < min(costs[tuple(vertices)], costs[tuple(vertices[::-1])])
     require(neither == (edges == SMALLEST) or len(edges) > len(SMALLEST), f"the costs are {costs}")
-    require(not neither or len(vertices) > 2, "neither is optimal for two intermediate vertices")
+    require(not neither or len(vertices) > 2, "neither is optimal for up to two intermediate vertices")
 
 
 def skip_connection(weights: tuple[float, ...]) -> None:
-    """Eliminate in all orders; the chain rule gives minigrad's derivative each time."""
+    """Eliminate in all orders. Each must give minigrad's derivative; three must have the stated costs."""
     x = np.array(0.5)
     partials = {(u, v): w * (1 - skip_network(weights, mg.tensor(x))[v].item() ** 2)
                 for (u, v), w in zip(SMALLEST, weights, strict=True)}  # fmt: skip

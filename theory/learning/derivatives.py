@@ -1,6 +1,6 @@
 """Derivatives of networks: the exact pieces of ReLU networks of one input, and Jacobians by vertex elimination.
 
-`theory.learning.certificates` checks the pieces, by other code.
+`theory.learning.certificates` checks the pieces with other code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Layer = tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]
 
 
 def slopes(layers: Sequence[Layer], x: ArrayLike) -> NDArray[np.float64]:
-    """Return minigrad's derivatives of a network at several inputs, (N,): of linear layers, with ReLU between them.
+    """Return minigrad's derivatives, (N,), of linear layers with ReLU between them, at N inputs.
 
     >>> identity = ((((1, -1),), (0, 0)), (((1,), (-1,)), (0,)))
     >>> slopes(identity, [-1.0, 0.0, 1.0])
@@ -61,7 +61,7 @@ def pieces(layers: Sequence[Layer], bound: int) -> tuple[Fraction, ...]:
 
 
 def _units(layers: Sequence[Layer], x: Fraction) -> list[Fraction]:
-    """Return what enters the ReLU of each unit, first layer first."""
+    """Return the input of each ReLU, first layer first."""
     h, entering = np.array([x]), np.array([], object)
     for W, b in layers[:-1]:
         z = h @ np.array(W, object) + np.array(b, object)
@@ -74,7 +74,7 @@ def _units(layers: Sequence[Layer], x: Fraction) -> list[Fraction]:
 # The edges (u, v) of a graph with u < v, so the numbers of the vertices are a topological order.
 Edges = tuple[tuple[int, int], ...]
 
-# The smallest graph on which neither forward nor reverse elimination is optimal: a skip connection between layers.
+# The smallest graph on which neither forward nor reverse elimination is optimal: a connection skips a unit.
 SMALLEST: Edges = ((0, 1), (1, 2), (1, 3), (2, 3), (3, 4))
 
 
@@ -89,7 +89,7 @@ def every_graph(n: int) -> Iterator[Edges]:
 
 
 def intermediates(edges: Edges) -> list[int]:
-    """Return the vertices that have both a predecessor and a successor, in their order.
+    """Return the vertices with both a predecessor and a successor, in increasing order.
 
     >>> intermediates(SMALLEST)
     [1, 2, 3]
@@ -145,7 +145,7 @@ def dense_network(widths: Sequence[int]) -> Any:
 def multiply_adds(run: Callable[[], Any]) -> tuple[Any, int]:
     """Return the result of a calculation, and its multiply-adds of matrix products as minigrad records them.
 
-    Those of reverse passes count, too.
+    The count includes those of reverse passes.
 
     >>> multiply_adds(lambda: mg.tensor([[1.0, 2.0]]) @ mg.tensor([[3.0], [4.0]]))
     (tensor([[11.]]), 2)

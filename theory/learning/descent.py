@@ -1,6 +1,6 @@
-"""Runs of minigrad's optimisers, and what they do exactly: Adam's trap, heavy ball's rate, cycles, and stability.
+"""Runs of minigrad's optimisers, and their exact behaviour: Adam's trap, heavy ball's error, cycles, stability.
 
-`theory.learning.certificates` and `theory.checker` check the trap and the cycles, by other formulas.
+`theory.learning.certificates` and `theory.checker` check the trap and the cycles with other formulas.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = [
     "lessard_loss", "periodic_run", "polyak", "product_loss", "quadratic", "trap", "two_cycle",
 ]  # fmt: skip
 
-# From the parameters (n,) and the number of the step, counted from 1, a loss.
+# Maps the parameters (n,) and the number of the step, counted from 1, to a loss.
 Loss = Callable[[Any, int], Any]
 Range = tuple[Fraction, Fraction]
 # The pieces [end, c] of the derivative of a loss: sum of c_i x^i for the first with x < end or no end.
 Derivative = tuple[tuple[int | None, tuple[int, ...]], ...]
-# A derivative, the points that descent visits one after the other, again and again, its rate and its momentum.
+# A derivative, the points that descent visits in turn, its rate and its momentum.
 Cycle = tuple[Derivative, tuple[Fraction, ...], Fraction, Fraction]
 
 
@@ -34,7 +34,7 @@ def descend(
     loss: Loss, start: ArrayLike, steps: int, optimizer: Callable[[list[Any]], Any], decay: bool = False,
     box: float = math.inf,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Return the parameters before and after each step, (steps + 1, n), in float64.
+    """Return the initial parameters and those after each step, (steps + 1, n), in float64.
 
     start: (n,). optimizer: takes a list of parameters. decay: divide the rate of step t by sqrt(t).
     box: project the parameters onto [-box, box] after each step.
@@ -72,7 +72,7 @@ def trap(C: Fraction) -> tuple[Range, Range, Range]:
 
 
 def periodic_run(optimizer: Callable[..., Any], C: float, steps: int, **options: Any) -> NDArray[np.float64]:
-    """Return x_1, x_2, … on [-1, 1], for the losses C x, -x, -x, … and a rate that falls as 1 / sqrt(t).
+    """Return x_1, x_2, … on [-1, 1], for the losses C x, -x, -x, … and the rates lr / sqrt(t).
 
     >>> periodic_run(mg.optim.SGD, 3.0, 3, lr=0.5).round(3)
     array([ 1.   , -0.5  , -0.146,  0.142])

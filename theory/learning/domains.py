@@ -14,7 +14,7 @@ from theory.learning.descent import CYCLE, trap, two_cycle
 
 # ReLU networks are checked for inputs from -BOUND to BOUND.
 BOUND = 8
-# By how much right certificates are changed.
+# The change that makes a right certificate wrong.
 TINY = Fraction(1, 10**9)
 
 # 6-1: Adam -----------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ QUADRATICS = sampled(
 
 
 def _wrong(cycle: Any) -> list[Any]:
-    """Return a cycle with a point moved, with another rate or momentum, and a single point."""
+    """Return the cycle with a moved point, with another rate, with another momentum, and a single point."""
     derivative, points, rate, momentum = cycle
     wrong = (
         ((points[0] + TINY, *points[1:]), rate, momentum),
@@ -132,7 +132,7 @@ LAYERS = sampled(
         "more outputs": lambda case: case[0][-1] > case[0][0] > 1,
     },
 )
-# All graphs of five vertices, with few edges first; those of fewer vertices are among them, with isolated ones.
+# All graphs of five vertices, those with few edges first. Isolated vertices stand for smaller graphs.
 GRAPHS = enumerated(list(every_graph(5)), 2**10)
 # The weights of `theory.learning.derivatives.SMALLEST`.
 WEIGHTS = sampled(st.tuples(*[st.floats(-2, 2)] * 5), {"no weight near 0": lambda case: min(map(abs, case)) > 0.1})

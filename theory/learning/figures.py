@@ -74,7 +74,7 @@ def draw_heavy_ball() -> Any:
         ("curvatures 1 and 25, from x = 3.3", "steps", "x", [
             (k, ball, RED_DOTTED, "heavy ball"), (k, plain, BLUE_LINE, "gradient descent, rate 1/13"),
         ]),
-        ("condition number 100, from error 1", "steps", "error", [
+        ("condition number 100, initial error 1", "steps", "error", [
             (k, envelope, DASHED | {"linestyle": "-", "linewidth": 7, "alpha": 0.3}, "envelope"),
             (k, low, BLUE_LINE, "curvature 1"), (k, middle, GREEN_LINE, "10"), (k, high, RED_LINE, "100"),
         ]),
@@ -88,7 +88,7 @@ def draw_rates() -> Any:
         descent.descend(loss, [0.8, 0.7], 60, partial(mg.optim.SGD, lr=rate))[:, 0] for rate in (0.9, 49 / 40)
     )
     starts = np.repeat([[0.8], [0.7]], len(rates), axis=1)
-    # One run with the rate 1 has all rates, since each network's loss is multiplied by its own.
+    # One run with the rate 1 covers all rates, since each network's loss is multiplied by its own rate.
     a = descent.descend(lambda x, t: (rates * loss(x)).sum(), starts, 400, partial(mg.optim.SGD, lr=1.0))
     dots = {"color": BLUE, "marker": ".", "linestyle": "", "markersize": 1.5}
     return _picture(
@@ -116,7 +116,7 @@ def draw_pieces() -> Any:
                 (ends[1:-1], found, crosses, "backprop at breakpoints")]  # fmt: skip
 
     return _picture(
-        "Backprop gives the slope inside of every piece, and may be wrong between two of them",
+        "Backprop gives the slope inside every piece, and may be wrong between two pieces",
         ("relu(x) - relu(-x) = x", "x", "", curves((((1, -1),), (0, 0)), (((1,), (-1,)), (0,)))),
         ("a network with two hidden layers", "x", "", curves(
             (((1, -2, 1),), (1, 1, -2)), (((1, -1), (1, 1), (-2, 1)), (-1, 0)), (((1,), (-1,)), (0,))
@@ -139,7 +139,7 @@ def draw_costs() -> Any:
         ("Jacobian of a network with 4 inputs and 8 units", "outputs", "multiply-adds", [
             (outputs, reverse, RED_DOTTED, "reverse"), (outputs, forward, BLUE_DOTTED, "forward"),
         ]),
-        ("4 products from the left, 4 from the right, 3 with 2 first", "", "", [*edges, *vertices, *names]),
+        ("4 multiplications forward, 4 in reverse, 3 with vertex 2 first", "", "", [*edges, *vertices, *names]),
     )  # fmt: skip
     figure.axes[1].set(xlim=(-0.5, 4.5), ylim=(-1, 2))
     figure.axes[1].set_axis_off()

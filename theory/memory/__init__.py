@@ -1,4 +1,4 @@
-"""Claims 4-1 to 4-5: when gradients through time and depth vanish or explode, against what courses say.
+"""Claims 4-1 to 4-5: folklore about vanishing and exploding gradients, and what holds instead.
 
 `statements` holds all the text, `domains` the examples, `checks` the checkers, and `figures` the pictures.
 `contraction` holds the mathematics, and `certificates` checks its results.

@@ -1,4 +1,4 @@
-"""Checks of contractions in exact arithmetic, by `theory.checker` where it has the kind.
+"""Check contractions in exact arithmetic, with `theory.checker` where it has the kind.
 
 Numbers are ints or Fractions; only exp, for `check_latch`, is enclosed by fractions. Each `check_...` raises
 :class:`theory.Refuted` if a certificate is wrong.
@@ -30,7 +30,7 @@ def exact(A: ArrayLike) -> NDArray[np.object_]:
 
 
 def check_vector(A: ArrayLike, v: ArrayLike, rate: Fraction) -> None:
-    """Refuted unless A (n, n) >= 0, v (n,) > 0, A v <= rate v and rate < 1, so that A^k v <= rate^k v.
+    """Raise Refuted unless A (n, n) >= 0, v (n,) > 0, A v <= rate v and rate < 1, so that A^k v <= rate^k v.
 
     >>> check_vector([[0, 2], [0, 0]], [1, 1], Fraction(1, 2))
     Traceback (most recent call last):
@@ -41,7 +41,7 @@ def check_vector(A: ArrayLike, v: ArrayLike, rate: Fraction) -> None:
 
 
 def check_contraction(P: ArrayLike, A: ArrayLike, B: ArrayLike, rate: Fraction) -> None:
-    """Refuted unless every J = A D B, D diagonal with entries from 0 to 1, has J'PJ < rate^2 P, and P > 0.
+    """Raise Refuted unless P > 0, and J'PJ < rate^2 P for every J = A D B, D diagonal with entries from 0 to 1.
 
     P, A and B have the shapes (n, n), (n, m) and (m, n), and < compares quadratic forms.
 
@@ -57,10 +57,10 @@ def _lists(*arrays: ArrayLike) -> list[Any]:
 
 
 def check_latch(w: Fraction, e: Fraction, a: Fraction, b: Fraction) -> None:
-    """Refuted unless inputs |x| <= e lead each h of [a, 1] to tanh(w h + x) >= b >= a, with a slope below 1.
+    """Raise Refuted unless tanh(w h + x) >= b >= a, with a slope below 1, for all h in [a, 1] and |x| <= e.
 
-    For w > 0 it is smallest at h = a and x = -e, and tanh(q) >= b if exp(2q) >= (1 + b) / (1 - b). The slope
-    w (1 - tanh^2) is then at most w (1 - b^2).
+    For w > 0 the smallest next state is that of h = a and x = -e. tanh(q) >= b if exp(2q) >= (1 + b) / (1 - b). The
+    slope w (1 - tanh^2) is then at most w (1 - b^2).
 
     >>> check_latch(Fraction(2), Fraction(1), Fraction(7, 10), Fraction(8, 10))
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""What the propositions of claims 4-1 to 4-5 check of an example, one function each."""
+"""The checkers of claims 4-1 to 4-5, one function for each proposition."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def forgets(Wh: list[list[float]]) -> None:
 
 
 def grows(k: int) -> None:
-    """Compare with 3/2 to the k, and the square of Wh with 0."""
+    """Compare ‖dh_k/dh_0‖ with √2 (3/2)^k, and the square of Wh with 0."""
     agree(np.array(NILPOTENT) @ NILPOTENT, np.zeros((2, 2)), "the square")
     norm = spectral_norm(run_rnn(np.zeros((k, 2)), [0, 1], NILPOTENT, BIAS)[1])
     agree(norm / (math.sqrt(2) * 1.5**k), 1, f"‖dh_k/dh_0‖ over the square root of 2 times 1.5^{k}")
@@ -89,7 +89,7 @@ def never_forgets(network: Network) -> None:
 
 
 def rejects_vectors(network: Network) -> None:
-    """Reject v that is negative or 0 somewhere, a larger matrix, signed weights, and a lower rate."""
+    """Reject v that is negative, 0 somewhere or too short, larger and signed matrices, and wrong rates."""
     A = np.abs(exact(network.Wh))
     v, rate = positive_vector(np.abs(network.Wh))
     larger = Fraction(11, 10) / Fraction(network.radius) * A
@@ -103,7 +103,7 @@ def rejects_vectors(network: Network) -> None:
 
 
 def vanishes(case: tuple[list[list[int]], tuple[int, int]]) -> None:
-    """Run a tanh RNN of two units; if the Jacobian of each of 20 steps has a radius below 1, require a product < 1."""
+    """Run a tanh RNN of two units; if all 20 Jacobians have spectral radii below 1, the product must be < 1."""
     Wh, units = case
     x, zeros = alternating_inputs(Wh, units, 20), np.zeros(2)
     states, J = run_rnn(x, zeros, Wh)
@@ -120,7 +120,7 @@ def shrinks_ellipsoid(network: Network) -> None:
 
 
 def joint_radius(case: tuple[list[list[int]], int]) -> None:
-    """Two matrices D Wh' have a product of the radius 4; P = I certifies rates above 2, and 2 not."""
+    """Two matrices D Wh' have a product with the spectral radius 4; P = I certifies 2 + 2^-40, but not 2."""
     Wh, radius, eye = np.array(case[0]), case[1], np.eye(2, dtype=int)
     first, second = (np.diag(row) @ Wh.T for row in eye)
     radii = [spectral_radius(M) for M in (first, second, first @ second)]
@@ -130,7 +130,7 @@ def joint_radius(case: tuple[list[list[int]], int]) -> None:
 
 
 def rejects_ellipsoids(network: Network) -> None:
-    """Reject a rate below the radius, P that is not symmetric or not positive, and P that shrinks Wh' but not D Wh'."""
+    """Reject a rate below the radius, P that is asymmetric or not positive, and P that suits Wh' but not all D Wh'."""
     W, (p, rate), N = exact(network.Wh.T), shrinking_diagonal(network.Wh), exact(np.transpose(NILPOTENT))
     P, eye, two = np.diag(exact(p)), np.eye(network.H, dtype=int), np.eye(2, dtype=int)
     _require_rejected(check_contraction, [
@@ -150,7 +150,7 @@ def does_not_explode(w: int) -> None:
 
 
 def one_cell(case: tuple[float, float, float, float, int]) -> None:
-    """Compare with f (f + i o w)^(k-1), as a share of the same with |w|; it is 1.7e11 for the example."""
+    """Compare with f (f + i o w)^(k-1), both relative to its value for |w|; the example gives 1.7e11."""
     *biases, w, k = case
     i, f, o = (1 / (1 + math.exp(-bias)) for bias in biases)
     found, scale = cell_gradient(biases, w, k), f + i * o * abs(w)
@@ -159,7 +159,7 @@ def one_cell(case: tuple[float, float, float, float, int]) -> None:
 
 
 def bounded_by_gates(network: Network) -> None:
-    """Compare with the powers of the matrix M of the gates' maxima, and certify v > 0 with M v < v if it has one."""
+    """Compare with the powers of the matrix M of the gates' maxima, and certify M v < v if its radius is below 1."""
     arrays = network.lstm(6)
     x, h0, c0, Wx, Wh, b = arrays.values()
     h, c = (states.numpy()[0] for states in mg.ops.lstm(x[None], h0[None], Wx, Wh, b, c0[None]))
@@ -250,13 +250,13 @@ def between_powers(case: tuple[int, int, float, int, int]) -> None:
 
 
 def attained(case: tuple[float, int]) -> None:
-    """Compare the layers -c x and c x with both ends."""
+    """Compare the derivatives for the layers -c x and c x with the two bounds."""
     c, n = case
     agree([linear_blocks(-c, n) / (1 - c) ** n, linear_blocks(c, n) / (1 + c) ** n], [1, 1], "shares of both ends")
 
 
 def rejects_bounds(case: tuple[int, int, float, int, int]) -> None:
-    """Reject a bound below the norm for some D; the largest of these norms is that of the example."""
+    """Reject a bound below the norm for some D; the largest of these norms is the example's bound."""
     functions, x = residual_functions(case)
     last, first = (functions[0][k].weight.data.T for k in (2, 0))
     norms = [spectral_norm(last @ np.diag(d) @ first) for d in product((0.0, 1.0), repeat=case[1])]

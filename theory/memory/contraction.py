@@ -26,7 +26,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 NILPOTENT, BIAS = [[1.5, 1.5], [-1.5, -1.5]], [1.5, 30.0]
-"""Weights whose square is 0, and a bias with which only the first unit, and its weight 3/2, is left."""
+"""Weights whose square is 0, and a bias that saturates the second unit, so the first one has the weight 3/2."""
 
 
 def run_rnn(x: ArrayLike, h0: ArrayLike, Wh: ArrayLike, b: ArrayLike = 0.0) -> tuple[Array, Array]:
@@ -62,7 +62,7 @@ def positive_vector(A: ArrayLike) -> tuple[NDArray[np.object_], Fraction]:
 
 
 def perron(A: ArrayLike) -> Array:
-    """Return the positive eigenvector (n,) of A (n, n) > 0, of the Euclidean norm 1.
+    """Return the positive eigenvector (n,) of A (n, n) > 0, with the Euclidean norm 1.
 
     >>> perron([[3.0, 1.0], [3.0, 1.0]]).round(4)
     array([0.7071, 0.7071])
@@ -88,7 +88,7 @@ def shrinking_diagonal(Wh: ArrayLike) -> tuple[Array, Fraction]:
 
 
 def alternating_inputs(Wh: ArrayLike, units: tuple[int, int], steps: int) -> Array:
-    """Return inputs (steps, 2) of a tanh RNN of two units that keep one unit at 0 and the other at 1, from h_0 = 0.
+    """Return inputs (steps, 2) of a tanh RNN of two units that hold one unit at 0 and the other at 1, from h_0 = 0.
 
     Wh: (2, 2), with small integers. units: the unit that is 0 at odd steps, and the one at even steps.
 
@@ -137,7 +137,7 @@ def critical_input(w: float) -> tuple[float, float]:
 def latch(w: float, e: float) -> tuple[Fraction, Fraction, Fraction, Fraction]:
     """Return w, e, a and b > a: from h in [a, 1], inputs |x| <= e lead a unit of weight w to [b, 1].
 
-    e is below the critical input. b lies below tanh(w a - e), by a millionth of its distance from a.
+    e is below the critical input. b is below tanh(w a - e) by a millionth of the distance between that and a.
 
     >>> [round(float(q), 3) for q in latch(2.0, 0.5)]
     [2.0, 0.5, 0.707, 0.723]

@@ -73,10 +73,10 @@ def draw_products() -> Any:
     s = np.array([1, 8])
     Wh = 0.9 * np.array([[0.8, 0.6], [-0.6, 0.8]]) * s / s[:, None]
     products = [run_rnn(np.zeros((k, 2)), [0, 0], Wh)[1] for k in STEPS]
-    norms = {"norm": [spectral_norm(J) for J in products],
-             r"norm for lengths $\sqrt{x'Px}$": [spectral_norm(J * s / s[:, None]) for J in products]}  # fmt: skip
+    norms = {"Euclidean norm": [spectral_norm(J) for J in products],
+             r"in the norm $\sqrt{x'Px}$": [spectral_norm(J * s / s[:, None]) for J in products]}  # fmt: skip
     panels: dict[str, Any] = {
-        "steps of the radius 0, alternating inputs": alternating,
+        "steps of spectral radius 0, alternating inputs": alternating,
         r"another network, $J'PJ \leq 0.81\,P$": norms,
     }
     return _curves("The norm of the product of the first k steps", "steps $k$", panels)

@@ -1,6 +1,6 @@
 """Claims 4-1 to 4-5 in words: what makes gradients vanish or explode, and what does not.
 
-Source: folklore of courses and papers. Proofs say who proved what is right.
+The statements are folklore of courses and papers. The proofs cite the sources of what is right.
 """
 
 from __future__ import annotations
@@ -40,31 +40,34 @@ CLAIM_4_1 = Claim(
     ),
     source="folklore about echo state networks",
     corrected=Corrected(
-        "It forgets, for all inputs, if the spectral radius of |Wh|, the absolute values, is below 1. With Wh >= 0 "
-        "of a radius above 1, b = 0 and no input it does not.",
-        "It forgets, for all inputs, if the spectral radius of $|W_h|$, the absolute values, is below 1. With "
-        r"$W_h\ge0$ of a radius above 1, $b=0$ and no input it does not.",
+        "If the spectral radius of |Wh|, the matrix of absolute values, is below 1, it forgets: the distance between "
+        "any two states with the same inputs tends to 0. If Wh >= 0 has a spectral radius above 1, b = 0 and all "
+        "inputs are 0, it does not.",
+        "If the spectral radius of $|W_h|$, the matrix of absolute values, is below 1, it forgets: the distance "
+        r"between any two states with the same inputs tends to 0. If $W_h\ge0$ has a spectral radius above 1, $b=0$ "
+        "and all inputs are 0, it does not.",
         by=("absolute values", "positive weights"),
     ),
     propositions=(
         Proposition(
             "spectral radius below 1",
-            "states from (1, 1) and (-1, 1) meet for radii below 1 (entries 0 and ±3/2, b = (3/2, 30), no input)",
+            "states from (1, 1) and (-1, 1) meet if the spectral radius is below 1 (entries 0 and ±3/2, b = (3/2, 30), "
+            "inputs 0)",
             checks.forgets,
             domains.FLIPS,
             false=True,
         ),
         Proposition(
             "absolute values",
-            "v > 0 with |Wh| v <= c v, c < 1, is certified in fractions; states and Jacobians shrink by c^t in the "
-            "1-norm with weights v (to 4 units, radii 0.5 to 0.98)",
+            "v > 0 with |Wh| v <= c v, c < 1, is certified in fractions; t steps shrink distances and Jacobians by c^t "
+            "in the 1-norm with weights v (up to 4 units, radii 0.5 to 0.98, t = 1, 2, 12)",
             checks.shrinks_by_absolute_values,
             domains.SIGNED,
             "corrected",
         ),
         Proposition(
             "positive weights",
-            "states from a small eigenvector never fall below it, and 0 stays 0 (radii 1.1 to 5)",
+            "states from a small positive eigenvector do not fall below it in 60 steps, and 0 stays 0 (radii 1.1 to 5)",
             checks.never_forgets,
             domains.POSITIVE,
             "corrected",
@@ -84,18 +87,18 @@ CLAIM_4_1 = Claim(
             "general",
         ),
     ),
-    proof=r"""For the counterexample $W_h^2=0$, but $b$ keeps the second unit within $10^{-23}$ of 1. So the first
-one follows $h\mapsto\tanh(\frac32h)$ up to $10^{-22}$, with stable states near $\pm0.8586$. It remembers one bit
-for ever.
+    proof=r"""For the counterexample $W_h^2=0$, but $b$ keeps the second unit within $10^{-23}$ of 1. So each
+step of the first one is $h\mapsto\tanh(\frac32h)$ up to $10^{-22}$, with stable states near $\pm0.8586$. It
+remembers one bit for ever.
 
-*Absolute values.* Let $A=|W_h|$ have a radius below 1. Then $v=(I-A)^{-1}\mathbf{1}=\sum_kA^k\mathbf{1}\ge1$ and
-$Av=v-\mathbf{1}\le cv$ with $c=\max_i(1-1/v_i)<1$. As tanh has slopes of at most 1, two states with the same inputs
-have $|h_t-\tilde h_t|\le|h_{t-1}-\tilde h_{t-1}|A$, entry by entry. Hence $\sum_jv_j|h_{tj}-\tilde h_{tj}|$ shrinks
-by $c$. So does each column of $\partial h_t/\partial h_0$.
+*Absolute values.* Let $A=|W_h|$ have a spectral radius below 1. Then $v=(I-A)^{-1}\mathbf{1}=\sum_kA^k\mathbf{1}\ge1$
+and $Av=v-\mathbf{1}\le cv$ with $c=\max_i(1-1/v_i)<1$. As tanh has slopes of at most 1, two states with the same
+inputs have $|h_t-\tilde h_t|\le|h_{t-1}-\tilde h_{t-1}|A$, entry by entry. Hence each step multiplies
+$\sum_jv_j|h_{tj}-\tilde h_{tj}|$ by at most $c$, and the same holds for each column of $\partial h_t/\partial h_0$.
 
-*Positive weights.* Let $W_h\ge0$ have the radius $\rho>1$. By Perron and Frobenius $uW_h=\rho u$ for some $u\ge0$,
-$u\neq0$. As $\tanh y\ge y-y^3/3$, $\tanh y\ge y/\rho$ for $0\le y\le\sqrt{3(1-1/\rho)}$. Scale $u$ so that $\rho u$
-lies there. Then $h_{t-1}\ge u$ gives $h_t\ge\tanh(\rho u)\ge u$, while 0 stays 0.
+*Positive weights.* Let $W_h\ge0$ have the spectral radius $\rho>1$. By Perron and Frobenius $uW_h=\rho u$ for some
+$u\ge0$, $u\neq0$. As $\tanh y\ge y-y^3/3$, $\tanh y\ge y/\rho$ for $0\le y\le\sqrt{3(1-1/\rho)}$. Scale $u$ so that
+$\rho u$ lies there. Then $h_{t-1}\ge u$ gives $h_t\ge\tanh(\rho u)\ge u$, while 0 stays 0.
 
 Yildiz, Jaeger and Kiebel (2012) give other counterexamples.""",
     draw=figures.draw_forgetting,
@@ -115,60 +118,62 @@ def certify_ellipsoids() -> Iterator[Certificate]:
 
 CLAIM_4_2 = Claim(
     number="4-2",
-    title="Steps with radii below 1 make gradients vanish",
+    title="Steps with spectral radii below 1 make gradients vanish",
     statement=Statement(
         "If the Jacobians J_t of all steps have spectral radii below 1, J_k ... J_1 tends to 0.",
         r"If the Jacobians $J_t$ of all steps have spectral radii below 1, $J_k\cdots J_1$ tends to 0.",
     ),
     source="folklore",
     corrected=Corrected(
-        "All infinite products from a compact set tend to 0 if and only if some norm shrinks under its matrices by "
-        "one rate c < 1. A tanh RNN forgets for all inputs if some P > 0 has J'PJ < c^2 P for the 2^H matrices J = D "
-        "Wh', where D is diagonal with entries 0 and 1.",
-        "All infinite products from a compact set tend to 0 if and only if some norm shrinks under its matrices by "
-        "one rate $c<1$. A tanh RNN forgets for all inputs if some $P>0$ has $J'PJ<c^2P$ for the $2^H$ matrices "
-        "$J=DW_h'$, where $D$ is diagonal with entries 0 and 1.",
+        "All infinite products of matrices J from a compact set tend to 0 if and only if, in some norm, |Jx| <= c|x| "
+        "for some c < 1. A tanh RNN forgets for all inputs if J'PJ < c^2 P for all J = D Wh', for some P > 0 and c < "
+        "1. Here D stands for the 2^H diagonal matrices with entries 0 and 1.",
+        "All infinite products of matrices $J$ from a compact set tend to 0 if and only if, in some norm, "
+        r"$|Jx|\le c|x|$ for some $c<1$. A tanh RNN forgets for all inputs if $J'PJ<c^2P$ for all $J=DW_h'$, for some "
+        "$P>0$ and $c<1$. Here $D$ stands for the $2^H$ diagonal matrices with entries 0 and 1.",
         by=("ellipsoid",),
     ),
     propositions=(
         Proposition(
             "radius of each step",
-            "‖dh_20/dh_0‖ < 1 for steps with radii below 1 (Wh with entries 0 and 2; inputs saturate one unit)",
+            "‖dh_20/dh_0‖ < 1 if all steps have spectral radii below 1 (Wh with entries 0 and 2; inputs saturate one "
+            "unit)",
             checks.vanishes,
             domains.TWOS,
             false=True,
         ),
         Proposition(
             "ellipsoid",
-            "for Wh = c S Q S^-1 (S diagonal, Q orthogonal) P is certified in fractions; states and Jacobians shrink "
-            "by c^t in its norm (c = 0.5 to 0.98)",
+            "for Wh = c S Q S^-1 (S diagonal, Q orthogonal) a diagonal P is certified in fractions; t steps shrink "
+            "distances and Jacobians by c^t in its norm (c = 0.5 to 0.98, rounded up, t = 1, 2, 12)",
             checks.shrinks_ellipsoid,
             domains.SCALED,
             "corrected",
         ),
         Proposition(
             "joint spectral radius",
-            "for the counterexample P = I certifies c = 2 + 2^-40, not 2; a product has the radius 4",
+            "for the counterexample P = I certifies c = 2 + 2^-40, but not 2; a product of two has the spectral "
+            "radius 4",
             checks.joint_radius,
             every(([[0, 2], [2, 0]], 2)),
             "general",
         ),
         Proposition(
             "wrong ellipsoids",
-            "the check rejects lower c, wrong P, and P for Wh' alone",
+            "the check rejects lower c, wrong P, and P that suits Wh' but not all D Wh'",
             checks.rejects_ellipsoids,
             domains.SCALED,
             "general",
         ),
     ),
     proof=r"""In the counterexample $J_t$ has, up to $10^{-20}$, the rows $(0,2)$, $(0,0)$ or $(0,0)$, $(2,0)$, in
-turns. Both square to 0; their product is $\mathrm{diag}(4,0)$.
+turns. Both square to 0; their products are $\mathrm{diag}(4,0)$ and $\mathrm{diag}(0,4)$.
 
-*A norm* (Rota and Strang, 1960) that shrinks by $c<1$ bounds products of $k$ by $c^k$. Conversely, let all infinite
-products tend to 0. Each sequence has an $n$ with $\lVert J_n\cdots J_1\rVert<\frac12$, by compactness one below
-some $N$. Cutting products into such pieces gives $\lVert J_k\cdots J_1\rVert\le Kc^k$ for some $K$ and $c<1$. So
-$|x|=\sup_{k\ge0}c^{-k}\max\lVert J_k\cdots J_1x\rVert$ is a norm, and $|Jx|\le c|x|$. The infimum of such $c$, the
-joint spectral radius, is at least the $k$-th root of the radius of any product of $k$.
+*A norm* (Rota and Strang, 1960) with $|Jx|\le c|x|$ bounds products of $k$ matrices by $c^k$. Conversely, let all
+infinite products tend to 0. Each sequence has an $n$ with $\lVert J_n\cdots J_1\rVert<\frac12$, by compactness one
+below some $N$. Cutting products into such pieces gives $\lVert J_k\cdots J_1\rVert\le Kc^k$ for some $K$ and $c<1$.
+So $|x|=\sup_{k\ge0}c^{-k}\max\lVert J_k\cdots J_1x\rVert$ is a norm, and $|Jx|\le c|x|$. The infimum of such $c$, the
+joint spectral radius, is at least the $k$-th root of the spectral radius of any product of $k$ matrices.
 
 *RNN* (for diagonal $P$: Yildiz, Jaeger and Kiebel, 2012). $J_t=\mathrm{diag}(1-h_t^2)W_h'$. By the mean value
 theorem some $DW_h'$, $0\le D\le1$, maps a difference of two states with the same inputs to the next.
@@ -188,17 +193,17 @@ CLAIM_4_3 = Claim(
     source="folklore",
     corrected=Corrected(
         "For one unit with constant gates, c_0 = h_0 = 0 and g_t = tanh(w h_{t-1}) the gradient is f (f + i o "
-        "w)^(k-1), which explodes if and only if |f + i o w| > 1. In general its norm is at most the first entry of "
-        "M^k (see the proof), which vanishes if M v < v for some v > 0.",
-        r"For one unit with constant gates, $c_0=h_0=0$ and $g_t=\tanh(wh_{t-1})$ the gradient is $f(f+iow)^{k-1}$, "
-        "which explodes if and only if $|f+iow|>1$. In general its norm is at most the first entry of $M^k$ (see the "
-        "proof), which vanishes if $Mv<v$ for some $v>0$.",
+        "w)^(k-1). It explodes if and only if |f + i o w| > 1. In general its norm is at most the first entry of "
+        "M^k, with the matrix M of the proof. This vanishes if M v < v for some v > 0.",
+        r"For one unit with constant gates, $c_0=h_0=0$ and $g_t=\tanh(wh_{t-1})$ the gradient is $f(f+iow)^{k-1}$. "
+        "It explodes if and only if $|f+iow|>1$. In general its norm is at most the first entry of $M^k$, with "
+        "the matrix $M$ of the proof. This vanishes if $Mv<v$ for some $v>0$.",
         by=("one cell", "all weights"),
     ),
     propositions=(
         Proposition(
             "forget gate 1/2",
-            "|dc_30/dc_0| <= 1 for one such unit with f = 1/2 and i = o = 1 (w = 0, 1, 2, 3)",
+            "|dc_30/dc_0| <= 1 for the correction's unit with f = 1/2 and i = o = 1 (w = 0, 1, 2, 3)",
             checks.does_not_explode,
             every(0, 1, 2, 3),
             false=True,
@@ -214,7 +219,7 @@ CLAIM_4_3 = Claim(
         Proposition(
             "all weights",
             "‖dc_k/dc_0‖ is at most the first entry of M^k, and this at most c^k if M v <= c v, c < 1, is certified "
-            "(to 4 units, k to 6)",
+            "(up to 4 units, k to 6)",
             checks.bounded_by_gates,
             domains.CELLS,
             "corrected",
@@ -224,7 +229,7 @@ CLAIM_4_3 = Claim(
 $c_t=fc_{t-1}+i\tanh(wh_{t-1})$ stays 0, where tanh has the slope 1. So $\partial c_t/\partial c_{t-1}=f+iow$ for
 $t\ge2$, and $f$ for $t=1$, as $h_0$ is given.
 
-*In general* let $I$, $F$ and $O$ bound the gates of a run, $C$ the entries of $|c_0|,\dots,|c_{k-1}|$, and let
+*In general* let $I$, $F$ and $O$ bound the gates at all steps of a run, $C$ the entries of all $|c_t|$, and let
 $W_i$, $W_f$, $W_o$, $W_g$ be the recurrent weights. Differentiate $c_t=f_tc_{t-1}+i_tg_t$ and $h_t=o_t\tanh c_t$
 along a change of $c_0$. Gates have slopes of at most $\frac14$, tanh of at most 1, and $|g_t|$ and $|\tanh c_t|$
 are at most 1. With $B=I\lVert W_g\rVert+\frac14(C\lVert W_f\rVert+\lVert W_i\rVert)$,
@@ -241,7 +246,7 @@ with $w\ge0$ attains. Without recurrent weights it is $F^k$: there the folklore 
 
 CLAIM_4_4 = Claim(
     number="4-4",
-    title="A radius above 1 makes gradients explode",
+    title="A spectral radius above 1 makes gradients explode",
     statement=Statement(
         "The gradient dh_k/dh_0 of a tanh RNN explodes if the spectral radius of Wh is above 1.",
         r"The gradient $\partial h_k/\partial h_0$ of a tanh RNN explodes if the spectral radius of $W_h$ is above 1.",
@@ -267,7 +272,7 @@ CLAIM_4_4 = Claim(
         ),
         Proposition(
             "without input",
-            "dh_9/dh_0 = w^9 from 0; |dh_400/dh_0| < 1e-6 from elsewhere, with a last slope below 1 (|w| from 1.1 to "
+            "dh_9/dh_0 = w^9 from 0; |dh_400/dh_0| < 1e-6 from h_0 >= 0.01, with a last slope below 1 (|w| from 1.1 to "
             "10)",
             checks.only_0_explodes,
             domains.UNITS,
@@ -276,7 +281,7 @@ CLAIM_4_4 = Claim(
         Proposition(
             "memory",
             "inputs up to 0, 0.5 or 0.99 e_c are certified to lead from [a, 1] to [b, 1] with slopes of at most c < "
-            "1, and dh_k/dh_0 <= c^k (k to 50)",
+            "1, and dh_k/dh_0 <= c^k (k = 1, 2, 50)",
             checks.remembers_and_vanishes,
             domains.LATCHES,
             "corrected",
@@ -330,16 +335,17 @@ CLAIM_4_5 = Claim(
     ),
     source="folklore",
     corrected=Corrected(
-        "If all f are differentiable with Lipschitz constants of at most c < 1, the singular values of n blocks are "
-        "from (1 - c)^n to (1 + c)^n, and both are attained.",
-        "If all $f$ are differentiable with Lipschitz constants of at most $c<1$, the singular values of $n$ blocks "
-        "are from $(1-c)^n$ to $(1+c)^n$, and both are attained.",
+        "If all f are differentiable with Lipschitz constants of at most c < 1, the singular values of the Jacobian "
+        "of n blocks are at least (1 - c)^n and at most (1 + c)^n. Some f attain each bound.",
+        "If all $f$ are differentiable with Lipschitz constants of at most $c<1$, the singular values of the Jacobian "
+        "of $n$ blocks are at least $(1-c)^n$ and at most $(1+c)^n$. Some $f$ attain each bound.",
         by=("between powers", "attained"),
     ),
     propositions=(
         Proposition(
             "skip connections",
-            "the derivative of 20 blocks x + s x is above 1/1000 (`mg.nn.Linear` with the weight s = 0, 1 or -1)",
+            "the derivative of 20 blocks x + s x has a modulus above 1/1000 (`mg.nn.Linear` with the weight s = 0, 1 "
+            "or -1)",
             checks.keeps,
             every(0, 1, -1),
             false=True,
@@ -347,7 +353,8 @@ CLAIM_4_5 = Claim(
         Proposition(
             "between powers",
             "for f = W2' tanh(W1' x + b1) + b2 the constant c is certified in fractions; singular values are from (1 "
-            "- c)^n to (1 + c)^n, without skip connections at most c^n (n to 12, to 3 numbers, c = 0.1, 0.4, 0.9)",
+            "- c)^n to (1 + c)^n, and at most c^n without skip connections (n to 12, x of up to 3 entries, c = 0.1, "
+            "0.4, 0.9, each plus 1e-9)",
             checks.between_powers,
             domains.RESIDUAL,
             "corrected",
@@ -370,7 +377,7 @@ CLAIM_4_5 = Claim(
         ),
     ),
     proof=r"""For $f(x)=-x$ each block is 0. He, Zhang, Ren and Sun (2016), *Identity mappings in deep residual
-networks*, only call a factor of 0 unlikely.
+networks*, say only that a factor of 0 is unlikely.
 
 *Theorem* (for one block: Behrmann et al., 2019, *Invertible residual networks*, Lemma 2). The Jacobian $J$ of $f$
 has $\lVert J\rVert\le c<1$. For every $v$,
@@ -378,11 +385,11 @@ has $\lVert J\rVert\le c<1$. For every $v$,
 $$(1-c)\lVert v\rVert\le\lVert v\rVert-\lVert Jv\rVert\le\lVert v+Jv\rVert\le(1+c)\lVert v\rVert.$$
 
 Multiply these over the blocks: the singular values of the whole Jacobian $M$ are between the extremes of
-$\lVert Mv\rVert/\lVert v\rVert$. The layers $f(x)=\mp cx$ attain both ends.
+$\lVert Mv\rVert/\lVert v\rVert$. The layers $f(x)=-cx$ and $f(x)=cx$ attain the bounds.
 
 So depth alone does not decide. With bounds $c_l<1$ the lower bound $\prod_l(1-c_l)$ stays above 0 if and only if
 $\sum_lc_l$ is finite, and $c=\alpha/n$ gives $(1-\alpha/n)^n\to e^{-\alpha}$. Without skip connections the norm is
-at most $c^n$, which is below $(1-c)^n$ for $c<\frac12$: this much of the folklore is true.
+at most $c^n$, which is below $(1-c)^n$ for $c<\frac12$: to this extent the folklore is right.
 
 *Certificate.* For $f(x)=W_2'\tanh(W_1'x+b_1)+b_2$, $J=W_2'DW_1'$ with a diagonal $D$, $0\le D\le1$. As in 4-2,
 $\lVert J\rVert<c$ for all $D$ if $c^2I-J'J$ is positive definite for those with entries 0 and 1.""",
