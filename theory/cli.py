@@ -270,7 +270,8 @@ def _certify(options: Any) -> int:
         having = ", ".join(number for number, claim in CLAIMS.items() if claim.certify)
         raise ValueError(f"claim {claim.number} has no certificates; the claims with certificates are {having}")
     number = write_certificates(claim, options.out)
-    print(f"{options.out}: {number} certificates. Check them with: python {checker.__file__} {options.out}")
+    noun = "certificate" if number == 1 else "certificates"
+    print(f"{options.out}: {number} {noun}. Check with: python {checker.__file__} {options.out}")
     return 0
 
 

@@ -230,7 +230,9 @@ def test_certify(number, tmp_path, capsys):
     assert main(["certify", number, "--out", str(path)]) == 0
     out, err = capsys.readouterr()
     count = len(json.loads(path.read_text(encoding="utf-8"))["certificates"])
-    assert out.startswith(f"{path}: {count} certificates. Check them with: python {checker.__file__} {path}")
+    assert out.startswith(
+        f"{path}: {count} certificate{'s' * (count > 1)}. Check with: python {checker.__file__} {path}"
+    )
     assert err == ""
     assert len(check_file(path)) == count
 

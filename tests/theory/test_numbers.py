@@ -330,7 +330,7 @@ def monotone_fit():
         ]
     }
     (error,) = best
-    return [f"a mean squared error of {error} on XOR"]
+    return [f"a mean squared error of at least {error} on XOR"]
 
 
 def trap():
@@ -346,7 +346,7 @@ def trap():
             assert t % 3 or x == 1
     right = [0.5 + math.sqrt((s + 1) / (3 * s + 9)) for s in (4, 5)]
     assert right[1] == 1
-    return [f"from {right[0]:.3f} past 1 at $s=5$", f"below {up(5 / math.sqrt(26), 3)} up to $s=5$"]
+    return [f"from above {down(right[0], 3)} to 1 at $s=5$", f"below {up(5 / math.sqrt(26), 3)} up to $s=5$"]
 
 
 def heavy_ball():
@@ -371,8 +371,10 @@ def heavy_ball():
     *_, end = run(1.0, 1.0, 301)
     grown, first = ([float(e) for e in errors(q)] for q in (10, 3))
     assert (grown.index(max(grown)), first.index(max(first))) == (4, 1)
-    return [f"for L/m = 100, {max(grown):.2f} after 4 steps", f"(L/m to {12**2},", "{}, {}, {} is".format(*cycle),
-            f"after 300 steps x = {end:.6f}", f"it grows {max(first):.4g}-fold in 1 steps"]  # fmt: skip
+    return [
+        f"for L/m = 100 it is {max(grown):.2f} after 4 steps", "{}, {}, {} is an attracting cycle".format(*cycle),
+        f"after 300 steps x = {end:.6f}", f"it grows {max(first):.4g}-fold up to step 1", f"(L/m to {12**2},",
+    ]  # fmt: skip
 
 
 def rates():
@@ -390,7 +392,10 @@ def rates():
         a, b = a - high * (a * b - 1) * b, b - high * (a * b - 1) * a
     assert seen[:2] == seen[2:]
     assert 1 < low < high < math.sqrt(5) - 1
-    return [f"(rates {float(low):.2f} to {float(high):.3f})", "At {0} it is ({1}, {1}), ({2}, {2})".format(high, *seen)]
+    return [
+        f"(rates {float(low):.2f} to {float(high):.3f})",
+        "At {0} these are ({1}, {1}) and ({2}, {2})".format(high, *seen),
+    ]
 
 
 def elimination_costs(edges):
@@ -412,7 +417,7 @@ def elimination():
     costs = {edges: list(elimination_costs(edges)) for edges in small}
     ((edges, found),) = ((e, c) for e, c in costs.items() if min(c) < min(c[0], c[-1]))
     return [f"Holds in all {2 ** len(pairs):,} cases", ", ".join(rf"${u}\to{v}$" for u, v in edges),
-            f"it takes {found[0]} multiplications forward, {found[-1]} in reverse, and {min(found)} from"]  # fmt: skip
+            f"with {found[0]} multiplications forward, {found[-1]} in reverse, and {min(found)} if"]  # fmt: skip
 
 
 SIZES = filled_sizes()

@@ -78,6 +78,7 @@ def draw_batch_norm() -> Any:
     for x, y in batches(1, 80):
         norms.append(np.linalg.norm(net[0].weight.data, axis=0))
         losses(net, "SGD", [(x, 5 * y)])
+    right.set_prop_cycle(color=[BLUE, ORANGE, GREEN, VERMILION])
     right.plot(norms / norms[0], lw=2)
     return figure
 
