@@ -1,6 +1,6 @@
 """Claims about networks as code, each with a verdict.
 
-`theory.CLAIMS` maps the homework's numbers to claims. The command `theory` checks all of them; see `theory --help`.
+`theory.CLAIMS` maps numbers to claims. The command `theory` checks all of them; see `theory --help`.
 
 >>> "3-1" in CLAIMS
 True

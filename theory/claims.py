@@ -1,4 +1,4 @@
-"""Claims: a statement of the homework, its propositions, and the verdicts of a check.
+"""Claims: a statement of homework or folklore, its propositions, and the verdicts of a check.
 
 Checking a claim gives a :class:`Verdict`. It has a verdict, one of the six of `theory.propositions`, on each part:
 
@@ -14,12 +14,13 @@ as expected only if exactly these were refuted and all others survived.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
+from theory.certificates import Certificate
 from theory.propositions import (
     BROKEN,
     FLAKY,
@@ -154,19 +155,20 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the homework, or one of your own.
+    """A claim of homework or folklore, or one of your own.
 
     Args:
         number: its name in the registry.
         title: a few words.
         statement: the claim itself.
-        source: where it is printed.
+        source: where it is printed, or "folklore".
         propositions: the statements to check, and which of them are false.
         corrected: what holds instead of a false proposition; it names all propositions of the role 'corrected'.
         proof: a few lines of Markdown.
         draw: returns a matplotlib figure.
-        display: returns the text of `theory show`.
+        display: returns a worked example, the text of `theory show`.
         measure: returns measured figures, as Markdown for the page.
+        certify: makes the certificates that `theory certify` writes; see `theory.certificates`.
     """
 
     number: str
@@ -179,6 +181,7 @@ class Claim:
     draw: Callable[[], Any] | None = None
     display: Callable[[], str] | None = None
     measure: Callable[[], str] | None = None
+    certify: Callable[[], Iterable[Certificate]] | None = None
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.propositions]
@@ -216,11 +219,12 @@ class Claim:
         seed: int = 0,
         report: Callable[[Result], None] | None = None,
         time_limit: float = math.inf,
+        fail_fast: bool = False,
     ) -> Verdict:
         """Check every proposition on up to `max_examples` examples generated from `seed`.
 
         report: called with the result of each proposition. time_limit: seconds for each proposition; see
-        `Proposition.examine`.
+        `Proposition.examine`. fail_fast: whether to stop at the first verdict that is not as expected.
         """
         if type(max_examples) is not int or max_examples < 1:
             raise ValueError(f"claim {self.number}: max_examples must be an int of at least 1; got {max_examples!r}")
@@ -229,6 +233,8 @@ class Claim:
             results.append(proposition.examine(max_examples, seed, time_limit))
             if report is not None:
                 report(results[-1])
+            if fail_fast and not results[-1].as_expected:
+                break
         return Verdict(self, tuple(results))
 
     def counterexample(self, max_examples: int = 100, seed: int = 0) -> Any:
@@ -244,5 +250,5 @@ class Claim:
         return self.draw()
 
     def show(self) -> str:
-        """Return the claim with the numbers of the homework, or else its statement."""
+        """Return the claim's worked example, or else its statement."""
         return self.statement.text if self.display is None else self.display()

@@ -1,4 +1,4 @@
-"""The command `theory`: check claims, print them, draw their figures, and write docs/theory.md.
+"""The command `theory`: check claims, print them, draw figures, write certificates and docs/theory.md.
 
 Results go to standard output, progress and errors to standard error. The exit status is 0 if every verdict is as
 expected, 1 if one is not, and 2 for a usage error.
@@ -7,21 +7,25 @@ expected, 1 if one is not, and 2 for a usage error.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import runpy
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import minigrad as mg
 from captioning.command import run_command
 from minigrad.runtime.extras import require
+from theory import checker
+from theory.certificates import write_certificates
 from theory.claims import Claim, Verdict
+from theory.mutation import CHANGES_NOTHING, MISSED, Outcome, plant
 from theory.page import figure_name, save_figure, write_page
 from theory.propositions import REFUTED, Result
-from theory.registry import CLAIMS
+from theory.registry import CLAIMS, MUTANTS
 from theory.selfcheck import check_machinery
 
 __all__ = ["main"]
@@ -33,7 +37,14 @@ TIME_LIMIT = 60.0
 """The default of --time-limit, without a second more for each example."""
 
 _CHECKING = {"examples": EXAMPLES, "seed": 0, "time_limit": None, "json": False, "quiet": False}
-"""The options of `check`, and of `theory` without a command, with their defaults."""
+"""The options of `check`, `mutate`, and `theory` without a command, with their defaults."""
+
+
+_MUTATE = """Plant errors in the mathematics of claims, and show which of them `theory check` notices. An error replaces
+a piece of code by a wrong one, such as < by <=. It comes with an example: an expression that has another value with the
+error. The error is planted in a temporary copy of theory/, never in your files, and a process of its own checks the
+claim there. The error is noticed if a verdict is not as expected. Errors that change no result are listed, but not
+counted. The exit status is 0 if all errors are noticed, and 1 if not."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: Any) -> int:
     unused = [name for name in _CHECKING if name in options]
-    if unused and options.command is not _check:
-        raise ValueError(f"--{unused[0]} is an option of check alone")
+    if unused and options.command not in (_check, _mutate):
+        raise ValueError(f"--{unused[0]} is an option of check and mutate")
     for file in options.load:
         _load(file)
     status: int = options.command(argparse.Namespace(**_CHECKING | vars(options)))
@@ -70,20 +81,34 @@ def _parser() -> argparse.ArgumentParser:
         description="Check claims about neural networks with examples and certificates. "
         "Without a command, check all claims and print a table of verdicts. "
         "The exit status is 0 if every verdict is as expected, and 1 if not.",
-        epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory figures --out DIR.",
+        epilog="Try: theory check 3-1 --examples 1000, theory show 1-3, theory certify 2-1 --out FILE.json.",
     )
     parser.add_argument("--version", action="version", version=f"minigrad {mg.__version__}")
-    parser.set_defaults(command=_check, numbers=[], verbose=False, load=[])
+    parser.set_defaults(command=_check, numbers=[], verbose=False, fail_fast=False, load=[])
     _add_load(parser)
     _add_checking(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     check = _command(commands, "check", _check, "check claims and print a line for each proposition", "3-1")
     check.set_defaults(verbose=True)
+    check.add_argument("--fail-fast", action="store_true", help="stop each claim at the first unexpected verdict")
     _add_checking(check)
-    _command(commands, "show", _show, "print claims with the numbers of the homework", "1-3")
+    mutate = _command(
+        commands, "mutate", _mutate, "plant errors in claims, and show which of them check notices", "1-3"
+    )
+    mutate.description = _MUTATE
+    mutate.epilog = "Try: theory mutate 1-3. All claims take about ten minutes on two processors."
+    _add_checking(mutate)
+    _command(commands, "show", _show, "print the worked examples of claims, or their statements", "1-3")
     figures = _command(commands, "figures", _figures, "draw a picture of each claim (needs matplotlib)", "3-2")
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")
+    certify = _command(
+        commands, "certify", _certify, "write a claim's certificates, which theory/checker.py verifies", None
+    )
+    certify.add_argument("number", metavar="NUMBER", help="the number of a claim, such as 2-1 or 3-1-alt")
+    certify.add_argument(
+        "--out", metavar="FILE.json", required=True, help="check it: python theory/checker.py FILE.json"
+    )
     page = _command(commands, "document", _document, "write docs/theory.md and its figures from the code", None)
     page.add_argument("--out", metavar="DIR", default="docs", help="folder (default: docs)")
     return parser
@@ -135,13 +160,7 @@ def _chosen(numbers: Sequence[str]) -> list[Claim]:
 
 
 def _check(options: Any) -> int:
-    claims = _chosen(options.numbers)
-    if options.examples < 1:
-        raise ValueError(f"--examples must be at least 1; got {options.examples}")
-    if options.time_limit is None:
-        options.time_limit = TIME_LIMIT + options.examples
-    if not options.time_limit > 0:
-        raise ValueError(f"--time-limit must be above 0; got {options.time_limit:g}")
+    claims = _to_check(options)
     check_machinery()
     started = time.monotonic()
     verdicts = []
@@ -162,22 +181,67 @@ def _check(options: Any) -> int:
     return 0 if good else 1
 
 
+def _to_check(options: Any) -> list[Claim]:
+    """Return the claims to check, and set the time limit."""
+    if options.examples < 1:
+        raise ValueError(f"--examples must be at least 1; got {options.examples}")
+    if options.time_limit is None:
+        options.time_limit = TIME_LIMIT + options.examples
+    if not options.time_limit > 0:
+        raise ValueError(f"--time-limit must be above 0; got {options.time_limit:g}")
+    return _chosen(options.numbers)
+
+
 def _verdict(claim: Claim, options: Any) -> Verdict:
-    """Check a claim. Standard error gets a line for each proposition and, on a terminal, a progress bar."""
+    with _progress(claim.number, len(claim.propositions), options.quiet) as report:
+
+        def line(r: Result) -> None:
+            report(f"{claim.number}  {r.proposition.name}: {r.words}{_unexpected(r)}, {r.seconds:.1f} s")
+
+        return claim.check(options.examples, options.seed, line, options.time_limit, options.fail_fast)
+
+
+@contextlib.contextmanager
+def _progress(title: str, steps: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function that prints a line for each step on standard error. A terminal also has a progress bar."""
     rich = require("rich.progress", "theory")
-    console = require("rich.console", "theory").Console(stderr=True, quiet=options.quiet)
+    console = require("rich.console", "theory").Console(stderr=True, quiet=quiet)
     columns = (rich.SpinnerColumn(), rich.TextColumn("{task.description}", markup=False), rich.BarColumn(24),
                rich.MofNCompleteColumn(), rich.TimeElapsedColumn())  # fmt: skip
-    hidden = options.quiet or not console.is_terminal
+    hidden = quiet or not console.is_terminal
     with rich.Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as bar:
-        task = bar.add_task(claim.number, total=len(claim.propositions))
+        task = bar.add_task(title, total=steps)
 
-        def report(r: Result) -> None:
-            line = f"{claim.number}  {r.proposition.name}: {r.words}{_unexpected(r)}, {r.seconds:.1f} s"
+        def report(line: str) -> None:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
             bar.advance(task)
 
-        return claim.check(options.examples, options.seed, report, options.time_limit)
+        yield report
+
+
+def _mutate(options: Any) -> int:
+    numbers = {claim.number.replace(" ", "-") for claim in _to_check(options)}
+    mutants = [mutant for mutant in MUTANTS if mutant.number in numbers]
+    if not mutants:
+        raise ValueError(f"theory has no errors to plant in {', '.join(sorted(numbers))}")
+    given = ("--examples", options.examples, "--seed", options.seed, "--time-limit", options.time_limit)
+    started = time.monotonic()
+    outcomes = []
+    with _progress("mutate", len(mutants), options.quiet) as report:
+        for outcome in plant(mutants, [str(part) for part in given]):
+            outcomes.append(outcome)
+            report(f"{outcome.mutant.number}  {outcome.mutant.error}: {outcome.verdict}, {outcome.seconds:.1f} s")
+    seconds = time.monotonic() - started
+    missed = sum(outcome.verdict == MISSED for outcome in outcomes)
+    counted = sum(outcome.verdict != CHANGES_NOTHING for outcome in outcomes)
+    if options.json:
+        summary = {"errors": [outcome.to_json() for outcome in outcomes], "noticed": counted - missed,
+                   "counted": counted, "seconds": round(seconds, 3)}  # fmt: skip
+        print(json.dumps(summary))
+    else:
+        print("\n\n".join(map(_planted, outcomes)))
+        print(f"\n{counted - missed} of {counted} errors are noticed, in {seconds:.0f} s.")
+    return 1 if missed else 0
 
 
 def _show(options: Any) -> int:
@@ -197,6 +261,17 @@ def _figures(options: Any) -> int:
             path = folder / figure_name(claim, options.format)
             save_figure(claim, path)
             print(path)
+    return 0
+
+
+def _certify(options: Any) -> int:
+    (claim,) = _chosen([options.number])
+    if claim.certify is None:
+        having = ", ".join(number for number, claim in CLAIMS.items() if claim.certify)
+        raise ValueError(f"claim {claim.number} has no certificates; the claims with certificates are {having}")
+    number = write_certificates(claim, options.out)
+    noun = "certificate" if number == 1 else "certificates"
+    print(f"{options.out}: {number} {noun}. Check with: python {checker.__file__} {options.out}")
     return 0
 
 
@@ -242,6 +317,19 @@ def _details(verdict: Verdict) -> str:
         lines.append(f"  corrected: {verdict.corrected}")
         lines.append(f"  checked by: {', '.join(verdict.corrected.by)}")
     return "\n".join(lines) + "\n"
+
+
+def _planted(outcome: Outcome) -> str:
+    mutant = outcome.mutant
+    edits = ((mutant.file, mutant.old, mutant.new), *mutant.also)
+    lines = [f"{mutant.number}  {mutant.error}: {outcome.verdict}"]
+    lines += [
+        f"     theory/{file}: {' '.join(old.split())}  becomes  {' '.join(new.split())}" for file, old, new in edits
+    ]
+    if outcome.results:
+        right, wrong = outcome.results
+        lines.append(f"     example: {mutant.example} is {right}, and {wrong} with the error")
+    return "\n".join([*lines, *([f"     {outcome.by}"] if outcome.by else [])])
 
 
 def _unexpected(result: Result) -> str:

@@ -19,7 +19,7 @@ This page lists claims about neural networks, with proofs and the verdicts of au
 claim, `theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
 `theory document` writes this page from the code in `theory/`; do not edit it by hand.
 
-Each claim consists of propositions: *printed* ones (as in the homework), which state the claim or belong to its printed
+Each claim consists of propositions: *printed* ones (as in its source), which state the claim or belong to its printed
 proof, formula or matrix, *corrected* and *general* ones. A check has one of six verdicts on a proposition:
 
 - *holds in all N cases*: the check enumerates all cases, so it decides the proposition.
@@ -31,8 +31,15 @@ proof, formula or matrix, *corrected* and *general* ones. A check has one of six
   promise.
 
 Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
-return certificates, which independent code verifies. The verdict on a claim's statement is the worst verdict on the
-printed propositions that state it, or on the corrected ones if the homework only prints a formula.
+return certificates, which independent code verifies. `theory certify NUMBER --out FILE.json` writes the certificates of
+a claim, and `python theory/checker.py FILE.json` verifies them with integers and fractions. The checker imports only
+Python's standard library, rejects a changed file, and prints the sentences that are proven.
+
+The verdict on a claim's statement is the worst verdict on the printed propositions that state it, or on the corrected
+ones if the source only prints a formula.
+
+`theory mutate` tests the checks: it plants errors in the mathematics of the claims, such as `<` for `<=`. Each error
+changes a result, and checking its claim must notice.
 """
 
 _TAIL = """
@@ -53,7 +60,7 @@ def tanh_is_odd(x):
 `theory check odd --load mine.py` checks it and shows the smallest counterexample found if it is false. A checker
 returns nothing; to refute an example it calls a function that raises:
 
-- `require(condition, message)` raises unless the condition, a bool, is true.
+- `require(condition, message)` raises unless the condition, a bool, is true. A plain `assert` refutes nothing.
 - `agree(actual, expected, what, tolerance=1e-9)` raises unless two arrays of the same shape differ by at most
   `tolerance * max(1, largest finite |expected|)`. A NaN agrees with nothing unless you pass `equal_nan=True`.
 
@@ -134,6 +141,9 @@ def _section(verdict: Verdict) -> str:
         lines.append(f"- *{r.proposition.label}*: {r.proposition.statement.rstrip('.')}. *{found}.*")
     if claim.proof:
         lines += ["", f"**Proof.** {claim.proof}"]
+    if claim.certify is not None:
+        number = claim.number.replace(" ", "-")
+        lines += ["", f"*Certificates:* `theory certify {number} --out FILE.json`"]
     if claim.draw is not None:
         lines += ["", f"![{claim.number}: {claim.title}](theory/{figure_name(claim)})"]
     if claim.measure is not None:

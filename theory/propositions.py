@@ -28,7 +28,7 @@ from hypothesis.strategies import SearchStrategy
 
 import minigrad as mg
 from theory.domains import Domain, Source, as_domain
-from theory.refutation import Unsound, requirements
+from theory.refutation import Refuted, Unsound, requirements
 from theory.time_limits import OutOfTime, time_limit
 
 __all__ = [
@@ -49,8 +49,8 @@ REPLAYS = 10
 """How often the checker must reject a counterexample again."""
 
 Role = Literal["printed", "proof", "formula", "matrix", "corrected", "general"]
-"""The homework states it ('printed'), or it belongs to the homework's proof, formula or matrix. A 'corrected'
-proposition corrects the homework, and a 'general' one says more."""
+"""The claim's source states it ('printed'), or it belongs to the source's proof, formula or matrix. A 'corrected'
+proposition corrects the source, and a 'general' one says more."""
 
 PRINTED_PARTS = ("proof", "formula", "matrix")
 
@@ -254,10 +254,11 @@ class _Examination:
     def _failure(self, error: BaseException, example: Any, content: str) -> tuple[str, Any, str]:
         if _content(example) != content:
             error = Unsound(CHANGED)
-        if isinstance(error, AssertionError):
+        if isinstance(error, Refuted):
             return REFUTED, example, str(error)
         kind = "the check is not sound" if isinstance(error, Unsound) else f"the checker broke: {type(error).__name__}"
-        return BROKEN, example, f"{kind}: {error}"
+        advice = ". Call theory.require to refute, not assert" if isinstance(error, AssertionError) else ""
+        return BROKEN, example, f"{kind}: {error}{advice}"
 
     def _replayed_failure(self, verdict: str, example: Any, message: str) -> tuple[str, str]:
         """Return the verdict on a proposition with a failure: a counterexample must be one again and again."""
@@ -283,7 +284,7 @@ class _Examination:
         self.stage = "checker"
         try:
             self.check(example)
-        except AssertionError:
+        except Refuted:
             return True
         except Exception:
             return False

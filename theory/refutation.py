@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Refuted", "Unsound", "accepts", "agree", "require", "requirements"]
+from theory.checker import Rejected
+
+__all__ = ["Refuted", "Unsound", "accepts", "agree", "certified", "require", "requirements"]
 
 _requirements = 0
 
@@ -78,6 +80,21 @@ def agree(
     if not close.all():
         at = tuple(int(i) for i in np.argwhere(~close)[0])
         raise Refuted(f"{what}: entry {at} is {a[at]:.10g}, expected {b[at]:.10g}")
+
+
+def certified(check: Callable[..., str], *certificate: Any) -> None:
+    """Raise :class:`Refuted` unless a kind of `theory.checker` accepts a certificate.
+
+    >>> from theory.checker import order
+    >>> certified(order, {"a": "", "b": "a"}, "ba")
+    Traceback (most recent call last):
+    theory.refutation.Refuted: the edge 'a' -> 'b' goes backward in the order
+    """
+    try:
+        check(*certificate)
+    except Rejected as wrong:
+        raise Refuted(str(wrong)) from wrong
+    require(True, "")
 
 
 def accepts(check: Callable[..., Any], *certificate: Any) -> bool:

@@ -24,15 +24,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from theory import convolution, eigenvalues, ordering, parity
+from theory import convolution, eigenvalues, layers, learning, memory, mutants, ordering, parity
 from theory.claims import Claim, Corrected, Statement
 from theory.domains import Domain, Source
+from theory.mutation import Mutant
 from theory.propositions import Proposition
 
-__all__ = ["CLAIMS", "claim", "register"]
+__all__ = ["CLAIMS", "MUTANTS", "claim", "register"]
 
 CLAIMS: dict[str, Claim] = {}
 """Every registered claim by its number, in the order of registration."""
+
+MUTANTS: list[Mutant] = [*mutants.MUTANTS]
+"""The errors that `theory mutate` plants."""
 
 
 def register(claim: Claim) -> Claim:
@@ -86,6 +90,7 @@ def claim(
     return decorate
 
 
-for _family in (convolution, ordering, parity, eigenvalues):  # in the order of the source
+for _family in (convolution, ordering, parity, eigenvalues, memory, layers, learning):  # in the order of the numbers
     for _claim in _family.CLAIMS:
         register(_claim)
+    MUTANTS.extend(_family.MUTANTS)

@@ -68,6 +68,14 @@ def test_the_same_seed_tries_the_same_examples():
     assert tried(3) == tried(3) != tried(4)
 
 
+def test_fail_fast_stops_at_the_first_unexpected_verdict():
+    propositions = [proposition(bound=41, false=True), proposition("corrected", 50), proposition("general")]
+    claim = a_claim(*propositions, corrected=Corrected("y", by=(propositions[1].name,)))
+    verdict = claim.check(200, fail_fast=True)
+    assert [result.verdict for result in verdict.results] == ["refuted", "refuted"]
+    assert not verdict.as_expected
+
+
 def test_strategy_gives_examples_of_the_first_proposition():
     assert find(a_claim(proposition()).strategy, lambda x: x > 41) == 42
     assert find(a_claim(proposition(domain=every(7, 8))).strategy, lambda x: x > 7) == 8

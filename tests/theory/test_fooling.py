@@ -107,6 +107,18 @@ def test_sys_exit_does_not_end_a_command(tmp_path, capsys):
     assert "mine.py: SystemExit: 0" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_plain_assert_is_no_refutation(domain):
+    def check(x):
+        require(x >= 0, "")
+        assert x < 5, "too large"
+
+    result = examine(check, domain)
+    assert (result.verdict, result.shown) == (BROKEN, "5")
+    assert result.message.startswith("the checker broke: AssertionError: too large")
+    assert result.message.endswith(". Call theory.require to refute, not assert")
+
+
 # require and agree ---------------------------------------------------------------------------------
 
 

@@ -29,6 +29,22 @@ VERDICTS = {  # on the printed parts, and the smallest counterexample of each fa
             "[[0, 1], [0, 0]]",
         ],
     ),
+    "4-1": ("", ["[[1.5, 1.5], [-1.5, -1.5]]"]),
+    "4-2": ("", ["([[0, 2], [2, 0]], (0, 1))"]),
+    "4-3": ("", ["1"]),
+    "4-4": ("", ["(2, 1)"]),
+    "4-5": ("", ["-1"]),
+    "5-1": ("", ["2 tokens in the order (1, 0)"]),
+    "5-2": ("", ["L = 1"]),
+    "5-3": ("", ["a = -1", "epsilon = 1e-05, a = 2"]),
+    "5-4": ("", ["the embeddings 0, 1, 2"]),
+    "5-5": ("", ["z = ±1"]),
+    "5-6": ("", ["SGD", "the outgoing weights 0 and 1"]),
+    "6-1": ("", ["C = 3", "c = 1e-08"]),
+    "6-2": ("", ["x = 1", "L = 9"]),
+    "6-3": ("", ["rate 49/40"]),
+    "6-4": ("", ["w = (1, -1), v = (1, -1)"]),
+    "6-5": ("", ["widths 1, 1, 2"]),
 }
 
 
@@ -39,7 +55,8 @@ def test_verdict(number, full):
     printed, counterexamples = VERDICTS[number]
     verdict = CLAIMS[number].check(2_000 if full else 6, seed=1)
     assert verdict.as_expected, [r.message for r in verdict.results if not r.as_expected]
-    assert (verdict.outcome, verdict.printed) == ("no counterexample", printed)
+    false = any(p.false and p.role == "printed" for p in CLAIMS[number].propositions)
+    assert (verdict.outcome, verdict.printed) == ("refuted" if false else "no counterexample", printed)
     refuted = [r for r in verdict.results if r.verdict == "refuted"]
     assert all(r.proposition.false for r in refuted)
     assert [r.shown for r in refuted] == counterexamples

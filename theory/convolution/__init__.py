@@ -6,8 +6,9 @@ other modules are the mathematics, by its name.
 
 from __future__ import annotations
 
+from theory.convolution.mutants import MUTANTS
 from theory.convolution.statements import CLAIM_1_1, CLAIM_1_2, CLAIM_1_3
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "MUTANTS"]
 
 CLAIMS = (CLAIM_1_1, CLAIM_1_2, CLAIM_1_3)

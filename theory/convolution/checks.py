@@ -147,6 +147,9 @@ def check_transpose(example: Example) -> None:
     options = {name: value for name, value in example.options.items() if name != "output_padding"}
     convolution = conv_matrix(example.w, (filters, height, width), **options)
     agree(matrix_of(example).dense(), convolution.dense().T, "the matrix")
+    larger = {**example.options, "output_padding": example.stride}
+    made = accepts(lambda: conv_transpose_matrix(example.w, example.x.shape, **larger))
+    require(not made, f"the output padding {example.stride} is accepted, but the convolution gives a larger picture")
 
 
 def check_pair(example: Example) -> None:

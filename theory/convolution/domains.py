@@ -187,7 +187,7 @@ TRANSPOSED = sampled(
     transposed(),
     {
         **_ALL, "a stride of 3": lambda e: max(e.stride) == 3, "a kernel of 5": lambda e: max(e.w.shape[2:]) == 5,
-        "an output padding": lambda e: any(e.output_padding),
+        "an output padding": lambda e: any(e.output_padding), "a padding of 2": lambda e: max(e.padding) == 2,
     },
     _certify,
 )  # fmt: skip

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
+from theory.certificates import Certificate, certificate
 from theory.claims import Claim, Corrected, Statement
 from theory.convolution import checks, domains
+from theory.convolution.certificates import permutation_of
 from theory.convolution.figures import draw_convolution, draw_permutation, draw_transposed
 from theory.convolution.matrices import conv_matrix, conv_transpose_matrix
 from theory.convolution.notation import NUMBERED, pictured, products, symbols, written
@@ -145,7 +149,8 @@ PROPOSITIONS_2 = (
            "A vec(x) = vec(conv_transpose2d(x)) (kernels up to 5x5, strides to 3, paddings and dilations to 2, output "
            "paddings below the stride, up to 2 groups of up to 2 channels)"),
     _drawn("general", "transpose", checks.check_transpose, domains.TRANSPOSED,
-           "A is the transpose of the matrix of the convolution from the larger picture to the smaller"),
+           "A is the transpose of the matrix of the convolution from the larger picture to the smaller; output "
+           "paddings as large as the stride are refused"),
     _drawn("general", "pullback", checks.check_vjp, domains.TRANSPOSED,
            "A' g is conv_transpose2d's VJP"),
     _drawn("general", "adjoint", checks.check_pair, domains.TRANSPOSED,
@@ -263,6 +268,16 @@ def show_permutation() -> str:
     ])  # fmt: skip
 
 
+def certify() -> Iterator[Certificate]:
+    """Certify A_T = P A_C for all weights, as in the homework and with a kernel of 3x3 and stride 3; W00 is a name."""
+    for r in (2, 3):
+        names, numbered = np.array(["0", *symbols("W", r, r)]), np.arange(1, r * r + 1)
+        a_t = conv_transpose_matrix(numbered.reshape(1, 1, r, r), (1, 2, 2), stride=r).dense()
+        a_c = conv_matrix(numbered.reshape(r * r, 1, 1, 1), (1, 2, 2)).dense()
+        columns = permutation_of(shuffle_matrix((r * r, 2, 2), r).dense())
+        yield certificate("permutation", left=names[a_t], right=names[a_c], columns=columns)
+
+
 CLAIM_1_3 = Claim(
     number="1-3",
     title="A transposed convolution is a convolution in another order",
@@ -272,4 +287,5 @@ CLAIM_1_3 = Claim(
     proof=PROOF_3,
     draw=draw_permutation,
     display=show_permutation,
+    certify=certify,
 )

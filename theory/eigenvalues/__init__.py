@@ -6,8 +6,9 @@ other modules are the mathematics by its name, and `certificates`, which checks 
 
 from __future__ import annotations
 
+from theory.eigenvalues.mutants import MUTANTS
 from theory.eigenvalues.statements import CLAIM_3_2
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "MUTANTS"]
 
 CLAIMS = (CLAIM_3_2,)

@@ -13,11 +13,15 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from theory.refutation import require
+from theory import checker
+from theory.refutation import certified, require
 
-__all__ = ["certify_kind", "characteristic_polynomial", "check_defective", "missing_dimensions", "multiplicity", "rank"]
+__all__ = [
+    "certify_kind", "characteristic_polynomial", "check_chain", "check_defective", "missing_dimensions", "multiplicity",
+    "rank",
+]  # fmt: skip
 
 Rows = list[list[int]]
 
@@ -107,6 +111,17 @@ def check_defective(W: NDArray[np.object_] | Rows, eigenvalue: int) -> None:
     written = np.asarray(W, dtype=object).tolist()
     has_all = f"W = {written} is not defective: {eigenvalue} has as many eigenvectors as its multiplicity"
     require(missing_dimensions(W, eigenvalue) > 0, has_all)
+
+
+def check_chain(W: ArrayLike, eigenvalue: int, v: ArrayLike) -> None:
+    """Raise Refuted unless A v != 0 = A^2 v for A = W - eigenvalue I. W: (n, n); v: (n,); all of ints.
+
+    >>> check_chain([[5, 1], [0, 5]], 5, [0, 1])
+    >>> check_chain([[5, 1], [0, 5]], 5, [1, 0])
+    Traceback (most recent call last):
+    theory.refutation.Refuted: A v is 0, so v is an eigenvector or 0
+    """
+    certified(checker.defective, np.asarray(W).tolist(), eigenvalue, np.asarray(v).tolist())
 
 
 # To rounding ------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.eigenvalues.certificates import certify_kind, check_defective, missing_dimensions
-from theory.eigenvalues.defective import chain, proves_defective
+from theory.eigenvalues.certificates import certify_kind, check_chain, check_defective, missing_dimensions
+from theory.eigenvalues.defective import chain
 from theory.eigenvalues.diagonalisation import eigendecomposition, eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues.domains import Drawn, Network, Whole
 from theory.eigenvalues.gradient_flow import cell_jacobians, forget_gates, rnn_bounds, rnn_jacobians, rnn_states
@@ -130,7 +130,7 @@ def has_eigendecomposition(W: list[list[int]]) -> None:
     """
     for eigenvalue in (0, 1, -1):
         v = chain(W, eigenvalue)
-        refuted = v is not None and proves_defective(W, eigenvalue, v)
+        refuted = v is not None and accepts(check_chain, W, eigenvalue, v)
         if refuted != (missing_dimensions(W, eigenvalue) > 0):
             raise Unsound(f"{v} is accepted as a proof for the eigenvalue {eigenvalue}, but the ranks contradict it")
         require(not refuted, f"A = W - {eigenvalue} I has A v != 0 = A^2 v, v = {v}, which no P D P^-1 has")
@@ -144,10 +144,10 @@ def decided_exactly(example: Whole) -> None:
         v = chain(W, eigenvalue)
         require((v is not None) == truth, f"{v} is found for the eigenvalue {eigenvalue}, a larger block is {truth}")
         if v is not None:
-            require(proves_defective(W, eigenvalue, v), f"{v} is not a proof for the eigenvalue {eigenvalue}")
+            check_chain(W, eigenvalue, v)
         require(accepts(check_defective, W, eigenvalue) == truth, f"ranks say {not truth} of {eigenvalue}")
         for unit in np.eye(len(W), dtype=int):
-            wrong = not truth and proves_defective(W, eigenvalue, unit)
+            wrong = not truth and accepts(check_chain, W, eigenvalue, unit)
             require(not wrong, f"{unit} is taken for a proof, but {eigenvalue} has no larger block")
         tried.add(eigenvalue)
     for value, _ in example.blocks:
@@ -201,7 +201,11 @@ def gelfand_limit(example: Drawn) -> None:
         require(norm <= above + error[k], f"||W^{k}|| = {norm:.6g} is above {above:.6g}")
         if example.kind in ("symmetric", "orthogonal"):  # normal, N = 0: nothing is lost
             require(norm >= above - 2 * error[k] - 1e-12 * above, f"||W^{k}|| = {norm:.6g}, the bound is {above:.6g}")
-    for m, (root, relative) in enumerate(zip(*gelfand(W, 10), strict=True)):
+    agree(perturbation(norms, 1.0)[:2], [0.0, 1.0], "the bounds of how far W^0 and W move")
+    roots, errors = gelfand(W, 10)
+    doubled = (errors[1:] >= np.minimum(1.0, 2.0 * errors[:-1])).all()
+    require(doubled, f"squaring doubles relative errors, but the bounds are {errors}")
+    for m, (root, relative) in enumerate(zip(roots, errors, strict=True)):
         if relative < 0.5:  # else rounding has eaten the digits, which happens to defective matrices
             k, high, low = 2**m, 1 + relative, 1 - relative
             above = math.exp(bound.log(k) / k)
@@ -286,6 +290,9 @@ def hump(example: tuple[float, float]) -> None:
     norms = power_norms(W, steps)
     require(norms.max() >= promised * (1 - 1e-9), f"the largest norm is {norms.max():.8g}, promised {promised:.8g}")
     require(norms[-1] < 1e-3 + EPSILON, f"after {steps} steps the norm is {norms[-1]:.8g}")
+    steps = bound.steps_below(2.0)  # the bound begins at 1, below 2, and may rise above 2 before it falls
+    below = all(bound.log(k) < math.log(2.0) for k in range(steps, steps + 100))
+    require(below, f"the bound exceeds 2 after more than {steps} steps")
 
 
 def never_vanishes(example: Drawn) -> None:

@@ -2,7 +2,7 @@
 
 With A = W - λ I, a vector v with A v != 0 = A^2 v proves that W has no eigendecomposition: W = P D P^-1 would give
 A = P (D - λ I) P^-1, and a diagonal matrix maps a vector to zero if its square does. Such a v exists if W has a Jordan
-block of size 2 or more for λ. `chain` finds v by elimination, and `proves_defective` checks it by two products.
+block of size 2 or more for λ. `chain` finds v by elimination; `theory.checker` checks it by two products.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["chain", "kernel", "proves_defective"]
+__all__ = ["chain", "kernel"]
 
 
 def _exact(A: ArrayLike) -> NDArray[Any]:
@@ -71,17 +71,6 @@ def kernel(A: ArrayLike) -> list[NDArray[Any]]:
             v[pivot] = int(-scale * row[free])
         basis.append(v)
     return basis
-
-
-def proves_defective(W: ArrayLike, eigenvalue: int, v: ArrayLike) -> bool:
-    """Return whether A v != 0 = A^2 v for A = W - eigenvalue I. W: (n, n); v: (n,); all of ints.
-
-    >>> proves_defective([[5, 1], [0, 5]], 5, [0, 1]), proves_defective([[5, 1], [0, 5]], 5, [1, 0])
-    (True, False)
-    """
-    A = _shifted(W, eigenvalue)
-    once = A @ _exact(v)
-    return bool(once.any() and not (A @ once).any())
 
 
 def _shifted(W: ArrayLike, eigenvalue: int) -> NDArray[Any]:

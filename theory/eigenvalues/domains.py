@@ -15,10 +15,11 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from theory import checker
 from theory.domains import Domain, enumerated, every, sampled, stratified
 from theory.eigenvalues.certificates import certify_kind, missing_dimensions
 from theory.eigenvalues.powers import jordan_block
-from theory.refutation import require
+from theory.refutation import certified, require
 
 
 @dataclass(frozen=True)
@@ -168,11 +169,13 @@ class Drawn:
 
 
 SIZES = (1, 2, 3, 4)
+SIDES = ("below 1", "1", "above 1")
 
 
-def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> Domain:
+def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS, sides: tuple[str, ...] | None = None) -> Domain:
     """Return a sample of matrices of every kind and size, with radii below, at and above 1, as far as given.
 
+    sides: the sides of 1, see `SIDES`, that the sample promises to have radii on (default: those of the given ones).
     Seeds are drawn, and so are radii if several are on one side of 1. No 1x1 matrix is non-normal or defective. Each
     matrix is certified to be of its kind.
 
@@ -192,7 +195,7 @@ def matrices(radii: tuple[float, ...], kinds: tuple[str, ...] = KINDS) -> Domain
     reaches: dict[str, Any] = {
         f"a matrix of {n} rows that is {kind}, of radius {radius}": partial(_is_drawn, kind, n, radius)
         for kind, n in itertools.product(kinds, range(1, 5)) if n >= 2 or kind in ("symmetric", "orthogonal", "random")
-        for radius in ("below 1", "1", "above 1") if any(_side(r) == radius for r in radii)
+        for radius in sides or dict.fromkeys(map(_side, radii))
     }  # fmt: skip
     if len(classes) > 1 and "symmetric" in kinds:  # with fewer matrices chance might draw none
         reaches["a symmetric or non-normal matrix with a negative eigenvalue"] = _has_negative
@@ -262,9 +265,8 @@ def networks(biases: tuple[float, ...] = (0.0, 1.0, 5.0)) -> st.SearchStrategy[N
 
 def _certify_whole(example: Whole) -> None:
     """W P = P J with P invertible in integers: W has the stated Jordan form."""
-    W, P, J = example.matrix, example.vectors, example.jordan_form
-    require(np.array_equal(P @ example.inverse, np.eye(len(W), dtype=int)), "P and P^-1 are not inverse")
-    require(np.array_equal(W @ P, P @ J), "W P is not P J")
+    W, P = example.matrix, example.vectors
+    certified(checker.jordan_form, W.tolist(), P.tolist(), example.inverse.tolist(), example.blocks)
     for value in set(example.eigenvalues):
         missing = sum(size - 1 for v, size in example.blocks if v == value)
         found = missing_dimensions(W, value)
@@ -322,9 +324,9 @@ BIASES = enumerated((0, 1, 5), 3)
 
 RADII = (0.5, 0.8, 0.9, 1.0, 1.1, 1.2)
 
-MATRICES = matrices(RADII)
-SYMMETRIC = matrices(RADII, ("symmetric",))
-DIAGONALISABLE = matrices(RADII, ("symmetric", "orthogonal", "random"))
+MATRICES = matrices(RADII, sides=SIDES)
+SYMMETRIC = matrices(RADII, ("symmetric",), SIDES)
+DIAGONALISABLE = matrices(RADII, ("symmetric", "orthogonal", "random"), SIDES)
 BELOW_1, AT_1, NOT_AT_1 = matrices((0.5, 0.8, 0.9)), matrices((1.0,)), matrices((0.8, 0.9, 1.1, 1.2))
 
 HUMPS = sampled(
@@ -339,7 +341,7 @@ HUMPS = sampled(
 
 ROTATION = every(((0, -1), (1, 0)))
 """The rows of W."""
-ILL_CONDITIONED = every(1, 10, 100, 300)
+ILL_CONDITIONED = enumerated([1, 10, 100, 300], 4)
 """The entry c of [[1, c], [0, 2]]."""
 NILPOTENT = enumerated(range(1, 6), 5)
 """Sizes of Jordan blocks with the eigenvalue 0."""

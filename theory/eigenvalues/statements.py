@@ -6,14 +6,17 @@ Source: homework 3-2.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from theory.certificates import Certificate, certificate
 from theory.claims import Claim, Corrected, Statement
 from theory.eigenvalues import checks, domains
+from theory.eigenvalues.defective import chain
 from theory.eigenvalues.diagonalisation import eigenform, power_jacobian, printed_eigenform
 from theory.eigenvalues.figures import draw
 from theory.eigenvalues.gradient_flow import cell_jacobians
@@ -349,6 +352,20 @@ def _block(name: str, matrix: Any) -> list[str]:
     return [(name if i == 0 else " " * len(name)) + " " + line for i, line in enumerate(lines)]
 
 
+def certify() -> Iterator[Certificate]:
+    """Certify an eigendecomposition and a Jordan form, and for each small matrix without one that it has none."""
+    for example in (
+        domains.Whole(blocks=((1, 1), (2, 1)), shears=((0, 1, 1),)),
+        domains.Whole(blocks=((2, 2), (-1, 1)), shears=((1, 0, 1), (2, 1, -1))),
+    ):
+        parts = {"matrix": example.matrix, "vectors": example.vectors, "inverse": example.inverse}
+        yield certificate("jordan_form", **parts, blocks=example.blocks)
+    for W, eigenvalue in product(domains.SMALL_MATRICES, (-1, 0, 1)):
+        v = chain(W, eigenvalue)
+        if v is not None:
+            yield certificate("defective", matrix=W, eigenvalue=eigenvalue, vector=v)
+
+
 CLAIM_3_2 = Claim(
     number="3-2",
     title="Gradients of a linear recurrence vanish or explode by the spectral radius",
@@ -359,4 +376,5 @@ CLAIM_3_2 = Claim(
     proof=PROOF,
     draw=draw,
     display=show,
+    certify=certify,
 )

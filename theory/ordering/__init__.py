@@ -6,8 +6,9 @@ modules hold the mathematics, and `certificates` checks its results.
 
 from __future__ import annotations
 
+from theory.ordering.mutants import MUTANTS
 from theory.ordering.statements import CLAIM_2_1, CLAIM_2_2
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "MUTANTS"]
 
 CLAIMS = (CLAIM_2_1, CLAIM_2_2)

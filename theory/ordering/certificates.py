@@ -13,7 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 from minigrad.graph import Cycle, Order, certify
-from theory.refutation import Refuted, accepts, require
+from theory import checker
+from theory.refutation import Refuted, accepts, certified
 
 __all__ = ["check", "check_cycle", "check_order", "cycles", "is_acyclic", "orders"]
 
@@ -28,13 +29,7 @@ def check_order(order: Sequence[V], parents: Parents[V]) -> None:
     Traceback (most recent call last):
     theory.refutation.Refuted: the edge 'a' -> 'b' goes backward in the order
     """
-    position = {vertex: i for i, vertex in enumerate(order)}
-    require(len(order) == len(position), "the order names a vertex twice")
-    require(position.keys() == parents.keys(), "the vertices of the order are not those of the graph")
-    for vertex, several in parents.items():
-        for parent in several:
-            if position[parent] >= position[vertex]:
-                raise Refuted(f"the edge {parent!r} -> {vertex!r} goes backward in the order")
+    certified(checker.order, parents, order)
 
 
 def check_cycle(cycle: Sequence[V], parents: Parents[V]) -> None:
@@ -45,13 +40,7 @@ def check_cycle(cycle: Sequence[V], parents: Parents[V]) -> None:
     Traceback (most recent call last):
     theory.refutation.Refuted: the cycle has no edge 'b' -> 'a' in the graph
     """
-    require(len(cycle) > 0, "the cycle is empty")
-    require(len(set(cycle)) == len(cycle), "the cycle names a vertex twice")
-    before = cycle[-1]
-    for vertex in cycle:
-        if vertex not in parents or before not in parents[vertex]:
-            raise Refuted(f"the cycle has no edge {before!r} -> {vertex!r} in the graph")
-        before = vertex
+    certified(checker.cycle, parents, cycle)
 
 
 def check(result: Order[V] | Cycle[V], parents: Parents[V]) -> None:

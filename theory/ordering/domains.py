@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.graph import Cycle, Order
-from theory.domains import enumerated, every, sampled
+from theory.domains import enumerated, sampled
 from theory.ordering.certificates import is_acyclic
 from theory.ordering.graphs import LABELLED_DAGS, every_digraph, parents_of_edges
 from theory.refutation import require
@@ -312,7 +312,7 @@ SMALL_DIGRAPHS = enumerated(small_digraphs, _number_of_digraphs, _ANY)
 SMALL_DIGRAPHS_OF_4 = enumerated(partial(small_digraphs, most=4), partial(_number_of_digraphs, most=4), _ANY)
 SMALL_DAGS = enumerated(small_dags, _number_of_dags, _EDGES, _certify_dag)
 LARGER_SMALL_DAGS = sampled(partial(small_dags, least=2), _EDGES, _certify_dag)
-DENSE = every(8, 16, 32, 64)
+DENSE = enumerated([8, 16, 32, 64], 4)
 """Numbers of vertices, at which counting walks in integers of 8, 16, 32 or 64 bits overflows to 0."""
 COUNTED = enumerated(counted, lambda examples: 9 if examples >= 1000 else 7)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from minigrad.graph import Order
+from theory.certificates import Certificate, certificate
 from theory.claims import Claim, Corrected, Statement
 from theory.ordering import checks, domains
 from theory.ordering.figures import draw_contradiction, draw_removals
@@ -185,6 +188,17 @@ def show_removals() -> str:
     return "\n".join([*lines, f"cycle: {show_cycle(stuck.cycle)}"])
 
 
+def certify() -> Iterator[Certificate]:
+    """Certify an order or a cycle of both graphs that are shown, and of all graphs of up to 3 vertices with loops."""
+    for parents in (LAYER, CYCLIC, *domains.SMALL_DIGRAPHS.examples(1)):
+        named = {str(v): [str(u) for u in several] for v, several in parents.items()}
+        found = remove_sources(named)
+        if isinstance(found, Order):
+            yield certificate("order", parents=named, order=found.nodes)
+        else:
+            yield certificate("cycle", parents=named, cycle=found.cycle.nodes)
+
+
 CLAIM_2_1 = Claim(
     number="2-1",
     title="Every DAG has a topological order",
@@ -195,6 +209,7 @@ CLAIM_2_1 = Claim(
     proof=PROOF_1,
     draw=draw_removals,
     display=show_removals,
+    certify=certify,
 )
 
 # 2-2: a graph with a topological order is a DAG ---------------------------------------------------
@@ -270,4 +285,5 @@ CLAIM_2_2 = Claim(
     proof=PROOF_2,
     draw=draw_contradiction,
     display=show_contradiction,
+    certify=certify,
 )

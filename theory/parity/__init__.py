@@ -6,8 +6,9 @@ other modules are the mathematics by its name, and `certificates`, which checks 
 
 from __future__ import annotations
 
+from theory.parity.mutants import MUTANTS
 from theory.parity.statements import CLAIM_3_1, CLAIM_3_1_ALT
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "MUTANTS"]
 
 CLAIMS = (CLAIM_3_1, CLAIM_3_1_ALT)

@@ -6,6 +6,7 @@ Source: homework 3-1 and its alternative.
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.runtime import blas
+from theory.certificates import Certificate, certificate
 from theory.claims import Claim, Corrected, Statement
 from theory.parity import checks, domains
+from theory.parity.bounds import failure
 from theory.parity.figures import draw_network, draw_recurrences
 from theory.parity.gain import (
     ABOVE,
@@ -26,6 +29,7 @@ from theory.parity.gain import (
     intervals,
     tanh_network,
 )
+from theory.parity.one_unit import FARKAS
 from theory.parity.training import (
     BASE,
     LIMIT,
@@ -211,7 +215,15 @@ $F(1)=2\tanh\frac{g}{2}$.
 - Below, $F(\frac12)=\tanh g<\frac12$. $F$ is concave on $[\frac12,\frac32]$ and has the slope $g \tanh^2 g<1$ at
   $\frac12$, so $F(s) \le \tanh g+(s-\frac12)$ for $s$ from $\frac12$ to 1. No state is above 0.536, so each zero of
   1 0 0 … 0 takes $\frac12-\tanh g$ or more from it, until it is at most $\frac12$.
-- At every larger gain tried, 1 0 … 0 or 0 … 0 fails.
+- From $g=\frac{13}5$ on, 1 0 fails. By (1) its last state is $F(F(1))=F(q)$ with $q=2-F(1)=4/(e^g+1)<0.28$. As
+  $g(\frac12-q)>0.57>\frac12 \ln 3$, $F(q)<1-\tanh g(\frac12-q)<\frac12$.
+- Between, 0 0 … 0 fails: $F(\frac12-d)+d>\frac12$ for $0 \le d \le \frac12$. So each 0 raises a state of at most
+  $\frac12$ by some $\delta>0$ or more. For $g \le 1$ the left side rises with $d$ from $\tanh g$, as $F'<g$. For $g>1$
+  it is at least $\tanh g-m(g)$, where $m(g)$ is the largest $\tanh gd-d$ for $d \ge 0$. It is $r-\mathrm{artanh}(r)/g$
+  with $r^2=1-1/g$, and rises with $g$. So it suffices that $\tanh 1-m(\frac75)>0.76-0.11$ and
+  $\tanh \frac75-m(\frac{13}5)>0.885-0.38$ are above $\frac12$.
+
+So $\frac12 \ln 3$ is the only gain at which the unchanged weights compute parity.
 
 *One unit* $h_t=\varphi(wh_{t-1}+vx_t+c)$, $\varphi$ monotone, $y=[h>\theta]$: from a state $e$ of parity 0 a 1 must
 lead above $\theta$ and a 0 not, so $v>0$ if $\varphi$ rises. From a state $o$ of parity 1 it is the other way round, so
@@ -308,8 +320,8 @@ TANH = (
     ),
     Proposition(
         "exact bounds of exp",
-        "exp(q) lies between two fractions that differ by at most 2^-79 of it, and so do exp(q) and exp(-q) by the "
-        "decimal arithmetic that checks proofs (q = 0, 10^-30, 2^-40, 1/7, a grid up to 60)",
+        "exp(q) lies between two fractions that differ by at most 2^-79 of it, and, with exp(-q), between two of "
+        "the checker's that differ by at most 2^-160 of it (q = 0, 10^-30, 2^-40, 1/7, a grid up to 60)",
         checks.exponential,
         domains.EXPONENTS,
         "general",
@@ -317,7 +329,7 @@ TANH = (
     Proposition(
         "exact bounds",
         "f(u) lies between two fractions that differ by at most 2^-85, or more if computed with 8 to 160 bits "
-        "instead of 96; the arithmetic that checks proofs encloses it to 10^-40 (rational gains 0.1 to 100, u from 0 "
+        "instead of 96; the checker encloses it to 10^-40 (rational gains 0.1 to 100, u from 0 "
         "to 2)",
         checks.exact_bounds,
         domains.POINTS,
@@ -325,7 +337,7 @@ TANH = (
     ),
     Proposition(
         "bounds of ranges",
-        "that arithmetic encloses (1 - s) / (1 + s + w + n) for all ends of ranges of s, w and n, also wide ones (s to "
+        "the checker encloses (1 - s) / (1 + s + w + n) for all ends of ranges of s, w and n, also wide ones (s to "
         "1, w and n to 9)",
         checks.quotient_of_ranges,
         domains.RANGES,
@@ -387,8 +399,8 @@ TANH = (
     ),
     Proposition(
         "the weights as they are",
-        "the threshold network's own weights times a gain fail with tanh on 1 0 … 0 or 0 … 0 (gains 0.01 to 1000, "
-        "not within 1e-6 of ln(3) / 2)",
+        "the threshold network's own weights times a gain fail with tanh: on 1 0 … 0 below ln(3) / 2, on 0 … 0 above "
+        "it, and on 1 0 from 13/5 on (gains 0.01 to 1000, not within 1e-6 of ln(3) / 2)",
         checks.raw_fails,
         domains.RAW_GAINS,
         "general",
@@ -458,6 +470,19 @@ def show_network() -> str:
             end = f"1 0 0 … 0 fails at step {at}, with s = {extreme_states(gain, at).odd[-1]:.3f}"
         lines.append(f"  gain {gain:<4}  s = {s};  {end}")
     return "\n".join(lines)
+
+
+def certify() -> Iterator[Certificate]:
+    """Certify a gain on either side of the critical one, and that no threshold unit computes parity.
+
+    For states e and o of the parities 0 and 1, the inequalities are those of (w e, w o, v, c).
+    """
+    fails, works = failure(BELOW, checks.LONG_ENOUGH, bits=48), intervals(ABOVE)
+    if fails is not None:
+        yield certificate("failure", gain=BELOW, states=fails.states)
+    yield certificate("intervals", gain=ABOVE, a=works.a, b=works.b)
+    system = [([(-1) ** (p ^ x) * c for c in (1 - p, p, x, 1)], p != x) for p, x in product((0, 1), repeat=2)]
+    yield certificate("contradiction", system=system, multipliers=FARKAS)
 
 
 # Learning it -------------------------------------------------------------------------------------
@@ -537,5 +562,6 @@ CLAIM_3_1_ALT = Claim(
     proof=ALT_PROOF,
     draw=draw_network,
     display=show_network,
+    certify=certify,
     measure=measure_training,
 )

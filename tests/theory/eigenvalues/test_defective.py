@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.eigenvalues.defective import chain, kernel, proves_defective
+from theory.eigenvalues.certificates import check_chain
+from theory.eigenvalues.defective import chain, kernel
 from theory.eigenvalues.domains import whole
+from theory.refutation import Refuted, accepts
 
 entries = st.integers(-3, 3)
 tables = st.integers(1, 4).flatmap(
@@ -33,7 +35,7 @@ def test_kernel_against_numpy(A):
 def test_decision_is_that_of_the_jordan_form(example, eigenvalue):
     v = chain(example.matrix, eigenvalue)
     assert (v is not None) == any(size > 1 for value, size in example.blocks if value == eigenvalue)
-    assert v is None or proves_defective(example.matrix, eigenvalue, v)
+    assert v is None or accepts(check_chain, example.matrix, eigenvalue, v)
 
 
 def test_all_small_matrices_by_the_discriminant():
@@ -45,7 +47,7 @@ def test_all_small_matrices_by_the_discriminant():
 
 @given(whole(largest=3), st.integers(-3, 3), st.lists(entries, min_size=9, max_size=9))
 def test_only_defective_matrices_are_proven_so(example, eigenvalue, v):
-    if proves_defective(example.matrix, eigenvalue, v[: len(example.matrix)]):
+    if accepts(check_chain, example.matrix, eigenvalue, v[: len(example.matrix)]):
         assert any(value == eigenvalue and size > 1 for value, size in example.blocks)
 
 
@@ -53,5 +55,5 @@ def test_only_defective_matrices_are_proven_so(example, eigenvalue, v):
 def test_floats_are_refused(W):
     with pytest.raises(ValueError, match="entries must be ints; got"):
         chain(W, 0)
-    with pytest.raises(ValueError, match="entries must be ints; got 1e-200"):
-        proves_defective([[2, 0], [0, 3]], 2, [1e-200, 0.0])  # its square would round to zero
+    with pytest.raises(Refuted, match="1e-200 is not an integer or a fraction"):
+        check_chain([[2, 0], [0, 3]], 2, [1e-200, 0.0])  # its square would round to zero
