@@ -90,7 +90,7 @@ def draw_rates() -> Any:
     starts = np.repeat([[0.8], [0.7]], len(rates), axis=1)
     # One run with the rate 1 covers all rates, since each network's loss is multiplied by its own rate.
     a = descent.descend(lambda x, t: (rates * loss(x)).sum(), starts, 400, partial(mg.optim.SGD, lr=1.0))
-    dots = {"color": BLUE, "marker": ".", "linestyle": "", "markersize": 1.5}
+    dots = {"color": BLUE, "marker": ".", "linestyle": "", "markersize": 1.5, "rasterized": True}
     return _picture(
         "Above 2/λ gradient descent need not diverge: (ab - 1)²/2, where λ = 2 at (1, 1)",
         ("from a = 0.8, b = 0.7", "steps", "a", [
