@@ -73,11 +73,14 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
         if type(x) is not np.ndarray or x.size < _WORTH_A_CALL:
             return function(*args)
         layout = _layout(args, x.shape)
-        if layout is None or not all(args[i] is None or args[i].flags.writeable for i in writes):
+        if layout is None or (writes and not _separate(args, writes)):
             return function(*args)
         kernel = kernels.get(layout)
         if kernel is None:
             kernel = kernels[layout] = Kernel(function, layout, writes)
+        for i in kernel.indices:  # a negative one is large as an unsigned number
+            if not args[i].view(np.uint64).max(initial=0) < x.shape[-1]:
+                return function(*args)
         return kernel(args, x.shape)
 
     return call
@@ -95,7 +98,7 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
             dtype = a.dtype
             kind = ("E" if a.shape == shape else "R" if a.shape == of_rows else "C" if a.shape == shape[-1:] else
                     "S" if not a.shape and dtype == float else None)  # fmt: skip
-            if kind is None or not (dtype == float or dtype.char in "?l"):
+            if kind is None or not (dtype == float or (dtype.char in _OTHERS and dtype.isnative)):
                 return None
             pitched = not a.flags.c_contiguous
             if not a.flags.aligned or (pitched and (kind != "E" or a.ndim != 2 or a.strides[1] != a.itemsize)):
@@ -110,8 +113,25 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
     return tuple(kinds)
 
 
+def _separate(args: tuple[Any, ...], writes: tuple[int, ...]) -> bool:
+    """Return whether the arguments to update are writable, and their entries share memory with no others."""
+    for i in writes:
+        a = args[i]
+        if a is not None:
+            own = a.flags.owndata  # arrays that own their memory share it with views only
+            if not a.flags.writeable or (a.ndim == 2 and abs(a.strides[0]) < a.shape[1] * a.itemsize):
+                return False
+            for j, b in enumerate(args):
+                known = j == i or type(b) is not np.ndarray or (own and b is not a and b.flags.owndata)
+                if not known and np.may_share_memory(a, b):
+                    return False
+    return True
+
+
 _Float = float
-_TYPES = {"f": "float", "d": "float", "?": "bool", "l": "int"}
+_INT = np.dtype(np.int64).char
+_OTHERS = "?" + _INT
+_TYPES = {"f": "float", "d": "float", "?": "bool", _INT: "int"}
 
 
 @cache
@@ -154,8 +174,9 @@ class Kernel:
             raise
         self.text = self.printed.text_for_objects("kernel", _address_offset())
         self.used = [(self.places[a.args[0]], a.kind == "S", len(a.args) > 1) for a in self.printed.arguments]
+        self.indices = [self.places[node.args[0]] for node in graph.indices]
         self.kinds = [a[0] for a in layout[2:]]
-        types = {"float": self.dtype, "bool": np.dtype(bool), "int": np.dtype(int)}
+        types = {"float": self.dtype, "bool": np.dtype(bool), "int": np.dtype(np.int64)}
         self.made = [(v, types[v.type]) for v in self.printed.outputs if v not in into]
         self.numbers = {v: i for i, (v, _) in enumerate(self.made)}
         self.flat, self.splits, self.scratch = self.printed.flat, self.printed.splits, self.printed.scratch

@@ -1,15 +1,18 @@
 """LLVM text to machine code, kept in a folder for the next process.
 
-A file's name is a digest of the text, LLVM's version and the processor; it begins with a digest of its contents, so a
-damaged one is made anew. A folder that cannot be written costs the next process the time to compile, nothing else.
+A file's name is a digest of the text, LLVM's version and the processor; it begins with a digest of its name and
+contents, so a damaged one is made anew. A folder that others may write is not used, because machine code is trusted. A
+folder that cannot be written costs the next process the time to compile, nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ..runtime.files import cache_folder, replacing
@@ -18,6 +21,8 @@ __all__ = ["address_of"]
 
 _engines: list[Any] = []  # LLVM frees the code of an engine with it
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child of a process that compiles would wait for LLVM's locks forever
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _DIGEST = 32  # bytes
 
 
@@ -45,30 +50,48 @@ def _compiled(text: str) -> bytes:
     return bytes(machine.emit_object(module))
 
 
+def _own(folder: Path) -> bool:
+    """Return whether a folder belongs to this user, and nobody else may write into it."""
+    if not hasattr(os, "getuid"):
+        return True
+    found = folder.stat()
+    return found.st_uid == os.getuid() and not found.st_mode & 0o022
+
+
 def _object(text: str) -> bytes:
     """Return the machine code from the folder, or compile it and put it there."""
     name = hashlib.sha256(f"{text} {_machine()[2]}".encode()).hexdigest()
     path = cache_folder() / f"{name}.kernel"
     with suppress(OSError):
-        kept = path.read_bytes()
-        if hashlib.sha256(kept[_DIGEST:]).digest() == kept[:_DIGEST]:
-            return kept[_DIGEST:]
+        if _own(path.parent) and path.is_file():
+            kept = path.read_bytes()
+            if _digest(name, kept[_DIGEST:]) == kept[:_DIGEST]:
+                return kept[_DIGEST:]
     code = _compiled(text)
     with suppress(OSError):  # a read-only folder or a full disk
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with replacing(path) as temporary:
-            temporary.write_bytes(hashlib.sha256(code).digest() + code)
+        if _own(path.parent) and (path.is_file() or not path.exists()):
+            with replacing(path) as temporary:
+                temporary.write_bytes(_digest(name, code) + code)
     return code
+
+
+def _digest(name: str, code: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + code).digest()
 
 
 def address_of(name: str, text: str) -> int:
     """Return the address of a function in LLVM text, compiled for this processor."""
-    with _lock:
-        llvm = _machine()[0]
-        code = llvm.ObjectFileRef.from_data(_object(text))
-        target = llvm.Target.from_default_triple().create_target_machine(opt=3)
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
-        engine.add_object_file(code)
-        engine.finalize_object()
-        _engines.append(engine)
-        return int(engine.get_function_address(name))
+    with _lock:  # also while LLVM's objects are freed, when the function below returns
+        return _loaded(name, text)
+
+
+def _loaded(name: str, text: str) -> int:
+    llvm = _machine()[0]
+    code = llvm.ObjectFileRef.from_data(_object(text))
+    target = llvm.Target.from_default_triple().create_target_machine(opt=3)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    engine.add_object_file(code)
+    engine.finalize_object()
+    _engines.append(engine)
+    return int(engine.get_function_address(name))

@@ -69,11 +69,17 @@ class Node:
 
 
 class Graph:
-    """Nodes in the order in which they were made; equal ones are one node. ``float`` is the dtype of its entries."""
+    """Nodes in the order in which they were made; equal ones are one node.
+
+    Attributes:
+        float: the dtype of the entries.
+        indices: the integers that choose an entry of each row, and must be numbers of columns.
+    """
 
     def __init__(self, float: np.dtype[Any]) -> None:
         self.float = float
         self.nodes: dict[tuple[Any, ...], Node] = {}
+        self.indices: set[Node] = set()
         self.arguments = 0
 
     def node(self, op: str, *args: Any, kind: str, type: str = "float") -> Node:
@@ -235,16 +241,24 @@ def _clip(x: Traced, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
+def _one_of_each_row(x: Traced, indices: Any, axis: int) -> bool:
+    """Return whether indices choose one of the entries x in each row; the caller then checks their range."""
+    if not isinstance(indices, Traced) or axis not in (-1, x.ndim - 1):
+        return False
+    x.graph.indices.add(indices.node)
+    return (x.node.kind, indices.node.kind, indices.node.type) == ("E", "R", "int")
+
+
 def _take(x: Traced, indices: Traced, axis: int) -> Traced:
     """One entry of each row."""
-    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op != "argument":
+    if x.node.op != "argument" or not _one_of_each_row(x, indices, axis):
         raise Untraceable("np.take_along_axis: only one entry of each row of an argument")
     return Traced(x.graph, x.graph.node("pick", x.node, indices.node, kind="R"), x.ndim)
 
 
 def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
     """Replace one entry of each row, of a value that the function made."""
-    if axis not in (-1, x.ndim - 1) or indices.node.kind != "R" or x.node.op == "argument":
+    if x.node.op == "argument" or not _one_of_each_row(x, indices, axis):
         raise Untraceable("np.put_along_axis: only one entry of each row of a value that is computed")
     x.node = _where(column_numbers(x) == indices, values, x).node
 
