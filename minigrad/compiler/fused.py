@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib.util import find_spec
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ _MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # "never", or "always", also fo
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
 _WORTH_A_CALL = 1 if _MODE == "always" else 4096  # entries: NumPy handles fewer while a kernel is found and called
 _WORTH_A_THREAD = 2**18  # entries
+_MOST_ARRAYS = 250  # each takes time to compile, and ctypes passes no more than a thousand
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
 """The kernels of each fused function, by the layout of the arguments."""
@@ -63,19 +65,26 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
     """
     if function is None:
         return partial(fused, writes=writes)
+    if not isinstance(function, FunctionType):
+        raise TypeError(f"fused: {function!r} is no function written with def or lambda. Pass one that calls it.")
     if not _AVAILABLE:
         return function
     kernels = FUSED[function] = {}
 
     @functools.wraps(function)
-    def call(*args: Any) -> Any:
+    def call(*args: Any, **options: Any) -> Any:
+        if options or not args:
+            return function(*args, **options)
         x = args[0]
         if type(x) is not np.ndarray or x.size < _WORTH_A_CALL:
             return function(*args)
         layout = _layout(args, x.shape)
         if layout is None or (writes and not _separate(args, writes)):
             return function(*args)
-        kernel = kernels.get(layout)
+        try:
+            kernel = kernels.get(layout)
+        except TypeError:  # a list, or an array of another type
+            return function(*args)
         if kernel is None:
             kernel = kernels[layout] = Kernel(function, layout, writes)
         for i in kernel.indices:  # a negative one is large as an unsigned number
@@ -106,8 +115,8 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
             kinds.append((kind, dtype.char, pitched))
         elif isinstance(a, (np.floating, _Float)):
             kinds.append(("S", "d", False))
-        else:
-            kinds.append((a,))
+        else:  # True is not 1, nor 0.0 -0.0
+            kinds.append((a, repr(a) if type(a) is tuple else type(a)))
     if float.char not in "fd" or not float.isnative:
         return None
     return tuple(kinds)
@@ -155,7 +164,7 @@ class Kernel:
         self.name, self.dtype, ndim = function.__qualname__, layout[0], layout[1]
         graph = Graph(self.dtype)
         axes = {"E": ndim, "R": ndim, "C": 1, "S": 0}
-        given = [a[0] if len(a) == 1 else graph.argument(a[0], axes[a[0]], _TYPES[a[1]], a[2]) for a in layout[2:]]
+        given = [a[0] if len(a) == 2 else graph.argument(a[0], axes[a[0]], _TYPES[a[1]], a[2]) for a in layout[2:]]
         self.places = [i for i, a in enumerate(given) if isinstance(a, Traced)]
         try:
             old = {i: a.node for i, a in enumerate(given) if isinstance(a, Traced)}
@@ -166,9 +175,17 @@ class Kernel:
                 raise Untraceable(
                     f"it updates the arguments {changed}, but may update only {list(writes)}, each by itself"
                 )
-            leaves = into if writes else [a.node for a in _leaves(self.template) if isinstance(a, Traced)]
+            results = list(_leaves(self.template))
+            for a in results:
+                if not isinstance(a, (Traced, bool, int, float, str, np.generic, type(None))):
+                    raise Untraceable(f"it returns a {type(a).__name__}, but may return an array or a tuple of arrays")
+            leaves = into if writes else [a.node for a in results if isinstance(a, Traced)]
             found = [v for v in leaves if v.op not in ("argument", "constant")]
             self.printed = print_kernel(found, "float" if self.dtype == np.float32 else "double", into)
+            if len(given) + len(self.printed.outputs) > _MOST_ARRAYS:
+                raise Untraceable(f"it takes and returns more than {_MOST_ARRAYS} arrays")
+        except RecursionError:
+            raise Untraceable(f"{function.__qualname__}: too long a chain of operations. Split the function.") from None
         except Untraceable as error:
             error.add_note(f"in {function.__module__}.{self.name}, which is compiled because it is @fused")
             raise
@@ -178,6 +195,7 @@ class Kernel:
         self.kinds = [a[0] for a in layout[2:]]
         types = {"float": self.dtype, "bool": np.dtype(bool), "int": np.dtype(np.int64)}
         self.made = [(v, types[v.type]) for v in self.printed.outputs if v not in into]
+        self.repeated = len(found) > len(self.printed.outputs)
         self.numbers = {v: i for i, (v, _) in enumerate(self.made)}
         self.flat, self.splits, self.scratch = self.printed.flat, self.printed.splits, self.printed.scratch
         self.writes = bool(writes)
@@ -243,7 +261,7 @@ class Kernel:
         return [np.asarray(a.sum(0)) if v.kind in "CS" else a for (v, _), a in zip(self.made, made, strict=True)]
 
     def _result(self, template: Any, args: tuple[Any, ...], arrays: list[Array], shape: tuple[int, ...]) -> Any:
-        if isinstance(template, tuple):
+        if type(template) is tuple:
             return tuple(self._result(t, args, arrays, shape) for t in template)
         if not isinstance(template, Traced):
             return template
@@ -253,13 +271,14 @@ class Kernel:
         if node.op == "constant":
             return node.args[0]
         array = arrays[self.numbers[node]]
+        array = array.copy() if self.repeated else array  # results share no memory
         if node.kind == "C" and template.ndim > 1:
             return array.reshape((1,) * (template.ndim - 1) + array.shape)
         return array.reshape(shape[:-1]) if node.kind == "R" and template.ndim < len(shape) else array
 
 
 def _leaves(tree: Any) -> Any:
-    if isinstance(tree, tuple):
+    if type(tree) is tuple:
         for part in tree:
             yield from _leaves(part)
     else:

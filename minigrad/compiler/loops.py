@@ -255,8 +255,9 @@ class Loops(Lines):
             if v.kind == "R":
                 self.row(v, self.float)
             elif v.kind == "S" and v.op != "constant":
-                self.cached(v, lambda: self.cast(self.scalar(v), "double", self.float), self.float)
-            elif v.kind == "E" and v.op != "argument":
+                wide = self.scalar(v)
+                self.cached(v, lambda: self.cast(wide, "double", self.float) if v.type == "float" else wide, self.float)
+            elif v.op != "argument" and (v.kind == "E" or v.type != "float"):  # numbers of columns are kept
                 for a in v.inputs:
                     visit(a)
 

@@ -30,9 +30,11 @@ E divide E exp R rsum
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 __all__ = ["BOOLEAN", "REDUCTIONS", "Graph", "Node", "Traced", "Untraceable"]
@@ -80,7 +82,7 @@ class Graph:
         self.float = float
         self.nodes: dict[tuple[Any, ...], Node] = {}
         self.indices: set[Node] = set()
-        self.arguments = 0
+        self.arguments = self.ndim = 0  # the axes of the entries
 
     def node(self, op: str, *args: Any, kind: str, type: str = "float") -> Node:
         """Return the node of an operation."""
@@ -89,7 +91,7 @@ class Graph:
 
     def argument(self, kind: str, ndim: int, type: str = "float", pitched: bool = False) -> Traced:
         """Return the next argument; the rows of a ``pitched`` one need not follow each other in memory."""
-        self.arguments += 1
+        self.arguments, self.ndim = self.arguments + 1, max(self.ndim, ndim)
         args = (self.arguments - 1, "pitched") if pitched else (self.arguments - 1,)
         return Traced(self, self.node("argument", *args, kind=kind, type=type), ndim)
 
@@ -102,14 +104,20 @@ class Graph:
         ndim = max(v.ndim for v in values)
         kinds = {v.node.kind for v in values}
         kind = "E" if "E" in kinds or {"R", "C"} <= kinds else (kinds - {"S"} or {"S"}).pop()
-        if any(v.node.kind == "R" and v.ndim < ndim for v in values):
-            raise Untraceable("numbers of rows need keepdims=True to broadcast against entries")
+        if any(v.node.kind == "R" and v.ndim < (self.ndim if kind == "E" else ndim) for v in values):
+            raise Untraceable("numbers of rows need keepdims=True to broadcast against entries or numbers of columns")
         nodes = [a.node if isinstance(a, Traced) else self.constant(_number(a)) for a in args]
+        traced = [a.node.type for a in args[op == "where" :] if isinstance(a, Traced)]
+        if op not in BOOLEAN and traced and set(traced) == {"bool"}:
+            raise Untraceable(f"{op} of booleans: convert them first, as in mask.astype(x.dtype)")
+        if op in _LOGIC:
+            nodes = [n if n.type == "bool" else self.node("not_equal", n, self.constant(0), kind=n.kind, type="bool")
+                     for n in nodes]  # fmt: skip
         whole = [n.type == "int" or (n.op == "constant" and n.args[0].is_integer()) for n in nodes]
         if op in _COMPARISONS and any(n.type == "int" for n in nodes) and not all(whole):
             raise Untraceable("integers can be compared with integers only")
-        nodes = [self._float(n) if op not in BOOLEAN and not (op == "where" and i == 0) else n
-                 for i, n in enumerate(nodes)]  # fmt: skip
+        as_it_is = op in _LOGIC or (op in _COMPARISONS and all(whole))
+        nodes = [n if as_it_is or (op == "where" and i == 0) else self._float(n) for i, n in enumerate(nodes)]
         return Traced(self, self.node(op, *nodes, kind=kind, type="bool" if op in BOOLEAN else "float"), ndim)
 
     def _float(self, node: Node) -> Node:
@@ -118,11 +126,13 @@ class Graph:
         return node if node.type == "float" else self.node("where", node, self.constant(1), self.constant(0),
                                                            kind=node.kind)  # fmt: skip
 
-    def reduce(self, op: str, x: Traced, axis: Any, keepdims: bool) -> Traced:
+    def reduce(self, op: str, x: Traced, axis: Any, *others: Any, keepdims: bool = False, **options: Any) -> Traced:
         """Return a sum or maximum over the last axis, or a sum over all others or all axes."""
+        if others or options:
+            raise Untraceable(f"{op} with {', '.join(options) or 'another positional argument'}: only axis and "
+                              "keepdims=")  # fmt: skip
         node, leading = self._float(x.node), tuple(range(x.ndim - 1))
-        axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        axes = tuple(sorted(a % x.ndim for a in axes)) if x.ndim else ()
+        axes = tuple(range(x.ndim)) if axis is None else tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
         if node.kind == "E" and axes == (x.ndim - 1,):
             return Traced(self, self.node("r" + op, node, kind="R"), x.ndim if keepdims else x.ndim - 1)
         if op == "sum" and node.kind == "E" and axes == leading:
@@ -133,15 +143,15 @@ class Graph:
         raise Untraceable(f"{op} over axis {axis} of {x.node.kind} with {x.ndim} axes: only over the last axis, or a "
                           "sum over all others or all")  # fmt: skip
 
-    def count(self, x: Traced, axis: Any) -> Traced:
-        """Return how many entries a reduction sums."""
-        names = ("columns",) if axis in (-1, x.ndim - 1) else ("rows",) if axis is not None else ("columns", "rows")
-        factors = [Traced(self, self.node(name, kind="S"), 0) for name in names if x.node.kind == "E" or name == "rows"]
-        return factors[0] if len(factors) == 1 else self.entrywise("multiply", *factors)
+    def count(self, x: Traced, total: Traced) -> Traced:
+        """Return how many entries each sum has."""
+        names = {"ER": ["columns"], "ES": ["columns", "rows"]}.get(x.node.kind + total.node.kind, ["rows"])
+        first, *rest = [Traced(self, self.node(name, kind="S"), 0) for name in names]
+        return first * rest[0] if rest else first
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, (bool, int, float, np.generic)) or (isinstance(value, np.ndarray) and value.ndim == 0):
+    if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "?biuf":
         return float(value)
     raise Untraceable(f"{type(value).__name__} {getattr(value, 'shape', '')}: not an argument of the function")
 
@@ -161,24 +171,26 @@ class Traced(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
         if dtype == self.dtype:
-            return self
+            return Traced(self.graph, self.node, self.ndim) if copy else self
         if dtype == self.graph.float and self.node.type == "bool":
             return self.graph.entrywise("where", self, 1, 0)
         raise Untraceable(f"astype({dtype}) of {self.dtype}")
 
-    def sum(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.reduce("sum", self, axis, keepdims)
+    def sum(self, axis: Any = None, *others: Any, **options: Any) -> Traced:
+        return self.graph.reduce("sum", self, axis, *others, **options)
 
-    def max(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.reduce("max", self, axis, keepdims)
+    def max(self, axis: Any = None, *others: Any, **options: Any) -> Traced:
+        return self.graph.reduce("max", self, axis, *others, **options)
 
-    def mean(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Traced:
-        return self.graph.entrywise("divide", self.sum(axis, keepdims), self.graph.count(self, axis))
+    def mean(self, axis: Any = None, *others: Any, **options: Any) -> Traced:
+        total = self.sum(axis, *others, **options)
+        return total / self.graph.count(self, total)
 
     def __getitem__(self, index: Any) -> Traced:
-        if self.node.kind == "R" and index in ((..., None), (*(slice(None),) * self.ndim, None)):
+        kept = self.ndim == self.graph.ndim  # the axis of the columns
+        if self.node.kind == "R" and not kept and index in ((..., None), (*(slice(None),) * self.ndim, None)):
             return Traced(self.graph, self.node, self.ndim + 1)
-        if self.node.kind == "R" and index == (..., 0):
+        if self.node.kind == "R" and kept and index == (..., 0):
             return Traced(self.graph, self.node, self.ndim - 1)
         raise Untraceable(f"x[{index}]: only numbers[..., None] and numbers[..., 0] of rows")
 
@@ -188,6 +200,8 @@ class Traced(NDArrayOperatorsMixin):
             return options["out"][0]._become(self.__array_ufunc__(ufunc, method, *inputs))
         if method != "__call__" or options:
             raise Untraceable(f"np.{name} with {', '.join(options) or method}")
+        if name != ufunc.__name__ and any(getattr(a, "dtype", None) != np.dtype(bool) for a in inputs):
+            raise Untraceable(f"np.{ufunc.__name__} of numbers: only of booleans")
         make = self.graph.entrywise
         if name in _ENTRYWISE or name in BOOLEAN:
             return make(name, *inputs)
@@ -213,9 +227,18 @@ class Traced(NDArrayOperatorsMixin):
         return self
 
     def __array_function__(self, function: Callable[..., Any], _: Any, args: Any, options: Any) -> Any:
-        if function in _FUNCTIONS:
-            return _FUNCTIONS[function](*args, **options)
-        raise Untraceable(f"np.{function.__name__} is not among the functions that can be compiled")
+        if function not in _FUNCTIONS:
+            raise Untraceable(f"np.{function.__name__} is not among the functions that can be compiled")
+        try:
+            signature(_FUNCTIONS[function]).bind(*args, **options)
+        except TypeError as error:
+            raise Untraceable(f"np.{function.__name__}: {error}") from None
+        return _FUNCTIONS[function](*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python and NumPy look for
+            raise AttributeError(name)
+        raise Untraceable(f"x.{name} is not among the methods that can be compiled")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise Untraceable("a value without entries cannot become an array")
@@ -235,6 +258,12 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     if not isinstance(condition, Traced) or condition.node.type != "bool":
         raise Untraceable("np.where needs a condition that is computed")
     return graph.entrywise("where", condition, x, y)
+
+
+def _expand_dims(x: Traced, axis: int) -> Any:
+    if axis not in (-1, x.ndim):
+        raise Untraceable(f"np.expand_dims with axis {axis}: only the last axis")
+    return x[..., None]
 
 
 def _clip(x: Traced, low: Any, high: Any) -> Any:
@@ -270,5 +299,5 @@ def column_numbers(x: Traced) -> Traced:
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
-    np.max: Traced.max, np.mean: Traced.mean, np.expand_dims: lambda x, axis: x[..., None],
+    np.max: Traced.max, np.mean: Traced.mean, np.expand_dims: _expand_dims,
 }  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
+import minigrad as mg
 from minigrad.compiler import fused
 
 X = np.arange(12.0).reshape(3, 4)
@@ -83,3 +86,52 @@ def test_updates_of_rows_that_overlap(strides):
         return np.lib.stride_tricks.as_strided(memory[20:], (3, 4), strides), X
 
     same_as_numpy(step, rows, writes=(0,))
+
+
+# --- arguments that are no arrays ---------------------------------------------------------------------
+
+
+class Kind(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize("g", [[[1.0] * 4] * 3, X.view(Kind), {1: 2}], ids=["list", "subclass", "dict"])
+def test_arguments_that_cannot_be_a_key(g):
+    def double(x, g):
+        return x * 2 if isinstance(g, dict) else x + g
+
+    same_as_numpy(double, lambda: (X, g))
+
+
+def test_gradients_in_a_file(tmp_path):
+    p = mg.tensor(np.ones((70, 80), np.float32), requires_grad=True)
+    p.grad = np.memmap(tmp_path / "gradient", np.float32, "w+", shape=(70, 80))
+    p.grad += 1
+    mg.optim.Adam([p], lr=0.5).step()
+    np.testing.assert_allclose(p.data, 0.5, atol=1e-6)
+
+
+def test_constants_of_different_types_have_kernels_of_their_own():
+    function = fused(lambda x, a: (x, a))
+    for a in (True, 1, (True,), (1,), (0.0,), (-0.0,), 0):
+        assert repr(function(X, a)[1]) == repr(a)
+
+
+def test_keyword_arguments():
+    def power(x, n=2, *, shift=0):
+        return x**n + shift
+
+    function = fused(power)
+    np.testing.assert_array_equal(function(x=X), X**2)
+    np.testing.assert_array_equal(function(X, n=3), X**3)
+    np.testing.assert_array_equal(function(X, shift=1), X**2 + 1)
+    with pytest.raises(TypeError, match=r"power\(\) got an unexpected keyword argument 'm'"):
+        function(X, m=3)
+    with pytest.raises(TypeError, match=r"power\(\) missing 1 required positional argument"):
+        function()
+
+
+@pytest.mark.parametrize("function", [functools.partial(step, g=1), np.exp, X.sum, "".join, int])
+def test_what_is_no_function_is_refused(function):
+    with pytest.raises(TypeError, match="is no function written with def or lambda"):
+        fused(function)
