@@ -26,7 +26,6 @@ _MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # "never", or "always", also fo
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
 _WORTH_A_CALL = 1 if _MODE == "always" else 4096  # entries: NumPy handles fewer while a kernel is found and called
 _WORTH_A_THREAD = 2**18  # entries
-_MOST_ARRAYS = 250  # each takes time to compile, and ctypes passes no more than a thousand
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
 """The kernels of each fused function, by the layout of the arguments."""
@@ -87,9 +86,9 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
             return function(*args)
         if kernel is None:
             kernel = kernels[layout] = Kernel(function, layout, writes)
-        for i in kernel.indices:  # a negative one is large as an unsigned number
-            if not args[i].view(np.uint64).max(initial=0) < x.shape[-1]:
-                return function(*args)
+        # A negative index is large as an unsigned number.
+        if any(args[i].view(np.uint64).max(initial=0) >= x.shape[-1] for i in kernel.indices):
+            return function(*args)
         return kernel(args, x.shape)
 
     return call
@@ -107,7 +106,7 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
             dtype = a.dtype
             kind = ("E" if a.shape == shape else "R" if a.shape == of_rows else "C" if a.shape == shape[-1:] else
                     "S" if not a.shape and dtype == float else None)  # fmt: skip
-            if kind is None or not (dtype == float or (dtype.char in _OTHERS and dtype.isnative)):
+            if kind is None or not (dtype == float or (dtype.kind in "bi" and dtype.char in _TYPES and dtype.isnative)):
                 return None
             pitched = not a.flags.c_contiguous
             if not a.flags.aligned or (pitched and (kind != "E" or a.ndim != 2 or a.strides[1] != a.itemsize)):
@@ -126,21 +125,20 @@ def _separate(args: tuple[Any, ...], writes: tuple[int, ...]) -> bool:
     """Return whether the arguments to update are writable, and their entries share memory with no others."""
     for i in writes:
         a = args[i]
-        if a is not None:
-            own = a.flags.owndata  # arrays that own their memory share it with views only
-            if not a.flags.writeable or (a.ndim == 2 and abs(a.strides[0]) < a.shape[1] * a.itemsize):
+        if a is None:
+            continue
+        if not a.flags.writeable or (a.ndim == 2 and abs(a.strides[0]) < a.shape[1] * a.itemsize):
+            return False
+        own = a.flags.owndata  # arrays that own their memory share it with views only
+        for j, b in enumerate(args):
+            others = type(b) is np.ndarray and j != i and not (own and b is not a and b.flags.owndata)
+            if others and np.may_share_memory(a, b):
                 return False
-            for j, b in enumerate(args):
-                known = j == i or type(b) is not np.ndarray or (own and b is not a and b.flags.owndata)
-                if not known and np.may_share_memory(a, b):
-                    return False
     return True
 
 
 _Float = float
-_INT = np.dtype(np.int64).char
-_OTHERS = "?" + _INT
-_TYPES = {"f": "float", "d": "float", "?": "bool", _INT: "int"}
+_TYPES = {"f": "float", "d": "float", "?": "bool", np.dtype(np.int64).char: "int"}
 
 
 @cache
@@ -175,15 +173,11 @@ class Kernel:
                 raise Untraceable(
                     f"it updates the arguments {changed}, but may update only {list(writes)}, each by itself"
                 )
-            results = list(_leaves(self.template))
-            for a in results:
-                if not isinstance(a, (Traced, bool, int, float, str, np.generic, type(None))):
-                    raise Untraceable(f"it returns a {type(a).__name__}, but may return an array or a tuple of arrays")
-            leaves = into if writes else [a.node for a in results if isinstance(a, Traced)]
+            leaves = into if writes else [a.node for a in _leaves(self.template) if isinstance(a, Traced)]
             found = [v for v in leaves if v.op not in ("argument", "constant")]
             self.printed = print_kernel(found, "float" if self.dtype == np.float32 else "double", into)
-            if len(given) + len(self.printed.outputs) > _MOST_ARRAYS:
-                raise Untraceable(f"it takes and returns more than {_MOST_ARRAYS} arrays")
+            if len(given) + len(self.printed.outputs) > 250:  # each takes time to compile, and ctypes passes 1,024
+                raise Untraceable("it takes and returns more than 250 arrays")
         except RecursionError:
             raise Untraceable(f"{function.__qualname__}: too long a chain of operations. Split the function.") from None
         except Untraceable as error:
@@ -270,8 +264,7 @@ class Kernel:
             return args[self.places[node.args[0]]]
         if node.op == "constant":
             return node.args[0]
-        array = arrays[self.numbers[node]]
-        array = array.copy() if self.repeated else array  # results share no memory
+        array = arrays[self.numbers[node]].copy() if self.repeated else arrays[self.numbers[node]]
         if node.kind == "C" and template.ndim > 1:
             return array.reshape((1,) * (template.ndim - 1) + array.shape)
         return array.reshape(shape[:-1]) if node.kind == "R" and template.ndim < len(shape) else array
@@ -281,5 +274,7 @@ def _leaves(tree: Any) -> Any:
     if type(tree) is tuple:
         for part in tree:
             yield from _leaves(part)
-    else:
+    elif isinstance(tree, (Traced, bool, int, float, str, np.generic, type(None))):
         yield tree
+    else:
+        raise Untraceable(f"it returns a {type(tree).__name__}, but may return an array or a tuple of arrays")

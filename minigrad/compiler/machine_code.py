@@ -50,12 +50,11 @@ def _compiled(text: str) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-def _own(folder: Path) -> bool:
-    """Return whether a folder belongs to this user, and nobody else may write into it."""
-    if not hasattr(os, "getuid"):
-        return True
-    found = folder.stat()
-    return found.st_uid == os.getuid() and not found.st_mode & 0o022
+def _trusted(path: Path) -> bool:
+    """Return whether a file is a regular one, or none yet, and only this user can have written it."""
+    folder = path.parent.stat()
+    own = not hasattr(os, "getuid") or (folder.st_uid == os.getuid() and not folder.st_mode & 0o022)
+    return own and (path.is_file() or not path.exists())
 
 
 def _object(text: str) -> bytes:
@@ -63,21 +62,17 @@ def _object(text: str) -> bytes:
     name = hashlib.sha256(f"{text} {_machine()[2]}".encode()).hexdigest()
     path = cache_folder() / f"{name}.kernel"
     with suppress(OSError):
-        if _own(path.parent) and path.is_file():
+        if _trusted(path):
             kept = path.read_bytes()
-            if _digest(name, kept[_DIGEST:]) == kept[:_DIGEST]:
+            if hashlib.sha256(name.encode() + kept[_DIGEST:]).digest() == kept[:_DIGEST]:
                 return kept[_DIGEST:]
     code = _compiled(text)
     with suppress(OSError):  # a read-only folder or a full disk
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if _own(path.parent) and (path.is_file() or not path.exists()):
+        if _trusted(path):
             with replacing(path) as temporary:
-                temporary.write_bytes(_digest(name, code) + code)
+                temporary.write_bytes(hashlib.sha256(name.encode() + code).digest() + code)
     return code
-
-
-def _digest(name: str, code: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + code).digest()
 
 
 def address_of(name: str, text: str) -> int:

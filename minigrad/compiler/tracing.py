@@ -29,8 +29,8 @@ E divide E exp R rsum
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -126,28 +126,20 @@ class Graph:
         return node if node.type == "float" else self.node("where", node, self.constant(1), self.constant(0),
                                                            kind=node.kind)  # fmt: skip
 
-    def reduce(self, op: str, x: Traced, axis: Any, *others: Any, keepdims: bool = False, **options: Any) -> Traced:
+    def reduce(self, op: str, x: Traced, axis: Any, keepdims: bool = False, **options: Any) -> Traced:
         """Return a sum or maximum over the last axis, or a sum over all others or all axes."""
-        if others or options:
-            raise Untraceable(f"{op} with {', '.join(options) or 'another positional argument'}: only axis and "
-                              "keepdims=")  # fmt: skip
-        node, leading = self._float(x.node), tuple(range(x.ndim - 1))
-        axes = tuple(range(x.ndim)) if axis is None else tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
-        if node.kind == "E" and axes == (x.ndim - 1,):
+        if options:
+            raise Untraceable(f"{op} with {', '.join(options)}")
+        node, axes = self._float(x.node), x.axes(axis)
+        if node.kind == "E" and axes == {x.ndim - 1}:
             return Traced(self, self.node("r" + op, node, kind="R"), x.ndim if keepdims else x.ndim - 1)
-        if op == "sum" and node.kind == "E" and axes == leading:
+        if op == "sum" and node.kind == "E" and axes == set(range(x.ndim - 1)):
             return Traced(self, self.node("csum", node, kind="C"), x.ndim if keepdims else 1)
         if op == "sum" and len(axes) == x.ndim and not keepdims and node.kind in "ER":
             rows = self.node("rsum", node, kind="R") if node.kind == "E" else node
             return Traced(self, self.node("csum", rows, kind="S"), 0)
         raise Untraceable(f"{op} over axis {axis} of {x.node.kind} with {x.ndim} axes: only over the last axis, or a "
                           "sum over all others or all")  # fmt: skip
-
-    def count(self, x: Traced, total: Traced) -> Traced:
-        """Return how many entries each sum has."""
-        names = {"ER": ["columns"], "ES": ["columns", "rows"]}.get(x.node.kind + total.node.kind, ["rows"])
-        first, *rest = [Traced(self, self.node(name, kind="S"), 0) for name in names]
-        return first * rest[0] if rest else first
 
 
 def _number(value: Any) -> float:
@@ -176,15 +168,21 @@ class Traced(NDArrayOperatorsMixin):
             return self.graph.entrywise("where", self, 1, 0)
         raise Untraceable(f"astype({dtype}) of {self.dtype}")
 
-    def sum(self, axis: Any = None, *others: Any, **options: Any) -> Traced:
-        return self.graph.reduce("sum", self, axis, *others, **options)
+    def axes(self, axis: Any) -> set[int]:
+        return set(normalize_axis_tuple(range(self.ndim) if axis is None else axis, self.ndim))
 
-    def max(self, axis: Any = None, *others: Any, **options: Any) -> Traced:
-        return self.graph.reduce("max", self, axis, *others, **options)
+    def sum(self, axis: Any = None, **options: Any) -> Traced:
+        return self.graph.reduce("sum", self, axis, **options)
 
-    def mean(self, axis: Any = None, *others: Any, **options: Any) -> Traced:
-        total = self.sum(axis, *others, **options)
-        return total / self.graph.count(self, total)
+    def max(self, axis: Any = None, *, initial: float = -math.inf, **options: Any) -> Traced:
+        return self.graph.reduce("max", self, axis, **options | ({} if initial == -math.inf else {"initial": initial}))
+
+    def mean(self, axis: Any = None, **options: Any) -> Traced:
+        mean, axes = self.sum(axis, **options), self.axes(axis)
+        over_columns = self.node.kind == "E" and self.ndim - 1 in axes
+        for name in ["columns"] * over_columns + ["rows"] * (not over_columns or len(axes) > 1):
+            mean = mean / Traced(self.graph, self.graph.node(name, kind="S"), 0)
+        return mean
 
     def __getitem__(self, index: Any) -> Traced:
         kept = self.ndim == self.graph.ndim  # the axis of the columns
@@ -227,13 +225,9 @@ class Traced(NDArrayOperatorsMixin):
         return self
 
     def __array_function__(self, function: Callable[..., Any], _: Any, args: Any, options: Any) -> Any:
-        if function not in _FUNCTIONS:
-            raise Untraceable(f"np.{function.__name__} is not among the functions that can be compiled")
-        try:
-            signature(_FUNCTIONS[function]).bind(*args, **options)
-        except TypeError as error:
-            raise Untraceable(f"np.{function.__name__}: {error}") from None
-        return _FUNCTIONS[function](*args, **options)
+        if function in _FUNCTIONS:
+            return _FUNCTIONS[function](*args, **options)
+        raise Untraceable(f"np.{function.__name__} is not among the functions that can be compiled")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what Python and NumPy look for
@@ -260,34 +254,27 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     return graph.entrywise("where", condition, x, y)
 
 
-def _expand_dims(x: Traced, axis: int) -> Any:
-    if axis not in (-1, x.ndim):
-        raise Untraceable(f"np.expand_dims with axis {axis}: only the last axis")
-    return x[..., None]
-
-
 def _clip(x: Traced, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
-def _one_of_each_row(x: Traced, indices: Any, axis: int) -> bool:
-    """Return whether indices choose one of the entries x in each row; the caller then checks their range."""
-    if not isinstance(indices, Traced) or axis not in (-1, x.ndim - 1):
-        return False
+def _selects_one(x: Traced, indices: Traced, axis: int) -> bool:
+    """Return whether indices select one entry of each row; a call then checks that they are numbers of columns."""
     x.graph.indices.add(indices.node)
-    return (x.node.kind, indices.node.kind, indices.node.type) == ("E", "R", "int")
+    kinds = x.node.kind, indices.node.kind, indices.node.type
+    return x.axes(axis) == {x.ndim - 1} and kinds == ("E", "R", "int")
 
 
 def _take(x: Traced, indices: Traced, axis: int) -> Traced:
     """One entry of each row."""
-    if x.node.op != "argument" or not _one_of_each_row(x, indices, axis):
+    if not _selects_one(x, indices, axis) or x.node.op != "argument":
         raise Untraceable("np.take_along_axis: only one entry of each row of an argument")
     return Traced(x.graph, x.graph.node("pick", x.node, indices.node, kind="R"), x.ndim)
 
 
 def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
     """Replace one entry of each row, of a value that the function made."""
-    if x.node.op == "argument" or not _one_of_each_row(x, indices, axis):
+    if not _selects_one(x, indices, axis) or x.node.op == "argument":
         raise Untraceable("np.put_along_axis: only one entry of each row of a value that is computed")
     x.node = _where(column_numbers(x) == indices, values, x).node
 
@@ -299,5 +286,6 @@ def column_numbers(x: Traced) -> Traced:
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: _where, np.clip: _clip, np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
-    np.max: Traced.max, np.mean: Traced.mean, np.expand_dims: _expand_dims,
+    np.max: Traced.max, np.mean: Traced.mean,
+    np.expand_dims: lambda x, axis: x[(..., None) if axis in (-1, x.ndim) else axis],
 }  # fmt: skip
