@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib.util import find_spec
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -68,21 +69,31 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
     """
     if function is None:
         return partial(fused, writes=writes)
+    if not isinstance(function, FunctionType):
+        raise TypeError(f"fused: {function!r} is no function written with def or lambda. Pass one that calls it.")
     if not _AVAILABLE:
         return function
     kernels = FUSED[function] = {}
 
     @functools.wraps(function)
-    def call(*args: Any) -> Any:
+    def call(*args: Any, **options: Any) -> Any:
+        if options or not args:
+            return function(*args, **options)
         x = args[0]
         if type(x) is not np.ndarray or x.size < _WORTH_A_CALL:
             return function(*args)
         layout = _layout(args, x.shape)
-        if layout is None or not all(args[i] is None or args[i].flags.writeable for i in writes):
+        if layout is None or (writes and not _separate(args, writes)):
             return function(*args)
-        kernel = kernels.get(layout)
+        try:
+            kernel = kernels.get(layout)
+        except TypeError:  # a list, or an array of another type
+            return function(*args)
         if kernel is None:
             kernel = kernels[layout] = Kernel(function, layout, writes)
+        # A negative index is large as an unsigned number.
+        if any(args[i].view(np.uint64).max(initial=0) >= x.shape[-1] for i in kernel.indices):
+            return function(*args)
         return kernel(args, x.shape)
 
     return call
@@ -100,7 +111,7 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
             dtype = a.dtype
             kind = ("E" if a.shape == shape else "R" if a.shape == of_rows else "C" if a.shape == shape[-1:] else
                     "S" if not a.shape and dtype == float else None)  # fmt: skip
-            if kind is None or not (dtype == float or dtype.char in "?l"):
+            if kind is None or not (dtype == float or (dtype.kind in "bi" and dtype.char in _TYPES and dtype.isnative)):
                 return None
             pitched = not a.flags.c_contiguous
             if not a.flags.aligned or (pitched and (kind != "E" or a.ndim != 2 or a.strides[1] != a.itemsize)):
@@ -108,15 +119,31 @@ def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | 
             kinds.append((kind, dtype.char, pitched))
         elif isinstance(a, (np.floating, _Float)):
             kinds.append(("S", "d", False))
-        else:
-            kinds.append((a,))
+        else:  # True is not 1, nor 0.0 -0.0
+            kinds.append((a, repr(a) if type(a) is tuple else type(a)))
     if float.char not in "fd" or not float.isnative:
         return None
     return tuple(kinds)
 
 
+def _separate(args: tuple[Any, ...], writes: tuple[int, ...]) -> bool:
+    """Return whether the arguments to update are writable, and their entries share memory with no others."""
+    for i in writes:
+        a = args[i]
+        if a is None:
+            continue
+        if not a.flags.writeable or (a.ndim == 2 and abs(a.strides[0]) < a.shape[1] * a.itemsize):
+            return False
+        own = a.flags.owndata  # arrays that own their memory share it with views only
+        for j, b in enumerate(args):
+            others = type(b) is np.ndarray and j != i and not (own and b is not a and b.flags.owndata)
+            if others and np.may_share_memory(a, b):
+                return False
+    return True
+
+
 _Float = float
-_TYPES = {"f": "float", "d": "float", "?": "bool", "l": "int"}
+_TYPES = {"f": "float", "d": "float", "?": "bool", np.dtype(np.int64).char: "int"}
 
 
 @cache
@@ -140,7 +167,7 @@ class Kernel:
         self.name, self.dtype, ndim = function.__qualname__, layout[0], layout[1]
         graph = Graph(self.dtype)
         axes = {"E": ndim, "R": ndim, "C": 1, "S": 0}
-        given = [a[0] if len(a) == 1 else graph.argument(a[0], axes[a[0]], _TYPES[a[1]], a[2]) for a in layout[2:]]
+        given = [a[0] if len(a) == 2 else graph.argument(a[0], axes[a[0]], _TYPES[a[1]], a[2]) for a in layout[2:]]
         self.places = [i for i, a in enumerate(given) if isinstance(a, Traced)]
         try:
             old = {i: a.node for i, a in enumerate(given) if isinstance(a, Traced)}
@@ -154,14 +181,20 @@ class Kernel:
             leaves = into if writes else [a.node for a in _leaves(self.template) if isinstance(a, Traced)]
             found = [v for v in leaves if v.op not in ("argument", "constant")]
             self.printed = print_kernel(found, "float" if self.dtype == np.float32 else "double", into)
+            if len(given) + len(self.printed.outputs) > 250:  # each takes time to compile, and ctypes passes 1,024
+                raise Untraceable("it takes and returns more than 250 arrays")
+        except RecursionError:
+            raise Untraceable(f"{function.__qualname__}: too long a chain of operations. Split the function.") from None
         except Untraceable as error:
             error.add_note(f"in {function.__module__}.{self.name}, which is compiled because it is @fused")
             raise
         self.text = self.printed.text_for_objects("kernel", _address_offset())
         self.used = [(self.places[a.args[0]], a.kind == "S", len(a.args) > 1) for a in self.printed.arguments]
+        self.indices = [self.places[node.args[0]] for node in graph.indices]
         self.kinds = [a[0] for a in layout[2:]]
-        types = {"float": self.dtype, "bool": np.dtype(bool), "int": np.dtype(int)}
+        types = {"float": self.dtype, "bool": np.dtype(bool), "int": np.dtype(np.int64)}
         self.made = [(v, types[v.type]) for v in self.printed.outputs if v not in into]
+        self.repeated = len(found) > len(self.printed.outputs)
         self.numbers = {v: i for i, (v, _) in enumerate(self.made)}
         self.flat, self.splits, self.scratch = self.printed.flat, self.printed.splits, self.printed.scratch
         self.writes = bool(writes)
@@ -227,7 +260,7 @@ class Kernel:
         return [np.asarray(a.sum(0)) if v.kind in "CS" else a for (v, _), a in zip(self.made, made, strict=True)]
 
     def _result(self, template: Any, args: tuple[Any, ...], arrays: list[Array], shape: tuple[int, ...]) -> Any:
-        if isinstance(template, tuple):
+        if type(template) is tuple:
             return tuple(self._result(t, args, arrays, shape) for t in template)
         if not isinstance(template, Traced):
             return template
@@ -236,15 +269,17 @@ class Kernel:
             return args[self.places[node.args[0]]]
         if node.op == "constant":
             return node.args[0]
-        array = arrays[self.numbers[node]]
+        array = arrays[self.numbers[node]].copy() if self.repeated else arrays[self.numbers[node]]
         if node.kind == "C" and template.ndim > 1:
             return array.reshape((1,) * (template.ndim - 1) + array.shape)
         return array.reshape(shape[:-1]) if node.kind == "R" and template.ndim < len(shape) else array
 
 
 def _leaves(tree: Any) -> Any:
-    if isinstance(tree, tuple):
+    if type(tree) is tuple:
         for part in tree:
             yield from _leaves(part)
-    else:
+    elif isinstance(tree, (Traced, bool, int, float, str, np.generic, type(None))):
         yield tree
+    else:
+        raise Untraceable(f"it returns a {type(tree).__name__}, but may return an array or a tuple of arrays")

@@ -250,7 +250,7 @@ class Loops(Lines):
             seen.add(v)
             if v.kind == "R" or (v.kind == "S" and v.op != "constant"):
                 self.row_number(v, self.float)
-            elif v.kind == "E" and v.op != "argument":
+            elif v.op != "argument" and (v.kind == "E" or v.type != "float"):  # numbers of columns are kept
                 for a in v.inputs:
                     visit(a)
 

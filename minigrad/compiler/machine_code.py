@@ -1,15 +1,18 @@
 """Compile LLVM text to machine code, and cache it in a folder for later processes.
 
-A file's name is a digest of the text, LLVM's version and the processor. The file begins with a digest of the rest, so a
-damaged file is compiled again. If the folder is not writable, every process compiles its own kernels.
+A file's name is a digest of the text, LLVM's version and the processor. The file begins with a digest of its name and
+the rest, so a damaged file is compiled again. A folder that others may write is not used, because machine code is
+trusted. If the folder is not writable, every process compiles its own kernels.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ..runtime.files import cache_folder, replacing
@@ -18,6 +21,8 @@ __all__ = ["address_of"]
 
 _engines: list[Any] = []  # keeps engines alive: LLVM frees an engine's code with the engine
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child of a process that compiles would wait for LLVM's locks forever
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _DIGEST = 32  # bytes
 
 
@@ -45,30 +50,43 @@ def _compile(text: str) -> bytes:
     return bytes(machine.emit_object(module))
 
 
+def _trusted(path: Path) -> bool:
+    """Return whether a file is a regular one, or none yet, and only this user can have written it."""
+    folder = path.parent.stat()
+    own = not hasattr(os, "getuid") or (folder.st_uid == os.getuid() and not folder.st_mode & 0o022)
+    return own and (path.is_file() or not path.exists())
+
+
 def _object_code(text: str) -> bytes:
     """Return the object code of LLVM text, from the folder if it is there."""
     name = hashlib.sha256(f"{text} {_machine()[2]}".encode()).hexdigest()
     path = cache_folder() / f"{name}.kernel"
     with suppress(OSError):
-        cached = path.read_bytes()
-        if hashlib.sha256(cached[_DIGEST:]).digest() == cached[:_DIGEST]:
-            return cached[_DIGEST:]
+        if _trusted(path):
+            cached = path.read_bytes()
+            if hashlib.sha256(name.encode() + cached[_DIGEST:]).digest() == cached[:_DIGEST]:
+                return cached[_DIGEST:]
     code = _compile(text)
     with suppress(OSError):  # a read-only folder or a full disk
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with replacing(path) as temporary:
-            temporary.write_bytes(hashlib.sha256(code).digest() + code)
+        if _trusted(path):
+            with replacing(path) as temporary:
+                temporary.write_bytes(hashlib.sha256(name.encode() + code).digest() + code)
     return code
 
 
 def address_of(name: str, text: str) -> int:
     """Compile LLVM text for this processor, and return the address of the function of this name."""
-    with _lock:
-        llvm = _machine()[0]
-        code = llvm.ObjectFileRef.from_data(_object_code(text))
-        target = llvm.Target.from_default_triple().create_target_machine(opt=3)
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
-        engine.add_object_file(code)
-        engine.finalize_object()
-        _engines.append(engine)
-        return int(engine.get_function_address(name))
+    with _lock:  # also while LLVM's objects are freed, when the function below returns
+        return _loaded(name, text)
+
+
+def _loaded(name: str, text: str) -> int:
+    llvm = _machine()[0]
+    code = llvm.ObjectFileRef.from_data(_object_code(text))
+    target = llvm.Target.from_default_triple().create_target_machine(opt=3)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    engine.add_object_file(code)
+    engine.finalize_object()
+    _engines.append(engine)
+    return int(engine.get_function_address(name))

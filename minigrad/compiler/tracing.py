@@ -74,12 +74,18 @@ class Node:
 
 
 class Graph:
-    """Nodes in the order of creation, without duplicates. ``float`` is the dtype of entries."""
+    """Nodes in the order of creation, without duplicates.
+
+    Attributes:
+        float: the dtype of entries.
+        indices: the integers that choose an entry of each row, and must be numbers of columns.
+    """
 
     def __init__(self, float: np.dtype[Any]) -> None:
         self.float = float
         self.nodes: dict[tuple[Any, ...], Node] = {}
-        self.arguments = 0
+        self.indices: set[Node] = set()
+        self.arguments = self.ndim = 0  # the axes of the entries
 
     def node(self, op: str, *args: Any, kind: str, type: str = "float") -> Node:
         """Return the node of an operation, a new one if there is none yet."""
@@ -88,7 +94,7 @@ class Graph:
 
     def argument(self, kind: str, ndim: int, type: str = "float", pitched: bool = False) -> Traced:
         """Return the next argument. The rows of a ``pitched`` one may lie apart in memory."""
-        self.arguments += 1
+        self.arguments, self.ndim = self.arguments + 1, max(self.ndim, ndim)
         args = (self.arguments - 1, "pitched") if pitched else (self.arguments - 1,)
         return Traced(self, self.node("argument", *args, kind=kind, type=type), ndim)
 
@@ -101,14 +107,20 @@ class Graph:
         ndim = max(v.ndim for v in values)
         kinds = {v.node.kind for v in values}
         kind = "E" if "E" in kinds or {"R", "C"} <= kinds else (kinds - {"S"} or {"S"}).pop()
-        if any(v.node.kind == "R" and v.ndim < ndim for v in values):
-            raise Untraceable("numbers of rows broadcast against entries only with keepdims=True or [..., None]")
+        if any(v.node.kind == "R" and v.ndim < (self.ndim if kind == "E" else ndim) for v in values):
+            raise Untraceable("numbers of rows broadcast only with keepdims=True or [..., None]")
         nodes = [a.node if isinstance(a, Traced) else self.constant(_number(a)) for a in args]
+        traced = [a.node.type for a in args[op == "where" :] if isinstance(a, Traced)]
+        if op not in BOOLEAN and traced and set(traced) == {"bool"}:
+            raise Untraceable(f"{op} of booleans: convert them first, as in mask.astype(x.dtype)")
+        if op in _LOGIC:
+            nodes = [n if n.type == "bool" else self.node("not_equal", n, self.constant(0), kind=n.kind, type="bool")
+                     for n in nodes]  # fmt: skip
         whole = [n.type == "int" or (n.op == "constant" and n.args[0].is_integer()) for n in nodes]
         if op in _COMPARISONS and any(n.type == "int" for n in nodes) and not all(whole):
             raise Untraceable("integers can be compared with integers only")
-        nodes = [self._float(n) if op not in BOOLEAN and not (op == "where" and i == 0) else n
-                 for i, n in enumerate(nodes)]  # fmt: skip
+        as_it_is = op in _LOGIC or (op in _COMPARISONS and all(whole))
+        nodes = [n if as_it_is or (op == "where" and i == 0) else self._float(n) for i, n in enumerate(nodes)]
         return Traced(self, self.node(op, *nodes, kind=kind, type="bool" if op in BOOLEAN else "float"), ndim)
 
     def _float(self, node: Node) -> Node:
@@ -134,7 +146,7 @@ class Graph:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, (bool, int, float, np.generic)) or (isinstance(value, np.ndarray) and value.ndim == 0):
+    if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "?biuf":
         return float(value)
     raise Untraceable(f"{type(value).__name__} {getattr(value, 'shape', '')}: not an argument of the function")
 
@@ -154,7 +166,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
         if dtype == self.dtype:
-            return self
+            return Traced(self.graph, self.node, self.ndim) if copy else self
         if dtype == self.graph.float and self.node.type == "bool":
             return self.graph.entrywise("where", self, 1, 0)
         raise Untraceable(f"astype({dtype}) of {self.dtype}")
@@ -176,9 +188,10 @@ class Traced(NDArrayOperatorsMixin):
         return mean
 
     def __getitem__(self, index: Any) -> Traced:
-        if self.node.kind == "R" and index in ((..., None), (*(slice(None),) * self.ndim, None)):
+        kept = self.ndim == self.graph.ndim  # the axis of the columns
+        if self.node.kind == "R" and not kept and index in ((..., None), (*(slice(None),) * self.ndim, None)):
             return Traced(self.graph, self.node, self.ndim + 1)
-        if self.node.kind == "R" and index == (..., 0):
+        if self.node.kind == "R" and kept and index == (..., 0):
             return Traced(self.graph, self.node, self.ndim - 1)
         raise Untraceable(f"x[{index}]: only numbers of rows have an index, [..., None] or [..., 0]")
 
@@ -188,6 +201,8 @@ class Traced(NDArrayOperatorsMixin):
             return options["out"][0]._become(self.__array_ufunc__(ufunc, method, *inputs))
         if method != "__call__" or options:
             raise Untraceable(f"np.{name} with {', '.join(options) or method}")
+        if name != ufunc.__name__ and any(getattr(a, "dtype", None) != np.dtype(bool) for a in inputs):
+            raise Untraceable(f"np.{ufunc.__name__} of numbers: only of booleans")
         make = self.graph.entrywise
         if name in _ENTRYWISE or name in BOOLEAN:
             return make(name, *inputs)
@@ -218,9 +233,9 @@ class Traced(NDArrayOperatorsMixin):
         raise Untraceable(f"np.{function.__name__} cannot be compiled")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # NumPy asks for its protocols
+        if name.startswith("__"):  # what Python and NumPy look for
             raise AttributeError(name)
-        raise Untraceable(f"'{name}' of a value without entries")
+        raise Untraceable(f"x.{name} cannot be compiled")
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise Untraceable("a traced value has no entries, length or memory: avoid if, float(x), len(x), loops over x, "
@@ -234,6 +249,13 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     if not isinstance(condition, Traced) or condition.node.type != "bool":
         raise Untraceable("np.where needs a condition computed from arguments")
     return graph.entrywise("where", condition, x, y)
+
+
+def _selects_one(x: Traced, indices: Traced, axis: int) -> bool:
+    """Return whether indices select one entry of each row; a call then checks that they are numbers of columns."""
+    x.graph.indices.add(indices.node)
+    kinds = x.node.kind, indices.node.kind, indices.node.type
+    return x.axes(axis) == {x.ndim - 1} and kinds == ("E", "R", "int")
 
 
 def _take(x: Traced, indices: Traced, axis: int) -> Traced:
@@ -250,11 +272,6 @@ def _put(x: Traced, indices: Traced, values: Any, axis: int) -> None:
     x.node = _where(column_numbers(x) == indices, values, x).node
 
 
-def _selects_one(x: Traced, indices: Traced, axis: int) -> bool:
-    """Return whether indices select one entry of each row."""
-    return x.axes(axis) == {x.ndim - 1} and (indices.node.kind, indices.node.type) == ("R", "int")
-
-
 def column_numbers(x: Traced) -> Traced:
     """Return the number of each column, as :func:`np.arange` does for arrays."""
     return Traced(x.graph, x.graph.node("column", kind="C", type="int"), 1)
@@ -264,4 +281,5 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: _where, np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
     np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
     np.max: Traced.max, np.mean: Traced.mean,
+    np.expand_dims: lambda x, axis: x[(..., None) if axis in (-1, x.ndim) else axis],
 }  # fmt: skip

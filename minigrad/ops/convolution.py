@@ -97,7 +97,9 @@ def _correlations(
 
 
 def _depthwise(x: Array, y: Array, windows: Windows, groups: int) -> bool:
-    return x.shape[1] == y.shape[1] == groups > 1 and windows.stride == (1, 1) and y.dtype.char in "fd"
+    few_taps = prod(windows.kernel) <= 49  # each is an argument of the loops, and more take seconds to compile
+    one_filter = x.shape[1] == y.shape[1] == groups > 1
+    return one_filter and few_taps and windows.stride == (1, 1) and y.dtype.char in "fd"
 
 
 def _multiply(matrices: Array, terms: list[Array], b: Array | None, y: Array) -> None:

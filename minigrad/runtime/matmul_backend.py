@@ -100,7 +100,7 @@ def keep(strategies: dict[str, Strategy], fastest: str, figures: Any) -> Path:
         figures: the measured times, for people who read the file.
     """
     path = tuning_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     kept = {
         "machine": _machine(),
         "mkl": mkl.version(),

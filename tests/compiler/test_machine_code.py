@@ -162,3 +162,68 @@ def test_threads_compile_one_after_another(kept, compiled):
         found = list(pool.map(lambda f: f(np.ones(5)), functions * 3))
     for i, y in enumerate(found):
         np.testing.assert_array_equal(y, 1.5 + i % 4)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="another platform")
+def test_a_fork_while_another_thread_compiles(kept):
+    """The child must not inherit a lock that a thread of the parent holds."""
+    code = """
+import os, signal, sys, threading, time, numpy as np
+from minigrad.compiler import fused, machine_code
+plain, begun = machine_code._compile, threading.Event()
+def slow(text):
+    begun.set()
+    time.sleep(0.2)
+    return plain(text)
+machine_code._compile = slow
+thread = threading.Thread(target=lambda: fused(lambda x: np.exp(x))(np.zeros(9)))
+thread.start()
+begun.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    os._exit(not (fused(lambda x: np.exp(-x))(np.zeros(9)) == 1).all())
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+thread.join()
+"""
+    assert python(code, MINIGRAD_FUSE="always", MINIGRAD_CACHE=str(kept)).strip() == "0"
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="another platform")
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702])
+def test_a_folder_that_others_may_write_is_not_used(mode, kept, compiled):
+    run_once()
+    kept.chmod(mode)
+    run_once()
+    assert len(compiled) == 2
+    kept.chmod(0o755)
+    run_once()
+    assert len(compiled) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="another platform")
+def test_a_folder_of_another_user_is_not_used(kept, compiled, monkeypatch):
+    run_once()
+    monkeypatch.setattr(os, "getuid", lambda: kept.stat().st_uid + 1)
+    run_once()
+    assert len(compiled) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="another platform")
+def test_only_regular_files_are_read(kept):
+    run_once()
+    (file,) = kept.iterdir()
+    file.unlink()
+    os.mkfifo(file)
+    code = "from tests.compiler.test_machine_code import run_once; import signal; signal.alarm(20); run_once()"
+    python(code, MINIGRAD_FUSE="always", MINIGRAD_CACHE=str(kept))
+
+
+def test_a_file_under_the_name_of_another_is_made_anew(kept, compiled):
+    run_once()
+    (file,) = kept.iterdir()
+    fused(lambda x: x * 7)(np.ones((2, 3)))
+    (other,) = set(kept.iterdir()) - {file}
+    file.write_bytes(other.read_bytes())
+    run_once()
+    assert len(compiled) == 3

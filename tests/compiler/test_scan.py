@@ -278,7 +278,7 @@ REFUSED = {
     "a part of no stack": (lambda a, p, h: h.__iadd__(a[0][0]), "index the first axis"),
     "a branch": (lambda a, p, h: h.__iadd__(a[0] if a[0] > 0 else a[1]), "no entries"),
     "a choice": (lambda a, p, h: np.where(a[0] > 0, a[0], a[1]), "no entries"),
-    "a length": (lambda a, p, h: h.__imul__(h.shape[0]), "of a value without entries"),
+    "a length": (lambda a, p, h: h.__imul__(h.shape[0]), "x.shape cannot be compiled"),
     "a sum": (lambda a, p, h: np.add.reduce(a, out=h), "only with out"),
     "stacks of two lengths": (lambda a, p, h: np.add(a, p[:1], out=a), "do not broadcast"),
     "a stack into an array": (lambda a, p, h: np.add(a, p, out=h), "cannot hold 2"),

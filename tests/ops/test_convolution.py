@@ -199,6 +199,7 @@ LAYERS = {
     "with stride": ("conv2d", (3, 30, 28, 29), (40, 30, 3, 3), {"stride": 2, "padding": 1}),
     "in groups": ("conv2d", (3, 32, 30, 30), (64, 8, 3, 3), {"padding": 1, "groups": 4}),
     "depthwise": ("conv2d", (3, 32, 40, 40), (32, 1, 3, 3), {"padding": 1, "groups": 32}),
+    "depthwise, large": ("conv2d", (2, 8, 40, 40), (8, 1, 11, 11), {"padding": 5, "groups": 8}),
     "of pixels": ("conv2d", (2, 24, 30, 30), (32, 24, 1, 1), {}),
     "transposed": ("conv_transpose2d", (3, 40, 15, 14), (40, 24, 4, 4), {"stride": 2, "padding": 1}),
     "of sound": ("conv1d", (2, 1, 9000), (16, 1, 25), {"stride": 4, "padding": 11}),
