@@ -68,7 +68,9 @@ def measure(rounds: int = _ROUNDS) -> tuple[dict[Strategy, float], dict[Strategy
     threads = get_num_threads()
     set_num_threads(1)
     try:
-        large = _race([_large(*sizes) for sizes in _LARGE], [Strategy(large) for large in ("plain", *others)], rounds)
+        large = _race(
+            [_large(*sizes) for sizes in _LARGE], [Strategy(large) for large in ("plain", "tiles", *others)], rounds
+        )
         thin = [Strategy(), *(Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS)]
         thin += [Strategy(thin=other) for other in others]
         return large, _race([_step(rows) for rows in _ROWS], thin, rounds)
@@ -131,11 +133,12 @@ def _turn(work: Callable[[], Any]) -> float:
 def fastest(large: dict[Strategy, float], thin: dict[Strategy, float]) -> tuple[dict[str, Strategy], str]:
     """Return the fastest strategy of each library, and the faster library."""
     found, times = {}, {}
-    for library, way, thin_ways in (("numpy", "plain", ("plain", "blocks")), ("mkl", "mkl", ("mkl", "blocks"))):
-        if Strategy(way) in large:
-            best = _best({strategy: time for strategy, time in thin.items() if strategy.thin in thin_ways})
-            found[library] = best._replace(large=way)
-            times[library] = large[Strategy(way)] * thin[best]
+    libraries = {"numpy": (("plain", "tiles"), ("plain", "blocks")), "mkl": (("mkl",), ("mkl", "blocks"))}
+    for library, (large_ways, thin_ways) in libraries.items():
+        if any(strategy.large in large_ways for strategy in large):
+            a = _best({strategy: time for strategy, time in large.items() if strategy.large in large_ways})
+            b = _best({strategy: time for strategy, time in thin.items() if strategy.thin in thin_ways})
+            found[library], times[library] = Strategy(a.large, b.thin, b.most_rows), large[a] * thin[b]
     return found, "mkl" if times.get("mkl", np.inf) < _MARGIN * times["numpy"] else "numpy"
 
 

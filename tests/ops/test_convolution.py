@@ -209,7 +209,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_large_layers_in_float32_are_those_in_float64(layer: str) -> None:
-    """Large enough for threads and several blocks; and the same bits each time."""
+    """Large enough for tiles, threads and several blocks; and the same bits each time."""
     name, *shapes, options = LAYERS[layer]
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(shape) for shape in (*shapes, _bias(name, shapes[1], options))]

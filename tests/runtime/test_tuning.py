@@ -23,18 +23,19 @@ def thin(mkl=None, **times):
 @pytest.mark.parametrize(
     ("a", "b", "found"),
     [
-        (large(), thin(_8=0.7, all=0.6), {"numpy": Strategy("plain", "blocks")}),
-        (large(), thin(_8=0.7, all=0.8), {"numpy": Strategy("plain", "blocks", 8)}),
-        (large(), thin(_8=0.98, all=1.2), {"numpy": Strategy()}),
+        (large(tiles=0.9), thin(_8=0.7, all=0.6), {"numpy": Strategy("tiles", "blocks")}),
+        (large(tiles=0.98), thin(_8=0.7, all=0.8), {"numpy": Strategy("plain", "blocks", 8)}),
+        (large(tiles=0.5), thin(_8=0.98, all=1.2), {"numpy": Strategy("tiles", "plain")}),
+        (large(tiles=1.5), thin(_8=0.99, all=0.98), {"numpy": Strategy()}),
         (
-            large(mkl=0.6),
+            large(tiles=0.9, mkl=0.6),
             thin(_8=0.7, all=0.6, mkl=0.4),
-            {"numpy": Strategy("plain", "blocks"), "mkl": Strategy("mkl", "mkl")},
+            {"numpy": Strategy("tiles", "blocks"), "mkl": Strategy("mkl", "mkl")},
         ),
         (
-            large(mkl=1.1),
+            large(tiles=0.9, mkl=1.1),
             thin(_8=0.7, all=0.8, mkl=2.0),
-            {"numpy": Strategy("plain", "blocks", 8), "mkl": Strategy("mkl", "blocks", 8)},
+            {"numpy": Strategy("tiles", "blocks", 8), "mkl": Strategy("mkl", "blocks", 8)},
         ),
     ],
 )
@@ -48,7 +49,7 @@ def test_measuring_changes_no_settings(capsys):
     assert (mg.get_num_threads(), matmul_backend.chosen) == before
     assert len(capsys.readouterr().out.splitlines()) == len(a) + len(b)
     ways = {"plain", "mkl"} if not mkl.reason_against() else {"plain"}
-    assert {strategy.large for strategy in a} == ways
+    assert {strategy.large for strategy in a} == ways | {"tiles"}
     assert {strategy.thin for strategy in b} == ways | {"blocks"}
     assert a[Strategy()] == b[Strategy()] == 1
     assert fastest(a, b)[1] in ("numpy", "mkl")

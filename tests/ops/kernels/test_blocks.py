@@ -16,6 +16,7 @@ SIZE = st.integers(0, 12)
 
 
 THIN = [Strategy(), Strategy(thin="blocks"), Strategy(thin="blocks", most_rows=3)]
+TILES = Strategy(large="tiles")
 
 
 @given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 4), st.sampled_from([1, 8, 64, 2**18]), st.sampled_from(THIN))
@@ -29,6 +30,41 @@ def test_thin_products(data, n, K, M, parts, multiplications, way):
         blocks.multiplier(W, n, transposed=True)(back, backward)
     np.testing.assert_allclose(forward.swapaxes(0, 1).reshape(n, parts * M), a @ W, atol=1e-12)
     np.testing.assert_allclose(backward[0], back @ W.T, atol=1e-12)
+
+
+LONG = st.integers(0, 60)
+
+
+@given(
+    st.data(), LONG, SIZE, LONG, st.sampled_from([1, 100, 600, 5000]), st.sampled_from("ab."), st.booleans(),
+    st.booleans(),
+)  # fmt: skip
+def test_large_products_in_tiles(data, M, K, N, multiplications, transposed, single, tiles):
+    a, b = data.draw(arrays((M, K), -2, 2)), data.draw(arrays((K, N), -2, 2))
+    a, b = np.asfortranarray(a) if transposed == "a" else a, np.asfortranarray(b) if transposed == "b" else b
+    b = b.astype(np.float32) if single else b
+    with pytest.MonkeyPatch.context() as patch, using(TILES if tiles else Strategy()):
+        patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
+        patch.setattr(blocks, "_WIDEST", 4)
+        found = blocks.product(a, b)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, a @ b, atol=1e-12)
+
+
+@given(st.data(), st.sampled_from([(), (2,), (2, 3)]), LONG, SIZE, LONG, st.sampled_from([100, 600]), st.booleans())
+def test_stacks_in_tiles(data, stack, M, K, N, multiplications, transposed):
+    """Of matrices that lie in larger ones, b's stack with an axis that is broadcast."""
+    a = data.draw(arrays((*stack, M, K + 1), -2, 2))[..., :-1]
+    b = data.draw(arrays((*stack[:-1], 1, N, K + 1) if transposed else (*stack[:-1], 1, K, N + 1), -2, 2))[..., :-1]
+    b = b.swapaxes(-1, -2) if transposed else b
+    b = b if stack else b[0]
+    out = np.full((*stack, M, N + 1), np.nan)
+    with pytest.MonkeyPatch.context() as patch, using(TILES):
+        patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
+        patch.setattr(blocks, "_WIDEST", 4)
+        blocks.product_into(a, b, out[..., :-1])
+    np.testing.assert_allclose(out[..., :-1], a @ b, atol=1e-12)
+    assert np.isnan(out[..., -1]).all()
 
 
 @given(st.data(), SIZE, SIZE, SIZE, st.integers(1, 3), st.booleans())
