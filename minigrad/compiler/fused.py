@@ -23,7 +23,7 @@ __all__ = ["FUSED", "Kernel", "fused", "worth_compiling"]
 
 _MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # "never", or "always", also for small arrays
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
-_WORTH_A_CALL = 1 if _MODE == "always" else 4096  # entries: NumPy handles fewer while a kernel is found and called
+_WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries: NumPy handles fewer while a kernel is found and called
 _WORTH_A_THREAD = 2**18  # entries
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
