@@ -24,7 +24,7 @@ __all__ = ["FUSED", "Kernel", "fused", "worth_compiling"]
 
 _MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # or "never", or "always" to compile for small arrays, too
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
-_WORTH_A_CALL = 1 if _MODE == "always" else 4096  # entries: for fewer, NumPy is as fast as calling a kernel
+_WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries: for fewer, NumPy is as fast as calling a kernel
 _WORTH_A_THREAD = 2**18  # entries
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
