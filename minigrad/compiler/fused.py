@@ -23,6 +23,8 @@ from .tracing import Graph, Node, Traced, Untraceable
 __all__ = ["FUSED", "Kernel", "fused", "worth_compiling"]
 
 _MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # or "never", or "always" to compile for small arrays, too
+if _MODE not in ("auto", "never", "always"):
+    raise ValueError(f"MINIGRAD_FUSE must be auto, never or always, not {_MODE!r}")
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
 _WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries: for fewer, NumPy is as fast as calling a kernel
 _WORTH_A_THREAD = 2**18  # entries
