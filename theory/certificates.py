@@ -39,7 +39,7 @@ def write_certificates(claim: Claim, path: str | Path) -> int:
     An error leaves an older file as it was.
     """
     title, certificates = f"{claim.number} {claim.title}", list(claim.certify() if claim.certify else ())
-    content = {"claim": title, "statement": claim.statement.text, "certificates": certificates}
+    content = {"claim": title, "statement": (claim.corrected or claim.statement).text, "certificates": certificates}
     content["sha256"] = checker.digest(content)
     with replacing(path) as temporary:
         temporary.write_bytes(checker.canonical(content).encode())

@@ -141,8 +141,8 @@ def _add_checking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", default=argparse.SUPPRESS,
                         help="random seed for the examples (default: 0)")  # fmt: skip
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", default=argparse.SUPPRESS,
-                        help=f"for each proposition, which is undecided afterwards (default: {TIME_LIMIT:g}, and 1 "
-                        "more for each example)")  # fmt: skip
+                        help=f"for each proposition, which is undecided afterwards (default: {TIME_LIMIT:g} plus 1 "
+                        "for each example)")  # fmt: skip
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS,
                         help="print only a JSON object on standard output")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help="do not print progress")
@@ -245,7 +245,10 @@ def _mutate(options: Any) -> int:
 
 
 def _show(options: Any) -> int:
-    print("\n\n".join(f"{claim.number}  {claim.title}\n\n{claim.show()}" for claim in _chosen(options.numbers)))
+    for i, claim in enumerate(_chosen(options.numbers)):
+        print("\n" * (i > 0) + f"{claim.number}  {claim.title}\n\n{claim.show()}")
+        if claim.corrected is not None:
+            print(f"\nThis is false as printed. What holds: {claim.corrected}")
     return 0
 
 

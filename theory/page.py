@@ -24,11 +24,11 @@ proof, formula or matrix, *corrected* and *general* ones. A check has one of six
 
 - *holds in all N cases*: the check enumerates all cases, so it decides the proposition.
 - *no counterexample in N examples*: the check tries N different examples, which proves nothing. The proofs are below.
-- *refuted*: the check rejects an example every time it tries it.
+- *refuted*: the check rejects an example, and again in ten more tries.
 - *flaky*: the check both accepts and rejects the same example.
 - *undecided*: the check does not end within its time limit.
-- *broken*: the check raises an error or changes its example, no example meets the premise, or the domain breaks a
-  promise.
+- *broken*: the check raises an error or changes its example, no example meets the premise (the claim is
+  vacuous), or the domain breaks a promise.
 
 Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
 return certificates, which independent code verifies. `theory certify NUMBER --out FILE.json` writes the certificates of
@@ -71,7 +71,8 @@ of them in this order.
 
 If you expect the claim to be false, pass the statement that holds instead as `corrected="…"`, and its checker as
 `check_corrected=`. The exit status is 0 if the claim is *refuted* and the corrected statement survives. It is 1 after
-any other verdict that you do not expect, such as *flaky*, *undecided* (see `--time-limit`) or *broken*.
+any other verdict that you do not expect, such as *flaky*, *undecided* (`--time-limit` is 60 seconds plus one for each
+example by default) or *broken*.
 """
 
 

@@ -301,7 +301,7 @@ class _Examination:
             return f"the domain falls short: none of {self.tried:,} examples has {self.missing[0]}"
         promised = self.tried if self.domain.count is None else self.domain.count(self.most)
         if self.tried != promised:
-            return f"the domain falls short: it has {self.tried:,} cases, {promised:,} are promised"
+            return f"the domain has {self.tried:,} cases, not {promised:,} as promised"
         twice = self.tried - len(self.met)
         if self.domain.exhaustive and twice:
             return f"the domain falls short: {twice:,} of its {self.tried:,} cases are duplicates"

@@ -27,7 +27,7 @@ def test_all_cases_is_said_of_what_is_enumerated_only():
 @pytest.mark.parametrize(
     ("domain", "message"),
     [
-        (enumerated([1, 2], 3), "the domain falls short: it has 2 cases, 3 are promised"),
+        (enumerated([1, 2], 3), "the domain has 2 cases, not 3 as promised"),
         (enumerated([1, 1, 2], 3), "the domain falls short: 1 of its 3 cases are duplicates"),
         (sampled([1, 2], {"a 3": lambda x: x == 3}), "the domain falls short: none of 2 examples has a 3"),
         (sampled(st.integers(0, 2), {"a 3": lambda x: x == 3}), "the domain falls short: none of 3 examples has a 3"),
