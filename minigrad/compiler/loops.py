@@ -33,8 +33,8 @@ _INTEGER_COMPARISONS = {"less": "slt", "less_equal": "sle", "greater": "sgt", "g
 _LOGIC = {"logical_and": "and", "logical_or": "or"}
 _COSTS = {"divide": 4, "sqrt": 6, "exp": 20, "expm1": 20, "tanh": 25, "log": 25, "log1p": 30}  # an addition costs 1
 _EXPENSIVE = 6  # entries that cost more are kept for later phases
-# Sums run in the arrays' dtype, for the sake of vector instructions. After so many columns or rows, a partial sum is
-# added to a total in double precision.
+# A partial sum covers this many columns or rows. It has the arrays' dtype, so that a vector instruction adds more
+# entries at once. The total that it is added to is in double precision.
 _PARTIAL_COLUMNS = 1024
 _PARTIAL_ROWS = 32
 _MEMORY = {"float": "float", "double": "double", "bool": "i8", "int": "i64"}

@@ -83,7 +83,7 @@ def arguments(seed: int, dtype: Any, special: bool = False) -> list[Any]:
     if kind == 0:
         K = int(rng.integers(1000, 5000))  # several runs of a sum
     elif kind == 1:
-        M = K  # rows and columns are told apart by the place of their numbers
+        M = K  # a square array: (M,) and (K,) have the same shape
     rows = [(M,), (M, 1), (3, M)][rng.integers(3)] if kind > 1 else (M,)
 
     def array(*shape: int) -> Any:

@@ -1,8 +1,8 @@
 """The numbers on docs/theory.md, recomputed without `theory`.
 
-`RECOMPUTED` has for each claim pieces of its section, made of numbers that this module computes. Each piece must stand
-there, or in the family's statements. A number of three or more significant digits must stand in some piece. Add a piece
-for a new one.
+`RECOMPUTED` lists for each claim short texts with numbers that this module computes. The claim's section, or the
+statements of its family, must contain each text. Every number of three or more significant digits in the section must
+occur in one of them, so add a text when you add such a number.
 """
 
 from __future__ import annotations

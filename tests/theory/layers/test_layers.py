@@ -58,6 +58,6 @@ def test_captioner_is_the_one_that_comes_with_the_package():
 
 
 def test_means_of_different_tokens_differ():
-    """Of up to five tokens, also from 0, the output of a token that may attend to nothing."""
+    """Means of up to five tokens differ from each other and from 0, the output for a token that attends to nothing."""
     means = sorted([0.0, *(np.mean(s) for k in range(1, 6) for s in itertools.combinations(ROOTS.ravel(), k))])
     assert np.diff(means).min() > DIFFERENT
