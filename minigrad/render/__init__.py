@@ -3,11 +3,12 @@
 Only `draw`, `notebook` and the methods of the object that `to_graphviz` returns need a layout program.
 """
 
+from .compare import compare
 from .dot import to_dot
 from .layout import DrawingError, draw, notebook, to_graphviz, to_networkx
 from .listing import to_text
 from .module_summary import summary
 from .page import to_html
 
-__all__ = ["DrawingError", "draw", "notebook", "summary", "to_dot", "to_graphviz", "to_html", "to_networkx",
+__all__ = ["DrawingError", "compare", "draw", "notebook", "summary", "to_dot", "to_graphviz", "to_html", "to_networkx",
            "to_text"]  # fmt: skip

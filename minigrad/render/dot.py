@@ -52,7 +52,7 @@ from .options import Depth, Unroll, check_choice, drawn_picture
 from .picture import Edge, Output, Picture, Vertex, shared_path
 from .scopes import Scope, call_scopes, ladders
 
-__all__ = ["quoted", "to_dot"]
+__all__ = ["picture_to_dot", "quoted", "to_dot"]
 
 _STYLE = {
     "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
@@ -64,6 +64,12 @@ _STYLE = {
     "module": 'shape=box style="rounded,filled" fillcolor="#f0ecf8" color="#8f80b5" margin="0.16,0.07"',
     "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
     "legend": 'shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"',
+}
+_MARKED = {  # vertices and edges of a comparison
+    "": "",
+    "+ ": ' color="#1a7f37" penwidth=2.5',
+    "− ": ' color="#b42318" style="dashed,filled" penwidth=2',
+    "~ ": ' color="#a15c00" penwidth=2.5',
 }
 _SIDEWAYS = 24  # the most steps in one chain if data flows sideways: `dot` takes 0.5 s for 30 of them, 9 s for 60
 _LONGEST = 200  # characters of a line
@@ -143,6 +149,11 @@ def to_dot(
     heat = gradient_heat(picture, gradients) if with_gradients else None
     by_time = time_heat(picture, times) if with_times else None
     return _DotWriter(picture, direction, values, heat, by_time).text(title)
+
+
+def picture_to_dot(picture: Picture, direction: str = "TB", title: str = "") -> str:
+    """Return a picture as DOT text, with the shapes of its values."""
+    return _DotWriter(picture, direction, "shape", None, None).text(title)
 
 
 class _DotWriter:
@@ -252,8 +263,8 @@ class _DotWriter:
             vertex = self.vertices[number]
             norm = None if self.heat is None else gradient_norm(vertex, 0)
             said = "" if norm is None else f"  gradient {norm:.1e}"
-            name = self.names[number] if vertex.is_leaf else f"{self.names[number]}  {vertex.label}"
-            rows[vertex.kind].append(f"{name}  {shape_of(vertex.specs[0])}{said}")
+            name = vertex.mark + (self.names[number] if vertex.is_leaf else f"{self.names[number]}  {vertex.label}")
+            rows[vertex.kind].append(f"{name}  {vertex.caveat or shape_of(vertex.specs[0])}{said}")
         lines = [line for kind, found in rows.items() if found for line in (f"{kind}s", *found)]
         return f"label={quoted(*lines, '', left=True)} {_STYLE['legend']}" if lines else ""
 
@@ -273,8 +284,8 @@ class _DotWriter:
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
         options = option_text(vertex.options) if vertex.kind == "operation" and not row else ""
         label += filter(None, [mark, options, vertex.remark, time_words(vertex) if self.times is not None else ""])
-        style = _STYLE[vertex.kind] + self._fill(vertex)
-        self.lines.append(f"{indent}n{number} [label={quoted(*label)} {style}]")
+        style = _STYLE[vertex.kind] + _MARKED[vertex.mark] + self._fill(vertex)
+        self.lines.append(f"{indent}n{number} [label={quoted(vertex.mark + label[0], *label[1:])} {style}]")
         if parameters and not row:
             self._stub(number, parameters, indent)
         if constants and not row:
@@ -299,7 +310,7 @@ class _DotWriter:
         vertex, names = self.vertices[number], []
         for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "elision"]:
             source, name = self.vertices[edge.source], short_name(self.picture, self.names, edge.source, vertex)
-            name = name if source.is_leaf else f"{name} {_output_name(source, vertex, edge)}".strip()
+            name = source.mark + (name if source.is_leaf else f"{name} {_output_name(source, vertex, edge)}".strip())
             names.append(with_name(edge.argument, self.named[number], name))
         return _in_lines(names)
 
@@ -318,8 +329,9 @@ class _DotWriter:
 
     def _attributes(self, number: int, edge: Edge) -> str:
         vertex = self.vertices[number]
-        label = with_name(edge.argument, self.named[number], self._edge_label(vertex, edge))
+        label = edge.mark + with_name(edge.argument, self.named[number], self._edge_label(vertex, edge))
         attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space separates it from the line
+        attributes += filter(None, [_MARKED[edge.mark].strip()])
         if self.heat is not None:
             norm = flow_norm(self.picture, vertex, edge)
             if norm is not None or (is_noted(vertex) and is_noted(self.vertices[edge.source])):

@@ -116,6 +116,8 @@ def limited(picture: Picture, most: int) -> Picture:
 def closed(picture: Picture, depth: int) -> Picture:
     """Replace every scope at this depth with one vertex, or several if the scope is left and re-entered.
 
+    In a comparison, a scope with a difference stays open.
+
     >>> import minigrad as mg
     >>> from minigrad.render.nodes import picture_of
     >>> with mg.scope("net"):
@@ -128,7 +130,9 @@ def closed(picture: Picture, depth: int) -> Picture:
     groups = [
         _Group(range(run[0], run[-1] + 1), path[-1], len(run), "module", path[:-1], _contents(picture, run))
         for path, run in _runs(picture, depth)
-        if path and any(picture.vertices[i].kind == "operation" for i in run)
+        if path
+        and any(picture.vertices[i].kind == "operation" for i in run)
+        and not any(picture.vertices[n].mark for i in run for n in (i, *(e.source for e in picture.vertices[i].inputs)))
     ]
     return _merged(picture, groups)
 

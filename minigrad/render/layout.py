@@ -31,7 +31,8 @@ from .options import Unroll, checked_names, drawn_picture
 if TYPE_CHECKING:
     import graphviz
 
-__all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_graphviz", "to_networkx"]
+__all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_graphviz", "to_networkx",
+           "write_drawing"]  # fmt: skip
 
 _SECONDS = 30.0  # how long a layout may take
 
@@ -65,6 +66,11 @@ def draw(
     ...     draw(x * x, Path(folder, "square.dot")).read_text().splitlines()[0]
     'digraph minigrad {'
     """
+    return write_drawing(path, lambda: to_dot(tensors, **options), timeout)
+
+
+def write_drawing(path: str | os.PathLike[str], make: Callable[[], str], timeout: float = _SECONDS) -> Path:
+    """Write the DOT text that `make` returns, laid out for the suffix of the path; see :func:`draw`."""
     target = Path(path)
     kind = target.suffix[1:].lower()
     if kind not in ("svg", "png", "pdf", "dot"):
@@ -72,7 +78,7 @@ def draw(
     if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
         raise ValueError(f"draw: timeout must be a number of seconds above 0, not {timeout!r}")
     with replacing(target) as temporary:
-        text = to_dot(tensors, **options)
+        text = make()
         try:
             temporary.write_bytes(text.encode() if kind == "dot" else lay_out(text, kind, float(timeout)))
         except DrawingError as error:

@@ -24,12 +24,16 @@ STACK: Primitive = stack.primitive  # type: ignore[attr-defined]  # gathers the 
 
 
 class Edge(NamedTuple):
-    """An input of a vertex: output `slot` of the vertex `source`, as `argument`; `part` is an index, or empty."""
+    """An input of a vertex: output `slot` of the vertex `source`, as `argument`; `part` is an index, or empty.
+
+    `mark` is that of :class:`Vertex`.
+    """
 
     source: int
     slot: int
     argument: str
     part: str = ""
+    mark: str = ""
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class Vertex:
         caveat: why it is not drawn as requested; for a closed module, its contents.
         gathers: for the stack of a sequence's states, the number of that state.
         names: (slot, name) of named outputs that are neither leaves nor outputs of the picture.
+        mark: in a comparison, '+ ' if it was added, '− ' if it was removed, '~ ' if it changed; else empty.
     """
 
     kind: Kind
@@ -66,6 +71,7 @@ class Vertex:
     caveat: str = ""
     gathers: int | None = None
     names: tuple[tuple[int, str], ...] = ()
+    mark: str = ""
 
     @property
     def is_leaf(self) -> bool:
@@ -118,7 +124,7 @@ class Vertex:
     def with_inputs(self, inputs: tuple[Edge, ...]) -> Vertex:
         """Return a copy with other edges; much faster than `dataclasses.replace`."""
         return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
-                      self.step, self.stands_for, self.caveat, self.gathers, self.names)  # fmt: skip
+                      self.step, self.stands_for, self.caveat, self.gathers, self.names, self.mark)  # fmt: skip
 
 
 class Output(NamedTuple):
@@ -147,7 +153,7 @@ class Rewriting:
 
     def edges(self, edges: Iterable[Edge]) -> tuple[Edge, ...]:
         """Translate edges of the old picture to the new one."""
-        return tuple([Edge(*self.moved[edge.source, edge.slot], edge.argument, edge.part) for edge in edges])
+        return tuple([Edge(*self.moved[edge[:2]], *edge[2:]) for edge in edges])
 
     def keep(self, number: int) -> Vertex:
         """Copy a vertex of the old picture, and return the copy."""

@@ -1,0 +1,161 @@
+"""Compare two graphs: which operations, parameters, inputs and edges were added, removed or changed.
+
+Both pictures list their vertices in topological order, so matching subsequences pair them, as in a diff of two texts.
+The union of both is again a picture, whose vertices and edges have marks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+from ..core import Tensor
+from .dot import picture_to_dot
+from .fold import MANY, closed
+from .labels import alike, constants_of, full_name, option_text, shape_of
+from .layout import write_drawing
+from .options import Unroll, check_choice, drawn_picture
+from .picture import Picture, Vertex
+
+__all__ = ["compare"]
+
+_ADDED, _REMOVED, _CHANGED = "+ ", "− ", "~ "
+_NOTHING = Vertex("elision", "")  # before an added vertex, and after a removed one
+
+
+def compare(
+    before: Tensor | Iterable[Tensor],
+    after: Tensor | Iterable[Tensor],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    unroll: Unroll = "fold",
+    max_nodes: int = 1000,
+    direction: Literal["TB", "BT", "LR", "RL"] = "TB",
+    title: str = "+ added     − removed     ~ changed",
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+) -> str:
+    """List the differences between two graphs, and draw both in one picture if there is a path.
+
+    A line starts with `+` for an added operation, parameter, input or output, `−` for a removed one, and `~` for one
+    that changed its shape, options, constants or the source of an argument. Equal graphs give an empty text. The
+    picture has the same marks, so it needs no colours. If it has more than 60 operations, each module without a
+    difference is one box.
+
+    Numbers in the names of modules do not matter, so a layer that moves from `2` to `3` is the same layer.
+
+    Args:
+        before, after: one or more tensors, each with a graph.
+        path: a file for the picture, with the suffix .svg, .png, .pdf or .dot.
+        names: names of tensors that both graphs contain.
+        unroll, max_nodes, direction, title, expand: see :func:`minigrad.render.to_dot`.
+
+    Raises:
+        ValueError, TypeError: as :func:`minigrad.render.to_dot` and, with a path, as :func:`minigrad.render.draw`.
+        ModuleNotFoundError: if the picture needs a layout program and none is installed.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> print(compare(mg.tanh(x).sum(), mg.relu(x).sum(keepdims=True), names={"x": x}))
+    − tanh  2
+    + relu  2
+    ~ sum  shape: scalar → 1, options: none → keepdims=True, + x: relu, − x: tanh
+    """
+    check_choice("direction", direction, ("TB", "BT", "LR", "RL"))
+    pictures = [
+        drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
+        for tensors in (before, after)
+    ]
+    union, lines = _union(*pictures)
+    if path is not None:
+        write_drawing(path, lambda: picture_to_dot(_shortened(union), direction, title))
+    return "\n".join(lines)
+
+
+def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
+    """Return a picture of both, with marks, and a line for each difference."""
+    # leaves are sorted by name, because their order only says which is used first
+    sides = [
+        sorted(side.vertices, key=lambda v: (not v.is_leaf, v.is_leaf and _traits(v)[:3])) for side in (before, after)
+    ]
+    pairs = sorted(_paired(*sides), key=lambda pair: not any(vertex.is_leaf for vertex in pair))
+    places = {id(vertex): number for number, pair in enumerate(pairs) for vertex in pair}
+    union: list[Vertex] = []
+    lines: list[str] = []
+
+    def moved(picture: Picture, ends: Any) -> list[Any]:
+        """Translate edges or outputs of a picture to the union."""
+        return [end._replace(source=places[id(picture.vertices[end.source])]) for end in ends]
+
+    for old, new in pairs:
+        edges = _marked(moved(before, old.inputs), moved(after, new.inputs), "mark")
+        vertex = (old if new is _NOTHING else new).with_inputs(tuple(edges))
+        changes = [] if _NOTHING in (old, new) else _changes(old, new)
+        vertex.specs += old.specs[len(vertex.specs) :]  # from which only removed edges begin
+        vertex.caveat = "\n".join(changes) or vertex.caveat
+        changes += [f"{edge.mark}{edge.argument}: {full_name(union[edge.source])}" for edge in edges if edge.mark]
+        vertex.mark = _ADDED if old is _NOTHING else _REMOVED if new is _NOTHING else _CHANGED if changes else ""
+        union.append(vertex)
+        if vertex.mark:
+            said = ", ".join(changes) if vertex.mark == _CHANGED else _shapes(vertex)
+            lines.append(f"{vertex.mark}{full_name(vertex)}  {said}")
+    outputs = _marked(moved(before, before.outputs), moved(after, after.outputs), "name")
+    lines += [f"{end.name}  {full_name(union[end.source])}" for end in outputs if end.name[:2] in (_ADDED, _REMOVED)]
+    return Picture(union, outputs), lines
+
+
+def _paired(
+    before: Sequence[Vertex], after: Sequence[Vertex], traits: Sequence[int] = (7, 6, 3)
+) -> Iterator[tuple[Vertex, Vertex]]:
+    """Pair vertices with equal traits in order: as many traits as the first number says, between these the next."""
+    texts = [[_traits(vertex)[: traits[0]] for vertex in vertices] for vertices in (before, after)]
+    for tag, i, j, k, m in SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_opcodes():
+        old, new = before[i:j], after[k:m]
+        if tag == "equal":
+            yield from zip(old, new, strict=True)
+        elif traits[1:]:
+            yield from _paired(old, new, traits[1:])
+        else:
+            yield from [(vertex, _NOTHING) for vertex in old] + [(_NOTHING, vertex) for vertex in new]
+
+
+def _traits(vertex: Vertex) -> tuple[Any, ...]:
+    """Return what identifies a vertex: three traits that stay if layers are added elsewhere, and what may change."""
+    place = vertex.kind, tuple(map(alike, vertex.scope)), alike(vertex.label)
+    return *place, _shapes(vertex), option_text(vertex.options), vertex.remark, vertex.scope
+
+
+def _shapes(vertex: Vertex) -> str:
+    return ", ".join(map(shape_of, vertex.specs))
+
+
+def _marked(old: Sequence[Any], new: Sequence[Any], field: str) -> list[Any]:
+    """Return edges or outputs of both versions; a field shows which version lacks them."""
+    sides = (_ADDED, new, old), (_REMOVED, old, new)
+    marked = [
+        end._replace(**{field: mark + getattr(end, field)})
+        for mark, here, there in sides
+        for end in here
+        if end not in there
+    ]
+    return [end for end in new if end in old] + marked
+
+
+def _changes(old: Vertex, new: Vertex) -> list[str]:
+    """Describe how a vertex changed, apart from its edges."""
+    facts = [
+        {"label": v.label, "shape": _shapes(v), "options": option_text(v.options), "contents": v.remark}
+        | {constant.argument: constant.text for constant in constants_of(v)}
+        for v in (old, new)
+    ]
+    texts = {topic: [side.get(topic) or "none" for side in facts] for topic in facts[0] | facts[1]}
+    return [f"{topic}: {a} → {b}" for topic, (a, b) in texts.items() if a != b]
+
+
+def _shortened(picture: Picture) -> Picture:
+    """Close modules without a difference, outermost first, while the picture is large."""
+    for depth in range(1, 1 + max(len(vertex.around) for vertex in picture.vertices)):
+        picture = closed(picture, depth) if len(picture.vertices) > MANY else picture
+    return picture
