@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any, Literal
+from typing import Any
 
 from ..core import Tensor
-from .dot import picture_to_dot
 from .fold import MANY, closed
 from .labels import alike, constants_of, full_name, option_text, shape_of
-from .layout import write_drawing
-from .options import Unroll, check_choice, drawn_picture
+from .layout import draw
+from .options import Unroll, drawn_picture
 from .picture import Picture, Vertex
 
 __all__ = ["compare"]
@@ -32,10 +31,9 @@ def compare(
     *,
     unroll: Unroll = "fold",
     max_nodes: int = 1000,
-    direction: Literal["TB", "BT", "LR", "RL"] = "TB",
-    title: str = "+ added     − removed     ~ changed",
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
+    **options: Any,
 ) -> str:
     """List the differences between two graphs, and draw both in one picture if there is a path.
 
@@ -50,7 +48,8 @@ def compare(
         before, after: one or more tensors, each with a graph.
         path: a file for the picture, with the suffix .svg, .png, .pdf or .dot.
         names: names of tensors that both graphs contain.
-        unroll, max_nodes, direction, title, expand: see :func:`minigrad.render.to_dot`.
+        unroll, max_nodes, expand: see :func:`minigrad.render.to_dot`.
+        options: others of :func:`minigrad.render.draw`, such as ``direction``.
 
     Raises:
         ValueError, TypeError: as :func:`minigrad.render.to_dot` and, with a path, as :func:`minigrad.render.draw`.
@@ -63,14 +62,14 @@ def compare(
     + relu  2
     ~ sum  shape: scalar → 1, options: none → keepdims=True, + x: relu, − x: tanh
     """
-    check_choice("direction", direction, ("TB", "BT", "LR", "RL"))
     pictures = [
-        drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
+        drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
         for tensors in (before, after)
     ]
     union, lines = _union(*pictures)
     if path is not None:
-        write_drawing(path, lambda: picture_to_dot(_shortened(union), direction, title))
+        options = {"title": "+ added     − removed     ~ changed", **options}
+        draw(_shortened(union), path, **options)  # type: ignore[arg-type]  # a picture stands for its tensors
     return "\n".join(lines)
 
 
@@ -80,7 +79,7 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
     sides = [
         sorted(side.vertices, key=lambda v: (not v.is_leaf, v.is_leaf and _traits(v)[:3])) for side in (before, after)
     ]
-    pairs = sorted(_paired(*sides), key=lambda pair: not any(vertex.is_leaf for vertex in pair))
+    pairs = sorted(_paired(sides[0], sides[1]), key=lambda pair: not any(vertex.is_leaf for vertex in pair))
     places = {id(vertex): number for number, pair in enumerate(pairs) for vertex in pair}
     union: list[Vertex] = []
     lines: list[str] = []
@@ -99,8 +98,8 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
         vertex.mark = _ADDED if old is _NOTHING else _REMOVED if new is _NOTHING else _CHANGED if changes else ""
         union.append(vertex)
         if vertex.mark:
-            said = ", ".join(changes) if vertex.mark == _CHANGED else _shapes(vertex)
-            lines.append(f"{vertex.mark}{full_name(vertex)}  {said}")
+            said = changes if vertex.mark == _CHANGED else [_shapes(vertex)]
+            lines.append(f"{vertex.mark}{full_name(vertex)}  {', '.join(said)}")
     outputs = _marked(moved(before, before.outputs), moved(after, after.outputs), "name")
     lines += [f"{end.name}  {full_name(union[end.source])}" for end in outputs if end.name[:2] in (_ADDED, _REMOVED)]
     return Picture(union, outputs), lines
@@ -112,19 +111,18 @@ def _paired(
     """Pair vertices with equal traits in order: as many traits as the first number says, between these the next."""
     texts = [[_traits(vertex)[: traits[0]] for vertex in vertices] for vertices in (before, after)]
     for tag, i, j, k, m in SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_opcodes():
-        old, new = before[i:j], after[k:m]
         if tag == "equal":
-            yield from zip(old, new, strict=True)
+            yield from zip(before[i:j], after[k:m], strict=True)
         elif traits[1:]:
-            yield from _paired(old, new, traits[1:])
+            yield from _paired(before[i:j], after[k:m], traits[1:])
         else:
-            yield from [(vertex, _NOTHING) for vertex in old] + [(_NOTHING, vertex) for vertex in new]
+            yield from [(vertex, _NOTHING) for vertex in before[i:j]] + [(_NOTHING, vertex) for vertex in after[k:m]]
 
 
 def _traits(vertex: Vertex) -> tuple[Any, ...]:
     """Return what identifies a vertex: three traits that stay if layers are added elsewhere, and what may change."""
-    place = vertex.kind, tuple(map(alike, vertex.scope)), alike(vertex.label)
-    return *place, _shapes(vertex), option_text(vertex.options), vertex.remark, vertex.scope
+    may_change = _shapes(vertex), option_text(vertex.options), vertex.remark, vertex.scope
+    return vertex.kind, tuple(map(alike, vertex.scope)), alike(vertex.label), *may_change
 
 
 def _shapes(vertex: Vertex) -> str:

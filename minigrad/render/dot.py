@@ -52,7 +52,7 @@ from .options import Depth, Unroll, check_choice, drawn_picture
 from .picture import Edge, Output, Picture, Vertex, shared_path
 from .scopes import Scope, call_scopes, ladders
 
-__all__ = ["picture_to_dot", "quoted", "to_dot"]
+__all__ = ["quoted", "to_dot"]
 
 _STYLE = {
     "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
@@ -149,11 +149,6 @@ def to_dot(
     heat = gradient_heat(picture, gradients) if with_gradients else None
     by_time = time_heat(picture, times) if with_times else None
     return _DotWriter(picture, direction, values, heat, by_time).text(title)
-
-
-def picture_to_dot(picture: Picture, direction: str = "TB", title: str = "") -> str:
-    """Return a picture as DOT text, with the shapes of its values."""
-    return _DotWriter(picture, direction, "shape", None, None).text(title)
 
 
 class _DotWriter:
@@ -330,8 +325,8 @@ class _DotWriter:
     def _attributes(self, number: int, edge: Edge) -> str:
         vertex = self.vertices[number]
         label = edge.mark + with_name(edge.argument, self.named[number], self._edge_label(vertex, edge))
-        attributes = [f"label={quoted(' ' + label)}"] if label else []  # the space separates it from the line
-        attributes += filter(None, [_MARKED[edge.mark].strip()])
+        # the space separates it from the line
+        attributes = [f"label={quoted(' ' + label)}{_MARKED[edge.mark]}"] if label else []
         if self.heat is not None:
             norm = flow_norm(self.picture, vertex, edge)
             if norm is not None or (is_noted(vertex) and is_noted(self.vertices[edge.source])):

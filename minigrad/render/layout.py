@@ -1,4 +1,4 @@
-"""Draw graphs into files and notebooks, and export them to NetworkX and graphviz.
+"""Draw graphs into files and notebooks, and export them to NetworkX, graphviz and Mermaid.
 
 The system's `dot`, or else the package graphviz-pure, does the layout for files and notebooks.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, count
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +27,15 @@ from ..runtime.files import replacing
 from ..trees import leaves
 from .dot import to_dot
 from .heat import gradient_norm, value_norm
-from .labels import constants_of, leaf_names, option_text
-from .options import Unroll, checked_names, drawn_picture
+from .labels import constants_of, leaf_names, option_text, output_name, shape_of, to_be_named, with_name
+from .options import Depth, Unroll, checked_names, drawn_picture
+from .scopes import Scope, call_scopes
 
 if TYPE_CHECKING:
     import graphviz
 
-__all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_graphviz", "to_networkx",
-           "write_drawing"]  # fmt: skip
+__all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_graphviz", "to_mermaid",
+           "to_networkx"]  # fmt: skip
 
 _SECONDS = 30.0  # how long a layout may take
 
@@ -66,11 +69,6 @@ def draw(
     ...     draw(x * x, Path(folder, "square.dot")).read_text().splitlines()[0]
     'digraph minigrad {'
     """
-    return write_drawing(path, lambda: to_dot(tensors, **options), timeout)
-
-
-def write_drawing(path: str | os.PathLike[str], make: Callable[[], str], timeout: float = _SECONDS) -> Path:
-    """Write the DOT text that `make` returns, laid out for the suffix of the path; see :func:`draw`."""
     target = Path(path)
     kind = target.suffix[1:].lower()
     if kind not in ("svg", "png", "pdf", "dot"):
@@ -78,7 +76,7 @@ def write_drawing(path: str | os.PathLike[str], make: Callable[[], str], timeout
     if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
         raise ValueError(f"draw: timeout must be a number of seconds above 0, not {timeout!r}")
     with replacing(target) as temporary:
-        text = make()
+        text = to_dot(tensors, **options)
         try:
             temporary.write_bytes(text.encode() if kind == "dot" else lay_out(text, kind, float(timeout)))
         except DrawingError as error:
@@ -210,6 +208,76 @@ def to_networkx(
             graph.add_edge(edge.source, number, argument=edge.argument, slot=edge.slot, shape=shape, dtype=str(dtype))
     graph.graph["outputs"] = [tuple(output) for output in picture.outputs]
     return graph
+
+
+def to_mermaid(
+    tensors: Tensor | Iterable[Tensor],
+    *,
+    unroll: Unroll = "fold",
+    max_nodes: int = 200,
+    names: Mapping[str, Tensor] | None = None,
+    expand: Iterable[str] = (),
+    depth: Depth = "auto",
+) -> str:
+    """Return the graph of one or more tensors as a Mermaid flowchart, which GitHub draws in a page.
+
+    Put the text into a README between ```` ```mermaid ```` and ```` ``` ````. Each box names its operation, options,
+    parameters with their shapes, and constants. Modules are frames.
+
+    Args:
+        unroll, max_nodes, names, expand, depth: see :func:`to_dot`.
+
+    Raises:
+        ValueError: if a tensor has no graph, a named tensor is not in it, or an option is unknown. Also if the
+            flowchart is larger than Mermaid draws by default: 500 arrows or 50,000 characters.
+        TypeError: as :func:`to_dot`.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> print(to_mermaid(mg.softmax(x, axis=0), names={"x": x}))
+    flowchart TD
+      n0["x<br>2"]
+      n1["softmax<br>axis=0"]
+      n0 -->|"2"| n1
+      n1 --> y0["output<br>2"]
+    """
+    picture = drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, depth=depth)
+    vertices, known, frames = picture.vertices, leaf_names(picture), count(1)
+    inside = {i for i, v in enumerate(vertices) if v.kind == "parameter"} - {end.source for end in picture.outputs}
+    boxes: list[str] = []
+    arrows: list[str] = []
+    for number, vertex in enumerate(vertices):
+        named = to_be_named(picture, vertex, inside)
+        uses = [(edge, vertices[edge.source]) for edge in vertex.inputs]
+        lines = [known.get(number, vertex.label), *vertex.scope[len(vertex.around) :], option_text(vertex.options)]
+        lines += [vertex.remark, *(shape_of(spec) for spec in vertex.specs if vertex.is_leaf)]
+        lines += [
+            with_name(e.argument, named, f"{s.label} {shape_of(s.specs[0])}") for e, s in uses if e.source in inside
+        ]
+        lines += [with_name(constant.argument, named, constant.text) for constant in constants_of(vertex)]
+        boxes.append("" if number in inside else f"n{number}[{_in_mermaid(*lines)}]")
+        arrows += [
+            f"n{e.source} -->|"
+            f"{_in_mermaid(with_name(e.argument, named, output_name(s, e.slot)), e.part or shape_of(s.specs[e.slot]))}"
+            f"| n{number}"
+            for e, s in uses
+            if e.source not in inside
+        ]
+    for number, (source, slot, name) in enumerate(picture.outputs):
+        arrows.append(f"n{source} --> y{number}[{_in_mermaid(name, shape_of(vertices[source].specs[slot]))}]")
+
+    def framed(scope: Scope) -> list[str]:
+        begin = f"subgraph s{next(frames)}[{_in_mermaid(scope.name)}]"
+        return [begin, *chain(*(framed(i) if isinstance(i, Scope) else [boxes[i]] for i in scope.items)), "end"]
+
+    return "\n  ".join(filter(None, ["flowchart TD", *framed(call_scopes(picture))[1:-1], *arrows]))
+
+
+def _in_mermaid(*lines: str) -> str:
+    """Quote lines of text for Mermaid: other characters by number, and a blank for an empty text."""
+    said = [line for line in "\n".join(lines).split("\n") if line]
+    text = "<br>".join(re.sub(r"[^\w ×→·…:=,.()[\]-]", lambda found: f"#{ord(found[0])};", line) for line in said)
+    return f'"{text or " "}"'
 
 
 # Notebooks --------------------------------------------------------------------------------------

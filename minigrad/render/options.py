@@ -23,7 +23,7 @@ Depth = int | Literal["auto"] | None
 
 
 def drawn_picture(
-    tensors: Tensor | Iterable[Tensor],
+    tensors: Tensor | Iterable[Tensor] | Picture,
     *,
     unroll: Unroll,
     max_nodes: int,
@@ -35,7 +35,7 @@ def drawn_picture(
     """Return the picture that a drawing shows.
 
     Args:
-        tensors: the outputs, each with a graph.
+        tensors: the outputs, each with a graph; or a picture, which is returned as it is.
         unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' the first and the last of
             equal steps, and the number of those between.
         max_nodes: a picture with more operations is always folded. If that is not enough, only the operations nearest
@@ -62,6 +62,8 @@ def drawn_picture(
         raise TypeError(f"render: title must be a str, not {title!r}")
     if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
         raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
+    if isinstance(tensors, Picture):
+        return tensors
     picture = whole_picture(tensors, unroll, names, references)
     if unroll == "fold" or sum(not vertex.is_leaf for vertex in picture.vertices) > max_nodes:
         picture = folded(picture)

@@ -1,0 +1,106 @@
+"""Mermaid flowcharts: they follow the grammar, escape names, and show the same vertices as the picture."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.render import to_mermaid
+from tests.render.graphs import captioner, deep, graphs, halves, leaf, mlp
+from tests.render.pictures import arranged
+
+TEXT = r'"([^"`\n]+)"'
+STATEMENTS = {
+    "frame": rf"subgraph (\w+)\[{TEXT}\]",
+    "end": r"end",
+    "box": rf"(\w+)\[{TEXT}\]",
+    "arrow": rf"(\w+) -->(?:\|{TEXT}\|)? (\w+)(?:\[{TEXT}\])?",
+}
+MEAN = [
+    '"', "`", "#", "#quot;", ";", "&lt;", "<br>", "<b>", "]", "|", "%%", "%%{init}%%", "end", "style: #1;", "\\n", "{",
+    "é", "☃", "😀", "\x00", "\ud800", " ",
+]  # fmt: skip
+words = st.lists(st.one_of(st.sampled_from(MEAN), st.text(max_size=3)), min_size=1, max_size=4).map("".join)
+
+
+def shown(text):
+    """A text as Mermaid shows it: `#9731;` is the character with this number."""
+    return None if text is None else html.unescape(re.sub(r"#(\d+);", r"&#\1;", text))
+
+
+def parsed(flowchart):
+    """The boxes and frames by id, and the arrows; fails if a statement is none of the grammar's."""
+    first, *lines = flowchart.split("\n")
+    assert first == "flowchart TD"
+    boxes, frames, arrows, depth = {}, {}, [], 0
+    for line in lines:
+        [(kind, found)] = [(k, m) for k, rule in STATEMENTS.items() if (m := re.fullmatch(rf" *{rule}", line))]
+        name, *texts = found.groups() or ("",)
+        if kind in ("frame", "box"):
+            known = frames if kind == "frame" else boxes
+            assert name not in boxes | frames
+            known[name] = shown(texts[0])
+        elif kind == "arrow":
+            said, target, output = texts
+            assert name in boxes
+            if output is not None:
+                boxes[target] = shown(output)
+            arrows.append((name, target, shown(said)))
+        depth += {"frame": 1, "end": -1}.get(kind, 0)
+        assert depth >= 0
+    assert depth == 0
+    assert all(target in boxes for _, target, _ in arrows)
+    return boxes, frames, arrows
+
+
+@settings(max_examples=25)
+@given(graphs(), st.sampled_from(["steps", "fold", "primitive"]))
+def test_every_graph_follows_the_grammar(outputs, unroll):
+    boxes, _, arrows = parsed(to_mermaid(outputs, unroll=unroll))
+    picture = arranged(outputs, unroll=unroll, max_nodes=200)
+    assert len(boxes) == len(picture.vertices) + len(picture.outputs)
+    assert len(arrows) == sum(len(vertex.inputs) for vertex in picture.vertices) + len(picture.outputs)
+
+
+@settings(max_examples=25)
+@given(words, words, words)
+def test_names_are_escaped(scope, constant, output):
+    x = leaf(2)
+    with mg.scope(scope):
+        y = mg.tanh(x)
+    boxes, frames, _ = parsed(to_mermaid(y, names={constant: x, output + "y": y}))
+    if all(c.isprintable() for c in scope + constant + output):
+        assert list(frames.values()) == [scope or " "]
+        assert f"{constant}<br>" in boxes["n0"]
+        assert boxes["y0"].startswith(f"{output}y<br>")
+
+
+def test_boxes_name_parameters_options_and_arguments():
+    boxes, frames, arrows = parsed(to_mermaid(mlp()))
+    assert list(frames.values()) == ["Sequential", "0", "1", "2"]
+    assert {"weight 3×4", "bias 4"} <= set(boxes["n4"].split("<br>"))
+    x = leaf(2, 2)
+    boxes, _, arrows = parsed(to_mermaid(mg.softmax(x, axis=0) - mg.exp(x), names={"x": x}))
+    assert "softmax<br>axis=0" in boxes.values()
+    assert {text.split("<br>")[0] for _, _, text in arrows if text} >= {"a", "b"}
+    first, second = halves(leaf(4))
+    assert {text for *_, text in parsed(to_mermaid(first * second))[2] if text} >= {"[0]<br>2", "[1]<br>2"}
+
+
+def test_a_parameter_that_is_an_output_has_a_box():
+    layer = mg.nn.Linear(2, 2, rng=0)
+    boxes, _, arrows = parsed(to_mermaid([layer(leaf(1, 2)), layer.weight]))
+    weight = next(source for source, target, _ in arrows if boxes[target].startswith("output 1"))
+    assert boxes[weight].startswith("weight")
+
+
+@pytest.mark.parametrize("make", [lambda: captioner(steps=16), lambda: captioner(steps=200), lambda: deep(20)])
+def test_the_size_depends_on_the_model_only(make):
+    boxes, _, _ = parsed(to_mermaid(make()))
+    assert len(boxes) < 60
+    assert not any("\n" in text for text in boxes.values())
