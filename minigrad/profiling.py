@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain, repeat
 from time import perf_counter_ns
 from typing import Any
 
@@ -28,9 +29,9 @@ from .runtime.files import replacing
 from .spec import Array, Spec
 from .timings import By, Event, Row, own_times, rows_of, table_of, trace_of
 from .units import time_text
-from .writes import owner
+from .writes import arrays_in, owner
 
-__all__ = ["Profile", "profile"]
+__all__ = ["Profile", "profile", "residual_memory"]
 
 
 class _ThreadState(threading.local):
@@ -247,3 +248,32 @@ def _new_bytes(made: tuple[Any, ...], given: tuple[Any, ...]) -> int:
     old = {id(owner(x)) for x in given if x is not None}
     arrays = {id(x): x for x in made if x is not None}.values()  # one array may be the cotangent of two inputs
     return sum(min(x.nbytes, memory.nbytes) for x in arrays if id(memory := owner(x)) not in old)
+
+
+def residual_memory(nodes: Iterable[Node], besides: Iterable[Array] = ()) -> dict[Node, dict[str, int]]:
+    """Return the bytes of each residual of some nodes by name: the argument that it is, or what it was declared.
+
+    An undeclared residual has an empty name. Memory that several residuals share counts once, for the first of them.
+    That of named leaves, which are parameters, and of the arrays `besides` never counts. A node whose residuals were
+    freed has none.
+
+    >>> import minigrad as mg
+    >>> y = mg.tanh(mg.tensor([1.0, 2.0], requires_grad=True))
+    >>> residual_memory([y.node, mg.exp(y).node])
+    {<tanh float32 (2,)>: {'output': 8}, <exp float32 (2,)>: {'output': 8}}
+    """
+    seen = {id(owner(array)) for array in besides}
+    result: dict[Node, dict[str, int]] = {}
+    for node in nodes:
+        if (primitive := node.primitive) is None:
+            continue
+        result[node] = {}
+        edges = zip(node.parents, node.edges[0], strict=True)
+        parameters = {primitive.input_name(argnum) for parent, argnum in edges if getattr(parent, "name", "")}
+        for name, value in zip(chain(primitive.residuals or (), repeat("")), node.residuals or (), strict=False):
+            memory = {id(array): array.nbytes for array in map(owner, arrays_in(value))}
+            if memory:
+                new = sum(size for key, size in memory.items() if key not in seen and name not in parameters)
+                result[node][name] = result[node].get(name, 0) + new
+                seen |= memory.keys()
+    return result

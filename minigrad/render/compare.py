@@ -62,11 +62,12 @@ def compare(
     + relu  2
     ~ sum  shape: scalar → 1, options: none → keepdims=True, + x: relu, − x: tanh
     """
-    pictures = [
-        drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
-        for tensors in (before, after)
-    ]
-    union, lines = _union(*pictures)
+    union, lines = _union(
+        *(
+            drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
+            for tensors in (before, after)
+        )
+    )
     if path is not None:
         options = {"title": "+ added     − removed     ~ changed", **options}
         draw(_shortened(union), path, **options)  # type: ignore[arg-type]  # a picture stands for its tensors
@@ -97,9 +98,8 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
         changes += [f"{edge.mark}{edge.argument}: {full_name(union[edge.source])}" for edge in edges if edge.mark]
         vertex.mark = _ADDED if old is _NOTHING else _REMOVED if new is _NOTHING else _CHANGED if changes else ""
         union.append(vertex)
-        if vertex.mark:
-            said = changes if vertex.mark == _CHANGED else [_shapes(vertex)]
-            lines.append(f"{vertex.mark}{full_name(vertex)}  {', '.join(said)}")
+        said = ", ".join(changes) if vertex.mark == _CHANGED else _shapes(vertex)
+        lines += [f"{vertex.mark}{full_name(vertex)}  {said}"] if vertex.mark else []
     outputs = _marked(moved(before, before.outputs), moved(after, after.outputs), "name")
     lines += [f"{end.name}  {full_name(union[end.source])}" for end in outputs if end.name[:2] in (_ADDED, _REMOVED)]
     return Picture(union, outputs), lines
@@ -131,14 +131,12 @@ def _shapes(vertex: Vertex) -> str:
 
 def _marked(old: Sequence[Any], new: Sequence[Any], field: str) -> list[Any]:
     """Return edges or outputs of both versions; a field shows which version lacks them."""
-    sides = (_ADDED, new, old), (_REMOVED, old, new)
-    marked = [
+    return [end for end in new if end in old] + [
         end._replace(**{field: mark + getattr(end, field)})
-        for mark, here, there in sides
+        for mark, here, there in ((_ADDED, new, old), (_REMOVED, old, new))
         for end in here
         if end not in there
     ]
-    return [end for end in new if end in old] + marked
 
 
 def _changes(old: Vertex, new: Vertex) -> list[str]:

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, Literal
 
+from ..backward import graph_of
 from ..core import Tensor
-from ..units import time_text
+from ..profiling import residual_memory
+from ..units import byte_text, time_text
 from .fold import MANY
 from .heat import (
     NOT_SHOWN,
@@ -48,7 +50,7 @@ from .labels import (
     to_be_named,
     with_name,
 )
-from .options import Depth, Unroll, check_choice, drawn_picture
+from .options import Depth, Unroll, check_choice, drawn_picture, with_graphs
 from .picture import Edge, Output, Picture, Vertex, shared_path
 from .scopes import Scope, call_scopes, ladders
 
@@ -85,6 +87,7 @@ def to_dot(
     values: Literal["shape", "norm", "none"] = "shape",
     gradients: Ends = False,
     times: Ends = False,
+    residuals: bool = False,
     title: str = "",
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
@@ -111,18 +114,21 @@ def to_dot(
         times: colour operations by their time in the last :func:`minigrad.profile`, forward and backward together, on a
             log scale down to a hundredth of the longest, and write both times into their boxes. A pair of seconds
             (low, high) fixes the ends of the scale. Cannot be combined with `gradients`.
+        residuals: draw the backward pass. Arrows show where cotangents go, with their shapes. Each operation lists the
+            arrays that its VJP keeps, and their bytes, by the names that :func:`minigrad.primitive` declares.
+            Parameters have no bytes, and shared memory counts once. A note shows the total.
         title: text above the drawing.
         names: names for inputs, outputs and intermediate tensors; the last appear in the boxes.
         expand: names of primitives to replace by their references (compositions of simpler primitives), such as
             {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms.
         depth: draw each module at this depth as one box with its number of operations and parameters: 1 shows the whole
             network as one box, 2 each of its parts, None opens everything. 'auto' closes modules if there are more than
-            60 operations, leaving about 30 boxes. It closes nothing if you ask for steps, expand, gradients, times or
-            norms.
+            60 operations, leaving about 30 boxes. It closes nothing if you ask for steps, expand, gradients, times,
+            norms or residuals.
 
     Raises:
         ValueError: if a tensor has no graph, a named tensor is not in it, an option is unknown, or the requested
-            gradients, times or values were not recorded.
+            gradients, times or values were not recorded. Also if a backward pass has freed the residuals.
         TypeError: if ``tensors`` are not tensors, ``names`` does not map names to tensors, or ``expand`` does not name
             primitives.
 
@@ -137,10 +143,16 @@ def to_dot(
     with_gradients, with_times = (option is not None and option is not False for option in (gradients, times))
     if with_gradients and with_times:
         raise ValueError("to_dot: gradients and times cannot be combined, because a box has one colour. Pass one.")
-    if depth == "auto" and (values == "norm" or with_gradients or with_times):
+    if depth == "auto" and (values == "norm" or with_gradients or with_times or residuals):
         depth = None  # closed modules would hide the requested values
+    outputs = with_graphs(tensors) if residuals else tensors
+    nodes = graph_of([tensor.node for tensor in outputs if tensor.node]).nodes if residuals else []
+    if any(node.residuals is None for node in nodes):
+        raise ValueError(
+            "to_dot: a backward pass has freed the residuals. Draw the graph before it, or pass it retain_graph=True."
+        )
     picture = drawn_picture(
-        tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title, depth=depth
+        outputs, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title, depth=depth
     )
     if values == "norm" and not was_recorded(picture, value_norm):
         raise ValueError(
@@ -148,15 +160,23 @@ def to_dot(
         )
     heat = gradient_heat(picture, gradients) if with_gradients else None
     by_time = time_heat(picture, times) if with_times else None
-    return _DotWriter(picture, direction, values, heat, by_time).text(title)
+    return _DotWriter(picture, direction, values, heat, by_time, residual_memory(nodes)).text(title)
 
 
 class _DotWriter:
     """Collects the lines of one drawing: vertices in their clusters, then the edges."""
 
-    def __init__(self, picture: Picture, direction: str, values: str, heat: Heat | None, times: Heat | None) -> None:
+    def __init__(
+        self,
+        picture: Picture,
+        direction: str,
+        values: str,
+        heat: Heat | None,
+        times: Heat | None,
+        kept: Mapping[Any, Mapping[str, int]],
+    ) -> None:
         self.picture, self.vertices = picture, picture.vertices
-        self.direction, self.values, self.heat, self.times = direction, values, heat, times
+        self.direction, self.values, self.heat, self.times, self.kept = direction, values, heat, times, kept
         self.stubbed = stubbed(picture)
         marked = [number for number in sorted(self.stubbed) if not self.vertices[number].is_leaf]
         self.names = leaf_names(picture) | {number: f"v{i}" for i, number in enumerate(marked, 1)}
@@ -178,7 +198,8 @@ class _DotWriter:
             f"  rankdir={self.direction}{ranking} nodesep=0.25 ranksep=0.35",
             '  fontname="Helvetica" fontsize=11',
             '  node [fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
-            '  edge [fontname="Helvetica" fontsize=9 color="#666666" fontcolor="#666666" arrowsize=0.6]',
+            '  edge [fontname="Helvetica" fontsize=9 color="#666666" fontcolor="#666666" arrowsize=0.6'
+            f"{' dir=back' if self.kept else ''}]",
         ]
         if title:
             self.lines.append(f"  label={quoted(title)} labelloc=t fontsize=14")
@@ -239,6 +260,11 @@ class _DotWriter:
     def _legends(self) -> None:
         """Put the legends next to the last output, where they do not widen the drawing."""
         boxes = {"legend": self._stub_legend()}
+        if self.kept:
+            total = f"residuals  {byte_text(sum(sum(kept.values()) for kept in self.kept.values()))}"
+            boxes["kept"] = (
+                f"label={quoted(total, 'no bytes: parameter,', 'or shared', '', left=True)} {_STYLE['legend']}"
+            )
         elided = any(vertex.kind == "elision" for vertex in self.vertices)
         if self.heat is not None:
             words = "norm of the gradient, on a log scale", "white or dotted: no gradient"
@@ -278,7 +304,16 @@ class _DotWriter:
             label = [vertex.scope[-1], vertex.label, *[""][: len(stubs)], *stubs]
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
         options = option_text(vertex.options) if vertex.kind == "operation" and not row else ""
-        label += filter(None, [mark, options, vertex.remark, time_words(vertex) if self.times is not None else ""])
+        label += filter(
+            None,
+            [
+                mark,
+                options,
+                vertex.remark,
+                self._residuals(vertex),
+                time_words(vertex) if self.times is not None else "",
+            ],
+        )
         style = _STYLE[vertex.kind] + _MARKED[vertex.mark] + self._fill(vertex)
         self.lines.append(f"{indent}n{number} [label={quoted(vertex.mark + label[0], *label[1:])} {style}]")
         if parameters and not row:
@@ -289,6 +324,12 @@ class _DotWriter:
         for edge in vertex.inputs:
             if edge.source not in self.stubbed:
                 self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(number, edge)}")
+
+    def _residuals(self, vertex: Vertex) -> str:
+        """List what the VJP of a vertex keeps; a step has the residuals of all steps."""
+        kept = self.kept.get(vertex.node, {}) if vertex.kind == "operation" and vertex.gathers is None else {}
+        words = [f"{name} {byte_text(size) if size else ''}".strip() for name, size in kept.items()]
+        return f"{'all steps keep' if vertex.step is not None else 'keeps'} {_in_lines(words)}" if words else ""
 
     def _stub(self, number: int, text: str, indent: str) -> None:
         """Write the parameters of a vertex, in the colour of the largest gradient that it sent them."""
@@ -310,9 +351,11 @@ class _DotWriter:
         return _in_lines(names)
 
     def _constants(self, number: int) -> str:
-        """Describe the constant arguments of a vertex."""
+        """Describe the constant arguments of a vertex; they take no part in the backward pass."""
         named = self.named[number]
-        return _in_lines([with_name(c.argument, named, c.text) for c in constants_of(self.vertices[number])])
+        return _in_lines(
+            [with_name(c.argument, named, c.text) for c in constants_of(self.vertices[number]) if not self.kept]
+        )
 
     def _fill(self, vertex: Vertex) -> str:
         """Return the colour of a vertex by its time, or by the largest gradient of its outputs."""

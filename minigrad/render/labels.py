@@ -319,8 +319,8 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
     constants = {constant.argument for constant in constants_of(vertex)}
     if len(vertex.inputs) + len(constants) < 2:
         return set()
-    arguments = *(edge.argument for edge in vertex.inputs), *argument_order(vertex)  # the former for removed edges
-    place = {name: i for i, name in enumerate(arguments)}
+    # edges that a comparison shows as removed may have arguments of their own
+    place = {name: i for i, name in enumerate([*(e.argument for e in vertex.inputs), *argument_order(vertex)])}
     drawn = [edge for edge in vertex.inputs if edge.source not in stubs]
     silent = [edge for edge in drawn if not _is_clear(picture, vertex, edge)]
     # edges from the same output need no label, except from an elision, which may carry several values

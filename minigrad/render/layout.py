@@ -249,12 +249,15 @@ def to_mermaid(
     for number, vertex in enumerate(vertices):
         named = to_be_named(picture, vertex, inside)
         uses = [(edge, vertices[edge.source]) for edge in vertex.inputs]
-        lines = [known.get(number, vertex.label), *vertex.scope[len(vertex.around) :], option_text(vertex.options)]
-        lines += [vertex.remark, *(shape_of(spec) for spec in vertex.specs if vertex.is_leaf)]
-        lines += [
-            with_name(e.argument, named, f"{s.label} {shape_of(s.specs[0])}") for e, s in uses if e.source in inside
+        lines = [
+            known.get(number, vertex.label),
+            *vertex.scope[len(vertex.around) :],  # the name of a step
+            *(shape_of(spec) for spec in vertex.specs if vertex.is_leaf),
+            option_text(vertex.options),
+            vertex.remark,
+            *(with_name(e.argument, named, f"{s.label} {shape_of(s.specs[0])}") for e, s in uses if e.source in inside),
+            *(with_name(constant.argument, named, constant.text) for constant in constants_of(vertex)),
         ]
-        lines += [with_name(constant.argument, named, constant.text) for constant in constants_of(vertex)]
         boxes.append("" if number in inside else f"n{number}[{_in_mermaid(*lines)}]")
         arrows += [
             f"n{e.source} -->|"
@@ -263,21 +266,23 @@ def to_mermaid(
             for e, s in uses
             if e.source not in inside
         ]
-    for number, (source, slot, name) in enumerate(picture.outputs):
-        arrows.append(f"n{source} --> y{number}[{_in_mermaid(name, shape_of(vertices[source].specs[slot]))}]")
+    arrows += [
+        f"n{source} --> y{number}[{_in_mermaid(name, shape_of(vertices[source].specs[slot]))}]"
+        for number, (source, slot, name) in enumerate(picture.outputs)
+    ]
 
     def framed(scope: Scope) -> list[str]:
-        begin = f"subgraph s{next(frames)}[{_in_mermaid(scope.name)}]"
-        return [begin, *chain(*(framed(i) if isinstance(i, Scope) else [boxes[i]] for i in scope.items)), "end"]
+        """Write a scope and everything in it."""
+        inner = (framed(item) if isinstance(item, Scope) else [boxes[item]] for item in scope.items)
+        return [f"subgraph s{next(frames)}[{_in_mermaid(scope.name)}]", *chain(*inner), "end"]
 
     return "\n  ".join(filter(None, ["flowchart TD", *framed(call_scopes(picture))[1:-1], *arrows]))
 
 
 def _in_mermaid(*lines: str) -> str:
     """Quote lines of text for Mermaid: other characters by number, and a blank for an empty text."""
-    said = [line for line in "\n".join(lines).split("\n") if line]
-    text = "<br>".join(re.sub(r"[^\w ×→·…:=,.()[\]-]", lambda found: f"#{ord(found[0])};", line) for line in said)
-    return f'"{text or " "}"'
+    text = re.sub(r"[^\w ×→·…:=,.()[\]\n-]", lambda found: f"#{ord(found[0])};", "\n".join(filter(None, lines)))
+    return '"' + (text.replace("\n", "<br>") or " ") + '"'
 
 
 # Notebooks --------------------------------------------------------------------------------------

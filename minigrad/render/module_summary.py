@@ -16,10 +16,10 @@ from ..core import Node, Tensor, enable_grad
 from ..nn.module import Module, Parameter, walk
 from ..observers import Observer, observing
 from ..primitives import Primitive
+from ..profiling import residual_memory
 from ..spec import Array, Spec
 from ..trees import leaves
 from ..units import byte_text
-from ..writes import arrays_in, owner
 from .labels import shape_of
 
 __all__ = ["Row", "Summary", "summary"]
@@ -143,12 +143,9 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
             own["forward"] = partial(watch.forward, i, member.forward)
         result = module(*inputs, **options)
     kept = set(graph_of([x.node for _, x in leaves(result) if isinstance(x, Tensor) and x.node is not None]).nodes)
-    seen = {id(owner(parameter.data)) for parameter in parameters}
-    held = [(row, array) for row, node in watch.nodes if node in kept for array in arrays_in(node.residuals)]
-    for row, array in ((row, owner(array)) for row, array in held):
-        if id(array) not in seen:
-            seen.add(id(array))
-            rows[row].residual_bytes += array.nbytes
+    memory = residual_memory([node for _, node in watch.nodes if node in kept], [p.data for p in parameters])
+    for row, node in watch.nodes:
+        rows[row].residual_bytes += sum(memory.get(node, {}).values())
     counted = ("parameters", "frozen", "multiply_adds", "residual_bytes")
     sums = {name: sum(getattr(row, name) for row in rows) for name in counted}
     return Summary(tuple(rows), sum(p.data.nbytes for p in parameters), tuple(watch.uncounted), **sums)

@@ -16,7 +16,16 @@ from .nodes import picture_of
 from .picture import Picture
 from .scopes import grouped
 
-__all__ = ["Depth", "Unroll", "check_choice", "check_count", "checked_names", "drawn_picture", "whole_picture"]
+__all__ = [
+    "Depth",
+    "Unroll",
+    "check_choice",
+    "check_count",
+    "checked_names",
+    "drawn_picture",
+    "whole_picture",
+    "with_graphs",
+]
 
 Unroll = Literal["steps", "fold", "primitive"]
 Depth = int | Literal["auto"] | None
@@ -82,7 +91,7 @@ def whole_picture(
 ) -> Picture:
     """Return the picture before loops are folded or vertices left out."""
     check_choice("unroll", unroll, ("steps", "fold", "primitive"))
-    outputs, references = _with_graphs(tensors), _with_references(expand)
+    outputs, references = with_graphs(tensors), _with_references(expand)
     picture = picture_of(outputs, checked_names(names))
     if unroll != "primitive":
         picture = unrolled(picture)
@@ -108,7 +117,7 @@ def check_count(option: str, value: object) -> None:
         raise ValueError(f"render: {option} must be an int of at least 1, not {value!r}")
 
 
-def _with_graphs(tensors: Any) -> tuple[Tensor, ...]:
+def with_graphs(tensors: Any) -> tuple[Tensor, ...]:
     """Return a tuple of tensors, each with a graph."""
     if isinstance(tensors, Module):
         raise TypeError(
