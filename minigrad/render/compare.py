@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core import Tensor
 from .fold import MANY, closed
-from .labels import alike, constants_of, full_name, option_text, shape_of
+from .labels import alike, constants_of, full_name, option_text, option_words, shape_of
 from .layout import draw
 from .options import Unroll, drawn_picture
 from .picture import Picture, Vertex
@@ -39,8 +39,8 @@ def compare(
 
     A line starts with `+` for an added operation, parameter, input or output, `−` for a removed one, and `~` for one
     that changed its shape, options, constants or the source of an argument. Equal graphs give an empty text. The
-    picture has the same marks, so it needs no colours. If it has more than 60 operations, each module without a
-    difference is one box.
+    picture has the same marks, so it needs no colours. With more than 60 operations and leaves, it shows each module
+    without a difference as one box.
 
     Numbers in the names of modules do not matter, so a layer that moves from `2` to `3` is the same layer.
 
@@ -49,7 +49,7 @@ def compare(
         path: a file for the picture, with the suffix .svg, .png, .pdf or .dot.
         names: names of tensors that both graphs contain.
         unroll, max_nodes, expand: see :func:`minigrad.render.to_dot`.
-        options: others of :func:`minigrad.render.draw`, such as ``direction``.
+        options: for the picture, others of :func:`minigrad.render.draw`, such as ``direction``.
 
     Raises:
         ValueError, TypeError: as :func:`minigrad.render.to_dot` and, with a path, as :func:`minigrad.render.draw`.
@@ -60,7 +60,7 @@ def compare(
     >>> print(compare(mg.tanh(x).sum(), mg.relu(x).sum(keepdims=True), names={"x": x}))
     − tanh  2
     + relu  2
-    ~ sum  shape: scalar → 1, options: none → keepdims=True, + x: relu, − x: tanh
+    ~ sum  shape: scalar → 1, keepdims: none → True, + x: relu, − x: tanh
     """
     union, lines = _union(
         *(
@@ -142,7 +142,8 @@ def _marked(old: Sequence[Any], new: Sequence[Any], field: str) -> list[Any]:
 def _changes(old: Vertex, new: Vertex) -> list[str]:
     """Describe how a vertex changed, apart from its edges."""
     facts = [
-        {"label": v.label, "shape": _shapes(v), "options": option_text(v.options), "contents": v.remark}
+        {"label": v.label, "shape": _shapes(v), "contents": v.remark}
+        | option_words(v.options)
         | {constant.argument: constant.text for constant in constants_of(v)}
         for v in (old, new)
     ]
@@ -151,7 +152,7 @@ def _changes(old: Vertex, new: Vertex) -> list[str]:
 
 
 def _shortened(picture: Picture) -> Picture:
-    """Close modules without a difference, outermost first, while the picture is large."""
-    for depth in range(1, 1 + max(len(vertex.around) for vertex in picture.vertices)):
-        picture = closed(picture, depth) if len(picture.vertices) > MANY else picture
+    """Close modules without a difference, outermost first, if the picture is large."""
+    for depth in range(1, max(len(v.around) for v in picture.vertices) + 1) if len(picture.vertices) > MANY else ():
+        picture = closed(picture, depth)
     return picture

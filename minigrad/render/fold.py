@@ -132,7 +132,11 @@ def closed(picture: Picture, depth: int) -> Picture:
         for path, run in _runs(picture, depth)
         if path
         and any(picture.vertices[i].kind == "operation" for i in run)
-        and not any(picture.vertices[n].mark for i in run for n in (i, *(e.source for e in picture.vertices[i].inputs)))
+        and not any(
+            picture.vertices[number].mark
+            for i in run
+            for number in (i, *(e.source for e in picture.vertices[i].inputs if picture.vertices[e.source].is_leaf))
+        )
     ]
     return _merged(picture, groups)
 

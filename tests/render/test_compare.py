@@ -67,7 +67,7 @@ def test_other_shapes_options_and_constants():
     assert "Sequential.2.weight  shape: 8×3 → 16×3" in text
     assert "Sequential.2.affine" not in text  # takes another weight of the same name, and returns the same shape
     x = leaf(2, 3)
-    assert "axis=0 → axis=1" in compare(mg.softmax(x, axis=0), mg.softmax(x, axis=1))
+    assert "axis: 0 → 1" in compare(mg.softmax(x, axis=0), mg.softmax(x, axis=1))
     with mg.record(lines=False):
         y, z = x * 2.0, x * 3.0
     assert "b: 2 → 3" in compare(y, z)

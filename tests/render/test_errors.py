@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minigrad import nn
-from minigrad.render import draw, notebook, to_dot, to_graphviz, to_html, to_networkx, to_text
+from minigrad.render import compare, draw, notebook, to_dot, to_graphviz, to_html, to_mermaid, to_networkx, to_text
 from tests.render.graphs import layout_program, leaf
 
 X = leaf(2)
@@ -54,6 +54,8 @@ WRITERS = {
     "to_text": (lambda tensors, folder, **options: to_text(tensors, **options), OPTIONS),
     "to_dot": (lambda tensors, folder, **options: to_dot(tensors, **options), OPTIONS + LIMIT + TITLE + DRAWN),
     "to_graphviz": (lambda y, folder, **options: to_graphviz(y, **options), OPTIONS + LIMIT + TITLE + DRAWN),
+    "compare": (lambda tensors, folder, **options: compare(Y, tensors, folder / "a.svg", **options), OPTIONS + LIMIT),
+    "to_mermaid": (lambda tensors, folder, **options: to_mermaid(tensors, **options), OPTIONS + LIMIT),
     "to_networkx": (lambda tensors, folder, **options: to_networkx(tensors, **options), OPTIONS + LIMIT),
     "to_html": (lambda y, folder, **options: to_html(y, folder / "a.html", **options), OPTIONS + LIMIT + TITLE),
     "draw": (
