@@ -12,6 +12,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.render import compare
 from minigrad.render.compare import _shortened, _union
+from minigrad.render.labels import shape_of
 from minigrad.render.options import drawn_picture
 from tests.render.graphs import captioner, graphs, laid_out, leaf, loop
 from tests.render.pictures import check, labels
@@ -25,6 +26,10 @@ def network(*layers):
     """A loss of new layers; a pair of numbers stands for a linear one."""
     layers = [linear(*layer) if isinstance(layer, tuple) else layer for layer in layers]
     return nn.Sequential(*layers)(np.ones((5, 4), np.float32)).sum()
+
+
+def shape(*lengths):
+    return shape_of((lengths, np.dtype(np.float32)))
 
 
 def union(before, after):
@@ -63,8 +68,8 @@ def test_layers_that_were_added_and_removed(layers, expected):
 def test_other_shapes_options_and_constants():
     text = compare(network(*BASE), network((4, 16), nn.Tanh(), (16, 3)))
     assert {mark for mark, _ in marks(text)} == {"~"}
-    assert "Sequential.0.weight  shape: 4×8 → 4×16" in text
-    assert "Sequential.2.weight  shape: 8×3 → 16×3" in text
+    for name, old, new in (("0.weight", (4, 8), (4, 16)), ("2.weight", (8, 3), (16, 3))):
+        assert f"Sequential.{name}  shape: {shape(*old)} → {shape(*new)}" in text
     assert "Sequential.2.affine" not in text  # takes another weight of the same name, and returns the same shape
     x = leaf(2, 3)
     assert "axis: 0 → 1" in compare(mg.softmax(x, axis=0), mg.softmax(x, axis=1))

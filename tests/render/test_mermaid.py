@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.render import to_mermaid
+from minigrad.render.labels import shape_of
 from tests.render.graphs import captioner, deep, graphs, halves, leaf, mlp
 from tests.render.pictures import arranged
 
@@ -26,6 +28,10 @@ MEAN = [
     "é", "☃", "😀", "\x00", "\ud800", " ",
 ]  # fmt: skip
 words = st.lists(st.one_of(st.sampled_from(MEAN), st.text(max_size=3)), min_size=1, max_size=4).map("".join)
+
+
+def shape(*lengths):
+    return shape_of((lengths, np.dtype(np.float32)))
 
 
 def shown(text):
@@ -83,13 +89,15 @@ def test_names_are_escaped(scope, constant, output):
 def test_boxes_name_parameters_options_and_arguments():
     boxes, frames, arrows = parsed(to_mermaid(mlp()))
     assert list(frames.values()) == ["Sequential", "0", "1", "2"]
-    assert {"weight 3×4", "bias 4"} <= set(boxes["n4"].split("<br>"))
+    assert {f"weight {shape(3, 4)}", f"bias {shape(4)}"} <= set(boxes["n4"].split("<br>"))
     x = leaf(2, 2)
     boxes, _, arrows = parsed(to_mermaid(mg.softmax(x, axis=0) - mg.exp(x), names={"x": x}))
     assert "softmax<br>axis=0" in boxes.values()
     assert {text.split("<br>")[0] for _, _, text in arrows if text} >= {"a", "b"}
     first, second = halves(leaf(4))
-    assert {text for *_, text in parsed(to_mermaid(first * second))[2] if text} >= {"[0]<br>2", "[1]<br>2"}
+    assert {text for *_, text in parsed(to_mermaid(first * second))[2] if text} >= {
+        f"[{k}]<br>{shape(2)}" for k in (0, 1)
+    }
 
 
 def test_a_parameter_that_is_an_output_has_a_box():
