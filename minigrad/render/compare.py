@@ -144,7 +144,7 @@ def _changes(old: Vertex, new: Vertex) -> list[str]:
     facts = [
         {"label": v.label, "shape": _shapes(v), "contents": v.remark}
         | option_words(v.options)
-        | {constant.argument: constant.text for constant in constants_of(v)}
+        | {constant.argument: constant.text.removeprefix("= ") for constant in constants_of(v)}
         for v in (old, new)
     ]
     texts = {topic: [side.get(topic) or "none" for side in facts] for topic in facts[0] | facts[1]}

@@ -225,12 +225,12 @@ def to_mermaid(
     parameters with their shapes, and constants. Modules are frames.
 
     Args:
-        unroll, max_nodes, names, expand, depth: see :func:`to_dot`.
+        max_nodes: see :func:`to_dot`; the default is lower, because Mermaid draws at most 500 arrows and reads at most
+            50,000 characters.
+        unroll, names, expand, depth: see there.
 
     Raises:
-        ValueError: if a tensor has no graph, a named tensor is not in it, or an option is unknown. Also if the
-            flowchart is larger than Mermaid draws by default: 500 arrows or 50,000 characters.
-        TypeError: as :func:`to_dot`.
+        ValueError, TypeError: as :func:`to_dot`.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
