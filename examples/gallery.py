@@ -98,8 +98,8 @@ def captioner_folded(path):
     """An image captioner, folded
 
     The features of a picture start an LSTM, which reads a caption word by word and predicts the next word. Equal steps
-    are drawn once, with their number, and listed once. In the listing, `e.0'` is the first output of the previous step,
-    and `·` is a constant, such as the words.
+    are drawn once, with their number, and listed once. In the listing, `%3.h'` is the state h of the previous step, and
+    `·` is a constant, such as the words.
     """
     loss = caption_loss()
     draw(loss, path, names={"loss": loss})

@@ -109,10 +109,10 @@ class Vertex:
         """The text below the label: the caveat and the names of outputs.
 
         >>> Vertex("operation", "lstm", ((), ()), names=((1, "cell"),)).remark
-        '[1] cell'
+        'out 1: cell'
         """
         several = len(self.specs) > 1
-        names = [f"[{slot}] {name}" if several else name for slot, name in self.names]
+        names = [f"out {slot}: {name}" if several else name for slot, name in self.names]
         return ", ".join([self.caveat, *names] if self.caveat else names)
 
     def with_inputs(self, inputs: tuple[Edge, ...]) -> Vertex:

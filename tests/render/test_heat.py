@@ -77,7 +77,7 @@ def test_vertices_edges_and_parameters_have_colours():
     assert re.search(rf'n\d \[label="x.*fillcolor="{heat.colour(2**0.5)}"', dot)
     assert re.search(rf'p\d \[label="w".*fillcolor="{heat.colour(5.0)}"', dot)
     assert re.search(rf'p\d -> n\d \[color="{heat.colour(5.0)}" penwidth=2.5\]', dot)
-    assert "w  2  gradient 5.0e+00" in dot
+    assert "w  [2]  gradient 5.0e+00" in dot
 
 
 def test_folded_operations_are_grey():

@@ -158,7 +158,7 @@ def test_clicks_and_keys_show_details(opened):
     window.click(id_of(window, "tanh") + " > .body")
     assert texts(window, "#name") == ["tanh"]
     [facts] = texts(window, "#facts")
-    for known in ("tanh(x)", "Net", "test_page_in_browser.py:", "2×6×2", "norm", "mean", "forward", "backward"):
+    for known in ("tanh(x)", "Net", "test_page_in_browser.py:", "[2×6×2]", "norm", "mean", "forward", "backward"):
         assert known in facts
 
     window.run("document.querySelector(arguments[0]).focus()", id_of(window, "sum"))
