@@ -154,8 +154,8 @@ def to_networkx(
       name of a leaf;
     - ``shape`` and ``dtype`` of the first output, and ``outputs`` with (shape, dtype) of each;
     - ``scope``, a tuple of names, and ``step`` in an unrolled sequence, or None;
-    - ``options`` as text, and ``constants``, a text for each constant argument: its value ('= 2') if it was recorded and is
-      a single number, or its shape, or 'constant';
+    - ``options`` as text, and ``constants``, a text for each constant argument: its value ('= 2') if it was recorded
+      and is a single number, or its shape, or 'constant';
     - ``remark``, such as the name of an intermediate tensor, if there is one;
     - ``line``, ``value_norm`` and ``gradient_norm`` of the first output, if :func:`minigrad.record` noted them.
 

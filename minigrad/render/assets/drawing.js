@@ -138,6 +138,7 @@ function paintHeat(key) {
     if (item === root || (item.isBox && !item.closed) || item.kind === "elision") continue;
     const heat = key ? heatOf(item, key) : null, body = group.querySelector(":scope > .body");
     body.style.fill = heat ? heat.color : "";
+    group.classList.toggle("cold", on && !(heat && heat.norm !== 0));
     for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
     for (const chip of item.chips) {
       const flow = on ? chip.heat : null;
