@@ -106,7 +106,8 @@ class Note:
         value_steps, gradient_steps: for a sequence primitive, norms at each time step, by the index of the output. The
             gradient of a state is summed over all later steps.
         direct_steps: the same for the part of the gradient that comes from outside of the sequence.
-        flow_steps: the same for the gradient of an argument with a time axis, by its name.
+        flow_steps: the same for the gradient of an argument with a time axis, or of the rows of a table that each step
+            takes, by its name.
         forward_time, backward_time: the time of the forward and of the VJP in the last profile, in nanoseconds; or
             None.
     """
@@ -218,6 +219,12 @@ class _Recorder(Observer):
         if self.gradients and note is not None:
             for index, g in enumerate(cotangents):
                 note.gradient_steps.setdefault(index, [0.0] * (t + 1))[t] = norm_of(g)
+
+    def step_inputs(self, cotangent: Array) -> None:
+        node = self._node
+        note = None if node is None else note_of(node)
+        if self.gradients and node is not None and note is not None:
+            note.flow_steps[node.primitive.steps.inputs] = _norms(cotangent)  # type: ignore[union-attr]
 
 
 def _norms(array: Array) -> list[float]:
