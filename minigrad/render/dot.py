@@ -276,7 +276,7 @@ class _DotWriter:
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
         options = option_text(vertex.options) if vertex.kind == "operation" and not row else ""
         label += filter(None, [mark, options, vertex.remark, time_words(vertex) if self.times is not None else ""])
-        style = _STYLE[vertex.kind] + self._fill(vertex)
+        style = _STYLE[vertex.kind] + self._fill(vertex) + (' color="#d00000" penwidth=3' if vertex.birth else "")
         self.lines.append(f"{indent}n{number} [label={quoted(*label)} {style}]")
         if parameters and not row:
             self._stub(number, parameters, indent)

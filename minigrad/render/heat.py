@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from ..recording import Stats
+from ..recording import Note, Stats
 from ..units import time_text
-from .picture import Edge, Picture, Vertex
+from .picture import Edge, Picture, Rewriting, Vertex
 
 __all__ = ["NOTHING", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat", "gradient_norm", "is_noted",
-           "largest", "seconds_of", "time_heat", "time_rows", "time_words", "value_norm",
-           "was_recorded"]  # fmt: skip
+           "largest", "seconds_of", "time_heat", "time_rows", "time_words", "value_norm", "was_recorded",
+           "with_births"]  # fmt: skip
 
 NOTHING = "#e4e4e4"  # the colour of what has no number, or is not shown
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -105,6 +105,44 @@ def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
     if source.kind == "elision" or edge.argument in note.flows:  # to a weight of a step: the sum over all steps
         return note.flows.get(edge.argument)
     return gradient_norm(source, edge.slot)
+
+
+# NaNs and infinities ----------------------------------------------------------------------------
+
+
+def with_births(picture: Picture) -> Picture:
+    """Mark the operations from whose finite arguments the first NaN or infinity came, forward or backward."""
+    births = {i: birth for i, vertex in enumerate(picture.vertices) if (birth := _birth(vertex))}
+    if not births:
+        return picture
+    new = Rewriting(picture)
+    for number in range(len(picture.vertices)):
+        new.keep(number).birth = births.get(number, "")
+    return new.finish()
+
+
+def _birth(vertex: Vertex) -> str:
+    note = vertex.note
+    if note is None or vertex.gathers is not None:
+        return ""
+    words = [
+        f"{kind} born here"
+        for kind, step in [
+            (("", "infinity", "NaN")[note.birth], min(_unusual_steps(note.value_steps), default=None)),
+            (("", "infinite gradient", "NaN gradient")[note.gradient_birth], _step_back(note)),
+        ]
+        if kind and vertex.step in (None, step)
+    ]
+    return ", ".join(words)
+
+
+def _step_back(note: Note) -> int:
+    """Return the step whose VJP made the first NaN or infinity: the one after the last state with such a gradient."""
+    return max([*_unusual_steps(note.flow_steps), *(t + 1 for t in _unusual_steps(note.gradient_steps))], default=0)
+
+
+def _unusual_steps(norms: Mapping[Any, Sequence[float]]) -> list[int]:
+    return [t for steps in norms.values() for t, norm in enumerate(steps) if not math.isfinite(norm)]
 
 
 # Times ------------------------------------------------------------------------------------------

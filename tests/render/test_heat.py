@@ -151,3 +151,52 @@ def test_the_colour_bar():
     drawn = laid_out(mg.render.to_dot(recorded(lambda: leaf(2).sum()), gradients=(1e-5, 1e3)))
     (bar,) = [thing for thing in drawn["objects"] if thing["name"] == "scale"]
     assert {"1e-05", "1", "1000"} <= {*texts(bar)}
+
+
+def births(tensor, **options):
+    """The operations in whose boxes a NaN or infinity is said to be born, in a drawing, a listing and a page."""
+    dot, text = mg.render.to_dot(tensor, **options), mg.render.to_text(tensor)
+    drawn = re.findall(r'n\d+ \[label="(\w+).*?born here" .*color="#d00000"', dot)
+    listed = re.findall(r"= (\w+)\(.*born here", text)
+    assert len(listed) == len(drawn)
+    page = [v["name"] for v in content_of(arranged(tensor, "steps"))["vertices"] if v["birth"]]
+    assert sorted(page) == sorted(name.replace("step", "rnn_step") for name in drawn)
+    return drawn
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("compute", "born"),
+    [
+        (lambda x: mg.exp(mg.log(x - 2.0)) * x, ["log"]),
+        (lambda x: x * 1e30 * 1e30 - x * 1e30 * 1e30, ["multiply", "subtract", "multiply"]),  # infinities, then a NaN
+        (lambda x: x * np.array([np.nan, 1], np.float32), []),  # the data had it
+        (lambda x: mg.where(x > 0, x, -np.inf), []),
+        (mg.exp, []),
+    ],
+)
+def test_the_birth_of_a_nan_is_marked(compute, born):
+    x = mg.tensor([1.0, 2.0], dtype="float32", requires_grad=True)
+    with mg.record():
+        y = compute(x)
+    assert sorted(births(y)) == sorted(born)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_birth_of_a_nan_gradient_is_marked():
+    x, v = leaf(2), mg.tensor([np.nan, 1.0], requires_grad=True)
+    loss = recorded(lambda: mg.sqrt(mg.tanh(x * 0.0)).sum())  # infinite at sqrt, then NaN in 0 times infinity
+    assert births(loss) == ["multiply", "sqrt"]
+    assert births(recorded(lambda: (mg.square(v) * 2.0).sum())) == []  # the value was NaN
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_step_that_bears_a_nan_is_not_folded():
+    x, layer = np.ones((1, 16, 1)), nn.RNN(1, 3, rng=0, dtype="float64")
+    layer.Wx.data[...], layer.Wh.data[...] = 10.0, -1.5e308
+    x[:, 7] = 1e308  # the input's part overflows to infinity, that of the state to -infinity
+    with mg.record():
+        states, _ = layer(x)
+    assert births(states) == ["step"]
+    assert re.search(r'label="step 7\\nrnn_step.*NaN born here', mg.render.to_dot(states))
+    assert "NaN born here" in mg.render.to_dot(states, depth=1)  # on the closed layer

@@ -78,7 +78,7 @@ function button(parent, x, y, sign, label, action) {
 }
 
 function drawItem(item, parent) {
-  const group = svg("g", { class: `item ${item.kind}`, "data-id": item.id, transform: `translate(${r(item.X)} ${r(item.Y)})` }, parent);
+  const group = svg("g", { class: `item ${item.kind}${item.born ? " born" : ""}`, "data-id": item.id, transform: `translate(${r(item.X)} ${r(item.Y)})` }, parent);
   if (item.closed) svg("rect", { class: "behind", x: item.bodyX + 4, y: 4, width: r(item.bodyW), height: r(item.h), rx: 6 }, group);
   const top = item.chips[0] && item.chips[0].inside ? (item.h - CHIP - 5 - item.textH) / 2 : (item.h - item.textH) / 2;
   svg("rect", { class: "body", x: r(item.bodyX), width: r(item.bodyW), height: r(item.h), rx: item.kind === "input" || item.kind === "output" ? 2 : 6 }, group);
