@@ -11,6 +11,7 @@ sequence has the norm of dL/dh_t and dL/dc_t, summed over all later uses, so tha
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..recording import Note, Stats
+from ..recording import Stats
 from ..units import time_text
 from .picture import Edge, Picture, Rewriting, Vertex
 
@@ -125,20 +126,14 @@ def _birth(vertex: Vertex) -> str:
     note = vertex.note
     if note is None or vertex.gathers is not None:
         return ""
-    words = [
-        f"{kind} born here"
-        for kind, step in [
-            (("", "infinity", "NaN")[note.birth], min(_unusual_steps(note.value_steps), default=None)),
-            (("", "infinite gradient", "NaN gradient")[note.gradient_birth], _step_back(note)),
-        ]
-        if kind and vertex.step in (None, step)
-    ]
+    words = []
+    if note.birth and vertex.step in (None, min(_unusual_steps(note.value_steps), default=0)):
+        words.append(f"{('infinity', 'NaN')[note.birth - 1]} born here")
+    if note.gradient_birth:
+        after = [t + 1 for t in _unusual_steps(note.gradient_steps)]  # the gradient of state t comes from step t + 1
+        if vertex.step in (None, max([*after, *_unusual_steps(note.flow_steps)], default=0)):
+            words.append(f"{('infinite', 'NaN')[note.gradient_birth - 1]} gradient born here")
     return ", ".join(words)
-
-
-def _step_back(note: Note) -> int:
-    """Return the step whose VJP made the first NaN or infinity: the one after the last state with such a gradient."""
-    return max([*_unusual_steps(note.flow_steps), *(t + 1 for t in _unusual_steps(note.gradient_steps))], default=0)
 
 
 def _unusual_steps(norms: Mapping[Any, Sequence[float]]) -> list[int]:
@@ -203,10 +198,14 @@ class Heat:
             return NOTHING
         if not math.isfinite(number):
             return _UNUSUAL
-        place = np.interp(math.log10(number), np.log10(self.marks), np.linspace(0, 1, len(self.marks)))
-        palette = _GRADIENTS if len(self.marks) == 3 else _TIMES
-        levels = [np.interp(place, np.linspace(0, 1, len(palette)), level) for level in zip(*palette, strict=True)]
-        return "#" + "".join(f"{round(level):02x}" for level in levels)
+        log, logs = math.log(number), [math.log(mark) for mark in self.marks]
+        k = bisect_right(logs, log, 1, len(logs) - 1) - 1
+        span = logs[k + 1] - logs[k]
+        place = k + (min(max((log - logs[k]) / span, 0.0), 1.0) if span else 1.0)
+        palette = _GRADIENTS if len(logs) == 3 else _TIMES
+        part, below = math.modf(place * (len(palette) - 1) / (len(logs) - 1))
+        ends = zip(palette[int(below)], palette[math.ceil(below + part)], strict=True)
+        return "#" + "".join(f"{round(a + part * (b - a)):02x}" for a, b in ends)
 
     def text_colour(self, number: float | None) -> str:
         """Return black or white, whichever has more contrast on that colour: at least 4.5.
@@ -215,8 +214,8 @@ class Heat:
         """
         fill = self.colour(number)
         levels = [int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [level / 12.92 if level <= 0.03928 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
-        luminance = np.dot((0.2126, 0.7152, 0.0722), linear)
+        red, green, blue = (x / 12.92 if x <= 0.03928 else ((x + 0.055) / 1.055) ** 2.4 for x in levels)
+        luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
         return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"
 
     def ticks(self, count: int = 5) -> list[float]:
