@@ -237,6 +237,23 @@ def test_gradients_and_times_colour_the_operations(opened, kind):
     assert fill(window, selector) == plain
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_births_of_nan_and_missing_gradients_stand_out(opened):
+    x = mg.tensor([-1.0, 2.0], requires_grad=True)
+    with mg.record(), mg.scope("net"):
+        loss = (mg.log(x) + mg.tanh(x) * np.zeros(2)).sum()
+        loss.backward()
+    window = opened(loss)
+    width = "return getComputedStyle(document.querySelector(arguments[0] + ' > .body')).strokeWidth"
+    assert window.run(width, id_of(window, "log")) > window.run(width, id_of(window, "add"))
+    assert "NaN born here" in texts(window, f"{id_of(window, 'log')} > text")
+    dashes = "return getComputedStyle(document.querySelector(arguments[0] + ' > .body')).strokeDasharray"
+    window.keys("h")
+    assert window.run(dashes, id_of(window, "tanh")) != window.run(dashes, id_of(window, "add")) == "none"
+    window.click("#close-all")
+    assert window.run(width, "[data-id=b0]") == "3px"
+
+
 def test_the_page_fits_into_390_pixels(opened):
     window = opened(loss_of())
     window.resize(390, 844, touch=True)
