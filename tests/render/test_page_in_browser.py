@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 
@@ -250,6 +251,9 @@ def test_births_of_nan_and_missing_gradients_stand_out(opened):
     dashes = "return getComputedStyle(document.querySelector(arguments[0] + ' > .body')).strokeDasharray"
     window.keys("h")
     assert window.run(dashes, id_of(window, "tanh")) != window.run(dashes, id_of(window, "add")) == "none"
+    window.prefer("dark")
+    assert sum(map(int, re.findall(r"\d+", fill(window, id_of(window, "tanh"))))) < 200  # not brighter than a gradient
+    window.prefer("light")
     window.click("#close-all")
     assert window.run(width, "[data-id=b0]") == "3px"
 
