@@ -98,8 +98,8 @@ def captioner_folded(path):
     """An image captioner, folded
 
     The features of a picture start an LSTM, which reads a caption word by word and predicts the next word. Equal steps
-    are drawn once, with their number, and listed once. In the listing, `e.0'` is the first output of the previous step,
-    and `·` is a constant, such as the words.
+    are drawn once, with their number, and listed once. In the listing, `%3.h'` is the state h of the previous step, and
+    `·` is a constant, such as the words.
     """
     loss = caption_loss()
     draw(loss, path, names={"loss": loss})
@@ -124,15 +124,15 @@ def gradient_heat(layer, kind, path):
         loss.backward()
     steps = np.linalg.norm(list(note_of(states.node).gradient_steps.values()), axis=0)  # of h, or of h and c together
     title = f"{kind}: the gradient of the state has norm {steps[-1]:.1e} at the last step, {steps[0]:.1e} at the first"
-    draw(loss, path, unroll="steps", values="none", gradients=(1e-6, 10), title=title, names={"loss": loss})
+    draw(loss, path, unroll="steps", values="none", gradients=True, title=title, names={"loss": loss})
 
 
 def rnn_fades(path):
     """A gradient that vanishes
 
-    `mg.record()` keeps the values and gradients of both passes, and `gradients=` colours the graph by the norm of the
-    gradient, on a log scale. The three pictures below share one scale, from 1e-6 to 10. In a vanilla RNN the gradient
-    of the last state vanishes on its way to the first step.
+    `mg.record()` keeps the values and gradients of both passes, and `gradients=True` colours the graph by the norm of
+    the gradient, on a log scale: white is 1, blue is smaller and red is larger. All pictures have the same scale. In a
+    vanilla RNN the gradient of the last state vanishes on its way to the first step.
     """
     gradient_heat(nn.RNN(3, 8, rng=0), "RNN", path)
 
@@ -157,7 +157,7 @@ def shared_subexpressions(path):
     """A graph that is not a tree
 
     A value that is used twice is computed once and has two arrows; `x * x` takes x twice. Where the order of arguments
-    matters, the arrows have labels. A recorded graph shows the values of constants, here 1.
+    matters, the arrows have labels. A recorded graph shows the values of constants, here `= 1`.
     """
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with mg.record():

@@ -16,7 +16,7 @@ from .core import Node, current_scope, plain
 from .higher_order import in_rule
 from .observers import Observer, location, location_text, observing
 from .primitives import Primitive
-from .recording import ensure_note, user_line
+from .recording import badness, ensure_note, user_line
 from .spec import Array, describe
 from .writes import Guard, arrays_in
 
@@ -209,25 +209,6 @@ def _bad_sum(node: Node, index: int, g: Any) -> str:
         f"backward: the gradient of {which}{name} has {_what(g, place)}, but none of its terms has one: "
         f"{summary(np.asarray(g))}, first at {list(place)}; the sum overflowed, or a hook returned it"
     )
-
-
-def badness(value: Any) -> int:
-    """Return the badness of the worst number in nested tuples, lists and dicts of numbers and arrays; else 0.
-
-    >>> badness(np.ones(3)), badness([0.5, -np.inf]), badness({"x": np.array([np.nan, np.inf])}), badness("nan")
-    (0, 1, 2, 0)
-    """
-    worst = 0
-    stack = [value]
-    while stack and worst < 2:
-        value = stack.pop()
-        if isinstance(value, (dict, tuple, list)):
-            stack += value.values() if isinstance(value, dict) else value
-        elif isinstance(value, (float, np.ndarray, np.floating)):
-            x = np.asarray(value)
-            if x.dtype.kind == "f" and not np.isfinite(x).all():
-                worst = max(worst, 2 if np.isnan(x).any() else 1)
-    return worst
 
 
 def badness_of_entries(value: Any) -> Array:

@@ -57,7 +57,8 @@ class Observer:
     """The base class of observers: override the methods that you need.
 
     Attributes:
-        stepwise: true if you override :meth:`step`. Sequence primitives then run their VJP one step at a time.
+        stepwise: true if you override :meth:`step` or :meth:`step_inputs`. Sequence primitives then run their VJP one
+            step at a time.
     """
 
     stepwise = False
@@ -96,6 +97,9 @@ class Observer:
 
     def step(self, t: int, *cotangents: Array) -> None:
         """Called when a sequence primitive's VJP has the states' cotangents at step t, for t from T - 1 to 0."""
+
+    def step_inputs(self, cotangent: Array) -> None:
+        """Called with the cotangent (N, T, D) of the rows that the steps took from a table, before it sums them."""
 
 
 global_observers: dict[Observer, Callable[[], bool]] = {}

@@ -24,7 +24,7 @@ from .observers import Observer, observing
 from .primitives import Primitive
 from .spec import Array, Spec
 
-__all__ = ["Note", "Stats", "norm_of", "note_of", "record", "user_line"]
+__all__ = ["Note", "Stats", "badness", "norm_of", "note_of", "record", "user_line"]
 
 _HERE = str(Path(__file__).parent) + os.sep
 BINS = 24
@@ -84,6 +84,31 @@ def norm_of(array: Array) -> float:
     return float(np.linalg.norm(x / scale)) * scale
 
 
+def badness(value: Any) -> int:
+    """Return the badness of the worst number in nested tuples, lists and dicts of numbers and arrays; else 0.
+
+    >>> badness(np.ones(3)), badness([0.5, -np.inf]), badness({"x": np.array([np.nan, np.inf])}), badness("nan")
+    (0, 1, 2, 0)
+    """
+    worst = 0
+    stack = [value]
+    while stack and worst < 2:
+        value = stack.pop()
+        if isinstance(value, (dict, tuple, list)):
+            stack += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, (float, np.ndarray, np.floating)):
+            x = np.asarray(value)
+            if x.dtype.kind == "f" and not np.isfinite(x).all():
+                worst = max(worst, 2 if np.isnan(x).any() else 1)
+    return worst
+
+
+def _birth(results: Any, given: Any) -> int:
+    """Return the badness of the results if it is worse than that of what they were computed from; else 0."""
+    bad = badness(results)
+    return bad if bad > badness(given) else 0
+
+
 def _bars(x: Array, low: float, high: float) -> tuple[int, ...]:
     """Count the entries in each interval; all are in the middle one if low equals high."""
     span = high - low
@@ -106,7 +131,10 @@ class Note:
         value_steps, gradient_steps: for a sequence primitive, norms at each time step, by the index of the output. The
             gradient of a state is summed over all later steps.
         direct_steps: the same for the part of the gradient that comes from outside of the sequence.
-        flow_steps: the same for the gradient of an argument with a time axis, by its name.
+        flow_steps: the same for the gradient of an argument with a time axis, or of the rows of a table that each step
+            takes, by its name.
+        birth, gradient_birth: the badness (1 for an infinity, 2 for a NaN) of the outputs, or of the gradients of the
+            arguments, if it is worse than that of what they were computed from; else 0.
         forward_time, backward_time: the time of the forward and of the VJP in the last profile, in nanoseconds; or
             None.
     """
@@ -121,6 +149,8 @@ class Note:
     direct_steps: dict[int, list[float]] = field(default_factory=dict)
     flows: dict[str, float] = field(default_factory=dict)
     flow_steps: dict[str, list[float]] = field(default_factory=dict)
+    birth: int = 0
+    gradient_birth: int = 0
     forward_time: int | None = None
     backward_time: int | None = None
 
@@ -190,6 +220,7 @@ class _Recorder(Observer):
         note.numbers = {i: np.asarray(inputs[i]).item() for i in constants if not np.ndim(inputs[i])}
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
+            note.birth = _birth(outputs, (inputs, [plain(option) for option in params.values()]))
             if primitive.steps:
                 note.value_steps = {index: _norms(array) for index, array in enumerate(outputs)}
 
@@ -207,6 +238,8 @@ class _Recorder(Observer):
     def after_vjp(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
         note, primitive = note_of(node), node.primitive
         if self.gradients and note is not None and primitive is not None and not batched:
+            norms = [stats.norm for stats in note.gradients if stats is not None]
+            note.gradient_birth = _birth([*grads.values()], (norms, node.residuals))
             for argnum, g in grads.items():
                 name = primitive.input_name(argnum)
                 note.flows[name] = norm_of(g)
@@ -218,6 +251,12 @@ class _Recorder(Observer):
         if self.gradients and note is not None:
             for index, g in enumerate(cotangents):
                 note.gradient_steps.setdefault(index, [0.0] * (t + 1))[t] = norm_of(g)
+
+    def step_inputs(self, cotangent: Array) -> None:
+        node = self._node
+        note = None if node is None else note_of(node)
+        if self.gradients and node is not None and note is not None:
+            note.flow_steps[node.primitive.steps.inputs] = _norms(cotangent)  # type: ignore[union-attr]
 
 
 def _norms(array: Array) -> list[float]:

@@ -27,7 +27,7 @@ if _MODE not in ("auto", "never", "always"):
     raise ValueError(f"MINIGRAD_FUSE must be auto, never or always, not {_MODE!r}")
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
 _WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries: for fewer, NumPy is as fast as calling a kernel
-_WORTH_A_THREAD = 2**18  # entries
+_WORTH_A_THREAD = 2**18  # entries; the blocks of optimisers have as many, and are dealt to threads already
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
 """The kernels of each fused function, by the layout of their arguments."""
@@ -210,7 +210,7 @@ class Kernel:
         """Compute the results for arguments of the layout. ``shape`` is that of the first."""
         M, K = (1, math.prod(shape)) if self.flat else (math.prod(shape[:-1]), shape[-1])
         parts = 1
-        if M * K >= _WORTH_A_THREAD and self.splits:
+        if M * K > _WORTH_A_THREAD and self.splits:
             parts = min(K if self.flat else M, get_num_threads())
         if parts == 1:
             arrays = [np.empty(self._shape(v, shape), dtype) for v, dtype in self.made]

@@ -32,6 +32,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..core import Tensor
+from ..observers import current
 from ..primitives import PrimitiveFunction, Shape, Shapes, primitive
 from ..spec import Array
 from .kernels.blocks import product, products
@@ -207,6 +208,11 @@ def _pull_inputs(
     """Return the needed cotangents of all inputs, with one GEMM each over all steps."""
     rows = widened(trace.inputs.rows(x))
     gathered = trace.inputs.gather(dp, len(rows))
+    observers = [observer for observer in current() if observer.stepwise]
+    if observers and needs[0] and trace.inputs.which is not None:
+        of_rows = trace.packing.unpack(dp @ widened(Wx).T)
+        for observer in observers:
+            observer.step_inputs(of_rows)
     dx, dWx, dWh = products(
         (gathered, widened(Wx).T) if needs[0] else None,
         (rows.T, gathered) if needs[2] else None,

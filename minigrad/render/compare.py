@@ -58,9 +58,9 @@ def compare(
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
     >>> print(compare(mg.tanh(x).sum(), mg.relu(x).sum(keepdims=True), names={"x": x}))
-    − tanh  2
-    + relu  2
-    ~ sum  shape: scalar → 1, keepdims: none → True, + x: relu, − x: tanh
+    − tanh  [2]
+    + relu  [2]
+    ~ sum  shape: scalar → [1], keepdims: none → True, + x: relu, − x: tanh
     """
     union, lines = _union(
         *(

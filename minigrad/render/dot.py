@@ -25,7 +25,7 @@ from ..profiling import residual_memory
 from ..units import byte_text, time_text
 from .fold import MANY
 from .heat import (
-    NOT_SHOWN,
+    NOTHING,
     Ends,
     Heat,
     flow_norm,
@@ -42,6 +42,7 @@ from .heat import (
 from .labels import (
     constants_of,
     leaf_names,
+    number_text,
     option_text,
     output_name,
     shape_of,
@@ -62,7 +63,7 @@ _STYLE = {
     "parameter": 'shape=box style=filled fillcolor="#fdf3d8" color="#c9a13b" fontsize=9 height=0.2 margin="0.06,0.02"',
     "constant": 'shape=box style="rounded,filled" fillcolor="#ffffff" color="#a8a8a8" fontcolor="#555555" fontsize=9 '
     'height=0.2 margin="0.06,0.02"',
-    "elision": f'shape=box style="dashed,rounded,filled" fillcolor="{NOT_SHOWN}" color="#777777" margin="0.16,0.07"',
+    "elision": f'shape=box style="dashed,rounded,filled" fillcolor="{NOTHING}" color="#777777" margin="0.16,0.07"',
     "module": 'shape=box style="rounded,filled" fillcolor="#f0ecf8" color="#8f80b5" margin="0.16,0.07"',
     "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
     "legend": 'shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"',
@@ -75,7 +76,8 @@ _MARKED = {  # vertices and edges of a comparison
 }
 _SIDEWAYS = 24  # the most steps in one chain if data flows sideways: `dot` takes 0.5 s for 30 of them, 9 s for 60
 _LONGEST = 200  # characters of a line
-_SHADES = 24  # cells of the colour bar
+_SHADES = 27  # cells of the colour bar; one of them is in the middle
+_BESIDE = "#a0a0a0"  # the lines beside the colour of an edge
 
 
 def to_dot(
@@ -110,7 +112,8 @@ def to_dot(
         values: the edge labels: the shape of the value, its norm (noted by :func:`minigrad.record`), or only the name
             of the output if there are several.
         gradients: colour everything by the norm of its gradient in the last backward pass inside
-            :func:`minigrad.record`, on a log scale. A pair of norms (low, high) fixes the ends of the scale.
+            :func:`minigrad.record`, on a log scale: white for 1, the norm of a loss's own gradient, blue for smaller
+            and red for larger norms. A pair of norms (low, high) around 1 replaces the ends of the scale, 1e-8 and 1e4.
         times: colour operations by their time in the last :func:`minigrad.profile`, forward and backward together, on a
             log scale down to a hundredth of the longest, and write both times into their boxes. A pair of seconds
             (low, high) fixes the ends of the scale. Cannot be combined with `gradients`.
@@ -267,10 +270,10 @@ class _DotWriter:
             )
         elided = any(vertex.kind == "elision" for vertex in self.vertices)
         if self.heat is not None:
-            words = "norm of the gradient, on a log scale", "white or dotted: no gradient"
-            boxes["scale"] = _colour_bar(self.heat, *words, "{:.1e}".format, elided)
+            words = "norm of the gradient, on a log scale", "blue: vanishes, red: explodes, dotted: no gradient"
+            boxes["scale"] = _colour_bar(self.heat, *words, number_text, elided)
         elif self.times is not None:
-            words = "time, forward + backward, on a log scale", "white: no time was measured"
+            words = "time, forward + backward, on a log scale", "dotted: no time was measured"
             boxes["scale"] = _colour_bar(self.times, *words, lambda time: time_text(1e9 * time), elided)
         names = [name for name, box in boxes.items() if box]
         self.lines += [f"  {name} [{boxes[name]}]" for name in names]
@@ -315,6 +318,7 @@ class _DotWriter:
             ],
         )
         style = _STYLE[vertex.kind] + _MARKED[vertex.mark] + self._fill(vertex)
+        style += ' color="#d00000" penwidth=3' if vertex.birth else ""
         self.lines.append(f"{indent}n{number} [label={quoted(vertex.mark + label[0], *label[1:])} {style}]")
         if parameters and not row:
             self._stub(number, parameters, indent)
@@ -361,8 +365,10 @@ class _DotWriter:
         """Return the colour of a vertex by its time, or by the largest gradient of its outputs."""
         if self.times is not None:
             return "" if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
-        if self.heat is None or not is_noted(vertex):
+        if self.heat is None:
             return ""
+        if not is_noted(vertex):
+            return f' fillcolor="{NOTHING}"'  # its own colour might look like one of the scale
         return _filled(self.heat, largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
 
     def _attributes(self, number: int, edge: Edge) -> str:
@@ -404,7 +410,8 @@ class _DotWriter:
 
     def _output(self, i: int, output: Output) -> None:
         shape = shape_of(self.vertices[output.source].specs[output.slot])
-        self.lines.append(f"  o{i} [label={quoted(output.name, shape)} {_STYLE['output']}]")
+        fill = "" if self.heat is None else self._fill(self.vertices[output.source])
+        self.lines.append(f"  o{i} [label={quoted(output.name, shape)} {_STYLE['output']}{fill}]")
         begin = f"n{output.source}"
         if self.vertices[output.source].is_leaf and output.source in self.stubbed:  # it has no vertex of its own
             begin = f"q{i}"
@@ -413,13 +420,14 @@ class _DotWriter:
 
 
 def _filled(scale: Heat, number: float | None) -> str:
-    """Return the attributes of a box in the colour of a number."""
-    return f' fillcolor="{scale.colour(number)}" fontcolor="{scale.text_colour(number)}"'
+    """Return the attributes of a box in the colour of a number, or dotted without one."""
+    rim = "" if number else ' style="rounded,filled,dotted"'
+    return f' fillcolor="{scale.colour(number)}" fontcolor="{scale.text_colour(number)}"{rim}'
 
 
 def _drawn(scale: Heat, norm: float | None) -> str:
-    """Return the attributes of an edge in the colour of a norm."""
-    return f'color="{scale.colour(norm)}" penwidth=2.5' if norm else "style=dotted"
+    """Return the attributes of an edge in the colour of a norm; grey lines beside it make white visible."""
+    return f'color="{_BESIDE}:{scale.colour(norm)}:{_BESIDE}" penwidth=2 arrowsize=0.8' if norm else "style=dotted"
 
 
 def _in_lines(names: Sequence[str]) -> str:
@@ -443,7 +451,7 @@ def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str]
     wide = f'<td colspan="{_SHADES}"'
     rows = [f"{wide}>{title}</td>", shades, numbers, f"{wide}>{white}</td>"]
     if elided:
-        rows.append(f'{wide} bgcolor="{NOT_SHOWN}">grey: not shown</td>')
+        rows.append(f'{wide} bgcolor="{NOTHING}">dashed: not shown</td>')
     if heat.unusual:
         said = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
         rows.append(f'{wide} bgcolor="{heat.colour(math.nan)}">{said}</td>')

@@ -257,6 +257,7 @@ def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]
             stands_for=sum(member.stands_for or 1 for member in members),
             caveat=group.caveat,
             names=tuple(names) if group.kind == "module" else (),  # an elision replaces many vertices
+            birth=next((member.birth for member in members if member.birth), ""),
         )
     )
 

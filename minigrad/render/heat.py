@@ -1,4 +1,7 @@
-"""Norms and times of a picture, and their colours on a log scale.
+"""Norms and times of a picture, and their colours on log scales.
+
+Gradients have a diverging scale around the norm 1, that of the gradient of a loss by itself: a gradient that vanishes
+turns blue, one that explodes red. Its ends are fixed, so that harmless differences stay pale, and pictures compare.
 
 :func:`minigrad.record` notes the norms of values and of the gradients in the last backward pass. A step of an unrolled
 sequence has the norm of dL/dh_t and dL/dc_t, summed over all later uses, so that you can see where a gradient fades.
@@ -8,25 +11,31 @@ sequence has the norm of dL/dh_t and dL/dc_t, summed over all later uses, so tha
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from ..recording import Stats
 from ..units import time_text
-from .picture import Edge, Picture, Vertex
+from .picture import Edge, Picture, Rewriting, Vertex
 
-__all__ = ["NOT_SHOWN", "Ends", "Heat", "flow_norm", "gradient_heat", "gradient_norm", "is_noted", "largest",
-           "seconds_of", "time_heat", "time_rows", "time_words", "value_norm",
-           "was_recorded"]  # fmt: skip
+__all__ = ["NOTHING", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat", "gradient_norm", "is_noted",
+           "largest", "seconds_of", "time_heat", "time_rows", "time_words", "value_norm", "was_recorded",
+           "with_births"]  # fmt: skip
 
-NOT_SHOWN = "#e4e4e4"  # the colour of elisions and closed modules
-_SCALE = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
+NOTHING = "#e4e4e4"  # the colour of what has no number, or is not shown
 _UNUSUAL = "#b000b0"  # NaN or infinite
-_NOTHING = "#ffffff"  # exactly zero, or no gradient
+_TIMES = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
+_GRADIENTS = ((5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (247, 247, 247),
+              (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31))  # fmt: skip
+# blue, white, red: ColorBrewer's RdBu, which colour-blind people can read
+_MARKS = (1e-8, 1.0, 1e4)  # of the scale of gradients
 _SPAN = 100  # times below this fraction of the longest are pale, because they do not matter
-Ends = tuple[float, float] | bool  # the ends of a scale; True fits it to the picture, False means no scale
+Ends = tuple[float, float] | bool  # the ends of a scale; True chooses them, False means no scale
 
 # Norms ------------------------------------------------------------------------------------------
 
@@ -99,6 +108,38 @@ def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
     return gradient_norm(source, edge.slot)
 
 
+# NaNs and infinities ----------------------------------------------------------------------------
+
+
+def with_births(picture: Picture) -> Picture:
+    """Mark the operations from whose finite arguments the first NaN or infinity came, forward or backward."""
+    births = {i: birth for i, vertex in enumerate(picture.vertices) if (birth := _birth(vertex))}
+    if not births:
+        return picture
+    new = Rewriting(picture)
+    for number in range(len(picture.vertices)):
+        new.keep(number).birth = births.get(number, "")
+    return new.finish()
+
+
+def _birth(vertex: Vertex) -> str:
+    note = vertex.note
+    if note is None or vertex.gathers is not None:
+        return ""
+    words = []
+    if note.birth and vertex.step in (None, min(_unusual_steps(note.value_steps), default=0)):
+        words.append(f"{('infinity', 'NaN')[note.birth - 1]} born here")
+    if note.gradient_birth:
+        after = [t + 1 for t in _unusual_steps(note.gradient_steps)]  # the gradient of state t comes from step t + 1
+        if vertex.step in (None, max([*after, *_unusual_steps(note.flow_steps)], default=0)):
+            words.append(f"{('infinite', 'NaN')[note.gradient_birth - 1]} gradient born here")
+    return ", ".join(words)
+
+
+def _unusual_steps(norms: Mapping[Any, Sequence[float]]) -> list[int]:
+    return [t for steps in norms.values() for t, norm in enumerate(steps) if not math.isfinite(norm)]
+
+
 # Times ------------------------------------------------------------------------------------------
 
 
@@ -136,50 +177,79 @@ def _times(vertex: Vertex) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """Colours for numbers from `low` to `high`, both above 0. unusual: whether any number is NaN or infinite."""
+    """A log scale of colours.
 
-    low: float
-    high: float
+    Attributes:
+        marks: the numbers, above 0, where equal parts of the palette meet: both ends, and for gradients 1 between them.
+        unusual: whether any number is NaN or infinite.
+    """
+
+    marks: tuple[float, ...]
     unusual: bool = False
 
     def colour(self, number: float | None) -> str:
-        """Return pale for `low`, dark red for `high`, white for 0 or None, and purple for NaN or infinity."""
+        """Return the colour of a number; grey for 0 or None, and purple for NaN or infinity.
+
+        >>> scale = Heat((1e-8, 1.0, 1e4))
+        >>> scale.colour(1e-8), scale.colour(1.0), scale.colour(1e4)
+        ('#053061', '#f7f7f7', '#67001f')
+        """
         if number is None or number == 0:
-            return _NOTHING
+            return NOTHING
         if not math.isfinite(number):
             return _UNUSUAL
-        span = math.log(self.high / self.low)
-        place = min(max(math.log(number / self.low) / span, 0.0), 1.0) if span else 1.0
-        part, below = math.modf(place * (len(_SCALE) - 1))
-        ends = zip(_SCALE[int(below)], _SCALE[math.ceil(below + part)], strict=True)
+        log, logs = math.log(number), [math.log(mark) for mark in self.marks]
+        k = bisect_right(logs, log, 1, len(logs) - 1) - 1
+        span = logs[k + 1] - logs[k]
+        place = k + (min(max((log - logs[k]) / span, 0.0), 1.0) if span else 1.0)
+        palette = _GRADIENTS if len(logs) == 3 else _TIMES
+        part, below = math.modf(place * (len(palette) - 1) / (len(logs) - 1))
+        ends = zip(palette[int(below)], palette[math.ceil(below + part)], strict=True)
         return "#" + "".join(f"{round(a + part * (b - a)):02x}" for a, b in ends)
 
     def text_colour(self, number: float | None) -> str:
-        """Return black or white, whichever is more readable on that colour."""
+        """Return black or white, whichever has more contrast on that colour: at least 4.5.
+
+        Source: W3C, Web Content Accessibility Guidelines 2.1, relative luminance and contrast ratio.
+        """
         fill = self.colour(number)
-        red, green, blue = (int(fill[i : i + 2], 16) for i in (1, 3, 5))
-        return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"
+        levels = [int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (x / 12.92 if x <= 0.03928 else ((x + 0.055) / 1.055) ** 2.4 for x in levels)
+        luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+        return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"
 
     def ticks(self, count: int = 5) -> list[float]:
-        """Return evenly spaced numbers on the log scale, from low to high."""
-        ratio = self.high / self.low
-        return [self.low * ratio ** (k / (count - 1)) for k in range(count)]
+        """Return numbers at equal distances on the scale, from its low to its high end."""
+        places = np.linspace(0, len(self.marks) - 1, count)
+        logs = np.interp(places, range(len(self.marks)), np.log10(self.marks))
+        return [float(f"{10**log:.12g}") for log in logs]
+
+
+def gradient_colour(log10: float) -> str:
+    """Return the colour of a gradient by the decimal logarithm of its norm: dark blue at -8, white at 0, dark red at 4.
+
+    >>> gradient_colour(-math.inf), gradient_colour(0.0), gradient_colour(9.0)
+    ('#053061', '#f7f7f7', '#67001f')
+    """
+    return Heat(_MARKS).colour(10.0 ** min(max(log10, -8.0), 4.0))
 
 
 def gradient_heat(picture: Picture, ends: Ends = True) -> Heat:
-    """Return the scale that fits the norms of all gradients, or goes from `ends[0]` to `ends[1]`.
+    """Return the scale of gradients from 1e-8 over 1 to 1e4, or with the ends `ends[0]` and `ends[1]`.
 
     Raises:
-        ValueError: if no gradient was recorded, or the ends are not 0 < low <= high.
+        ValueError: if no gradient was recorded, or the ends are not 0 < low < 1 < high.
     """
     norms = [gradient_norm(vertex, slot) for vertex in picture.vertices for slot in range(len(vertex.specs))]
-    scale = _scale("gradients", norms, ends)
+    low, high = _checked_ends("gradients", _MARKS[::2] if ends is True else ends)
+    if not low < 1 < high:
+        raise ValueError(f"render: gradients must be the ends of a scale around 1, low < 1 < high; got {ends!r}")
     if not was_recorded(picture):
         raise ValueError(
             "render: no gradient was recorded for the operations shown. Run the forward and the backward pass inside "
             "`with mg.record():`."
         )
-    return scale
+    return Heat((low, 1.0, high), not all(math.isfinite(norm) for norm in norms if norm is not None))
 
 
 def time_heat(picture: Picture, ends: Ends = True) -> Heat:
@@ -188,23 +258,19 @@ def time_heat(picture: Picture, ends: Ends = True) -> Heat:
     Raises:
         ValueError: if no time was recorded, or the ends are not 0 < low <= high.
     """
-    times = [seconds_of(vertex) for vertex in picture.vertices]
-    scale = _scale("times", times, ends)
-    if times.count(None) == len(times):
+    times = [time for vertex in picture.vertices if (time := seconds_of(vertex)) is not None]
+    longest = max(times, default=0.0) or 1.0
+    scale = Heat(_checked_ends("times", (longest / _SPAN, longest) if ends is True else ends))
+    if not times:
         raise ValueError(
             "render: no times were recorded for the operations shown. Run the forward and the backward pass inside "
             "`with mg.profile():`."
         )
-    return scale if ends is not True else Heat(scale.high / _SPAN, scale.high)
+    return scale
 
 
-def _scale(option: str, numbers: Iterable[float | None], ends: Any) -> Heat:
-    """Return the scale that fits all these numbers, or goes from `ends[0]` to `ends[1]`."""
-    present = [number for number in numbers if number]
-    finite = [number for number in present if math.isfinite(number)] or [1.0]
-    if ends is True:
-        ends = min(finite), max(finite)
+def _checked_ends(option: str, ends: Any) -> tuple[float, float]:
     is_pair = isinstance(ends, tuple | list) and len(ends) == 2 and all(isinstance(end, Real) for end in ends)
     if not is_pair or not 0 < ends[0] <= ends[1] < math.inf:
         raise ValueError(f"render: {option} must be True, False or the ends of a scale, 0 < low <= high; got {ends!r}")
-    return Heat(float(ends[0]), float(ends[1]), not all(map(math.isfinite, present)))
+    return float(ends[0]), float(ends[1])

@@ -35,13 +35,13 @@ _USES = {"parameter": 0, "input": 2, "operation": 8}
 
 
 def shape_of(spec: Spec) -> str:
-    """Format a shape, followed by the dtype unless that is float32.
+    """Format a shape in brackets, followed by the dtype unless that is float32.
 
-    >>> shape_of(((2, 3), np.dtype("float64")))
-    '2×3 float64'
+    >>> shape_of(((2, 3), np.dtype("float64"))), shape_of(((), np.dtype("float32")))
+    ('[2×3] float64', 'scalar')
     """
     shape, dtype = spec
-    text = "×".join(map(str, shape)) if shape else "scalar"
+    text = f"[{'×'.join(map(str, shape))}]" if shape else "scalar"
     return text if dtype == np.float32 else f"{text} {dtype}"
 
 
@@ -143,7 +143,7 @@ def _is_readable(value: Any) -> bool:
 def _value_text(value: Any) -> str:
     """Format a value as text, without anything that differs from run to run, such as an address."""
     if isinstance(value, np.ndarray):
-        return f"{value.dtype} array {'×'.join(map(str, value.shape))}"
+        return f"{value.dtype} array [{'×'.join(map(str, value.shape))}]"
     if isinstance(value, (tuple, list)):
         items = [_value_text(item) for item in value[:_ITEMS]] + ["…"] * (len(value) > _ITEMS)
         return f"({', '.join(items)})"
@@ -191,13 +191,13 @@ def free_names(name: str, number: int, taken: Set[str]) -> list[str]:
 
 
 def output_name(vertex: Vertex, slot: int) -> str:
-    """Return the name of one of several outputs: the state of a sequence, or a number; empty for a single output."""
+    """Return the name of one of several outputs: the state of a sequence, or `out 1`; empty for a single output."""
     if slot in vertex.hidden:
         return f"hidden {slot}"
     if len(vertex.specs) - len(vertex.hidden) < 2 or vertex.node is None or vertex.node.primitive is None:
         return ""
     steps = vertex.node.primitive.steps
-    return steps.names[slot] if steps else f"[{slot}]"
+    return steps.names[slot] if steps else f"out {slot}"
 
 
 def full_name(leaf: Vertex) -> str:
@@ -246,13 +246,13 @@ class Constant(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The number, or shape and dtype, or 'constant'.
+        """The number after an equals sign, or shape and dtype, or 'constant'.
 
         >>> Constant("b", None, 2.0).text, Constant("b").text
-        ('2', 'constant')
+        ('= 2', 'constant')
         """
         if self.number is not None:
-            return number_text(self.number)
+            return f"= {number_text(self.number)}"
         return "constant" if self.spec is None else shape_of(self.spec)
 
 
@@ -339,10 +339,12 @@ def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
 
 
 def with_name(argument: str, named: Set[str], text: str = "") -> str:
-    """Prefix a text with the name of its argument if that needs a label; `[3]` names an element of a list.
+    """Prefix a text with the name of its argument if that needs a label; `#3` names element 3 of a list.
 
-    >>> with_name("arrays[3]", {"arrays[3]"}, "2×2"), with_name("a", {"a"}), with_name("a", set(), "2×2")
-    ('[3]: 2×2', 'a', '2×2')
+    >>> with_name("a", {"a"}, "[2×2]"), with_name("a", {"a"}, "= 2"), with_name("arrays[3]", {"arrays[3]"})
+    ('a: [2×2]', 'a = 2', '#3')
     """
-    stem, bracket, place = argument.partition("[")
-    return ": ".join(filter(None, [bracket + place or stem, text])) if argument in named else text
+    stem, _, place = argument.partition("[")
+    name = f"#{place[:-1]}" if place else stem
+    between = "" if not text else " " if text.startswith("=") else ": "
+    return f"{name}{between}{text}" if argument in named else text

@@ -158,8 +158,8 @@ def to_networkx(
       name of a leaf;
     - ``shape`` and ``dtype`` of the first output, and ``outputs`` with (shape, dtype) of each;
     - ``scope``, a tuple of names, and ``step`` in an unrolled sequence, or None;
-    - ``options`` as text, and ``constants``, a text for each constant argument: its value if it was recorded and is a
-      single number, or its shape, or 'constant';
+    - ``options`` as text, and ``constants``, a text for each constant argument: its value ('= 2') if it was recorded
+      and is a single number, or its shape, or 'constant';
     - ``remark``, such as the name of an intermediate tensor, if there is one;
     - ``line``, ``value_norm`` and ``gradient_norm`` of the first output, if :func:`minigrad.record` noted them.
 
@@ -236,10 +236,10 @@ def to_mermaid(
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
     >>> print(to_mermaid(mg.softmax(x, axis=0), names={"x": x}))
     flowchart TD
-      n0["x<br>2"]
+      n0["x<br>[2]"]
       n1["softmax<br>axis=0"]
-      n0 -->|"2"| n1
-      n1 --> y0["output<br>2"]
+      n0 -->|"[2]"| n1
+      n1 --> y0["output<br>[2]"]
     """
     picture = drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, depth=depth)
     vertices, known, frames = picture.vertices, leaf_names(picture), count(1)

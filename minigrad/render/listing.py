@@ -19,8 +19,10 @@ from .labels import (
     full_name,
     leaf_names,
     noted_spec,
+    number_text,
     option_span,
     option_text,
+    output_name,
     shape_of,
     short_name,
     span,
@@ -44,15 +46,16 @@ def to_text(
 ) -> str:
     """List the graph of one or more tensors as text: leaves, operations in order, outputs.
 
-    Each operation has a letter, its arguments (parameters by name, `·` for a constant), its options and the shape of
-    its result, with the dtype unless that is float32. If :func:`minigrad.record` noted the call, constants that are
-    single numbers are shown, and `None` stands for arguments that were left out.
+    Each operation has a number, its arguments (parameters by name, `·` for a constant), its options and the shape of
+    its result, with the dtype unless that is float32. `%1` is the result of operation 1, and `%1.h` its output h. If
+    :func:`minigrad.record` noted the call, constants that are single numbers are shown, and `None` stands for arguments
+    that were left out.
 
     Equal steps, of a sequence primitive or of a loop, are listed once, with their number. A value that differs between
     steps is shown as its first and last value (`[:, 1 … 7]`), or only as an ellipsis (`[…]`) if it changes irregularly.
     `[:, t]` is the part that step t of a sequence primitive takes. An argument with an apostrophe is the one from the
-    previous step. After the steps, a letter means the result of the last step, `a (step 3)` that of another, and
-    `a × 8` the results of all 8, in order.
+    previous step. After the steps, `%1` means the result of the last step, `%1 (step 3)` that of another, and `%1 × 8`
+    the results of all 8, in order.
 
     Args:
         unroll: 'fold' (the default, because a listing is read from top to bottom) lists equal steps once; 'steps' lists
@@ -68,11 +71,11 @@ def to_text(
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
     >>> print(to_text(mg.tanh(x * x).sum(), names={"x": x}))
-    input x             2
-    a = multiply(x, x)  2
-    b = tanh(a)         2
-    c = sum(b)          scalar
-    output c
+    input x              [2]
+    %1 = multiply(x, x)  [2]
+    %2 = tanh(%1)        [2]
+    %3 = sum(%2)         scalar
+    output %3
     """
     check_count("max_lines", max_lines)
     collecting = gc.isenabled()
@@ -93,14 +96,15 @@ def to_text(
 class _Listing:
     """Writes the lines of a listing: each a text, and the shape in the column to the right.
 
-    Leaves have their own names; each operation, or all at the same position of a repeat, gets a letter.
+    Leaves have their own names; each operation, or all at the same position of a repeat, gets a number after a `%`,
+    which is neither a Python name nor an index.
     """
 
     def __init__(self, picture: Picture, repeats: Sequence[Repeat]) -> None:
         self.picture, self.vertices, self.repeats = picture, picture.vertices, repeats
         self.names = leaf_names(picture)
         taken = {*self.names.values(), *(vertex.label for vertex in picture.vertices if vertex.is_leaf)}
-        self.free = (name for number in count() if (name := _letters(number)) not in taken)
+        self.free = (name for number in count(1) if (name := f"%{number}") not in taken)
         self.starts = [repeat.start for repeat in repeats]
         self.marks: dict[int, list[str]] = {}  # the labels of the blocks of a repeat, by a vertex of the first
         self.lines: list[tuple[str, str]] = []
@@ -187,11 +191,11 @@ class _Listing:
         block = range(repeat.start, repeat.start + repeat.period)
         here, there = edges[:2]
         if there.source in block:  # a state, passed from block to block
-            mark = self.letter(there) + "'"
+            mark = self.value(there) + "'"
             first[mark] = _constant(users[:1], there.argument) if here is None else self.refer(here, users[0])
             return mark
         if here.source in block:
-            return self.letter(here)
+            return self.value(here)
         known: list[Edge] = [edge for edge in edges if edge is not None]
         if len({edge.source for edge in known}) == 1:
             return known[0] if len({e.part for e in known}) == 1 else known[0]._replace(part=alike(here.part, "t"))
@@ -214,7 +218,7 @@ class _Listing:
     # References to earlier lines
 
     def bind(self, numbers: Iterable[int]) -> None:
-        """Assign the next letter to vertices."""
+        """Assign the next number to vertices."""
         self.names.update(dict.fromkeys(numbers, next(self.free)))
 
     def words(self, user: Vertex, items: Sequence[Edge | str]) -> list[str]:
@@ -226,23 +230,23 @@ class _Listing:
             if isinstance(item, str):
                 words.append(item)
             elif turns:
-                words.append(f"{self.letter(item)}{item.part} × {turns.count}")
+                words.append(f"{self.value(item)}{item.part} × {turns.count}")
             else:
                 words.append(self.refer(item, user) + item.part)
             i += turns.count if turns else 1
         runs = [(word, len(list(run))) for word, run in groupby(words)]
         return _shortened([part for word, n in runs for part in ([word] * n if n < 4 else [f"{word} × {n}"])])
 
-    def letter(self, edge: Edge) -> str:
+    def value(self, edge: Edge) -> str:
         """Return the name of the value that an edge carries, whichever block of a repeat it comes from."""
-        name = self.names[edge.source]
-        return f"{name}.{edge.slot}" if len(self.vertices[edge.source].specs) > 1 else name
+        name, source = self.names[edge.source], self.vertices[edge.source]
+        return f"{name}.{output_name(source, edge.slot).split()[-1]}" if len(source.specs) > 1 else name
 
     def refer(self, edge: Edge, user: Vertex | None = None, always: bool = False) -> str:
         """Name the value that an edge carries, with its block of a repeat unless that is the last (or `always`)."""
         if user is not None and self.vertices[edge.source].is_leaf:
             return short_name(self.picture, self.names, edge.source, user)
-        name, repeat = self.letter(edge), self._around(edge.source)
+        name, repeat = self.value(edge), self._around(edge.source)
         if repeat is None or (edge.source >= repeat.stop - repeat.period and not always):
             return name
         return f"{name} ({self._marks(repeat, edge.source)[(edge.source - repeat.start) // repeat.period]})"
@@ -278,22 +282,12 @@ def _constant(vertices: Sequence[Vertex], name: str) -> str:
     """Return the text of an argument without an edge in all these vertices: a number, `None` if left out, or `·`."""
     words = set()
     for vertex in vertices:
-        numbers = [c.text for c in constants_of(vertex) if c.argument == name and c.number is not None]
+        numbers = [number_text(c.number) for c in constants_of(vertex) if c.argument == name and c.number is not None]
         left_out = name in vertex.constants and noted_spec(vertex, name) == (True, None)
         words.add(numbers[0] if numbers else "None" if left_out else "·")
         if len(words) > 1 or "·" in words:
             return "·"
     return words.pop()
-
-
-def _letters(number: int) -> str:
-    """Write 0, 1, … as a, b, …, z, aa, ab, …
-
-    >>> _letters(0), _letters(25), _letters(26)
-    ('a', 'z', 'aa')
-    """
-    before, rest = divmod(number, 26)
-    return (_letters(before - 1) if before else "") + chr(ord("a") + rest)
 
 
 def _shortened(words: list[str]) -> list[str]:

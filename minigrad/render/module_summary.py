@@ -124,10 +124,10 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     >>> print(summary(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), np.ones((5, 3), np.float32)))
     module       output  parameters  multiply-adds  residuals
     ─────────────────────────────────────────────────────────
-    Sequential   5×2              -              -          -
-      0: Linear  5×4             16             60       60 B
-      1: Tanh    5×4              -              -       80 B
-      2: Linear  5×2             10             40          -
+    Sequential   [5×2]            -              -          -
+      0: Linear  [5×4]           16             60       60 B
+      1: Tanh    [5×4]            -              -       80 B
+      2: Linear  [5×2]           10             40          -
     ─────────────────────────────────────────────────────────
     total                        26            100      140 B
     parameters take 104 B

@@ -12,6 +12,7 @@ from ..nn.module import Module
 from ..primitives import PRIMITIVES
 from .expansion import expanded, unrolled
 from .fold import closed, folded, limited, readable_depth
+from .heat import with_births
 from .nodes import picture_of
 from .picture import Picture
 from .scopes import grouped
@@ -95,7 +96,7 @@ def whole_picture(
     picture = picture_of(outputs, checked_names(names))
     if unroll != "primitive":
         picture = unrolled(picture)
-    return grouped(expanded(picture, references))
+    return grouped(expanded(with_births(picture), references))
 
 
 def check_choice(option: str, value: object, choices: Sequence[str]) -> None:

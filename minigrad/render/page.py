@@ -199,6 +199,7 @@ class _Content:
             "step": None if vertex.kind == "elision" else vertex.step,
             "standsFor": vertex.stands_for,
             "remark": vertex.remark,
+            "birth": vertex.birth,
             "inputs": [self._edge(vertex, edge, named) for edge in vertex.inputs],
             "constants": [with_name(c.argument, named, c.text) for c in constants_of(vertex)],
             "arguments": _arguments(vertex),

@@ -56,6 +56,7 @@ class Vertex:
         gathers: for the stack of a sequence's states, the number of that state.
         names: (slot, name) of named outputs that are neither leaves nor outputs of the picture.
         mark: in a comparison, '+ ' if it was added, '− ' if it was removed, '~ ' if it changed; else empty.
+        birth: that a NaN or an infinity was born in it, as text; else empty.
     """
 
     kind: Kind
@@ -72,6 +73,7 @@ class Vertex:
     gathers: int | None = None
     names: tuple[tuple[int, str], ...] = ()
     mark: str = ""
+    birth: str = ""
 
     @property
     def is_leaf(self) -> bool:
@@ -112,19 +114,20 @@ class Vertex:
 
     @property
     def remark(self) -> str:
-        """The text below the label: the caveat and the names of outputs.
+        """The text below the label: the caveat, the names of outputs, and a birth.
 
         >>> Vertex("operation", "lstm", ((), ()), names=((1, "cell"),)).remark
-        '[1] cell'
+        'out 1: cell'
         """
         several = len(self.specs) > 1
-        names = [f"[{slot}] {name}" if several else name for slot, name in self.names]
-        return ", ".join([self.caveat, *names] if self.caveat else names)
+        names = [f"out {slot}: {name}" if several else name for slot, name in self.names]
+        return ", ".join(filter(None, [self.caveat, *names, self.birth]))
 
     def with_inputs(self, inputs: tuple[Edge, ...]) -> Vertex:
         """Return a copy with other edges; much faster than `dataclasses.replace`."""
         return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
-                      self.step, self.stands_for, self.caveat, self.gathers, self.names, self.mark)  # fmt: skip
+                      self.step, self.stands_for, self.caveat, self.gathers, self.names, self.mark,
+                      self.birth)  # fmt: skip
 
 
 class Output(NamedTuple):

@@ -58,11 +58,11 @@ def test_names_are_escaped(outer, inner, parameter, constant, output, title):
     assert things["cluster_1"] == as_seen(outer)
     assert things["cluster_2"] == as_seen(inner)
     assert things[""] == as_seen(title)
-    assert things["o0"] == [*as_seen(output or "output"), "2"]
+    assert things["o0"] == [*as_seen(output or "output"), "[2]"]
     if parameter:
         boxes = [lines for name, lines in things.items() if name[:1] in ("n", "p")]
         assert as_seen(parameter) in boxes
-        assert [*as_seen(constant or "input"), "2"] in boxes
+        assert [*as_seen(constant or "input"), "[2]"] in boxes
 
 
 def test_quoted_by_hand():
@@ -85,7 +85,7 @@ def test_a_layout_program_accepts_every_graph(outputs, unroll, direction):
 def test_a_leaf_with_many_uses_is_a_stub_at_each():
     dot = mg.render.to_dot(loop(200), unroll="steps")
     assert dot.count('label="input2" shape=box style=filled') == 200
-    assert "inputs\\linput2  3×3\\l" in dot
+    assert "inputs\\linput2  [3×3]\\l" in dot
     assert mg.render.to_dot(loop(2), unroll="steps").count("input2") == 1
 
 
@@ -101,10 +101,10 @@ def test_steps_stand_in_a_row_from_left_to_right(make, steps):
 def test_edges_name_one_of_several_outputs():
     first, second = halves(leaf(4))
     dot = mg.render.to_dot(first * second)
-    assert {'label=" [0] 2"', 'label=" [1] 2"'} <= set(re.findall(r'label="[^"]*"', dot))
+    assert {'label=" out 0 [2]"', 'label=" out 1 [2]"'} <= set(re.findall(r'label="[^"]*"', dot))
     h, c = mg.lstm(leaf(1, 2, 3), leaf(1, 4), leaf(3, 16), leaf(4, 16), leaf(16))
     dot = mg.render.to_dot(h * c, unroll="primitive")
-    assert {'label=" h 1×2×4"', 'label=" c 1×2×4"'} <= set(re.findall(r'label="[^"]*"', dot))
+    assert {'label=" h [1×2×4]"', 'label=" c [1×2×4]"'} <= set(re.findall(r'label="[^"]*"', dot))
 
 
 def lstm_loop(steps):
@@ -161,7 +161,7 @@ def test_layouts_are_quick(make, unroll):
 def test_an_operation_with_many_uses_is_a_stub_at_each():
     dot = mg.render.to_dot(attention(8, 16), unroll="steps")
     assert "\\n→ v1" in dot
-    assert "operations\\lv1  lstm_step  2×4\\l" in dot
+    assert "operations\\lv1  lstm_step  [2×4]\\l" in dot
     x = mg.exp(leaf(2))
     assert "→" not in mg.render.to_dot(sum(x * float(k) for k in range(8)))
 

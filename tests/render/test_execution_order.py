@@ -80,7 +80,7 @@ def test_only_the_first_step_may_start_from_a_constant():
     W, h = leaf(4, 4), leaf(2, 4)
     for k in range(12):
         h = mg.tanh((ZEROS if k == 6 else h) @ W)
-    assert blocks(mg.render.to_text(h)) == ["× 6, first with b' = ·"]  # the steps before are not in the graph
+    assert blocks(mg.render.to_text(h)) == ["× 6, first with %2' = ·"]  # the steps before are not in the graph
     x = leaf(4, 4)
     for k in range(12):
         x = mg.tanh(x @ np.eye(4, dtype=np.float32) if k % 2 else np.eye(4, dtype=np.float32) @ x)

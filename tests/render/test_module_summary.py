@@ -69,7 +69,7 @@ def test_shared_and_unused_modules():
         ("", None, 1), ("layers.0", None, 2), ("layers.1.deep", None, 1), ("again", "layers.0", 0), ("parent.0", "", 0),
         ("unused", None, 0)]  # fmt: skip
     assert (result.rows[1].multiply_adds, result.parameters) == (2 * 2 * 4 * 4, 2 * 20)
-    assert all(part in str(result) for part in ("2×4  (2 calls)", "the same as layers.0", "the same as the whole"))
+    assert all(part in str(result) for part in ("[2×4]  (2 calls)", "the same as layers.0", "the same as the whole"))
 
 
 def test_shared_parameters_count_once():
@@ -94,7 +94,7 @@ def test_several_outputs_keyword_arguments_and_dtypes():
     result = summary(Net(), np.ones((2, 5, 3)), state=(zero, zero))
     shapes = [(2, 5, 4), (2, 4), (2, 4)]
     assert [[shape for shape, _ in row.outputs] for row in result.rows] == [[*shapes, (3,)], shapes]
-    assert "2×5×4 float64" in str(result)
+    assert "[2×5×4] float64" in str(result)
 
 
 # --- the call leaves no trace ---------------------------------------------------------------------------

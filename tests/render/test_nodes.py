@@ -42,7 +42,7 @@ def test_each_output_of_an_operation_has_its_own_name():
     assert [output.name for output in picture_of([c, h], names).outputs] == ["cell", "hidden"]
     loss = (h * c).sum()
     assert [v.remark for v in arranged(loss, "primitive", names=names).vertices if v.label == "lstm"] == [
-        "[0] hidden, [1] cell"
+        "out 0: hidden, out 1: cell"
     ]
     stacks = {v.remark: v.inputs[0].slot for v in arranged(loss, names=names).vertices if v.label == "stack"}
     assert stacks == {"hidden": 0, "cell": 1}
@@ -53,7 +53,7 @@ def test_intermediate_tensors_can_be_named():
     y = mg.tanh(x)
     z = y * y
     assert [vertex.remark for vertex in arranged(z, names={"y": y, "z": z}).vertices] == ["", "y", ""]
-    assert "a = tanh(input)  (y)" in mg.render.to_text(z, names={"y": y})
+    assert "%1 = tanh(input)  (y)" in mg.render.to_text(z, names={"y": y})
     assert 'label="tanh\\ny"' in mg.render.to_dot(z, names={"y": y})
     states = [y := mg.tanh(y) for _ in range(19)]
     text = mg.render.to_text(states[-1], names={"the tenth": states[9]})

@@ -21,7 +21,7 @@ def test_norms_of_steps_and_edges():
         assert [gradient_norm(step, slot) for slot in (0, 1)] == [note.gradient_steps[slot][t] for slot in (0, 1)]
         assert value_norm(step, 0) == note.value_steps[0][t]
         flows = {edge.argument: flow_norm(picture, step, edge) for edge in step.inputs}
-        assert flows["x"] == note.flows["x"]  # rows that several steps take
+        assert flows["x"] == note.flow_steps["x"][t]
         if t:
             assert flows["h"] == note.gradient_steps[0][t - 1]
             assert flows["c"] == note.gradient_steps[1][t - 1]
@@ -36,3 +36,21 @@ def test_gradients_of_an_input_step_by_step():
     steps = [v for v in picture.vertices if v.step is not None]
     norms = [flow_norm(picture, step, edge) for step in steps for edge in step.inputs if edge.argument == "x"]
     assert norms == pytest.approx(np.linalg.norm(x.grad, axis=(0, 2)))
+
+
+def test_gradients_of_looked_up_rows_step_by_step():
+    """Steps that take rows of a table have the gradient of their own rows, as if each step had a copy."""
+    rng = np.random.default_rng(0)
+    table, indices = mg.tensor(rng.standard_normal((6, 4)), requires_grad=True), rng.integers(0, 6, (3, 5))
+    weights = np.zeros((3, 7)), rng.standard_normal((4, 28)), rng.standard_normal((7, 28)), np.zeros(28)
+    lengths = [5, 2, 4]
+    with mg.record():
+        h, _ = mg.lstm(table, *weights, lengths=lengths, indices=indices)
+        (h * h).sum().backward()
+    copies = mg.tensor(table.numpy()[indices], requires_grad=True)
+    (mg.lstm(copies, *weights, lengths=lengths)[0] ** 2).sum().backward()
+    picture = arranged(h, "steps")
+    steps = [v for v in picture.vertices if v.step is not None]
+    norms = [flow_norm(picture, step, edge) for step in steps for edge in step.inputs if edge.argument == "x"]
+    assert norms == pytest.approx(np.linalg.norm(copies.grad, axis=(0, 2)))
+    assert len(set(norms)) == 5

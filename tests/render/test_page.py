@@ -79,7 +79,7 @@ def test_content_of_a_small_network():
     assert (content["title"], affine["scope"], content["heat"]) == ("a title", ["Linear"], None)
     inputs = [("input", "x"), ("weight", "W"), ("bias", "b")]
     assert [(names[e["source"]], e["argument"]) for e in affine["inputs"]] == inputs
-    assert (affine["outputs"][0]["shape"], affine["outputs"][0]["values"]) == ("1×2", None)
+    assert (affine["outputs"][0]["shape"], affine["outputs"][0]["values"]) == ("[1×2]", None)
     assert described(content, affine)["text"] == mg.affine.primitive.forward.__doc__.split("\n")[0]
     assert content["outputs"] == [{"name": "output", "source": 5, "slot": 0, "shape": "scalar"}]
 

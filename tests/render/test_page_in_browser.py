@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 
@@ -158,7 +159,7 @@ def test_clicks_and_keys_show_details(opened):
     window.click(id_of(window, "tanh") + " > .body")
     assert texts(window, "#name") == ["tanh"]
     [facts] = texts(window, "#facts")
-    for known in ("tanh(x)", "Net", "test_page_in_browser.py:", "2×6×2", "norm", "mean", "forward", "backward"):
+    for known in ("tanh(x)", "Net", "test_page_in_browser.py:", "[2×6×2]", "norm", "mean", "forward", "backward"):
         assert known in facts
 
     window.run("document.querySelector(arguments[0]).focus()", id_of(window, "sum"))
@@ -235,6 +236,26 @@ def test_gradients_and_times_colour_the_operations(opened, kind):
     assert window.run(pressed, kind) == "false"
     window.keys("h" if kind == "time" else "t")
     assert fill(window, selector) == plain
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_births_of_nan_and_missing_gradients_stand_out(opened):
+    x = mg.tensor([-1.0, 2.0], requires_grad=True)
+    with mg.record(), mg.scope("net"):
+        loss = (mg.log(x) + mg.tanh(x) * np.zeros(2)).sum()
+        loss.backward()
+    window = opened(loss)
+    width = "return getComputedStyle(document.querySelector(arguments[0] + ' > .body')).strokeWidth"
+    assert window.run(width, id_of(window, "log")) > window.run(width, id_of(window, "add"))
+    assert "NaN born here" in texts(window, f"{id_of(window, 'log')} > text")
+    dashes = "return getComputedStyle(document.querySelector(arguments[0] + ' > .body')).strokeDasharray"
+    window.keys("h")
+    assert window.run(dashes, id_of(window, "tanh")) != window.run(dashes, id_of(window, "add")) == "none"
+    window.prefer("dark")
+    assert sum(map(int, re.findall(r"\d+", fill(window, id_of(window, "tanh"))))) < 200  # not brighter than a gradient
+    window.prefer("light")
+    window.click("#close-all")
+    assert window.run(width, "[data-id=b0]") == "3px"
 
 
 def test_the_page_fits_into_390_pixels(opened):

@@ -8,7 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.recording import note_of
-from minigrad.render.heat import NOT_SHOWN, seconds_of, time_heat, time_words
+from minigrad.render.heat import NOTHING, seconds_of, time_heat, time_words
 from minigrad.units import time_text
 from tests.render.graphs import captioner, mlp, recorded
 from tests.render.pictures import arranged
@@ -43,8 +43,8 @@ def test_operations_show_their_times_and_colours():
         assert filled[number] == scale.colour(seconds_of(vertex))
     assert sum(seconds_of(v) or 0 for v in picture.vertices) == pytest.approx(sum(e.time for e in p.events) / 1e9)
     longest = max(map(seconds_of, operations.values()))
-    assert (scale.low, scale.high) == (longest / 100, longest)
-    assert (time_heat(picture, (1e-6, 1e-3)).low, time_heat(picture, (1e-6, 1e-3)).high) == (1e-6, 1e-3)
+    assert scale.marks == (longest / 100, longest)
+    assert time_heat(picture, (1e-6, 1e-3)).marks == (1e-6, 1e-3)
 
 
 def test_steps_share_the_time_of_their_sequence():
@@ -57,9 +57,9 @@ def test_steps_share_the_time_of_their_sequence():
     (stack,) = (v for v in picture.vertices if v.gathers is not None)
     assert seconds_of(stack) is None
     dot = mg.render.to_dot(loss, times=True)
-    assert fills(dot)[picture.vertices.index(stack)] == "#ffffff"
+    assert fills(dot)[picture.vertices.index(stack)] == NOTHING
     (elided,) = (number for number, v in enumerate(picture.vertices) if v.kind == "elision")
-    assert fills(dot)[elided] == NOT_SHOWN
+    assert fills(dot)[elided] == NOTHING
 
 
 def test_errors():

@@ -76,7 +76,7 @@ function step(by) {
 
 // What items can be coloured by: the ticks of the scale, and what stands above it.
 const HEATS = {
-  heat: { ticks: data.heat, said: "norm of the gradient (dotted: none)" },
+  heat: { ticks: data.heat, said: "norm of the gradient: blue vanishes, red explodes (dotted: none)" },
   time: { ticks: data.times, said: "time, forward + backward" },
 };
 

@@ -78,7 +78,7 @@ function button(parent, x, y, sign, label, action) {
 }
 
 function drawItem(item, parent) {
-  const group = svg("g", { class: `item ${item.kind}`, "data-id": item.id, transform: `translate(${r(item.X)} ${r(item.Y)})` }, parent);
+  const group = svg("g", { class: `item ${item.kind}${item.born ? " born" : ""}`, "data-id": item.id, transform: `translate(${r(item.X)} ${r(item.Y)})` }, parent);
   if (item.closed) svg("rect", { class: "behind", x: item.bodyX + 4, y: 4, width: r(item.bodyW), height: r(item.h), rx: 6 }, group);
   const top = item.chips[0] && item.chips[0].inside ? (item.h - CHIP - 5 - item.textH) / 2 : (item.h - item.textH) / 2;
   svg("rect", { class: "body", x: r(item.bodyX), width: r(item.bodyW), height: r(item.h), rx: item.kind === "input" || item.kind === "output" ? 2 : 6 }, group);
@@ -131,26 +131,28 @@ function makeSelectable(element, item, label) {
 // Colours by the "heat" of gradients: of an item its own, of a wire the largest that came back along it, of a stub what
 // its parameter got from this use. Or by the "time" of items. Or, with neither key, none.
 function paintHeat(key) {
-  const on = key === "heat";
+  const on = key === "heat", some = (heat) => (heat && heat.norm !== 0 ? heat : null);
   document.body.classList.toggle("heated", on);
   document.body.classList.toggle("coloured", Boolean(key));
   for (const [item, { group }] of drawn.items) {
     if (item === root || (item.isBox && !item.closed) || item.kind === "elision") continue;
-    const heat = key ? heatOf(item, key) : null, body = group.querySelector(":scope > .body");
+    const heat = key ? some(heatOf(item, key)) : null, body = group.querySelector(":scope > .body");
     body.style.fill = heat ? heat.color : "";
+    group.classList.toggle("cold", on && !heat);
     for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
     for (const chip of item.chips) {
-      const flow = on ? chip.heat : null;
+      const flow = on ? some(chip.heat) : null;
+      chip.group.classList.toggle("cold", on && Boolean(chip.parameter) && !flow);
       chip.group.querySelector("rect").style.fill = flow ? flow.color : "";
       chip.group.querySelector("text").style.fill = flow ? flow.ink : "";
-      if (chip.stem) chip.stem.style.stroke = flow && flow.norm !== 0 ? flow.color : "";
+      if (chip.stem) chip.stem.style.stroke = flow ? flow.color : "";
     }
   }
   for (const { piece, group, line, arrow } of drawn.pieces) {
-    const heat = on ? largest(piece.edges.map((edge) => edge.heat)) : null, flowed = heat && heat.norm !== 0;
-    line.style.stroke = flowed ? heat.color : "";
-    if (arrow) arrow.style.fill = flowed ? heat.color : "";
-    group.classList.toggle("cold", on && !flowed);
+    const heat = on ? some(largest(piece.edges.map((edge) => edge.heat))) : null;
+    line.style.stroke = heat ? heat.color : "";
+    if (arrow) arrow.style.fill = heat ? heat.color : "";
+    group.classList.toggle("cold", on && !heat);
   }
 }
 

@@ -34,8 +34,11 @@ for (const item of outputs) item.first = Infinity;
 for (const item of [root, ...boxes]) item.children.sort((a, b) => a.first - b.first || 0);
 
 for (const box of boxes) box.heat = box.time = null;
-for (const { parent, vertex } of vertices) {
-  for (let at = parent; at; at = at.parent) {
+for (const item of vertices) {
+  const { vertex } = item;
+  item.born = vertex.birth;
+  for (let at = item.parent; at; at = at.parent) {
+    at.born = at.born || vertex.birth; // where a NaN or an infinity was born
     at.heat = largest([at.heat, vertex.heat]);
     at.time = largest([at.time, vertex.time]);
   }
