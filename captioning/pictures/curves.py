@@ -80,6 +80,7 @@ def draw_curves(axes: Any, training: Points, validation: Points) -> None:
     """Draw the mean and the range of training values, and a dot for each validation.
 
     Crosses mark values that are not finite. Values that differ by a factor of more than 20 get a logarithmic axis.
+    Values from 0 to 1 get an axis within 0 and 1.
     """
     points = np.concatenate([training, validation])
     drawn, lost = points[_drawable(points), 1], points[~_drawable(points), 0]
@@ -106,8 +107,10 @@ def draw_curves(axes: Any, training: Points, validation: Points) -> None:
         axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(ticker.NullFormatter())
-    elif drawn.min(initial=0.0) >= 0:
-        axes.set_ylim(bottom=max(axes.get_ylim()[0], 0.0))
+    elif drawn.size:
+        pad = 0.05 * np.abs(drawn).max() or 0.05  # also of equal values, so that the axis shows where they are
+        bounds = (0 if drawn.min() >= 0 else -np.inf, 1 if drawn.max() <= 1 else np.inf)
+        axes.set_ylim(np.clip([drawn.min() - pad, drawn.max() + pad], *bounds))
 
 
 def _number(value: Any) -> float:
