@@ -28,7 +28,7 @@ function showBeam(answer, beam) {
   for (const item of at("beams").children) item.hidden = item.firstChild.beam === beam; // the list has the others
 }
 
-// Rows of the beams. A score is a mean of log-probabilities; the bar compares its exponential with the best one's.
+// Rows of the beams. The bar compares the exponential of a score with that of the best one.
 function weighed(answer) {
   const best = Math.max(...answer.beams.map((beam) => beam.score));
   return answer.beams.map((beam) => {
@@ -36,7 +36,7 @@ function weighed(answer) {
     const bar = element("div", { className: "weight" }, element("div"));
     bar.firstChild.style.width = `${100 * share}%`;
     const said = element("span", { textContent: beam.caption + (beam.ended ? "" : " …") });
-    const score = element("span", { className: "number", textContent: beam.score.toFixed(2).replace("-", "−"), title: "score: higher means more likely" });
+    const score = element("span", { className: "number", textContent: `score ${beam.score.toFixed(2).replace("-", "−")}` });
     const row = element("button", { type: "button", className: "beam", beam }, said, score, bar);
     row.addEventListener("click", () => {
       showBeam(answer, beam);

@@ -142,6 +142,8 @@ def test_a_photo_and_its_caption_word_by_word(page, captioner, picture):
     page.keys(LEFT + driver.ESCAPE)
     assert text(page, "#readout").startswith("Choose a word")
 
+    assert "log-probability" in text(page, "#others")  # what the numbers are
+    assert "score" in text(page, "#beams li:not([hidden]) .number")
     others = "#beams li:not([hidden]) .beam"
     assert [row.split("\n")[0] for row in texts(page, others)] == ["a cat sits …"]
     page.click(others)
