@@ -19,11 +19,12 @@ from typing import Any
 import minigrad as mg
 from captioning.command import run_command
 from minigrad.runtime.extras import require
+from minigrad.runtime.files import replacing
 from theory import checker
 from theory.certificates import write_certificates
 from theory.claims import Claim, Verdict
 from theory.mutation import CHANGES_NOTHING, MISSED, Outcome, plant
-from theory.page import figure_name, save_figure, write_page
+from theory.page import figure_name, gallery, save_figure, write_page
 from theory.propositions import REFUTED, Result
 from theory.registry import CLAIMS, MUTANTS
 from theory.selfcheck import check_machinery
@@ -32,6 +33,9 @@ __all__ = ["main"]
 
 EXAMPLES = 100
 """The default of --examples."""
+
+_FEW = 10
+"""The examples per proposition of the gallery."""
 
 TIME_LIMIT = 60.0
 """The default of --time-limit, without a second more for each example."""
@@ -99,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     mutate.epilog = "Try: theory mutate 1-3. All claims take about ten minutes on two processors."
     _add_checking(mutate)
     _command(commands, "show", _show, "print the worked examples of claims, or their statements", "1-3")
-    figures = _command(commands, "figures", _figures, "draw a picture of each claim (needs matplotlib)", "3-2")
+    text = "draw claims, and write index.html with their pictures and verdicts (needs matplotlib)"
+    figures = _command(commands, "figures", _figures, text, "3-2")
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")
     certify = _command(
@@ -163,11 +168,7 @@ def _check(options: Any) -> int:
     claims = _to_check(options)
     check_machinery()
     started = time.monotonic()
-    verdicts = []
-    for claim in claims:
-        verdicts.append(_verdict(claim, options))
-        if not options.json and options.verbose:
-            print(_details(verdicts[-1]), flush=True)
+    verdicts = [_verdict(claim, options) for claim in claims]
     seconds = time.monotonic() - started
     good = all(verdict.as_expected for verdict in verdicts)
     if options.json:
@@ -178,6 +179,8 @@ def _check(options: Any) -> int:
         cases = sum(verdict.cases for verdict in verdicts)
         end = "every verdict is as expected." if good else "NOT every verdict is as expected."
         print(f"\n{cases:,} cases in {seconds:.0f} s; {end}")
+        for verdict in verdicts if options.verbose else ():
+            print(f"\n{_details(verdict)}")
     return 0 if good else 1
 
 
@@ -196,7 +199,8 @@ def _verdict(claim: Claim, options: Any) -> Verdict:
     with _progress(claim.number, len(claim.propositions), options.quiet) as report:
 
         def line(r: Result) -> None:
-            report(f"{claim.number}  {r.proposition.name}: {r.words}{_unexpected(r)}, {r.seconds:.1f} s")
+            text = f"{claim.number}  {r.proposition.name}: {r.words}{_unexpected(r)}, {r.seconds:.1f} s"
+            report(text if options.verbose or not r.as_expected else "")  # the table shows the others
 
         return claim.check(options.examples, options.seed, line, options.time_limit, options.fail_fast)
 
@@ -213,7 +217,8 @@ def _progress(title: str, steps: int, quiet: bool) -> Iterator[Callable[[str], N
         task = bar.add_task(title, total=steps)
 
         def report(line: str) -> None:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if line:
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
             bar.advance(task)
 
         yield report
@@ -259,11 +264,16 @@ def _figures(options: Any) -> int:
             raise ValueError(f"claim {claim.number} has no figure")
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    for claim in claims:
-        if claim.draw is not None:
-            path = folder / figure_name(claim, options.format)
-            save_figure(claim, path)
-            print(path)
+    drawn = [claim for claim in claims if claim.draw is not None]
+    for claim in drawn:
+        path = folder / figure_name(claim, options.format)
+        save_figure(claim, path)
+        print(path, flush=True)
+    if options.format != "pdf":  # a page cannot show it as a picture
+        page = gallery([claim.check(_FEW, time_limit=TIME_LIMIT) for claim in drawn], options.format)
+        with replacing(folder / "index.html") as temporary:
+            temporary.write_text(page, encoding="utf-8")
+        print(folder / "index.html")
     return 0
 
 
@@ -319,7 +329,7 @@ def _details(verdict: Verdict) -> str:
     if verdict.corrected is not None:
         lines.append(f"  corrected: {verdict.corrected}")
         lines.append(f"  checked by: {', '.join(verdict.corrected.by)}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _planted(outcome: Outcome) -> str:

@@ -1,8 +1,9 @@
-"""Write docs/theory.md and its pictures from the claims."""
+"""Write docs/theory.md, its pictures, and a gallery of pictures from the claims."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import html
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from minigrad.runtime.files import replacing
 from theory.claims import Claim, Verdict
 from theory.registry import CLAIMS
 
-__all__ = ["figure_name", "markdown", "save_figure", "write_page"]
+__all__ = ["figure_name", "gallery", "markdown", "save_figure", "write_page"]
 
 _HEAD = """# Claims about networks, with verdicts
 
 This page lists claims about neural networks, with proofs and the verdicts of automatic checks. `theory` checks every
 claim, `theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
-`theory document` writes this page from the code in `theory/`; do not edit it by hand.
+`theory figures` writes a gallery of the pictures below. `theory document` writes this page from the code in `theory/`;
+do not edit it by hand.
 
 Each claim consists of propositions: *printed* ones (as in its source), which state the claim or belong to its printed
 proof, formula or matrix, *corrected* and *general* ones. A check has one of six verdicts on a proposition:
@@ -73,6 +75,55 @@ If you expect the claim to be false, pass the statement that holds instead as `c
 `check_corrected=`. The exit status is 0 if the claim is *refuted* and the corrected statement survives. It is 1 after
 any other verdict that you do not expect, such as *flaky*, *undecided* (`--time-limit` is 60 seconds plus one for each
 example by default) or *broken*.
+"""
+
+_GALLERY = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Claims about networks</title>
+<style>
+:root { color-scheme: light dark; --ink: light-dark(#1c2430, #e6eaf0); --faint: light-dark(#5b6576, #98a2b3); }
+body { max-width: 1240px; margin: 0 auto; padding: 20px; font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif;
+       background: light-dark(#fff, #14181f); color: var(--ink); }
+main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 280px), 1fr)); gap: 16px; }
+article { border: 1px solid light-dark(#d5dae2, #343c49); border-radius: 8px; overflow: hidden; break-inside: avoid; }
+img { display: block; width: 100%; height: 190px; object-fit: contain; background: #fff; }
+h1 { font-size: 24px; }
+h2, article p { margin: 10px 14px; overflow-wrap: anywhere; }
+h2 { font-size: 16px; }
+p.verdict { color: var(--faint); font-size: 13px; }
+.verdict b { color: light-dark(#00694d, #4fd1a5); }
+.verdict b.refuted { color: light-dark(#a84300, #ff9a5c); }
+</style>
+</head>
+<body>
+<h1>Claims about networks</h1>
+<p>Each verdict is from a few examples. <code>theory check NUMBER</code> tries more and shows every proposition.</p>
+<main>
+"""
+
+
+def gallery(verdicts: Iterable[Verdict], suffix: str) -> str:
+    """Return an HTML page with a card for each verdict: the claim's picture, its statement, and the verdicts in words.
+
+    suffix: the format of the pictures, which are in the folder of the page.
+    """
+    return _GALLERY + "".join(_card(v, figure_name(v.claim, suffix)) for v in verdicts) + "</main>\n</body>\n</html>\n"
+
+
+def _card(verdict: Verdict, picture: str) -> str:
+    statements = [verdict.claim.statement.text]
+    if verdict.corrected is not None:
+        statements.append(f"What holds: {verdict.corrected.text}")
+    paragraphs = "".join(f"<p>{html.escape(text)}</p>\n" for text in statements)
+    first, *others = verdict.words.split("; ")
+    return f"""<article>
+<a href="{picture}"><img src="{picture}" alt="" loading="lazy"></a>
+<h2>{html.escape(f"{verdict.claim.number} {verdict.claim.title}")}</h2>
+{paragraphs}<p class="verdict"><b class="{verdict.outcome}">{"; ".join([f"{first.capitalize()}</b>", *others])}</p>
+</article>
 """
 
 

@@ -61,6 +61,21 @@ def test_check_prints_every_proposition(capsys):
         assert part in out
 
 
+def test_the_table_comes_before_the_details(capsys):
+    assert main(["check", "1-1", *FEW]) == 0
+    out = capsys.readouterr().out
+    assert 0 == out.index("claim ") < out.index("every verdict is as expected") < out.index("NOT [printed matrix]")
+
+
+def test_without_a_command_only_unexpected_results_come_before_the_table(own, capsys):
+    for number in set(CLAIMS) - {FAST}:
+        del CLAIMS[number]
+    assert main(["--load", own(OWN.format(bound=42)), "--examples", "300"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "numbers are small" in line
+    assert "unexpected" in line
+
+
 def test_progress_goes_to_standard_error(capsys):
     assert main(["check", FAST, "--examples", "5"]) == 0
     lines = capsys.readouterr().err.splitlines()
@@ -123,12 +138,26 @@ def test_an_unexpected_verdict_has_status_1(text, parts, own, capsys):
     assert [part for part in parts if part not in out] == []
 
 
-def test_figures(tmp_path, capsys):
-    path = tmp_path / "new" / f"claim-{FAST}.png"
-    assert main(["figures", FAST, "--out", str(path.parent), "--format", "png"]) == 0
-    assert capsys.readouterr().out == f"{path}\n"
+def test_figures_are_a_gallery_of_verdicts(tmp_path, capsys):
+    path = tmp_path / "new" / "claim-1-1.png"
+    assert main(["figures", "1-1", FAST, "--out", str(path.parent), "--format", "png"]) == 0
+    assert capsys.readouterr().out.split() == [
+        str(path.with_name(name)) for name in (path.name, f"claim-{FAST}.png", "index.html")
+    ]
     assert path.read_bytes().startswith(b"\x89PNG")
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    page = path.with_name("index.html").read_text(encoding="utf-8")
+    for part in (
+        'src="claim-1-1.png"',
+        "1-1 A convolution is a matrix",
+        "printed matrix: refuted",
+        f'src="claim-{FAST}.png"',
+    ):
+        assert part in page
+
+
+def test_pages_cannot_show_pdf(tmp_path):
+    assert main(["figures", FAST, "--out", str(tmp_path), "--format", "pdf"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"claim-{FAST}.pdf"]
 
 
 def test_document_writes_the_page_and_its_pictures(tmp_path, capsys, monkeypatch):
