@@ -169,11 +169,11 @@ def draw(path, real, shown, opinions, distances):
     window = max(1, len(opinions) // 40)
     for opinion, colour, name in zip(opinions.T, (BLUE, ORANGE), ("real scenes", "generated scenes"), strict=True):
         smooth = np.convolve(opinion, np.ones(window) / window, "valid")
-        left.plot(np.arange(len(smooth)) + window / 2, smooth, color=colour, label=name)
+        left.plot(np.arange(len(smooth)) + window / 2, smooth, color=colour, linewidth=2, label=name)
     left.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     left.set(xlabel="step", ylim=(0, 1), title="probability of being real, by the discriminator")
     left.legend(frameon=False, ncols=2)
-    right.plot(*distances.T, color=BLUE)
+    right.plot(*distances.T, color=BLUE, linewidth=2)
     right.set(xlabel="step", ylim=(0, 1), title="distance of the colours")
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)

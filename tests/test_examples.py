@@ -9,7 +9,11 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from captioning.pictures.figures import BLUE, ORANGE
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = {
@@ -59,6 +63,14 @@ def test_example(name, tmp_path, monkeypatch):
 def test_example_learns(name, full, tmp_path):
     if full:
         assert LEARNT[name](example(name).main(out=tmp_path / "picture.png"))
+
+
+@pytest.mark.parametrize("colour", [BLUE, ORANGE])
+def test_the_lines_of_the_gan_have_the_colours_of_its_legend(colour):
+    """A palette of too few colours changes those of thin lines."""
+    picture = np.asarray(Image.open(ROOT / "docs/examples/gan.png").convert("RGB")).astype(int)
+    near = abs(picture - list(bytes.fromhex(colour[1:]))).max(axis=-1) < 12
+    assert near.any(axis=0).mean() > 0.3  # of all columns
 
 
 @pytest.mark.parametrize("name", LEARNT)
