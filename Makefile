@@ -4,6 +4,7 @@
 #   make test    run the tests
 # For development and benchmarks:
 #   make lint    check the code with ruff and the imports between modules; make types runs mypy; make format runs ruff
+#   make pictures   draw the gallery and the golden files of drawings again
 #   make campaigns   run every test in full, against PyTorch and with MKL, and plant mistakes in the code (hours)
 #   make bench   compare the speed of minigrad with PyTorch and others (35 minutes); bench/ holds the results and a plot
 # Each command first creates a virtual environment in .venv and installs pinned dependencies (constraints.txt).
@@ -21,7 +22,7 @@ comma = ,
 # One thread per test process, because the processes together use all cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo caption test campaigns bench lint format types wheel clean help
+.PHONY: demo caption test pictures campaigns bench lint format types wheel clean help
 .NOTPARALLEL:  # all targets share one environment
 
 help:
@@ -37,6 +38,10 @@ caption: $(VENV)/.installed-caption-vision
 
 test: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST)
+
+pictures: $(STAMP)
+	$(RUN) examples/gallery.py --out docs
+	RENEW_GOLDEN=1 $(RUN) -m pytest -q tests/render/test_golden.py
 
 # All cases that make test samples, with compiled loops, PyTorch, MPI and ONNX; matrix products by MKL; and mistakes planted
 # in each file.

@@ -19,7 +19,6 @@ from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
 from captioning.vision.efficientnet import EfficientNetLite0
 from minigrad import nn
-from minigrad.recording import note_of
 from minigrad.render import draw, summary, to_text
 
 
@@ -115,42 +114,39 @@ def captioner_unrolled(path):
     draw(loss, path, unroll="steps", names={"loss": loss})
 
 
-def gradient_heat(layer, kind, path):
-    """Draw the gradient in 30 steps, for a loss that depends only on the last state."""
-    x = np.random.default_rng(1).standard_normal((4, 30, 3)).astype(np.float32)
-    with mg.record():
-        states, _ = layer(x)
-        loss = mg.square(states[:, -1]).sum()
-        loss.backward()
-    steps = np.linalg.norm(list(note_of(states.node).gradient_steps.values()), axis=0)  # of h, or of h and c together
-    title = f"{kind}: the gradient of the state has norm {steps[-1]:.1e} at the last step, {steps[0]:.1e} at the first"
-    draw(loss, path, unroll="steps", values="none", gradients=True, title=title, names={"loss": loss})
+class Reader(nn.Module):
+    """Reads nine places in a loop written in Python, and looks at some of them at each step."""
+
+    def __init__(self):
+        self.query, self.step = nn.Linear(8, 8, rng=0), nn.Linear(16, 8, rng=0)
+
+    def forward(self, places):
+        h = places.mean(axis=1)
+        for _ in range(12):
+            weights = mg.softmax((places * self.query(h).reshape(-1, 1, 8)).sum(axis=2))
+            seen = (places * weights.reshape(-1, 9, 1)).sum(axis=1)
+            h = mg.tanh(self.step(mg.concatenate([h, seen], axis=1)))
+        return h
 
 
-def rnn_fades(path):
-    """A gradient that vanishes
+def attention_loop(path):
+    """Attention in a loop
 
-    `mg.record()` keeps the values and gradients of both passes, and `gradients=True` colours the graph by the norm of
-    the gradient, on a log scale: white is 1, blue is smaller and red is larger. All pictures have the same scale. In a
-    vanilla RNN the gradient of the last state vanishes on its way to the first step.
+    A loop of your own is folded like the steps of a layer: minigrad finds the equal iterations in the graph.
     """
-    gradient_heat(nn.RNN(3, 8, rng=0), "RNN", path)
+    places = mg.tensor(np.ones((2, 9, 8), np.float32), requires_grad=True)
+    draw(Reader()(places), path, names={"places": places})
 
 
-def lstm_fades(path):
-    """An LSTM whose gates forget
+def twin_networks(path):
+    """Shared weights
 
-    With a forget bias of 0 the gates pass on about half of the cell state at each step, so the gradient vanishes too.
+    Both inputs pass through the same layer. Each weight appears once in the note.
     """
-    gradient_heat(nn.LSTM(3, 8, forget_bias=0.0, rng=0), "LSTM with forget bias 0", path)
-
-
-def lstm_keeps(path):
-    """An LSTM that remembers
-
-    With a forget bias of 5 the gradient keeps its colour through all steps.
-    """
-    gradient_heat(nn.LSTM(3, 8, forget_bias=5.0, rng=0), "LSTM with forget bias 5", path)
+    layer = nn.Linear(3, 2, rng=0)
+    left, right = (mg.tensor(np.ones((4, 3)), dtype="float32", requires_grad=True) for _ in range(2))
+    distance = mg.square(layer(left) - layer(right)).sum()
+    draw(distance, path, names={"left": left, "right": right, "distance": distance})
 
 
 def shared_subexpressions(path):
@@ -175,9 +171,8 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
     recurrent_steps: [],
     captioner_folded: [caption_loss],
     captioner_unrolled: [],
-    rnn_fades: [gradient_heat],
-    lstm_fades: [],
-    lstm_keeps: [],
+    attention_loop: [Reader],
+    twin_networks: [],
     shared_subexpressions: [],
 }
 """The functions in the order of the page, and the helpers that are shown with each."""
@@ -187,10 +182,11 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
 
 INTRODUCTION = """# A gallery of graphs
 
-`python examples/gallery.py --out docs` makes this page. Each function draws to a path, such as `"small_network.svg"`,
-and may print the listing that follows it. Click a picture to see it at full size. The folder `gallery` also has its
-DOT source.
+Click a picture to see it at full size, or a title for its code. [reach.md](reach.md) shows how far back the gradient of
+a recurrent network reaches. `python examples/gallery.py --out docs` makes this page. The folder `gallery` also has the
+pictures as DOT.
 """
+COLUMNS = 3
 
 
 def printed(function: Callable[[Path], None], path: Path) -> str:
@@ -208,17 +204,27 @@ def code_of(thing: Callable[..., object]) -> str:
     return (head.rstrip() + body).replace(":\n\n", ":\n", 1)
 
 
+def grid(titles: dict[str, str]) -> str:
+    """Return a table of thumbnails, given the title of each picture. Markdown cannot say how wide a picture is."""
+    cells = [
+        f'<td align="center"><a href="gallery/{name}.svg"><img src="gallery/{name}.svg" width="260" height="200" '
+        f'alt="{title}"></a><br><a href="#{title.lower().replace(",", "").replace(" ", "-")}">{title}</a></td>'
+        for name, title in titles.items()
+    ]
+    rows = ["\n".join(["<tr>", *cells[k : k + COLUMNS], "</tr>"]) for k in range(0, len(cells), COLUMNS)]
+    return "\n".join(["<table>", *rows, "</table>\n"])
+
+
 def page(listings: dict[str, str]) -> str:
     """Return the page as Markdown, given what each function printed."""
-    parts = [INTRODUCTION]
+    texts = {function: inspect.getdoc(function).partition("\n\n") for function in PICTURES}
+    parts = [INTRODUCTION, grid({function.__name__: title for function, (title, _, _) in texts.items()})]
     for function, helpers in PICTURES.items():
-        name = function.__name__
-        title, _, text = inspect.getdoc(function).partition("\n\n")
+        title, _, text = texts[function]
         code = "\n\n\n".join(map(code_of, [*helpers, function]))
         parts += [f"## {title}\n", f"{text}\n", f"```python\n{code}\n```\n"]
-        if listings[name]:
-            parts.append(f"```\n{listings[name]}```\n")
-        parts.append(f"[![{title}](gallery/{name}.svg)](gallery/{name}.svg)\n")
+        if listing := listings[function.__name__]:
+            parts.append(f"```\n{listing}```\n")
     return "\n".join(parts)
 
 

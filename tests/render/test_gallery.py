@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 PATH = Path(__file__).parents[2] / "examples" / "gallery.py"
@@ -18,3 +19,7 @@ def test_the_gallery_is_made_without_a_layout_program(tmp_path, monkeypatch, cap
     assert "drawing needs a layout program" in capsys.readouterr().out
     for name in names:
         assert (tmp_path / "gallery" / name).read_text("utf-8").startswith("digraph")
+    page = (tmp_path / "gallery.md").read_text("utf-8")
+    assert re.findall(r'<img src="gallery/(\w+)\.svg"', page) == [name.removesuffix(".dot") for name in names]
+    headings = [re.sub(r"[^\w -]", "", line).replace(" ", "-") for line in re.findall(r"^## (.*)", page.lower(), re.M)]
+    assert re.findall(r'href="#(.*?)"', page) == headings  # as GitHub names them
