@@ -26,7 +26,7 @@ def small_network(path):
     """A small network
 
     Boxes are operations. The arrows show the shapes of the values between them. Every `Module` is a frame with its
-    name. A weight is a small stub at its operation; the note lists all weights with their shapes.
+    name. A weight is a small box at its operation.
     """
     rng = np.random.default_rng(0)
     net = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.Tanh(), nn.Linear(8, 3, rng=rng))
@@ -132,7 +132,8 @@ class Reader(nn.Module):
 def attention_loop(path):
     """Attention in a loop
 
-    A loop of your own is folded like the steps of a layer: minigrad finds the equal iterations in the graph.
+    A loop of your own is folded like the steps of a layer: minigrad finds the equal iterations in the graph. Dashed
+    arrows lead from one iteration to the next.
     """
     places = mg.tensor(np.ones((2, 9, 8), np.float32), requires_grad=True)
     draw(Reader()(places), path, names={"places": places})
@@ -141,7 +142,7 @@ def attention_loop(path):
 def twin_networks(path):
     """Shared weights
 
-    Both inputs pass through the same layer. Each weight appears once in the note.
+    Both inputs pass through the same layer. Boxes with equal numbers are the same weight.
     """
     layer = nn.Linear(3, 2, rng=0)
     left, right = (mg.tensor(np.ones((4, 3)), dtype="float32", requires_grad=True) for _ in range(2))
