@@ -14,9 +14,11 @@ import math
 import os
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,7 @@ SCRIPTS = ("graph.js", "wires.js", "order.js", "layers.js", "rows.js", "layout.j
 # in their order in the page; together they are one function
 _MARKUP = re.compile(r":\w+:`~?([^`]+)`|``")
 _LONGEST = 300  # the most characters of an option in the panel
+_MOST, _GROUP = 150, 50  # a scope with more than _MOST items is drawn as groups of at most _GROUP of them
 _Json = dict[str, Any]
 
 
@@ -76,8 +79,11 @@ def to_html(
 ) -> Path:
     """Write a page that shows the graph of one or more tensors; it opens in any browser, without a network.
 
-    You can pan, zoom and search the page, close and open scopes and the steps of a sequence, and click on a vertex. If
-    :func:`minigrad.record` noted the forward and backward pass, the page also shows statistics, histograms and source
+    You can pan, zoom and search the page, close and open scopes and the steps of a sequence, and click on a vertex. The
+    key ? lists the keys. A scope with more than 150 items is drawn as groups of at most 50. Printing shows the whole
+    drawing on one page.
+
+    If :func:`minigrad.record` noted the forward and backward pass, the page also shows statistics, histograms and source
     lines, and can colour everything by the norm of the gradient. It can colour by the times that
     :func:`minigrad.profile` noted.
 
@@ -156,6 +162,16 @@ def content_of(picture: Picture, title: str = "") -> _Json:
     return _Content(picture).everything(title)
 
 
+class _Group(Scope):
+    """Some items of a large scope; its name tells the most frequent operations in it, and its place."""
+
+    def __init__(self, picture: Picture, place: str, items: list[int | Scope], row: bool) -> None:
+        members = [i for item in items for i in (item.members if isinstance(item, Scope) else [item])]
+        common = Counter(picture.vertices[i].label for i in members).most_common(3)
+        super().__init__(f"{', '.join(sorted(label for label, _ in common))} {place}", members, row)
+        self.items = items
+
+
 class _Content:
     """Collects the data of one picture."""
 
@@ -171,7 +187,7 @@ class _Content:
 
     def everything(self, title: str) -> _Json:
         vertices = self.picture.vertices
-        boxes, box_of = _boxes(nested_scopes(self.picture), len(vertices))
+        boxes, box_of = self._boxes()
         outputs = [(o, vertices[o.source].specs) for o in self.picture.outputs]
         return {
             "title": title,
@@ -183,6 +199,47 @@ class _Content:
             "heat": None if self.heat is None else [_coloured(self.heat, tick) for tick in self.heat.ticks()],
             "times": None if self.times is None else [self._time(tick) for tick in self.times.ticks()],
         }
+
+    def _boxes(self) -> tuple[list[_Json], list[int]]:
+        """Return all boxes, parents first, and for each vertex the number of the box around it, or -1.
+
+        A box has its name, the number of its parent (or -1), and `row`: whether its items are the steps of a loop. The
+        boxes of `group` are no scopes.
+        """
+        boxes: list[_Json] = []
+        box_of = [-1] * len(self.picture.vertices)
+        stack = [(nested_scopes(self.picture), -1)]
+        while stack:
+            scope, parent = stack.pop()
+            self._group_items(scope)
+            if parent >= 0:
+                boxes[parent]["row"] = scope.row
+            for item in scope.items:
+                if isinstance(item, int):
+                    box_of[item] = parent
+                else:
+                    stack.append((item, len(boxes)))
+                    boxes.append({"name": item.name, "parent": parent, "group": isinstance(item, _Group)})
+        return boxes, box_of
+
+    def _group_items(self, scope: Scope) -> None:
+        """Put the items of a large scope into groups.
+
+        Items are in topological order, so groups of consecutive items never form a cycle. Leaves stay outside, because
+        their place in that order says nothing. A long loop becomes several rows.
+        """
+        leaves = [item for item in scope.items if item in self.names]
+        items = [item for item in scope.items if item not in self.names]
+        if len(items) <= _MOST:
+            return
+        row, scope.row = scope.row, False
+        while len(items) > _GROUP:
+            number = math.ceil(len(items) / _GROUP)
+            cuts = pairwise(i * len(items) // number for i in range(number + 1))
+            places = [(f"({k} of {number})", items[a:b]) for k, (a, b) in enumerate(cuts, start=1)]
+            items = [_Group(self.picture, place, group, row) for place, group in places]
+            row = False
+        scope.items = [*leaves, *items]
 
     def _vertex(self, number: int, vertex: Vertex, box: int) -> _Json:
         note = vertex.note
@@ -245,25 +302,6 @@ class _Content:
             "gradients": [[_number(x) for x in norms] for _, norms in sorted(note.gradient_steps.items())],
         }
         return list(self.series).index(vertex.node)
-
-
-def _boxes(root: Scope, count: int) -> tuple[list[_Json], list[int]]:
-    """Return all boxes, parents first, and for each of `count` vertices the number of the box around it, or -1.
-
-    A box has its name, the number of its parent (or -1), and `row`: whether the boxes in it are the steps of a loop.
-    """
-    boxes: list[_Json] = []
-    box_of = [-1] * count
-    stack = [(root, -1)]
-    while stack:
-        scope, parent = stack.pop()
-        for item in scope.items:
-            if isinstance(item, int):
-                box_of[item] = parent
-            else:
-                stack.append((item, len(boxes)))
-                boxes.append({"name": item.name, "parent": parent, "row": item.row})
-    return boxes, box_of
 
 
 def _coloured(scale: Heat | None, number: float | None) -> _Json | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from contextlib import ExitStack
 from html.parser import HTMLParser
 
@@ -251,6 +252,24 @@ def entered(path):
     for name in path:
         stack.enter_context(mg.scope(name))
     return stack
+
+
+def test_large_scopes_are_grouped():
+    y = x = mg.tensor(np.ones((2, 2)), requires_grad=True)
+    for _ in range(4_000):
+        y = mg.sin(y) * x
+    content = content_of(arranged(y, "steps", max_nodes=10_000))
+    sizes = Counter(box["parent"] for box in content["boxes"]) + Counter(v["box"] for v in content["vertices"])
+    assert max(sizes.values()) <= 51  # of the input too
+    assert {"multiply", "sin"} == set(re.findall("[a-z]{3,}", " ".join(box["name"] for box in content["boxes"])))
+
+
+def test_long_loops_become_several_rows():
+    content = content_of(arranged(sequence(steps=160), "steps"))
+    rows = [number for number, box in enumerate(content["boxes"]) if box["row"]]
+    steps = [[v["step"] for v in content["vertices"] if v["box"] == number] for number in rows]
+    assert [step for row in steps for step in row] == [*range(160)]
+    assert len(steps) == 4
 
 
 def test_deep_scopes_need_no_recursion():
