@@ -109,10 +109,10 @@ class Browser:
         self._send("/actions", {"actions": list(sources)})
         self._send("/actions", method="DELETE")
 
-    def prefer(self, scheme: str) -> None:
-        """Emulate a preference for a 'light' or 'dark' colour scheme."""
-        features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        self._send("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": features})
+    def prefer(self, scheme: str, medium: str = "") -> None:
+        """Emulate a preference for a 'light' or 'dark' colour scheme, and a medium such as 'print'."""
+        media = {"media": medium, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self._send("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": media})
 
     def resize(self, width: int, height: int, touch: bool = False) -> None:
         """Set the size of the page, which may be narrower than a window; `touch` emulates a phone."""
@@ -135,6 +135,8 @@ class Browser:
 
 
 ENTER, ESCAPE = "\ue007", "\ue00c"
+LEFT, UP, RIGHT, DOWN = "\ue012", "\ue013", "\ue014", "\ue015"
+TAB = "\ue004"
 
 
 def _pointer(name: str, kind: str, points: list[tuple[int, int]]) -> dict[str, Any]:

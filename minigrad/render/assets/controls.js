@@ -1,15 +1,8 @@
 // What the page does: selection, opening and closing, search, heat, keys.
 
 const state = { selected: null, heat: "", matches: [], at: -1 };
-const MOST_AT_START = 160;
-const search = document.getElementById("search"), count = document.getElementById("count");
-
-function redraw() {
-  layOut();
-  draw();
-  paintHeat(state.heat);
-  paintSelection(shownSelection());
-}
+const MOST_AT_START = 150;
+const search = document.getElementById("search"), count = document.getElementById("count"), keys = document.getElementById("keys");
 
 // What is selected, or the closed box that hides it. A parameter shows as stubs.
 function shownSelection() {
@@ -27,23 +20,46 @@ function select(item) {
 // Opens or closes a box; its corner stays where it is in the window.
 function toggle(box) {
   const before = [box.X, box.Y];
-  box.closed = !box.closed;
-  redraw();
+  setClosed(box, !box.closed);
+  layOut();
   pan((before[0] - box.X) * view.scale, (before[1] - box.Y) * view.scale);
-  const again = drawn.items.get(box).group.querySelector(".fold");
-  if (again) again.focus({ preventScroll: true });
 }
 
 function setAll(closed) {
-  for (const box of boxes) box.closed = closed;
-  redraw();
+  for (const box of [root, ...boxes]) Object.assign(box, { closed: closed && box !== root, stale: true });
+  layOut();
   fit(READABLE);
+}
+
+// The next item in a direction: one that a wire joins to this one, or else the nearest in the drawing.
+function nextItem(item, dx, dy) {
+  const { near } = neighbours(item), far = root.w + root.h;
+  let best = null, least = Infinity;
+  for (const other of [...near, ...laid.items]) {
+    const x = other.X + other.w / 2 - item.X - item.w / 2, y = other.Y + other.h / 2 - item.Y - item.h / 2;
+    const ahead = x * dx + y * dy, aside = Math.abs(x * dy) + Math.abs(y * dx);
+    const distance = ahead + 2 * aside + (near.has(other) ? 0 : 3 * far);
+    if (ahead > 1 && (ahead >= aside || (near.has(other) && dy)) && distance < least) [best, least] = [other, distance];
+  }
+  return best;
+}
+
+// Goes to the next item in a direction, or at first to the one at the tab stop.
+function move(dx, dy) {
+  const from = shownSelection();
+  const to = from && from.parent ? nextItem(from, dx, dy) : itemAt(stage.querySelector("[tabindex='0']"));
+  if (to) goTo(to);
+}
+
+function goTo(item) {
+  select(item);
+  if (drawn.items.has(item)) drawn.items.get(item).target.focus({ preventScroll: true });
 }
 
 // Selects an item and brings it into sight; of a parameter, the first that uses it.
 function find(item) {
   const place = item.parent ? item : usersOf.get(item)[0];
-  if (place && reveal(place)) redraw();
+  if (place && reveal(place)) layOut();
   select(item);
   if (place) center(visible(place));
 }
@@ -52,7 +68,7 @@ function matching(text) {
   const wanted = text.trim().toLowerCase();
   if (!wanted) return [];
   const names = (item) => [item.name, item.vertex ? item.vertex.full : ""];
-  return [...boxes, ...vertices, ...outputs].filter((item) => names(item).some((name) => name.toLowerCase().includes(wanted)));
+  return [...boxes, ...vertices, ...outputs].filter((item) => !(item.box && item.box.group) && names(item).some((name) => name.toLowerCase().includes(wanted)));
 }
 
 function searchFor(text) {
@@ -112,23 +128,40 @@ onClick("close-all", () => setAll(true));
 onClick("next", () => step(1));
 onClick("previous", () => step(-1));
 onClick("shut", () => select(null));
+onClick("help", () => keys.showModal());
 for (const key of Object.keys(HEATS)) onClick(key, () => switchHeat(key));
-canvas.addEventListener("click", () => { if (!view.dragged) select(null); });
+canvas.addEventListener("click", (event) => {
+  const item = itemAt(event.target);
+  if (item && (event.target.closest(".fold") || (item.isBox && event.detail === 2))) toggle(item);
+  else if (!view.dragged) select(item);
+});
 search.addEventListener("input", () => searchFor(search.value));
 search.addEventListener("keydown", (event) => {
   if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
   if (event.key === "Escape") { search.value = ""; searchFor(""); search.blur(); }
 });
 
+// Arrows follow wires; with Shift they move the drawing. Space opens or closes the box of an item, or the one around it.
+const arrow = (dx, dy) => (event) => (event.shiftKey ? pan(-60 * dx, -60 * dy) : move(dx, dy));
 const KEYS = {
   "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), 0: () => fit(), f: () => fit(), "/": () => search.focus(),
   h: () => { if (data.heat) switchHeat("heat"); }, t: () => { if (data.times) switchHeat("time"); }, Escape: () => select(null),
-  ArrowLeft: () => pan(60, 0), ArrowRight: () => pan(-60, 0), ArrowUp: () => pan(0, 60), ArrowDown: () => pan(0, -60),
+  ArrowLeft: arrow(-1, 0), ArrowRight: arrow(1, 0), ArrowUp: arrow(0, -1), ArrowDown: arrow(0, 1), "?": () => keys.showModal(),
+};
+const ITEM_KEYS = {
+  Enter: (item) => select(item),
+  " ": (item) => {
+    const box = item.isBox ? item : item.parent || root;
+    if (box !== root) { toggle(box); goTo(box); }
+  },
 };
 document.addEventListener("keydown", (event) => {
-  if (event.target === search || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
+  if (event.target === search || keys.open || event.ctrlKey || event.metaKey || event.altKey) return;
+  const item = itemAt(event.target);
+  if (item && ITEM_KEYS[event.key]) ITEM_KEYS[event.key](item);
+  else if (KEYS[event.key]) KEYS[event.key](event);
+  else return;
   event.preventDefault();
-  KEYS[event.key]();
 });
 
 document.getElementById("title").textContent = data.title;
@@ -136,6 +169,6 @@ document.getElementById("size").textContent = plural(root.count, "operation");
 for (const [key, { ticks }] of Object.entries(HEATS)) document.getElementById(key).hidden = !ticks;
 for (const id of ["open-all", "close-all"]) document.getElementById(id).hidden = !boxes.length;
 closeForStart(MOST_AT_START);
-redraw();
+layOut();
 fit(READABLE);
 document.body.classList.add("ready");

@@ -12,28 +12,50 @@ function svg(name, attributes, parent, text) {
   return element;
 }
 
-const drawn = { items: new Map(), pieces: [] }; // what the drawing shows now: elements of items, and of wires
+// What the drawing shows now: elements of items and wires, the area that they cover, and the level of detail.
+const drawn = { items: new Map(), pieces: [], area: null, level: 0, labelled: true };
+const UNLABELLED = -3, SMALLEST_OPEN = 24; // a level without labels; a box lower than this many pixels looks empty
 
+// Draws what is in sight and around it.
 function draw() {
+  const focused = stage.contains(document.activeElement) ? document.activeElement.dataset.at : null;
+  Object.assign(drawn, { items: new Map(), pieces: [], area: areaInSight(0.5), level: levelOfDetail() });
+  drawn.labelled = view.printing || drawn.level > UNLABELLED;
   stage.replaceChildren();
-  drawn.items.clear();
-  drawn.pieces = [];
-  for (const box of [root, ...boxes]) if (visible(box) === box && !box.closed) drawBox(box, stage);
-  for (const item of [...vertices, ...outputs, ...boxes]) {
-    if (item.parent && visible(item) === item && !(item.isBox && !item.closed)) drawItem(item, stage);
+  stage.classList.toggle("far", !drawn.labelled);
+  const full = new Set();
+  for (const box of laid.boxes) {
+    if (box !== root && !(full.has(box.parent) && isNear(box, box.X, box.Y))) continue;
+    if (box === root || box.h * view.scale > SMALLEST_OPEN) full.add(box);
+    drawBox(box, stage, full.has(box));
   }
-  // Labels last: they are above all wires.
+  for (const item of laid.items) if (full.has(item.parent) && isNear(item, item.X, item.Y)) drawItem(item, stage);
+  if (drawn.labelled) drawLabels(full);
+  paintHeat(state.heat);
+  paintSelection(shownSelection());
+  if (focused) (stage.querySelector(`[data-at=${focused}]`) || canvas).focus({ preventScroll: true });
+}
+
+// Labels last: they are above all wires.
+function drawLabels(open) {
   const labels = svg("g", { class: "labels" }, stage);
-  for (const box of [root, ...boxes]) {
-    if (visible(box) !== box || box.closed) continue;
-    for (const { x, y, text, anchor } of box.labels) {
-      svg("text", { x: r(box.X + x), y: r(box.Y + y), "text-anchor": anchor || "start" }, labels, text);
-    }
-    for (const { end, edges } of box.pieces) {
-      const text = end ? saidOf(edges) : "";
-      if (text) svg("text", { x: r(box.X + end.x + 5), y: r(box.Y + end.y - 9), class: "argument" }, labels, text);
-    }
+  const write = (box, x, y, text, extra) => {
+    if (text && isNear({ w: 0, h: 0 }, box.X + x, box.Y + y)) svg("text", { x: r(box.X + x), y: r(box.Y + y), ...extra }, labels, text);
+  };
+  for (const box of open) {
+    for (const { x, y, text, anchor } of box.labels) write(box, x, y, text, { "text-anchor": anchor || "start" });
+    for (const { end, edges } of box.pieces) if (end) write(box, end.x + 5, end.y - 9, saidOf(edges), { class: "argument" });
   }
+}
+
+function levelOfDetail() {
+  return Math.round(2 * Math.log2(view.scale));
+}
+
+// Whether something is in the area that is drawn.
+function isNear({ w, h }, X, Y) {
+  const { area } = drawn;
+  return X <= area.x + area.w && X + w >= area.x && Y <= area.y + area.h && Y + h >= area.y;
 }
 
 // The names of the arguments that edges feed, where they are seen to feed them.
@@ -41,24 +63,26 @@ function saidOf(edges) {
   return [...new Set(edges.filter((edge) => visible(edge.to) === edge.to).map((edge) => edge.said))].filter(Boolean).join(", ");
 }
 
-function drawBox(box, parent) {
+function drawBox(box, parent, open) {
   const group = svg("g", { class: `scope${box.row ? " row" : ""}`, "data-id": box.id, transform: `translate(${r(box.X)} ${r(box.Y)})` }, parent);
   if (box !== root) svg("rect", { class: "frame", width: r(box.w), height: r(box.h), rx: 6 }, group);
-  for (const piece of box.pieces) drawPiece(piece, group);
-  drawn.items.set(box, { group });
-  if (box !== root) drawHeader(box, group);
+  drawn.items.set(box, { group, target: group, chips: [] });
+  if (!open) return;
+  for (const piece of box.pieces) if (isNear(piece.area, box.X + piece.area.x, box.Y + piece.area.y)) drawPiece(piece, group);
+  if (box !== root && drawn.labelled) drawn.items.get(box).target = drawHeader(box, group);
 }
 
 function drawHeader(box, group) {
   const name = short(box.name, 60), w = widthOf(name, 12, "600");
-  let count = plural(box.count, "operation"), width = w + widthOf(count, 10) + 36, place = freePlace(box, width);
+  let count = plural(box.count, "operation"), width = w + widthOf(count, SMALL) + 36, place = freePlace(box, width);
   if (place === undefined) [count, width, place] = ["", w + 28, freePlace(box, w + 28) || 0];
   const header = svg("g", { class: "header", transform: `translate(${r(place)} 0)` }, group);
   svg("rect", { class: "back", x: 2, y: 2, width: r(width), height: 19, rx: 5 }, header);
-  button(header, 4, 4, "−", `close ${box.name}`, () => toggle(box));
+  drawFold(header, 4, 4, "−");
   svg("text", { x: 24, y: 16, class: "name" }, header, name);
   svg("text", { x: r(30 + w), y: 16, class: "small" }, header, count);
   makeSelectable(header, box, `scope ${box.name}, ${plural(box.count, "operation")}`);
+  return header;
 }
 
 // Where a header can stand, as far left as no wire enters the box there.
@@ -68,13 +92,10 @@ function freePlace(box, width) {
   return places.find((x) => !ports.some((port) => port > x && port < x + width + 4));
 }
 
-function button(parent, x, y, sign, label, action) {
-  const group = svg("g", { class: "fold", role: "button", tabindex: 0, "aria-label": label, transform: `translate(${r(x)} ${r(y)})` }, parent);
+function drawFold(parent, x, y, sign) {
+  const group = svg("g", { class: "fold", transform: `translate(${r(x)} ${r(y)})` }, parent);
   svg("rect", { width: 15, height: 15, rx: 4 }, group);
   svg("text", { x: 7.5, y: 11.5 }, group, sign);
-  const act = (event) => { event.stopPropagation(); event.preventDefault(); action(); };
-  group.addEventListener("click", act);
-  group.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") act(event); });
 }
 
 function drawItem(item, parent) {
@@ -82,14 +103,15 @@ function drawItem(item, parent) {
   if (item.closed) svg("rect", { class: "behind", x: item.bodyX + 4, y: 4, width: r(item.bodyW), height: r(item.h), rx: 6 }, group);
   const top = item.chips[0] && item.chips[0].inside ? (item.h - CHIP - 5 - item.textH) / 2 : (item.h - item.textH) / 2;
   svg("rect", { class: "body", x: r(item.bodyX), width: r(item.bodyW), height: r(item.h), rx: item.kind === "input" || item.kind === "output" ? 2 : 6 }, group);
+  makeSelectable(group, item, `${item.kind} ${item.name}`);
+  drawn.items.set(item, { group, target: group, chips: drawn.labelled ? item.chips : [] });
+  if (!drawn.labelled) return;
   item.lines.forEach((line, i) => {
     const x = item.bodyX + (item.bodyW + (item.closed ? 14 : 0)) / 2;
     svg("text", { x: r(x), y: r(top + i * LINE + 11), class: line.size === 12 ? "name" : "small", "font-weight": line.weight }, group, line.text);
   });
-  makeSelectable(group, item, `${item.kind} ${item.name}`);
   for (const chip of item.chips) drawChip(item, chip, group);
-  if (item.closed) button(group, item.bodyX + 4, (item.h - 15) / 2, "+", `open ${item.name}`, () => toggle(item));
-  drawn.items.set(item, { group });
+  if (item.closed) drawFold(group, item.bodyX + 4, (item.h - 15) / 2, "+");
 }
 
 function drawChip(item, chip, parent) {
@@ -99,33 +121,31 @@ function drawChip(item, chip, parent) {
   svg("rect", { class: "body", width: r(chip.w), height: CHIP, rx: 3 }, group);
   svg("text", { x: r(chip.w / 2), y: 11.5, class: "small" }, group, chip.text);
   if (parameter) makeSelectable(group, parameter, `${parameter.kind} ${parameter.name}`);
-  chip.group = group;
+  Object.assign(chip, { group, mark: "" });
 }
 
 function drawPiece(piece, parent) {
   const group = svg("g", { class: piece.loose ? "wire loose" : "wire" }, parent);
-  svg("path", { class: "casing", d: piece.d }, group);
+  if (drawn.labelled) svg("path", { class: "casing", d: piece.d }, group);
   const line = svg("path", { class: "line", d: piece.d }, group);
   let arrow = null;
-  if (piece.end) {
+  if (piece.end && drawn.labelled) {
     const { x, y, way } = piece.end;
     arrow = svg("path", { class: "arrow", d: way === "down" ? `M${r(x - 4)} ${r(y - 7)}h8l-4 7z` : `M${r(x - 7)} ${r(y - 4)}v8l7 -4z` }, group);
   }
   drawn.pieces.push({ piece, group, line, arrow });
 }
 
+// Makes an element stand for an item: a click or key on it is one on the item.
 function makeSelectable(element, item, label) {
-  element.setAttribute("tabindex", "0");
-  element.setAttribute("role", "button");
-  element.setAttribute("aria-label", label);
-  element.addEventListener("click", (event) => { event.stopPropagation(); if (!view.dragged) select(item); });
-  element.addEventListener("dblclick", (event) => { event.stopPropagation(); if (item.isBox) toggle(item); });
-  element.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== " ") return;
-    event.stopPropagation();
-    event.preventDefault();
-    if (event.key === " " && item.isBox) toggle(item); else select(item);
-  });
+  const attributes = { "data-at": item.id, tabindex: -1, role: "button", "aria-label": label };
+  if (item.isBox) attributes["aria-expanded"] = !item.closed;
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+}
+
+function itemAt(element) {
+  const at = element.closest("[data-at]");
+  return at ? itemOf.get(at.dataset.at) : null;
 }
 
 // Colours by the "heat" of gradients: of an item its own, of a wire the largest that came back along it, of a stub what
@@ -134,13 +154,13 @@ function paintHeat(key) {
   const on = key === "heat", some = (heat) => (heat && heat.norm !== 0 ? heat : null);
   document.body.classList.toggle("heated", on);
   document.body.classList.toggle("coloured", Boolean(key));
-  for (const [item, { group }] of drawn.items) {
+  for (const [item, { group, chips }] of drawn.items) {
     if (item === root || (item.isBox && !item.closed) || item.kind === "elision") continue;
     const heat = key ? some(heatOf(item, key)) : null, body = group.querySelector(":scope > .body");
     body.style.fill = heat ? heat.color : "";
     group.classList.toggle("cold", on && !heat);
     for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
-    for (const chip of item.chips) {
+    for (const chip of chips) {
       const flow = on ? some(chip.heat) : null;
       chip.group.classList.toggle("cold", on && Boolean(chip.parameter) && !flow);
       chip.group.querySelector("rect").style.fill = flow ? flow.color : "";
@@ -156,20 +176,21 @@ function paintHeat(key) {
   }
 }
 
-// Marks the selected item, the wires to and from it, and what is at their other ends.
+// Marks the selected item, the wires to and from it, and what is at their other ends. It is the only tab stop.
 function paintSelection(item) {
   const { near, ways } = neighbours(item);
   for (const [other, entry] of drawn.items) {
     mark(entry, other === item ? "selected" : near.has(other) ? "near" : "");
-    for (const chip of other.chips || []) {
-      if (chip.group) mark(chip, chip.parameter === item ? "selected" : other === item ? "near" : "");
-    }
+    for (const chip of entry.chips) mark(chip, chip.parameter === item ? "selected" : other === item ? "near" : "");
   }
   for (const entry of drawn.pieces) {
     const found = new Set(entry.piece.edges.map((edge) => ways.get(edge)));
     mark(entry, found.has("into") ? "into" : found.has("out") ? "out" : "");
   }
   document.body.classList.toggle("selecting", Boolean(item));
+  const stop = drawn.items.get(item || laid.items.find((other) => drawn.items.has(other)));
+  for (const element of stage.querySelectorAll("[tabindex='0']")) element.setAttribute("tabindex", "-1");
+  if (stop) stop.target.setAttribute("tabindex", "0");
 }
 
 // Gives an element a class in place of the one it had; most have none before and after.
@@ -182,7 +203,6 @@ function mark(entry, name) {
 }
 
 function within(item, box) {
-  if (!box || !box.isBox) return false;
   for (let at = item.parent; at; at = at.parent) if (at === box) return true;
   return false;
 }

@@ -4,7 +4,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 
 class Item {
   constructor(kind, id, parent, extra) {
-    Object.assign(this, { kind, id, parent, children: [], isBox: false, closed: false, row: false, count: 0 }, extra);
+    Object.assign(this, { kind, id, parent, children: [], isBox: false, closed: false, stale: true, row: false, count: 0 }, extra);
     this.depth = parent ? parent.depth + 1 : 0;
     if (parent) parent.children.push(this);
   }
@@ -51,18 +51,21 @@ for (const item of vertices) {
   item.stubs = [];
   for (const edge of item.vertex.inputs) {
     const source = vertices[edge.source];
-    const { slot, part, said, heat } = edge;
-    if (source.vertex.stub) item.stubs.push({ parameter: source, heat, text: said ? `${said}: ${short(source.name, 30)}` : short(source.name, 30) });
+    const { slot, part, said, heat } = edge, name = ending(source.name, 30);
+    if (source.vertex.stub) item.stubs.push({ parameter: source, heat, text: said ? `${said}: ${name}` : name });
     else edges.push({ from: source, slot, to: item, part, said, heat });
   }
 }
 for (const item of outputs) {
   const from = vertices[item.output.source];
   if (!from.vertex.stub) edges.push({ from, slot: item.output.slot, to: item, part: "", said: "", heat: from.vertex.heat });
-  else item.stubs = [{ parameter: from, heat: from.vertex.heat, text: short(from.name, 30) }];
+  else item.stubs = [{ parameter: from, heat: from.vertex.heat, text: ending(from.name, 30) }];
 }
 for (const item of [...vertices, ...outputs]) item.fedBy = [];
 for (const edge of edges) edge.to.fedBy.push(edge);
+const slotsOf = new Map(vertices.map((item) => [item, new Set()]));
+for (const edge of edges) slotsOf.get(edge.from).add(edge.slot);
+for (const item of itemOf.values()) item.usedSlots = item.vertex ? [...slotsOf.get(item)].sort((a, b) => a - b) : [0];
 const usersOf = new Map(vertices.map((item) => [item, []]));
 for (const item of vertices) for (const edge of item.vertex.inputs) usersOf.get(vertices[edge.source]).push(item);
 for (const item of outputs) usersOf.get(vertices[item.output.source]).push(item);
@@ -80,10 +83,24 @@ function ancestors(item) {
   return path;
 }
 
+function setClosed(box, closed) {
+  box.closed = closed;
+  markStale(box);
+}
+
+// Marks the boxes whose layout changes with that of a box: those around it, and those that its wires pass.
+function markStale(box) {
+  const mark = (item) => { for (let at = item; at; at = at.parent) at.stale = true; };
+  mark(box);
+  for (const { from, to } of edges) {
+    if (within(from, box) !== within(to, box)) mark(within(from, box) ? to : from);
+  }
+}
+
 // Opens what hides an item; tells whether anything was closed.
 function reveal(item) {
   const hidden = ancestors(item).filter((box) => box.closed);
-  for (const box of hidden) box.closed = false;
+  for (const box of hidden) setClosed(box, false);
   return hidden.length > 0;
 }
 

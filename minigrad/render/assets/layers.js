@@ -19,10 +19,10 @@ function layOutLayers(box) {
 function joined(box, pieces) {
   const result = [], endingAt = new Map();
   for (const piece of pieces) {
-    const d = layerPath(box, piece), end = piece.b.item ? arrowEnd(piece) : null;
+    const d = layerPath(box, piece), end = piece.b.item ? arrowEnd(piece) : null, area = areaOf(box, piece);
     let whole = piece.a.outs.length === 1 ? endingAt.get(piece.a) : undefined;
-    if (whole) Object.assign(whole, { d: whole.d + d.replace("M", "L"), end });
-    else result.push((whole = { wire: piece.wire, edges: piece.edges, loose: piece.loose, d, end }));
+    if (whole) Object.assign(whole, { d: whole.d + d.replace("M", "L"), end, area: union(whole.area, area) });
+    else result.push((whole = { wire: piece.wire, edges: piece.edges, loose: piece.loose, d, end, area }));
     if (!piece.b.item) endingAt.set(piece.b, whole);
   }
   return result;
@@ -194,6 +194,18 @@ function layerPath(box, { a, b, fromOffset, toOffset }) {
   const bend = Math.max((y1 - y0) * 0.5, 4);
   const middle = Math.abs(x0 - x1) < 0.5 ? `V${r(y1)}` : `C${r(x0)} ${r(y0 + bend)} ${r(x1)} ${r(y1 - bend)} ${r(x1)} ${r(y1)}`;
   return `${start}V${r(y0)}${middle}${end}`;
+}
+
+// The area that the path stays in.
+function areaOf(box, { a, b, fromOffset, toOffset }) {
+  const left = a.side === "left" ? 0 : Math.min(a.x + fromOffset, b.x + toOffset);
+  const right = b.side === "right" ? box.w : Math.max(a.x + fromOffset, b.x + toOffset);
+  return { x: left, y: a.side ? 0 : a.y, w: right - left, h: (b.side ? box.h : b.y) - (a.side ? 0 : a.y) };
+}
+
+function union(a, b) {
+  const x = Math.min(a.x, b.x), y = Math.min(a.y, b.y);
+  return { x, y, w: Math.max(a.x + a.w, b.x + b.w) - x, h: Math.max(a.y + a.h, b.y + b.h) - y };
 }
 
 function r(x) {

@@ -1,6 +1,6 @@
 // Sizes of items from their texts, then the layout of every open box, inner ones first.
 
-const LINE = 15, CHIP = 16;
+const LINE = 15, CHIP = 17, SMALL = 11;
 const pen = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
@@ -18,6 +18,12 @@ function short(text, most) {
   return letters.length <= most ? text : letters.slice(0, most - 1).join("") + "…";
 }
 
+// The end of a path, which tells more than its start; whole names, if one fits.
+function ending(text, most) {
+  const letters = [...text];
+  return letters.length <= most ? text : "…" + letters.slice(1 - most).join("").replace(/^[^.]*\.(?=.*\.)/, "");
+}
+
 function plural(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }
@@ -25,7 +31,7 @@ function plural(count, word) {
 // The lines of an item's body; the first is its name.
 function linesOf(item) {
   const name = { text: short(item.name, 40), size: 12, weight: "600" };
-  const small = (text) => ({ text: short(text, 34), size: 10, weight: "400" });
+  const small = (text) => ({ text: short(text, 34), size: SMALL, weight: "400" });
   if (item.isBox) return [name, small(plural(item.count, "operation"))];
   if (item.output) return [name, small(item.output.shape)];
   const vertex = item.vertex;
@@ -58,7 +64,7 @@ function labelOf(wire) {
 function chipsOf(item) {
   const constants = item.vertex && item.vertex.step === null ? item.vertex.constants : [];
   const texts = constants.map((text) => ({ heat: null, text: short(text, 34) }));
-  return [...(item.stubs || []), ...texts].map((chip) => ({ ...chip, w: widthOf(chip.text, 10) + 10 }));
+  return [...(item.stubs || []), ...texts].map((chip) => ({ ...chip, w: widthOf(chip.text, SMALL) + 10 }));
 }
 
 // Body and stubs of an item. Stubs stand to its left; in a row within it, for wires come from the left there.
@@ -67,7 +73,7 @@ function measure(item) {
   const chips = chipsOf(item), said = item.isBox ? [] : item.fedBy.map((edge) => edge.said).filter(Boolean);
   const inside = Boolean(item.parent && item.parent.row), textW = Math.max(...item.lines.map((l) => widthOf(l.text, l.size, l.weight)));
   const rowW = chips.reduce((sum, chip) => sum + chip.w + 4, 0), chipW = Math.max(0, ...chips.map((chip) => chip.w));
-  item.saidW = Math.max(0, ...said.map((text) => widthOf(text, 10)));
+  item.saidW = Math.max(0, ...said.map((text) => widthOf(text, SMALL)));
   item.bodyW = Math.max(said.length * (13 + item.saidW) + 16, textW + 20 + (item.isBox ? 16 : 0), inside ? rowW + 12 : 0, 48);
   item.bodyX = !inside && chips.length ? chipW + 14 : 0;
   item.textH = item.lines.length * LINE;
@@ -97,39 +103,42 @@ function makeRoom(box) {
     const text = wire.from === wire.item ? labelOf(wire) : "";
     const { usedSlots, bodyX, bodyW } = wire.item;
     if (text && usedSlots.length > 1) {
-      wire.item.bodyW = Math.max(bodyW, (usedSlots.length + 1) * (widthOf(text, 10) + 10));
+      wire.item.bodyW = Math.max(bodyW, (usedSlots.length + 1) * (widthOf(text, SMALL) + 10));
       wire.item.w = Math.max(wire.item.w, bodyX + wire.item.bodyW);
     }
-    if (text) wire.item.w = Math.max(wire.item.w, outPlace(wire.item, wire) + 6 + widthOf(text, 10));
+    if (text) wire.item.w = Math.max(wire.item.w, outPlace(wire.item, wire) + 6 + widthOf(text, SMALL));
   }
 }
 
+const laid = { boxes: [], items: [] }; // the open boxes, outer ones first, and all other items in the drawing
+
 function layOut() {
-  wiresOfBoxes();
-  const used = new Map(vertices.map((item) => [item, new Set()]));
-  for (const edge of edges) used.get(edge.from).add(edge.slot);
-  for (const item of [...vertices, ...outputs, ...boxes]) {
-    if (!item.parent || visible(item) !== item) continue;
-    item.usedSlots = item.vertex ? [...used.get(item)].sort((a, b) => a - b) : [0];
-    if (item.isBox && !item.closed) item.headW = widthOf(short(item.name, 60), 12, "600") + widthOf(plural(item.count, "operation"), 10) + 76;
-    else measure(item);
-  }
-  for (const box of [...boxes].reverse().concat(root)) {
-    if (visible(box) !== box || box.closed) continue;
-    if (box.row) {
-      evenOut(box);
-      layOutRow(box);
-      continue;
-    }
-    makeRoom(box);
-    layOutLayers(box);
-    box.labels = [...box.wires.values()].filter((wire) => wire.from === wire.item && labelOf(wire)).map((wire) => ({
-      x: wire.item.x + outPlace(wire.item, wire) + 5, y: wire.item.y + wire.item.h + (wire.item.isBox ? 14 : 11), text: labelOf(wire), wire,
-    }));
-  }
-  // Places in the whole drawing.
+  routeWires();
+  drawn.area = null; // what is drawn is of no use now
+  laid.boxes = [root, ...boxes].filter((box) => isDrawn(box) && !box.closed);
+  for (const box of [...laid.boxes].reverse()) if (box.stale) layOutBox(box);
   Object.assign(root, { X: 0, Y: 0 });
-  for (const item of [...boxes, ...vertices, ...outputs]) {
-    if (item.parent && visible(item) === item) Object.assign(item, { X: item.parent.X + item.x, Y: item.parent.Y + item.y });
+  laid.items = [];
+  for (const box of laid.boxes) {
+    for (const item of box.children) {
+      Object.assign(item, { X: box.X + item.x, Y: box.Y + item.y });
+      if (!item.isBox || item.closed) laid.items.push(item);
+    }
   }
+}
+
+function layOutBox(box) {
+  box.headW = box === root ? 0 : widthOf(short(box.name, 60), 12, "600") + widthOf(plural(box.count, "operation"), SMALL) + 76;
+  for (const item of box.children) if (!item.isBox || item.closed) measure(item);
+  box.stale = false;
+  if (box.row) {
+    evenOut(box);
+    layOutRow(box);
+    return;
+  }
+  makeRoom(box);
+  layOutLayers(box);
+  box.labels = [...box.wires.values()].filter((wire) => wire.from === wire.item && labelOf(wire)).map((wire) => ({
+    x: wire.item.x + outPlace(wire.item, wire) + 5, y: wire.item.y + wire.item.h + (wire.item.isBox ? 14 : 11), text: labelOf(wire), wire,
+  }));
 }

@@ -1,7 +1,9 @@
 // The order and the places of cells in layers: fewer crossings first, then short wires.
 
+const IS_LARGE = vertices.length > 3000; // then there is no time for more than a fair layout
+
 // Sorts the cells of each layer by the mean place of their neighbours, down and up, and keeps the best order found.
-function untangle(layers, sweeps = 6) {
+function untangle(layers, sweeps = IS_LARGE ? 2 : 6) {
   const number = () => layers.forEach((layer) => layer.forEach((cell, i) => { cell.order = i; }));
   for (const layer of layers) layer.sort((a, b) => a.pin - b.pin);
   number();
@@ -50,7 +52,7 @@ function crossings(layers) {
 
 // Places cells from left to right so that each is as near as possible to its neighbours and none touch.
 function place(layers, gap) {
-  const sweeps = layers.length < 500 ? "0101201210" : "01210";
+  const sweeps = IS_LARGE ? "01210" : "0101201210";
   for (const layer of layers) {
     let x = 0;
     for (const cell of layer) { cell.x = x + cell.w / 2; x += cell.w + gap; }
@@ -63,16 +65,24 @@ function place(layers, gap) {
         const near = way === 0 ? above : way === 1 ? below : [...above, ...below];
         const wishes = near.length ? near : [...above, ...below];
         cell.wish = wishes.length ? median(wishes) : cell.x;
-        cell.weight = cell.item ? 1 : cell.pin ? 0.02 : 3; // a wire that passes through should be straight
+        cell.weight = cell.pin || isAside(cell) ? 0.001 : cell.item ? 1 : 3; // a wire that passes through should be straight
       }
       spread(layer, gap);
     }
   }
 }
 
-// Items line up with items, and the cells of a wire with each other, before an item lines up with a passing wire.
+// Whether a cell gives way to the main path, which stays straight: where a wire begins that passes items, or an item
+// that only feeds such wires.
+function isAside({ item, ins, outs }) {
+  if (item) return outs.length > 0 && outs.every(({ b }) => !b.item && !b.side);
+  return ins.length > 0 && Boolean(ins[0].a.item || ins[0].a.side);
+}
+
+// Items and places where wires enter a box line up with items of the main path, and the cells of a wire with each
+// other, before an item lines up with a passing wire.
 function pull(cell, other) {
-  return Boolean(cell.item) === Boolean(other.item) ? 2 : 1;
+  return Boolean(cell.item || cell.side) === Boolean(other.item) && !isAside(other) ? 2 : 1;
 }
 
 // The weighted median of pairs (x, weight). A mean would let a chain drift to the side of a wire that runs along it.

@@ -115,13 +115,9 @@ function statistics(vertex) {
     }
   }
   parts.push(...seriesOf(vertex));
-  if (!parts.length) parts.push(section("statistics", tag("p", { class: "faint hint" }, hint(vertex))));
+  const hint = "No value or gradient was recorded here: run the forward and the backward pass within `with mg.record():`.";
+  if (!parts.length) parts.push(section("statistics", tag("p", { class: "faint hint" }, hint)));
   return parts;
-}
-
-function hint(vertex) {
-  if (vertex.kind !== "operation") return "None were recorded: run the forward and the backward pass within `with mg.record():`.";
-  return "No value or gradient was recorded here: run the forward and the backward pass within `with mg.record():`.";
 }
 
 function statsTable(stats) {

@@ -1,10 +1,24 @@
 // Pan and zoom: wheel, drag, pinch, keys and buttons.
 
-const view = { x: 0, y: 0, scale: 1, dragged: false, pointers: new Map() };
-const SMALLEST = 0.02, LARGEST = 4, READABLE = 0.5, MARGIN = 16;
+const view = { x: 0, y: 0, scale: 1, dragged: false, printing: false, pointers: new Map() };
+const SMALLEST = 0.02, LARGEST = 4, READABLE = 1, MARGIN = 16;
 
 function applyView() {
-  stage.setAttribute("transform", `translate(${r(view.x)} ${r(view.y)}) scale(${view.scale.toFixed(4)})`);
+  stage.setAttribute("transform", view.printing ? "" : `translate(${r(view.x)} ${r(view.y)}) scale(${view.scale.toFixed(4)})`);
+  const { x, y, w, h } = areaInSight(0), { area } = drawn;
+  const holds = area && x >= area.x && y >= area.y && x + w <= area.x + area.w && y + h <= area.y + area.h;
+  if (!holds || levelOfDetail() !== drawn.level) draw();
+}
+
+// The part of the drawing that the window shows, and a margin, in windows; in print, all of it.
+function areaInSight(margin) {
+  if (view.printing) return { x: 0, y: 0, w: root.w, h: root.h };
+  const side = (start, room, total) => {
+    const from = Math.max((-start - margin * room) / view.scale, 0), to = Math.min(((1 + margin) * room - start) / view.scale, total);
+    return [from, Math.max(to - from, 0)];
+  };
+  const [x, w] = side(view.x, canvas.clientWidth, root.w), [y, h] = side(view.y, canvas.clientHeight, root.h);
+  return { x, y, w, h };
 }
 
 // Zooms by a factor around a point of the window.
@@ -22,28 +36,13 @@ function pan(dx, dy) {
   applyView();
 }
 
-// The width of the drawing's window as it is beside the panel, open or not.
-function widthBesidePanel() {
-  const { hidden } = panel;
-  panel.hidden = false;
-  const w = canvas.clientWidth;
-  panel.hidden = hidden;
-  return w;
-}
-
-// The whole drawing, so that the panel will cover nothing of it; at the start not smaller than can be read: then from
-// its top and left.
+// The whole drawing; at the start not smaller than can be read: then its top, with the first item in the middle.
 function fit(least = SMALLEST) {
-  const w = canvas.clientWidth, h = canvas.clientHeight, beside = widthBesidePanel();
-  const whole = Math.min((beside - 2 * MARGIN) / root.w, (h - 2 * MARGIN) / root.h, 1.25);
-  view.scale = Math.max(whole, least);
-  const width = root.w * view.scale;
-  view.x = Math.max(Math.min((w - width) / 2, beside - MARGIN - width), MARGIN);
-  view.y = Math.max((h - root.h * view.scale) / 2, MARGIN);
+  const w = canvas.clientWidth, h = canvas.clientHeight, first = laid.items.reduce((top, item) => (item.Y < top.Y ? item : top));
+  view.scale = Math.max(Math.min((w - 2 * MARGIN) / root.w, (h - 2 * MARGIN) / root.h, 1.25), least);
+  view.x = centered((w - root.w * view.scale) / 2, first.X, first.w, root.w, w);
+  view.y = centered((h - root.h * view.scale) / 2, first.Y, first.h, root.h, h);
   applyView();
-  const items = [...vertices, ...outputs, ...boxes].filter((item) => item.parent && visible(item) === item);
-  const seen = (item) => item.X * view.scale + view.x < w && item.Y * view.scale + view.y < h;
-  if (items.length && !items.some(seen)) center(items.reduce((top, item) => (item.Y < top.Y ? item : top)));
 }
 
 // Brings an item towards the middle of the window, no farther than the drawing fills it: its neighbours come along.
@@ -62,11 +61,11 @@ function centered(before, place, size, total, room) {
   return Math.min(Math.max(wish, last), MARGIN);
 }
 
-// Moves the drawing just so far that an item is not outside of the window, which the panel may have narrowed.
+// Moves an item into the window, which the panel may have narrowed; or the whole drawing, if there is room.
 function showItem(item) {
-  const side = (place, size, room) => Math.min(0, room - MARGIN - place - size) || Math.max(0, MARGIN - place);
-  const x = view.x + item.X * view.scale, y = view.y + item.Y * view.scale, w = item.w * view.scale, h = item.h * view.scale;
-  if (w < canvas.clientWidth && h < canvas.clientHeight) pan(side(x, w, canvas.clientWidth), side(y, h, canvas.clientHeight));
+  const { scale } = view, { w, X } = root.w * scale < canvas.clientWidth ? root : item;
+  const into = (at, size, room) => (size < room ? Math.min(0, room - MARGIN - at - size) || Math.max(0, MARGIN - at) : 0);
+  pan(into(view.x + X * scale, w * scale, canvas.clientWidth), into(view.y + item.Y * scale, item.h * scale, canvas.clientHeight));
 }
 
 function pointOf(event) {
@@ -105,3 +104,16 @@ canvas.addEventListener("pointermove", (event) => {
 });
 
 for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => view.pointers.delete(event.pointerId));
+
+// In print the whole drawing fits on the page; small ones are not enlarged much.
+function setPrinting(on) {
+  const w = Math.max(root.w, 700);
+  if (on) canvas.setAttribute("viewBox", `${(root.w - w) / 2} 0 ${w} ${root.h}`);
+  else canvas.removeAttribute("viewBox");
+  view.printing = on;
+  applyView();
+  draw();
+}
+
+window.addEventListener("beforeprint", () => setPrinting(true));
+window.addEventListener("afterprint", () => setPrinting(false));

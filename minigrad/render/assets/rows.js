@@ -56,7 +56,7 @@ function columns(items, wires, next, top, least) {
   items.forEach((item, i) => {
     Object.assign(item, { x, y: top });
     const labels = wires.filter((wire) => wire.from === item && wire.ends.has(next.get(item))).map(labelOf);
-    x += item.w + (i + 1 < items.length ? Math.max(COLUMN, ...labels.map((text) => widthOf(text, 10) + 18)) : PAD);
+    x += item.w + (i + 1 < items.length ? Math.max(COLUMN, ...labels.map((text) => widthOf(text, SMALL) + 18)) : PAD);
   });
   return Math.max(x, least);
 }
@@ -79,7 +79,8 @@ function leaveStep(box, wire, places, next, { overY, underY }) {
       const y0 = item.y + places(item, "right", wire), y1 = end.y + places(end, "left", wire);
       const left = end.x + (end.isBox && !end.closed ? 0 : end.bodyX), middle = r((right + left) / 2);
       const d = Math.abs(y0 - y1) < 0.5 ? `M${r(right)} ${r(y0)}H${r(left)}` : `M${r(right)} ${r(y0)}C${middle} ${r(y0)} ${middle} ${r(y1)} ${r(left)} ${r(y1)}`;
-      box.pieces.push({ wire, edges: list, d, end: arrowAt(end, left, y1, "right") });
+      const area = { x: right, y: Math.min(y0, y1), w: left - right, h: Math.abs(y0 - y1) };
+      box.pieces.push({ wire, edges: list, d, end: arrowAt(end, left, y1, "right"), area });
       if (text) box.labels.push({ x: right + 5, y: y0 - 5, text, wire });
       continue;
     }
@@ -102,7 +103,8 @@ function arrowAt(item, x, y, way) {
 }
 
 function addPiece(box, wire, list, points, end) {
-  box.pieces.push({ wire, edges: list, d: rounded(points), end });
+  const area = points.map(([x, y]) => ({ x, y, w: 0, h: 0 })).reduce(union);
+  box.pieces.push({ wire, edges: list, d: rounded(points), end, area });
   const parts = new Set(list.map((edge) => edge.part));
   if (end && parts.size === 1 && list[0].part) box.labels.push({ x: end.x + 5, y: end.y - 9, text: list[0].part, wire });
 }

@@ -3,8 +3,8 @@
 // Within a box a wire has one start (a child, or the box's top or left side) and ends (children, or the bottom or the
 // right side). So every box can be laid out by itself, and a wire enters and leaves it at a place of its own.
 
-function wiresOfBoxes() {
-  for (const box of [root, ...boxes]) box.wires = new Map();
+function routeWires() {
+  for (const box of [root, ...boxes]) if (box.stale) box.wires = new Map();
   for (const edge of edges) {
     const from = visible(edge.from), to = visible(edge.to);
     if (from !== to) route(edge, from, to);
@@ -48,6 +48,7 @@ function follows(row, a, b) {
 
 // from, to: a child, or a side of the box: top or left, bottom or right.
 function addWire(box, key, edge, item, from, to) {
+  if (!box.stale) return;
   let wire = box.wires.get(key);
   if (!wire) box.wires.set(key, (wire = { key, item, slot: edge.slot, from, ends: new Map(), slots: new Set() }));
   wire.slots.add(edge.from.id + ":" + edge.slot);
