@@ -83,8 +83,8 @@ def to_html(
     key ? lists the keys. A scope with more than 150 items is drawn as groups of at most 50. Printing shows the whole
     drawing on one page.
 
-    If :func:`minigrad.record` noted the forward and backward pass, the page also shows statistics, histograms and source
-    lines, and can colour everything by the norm of the gradient. It can colour by the times that
+    If :func:`minigrad.record` noted the forward and backward pass, the page also shows statistics, histograms and
+    source lines, and can colour everything by the norm of the gradient. It can colour by the times that
     :func:`minigrad.profile` noted.
 
     Args:
