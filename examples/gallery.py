@@ -26,7 +26,7 @@ def small_network(path):
     """A small network
 
     Boxes are operations. The arrows show the shapes of the values between them. Every `Module` is a frame with its
-    name. A weight is a small box at its operation.
+    name. A stub beside an operation lists its weights with their shapes.
     """
     rng = np.random.default_rng(0)
     net = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.Tanh(), nn.Linear(8, 3, rng=rng))
@@ -66,7 +66,7 @@ def deep_network(path):
     """A deep network with closed modules
 
     EfficientNet-Lite0, the network behind `captioning`'s photo features, has 142 operations. A graph of more than 60 is
-    drawn with closed modules, one box each. `depth=3` would open the blocks, `depth=None` everything.
+    drawn with closed modules. Skip connections stay visible. `depth=None` would open everything.
     """
     network = EfficientNetLite0(rng=0).eval()
     photo = mg.tensor(np.zeros((1, 3, 224, 224), np.float32), requires_grad=True)
@@ -97,8 +97,8 @@ def captioner_folded(path):
     """An image captioner, folded
 
     The features of a picture start an LSTM, which reads a caption word by word and predicts the next word. Equal steps
-    are drawn once, with their number, and listed once. In the listing, `%3.h'` is the state h of the previous step, and
-    `·` is a constant, such as the words.
+    are drawn once, with their number and dashed arrows for the state, and listed once. In the listing, `%3.h'` is the
+    state h of the previous step, and `·` is a constant, such as the words.
     """
     loss = caption_loss()
     draw(loss, path, names={"loss": loss})

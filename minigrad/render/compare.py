@@ -82,6 +82,7 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
     ]
     pairs = sorted(_paired(sides[0], sides[1]), key=lambda pair: not any(vertex.is_leaf for vertex in pair))
     places = {id(vertex): number for number, pair in enumerate(pairs) for vertex in pair}
+    newest = [old if new is _NOTHING else new for old, new in pairs]
     union: list[Vertex] = []
     lines: list[str] = []
 
@@ -91,17 +92,19 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
 
     for old, new in pairs:
         edges = _marked(moved(before, old.inputs), moved(after, new.inputs), "mark")
-        vertex = (old if new is _NOTHING else new).with_inputs(tuple(edges))
+        feedback = _marked(moved(before, old.feedback), moved(after, new.feedback), "mark")
+        vertex = newest[len(union)].with_inputs(tuple(edges))
+        vertex.feedback = tuple(feedback)
         changes = [] if _NOTHING in (old, new) else _changes(old, new)
         vertex.specs += old.specs[len(vertex.specs) :]  # from which only removed edges begin
         vertex.caveat = "\n".join(changes) or vertex.caveat
-        changes += [f"{edge.mark}{edge.argument}: {full_name(union[edge.source])}" for edge in edges if edge.mark]
+        changes += [f"{e.mark}{e.argument}: {full_name(newest[e.source])}" for e in (*edges, *feedback) if e.mark]
         vertex.mark = _ADDED if old is _NOTHING else _REMOVED if new is _NOTHING else _CHANGED if changes else ""
         union.append(vertex)
         said = ", ".join(changes) if vertex.mark == _CHANGED else _shapes(vertex)
         lines += [f"{vertex.mark}{full_name(vertex)}  {said}"] if vertex.mark else []
     outputs = _marked(moved(before, before.outputs), moved(after, after.outputs), "name")
-    lines += [f"{end.name}  {full_name(union[end.source])}" for end in outputs if end.name[:2] in (_ADDED, _REMOVED)]
+    lines += [f"{end.name}  {full_name(newest[end.source])}" for end in outputs if end.name[:2] in (_ADDED, _REMOVED)]
     return Picture(union, outputs), lines
 
 
@@ -122,7 +125,7 @@ def _paired(
 def _traits(vertex: Vertex) -> tuple[Any, ...]:
     """Return what identifies a vertex: three traits that stay if layers are added elsewhere, and what may change."""
     may_change = _shapes(vertex), option_text(vertex.options), vertex.remark, vertex.scope
-    return vertex.kind, tuple(map(alike, vertex.scope)), alike(vertex.label), *may_change
+    return (vertex.kind, bool(vertex.folds)), tuple(map(alike, vertex.scope)), alike(vertex.label), *may_change
 
 
 def _shapes(vertex: Vertex) -> str:
@@ -142,7 +145,7 @@ def _marked(old: Sequence[Any], new: Sequence[Any], field: str) -> list[Any]:
 def _changes(old: Vertex, new: Vertex) -> list[str]:
     """Describe how a vertex changed, apart from its edges."""
     facts = [
-        {"label": v.label, "shape": _shapes(v), "contents": v.remark}
+        {"label": v.label, "shape": _shapes(v), "contents": v.remark, "steps": f"{len(v.folds) or ''}"}
         | option_words(v.options)
         | {constant.argument: constant.text.removeprefix("= ") for constant in constants_of(v)}
         for v in (old, new)

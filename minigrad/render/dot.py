@@ -1,11 +1,12 @@
 """DOT text from a picture: clusters for scopes, stubs for parameters, shapes on the edges.
 
-Edges from a weight that every step of a loop uses would tangle the drawing, and `dot` would need minutes. So such a
-weight is a small stub next to each vertex that uses it, and appears once in a legend with its shape. A result with many
-uses is treated alike; its box shows the name of its stubs. Constants are stubs too, labelled with what is known about
-them.
+Edges from a weight that every step of a loop uses would tangle the drawing, and `dot` would need minutes. So each
+vertex has a stub beside it, which lists its parameters with their shapes. A parameter with several users has a number
+and a colour. Inputs and results with many uses are in stubs, too, and constants are in stubs on the other side.
 
-The steps of a sequence primitive are boxes in a row, with time to the right. With a cluster around each step, `dot`
+A folded loop is one cluster. Dashed edges lead back from what a step computes to the step that takes it.
+
+The steps of an unrolled sequence are boxes in a row, with time to the right. With a cluster around each step, `dot`
 would reverse or mix the rows, because it ignores edges between clusters when it orders a row. Steps that are clusters
 (of your own loops or of an expanded primitive) are stacked vertically.
 """
@@ -15,15 +16,15 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import Any, Literal
 
 from ..backward import graph_of
 from ..core import Tensor
 from ..profiling import residual_memory
 from ..units import byte_text, time_text
-from .fold import MANY
 from .heat import (
     NOTHING,
     Ends,
@@ -40,10 +41,11 @@ from .heat import (
     was_recorded,
 )
 from .labels import (
+    STEP,
     constants_of,
     leaf_names,
     number_text,
-    option_text,
+    option_span,
     output_name,
     shape_of,
     short_name,
@@ -52,10 +54,12 @@ from .labels import (
     with_name,
 )
 from .options import Depth, Unroll, check_choice, drawn_picture, with_graphs
-from .picture import Edge, Output, Picture, Vertex, shared_path
-from .scopes import Scope, call_scopes, ladders
+from .picture import Edge, Output, Picture, Vertex
+from .scopes import Scope, call_scopes
 
-__all__ = ["quoted", "to_dot"]
+__all__ = ["INK", "quoted", "to_dot"]
+
+INK = "#666666"  # everything on the background, which is light or dark
 
 _STYLE = {
     "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
@@ -74,8 +78,11 @@ _MARKED = {  # vertices and edges of a comparison
     "− ": ' color="#b42318" style="dashed,filled" penwidth=2',
     "~ ": ' color="#a15c00" penwidth=2.5',
 }
-_SIDEWAYS = 24  # the most steps in one chain if data flows sideways: `dot` takes 0.5 s for 30 of them, 9 s for 60
+_STEPS = 40  # the most steps in a row
+_SHARED = ("#dbe9fb", "#dcf2d5", "#fbdfeb", "#e6dffa", "#d5f1ee", "#f8e2cc")  # stubs of weights with several users
 _LONGEST = 200  # characters of a line
+_STRAIGHT = "weight=1000"
+_FEEDBACK = 'style=dashed color="#b05a00" fontcolor="#b05a00"'  # edges from the previous step
 _SHADES = 27  # cells of the colour bar; one of them is in the middle
 _BESIDE = "#a0a0a0"  # the lines beside the colour of an edge
 
@@ -84,7 +91,7 @@ def to_dot(
     tensors: Tensor | Iterable[Tensor],
     *,
     unroll: Unroll = "fold",
-    max_nodes: int = 1000,
+    max_nodes: int = 400,
     direction: Literal["TB", "BT", "LR", "RL"] = "TB",
     values: Literal["shape", "norm", "none"] = "shape",
     gradients: Ends = False,
@@ -97,15 +104,18 @@ def to_dot(
 ) -> str:
     """Return the graph of one or more tensors as DOT text; equal graphs give equal text.
 
-    Parameters, and inputs with three or more uses, are drawn as stubs next to the operations that use them. If the
-    order of arguments matters, edges are labelled with their argument; unlabelled arguments are in order, edges before
-    stubs. Constants are separate stubs with their shape, and with the value of single numbers, if
-    :func:`minigrad.record` noted them.
+    Parameters, and inputs with three or more uses, are drawn as stubs beside the operations that use them. A parameter
+    that several operations share has the same number, such as `#1`, and the same colour at each. If the order of
+    arguments matters, edges are labelled with their argument; unlabelled arguments are in order, edges before stubs.
+    Constants are separate stubs with their shape, and with the value of single numbers, if :func:`minigrad.record`
+    noted them.
 
     Args:
-        unroll: 'primitive' shows a sequence primitive as one box, and 'steps' shows every step. 'fold' shows the first
-            and the last of equal steps, also in your own loops, and the number of steps between them. 'fold' is the
-            default, so that the size of a drawing depends on the model, not on the input.
+        unroll: 'primitive' shows a sequence primitive as one box, and 'steps' shows every step. 'fold' shows one of
+            equal steps, also of your own loops, in a frame with their number: `step 0 … step 11 × 12`. Dashed edges
+            lead back to what takes the result of the previous step, and 'first' marks what the first step takes. An
+            edge out of a loop has the result of the last step, or says which. 'fold' is the default, so that the size
+            of a drawing depends on the model, not on the input.
         max_nodes: a graph with more operations is always folded. If that is not enough, only the operations nearest to
             the outputs are drawn, with a count of the rest.
         direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
@@ -126,19 +136,20 @@ def to_dot(
             {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms.
         depth: draw each module at this depth as one box with its number of operations and parameters: 1 shows the whole
             network as one box, 2 each of its parts, None opens everything. 'auto' closes modules if there are more than
-            60 operations, leaving about 30 boxes. It closes nothing if you ask for steps, expand, gradients, times,
-            norms or residuals.
+            60 operations, leaving about 30 boxes, but shows skip connections. It closes nothing if you ask for steps,
+            expand, gradients, times, norms or residuals.
 
     Raises:
-        ValueError: if a tensor has no graph, a named tensor is not in it, an option is unknown, or the requested
-            gradients, times or values were not recorded. Also if a backward pass has freed the residuals.
+        ValueError: if a tensor has no graph, a named tensor is not in it, an option is unknown, more than 40 steps
+            would stand in a row, or the requested gradients, times or values were not recorded. Also if a backward pass
+            has freed the residuals.
         TypeError: if ``tensors`` are not tensors, ``names`` does not map names to tensors, or ``expand`` does not name
             primitives.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
     >>> dot = to_dot(mg.tanh(x), names={"x": x})
-    >>> [line.strip() for line in dot.splitlines() if "->" in line]
+    >>> [line.split("[")[0].strip() for line in dot.splitlines() if "->" in line]
     ['n0 -> n1', 'n1 -> o0']
     """
     check_choice("direction", direction, ("TB", "BT", "LR", "RL"))
@@ -184,6 +195,19 @@ class _DotWriter:
         marked = [number for number in sorted(self.stubbed) if not self.vertices[number].is_leaf]
         self.names = leaf_names(picture) | {number: f"v{i}" for i, number in enumerate(marked, 1)}
         self.named = [to_be_named(picture, vertex, self.stubbed) for vertex in self.vertices]
+        users = Counter(source for v in self.vertices if not v.step for source in {edge.source for edge in v.inputs})
+        weights = (i for i, vertex in enumerate(self.vertices) if vertex.kind == "parameter" and users[i] > 1)
+        self.shared = {number: k for k, number in enumerate(weights, 1)}
+        self.length: list[int] = []  # of the longest path to each vertex, in operations
+        for vertex in self.vertices:
+            own = vertex.stands_for if vertex.kind == "module" else 1
+            self.length.append(own + max([self.length[edge.source] for edge in vertex.inputs], default=0))
+        self.spine: set[tuple[int, int]] = set()  # the edges of the longest path to the first output, a straight column
+        number = picture.outputs[0].source
+        while sources := [e.source for e in self.vertices[number].inputs if e.source not in self.stubbed]:
+            source = max(sources, key=self.length.__getitem__)
+            self.spine.add((source, number))
+            number = source
         self.rows = self._rows()
         self.scopes = call_scopes(picture)
         self.lines: list[str] = []
@@ -193,26 +217,25 @@ class _DotWriter:
     def text(self, title: str) -> str:
         """The whole DOT text."""
         rows = [f"  {{ rank=same {' '.join(f'n{number}' for number in row)} }}" for row in self.rows.values()]
-        # Rows need newrank=true, which ranks across clusters; without it, `dot` also crashes on some loops. The second
-        # crossing minimisation (remincross) ignores clusters, and would mix the steps of a row.
+        # nslimit halves the time for a tangle. Rows need newrank=true, which ranks across clusters; without it, `dot`
+        # also crashes on some loops. The second crossing minimisation (remincross) ignores clusters, and would mix the
+        # steps of a row.
         ranking = " newrank=true remincross=false" if rows else " newrank=true"
         self.lines = [
             "digraph minigrad {",
-            f"  rankdir={self.direction}{ranking} nodesep=0.25 ranksep=0.35",
+            f"  rankdir={self.direction}{ranking} nslimit=10 nodesep=0.25 ranksep=0.35",
             '  fontname="Helvetica" fontsize=11',
             '  node [fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
-            '  edge [fontname="Helvetica" fontsize=9 color="#666666" fontcolor="#666666" arrowsize=0.6'
+            f'  edge [fontname="Helvetica" fontsize=9 color="{INK}" fontcolor="{INK}" arrowsize=0.6'
             f"{' dir=back' if self.kept else ''}]",
         ]
         if title:
-            self.lines.append(f"  label={quoted(title)} labelloc=t fontsize=14")
+            self.lines.append(f'  label={quoted(title)} labelloc=t fontsize=14 fontcolor="{INK}"')
         self._cluster(self.scopes, "  ")
-        self._steps_below_each_other()
-        self._frames_below_each_other()
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
-        self._legends()
+        self._legend()
         return "\n".join([*self.lines, *self.edges, "}"]) + "\n"
 
     def _cluster(self, scope: Scope, indent: str) -> None:
@@ -221,145 +244,154 @@ class _DotWriter:
             if isinstance(item, int):
                 self._vertex(item, indent)
         for inner in scope.inner:
-            # An edge into a narrow cluster would cross its label, so pad the label to twice its length.
-            label = inner.name + "\N{NO-BREAK SPACE}" * (len(inner.name) + 3 if len(inner.name) < 24 else 0)
-            style = 'labeljust=l style=rounded color="#b8b8b8" fontcolor="#555555"'
+            style = f'labeljust=l style=rounded color="#b8b8b8" fontcolor="{INK}"'
             number = next(self.clusters)
-            self.lines += [f"{indent}subgraph cluster_{number} {{", f"{indent}  label={quoted(label)} {style}"]
+            self.lines += [f"{indent}subgraph cluster_{number} {{", f"{indent}  label={quoted(inner.name)} {style}"]
             self._cluster(inner, indent + "  ")
+            self._indent(inner, number)
             self.lines.append(f"{indent}}}")
+        steps = [inner.members for inner in scope.inner if STEP.fullmatch(inner.name)]
+        for above, below in pairwise(steps):  # stack the steps, which take more than the previous step's results
+            used, own = {edge.source for i in above for edge in self.vertices[i].inputs}, set(below)
+            first = [i for i in below if own.isdisjoint(edge.source for edge in self.vertices[i].inputs)]
+            last = [i for i in above if i not in used]
+            self.edges += [f"  n{a} -> n{b} [style=invis weight=0]" for a in last for b in first]
 
-    def _steps_below_each_other(self) -> None:
-        """Add invisible edges that keep each step of a loop below the previous one, instead of beside it."""
-        drawn = {" ".join(edge.split()[:3]) for edge in self.edges}
-        for above, below in ladders(self.picture, self.scopes):
-            first = [name for i in below for name in self._stubs_of(i) or [f"n{i}"]]
-            edges = [f"n{a} -> {b}" for a in above for b in first]
-            self.edges += [f"  {edge} [style=invis weight=0]" for edge in edges if edge not in drawn]
+    def _indent(self, scope: Scope, number: int) -> None:
+        """Keep edges to the first vertex of a cluster off the label, by an invisible box to the left of the vertex."""
+        first = scope.members[-1 if self.direction == "BT" else 0]
+        stub = max(self._stub_texts(first)[0].split("\n"), key=len)
+        width = 0.09 * len(scope.name) - 0.07 * len(stub)  # inches
+        if width > 0 and self.direction in ("TB", "BT"):
+            left = f"p{first}" if stub and not self.vertices[first].in_row else f"n{first}"
+            self.lines.append(f'  l{number} [label="" style=invis width={width:.2f}]')
+            self.lines.append(f"  {{ rank=same l{number} {left} }}")
+            self.edges.append(f"  l{number} -> {left} [style=invis]")
 
-    def _frames_below_each_other(self) -> None:
-        """In a large drawing, add invisible edges from the inputs of a frame to the stubs in it.
-
-        Without them, the stubs share a rank with the previous frame, so both frames are side by side. That shortens a
-        drawing of few frames, but turns a deep network into a diagonal, and `dot` takes minutes.
-        """
-        if sum(not vertex.is_leaf for vertex in self.vertices) <= MANY:
-            return
-        for number, vertex in enumerate(self.vertices):
-            sources = sorted({edge.source for edge in vertex.inputs if edge.source not in self.stubbed})
-            for i in sources:
-                scope = self.vertices[i].around
-                shared = len(shared_path(scope, vertex.around))
-                if shared < len(scope) and shared < len(vertex.around):  # out of a frame and into one
-                    self.edges += [f"  n{i} -> {stub} [style=invis]" for stub in self._stubs_of(number)]
-
-    def _stubs_of(self, number: int) -> list[str]:
-        """Return the names of a vertex's stubs."""
-        vertex = self.vertices[number]
-        if vertex.kind not in ("operation", "module") or vertex.step is not None:
-            return []
-        return [f"p{number}"] * bool(self._parameters(number)) + [f"k{number}"] * bool(self._constants(number))
-
-    def _legends(self) -> None:
+    def _legend(self) -> None:
         """Put the legends next to the last output, where they do not widen the drawing."""
-        boxes = {"legend": self._stub_legend()}
+        boxes = {}
         if self.kept:
             total = f"residuals  {byte_text(sum(sum(kept.values()) for kept in self.kept.values()))}"
             boxes["kept"] = (
                 f"label={quoted(total, 'no bytes: parameter,', 'or shared', '', left=True)} {_STYLE['legend']}"
             )
-        elided = any(vertex.kind == "elision" for vertex in self.vertices)
+        hidden = any(v.kind == "elision" or (v.folds and self.heat is not None) for v in self.vertices)
         if self.heat is not None:
             words = "norm of the gradient, on a log scale", "blue: vanishes, red: explodes, dotted: no gradient"
-            boxes["scale"] = _colour_bar(self.heat, *words, number_text, elided)
+            boxes["scale"] = _colour_bar(self.heat, *words, number_text, hidden)
         elif self.times is not None:
             words = "time, forward + backward, on a log scale", "dotted: no time was measured"
-            boxes["scale"] = _colour_bar(self.times, *words, lambda time: time_text(1e9 * time), elided)
-        names = [name for name, box in boxes.items() if box]
-        self.lines += [f"  {name} [{boxes[name]}]" for name in names]
-        if names:
-            self.lines.append(f"  {{ rank=same o{len(self.picture.outputs) - 1} {' '.join(names)} }}")
-
-    def _stub_legend(self) -> str:
-        """Return the legend, which lists each stub once."""
-        rows: dict[str, list[str]] = {"parameter": [], "input": [], "operation": []}
-        for number in sorted(self.stubbed):
-            vertex = self.vertices[number]
-            norm = None if self.heat is None else gradient_norm(vertex, 0)
-            said = "" if norm is None else f"  gradient {norm:.1e}"
-            name = vertex.mark + (self.names[number] if vertex.is_leaf else f"{self.names[number]}  {vertex.label}")
-            rows[vertex.kind].append(f"{name}  {vertex.caveat or shape_of(vertex.specs[0])}{said}")
-        lines = [line for kind, found in rows.items() if found for line in (f"{kind}s", *found)]
-        return f"label={quoted(*lines, '', left=True)} {_STYLE['legend']}" if lines else ""
+            boxes["scale"] = _colour_bar(self.times, *words, lambda time: time_text(1e9 * time), hidden)
+        self.lines += [f"  {name} [{box}]" for name, box in boxes.items()]
+        if boxes:
+            self.lines.append(f"  {{ rank=same o{len(self.picture.outputs) - 1} {' '.join(boxes)} }}")
 
     def _vertex(self, number: int, indent: str) -> None:
         vertex = self.vertices[number]
         if vertex.is_leaf and number in self.stubbed:
             return  # drawn as a stub next to each user
-        parameters, constants = self._parameters(number), self._constants(number)
-        row = vertex.step is not None and vertex.kind == "operation"
+        parameters, constants = self._stub_texts(number)
         label = [vertex.label]
         if vertex.kind == "input":
-            label = [self.names[number], shape_of(vertex.specs[0])]
-        elif row:
+            label = [self.names[number], f"{shape_of(vertex.specs[0])}{self._times_of(vertex)}"]
+        elif vertex.in_row:
             # an empty line separates the parameters from an underscore in the name, which would look like an overbar
             stubs = [text for text in (parameters, constants) if text]
             label = [vertex.scope[-1], vertex.label, *[""][: len(stubs)], *stubs]
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
-        options = option_text(vertex.options) if vertex.kind == "operation" and not row else ""
-        label += filter(
-            None,
-            [
-                mark,
-                options,
-                vertex.remark,
-                self._residuals(vertex),
-                time_words(vertex) if self.times is not None else "",
-            ],
-        )
+        options = option_span([v.options for v in vertex.folds or (vertex,)]) if vertex.step is None else ""
+        times = time_words(vertex) if self.times is not None else ""
+        gradients = _first_to_last(vertex, 0, gradient_norm, "gradient ") if self.heat is not None else ""
+        label += filter(None, [mark, options, vertex.remark, self._residuals(vertex), times, gradients])
         style = _STYLE[vertex.kind] + _MARKED[vertex.mark] + self._fill(vertex)
         style += ' color="#d00000" penwidth=3' if vertex.birth else ""
         self.lines.append(f"{indent}n{number} [label={quoted(vertex.mark + label[0], *label[1:])} {style}]")
-        if parameters and not row:
-            self._stub(number, parameters, indent)
-        if constants and not row:
-            self.lines.append(f"{indent}k{number} [label={quoted(constants)} {_STYLE['constant']}]")
-            self.edges.append(f'  k{number} -> n{number} [color="#a8a8a8"]')
+        if not vertex.in_row:
+            self._stubs(number, parameters, constants, indent)
+        self._feedback(number)
         for edge in vertex.inputs:
             if edge.source not in self.stubbed:
                 self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(number, edge)}")
 
     def _residuals(self, vertex: Vertex) -> str:
-        """List what the VJP of a vertex keeps; a step has the residuals of all steps."""
-        kept = self.kept.get(vertex.node, {}) if vertex.kind == "operation" and vertex.gathers is None else {}
+        """List what the VJPs of a vertex keep; a step of a sequence has the residuals of all steps."""
+        kept: Counter[str] = Counter()
+        if vertex.kind == "operation" and vertex.gathers is None:
+            for node in dict.fromkeys(member.node for member in vertex.folds or (vertex,)):
+                kept.update(self.kept.get(node, {}))
         words = [f"{name} {byte_text(size) if size else ''}".strip() for name, size in kept.items()]
-        return f"{'all steps keep' if vertex.step is not None else 'keeps'} {_in_lines(words)}" if words else ""
+        all_steps = vertex.step is not None or vertex.folds
+        return f"{'all steps keep' if all_steps else 'keeps'} {_in_lines(words)}" if words else ""
 
-    def _stub(self, number: int, text: str, indent: str) -> None:
-        """Write the parameters of a vertex, in the colour of the largest gradient that it sent them."""
-        vertex, fill, line = self.vertices[number], "", 'color="#c9a13b"'
-        if self.heat is not None and is_noted(vertex):
+    def _stub_texts(self, number: int) -> tuple[str, str]:
+        """Return the texts of the stubs with parameters and with constants; feedback leaves room for only one."""
+        texts = self._parameters(number), self._constants(number)
+        return ("\n".join(texts), "") if self.vertices[number].feedback and all(texts) else texts
+
+    def _stubs(self, number: int, parameters: str, constants: str, indent: str) -> None:
+        """Write stubs beside a vertex: parameters to the left, in the colour of the largest gradient they got."""
+        vertex, row = self.vertices[number], [f"n{number}"]
+        if parameters:
             edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
-            norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
-            fill, line = _filled(self.heat, norm), _drawn(self.heat, norm)
-        self.lines.append(f"{indent}p{number} [label={quoted(text)} {_STYLE['parameter']}{fill}]")
-        self.edges.append(f"  p{number} -> n{number} [{line}]")
+            shared = [self.shared[edge.source] for edge in edges if edge.source in self.shared]
+            fill = f' fillcolor="{_SHARED[shared[0] % len(_SHARED)]}"' if shared else ""
+            line = 'color="#c9a13b"'
+            if self.heat is not None and is_noted(vertex) and not vertex.folds:
+                norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
+                fill, line = _filled(self.heat, norm), _drawn(self.heat, norm)
+            self.lines.append(f"{indent}p{number} [label={quoted(parameters)} {_STYLE['parameter']}{fill}]")
+            self.edges.append(f"  p{number} -> n{number} [{line}]")
+            row.append(f"p{number}")
+        if constants:
+            ends = f"k{number} -> n{number} [" if vertex.feedback else f"n{number} -> k{number} [dir=back "
+            self.lines.append(f"{indent}k{number} [label={quoted(constants)} {_STYLE['constant']}]")
+            self.edges.append(f'  {ends}color="#a8a8a8"]')
+            row.append(f"k{number}")
+        if len(row) > 1:  # an invisible cluster keeps them together
+            same = f"{{ rank=same {' '.join(row)} }}"
+            self.lines.append(f'{indent}subgraph cluster_s{number} {{ peripheries=0 margin=1 label="" {same} }}')
+
+    def _feedback(self, number: int) -> None:
+        """Write the edges from the previous step of a folded loop, beside the forward edges."""
+        vertex, side = self.vertices[number], "e" if self.direction in ("TB", "BT") else "s"
+        by_source: dict[int, list[str]] = {}
+        for edge in vertex.feedback:
+            text = with_name(edge.argument, self.named[number], self._edge_label(vertex, edge))
+            by_source.setdefault(edge.source, []).append(f" {edge.mark}{text}")
+        for source, texts in by_source.items():
+            first, last = sorted((source, number))  # written downwards, so that it pulls no vertex out of its place
+            arrow = "dir=back " if source > number else ""
+            ends = f"n{first}:{side} -> n{last}:{side}" if first != last else f"n{first} -> n{first}"
+            self.edges.append(f"  {ends} [{arrow}label={quoted(*texts)} weight=0 {_FEEDBACK}]")
 
     def _parameters(self, number: int) -> str:
-        """Return the names of the parameters and stubbed results that a vertex uses."""
+        """Return the names of the parameters and stubbed results that a vertex uses, with their shapes."""
         vertex, names = self.vertices[number], []
         for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "elision"]:
             source, name = self.vertices[edge.source], short_name(self.picture, self.names, edge.source, vertex)
             name = source.mark + (name if source.is_leaf else f"{name} {_output_name(source, vertex, edge)}".strip())
+            name += f" #{self.shared[edge.source]}" if edge.source in self.shared else ""
+            norm = None if self.heat is None or not source.is_leaf else gradient_norm(source, 0)
+            if not vertex.in_row:
+                name += f"  {source.caveat or shape_of(source.specs[edge.slot])}{self._times_of(source)}"
+                name += "" if norm is None or source.folds else f"  gradient {norm:.1e}"
             names.append(with_name(edge.argument, self.named[number], name))
-        return _in_lines(names)
+        return _in_lines(names) if vertex.in_row else "\n".join(names)
 
     def _constants(self, number: int) -> str:
-        """Describe the constant arguments of a vertex; they take no part in the backward pass."""
-        named = self.named[number]
-        return _in_lines(
-            [with_name(c.argument, named, c.text) for c in constants_of(self.vertices[number]) if not self.kept]
-        )
+        """Describe the constant arguments of a vertex; those that only the first step of a loop has are marked.
+
+        They take no part in the backward pass.
+        """
+        vertex, named = self.vertices[number], self.named[number]
+        later = {edge.argument for edge in vertex.feedback}
+        texts = [(c.argument, f"first {c.text}" if c.argument in later else c.text) for c in constants_of(vertex)]
+        return _in_lines([with_name(argument, named, text) for argument, text in texts if not self.kept])
+
+    def _times_of(self, leaf: Vertex) -> str:
+        """Say how many leaves one leaf stands for."""
+        return f" × {len(leaf.folds):,}" if leaf.folds else ""
 
     def _fill(self, vertex: Vertex) -> str:
         """Return the colour of a vertex by its time, or by the largest gradient of its outputs."""
@@ -367,7 +399,7 @@ class _DotWriter:
             return "" if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
         if self.heat is None:
             return ""
-        if not is_noted(vertex):
+        if vertex.folds or not is_noted(vertex):
             return f' fillcolor="{NOTHING}"'  # its own colour might look like one of the scale
         return _filled(self.heat, largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
 
@@ -376,7 +408,11 @@ class _DotWriter:
         label = edge.mark + with_name(edge.argument, self.named[number], self._edge_label(vertex, edge))
         # the space separates it from the line
         attributes = [f"label={quoted(' ' + label)}{_MARKED[edge.mark]}"] if label else []
-        if self.heat is not None:
+        if (edge.source, number) in self.spine and not self.vertices[edge.source].in_row:
+            attributes.append(_STRAIGHT)
+        elif self.length[edge.source] + 1 == self.length[number]:
+            attributes.append("weight=8")  # of two places for a vertex, choose the one near what it takes
+        if self.heat is not None and not (vertex.folds or self.vertices[edge.source].folds):
             norm = flow_norm(self.picture, vertex, edge)
             if norm is not None or (is_noted(vertex) and is_noted(self.vertices[edge.source])):
                 attributes.append(_drawn(self.heat, norm))
@@ -385,28 +421,36 @@ class _DotWriter:
     def _edge_label(self, vertex: Vertex, edge: Edge) -> str:
         source = self.vertices[edge.source]
         name = _output_name(source, vertex, edge)
-        within = source.step is not None and vertex.node is source.node
-        if within and (vertex.step is None or (vertex.node in self.rows and self.direction in ("LR", "RL"))):
-            return ""  # the edge out of the stack of all steps has the label; in a column, labels would overlap
+        if source.in_row and vertex.node is source.node and vertex.step is None:
+            return ""  # the edge out of the stack of all steps has the label
+        if self.values == "norm" and source.folds:
+            return name + _first_to_last(source, edge.slot, value_norm)
         if self.values == "norm" and source.kind != "input":
             norm = value_norm(source, edge.slot)
             return "" if norm is None else f"{name}{norm:.3g}"
         if self.values == "none" or source.kind == "input":
             return edge.part or name.strip()
-        return edge.part or name + shape_of(source.specs[edge.slot])
+        shape = shape_of(source.specs[edge.slot])
+        return f"{name}{shape} {edge.part}" if edge.part.startswith("×") else edge.part or name + shape
 
     def _rows(self) -> dict[Any, list[int]]:
         """Return the steps of each sequence that share a rank, in time order.
 
-        With direction LR or RL, ranks are columns, and each step follows the previous one. Only the steps of long
-        sequences share a column, because `dot` takes minutes for long chains.
+        With direction LR or RL, ranks are columns, and each step follows the previous one.
+
+        Raises:
+            ValueError: if there are too many steps for a screen.
         """
         rows: dict[Any, list[int]] = {}
         for number, vertex in enumerate(self.vertices):
-            if vertex.step is not None:
+            if vertex.in_row:
                 rows.setdefault(vertex.node, []).append(number)
-        sideways = self.direction in ("LR", "RL")
-        return {node: row for node, row in rows.items() if not sideways or len(row) > _SIDEWAYS}
+        if (longest := max(map(len, rows.values()), default=0)) > _STEPS:
+            raise ValueError(
+                f"to_dot: {longest} steps in a row are wider than a screen; the limit is {_STEPS}. Pass unroll='fold' "
+                "to draw one of them, or write a page with to_html."
+            )
+        return rows if self.direction in ("TB", "BT") else {}
 
     def _output(self, i: int, output: Output) -> None:
         shape = shape_of(self.vertices[output.source].specs[output.slot])
@@ -416,7 +460,7 @@ class _DotWriter:
         if self.vertices[output.source].is_leaf and output.source in self.stubbed:  # it has no vertex of its own
             begin = f"q{i}"
             self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
-        self.edges.append(f"  {begin} -> o{i}")
+        self.edges.append(f"  {begin} -> o{i}{'' if i else f' [{_STRAIGHT}]'}")
 
 
 def _filled(scale: Heat, number: float | None) -> str:
@@ -435,6 +479,12 @@ def _in_lines(names: Sequence[str]) -> str:
     return "\n".join("  ".join(names[i : i + 4]) for i in range(0, len(names), 4))
 
 
+def _first_to_last(vertex: Vertex, slot: int, norm: Callable[[Vertex, int], float | None], name: str = "") -> str:
+    """Return the norms at the first and the last step of a folded loop as text; empty if they are unknown."""
+    first, last = (norm(folded, slot) for folded in vertex.folds[:: len(vertex.folds) - 1] or (vertex, vertex))
+    return f"{name}{first:.1e} … {last:.1e}" if vertex.folds and None not in (first, last) else ""
+
+
 def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
     """Name the output that an edge carries, followed by a space; between steps, name the state."""
     name = output_name(source, edge.slot)
@@ -451,13 +501,13 @@ def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str]
     wide = f'<td colspan="{_SHADES}"'
     rows = [f"{wide}>{title}</td>", shades, numbers, f"{wide}>{white}</td>"]
     if elided:
-        rows.append(f'{wide} bgcolor="{NOTHING}">dashed: not shown</td>')
+        rows.append(f'{wide} bgcolor="{NOTHING}"><font color="#000000">dashed: not shown</font></td>')
     if heat.unusual:
         said = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
         rows.append(f'{wide} bgcolor="{heat.colour(math.nan)}">{said}</td>')
     table = "".join(f"<tr>{row}</tr>" for row in rows)
     style = 'border="0" cellborder="0" cellspacing="0" cellpadding="1"'
-    return f"label=<<table {style}>{table}</table>> shape=plain fontsize=9"
+    return f'label=<<table {style}>{table}</table>> shape=plain fontsize=9 fontcolor="{INK}"'
 
 
 def quoted(*texts: str, left: bool = False) -> str:

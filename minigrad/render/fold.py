@@ -1,13 +1,12 @@
-"""Simplify pictures: fold the middle of each loop, close modules, and drop what exceeds a limit.
+"""Simplify pictures: fold each loop into one step, close modules, and drop what exceeds a limit.
 
-Six steps of h = tanh(h @ W) are one repeat of period 2. Its first and its last block stay. An elision replaces the
-eight vertices between them. Their inputs from outside become its inputs, and the outputs that others use become its
-outputs:
+Six steps of h = tanh(h @ W) are one repeat of period 2. The first block stays and stands for all of them, in a frame
+with their number. What a step takes from the previous one is a feedback edge, which may come from a later vertex:
 
-    before  0 h  1 W  2 matmul  3 tanh | 4 matmul  5 tanh  …  10 matmul  11 tanh | 12 matmul    13 tanh
-    edges                 0 1     2          3 1     4             9 1     10          11 1        12
-    after   0 h  1 W  2 matmul  3 tanh | 4 more like this                        |  5 matmul     6 tanh
-    edges                 0 1     2          3 1                                        4 1         5
+    before  0 h  1 W  2 matmul  3 tanh | 4 matmul  5 tanh | 6 matmul  7 tanh  …  12 matmul  13 tanh
+    edges                 0 1     2          3 1     4          5 1     6             11 1      12
+    after   0 h  1 W  2 matmul  3 tanh     in the frame "× 6"
+    edges                 0 1     2        feedback from 3 to 2
 
 At depth 2 the parts of a network are closed, and the operations between them stay. The depth of a scope is the length
 of its path:
@@ -52,6 +51,7 @@ leaf without a name) may be any other input in each block.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -60,7 +60,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .labels import alike, option_text
+from .labels import alike, option_text, span
 from .picture import Edge, Kind, Path, Picture, Rewriting, Vertex, shared_path
 
 __all__ = ["MANY", "Repeat", "closed", "find_repeats", "folded", "limited", "readable_depth"]
@@ -76,7 +76,7 @@ _Move = tuple[int, int, int] | None
 
 
 def folded(picture: Picture, least: int = 4) -> Picture:
-    """Replace the middle blocks of every repeat with one elision.
+    """Replace every repeat with its first block, whose vertices stand for those of all blocks.
 
     Folding repeats until nothing changes, so that nested loops fold too.
 
@@ -85,17 +85,12 @@ def folded(picture: Picture, least: int = 4) -> Picture:
     >>> h, W = [mg.tensor([[1.0]], requires_grad=True) for _ in range(2)]
     >>> for _ in range(6):
     ...     h = mg.tanh(h @ W)
-    >>> [(vertex.label, [edge.source for edge in vertex.inputs]) for vertex in folded(picture_of([h], {})).vertices[3:]]
-    [('tanh', [2]), ('4 more like this', [3, 1]), ('matmul', [4, 1]), ('tanh', [5])]
+    >>> matmul, tanh = folded(picture_of([h], {})).vertices[2:]
+    >>> matmul.scope, [edge.source for edge in matmul.inputs], [edge.source for edge in matmul.feedback]
+    (('× 6',), [0, 1], [3])
     """
     while found := find_repeats(picture, least):
-        groups = []
-        for repeat in found:
-            members = range(repeat.start + repeat.period, repeat.stop - repeat.period)
-            steps = repeat.period == 1 and picture.vertices[members[0]].step is not None
-            label = f"{repeat.count - 2:,} more {'steps' if steps else 'like this'}"
-            groups.append(_Group(members, label, repeat.period))
-        picture = _merged(picture, groups)
+        picture = _Folding(picture, found).folded()
     return picture
 
 
@@ -109,14 +104,15 @@ def limited(picture: Picture, most: int) -> Picture:
         rest = range(most, leaves) if what else range(leaves, total - most)
         if rest:
             left = sum(picture.vertices[i].stands_for or 1 for i in rest)
-            picture = _merged(picture, [_Group(rest, f"and {left:,} more{what}", 1)])
+            picture = _merged(picture, [_Group(rest, f"and {left:,} more{what}")])
     return picture
 
 
-def closed(picture: Picture, depth: int) -> Picture:
+def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
     """Replace every scope at this depth with one vertex, or several if the scope is left and re-entered.
 
-    In a comparison, a scope with a difference stays open.
+    In a comparison, a scope with a difference stays open. ``skips`` keeps the sums at the ends of skip connections, and
+    replaces what is between them.
 
     >>> import minigrad as mg
     >>> from minigrad.render.nodes import picture_of
@@ -127,18 +123,39 @@ def closed(picture: Picture, depth: int) -> Picture:
     >>> [(vertex.label, vertex.remark) for vertex in closed(picture_of([y], {}), 2).vertices]
     [('input', ''), ('head', '2 operations'), ('multiply', '')]
     """
-    groups = [
-        _Group(range(run[0], run[-1] + 1), path[-1], len(run), "module", path[:-1], _contents(picture, run))
-        for path, run in _runs(picture, depth)
-        if path
-        and any(picture.vertices[i].kind == "operation" for i in run)
-        and not any(
-            picture.vertices[number].mark
-            for i in run
-            for number in (i, *(e.source for e in picture.vertices[i].inputs if picture.vertices[e.source].is_leaf))
-        )
-    ]
+    groups = []
+    users = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs)
+    for path, run in _runs(picture, depth):
+        if not path or all(picture.vertices[i].kind == "elision" for i in run) or _differs(picture, run):
+            continue
+        parts = _between_skips(picture.vertices, run, users) if skips else [run]
+        for part in parts if len(parts) == 1 else (part for part in parts if len(part) > 1):
+            inner = [(*v.around[depth:], v.label)[0] for v in (picture.vertices[part[0]], picture.vertices[part[-1]])]
+            label, scope = (" … ".join(dict.fromkeys(inner)), path) if len(parts) > 1 else (path[-1], path[:-1])
+            groups.append(_Group(range(part[0], part[-1] + 1), label, "module", scope, _contents(picture, part)))
     return _merged(picture, groups)
+
+
+def _differs(picture: Picture, run: Sequence[int]) -> bool:
+    """Whether a comparison marks one of these vertices, or a leaf that they take."""
+    sources = [edge.source for i in run for edge in picture.vertices[i].inputs if picture.vertices[edge.source].is_leaf]
+    return any(picture.vertices[i].mark for i in (*run, *sources))
+
+
+def _between_skips(vertices: Sequence[Vertex], run: Sequence[int], users: Counter[int]) -> list[list[int]]:
+    """Split operations at each sum of a longer and a shorter path, and at the operations on the shorter path."""
+    length: dict[int, int] = {}  # of the longest path to an operation
+    part: dict[int, tuple[str, int]] = {}
+    sums = 0
+    for i in run:
+        sources = [edge.source for edge in vertices[i].inputs if vertices[edge.source].kind != "parameter"]
+        lengths = [length.get(source, 0) for source in sources]
+        length[i], part[i] = 1 + max(lengths, default=0), ("between", sums)
+        if vertices[i].label == "add" and len(set(lengths)) == 2:
+            sums, part[i], shorter = sums + 1, ("sum", i), sources[lengths.index(min(lengths))]
+            while shorter in part and users[shorter] == 1:  # up to where the paths part
+                part[shorter], shorter = ("shorter path", i), vertices[shorter].inputs[0].source
+    return [list(same) for _, same in groupby(run, part.__getitem__)]
 
 
 def readable_depth(picture: Picture) -> int | None:
@@ -173,15 +190,127 @@ def _contents(picture: Picture, run: Sequence[int]) -> str:
     return f"{said}\n{total:,} parameters" if total else said
 
 
+# Folding ----------------------------------------------------------------------------------------
+
+
+_Place = tuple[Sequence[int], int, int | None]
+# A place among the vertices that become one: all of them, the number among them, and the start of their repeat, or None
+# for leaves and for vertices that stay.
+
+
+def _places(vertices: Sequence[Vertex], repeats: Sequence[Repeat]) -> dict[int, _Place]:
+    """Return the place of each vertex; leaves of equal shape that each block has for itself become one, too."""
+    places: dict[int, _Place] = {number: ([number], 0, None) for number in range(len(vertices))}
+    for repeat in repeats:
+        for number in range(repeat.start, repeat.start + repeat.period):
+            members = repeat.like(number)
+            places |= {member: (members, k, repeat.start) for k, member in enumerate(members)}
+            for argument in sorted({edge.argument for edge in vertices[number].inputs}):
+                edges = (edge for i in members for edge in vertices[i].inputs if edge.argument == argument)
+                leaves = list(dict.fromkeys(edge.source for edge in edges))
+                looks = {(vertices[i].kind, vertices[i].specs, len(places[i][0])) for i in leaves}
+                alike_and_free = len(looks) == 1 and len(places[leaves[0]][0]) == 1
+                if len(leaves) == repeat.count and vertices[leaves[0]].is_leaf and alike_and_free:
+                    places |= {leaf: (leaves, k, None) for k, leaf in enumerate(leaves)}
+    return places
+
+
+class _Folding:
+    """Replaces the blocks of repeats with one block in a frame."""
+
+    def __init__(self, picture: Picture, repeats: Sequence[Repeat]) -> None:
+        self.new, self.vertices, self.repeats = Rewriting(picture), picture.vertices, repeats
+        self.places = _places(picture.vertices, repeats)
+
+    def folded(self) -> Picture:
+        """Return the picture with one block in place of each repeat."""
+        for number, vertex in enumerate(self.vertices):
+            members = self.places[number][0]
+            if number == members[0]:
+                copy = vertex.with_inputs(())
+                for slot in range(len(vertex.specs)):
+                    self.new.moved |= {(member, slot): (len(self.new.vertices), slot) for member in members}
+                self._connect(copy, members)
+                if len(members) > 1:
+                    replaced = [self.vertices[member] for member in members]
+                    copy.folds = tuple([v for member in replaced for v in member.folds or (member,)])
+                    copy.stands_for = sum(member.stands_for or 1 for member in replaced)
+                    copy.label = span([member.label for member in replaced]) or vertex.label
+                self.new.vertices.append(copy)
+        self._frame()
+        picture = self.new.finish()
+        steps = [self._step(output.source) for output in self.new.picture.outputs]
+        outputs = zip(picture.outputs, steps, strict=True)
+        return Picture(picture.vertices, [o._replace(name=f"{o.name} ({s})" if s else o.name) for o, s in outputs])
+
+    def _connect(self, copy: Vertex, members: Sequence[int]) -> None:
+        """Give the vertex that replaces these members one edge for each kind of edge."""
+        bundles: dict[Any, dict[int, list[Edge]]] = {}  # for each kind, the edges by the number of the member
+        for k, member in enumerate(members):
+            for edge in self.vertices[member].inputs:
+                sources, place, start = self.places[edge.source]
+                back = k - place if start is not None and start == self.places[member][2] else None
+                argument = alike(edge.argument) if len(sources) > 1 else edge.argument
+                bundles.setdefault((sources[0], edge.slot, argument, back), {}).setdefault(k, []).append(edge)
+        inputs = []
+        for (*_, back), edges in bundles.items():
+            edge = next(iter(edges.values()))[0]
+            if back:
+                copy.feedback += (edge._replace(part=f"{back} steps back" if back > 1 else ""),)
+            else:
+                inputs.append(edge._replace(part=edge.part if back == 0 else self._part(edges, len(members))))
+        copy.inputs = self.new.edges(inputs)
+
+    def _part(self, edges: Mapping[int, Sequence[Edge]], total: int) -> str:
+        """Return which of its steps a loop passes to another loop or to a single vertex."""
+        several = next(iter(edges.values()))
+        if any(edge.part for edge in several):
+            texts = [some[0].part for some in edges.values()]
+            return texts[0] if len(set(texts)) == 1 else alike(texts[0], "t")
+        if len(edges) < total:
+            return "first"
+        count = len(self.places[several[0].source][0])
+        if count > 1 and len(several) > 1:
+            return f"× {count}" if len(several) == count else f"{len(several)} of {count}"
+        return "step t" if len({some[0].source for some in edges.values()}) > 1 else self._step(several[0].source)
+
+    def _step(self, number: int) -> str:
+        """Return the name of the step of a vertex, or nothing if it is the last."""
+        members, place, _ = self.places[number]
+        names = zip(*[self.vertices[i].scope for i in (members[0], number, members[-1])], strict=True)
+        name = next((name for first, name, last in names if first != last), f"step {place}")
+        return name if number != members[-1] else ""
+
+    def _frame(self) -> None:
+        """Put each folded loop into a frame with the number of its steps, in place of the frames of the steps."""
+        taken = {scope[:depth] for scope in {v.scope for v in self.vertices} for depth in range(len(scope) + 1)}
+        leaves = [vertex for vertex in self.new.vertices if vertex.is_leaf and vertex.scope]
+        for repeat in self.repeats:
+            block = range(repeat.start, repeat.start + repeat.period)
+            scopes = [self.vertices[i].scope for i in (*block, *(i + repeat.period for i in block))]
+            around = reduce(shared_path, scopes)
+            depth = len(around)
+            levels = {scope[depth : depth + 1] for scope in scopes[: repeat.period]}
+            steps = levels.pop() if len(levels) == 1 else ()
+            names = [self.vertices[i].scope[depth] for i in repeat.like(repeat.start)] if steps else [""]
+            label = f"{span(names) or alike(names[0], '…')} × {repeat.count:,}".strip()
+            while (*around, label) in taken:
+                label += "\N{NO-BREAK SPACE}"  # another loop of the same name
+            taken.add((*around, label))
+            inside = {self.new.moved[i, 0][0] for i in block}
+            own = [leaf for leaf in leaves if steps and leaf.scope[: depth + 1] == (*around, *steps)]
+            for vertex in (*own, *(self.new.vertices[number] for number in inside)):
+                vertex.scope = (*around, label, *vertex.scope[depth + len(steps) :])
+
+
 # Merging ----------------------------------------------------------------------------------------
 
 
 class _Group(NamedTuple):
-    """Consecutive vertices that an elision or a closed module replaces; `period` is the length of a block."""
+    """Consecutive vertices that an elision or a closed module replaces."""
 
     members: range
     label: str
-    period: int
     kind: Kind = "elision"
     scope: Path = ()
     caveat: str = ""
@@ -210,7 +339,7 @@ def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
 def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
     """Return the vertices used outside of groups, and by the start of each group the members' outputs that it keeps.
 
-    The same output of the same vertex in every block becomes one output of the new vertex.
+    Outputs of equal shape become one output of an elision.
     """
     kept: set[int] = set()
     outputs: list[tuple[int, int]] = []
@@ -227,9 +356,10 @@ def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict
     ports: dict[int, dict[tuple[int, int], int]] = {}
     known: dict[int, dict[Any, int]] = {}
     for source, slot in outputs:
-        start, period = owner[source].members.start, owner[source].period
+        start = owner[source].members.start
         numbers = known.setdefault(start, {})
-        place = (source - start) % period, slot, picture.vertices[source].specs[slot]
+        spec = picture.vertices[source].specs[slot]
+        place = (source, slot, spec) if owner[source].kind == "module" else (slot, spec)
         ports.setdefault(start, {})[source, slot] = numbers.setdefault(place, len(numbers))
     return kept, ports
 
@@ -240,8 +370,6 @@ def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]
     members = [vertices[i] for i in group.members]
     edges = [e for member in members for e in member.inputs if e.source not in group.members]
     inputs = [edge._replace(part="") for edge in new.edges(e for e in edges if (e.source, e.slot) in new.moved)]
-    first = members[0]
-    steps = group.kind == "elision" and members[-1].node is first.node and first.step is not None
     specs = {port: vertices[source].specs[slot] for (source, slot), port in ports.items()}
     names = [(ports[i, slot], name) for i in group.members for slot, name in vertices[i].names if (i, slot) in ports]
     new.moved |= {output: (len(new.vertices), port) for output, port in ports.items()}
@@ -252,8 +380,6 @@ def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]
             tuple(specs[port] for port in range(len(specs))),
             group.scope if group.kind == "module" else reduce(shared_path, (member.scope for member in members)),
             _distinct(inputs, _kind_of_argument if group.kind == "elision" else lambda edge: edge[:2]),
-            first.node if steps else None,
-            step=first.step if steps else None,
             stands_for=sum(member.stands_for or 1 for member in members),
             caveat=group.caveat,
             names=tuple(names) if group.kind == "module" else (),  # an elision replaces many vertices
@@ -330,7 +456,7 @@ def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[
     numbers: dict[Any, int] = {}
     result = []
     for i, v in enumerate(vertices):
-        if v.kind != "operation":
+        if v.is_leaf or v.kind == "elision":
             result.append(-1 - i)
             continue
         # hashing a dtype is slow; hashing its number is fast
@@ -340,7 +466,9 @@ def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[
         names = tuple(sorted(names)) if len(names) <= _MANY else len(names)
         options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
         sequence = v.step is not None and (v.node if apart else True)
-        key = v.label, specs, tuple(map(alike, v.scope)), v.remark, names, options, sequence
+        label = alike(v.label) if v.kind == "module" else v.label
+        loop = v.stands_for, tuple([edge[1:] for edge in v.feedback])
+        key = label, specs, tuple(map(alike, v.scope)), v.remark, names, options, sequence, loop
         result.append(numbers.setdefault(key, len(numbers)))
     return np.array(result, np.int64)
 
@@ -388,11 +516,15 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
         for i, now, then in zip(block, moves, before or moves, strict=True):
             if now != then and not all(
                 _goes_on(vertices, edge, move, earlier, states)
-                for edge, move, earlier in zip(vertices[i].inputs, now, then, strict=True)
+                for edge, move, earlier in zip(_all_edges(vertices[i]), now, then, strict=True)
             ):
                 return k
         before = moves
     return count
+
+
+def _all_edges(vertex: Vertex) -> tuple[Edge, ...]:
+    return (*vertex.inputs, *vertex.feedback)
 
 
 def _moves(before: Vertex, vertex: Vertex, first: bool) -> list[_Move] | None:
@@ -400,7 +532,7 @@ def _moves(before: Vertex, vertex: Vertex, first: bool) -> list[_Move] | None:
 
     first: whether the previous block is the first, where a state may be a constant.
     """
-    a, b = before.inputs, vertex.inputs
+    a, b = _all_edges(before), _all_edges(vertex)
     if len(a) == len(b) and before.constants == vertex.constants:
         return [(y[0] - x[0], x[1], y[1]) for x, y in zip(a, b, strict=True)]
     if first and set(before.constants) > set(vertex.constants):

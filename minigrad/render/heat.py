@@ -87,22 +87,16 @@ def was_recorded(picture: Picture, norm: Callable[[Vertex, int], float | None] =
 def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
     """Return the norm of the gradient that came back along an edge; between steps, that of the whole state.
 
-    At an elision, it is known only for a state that goes from step to step, and for an output that one vertex used.
+    From an elision, it is known only if one vertex used the output.
     """
     source, note = picture.vertices[edge.source], target.note
     within = source.node is target.node  # between the vertices of one sequence
-    if target.kind == "elision":
-        return gradient_norm(source, edge.slot) if source.step is not None and within else None
     if note is None or not (is_noted(target) and (source.kind == "elision" or is_noted(source))):
         return None
-    if source.kind == "elision" and target.step is not None:
-        steps = target.called.steps
-        slots = {name: slot for slot, name in enumerate(steps.names if steps else ())}
-        return _at(note.gradient_steps.get(slots.get(edge.argument, -1), ()), target.step - 1)
     if target.step is not None and edge.argument in note.flow_steps:
         return _at(note.flow_steps[edge.argument], target.step)
     if within and target.step is None:  # into the stack of the states
-        return _at(note.direct_steps.get(edge.slot, ()), source.step if source.kind == "operation" else None)
+        return _at(note.direct_steps.get(edge.slot, ()), source.step)
     if source.kind == "elision" or edge.argument in note.flows:  # to a weight of a step: the sum over all steps
         return note.flows.get(edge.argument)
     return gradient_norm(source, edge.slot)
@@ -155,7 +149,7 @@ def seconds_of(vertex: Vertex) -> float | None:
 def time_words(vertex: Vertex) -> str:
     """Return the times of the forward function and of the VJP as text; empty without a profile."""
     words = " + ".join(time for _, time in time_rows(vertex))
-    return f"all steps {words}" if words and vertex.step is not None else words
+    return f"all steps {words}" if words and (vertex.step is not None or vertex.folds) else words
 
 
 def time_rows(vertex: Vertex) -> list[tuple[str, str]]:
@@ -165,11 +159,11 @@ def time_rows(vertex: Vertex) -> list[tuple[str, str]]:
 
 def _times(vertex: Vertex) -> dict[str, int]:
     """Return the measured times in nanoseconds, by phase."""
-    note = vertex.note
-    if note is None or vertex.kind != "operation" or vertex.gathers is not None:
+    if vertex.note is None or vertex.kind != "operation" or vertex.gathers is not None:
         return {}
-    times = {"forward": note.forward_time, "backward": note.backward_time}
-    return {phase: time for phase, time in times.items() if time is not None}
+    notes = [note for note in {id(v.note): v.note for v in vertex.folds or (vertex,)}.values() if note]
+    times = {"forward": [note.forward_time for note in notes], "backward": [note.backward_time for note in notes]}
+    return {phase: sum(filter(None, several)) for phase, several in times.items() if any(several)}
 
 
 # Colours ----------------------------------------------------------------------------------------

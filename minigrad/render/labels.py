@@ -122,9 +122,8 @@ def option_span(several: Sequence[Mapping[str, Any]]) -> str:
     >>> option_span([{"index": (slice(None), k)} for k in range(1, 8)])
     '[:, 1 … 7]'
     """
-    texts = [option_text(options) for options in several]
-    if len(set(texts)) == 1:
-        return texts[0]
+    if "index" not in several[0] or len({option_text(options) for options in several}) == 1:
+        return option_text(several[0])
     items = [[*map(index_text, i)] if isinstance(i := o["index"], tuple) else [index_text(i)] for o in several]
     even = len(set(map(len, items))) == 1
     spans = [span(texts) for texts in zip(*items, strict=True)] if even else [""]
@@ -231,7 +230,8 @@ def leaf_names(picture: Picture) -> dict[int, str]:
 def short_name(picture: Picture, names: Mapping[int, str], number: int, user: Vertex) -> str:
     """Return the name of a leaf, without the path of its module if the user is in the same frame."""
     leaf, name = picture.vertices[number], names[number]
-    return leaf.label if leaf.scope == user.around and name == full_name(leaf) else name
+    frame = user.scope if user.step is None else user.scope[:-1]  # a step has a frame of its own
+    return leaf.label if leaf.scope == frame and name == full_name(leaf) else name
 
 
 # Arguments --------------------------------------------------------------------------------------
@@ -273,8 +273,9 @@ def constants_of(vertex: Vertex) -> list[Constant]:
     for name in vertex.constants if vertex.kind == "operation" else ():
         known, spec = noted_spec(vertex, name)
         if spec is not None or (not known and not _is_optional(vertex, name)):
-            number = vertex.note.numbers.get(_number_of(vertex, name)) if vertex.note else None
-            found.append(Constant(name, spec, number))
+            notes = {id(v.note): v.note for v in (vertex.note and vertex.folds) or (vertex,)}.values()
+            numbers = {note.numbers.get(_number_of(vertex, name)) if note else None for note in notes}
+            found.append(Constant(name, spec, numbers.pop() if len(numbers) == 1 else None))
     return found
 
 
@@ -317,25 +318,29 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
     if vertex.kind != "operation" or vertex.gathers is not None or symmetric:
         return set()
     constants = {constant.argument for constant in constants_of(vertex)}
-    if len(vertex.inputs) + len(constants) < 2:
+    inputs = [*vertex.inputs, *vertex.feedback]
+    if len({edge.argument for edge in inputs} | constants) < 2:
         return set()
     # edges that a comparison shows as removed may have arguments of their own
-    place = {name: i for i, name in enumerate([*(e.argument for e in vertex.inputs), *argument_order(vertex)])}
-    drawn = [edge for edge in vertex.inputs if edge.source not in stubs]
+    place = {name: i for i, name in enumerate([*(e.argument for e in inputs), *argument_order(vertex)])}
+    drawn = [edge for edge in inputs if edge.source not in stubs]
     silent = [edge for edge in drawn if not _is_clear(picture, vertex, edge)]
     # edges from the same output need no label, except from an elision, which may carry several values
     brought = {e if picture.vertices[e.source].kind == "elision" else e[:2] for e in silent}
-    named = {edge.argument for edge in silent if len(brought) > 1}
+    named = {edge.argument for edge in silent}
     last = max((place[edge.argument] for edge in drawn), default=-1)
-    early = {edge.argument for edge in vertex.inputs if edge.source in stubs and place[edge.argument] < last}
-    return constants | named | early
+    beside = [edge for edge in inputs if edge.source in stubs]
+    mixed = any(picture.vertices[e.source].kind != "parameter" or place[e.argument] < last for e in beside)
+    if drawn and mixed:  # an edge and a stub: which comes first is not clear
+        return constants | {edge.argument for edge in inputs}
+    return constants | (named if len(brought) > 1 and len(named) > 1 else set())
 
 
 def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
-    """Return whether the drawn edge identifies its argument: a part, the state of the previous step, or an elision."""
+    """Return whether the drawn edge identifies its argument: a part, a state of the previous step, or an elision."""
     source = picture.vertices[edge.source]
     between_steps = vertex.step is not None and source.node is vertex.node
-    return bool(edge.part) or between_steps or (source.kind == "elision" and "[" in edge.argument)
+    return edge.part.startswith("[") or between_steps or (source.kind == "elision" and "[" in edge.argument)
 
 
 def with_name(argument: str, named: Set[str], text: str = "") -> str:

@@ -25,7 +25,7 @@ from ..recording import record
 from ..runtime.extras import how_to_install, require
 from ..runtime.files import replacing
 from ..trees import leaves
-from .dot import to_dot
+from .dot import INK, to_dot
 from .heat import gradient_norm, value_norm
 from .labels import constants_of, leaf_names, option_text, output_name, shape_of, to_be_named, with_name
 from .options import Depth, Unroll, checked_names, drawn_picture
@@ -38,6 +38,12 @@ __all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_
            "to_networkx"]  # fmt: skip
 
 _SECONDS = 30.0  # how long a layout may take
+_LARGEST = 14_400  # points: the largest page of a PDF viewer, and more than any screen shows
+_DARK = (  # for what is on the background, in a viewer in dark mode
+    "<style>@media (prefers-color-scheme: dark) {"
+    f' g [fill="{INK}"] {{ fill: #b4bcc6 }} g [stroke="{INK}"] {{ stroke: #b4bcc6 }}'
+    ' g [fill="#b05a00"] { fill: #ffa657 } g [stroke="#b05a00"] { stroke: #ffa657 } }</style>'
+)
 
 
 class DrawingError(ValueError):
@@ -59,7 +65,7 @@ def draw(
 
     Raises:
         ValueError: for another suffix, or an invalid option. :class:`DrawingError` if the layout fails or takes too
-            long; the DOT text is then saved next to the picture.
+            long, or if an SVG is larger than 14,400 points; the DOT text is then saved next to the picture.
         OSError: if the file cannot be written, or if it is a pipe or a device; raised before the layout begins.
         ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; the message says how to install them.
 
@@ -88,13 +94,17 @@ def draw(
 
 
 def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
-    """Lay out DOT text as 'svg', 'png' or 'pdf'; raise a DrawingError if that fails or takes too long."""
+    """Lay out DOT text as 'svg', 'png' or 'pdf'; raise a DrawingError if that fails, takes too long or is too large.
+
+    An SVG has a transparent background, and colours for dark mode.
+    """
     program = layout_program()
     name = Path(program).name
     if kind == "pdf" and name.startswith("graphviz-pure"):
         raise DrawingError("graphviz-pure cannot write PDF. Install Graphviz, or write SVG or PNG")
     try:
-        run = subprocess.run([program, f"-T{kind}"], input=dot.encode(), capture_output=True, timeout=timeout)
+        options = [f"-T{kind}", *(["-Gbgcolor=transparent"] if kind == "svg" else [])]
+        run = subprocess.run([program, *options], input=dot.encode(), capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired:
         raise DrawingError(
             f"the layout took more than {timeout:g} s. Try unroll='fold', depth=2, a smaller max_nodes or more time"
@@ -102,7 +112,13 @@ def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
     if run.returncode or not run.stdout:
         words = " ".join(run.stderr.decode(errors="replace").split())
         raise DrawingError(f"{name} failed: {words[:500] or f'status {run.returncode}'}")
-    return run.stdout
+    size = re.search(rb'<svg width="(\d+)pt" height="(\d+)pt"', run.stdout) if kind == "svg" else None
+    if size and max(int(size[1]), int(size[2])) > _LARGEST:
+        raise DrawingError(
+            f"the drawing is {int(size[1]):,} × {int(size[2]):,} points, but viewers show at most {_LARGEST:,}. "
+            "Pass unroll='fold', depth=2 or a smaller max_nodes, or write a page with to_html"
+        )
+    return run.stdout.replace(b"<g ", _DARK.encode() + b"\n<g ", 1) if kind == "svg" else run.stdout
 
 
 def layout_program() -> str:
@@ -168,7 +184,8 @@ def to_networkx(
 
     Args:
         unroll: see :func:`minigrad.render.to_dot`. The default is 'primitive', so that the nodes are those of the
-            graph, where a sequence primitive is one node.
+            graph, where a sequence primitive is one node. With 'fold', the edges from the previous step are left out,
+            so that the graph has no cycles.
         max_nodes: see there; by default nothing is left out, because the result is for programs.
         names, expand: see there.
 

@@ -46,8 +46,8 @@ def drawn_picture(
 
     Args:
         tensors: the outputs, each with a graph; or a picture, which is returned as it is.
-        unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' the first and the last of
-            equal steps, and the number of those between.
+        unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' one of equal steps, and
+            their number.
         max_nodes: a picture with more operations is always folded. If that is not enough, only the operations nearest
             to the outputs are kept, with a count of the rest.
         names: names of tensors.
@@ -64,7 +64,7 @@ def drawn_picture(
     >>> for _ in range(20):
     ...     y = mg.tanh(y)
     >>> [vertex.label for vertex in drawn_picture(y, unroll="fold", max_nodes=9).vertices]
-    ['input', 'tanh', '18 more like this', 'tanh']
+    ['input', 'tanh']
     """
     check_count("max_nodes", max_nodes)
     references = _with_references(expand)
@@ -75,13 +75,15 @@ def drawn_picture(
     if isinstance(tensors, Picture):
         return tensors
     picture = whole_picture(tensors, unroll, names, references)
-    if unroll == "fold" or sum(not vertex.is_leaf for vertex in picture.vertices) > max_nodes:
-        picture = folded(picture)
+    folds = unroll == "fold" or sum(not vertex.is_leaf for vertex in picture.vertices) > max_nodes
+    simple = folded(picture) if folds else picture
+    level = depth
     if depth == "auto":
-        depth = None if unroll == "steps" or references else readable_depth(picture)
-    if depth is not None:
-        picture = closed(picture, int(depth))
-    return limited(picture, max_nodes)
+        level = None if unroll == "steps" or references else readable_depth(simple)
+    if level is not None:
+        simple = closed(picture, int(level), skips=depth == "auto")  # before folding, so that equal modules fold, too
+        simple = folded(simple) if folds else simple
+    return limited(simple, max_nodes)
 
 
 def whole_picture(

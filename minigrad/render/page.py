@@ -44,7 +44,7 @@ from .labels import (
     constants_of,
     full_name,
     leaf_names,
-    option_text,
+    option_span,
     option_words,
     output_name,
     shape_of,
@@ -90,7 +90,7 @@ def to_html(
     Args:
         path: the file, written atomically.
         unroll: 'steps' (the default, because you can close parts of a page) shows every step of a sequence primitive,
-            'fold' the first and the last of equal steps, 'primitive' one vertex.
+            'fold' one of equal steps in a box with their number, 'primitive' one vertex.
         max_nodes: a graph with more operations is folded. If that is not enough, only the operations nearest to the
             outputs are shown.
         names: names of tensors, such as inputs and outputs.
@@ -246,6 +246,7 @@ class _Content:
         norms = [gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]
         named = to_be_named(self.picture, vertex, self.stubs)
         shown = vertex.primitive
+        back = ", ".join(dict.fromkeys(edge.argument for edge in vertex.feedback))
         return {
             "kind": vertex.kind,
             "stub": number in self.stubs,
@@ -253,9 +254,9 @@ class _Content:
             "full": full_name(vertex) if vertex.kind == "parameter" else "",
             "box": box,
             "scope": list(vertex.scope),
-            "step": None if vertex.kind == "elision" else vertex.step,
+            "step": vertex.step if vertex.in_row else None,
             "standsFor": vertex.stands_for,
-            "remark": vertex.remark,
+            "remark": ", ".join(filter(None, [vertex.remark, back and f"{back} from the previous step"])),
             "birth": vertex.birth,
             "inputs": [self._edge(vertex, edge, named) for edge in vertex.inputs],
             "constants": [with_name(c.argument, named, c.text) for c in constants_of(vertex)],
@@ -271,7 +272,7 @@ class _Content:
                 }
                 for slot, spec in enumerate(vertex.specs)
             ],
-            "said": option_text(vertex.options),
+            "said": option_span([v.options for v in vertex.folds or (vertex,)]) if vertex.step is None else "",
             "options": list(option_words(vertex.options, _LONGEST).items()),
             "primitive": self.primitives.setdefault(shown, len(self.primitives)) if shown else None,
             "line": note.line if note else "",

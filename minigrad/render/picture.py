@@ -51,12 +51,14 @@ class Vertex:
         options: the options of the operation that differ from their defaults.
         constants: names of the arguments that were constants or left out.
         step: the time step within an unrolled sequence.
-        stands_for: the number of vertices that it replaces: an elision, a closed module, or a step that replaces steps.
+        stands_for: the number of vertices that it replaces: an elision, a closed module, or a vertex of a folded loop.
         caveat: why it is not drawn as requested; for a closed module, its contents.
         gathers: for the stack of a sequence's states, the number of that state.
         names: (slot, name) of named outputs that are neither leaves nor outputs of the picture.
         mark: in a comparison, '+ ' if it was added, '− ' if it was removed, '~ ' if it changed; else empty.
         birth: that a NaN or an infinity was born in it, as text; else empty.
+        folds: in a folded loop, the vertices that it replaces, one for each step.
+        feedback: in a folded loop, the edges from the previous step; their sources may come later.
     """
 
     kind: Kind
@@ -74,6 +76,8 @@ class Vertex:
     names: tuple[tuple[int, str], ...] = ()
     mark: str = ""
     birth: str = ""
+    folds: tuple[Vertex, ...] = ()
+    feedback: tuple[Edge, ...] = ()
 
     @property
     def is_leaf(self) -> bool:
@@ -110,7 +114,12 @@ class Vertex:
     @property
     def around(self) -> Path:
         """The scope of the call: a step of an unrolled sequence has one more, of its own."""
-        return self.scope[:-1] if self.step is not None and self.kind == "operation" else self.scope
+        return self.scope[:-1] if self.in_row else self.scope
+
+    @property
+    def in_row(self) -> bool:
+        """Whether it is one of the steps of an unrolled sequence, which stand in a row."""
+        return self.step is not None and not self.folds
 
     @property
     def remark(self) -> str:
@@ -126,8 +135,8 @@ class Vertex:
     def with_inputs(self, inputs: tuple[Edge, ...]) -> Vertex:
         """Return a copy with other edges; much faster than `dataclasses.replace`."""
         return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
-                      self.step, self.stands_for, self.caveat, self.gathers, self.names, self.mark,
-                      self.birth)  # fmt: skip
+                      self.step, self.stands_for, self.caveat, self.gathers, self.names, self.mark, self.birth,
+                      self.folds, self.feedback)  # fmt: skip
 
 
 class Output(NamedTuple):
@@ -167,7 +176,9 @@ class Rewriting:
         return self.vertices[-1]
 
     def finish(self) -> Picture:
-        """Return the new picture, with the outputs of the old one."""
+        """Return the new picture, with the outputs of the old one, and without feedback from hidden vertices."""
+        for vertex in self.vertices:
+            vertex.feedback = self.edges(edge for edge in vertex.feedback if edge[:2] in self.moved)
         return Picture(self.vertices, [Output(*self.moved[a, slot], name) for a, slot, name in self.picture.outputs])
 
 

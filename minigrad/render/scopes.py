@@ -7,15 +7,15 @@ scopes of the same name.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from ..graph import Order, topological_order
 from .labels import STEP
 from .picture import Picture, Vertex, reordered
 
-__all__ = ["Row", "Scope", "call_scopes", "grouped", "ladders", "nested_scopes"]
+__all__ = ["Row", "Scope", "call_scopes", "grouped", "nested_scopes"]
 
 
 class Row(NamedTuple):
@@ -129,25 +129,9 @@ def nested_scopes(picture: Picture) -> Scope:
     paths: list[tuple[Hashable, ...]] = []
     for i, vertex in enumerate(vertices):
         paths.append(() if vertex.is_leaf else vertex.around)
-        if vertex.step is not None:
+        if vertex.in_row:
             paths[i] = (*paths[i], rows.setdefault(vertex.node, Row(vertex.called.name, i)))
-    row_of = {i: path[-1] for i, path in enumerate(paths) if path and isinstance(path[-1], Row)}
-    for i, row in _elided(vertices, row_of).items():
-        if i not in row_of:
-            paths[i] = (*paths[i], row)
     return _tree(vertices, paths, rows=True)
-
-
-def _elided(vertices: Sequence[Vertex], row_of: Mapping[int, Row]) -> dict[int, Row]:
-    """Return the elisions that replace steps: a step feeds them, and they feed a step of the same row."""
-    between = {
-        (i, row_of[edge.source])
-        for i, vertex in enumerate(vertices)
-        if vertex.kind == "elision"
-        for edge in vertex.inputs
-        if edge.source in row_of
-    }
-    return {e.source: row for i, row in row_of.items() for e in vertices[i].inputs if (e.source, row) in between}
 
 
 def _with_row(vertices: Sequence[Vertex], groups: list[_Group]) -> list[_Group]:
@@ -158,30 +142,6 @@ def _with_row(vertices: Sequence[Vertex], groups: list[_Group]) -> list[_Group]:
     first, *_, last = steps
     row = Row(f"{first} … {last}", steps[first][0])
     row_of = {i: row for members in steps.values() for i in members}
-    row_of |= _elided(vertices, row_of)
     joined = _joined((row_of.get(i, key), [i]) for key, members in groups for i in members)
     joined[row].sort()
     return groups if _contracted_order(vertices, joined) is None else list(joined.items())
-
-
-def ladders(picture: Picture, root: Scope) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the last vertices of each step of a loop, with the first vertices of the next step.
-
-    An elision between two steps counts as a step.
-    """
-    stack = [root]
-    while stack:
-        scope = stack.pop()
-        stack += scope.inner
-        steps = [i for i, item in enumerate(scope.items) if isinstance(item, Scope) and STEP.fullmatch(item.name)]
-        between = scope.items[steps[0] : steps[-1] + 1] if len(steps) > 1 else []
-        rungs = [
-            item.members if isinstance(item, Scope) else [item]
-            for item in between
-            if (STEP.fullmatch(item.name) if isinstance(item, Scope) else picture.vertices[item].kind == "elision")
-        ]
-        for above, below in pairwise(rungs):
-            used = {edge.source for i in above for edge in picture.vertices[i].inputs}
-            own = set(below)
-            fed = {i for i in below for edge in picture.vertices[i].inputs if edge.source in own}
-            yield [i for i in above if i not in used], [i for i in below if i not in fed]

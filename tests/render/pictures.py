@@ -22,13 +22,16 @@ def arranged(tensors, unroll="fold", max_nodes=1000, names=None, expand=()):
 
 
 def check(picture):
-    """Assert the invariants: edges come from earlier vertices and carry an existing output."""
+    """Assert the invariants: edges come from earlier vertices, or along a loop, and carry an existing output."""
     for number, vertex in enumerate(picture.vertices):
         for edge in vertex.inputs:
             assert 0 <= edge.source < number
             assert 0 <= edge.slot < len(picture.vertices[edge.source].specs)
+        for edge in vertex.feedback:
+            assert vertex.folds
+            assert 0 <= edge.slot < len(picture.vertices[edge.source].specs)
         assert not (vertex.is_leaf and vertex.inputs)
-        assert (vertex.stands_for > 0) == (vertex.kind in ("elision", "module"))
+        assert (vertex.stands_for > 0) == (vertex.kind in ("elision", "module") or len(vertex.folds) > 0)
     kinds = [vertex.is_leaf for vertex in picture.vertices]
     assert kinds == sorted(kinds, reverse=True), "leaves come first"
     for output in picture.outputs:

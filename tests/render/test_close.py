@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.render.fold import closed, readable_depth
+from minigrad import nn
+from minigrad.render.fold import closed, folded, readable_depth
+from minigrad.render.options import drawn_picture
 from tests.render.graphs import deep, graphs, halves, leaf, recorded
 from tests.render.pictures import arranged, check, labels, operations, picture_of, whole
 
@@ -23,6 +27,8 @@ def test_every_picture_can_be_closed(outputs, depth, unroll):
     assert {v.label for v in after.vertices if v.kind == "input"} == {
         v.label for v in before.vertices if v.kind == "input"
     }
+    for less in (closed(before, depth, skips=True), folded(after)):
+        assert operations(check(less)) == operations(before)
 
 
 def test_closed_modules_of_a_network():
@@ -59,6 +65,51 @@ def test_large_pictures_are_closed_by_default():
         for i in range(99):
             flat = mg.tanh(flat) if i % 2 else flat * 2.0
     assert readable_depth(picture_of(flat)) is None, "one box would say nothing"
+
+
+class Block(nn.Module):
+    """A residual block, whose skip connection has a layer if the width changes."""
+
+    def __init__(self, before, after):
+        self.first, self.second = nn.Linear(before, after, rng=0), nn.Linear(after, after, rng=0)
+        self.skip = nn.Linear(before, after, rng=0) if before != after else None
+
+    def forward(self, x):
+        y = self.second(mg.relu(self.first(x)))
+        return mg.relu(y + (self.skip(x) if self.skip else x))
+
+
+def test_skip_connections_stay_visible():
+    widths = [3 + i // 2 for i in range(19)]
+    net = nn.Sequential(*[Block(a, b) for a, b in pairwise(widths)])
+    picture = drawn_picture(net(leaf(2, 3)), unroll="fold", max_nodes=1000, depth="auto")
+    check(picture)
+    sums = [vertex for vertex in picture.vertices if vertex.label == "add"]
+    assert len(sums) == 18
+    for vertex, (a, b) in zip(sums, pairwise(widths), strict=True):
+        main, skip = (picture.vertices[edge.source] for edge in vertex.inputs)
+        assert (main.kind, main.label, main.stands_for) == ("module", "first … second", 3)
+        assert skip.label in (("affine",) if a != b else ("relu", "input"))
+
+
+def test_sums_of_equal_paths_are_no_skip_connections():
+    class Gates(nn.Module):
+        def __init__(self, width):
+            self.x, self.h = nn.Linear(width, width, rng=0), nn.Linear(width, width, rng=1)
+
+        def forward(self, x):
+            return mg.tanh(self.x(x) + self.h(x)) * x
+
+    net = nn.Sequential(*[layer for k in range(16) for layer in (nn.Linear(3 + k, 4 + k, rng=0), Gates(4 + k))])
+    picture = drawn_picture(net(leaf(2, 3)), unroll="fold", max_nodes=1000, depth="auto")
+    assert "add" not in labels(picture)
+
+
+def test_equal_modules_in_a_row_are_one_box():
+    net = nn.Sequential(*[nn.Sequential(*[nn.Linear(4, 4, rng=0), nn.Tanh()] * 3, nn.Softmax()) for _ in range(12)])
+    picture = check(drawn_picture(net(leaf(2, 4)), unroll="fold", max_nodes=1000, depth=2))
+    (box,) = [vertex for vertex in picture.vertices if vertex.kind == "module"]
+    assert (box.label, box.stands_for, len(box.feedback)) == ("0 … 11", 12 * 7, 1)
 
 
 def test_colours_open_a_picture_and_a_depth_closes_it():

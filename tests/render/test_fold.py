@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad import nn
 from minigrad.render.fold import find_repeats, folded, limited
 from minigrad.render.scopes import grouped
 from tests.render.graphs import chain, graphs, leaf, loop
@@ -112,19 +115,74 @@ def test_folding_and_limiting_keep_outputs_and_counts(outputs, most):
     shown = [v for v in least.vertices if v.kind == "operation"]
     assert len(shown) <= most
     for before, after in zip(picture.outputs, least.outputs, strict=True):
-        assert before.name == after.name
+        assert re.fullmatch(rf"{before.name}( \(.*\))?", after.name)  # a step of a loop other than the last is named
         assert picture.vertices[before.source].specs[before.slot] == least.vertices[after.source].specs[after.slot]
 
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("steps", [4, 5, 17])
-def test_a_loop_shows_whole_steps(steps, first):
+def test_a_loop_is_one_step_with_feedback(steps, first):
     picture = check(arranged(loop(steps, first)))
-    elisions = [vertex for vertex in picture.vertices if vertex.kind == "elision"]
-    assert [e.label for e in elisions] == [f"{steps - 2} more like this"]
-    assert elisions[0].stands_for == 2 * (steps - 2)
-    scopes = {vertex.scope for vertex in picture.vertices if vertex.label in ("matmul", "tanh")}
-    assert scopes == {(f"step {t}",) for t in [0, steps - 1]}
+    *leaves, matmul, tanh, total = picture.vertices
+    number = picture.vertices.index(tanh)
+    assert [(edge.source, edge.argument) for edge in matmul.feedback] == [(number, "a")]
+    assert [edge.source for edge in tanh.inputs] == [number - 1]
+    assert [edge.source for edge in total.inputs] == [number]
+    assert matmul.scope == tanh.scope == (f"step 0 … step {steps - 1} × {steps}",)
+    assert [matmul.stands_for, tanh.stands_for] == [steps, steps]
+    assert len(leaves) == (2 if first else 1)
+
+
+def test_a_loop_without_scopes_gets_a_frame_of_its_own():
+    W, V, h = leaf(3, 3), leaf(3, 3), leaf(2, 3)
+    for weight in (W, V):
+        for _ in range(5):
+            h = mg.tanh(h @ weight)
+        h = mg.exp(h)
+    frames = [vertex.scope for vertex in check(arranged(h)).vertices if vertex.label == "matmul"]
+    assert [[name.strip("\N{NO-BREAK SPACE}") for name in frame] for frame in frames] == [["× 5"], ["× 5"]]
+    assert frames[0] != frames[1]
+
+
+def test_nested_loops_fold_into_nested_frames():
+    """At each of 6 steps, a decoder looks at all 5 states of an encoder."""
+    W, h = leaf(4, 4), leaf(2, 4)
+    states = [h := mg.tanh(h @ W) for _ in range(5)]
+    for t in range(6):
+        with mg.scope(f"step {t}"):
+            h = mg.tanh(mg.stack([(state * h).sum(axis=1, keepdims=True) for state in states]).sum(axis=0) * h)
+    picture = check(arranged(h))
+    (inner,) = [vertex for vertex in picture.vertices if len(vertex.scope) == 2 and vertex.label == "multiply"]
+    assert inner.scope == ("step 0 … step 5 × 6", "× 5")
+    assert (inner.stands_for, len(inner.folds)) == (30, 30)
+    assert tuple(edge.part for edge in inner.inputs) == ("step t", "first")
+
+
+def test_leaves_of_each_step_are_one():
+    h, layers = leaf(2, 4), [nn.Linear(4, 4, rng=0) for _ in range(6)]
+    for layer in layers:
+        h = mg.tanh(layer(h) + leaf(2, 4))
+    picture = check(arranged(h))
+    kinds = Counter(vertex.kind for vertex in picture.vertices)
+    assert kinds == {"input": 2, "parameter": 2, "operation": 3}
+    assert [len(vertex.folds) for vertex in picture.vertices if vertex.is_leaf] == [0, 6, 6, 6]
+
+
+def test_edges_say_which_steps_they_come_from():
+    h, states = leaf(2, 3), []
+    for t in range(8):
+        with mg.scope(f"step {t}"):
+            states.append(h := mg.tanh(h @ leaf(3, 3)))
+    ends = {
+        "all": mg.stack(states),
+        "third": mg.exp(states[2]),
+        "last": mg.exp(h),
+        "two": mg.stack([states[1], states[4]]),
+    }
+    pictures = {name: arranged([h, end]) for name, end in ends.items()}
+    parts = {name: p.vertices[p.outputs[1].source].inputs[0].part for name, p in pictures.items()}
+    assert parts == {"all": "× 8", "third": "step 2", "last": "", "two": "2 of 8"}
+    assert [output.name for output in arranged([states[2], h]).outputs] == ["output 0 (step 2)", "output 1"]
 
 
 def test_loops_of_primitive_steps():
@@ -133,9 +191,12 @@ def test_loops_of_primitive_steps():
         with mg.scope(f"step {t}"):
             h, c = mg.lstm_step(np.ones((2, 3), np.float32), h, c, *weights)
     picture = check(arranged(h * c))
-    assert labels(picture)[-4:] == ["lstm_step", "10 more like this", "lstm_step", "multiply"]
-    number = len(picture.vertices) - 3  # of the elision
-    assert [(edge.source, edge.slot) for edge in picture.vertices[-2].inputs[:2]] == [(number, 0), (number, 1)]
+    assert labels(picture)[-2:] == ["lstm_step", "multiply"]
+    number = len(picture.vertices) - 2
+    assert [(e.source, e.slot, e.argument) for e in picture.vertices[-2].feedback] == [
+        (number, 0, "h"),
+        (number, 1, "c"),
+    ]
 
 
 def test_other_options_and_short_loops_are_not_folded():
@@ -143,12 +204,12 @@ def test_other_options_and_short_loops_are_not_folded():
     for k in range(9):
         x = mg.transpose(x, (1, 0, 2) if k % 4 == 0 else (0, 2, 1))
     for unfolded in (x, loop(3)):
-        assert "elision" not in {vertex.kind for vertex in arranged(unfolded).vertices}
+        assert not any(vertex.folds for vertex in arranged(unfolded).vertices)
 
 
 def test_max_nodes_limits_operations():
     picture = check(arranged(loop(100), "steps", max_nodes=10))
-    assert "98 more like this" in labels(picture)  # folded first
+    assert [vertex.stands_for for vertex in picture.vertices if vertex.label == "tanh"] == [100]  # folded first
     x = leaf(2)
     for k in range(50):
         x = mg.tanh(x) if k * k % 7 in (1, 4) else mg.exp(x) if k % 3 else x * x
@@ -169,5 +230,5 @@ def test_max_nodes_limits_leaves():
 def test_a_million_nodes(full):
     length = 1_000_000 if full else 30_000
     output = chain(length)
-    assert f"{length - 2:,} more like this" in mg.render.to_dot(output)
+    assert f"× {length:,}" in mg.render.to_dot(output)
     assert f"× {length:,}" in mg.render.to_text(output)

@@ -122,10 +122,9 @@ def test_vertices_edges_and_parameters_have_colours():
     dot = mg.render.to_dot(y, gradients=True, names={"x": x})
     heat = gradient_heat(picture_of(y, {"x": x}))
     assert re.search(rf'n\d \[label="x.*fillcolor="{heat.colour(2**0.5)}"', dot)
-    assert re.search(rf'p\d \[label="w".*fillcolor="{heat.colour(5.0)}"', dot)
+    assert re.search(rf'p\d \[label="w  \[2\]  gradient 5.0e\+00".*fillcolor="{heat.colour(5.0)}"', dot)
     assert re.search(rf'p\d -> n\d \[color="#\w+:{heat.colour(5.0)}:', dot)
     assert re.search(rf'o0 \[.*fillcolor="{heat.colour(2**0.5)}"', dot)  # not in the pink of outputs
-    assert "w  [2]  gradient 5.0e+00" in dot
 
 
 def test_what_has_no_gradient_is_dotted():
@@ -141,8 +140,9 @@ def test_what_has_no_gradient_is_dotted():
 
 def test_folded_operations_are_grey():
     dot = mg.render.to_dot(loss := recorded(captioner), gradients=True)
-    (elision,) = (line for line in dot.splitlines() if "more steps" in line)
-    assert f'fillcolor="{GRADIENTS.colour(None)}"' in elision
+    (steps,) = (line for line in dot.splitlines() if "lstm_step" in line)
+    assert re.search(r"gradient \S+ … \S+", steps)  # at the first and at the last step
+    assert f'fillcolor="{GRADIENTS.colour(None)}"' in steps
     assert "not shown" in dot
     assert "not shown" not in mg.render.to_dot(loss, gradients=True, unroll="steps")
 

@@ -64,13 +64,12 @@ def test_options_are_those_that_differ_from_their_defaults():
     assert options == ["padding=1", "axis=(1, 2)", "shape=-1"]
 
 
-@pytest.mark.parametrize(("unroll", "steps"), [("primitive", []), ("steps", list(range(9))), ("fold", [0, 1, 8])])
+@pytest.mark.parametrize(("unroll", "steps"), [("primitive", []), ("steps", list(range(9))), ("fold", [0])])
 def test_sequences(unroll, steps):
     h, (_, c) = nn.LSTM(2, 3)(leaf(1, 9, 2))
     graph = to_networkx([h, c], unroll=unroll)
     check(graph, [h, c], unroll=unroll)
     assert [data["step"] for _, data in graph.nodes(data=True) if data["step"] is not None] == steps
-    assert any(data["kind"] == "elision" for _, data in graph.nodes(data=True)) == (unroll == "fold")
 
 
 def test_graphs_convert_to_json():
@@ -94,7 +93,7 @@ def test_expanded_limited_and_named():
     assert "exp" in {label for _, label in to_networkx(y, expand={"softmax"}).nodes(data="label")}
     graph = to_networkx(y * 2.0, names={"y": y})
     assert [remark for _, remark in graph.nodes(data="remark") if remark] == ["y"]
-    for _ in range(9):
-        x = mg.exp(mg.tanh(x))
-    graph = to_networkx(x, max_nodes=3)
-    assert (len(graph), graph.nodes[0]["kind"]) == (4, "elision")
+    for k in range(9):
+        x = mg.sin(x) if k % 2 else mg.tanh(x) * x
+    graph = to_networkx(x, max_nodes=1)
+    assert (len(graph), graph.nodes[0]["kind"]) == (2, "elision")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
+import xml.etree.ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minigrad as mg
@@ -96,6 +99,34 @@ def test_a_failing_layout_keeps_the_old_file(alone, tmp_path, body, message):
     with pytest.raises(mg.render.DrawingError, match=f"dot failed: {message}"):
         mg.render.draw(leaf(2) * 2, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == b"old"
+
+
+def contrast(a, b):
+    """The contrast of two colours. Source: W3C, WCAG 2.2, definitions of contrast ratio and relative luminance."""
+    parts = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (a, b)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    dark, light = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_svg_fits_light_and_dark_pages(tmp_path):
+    text = mg.render.draw(captioner(), tmp_path / "a.svg", title="a captioner").read_text("utf-8")
+    graph = xml.etree.ElementTree.fromstring(text).find("{http://www.w3.org/2000/svg}g")
+    assert "prefers-color-scheme: dark" in text
+    assert graph.find("{http://www.w3.org/2000/svg}polygon") is None, "a background hides the page's"
+    replaced = set(re.findall(r'\[fill="(#\w+)"\]', text))
+    for label in [thing for thing in graph if thing.tag.endswith("text")]:  # on the background
+        assert label.get("fill") in replaced
+    assert all(contrast(colour, "#ffffff") >= 4.5 for colour in replaced)
+    assert all(contrast(colour, "#0d1117") >= 4.5 for colour in re.findall(r"{ fill: (#\w+) }", text))  # GitHub's
+
+
+def test_sizes_that_no_viewer_shows(tmp_path):
+    y = leaf(2)
+    for k in np.random.default_rng(0).integers(3, size=399):
+        y = (mg.sin, mg.tanh, mg.relu)[k](y)
+    with pytest.raises(mg.render.DrawingError, match=r"× \d\d,\d{3} points, .* at most 14,400\. Pass .*max_nodes"):
+        mg.render.draw(y, tmp_path / "a.svg", title="tall")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.svg.gz", ".svg"])

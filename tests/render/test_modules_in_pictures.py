@@ -35,12 +35,10 @@ def stacked():
 @pytest.mark.parametrize("make", [both_ways, stacked])
 def test_each_sequence_has_its_own_steps(make):
     picture = check(arranged(make()))
-    elisions = [vertex for vertex in picture.vertices if vertex.kind == "elision"]
-    assert [(vertex.label, vertex.stands_for) for vertex in elisions] == [("7 more steps", 7)] * 2
-    for vertex in picture.vertices:
-        if vertex.step or vertex in elisions:
-            sources = [picture.vertices[edge.source] for edge in vertex.inputs if edge.argument in ("h", "c")]
-            assert {source.node for source in sources if not source.is_leaf} == {vertex.node}
+    loops = [(number, vertex) for number, vertex in enumerate(picture.vertices) if vertex.folds and not vertex.is_leaf]
+    assert [[(e.source, e.argument) for e in v.feedback] for _, v in loops] == [[(i, "h"), (i, "c")] for i, _ in loops]
+    assert [len(vertex.folds) for _, vertex in loops] == [9, 9]
+    assert len({vertex.scope for _, vertex in loops}) == 2
     steps = [vertex.step for vertex in whole(make(), "steps").vertices if vertex.step is not None]
     assert steps == [*range(9), *range(9)]
     assert mg.render.to_text(make()).count("× 9, first with") == 2

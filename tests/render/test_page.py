@@ -202,12 +202,19 @@ def test_boxes_follow_scopes():
     assert box_of == [-1, 0, 2, -1, 1]
 
 
-@pytest.mark.parametrize(("unroll", "inside"), [("steps", 6), ("fold", 3)])
-def test_steps_of_a_loop_are_a_row(unroll, inside):
-    boxes, box_of = boxes_of(graphs.loop(6), unroll)
+def test_steps_of_a_loop_are_a_row():
+    boxes, box_of = boxes_of(graphs.loop(6), "steps")
     [(row, box)] = [(i, box) for i, box in enumerate(boxes) if box["row"]]
     assert box["name"] == "step 0 … step 5"
-    assert sum(box["parent"] == row for box in boxes) + box_of.count(row) == inside
+    assert sum(box["parent"] == row for box in boxes) + box_of.count(row) == 6
+
+
+def test_a_folded_loop_is_one_box():
+    boxes, box_of = boxes_of(graphs.loop(6), "fold")
+    assert [(box["name"], box["row"]) for box in boxes] == [("step 0 … step 5 × 6", False)]
+    assert box_of.count(0) == 2
+    vertices = content_of(arranged(graphs.loop(6)))["vertices"]
+    assert [vertex["remark"] for vertex in vertices if vertex["name"] == "matmul"] == ["a from the previous step"]
 
 
 SCOPES = st.lists(st.sampled_from(["a", "b", "step 1", "step 2", "step 3"]), max_size=3)

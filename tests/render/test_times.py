@@ -10,7 +10,7 @@ import minigrad as mg
 from minigrad.recording import note_of
 from minigrad.render.heat import NOTHING, seconds_of, time_heat, time_words
 from minigrad.units import time_text
-from tests.render.graphs import captioner, mlp, recorded
+from tests.render.graphs import captioner, loop, mlp, recorded
 from tests.render.pictures import arranged
 
 
@@ -52,14 +52,19 @@ def test_steps_share_the_time_of_their_sequence():
     picture = arranged(loss, "fold")
     steps = [v for v in picture.vertices if v.step is not None and v.kind == "operation"]
     whole = sum(e.time for e in p.events if e.primitive == "lstm") / 1e9
-    assert [seconds_of(v) for v in steps] == [pytest.approx(whole)] * 2
+    assert [seconds_of(v) for v in steps] == [pytest.approx(whole)]
     assert all(time_words(v).startswith("all steps ") for v in steps)
     (stack,) = (v for v in picture.vertices if v.gathers is not None)
     assert seconds_of(stack) is None
     dot = mg.render.to_dot(loss, times=True)
     assert fills(dot)[picture.vertices.index(stack)] == NOTHING
-    (elided,) = (number for number, v in enumerate(picture.vertices) if v.kind == "elision")
-    assert fills(dot)[elided] == NOTHING
+
+
+def test_a_folded_loop_has_the_time_of_all_steps():
+    loss, p = profiled(loop, 9)
+    (tanh,) = [vertex for vertex in arranged(loss).vertices if vertex.label == "tanh"]
+    assert seconds_of(tanh) == pytest.approx(sum(e.time for e in p.events if e.primitive == "tanh") / 1e9)
+    assert time_words(tanh).startswith("all steps ")
 
 
 def test_errors():
