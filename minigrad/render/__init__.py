@@ -5,10 +5,11 @@ Only `draw`, `notebook` and the methods of the object that `to_graphviz` returns
 
 from .compare import compare
 from .dot import to_dot
+from .gradient_reach import Reach, reach
 from .layout import DrawingError, draw, notebook, to_graphviz, to_mermaid, to_networkx
 from .listing import to_text
 from .module_summary import summary
 from .page import to_html
 
-__all__ = ["DrawingError", "compare", "draw", "notebook", "summary", "to_dot", "to_graphviz", "to_html", "to_mermaid",
-           "to_networkx", "to_text"]  # fmt: skip
+__all__ = ["DrawingError", "Reach", "compare", "draw", "notebook", "reach", "summary", "to_dot", "to_graphviz", "to_html",
+           "to_mermaid", "to_networkx", "to_text"]  # fmt: skip

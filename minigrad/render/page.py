@@ -56,7 +56,7 @@ from .options import Unroll, drawn_picture
 from .picture import Edge, Picture, Vertex
 from .scopes import Scope, nested_scopes
 
-__all__ = ["SCRIPTS", "as_json", "content_of", "page_text", "source_of", "to_html"]
+__all__ = ["SCRIPTS", "as_json", "content_of", "filled_page", "page_text", "source_of", "to_html"]
 
 SCRIPTS = ("graph.js", "wires.js", "order.js", "layers.js", "rows.js", "layout.js", "drawing.js", "panzoom.js",
            "charts.js", "panel.js", "controls.js")  # fmt: skip
@@ -122,9 +122,14 @@ def to_html(
 
 
 def page_text(content: Mapping[str, Any]) -> str:
-    """Return the text of the page."""
+    """Return the text of the page of a graph."""
+    return filled_page("page", SCRIPTS, content)
+
+
+def filled_page(name: str, scripts: Sequence[str], content: Mapping[str, Any]) -> str:
+    """Return a page from the template and style of a name, scripts that are together one function, and its data."""
     folder = files(__package__) / "assets"
-    text, style, *parts = [(folder / n).read_text(encoding="utf-8") for n in ("page.html", "page.css", *SCRIPTS)]
+    text, style, *parts = [(folder / n).read_text(encoding="utf-8") for n in (f"{name}.html", f"{name}.css", *scripts)]
     script = "\n".join(['(() => {\n"use strict";', *parts, "})();"])
     slots = {
         "title": html.escape(str(content["title"]) or "graph").encode("ascii", "xmlcharrefreplace").decode("ascii"),

@@ -1,0 +1,396 @@
+"""How far back the gradient reaches: the spectral norm of d s_t / d s_s for all pairs of steps of a recurrent network.
+
+With J_t = d s_t / d s_(t-1), the derivative of a later state by an earlier one is the product J_t … J_(s+1). One
+jacobian gives all J_t, because the states before each step form a batch.
+
+The state of an LSTM is (h, c) side by side.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import nn, ops
+from ..core import Tensor, no_grad, tensor
+from ..runtime.files import replacing
+from ..runtime.threads import get_num_threads, run_in_parallel
+from ..spec import Array
+from ..transforms import jacobian, vjp
+from .reach_files import reach_page, reach_svg
+
+__all__ = ["Reach", "reach"]
+
+_KRYLOV = 5  # products with A'A
+_ACCURATE = 1e-4  # relative residual of a singular vector; the error of its value is about the square
+
+Step = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One step as a function of the input (N, D) and the state (N, n). ``by_path`` takes a copy of it for each path."""
+
+    step: Step
+    initial: Array
+    paths: tuple[str, ...]
+    by_path: Callable[..., Tensor]
+
+
+def _cell(name: str, cell: Any, width: int, initial: Any) -> _Cell:
+    """Return the step of a recurrent layer in double precision, or of a function of input and state."""
+    kind = next((kind for kind in _LAYERS if isinstance(cell, kind)), None)
+    if kind is None:
+        if not callable(cell) or isinstance(cell, nn.Module):
+            raise TypeError(
+                f"reach: {name} has the type {type(cell).__name__}. "
+                "Pass an nn.RNN, nn.LSTM or nn.GRU, or a function of an input and a state."
+            )
+        if initial is None:
+            raise ValueError(
+                f"reach: {name} is a function and has no initial state. Pass one (n,), initial={{{name!r}: …}}."
+            )
+        return _Cell(cell, np.asarray(initial, np.float64), ("state",), cell)
+    if cell.num_layers > 1 or cell.bidirectional:
+        raise ValueError(
+            f"reach: {name} must have one layer and one direction, but has num_layers={cell.num_layers} and "
+            f"bidirectional={cell.bidirectional}. Pass the layers one by one."
+        )
+    if width != cell.input_size:
+        raise ValueError(f"reach: inputs must be (T, {cell.input_size}) for {name}, but have {width} columns")
+    parts = 2 if kind is nn.LSTM else 1
+    n = parts * cell.hidden_size
+    first = np.zeros(n) if initial is None else np.asarray(initial, np.float64)
+    if first.shape != (n,):
+        raise ValueError(f"reach: the initial state of {name} must have shape ({n},), not {first.shape}")
+    weights = [tensor(p.data.astype(np.float64)) for p in cell.parameters()]
+
+    def step(x: Tensor, s: Tensor) -> Any:
+        """Run the layer on sequences of one step."""
+        given: Any = ops.split(s, parts, axis=1)
+        found = kind.function(ops.expand_dims(x, 1), given[0], *weights, *given[1:])
+        return ops.concatenate(found if isinstance(found, tuple) else [found], axis=2)[:, 0]
+
+    function, paths = _LAYERS[kind]
+    return _Cell(step, first, paths, partial(function, weights))
+
+
+def _rnn(weights: Sequence[Tensor], x: Tensor, h: Tensor) -> Any:
+    Wx, Wh, b = weights
+    return np.tanh(x @ Wx + h @ Wh + b)
+
+
+def _gru(weights: Sequence[Tensor], x: Tensor, r: Tensor, z: Tensor, n: Tensor, kept: Tensor) -> Any:
+    """Each of r, z and n is the state as the gate sees it."""
+    Wx, Wh, bx, bh = weights
+    H = kept.shape[1]
+    p = x @ Wx + bx
+    a = [state @ Wh[:, k * H : (k + 1) * H] + bh[k * H : (k + 1) * H] for k, state in enumerate((r, z, n))]
+    reset, update = ops.sigmoid(p[:, :H] + a[0]), ops.sigmoid(p[:, H : 2 * H] + a[1])
+    return (1 - update) * np.tanh(p[:, 2 * H :] + reset * a[2]) + update * kept
+
+
+def _lstm(weights: Sequence[Tensor], x: Tensor, i: Tensor, f: Tensor, o: Tensor, g: Tensor, kept: Tensor) -> Any:
+    Wx, Wh, b = weights
+    H = kept.shape[1] // 2
+    p = x @ Wx + b
+    a = [p[:, k * H : (k + 1) * H] + state[:, :H] @ Wh[:, k * H : (k + 1) * H] for k, state in enumerate((i, f, o, g))]
+    c = ops.sigmoid(a[1]) * kept[:, H:] + ops.sigmoid(a[0]) * np.tanh(a[3])
+    return ops.concatenate([ops.sigmoid(a[2]) * np.tanh(c), c], axis=1)
+
+
+# one step of a layer, and the paths of its arguments
+_LAYERS: dict[Any, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
+    nn.RNN: (_rnn, ("h",)),
+    nn.GRU: (_gru, ("reset gate", "update gate", "candidate", "h kept")),
+    nn.LSTM: (_lstm, ("input gate", "forget gate", "output gate", "candidate", "c kept")),
+}
+
+
+def _states(step: Step, x: Array, first: Array) -> Array:
+    """Return the states before each step and after the last, (T + 1, n)."""
+    states = [first]
+    with no_grad():
+        for row in x:
+            states.append(step(tensor(row[None]), tensor(states[-1][None])).numpy()[0])
+    return np.array(states)
+
+
+def _step_jacobians(function: Callable[..., Tensor], x: Array, *states: Array) -> list[Array]:
+    """Return the derivative of each step by each of its states: (T, n, n) each.
+
+    The sum over steps of an entry of the next state has the derivative of each step in its own row.
+    """
+    parts = jacobian(lambda *s: function(tensor(x), *s).sum(axis=0), tuple(range(len(states))))(*map(tensor, states))
+    return [part.numpy().transpose(1, 0, 2) for part in parts]
+
+
+def _norms_of_products(J: Array) -> Array:
+    """Return ‖J_t … J_(s+1)‖ in row t, column s, for J (T, n, n) of the steps 1 … T; NaN where s > t. (T + 1, T + 1)"""
+    T, threads = len(J), get_num_threads()
+    norms = np.full((T + 1, T + 1), np.nan)
+    np.fill_diagonal(norms, 1)
+    run_in_parallel(partial(_fill_columns, norms, J, np.arange(T)[k::threads]) for k in range(threads))
+    return norms
+
+
+def _fill_columns(norms: Array, J: Array, columns: Array) -> None:
+    """Fill columns below the diagonal. Products are scaled, with the logarithm of the scale beside them."""
+    count, n = len(columns), J.shape[1]
+    products, logs = np.tile(np.eye(n), (count, 1, 1)), np.zeros(count)
+    guesses = np.tile(np.random.default_rng(0).standard_normal((n, 2)), (count, 1, 1))
+    for t in range(len(J)):
+        m = np.count_nonzero(columns <= t)
+        A = J[t] @ products[:m]
+        scale = np.abs(A).max(axis=(1, 2))
+        products[:m] = A / np.where(scale > 0, scale, 1)[:, None, None]
+        with np.errstate(divide="ignore", over="ignore"):  # to 0 and to infinity
+            logs[:m] += np.log(scale)
+            norms[t + 1, columns[:m]] = np.exp(logs[:m]) * _norms_from_guesses(products[:m], guesses[:m])
+
+
+def _norms_from_guesses(A: Array, guesses: Array) -> Array:
+    """Return the norms of matrices (m, n, n), from guesses of two right singular vectors each (m, n, 2).
+
+    The first guess is the singular vector of the last product, and that of A replaces it. The second guess is random,
+    in case another singular value has become the largest. The vector is nearly always in the Krylov space of A'A from
+    both. Where the residual shows that it is not, the norm takes all eigenvalues, which is slower.
+    """
+    transposed, basis = A.swapaxes(1, 2), [guesses]
+    for _ in range(_KRYLOV):
+        basis.append(transposed @ (A @ basis[-1]))
+    Q = np.linalg.qr(np.concatenate(basis, axis=2))[0]
+    Y = A @ Q
+    squares, W = np.linalg.eigh(Y.swapaxes(1, 2) @ Y)  # in increasing order
+    v, square = Q @ W[:, :, -1:], squares[:, -1:, None]
+    residual = np.linalg.norm(transposed @ (A @ v) - square * v, axis=(1, 2))
+    guesses[:, :, :1] = v
+    norms = np.sqrt(np.maximum(square[:, 0, 0], 0))
+    wrong = residual > _ACCURATE * square[:, 0, 0]
+    norms[wrong] = _spectral_norms(A[wrong])
+    return norms  # type: ignore[no-any-return]
+
+
+def _spectral_norms(A: Array) -> Array:
+    """Return the norms of matrices (m, p, q). The eigenvalues of AA' take less time than the singular values of A."""
+    squares = np.linalg.eigvalsh(A @ A.swapaxes(1, 2))  # in increasing order
+    return np.sqrt(np.maximum(squares[:, -1], 0))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The results for one network in one snapshot."""
+
+    norms: Array
+    paths: dict[str, Array]
+    loss_norms: Array | None
+    loss: float | None
+    difference: float
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far back the gradient reaches in each network; :func:`reach` computes it.
+
+    With snapshots, every array of norms or losses has a leading axis for them.
+
+    Attributes:
+        norms: by network (T, T). Row t, column s is the spectral norm of d s_t / d s_s, and NaN where s > t.
+        paths: by network and path through a step, such as "forget gate to c", (T,): the norm of that path's part of
+            d s_t / d s_(t-1). The parts of all paths sum to the derivative.
+        loss_norms: by network with a loss, (T,): the norm of d L / d s_t.
+        losses: by network with a loss, its value.
+        labels: the labels of the snapshots; empty without snapshots.
+        inputs: (T, D).
+        difference: the largest relative difference that the checks of :func:`reach` found.
+    """
+
+    norms: dict[str, Array]
+    paths: dict[str, dict[str, Array]]
+    loss_norms: dict[str, Array]
+    losses: dict[str, Any]
+    labels: tuple[str, ...]
+    inputs: Array
+    difference: float
+
+    def write(self, path: str | os.PathLike[str], title: str = "How far back does the gradient reach?") -> Path:
+        """Write a file, and return its path.
+
+        A path that ends in ``.html`` becomes an interactive page, which works without a network. It has a triangle of
+        norms for each network, a slider over snapshots, and the paths through each step. ``.svg`` becomes a picture of
+        the last snapshot.
+
+        Raises:
+            ValueError: if the path ends otherwise.
+
+        >>> import tempfile
+        >>> r = reach({"halved": lambda x, s: s / 2}, np.ones((4, 1)), initial={"halved": [1.0]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     r.write(f"{folder}/reach.svg").name
+        'reach.svg'
+        """
+        target = Path(path)
+        writers = {".html": reach_page, ".svg": reach_svg}
+        if target.suffix not in writers:
+            raise ValueError(f"Reach.write: the path must end in .html or .svg, not {target.suffix or 'nothing'}")
+        with replacing(target) as temporary:
+            temporary.write_text(writers[target.suffix](self, title), encoding="utf-8", newline="\n")
+        return target
+
+
+def reach(
+    cells: Mapping[str, Any],
+    inputs: Any,
+    *,
+    snapshots: Mapping[Any, Mapping[str, Any]] | None = None,
+    initial: Mapping[str, Any] | None = None,
+) -> Reach:
+    """Compute how far back the gradient reaches in recurrent networks, on one sequence of inputs.
+
+    The gradient of a loss at step t reaches an earlier state s through the derivative d s_t / d s_s. Its spectral norm
+    is the largest factor by which a small change of state s grows until step t. Near 0, the gradient has vanished, and
+    training does not learn what step t needs from step s. Far above 1, it has exploded, and training becomes unstable
+    (Bengio et al., 1994; Pascanu et al., 2013).
+
+    Four checks run for each network in each snapshot; ``difference`` is the largest relative difference.
+
+    - One reverse pass through all steps gives the products of Jacobians with random vectors, for each pair of steps.
+    - The Jacobian of the whole loop is the product of the steps' Jacobians, and its norm is that of the corner.
+    - Finite differences of each step agree with its Jacobian.
+    - The paths through a step, which are separate formulas, sum to the Jacobian of the layer.
+
+    Args:
+        cells: by name, an ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU`` with one layer and direction, or a function. A function
+            takes an input (N, D) and a state (N, n), and returns the next state (N, n), all float64. A pair
+            ``(cell, loss)`` adds a function from all states (T, n) to the loss. The state of an LSTM is h and c side by
+            side.
+        inputs: (T, D), at least two steps.
+        snapshots: such mappings by label, instead of ``cells``. Copy the cells while you train:
+            ``snapshots[step] = copy.deepcopy(cells)``.
+        initial: initial states (n,) by name; zeros by default. Functions need one.
+
+    Returns:
+        the norms; ``write`` saves them as an interactive page or as a picture.
+
+    Raises:
+        TypeError: if a cell is of another kind.
+        ValueError: if a layer has several layers or directions, a shape does not fit, a state is not finite, or
+            snapshots have other names than ``cells``.
+
+    >>> import minigrad as mg
+    >>> cells = {"RNN": mg.nn.RNN(2, 3, rng=0), "halved": lambda x, s: s / 2}
+    >>> r = reach(cells, np.ones((4, 2)), initial={"halved": [1.0]})
+    >>> r.norms["halved"]
+    array([[1.   ,   nan,   nan,   nan],
+           [0.5  , 1.   ,   nan,   nan],
+           [0.25 , 0.5  , 1.   ,   nan],
+           [0.125, 0.25 , 0.5  , 1.   ]])
+    >>> r.norms["RNN"].shape, r.difference < 1e-6
+    ((4, 4), True)
+    """
+    x = np.asarray(inputs, np.float64)
+    if x.ndim != 2 or len(x) < 2:
+        raise ValueError(f"reach: inputs must be (T, D) with at least two steps, not {x.shape}")
+    times = {"": cells} if snapshots is None else dict(snapshots)
+    if not cells or not times or any(time.keys() != cells.keys() for time in times.values()):
+        raise ValueError(f"reach: each snapshot must have the networks {', '.join(cells) or '(there are none)'}")
+    starts = initial or {}
+    runs = {name: [_examined(name, time[name], x, starts.get(name)) for time in times.values()] for name in cells}
+
+    def stacked(values: list[Any]) -> Any:
+        return np.array(values) if snapshots is not None else values[0]
+
+    with_loss = {name: of for name, of in runs.items() if all(run.loss is not None for run in of)}
+    return Reach(
+        norms={name: stacked([run.norms for run in of]) for name, of in runs.items()},
+        paths={name: {path: stacked([run.paths[path] for run in of]) for path in of[0].paths}
+               for name, of in runs.items()},
+        loss_norms={name: stacked([run.loss_norms for run in of]) for name, of in with_loss.items()},
+        losses={name: stacked([run.loss for run in of]) for name, of in with_loss.items()},
+        labels=() if snapshots is None else tuple(map(str, times)),
+        inputs=x,
+        difference=max(run.difference for of in runs.values() for run in of),
+    )  # fmt: skip
+
+
+def _examined(name: str, given: Any, x: Array, initial: Any) -> _Run:
+    """Compute all about one network at one time, and check it."""
+    layer, loss = given if isinstance(given, tuple) else (given, None)
+    cell = _cell(name, layer, x.shape[1], initial)
+    states = _states(cell.step, x, cell.initial)
+    if not np.isfinite(states).all():
+        raise ValueError(f"reach: a state of {name} is not finite. Check its weights and the inputs.")
+    parts = _step_jacobians(cell.by_path, x, *[states[:-1]] * len(cell.paths))
+    J = np.sum(parts, axis=0)
+    norms = _norms_of_products(J[1:])
+    half = states.shape[1] // 2
+    targets = {" to h": slice(half), " to c": slice(half, None)} if isinstance(layer, nn.LSTM) else {"": slice(None)}
+    paths = {path + to: _spectral_norms(part[:, rows])
+             for path, part in zip(cell.paths, parts, strict=True) for to, rows in targets.items()}  # fmt: skip
+    value, loss_norms = (None, None) if loss is None else _of_loss(cell.step, x, states, loss)
+    return _Run(norms, paths, loss_norms, value, _difference(cell.step, x, states, J, norms))
+
+
+def _loop(step: Step, x: Array, s: Any, nudges: Any) -> list[Tensor]:
+    """Run all steps, adding a nudge (N, n) to the state after each."""
+    states = []
+    for row, nudge in zip(x, nudges, strict=True):
+        s = step(tensor(np.broadcast_to(row, (len(s), len(row)))), s) + nudge
+        states.append(s)
+    return states
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _of_loss(step: Step, x: Array, states: Array, loss: Callable[[Tensor], Tensor]) -> tuple[float, Array]:
+    """Return the loss, and the norm of its derivative by each state (T,)."""
+
+    def of_nudges(nudges: list[Tensor]) -> Tensor:
+        return loss(ops.concatenate(_loop(step, x, tensor(states[:1]), nudges), axis=0))
+
+    value, pull = vjp(of_nudges, list(np.zeros((len(x), 1, states.shape[1]))))
+    (g,) = pull(np.ones_like(value))
+    norms = np.array([np.linalg.norm(each.numpy()) for each in g])
+    return value.item(), np.where(np.isnan(norms), np.inf, norms)  # a difference of infinities is NaN
+
+
+@np.errstate(over="ignore", invalid="ignore")  # products may overflow, which _relative skips
+def _difference(step: Step, x: Array, states: Array, J: Array, norms: Array) -> float:
+    """Return the largest relative difference of the checks that :func:`reach` lists."""
+    T, n = len(x), states.shape[1]
+    rng = np.random.default_rng(0)
+    # Sequence t of a batch of T has a random cotangent at its state t, so that one reverse pass serves all rows.
+    u = rng.standard_normal((T, n))
+
+    def of_nudges(nudges: list[Tensor]) -> Tensor:
+        looped = ops.stack(_loop(step, x, tensor(np.repeat(states[:1], T, axis=0)), nudges))
+        return (looped[np.arange(T), np.arange(T)] * u).sum()
+
+    _, pull = vjp(of_nudges, list(np.zeros((T, T, n))))
+    by_pass = np.array([g.numpy() for g in pull(np.ones(()))[0]])  # [s, t] is u_t times the derivative by state s
+    by_products, v = np.zeros((T, T, n)), u.copy()
+    for s in range(T - 1, -1, -1):
+        by_products[s, s:] = v[s:]
+        v[s:] = v[s:] @ J[s]
+    whole = jacobian(lambda s: _loop(step, x[1:], s, np.zeros((T - 1, 1, n)))[-1][0])(tensor(states[1:2])).numpy()[:, 0]
+    nudge, h = rng.standard_normal((T, n)), 1e-6
+    above, below = (step(tensor(x), tensor(states[:-1] + sign * h * nudge)).numpy() for sign in (1, -1))
+    return max(
+        _relative(by_products, by_pass, axis=2),
+        _relative(reduce(np.matmul, J[:0:-1]), whole),
+        _relative(norms[-1, 0], np.linalg.norm(whole, 2) if np.isfinite(whole).all() else np.inf),
+        _relative((J @ nudge[:, :, None])[..., 0], (above - below) / (2 * h)),
+        _relative(J, _step_jacobians(step, x, states[:-1])[0]),
+    )
+
+
+def _relative(a: Any, b: Any, axis: int | None = None) -> float:
+    """Return the largest difference of finite entries, relative to the largest entry of b along the axis."""
+    finite = np.isfinite(a) & np.isfinite(b)
+    size = np.abs(b, where=finite, out=np.zeros(np.shape(b))).max(axis=axis, keepdims=True)
+    return float((np.abs(a - b) / np.maximum(size, 1e-300)).max(where=finite, initial=0))

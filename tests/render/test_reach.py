@@ -1,0 +1,259 @@
+"""How far back the gradient reaches: the numbers, their checks, and the files."""
+
+from __future__ import annotations
+
+import copy
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn
+from minigrad.render import reach
+
+PARTS = reach.__globals__  # of its module
+T, D, H = 7, 2, 3
+INPUTS = np.random.default_rng(0).standard_normal((T, D))
+LAYERS = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+
+
+def layer_of(name, dtype="float64", scale=1.5):
+    """A layer with all weights random, also its biases."""
+    layer, rng = LAYERS[name](D, H, rng=0, dtype=dtype), np.random.default_rng(1)
+    for p in layer.parameters():
+        p.data[...] = scale * rng.standard_normal(p.shape)
+    return layer
+
+
+def residual(x, s):
+    return s + 0.5 * mg.tanh(mg.matmul(x, np.array([[1.0, -1.0, 2.0], [0.5, 0.3, -0.7]])) * s)
+
+
+START = {"function": np.array([0.3, -0.2, 1.0])}
+CELLS = {**{name: layer_of(name) for name in LAYERS}, "function": residual}
+
+
+def run(name, state, steps):
+    """The state after some steps of a network, by a loop over the layer itself."""
+    for x in INPUTS[steps]:
+        if name == "function":
+            state = residual(x[None], state)
+        elif name == "LSTM":
+            _, (h, c) = CELLS[name](x[None, None], (state[:, :H], state[:, H:]))
+            state = mg.concatenate([h, c], axis=1)
+        else:
+            _, state = CELLS[name](x[None, None], state)
+    return state
+
+
+def derivative(name, s, t):
+    """The Jacobian of the state after step t by that after step s."""
+    size = 2 * H if name == "LSTM" else H
+    first = mg.tensor(START.get(name, np.zeros(size))[None])
+    state = mg.tensor(run(name, first, slice(0, s + 1)).numpy())
+    return mg.jacobian(lambda state: run(name, state, slice(s + 1, t + 1)))(state).numpy().reshape(size, size)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return reach(CELLS, INPUTS, initial=START)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_norms_are_those_of_the_jacobians_of_the_loop(found, name):
+    norms = found.norms[name]
+    for t in range(T):
+        for s in range(t):
+            np.testing.assert_allclose(norms[t, s], np.linalg.norm(derivative(name, s, t), 2), rtol=1e-9)
+    assert (np.diag(norms) == 1).all()
+    assert np.isnan(norms[np.triu_indices(T, 1)]).all()
+    assert not np.isnan(norms[np.tril_indices(T)]).any()
+    assert found.difference < 1e-6
+
+
+def test_another_singular_value_may_become_the_largest():
+    """The steps scale each entry on its own, so that the singular vectors never mix."""
+    n, factors = 20, np.random.default_rng(0).uniform(0.3, 2, (30, 20))
+    r = reach({"scaled": lambda x, s: s * x}, factors, initial={"scaled": np.zeros(n)})
+    for s in range(30):
+        for t in range(s, 30):
+            expected = np.prod(factors[s + 1 : t + 1], axis=0).max()
+            np.testing.assert_allclose(r.norms["scaled"][t, s], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_float32_layers_are_computed_in_double_precision(name):
+    layer = layer_of(name, "float32")
+    before = copy.deepcopy(layer.state_dict())
+    r = reach({"small": layer}, INPUTS.astype(np.float32))
+    assert r.norms["small"].dtype == np.float64
+    assert r.difference < 1e-6
+    assert all((before[key] == value).all() for key, value in layer.state_dict().items())
+
+
+def test_paths_are_parts_of_the_jacobian_of_a_step():
+    """In one dimension norms are absolute values, and the signs of the derivatives are known."""
+    x, h, c, w = 0.3, 0.5, -0.7, np.array([0.4, -0.8, 0.6, 1.1])
+    layer = nn.LSTM(1, 1, dtype="float64")
+    layer.Wh.data[...] = w
+    layer.Wx.data[...], layer.b.data[...] = 0.2, 0.1
+    r = reach({"LSTM": layer}, np.full((2, 1), x), initial={"LSTM": [h, c]})
+    a = 0.2 * x + 0.1 + w * h
+    i, f, o = 1 / (1 + np.exp(-a[:3]))
+    g = np.tanh(a[3])
+    after = f * c + i * g
+    to_h = o * (1 - np.tanh(after) ** 2)
+    to_c = {"input gate": i * (1 - i) * w[0] * g, "forget gate": f * (1 - f) * w[1] * c,
+            "candidate": i * (1 - g * g) * w[3], "c kept": f, "output gate": 0}  # fmt: skip
+    for path, size in to_c.items():
+        np.testing.assert_allclose(r.paths["LSTM"][f"{path} to c"][0], abs(size), rtol=1e-9)
+        if path != "output gate":
+            np.testing.assert_allclose(r.paths["LSTM"][f"{path} to h"][0], abs(size * to_h), rtol=1e-9)
+    np.testing.assert_allclose(
+        r.paths["LSTM"]["output gate to h"][0], abs(o * (1 - o) * w[2] * np.tanh(after)), rtol=1e-9
+    )
+
+
+def test_snapshots_add_an_axis():
+    cells = {"RNN": (layer_of("RNN"), lambda s: (s[-1] ** 2).sum()), "LSTM": layer_of("LSTM")}
+    later = {"RNN": (layer_of("RNN", scale=0.5), cells["RNN"][1]), "LSTM": layer_of("LSTM", scale=0.5)}
+    r = reach(cells, INPUTS, snapshots={0: cells, "end": later})
+    assert r.labels == ("0", "end")
+    assert r.norms["LSTM"].shape == (2, T, T)
+    assert r.paths["LSTM"]["forget gate to c"].shape == (2, T)
+    assert r.loss_norms.keys() == r.losses.keys() == {"RNN"}
+    for i, alone in enumerate((reach(cells, INPUTS), reach(later, INPUTS))):
+        np.testing.assert_array_equal(r.norms["RNN"][i], alone.norms["RNN"])
+        np.testing.assert_array_equal(r.paths["RNN"]["h"][i], alone.paths["RNN"]["h"])
+        np.testing.assert_array_equal(r.loss_norms["RNN"][i], alone.loss_norms["RNN"])
+        assert r.losses["RNN"][i] == alone.losses["RNN"]
+
+
+def test_a_loss_is_differentiated_by_each_state():
+    weights = np.arange(1.0, T + 1)[:, None]
+    r = reach({"halved": (lambda x, s: s / 2, lambda s: (s * weights).sum())}, INPUTS, initial={"halved": [4.0]})
+    np.testing.assert_allclose(r.losses["halved"], sum(k * 4 / 2**k for k in range(1, T + 1)))
+    np.testing.assert_allclose(
+        r.loss_norms["halved"], [sum((t + 1) / 2 ** (t - s) for t in range(s, T)) for s in range(T)]
+    )
+
+
+def test_functions_may_use_modules_that_are_trained():
+    cell, head = nn.Linear(D + H, H, rng=0), nn.Linear(H, 1, rng=1)
+    step = lambda x, s: mg.tanh(cell(mg.concatenate([x, s], axis=1)))  # noqa: E731
+    r = reach({"own": (step, lambda s: head(s).sum())}, INPUTS, initial={"own": np.zeros(H)})
+    rnn = nn.RNN(D, H, dtype="float64")
+    rnn.Wx.data[...], rnn.Wh.data[...] = cell.weight.data[:D], cell.weight.data[D:]
+    rnn.b.data[...] = cell.bias.data
+    same = reach({"RNN": (rnn, lambda s: head(s).sum())}, INPUTS)
+    np.testing.assert_allclose(r.norms["own"], same.norms["RNN"], rtol=1e-9)
+    np.testing.assert_allclose(r.loss_norms["own"], same.loss_norms["RNN"], rtol=1e-6)
+    assert all(p.grad is None for p in [*cell.parameters(), *head.parameters()])
+
+
+@pytest.mark.parametrize("fault", ["step", "path", "norms"])
+def test_the_checks_notice_a_fault(monkeypatch, fault):
+    """Even where the gradient has vanished: the state halves 40 times, and the fault is in the first steps."""
+    x = np.zeros((40, D))
+    layer = layer_of("LSTM")
+    layer.b.data[...] = 0  # so that all gates are 1/2
+    assert reach({"LSTM": layer}, x).difference < 1e-6
+    if fault == "step":
+        jacobians = PARTS["_step_jacobians"]
+
+        def wrong_step(function, x, *states):
+            parts = jacobians(function, x, *states)
+            if len(states) > 1:
+                parts[-1][1] *= 1.001
+            return parts
+
+        monkeypatch.setitem(PARTS, "_step_jacobians", wrong_step)
+    elif fault == "path":
+        lstm, paths = PARTS["_LAYERS"][nn.LSTM]
+
+        def swapped(weights, x, i, f, o, g, kept):
+            return lstm(weights, x, f, i, o, g, kept * 1.001)
+
+        monkeypatch.setitem(PARTS["_LAYERS"], nn.LSTM, (swapped, paths))
+    else:
+        norms = PARTS["_norms_from_guesses"]
+        monkeypatch.setitem(PARTS, "_norms_from_guesses", lambda *given: norms(*given) * 1.001)
+    assert reach({"LSTM": layer}, x).difference > 1e-4
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [0.0, 1e-10, 1e10])
+def test_norms_beyond_the_range_of_floats(factor, tmp_path):
+    mixed = factor * np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+    cell = (lambda x, s: mg.matmul(s, mixed), lambda s: s[-1].sum())
+    r = reach({"linear": cell}, np.zeros((60, 1)), initial={"linear": np.zeros(3)})
+    steps = np.subtract.outer(np.arange(60), np.arange(60))
+    with np.errstate(over="ignore"):
+        expected = float(factor) ** np.maximum(steps, 0.0)
+    finite = (steps >= 0) & (expected < 1e307)
+    np.testing.assert_allclose(r.norms["linear"][finite], expected[finite], rtol=1e-9, atol=1e-307)
+    assert np.isinf(r.norms["linear"][(steps >= 0) & np.isinf(expected)]).all()
+    assert not np.isnan(r.loss_norms["linear"]).any()
+    assert r.difference < 1e-6
+    r.write(tmp_path / "r.html")
+    r.write(tmp_path / "r.svg")
+
+
+def test_errors():
+    cases = [
+        (TypeError, "type Linear. Pass an nn.RNN, nn.LSTM or nn.GRU, or a function", {"cells": {"a": nn.Linear(D, H)}}),
+        (TypeError, "type str", {"cells": {"a": "LSTM"}}),
+        (ValueError, "one layer", {"cells": {"a": nn.LSTM(D, H, num_layers=2)}}),
+        (ValueError, "one layer", {"cells": {"a": nn.GRU(D, H, bidirectional=True)}}),
+        (ValueError, r"must be \(T, 5\) for a, but have 2 columns", {"cells": {"a": nn.RNN(5, H)}}),
+        (ValueError, r"shape \(6,\), not \(3,\)", {"cells": {"a": nn.LSTM(D, H)}, "initial": {"a": np.zeros(H)}}),
+        (ValueError, "initial=", {"cells": {"a": residual}}),
+        (ValueError, "at least two steps", {"cells": {"a": nn.RNN(D, H)}, "inputs": INPUTS[0]}),
+        (ValueError, "at least two steps", {"cells": {"a": nn.RNN(D, H)}, "inputs": INPUTS[:1]}),
+        (ValueError, "networks a", {"cells": {"a": nn.RNN(D, H)}, "snapshots": {0: {"b": nn.RNN(D, H)}}}),
+        (ValueError, "networks a", {"cells": {"a": nn.RNN(D, H)}, "snapshots": {}}),
+        (ValueError, "none", {"cells": {}}),
+        (ValueError, "not finite", {"cells": {"a": lambda x, s: s * np.inf}, "initial": {"a": np.ones(2)}}),
+    ]
+    for error, message, given in cases:
+        with pytest.raises(error, match=message):
+            reach(**{"inputs": INPUTS, **given})
+
+
+def test_files(found, tmp_path):
+    with pytest.raises(ValueError, match=r"\.html or \.svg, not \.png"):
+        found.write(tmp_path / "reach.png")
+    assert not list(tmp_path.iterdir())
+    for ending in ("html", "svg"):
+        paths = [found.write(tmp_path / f"{i}.{ending}", "a < b & c") for i in range(2)]
+        first, second = (path.read_text("utf-8") for path in paths)
+        assert first == second == reach(CELLS, INPUTS, initial=START).write(paths[0], "a < b & c").read_text("utf-8")
+    assert not re.search(r"https?://(?!www\.w3\.org/)|//cdn|src=|url\(", (tmp_path / "0.html").read_text("utf-8"))
+
+
+def test_the_picture_shows_each_network(found, tmp_path):
+    root = ET.parse(found.write(tmp_path / "reach.svg", "a < b & c")).getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    assert root.find(f"{space}title").text == "a < b & c"
+    texts = [text.text for text in root.iter(f"{space}text")]
+    assert set(CELLS) <= set(texts)
+    # The white of the scale is where its label says 1.
+    scale = [(float(r.get("x")) + float(r.get("width")), r.get("fill")) for r in root.iter(f"{space}rect")]
+    [one] = [float(text.get("x")) for text in root.iter(f"{space}text") if text.text == "1"]
+    brightness = [sum(bytes.fromhex(fill[1:])) for _, fill in scale]
+    assert abs(scale[int(np.argmax(brightness))][0] - one) <= 4
+
+
+@pytest.mark.slow
+def test_a_long_page_is_small(tmp_path):
+    """100 steps, 3 networks and 16 snapshots of noise, which nothing compresses."""
+    rng, n = np.random.default_rng(0), 100
+    norms = {name: 10 ** rng.uniform(-8, 4, (16, n, n)) for name in LAYERS}
+    paths = {name: {f"path {i}": 10 ** rng.uniform(-3, 1, (16, n)) for i in range(count)}
+             for name, count in {"RNN": 1, "LSTM": 9, "GRU": 4}.items()}  # fmt: skip
+    losses = {name: 10 ** rng.uniform(-8, 4, (16, n)) for name in LAYERS}
+    r = mg.render.Reach(norms, paths, losses, {name: np.ones(16) for name in LAYERS}, tuple("abcdefghijklmnop"),
+                        rng.standard_normal((n, 64)), 1e-9)  # fmt: skip
+    assert r.write(tmp_path / "reach.html").stat().st_size < 400_000

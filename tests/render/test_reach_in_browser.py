@@ -1,0 +1,217 @@
+"""The page of how far back the gradient reaches, in a real browser: what a reader sees and does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minigrad.render import Reach
+from tests.render import browser as driver
+
+ARROWS = {"left": "\ue012", "up": "\ue013", "right": "\ue014", "down": "\ue015"}
+HOME, END = "\ue011", "\ue010"
+T = 10
+
+
+@pytest.fixture(scope="module")
+def window():
+    with driver.browser() as window:
+        yield window
+
+
+def falling(rate, T=T):
+    """Norms that change by a factor with each step."""
+    steps = np.subtract.outer(np.arange(T), np.arange(T))
+    return np.where(steps >= 0, np.float64(rate) ** steps, np.nan)
+
+
+def reached(T=T, names=("fades", "grows")):
+    """Two networks in three snapshots, of which the second has no loss."""
+    rates = {names[0]: (1.0, 0.5, 0.1), names[1]: (1.0, 1.5, 2.5)}
+    return Reach(
+        norms={name: np.array([falling(rate, T) for rate in of]) for name, of in rates.items()},
+        paths={name: {"h": np.full((3, T), 0.25), "c kept": np.outer([0.5, 0.7, 0.9], np.ones(T))} for name in rates},
+        loss_norms={names[0]: np.array([falling(0.5, T)[-1]] * 3)},
+        losses={names[0]: np.array([0.7, 0.4, 0.1])},
+        labels=("start", "middle", "end"),
+        inputs=np.arange(2.0 * T).reshape(T, 2),
+        difference=1e-9,
+    )
+
+
+@pytest.fixture
+def opened(window, tmp_path):
+    """Open a page; at the end, check that it logged nothing and fetched nothing but itself."""
+
+    def open_page(reach, **options):
+        window.messages(), window.requests()
+        window.open(reach.write(tmp_path / "reach.html", **options))
+        return window
+
+    yield open_page
+    assert window.messages() == []
+    assert {address.partition(":")[0] for address in window.requests()} <= {"file", "data"}
+
+
+def texts(window, selector):
+    return window.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
+
+
+def hidden(window, element):
+    return window.run("return document.getElementById(arguments[0]).hidden", element)
+
+
+def pixel(window, number, s, t):
+    """The colour of a cell of a triangle, with its opacity."""
+    script = """const canvas = document.querySelectorAll('.triangle canvas')[arguments[0]];
+                const copy = new OffscreenCanvas(1, 1).getContext('2d');
+                copy.drawImage(canvas, -arguments[1], -arguments[2]);
+                return [...copy.getImageData(0, 0, 1, 1).data]"""
+    return window.run(script, number, s, t)
+
+
+BOXES = """return [...document.querySelectorAll(arguments[0])].map((e) => {
+    const { left, right, top, bottom } = e.getBoundingClientRect();
+    return [left, right, top, bottom];
+})"""
+
+
+def crosshairs(window):
+    """The cell (s, t) that each pair of row and column marks."""
+    frames, rows, columns = (np.array(window.run(BOXES, css)) for css in (".triangle canvas", ".row", ".column"))
+    cell = (frames[:, 1] - frames[:, 0]) / T
+    s = (columns[:, 0] - frames[:, 0]) / cell
+    t = (rows[:, 2] - frames[:, 2]) / cell
+    return {(round(a), round(b)) for a, b in zip(s, t, strict=True)}
+
+
+def focus(window, number=0):
+    window.run("document.querySelectorAll('.triangle')[arguments[0]].focus()", number)
+
+
+def test_vanished_is_blue_exploded_is_red_and_nothing_is_above_the_diagonal(opened):
+    window = opened(reached(), title="reach")
+    assert texts(window, "#title") == ["reach"]
+    red, _, blue, _ = pixel(window, 0, 0, T - 1)
+    assert blue > red
+    red, _, blue, _ = pixel(window, 1, 0, T - 1)
+    assert red > blue
+    assert len(set(pixel(window, 0, 4, 4)[:3])) == 1  # white or grey
+    assert pixel(window, 0, 5, 4)[3] == 0  # transparent
+    fades, grows = texts(window, "figcaption small")
+    assert "step 1 to 10" in fades
+    assert "vanished" in fades
+    assert "exploded" in grows
+    assert "loss" in fades
+    assert "loss" not in grows
+
+
+def test_the_label_of_1_is_under_the_white_of_the_scale(opened):
+    window = opened(reached())
+    row = window.run("""const canvas = document.getElementById('colours');
+                        return [...canvas.getContext('2d').getImageData(0, 0, canvas.width, 1).data]""")
+    white = np.argmax(np.array(row).reshape(-1, 4).sum(axis=1))
+    for width in (1400, 390):
+        window.resize(width, 844)
+        [(left, right, _, _)] = window.run(BOXES, "#colours")
+        labels = np.array(window.run(BOXES, "#scale span"))
+        assert abs(labels[1, :2].mean() - (left + (white + 0.5) / len(row) * 4 * (right - left))) < 2
+        assert (labels[:-1, 1] < labels[1:, 0]).all()  # which do not collide
+    window.resize(1400, 900)
+
+
+def test_the_slider_changes_the_snapshot(opened):
+    window = opened(reached())
+    assert texts(window, "#label") == ["end"]
+    last = pixel(window, 0, 0, T - 1)
+    window.run("document.getElementById('snapshot').focus()")
+    window.keys(HOME)
+    assert texts(window, "#label") == ["start"]
+    assert pixel(window, 0, 0, T - 1) != last
+    assert "step 1 to 10: 1, kept" in texts(window, "figcaption small")[0]
+    window.keys("]")
+    assert texts(window, "#label") == ["middle"]
+    window.keys("[[")
+    assert texts(window, "#label") == ["start"]
+
+
+def test_crosshairs_follow_the_mouse_and_the_arrow_keys(opened):
+    window = opened(reached())
+    [(left, right, top, _), _] = window.run(BOXES, ".triangle canvas")
+    cell = (right - left) / T
+    window.drag((round(left + 2.5 * cell), round(top + 6.5 * cell)), (0, 0))
+    assert crosshairs(window) == {(2, 6)}
+    assert all("step 3 to 7" in text for text in texts(window, "figcaption small"))
+    focus(window, 1)
+    for key, cell in (("left", (1, 6)), ("up", (1, 5)), ("right", (2, 5)), ("down", (2, 6))):
+        window.keys(ARROWS[key])
+        assert crosshairs(window) == {cell}
+    window.keys(END)
+    assert crosshairs(window) == {(2, T - 1)}
+    window.keys(HOME)
+    assert crosshairs(window) == {(0, T - 1)}
+    window.keys(ARROWS["up"] * 2 * T)  # s follows t to the first step
+    assert crosshairs(window) == {(0, 0)}
+
+
+def test_a_click_or_enter_shows_the_paths_through_a_step(opened):
+    window = opened(reached())
+    assert hidden(window, "step")
+    focus(window)
+    window.keys(ARROWS["up"] + driver.ENTER)
+    assert "Step 9" in texts(window, "#step h2")[0]
+    assert "16, 17" in texts(window, "#input")[0]
+    assert texts(window, "#paths caption") == ["fades", "grows"]
+    assert texts(window, "#paths td:first-child") == ["h", "c kept"] * 2
+    before = texts(window, "#paths td:nth-child(2)")
+    window.keys("[")
+    assert texts(window, "#paths td:nth-child(2)") != before
+    window.keys(ARROWS["up"])  # which moves the cell, and leaves the paths
+    assert "Step 9" in texts(window, "#step h2")[0]
+    window.keys(driver.ESCAPE)
+    assert hidden(window, "step")
+    window.click("figure:nth-child(2) .triangle")
+    assert not hidden(window, "step")
+    window.click("#close")
+    assert hidden(window, "step")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_into_390_pixels(opened, scheme):
+    window = opened(reached())
+    window.prefer(scheme)
+    window.resize(390, 844, touch=True)
+    window.tap(".triangle")
+    assert window.run("return document.documentElement.scrollWidth") <= 390
+    assert all(0 <= left < right <= 390 for left, right, _, _ in window.run(BOXES, "#step, .triangle, figcaption"))
+    [(_, _, top, bottom)] = window.run(BOXES, "#step")
+    assert 0 < top < bottom <= 844  # within sight
+    window.prefer("light")
+    window.resize(1400, 900)
+
+
+def test_names_are_escaped(opened):
+    nasty = "</script><b><img src=x onerror=alert(1)>\"'{{data}}"
+    window = opened(reached(names=(nasty, "b")), title=nasty)
+    assert texts(window, "#title") == [nasty]
+    assert texts(window, "figcaption")[0].startswith(nasty)
+    assert window.run("return document.querySelectorAll('img, b').length") == 0
+
+
+REDRAW = """const slider = document.getElementById('snapshot'), times = [];
+for (let i = 0; i < 20; i++) {
+  const begin = performance.now();
+  slider.value = i % 3;
+  slider.dispatchEvent(new Event('input'));
+  document.body.getBoundingClientRect();
+  times.push(performance.now() - begin);
+}
+return times.sort((a, b) => a - b)[10];"""
+
+
+@pytest.mark.slow
+def test_100_steps_are_redrawn_quickly(opened):
+    window = opened(reached(T=100))
+    focus(window)
+    window.keys(driver.ENTER)
+    assert window.run(REDRAW) < 50  # ms; it takes about 11 on a busy machine
