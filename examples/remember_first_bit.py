@@ -1,40 +1,95 @@
-"""An LSTM and a vanilla RNN of the same size learn to remember the first bit of a sequence."""
+"""Which recurrent networks remember the first of 30 bits? python examples/remember_first_bit.py --seed 0
+
+An untrained network passes on a share of the gradient at each step. If too little of the last state's gradient arrives
+at the first step, the network never learns. Two settings decide this: the LSTM's forget bias, and orthogonal initial
+weights for the RNN. Each network was trained with the seeds 0 to 9. In every run it either stayed at chance (less than
+60 % right) or learned the task (more than 95 % right):
+
+    network                   learned   at chance
+    RNN                          0         10
+    RNN, orthogonal start       10          0
+    GRU                          0         10
+    LSTM, forget bias 0          0         10
+    LSTM, forget bias 1         10          0
+    LSTM, forget bias 3         10          0
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 import minigrad as mg
+from minigrad import nn
+
+LENGTH, HIDDEN, STEPS = 30, 16, 800
 
 
-def train(layer, steps: int = 150, length: int = 20) -> float:
-    """Train on random bits; return the accuracy on new ones."""
-    rng = np.random.default_rng(0)
-    head = mg.nn.Linear(16, 2, rng=rng)
-    optimiser = mg.optim.Adam([*layer.parameters(), *head.parameters()], lr=1e-2)
+def uniform(rng: np.random.Generator) -> Callable[..., mg.Tensor]:
+    """Return PyTorch's initialiser of recurrent layers, uniform on [-k, k] with k = 1 / sqrt(HIDDEN)."""
+    return lambda shape: nn.init.uniform(shape, -(HIDDEN**-0.5), HIDDEN**-0.5, rng=rng)
 
-    def batch(size: int):
-        bits = rng.integers(2, size=(size, length))
-        return (2.0 * bits[..., None] - 1).astype(np.float32), bits[:, 0]
 
-    for _ in range(steps):
-        x, first = batch(32)
-        optimiser.zero_grad()
-        states, _ = layer(x)
-        mg.cross_entropy(head(states[:, -1]), first).backward()
-        mg.optim.clip_grad_norm([*layer.parameters(), *head.parameters()], 1.0)
-        optimiser.step()
-    x, first = batch(500)
+NETWORKS: dict[str, Callable[[np.random.Generator], nn.Module]] = {
+    "RNN": lambda rng: nn.RNN(1, HIDDEN, initial=uniform(rng)),
+    "RNN, orthogonal start": lambda rng: nn.RNN(1, HIDDEN, rng=rng),
+    "GRU": lambda rng: nn.GRU(1, HIDDEN, rng=rng),
+    "LSTM, forget bias 0": lambda rng: nn.LSTM(1, HIDDEN, forget_bias=0, rng=rng),
+    "LSTM, forget bias 1": lambda rng: nn.LSTM(1, HIDDEN, forget_bias=1, rng=rng),
+    "LSTM, forget bias 3": lambda rng: nn.LSTM(1, HIDDEN, forget_bias=3, rng=rng),
+}
+
+
+def batch(rng: np.random.Generator, size: int) -> tuple[Any, Any]:
+    """Return random bits, -1 or 1, (size, LENGTH, 1), and the first of each sequence, 0 or 1, (size,)."""
+    bits = rng.integers(2, size=(size, LENGTH))
+    return (2.0 * bits[..., None] - 1).astype(np.float32), bits[:, 0]
+
+
+def train(
+    network: Callable[[np.random.Generator], nn.Module],
+    seed: int,
+    steps: int = STEPS,
+    optimiser: Any = mg.optim.Adam,
+    lr: float = 0.003,
+    clip: float = 1.0,
+    watch: Callable[[int, nn.Module, nn.Module], None] = lambda step, layer, head: None,
+) -> float:
+    """Train a network and a head that reads its last state; return the accuracy on new sequences.
+
+    The seed determines the initial weights and all bits. ``watch(step, layer, head)`` is called before each step of the
+    training and after the last.
+    """
+    rng = np.random.default_rng(seed)
+    layer, head = network(rng), nn.Linear(HIDDEN, 2, rng=rng)
+    weights = [*layer.parameters(), *head.parameters()]
+    optimise = optimiser(weights, lr=lr)
+    for step in range(steps):
+        watch(step, layer, head)
+        x, first = batch(rng, 32)
+        optimise.zero_grad()
+        mg.cross_entropy(head(layer(x)[0][:, -1]), first).backward()
+        mg.optim.clip_grad_norm(weights, clip)
+        optimise.step()
+    watch(steps, layer, head)
+    x, first = batch(rng, 1000)
     with mg.no_grad():
         answers = head(layer(x)[0][:, -1]).numpy().argmax(axis=1)
     return float((answers == first).mean())
 
 
-def main() -> dict[str, float]:
-    """Print and return the accuracies."""
-    accuracy = {"LSTM": train(mg.nn.LSTM(1, 16, rng=0)), "RNN": train(mg.nn.RNN(1, 16, rng=0))}
+def main(seed: int = 0) -> dict[str, float]:
+    """Print and return the accuracy of each network."""
+    accuracy = {name: train(network, seed) for name, network in NETWORKS.items()}
     for name, share in accuracy.items():
-        print(f"{name}: {100 * share:.1f} % right")
+        print(f"{name:22} {100 * share:5.1f} %")
     return accuracy
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    main(parser.parse_args().seed)

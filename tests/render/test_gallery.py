@@ -1,4 +1,4 @@
-"""examples/gallery.py makes the pictures of the gallery."""
+"""examples/gallery.py makes the pictures of the gallery, and examples/reach.py those of docs/reach.md."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import importlib.util
 import re
 from pathlib import Path
 
-PATH = Path(__file__).parents[2] / "examples" / "gallery.py"
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_the_gallery_is_made_without_a_layout_program(tmp_path, monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location("gallery", PATH)
-    gallery = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(gallery)
+    gallery = example("gallery")
     monkeypatch.setattr("shutil.which", lambda *args, **options: None)
     names = [f"{function.__name__}.dot" for function in gallery.PICTURES]
     assert gallery.main(tmp_path) == [*names, "gallery.md"]
@@ -23,3 +30,70 @@ def test_the_gallery_is_made_without_a_layout_program(tmp_path, monkeypatch, cap
     assert re.findall(r'<img src="gallery/(\w+)\.svg"', page) == [name.removesuffix(".dot") for name in names]
     headings = [re.sub(r"[^\w -]", "", line).replace(" ", "-") for line in re.findall(r"^## (.*)", page.lower(), re.M)]
     assert re.findall(r'href="#(.*?)"', page) == headings  # as GitHub names them
+
+
+# --- docs/reach.md: what its captions state, for 10 seeds with --full -------------------------------------
+
+FORGET = {"RNN", "GRU", "LSTM, forget bias 0"}
+
+
+@pytest.fixture
+def reach(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return example("reach")
+
+
+@pytest.fixture
+def seeds(full):
+    return range(10 if full else 1)
+
+
+def first_to_last(found, name, snapshot=-1):
+    """The norm of the derivative of the last state by the first one."""
+    T = len(found.inputs)
+    return found.norms[name].reshape(-1, T, T)[snapshot, -1, 0]
+
+
+def test_less_than_a_thousandth_arrives_in_networks_that_forget(reach, full):
+    for seed in range(10 if full else 3):
+        found = reach.reach_of(reach.snapshots(reach.ALL, seed, [0]), seed)
+        assert {name for name in reach.ALL if first_to_last(found, name) < 1e-3} == FORGET
+
+
+@pytest.mark.slow
+def test_networks_learn_if_more_than_a_thousandth_arrives(reach, full):
+    """tests/test_examples.py has the other networks, and those that are quick."""
+    for seed in range(10 if full else 0):
+        assert reach.train(reach.Residual, seed) > 0.95
+
+
+def test_after_training_the_lstm_has_written_its_first_input(reach, seeds):
+    names = {name: reach.ALL[name] for name in ("LSTM, forget bias 3", *sorted(FORGET))}
+    for seed in seeds:
+        found = reach.reach_of(reach.snapshots(names, seed, [0, reach.STEPS]), seed)
+        assert all(first_to_last(found, name) < 1e-3 for name in FORGET)
+        last = found.norms["LSTM, forget bias 3"][-1, -1]
+        assert last[0] > 10
+        assert last[0] > 5 * last[15] > 0.5
+
+
+def test_clipping_keeps_a_gradient_that_one_large_step_destroys(reach, full):
+    for seed in range(10 if full else 3):
+        found = reach.clipping(seed)
+        before, without, clipped = (first_to_last(found, name) for name in found.norms)
+        assert without < 1e-12 < 1e-3 < min(before, clipped)
+
+
+def test_the_gates_of_an_lstm_captioner_open(reach, seeds):
+    for seed in seeds:
+        found = reach.captioner(seed)
+        assert first_to_last(found, "LSTM after 300 steps") > 10 * first_to_last(found, "LSTM after 0 steps")
+        assert first_to_last(found, "RNN after 300 steps") < first_to_last(found, "RNN after 0 steps") / 2
+
+
+@pytest.mark.slow
+def test_reach_writes_the_pictures_of_its_page(reach, full, tmp_path):
+    drawn = set(re.findall(r"\(reach/(\w+\.svg)\)", (EXAMPLES.parent / "docs" / "reach.md").read_text("utf-8")))
+    if full:
+        reach.main(tmp_path, every=reach.STEPS)
+        assert {path.name for path in tmp_path.glob("*.svg")} == drawn

@@ -1,0 +1,166 @@
+"""Watch how far back the gradient reaches while recurrent networks train.
+
+Each picture compares ‖∂s_t/∂s_s‖ for all pairs of steps: before training and afterwards in the networks of
+examples/remember_first_bit.py, with and without gradient clipping, and in captioners while they train.
+
+python examples/reach.py --out docs/reach
+
+writes the pictures, and as many interactive pages with the same names, in about a minute. first_bit.html has a slider
+over the training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from remember_first_bit import HIDDEN, NETWORKS, STEPS, batch, train
+
+import minigrad as mg
+from captioning.data.vocabulary import Vocabulary
+from captioning.models.captioner import Captioner
+from captioning.scenes.features import informative_phrases, phrase_targets
+from captioning.scenes.grammar import captions
+from captioning.scenes.world import draw_scenes
+from minigrad import nn
+
+# Say the first of 30 bits -----------------------------------------------------------------------------
+
+
+class Residual(nn.Module):
+    """A residual RNN: each step adds tanh of a linear function of the input and the state to the state."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.linear = nn.Linear(1 + HIDDEN, HIDDEN, rng=rng)
+
+    def step(self, x: Any, s: Any) -> mg.Tensor:
+        """Return the state (N, HIDDEN) after inputs x (N, 1) and a state s (N, HIDDEN)."""
+        return s + mg.tanh(self.linear(mg.concatenate([x, s], axis=1)))
+
+    def forward(self, x: Any) -> tuple[mg.Tensor, mg.Tensor]:
+        """Return all states (N, T, HIDDEN) and the last one, as ``nn.RNN`` does."""
+        states = [mg.tensor(np.zeros((len(x), HIDDEN), np.float32))]
+        for t in range(x.shape[1]):
+            states.append(self.step(x[:, t], states[-1]))
+        return mg.ops.stack(states[1:], axis=1), states[-1]
+
+
+ALL = {"Residual RNN": Residual, **NETWORKS}
+
+
+def snapshots(networks: dict[str, Callable[..., Any]], seed: int, at: Iterable[int], **options: Any) -> dict[int, Any]:
+    """Train the networks until the last of these steps; return copies of each network and its head at each of them."""
+    found: dict[int, Any] = {step: {} for step in at}
+
+    def keep(name: str, step: int, layer: nn.Module, head: nn.Module) -> None:
+        if step in found:
+            found[step][name] = copy.deepcopy((layer, head))
+
+    for name, network in networks.items():
+        train(network, seed, steps=max(found), watch=partial(keep, name), **options)
+    return found
+
+
+def sequence(seed: int) -> tuple[Any, Any]:
+    """Return bits (LENGTH, 1) on which the reach is computed, and the first of them, (1,)."""
+    x, first = batch(np.random.default_rng([seed, 1]), 1)
+    return x[0], first
+
+
+def reach_of(found: dict[Any, Any], seed: int) -> mg.render.Reach:
+    """Return the reach of all networks in all snapshots, with the loss of the last state."""
+    x, first = sequence(seed)
+
+    def with_loss(layer: Any, head: Any) -> Any:
+        return getattr(layer, "step", layer), lambda states: mg.cross_entropy(head(states[-1:, :HIDDEN]), first)
+
+    cells = {step: {name: with_loss(*pair) for name, pair in pairs.items()} for step, pairs in found.items()}
+    return mg.render.reach(next(iter(cells.values())), x, snapshots=cells, initial={"Residual RNN": np.zeros(HIDDEN)})
+
+
+def clipping(seed: int = 0, steps: int = 20) -> mg.render.Reach:
+    """Train an RNN by SGD with a large learning rate, with and without clipping the gradient."""
+    name, cells = "RNN, orthogonal start", {}
+    for how, clip in (("without clipping", np.inf), ("clipped to norm 0.1", 0.1)):
+        found = snapshots({name: ALL[name]}, seed, (0, steps), optimiser=mg.optim.SGD, lr=3.0, clip=clip)
+        cells |= {"before training": found[0][name][0], f"{steps} steps, {how}": found[steps][name][0]}
+    return mg.render.reach(cells, sequence(seed)[0])
+
+
+# A captioner ------------------------------------------------------------------------------------------
+
+
+def scenes(seed: int, count: int = 300) -> tuple[list[str], Any, Any]:
+    """Return a vocabulary, features (count, D) of synthetic scenes, and five captions each, (count, 5, columns) ids."""
+    rng = np.random.default_rng(seed)
+    texts = [captions(scene, rng, 5) for scene in draw_scenes(seed, "train", count)]
+    words = ["<NULL>", "<START>", "<END>", "<UNK>", *sorted({word for own in texts for t in own for word in t.split()})]
+    rows = [["<START>", *text.split(), "<END>"] for own in texts for text in own]
+    longest = max(map(len, rows))
+    ids = [[words.index(word) for word in row + ["<NULL>"] * (longest - len(row))] for row in rows]
+    return words, phrase_targets(texts, informative_phrases(texts)), np.array(ids).reshape(count, 5, longest)
+
+
+def on_words(model: Captioner) -> Any:
+    """Return the captioner's cell as a layer that reads words, one-hot, instead of word vectors."""
+    layer: Any = copy.deepcopy(model.cell)
+    layer.Wx = nn.Parameter(model.embed.weight.data @ model.cell.Wx.data)
+    layer.input_size = len(model.vocabulary)
+    return layer
+
+
+def captioner(seed: int = 0, at: tuple[int, ...] = (0, 30, 100, 300)) -> mg.render.Reach:
+    """Train an RNN captioner and an LSTM captioner; return their reach at these steps, on the longest caption."""
+    words, features, ids = scenes(seed)
+    image, caption = divmod(int((ids > 0).sum(axis=2).argmax()), 5)
+    read, targets = ids[image, caption, :-1], ids[image, caption, 1:]
+    cells, initial = {}, {}
+    for kind in ("rnn", "lstm"):
+        rng = np.random.default_rng(seed)
+        model = Captioner(Vocabulary(words), features.shape[1], 16, HIDDEN, kind, rng=rng)
+        optimiser = mg.optim.Adam(model.parameters(), lr=0.005)
+        for step in range(max(at) + 1):
+            if step in at:
+                name, predict = f"{kind.upper()} after {step} steps", copy.deepcopy(model.predict)
+                cells[name] = on_words(model), partial(word_loss, predict, targets)
+                initial[name] = np.concatenate([s.numpy()[0] for s in model.initial_state(features[image, None])])
+            some = rng.integers(len(ids), size=32)
+            optimiser.zero_grad()
+            model.loss(features[some], ids[some, rng.integers(5, size=32)]).backward()
+            mg.optim.clip_grad_norm(model.parameters(), 5.0)
+            optimiser.step()
+    return mg.render.reach(cells, np.eye(len(words))[read], initial=initial)
+
+
+def word_loss(predict: nn.Module, targets: Any, states: Any) -> Any:
+    """Return the mean cross-entropy of the next words, from states (T, H) or, of an LSTM, (T, 2H)."""
+    return mg.cross_entropy(predict(states[:, :HIDDEN]), targets)
+
+
+# The pictures -----------------------------------------------------------------------------------------
+
+
+def main(out: str | Path = "docs/reach", seed: int = 0, every: int = 50) -> None:
+    """Write pictures and pages to a folder; the page of the bits has a snapshot of every so many steps."""
+    found = snapshots(ALL, seed, range(0, STEPS + 1, every))
+    four = {name: found[STEPS][name] for name in ("RNN", "GRU", "LSTM, forget bias 0", "LSTM, forget bias 3")}
+    both = {"clipping": clipping(seed), "captioner": captioner(seed)}
+    pictures = {"before_training": reach_of({0: found[0]}, seed), "first_bit": reach_of({STEPS: four}, seed), **both}
+    pages = {"first_bit": reach_of(found, seed), **both}
+    Path(out).mkdir(parents=True, exist_ok=True)
+    for ending, all_ in ((".svg", pictures), (".html", pages)):
+        for name, reach in all_.items():
+            print(reach.write(Path(out, name + ending)))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", default="docs/reach", help="folder of the pictures and pages")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    arguments = parser.parse_args()
+    main(arguments.out, arguments.seed)
