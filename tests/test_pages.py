@@ -54,7 +54,7 @@ def test_examples_of_a_page(page):
 
 BLOCKS = [
     (page, *block)
-    for page in ("README.md", "docs/tour.md")
+    for page in ("README.md", "docs/reach.md", "docs/tour.md")
     for block in re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", text_of(page), re.DOTALL)
 ]
 

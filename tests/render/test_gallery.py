@@ -73,8 +73,7 @@ def test_after_training_the_lstm_has_written_its_first_input(reach, seeds):
         found = reach.reach_of(reach.snapshots(names, seed, [0, reach.STEPS]), seed)
         assert all(first_to_last(found, name) < 1e-3 for name in FORGET)
         last = found.norms["LSTM, forget bias 3"][-1, -1]
-        assert last[0] > 10
-        assert last[0] > 5 * last[15] > 0.5
+        assert last[0] > 10 * last[15]
 
 
 def test_clipping_keeps_a_gradient_that_one_large_step_destroys(reach, full):
