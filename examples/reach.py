@@ -4,14 +4,10 @@ It trains the networks of examples/remember_first_bit.py and a residual RNN, an 
 and two captioners. It writes the pictures of docs/reach.md, and interactive pages. This takes about 20 seconds.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from remember_first_bit import HIDDEN, NETWORKS, STEPS, batch, train
@@ -30,14 +26,14 @@ from minigrad import nn
 class Residual(nn.Module):
     """A residual RNN: each step adds tanh of a linear function of the input and the state to the state."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng):
         self.linear = nn.Linear(1 + HIDDEN, HIDDEN, rng=rng)
 
-    def step(self, x: Any, s: Any) -> mg.Tensor:
+    def step(self, x, s):
         """Return the state (N, HIDDEN) after inputs x (N, 1) and a state s (N, HIDDEN)."""
         return s + mg.tanh(self.linear(mg.concatenate([x, s], axis=1)))
 
-    def forward(self, x: Any) -> tuple[mg.Tensor, mg.Tensor]:
+    def forward(self, x):
         """Return all states (N, T, HIDDEN) and the last one, as ``nn.RNN`` does."""
         states = [mg.tensor(np.zeros((len(x), HIDDEN), np.float32))]
         for t in range(x.shape[1]):
@@ -48,11 +44,11 @@ class Residual(nn.Module):
 ALL = {"Residual RNN": Residual, **NETWORKS}
 
 
-def snapshots(networks: dict[str, Callable[..., Any]], seed: int, at: Iterable[int], **options: Any) -> dict[int, Any]:
+def snapshots(networks, seed, at, **options):
     """Train the networks until the last of these steps; return copies of each network and its head at each of them."""
-    found: dict[int, Any] = {step: {} for step in at}
+    found = {step: {} for step in at}
 
-    def keep(name: str, step: int, layer: nn.Module, head: nn.Module) -> None:
+    def keep(name, step, layer, head):
         if step in found:
             found[step][name] = copy.deepcopy((layer, head))
 
@@ -61,27 +57,27 @@ def snapshots(networks: dict[str, Callable[..., Any]], seed: int, at: Iterable[i
     return found
 
 
-def sequence(seed: int) -> tuple[Any, Any]:
+def sequence(seed):
     """Return bits (LENGTH, 1) on which the reach is computed, and the first of them, (1,)."""
     x, first = batch(np.random.default_rng([seed, 1]), 1)
     return x[0], first
 
 
-def reach_of(found: dict[Any, Any], seed: int) -> mg.render.Reach:
+def reach_of(found, seed):
     """Return the reach of all networks in all snapshots, with the loss of the last state."""
     x, first = sequence(seed)
 
-    def with_loss(layer: Any, head: Any) -> Any:
+    def with_loss(layer, head):
         return getattr(layer, "step", layer), lambda states: mg.cross_entropy(head(states[-1:, :HIDDEN]), first)
 
     cells = {step: {name: with_loss(*pair) for name, pair in pairs.items()} for step, pairs in found.items()}
     return mg.render.reach(next(iter(cells.values())), x, snapshots=cells, initial={"Residual RNN": np.zeros(HIDDEN)})
 
 
-def clipping(seed: int = 0, steps: int = 20) -> mg.render.Reach:
+def clipping(seed=0, steps=20):
     """Train an RNN by SGD with a large learning rate, with and without clipping the gradient."""
     name, cells = "RNN, orthogonal start", {}
-    for how, clip in (("without clipping", np.inf), ("clipped to norm 0.1", 0.1)):
+    for how, clip in (("without clipping", np.inf), ("clipped to 0.1", 0.1)):
         found = snapshots({name: ALL[name]}, seed, (0, steps), optimiser=mg.optim.SGD, lr=3.0, clip=clip)
         cells |= {"before training": found[0][name][0], f"{steps} steps, {how}": found[steps][name][0]}
     return mg.render.reach(cells, sequence(seed)[0])
@@ -90,7 +86,7 @@ def clipping(seed: int = 0, steps: int = 20) -> mg.render.Reach:
 # A captioner ------------------------------------------------------------------------------------------
 
 
-def scenes(seed: int, count: int = 300) -> tuple[list[str], Any, Any]:
+def scenes(seed, count=300):
     """Return a vocabulary, features (count, D) of synthetic scenes, and five captions each, (count, 5, columns) ids."""
     rng = np.random.default_rng(seed)
     texts = [captions(scene, rng, 5) for scene in draw_scenes(seed, "train", count)]
@@ -101,15 +97,15 @@ def scenes(seed: int, count: int = 300) -> tuple[list[str], Any, Any]:
     return words, phrase_targets(texts, informative_phrases(texts)), np.array(ids).reshape(count, 5, longest)
 
 
-def on_words(model: Captioner) -> Any:
+def on_words(model):
     """Return the captioner's cell as a layer that reads words, one-hot, instead of word vectors."""
-    layer: Any = copy.deepcopy(model.cell)
+    layer = copy.deepcopy(model.cell)
     layer.Wx = nn.Parameter(model.embed.weight.data @ model.cell.Wx.data)
     layer.input_size = len(model.vocabulary)
     return layer
 
 
-def captioner(seed: int = 0, at: tuple[int, ...] = (0, 30, 100, 300)) -> mg.render.Reach:
+def captioner(seed=0, at=(0, 30, 100, 300)):
     """Train an RNN captioner and an LSTM captioner; return their reach at these steps, on the longest caption."""
     words, features, ids = scenes(seed)
     image, caption = divmod(int((ids > 0).sum(axis=2).argmax()), 5)
@@ -132,7 +128,7 @@ def captioner(seed: int = 0, at: tuple[int, ...] = (0, 30, 100, 300)) -> mg.rend
     return mg.render.reach(cells, np.eye(len(words))[read], initial=initial)
 
 
-def word_loss(predict: nn.Module, targets: Any, states: Any) -> Any:
+def word_loss(predict, targets, states):
     """Return the mean cross-entropy of the next words, from states (T, H) or, of an LSTM, (T, 2H)."""
     return mg.cross_entropy(predict(states[:, :HIDDEN]), targets)
 
@@ -140,7 +136,7 @@ def word_loss(predict: nn.Module, targets: Any, states: Any) -> Any:
 # The pictures -----------------------------------------------------------------------------------------
 
 
-def main(out: str | Path = "docs/reach", seed: int = 0, every: int = 50) -> None:
+def main(out="docs/reach", seed=0, every=50):
     """Write pictures and pages to a folder; the page of the bits has a snapshot of every so many steps."""
     found = snapshots(ALL, seed, range(0, STEPS + 1, every))
     four = {name: found[STEPS][name] for name in ("RNN", "GRU", "LSTM, forget bias 0", "LSTM, forget bias 3")}

@@ -13,11 +13,7 @@ the seeds 0 to 9. Every run either learned the task (more than 95 % right) or st
     LSTM, forget bias 3         10          0
 """
 
-from __future__ import annotations
-
 import argparse
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -27,12 +23,12 @@ from minigrad import nn
 LENGTH, HIDDEN, STEPS = 30, 16, 800
 
 
-def uniform(rng: np.random.Generator) -> Callable[..., mg.Tensor]:
+def uniform(rng):
     """Return PyTorch's initialiser of recurrent layers, uniform on [-k, k] with k = 1 / sqrt(HIDDEN)."""
     return lambda shape: nn.init.uniform(shape, -(HIDDEN**-0.5), HIDDEN**-0.5, rng=rng)
 
 
-NETWORKS: dict[str, Callable[[np.random.Generator], nn.Module]] = {
+NETWORKS = {
     "RNN": lambda rng: nn.RNN(1, HIDDEN, initial=uniform(rng)),
     "RNN, orthogonal start": lambda rng: nn.RNN(1, HIDDEN, rng=rng),
     "GRU": lambda rng: nn.GRU(1, HIDDEN, rng=rng),
@@ -42,21 +38,13 @@ NETWORKS: dict[str, Callable[[np.random.Generator], nn.Module]] = {
 }
 
 
-def batch(rng: np.random.Generator, size: int) -> tuple[Any, Any]:
+def batch(rng, size):
     """Return random bits, -1 or 1, (size, LENGTH, 1), and the first of each sequence, 0 or 1, (size,)."""
     bits = rng.integers(2, size=(size, LENGTH))
     return (2.0 * bits[..., None] - 1).astype(np.float32), bits[:, 0]
 
 
-def train(
-    network: Callable[[np.random.Generator], nn.Module],
-    seed: int,
-    steps: int = STEPS,
-    optimiser: Any = mg.optim.Adam,
-    lr: float = 0.003,
-    clip: float = 1.0,
-    watch: Callable[[int, nn.Module, nn.Module], None] = lambda step, layer, head: None,
-) -> float:
+def train(network, seed, steps=STEPS, optimiser=mg.optim.Adam, lr=0.003, clip=1.0, watch=None):
     """Train a network and a head that reads its last state; return the accuracy on new sequences.
 
     The seed determines the initial weights and all bits. ``watch(step, layer, head)`` is called before each step of the
@@ -67,20 +55,22 @@ def train(
     weights = [*layer.parameters(), *head.parameters()]
     optimise = optimiser(weights, lr=lr)
     for step in range(steps):
-        watch(step, layer, head)
+        if watch:
+            watch(step, layer, head)
         x, first = batch(rng, 32)
         optimise.zero_grad()
         mg.cross_entropy(head(layer(x)[0][:, -1]), first).backward()
         mg.optim.clip_grad_norm(weights, clip)
         optimise.step()
-    watch(steps, layer, head)
+    if watch:
+        watch(steps, layer, head)
     x, first = batch(rng, 1000)
     with mg.no_grad():
         answers = head(layer(x)[0][:, -1]).numpy().argmax(axis=1)
     return float((answers == first).mean())
 
 
-def main(seed: int = 0) -> dict[str, float]:
+def main(seed=0):
     """Print and return the accuracy of each network."""
     accuracy = {name: train(network, seed) for name, network in NETWORKS.items()}
     for name, share in accuracy.items():
