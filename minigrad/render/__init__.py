@@ -11,5 +11,5 @@ from .listing import to_text
 from .module_summary import summary
 from .page import to_html
 
-__all__ = ["DrawingError", "Reach", "compare", "draw", "notebook", "reach", "summary", "to_dot", "to_graphviz", "to_html",
-           "to_mermaid", "to_networkx", "to_text"]  # fmt: skip
+__all__ = ["DrawingError", "Reach", "compare", "draw", "notebook", "reach", "summary", "to_dot", "to_graphviz",
+           "to_html", "to_mermaid", "to_networkx", "to_text"]  # fmt: skip
