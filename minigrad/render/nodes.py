@@ -175,7 +175,9 @@ def executed(order: Sequence[Node]) -> list[Node]:
     - for a running total, the total so far, for the same reason;
     - otherwise, the parent with the longest history. Thus the state comes before a step's other inputs, which are then
       listed where they are used. In the first step of a loop both are short, so the other steps decide;
-    - among histories of equal length, the first argument's, as in Python.
+    - among histories of equal length, the first argument's, as in Python;
+    - in the first step of a loop, whose arguments differ in kind from those of later steps, the one with the shortest
+      history, so that initial states come before the loop.
 
     The sort first visits any value that a loop takes apart slice by slice.
 
@@ -198,6 +200,10 @@ def executed(order: Sequence[Node]) -> list[Node]:
     users = Counter([parent for node in order for parent in node.parents])
     totals = _totals(order, users)
     parents = {node: _visits(node, depth, votes[_kind(node)], totals.get(node)) for node in joins}
+    kinds, similar = Counter(map(_kind, joins)), Counter([_kind(node)[:2] for node in joins])
+    for node in joins:
+        if kinds[_kind(node)] == 1 and similar[_kind(node)[:2]] >= _ROW:  # the first step of a loop
+            parents[node] = sorted(parents[node], key=depth.__getitem__, reverse=True)
     first = [*_sliced(order, depth), *(node for node in order if node not in users)]
     result = topological_order(first, lambda node: parents.get(node, node.parents))
     return [node for node in result.nodes if node.primitive is not None]

@@ -70,6 +70,19 @@ def test_a_loop_is_one_block_of_whole_steps(start, head, transposed, taken):
     assert operations(picture) == operations(arranged(make(12), "steps"))
 
 
+def test_computed_initial_states_come_before_a_loop():
+    words, head, cell = leaf(2, 9, 3), nn.Linear(4, 4, rng=0), nn.Linear(7, 16, rng=0)
+    h = head(leaf(2, 4))
+    c = h * 0.5
+    for k in range(9):
+        p = cell(mg.concatenate([words[:, k], h], 1))
+        i, f, o, g = (p[:, 4 * j : 4 * j + 4] for j in range(4))
+        c = mg.sigmoid(f) * c + mg.sigmoid(i) * mg.tanh(g)
+        h = mg.sigmoid(o) * mg.tanh(c)
+    (block,) = blocks(mg.render.to_text(h.sum()))
+    assert block.startswith("× 9, first with ")
+
+
 @pytest.mark.parametrize("tracked", [False, True])
 def test_a_deep_network_is_listed_from_its_input(tracked):
     net = nn.Sequential(*[Residual(4) for _ in range(6)])
