@@ -120,7 +120,7 @@ def _call_unary(primitive: Primitive, general: Callable[..., Any]) -> Callable[[
         node.later_outputs = ()
         node.residuals = residuals
         node.scope = path
-        node.born = writes.clock
+        node.born = next(writes.clock)
         if primitive.keeps_inputs:
             node.inputs = (array,)
         return tensor
@@ -200,7 +200,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Any]) -> Callable[
         node.later_outputs = ()
         node.residuals = residuals
         node.scope = path
-        node.born = writes.clock
+        node.born = next(writes.clock)
         if primitive.keeps_inputs:
             node.inputs = (x, y)
         if residuals and (left is None or right is None) and number_check.get() is None:
@@ -259,7 +259,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
             node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
             node.residuals = residuals
             node.scope = path
-            node.born = writes.clock
+            node.born = next(writes.clock)
             set_outputs(node, results)
             if primitive.keeps_inputs:
                 node.inputs = tuple(arrays)

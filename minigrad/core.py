@@ -90,7 +90,7 @@ class Node:
             second output of an LSTM. The edges are ``((1, 2), (False, True, True), (0, 1))``.
         shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other output.
         residuals: what the VJP needs; None once a backward pass has freed it.
-        born: the write clock when the node was made (:mod:`minigrad.writes`).
+        born: its number; a node made later, or a later write, has a larger one (:mod:`minigrad.writes`).
         scope: the path of :func:`scope` names.
 
     Most nodes do not set these:

@@ -174,7 +174,7 @@ def _as_results(arrays: Sequence[Array], outer: Sequence[Leaf]) -> list[Tensor]:
     path = current_scope()
     if outer and path is not None and results:
         node = Node()
-        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, writes.clock
+        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, next(writes.clock)
         node.parents = tuple(outer)
         node.edges = tuple(range(len(outer))), (True,) * len(outer), (0,) * len(outer)
         node.residuals = ()

@@ -1,8 +1,8 @@
 """Detect writes into arrays that a gradient needs.
 
-:data:`clock` counts writes, and a node keeps the value at its creation. Everything that writes into a tensor
-calls :func:`written`: ``tensor[...] = …``, an optimiser's step, ``load_state_dict``. If the clock has not moved since,
-the reverse pass only compares two numbers. Otherwise it looks up the last write into the memory of each residual. Views
+:data:`clock` numbers nodes and writes in order. Everything that writes into a tensor calls :func:`written`:
+``tensor[...] = …``, an optimiser's step, ``load_state_dict``. If a node is younger than the last write, the reverse
+pass only compares two numbers. Otherwise it looks up the last write into the memory of each residual. Views
 share memory, so writes are recorded by the array that owns the memory.
 
 Writes through ``tensor.data``, or into an ndarray that was passed to a primitive, are not announced. :func:`guard`
@@ -11,10 +11,10 @@ protects residuals that share memory with such an ndarray: it copies small ones 
 
 from __future__ import annotations
 
-import functools
 import weakref
 import zlib
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard", "arrays_in", "check_unwritten", "guard", "overwritten", "owner", "written"]
 
-clock = 0
-"""The number of writes so far."""
+clock = count(1)
+"""Numbers nodes and writes in the order in which they happen."""
+last_write = 0
+"""The number of the last write."""
 _writes: dict[int, tuple[weakref.ref[Array], int]] = {}
-"""A weak reference to the owner of the memory, and the clock at the last write, by the id of the owner."""
+"""A weak reference to the owner of the memory, and the number of the last write, by the id of the owner."""
 
 _MAX_COPIED_BYTES = 2**20
 _SAMPLES = 4096
@@ -47,11 +49,11 @@ def written(array: Array) -> None:
     Traceback (most recent call last):
     ValueError: backward: multiply saved float32 (1,) for its gradient, and it, or ...
     """
-    global clock
-    clock += 1
+    global last_write
+    last_write = next(clock)
     memory = owner(array)
     key = id(memory)
-    _writes[key] = weakref.ref(memory, lambda _: _writes.pop(key, None)), clock
+    _writes[key] = weakref.ref(memory, lambda _: _writes.pop(key, None)), last_write
 
 
 def overwritten(values: Any, since: int) -> Array | None:
@@ -90,7 +92,7 @@ def owner(array: Array) -> Array:
 
 
 class Guard:
-    """Checksums of arrays that a node's gradient needs, and the clock when the node was made.
+    """Checksums of arrays that a node's gradient needs, and the number of the node.
 
     While a node has a guard, ``node.born`` is -1, so that every pass checks it. If ``sampled``, the checksum of a large
     array covers a random sample of its entries.
@@ -157,12 +159,6 @@ def _saved(node: Node, array: Array) -> str:
     )
 
 
-@functools.cache
-def _sample_positions() -> Array:
-    """Random integers; modulo the size of an array they are positions in it."""
-    return np.random.default_rng(0).integers(2**62, size=_SAMPLES)
-
-
 def _distinct(array: Array) -> Array:
     """Return the array without entries that broadcasting repeats."""
     return array[tuple(slice(None) if step else slice(1) for step in array.strides)] if 0 in array.strides else array
@@ -170,5 +166,5 @@ def _distinct(array: Array) -> Array:
 
 def _checksum(array: Array, sampled: bool) -> int:
     if sampled and _distinct(array).nbytes > _MAX_COPIED_BYTES:
-        array = array.flat[_sample_positions() % array.size]
+        array = array.flat[np.random.default_rng(0).integers(array.size, size=_SAMPLES)]
     return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

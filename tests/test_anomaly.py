@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack, contextmanager
+from itertools import count
 
 import numpy as np
 import pytest
@@ -345,8 +346,9 @@ def test_what_it_does_not_know_it_does_not_blame():
 
 
 def test_a_write_is_seen_whatever_was_written_before(monkeypatch):
-    for clock in range(4):
-        monkeypatch.setattr(writes, "clock", clock)
+    for number in range(4):
+        monkeypatch.setattr(writes, "clock", count(number))
+        monkeypatch.setattr(writes, "last_write", number)
         w, x = leaf(2.0), leaf(3.0)
         with mg.detect_anomaly():
             y = w * x

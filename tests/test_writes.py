@@ -116,9 +116,9 @@ def test_a_window_of_an_array_shares_its_memory():
 
 def test_a_write_into_an_array_that_is_gone_is_none_into_the_next_at_its_place():
     gone, array = weakref.ref(set()), np.ones(3)
-    writes._writes[id(array)] = gone, writes.clock + 1
+    writes._writes[id(array)] = gone, writes.last_write + 1
     assert writes.overwritten((array,), 0) is None
-    writes._writes[id(array)] = weakref.ref(array), writes.clock + 1
+    writes._writes[id(array)] = weakref.ref(array), writes.last_write + 1
     assert writes.overwritten((array,), 0) is array
     del writes._writes[id(array)]
 

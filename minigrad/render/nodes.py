@@ -7,24 +7,18 @@ two modules.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
 from ..backward import graph_of
 from ..core import Leaf, Node, Tensor
-from ..graph import topological_order
-from ..ops.elementwise import add
-from ..ops.indexing import getitem
 from .labels import STEP, default_name, free_names
 from .picture import Edge, Output, Path, Picture, Vertex, shared_path
 
 __all__ = ["executed", "paths_of_modules", "picture_of"]
 
 _Paths = Mapping[int, Path]  # new paths of scopes, by the identity of the nodes' paths
-_NEAR = 8  # histories that differ by at most this are equally long: operations of the same kind decide between them
-_ROW = 5  # this many sums in a row count as a running total; fewer may belong to one step
 
 
 def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Picture:
@@ -161,25 +155,8 @@ def _owners_path(leaf: Node, uses: Iterable[Node], paths: _Paths) -> Path:
     return ()
 
 
-# The order of execution --------------------------------------------------------------------------
-
-
-def executed(order: Sequence[Node]) -> list[Node]:
-    """Return the operations of a topological order, in a likely order of execution.
-
-    Nodes do not record when they were created. A depth-first sort may list the heads of a loop's steps from last to
-    first, or the inputs of all steps before the first step. So it matters which parent the sort visits first:
-
-    - among similar parents, such as the stacked outputs of all steps, the one with the shortest history, so that each
-      is listed right after its step;
-    - for a running total, the total so far, for the same reason;
-    - otherwise, the parent with the longest history. Thus the state comes before a step's other inputs, which are then
-      listed where they are used. In the first step of a loop both are short, so the other steps decide;
-    - among histories of equal length, the first argument's, as in Python;
-    - in the first step of a loop, whose arguments differ in kind from those of later steps, the one with the shortest
-      history, so that initial states come before the loop.
-
-    The sort first visits any value that a loop takes apart slice by slice.
+def executed(order: Iterable[Node]) -> list[Node]:
+    """Return the operations among nodes in the order in which they ran.
 
     >>> import minigrad as mg
     >>> h, heads = mg.tensor([1.0], requires_grad=True), []
@@ -189,67 +166,5 @@ def executed(order: Sequence[Node]) -> list[Node]:
     >>> [node.primitive.name for node in executed(mg.backward.graph_of([mg.stack(heads).node]).nodes)]
     ['tanh', 'exp', 'tanh', 'exp', 'tanh', 'exp', 'stack']
     """
-    depth: dict[Node, int] = {}
-    for node in order:
-        depth[node] = max([depth[parent] for parent in node.parents], default=-1) + 1
-    joins = [node for node in order if len([parent for parent in node.parents if depth[parent]]) > 1]
-    votes: dict[Any, list[int]] = {}  # the summed lengths of the arguments' histories, for each kind of operation
-    for node in joins:
-        depths, kind = [depth[parent] for parent in node.parents], _kind(node)
-        votes[kind] = [a + b for a, b in zip(votes.get(kind, [0] * len(depths)), depths, strict=True)]
-    users = Counter([parent for node in order for parent in node.parents])
-    totals = _totals(order, users)
-    parents = {node: _visits(node, depth, votes[_kind(node)], totals.get(node)) for node in joins}
-    kinds, similar = Counter(map(_kind, joins)), Counter([_kind(node)[:2] for node in joins])
-    for node in joins:
-        if kinds[_kind(node)] == 1 and similar[_kind(node)[:2]] >= _ROW:  # the first step of a loop
-            parents[node] = sorted(parents[node], key=depth.__getitem__, reverse=True)
-    first = [*_sliced(order, depth), *(node for node in order if node not in users)]
-    result = topological_order(first, lambda node: parents.get(node, node.parents))
-    return [node for node in result.nodes if node.primitive is not None]
-
-
-def _kind(node: Node) -> Any:
-    return node.primitive, node.shape, tuple([(parent.primitive, parent.shape) for parent in node.parents])
-
-
-def _totals(order: Sequence[Node], users: Counter[Node]) -> dict[Node, Node]:
-    """Map each sum of a running total to the previous sum; only the next sum uses each of them."""
-    before: dict[Node, Node] = {}
-    length: dict[Node, int] = {}  # of the row up to a sum, then of the whole row
-    for node in order:
-        if node.primitive is add.primitive:
-            sums = [p for p in node.parents[::-1] if p in length and users[p] == 1 and p.shape == node.shape]
-            before |= {node: max(sums, key=length.__getitem__)} if sums else {}
-            length[node] = 1 + max([length[p] for p in sums], default=0)
-    for node, total in reversed(before.items()):
-        length[total] = length[node]
-    return {node: total for node, total in before.items() if length[node] >= _ROW}
-
-
-def _sliced(order: Sequence[Node], depth: dict[Node, int]) -> list[Node]:
-    """Return the values from which the steps of a loop take slices, if they exist before the first step."""
-    slices = [node for node in order if node.primitive is getitem.primitive and node.parents[0].primitive is not None]
-    late: dict[Node, int] = {}  # the latest time of each node, if all others run as early as possible
-    for node in reversed(order) if slices else ():
-        when = late.setdefault(node, depth[node]) - 1
-        for parent in node.parents:
-            late[parent] = min(late.get(parent, when), when)
-    needed: dict[Node, list[int]] = {}
-    for node in slices:
-        needed.setdefault(node.parents[0], []).append(late[node])
-    return [node for node, when in needed.items() if len(when) > 2 and max(when) - min(when) > _NEAR]
-
-
-def _visits(node: Node, depth: dict[Node, int], votes: Sequence[int], total: Node | None) -> list[Node]:
-    """Return the parents in reverse order of visit; `votes` are those of the node's kind."""
-    parents = list(dict.fromkeys(node.parents))[::-1]
-    if len(parents) > 2 and len({(parent.primitive, parent.shape) for parent in parents}) == 1:
-        return sorted(parents, key=depth.__getitem__, reverse=True)
-    if total is not None:
-        return sorted(parents, key=lambda parent: parent is total)
-    depths = [depth[parent] for parent in node.parents]
-    decided = votes if max(depths) - min(depths) <= _NEAR else depths
-    if max(decided) - min(decided) < 2:
-        return parents  # in Python's order
-    return sorted(parents, key=dict(zip(node.parents[::-1], decided[::-1], strict=True)).__getitem__)
+    operations = [node for node in order if node.primitive is not None]
+    return sorted(operations, key=lambda node: (node.guard if hasattr(node, "guard") else node).born)

@@ -104,14 +104,14 @@ def trace(function: Callable[[], list[Array]], variables: Iterable[Array] = ()) 
         ValueError: if an array was written into in the meantime, because one array then stood for several values, or if
             a Python number is taken out of a tensor that depends on the variables.
     """
-    tracer, clock = _Tracer(variables), writes.clock
+    tracer, before = _Tracer(variables), writes.last_write
     outside = number_check.set(tracer.refuse_number)
     try:
         with observing(tracer):
             results = function()
     finally:
         number_check.reset(outside)
-    if writes.clock != clock:
+    if writes.last_write != before:
         raise ValueError("the call writes into a tensor, but ONNX has no such operation")
     first = {id(output): call for call in reversed(tracer.calls) for output in call.outputs}
     wanted, needed = set(map(id, results)), []
