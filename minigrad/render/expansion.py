@@ -39,17 +39,17 @@ _Arguments: TypeAlias = "list[tuple[Spec | None, Edge | None]]"
 def unrolled(picture: Picture) -> Picture:
     """Replace every sequence primitive with its steps, such as `lstm_step`, each in its own scope.
 
-    A sequence without steps (T = 0) stays.
+    A sequence of at most one step stays, such as a layer that is called step by step.
     """
     lengths = [_length(vertex) for vertex in picture.vertices]
-    if not any(lengths):
+    if max(lengths, default=0) < 2:
         return picture
     used = {(edge.source, edge.slot) for vertex in picture.vertices for edge in vertex.inputs}
     used |= {(output.source, output.slot) for output in picture.outputs}
     used |= {(number, slot) for number, vertex in enumerate(picture.vertices) for slot, _ in vertex.names}
     new = Rewriting(picture)
     for number, vertex in enumerate(picture.vertices):
-        if not lengths[number]:
+        if lengths[number] < 2:
             new.keep(number)
             continue
         vertex, first = vertex.with_inputs(new.edges(vertex.inputs)), len(new.vertices)

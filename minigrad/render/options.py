@@ -15,7 +15,6 @@ from .fold import closed, folded, limited, readable_depth
 from .heat import with_births
 from .nodes import picture_of
 from .picture import Picture
-from .scopes import grouped
 
 __all__ = [
     "Depth",
@@ -98,7 +97,7 @@ def whole_picture(
     picture = picture_of(outputs, checked_names(names))
     if unroll != "primitive":
         picture = unrolled(picture)
-    return grouped(expanded(with_births(picture), references))
+    return expanded(with_births(picture), references)
 
 
 def check_choice(option: str, value: object, choices: Sequence[str]) -> None:

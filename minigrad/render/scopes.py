@@ -1,9 +1,4 @@
-"""Build a tree of scopes, and sort vertices by it.
-
-A depth-first sort may run from one step of a loop into the next and back. So each level of scopes is contracted to one
-vertex per scope, and these are sorted. If a scope that is left and re-entered would make a cycle, it becomes several
-scopes of the same name.
-"""
+"""Build a tree of scopes. A scope that is left and re-entered becomes several scopes of the same name."""
 
 from __future__ import annotations
 
@@ -13,9 +8,9 @@ from typing import NamedTuple
 
 from ..graph import Order, topological_order
 from .labels import STEP
-from .picture import Picture, Vertex, reordered
+from .picture import Picture, Vertex
 
-__all__ = ["Row", "Scope", "call_scopes", "grouped", "nested_scopes"]
+__all__ = ["Row", "Scope", "call_scopes", "nested_scopes"]
 
 
 class Row(NamedTuple):
@@ -50,7 +45,8 @@ def _tree(vertices: Sequence[Vertex], paths: Sequence[Sequence[Hashable]], rows:
     stack = [(root, 0)]
     while stack:
         scope, depth = stack.pop()
-        groups = _separated(vertices, {i: paths[i][depth] if len(paths[i]) > depth else i for i in scope.members})
+        keys = {i: paths[i][depth] if len(paths[i]) > depth else i for i in scope.members}
+        groups = [(key, list(run)) for key, run in groupby(keys, keys.__getitem__)]
         if rows and not scope.row:
             groups = _with_row(vertices, groups)
         for key, members in groups:
@@ -61,16 +57,6 @@ def _tree(vertices: Sequence[Vertex], paths: Sequence[Sequence[Hashable]], rows:
             scope.items.append(inner)
             stack.append((inner, depth + (key in paths[members[0]][depth : depth + 1])))
     return root
-
-
-def _separated(vertices: Sequence[Vertex], keys: Mapping[int, Hashable]) -> list[_Group]:
-    """Group vertices by key, each group after those that feed it; split keys whose groups would make a cycle."""
-    runs = [(key, list(run)) for key, run in groupby(keys, keys.__getitem__)]
-    groups = _joined(runs)
-    if len(groups) == len(runs):
-        return runs
-    order = _contracted_order(vertices, groups)
-    return runs if order is None else [(key, groups[key]) for key in order]
 
 
 def _joined(pairs: Iterable[_Group]) -> dict[Hashable, list[int]]:
@@ -92,23 +78,6 @@ def _contracted_order(vertices: Sequence[Vertex], groups: Mapping[Hashable, Sequ
         before[key] |= dict.fromkeys(source for source in sources if source != key)
     order = topological_order(before, before.__getitem__)
     return list(order.nodes) if isinstance(order, Order) else None
-
-
-def grouped(picture: Picture) -> Picture:
-    """Return the same picture, with the operations of each scope next to each other where possible."""
-    paths: list[tuple[Hashable, ...]] = [() if vertex.is_leaf else vertex.around for vertex in picture.vertices]
-    for i, vertex in enumerate(picture.vertices):
-        if vertex.step is not None:  # the steps of two sequences in one scope have the same names
-            paths[i] = (*paths[i], (vertex.scope[-1], id(vertex.node)))
-    order: list[int] = []
-    stack: list[int | Scope] = [_tree(picture.vertices, paths)]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, int):
-            order.append(item)
-        else:
-            stack += reversed(item.items)
-    return picture if order == sorted(order) else reordered(picture, order)
 
 
 def call_scopes(picture: Picture) -> Scope:

@@ -81,6 +81,16 @@ def test_computed_initial_states_come_before_a_loop():
     assert block.startswith("× 9, first with ")
 
 
+def test_a_loop_that_calls_layers_is_one_block():
+    x, h, head, cell = leaf(2, 9, 3), None, nn.Linear(4, 4, rng=0), nn.GRU(3, 4, rng=0)
+    total = leaf(2, 4)
+    for k in range(9):
+        _, h = cell(x[:, k : k + 1]) if h is None else cell(x[:, k : k + 1], h)
+        total = mg.tanh(head(h) + total)
+    (block,) = blocks(mg.render.to_text(total))
+    assert block.startswith("× 9, first with ")
+
+
 @pytest.mark.parametrize("tracked", [False, True])
 def test_a_deep_network_is_listed_from_its_input(tracked):
     net = nn.Sequential(*[Residual(4) for _ in range(6)])

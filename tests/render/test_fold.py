@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.render.fold import find_repeats, folded, limited
-from minigrad.render.scopes import grouped
 from tests.render.graphs import chain, graphs, leaf, loop
 from tests.render.pictures import arranged, check, labels, operations, picture_of, whole
 
@@ -106,7 +105,7 @@ def test_repeats_match_the_definition(output):
 
 @given(graphs(), st.integers(1, 6))
 def test_folding_and_limiting_keep_outputs_and_counts(outputs, most):
-    picture = grouped(whole(outputs, "steps"))
+    picture = whole(outputs, "steps")
     less = check(folded(picture))
     assert operations(less) == operations(picture)
     assert not find_repeats(less, 4)

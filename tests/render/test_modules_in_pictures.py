@@ -112,7 +112,7 @@ def test_parameters_have_the_names_of_the_state(make, copied):
 
 def test_names_of_leaves_are_unique_and_in_the_order_of_use():
     assert list(leaf_names(picture_of(captioner())).values()) == [
-        "Captioner.embed.weight", "Captioner.project.weight", "Captioner.project.bias", "Wx", "Wh", "b",
+        "Captioner.project.weight", "Captioner.project.bias", "Captioner.embed.weight", "Wx", "Wh", "b",
         "Captioner.predict.weight", "Captioner.predict.bias",
     ]  # fmt: skip
     a, b, c = leaf(2), leaf(2), leaf(2)

@@ -19,7 +19,6 @@ from minigrad.primitives import PRIMITIVES
 from minigrad.recording import note_of
 from minigrad.render import to_html
 from minigrad.render.page import as_json, content_of, page_text
-from minigrad.render.scopes import grouped
 from minigrad.units import time_text
 from tests.render import graphs
 from tests.render.pictures import arranged, picture_of
@@ -228,7 +227,7 @@ def test_boxes_form_no_cycles(scopes, data):
         a, b = (made[data.draw(st.integers(0, len(made) - 1))] for _ in range(2))
         with entered(scope):
             made.append(a * b)
-    picture = grouped(picture_of(sum(made[1:], start=made[0])))
+    picture = picture_of(sum(made[1:], start=made[0]))
     content = content_of(picture)
     boxes, box_of = content["boxes"], [vertex["box"] for vertex in content["vertices"]]
     assert all(box["parent"] < i for i, box in enumerate(boxes))
