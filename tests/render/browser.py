@@ -134,9 +134,14 @@ class Browser:
         return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
 
 
-ENTER, ESCAPE = "\ue007", "\ue00c"
+def texts(window: Browser, selector: str) -> list[str]:
+    """The texts of all elements that a CSS selector finds, also of hidden ones."""
+    return window.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
+
+
+TAB, ENTER, ESCAPE = "\ue004", "\ue007", "\ue00c"
+END, HOME = "\ue010", "\ue011"
 LEFT, UP, RIGHT, DOWN = "\ue012", "\ue013", "\ue014", "\ue015"
-TAB = "\ue004"
 
 
 def _pointer(name: str, kind: str, points: list[tuple[int, int]]) -> dict[str, Any]:

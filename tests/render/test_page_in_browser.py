@@ -12,6 +12,7 @@ import pytest
 import minigrad as mg
 from minigrad.render import to_html
 from tests.render import browser as driver
+from tests.render.browser import texts
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +54,6 @@ def opened(window, tmp_path):
     yield open_page
     assert window.messages() == []
     assert {address.partition(":")[0] for address in window.requests()} <= {"file", "data"}
-
-
-def texts(window, selector):
-    return window.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
 
 
 def count(window, selector):
@@ -431,6 +428,27 @@ def test_arrows_follow_edges(opened):
     assert "lstm_step" in texts(window, "#stage .name")
 
 
+STOP = "return document.activeElement.closest('#drawing') !== null"
+
+
+@pytest.mark.parametrize("name", ["weight", ""])
+def test_the_keyboard_enters_the_drawing_from_a_parameter_and_with_nothing_in_sight(opened, name):
+    window = opened(loss_of())
+    if name:
+        window.keys("/" + name + driver.ENTER + driver.ESCAPE)  # which selects a parameter, and leaves the search
+        assert texts(window, "#kind") == ["parameter"]
+    for _ in range(3):
+        window.drag((1000, 700), (-980, 0))
+    if not name:
+        window.keys(driver.ESCAPE)
+    window.run("document.getElementById('help').focus()")
+    window.keys(driver.TAB)
+    assert window.run(STOP)
+    window.keys(driver.DOWN)
+    assert texts(window, "#name") == ["tanh" if name else "input"]  # which follows the operation that uses the weight
+    assert window.run(STOP)
+
+
 def test_few_tab_stops(opened):
     window = opened(loss_of())
     stops = """return [...document.querySelectorAll('button, input, [tabindex]')]
@@ -453,7 +471,11 @@ def test_print_shows_the_whole_drawing_and_the_legend_in_colour(opened):
     window = opened(chain(400))
     window.click("#open-all")
     window.prefer("dark", "print")
-    window.run("window.dispatchEvent(new Event('beforeprint'))")
+    redraws = """const observer = new MutationObserver(() => {});
+        observer.observe(document.getElementById('stage'), { childList: true });
+        window.dispatchEvent(new Event('beforeprint'));
+        return observer.takeRecords().filter((record) => record.removedNodes.length).length"""
+    assert window.run(redraws) == 1
     [[left, right, top, bottom]] = window.run(RECTANGLES, "#drawing")
     bodies = np.array(window.run(RECTANGLES, "#stage .item[data-id] > .body"))
     assert len(bodies) == 402

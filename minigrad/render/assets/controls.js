@@ -44,10 +44,9 @@ function nextItem(item, dx, dy) {
   return best;
 }
 
-// Goes to the next item in a direction, or at first to the one at the tab stop.
+// Goes to the next item in a direction, or, with nothing selected, to the first item in sight.
 function move(dx, dy) {
-  const from = shownSelection();
-  const to = from && from.parent ? nextItem(from, dx, dy) : itemAt(stage.querySelector("[tabindex='0']"));
+  const to = state.selected ? nextItem(visible(placeOf(state.selected)), dx, dy) : firstInSight() || laid.items[0];
   if (to) goTo(to);
 }
 
@@ -56,12 +55,12 @@ function goTo(item) {
   if (drawn.items.has(item)) drawn.items.get(item).target.focus({ preventScroll: true });
 }
 
-// Selects an item and brings it into sight; of a parameter, the first that uses it.
+// Selects an item and brings it into sight.
 function find(item) {
-  const place = item.parent ? item : usersOf.get(item)[0];
-  if (place && reveal(place)) layOut();
+  const place = placeOf(item);
+  if (reveal(place)) layOut();
   select(item);
-  if (place) center(visible(place));
+  center(visible(place));
 }
 
 function matching(text) {
@@ -90,7 +89,7 @@ function step(by) {
   showCount();
 }
 
-// What items can be coloured by: the ticks of the scale, and what stands above it.
+// What items can be coloured by: the ticks of the scale, and its title.
 const HEATS = {
   heat: { ticks: data.heat, said: "norm of the gradient: blue vanishes, red explodes (dotted: none)" },
   time: { ticks: data.times, said: "time, forward + backward" },

@@ -14,6 +14,7 @@ function svg(name, attributes, parent, text) {
 
 // What the drawing shows now: elements of items and wires, the area that they cover, and the level of detail.
 const drawn = { items: new Map(), pieces: [], area: null, level: 0, labelled: true };
+const firstInSight = () => laid.items.find((item) => drawn.items.has(item));
 const UNLABELLED = -3, SMALLEST_OPEN = 24; // a level without labels; a box lower than this many pixels looks empty
 
 // Draws what is in sight and around it.
@@ -176,7 +177,7 @@ function paintHeat(key) {
   }
 }
 
-// Marks the selected item, the wires to and from it, and what is at their other ends. It is the only tab stop.
+// Marks the selected item, the wires to and from it, and what is at their other ends. If drawn, it is the only tab stop.
 function paintSelection(item) {
   const { near, ways } = neighbours(item);
   for (const [other, entry] of drawn.items) {
@@ -188,9 +189,9 @@ function paintSelection(item) {
     mark(entry, found.has("into") ? "into" : found.has("out") ? "out" : "");
   }
   document.body.classList.toggle("selecting", Boolean(item));
-  const stop = drawn.items.get(item || laid.items.find((other) => drawn.items.has(other)));
-  for (const element of stage.querySelectorAll("[tabindex='0']")) element.setAttribute("tabindex", "-1");
-  if (stop) stop.target.setAttribute("tabindex", "0");
+  const stop = drawn.items.get(item) || drawn.items.get(firstInSight());
+  for (const element of document.querySelectorAll("#drawing, #stage [tabindex='0']")) element.setAttribute("tabindex", "-1");
+  (stop ? stop.target : canvas).setAttribute("tabindex", "0");
 }
 
 // Gives an element a class in place of the one it had; most have none before and after.

@@ -69,6 +69,8 @@ for (const item of itemOf.values()) item.usedSlots = item.vertex ? [...slotsOf.g
 const usersOf = new Map(vertices.map((item) => [item, []]));
 for (const item of vertices) for (const edge of item.vertex.inputs) usersOf.get(vertices[edge.source]).push(item);
 for (const item of outputs) usersOf.get(vertices[item.output.source]).push(item);
+// Where an item is: of a parameter, which has no place of its own, the first item that uses it.
+const placeOf = (item) => (item.parent ? item : usersOf.get(item)[0]);
 
 // The item that stands for another in the drawing: the outermost closed box around it, or itself.
 function visible(item) {

@@ -114,7 +114,7 @@ const laid = { boxes: [], items: [] }; // the open boxes, outer ones first, and 
 
 function layOut() {
   routeWires();
-  drawn.area = null; // what is drawn is of no use now
+  drawn.area = null; // force a redraw
   laid.boxes = [root, ...boxes].filter((box) => isDrawn(box) && !box.closed);
   for (const box of [...laid.boxes].reverse()) if (box.stale) layOutBox(box);
   Object.assign(root, { X: 0, Y: 0 });

@@ -1,6 +1,6 @@
 // The order and the places of cells in layers: fewer crossings first, then short wires.
 
-const IS_LARGE = vertices.length > 3000; // then there is no time for more than a fair layout
+const IS_LARGE = vertices.length > 3000; // fewer sweeps, to keep the layout fast
 
 // Sorts the cells of each layer by the mean place of their neighbours, down and up, and keeps the best order found.
 function untangle(layers, sweeps = IS_LARGE ? 2 : 6) {

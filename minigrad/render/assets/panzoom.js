@@ -111,8 +111,8 @@ function setPrinting(on) {
   if (on) canvas.setAttribute("viewBox", `${(root.w - w) / 2} 0 ${w} ${root.h}`);
   else canvas.removeAttribute("viewBox");
   view.printing = on;
+  drawn.area = null;
   applyView();
-  draw();
 }
 
 window.addEventListener("beforeprint", () => setPrinting(true));

@@ -15,7 +15,8 @@ function number(byte) {
   const [digits, exponent] = value.toExponential(1).split("e");
   return `${digits}×10${raised(exponent)}`;
 }
-const FATES = [[-2, "vanished"], [-0.3, "fading"], [1, "kept"], [Infinity, "exploded"]];
+const LIMIT = 3; // decades
+const FATES = [[-LIMIT, "vanished"], [-0.3, "fading"], [0.3, "kept"], [LIMIT, "growing"], [Infinity, "exploded"]];
 const fate = byte => FATES.find(([end]) => low + byte * STEP < end)[1];
 
 function element(name, attributes = {}, ...children) {
@@ -59,6 +60,7 @@ function point(s, t) {
     const byte = norm(network, at.s, at.t), loss = network.chart && series(network, network.paths.length);
     Object.assign(network.row.style, { top: `${at.t * cell}%`, height: `${cell}%`, width: `${(at.t + 1) * cell}%` });
     Object.assign(network.column.style, { left: `${at.s * cell}%`, width: `${cell}%`, top: `${at.s * cell}%` });
+    network.note.ariaLive = network.canvas.parentNode === document.activeElement ? "polite" : "off";
     network.note.textContent = `step ${at.s + 1} to ${at.t + 1}: ${number(byte)}, ${fate(byte)}\n`
       + (loss ? `loss ${network.losses[time]}, ‖∂L/∂s‖ ${number(loss[at.s])}` : "");
     if (loss) for (const x of ["x1", "x2"]) network.here.setAttribute(x, (at.s + 0.5) * cell);
@@ -102,11 +104,11 @@ function turn(to) {
 }
 
 function added(network) {
-  network.note = element("small", { "aria-live": "polite" });
+  network.note = element("small");
   network.canvas = element("canvas", { width: T, height: T });
   network.row = element("div", { class: "row" });
   network.column = element("div", { class: "column" });
-  const frame = element("div", { class: "triangle", tabindex: 0, role: "img", "aria-label": network.name },
+  const frame = element("div", { class: "triangle", tabindex: 0, role: "application", "aria-label": network.name },
     network.canvas, network.row, network.column);
   const axis = element("div", { class: "axis" }, element("span", {}, "s = 1"), element("span", {}, `s = ${T}`));
   const figure = element("figure", {}, element("figcaption", {}, network.name, network.note), frame, axis);
@@ -121,8 +123,7 @@ function added(network) {
     const [s, t] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     point(Math.floor(s * T), Math.floor(t * T));
   };
-  frame.addEventListener("pointermove", place);
-  frame.addEventListener("pointerdown", place);
+  for (const name of ["pointermove", "pointerdown"]) frame.addEventListener(name, place);
   frame.addEventListener("click", () => showStep(at.t));
   frame.addEventListener("keydown", event => {
     const { s, t } = at;
@@ -141,7 +142,8 @@ async function start() {
   paint(byId("colours"), () => 256, byte => byte);
   networks.forEach(added);
   byId("checks").append(`${data.difference}. The page rounds norms to within 6 %.`);
-  byId("time").hidden = byId("turn").hidden = S === 1;
+  byId("time").hidden = !data.labels.length;
+  byId("snapshot").hidden = byId("turn").hidden = S === 1;
   Object.assign(byId("snapshot"), { max: S - 1, value: time });
   byId("snapshot").addEventListener("input", event => turn(+event.target.value));
   byId("close").addEventListener("click", () => { byId("step").hidden = true; });

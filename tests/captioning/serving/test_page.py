@@ -15,8 +15,6 @@ from tests.render import browser as driver
 
 pytestmark = needs_server
 
-LEFT, RIGHT = "\ue012", "\ue014"
-
 
 @pytest.fixture(scope="module")
 def window():
@@ -137,9 +135,9 @@ def test_a_photo_and_its_caption_word_by_word(page, captioner, picture):
     places = page.run("return [...document.querySelectorAll('#places div')].map((e) => +getComputedStyle(e).opacity)")
     assert places == pytest.approx([1] + [0.6] * 48, abs=0.01)  # the first has a frame
     page.run("document.querySelector('.word').focus()")
-    page.keys(RIGHT + RIGHT)
+    page.keys(driver.RIGHT + driver.RIGHT)
     assert "runs had a probability of 70 %, looking at the lower right" in text(page, "#readout")
-    page.keys(LEFT + driver.ESCAPE)
+    page.keys(driver.LEFT + driver.ESCAPE)
     assert text(page, "#readout").startswith("Choose a word")
 
     assert "log-probability" in text(page, "#others")  # what the numbers are
