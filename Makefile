@@ -4,7 +4,7 @@
 #   make test    run the tests
 # For development and benchmarks:
 #   make lint    check the code with ruff and the imports between modules; make types runs mypy; make format runs ruff
-#   make pictures   draw the gallery, the reach of gradients and the golden files again
+#   make pictures   redraw the gallery, the reach pictures and the golden files
 #   make campaigns   run every test in full, against PyTorch and with MKL, and plant mistakes in the code (hours)
 #   make bench   compare the speed of minigrad with PyTorch and others (35 minutes); bench/ holds the results and a plot
 # Each command first creates a virtual environment in .venv and installs pinned dependencies (constraints.txt).

@@ -66,7 +66,7 @@ def deep_network(path):
     """A deep network with closed modules
 
     EfficientNet-Lite0, the network behind `captioning`'s photo features, has 142 operations. A graph of more than 60 is
-    drawn with closed modules. Skip connections stay visible. `depth=None` would open everything.
+    drawn with each module collapsed into one box (`depth=None` opens all). Skip connections stay visible.
     """
     network = EfficientNetLite0(rng=0).eval()
     photo = mg.tensor(np.zeros((1, 3, 224, 224), np.float32), requires_grad=True)
@@ -206,7 +206,7 @@ def code_of(thing: Callable[..., object]) -> str:
 
 
 def grid(titles: dict[str, str]) -> str:
-    """Return a table of thumbnails, given the title of each picture. Markdown cannot say how wide a picture is."""
+    """Return thumbnails with their titles as a table: HTML, because Markdown cannot set an image's width."""
     cells = [
         f'<td align="center"><a href="gallery/{name}.svg"><img src="gallery/{name}.svg" width="260" height="200" '
         f'alt="{title}"></a><br><a href="#{title.lower().replace(",", "").replace(" ", "-")}">{title}</a></td>'

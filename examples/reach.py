@@ -1,4 +1,6 @@
-"""Draw how far back the gradient reaches while recurrent networks train: python examples/reach.py --out docs/reach
+"""Draw the reach of gradients in recurrent networks.
+
+python examples/reach.py --out docs/reach
 
 It trains the networks of examples/remember_first_bit.py and a residual RNN, an RNN with and without gradient clipping,
 and two captioners. It writes the pictures of docs/reach.md, and interactive pages. This takes about 20 seconds.
@@ -20,7 +22,7 @@ from captioning.scenes.grammar import captions
 from captioning.scenes.world import draw_scenes
 from minigrad import nn
 
-# Say the first of 30 bits -----------------------------------------------------------------------------
+# Recall the first of 30 bits -----------------------------------------------------------------------------
 
 
 class Residual(nn.Module):
@@ -46,15 +48,15 @@ ALL = {"Residual RNN": Residual, **NETWORKS}
 
 def snapshots(networks, seed, at, **options):
     """Train the networks until the last of these steps; return copies of each network and its head at each of them."""
-    found = {step: {} for step in at}
+    trained = {step: {} for step in at}
 
     def keep(name, step, layer, head):
-        if step in found:
-            found[step][name] = copy.deepcopy((layer, head))
+        if step in trained:
+            trained[step][name] = copy.deepcopy((layer, head))
 
     for name, network in networks.items():
-        train(network, seed, steps=max(found), watch=partial(keep, name), **options)
-    return found
+        train(network, seed, steps=max(trained), watch=partial(keep, name), **options)
+    return trained
 
 
 def sequence(seed):
@@ -63,14 +65,14 @@ def sequence(seed):
     return x[0], first
 
 
-def reach_of(found, seed):
+def reach_of(trained, seed):
     """Return the reach of all networks in all snapshots, with the loss of the last state."""
     x, first = sequence(seed)
 
     def with_loss(layer, head):
         return getattr(layer, "step", layer), lambda states: mg.cross_entropy(head(states[-1:, :HIDDEN]), first)
 
-    cells = {step: {name: with_loss(*pair) for name, pair in pairs.items()} for step, pairs in found.items()}
+    cells = {step: {name: with_loss(*pair) for name, pair in pairs.items()} for step, pairs in trained.items()}
     return mg.render.reach(next(iter(cells.values())), x, snapshots=cells, initial={"Residual RNN": np.zeros(HIDDEN)})
 
 
@@ -78,8 +80,8 @@ def clipping(seed=0, steps=20):
     """Train an RNN by SGD with a large learning rate, with and without clipping the gradient."""
     name, cells = "RNN, orthogonal start", {}
     for how, clip in (("without clipping", np.inf), ("clipped to 0.1", 0.1)):
-        found = snapshots({name: ALL[name]}, seed, (0, steps), optimiser=mg.optim.SGD, lr=3.0, clip=clip)
-        cells |= {"before training": found[0][name][0], f"{steps} steps, {how}": found[steps][name][0]}
+        trained = snapshots({name: ALL[name]}, seed, (0, steps), optimiser=mg.optim.SGD, lr=3.0, clip=clip)
+        cells |= {"before training": trained[0][name][0], f"{steps} steps, {how}": trained[steps][name][0]}
     return mg.render.reach(cells, sequence(seed)[0])
 
 
@@ -138,14 +140,15 @@ def word_loss(predict, targets, states):
 
 def main(out="docs/reach", seed=0, every=50):
     """Write pictures and pages to a folder; the page of the bits has a snapshot of every so many steps."""
-    found = snapshots(ALL, seed, range(0, STEPS + 1, every))
-    four = {name: found[STEPS][name] for name in ("RNN", "GRU", "LSTM, forget bias 0", "LSTM, forget bias 3")}
-    both = {"clipping": clipping(seed), "captioner": captioner(seed)}
-    pictures = {"before_training": reach_of({0: found[0]}, seed), "first_bit": reach_of({STEPS: four}, seed), **both}
-    pages = {"first_bit": reach_of(found, seed), **both}
+    trained = snapshots(ALL, seed, range(0, STEPS + 1, every))
+    selected = {name: trained[STEPS][name] for name in ("RNN", "GRU", "LSTM, forget bias 0", "LSTM, forget bias 3")}
+    others = {"clipping": clipping(seed), "captioner": captioner(seed)}
+    before, after = reach_of({0: trained[0]}, seed), reach_of({STEPS: selected}, seed)
+    pictures = {"before_training": before, "first_bit": after, **others}
+    pages = {"first_bit": reach_of(trained, seed), **others}
     Path(out).mkdir(parents=True, exist_ok=True)
-    for ending, all_ in ((".svg", pictures), (".html", pages)):
-        for name, reach in all_.items():
+    for ending, figures in ((".svg", pictures), (".html", pages)):
+        for name, reach in figures.items():
             print(reach.write(Path(out, name + ending)))
 
 
