@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 import runpy
@@ -14,8 +13,16 @@ import pytest
 from PIL import Image
 
 from captioning.pictures.figures import BLUE, ORANGE
+from tests.examples import FORGET, example
 
 ROOT = Path(__file__).parent.parent
+
+
+def remembers(accuracy):
+    """Whether the networks that forget stay at chance, and all others learn."""
+    return all(share < 0.6 if name in FORGET else share > 0.95 for name, share in accuracy.items())
+
+
 EXAMPLES = {
     "characters": lambda nats: nats < 3.5,  # guessing costs 4.6
     "digits": lambda accuracy: accuracy > 0.9,
@@ -25,7 +32,7 @@ EXAMPLES = {
     "newton": lambda lengths: lengths[0] > 0.1 and lengths[4] < 1e-4 and lengths[5] < 1e-8 and lengths[6] < 1e-14,
     "quickstart": lambda loss: 0.005 < loss < 0.02,
     "own_primitive": lambda complaint: "gradcheck of wrong: argument 0 (x) at entry [1]" in complaint,
-    "remember_first_bit": lambda accuracy: remembers(accuracy),
+    "remember_first_bit": remembers,
     "sorting": lambda share: share > 0,  # nobody sorts ten digits by chance
 }
 LEARNT = {
@@ -35,22 +42,6 @@ LEARNT = {
     "sorting": lambda share: share > 0.95,
 }
 """What the longer examples reach in a minute or two, with --full. Otherwise they run with ``quick``."""
-
-
-FORGET = {"RNN", "GRU", "LSTM, forget bias 0"}
-
-
-def remembers(accuracy):
-    """Whether these networks stay at chance, and all others learn."""
-    return all(share < 0.6 if name in FORGET else share > 0.95 for name, share in accuracy.items())
-
-
-def example(name):
-    """Import an example."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_example_is_tested():
@@ -75,7 +66,7 @@ def test_example_learns(name, full, tmp_path):
 
 @pytest.mark.parametrize("colour", [BLUE, ORANGE])
 def test_the_lines_of_the_gan_have_the_colours_of_its_legend(colour):
-    """A palette of too few colours changes those of thin lines."""
+    """Too small a palette shifts the colours of thin lines."""
     picture = np.asarray(Image.open(ROOT / "docs/examples/gan.png").convert("RGB")).astype(int)
     near = abs(picture - list(bytes.fromhex(colour[1:]))).max(axis=-1) < 12
     assert near.any(axis=0).mean() > 0.3  # of all columns

@@ -12,24 +12,9 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.render.heat import Heat, gradient_colour, gradient_heat, gradient_norm, was_recorded
 from minigrad.render.page import content_of
+from tests.render.colours import contrast, luminance, rgb
 from tests.render.graphs import captioner, laid_out, leaf, lstm, recorded, texts
 from tests.render.pictures import arranged, picture_of
-
-
-def rgb(colour):
-    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-
-
-def luminance(colour):
-    """W3C, Web Content Accessibility Guidelines 2.1."""
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in np.divide(rgb(colour), 255)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a, b):
-    low, high = sorted([luminance(a), luminance(b)])
-    return (high + 0.05) / (low + 0.05)
-
 
 GRADIENTS, TIMES = Heat((1e-8, 1.0, 1e4)), Heat((1e-6, 1e-2))
 
@@ -154,7 +139,7 @@ def test_the_colour_bar():
 
 
 def births(tensor, **options):
-    """The operations in whose boxes a NaN or infinity is said to be born, in a drawing, a listing and a page."""
+    """Return the operations marked as the origin of a NaN or infinity, in a drawing, a listing and a page."""
     dot, text = mg.render.to_dot(tensor, **options), mg.render.to_text(tensor)
     drawn = re.findall(r'n\d+ \[label="(\w+).*?born here" .*color="#d00000"', dot)
     listed = re.findall(r"= (\w+)\(.*born here", text)

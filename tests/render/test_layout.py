@@ -15,6 +15,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.render.layout import layout_program
+from tests.render.colours import contrast
 from tests.render.graphs import captioner, leaf
 
 START = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}
@@ -99,14 +100,6 @@ def test_a_failing_layout_keeps_the_old_file(alone, tmp_path, body, message):
     with pytest.raises(mg.render.DrawingError, match=f"dot failed: {message}"):
         mg.render.draw(leaf(2) * 2, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == b"old"
-
-
-def contrast(a, b):
-    """The contrast of two colours. Source: W3C, WCAG 2.2, definitions of contrast ratio and relative luminance."""
-    parts = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (a, b)]) / 255
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    dark, light = sorted(linear @ [0.2126, 0.7152, 0.0722])
-    return (light + 0.05) / (dark + 0.05)
 
 
 def test_svg_fits_light_and_dark_pages(tmp_path):

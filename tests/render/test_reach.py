@@ -11,9 +11,8 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.render import reach
+from minigrad.render import gradient_reach, reach
 
-PARTS = reach.__globals__  # of its module
 T, D, H = 7, 2, 3
 INPUTS = np.random.default_rng(0).standard_normal((T, D))
 LAYERS = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
@@ -161,7 +160,7 @@ def test_the_checks_notice_a_fault(monkeypatch, fault):
     layer.b.data[...] = 0  # so that all gates are 1/2
     assert reach({"LSTM": layer}, x).difference < 1e-6
     if fault == "step":
-        jacobians = PARTS["_step_jacobians"]
+        jacobians = gradient_reach._step_jacobians
 
         def wrong_step(function, x, *states):
             parts = jacobians(function, x, *states)
@@ -169,17 +168,14 @@ def test_the_checks_notice_a_fault(monkeypatch, fault):
                 parts[-1][1] *= 1.001
             return parts
 
-        monkeypatch.setitem(PARTS, "_step_jacobians", wrong_step)
+        monkeypatch.setattr(gradient_reach, "_step_jacobians", wrong_step)
     elif fault == "path":
-        lstm, paths = PARTS["_LAYERS"][nn.LSTM]
-
-        def swapped(weights, x, i, f, o, g, kept):
-            return lstm(weights, x, f, i, o, g, kept * 1.001)
-
-        monkeypatch.setitem(PARTS["_LAYERS"], nn.LSTM, (swapped, paths))
+        lstm, paths = gradient_reach._LAYERS[nn.LSTM]
+        faulty = lambda w, x, *s: lstm(w, x, *s[:-1], s[-1] * 1.001)  # noqa: E731
+        monkeypatch.setitem(gradient_reach._LAYERS, nn.LSTM, (faulty, paths))
     else:
-        norms = PARTS["_norms_from_guesses"]
-        monkeypatch.setitem(PARTS, "_norms_from_guesses", lambda *given: norms(*given) * 1.001)
+        norms = gradient_reach._norms_from_guesses
+        monkeypatch.setattr(gradient_reach, "_norms_from_guesses", lambda *given: norms(*given) * 1.001)
     assert reach({"LSTM": layer}, x).difference > 1e-4
 
 
