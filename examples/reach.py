@@ -22,7 +22,7 @@ from captioning.scenes.grammar import captions
 from captioning.scenes.world import draw_scenes
 from minigrad import nn
 
-# Recall the first of 30 bits -----------------------------------------------------------------------------
+# Recall the first of 30 bits --------------------------------------------------------------------------
 
 
 class Residual(nn.Module):
@@ -73,7 +73,9 @@ def reach_of(trained, seed):
         return getattr(layer, "step", layer), lambda states: mg.cross_entropy(head(states[-1:, :HIDDEN]), first)
 
     cells = {step: {name: with_loss(*pair) for name, pair in pairs.items()} for step, pairs in trained.items()}
-    return mg.render.reach(next(iter(cells.values())), x, snapshots=cells, initial={"Residual RNN": np.zeros(HIDDEN)})
+    networks = next(iter(cells.values()))
+    initial = {name: np.zeros(HIDDEN) for name in networks if name == "Residual RNN"}
+    return mg.render.reach(networks, x, snapshots=cells, initial=initial)
 
 
 def clipping(seed=0, steps=20):
