@@ -1,4 +1,6 @@
-"""How far back the gradient reaches: the spectral norm of d s_t / d s_s for all pairs of steps of a recurrent network.
+"""How far back the gradient reaches in recurrent networks.
+
+For all pairs of steps, this is the spectral norm of d s_t / d s_s.
 
 With J_t = d s_t / d s_(t-1), the derivative of a later state by an earlier one is the product J_t … J_(s+1). One
 jacobian gives all J_t, because the states before each step form a batch.
@@ -35,7 +37,10 @@ Step = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class _Cell:
-    """One step as a function of the input (N, D) and the state (N, n). ``by_path`` takes a copy of it for each path."""
+    """One step as a function of the input (N, D) and the state (N, n).
+
+    ``by_path`` takes a copy of the state for each path.
+    """
 
     step: Step
     initial: Array
@@ -56,7 +61,10 @@ def _cell(name: str, cell: Any, width: int, initial: Any) -> _Cell:
             raise ValueError(
                 f"reach: {name} is a function and has no initial state. Pass one (n,), initial={{{name!r}: …}}."
             )
-        return _Cell(cell, np.asarray(initial, np.float64), ("state",), cell)
+        first = np.asarray(initial, np.float64)
+        if first.ndim != 1:
+            raise ValueError(f"reach: the initial state of {name} must have shape (n,), not {first.shape}")
+        return _Cell(cell, first, ("state",), cell)
     if cell.num_layers > 1 or cell.bidirectional:
         raise ValueError(
             f"reach: {name} must have one layer and one direction, but has num_layers={cell.num_layers} and "
@@ -113,13 +121,18 @@ _LAYERS: dict[Any, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
 }
 
 
-def _states(step: Step, x: Array, first: Array) -> Array:
+def _states(name: str, step: Step, x: Array, first: Array) -> Array:
     """Return the states before each step and after the last, (T + 1, n)."""
-    states = [first]
+    states = [first[None]]
     with no_grad():
         for row in x:
-            states.append(step(tensor(row[None]), tensor(states[-1][None])).numpy()[0])
-    return np.array(states)
+            states.append(step(tensor(row[None]), tensor(states[-1])).numpy())
+            if states[-1].shape != states[0].shape:
+                raise ValueError(
+                    f"reach: {name} maps a state of shape {states[0].shape} to one of shape {states[-1].shape}. "
+                    "Return a state of the same shape."
+                )
+    return np.concatenate(states)
 
 
 def _step_jacobians(function: Callable[..., Tensor], x: Array, *states: Array) -> list[Array]:
@@ -132,7 +145,10 @@ def _step_jacobians(function: Callable[..., Tensor], x: Array, *states: Array) -
 
 
 def _norms_of_products(J: Array) -> Array:
-    """Return ‖J_t … J_(s+1)‖ in row t, column s, for J (T, n, n) of the steps 1 … T; NaN where s > t. (T + 1, T + 1)"""
+    """Return ‖J_t … J_(s+1)‖ in row t, column s, and NaN where s > t: (T + 1, T + 1).
+
+    J: (T, n, n), of the steps 1 … T.
+    """
     T, threads = len(J), get_num_threads()
     norms = np.full((T + 1, T + 1), np.nan)
     np.fill_diagonal(norms, 1)
@@ -267,21 +283,21 @@ def reach(
 
     Args:
         cells: by name, an ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU`` with one layer and direction, or a function. A function
-            takes an input (N, D) and a state (N, n), and returns the next state (N, n), all float64. A pair
-            ``(cell, loss)`` adds a function from all states (T, n) to the loss. The state of an LSTM is h and c side by
-            side.
+            takes an input (N, D) and a state (N, n), and returns the next state (N, n), all float64. Its rows must not
+            depend on each other; if they do, ``difference`` is large. A pair ``(cell, loss)`` adds a function from all
+            states (T, n) to the loss. The state of an LSTM is h and c side by side.
         inputs: (T, D), at least two steps.
-        snapshots: such mappings by label, instead of ``cells``. Copy the cells while you train:
-            ``snapshots[step] = copy.deepcopy(cells)``.
+        snapshots: mappings like ``cells``, one for each snapshot label; ``cells`` then gives only the names. Copy the
+            cells while you train: ``snapshots[step] = copy.deepcopy(cells)``.
         initial: initial states (n,) by name; zeros by default. Functions need one.
 
     Returns:
         the norms; ``write`` saves them as an interactive page or as a picture.
 
     Raises:
-        TypeError: if a cell is of another kind.
-        ValueError: if a layer has several layers or directions, a shape does not fit, a state is not finite, or
-            snapshots have other names than ``cells``.
+        TypeError: if ``cells`` is not a mapping, or a cell is of another kind.
+        ValueError: if a layer has several layers or directions, a shape does not fit, a state or derivative is not
+            finite, ``initial`` has an unknown name, or snapshots do not have the same names and losses.
 
     >>> import minigrad as mg
     >>> cells = {"RNN": mg.nn.RNN(2, 3, rng=0), "halved": lambda x, s: s / 2}
@@ -297,23 +313,35 @@ def reach(
     x = np.asarray(inputs, np.float64)
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"reach: inputs must be (T, D) with at least two steps, not {x.shape}")
-    times = {"": cells} if snapshots is None else dict(snapshots)
+    if not isinstance(cells, Mapping):
+        raise TypeError(
+            f"reach: cells must map names to networks, such as {{'LSTM': lstm}}, not {type(cells).__name__}"
+        )
+    times = {"": cells} if snapshots is None else {str(label): time for label, time in snapshots.items()}
+    if snapshots is not None and len(times) < len(snapshots):
+        raise ValueError(f"reach: snapshots have equal labels: {', '.join(map(repr, snapshots))}")
     if not cells or not times or any(time.keys() != cells.keys() for time in times.values()):
         raise ValueError(f"reach: each snapshot must have the networks {', '.join(cells) or '(there are none)'}")
     starts = initial or {}
+    if unknown := starts.keys() - cells.keys():
+        raise ValueError(f"reach: initial has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
     runs = {name: [_examined(name, time[name], x, starts.get(name)) for time in times.values()] for name in cells}
 
     def stacked(values: list[Any]) -> Any:
         return np.array(values) if snapshots is not None else values[0]
 
-    with_loss = {name: of for name, of in runs.items() if all(run.loss is not None for run in of)}
+    with_loss = {name: of for name, of in runs.items() if any(run.loss is not None for run in of)}
+    if partly := [name for name, of in with_loss.items() if any(run.loss is None for run in of)]:
+        raise ValueError(
+            f"reach: {partly[0]} has a loss in some snapshots only. Pass a loss in all of them or in none."
+        )
     return Reach(
         norms={name: stacked([run.norms for run in of]) for name, of in runs.items()},
         paths={name: {path: stacked([run.paths[path] for run in of]) for path in of[0].paths}
                for name, of in runs.items()},
         loss_norms={name: stacked([run.loss_norms for run in of]) for name, of in with_loss.items()},
         losses={name: stacked([run.loss for run in of]) for name, of in with_loss.items()},
-        labels=() if snapshots is None else tuple(map(str, times)),
+        labels=() if snapshots is None else tuple(times),
         inputs=x,
         difference=max(run.difference for of in runs.values() for run in of),
     )  # fmt: skip
@@ -323,11 +351,13 @@ def _examined(name: str, given: Any, x: Array, initial: Any) -> _Run:
     """Compute all about one network at one time, and check it."""
     layer, loss = given if isinstance(given, tuple) else (given, None)
     cell = _cell(name, layer, x.shape[1], initial)
-    states = _states(cell.step, x, cell.initial)
+    states = _states(name, cell.step, x, cell.initial)
     if not np.isfinite(states).all():
         raise ValueError(f"reach: a state of {name} is not finite. Check its weights and the inputs.")
     parts = _step_jacobians(cell.by_path, x, *[states[:-1]] * len(cell.paths))
     J = np.sum(parts, axis=0)
+    if not np.isfinite(J).all():
+        raise ValueError(f"reach: a derivative of {name} is not finite, such as that of sqrt at 0. Start elsewhere.")
     norms = _norms_of_products(J[1:])
     half = states.shape[1] // 2
     targets = {" to h": slice(half), " to c": slice(half, None)} if isinstance(layer, nn.LSTM) else {"": slice(None)}
@@ -378,7 +408,7 @@ def _difference(step: Step, x: Array, states: Array, J: Array, norms: Array) -> 
         by_products[s, s:] = v[s:]
         v[s:] = v[s:] @ J[s]
     whole = jacobian(lambda s: _loop(step, x[1:], s, np.zeros((T - 1, 1, n)))[-1][0])(tensor(states[1:2])).numpy()[:, 0]
-    nudge, h = rng.standard_normal((T, n)), 1e-6
+    nudge, h = rng.standard_normal((T, n)) * np.maximum(1, np.abs(states[:-1])), 1e-6
     above, below = (step(tensor(x), tensor(states[:-1] + sign * h * nudge)).numpy() for sign in (1, -1))
     return max(
         _relative(by_products, by_pass, axis=2),

@@ -197,8 +197,43 @@ def test_norms_beyond_the_range_of_floats(factor, tmp_path):
     r.write(tmp_path / "r.svg")
 
 
+@pytest.mark.parametrize("size", [1.0, 1e6, 1e12])
+def test_finite_differences_take_steps_of_the_size_of_the_state(size):
+    r = reach({"kept": lambda x, s: s + mg.tanh(s / size)}, INPUTS, initial={"kept": [size, -2 * size, 1.0]})
+    assert r.difference < 1e-6
+
+
+def test_states_that_depend_on_other_rows_make_a_large_difference():
+    r = reach({"mixed": lambda x, s: s - 0.5 * s.mean(axis=0)}, INPUTS, initial={"mixed": [1.0, 2.0]})
+    assert r.difference > 0.1
+
+
+def test_snapshots_have_the_same_losses():
+    layer, loss = nn.RNN(D, H), lambda s: s.sum()
+    for times in ([layer, (layer, loss)], [(layer, loss), layer]):
+        with pytest.raises(ValueError, match="a has a loss in some snapshots only"):
+            reach({"a": layer}, INPUTS, snapshots={k: {"a": cell} for k, cell in enumerate(times)})
+
+
 def test_errors():
+    a_function = {"cells": {"a": residual}}
     cases = [
+        (TypeError, "not list", {"cells": [nn.RNN(D, H)]}),
+        (ValueError, "equal labels: 1, '1'", {"cells": CELLS, "snapshots": {1: CELLS, "1": CELLS}}),
+        (ValueError, "'typo', but the networks are a", {"cells": {"a": nn.RNN(D, H)}, "initial": {"typo": [1.0]}}),
+        (ValueError, r"\(n,\), not \(\)", {**a_function, "initial": {"a": 1.0}}),
+        (ValueError, r"\(n,\), not \(1, 3\)", {**a_function, "initial": {"a": np.ones((1, 3))}}),
+        (
+            ValueError,
+            r"a maps a state of shape \(1, 3\) to one of shape \(1, 2\)",
+            {"cells": {"a": lambda x, s: s[:, :2]}, "initial": {"a": np.ones(3)}},
+        ),
+        (ValueError, r"to one of shape \(3,\)", {"cells": {"a": lambda x, s: s[0]}, "initial": {"a": np.ones(3)}}),
+        (
+            ValueError,
+            "a derivative of a is not finite",
+            {"cells": {"a": lambda x, s: mg.sqrt(s)}, "initial": {"a": [0.0]}},
+        ),
         (TypeError, "type Linear. Pass an nn.RNN, nn.LSTM or nn.GRU, or a function", {"cells": {"a": nn.Linear(D, H)}}),
         (TypeError, "type str", {"cells": {"a": "LSTM"}}),
         (ValueError, "one layer", {"cells": {"a": nn.LSTM(D, H, num_layers=2)}}),
