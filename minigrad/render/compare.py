@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from ..core import Tensor
-from .fold import MANY, closed
+from .fold import LARGE, closed
 from .labels import alike, constants_of, full_name, option_text, option_words, shape_of
 from .layout import draw
 from .options import Unroll, drawn_picture
@@ -156,6 +156,6 @@ def _changes(old: Vertex, new: Vertex) -> list[str]:
 
 def _shortened(picture: Picture) -> Picture:
     """Close modules without a difference, outermost first, if the picture is large."""
-    for depth in range(1, max(len(v.around) for v in picture.vertices) + 1) if len(picture.vertices) > MANY else ():
+    for depth in range(1, max(len(v.around) for v in picture.vertices) + 1) if len(picture.vertices) > LARGE else ():
         picture = closed(picture, depth)
     return picture

@@ -1,43 +1,16 @@
 """Simplify pictures: fold each loop into one step, close modules, and drop what exceeds a limit.
 
-Six steps of h = tanh(h @ W) are one repeat of period 2. The first block stays and stands for all of them, in a frame
-with their number. What a step takes from the previous one is a feedback edge, which may come from a later vertex:
+A repeat is a run of vertices that a loop produced: `count` blocks of `period` vertices each. Folding keeps its first
+block, in a frame with the number of blocks. What a step takes from the previous one becomes a feedback edge, which may
+come from a later vertex. Six steps of h = tanh(h @ W) are a repeat with a period of 2:
 
     before  0 h  1 W  2 matmul  3 tanh | 4 matmul  5 tanh | 6 matmul  7 tanh  …  12 matmul  13 tanh
     edges                 0 1     2          3 1     4          5 1     6             11 1      12
     after   0 h  1 W  2 matmul  3 tanh     in the frame "× 6"
     edges                 0 1     2        feedback from 3 to 2
 
-At depth 2 the parts of a network are closed, and the operations between them stay. The depth of a scope is the length
-of its path:
-
-    before  x  W  b   affine (net, head)  tanh (net, head)  multiply (net)
-    after   x         head (net)                            multiply (net)
-
-A repeat is a run of vertices that a loop produced: `count` blocks of `period` vertices each.
-
-Three steps of h = tanh(h @ W) leave eight vertices:
-
-    number  label   kind  sources of its edges  moves: distance of each source from its counterpart one block before
-    0       h       -1
-    1       W       -2
-    2       matmul   0    0 1
-    3       tanh     1    2
-    4       matmul   0    3 1                   +3 0
-    5       tanh     1    4                     +2
-    6       matmul   0    5 1                   +2 0
-    7       tanh     1    6                     +2
-
-The search for repeats has two stages.
-
-By appearance: vertices of one kind have the same label, shapes, argument names, options (except an index) and scopes
-(ignoring numbers). Each leaf and each elision is its own kind. From vertex 2 on, the kinds 0 1 0 1 0 1 equal those two
-positions earlier, so they are a candidate of period 2.
-
-By edges: from each block to the next, every source moves by a fixed distance: 0 for a shared weight, the period for the
-state of the previous step, another distance for values from an earlier loop. There are two exceptions. The first block
-may take its states from anywhere, or have them as constants: here h is vertex 0, so the first move is +3. An input (a
-leaf without a name) may be any other input in each block.
+Closing a module replaces its operations with one vertex. The depth of a scope is the length of its path. At depth 2 the
+parts of a network are closed, and the operations between them stay.
 
 >>> import minigrad as mg
 >>> from minigrad.render.nodes import picture_of
@@ -55,21 +28,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import groupby
+from itertools import chain, count, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .labels import alike, option_text, span
+from .labels import alike, option_text, path_span, span
 from .picture import Edge, Kind, Path, Picture, Rewriting, Vertex, shared_path
 
-__all__ = ["MANY", "Repeat", "closed", "find_repeats", "folded", "limited", "readable_depth"]
+__all__ = ["LARGE", "Repeat", "closed", "find_repeats", "folded", "limited", "readable_depth"]
 
-MANY = 60  # the most operations that a reader can take in
+LARGE = 60  # operations: a picture with more is simplified
 _READABLE = 30
 LONGEST = 128  # the longest period to search for
 _TRIES = 16  # start positions to try for a candidate, beyond those of two blocks
-_MANY = 8  # with more arguments, compare only their number, not their names
+_COMPARED = 8  # arguments: of more, compare only the number, not the names
 _Move = tuple[int, int, int] | None
 # How an edge moves to the next block: the distance of its source, and its output before and after; None if the first
 # block has a constant there.
@@ -99,13 +72,18 @@ def limited(picture: Picture, most: int) -> Picture:
 
     An elision replaces the rest of each and shows their number.
     """
-    for what in ("", " leaves"):
-        leaves, total = sum(v.is_leaf for v in picture.vertices), len(picture.vertices)
-        rest = range(most, leaves) if what else range(leaves, total - most)
-        if rest:
-            left = sum(picture.vertices[i].stands_for or 1 for i in rest)
-            picture = _merged(picture, [_Group(rest, f"and {left:,} more{what}")])
-    return picture
+    picture = _elided(picture, range(_leaf_count(picture), len(picture.vertices) - most), "")
+    return _elided(picture, range(most, _leaf_count(picture)), " leaves")
+
+
+def _leaf_count(picture: Picture) -> int:
+    return sum(vertex.is_leaf for vertex in picture.vertices)
+
+
+def _elided(picture: Picture, rest: range, noun: str) -> Picture:
+    """Replace these vertices, if any, with an elision that shows their number."""
+    left = sum(picture.vertices[i].stands_for or 1 for i in rest)
+    return _merged(picture, [_Replaced(rest, f"and {left:,} more{noun}")]) if rest else picture
 
 
 def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
@@ -129,10 +107,10 @@ def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
         if not path or all(picture.vertices[i].kind == "elision" for i in run) or _differs(picture, run):
             continue
         parts = _between_skips(picture.vertices, run, users) if skips else [run]
-        for part in parts if len(parts) == 1 else (part for part in parts if len(part) > 1):
+        for part in [part for part in parts if len(part) > 1 or len(parts) == 1]:
             inner = [(*v.around[depth:], v.label)[0] for v in (picture.vertices[part[0]], picture.vertices[part[-1]])]
             label, scope = (" … ".join(dict.fromkeys(inner)), path) if len(parts) > 1 else (path[-1], path[:-1])
-            groups.append(_Group(range(part[0], part[-1] + 1), label, "module", scope, _contents(picture, part)))
+            groups.append(_Replaced(range(part[0], part[-1] + 1), label, "module", scope, _contents(picture, part)))
     return _merged(picture, groups)
 
 
@@ -143,7 +121,7 @@ def _differs(picture: Picture, run: Sequence[int]) -> bool:
 
 
 def _between_skips(vertices: Sequence[Vertex], run: Sequence[int], users: Counter[int]) -> list[list[int]]:
-    """Split operations at each sum of a longer and a shorter path, and at the operations on the shorter path."""
+    """Split a run at each skip connection: at its sum, and around its shorter path."""
     length: dict[int, int] = {}  # of the longest path to an operation
     part: dict[int, tuple[str, int]] = {}
     sums = 0
@@ -161,7 +139,7 @@ def _between_skips(vertices: Sequence[Vertex], run: Sequence[int], users: Counte
 def readable_depth(picture: Picture) -> int | None:
     """Return the depth at which a large picture shows about 30 operations; None to show the whole picture."""
     operations = [vertex for vertex in picture.vertices if not vertex.is_leaf]
-    if len(operations) <= MANY:
+    if len(operations) <= LARGE:
         return None
     sizes: dict[int | None, int] = {None: len(operations)}
     for depth in range(1, max(len(vertex.around) for vertex in operations) + 1):
@@ -268,7 +246,9 @@ class _Folding:
             texts = [some[0].part for some in edges.values()]
             return texts[0] if len(set(texts)) == 1 else alike(texts[0], "t")
         if len(edges) < total:
-            return "first"
+            steps = [str(step) for step in edges]
+            shown = steps if len(steps) < 5 else [*steps[:3], "…", steps[-1]]
+            return f"t = {', '.join(shown)}" if any(edges) else "first"
         count = len(self.places[several[0].source][0])
         if count > 1 and len(several) > 1:
             return f"× {count}" if len(several) == count else f"{len(several)} of {count}"
@@ -292,21 +272,22 @@ class _Folding:
             depth = len(around)
             levels = {scope[depth : depth + 1] for scope in scopes[: repeat.period]}
             steps = levels.pop() if len(levels) == 1 else ()
-            names = [self.vertices[i].scope[depth] for i in repeat.like(repeat.start)] if steps else [""]
-            label = f"{span(names) or alike(names[0], '…')} × {repeat.count:,}".strip()
-            while (*around, label) in taken:
-                label += "\N{NO-BREAK SPACE}"  # another loop of the same name
+            spans = {i: path_span([self.vertices[j].scope[depth:] for j in repeat.like(i)]) for i in block}
+            name = f"{spans[block.start][0] if steps else ''} × {repeat.count:,}".strip()
+            numbered = (f"{name} ({k})" for k in count(2))  # other loops of the same name
+            label = next(free for free in chain([name], numbered) if (*around, free) not in taken)
             taken.add((*around, label))
-            inside = {self.new.moved[i, 0][0] for i in block}
-            own = [leaf for leaf in leaves if steps and leaf.scope[: depth + 1] == (*around, *steps)]
-            for vertex in (*own, *(self.new.vertices[number] for number in inside)):
-                vertex.scope = (*around, label, *vertex.scope[depth + len(steps) :])
+            inner = {self.vertices[i].scope[depth:]: path for i, path in spans.items()}
+            for leaf in [leaf for leaf in leaves if steps and leaf.scope[: depth + 1] == (*around, *steps)]:
+                leaf.scope = (*around, label, *inner.get(leaf.scope[depth:], leaf.scope[depth:])[1:])
+            for i, path in spans.items():
+                self.new.vertices[self.new.moved[i, 0][0]].scope = (*around, label, *path[len(steps) :])
 
 
 # Merging ----------------------------------------------------------------------------------------
 
 
-class _Group(NamedTuple):
+class _Replaced(NamedTuple):
     """Consecutive vertices that an elision or a closed module replaces."""
 
     members: range
@@ -316,7 +297,7 @@ class _Group(NamedTuple):
     caveat: str = ""
 
 
-def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
+def _merged(picture: Picture, groups: Sequence[_Replaced]) -> Picture:
     """Replace each group with one vertex; drop leaves that only groups use, except inputs of modules."""
     owner = {i: group for group in groups for i in group.members}
     kept, ports = _uses(picture, owner)
@@ -336,7 +317,7 @@ def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
     return new.finish()
 
 
-def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
+def _uses(picture: Picture, owner: Mapping[int, _Replaced]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
     """Return the vertices used outside of groups, and by the start of each group the members' outputs that it keeps.
 
     Outputs of equal shape become one output of an elision.
@@ -364,7 +345,7 @@ def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict
     return kept, ports
 
 
-def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]) -> None:
+def _replace(new: Rewriting, group: _Replaced, ports: Mapping[tuple[int, int], int]) -> None:
     """Write the vertex that replaces a group."""
     vertices = new.picture.vertices
     members = [vertices[i] for i in group.members]
@@ -449,6 +430,14 @@ def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[
 
 
 # By appearance ----------------------------------------------------------------------------------
+#
+# The search for repeats has two stages, by appearance and by edges. Vertices of one kind have the same label, shapes,
+# argument names, options (except an index) and scopes (ignoring numbers). Each leaf and each elision is its own kind. A
+# run whose kinds equal those a period earlier is a candidate.
+#
+# In a repeat, every source moves by a fixed distance from block to block: 0 for a shared weight, the period for the
+# state of the previous step, another distance for values from an earlier loop. There are two exceptions. The first
+# block may take its states from anywhere, or have them as constants. An input may be any other input in each block.
 
 
 def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -463,7 +452,7 @@ def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[
         specs = tuple([(shape, dtype.num, dtype.byteorder) for shape, dtype in v.specs])
         # a state of later blocks may be a constant in the first block, so include constants
         names: Any = [*[edge.argument for edge in v.inputs], *v.constants]
-        names = tuple(sorted(names)) if len(names) <= _MANY else len(names)
+        names = tuple(sorted(names)) if len(names) <= _COMPARED else len(names)
         options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
         sequence = v.step is not None and (v.node if apart else True)
         label = alike(v.label) if v.kind == "module" else v.label

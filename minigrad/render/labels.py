@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..spec import Spec
-from .picture import Edge, Picture, Vertex
+from .picture import Edge, Path, Picture, Vertex
 
 __all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
            "index_text", "leaf_names", "noted_spec", "number_text", "option_span", "option_text", "option_words",
-           "output_name", "shape_of", "short_name", "span", "stubbed", "to_be_named", "with_name"]  # fmt: skip
+           "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "to_be_named",
+           "with_name"]  # fmt: skip
 
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
 _LONGEST = 32  # characters of an option
@@ -114,6 +115,15 @@ def span(texts: Sequence[str]) -> str:
     columns = zip(*[map(int, _NUMBER.findall(text)) for text in texts], strict=True)
     even = all(len({b - a for a, b in pairwise(column)}) == 1 for column in columns)
     return f"{texts[0]} … {texts[-1]}" if even else ""
+
+
+def path_span(paths: Sequence[Path]) -> Path:
+    """Summarise the scopes of all steps at each level; `…` stands for numbers that change unevenly.
+
+    >>> path_span([("l.0", "in 0"), ("l.1", "in 3"), ("l.2", "in 1")])
+    ('l.0 … l.2', 'in …')
+    """
+    return tuple([span(names) or alike(names[0], "…") for names in zip(*paths, strict=True)])
 
 
 def option_span(several: Sequence[Mapping[str, Any]]) -> str:

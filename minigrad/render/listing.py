@@ -23,6 +23,7 @@ from .labels import (
     option_span,
     option_text,
     output_name,
+    path_span,
     shape_of,
     short_name,
     span,
@@ -167,8 +168,7 @@ class _Listing:
         self.lines.append(("  " * len(common) + times, ""))
         for number in block:
             vertices = [self.vertices[i] for i in repeat.like(number)]
-            scopes = zip(*[vertex.scope for vertex in vertices], strict=True)
-            scope = tuple(span(names) or alike(names[0], "…") for names in scopes)
+            scope = path_span([vertex.scope for vertex in vertices])
             self._enter(scope, 1)
             options = option_span([vertex.options for vertex in vertices])
             self._line(number, words[number], options, len(scope) + 1)

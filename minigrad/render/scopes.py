@@ -36,7 +36,7 @@ class Scope:
         return [item for item in self.items if isinstance(item, Scope)]
 
 
-_Group = tuple[Hashable, list[int]]  # a key and its vertices; the key of a vertex without a scope is its number
+_Keyed = tuple[Hashable, list[int]]  # a key and its vertices; the key of a vertex without a scope is its number
 
 
 def _tree(vertices: Sequence[Vertex], paths: Sequence[Sequence[Hashable]], rows: bool = False) -> Scope:
@@ -59,7 +59,7 @@ def _tree(vertices: Sequence[Vertex], paths: Sequence[Sequence[Hashable]], rows:
     return root
 
 
-def _joined(pairs: Iterable[_Group]) -> dict[Hashable, list[int]]:
+def _joined(pairs: Iterable[_Keyed]) -> dict[Hashable, list[int]]:
     groups: dict[Hashable, list[int]] = {}
     for key, members in pairs:
         groups.setdefault(key, []).extend(members)
@@ -103,7 +103,7 @@ def nested_scopes(picture: Picture) -> Scope:
     return _tree(vertices, paths, rows=True)
 
 
-def _with_row(vertices: Sequence[Vertex], groups: list[_Group]) -> list[_Group]:
+def _with_row(vertices: Sequence[Vertex], groups: list[_Keyed]) -> list[_Keyed]:
     """Merge the scopes of a loop's steps into one row, unless this would make a cycle with groups outside."""
     steps = {key: members for key, members in groups if isinstance(key, str) and STEP.fullmatch(key)}
     if len(steps) < 2 or len(dict(groups)) < len(groups):  # a scope that is left and re-entered is not a loop

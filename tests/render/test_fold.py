@@ -139,8 +139,34 @@ def test_a_loop_without_scopes_gets_a_frame_of_its_own():
             h = mg.tanh(h @ weight)
         h = mg.exp(h)
     frames = [vertex.scope for vertex in check(arranged(h)).vertices if vertex.label == "matmul"]
-    assert [[name.strip("\N{NO-BREAK SPACE}") for name in frame] for frame in frames] == [["× 5"], ["× 5"]]
-    assert frames[0] != frames[1]
+    assert frames == [("× 5",), ("× 5 (2)",)]
+
+
+@pytest.mark.parametrize("steps", [6, 12])
+def test_inputs_that_take_turns_say_at_which_steps(steps):
+    a, b, h = leaf(1, 2), leaf(1, 2), leaf(1, 2)
+    for t in range(steps):
+        h = mg.tanh(h * (a, b)[t % 2])
+    multiply = check(arranged(h, names={"a": a, "b": b, "h": h})).vertices[3]
+    parts = {edge.argument: [] for edge in multiply.inputs}
+    for edge in multiply.inputs:
+        parts[edge.argument].append(edge.part)
+    assert parts["a"] == ["first"]
+    for start, part in enumerate(parts["b"]):
+        assert part.startswith(f"t = {start}, {start + 2}, {start + 4}")
+        assert part.endswith(str(steps - 2 + start))
+
+
+def test_all_frames_of_folded_layers_have_the_range_of_their_names():
+    """The operations of a step are in two scopes, so that no scope is the step itself."""
+    h = leaf(2, 3)
+    for k in range(6):
+        with mg.scope(f"l.{k}"), mg.scope(f"part {k + 1}"):
+            y = mg.exp(h)
+        h = mg.tanh(y)
+    exp, tanh = check(arranged(h)).vertices[1:]
+    assert exp.scope == ("× 6", "l.0 … l.5", "part 1 … part 6")
+    assert tanh.scope == ("× 6",)
 
 
 def test_nested_loops_fold_into_nested_frames():
