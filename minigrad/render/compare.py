@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, Literal
 
 from ..core import Tensor
+from .dot import DotWriter
 from .fold import LARGE, closed
 from .labels import alike, constants_of, full_name, option_text, option_words, shape_of
-from .layout import draw
+from .layout import write_layout
 from .options import Unroll, drawn_picture
 from .picture import Picture, Vertex
 
@@ -33,7 +34,9 @@ def compare(
     max_nodes: int = 1000,
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
-    **options: Any,
+    direction: Literal["TB", "BT", "LR", "RL"] = "TB",
+    title: str = "+ added     − removed     ~ changed",
+    timeout: float = 30.0,
 ) -> str:
     """List the differences between two graphs, and draw both in one picture if there is a path.
 
@@ -47,9 +50,9 @@ def compare(
     Args:
         before, after: one or more tensors, each with a graph.
         path: a file for the picture, with the suffix .svg, .png, .pdf or .dot.
-        names: names of tensors that both graphs contain.
+        names: names of tensors; each must be in both graphs.
         unroll, max_nodes, expand: see :func:`minigrad.render.to_dot`.
-        options: for the picture, others of :func:`minigrad.render.draw`, such as ``direction``.
+        direction, title, timeout: for the picture, see :func:`minigrad.render.draw`.
 
     Raises:
         ValueError, TypeError: as :func:`minigrad.render.to_dot` and, with a path, as :func:`minigrad.render.draw`.
@@ -63,14 +66,14 @@ def compare(
     ~ sum  shape: scalar → [1], keepdims: none → True, + x: relu, − x: tanh
     """
     union, lines = _union(
-        *(
-            drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand)
-            for tensors in (before, after)
-        )
-    )
+        *[
+            drawn_picture(each, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title,
+                          direction=direction)
+            for each in (before, after)
+        ]
+    )  # fmt: skip
     if path is not None:
-        options = {"title": "+ added     − removed     ~ changed", **options}
-        draw(_shortened(union), path, **options)  # type: ignore[arg-type]  # a picture stands for its tensors
+        write_layout(DotWriter(_shortened(union), direction).text(title), path, timeout)
     return "\n".join(lines)
 
 
@@ -111,7 +114,7 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
 def _paired(
     before: Sequence[Vertex], after: Sequence[Vertex], traits: Sequence[int] = (7, 6, 3)
 ) -> Iterator[tuple[Vertex, Vertex]]:
-    """Pair vertices with equal traits in order: as many traits as the first number says, between these the next."""
+    """Match vertices on traits[0] traits first, then match what is left between the matches on fewer."""
     texts = [[_traits(vertex)[: traits[0]] for vertex in vertices] for vertices in (before, after)]
     for tag, i, j, k, m in SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_opcodes():
         if tag == "equal":

@@ -16,9 +16,10 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count, pairwise
+from types import MappingProxyType
 from typing import Any, Literal
 
 from ..backward import graph_of
@@ -43,6 +44,7 @@ from .heat import (
 from .labels import (
     STEP,
     constants_of,
+    free_names,
     leaf_names,
     number_text,
     option_span,
@@ -57,32 +59,35 @@ from .options import Depth, Unroll, check_choice, drawn_picture, with_graphs
 from .picture import Edge, Output, Picture, Vertex
 from .scopes import Scope, call_scopes
 
-__all__ = ["INK", "quoted", "to_dot"]
+__all__ = ["FEEDBACK", "DotWriter", "INK", "quoted", "to_dot"]
 
 INK = "#666666"  # everything on the background, which is light or dark
+FEEDBACK = "#b05a00"  # edges from the previous step
 
-_STYLE = {
-    "operation": 'shape=box style="rounded,filled" fillcolor="#eef3fb" color="#7f93b2"',
-    "input": 'shape=box style="filled" fillcolor="#e3f2e1" color="#6aa364"',
-    "parameter": 'shape=box style=filled fillcolor="#fdf3d8" color="#c9a13b" fontsize=9 height=0.2 margin="0.06,0.02"',
-    "constant": 'shape=box style="rounded,filled" fillcolor="#ffffff" color="#a8a8a8" fontcolor="#555555" fontsize=9 '
-    'height=0.2 margin="0.06,0.02"',
-    "elision": f'shape=box style="dashed,rounded,filled" fillcolor="{NOTHING}" color="#777777" margin="0.16,0.07"',
-    "module": 'shape=box style="rounded,filled" fillcolor="#f0ecf8" color="#8f80b5" margin="0.16,0.07"',
-    "output": 'shape=box style="filled" fillcolor="#f9e0dc" color="#c4695c" penwidth=1.5',
-    "legend": 'shape=note fontsize=9 style=filled fillcolor="#fffaf0" color="#c9a13b"',
-}
-_MARKED = {  # vertices and edges of a comparison
-    "": "",
-    "+ ": ' color="#1a7f37" penwidth=2.5',
-    "− ": ' color="#b42318" style="dashed,filled" penwidth=2',
-    "~ ": ' color="#a15c00" penwidth=2.5',
+_Attributes = dict[str, str]
+_BOX, _WIDE = {"shape": "box", "style": "filled"}, {"margin": "0.16,0.07"}
+_SMALL = {"fontsize": "9", "height": "0.2", "margin": "0.06,0.02"}
+_STYLE: dict[str, _Attributes] = {
+    "operation": _BOX | {"style": "rounded,filled", "fillcolor": "#eef3fb", "color": "#7f93b2"},
+    "input": _BOX | {"fillcolor": "#e3f2e1", "color": "#6aa364"},
+    "parameter": _BOX | _SMALL | {"fillcolor": "#fdf3d8", "color": "#c9a13b"},
+    "constant": _BOX | _SMALL | {"style": "rounded,filled", "fillcolor": "#ffffff", "color": "#a8a8a8",
+                                 "fontcolor": "#555555"},
+    "elision": _BOX | _WIDE | {"style": "dashed,rounded,filled", "fillcolor": NOTHING, "color": "#777777"},
+    "module": _BOX | _WIDE | {"style": "rounded,filled", "fillcolor": "#f0ecf8", "color": "#8f80b5"},
+    "output": _BOX | {"fillcolor": "#f9e0dc", "color": "#c4695c", "penwidth": "1.5"},
+    "legend": {"shape": "note", "style": "filled", "fillcolor": "#fffaf0", "color": "#c9a13b", "fontsize": "9"},
+}  # fmt: skip
+_MARKED: dict[str, _Attributes] = {  # vertices and edges of a comparison
+    "": {},
+    "+ ": {"color": "#1a7f37", "penwidth": "2.5"},
+    "− ": {"color": "#b42318", "style": "dashed,filled", "penwidth": "2"},
+    "~ ": {"color": "#a15c00", "penwidth": "2.5"},
 }
 _STEPS = 40  # the most steps in a row
 _SHARED = ("#dbe9fb", "#dcf2d5", "#fbdfeb", "#e6dffa", "#d5f1ee", "#f8e2cc")  # stubs of weights with several users
 _LONGEST = 200  # characters of a line
 _STRAIGHT = "weight=1000"
-_FEEDBACK = 'style=dashed color="#b05a00" fontcolor="#b05a00"'  # edges from the previous step
 _SHADES = 27  # cells of the colour bar; one of them is in the middle
 _BESIDE = "#a0a0a0"  # the lines beside the colour of an edge
 
@@ -104,11 +109,11 @@ def to_dot(
 ) -> str:
     """Return the graph of one or more tensors as DOT text; equal graphs give equal text.
 
-    Parameters, and inputs with three or more uses, are drawn as stubs beside the operations that use them. A parameter
-    that several operations share has the same number, such as `#1`, and the same colour at each. If the order of
-    arguments matters, edges are labelled with their argument; unlabelled arguments are in order, edges before stubs.
-    Constants are separate stubs with their shape, and with the value of single numbers, if :func:`minigrad.record`
-    noted them.
+    Parameters are drawn as stubs beside the operations that use them, as are inputs with three or more uses and results
+    with more than eight. A parameter that several operations share has the same number, such as `(shared 1)`, and the
+    same colour at each. If the order of arguments matters, edges are labelled with their argument; unlabelled arguments
+    are in order, edges before stubs. Constants are separate stubs with their shape. Single numbers also have their
+    value, if :func:`minigrad.record` noted it.
 
     Args:
         unroll: 'primitive' shows a sequence primitive as one box, and 'steps' shows every step. 'fold' shows one of
@@ -122,11 +127,11 @@ def to_dot(
         values: the edge labels: the shape of the value, its norm (noted by :func:`minigrad.record`), or only the name
             of the output if there are several.
         gradients: colour everything by the norm of its gradient in the last backward pass inside
-            :func:`minigrad.record`, on a log scale: white for 1, the norm of a loss's own gradient, blue for smaller
-            and red for larger norms. A pair of norms (low, high) around 1 replaces the ends of the scale, 1e-8 and 1e4.
-        times: colour operations by their time in the last :func:`minigrad.profile`, forward and backward together, on a
-            log scale down to a hundredth of the longest, and write both times into their boxes. A pair of seconds
-            (low, high) fixes the ends of the scale. Cannot be combined with `gradients`.
+            :func:`minigrad.record`. White is 1, the norm of a loss's own gradient; blue is smaller and red larger, on a
+            log scale from 1e-8 to 1e4. A pair of norms (low, high) around 1 replaces these ends.
+        times: colour operations by their time in the last :func:`minigrad.profile`, forward and backward together. The
+            log scale ends at the longest time and at a hundredth of it, or at a pair of seconds (low, high). The boxes
+            show both times. Cannot be combined with `gradients`.
         residuals: draw the backward pass. Arrows show where cotangents go, with their shapes. Each operation lists the
             arrays that its VJP keeps, and their bytes, by the names that :func:`minigrad.primitive` declares.
             Parameters have no bytes, and shared memory counts once. A note shows the total.
@@ -134,15 +139,18 @@ def to_dot(
         names: names for inputs, outputs and intermediate tensors; the last appear in the boxes.
         expand: names of primitives to replace by their references (compositions of simpler primitives), such as
             {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms.
-        depth: draw each module at this depth as one box with its number of operations and parameters: 1 shows the whole
-            network as one box, 2 each of its parts, None opens everything. 'auto' closes modules if there are more than
-            60 operations, leaving about 30 boxes, but shows skip connections. It closes nothing if you ask for steps,
-            expand, gradients, times, norms or residuals.
+        depth: draw each module at this depth as one box with its number of operations and parameters. 1 shows the whole
+            network as one box, 2 each of its parts, and None opens everything. 'auto' leaves about 30 boxes, and skip
+            connections, if there are more than 60 operations. It closes nothing if you ask for steps, expand,
+            gradients, times, norms or residuals.
 
     Raises:
-        ValueError: if a tensor has no graph, a named tensor is not in it, an option is unknown, more than 40 steps
-            would stand in a row, or the requested gradients, times or values were not recorded. Also if a backward pass
-            has freed the residuals.
+        ValueError: if
+
+            - a tensor has no graph, a named tensor is not in it, or an option is unknown;
+            - more than 40 steps would stand in a row;
+            - the requested gradients, times or values were not recorded;
+            - a backward pass has freed the requested residuals.
         TypeError: if ``tensors`` are not tensors, ``names`` does not map names to tensors, or ``expand`` does not name
             primitives.
 
@@ -152,7 +160,6 @@ def to_dot(
     >>> [line.split("[")[0].strip() for line in dot.splitlines() if "->" in line]
     ['n0 -> n1', 'n1 -> o0']
     """
-    check_choice("direction", direction, ("TB", "BT", "LR", "RL"))
     check_choice("values", values, ("shape", "norm", "none"))
     with_gradients, with_times = (option is not None and option is not False for option in (gradients, times))
     if with_gradients and with_times:
@@ -166,34 +173,36 @@ def to_dot(
             "to_dot: a backward pass has freed the residuals. Draw the graph before it, or pass it retain_graph=True."
         )
     picture = drawn_picture(
-        outputs, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title, depth=depth
-    )
+        outputs, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title, depth=depth,
+        direction=direction,
+    )  # fmt: skip
     if values == "norm" and not was_recorded(picture, value_norm):
         raise ValueError(
             "to_dot: values='norm' needs recorded values. Run the forward pass inside `with mg.record():`."
         )
     heat = gradient_heat(picture, gradients) if with_gradients else None
     by_time = time_heat(picture, times) if with_times else None
-    return _DotWriter(picture, direction, values, heat, by_time, residual_memory(nodes)).text(title)
+    return DotWriter(picture, direction, values, heat, by_time, residual_memory(nodes)).text(title)
 
 
-class _DotWriter:
+class DotWriter:
     """Collects the lines of one drawing: vertices in their clusters, then the edges."""
 
     def __init__(
         self,
         picture: Picture,
         direction: str,
-        values: str,
-        heat: Heat | None,
-        times: Heat | None,
-        kept: Mapping[Any, Mapping[str, int]],
+        values: str = "shape",
+        heat: Heat | None = None,
+        times: Heat | None = None,
+        kept: Mapping[Any, Mapping[str, int]] = MappingProxyType({}),
     ) -> None:
         self.picture, self.vertices = picture, picture.vertices
         self.direction, self.values, self.heat, self.times, self.kept = direction, values, heat, times, kept
         self.stubbed = stubbed(picture)
         marked = [number for number in sorted(self.stubbed) if not self.vertices[number].is_leaf]
-        self.names = leaf_names(picture) | {number: f"v{i}" for i, number in enumerate(marked, 1)}
+        names = leaf_names(picture)
+        self.names = names | dict(zip(marked, free_names("result", len(marked), {*names.values()}), strict=True))
         self.named = [to_be_named(picture, vertex, self.stubbed) for vertex in self.vertices]
         users = Counter(source for v in self.vertices if not v.step for source in {edge.source for edge in v.inputs})
         weights = (i for i, vertex in enumerate(self.vertices) if vertex.kind == "parameter" and users[i] > 1)
@@ -209,7 +218,6 @@ class _DotWriter:
             self.spine.add((source, number))
             number = source
         self.rows = self._rows()
-        self.scopes = call_scopes(picture)
         self.lines: list[str] = []
         self.edges: list[str] = []
         self.clusters = count(1)
@@ -220,10 +228,10 @@ class _DotWriter:
         # nslimit halves the time for a tangle. Rows need newrank=true, which ranks across clusters; without it, `dot`
         # also crashes on some loops. The second crossing minimisation (remincross) ignores clusters, and would mix the
         # steps of a row.
-        ranking = " newrank=true remincross=false" if rows else " newrank=true"
         self.lines = [
             "digraph minigrad {",
-            f"  rankdir={self.direction}{ranking} nslimit=10 nodesep=0.25 ranksep=0.35",
+            f"  rankdir={self.direction} newrank=true{' remincross=false' if rows else ''} nslimit=10 nodesep=0.25 "
+            "ranksep=0.35",
             '  fontname="Helvetica" fontsize=11',
             '  node [fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
             f'  edge [fontname="Helvetica" fontsize=9 color="{INK}" fontcolor="{INK}" arrowsize=0.6'
@@ -231,7 +239,7 @@ class _DotWriter:
         ]
         if title:
             self.lines.append(f'  label={quoted(title)} labelloc=t fontsize=14 fontcolor="{INK}"')
-        self._cluster(self.scopes, "  ")
+        self._cluster(call_scopes(self.picture), "  ")
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
             self._output(i, output)
@@ -274,15 +282,20 @@ class _DotWriter:
         if self.kept:
             total = f"residuals  {byte_text(sum(sum(kept.values()) for kept in self.kept.values()))}"
             boxes["kept"] = (
-                f"label={quoted(total, 'no bytes: parameter,', 'or shared', '', left=True)} {_STYLE['legend']}"
+                f"label={quoted(total, 'no bytes: parameter,', 'or shared', '', left=True)} {_text(_STYLE['legend'])}"
             )
-        hidden = any(v.kind == "elision" or (v.folds and self.heat is not None) for v in self.vertices)
+        seen = {
+            "dashed: not shown": any(v.kind == "elision" for v in self.vertices),
+            "grey: a folded loop or a module": self.times is None
+            and any(v.folds or v.kind == "module" for v in self.vertices),
+        }
+        grey = [words for words, there in seen.items() if there]
         if self.heat is not None:
             words = "norm of the gradient, on a log scale", "blue: vanishes, red: explodes, dotted: no gradient"
-            boxes["scale"] = _colour_bar(self.heat, *words, number_text, hidden)
+            boxes["scale"] = _colour_bar(self.heat, *words, number_text, grey)
         elif self.times is not None:
             words = "time, forward + backward, on a log scale", "dotted: no time was measured"
-            boxes["scale"] = _colour_bar(self.times, *words, lambda time: time_text(1e9 * time), hidden)
+            boxes["scale"] = _colour_bar(self.times, *words, lambda time: time_text(1e9 * time), grey)
         self.lines += [f"  {name} [{box}]" for name, box in boxes.items()]
         if boxes:
             self.lines.append(f"  {{ rank=same o{len(self.picture.outputs) - 1} {' '.join(boxes)} }}")
@@ -304,8 +317,8 @@ class _DotWriter:
         times = time_words(vertex) if self.times is not None else ""
         gradients = _first_to_last(vertex, 0, gradient_norm, "gradient ") if self.heat is not None else ""
         label += filter(None, [mark, options, vertex.remark, self._residuals(vertex), times, gradients])
-        style = _STYLE[vertex.kind] + _MARKED[vertex.mark] + self._fill(vertex)
-        style += ' color="#d00000" penwidth=3' if vertex.birth else ""
+        born = {"color": "#d00000", "penwidth": "3"} if vertex.birth else {}
+        style = _text(_STYLE[vertex.kind], _MARKED[vertex.mark], self._fill(vertex), born)
         self.lines.append(f"{indent}n{number} [label={quoted(vertex.mark + label[0], *label[1:])} {style}]")
         if not vertex.in_row:
             self._stubs(number, parameters, constants, indent)
@@ -335,17 +348,17 @@ class _DotWriter:
         if parameters:
             edges = [edge for edge in vertex.inputs if edge.source in self.stubbed]
             shared = [self.shared[edge.source] for edge in edges if edge.source in self.shared]
-            fill = f' fillcolor="{_SHARED[shared[0] % len(_SHARED)]}"' if shared else ""
+            fill = {"fillcolor": _SHARED[shared[0] % len(_SHARED)]} if shared else {}
             line = 'color="#c9a13b"'
             if self.heat is not None and is_noted(vertex) and not vertex.folds:
                 norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
                 fill, line = _filled(self.heat, norm), _drawn(self.heat, norm)
-            self.lines.append(f"{indent}p{number} [label={quoted(parameters)} {_STYLE['parameter']}{fill}]")
+            self.lines.append(f"{indent}p{number} [label={quoted(parameters)} {_text(_STYLE['parameter'], fill)}]")
             self.edges.append(f"  p{number} -> n{number} [{line}]")
             row.append(f"p{number}")
         if constants:
             ends = f"k{number} -> n{number} [" if vertex.feedback else f"n{number} -> k{number} [dir=back "
-            self.lines.append(f"{indent}k{number} [label={quoted(constants)} {_STYLE['constant']}]")
+            self.lines.append(f"{indent}k{number} [label={quoted(constants)} {_text(_STYLE['constant'])}]")
             self.edges.append(f'  {ends}color="#a8a8a8"]')
             row.append(f"k{number}")
         if len(row) > 1:  # an invisible cluster keeps them together
@@ -363,7 +376,8 @@ class _DotWriter:
             first, last = sorted((source, number))  # written downwards, so that it pulls no vertex out of its place
             arrow = "dir=back " if source > number else ""
             ends = f"n{first}:{side} -> n{last}:{side}" if first != last else f"n{first} -> n{first}"
-            self.edges.append(f"  {ends} [{arrow}label={quoted(*texts)} weight=0 {_FEEDBACK}]")
+            style = _text({"style": "dashed", "color": FEEDBACK, "fontcolor": FEEDBACK})
+            self.edges.append(f"  {ends} [{arrow}label={quoted(*texts)} weight=0 {style}]")
 
     def _parameters(self, number: int) -> str:
         """Return the names of the parameters and stubbed results that a vertex uses, with their shapes."""
@@ -371,7 +385,7 @@ class _DotWriter:
         for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "elision"]:
             source, name = self.vertices[edge.source], short_name(self.picture, self.names, edge.source, vertex)
             name = source.mark + (name if source.is_leaf else f"{name} {_output_name(source, vertex, edge)}".strip())
-            name += f" #{self.shared[edge.source]}" if edge.source in self.shared else ""
+            name += f" (shared {self.shared[edge.source]})" if edge.source in self.shared else ""
             norm = None if self.heat is None or not source.is_leaf else gradient_norm(source, 0)
             if not vertex.in_row:
                 name += f"  {source.caveat or shape_of(source.specs[edge.slot])}{self._times_of(source)}"
@@ -380,34 +394,33 @@ class _DotWriter:
         return _in_lines(names) if vertex.in_row else "\n".join(names)
 
     def _constants(self, number: int) -> str:
-        """Describe the constant arguments of a vertex; those that only the first step of a loop has are marked.
-
-        They take no part in the backward pass.
-        """
+        """Describe the constant arguments of a vertex; those that only the first step of a loop has are marked."""
+        if self.kept:
+            return ""  # they take no part in the backward pass
         vertex, named = self.vertices[number], self.named[number]
         later = {edge.argument for edge in vertex.feedback}
         texts = [(c.argument, f"first {c.text}" if c.argument in later else c.text) for c in constants_of(vertex)]
-        return _in_lines([with_name(argument, named, text) for argument, text in texts if not self.kept])
+        return _in_lines([with_name(argument, named, text) for argument, text in texts])
 
     def _times_of(self, leaf: Vertex) -> str:
         """Say how many leaves one leaf stands for."""
         return f" × {len(leaf.folds):,}" if leaf.folds else ""
 
-    def _fill(self, vertex: Vertex) -> str:
+    def _fill(self, vertex: Vertex) -> _Attributes:
         """Return the colour of a vertex by its time, or by the largest gradient of its outputs."""
         if self.times is not None:
-            return "" if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
+            return {} if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
         if self.heat is None:
-            return ""
+            return {}
         if vertex.folds or not is_noted(vertex):
-            return f' fillcolor="{NOTHING}"'  # its own colour might look like one of the scale
+            return {"fillcolor": NOTHING}  # its own colour might look like one of the scale
         return _filled(self.heat, largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
 
     def _attributes(self, number: int, edge: Edge) -> str:
         vertex = self.vertices[number]
         label = edge.mark + with_name(edge.argument, self.named[number], self._edge_label(vertex, edge))
         # the space separates it from the line
-        attributes = [f"label={quoted(' ' + label)}{_MARKED[edge.mark]}"] if label else []
+        attributes = [f"label={quoted(' ' + label)}", *filter(None, [_text(_MARKED[edge.mark])])] if label else []
         if (edge.source, number) in self.spine and not self.vertices[edge.source].in_row:
             attributes.append(_STRAIGHT)
         elif self.length[edge.source] + 1 == self.length[number]:
@@ -454,19 +467,24 @@ class _DotWriter:
 
     def _output(self, i: int, output: Output) -> None:
         shape = shape_of(self.vertices[output.source].specs[output.slot])
-        fill = "" if self.heat is None else self._fill(self.vertices[output.source])
-        self.lines.append(f"  o{i} [label={quoted(output.name, shape)} {_STYLE['output']}{fill}]")
+        fill = {} if self.heat is None else self._fill(self.vertices[output.source])
+        self.lines.append(f"  o{i} [label={quoted(output.name, shape)} {_text(_STYLE['output'], fill)}]")
         begin = f"n{output.source}"
         if self.vertices[output.source].is_leaf and output.source in self.stubbed:  # it has no vertex of its own
             begin = f"q{i}"
-            self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_STYLE['parameter']}]")
+            self.lines.append(f"  {begin} [label={quoted(self.names[output.source])} {_text(_STYLE['parameter'])}]")
         self.edges.append(f"  {begin} -> o{i}{'' if i else f' [{_STRAIGHT}]'}")
 
 
-def _filled(scale: Heat, number: float | None) -> str:
+def _text(*styles: _Attributes) -> str:
+    """Format attributes; those of later styles replace those of earlier ones."""
+    return " ".join(f'{name}="{value}"' for name, value in ChainMap(*reversed(styles)).items())
+
+
+def _filled(scale: Heat, number: float | None) -> _Attributes:
     """Return the attributes of a box in the colour of a number, or dotted without one."""
-    rim = "" if number else ' style="rounded,filled,dotted"'
-    return f' fillcolor="{scale.colour(number)}" fontcolor="{scale.text_colour(number)}"{rim}'
+    rim = {} if number else {"style": "rounded,filled,dotted"}
+    return {"fillcolor": scale.colour(number), "fontcolor": scale.text_colour(number)} | rim
 
 
 def _drawn(scale: Heat, norm: float | None) -> str:
@@ -493,15 +511,14 @@ def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
     return name and f"{name} "
 
 
-def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str], elided: bool) -> str:
+def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str], grey: Iterable[str]) -> str:
     """Return a table: shades from low to high with numbers, values off the scale, and hidden vertices."""
     shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_SHADES))
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
     numbers = "".join(f'<td colspan="{_SHADES // 3}" align="{side}">{text(norm)}</td>' for side, norm in marks)
     wide = f'<td colspan="{_SHADES}"'
     rows = [f"{wide}>{title}</td>", shades, numbers, f"{wide}>{white}</td>"]
-    if elided:
-        rows.append(f'{wide} bgcolor="{NOTHING}"><font color="#000000">dashed: not shown</font></td>')
+    rows += [f'{wide} bgcolor="{NOTHING}"><font color="#000000">{words}</font></td>' for words in grey]
     if heat.unusual:
         said = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
         rows.append(f'{wide} bgcolor="{heat.colour(math.nan)}">{said}</td>')
@@ -521,12 +538,9 @@ def quoted(*texts: str, left: bool = False) -> str:
     lines = []
     for line in "\n".join(texts).split("\n"):
         line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-        line = "".join("\N{REPLACEMENT CHARACTER}" if _is_broken(c) else c for c in line)
+        # control characters, halves of surrogate pairs, and what XML forbids
+        broken = (unicodedata.category(c) in ("Cc", "Cs") or ord(c) & 0xFFFE == 0xFFFE for c in line)
+        line = "".join("\N{REPLACEMENT CHARACTER}" if bad else c for c, bad in zip(line, broken, strict=True))
         line = line.replace("\\", "\\\\").replace('"', '\\"')
         lines.append(re.sub(r"&(?=#?\w+;)", "&amp;", line))  # an entity that a layout program would decode
     return '"' + ("\\l" if left else "\\n").join(lines) + '"'
-
-
-def _is_broken(letter: str) -> bool:
-    """Return whether a letter is a control character, half of a surrogate pair, or forbidden in XML."""
-    return unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) & 0xFFFE == 0xFFFE

@@ -246,9 +246,8 @@ class _Folding:
             texts = [some[0].part for some in edges.values()]
             return texts[0] if len(set(texts)) == 1 else alike(texts[0], "t")
         if len(edges) < total:
-            steps = [str(step) for step in edges]
-            shown = steps if len(steps) < 5 else [*steps[:3], "…", steps[-1]]
-            return f"t = {', '.join(shown)}" if any(edges) else "first"
+            steps = edges if len(edges) < 5 else [*list(edges)[:3], "…", max(edges)]
+            return f"t = {', '.join(map(str, steps))}" if any(edges) else "first"
         count = len(self.places[several[0].source][0])
         if count > 1 and len(several) > 1:
             return f"× {count}" if len(several) == count else f"{len(several)} of {count}"

@@ -295,9 +295,10 @@ def reach(
         the norms; ``write`` saves them as an interactive page or as a picture.
 
     Raises:
-        TypeError: if ``cells`` is not a mapping, or a cell is of another kind.
+        TypeError: if ``cells`` is empty or not a mapping, or a cell is of another kind.
         ValueError: if a layer has several layers or directions, a shape does not fit, a state or derivative is not
-            finite, ``initial`` has an unknown name, or snapshots do not have the same names and losses.
+            finite, ``initial`` has an unknown name, or snapshots do not have the same names and losses
+            and different labels.
 
     >>> import minigrad as mg
     >>> cells = {"RNN": mg.nn.RNN(2, 3, rng=0), "halved": lambda x, s: s / 2}
@@ -313,15 +314,20 @@ def reach(
     x = np.asarray(inputs, np.float64)
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"reach: inputs must be (T, D) with at least two steps, not {x.shape}")
-    if not isinstance(cells, Mapping):
-        raise TypeError(
-            f"reach: cells must map names to networks, such as {{'LSTM': lstm}}, not {type(cells).__name__}"
+    if not isinstance(cells, Mapping) or not cells:
+        raise TypeError(f"reach: cells must map names to networks, such as {{'LSTM': nn.LSTM(2, 64)}}, not {cells!r}")
+    times = {"": cells} if snapshots is None else snapshots
+    labels = tuple(map(str, times))
+    forms = [{name: isinstance(cell, tuple) for name, cell in time.items()} for time in times.values()]
+    if (
+        len({*labels}) < len(labels)
+        or not forms
+        or any(form.keys() != cells.keys() or form != forms[0] for form in forms)
+    ):
+        raise ValueError(
+            f"reach: each snapshot must have the networks {', '.join(cells)}, the same ones with a loss, and a label of "
+            f"its own. The labels are {', '.join(labels) or 'missing'}."
         )
-    times = {"": cells} if snapshots is None else {str(label): time for label, time in snapshots.items()}
-    if snapshots is not None and len(times) < len(snapshots):
-        raise ValueError(f"reach: snapshots have equal labels: {', '.join(map(repr, snapshots))}")
-    if not cells or not times or any(time.keys() != cells.keys() for time in times.values()):
-        raise ValueError(f"reach: each snapshot must have the networks {', '.join(cells) or '(there are none)'}")
     starts = initial or {}
     if unknown := starts.keys() - cells.keys():
         raise ValueError(f"reach: initial has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
@@ -330,34 +336,29 @@ def reach(
     def stacked(values: list[Any]) -> Any:
         return np.array(values) if snapshots is not None else values[0]
 
-    with_loss = {name: of for name, of in runs.items() if any(run.loss is not None for run in of)}
-    if partly := [name for name, of in with_loss.items() if any(run.loss is None for run in of)]:
-        raise ValueError(
-            f"reach: {partly[0]} has a loss in some snapshots only. Pass a loss in all of them or in none."
-        )
+    with_loss = {name: of for name, of in runs.items() if of[0].loss is not None}
     return Reach(
         norms={name: stacked([run.norms for run in of]) for name, of in runs.items()},
         paths={name: {path: stacked([run.paths[path] for run in of]) for path in of[0].paths}
                for name, of in runs.items()},
         loss_norms={name: stacked([run.loss_norms for run in of]) for name, of in with_loss.items()},
         losses={name: stacked([run.loss for run in of]) for name, of in with_loss.items()},
-        labels=() if snapshots is None else tuple(times),
+        labels=() if snapshots is None else labels,
         inputs=x,
         difference=max(run.difference for of in runs.values() for run in of),
     )  # fmt: skip
 
 
+@np.errstate(all="ignore")  # _relative skips products that overflow
 def _examined(name: str, given: Any, x: Array, initial: Any) -> _Run:
     """Compute all about one network at one time, and check it."""
     layer, loss = given if isinstance(given, tuple) else (given, None)
     cell = _cell(name, layer, x.shape[1], initial)
     states = _states(name, cell.step, x, cell.initial)
-    if not np.isfinite(states).all():
-        raise ValueError(f"reach: a state of {name} is not finite. Check its weights and the inputs.")
     parts = _step_jacobians(cell.by_path, x, *[states[:-1]] * len(cell.paths))
     J = np.sum(parts, axis=0)
-    if not np.isfinite(J).all():
-        raise ValueError(f"reach: a derivative of {name} is not finite, such as that of sqrt at 0. Start elsewhere.")
+    if not (np.isfinite(states).all() and np.isfinite(J).all()):
+        raise ValueError(f"reach: a state or derivative of {name} is not finite. Check its weights and the inputs.")
     norms = _norms_of_products(J[1:])
     half = states.shape[1] // 2
     targets = {" to h": slice(half), " to c": slice(half, None)} if isinstance(layer, nn.LSTM) else {"": slice(None)}
@@ -376,7 +377,6 @@ def _loop(step: Step, x: Array, s: Any, nudges: Any) -> list[Tensor]:
     return states
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _of_loss(step: Step, x: Array, states: Array, loss: Callable[[Tensor], Tensor]) -> tuple[float, Array]:
     """Return the loss, and the norm of its derivative by each state (T,)."""
 
@@ -389,7 +389,6 @@ def _of_loss(step: Step, x: Array, states: Array, loss: Callable[[Tensor], Tenso
     return value.item(), np.where(np.isnan(norms), np.inf, norms)  # a difference of infinities is NaN
 
 
-@np.errstate(over="ignore", invalid="ignore")  # products may overflow, which _relative skips
 def _difference(step: Step, x: Array, states: Array, J: Array, norms: Array) -> float:
     """Return the largest relative difference of the checks that :func:`reach` lists."""
     T, n = len(x), states.shape[1]

@@ -21,11 +21,11 @@ import numpy as np
 
 from ..recording import Stats
 from ..units import time_text
-from .picture import Edge, Picture, Rewriting, Vertex
+from .picture import Edge, Picture, Vertex
 
-__all__ = ["NOTHING", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat", "gradient_norm", "is_noted",
-           "largest", "seconds_of", "time_heat", "time_rows", "time_words", "value_norm", "was_recorded",
-           "with_births"]  # fmt: skip
+__all__ = ["GRADIENT_MARKS", "NOTHING", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat",
+           "gradient_norm", "is_noted", "largest", "mark_births", "seconds_of", "time_heat", "time_rows", "time_words",
+           "value_norm", "was_recorded"]  # fmt: skip
 
 NOTHING = "#e4e4e4"  # the colour of what has no number, or is not shown
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -33,7 +33,7 @@ _TIMES = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127,
 _GRADIENTS = ((5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (247, 247, 247),
               (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31))  # fmt: skip
 # blue, white, red: ColorBrewer's RdBu, which colour-blind people can read
-_MARKS = (1e-8, 1.0, 1e4)  # of the scale of gradients
+GRADIENT_MARKS = (1e-8, 1.0, 1e4)  # of the scale of gradients
 _SPAN = 100  # times below this fraction of the longest are pale, because they do not matter
 Ends = tuple[float, float] | bool  # the ends of a scale; True chooses them, False means no scale
 
@@ -79,8 +79,7 @@ def largest(norms: Iterable[float | None]) -> float | None:
 
 def was_recorded(picture: Picture, norm: Callable[[Vertex, int], float | None] = gradient_norm) -> bool:
     """Return whether the norms belong to the pass that made the picture; norms of leaves may be from an earlier one."""
-    operations = [vertex for vertex in picture.vertices if not vertex.is_leaf]
-    asked = operations or picture.vertices
+    asked = [vertex for vertex in picture.vertices if not vertex.is_leaf] or picture.vertices
     return any(norm(vertex, slot) is not None for vertex in asked for slot in range(len(vertex.specs)))
 
 
@@ -105,15 +104,13 @@ def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
 # NaNs and infinities ----------------------------------------------------------------------------
 
 
-def with_births(picture: Picture) -> Picture:
-    """Mark the operations from whose finite arguments the first NaN or infinity came, forward or backward."""
-    births = {i: birth for i, vertex in enumerate(picture.vertices) if (birth := _birth(vertex))}
-    if not births:
-        return picture
-    new = Rewriting(picture)
-    for number in range(len(picture.vertices)):
-        new.keep(number).birth = births.get(number, "")
-    return new.finish()
+def mark_births(picture: Picture) -> None:
+    """Mark, in place, operations whose output is worse than their arguments, forward or backward.
+
+    A NaN is worse than an infinity, which is worse than a finite number.
+    """
+    for vertex in picture.vertices:
+        vertex.birth = _birth(vertex)
 
 
 def _birth(vertex: Vertex) -> str:
@@ -174,19 +171,21 @@ class Heat:
     """A log scale of colours.
 
     Attributes:
+        palette: red, green and blue (0 to 255) of colours at equal distances.
         marks: the numbers, above 0, where equal parts of the palette meet: both ends, and for gradients 1 between them.
         unusual: whether any number is NaN or infinite.
     """
 
+    palette: tuple[tuple[int, int, int], ...]
     marks: tuple[float, ...]
     unusual: bool = False
 
     def colour(self, number: float | None) -> str:
         """Return the colour of a number; grey for 0 or None, and purple for NaN or infinity.
 
-        >>> scale = Heat((1e-8, 1.0, 1e4))
-        >>> scale.colour(1e-8), scale.colour(1.0), scale.colour(1e4)
-        ('#053061', '#f7f7f7', '#67001f')
+        >>> scale = Heat(((0, 0, 255), (255, 255, 255)), (1e-8, 1.0))
+        >>> scale.colour(1e-8), scale.colour(1e-4), scale.colour(1.0)
+        ('#0000ff', '#8080ff', '#ffffff')
         """
         if number is None or number == 0:
             return NOTHING
@@ -196,9 +195,8 @@ class Heat:
         k = bisect_right(logs, log, 1, len(logs) - 1) - 1
         span = logs[k + 1] - logs[k]
         place = k + (min(max((log - logs[k]) / span, 0.0), 1.0) if span else 1.0)
-        palette = _GRADIENTS if len(logs) == 3 else _TIMES
-        part, below = math.modf(place * (len(palette) - 1) / (len(logs) - 1))
-        ends = zip(palette[int(below)], palette[math.ceil(below + part)], strict=True)
+        part, below = math.modf(place * (len(self.palette) - 1) / (len(logs) - 1))
+        ends = zip(self.palette[int(below)], self.palette[math.ceil(below + part)], strict=True)
         return "#" + "".join(f"{round(a + part * (b - a)):02x}" for a, b in ends)
 
     def text_colour(self, number: float | None) -> str:
@@ -220,12 +218,12 @@ class Heat:
 
 
 def gradient_colour(log10: float) -> str:
-    """Return the colour of a gradient by the decimal logarithm of its norm: dark blue at -8, white at 0, dark red at 4.
+    """Return the colour of a gradient by the decimal logarithm of its norm: white at 0.
 
     >>> gradient_colour(-math.inf), gradient_colour(0.0), gradient_colour(9.0)
     ('#053061', '#f7f7f7', '#67001f')
     """
-    return Heat(_MARKS).colour(10.0 ** min(max(log10, -8.0), 4.0))
+    return Heat(_GRADIENTS, GRADIENT_MARKS).colour(10.0 ** np.clip(log10, *np.log10(GRADIENT_MARKS[::2])))
 
 
 def gradient_heat(picture: Picture, ends: Ends = True) -> Heat:
@@ -235,7 +233,7 @@ def gradient_heat(picture: Picture, ends: Ends = True) -> Heat:
         ValueError: if no gradient was recorded, or the ends are not 0 < low < 1 < high.
     """
     norms = [gradient_norm(vertex, slot) for vertex in picture.vertices for slot in range(len(vertex.specs))]
-    low, high = _checked_ends("gradients", _MARKS[::2] if ends is True else ends)
+    low, high = _checked_ends("gradients", GRADIENT_MARKS[::2] if ends is True else ends)
     if not low < 1 < high:
         raise ValueError(f"render: gradients must be the ends of a scale around 1, low < 1 < high; got {ends!r}")
     if not was_recorded(picture):
@@ -243,7 +241,7 @@ def gradient_heat(picture: Picture, ends: Ends = True) -> Heat:
             "render: no gradient was recorded for the operations shown. Run the forward and the backward pass inside "
             "`with mg.record():`."
         )
-    return Heat((low, 1.0, high), not all(math.isfinite(norm) for norm in norms if norm is not None))
+    return Heat(_GRADIENTS, (low, 1.0, high), not all(math.isfinite(norm) for norm in norms if norm is not None))
 
 
 def time_heat(picture: Picture, ends: Ends = True) -> Heat:
@@ -254,7 +252,7 @@ def time_heat(picture: Picture, ends: Ends = True) -> Heat:
     """
     times = [time for vertex in picture.vertices if (time := seconds_of(vertex)) is not None]
     longest = max(times, default=0.0) or 1.0
-    scale = Heat(_checked_ends("times", (longest / _SPAN, longest) if ends is True else ends))
+    scale = Heat(_TIMES, _checked_ends("times", (longest / _SPAN, longest) if ends is True else ends))
     if not times:
         raise ValueError(
             "render: no times were recorded for the operations shown. Run the forward and the backward pass inside "

@@ -25,9 +25,9 @@ from ..recording import record
 from ..runtime.extras import how_to_install, require
 from ..runtime.files import replacing
 from ..trees import leaves
-from .dot import INK, to_dot
+from .dot import FEEDBACK, INK, to_dot
 from .heat import gradient_norm, value_norm
-from .labels import constants_of, leaf_names, option_text, output_name, shape_of, to_be_named, with_name
+from .labels import constants_of, leaf_names, option_span, option_text, output_name, shape_of, to_be_named, with_name
 from .options import Depth, Unroll, checked_names, drawn_picture
 from .scopes import Scope, call_scopes
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     import graphviz
 
 __all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_graphviz", "to_mermaid",
-           "to_networkx"]  # fmt: skip
+           "to_networkx", "write_layout"]  # fmt: skip
 
 _SECONDS = 30.0  # how long a layout may take
 _LARGEST = 14_400  # points: the largest page of a PDF viewer, and more than any screen shows
 _DARK = (  # for what is on the background, in a viewer in dark mode
     "<style>@media (prefers-color-scheme: dark) {"
     f' g [fill="{INK}"] {{ fill: #b4bcc6 }} g [stroke="{INK}"] {{ stroke: #b4bcc6 }}'
-    ' g [fill="#b05a00"] { fill: #ffa657 } g [stroke="#b05a00"] { stroke: #ffa657 } }</style>'
+    f' g [fill="{FEEDBACK}"] {{ fill: #ffa657 }} g [stroke="{FEEDBACK}"] {{ stroke: #ffa657 }} }}</style>'
 )
 
 
@@ -75,6 +75,11 @@ def draw(
     ...     draw(x * x, Path(folder, "square.dot")).read_text().splitlines()[0]
     'digraph minigrad {'
     """
+    return write_layout(to_dot(tensors, **options), path, timeout)
+
+
+def write_layout(dot: str, path: str | os.PathLike[str], timeout: float = _SECONDS) -> Path:
+    """Lay out DOT text into a file, as :func:`draw` does."""
     target = Path(path)
     kind = target.suffix[1:].lower()
     if kind not in ("svg", "png", "pdf", "dot"):
@@ -82,13 +87,12 @@ def draw(
     if isinstance(timeout, bool) or not isinstance(timeout, Real) or not 0 < timeout < math.inf:
         raise ValueError(f"draw: timeout must be a number of seconds above 0, not {timeout!r}")
     with replacing(target) as temporary:
-        text = to_dot(tensors, **options)
         try:
-            temporary.write_bytes(text.encode() if kind == "dot" else lay_out(text, kind, float(timeout)))
+            temporary.write_bytes(dot.encode() if kind == "dot" else lay_out(dot, kind, float(timeout)))
         except DrawingError as error:
             kept = target.with_name(f"{target.name}.dot")
             with replacing(kept) as beside:
-                beside.write_text(text, encoding="utf-8")
+                beside.write_text(dot, encoding="utf-8")
             raise DrawingError(f"draw: {error}. The DOT text is in {kept}.") from None
     return target
 
@@ -216,7 +220,7 @@ def to_networkx(
         graph.add_node(
             number, kind=vertex.kind, label=leaves.get(number, vertex.label),
             shape=first[0], dtype=first[1], outputs=outputs, scope=vertex.scope,
-            options=option_text(vertex.options), step=vertex.step,
+            options=option_text(vertex.options), step=vertex.step if vertex.in_row else None,
             constants={constant.argument: constant.text for constant in constants_of(vertex)},
             **{name: value for name, value in noted.items() if value not in (None, "")},
         )  # fmt: skip
@@ -265,19 +269,19 @@ def to_mermaid(
     arrows: list[str] = []
     for number, vertex in enumerate(vertices):
         named = to_be_named(picture, vertex, inside)
-        uses = [(edge, vertices[edge.source]) for edge in vertex.inputs]
+        uses = [(edge, vertices[edge.source]) for edge in (*vertex.inputs, *vertex.feedback)]
         lines = [
             known.get(number, vertex.label),
             *vertex.scope[len(vertex.around) :],  # the name of a step
             *(shape_of(spec) for spec in vertex.specs if vertex.is_leaf),
-            option_text(vertex.options),
+            option_span([v.options for v in vertex.folds or (vertex,)]),
             vertex.remark,
             *(with_name(e.argument, named, f"{s.label} {shape_of(s.specs[0])}") for e, s in uses if e.source in inside),
             *(with_name(constant.argument, named, constant.text) for constant in constants_of(vertex)),
         ]
         boxes.append("" if number in inside else f"n{number}[{_in_mermaid(*lines)}]")
         arrows += [
-            f"n{e.source} -->|"
+            f"n{e.source} {'-.->' if e in vertex.feedback else '-->'}|"
             f"{_in_mermaid(with_name(e.argument, named, output_name(s, e.slot)), e.part or shape_of(s.specs[e.slot]))}"
             f"| n{number}"
             for e, s in uses

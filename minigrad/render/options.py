@@ -12,7 +12,7 @@ from ..nn.module import Module
 from ..primitives import PRIMITIVES
 from .expansion import expanded, unrolled
 from .fold import closed, folded, limited, readable_depth
-from .heat import with_births
+from .heat import mark_births
 from .nodes import picture_of
 from .picture import Picture
 
@@ -32,7 +32,7 @@ Depth = int | Literal["auto"] | None
 
 
 def drawn_picture(
-    tensors: Tensor | Iterable[Tensor] | Picture,
+    tensors: Tensor | Iterable[Tensor],
     *,
     unroll: Unroll,
     max_nodes: int,
@@ -40,11 +40,12 @@ def drawn_picture(
     expand: Iterable[str] = (),
     depth: Depth = None,
     title: str = "",
+    direction: str = "TB",
 ) -> Picture:
     """Return the picture that a drawing shows.
 
     Args:
-        tensors: the outputs, each with a graph; or a picture, which is returned as it is.
+        tensors: the outputs, each with a graph.
         unroll: 'primitive' shows a sequence primitive as one box; 'steps' every step; 'fold' one of equal steps, and
             their number.
         max_nodes: a picture with more operations is always folded. If that is not enough, only the operations nearest
@@ -53,7 +54,7 @@ def drawn_picture(
         expand: names of primitives to replace by their references.
         depth: show each scope at this depth as one vertex. None leaves all open. 'auto' chooses a depth, or None if the
             picture is small or shows every step or a reference.
-        title: only checked.
+        title, direction: only checked.
 
     Raises:
         TypeError, ValueError: if an argument is invalid.
@@ -66,13 +67,12 @@ def drawn_picture(
     ['input', 'tanh']
     """
     check_count("max_nodes", max_nodes)
+    check_choice("direction", direction, ("TB", "BT", "LR", "RL"))
     references = _with_references(expand)
     if not isinstance(title, str):
         raise TypeError(f"render: title must be a str, not {title!r}")
     if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
         raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
-    if isinstance(tensors, Picture):
-        return tensors
     picture = whole_picture(tensors, unroll, names, references)
     folds = unroll == "fold" or sum(not vertex.is_leaf for vertex in picture.vertices) > max_nodes
     simple = folded(picture) if folds else picture
@@ -97,7 +97,8 @@ def whole_picture(
     picture = picture_of(outputs, checked_names(names))
     if unroll != "primitive":
         picture = unrolled(picture)
-    return expanded(with_births(picture), references)
+    mark_births(picture)
+    return expanded(picture, references)
 
 
 def check_choice(option: str, value: object, choices: Sequence[str]) -> None:

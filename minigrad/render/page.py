@@ -56,7 +56,7 @@ from .options import Unroll, drawn_picture
 from .picture import Edge, Picture, Vertex
 from .scopes import Scope, nested_scopes
 
-__all__ = ["SCRIPTS", "as_json", "content_of", "filled_page", "page_text", "source_of", "to_html"]
+__all__ = ["SCRIPTS", "as_json", "content_of", "filled_page", "source_of", "to_html"]
 
 SCRIPTS = ("graph.js", "wires.js", "order.js", "layers.js", "rows.js", "layout.js", "drawing.js", "panzoom.js",
            "charts.js", "panel.js", "controls.js")  # fmt: skip
@@ -117,22 +117,21 @@ def to_html(
     target = Path(path)
     with replacing(target) as temporary:
         picture = drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title)
-        temporary.write_text(page_text(content_of(picture, title)), encoding="utf-8", newline="\n")
+        text = filled_page("page", SCRIPTS, content_of(picture, title), "graph")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
     return target
 
 
-def page_text(content: Mapping[str, Any]) -> str:
-    """Return the text of the page of a graph."""
-    return filled_page("page", SCRIPTS, content)
+def filled_page(name: str, scripts: Sequence[str], content: Mapping[str, Any], untitled: str) -> str:
+    """Return a page from the template and style of a name, scripts that are together one function, and its data.
 
-
-def filled_page(name: str, scripts: Sequence[str], content: Mapping[str, Any]) -> str:
-    """Return a page from the template and style of a name, scripts that are together one function, and its data."""
+    untitled: the title of the window if the content has an empty title.
+    """
     folder = files(__package__) / "assets"
     text, style, *parts = [(folder / n).read_text(encoding="utf-8") for n in (f"{name}.html", f"{name}.css", *scripts)]
     script = "\n".join(['(() => {\n"use strict";', *parts, "})();"])
     slots = {
-        "title": html.escape(str(content["title"]) or "graph").encode("ascii", "xmlcharrefreplace").decode("ascii"),
+        "title": html.escape(content["title"] or untitled).encode("ascii", "xmlcharrefreplace").decode("ascii"),
         "policy": f"default-src 'none'; img-src data:; style-src {source_of(style)}; script-src {source_of(script)}",
         "style": style,
         "data": as_json(content),

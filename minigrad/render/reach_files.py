@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..spec import Array
-from .heat import gradient_colour
+from .heat import GRADIENT_MARKS, gradient_colour
 from .page import filled_page
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["reach_page", "reach_svg"]
 
-_LOW, _HIGH = -8, 4  # decimal logarithms at the ends of the colour scale
+_LOW, _HIGH = (round(math.log10(mark)) for mark in GRADIENT_MARKS[::2])  # ends of the colour scale
 _STEP = (_HIGH - _LOW) / 255
 _SIDE, _WIDTH, _HEIGHT, _MARGIN = 180, 200, 250, 20  # of a triangle, and of its place in the picture, in pixels
 _IN_A_ROW = 4  # triangles
@@ -58,6 +58,7 @@ def reach_page(reach: Reach, title: str) -> str:
             "inputs": [_input(row) for row in reach.inputs],
             "difference": _number(reach.difference),
         },
+        "reach of the gradient",
     )  # fmt: skip
 
 
@@ -65,16 +66,16 @@ def _input(row: Array) -> str:
     """Return the entries of an input as text, or the largest ones of many.
 
     >>> _input(np.array([1.0, -0.5])), _input(np.eye(20)[3])
-    ('1, -0.5', 'of 20 entries, 3: 1')
+    ('1, -0.5', 'entry 3 of 20 = 1')
     """
     if len(row) <= _SHOWN:
         return ", ".join(_number(float(value)) for value in row)
     largest = [i for i in np.argsort(-np.abs(row), kind="stable")[:_SHOWN] if row[i]]
-    return f"of {len(row)} entries, " + (", ".join(f"{i}: {_number(float(row[i]))}" for i in largest) or "all are 0")
+    return ", ".join(f"entry {i} of {len(row)} = {_number(float(row[i]))}" for i in largest) or f"{len(row)} zeros"
 
 
 def _number(norm: float) -> str:
-    """Return a number with two digits.
+    """Format a number with two significant digits.
 
     >>> _number(1234.5), _number(0.00321), _number(5e-6)
     ('1200', '0.0032', '5.0×10⁻⁶')

@@ -28,6 +28,7 @@ from tests.render.graphs import (
     loop,
     lstm,
     place,
+    recorded,
     rnn,
     texts,
 )
@@ -99,7 +100,7 @@ def test_a_layout_program_accepts_every_graph(outputs, unroll, direction):
 
 def test_a_leaf_with_many_uses_is_a_stub_at_each():
     dot = mg.render.to_dot(loop(20), unroll="steps")
-    assert dot.count('label="b: input2  [3×3]" shape=box style=filled') == 20
+    assert dot.count('label="b: input2  [3×3]" shape="box" style="filled"') == 20
     assert mg.render.to_dot(loop(2), unroll="steps").count("input2") == 1
 
 
@@ -171,10 +172,27 @@ def test_layouts_are_quick(make, unroll):
 
 def test_an_operation_with_many_uses_is_a_stub_at_each():
     dot = mg.render.to_dot(attention(8, 16), unroll="steps")
-    assert "\\n→ v1" in dot
-    assert re.search(r'p\d+ \[label="v1[^"]*\[2×4\]', dot)
+    assert "\\n→ result" in dot
+    assert re.search(r'p\d+ \[label="result[^"]*\[2×4\]', dot)
     x = mg.exp(leaf(2))
     assert "→" not in mg.render.to_dot(sum(x * float(k) for k in range(8)))
+
+
+def test_the_name_of_a_stub_is_that_of_no_leaf():
+    x = leaf(1, 2)
+    y = mg.exp(x)
+    dot = mg.render.to_dot(sum(y * float(k) for k in range(9)), names={"result": x}, unroll="primitive")
+    (name,) = re.findall(r'→ ([^"]+)"', dot)
+    assert name != "result"
+    assert len(re.findall(rf'p\d+ \[label="{name}', dot)) == 9
+
+
+@pytest.mark.parametrize("options", [{}, {"gradients": True}, {"gradients": True, "unroll": "steps"}])
+def test_no_attribute_is_written_twice(options):
+    dot = mg.render.to_dot(recorded(captioner), **options)
+    for line in re.sub(r'"[^"]*"|<<.*>>', "text", dot).splitlines():
+        names = re.findall(r"(\w+)=", line.partition("[")[2])
+        assert len(names) == len({*names}), line
 
 
 def columns(drawn, labels):
@@ -206,19 +224,22 @@ def test_stubs_stand_beside_their_operations(direction):
 def test_a_folded_loop_is_one_frame_with_dashed_feedback():
     dot = mg.render.to_dot(loop(12))
     assert re.findall(r'label="(step[^"]*?)\s*"', dot) == ["step 0 … step 11 × 12"]
-    (feedback,) = [line for line in dot.splitlines() if "style=dashed" in line and "->" in line]
+    (feedback,) = [line for line in dot.splitlines() if 'style="dashed"' in line and "->" in line]
     assert "dir=back" in feedback  # from tanh to matmul: written forwards, so that it pulls no box upwards
     first, last = re.match(r" *(n\d+):e -> (n\d+):e", feedback).groups()
     labels = dict(re.findall(r'^ *(n\d+) \[label="([^"]*)"', dot, re.MULTILINE))
     assert (labels[first], labels[last]) == ("matmul", "tanh")
-    assert re.search(r'(n\d+) -> \1 \[label=" h \[4×8\]\\n c \[4×8\]" [^]]*style=dashed', mg.render.to_dot(captioner()))
+    assert re.search(
+        r'(n\d+) -> \1 \[label=" h \[4×8\]\\n c \[4×8\]" [^]]*style="dashed"', mg.render.to_dot(captioner())
+    )
 
 
 def test_a_shared_weight_has_one_number_and_one_colour():
     layer, other = nn.Linear(4, 4, rng=0), nn.Linear(4, 4, rng=1)
     dot = mg.render.to_dot(layer(mg.tanh(other(mg.tanh(layer(leaf(2, 4)))))))
     stubs = re.findall(r'p\d+ \[label="([^"]*)"(.*)\]$', dot, re.MULTILINE)
-    assert [re.findall(r"#\d+", text) for text, _ in stubs] == [["#1", "#2"], [], ["#1", "#2"]]
+    shared = ["(shared 1)", "(shared 2)"]
+    assert [re.findall(r"\(shared \d\)", text) for text, _ in stubs] == [shared, [], shared]
     colours = [re.findall(r'fillcolor="(#\w+)"', style)[-1] for _, style in stubs]
     assert colours[0] == colours[2] != colours[1]
 

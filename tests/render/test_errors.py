@@ -54,7 +54,20 @@ WRITERS = {
     "to_text": (lambda tensors, folder, **options: to_text(tensors, **options), OPTIONS),
     "to_dot": (lambda tensors, folder, **options: to_dot(tensors, **options), OPTIONS + LIMIT + TITLE + DRAWN),
     "to_graphviz": (lambda y, folder, **options: to_graphviz(y, **options), OPTIONS + LIMIT + TITLE + DRAWN),
-    "compare": (lambda tensors, folder, **options: compare(Y, tensors, folder / "a.svg", **options), OPTIONS + LIMIT),
+    "compare": (
+        lambda tensors, folder, **options: compare(Y, tensors, folder / "a.svg", **options),
+        OPTIONS + LIMIT + TITLE + TIMEOUT,
+    ),
+    "compare without a path": (
+        lambda tensors, folder, **options: compare(Y, tensors, **options),
+        [
+            *OPTIONS,
+            *LIMIT,
+            *TITLE,
+            ({"direction": "up"}, ValueError, "direction must be"),
+            *[({name: 1}, TypeError, name) for name in ("nonsense", "residuals", "depth")],
+        ],
+    ),
     "to_mermaid": (lambda tensors, folder, **options: to_mermaid(tensors, **options), OPTIONS + LIMIT),
     "to_networkx": (lambda tensors, folder, **options: to_networkx(tensors, **options), OPTIONS + LIMIT),
     "to_html": (lambda y, folder, **options: to_html(y, folder / "a.html", **options), OPTIONS + LIMIT + TITLE),
@@ -87,7 +100,7 @@ def test_wrong_options(writer, options, error, message, tmp_path):
 @pytest.mark.parametrize(("folder", "error"), [("/sys", PermissionError), ("/none", FileNotFoundError)])
 def test_a_wrong_folder_is_noticed_before_the_layout(writer, folder, error, monkeypatch):
     monkeypatch.setattr("minigrad.render.layout.lay_out", lambda *_: pytest.fail("laid out"))
-    monkeypatch.setattr("minigrad.render.page.page_text", lambda *_: pytest.fail("laid out"))
+    monkeypatch.setattr("minigrad.render.page.filled_page", lambda *_: pytest.fail("laid out"))
     with pytest.raises(error) as caught:
         WRITERS[writer][0](Y, Path(folder))
     assert caught.value.filename.startswith(folder)

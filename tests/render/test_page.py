@@ -18,7 +18,7 @@ import minigrad as mg
 from minigrad.primitives import PRIMITIVES
 from minigrad.recording import note_of
 from minigrad.render import to_html
-from minigrad.render.page import as_json, content_of, page_text
+from minigrad.render.page import SCRIPTS, as_json, content_of, filled_page
 from minigrad.units import time_text
 from tests.render import graphs
 from tests.render.pictures import arranged, picture_of
@@ -160,10 +160,10 @@ def test_names_are_escaped(title, scope, name):
     with mg.scope(scope):
         x = mg.tensor([1.0], requires_grad=True)
         y = mg.tanh(x * 2.0)
-    text = page_text(content_of(arranged(y, names={"y": y} | {name: x}), title))
+    text = filled_page("page", SCRIPTS, content_of(arranged(y, names={"y": y} | {name: x}), title), "graph")
     data = data_of(text)
     assert (data["title"], data["boxes"][0]["name"], data["vertices"][0]["name"]) == (title, scope, name or "input")
-    plain = Elements(page_text(content_of(arranged(y), "")))
+    plain = Elements(filled_page("page", SCRIPTS, content_of(arranged(y), ""), "graph"))
     found = Elements(text)
     assert found.tags == plain.tags  # no element more or less
     assert found.text["script"].count("\n") == plain.text["script"].count("\n")

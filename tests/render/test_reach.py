@@ -211,15 +211,15 @@ def test_states_that_depend_on_other_rows_make_a_large_difference():
 def test_snapshots_have_the_same_losses():
     layer, loss = nn.RNN(D, H), lambda s: s.sum()
     for times in ([layer, (layer, loss)], [(layer, loss), layer]):
-        with pytest.raises(ValueError, match="a has a loss in some snapshots only"):
+        with pytest.raises(ValueError, match="the same ones with a loss"):
             reach({"a": layer}, INPUTS, snapshots={k: {"a": cell} for k, cell in enumerate(times)})
 
 
 def test_errors():
     a_function = {"cells": {"a": residual}}
     cases = [
-        (TypeError, "not list", {"cells": [nn.RNN(D, H)]}),
-        (ValueError, "equal labels: 1, '1'", {"cells": CELLS, "snapshots": {1: CELLS, "1": CELLS}}),
+        (TypeError, r"names to networks, .* not \[", {"cells": [nn.RNN(D, H)]}),
+        (ValueError, r"label of its own. The labels are 1, 1\.", {"cells": CELLS, "snapshots": {1: CELLS, "1": CELLS}}),
         (ValueError, "'typo', but the networks are a", {"cells": {"a": nn.RNN(D, H)}, "initial": {"typo": [1.0]}}),
         (ValueError, r"\(n,\), not \(\)", {**a_function, "initial": {"a": 1.0}}),
         (ValueError, r"\(n,\), not \(1, 3\)", {**a_function, "initial": {"a": np.ones((1, 3))}}),
@@ -231,7 +231,7 @@ def test_errors():
         (ValueError, r"to one of shape \(3,\)", {"cells": {"a": lambda x, s: s[0]}, "initial": {"a": np.ones(3)}}),
         (
             ValueError,
-            "a derivative of a is not finite",
+            "a state or derivative of a is not finite",
             {"cells": {"a": lambda x, s: mg.sqrt(s)}, "initial": {"a": [0.0]}},
         ),
         (TypeError, "type Linear. Pass an nn.RNN, nn.LSTM or nn.GRU, or a function", {"cells": {"a": nn.Linear(D, H)}}),
@@ -245,7 +245,7 @@ def test_errors():
         (ValueError, "at least two steps", {"cells": {"a": nn.RNN(D, H)}, "inputs": INPUTS[:1]}),
         (ValueError, "networks a", {"cells": {"a": nn.RNN(D, H)}, "snapshots": {0: {"b": nn.RNN(D, H)}}}),
         (ValueError, "networks a", {"cells": {"a": nn.RNN(D, H)}, "snapshots": {}}),
-        (ValueError, "none", {"cells": {}}),
+        (TypeError, "names to networks, .* not {}", {"cells": {}}),
         (ValueError, "not finite", {"cells": {"a": lambda x, s: s * np.inf}, "initial": {"a": np.ones(2)}}),
     ]
     for error, message, given in cases:
@@ -261,6 +261,7 @@ def test_files(found, tmp_path):
         paths = [found.write(tmp_path / f"{i}.{ending}", "a < b & c") for i in range(2)]
         first, second = (path.read_text("utf-8") for path in paths)
         assert first == second == reach(CELLS, INPUTS, initial=START).write(paths[0], "a < b & c").read_text("utf-8")
+    assert re.search("<title>.*gradient.*</title>", found.write(tmp_path / "r.html", "").read_text("utf-8"))
     assert not re.search(r"https?://(?!www\.w3\.org/)|//cdn|src=|url\(", (tmp_path / "0.html").read_text("utf-8"))
 
 
