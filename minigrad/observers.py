@@ -57,8 +57,7 @@ class Observer:
     """The base class of observers: override the methods that you need.
 
     Attributes:
-        stepwise: true if you override :meth:`step` or :meth:`step_inputs`. Sequence primitives then run their VJP one
-            step at a time.
+        stepwise: true if you override :meth:`step`. Sequence primitives then run their VJP one step at a time.
     """
 
     stepwise = False
@@ -98,8 +97,12 @@ class Observer:
     def step(self, t: int, *cotangents: Array) -> None:
         """Called when a sequence primitive's VJP has the states' cotangents at step t, for t from T - 1 to 0."""
 
-    def step_inputs(self, cotangent: Array) -> None:
-        """Called with the cotangent (N, T, D) of the rows that the steps took from a table, before it sums them."""
+    def step_inputs(self, cotangent: Callable[[], Array]) -> None:
+        """Called before a VJP sums the cotangents of table rows into the table's gradient.
+
+        Args:
+            cotangent: computes the cotangent (N, T, D) of the table rows used at each step.
+        """
 
 
 global_observers: dict[Observer, Callable[[], bool]] = {}
@@ -174,6 +177,9 @@ def location_text(line: str, scope: Sequence[str]) -> str:
 
 
 def add_location(error: BaseException, node: Node | None) -> None:
-    """Note on a reverse-pass error where the forward pass created the node, unless its message already says so."""
+    """Add the line that created a node to the error of its reverse pass.
+
+    Nothing changes if the message already has it.
+    """
     if node is not None and (place := location(node)) not in str(error):
         error.add_note(f"backward: at {node.primitive.name if node.primitive else 'a leaf'}{place}")

@@ -251,11 +251,11 @@ def _new_bytes(made: tuple[Any, ...], given: tuple[Any, ...]) -> int:
 
 
 def residual_memory(nodes: Iterable[Node], besides: Iterable[Array] = ()) -> dict[Node, dict[str, int]]:
-    """Return the bytes of each residual of some nodes by name: the argument that it is, or what it was declared.
+    """Return the bytes of each residual of some nodes by name.
 
-    An undeclared residual has an empty name. Memory that several residuals share counts once, for the first of them.
-    That of named leaves, which are parameters, and of the arrays `besides` never counts. A node whose residuals were
-    freed has none.
+    An argument has its own name; other residuals have their declared names, or an empty one. Memory that several
+    residuals share counts once, for the first of them. That of named leaves, which are parameters, and of the arrays
+    `besides` never counts. A node whose residuals were freed has none.
 
     >>> import minigrad as mg
     >>> y = mg.tanh(mg.tensor([1.0, 2.0], requires_grad=True))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def norm_of(array: Array) -> float:
 
 
 def badness(value: Any) -> int:
-    """Return the badness of the worst number in nested tuples, lists and dicts of numbers and arrays; else 0.
+    """Return 2 if nested tuples, lists, dicts or arrays contain a NaN, 1 for an infinity, else 0.
 
     >>> badness(np.ones(3)), badness([0.5, -np.inf]), badness({"x": np.array([np.nan, np.inf])}), badness("nan")
     (0, 1, 2, 0)
@@ -133,8 +133,8 @@ class Note:
         direct_steps: the same for the part of the gradient that comes from outside of the sequence.
         flow_steps: the same for the gradient of an argument with a time axis, or of the rows of a table that each step
             takes, by its name.
-        birth, gradient_birth: the badness (1 for an infinity, 2 for a NaN) of the outputs, or of the gradients of the
-            arguments, if it is worse than that of what they were computed from; else 0.
+        birth: 1 if the outputs contain an infinity that the inputs do not, 2 for a NaN, else 0.
+        gradient_birth: the same for the gradients of the arguments, computed from those of the outputs.
         forward_time, backward_time: the time of the forward and of the VJP in the last profile, in nanoseconds; or
             None.
     """
@@ -252,11 +252,11 @@ class _Recorder(Observer):
             for index, g in enumerate(cotangents):
                 note.gradient_steps.setdefault(index, [0.0] * (t + 1))[t] = norm_of(g)
 
-    def step_inputs(self, cotangent: Array) -> None:
+    def step_inputs(self, cotangent: Callable[[], Array]) -> None:
         node = self._node
         note = None if node is None else note_of(node)
         if self.gradients and node is not None and note is not None:
-            note.flow_steps[node.primitive.steps.inputs] = _norms(cotangent)  # type: ignore[union-attr]
+            note.flow_steps[node.primitive.steps.inputs] = _norms(cotangent())  # type: ignore[union-attr]
 
 
 def _norms(array: Array) -> list[float]:

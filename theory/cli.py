@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     mutate.epilog = "Try: theory mutate 1-3. All claims take about ten minutes on two processors."
     _add_checking(mutate)
     _command(commands, "show", _show, "print the worked examples of claims, or their statements", "1-3")
-    text = "draw claims, and write index.html with their pictures and verdicts (needs matplotlib)"
+    text = "draw claims, and write index.html with their pictures and verdicts (not for pdf; needs matplotlib)"
     figures = _command(commands, "figures", _figures, text, "3-2")
     figures.add_argument("--out", metavar="DIR", default="theory-figures", help="folder (default: theory-figures)")
     figures.add_argument("--format", choices=["svg", "png", "pdf"], default="svg", help="(default: svg)")
@@ -200,14 +200,17 @@ def _verdict(claim: Claim, options: Any) -> Verdict:
 
         def line(r: Result) -> None:
             text = f"{claim.number}  {r.proposition.name}: {r.words}{_unexpected(r)}, {r.seconds:.1f} s"
-            report(text if options.verbose or not r.as_expected else "")  # the table shows the others
+            report(text if options.verbose or not r.as_expected else None)  # the table shows the others
 
         return claim.check(options.examples, options.seed, line, options.time_limit, options.fail_fast)
 
 
 @contextlib.contextmanager
-def _progress(title: str, steps: int, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Yield a function that prints a line for each step on standard error. A terminal also has a progress bar."""
+def _progress(title: str, steps: int, quiet: bool) -> Iterator[Callable[[str | None], None]]:
+    """Yield a function that prints a line, if any, on standard error after each step.
+
+    A terminal also has a progress bar.
+    """
     rich = require("rich.progress", "theory")
     console = require("rich.console", "theory").Console(stderr=True, quiet=quiet)
     columns = (rich.SpinnerColumn(), rich.TextColumn("{task.description}", markup=False), rich.BarColumn(24),
@@ -216,8 +219,8 @@ def _progress(title: str, steps: int, quiet: bool) -> Iterator[Callable[[str], N
     with rich.Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as bar:
         task = bar.add_task(title, total=steps)
 
-        def report(line: str) -> None:
-            if line:
+        def report(line: str | None) -> None:
+            if line is not None:
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
             bar.advance(task)
 

@@ -100,13 +100,16 @@ p.verdict { color: var(--faint); font-size: 13px; }
 </head>
 <body>
 <h1>Claims about networks</h1>
-<p>Each verdict is from a few examples. <code>theory check NUMBER</code> tries more and shows every proposition.</p>
+<p>Each verdict is from 10 examples of each proposition. <code>theory check NUMBER</code> and docs/theory.md try 100, so
+they may refute more. Both show every proposition.</p>
 <main>
 """
 
 
 def gallery(verdicts: Iterable[Verdict], suffix: str) -> str:
-    """Return an HTML page with a card for each verdict: the claim's picture, its statement, and the verdicts in words.
+    """Return an HTML page with a card for each verdict.
+
+    A card has the claim's picture, its statement, and the verdicts in words.
 
     suffix: the format of the pictures, which are in the folder of the page.
     """
@@ -114,14 +117,14 @@ def gallery(verdicts: Iterable[Verdict], suffix: str) -> str:
 
 
 def _card(verdict: Verdict, picture: str) -> str:
-    statements = [verdict.claim.statement.text]
-    if verdict.corrected is not None:
-        statements.append(f"What holds: {verdict.corrected.text}")
+    corrected = [] if verdict.corrected is None else [f"What holds: {verdict.corrected.text}"]
+    statements = [verdict.claim.statement.text, *corrected]
     paragraphs = "".join(f"<p>{html.escape(text)}</p>\n" for text in statements)
     first, *others = verdict.words.split("; ")
+    title = html.escape(f"{verdict.claim.number} {verdict.claim.title}")
     return f"""<article>
-<a href="{picture}"><img src="{picture}" alt="" loading="lazy"></a>
-<h2>{html.escape(f"{verdict.claim.number} {verdict.claim.title}")}</h2>
+<a href="{picture}"><img src="{picture}" alt="{title}" loading="lazy"></a>
+<h2>{title}</h2>
 {paragraphs}<p class="verdict"><b class="{verdict.outcome}">{"; ".join([f"{first.capitalize()}</b>", *others])}</p>
 </article>
 """
@@ -148,7 +151,10 @@ def markdown(examples: int = 100, report: Callable[[str], None] = lambda text: N
 
 
 def write_page(folder: Path, report: Callable[[str], None] = lambda text: None) -> list[Path]:
-    """Write theory.md and its pictures into a folder, and return their paths. report: called with the next step."""
+    """Write theory.md and its pictures into a folder, and return their paths.
+
+    report: called with the next step.
+    """
     (folder / "theory").mkdir(parents=True, exist_ok=True)
     paths = []
     for claim in CLAIMS.values():
@@ -167,7 +173,10 @@ def figure_name(claim: Claim, suffix: str = "svg") -> str:
 
 
 def save_figure(claim: Claim, path: Path) -> None:
-    """Draw a claim's picture into a file in the format of its suffix. The same picture gives the same bytes."""
+    """Draw a claim's picture into a file in the format of its suffix.
+
+    The same picture gives the same bytes.
+    """
     matplotlib = require("matplotlib", "theory")
     figure = claim.figure()
     kind = path.suffix[1:]

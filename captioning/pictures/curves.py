@@ -80,7 +80,7 @@ def draw_curves(axes: Any, training: Points, validation: Points) -> None:
     """Draw the mean and the range of training values, and a dot for each validation.
 
     Crosses mark values that are not finite. Values that differ by a factor of more than 20 get a logarithmic axis.
-    Values from 0 to 1 get an axis within 0 and 1.
+    If all values are between 0 and 1, so is the axis.
     """
     points = np.concatenate([training, validation])
     drawn, lost = points[_drawable(points), 1], points[~_drawable(points), 0]
@@ -108,7 +108,8 @@ def draw_curves(axes: Any, training: Points, validation: Points) -> None:
         axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     elif drawn.size:
-        pad = 0.05 * np.abs(drawn).max() or 0.05  # also of equal values, so that the axis shows where they are
+        spread, largest = np.ptp(drawn), np.abs(drawn).max()
+        pad = 0.05 * (spread if spread > 1e-3 * largest else largest or 1)  # keep some space around equal values, too
         bounds = (0 if drawn.min() >= 0 else -np.inf, 1 if drawn.max() <= 1 else np.inf)
         axes.set_ylim(np.clip([drawn.min() - pad, drawn.max() + pad], *bounds))
 

@@ -11,11 +11,11 @@ An answer is a dict that becomes JSON:
 | `grid` | the rows and columns of the regions, or null if the captioner has no attention |
 | `milliseconds` | the time to read and caption the photo |
 
-Beams are ranked by `score`, the log-probability per word; closer to 0 is better. The grid covers the largest centred
-square of the photo. `words` is a list of `word`, `probability` and `look`: an attention weight for each region, row by
-row, with the sum 1, or null. With attention, `most` is the index of the region with the largest weight, and `where` its
-part of the photo, such as "upper left". `end` is the probability that the caption ends where it does, or null if it was
-truncated.
+Beams are ranked by `score`, the log-probability per word; higher (closer to 0) is more likely. The grid covers the
+largest centred square of the photo. `words` is a list of `word`, `probability` and `look`: an attention weight for each
+region, row by row, with the sum 1, or null. With attention, `most` is the index of the region with the largest weight,
+and `where` its part of the photo, such as "upper left". `end` is the probability that the caption ends where it does,
+or null if it was truncated.
 """
 
 from __future__ import annotations

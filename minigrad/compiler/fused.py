@@ -27,7 +27,7 @@ if _MODE not in ("auto", "never", "always"):
     raise ValueError(f"MINIGRAD_FUSE must be auto, never or always, not {_MODE!r}")
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
 _WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries: for fewer, NumPy is as fast as calling a kernel
-_WORTH_A_THREAD = 2**18  # entries; the blocks of optimisers have as many, and are dealt to threads already
+_WORTH_A_THREAD = 2**18  # entries; optimiser blocks have exactly this size and already run in parallel: never split
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
 """The kernels of each fused function, by the layout of their arguments."""

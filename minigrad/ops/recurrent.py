@@ -208,11 +208,9 @@ def _pull_inputs(
     """Return the needed cotangents of all inputs, with one GEMM each over all steps."""
     rows = widened(trace.inputs.rows(x))
     gathered = trace.inputs.gather(dp, len(rows))
-    observers = [observer for observer in current() if observer.stepwise]
-    if observers and needs[0] and trace.inputs.which is not None:
-        of_rows = trace.packing.unpack(dp @ widened(Wx).T)
-        for observer in observers:
-            observer.step_inputs(of_rows)
+    if needs[0] and trace.inputs.which is not None:
+        for observer in current():
+            observer.step_inputs(lambda: trace.packing.unpack(dp @ widened(Wx).T))
     dx, dWx, dWh = products(
         (gathered, widened(Wx).T) if needs[0] else None,
         (rows.T, gathered) if needs[2] else None,

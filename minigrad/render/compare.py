@@ -126,7 +126,10 @@ def _paired(
 
 
 def _traits(vertex: Vertex) -> tuple[Any, ...]:
-    """Return what identifies a vertex: three traits that stay if layers are added elsewhere, and what may change."""
+    """Return what identifies a vertex.
+
+    The first three traits stay if layers are added elsewhere. The others may change.
+    """
     may_change = _shapes(vertex), option_text(vertex.options), vertex.remark, vertex.scope
     return (vertex.kind, bool(vertex.folds)), tuple(map(alike, vertex.scope)), alike(vertex.label), *may_change
 

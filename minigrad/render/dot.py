@@ -19,7 +19,6 @@ import unicodedata
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count, pairwise
-from types import MappingProxyType
 from typing import Any, Literal
 
 from ..backward import graph_of
@@ -65,17 +64,16 @@ INK = "#666666"  # everything on the background, which is light or dark
 FEEDBACK = "#b05a00"  # edges from the previous step
 
 _Attributes = dict[str, str]
-_BOX, _WIDE = {"shape": "box", "style": "filled"}, {"margin": "0.16,0.07"}
-_SMALL = {"fontsize": "9", "height": "0.2", "margin": "0.06,0.02"}
+_SMALL = {"style": "filled", "fontsize": "9", "height": "0.2", "margin": "0.06,0.02"}
 _STYLE: dict[str, _Attributes] = {
-    "operation": _BOX | {"style": "rounded,filled", "fillcolor": "#eef3fb", "color": "#7f93b2"},
-    "input": _BOX | {"fillcolor": "#e3f2e1", "color": "#6aa364"},
-    "parameter": _BOX | _SMALL | {"fillcolor": "#fdf3d8", "color": "#c9a13b"},
-    "constant": _BOX | _SMALL | {"style": "rounded,filled", "fillcolor": "#ffffff", "color": "#a8a8a8",
+    "operation": {"style": "rounded,filled", "fillcolor": "#eef3fb", "color": "#7f93b2"},
+    "input": {"style": "filled", "fillcolor": "#e3f2e1", "color": "#6aa364"},
+    "parameter": _SMALL | {"fillcolor": "#fdf3d8", "color": "#c9a13b"},
+    "constant": _SMALL | {"style": "rounded,filled", "fillcolor": "#ffffff", "color": "#a8a8a8",
                                  "fontcolor": "#555555"},
-    "elision": _BOX | _WIDE | {"style": "dashed,rounded,filled", "fillcolor": NOTHING, "color": "#777777"},
-    "module": _BOX | _WIDE | {"style": "rounded,filled", "fillcolor": "#f0ecf8", "color": "#8f80b5"},
-    "output": _BOX | {"fillcolor": "#f9e0dc", "color": "#c4695c", "penwidth": "1.5"},
+    "elision": {"margin": "0.16,0.07", "style": "dashed,rounded,filled", "fillcolor": NOTHING, "color": "#777777"},
+    "module": {"margin": "0.16,0.07", "style": "rounded,filled", "fillcolor": "#f0ecf8", "color": "#8f80b5"},
+    "output": {"style": "filled", "fillcolor": "#f9e0dc", "color": "#c4695c", "penwidth": "1.5"},
     "legend": {"shape": "note", "style": "filled", "fillcolor": "#fffaf0", "color": "#c9a13b", "fontsize": "9"},
 }  # fmt: skip
 _MARKED: dict[str, _Attributes] = {  # vertices and edges of a comparison
@@ -195,10 +193,10 @@ class DotWriter:
         values: str = "shape",
         heat: Heat | None = None,
         times: Heat | None = None,
-        kept: Mapping[Any, Mapping[str, int]] = MappingProxyType({}),
+        kept: Mapping[Any, Mapping[str, int]] | None = None,
     ) -> None:
         self.picture, self.vertices = picture, picture.vertices
-        self.direction, self.values, self.heat, self.times, self.kept = direction, values, heat, times, kept
+        self.direction, self.values, self.heat, self.times, self.kept = direction, values, heat, times, kept or {}
         self.stubbed = stubbed(picture)
         marked = [number for number in sorted(self.stubbed) if not self.vertices[number].is_leaf]
         names = leaf_names(picture)
@@ -233,12 +231,11 @@ class DotWriter:
             f"  rankdir={self.direction} newrank=true{' remincross=false' if rows else ''} nslimit=10 nodesep=0.25 "
             "ranksep=0.35",
             '  fontname="Helvetica" fontsize=11',
-            '  node [fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
+            '  node [shape=box fontname="Helvetica" fontsize=11 height=0.3 margin="0.1,0.04"]',
             f'  edge [fontname="Helvetica" fontsize=9 color="{INK}" fontcolor="{INK}" arrowsize=0.6'
             f"{' dir=back' if self.kept else ''}]",
+            *([f'  label={quoted(title)} labelloc=t fontsize=14 fontcolor="{INK}"'] if title else []),
         ]
-        if title:
-            self.lines.append(f'  label={quoted(title)} labelloc=t fontsize=14 fontcolor="{INK}"')
         self._cluster(call_scopes(self.picture), "  ")
         self.lines += rows
         for i, output in enumerate(self.picture.outputs):
@@ -266,7 +263,10 @@ class DotWriter:
             self.edges += [f"  n{a} -> n{b} [style=invis weight=0]" for a in last for b in first]
 
     def _indent(self, scope: Scope, number: int) -> None:
-        """Keep edges to the first vertex of a cluster off the label, by an invisible box to the left of the vertex."""
+        """Keep edges to the first vertex of a cluster off the label.
+
+        An invisible box to the left of the vertex does it.
+        """
         first = scope.members[-1 if self.direction == "BT" else 0]
         stub = max(self._stub_texts(first)[0].split("\n"), key=len)
         width = 0.09 * len(scope.name) - 0.07 * len(stub)  # inches
@@ -278,18 +278,14 @@ class DotWriter:
 
     def _legend(self) -> None:
         """Put the legends next to the last output, where they do not widen the drawing."""
-        boxes = {}
-        if self.kept:
-            total = f"residuals  {byte_text(sum(sum(kept.values()) for kept in self.kept.values()))}"
-            boxes["kept"] = (
-                f"label={quoted(total, 'no bytes: parameter,', 'or shared', '', left=True)} {_text(_STYLE['legend'])}"
-            )
-        seen = {
+        total = byte_text(sum(size for kept in self.kept.values() for size in kept.values()))
+        note = quoted(f"residuals  {total}", "no bytes: parameter,", "or shared", "", left=True)
+        boxes = {"kept": f"label={note} {_text(_STYLE['legend'])}"} if self.kept else {}
+        grey = {
             "dashed: not shown": any(v.kind == "elision" for v in self.vertices),
             "grey: a folded loop or a module": self.times is None
             and any(v.folds or v.kind == "module" for v in self.vertices),
         }
-        grey = [words for words, there in seen.items() if there]
         if self.heat is not None:
             words = "norm of the gradient, on a log scale", "blue: vanishes, red: explodes, dotted: no gradient"
             boxes["scale"] = _colour_bar(self.heat, *words, number_text, grey)
@@ -317,8 +313,12 @@ class DotWriter:
         times = time_words(vertex) if self.times is not None else ""
         gradients = _first_to_last(vertex, 0, gradient_norm, "gradient ") if self.heat is not None else ""
         label += filter(None, [mark, options, vertex.remark, self._residuals(vertex), times, gradients])
-        born = {"color": "#d00000", "penwidth": "3"} if vertex.birth else {}
-        style = _text(_STYLE[vertex.kind], _MARKED[vertex.mark], self._fill(vertex), born)
+        style = _text(
+            _STYLE[vertex.kind],
+            _MARKED[vertex.mark],
+            self._fill(vertex),
+            {"color": "#d00000", "penwidth": "3"} if vertex.birth else {},
+        )
         self.lines.append(f"{indent}n{number} [label={quoted(vertex.mark + label[0], *label[1:])} {style}]")
         if not vertex.in_row:
             self._stubs(number, parameters, constants, indent)
@@ -394,7 +394,10 @@ class DotWriter:
         return _in_lines(names) if vertex.in_row else "\n".join(names)
 
     def _constants(self, number: int) -> str:
-        """Describe the constant arguments of a vertex; those that only the first step of a loop has are marked."""
+        """Describe the constant arguments of a vertex.
+
+        `first` marks those that only the first step of a loop has.
+        """
         if self.kept:
             return ""  # they take no part in the backward pass
         vertex, named = self.vertices[number], self.named[number]
@@ -511,14 +514,18 @@ def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
     return name and f"{name} "
 
 
-def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str], grey: Iterable[str]) -> str:
+def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str], grey: Mapping[str, bool]) -> str:
     """Return a table: shades from low to high with numbers, values off the scale, and hidden vertices."""
     shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_SHADES))
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
     numbers = "".join(f'<td colspan="{_SHADES // 3}" align="{side}">{text(norm)}</td>' for side, norm in marks)
     wide = f'<td colspan="{_SHADES}"'
     rows = [f"{wide}>{title}</td>", shades, numbers, f"{wide}>{white}</td>"]
-    rows += [f'{wide} bgcolor="{NOTHING}"><font color="#000000">{words}</font></td>' for words in grey]
+    rows += [
+        f'{wide} bgcolor="{NOTHING}"><font color="#000000">{words}</font></td>'
+        for words, is_there in grey.items()
+        if is_there
+    ]
     if heat.unusual:
         said = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
         rows.append(f'{wide} bgcolor="{heat.colour(math.nan)}">{said}</td>')

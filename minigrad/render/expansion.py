@@ -65,7 +65,10 @@ def unrolled(picture: Picture) -> Picture:
 
 
 def _length(vertex: Vertex) -> int:
-    """Return the number of steps of a sequence primitive; 0 for others, and for sequences with hidden outputs."""
+    """Return the number of steps of a sequence primitive.
+
+    It is 0 for other primitives, and for sequences with hidden outputs.
+    """
     primitive = vertex.primitive
     return vertex.specs[0][0][1] if primitive and primitive.steps and not vertex.hidden else 0
 
@@ -207,7 +210,10 @@ def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Sp
 
 
 def _traced(primitive: Primitive, arguments: _Arguments | None, vertex: Vertex) -> Picture | str:
-    """Return the picture of a reference, whose leaves are the tracked arguments in order, or why there is none."""
+    """Return the picture of a reference, or why there is none.
+
+    Its leaves are the tracked arguments in order.
+    """
     if arguments is None:
         return "reference not shown: record the forward pass"
     if vertex.hidden:

@@ -148,7 +148,10 @@ def readable_depth(picture: Picture) -> int | None:
 
 
 def _runs(picture: Picture, depth: int) -> Iterator[tuple[Path, list[int]]]:
-    """Yield runs of operations with the path of their scope at a depth; an empty path for those at a smaller depth."""
+    """Yield runs of operations with the path of their scope at a depth.
+
+    The path is empty for operations at a smaller depth.
+    """
 
     def path(i: int) -> Path:
         around = picture.vertices[i].around
@@ -177,7 +180,10 @@ _Place = tuple[Sequence[int], int, int | None]
 
 
 def _places(vertices: Sequence[Vertex], repeats: Sequence[Repeat]) -> dict[int, _Place]:
-    """Return the place of each vertex; leaves of equal shape that each block has for itself become one, too."""
+    """Return the place of each vertex.
+
+    Leaves of equal shape that each block has for itself become one, too.
+    """
     places: dict[int, _Place] = {number: ([number], 0, None) for number in range(len(vertices))}
     for repeat in repeats:
         for number in range(repeat.start, repeat.start + repeat.period):
@@ -273,8 +279,8 @@ class _Folding:
             steps = levels.pop() if len(levels) == 1 else ()
             spans = {i: path_span([self.vertices[j].scope[depth:] for j in repeat.like(i)]) for i in block}
             name = f"{spans[block.start][0] if steps else ''} × {repeat.count:,}".strip()
-            numbered = (f"{name} ({k})" for k in count(2))  # other loops of the same name
-            label = next(free for free in chain([name], numbered) if (*around, free) not in taken)
+            names = chain([name], (f"{name} ({k})" for k in count(2)))  # other loops may have the same name
+            label = next(free for free in names if (*around, free) not in taken)
             taken.add((*around, label))
             inner = {self.vertices[i].scope[depth:]: path for i, path in spans.items()}
             for leaf in [leaf for leaf in leaves if steps and leaf.scope[: depth + 1] == (*around, *steps)]:
@@ -317,9 +323,9 @@ def _merged(picture: Picture, groups: Sequence[_Replaced]) -> Picture:
 
 
 def _uses(picture: Picture, owner: Mapping[int, _Replaced]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
-    """Return the vertices used outside of groups, and by the start of each group the members' outputs that it keeps.
+    """Return the vertices used outside of groups, and the outputs that each group keeps.
 
-    Outputs of equal shape become one output of an elision.
+    The outputs of its members are by the start of the group. Outputs of equal shape become one output of an elision.
     """
     kept: set[int] = set()
     outputs: list[tuple[int, int]] = []
@@ -493,7 +499,10 @@ def _to_boundary(vertices: Sequence[Vertex], start: int, period: int) -> int:
 
 
 def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) -> int:
-    """Return how many of the `count` blocks from `start` on have sources that each move by a fixed distance."""
+    """Return how many of the `count` blocks from `start` on are regular.
+
+    In these, each source moves by a fixed distance.
+    """
     before: list[Any] = []  # the moves into the previous block, for each of its vertices
     for k in range(1, count):
         block = range(start + k * period, start + (k + 1) * period)

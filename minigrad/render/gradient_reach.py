@@ -194,7 +194,10 @@ def _norms_from_guesses(A: Array, guesses: Array) -> Array:
 
 
 def _spectral_norms(A: Array) -> Array:
-    """Return the norms of matrices (m, p, q). The eigenvalues of AA' take less time than the singular values of A."""
+    """Return the norms of matrices (m, p, q).
+
+    The eigenvalues of AA' take less time than the singular values of A.
+    """
     squares = np.linalg.eigvalsh(A @ A.swapaxes(1, 2))  # in increasing order
     return np.sqrt(np.maximum(squares[:, -1], 0))
 
@@ -325,8 +328,8 @@ def reach(
         or any(form.keys() != cells.keys() or form != forms[0] for form in forms)
     ):
         raise ValueError(
-            f"reach: each snapshot must have the networks {', '.join(cells)}, the same ones with a loss, and a label of "
-            f"its own. The labels are {', '.join(labels) or 'missing'}."
+            f"reach: each snapshot must have the networks {', '.join(cells)}, the same ones with a loss, and a label "
+            f"of its own. The labels are {', '.join(labels) or 'missing'}."
         )
     starts = initial or {}
     if unknown := starts.keys() - cells.keys():

@@ -41,7 +41,10 @@ Ends = tuple[float, float] | bool  # the ends of a scale; True chooses them, Fal
 
 
 def is_noted(vertex: Vertex) -> bool:
-    """Return whether a missing norm means that no gradient came, unlike for elisions and expanded primitives."""
+    """Return whether a missing norm means that no gradient came.
+
+    It does not for elisions and expanded primitives.
+    """
     return vertex.is_leaf or (vertex.kind == "operation" and vertex.note is not None)
 
 
@@ -78,15 +81,18 @@ def largest(norms: Iterable[float | None]) -> float | None:
 
 
 def was_recorded(picture: Picture, norm: Callable[[Vertex, int], float | None] = gradient_norm) -> bool:
-    """Return whether the norms belong to the pass that made the picture; norms of leaves may be from an earlier one."""
+    """Return whether the norms belong to the pass that made the picture.
+
+    Norms of leaves may be from an earlier pass.
+    """
     asked = [vertex for vertex in picture.vertices if not vertex.is_leaf] or picture.vertices
     return any(norm(vertex, slot) is not None for vertex in asked for slot in range(len(vertex.specs)))
 
 
 def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
-    """Return the norm of the gradient that came back along an edge; between steps, that of the whole state.
+    """Return the norm of the gradient that came back along an edge.
 
-    From an elision, it is known only if one vertex used the output.
+    Between steps, it is that of the whole state. From an elision, it is known only if one vertex used the output.
     """
     source, note = picture.vertices[edge.source], target.note
     within = source.node is target.node  # between the vertices of one sequence
@@ -135,9 +141,10 @@ def _unusual_steps(norms: Mapping[Any, Sequence[float]]) -> list[int]:
 
 
 def seconds_of(vertex: Vertex) -> float | None:
-    """Return the time of an operation in seconds, forward and backward together; a step has the time of all steps.
+    """Return the time of an operation in seconds, forward and backward together.
 
-    None if it was not profiled. The stack of a sequence's states is not a call, and an elision replaces several.
+    A step has the time of all steps. None if it was not profiled. The stack of a sequence's states is not a call, and
+    an elision replaces several.
     """
     times = _times(vertex)
     return sum(times.values()) / 1e9 if times else None
@@ -245,7 +252,9 @@ def gradient_heat(picture: Picture, ends: Ends = True) -> Heat:
 
 
 def time_heat(picture: Picture, ends: Ends = True) -> Heat:
-    """Return the scale from a hundredth of the longest time to that time, or from `ends[0]` to `ends[1]` seconds.
+    """Return the scale of times.
+
+    It is from a hundredth of the longest time to that time, or from `ends[0]` to `ends[1]` seconds.
 
     Raises:
         ValueError: if no time was recorded, or the ends are not 0 < low <= high.

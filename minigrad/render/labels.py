@@ -1,4 +1,4 @@
-"""The text in drawings: shapes, numbers and options; the labels of leaves, outputs, arguments and constants.
+"""The text in drawings: shapes, numbers, options, and names of what is drawn.
 
 A graph keeps only the nodes of tracked arguments. It knows which arguments were constant, but only
 :func:`minigrad.record` notes their shapes and dtypes, and the values of single numbers.
@@ -103,7 +103,9 @@ def alike(text: str, mark: str = "#") -> str:
 
 
 def span(texts: Sequence[str]) -> str:
-    """Summarise the texts of all steps: the common text, or the first and last if numbers change evenly, or nothing.
+    """Summarise the texts of all steps.
+
+    This is the common text, or the first and last if numbers change evenly, or else nothing.
 
     >>> span(["h", "h"]), span(["step 1", "step 2", "step 3"]), span(["0", "3", "1"])
     ('h', 'step 1 … step 3', '')
@@ -127,7 +129,9 @@ def path_span(paths: Sequence[Path]) -> Path:
 
 
 def option_span(several: Sequence[Mapping[str, Any]]) -> str:
-    """Summarise the options of a loop's operations, which differ only in their index; `[…]` is an irregular index.
+    """Summarise the options of a loop's operations, which differ only in their index.
+
+    `[…]` is an irregular index.
 
     >>> option_span([{"index": (slice(None), k)} for k in range(1, 8)])
     '[:, 1 … 7]'
@@ -188,7 +192,9 @@ def default_name(number: int, total: int) -> str:
 
 
 def free_names(name: str, number: int, taken: Set[str]) -> list[str]:
-    """Return unique names for things with the same name: numbered if there are several or the name is taken.
+    """Return unique names for things with the same name.
+
+    They are numbered if there are several or the name is taken.
 
     >>> free_names("LSTM", 1, set()), free_names("LSTM", 2, {"LSTM 1"})
     (['LSTM'], ['LSTM 2', 'LSTM 3'])
@@ -200,7 +206,10 @@ def free_names(name: str, number: int, taken: Set[str]) -> list[str]:
 
 
 def output_name(vertex: Vertex, slot: int) -> str:
-    """Return the name of one of several outputs: the state of a sequence, or `out 1`; empty for a single output."""
+    """Return the name of one of several outputs, such as `out 1`.
+
+    For a sequence, it is the name of the state. A single output has an empty name.
+    """
     if slot in vertex.hidden:
         return f"hidden {slot}"
     if len(vertex.specs) - len(vertex.hidden) < 2 or vertex.node is None or vertex.node.primitive is None:
@@ -219,7 +228,9 @@ def full_name(leaf: Vertex) -> str:
 
 
 def leaf_names(picture: Picture) -> dict[int, str]:
-    """Return a unique name for each leaf by its number, with the path of its module if others have the same label.
+    """Return a unique name for each leaf by its number.
+
+    It has the path of its module if others have the same label.
 
     >>> leaves = [Vertex("input", "x"), Vertex("parameter", "W", scope=("a",)), Vertex("parameter", "W", scope=("b",))]
     >>> leaf_names(Picture(leaves, []))
@@ -304,7 +315,10 @@ def noted_spec(vertex: Vertex, name: str) -> tuple[bool, Spec | None]:
 
 
 def _number_of(vertex: Vertex, name: str) -> int:
-    """Return the position of an argument in the call; for a state of a step, that of the sequence's initial state."""
+    """Return the position of an argument in the call.
+
+    For a state of a step, this is the position of the sequence's initial state.
+    """
     primitive = vertex.called
     if vertex.step is not None and primitive.steps:
         name = primitive.steps.start_of(name)
@@ -347,7 +361,10 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
 
 
 def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
-    """Return whether the drawn edge identifies its argument: a part, a state of the previous step, or an elision."""
+    """Return whether the drawn edge identifies its argument.
+
+    A part does, and a state of the previous step, and an element of an elision.
+    """
     source = picture.vertices[edge.source]
     between_steps = vertex.step is not None and source.node is vertex.node
     return edge.part.startswith("[") or between_steps or (source.kind == "elision" and "[" in edge.argument)

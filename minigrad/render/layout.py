@@ -98,9 +98,10 @@ def write_layout(dot: str, path: str | os.PathLike[str], timeout: float = _SECON
 
 
 def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
-    """Lay out DOT text as 'svg', 'png' or 'pdf'; raise a DrawingError if that fails, takes too long or is too large.
+    """Lay out DOT text as 'svg', 'png' or 'pdf'.
 
-    An SVG has a transparent background, and colours for dark mode.
+    Raise a DrawingError if that fails, takes too long or is too large. An SVG has a transparent background, and colours
+    for dark mode.
     """
     program = layout_program()
     name = Path(program).name
@@ -170,9 +171,9 @@ def to_networkx(
     names: Mapping[str, Tensor] | None = None,
     expand: Iterable[str] = (),
 ) -> Any:
-    """Return the graph of one or more tensors as a ``networkx.MultiDiGraph``, to search, measure or export.
+    """Return the graph of one or more tensors as a ``networkx.MultiDiGraph``.
 
-    Nodes are numbered from 0, each after those that feed it. Their attributes:
+    You can search, measure or export it. Nodes are numbered from 0, each after those that feed it. Their attributes:
 
     - ``kind`` ('operation', 'parameter', 'input' or 'elision') and ``label``, the name of the primitive or a unique
       name of a leaf;

@@ -243,7 +243,10 @@ class _Listing:
         return f"{name}.{output_name(source, edge.slot).split()[-1]}" if len(source.specs) > 1 else name
 
     def refer(self, edge: Edge, user: Vertex | None = None, always: bool = False) -> str:
-        """Name the value that an edge carries, with its block of a repeat unless that is the last (or `always`)."""
+        """Name the value that an edge carries.
+
+        The name has its block of a repeat unless that is the last, or `always`.
+        """
         if user is not None and self.vertices[edge.source].is_leaf:
             return short_name(self.picture, self.names, edge.source, user)
         name, repeat = self.value(edge), self._around(edge.source)
@@ -264,7 +267,10 @@ class _Listing:
         return self.marks[numbers[0]]
 
     def _turns(self, items: Sequence[Edge | str], i: int) -> Repeat | None:
-        """Return the repeat whose blocks, in order, feed the arguments from the one at `i` on; None without one."""
+        """Return the repeat whose blocks, in order, feed the arguments from the one at `i` on.
+
+        None if there is no such repeat.
+        """
         item = items[i]
         repeat = None if isinstance(item, str) else self._around(item.source)
         if isinstance(item, str) or repeat is None:
@@ -279,7 +285,10 @@ class _Listing:
 
 
 def _constant(vertices: Sequence[Vertex], name: str) -> str:
-    """Return the text of an argument without an edge in all these vertices: a number, `None` if left out, or `·`."""
+    """Return the text of an argument without an edge in all these vertices.
+
+    This is a number, `None` if it was left out, or `·`.
+    """
     words = set()
     for vertex in vertices:
         numbers = [number_text(c.number) for c in constants_of(vertex) if c.argument == name and c.number is not None]

@@ -1,4 +1,4 @@
-"""Build pictures of the graphs of tensors, with the names of modules and parameters that the nodes reveal.
+"""Build pictures of the graphs of tensors, with names of modules and parameters.
 
 A scope is a path of names, and two modules of one class that no module holds have the same path. But each call creates
 a new path object, which all nodes of the call share. Two calls with different parameters of the same name are calls of
@@ -128,7 +128,10 @@ def paths_of_modules(operations: Sequence[Node]) -> _Paths:
 
 
 def _modules(calls: Mapping[int, set[Node]]) -> dict[int, int]:
-    """Number the module of each call: the first that shares a parameter, or the first if the call has none."""
+    """Number the module of each call.
+
+    It is the first that shares a parameter, or the first if the call has no parameters.
+    """
     modules: list[set[Node]] = []
     result = {}
     for call, held in calls.items():
@@ -139,10 +142,11 @@ def _modules(calls: Mapping[int, set[Node]]) -> dict[int, int]:
 
 
 def _owners_path(leaf: Node, uses: Iterable[Node], paths: _Paths) -> Path:
-    """Return the path of the module that holds a parameter; empty if no scope of a use contains the module's name.
+    """Return the path of the module that holds a parameter.
 
-    A scope contains it if a call of the module uses the parameter, or passes it to an inner module. The path that all
-    uses share is tried first, so that no single use decides for tied weights.
+    It is empty if no scope of a use contains the module's name. A scope contains it if a call of the module uses the
+    parameter, or passes it to an inner module. The path that all uses share is tried first, so that no single use
+    decides for tied weights.
     """
     owner = leaf.owner if isinstance(leaf, Leaf) else ""
     scopes = list({id(node.scope): node.scope for node in uses}.values())

@@ -77,11 +77,11 @@ def to_html(
     expand: Iterable[str] = (),
     title: str = "",
 ) -> Path:
-    """Write a page that shows the graph of one or more tensors; it opens in any browser, without a network.
+    """Write a page that shows the graph of one or more tensors.
 
-    You can pan, zoom and search the page, close and open scopes and the steps of a sequence, and click on a vertex. The
-    key ? lists the keys. A scope with more than 150 items is drawn as groups of at most 50. Printing shows the whole
-    drawing on one page.
+    It opens in any browser, without a network. You can pan, zoom and search the page, close and open scopes and the
+    steps of a sequence, and click on a vertex. The key ? lists the keys. A scope with more than 150 items is drawn as
+    groups of at most 50. Printing shows the whole drawing on one page.
 
     If :func:`minigrad.record` noted the forward and backward pass, the page also shows statistics, histograms and
     source lines, and can colour everything by the norm of the gradient. It can colour by the times that
@@ -123,7 +123,9 @@ def to_html(
 
 
 def filled_page(name: str, scripts: Sequence[str], content: Mapping[str, Any], untitled: str) -> str:
-    """Return a page from the template and style of a name, scripts that are together one function, and its data.
+    """Return a page from the template and style of a name, scripts, and its data.
+
+    The scripts are together one function.
 
     untitled: the title of the window if the content has an empty title.
     """
@@ -324,7 +326,10 @@ def _number(x: float | None) -> float | str | None:
 
 
 def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> _Json | None:
-    """Return the statistics of an output; None for a step of a sequence, which has only a norm in the series."""
+    """Return the statistics of an output.
+
+    None for a step of a sequence, which has only a norm in the series.
+    """
     found = dict(enumerate(stats)).get(slot if vertex.gathers is None else vertex.gathers)
     if found is None or vertex.step is not None:
         return None

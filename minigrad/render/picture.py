@@ -24,9 +24,9 @@ STACK: Primitive = stack.primitive  # type: ignore[attr-defined]  # gathers the 
 
 
 class Edge(NamedTuple):
-    """An input of a vertex: output `slot` of the vertex `source`, as `argument`; `part` is an index, or empty.
+    """An input of a vertex: output `slot` of the vertex `source`, as `argument`.
 
-    `mark` is that of :class:`Vertex`.
+    `part` is an index, or empty. `mark` is that of :class:`Vertex`.
     """
 
     source: int

@@ -35,7 +35,10 @@ def _logs(norms: Array) -> Array:
 
 
 def reach_page(reach: Reach, title: str) -> str:
-    """Return the page as text. Each norm is a byte on the logarithmic scale; those of a network are compressed."""
+    """Return the page as text.
+
+    Each norm is a byte on the logarithmic scale; those of a network are compressed.
+    """
     T = len(reach.inputs)
     lower = np.tril_indices(T)
     networks = []

@@ -81,7 +81,10 @@ def _contracted_order(vertices: Sequence[Vertex], groups: Mapping[Hashable, Sequ
 
 
 def call_scopes(picture: Picture) -> Scope:
-    """Return the outermost scope of a picture; the steps of a sequence primitive have no scopes of their own."""
+    """Return the outermost scope of a picture.
+
+    The steps of a sequence primitive have no scopes of their own.
+    """
     return _tree(picture.vertices, [() if vertex.is_leaf else vertex.around for vertex in picture.vertices])
 
 

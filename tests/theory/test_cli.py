@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from theory import CLAIMS
-from theory.cli import main
+from theory.cli import _FEW, main
 
 FEW = ["--examples", "5", "--quiet"]
 FAST = "2-2"  # a claim that takes little time
@@ -56,15 +56,16 @@ def test_check_prints_every_proposition(capsys):
     assert main(["check", "1-1", *FEW]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for part in ("NOT [printed matrix]", "smallest counterexample: ", "statement: no counterexample; printed matrix: "
-                 "refuted", "corrected: "):  # fmt: skip
+    assert {p.statement for p in CLAIMS["1-1"].propositions if p.statement not in out} == set()
+    for part in ("smallest counterexample: ", "statement: no counterexample; printed matrix: refuted", "corrected: "):
         assert part in out
 
 
 def test_the_table_comes_before_the_details(capsys):
     assert main(["check", "1-1", *FEW]) == 0
     out = capsys.readouterr().out
-    assert 0 == out.index("claim ") < out.index("every verdict is as expected") < out.index("NOT [printed matrix]")
+    details = [out.index(proposition.statement) for proposition in CLAIMS["1-1"].propositions]
+    assert 0 == out.index("claim ") < out.index("every verdict is as expected") < min(details)
 
 
 def test_without_a_command_only_unexpected_results_come_before_the_table(own, capsys):
@@ -147,7 +148,8 @@ def test_figures_are_a_gallery_of_verdicts(tmp_path, capsys):
     assert path.read_bytes().startswith(b"\x89PNG")
     page = path.with_name("index.html").read_text(encoding="utf-8")
     for part in (
-        'src="claim-1-1.png"',
+        'src="claim-1-1.png" alt="1-1 A convolution is a matrix',
+        f"from {_FEW} examples",
         "1-1 A convolution is a matrix",
         "printed matrix: refuted",
         f'src="claim-{FAST}.png"',

@@ -69,6 +69,14 @@ def test_values_that_differ_by_far_get_a_logarithmic_axis(values, scale):
     assert (axes.get_yscale(), axes.get_ylim()[0] >= 0) == (scale, True)
 
 
+@pytest.mark.parametrize("values", [[1000, 1010], [0.5, 0.501], [-3, 7]])
+def test_a_curve_fills_its_axis(values):
+    low, high = drawn([], enumerate(values)).get_ylim()
+    assert low < min(values)
+    assert max(values) < high
+    assert np.ptp(values) > 0.8 * (high - low)
+
+
 @pytest.mark.parametrize("values", [[0.21, 0.21], [0.16348, 0.16349], [1.0, 1.0], [1e-80, 1e-80]])
 def test_equal_scores_get_an_axis_around_them_within_0_and_1(values):
     low, high = drawn([], enumerate(values)).get_ylim()
