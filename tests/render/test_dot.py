@@ -178,12 +178,13 @@ def test_an_operation_with_many_uses_is_a_stub_at_each():
     assert "→" not in mg.render.to_dot(sum(x * float(k) for k in range(8)))
 
 
-def test_the_name_of_a_stub_is_that_of_no_leaf():
+@pytest.mark.parametrize("leaf_name", ["v1", "result", "result 1"])
+def test_the_name_of_a_stub_is_that_of_no_leaf(leaf_name):
     x = leaf(1, 2)
     y = mg.exp(x)
-    dot = mg.render.to_dot(sum(y * float(k) for k in range(9)), names={"result": x}, unroll="primitive")
+    dot = mg.render.to_dot(sum(y * float(k) for k in range(9)), names={leaf_name: x}, unroll="primitive")
     (name,) = re.findall(r'→ ([^"]+)"', dot)
-    assert name != "result"
+    assert name != leaf_name
     assert len(re.findall(rf'p\d+ \[label="{name}', dot)) == 9
 
 

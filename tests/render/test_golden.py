@@ -60,7 +60,6 @@ DRAWINGS = {
     "lstm-expanded": (lambda: lstm(2), {"expand": {"lstm_step"}, "unroll": "steps"}),
     "captioner-expanded": (recorded, {"expand": {"lstm_step", "cross_entropy"}}),
     "captioner-not-recorded": (captioner, {"expand": {"cross_entropy"}, "unroll": "primitive"}),
-    "lstm-reference": (lambda: lstm(2), {"expand": {"lstm"}, "unroll": "primitive"}),
     "loop": (lambda: loop(20), {}),
     "loop-from-constant": (lambda: loop(20, first=False), {}),
     "shared": (shared, {"direction": "BT"}),

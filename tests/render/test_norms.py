@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.observers import Observer, observing
 from minigrad.recording import note_of
 from minigrad.render.heat import flow_norm, gradient_norm, value_norm
 from tests.render.graphs import captioner, recorded
@@ -38,13 +39,18 @@ def test_gradients_of_an_input_step_by_step():
     assert norms == pytest.approx(np.linalg.norm(x.grad, axis=(0, 2)))
 
 
+class Rows(Observer):
+    def step_inputs(self, cotangent):
+        self.rows = cotangent
+
+
 def test_gradients_of_looked_up_rows_step_by_step():
     """Steps that take rows of a table have the gradient of their own rows, as if each step had a copy."""
     rng = np.random.default_rng(0)
     table, indices = mg.tensor(rng.standard_normal((6, 4)), requires_grad=True), rng.integers(0, 6, (3, 5))
     weights = np.zeros((3, 7)), rng.standard_normal((4, 28)), rng.standard_normal((7, 28)), np.zeros(28)
     lengths = [5, 2, 4]
-    with mg.record():
+    with mg.record(), observing(observer := Rows()):
         h, _ = mg.lstm(table, *weights, lengths=lengths, indices=indices)
         (h * h).sum().backward()
     copies = mg.tensor(table.numpy()[indices], requires_grad=True)
@@ -54,3 +60,4 @@ def test_gradients_of_looked_up_rows_step_by_step():
     norms = [flow_norm(picture, step, edge) for step in steps for edge in step.inputs if edge.argument == "x"]
     assert norms == pytest.approx(np.linalg.norm(copies.grad, axis=(0, 2)))
     assert len(set(norms)) == 5
+    np.testing.assert_allclose(observer.rows(), copies.grad)  # computed only when an observer asks for it
