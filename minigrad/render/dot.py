@@ -545,9 +545,12 @@ def quoted(*texts: str, left: bool = False) -> str:
     lines = []
     for line in "\n".join(texts).split("\n"):
         line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-        # control characters, halves of surrogate pairs, and what XML forbids
-        broken = (unicodedata.category(c) in ("Cc", "Cs") or ord(c) & 0xFFFE == 0xFFFE for c in line)
-        line = "".join("\N{REPLACEMENT CHARACTER}" if bad else c for c, bad in zip(line, broken, strict=True))
+        line = "".join("\N{REPLACEMENT CHARACTER}" if _is_broken(c) else c for c in line)
         line = line.replace("\\", "\\\\").replace('"', '\\"')
         lines.append(re.sub(r"&(?=#?\w+;)", "&amp;", line))  # an entity that a layout program would decode
     return '"' + ("\\l" if left else "\\n").join(lines) + '"'
+
+
+def _is_broken(letter: str) -> bool:
+    """Return whether a letter is a control character, half of a surrogate pair, or forbidden in XML."""
+    return unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) & 0xFFFE == 0xFFFE

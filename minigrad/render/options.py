@@ -68,17 +68,16 @@ def drawn_picture(
     """
     check_count("max_nodes", max_nodes)
     check_choice("direction", direction, ("TB", "BT", "LR", "RL"))
-    references = _with_references(expand)
     if not isinstance(title, str):
         raise TypeError(f"render: title must be a str, not {title!r}")
     if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
         raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
-    picture = whole_picture(tensors, unroll, names, references)
+    picture = whole_picture(tensors, unroll, names, expand)
     folds = unroll == "fold" or sum(not vertex.is_leaf for vertex in picture.vertices) > max_nodes
     simple = folded(picture) if folds else picture
     level = depth
     if depth == "auto":
-        level = None if unroll == "steps" or references else readable_depth(simple)
+        level = None if unroll == "steps" or expand else readable_depth(simple)
     if level is not None:
         simple = closed(picture, int(level), skips=depth == "auto")  # before folding, so that equal modules fold, too
         simple = folded(simple) if folds else simple

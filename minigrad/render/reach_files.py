@@ -69,12 +69,12 @@ def _input(row: Array) -> str:
     """Return the entries of an input as text, or the largest ones of many.
 
     >>> _input(np.array([1.0, -0.5])), _input(np.eye(20)[3])
-    ('1, -0.5', 'entry 3 of 20 = 1')
+    ('1, -0.5', 'entry 3 = 1 (of 20)')
     """
     if len(row) <= _SHOWN:
         return ", ".join(_number(float(value)) for value in row)
     largest = [i for i in np.argsort(-np.abs(row), kind="stable")[:_SHOWN] if row[i]]
-    return ", ".join(f"entry {i} of {len(row)} = {_number(float(row[i]))}" for i in largest) or f"{len(row)} zeros"
+    return (", ".join(f"entry {i} = {_number(float(row[i]))}" for i in largest) or "all 0") + f" (of {len(row)})"
 
 
 def _number(norm: float) -> str:
