@@ -108,10 +108,9 @@ def draw_curves(axes: Any, training: Points, validation: Points) -> None:
         axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     elif drawn.size:
-        spread, largest = np.ptp(drawn), np.abs(drawn).max()
-        pad = 0.05 * (spread if spread > 1e-3 * largest else largest or 1)  # keep some space around equal values, too
-        bounds = (0 if drawn.min() >= 0 else -np.inf, 1 if drawn.max() <= 1 else np.inf)
-        axes.set_ylim(np.clip([drawn.min() - pad, drawn.max() + pad], *bounds))
+        low, high, largest = drawn.min(), drawn.max(), np.abs(drawn).max()
+        pad = 0.05 * (high - low if high - low > 1e-3 * largest else largest or 1)  # equal values get space, too
+        axes.set_ylim(np.clip([low - pad, high + pad], 0 if low >= 0 else -np.inf, 1 if high <= 1 else np.inf))
 
 
 def _number(value: Any) -> float:
