@@ -11,6 +11,7 @@ The state of an LSTM is (h, c) side by side.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -31,6 +32,7 @@ __all__ = ["Reach", "reach"]
 
 _KRYLOV = 5  # products with A'A
 _ACCURATE = 1e-4  # relative residual of a singular vector; the error of its value is about the square
+_DOUBTFUL = 1e-4  # difference of a check
 
 Step = Callable[[Tensor, Tensor], Tensor]
 
@@ -50,7 +52,7 @@ class _Cell:
 
 def _cell(name: str, cell: Any, width: int, initial: Any) -> _Cell:
     """Return the step of a recurrent layer in double precision, or of a function of input and state."""
-    kind = next((kind for kind in _LAYERS if isinstance(cell, kind)), None)
+    kind = next((kind for kind in _LAYERS if isinstance(cell, kind) and type(cell).forward is kind.forward), None)
     if kind is None:
         if not callable(cell) or isinstance(cell, nn.Module):
             raise TypeError(
@@ -287,7 +289,7 @@ def reach(
     Args:
         cells: by name, an ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU`` with one layer and direction, or a function. A function
             takes an input (N, D) and a state (N, n), and returns the next state (N, n), all float64. Its rows must not
-            depend on each other; if they do, ``difference`` is large. A pair ``(cell, loss)`` adds a function from all
+            depend on each other. A pair ``(cell, loss)`` adds a function from all
             states (T, n) to the loss. The state of an LSTM is h and c side by side.
         inputs: (T, D), at least two steps.
         snapshots: mappings like ``cells``, one for each snapshot label; ``cells`` then gives only the names. Copy the
@@ -300,8 +302,9 @@ def reach(
     Raises:
         TypeError: if ``cells`` is empty or not a mapping, or a cell is of another kind.
         ValueError: if a layer has several layers or directions, a shape does not fit, a state or derivative is not
-            finite, ``initial`` has an unknown name, or snapshots do not have the same names and losses
-            and different labels.
+            finite, ``initial`` has an unknown name, or snapshots do not have the same names and losses, and different
+            labels and objects.
+        UserWarning: if ``difference`` is above 0.0001.
 
     >>> import minigrad as mg
     >>> cells = {"RNN": mg.nn.RNN(2, 3, rng=0), "halved": lambda x, s: s / 2}
@@ -331,6 +334,13 @@ def reach(
             f"reach: each snapshot must have the networks {', '.join(cells)}, the same ones with a loss, and a label "
             f"of its own. The labels are {', '.join(labels) or 'missing'}."
         )
+    for name in cells:
+        networks = [time[name][0] if isinstance(time[name], tuple) else time[name] for time in times.values()]
+        if len(set(map(id, networks))) < len(networks):
+            raise ValueError(
+                f"reach: several snapshots have the same object as {name}, in its present state. Copy it for each. "
+                "copy.deepcopy copies a bound method with its module, but not a function."
+            )
     starts = initial or {}
     if unknown := starts.keys() - cells.keys():
         raise ValueError(f"reach: initial has {unknown.pop()!r}, but the networks are {', '.join(cells)}")
@@ -339,6 +349,13 @@ def reach(
     def stacked(values: list[Any]) -> Any:
         return np.array(values) if snapshots is not None else values[0]
 
+    difference = max(run.difference for of in runs.values() for run in of)
+    if difference > _DOUBTFUL:
+        warnings.warn(
+            f"reach: the checks differ by {difference:.2g}, so the norms may be wrong. A step must be deterministic, "
+            "differentiable and in float64, and treat the rows of a batch separately.",
+            stacklevel=2,
+        )
     with_loss = {name: of for name, of in runs.items() if of[0].loss is not None}
     return Reach(
         norms={name: stacked([run.norms for run in of]) for name, of in runs.items()},
@@ -348,7 +365,7 @@ def reach(
         losses={name: stacked([run.loss for run in of]) for name, of in with_loss.items()},
         labels=() if snapshots is None else labels,
         inputs=x,
-        difference=max(run.difference for of in runs.values() for run in of),
+        difference=difference,
     )  # fmt: skip
 
 

@@ -176,7 +176,8 @@ def test_the_checks_notice_a_fault(monkeypatch, fault):
     else:
         norms = gradient_reach._norms_from_guesses
         monkeypatch.setattr(gradient_reach, "_norms_from_guesses", lambda *given: norms(*given) * 1.001)
-    assert reach({"LSTM": layer}, x).difference > 1e-4
+    with pytest.warns(UserWarning, match="may be wrong"):
+        assert reach({"LSTM": layer}, x).difference > 1e-4
 
 
 @pytest.mark.filterwarnings("error")
@@ -203,16 +204,34 @@ def test_finite_differences_take_steps_of_the_size_of_the_state(size):
     assert r.difference < 1e-6
 
 
-def test_states_that_depend_on_other_rows_make_a_large_difference():
-    r = reach({"mixed": lambda x, s: s - 0.5 * s.mean(axis=0)}, INPUTS, initial={"mixed": [1.0, 2.0]})
-    assert r.difference > 0.1
-
-
 def test_snapshots_have_the_same_losses():
-    layer, loss = nn.RNN(D, H), lambda s: s.sum()
-    for times in ([layer, (layer, loss)], [(layer, loss), layer]):
+    layer, other, loss = nn.RNN(D, H), nn.RNN(D, H), lambda s: s.sum()
+    for times in ([layer, (other, loss)], [(layer, loss), other]):
         with pytest.raises(ValueError, match="the same ones with a loss"):
             reach({"a": layer}, INPUTS, snapshots={k: {"a": cell} for k, cell in enumerate(times)})
+
+
+def test_snapshots_of_one_object_are_an_error():
+    for cell in (nn.RNN(D, H), lambda x, s: s / 2):
+        with pytest.raises(ValueError, match="Copy it for each"):
+            reach({"a": cell}, INPUTS, snapshots={0: {"a": cell}, 1: {"a": cell}}, initial={"a": np.ones(H)})
+
+
+def test_steps_that_the_checks_refute_warn():
+    rng = np.random.default_rng(0)
+    for step in (lambda x, s: s * rng.random(), lambda x, s: s - s.mean(axis=0, keepdims=True)):
+        with pytest.warns(UserWarning, match="may be wrong"):
+            assert reach({"a": step}, INPUTS, initial={"a": np.ones(H)}).difference > 0.1
+
+
+def test_a_layer_with_a_forward_of_its_own_is_an_error():
+    class Damped(nn.RNN):
+        def forward(self, x):
+            states, last = super().forward(x)
+            return 0.001 * states, last
+
+    with pytest.raises(TypeError, match="or a function of an input and a state"):
+        reach({"a": Damped(D, H)}, INPUTS)
 
 
 def test_errors():

@@ -146,7 +146,7 @@ async function start() {
   byId("snapshot").hidden = byId("turn").hidden = S === 1;
   Object.assign(byId("snapshot"), { max: S - 1, value: time });
   byId("snapshot").addEventListener("input", event => turn(+event.target.value));
-  byId("close").addEventListener("click", () => { byId("step").hidden = true; });
+  byId("close").addEventListener("click", () => { byId("step").hidden = true; document.querySelector(".triangle").focus(); });
   document.addEventListener("keydown", event => {
     if (event.key === "Escape") byId("step").hidden = true;
     if (event.key === "[" || event.key === "]") turn(time + (event.key === "[" ? -1 : 1));
