@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ..core import Tensor
 from .dot import DotWriter
 from .fold import LARGE, closed
-from .labels import alike, constants_of, full_name, option_text, option_words, shape_of
+from .labels import alike, constants_of, full_name, option_words, shape_of, span
 from .layout import write_layout
 from .options import Unroll, drawn_picture
 from .picture import Picture, Vertex
@@ -41,9 +41,11 @@ def compare(
     """List the differences between two graphs, and draw both in one picture if there is a path.
 
     A line starts with `+` for an added operation, parameter, input or output, `−` for a removed one, and `~` for one
-    that changed its shape, options, constants or the source of an argument. Equal graphs give an empty text. The
-    picture has the same marks, so it needs no colours. With more than 60 operations and leaves, it shows each module
-    without a difference as one box.
+    that changed its shape, options, constants or the source of an argument. Equal graphs give an empty text. If
+    `max_nodes` leaves out operations, which are not compared, the last line tells their number.
+
+    The picture has the same marks, so it needs no colours. With more than 60 operations and leaves, it shows each
+    module without a difference as one box.
 
     Numbers in the names of modules do not matter, so a layer that moves from `2` to `3` is the same layer.
 
@@ -101,13 +103,19 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
         changes = [] if _NOTHING in (old, new) else _changes(old, new)
         vertex.specs += old.specs[len(vertex.specs) :]  # from which only removed edges begin
         vertex.caveat = "\n".join(changes) or vertex.caveat
-        changes += [f"{e.mark}{e.argument}: {full_name(newest[e.source])}" for e in (*edges, *feedback) if e.mark]
+        changes += [
+            f"{e.mark}{e.argument}: {full_name(newest[e.source])} {e.part}".rstrip()
+            for e in (*edges, *feedback)
+            if e.mark
+        ]
         vertex.mark = _ADDED if old is _NOTHING else _REMOVED if new is _NOTHING else _CHANGED if changes else ""
         union.append(vertex)
         said = ", ".join(changes) if vertex.mark == _CHANGED else _shapes(vertex)
         lines += [f"{vertex.mark}{full_name(vertex)}  {said}"] if vertex.mark else []
     outputs = _marked(moved(before, before.outputs), moved(after, after.outputs), "name")
     lines += [f"{end.name}  {full_name(newest[end.source])}" for end in outputs if end.name[:2] in (_ADDED, _REMOVED)]
+    if left := sum(vertex.stands_for for vertex in union if vertex.kind == "elision"):
+        lines.append(f"{left:,} operations or leaves were not compared. Pass a larger max_nodes.")
     return Picture(union, outputs), lines
 
 
@@ -130,8 +138,14 @@ def _traits(vertex: Vertex) -> tuple[Any, ...]:
 
     The first three traits stay if layers are added elsewhere. The others may change.
     """
-    may_change = _shapes(vertex), option_text(vertex.options), vertex.remark, vertex.scope
-    return (vertex.kind, bool(vertex.folds)), tuple(map(alike, vertex.scope)), alike(vertex.label), *may_change
+    stays = (vertex.kind, bool(vertex.folds)), tuple(map(alike, vertex.scope)), alike(vertex.label)
+    return *stays, _shapes(vertex), str(_options(vertex)), vertex.remark, vertex.scope
+
+
+def _options(vertex: Vertex) -> dict[str, str]:
+    """Return the whole text of each option, at all steps of a folded loop."""
+    steps = [option_words(step.options) for step in vertex.folds or (vertex,)]
+    return {name: span(texts) or ", ".join(texts) for name in steps[0] if (texts := [step[name] for step in steps])}
 
 
 def _shapes(vertex: Vertex) -> str:
@@ -152,7 +166,7 @@ def _changes(old: Vertex, new: Vertex) -> list[str]:
     """Describe how a vertex changed, apart from its edges."""
     facts = [
         {"label": v.label, "shape": _shapes(v), "contents": v.remark, "steps": f"{len(v.folds) or ''}"}
-        | option_words(v.options)
+        | _options(v)
         | {constant.argument: constant.text.removeprefix("= ") for constant in constants_of(v)}
         for v in (old, new)
     ]

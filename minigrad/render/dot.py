@@ -34,6 +34,7 @@ from .heat import (
     gradient_norm,
     is_noted,
     largest,
+    norm_span,
     seconds_of,
     time_heat,
     time_words,
@@ -51,6 +52,7 @@ from .labels import (
     shape_of,
     short_name,
     stubbed,
+    times_of,
     to_be_named,
     with_name,
 )
@@ -117,8 +119,9 @@ def to_dot(
         unroll: 'primitive' shows a sequence primitive as one box, and 'steps' shows every step. 'fold' shows one of
             equal steps, also of your own loops, in a frame with their number: `step 0 … step 11 × 12`. Dashed edges
             lead back to what takes the result of the previous step, and 'first' marks what the first step takes. An
-            edge out of a loop has the result of the last step, or says which. 'fold' is the default, so that the size
-            of a drawing depends on the model, not on the input.
+            edge out of a loop has the result of the last step, or lists steps in order, such as 'steps 7, 3'. Between
+            two loops, 'step t' means equal steps, and 'step 7, 6 … 0' those that are taken one after the other. 'fold'
+            is the default, so that the size of a drawing depends on the model, not on the input.
         max_nodes: a graph with more operations is always folded. If that is not enough, only the operations nearest to
             the outputs are drawn, with a count of the rest.
         direction: where data flows: 'TB' downwards, 'LR' to the right, 'BT', 'RL'.
@@ -126,7 +129,9 @@ def to_dot(
             of the output if there are several.
         gradients: colour everything by the norm of its gradient in the last backward pass inside
             :func:`minigrad.record`. White is 1, the norm of a loss's own gradient; blue is smaller and red larger, on a
-            log scale from 1e-8 to 1e4. A pair of norms (low, high) around 1 replaces these ends.
+            log scale from 1e-8 to 1e4. A pair of norms (low, high) around 1 replaces these ends. After several passes
+            inside one record, each box has the norm of the last pass that reached it. A folded loop is grey, with the
+            norms of its first and last step, and a larger one between them.
         times: colour operations by their time in the last :func:`minigrad.profile`, forward and backward together. The
             log scale ends at the longest time and at a hundredth of it, or at a pair of seconds (low, high). The boxes
             show both times. Cannot be combined with `gradients`.
@@ -134,7 +139,8 @@ def to_dot(
             arrays that its VJP keeps, and their bytes, by the names that :func:`minigrad.primitive` declares.
             Parameters have no bytes, and shared memory counts once. A note shows the total.
         title: text above the drawing.
-        names: names for inputs, outputs and intermediate tensors; the last appear in the boxes.
+        names: names for inputs, outputs and intermediate tensors; the last appear in the boxes. A closed module hides
+            the names inside it, except those of its results, and an elision hides all of them.
         expand: names of primitives to replace by their references (compositions of simpler primitives), such as
             {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms.
         depth: draw each module at this depth as one box with its number of operations and parameters. 1 shows the whole
@@ -148,6 +154,7 @@ def to_dot(
             - a tensor has no graph, a named tensor is not in it, or an option is unknown;
             - more than 40 steps would stand in a row;
             - the requested gradients, times or values were not recorded;
+            - a depth closes modules, which would hide the requested times or residuals;
             - a backward pass has freed the requested residuals.
         TypeError: if ``tensors`` are not tensors, ``names`` does not map names to tensors, or ``expand`` does not name
             primitives.
@@ -164,6 +171,8 @@ def to_dot(
         raise ValueError("to_dot: gradients and times cannot be combined, because a box has one colour. Pass one.")
     if depth == "auto" and (values == "norm" or with_gradients or with_times or residuals):
         depth = None  # closed modules would hide the requested values
+    if depth is not None and depth != "auto" and (with_times or residuals):
+        raise ValueError("to_dot: depth closes modules, which would hide times and residuals. Pass depth=None.")
     outputs = with_graphs(tensors) if residuals else tensors
     nodes = graph_of([tensor.node for tensor in outputs if tensor.node]).nodes if residuals else []
     if any(node.residuals is None for node in nodes):
@@ -303,7 +312,7 @@ class DotWriter:
         parameters, constants = self._stub_texts(number)
         label = [vertex.label]
         if vertex.kind == "input":
-            label = [self.names[number], f"{shape_of(vertex.specs[0])}{self._times_of(vertex)}"]
+            label = [self.names[number], f"{shape_of(vertex.specs[0])}{times_of(vertex)}"]
         elif vertex.in_row:
             # an empty line separates the parameters from an underscore in the name, which would look like an overbar
             stubs = [text for text in (parameters, constants) if text]
@@ -311,7 +320,7 @@ class DotWriter:
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
         options = option_span([v.options for v in vertex.folds or (vertex,)]) if vertex.step is None else ""
         times = time_words(vertex) if self.times is not None else ""
-        gradients = _first_to_last(vertex, 0, gradient_norm, "gradient ") if self.heat is not None else ""
+        gradients = norm_span(vertex, 0, gradient_norm, "gradient ") if self.heat is not None else ""
         label += filter(None, [mark, options, vertex.remark, self._residuals(vertex), times, gradients])
         style = _text(
             _STYLE[vertex.kind],
@@ -334,8 +343,8 @@ class DotWriter:
             for node in dict.fromkeys(member.node for member in vertex.folds or (vertex,)):
                 kept.update(self.kept.get(node, {}))
         words = [f"{name} {byte_text(size) if size else ''}".strip() for name, size in kept.items()]
-        all_steps = vertex.step is not None or vertex.folds
-        return f"{'all steps keep' if all_steps else 'keeps'} {_in_lines(words)}" if words else ""
+        keeps = "keeps" if vertex.step is None and not vertex.folds else "all steps keep"
+        return f"{keeps} {_in_lines(words)}" if words else ""
 
     def _stub_texts(self, number: int) -> tuple[str, str]:
         """Return the texts of the stubs with parameters and with constants; feedback leaves room for only one."""
@@ -350,7 +359,7 @@ class DotWriter:
             shared = [self.shared[edge.source] for edge in edges if edge.source in self.shared]
             fill = {"fillcolor": _SHARED[shared[0] % len(_SHARED)]} if shared else {}
             line = 'color="#c9a13b"'
-            if self.heat is not None and is_noted(vertex) and not vertex.folds:
+            if self.heat is not None and is_noted(vertex):
                 norm = largest([flow_norm(self.picture, vertex, edge) for edge in edges])
                 fill, line = _filled(self.heat, norm), _drawn(self.heat, norm)
             self.lines.append(f"{indent}p{number} [label={quoted(parameters)} {_text(_STYLE['parameter'], fill)}]")
@@ -388,8 +397,8 @@ class DotWriter:
             name += f" (shared {self.shared[edge.source]})" if edge.source in self.shared else ""
             norm = None if self.heat is None or not source.is_leaf else gradient_norm(source, 0)
             if not vertex.in_row:
-                name += f"  {source.caveat or shape_of(source.specs[edge.slot])}{self._times_of(source)}"
-                name += "" if norm is None or source.folds else f"  gradient {norm:.1e}"
+                name += f"  {source.caveat or shape_of(source.specs[edge.slot])}{times_of(source)}"
+                name += "" if norm is None else f"  gradient {norm:.1e}"
             names.append(with_name(edge.argument, self.named[number], name))
         return _in_lines(names) if vertex.in_row else "\n".join(names)
 
@@ -405,17 +414,13 @@ class DotWriter:
         texts = [(c.argument, f"first {c.text}" if c.argument in later else c.text) for c in constants_of(vertex)]
         return _in_lines([with_name(argument, named, text) for argument, text in texts])
 
-    def _times_of(self, leaf: Vertex) -> str:
-        """Say how many leaves one leaf stands for."""
-        return f" × {len(leaf.folds):,}" if leaf.folds else ""
-
     def _fill(self, vertex: Vertex) -> _Attributes:
         """Return the colour of a vertex by its time, or by the largest gradient of its outputs."""
         if self.times is not None:
             return {} if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
         if self.heat is None:
             return {}
-        if vertex.folds or not is_noted(vertex):
+        if not is_noted(vertex):
             return {"fillcolor": NOTHING}  # its own colour might look like one of the scale
         return _filled(self.heat, largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
 
@@ -428,7 +433,7 @@ class DotWriter:
             attributes.append(_STRAIGHT)
         elif self.length[edge.source] + 1 == self.length[number]:
             attributes.append("weight=8")  # of two places for a vertex, choose the one near what it takes
-        if self.heat is not None and not (vertex.folds or self.vertices[edge.source].folds):
+        if self.heat is not None:
             norm = flow_norm(self.picture, vertex, edge)
             if norm is not None or (is_noted(vertex) and is_noted(self.vertices[edge.source])):
                 attributes.append(_drawn(self.heat, norm))
@@ -440,10 +445,10 @@ class DotWriter:
         if source.in_row and vertex.node is source.node and vertex.step is None:
             return ""  # the edge out of the stack of all steps has the label
         if self.values == "norm" and source.folds:
-            return name + _first_to_last(source, edge.slot, value_norm)
+            return f"{name}{norm_span(source, edge.slot, value_norm)} {edge.part}".strip()
         if self.values == "norm" and source.kind != "input":
             norm = value_norm(source, edge.slot)
-            return "" if norm is None else f"{name}{norm:.3g}"
+            return edge.part if norm is None else f"{name}{norm:.3g} {edge.part}".strip()
         if self.values == "none" or source.kind == "input":
             return edge.part or name.strip()
         shape = shape_of(source.specs[edge.slot])
@@ -498,12 +503,6 @@ def _drawn(scale: Heat, norm: float | None) -> str:
 def _in_lines(names: Sequence[str]) -> str:
     """Join names into one text, four per line."""
     return "\n".join("  ".join(names[i : i + 4]) for i in range(0, len(names), 4))
-
-
-def _first_to_last(vertex: Vertex, slot: int, norm: Callable[[Vertex, int], float | None], name: str = "") -> str:
-    """Return the norms at the first and the last step of a folded loop as text; empty if they are unknown."""
-    first, last = (norm(folded, slot) for folded in vertex.folds[:: len(vertex.folds) - 1] or (vertex, vertex))
-    return f"{name}{first:.1e} … {last:.1e}" if vertex.folds and None not in (first, last) else ""
 
 
 def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .labels import alike, option_text, path_span, span
+from .labels import alike, option_words, path_span, span
 from .picture import Edge, Kind, Path, Picture, Rewriting, Vertex, shared_path
 
 __all__ = ["LARGE", "Repeat", "closed", "find_repeats", "folded", "limited", "readable_depth"]
@@ -236,28 +236,35 @@ class _Folding:
                 back = k - place if start is not None and start == self.places[member][2] else None
                 argument = alike(edge.argument) if len(sources) > 1 else edge.argument
                 bundles.setdefault((sources[0], edge.slot, argument, back), {}).setdefault(k, []).append(edge)
-        inputs = []
+        before = zip(*[self.vertices[member].feedback for member in members], strict=True)
+        inputs, feedback = list[Edge](), [same[0]._replace(part=_common_part(same)) for same in before]
         for (*_, back), edges in bundles.items():
             edge = next(iter(edges.values()))[0]
-            if back:
-                copy.feedback += (edge._replace(part=f"{back} steps back" if back > 1 else ""),)
-            else:
-                inputs.append(edge._replace(part=edge.part if back == 0 else self._part(edges, len(members))))
-        copy.inputs = self.new.edges(inputs)
+            (feedback if back else inputs).append(edge._replace(part=self._part(edges, len(members), back)))
+        copy.inputs, copy.feedback = self.new.edges(inputs), tuple(feedback)
 
-    def _part(self, edges: Mapping[int, Sequence[Edge]], total: int) -> str:
+    def _part(self, edges: Mapping[int, Sequence[Edge]], total: int, back: int | None) -> str:
+        """Return which part or steps of its source a loop takes, after the steps that take it, if not all do."""
+        part = _common_part([some[0] for some in edges.values()])
+        if back is not None:
+            return f"{back} steps back {part}".strip() if back > 1 else part
+        when = "" if len(edges) == total else f"t = {_numbers([*map(str, edges)])}" if any(edges) else "first"
+        return ": ".join(filter(None, [when, part or self._taken(edges)]))
+
+    def _taken(self, edges: Mapping[int, Sequence[Edge]]) -> str:
         """Return which of its steps a loop passes to another loop or to a single vertex."""
-        several = next(iter(edges.values()))
-        if any(edge.part for edge in several):
-            texts = [some[0].part for some in edges.values()]
-            return texts[0] if len(set(texts)) == 1 else alike(texts[0], "t")
-        if len(edges) < total:
-            steps = edges if len(edges) < 5 else [*list(edges)[:3], "…", max(edges)]
-            return f"t = {', '.join(map(str, steps))}" if any(edges) else "first"
-        count = len(self.places[several[0].source][0])
-        if count > 1 and len(several) > 1:
-            return f"× {count}" if len(several) == count else f"{len(several)} of {count}"
-        return "step t" if len({some[0].source for some in edges.values()}) > 1 else self._step(several[0].source)
+        source = next(iter(edges.values()))[0].source
+        total = len(self.places[source][0])
+        rows = [[self.places[edge.source][1] for edge in some] for some in edges.values()]
+        if total == 1 or all(row == rows[0][:1] for row in rows):
+            return self._step(source)
+        columns = [[*dict.fromkeys(column)] for column in zip(*rows, strict=False)]
+        texts = ["t" if column == [*edges] != [0] else _numbers([*map(str, column)]) for column in columns]
+        return (
+            f"× {total}"
+            if texts == [*map(str, range(total))]
+            else f"{'step' if len(texts) == 1 else 'steps'} {_numbers(texts)}"
+        )
 
     def _step(self, number: int) -> str:
         """Return the name of the step of a vertex, or nothing if it is the last."""
@@ -287,6 +294,21 @@ class _Folding:
                 leaf.scope = (*around, label, *inner.get(leaf.scope[depth:], leaf.scope[depth:])[1:])
             for i, path in spans.items():
                 self.new.vertices[self.new.moved[i, 0][0]].scope = (*around, label, *path[len(steps) :])
+
+
+def _common_part(edges: Sequence[Edge]) -> str:
+    """Return the part that edges of all steps carry, with t for a number that differs."""
+    return edges[0].part if len({edge.part for edge in edges}) == 1 else alike(edges[0].part, "t")
+
+
+def _numbers(texts: Sequence[str]) -> str:
+    """List numbers: two and the last if they change evenly, or else all.
+
+    >>> _numbers(["7", "3"]), _numbers(["0", "2", "4", "6", "8"])
+    ('7, 3', '0, 2 … 8')
+    """
+    even = len(texts) > 3 and span(texts)
+    return f"{texts[0]}, {texts[1]} … {texts[-1]}" if even else ", ".join(texts)
 
 
 # Merging ----------------------------------------------------------------------------------------
@@ -458,11 +480,14 @@ def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[
         # a state of later blocks may be a constant in the first block, so include constants
         names: Any = [*[edge.argument for edge in v.inputs], *v.constants]
         names = tuple(sorted(names)) if len(names) <= _COMPARED else len(names)
-        options = option_text({k: o for k, o in v.options.items() if k != "index"}) if v.options else ""
+        options = tuple(option_words({k: o for k, o in v.options.items() if k != "index"}).items()) if v.options else ()
         sequence = v.step is not None and (v.node if apart else True)
         label = alike(v.label) if v.kind == "module" else v.label
-        loop = v.stands_for, tuple([edge[1:] for edge in v.feedback])
-        key = label, specs, tuple(map(alike, v.scope)), v.remark, names, options, sequence, loop
+        scope, feedback = (
+            tuple(map(alike, v.scope)),
+            tuple([(*edge[1:3], edge.part.partition("[")[0]) for edge in v.feedback]),
+        )
+        key = label, specs, scope, v.remark, names, options, sequence, v.stands_for, feedback
         result.append(numbers.setdefault(key, len(numbers)))
     return np.array(result, np.int64)
 

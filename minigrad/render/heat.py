@@ -24,8 +24,8 @@ from ..units import time_text
 from .picture import Edge, Picture, Vertex
 
 __all__ = ["GRADIENT_MARKS", "NOTHING", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat",
-           "gradient_norm", "is_noted", "largest", "mark_births", "seconds_of", "time_heat", "time_rows", "time_words",
-           "value_norm", "was_recorded"]  # fmt: skip
+           "gradient_norm", "is_noted", "largest", "mark_births", "norm_span", "seconds_of", "time_heat", "time_words",
+           "times_by_phase", "value_norm", "was_recorded"]  # fmt: skip
 
 NOTHING = "#e4e4e4"  # the colour of what has no number, or is not shown
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -43,21 +43,51 @@ Ends = tuple[float, float] | bool  # the ends of a scale; True chooses them, Fal
 def is_noted(vertex: Vertex) -> bool:
     """Return whether a missing norm means that no gradient came.
 
-    It does not for elisions and expanded primitives.
+    It does not for elisions, folded loops and expanded primitives.
     """
-    return vertex.is_leaf or (vertex.kind == "operation" and vertex.note is not None)
+    return not vertex.folds and (vertex.is_leaf or (vertex.kind == "operation" and vertex.note is not None))
 
 
 def gradient_norm(vertex: Vertex, slot: int) -> float | None:
-    """Return the norm of an output's gradient in the last recorded backward pass; None if there was none."""
+    """Return the norm of an output's gradient in the last recorded backward pass.
+
+    None if there was none, or for a folded loop, which has several.
+    """
     note = vertex.note
-    return None if note is None else _norm(vertex, slot, note.gradients, note.gradient_steps)
+    return None if note is None or vertex.folds else _norm(vertex, slot, note.gradients, note.gradient_steps)
 
 
 def value_norm(vertex: Vertex, slot: int) -> float | None:
-    """Return the norm of an output's value; None if it was not recorded."""
+    """Return the norm of an output's value; None if it was not recorded.
+
+    None also for a folded loop, which has several.
+    """
     note = vertex.note
-    return None if note is None else _norm(vertex, slot, note.values, note.value_steps)
+    return None if note is None or vertex.folds else _norm(vertex, slot, note.values, note.value_steps)
+
+
+def norm_span(vertex: Vertex, slot: int, norm: Callable[[Vertex, int], float | None], name: str = "") -> str:
+    """Return the norms at the first and last step of a folded loop; empty if unknown.
+
+    A larger norm between them follows.
+    """
+    norms = [norm(folded, slot) for folded in vertex.folds]
+    if not norms or None in norms:
+        return ""
+    return f"{name}{norms[0]:.1e} … {norms[-1]:.1e}" + (
+        "" if largest(norms) in (norms[0], norms[-1]) else f", largest {largest(norms):.1e}"
+    )
+
+
+def _all_norms(vertices: Iterable[Vertex], norm: Callable[[Vertex, int], float | None]) -> list[float]:
+    """Return the known norms of all outputs, at all steps of folded loops."""
+    return [
+        number
+        for vertex in vertices
+        for step in vertex.folds or (vertex,)
+        for slot in range(len(step.specs))
+        if (number := norm(step, slot)) is not None
+    ]
 
 
 def _norm(
@@ -66,8 +96,7 @@ def _norm(
     slot = slot if vertex.gathers is None else vertex.gathers  # a state's stack has the notes of that state
     if vertex.step is not None:
         return _at(steps.get(slot, ()), vertex.step)
-    found = stats[slot] if slot < len(stats) else None
-    return None if found is None else found.norm
+    return next((found.norm for found in stats[slot : slot + 1] if found is not None), None)
 
 
 def _at(norms: Sequence[float], step: int | None) -> float | None:
@@ -86,7 +115,7 @@ def was_recorded(picture: Picture, norm: Callable[[Vertex, int], float | None] =
     Norms of leaves may be from an earlier pass.
     """
     asked = [vertex for vertex in picture.vertices if not vertex.is_leaf] or picture.vertices
-    return any(norm(vertex, slot) is not None for vertex in asked for slot in range(len(vertex.specs)))
+    return bool(_all_norms(asked, norm))
 
 
 def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
@@ -146,22 +175,17 @@ def seconds_of(vertex: Vertex) -> float | None:
     A step has the time of all steps. None if it was not profiled. The stack of a sequence's states is not a call, and
     an elision replaces several.
     """
-    times = _times(vertex)
+    times = times_by_phase(vertex)
     return sum(times.values()) / 1e9 if times else None
 
 
 def time_words(vertex: Vertex) -> str:
     """Return the times of the forward function and of the VJP as text; empty without a profile."""
-    words = " + ".join(time for _, time in time_rows(vertex))
+    words = " + ".join(map(time_text, times_by_phase(vertex).values()))
     return f"all steps {words}" if words and (vertex.step is not None or vertex.folds) else words
 
 
-def time_rows(vertex: Vertex) -> list[tuple[str, str]]:
-    """Return the measured times, each after the name of its phase."""
-    return [(phase, time_text(time)) for phase, time in _times(vertex).items()]
-
-
-def _times(vertex: Vertex) -> dict[str, int]:
+def times_by_phase(vertex: Vertex) -> dict[str, int]:
     """Return the measured times in nanoseconds, by phase."""
     if vertex.note is None or vertex.kind != "operation" or vertex.gathers is not None:
         return {}
@@ -239,7 +263,6 @@ def gradient_heat(picture: Picture, ends: Ends = True) -> Heat:
     Raises:
         ValueError: if no gradient was recorded, or the ends are not 0 < low < 1 < high.
     """
-    norms = [gradient_norm(vertex, slot) for vertex in picture.vertices for slot in range(len(vertex.specs))]
     low, high = _checked_ends("gradients", GRADIENT_MARKS[::2] if ends is True else ends)
     if not low < 1 < high:
         raise ValueError(f"render: gradients must be the ends of a scale around 1, low < 1 < high; got {ends!r}")
@@ -248,7 +271,7 @@ def gradient_heat(picture: Picture, ends: Ends = True) -> Heat:
             "render: no gradient was recorded for the operations shown. Run the forward and the backward pass inside "
             "`with mg.record():`."
         )
-    return Heat(_GRADIENTS, (low, 1.0, high), not all(math.isfinite(norm) for norm in norms if norm is not None))
+    return Heat(_GRADIENTS, (low, 1.0, high), not all(map(math.isfinite, _all_norms(picture.vertices, gradient_norm))))
 
 
 def time_heat(picture: Picture, ends: Ends = True) -> Heat:
@@ -260,14 +283,13 @@ def time_heat(picture: Picture, ends: Ends = True) -> Heat:
         ValueError: if no time was recorded, or the ends are not 0 < low <= high.
     """
     times = [time for vertex in picture.vertices if (time := seconds_of(vertex)) is not None]
-    longest = max(times, default=0.0) or 1.0
-    scale = Heat(_TIMES, _checked_ends("times", (longest / _SPAN, longest) if ends is True else ends))
     if not times:
         raise ValueError(
             "render: no times were recorded for the operations shown. Run the forward and the backward pass inside "
             "`with mg.profile():`."
         )
-    return scale
+    longest = max(times) or 1.0
+    return Heat(_TIMES, _checked_ends("times", (longest / _SPAN, longest) if ends is True else ends))
 
 
 def _checked_ends(option: str, ends: Any) -> tuple[float, float]:

@@ -21,12 +21,11 @@ from .picture import Edge, Path, Picture, Vertex
 
 __all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
            "index_text", "leaf_names", "noted_spec", "number_text", "option_span", "option_text", "option_words",
-           "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "to_be_named",
+           "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "times_of", "to_be_named",
            "with_name"]  # fmt: skip
 
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
 _LONGEST = 32  # characters of an option
-_ITEMS = 8  # items of a list
 _NUMBER = re.compile(r"\d{1,18}")  # longer ones in parts, because `int` may raise for them
 _USES = {"parameter": 0, "input": 2, "operation": 8}
 # A vertex with more uses than this is drawn as a small stub next to each use, instead of one vertex with edges. `dot`
@@ -61,12 +60,16 @@ def option_text(options: Mapping[str, Any]) -> str:
     >>> option_text({"axis": 1, "keepdims": False, "key": object()})
     'axis=1'
     """
-    words = option_words({name: value for name, value in options.items() if value is not False and _is_readable(value)})
+    words = option_words(
+        {k: value for k, value in options.items() if value is not False and _is_readable(value)}, _LONGEST
+    )
     return ", ".join(text if name == "index" else f"{name}={text}" for name, text in words.items())
 
 
-def option_words(options: Mapping[str, Any], most: int = _LONGEST) -> dict[str, str]:
-    """Format the value of each option that is not None, cut to `most` characters; an index is in brackets.
+def option_words(options: Mapping[str, Any], most: int | None = None) -> dict[str, str]:
+    """Format the value of each option that is not None; an index is in brackets.
+
+    most: the number of characters to cut a value to; None keeps all.
 
     >>> option_words({"index": (slice(None), 0), "axis": None})
     {'index': '[:, 0]'}
@@ -136,21 +139,20 @@ def option_span(several: Sequence[Mapping[str, Any]]) -> str:
     >>> option_span([{"index": (slice(None), k)} for k in range(1, 8)])
     '[:, 1 … 7]'
     """
-    if "index" not in several[0] or len({option_text(options) for options in several}) == 1:
+    if "index" not in several[0] or len({str(option_words(options)) for options in several}) == 1:
         return option_text(several[0])
     items = [[*map(index_text, i)] if isinstance(i := o["index"], tuple) else [index_text(i)] for o in several]
     even = len(set(map(len, items))) == 1
     spans = [span(texts) for texts in zip(*items, strict=True)] if even else [""]
     text = ", ".join(spans) if all(spans) else "…"
     rest = option_text({name: value for name, value in several[0].items() if name != "index"})
-    return ", ".join(filter(None, [f"[{text}]", rest]))
+    return ", ".join(filter(None, [f"[{_cut(text, _LONGEST)}]", rest]))
 
 
 def _is_readable(value: Any) -> bool:
     """Return whether the text of a value says more than its class."""
-    if isinstance(value, list):
-        return any(map(_is_readable, value))
-    return isinstance(value, (tuple, slice, EllipsisType)) or _value_text(value) != type(value).__name__
+    said = isinstance(value, (tuple, slice, EllipsisType)) or _value_text(value) != type(value).__name__
+    return any(map(_is_readable, value)) if isinstance(value, list) else said
 
 
 def _value_text(value: Any) -> str:
@@ -158,15 +160,14 @@ def _value_text(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype} array [{'×'.join(map(str, value.shape))}]"
     if isinstance(value, (tuple, list)):
-        items = [_value_text(item) for item in value[:_ITEMS]] + ["…"] * (len(value) > _ITEMS)
-        return f"({', '.join(items)})"
+        return f"({', '.join(map(_value_text, value))})"
     if value is None or isinstance(value, (bool, int, float, str, np.generic, np.dtype)):
         return str(value)
     return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _cut(text: str, most: int | None) -> str:
+    return text if most is None or len(text) <= most else text[: most - 1] + "…"
 
 
 # Names ------------------------------------------------------------------------------------------
@@ -225,6 +226,11 @@ def full_name(leaf: Vertex) -> str:
     'Captioner.cell.Wx'
     """
     return ".".join([*leaf.scope, leaf.label])
+
+
+def times_of(leaf: Vertex) -> str:
+    """Say how many leaves one leaf of a folded loop stands for."""
+    return f" × {len(leaf.folds):,}" if leaf.folds else ""
 
 
 def leaf_names(picture: Picture) -> dict[int, str]:
@@ -367,7 +373,7 @@ def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
     """
     source = picture.vertices[edge.source]
     between_steps = vertex.step is not None and source.node is vertex.node
-    return edge.part.startswith("[") or between_steps or (source.kind == "elision" and "[" in edge.argument)
+    return "[" in edge.part or between_steps or (source.kind == "elision" and "[" in edge.argument)
 
 
 def with_name(argument: str, named: Set[str], text: str = "") -> str:

@@ -27,7 +27,7 @@ from ..runtime.files import replacing
 from ..trees import leaves
 from .dot import FEEDBACK, INK, to_dot
 from .heat import gradient_norm, value_norm
-from .labels import constants_of, leaf_names, option_span, option_text, output_name, shape_of, to_be_named, with_name
+from .labels import constants_of, leaf_names, option_span, output_name, shape_of, to_be_named, with_name
 from .options import Depth, Unroll, checked_names, drawn_picture
 from .scopes import Scope, call_scopes
 
@@ -38,7 +38,7 @@ __all__ = ["DrawingError", "draw", "lay_out", "layout_program", "notebook", "to_
            "to_networkx", "write_layout"]  # fmt: skip
 
 _SECONDS = 30.0  # how long a layout may take
-_LARGEST = 14_400  # points: the largest page of a PDF viewer, and more than any screen shows
+_LARGEST = 24_000  # points: 32,000 pixels; browsers draw up to 32,767
 _DARK = (  # for what is on the background, in a viewer in dark mode
     "<style>@media (prefers-color-scheme: dark) {"
     f' g [fill="{INK}"] {{ fill: #b4bcc6 }} g [stroke="{INK}"] {{ stroke: #b4bcc6 }}'
@@ -65,7 +65,7 @@ def draw(
 
     Raises:
         ValueError: for another suffix, or an invalid option. :class:`DrawingError` if the layout fails or takes too
-            long, or if an SVG is larger than 14,400 points; the DOT text is then saved next to the picture.
+            long, or if an SVG is larger than 24,000 points; the DOT text is then saved next to the picture.
         OSError: if the file cannot be written, or if it is a pipe or a device; raised before the layout begins.
         ModuleNotFoundError: if neither `dot` nor graphviz-pure is installed; the message says how to install them.
 
@@ -121,7 +121,7 @@ def lay_out(dot: str, kind: str, timeout: float = _SECONDS) -> bytes:
     if size and max(int(size[1]), int(size[2])) > _LARGEST:
         raise DrawingError(
             f"the drawing is {int(size[1]):,} × {int(size[2]):,} points, but viewers show at most {_LARGEST:,}. "
-            "Pass unroll='fold', depth=2 or a smaller max_nodes, or write a page with to_html"
+            "Pass a smaller max_nodes, unroll='fold' or depth=2, or write a page with to_html"
         )
     return run.stdout.replace(b"<g ", _DARK.encode() + b"\n<g ", 1) if kind == "svg" else run.stdout
 
@@ -182,7 +182,8 @@ def to_networkx(
     - ``options`` as text, and ``constants``, a text for each constant argument: its value ('= 2') if it was recorded
       and is a single number, or its shape, or 'constant';
     - ``remark``, such as the name of an intermediate tensor, if there is one;
-    - ``line``, ``value_norm`` and ``gradient_norm`` of the first output, if :func:`minigrad.record` noted them.
+    - ``line``, ``value_norm`` and ``gradient_norm`` of the first output, if :func:`minigrad.record` noted them; a
+      folded loop has no norms, because those of its steps differ.
 
     An edge has ``argument``, the name of the argument that it feeds, ``slot``, the number of the output that it comes
     from, and its ``shape`` and ``dtype``. The graph has ``outputs``: (node, slot, name) of each requested tensor.
@@ -221,7 +222,8 @@ def to_networkx(
         graph.add_node(
             number, kind=vertex.kind, label=leaves.get(number, vertex.label),
             shape=first[0], dtype=first[1], outputs=outputs, scope=vertex.scope,
-            options=option_text(vertex.options), step=vertex.step if vertex.in_row else None,
+            options=option_span([v.options for v in vertex.folds or (vertex,)]),
+            step=vertex.step if vertex.in_row else None,
             constants={constant.argument: constant.text for constant in constants_of(vertex)},
             **{name: value for name, value in noted.items() if value not in (None, "")},
         )  # fmt: skip
@@ -252,7 +254,7 @@ def to_mermaid(
         unroll, names, expand, depth: see there.
 
     Raises:
-        ValueError, TypeError: as :func:`to_dot`.
+        ValueError, TypeError: as :func:`to_dot`. ValueError, too, if there are more than 500 arrows.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -298,6 +300,11 @@ def to_mermaid(
         inner = (framed(item) if isinstance(item, Scope) else [boxes[item]] for item in scope.items)
         return [f"subgraph s{next(frames)}[{_in_mermaid(scope.name)}]", *chain(*inner), "end"]
 
+    if len(arrows) > 500:
+        raise ValueError(
+            f"to_mermaid: the graph has {len(arrows)} arrows, but Mermaid draws at most 500. Pass a smaller max_nodes "
+            "or depth."
+        )
     return "\n  ".join(filter(None, ["flowchart TD", *framed(call_scopes(picture))[1:-1], *arrows]))
 
 

@@ -33,6 +33,7 @@ from .picture import Edge, Path, Picture, Vertex, shared_path
 
 __all__ = ["to_text"]
 
+_Starts = dict[str, dict[str, list[str]]]  # the first values of each state of a loop, and which arguments take them
 _MOST = 2000  # default number of lines
 _ARGUMENTS = 8  # the most arguments of an operation, or outputs, to list in full
 
@@ -149,32 +150,34 @@ class _Listing:
             self._enter(vertex.scope)
             edges = {edge.argument: edge for edge in vertex.inputs}
             items = [edges[name] if name in edges else _constant([vertex], name) for name in argument_order(vertex)]
-            words = self.words(vertex, items)
-            self._line(number, words, option_text(vertex.options), len(vertex.scope))
+            self._line(number, self.words(vertex, items), option_text(vertex.options), len(vertex.scope))
 
     def _repeat(self, repeat: Repeat) -> None:
         """Write one block for all of them; arguments from the previous block have an apostrophe."""
         block = range(repeat.start, repeat.start + repeat.period)
         for number in block:
             self.bind(repeat.like(number))
-        first: dict[str, str] = {}
+        first: _Starts = {}
         words = {number: self._words_of_all(repeat, number, first) for number in block}
         common = reduce(
             shared_path, [vertex.scope for vertex in self.vertices[block.start : block.stop + repeat.period]]
         )
         self._enter(common)
-        begin = ", ".join(f"{mark} = {name}" for mark, name in first.items())
+        begin = ", ".join(
+            f"{mark} = {value}" + (f" ({', '.join(users)})" if len(values) > 1 else "")
+            for mark, values in first.items()
+            for value, users in values.items()
+        )
         times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
         self.lines.append(("  " * len(common) + times, ""))
         for number in block:
             vertices = [self.vertices[i] for i in repeat.like(number)]
             scope = path_span([vertex.scope for vertex in vertices])
             self._enter(scope, 1)
-            options = option_span([vertex.options for vertex in vertices])
-            self._line(number, words[number], options, len(scope) + 1)
+            self._line(number, words[number], option_span([v.options for v in vertices]), len(scope) + 1)
         self.scope = common
 
-    def _words_of_all(self, repeat: Repeat, number: int, first: dict[str, str]) -> list[str]:
+    def _words_of_all(self, repeat: Repeat, number: int, first: _Starts) -> list[str]:
         """Return the arguments of a vertex in all blocks as text; `first` collects the initial states."""
         vertices = [self.vertices[i] for i in repeat.like(number)]
         edges = [{edge.argument: edge for edge in vertex.inputs} for vertex in vertices]
@@ -186,13 +189,14 @@ class _Listing:
         ]
         return self.words(vertices[0], items)
 
-    def _item(self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Any], first: dict[str, str]) -> Edge | str:
+    def _item(self, repeat: Repeat, users: Sequence[Vertex], edges: Sequence[Any], first: _Starts) -> Edge | str:
         """Return an argument by its edges in all blocks: an edge if it is the same in all, or else a text."""
         block = range(repeat.start, repeat.start + repeat.period)
         here, there = edges[:2]
         if there.source in block:  # a state, passed from block to block
             mark = self.value(there) + "'"
-            first[mark] = _constant(users[:1], there.argument) if here is None else self.refer(here, users[0])
+            value = _constant(users[:1], there.argument) if here is None else self.refer(here, users[0])
+            first.setdefault(mark, {}).setdefault(value, []).append(f"{there.argument} of {users[0].label}")
             return mark
         if here.source in block:
             return self.value(here)
@@ -289,14 +293,14 @@ def _constant(vertices: Sequence[Vertex], name: str) -> str:
 
     This is a number, `None` if it was left out, or `·`.
     """
-    words = set()
-    for vertex in vertices:
-        numbers = [number_text(c.number) for c in constants_of(vertex) if c.argument == name and c.number is not None]
-        left_out = name in vertex.constants and noted_spec(vertex, name) == (True, None)
-        words.add(numbers[0] if numbers else "None" if left_out else "·")
-        if len(words) > 1 or "·" in words:
-            return "·"
-    return words.pop()
+    words = {_constant_of(vertex, name) for vertex in vertices}
+    return words.pop() if len(words) == 1 else "·"
+
+
+def _constant_of(vertex: Vertex, name: str) -> str:
+    numbers = [number_text(c.number) for c in constants_of(vertex) if c.argument == name and c.number is not None]
+    left_out = name in vertex.constants and noted_spec(vertex, name) == (True, None)
+    return numbers[0] if numbers else "None" if left_out else "·"
 
 
 def _shortened(words: list[str]) -> list[str]:

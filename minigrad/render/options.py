@@ -75,11 +75,9 @@ def drawn_picture(
     picture = whole_picture(tensors, unroll, names, expand)
     folds = unroll == "fold" or sum(not vertex.is_leaf for vertex in picture.vertices) > max_nodes
     simple = folded(picture) if folds else picture
-    level = depth
-    if depth == "auto":
-        level = None if unroll == "steps" or expand else readable_depth(simple)
-    if level is not None:
-        simple = closed(picture, int(level), skips=depth == "auto")  # before folding, so that equal modules fold, too
+    level = readable_depth(simple) if depth == "auto" and unroll != "steps" and not expand else depth
+    if isinstance(level, int):
+        simple = closed(picture, level, skips=depth == "auto")  # before folding, so that equal modules fold, too
         simple = folded(simple) if folds else simple
     return limited(simple, max_nodes)
 

@@ -33,9 +33,10 @@ from .heat import (
     gradient_heat,
     gradient_norm,
     largest,
+    norm_span,
     seconds_of,
     time_heat,
-    time_rows,
+    times_by_phase,
     value_norm,
     was_recorded,
 )
@@ -49,6 +50,7 @@ from .labels import (
     output_name,
     shape_of,
     stubbed,
+    times_of,
     to_be_named,
     with_name,
 )
@@ -183,7 +185,7 @@ class _Content:
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
-        self.names = leaf_names(picture)
+        self.names = {i: name + times_of(picture.vertices[i]) for i, name in leaf_names(picture).items()}
         self.heat = gradient_heat(picture) if was_recorded(picture) else None
         profiled = any(seconds_of(vertex) is not None for vertex in picture.vertices)
         self.times = time_heat(picture) if profiled else None
@@ -252,7 +254,10 @@ class _Content:
         norms = [gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]
         named = to_be_named(self.picture, vertex, self.stubs)
         shown = vertex.primitive
-        back = ", ".join(dict.fromkeys(edge.argument for edge in vertex.feedback))
+        back = [
+            f"{edge.argument} from the previous {self.picture.vertices[edge.source].label} {edge.part}".strip()
+            for edge in vertex.feedback
+        ]
         return {
             "kind": vertex.kind,
             "stub": number in self.stubs,
@@ -262,7 +267,7 @@ class _Content:
             "scope": list(vertex.scope),
             "step": vertex.step if vertex.in_row else None,
             "standsFor": vertex.stands_for,
-            "remark": ", ".join(filter(None, [vertex.remark, back and f"{back} from the previous step"])),
+            "remark": ", ".join(filter(None, [vertex.remark, *back, norm_span(vertex, 0, gradient_norm, "gradient ")])),
             "birth": vertex.birth,
             "inputs": [self._edge(vertex, edge, named) for edge in vertex.inputs],
             "constants": [with_name(c.argument, named, c.text) for c in constants_of(vertex)],
@@ -271,8 +276,8 @@ class _Content:
                 {
                     "name": output_name(vertex, slot),
                     "shape": shape_of(spec),
-                    "value": _number(value_norm(vertex, slot)),
-                    "gradient": _number(norms[slot]),
+                    "value": norm_span(vertex, slot, value_norm) or _number(value_norm(vertex, slot)),
+                    "gradient": norm_span(vertex, slot, gradient_norm) or _number(norms[slot]),
                     "values": _stats(vertex, note.values if note else [], slot),
                     "gradients": _stats(vertex, note.gradients if note else [], slot),
                 }
@@ -285,12 +290,14 @@ class _Content:
             "series": self._series(vertex),
             "heat": _coloured(self.heat, largest(norms)),
             "time": self._time(seconds_of(vertex)),
-            "spent": time_rows(vertex),
+            "spent": [(phase, time_text(time)) for phase, time in times_by_phase(vertex).items()],
         }
 
     def _edge(self, vertex: Vertex, edge: Edge, named: Set[str]) -> _Json:
-        norm = flow_norm(self.picture, vertex, edge) if self.heat is not None else None
-        return edge._asdict() | {"said": with_name(edge.argument, named), "heat": _coloured(self.heat, norm)}
+        return edge._asdict() | {
+            "said": with_name(edge.argument, named, "" if vertex.in_row else edge.part),
+            "heat": _coloured(self.heat, flow_norm(self.picture, vertex, edge)),
+        }
 
     def _time(self, seconds: float | None) -> _Json | None:
         """Return a time with its text and colours; None if there is no time."""
@@ -331,7 +338,7 @@ def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> _Json | 
     None for a step of a sequence, which has only a norm in the series.
     """
     found = dict(enumerate(stats)).get(slot if vertex.gathers is None else vertex.gathers)
-    if found is None or vertex.step is not None:
+    if found is None or vertex.step is not None or vertex.folds:
         return None
     return {k: list(v) if isinstance(v, tuple) else _number(v) for k, v in asdict(found).items()}
 

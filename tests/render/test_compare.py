@@ -136,3 +136,57 @@ def test_large_pictures_close_what_is_equal():
     assert len(short.vertices) < 60 < len(both.vertices)
     assert {"tanh", "relu"} <= set(labels(short))
     assert [(v.mark, v.label) for v in short.vertices if v.mark] == [(v.mark, v.label) for v in both.vertices if v.mark]
+
+
+def gathered(choose):
+    """The stack of some states of a loop."""
+    h, states = leaf(2, 3), []
+    for _ in range(8):
+        states.append(h := mg.tanh(h))
+    return mg.stack(choose(states))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (lambda states: states, lambda states: states[::-1]),
+        (lambda states: [states[7], states[3]], lambda states: [states[7], states[5]]),
+        (lambda states: [states[7], states[3]], lambda states: [states[3], states[7]]),
+        (lambda states: states[::2], lambda states: [*states[:4:2], states[5], states[6]]),
+    ],
+)
+def test_the_steps_of_a_loop_that_are_used_and_their_order(before, after):
+    assert compare(gathered(before), gathered(before)) == ""
+    assert marks(compare(gathered(before), gathered(after))) == [("~", "stack")]
+
+
+def sliced(place):
+    """A loop that takes a slice at each step."""
+    h, xs = leaf(2, 3), leaf(2, 3, 2)
+    for t in range(8):
+        h = mg.tanh(h + xs[:, :, place(t)])
+    return h
+
+
+def test_the_options_of_every_step():
+    assert compare(sliced(lambda t: t % 2), sliced(lambda t: t % 2)) == ""
+    for place in (lambda t: 0, lambda t: int(t == 5)):
+        text = compare(sliced(lambda t: int(t == 3)), sliced(place))
+        assert re.search(r"~ .*getitem  index: .*\[:, :, 1\]", text)
+
+
+def test_long_options_are_compared_whole():
+    x, letters = leaf(*[1] * 14), "abcdefghijklmn"
+    before, after = (mg.einsum(f"{letters},{letters}->ab{last}", x, x) for last in "mn")
+    assert marks(compare(before, after)) == [("~", "einsum")]
+
+
+def test_what_max_nodes_leaves_out_is_said():
+    def chain(early):
+        y = early(leaf(2))
+        for k in np.random.default_rng(0).integers(3, size=40):
+            y = (mg.sin, mg.tanh, mg.relu)[k](y)
+        return y
+
+    assert compare(chain(mg.exp), chain(mg.sin)) != ""
+    assert re.search(r"operations.* not compared\b.*max_nodes", compare(chain(mg.exp), chain(mg.sin), max_nodes=20))

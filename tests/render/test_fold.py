@@ -153,7 +153,7 @@ def test_inputs_that_take_turns_say_at_which_steps(steps):
         parts[edge.argument].append(edge.part)
     assert parts["a"] == ["first"]
     for start, part in enumerate(parts["b"]):
-        assert part.startswith(f"t = {start}, {start + 2}, {start + 4}")
+        assert part.startswith(f"t = {start}, {start + 2}")
         assert part.endswith(str(steps - 2 + start))
 
 
@@ -206,8 +206,46 @@ def test_edges_say_which_steps_they_come_from():
     }
     pictures = {name: arranged([h, end]) for name, end in ends.items()}
     parts = {name: p.vertices[p.outputs[1].source].inputs[0].part for name, p in pictures.items()}
-    assert parts == {"all": "× 8", "third": "step 2", "last": "", "two": "2 of 8"}
+    assert parts == {"all": "× 8", "third": "step 2", "last": "", "two": "steps 1, 4"}
     assert [output.name for output in arranged([states[2], h]).outputs] == ["output 0 (step 2)", "output 1"]
+
+
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [
+        (lambda t: t, "step t"),
+        (lambda t: 7 - t, "step 7, 6 … 1"),
+        (lambda t: min(t + 1, 7), "step 1, 2 … 7"),
+        (lambda t: 3, "step 3"),
+    ],
+)
+def test_edges_between_loops_say_which_step_takes_which(place, part):
+    h, states = leaf(2, 3), []
+    for _ in range(8):
+        states.append(h := mg.tanh(h))
+    for t in range(7):
+        h = mg.subtract(mg.sin(h), states[place(t)])
+    picture = check(arranged(h))
+    (subtract,) = [vertex for vertex in picture.vertices if vertex.label == "subtract"]
+    assert [edge.part for edge in subtract.inputs if edge.argument == "b"] == [part]
+
+
+def test_edges_with_norms_say_which_steps_they_come_from():
+    with mg.record():
+        h, states = leaf(2, 3), []
+        for _ in range(8):
+            states.append(h := mg.tanh(h))
+        y = mg.stack([states[7], states[3]])
+    assert re.search(r"\d … \d.* steps 7, 3\"", mg.render.to_dot(y, values="norm"))
+
+
+def test_what_only_the_first_layer_takes_is_marked():
+    y = nn.LSTM(4, 4, num_layers=5, rng=0)(leaf(2, 6, 4))[0]
+    picture = check(arranged(y))
+    taken = [edge.part for vertex in picture.vertices for edge in vertex.inputs if edge.source == 0]
+    assert taken == ["first: [:, 0]", "first: [:, t]"]
+    stacked = [edge for v in picture.vertices for edge in v.feedback if picture.vertices[edge.source].label == "stack"]
+    assert [edge.part for edge in stacked] == ["[:, 0]", "[:, t]"]
 
 
 def test_loops_of_primitive_steps():
@@ -230,6 +268,14 @@ def test_other_options_and_short_loops_are_not_folded():
         x = mg.transpose(x, (1, 0, 2) if k % 4 == 0 else (0, 2, 1))
     for unfolded in (x, loop(3)):
         assert not any(vertex.folds for vertex in arranged(unfolded).vertices)
+
+
+def test_long_options_are_compared_whole():
+    x, h = leaf(*[1] * 14), leaf(*[1] * 14)
+    letters = "abcdefghijklmn"
+    for t in range(6):
+        h = mg.einsum(f"{letters},{letters}->{letters if t == 3 else letters[::-1]}", x, h)
+    assert [len(vertex.folds) for vertex in arranged(h).vertices if not vertex.is_leaf] == [0] * 6
 
 
 def test_max_nodes_limits_operations():

@@ -197,3 +197,12 @@ def test_the_step_that_bears_a_nan_is_not_folded():
     assert births(states) == ["step"]
     assert re.search(r'label="step 7\\nrnn_step.*NaN born here', mg.render.to_dot(states))
     assert "NaN born here" in mg.render.to_dot(states, depth=1)  # on the closed layer
+
+
+def test_a_large_gradient_in_the_middle_of_a_folded_loop_is_shown():
+    with mg.record():
+        h = leaf(2)
+        for factor in (1.0, 1.0, 1.0, 1e-6, 1e6, 1.0, 1.0, 1.0):
+            h = mg.sin(h) * factor
+        h.sum().backward()
+    assert re.search(r"gradient \S+ … 1\.4e\+00, largest \d\.\de\+0[56]", mg.render.to_dot(h, gradients=True))

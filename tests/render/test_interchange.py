@@ -97,3 +97,15 @@ def test_expanded_limited_and_named():
         x = mg.sin(x) if k % 2 else mg.tanh(x) * x
     graph = to_networkx(x, max_nodes=1)
     assert (len(graph), graph.nodes[0]["kind"]) == (2, "elision")
+
+
+def test_a_folded_loop_has_the_options_of_all_steps_and_no_norm():
+    with mg.record():
+        xs = leaf(3, 8)
+        h = xs[:, 0]
+        for t in range(8):
+            h = mg.tanh(h * xs[:, t])
+    graph = to_networkx(h, unroll="fold")
+    options = [text for _, text in graph.nodes(data="options")]
+    assert "[:, 0 … 7]" in options
+    assert all("value_norm" not in node for _, node in graph.nodes(data=True) if node["label"] == "tanh")

@@ -116,10 +116,11 @@ def test_svg_fits_light_and_dark_pages(tmp_path):
 
 def test_sizes_that_no_viewer_shows(tmp_path):
     y = leaf(2)
-    for k in np.random.default_rng(0).integers(3, size=399):
+    for k in np.random.default_rng(0).integers(3, size=500):
         y = (mg.sin, mg.tanh, mg.relu)[k](y)
-    with pytest.raises(mg.render.DrawingError, match=r"× \d\d,\d{3} points, .* at most 14,400\. Pass .*max_nodes"):
-        mg.render.draw(y, tmp_path / "a.svg", title="tall")
+    mg.render.draw(y, tmp_path / "a.svg")  # at most `max_nodes` operations
+    with pytest.raises(mg.render.DrawingError, match=r"× \d\d,\d{3} points, .* at most 24,000\. Pass .*max_nodes"):
+        mg.render.draw(y, tmp_path / "a.svg", max_nodes=500)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.svg.gz", ".svg"])

@@ -75,7 +75,9 @@ def test_text_of_options():
     assert option_text({"axis": (0, 1), "keepdims": True, "dtype": None}) == "axis=(0, 1), keepdims=True"
     assert option_text({"index": (slice(1, None, 2), None, ..., np.array([True]))}) == "[1::2, None, …, bool array [1]]"
     assert option_text({"rng": np.random.default_rng(0), "f": np.sin, "kept": [], "axis": ()}) == "axis=()"
-    assert option_text({"dtype": np.float64, "n": list(range(20))}) == "dtype=float64, n=(0, 1, 2, 3, 4, 5, 6, 7, …)"
+    assert (
+        option_text({"dtype": np.float64, "n": list(range(20))}) == "dtype=float64, n=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …"
+    )
     assert len(option_text({"text": "x" * 99})) == 37
     assert (index_text(()), index_text((slice(None), -1))) == ("()", ":, -1")
 
@@ -158,3 +160,12 @@ def test_parameters_are_short_within_their_module():
     assert "    0 … 5:" in lines
     assert "affine(%1', weight, bias)" in "".join(lines)
     assert not [line for line in lines[12:] if "Sequential." in line]
+
+
+def test_a_state_that_starts_with_two_values():
+    a, c = leaf(2), leaf(2)
+    h = a
+    for t in range(6):
+        h = mg.subtract(mg.tanh(h), h if t else c)
+    (loop,) = [line for line in mg.render.to_text(h, names={"a": a, "c": c}).splitlines() if "×" in line]
+    assert re.search(r"= a \(x of tanh\), .* = c \(b of subtract\)", loop)

@@ -127,3 +127,11 @@ def test_the_size_depends_on_the_model_only(make):
     boxes, _, _, _ = parsed(to_mermaid(make()))
     assert len(boxes) < 80
     assert not any("\n" in text for text in boxes.values())
+
+
+def test_too_many_arrows_are_an_error():
+    states = [leaf(2)]
+    for _ in range(40):
+        states.append((mg.tanh, mg.sin)[len(states) % 3 % 2](mg.concatenate(states)[:2]))
+    with pytest.raises(ValueError, match=r"at most 500\. Pass a smaller max_nodes or depth"):
+        to_mermaid(states[-1])

@@ -213,7 +213,34 @@ def test_a_folded_loop_is_one_box():
     assert [(box["name"], box["row"]) for box in boxes] == [("step 0 … step 5 × 6", False)]
     assert box_of.count(0) == 2
     vertices = content_of(arranged(graphs.loop(6)))["vertices"]
-    assert [vertex["remark"] for vertex in vertices if vertex["name"] == "matmul"] == ["a from the previous step"]
+    assert [vertex["remark"] for vertex in vertices if vertex["name"] == "matmul"] == ["a from the previous tanh"]
+
+
+def test_a_folded_loop_shows_what_its_steps_take_and_how_often():
+    h, states, xs = graphs.leaf(3, 3), [], [graphs.leaf(3, 3) for _ in range(8)]
+    for x in xs:
+        states.append(h := mg.tanh(h) - x)
+    content = content_of(arranged(mg.concatenate([h, states[3]])))
+    said = {v["name"]: [edge["said"] for edge in v["inputs"]] for v in content["vertices"]}
+    assert said["tanh"] == ["first"]
+    assert said["subtract"] == ["a", "b: step t"]
+    assert said["concatenate"] == ["steps 7, 3"]
+    assert "input2 × 8" in said
+
+
+def test_a_folded_loop_has_the_norms_of_all_steps_and_no_colour():
+    def loop(h):
+        for _ in range(30):
+            h = mg.tanh(h * 0.1)
+        return h
+
+    content = content_of(arranged(recorded(loop, [[1e-3]])))
+    tanh = next(v for v in content["vertices"] if v["name"] == "tanh")
+    assert tanh["heat"] is None
+    assert tanh["outputs"][0]["gradients"] is None
+    assert re.search(r"1\.0e-29 … 1\.0e\+00", tanh["outputs"][0]["gradient"])
+    assert re.search(r"gradient 1\.0e-29 … 1\.0e\+00", tanh["remark"])
+    assert content["heat"] is not None
 
 
 SCOPES = st.lists(st.sampled_from(["a", "b", "step 1", "step 2", "step 3"]), max_size=3)

@@ -539,3 +539,17 @@ def test_many_operations_stay_quick(opened, full):
     taken += sum(seconds(window, "document.getElementById('next').click()") for _ in range(2))
     assert texts(window, "#count") == [f"2 of {n // 2}"]
     assert taken < 2
+
+
+def test_a_folded_loop_counts_all_its_steps_and_is_neither_coloured_nor_dotted(opened):
+    with mg.record():
+        h, W = (mg.tensor(np.eye(3, dtype=np.float32) * scale, requires_grad=True) for scale in (1.0, 0.01))
+        for _ in range(12):
+            h = mg.tanh(h @ W)
+        loss = h.sum()
+        loss.backward()
+    window = opened(loss, unroll="fold")
+    assert texts(window, "#size") == ["25 operations"]
+    window.click("#heat")
+    dotted = "return [...document.querySelectorAll('.operation')].map((item) => item.classList.contains('cold'))"
+    assert window.run(dotted) == [False] * 3

@@ -76,3 +76,11 @@ def test_errors():
     ):
         with pytest.raises(ValueError, match=message):
             mg.render.to_dot(loss, **{"times": True, **options})
+
+
+@pytest.mark.parametrize("options", [{"times": True}, {"residuals": True}])
+def test_a_depth_that_hides_numbers_is_an_error(options):
+    with mg.profile():
+        y = mg.nn.Linear(2, 2, rng=0)(mg.tensor([[1.0, 2.0]], requires_grad=True)).sum()
+    with pytest.raises(ValueError, match=r"depth closes modules.*Pass depth=None"):
+        mg.render.to_dot(y, depth=1, **options)

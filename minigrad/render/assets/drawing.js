@@ -157,13 +157,13 @@ function paintHeat(key) {
   document.body.classList.toggle("coloured", Boolean(key));
   for (const [item, { group, chips }] of drawn.items) {
     if (item === root || (item.isBox && !item.closed) || item.kind === "elision") continue;
-    const heat = key ? some(heatOf(item, key)) : null, body = group.querySelector(":scope > .body");
-    body.style.fill = heat ? heat.color : "";
-    group.classList.toggle("cold", on && !heat);
+    const folded = on && isFolded(item), heat = key ? some(heatOf(item, key)) : null, body = group.querySelector(":scope > .body");
+    body.style.fill = heat ? heat.color : folded ? "var(--frame)" : "";
+    group.classList.toggle("cold", on && !heat && !folded);
     for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
     for (const chip of chips) {
       const flow = on ? some(chip.heat) : null;
-      chip.group.classList.toggle("cold", on && Boolean(chip.parameter) && !flow);
+      chip.group.classList.toggle("cold", on && Boolean(chip.parameter) && !flow && !folded);
       chip.group.querySelector("rect").style.fill = flow ? flow.color : "";
       chip.group.querySelector("text").style.fill = flow ? flow.ink : "";
       if (chip.stem) chip.stem.style.stroke = flow ? flow.color : "";
@@ -173,7 +173,9 @@ function paintHeat(key) {
     const heat = on ? some(largest(piece.edges.map((edge) => edge.heat))) : null;
     line.style.stroke = heat ? heat.color : "";
     if (arrow) arrow.style.fill = heat ? heat.color : "";
-    group.classList.toggle("cold", on && !heat);
+    const folded = piece.edges.some((edge) => isFolded(edge.from) || isFolded(edge.to));
+    group.classList.toggle("cold", on && !heat && !folded);
+    group.classList.toggle("plain", on && !heat && folded);
   }
 }
 

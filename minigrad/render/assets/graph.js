@@ -24,11 +24,16 @@ const vertices = data.vertices.map((vertex, i) => {
 const outputs = data.outputs.map((output, i) => new Item("output", "o" + i, root, { name: output.name, output }));
 const itemOf = new Map([root, ...boxes, ...vertices, ...outputs].map((item) => [item.id, item]));
 
+// Whether it stands for several, as in a folded loop, which have no common colour.
+function isFolded(item) {
+  return Boolean(item.vertex && item.vertex.standsFor);
+}
+
 // Children in the order of the listing: a box stands where its first vertex does.
 for (const item of vertices) {
   for (let at = item; at && at.first === undefined; at = at.parent) at.first = item.number;
-  if (item.vertex.kind === "operation") for (let at = item.parent; at; at = at.parent) at.count += 1;
-  if (item.vertex.kind === "elision") for (let at = item.parent; at; at = at.parent) at.count += item.vertex.standsFor;
+  if (item.kind === "parameter" || item.kind === "input") continue;
+  for (let at = item.parent; at; at = at.parent) at.count += item.vertex.standsFor || 1;
 }
 for (const item of outputs) item.first = Infinity;
 for (const item of [root, ...boxes]) item.children.sort((a, b) => a.first - b.first || 0);

@@ -106,7 +106,7 @@ function addPiece(box, wire, list, points, end) {
   const area = points.map(([x, y]) => ({ x, y, w: 0, h: 0 })).reduce(union);
   box.pieces.push({ wire, edges: list, d: rounded(points), end, area });
   const parts = new Set(list.map((edge) => edge.part));
-  if (end && parts.size === 1 && list[0].part) box.labels.push({ x: end.x + 5, y: end.y - 9, text: list[0].part, wire });
+  if (end && parts.size === 1 && list[0].part && !list[0].said) box.labels.push({ x: end.x + 5, y: end.y - 9, text: list[0].part, wire });
 }
 
 // A line through the points with round corners.
