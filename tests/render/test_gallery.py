@@ -65,6 +65,13 @@ def test_after_training_the_lstm_depends_most_on_its_first_state(reach, seeds):
         assert last[0] > 10 * last[15]
 
 
+def test_a_saturated_network_remembers_although_its_gradient_vanishes(reach):
+    name = "RNN, orthogonal start"
+    found = reach.reach_of(reach.snapshots({name: reach.ALL[name]}, 0, [0, reach.STEPS]), 0)
+    assert found.losses[name][-1] < 0.01
+    assert first_to_last(found, name) < 1e-8
+
+
 def test_clipping_keeps_a_gradient_that_large_steps_destroy(reach, seeds):
     for seed in seeds:
         found = reach.clipping(seed)
