@@ -27,7 +27,8 @@ WORKERS ?= 2
 BENCH ?= --json bench/results.json --picture bench/results.svg
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN = $(BIN)/python
-PIP = $(RUN) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# setuptools warns about every editable installation.
+PIP = PYTHONWARNINGS=ignore $(RUN) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # EXTRAS lists extras and dependency groups of pyproject.toml.
 GROUPS = bench coverage dev docs lint peers release test
 STAMP = $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
