@@ -55,7 +55,8 @@ caption: $(VENV)/.installed-caption
 test: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST)
 
-coverage: $(STAMP)-coverage
+# Beside PyTorch, MPI and ONNX, without which the tests skip what needs them.
+coverage: $(STAMP)-coverage-fast-mpi-peers
 	$(ALONE) $(RUN) -m pytest $(PYTEST) --cov
 
 docs: $(STAMP)-docs
