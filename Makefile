@@ -1,28 +1,44 @@
-# Commands for a fresh checkout; they need only Python 3.11 or newer and make:
-#   make demo    train a captioner on synthetic scenes and print its captions
-#   make caption PHOTO=photo.jpg    caption a photo, or all photos in a folder
-#   make test    run the tests
-# For development and benchmarks:
-#   make lint    check the code with ruff and the imports between modules; make types runs mypy; make format runs ruff
-#   make pictures   redraw the gallery, the reach pictures and the golden files
-#   make campaigns   run every test in full, against PyTorch and with MKL, and plant mistakes in the code (hours)
-#   make bench   compare the speed of minigrad with PyTorch and others (35 minutes); bench/ holds the results and a plot
+# make help lists the commands. They need only Python 3.11 or newer and make.
+#   Try it:
+#     make demo       train a captioner on synthetic scenes and print its captions
+#     make caption PHOTO=photo.jpg    caption a photo, or all photos in a folder
+#   Check a change:
+#     make test       run the tests; make test PYTEST="-k softmax" runs some
+#     make lint       check style, spelling and the imports between modules
+#     make types      run mypy
+#     make format     format the code
+#     make coverage   run the tests and fail if they cover less than the floor in pyproject.toml
+#     make campaigns  run every test in full, against PyTorch and with MKL, and plant mistakes in the code (hours)
+#   Make something:
+#     make docs       build the site in build/site
+#     make pictures   redraw the gallery, the reach pictures and the golden files
+#     make bench      compare the speed of minigrad with PyTorch and others (35 minutes); results are in bench/
+#     make dist       build the sdist and the wheel in dist/
+#     make release-check    build both, and try them in empty environments with the oldest and newest versions
+#     make clean      delete everything that these commands made, and .venv
 # Each command first creates a virtual environment in .venv and installs pinned dependencies (constraints.txt).
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= caption,theory,viz,test
+EXTRAS ?= caption,scipy,theory,viz,test
 DEMO ?= --out demo
 PYTEST ?= -n auto
 WORKERS ?= 2
 BENCH ?= --json bench/results.json --picture bench/results.svg
-RUN = $(VENV)/bin/python
+BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN = $(BIN)/python
+# setuptools warns about every editable installation.
+PIP = PYTHONWARNINGS=ignore $(RUN) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# EXTRAS lists extras and dependency groups of pyproject.toml.
+GROUPS = bench coverage dev docs lint peers release test
 STAMP = $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 comma = ,
+empty =
+space = $(empty) $(empty)
 # One thread per test process, because the processes together use all cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo caption test pictures campaigns bench lint format types wheel clean help
+.PHONY: bench campaigns caption clean coverage demo dist docs format help lint pictures release-check test types
 .NOTPARALLEL:  # all targets share one environment
 
 help:
@@ -32,12 +48,21 @@ demo: $(STAMP)
 	@rm -rf demo
 	$(RUN) -m captioning demo $(DEMO)
 
-caption: $(VENV)/.installed-caption-vision
+caption: $(VENV)/.installed-caption
 	@test -n "$(PHOTO)" || { echo 'PHOTO is not set. Run: make caption PHOTO=photo.jpg' >&2; exit 2; }
 	@$(RUN) -m captioning caption "$(PHOTO)"
 
 test: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST)
+
+# Beside PyTorch, MPI and ONNX, without which the tests skip what needs them.
+coverage: $(STAMP)-coverage-fast-mpi-peers
+	$(ALONE) $(RUN) -m pytest $(PYTEST) --cov
+
+docs: $(STAMP)-docs
+	@mkdir -p build
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
+	@echo "The site is in build/site: open build/site/index.html"
 
 pictures: $(STAMP)
 	$(RUN) examples/gallery.py --out docs
@@ -47,19 +72,21 @@ pictures: $(STAMP)
 # All cases that make test samples, with compiled loops, PyTorch, MPI and ONNX; matrix products by MKL; and mistakes planted
 # in each file.
 campaigns:
-	$(MAKE) test EXTRAS=$(EXTRAS),peers,fast PYTEST="$(PYTEST) --full"
-	MINIGRAD_BLAS=mkl $(MAKE) test EXTRAS=$(EXTRAS),peers,fast,mkl \
+	$(MAKE) test EXTRAS=$(EXTRAS),fast,mpi,peers PYTEST="$(PYTEST) --full"
+	MINIGRAD_BLAS=mkl $(MAKE) test EXTRAS=$(EXTRAS),fast,mkl,mpi,peers \
 	  PYTEST="$(PYTEST) tests/runtime tests/nn tests/ops tests/captioning/models tests/captioning/training"
 	$(ALONE) $(RUN) -m tests.mutation --sample 3 --workers $(WORKERS)
 
-bench: $(VENV)/.installed-bench
+bench: $(VENV)/.installed-fast-bench
 	@mkdir -p bench
 	$(RUN) -m benchmarks $(BENCH)
 
 lint: $(STAMP)-lint
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(VENV)/bin/lint-imports --no-cache
+	$(BIN)/codespell $$(git ls-files)
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/lint-imports --no-cache
 
 format: $(STAMP)-lint
 	$(RUN) -m ruff format .
@@ -68,16 +95,21 @@ format: $(STAMP)-lint
 types: $(STAMP)-lint
 	$(RUN) -m mypy
 
-wheel: $(STAMP)
-	@rm -rf build dist
-	$(RUN) -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
+dist: $(STAMP)-release
+	@rm -rf dist
+	$(RUN) -m build --quiet
+	$(RUN) -m twine check --strict dist/*
+
+release-check: dist
+	PATH="$(abspath $(BIN)):$$PATH" .ci/release-check
 
 clean:
-	rm -rf $(VENV) build dist demo bench *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo bench .coverage *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
-# The name lists the extras: .installed-caption-test for caption,test.
+# The name lists the extras and groups: .installed-caption-test for caption,test. Only pip 25.1 and newer know --group.
 $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --editable ".[$(subst -,$(comma),$*)]"
+	$(PIP) --upgrade pip
+	$(PIP) $(addprefix --group ,$(filter $(GROUPS),$(subst -, ,$*))) --editable ".[$(subst $(space),$(comma),$(filter-out $(GROUPS),$(subst -, ,$*)))]"
 	@touch $@

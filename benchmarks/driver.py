@@ -219,4 +219,4 @@ def _noting_failure(measured: Measured, handles: dict[str, Any]) -> Iterator[Non
 def _missing(rival: Rival) -> str:
     """Why a rival cannot run, if packages are missing."""
     absent = [package for package in rival.needs if importlib.util.find_spec(package) is None]
-    return f"needs {', '.join(absent)}: {how_to_install('bench', *absent)}" if absent else ""
+    return f"needs {', '.join(absent)}: {how_to_install(None, *absent)}" if absent else ""

@@ -45,7 +45,7 @@ def draw(results: Results, path: str | Path) -> None:
         ModuleNotFoundError: if matplotlib is missing; the message has the command that installs it.
         ValueError: if the results have none of the headline cases.
     """
-    matplotlib = require("matplotlib", "bench")
+    matplotlib = require("matplotlib")
     with matplotlib.rc_context({"svg.hashsalt": "minigrad", "font.size": 10, "svg.fonttype": "path"}):
         if not (ratios := headline_ratios(results)):
             raise ValueError("these results have none of the cases of benchmarks.picture.HEADLINES")
@@ -58,7 +58,7 @@ def draw(results: Results, path: str | Path) -> None:
 
 
 def _figure(ratios: dict[str, dict[int, Comparison]]) -> Any:
-    figure = require("matplotlib.figure", "bench").Figure(figsize=(8, 0.6 + 0.5 * len(ratios)))
+    figure = require("matplotlib.figure").Figure(figsize=(8, 0.6 + 0.5 * len(ratios)))
     axis = figure.add_subplot()
     threads = sorted({n for compared in ratios.values() for n in compared})
     height = 0.8 / max(1, len(threads))

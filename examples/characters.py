@@ -8,7 +8,7 @@ The script prints text written at three temperatures: below 1 it prefers probabl
 The picture shows the probability of each character in a held-out passage. Below are the two units that best track the
 length of the line and whether a quotation is open. Nobody told them to.
 
-It needs matplotlib, from the extra `test`, and takes half a minute.
+It needs matplotlib, from the extra `caption`, and takes half a minute.
 """
 
 import argparse

@@ -6,7 +6,7 @@ Each epoch shows every digit once, shifted by up to a pixel. The learning rate r
 along a cosine. The picture shows the test digits that the network is least sure of, a confusion matrix, and the filters
 of its first layer.
 
-It needs scikit-learn and matplotlib, from the extra `test`, and takes ten seconds.
+It needs scikit-learn, and matplotlib from the extra `caption`, and takes ten seconds.
 """
 
 import argparse
@@ -24,7 +24,7 @@ HELD_OUT = 500
 
 def load(rng):
     """Return images (N, 1, 8, 8) with pixels from 0 to 1 and their digits (N,), for training and held out."""
-    images, digits = require("sklearn.datasets", "test").load_digits(return_X_y=True)
+    images, digits = require("sklearn.datasets").load_digits(return_X_y=True)
     images = (images / 16).astype(np.float32).reshape(-1, 1, 8, 8)
     order = rng.permutation(len(images))
     images, digits = images[order], digits[order]

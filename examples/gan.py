@@ -7,7 +7,7 @@ with deep convolutional generative adversarial networks, 2016).
 
 Nobody wins such a game, so its losses say little. Instead the script measures how much the colours of real and
 generated pictures differ. The picture shows real scenes, and what the generator made of the same noise during training.
-It needs Pillow and matplotlib, from the extra `test`, and takes a minute.
+It needs Pillow and matplotlib, from the extra `caption`, and takes a minute.
 """
 
 import argparse

@@ -5,7 +5,7 @@ and predict the digit at each place of the sorted sequence. They learn from rand
 100,000 of the 10^10 that exist, so they cannot learn them by heart. A sequence counts if all ten digits are right.
 
 The picture shows the attention of each head, and the share of sequences sorted during training.
-It needs matplotlib, from the extra `test`, and takes 15 seconds.
+It needs matplotlib, from the extra `caption`, and takes 15 seconds.
 """
 
 import argparse

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .interop.onnx.exporting import export_onnx
     from .interop.onnx.importing import import_onnx
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _keep_memory()
 

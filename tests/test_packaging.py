@@ -1,4 +1,4 @@
-"""The packages, their data and their requirements as pyproject.toml has them, and what people are told to install."""
+"""The packages, their data, versions and requirements, and messages about what to install."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import minigrad as mg
 from minigrad.runtime import extras
 
 ROOT = Path(__file__).parent.parent
@@ -22,20 +23,39 @@ def name_of(requirement):
 def test_every_extra_that_is_asked_for_exists_and_brings_what_is_missing():
     asked = set()
     for path in (p for package in (*PACKAGES, "benchmarks") for p in (ROOT / package).rglob("*.py")):
-        asked |= set(re.findall(r'(?:require|_package|how_to_install)\("(\w+)[\w.]*", "(\w+)"', path.read_text()))
-    asked -= {(module, extra) for module, extra in asked if module in {"json", "no_such_module"}}  # the doctest's
+        asked |= set(re.findall(r"""(?:require|_package)\("(\w+)[\w.]*", "(\w+)"\)""", path.read_text()))
+        asked |= {found[::-1] for found in re.findall(r"how_to_install\(['\"](\w+)['\"], ['\"](\w+)", path.read_text())}
+    asked -= {("json", "caption"), ("no_such_module", "caption")}  # the doctest's
     assert len(asked) >= 6
     for module, extra in asked:
-        if module in EXTRAS:  # how_to_install("viz", "graphviz_pure")
-            module, extra = extra, module
         distribution = extras._DISTRIBUTIONS.get(module, module)
         assert distribution in {name_of(requirement) for requirement in EXTRAS[extra]}, f"{extra} lacks {module}"
 
 
 def test_every_requirement_is_pinned():
     pinned = {name_of(line) for line in (ROOT / "constraints.txt").read_text().split()}
-    needed = {name_of(r) for several in [*EXTRAS.values(), PROJECT["project"]["dependencies"]] for r in several}
-    assert needed - {PROJECT["project"]["name"]} <= pinned
+    several = [*EXTRAS.values(), *PROJECT["dependency-groups"].values(), PROJECT["project"]["dependencies"]]
+    assert {name_of(r) for requirements in several for r in requirements if isinstance(r, str)} | {"pip"} <= pinned
+
+
+def test_the_makefile_knows_every_group():
+    (groups,) = re.findall(r"^GROUPS = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(groups.split()) == set(PROJECT["dependency-groups"])
+
+
+def test_hooks_have_the_pinned_versions():
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    config = (ROOT / ".pre-commit-config.yaml").read_text()
+    hooks = re.findall(
+        r"/(ruff|mypy|codespell|zizmor)\S*\n    rev: v(.*)$", config.replace("mirrors-", ""), re.MULTILINE
+    )
+    assert dict(hooks) == {name: pinned[name] for name in ("ruff", "mypy", "codespell", "zizmor")}
+    packages = dict(p.split("==") for p in re.search(r"additional_dependencies: \[(.*)\]", config)[1].split(", "))
+    assert packages.items() <= pinned.items()
+
+
+def test_the_citation_has_the_version():
+    assert f"\nversion: {mg.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_every_folder_of_modules_is_a_package_and_every_other_file_is_its_data():

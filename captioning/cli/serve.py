@@ -32,8 +32,8 @@ def _serve(options: argparse.Namespace) -> int:
     with listen(options.port) as listener:
         served = Run.open(options.run or "shipped")
         extractor_name(served, options.extractor)
-        require("starlette", "serve")
-        require("uvicorn", "serve")
+        require("starlette", "caption")
+        require("uvicorn", "caption")
         progress = Progress()
         progress.say("loading the captioner")
         name = "the bundled captioner" if options.run is None else shown(options.run)

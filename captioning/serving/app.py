@@ -95,7 +95,7 @@ def make_app(queue: AnswerQueue, captioner: str, limits: Limits) -> ASGIApp:
     Raises:
         ModuleNotFoundError: if Starlette is not installed.
     """
-    require("starlette", "serve")
+    require("starlette", "caption")
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect, Request

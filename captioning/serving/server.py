@@ -64,7 +64,7 @@ def run(app: ASGIApp, listener: socket.socket, limits: Limits, started: Callable
 
 def make_server(app: ASGIApp, limits: Limits, started: Callable[[], Any]) -> Any:
     """Return a `uvicorn.Server` that closes idle connections, and all connections when it stops."""
-    uvicorn = require("uvicorn", "serve")
+    uvicorn = require("uvicorn", "caption")
 
     silence: weakref.WeakKeyDictionary[Any, tuple[Any, float]] = weakref.WeakKeyDictionary()
 

@@ -214,7 +214,7 @@ def published_network() -> EfficientNetLite0:
 
 def weights_file() -> Path:
     """Return the file of weights in the installed package; raise as `published_network` does."""
-    package = require(_PACKAGE, "vision")
+    package = require(_PACKAGE, "caption")
     path = Path(package.__file__).parent / "models" / _FILE
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the package {_PACKAGE} has no such file. Install version 0.1.0 of it.")

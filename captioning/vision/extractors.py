@@ -89,7 +89,7 @@ class EfficientNetLite0Extractor(FeatureExtractor):
         top, left = (height - side) // 2, (width - side) // 2
         square = photo[top : top + side, left : left + side]
         if side != self.side:
-            images = require("PIL.Image", "vision")
+            images = require("PIL.Image", "caption")
             picture = images.fromarray(np.ascontiguousarray(square))
             square = np.asarray(picture.resize((self.side, self.side), images.Resampling.BICUBIC))
         pixels = np.ascontiguousarray(square.transpose(2, 0, 1), np.float32)

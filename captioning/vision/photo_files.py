@@ -74,7 +74,7 @@ def read_photo(path: PhotoPath, shortest: int | None = None) -> Photo:
         Traceback (most recent call last):
         captioning.vision.photo_files.PhotoError: none.jpg: cannot be opened: No such file or directory
     """
-    require("PIL.Image", "vision")
+    require("PIL.Image", "caption")
     with _photo_errors(f"{shown(path)}: "):
         if found := irregular(path):
             raise PhotoError(f"is {found}, not a photo")
@@ -89,7 +89,7 @@ def decode_photo(content: bytes, shortest: int | None = None) -> Photo:
     Traceback (most recent call last):
     captioning.vision.photo_files.PhotoError: not a photo in a supported format (JPEG, PNG, ...)
     """
-    require("PIL.Image", "vision")
+    require("PIL.Image", "caption")
     with _photo_errors(), io.BytesIO(content) as file:
         return _decode(file, shortest)
 
@@ -123,7 +123,7 @@ def _decode(file: Any, shortest: int | None) -> Photo:
     is_heic = start[4:8] == b"ftyp" and start[8:12] in _HEIC
     if is_heic:
         with suppress(ModuleNotFoundError):
-            require("pillow_heif", "vision").register_heif_opener()
+            require("pillow_heif", "caption").register_heif_opener()
     try:
         Image.init()  # fills Image.OPEN; AVIF is not in it if this Pillow was built without it
         picture = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
@@ -131,7 +131,7 @@ def _decode(file: Any, shortest: int | None) -> Photo:
         raise PhotoError(f"more pixels than the limit of {MOST_PIXELS / 1e6:g} megapixels") from error
     except UnidentifiedImageError as error:
         if is_heic and "HEIF" not in Image.OPEN:
-            raise PhotoError(f"a HEIC photo: save it as JPEG, or {how_to_install('vision', 'pillow_heif')}") from error
+            raise PhotoError(f"a HEIC photo: save it as JPEG, or {how_to_install('caption', 'pillow_heif')}") from error
         raise PhotoError(f"not a photo in a supported format ({', '.join(_FORMATS)})") from error
     with picture:
         if picture.width * picture.height > MOST_PIXELS:

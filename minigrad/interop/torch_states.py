@@ -167,7 +167,7 @@ def to_torch(module: Module, *, tensors: bool = True) -> dict[str, Any]:
     >>> {name: array.shape for name, array in state.items()}
     {'weight_ih_l0': (12, 2), 'weight_hh_l0': (12, 3), 'bias_ih_l0': (12,), 'bias_hh_l0': (12,)}
     """
-    torch = require("torch", "peers") if tensors else None
+    torch = require("torch") if tensors else None
     _names("to_torch", module)
     state: dict[str, Any] = {}
     for tensor, theirs, found in _all(module):

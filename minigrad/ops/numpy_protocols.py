@@ -114,7 +114,17 @@ def _tell_of_writes(*targets: Any) -> None:
 extend_tensor({"__array_ufunc__": _array_ufunc, "__array_function__": _array_function})
 
 
-_signature = functools.cache(inspect.signature)
+# Functions in C, whose signatures NumPy tells only from 2.4 on.
+_IN_C: dict[Callable[..., Any], Callable[..., Any]] = {
+    np.where: lambda condition, x=None, y=None, /: None,
+    np.concatenate: lambda arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind": None,
+    np.dot: lambda a, b, out=None: None,
+}
+
+
+@functools.cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(_IN_C.get(function, function))
 
 
 def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any], str]:

@@ -15,21 +15,24 @@ _DISTRIBUTIONS = {
 """Distribution names of modules, where they differ."""
 
 
-def how_to_install(extra: str, *packages: str) -> str:
-    """Return the command that installs an extra of minigrad or the missing packages.
+def how_to_install(extra: str | None, *packages: str) -> str:
+    """Return the command that installs the missing packages, or an extra of minigrad if there is one for them.
 
-    The package index does not have minigrad yet: the ``minigrad`` there is another project.
+    The distribution is minigrad-engine: the ``minigrad`` of the package index is another project.
 
     >>> how_to_install("caption", "PIL")
-    'pip install pillow, or pip install ".[caption]" in a checkout of minigrad'
+    'pip install pillow, or pip install "minigrad-engine[caption]"'
     >>> how_to_install("viz")
-    'pip install ".[viz]" in a checkout of minigrad'
+    'pip install "minigrad-engine[viz]"'
+    >>> how_to_install(None, "torch")
+    'pip install torch'
     """
-    alone = f"pip install {' '.join(_DISTRIBUTIONS.get(package, package) for package in packages)}, or "
-    return f'{alone if packages else ""}pip install ".[{extra}]" in a checkout of minigrad'
+    distributions = [_DISTRIBUTIONS.get(package, package) for package in packages]
+    ways = [f"pip install {' '.join(distributions)}"] if distributions else []
+    return ", or ".join([*ways, f'pip install "minigrad-engine[{extra}]"'] if extra else ways)
 
 
-def require(module: str, extra: str) -> Any:
+def require(module: str, extra: str | None = None) -> Any:
     """Import and return `module`, or say how to install it: by itself, or as part of an extra of minigrad.
 
     Raises:

@@ -97,7 +97,7 @@ def test_what_goes_wrong_is_told_and_the_others_are_measured(driver):
     assert said["other names"][1].endswith("one computed ids, x, the other y")
     assert said["dies at work"] == said["dies when made"] == ("", "its process ended with status 3: out of cheese")
     assert said["unavailable"] == ("it is Sunday", "")
-    assert said["missing"] == (f"needs no_such_package: {how_to_install('bench', 'no_such_package')}", "")
+    assert said["missing"] == (f"needs no_such_package: {how_to_install(None, 'no_such_package')}", "")
     assert {rival.name for rival in row.rivals if rival.values} == {"minigrad", "fine"}
     assert len(Results({}, 1.0, [row]).failures) == 4
     assert comparison(row, "peer").best.name == "fine"

@@ -53,6 +53,8 @@ def eigendecomposition(W: ArrayLike, limit: float = 1e8) -> tuple[NDArray[Any], 
     ValueError: eigendecomposition: W is defective, or nearly
     """
     eigenvalues, P = np.linalg.eig(as_square(W, "eigendecomposition"))
+    if not eigenvalues.imag.any():
+        eigenvalues, P = eigenvalues.real, P.real  # NumPy 2.5 returns complex arrays
     if not np.linalg.cond(P) <= limit:
         raise ValueError("eigendecomposition: W is defective, or nearly")
     return P, eigenvalues
