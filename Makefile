@@ -4,6 +4,7 @@
 #   make test    run the tests
 # For development and benchmarks:
 #   make lint    check the code with ruff and the imports between modules; make types runs mypy; make format runs ruff
+#   make docs    build the site in build/site
 #   make pictures   redraw the gallery, the reach pictures and the golden files
 #   make campaigns   run every test in full, against PyTorch and with MKL, and plant mistakes in the code (hours)
 #   make bench   compare the speed of minigrad with PyTorch and others (35 minutes); bench/ holds the results and a plot
@@ -22,7 +23,7 @@ comma = ,
 # One thread per test process, because the processes together use all cores.
 ALONE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: demo caption test pictures campaigns bench lint format types wheel clean help
+.PHONY: demo caption test docs pictures campaigns bench lint format types wheel clean help
 .NOTPARALLEL:  # all targets share one environment
 
 help:
@@ -38,6 +39,11 @@ caption: $(VENV)/.installed-caption-vision
 
 test: $(STAMP)
 	$(ALONE) $(RUN) -m pytest $(PYTEST)
+
+docs: $(VENV)/.installed-docs
+	@mkdir -p build
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
+	@echo "The site is in build/site: open build/site/index.html"
 
 pictures: $(STAMP)
 	$(RUN) examples/gallery.py --out docs

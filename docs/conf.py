@@ -1,0 +1,82 @@
+"""Configuration of the site, which ``make docs`` builds without a network."""
+
+import hashlib
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx import addnodes
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path[:0] = [str(ROOT), str(DOCS)]
+
+import reference_pages  # noqa: E402
+
+import minigrad  # noqa: E402
+
+project = "minigrad"
+author = "the minigrad authors"
+release = version = minigrad.__version__
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+default_role = "py:obj"  # in docstrings, `Tensor.backward` is a link
+
+html_theme = "furo"
+html_title = "minigrad"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_copy_source = False
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+
+# Outputs of notebooks are kept until a module changes that they may have used.
+modules = (file for name in ("minigrad", "captioning", "theory") for file in sorted((ROOT / name).rglob("*.py")))
+digest = hashlib.sha256(b"".join(file.read_bytes() for file in modules)).hexdigest()
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(ROOT / "build" / "notebooks" / digest)
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120  # seconds, for each cell
+
+autosummary_generate = False
+autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+napoleon_custom_sections = ["Source"]
+toc_object_entries_show_parents = "hide"
+maximum_signature_line_length = 88
+
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {}).get("Source")
+
+
+def link_outside_files(app, doctree) -> None:
+    """Link to files outside docs/ in the repository. While pyproject.toml has no URL of it, the site has copies."""
+    page = Path(app.env.doc2path(app.env.docname))
+    for node in list(doctree.findall(addnodes.pending_xref)):
+        if node.get("refdomain") == "doc" and node["reftarget"].startswith("/"):  # a Markdown page
+            path = os.path.relpath(node["reftarget"] + ".md", page.parent)
+            node.replace_self(addnodes.download_reference("", "", *node.children, reftarget=path))
+    for node in list(doctree.findall(addnodes.download_reference)) if REPOSITORY else ():
+        path = (page.parent / node["reftarget"]).resolve().relative_to(ROOT)
+        node.replace_self(nodes.reference("", "", *node.children, refuri=f"{REPOSITORY}/blob/main/{path}"))
+
+
+def visit_math(translator, node) -> None:
+    """Write a formula as MathML, which needs no script."""
+    display = "block" if isinstance(node, nodes.math_block) else "inline"
+    translator.body.append(convert(node.astext(), display=display))
+    raise nodes.SkipNode
+
+
+def setup(app) -> None:
+    """Generate the reference before the build, and render links and formulas."""
+    app.connect("builder-inited", lambda app: reference_pages.write(DOCS / "reference"))
+    app.connect("doctree-read", link_outside_files, priority=400)  # before Sphinx collects files
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
