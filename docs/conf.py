@@ -44,6 +44,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120  # seconds, for each cell
 
 autosummary_generate = False
+autodoc_inherit_docstrings = False
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"

@@ -53,7 +53,7 @@ def entry(module, public: str) -> str:
     """Return the directive that documents a public name of a module."""
     value, name = getattr(module, public), f"{module.__name__}.{public}"
     if inspect.isclass(value):
-        return f".. autoclass:: {name}\n   :members:"
+        return f".. autoclass:: {name}\n   :members:\n   :exclude-members: function"
     if callable(value):
         return f".. autofunction:: {name}"
     for file in Path(module.__file__).parent.glob("*.py"):
