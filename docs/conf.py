@@ -50,7 +50,6 @@ autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 napoleon_use_ivar = True
 napoleon_use_rtype = False
-napoleon_custom_sections = ["Source"]
 toc_object_entries_show_parents = "hide"
 maximum_signature_line_length = 88
 

@@ -37,8 +37,8 @@ def module_page(name: str) -> str:
         value = getattr(module, public)
         if inspect.ismodule(value) or (module is minigrad and public in minigrad.ops.__all__):
             continue  # these have pages of their own
-        home = sys.modules.get(getattr(value, "__module__", name), module)
-        groups.setdefault(re.split("[:;,.]", home.__doc__ or "")[0], []).append(public)
+        home = sys.modules[value.__module__].__doc__ if callable(value) else "Constants"
+        groups.setdefault(re.split("[:;,.]", home)[0], []).append(public)
     blocks = [f"{name}\n{'=' * len(name)}", f".. automodule:: {name}"]
     for title, names in groups.items():
         if sum(map(len, groups.values())) > 12:
@@ -53,7 +53,8 @@ def entry(module, public: str) -> str:
     """Return the directive that documents a public name of a module."""
     value, name = getattr(module, public), f"{module.__name__}.{public}"
     if inspect.isclass(value):
-        return f".. autoclass:: {name}\n   :members:\n   :exclude-members: function"
+        skipped = ", ".join(("function", *getattr(value, "_fields", ())))  # the class's docstring describes fields
+        return f".. autoclass:: {name}\n   :members:\n   :exclude-members: {skipped}"
     if callable(value):
         return f".. autofunction:: {name}"
     for file in Path(module.__file__).parent.glob("*.py"):

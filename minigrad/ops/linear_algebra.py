@@ -41,21 +41,29 @@ from .shaping import expand_dims, moveaxis, reshape, squeeze
 
 # The named results of functions with several results, as in NumPy.
 class SlogdetResult(NamedTuple):
+    """The sign of each determinant and the logarithm of its absolute value, each (…)."""
+
     sign: Tensor
     logabsdet: Tensor
 
 
 class EighResult(NamedTuple):
+    """Eigenvalues (…, N) in ascending order, and eigenvectors (…, N, N) as columns."""
+
     eigenvalues: Tensor
     eigenvectors: Tensor
 
 
 class QRResult(NamedTuple):
+    """Orthonormal columns Q and upper triangles R, with Q R the matrices."""
+
     Q: Tensor
     R: Tensor
 
 
 class SVDResult(NamedTuple):
+    """Singular vectors U and Vh, and singular values S (…, K) in descending order."""
+
     U: Tensor
     S: Tensor
     Vh: Tensor
