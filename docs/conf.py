@@ -1,6 +1,7 @@
 """Configuration of the site, which ``make docs`` builds without a network."""
 
 import hashlib
+import logging
 import os
 import sys
 import tomllib
@@ -23,6 +24,7 @@ author = "the minigrad authors"
 release = version = minigrad.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 default_role = "py:obj"  # in docstrings, `Tensor.backward` is a link
+smartquotes = False  # L' is a transpose, and --help an option
 
 html_theme = "furo"
 html_title = "minigrad"
@@ -42,6 +44,13 @@ nb_execution_cache_path = str(ROOT / "build" / "notebooks" / digest)
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120  # seconds, for each cell
+
+# The settings of the user's IPython do not change outputs, and kernels report only errors.
+profile = ROOT / "build" / "ipython" / "profile_default"
+profile.mkdir(parents=True, exist_ok=True)
+(profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+os.environ["IPYTHONDIR"] = str(profile.parent)
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 autosummary_generate = False
 autodoc_inherit_docstrings = False
