@@ -43,6 +43,7 @@ test: $(STAMP)
 docs: $(VENV)/.installed-docs
 	@mkdir -p build
 	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
+	$(RUN) docs/check_links.py build/site
 	@echo "The site is in build/site: open build/site/index.html"
 
 pictures: $(STAMP)

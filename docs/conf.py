@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -32,6 +33,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
+html_show_copyright = False
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
@@ -69,8 +71,9 @@ def link_outside_files(app, doctree) -> None:
     """Link to files outside docs/ in the repository. While pyproject.toml has no URL of it, the site has copies."""
     page = Path(app.env.doc2path(app.env.docname))
     for node in list(doctree.findall(addnodes.pending_xref)):
-        if node.get("refdomain") == "doc" and node["reftarget"].startswith("/"):  # a Markdown page
-            path = os.path.relpath(node["reftarget"] + ".md", page.parent)
+        if node.get("refdomain") == "doc" and node["reftarget"].startswith("/"):  # without its suffix
+            files = (node["reftarget"] + suffix for suffix in app.config.source_suffix)
+            path = os.path.relpath(next(filter(os.path.exists, files)), page.parent)
             node.replace_self(addnodes.download_reference("", "", *node.children, reftarget=path))
     for node in list(doctree.findall(addnodes.download_reference)) if REPOSITORY else ():
         path = (page.parent / node["reftarget"]).resolve().relative_to(ROOT)
@@ -84,8 +87,14 @@ def visit_math(translator, node) -> None:
     raise nodes.SkipNode
 
 
+def copy_gallery(app, error) -> None:
+    """Copy the pictures that HTML of the gallery shows."""
+    shutil.copytree(DOCS / "gallery", Path(app.outdir) / "gallery", dirs_exist_ok=True)
+
+
 def setup(app) -> None:
     """Generate the reference before the build, and render links and formulas."""
     app.connect("builder-inited", lambda app: reference_pages.write(DOCS / "reference"))
     app.connect("doctree-read", link_outside_files, priority=400)  # before Sphinx collects files
+    app.connect("build-finished", copy_gallery)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
