@@ -76,8 +76,10 @@ def link_outside_files(app, doctree) -> None:
             path = os.path.relpath(next(filter(os.path.exists, files)), page.parent)
             node.replace_self(addnodes.download_reference("", "", *node.children, reftarget=path))
     for node in list(doctree.findall(addnodes.download_reference)) if REPOSITORY else ():
-        path = (page.parent / node["reftarget"]).resolve().relative_to(ROOT)
-        node.replace_self(nodes.reference("", "", *node.children, refuri=f"{REPOSITORY}/blob/main/{path}"))
+        path = (page.parent / node["reftarget"]).resolve()
+        if not path.is_relative_to(DOCS):
+            uri = f"{REPOSITORY}/blob/main/{path.relative_to(ROOT)}"
+            node.replace_self(nodes.reference("", "", *node.children, refuri=uri))
 
 
 def visit_math(translator, node) -> None:
