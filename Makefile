@@ -62,6 +62,7 @@ coverage: $(STAMP)-coverage-fast-mpi-peers
 docs: $(STAMP)-docs
 	@mkdir -p build
 	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
+	$(RUN) docs/check_links.py build/site
 	@echo "The site is in build/site: open build/site/index.html"
 
 pictures: $(STAMP)

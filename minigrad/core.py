@@ -181,6 +181,13 @@ class Tensor(Extensions):
     ``data`` is the array, ``node`` is the node (None if untracked), and ``index`` says which of its outputs this is.
     Arithmetic, comparison, indexing and ``@`` follow NumPy's broadcasting and dtype promotion, also with an ndarray on
     the left. ``a += b`` rebinds ``a``. Create tensors with :func:`tensor`.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([3.0, 4.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> y.item(), x.grad
+    (25.0, array([6., 8.], dtype=float32))
     """
 
     __slots__ = ("__weakref__", "data", "index", "node")
@@ -241,7 +248,7 @@ class Tensor(Extensions):
 
     @property
     def grad(self) -> Any:
-        """The sum of the gradients of all backward passes: an ndarray, or None.
+        """The sum of the gradients of all backward passes, an ndarray or None.
 
         It is a tensor if a pass left a graph (:class:`minigrad.create_graph`) or if you assigned a tracked tensor. An
         inner tensor has a gradient only after :meth:`retain_grad`.

@@ -198,8 +198,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     """Read a file in the safetensors format: writeable ndarrays by name, in the order of the header.
 
     The whole header, and every size in it, is checked before any array is created. A file that :func:`save` wrote is
-    also verified against its checksum, which detects damage to names, shapes and numbers. :func:`load_metadata` reads
-    the metadata.
+    also verified against its checksum, which detects damage to names, shapes and numbers. :func:`save` has an example.
 
     Raises:
         TypeError: if the path is neither a str nor a Path.
@@ -214,6 +213,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """Return the metadata of a file, empty if it has none. This does not read the arrays or verify the checksum.
+
+    :func:`save` has an example.
 
     Raises:
         TypeError, ValueError, OSError: as :func:`load` does.

@@ -51,7 +51,7 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
-    """Restore the state of the library's generator that :func:`rng_state` returned.
+    """Restore the state of the library's generator that :func:`rng_state` returned, which has an example.
 
     Raises:
         TypeError: if the state is not a mapping.

@@ -23,11 +23,13 @@ from .differences import RESOLUTION, STEP, Points, Slopes, entry_moves, precisio
 
 __all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "gradgradcheck"]
 
-# By the dtype of the VJP: the tolerance of an entry relative to the terms of its sum, and relative to the largest entry
-# of its argument's gradient. In float32 and float16, rounding errors of a function's operations add up. The error of an
-# operation like 1 - tanh^2 is as large for small entries as for large ones.
 TOLERANCES = {np.dtype(np.float64): (1e-6, 0.0), np.dtype(np.float32): (2e-3, 2e-4),
               np.dtype(np.float16): (5e-2, 2e-2)}  # fmt: skip
+"""The tolerances by dtype: of an entry relative to the terms of its sum, and relative to the gradient's largest entry.
+
+In float32 and float16, rounding errors of a function's operations add up. The error of an operation like 1 - tanh^2 is
+as large for small entries as for large ones.
+"""
 
 
 class GradcheckError(AssertionError):

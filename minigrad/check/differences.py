@@ -149,8 +149,8 @@ def numerical_gradient(f: Callable[..., Any], x: Any, cotangent: Any = None, h: 
         f: a function of one tensor that returns a tensor.
         x: floats of any shape; not changed.
         cotangent: an array of the output's shape; not needed if the output is a single number.
-        h: a fixed step, relative to max(1, |x|) for an entry x. By default the function chooses a step for each entry,
-            and tries others if the first two differ by more than about 1e-8.
+        h: a fixed step, relative to ``max(1, |x|)`` for an entry x. By default the function chooses a step for each
+            entry, and tries others if the first two differ by more than about 1e-8.
 
     Returns:
         a float64 array of x's shape. If rounding hides an entry, its value is the best estimate, and :func:`gradcheck`

@@ -258,7 +258,7 @@ class AvgPool2d(_Pool2d):
 
 
 class AdaptiveAvgPool2d(Operation):
-    """Average each image over a fixed grid of bins, whatever its size: (N, C, H, W) -> (N, C, *output_size).
+    """Average each image over a fixed grid of bins, whatever its size: ``(N, C, H, W) -> (N, C, *output_size)``.
 
     Args:
         output_size: an integer or a (height, width) pair. See ``mg.ops.adaptive_avg_pool2d``.

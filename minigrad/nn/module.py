@@ -139,7 +139,7 @@ class Buffer(Tensor):
 
     @property
     def requires_grad(self) -> bool:
-        """False: only a :class:`Parameter` is trained."""
+        """False, because only a :class:`Parameter` is trained."""
         return False
 
     @requires_grad.setter

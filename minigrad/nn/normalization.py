@@ -61,7 +61,7 @@ class _OverLastAxes(Module):
 
 
 class LayerNorm(_OverLastAxes):
-    """(x - mean) / sqrt(var + eps) weight + bias over the last axes, (…, *normalized_shape) -> the same.
+    """(x - mean) / sqrt(var + eps) weight + bias over the last axes, ``(…, *normalized_shape)`` -> the same.
 
     ``weight`` and ``bias``, of ``normalized_shape``, are None without ``elementwise_affine``; the bias also without
     ``bias``. See ``mg.ops.layer_norm`` (Ba, Kiros and Hinton, 2016).
@@ -94,7 +94,7 @@ class LayerNorm(_OverLastAxes):
 
 
 class RMSNorm(_OverLastAxes):
-    """x / sqrt(mean(x^2) + eps) weight over the last axes, (…, *normalized_shape) -> the same.
+    """x / sqrt(mean(x^2) + eps) weight over the last axes, ``(…, *normalized_shape)`` -> the same.
 
     ``weight``, of ``normalized_shape``, is None without ``elementwise_affine``. See ``mg.ops.rms_norm`` (Zhang and
     Sennrich, 2019).

@@ -191,7 +191,7 @@ negative.vjp(lambda g, needs: (-g,))
 
 @elementary(np.absolute, lambda g, needs, x: (signed(g, x),))
 def absolute(x: Array) -> Any:
-    """|x|, entry by entry, for x of any shape; the gradient at 0 is 0 for any cotangent. Also called ``abs``.
+    """The absolute value of each entry of x, of any shape; its gradient at 0 is 0. Also called ``abs``.
 
     >>> absolute([1.0, -2.0])
     tensor([1., 2.])

@@ -359,7 +359,7 @@ def diag(x: Any, k: int = 0) -> Tensor:
     """Return a matrix with the vector x (n,) on its k-th diagonal and zeros elsewhere; for a matrix, its k-th diagonal.
 
     Returns:
-        for a vector (n + |k|, n + |k|), like ``numpy.diag``; for a matrix a read-only view, see :func:`diagonal`.
+        for a vector ``(n + |k|, n + |k|)``, like ``numpy.diag``; for a matrix a read-only view, see :func:`diagonal`.
 
     Raises:
         ValueError: if x is neither vector nor matrix.

@@ -41,21 +41,29 @@ from .shaping import expand_dims, moveaxis, reshape, squeeze
 
 # The named results of functions with several results, as in NumPy.
 class SlogdetResult(NamedTuple):
+    """The sign of each determinant and the logarithm of its absolute value, each (…)."""
+
     sign: Tensor
     logabsdet: Tensor
 
 
 class EighResult(NamedTuple):
+    """Eigenvalues (…, N) in ascending order, and eigenvectors (…, N, N) as columns."""
+
     eigenvalues: Tensor
     eigenvectors: Tensor
 
 
 class QRResult(NamedTuple):
+    """Orthonormal columns Q and upper triangles R, with Q R the matrices."""
+
     Q: Tensor
     R: Tensor
 
 
 class SVDResult(NamedTuple):
+    """Singular vectors U and Vh, and singular values S (…, K) in descending order."""
+
     U: Tensor
     S: Tensor
     Vh: Tensor
@@ -623,10 +631,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
 
     Args:
         x: of any shape.
-        ord: for vectors a number p: the p-th root of the sum of |x|^p; inf and -inf for the largest and the smallest
-            magnitude; 0 for the number of nonzero entries, which has no gradient; None is 2. For matrices None and
-            "fro" for the root of the sum of squares; 1 and -1 for the largest and the smallest sum of magnitudes of a
-            column, inf and -inf of a row; 2 and -2 for the largest and the smallest singular value, "nuc" for their
+        ord: for vectors a number p: the p-th root of the sum of ``|x|^p``; inf and -inf for the largest and the
+            smallest magnitude; 0 for the number of nonzero entries, which has no gradient; None is 2. For matrices None
+            and "fro" for the root of the sum of squares; 1 and -1 for the largest and the smallest sum of magnitudes of
+            a column, inf and -inf of a row; 2 and -2 for the largest and the smallest singular value, "nuc" for their
             sum.
         axis: an integer for vectors along it, a pair for matrices with these rows and columns. None means all axes;
             then x must have one or two axes, unless ord is None too.

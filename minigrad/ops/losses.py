@@ -403,7 +403,7 @@ def binary_cross_entropy_with_logits(
 ) -> ForwardResult:
     """The cross-entropy of sigmoid(x) at targets t: -t log sigmoid(x) - (1 - t) log sigmoid(-x).
 
-    Computed as max(x, 0) - x t + log(1 + exp(-|x|)), which is safe for logits of any size.
+    Computed as ``max(x, 0) - x t + log(1 + exp(-|x|))``, which is safe for logits of any size.
 
     Args:
         logits: of any shape.
@@ -514,7 +514,7 @@ mse_loss.reference(lambda a, b, reduction="mean": _reference(square(subtract(a, 
 
 @primitive(residuals=("prediction", "target", "constant"))
 def l1_loss(prediction: Array, target: Array, *, reduction: str = "mean") -> ForwardResult:
-    """The absolute error, |prediction - target|. Its gradient is 0 where both are equal.
+    """The absolute error, ``|prediction - target|``. Its gradient is 0 where both are equal.
 
     Args:
         prediction, target: of the same shape (any); both are differentiated.
@@ -540,7 +540,7 @@ l1_loss.reference(lambda a, b, reduction="mean": _reference(absolute(subtract(a,
 
 @primitive(residuals=("prediction", "target", "constant", "constant"))
 def huber_loss(prediction: Array, target: Array, *, delta: float = 1.0, reduction: str = "mean") -> ForwardResult:
-    """The Huber loss: half the squared error up to an error of delta, and a line beyond: delta (|d| - delta / 2).
+    """The Huber loss: half the squared error up to an error of delta, and a line beyond: ``delta (|d| - delta / 2)``.
 
     With d = prediction - target and c = d clipped to ±delta, the loss is c (d - c / 2) and its gradient is c. No large
     number is squared, so nothing overflows.

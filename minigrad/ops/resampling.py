@@ -190,7 +190,7 @@ def adaptive_avg_pool2d(x: Array, output_size: int | Size) -> ForwardResult:
         output_size: the number of bins, an integer or a (height, width) pair.
 
     Returns:
-        (N, C, *output_size).
+        ``(N, C, *output_size)``.
 
     Raises:
         TypeError: if output_size is not an integer or pair of integers.

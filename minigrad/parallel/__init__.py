@@ -1,4 +1,4 @@
-"""Train on many processors with MPI: each rank computes shards of every batch, and their gradients are summed in order.
+"""Train on many processors with MPI: each rank computes shards of every batch; their gradients are summed in order::
 
     mpiexec -n 4 python train.py
 

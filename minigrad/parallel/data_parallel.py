@@ -29,7 +29,7 @@ def shard(rows: Any, number: int | None = None, of: int | None = None) -> Any:
         of: the number of shards; by default the number of ranks.
 
     Returns:
-        rows[number::of], about N / of rows. Adjacent rows go to different shards: if rows are sorted by length, shards
+        rows[number::of], about N / of rows. Adjacent rows go to different shards. If rows are sorted by length, shards
         are similar.
 
     Raises:

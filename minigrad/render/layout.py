@@ -245,7 +245,7 @@ def to_mermaid(
 ) -> str:
     """Return the graph of one or more tensors as a Mermaid flowchart, which GitHub draws in a page.
 
-    Put the text into a README between ```` ```mermaid ```` and ```` ``` ````. Each box names its operation, options,
+    Put the text into a README as a code block of the language ``mermaid``. Each box names its operation, options,
     parameters with their shapes, and constants. Modules are frames.
 
     Args:

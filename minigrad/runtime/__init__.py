@@ -23,7 +23,7 @@ def keep_memory() -> None:
     clears each page again: 3,500 pages in an iteration of the captioner, a sixth of its time. The library stops this
     after a large block was freed: it then keeps blocks of up to that size, twice as much in all (mallopt(3),
     M_MMAP_THRESHOLD, "dynamic"). So minigrad allocates and frees such a block when it is imported.
-    MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ in the environment take precedence. Other systems are not
+    ``MALLOC_MMAP_THRESHOLD_`` and ``MALLOC_TRIM_THRESHOLD_`` in the environment take precedence. Other systems are not
     affected.
 
     Raises:

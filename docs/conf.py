@@ -1,0 +1,102 @@
+"""Configuration of the site, which ``make docs`` builds without a network."""
+
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx import addnodes
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path[:0] = [str(ROOT), str(DOCS)]
+
+import reference_pages  # noqa: E402
+
+import minigrad  # noqa: E402
+
+project = "minigrad"
+author = "the minigrad authors"
+release = version = minigrad.__version__
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+default_role = "py:obj"  # in docstrings, `Tensor.backward` is a link
+smartquotes = False  # L' is a transpose, and --help an option
+
+html_theme = "furo"
+html_title = "minigrad"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_copyright = False
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+
+# Outputs of notebooks are kept until a module changes that they may have used.
+modules = (file for name in ("minigrad", "captioning", "theory") for file in sorted((ROOT / name).rglob("*.py")))
+digest = hashlib.sha256(b"".join(file.read_bytes() for file in modules)).hexdigest()
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(ROOT / "build" / "notebooks" / digest)
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120  # seconds, for each cell
+
+# The settings of the user's IPython do not change outputs, and kernels report only errors.
+profile = ROOT / "build" / "ipython" / "profile_default"
+profile.mkdir(parents=True, exist_ok=True)
+(profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+os.environ["IPYTHONDIR"] = str(profile.parent)
+logging.getLogger("traitlets").setLevel(logging.WARNING)
+
+autosummary_generate = False
+autodoc_inherit_docstrings = False
+autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+toc_object_entries_show_parents = "hide"
+maximum_signature_line_length = 88
+
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {}).get("Source")
+
+
+def link_outside_files(app, doctree) -> None:
+    """Link to files outside docs/ in the repository. While pyproject.toml has no URL of it, the site has copies."""
+    page = Path(app.env.doc2path(app.env.docname))
+    for node in list(doctree.findall(addnodes.pending_xref)):
+        if node.get("refdomain") == "doc" and node["reftarget"].startswith("/"):  # without its suffix
+            files = (node["reftarget"] + suffix for suffix in app.config.source_suffix)
+            path = os.path.relpath(next(filter(os.path.exists, files)), page.parent)
+            node.replace_self(addnodes.download_reference("", "", *node.children, reftarget=path))
+    for node in list(doctree.findall(addnodes.download_reference)) if REPOSITORY else ():
+        path = (page.parent / node["reftarget"]).resolve()
+        if not path.is_relative_to(DOCS):
+            uri = f"{REPOSITORY}/blob/main/{path.relative_to(ROOT)}"
+            node.replace_self(nodes.reference("", "", *node.children, refuri=uri))
+
+
+def visit_math(translator, node) -> None:
+    """Write a formula as MathML, which needs no script."""
+    display = "block" if isinstance(node, nodes.math_block) else "inline"
+    translator.body.append(convert(node.astext(), display=display))
+    raise nodes.SkipNode
+
+
+def copy_gallery(app, error) -> None:
+    """Copy the pictures that HTML of the gallery shows."""
+    shutil.copytree(DOCS / "gallery", Path(app.outdir) / "gallery", dirs_exist_ok=True)
+
+
+def setup(app) -> None:
+    """Generate the reference before the build, and render links and formulas."""
+    app.connect("builder-inited", lambda app: reference_pages.write(DOCS / "reference"))
+    app.connect("doctree-read", link_outside_files, priority=400)  # before Sphinx collects files
+    app.connect("build-finished", copy_gallery)
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))

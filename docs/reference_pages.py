@@ -1,0 +1,83 @@
+"""Write the pages of docs/reference: the docstrings of public names, and what commands print for ``--help``."""
+
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sphinx.pycode import ModuleAnalyzer
+
+import minigrad
+
+ROOT = Path(__file__).parents[1]
+MODULES = ("", "ops", "linalg", "nn", "nn.init", "optim", "data", "io", "check", "render", "interop", "parallel",
+           "compiler", "graph", "runtime")  # fmt: skip
+PROGRAMS = {"captioning": "captioning", "theory": "theory", "minigrad.runtime": "python -m minigrad.runtime",
+            "benchmarks": "python -m benchmarks"}  # fmt: skip
+
+
+def write(folder: Path) -> None:
+    """Write the pages that changed."""
+    names = [f"minigrad.{name}".rstrip(".") for name in MODULES]
+    for file, text in {"commands.md": commands_page(), **{f"{name}.rst": module_page(name) for name in names}}.items():
+        path = folder / file
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+def module_page(name: str) -> str:
+    """Return the page of a module: its docstring, and its public names under headings of the files that define them."""
+    module = importlib.import_module(name)
+    groups: dict[str, list[str]] = {}
+    for public in module.__all__:
+        value = getattr(module, public)
+        if inspect.ismodule(value) or (module is minigrad and public in minigrad.ops.__all__):
+            continue  # these have pages of their own
+        home = sys.modules[value.__module__].__doc__ if callable(value) else "Constants"
+        groups.setdefault(re.split("[:;,.]", home)[0], []).append(public)
+    blocks = [f"{name}\n{'=' * len(name)}", f".. automodule:: {name}"]
+    for title, names in groups.items():
+        if sum(map(len, groups.values())) > 12:
+            blocks += [f"{title}\n{'-' * len(title)}"]
+        described = "".join(f"\n   {public}" for public in names if callable(getattr(module, public)))
+        blocks += [f".. autosummary::\n   :nosignatures:\n{described}"] * (len(names) > 1)
+        blocks += [entry(module, public) for public in names]
+    return "\n\n".join(blocks) + "\n"
+
+
+def entry(module, public: str) -> str:
+    """Return the directive that documents a public name of a module."""
+    value, name = getattr(module, public), f"{module.__name__}.{public}"
+    if inspect.isclass(value):
+        skipped = ", ".join(("function", *getattr(value, "_fields", ())))  # the class's docstring describes fields
+        return f".. autoclass:: {name}\n   :members:\n   :exclude-members: {skipped}"
+    if callable(value):
+        return f".. autofunction:: {name}"
+    for file in Path(module.__file__).parent.glob("*.py"):
+        lines = ModuleAnalyzer.for_file(file, file.stem).find_attr_docs().get(("", public))
+        if lines:
+            return "\n   ".join([f".. py:data:: {name}\n", *lines])
+    raise ValueError(f"{name} has no docstring")
+
+
+def commands_page() -> str:
+    """Return the page of all commands: what each prints for ``--help``."""
+    blocks = ["# Commands", "What each command prints for `--help`."]
+    with ThreadPoolExecutor() as pool:
+        for program, text in zip(PROGRAMS, pool.map(help_of, PROGRAMS), strict=True):
+            blocks += [f"## {PROGRAMS[program]}", f"```text\n{text}\n```"]
+            names = re.findall(r"^    ([a-z]+)\b", text.partition("\n  COMMAND\n")[2], re.MULTILINE)
+            for name, text in zip(names, pool.map(help_of, [program] * len(names), names), strict=True):
+                blocks += [f"### {PROGRAMS[program]} {name}", f"```text\n{text}\n```"]
+    return "\n\n".join(blocks) + "\n"
+
+
+def help_of(*words: str) -> str:
+    """Return what a command prints for ``--help``, as text that fits the page."""
+    environment = os.environ | {"COLUMNS": "84", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", *words, "--help"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
