@@ -487,7 +487,9 @@ def certify() -> Iterator[Certificate]:
 
 # Learning it -------------------------------------------------------------------------------------
 
-TRAINING = f"""**Learning it.** minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps
+TRAINING = f"""## Learning it
+
+minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps
 of Adam, {len(SEEDS)} seeds for each setting. Tests run {LIMIT:,} steps on 200 random sequences and on 35 structured
 ones, such as 0 0 … 0, 1 0 … 0 and rare ones. The first row is the base; each other row changes one setting.
 p is from Fisher's exact test, which compares the number of networks without any error with that of all other rows."""
@@ -563,5 +565,6 @@ CLAIM_3_1_ALT = Claim(
     draw=draw_network,
     display=show_network,
     certify=certify,
+    interactive="parity",
     measure=measure_training,
 )
