@@ -173,6 +173,16 @@ def test_eigenvalues_are_dragged_and_moved_by_keys(page):
     assert "vanishes" in words(page, "eigenvalues")
 
 
+def test_a_finger_drags_an_eigenvalue_and_not_the_page(page):
+    page.resize(390, 844, touch=True)
+    page.run("document.querySelector('#eigenvalues').scrollIntoView()")
+    before = page.run("return scrollY")
+    page.drag(page.middle("#eigenvalues g"), (-40, -60), "touch")
+    assert page.run("return scrollY") == before
+    assert "0.45 + 0.85i and 0.45 - 0.85i" in words(page, "eigenvalues")
+    page.resize(1400, 900)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_follow_the_theme_and_nothing_is_cut_off(page, scheme):
     page.prefer("dark" if scheme == "light" else "light")

@@ -184,8 +184,8 @@ CLAIM_1_2 = Claim(
     proof=PROOF_2,
     draw=draw_transposed,
     exercise=(
-        "The convolution with the same kernel, stride and padding turns the size of $Y$ back into that of $X$.",
-        "An output padding as large as the stride: $Y$ has a stride more of rows, and the convolution a row more.",
+        "The convolution with the same kernel, stride and padding maps $Y$ back to a picture of the size of $X$.",
+        "With an output padding as large as the stride, the convolution returns one row and one column more.",
     ),
     display=show_transposed,
 )

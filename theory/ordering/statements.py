@@ -286,7 +286,7 @@ CLAIM_2_2 = Claim(
     proof=PROOF_2,
     draw=draw_contradiction,
     exercise=(
-        "If an edge goes backward in an order of the vertices, the graph has a cycle.",
+        "If an edge goes backward in some order of the vertices, the graph has a cycle.",
         r"One edge $u \to v$, in the order $v$, $u$: another order is topological.",
     ),
     display=show_contradiction,

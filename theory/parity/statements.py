@@ -184,7 +184,7 @@ state is in $[0,1)$. Four facts:
 1. $f_g(1+v)=f_g(1-v)$.
 2. $f_g$ rises up to $u=1$, as the slope of tanh is even and falls with the distance from 0.
 3. On $[\frac12,\frac32]$ it rises with $g$, as $u-\frac12$ and $\frac32-u$ are $\ge 0$ and not both 0.
-4. $f_g(u)+f_g(1-u)=\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
+4. $f_g(u)+f_g(1-u)$ is $\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
 
 Theorem: *the network is right for every length if and only if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.* If so,
 let $a=1-b<\frac12$. The intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1 are invariant, and $s_0=0$ is in the
