@@ -167,7 +167,7 @@ class Claim:
         proof: a few lines of Markdown.
         draw: returns a matplotlib figure.
         display: returns a worked example, the text of `theory show`.
-        exercise: a false sentence, and its counterexample, in Markdown. The page adds the refuted propositions.
+        exercise: a false sentence and its counterexample, in Markdown; the page adds the refuted propositions.
         interactive: the figure of docs/theory/interactive.html that belongs to it.
         measure: returns measured figures, as Markdown with a heading for the page.
         certify: makes the certificates that `theory certify` writes; see `theory.certificates`.

@@ -111,14 +111,14 @@ def _card(verdict: Verdict, picture: str) -> str:
 
 def pages(examples: int = 100, report: Callable[[str], None] = lambda text: None) -> dict[str, str]:
     """Return the Markdown of index.md and of each claim's page by file name. report: called with the next step."""
-    rows = ["| claim | statement | as printed |\n|---|---|---|"]
+    rows = ["| claim | verdicts |\n|---|---|"]
     written = {}
     for claim in CLAIMS.values():
         measured = ", and measuring, which takes up to two minutes" if claim.measure else ""
         report(f"checking {claim.number}{measured}")
         v, name = claim.check(examples), figure_name(claim, "md")
         written[name] = _page(v)
-        rows.append(f"| [{claim.number} {claim.title}]({name}) | {v.outcome} | {v.printed} |")
+        rows.append(f"| [{claim.number} {claim.title}]({name}) | {'; '.join(filter(None, [v.outcome, v.printed]))} |")
     return {"index.md": _HEAD + "\n".join(rows) + "\n" + _TAIL, **written}
 
 

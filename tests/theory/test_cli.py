@@ -173,7 +173,7 @@ def test_document_writes_pages_and_pictures(tmp_path, capsys, monkeypatch):
     assert main(["document", "--out", str(tmp_path / "new")]) == 0
     texts = {path.stem: path.read_text(encoding="utf-8") for path in (tmp_path / "new").glob("*.md")}
     assert texts.keys() == {"index", "claim-1-1", "claim-2-2"}
-    assert "](claim-1-1.md) | no counterexample | matrix: refuted |" in texts["index"]
+    assert "](claim-1-1.md) | no counterexample; matrix: refuted |" in texts["index"]
     for part in (
         "**Statement: no counterexample; printed matrix: refuted;",
         "**What holds:** $A$ is 4x9;",
