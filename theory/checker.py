@@ -7,7 +7,7 @@ A certificate has a kind, the sentence that it proves (`says`), and data. A kind
 Rejected, or returns the sentence that its data prove, which contains its subject, such as a graph. A file is accepted
 if its text is canonical, its SHA-256 is right, and each certificate proves what it says. So any change is detected.
 
-Acceptance proves the printed sentences. They are instances of the claim, whose proof is in docs/theory.md; its number
+Acceptance proves the printed sentences. They are instances of the claim, whose proof is in docs/theory; its number
 and statement are labels. Anyone can compute a new SHA-256, but that makes no false sentence pass. `failure` and
 `intervals` rest on the facts (1) to (4) in the proof of claim "3-1 alt".
 """

@@ -167,7 +167,9 @@ class Claim:
         proof: a few lines of Markdown.
         draw: returns a matplotlib figure.
         display: returns a worked example, the text of `theory show`.
-        measure: returns measured figures, as Markdown for the page.
+        exercise: a false sentence and its counterexample, in Markdown; the page adds the refuted propositions.
+        interactive: the figure of docs/theory/interactive.html that belongs to it.
+        measure: returns measured figures, as Markdown with a heading for the page.
         certify: makes the certificates that `theory certify` writes; see `theory.certificates`.
     """
 
@@ -180,6 +182,8 @@ class Claim:
     proof: str = ""
     draw: Callable[[], Any] | None = None
     display: Callable[[], str] | None = None
+    exercise: tuple[str, str] | None = None
+    interactive: str = ""
     measure: Callable[[], str] | None = None
     certify: Callable[[], Iterable[Certificate]] | None = None
 

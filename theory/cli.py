@@ -1,4 +1,4 @@
-"""The command `theory`: check claims, print them, draw figures, write certificates and docs/theory.md.
+"""The command `theory`: check claims, print them, draw figures, write certificates and docs/theory.
 
 Results go to standard output, progress and errors to standard error. The exit status is 0 if every verdict is as
 expected, 1 if one is not, and 2 for a usage error.
@@ -24,7 +24,7 @@ from theory import checker
 from theory.certificates import write_certificates
 from theory.claims import Claim, Verdict
 from theory.mutation import CHANGES_NOTHING, MISSED, Outcome, plant
-from theory.page import figure_name, gallery, save_figure, write_page
+from theory.page import figure_name, gallery, save_figure, write_pages
 from theory.propositions import REFUTED, Result
 from theory.registry import CLAIMS, MUTANTS
 from theory.selfcheck import check_machinery
@@ -114,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     certify.add_argument(
         "--out", metavar="FILE.json", required=True, help="check it: python theory/checker.py FILE.json"
     )
-    page = _command(commands, "document", _document, "write docs/theory.md and its figures from the code", None)
-    page.add_argument("--out", metavar="DIR", default="docs", help="folder (default: docs)")
+    page = _command(commands, "document", _document, "write a page and a figure for each claim", None)
+    page.add_argument("--out", metavar="DIR", default="docs/theory", help="folder (default: docs/theory)")
     return parser
 
 
@@ -292,7 +292,7 @@ def _certify(options: Any) -> int:
 
 
 def _document(options: Any) -> int:
-    for path in write_page(Path(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
+    for path in write_pages(Path(options.out), lambda text: print(text, file=sys.stderr, flush=True)):
         print(path)
     return 0
 

@@ -1,80 +1,62 @@
-"""Write docs/theory.md, its pictures, and a gallery of pictures from the claims."""
+"""Write docs/theory, a page and a picture for each claim, and a gallery of pictures from the claims."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import replacing
 from theory.claims import Claim, Verdict
+from theory.propositions import REFUTED, Result
 from theory.registry import CLAIMS
 
-__all__ = ["figure_name", "gallery", "markdown", "save_figure", "write_page"]
+__all__ = ["figure_name", "gallery", "pages", "save_figure", "write_pages"]
 
 _HEAD = """# Claims about networks, with verdicts
 
-This page lists claims about neural networks, with proofs and the verdicts of automatic checks. `theory` checks every
-claim, `theory check NUMBER --examples 1000` checks one claim thoroughly, and `theory show NUMBER` prints it.
-`theory figures` writes a gallery of the pictures below. `theory document` writes this page from the code in `theory/`;
-do not edit it by hand.
+Each page has a claim about neural networks, its proof, an exercise, and the verdicts of its checks.
 
-Each claim consists of propositions: *printed* ones (as in its source), which state the claim or belong to its printed
-proof, formula or matrix, *corrected* and *general* ones. A check has one of six verdicts on a proposition:
-
-- *holds in all N cases*: the check enumerates all cases, so it decides the proposition.
-- *no counterexample in N examples*: the check tries N different examples, which proves nothing. The proofs are below.
-- *refuted*: the check rejects an example, and again in ten more tries.
-- *flaky*: the check both accepts and rejects the same example.
-- *undecided*: the check does not end within its time limit.
-- *broken*: the check raises an error or changes its example, no example meets the premise (the claim is
-  vacuous), or the domain breaks a promise.
-
-Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
-return certificates, which independent code verifies. `theory certify NUMBER --out FILE.json` writes the certificates of
-a claim, and `python theory/checker.py FILE.json` verifies them with integers and fractions. The checker imports only
-Python's standard library, rejects a changed file, and prints the sentences that are proven.
-
-The verdict on a claim's statement is the worst verdict on the printed propositions that state it, or on the corrected
-ones if the source only prints a formula.
-
-`theory mutate` tests the checks: it plants errors in the mathematics of the claims, such as `<` for `<=`. Each error
-changes a result, and checking its claim must notice.
 """
 
 _TAIL = """
-## A claim of your own
+## What the verdicts mean
 
-In a file `mine.py`:
+`theory` checks every claim, `theory check NUMBER --examples 1000` checks one thoroughly, and `theory show NUMBER`
+prints it. A claim consists of propositions. *Printed* ones, as in the source, state the claim or belong to its printed
+proof, formula or matrix. Others are *corrected* or *general*. A check has one of six verdicts on a proposition:
 
-```python
-import minigrad as mg
-from hypothesis import strategies as st
-from theory import agree, claim
+- *holds*: the check accepts all cases, so it decides the proposition.
+- *no counterexample*: the check accepts a number of examples, which proves nothing. The proof does.
+- *refuted*: the check rejects an example, and again in ten more tries.
+- *flaky*: the check both accepts and rejects the same example.
+- *undecided*: the check does not end within its time limit.
+- *broken*: the check raises an error or changes its example, no example meets the premise, or the domain breaks a
+  promise.
 
-@claim("odd", "tanh is an odd function", domain=st.floats(-5, 5))
-def tanh_is_odd(x):
-    agree(mg.tanh(-x).numpy(), -mg.tanh(x).numpy(), "tanh(-x)")
+The verdict on the statement is the worst one on the printed propositions that state it, or on the corrected ones if the
+source only prints a formula.
+
+## Why to believe the checks
+
+Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
+return certificates. `theory certify NUMBER --out FILE.json` writes them, and `python theory/checker.py FILE.json`
+verifies them with integers and fractions. The checker imports only Python's standard library, rejects a changed file,
+and prints the sentences that are proven.
+
+`theory mutate` plants errors in the mathematics of the claims, such as `<` for `<=`, which the checks must notice.
+
+You can add [a claim of your own](own-claim.md). `theory document` writes these pages; do not edit them by hand.
+
+```{toctree}
+:hidden:
+:glob:
+
+claim-*
+own-claim
 ```
-
-`theory check odd --load mine.py` checks it and shows the smallest counterexample found if it is false. A checker
-returns nothing; to refute an example it calls a function that raises:
-
-- `require(condition, message)` raises unless the condition, a bool, is true. A plain `assert` refutes nothing.
-- `agree(actual, expected, what, tolerance=1e-9)` raises unless two arrays of the same shape differ by at most
-  `tolerance * max(1, largest finite |expected|)`. A NaN agrees with nothing unless you pass `equal_nan=True`.
-
-A checker of "if A, then B" returns without calling either if A is false. The check counts the examples that meet A.
-
-If the cases are few, pass `enumerated(cases, count)` as the domain, the smallest case first. The check then tries all
-of them in this order.
-
-If you expect the claim to be false, pass the statement that holds instead as `corrected="…"`, and its checker as
-`check_corrected=`. The exit status is 0 if the claim is *refuted* and the corrected statement survives. It is 1 after
-any other verdict that you do not expect, such as *flaky*, *undecided* (`--time-limit` is 60 seconds plus one for each
-example by default) or *broken*.
 """
 
 _GALLERY = """<!DOCTYPE html>
@@ -130,41 +112,36 @@ def _card(verdict: Verdict, picture: str) -> str:
 """
 
 
-def markdown(examples: int = 100, report: Callable[[str], None] = lambda text: None) -> str:
-    """Return the page as Markdown. report: called with the next step."""
-    verdicts = []
+def pages(examples: int = 100, report: Callable[[str], None] = lambda text: None) -> dict[str, str]:
+    """Return the Markdown of index.md and of each claim's page by file name. report: called with the next step."""
+    rows = ["| claim | verdicts |\n|---|---|"]
+    written = {}
     for claim in CLAIMS.values():
-        report(f"checking {claim.number}")
-        verdicts.append(claim.check(examples))
-    rows = [
-        f"| [{v.claim.number} {v.claim.title}](#{_anchor(v.claim)}) | {v.outcome} | {v.printed} | "
-        f"{v.parts.get('general', '')} | {', '.join(v.refuted)} |"
-        for v in verdicts
-    ]
-    head = "| claim | statement | as printed | more generally | refuted propositions |\n|---|---|---|---|---|"
-    parts = [_HEAD, "\n".join([head, *rows]) + "\n"]
-    for verdict in verdicts:
-        if verdict.claim.measure is not None:
-            report(f"measuring for {verdict.claim.number}, which takes up to two minutes")
-        parts.append(_section(verdict))
-    return "\n".join([*parts, _TAIL.lstrip("\n")])
+        measured = ", and measuring, which takes up to two minutes" if claim.measure else ""
+        report(f"checking {claim.number}{measured}")
+        v, name = claim.check(examples), figure_name(claim, "md")
+        written[name] = _page(v)
+        rows.append(f"| [{claim.number} {claim.title}]({name}) | {'; '.join(filter(None, [v.outcome, v.printed]))} |")
+    return {"index.md": _HEAD + "\n".join(rows) + "\n" + _TAIL, **written}
 
 
-def write_page(folder: Path, report: Callable[[str], None] = lambda text: None) -> list[Path]:
-    """Write theory.md and its pictures into a folder, and return their paths.
+def write_pages(folder: Path, report: Callable[[str], None] = lambda text: None) -> list[Path]:
+    """Write the pages and their pictures into a folder, and return their paths.
 
     report: called with the next step.
     """
-    (folder / "theory").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for claim in CLAIMS.values():
         if claim.draw is not None:
             report(f"drawing {claim.number}")
-            paths.append(folder / "theory" / figure_name(claim))
+            paths.append(folder / figure_name(claim))
             save_figure(claim, paths[-1])
-    with replacing(folder / "theory.md") as temporary:
-        temporary.write_text(markdown(report=report), encoding="utf-8")
-    return [*paths, folder / "theory.md"]
+    for name, text in pages(report=report).items():
+        paths.append(folder / name)
+        with replacing(paths[-1]) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return paths
 
 
 def figure_name(claim: Claim, suffix: str = "svg") -> str:
@@ -185,28 +162,58 @@ def save_figure(claim: Claim, path: Path) -> None:
         figure.savefig(temporary, format=kind, dpi=150, metadata=undated)
 
 
-def _anchor(claim: Claim) -> str:
-    """Return the anchor of the claim's heading in rendered Markdown."""
-    kept = (c for c in f"{claim.number} {claim.title}".lower() if c.isalnum() or c in " -_")
-    return "".join(kept).replace(" ", "-")
-
-
-def _section(verdict: Verdict) -> str:
+def _page(verdict: Verdict) -> str:
     claim = verdict.claim
-    lines = [f"## {claim.number} {claim.title}", "", claim.statement.latex or claim.statement.text, ""]
-    lines += [f"*{claim.source}.* **{verdict.words.capitalize()}.**", ""]
+    number = claim.number.replace(" ", "-")
+    parts = [f"# {claim.number} {claim.title}", claim.statement.latex or claim.statement.text]
+    parts.append(f"*{claim.source}.* **{verdict.words.capitalize()}.**")
     if verdict.corrected is not None:
-        lines += [f"**Corrected:** {verdict.corrected.latex or verdict.corrected.text}", ""]
-    for r in verdict.results:
-        found = "; ".join(filter(None, [r.words.capitalize(), r.finding("`")]))
-        lines.append(f"- *{r.proposition.label}*: {r.proposition.statement.rstrip('.')}. *{found}.*")
-    if claim.proof:
-        lines += ["", f"**Proof.** {claim.proof}"]
-    if claim.certify is not None:
-        number = claim.number.replace(" ", "-")
-        lines += ["", f"*Certificates:* `theory certify {number} --out FILE.json`"]
+        parts.append(f"**What holds:** {verdict.corrected.latex or verdict.corrected.text}")
+    if claim.interactive:
+        parts.append(f'<div data-figure="{claim.interactive}"></div>\n\n```{{raw}} html\n:file: interactive.html\n```')
     if claim.draw is not None:
-        lines += ["", f"![{claim.number}: {claim.title}](theory/{figure_name(claim)})"]
+        parts.append(f"![Figure of claim {claim.number}]({figure_name(claim)})")
+    if claim.proof:
+        parts.append(_folded("Proof", claim.proof))
+    refuted = [r for r in verdict.results if r.verdict == REFUTED]
+    exercises = [(f"*{r.proposition.label}*: {_stated(r)}", _smallest(r)) for r in refuted]
+    exercises += [claim.exercise] if claim.exercise else []
+    if exercises:
+        questions, answers = zip(*exercises, strict=True)
+        parts += ["## Find the counterexample", _listed(questions), _folded("Answer", _listed(answers))]
     if claim.measure is not None:
-        lines += ["", claim.measure()]
-    return "\n".join([*lines, ""])
+        parts.append(claim.measure())
+    commands = [f"theory check {number}"]
+    if claim.certify is not None:
+        commands.append(f"theory certify {number} --out {number}.json")
+    parts += ["## Check it", "\n".join(["```sh", *commands, "```"])]
+    others = [r for r in verdict.results if r not in refuted]
+    if others:
+        lines = [f"- *{r.proposition.label}* ({_extent(r)}): {_stated(r)}" for r in others]
+        parts.append(_folded("Propositions without a counterexample", "\n".join(lines)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _folded(summary: str, text: str) -> str:
+    """Return Markdown that a reader unfolds."""
+    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else "\n".join(f"{k}. {text}" for k, text in enumerate(texts, 1))
+
+
+def _stated(result: Result) -> str:
+    return result.proposition.statement.rstrip(".") + "."
+
+
+def _extent(result: Result) -> str:
+    """Return on how many cases or examples a proposition was checked, and what else its check found."""
+    if not result.survived:
+        return f"{result.words}: {result.finding('`')}"
+    return result.words.removeprefix("holds in ").removeprefix("no counterexample in ")
+
+
+def _smallest(result: Result) -> str:
+    found = "smallest" if result.proposition.exhaustive else "smallest found"
+    return f"`{result.shown}` ({found}): {result.message}."

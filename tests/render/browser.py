@@ -80,9 +80,9 @@ class Browser:
         found = self._send("/element", {"using": "css selector", "value": selector})
         self._send(f"/element/{next(iter(found.values()))}/value", {"text": str(path.resolve())})
 
-    def drag(self, start: tuple[int, int], by: tuple[int, int]) -> None:
-        """Press the mouse at a point, move it and let go."""
-        self._act(_pointer("mouse", "mouse", [start, (start[0] + by[0], start[1] + by[1])]))
+    def drag(self, start: tuple[int, int], by: tuple[int, int], kind: str = "mouse") -> None:
+        """Press the mouse, or touch with a finger, at a point, move it and let go. kind: "mouse" or "touch"."""
+        self._act(_pointer(kind, kind, [start, (start[0] + by[0], start[1] + by[1])]))
 
     def pinch(self, middle: tuple[int, int], before: int, after: int) -> None:
         """Two fingers beside a point, first `before` and then `after` pixels from it."""

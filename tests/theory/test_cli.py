@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,12 @@ def own(tmp_path):
     yield write
     CLAIMS.clear()
     CLAIMS.update(before)
+
+
+def test_the_claim_of_the_page_holds(own, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "theory" / "own-claim.md").read_text(encoding="utf-8")
+    assert main(["check", "odd", "--load", own(re.search(r"```python\n(.*?)```", page, re.S)[1])]) == 0
+    assert "no counterexample in 100 examples" in capsys.readouterr().out
 
 
 def test_without_a_command_it_prints_a_table(capsys, monkeypatch):
@@ -162,18 +170,24 @@ def test_pages_cannot_show_pdf(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [f"claim-{FAST}.pdf"]
 
 
-def test_document_writes_the_page_and_its_pictures(tmp_path, capsys, monkeypatch):
+def test_document_writes_pages_and_pictures(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("theory.page.CLAIMS", {number: CLAIMS[number] for number in ("1-1", FAST)})
     assert main(["document", "--out", str(tmp_path / "new")]) == 0
-    page = (tmp_path / "new" / "theory.md").read_text(encoding="utf-8")
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (tmp_path / "new").glob("*.md")}
+    assert texts.keys() == {"index", "claim-1-1", "claim-2-2"}
+    assert "](claim-1-1.md) | no counterexample; matrix: refuted |" in texts["index"]
     for part in (
-        "](#1-1-a-convolution-is-a-matrix) | no counterexample | matrix: refuted | no counterexample |",
         "**Statement: no counterexample; printed matrix: refuted;",
-        "*Refuted; smallest counterexample: `A of 4x8`: a matrix",
-        "](theory/claim-2-2.svg)",
+        "**What holds:** $A$ is 4x9;",
+        "*printed matrix*: The printed 4x8 matrix can multiply",
+        "<details><summary>Answer</summary>\n\n`A of 4x8` (smallest): a matrix",
+        "- *general* (100 examples): A vec(x) = vec(conv2d(x))",
+        '<div data-figure="convolution"></div>',
     ):
-        assert part in page
-    assert (tmp_path / "new" / "theory" / "claim-2-2.svg").is_file()
+        assert part in texts["claim-1-1"]
+    for part in ("](claim-2-2.svg)", "theory certify 2-2 --out", "<details><summary>Answer</summary>\n\nOne edge"):
+        assert part in texts["claim-2-2"]
+    assert (tmp_path / "new" / "claim-2-2.svg").is_file()
 
 
 @pytest.mark.parametrize(("arguments", "part"), [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import random
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from tests.theory.samples import a_claim, at_most
 from theory import CLAIMS, Corrected, Proposition, Refuted, agree, enumerated, every, require, sampled
 from theory.cli import main
-from theory.page import markdown
+from theory.page import pages
 from theory.propositions import BROKEN, FLAKY, HOLDS, NO_COUNTEREXAMPLE, REFUTED, UNDECIDED
 from theory.refutation import Unsound, accepts
 
@@ -368,6 +369,7 @@ def test_all_cases_and_examples_have_different_words(monkeypatch, capsys):
         "own": a_claim(Proposition("all", "all", at_most(9), enumerated(range(10), 10))),
         "two": a_claim(Proposition("some", "some", at_most(9), range(10))),
     }
+    claims = {number: dataclasses.replace(claim, number=number) for number, claim in claims.items()}
     for module in ("cli", "page"):
         monkeypatch.setattr(f"theory.{module}.CLAIMS", claims)
     assert main(["check", "--quiet"]) == 0
@@ -380,9 +382,9 @@ def test_all_cases_and_examples_have_different_words(monkeypatch, capsys):
     data = json.loads(capsys.readouterr().out)["claims"]
     assert [claim["verdicts"] for claim in data] == [{"statement": HOLDS}, {"statement": NO_COUNTEREXAMPLE}]
     assert [claim["propositions"][0]["verdict"] for claim in data] == [HOLDS, NO_COUNTEREXAMPLE]
-    page = markdown()
-    assert "*Holds in all 10 cases.*" in page
-    assert "*No counterexample in 10 examples.*" in page
+    written = pages()
+    assert "- *printed* (all 10 cases): all." in written["claim-own.md"]
+    assert "- *printed* (10 examples): some." in written["claim-two.md"]
 
 
 def test_statement_and_printed_proof_have_separate_verdicts():

@@ -1,7 +1,7 @@
-"""The numbers on docs/theory.md, recomputed without `theory`.
+"""The numbers on the pages of docs/theory, recomputed without `theory`.
 
-`RECOMPUTED` lists for each claim short texts with numbers that this module computes. The claim's section, or the
-statements of its family, must contain each text. Every number of three or more significant digits in the section must
+`RECOMPUTED` lists for each claim short texts with numbers that this module computes. The claim's page, or the
+statements of its family, must contain each text. Every number of three or more significant digits on the page must
 occur in one of them, so add a text when you add such a number.
 """
 
@@ -26,13 +26,13 @@ NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?![\w.]\d)|(?<![\w.])\d+(?:\.
 
 
 def page_sections():
-    """The sections of the page by the number of their claim, without figures' names and without the training tables."""
-    page = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
+    """The text of each claim's page by the claim's number, without file names and without the training tables."""
     sections = {}
-    for section in re.split(r"^## ", page, flags=re.M)[1:]:
-        if found := re.match(r"(\d-\d+(?: alt)?) ", section):
-            text = re.sub(r"!\[.*?\]\(.*?\)", "", section[found.end() :])
-            sections[found[1]] = " ".join(text.partition("**Learning it.**")[0].split())
+    for path in sorted((ROOT / "docs" / "theory").glob("claim-*.md")):
+        title, _, text = path.read_text(encoding="utf-8").partition("\n")
+        number = re.match(r"# (\d-\d+(?: alt)?) ", title)[1]
+        text = re.sub(r"!\[.*?\]\(.*?\)", "", re.sub(r"(?s)\n## Learning it\n.*?\n## ", "\n## ", text))
+        sections[number] = " ".join(text.split())
     return sections
 
 
@@ -168,7 +168,7 @@ def ordering():
     step = sum(counts[:5])
     either = sum(graphs for graphs, _ in looped[:3]) + acyclic(4)[0]
     numbers = "Of the labelled graphs with 1 to 4 vertices, {}, {}, {} and {} can be sorted".format(*counts[1:5])
-    return [f"Holds in all {step:,} cases", f"Holds in all {either:,} cases", numbers, f"{counts[5]:,} with 5"]
+    return [f"(all {step:,} cases)", f"(all {either:,} cases)", numbers, f"{counts[5]:,} with 5"]
 
 
 def gains():
@@ -221,7 +221,7 @@ def eigenvectors():
         f"the square has the rows {rows(times(one, one))}", f"has the rows {rows(times(transposed, D, D, inverse))}",
         "{:.1f}, {:.3f}, {:.3f} for 0, 1, 5".format(*sigmoids),
         f"‖N‖ is a spectral norm: {norms[0]:.0f} for W", f"the Frobenius norm is {norms[1]:.0f}",
-        f"No counterexample in {count} examples",
+        f"({count} examples)",
     ]  # fmt: skip
 
 
@@ -297,7 +297,7 @@ def normalised():
     """5-3: the batch norm of 0 and a at a, with epsilon 1e-5."""
     values = [a / 2 / math.sqrt(a * a / 4 + 1e-5) for a in (2, 1)]
     return ["the input 1 becomes {:.8g} instead of {:.8g}".format(*values),
-            f"No counterexample in {100 + 1} examples"]  # fmt: skip
+            f"({100 + 1} examples)"]  # fmt: skip
 
 
 def captioner():
@@ -416,7 +416,7 @@ def elimination():
     small = [edges for size in range(6) for edges in combinations(pairs, size)]
     costs = {edges: list(elimination_costs(edges)) for edges in small}
     ((edges, found),) = ((e, c) for e, c in costs.items() if min(c) < min(c[0], c[-1]))
-    return [f"Holds in all {2 ** len(pairs):,} cases", ", ".join(rf"${u}\to{v}$" for u, v in edges),
+    return [f"(all {2 ** len(pairs):,} cases)", ", ".join(rf"${u}\to{v}$" for u, v in edges),
             f"with {found[0]} multiplications forward, {found[-1]} in reverse, and {min(found)} if"]  # fmt: skip
 
 
@@ -425,13 +425,13 @@ BITS = [f"{100 * density:g} %" for density in (0.001, 0.5, 0.999)]
 DENSITIES = f"{BITS[0]}, {BITS[1]} or {BITS[2]} are ones"
 RECOMPUTED = {
     "1-1": convolutions(),
-    "1-3": [f"Holds in all {3**4} cases", f"Holds in all {SIZES[0]} cases",
+    "1-3": [f"(all {3**4} cases)", f"(all {SIZES[0]} cases)",
             f"$K=2$, $r=2$, $e=1$ needs {SIZES[1]} entries, and $K=3$, $d=2$, $r=2$ needs {SIZES[2]}"],
     "2-1": ordering(),
     "2-2": ordering()[1:2],
     "3-1": [DENSITIES],
     "3-1 alt": [DENSITIES, *gains(), *other_gains(), f"{fisher(3, 4, 1, 4)} for 3 of 4 against 1 of 4",
-                f"No counterexample in {100 + 4} examples"],
+                f"({100 + 4} examples)"],
     "3-2": eigenvectors(),
     "4-1": forgetting(),
     "4-2": alternation(),
@@ -477,9 +477,8 @@ def test_a_number_in_a_statement_is_recomputed(family):
 
 def tables():
     """The rows of both training tables by their name, as lists of cells."""
-    page = (
-        (ROOT / "docs" / "theory.md").read_text(encoding="utf-8").partition("**Learning it.**")[2].partition("\n## ")[0]
-    )
+    whole = (ROOT / "docs" / "theory" / "claim-3-1-alt.md").read_text(encoding="utf-8")
+    page = whole.partition("\n## Learning it\n")[2].partition("\n## ")[0]
     lines = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")
     ]

@@ -120,6 +120,7 @@ CLAIM_1_1 = Claim(
     corrected=CORRECTED_1,
     proof=PROOF_1,
     draw=draw_convolution,
+    interactive="convolution",
     display=show_convolution,
 )
 
@@ -182,6 +183,10 @@ CLAIM_1_2 = Claim(
     propositions=PROPOSITIONS_2,
     proof=PROOF_2,
     draw=draw_transposed,
+    exercise=(
+        "The convolution with the same kernel, stride and padding maps $Y$ back to a picture of the size of $X$.",
+        "With an output padding as large as the stride, the convolution returns one row and one column more.",
+    ),
     display=show_transposed,
 )
 
@@ -210,8 +215,7 @@ other. $A_T$ is the matrix of 1-2.
 zeros between entries, which gives $D=d(K-1)+1$, and zeros at the end up to $kr$ entries with $k=\lceil (D+e)/r\rceil$.
 From $H$ pixels this kernel makes $(H-1)r+kr$. The first $(H-1)r+D$ are those of the kernel before it was filled, and
 all others are 0. The transposed convolution keeps the pixels $p,\dots,p+L-1$ with $L=(H-1)r-2p+D+e$. All of them exist,
-as $p+L \le (H-1)r+D+e \le (H-1)r+kr$. So $p$ pixels are cropped at the beginning and $kr-D-e+p$ at the end. Filling the
-kernel to $r\lceil K/r\rceil$ is not enough: $K=2$, $r=2$, $e=1$ needs 4 entries, and $K=3$, $d=2$, $r=2$ needs 6."""
+as $p+L \le (H-1)r+D+e \le (H-1)r+kr$. So $p$ pixels are cropped at the beginning and $kr-D-e+p$ at the end."""
 
 PROPOSITIONS_3 = (
     _drawn("printed", "same rows", checks.check_source_permutation, domains.SOURCE_TRANSPOSED,
@@ -286,6 +290,11 @@ CLAIM_1_3 = Claim(
     propositions=PROPOSITIONS_3,
     proof=PROOF_3,
     draw=draw_permutation,
+    exercise=(
+        r"It is enough to fill the kernel with zeros to $r\lceil K/r\rceil$ entries, for all dilations $d$ and output "
+        "paddings $e$.",
+        "$K=2$, $r=2$, $e=1$ needs 4 entries, and $K=3$, $d=2$, $r=2$ needs 6.",
+    ),
     display=show_permutation,
     certify=certify,
 )

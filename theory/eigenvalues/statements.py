@@ -375,6 +375,7 @@ CLAIM_3_2 = Claim(
     corrected=CORRECTED,
     proof=PROOF,
     draw=draw,
+    interactive="eigenvalues",
     display=show,
     certify=certify,
 )

@@ -130,7 +130,7 @@ LIPSCHITZ = Claim(
     ),
     proof=r"""*Not Lipschitz* (H. Kim, G. Papamakarios and A. Mnih, 2021, Theorem 3.1): let $A=V=1$. With the weights
 $p_{ij}$ and the means $m_i=\sum_j p_{ij}x_j$,
-$\partial y_i/\partial x_i=p_{ii}(1+x_i(x_i-m_i))+\sum_k p_{ik}(x_k-m_i)^2$. At
+$\partial y_i/\partial x_i$ is $p_{ii}(1+x_i(x_i-m_i))+\sum_k p_{ik}(x_k-m_i)^2$. At
 $(x_0,x_1,x_2)=(0,t,-t)$, $x_0$ has equal weights, so $\partial y_0/\partial x_0=\frac13+\frac23t^2$.
 
 *In a ball:* if $x$ changes by $h$, the change of $y_i$ is to first order $V$ applied to

@@ -208,6 +208,7 @@ CLAIM_2_1 = Claim(
     corrected=CORRECTED_1,
     proof=PROOF_1,
     draw=draw_removals,
+    interactive="ordering",
     display=show_removals,
     certify=certify,
 )
@@ -284,6 +285,10 @@ CLAIM_2_2 = Claim(
     propositions=PROPOSITIONS_2,
     proof=PROOF_2,
     draw=draw_contradiction,
+    exercise=(
+        "If an edge goes backward in some order of the vertices, the graph has a cycle.",
+        r"One edge $u \to v$, in the order $v$, $u$: another order is topological.",
+    ),
     display=show_contradiction,
     certify=certify,
 )

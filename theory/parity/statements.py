@@ -184,7 +184,7 @@ state is in $[0,1)$. Four facts:
 1. $f_g(1+v)=f_g(1-v)$.
 2. $f_g$ rises up to $u=1$, as the slope of tanh is even and falls with the distance from 0.
 3. On $[\frac12,\frac32]$ it rises with $g$, as $u-\frac12$ and $\frac32-u$ are $\ge 0$ and not both 0.
-4. $f_g(u)+f_g(1-u)=\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
+4. $f_g(u)+f_g(1-u)$ is $\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
 
 Theorem: *the network is right for every length if and only if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.* If so,
 let $a=1-b<\frac12$. The intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1 are invariant, and $s_0=0$ is in the
@@ -487,7 +487,9 @@ def certify() -> Iterator[Certificate]:
 
 # Learning it -------------------------------------------------------------------------------------
 
-TRAINING = f"""**Learning it.** minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps
+TRAINING = f"""## Learning it
+
+minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps
 of Adam, {len(SEEDS)} seeds for each setting. Tests run {LIMIT:,} steps on 200 random sequences and on 35 structured
 ones, such as 0 0 … 0, 1 0 … 0 and rare ones. The first row is the base; each other row changes one setting.
 p is from Fisher's exact test, which compares the number of networks without any error with that of all other rows."""
@@ -563,5 +565,6 @@ CLAIM_3_1_ALT = Claim(
     draw=draw_network,
     display=show_network,
     certify=certify,
+    interactive="parity",
     measure=measure_training,
 )
