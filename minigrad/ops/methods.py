@@ -125,4 +125,40 @@ _METHODS = {
     "T": property(lambda self: shaping.transpose(self)), "mT": property(lambda self: shaping.swapaxes(self, -1, -2)),
 }  # fmt: skip
 
-extend_tensor(_METHODS)
+# What to write instead of names that other frameworks have.
+_ELSEWHERE = {
+    "arange": "mg.tensor(np.arange(n))", "cat": "mg.concatenate", "clamp": "clip", "clone": "x.copy()",
+    "cpu": "nothing, since every tensor is on the CPU", "cuda": "nothing, since every tensor is on the CPU",
+    "device": "nothing, since every tensor is on the CPU", "double": 'x.astype("float64")',
+    "float": 'x.astype("float32")', "from_numpy": "mg.tensor", "functional": "the functions of mg, such as mg.relu",
+    "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)", "numel": "x.size",
+    "ones": "mg.tensor(np.ones(shape, np.float32))",
+    "permute": "x.transpose(axes)", "rand": "mg.tensor(rng.random(shape, np.float32))",
+    "randn": "mg.tensor(rng.standard_normal(shape, np.float32))", "requires_grad_": "x.requires_grad = True",
+    "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU", "type": "x.astype(dtype)",
+    "unsqueeze": "mg.expand_dims(x, axis)", "view": "x.reshape(shape)",
+    "zeros": "mg.tensor(np.zeros(shape, np.float32))",
+    "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits", "CrossEntropyLoss": "mg.cross_entropy",
+    "MSELoss": "mg.mse_loss", "RNNCell": "mg.nn.RNN, or mg.rnn_step", "LSTMCell": "mg.nn.LSTM, or mg.lstm_step",
+    "GRUCell": "mg.nn.GRU, or mg.gru_step",
+}  # fmt: skip
+
+
+def missing(owner: str, name: str, source: Any = None) -> AttributeError:
+    """Return the error for a missing attribute; it tells users of other frameworks what to write.
+
+    >>> missing("module 'minigrad'", "cat")
+    AttributeError("module 'minigrad' has no attribute 'cat'. Use mg.concatenate.")
+    """
+    in_place = name.endswith("_") and not name.startswith("_")
+    advice = _ELSEWHERE.get(name, "a new tensor, such as x = x + 1, or write into x.data" if in_place else "")
+    return AttributeError(
+        f"{owner} has no attribute {name!r}" + f". Use {advice}." * bool(advice), name=name, obj=source
+    )
+
+
+def _missing(self: Tensor, name: str) -> Any:
+    raise missing(f"{type(self).__name__!r} object", name, self)
+
+
+extend_tensor({**_METHODS, "__getattr__": _missing})

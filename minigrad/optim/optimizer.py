@@ -8,6 +8,7 @@ state of a half-precision parameter is float32. Its steps are computed in float3
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -292,6 +293,11 @@ class Optimizer:
             self.steps[i] += 1
             written(arrays[0])
             work.append((partial(self._step_block, options, self.steps[i]), arrays))
+        if not work:
+            message = (
+                "no parameter has a gradient, so nothing changed. Call backward() after zero_grad(), before step()."
+            )
+            warnings.warn(f"{type(self).__name__}.step: {message}", stacklevel=2)
         run_in_blocks(work)
         return loss
 
