@@ -152,9 +152,8 @@ def missing(owner: str, name: str, source: Any = None) -> AttributeError:
     """
     in_place = name.endswith("_") and not name.startswith("_")
     advice = _ELSEWHERE.get(name, "a new tensor, such as x = x + 1, or write into x.data" if in_place else "")
-    return AttributeError(
-        f"{owner} has no attribute {name!r}" + f". Use {advice}." * bool(advice), name=name, obj=source
-    )
+    problem = f"{owner} has no attribute {name!r}"
+    return AttributeError(f"{problem}. Use {advice}." if advice else problem, name=name, obj=source)
 
 
 def _missing(self: Tensor, name: str) -> Any:

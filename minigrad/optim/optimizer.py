@@ -274,7 +274,7 @@ class Optimizer:
             self._update(options, t, p, g, *state)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient, in place.
+        """Update every parameter that has a gradient, in place; warn if none has one.
 
         After an interrupt (Ctrl-C), some parameters, and blocks of large ones, are updated and some are not; `steps`
         counts every parameter that may have changed. To recover, load a saved state.
@@ -294,10 +294,11 @@ class Optimizer:
             written(arrays[0])
             work.append((partial(self._step_block, options, self.steps[i]), arrays))
         if not work:
-            message = (
-                "no parameter has a gradient, so nothing changed. Call backward() after zero_grad(), before step()."
+            warnings.warn(
+                f"{type(self).__name__}.step: no parameter has a gradient, so nothing changed. Call backward() after "
+                "zero_grad(), before step().",
+                stacklevel=2,
             )
-            warnings.warn(f"{type(self).__name__}.step: {message}", stacklevel=2)
         run_in_blocks(work)
         return loss
 
