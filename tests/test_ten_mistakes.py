@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.ops.methods import _ELSEWHERE
+from minigrad.ops.methods import _FOREIGN
 
 GUIDE = Path(__file__).parent.parent / "docs" / "guides" / "ten_mistakes.md"
 
@@ -71,7 +71,6 @@ MISTAKES = {
     "keepdim": (lambda: mg.softmax(mg.tensor([1.0]), keepdim=True), "'keepdim'.*axis, keepdims"),
     "dim": (lambda: tracked().sum(dim=0), "'dim'. Use NumPy's names"),
     "view": (lambda: tracked().view(2, 1), r"'view'. Use x.reshape\(shape\)"),
-    "relu_": (lambda: tracked().relu_(), "'relu_'. Use a new tensor.*x.data"),
     "parameter": (lambda: mg.nn.Parameter([1.0]).to("cuda"), "'Parameter' object.*astype"),
     "module": (lambda: mg.cat([tracked(), tracked()]), "module 'minigrad' .*'cat'. Use mg.concatenate"),
     "nn": (lambda: mg.nn.LSTMCell(2, 3), "mg.lstm_step"),
@@ -86,19 +85,18 @@ def test_messages_say_what_to_write(mistake):
 
 
 def test_advice_names_what_exists():
-    for name in re.findall(r"\bmg\.([\w.]+)", " ".join(_ELSEWHERE.values())):
+    for name in re.findall(r"\bmg\.([\w.]+)", " ".join(_FOREIGN.values())):
         owner = mg.nn if name.startswith("nn.") else mg
         assert hasattr(owner, name.removeprefix("nn."))
-    for name in re.findall(r"\bx\.(\w+)", " ".join(_ELSEWHERE.values())):
+    for name in re.findall(r"\bx\.(\w+)", " ".join(_FOREIGN.values())):
         assert hasattr(mg.Tensor, name)
-    assert not [name for name in _ELSEWHERE if hasattr(mg.Tensor, name) or hasattr(mg, name) or hasattr(mg.nn, name)]
+    assert not [name for name in _FOREIGN if hasattr(mg.Tensor, name) or hasattr(mg, name) or hasattr(mg.nn, name)]
 
 
 @pytest.mark.parametrize("owner", [mg, mg.nn, mg.tensor(1.0)])
 def test_other_missing_names_get_no_advice(owner):
-    with pytest.raises(AttributeError, match=r"has no attribute 'shap'$") as caught:
+    with pytest.raises(AttributeError, match=r"has no attribute 'shap'$"):
         _ = owner.shap
-    assert caught.value.name == "shap"
 
 
 @pytest.mark.parametrize("optimiser", [mg.optim.SGD, mg.optim.Adam])

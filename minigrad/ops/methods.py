@@ -126,38 +126,42 @@ _METHODS = {
 }  # fmt: skip
 
 # What to write instead of names that other frameworks have.
-_ELSEWHERE = {
-    "arange": "mg.tensor(np.arange(n))", "cat": "mg.concatenate", "clamp": "clip", "clone": "x.copy()",
-    "cpu": "nothing, since every tensor is on the CPU", "cuda": "nothing, since every tensor is on the CPU",
-    "device": "nothing, since every tensor is on the CPU", "double": 'x.astype("float64")',
-    "float": 'x.astype("float32")', "from_numpy": "mg.tensor", "functional": "the functions of mg, such as mg.relu",
-    "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)", "numel": "x.size",
-    "ones": "mg.tensor(np.ones(shape, np.float32))",
-    "permute": "x.transpose(axes)", "rand": "mg.tensor(rng.random(shape, np.float32))",
-    "randn": "mg.tensor(rng.standard_normal(shape, np.float32))", "requires_grad_": "x.requires_grad = True",
-    "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU", "type": "x.astype(dtype)",
+_FOREIGN_METHODS = {
+    "clamp": "x.clip(low, high)", "clone": "x.copy()", "cpu": "nothing, since every tensor is on the CPU",
+    "cuda": "nothing, since every tensor is on the CPU", "double": 'x.astype("float64")',
+    "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)", "numel": "x.size",
+    "permute": "x.transpose(axes)", "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU",
     "unsqueeze": "mg.expand_dims(x, axis)", "view": "x.reshape(shape)",
-    "zeros": "mg.tensor(np.zeros(shape, np.float32))",
-    "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits", "CrossEntropyLoss": "mg.cross_entropy",
-    "MSELoss": "mg.mse_loss", "RNNCell": "mg.nn.RNN, or mg.rnn_step", "LSTMCell": "mg.nn.LSTM, or mg.lstm_step",
-    "GRUCell": "mg.nn.GRU, or mg.gru_step",
+}  # fmt: skip
+_FOREIGN = {
+    **_FOREIGN_METHODS,
+    "arange": "mg.tensor(np.arange(n))", "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits",
+    "cat": "mg.concatenate", "CrossEntropyLoss": "mg.cross_entropy", "from_numpy": "mg.tensor",
+    "functional": "the functions of mg, such as mg.relu", "GRUCell": "mg.nn.GRU, or mg.gru_step",
+    "LSTMCell": "mg.nn.LSTM, or mg.lstm_step", "MSELoss": "mg.mse_loss",
+    "ones": "mg.tensor(np.ones(shape, np.float32))", "rand": "mg.tensor(rng.random(shape, np.float32))", "RNNCell": "mg.nn.RNN, or mg.rnn_step",
+    "randn": "mg.tensor(rng.standard_normal(shape, np.float32))", "zeros": "mg.tensor(np.zeros(shape, np.float32))",
 }  # fmt: skip
 
 
-def missing(owner: str, name: str, source: Any = None) -> AttributeError:
+def missing(owner: str, name: str) -> AttributeError:
     """Return the error for a missing attribute; it tells users of other frameworks what to write.
 
     >>> missing("module 'minigrad'", "cat")
     AttributeError("module 'minigrad' has no attribute 'cat'. Use mg.concatenate.")
     """
-    in_place = name.endswith("_") and not name.startswith("_")
-    advice = _ELSEWHERE.get(name, "a new tensor, such as x = x + 1, or write into x.data" if in_place else "")
     problem = f"{owner} has no attribute {name!r}"
-    return AttributeError(f"{problem}. Use {advice}." if advice else problem, name=name, obj=source)
+    return AttributeError(f"{problem}. Use {_FOREIGN[name]}." if name in _FOREIGN else problem)
 
 
-def _missing(self: Tensor, name: str) -> Any:
-    raise missing(f"{type(self).__name__!r} object", name, self)
+class _Missing:
+    """A method that tensors do not have. A ``Tensor.__getattr__`` would slow down every attribute."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, tensor: Tensor | None, owner: type) -> Any:
+        raise missing(f"{owner.__name__!r} object", self.name)
 
 
-extend_tensor({**_METHODS, "__getattr__": _missing})
+extend_tensor({**_METHODS, **{name: _Missing(name) for name in _FOREIGN_METHODS}})
