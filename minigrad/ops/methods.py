@@ -129,8 +129,8 @@ _METHODS = {
 _FOREIGN_METHODS = {
     "clamp": "x.clip(low, high)", "clone": "x.copy()", "cpu": "nothing, since every tensor is on the CPU",
     "cuda": "nothing, since every tensor is on the CPU", "double": 'x.astype("float64")',
-    "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)", "numel": "x.size",
-    "permute": "x.transpose(axes)", "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU",
+    "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)",
+    "numel": "x.size", "permute": "x.transpose(axes)", "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU",
     "unsqueeze": "mg.expand_dims(x, axis)", "view": "x.reshape(shape)",
 }  # fmt: skip
 _FOREIGN = {
@@ -139,7 +139,8 @@ _FOREIGN = {
     "cat": "mg.concatenate", "CrossEntropyLoss": "mg.cross_entropy", "from_numpy": "mg.tensor",
     "functional": "the functions of mg, such as mg.relu", "GRUCell": "mg.nn.GRU, or mg.gru_step",
     "LSTMCell": "mg.nn.LSTM, or mg.lstm_step", "MSELoss": "mg.mse_loss",
-    "ones": "mg.tensor(np.ones(shape, np.float32))", "rand": "mg.tensor(rng.random(shape, np.float32))", "RNNCell": "mg.nn.RNN, or mg.rnn_step",
+    "ones": "mg.tensor(np.ones(shape, np.float32))", "rand": "mg.tensor(rng.random(shape, np.float32))",
+    "RNNCell": "mg.nn.RNN, or mg.rnn_step",
     "randn": "mg.tensor(rng.standard_normal(shape, np.float32))", "zeros": "mg.tensor(np.zeros(shape, np.float32))",
 }  # fmt: skip
 
