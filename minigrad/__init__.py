@@ -24,6 +24,7 @@ from .higher_order import create_graph
 from .io import load, load_metadata, save
 from .numpy_files import load_numpy
 from .ops import *  # noqa: F403
+from .ops.methods import missing as _missing
 from .primitives import primitive
 from .profiling import profile
 from .recording import record
@@ -65,4 +66,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _missing(f"module {__name__!r}", name)

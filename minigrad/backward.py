@@ -422,7 +422,10 @@ def _live_edges(node: Node, live: set[Node]) -> tuple[Any, tuple[int, ...], tupl
 def seed_of(output: Tensor, gradient: Any = None) -> tuple[Node, int, Array]:
     """Return the seed of a reverse pass that starts at a tensor: its node, index and cotangent."""
     if output.node is None:
-        raise ValueError("backward: this tensor does not depend on anything that requires a gradient")
+        raise ValueError(
+            "backward: this tensor does not depend on anything that requires a gradient. Create its inputs with "
+            "mg.tensor(x, requires_grad=True). Then .data, .numpy(), mg.tensor(y) and mg.no_grad() end the graph."
+        )
     if gradient is None:
         if output.size != 1:
             raise ValueError(

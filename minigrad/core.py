@@ -148,7 +148,9 @@ class Leaf(Node):
 
     def __init__(self, array: Array) -> None:
         if array.dtype.kind != "f":
-            raise TypeError(f"only tensors of a floating dtype can require a gradient, not {array.dtype}")
+            raise TypeError(
+                f"only tensors of a floating dtype can require a gradient, not {array.dtype}. Pass floats, or a dtype."
+            )
         self.primitive = None
         self.params = {}
         self.parents = ()
@@ -330,7 +332,10 @@ class Tensor(Extensions):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.node is not None:
-            raise TypeError("NumPy would lose this tensor's gradient: call .detach() first, or use mg.ops")
+            raise TypeError(
+                "NumPy would lose this tensor's gradient. Join a list of tensors with mg.stack or mg.concatenate, call "
+                "minigrad's functions, or pass .detach() as a constant."
+            )
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

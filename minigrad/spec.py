@@ -100,7 +100,7 @@ def explain(name: str, arguments: Iterable[tuple[str, Any]], error: Exception) -
     ValueError('add(a: float64 (2,), b: float64 (3,)): cannot broadcast')
     """
     shown = ", ".join(f"{argument}: {describe(value)}" for argument, value in arguments)
-    message = f"{name}({shown}): {error}"
+    message = f"{name}({shown}): {error}" + (". Use NumPy's names: axis, keepdims." if "dim'" in str(error) else "")
     for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, TypeError):
         if isinstance(error, kind):
             return kind(message)

@@ -1,5 +1,8 @@
 """Modules, layers and initialisers."""
 
+from typing import TYPE_CHECKING
+
+from ..ops.methods import missing as _missing
 from . import init
 from .activations import GELU, Identity, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh
 from .containers import ModuleDict, ModuleList, Sequential
@@ -27,3 +30,9 @@ __all__ = ["GELU", "GRU", "LSTM", "RNN", "AdaptiveAvgPool2d", "AvgPool2d", "Batc
            "MultiHeadAttention", "Parameter", "PixelShuffle", "PixelUnshuffle", "RMSNorm", "ReLU", "ReLU6",
            "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "TransformerEncoder", "TransformerEncoderLayer",
            "Upsample", "init"]  # fmt: skip
+
+
+if not TYPE_CHECKING:  # so that type checkers still find misspelt names
+
+    def __getattr__(name):
+        raise _missing(f"module {__name__!r}", name)

@@ -242,7 +242,7 @@ def conv2d(
     if w.shape[1] * groups != x.shape[1]:
         raise ValueError(
             f"w has {w.shape[1]} input channels in each of {groups} group(s), but x has {x.shape[1]} channels. "
-            f"Pass a w with {x.shape[1] // groups} input channels."
+            f"Pass a w with {x.shape[1] // groups} input channels or, if x has its channels last, moveaxis(x, -1, 1)."
         )
     windows, number = Windows.over(x.shape[2:], w.shape[2:], stride, padding, dilation)
     y = _correlate(x, w, windows, number, groups, _as_bias(b, w.shape[0]))

@@ -125,4 +125,44 @@ _METHODS = {
     "T": property(lambda self: shaping.transpose(self)), "mT": property(lambda self: shaping.swapaxes(self, -1, -2)),
 }  # fmt: skip
 
-extend_tensor(_METHODS)
+# What to write instead of names that other frameworks have.
+_FOREIGN_METHODS = {
+    "clamp": "x.clip(low, high)", "clone": "x.copy()", "cpu": "nothing, since every tensor is on the CPU",
+    "cuda": "nothing, since every tensor is on the CPU", "double": 'x.astype("float64")',
+    "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)",
+    "numel": "x.size", "permute": "x.transpose(axes)", "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU",
+    "unsqueeze": "mg.expand_dims(x, axis)", "view": "x.reshape(shape)",
+}  # fmt: skip
+_FOREIGN = {
+    **_FOREIGN_METHODS,
+    "arange": "mg.tensor(np.arange(n))", "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits",
+    "cat": "mg.concatenate", "CrossEntropyLoss": "mg.cross_entropy", "from_numpy": "mg.tensor",
+    "functional": "the functions of mg, such as mg.relu", "GRUCell": "mg.nn.GRU, or mg.gru_step",
+    "LSTMCell": "mg.nn.LSTM, or mg.lstm_step", "MSELoss": "mg.mse_loss",
+    "ones": "mg.tensor(np.ones(shape, np.float32))", "rand": "mg.tensor(rng.random(shape, np.float32))",
+    "RNNCell": "mg.nn.RNN, or mg.rnn_step",
+    "randn": "mg.tensor(rng.standard_normal(shape, np.float32))", "zeros": "mg.tensor(np.zeros(shape, np.float32))",
+}  # fmt: skip
+
+
+def missing(owner: str, name: str) -> AttributeError:
+    """Return the error for a missing attribute; it tells users of other frameworks what to write.
+
+    >>> missing("module 'minigrad'", "cat")
+    AttributeError("module 'minigrad' has no attribute 'cat'. Use mg.concatenate.")
+    """
+    problem = f"{owner} has no attribute {name!r}"
+    return AttributeError(f"{problem}. Use {_FOREIGN[name]}." if name in _FOREIGN else problem)
+
+
+class _Missing:
+    """A method that tensors do not have. A ``Tensor.__getattr__`` would slow down every attribute."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, tensor: Tensor | None, owner: type) -> Any:
+        raise missing(f"{owner.__name__!r} object", self.name)
+
+
+extend_tensor({**_METHODS, **{name: _Missing(name) for name in _FOREIGN_METHODS}})

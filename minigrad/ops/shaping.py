@@ -99,6 +99,8 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     tensor([[1, 3],
             [2, 4]])
     """
+    if axes is not None and np.size(axes) != x.ndim:
+        raise ValueError(f"axes don't match: x has {x.ndim}, not {np.size(axes)}. To swap two axes, call swapaxes.")
     return np.transpose(x, axes), (None if axes is None else np.argsort(np.arange(x.ndim)[list(axes)]),)
 
 

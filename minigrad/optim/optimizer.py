@@ -8,6 +8,7 @@ state of a half-precision parameter is float32. Its steps are computed in float3
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -273,7 +274,7 @@ class Optimizer:
             self._update(options, t, p, g, *state)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient, in place.
+        """Update every parameter that has a gradient, in place; warn if none has one.
 
         After an interrupt (Ctrl-C), some parameters, and blocks of large ones, are updated and some are not; `steps`
         counts every parameter that may have changed. To recover, load a saved state.
@@ -292,6 +293,12 @@ class Optimizer:
             self.steps[i] += 1
             written(arrays[0])
             work.append((partial(self._step_block, options, self.steps[i]), arrays))
+        if not work:
+            warnings.warn(
+                f"{type(self).__name__}.step: no parameter has a gradient, so nothing changed. Call backward() after "
+                "zero_grad(), before step().",
+                stacklevel=2,
+            )
         run_in_blocks(work)
         return loss
 

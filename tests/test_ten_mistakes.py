@@ -1,0 +1,111 @@
+"""The ten mistakes of newcomers: the guide's examples, and variants of its mistakes."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.ops.methods import _FOREIGN
+
+GUIDE = Path(__file__).parent.parent / "docs" / "guides" / "ten_mistakes.md"
+
+
+BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n((?:> [^\n]*\n)+))?", re.DOTALL)
+
+
+def raised_by(code, names):
+    """Run code; return the error or else the last warning as "Type: message", or an empty string."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            exec(compile(code, GUIDE.name, "exec"), names)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+    return f"UserWarning: {caught[-1].message}" if caught else ""
+
+
+def test_guide_shows_the_real_messages(capsys):
+    names: dict[str, object] = {}
+    blocks = BLOCK.findall(GUIDE.read_text(encoding="utf-8"))
+    for code, quoted in blocks:
+        said = re.sub(r"called at [^)]*", "called at …", raised_by(code, names))
+        assert said.split() == quoted.replace("> ", "").strip().strip("`").split()
+        printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+        commented = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
+        assert len(printed) == len(commented)
+        assert all(comment.startswith(line) for line, comment in zip(printed, commented, strict=True))
+    assert len([quoted for _, quoted in blocks if quoted]) == 8
+
+
+def tracked():
+    return mg.tensor([1.0, 2.0], requires_grad=True)
+
+
+def frozen_by(cut):
+    """Call backward on a loss that is cut off from its weights."""
+    cut(tracked()).sum().backward()
+
+
+@mg.no_grad()
+def doubled(w):
+    return w * 2
+
+
+MISTAKES = {
+    "through .data": (lambda: frozen_by(lambda w: mg.tensor(w.data * 2)), "Create its inputs with mg.tensor"),
+    "through numpy()": (lambda: frozen_by(lambda w: mg.tensor(w.numpy() * 2)), "numpy.* end the graph"),
+    "through no_grad": (lambda: frozen_by(doubled), "no_grad.* end the graph"),
+    "integers": (lambda: mg.tensor([1, 2], requires_grad=True), "not int64. Pass floats, or a dtype"),
+    "list to a function": (lambda: mg.sum([tracked(), tracked()]), "mg.stack or mg.concatenate"),
+    "list to a layer": (lambda: mg.nn.Linear(2, 3)([tracked()]), "mg.stack or mg.concatenate"),
+    "np.array": (lambda: np.array([tracked(), tracked()]), "mg.stack or mg.concatenate"),
+    "a second loss": (lambda: (h := tracked() ** 2, h.sum().backward(), (h * 2).sum().backward()), "retain_graph=True"),
+    "channels last, 1d": (lambda: mg.nn.Conv1d(3, 4, 3)(np.ones((2, 8, 3))), r"channels last, moveaxis\(x, -1, 1\)"),
+    "classes second": (lambda: mg.cross_entropy(np.ones((2, 5, 3)), np.zeros((2, 3), int)), r"LAST.*moveaxis\(logits"),
+    "two axes of three": (lambda: mg.tensor(np.ones((2, 3, 4))).transpose(0, 1), "x has 3, not 2.*call swapaxes"),
+    "keepdim": (lambda: mg.softmax(mg.tensor([1.0]), keepdim=True), "'keepdim'.*axis, keepdims"),
+    "dim": (lambda: tracked().sum(dim=0), "'dim'. Use NumPy's names"),
+    "view": (lambda: tracked().view(2, 1), r"'view'. Use x.reshape\(shape\)"),
+    "parameter": (lambda: mg.nn.Parameter([1.0]).to("cuda"), "'Parameter' object.*astype"),
+    "module": (lambda: mg.cat([tracked(), tracked()]), "module 'minigrad' .*'cat'. Use mg.concatenate"),
+    "nn": (lambda: mg.nn.LSTMCell(2, 3), "mg.lstm_step"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_messages_say_what_to_write(mistake):
+    call, message = MISTAKES[mistake]
+    with pytest.raises((AttributeError, TypeError, ValueError), match=f"(?s){message}"):
+        call()
+
+
+def test_advice_names_what_exists():
+    for name in re.findall(r"\bmg\.([\w.]+)", " ".join(_FOREIGN.values())):
+        owner = mg.nn if name.startswith("nn.") else mg
+        assert hasattr(owner, name.removeprefix("nn."))
+    for name in re.findall(r"\bx\.(\w+)", " ".join(_FOREIGN.values())):
+        assert hasattr(mg.Tensor, name)
+    assert not [name for name in _FOREIGN if hasattr(mg.Tensor, name) or hasattr(mg, name) or hasattr(mg.nn, name)]
+
+
+@pytest.mark.parametrize("owner", [mg, mg.nn, mg.tensor(1.0)])
+def test_other_missing_names_get_no_advice(owner):
+    with pytest.raises(AttributeError, match=r"has no attribute 'shap'$"):
+        _ = owner.shap
+
+
+@pytest.mark.parametrize("optimiser", [mg.optim.SGD, mg.optim.Adam])
+def test_step_without_a_gradient_warns(optimiser):
+    layer = mg.nn.Linear(2, 2)
+    steps = optimiser(layer.parameters(), lr=0.1)
+    layer(np.ones((3, 2), np.float32)).sum().backward()
+    steps.step()
+    steps.zero_grad()
+    with pytest.warns(UserWarning, match=f"{optimiser.__name__}.step: no parameter has a gradient") as caught:
+        steps.step()
+    assert caught[0].filename == __file__
