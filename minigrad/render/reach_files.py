@@ -24,6 +24,7 @@ _LOW, _HIGH = (round(math.log10(mark)) for mark in GRADIENT_MARKS[::2])  # ends 
 _STEP = (_HIGH - _LOW) / 255
 _SIDE, _WIDTH, _HEIGHT, _MARGIN = 180, 200, 250, 20  # of a triangle, and of its place in the picture, in pixels
 _IN_A_ROW = 4  # triangles
+_LEGEND = 460  # pixels, the width that the legend needs
 _SHOWN = 8  # entries of an input that the page shows
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -102,7 +103,8 @@ def _triangle(norms: Array) -> str:
 def reach_svg(reach: Reach, title: str) -> str:
     """Return a picture with a triangle for each network, of the last snapshot, and the scale."""
     T, count = len(reach.inputs), len(reach.norms)
-    width, below = max(min(count, _IN_A_ROW), 2) * _WIDTH + _MARGIN, -(-count // _IN_A_ROW) * _HEIGHT
+    width = max(min(count, _IN_A_ROW) * _WIDTH + _MARGIN, _LEGEND)
+    below = -(-count // _IN_A_ROW) * _HEIGHT
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {below + 60}" width="{width}" role="img">',
         f"<title>{escape(title)}</title>",

@@ -1,0 +1,30 @@
+"""The tutorials run from top to bottom; their assertions state what the text says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import minigrad as mg
+
+TUTORIALS = sorted((Path(__file__).parent.parent / "docs/tutorials").glob("*.md"))
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?::[^\n]*\n)*(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_tutorial(page, tmp_path, monkeypatch):
+    code = "\n".join(CELL.findall(page.read_text(encoding="utf-8")))
+    if "IPython" in code:
+        pytest.importorskip("IPython", reason="no jupyter: IPython is not installed")
+    if "render.notebook" in code and shutil.which("dot") is None and importlib.util.find_spec("graphviz_pure") is None:
+        pytest.skip("no dot")
+    monkeypatch.chdir(tmp_path)
+    mg.manual_seed(0)
+    try:
+        exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
+    finally:
+        mg.render.notebook(False)
