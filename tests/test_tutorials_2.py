@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "docs/tutorials"
-NAMES = ["autodiff_from_nothing"]
+NAMES = ["autodiff_from_nothing", "caption_your_photos", "claims_as_code", "cs231n"]
 
 
 def cells(name):
@@ -19,6 +20,7 @@ def cells(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tutorial_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     names = {"__name__": "__main__"}
     for number, code in enumerate(cells(name)):
         exec(compile(code, f"{name}.md, cell {number}", "exec"), names)
