@@ -82,7 +82,7 @@ p.verdict { color: var(--faint); font-size: 13px; }
 </head>
 <body>
 <h1>Claims about networks</h1>
-<p>Each verdict is from 10 examples of each proposition. <code>theory check NUMBER</code> and docs/theory.md try 100, so
+<p>Each verdict is from 10 examples of each proposition. <code>theory check NUMBER</code> and docs/theory try 100, so
 they may refute more. Both show every proposition.</p>
 <main>
 """
