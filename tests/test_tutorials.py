@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,26 @@ TUTORIALS = sorted((Path(__file__).parent.parent / "docs/tutorials").glob("*.md"
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?::[^\n]*\n)*(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
+def code_of(page):
+    return "\n".join(CELL.findall(page.read_text(encoding="utf-8")))
+
+
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
 def test_tutorial(page, tmp_path, monkeypatch):
-    code = "\n".join(CELL.findall(page.read_text(encoding="utf-8")))
+    code = code_of(page)
     if "IPython" in code:
         pytest.importorskip("IPython", reason="no jupyter: IPython is not installed")
     if "render.notebook" in code and shutil.which("dot") is None and importlib.util.find_spec("graphviz_pure") is None:
         pytest.skip("no dot")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     mg.manual_seed(0)
     try:
         exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
     finally:
         mg.render.notebook(False)
+
+
+def test_autodiff_from_nothing_has_at_most_250_lines():
+    (page,) = [page for page in TUTORIALS if page.stem == "autodiff_from_nothing"]
+    assert 100 < sum(1 for line in code_of(page).splitlines() if line.strip()) <= 250
