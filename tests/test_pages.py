@@ -39,7 +39,9 @@ CODE = sorted(
 
 def test_files_that_pages_and_comments_name_exist():
     named = {(page, name) for page in [*PAGES, *CODE] for name in FILE.findall(text_of(page))}
-    assert {(page, name) for page, name in named if name not in INVENTED and not (ROOT / name).exists()} == set()
+    places = {(page, name): (ROOT / name, (ROOT / page).parent / name) for page, name in named}
+    missing = {name for name in places if not any(path.exists() for path in places[name])}
+    assert {(page, name) for page, name in missing if name not in INVENTED} == set()
 
 
 # --- examples ---------------------------------------------------------------------------------------------
