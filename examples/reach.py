@@ -141,7 +141,7 @@ def word_loss(predict, targets, states):
 
 
 def main(out="docs/reach", seed=0, every=50):
-    """Write pictures and pages to a folder; the page of the bits has a snapshot of every so many steps."""
+    """Write the pictures and pages to a folder. The page first_bit has a snapshot for each ``every`` training steps."""
     trained = snapshots(ALL, seed, range(0, STEPS + 1, every))
     selected = {name: trained[STEPS][name] for name in ("RNN", "GRU", "LSTM, forget bias 0", "LSTM, forget bias 3")}
     others = {"clipping": clipping(seed), "captioner": captioner(seed)}

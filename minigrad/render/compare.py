@@ -47,7 +47,8 @@ def compare(
     The picture has the same marks, so it needs no colours. With more than 60 operations and leaves, it shows each
     module without a difference as one box.
 
-    Numbers in the names of modules do not matter, so a layer that moves from `2` to `3` is the same layer.
+    Numbers in the names of modules do not matter, so a layer that moves from `2` to `3` is the same layer. Operations
+    that run in another order may be listed as removed and added.
 
     Args:
         before, after: one or more tensors, each with a graph.

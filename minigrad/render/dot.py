@@ -107,7 +107,7 @@ def to_dot(
     expand: Iterable[str] = (),
     depth: Depth = "auto",
 ) -> str:
-    """Return the graph of one or more tensors as DOT text; equal graphs give equal text.
+    """Return the graph of one or more tensors as DOT text. Equal programs give equal text.
 
     Parameters are drawn as stubs beside the operations that use them, as are inputs with three or more uses and results
     with more than eight. A parameter that several operations share has the same number, such as `(shared 1)`, and the
@@ -152,7 +152,7 @@ def to_dot(
         ValueError: if
 
             - a tensor has no graph, a named tensor is not in it, or an option is unknown;
-            - more than 40 steps would stand in a row;
+            - a drawing would have more than 40 steps side by side;
             - the requested gradients, times or values were not recorded;
             - a depth closes modules, which would hide the requested times or residuals;
             - a backward pass has freed the requested residuals.

@@ -317,7 +317,10 @@ def reach(
     >>> r.norms["RNN"].shape, r.difference < 1e-6
     ((4, 4), True)
     """
-    x = np.asarray(inputs, np.float64)
+    try:
+        x = np.asarray(inputs, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"reach: inputs must be numbers of shape (T, D): {error}") from None
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"reach: inputs must be (T, D) with at least two steps, not {x.shape}")
     if not isinstance(cells, Mapping) or not cells:

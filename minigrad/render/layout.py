@@ -141,7 +141,7 @@ def layout_program() -> str:
 
 
 def to_graphviz(tensors: Tensor | Iterable[Tensor], **options: Any) -> graphviz.Source:
-    """Return the graph of one or more tensors as a ``graphviz.Source``, the same for equal graphs.
+    """Return the graph of one or more tensors as a ``graphviz.Source``, the same for equal programs.
 
     The package graphviz can save, render and view it with the system's `dot`, and notebooks display it.
     :func:`minigrad.render.draw` has a time limit, writes files atomically, and can use graphviz-pure instead of `dot`.

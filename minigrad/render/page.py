@@ -166,7 +166,7 @@ def as_json(content: Any) -> str:
 
 
 def content_of(picture: Picture, title: str = "") -> _Json:
-    """Return everything that the page shows, in an order that is the same for equal graphs."""
+    """Return everything that the page shows, in an order that is the same for equal programs."""
     return _Content(picture).everything(title)
 
 

@@ -1,7 +1,7 @@
 """Represent graphs as plain data, from which every writer draws.
 
 A :class:`Picture` lists vertices so that each comes after those that feed it: leaves first, then operations in
-topological order. Vertices are renumbered for each picture, so that equal graphs give equal pictures.
+topological order. Vertices are renumbered for each picture, so that equal programs give equal pictures.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Vertex:
 
     @property
     def in_row(self) -> bool:
-        """Whether it is one of the steps of an unrolled sequence, which stand in a row."""
+        """Whether this is a step of an unrolled sequence. Drawings put these steps side by side."""
         return self.step is not None and not self.folds
 
     @property

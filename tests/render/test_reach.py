@@ -265,6 +265,7 @@ def test_errors():
         (ValueError, "networks a", {"cells": {"a": nn.RNN(D, H)}, "snapshots": {0: {"b": nn.RNN(D, H)}}}),
         (ValueError, "networks a", {"cells": {"a": nn.RNN(D, H)}, "snapshots": {}}),
         (TypeError, "names to networks, .* not {}", {"cells": {}}),
+        (ValueError, "inputs must be numbers of shape", {"cells": {"a": nn.RNN(D, H)}, "inputs": [["a"]]}),
         (ValueError, "not finite", {"cells": {"a": lambda x, s: s * np.inf}, "initial": {"a": np.ones(2)}}),
     ]
     for error, message, given in cases:
