@@ -97,7 +97,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_the_page_of_examples_has_all_of_their_pictures():
-    page = (ROOT / "docs/examples.md").read_text()
+    page = (ROOT / "docs/guides/examples.md").read_text()
     pictures = {path.stem: path for path in (ROOT / "docs/examples").glob("*.png")}
     assert set(LEARNT) == set(pictures) == set(re.findall(r"examples/(\w+)\.png", page))
     assert all(path.stat().st_size < 60_000 for path in pictures.values())

@@ -224,7 +224,7 @@ class ReadAhead:
     """Reads batches with a function, and reads the next ones in a thread while the caller computes.
 
     function: takes row numbers (N,) and returns their data, such as a `Batch`. threaded: False uses no thread, for rows
-    in memory. The thread lives in the `with` block; outside, everything is read on demand. docs/scale.md has
+    in memory. The thread lives in the `with` block; outside, everything is read on demand. docs/guides/processes.md has
     measurements.
 
     >>> with ReadAhead(lambda rows: rows * 10) as ahead:

@@ -1,4 +1,4 @@
-"""Check what docs/comparison.md says about other frameworks: ``python docs/comparison_checks [FRAMEWORK ...]``.
+"""Check what docs/explanations/comparison.md says about other frameworks: ``python docs/comparison_checks [FRAMEWORK ...]``.
 
 Install the frameworks with ``pip install torch jax equinox autograd mygrad tinygrad graphviz``. Each cell about an
 installed framework is checked. For "yes" and "part" a few lines must run and give the right result, or a name must

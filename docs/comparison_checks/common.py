@@ -1,9 +1,9 @@
-"""What the checks share: the cells of docs/comparison.md, and what to search for in a package."""
+"""What the checks share: the cells of docs/explanations/comparison.md, and what to search for in a package."""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parent.with_name("comparison.md")
+PAGE = Path(__file__).parents[1] / "explanations/comparison.md"
 PACKAGES = {
     "PyTorch": ("torch",),
     "JAX, Equinox": ("jax", "equinox"),

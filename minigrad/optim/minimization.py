@@ -150,7 +150,7 @@ def _number(value: Tensor) -> float:
     if leaves_graph() and value.requires_grad:
         raise TypeError(
             "minimize: f depends on a tensor that an outer transform differentiates, but the minimum is not "
-            "differentiable. Pass .detach() of the tensor to treat it as a constant (docs/derivatives.md shows "
+            "differentiable. Pass .detach() of the tensor to treat it as a constant (docs/guides/derivatives.md shows "
             "implicit differentiation)."
         )
     return float(value.item())

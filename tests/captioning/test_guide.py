@@ -1,4 +1,4 @@
-"""Every command of docs/captioning.md runs, one after the other, on a small setting."""
+"""Every command of docs/guides/captioning.md runs, one after the other, on a small setting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from captioning.scenes.drawing import render
 from captioning.training.run_folder import Run
 from tests.captioning.downloading.server import Site, members_of, serving, zipped
 
-PAGE = (Path(__file__).parents[2] / "docs" / "captioning.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/guides/captioning.md").read_text(encoding="utf-8")
 COMMANDS = [
     line.partition("  #")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)

@@ -51,7 +51,7 @@ if parallel.comm.rank == 0:
 
 
 def test_the_loop_of_the_page_gives_the_same_bits_on_ranks(tmp_path):
-    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/guides/processes.md").read_text(encoding="utf-8")
     loop = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     program = tmp_path / "train.py"
     program.write_text(loop + SAY)
