@@ -56,7 +56,13 @@ def test_examples_of_a_page(page):
 
 BLOCKS = [
     (page, *block)
-    for page in ("README.md", "docs/reach.md", "docs/tour.md")
+    for page in (
+        "README.md",
+        "docs/guides/debug_and_profile.md",
+        "docs/guides/draw_graphs.md",
+        "docs/guides/train_a_model.md",
+        "docs/reach.md",
+    )
     for block in re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", text_of(page), re.DOTALL)
 ]
 
