@@ -183,9 +183,9 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
 
 INTRODUCTION = """# A gallery of graphs
 
-Click a picture to see it at full size, or a title for its code. [Another page](reach.md) shows how far back the gradient
-of a recurrent network reaches. `python examples/gallery.py --out docs` makes this page. The folder `gallery` also has
-the pictures as DOT.
+Click a picture to see it at full size, or a title for its code. [Another page](reach.md) shows how far back the
+gradient of a recurrent network reaches. `python examples/gallery.py --out docs` makes this page. The folder `gallery`
+also has the pictures as DOT.
 """
 COLUMNS = 3
 

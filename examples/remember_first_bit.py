@@ -8,8 +8,8 @@ The initial weights decide. These networks remember the bit:
 - a GRU if the bias of its update gate is 2,
 - a vanilla RNN if its weights start orthogonal.
 
-In the others, hardly any gradient of the last state reaches the first step (see docs/reach.md). docs/guides/examples.md lists
-the results of ten seeds.
+In the others, hardly any gradient of the last state reaches the first step (see docs/reach.md). docs/guides/examples.md
+lists the results of ten seeds.
 """
 
 import argparse
