@@ -28,7 +28,9 @@ def text_of(page: str) -> str:
 
 # --- what pages and comments name -------------------------------------------------------------------------
 
-FILE = re.compile(r"(?<!\.\./)\b((?:docs|tests|examples|minigrad|captioning|theory|benchmarks)/[\w/]*\w\.(?:py|md|svg|json))\b")
+FILE = re.compile(
+    r"(?<!\.\./)\b((?:docs|tests|examples|minigrad|captioning|theory|benchmarks)/[\w/]*\w\.(?:py|md|svg|json))\b"
+)
 INVENTED = {"tests/ops/test_odd.py", "minigrad/none.py"}
 CODE = sorted(
     str(path.relative_to(ROOT))
@@ -47,7 +49,9 @@ def test_files_that_pages_and_comments_name_exist():
 # --- examples ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["explanations/compiler.md", "explanations/engine.md", "guides/derivatives.md"])
+@pytest.mark.parametrize(
+    "page", ["explanations/compiler.md", "explanations/engine.md", "explanations/trust.md", "guides/derivatives.md"]
+)
 def test_examples_of_a_page(page):
     mg.manual_seed(0)
     found = doctest.testfile(str(ROOT / "docs" / page), False, optionflags=doctest.NORMALIZE_WHITESPACE)
