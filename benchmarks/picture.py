@@ -25,7 +25,8 @@ HEADLINES = {
     "Layer norm, 32x128x512": ("kernels", "layer_norm 32x128x512"),
 }
 """The job and case of each bar, by its label."""
-_COLOURS = ("#0b6e99", "#d9730d")
+_COLOURS = ("#0b6e99", "#b85c00")  # white text is readable on them
+_THEMES = "text{fill:#1c2430}@media(prefers-color-scheme:dark){text{fill:#e6eaf0}}"
 
 
 def headline_ratios(results: Results) -> dict[str, dict[int, Comparison]]:
@@ -46,32 +47,40 @@ def draw(results: Results, path: str | Path) -> None:
         ValueError: if the results have none of the headline cases.
     """
     matplotlib = require("matplotlib")
-    with matplotlib.rc_context({"svg.hashsalt": "minigrad", "font.size": 10, "svg.fonttype": "path"}):
+    svg = Path(path).suffix == ".svg"
+    with matplotlib.rc_context({"svg.hashsalt": "minigrad", "font.size": 10, "svg.fonttype": "none"}):
         if not (ratios := headline_ratios(results)):
             raise ValueError("these results have none of the cases of benchmarks.picture.HEADLINES")
         figure = _figure(ratios)
         with replacing(path) as temporary:
-            kind = Path(path).suffix[1:]
             figure.savefig(
-                temporary, format=kind, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else {}
-            )
+                temporary, format=Path(path).suffix[1:], bbox_inches="tight", transparent=svg,
+                metadata={"Date": None} if svg else {},
+            )  # fmt: skip
+            if svg:  # the text follows the reader's colour scheme
+                file = Path(temporary)
+                file.write_text(file.read_text("utf-8").replace("</style>", f"{_THEMES}</style>", 1), "utf-8")
 
 
 def _figure(ratios: dict[str, dict[int, Comparison]]) -> Any:
-    figure = require("matplotlib.figure").Figure(figsize=(8, 0.6 + 0.5 * len(ratios)))
+    figure = require("matplotlib.figure").Figure(figsize=(4.6, 1 + 0.62 * len(ratios)))
     axis = figure.add_subplot()
     threads = sorted({n for compared in ratios.values() for n in compared})
-    height = 0.8 / max(1, len(threads))
+    height = 0.6 / max(1, len(threads))
     for number, (n, colour) in enumerate(zip(threads, _COLOURS, strict=False)):
-        places = [i + (number + 0.5) * height - 0.4 for i, compared in enumerate(ratios.values()) if n in compared]
+        places = [i + (number + 0.5) * height - 0.2 for i, compared in enumerate(ratios.values()) if n in compared]
         values = [compared[n].relation.median for compared in ratios.values() if n in compared]
         bars = axis.barh(places, values, height, color=colour, label=f"{n} thread{'s' * (n > 1)}")
-        axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
-    axis.axvline(1, color="#444444", linewidth=1)
-    axis.set_yticks(range(len(ratios)), list(ratios))
+        axis.bar_label(bars, fmt="%.2f", padding=-22, fontsize=8, color="white")
+    for i, label in enumerate(ratios):  # above its bars, so that the picture fits a phone
+        axis.text(0, i - 0.28, label)
+        axis.vlines(1, i - 0.24, i + 0.44, "#888888", linewidth=1)
+    axis.set_yticks([])
     axis.invert_yaxis()
-    axis.set_xlabel("minigrad's time / PyTorch's time (left of 1: minigrad is faster)")
-    axis.legend(frameon=False)
+    axis.set_xlabel("minigrad's time / PyTorch's (below 1: minigrad is faster)")
+    axis.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.98))
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
+    for side in ("bottom", "left"):
+        axis.spines[side].set_color("#888888")
     return figure

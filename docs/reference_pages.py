@@ -1,4 +1,4 @@
-"""Write the pages of docs/reference: the docstrings of public names, and what commands print for ``--help``."""
+"""Write the pages of docs/reference: docstrings of public names, what commands print for ``--help``, ONNX operators."""
 
 import importlib
 import inspect
@@ -12,6 +12,7 @@ from pathlib import Path
 from sphinx.pycode import ModuleAnalyzer
 
 import minigrad
+from minigrad.interop.onnx.operators import READERS, WRITERS
 
 ROOT = Path(__file__).parents[1]
 MODULES = ("", "ops", "linalg", "nn", "nn.init", "optim", "data", "io", "check", "render", "interop", "parallel",
@@ -23,7 +24,8 @@ PROGRAMS = {"captioning": "captioning", "theory": "theory", "minigrad.runtime": 
 def write(folder: Path) -> None:
     """Write the pages that changed."""
     names = [f"minigrad.{name}".rstrip(".") for name in MODULES]
-    for file, text in {"commands.md": commands_page(), **{f"{name}.rst": module_page(name) for name in names}}.items():
+    pages = {"commands.md": commands_page(), "onnx.md": onnx_page(), **{f"{n}.rst": module_page(n) for n in names}}
+    for file, text in pages.items():
         path = folder / file
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
@@ -62,6 +64,17 @@ def entry(module, public: str) -> str:
         if lines:
             return "\n   ".join([f".. py:data:: {name}\n", *lines])
     raise ValueError(f"{name} has no docstring")
+
+
+def onnx_page() -> str:
+    """Return the page of ONNX operators and of primitives that have a counterpart among them."""
+    return "\n\n".join([
+        "# ONNX operators",
+        "`mg.import_onnx` reads these operators of opset 13 and later. Tests check them on ONNX's own test cases.",
+        ", ".join(sorted(READERS)),
+        "`mg.export_onnx` writes these primitives with operators of opset 18, and others as their references.",
+        ", ".join(sorted(WRITERS)),
+    ]) + "\n"  # fmt: skip
 
 
 def commands_page() -> str:

@@ -50,7 +50,14 @@ def test_files_that_pages_and_comments_name_exist():
 
 
 @pytest.mark.parametrize(
-    "page", ["explanations/any_order.md", "explanations/compiler.md", "explanations/engine.md", "guides/derivatives.md"]
+    "page",
+    [
+        "explanations/any_order.md",
+        "explanations/compiler.md",
+        "explanations/engine.md",
+        "explanations/trust.md",
+        "guides/derivatives.md",
+    ],
 )
 def test_examples_of_a_page(page):
     mg.manual_seed(0)

@@ -3,7 +3,6 @@
 Rows of a split are read into memory once, when first asked for, if they take at most `cache_bytes` (256 MiB by
 default). Larger ones stay in the file, and each batch reads its own rows. Random rows are cheap to read from an
 uncompressed file; a compressed file unpacks every chunk that a row touches, so `repack_features` rewrites it once.
-docs/guides/processes.md compares chunks and compressions.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
     The function may use operators, comparisons, ``np.where``, sums, means and maxima over the last axis, sums and means
     over all other axes or all, and the functions that :mod:`.tracing` lists. It cannot look at entries or lengths.
 
-    NumPy runs the function for arrays that are small or not contiguous, or have other dtypes or shapes, for indices
-    that are not between 0 and K - 1, and for keyword arguments.
+    NumPy runs the function for arrays that are not contiguous, have fewer than 2,048 entries, or have other dtypes or
+    shapes. It also does so for indices that are not between 0 and K - 1, and for keyword arguments.
 
     Args:
         writes: the positions of arguments that the function updates in place, with ``+=`` and the like. The result is
