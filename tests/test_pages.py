@@ -71,6 +71,7 @@ BLOCKS = [
         "README.md",
         "docs/guides/debug_and_profile.md",
         "docs/guides/draw_graphs.md",
+        "docs/guides/onnx.md",
         "docs/guides/train_a_model.md",
         "docs/reach.md",
     )
@@ -82,6 +83,8 @@ BLOCKS = [
 def test_programs_of_a_page(page, code, printed, tmp_path, monkeypatch, capsys):
     if "render.draw" in code and shutil.which("dot") is None and importlib.util.find_spec("graphviz_pure") is None:
         pytest.skip("no dot")
+    if "export_onnx" in code:
+        pytest.importorskip("onnx")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, page, "exec"), {})
     for name in re.findall(r'"(\w+\.\w+)"', code):
