@@ -50,7 +50,10 @@ def test_files_that_pages_and_comments_name_exist():
 # --- examples ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", ["explanations/compiler.md", "explanations/engine.md", "guides/derivatives.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["explanations/compiler.md", "explanations/engine.md", "explanations/refusals.md", "guides/derivatives.md"],
+)
 def test_examples_of_a_page(page):
     mg.manual_seed(0)
     found = doctest.testfile(str(ROOT / "docs" / page), False, optionflags=doctest.NORMALIZE_WHITESPACE)
