@@ -96,8 +96,8 @@ GRAPHS = {
     "U-Net": lambda b: (unet(b), [formula((2, 1, 32, 32), 0)]),
     **{f"LSTM captioner, T = {steps}": captioner(steps) for steps in (16, 200)},
     "transformer, 6 layers": text_classifier,
-    "gradient penalty (second order)": second_order,
-    "chain of 100,000 operations": chain,
+    "gradient penalty": second_order,
+    "100,000 operations": chain,
 }
 
 
