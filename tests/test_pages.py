@@ -6,6 +6,7 @@ import copy
 import doctest
 import importlib.util
 import inspect
+import json
 import re
 import shutil
 import warnings
@@ -55,6 +56,7 @@ def test_files_that_pages_and_comments_name_exist():
         "explanations/any_order.md",
         "explanations/compiler.md",
         "explanations/engine.md",
+        "explanations/refusals.md",
         "explanations/trust.md",
         "guides/derivatives.md",
     ],
@@ -97,6 +99,7 @@ def test_programs_of_a_page(page, code, printed, tmp_path, monkeypatch, capsys):
 PAGE = text_of("docs/guides/coming_from_pytorch.md")
 _CELL = r"<td>\n\n```python\n(.*?)```\n\n</td>"
 ROWS = re.findall(rf"<tr>(<!-- differs -->)?{_CELL}{_CELL}</tr>", PAGE, re.DOTALL)
+EXCHANGE = re.findall(r"```python\n(.*?)```", PAGE.partition("## Exchange weights")[2], re.DOTALL)
 
 
 def run(blocks: Iterable[str]) -> int:
@@ -115,10 +118,11 @@ def run(blocks: Iterable[str]) -> int:
 def test_both_columns_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(ROWS) == PAGE.count("<tr>") - PAGE.count("<th>PyTorch</th>")
-    assert run(ours for _, _, ours in ROWS) > 60
+    assert run(ours for _, _, ours in ROWS) > 15
     if pytorch():
         with warnings.catch_warnings(action="ignore"):
-            assert run(theirs for _, theirs, _ in ROWS) > 60
+            assert run(theirs for _, theirs, _ in ROWS) > 15
+            assert run(EXCHANGE) > 10
 
 
 def numbers_of(code: str) -> list[str]:
@@ -133,48 +137,39 @@ def test_both_columns_print_the_same(differs, theirs, ours):
 
 
 x32, pairs = np.ones((2, 2), np.float32), np.array([3.0, 1.0])
+tracked = mg.tensor(pairs, requires_grad=True)
 DIFFERENCES = {
-    "`Linear.weight`": lambda: mg.nn.Linear(2, 3).weight.shape == (2, 3),
-    "gates of an LSTM; its biases": lambda: mg.nn.LSTM(2, 3).b.data.tolist() == [0] * 3 + [1] * 3 + [0] * 6,
-    "recurrent layers": lambda: mg.nn.RNN(2, 3)(np.ones((4, 5, 2)))[1].shape == (4, 3),
-    "`cross_entropy` of (N, C, T)": lambda: mg.cross_entropy(np.ones((2, 4, 3)), np.ones((2, 4), int)).shape == (),
-    "boolean masks of the attention layer": lambda: attended([[True, False]]).tolist() == [[[1, 0]]],
-    "a padding mask (N, S)": lambda: attended(np.array([[True, False]])[:, None, :]).tolist() == [[[1, 0]]],
-    "`ignore_index`": lambda: default(mg.cross_entropy, "ignore_index") is None,
+    "`x.max(dim=0).values`, `.indices`": lambda: tracked.max(axis=0) == 3 and tracked.argmax(axis=0) == 0,
+    "`x.sort().values`, `.indices`": lambda: mg.sort(pairs).tolist() == [1, 3] and mg.argsort(pairs).tolist() == [1, 0],
+    "`torch.func.jacrev(f)(x)`": lambda: mg.jacobian(mg.square)(pairs).tolist() == [[6, 0], [0, 2]],
+    "`torch.func.jvp(f, (x,), (v,))`": lambda: mg.jvp(mg.square, [pairs], [pairs])[1].tolist() == [18, 2],
+    "`torch.autograd.grad(f(x), x, create_graph=True)`": lambda: second_slope(tracked).tolist() == [18, 6],
+    "`checkpoint(f, x, use_reentrant=False)`": lambda: mg.checkpoint(mg.square, tracked).tolist() == [9, 1],
+    "`lstm(pack_padded_sequence(x, lengths, …))`": (
+        lambda: mg.nn.LSTM(2, 3)(np.ones((1, 2, 2)), lengths=[1])[0][0, 1].tolist() == [0, 0, 0]
+    ),
+    "`DataLoader(TensorDataset(x, y), batch_size=24)`": (
+        lambda: [len(b) for _, b in mg.data.batches(np.ones(64), np.ones(64), size=24)] == [24, 24, 16]
+    ),
+    "`torch.get_rng_state()`": lambda: json.loads(json.dumps(mg.rng_state())) == mg.rng_state(),
+    "gates of an LSTM": lambda: mg.nn.LSTM(2, 3).b.data.tolist() == [0] * 3 + [1] * 3 + [0] * 6,
+    "last states of a recurrent layer": lambda: mg.nn.RNN(2, 3)(np.ones((4, 5, 2)))[1].shape == (4, 3),
     "`cross_entropy` if all is ignored": (
         lambda: mg.cross_entropy(np.ones((1, 2)), np.array([-100]), ignore_index=-100) == 0
     ),
-    "the third argument of `cross_entropy`": lambda: mg.cross_entropy(x32, np.array([0, 1]), "sum", weight=pairs) > 0,
-    "an average of weights (`EMA`)": lambda: our_average() == 1,
-    "an SGD step on RNN biases": (
-        lambda: np.allclose(moved(mg.nn.RNN, mg.optim.SGD, mg.tensor(x32[None, :1])), one_move())
-    ),
+    "`EMA`, an average of weights": lambda: our_average() == 1,
     "a cosine schedule past its end": lambda: our_rates(lambda sgd: mg.optim.CosineLR(sgd, 2))[2:] == [0, 0],
-    "`OneCycleLR` past its end": (
-        lambda: len(set(our_rates(lambda sgd: mg.optim.OneCycleLR(sgd, 1.0, 2, cycle_momentum=False))[1:])) == 1
-    ),
     "minibatches": lambda: default(mg.data.batches, "shuffle"),
-    "`Embedding(padding_idx=)`, `Adam(amsgrad=)`": lambda: (
-        fails(TypeError, lambda: mg.nn.Embedding(2, 3, padding_idx=0))
-        and fails(TypeError, lambda: mg.optim.Adam([mg.nn.Parameter(pairs)], amsgrad=True))
-    ),
-    '`Conv1d(padding="same")` with a stride': (
-        lambda: mg.nn.Conv1d(1, 1, 3, stride=2, padding="same")(np.ones((1, 1, 7))).shape == (1, 1, 4)
-    ),
-    "initialisers, `init.normal_(w)`": (
-        lambda: fails(TypeError, lambda: mg.nn.init.zeros(mg.nn.Parameter(x32))) and written() == [0, 0]
-    ),
-    "`tensor([1, 2]) / 2`": lambda: (mg.tensor([1, 2]) / 2).dtype == (mg.tensor([1, 2]) * x32).dtype == np.float64,
+    "`tensor([1, 2]) / 2`": lambda: (mg.tensor([1, 2]) / 2).dtype == np.float64,
+    "int64 with float32": lambda: (mg.tensor([1, 2]) * x32).dtype == np.float64,
     "integers into a float32 layer": (
         lambda: [mg.nn.Linear(2, 3)(np.array([1, 2], f"i{n}")).dtype.itemsize for n in (1, 2, 4, 8)] == [4, 4, 8, 8]
     ),
     "`var`, `std`": lambda: mg.tensor(pairs).var() == 1 and mg.tensor(pairs).var(ddof=1) == 2,
-    "`max(dim)`, `min(dim)`": lambda: mg.tensor(pairs).max(axis=0) == 3,
-    "gradient of ties in `max(dim)`, `min(dim)`, `max_pool2d`": lambda: (
+    "gradient of ties in `max(dim)`, `max_pool2d`": lambda: (
         slopes(np.ones((1, 1, 2, 2)), lambda x: mg.max_pool2d(x, 2)) == [0.25] * 4
         and slopes(np.ones((1, 1, 2, 2)), lambda x: x.max(axis=3)) == [0.5] * 4
     ),
-    "gradient of `ReLU6` at 6": lambda: slopes(np.array([6.0]), mg.nn.ReLU6()) == [1],
     "gradient of `ctc_loss` w.r.t. log-probabilities y": (
         lambda: np.allclose(slopes(FRAMES, lambda y: mg.ctc_loss(y, *SPELT)), slopes_of_frames(), atol=1e-7)
     ),
@@ -182,47 +177,20 @@ DIFFERENCES = {
     "`head.weight = embed.weight`": (
         lambda: mg.nn.Linear(2, 3).weight.shape == mg.nn.Embedding(3, 2).weight.T.shape != (3, 2)
     ),
-    "`sort`": lambda: mg.sort(pairs).tolist() == [1, 3] and mg.argsort(pairs).tolist() == [1, 0],
     "`split(x, 3)`": lambda: len(mg.split(np.ones(12), 3)) == 3,
     "`x.repeat(2)`": (
         lambda: mg.tensor(pairs).repeat(2).tolist() == [3, 3, 1, 1] and mg.tile(pairs, 2).tolist() == [3, 1, 3, 1]
     ),
-    "float32 times a float64 number without axes": (
-        lambda: (mg.tensor(x32) * np.float64(2)).dtype == np.float64 and (mg.tensor(x32) * 2.0).dtype == np.float32
-    ),
-    "an ndarray of float64 into a float32 layer": lambda: mg.nn.Linear(2, 3)(pairs).dtype == np.float64,
-    "a loss of two shapes that broadcast": lambda: fails(ValueError, lambda: mg.mse_loss(np.ones((2, 1)), np.ones(2))),
-    "an ndarray overwritten before `backward`": lambda: (
-            (refilled(mg.tensor([1.0, 1.0], requires_grad=True), np.asarray, 2) == 1).all()
-            and fails(ValueError, lambda: refilled(mg.tensor(np.ones(2**18), requires_grad=True), np.asarray, 2**18))
-        ),
     "`y += x`": lambda: added(mg.tensor([1.0])) == (1, False),
-    "`x[i] = v`, x tracked": (
-        lambda: fails(TypeError, lambda: (mg.tensor([1.0], requires_grad=True) * 1).__setitem__(0, 5.0))
-    ),
     "`.grad`": lambda: isinstance(gradient(mg.tensor([1.0], requires_grad=True)), np.ndarray),
-    "`add_()`, `zero_()` and other in-place methods": (
-        lambda: not [name for name in dir(mg.Tensor) if name.endswith("_") and name[0] != "_"]
-    ),
 }  # fmt: skip
-"""minigrad's side of each row of the last table."""
+"""minigrad's side of rows of the tables of names and of differences."""
 
 FRAMES, SPELT = np.log([[[0.5, 0.3, 0.2]], [[0.2, 0.2, 0.6]], [[0.1, 0.8, 0.1]]]), ([[1]], [3], [1])
 
 
 def default(function, name):
     return inspect.signature(function).parameters[name].default
-
-
-def moved(layer, sgd, x):
-    """How far a step of SGD moves what is added to the units, which are at 0 and whose sum is the loss."""
-    rnn = layer(2, 3)
-    weights = list(rnn.parameters())
-    for weight in weights:
-        weight.data[...] = 0
-    rnn(x)[0].sum().backward()
-    sgd(weights, lr=0.5).step()
-    return sum(np.asarray(weight.data) for weight in weights[2:])
 
 
 def hooked(module, x):
@@ -234,20 +202,12 @@ def hooked(module, x):
     return len(calls)
 
 
-def attended(mask):
-    return mg.nn.MultiHeadAttention(2, 1)(x32[:1], x32, mask=mask, need_weights=True)[1]
-
-
 def our_average():
     weight = mg.tensor([0.0], requires_grad=True)
     averaged = mg.optim.EMA([weight], 0.75)
     weight.data[...] = 4
     averaged.update()
     return averaged.averages["0"].item()
-
-
-def one_move():
-    return np.full(3, -0.5)
 
 
 def our_rates(schedule):
@@ -264,16 +224,12 @@ def stepped(sgd, schedule):
     return rates
 
 
-def written():
-    weight = mg.nn.Parameter(np.ones(2))
-    weight.data[...] = mg.nn.init.zeros(weight.shape).data
-    return weight.tolist()
-
-
-def fails(error, call):
-    with pytest.raises(error):
-        call()
-    return True
+def second_slope(x):
+    """The second derivative of x³, by a gradient that is part of a graph."""
+    with mg.create_graph():
+        slope = mg.grad(lambda x: (x**3).sum())(x)
+    slope.sum().backward()
+    return x.grad
 
 
 def added(y):
@@ -281,15 +237,6 @@ def added(y):
     before = y
     y += y
     return before.item(), y is before
-
-
-def refilled(x, shared, n):
-    """The gradient of x of a sum of products with a buffer of ones, which is then zeros."""
-    buffer = np.ones(n)
-    y = (x * shared(buffer)).sum()
-    buffer[...] = 0
-    y.backward()
-    return x.grad
 
 
 def gradient(x):

@@ -1,7 +1,5 @@
 """Checks of JAX and Equinox."""
 
-import importlib
-
 import numpy as np
 from common import raises
 
@@ -11,8 +9,6 @@ def checks():
     import equinox
     import jax
     import jax.numpy as jnp
-    from jax.experimental import sparse
-    from jax.test_util import check_grads
 
     at = jnp.array([1.0, 2.0])
 
@@ -21,14 +17,6 @@ def checks():
 
     def close(found, wanted):
         return bool(np.allclose(found, wanted))
-
-    def own():
-        @jax.custom_vjp
-        def twice(x):
-            return 2 * x
-
-        twice.defvjp(lambda x: (2 * x, None), lambda _, g: (5 * g,))
-        return close(jax.grad(lambda x: twice(x).sum())(at), [5, 5])
 
     def nans():
         jax.config.update("jax_debug_nans", True)
@@ -44,31 +32,20 @@ def checks():
         return states[0].shape == (4, 3)
 
     return {
-        "reverse mode": lambda: close(jax.grad(cubes)(at), [3, 12]),
         "derivatives of derivatives": lambda: close(jax.grad(jax.grad(jax.grad(jnp.sin)))(0.3), -np.cos(0.3)),
-        "J v (`jvp`)": lambda: close(jax.jvp(cubes, (at,), (at,))[1], 27),
         "forward mode without a graph": lambda: close(jax.jvp(cubes, (at,), (at,))[1], 27),
         "jacobian and hessian": lambda: close(jax.hessian(cubes)(at), [[6, 0], [0, 12]]),
-        "rows computed in one batch": lambda: close(jax.jacrev(lambda x: x * x)(at), [[2, 0], [0, 4]]),
         "`vmap`": lambda: close(jax.vmap(cubes)(jnp.ones((3, 2))), [2, 2, 2]),
-        "derivatives in nested structures": lambda: close(
-            jax.grad(lambda d: cubes(d["a"][0]))({"a": [at]})["a"][0], [3, 12]
-        ),
         "checkpoints (recomputation)": lambda: close(jax.grad(jax.checkpoint(cubes))(at), [3, 12]),
-        "custom derivatives": own,
-        "gradients checked by differences": lambda: check_grads(cubes, (at,), order=1, rtol=0.05) is None,
         "NumPy's functions take tensors": lambda: (
             not raises(jax.errors.TracerArrayConversionError, lambda: jax.grad(np.exp)(0.3))
         ),
         "gradients through writes in place": lambda: not raises(TypeError, lambda: at.__setitem__(0, 1.0)),
         "complex numbers": lambda: close(jax.grad(lambda z: z**2, holomorphic=True)(1 + 1j), 2 + 2j),
-        "sparse gradients": lambda: close((sparse.BCOO.fromdense(jnp.eye(2)) @ at), at),
         "detects overwritten values that a gradient needs": lambda: raises(TypeError, lambda: at.__setitem__(0, 1.0)),
         "the first NaN, with your line": nans,
         "hooks on tensors and modules": lambda: any("hook" in n for n in [*dir(equinox), *dir(at)] if n[0] != "_"),
-        "a profile by operation": lambda: callable(jax.profiler.trace),
         "a profile by line and scope": lambda: callable(jax.profiler.TraceAnnotation) and callable(jax.named_scope),
-        "a Chrome trace": lambda: "create_perfetto_trace" in jax.profiler.start_trace.__code__.co_varnames,
         "drawings of a graph": lambda: "digraph" in jax.jit(jnp.sin).lower(1.0).compiler_ir("hlo").as_hlo_dot_graph(),
         "layers with parameters and state": lambda: (
             equinox.nn.Linear(2, 3, key=jax.random.PRNGKey(0)).weight.shape == (3, 2)
@@ -76,16 +53,7 @@ def checks():
         "RNN, LSTM and GRU over sequences": cell,
         "sequences of unequal length": lambda: any("length" in n or "Packed" in n for n in dir(equinox.nn)),
         "attention without all scores in memory": lambda: "cudnn" in (jax.nn.dot_product_attention.__doc__ or ""),
-        "multi-head attention as a layer": lambda: hasattr(equinox.nn, "MultiheadAttention"),
         "optimisers": lambda: hasattr(jax, "optimizers") or hasattr(equinox, "optim"),
-        "learning-rate schedules": lambda: hasattr(jax, "optimizers") or hasattr(equinox, "optim"),
         "ONNX written": lambda: hasattr(jax, "to_onnx") or hasattr(equinox, "to_onnx"),
-        "DLPack": lambda: close(np.from_dlpack(at), [1, 2]),
-        "SciPy's minimisers on nested parameters": lambda: bool(
-            importlib.import_module("jax.scipy.optimize")
-            .minimize(lambda x: ((x - 1) ** 2).sum(), at, method="BFGS")
-            .success
-        ),
-        "float16": lambda: at.astype("float16").sum().item() == 3,
         "bfloat16": lambda: at.astype("bfloat16").sum().item() == 3,
     }

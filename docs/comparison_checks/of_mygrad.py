@@ -9,20 +9,11 @@ from common import raises
 def checks():
     """Return a check for each feature, by its name on the page: does the framework have it?"""
     import mygrad
-    from mygrad.operation_base import Operation
 
-    def gradient(f, at=(1.0, 2.0), dtype=None):
-        x = mygrad.tensor(at, dtype=dtype)
+    def gradient(f, at=(1.0, 2.0)):
+        x = mygrad.tensor(at)
         f(x).sum().backward()
         return x.grad
-
-    class Twice(Operation):
-        def __call__(self, x):
-            self.variables = (x,)
-            return 2 * x.data
-
-        def backward_var(self, grad, index: int, **options):
-            return 5 * grad
 
     def in_place(x):
         y = x * 1
@@ -41,9 +32,7 @@ def checks():
         return "->" in build_graph(mygrad.tensor(1.0) * 2).source
 
     return {
-        "reverse mode": lambda: gradient(lambda x: x**3).tolist() == [3, 12],
         "derivatives of derivatives": lambda: not isinstance(gradient(lambda x: x**3), np.ndarray),
-        "custom derivatives": lambda: gradient(lambda x: mygrad.execute_op(Twice, x)).tolist() == [5, 5],
         "NumPy's functions take tensors": lambda: (
             gradient(lambda x: np.exp(np.concatenate([x, x])), (0.0,)).tolist() == [2]
         ),
@@ -53,8 +42,5 @@ def checks():
         "drawings of a graph": drawn,
         "layers with parameters and state": lambda: hasattr(mygrad.nnet.layers, "Linear"),
         "RNN, LSTM and GRU over sequences": lambda: (Path(mygrad.__file__).parent / "nnet/layers/gru.py").exists(),
-        "DLPack": lambda: hasattr(mygrad.Tensor, "__dlpack__"),
         "dynamic shapes": lambda: [gradient(lambda x: x, np.ones(n)).size for n in (1, 2)] == [1, 2],
-        "float16": lambda: gradient(lambda x: x * x, dtype="float16").dtype == "float16",
-        "promotion of dtypes": lambda: (mygrad.tensor(np.ones(1, "float32")) * np.ones(1)).dtype == "float64",
     }
