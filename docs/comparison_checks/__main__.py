@@ -1,6 +1,6 @@
 """Check docs/explanations/comparison.md: ``python docs/comparison_checks [FRAMEWORK ...]``.
 
-Install the frameworks with ``pip install torch jax equinox autograd mygrad tinygrad graphviz``. Each cell about an
+Install the frameworks with ``pip install torch jax equinox mygrad tinygrad graphviz``. Each cell about an
 installed framework is checked. For "yes" and "part" a few lines must run and give the right result, or a name must
 exist. For "no" they must fail, or no file of the package may define such a name. What needs hardware or a compiler is
 only counted. Prints each wrong cell.
@@ -21,7 +21,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from common import DEFINITIONS, NOT_TRIED, PACKAGES, cells
 
-MODULES = dict(zip(PACKAGES, ("of_pytorch", "of_jax", "of_autograd", "of_mygrad", "of_tinygrad"), strict=True))
+MODULES = dict(zip(PACKAGES, ("of_pytorch", "of_jax", "of_mygrad", "of_tinygrad"), strict=True))
 
 
 def defines(peer, pattern):

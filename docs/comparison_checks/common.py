@@ -7,7 +7,6 @@ PAGE = Path(__file__).parents[1] / "explanations/comparison.md"
 PACKAGES = {
     "PyTorch": ("torch",),
     "JAX, Equinox": ("jax", "equinox"),
-    "autograd": ("autograd",),
     "MyGrad": ("mygrad",),
     "tinygrad": ("tinygrad",),
 }

