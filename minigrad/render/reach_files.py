@@ -22,8 +22,8 @@ __all__ = ["reach_page", "reach_svg"]
 
 _LOW, _HIGH = (round(math.log10(mark)) for mark in GRADIENT_MARKS[::2])  # ends of the colour scale
 _STEP = (_HIGH - _LOW) / 255
-_SIDE, _WIDTH, _HEIGHT, _MARGIN = 180, 200, 250, 20  # of a triangle, and of its place in the picture, in pixels
-_IN_A_ROW = 4  # triangles
+_SIDE, _WIDTH, _HEIGHT, _MARGIN = 180, 220, 250, 20  # of a triangle, and of its place in the picture, in pixels
+_IN_A_ROW = 2  # triangles, so that a phone shows readable labels
 _LEGEND = 460  # pixels, the width that the legend needs
 _SHOWN = 8  # entries of an input that the page shows
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -108,7 +108,7 @@ def reach_svg(reach: Reach, title: str) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {below + 60}" width="{width}" role="img">',
         f"<title>{escape(title)}</title>",
-        "<style>text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:#5b6675}.name{font-weight:600;fill:#1c2430}"
+        "<style>text{font:13px system-ui,'DejaVu Sans',sans-serif;fill:#5b6675}.name{font-weight:600;fill:#1c2430}"
         "@media(prefers-color-scheme:dark){text{fill:#98a2b3}.name{fill:#e6eaf0}}</style>",
     ]
     for i, (name, norms) in enumerate(reach.norms.items()):
