@@ -200,7 +200,8 @@ If there is none, $f_g(s)<s$ on $[\frac12,1]$, as also $f_g(\frac12)<\frac12$. T
 *The critical gain.* Let $M(g)$ be the largest $f_g(s)-s$ on $[\frac12,1]$. It is continuous, and by (3) it rises
 strictly, from below 0 to above 0. The network is right if and only if $M(g) \ge 0$, so exactly from one gain $g_c$ on.
 There $f_g$ touches the line $s$ inside the interval, as $f_g(\frac12)<\frac12$ and $f_g(1)<1$: $f_g(s)=s$ with slope 1
-gives $g_c=2.330212853…$, $s=0.62226…$ Random bits rarely show the failure below, which takes many zeros in a row.
+gives $g_c=2.330212853…$, $s=0.62226…$ Fractions prove that 1 0 0 … 0 fails at gain 2.33021, and that every length is
+right at 2.33022. Random bits rarely show the failure, which takes many zeros in a row.
 
 *The unchanged weights* times a gain are right only at $\frac12 \ln 3$; `theory show 3-1-alt` prints the proof.
 
