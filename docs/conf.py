@@ -46,6 +46,7 @@ nb_execution_cache_path = str(ROOT / "build" / "notebooks" / digest)
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120  # seconds, for each cell
+nb_merge_streams = True
 
 # The settings of the user's IPython do not change outputs, and kernels report only errors.
 profile = ROOT / "build" / "ipython" / "profile_default"

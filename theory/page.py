@@ -15,9 +15,12 @@ from theory.registry import CLAIMS
 
 __all__ = ["figure_name", "gallery", "pages", "save_figure", "write_pages"]
 
+_LISTED = 12  # a page with more propositions leaves out the general ones
+
 _HEAD = """# Claims about networks, with verdicts
 
-Each page has a claim about neural networks, its proof, an exercise, and the verdicts of its checks.
+Each page has a claim about neural networks, its proof, an exercise, and the verdicts of its checks. A claim can hold
+although its printed proof, formula or matrix is wrong.
 
 """
 
@@ -25,11 +28,11 @@ _TAIL = """
 ## What the verdicts mean
 
 `theory` checks every claim, `theory check NUMBER --examples 1000` checks one thoroughly, and `theory show NUMBER`
-prints it. A claim consists of propositions. *Printed* ones, as in the source, state the claim or belong to its printed
-proof, formula or matrix. Others are *corrected* or *general*. A check has one of six verdicts on a proposition:
+prints its worked example. A claim consists of propositions: *printed* ones from the source, *corrected* ones that hold
+instead, and *general* ones that go further. A check gives each proposition one of six verdicts:
 
 - *holds*: the check accepts all cases, so it decides the proposition.
-- *no counterexample*: the check accepts a number of examples, which proves nothing. The proof does.
+- *no counterexample*: the check accepts all examples that it tries. That proves nothing; the proof on the page does.
 - *refuted*: the check rejects an example, and again in ten more tries.
 - *flaky*: the check both accepts and rejects the same example.
 - *undecided*: the check does not end within its time limit.
@@ -39,9 +42,9 @@ proof, formula or matrix. Others are *corrected* or *general*. A check has one o
 The verdict on the statement is the worst one on the printed propositions that state it, or on the corrected ones if the
 source only prints a formula.
 
-## Why to believe the checks
+## Why you can trust the checks
 
-Each domain states the features of its examples, and the check verifies them. Sorts, exact proofs and eliminations
+Each set of examples states its features, and the check verifies them. Sorts, exact proofs and eliminations
 return certificates. `theory certify NUMBER --out FILE.json` writes them, and `python theory/checker.py FILE.json`
 verifies them with integers and fractions. The checker imports only Python's standard library, rejects a changed file,
 and prints the sentences that are proven.
@@ -189,7 +192,10 @@ def _page(verdict: Verdict) -> str:
     parts += ["## Check it", "\n".join(["```sh", *commands, "```"])]
     others = [r for r in verdict.results if r not in refuted]
     if others:
-        lines = [f"- *{r.proposition.label}* ({_extent(r)}): {_stated(r)}" for r in others]
+        listed = [r for r in others if len(others) <= _LISTED or r.proposition.role != "general"]
+        lines = [f"- *{r.proposition.label}* ({_extent(r)}): {_stated(r)}" for r in listed]
+        if len(listed) < len(others):
+            lines.append(f"- *general*: `theory check {number}` lists {len(others) - len(listed)} more.")
         parts.append(_folded("Propositions without a counterexample", "\n".join(lines)))
     return "\n\n".join(parts) + "\n"
 

@@ -143,7 +143,7 @@ class Result:
     @property
     def words(self) -> str:
         """The verdict, with the number of cases or examples if the proposition survived."""
-        whole = {HOLDS: f"holds in all {self.cases:,} cases",
+        whole = {HOLDS: f"holds in all {self.cases:,} cases" if self.cases > 1 else "holds in the only case",
                  NO_COUNTEREXAMPLE: f"no counterexample in {self.cases:,} examples"}  # fmt: skip
         premise = f" (premise met in {self.met:,})" if self.survived and self.met < self.cases else ""
         return whole.get(self.verdict, self.verdict) + premise

@@ -22,8 +22,7 @@ __all__ = ["reach_page", "reach_svg"]
 
 _LOW, _HIGH = (round(math.log10(mark)) for mark in GRADIENT_MARKS[::2])  # ends of the colour scale
 _STEP = (_HIGH - _LOW) / 255
-_SIDE, _WIDTH, _HEIGHT, _MARGIN = 180, 200, 250, 20  # of a triangle, and of its place in the picture, in pixels
-_IN_A_ROW = 4  # triangles
+_SIDE, _WIDTH, _HEIGHT, _MARGIN = 180, 220, 250, 20  # of a triangle, and of its place in the picture, in pixels
 _LEGEND = 460  # pixels, the width that the legend needs
 _SHOWN = 8  # entries of an input that the page shows
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -103,16 +102,17 @@ def _triangle(norms: Array) -> str:
 def reach_svg(reach: Reach, title: str) -> str:
     """Return a picture with a triangle for each network, of the last snapshot, and the scale."""
     T, count = len(reach.inputs), len(reach.norms)
-    width = max(min(count, _IN_A_ROW) * _WIDTH + _MARGIN, _LEGEND)
-    below = -(-count // _IN_A_ROW) * _HEIGHT
+    columns = 2 if count <= 4 else 4  # a phone shows readable labels in two columns
+    width = max(min(count, columns) * _WIDTH + _MARGIN, _LEGEND)
+    below = -(-count // columns) * _HEIGHT
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {below + 60}" width="{width}" role="img">',
         f"<title>{escape(title)}</title>",
-        "<style>text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:#5b6675}.name{font-weight:600;fill:#1c2430}"
+        "<style>text{font:13px system-ui,'DejaVu Sans',sans-serif;fill:#5b6675}.name{font-weight:600;fill:#1c2430}"
         "@media(prefers-color-scheme:dark){text{fill:#98a2b3}.name{fill:#e6eaf0}}</style>",
     ]
     for i, (name, norms) in enumerate(reach.norms.items()):
-        row, column = divmod(i, _IN_A_ROW)
+        row, column = divmod(i, columns)
         last = norms.reshape(-1, T, T)[-1]
         loss = f"loss {_number(float(np.atleast_1d(reach.losses[name])[-1]))}" if name in reach.losses else ""
         parts.append(

@@ -55,39 +55,37 @@ CORRECTED = Corrected(
     ),
 )
 
-PROOF = r"""With $W=P D P^{-1}$, $W'=(P')^{-1} D P'$, and in $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
+PROOF = r"""With $W=P D P^{-1}$, $W'=(P')^{-1} D P'$. In $(W')^k$ the inner factors $P' (P')^{-1}$ cancel:
 $(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right if and only if $D^k (P'P-I)=0$. For an invertible
-$W$ this means $P'P=I$, as for a symmetric $W$ with orthonormal real eigenvectors. $P$ may be complex, and $P'$ is the
-transpose without conjugation. If a real normal $W$ has an eigenvalue that is not real, its eigenvector $v$ and the
-conjugate of $v$ are orthogonal, which says $v'v=0$. So $P'P$ has a 0 on its diagonal, and the printed form is wrong for
-every choice of $P$. An example is the rotation of the rows $(0,-1)$ and $(1,0)$.
+$W$ this means $P'P=I$, as for a symmetric $W$ with orthonormal real eigenvectors.
 
-The source makes a second error: in two steps, $(P')^{-1} D P^{-1} (P')^{-1} D P^{-1}$, it cancels
-$P^{-1} (P')^{-1}$, which is not $I$ unless $P'P=I$. For $P$ of the rows $(1,1)$ and $(0,1)$ and $D=\mathrm{diag}(1,2)$
-the square has the rows $(2,-4)$ and $(-4,10)$, but $(P')^{-1} D^2 P^{-1}$ has the rows $(1,-1)$ and $(-1,5)$.
+$P$ may be complex, and $P'$ is the transpose without conjugation. Let a real normal $W$ have an eigenvalue that is not
+real, such as the rotation of the rows $(0,-1)$ and $(1,0)$. Its eigenvector $v$ and the conjugate of $v$ are
+orthogonal, so $v'v=0$. Then $P'P$ has a 0 on its diagonal, and the printed form is wrong for every choice of $P$.
 
-*Not every matrix:* let $W$ have the rows $(0,1)$ and $(0,0)$. Then $W \neq 0=W^2$, but $W=P D P^{-1}$ would give
-$D^2=0$, so $D=0$ and $W=0$.
+The source also cancels $P^{-1} (P')^{-1}$ in $(P')^{-1} D P^{-1} (P')^{-1} D P^{-1}$. For $P$ of the rows $(1,1)$ and
+$(0,1)$ and $D=\mathrm{diag}(1,2)$ the square has the rows $(2,-4)$ and $(-4,10)$, but $(P')^{-1} D^2 P^{-1}$ has the
+rows $(1,-1)$ and $(-1,5)$.
 
-*But for every matrix:* let $\lVert W \rVert$ be the largest singular value and $\rho$ the spectral radius, the largest
-$|\lambda|$. $W$ and $W'$ have the same eigenvalues, and $W^k$ and $(W')^k$ the same norm. An eigenvector for $\rho$
-gives $\lVert W^k \rVert \ge \rho^k$. With Schur's form $W=U (D+N) U^{-1}$ ($U$ unitary, $D$ diagonal, $N$ strictly
-upper triangular) expand $(D+N)^k$: a product with $n$ or more factors $N$ is zero, and $\lVert D \rVert=\rho$, so
-$\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$. For $\rho>0$ this is a polynomial in $k$
-times $\rho^k$. For $\rho=0$ it is not, but then $W^k=0$ from $k=n$ on. Hence $\lVert W^k \rVert^{1/k} \to \rho$
-(Gelfand): the Jacobian vanishes for $\rho<1$ and explodes for $\rho>1$. For $\rho=1$, $\lVert W^k \rVert \ge 1$: it is
-constant for an orthogonal $W$, and of the order $k^{n-1}$ for a Jordan block, whose power has the entries
-$\binom{k}{d} \lambda^{k-d}$.
+*Not every matrix* has an eigendecomposition: let $W$ have the rows $(0,1)$ and $(0,0)$. Then $W \neq 0=W^2$, but
+$W=P D P^{-1}$ would give $D^2=0$, so $D=0$ and $W=0$.
 
-*What explodes* is the norm. The entries may change their signs, as for $W=(-2)$. A particular gradient may vanish: for
-$W=\mathrm{diag}(2,\frac12)$ that of a loss which depends on the second entry of $h_k$ only. A singular value above 1
-says nothing: $W$ of the rows $(0,2)$ and $(0,0)$ has the norm 2, but $W^2=0$.
+*For every matrix* the spectral radius $\rho$ decides. $W^k$ and $(W')^k$ have the same norm, which is the largest
+singular value. An eigenvector for $\rho$ gives $\lVert W^k \rVert \ge \rho^k$. Schur's form is $W=U (D+N) U^{-1}$,
+with $U$ unitary, $D$ diagonal and $N$ strictly upper triangular. In $(D+N)^k$, products with $n$ or more factors $N$
+are zero, so $\lVert W^k \rVert \le \sum_{j<n} \binom{k}{j} \rho^{k-j} \lVert N \rVert^j$. For $\rho>0$ this is a
+polynomial in $k$ times $\rho^k$; for $\rho=0$, $W^k=0$ from $k=n$ on. Hence $\lVert W^k \rVert^{1/k} \to \rho$
+(Gelfand). For $\rho=1$ the norm is constant if $W$ is orthogonal, and grows like $k^{n-1}$ for a Jordan block.
+
+*Only the norm explodes.* A particular gradient may vanish, such as that of a loss of the second entry of $h_k$ for
+$W=\mathrm{diag}(2,\frac12)$. A singular value above 1 does not suffice: $W$ of the rows $(0,2)$ and $(0,0)$ has the
+norm 2, but $W^2=0$.
 
 *A hump before the decay:* for $\rho \le 1<|z|$ the norm of $(z I-W)^{-1}=\sum_k W^k z^{-k-1}$ is at most
 $\sup_k \lVert W^k \rVert / (|z| - 1)$ (the easy half of Kreiss's theorem). Let $W$ have the rows $(r,c)$ and $(0,r)$
 with $|r|<1$ and $c \ge 0$. For $|z|=2-|r|$, with the sign of $r$, the corner of $(z I-W)^{-1}$ is
-$c / (z-r)^2=c / (4 (1-|r|)^2)$. So some power has at least the norm $c / (4 (1-|r|))$. If $c \le 4 (1-|r|)$ this says
-nothing, as $\lVert W^0 \rVert=1$; if $c$ is larger, $W^k$ grows before it vanishes.
+$c / (z-r)^2=c / (4 (1-|r|)^2)$. So some power has at least the norm $c / (4 (1-|r|))$, and if this is above 1, $W^k$
+grows before it vanishes.
 
 *Networks:* in a tanh RNN $\partial h_t / \partial h_{t-1}=\mathrm{diag}(1-h_t^2) W_h'$, and the norm of a product is at
 most the product of the norms. An LSTM without recurrent weights has $c_t=f_t c_{t-1}+i_t g_t$ with gates independent of

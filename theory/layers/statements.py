@@ -81,10 +81,11 @@ LIPSCHITZ = Claim(
     ),
     source="folklore",
     corrected=Corrected(
-        "It is not. For n tokens of norm at most R, the scores <x_i, x_j A> and the values x_j V, a Lipschitz constant "
-        "is |V| (√n + R² |A| (1 + √n)).",
-        r"It is not. For $n$ tokens of norm at most $R$, the scores $\langle x_i,x_jA\rangle$ and the values $x_jV$, a "
-        r"Lipschitz constant is $\lVert V\rVert(\sqrt n+R^2\lVert A\rVert(1+\sqrt n))$.",
+        "It is not on all tokens. Let attention have the scores <x_i, x_j A> and the values x_j V. On n "
+        "tokens of norm at most R, |V| (√n + R² |A| (1 + √n)) is a Lipschitz constant.",
+        r"It is not on all tokens. Let attention have the scores $\langle x_i,x_jA\rangle$ and the "
+        r"values $x_jV$. On $n$ tokens of norm at most $R$, $\lVert V\rVert(\sqrt n+R^2\lVert A\rVert(1+\sqrt n))$ is "
+        "a Lipschitz constant.",
         by=("no constant", "tokens in a ball"),
     ),
     propositions=(
@@ -235,13 +236,13 @@ SOFTMAX = Claim(
     ),
     source="folklore",
     corrected=Corrected(
-        "Without biases, if states take all directions, it can predict the word w if and only if its embedding E_w is "
-        "not a convex combination of the others. For states in the box (-1, 1)^d and biases b: if and only if no m_v "
-        ">= 0 with the sum 1 for the other words have |E_w - sum m_v E_v|_1 <= sum m_v b_v - b_w.",
-        "Without biases, if states take all directions, it can predict the word $w$ if and only if its embedding "
-        "$E_w$ is not a convex combination of the others. For states in the box $(-1,1)^d$ and biases $b$: if and "
-        r"only if no $m_v \ge 0$ with the sum 1 for the other words have $\lVert E_w-\sum_v m_vE_v\rVert_1 \le \sum_v "
-        "m_vb_v-b_w$.",
+        "If states take all directions and there are no biases, softmax can predict the word w if and only if its "
+        "embedding E_w is not a convex combination of the others. For states in the box (-1, 1)^d and biases b: if and "
+        "only if no m_v >= 0 with the sum 1 for the other words have |E_w - sum m_v E_v|_1 <= sum m_v b_v - b_w.",
+        "If states take all directions and there are no biases, softmax can predict the word $w$ if and only if its "
+        "embedding $E_w$ is not a convex combination of the others. For states in the box $(-1,1)^d$ and biases $b$: "
+        r"if and only if no $m_v \ge 0$ with the sum 1 for the other words have "
+        r"$\lVert E_w-\sum_v m_vE_v\rVert_1 \le \sum_v m_vb_v-b_w$.",
         by=("a state or multipliers",),
     ),
     propositions=(

@@ -150,8 +150,9 @@ HEAVY_BALL = Claim(
     ),
     corrected=Corrected(
         "On quadratics, from rest, k steps multiply the error by at most r^k (1 + (1 + r) k), r = (√L - √m)/(√L + √m). "
-        "This bound is attained; for L/m = 100 it is 3.71 after 4 steps. But for m = 1, L = 25 and the derivative "
-        "25x below 1, x + 24 up to 2, 25x - 24 above, 792/1225, -2208/1225, 2592/1225 is an attracting cycle.",
+        "This bound is attained; for L/m = 100 it is 3.71 after 4 steps. But let m = 1, L = 25, and the "
+        "derivative be 25x below 1, x + 24 up to 2, and 25x - 24 above. Then 792/1225, -2208/1225, 2592/1225 is an "
+        "attracting cycle.",
         by=("cycle", "quadratics"),
     ),
     proof=r"""*Cycle* (L. Lessard, B. Recht and A. Packard 2016): at all three points the curvature is 25, so small
@@ -221,10 +222,10 @@ RATES = Claim(
         ),
     ),
     corrected=Corrected(
-        "On λx²/2, from rest at x ≠ 0, it diverges if the rate is above 2/λ. With momentum 0 ≤ β < 1 this limit is "
-        "(2 + 2β)/λ, and with Nesterov momentum (2 + 2β)/((1 + 2β)λ). But on (ab - 1)²/2, a linear network with "
-        "λ ≥ 2 at each minimum, it has an attracting cycle of two points at each rate between 1 and √5 - 1. At 49/40 "
-        "these are (5/7, 5/7) and (8/7, 8/7).",
+        "On λx²/2, from rest at x ≠ 0, gradient descent diverges if the rate is above 2/λ. With momentum 0 ≤ β < 1 "
+        "this limit is (2 + 2β)/λ, and with Nesterov momentum (2 + 2β)/((1 + 2β)λ). But on (ab - 1)²/2, a linear "
+        "network with λ ≥ 2 at each minimum, it has an attracting cycle of two points at each rate between 1 and "
+        "√5 - 1. At 49/40 these are (5/7, 5/7) and (8/7, 8/7).",
         by=("quadratics and momentum", "cycles"),
     ),
     proof=r"""*Quadratics:* $x_{k+1}=(1-\eta\lambda)x_k$. With momentum the characteristic polynomial is

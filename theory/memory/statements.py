@@ -40,12 +40,12 @@ CLAIM_4_1 = Claim(
     ),
     source="folklore about echo state networks",
     corrected=Corrected(
-        "If the spectral radius of |Wh|, the matrix of absolute values, is below 1, it forgets: the distance between "
-        "any two states with the same inputs tends to 0. If Wh >= 0 has a spectral radius above 1, b = 0 and all "
-        "inputs are 0, it does not.",
-        "If the spectral radius of $|W_h|$, the matrix of absolute values, is below 1, it forgets: the distance "
-        r"between any two states with the same inputs tends to 0. If $W_h\ge0$ has a spectral radius above 1, $b=0$ "
-        "and all inputs are 0, it does not.",
+        "If the spectral radius of |Wh|, the matrix of absolute values, is below 1, the RNN forgets: the distance "
+        "between any two states with the same inputs tends to 0. If Wh >= 0 has a spectral radius above 1, b = 0 and "
+        "all inputs are 0, the RNN does not forget.",
+        "If the spectral radius of $|W_h|$, the matrix of absolute values, is below 1, the RNN forgets: the "
+        r"distance between any two states with the same inputs tends to 0. If $W_h\ge0$ has a spectral radius above "
+        "1, $b=0$ and all inputs are 0, the RNN does not forget.",
         by=("absolute values", "positive weights"),
     ),
     propositions=(

@@ -26,10 +26,10 @@ STATEMENT_1 = Statement(
 )
 
 CORRECTED_1 = Corrected(
-    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
-    "it; the remaining graph is acyclic; repeat until nothing is left; the order of removal is topological.",
-    "Every finite DAG has a topological order: a DAG that is not empty has a vertex without incoming edges; remove "
-    "it; the remaining graph is *acyclic*; repeat until nothing is left; the order of removal is topological.",
+    "Every finite DAG has a topological order. A DAG that is not empty has a vertex without incoming edges. Remove "
+    "it: the remaining graph is acyclic. Repeat until nothing is left; the order of removal is topological.",
+    "Every finite DAG has a topological order. A DAG that is not empty has a vertex without incoming edges. Remove "
+    "it: the remaining graph is *acyclic*. Repeat until nothing is left; the order of removal is topological.",
     by=("the lemma", "the step"),
 )
 

@@ -161,75 +161,78 @@ ALT_STATEMENT = Statement(
 
 ALT_CORRECTED = Corrected(
     "Both units read the parity so far, s = h1 - h2: the next h1 is step(s + x - 1/2), the next h2 step(s + x - 3/2), "
-    "y = h1 - h2, with step(0) = 0. It is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]], b = [-1/2, -3/2].",
+    "y = h1 - h2, with step(0) = 0. This is a vanilla RNN with Wx = [[1, 1]], Wh = [[1, 1], [-1, -1]] and "
+    "b = [-1/2, -3/2].",
     r"Both units read the parity so far, $s=h_1-h_2$: the next $h_1$ is $\mathrm{step}(s+x-\frac12)$, the next $h_2$ "
-    r"is $\mathrm{step}(s+x-\frac32)$, and $y=h_1-h_2$, with $\mathrm{step}(0)=0$. It is a vanilla RNN "
+    r"is $\mathrm{step}(s+x-\frac32)$, and $y=h_1-h_2$, with $\mathrm{step}(0)=0$. This is a vanilla RNN "
     r"with $W_x=(1,1)$, $W_h$ of the rows $(1,1)$ and $(-1,-1)$, and $b=(-\frac12,-\frac32)$.",
     by=("all short sequences", "long sequences", "one step"),
 )
 
 ALT_PROOF = r"""*As printed* there is no step function, and $h_1^t x$ may mean the product of $x$ and the first unit, or
-$x$ itself. With a step, under either reading, the AND unit starts at 0 and must have been 1 to become 1, as
-$0+1<\frac32$. So it stays 0, and the OR unit stays 1 after the first 1. The network computes OR and fails on $(1,1)$.
-Without a step, after the bit 0 $h_1=-\frac12$ and $h_2=-\frac32$ under either reading. So $h_1-h_2-\frac12>0$, and the
-network fails on $(0)$.
+$x$ itself. Both readings fail:
+
+- With a step, the AND unit starts at 0 and stays there, as $0+1<\frac32$. The OR unit stays 1 after the first 1. So the
+  network computes OR, and fails on $(1,1)$.
+- Without a step, the bit 0 gives $h_1=-\frac12$ and $h_2=-\frac32$. So $h_1-h_2-\frac12>0$, and the network fails on
+  $(0)$.
 
 *Corrected:* $s+x$ is 0, 1 or 2, so the next $h_1-h_2$ is 0, 1 or 0: the XOR of $s$ and $x$.
 
-*With tanh*, hidden bits $\pm 1$ and a gain $g>0$: $W_x \to g W_x$, $W_h \to g W_h / 2$, $b \to g b$, $h_0=0$,
-$y=[s>\frac12]$ with $s=(h_1-h_2)/2$. Then $s_0=0$ and $s_t=f_g(s_{t-1}+x_t)$ with
-$f_g(u)=\frac12\bigl(\tanh g(u-\frac12)-\tanh g(u-\frac32)\bigr)$. As tanh rises from $-1$ to 1, $0<f_g<1$, so every
-state is in $[0,1)$. Four facts:
+*With tanh* the hidden bits are $\pm 1$. A gain $g>0$ gives the weights $g W_x$, $g W_h / 2$ and $g b$. From $s_0=0$,
+$s=(h_1-h_2)/2$ follows $s_t=f_g(s_{t-1}+x_t)$, and $y=[s>\frac12]$, with
+$f_g(u)=\frac12\bigl(\tanh g(u-\frac12)-\tanh g(u-\frac32)\bigr)$. Four facts:
 
 1. $f_g(1+v)=f_g(1-v)$.
 2. $f_g$ rises up to $u=1$, as the slope of tanh is even and falls with the distance from 0.
 3. On $[\frac12,\frac32]$ it rises with $g$, as $u-\frac12$ and $\frac32-u$ are $\ge 0$ and not both 0.
 4. $f_g(u)+f_g(1-u)$ is $\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
 
-Theorem: *the network is right for every length if and only if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.* If so,
-let $a=1-b<\frac12$. The intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1 are invariant, and $s_0=0$ is in the
-first. By (1) and (2) the worst images towards parity 0 are $f_g(a)$ and $f_g(1+b)=f_g(1-b)=f_g(a)$, which by (4) is
-below $1-f_g(b) \le a$. Towards parity 1 they are $f_g(b)$ and $f_g(1+a)=f_g(1-a)=f_g(b) \ge b$. If not, $f_g(s)<s$ on
-$[\frac12,1]$, as also $f_g(\frac12)=\frac12 \tanh g<\frac12$. The interval is compact, so the state falls by at least
-some $m>0$ at each zero of 1 0 0 … 0 until it is at most $\frac12$ and the parity 1 is lost.
+Theorem: *the network is right for every length if and only if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.*
 
-*The critical gain.* Let $M(g)$ be the largest $f_g(s)-s$ on $[\frac12,1]$. It is continuous, by (3) it rises strictly,
-and the network is right if and only if $M(g) \ge 0$. For small $g$, $f_g$ is near 0 and $M(g)<0$; for large $g$,
-$f_g(\frac34)$ is near 1 and $M(g)>0$. So exactly one gain $g_c$ has $M(g_c)=0$. It is attained: the network is
-right at $g_c$ and above, and fails below. At $g_c$ the line $s$ touches $f_g$ in one point. As tanh is strictly
-concave on $[0,\infty)$, $f_g(s)-s$ is strictly concave on $[\frac12,1]$, so it is largest at one $s$ only. This $s$
-lies inside: $f_g(\frac12)<\frac12$, and $f_g(1)<1$. So there $f_g(s)=s$ and $f_g$ has the slope 1, at
-$g_c=2.330212853…$, $s=0.62226…$ Below, one rational run of 1 0 0 … 0 with upper bounds proves failure for all smaller
-gains. Above, one pair of rational intervals with $a=1-b$ proves the network for all larger ones. Random bits rarely
-show the failure, which takes many zeros in a row.
+If there is such a $b$, let $a=1-b$. No state leaves the intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1. By (1)
+and (2), the largest image for parity 0 is $f_g(a)$, which by (4) is below $1-f_g(b) \le a$. The smallest image for
+parity 1 is $f_g(b) \ge b$.
 
-*The unchanged weights*, times a gain with $y=[h_1-h_2>\frac12]$, have $s_0=0$ and $s_t=F(s_{t-1}+x_t)$ with $F=2 f_g$,
-$s=h_1-h_2$. By (1) and (2) $F$ rises up to 1 and then falls, and every state is at most
-$F(1)=2\tanh\frac{g}{2}$.
+If there is none, $f_g(s)<s$ on $[\frac12,1]$, as also $f_g(\frac12)<\frac12$. The interval is compact, so each zero of
+1 0 0 … 0 takes at least some $m>0$ from the state, until the parity 1 is lost.
 
-- At $g=\frac12 \ln 3$, $\tanh g=\frac12$, so $F(\frac12)=F(\frac32)=\frac12$ and $F(1)=4-2\sqrt3=0.536$. The network is
-  right for every length, in exact arithmetic: states of parity 0 stay in $[0,\frac12)$, those of parity 1 in
-  $(\frac12,0.536]$. A 0 keeps $u=s$ on its side of $\frac12$, and so $F(u)$. A 1 leads from parity 0 to
-  $u \in [1,\frac32)$, where $F>\frac12$, and from parity 1 to $u>\frac32$, where $F<\frac12$. But the distance from
-  $\frac12$ shrinks to about a seventh at each 0, as $F$ has the slope $g \tanh^2 g=0.137$ there.
-- Below, $F(\frac12)=\tanh g<\frac12$. $F$ is concave on $[\frac12,\frac32]$ and has the slope $g \tanh^2 g<1$ at
-  $\frac12$, so $F(s) \le \tanh g+(s-\frac12)$ for $s$ from $\frac12$ to 1. No state is above 0.536, so each zero of
-  1 0 0 … 0 takes $\frac12-\tanh g$ or more from it, until it is at most $\frac12$.
-- From $g=\frac{13}5$ on, 1 0 fails. By (1) its last state is $F(F(1))=F(q)$ with $q=2-F(1)=4/(e^g+1)<0.28$. As
-  $g(\frac12-q)>0.57>\frac12 \ln 3$, $F(q)<1-\tanh g(\frac12-q)<\frac12$.
-- Between, 0 0 … 0 fails: $F(\frac12-d)+d>\frac12$ for $0 \le d \le \frac12$. So each 0 raises a state of at most
-  $\frac12$ by some $\delta>0$ or more. For $g \le 1$ the left side rises with $d$ from $\tanh g$, as $F'<g$. For $g>1$
-  it is at least $\tanh g-m(g)$, where $m(g)$ is the largest $\tanh gd-d$ for $d \ge 0$. It is $r-\mathrm{artanh}(r)/g$
-  with $r^2=1-1/g$, and rises with $g$. So it suffices that $\tanh 1-m(\frac75)>0.76-0.11$ and
-  $\tanh \frac75-m(\frac{13}5)>0.885-0.38$ are above $\frac12$.
+*The critical gain.* Let $M(g)$ be the largest $f_g(s)-s$ on $[\frac12,1]$. It is continuous, and by (3) it rises
+strictly, from below 0 to above 0. The network is right if and only if $M(g) \ge 0$, so exactly from one gain $g_c$ on.
+There $f_g$ touches the line $s$ inside the interval, as $f_g(\frac12)<\frac12$ and $f_g(1)<1$: $f_g(s)=s$ with slope 1
+gives $g_c=2.330212853…$, $s=0.62226…$ Fractions prove that 1 0 0 … 0 fails at gain 2.33021, and that every length is
+right at 2.33022. Random bits rarely show the failure, which takes many zeros in a row.
 
-So $\frac12 \ln 3$ is the only gain at which the unchanged weights compute parity.
+*The unchanged weights* times a gain are right only at $\frac12 \ln 3$; `theory show 3-1-alt` prints the proof.
 
-*One unit* $h_t=\varphi(wh_{t-1}+vx_t+c)$, $\varphi$ monotone, $y=[h>\theta]$: from a state $e$ of parity 0 a 1 must
-lead above $\theta$ and a 0 not, so $v>0$ if $\varphi$ rises. From a state $o$ of parity 1 it is the other way round, so
-$v<0$. Two bits reach both. For a step function these are the inequalities $we+c \le 0$, $we+v+c>0$, $wo+c>0$,
-$wo+v+c \le 0$, which with the multipliers $(1,1,1,1)$ add up to $0<0$. A falling $\varphi$, or a readout $[h<\theta]$,
-turns all signs."""
+*One unit* $h_t=\varphi(wh_{t-1}+vx_t+c)$ with a monotone $\varphi$ and $y=[h>\theta]$ cannot compute parity. Let
+$\varphi$ rise. From a state $e$ of parity 0, only a 1 may lead above $\theta$, so $v>0$. From a state $o$ of parity 1,
+only a 0 may, so $v<0$. Two bits reach both states. A falling $\varphi$ or a readout $[h<\theta]$ turns all signs. For a
+step function the four inequalities $we+c \le 0$, $we+v+c>0$, $wo+c>0$ and $wo+v+c \le 0$ add up to $0<0$ with the
+multipliers $(1,1,1,1)$."""
+
+ONLY_GAIN = """The weights as they are, times a gain g, with y = [h1 - h2 > 1/2]:
+they compute parity with tanh only at g = ln(3) / 2.
+
+From s_0 = 0, s = h1 - h2 follows s_t = F(s_{t-1} + x_t) with F = 2 f_g. By (1) and (2) of the proof on the page, F
+rises up to 1 and then falls, so no state is above F(1) = 2 tanh(g / 2).
+
+At g = ln(3) / 2, tanh g = 1/2, so F(1/2) = F(3/2) = 1/2 and F(1) = 4 - 2 √3 = 0.536. States of parity 0 stay in
+[0, 1/2), those of parity 1 in (1/2, 0.536]. A 0 keeps s on its side of 1/2. A 1 leads from parity 0 to u in [1, 3/2),
+where F > 1/2, and from parity 1 to u > 3/2, where F < 1/2. This is exact arithmetic: each 0 shrinks the distance from
+1/2 to about a seventh, as F has the slope g tanh² g = 0.137 there.
+
+Below, 1 0 0 … 0 fails. F(1/2) = tanh g < 1/2. F is concave on [1/2, 3/2] and has the slope g tanh² g < 1 at 1/2, so
+F(s) <= tanh g + (s - 1/2) for s from 1/2 to 1. Each 0 takes 1/2 - tanh g or more from the state until it is at most
+1/2.
+
+From g = 13/5 on, 1 0 fails. By (1) its last state is F(q) with q = 2 - F(1) = 4 / (e^g + 1) < 0.28. As
+g (1/2 - q) > 0.57 > ln(3) / 2, F(q) < 1 - tanh(g (1/2 - q)) < 1/2.
+
+Between, 0 0 … 0 fails: F(1/2 - d) + d > 1/2 for d from 0 to 1/2, so each 0 raises a state of at most 1/2 by some
+fixed amount or more. For g <= 1 the left side rises with d from tanh g, as F' < g. For g > 1 it is at least
+tanh g - m(g), where m(g) is the largest tanh(g d) - d for d >= 0. It is r - artanh(r) / g with r² = 1 - 1/g, and rises
+with g. So it suffices that tanh 1 - m(7/5) > 0.76 - 0.11 and tanh(7/5) - m(13/5) > 0.885 - 0.38 are above 1/2."""
 
 ALT_PRINTED = (
     Proposition(
@@ -410,7 +413,7 @@ TANH = (
 LEARNING = (
     Proposition(
         "Fisher's test",
-        "the p of the table below compares a row with all others together: 17/35 for 3 of 4 against 1 of 4, and two "
+        "the p of the training table compares a row with all others together: 17/35 for 3 of 4 against 1 of 4, and two "
         "larger tables",
         checks.p_of_the_first_row,
         domains.TABLES,
@@ -447,7 +450,7 @@ ONE_UNIT = (
 
 
 def show_network() -> str:
-    """Write the network's matrices, its states beside those of the printed one, and the tanh network."""
+    """Write the network's matrices, its states beside those of the printed one, and tanh networks."""
     Wx, Wh, b = threshold_weights()
     bits = [1, 1, 0, 1]
     (y, h), (wrong, past) = threshold_network(bits), printed_network(bits)
@@ -469,7 +472,7 @@ def show_network() -> str:
         else:
             end = f"1 0 0 … 0 fails at step {at}, with s = {extreme_states(gain, at).odd[-1]:.3f}"
         lines.append(f"  gain {gain:<4}  s = {s};  {end}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", ONLY_GAIN])
 
 
 def certify() -> Iterator[Certificate]:
@@ -489,16 +492,15 @@ def certify() -> Iterator[Certificate]:
 
 TRAINING = f"""## Learning it
 
-minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps
-of Adam, {len(SEEDS)} seeds for each setting. Tests run {LIMIT:,} steps on 200 random sequences and on 35 structured
-ones, such as 0 0 … 0, 1 0 … 0 and rare ones. The first row is the base; each other row changes one setting.
-p is from Fisher's exact test, which compares the number of networks without any error with that of all other rows."""
+minigrad trains an RNN with a linear readout on random bits: {BASE.iterations:,} steps of Adam, {len(SEEDS)} seeds for
+each setting. Each network then runs {LIMIT:,} steps on 200 random sequences and on 35 structured ones, such as
+0 0 … 0 and 1 0 … 0. The first row is the base; each other row changes one setting. p is from Fisher's exact test of
+the networks without any error in this row against those in all other rows."""
 
 MACHINE = """These numbers were measured with NumPy {numpy} and the OpenBLAS kernel {kernel} on {processor}. Another
-kernel rounds differently, which changes what single networks learn. With the kernels Haswell, Prescott and SkylakeX the
-counts of a setting differ by up to 3."""
+kernel rounds differently: the kernels Haswell, Prescott and SkylakeX change the counts of a setting by up to 3."""
 
-WEIGHTS = """The norms are spectral norms of the recurrent weights after training. The critical scale is the smallest
+WEIGHTS = """The norms are spectral norms of the trained recurrent weights. The critical scale is the smallest
 factor for all weights, in steps of 0.02, at which a network still answers 500 steps of the structured sequences
 correctly. It is the counterpart of the critical gain."""
 
@@ -506,9 +508,8 @@ correctly. It is the counterpart of the critical gain."""
 def measure_training() -> str:
     """Train every setting with every seed, and return the results as Markdown."""
     results = train_all()
-    tables = _lengths_table(results), _differences(results), _weights_table(results)
-    parts = TRAINING, describe_machine(), *tables, WEIGHTS
-    return "\n\n".join(parts)
+    folded = "<details><summary>The trained weights</summary>", WEIGHTS, _weights_table(results), "</details>"
+    return "\n\n".join([TRAINING, _lengths_table(results), _differences(results), describe_machine(), *folded])
 
 
 def describe_machine() -> str:
