@@ -395,14 +395,14 @@ class Tensor(Extensions):
     def __setitem__(self, index: Any, value: Any) -> None:
         if self.node is not None:
             raise TypeError(
-                "a tracked tensor cannot be written in place: use mg.ops.put(x, index, value), "
+                "a tracked tensor cannot be written in place: use mg.put(x, index, value), "
                 "or write into x.data if no gradient needs the old values"
             )
         if isinstance(value, Tensor):
             if value.node is not None and current_scope() is not None:
                 raise TypeError(
                     "writing a tracked tensor into a constant would lose its gradient: "
-                    "use mg.ops.put(x, index, value), or write value.detach()"
+                    "use mg.put(x, index, value), or write value.detach()"
                 )
             value = value.data
         written(self.data)  # announce the write first, so that an interrupt cannot hide it

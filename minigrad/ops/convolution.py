@@ -241,7 +241,7 @@ def conv2d(
     groups = _check(x, w, groups, "F, C/groups")
     if w.shape[1] * groups != x.shape[1]:
         raise ValueError(
-            f"w has {w.shape[1]} input channels in each of {groups} group(s), but x has {x.shape[1]} channels. "
+            f"w expects {w.shape[1] * groups} channels, but x has {x.shape[1]}. "
             f"Pass a w with {x.shape[1] // groups} input channels or, if x has its channels last, moveaxis(x, -1, 1)."
         )
     windows, number = Windows.over(x.shape[2:], w.shape[2:], stride, padding, dilation)
