@@ -33,12 +33,12 @@ def checks():
 
     return {
         "derivatives of derivatives": lambda: not isinstance(gradient(lambda x: x**3), np.ndarray),
-        "NumPy's functions take tensors": lambda: (
+        "NumPy functions accept tensors": lambda: (
             gradient(lambda x: np.exp(np.concatenate([x, x])), (0.0,)).tolist() == [2]
         ),
-        "gradients through writes in place": lambda: gradient(in_place).tolist() == [0, 2],
+        "gradients through in-place writes": lambda: gradient(in_place).tolist() == [0, 2],
         "complex numbers": lambda: not raises(TypeError, lambda: mygrad.tensor(1j)),
-        "detects overwritten values that a gradient needs": guarded,
+        "error if you overwrite a value that a gradient needs": guarded,
         "drawings of a graph": drawn,
         "layers with parameters and state": lambda: hasattr(mygrad.nnet.layers, "Linear"),
         "RNN, LSTM and GRU over sequences": lambda: (Path(mygrad.__file__).parent / "nnet/layers/gru.py").exists(),

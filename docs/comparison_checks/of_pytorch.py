@@ -71,30 +71,30 @@ def checks():
 
     return {
         "derivatives of derivatives": third,
-        "forward mode without a graph": lambda: not torch.func.jvp(cubes, (at,), (at,))[1].requires_grad,
+        "forward-mode differentiation": lambda: not torch.func.jvp(cubes, (at,), (at,))[1].requires_grad,
         "jacobian and hessian": lambda: torch.func.hessian(cubes)(at).tolist() == [[6, 0], [0, 12]],
         "`vmap`": lambda: torch.vmap(cubes)(torch.ones(3, 2)).tolist() == [2, 2, 2],
         "checkpoints (recomputation)": checkpointed,
-        "NumPy's functions take tensors": lambda: not raises(RuntimeError, lambda: np.exp(at.clone().requires_grad_())),
-        "gradients through writes in place": in_place,
+        "NumPy functions accept tensors": lambda: not raises(RuntimeError, lambda: np.exp(at.clone().requires_grad_())),
+        "gradients through in-place writes": in_place,
         "complex numbers": lambda: torch.autograd.gradcheck(
             torch.sin, torch.tensor([1 + 1j], dtype=torch.complex128, requires_grad=True)
         ),
-        "detects overwritten values that a gradient needs": overwritten,
-        "the first NaN, with your line": anomaly,
+        "error if you overwrite a value that a gradient needs": overwritten,
+        "line of the first NaN": anomaly,
         "hooks on tensors and modules": hooked,
-        "a profile by line and scope": lambda: "mine" in profiled(True).key_averages(group_by_stack_n=3).table(),
+        "profile by line and module": lambda: "mine" in profiled(True).key_averages(group_by_stack_n=3).table(),
         "drawings of a graph": lambda: importlib.util.find_spec("torch.fx.passes.graph_drawer") is not None,
         "layers with parameters and state": lambda: set(torch.nn.Linear(2, 3).state_dict()) == {"weight", "bias"},
         "RNN, LSTM and GRU over sequences": packed,
         "sequences of unequal length": packed,
-        "attention without all scores in memory": lambda: hasattr(
+        "memory-efficient attention": lambda: hasattr(
             torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"
         ),
         "CTC loss": lambda: hasattr(torch.nn.functional, "ctc_loss"),
         "optimisers": lambda: hasattr(torch.optim, "AdamW"),
-        "ONNX written": lambda: callable(torch.onnx.export),
-        "ONNX read": lambda: any("import" in name or "load" in name for name in dir(torch.onnx) if name[0] != "_"),
+        "ONNX export": lambda: callable(torch.onnx.export),
+        "ONNX import": lambda: any("import" in name or "load" in name for name in dir(torch.onnx) if name[0] != "_"),
         "bfloat16": lambda: at.bfloat16().sum().item() == 3,
         "automatic mixed precision": lambda: callable(torch.autocast),
     }

@@ -42,17 +42,17 @@ def checks():
 
     return {
         "derivatives of derivatives": third,
-        "NumPy's functions take tensors": lambda: isinstance(np.exp(Tensor([1.0])), Tensor),
-        "gradients through writes in place": lambda: gradient(in_place) == [0, 5],
+        "NumPy functions accept tensors": lambda: isinstance(np.exp(Tensor([1.0])), Tensor),
+        "gradients through in-place writes": lambda: gradient(in_place) == [0, 5],
         "complex numbers": lambda: not raises(RuntimeError, lambda: Tensor([1j])),
-        "detects overwritten values that a gradient needs": watched,
+        "error if you overwrite a value that a gradient needs": watched,
         "drawings of a graph": lambda: importlib.util.find_spec("tinygrad.viz.serve") is not None,
         "layers with parameters and state": lambda: set(nn.state.get_state_dict(nn.Linear(2, 3))) == {"weight", "bias"},
         "RNN, LSTM and GRU over sequences": lambda: hasattr(nn, "LSTMCell") and not hasattr(nn, "LSTM"),
-        "attention without all scores in memory": lambda: importlib.util.find_spec("tinygrad.llm.kernels") is not None,
+        "memory-efficient attention": lambda: importlib.util.find_spec("tinygrad.llm.kernels") is not None,
         "optimisers": steps,
-        "files of PyTorch, without PyTorch": lambda: callable(nn.state.torch_load),
+        "reads PyTorch files without PyTorch": lambda: callable(nn.state.torch_load),
         "PyTorch weights, with layouts converted": lambda: nn.Linear(2, 3).weight.shape != (3, 2),
-        "ONNX read": lambda: importlib.util.find_spec("tinygrad.nn.onnx") is not None,
+        "ONNX import": lambda: importlib.util.find_spec("tinygrad.nn.onnx") is not None,
         "bfloat16": lambda: hasattr(dtypes, "bfloat16"),
     }
