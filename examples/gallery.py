@@ -26,7 +26,7 @@ def small_network(path):
     """A small network
 
     Boxes are operations. The arrows show the shapes of the values between them. Every `Module` is a frame with its
-    name. A stub beside an operation lists its weights with their shapes.
+    name. A small box beside an operation lists its weights and their shapes.
     """
     rng = np.random.default_rng(0)
     net = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.Tanh(), nn.Linear(8, 3, rng=rng))
@@ -53,8 +53,8 @@ class ConvNet(nn.Module):
 def convolution_network(path):
     """A convolutional network
 
-    Operations between two layers are drawn between their frames. `summary` calls the network once and lists the output
-    shape, the parameters and the multiply-adds of each part.
+    minigrad draws operations between two layers between their frames. `summary` calls the network once. It lists the
+    output shape, the parameters, the multiply-adds and the residuals of each module.
     """
     net, images = ConvNet(), mg.tensor(np.ones((2, 1, 28, 28), np.float32), requires_grad=True)
     scores = net(images)
@@ -63,10 +63,11 @@ def convolution_network(path):
 
 
 def deep_network(path):
-    """A deep network with closed modules
+    """A deep network with collapsed modules
 
-    EfficientNet-Lite0, the network behind `captioning`'s photo features, has 142 operations. A graph of more than 60 is
-    drawn with each module collapsed into one box (`depth=None` opens all). Skip connections stay visible.
+    EfficientNet-Lite0, the network behind `captioning`'s photo features, has 142 operations. minigrad
+    collapses the modules of a graph with more than 60, so that about 30 boxes remain; `depth=None` shows everything.
+    Skip connections stay visible.
     """
     network = EfficientNetLite0(rng=0).eval()
     photo = mg.tensor(np.zeros((1, 3, 224, 224), np.float32), requires_grad=True)
@@ -78,7 +79,7 @@ def recurrent_steps(path):
     """A recurrent network, step by step
 
     `nn.RNN` runs the whole sequence in one primitive. `unroll="steps"` shows its steps, with time to the right. Each
-    takes its slice of x and the state of the previous step. All steps share the same weights.
+    step takes its slice of x and the previous state. All steps share the same weights.
     """
     x = mg.tensor(np.ones((2, 5, 3), np.float32), requires_grad=True)
     states, last = nn.RNN(3, 4, rng=0)(x)
@@ -96,9 +97,9 @@ def caption_loss():
 def captioner_folded(path):
     """An image captioner, folded
 
-    The features of a picture start an LSTM, which reads a caption word by word and predicts the next word. Equal steps
-    are drawn once, with their number and dashed arrows for the state, and listed once. In the listing, `%3.h'` is the
-    state h of the previous step, and `·` is a constant, such as the words.
+    An LSTM starts from image features, reads a caption word by word, and predicts the next word. minigrad draws and
+    lists repeated steps once. Dashed arrows carry the state to the next step. In the listing, `%3.h'` is the state h of
+    the previous step, and `·` is a constant, such as the words.
     """
     loss = caption_loss()
     draw(loss, path, names={"loss": loss})
@@ -108,7 +109,7 @@ def captioner_folded(path):
 def captioner_unrolled(path):
     """The same captioner, unrolled
 
-    All 16 steps, with time to the right. Each box names the shared weights, so they need no arrows.
+    This drawing shows all 16 steps from left to right. Each box names the shared weights, so they need no arrows.
     """
     loss = caption_loss()
     draw(loss, path, unroll="steps", names={"loss": loss})
@@ -132,8 +133,8 @@ class Reader(nn.Module):
 def attention_loop(path):
     """Attention in a loop
 
-    A loop of your own is folded like the steps of a layer: minigrad finds the equal iterations in the graph. Dashed
-    arrows lead from one iteration to the next.
+    minigrad also folds your own loops: it finds the repeated iterations in the graph. Dashed arrows lead from one
+    iteration to the next.
     """
     places = mg.tensor(np.ones((2, 9, 8), np.float32), requires_grad=True)
     draw(Reader()(places), path, names={"places": places})
@@ -142,7 +143,7 @@ def attention_loop(path):
 def twin_networks(path):
     """Shared weights
 
-    Both inputs pass through the same layer. Boxes with equal numbers are the same weight.
+    Both inputs pass through the same layer. Boxes with the same number are the same weight.
     """
     layer = nn.Linear(3, 2, rng=0)
     left, right = (mg.tensor(np.ones((4, 3)), dtype="float32", requires_grad=True) for _ in range(2))
@@ -153,8 +154,8 @@ def twin_networks(path):
 def shared_subexpressions(path):
     """A graph that is not a tree
 
-    A value that is used twice is computed once and has two arrows; `x * x` takes x twice. Where the order of arguments
-    matters, the arrows have labels. A recorded graph shows the values of constants, here `= 1`.
+    minigrad computes a value once, however often you use it; each use is an arrow. Arrows have labels if the order of
+    arguments matters. A recorded graph shows the values of constants, here `= 1`.
     """
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with mg.record():
@@ -183,9 +184,8 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
 
 INTRODUCTION = """# A gallery of graphs
 
-Click a picture to see it at full size, or a title for its code. [Another page](reach.md) shows how far back the
-gradient of a recurrent network reaches. `python examples/gallery.py --out docs` makes this page. The folder `gallery`
-also has the pictures as DOT.
+Click a picture to see it at full size, or a title for its code. [How far back does the gradient reach?](reach.md) has
+pictures of recurrent networks. `python examples/gallery.py` draws this page's pictures, also as DOT.
 """
 COLUMNS = 3
 

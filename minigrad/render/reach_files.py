@@ -130,6 +130,6 @@ def reach_svg(reach: Reach, title: str) -> str:
               for y, text in zip((23, 37), texts, strict=True)]  # fmt: skip
     parts.append(
         f'<g transform="translate({_MARGIN},{below + 10})"><g shape-rendering="crispEdges">{"".join(scale)}</g>'
-        f'{"".join(labels)}<text x="256" y="9">row t, column s: ‖∂sₜ/∂sₛ‖</text></g></svg>\n'
+        f'{"".join(labels)}<text x="256" y="9">row t, column s: ‖∂hₜ/∂hₛ‖</text></g></svg>\n'
     )
     return "".join(parts)

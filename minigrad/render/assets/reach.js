@@ -62,7 +62,7 @@ function point(s, t) {
     Object.assign(network.column.style, { left: `${at.s * cell}%`, width: `${cell}%`, top: `${at.s * cell}%` });
     network.note.ariaLive = network.canvas.parentNode === document.activeElement ? "polite" : "off";
     network.note.textContent = `step ${at.s + 1} to ${at.t + 1}: ${number(byte)}, ${fate(byte)}\n`
-      + (loss ? `loss ${network.losses[time]}, ‖∂L/∂s‖ ${number(loss[at.s])}` : "");
+      + (loss ? `loss ${network.losses[time]}, ‖∂L/∂h‖ ${number(loss[at.s])}` : "");
     if (loss) for (const x of ["x1", "x2"]) network.here.setAttribute(x, (at.s + 0.5) * cell);
   }
 }
@@ -114,7 +114,7 @@ function added(network) {
   const figure = element("figure", {}, element("figcaption", {}, network.name, network.note), frame, axis);
   if (network.losses.length) {
     network.chart = element("svg", { viewBox: "0 0 100 74", preserveAspectRatio: "none" });
-    const range = `‖∂L/∂s‖, from 10${raised(low)} to 10${raised(high)}`;
+    const range = `‖∂L/∂h‖, from 10${raised(low)} to 10${raised(high)}`;
     figure.append(network.chart, element("div", { class: "axis" }, range));
   }
   byId("networks").append(figure);
