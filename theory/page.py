@@ -19,37 +19,39 @@ _LISTED = 12  # a page with more propositions leaves out the general ones
 
 _HEAD = """# Claims about networks, with verdicts
 
-Each page has a claim about neural networks, its proof, an exercise, and the verdicts of its checks. A claim can hold
-although its printed proof, formula or matrix is wrong.
+Each page states a claim about neural networks, its proof, an exercise and the verdicts of our checks. A claim may hold
+even if the proof, formula or matrix in the source is wrong.
 
 """
 
 _TAIL = """
 ## What the verdicts mean
 
-`theory` checks every claim, `theory check NUMBER --examples 1000` checks one thoroughly, and `theory show NUMBER`
-prints its worked example. A claim consists of propositions: *printed* ones from the source, *corrected* ones that hold
-instead, and *general* ones that go further. A check gives each proposition one of six verdicts:
+`theory` checks every claim, `theory check NUMBER --examples 1000` checks one on 1,000 examples per proposition, and
+`theory show NUMBER` prints its worked example. A claim consists of propositions: *printed* ones from the source,
+*corrected* ones that replace false ones, and *general* ones that go further or test the check itself. A check gives
+each proposition one of six verdicts:
 
 - *holds*: the check accepts all cases, so it decides the proposition.
-- *no counterexample*: the check accepts all examples that it tries. That proves nothing; the proof on the page does.
-- *refuted*: the check rejects an example, and again in ten more tries.
+- *no counterexample*: the check accepts all examples that it tries. This is evidence, not proof; the page has a proof.
+- *refuted*: the check rejects an example, and rejects it again in ten repetitions.
 - *flaky*: the check both accepts and rejects the same example.
 - *undecided*: the check does not end within its time limit.
-- *broken*: the check raises an error or changes its example, no example meets the premise, or the domain breaks a
-  promise.
+- *broken*: the check raises an error or changes its example, no example meets the premise, or the examples lack a
+feature that their domain declares.
 
-The verdict on the statement is the worst one on the printed propositions that state it, or on the corrected ones if the
-source only prints a formula.
+The verdict on the statement is the worst verdict of the printed propositions. If the source prints only a formula, it
+is that of the corrected ones.
 
 ## Why you can trust the checks
 
-Each set of examples states its features, and the check verifies them. Sorts, exact proofs and eliminations
-return certificates. `theory certify NUMBER --out FILE.json` writes them, and `python theory/checker.py FILE.json`
-verifies them with integers and fractions. The checker imports only Python's standard library, rejects a changed file,
-and prints the sentences that are proven.
+Each domain declares which kinds of example it contains, and the check verifies that they occur. Sorts, exact proofs and
+eliminations return certificates. `theory certify NUMBER --out FILE.json` writes them, and `python theory/checker.py
+FILE.json` verifies them with integers and fractions. The checker imports only Python's standard library, rejects a file
+whose checksum or proofs are wrong, and prints the sentences that it proved.
 
-`theory mutate` plants errors in the mathematics of the claims, such as `<` for `<=`, which the checks must notice.
+`theory mutate` tests the checks: it plants errors in the mathematics, such as `<` for `<=`, and the checks must notice
+them.
 
 You can add [a claim of your own](own-claim.md). `theory document` writes these pages; do not edit them by hand.
 

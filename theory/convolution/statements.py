@@ -58,12 +58,12 @@ $$y_{{fij}} = \sum_{{c,u,v}} w_{{fcuv}}x_{{\gamma,is+ud-p,js+vd-p}}$$
 
 is linear in $x$, with $\gamma$ the $c$-th channel of $f$'s group and $x=0$ outside the picture. So $A$ has $w_{{fcuv}}$
 in row $(f,i,j)$ and column $(\gamma,is+ud-p,js+vd-p)$ if that is a pixel, and 0 elsewhere. Two weights never share an
-entry: its row gives $i$, its column gives the pixel's row $a$, and so $u=(a+p-is)/d$. The pullback of a linear map is
-its transpose, $A'$.
+entry: the row of the entry gives $i$, and the column gives the pixel's row $a$, so $u=(a+p-is)/d$. The pullback of a
+linear map is its transpose, $A'$.
 
-In the example window $(i,j)$ begins at pixel $(3i-1,3j-1)$, so it overlaps $X$ only in a corner. Its pixel 11, 10, 01
+Window $(i,j)$ of the example begins at pixel $(3i-1,3j-1)$, so it overlaps $X$ only in a corner. Its pixel 11, 10, 01
 or 00 lies on $x_{{00}}$, $x_{{02}}$, $x_{{20}}$ or $x_{{22}}$, the entries 0, 2, 6 and 8 of $\mathrm{{vec}}(X)$. The
-printed matrix has $W_{{00}}$ in column 7, so it would multiply $x_{{21}}$:
+printed matrix has $W_{{00}}$ in column 7, which multiplies $x_{{21}}$ instead of $x_{{22}}$:
 
 ```
 {PRINTED_1}

@@ -366,7 +366,7 @@ def certify() -> Iterator[Certificate]:
 
 CLAIM_3_2 = Claim(
     number="3-2",
-    title="Gradients of a linear recurrence vanish or explode by the spectral radius",
+    title="The spectral radius decides whether gradients of a linear recurrence vanish or explode",
     statement=STATEMENT,
     source="homework 3-2",
     propositions=(*PRINTED, *CORRECTIONS, *GENERAL),

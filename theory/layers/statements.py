@@ -81,9 +81,9 @@ LIPSCHITZ = Claim(
     ),
     source="folklore",
     corrected=Corrected(
-        "It is not on all tokens. Let attention have the scores <x_i, x_j A> and the values x_j V. On n "
+        "It is not Lipschitz on all tokens. Let attention have the scores <x_i, x_j A> and the values x_j V. On n "
         "tokens of norm at most R, |V| (√n + R² |A| (1 + √n)) is a Lipschitz constant.",
-        r"It is not on all tokens. Let attention have the scores $\langle x_i,x_jA\rangle$ and the "
+        r"It is not Lipschitz on all tokens. Let attention have the scores $\langle x_i,x_jA\rangle$ and the "
         r"values $x_jV$. On $n$ tokens of norm at most $R$, $\lVert V\rVert(\sqrt n+R^2\lVert A\rVert(1+\sqrt n))$ is "
         "a Lipschitz constant.",
         by=("no constant", "tokens in a ball"),
@@ -129,22 +129,23 @@ LIPSCHITZ = Claim(
             share=0.4,
         ),
     ),
-    proof=r"""*Not Lipschitz* (H. Kim, G. Papamakarios and A. Mnih, 2021, Theorem 3.1): let $A=V=1$. With the weights
-$p_{ij}$ and the means $m_i=\sum_j p_{ij}x_j$,
-$\partial y_i/\partial x_i$ is $p_{ii}(1+x_i(x_i-m_i))+\sum_k p_{ik}(x_k-m_i)^2$. At
-$(x_0,x_1,x_2)=(0,t,-t)$, $x_0$ has equal weights, so $\partial y_0/\partial x_0=\frac13+\frac23t^2$.
+    proof=r"""*Not Lipschitz* (H. Kim, G. Papamakarios and A. Mnih, 2021, Theorem 3.1): let the tokens be numbers and
+$A=V=1$. With the weights $p_{ij}$ and the means $m_i=\sum_j p_{ij}x_j$, $\partial y_i/\partial x_i$ is
+$p_{ii}(1+x_i(x_i-m_i))+\sum_k p_{ik}(x_k-m_i)^2$. At $(x_0,x_1,x_2)=(0,t,-t)$, $x_0$ attends equally to all three, so
+$\partial y_0/\partial x_0=\frac13+\frac23t^2$.
 
-*In a ball:* if $x$ changes by $h$, the change of $y_i$ is to first order $V$ applied to
+*In a ball:* a small change $h$ of $x$ changes $y_i$, to first order, by $V$ applied to
 
 $$\sum_jp_{ij}h_j+\sum_jp_{ij}\langle h_i,x_jA\rangle(x_j-m_i)+\sum_jp_{ij}\langle x_i,h_jA\rangle(x_j-m_i).$$
 
-With $\sum_i p_{ij}\le n$ and Jensen, the first sums have at most the norm $\sqrt n\lVert h\rVert$. The variance
-$\sum_jp_{ij}\lVert x_j-m_i\rVert^2$ is at most $R^2$. In the second sum $(x_j-m_i)A$ may replace $x_jA$, so its norm
-is at most $R^2\lVert A\rVert\lVert h_i\rVert$. By Cauchy and Schwarz the squared norm of the third is at most
-$R^4\lVert A\rVert^2\sum_jp_{ij}\lVert h_j\rVert^2$. A ball is convex, so this bounds distances.
+Since $\sum_i p_{ij}\le n$, Jensen's inequality bounds the norm of the first sums by $\sqrt n\lVert h\rVert$. The
+variance $\sum_jp_{ij}\lVert x_j-m_i\rVert^2$ is at most $R^2$. In the second sum $(x_j-m_i)A$ may replace $x_jA$, so
+its norm is at most $R^2\lVert A\rVert\lVert h_i\rVert$. By Cauchy and Schwarz the squared norm of the third is at most
+$R^4\lVert A\rVert^2\sum_jp_{ij}\lVert h_j\rVert^2$. A ball is convex, so this also bounds the growth of distances.
 
-*The root:* at $(2r,r,\dots,r)$, $\partial y_i/\partial x_0\ge p_{i0}\ge 1/(1+(n-1)e^{-r^2})\ge n/(n+1)$. As
-$R^2=8\ln n$, bounds polynomial in $R$ need $\sqrt n$, up to logarithms (V. Castin, P. Ablin and G. Peyré, 2024).""",
+*The factor $\sqrt n$ is necessary:* at $(2r,r,\dots,r)$,
+$\partial y_i/\partial x_0\ge p_{i0}\ge 1/(1+(n-1)e^{-r^2})\ge n/(n+1)$. Since $R^2=8\ln n$, any bound that is
+polynomial in $R$ must contain $\sqrt n$, up to logarithms (V. Castin, P. Ablin and G. Peyré, 2024).""",
     draw=figures.draw_norms,
 )
 
@@ -355,7 +356,7 @@ their distribution, from layer to layer.""",
 
 SYMMETRY = Claim(
     number="5-6",
-    title="Training breaks symmetry, but only with noise",
+    title="Training breaks symmetry only with noise",
     statement=Statement(
         "Gradient descent separates hidden units that start equal. Units with equal incoming weights separate only "
         "with noise.",

@@ -280,19 +280,19 @@ BACKPROP = Claim(
         by=("off the breakpoints",),
     ),
     proof=r"""*The counterexample:* $\mathrm{relu}(x)-\mathrm{relu}(-x)=x$ has the derivative 1. minigrad, like most
-frameworks, takes $\mathrm{relu}'(0)=0$, so backprop gives $0-0=0$. No other value $s$ of $\mathrm{relu}'(0)$ is always
-right: backprop then gives $2s$ here, and $s-s^2$ for $\mathrm{relu}(x)-\mathrm{relu}(\mathrm{relu}(x))=0$. $2s=1$ and
-$s=s^2$ contradict each other.
+frameworks, takes $\mathrm{relu}'(0)=0$, so backprop gives $0-0=0$. No other value $s$ of $\mathrm{relu}'(0)$ works for
+every network: backprop gives $2s$ here, and $s-s^2$ for $\mathrm{relu}(x)-\mathrm{relu}(\mathrm{relu}(x))=0$. These are
+right only if $2s=1$ and $s=s^2$, which is impossible.
 
-*The theorem,* in exact arithmetic (J. Bolte and E. Pauwels 2020, and W. Lee et al. 2020, prove more general ones): by
-induction over the layers there are finitely many breakpoints between which the input $z$ of each unit is affine and
-backprop gives its derivative. For each unit add the points where $z$ changes its sign, or begins or ceases to be 0.
-Then $z>0$, $z<0$ or $z=0$ throughout the inside of a piece. In the first two cases the chain rule holds. In the third,
-$\mathrm{relu}(z)=0$ and $z'=0$, so backprop gives $s \cdot 0=0$, which is right for every $s$. Sums of such units are
-affine on each piece, and backprop adds up their derivatives.
+*The theorem,* in exact arithmetic (J. Bolte and E. Pauwels 2020, and W. Lee et al. 2020, prove more general ones),
+follows by induction over the layers. Finitely many breakpoints divide the line into pieces. On each piece, the input
+$z$ of each unit is affine and backprop gives its derivative. For each unit, add the points where $z$ changes its sign,
+and the ends of the intervals where $z=0$. Then $z>0$, $z<0$ or $z=0$ throughout the inside of a piece. In the first two
+cases the chain rule holds. In the third, $\mathrm{relu}(z)=0$ and $z'=0$, so backprop gives $s \cdot 0=0$, which is
+right for every $s$. Sums of such units are affine on each piece, and backprop adds up their derivatives.
 
-*The certificate* lists the ends of the pieces. No unit may have inputs of opposite signs at the two ends of a piece.
-Layer by layer this proves that no unit changes its sign inside.""",
+*The check* computes the ends of the pieces in exact fractions. No unit may have inputs of opposite signs at the two
+ends of a piece. Layer by layer this proves that no unit changes its sign inside.""",
     draw=figures.draw_pieces,
 )
 

@@ -184,7 +184,7 @@ $(DW_h'x)'P(DW_h'x)$ is convex in $D$, so it is largest at entries 0 and 1. Posi
 
 CLAIM_4_3 = Claim(
     number="4-3",
-    title="Forget gates below 1 cannot explode",
+    title="Gradients cannot explode if all forget gates are below 1",
     statement=Statement(
         "The gradient dc_k/dc_0 through the cells of an LSTM does not explode if all forget gates are below 1.",
         r"The gradient $\partial c_k/\partial c_0$ through the cells of an LSTM does not explode if all forget gates "
@@ -192,12 +192,13 @@ CLAIM_4_3 = Claim(
     ),
     source="folklore",
     corrected=Corrected(
-        "For one unit with constant gates, c_0 = h_0 = 0 and g_t = tanh(w h_{t-1}) the gradient is f (f + i o "
-        "w)^(k-1). It explodes if and only if |f + i o w| > 1. In general its norm is at most the first entry of "
-        "M^k, with the matrix M of the proof. This vanishes if M v < v for some v > 0.",
-        r"For one unit with constant gates, $c_0=h_0=0$ and $g_t=\tanh(wh_{t-1})$ the gradient is $f(f+iow)^{k-1}$. "
+        "The gradient of one unit is f (f + i o w)^(k-1) if the gates are constant, c_0 = h_0 = 0 and g_t = tanh(w "
+        "h_{t-1}). It explodes if and only if |f + i o w| > 1. In general its norm is at most the first entry of "
+        "M^k, with the matrix M of the proof. This entry vanishes for large k if M v < v for some v > 0.",
+        r"The gradient of one unit is $f(f+iow)^{k-1}$ if the gates are constant, $c_0=h_0=0$ and "
+        r"$g_t=\tanh(wh_{t-1})$. "
         "It explodes if and only if $|f+iow|>1$. In general its norm is at most the first entry of $M^k$, with "
-        "the matrix $M$ of the proof. This vanishes if $Mv<v$ for some $v>0$.",
+        "the matrix $M$ of the proof. This entry vanishes for large $k$ if $Mv<v$ for some $v>0$.",
         by=("one cell", "all weights"),
     ),
     propositions=(
@@ -206,6 +207,7 @@ CLAIM_4_3 = Claim(
             "|dc_30/dc_0| <= 1 for the correction's unit with f = 1/2 and i = o = 1 (w = 0, 1, 2, 3)",
             checks.does_not_explode,
             every(0, 1, 2, 3),
+            show=lambda w: f"w = {w}",
             false=True,
         ),
         Proposition(
@@ -225,9 +227,9 @@ CLAIM_4_3 = Claim(
             "corrected",
         ),
     ),
-    proof=r"""Gates and $g_t$ read $h_{t-1}=o_{t-1}\tanh c_{t-1}$, a second path from $c_{t-1}$. For one unit
-$c_t=fc_{t-1}+i\tanh(wh_{t-1})$ stays 0, where tanh has the slope 1. So $\partial c_t/\partial c_{t-1}=f+iow$ for
-$t\ge2$, and $f$ for $t=1$, as $h_0$ is given.
+    proof=r"""The gates and $g_t$ also depend on $c_{t-1}$ through $h_{t-1}=o_{t-1}\tanh c_{t-1}$. This is a second path
+for the gradient. For one unit $c_t=fc_{t-1}+i\tanh(wh_{t-1})$ stays 0, where tanh has the slope 1. So
+$\partial c_t/\partial c_{t-1}=f+iow$ for $t\ge2$, and $f$ for $t=1$, because $h_0$ is given.
 
 *In general* let $I$, $F$ and $O$ bound the gates at all steps of a run, $C$ the entries of all $|c_t|$, and let
 $W_i$, $W_f$, $W_o$, $W_g$ be the recurrent weights. Differentiate $c_t=f_tc_{t-1}+i_tg_t$ and $h_t=o_t\tanh c_t$
@@ -237,10 +239,10 @@ are at most 1. With $B=I\lVert W_g\rVert+\frac14(C\lVert W_f\rVert+\lVert W_i\rV
 $$\lVert dc_t\rVert\le F\lVert dc_{t-1}\rVert+B\lVert dh_{t-1}\rVert,\quad
 \lVert dh_t\rVert\le O\lVert dc_t\rVert+\tfrac14\lVert W_o\rVert\lVert dh_{t-1}\rVert.$$
 
-So $M$ with the rows $(F,B)$ and $(OF,OB+\frac14\lVert W_o\rVert)$ bounds both norms by those before. As $dh_0=0$,
-$\lVert\partial c_k/\partial c_0\rVert\le(M^k)_{11}$. If $v>0$ and $Mv\le cv$, $M^kv\le c^kv$, and so
-$(M^k)_{11}\le c^k$. If only $g$ has recurrent weights, $(M^k)_{11}=F(F+OI\lVert W_g\rVert)^{k-1}$, which one unit
-with $w\ge0$ attains. Without recurrent weights it is $F^k$: there the folklore is right.""",
+So $M$ with the rows $(F,B)$ and $(OF,OB+\frac14\lVert W_o\rVert)$ bounds the two norms at step $t$ by those at step
+$t-1$. Since $dh_0=0$, $\lVert\partial c_k/\partial c_0\rVert\le(M^k)_{11}$. If $v>0$ and $Mv\le cv$, $M^kv\le c^kv$,
+and so $(M^k)_{11}\le c^k$. If only $g$ has recurrent weights, $(M^k)_{11}=F(F+OI\lVert W_g\rVert)^{k-1}$, which one
+unit with $w\ge0$ attains. Without recurrent weights the bound is $F^k$, and the folklore is right.""",
     draw=figures.draw_cells,
 )
 

@@ -34,16 +34,16 @@ CORRECTED_1 = Corrected(
 )
 
 PROOF_1 = r"""*Lemma.* Let the graph have $n \ge 1$ vertices. (The printed lemma omits this: the empty graph is a DAG
-without any vertex.) Walk from any vertex to a parent, again and again. Either the walk ends in a vertex without
-incoming edges, or it reaches $n+1$ vertices, two of which are equal, with a cycle between them. A DAG has no cycle, so
-the walk ends.
+without any vertex.) Start at any vertex and walk repeatedly to a parent. Either the walk ends in a vertex without
+incoming edges, or it reaches $n+1$ vertices, so one vertex repeats, and the walk contains a cycle. A DAG has no cycle,
+so the walk ends.
 
-*Theorem.* Remove that vertex and its edges. A cycle in the remaining graph would be one of the whole, so it is a DAG
-(not cyclic, as printed) with one vertex less; after $n$ steps nothing is left. For an edge $u \to v$, $v$ cannot be
+*Theorem.* Remove that vertex and its edges. A cycle in the remaining graph would be a cycle of the whole graph, so the
+remaining graph is a DAG (not cyclic, as printed). After $n$ steps nothing is left. For an edge $u \to v$, $v$ cannot be
 removed while $u$ remains, so $u$ is removed before $v$. The empty graph has the empty order.
 
-On a cyclic graph the construction ends when every vertex has a parent, and there the walk of the lemma closes a cycle.
-So each graph gives an order or a cycle, and by 2-2 never both.
+The construction stops on a cyclic graph when every remaining vertex has a parent. The walk of the lemma then finds a
+cycle. So each graph gives an order or a cycle, and by 2-2 never both.
 
 Every DAG of two or more vertices refutes the printed step."""
 
@@ -85,8 +85,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the step",
-        "Each removal from a DAG keeps everything else, and the remaining graph is acyclic; the order of removal is "
-        "topological (up to 3 vertices; larger graphs with --examples 100 and 1000).",
+        "If you remove a vertex without incoming edges from a DAG, the remaining graph is acyclic. The order of "
+        "removal is topological (up to 4 vertices; up to 5 with --examples 1000).",
         checks.what_is_left_is_acyclic,
         domains.SMALL_DAGS,
         "corrected",
@@ -94,8 +94,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "the construction on any graph",
-        "Removing sources ends with an order if and only if the graph is acyclic, else with a cycle in a graph where "
-        "every vertex has a parent; graphlib agrees (up to 8 vertices).",
+        "Removing sources gives an order if the graph is acyclic. Otherwise it leaves a graph in which every vertex "
+        "has a parent, which contains a cycle; graphlib agrees (up to 8 vertices).",
         checks.construction_ends,
         domains.STUCK_OR_NOT,
         "general",
@@ -103,8 +103,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "an order or a cycle",
-        "A graph gives an order or a cycle, certified by definition (up to 3 vertices with loops; larger graphs with "
-        "--examples 100 and 1000).",
+        "Each graph gives an order or a cycle, certified by definition (up to 3 vertices with loops, 4 without; with "
+        "--examples 1000 up to 4 with loops and 5 without).",
         checks.order_or_cycle,
         domains.SMALL_DIGRAPHS,
         "general",
@@ -164,8 +164,8 @@ PROPOSITIONS_1 = (
     ),
     Proposition(
         "minigrad's reverse pass",
-        "A certified reverse pass through such a program visits its nodes in the reverse of an order: each edge "
-        "carries one cotangent, and each node gets the sum of its cotangents.",
+        "A certified reverse pass visits the nodes of such a program in reverse topological order. Each edge carries "
+        "one cotangent, and each node receives their sum.",
         checks.pass_is_certified,
         domains.PROGRAMS,
         "general",

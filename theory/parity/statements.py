@@ -172,44 +172,45 @@ ALT_CORRECTED = Corrected(
 ALT_PROOF = r"""*As printed* there is no step function, and $h_1^t x$ may mean the product of $x$ and the first unit, or
 $x$ itself. Both readings fail:
 
-- With a step, the AND unit starts at 0 and stays there, as $0+1<\frac32$. The OR unit stays 1 after the first 1. So the
-  network computes OR, and fails on $(1,1)$.
+- With a step, the AND unit starts at 0 and stays there, because $0+1<\frac32$. The OR unit stays 1 after the first 1.
+  So the network computes OR, and fails on $(1,1)$.
 - Without a step, the bit 0 gives $h_1=-\frac12$ and $h_2=-\frac32$. So $h_1-h_2-\frac12>0$, and the network fails on
   $(0)$.
 
 *Corrected:* $s+x$ is 0, 1 or 2, so the next $h_1-h_2$ is 0, 1 or 0: the XOR of $s$ and $x$.
 
-*With tanh* the hidden bits are $\pm 1$. A gain $g>0$ gives the weights $g W_x$, $g W_h / 2$ and $g b$. From $s_0=0$,
-$s=(h_1-h_2)/2$ follows $s_t=f_g(s_{t-1}+x_t)$, and $y=[s>\frac12]$, with
-$f_g(u)=\frac12\bigl(\tanh g(u-\frac12)-\tanh g(u-\frac32)\bigr)$. Four facts:
+*With tanh* the hidden bits are $\pm 1$. A gain $g>0$ gives the weights $g W_x$, $g W_h / 2$ and $g b$. Let
+$s=(h_1-h_2)/2$ and $f_g(u)=\frac12\bigl(\tanh g(u-\frac12)-\tanh g(u-\frac32)\bigr)$. Then $s_0=0$,
+$s_t=f_g(s_{t-1}+x_t)$ and $y=[s>\frac12]$. The function $f_g$ has four properties:
 
 1. $f_g(1+v)=f_g(1-v)$.
-2. $f_g$ rises up to $u=1$, as the slope of tanh is even and falls with the distance from 0.
-3. On $[\frac12,\frac32]$ it rises with $g$, as $u-\frac12$ and $\frac32-u$ are $\ge 0$ and not both 0.
+2. $f_g$ rises up to $u=1$, because the slope of tanh is even and falls with the distance from 0.
+3. On $[\frac12,\frac32]$ it rises with $g$, because $u-\frac12$ and $\frac32-u$ are $\ge 0$ and not both 0.
 4. $f_g(u)+f_g(1-u)$ is $\frac12\bigl(\tanh g(\frac32-u)+\tanh g(\frac12+u)\bigr)<1$.
 
 Theorem: *the network is right for every length if and only if some $b \in (\frac12,1]$ has $f_g(b) \ge b$.*
 
 If there is such a $b$, let $a=1-b$. No state leaves the intervals $[0,a]$ for parity 0 and $[b,1]$ for parity 1. By (1)
-and (2), the largest image for parity 0 is $f_g(a)$, which by (4) is below $1-f_g(b) \le a$. The smallest image for
-parity 1 is $f_g(b) \ge b$.
+and (2), the largest next state for parity 0 is $f_g(a)$, which by (4) is below $1-f_g(b) \le a$. The smallest next
+state for parity 1 is $f_g(b) \ge b$.
 
-If there is none, $f_g(s)<s$ on $[\frac12,1]$, as also $f_g(\frac12)<\frac12$. The interval is compact, so each zero of
-1 0 0 … 0 takes at least some $m>0$ from the state, until the parity 1 is lost.
+If no such $b$ exists, $f_g(s)<s$ on the whole of $[\frac12,1]$, because also $f_g(\frac12)<\frac12$. The interval is
+compact, so each 0 after the first 1 lowers the state by at least some $m>0$, until the parity 1 is lost.
 
 *The critical gain.* Let $M(g)$ be the largest $f_g(s)-s$ on $[\frac12,1]$. It is continuous, and by (3) it rises
-strictly, from below 0 to above 0. The network is right if and only if $M(g) \ge 0$, so exactly from one gain $g_c$ on.
-There $f_g$ touches the line $s$ inside the interval, as $f_g(\frac12)<\frac12$ and $f_g(1)<1$: $f_g(s)=s$ with slope 1
-gives $g_c=2.330212853…$, $s=0.62226…$ Fractions prove that 1 0 0 … 0 fails at gain 2.33021, and that every length is
-right at 2.33022. Random bits rarely show the failure, which takes many zeros in a row.
+strictly, from below 0 to above 0. The network is right if and only if $M(g) \ge 0$, so exactly for gains $g \ge g_c$.
+There $f_g$ touches the line $s$ inside the interval, because $f_g(\frac12)<\frac12$ and $f_g(1)<1$: $f_g(s)=s$ with
+slope 1 gives $g_c=2.330212853…$, $s=0.62226…$ Fractions prove that 1 0 0 … 0 fails at gain 2.33021, and that every
+length is right at 2.33022. Random bits rarely show the failure, because it needs many zeros in a row.
 
-*The unchanged weights* times a gain are right only at $\frac12 \ln 3$; `theory show 3-1-alt` prints the proof.
+*If $W_h$ and the readout stay the same*, the network is right only at the gain $\frac12 \ln 3$;
+`theory show 3-1-alt` prints the proof.
 
 *One unit* $h_t=\varphi(wh_{t-1}+vx_t+c)$ with a monotone $\varphi$ and $y=[h>\theta]$ cannot compute parity. Let
-$\varphi$ rise. From a state $e$ of parity 0, only a 1 may lead above $\theta$, so $v>0$. From a state $o$ of parity 1,
-only a 0 may, so $v<0$. Two bits reach both states. A falling $\varphi$ or a readout $[h<\theta]$ turns all signs. For a
-step function the four inequalities $we+c \le 0$, $we+v+c>0$, $wo+c>0$ and $wo+v+c \le 0$ add up to $0<0$ with the
-multipliers $(1,1,1,1)$."""
+$\varphi$ rise. Two bits reach a state $e$ of parity 0 and a state $o$ of parity 1. From $e$, a 1 must lead above
+$\theta$ and a 0 must not, so $v>0$. From $o$, a 0 must and a 1 must not, so $v<0$. A falling $\varphi$ or a readout
+$[h<\theta]$ reverses all signs. For a step function the four inequalities $we+c \le 0$, $we+v+c>0$, $wo+c>0$ and
+$wo+v+c \le 0$ add up to $0<0$ with the multipliers $(1,1,1,1)$."""
 
 ONLY_GAIN = """The weights as they are, times a gain g, with y = [h1 - h2 > 1/2]:
 they compute parity with tanh only at g = ln(3) / 2.
