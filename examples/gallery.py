@@ -185,7 +185,9 @@ PICTURES: dict[Callable[[Path], None], list[Callable[..., object]]] = {
 INTRODUCTION = """# A gallery of graphs
 
 Click a picture to see it at full size, or a title for its code. [How far back does the gradient reach?](reach.md) has
-pictures of recurrent networks. `python examples/gallery.py` draws this page's pictures, also as DOT.
+pictures of recurrent networks. `python examples/gallery.py` draws this page's pictures, also as DOT. Its imports are
+`import numpy as np`, `import minigrad as mg`, `from minigrad import nn` and
+`from minigrad.render import draw, summary, to_text`.
 """
 COLUMNS = 3
 

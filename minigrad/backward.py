@@ -394,7 +394,8 @@ def _raise_missing_residuals(primitive: Primitive, residuals: Any) -> None:
     if residuals is None:
         raise ValueError(
             f"the residuals of {primitive.name} were freed by an earlier backward pass: "
-            "run the forward pass again, or pass retain_graph=True to the first backward pass"
+            "run the forward pass again, or pass retain_graph=True to the first backward pass. Detach a state that you "
+            "carry from one batch to the next."
         )
     raise TypeError(
         f"the forward function of {primitive.name} must return a tuple of residuals, not {describe(residuals)}"

@@ -211,19 +211,23 @@ class Tensor(Extensions):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape, a tuple of integers."""
         return tuple(array_of(self.data).shape)
 
     @property
     def dtype(self) -> DType:
+        """The dtype of the array."""
         dtype: DType = array_of(self.data).dtype
         return dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return array_of(self.data).ndim
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return array_of(self.data).size
 
     @property

@@ -287,8 +287,8 @@ class Run:
         if not path.is_file() and "average" in self.settings:
             raise RunError(f"{self.folder}: is the mean of other runs, so it cannot be resumed")
         if not path.is_file():
-            raise RunError(f"{path}: there is no such file, so the run cannot be resumed: remove {self.folder} "
-                           "and start over")  # fmt: skip
+            raise RunError(f"{path}: there is no such file, so the run cannot be resumed. To continue from its "
+                           f"weights, run: captioning train --start {self.folder} --out NEW")  # fmt: skip
         return read_arrays(path)
 
     def _file(self, name: str) -> Path:

@@ -42,7 +42,9 @@ def checks():
         ),
         "gradients through in-place writes": lambda: not raises(TypeError, lambda: at.__setitem__(0, 1.0)),
         "complex numbers": lambda: close(jax.grad(lambda z: z**2, holomorphic=True)(1 + 1j), 2 + 2j),
-        "error if you overwrite a value that a gradient needs": lambda: raises(TypeError, lambda: at.__setitem__(0, 1.0)),
+        "error if you overwrite a value that a gradient needs": lambda: raises(
+            TypeError, lambda: at.__setitem__(0, 1.0)
+        ),
         "line of the first NaN": nans,
         "hooks on tensors and modules": lambda: any("hook" in n for n in [*dir(equinox), *dir(at)] if n[0] != "_"),
         "profile by line and module": lambda: callable(jax.profiler.TraceAnnotation) and callable(jax.named_scope),

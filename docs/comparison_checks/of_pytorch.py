@@ -88,9 +88,7 @@ def checks():
         "layers with parameters and state": lambda: set(torch.nn.Linear(2, 3).state_dict()) == {"weight", "bias"},
         "RNN, LSTM and GRU over sequences": packed,
         "sequences of unequal length": packed,
-        "memory-efficient attention": lambda: hasattr(
-            torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"
-        ),
+        "memory-efficient attention": lambda: hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"),
         "CTC loss": lambda: hasattr(torch.nn.functional, "ctc_loss"),
         "optimisers": lambda: hasattr(torch.optim, "AdamW"),
         "ONNX export": lambda: callable(torch.onnx.export),

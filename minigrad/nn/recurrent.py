@@ -175,9 +175,10 @@ def _last(states: Tensor, initial: Any, lengths: Any) -> Tensor:
 class RNN(_Recurrent):
     """h_t = tanh(x_t Wx + h_(t-1) Wh + b) for t = 1..T.
 
-    The call takes x (N, T, D) and optionally h0 (N, H), by default zeros. It returns all states (N, T, H) and the last
-    one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh`` (H, H), orthogonal, ``b`` (H,), zero.
-    (PyTorch's are uniform on [-k, k], k = 1 / sqrt(H); the ones here preserve the size of activations and gradients.)
+    The call ``layer(x, h0=None, lengths=None, indices=None)`` takes x (N, T, D) and optionally h0 (N, H), by default
+    zeros. It returns all states (N, T, H) and the last one (N, H). Parameters: ``Wx`` (D, H), Xavier-uniform, ``Wh``
+    (H, H), orthogonal, ``b`` (H,), zero. (PyTorch's are uniform on [-k, k], k = 1 / sqrt(H); the ones here preserve the
+    size of activations and gradients.)
 
     Two options of the call save work without changing any meaningful result:
 
@@ -225,10 +226,10 @@ class GRU(_Recurrent):
     With p = x_t Wx + bx and a = h_(t-1) Wh + bh: r = sigma(p_r + a_r); z = sigma(p_z + a_z); n = tanh(p_n + r a_n);
     h_t = (1 - z) n + z h_(t-1)   (Cho et al., 2014, with the reset gate after the product, as in PyTorch).
 
-    The call takes x (N, T, D) and optionally h0 (N, H), by default zeros. It returns all states (N, T, H) and the last
-    one (N, H). Parameters: ``Wx`` (D, 3H), for each gate Xavier-uniform, ``Wh`` (H, 3H), for each gate orthogonal,
-    ``bx`` and ``bh`` (3H,), zero. (PyTorch's are uniform, see :class:`RNN`.) Options and errors are those of
-    :class:`RNN`.
+    The call ``layer(x, h0=None, lengths=None, indices=None)`` takes x (N, T, D) and optionally h0 (N, H), by default
+    zeros. It returns all states (N, T, H) and the last one (N, H). Parameters: ``Wx`` (D, 3H), for each gate
+    Xavier-uniform, ``Wh`` (H, 3H), for each gate orthogonal, ``bx`` and ``bh`` (3H,), zero. (PyTorch's are uniform, see
+    :class:`RNN`.) Options and errors are those of :class:`RNN`.
 
     >>> layer = GRU(3, 4)
     >>> h, h_n = layer(np.ones((2, 5, 3), np.float32))
@@ -247,12 +248,12 @@ class LSTM(_Recurrent):
     (i, f, o, g) = x_t Wx + h_(t-1) Wh + b;  c_t = sigma(f) c_(t-1) + sigma(i) tanh(g);
     h_t = sigma(o) tanh(c_t)   (Hochreiter and Schmidhuber, 1997; Gers et al., 2000).
 
-    The call takes x (N, T, D) and optionally ``(h0, c0)``, each (N, H), by default zeros (c0 may be None). It returns
-    all h (N, T, H) and ``(h_n, c_n)``, each (N, H). Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform, ``Wh``
-    (H, 4H), for each gate orthogonal, ``b`` (4H,), zero except for the forget gate, where it is ``forget_bias``: a
-    memory that starts open learns long dependencies (Jozefowicz et al., 2015). (PyTorch's are uniform, including
-    biases, see :class:`RNN`.) All other options are those of :class:`RNN`; with ``lengths``, ``(h_n, c_n)`` is the
-    state after each sequence's own last step.
+    The call ``layer(x, state=None, lengths=None, indices=None)`` takes x (N, T, D) and optionally the state ``(h0,
+    c0)``, each (N, H), by default zeros (c0 may be None). It returns all h (N, T, H) and ``(h_n, c_n)``, each (N, H).
+    Parameters: ``Wx`` (D, 4H), for each gate Xavier-uniform, ``Wh`` (H, 4H), for each gate orthogonal, ``b`` (4H,),
+    zero except for the forget gate, where it is ``forget_bias``: a memory that starts open learns long dependencies
+    (Jozefowicz et al., 2015). (PyTorch's are uniform, including biases, see :class:`RNN`.) All other options are those
+    of :class:`RNN`; with ``lengths``, ``(h_n, c_n)`` is the state after each sequence's own last step.
 
     Raises:
         ValueError: if x is not (N, T, D), or with indices not (U, D), if h0 or c0 is not (N, H), if the state is not a
@@ -289,6 +290,7 @@ class LSTM(_Recurrent):
     def forward(
         self, x: Any, state: Any = None, lengths: Any = None, indices: Any = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return all h (N, T, H), and the pair of last states (h_n, c_n), each (N, H)."""
         if state is not None and not (isinstance(state, (tuple, list)) and len(state) == 2):
             raise ValueError("LSTM: the state must be a pair (h0, c0), each (N, H)")
         h, (h_n, c_n) = self._run(x, [None, None] if state is None else list(state), lengths, indices)

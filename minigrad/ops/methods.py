@@ -86,7 +86,13 @@ def _swapped(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda self, other: function(other, self)
 
 
+def _reshape(self: Tensor, *shape: Any) -> Any:
+    """Return the entries in another shape, as :func:`.shaping.reshape`: ``x.reshape(2, 3)`` or with a tuple."""
+    return shaping.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
 def _transpose(self: Tensor, *axes: Any) -> Any:
+    """Return x with its axes in another order, as :func:`.shaping.transpose`; without arguments, reversed."""
     order = axes[0] if len(axes) == 1 and not isinstance(axes[0], (int, np.integer)) else axes
     return shaping.transpose(self, None if order is None or len(order) == 0 else order)
 
@@ -120,9 +126,10 @@ _METHODS = {
     "cumprod": reductions.cumprod, "argsort": reductions.argsort, "sort": reductions.sort, "dot": products.dot,
     "astype": elementwise.astype, "clip": elementwise.clip, "round": elementwise.round, "copy": _copy,
     "flatten": _flatten, "ravel": shaping.ravel, "repeat": shaping.repeat,
-    "reshape": lambda self, *shape: shaping.reshape(self, shape[0] if len(shape) == 1 else shape),
+    "reshape": _reshape,
     "squeeze": shaping.squeeze, "swapaxes": shaping.swapaxes, "transpose": _transpose,
-    "T": property(lambda self: shaping.transpose(self)), "mT": property(lambda self: shaping.swapaxes(self, -1, -2)),
+    "T": property(lambda self: shaping.transpose(self), doc="The tensor with its axes reversed."),
+    "mT": property(lambda self: shaping.swapaxes(self, -1, -2), doc="The tensor with its last two axes exchanged."),
 }  # fmt: skip
 
 # What to write instead of names that other frameworks have.
@@ -136,7 +143,9 @@ _FOREIGN_METHODS = {
 _FOREIGN = {
     **_FOREIGN_METHODS,
     "arange": "mg.tensor(np.arange(n))", "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits",
-    "cat": "mg.concatenate", "CrossEntropyLoss": "mg.cross_entropy", "from_numpy": "mg.tensor",
+    "cat": "mg.concatenate", "chunk": "mg.split(x, n)", "CrossEntropyLoss": "mg.cross_entropy",
+    "from_numpy": "mg.tensor",
+    "device": "nothing, since every tensor is on the CPU", "float32": '"float32" or np.float32',
     "functional": "the functions of mg, such as mg.relu", "GRUCell": "mg.nn.GRU, or mg.gru_step",
     "LSTMCell": "mg.nn.LSTM, or mg.lstm_step", "MSELoss": "mg.mse_loss",
     "ones": "mg.tensor(np.ones(shape, np.float32))", "rand": "mg.tensor(rng.random(shape, np.float32))",

@@ -85,7 +85,8 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 
     Raises:
         TypeError: if ``max_norm`` is not a number, or ``params`` is not an iterable of tensors.
-        ValueError: if ``max_norm`` is not above 0, or a gradient is read-only; nothing is scaled.
+        ValueError: if ``max_norm`` is not above 0, there are no parameters, or a gradient is read-only; nothing is
+            scaled.
 
     >>> import minigrad as mg
     >>> p = mg.tensor([0.0, 0.0], requires_grad=True)
@@ -141,6 +142,8 @@ def clip_grad_value(params: Iterable[Tensor], clip_value: float) -> None:
 def _writeable(caller: str, params: Iterable[Tensor]) -> list[Array]:
     """Return the gradients of the parameters that have one; raise if one is read-only."""
     parameters = tensors(caller, params)
+    if not parameters:
+        raise ValueError(f"{caller}: there are no parameters. A generator is used up after one pass: pass a list.")
     for i, p in enumerate(parameters):
         if isinstance(p.grad, Tensor):  # from a differentiable pass, whose arrays must not be changed
             p.grad = p.grad.data.copy()

@@ -109,7 +109,9 @@ def tensors(caller: str, params: Any) -> list[Tensor]:
     unique = list({id(p): p for p in params}.values())
     for i, p in enumerate(unique):
         if not isinstance(p, Tensor):
-            raise TypeError(f"{caller}: parameter {i} must be a Tensor, not {type(p).__name__}")
+            raise TypeError(
+                f"{caller}: parameter {i} must be a Tensor, not {type(p).__name__}. Pass model.parameters()."
+            )
         if p.node is not None and not isinstance(p.node, Leaf):
             raise ValueError(f"{caller}: parameter {i} ({describe(p)}) is the result of an operation, not a leaf")
         if p.node is not None and (p.node.shape, p.node.dtype) != (p.shape, p.dtype):

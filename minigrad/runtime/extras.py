@@ -21,7 +21,7 @@ def how_to_install(extra: str | None, *packages: str) -> str:
     The distribution is minigrad-engine: the ``minigrad`` of the package index is another project.
 
     >>> how_to_install("caption", "PIL")
-    'pip install pillow, or pip install "minigrad-engine[caption]"'
+    'pip install "minigrad-engine[caption]", or pip install pillow'
     >>> how_to_install("viz")
     'pip install "minigrad-engine[viz]"'
     >>> how_to_install(None, "torch")
@@ -29,7 +29,7 @@ def how_to_install(extra: str | None, *packages: str) -> str:
     """
     distributions = [_DISTRIBUTIONS.get(package, package) for package in packages]
     ways = [f"pip install {' '.join(distributions)}"] if distributions else []
-    return ", or ".join([*ways, f'pip install "minigrad-engine[{extra}]"'] if extra else ways)
+    return ", or ".join([f'pip install "minigrad-engine[{extra}]"', *ways] if extra else ways)
 
 
 def require(module: str, extra: str | None = None) -> Any:
@@ -43,7 +43,7 @@ def require(module: str, extra: str | None = None) -> Any:
     '[1]'
     >>> require("no_such_module", "caption")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ModuleNotFoundError: this needs the package no_such_module: pip install no_such_module, or pip install ...
+    ModuleNotFoundError: this needs the package no_such_module: pip install "minigrad-engine[caption]", or ...
     """
     try:
         return importlib.import_module(module)
@@ -52,4 +52,4 @@ def require(module: str, extra: str | None = None) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         message = f"this needs the package {package}: {how_to_install(extra, package)}"
-        raise ModuleNotFoundError(message, name=error.name) from error
+        raise ModuleNotFoundError(message, name=error.name) from None

@@ -8,7 +8,7 @@ from minigrad.runtime.extras import require
 def test_errors_for_missing_and_broken_packages(tmp_path, monkeypatch):
     with pytest.raises(
         ModuleNotFoundError,
-        match=r'no_such_package: pip install no_such_package, or pip install "minigrad-engine\[caption\]"',
+        match=r'no_such_package: pip install "minigrad-engine\[caption\]", or pip install no_such_package',
     ):
         require("no_such_package.part", "caption")
     (tmp_path / "broken_package.py").write_text("import no_such_dependency\n")

@@ -23,7 +23,7 @@ from theory.parity.gain import (
     tanh_states,
     tanh_weights,
 )  # fmt: skip
-from theory.parity.statements import ALT_PROOF
+from theory.parity.statements import ALT_PROOF, ONLY_GAIN
 from theory.parity.units import all_sequences, parity
 
 PYTORCH = Peer(__name__)
@@ -148,12 +148,12 @@ def test_the_one_gain_of_the_weights_as_they_are():
     assert (y == parity(bits)).all()
     assert s.max() <= 2 * np.tanh(gain / 2) + 1e-15
     assert 2 * state_map(gain, 1) == pytest.approx(2 * np.tanh(gain / 2)) == pytest.approx(4 - 2 * 3**0.5)
-    assert f"$F(1)=4-2\\sqrt3={4 - 2 * 3**0.5:.3f}$" in ALT_PROOF
-    assert f"slope $g \\tanh^2 g={gain * np.tanh(gain) ** 2:.3f}$" in ALT_PROOF
+    assert f"F(1) = 4 - 2 √3 = {4 - 2 * 3**0.5:.3f}." in ONLY_GAIN
+    assert f"slope g tanh² g = {gain * np.tanh(gain) ** 2:.3f}" in ONLY_GAIN
     margin = np.abs(s - 0.5).min(axis=0)
     np.testing.assert_allclose(margin[2:] / margin[1:-1], gain * np.tanh(gain) ** 2, rtol=0.05)
     assert round(1 / (gain * np.tanh(gain) ** 2)) == 7
-    assert "shrinks to about a seventh at each 0" in " ".join(ALT_PROOF.split())
+    assert "each 0 shrinks the distance from 1/2 to about a seventh" in " ".join(ONLY_GAIN.split())
     for near in (gain - 1e-6, gain + 1e-6):
         assert fails_within(near, 10)
 
