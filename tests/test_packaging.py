@@ -6,7 +6,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import minigrad as mg
 from minigrad.runtime import extras
 
 ROOT = Path(__file__).parent.parent
@@ -52,10 +51,6 @@ def test_hooks_have_the_pinned_versions():
     assert dict(hooks) == {name: pinned[name] for name in ("ruff", "mypy", "codespell", "zizmor")}
     packages = dict(p.split("==") for p in re.search(r"additional_dependencies: \[(.*)\]", config)[1].split(", "))
     assert packages.items() <= pinned.items()
-
-
-def test_the_citation_has_the_version():
-    assert f"\nversion: {mg.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_every_folder_of_modules_is_a_package_and_every_other_file_is_its_data():
