@@ -73,7 +73,7 @@ def test_graphviz_pure_writes_no_pdf(alone, tmp_path):
 
 
 def test_neither_program(alone, tmp_path):
-    with pytest.raises(ModuleNotFoundError, match=r"apt install graphviz.*pip install graphviz-pure, or"):
+    with pytest.raises(ModuleNotFoundError, match=r"apt install graphviz.*\[viz\]"):
         mg.render.draw(leaf(2) * 2, tmp_path / "a.svg")
     with pytest.raises(ModuleNotFoundError, match="drawing needs a layout program"):
         mg.render.notebook(True)
