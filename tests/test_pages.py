@@ -86,7 +86,7 @@ def test_programs_of_a_page(page, code, printed, tmp_path, monkeypatch, capsys):
     if "render.draw" in code and shutil.which("dot") is None and importlib.util.find_spec("graphviz_pure") is None:
         pytest.skip("no dot")
     if "export_onnx" in code:
-        pytest.importorskip("onnx")
+        pytest.importorskip("onnx", reason="no onnx: onnx not installed")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, page, "exec"), {})
     for name in re.findall(r'"(\w+\.\w+)"', code):
