@@ -228,9 +228,9 @@ def _read_header(file: BufferedReader, path: str) -> tuple[dict[str, _Entry], di
     """Read and check a header; return its entries, metadata and checksum (or None), and the CRC-32 of the header."""
     damaged = f"{path}: not a safetensors file, or a damaged one"
     total = os.fstat(file.fileno()).st_size
-    begin = file.read(8)
-    check(not begin.startswith(b"PK"), damaged, "read .npz with mg.load_numpy, and .pt with mg.interop.read_torch")
-    length = int.from_bytes(begin, "little")
+    head = file.read(8)
+    check(not head.startswith(b"PK"), damaged, "read .npz with mg.load_numpy, and .pt with mg.interop.read_torch")
+    length = int.from_bytes(head, "little")
     check(total >= 8, damaged, f"it has {total} bytes, not even the 8 of the header's length")
     check(length <= _LONGEST_HEADER, damaged, f"a header of {length} bytes, more than the format's {_LONGEST_HEADER}")
     check(8 + length <= total, damaged, f"a header of {length} bytes does not fit into a file of {total} bytes")
