@@ -425,7 +425,8 @@ def seed_of(output: Tensor, gradient: Any = None) -> tuple[Node, int, Array]:
     if output.node is None:
         raise ValueError(
             "backward: this tensor does not depend on anything that requires a gradient. Create its inputs with "
-            "mg.tensor(x, requires_grad=True). Then .data, .numpy(), mg.tensor(y) and mg.no_grad() end the graph."
+            "mg.tensor(x, requires_grad=True). Values from .data, .numpy(), mg.tensor(y) and mg.no_grad() have no "
+            "gradient."
         )
     if gradient is None:
         if output.size != 1:

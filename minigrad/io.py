@@ -229,10 +229,12 @@ def _read_header(file: BufferedReader, path: str) -> tuple[dict[str, _Entry], di
     damaged = f"{path}: not a safetensors file, or a damaged one"
     total = os.fstat(file.fileno()).st_size
     head = file.read(8)
-    check(not head.startswith(b"PK"), damaged, "read .npz with mg.load_numpy, and .pt with mg.interop.read_torch")
     length = int.from_bytes(head, "little")
     check(total >= 8, damaged, f"it has {total} bytes, not even the 8 of the header's length")
-    check(length <= _LONGEST_HEADER, damaged, f"a header of {length} bytes, more than the format's {_LONGEST_HEADER}")
+    problem = f"a header of {length} bytes, more than the format's {_LONGEST_HEADER}"
+    if head.startswith(b"PK"):  # a ZIP file, unless the length fits
+        problem = "read .npz with mg.load_numpy, and .pt with mg.interop.read_torch"
+    check(length <= _LONGEST_HEADER, damaged, problem)
     check(8 + length <= total, damaged, f"a header of {length} bytes does not fit into a file of {total} bytes")
     text = file.read(length)
     check(text.startswith(b"{"), damaged, "the header does not begin with a brace")

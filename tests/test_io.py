@@ -349,6 +349,15 @@ def test_bad_lengths_and_bad_booleans(tmp_path):
 # --- paths ---------------------------------------------------------------------------------------------
 
 
+def test_zip_files_are_named_but_not_a_header_whose_length_begins_with_their_letters(tmp_path):
+    np.savez(tmp_path / "arrays.npz", x=np.ones(3))
+    with pytest.raises(ValueError, match=r"arrays.npz: not a safetensors file.*read .npz with mg.load_numpy"):
+        mg.load(tmp_path / "arrays.npz")
+    header = b'{"__metadata__": {"": ""}}'.ljust(int.from_bytes(b"PK", "little"))
+    (tmp_path / "header").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert mg.load(tmp_path / "header") == {}
+
+
 def test_paths_that_are_no_text(tmp_path):
     for path, kind in ((os.fsencode(tmp_path / "state"), r"bytes: pass os\.fsdecode"), (3, "int")):
         for call in (lambda p: mg.save(p, {"a": 1.0}), mg.load, io.load_metadata):

@@ -154,7 +154,7 @@ DIFFERENCES = {
     "`torch.get_rng_state()`": lambda: json.loads(json.dumps(mg.rng_state())) == mg.rng_state(),
     "`x.max(dim)`, `x.sort()` return": lambda: mg.tensor(x32).max(axis=1).shape == (2,) == mg.sort(pairs).shape,
     "`MultiHeadAttention` returns": lambda: mg.nn.MultiHeadAttention(2, 1)(x32[None]).shape == (1, 2, 2),
-    "two schedules on one optimiser": lambda: our_rates(with_two_schedules)[:2] == [1, 0.5],
+    "two schedules on one optimiser": lambda: our_rates(with_two_schedules)[:2] == [0.5, 0.5],
     "a target of -100 in `cross_entropy`": lambda: fails_on_minus_100(),
     "gates of an LSTM": lambda: mg.nn.LSTM(2, 3).b.data.tolist() == [0] * 3 + [1] * 3 + [0] * 6,
     "last states of a recurrent layer": lambda: mg.nn.RNN(2, 3)(np.ones((4, 5, 2)))[1].shape == (4, 3),
@@ -226,10 +226,9 @@ def our_rates(schedule):
 
 
 def with_two_schedules(sgd):
-    """Return the first of two schedules, each of which halves the rate once; PyTorch would multiply them."""
+    """Return a schedule that halves the rate, after another one has halved it; PyTorch's product would be 1/4."""
     first, second = (mg.optim.StepLR(sgd, 1, 0.5) for _ in range(2))
     second.step()
-    sgd.param_groups[0]["lr"] = 1.0
     return first
 
 

@@ -58,8 +58,8 @@ def doubled(w):
 
 MISTAKES = {
     "through .data": (lambda: frozen_by(lambda w: mg.tensor(w.data * 2)), "Create its inputs with mg.tensor"),
-    "through numpy()": (lambda: frozen_by(lambda w: mg.tensor(w.numpy() * 2)), "numpy.* end the graph"),
-    "through no_grad": (lambda: frozen_by(doubled), "no_grad.* end the graph"),
+    "through numpy()": (lambda: frozen_by(lambda w: mg.tensor(w.numpy() * 2)), "numpy.* have no gradient"),
+    "through no_grad": (lambda: frozen_by(doubled), "no_grad.* have no gradient"),
     "integers": (lambda: mg.tensor([1, 2], requires_grad=True), "not int64. Pass floats, or a dtype"),
     "list to a function": (lambda: mg.sum([tracked(), tracked()]), "mg.stack or mg.concatenate"),
     "list to a layer": (lambda: mg.nn.Linear(2, 3)([tracked()]), "mg.stack or mg.concatenate"),

@@ -38,7 +38,7 @@ each proposition one of six verdicts:
 - *flaky*: the check both accepts and rejects the same example.
 - *undecided*: the check does not end within its time limit.
 - *broken*: the check raises an error or changes its example, no example meets the premise, or the examples lack a
-feature that their domain declares.
+  feature that their domain declares.
 
 The verdict on the statement is the worst verdict of the printed propositions. If the source prints only a formula, it
 is that of the corrected ones.
@@ -46,9 +46,9 @@ is that of the corrected ones.
 ## Why you can trust the checks
 
 Each domain declares which kinds of example it contains, and the check verifies that they occur. Sorts, exact proofs and
-eliminations return certificates. `theory certify NUMBER --out FILE.json` writes them, and `python theory/checker.py
-FILE.json` verifies them with integers and fractions. The checker imports only Python's standard library, rejects a file
-whose checksum or proofs are wrong, and prints the sentences that it proved.
+eliminations return certificates. `theory certify NUMBER --out FILE.json` writes them, and
+`python theory/checker.py FILE.json` verifies them with integers and fractions. The checker imports only Python's
+standard library, rejects a file whose checksum or proofs are wrong, and prints the sentences that it proved.
 
 `theory mutate` tests the checks: it plants errors in the mathematics, such as `<` for `<=`, and the checks must notice
 them.

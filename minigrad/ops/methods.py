@@ -134,8 +134,8 @@ _METHODS = {
 
 # What to write instead of names that other frameworks have.
 _FOREIGN_METHODS = {
-    "clamp": "x.clip(low, high)", "clone": "x.copy()", "cpu": "nothing, since every tensor is on the CPU",
-    "cuda": "nothing, since every tensor is on the CPU", "double": 'x.astype("float64")',
+    "clamp": "x.clip(low, high)", "clone": "x.copy()", "cpu": "x itself: every tensor is on the CPU",
+    "cuda": "x itself: every tensor is on the CPU", "double": 'x.astype("float64")',
     "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)",
     "numel": "x.size", "permute": "x.transpose(axes)", "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU",
     "unsqueeze": "mg.expand_dims(x, axis)", "view": "x.reshape(shape)",
@@ -145,7 +145,7 @@ _FOREIGN = {
     "arange": "mg.tensor(np.arange(n))", "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits",
     "cat": "mg.concatenate", "chunk": "mg.split(x, n)", "CrossEntropyLoss": "mg.cross_entropy",
     "from_numpy": "mg.tensor",
-    "device": "nothing, since every tensor is on the CPU", "float32": '"float32" or np.float32',
+    "device": "no device: every tensor is on the CPU", "float32": '"float32" or np.float32',
     "functional": "the functions of mg, such as mg.relu", "GRUCell": "mg.nn.GRU, or mg.gru_step",
     "LSTMCell": "mg.nn.LSTM, or mg.lstm_step", "MSELoss": "mg.mse_loss",
     "ones": "mg.tensor(np.ones(shape, np.float32))", "rand": "mg.tensor(rng.random(shape, np.float32))",

@@ -223,7 +223,7 @@ STATEMENT_2 = Statement(
 
 PROOF_2 = r"""Let $p(v)$ be the position of $v$ in the order, so that $p(u)<p(v)$ for every edge $u \to v$. Around a
 cycle $v_0 \to v_1 \to \dots \to v_{k-1} \to v_0$ that gives $p(v_0)<p(v_1)<\dots<p(v_{k-1})<p(v_0)$, which is false. So
-an order proves that there is no cycle. A cycle proves that there is no order, because one of its edges goes backward.
+a graph with a topological order has no cycle, and a graph with a cycle has no topological order.
 
 A trace of operations has no cycle: each is recorded after its inputs, so the order of recording is topological."""
 
