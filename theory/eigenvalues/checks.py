@@ -96,7 +96,7 @@ def form_to_rounding(W: NDArray[np.float64], k: int) -> None:
 
 
 def ill_conditioned(c: int) -> None:
-    """W of the rows (1, c) and (0, 2): the condition number of P is above 2 c, and the tolerances are still small."""
+    """W with the rows (1, c) and (0, 2): the condition number of P is above 2 c, and the tolerances are still small."""
     W = np.array([[1.0, c], [0.0, 2.0]])
     require(np.linalg.cond(eigendecomposition(W)[0]) >= 2 * c, f"the condition number of P is below {2 * c}")
     form_to_rounding(W, 10)

@@ -60,10 +60,10 @@ $(W')^k=(P')^{-1} D^k P'$. The printed last factor $P^{-1}$ is right if and only
 $W$ this means $P'P=I$, as for a symmetric $W$ with orthonormal real eigenvectors.
 
 $P$ may be complex, and $P'$ is the transpose without conjugation. Let a real normal $W$ have an eigenvalue that is not
-real, such as the rotation of the rows $(0,-1)$ and $(1,0)$. Its eigenvector $v$ and the conjugate of $v$ are
+real, such as the rotation with the rows $(0,-1)$ and $(1,0)$. Its eigenvector $v$ and the conjugate of $v$ are
 orthogonal, so $v'v=0$. Then $P'P$ has a 0 on its diagonal, and the printed form is wrong for every choice of $P$.
 
-The source also cancels $P^{-1} (P')^{-1}$ in $(P')^{-1} D P^{-1} (P')^{-1} D P^{-1}$. For $P$ of the rows $(1,1)$ and
+The source also cancels $P^{-1} (P')^{-1}$ in $(P')^{-1} D P^{-1} (P')^{-1} D P^{-1}$. For $P$ with the rows $(1,1)$ and
 $(0,1)$ and $D=\mathrm{diag}(1,2)$ the square has the rows $(2,-4)$ and $(-4,10)$, but $(P')^{-1} D^2 P^{-1}$ has the
 rows $(1,-1)$ and $(-1,5)$.
 
@@ -78,7 +78,7 @@ polynomial in $k$ times $\rho^k$; for $\rho=0$, $W^k=0$ from $k=n$ on. Hence $\l
 (Gelfand). For $\rho=1$ the norm is constant if $W$ is orthogonal, and grows like $k^{n-1}$ for a Jordan block.
 
 *Only the norm explodes.* A particular gradient may vanish, such as that of a loss of the second entry of $h_k$ for
-$W=\mathrm{diag}(2,\frac12)$. A singular value above 1 does not suffice: $W$ of the rows $(0,2)$ and $(0,0)$ has the
+$W=\mathrm{diag}(2,\frac12)$. A singular value above 1 does not suffice: $W$ with the rows $(0,2)$ and $(0,0)$ has the
 norm 2, but $W^2=0$.
 
 *A hump before the decay:* for $\rho \le 1<|z|$ the norm of $(z I-W)^{-1}=\sum_k W^k z^{-k-1}$ is at most

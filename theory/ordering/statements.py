@@ -247,7 +247,7 @@ PROPOSITIONS_2 = (
     Proposition(
         "never both",
         "The sequences of a graph's vertices include a topological order or a cycle, never both (up to 3 vertices with "
-        "loops; larger graphs with --examples 100 and 1000).",
+        "loops, 4 without; up to 4 with loops with --examples 1000).",
         checks.never_both,
         domains.SMALL_DIGRAPHS_OF_4,
         "general",

@@ -165,7 +165,7 @@ ALT_CORRECTED = Corrected(
     "b = [-1/2, -3/2].",
     r"Both units read the parity so far, $s=h_1-h_2$: the next $h_1$ is $\mathrm{step}(s+x-\frac12)$, the next $h_2$ "
     r"is $\mathrm{step}(s+x-\frac32)$, and $y=h_1-h_2$, with $\mathrm{step}(0)=0$. This is a vanilla RNN "
-    r"with $W_x=(1,1)$, $W_h$ of the rows $(1,1)$ and $(-1,-1)$, and $b=(-\frac12,-\frac32)$.",
+    r"with $W_x=(1,1)$, $W_h$ with the rows $(1,1)$ and $(-1,-1)$, and $b=(-\frac12,-\frac32)$.",
     by=("all short sequences", "long sequences", "one step"),
 )
 
