@@ -59,7 +59,8 @@ class Progress:
     def begin(self, total: int | None, start: int = 0, unit: Callable[[int], str] = str, what: str = "") -> None:
         """Begin a job of `total` steps, or None if the number is unknown. `start` steps were done earlier.
 
-        unit: formats a number of steps, such as `minigrad.units.byte_text` for bytes. what: printed before the numbers.
+        unit: formats a number of steps, such as `minigrad.formatting.byte_text` for bytes.
+        what: printed before the numbers.
         """
         if self.enabled:
             self._unit, self._label = unit, what

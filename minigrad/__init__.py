@@ -28,7 +28,7 @@ from .ops.methods import missing as _missing
 from .primitives import primitive
 from .profiling import profile
 from .recording import record
-from .rematerialisation import checkpoint
+from .rematerialization import checkpoint
 from .rng import manual_seed, rng_state, set_rng_state
 from .runtime import keep_memory as _keep_memory
 from .runtime.threads import get_num_threads, set_num_threads

@@ -5,7 +5,8 @@
         loss.backward()
     print(p)
 
-A :class:`Profile` is an observer that times forwards and VJPs. :mod:`minigrad.timings` formats the times as tables.
+A :class:`Profile` is an observer that times forwards and VJPs. :mod:`minigrad.profile_tables` formats the times as
+tables.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from .core import Node, current_scope, plain
+from .formatting import time_text
 from .observers import Observer, observing
 from .primitives import Primitive
+from .profile_tables import By, Event, Row, own_times, rows_of, table_of, trace_of
 from .recording import ensure_note, user_line
 from .runtime.files import replacing
 from .spec import Array, Spec
-from .timings import By, Event, Row, own_times, rows_of, table_of, trace_of
-from .units import time_text
 from .writes import arrays_in, owner
 
 __all__ = ["Profile", "profile", "residual_memory"]
@@ -51,7 +52,7 @@ class Profile(Observer):
     """The measurements of a :class:`profile`: its `events`, and sums of them.
 
     Attributes:
-        events: all calls, in the order in which they ended (`minigrad.timings.Event`).
+        events: all calls, in the order in which they ended (`minigrad.profile_tables.Event`).
         threads: the names of the threads that made calls, by their identifiers.
         thread: the identifier of the thread that started the profile.
         began, ended: the times in nanoseconds; `ended` is None while the profile runs.

@@ -13,9 +13,9 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.observers import active, current
+from minigrad.profile_tables import Event, own_times
 from minigrad.recording import note_of
 from minigrad.runtime.threads import run_in_parallel
-from minigrad.timings import Event, own_times
 
 SECOND = 10**9
 

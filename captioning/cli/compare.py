@@ -19,7 +19,7 @@ from captioning.progress import Progress
 from captioning.report.contents import ScoredSplit
 from captioning.report.page import write_comparison
 from captioning.training.run_folder import Run
-from minigrad.units import byte_text
+from minigrad.formatting import byte_text
 
 __all__ = ["COMPARE", "rows_of"]
 

@@ -34,7 +34,7 @@ from captioning.vision.extractors import (
     RegionExtractor,
     extractor,
 )
-from minigrad.units import byte_text
+from minigrad.formatting import byte_text
 
 __all__ = ["DOWNLOAD", "PREPARE"]
 

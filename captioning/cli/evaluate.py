@@ -34,8 +34,8 @@ from captioning.report.contents import ReportContents, ReportSettings, ScoredSpl
 from captioning.report.page import write_page
 from captioning.scoring.cider import DocumentFrequencies
 from captioning.training.run_folder import Run
+from minigrad.formatting import byte_text
 from minigrad.parallel.communicators import ALONE
-from minigrad.units import byte_text
 
 __all__ = ["EVALUATE", "REPORT", "SAMPLE", "SCORE", "scored_split"]
 

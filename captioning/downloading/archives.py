@@ -19,8 +19,8 @@ from typing import Any
 from captioning.downloading.sources import DownloadError, Source
 from captioning.progress import Progress
 from captioning.storage import crc32_of, write_all
+from minigrad.formatting import byte_text
 from minigrad.runtime.extras import require
-from minigrad.units import byte_text
 
 __all__ = ["Patience", "Place", "fetch", "unpack"]
 

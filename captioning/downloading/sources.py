@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from minigrad.units import byte_text
+from minigrad.formatting import byte_text
 
 __all__ = ["DATA_SETS", "DownloadError", "Source", "sources_of", "table"]
 

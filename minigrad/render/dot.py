@@ -23,8 +23,8 @@ from typing import Any, Literal
 
 from ..backward import graph_of
 from ..core import Tensor
+from ..formatting import byte_text, time_text
 from ..profiling import residual_memory
-from ..units import byte_text, time_text
 from .heat import (
     NOTHING,
     Ends,

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from ..formatting import time_text
 from ..recording import Stats
-from ..units import time_text
 from .picture import Edge, Picture, Vertex
 
 __all__ = ["GRADIENT_MARKS", "NOTHING", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat",

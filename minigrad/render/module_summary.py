@@ -13,13 +13,13 @@ import numpy as np
 
 from ..backward import graph_of
 from ..core import Node, Tensor, enable_grad
+from ..formatting import byte_text
 from ..nn.module import Module, Parameter, walk
 from ..observers import Observer, observing
 from ..primitives import Primitive
 from ..profiling import residual_memory
 from ..spec import Array, Spec
 from ..trees import leaves
-from ..units import byte_text
 from .labels import shape_of
 
 __all__ = ["Row", "Summary", "summary"]

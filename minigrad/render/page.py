@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core import Tensor
+from ..formatting import time_text
 from ..primitives import Primitive
 from ..recording import Stats
 from ..runtime.files import replacing
-from ..units import time_text
 from .heat import (
     Heat,
     flow_norm,

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from captioning.progress import Progress
-from minigrad.units import byte_text
+from minigrad.formatting import byte_text
 
 
 class Terminal(io.StringIO):

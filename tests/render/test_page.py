@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.formatting import time_text
 from minigrad.primitives import PRIMITIVES
 from minigrad.recording import note_of
 from minigrad.render import to_html
 from minigrad.render.page import SCRIPTS, as_json, content_of, filled_page
-from minigrad.units import time_text
 from tests.render import graphs
 from tests.render.pictures import arranged, picture_of
 

@@ -10,9 +10,9 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.backward import graph_of
+from minigrad.formatting import byte_text
 from minigrad.profiling import residual_memory
 from minigrad.render import summary, to_dot
-from minigrad.units import byte_text
 from tests.render.graphs import captioner, deep, laid_out, leaf, loop, mlp, shared
 
 

@@ -7,9 +7,9 @@ import re
 import pytest
 
 import minigrad as mg
+from minigrad.formatting import time_text
 from minigrad.recording import note_of
 from minigrad.render.heat import NOTHING, seconds_of, time_heat, time_words
-from minigrad.units import time_text
 from tests.render.graphs import captioner, loop, mlp, recorded
 from tests.render.pictures import arranged
 

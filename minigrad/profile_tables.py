@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from .formatting import byte_text, time_text
 from .spec import Spec
-from .units import byte_text, time_text
 
 __all__ = ["By", "Event", "Phase", "Row", "Work", "own_times", "rows_of", "table_of", "trace_of"]
 
