@@ -22,7 +22,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.ops import convolution
-from minigrad.ops.kernels import blocks, sequences
+from minigrad.ops.kernels import blocked_products, recurrent_steps
 from minigrad.optim import optimizer
 from minigrad.runtime import threads
 
@@ -69,7 +69,7 @@ def training() -> list[Callable[[], object]]:
 def share_small_work() -> None:
     """Let the threads share what is far too small for it: more of the time is then spent where they begin and end."""
     convolution._WORTH_A_THREAD = 2**12
-    blocks._WORTH_THREADS = sequences._WORTH_THREADS = 2**12
+    blocked_products._WORTH_THREADS = recurrent_steps._WORTH_THREADS = 2**12
     optimizer._BLOCK = 2**10
 
 

@@ -2,7 +2,7 @@
 
 from . import methods as _methods  # noqa: F401 (importing it attaches operators and methods to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
-from .alignment import ctc_loss
+from .ctc import ctc_loss
 from .attentions import additive_attention, attention
 from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .elementwise import (

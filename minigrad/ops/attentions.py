@@ -15,8 +15,8 @@ import numpy as np
 from ..core import Tensor, plain
 from ..primitives import Shape, Shapes, primitive
 from ..spec import Array, refuse_masked
+from .kernels.attention_scores import AttentionMask, attend, attend_back
 from .kernels.numerics import narrowed_all, single, sum_single
-from .kernels.scores import Looking, attend, attend_back
 from .reductions import softmax
 
 __all__ = ["additive_attention", "attention"]
@@ -169,7 +169,7 @@ def attention(
 
 def _problems(
     stack: tuple[int, ...], q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float
-) -> tuple[Array, Array, Array, Looking]:
+) -> tuple[Array, Array, Array, AttentionMask]:
     """Stack problems along one axis, B: q times the scale, k and v, (B, rows, features), and their masks."""
     wide, T, S = np.result_type(*map(single, (q, k, v))), q.shape[-2], k.shape[-2]
     # Use C order immediately: q of several heads is a view of rows with all heads, and would otherwise be copied twice.
@@ -182,7 +182,7 @@ def _problems(
         number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
         which = np.broadcast_to(number, stack).ravel()
         masks = np.broadcast_to(mask.reshape(number.size, *mask.shape[-2:]), (number.size, T, S))
-    return _joined(scaled, stack), joined_k, joined_v, Looking(masks, which, causal)
+    return _joined(scaled, stack), joined_k, joined_v, AttentionMask(masks, which, causal)
 
 
 def _joined(x: Array, stack: tuple[int, ...]) -> Array:
@@ -197,10 +197,10 @@ def _(
     scale: float,
 ) -> Any:  # fmt: skip
     stack = g.shape[:-2]
-    q, k, v, looking = _problems(stack, q, k, v, mask, causal, scale)
+    q, k, v, attention_mask = _problems(stack, q, k, v, mask, causal, scale)
     arriving, left = _joined(g.astype(out.dtype, copy=False), stack), _joined(out, stack)
     sums = _joined(logsums[..., None], stack)[..., 0]
-    dq, dk, dv = attend_back(arriving, needs, q, k, v, left, sums, looking)
+    dq, dk, dv = attend_back(arriving, needs, q, k, v, left, sums, attention_mask)
     if dq is not None:
         dq *= scale
     return tuple(None if d is None else d.reshape(stack + d.shape[1:]) for d in (dq, dk, dv))

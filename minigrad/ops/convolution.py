@@ -16,7 +16,7 @@ each consists of the other two. So there are three functions below, and both pri
 The third is a primitive too, ``_conv2d_filters``, for derivatives of any order: the derivatives of each of the three
 are the other two.
 
-They are products with matrices whose columns are windows of x (:mod:`minigrad.ops.kernels.columns` opens with a
+They are products with matrices whose columns are windows of x (:mod:`minigrad.ops.kernels.im2col` opens with a
 picture). For x (8, 3, 32, 32), 16 filters 3x3 and a padding of 1, so that y is (8, 16, 32, 32), for n images at a
 time::
 
@@ -45,9 +45,9 @@ from ..core import Tensor
 from ..primitives import ForwardResult, PrimitiveFunction, primitive
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
-from .kernels.blocks import product_into
-from .kernels.columns import Columns, Share, workspace
+from .kernels.blocked_products import product_into
 from .kernels.depthwise import correlate_channels, sum_channel_windows
+from .kernels.im2col import Columns, Share, workspace
 from .kernels.numerics import folded, narrowed_all, widened
 from .kernels.windows import Size, Windows, check_images, integer, pair, residues
 

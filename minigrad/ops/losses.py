@@ -3,7 +3,7 @@
 Losses do not broadcast: (N,) against (N, 1) would silently give (N, N). The mean of no entries is 0, with gradient 0,
 so that an empty batch does not change a model. Half precision is computed in single, and only the result is rounded. A
 well classified entry keeps its small loss and gradient, because neither is computed as a difference from 1. The loss of
-sequences without alignment is in :mod:`.alignment`.
+sequences without alignment is in :mod:`.ctc`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels.numerics import as_float, single
-from .kernels.standardising import pull_channels, pull_rows, standardise_channels, standardise_rows
+from .kernels.standardization import pull_channels, pull_rows, standardize_channels, standardize_rows
 
 __all__ = ["batch_norm", "batch_norm_with_statistics", "group_norm", "layer_norm", "rms_norm"]
 
@@ -115,7 +115,7 @@ def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, c
     features = _features(x, axes)
     _check_shapes(features, "the normalised axes", weight=weight, bias=bias)
     (wide, w, b), dtype = _computed(x, weight, bias)
-    y, *statistics = standardise_rows(_as_rows(wide, axes), _shaped(w, -1), _shaped(b, -1), eps, int(centred))
+    y, *statistics = standardize_rows(_as_rows(wide, axes), _shaped(w, -1), _shaped(b, -1), eps, int(centred))
     return _from_rows(y, x, axes).astype(dtype, copy=False), (x, weight, statistics, axes)
 
 
@@ -233,7 +233,7 @@ def _group_norm(
     if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)) or groups < 1 or C % groups:
         raise ValueError(f"groups must be a positive integer that divides the {C} channels, not {groups!r}")
     (wide, w, b), dtype = _computed(x, weight, bias)
-    y, statistics, *_ = standardise_channels(_images(wide), w, b, eps, groups)
+    y, statistics, *_ = standardize_channels(_images(wide), w, b, eps, groups)
     return y.reshape(x.shape).astype(dtype, copy=False), (x, weight, statistics, groups)
 
 
@@ -300,7 +300,7 @@ def _batch_norm(
     _channels(x, weight, bias, mean=mean, var=var)
     (wide, w, b, m, v), dtype = _computed(x, weight, bias, mean, var)
     given = None if mean is None else (m, v)
-    y, statistics, *moments = standardise_channels(_images(wide), w, b, eps, None, given)
+    y, statistics, *moments = standardize_channels(_images(wide), w, b, eps, None, given)
     y = y.reshape(x.shape).astype(dtype, copy=False)
     return y if given else (y, *(a.astype(wide.dtype) for a in moments)), (x, weight, mean, statistics)
 

@@ -17,7 +17,7 @@ from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array, as_array, describe
 from ..summation import block_sum
 from .elementwise import add
-from .kernels.blocks import product, products
+from .kernels.blocked_products import product, products
 from .kernels.numerics import narrowed_all, sum_single, widened
 from .kernels.zero_rows import reached_rows
 from .linear import mapped

@@ -1,8 +1,8 @@
 """Shared code of recurrent layers: checks, cotangents of all inputs, and second derivatives.
 
 A layer is two primitives, one for a step and one for a whole sequence (:mod:`.recurrent_rnn`, :mod:`.recurrent_lstm`,
-:mod:`.recurrent_gru`). :mod:`minigrad.ops.kernels.sequences` has the loops over steps, with the shapes of an example.
-Half precision is computed in single; only the returned states and the gradients are rounded.
+:mod:`.recurrent_gru`). :mod:`minigrad.ops.kernels.recurrent_steps` has the loops over steps, with the shapes of an
+example. Half precision is computed in single; only the returned states and the gradients are rounded.
 
 Second derivatives: small changes of the inputs change the states linearly, and the backward pass is linear in the
 cotangents of the states. Both are loops over products with the partial derivatives of each step, its *slopes* k. A dot
@@ -35,10 +35,10 @@ from ..core import Tensor
 from ..observers import current
 from ..primitives import PrimitiveFunction, Shape, Shapes, primitive
 from ..spec import Array
-from .kernels.blocks import product, products
+from .kernels.blocked_products import product, products
 from .kernels.numerics import sum_single, widened
 from .kernels.packing import Group, Inputs, Packing, check_places, of_step, of_steps
-from .kernels.sequences import Trace, add_lanes, groups_of, run, run_back
+from .kernels.recurrent_steps import Trace, add_lanes, groups_of, run, run_back
 
 __all__ = [
     "Cell", "begin", "check_shapes", "declare_rules", "highest", "preactivations",
@@ -153,7 +153,7 @@ class Cell(Protocol):
         """Write changes of the states ``after`` a step, given those ``before`` and of the lanes, a (lanes, n, H)."""
 
     def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> Array | None:
-        """A :data:`.kernels.sequences.StepVJP` with slopes k (S, n, H)."""
+        """A :data:`.kernels.recurrent_steps.StepVJP` with slopes k (S, n, H)."""
 
     def bend(
         self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],

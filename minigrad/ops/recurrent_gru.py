@@ -20,7 +20,7 @@ from ..primitives import Steps, primitive
 from ..spec import Array
 from .kernels.numerics import sum_single
 from .kernels.packing import of_steps
-from .kernels.sequences import Operand, Trace, by_gate, project, run_cell, run_cell_back
+from .kernels.recurrent_steps import Operand, Trace, by_gate, project, run_cell, run_cell_back
 from .recurrent import (
     Cell, begin, check_shapes, declare_rules, highest, pull_step, tanh_vjp, wide_dtype, with_last_gate,
 )  # fmt: skip

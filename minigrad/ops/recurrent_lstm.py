@@ -17,7 +17,7 @@ from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..spec import Array
 from .kernels.packing import of_steps
-from .kernels.sequences import Operand, Trace, by_gate, project, run_cell, run_cell_back, scans
+from .kernels.recurrent_steps import Operand, Trace, by_gate, project, run_cell, run_cell_back, scans
 from .recurrent import (
     Cell, begin, check_shapes, declare_rules, highest, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from ..core import Tensor
 from ..primitives import Steps, primitive
 from ..spec import Array
 from .kernels.numerics import widened
-from .kernels.sequences import Trace, project, run_cell, run_cell_back
+from .kernels.recurrent_steps import Trace, project, run_cell, run_cell_back
 from .recurrent import (
     Cell, begin, check_shapes, declare_rules, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.kernels.blocks import multiplier, product_into
+from ..ops.kernels.blocked_products import multiplier, product_into
 from . import matmul_backend, mkl
 from .matmul_backend import Strategy
 from .threads import get_num_threads, set_num_threads

@@ -17,7 +17,7 @@ runs, so a repeated run gives the same bits.
                                       packed   86          packed 178
 
 (OpenBLAS 0.3.31 with its kernel SkylakeX, and MKL 2026.2 on the AMD. On another machine of that family
-tiles gained less.) :mod:`minigrad.ops.kernels.blocks` explains tiles and blocks. They gain with
+tiles gained less.) :mod:`minigrad.ops.kernels.blocked_products` explains tiles and blocks. They gain with
 OpenBLAS's AVX-512 kernels, which compute small products without copying; its other kernels always copy first.
 """
 

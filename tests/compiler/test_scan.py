@@ -16,7 +16,7 @@ import minigrad as mg
 from minigrad.compiler import scan
 from minigrad.compiler.tracing import Untraceable
 from minigrad.observers import Observer, observing
-from minigrad.ops.kernels import sequences
+from minigrad.ops.kernels import recurrent_steps
 from minigrad.ops.kernels.packing import Inputs, Packing
 from minigrad.runtime import blas
 from tests.checks import leaf, pull
@@ -42,7 +42,7 @@ def compiled(yes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fused, "_AVAILABLE", yes)
         patch.setattr(fused, "_WORTH_A_CALL", 1)
-        patch.setattr(sequences, "run_scan", counted)
+        patch.setattr(recurrent_steps, "run_scan", counted)
         yield layouts
 
 
@@ -214,7 +214,7 @@ def test_another_blas(monkeypatch):
 
 
 def test_products_by_mkl(monkeypatch):
-    monkeypatch.setattr(sequences, "packs", lambda W, dtype: True)
+    monkeypatch.setattr(recurrent_steps, "packs", lambda W, dtype: True)
     inputs, cotangents = problem("rnn", 3, 4, 2, 5, np.float64)
     both_ways(mg.ops.rnn, inputs, cotangents, scans=0)
 
@@ -266,7 +266,7 @@ def test_cells_that_compute_in_place(cell):
     for yes in (True, False):
         h, kept, s = np.empty((M, H)), np.empty((M, 2 * H)), np.empty((M, 2 * H))
         with compiled(yes) as layouts:
-            sequences.run_cell(Inputs(packing), p.copy(), b, Wh, first, h, cell, [s, h], kept)
+            recurrent_steps.run_cell(Inputs(packing), p.copy(), b, Wh, first, h, cell, [s, h], kept)
         assert len(layouts) == yes
         found.append([h, kept, s])
     for mine, theirs in zip(*found, strict=True):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops.kernels import scores
+from minigrad.ops.kernels import attention_scores
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Peer
 from tests.strategies import arrays
@@ -71,7 +71,7 @@ def test_primitive(name, data):
 def test_attention_in_blocks(data):
     """A query, some of them, or some problems at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scores, "_LARGEST", data.draw(st.sampled_from([1, 5, 20])))
+        patch.setattr(attention_scores, "_LARGEST", data.draw(st.sampled_from([1, 5, 20])))
         check_primitive(mg.ops.attention, data.draw(CASES["attention"]))
 
 

@@ -15,7 +15,7 @@ from numpy.lib.array_utils import byte_bounds
 
 import minigrad as mg
 from minigrad.ops import convolution
-from minigrad.ops.kernels import columns
+from minigrad.ops.kernels import im2col
 from minigrad.ops.kernels.windows import Windows
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Answer, Peer, check_pull, pulled
@@ -158,8 +158,8 @@ def in_pieces(entries: int, worth: int) -> Iterator[None]:
     before = mg.get_num_threads()
     mg.set_num_threads(3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "_LARGEST", entries)
-        patch.setattr(columns, "workspace", unclean)
+        patch.setattr(im2col, "_LARGEST", entries)
+        patch.setattr(im2col, "workspace", unclean)
         patch.setattr(convolution, "workspace", unclean)
         patch.setattr(convolution, "_WORTH_A_THREAD", worth)
         try:
@@ -245,9 +245,9 @@ def test_views_keep_within_their_memory(layer: str) -> None:
         assert not view.size or least <= first <= end <= most
         return view
 
-    columns_as_strided = columns.as_strided
+    columns_as_strided = im2col.as_strided
     with in_pieces(2**16, 2**40), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "as_strided", within)
+        patch.setattr(im2col, "as_strided", within)
         inputs = [leaf(np.ones(shape, np.float32)) for shape in shapes]
         y = getattr(mg.ops, name)(*inputs, **options)
         y.backward(np.ones(y.shape, np.float32))

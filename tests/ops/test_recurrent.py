@@ -13,7 +13,7 @@ import minigrad as mg
 from minigrad import ops
 from minigrad.backward import reverse_pass, seed_of
 from minigrad.ops import recurrent_lstm
-from minigrad.ops.kernels import blocks, sequences
+from minigrad.ops.kernels import blocked_products, recurrent_steps
 from minigrad.recording import note_of
 from tests.checks import Case, check_primitive, leaf, outputs_of, pull
 from tests.peers import Peer
@@ -78,10 +78,10 @@ def in_groups(threads):
     mg.set_num_threads(threads)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sequences, "_WORTH_THREADS", 0)
-            patch.setattr(blocks, "_WORTH_THREADS", 0)
-            patch.setattr(blocks, "_MULTIPLICATIONS", 32)
-            patch.setattr(blocks, "_NARROWEST", 1)
+            patch.setattr(recurrent_steps, "_WORTH_THREADS", 0)
+            patch.setattr(blocked_products, "_WORTH_THREADS", 0)
+            patch.setattr(blocked_products, "_MULTIPLICATIONS", 32)
+            patch.setattr(blocked_products, "_NARROWEST", 1)
             yield
     finally:
         mg.set_num_threads(before)
@@ -341,7 +341,7 @@ def test_a_layer_has_the_gradients_that_it_has_with_all_steps(name, data):
     found = []
     for cutting in (0, 2**62):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sequences, "_WORTH_CUTTING", cutting)
+            patch.setattr(recurrent_steps, "_WORTH_CUTTING", cutting)
             tensors = [None if x is None else leaf(x) for x in case.inputs]
             states = outputs_of(getattr(ops, name)(*tensors, **case.options))
             grads = reverse_pass([seed_of(y, u) for y, u in zip(states, g, strict=True) if u is not None])
@@ -351,7 +351,7 @@ def test_a_layer_has_the_gradients_that_it_has_with_all_steps(name, data):
 
 
 def test_a_recorder_of_steps_sees_all_of_them(monkeypatch):
-    monkeypatch.setattr(sequences, "_WORTH_CUTTING", 0)
+    monkeypatch.setattr(recurrent_steps, "_WORTH_CUTTING", 0)
     x = mg.tensor(np.ones((1, 4, 1)), requires_grad=True)
     with mg.record():
         h = ops.rnn(x, np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1)), np.zeros(1))

@@ -23,7 +23,7 @@ import numpy as np
 from ...compiler import fused
 from ...runtime.threads import split
 from ...spec import Array
-from .columns import overlap, workspace
+from .im2col import overlap, workspace
 from .windows import Size, Windows
 
 __all__ = ["correlate_channels", "sum_channel_windows"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.ops.kernels import blocks
+from minigrad.ops.kernels import blocked_products
 from minigrad.runtime.matmul_backend import Strategy, using
 from tests.strategies import arrays
 
@@ -24,10 +24,10 @@ def test_thin_products(data, n, K, M, parts, multiplications, way):
     a, W = data.draw(arrays((n, K), -2, 2)), data.draw(arrays((K, parts * M), -2, 2))
     back = data.draw(arrays((n, parts * M), -2, 2))
     with pytest.MonkeyPatch.context() as patch, using(way):
-        patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
+        patch.setattr(blocked_products, "_MULTIPLICATIONS", multiplications)
         forward, backward = np.full((parts, n, M), np.nan), np.full((1, n, K), np.nan)
-        blocks.multiplier(W, n, parts)(a, forward)
-        blocks.multiplier(W, n, transposed=True)(back, backward)
+        blocked_products.multiplier(W, n, parts)(a, forward)
+        blocked_products.multiplier(W, n, transposed=True)(back, backward)
     np.testing.assert_allclose(forward.swapaxes(0, 1).reshape(n, parts * M), a @ W, atol=1e-12)
     np.testing.assert_allclose(backward[0], back @ W.T, atol=1e-12)
 
@@ -44,9 +44,9 @@ def test_large_products_in_tiles(data, M, K, N, multiplications, transposed, sin
     a, b = np.asfortranarray(a) if transposed == "a" else a, np.asfortranarray(b) if transposed == "b" else b
     b = b.astype(np.float32) if single else b
     with pytest.MonkeyPatch.context() as patch, using(TILES if tiles else Strategy()):
-        patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
-        patch.setattr(blocks, "_WIDEST", 4)
-        found = blocks.product(a, b)
+        patch.setattr(blocked_products, "_MULTIPLICATIONS", multiplications)
+        patch.setattr(blocked_products, "_WIDEST", 4)
+        found = blocked_products.product(a, b)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, a @ b, atol=1e-12)
 
@@ -60,9 +60,9 @@ def test_stacks_in_tiles(data, stack, M, K, N, multiplications, transposed):
     b = b if stack else b[0]
     out = np.full((*stack, M, N + 1), np.nan)
     with pytest.MonkeyPatch.context() as patch, using(TILES):
-        patch.setattr(blocks, "_MULTIPLICATIONS", multiplications)
-        patch.setattr(blocks, "_WIDEST", 4)
-        blocks.product_into(a, b, out[..., :-1])
+        patch.setattr(blocked_products, "_MULTIPLICATIONS", multiplications)
+        patch.setattr(blocked_products, "_WIDEST", 4)
+        blocked_products.product_into(a, b, out[..., :-1])
     np.testing.assert_allclose(out[..., :-1], a @ b, atol=1e-12)
     assert np.isnan(out[..., -1]).all()
 
@@ -75,9 +75,9 @@ def test_products_on_threads(data, M, K, N, threads, transposed):
     mg.set_num_threads(threads)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(blocks, "_WORTH_THREADS", 0)
-            one, nothing, other = blocks.products((a, b), None, (b.T, a.T))
-            alone = blocks.product(a, b)
+            patch.setattr(blocked_products, "_WORTH_THREADS", 0)
+            one, nothing, other = blocked_products.products((a, b), None, (b.T, a.T))
+            alone = blocked_products.product(a, b)
     finally:
         mg.set_num_threads(before)
     assert nothing is None

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigrad.ops.kernels import columns
-from minigrad.ops.kernels.columns import Columns
+from minigrad.ops.kernels import im2col
+from minigrad.ops.kernels.im2col import Columns
 from minigrad.ops.kernels.windows import Windows
 
 
@@ -34,7 +34,7 @@ def test_columns_hold_what_each_tap_sees(case, threads, largest):
     expected = how.windows.view(how.windows.pad(x), how.number).reshape(n, how.groups, c // how.groups, kh, kw, -1)
     seen = np.zeros(expected.shape)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "_LARGEST", largest)
+        patch.setattr(im2col, "_LARGEST", largest)
         for share in how.shares(x, threads):
             width = how.number[1]
             band = slice(share.rows.start * width, share.rows.stop * width)
@@ -57,8 +57,8 @@ def test_columns_hold_what_each_tap_sees(case, threads, largest):
     ],
 )
 def test_a_piece_has_as_many_images_as_memory_allows(shape, kernel, filters, shared, largest, sizes, monkeypatch):
-    monkeypatch.setattr(columns, "_LARGEST", largest)
+    monkeypatch.setattr(im2col, "_LARGEST", largest)
     x, windows = np.zeros(shape), Windows.of(kernel, 1, 0)
     how = Columns(windows, windows.output_size(shape[2:]), 1, filters, shared)
-    whole = columns.Share(slice(0, len(x)), slice(0, how.number[0]))
+    whole = im2col.Share(slice(0, len(x)), slice(0, how.number[0]))
     assert [block.stop - block.start for block, _ in how.blocks(x, whole, x.dtype)] == sizes

@@ -18,13 +18,13 @@ from ...compiler import fused
 from ...runtime.threads import get_num_threads, run_in_parallel, split
 from ...spec import Array
 
-__all__ = ["Looking", "attend", "attend_back"]
+__all__ = ["AttentionMask", "attend", "attend_back"]
 
 _LARGEST = 2**18  # scores in a block: a megabyte in float32, which stays in the processor's cache
 _CAUSAL = 128  # queries in a block, if they do not attend to keys after their own
 
 
-class Looking(NamedTuple):
+class AttentionMask(NamedTuple):
     """The keys to which queries may attend.
 
     Fields:
@@ -50,7 +50,7 @@ class Looking(NamedTuple):
             np.copyto(scores, -np.inf, where=later)
 
 
-def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array]:
+def attend(q: Array, k: Array, v: Array, mask: AttentionMask) -> tuple[Array, Array]:
     """Return softmax(q k') v for q (B, T, D), k (B, S, D) and v (B, S, E), as (B, T, E), and the logsums (B, T).
 
     A query that may attend to no key gets 0, and the logsum 0.
@@ -60,12 +60,12 @@ def attend(q: Array, k: Array, v: Array, looking: Looking) -> tuple[Array, Array
 
     def blocks(stack: slice, rows: slice, keys: int) -> None:
         s = q[stack, rows] @ k[stack, :keys].swapaxes(1, 2)
-        looking.hide(s, stack, rows)
+        mask.hide(s, stack, rows)
         weights, total, logsum = _weights(s)
         np.divide(weights @ v[stack, :keys], total, out=out[stack, rows])
         logsums[stack, rows] = logsum[:, :, 0]
 
-    _in_blocks(q, k, looking, blocks)
+    _in_blocks(q, k, mask, blocks)
     return out, logsums
 
 
@@ -81,7 +81,7 @@ def _weights(s: Any) -> tuple[Any, Any, Any]:
 
 
 def attend_back(
-    g: Array, needs: tuple[bool, ...], q: Array, k: Array, v: Array, out: Array, logsums: Array, looking: Looking
+    g: Array, needs: tuple[bool, ...], q: Array, k: Array, v: Array, out: Array, logsums: Array, mask: AttentionMask
 ) -> tuple[Array | None, Array | None, Array | None]:
     """Return the needed cotangents of q, k and v, given that of out, g (B, T, E).
 
@@ -93,7 +93,7 @@ def attend_back(
 
     def blocks(stack: slice, rows: slice, keys: int) -> None:
         s = q[stack, rows] @ k[stack, :keys].swapaxes(1, 2)
-        looking.hide(s, stack, rows)
+        mask.hide(s, stack, rows)
         p = _shares(s, sums[stack, rows])
         if dv is not None:
             _add_products(dv, stack, rows, p, g)
@@ -105,7 +105,7 @@ def attend_back(
         if dk is not None:
             _add_products(dk, stack, rows, ds, q)
 
-    _in_blocks(q, k, looking, blocks)
+    _in_blocks(q, k, mask, blocks)
     return dq, dk, dv
 
 
@@ -124,11 +124,11 @@ def _add_products(into: Array, stack: slice, rows: slice, weights: Array, x: Arr
         into[stack, keys:] = 0
 
 
-def _in_blocks(q: Array, k: Array, looking: Looking, work: Callable[[slice, slice, int], None]) -> None:
+def _in_blocks(q: Array, k: Array, mask: AttentionMask, work: Callable[[slice, slice, int], None]) -> None:
     """Call ``work(stack, rows, keys)`` for all blocks; blocks of different problems may run in parallel."""
     (B, T), S = q.shape[:2], k.shape[1]
     # Use fewer queries in causal blocks, because keys after the last query are skipped.
-    step = max(1, min(T, _CAUSAL if looking.causal else T, _LARGEST // max(S, 1)))
+    step = max(1, min(T, _CAUSAL if mask.causal else T, _LARGEST // max(S, 1)))
     together = max(1, _LARGEST // max(step * S, 1))
 
     def go_through(part: slice) -> None:
@@ -136,7 +136,7 @@ def _in_blocks(q: Array, k: Array, looking: Looking, work: Callable[[slice, slic
             stack = slice(start, min(start + together, part.stop))
             for first in range(0, T, step):
                 end = min(first + step, T)
-                work(stack, slice(first, end), min(S, end) if looking.causal else S)
+                work(stack, slice(first, end), min(S, end) if mask.causal else S)
 
     parts = split(B, min(B, get_num_threads() if B * T * S > _LARGEST else 1))
     run_in_parallel([partial(go_through, part) for part in parts])

@@ -9,7 +9,7 @@ If a mean is large relative to the spread, subtracting it leaves its rounding er
 mean is then subtracted, too. If squares overflow in single precision, everything is computed in double.
 
 >>> x = np.array([[1.0, 2.0, 3.0]])
->>> y, *statistics = standardise_rows(x, None, None, 0.0)
+>>> y, *statistics = standardize_rows(x, None, None, 0.0)
 >>> y.round(4)
 array([[-1.2247,  0.    ,  1.2247]])
 >>> dx, dw, db = pull_rows(np.array([[1.0, 0.0, 0.0]]), (True,) * 3, x, None, *statistics, 1 / 3)
@@ -28,7 +28,7 @@ from ...compiler import fused
 from ...spec import Array
 from .numerics import row_sums, sum_single
 
-__all__ = ["pull_channels", "pull_rows", "standardise_channels", "standardise_rows"]
+__all__ = ["pull_channels", "pull_rows", "standardize_channels", "standardize_rows"]
 
 _LEAST = 1e-15  # scales in single precision: the square of a smaller one, which gradients need, is close to underflow
 _FAR = 16  # standard deviations: subtracting a mean this far from 0 loses four bits
@@ -47,7 +47,7 @@ def _in_double(*arrays: Array | None) -> list[Any]:
 # --- rows ---------------------------------------------------------------------------------------------
 
 
-def standardise_rows(x: Array, weight: Any, bias: Any, eps: float, times: int = 1) -> tuple[Array, Array, int]:
+def standardize_rows(x: Array, weight: Any, bias: Any, eps: float, times: int = 1) -> tuple[Array, Array, int]:
     """Standardise each row of x (M, K), multiply by weight (K,) and add bias (K,).
 
     Args:
@@ -58,12 +58,12 @@ def standardise_rows(x: Array, weight: Any, bias: Any, eps: float, times: int = 
         a mean is far from 0.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        y, scale, far, extreme = _standardise_rows(x, weight, bias, eps, 1 / max(x.shape[1], 1), times)
+        y, scale, far, extreme = _standardize_rows(x, weight, bias, eps, 1 / max(x.shape[1], 1), times)
     if extreme and x.dtype == np.float32:
         x_wide, weight, bias = _in_double(x, weight, bias)
-        y, scale, times = standardise_rows(x_wide, weight, bias, eps, times)
+        y, scale, times = standardize_rows(x_wide, weight, bias, eps, times)
         return y.astype(x.dtype), scale, times
-    return standardise_rows(x, weight, bias, eps, 2) if far else (y, scale, times)
+    return standardize_rows(x, weight, bias, eps, 2) if far else (y, scale, times)
 
 
 def _deviations(x: Any, share: float, times: int) -> tuple[Any, Any]:
@@ -76,7 +76,7 @@ def _deviations(x: Any, share: float, times: int) -> tuple[Any, Any]:
 
 
 @fused
-def _standardise_rows(x: Any, weight: Any, bias: Any, eps: float, share: float, times: int) -> Any:
+def _standardize_rows(x: Any, weight: Any, bias: Any, eps: float, share: float, times: int) -> Any:
     d, mean = _deviations(x, share, times)
     scale = 1 / np.sqrt(np.vecdot(d, d)[..., None] * share + eps)
     y = d * scale if weight is None else d * scale * weight
@@ -89,7 +89,7 @@ def pull_rows(g: Any, needs: Any, x: Any, weight: Any, scale: Any, times: int, s
     """Return the needed cotangents of x (M, K), weight (K,) and bias (K,), given g (M, K).
 
     Args:
-        needs: a tuple. scale, times: from :func:`standardise_rows`. share: 1 / K.
+        needs: a tuple. scale, times: from :func:`standardize_rows`. share: 1 / K.
     """
     d, _ = _deviations(x, share, times)
     dx = None
@@ -142,7 +142,7 @@ class _Channels:
         return default if a is None else a.reshape(*self.shape[1:3], 1)
 
 
-def standardise_channels(
+def standardize_channels(
     x: Array, weight: Array | None, bias: Array | None, eps: float, groups: int | None, given: Any = None
 ) -> tuple[Array, Any, Array, Array]:
     """Standardise x (N, C, L) over each group of channels of a sample, multiply by weight (C,) and add bias (C,).
@@ -173,7 +173,7 @@ def standardise_channels(
         scale = 1 / np.sqrt(var + eps)
     if _out_of_range(x, scale):
         x_wide, weight, bias = _in_double(x, weight, bias)
-        y, statistics, mean, var = standardise_channels(x_wide, weight, bias, eps, groups, given)
+        y, statistics, mean, var = standardize_channels(x_wide, weight, bias, eps, groups, given)
         return y.astype(x.dtype), statistics, mean, var
     factor = scale * channels.of_channels(weight, 1)
     offset = channels.of_channels(bias, 0) - rest * factor

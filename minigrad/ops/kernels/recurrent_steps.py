@@ -25,12 +25,12 @@ the one that arrives from outside at the state of each row::
     step 1                            dh[0:1] += g[2:3]             from it da[2:3], and dh[0:1] = da[2:3] @ Wh.T
     step 0                            dh[0:2] += g[0:2]             from it da[0:2], and dh[0:2] = da[0:2] @ Wh.T
     dh (2, H)        packing.unsort   dh0 (2, H)                    sequence 0, then sequence 1
-    da (4, 4H)       pull_weights     dWx, dWh, db, dx              one GEMM each, for all steps
+    da (4, 4H)       _pull_inputs     dWx, dWh, db, dx              one GEMM each, for all steps
 
 A cell that uses h outside the product, as a GRU does in z h, has a direct path for cotangents too: its VJP returns
 them, and they are added to da @ Wh.T.
 
-The products of a step are thin and are computed in blocks (:mod:`.blocks`). Groups of sequences
+The products of a step are thin and are computed in blocks (:mod:`.blocked_products`). Groups of sequences
 (:class:`.packing.Group`) run their steps in parallel, each on a thread.
 
 :func:`run` and :func:`run_back` call a cell step by step. :func:`run_cell` and :func:`run_cell_back` take a cell that
@@ -53,7 +53,7 @@ from ...observers import current
 from ...runtime import blas
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
-from .blocks import block_rows, column_blocks, multiplier, packs, product, row_blocks
+from .blocked_products import block_rows, column_blocks, multiplier, packs, product, row_blocks
 from .numerics import widened
 from .packing import Group, Inputs, Packing, of_step
 from .zero_rows import ENOUGH, rows_with_any

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad.ops.kernels.packing import Inputs, Packing
-from minigrad.ops.kernels.sequences import run, run_back
+from minigrad.ops.kernels.recurrent_steps import run, run_back
 from tests.ops.test_recurrent import in_groups
 
 
