@@ -1,8 +1,9 @@
-"""Iterate over minibatches of arrays, shuffled in each epoch and resumable in mid-epoch."""
+"""Iterate over minibatches of arrays, shuffled in each epoch and resumable in mid-epoch, and over parts of a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,56 @@ class Batches:
             raise ValueError(f"Batches.load_state_dict: position {taken['position']} exceeds {len(self)} batches")
         self.seed, self.epoch, self.position = taken["seed"], taken["epoch"], taken["position"]
         self._resumes, self._latest = True, None
+
+
+def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
+    """Split a batch into parts of nearly equal length; yield each part after its share of the rows, between 0 and 1.
+
+    ``backward`` adds to the existing gradients. With (share * loss).backward() for each part, they add up to those of
+    the mean over the batch, up to rounding, even if the parts differ in length. A loss that is a sum needs no share.
+    Layers such as batch_norm normalise by the statistics of each part.
+
+    Args:
+        parts: the number of parts. No part is empty, so there are at most as many parts as rows.
+        arrays: arrays, tensors or lists of equal length. Parts are slices along their first axis.
+
+    Raises:
+        TypeError: if an array has no rows.
+        ValueError: if ``parts`` is not a positive integer, there is no array, or lengths differ.
+
+    >>> import numpy as np
+    >>> import minigrad as mg
+    >>> x, y = np.arange(5.0)[:, None], np.arange(5.0)
+    >>> w = mg.tensor([2.0], dtype="float64", requires_grad=True)
+    >>> sgd = mg.optim.SGD([w], lr=0.1)
+    >>> sgd.zero_grad()
+    >>> for share, some_x, some_y in micro_batches(2, x, y):
+    ...     loss = mg.mse_loss(some_x @ w, some_y)  # a mean
+    ...     (share * loss).backward()
+    ...     print(round(share, 1), some_y)
+    0.6 [0. 1. 2.]
+    0.4 [3. 4.]
+    >>> w.grad  # 2 mean(x (x w - y))
+    array([12.])
+    >>> sgd.step()
+    """
+    if isinstance(parts, bool) or not isinstance(parts, (int, np.integer)) or parts < 1:
+        raise ValueError(f"micro_batches: parts must be an integer of at least 1, not {parts!r}")
+    if not arrays:
+        raise ValueError("micro_batches: pass the arrays of a batch")
+    try:
+        lengths = [len(array) for array in arrays]
+    except TypeError:  # also for an array without axes
+        given = ", ".join(map(describe, arrays))
+        raise TypeError(f"micro_batches: arrays must have rows along their first axes, not be {given}") from None
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            f"micro_batches: arrays have the lengths {', '.join(map(str, lengths))}. Pass rows of one batch."
+        )
+    rows = lengths[0]
+    number = min(int(parts), rows)
+    ends = accumulate(rows // number + (i < rows % number) for i in range(number))
+    return (((b - a) / rows, *(array[a:b] for array in arrays)) for a, b in pairwise([0, *ends]))
 
 
 def _whole(name: str, value: Any) -> int:

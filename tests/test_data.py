@@ -1,4 +1,7 @@
-"""Minibatches: each example once an epoch, orders that follow the seed, states that resume, kinds of arrays, errors."""
+"""Minibatches: each example once an epoch, orders that follow the seed, states that resume, kinds of arrays, errors.
+
+Parts of a batch: their gradients add up to those of the batch.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad import nn, optim
 from minigrad.data import Batches, batches
 
 settings = {
@@ -150,3 +154,45 @@ def test_a_loop_that_is_left_ends_its_epoch():
     next(iter(pairs))
     lists_of(twin)
     assert lists_of(pairs) == lists_of(twin)
+
+
+# --- parts of a batch ------------------------------------------------------------------------------------
+
+
+def trained(steps, split, make):
+    """The weights of a network after some steps; ``split`` gives each batch's parts and their shares."""
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(3, 4, rng=0, dtype="float64"), nn.Tanh(), nn.Linear(4, 2, rng=1, dtype="float64"))
+    optimizer = make(model.parameters())
+    for _ in range(steps):
+        x, y = rng.normal(size=(12, 3)), rng.integers(0, 2, 12)
+        optimizer.zero_grad()
+        for share, some_x, some_y in split(x, y):
+            (share * mg.mse_loss(model(some_x), np.eye(2)[some_y])).backward()
+        optim.clip_grad_norm(model.parameters(), 1.0)
+        optimizer.step()
+    return [p.data for p in model.parameters()]
+
+
+@pytest.mark.parametrize("parts", [2, 5, 12, 20])
+@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, 0.1, 0.9), lambda p: optim.Adam(p, 0.01)])
+def test_parts_give_the_step_of_the_batch(parts, make):
+    whole = trained(5, lambda x, y: [(1.0, x, y)], make)
+    for p, q in zip(trained(5, lambda x, y: optim.micro_batches(parts, x, y), make), whole, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-12, atol=1e-14)
+
+
+def test_parts_of_a_batch():
+    parts = list(optim.micro_batches(3, list("abcdefg"), mg.tensor(np.arange(7.0))))
+    assert [part[1] for part in parts] == [["a", "b", "c"], ["d", "e"], ["f", "g"]]
+    assert [part[2].data.tolist() for part in parts] == [[0, 1, 2], [3, 4], [5, 6]]
+    assert sum(part[0] for part in parts) == pytest.approx(1)
+    assert list(optim.micro_batches(3, [])) == []
+    for make, text in [(lambda: optim.micro_batches(0, [1]), "parts must be an integer of at least 1, not 0"),
+                       (lambda: optim.micro_batches(2), "pass the arrays"),
+                       (lambda: optim.micro_batches(2, [1], [1, 2]), "arrays have the lengths 1, 2")]:  # fmt: skip
+        with pytest.raises(ValueError, match=text):
+            make()
+    for array, found in [(None, "None"), (3, "int"), (np.ones(()), r"float64 \(\)")]:
+        with pytest.raises(TypeError, match=rf"arrays must have rows along their first axes, not be list, {found}"):
+            optim.micro_batches(2, [1, 2], array)

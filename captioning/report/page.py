@@ -18,7 +18,7 @@ from captioning.models.kinds import AnyCaptioner
 from captioning.progress import SILENT, Progress
 from captioning.report import sections
 from captioning.report.contents import ReportContents, ScoredSplit
-from minigrad.render.layout import DrawingError, lay_out
+from minigrad.render.drawing import DrawingError, lay_out
 from minigrad.render.page import source_of
 from minigrad.runtime.extras import require
 from minigrad.runtime.files import replacing

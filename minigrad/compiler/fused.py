@@ -16,7 +16,7 @@ import numpy as np
 
 from ..runtime.threads import get_num_threads, run_in_parallel, split
 from ..spec import Array
-from .loops import print_kernel
+from .codegen import print_kernel
 from .machine_code import address_of
 from .tracing import Graph, Node, Traced, Untraceable
 

@@ -33,8 +33,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..runtime import blas
 from ..runtime.threads import run_in_parallel
 from ..spec import Array
-from .functions import Lines, literal
-from .loops import print_kernel
+from .codegen import print_kernel
+from .elementary_functions import Lines, literal
 from .machine_code import address_of
 from .tracing import Graph, Node, Traced, Untraceable
 

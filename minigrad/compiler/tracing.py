@@ -1,4 +1,4 @@
-"""Trace a function of arrays without any array: record the graph that :mod:`.loops` turns into loops.
+"""Trace a function of arrays without any array: record the graph that :mod:`.codegen` turns into loops.
 
 The compiler calls the function with :class:`Traced` values, which have a dtype and a kind but no entries. So the graph
 holds for arrays of any size and contents. An operation that needs an entry, a length or memory raises

@@ -1,8 +1,9 @@
 """Optimisers, learning-rate schedules, gradient clipping, weight averaging, and minimisation with SciPy's methods."""
 
+from ..data import micro_batches
 from .averages import EMA
+from .clipping import clip_grad_norm, clip_grad_value
 from .first_order import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
-from .gradients import clip_grad_norm, clip_grad_value, micro_batches
 from .lbfgs import LBFGS
 from .minimization import minimize
 from .optimizer import Optimizer

@@ -5,11 +5,11 @@
 Every process (rank) runs the same program. Several processes need mpi4py and MPI; a single process needs neither.
 """
 
-from .broadcasting import broadcast_arrays, broadcast_bytes, broadcast_parameters
 from .communicators import ALONE, fair_threads, gather, gather_bytes, merge, world
 from .data_parallel import DataParallel, Part, shard
 from .failures import OtherRankError, agreed, together, watched
 from .gradient_sums import all_reduce_gradients, blocks_of_shards
+from .replicas import broadcast_arrays, broadcast_bytes, broadcast_parameters
 
 __all__ = [
     "ALONE", "DataParallel", "OtherRankError", "Part", "agreed", "all_reduce_gradients", "blocks_of_shards",

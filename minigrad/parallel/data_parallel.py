@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import Leaf, Tensor
-from .broadcasting import broadcast_parameters, check_same
 from .communicators import world
 from .gradient_sums import BUCKET_BYTES, Buckets, blocks_of_shards
+from .replicas import broadcast_parameters, check_same
 
 __all__ = ["DataParallel", "Part", "shard"]
 

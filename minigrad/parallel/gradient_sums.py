@@ -20,8 +20,8 @@ import numpy as np
 from ..core import Tensor, plain
 from ..runtime.threads import split
 from ..spec import Array
-from .broadcasting import as_bytes, check_alike
 from .communicators import merge, wait, world
+from .replicas import as_bytes, check_alike
 
 __all__ = ["BUCKET_BYTES", "Buckets", "all_reduce_gradients", "blocks_of_shards", "groups_of"]
 

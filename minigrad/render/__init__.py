@@ -5,8 +5,8 @@ Only `draw`, `notebook` and the methods of the object that `to_graphviz` returns
 
 from .compare import compare
 from .dot import to_dot
+from .drawing import DrawingError, draw, notebook, to_graphviz, to_mermaid, to_networkx
 from .gradient_reach import Reach, reach
-from .layout import DrawingError, draw, notebook, to_graphviz, to_mermaid, to_networkx
 from .listing import to_text
 from .module_summary import summary
 from .page import to_html

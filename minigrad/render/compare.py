@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from ..core import Tensor
 from .dot import DotWriter
+from .drawing import write_layout
 from .fold import LARGE, closed
 from .labels import alike, constants_of, full_name, option_words, shape_of, span
-from .layout import write_layout
 from .options import Unroll, drawn_picture
 from .picture import Picture, Vertex
 

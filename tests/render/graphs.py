@@ -13,7 +13,7 @@ import minigrad as mg
 from captioning.data.vocabulary import Vocabulary
 from captioning.models.captioner import Captioner
 from minigrad import nn
-from minigrad.render.layout import layout_program as find_program
+from minigrad.render.drawing import layout_program as find_program
 
 
 @mg.primitive

@@ -99,7 +99,7 @@ def test_wrong_options(writer, options, error, message, tmp_path):
 @pytest.mark.parametrize("writer", ["draw", "to_html"])
 @pytest.mark.parametrize(("folder", "error"), [("/sys", PermissionError), ("/none", FileNotFoundError)])
 def test_a_wrong_folder_is_noticed_before_the_layout(writer, folder, error, monkeypatch):
-    monkeypatch.setattr("minigrad.render.layout.lay_out", lambda *_: pytest.fail("laid out"))
+    monkeypatch.setattr("minigrad.render.drawing.lay_out", lambda *_: pytest.fail("laid out"))
     monkeypatch.setattr("minigrad.render.page.filled_page", lambda *_: pytest.fail("laid out"))
     with pytest.raises(error) as caught:
         WRITERS[writer][0](Y, Path(folder))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...spec import Array
-from .graphs import GraphWriter
+from .graph_writer import GraphWriter
 
 __all__ = ["DynamicAxes", "merge"]
 

@@ -18,7 +18,7 @@ from ...runtime.extras import require
 from ...runtime.files import replacing
 from ...spec import Array
 from .dynamic_axes import DynamicAxes, merge
-from .graphs import OPSET, GraphWriter, trace
+from .graph_writer import OPSET, GraphWriter, trace
 from .importing import OnnxNetwork
 from .operators import write_calls
 

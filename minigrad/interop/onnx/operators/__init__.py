@@ -5,6 +5,6 @@
 """
 
 from . import arithmetic, layers, recurrent, shaping  # noqa: F401 (importing them fills the tables)
-from .table import READERS, WRITERS, keywords_of, write_calls
+from .registry import READERS, WRITERS, keywords_of, write_calls
 
 __all__ = ["READERS", "WRITERS", "keywords_of", "write_calls"]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .... import ops
-from ..graphs import Call, GraphWriter
-from .table import READERS, axes_of, bounds, compose, composed, integers, like, refuse, same, write
+from ..graph_writer import Call, GraphWriter
+from .registry import READERS, axes_of, bounds, compose, composed, integers, like, refuse, same, write
 
 same({
     "absolute": "Abs", "add": "Add", "arccos": "Acos", "arcsin": "Asin", "arctan": "Atan", "ceil": "Ceil",

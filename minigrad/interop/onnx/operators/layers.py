@@ -18,9 +18,9 @@ from ....core import Tensor, plain, untracked
 from ....ops.attentions import weights_of
 from ....ops.kernels.windows import pair
 from ....spec import Array
-from ..graphs import Call, GraphWriter
+from ..graph_writer import Call, GraphWriter
+from .registry import READERS, axes_of, bounds, compose, composed, integers, like, refuse, write
 from .shaping import padded
-from .table import READERS, axes_of, bounds, compose, composed, integers, like, refuse, write
 
 
 def _border(n: int, kernel: int, stride: int, dilation: int) -> int:

@@ -20,8 +20,8 @@ import numpy as np
 from .... import ops
 from ....core import Tensor, plain
 from ....spec import Array
-from ..graphs import Call, GraphWriter
-from .table import READERS, write
+from ..graph_writer import Call, GraphWriter
+from .registry import READERS, write
 
 # ONNX's place of each of minigrad's gates, r z n or i f o g; minigrad's place of each of ONNX's is the same.
 _ORDER = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 1, 3)}

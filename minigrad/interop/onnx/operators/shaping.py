@@ -10,8 +10,8 @@ import numpy as np
 from .... import ops
 from ....core import plain
 from ....spec import Array
-from ..graphs import Call, GraphWriter
-from .table import READERS, integers, refuse, write
+from ..graph_writer import Call, GraphWriter
+from .registry import READERS, integers, refuse, write
 
 _END = np.iinfo(np.int64)
 

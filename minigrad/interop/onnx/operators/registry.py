@@ -12,7 +12,7 @@ import numpy as np
 from .... import ops
 from ....core import untracked
 from ....spec import Array
-from ..graphs import Call, GraphWriter, trace
+from ..graph_writer import Call, GraphWriter, trace
 
 __all__ = ["READERS", "WRITERS", "axes_of", "bounds", "compose", "composed", "integers", "keywords_of",
            "like", "refuse", "same", "write", "write_calls"]  # fmt: skip

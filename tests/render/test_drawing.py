@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.render.layout import layout_program
+from minigrad.render.drawing import layout_program
 from tests.render.colours import contrast
 from tests.render.graphs import captioner, leaf
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .functions import Lines, literal, text_of_functions
+from .elementary_functions import Lines, literal, text_of_functions
 from .tracing import REDUCTIONS, Node, Untraceable
 
 __all__ = ["Loops", "print_kernel"]

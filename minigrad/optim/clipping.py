@@ -1,15 +1,10 @@
-"""Gradients between backward pass and step: accumulate them over parts of a batch, and clip them.
-
-``backward`` adds to the existing gradients. After a backward pass for each part of a batch, they are the gradients of
-the sum of all losses. For the mean over the batch, weight each part's mean by its share of the rows.
-"""
+"""Clip gradients between backward pass and step, by their joint norm or entry by entry."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from itertools import accumulate, pairwise
-from typing import Any
+from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
@@ -17,58 +12,9 @@ from numpy.lib.array_utils import byte_bounds
 from ..core import Tensor
 from ..spec import Array, describe
 from ..writes import written
-from .optimizer import as_number, as_whole, blocks, tensors
+from .optimizer import as_number, blocks, tensors
 
-__all__ = ["clip_grad_norm", "clip_grad_value", "micro_batches"]
-
-
-def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
-    """Split a batch into parts of nearly equal length; yield each part after its share of the rows, between 0 and 1.
-
-    With (share * loss).backward() for each part, the gradients add up to those of the mean over the batch, up to
-    rounding, even if the parts differ in length. A loss that is a sum needs no share. Layers such as batch_norm
-    normalise by the statistics of each part.
-
-    Args:
-        parts: the number of parts. No part is empty, so there are at most as many parts as rows.
-        arrays: arrays, tensors or lists of equal length. Parts are slices along their first axis.
-
-    Raises:
-        TypeError: if an array has no rows.
-        ValueError: if ``parts`` is not a positive integer, there is no array, or lengths differ.
-
-    >>> import numpy as np
-    >>> import minigrad as mg
-    >>> x, y = np.arange(5.0)[:, None], np.arange(5.0)
-    >>> w = mg.tensor([2.0], dtype="float64", requires_grad=True)
-    >>> sgd = mg.optim.SGD([w], lr=0.1)
-    >>> sgd.zero_grad()
-    >>> for share, some_x, some_y in micro_batches(2, x, y):
-    ...     loss = mg.mse_loss(some_x @ w, some_y)  # a mean
-    ...     (share * loss).backward()
-    ...     print(round(share, 1), some_y)
-    0.6 [0. 1. 2.]
-    0.4 [3. 4.]
-    >>> w.grad  # 2 mean(x (x w - y))
-    array([12.])
-    >>> sgd.step()
-    """
-    number = as_whole("micro_batches", "parts", parts)
-    if not arrays:
-        raise ValueError("micro_batches: pass the arrays of a batch")
-    try:
-        lengths = [len(array) for array in arrays]
-    except TypeError:  # also for an array without axes
-        given = ", ".join(map(describe, arrays))
-        raise TypeError(f"micro_batches: arrays must have rows along their first axes, not be {given}") from None
-    if len(set(lengths)) > 1:
-        raise ValueError(
-            f"micro_batches: arrays have the lengths {', '.join(map(str, lengths))}. Pass rows of one batch."
-        )
-    rows = lengths[0]
-    number = min(number, rows)
-    ends = accumulate(rows // number + (i < rows % number) for i in range(number))
-    return (((b - a) / rows, *(array[a:b] for array in arrays)) for a, b in pairwise([0, *ends]))
+__all__ = ["clip_grad_norm", "clip_grad_value"]
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
