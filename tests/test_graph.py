@@ -117,7 +117,7 @@ def checked(n, edges):
 def widths(request, monkeypatch):
     """What is wide and how long a spell is: as they are; small; always by levels; always one by one."""
     monkeypatch.setattr(edge_lists, "_WIDE", request.param[0])
-    monkeypatch.setattr(edge_lists, "_SPELL", request.param[1])
+    monkeypatch.setattr(edge_lists, "_CHUNK", request.param[1])
 
 
 @st.composite

@@ -14,7 +14,7 @@ __all__ = ["topological_order_of_edges"]
 
 # NumPy takes a wide level of ready vertices at once; a Python loop is faster for narrow ones, as in a chain.
 _WIDE = 32
-_SPELL = 256  # vertices that the loop takes before it counts again how many are ready
+_CHUNK = 256  # vertices that the loop takes before it counts again how many are ready
 
 
 def topological_order_of_edges(n: int, edges: Any) -> Order[int] | Cycle[int]:
@@ -81,9 +81,9 @@ def _kahn(waits: NDArray[np.int64], parent: NDArray[np.int64], child: NDArray[np
             ready = _take_level(ready, waits, start, flat)
         else:
             queue = ready.tolist()
-            _take_spell(queue, waits.data, start.data, flat.data)
-            order += queue[:_SPELL]
-            ready = np.array(queue[_SPELL:], np.int64)
+            _take_chunk(queue, waits.data, start.data, flat.data)
+            order += queue[:_CHUNK]
+            ready = np.array(queue[_CHUNK:], np.int64)
     return order
 
 
@@ -99,13 +99,13 @@ def _take_level(
     return np.unique(children[waits[children] == 0])
 
 
-def _take_spell(queue: list[int], waits: memoryview, start: memoryview, flat: memoryview) -> None:
-    """Take vertices one by one, at most ``_SPELL`` of them; those that become ready join the queue.
+def _take_chunk(queue: list[int], waits: memoryview, start: memoryview, flat: memoryview) -> None:
+    """Take vertices one by one, at most ``_CHUNK`` of them; those that become ready join the queue.
 
     Memory views of the arrays need no conversion, and are faster than lists: 1.3 s against 1.9 s for a chain of a
     million vertices and three million edges.
     """
-    for v in islice(queue, _SPELL):
+    for v in islice(queue, _CHUNK):
         for w in flat[start[v] : start[v + 1]]:
             waits[w] = left = waits[w] - 1
             if not left:

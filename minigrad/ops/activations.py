@@ -18,7 +18,7 @@ from ..primitives import ForwardResult, primitive
 from ..rng import generator
 from ..spec import Array
 from .elementwise import add, divide, exp, log1p, multiply, negative, power, tanh
-from .kernels.numerics import as_float, logistic, narrowed, single, taken
+from .kernels.numerics import as_float, logistic, masked, narrowed, single
 
 
 @primitive(broadcasts=True, entrywise=True, residuals=("x", "output"))
@@ -54,7 +54,7 @@ def relu(x: Array) -> ForwardResult:
     return y, (y,)
 
 
-relu.vjp(lambda g, needs, y: (taken(g, y != 0),))  # y >= 0, or NaN, which passes all on as in maximum
+relu.vjp(lambda g, needs, y: (masked(g, y != 0),))  # y >= 0, or NaN, which passes all on as in maximum
 
 
 @primitive(entrywise=True, residuals=("x", "constant"))
@@ -78,7 +78,7 @@ _leaky_relu = fused(lambda x, slope: np.maximum(x, slope * x))
 
 @leaky_relu.vjp
 def _(g: Any, needs: Any, x: Array, slope: float) -> Any:
-    return (_pull_leaky_relu(g, x, slope) if slope else taken(g, plain(x) > 0),)
+    return (_pull_leaky_relu(g, x, slope) if slope else masked(g, plain(x) > 0),)
 
 
 @fused
@@ -88,7 +88,7 @@ def _pull_leaky_relu(g: Any, x: Any, slope: float) -> Any:
 
 def _by_side(first: Any, second: Any, mask: Any) -> Any:
     """Select like np.where, in a third of its time on a random mask."""
-    return taken(first, mask) + taken(second, ~mask)
+    return masked(first, mask) + masked(second, ~mask)
 
 
 @primitive(entrywise=True, residuals=("x", "constant"))
@@ -109,7 +109,7 @@ _elu = fused(lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 
 
 @elu.vjp
 def _(g: Any, needs: Any, x: Array, alpha: float) -> Any:
-    return (_pull_elu(g, single(x), alpha) if alpha else taken(g, plain(x) > 0),)
+    return (_pull_elu(g, single(x), alpha) if alpha else masked(g, plain(x) > 0),)
 
 
 @fused
@@ -333,10 +333,10 @@ def _dropout(x: Array, p: float = 0.5, rng: np.random.Generator | int | None = N
     # Numbers of one dtype for all dtypes of x, so that a seed gives the same mask in all precisions.
     keep = generator(rng).random(x.shape, dtype=np.float32) >= p
     scale = 1 / (1 - float(p))
-    return taken(x, keep) * scale, (keep, scale)
+    return masked(x, keep) * scale, (keep, scale)
 
 
-_dropout.vjp(lambda g, needs, keep, scale: (taken(g, keep) * scale,))
+_dropout.vjp(lambda g, needs, keep, scale: (masked(g, keep) * scale,))
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, rng: np.random.Generator | int | None = None) -> Tensor:

@@ -18,7 +18,7 @@ import numpy as np
 from ..core import plain
 from ..primitives import ForwardResult, PrimitiveFunction, primitive
 from ..spec import Array, as_array
-from .kernels.numerics import single, taken, widened
+from .kernels.numerics import masked, single, widened
 
 
 def elementary(
@@ -200,7 +200,7 @@ def absolute(x: Array) -> Any:
 
 def signed(g: Any, x: Array) -> Any:
     """Return g times the sign of x, an exact 0 where x is 0, even if g is infinite or NaN; the shapes broadcast."""
-    return taken(g, x != 0) * np.sign(x)
+    return masked(g, x != 0) * np.sign(x)
 
 
 @elementary(np.square, lambda g, needs, x: (2 * (g * x),))
@@ -296,7 +296,7 @@ def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     x, y = plain(a), plain(b)
     with np.errstate(invalid="ignore", over="ignore"):
         d = np.where(np.isinf(x) & np.equal(x, y), 0, single(np.subtract(a, b)))  # inf - inf is NaN, and 0 here
-    g = taken(g, np.maximum(x, y) != -np.inf)
+    g = masked(g, np.maximum(x, y) != -np.inf)
     return g * sigmoid_of(d) if needs[0] else None, g * sigmoid_of(-d) if needs[1] else None
 
 
@@ -389,7 +389,7 @@ def _(g: Any, needs: Any, y: Any, x: Any) -> Any:
     origin = unit == 0
     unit = np.where(origin, 1, unit)
     y, x = np.where(origin, 1, y / unit), x / unit
-    g = taken(g, ~origin) / ((x * x + y * y) * unit)
+    g = masked(g, ~origin) / ((x * x + y * y) * unit)
     return g * x if needs[0] else None, -g * y if needs[1] else None
 
 
@@ -426,7 +426,7 @@ def tanh(x: Array) -> Any:
 def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
     """Return a share of the cotangent: all of g if it won or either is NaN, half if it tied, 0 if it lost."""
     half = 0.5 * g
-    return taken(half, ~lost) + taken(half, ~tied_or_lost)
+    return masked(half, ~lost) + masked(half, ~tied_or_lost)
 
 
 @primitive(broadcasts=True, entrywise=True, commutative=True, residuals=("a", "b"))
@@ -490,9 +490,9 @@ def clip(x: Array, min: Any = None, max: Any = None) -> ForwardResult:
 @clip.vjp
 def _(g: Any, needs: Any, x: Array, low: Any, high: Any) -> Any:
     if low is not None:
-        g = taken(g, x >= low)
+        g = masked(g, x >= low)
     if high is not None:
-        g = taken(g, x <= high)
+        g = masked(g, x <= high)
     return (g,)
 
 
@@ -541,8 +541,8 @@ def where(condition: Array, x: Array, y: Array) -> ForwardResult:
 where.vjp(
     lambda g, needs, condition: (
         None,
-        taken(g, condition) if needs[1] else None,
-        taken(g, np.logical_not(condition)) if needs[2] else None,
+        masked(g, condition) if needs[1] else None,
+        masked(g, np.logical_not(condition)) if needs[2] else None,
     )
 )
 

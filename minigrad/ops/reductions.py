@@ -22,12 +22,12 @@ from .elementwise import absolute, constant, divide, exp, log, signed, sqrt, squ
 from .kernels.numerics import (
     as_float,
     fused_along_rows,
+    masked,
     narrowed,
     refuse_axis_of_scalar,
     row_sums,
     single,
     sum_single,
-    taken,
     widened,
 )  # fmt: skip
 from .kernels.windows import integer
@@ -181,7 +181,7 @@ def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
     g = single(g)
     extreme = (x == _kept(y, axis, keepdims)) | (x != x)
     count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
-    return taken(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)  # type: ignore[no-any-return]
+    return masked(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)  # type: ignore[no-any-return]
 
 
 for _function in (max, min):
@@ -249,7 +249,7 @@ def std(x: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> F
 @std.vjp
 def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, freedom: int) -> Any:
     flat = y == 0
-    factor = taken(g, ~flat) / (freedom * np.where(flat, 1, y))
+    factor = masked(g, ~flat) / (freedom * np.where(flat, 1, y))
     return (_kept(factor, axis, keepdims) * _centred(x, axis),)
 
 
@@ -295,7 +295,7 @@ def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, ord: flo
     if ord == 2:
         zero = y == 0
         direction = x / _kept(np.where(zero, 1, y), axis, keepdims)
-        return (_kept(taken(g, ~zero), axis, keepdims) * direction,)
+        return (_kept(masked(g, ~zero), axis, keepdims) * direction,)
     return (signed(_share(g, np.abs(x), y, axis, keepdims), x),)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array
-from .kernels.numerics import narrowed, single, taken
+from .kernels.numerics import masked, narrowed, single
 from .kernels.windows import Size, Windows, check_images, integer, pair
 from .linear import mapped
 from .reductions import max, mean
@@ -89,7 +89,7 @@ def _spread_shares(g: Array, x: Array, y: Array, windows: Windows) -> Array:
     grads = windows.view(grad, y.shape[2:])
     share = g / np.where(nan, np.nan, ties) if nan.any() else g / ties
     for (i, j), mask in masks.items():
-        grads[:, :, i, j] += taken(share, mask | nan)
+        grads[:, :, i, j] += masked(share, mask | nan)
     return windows.crop(grad)
 
 
@@ -100,7 +100,7 @@ def _gather_shares(u: Array, x: Array, y: Array, windows: Windows) -> Array:
     seen = windows.view(windows.pad(u), y.shape[2:])
     total = np.zeros(y.shape, u.dtype)
     for (i, j), mask in masks.items():
-        total += taken(seen[:, :, i, j], mask)
+        total += masked(seen[:, :, i, j], mask)
     return total / np.where(nan, np.nan, ties)
 
 

@@ -39,10 +39,10 @@ class Trial(NamedTuple):
     g: Array
     slope: float
 
-    def has_fallen(self, start: Trial) -> bool:
+    def satisfies_armijo(self, start: Trial) -> bool:
         return self.f <= start.f + _C1 * self.t * start.slope
 
-    def is_flat(self, start: Trial) -> bool:
+    def satisfies_curvature(self, start: Trial) -> bool:
         return abs(self.slope) <= -_C2 * start.slope
 
 
@@ -287,8 +287,8 @@ def strong_wolfe(
         return start, 0
     before, now = start, evaluate(t)
     for tried in range(limit):
-        too_high = not now.has_fallen(start) or (tried > 1 and now.f >= before.f)
-        if now.is_flat(start) and not too_high:
+        too_high = not now.satisfies_armijo(start) or (tried > 1 and now.f >= before.f)
+        if now.satisfies_curvature(start) and not too_high:
             return now, tried + 1
         if too_high or now.slope >= 0:
             return _zoom(evaluate, start, [before, now], longest, tolerance, tried, limit)
@@ -321,11 +321,11 @@ def _zoom(
             near_an_end = False
         new = evaluate(t)
         tried += 1
-        if not new.has_fallen(start) or new.f >= bracket[low].f:
+        if not new.satisfies_armijo(start) or new.f >= bracket[low].f:
             bracket[1 - low] = new
             low = 1 if bracket[1].f < bracket[0].f else 0
             continue
-        if new.is_flat(start):
+        if new.satisfies_curvature(start):
             return new, tried + 1
         if new.slope * (bracket[1 - low].t - bracket[low].t) >= 0:
             bracket[1 - low] = bracket[low]

@@ -22,7 +22,7 @@ from .picture import Picture, Vertex
 __all__ = ["compare"]
 
 _ADDED, _REMOVED, _CHANGED = "+ ", "− ", "~ "
-_NOTHING = Vertex("elision", "")  # before an added vertex, and after a removed one
+_ABSENT = Vertex("omitted", "")  # before an added vertex, and after a removed one
 
 
 def compare(
@@ -88,7 +88,7 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
     ]
     pairs = sorted(_paired(sides[0], sides[1]), key=lambda pair: not any(vertex.is_leaf for vertex in pair))
     places = {id(vertex): number for number, pair in enumerate(pairs) for vertex in pair}
-    newest = [old if new is _NOTHING else new for old, new in pairs]
+    newest = [old if new is _ABSENT else new for old, new in pairs]
     union: list[Vertex] = []
     lines: list[str] = []
 
@@ -101,7 +101,7 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
         feedback = _marked(moved(before, old.feedback), moved(after, new.feedback), "mark")
         vertex = newest[len(union)].with_inputs(tuple(edges))
         vertex.feedback = tuple(feedback)
-        changes = [] if _NOTHING in (old, new) else _changes(old, new)
+        changes = [] if _ABSENT in (old, new) else _changes(old, new)
         vertex.specs += old.specs[len(vertex.specs) :]  # from which only removed edges begin
         vertex.caveat = "\n".join(changes) or vertex.caveat
         changes += [
@@ -109,13 +109,13 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
             for e in (*edges, *feedback)
             if e.mark
         ]
-        vertex.mark = _ADDED if old is _NOTHING else _REMOVED if new is _NOTHING else _CHANGED if changes else ""
+        vertex.mark = _ADDED if old is _ABSENT else _REMOVED if new is _ABSENT else _CHANGED if changes else ""
         union.append(vertex)
         said = ", ".join(changes) if vertex.mark == _CHANGED else _shapes(vertex)
         lines += [f"{vertex.mark}{full_name(vertex)}  {said}"] if vertex.mark else []
     outputs = _marked(moved(before, before.outputs), moved(after, after.outputs), "name")
     lines += [f"{end.name}  {full_name(newest[end.source])}" for end in outputs if end.name[:2] in (_ADDED, _REMOVED)]
-    if left := sum(vertex.stands_for for vertex in union if vertex.kind == "elision"):
+    if left := sum(vertex.stands_for for vertex in union if vertex.kind == "omitted"):
         lines.append(f"{left:,} operations or leaves were not compared. Pass a larger max_nodes.")
     return Picture(union, outputs), lines
 
@@ -131,7 +131,7 @@ def _paired(
         elif traits[1:]:
             yield from _paired(before[i:j], after[k:m], traits[1:])
         else:
-            yield from [(vertex, _NOTHING) for vertex in before[i:j]] + [(_NOTHING, vertex) for vertex in after[k:m]]
+            yield from [(vertex, _ABSENT) for vertex in before[i:j]] + [(_ABSENT, vertex) for vertex in after[k:m]]
 
 
 def _traits(vertex: Vertex) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ from ..core import Tensor
 from ..formatting import byte_text, time_text
 from ..profiling import residual_memory
 from .heat import (
-    NOTHING,
+    NO_NUMBER,
     Ends,
     Heat,
     flow_norm,
@@ -73,7 +73,7 @@ _STYLE: dict[str, _Attributes] = {
     "parameter": _SMALL | {"fillcolor": "#fdf3d8", "color": "#c9a13b"},
     "constant": _SMALL | {"style": "rounded,filled", "fillcolor": "#ffffff", "color": "#a8a8a8",
                                  "fontcolor": "#555555"},
-    "elision": {"margin": "0.16,0.07", "style": "dashed,rounded,filled", "fillcolor": NOTHING, "color": "#777777"},
+    "omitted": {"margin": "0.16,0.07", "style": "dashed,rounded,filled", "fillcolor": NO_NUMBER, "color": "#777777"},
     "module": {"margin": "0.16,0.07", "style": "rounded,filled", "fillcolor": "#f0ecf8", "color": "#8f80b5"},
     "output": {"style": "filled", "fillcolor": "#f9e0dc", "color": "#c4695c", "penwidth": "1.5"},
     "legend": {"shape": "note", "style": "filled", "fillcolor": "#fffaf0", "color": "#c9a13b", "fontsize": "9"},
@@ -140,7 +140,7 @@ def to_dot(
             Parameters have no bytes, and shared memory counts once. A note shows the total.
         title: text above the drawing.
         names: names for inputs, outputs and intermediate tensors; the last appear in the boxes. A closed module hides
-            the names inside it, except those of its results, and an elision hides all of them.
+            the names inside it, except those of its results, and omitted operations have none.
         expand: names of primitives to replace by their references (compositions of simpler primitives), such as
             {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms.
         depth: draw each module at this depth as one box with its number of operations and parameters. 1 shows the whole
@@ -291,7 +291,7 @@ class DotWriter:
         note = quoted(f"residuals  {total}", "no bytes: parameter,", "or shared", "", left=True)
         boxes = {"kept": f"label={note} {_text(_STYLE['legend'])}"} if self.kept else {}
         grey = {
-            "dashed: not shown": any(v.kind == "elision" for v in self.vertices),
+            "dashed: not shown": any(v.kind == "omitted" for v in self.vertices),
             "grey: a folded loop or a module": self.times is None
             and any(v.folds or v.kind == "module" for v in self.vertices),
         }
@@ -391,7 +391,7 @@ class DotWriter:
     def _parameters(self, number: int) -> str:
         """Return the names of the parameters and stubbed results that a vertex uses, with their shapes."""
         vertex, names = self.vertices[number], []
-        for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "elision"]:
+        for edge in [edge for edge in vertex.inputs if edge.source in self.stubbed and vertex.kind != "omitted"]:
             source, name = self.vertices[edge.source], short_name(self.picture, self.names, edge.source, vertex)
             name = source.mark + (name if source.is_leaf else f"{name} {_output_name(source, vertex, edge)}".strip())
             name += f" (shared {self.shared[edge.source]})" if edge.source in self.shared else ""
@@ -417,11 +417,11 @@ class DotWriter:
     def _fill(self, vertex: Vertex) -> _Attributes:
         """Return the colour of a vertex by its time, or by the largest gradient of its outputs."""
         if self.times is not None:
-            return {} if vertex.kind in ("elision", "module") else _filled(self.times, seconds_of(vertex))
+            return {} if vertex.kind in ("omitted", "module") else _filled(self.times, seconds_of(vertex))
         if self.heat is None:
             return {}
         if not is_noted(vertex):
-            return {"fillcolor": NOTHING}  # its own colour might look like one of the scale
+            return {"fillcolor": NO_NUMBER}  # its own colour might look like one of the scale
         return _filled(self.heat, largest([gradient_norm(vertex, slot) for slot in range(len(vertex.specs))]))
 
     def _attributes(self, number: int, edge: Edge) -> str:
@@ -521,7 +521,7 @@ def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str]
     wide = f'<td colspan="{_SHADES}"'
     rows = [f"{wide}>{title}</td>", shades, numbers, f"{wide}>{white}</td>"]
     rows += [
-        f'{wide} bgcolor="{NOTHING}"><font color="#000000">{words}</font></td>'
+        f'{wide} bgcolor="{NO_NUMBER}"><font color="#000000">{words}</font></td>'
         for words, is_there in grey.items()
         if is_there
     ]

@@ -175,7 +175,7 @@ def to_networkx(
 
     You can search, measure or export it. Nodes are numbered from 0, each after those that feed it. Their attributes:
 
-    - ``kind`` ('operation', 'parameter', 'input' or 'elision') and ``label``, the name of the primitive or a unique
+    - ``kind`` ('operation', 'parameter', 'input' or 'omitted') and ``label``, the name of the primitive or a unique
       name of a leaf;
     - ``shape`` and ``dtype`` of the first output, and ``outputs`` with (shape, dtype) of each;
     - ``scope``, a tuple of names, and ``step`` in an unrolled sequence, or None;

@@ -70,18 +70,18 @@ def folded(picture: Picture, least: int = 4) -> Picture:
 def limited(picture: Picture, most: int) -> Picture:
     """Keep the `most` operations nearest to the outputs, and at most `most` leaves.
 
-    An elision replaces the rest of each and shows their number.
+    One vertex of the kind 'omitted' replaces the rest of each and shows their number.
     """
-    picture = _elided(picture, range(_leaf_count(picture), len(picture.vertices) - most), "")
-    return _elided(picture, range(most, _leaf_count(picture)), " leaves")
+    picture = _with_omitted(picture, range(_leaf_count(picture), len(picture.vertices) - most), "")
+    return _with_omitted(picture, range(most, _leaf_count(picture)), " leaves")
 
 
 def _leaf_count(picture: Picture) -> int:
     return sum(vertex.is_leaf for vertex in picture.vertices)
 
 
-def _elided(picture: Picture, rest: range, noun: str) -> Picture:
-    """Replace these vertices, if any, with an elision that shows their number."""
+def _with_omitted(picture: Picture, rest: range, noun: str) -> Picture:
+    """Replace these vertices, if any, with one that shows their number."""
     left = sum(picture.vertices[i].stands_for or 1 for i in rest)
     return _merged(picture, [_Replaced(rest, f"and {left:,} more{noun}")]) if rest else picture
 
@@ -104,7 +104,7 @@ def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
     groups = []
     users = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs)
     for path, run in _runs(picture, depth):
-        if not path or all(picture.vertices[i].kind == "elision" for i in run) or _differs(picture, run):
+        if not path or all(picture.vertices[i].kind == "omitted" for i in run) or _differs(picture, run):
             continue
         parts = _between_skips(picture.vertices, run, users) if skips else [run]
         for part in [part for part in parts if len(part) > 1 or len(parts) == 1]:
@@ -315,11 +315,11 @@ def _numbers(texts: Sequence[str]) -> str:
 
 
 class _Replaced(NamedTuple):
-    """Consecutive vertices that an elision or a closed module replaces."""
+    """Consecutive vertices that one omitted vertex or closed module replaces."""
 
     members: range
     label: str
-    kind: Kind = "elision"
+    kind: Kind = "omitted"
     scope: Path = ()
     caveat: str = ""
 
@@ -331,8 +331,8 @@ def _merged(picture: Picture, groups: Sequence[_Replaced]) -> Picture:
     new = Rewriting(picture)
 
     def key(edge: Edge) -> Any:
-        """An elision feeds each kind of argument once."""
-        return _kind_of_argument(edge) if new.vertices[edge.source].kind == "elision" else edge
+        """An omitted vertex feeds each kind of argument once."""
+        return _kind_of_argument(edge) if new.vertices[edge.source].kind == "omitted" else edge
 
     for i, vertex in enumerate(picture.vertices):
         if i not in owner:
@@ -347,7 +347,8 @@ def _merged(picture: Picture, groups: Sequence[_Replaced]) -> Picture:
 def _uses(picture: Picture, owner: Mapping[int, _Replaced]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
     """Return the vertices used outside of groups, and the outputs that each group keeps.
 
-    The outputs of its members are by the start of the group. Outputs of equal shape become one output of an elision.
+    The outputs of its members are by the start of the group. Outputs of equal shape become one output of an omitted
+    vertex.
     """
     kept: set[int] = set()
     outputs: list[tuple[int, int]] = []
@@ -387,10 +388,10 @@ def _replace(new: Rewriting, group: _Replaced, ports: Mapping[tuple[int, int], i
             group.label,
             tuple(specs[port] for port in range(len(specs))),
             group.scope if group.kind == "module" else reduce(shared_path, (member.scope for member in members)),
-            _distinct(inputs, _kind_of_argument if group.kind == "elision" else lambda edge: edge[:2]),
+            _distinct(inputs, _kind_of_argument if group.kind == "omitted" else lambda edge: edge[:2]),
             stands_for=sum(member.stands_for or 1 for member in members),
             caveat=group.caveat,
-            names=tuple(names) if group.kind == "module" else (),  # an elision replaces many vertices
+            names=tuple(names) if group.kind == "module" else (),  # an omitted one replaces many vertices
             birth=next((member.birth for member in members if member.birth), ""),
         )
     )
@@ -459,8 +460,8 @@ def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[
 # By appearance ----------------------------------------------------------------------------------
 #
 # The search for repeats has two stages, by appearance and by edges. Vertices of one kind have the same label, shapes,
-# argument names, options (except an index) and scopes (ignoring numbers). Each leaf and each elision is its own kind. A
-# run whose kinds equal those a period earlier is a candidate.
+# argument names, options (except an index) and scopes (ignoring numbers). Each leaf and each omitted vertex is its own
+# kind. A run whose kinds equal those a period earlier is a candidate.
 #
 # In a repeat, every source moves by a fixed distance from block to block: 0 for a shared weight, the period for the
 # state of the previous step, another distance for values from an earlier loop. There are two exceptions. The first
@@ -468,11 +469,11 @@ def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[
 
 
 def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return a number for each vertex, equal for those that look the same; leaves and elisions all differ."""
+    """Return a number for each vertex, equal for those that look the same; leaves and omitted vertices differ."""
     numbers: dict[Any, int] = {}
     result = []
     for i, v in enumerate(vertices):
-        if v.is_leaf or v.kind == "elision":
+        if v.is_leaf or v.kind == "omitted":
             result.append(-1 - i)
             continue
         # hashing a dtype is slow; hashing its number is fast

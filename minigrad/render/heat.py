@@ -23,11 +23,11 @@ from ..formatting import time_text
 from ..recording import Stats
 from .picture import Edge, Picture, Vertex
 
-__all__ = ["GRADIENT_MARKS", "NOTHING", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat",
+__all__ = ["GRADIENT_MARKS", "NO_NUMBER", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat",
            "gradient_norm", "is_noted", "largest", "mark_births", "norm_span", "seconds_of", "time_heat", "time_words",
            "times_by_phase", "value_norm", "was_recorded"]  # fmt: skip
 
-NOTHING = "#e4e4e4"  # the colour of what has no number, or is not shown
+NO_NUMBER = "#e4e4e4"  # the colour of what has no number, or is not shown
 _UNUSUAL = "#b000b0"  # NaN or infinite
 _TIMES = ((254, 232, 200), (253, 212, 158), (252, 141, 89), (215, 48, 31), (127, 0, 0))  # pale to dark red
 _GRADIENTS = ((5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (247, 247, 247),
@@ -43,7 +43,7 @@ Ends = tuple[float, float] | bool  # the ends of a scale; True chooses them, Fal
 def is_noted(vertex: Vertex) -> bool:
     """Return whether a missing norm means that no gradient came.
 
-    It does not for elisions, folded loops and expanded primitives.
+    It does not for omitted vertices, folded loops and expanded primitives.
     """
     return not vertex.folds and (vertex.is_leaf or (vertex.kind == "operation" and vertex.note is not None))
 
@@ -121,17 +121,17 @@ def was_recorded(picture: Picture, norm: Callable[[Vertex, int], float | None] =
 def flow_norm(picture: Picture, target: Vertex, edge: Edge) -> float | None:
     """Return the norm of the gradient that came back along an edge.
 
-    Between steps, it is that of the whole state. From an elision, it is known only if one vertex used the output.
+    Between steps, it is that of the whole state. From omitted vertices, it is known only if one vertex used the output.
     """
     source, note = picture.vertices[edge.source], target.note
     within = source.node is target.node  # between the vertices of one sequence
-    if note is None or not (is_noted(target) and (source.kind == "elision" or is_noted(source))):
+    if note is None or not (is_noted(target) and (source.kind == "omitted" or is_noted(source))):
         return None
     if target.step is not None and edge.argument in note.flow_steps:
         return _at(note.flow_steps[edge.argument], target.step)
     if within and target.step is None:  # into the stack of the states
         return _at(note.direct_steps.get(edge.slot, ()), source.step)
-    if source.kind == "elision" or edge.argument in note.flows:  # to a weight of a step: the sum over all steps
+    if source.kind == "omitted" or edge.argument in note.flows:  # to a weight of a step: the sum over all steps
         return note.flows.get(edge.argument)
     return gradient_norm(source, edge.slot)
 
@@ -173,7 +173,7 @@ def seconds_of(vertex: Vertex) -> float | None:
     """Return the time of an operation in seconds, forward and backward together.
 
     A step has the time of all steps. None if it was not profiled. The stack of a sequence's states is not a call, and
-    an elision replaces several.
+    an omitted vertex replaces several.
     """
     times = times_by_phase(vertex)
     return sum(times.values()) / 1e9 if times else None
@@ -219,7 +219,7 @@ class Heat:
         ('#0000ff', '#8080ff', '#ffffff')
         """
         if number is None or number == 0:
-            return NOTHING
+            return NO_NUMBER
         if not math.isfinite(number):
             return _UNUSUAL
         log, logs = math.log(number), [math.log(mark) for mark in self.marks]

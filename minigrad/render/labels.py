@@ -355,8 +355,8 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
     place = {name: i for i, name in enumerate([*(e.argument for e in inputs), *argument_order(vertex)])}
     drawn = [edge for edge in inputs if edge.source not in stubs]
     silent = [edge for edge in drawn if not _is_clear(picture, vertex, edge)]
-    # edges from the same output need no label, except from an elision, which may carry several values
-    brought = {e if picture.vertices[e.source].kind == "elision" else e[:2] for e in silent}
+    # edges from the same output need no label, except from omitted vertices, which may carry several values
+    brought = {e if picture.vertices[e.source].kind == "omitted" else e[:2] for e in silent}
     named = {edge.argument for edge in silent}
     last = max((place[edge.argument] for edge in drawn), default=-1)
     beside = [edge for edge in inputs if edge.source in stubs]
@@ -369,11 +369,11 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
 def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
     """Return whether the drawn edge identifies its argument.
 
-    A part does, and a state of the previous step, and an element of an elision.
+    A part does, and a state of the previous step, and an element of omitted vertices.
     """
     source = picture.vertices[edge.source]
     between_steps = vertex.step is not None and source.node is vertex.node
-    return "[" in edge.part or between_steps or (source.kind == "elision" and "[" in edge.argument)
+    return "[" in edge.part or between_steps or (source.kind == "omitted" and "[" in edge.argument)
 
 
 def with_name(argument: str, named: Set[str], text: str = "") -> str:

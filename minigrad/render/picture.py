@@ -18,7 +18,7 @@ from ..spec import Spec
 
 __all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Rewriting", "Vertex", "reordered", "shared_path"]
 
-Kind = Literal["operation", "parameter", "input", "elision", "module"]
+Kind = Literal["operation", "parameter", "input", "omitted", "module"]
 Path = tuple[str, ...]  # names of scopes, outermost first
 STACK: Primitive = stack.primitive  # type: ignore[attr-defined]  # gathers the states of an unrolled sequence
 
@@ -41,7 +41,7 @@ class Vertex:
     """A vertex of a picture.
 
     Attributes:
-        kind: an operation; a leaf, which is a parameter if it has a name and an input if not; an elision, which
+        kind: an operation; a leaf, which is a parameter if it has a name and an input if not; omitted, which
             replaces several vertices; or a closed module, which replaces all vertices in it.
         label: its name.
         specs: shape and dtype of each output.
@@ -51,7 +51,7 @@ class Vertex:
         options: the options of the operation that differ from their defaults.
         constants: names of the arguments that were constants or left out.
         step: the time step within an unrolled sequence.
-        stands_for: the number of vertices that it replaces: an elision, a closed module, or a vertex of a folded loop.
+        stands_for: the number of vertices that it replaces, if it is omitted, a closed module or a folded loop.
         caveat: why it is not drawn as requested; for a closed module, its contents.
         gathers: for the stack of a sequence's states, the number of that state.
         names: (slot, name) of named outputs that are neither leaves nor outputs of the picture.
@@ -102,7 +102,7 @@ class Vertex:
     @property
     def note(self) -> Note | None:
         """The notes of :func:`minigrad.record` and :func:`minigrad.profile` on its node, if any."""
-        return None if self.node is None or self.kind == "elision" else note_of(self.node)
+        return None if self.node is None or self.kind == "omitted" else note_of(self.node)
 
     @property
     def hidden(self) -> range:

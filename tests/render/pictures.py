@@ -31,7 +31,7 @@ def check(picture):
             assert vertex.folds
             assert 0 <= edge.slot < len(picture.vertices[edge.source].specs)
         assert not (vertex.is_leaf and vertex.inputs)
-        assert (vertex.stands_for > 0) == (vertex.kind in ("elision", "module") or len(vertex.folds) > 0)
+        assert (vertex.stands_for > 0) == (vertex.kind in ("omitted", "module") or len(vertex.folds) > 0)
     kinds = [vertex.is_leaf for vertex in picture.vertices]
     assert kinds == sorted(kinds, reverse=True), "leaves come first"
     for output in picture.outputs:

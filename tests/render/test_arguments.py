@@ -167,7 +167,7 @@ def test_arguments_are_inputs_or_constants(outputs, unroll):
         fed = {edge.argument for edge in vertex.inputs}
         constants = {constant.argument for constant in constants_of(vertex)}
         assert not fed & constants
-        assert fed | constants <= set(names) or vertex.kind == "elision"
+        assert fed | constants <= set(names) or vertex.kind == "omitted"
         assert to_be_named(picture, vertex, stubs) <= fed | constants
 
 

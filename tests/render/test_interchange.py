@@ -96,7 +96,7 @@ def test_expanded_limited_and_named():
     for k in range(9):
         x = mg.sin(x) if k % 2 else mg.tanh(x) * x
     graph = to_networkx(x, max_nodes=1)
-    assert (len(graph), graph.nodes[0]["kind"]) == (2, "elision")
+    assert (len(graph), graph.nodes[0]["kind"]) == (2, "omitted")
 
 
 def test_a_folded_loop_has_the_options_of_all_steps_and_no_norm():

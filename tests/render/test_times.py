@@ -9,7 +9,7 @@ import pytest
 import minigrad as mg
 from minigrad.formatting import time_text
 from minigrad.recording import note_of
-from minigrad.render.heat import NOTHING, seconds_of, time_heat, time_words
+from minigrad.render.heat import NO_NUMBER, seconds_of, time_heat, time_words
 from tests.render.graphs import captioner, loop, mlp, recorded
 from tests.render.pictures import arranged
 
@@ -23,7 +23,7 @@ def profiled(make, *arguments, **options):
 
 
 def fills(dot):
-    """The colour of each vertex that is an operation or an elision, by its number."""
+    """The colour of each vertex that is an operation or omitted, by its number."""
     found = re.findall(r"^ *n(\d+) \[.*fillcolor=\"(#\w+)\"[^\]]*\]$", dot, re.M)
     return {int(number): colour for number, colour in found}
 
@@ -57,7 +57,7 @@ def test_steps_share_the_time_of_their_sequence():
     (stack,) = (v for v in picture.vertices if v.gathers is not None)
     assert seconds_of(stack) is None
     dot = mg.render.to_dot(loss, times=True)
-    assert fills(dot)[picture.vertices.index(stack)] == NOTHING
+    assert fills(dot)[picture.vertices.index(stack)] == NO_NUMBER
 
 
 def test_a_folded_loop_has_the_time_of_all_steps():

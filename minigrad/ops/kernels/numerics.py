@@ -100,12 +100,12 @@ def logistic(x: Any) -> Any:
         return 1 / (1 + np.exp(-x))
 
 
-def taken(g: Any, mask: Any) -> Any:
+def masked(g: Any, mask: Any) -> Any:
     """Return g where a mask is true and an exact 0 elsewhere, even if g is infinite or NaN; the shapes broadcast.
 
     A product with the mask would give NaN for 0 times infinity. The *bits* of g, read as integers, times 0 or 1 do not.
 
-    >>> taken(np.array([1.0, np.inf]), np.array([True, False]))
+    >>> masked(np.array([1.0, np.inf]), np.array([True, False]))
     array([1., 0.])
     """
     # For 10^6 float32 in ms: a product with the mask 0.48, this 0.37, np.where 3.9; for 10^3 in µs: 1.8, 2.4 and 4.2.

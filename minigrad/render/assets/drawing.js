@@ -156,7 +156,7 @@ function paintHeat(key) {
   document.body.classList.toggle("heated", on);
   document.body.classList.toggle("coloured", Boolean(key));
   for (const [item, { group, chips }] of drawn.items) {
-    if (item === root || (item.isBox && !item.closed) || item.kind === "elision") continue;
+    if (item === root || (item.isBox && !item.closed) || item.kind === "omitted") continue;
     const folded = on && isFolded(item), heat = key ? some(heatOf(item, key)) : null, body = group.querySelector(":scope > .body");
     body.style.fill = heat ? heat.color : folded ? "var(--frame)" : "";
     group.classList.toggle("cold", on && !heat && !folded);

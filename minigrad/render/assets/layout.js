@@ -36,7 +36,7 @@ function linesOf(item) {
   if (item.output) return [name, small(item.output.shape)];
   const vertex = item.vertex;
   if (vertex.kind === "input") return [name, small(vertex.outputs[0].shape)];
-  if (vertex.kind === "elision") return [{ ...name, weight: "400" }];
+  if (vertex.kind === "omitted") return [{ ...name, weight: "400" }];
   const remark = inLines(vertex.remark.split(" "), " ").map(small);
   if (vertex.step !== null) return [small(`step ${vertex.step}`), name, ...inLines(vertex.constants, "\u2002").map(small), ...remark];
   return [name, ...[vertex.said].filter(Boolean).map(small), ...remark];

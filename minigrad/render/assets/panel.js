@@ -13,7 +13,7 @@ function showPanel(item) {
   panel.hidden = !item;
   facts.replaceChildren();
   if (!item) return;
-  const kinds = { box: item.row ? "steps" : "scope", elision: "left out" };
+  const kinds = { box: item.row ? "steps" : "scope", omitted: "left out" };
   document.getElementById("kind").textContent = kinds[item.kind] || item.kind;
   document.getElementById("name").textContent = item.name;
   facts.append(...(item.isBox ? factsOfBox(item) : item.output ? factsOfOutput(item) : factsOfVertex(item)).filter(Boolean));
@@ -63,7 +63,7 @@ function factsOfVertex(item) {
   const { vertex } = item, known = data.primitives[vertex.primitive];
   const description = known ? [tag("code", { class: "signature" }, known.signature), tag("p", {}, known.text)] : [];
   const place = [];
-  if (vertex.kind === "elision") place.push(["stands for", plural(vertex.standsFor, "operation")]);
+  if (vertex.kind === "omitted") place.push(["stands for", plural(vertex.standsFor, "operation")]);
   if (vertex.full && vertex.full !== item.name) place.push(["full name", vertex.full]);
   if (vertex.scope.length) place.push(["scope", vertex.scope.join(" / ")]);
   if (vertex.step !== null) place.push(["step", String(vertex.step)]);
@@ -105,7 +105,7 @@ function usedBy(users) {
 
 // Statistics of each output, as far as they were recorded; where nothing was, how to record.
 function statistics(vertex) {
-  if (vertex.kind === "elision") return [];
+  if (vertex.kind === "omitted") return [];
   const parts = [];
   for (const [key, title, norm] of [["values", "value", "value"], ["gradients", "gradient", "gradient"]]) {
     for (const output of vertex.outputs) {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.ops.kernels.numerics import narrowed, narrowed_all, row_sums, single, sum_single, taken, widened
+from minigrad.ops.kernels.numerics import masked, narrowed, narrowed_all, row_sums, single, sum_single, widened
 from tests.checks import leaf, pull
 
 INF, NAN = np.inf, np.nan
@@ -32,7 +32,7 @@ def gradient(function, x, g=None):
 @pytest.mark.parametrize("layout", [lambda g: g, lambda g: np.repeat(g, 2)[::-2][::-1], lambda g: g[0, ...]])
 def test_taken_keeps_every_bit_or_none(dtype, layout):
     g = layout(np.array([-0.0, 0.0, 1.5, -INF, INF, NAN], dtype))
-    got = taken(g, np.array([True, False]).reshape(-1, *(1,) * g.ndim))
+    got = masked(g, np.array([True, False]).reshape(-1, *(1,) * g.ndim))
     assert got.dtype == dtype
     np.testing.assert_array_equal(got, [g, 0 * np.nan_to_num(g)])
     np.testing.assert_array_equal(np.signbit(got[0]), np.signbit(g))
