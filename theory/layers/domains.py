@@ -121,7 +121,7 @@ _CLASSES: dict[str, Any] = {
     for name, cls in vars(optim).items()
     if isinstance(cls, type) and issubclass(cls, optim.Optimizer) and cls is not optim.Optimizer
 }
-METHODS = enumerated(list(OPTIMISERS), 9, _CLASSES)
+METHODS = enumerated(list(OPTIMISERS), len(OPTIMISERS), _CLASSES)
 TWINS = stratified(list(product(OPTIMISERS, ACTIVATIONS)), lambda stratum, seed: (*stratum, seed), _CLASSES)
 """An optimiser, an activation and a seed."""
 OUTGOING = enumerated(list(product(range(4), repeat=2)), 16)
