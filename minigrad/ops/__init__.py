@@ -2,9 +2,9 @@
 
 from . import methods as _methods  # noqa: F401 (importing it attaches operators and methods to Tensor)
 from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
-from .ctc import ctc_loss
 from .attentions import additive_attention, attention
 from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from .ctc import ctc_loss
 from .elementwise import (
     absolute, add, arccos, arcsin, arctan, arctan2, astype, ceil, clip, cos, cosh, divide, equal, exp, expm1, floor,
     floor_divide, greater, greater_equal, isfinite, isinf, isnan, less, less_equal, log, log1p, logaddexp,
@@ -14,13 +14,11 @@ from .elementwise import (
 from .elementwise import absolute as abs
 from .indexing import diag, diagonal, embedding, getitem, one_hot, put, take_along_axis, tril, triu
 from .linear import linear_map
+from .linear_algebra import kron, trace
 from .losses import (
     binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_div, l1_loss, mse_loss, nll_loss,
 )  # fmt: skip
-from .linear_algebra import kron, trace
 from .normalization import batch_norm, group_norm, layer_norm, rms_norm
-
-
 from .products import affine, dot, einsum, matmul, outer, tensordot
 from .recurrent_gru import gru, gru_step
 from .recurrent_lstm import lstm, lstm_cell, lstm_step
@@ -41,44 +39,45 @@ from .temporal import temporal_affine, temporal_softmax_loss
 __all__ = [
     # activations
     "dropout", "elu", "erf", "gelu", "leaky_relu", "normal_cdf", "relu", "sigmoid", "silu", "softplus",
-    # attention
+    # attentions
     "additive_attention", "attention",
-    # convolution, pooling and resampling
-    "adaptive_avg_pool2d", "avg_pool2d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "max_pool2d",
-    "pixel_shuffle", "pixel_unshuffle", "upsample",
-    # cumulative products
-    "cumprod",
+    # convolution
+    "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
+    # ctc
+    "ctc_loss",
     # elementwise
-    "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cos", "cosh", "divide", "exp", "expm1",
-    "log", "log1p", "logaddexp", "multiply", "negative", "power", "reciprocal", "remainder", "sin", "sinh", "sqrt",
-    "square", "subtract", "tan", "tanh",
+    "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "astype", "ceil", "clip", "cos", "cosh",
+    "divide", "equal", "exp", "expm1", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isinf",
+    "isnan", "less", "less_equal", "log", "log1p", "logaddexp", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "maximum", "minimum", "multiply", "negative", "not_equal", "power", "reciprocal",
+    "remainder", "round", "sign", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "where",
     # indexing
-    "diag", "diagonal", "getitem", "put", "take_along_axis", "tril", "triu",
-    # linear maps by functions
+    "diag", "diagonal", "embedding", "getitem", "one_hot", "put", "take_along_axis", "tril", "triu",
+    # linear
     "linear_map",
-    # lookup and losses
-    "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "embedding", "huber_loss", "kl_div", "l1_loss",
-    "mse_loss", "nll_loss", "one_hot",
+    # linear_algebra
+    "kron", "trace",
+    # losses
+    "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss",
+    "nll_loss",
     # normalization
     "batch_norm", "group_norm", "layer_norm", "rms_norm",
-    # ordering
-    "argsort", "sort", "topk",
-    # padding
-    "pad",
-    # products, and traces
-    "affine", "dot", "einsum", "kron", "matmul", "outer", "tensordot", "trace",
-    # recurrent
-    "gru", "gru_step", "lstm", "lstm_cell", "lstm_step", "rnn", "rnn_step",
+    # products
+    "affine", "dot", "einsum", "matmul", "outer", "tensordot",
+    # recurrent_gru
+    "gru", "gru_step",
+    # recurrent_lstm
+    "lstm", "lstm_cell", "lstm_step",
+    # recurrent_rnn
+    "rnn", "rnn_step",
     # reductions
-    "all", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod",
-    "softmax", "std", "sum", "var",
-    # selection
-    "astype", "ceil", "clip", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isinf",
-    "isnan", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum",
-    "not_equal", "round", "sign", "where",
+    "all", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "log_softmax", "logsumexp", "max", "mean",
+    "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
+    # resampling
+    "adaptive_avg_pool2d", "avg_pool2d", "max_pool2d", "pixel_shuffle", "pixel_unshuffle", "upsample",
     # shaping
-    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "ravel", "repeat", "reshape", "roll",
-    "split", "squeeze", "stack", "swapaxes", "tile", "transpose",
+    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
+    "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose",
     # temporal
     "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip
