@@ -165,30 +165,31 @@ def generic_pass(
     for node in reversed(order.nodes):
         outputs = range(1 + len(node.later_outputs))
         gs = tuple(cotangents.pop((node, index), None) for index in outputs)
-        if node not in live or all(g is None for g in gs):
+        if node not in live:
             continue
         try:
             if node in ends:
                 pairs = zip(gs, node.outputs, strict=True)
                 gs = tuple(g if g is None or g.dtype == dtype else g.astype(dtype) for g, (_, dtype) in pairs)
+            g = gs if len(gs) > 1 else gs[0]
             if observed and (node not in ends or observe_sources):
-                gs = _observe(node, gs, observers, found, bool(batch))
+                g = _observe(node, g, observers, found, bool(batch))
             if node in ends:
-                found.update({(node, i): g for i, g in enumerate(gs) if g is not None})
+                found.update({(node, i): g for i, g in enumerate(g if type(g) is tuple else (g,)) if g is not None})
                 continue
-            parents_, argnums, needs, indices = _live_edges(node, live)
-            grads = _apply_rule(node, gs if len(gs) > 1 else gs[0], needs, rule, batch, observers)
+            nodes, argnums, needs, indices = _live_edges(node, live)
+            grads = _apply_rule(node, g, needs, rule, batch, observers)
         except BaseException as error:
             add_location(error, node)
             raise
         if not retain_graph:
-            node.residuals = None
-        for parent, argnum, index in zip(parents_, argnums, indices, strict=True):
+            node.residuals, node.inputs = None, ()
+        for parent, argnum, index in zip(nodes, argnums, indices, strict=True):
             _add(cotangents, (parent, index), grads[argnum])
     return found
 
 
-def _add(cotangents: _Cotangents, key: tuple[Node, int], g: Any) -> None:
+def _add(cotangents: _Cotangents, key: Any, g: Any) -> None:
     """Add a cotangent; half precision is summed in single, since sums of ones would stop at 2,048."""
     if key in cotangents:
         total = cotangents[key]
@@ -196,17 +197,15 @@ def _add(cotangents: _Cotangents, key: tuple[Node, int], g: Any) -> None:
     cotangents[key] = g
 
 
-def _observe(node: Node, gs: Any, observers: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:
+def _observe(node: Node, g: Any, observers: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:
     """Pass a node's complete cotangent to observers, put retained ones into ``found``, and return the final one."""
-    several = type(gs) is tuple and len(gs) > 1
-    g = gs if several or type(gs) is not tuple else gs[0]
     for observer in observers:
         g = observer.cotangent(node, g, batched)
     for index, retained in getattr(node, "retained", {}).items():
-        kept = g[index] if several else g
+        kept = g[index] if type(g) is tuple else g
         if kept is not None:
             found[retained] = kept
-    return g if several or type(gs) is not tuple else (g,)
+    return g
 
 
 def _apply_rule(
@@ -267,16 +266,15 @@ def reverse_pass(
     live = None if sources is None else dependents(order, sources, _parents)
     cotangents: _Cotangents = {}
     for node, index, g in seeds:
-        key: Any = (node, index) if index else node
-        cotangents[key] = cotangents[key] + g if key in cotangents else g
+        _add(cotangents, (node, index) if index else node, g)
     for observer in observers:
         observer.start({key if type(key) is tuple else (key, 0): g for key, g in cotangents.items()})
-    ends, owned = _walk_back(order, cotangents, live, retain_graph, observers)
+    unshared = _walk_back(order, cotangents, live, retain_graph, observers)
     return {
         # asarray, since NumPy's sums of 0-d arrays are scalars; half precision was summed in single
-        end: np.asarray(cotangents[end], end.dtype) if end in owned else np.array(cotangents[end], end.dtype)
-        for end in ends
-        if end in cotangents and (sources is None or end in sources)
+        end: np.asarray(g, end.dtype) if end in unshared else np.array(g, end.dtype)
+        for end, g in cotangents.items()
+        if live is None or end in live
     }
 
 
@@ -286,49 +284,40 @@ def _walk_back(
     live: set[Node] | None,
     retain_graph: bool,
     observers: Sequence[Observer],
-) -> tuple[list[Any], set[Any]]:
-    """Visit the nodes, children first; at the end ``cotangents`` holds those of the leaves.
+) -> set[Any]:
+    """Visit the nodes, children first; at the end ``cotangents`` holds those of the leaves and `Retained` objects.
 
     Returns:
-        the leaves and `Retained` objects, and the keys of cotangents in unshared arrays, to which the pass may add in
-        place.
+        the keys of cotangents in unshared arrays, to which the pass may add in place.
 
     The loop runs once for each node and edge, so it inlines everything that most of them need.
     """
-    owned: set[Any] = set()
-    ends: list[Any] = []
+    unshared: set[Any] = set()
     observed = bool(observers) or len(retaining) > 0
-    vjp_observers = [o for o in observers if type(o).after_vjp is not Observer.after_vjp] if observers else ()
     now = writes.last_write
     node: Any = None
-    found: dict[Any, Any] = {}
     try:
         for node in reversed(order.nodes):
+            if live is not None and node not in live:
+                continue
             primitive = node.primitive
             if primitive is None:
-                ends.append(node)
-                if observed and node in cotangents:
-                    cotangents[node] = _observe(node, cotangents[node], observers, found)
+                if observed:
+                    cotangents[node] = _observe(node, cotangents[node], observers, cotangents)
                 continue
             residuals = node.residuals
-            if type(residuals) is not tuple:
-                _raise_missing_residuals(primitive, residuals)
+            if residuals is None:
+                _raise_freed(primitive)
             g = cotangents.pop(node, None)
             if node.later_outputs:
                 g = (g, *(cotangents.pop((node, i + 1), None) for i in range(len(node.later_outputs))))
-                if all(part is None for part in g):
-                    g = None
             parents = node.parents
             argnums, needs, indices = node.edges
             if live is not None:
                 parents, argnums, needs, indices = _live_edges(node, live)
-            if g is None or not parents:
-                if not retain_graph:
-                    node.residuals = None
-                continue
             vjp = primitive.vjp  # calling primitive.vjp(…) directly would add 5 % of the time of an np.add
             if observed:
-                g = _observe(node, g, observers, found)
+                g = _observe(node, g, observers, cotangents)
                 now = writes.last_write  # a hook may have written
                 for observer in observers:
                     vjp = observer.around(primitive, vjp, node)
@@ -337,8 +326,10 @@ def _walk_back(
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
-            for observer in vjp_observers:
-                observer.after_vjp(node, _fitted(node, needs, grads))
+            if observed:
+                for observer in observers:
+                    if type(observer).after_vjp is not Observer.after_vjp:
+                        observer.after_vjp(node, _fitted(node, needs, grads))
             i = 0
             for parent in parents:
                 index, argnum = indices[i], argnums[i]
@@ -361,44 +352,37 @@ def _walk_back(
                 if key not in cotangents:
                     cotangents[key] = grad
                     if parent.primitive is None and _is_fresh(grad, argnum, grads, (g, residuals)):
-                        owned.add(key)
-                elif key in owned:
+                        unshared.add(key)
+                elif key in unshared:
                     cotangents[key] += grad
                 else:
                     total = cotangents[key]
                     if dtype is _half:  # float16 cannot count past 2,048
                         total = total.astype(np.float32)
                     cotangents[key] = total + grad
-                    owned.add(key)
+                    unshared.add(key)
             if not retain_graph:
                 node.residuals = None
-                if primitive.keeps_inputs:
-                    node.inputs = ()
+                node.inputs = ()
     except BaseException as error:
         add_location(error, node)
         raise
-    cotangents.update(found)
-    return [*ends, *found], owned
+    return unshared
 
 
 def _check_residuals(node: Node) -> None:
     """Raise if a node's residuals were freed, or if data that its gradient needs was overwritten."""
-    if type(node.residuals) is not tuple:
-        _raise_missing_residuals(cast(Primitive, node.primitive), node.residuals)
+    if node.residuals is None:
+        _raise_freed(cast(Primitive, node.primitive))
     if node.born < writes.last_write:
         check_unwritten(node)
 
 
-def _raise_missing_residuals(primitive: Primitive, residuals: Any) -> None:
-    """Raise because the residuals were freed, or because the forward did not return a tuple."""
-    if residuals is None:
-        raise ValueError(
-            f"the residuals of {primitive.name} were freed by an earlier backward pass: "
-            "run the forward pass again, or pass retain_graph=True to the first backward pass. Detach a state that you "
-            "carry from one batch to the next."
-        )
-    raise TypeError(
-        f"the forward function of {primitive.name} must return a tuple of residuals, not {describe(residuals)}"
+def _raise_freed(primitive: Primitive) -> None:
+    raise ValueError(
+        f"the residuals of {primitive.name} were freed by an earlier backward pass: "
+        "run the forward pass again, or pass retain_graph=True to the first backward pass. Detach a state that you "
+        "carry from one batch to the next."
     )
 
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import writes
 from .core import Node, Tensor, array_of, current_scope, number_check, set_outputs, untracked
 from .observers import active, current
-from .spec import Array, as_array, refuse_masked
-from .writes import guard, owner
+from .spec import Array, as_array, holds_numpy, refuse_masked
+from .writes import clock, guard, owner
 
 if TYPE_CHECKING:
     from .primitives import Primitive
@@ -25,7 +24,7 @@ __all__ = ["caller"]
 
 _new = object.__new__
 _ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # looking up a function in np takes 50 ns
-_float32 = np.dtype(np.float32)
+_float32, _float64 = np.dtype(np.float32), np.dtype(np.float64)
 
 # Edges that the nodes of the short paths share (see Node). They apply if each input is the first output of its node.
 _UNARY = ((0,), (True,), (0,))
@@ -64,44 +63,30 @@ def _real_array(output: Any) -> Array:
     return array
 
 
-def _checked(primitive: Primitive, inputs: Any, result: Any) -> tuple[Array, tuple[Any, ...]]:
-    """Split a forward's result into one output, an ndarray of real numbers, and its residuals."""
-    try:
-        if type(result) is not tuple or len(result) != 2 or type(result[1]) is not tuple:
-            raise TypeError(_MALFORMED)
-        return _real_array(result[0]), result[1]
-    except TypeError as error:
-        raise primitive.failed(inputs, error) from None
-
-
-def _call_unary(primitive: Primitive, general: Callable[..., Any]) -> Callable[[Any], Tensor]:
+def _call_unary(primitive: Primitive, general: Callable[..., Tensor]) -> Callable[[Any], Tensor]:
     """The short path for one array and no options."""
     forward = primitive.forward
 
     def call(x: Any) -> Tensor:
-        if active:
-            return general(x)  # type: ignore[no-any-return]
-        parent = None
+        if active or not isinstance(x, Tensor):
+            return general(x)
+        parent, array = x.node, x.data
         try:
-            if isinstance(x, Tensor):
-                parent, array = x.node, x.data
-            else:
-                array = _constant(x, False)
             result = forward(array)
         except _MISUSE as error:
             raise primitive.failed((x,), error) from error
         try:
             output, residuals = result
         except (TypeError, ValueError):
-            output, residuals = _checked(primitive, (x,), result)
-        if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
-            if isinstance(output, _generic) and type(residuals) is tuple:
-                output = _asarray(output)
-            else:
-                output, residuals = _checked(primitive, (x,), result)
+            return general(x)  # raises
+        if type(output) is not _ndarray or type(residuals) is not tuple:
+            if not isinstance(output, _generic) or type(residuals) is not tuple:
+                return general(x)  # raises, or converts Python numbers
+            output = _asarray(output)  # NumPy returns scalars from 0-d operations
         dtype = output.dtype
         if dtype is not _float32 and dtype.kind != "f":
-            _checked(primitive, (x,), result)
+            if dtype.kind not in "iub":
+                return general(x)  # raises
             parent = None  # integers carry no gradient
         tensor: Tensor = _new(Tensor)  # `untracked` inlined: calling it would take 5 % longer
         tensor.data = output
@@ -120,21 +105,21 @@ def _call_unary(primitive: Primitive, general: Callable[..., Any]) -> Callable[[
         node.later_outputs = ()
         node.residuals = residuals
         node.scope = path
-        node.born = next(writes.clock)
-        if primitive.keeps_inputs:
+        node.born = next(clock)
+        if residuals and primitive.keeps_inputs:  # without residuals the VJP itself runs on tensors
             node.inputs = (array,)
         return tensor
 
     return call
 
 
-def _call_binary(primitive: Primitive, general: Callable[..., Any]) -> Callable[[Any, Any], Tensor]:
+def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
     """The short path for two arrays and no options."""
     forward = primitive.forward
 
     def call(a: Any, b: Any) -> Tensor:
         if active:
-            return general(a, b)  # type: ignore[no-any-return]
+            return general(a, b)
         left = right = None
         try:
             # The cheapest checks come first; isinstance is for subclasses of Tensor.
@@ -162,21 +147,23 @@ def _call_binary(primitive: Primitive, general: Callable[..., Any]) -> Callable[
         try:
             output, residuals = result
         except (TypeError, ValueError):
-            output, residuals = _checked(primitive, (a, b), result)
-        if type(output) is not _ndarray:  # NumPy returns scalars from 0-d operations
-            if isinstance(output, _generic) and type(residuals) is tuple:
-                output = _asarray(output)
-            else:
-                output, residuals = _checked(primitive, (a, b), result)
+            return general(a, b)  # raises
+        if type(output) is not _ndarray or type(residuals) is not tuple:
+            if not isinstance(output, _generic) or type(residuals) is not tuple:
+                return general(a, b)  # raises, or converts Python numbers
+            output = _asarray(output)  # NumPy returns scalars from 0-d operations
         dtype = output.dtype
         if dtype is not _float32 and dtype.kind != "f":
-            _checked(primitive, (a, b), result)
+            if dtype.kind not in "iub":
+                return general(a, b)  # raises
             left = right = None  # integers carry no gradient
         tensor: Tensor = _new(Tensor)  # `untracked` inlined
         tensor.data = output
         tensor.index = 0
         path = current_scope()
         if path is None or (left is None and right is None):
+            if dtype is _float64 and not holds_numpy((a, b)):  # Python numbers alone take the default dtype
+                return general(a, b)
             tensor.node = None
             return tensor
         tensor.node = node = Node()
@@ -200,11 +187,12 @@ def _call_binary(primitive: Primitive, general: Callable[..., Any]) -> Callable[
         node.later_outputs = ()
         node.residuals = residuals
         node.scope = path
-        node.born = next(writes.clock)
-        if primitive.keeps_inputs:
-            node.inputs = (x, y)
-        if residuals and (left is None or right is None) and number_check.get() is None:
-            guard(node, [array for array, given in ((x, a), (y, b)) if not isinstance(given, Tensor)])
+        node.born = next(clock)
+        if residuals:  # without residuals the VJP itself runs on tensors, and there is nothing to guard
+            if primitive.keeps_inputs:
+                node.inputs = (x, y)
+            if (left is None or right is None) and number_check.get() is None:
+                guard(node, [array for array, given in ((x, a), (y, b)) if not isinstance(given, Tensor)])
         return tensor
 
     return call
@@ -217,7 +205,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
         inputs, params = _sort_arguments(primitive, args, kwargs)
         observers = current() if active else ()
         try:
-            weak = primitive.broadcasts and len(inputs) > 1
+            weak = primitive.broadcasts and holds_numpy(inputs)
             arrays = [array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             forward = primitive.forward
             for observer in observers:
@@ -259,7 +247,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
             node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
             node.residuals = residuals
             node.scope = path
-            node.born = next(writes.clock)
+            node.born = next(clock)
             set_outputs(node, results)
             if primitive.keeps_inputs:
                 node.inputs = tuple(arrays)
@@ -279,11 +267,7 @@ def _sort_arguments(
     if primitive.variadic:
         return list(args), kwargs
     if not kwargs and len(args) == len(primitive.arguments):
-        for value in args:
-            if value is None:
-                break
-        else:
-            return list(args), {}
+        return list(args), {}
     names = primitive.arguments + primitive.options
     given = dict(zip(names, args, strict=False))
     surplus = len(args) > primitive.positional or given.keys() & kwargs.keys()

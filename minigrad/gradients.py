@@ -67,7 +67,7 @@ extend_tensor({"backward": GradientMethods.backward})
 def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
     """Do what `Tensor.backward` does, by a pass that leaves a graph."""
     node, index, g = seed_of(output, gradient)
-    seed = gradient if isinstance(gradient, Tensor) and gradient.dtype == g.dtype else untracked(g)
+    seed = gradient.astype(g.dtype) if isinstance(gradient, Tensor) else untracked(g)
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
     found = differentiable_pass([(node, index, seed)], leaves)
     with _adding, enable_grad():

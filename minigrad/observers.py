@@ -119,11 +119,8 @@ def current() -> tuple[Observer, ...]:
 
 def pass_observers() -> tuple[Observer, ...]:
     """Return the observers of a reverse pass that begins now in this thread or task."""
-    observers = current()
-    for observer, enabled in global_observers.items():
-        if enabled():
-            observers = (observer, *observers)
-    return observers
+    enabled = [observer for observer, is_enabled in global_observers.items() if is_enabled()]
+    return (*reversed(enabled), *current())
 
 
 class observing(setting[tuple[Observer, ...]]):  # noqa: N801

@@ -131,7 +131,7 @@ class Primitive:
         self.residuals = None if residuals is None else self._checked_residuals(residuals)
         self.keeps_inputs = False
 
-    def declare(self, rule: str, function: Callable[..., Any]) -> None:
+    def declare(self, rule: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Set a rule, such as "vjp" or "reference". A rule named ``_`` gets a name for tracebacks."""
         for name, parameter in inspect.signature(function).parameters.items() if self.options and "vjp" in rule else ():
             if name in self.options and parameter.default is not parameter.empty:
@@ -146,6 +146,7 @@ class Primitive:
         setattr(self, rule, function)
         declared = self.residuals is not None and "derived" not in self.residuals
         self.keeps_inputs = self.reference is not None and self.vjp_on_tensors is None and not declared
+        return function
 
     def _checked_residuals(self, names: Any) -> tuple[str, ...]:
         """Return the names of the residuals as a tuple; raise unless each is valid."""
@@ -310,15 +311,8 @@ def primitive(
 def _declare(primitive: Primitive) -> PrimitiveFunction:
     function: Any = functools.update_wrapper(cast(Any, caller(primitive)), primitive.forward)
 
-    def decorator(rule: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-            primitive.declare(rule, function)
-            return function
-
-        return declare
-
     function.primitive = primitive
     for rule in ("vjp", "vjp_on_tensors", "batched_vjp", "reference", "cost"):
-        setattr(function, rule, decorator(rule))
+        setattr(function, rule, functools.partial(primitive.declare, rule))
     PRIMITIVES[f"{primitive.module}.{primitive.name}"] = primitive
     return function  # type: ignore[no-any-return]

@@ -22,13 +22,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from . import writes
 from .backward import generic_pass, graph_of, reverse_pass, seed_of
 from .core import Leaf, Node, Tensor, current_scope, enable_grad, plain, set_outputs, untracked
 from .higher_order import differentiable_pass, differentiating, leaves_graph, variable
 from .primitives import Primitive, primitive
 from .spec import Array
 from .trees import leaves, matching_leaves, replace_leaves, structure_of, unflatten, unflatten_each
+from .writes import clock
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp"]
 
@@ -141,7 +141,8 @@ class _Differentiation:
     def backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], retain_graph: bool) -> list[Tensor]:
         """Return the cotangents of the variables; zeros for a variable that no output depends on."""
         outer = self.outer_leaves(cotangents)
-        if outer and (self.differentiable or leaves_graph()):
+        constant = all(primal.node is None for primal in self.primals)
+        if outer and (self.differentiable or (leaves_graph() and constant)):
             return self.differentiable_backward(outputs, cotangents)
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         found = reverse_pass(seeds, retain_graph, cast("list[Leaf]", self.sources)) if seeds else {}
@@ -174,7 +175,7 @@ def _as_results(arrays: Sequence[Array], outer: Sequence[Leaf]) -> list[Tensor]:
     path = current_scope()
     if outer and path is not None and results:
         node = Node()
-        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, next(writes.clock)
+        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, next(clock)
         node.parents = tuple(outer)
         node.edges = tuple(range(len(outer))), (True,) * len(outer), (0,) * len(outer)
         node.residuals = ()
@@ -367,7 +368,7 @@ def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tupl
     def push(*tangents: Any) -> Any:
         given = _fitting(name, "tangent", "primal", primals, tangents)
         transposed = _Differentiation(name)
-        transposed.differentiable = transposed.differentiable or run.differentiable
+        transposed.differentiable = run.differentiable
         transposed.variables, transposed.primals, transposed.outputs = weights, run.primals, gradient
         transposed.sources = [cast(Node, w.node) for w in weights]
         transposed.own_leaves = run.own_leaves.union(w.node for w in weights if w.node is not None)
@@ -511,14 +512,12 @@ def _jacobian_rows(y: Tensor, sources: Sequence[Leaf]) -> list[Array]:
         largest = max(sum(math.prod(shape) for shape, _ in node.outputs) for node in graph_of([y.node]).nodes)
         step = max(1, _LARGEST // max(1, largest))
         for start in range(0, y.size, step):
-            rows = np.arange(start, min(start + step, y.size))
-            one_hot = np.zeros((len(rows), y.size), y.dtype)
-            one_hot[np.arange(len(rows)), rows] = 1
-            seed = y.node, y.index, one_hot.reshape(len(rows), *y.shape)
-            found = generic_pass([seed], sources, _batched_rule, batch=(len(rows),))
+            n = min(step, y.size - start)
+            one_hot = np.eye(n, y.size, start, dtype=y.dtype).reshape(n, *y.shape)
+            found = generic_pass([(y.node, y.index, one_hot)], sources, _batched_rule, batch=(n,))
             for leaf, matrix in zip(sources, matrices, strict=True):
                 if (leaf, 0) in found:
-                    matrix[rows] = found[leaf, 0]
+                    matrix[start : start + n] = found[leaf, 0]
     return [m.reshape(y.shape + leaf.shape) for m, leaf in zip(matrices, sources, strict=True)]
 
 

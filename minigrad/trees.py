@@ -56,7 +56,11 @@ def parameters_of(tree: Any) -> Mapping[str, Any] | None:
     """Return the parameters of an object of a registered type; None for anything else."""
     for kind, parameters in _registered.items():
         if isinstance(tree, kind):
-            return parameters(tree)
+            named = parameters(tree)
+            for name in named:
+                if name.endswith("]"):  # the path would be that of an entry of a container
+                    raise ValueError(f"{type(tree).__name__}: a parameter's name must not end with ']': {name!r}")
+            return named
     return None
 
 

@@ -119,7 +119,7 @@ def guard(node: Node, arguments: Sequence[Any]) -> None:
 
 
 def _copied(value: Any, owners: set[int], large: list[Array]) -> Any:
-    """Copy the small arrays in nested tuples and lists whose memory has one of these owners; append large ones."""
+    """Copy the small arrays in nested tuples, lists and dicts whose memory has one of these owners; append large ones."""
     if isinstance(value, np.ndarray):
         if id(owner(value)) not in owners:
             return value
@@ -128,6 +128,8 @@ def _copied(value: Any, owners: set[int], large: list[Array]) -> Any:
             large.append(value)
             return value
         return value.copy("K") if distinct is value else np.broadcast_to(distinct.copy("K"), value.shape)
+    if isinstance(value, dict):
+        return {key: _copied(part, owners, large) for key, part in value.items()}
     if type(value) in (tuple, list) or hasattr(value, "_make"):  # a named tuple
         parts = [_copied(part, owners, large) for part in value]
         return value._make(parts) if hasattr(value, "_make") else type(value)(parts)

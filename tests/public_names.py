@@ -98,7 +98,7 @@ def described(name: str, value: Any) -> Iterator[str]:
         for member in getattr(value, "__all__", own):
             yield from described(f"{name}.{member}", getattr(value, member))
     elif inspect.isclass(value):
-        for member in set(dir(value)) - set(dir(object)):
+        for member in {m for m in dir(value) if hasattr(value, m)} - set(dir(object)):
             attribute = getattr(value, member)
             if not member.startswith("_"):
                 yield from described(f"{name}.{member}", None if inspect.isclass(attribute) else attribute)
@@ -135,7 +135,7 @@ def parser_of(program: str) -> argparse.ArgumentParser:
 def arguments(program: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     """The lines for the options, positional arguments, choices and subcommands of a parser."""
     for action in parser._actions:
-        subcommands = action.choices if isinstance(action.choices, dict) else {}
+        subcommands = action.choices if isinstance(action, argparse._SubParsersAction) else {}
         for name in action.option_strings or [f"argument {action.dest}"]:
             yield f"{program} {name}"
             yield from (f"{program} {name} {choice}" for choice in action.choices or ())

@@ -376,3 +376,11 @@ def test_numbers_taken_out_of_tensors_in_lists_in_a_rule_are_refused():
     with pytest.raises(TypeError, match=r"took a Python number out of a tracked tensor"):
         mg.grad(mg.grad(square))(3.0)
     assert mg.tensor([1.0, 2.0], requires_grad=True).tolist() == [1, 2]
+
+
+def test_a_tracked_gradient_of_another_dtype_keeps_its_graph():
+    x, v = mg.tensor(3.0, requires_grad=True), mg.tensor(np.float64(1), requires_grad=True)
+    with mg.create_graph():
+        (x * x).backward(v)
+        (x.grad * 1).backward()
+    assert v.grad == 6

@@ -161,3 +161,39 @@ def test_a_jacobian_within_create_graph_is_the_usual_one():
 def test_cotangents_of_an_output_that_is_there_twice_are_summed():
     _, pullback = mg.vjp(lambda x: ((y := x * 1.0), y), np.ones(1))
     assert [g.item() for g in pullback(np.ones(1), np.full(1, 2.0))] == [3]
+
+
+def test_a_transform_leaves_the_residuals_of_other_graphs_alone():
+    w = mg.tensor(2.0, requires_grad=True)
+    h = w * w
+    assert mg.grad(lambda x: x * h)(3.0).item() == 4
+    h.backward()
+    assert w.grad == 4
+
+
+def test_a_graph_that_another_pass_freed_may_be_a_constant_of_a_transform():
+    w = mg.tensor(2.0, requires_grad=True)
+    h = w * w
+    h.backward()
+    assert mg.grad(lambda x: x * h)(3.0).item() == 4
+
+
+def test_a_map_made_without_a_graph_leaves_none_later():
+    x = mg.tensor(2.0, requires_grad=True)
+    cube = lambda x: x * x * x  # noqa: E731
+    _, pullback = mg.vjp(cube, x)
+    _, push = mg.linearize(cube, x)
+    with mg.create_graph():
+        for derivative in (*pullback(1.0), push(1.0)):
+            assert derivative.item() == 12
+            with pytest.raises(TypeError, match="compute it within mg.create_graph"):
+                derivative.backward()
+
+
+def test_a_parameter_name_that_looks_like_an_entry_is_refused():
+    class Point:
+        w = mg.tensor(2.0, requires_grad=True)
+
+    mg.trees.register_tree(Point, lambda point: {"w[0]": point.w})
+    with pytest.raises(ValueError, match=r"Point: .*'w\[0\]'"):
+        mg.grad(lambda point: point.w * 3.0)(Point())

@@ -184,3 +184,16 @@ def test_a_large_buffer_that_no_gradient_needs_may_be_refilled():
     batch[...] = 0
     y.backward()
     np.testing.assert_array_equal(w.grad, np.full(600, 1000))
+
+
+def test_a_buffer_in_a_dict_of_residuals_may_be_refilled():
+    @mg.primitive
+    def scaled(x, s):
+        return x * s, ({"s": s},)
+
+    scaled.vjp(lambda g, needs, saved: (g * saved["s"], None))
+    x, s = mg.tensor([1.0, 2.0], requires_grad=True), np.ones(2, np.float32)
+    y = scaled(x, s)
+    s[:] = 9
+    y.backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [1, 1])
