@@ -119,7 +119,7 @@ def guard(node: Node, arguments: Sequence[Any]) -> None:
 
 
 def _copied(value: Any, owners: set[int], large: list[Array]) -> Any:
-    """Copy the small arrays in nested tuples, lists and dicts whose memory has one of these owners; append large ones."""
+    """Copy small arrays in nested containers whose memory has one of these owners; append large ones to ``large``."""
     if isinstance(value, np.ndarray):
         if id(owner(value)) not in owners:
             return value

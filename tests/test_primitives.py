@@ -118,7 +118,7 @@ def test_a_forward_without_residuals_is_refused(declared, broadcasts):
     def cubed(x):
         return x**3
 
-    with pytest.raises(TypeError, match="must return .output, tuple of residuals."):
+    with pytest.raises(TypeError, match=r"must return \(output, tuple of residuals\)"):
         cubed(np.ones((2, 2)))
 
 
