@@ -4,8 +4,9 @@ The cotangent of a node's output is g = dL/d(output). By the chain rule it is th
 (dL/d(use)) (d(use)/d(output)). A primitive's VJP computes the term of one use. The pass visits children first, so every
 sum is complete when the pass reaches its node.
 
-:func:`generic_pass` takes cotangents of any kind: tensors, or arrays with an additional first axis.
-:func:`reverse_pass` does the same for arrays, faster: it sums in place and frees residuals as it goes.
+:func:`generic_pass` takes cotangents of any kind (tensors, or arrays with an additional first axis), and stops at any
+nodes. :func:`reverse_pass` is faster: it takes arrays, goes on to the leaves, sums in place and frees residuals as it
+goes.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from . import writes
 from .core import Leaf, Node, Retained, Tensor, plain, retaining
-from .graph.order import Cycle, Order, dependents, topological_order, with_late_sources
+from .graph.order import Cycle, Order, dependents, topological_order, with_late_leaves
 from .observers import Observer, add_location, pass_observers
 from .primitives import Primitive
 from .spec import Array, describe, refuse_masked
@@ -35,6 +36,7 @@ Rule: TypeAlias = "Callable[[Node, Any, tuple[bool, ...]], Any]"
 
 _parents = attrgetter("parents")
 _half = np.dtype(np.float16)
+_SMALL = 2**12  # entries that are copied in less time than _is_fresh takes
 
 
 def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _parents) -> Order[Node]:
@@ -81,7 +83,7 @@ def fit(
             f"the VJP of {primitive.name} returned None for {primitive.input_name(argnum)}, which needs a cotangent"
         )
     grad = grad if isinstance(grad, Tensor) else np.asarray(grad)
-    if grad.dtype.kind not in "fiub":
+    if grad.dtype.kind not in "biuf":
         raise TypeError(f"{_misfit(primitive, argnum, grad, shape, dtype, batch)}: cotangents must be real numbers")
     if grad.shape != (*batch, *shape):
         try:
@@ -213,7 +215,7 @@ def _apply_rule(
 ) -> dict[int, Any]:
     """Apply a rule to a node; return the cotangents of the needed inputs, keyed by input number."""
     _check_residuals(node)
-    primitive = cast(Primitive, node.primitive)
+    primitive = node.primitive
     vjp: Callable[..., Any] = partial(rule, node)
     for observer in observers:
         vjp = observer.around(primitive, vjp, node)
@@ -229,7 +231,7 @@ def _apply_rule(
 def _fitted(node: Node, needs: tuple[bool, ...], grads: Any, batch: tuple[int, ...] = ()) -> dict[int, Any]:
     """Convert a VJP's cotangents to the shapes and dtypes of their inputs; return them keyed by input number."""
     edges = zip(node.parents, *node.edges[::2], strict=True)
-    primitive = cast(Primitive, node.primitive)
+    primitive = node.primitive
     return {
         argnum: fit(primitive, argnum, grads[argnum], *parent.outputs[index], batch)
         for parent, argnum, index in edges
@@ -255,14 +257,15 @@ def reverse_pass(
         the cotangent of each inner tensor with `retain_grad`, keyed by its `Retained`.
 
     Raises:
-        ValueError: if residuals were freed by an earlier pass, or a VJP returns a wrong shape.
+        ValueError: if residuals were freed by an earlier pass or overwritten, or a VJP returns a wrong shape.
+        TypeError: if a VJP does not return a tuple with an entry for each input.
         Every error, including those of VJPs and hooks, gets a note that says where the forward pass created the node,
         if known.
     """
     order = graph_of([node for node, _, _ in seeds])
     observers = pass_observers()
     if observers:  # so that hooks are called as soon as a cotangent is complete
-        order = with_late_sources(order, _parents)
+        order = with_late_leaves(order, _parents)
     live = None if sources is None else dependents(order, sources, _parents)
     cotangents: _Cotangents = {}
     for node, index, g in seeds:
@@ -351,7 +354,12 @@ def _walk_back(
                         grad = fit(primitive, argnum, grad, shape, dtype)
                 if key not in cotangents:
                     cotangents[key] = grad
-                    if parent.primitive is None and _is_fresh(grad, argnum, grads, (g, residuals)):
+                    # A leaf's first cotangent is its gradient if nobody adds to it; small ones are copied faster.
+                    if (
+                        parent.primitive is None
+                        and grad.size > _SMALL
+                        and _is_fresh(grad, argnum, grads, (g, residuals))
+                    ):
                         unshared.add(key)
                 elif key in unshared:
                     cotangents[key] += grad
@@ -373,7 +381,7 @@ def _walk_back(
 def _check_residuals(node: Node) -> None:
     """Raise if a node's residuals were freed, or if data that its gradient needs was overwritten."""
     if node.residuals is None:
-        _raise_freed(cast(Primitive, node.primitive))
+        _raise_freed(node.primitive)
     if node.born < writes.last_write:
         check_unwritten(node)
 

@@ -1,8 +1,8 @@
 """Call a primitive on tensors: run its forward on their arrays and, if an input is tracked, make a node.
 
-`_call` handles every primitive and every observed call. `_call_unary` and `_call_binary` are short paths for
-broadcasting primitives without options whose inputs are named ``x``, or ``a`` and ``b``. On a short path, making a node
-costs as much as two or three small NumPy calls.
+`_call` can handle every call. `_call_unary` and `_call_binary` are short paths for broadcasting primitives without
+options whose inputs are named ``x``, or ``a`` and ``b``. They leave observed calls, and anything unusual, to `_call`.
+On a short path, making a node costs as much as two or three small NumPy calls.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from .core import Node, Tensor, array_of, current_scope, number_check, set_outputs, untracked
 from .observers import active, current
-from .spec import Array, as_array, holds_numpy, refuse_masked
+from .spec import Array, as_array, refuse_masked
 from .writes import clock, guard, owner
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
 _NO_PARAMS: dict[str, Any] = {}
+# Numbers that NumPy types weakly, or by their own dtype. If all inputs are numbers, floats take the default dtype.
+_INTEGERS = (int, np.bool_, np.integer)
+_NUMBERS = (*_INTEGERS, float, np.floating)
 _MALFORMED = "the forward must return (output, tuple of residuals)"
 # The errors that NumPy and our own checks raise for a user's mistake.
 _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
@@ -45,11 +48,11 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
     return short_path(primitive, general) if short_path else general
 
 
-def _constant(value: Any, weak: bool) -> Any:
-    """Convert an input that is not a tensor to an ndarray; if ``weak``, numbers stay as they are."""
-    if type(value) is _ndarray and value.dtype.kind in "fiub":
+def _constant(value: Any, weak: tuple[type, ...]) -> Any:
+    """Convert an input that is not a tensor to an ndarray; numbers of the types ``weak`` stay as they are."""
+    if type(value) is _ndarray and value.dtype.kind in "biuf":
         return value
-    if value is None or (weak and isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))):
+    if value is None or isinstance(value, weak):
         return value
     return as_array(value)
 
@@ -58,7 +61,7 @@ def _real_array(output: Any) -> Array:
     """Convert a forward's output to an ndarray; raise unless it holds real numbers."""
     refuse_masked(output)
     array: Array = _asarray(output)
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "biuf":
         raise TypeError(f"the forward must return real numbers, not {array.dtype}")
     return array
 
@@ -85,7 +88,7 @@ def _call_unary(primitive: Primitive, general: Callable[..., Tensor]) -> Callabl
             output = _asarray(output)  # NumPy returns scalars from 0-d operations
         dtype = output.dtype
         if dtype is not _float32 and dtype.kind != "f":
-            if dtype.kind not in "iub":
+            if dtype.kind not in "biu":
                 return general(x)  # raises
             parent = None  # integers carry no gradient
         tensor: Tensor = _new(Tensor)  # `untracked` inlined: calling it would take 5 % longer
@@ -131,7 +134,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
             elif isinstance(a, Tensor):
                 left, x = a.node, array_of(a.data)
             else:
-                x = _constant(a, True)
+                x = _constant(a, _NUMBERS)
             kind = type(b)
             if kind is Tensor:
                 right, y = b.node, b.data
@@ -140,7 +143,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
             elif isinstance(b, Tensor):
                 right, y = b.node, array_of(b.data)
             else:
-                y = _constant(b, True)
+                y = _constant(b, _NUMBERS)
             result = forward(x, y)
         except _MISUSE as error:
             raise primitive.failed((a, b), error) from error
@@ -154,7 +157,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
             output = _asarray(output)  # NumPy returns scalars from 0-d operations
         dtype = output.dtype
         if dtype is not _float32 and dtype.kind != "f":
-            if dtype.kind not in "iub":
+            if dtype.kind not in "biu":
                 return general(a, b)  # raises
             left = right = None  # integers carry no gradient
         tensor: Tensor = _new(Tensor)  # `untracked` inlined
@@ -162,7 +165,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
         tensor.index = 0
         path = current_scope()
         if path is None or (left is None and right is None):
-            if dtype is _float64 and not holds_numpy((a, b)):  # Python numbers alone take the default dtype
+            if dtype is _float64 and isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):  # Python's
                 return general(a, b)
             tensor.node = None
             return tensor
@@ -176,13 +179,13 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
             node.edges = (*_RIGHT[:2], (b.index,)) if b.index else _RIGHT
         else:
             if left.shape is not right.shape and left.shape == right.shape:
-                right.shape = left.shape  # shares one tuple, see below
+                right.shape = left.shape  # one tuple, so that the reverse pass can compare shapes by identity
             node.parents = (left, right)
             node.edges = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH
         node.primitive = primitive
         node.params = _NO_PARAMS
         shape = output.shape
-        node.shape = first.shape if shape == first.shape else shape  # the reverse pass compares a shared tuple faster
+        node.shape = first.shape if shape == first.shape else shape  # one tuple again
         node.dtype = dtype
         node.later_outputs = ()
         node.residuals = residuals
@@ -203,9 +206,10 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs, params = _sort_arguments(primitive, args, kwargs)
-        observers = current() if active else ()
+        observers = current()
         try:
-            weak = primitive.broadcasts and holds_numpy(inputs)
+            weak = _INTEGERS if all(isinstance(x, _NUMBERS) for x in inputs) else _NUMBERS
+            weak = weak if primitive.broadcasts and len(inputs) > 1 else ()
             arrays = [array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             forward = primitive.forward
             for observer in observers:

@@ -1,6 +1,7 @@
 """Tensors and nodes: the arrays of a computation, and the graph that a gradient needs.
 
-A :class:`Tensor` holds an ndarray and, if it is tracked, the :class:`Node` that made it. A node holds a primitive, its
+A :class:`Tensor` holds an ndarray and, if it is tracked, its :class:`Node`: a leaf, or the application of a primitive
+that made it. A node holds a primitive, its
 parents and its residuals. The nodes form a directed acyclic graph, which :mod:`minigrad.backward` walks in reverse.
 Calling a primitive creates a node (:mod:`minigrad.calls`).
 """
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .gradients import GradientMethods
     from .hooks import HookMethods
     from .ops.methods import TensorMethods
-    from .primitives import Primitive
 
     class Extensions(TensorMethods, GradientMethods, HookMethods):
         """The methods that other modules add with :func:`extend_tensor`."""
@@ -32,7 +32,7 @@ else:
 __all__ = ["Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tensor"]
 
 
-# The path of scopes of the current thread or task; None under no_grad.
+# The path of scopes of the current thread or task. None means no_grad: build no graph.
 _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
 current_scope, set_scope = _trace.get, _trace.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
@@ -81,21 +81,23 @@ class Node:
     """A vertex of the graph: one application of a primitive, or a leaf.
 
     Attributes:
-        primitive: the primitive that was applied; None for a leaf.
+        primitive: the :class:`.Primitive` that was applied; None for a leaf.
         params: the options of the call.
         parents: the nodes of the tracked inputs, in the order of the inputs.
         edges: ``(argnums, needs, indices)``. For each parent, ``argnums`` has the number of the input that it feeds,
             and ``indices`` has the index of the parent's output that feeds it. For each input, ``needs`` is true if the
-            input is tracked and so needs a cotangent. Example: in ``where(c, x, h)`` c is a constant and h is the
-            second output of an LSTM. The edges are ``((1, 2), (False, True, True), (0, 1))``.
+            input is tracked and so needs a cotangent: ``needs[i] == (i in argnums)``. Example: in ``where(c, x, h)`` c
+            is a constant and h is the second output of an LSTM. The edges are
+            ``((1, 2), (False, True, True), (0, 1))``.
         shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other output.
         residuals: what the VJP needs; None once a backward pass has freed it.
-        born: its number; a node made later, or a later write, has a larger one (:mod:`minigrad.writes`).
+        born: its number; a node made later, or a later write, has a larger one (:mod:`minigrad.writes`). A leaf has
+            none.
         scope: the path of :func:`scope` names.
 
     Most nodes do not set these:
 
-        inputs: the arrays of the call, if the reference may need them (:class:`.Primitive`).
+        inputs: the inputs of the call without their nodes, if the reference may need them (:class:`.Primitive`).
         guard: checksums of arrays that others may write into.
         retained: the gradients for :meth:`Tensor.retain_grad`, by the index of the output.
         hooks, note: data of :mod:`minigrad.hooks` and :mod:`minigrad.recording`.
@@ -106,14 +108,14 @@ class Node:
         "born", "dtype", "edges", "guard", "hooks", "inputs", "later_outputs", "note", "params", "parents", "primitive",
         "residuals", "retained", "scope", "shape",
     )  # fmt: skip
-    primitive: Primitive | None
+    primitive: Any
     params: dict[str, Any]
     parents: tuple[Node, ...]
     edges: tuple[tuple[int, ...], tuple[bool, ...], tuple[int, ...]]
     shape: tuple[int, ...]
     dtype: DType
     later_outputs: tuple[Spec, ...]
-    residuals: tuple[Any, ...] | None
+    residuals: Any
     scope: tuple[str, ...]
     born: int
     inputs: tuple[Any, ...]
@@ -193,7 +195,6 @@ class Tensor(Extensions):
     """
 
     __slots__ = ("__weakref__", "data", "index", "node")
-    __array_ufunc__ = None  # lets `ndarray + tensor` reach Tensor.__radd__
     data: Array
     node: Node | None
     index: int
@@ -212,7 +213,8 @@ class Tensor(Extensions):
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape, a tuple of integers."""
-        return tuple(array_of(self.data).shape)
+        shape: tuple[int, ...] = array_of(self.data).shape
+        return shape
 
     @property
     def dtype(self) -> DType:
@@ -256,7 +258,7 @@ class Tensor(Extensions):
     def grad(self) -> Any:
         """The sum of the gradients of all backward passes, an ndarray or None.
 
-        It is a tensor if a pass left a graph (:class:`minigrad.create_graph`) or if you assigned a tracked tensor. An
+        It is a tensor if a pass left a graph (:func:`minigrad.create_graph`) or if you assigned a tracked tensor. An
         inner tensor has a gradient only after :meth:`retain_grad`.
         """
         holder = self._holder()
@@ -464,7 +466,7 @@ def untracked(array: Array) -> Tensor:
 
 
 def set_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
-    """Make constants the outputs of a node. Integers carry no gradient and stay constants."""
+    """Turn constants into the outputs of a node. Integers carry no gradient and stay constants."""
     (node.shape, node.dtype), *later = [(y.data.shape, y.data.dtype) for y in outputs]
     node.later_outputs = tuple(later)
     for index, y in enumerate(outputs):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
-from .core import Leaf, Tensor, enable_grad, extend_tensor, untracked
+from .core import Leaf, Tensor, enable_grad, extend_tensor, plain, untracked
 from .higher_order import differentiable_pass, leaves_graph
 from .writes import written
 
@@ -20,7 +20,7 @@ _adding = threading.RLock()
 
 
 class GradientMethods:
-    """The methods of `Tensor` that fill ``.grad``."""
+    """The methods of `Tensor` that fill ``.grad``, as a class for type checkers; `extend_tensor` adds them."""
 
     def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool | None = None) -> None:
         """Add the gradient of this tensor to ``.grad`` of every leaf that it depends on.
@@ -48,16 +48,14 @@ class GradientMethods:
             return _accumulate_tensors(self, gradient)  # type: ignore[arg-type]
         found = reverse_pass([seed_of(self, gradient)], retain_graph)  # type: ignore[arg-type]
         with _adding:
-            for leaf, grad in found.items():
-                if leaf.grad is None:
-                    leaf.grad = grad
-                elif isinstance(leaf.grad, Tensor):
-                    leaf.grad = np.asarray(leaf.grad.data + grad, leaf.dtype)
-                elif leaf.grad.flags.writeable:
-                    written(leaf.grad)
-                    leaf.grad += grad
-                else:  # the user assigned a read-only array
-                    leaf.grad = np.asarray(leaf.grad + grad)
+            for holder, grad in found.items():
+                if holder.grad is None:
+                    holder.grad = grad
+                elif isinstance(holder.grad, Tensor) or not holder.grad.flags.writeable:
+                    holder.grad = np.asarray(plain(holder.grad) + grad, holder.dtype)
+                else:
+                    written(holder.grad)
+                    holder.grad += grad
 
 
 GradientMethods.backward.__qualname__ = "Tensor.backward"
@@ -71,8 +69,8 @@ def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
     found = differentiable_pass([(node, index, seed)], leaves)
     with _adding, enable_grad():
-        for leaf, grad in found.items():
-            leaf.grad = grad if leaf.grad is None else grad + leaf.grad
+        for holder, grad in found.items():
+            holder.grad = grad if holder.grad is None else grad + holder.grad
 
 
 def _after_fork() -> None:

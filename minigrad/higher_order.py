@@ -117,7 +117,7 @@ def rule_on_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     try:
         grads = _run_rule(node, g, needs)
     except Exception as error:
-        name = cast(Primitive, node.primitive).name
+        name = node.primitive.name
         error.add_note(
             f"the VJP of {name} ran on tensors, for a derivative of a derivative. Use only functions in it that "
             f"accept tensors, or declare another rule with @{name}.vjp_on_tensors"
@@ -144,7 +144,7 @@ def _refuse_tracked(x: Tensor) -> None:
 
 
 def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
-    primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
+    primitive, residuals = node.primitive, node.residuals
     declared, rule = primitive.residuals or (), primitive.vjp_on_tensors
     undeclared = _may_depend(residuals[len(declared) :])
     if primitive.keeps_inputs and (undeclared or "derived" in declared):
@@ -236,5 +236,7 @@ def _differentiate_reference(node: Node, primitive: Primitive, g: Any, needs: tu
     cotangents = g if isinstance(g, tuple) else (g,)
     seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) if y.node and c is not None]
     found = generic_pass(seeds, [cast(Node, v.node) for v in variables.values()], rule_on_tensors)
-    zeros = {i: np.zeros_like(v.data) for i, v in variables.items()}
-    return tuple(found.get((variables[i].node, 0), zeros[i]) if need else None for i, need in enumerate(needs))
+    return tuple(
+        found.get((variables[i].node, 0), np.zeros_like(variables[i].data)) if need else None
+        for i, need in enumerate(needs)
+    )

@@ -1,8 +1,8 @@
 """Watch calls of primitives and reverse passes.
 
-The core calls the methods of every active :class:`Observer`. Hooks, :func:`minigrad.record`, :func:`minigrad.profile`,
-:func:`minigrad.detect_anomaly`, certificates and checkpoints are observers. While there is no observer, a call only
-tests whether a set is empty.
+The core and the primitives call the methods of every active :class:`Observer`. Hooks, :func:`minigrad.record`,
+:func:`minigrad.profile`, :func:`minigrad.detect_anomaly`, certificates and checkpoints are observers. While there is no
+observer, a call only tests whether a set is empty.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Steps(NamedTuple):
 
 
 class Primitive:
-    """A primitive: its forward, its VJP and, if it is fused, its reference.
+    """A primitive: its forward, its VJP and perhaps its reference.
 
     Attributes:
         name: the function's name.
@@ -75,8 +75,8 @@ class Primitive:
             - the name of an input (for variadic inputs, the list of them all);
             - "output", or "output 1" for the second output;
             - "constant";
-            - "hidden k": an intermediate result. Derivatives of derivatives treat it as an extra output, number k; in g
-              its cotangent follows those of the real outputs;
+            - "hidden k": an intermediate result. Derivatives of derivatives treat it as output number k. Then g is a
+              tuple, in which the cotangents of hidden outputs come after the others;
             - "derived": anything else that depends on the inputs.
         vjp_on_tensors: the VJP for tensors, if `vjp` does not run on them or has a wrong derivative there; or None.
         batched_vjp: the VJP for cotangents with an additional first axis; or None to call `vjp` for each of them.
@@ -133,8 +133,9 @@ class Primitive:
 
     def declare(self, rule: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Set a rule, such as "vjp" or "reference". A rule named ``_`` gets a name for tracebacks."""
-        for name, parameter in inspect.signature(function).parameters.items() if self.options and "vjp" in rule else ():
-            if name in self.options and parameter.default is not parameter.empty:
+        for name in self.options if "vjp" in rule else ():
+            parameter = inspect.signature(function).parameters.get(name)
+            if parameter is not None and parameter.default is not parameter.empty:
                 raise TypeError(
                     f"primitive {self.name}: the {rule} has a default for the option {name}, but does not get the "
                     f"option of a call. Return {name} from the forward as a residual, and drop the default."

@@ -256,7 +256,7 @@ class _Recorder(Observer):
         node = self._node
         note = None if node is None else note_of(node)
         if self.gradients and node is not None and note is not None:
-            note.flow_steps[node.primitive.steps.inputs] = _norms(cotangent())  # type: ignore[union-attr]
+            note.flow_steps[node.primitive.steps.inputs] = _norms(cotangent())
 
 
 def _norms(array: Array) -> list[float]:

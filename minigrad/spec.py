@@ -94,7 +94,7 @@ def describe(value: Any) -> str:
 
 
 def explain(name: str, arguments: Iterable[tuple[str, Any]], error: Exception) -> Exception:
-    """Prefix an error with the operation and the shapes and dtypes of its arguments; keep the kind of error.
+    """Prefix an error with the operation and the shapes and dtypes of its arguments; keep the usual kinds of errors.
 
     >>> explain("add", [("a", np.zeros(2)), ("b", np.zeros(3))], ValueError("cannot broadcast"))
     ValueError('add(a: float64 (2,), b: float64 (3,)): cannot broadcast')

@@ -2,14 +2,15 @@
 
 ``f`` takes tensors, numbers and arrays, and trees of these (:mod:`minigrad.trees`), such as dicts or modules. Other
 arguments and keyword arguments pass through untouched. *Variables* replace the arguments to differentiate with respect
-to: fresh leaves, or a module's own parameters. Transforms do not differentiate with respect to tensors that ``f``
-closes over.
+to: fresh leaves, nodes on top of outer variables, or a module's own parameters. Transforms do not differentiate with
+respect to tensors that ``f`` closes over.
 
 Transforms nest to any order. Within the function of a transform, the transforms inside leave a graph
-(:mod:`minigrad.higher_order`), as they do within :func:`minigrad.create_graph`. Everywhere else the fast pass computes
-the results, without a graph. They may depend on an *outer leaf*: a tensor that requires a gradient and that ``f`` used
-as an argument or through a closure. A backward pass that reaches such results raises an error, because treating them as
-constants would be silently wrong. Transforms also work inside ``no_grad``, where their results are constants.
+(:mod:`minigrad.higher_order`), as they do within :func:`minigrad.create_graph`. Everywhere else a pass on arrays
+computes the results, without a graph. They may depend on an *outer leaf*: a tensor that requires a gradient and that
+``f`` used as an argument or through a closure. A backward pass that reaches such results raises an error, because
+treating them as constants would be silently wrong. Transforms also work inside ``no_grad``, where their results are
+constants.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _(g: Any, needs: Any) -> Any:
 
 
 class _VariableLeaf(Leaf):
-    """The leaf that replaces an argument of a transform."""
+    """The leaf that replaces an argument of a transform; as it is no `Leaf` proper, users cannot untrack or copy it."""
 
     __slots__ = ()
 
@@ -66,7 +67,7 @@ class _Differentiation:
         self.differentiable = leaves_graph()  # whether the results may be differentiated
         self.variables: list[Tensor] = []
         self.sources: list[Node] = []  # the nodes of the variables
-        self.primals: list[Tensor] = []
+        self.primals: list[Tensor] = []  # the arguments that fresh variables replaced
         self.outputs: list[Tensor] = []
         self.own_leaves: set[Node] = set()  # created here, so nothing else depends on them
         self._outer: list[Leaf] | None = None
@@ -191,7 +192,8 @@ def _fitting(name: str, kind: str, place: str, structures: Sequence[Any], given:
     for i, (structure, values) in enumerate(zip(structures, given, strict=True)):
         where = f"{name}: the {kind} of {place} {i}"
         for (path, model), value in zip(leaves(structure), matching_leaves(where, structure, values), strict=True):
-            x, shape = value if isinstance(value, Tensor) else Tensor(value), np.shape(plain(model))
+            x = value if isinstance(value, Tensor) else Tensor(value)
+            shape = np.shape(plain(model))
             if x.shape != shape:
                 raise ValueError(f"{where}{path} must have the shape {shape}, not {x.shape}")
             tensors.append(x)
@@ -223,11 +225,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> [t.item() for t in pullback(1.0)]
     [3.0, 2.0]
     """
-    run = _Differentiation("vjp")
-    given, primals = primals, tuple(map(structure_of, primals))
-    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(given)]
-    out, aux = run.call(f, args, {}, has_aux)
-    out = structure_of(out)
+    run, primals, out, aux = _run("vjp", f, primals, has_aux)
 
     def pullback(*cotangents: Any) -> tuple[Any, ...]:
         weights = _fitting("vjp", "cotangent", "output", out if isinstance(out, tuple) else (out,), cotangents)
@@ -237,8 +235,23 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     return (values, pullback, _auxiliary(run, aux)) if has_aux else (values, pullback)
 
 
+def _run(
+    name: str, f: Callable[..., Any], primals: Sequence[Any], has_aux: bool = False
+) -> tuple[_Differentiation, tuple[Any, ...], Any, Any]:
+    """Call a function with variables for its primals.
+
+    Returns:
+        the call, the structures of the primals, the structure of the output, and the auxiliary output.
+    """
+    run = _Differentiation(name)
+    structures = tuple(map(structure_of, primals))
+    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
+    out, aux = run.call(f, args, {}, has_aux)
+    return run, structures, structure_of(out), aux
+
+
 def _auxiliary(run: _Differentiation, aux: Any) -> Any:
-    """Return a function's auxiliary output, in which tensors no longer depend on the variables."""
+    """Return a function's auxiliary output, in which tensors are results like the value."""
     found = list(leaves(aux))
     tensors = iter(run.results([value for _, value in found if isinstance(value, Tensor)]))
     return replace_leaves(aux, [next(tensors) if isinstance(value, Tensor) else value for _, value in found])
@@ -357,11 +370,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 
 
 def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tuple[Any, Callable[..., Any]]:
-    run = _Differentiation(name)
-    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
-    primals = tuple(map(structure_of, primals))
-    out, _ = run.call(f, args, {})
-    out = structure_of(out)
+    run, primals, out, _ = _run(name, f, primals)
     weights = [_weight(y) for y in run.outputs]
     gradient = run.differentiable_backward(run.outputs, weights)  # u'J for the weights u
 
@@ -439,11 +448,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -
     >>> hvp(lambda x, y: (x * x * y).sum(), [2.0, 3.0], [1.0, 0.0])
     (tensor(6.), tensor(4.))
     """
-    primals = _listed("hvp", primals)
-    run = _Differentiation("hvp")
-    args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
-    primals = tuple(map(structure_of, primals))
-    run.call(f, args, {})
+    run, primals, _, _ = _run("hvp", f, _listed("hvp", primals))
     gradient = run.differentiable_backward(run.outputs, [run.unit_cotangent()])
     given = _fitting("hvp", "vector", "primal", primals, _listed("hvp", vectors))
     return unflatten_each(primals, run.backward(gradient, given, retain_graph=False))
@@ -526,7 +531,7 @@ def _batched_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
 
     The VJPs of entrywise primitives take a batch too, because they broadcast.
     """
-    primitive, residuals = cast(Primitive, node.primitive), cast("tuple[Any, ...]", node.residuals)
+    primitive, residuals = node.primitive, node.residuals
     rule = primitive.batched_vjp or (primitive.vjp if primitive.entrywise else partial(_one_by_one, primitive))
     return rule(g, needs, *residuals)
 

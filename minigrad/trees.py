@@ -84,15 +84,15 @@ def _parts(tree: Any) -> list[tuple[str, Any]] | None:
     """Return the parts of a list, tuple or dict, with the last piece of their paths; None for anything else."""
     if isinstance(tree, dict):
         return [(f"[{key!r}]", part) for key, part in tree.items()]
-    if isinstance(tree, (list, tuple)) and not _is_data(tree):
+    if isinstance(tree, (list, tuple)) and not _is_one_leaf(tree):
         return [(f"[{i}]", part) for i, part in enumerate(tree)]
     return None
 
 
-def _is_data(value: Any) -> bool:
+def _is_one_leaf(value: Any) -> bool:
     """Return whether a value is a number, or a list or tuple of only numbers, possibly nested."""
     if isinstance(value, (list, tuple)):
-        return bool(value) and all(map(_is_data, value))
+        return bool(value) and all(map(_is_one_leaf, value))
     return isinstance(value, (bool, int, float, np.generic))
 
 
@@ -116,7 +116,10 @@ def structure_of(tree: Any) -> Any:
 
 
 def unflatten_each(trees: Iterable[Any], values: Iterable[Any]) -> tuple[Any, ...]:
-    """Unflatten each of several trees, with values for the leaves of all of them, in order."""
+    """Unflatten each of several trees, with values for the leaves of all of them, in order.
+
+    (A tuple of numbers would be one leaf, so `unflatten` does not do for a tuple of trees.)
+    """
     iterator = iter(values)
     return tuple(_rebuild(tree, iterator, keep_objects=False) for tree in trees)
 

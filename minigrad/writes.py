@@ -1,9 +1,9 @@
 """Detect writes into arrays that a gradient needs.
 
-:data:`clock` numbers nodes and writes in order. Everything that writes into a tensor calls :func:`written`:
-``tensor[...] = …``, an optimiser's step, ``load_state_dict``. If a node is younger than the last write, the reverse
-pass only compares two numbers. Otherwise it looks up the last write into the memory of each residual. Views
-share memory, so writes are recorded by the array that owns the memory.
+:data:`clock` numbers nodes and writes in order. Every function of minigrad that writes into a tensor calls
+:func:`written`: ``tensor[...] = …``, an optimiser's step, ``load_state_dict``. If a node is younger than the last
+write, the reverse pass only compares two numbers. Otherwise it looks up the last write into the memory of each
+residual. Views share memory, so writes are recorded by the array that owns the memory.
 
 Writes through ``tensor.data``, or into an ndarray that was passed to a primitive, are not announced. :func:`guard`
 protects residuals that share memory with such an ndarray: it copies small ones and keeps a checksum of large ones.
@@ -15,7 +15,7 @@ import weakref
 import zlib
 from collections.abc import Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -95,7 +95,7 @@ class Guard:
     """Checksums of arrays that a node's gradient needs, and the number of the node.
 
     While a node has a guard, ``node.born`` is -1, so that every pass checks it. If ``sampled``, the checksum of a large
-    array covers a random sample of its entries.
+    array covers a fixed sample of its entries.
     """
 
     def __init__(self, node: Node, arrays: Sequence[Array], sampled: bool) -> None:
@@ -112,7 +112,7 @@ def guard(node: Node, arguments: Sequence[Any]) -> None:
         return
     large: list[Array] = []
     node.residuals = _copied(node.residuals, owners, large)
-    if cast(Any, node.primitive).keeps_inputs:
+    if node.primitive.keeps_inputs:
         node.inputs = _copied(node.inputs, owners, large)
     if large:
         Guard(node, large, sampled=True)
@@ -138,15 +138,15 @@ def _copied(value: Any, owners: set[int], large: list[Array]) -> Any:
 
 def check_unwritten(node: Node) -> None:
     """Raise a ValueError if an array that a node's gradient needs was overwritten since the node was created."""
-    guard: Guard | None = getattr(node, "guard", None)
-    array = overwritten((node.residuals, getattr(node, "inputs", ())), node.born if guard is None else guard.born)
+    saved: Guard | None = getattr(node, "guard", None)
+    array = overwritten((node.residuals, getattr(node, "inputs", ())), node.born if saved is None else saved.born)
     if array is not None:
         raise ValueError(
             f"{_saved(node, array)}, or memory that it shares, was overwritten since then by tensor[...] = ..., "
             "an optimiser's step, load_state_dict, or another pass that added to a .grad. Call backward before "
             "writing, run the forward pass again afterwards, or create a new tensor (a copy of x.detach(), mg.ops.put)."
         )
-    for array, expected, sampled in [] if guard is None else guard.checksums:
+    for array, expected, sampled in [] if saved is None else saved.checksums:
         if _checksum(array, sampled) != expected:
             raise ValueError(
                 f"{_saved(node, array)} was overwritten since then through an ndarray that shares its memory: .data, "
@@ -156,9 +156,7 @@ def check_unwritten(node: Node) -> None:
 
 
 def _saved(node: Node, array: Array) -> str:
-    return (
-        f"backward: {cast(Any, node.primitive).name}{location(node)} saved {describe(array)} for its gradient, and it"
-    )
+    return f"backward: {node.primitive.name}{location(node)} saved {describe(array)} for its gradient, and it"
 
 
 def _distinct(array: Array) -> Array:

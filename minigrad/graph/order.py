@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 N = TypeVar("N", bound=Hashable)
 
-__all__ = ["Cycle", "Order", "dependents", "topological_order", "with_late_sources"]
+__all__ = ["Cycle", "Order", "dependents", "topological_order", "with_late_leaves"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ def topological_order(
 ) -> Order[N] | Cycle[N]:
     """Sort a graph so that parents come first, or find a cycle in it.
 
-    The search is depth-first and iterative. It opens a node, places all its parents, and then closes and places the
-    node. A parent that is open but not yet closed lies on the path to its own child, so there is a cycle. The time is
-    O(nodes + edges). The result depends only on the order of ``nodes`` and of the parents.
+    The search is depth-first and iterative. It opens a node, places all its parents, and then places the node. A parent
+    that is open lies on the path to its own child, so there is a cycle. The time is O(nodes + edges). The result
+    depends only on the order of ``nodes`` and of the parents.
 
     Args:
         nodes: hashable nodes; duplicates count once.
@@ -63,7 +63,7 @@ def topological_order(
     stack = list(nodes)
     given = set(stack) if strict else None
     stack.reverse()
-    placed: dict[N, bool] = {}  # false for the nodes that are open, which form the current path
+    placed: dict[N, bool] = {}  # false for open nodes, which form the current path
     order: list[N] = []
     while stack:
         node = stack.pop()
@@ -74,7 +74,7 @@ def topological_order(
             continue
         while True:
             placed[node] = False
-            next_node = node
+            next_node = node  # the last parent that is not placed; the node and the others wait on the stack
             for parent in parents(node):
                 if parent not in placed:
                     if given is not None and parent not in given:
@@ -92,12 +92,12 @@ def topological_order(
     return Order(tuple(order))
 
 
-def with_late_sources(order: Order[N], parents: Callable[[N], Iterable[N]]) -> Order[N]:
+def with_late_leaves(order: Order[N], parents: Callable[[N], Iterable[N]]) -> Order[N]:
     """Move each node without parents to just before the first node that needs it.
 
     A reverse walk then reaches each leaf right after all its uses, and not at the very end.
 
-    >>> with_late_sources(Order(("W", "V", "x", "y")), {"V": "", "W": "", "x": "V", "y": "Wx"}.__getitem__)
+    >>> with_late_leaves(Order(("W", "V", "x", "y")), {"V": "", "W": "", "x": "V", "y": "Wx"}.__getitem__)
     Order(nodes=('V', 'x', 'W', 'y'))
     """
     placed: dict[N, None] = {}

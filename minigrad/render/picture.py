@@ -87,8 +87,8 @@ class Vertex:
     @property
     def called(self) -> Primitive:
         """The primitive of its node: for a step of an unrolled sequence, that of the whole sequence."""
-        primitive = None if self.node is None else self.node.primitive
-        assert primitive is not None
+        assert self.node is not None
+        primitive: Primitive = self.node.primitive
         return primitive
 
     @property
