@@ -161,7 +161,8 @@ def missing(owner: str, name: str) -> AttributeError:
     AttributeError("module 'minigrad' has no attribute 'cat'. Use mg.concatenate.")
     """
     problem = f"{owner} has no attribute {name!r}"
-    return AttributeError(f"{problem}. Use {_FOREIGN[name]}." if name in _FOREIGN else problem)
+    hint = f". Use {_FOREIGN[name]}." if name in _FOREIGN else ""
+    return AttributeError(problem + hint, name=name if hint else None)  # Python guesses a name only without ours
 
 
 class _Missing:
