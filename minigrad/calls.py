@@ -208,8 +208,9 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
         inputs, params = _sort_arguments(primitive, args, kwargs)
         observers = current()
         try:
-            weak = _INTEGERS if all(isinstance(x, _NUMBERS) for x in inputs) else _NUMBERS
-            weak = weak if primitive.broadcasts and len(inputs) > 1 else ()
+            weak: tuple[type, ...] = ()
+            if primitive.broadcasts and len(inputs) > 1:
+                weak = _INTEGERS if all(isinstance(x, _NUMBERS) for x in inputs) else _NUMBERS
             arrays = [array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             forward = primitive.forward
             for observer in observers:
