@@ -384,3 +384,15 @@ def test_a_tracked_gradient_of_another_dtype_keeps_its_graph():
         (x * x).backward(v)
         (x.grad * 1).backward()
     assert v.grad == 6
+
+
+def test_a_cotangent_in_half_precision_of_a_broadcast_single_is_summed_in_single():
+    @mg.primitive(broadcasts=True, residuals=())
+    def halved(a, b):
+        return (a + b).astype(np.float16), ()
+
+    halved.vjp(lambda g, needs: (g, g))
+    a = mg.tensor(np.float32(0), requires_grad=True)
+    with mg.create_graph():
+        halved(a, np.zeros(70_000, np.float32)).backward(np.ones(70_000, np.float16))
+    assert a.grad.item() == 70_000
