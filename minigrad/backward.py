@@ -82,6 +82,7 @@ def fit(
         raise ValueError(
             f"the VJP of {primitive.name} returned None for {primitive.input_name(argnum)}, which needs a cotangent"
         )
+    refuse_masked(grad)
     grad = grad if isinstance(grad, Tensor) else np.asarray(grad)
     if grad.dtype.kind not in "biuf":
         raise TypeError(f"{_misfit(primitive, argnum, grad, shape, dtype, batch)}: cotangents must be real numbers")
@@ -202,7 +203,8 @@ def _add(cotangents: _Cotangents, key: Any, g: Any) -> None:
 def _observe(node: Node, g: Any, observers: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:
     """Pass a node's complete cotangent to observers, put retained ones into ``found``, and return the final one."""
     for observer in observers:
-        g = observer.cotangent(node, g, batched)
+        changed = observer.cotangent(node, g, batched)
+        g = g if changed is None else changed
     for index, retained in getattr(node, "retained", {}).items():
         kept = g[index] if type(g) is tuple else g
         if kept is not None:
@@ -297,7 +299,6 @@ def _walk_back(
     """
     unshared: set[Any] = set()
     observed = bool(observers) or len(retaining) > 0
-    now = writes.last_write
     node: Any = None
     try:
         for node in reversed(order.nodes):
@@ -321,10 +322,9 @@ def _walk_back(
             vjp = primitive.vjp  # calling primitive.vjp(…) directly would add 5 % of the time of an np.add
             if observed:
                 g = _observe(node, g, observers, cotangents)
-                now = writes.last_write  # a hook may have written
                 for observer in observers:
                     vjp = observer.around(primitive, vjp, node)
-            if node.born < now:
+            if node.born < writes.last_write:  # a hook or a VJP may have written
                 check_unwritten(node)
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
@@ -346,11 +346,9 @@ def _walk_back(
                 # The VJP of an add returns g itself. If the shape and dtype objects are identical, it fits. Skipping
                 # the comparison saves 10 % of the time of an np.add.
                 if grad is not g or shape is not node.shape or dtype is not node.dtype:
-                    try:
-                        fits = grad.shape == shape and grad.dtype is dtype
-                    except AttributeError:  # None or a Python number
-                        fits = False
-                    if not fits:
+                    kind = type(grad)
+                    array = kind is np.ndarray or issubclass(kind, np.generic)
+                    if not array or grad.shape != shape or grad.dtype is not dtype:
                         grad = fit(primitive, argnum, grad, shape, dtype)
                 if key not in cotangents:
                     cotangents[key] = grad
@@ -388,7 +386,7 @@ def _check_residuals(node: Node) -> None:
 
 def _raise_freed(primitive: Primitive) -> None:
     raise ValueError(
-        f"the residuals of {primitive.name} were freed by an earlier backward pass: "
+        f"the residuals of {primitive.name} were freed by an earlier backward pass, which may have failed: "
         "run the forward pass again, or pass retain_graph=True to the first backward pass. Detach a state that you "
         "carry from one batch to the next."
     )

@@ -31,7 +31,8 @@ _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
 _NO_PARAMS: dict[str, Any] = {}
-# Numbers that NumPy types weakly, or by their own dtype. If all inputs are numbers, floats take the default dtype.
+# Numbers that NumPy types weakly, or by their own dtype. Python floats do so only beside a floating array; otherwise
+# they take the default dtype.
 _INTEGERS = (int, np.bool_, np.integer)
 _NUMBERS = (*_INTEGERS, float, np.floating)
 _MALFORMED = "the forward must return (output, tuple of residuals)"
@@ -165,7 +166,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
         tensor.index = 0
         path = current_scope()
         if path is None or (left is None and right is None):
-            if dtype is _float64 and isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):  # Python's
+            if dtype is _float64 and (isinstance(a, float) or isinstance(b, float)):  # it may take the default dtype
                 return general(a, b)
             tensor.node = None
             return tensor
@@ -210,7 +211,8 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
         try:
             weak: tuple[type, ...] = ()
             if primitive.broadcasts and len(inputs) > 1:
-                weak = _INTEGERS if all(isinstance(x, _NUMBERS) for x in inputs) else _NUMBERS
+                beside = any(isinstance(x, (Tensor, _ndarray)) and x.dtype.kind == "f" for x in inputs)
+                weak = _NUMBERS if beside else _INTEGERS
             arrays = [array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             forward = primitive.forward
             for observer in observers:

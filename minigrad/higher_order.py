@@ -152,8 +152,8 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     if undeclared:
         raise TypeError(
             f"{primitive.name} has no derivative of its derivative: it declares {len(declared)} of {len(residuals)} "
-            "residuals. If its VJP can run on tensors, declare them all, @primitive(residuals=…). Otherwise declare "
-            "none of them, and a reference."
+            "residuals. If its VJP or vjp_on_tensors can run on tensors, declare them all, @primitive(residuals=…). "
+            "Otherwise declare none of them and no vjp_on_tensors, but a reference."
         )
     if rule is None and "derived" in declared:
         raise TypeError(
@@ -191,9 +191,12 @@ def _show_hidden(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -
     """Add the hidden outputs to the outputs of a node. Several threads may do so at once: the result is the same."""
     first, names = cast(int, primitive.first_hidden), cast("tuple[str, ...]", primitive.residuals)
     later = node.later_outputs
-    if len(later) < first - 1:
-        raise TypeError(f"{primitive.name}: it declares hidden {first}, but it has {1 + len(later)} output(s)")
     hidden = [value for value, name in zip(residuals, names, strict=False) if name.startswith("hidden")]
+    if len(later) not in (first - 1, first - 1 + len(hidden)):
+        raise TypeError(
+            f"{primitive.name}: it has {1 + len(later)} output(s), so its first hidden output must be declared as "
+            f"'hidden {1 + len(later)}', not 'hidden {first}'"
+        )
     node.later_outputs = (*later[: first - 1], *((value.shape, value.dtype) for value in hidden))
 
 

@@ -94,7 +94,10 @@ class _Hooks(Observer):
 
 def present() -> bool:
     """Return whether any tensor that exists has a hook."""
-    return len(_of_tensors) > 0 and any(hooks.functions for hooks in tuple(_of_tensors))
+    if not len(_of_tensors):
+        return False
+    with _registering:
+        return any(hooks.functions for hooks in _of_tensors)
 
 
 global_observers[_Hooks()] = present
@@ -111,6 +114,11 @@ def _run_hooks(hooks: Callbacks, node: Node, index: int, g: Any) -> Any:
         result = hook(shown)
         if result is not None:
             tracked = isinstance(g, Tensor) and isinstance(result, Tensor)
+            if isinstance(g, Tensor) and g.node is not None and not tracked:
+                raise TypeError(
+                    f"a hook on {_name(node, index)} returned {describe(result)} for a tensor, which would cut the "
+                    "derivative of this gradient. Compute with the tensor instead, for example by NumPy's functions."
+                )
             value = result if tracked else _array(result, node, index, spec)
             if (value.shape, value.dtype) != spec:
                 raise ValueError(

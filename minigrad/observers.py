@@ -82,14 +82,13 @@ class Observer:
         """Called when a reverse pass begins. ``seeds`` has its cotangents by node and index of the output."""
 
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
-        """Called when the cotangent of a node is complete. Return the cotangent with which the pass continues.
+        """Called when the cotangent of a node is complete. Return another one, or None to keep it.
 
         Args:
             g: an array, or a tensor in a pass that leaves a graph. For several outputs it is a tuple, with None for
                 an output that nothing used.
             batched: whether ``g`` holds many cotangents along its first axis, such as the rows of a jacobian.
         """
-        return g
 
     def after_vjp(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
         """Called after the VJP of a node. ``grads`` has the cotangents of the inputs, by the input's number."""

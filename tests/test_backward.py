@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import backward
 from minigrad.backward import unbroadcast
+from minigrad.core import plain
+from minigrad.observers import Observer, observing
 
 
 def leaf(*shape, value=1.0):
@@ -350,3 +352,32 @@ def test_a_cotangent_goes_to_the_output_that_was_used(call):
     _, second = mg.split(x, 2)
     call(second).sum().backward()
     np.testing.assert_array_equal(x.grad, [[0, 0, 0], [-1, -1, -1]])
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_vjp_may_return_a_matrix_but_no_masked_array():
+    """np.matrix, as of SciPy's todense, multiplies as matrices do."""
+    for change in (np.matrix, np.ma.masked_array):
+        twice = mg.primitive(lambda x: (x * 2, ()))
+        twice.vjp(lambda g, needs, change=change: (change(2 * g),))
+        x = mg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        y = twice(x * x).sum()
+        if change is np.matrix:
+            y.backward()
+            np.testing.assert_array_equal(x.grad, 4 * x.data)
+        else:
+            with pytest.raises(TypeError, match="masked"):
+                y.backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_an_observer_that_returns_nothing_changes_nothing(create_graph):
+    class Seen(Observer):
+        def cotangent(self, node, g, batched=False):
+            seen.append(node)
+
+    seen, x = [], mg.tensor([1.0, 2.0], requires_grad=True)
+    with observing(Seen()):
+        (x * x).sum().backward(create_graph=create_graph)
+    assert len(seen) == 3
+    np.testing.assert_array_equal(plain(x.grad), [2, 4])

@@ -61,3 +61,14 @@ def test_a_cotangent_of_it_alone_comes_with_none_for_the_output(squashed):
     assert g is None
     np.testing.assert_allclose(dz, 2 * np.cos(x))
     assert y.node.outputs == (((2,), np.float64),) * 2
+
+
+def test_hidden_outputs_follow_the_visible_ones():
+    @mg.primitive(residuals=("hidden 1",))
+    def powers(x):
+        e = np.exp(x)
+        return (np.log(e), e * e), (e,)
+
+    powers.vjp(lambda g, needs, e: (g[1] * 2 * e * e,))
+    with pytest.raises(TypeError, match=r"powers: it has 2 output.* declared as 'hidden 2', not 'hidden 1'"):
+        mg.grad(mg.grad(lambda x: powers(x)[1]))(np.array(0.5))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -339,3 +340,36 @@ def test_the_tensor_of_a_wrong_hook_is_named():
         tensor.register_hook(lambda g: np.ones(7))
         with pytest.raises(ValueError, match=rf"a hook on {name} returned float64 \(7,\)"):
             root.backward()
+
+
+def test_a_hook_must_not_cut_a_derivative():
+    def f(x):
+        y = x**3
+        y.register_hook(lambda g: g.numpy() * 2)
+        return y
+
+    with pytest.raises(TypeError, match=r"returned .* for a tensor, which would cut the derivative"):
+        mg.jvp(f, [np.ones(2)], [np.ones(2)])
+
+
+def test_hooks_may_be_registered_while_another_thread_runs_a_pass():
+    errors, stop = [], threading.Event()
+
+    def register():
+        while not stop.is_set():
+            y = mg.tensor([1.0], requires_grad=True) * 2
+            kept.append(y)
+            y.register_hook(lambda g: None)
+
+    kept: list[mg.Tensor] = []
+    thread = threading.Thread(target=register)
+    thread.start()
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    try:
+        for _ in range(500):
+            (x * x).sum().backward()
+    except RuntimeError as error:
+        errors.append(error)
+    stop.set()
+    thread.join()
+    assert not errors

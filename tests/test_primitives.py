@@ -126,3 +126,9 @@ def test_numbers_alone_take_the_default_dtype():
     assert mg.add(1.0, 2.0).dtype == mg.exp(1.0).dtype == np.float32
     assert mg.add(1, 2).dtype == np.int64
     assert (2.0 * mg.tensor(np.ones(2))).dtype == np.float64
+
+
+def test_python_floats_beside_booleans_do_not_promote_a_network():
+    positive = mg.tensor([1.0, -1.0]) > 0
+    assert (positive * 0.5).dtype == (0.5 * positive).dtype == mg.where(positive, 1.0, 0.1).dtype == np.float32
+    assert (mg.tensor([1, 2]) * 0.5).dtype == np.float64

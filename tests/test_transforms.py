@@ -186,7 +186,7 @@ def test_a_map_made_without_a_graph_leaves_none_later():
     with mg.create_graph():
         for derivative in (*pullback(1.0), push(1.0)):
             assert derivative.item() == 12
-            with pytest.raises(TypeError, match=r"compute it within mg\.create_graph"):
+            with pytest.raises(TypeError, match=r"call the transform within mg\.create_graph"):
                 derivative.backward()
 
 
@@ -197,3 +197,29 @@ def test_a_parameter_name_that_looks_like_an_entry_is_refused():
     mg.trees.register_tree(Point, lambda point: {"w[0]": point.w})
     with pytest.raises(ValueError, match=r"Point: .*'w\[0\]'"):
         mg.grad(lambda point: point.w * 3.0)(Point())
+
+
+def test_a_map_made_without_a_graph_is_differentiable_in_its_own_argument():
+    x = mg.tensor(np.array([1.0, 2.0]), requires_grad=True)
+    _, pullback = mg.vjp(mg.sin, x)
+    found = mg.jacobian(lambda u: pullback(u)[0])(np.array([1.0, 3.0]))
+    np.testing.assert_allclose(found.numpy(), np.diag(np.cos(x.data)))
+
+
+@pytest.mark.parametrize("parameter", [mg.tensor(2.0), np.ones(1), mg.tensor(2.0, requires_grad=True) * 1])
+def test_parameters_of_registered_objects_are_leaves(parameter):
+    class Fast:
+        w = parameter
+
+    mg.trees.register_tree(Fast, lambda fast: {"w": fast.w})
+    for transform in (mg.grad, mg.jacobian):
+        with pytest.raises(TypeError, match=r"argument 0\.w must be a tensor made with requires_grad=True"):
+            transform(lambda fast: (fast.w * fast.w).sum())(Fast())
+
+
+@pytest.mark.parametrize("result", [lambda g: g, lambda g: (), lambda g: (g, g), lambda g: (None,)])
+def test_a_jacobian_refuses_a_vjp_of_a_wrong_form(result):
+    doubled = mg.primitive(lambda x: (x * 2, ()))
+    doubled.vjp(lambda g, needs: result(g))
+    with pytest.raises((TypeError, ValueError), match=r"the VJP of"):
+        mg.jacobian(doubled)(np.ones(3))

@@ -197,3 +197,19 @@ def test_a_buffer_in_a_dict_of_residuals_may_be_refilled():
     s[:] = 9
     y.backward(np.ones(2))
     np.testing.assert_array_equal(x.grad, [1, 1])
+
+
+def test_a_vjp_that_writes_into_a_saved_tensor_is_noticed():
+    c, x = mg.tensor([2.0]), mg.tensor([1.0], requires_grad=True)
+
+    @mg.primitive
+    def spy(y):
+        return y * 1, ()
+
+    @spy.vjp
+    def _(g, needs):
+        c[0] = 100.0
+        return (g,)
+
+    with pytest.raises(ValueError, match="multiply saved"):
+        spy(x * c).backward(np.ones(1))
