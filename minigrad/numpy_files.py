@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from .io import check, filled, must_be_regular
+from .io import check, must_be_regular
 from .spec import Array
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
         raise ValueError(f"{where}: cannot create {dtype} {shape}: {error}") from error
     for begin in range(0, size, _PIECE):
         piece = array.reshape(-1).view(np.uint8)[begin : begin + _PIECE]
-        check(filled(file, piece.data), where, "ends within its entries")
+        filled = file.readinto(piece.data) == piece.nbytes  # type: ignore[attr-defined]
+        check(filled, where, "ends within its entries")
     check(_has_truths(array), where, "bool entries hold bytes other than 0 and 1")
     array = array.astype(dtype.newbyteorder("="), copy=False)
     return array.T if in_columns else array
