@@ -88,15 +88,6 @@ class Parameter(Tensor):
     owner = _drawn("_owner", "The name or class of the module that holds it; empty without one.")
     __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(_refusing, ("+", "-", "*", "/", "**", "@"))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        twin = Parameter(self.data)
-        twin.name, twin.owner = self.name, self.owner
-        if self.grad is not None:
-            twin.grad = np.array(plain(self.grad))
-        twin.requires_grad = self.requires_grad  # false for a frozen one
-        memo[id(self)] = twin
-        return twin
-
     def __repr__(self) -> str:
         return f"Parameter({super().__repr__()})"
 
@@ -146,10 +137,6 @@ class Buffer(Tensor):
     def requires_grad(self, value: bool) -> None:
         if value:
             raise ValueError("a buffer cannot require a gradient. Make it an nn.Parameter.")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
-        memo[id(self)] = twin = Buffer(self.data, persistent=self.persistent)
-        return twin
 
     def __repr__(self) -> str:
         return f"Buffer({super().__repr__()})"
