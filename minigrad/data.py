@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .core import Tensor
+from .nn.module import matching_arrays
 from .rng import generator
 from .spec import Array, describe
 
@@ -141,19 +142,15 @@ class Batches:
             ValueError: if entries are missing, unexpected, invalid, or belong to other data or another batch size;
                 nothing is changed.
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(f"Batches.load_state_dict: expected a mapping, not {describe(state)}")
-        mine = self.state_dict()
-        if state.keys() != mine.keys():
-            wrong = ", ".join(sorted(map(str, state.keys() ^ mine.keys())))
-            raise ValueError(f"Batches.load_state_dict: missing or unexpected entries: {wrong}")
-        taken = {name: _whole(name, value) for name, value in state.items()}
-        for name in ("examples", "size", "shuffle", "drop_last"):
-            if taken[name] != mine[name]:
-                raise ValueError(f"Batches.load_state_dict: {name} is {taken[name]} in the state and {mine[name]} here")
-        if taken["position"] > len(self):
-            raise ValueError(f"Batches.load_state_dict: position {taken['position']} exceeds {len(self)} batches")
-        self.seed, self.epoch, self.position = taken["seed"], taken["epoch"], taken["position"]
+        caller, mine = "Batches.load_state_dict", self.state_dict()
+        arrays = matching_arrays(caller, {name: np.array(n) for name, n in mine.items()}, state)
+        found = {name: int(array) for name, array in arrays.items()}
+        for name, n in found.items():
+            if n < 0 or (n != mine[name] and name not in ("seed", "epoch", "position")):
+                raise ValueError(f"{caller}: {name} is {n} in the state and {mine[name]} here")
+        if found["position"] > len(self):
+            raise ValueError(f"{caller}: position {found['position']} exceeds {len(self)} batches")
+        self.seed, self.epoch, self.position = found["seed"], found["epoch"], found["position"]
         self._resumes, self._latest = True, None
 
 
@@ -205,14 +202,6 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
     number = min(int(parts), rows)
     ends = accumulate(rows // number + (i < rows % number) for i in range(number))
     return (((b - a) / rows, *(array[a:b] for array in arrays)) for a, b in pairwise([0, *ends]))
-
-
-def _whole(name: str, value: Any) -> int:
-    """Return an integer of a state, which may be a 0-d array from a file."""
-    array = np.asarray(value)
-    if array.ndim or array.dtype.kind not in "biu" or array < 0:
-        raise ValueError(f"Batches.load_state_dict: {name} must be an integer of at least 0, not {value!r}")
-    return int(array)
 
 
 def _taken(array: Any, rows: Array) -> Any:
