@@ -11,7 +11,7 @@ import numpy as np
 from .core import Tensor
 from .nn.module import matching_arrays
 from .rng import generator
-from .spec import Array, describe
+from .spec import Array, as_whole, describe
 
 __all__ = ["Batches", "batches"]
 
@@ -72,11 +72,10 @@ class Batches:
         lengths = [array.shape[0] for array in arrays]
         if len(set(lengths)) > 1:
             raise ValueError(f"batches: the arrays must have equal lengths, not {', '.join(map(str, lengths))}")
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"batches: size must be a positive integer, not {size!r}")
+        size = as_whole("batches", "size", size)
         if drop_last and 0 < lengths[0] < size:
             raise ValueError(f"batches: {lengths[0]} examples are fewer than size={size}, so drop_last leaves no batch")
-        self.arrays, self.examples, self.size = arrays, int(lengths[0]), int(size)
+        self.arrays, self.examples, self.size = arrays, int(lengths[0]), size
         self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
         self.seed = int(generator(rng).integers(2**63 - 1)) if shuffle else 0
         self.epoch = self.position = 0
@@ -185,8 +184,7 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
     array([12.])
     >>> sgd.step()
     """
-    if isinstance(parts, bool) or not isinstance(parts, (int, np.integer)) or parts < 1:
-        raise ValueError(f"micro_batches: parts must be an integer of at least 1, not {parts!r}")
+    parts = as_whole("micro_batches", "parts", parts)
     if not arrays:
         raise ValueError("micro_batches: pass the arrays of a batch")
     try:
@@ -199,7 +197,7 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
             f"micro_batches: arrays have the lengths {', '.join(map(str, lengths))}. Pass rows of one batch."
         )
     rows = lengths[0]
-    number = min(int(parts), rows)
+    number = min(parts, rows)
     ends = accumulate(rows // number + (i < rows % number) for i in range(number))
     return (((b - a) / rows, *(array[a:b] for array in arrays)) for a, b in pairwise([0, *ends]))
 

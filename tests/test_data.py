@@ -109,9 +109,9 @@ def test_errors():
         (([1, 2],), {}, TypeError, "argument 0 must be an array or a tensor with axes, not list"),
         ((np.float64(3),), {}, TypeError, "argument 0 must be an array or a tensor with axes, not float64"),
         ((x, x[:3]), {}, ValueError, "equal lengths, not 4, 3"),
-        ((x,), {"size": 0}, ValueError, "size must be a positive integer, not 0"),
-        ((x,), {"size": 2.0}, ValueError, "size must be a positive integer, not 2.0"),
-        ((x,), {"size": True}, ValueError, "size must be a positive integer, not True"),
+        ((x,), {"size": 0}, ValueError, "size must be an integer of at least 1, not 0"),
+        ((x,), {"size": 2.0}, ValueError, "size must be an integer of at least 1, not 2.0"),
+        ((x,), {"size": True}, ValueError, "size must be an integer of at least 1, not True"),
         ((x,), {"size": 5, "drop_last": True}, ValueError, "4 examples .* size=5"),
         ((x,), {"rng": "seed"}, TypeError, "rng must be"),
     ]:

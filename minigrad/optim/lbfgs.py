@@ -17,9 +17,9 @@ import numpy as np
 
 from ..core import Tensor, plain
 from ..nn.module import matching_arrays
-from ..spec import Array
+from ..spec import Array, as_whole
 from ..writes import written
-from .optimizer import Optimizer, Params, as_number, as_whole
+from .optimizer import Optimizer, Params, as_number
 
 __all__ = ["LBFGS"]
 

@@ -18,7 +18,7 @@ import numpy as np
 from ..core import Leaf, Tensor, plain
 from ..nn.module import matching_arrays
 from ..runtime.threads import run_in_parallel
-from ..spec import Array, Spec, describe
+from ..spec import Array, Spec, as_whole, describe
 from ..writes import written
 
 __all__ = ["Optimizer"]
@@ -69,13 +69,6 @@ def as_number(caller: str, name: str, value: Any, wanted: str = "") -> float:
     if wanted and not _RANGES[wanted](number):
         raise ValueError(f"{caller}: {name} must be {wanted}, not {number}")
     return number
-
-
-def as_whole(caller: str, name: str, value: Any, least: int = 1) -> int:
-    """Return an integer; raise unless it is at least ``least``."""
-    if isinstance(value, bool) or not (isinstance(value, (int, np.integer)) and value >= least):
-        raise ValueError(f"{caller}: {name} must be an integer of at least {least}, not {value!r}")
-    return int(value)
 
 
 def as_choice(caller: str, name: str, value: Any, choices: Sequence[Any]) -> Any:
