@@ -48,11 +48,11 @@ def gradcheck(
 ) -> bool:
     """Check the reverse-mode gradients of a function, for every floating input, against numerical ones.
 
-    For a random cotangent u, a reverse pass computes u'J in the inputs' own dtypes. The check compares u'J v with the
-    numerical derivative along random directions v of all inputs together. If ``entries``, it also compares u'J with the
-    numerical gradient entry by entry. If there are several outputs, it repeats this for each output by itself, with
-    None as the other cotangents. If there are several inputs, the gradient of each must not change when only that
-    gradient is computed.
+    For a random cotangent u, a reverse pass computes u'J in the inputs' own dtypes. The check compares u'J with the
+    numerical gradient entry by entry. Without ``entries``, it first compares u'J v with the numerical derivative along
+    random directions v of all inputs together, and checks entries only if these disagree. If there are several outputs,
+    it repeats this for each output by itself, with None as the other cotangents. If there are several inputs, the
+    gradient of each must not change when only that gradient is computed.
 
     Tolerances are relative to the terms that a derivative is a sum of. So they suit functions of size 1e-30, and
     derivatives of functions with a constant part of 1e10. If rounding of the outputs hides a derivative (of 1e-8 beside
@@ -65,8 +65,8 @@ def gradcheck(
             inputs.
         atol: an additional absolute tolerance for an entry of a gradient, such as 1e-9 if the derivative is 0 up to
             rounding.
-        directions: the number of random directions.
-        entries: also check each entry, with four evaluations of ``f`` for each.
+        directions: the number of random directions without ``entries``.
+        entries: check each entry, with four evaluations of ``f`` for each.
         rng: the random generator, or its seed, for cotangents and directions.
 
     Returns:
@@ -84,7 +84,7 @@ def gradcheck(
     """
     check = _Check(f, *_floating(inputs), generator(rng), rtol, atol)
     try:
-        if not check.agrees_along(directions) or entries:
+        if entries or not check.agrees_along(directions):
             check.entries()
         check.each_alone()
     finally:  # a random function may fail although its VJP is right, or pass by chance
