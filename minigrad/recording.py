@@ -133,7 +133,7 @@ class Note:
         flows: the norm of the gradient of each argument, by its name.
         value_steps, gradient_steps: for a sequence primitive, norms at each time step, by the index of the output. The
             gradient of a state is summed over all later steps.
-        direct_steps: the same for the part of the gradient that comes from outside of the sequence.
+        direct_steps: the same, but only for the gradient that enters at each step from outside the sequence.
         flow_steps: the same for the gradient of an argument with a time axis, or of the rows of a table that each step
             takes, by its name.
         birth: 1 if the outputs contain an infinity that the inputs do not, 2 for a NaN, else 0.

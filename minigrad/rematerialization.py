@@ -20,7 +20,7 @@ from .core import Node, Tensor, current_scope, enable_grad, number_check
 from .higher_order import attached, differentiating, is_differentiating, rule_on_tensors
 from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
-from .rng import Draws, drawing
+from .rng import Replay, replaying
 from .spec import Array, Spec
 from .trees import leaves, replace_leaves
 from .writes import Guard
@@ -137,10 +137,10 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """
     if current_scope() is None:
         return function(*args, **kwargs)
-    collector, draws, differentiable = _Collector(), Draws(), is_differentiating()
-    with observing(collector), drawing(draws):
+    collector, replay, differentiable = _Collector(), Replay(), is_differentiating()
+    with observing(collector), replaying(replay):
         out = function(*args, **kwargs)
-    draws.pass_on()
+    replay.pass_on()
     tensors = _tensors(out)
     places = [i for i, y in enumerate(tensors) if y.node in collector.inputs]
     if not places:
@@ -153,7 +153,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the function again and compute the cotangents of the tensors that it used from outside."""
         calls, again = _Collector(), differentiating(differentiable or is_differentiating())
         unchecked = setting(number_check, lambda _: None)  # since the function is not a rule
-        with unchecked, drawing(Draws(draws.begun)), enable_grad(), again, observing(calls):
+        with unchecked, replaying(Replay(replay.begun)), enable_grad(), again, observing(calls):
             results = _tensors(function(*args, **kwargs))
         outputs = [results[place] for place in places if place < len(results)]
         _check_unchanged(outputs, specs, calls.outside_inputs(outputs), outside)

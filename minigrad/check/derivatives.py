@@ -1,8 +1,8 @@
-"""Compare VJPs with numerical derivatives, along random directions and entry by entry.
+"""Compare VJPs with numerical derivatives, entry by entry or along random directions.
 
 :mod:`.differences` computes numerical derivatives and their errors. This module decides whether a VJP is right, wrong
-or unknown. It is unknown where the function jumps, or is constant between jumps, and no step confirms the VJP. That is
-an error too.
+or unknown. It is unknown if the function jumps near the point, or is constant between jumps, and no step confirms the
+VJP. An unknown VJP is an error, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ __all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "gradgradcheck"]
 
 TOLERANCES = {np.dtype(np.float64): (1e-6, 0.0), np.dtype(np.float32): (2e-3, 2e-4),
               np.dtype(np.float16): (5e-2, 2e-2)}  # fmt: skip
-"""The tolerances by dtype: of an entry relative to the terms of its sum, and relative to the gradient's largest entry.
+"""(rtol, share) for each dtype. rtol is relative to the terms that add up to an entry, share to the gradient's largest
+entry.
 
 In float32 and float16, rounding errors of a function's operations add up. The error of an operation like 1 - tanh^2 is
 as large for small entries as for large ones.
@@ -70,7 +71,7 @@ def gradcheck(
         rng: the random generator, or its seed, for cotangents and directions.
 
     Returns:
-        True. Every gradient agrees to ``rtol``, or to a thousandth where rounding allows no more.
+        True. Every gradient agrees to ``rtol``, or to 0.1 % if round-off hides smaller differences.
 
     Raises:
         GradcheckError: for a wrong gradient; names the primitives, the argument and the worst entry. Also if a VJP

@@ -106,7 +106,7 @@ class DataParallel:
     def parts(self, rows: Any) -> Iterator[Part]:
         """Return the shards of a batch that this rank computes, one after the other; every rank loops to the end.
 
-        The loop's body has one backward pass of the part's loss. Earlier gradients are dropped, and after the loop
+        The loop's body has one backward pass of the part's loss. The loop clears earlier gradients, and after it
         ``.grad`` of every parameter has the sum over all shards, on every rank. A shard without rows is skipped.
 
         Args:
