@@ -33,11 +33,10 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
       have changed: something wrote through ``.data``, ``.numpy()`` or an array that shares memory.
       :mod:`minigrad.writes` always detects the other writes.
 
-    The first is a result that is worse than all its inputs: an infinity from finite numbers, or a NaN from numbers. So
-    bad data are not an anomaly: the -inf of a mask, as an input or an option, or data with NaNs. Documented infinities
-    are anomalies: log(0), or the gradient of sqrt at 0. Primitives that work entry by entry are checked entry by entry.
-    In others, such as a sum, one bad input excuses all outputs. If the forward pass ran outside the block, a NaN that
-    it saved does not excuse NaNs in its gradient.
+    A result is reported if it is worse than every input: an infinity from finite numbers, or a NaN from numbers. Bad
+    values in the data pass: NaNs, or the -inf of a mask, as an input or an option. Documented infinities are reported:
+    log(0), or the gradient of sqrt at 0. Primitives that work entry by entry are checked entry by entry. In others,
+    such as a sum, any bad input suppresses the report. A NaN that a forward pass outside the block saved does not.
 
     It applies to the thread or task that enters it, and you can combine it with :func:`minigrad.record`.
 
@@ -104,7 +103,7 @@ class _Watch(Observer):
     def cotangent(self, node: Node, g: Any, batched: bool = False) -> Any:
         several = tuple(map(plain, g if type(g) is tuple else (g,)))
         if node.primitive is None:
-            with np.errstate(over="ignore"):  # sums of half precision come in single
+            with np.errstate(over="ignore"):  # the pass sums float16 in float32
                 several = (np.asarray(several[0]).astype(node.dtype, copy=False),)
         for index, part in enumerate(several):
             arrived = self.arrived.pop((id(node), index), 2)
@@ -119,7 +118,7 @@ class _Watch(Observer):
         known = self.got.pop(id(node), 2)
         guard: Guard | None = getattr(node, "guard", None)
         if guard is not None and not guard.sampled:
-            # The call was checked, so what is bad in its residuals came from its inputs.
+            # The call was checked, so bad values in its residuals came from its inputs.
             known = max(known, badness(node.residuals))
         elif known == 0:
             known = min(badness(node.residuals), 1)

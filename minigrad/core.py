@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from copy import copy
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -347,10 +348,11 @@ class Tensor(Extensions):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None and type(self.node) is not Leaf:
             raise TypeError("deepcopy of a tensor inside a graph is ambiguous: copy tensor.detach()")
-        twin = Tensor(self.data, requires_grad=self.requires_grad)
-        if isinstance(self.node, Leaf) and isinstance(twin.node, Leaf) and self.node.grad is not None:
-            twin.node.grad = np.array(plain(self.node.grad))
-        memo[id(self)] = twin
+        memo[id(self)] = twin = copy(self)
+        twin.data, twin.node = np.array(self.data), None
+        if self.node is not None:
+            twin.requires_grad = True  # a leaf of its own
+            twin.grad = None if self.grad is None else np.array(plain(self.grad))
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .core import Tensor
+from .nn.module import matching_arrays
 from .rng import generator
-from .spec import Array, describe
+from .spec import Array, as_whole, describe
 
 __all__ = ["Batches", "batches"]
 
@@ -71,11 +72,10 @@ class Batches:
         lengths = [array.shape[0] for array in arrays]
         if len(set(lengths)) > 1:
             raise ValueError(f"batches: the arrays must have equal lengths, not {', '.join(map(str, lengths))}")
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"batches: size must be a positive integer, not {size!r}")
+        size = as_whole("batches", "size", size)
         if drop_last and 0 < lengths[0] < size:
             raise ValueError(f"batches: {lengths[0]} examples are fewer than size={size}, so drop_last leaves no batch")
-        self.arrays, self.examples, self.size = arrays, int(lengths[0]), int(size)
+        self.arrays, self.examples, self.size = arrays, int(lengths[0]), size
         self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
         self.seed = int(generator(rng).integers(2**63 - 1)) if shuffle else 0
         self.epoch = self.position = 0
@@ -141,19 +141,15 @@ class Batches:
             ValueError: if entries are missing, unexpected, invalid, or belong to other data or another batch size;
                 nothing is changed.
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(f"Batches.load_state_dict: expected a mapping, not {describe(state)}")
-        mine = self.state_dict()
-        if state.keys() != mine.keys():
-            wrong = ", ".join(sorted(map(str, state.keys() ^ mine.keys())))
-            raise ValueError(f"Batches.load_state_dict: missing or unexpected entries: {wrong}")
-        taken = {name: _whole(name, value) for name, value in state.items()}
-        for name in ("examples", "size", "shuffle", "drop_last"):
-            if taken[name] != mine[name]:
-                raise ValueError(f"Batches.load_state_dict: {name} is {taken[name]} in the state and {mine[name]} here")
-        if taken["position"] > len(self):
-            raise ValueError(f"Batches.load_state_dict: position {taken['position']} exceeds {len(self)} batches")
-        self.seed, self.epoch, self.position = taken["seed"], taken["epoch"], taken["position"]
+        caller, mine = "Batches.load_state_dict", self.state_dict()
+        arrays = matching_arrays(caller, {name: np.array(n) for name, n in mine.items()}, state)
+        found = {name: int(array) for name, array in arrays.items()}
+        for name, n in found.items():
+            if n < 0 or (n != mine[name] and name not in ("seed", "epoch", "position")):
+                raise ValueError(f"{caller}: {name} is {n} in the state and {mine[name]} here")
+        if found["position"] > len(self):
+            raise ValueError(f"{caller}: position {found['position']} exceeds {len(self)} batches")
+        self.seed, self.epoch, self.position = found["seed"], found["epoch"], found["position"]
         self._resumes, self._latest = True, None
 
 
@@ -188,8 +184,7 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
     array([12.])
     >>> sgd.step()
     """
-    if isinstance(parts, bool) or not isinstance(parts, (int, np.integer)) or parts < 1:
-        raise ValueError(f"micro_batches: parts must be an integer of at least 1, not {parts!r}")
+    parts = as_whole("micro_batches", "parts", parts)
     if not arrays:
         raise ValueError("micro_batches: pass the arrays of a batch")
     try:
@@ -202,17 +197,9 @@ def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
             f"micro_batches: arrays have the lengths {', '.join(map(str, lengths))}. Pass rows of one batch."
         )
     rows = lengths[0]
-    number = min(int(parts), rows)
+    number = min(parts, rows)
     ends = accumulate(rows // number + (i < rows % number) for i in range(number))
     return (((b - a) / rows, *(array[a:b] for array in arrays)) for a, b in pairwise([0, *ends]))
-
-
-def _whole(name: str, value: Any) -> int:
-    """Return an integer of a state, which may be a 0-d array from a file."""
-    array = np.asarray(value)
-    if array.ndim or array.dtype.kind not in "biu" or array < 0:
-        raise ValueError(f"Batches.load_state_dict: {name} must be an integer of at least 0, not {value!r}")
-    return int(array)
 
 
 def _taken(array: Any, rows: Array) -> Any:

@@ -20,7 +20,7 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BufferedReader
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ _Entry = tuple[np.dtype[Any], tuple[int, ...], int, int]  # dtype, shape, and th
 def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write named arrays to a file in the safetensors format, completely or not at all, with a checksum.
 
-    The file is written under a temporary name in the same folder, flushed to the disk, read back, verified, and only
+    The file is written under a temporary name in the same folder, read back, verified, flushed to the disk, and only
     then renamed. If anything fails, an older file of that name stays untouched. Only a killed process leaves the
     temporary file, ``.name.<16 hexadecimal digits>.tmp``; a later save of the same name removes such files if they
     have not changed for an hour.
@@ -82,28 +82,18 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     order = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # to align every array
     header = _header(arrays, order, metadata)
 
-    def verify(written: os.PathLike[str]) -> None:
+    with replacing(where, durable=True) as temporary:
+        with open(temporary, "wb") as file:
+            file.write(len(header).to_bytes(8, "little"))
+            file.write(header)
+            for name in order:
+                file.write(_bytes(arrays[name]).data)
         try:
-            with open(written, "rb") as file:
-                for _ in _arrays(file, where):
+            with open(temporary, "rb") as written:
+                for _ in _arrays(written, where):
                     pass
         except ValueError as error:
             raise OSError(f"save: {where} reads back differently from what was written") from error
-
-    with replacing(where, durable=True, verify=verify) as temporary, open(temporary, "wb") as file:
-        file.write(len(header).to_bytes(8, "little"))
-        file.write(header)
-        for name in order:
-            file.write(_bytes(arrays[name]).data)
-
-
-def path_as_text(caller: str, path: Any) -> str:
-    """Return a path as text."""
-    text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(text, str):
-        advice = ": pass os.fsdecode(path)" if isinstance(text, bytes) else ""
-        raise TypeError(f"{caller}: the path must be a str or an os.PathLike of one, not {type(text).__name__}{advice}")
-    return text
 
 
 def must_be_regular(caller: str, path: Any) -> str:
@@ -111,21 +101,15 @@ def must_be_regular(caller: str, path: Any) -> str:
 
     Other files have no size and cannot be read twice.
     """
-    where = path_as_text(caller, path)
+    where = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(where, str):
+        advice = ": pass os.fsdecode(path)" if isinstance(where, bytes) else ""
+        given = f"{type(where).__name__}{advice}"
+        raise TypeError(f"{caller}: the path must be a str or an os.PathLike of one, not {given}")
     if found := irregular(where):
         kind = IsADirectoryError if found == "a folder" else OSError
         raise kind(f"{caller}: {where} is {found}, not a regular file")
     return where
-
-
-def filled(file: IO[bytes], place: memoryview) -> bool:
-    """Fill a buffer, even if single reads return fewer bytes; return whether the file had enough."""
-    while place:
-        count = file.readinto(place)  # type: ignore[attr-defined]
-        if not count:
-            return False
-        place = place[count:]
-    return True
 
 
 def check(condition: Any, where: str, problem: str) -> None:
@@ -312,7 +296,7 @@ def _arrays(file: BufferedReader, path: str) -> Iterator[tuple[str, Array]]:
         array = np.empty(shape, dtype)
         raw = _bytes(array)
         file.seek(begin)
-        check(filled(file, raw.data), path, f"the file ends within {name}")
+        check(file.readinto(raw.data) == raw.nbytes, path, f"the file ends within {name}")
         if dtype.kind == "b":
             check(raw.max(initial=0) <= 1, f"{path}: {name}", "BOOL data hold bytes other than 0 and 1")
         if checksum is not None:

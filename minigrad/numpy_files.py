@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import numbers
 import os
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from .io import check, filled, must_be_regular
+from .io import check, must_be_regular
 from .spec import Array
 
 if TYPE_CHECKING:
@@ -79,69 +78,67 @@ def load_numpy(path: str | os.PathLike[str], max_bytes: int | None = None) -> Ar
         return _read_archive(file, where, total, most)
 
 
-# --- archives -------------------------------------------------------------------------------------------
-
-
 def _read_archive(file: IO[bytes], path: str, total: int, most: float) -> dict[str, Array]:
     import zipfile  # takes 4 % of the time of importing minigrad, and few programs need it
 
+    arrays: dict[str, Array] = {}
     try:
-        archive = zipfile.ZipFile(file)
-    except Exception as error:  # for a damaged directory, zipfile raises errors of many kinds
-        raise ValueError(f"{path}: a damaged .npz: {error}") from error
-    with archive:
-        entries = _checked_entries(archive, path, total)
-        claimed = sum(entry.file_size for entry in entries.values())
-        check(claimed <= most, path, f"its arrays need {claimed} bytes, more than max_bytes = {most}")
-        arrays = {}
-        for name, entry in entries.items():
-            where = f"{path}: {name}"
-            try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            _check_entries(entries, total, most)
+            for entry in entries:
+                name = entry.filename.removesuffix(".npy")
+                check(name not in arrays, name, "duplicate array")
                 with archive.open(entry) as part:
-                    arrays[name] = _read_array(part, where, entry.file_size, most)
+                    arrays[name] = _read_array(part, name, entry.file_size, most)
                     part.read(1)  # detects the end, and verifies the checksum
-            except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-                raise ValueError(f"{where}: damaged: {error}") from error
-        return arrays
+    except Exception as error:  # for damaged files, zipfile raises errors of many kinds
+        raise ValueError(f"{path}: {error}") from error
+    return arrays
 
 
-def _checked_entries(archive: zipfile.ZipFile, path: str, total: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the archive's arrays by name; raise for duplicates, other files, and sizes that are impossible."""
-    entries: dict[str, zipfile.ZipInfo] = {}
-    for entry in archive.infolist():
+def _check_entries(entries: Sequence[zipfile.ZipInfo], total: int, most: float) -> None:
+    """Raise for entries that are no arrays, and for sizes that are impossible."""
+    for entry in entries:
+        packed, size, method = entry.compress_size, entry.file_size, entry.compress_type
         name = entry.filename.removesuffix(".npy")
-        packed, size = entry.compress_size, entry.file_size
-        check(name != entry.filename, path, f"{name} is not an array: an .npz holds only .npy files")
-        check(name not in entries, path, f"duplicate array {name}")
-        check(not entry.flag_bits & 1, path, f"{name} is encrypted")
-        check(entry.compress_type in _DENSEST, path, f"{name} is neither stored nor deflated; NumPy writes only these")
-        check(size <= packed * _DENSEST[entry.compress_type], path, f"{name} claims {size} bytes, packed into {packed}")
-        entries[name] = entry
-    packed = sum(entry.compress_size for entry in entries.values())
-    check(packed <= total, path, f"its arrays overlap: together they are larger than the {total} bytes of the file")
-    return entries
-
-
-# --- arrays ---------------------------------------------------------------------------------------------
+        check(name != entry.filename, name, "not an array: an .npz holds only .npy files")
+        check(not entry.flag_bits & 1, name, "encrypted")
+        check(method in _DENSEST, name, "neither stored nor deflated; NumPy writes only these")
+        check(size <= packed * _DENSEST[method], name, f"claims {size} bytes, packed into {packed}")
+    packed, claimed = sum(entry.compress_size for entry in entries), sum(entry.file_size for entry in entries)
+    check(packed <= total, "arrays overlap", f"together they are larger than the {total} bytes of the file")
+    check(claimed <= most, f"arrays need {claimed} bytes", f"more than max_bytes = {most}")
 
 
 def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
     """Read the array of an .npy file of the given size in bytes."""
-    shape, in_columns, dtype = _read_header(file, where)
-    size, rest = math.prod(shape) * dtype.itemsize, total - file.tell()
-    takes = f"{dtype} {shape} takes {size} bytes"
-    check(size == rest, where, f"{takes}, but {rest} follow the header")
-    check(size <= most, where, f"{takes}, more than max_bytes = {most}")
     try:
-        array = np.empty(shape[::-1] if in_columns else shape, dtype)
-    except (ValueError, MemoryError, OverflowError) as error:
-        raise ValueError(f"{where}: cannot create {dtype} {shape}: {error}") from error
-    for begin in range(0, size, _PIECE):
-        piece = array.reshape(-1).view(np.uint8)[begin : begin + _PIECE]
-        check(filled(file, piece.data), where, "ends within its entries")
-    check(_has_truths(array), where, "bool entries hold bytes other than 0 and 1")
-    array = array.astype(dtype.newbyteorder("="), copy=False)
-    return array.T if in_columns else array
+        version = np.lib.format.read_magic(file)
+        check(
+            version in _HEADERS, "its header", f"has the version {version}, not one of {', '.join(map(str, _HEADERS))}"
+        )
+        shape, in_columns, dtype = _HEADERS[version](file)
+        size, rest, what = math.prod(shape) * dtype.itemsize, total - file.tell(), f"{dtype} {shape}"
+        check(not dtype.hasobject, what, "holds Python objects, which only pickle could read: save numbers or strings")
+        check(all(type(n) is int and n >= 0 for n in shape), what, "the shape is not a tuple of sizes")
+        check(dtype.subdtype is None, what, "entries are arrays, whose axes belong to the shape")
+        # NumPy saves empty strings with 1 character, so that every entry has bytes.
+        check(dtype.itemsize > 0 or 0 in shape, what, "has entries of 0 bytes: save it with another dtype")
+        check(size == rest, what, f"takes {size} bytes, but {rest} follow the header")
+        check(size <= most, what, f"takes {size} bytes, more than max_bytes = {most}")
+        raw = np.empty(size, np.uint8)
+        for begin in range(0, size, _PIECE):
+            piece = raw[begin : begin + _PIECE]
+            filled = file.readinto(piece.data)  # type: ignore[attr-defined]
+            check(filled == piece.size, what, "the file ends within its entries")
+        array: Array = np.ndarray(shape, dtype, raw, order="F" if in_columns else "C")
+        check(_has_truths(array), what, "bool entries hold bytes other than 0 and 1")
+    except OSError:
+        raise
+    except Exception as error:  # a header is a Python literal: its parser raises whatever Python's does
+        raise ValueError(f"{where}: cannot be read as a NumPy array: {error}") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _has_truths(array: Array) -> bool:
@@ -149,28 +146,3 @@ def _has_truths(array: Array) -> bool:
     if array.dtype.names:
         return all(_has_truths(array[name]) for name in array.dtype.names)
     return array.dtype.kind != "b" or bool(array.view(np.uint8).max(initial=0) <= 1)
-
-
-def _read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return the shape, whether the first axis varies fastest, and the dtype."""
-    try:
-        version = np.lib.format.read_magic(file)
-        check(
-            version in _HEADERS, "its header", f"has the version {version}, not one of {', '.join(map(str, _HEADERS))}"
-        )
-        shape, in_columns, dtype = _HEADERS[version](file)
-    except OSError:
-        raise
-    except Exception as error:  # a header is a Python literal: its parser raises whatever Python's does
-        raise ValueError(f"{where}: not a NumPy array, or a damaged one: {error}") from error
-    check(not dtype.hasobject, where, "holds Python objects, which only pickle could read: save numbers or strings")
-    check(
-        all(not isinstance(n, bool) and n >= 0 for n in shape),
-        where,
-        f"has the shape {shape}, which is not a tuple of sizes",
-    )
-    check(dtype.subdtype is None, where, f"has the dtype {dtype}, whose entries are arrays: their axes belong to the "
-          "shape")  # fmt: skip
-    fits = dtype.itemsize > 0 or 0 in shape  # NumPy saves empty strings with 1 character, so that every entry has bytes
-    check(fits, where, f"has the dtype {dtype} with entries of 0 bytes: save it with another dtype")
-    return shape, in_columns, dtype

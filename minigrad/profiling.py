@@ -5,8 +5,8 @@
         loss.backward()
     print(p)
 
-A :class:`Profile` is an observer that times forwards and VJPs. :mod:`minigrad.profile_tables` formats the times as
-tables.
+A :class:`Profile` is an observer that times forwards and VJPs. A sum counts each call without the calls within it, so
+that every column of a table adds up.
 """
 
 from __future__ import annotations
@@ -14,25 +14,92 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from .core import Node, current_scope, plain
-from .formatting import time_text
+from .formatting import byte_text, time_text
 from .observers import Observer, observing
 from .primitives import Primitive
-from .profile_tables import By, Event, Row, own_times, rows_of, table_of, trace_of
 from .recording import ensure_note, user_line
 from .runtime.files import replacing
 from .spec import Array, Spec
 from .writes import arrays_in, owner
 
 __all__ = ["Profile", "profile", "residual_memory"]
+
+By = Literal["primitive", "scope", "line"]
+Phase = Literal["forward", "backward"]
+
+
+class Event(NamedTuple):
+    """One call of a primitive's forward, or of its VJP.
+
+    Attributes:
+        primitive, module: the primitive's name and the module that declares it.
+        phase: "forward" or "backward".
+        begin, time: in nanoseconds, by the clock of `time.perf_counter_ns`.
+        overhead: the part of the time that the profile itself took, for calls within this one.
+        own: the rest of the time, without that of the calls within this one.
+        thread: the identifier of the thread that made the call.
+        scope, line: of the call; for a VJP, of the call that made its node.
+        inputs, outputs: shape and dtype of each array; None for an array that was left out. For a VJP, the cotangents.
+        bytes: of the arrays that the call made, without views of inputs.
+        multiply_adds: from the primitive's ``cost``; 0 for a VJP and for a primitive without a cost.
+        failed: whether the call raised an error.
+    """
+
+    primitive: str
+    module: str
+    phase: Phase
+    begin: int
+    time: int
+    overhead: int
+    own: int
+    thread: int
+    scope: tuple[str, ...]
+    line: str
+    inputs: tuple[Spec | None, ...]
+    outputs: tuple[Spec | None, ...]
+    bytes: int
+    multiply_adds: int
+    failed: bool
+
+
+class Work(NamedTuple):
+    """A sum over calls. Times are in nanoseconds; ``multiplying`` is the time of calls with multiply-adds."""
+
+    calls: int = 0
+    time: int = 0
+    bytes: int = 0
+    multiply_adds: int = 0
+    multiplying: int = 0
+
+    @property
+    def gflops(self) -> float | None:
+        """Billions of floating-point operations per second, two for each multiply-add; None if none were counted."""
+        return 2 * self.multiply_adds / self.multiplying if self.multiply_adds and self.multiplying else None
+
+
+@dataclass(slots=True)
+class Row:
+    """The sums of a primitive, scope or line, forward and backward."""
+
+    name: str
+    forward: Work
+    backward: Work
+
+    @property
+    def time(self) -> int:
+        """The time of both phases, in nanoseconds."""
+        return self.forward.time + self.backward.time
 
 
 class _ThreadState(threading.local):
@@ -52,7 +119,7 @@ class Profile(Observer):
     """The measurements of a :class:`profile`: its `events`, and sums of them.
 
     Attributes:
-        events: all calls, in the order in which they ended (`minigrad.profile_tables.Event`).
+        events: all calls, in the order in which they ended (`Event`).
         threads: the names of the threads that made calls, by their identifiers.
         thread: the identifier of the thread that started the profile.
         began, ended: the times in nanoseconds; `ended` is None while the profile runs.
@@ -65,6 +132,7 @@ class Profile(Observer):
         self.thread = threading.get_ident()
         self.threads = {self.thread: threading.current_thread().name}
         self.overhead = 0
+        self._finished: Counter[int] = Counter()  # by thread: the time of all finished calls, without overhead
         self.began = perf_counter_ns()
         self.ended: int | None = None
 
@@ -77,7 +145,8 @@ class Profile(Observer):
         self, primitive: Primitive, function: Callable[..., Any], node: Node | None, /, *given: Any, **options: Any
     ) -> Any:
         """Call a forward, or the VJP of a node, and record an event."""
-        result, end, taken, begin = None, 0, _thread_state.taken, perf_counter_ns()
+        thread, taken, result, end = threading.get_ident(), _thread_state.taken, None, 0
+        finished, begin = self._finished[thread], perf_counter_ns()
         try:
             result = function(*given, **options)
             end = perf_counter_ns()
@@ -85,6 +154,8 @@ class Profile(Observer):
         finally:
             failed, end = not end, end or perf_counter_ns()
             time, overhead, multiply_adds = end - begin, _thread_state.taken - taken, 0
+            own = time - overhead - (self._finished[thread] - finished)
+            self._finished[thread] = finished + time - overhead
             scope, line = current_scope() or (), ""
             if node is None:
                 made = _several(result[0]) if type(result) is tuple and result else ()
@@ -99,12 +170,12 @@ class Profile(Observer):
             arrays, results = tuple(map(_array, given)), tuple(map(_array, made))
             event = Event(
                 primitive.name, primitive.module, "forward" if node is None else "backward", begin, time, overhead,
-                threading.get_ident(), scope, line, _specs(arrays), _specs(results), _new_bytes(results, arrays),
+                own, thread, scope, line, _specs(arrays), _specs(results), _new_bytes(results, arrays),
                 multiply_adds, failed,
             )  # fmt: skip
             self.events.append(event)
-            if event.thread not in self.threads:
-                self.threads[event.thread] = threading.current_thread().name
+            if thread not in self.threads:
+                self.threads[thread] = threading.current_thread().name
             if node is None:
                 _thread_state.forward = event
             self._charge(end)
@@ -138,8 +209,7 @@ class Profile(Observer):
     @property
     def inside(self) -> int:
         """The time that `thread` spent in primitives, in nanoseconds."""
-        own = zip(self.events, own_times(self.events), strict=True)
-        return sum(time for event, time in own if event.thread == self.thread)
+        return sum(event.own for event in self.events if event.thread == self.thread)
 
     @property
     def outside(self) -> int:
@@ -148,7 +218,7 @@ class Profile(Observer):
 
     def rows(self, by: By = "primitive") -> list[Row]:
         """Return the sums over the calls of each primitive, scope or line, longest time first."""
-        return rows_of(self.events, by)
+        return _rows_of(self.events, by)
 
     def table(self, by: By = "primitive", limit: int | None = None) -> str:
         """Format the sums as a table.
@@ -168,7 +238,7 @@ class Profile(Observer):
         said = ", ".join(f"{time_text(time)} ({time / wall:.1%}) {what}" for what, time in shares.items())
         others = sum(event.thread != self.thread for event in self.events)
         more = [f"{others:,} of the calls ran in other threads, on top of this time"] if others else []
-        return "\n".join([table_of(self.events, by, limit), f"{time_text(wall)} in all: {said}", *more])
+        return "\n".join([_table_of(self.events, by, limit), f"{time_text(wall)} in all: {said}", *more])
 
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Write a Chrome trace, which https://ui.perfetto.dev opens. The file appears whole or not at all.
@@ -179,7 +249,7 @@ class Profile(Observer):
         Raises:
             OSError: if the file cannot be written.
         """
-        data = trace_of(self.events, self.threads, self.began, self.began + self.wall, self.thread)
+        data = _trace_of(self.events, self.threads, self.began, self.began + self.wall, self.thread)
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(data, allow_nan=False, separators=(",", ":")), encoding="utf-8")
 
@@ -249,6 +319,130 @@ def _new_bytes(made: tuple[Any, ...], given: tuple[Any, ...]) -> int:
     old = {id(owner(x)) for x in given if x is not None}
     arrays = {id(x): x for x in made if x is not None}.values()  # one array may be the cotangent of two inputs
     return sum(min(x.nbytes, memory.nbytes) for x in arrays if id(memory := owner(x)) not in old)
+
+
+def _rows_of(events: Sequence[Event], by: By) -> list[Row]:
+    """Return the sums of each primitive, scope or line, longest time first."""
+    name = _namer(events, by)
+    parts: dict[str, dict[Phase, list[tuple[int, ...]]]] = {}
+    for event in events:
+        phases = parts.setdefault(name(event), {"forward": [], "backward": []})
+        multiplying = event.own if event.multiply_adds else 0
+        phases[event.phase].append((1, event.own, event.bytes, event.multiply_adds, multiplying))
+    rows = [Row(key, _sum(phases["forward"]), _sum(phases["backward"])) for key, phases in parts.items()]
+    return sorted(rows, key=lambda row: -row.time)
+
+
+def _sum(parts: Iterable[tuple[int, ...]]) -> Work:
+    return Work(*map(sum, zip(Work(), *parts, strict=True)))
+
+
+def _namer(events: Iterable[Event], by: By) -> Callable[[Event], str]:
+    """Return the function that maps an event to the name of its row."""
+    declared = Counter(primitive for primitive, _ in {(event.primitive, event.module) for event in events})
+    names: dict[str, Callable[[Event], str]] = {
+        "primitive": lambda e: e.primitive if declared[e.primitive] == 1 else f"{e.module}.{e.primitive}",
+        "scope": lambda event: "/".join(event.scope) or "(no scope)",
+        "line": lambda event: event.line or "(line not known)",
+    }
+    if by not in names:
+        raise ValueError(f"profile: by must be 'primitive', 'scope' or 'line', not {by!r}")
+    return names[by]
+
+
+def _summed(name: str, rows: Iterable[Row]) -> Row:
+    rows = list(rows)
+    return Row(name, _sum(row.forward for row in rows), _sum(row.backward for row in rows))
+
+
+def _table_of(events: Sequence[Event], by: By = "primitive", limit: int | None = None) -> str:
+    """Format the rows and their total as text; after `limit` rows, a row sums up the others."""
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise ValueError(f"profile: limit must be an int of at least 1 or None, not {limit!r}")
+    rows = _rows_of(events, by)
+    total = _summed("total", rows)
+    if limit is not None and len(rows) > limit:
+        rows[limit:] = [_summed(f"… {len(rows) - limit:,} others", rows[limit:])]
+    head = ["calls", "time", "bytes"]
+    cells = [["", "forward", "", "", "", "backward", "", "", "", ""], [by, *head, "GFLOP/s", *head, "total", "share"]]
+    cells += [_cells(row, total.time) for row in (*rows, total)]
+    if total.forward.gflops is None:
+        cells = [[*row[:4], *row[5:]] for row in cells]
+    lines = _aligned(cells)
+    rule = "─" * max(map(len, lines))
+    return "\n".join([*lines[:2], rule, *lines[2:-1], rule, lines[-1]])
+
+
+def _cells(row: Row, total: int) -> list[str]:
+    gflops = row.forward.gflops
+    rate = "-" if gflops is None else f"{gflops:.3g}"
+    share = f"{row.time / total:.1%}" if total else "-"
+    return [row.name, *_work(row.forward), rate, *_work(row.backward), time_text(row.time), share]
+
+
+def _work(work: Work) -> list[str]:
+    if not work.calls:
+        return ["-", "-", "-"]
+    return [f"{work.calls:,}", time_text(work.time), byte_text(work.bytes) if work.bytes else "-"]
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Format rows as lines: names are left-aligned, numbers right-aligned, and gaps separate the phases."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    apart = {1, len(widths) - 5, len(widths) - 2}  # the first columns of forward, backward and total
+    columns = [f"{'    ' if i in apart else '  '}{{:>{width}}}" for i, width in enumerate(widths)]
+    line = "".join([f"{{:<{widths[0]}}}", *columns[1:]])
+    return [line.format(*row).rstrip() for row in cells]
+
+
+def _trace_of(events: Iterable[Event], threads: Mapping[int, str], begin: int, end: int, thread: int) -> dict[str, Any]:
+    """Make a Chrome trace, as plain data for JSON: an event for each call, in the lane of its thread.
+
+    https://ui.perfetto.dev and chrome://tracing show it on a timeline. The whole block is an event of `thread`, so that
+    the time between calls is visible. Threads are numbered in the given order, because their identifiers are too large
+    for the format.
+
+    Source: Trace Event Format, https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMCN4y0WkjqbTg2ojTc
+    (complete events "X" with a begin and a duration in microseconds, metadata events "M").
+    """
+    process = os.getpid()
+    number = {identifier: i for i, identifier in enumerate(threads, 1)}
+    named = [("process_name", 0, "minigrad"), *(("thread_name", number[t], name) for t, name in threads.items())]
+    names = [{"name": what, "ph": "M", "pid": process, "tid": tid, "args": {"name": name}} for what, tid, name in named]
+    block = {"name": "profile", "cat": "profile", "ph": "X", "ts": 0.0, "dur": (end - begin) / 1e3, "pid": process,
+             "tid": number[thread], "args": {}}  # fmt: skip
+    calls = [
+        {
+            "name": event.primitive if event.phase == "forward" else f"{event.primitive}_vjp",
+            "cat": event.phase,
+            "ph": "X",
+            "ts": (event.begin - begin) / 1e3,
+            "dur": event.time / 1e3,
+            "pid": process,
+            "tid": number[event.thread],
+            "args": _arguments(event),
+        }
+        for event in sorted(events, key=lambda event: (event.begin, -event.time))
+    ]
+    return {"traceEvents": [*names, block, *calls], "displayTimeUnit": "ms"}
+
+
+def _arguments(event: Event) -> dict[str, Any]:
+    """Return the details that a click on an event shows."""
+    said: dict[str, Any] = {
+        "module": event.module,
+        "scope": "/".join(event.scope),
+        "line": event.line,
+        "bytes": event.bytes,
+    }
+    said |= {"inputs": _spec_texts(event.inputs), "outputs": _spec_texts(event.outputs)}
+    if event.multiply_adds and event.time:
+        said |= {"multiply_adds": event.multiply_adds, "GFLOP/s": round(2 * event.multiply_adds / event.time, 3)}
+    return said | ({"failed": True} if event.failed else {})
+
+
+def _spec_texts(specs: Iterable[Spec | None]) -> list[str]:
+    return ["-" if spec is None else f"{spec[1]} {spec[0]}" for spec in specs]
 
 
 def residual_memory(nodes: Iterable[Node], besides: Iterable[Array] = ()) -> dict[Node, dict[str, int]]:

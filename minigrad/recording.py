@@ -10,6 +10,7 @@ Each node gets a :class:`Note`, which holds a few numbers for each array, but ne
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -72,16 +73,18 @@ class Stats:
 
 
 def norm_of(array: Array) -> float:
-    """Return the Euclidean norm of all entries, computed in float64 and without overflow.
+    """Return the Euclidean norm in float64; scale first if squares would overflow or underflow.
 
     >>> norm_of(np.array([3e200, 4e200]))
     5e+200
     """
     x = np.asarray(array, np.float64).ravel()
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        norm = math.sqrt(x @ x)
+    if 1e-150 <= norm < math.inf or math.isnan(norm):
+        return norm
     scale = float(np.abs(x).max(initial=0.0))
-    if scale == 0 or not np.isfinite(scale):
-        return scale
-    return float(np.linalg.norm(x / scale)) * scale
+    return scale * norm_of(x / scale) if 0 < scale < math.inf else scale
 
 
 def badness(value: Any) -> int:
@@ -130,7 +133,7 @@ class Note:
         flows: the norm of the gradient of each argument, by its name.
         value_steps, gradient_steps: for a sequence primitive, norms at each time step, by the index of the output. The
             gradient of a state is summed over all later steps.
-        direct_steps: the same for the part of the gradient that comes from outside of the sequence.
+        direct_steps: the same, but only for the gradient that enters at each step from outside the sequence.
         flow_steps: the same for the gradient of an argument with a time axis, or of the rows of a table that each step
             takes, by its name.
         birth: 1 if the outputs contain an infinity that the inputs do not, 2 for a NaN, else 0.

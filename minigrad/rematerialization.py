@@ -10,8 +10,7 @@ Source: T. Chen et al., Training deep nets with sublinear memory cost (2016), ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +20,7 @@ from .core import Node, Tensor, current_scope, enable_grad, number_check
 from .higher_order import attached, differentiating, is_differentiating, rule_on_tensors
 from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
-from .rng import Draws, drawing
+from .rng import Replay, replaying
 from .spec import Array, Spec
 from .trees import leaves, replace_leaves
 from .writes import Guard
@@ -68,55 +67,7 @@ class _Collector(Observer):
         return list({id(x): x for x in untracked}.values())
 
 
-@dataclass(eq=False)
-class _Run:
-    """A function with its arguments, to run it again.
-
-    outside: node and output index of each tensor that it used from outside. places: the positions of the returned
-    tensors that depend on these; outputs, specs: their arrays, and shapes and dtypes. constants: the untracked arrays
-    that it read. draws: its random numbers. differentiating: whether reverse passes in it leave a graph.
-    """
-
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    outside: tuple[tuple[Node, int], ...] = ()
-    places: tuple[int, ...] = ()
-    outputs: tuple[Array, ...] = ()
-    constants: Sequence[Array] = ()
-    draws: Draws = field(default_factory=Draws)
-    specs: tuple[Spec, ...] = ()
-    differentiating: bool = field(default_factory=is_differentiating)
-
-    def vjp(self, g: Any, needs: tuple[bool, ...], rule: Rule, retain_graph: bool) -> tuple[Any, ...]:
-        """Run the function again and compute the cotangents of the tensors that it used from outside."""
-        collector, again = _Collector(), differentiating(self.differentiating or is_differentiating())
-        unchecked = setting(number_check, lambda _: None)  # since the function is not a rule
-        with unchecked, drawing(Draws(self.draws.begun)), enable_grad(), again, observing(collector):
-            tensors = _tensors(self.function(*self.args, **self.kwargs))
-        cotangents = g if isinstance(g, tuple) else (g,)
-        outputs = [tensors[place] for place in self.places if place < len(tensors)]
-        self._refuse_changes(outputs, collector)
-        seeds = [(cast(Node, y.node), y.index, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
-        found = generic_pass(seeds, {node for node, _ in self.outside}, rule, (), False, retain_graph)
-        return tuple(
-            found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None
-            for key, need in zip(self.outside, needs, strict=True)
-        )
-
-    def _refuse_changes(self, outputs: Sequence[Tensor], collector: _Collector) -> None:
-        """Raise if the outputs, or the tensors used from outside, differ from the first run."""
-        specs = [(y.shape, y.dtype) for y in outputs]
-        if specs != list(self.specs):
-            first, now = (", ".join(f"{dtype} {shape}" for shape, dtype in them) for them in (self.specs, specs))
-            raise ValueError(f"{_CHANGED}: it returned {now or 'nothing'}, but {first} the first time")
-        if collector.outside_inputs(outputs).keys() != set(self.outside):
-            raise ValueError(
-                f"{_CHANGED}: it used other tensors from outside. (Tensors that it computes in its own threads "
-                "count as outside tensors, because they cannot be recomputed.)"
-            )
-
-
+_Rerun = Callable[[Any, "tuple[bool, ...]", Rule, bool], "tuple[Any, ...]"]
 _CHANGED = "checkpoint: the function behaved differently when it ran again"
 
 
@@ -124,21 +75,35 @@ def _tensors(out: Any) -> list[Tensor]:
     return [y for _, y in leaves(out) if isinstance(y, Tensor)]
 
 
+def _check_unchanged(outputs: Sequence[Tensor], specs: Sequence[Spec], used: Any, outside: Sequence[Any]) -> None:
+    """Raise if a second run returned other shapes or dtypes, or used other tensors from outside, than the first."""
+    if (found := [(y.shape, y.dtype) for y in outputs]) != specs:
+        first, now = (", ".join(f"{dtype} {shape}" for shape, dtype in them) for them in (specs, found))
+        raise ValueError(f"{_CHANGED}: it returned {now or 'nothing'}, but {first} the first time")
+    if used.keys() != set(outside):
+        raise ValueError(
+            f"{_CHANGED}: it used other tensors from outside. (Tensors that it computes in its own threads "
+            "count as outside tensors, because they cannot be recomputed.)"
+        )
+
+
 @primitive(residuals=("constant", "outside", "constant"))
-def _checkpoint(*outside: Array, run: _Run) -> Any:
-    """Return the function's outputs, as one vertex. Its residuals, the arrays that the function read, detect writes."""
-    computed, run.outputs = run.outputs, ()  # the vertex does not keep them
-    return computed, (run, list(outside), run.constants)
+def _checkpoint(*outside: Array, rerun: _Rerun, outputs: Iterator[Array], constants: Iterator[Array]) -> Any:
+    """Return the function's outputs, as one vertex. Its residuals, the arrays that the function read, detect writes.
+
+    Outputs and constants are iterators, so that the options of the vertex neither keep the arrays nor are guarded.
+    """
+    return tuple(outputs), (rerun, list(outside), list(constants))
 
 
 @_checkpoint.vjp
-def _(g: Any, needs: tuple[bool, ...], run: _Run, outside: list[Array], constants: Sequence[Array]) -> Any:
-    return run.vjp(g, needs, _rule_on_arrays, retain_graph=False)
+def _(g: Any, needs: tuple[bool, ...], rerun: _Rerun, outside: list[Array], constants: list[Array]) -> Any:
+    return rerun(g, needs, _rule_on_arrays, False)
 
 
 @_checkpoint.vjp_on_tensors
-def _(g: Any, needs: tuple[bool, ...], run: _Run, outside: list[Any], constants: Sequence[Array]) -> Any:
-    return run.vjp(g, needs, rule_on_tensors, retain_graph=True)
+def _(g: Any, needs: tuple[bool, ...], rerun: _Rerun, outside: list[Any], constants: list[Array]) -> Any:
+    return rerun(g, needs, rule_on_tensors, True)
 
 
 def _rule_on_arrays(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
@@ -172,22 +137,39 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """
     if current_scope() is None:
         return function(*args, **kwargs)
-    collector, run = _Collector(), _Run(function, args, kwargs)
-    with observing(collector), drawing(run.draws):
+    collector, replay, differentiable = _Collector(), Replay(), is_differentiating()
+    with observing(collector), replaying(replay):
         out = function(*args, **kwargs)
-    run.draws.pass_on()
+    replay.pass_on()
     tensors = _tensors(out)
-    run.places = tuple(i for i, y in enumerate(tensors) if y.node in collector.inputs)
-    made = [tensors[place] for place in run.places]
-    run.specs = tuple((y.shape, y.dtype) for y in made)
-    outside = collector.outside_inputs(made)
-    if not made:
+    places = [i for i, y in enumerate(tensors) if y.node in collector.inputs]
+    if not places:
         return out
-    run.outside, run.outputs = tuple(outside), tuple(y.data for y in made)
-    run.constants = [*collector.constants(), *(x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray))]
-    joined = _checkpoint(*(attached(array, *key) for key, array in outside.items()), run=run)
+    made = [tensors[place] for place in places]
+    specs, used = [(y.shape, y.dtype) for y in made], collector.outside_inputs(made)
+    outside = tuple(used)  # without the arrays, which `rerun` would keep
+
+    def rerun(g: Any, needs: tuple[bool, ...], rule: Rule, retain_graph: bool) -> tuple[Any, ...]:
+        """Run the function again and compute the cotangents of the tensors that it used from outside."""
+        calls, again = _Collector(), differentiating(differentiable or is_differentiating())
+        unchecked = setting(number_check, lambda _: None)  # since the function is not a rule
+        with unchecked, replaying(Replay(replay.begun)), enable_grad(), again, observing(calls):
+            results = _tensors(function(*args, **kwargs))
+        outputs = [results[place] for place in places if place < len(results)]
+        _check_unchanged(outputs, specs, calls.outside_inputs(outputs), outside)
+        cotangents = g if isinstance(g, tuple) else (g,)
+        seeds = [(cast(Node, y.node), y.index, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
+        found = generic_pass(seeds, {node for node, _ in outside}, rule, (), False, retain_graph)
+        return tuple(
+            found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None
+            for key, need in zip(outside, needs, strict=True)
+        )
+
+    constants = [*collector.constants(), *(x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray))]
+    inputs = [attached(array, *key) for key, array in used.items()]
+    joined = _checkpoint(*inputs, rerun=rerun, outputs=iter([y.data for y in made]), constants=iter(constants))
     if not hasattr(joined[0].node, "guard"):  # no copies: the function reads the arrays themselves again
-        Guard(joined[0].node, run.constants, sampled=True)
-    replaced = dict(zip(run.places, joined, strict=True))
+        Guard(joined[0].node, constants, sampled=True)
+    replaced = dict(zip(places, joined, strict=True))
     values = iter(replaced.get(i, y) for i, y in enumerate(tensors))
     return replace_leaves(out, [next(values) if isinstance(y, Tensor) else y for _, y in leaves(out)])

@@ -79,22 +79,22 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     >>> bool(generator(3).integers(10) == generator(3).integers(10))
     True
     """
-    draws = _draws.get()
+    replay = _replay.get()
     if rng is None:
-        return _generator if draws is None else draws.copy_of("library", _generator)
+        return _generator if replay is None else replay.copy_of("library", _generator)
     if isinstance(rng, np.random.Generator):
-        return rng if draws is None else draws.copy_of(id(rng), rng)
+        return rng if replay is None else replay.copy_of(id(rng), rng)
     return _seeded("rng must be a numpy.random.Generator, a seed (an integer of at least 0) or None", rng)
 
 
-class Draws:
-    """Replayable random numbers: each request for a generator returns a copy, and a replay returns the same copies.
+class Replay:
+    """Record the state of each generator at its first use, so that a second run draws the same numbers.
 
-    So the original generators are never rewound, and numbers drawn elsewhere have no effect.
+    Both runs use copies. So the originals are never rewound, and numbers drawn elsewhere have no effect.
     """
 
     def __init__(self, begun: dict[Any, tuple[np.random.Generator, Any]] | None = None) -> None:
-        self.begun = {} if begun is None else begun  # each generator, and its state at the first request
+        self.begun = {} if begun is None else begun  # each generator, and its state at the first use
         self.copies: dict[Any, np.random.Generator] = {}
 
     def copy_of(self, key: Any, original: np.random.Generator) -> np.random.Generator:
@@ -113,12 +113,12 @@ class Draws:
                 original.bit_generator.state = twin.bit_generator.state
 
 
-_draws: ContextVar[Draws | None] = ContextVar("minigrad_draws", default=None)
+_replay: ContextVar[Replay | None] = ContextVar("minigrad_replay", default=None)
 
 
-def drawing(draws: Draws) -> setting[Draws | None]:
-    """Use the random numbers of a `Draws` object within this context."""
-    return setting(_draws, lambda _: draws)
+def replaying(replay: Replay) -> setting[Replay | None]:
+    """Draw the random numbers of a `Replay` within this context."""
+    return setting(_replay, lambda _: replay)
 
 
 def _seeded(expected: str, seed: Any) -> np.random.Generator:

@@ -80,6 +80,13 @@ def holds_numpy(value: Any) -> bool:
     return False
 
 
+def as_whole(caller: str, name: str, value: Any, least: int = 1) -> int:
+    """Return an integer; raise unless it is at least ``least``."""
+    if isinstance(value, bool) or not (isinstance(value, (int, np.integer)) and value >= least):
+        raise ValueError(f"{caller}: {name} must be an integer of at least {least}, not {value!r}")
+    return int(value)
+
+
 def describe(value: Any) -> str:
     """Describe dtype and shape, for error messages and drawings.
 

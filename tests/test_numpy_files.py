@@ -89,24 +89,24 @@ HOSTILE = {
     "objects": (pickled(), "holds Python objects, which only pickle could read"),
     "objects in records": (npy(header("[('a', '|O')]", "(1,)"), bytes(8)), "holds Python objects"),
     "a huge shape": (npy(header(shape="(1000000000000,)"), bytes(16)), "takes 8000000000000 bytes, but 16 follow"),
-    "a shape beyond numbers": (npy(header(shape="(2**80,)"), bytes(16)), "not a NumPy array, or a damaged one"),
+    "a shape beyond numbers": (npy(header(shape="(2**80,)"), bytes(16)), "cannot be read as a NumPy array"),
     "large numbers": (npy(header(shape=f"({2**80}, {2**80})"), bytes(16)), "16 follow the header"),
-    "large without entries": (npy(header(shape=f"(0, {2**80})")), "cannot create"),
-    "too many axes": (npy(header(shape="(1,) * 70"), bytes(8)), "not a NumPy array"),
-    "seventy axes": (npy(header(shape=str((1,) * 70)), bytes(8)), "cannot create"),
+    "large without entries": (npy(header(shape=f"(0, {2**80})")), "Maximum allowed dimension"),
+    "too many axes": (npy(header(shape="(1,) * 70"), bytes(8)), "cannot be read as a NumPy array"),
+    "seventy axes": (npy(header(shape=str((1,) * 70)), bytes(8)), "maximum supported dimension"),
     "negative": (npy(header(shape="(-2, -1)"), bytes(16)), "not a tuple of sizes"),
     "truths for sizes": (npy(header(shape="(True, 2)"), bytes(16)), "not a tuple of sizes"),
-    "cut": (npy(header(), bytes(15)), r"float64 \(2,\) takes 16 bytes, but 15 follow"),
+    "cut": (npy(header(), bytes(15)), r"float64 \(2,\): takes 16 bytes, but 15 follow"),
     "more than the array": (npy(header(), bytes(17)), "takes 16 bytes, but 17 follow"),
-    "cut within the header": (npy(header())[:40], "not a NumPy array, or a damaged one"),
+    "cut within the header": (npy(header())[:40], "cannot be read as a NumPy array"),
     "cut within the magic string": (b"\x93NUMP", "neither an .npy nor an .npz"),
     "nothing": (b"", "neither an .npy nor an .npz"),
-    "a call in the header": (npy(header(shape="__import__('os').abort()")), "not a NumPy array"),
-    "no literal": (npy("((((" * 2000), "not a NumPy array"),
-    "deep": (npy("(" * 5000 + ")" * 5000), "not a NumPy array"),
-    "a long header": (npy(header() + " " * 60000, bytes(16)), "not a NumPy array"),
-    "no dict": (npy("3\n"), "not a NumPy array"),
-    "no dtype": (npy(header("'<q9'"), bytes(16)), "not a NumPy array"),
+    "a call in the header": (npy(header(shape="__import__('os').abort()")), "cannot be read as a NumPy array"),
+    "no literal": (npy("((((" * 2000), "cannot be read as a NumPy array"),
+    "deep": (npy("(" * 5000 + ")" * 5000), "cannot be read as a NumPy array"),
+    "a long header": (npy(header() + " " * 60000, bytes(16)), "cannot be read as a NumPy array"),
+    "no dict": (npy("3\n"), "cannot be read as a NumPy array"),
+    "no dtype": (npy(header("'<q9'"), bytes(16)), "cannot be read as a NumPy array"),
     "another version": (npy(header(), bytes(16), b"\x07\x00"), r"its header: has the version \(7, 0\)"),
     "truths of 2": (npy(header("'|b1'"), bytes([1, 2])), "bool entries hold bytes other than 0 and 1"),
     "truths of 2 in records": (npy(header("[('a', 'i1'), ('b', '?')]"), bytes([1, 1, 1, 2])), "bytes other than 0 and"),
@@ -117,7 +117,7 @@ HOSTILE = {
     "texts of 0 characters": (npy(header("'<U0'", "(100000000,)")), "entries of 0 bytes"),
     "bytes of 0": (npy(header("'|S0'", "(400000000,)")), "entries of 0 bytes"),
     "records of nothing": (npy(header("[]", "(400000000,)")), "entries of 0 bytes"),
-    "entries that are arrays": (npy(header("('|u1', (1000,))", "(1,)"), bytes(1000)), "whose entries are arrays"),
+    "entries that are arrays": (npy(header("('|u1', (1000,))", "(1,)"), bytes(1000)), "entries are arrays"),
     "pickle alone": (pickle.dumps(Trap()), "neither an .npy nor an .npz"),
 }
 
@@ -131,7 +131,7 @@ def test_hostile_arrays(tmp_path, key, inside):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("fine.npy", npy(header(), bytes(16)))
             archive.writestr("wrong.npy", content)
-        text = text.replace("neither an .npy nor an .npz", "not a NumPy array")
+        text = text.replace("neither an .npy nor an .npz", "cannot be read as a NumPy array")
     else:
         path.write_bytes(content)
     tracemalloc.start()
@@ -163,24 +163,24 @@ FINE = npy(header(), bytes(16))
 CLAIMED = len(npy(header(shape="(500000,)"))) + 4_000_000
 MISSING = len(npy(header(shape="(200,)"))) + 1600
 ARCHIVES = {
-    "a name twice": (archive_of(("a.npy", FINE), ("a.npy", FINE)), "duplicate array a"),
-    "no array": (archive_of(("a.npy", FINE), ("README", b"hello")), "README is not an array"),
-    "another packing": (archive_of(("a.npy", FINE), packing=zipfile.ZIP_LZMA), "a is neither stored nor deflated"),
-    "encrypted": (changed(archive_of(("a.npy", FINE)), 8, 1, 2), "a is encrypted"),
-    "a wrong check sum": (changed(archive_of(("a.npy", FINE)), 16, 5, 4), "a: .*Bad CRC-32"),
+    "a name twice": (archive_of(("a.npy", FINE), ("a.npy", FINE)), "a: duplicate array"),
+    "no array": (archive_of(("a.npy", FINE), ("README", b"hello")), "README: not an array"),
+    "another packing": (archive_of(("a.npy", FINE), packing=zipfile.ZIP_LZMA), "a: neither stored nor deflated"),
+    "encrypted": (changed(archive_of(("a.npy", FINE)), 8, 1, 2), "a: encrypted"),
+    "a wrong check sum": (changed(archive_of(("a.npy", FINE)), 16, 5, 4), "Bad CRC-32 for file 'a.npy'"),
     "a size that deflate cannot reach": (
         changed(archive_of(("a.npy", npy(header(shape="(500000,)"), bytes(16)))), 24, CLAIMED, 4),
-        f"a claims {CLAIMED} bytes, packed into",
+        f"a: claims {CLAIMED} bytes, packed into",
     ),
     "a size that is stored": (
         changed(archive_of(("a.npy", FINE), packing=zipfile.ZIP_STORED), 24, 4000, 4),
-        "a claims 4000 bytes, packed into",
+        "a: claims 4000 bytes, packed into",
     ),
     "a size that is not there": (
         changed(archive_of(("a.npy", npy(header(shape="(200,)"), bytes(16)))), 24, MISSING, 4),
-        "a: ends within its entries|a: damaged",
+        "a: .*the file ends within its entries|CRC-32",
     ),
-    "no directory": (archive_of(("a.npy", FINE))[:60], "a damaged .npz: File is not a zip file"),
+    "no directory": (archive_of(("a.npy", FINE))[:60], "hostile.npz: File is not a zip file"),
 }  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def test_a_limit(tmp_path):
     np.save(tmp_path / "a.npy", zeros)
     assert (tmp_path / "a.npz").stat().st_size < 10_000
     assert len(mg.load_numpy(tmp_path / "a.npz", max_bytes=1_700_000)) == 2
-    with pytest.raises(ValueError, match=r"1600\d+ bytes, .* 1500000"):
+    with pytest.raises(ValueError, match=r"1600\d+ bytes: .* 1500000"):
         mg.load_numpy(tmp_path / "a.npz", max_bytes=1_500_000)
-    with pytest.raises(ValueError, match=r"\(100000,\) takes 800000 bytes, .* 700000"):
+    with pytest.raises(ValueError, match=r"\(100000,\): takes 800000 bytes, .* 700000"):
         mg.load_numpy(tmp_path / "a.npy", max_bytes=700_000)

@@ -13,7 +13,6 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.observers import active, current
-from minigrad.profile_tables import Event, own_times
 from minigrad.recording import note_of
 from minigrad.runtime.threads import run_in_parallel
 
@@ -160,13 +159,10 @@ def test_the_time_of_a_call_is_without_that_of_calls_within_it():
     assert (inner.overhead, whole.overhead > 0) == (0, True)
     rows = {row.name: row.time for row in p.rows()}
     assert rows == {"sleepy": inner.time, "outer": whole.time - whole.overhead - inner.time}
+    assert (inner.own, whole.own) == (rows["sleepy"], rows["outer"])
     assert p.inside == whole.time - whole.overhead
     assert p.overhead >= whole.overhead
     assert p.inside + p.overhead + p.outside == p.wall
-
-
-def event(begin, end, thread=1):
-    return Event("f", "m", "forward", begin, end - begin, 0, thread, (), "", (), (), 0, 0, False)
 
 
 # Sums ------------------------------------------------------------------------------------------
@@ -325,12 +321,3 @@ def test_errors_are_raised_as_without_a_profile():
     assert [(e.primitive, e.failed, e.outputs == ()) for e in p.events] == [
         ("matmul", True, True), ("tanh", False, False),
     ]  # fmt: skip
-
-
-# What it costs when it is not there --------------------------------------------------------------
-
-
-def test_own_times():
-    #  a [0, 10] holds b [1, 4], which holds c [2, 3], and d [4, 10]; another thread has e [2, 8]; f comes after
-    events = [event(2, 3), event(1, 4), event(2, 8, thread=2), event(4, 10), event(0, 10), event(10, 12)]
-    assert own_times(events) == [1, 2, 6, 6, 1, 2]

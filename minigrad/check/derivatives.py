@@ -1,8 +1,8 @@
-"""Compare VJPs with numerical derivatives, along random directions and entry by entry.
+"""Compare VJPs with numerical derivatives, entry by entry or along random directions.
 
 :mod:`.differences` computes numerical derivatives and their errors. This module decides whether a VJP is right, wrong
-or unknown. It is unknown where the function jumps, or is constant between jumps, and no step confirms the VJP. That is
-an error too.
+or unknown. It is unknown if the function jumps near the point, or is constant between jumps, and no step confirms the
+VJP. An unknown VJP is an error, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ __all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "gradgradcheck"]
 
 TOLERANCES = {np.dtype(np.float64): (1e-6, 0.0), np.dtype(np.float32): (2e-3, 2e-4),
               np.dtype(np.float16): (5e-2, 2e-2)}  # fmt: skip
-"""The tolerances by dtype: of an entry relative to the terms of its sum, and relative to the gradient's largest entry.
+"""(rtol, share) for each dtype. rtol is relative to the terms that add up to an entry, share to the gradient's largest
+entry.
 
 In float32 and float16, rounding errors of a function's operations add up. The error of an operation like 1 - tanh^2 is
 as large for small entries as for large ones.
@@ -48,11 +49,11 @@ def gradcheck(
 ) -> bool:
     """Check the reverse-mode gradients of a function, for every floating input, against numerical ones.
 
-    For a random cotangent u, a reverse pass computes u'J in the inputs' own dtypes. The check compares u'J v with the
-    numerical derivative along random directions v of all inputs together. If ``entries``, it also compares u'J with the
-    numerical gradient entry by entry. If there are several outputs, it repeats this for each output by itself, with
-    None as the other cotangents. If there are several inputs, the gradient of each must not change when only that
-    gradient is computed.
+    For a random cotangent u, a reverse pass computes u'J in the inputs' own dtypes. The check compares u'J with the
+    numerical gradient entry by entry. Without ``entries``, it first compares u'J v with the numerical derivative along
+    random directions v of all inputs together, and checks entries only if these disagree. If there are several outputs,
+    it repeats this for each output by itself, with None as the other cotangents. If there are several inputs, the
+    gradient of each must not change when only that gradient is computed.
 
     Tolerances are relative to the terms that a derivative is a sum of. So they suit functions of size 1e-30, and
     derivatives of functions with a constant part of 1e10. If rounding of the outputs hides a derivative (of 1e-8 beside
@@ -65,12 +66,12 @@ def gradcheck(
             inputs.
         atol: an additional absolute tolerance for an entry of a gradient, such as 1e-9 if the derivative is 0 up to
             rounding.
-        directions: the number of random directions.
-        entries: also check each entry, with four evaluations of ``f`` for each.
+        directions: the number of random directions without ``entries``.
+        entries: check each entry, with four evaluations of ``f`` for each.
         rng: the random generator, or its seed, for cotangents and directions.
 
     Returns:
-        True. Every gradient agrees to ``rtol``, or to a thousandth where rounding allows no more.
+        True. Every gradient agrees to ``rtol``, or to 0.1 % if round-off hides smaller differences.
 
     Raises:
         GradcheckError: for a wrong gradient; names the primitives, the argument and the worst entry. Also if a VJP
@@ -84,7 +85,7 @@ def gradcheck(
     """
     check = _Check(f, *_floating(inputs), generator(rng), rtol, atol)
     try:
-        if not check.agrees_along(directions) or entries:
+        if entries or not check.agrees_along(directions):
             check.entries()
         check.each_alone()
     finally:  # a random function may fail although its VJP is right, or pass by chance

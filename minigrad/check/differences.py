@@ -9,8 +9,8 @@ error is of order t^4 + eps |f| / t. An entry x moves by 1e-4 max(1, |x|), but a
 may have a pole at 0. If that is not accurate enough, D is computed for steps of many sizes. The two neighbouring steps
 that agree best give the derivative and its error (Ridders, 1982).
 
-Large steps may agree although they are wrong, beyond a pole, a kink or several periods. A derivative is a limit, so
-three successive steps that agree overrule larger steps.
+Two large steps can agree on a wrong slope if both cross a pole, a kink or several periods. So three successive smaller
+steps that agree overrule them.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class Slopes:
         Returns:
             for each set of weights the slope; the sum of the magnitudes of its terms; the error, which is the
             difference between the two steps plus the error due to rounding; whether the function jumps at the point,
-            so that the slopes of the smallest steps grow without bound; and whether it is constant near the point
-            although the slope is not 0.
+            so that the slopes of the smallest steps grow without bound; and whether it is constant near the point,
+            but larger steps show a slope.
         """
         steps = np.array([10.0**k for k in range(_SMALLEST, round(math.log10(largest)) + 1)])
         slopes, terms, _, moved = map(np.array, zip(*(self.along(move, float(t)) for t in steps), strict=True))

@@ -37,7 +37,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..io import filled, must_be_regular, path_as_text
+from ..io import must_be_regular
 from ..spec import Array
 
 __all__ = ["read_torch"]
@@ -89,8 +89,7 @@ def read_torch(path: str | os.PathLike[str]) -> Any:
     Traceback (most recent call last):
     ValueError: read_torch: ...exit.pt: it holds os.system, which is neither a tensor nor plain data: ...
     """
-    where = path_as_text("read_torch", path)
-    must_be_regular("read_torch", where)
+    where = must_be_regular("read_torch", path)
     with open(where, "rb") as file:
         try:
             return _read(file, os.fstat(file.fileno()).st_size)
@@ -180,7 +179,7 @@ def _read_legacy(file: BinaryIO, size: int) -> Any:
         if storage.nbytes > size - file.tell():
             raise ValueError(f"the storage {storage.key} of {storage.nbytes} bytes goes beyond the end of the file")
         raws[storage.key] = np.empty(storage.nbytes, np.uint8)
-        if not filled(file, raws[storage.key].data):
+        if file.readinto(raws[storage.key].data) != storage.nbytes:  # type: ignore[attr-defined]
             raise ValueError("the file ends too early")
     if file.read(1):
         raise ValueError("there are bytes after the last storage")

@@ -25,6 +25,7 @@ import numpy as np
 from .. import ops
 from ..core import Tensor
 from ..rng import generator
+from ..spec import as_whole
 from . import init
 from .module import Module, Parameter
 
@@ -34,8 +35,7 @@ __all__ = ["Dropout", "Embedding", "Flatten", "Linear"]
 def positive(layer: str, **sizes: Any) -> None:
     """Check that sizes are positive integers."""
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"{layer}: {name} must be a positive integer, not {size!r}")
+        as_whole(layer, name, size)
 
 
 def probability(what: str, value: Any) -> Any:

@@ -1,10 +1,8 @@
 """Modules: objects that hold parameters, buffers and other modules, and know them by name.
 
 There is no separate registry. A module's parameters and submodules are those in its attributes, directly or in nested
-lists, tuples and dicts. Other containers are not searched: a set has no order, so names would change from run to run;
-the contents of the rest have no names, or can be read only once. Parameters and modules in them would silently go
-untrained and unsaved, so assigning such a container raises an error. Walks over a tree of modules use a stack instead
-of recursion.
+lists, tuples and dicts. Assigning any other container that holds parameters or modules raises an error, because they
+would be neither trained nor saved. Walks over a tree of modules use a stack instead of recursion.
 """
 
 from __future__ import annotations
@@ -88,15 +86,6 @@ class Parameter(Tensor):
     owner = _drawn("_owner", "The name or class of the module that holds it; empty without one.")
     __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(_refusing, ("+", "-", "*", "/", "**", "@"))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        twin = Parameter(self.data)
-        twin.name, twin.owner = self.name, self.owner
-        if self.grad is not None:
-            twin.grad = np.array(plain(self.grad))
-        twin.requires_grad = self.requires_grad  # false for a frozen one
-        memo[id(self)] = twin
-        return twin
-
     def __repr__(self) -> str:
         return f"Parameter({super().__repr__()})"
 
@@ -147,10 +136,6 @@ class Buffer(Tensor):
         if value:
             raise ValueError("a buffer cannot require a gradient. Make it an nn.Parameter.")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
-        memo[id(self)] = twin = Buffer(self.data, persistent=self.persistent)
-        return twin
-
     def __repr__(self) -> str:
         return f"Buffer({super().__repr__()})"
 
@@ -176,9 +161,10 @@ def _hidden(value: Any) -> Iterable[Any]:
 
 
 def walk(name: str, value: Any, into_modules: bool = False) -> Iterator[tuple[str, Any, Any]]:
-    """Yield a value and its contents, each with its name and the container (or None) that hides it from modules.
+    """Yield a value and its contents, each with its name and the container that hides it from modules (or None).
 
-    Parents come first. Plain values such as numbers are left out. ``into_modules`` also yields the contents of modules.
+    Modules do not search such a container. Parents come first. Plain values such as numbers are left out.
+    ``into_modules`` also yields the contents of modules.
     """
     seen: set[int] = set()
     stack: list[tuple[str, Any, Any]] = [(name, value, None)]

@@ -47,7 +47,7 @@ class MultiHeadAttention(Module):
         embed_dim: E. num_heads: the number of heads, which must divide E.
         dropout: the probability that an attention weight is 0 in training, in [0, 1).
         kdim, vdim: the numbers of features of keys and of values; E by default.
-        rng: a generator or a seed for the initial weights, and then for dropout; by default the library's generator.
+        rng: a generator or seed, used for the initial weights and later for dropout; by default that of the library.
 
     Raises:
         ValueError: if a size is not positive, ``num_heads`` does not divide E, or dropout is not in [0, 1); in a call,
@@ -183,7 +183,7 @@ class TransformerEncoderLayer(Module):
         activation: 'relu', 'gelu', or a function or module that maps a tensor to a tensor.
         layer_norm_eps: the ``eps`` of ``norm1`` and ``norm2``.
         bias: whether projections and norms have a bias.
-        rng: a generator or a seed for the initial weights, and then for dropout; by default the library's generator.
+        rng: a generator or seed, used for the initial weights and later for dropout; by default that of the library.
 
     Raises:
         ValueError: if a size is not positive, ``nhead`` does not divide E, dropout is not in [0, 1), or the activation

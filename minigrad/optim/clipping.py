@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from ..core import Tensor
+from ..recording import norm_of
 from ..spec import Array, describe
 from ..writes import written
 from .optimizer import as_number, blocks, tensors
@@ -42,7 +43,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     """
     max_norm = as_number("clip_grad_norm", "max_norm", max_norm, "above 0")
     gradients = _writeable("clip_grad_norm", params)
-    norm = math.hypot(*(math.hypot(*(_norm(block) for (block,) in blocks([g]))) for g in gradients))
+    norm = math.hypot(*(math.hypot(*(norm_of(block) for (block,) in blocks([g]))) for g in gradients))
     if max_norm < norm < math.inf:
         grads = list({id(g): g for g in gradients}.values())
         overlap = any(a[1] > b[0] for a, b in pairwise(sorted(map(byte_bounds, grads))))
@@ -96,17 +97,3 @@ def _writeable(caller: str, params: Iterable[Tensor]) -> list[Array]:
         if p.grad is not None and not p.grad.flags.writeable:
             raise ValueError(f"{caller}: the gradient of parameter {i} ({describe(p)}) is read-only")
     return [p.grad for p in parameters if p.grad is not None]
-
-
-def _norm(block: Array) -> float:
-    """Return the Euclidean norm in float64; scale first if squares would overflow or underflow."""
-    wide = block.astype(np.float64).reshape(-1)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        norm = math.sqrt(wide @ wide)
-        if norm < 1e-150 or norm == math.inf:
-            largest = float(np.abs(wide).max(initial=0.0))
-            if largest == 0 or not math.isfinite(largest):
-                return largest
-            wide /= largest
-            norm = largest * math.sqrt(wide @ wide)
-    return norm

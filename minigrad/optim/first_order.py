@@ -44,10 +44,9 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
 
-    def _kept(self, options: Group) -> tuple[str, ...]:
+    def _check_options(self, options: Group) -> None:
         if options["nesterov"] and not options["momentum"]:
             raise ValueError("SGD: nesterov needs a momentum above 0")
-        return super()._kept(options)
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
         v = state[0] if state else None

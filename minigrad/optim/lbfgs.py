@@ -17,15 +17,15 @@ import numpy as np
 
 from ..core import Tensor, plain
 from ..nn.module import matching_arrays
-from ..spec import Array
+from ..spec import Array, as_whole
 from ..writes import written
-from .optimizer import Optimizer, Params, as_number, as_whole
+from .optimizer import Optimizer, Params, as_number
 
 __all__ = ["LBFGS"]
 
 _CURVATURE = 1e-10  # pairs with less are dropped, so that the estimate stays positive definite
 _C1, _C2 = 1e-4, 0.9  # of the Wolfe conditions; their choice for quasi-Newton methods
-_MARGIN = 0.1  # of a bracket: two successive trials closer to an end would shrink it too little
+_MARGIN = 0.1  # fraction of a bracket; a second successive trial closer to an end moves to this distance from it
 
 
 _Pair = tuple[Array, Array, float]  # the changes of parameters (s) and gradient (y) in a step, and 1 / (y . s)

@@ -16,7 +16,7 @@ from ..core import Tensor, plain
 from ..higher_order import leaves_graph
 from ..ops import reshape, split
 from ..runtime.extras import require
-from ..spec import Array, describe
+from ..spec import Array, as_array, describe
 from ..transforms import hessian, hvp, value_and_grad
 from ..trees import leaves, replace_leaves, unflatten
 from ..writes import written
@@ -158,7 +158,7 @@ def _number(value: Tensor) -> float:
 
 def _floating(path: str, value: Any) -> Array:
     """Return a leaf as a float64 array."""
-    array = plain(value if isinstance(value, Tensor) else Tensor(value))
+    array = as_array(plain(value))
     if array.dtype.kind != "f":
         raise TypeError(f"minimize: parameters must be floating, not {describe(array)} in x0{path}")
-    return array.astype(np.float64)  # type: ignore[no-any-return]
+    return array.astype(np.float64)

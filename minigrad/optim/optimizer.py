@@ -18,7 +18,7 @@ import numpy as np
 from ..core import Leaf, Tensor, plain
 from ..nn.module import matching_arrays
 from ..runtime.threads import run_in_parallel
-from ..spec import Array, Spec, describe
+from ..spec import Array, Spec, as_whole, describe
 from ..writes import written
 
 __all__ = ["Optimizer"]
@@ -69,13 +69,6 @@ def as_number(caller: str, name: str, value: Any, wanted: str = "") -> float:
     if wanted and not _RANGES[wanted](number):
         raise ValueError(f"{caller}: {name} must be {wanted}, not {number}")
     return number
-
-
-def as_whole(caller: str, name: str, value: Any, least: int = 1) -> int:
-    """Return an integer; raise unless it is at least ``least``."""
-    if isinstance(value, bool) or not (isinstance(value, (int, np.integer)) and value >= least):
-        raise ValueError(f"{caller}: {name} must be an integer of at least {least}, not {value!r}")
-    return int(value)
 
 
 def as_choice(caller: str, name: str, value: Any, choices: Sequence[Any]) -> Any:
@@ -208,7 +201,7 @@ class Optimizer:
         self.steps: list[int] = []  # the number of updates of each parameter
         self.state: dict[str, dict[int, Array]] = {}  # by name, and by the number of the parameter
         self._specs: list[Spec] = []
-        self._reductions = 0  # counts changes of the rates by ReduceOnPlateau, which a Schedule must not undo
+        self._reductions = 0  # how often ReduceOnPlateau changed the rates; a Schedule refuses to undo that
         given: Any = params if isinstance(params, Tensor) or not isinstance(params, Iterable) else list(params)
         several = isinstance(given, list) and any(isinstance(group, Mapping) for group in given)
         for group in given if several else [{"params": given}]:
@@ -235,7 +228,8 @@ class Optimizer:
         if known := [p for p in params if id(p) in elsewhere]:
             raise ValueError(f"{caller}: a parameter ({describe(known[0])}) is in another group")
         options = {name: as_option(caller, name, group.get(name, self.defaults[name])) for name in self._options}
-        names = self._kept(options)
+        self._check_options(options)
+        names = self._arrays_of(options)
         self.param_groups.append({"params": params, **options})
         for i, p in enumerate(params, len(self.params)):
             self._specs.append((p.shape, p.dtype))
@@ -243,8 +237,11 @@ class Optimizer:
         self.params += params
         self.steps += [0] * len(params)
 
-    def _kept(self, options: Group) -> tuple[str, ...]:
-        """Return the names of the arrays kept for each parameter; raise if options contradict each other."""
+    def _check_options(self, options: Group) -> None:
+        """Raise if options contradict each other."""
+
+    def _arrays_of(self, options: Group) -> tuple[str, ...]:
+        """Return the names of the arrays kept for each parameter."""
         return (*self._state_names, "velocity") if options.get("momentum") else self._state_names
 
     def _state_of(self, i: int, options: Group, names: tuple[str, ...]) -> list[Array]:
@@ -309,7 +306,7 @@ class Optimizer:
         i = -1
         for group in self.param_groups:
             options = self._options_of(group)
-            names = self._kept(options)
+            names = self._arrays_of(options)
             for p in group["params"]:
                 i += 1
                 if not (i < len(self.params) and p is self.params[i]):
@@ -322,7 +319,7 @@ class Optimizer:
     def _options_of(self, group: Group) -> Group:
         """Return the current options of a group, checked."""
         options = {name: as_option(type(self).__name__, name, group.get(name)) for name in self._options}
-        self._kept(options)
+        self._check_options(options)
         return options
 
     def _check_parameter(self, i: int, p: Tensor, g: Array) -> None:

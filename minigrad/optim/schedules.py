@@ -10,8 +10,8 @@ import numpy as np
 
 from ..core import plain
 from ..nn.module import matching_arrays
-from ..spec import Array, describe
-from .optimizer import Optimizer, as_choice, as_number, as_whole
+from ..spec import Array, as_whole, describe
+from .optimizer import Optimizer, as_choice, as_number
 
 __all__ = ["CosineLR", "ExponentialLR", "OneCycleLR", "ReduceOnPlateau", "Schedule", "StepLR", "WarmupLR"]
 

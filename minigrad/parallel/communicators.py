@@ -21,7 +21,7 @@ from ..spec import Array
 
 __all__ = ["ALONE", "Launch", "fair_threads", "gather", "gather_bytes", "launch_of", "merge", "wait", "world"]
 
-_LAUNCHERS = {  # MPI's come first: srun starts them, too
+_LAUNCHERS = {  # MPI's launchers come first, because srun may have started them
     "mpiexec of Open MPI": ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
     "mpiexec": ("PMI_SIZE", "PMI_RANK"),
     "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
@@ -142,11 +142,11 @@ def merge(comm: Any, array: Array) -> Array:
 
 
 def fair_threads(comm: Any = None, environment: Mapping[str, str] | None = None) -> int:
-    """Return the number of threads for this rank, so that the ranks of a machine fill its processors once.
+    """Return the number of threads for this rank, so that the ranks of a machine together use each processor once.
 
     Every rank calls it. The user's settings take precedence: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS (torchrun sets it)
-    or MKL_NUM_THREADS, then SLURM_CPUS_PER_TASK. Otherwise each processor is divided by the number of ranks of the
-    machine that may use it, so that ranks bound to their own processors get all of these.
+    or MKL_NUM_THREADS, then SLURM_CPUS_PER_TASK. Otherwise each processor counts 1/n for each
+    of the n ranks that may run on it. Ranks that are bound to processors of their own use all of them.
 
     >>> fair_threads() == get_num_threads()
     True
@@ -164,5 +164,5 @@ def fair_threads(comm: Any = None, environment: Mapping[str, str] | None = None)
     machine.Free()
     if any(environment.get(name) for name in _NUMBERS_OF_THREADS):
         return get_num_threads()
-    # 1e-9: three thirds are one
+    # 1e-9, so that 1/3 + 1/3 + 1/3 rounds down to 1
     return int(environment.get("SLURM_CPUS_PER_TASK") or max(1, (1 / users[mine > 0]).sum() + 1e-9))

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..core import Leaf, Tensor
+from ..spec import as_whole
 from .communicators import world
 from .gradient_sums import BUCKET_BYTES, Buckets, blocks_of_shards
 from .replicas import broadcast_parameters, check_same
@@ -63,7 +62,7 @@ class DataParallel:
     Every rank creates one from a module built in the same way; all ranks get the weights and buffers of rank 0. Then,
     for a loss that is a mean over rows:
 
-    >>> import minigrad as mg
+    >>> import numpy as np, minigrad as mg
     >>> model = mg.nn.Linear(3, 1)
     >>> sgd = mg.optim.SGD(model.parameters(), lr=0.1)
     >>> x, y = np.ones((6, 3), np.float32), np.zeros((6, 1), np.float32)
@@ -95,8 +94,8 @@ class DataParallel:
         self, module: Any, shards: int | None = None, comm: Any = None, bucket_bytes: int = BUCKET_BYTES
     ) -> None:
         self.module, self.comm = module, world() if comm is None else comm
-        self.shards = self.comm.size if shards is None else _count("shards", shards)
-        size = _count("bucket_bytes", bucket_bytes)
+        self.shards = self.comm.size if shards is None else as_whole("DataParallel", "shards", shards)
+        size = as_whole("DataParallel", "bucket_bytes", bucket_bytes)
         self._blocks = blocks_of_shards(self.shards, self.comm.size)
         self._params: list[Tensor] = list(module.parameters())
         check_same("shards and bucket_bytes", [self.shards, size], self.comm)
@@ -107,7 +106,7 @@ class DataParallel:
     def parts(self, rows: Any) -> Iterator[Part]:
         """Return the shards of a batch that this rank computes, one after the other; every rank loops to the end.
 
-        The loop's body has one backward pass of the part's loss. Earlier gradients are dropped, and after the loop
+        The loop's body has one backward pass of the part's loss. The loop clears earlier gradients, and after it
         ``.grad`` of every parameter has the sum over all shards, on every rank. A shard without rows is skipped.
 
         Args:
@@ -154,9 +153,3 @@ class DataParallel:
         for p, total in zip(self._params, buckets.sums(), strict=True):
             p.grad = total
         self._travelling = False
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"DataParallel: {name} must be an integer of at least 1, not {value!r}")
-    return int(value)

@@ -67,7 +67,7 @@ def together(comm: Any = None, hint: str = "", alike: tuple[type[Exception], ...
     except alike:
         raise
     except BaseException as error:
-        comm = world() if comm is None else comm  # not before: a rank may be stopped while MPI starts
+        comm = world() if comm is None else comm  # only now, because Ctrl-C may arrive while MPI starts
         if comm.size > 1:
             _abort(comm, error, hint)
         raise

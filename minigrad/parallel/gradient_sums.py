@@ -156,7 +156,7 @@ class Buckets:
         """End the current shard: parameters without a gradient add nothing to the sum."""
         for bucket in self._buckets:
             for i in bucket.missing:
-                bucket.rows[self._round, bucket.slices[i]] = -0.0  # x + -0.0 is x, also of x = -0.0
+                bucket.rows[self._round, bucket.slices[i]] = -0.0  # unlike 0.0, it also preserves x = -0.0
             bucket.missing.clear()
         self._advance()
         self._round, self._sent = self._round + 1, 0

@@ -20,11 +20,10 @@ def keep_memory() -> None:
     """Keep up to 64 MB of freed memory in the process, unless ``MINIGRAD_KEEP_MEMORY`` is 0.
 
     The C library of Linux takes large arrays from the kernel and returns them when they are freed, and the kernel
-    clears each page again: 3,500 pages in an iteration of the captioner, a sixth of its time. The library stops this
-    after a large block was freed: it then keeps blocks of up to that size, twice as much in all (mallopt(3),
-    M_MMAP_THRESHOLD, "dynamic"). So minigrad allocates and frees such a block when it is imported.
-    ``MALLOC_MMAP_THRESHOLD_`` and ``MALLOC_TRIM_THRESHOLD_`` in the environment take precedence. Other systems are not
-    affected.
+    clears each page again. The captioner spent a sixth of a training iteration on this. Once a large block has been
+    freed, glibc keeps freed blocks of up to that size, at most twice that size in total (M_MMAP_THRESHOLD in
+    mallopt(3)). So minigrad allocates and frees such a block when it is imported. ``MALLOC_MMAP_THRESHOLD_`` and
+    ``MALLOC_TRIM_THRESHOLD_`` in the environment take precedence. Other systems are not affected.
 
     Raises:
         ValueError: if ``MINIGRAD_KEEP_MEMORY`` is anything but 0, 1 or empty.

@@ -26,7 +26,7 @@ _LARGE = ((118, 256, 2048, False), (290, 512, 1004, False), (290, 2048, 256, Tru
 _ROWS = (4, 8, 16, 25, 40, 64, 128)  # of a step
 _MOST_ROWS = (8, 16, 25, 40, 64, None)  # in blocks
 _ROUNDS = 9
-_TURN = 3e-3  # minimum seconds of a turn; a call takes 0.1 to 5 ms
+_SHORTEST = 3e-3  # seconds for which a strategy runs before the next one; a call takes 0.1 to 5 ms
 _MARGIN = 0.97  # of the time: a smaller gain is not worth deviating from other machines
 
 # The time of this thread excludes what other processes use. On some systems it is too coarse.
@@ -111,7 +111,7 @@ def _race(
             for strategy in strategies[:: (-1) ** number]:
                 with matmul_backend.using(strategy):
                     work[strategy] = work.get(strategy) or prepare()
-                    times[strategy].append(_turn(work[strategy]))
+                    times[strategy].append(_seconds_per_call(work[strategy]))
         for strategy in strategies:
             ratios[strategy].append(median(map(truediv, times[strategy], times[strategies[0]])))
     means = {strategy: geometric_mean(each) for strategy, each in ratios.items()}
@@ -120,11 +120,11 @@ def _race(
     return means
 
 
-def _turn(work: Callable[[], Any]) -> float:
-    """Return the seconds of a call."""
+def _seconds_per_call(work: Callable[[], Any]) -> float:
+    """Return the mean time of a call."""
     work()
     start, calls = _clock(), 0
-    while (spent := _clock() - start) < _TURN or not calls:
+    while (spent := _clock() - start) < _SHORTEST or not calls:
         work()
         calls += 1
     return spent / calls

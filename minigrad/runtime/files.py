@@ -7,7 +7,7 @@ import glob
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,9 +24,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def replacing(
-    path: str | os.PathLike[str], durable: bool = False, verify: Callable[[Path], None] | None = None
-) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` after the block, or remove it after an error.
 
     A reader sees the old file or the new one, never a part of it. If several processes or threads write the same file
@@ -37,7 +35,6 @@ def replacing(
 
     Args:
         durable: flush the file, and then its new name, to the disk before returning.
-        verify: reads the whole file before it is renamed; if it raises an error, the older file is kept.
 
     Raises:
         OSError: before the block, if no file can be created there, such as a FileNotFoundError if the folder does not
@@ -58,8 +55,6 @@ def replacing(
         yield temporary
         if durable:
             flush_to_disk(temporary)
-        if verify is not None:
-            verify(temporary)
         with suppress(FileNotFoundError):
             os.chmod(temporary, target.stat().st_mode & 0o7777)
         os.replace(temporary, target)

@@ -82,8 +82,8 @@ def reason_against() -> str:
     return _opened()[1]
 
 
-def _laid(x: Array) -> tuple[int, int] | None:
-    """Return whether a matrix is stored by rows or transposed, and the entries from one row (or column) to the next."""
+def _layout(x: Array) -> tuple[int, int] | None:
+    """Return CBLAS's transposition flag and leading dimension, or None if neither axis is contiguous."""
     (M, N), (down, across) = x.shape, x.strides
     size = x.itemsize
     for transposition, along, step, length in ((_AS_IT_IS, across, down, N), (_TRANSPOSED, down, across, M)):
@@ -94,7 +94,7 @@ def _laid(x: Array) -> tuple[int, int] | None:
 
 def _by_rows(x: Array) -> bool:
     """Return whether the rows of a matrix are contiguous, with or without gaps between them."""
-    return (_laid(x) or (None,))[0] == _AS_IT_IS
+    return (_layout(x) or (None,))[0] == _AS_IT_IS
 
 
 def gemm(a: Array, b: Array, out: Array) -> bool:
@@ -107,7 +107,7 @@ def gemm(a: Array, b: Array, out: Array) -> bool:
     fits = a.dtype == b.dtype == out.dtype and b.shape[0] == K and out.shape == (M, N) and min(M, K, N) > 0
     if not letter or not fits or not (a.flags.aligned and b.flags.aligned and out.flags.behaved):
         return False
-    of_a, of_b, of_out = _laid(a), _laid(b), _laid(out)
+    of_a, of_b, of_out = _layout(a), _layout(b), _layout(out)
     if of_a is None or of_b is None or of_out is None or of_out[0] != _AS_IT_IS or max(M, K, N) > _LARGEST:
         return False
     routine = getattr(_opened()[0], f"cblas_{letter}gemm")
@@ -122,7 +122,8 @@ class Packed:
     Args:
         W: (K, parts M), or its transpose (parts M, K) with ``transposed``; C-contiguous, float32 or float64.
 
-    Call it with a (n, K) and out (parts, n, M), both of W's dtype. The rows of out are contiguous; they are filled.
+    Call it with a (n, K) and out (parts, n, M), both of W's dtype. It writes into out, whose rows must be
+    contiguous.
 
     Raises:
         ValueError: for other shapes and dtypes, which would be read or written beyond their memory.

@@ -4,8 +4,8 @@ NumPy releases the interpreter's lock inside its loops and products, so pieces o
 several cores busy. Each piece writes to its own part of the result, whichever thread runs it, so results are the same
 on every run.
 
-While pieces run, BLAS is limited to one thread. BLAS threads in addition to ours would exceed the number of cores, and
-they spin for a tenth of a second after each product: a quarter of the time of a captioner's iteration on two cores.
+While pieces run, BLAS is limited to one thread. Otherwise both kinds of threads compete for the cores, and BLAS threads
+spin for 0.1 s after each product. That cost a quarter of a captioner's iteration on two cores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from . import blas
 
 __all__ = ["get_num_threads", "set_num_threads", "run_in_parallel", "split"]
 
-_number: int | None = None  # the user's number, if BLAS cannot be asked or while it is limited to one thread
+_number: int | None = None  # the number of threads to use; None if BLAS holds it
 _running = 0  # calls of run_in_parallel, in all threads of the user
 _lock = threading.Lock()  # for the two above
 _pool: list[threading.Thread] = []

@@ -185,7 +185,7 @@ X = np.ones((2, 3))
             ({"kernel_size": 0}, ValueError, "kernel_size .*, not 0"),
             ({"kernel_size": 1.5}, ValueError, "kernel_size .*, not 1.5"),
             ({"kernel_size": (1, 2, 3)}, ValueError, "kernel_size must be one number"),
-            ({"groups": 0}, ValueError, "groups must be a positive integer"),
+            ({"groups": 0}, ValueError, "groups must be an integer of at least 1"),
             ({"in_channels": 0}, ValueError, "in_channels .*, not 0"),
             ({"out_channels": 2.0}, ValueError, "out_channels .*, not 2.0"),
             ({"stride": 0}, ValueError, "stride .* 1, not 0"),

@@ -130,14 +130,14 @@ def test_how_they_are_shown(layer, shown):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: nn.LayerNorm(0), "LayerNorm: normalized_shape must be a positive integer, not 0"),
+        (lambda: nn.LayerNorm(0), "LayerNorm: normalized_shape must be an integer of at least 1, not 0"),
         (lambda: nn.LayerNorm(()), "LayerNorm: normalized_shape must have at least one axis"),
-        (lambda: nn.RMSNorm((2, 1.5)), "RMSNorm: normalized_shape must be a positive integer, not 1.5"),
+        (lambda: nn.RMSNorm((2, 1.5)), "RMSNorm: normalized_shape must be an integer of at least 1, not 1.5"),
         (lambda: nn.LayerNorm(2, eps=-1), "LayerNorm: eps must be a finite number of at least 0, not -1"),
         (lambda: nn.GroupNorm(1, 2, eps=math.inf), "GroupNorm: eps must be a finite number of at least 0, not inf"),
         (lambda: nn.GroupNorm(2, 3), r"GroupNorm: num_groups \(2\) must divide num_channels \(3\)"),
         (lambda: nn.BatchNorm1d(3, momentum=2), r"BatchNorm1d: momentum must be None or a number in \[0, 1\], not 2"),
-        (lambda: nn.BatchNorm2d(-3), "BatchNorm2d: num_features must be a positive integer, not -3"),
+        (lambda: nn.BatchNorm2d(-3), "BatchNorm2d: num_features must be an integer of at least 1, not -3"),
         (lambda: nn.BatchNorm1d(3, eps=None), "BatchNorm1d: eps must be a finite number of at least 0, not None"),
         (
             lambda: nn.LayerNorm((2, 3))(np.ones((4, 3))),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...core import Tensor, scope, untracked
-from ...io import must_be_regular, path_as_text
+from ...io import must_be_regular
 from ...nn import Buffer, Module, Parameter
 from ...runtime.extras import require
 from ...spec import Array, as_array
@@ -56,8 +56,7 @@ def import_onnx(path: str | os.PathLike[str]) -> OnnxNetwork:
     ['0.weight', '0.bias']
     """
     onnx = require("onnx", "onnx")
-    where = path_as_text("import_onnx", path)
-    must_be_regular("import_onnx", where)
+    where = must_be_regular("import_onnx", path)
     with open(where, "rb") as file:
         content = file.read()
     try:
