@@ -42,7 +42,8 @@ _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
 def caller(primitive: Primitive) -> Callable[..., Any]:
     """Return the function on tensors that calls a primitive."""
-    short = primitive.differentiable and primitive.broadcasts and not primitive.variadic and not primitive.options
+    plain = not primitive.variadic and not primitive.options and primitive.first_hidden is None
+    short = primitive.differentiable and primitive.broadcasts and plain
     # The names matter since a call may pass inputs by keyword: the short paths' parameters are x, or a and b.
     short_path: Any = {("x",): _call_unary, ("a", "b"): _call_binary}.get(primitive.arguments) if short else None
     general = _call(primitive)
@@ -226,6 +227,8 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
                 y if type(y) is _ndarray and y.dtype.kind == "f" else _real_array(y)
                 for y in (output if several else (output,))
             ]
+            if primitive.first_hidden not in (None, len(outputs)):
+                raise TypeError(f"the first hidden output must be declared as 'hidden {len(outputs)}'")
         except _MISUSE as error:
             raise primitive.failed(inputs, error) from error
         path = current_scope()

@@ -192,11 +192,6 @@ def _show_hidden(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -
     first, names = cast(int, primitive.first_hidden), cast("tuple[str, ...]", primitive.residuals)
     later = node.later_outputs
     hidden = [value for value, name in zip(residuals, names, strict=False) if name.startswith("hidden")]
-    if len(later) not in (first - 1, first - 1 + len(hidden)):
-        raise TypeError(
-            f"{primitive.name}: it has {1 + len(later)} output(s), so its first hidden output must be declared as "
-            f"'hidden {1 + len(later)}', not 'hidden {first}'"
-        )
     node.later_outputs = (*later[: first - 1], *((value.shape, value.dtype) for value in hidden))
 
 
