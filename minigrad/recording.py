@@ -183,6 +183,7 @@ class record(observing):  # noqa: N801  (used as a function)
         lines: record the line of your code that called the primitive.
 
     >>> import minigrad as mg
+    >>> from minigrad.recording import note_of
     >>> x = mg.tensor([3.0, 4.0], requires_grad=True)
     >>> with mg.record():
     ...     y = (x * x).sum()

@@ -116,7 +116,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     All tensors that the function uses from outside get their gradients: arguments, closures and parameters. The
     function must do the same each time and should have no side effects. Random numbers drawn by minigrad's functions
     repeat, including those from generators that you pass to them. Random numbers that the function draws itself do not.
-    Derivatives of any order pass through.
+    Derivatives of any order pass through. :meth:`Tensor.retain_grad` has no effect on tensors inside the function.
 
     Args:
         function: returns a tensor, or a structure of tensors and anything else.

@@ -65,9 +65,9 @@ class Parameter(Tensor):
         dtype: another dtype to convert to.
 
     Raises:
-        TypeError: if the data are not real floats. Under :func:`minigrad.no_grad`, in-place operators such as
-            ``p *= 2`` also raise, because they would bind the name to a new tensor. To change a parameter, write into
-            its ``.data``.
+        TypeError: if the data are not real floats, or a tensor whose gradient would be lost. Under
+            :func:`minigrad.no_grad`, in-place operators such as ``p *= 2`` also raise, because they would bind the
+            name to a new tensor. To change a parameter, write into its ``.data``.
 
     >>> p = Parameter([1.0, 2.0])
     >>> p.data *= 2
@@ -78,6 +78,10 @@ class Parameter(Tensor):
     __slots__ = ("_name", "_owner")
 
     def __init__(self, data: Any, dtype: Any = None) -> None:
+        if isinstance(data, Tensor) and data.node is not None and not isinstance(data.node, Leaf):
+            raise TypeError(
+                "a parameter is a leaf, so a computed tensor would lose its gradient. Pass tensor.detach()."
+            )
         super().__init__(data, dtype, requires_grad=True)
         self.name = "parameter"  # until a module holds it
         self.owner = ""

@@ -470,3 +470,11 @@ def test_a_parameter_whose_data_were_replaced_is_neither_saved_nor_loaded(array)
             use()
     model[0].weight.data = np.zeros((2, 3), np.float32)  # the same shape and dtype
     assert not model[0].state_dict()["weight"].any()
+
+
+def test_a_computed_tensor_is_no_parameter():
+    """Fast weights made into parameters would cut the graph to the slow ones."""
+    weight = mg.tensor([1.0], requires_grad=True)
+    assert mg.nn.Parameter(weight).requires_grad
+    with pytest.raises(TypeError, match="would lose its gradient"):
+        mg.nn.Parameter(weight * 2)
