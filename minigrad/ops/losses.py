@@ -339,6 +339,62 @@ def _(
     return _reference(sum(multiply(log_softmax(logits), -spread(q, keep, logits.shape)), axis=-1), reduction, total)
 
 
+@primitive(residuals=("scores", "derived", "constant", "constant"))
+def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> ForwardResult:
+    """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
+
+    -1/N sum over (n, t) with mask[n, t] of log softmax(scores[n, t])[targets[n, t]]. Masked steps are not computed at
+    all: their scores and targets do not matter. Scores of any size are safe; half precision is computed in single.
+
+    Args:
+        scores: (N, T, V).
+        targets: (N, T), integers, in 0 … V-1 where the mask is true.
+        mask: (N, T), booleans, or integers 0 and 1.
+
+    Returns:
+        a single number of the scores' dtype; 0 for an empty batch or if every step is masked.
+
+    Raises:
+        ValueError: if the shapes do not fit, or an integer mask holds anything but 0 and 1.
+        TypeError: if the targets are not integers, or the mask is of floats.
+        IndexError: if the target of an unmasked step is outside the vocabulary; names it and its position.
+
+    Source: the captioning exercises.
+
+    >>> scores = [[[0.0, 0.0], [5.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    >>> loss = temporal_softmax_loss(scores, [[1, 0], [0, 9]], [[True, False], [True, False]])
+    >>> round(loss.item(), 4)  # log 2, twice, over 2
+    0.6931
+    """
+    if scores.ndim != 3:
+        raise ValueError(f"scores must have 3 axes (N, T, V), not shape {scores.shape}")
+    for name, array in (("targets", targets), ("mask", mask)):
+        if array.shape != scores.shape[:2]:
+            raise ValueError(f"{name} must be (N, T) = {scores.shape[:2]} as in scores, not {array.shape}")
+    if mask.dtype.kind not in "biu":
+        raise TypeError(f"mask must contain booleans, or integers 0 and 1, not {mask.dtype}")
+    if mask.dtype != bool and ((mask != 0) & (mask != 1)).any():
+        raise ValueError(f"mask must hold only 0 and 1, not {mask[(mask != 0) & (mask != 1)][0]}")
+    keep = None if mask.all() else mask.astype(bool, copy=False)
+    check_indices(targets, scores.shape[2], "targets", keep)
+    rows, scale = score_rows(scores, keep), 1 / max(len(scores), 1)
+    losses, rows = cross_entropy_rows(rows, targets.ravel() if keep is None else targets[keep], scale)
+    return narrowed(reduced(losses, "sum", scale), scores), (scores, rows, keep, scale)
+
+
+@temporal_softmax_loss.vjp_on_tensors
+@temporal_softmax_loss.vjp
+def _(g: Any, needs: Any, *residuals: Any) -> Any:
+    # the forward left rows of (softmax - one_hot(target)) / N
+    return pull_scores(g, *residuals), None, None
+
+
+@temporal_softmax_loss.reference
+def _(scores: Tensor, targets: Tensor, mask: Tensor) -> Any:
+    chosen = np.where(mask.data, targets.data.astype(int), -1)
+    return multiply(cross_entropy(scores, chosen, "sum", -1), 1 / max(scores.shape[0], 1))
+
+
 @primitive(residuals=("constant", "constant", "constant"))
 def nll_loss(
     log_probabilities: Array,

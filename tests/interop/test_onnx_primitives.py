@@ -24,7 +24,7 @@ CASES = {name: (module, case) for module in FAMILIES for name, case in getattr(m
 COMPOSED = ["affine", "binary_cross_entropy_with_logits", "gelu", "group_norm", "gru_step", "lstm_cell", "lstm_step",
             "mse_loss", "norm", "normal_cdf", "pixel_unshuffle", "rms_norm", "rnn_step", "std", "temporal_affine",
             "var"]  # fmt: skip
-"""Primitives without a writer of their own, which are written as their references."""
+"""Primitives without a writer of their own, which are written as their references; and a composition."""
 ELSEWHERE = {"dropout", "lstm"}
 """Primitives whose cases are refused; test_onnx_networks.py tests them."""
 FEW = settings(max_examples=2, suppress_health_check=list(HealthCheck))
