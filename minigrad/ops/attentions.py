@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, plain
+from ..core import Tensor, plain, untracked
 from ..primitives import Shape, Shapes, primitive
 from ..spec import Array, refuse_masked
+from .elementwise import greater_equal
 from .kernels.attention_scores import AttentionMask, attend, attend_back
 from .kernels.numerics import narrowed_all, single, sum_single
 from .reductions import softmax
@@ -68,13 +69,13 @@ def check_causal(causal: Any) -> None:
 
 
 def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
-    """Combine the mask (array, tensor or None) with the causal mask."""
+    """Combine the mask (array, tensor or None) with the causal mask; a tensor if that is true."""
     if not causal:
         return mask
-    earlier = np.tri(T, S, dtype=bool)
-    if mask is not None and mask.dtype.kind == "f":
-        return np.where(earlier, mask, -np.inf)
-    return earlier if mask is None else np.logical_and(earlier, mask)
+    earlier = greater_equal(np.arange(T)[:, None], np.arange(S))  # exported to ONNX, dynamic axes extend these ranges
+    if mask is None:
+        return earlier
+    return np.where(earlier, mask, -np.inf) if mask.dtype.kind == "f" else np.logical_and(earlier, mask)
 
 
 def _minus_row_maximum(mask: Any, dtype: Any) -> Any:
@@ -177,7 +178,7 @@ def _problems(
     joined_k, joined_v = (_joined(x.astype(wide, copy=False), stack) for x in (k, v))
     masks, which = None, np.zeros(0, np.intp)
     if mask is not None and mask.dtype.kind == "f":
-        mask, causal = _minus_row_maximum(with_causal(mask, causal, T, S), wide), False
+        mask, causal = _minus_row_maximum(plain(with_causal(mask, causal, T, S)), wide), False
     if mask is not None:
         number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
         which = np.broadcast_to(number, stack).ravel()
@@ -206,30 +207,16 @@ def _(
     return tuple(None if d is None else d.reshape(stack + d.shape[1:]) for d in (dq, dk, dv))
 
 
-@attention.vjp_on_tensors
-def _(
-    g: Any, needs: tuple[bool, ...], q: Any, k: Any, v: Any, out: Any, logsums: Any, mask: Any, causal: bool,
-    scale: float,
-) -> Any:  # fmt: skip
-    g, q, k, v = map(single, (g, q, k, v))
-    p = weights_of(scale * (q @ _turned(k)), with_causal(mask, causal, q.shape[-2], k.shape[-2]))
-    ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None
-    return (
-        ds @ k if needs[0] else None,
-        _turned(ds) @ q if needs[1] else None,
-        _turned(p) @ g if needs[2] else None,
-    )
-
-
 attention.cost(lambda inputs, output, options: math.prod(output[:-1]) * inputs[1][-2] * (inputs[0][-1] + output[-1]))
 
 
 @attention.reference
 def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: float | None = None) -> Any:
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
-    mask = None if mask is None else np.asarray(plain(mask))
-    scores = q @ _turned(k) * scale
-    return weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2])) @ v
+    mask = None if mask is None else untracked(np.asarray(plain(mask)))  # the same array, which may be an input in ONNX
+    scores = single(q) @ _turned(single(k)) * scale
+    y = weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2])) @ single(v)
+    return y.astype(np.float16) if np.result_type(q.dtype, k.dtype, v.dtype) == np.float16 else y
 
 
 # --- by a small network -------------------------------------------------------------------------------

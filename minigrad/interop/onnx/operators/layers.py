@@ -92,19 +92,6 @@ def _layer_norm(graph: GraphWriter, call: Call, x: str, weight: str, bias: str) 
     return graph.op("LayerNormalization", x, weight, bias, axis=-len(axes), epsilon=float(call.option("eps")))
 
 
-def _attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: float | None = None) -> Any:
-    """Like the reference, but the mask may be an input, and a dynamic axis can extend the two ranges of ``causal``."""
-    scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
-    scores = ops.matmul(q * scale, ops.swapaxes(k, -1, -2))
-    mask = None if mask is None else untracked(np.asarray(plain(mask)))
-    if causal:
-        earlier = ops.greater_equal(np.arange(q.shape[-2])[:, None], np.arange(k.shape[-2]))
-        if mask is not None:
-            earlier = ops.where(earlier, mask, -np.inf) if mask.dtype.kind == "f" else ops.logical_and(earlier, mask)
-        mask = earlier
-    return ops.matmul(weights_of(scores, mask), v)
-
-
 def _additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> Any:
     """Like the reference, but the mask may be an input."""
     hidden = ops.tanh(ops.expand_dims(ops.matmul(q, Wq), -2) + ops.expand_dims(ops.matmul(k, Wk), -3))
@@ -132,7 +119,7 @@ write({
         "DepthToSpace", x, blocksize=int(call.option("factor")), mode="CRD"
     ),
 })  # fmt: skip
-compose({"attention": _attention, "additive_attention": _additive_attention, "upsample": _upsample})
+compose({"additive_attention": _additive_attention, "upsample": _upsample})
 
 # --- reading: convolutions ----------------------------------------------------------------------------
 
