@@ -18,8 +18,7 @@ from ..spec import Array, as_array, describe
 from ..summation import block_sum
 from .elementwise import add
 from .kernels.blocked_products import product, products
-from .kernels.numerics import narrowed_all, sum_single, widened
-from .kernels.zero_rows import reached_rows
+from .kernels.numerics import narrowed_all, reached_rows, sum_single, widened
 from .linear import mapped
 from .shaping import ravel
 
@@ -144,7 +143,7 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
 def _(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
     """Return the needed cotangents of x, W and b: dx = g W', dW = x' g over all rows, db = the sum of g's rows.
 
-    Works on arrays and tensors. If an array g is large, its zero rows are skipped (:mod:`.kernels.zero_rows`).
+    Works on arrays and tensors. If an array g is large, its zero rows are skipped.
     """
     g, x, W = widened(g), widened(x), widened(W)
     rows, inputs = _rows(g), _rows(x)
