@@ -19,7 +19,7 @@ from ..summation import block_sum
 from .elementwise import add
 from .kernels.blocked_products import product, products
 from .kernels.numerics import narrowed_all, reached_rows, sum_single, widened
-from .linear import mapped
+from .linear import apply_linear
 from .shaping import ravel
 
 
@@ -341,7 +341,7 @@ def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tupl
         return whole
 
     part = np.broadcast_to(part, [full[c] for c in distinct])
-    return mapped(part, place, lambda u: np.einsum(f"{own}->{distinct}", u))
+    return apply_linear(part, place, lambda u: np.einsum(f"{own}->{distinct}", u))
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:

@@ -31,7 +31,7 @@ from .kernels.numerics import (
     widened,
 )  # fmt: skip
 from .kernels.windows import integer
-from .linear import batched, mapped
+from .linear import apply_linear, batched
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
@@ -508,7 +508,7 @@ def _(g: Any, needs: Any, x: Any, axis: int | None) -> Any:
     if axis is None:
         entries, axis = entries.reshape(-1), 0
     order = _stable_order(entries, axis)
-    put_back = mapped(g, lambda g: _placed(g, order, g.shape, axis), lambda u: np.take_along_axis(u, order, axis))
+    put_back = apply_linear(g, lambda g: _placed(g, order, g.shape, axis), lambda u: np.take_along_axis(u, order, axis))
     return (put_back.reshape(shape),)
 
 
@@ -595,7 +595,11 @@ def _chosen(x: Array, k: int, largest: bool) -> Array:
 @topk.vjp
 def _(g: Any, needs: Any, indices: Array, shape: tuple[int, ...], axis: int) -> Any:
     values = g[0]
-    return (mapped(values, lambda g: _placed(g, indices, shape, axis), lambda u: np.take_along_axis(u, indices, axis)),)
+    return (
+        apply_linear(
+            values, lambda g: _placed(g, indices, shape, axis), lambda u: np.take_along_axis(u, indices, axis)
+        ),
+    )
 
 
 # --- constants: no gradient flows through these ------------------------------------------------------

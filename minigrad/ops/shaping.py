@@ -19,7 +19,7 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
 from .kernels.numerics import sum_rows, sum_single, widened
-from .linear import batched, mapped
+from .linear import apply_linear, batched
 
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
 Axes = int | Sequence[int]
@@ -241,7 +241,7 @@ def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: t
         sums = sum_rows(slices.reshape(len(slices), np.prod(slices.shape[1:], dtype=int)), sources, len(counts))
         return np.moveaxis(sums.reshape(len(counts), *slices.shape[1:]), 0, axis)
 
-    return (mapped(g, add_up, lambda u: np.repeat(u, counts, axis)).reshape(shape),)
+    return (apply_linear(g, add_up, lambda u: np.repeat(u, counts, axis)).reshape(shape),)
 
 
 @primitive(residuals=())
@@ -431,7 +431,7 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
 def _(g: Any, needs: Any, mode: str, widths: Widths, shape: tuple[int, ...]) -> Any:
     if mode == "constant":
         return (g[tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))],)
-    return (mapped(g, lambda g: _gathered(g, mode, widths, shape), lambda u: _padded(u, widths, mode)),)
+    return (apply_linear(g, lambda g: _gathered(g, mode, widths, shape), lambda u: _padded(u, widths, mode)),)
 
 
 def _gathered(g: Array, mode: Any, widths: Widths, shape: tuple[int, ...]) -> Array:
