@@ -88,7 +88,7 @@ class Loops(Lines):
         self.arguments = sorted({v for v in self.plan.nodes if v.op == "argument"}, key=lambda v: v.args[0])
         self.kept: dict[tuple[str, Node], None] = {}  # the values in scratch memory
         known = -1
-        while known != len(self.kept):  # again, if a phase loaded a value that an earlier one did not keep
+        while known != len(self.kept):  # repeat until no phase loads a value that an earlier phase did not keep
             known = len(self.kept)
             self.lines, self.count = [], 0
             self.functions: set[tuple[str, str]] = set()

@@ -26,8 +26,8 @@ _MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # or "never", or "always" to co
 if _MODE not in ("auto", "never", "always"):
     raise ValueError(f"MINIGRAD_FUSE must be auto, never or always, not {_MODE!r}")
 _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
-_WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries: for fewer, NumPy is as fast as calling a kernel
-_WORTH_A_THREAD = 2**18  # entries; optimiser blocks have exactly this size and already run in parallel: never split
+_WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries; with fewer, NumPy takes no longer than a kernel
+_WORTH_A_THREAD = 2**18  # entries; optimisers pass blocks of this size and run them in parallel, so these are not split
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
 """The kernels of each fused function, by the layout of their arguments."""

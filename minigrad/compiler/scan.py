@@ -124,8 +124,8 @@ class Rows(NamedTuple):
 class Layout(NamedTuple):
     """What the text of a scan depends on: the function of the operands, their dtype, and their places.
 
-    A function that runs backwards returns None unless h reaches the next state on a direct path, too. Then the product
-    is added to the cotangent of h, the first operand; otherwise it replaces it.
+    The first operand of a backward function is the cotangent of h. The function returns None if the next state uses h
+    only in the product, which then overwrites this cotangent. Otherwise the product is added to it.
     """
 
     function: Callable[..., Any]
@@ -137,8 +137,8 @@ class Layout(NamedTuple):
 class Scan(Lines):
     """The text of a scan. ``integer`` is BLAS's integer type, ``i32`` or ``i64``.
 
-    The product goes into the first operand: a, or the cotangent of h. Forwards it multiplies the first operand at
-    ``before``, backwards the one at ``row``.
+    Forwards, the product is h W: h is the first operand at ``before``. Backwards, it is da W': da is the first operand
+    at ``row``. Its result goes into the first of all operands, a or the cotangent of h.
     """
 
     def __init__(self, layout: Layout, integer: str) -> None:

@@ -17,9 +17,10 @@ from .linear import linear_map
 from .linear_algebra import kron, trace
 from .losses import (
     binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_div, l1_loss, mse_loss, nll_loss,
+    temporal_softmax_loss,
 )  # fmt: skip
 from .normalization import batch_norm, group_norm, layer_norm, rms_norm
-from .products import affine, dot, einsum, matmul, outer, tensordot
+from .products import affine, dot, einsum, matmul, outer, temporal_affine, tensordot
 from .recurrent_gru import gru, gru_step
 from .recurrent_lstm import lstm, lstm_cell, lstm_step
 from .recurrent_rnn import rnn, rnn_step
@@ -34,7 +35,6 @@ from .shaping import (
     broadcast_to, concatenate, expand_dims, flip, moveaxis, pad, ravel, repeat, reshape, roll, split, squeeze, stack,
     swapaxes, tile, transpose,
 )  # fmt: skip
-from .temporal import temporal_affine, temporal_softmax_loss
 
 __all__ = [
     # activations
@@ -59,11 +59,11 @@ __all__ = [
     "kron", "trace",
     # losses
     "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss",
-    "nll_loss",
+    "nll_loss", "temporal_softmax_loss",
     # normalization
     "batch_norm", "group_norm", "layer_norm", "rms_norm",
     # products
-    "affine", "dot", "einsum", "matmul", "outer", "tensordot",
+    "affine", "dot", "einsum", "matmul", "outer", "temporal_affine", "tensordot",
     # recurrent_gru
     "gru", "gru_step",
     # recurrent_lstm
@@ -78,8 +78,6 @@ __all__ = [
     # shaping
     "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
     "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose",
-    # temporal
-    "temporal_affine", "temporal_softmax_loss",
 ]  # fmt: skip
 
 from . import numpy_protocols as _numpy_protocols  # noqa: F401 (importing it attaches NumPy's protocols to Tensor)

@@ -54,7 +54,7 @@ def relu(x: Array) -> ForwardResult:
     return y, (y,)
 
 
-relu.vjp(lambda g, needs, y: (masked(g, y != 0),))  # y >= 0, or NaN, which passes all on as in maximum
+relu.vjp(lambda g, needs, y: (masked(g, y != 0),))  # y is never negative; a NaN passes g on, as in maximum
 
 
 @primitive(entrywise=True, residuals=("x", "constant"))

@@ -8,15 +8,17 @@ query that may attend to no key gets 0. (0 times a NaN or an infinity is NaN: re
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core import Tensor, plain
-from ..primitives import Shape, Shapes, primitive
-from ..spec import Array, refuse_masked
+from ..core import Tensor, plain, scope, untracked
+from ..primitives import primitive
+from ..spec import Array, as_array, explain, refuse_masked
+from .elementwise import greater_equal
 from .kernels.attention_scores import AttentionMask, attend, attend_back
-from .kernels.numerics import narrowed_all, single, sum_single
+from .kernels.numerics import narrowed_all, single
 from .reductions import softmax
 
 __all__ = ["additive_attention", "attention"]
@@ -35,6 +37,8 @@ def check_attention(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int,
     shapes = [x.shape[:-2] for x in (q, k, v)]
     if mask is not None:
         refuse_masked(mask)
+        if isinstance(mask, Tensor) and mask.node is not None:
+            raise TypeError("mask is not differentiable: pass mask.detach()")
         mask = np.asarray(plain(mask))
         if mask.dtype.kind not in "bf":
             raise TypeError(
@@ -68,13 +72,13 @@ def check_causal(causal: Any) -> None:
 
 
 def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
-    """Combine the mask (array, tensor or None) with the causal mask."""
+    """Combine the mask (array, tensor or None) with the causal mask; a tensor if that is true."""
     if not causal:
         return mask
-    earlier = np.tri(T, S, dtype=bool)
-    if mask is not None and mask.dtype.kind == "f":
-        return np.where(earlier, mask, -np.inf)
-    return earlier if mask is None else np.logical_and(earlier, mask)
+    earlier = greater_equal(np.arange(T)[:, None], np.arange(S))  # exported to ONNX, dynamic axes extend these ranges
+    if mask is None:
+        return earlier
+    return np.where(earlier, mask, -np.inf) if mask.dtype.kind == "f" else np.logical_and(earlier, mask)
 
 
 def _minus_row_maximum(mask: Any, dtype: Any) -> Any:
@@ -90,26 +94,16 @@ def _minus_row_maximum(mask: Any, dtype: Any) -> Any:
 def weights_of(scores: Any, allowed: Any) -> Any:
     """Return the softmax of each query's scores over the keys to which it may attend; 0 if there are none.
 
-    It takes arrays, or tensors with a mask that may be a tensor too. A mask of floats is added to the scores.
+    The scores are a tensor, and the mask may be one. A mask of floats is added to the scores.
     """
     if allowed is None:
-        return _softmax(scores)
+        return softmax(scores, -1)
     if allowed.dtype.kind == "f":
         added = _minus_row_maximum(allowed, scores.dtype)
         allowed = np.not_equal(added, -np.inf)
         scores = scores + np.where(allowed, added, 0)
     hidden = np.where(np.any(allowed, axis=-1, keepdims=True), -np.inf, 0).astype(scores.dtype)
-    return np.where(allowed, _softmax(np.where(allowed, scores, hidden)), 0)
-
-
-def _softmax(scores: Any) -> Any:
-    weights = softmax(scores, -1)
-    return weights if isinstance(scores, Tensor) else plain(weights)
-
-
-def _pull_softmax(dp: Any, p: Any) -> Any:
-    """Return the cotangent of scores, given that of their softmax p."""
-    return p * (dp - np.sum(p * dp, axis=-1, keepdims=True))
+    return np.where(allowed, softmax(np.where(allowed, scores, hidden), -1), 0)
 
 
 def _turned(x: Any) -> Any:
@@ -177,7 +171,7 @@ def _problems(
     joined_k, joined_v = (_joined(x.astype(wide, copy=False), stack) for x in (k, v))
     masks, which = None, np.zeros(0, np.intp)
     if mask is not None and mask.dtype.kind == "f":
-        mask, causal = _minus_row_maximum(with_causal(mask, causal, T, S), wide), False
+        mask, causal = _minus_row_maximum(plain(with_causal(mask, causal, T, S)), wide), False
     if mask is not None:
         number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
         which = np.broadcast_to(number, stack).ravel()
@@ -206,42 +200,21 @@ def _(
     return tuple(None if d is None else d.reshape(stack + d.shape[1:]) for d in (dq, dk, dv))
 
 
-@attention.vjp_on_tensors
-def _(
-    g: Any, needs: tuple[bool, ...], q: Any, k: Any, v: Any, out: Any, logsums: Any, mask: Any, causal: bool,
-    scale: float,
-) -> Any:  # fmt: skip
-    g, q, k, v = map(single, (g, q, k, v))
-    p = weights_of(scale * (q @ _turned(k)), with_causal(mask, causal, q.shape[-2], k.shape[-2]))
-    ds = scale * _pull_softmax(g @ _turned(v), p) if needs[0] or needs[1] else None
-    return (
-        ds @ k if needs[0] else None,
-        _turned(ds) @ q if needs[1] else None,
-        _turned(p) @ g if needs[2] else None,
-    )
-
-
 attention.cost(lambda inputs, output, options: math.prod(output[:-1]) * inputs[1][-2] * (inputs[0][-1] + output[-1]))
 
 
 @attention.reference
 def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: float | None = None) -> Any:
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
-    mask = None if mask is None else np.asarray(plain(mask))
-    scores = q @ _turned(k) * scale
-    return weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2])) @ v
+    mask = None if mask is None else untracked(np.asarray(plain(mask)))  # the same array, which may be an input in ONNX
+    scores = single(q) @ _turned(single(k)) * scale
+    return _rounded(weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2])) @ single(v), (q, k, v))
 
 
 # --- by a small network -------------------------------------------------------------------------------
 
 
-@primitive(
-    broadcasts=True,
-    residuals=("q", "k", "v", "Wq", "Wk", "w", "output 1", "derived"),
-)
-def additive_attention(
-    q: Array, k: Array, v: Array, Wq: Array, Wk: Array, w: Array, mask: Any = None
-) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
+def additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> tuple[Tensor, Tensor]:
     """Return for each query the mean of the values with the weights softmax(tanh(q Wq + k Wk) w), and these weights.
 
     Source: D. Bahdanau, K. Cho and Y. Bengio, Neural machine translation by jointly learning to align and translate
@@ -262,70 +235,25 @@ def additive_attention(
     >>> [round(float(w), 4) for w in weights.data[0]], round(values.item(), 4)
     ([0.2689, 0.7311], 3.4621)
     """
-    if w.ndim != 1 or Wq.shape != q.shape[-1:] + w.shape or Wk.shape != k.shape[-1:] + w.shape:
-        raise ValueError(
-            f"Wq must be (Q, A), Wk (K, A) and w (A,) for q (…, T, Q) and k (…, S, K), not Wq {Wq.shape}, "
-            f"Wk {Wk.shape} and w {w.shape} for {q.shape} and {k.shape}"
-        )
-    stack, mask = check_attention(q, k, v, mask)
-    y = _hidden(q, k, Wq, Wk)
-    p = np.broadcast_to(weights_of(y @ single(w), mask), (*stack, q.shape[-2], k.shape[-2]))
-    given = (q, k, v, Wq, Wk, w)
-    values = p @ single(v)
-    return (narrowed_all(values, given), narrowed_all(p, given)), (*given, p, y)
+    given = {"q": q, "k": k, "v": v, "Wq": Wq, "Wk": Wk, "w": w}
+    try:
+        inputs = [x if isinstance(x, Tensor) else untracked(as_array(x)) for x in given.values()]
+        q, k, v, Wq, Wk, w = map(single, inputs)
+        if w.ndim != 1 or Wq.shape != q.shape[-1:] + w.shape or Wk.shape != k.shape[-1:] + w.shape:
+            raise ValueError(
+                f"Wq must be (Q, A), Wk (K, A) and w (A,) for q (…, T, Q) and k (…, S, K), not Wq {Wq.shape}, "
+                f"Wk {Wk.shape} and w {w.shape} for {q.shape} and {k.shape}"
+            )
+        stack, mask = check_attention(q, k, v, mask)
+    except (TypeError, ValueError) as error:
+        raise explain("additive_attention", given.items(), error) from None
+    with scope("additive_attention"):
+        hidden = np.tanh(np.expand_dims(q @ Wq, -2) + np.expand_dims(k @ Wk, -3))
+        p: Any = weights_of(hidden @ w, None if mask is None else untracked(mask))
+        p = np.broadcast_to(p, (*stack, q.shape[-2], k.shape[-2]))
+        return _rounded(p @ v, inputs), _rounded(p, inputs)
 
 
-def _hidden(q: Any, k: Any, Wq: Any, Wk: Any) -> Any:
-    """Return the hidden layer of the network for each query and key (…, T, S, A)."""
-    return np.tanh(np.expand_dims(single(q) @ single(Wq), -2) + np.expand_dims(single(k) @ single(Wk), -3))
-
-
-def _pull_additive(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
-    """Compute the VJP, for arrays or tensors."""
-    q, k, v, Wq, Wk, w = map(single, (q, k, v, Wq, Wk, w))
-    g_values, g_weights = (None if each is None else single(each) for each in g)
-    dp = 0 if g_values is None else g_values @ _turned(v)
-    dp = dp if g_weights is None else dp + g_weights
-    p = single(p)
-    ds = np.expand_dims(_pull_softmax(dp, p), -1)
-    da = ds * (w * (1 - y * y))
-    dQ, dK = np.sum(da, axis=-2), np.sum(da, axis=-3)
-    no_values = np.zeros(v.shape, v.dtype) if g_values is None else None
-    return (
-        dQ @ _turned(Wq) if needs[0] else None,
-        dK @ _turned(Wk) if needs[1] else None,
-        (_turned(p) @ g_values if no_values is None else no_values) if needs[2] else None,
-        _pull_weight(q, dQ) if needs[3] else None,
-        _pull_weight(k, dK) if needs[4] else None,
-        sum_single(ds * y, tuple(range(ds.ndim - 1))) if needs[5] else None,
-    )
-
-
-def _pull_weight(x: Any, d: Any) -> Any:
-    """Return the cotangent of W, given that of x W, over all rows of all stacked problems, in one product."""
-    count = math.prod(d.shape[:-1])
-    rows = np.broadcast_to(x, (*d.shape[:-1], x.shape[-1])).reshape(count, x.shape[-1])
-    return _turned(rows) @ d.reshape(count, d.shape[-1])
-
-
-additive_attention.vjp(_pull_additive)
-
-
-@additive_attention.vjp_on_tensors
-def _(g: Any, needs: Any, q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, p: Any, y: Any) -> Any:
-    return _pull_additive(g, needs, q, k, v, Wq, Wk, w, p, _hidden(q, k, Wq, Wk))
-
-
-@additive_attention.cost
-def _(inputs: Shapes, output: Shape, options: Any) -> int:
-    q, k, v, Wq, Wk, w = inputs
-    scores = math.prod(output[:-1]) * k[-2] * (w[0] + v[-1])
-    return math.prod(q[:-1]) * math.prod(Wq) + math.prod(k[:-1]) * math.prod(Wk) + scores  # type: ignore[no-any-return]
-
-
-@additive_attention.reference
-def _(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> Any:
-    hidden = np.tanh(np.expand_dims(q @ Wq, -2) + np.expand_dims(k @ Wk, -3))
-    p = weights_of(hidden @ w, None if mask is None else np.asarray(plain(mask)))
-    p = np.broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
-    return p @ v, p
+def _rounded(y: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+    """Convert a result that was computed in single precision back to half if all inputs have it."""
+    return y.astype(np.float16) if np.result_type(*(x.dtype for x in inputs)) == np.float16 else y

@@ -28,7 +28,7 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels.numerics import as_float, check_indices, refuse_entries, single
 from .kernels.windows import integer
-from .linear import mapped
+from .linear import apply_linear
 from .losses import reduction_scale
 from .reductions import logsumexp
 
@@ -142,7 +142,9 @@ class _Problem(NamedTuple):
         It uses double precision, because sums over frames are long: in single, a loss of 300 has an error of 3e-5.
         """
         x = x.reshape(self.shape[0], len(self.each), self.shape[-1])
-        y = mapped(x, lambda x: x[:, np.arange(len(self.each)), self.states], lambda u: self.scattered(u, u.dtype))
+        y = apply_linear(
+            x, lambda x: x[:, np.arange(len(self.each)), self.states], lambda u: self.scattered(u, u.dtype)
+        )
         return np.where(self.inside[:, None], np.maximum(y.astype(np.float64), _IMPOSSIBLE), _IMPOSSIBLE)
 
     def scattered(self, x: Array, dtype: Any) -> Array:

@@ -1,7 +1,7 @@
 """Arithmetic, elementary functions, choices and comparisons, entry by entry.
 
 Inputs may have any shape; two of them broadcast as in NumPy, and so do their dtypes: float32 stays
-float32, Python numbers are weak, integers become float64 where the function is not closed on them.
+float32, Python numbers are weak, integers become float64 if results need not be integers.
 An infinite gradient (sqrt at 0) is returned without a warning. Entries that were not chosen get an exact 0 as their
 cotangent, even if the cotangent is infinite or NaN. In float16, derivatives of several operations are computed in
 float32.

@@ -17,7 +17,7 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array, describe, get_default_dtype
 from .kernels.numerics import check_indices, sum_rows, widened
-from .linear import batched, mapped
+from .linear import apply_linear, batched
 from .products import matmul
 
 
@@ -57,7 +57,7 @@ def _places(shape: tuple[int, ...]) -> Array:
 
 def scattered(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Return zeros of a shape, with g added at an index; repeated entries get the sum. g may be a tensor."""
-    return mapped(g, lambda g: _scatter(g, index, shape), lambda u: u[index])
+    return apply_linear(g, lambda g: _scatter(g, index, shape), lambda u: u[index])
 
 
 def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
@@ -177,7 +177,7 @@ def _(g: Any, needs: Any, index: Any, places: Array | None) -> Any:
         writers, last = np.arange(places.size), np.zeros(g.size, np.intp)
         last[places.ravel()] = writers
         values = np.where(last[places] == writers.reshape(places.shape), values, 0)
-    return mapped(g, cleared, cleared) if needs[0] else None, values
+    return apply_linear(g, cleared, cleared) if needs[0] else None, values
 
 
 @primitive(residuals=())
@@ -251,7 +251,7 @@ def embedding(indices: Array, W: Array) -> ForwardResult:
 def _(g: Any, needs: Any, indices: Array, shape: tuple[int, int]) -> Any:
     rows = indices.ravel()
     g = g.reshape(indices.size, shape[1])
-    return None, mapped(g, lambda g: sum_rows(g, rows, shape[0]), lambda u: u[rows])
+    return None, apply_linear(g, lambda g: sum_rows(g, rows, shape[0]), lambda u: u[rows])
 
 
 @primitive(differentiable=False)
@@ -349,7 +349,7 @@ def _(g: Any, needs: Any, shape: tuple[int, ...], offset: int, axis1: int, axis2
         view[...] = g
         return d
 
-    return (mapped(g, place, lambda u: np.diagonal(u, offset, axis1, axis2)),)
+    return (apply_linear(g, place, lambda u: np.diagonal(u, offset, axis1, axis2)),)
 
 
 batched(tril, triu, diagonal)

@@ -1,7 +1,7 @@
 """Linear maps given by two functions on arrays, and rules for many cotangents at once.
 
-A VJP that is linear in the cotangent, and depends on no other differentiated value, such as that of an index or a pool,
-needs only this rule on tensors: its own VJP is the transpose, whose VJP is the map again.
+The VJP of an index or a pool is linear in the cotangent and uses no other tracked value. As a :func:`linear_map` it
+works on tensors: the VJP of the map is its transpose, and that of the transpose is the map.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def linear_map(x: Array, apply: Map, transpose: Map) -> ForwardResult:
     return apply(x), (apply, transpose)
 
 
-linear_map.vjp(lambda g, needs, apply, transpose: (mapped(g, transpose, apply),))
+linear_map.vjp(lambda g, needs, apply, transpose: (apply_linear(g, transpose, apply),))
 
 
-def mapped(x: Any, apply: Map, transpose: Map) -> Any:
+def apply_linear(x: Any, apply: Map, transpose: Map) -> Any:
     """Return apply(x) for an array, and :func:`linear_map` for a tensor: for rules that run on both."""
     return linear_map(x, apply, transpose) if isinstance(x, Tensor) else apply(x)
 

@@ -28,7 +28,7 @@ from .kernels.numerics import (
     row_sums,
     single,
 )  # fmt: skip
-from .linear import mapped
+from .linear import apply_linear
 from .reductions import log_softmax, softmax, sum
 
 # --- shared by losses --------------------------------------------------------------------------------
@@ -41,8 +41,8 @@ def reduction_scale(reduction: str, count: float, known: tuple[str, ...] = ("mea
     """
     if not isinstance(reduction, str):  # PyTorch's third argument is the weight
         raise TypeError(
-            f"reduction must be 'mean', 'sum' or 'none', not {describe(reduction)}. Pass the weights of a loss "
-            "that has them by keyword, weight=…"
+            f"reduction must be 'mean', 'sum' or 'none', not {describe(reduction)}. If you meant weights, pass them by "
+            "keyword: weight=…"
         )
     if reduction not in known:
         raise ValueError(f"reduction must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {reduction!r}")
@@ -156,7 +156,7 @@ def smoothed_rows(z: Array, targets: Array, scale: Any, own: Any, each: Any) -> 
     np.exp(z, out=z)
     total = z.sum(axis=1)
     z *= (scale / total)[:, None]
-    # Subtract the distribution, and the rounding error of the gradient's sum in the same proportions.
+    # Subtract the target distribution. The rows should now sum to 0, so subtract what is left in the same proportions.
     amount = np.full_like(total, scale)
     for _ in range(2):
         z -= amount[:, None] * each
@@ -187,7 +187,7 @@ def pull_scores(g: Any, scores: Any, rows: Any, keep: Array | None, scale: Any) 
         g = (g.reshape(-1) if keep is None else g[keep])[:, None]
     d = rows if isinstance(g, np.ndarray) and g.ndim == 0 and g == 1 else rows * g
     shape = scores.shape
-    return d.reshape(shape) if keep is None else mapped(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
+    return d.reshape(shape) if keep is None else apply_linear(d, lambda r: spread(r, keep, shape), lambda u: u[keep])
 
 
 # --- classes -----------------------------------------------------------------------------------------
@@ -214,10 +214,14 @@ def _check_classes(name: str, scores: Array, targets: Array, ignore_index: int |
 def _distribution(
     logits: Array, targets: Array, ignore_index: int | None, smoothing: Any, weight: Any
 ) -> tuple[Array | None, Array, Any, Any, Any, Any]:
-    """Interpret the targets of a cross-entropy: which entries count (None for all), and for those
+    """Convert the targets of a cross-entropy to distributions.
 
-    the target of each (M,); its probability, and the additional one of each class, as :func:`smoothed_rows` takes them;
-    the weight of each row, a number or (M,); and the divisor of a mean.
+    Returns:
+        keep: which entries count; None for all.
+        chosen: (M,), the target of each entry that counts.
+        own, each: the probability of the target, and the additional one of each class, as in :func:`smoothed_rows`.
+        counts: the weight of each entry that counts, a number or (M,).
+        total: the divisor of a mean.
     """
     if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float, np.integer, np.floating)):
         raise TypeError(f"label_smoothing must be a number, not {smoothing!r}")
@@ -339,6 +343,62 @@ def _(
     return _reference(sum(multiply(log_softmax(logits), -spread(q, keep, logits.shape)), axis=-1), reduction, total)
 
 
+@primitive(residuals=("scores", "derived", "constant", "constant"))
+def temporal_softmax_loss(scores: Array, targets: Array, mask: Array) -> ForwardResult:
+    """Cross-entropy of a sequence, summed over the unmasked steps and divided by the batch size N.
+
+    -1/N sum over (n, t) with mask[n, t] of log softmax(scores[n, t])[targets[n, t]]. Masked steps are not computed at
+    all: their scores and targets do not matter. Scores of any size are safe; half precision is computed in single.
+
+    Args:
+        scores: (N, T, V).
+        targets: (N, T), integers, in 0 … V-1 where the mask is true.
+        mask: (N, T), booleans, or integers 0 and 1.
+
+    Returns:
+        a single number of the scores' dtype; 0 for an empty batch or if every step is masked.
+
+    Raises:
+        ValueError: if the shapes do not fit, or an integer mask holds anything but 0 and 1.
+        TypeError: if the targets are not integers, or the mask is of floats.
+        IndexError: if the target of an unmasked step is outside the vocabulary; names it and its position.
+
+    Source: the captioning exercises.
+
+    >>> scores = [[[0.0, 0.0], [5.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    >>> loss = temporal_softmax_loss(scores, [[1, 0], [0, 9]], [[True, False], [True, False]])
+    >>> round(loss.item(), 4)  # log 2, twice, over 2
+    0.6931
+    """
+    if scores.ndim != 3:
+        raise ValueError(f"scores must have 3 axes (N, T, V), not shape {scores.shape}")
+    for name, array in (("targets", targets), ("mask", mask)):
+        if array.shape != scores.shape[:2]:
+            raise ValueError(f"{name} must be (N, T) = {scores.shape[:2]} as in scores, not {array.shape}")
+    if mask.dtype.kind not in "biu":
+        raise TypeError(f"mask must contain booleans, or integers 0 and 1, not {mask.dtype}")
+    if mask.dtype != bool and ((mask != 0) & (mask != 1)).any():
+        raise ValueError(f"mask must hold only 0 and 1, not {mask[(mask != 0) & (mask != 1)][0]}")
+    keep = None if mask.all() else mask.astype(bool, copy=False)
+    check_indices(targets, scores.shape[2], "targets", keep)
+    rows, scale = score_rows(scores, keep), 1 / max(len(scores), 1)
+    losses, rows = cross_entropy_rows(rows, targets.ravel() if keep is None else targets[keep], scale)
+    return narrowed(reduced(losses, "sum", scale), scores), (scores, rows, keep, scale)
+
+
+@temporal_softmax_loss.vjp_on_tensors
+@temporal_softmax_loss.vjp
+def _(g: Any, needs: Any, *residuals: Any) -> Any:
+    # the forward left rows of (softmax - one_hot(target)) / N
+    return pull_scores(g, *residuals), None, None
+
+
+@temporal_softmax_loss.reference
+def _(scores: Tensor, targets: Tensor, mask: Tensor) -> Any:
+    chosen = np.where(mask.data, targets.data.astype(int), -1)
+    return multiply(cross_entropy(scores, chosen, "sum", -1), 1 / max(scores.shape[0], 1))
+
+
 @primitive(residuals=("constant", "constant", "constant"))
 def nll_loss(
     log_probabilities: Array,
@@ -391,7 +451,7 @@ def _(g: Any, needs: Any, picked: tuple[Array, Array], shape: tuple[int, ...], e
 
     g = single(g)
     each = (g.reshape(-1)[picked[0]] if g.ndim else g) * each  # g has one value per entry, or is a single number
-    return mapped(each, place, lambda u: u[picked]).reshape(shape), None
+    return apply_linear(each, place, lambda u: u[picked]).reshape(shape), None
 
 
 # --- two classes -------------------------------------------------------------------------------------
@@ -616,7 +676,7 @@ def kl_div(log_prediction: Array, target: Array, *, log_target: bool = False, re
     if not log_target:
         refuse_entries(target < 0, "target", target, "a probability is at least 0")
     scale = _divergence_scale(reduction, log_prediction.shape)
-    q, difference, _ = _compared(single(log_prediction), single(target), bool(log_target))
+    q, difference, _ = _log_ratio(single(log_prediction), single(target), bool(log_target))
     dtype = np.result_type(as_float(log_prediction), as_float(target))
     return reduced(q * difference, reduction, scale).astype(dtype, copy=False), (
         log_prediction,
@@ -635,7 +695,7 @@ def _divergence_scale(reduction: str, shape: tuple[int, ...]) -> float:
     return 1 / max(shape[0], 1)
 
 
-def _compared(log_p: Any, target: Any, log_target: bool) -> tuple[Any, Any, Array]:
+def _log_ratio(log_p: Any, target: Any, log_target: bool) -> tuple[Any, Any, Array]:
     """Return q, log q - log p, and where q is 0 (both are 0 there, for any p), for arrays or tensors."""
     none: Array = plain(target) == (-np.inf if log_target else 0)
     safe = np.where(none, 0 if log_target else 1, target)  # its logarithm and derivatives are finite
@@ -645,7 +705,7 @@ def _compared(log_p: Any, target: Any, log_target: bool) -> tuple[Any, Any, Arra
 
 @kl_div.vjp
 def _(g: Any, needs: Any, log_prediction: Any, target: Any, log_target: bool, scale: float) -> Any:
-    q, difference, none = _compared(single(log_prediction), single(target), log_target)
+    q, difference, none = _log_ratio(single(log_prediction), single(target), log_target)
     g, d_target = single(g) * scale, None
     if needs[1]:
         slope = q * (difference + 1) if log_target else np.where(none, -np.inf, difference + 1)

@@ -18,9 +18,8 @@ from ..spec import Array, as_array, describe
 from ..summation import block_sum
 from .elementwise import add
 from .kernels.blocked_products import product, products
-from .kernels.numerics import narrowed_all, sum_single, widened
-from .kernels.zero_rows import reached_rows
-from .linear import mapped
+from .kernels.numerics import narrowed_all, reached_rows, sum_single, widened
+from .linear import apply_linear
 from .shaping import ravel
 
 
@@ -128,15 +127,6 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
     """
     if x.ndim == 0:
         raise ValueError("x must be (…, D), not a single number")
-    return affine_rows(x, W, b), (x, W)
-
-
-def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
-    """Return x (…, D) times W (D, M) plus b (M,), which is added in place; half precision in single, rounded once.
-
-    Raises:
-        ValueError: if W or b does not fit.
-    """
     D = x.shape[-1]
     if W.ndim != 2 or W.shape[0] != D:
         raise ValueError(f"W must be (D, M) with D = {D} as in x, not {W.shape}")
@@ -146,14 +136,14 @@ def affine_rows(x: Array, W: Array, b: Array | None) -> Array:
     y = product(_rows(widened(x)), widened(W)).astype(np.result_type(*map(widened, inputs)), copy=False)
     if b is not None:
         y += b
-    return y.reshape(*x.shape[:-1], W.shape[1]).astype(np.result_type(*inputs), copy=False)
+    return y.reshape(*x.shape[:-1], W.shape[1]).astype(np.result_type(*inputs), copy=False), (x, W)
 
 
 @affine.vjp
-def pull_affine(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
+def _(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
     """Return the needed cotangents of x, W and b: dx = g W', dW = x' g over all rows, db = the sum of g's rows.
 
-    Works on arrays and tensors. If an array g is large, its zero rows are skipped (:mod:`.kernels.zero_rows`).
+    Works on arrays and tensors. If an array g is large, its zero rows are skipped.
     """
     g, x, W = widened(g), widened(x), widened(W)
     rows, inputs = _rows(g), _rows(x)
@@ -172,8 +162,8 @@ def pull_affine(g: Any, needs: Any, x: Any, W: Any) -> tuple[Any, Any, Any]:
 
 
 @affine.batched_vjp
-def pull_affine_batch(g: Array, needs: Any, x: Array, W: Array) -> tuple[Any, Any, Any]:
-    """Do the same for a batch of cotangents (B, …, M): cotangents (B, …, D), (B, D, M) and (B, M)."""
+def _(g: Array, needs: Any, x: Array, W: Array) -> tuple[Any, Any, Any]:
+    # of cotangents (B, …, M): cotangents (B, …, D), (B, D, M) and (B, M)
     g, x, W = widened(g), widened(x), widened(W)
     rows = g.reshape(len(g), math.prod(g.shape[1:-1]), g.shape[-1])
     dx = product(_rows(g), W.T).reshape(len(g), *x.shape) if needs[0] else None
@@ -185,6 +175,29 @@ affine.cost(lambda inputs, output, options: math.prod(output) * inputs[0][-1])
 
 
 affine.reference(lambda x, W, b=None: matmul(x, W) if b is None else add(matmul(x, W), b))
+
+
+def temporal_affine(x: Any, W: Any, b: Any) -> Tensor:
+    """The same affine map at every step, x_t W + b: :func:`affine` of (N, T, D).
+
+    Args:
+        x: (N, T, D). W: (D, M). b: (M,). Dtypes promote as in NumPy; half precision is computed in single.
+
+    Returns:
+        (N, T, M).
+
+    Raises:
+        ValueError: if the shapes do not fit; the message names the argument and the shape that would.
+
+    Source: the captioning exercises.
+
+    >>> temporal_affine([[[1.0, 2.0], [3.0, 4.0]]], [[1.0], [10.0]], [0.5])
+    tensor([[[21.5],
+             [43.5]]])
+    """
+    if np.ndim(plain(x)) != 3:
+        raise ValueError(f"temporal_affine: x must have 3 axes (N, T, D), not shape {np.shape(plain(x))}")
+    return affine(x, W, b)  # type: ignore[no-any-return]
 
 
 # --- Einstein summation ----------------------------------------------------------------------------
@@ -328,7 +341,7 @@ def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tupl
         return whole
 
     part = np.broadcast_to(part, [full[c] for c in distinct])
-    return mapped(part, place, lambda u: np.einsum(f"{own}->{distinct}", u))
+    return apply_linear(part, place, lambda u: np.einsum(f"{own}->{distinct}", u))
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:

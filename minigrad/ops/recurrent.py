@@ -17,7 +17,8 @@ marks a change; p. is the change of a step's input part x Wx + b, of a GRU's tha
                GRU    da_r, da_z, da_n = k_r dh, k_z dh, k_m dh                dh = z dh + da Wh'
 
 The backward loop is a primitive, :func:`recurrent_pullback`. Each loop is the transpose of the other. So the VJP of the
-backward loop is the forward loop, and another backward loop for the inputs that change the slopes (:meth:`Cell.bend`).
+backward loop is the forward loop, and another backward loop for the inputs that change the slopes
+(:meth:`Cell.pull_slopes`).
 
 Shapes: N batch, T steps, D input, H hidden, G columns of Wh; M packed rows (:mod:`minigrad.ops.kernels.packing`).
 """
@@ -41,7 +42,7 @@ from .kernels.packing import Group, Inputs, Packing, check_places, of_step, of_s
 from .kernels.recurrent_steps import Trace, add_lanes, groups_of, run, run_back
 
 __all__ = [
-    "Cell", "begin", "check_shapes", "declare_rules", "highest", "preactivations",
+    "Cell", "begin", "check_shapes", "declare_rules", "largest_exponent", "preactivations",
     "pull_step", "tanh_vjp", "wide_dtype", "with_last_gate",
 ]  # fmt: skip
 
@@ -103,7 +104,7 @@ def tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:
 
 
 @cache
-def highest(dtype: Any) -> Array:
+def largest_exponent(dtype: Any) -> Array:
     """Return the largest integer whose exponential is finite, 88 in single and 709 in double."""
     return np.array(int(np.log(np.finfo(dtype).max)), dtype)
 
@@ -128,8 +129,8 @@ class Cell(Protocol):
 
     Attributes:
         gates: blocks of H columns of Wh.
-        two_biases: whether h Wh has its own bias. The last gate then takes its input part separately, and there is one
-            more *lane* (gates and this part) than gates.
+        two_biases: whether h Wh has its own bias, as in a GRU, whose last gate needs x Wx + b and h Wh apart. So there
+            are gates + 1 *lanes*: one for each gate, and one for x Wx + b of the last gate.
     """
 
     gates: int = 1
@@ -155,7 +156,7 @@ class Cell(Protocol):
     def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> Array | None:
         """A :data:`.kernels.recurrent_steps.StepVJP` with slopes k (S, n, H)."""
 
-    def bend(
+    def pull_slopes(
         self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
         lanes: Array, after: Array, before: Array,
     ) -> None:  # fmt: skip
@@ -165,8 +166,8 @@ class Cell(Protocol):
             kept: the data that the cell keeps, each (S, steps, n, H). states: the last state before the steps and after
                 them.
             a: changes of the lanes. changes: of the last state before and after. totals: all cotangents of the states.
-            lanes, after, before: filled with the derivatives by the lanes (lanes, steps, n, H), by the last state after
-                the steps, and by that before them; the latter two are zeros.
+            lanes, after, before: outputs, the derivatives by the lanes (lanes, steps, n, H), by the last state after
+                the steps, and by the last state before them. ``after`` and ``before`` are zero on entry.
         """
 
 
@@ -419,7 +420,7 @@ def _(
         kept, (slopes, lanes, out) = ([of_steps(d, part, n, H) for d in ds] for ds in (trace.kept, (k, a, inside)))
         here, changes, arrived = ([d[part].reshape(lanes.shape[1:]) for d in ds] for ds in (*pairs, totals))
         targets = (d[-1][part].reshape(lanes.shape[1:]) for d in (after, back))
-        cell.bend(kept, here, slopes, lanes, changes, arrived, out, *targets)
+        cell.pull_slopes(kept, here, slopes, lanes, changes, arrived, out, *targets)
     if uWh is not None:
         back[0] += product(da, uWh.T)
     firsts = [packing.pull_before(d, into) for d, into in zip(back, after, strict=True)]

@@ -22,7 +22,7 @@ from .kernels.numerics import sum_single
 from .kernels.packing import of_steps
 from .kernels.recurrent_steps import Operand, Trace, by_gate, project, run_cell, run_cell_back
 from .recurrent import (
-    Cell, begin, check_shapes, declare_rules, highest, pull_step, tanh_vjp, wide_dtype, with_last_gate,
+    Cell, begin, check_shapes, declare_rules, largest_exponent, pull_step, tanh_vjp, wide_dtype, with_last_gate,
 )  # fmt: skip
 
 __all__ = ["gru", "gru_step"]
@@ -41,7 +41,7 @@ def gru_states(a: Array, p: Array, b_n: Array, h: Array, gates: Array, h_next: A
     both, r = a[:2], a[0]
     both += p[:2]
     np.negative(both, out=both)
-    np.minimum(both, highest(both.dtype), out=both)
+    np.minimum(both, largest_exponent(both.dtype), out=both)
     np.exp(both, out=u)
     np.add(a[2], b_n, out=m)
     np.add(u[0], 1, out=r)
@@ -176,7 +176,7 @@ class _GRU(Cell):
         dh *= k[4]
         return dh
 
-    def bend(
+    def pull_slopes(
         self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
         lanes: Array, after: Array, before: Array,
     ) -> None:  # fmt: skip

@@ -19,7 +19,7 @@ from ..spec import Array
 from .kernels.packing import of_steps
 from .kernels.recurrent_steps import Operand, Trace, by_gate, project, run_cell, run_cell_back, scans
 from .recurrent import (
-    Cell, begin, check_shapes, declare_rules, highest, preactivations, pull_step, tanh_vjp, wide_dtype,
+    Cell, begin, check_shapes, declare_rules, largest_exponent, preactivations, pull_step, tanh_vjp, wide_dtype,
 )  # fmt: skip
 
 __all__ = ["lstm", "lstm_cell", "lstm_step"]
@@ -40,7 +40,7 @@ def lstm_states(a: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array)
     """
     u, g = a[:3], a[3]
     np.negative(u, out=u)
-    np.minimum(u, highest(u.dtype), out=u)
+    np.minimum(u, largest_exponent(u.dtype), out=u)
     np.exp(u, out=u)
     np.tanh(g, out=g)
     i, f, o = u + 1  # divide by these, which saves the pass that would convert them to sigmoids
@@ -242,7 +242,7 @@ class _LSTM(Cell):
         np.multiply(k[2], dh, out=da[2])
         dc *= k[4]
 
-    def bend(
+    def pull_slopes(
         self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
         lanes: Array, after: Array, before: Array,
     ) -> None:  # fmt: skip
@@ -294,7 +294,7 @@ def lstm(
     first = packing.sort(h0, wide)
     first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, wide)
     M, H = len(packing.rows), h0.shape[1]
-    projected = project(inputs.rows(x), Wx, wide)  # before the kept arrays, or it leaves an unusable gap
+    projected = project(inputs.rows(x), Wx, wide)  # allocated before the kept arrays: freed after them, it leaves a gap
     h, c, tanh_c, gates = (np.empty((M, columns), wide) for columns in (H, H, H, 4 * H))
 
     run_cell(inputs, projected, b, Wh, first, h, _next_states, [(first_c, c), c, tanh_c, h], gates)

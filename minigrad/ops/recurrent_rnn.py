@@ -84,7 +84,7 @@ class _RNN(Cell):
     def pull_step(self, k: Array, cotangents: list[Array], da: Array) -> None:
         np.multiply(k[0], cotangents[0], out=da[0])
 
-    def bend(
+    def pull_slopes(
         self, kept: list[Any], states: list[Array], k: Array, a: Array, changes: list[Array], totals: list[Array],
         lanes: Array, after: Array, before: Array,
     ) -> None:  # fmt: skip

@@ -31,7 +31,7 @@ from .kernels.numerics import (
     widened,
 )  # fmt: skip
 from .kernels.windows import integer
-from .linear import batched, mapped
+from .linear import apply_linear, batched
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 
@@ -463,31 +463,19 @@ def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
         x, axis = x.reshape(-1), 0
     x, g, y = (np.moveaxis(array, axis, -1) for array in (single(x), single(g), y))
     if isinstance(x, Tensor) or isinstance(g, Tensor) or not y.all():
-        one = np.ones_like(plain(x)[..., :1])
-        before = np.concatenate([one, np.cumprod(x[..., :-1], axis=-1)], -1)
-        d = before * _recurrence(np.concatenate([x[..., 1:], 0 * one], -1), g)
+        before = np.concatenate([np.ones_like(plain(x)[..., :1]), np.cumprod(x[..., :-1], axis=-1)], -1)
+        a, s, step = _shifted(x, 1), g, 1
+        while step < x.shape[-1]:  # the solution at i is s_i + a_i times that at i + step, which is 0 after the end
+            a, s, step = a * _shifted(a, step), s + a * _shifted(s, step), 2 * step
+        d = before * s
     else:
         d = np.cumsum((g * y)[..., ::-1], axis=-1)[..., ::-1] / x
     return (np.moveaxis(d, -1, axis).reshape(shape),)
 
 
-def _recurrence(a: Any, b: Any) -> Any:
-    """Solve s_i = b_i + a_i s_(i+1) along the last axis, 0 after its end: by halves, in as many steps as n has bits.
-
-    Two steps are one, s_i = (b_i + a_i b_(i+1)) + (a_i a_(i+1)) s_(i+2): a recurrence for the even entries, which is
-    half as long. The odd ones follow from these.
-    """
-    n = b.shape[-1]
-    if n < 2:
-        return b
-    nothing = np.zeros((*b.shape[:-1], 1), b.dtype)
-    if n % 2:
-        a, b = np.concatenate([a, nothing], -1), np.concatenate([b, nothing], -1)
-    a_even, a_odd, b_even, b_odd = a[..., ::2], a[..., 1::2], b[..., ::2], b[..., 1::2]
-    even = _recurrence(a_even * a_odd, b_even + a_even * b_odd)
-    odd = b_odd + a_odd * np.concatenate([even[..., 1:], nothing], -1)
-    both = np.stack([even, odd], -1)
-    return both.reshape(*both.shape[:-2], 2 * both.shape[-2])[..., :n]
+def _shifted(x: Any, step: int) -> Any:
+    """Return the entries a step further along the last axis, and 0 after its end."""
+    return np.concatenate([x[..., step:], np.zeros_like(plain(x)[..., :step])], -1)
 
 
 # --- entries by size ---------------------------------------------------------------------------------
@@ -520,7 +508,7 @@ def _(g: Any, needs: Any, x: Any, axis: int | None) -> Any:
     if axis is None:
         entries, axis = entries.reshape(-1), 0
     order = _stable_order(entries, axis)
-    put_back = mapped(g, lambda g: _placed(g, order, g.shape, axis), lambda u: np.take_along_axis(u, order, axis))
+    put_back = apply_linear(g, lambda g: _placed(g, order, g.shape, axis), lambda u: np.take_along_axis(u, order, axis))
     return (put_back.reshape(shape),)
 
 
@@ -607,7 +595,11 @@ def _chosen(x: Array, k: int, largest: bool) -> Array:
 @topk.vjp
 def _(g: Any, needs: Any, indices: Array, shape: tuple[int, ...], axis: int) -> Any:
     values = g[0]
-    return (mapped(values, lambda g: _placed(g, indices, shape, axis), lambda u: np.take_along_axis(u, indices, axis)),)
+    return (
+        apply_linear(
+            values, lambda g: _placed(g, indices, shape, axis), lambda u: np.take_along_axis(u, indices, axis)
+        ),
+    )
 
 
 # --- constants: no gradient flows through these ------------------------------------------------------

@@ -12,7 +12,7 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .kernels.numerics import masked, narrowed, single
 from .kernels.windows import Size, Windows, check_images, integer, pair
-from .linear import mapped
+from .linear import apply_linear
 from .reductions import max, mean
 from .shaping import pad, stack
 
@@ -68,7 +68,7 @@ def max_pool2d(
 @max_pool2d.vjp
 def _(g: Any, needs: Any, x: Array, y: Array, windows: Windows) -> Any:
     x, y = plain(x), plain(y)
-    return (mapped(g, lambda g: _spread_shares(g, x, y, windows), lambda u: _gather_shares(u, x, y, windows)),)
+    return (apply_linear(g, lambda g: _spread_shares(g, x, y, windows), lambda u: _gather_shares(u, x, y, windows)),)
 
 
 def _shares(x: Array, y: Array, windows: Windows, dtype: Any) -> tuple[dict[Size, Array], Array, Array]:
@@ -143,7 +143,7 @@ def _means(x: Array, windows: Windows, count: Size) -> Array:
 
 avg_pool2d.vjp(
     lambda g, needs, shape, windows: (
-        mapped(g, lambda g: _spread_means(g, shape, windows), lambda u: _means(u, windows, g.shape[2:])),
+        apply_linear(g, lambda g: _spread_means(g, shape, windows), lambda u: _means(u, windows, g.shape[2:])),
     )
 )
 
@@ -226,7 +226,7 @@ def _bin_means(x: Array, size: Size) -> Array:
 
 
 adaptive_avg_pool2d.vjp(
-    lambda g, needs, shape, size: (mapped(g, lambda g: _spread_bins(g, shape), lambda u: _bin_means(u, size)),)
+    lambda g, needs, shape, size: (apply_linear(g, lambda g: _spread_bins(g, shape), lambda u: _bin_means(u, size)),)
 )
 
 
@@ -360,7 +360,7 @@ def upsample(x: Array, factor: int | Size, mode: str = "nearest") -> ForwardResu
 
 upsample.vjp(
     lambda g, needs, factors, mode: (
-        mapped(g, lambda g: _gathered(g, factors, mode), lambda u: _enlarged(u, factors, mode)),
+        apply_linear(g, lambda g: _gathered(g, factors, mode), lambda u: _enlarged(u, factors, mode)),
     )
 )
 

@@ -9,7 +9,7 @@ dtype.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
 from .kernels.numerics import sum_rows, sum_single, widened
-from .linear import batched, mapped
+from .linear import apply_linear, batched
 
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
 Axes = int | Sequence[int]
@@ -241,7 +241,7 @@ def _(g: Any, needs: Any, counts: Array, equal: bool, axis: int | None, shape: t
         sums = sum_rows(slices.reshape(len(slices), np.prod(slices.shape[1:], dtype=int)), sources, len(counts))
         return np.moveaxis(sums.reshape(len(counts), *slices.shape[1:]), 0, axis)
 
-    return (mapped(g, add_up, lambda u: np.repeat(u, counts, axis)).reshape(shape),)
+    return (apply_linear(g, add_up, lambda u: np.repeat(u, counts, axis)).reshape(shape),)
 
 
 @primitive(residuals=())
@@ -376,18 +376,7 @@ def _(g: Any, needs: Any, shapes: list[tuple[int, ...]], axis: int) -> Any:
 
 Widths = tuple[tuple[int, int], ...]  # before and after each axis
 
-# Which of n entries is at position i, which may be far outside 0 … n-1. The entries … -2 -1 | 0 1 2 | 3 4 … of a b c
-# are:
-#     edge       … a a | a b c | c c …
-#     wrap       … b c | a b c | a b …
-#     reflect    … c b | a b c | b a …
-#     symmetric  … b a | a b c | c b …
-_SOURCES: dict[str, Callable[[Array, int], Array]] = {
-    "edge": lambda i, n: np.clip(i, 0, n - 1),
-    "wrap": lambda i, n: i % n,
-    "reflect": lambda i, n: (n - 1) - abs(i % max(2 * n - 2, 1) - (n - 1)),
-    "symmetric": lambda i, n: np.minimum(i % (2 * n), 2 * n - 1 - i % (2 * n)),
-}
+_MODES = ("constant", "edge", "wrap", "reflect", "symmetric")
 
 
 @primitive(residuals=())
@@ -410,17 +399,16 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
     (tensor([0, 1, 2, 0, 0]), tensor([3, 2, 1, 2, 3, 2, 1]))
     """
     widths = _widths(pad_width, x.ndim)
-    if mode != "constant":
-        if mode not in _SOURCES:
-            raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, ['constant', *_SOURCES]))}")
-        if constant_values != 0:
-            raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
-        return _repeated(x, mode, widths), (mode, widths, x.shape)
-    y = np.full(
-        [n + before + after for (before, after), n in zip(widths, x.shape, strict=True)], constant_values, x.dtype
-    )
-    y[_inside(widths, x.shape)] = x
-    return y, (mode, widths, x.shape)
+    if mode not in _MODES:
+        raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, _MODES))}")
+    if mode != "constant" and constant_values != 0:
+        raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
+    options = {"constant_values": constant_values} if mode == "constant" else {}
+    return _padded(x, widths, mode, **options), (mode, widths, x.shape)
+
+
+def _padded(x: Array, widths: Widths, mode: Any, **options: Any) -> Array:
+    return np.pad(x, widths, mode, **options) if widths else np.array(x)  # NumPy refuses arrays without axes
 
 
 def _widths(pad_width: Any, ndim: int) -> Widths:
@@ -439,42 +427,21 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
     return tuple((before, after) for before, after in widths.tolist())
 
 
-def _inside(widths: Widths, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Return where an array of a shape is within the padded one."""
-    return tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))
-
-
-def _sources(mode: str, widths: Widths, shape: tuple[int, ...]) -> Iterator[tuple[int, Array]]:
-    """Yield each axis that has a border, and which of its entries is at each position."""
-    for axis, ((before, after), n) in enumerate(zip(widths, shape, strict=True)):
-        if before + after:
-            if not n:
-                raise ValueError(f"mode {mode!r} cannot pad axis {axis}, which has length 0")
-            yield axis, _SOURCES[mode](np.arange(-before, n + after), n)
-
-
-def _repeated(x: Array, mode: str, widths: Widths) -> Array:
-    """Return x with a border of its own entries, along one axis after the other."""
-    y = x
-    for axis, sources in _sources(mode, widths, x.shape):
-        y = np.take(y, sources, axis)
-    return np.array(y) if y is x else y
-
-
 @pad.vjp
 def _(g: Any, needs: Any, mode: str, widths: Widths, shape: tuple[int, ...]) -> Any:
     if mode == "constant":
-        return (g[_inside(widths, shape)],)
-    return (mapped(g, lambda g: _gathered(g, mode, widths, shape), lambda u: _repeated(u, mode, widths)),)
+        return (g[tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))],)
+    return (apply_linear(g, lambda g: _gathered(g, mode, widths, shape), lambda u: _padded(u, widths, mode)),)
 
 
-def _gathered(g: Array, mode: str, widths: Widths, shape: tuple[int, ...]) -> Array:
-    """The transpose of :func:`_repeated`: what came to a border is added to where it was taken from."""
+def _gathered(g: Array, mode: Any, widths: Widths, shape: tuple[int, ...]) -> Array:
+    """The transpose of :func:`_padded`: what came to a border is added to where it was taken from."""
     g = widened(g)
-    for axis, sources in _sources(mode, widths, shape):
-        start, n, places = widths[axis][0], shape[axis], np.moveaxis(g, axis, 0)
-        d = np.array(places[start : start + n])
-        for place in (*range(start), *range(start + n, len(places))):
-            d[sources[place]] += places[place]
-        g = np.moveaxis(d, 0, axis)
+    for axis, ((start, after), n) in enumerate(zip(widths, shape, strict=True)):
+        if start + after:
+            sources, places = np.pad(np.arange(n), (start, after), mode), np.moveaxis(g, axis, 0)
+            d = np.array(places[start : start + n])
+            for place in (*range(start), *range(start + n, len(places))):
+                d[sources[place]] += places[place]
+            g = np.moveaxis(d, 0, axis)
     return g

@@ -102,7 +102,7 @@ def _union(before: Picture, after: Picture) -> tuple[Picture, list[str]]:
         vertex = newest[len(union)].with_inputs(tuple(edges))
         vertex.feedback = tuple(feedback)
         changes = [] if _ABSENT in (old, new) else _changes(old, new)
-        vertex.specs += old.specs[len(vertex.specs) :]  # from which only removed edges begin
+        vertex.specs += old.specs[len(vertex.specs) :]  # only removed edges start at these outputs
         vertex.caveat = "\n".join(changes) or vertex.caveat
         changes += [
             f"{e.mark}{e.argument}: {full_name(newest[e.source])} {e.part}".rstrip()

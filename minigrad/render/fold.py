@@ -83,7 +83,7 @@ def _leaf_count(picture: Picture) -> int:
 def _with_omitted(picture: Picture, rest: range, noun: str) -> Picture:
     """Replace these vertices, if any, with one that shows their number."""
     left = sum(picture.vertices[i].stands_for or 1 for i in rest)
-    return _merged(picture, [_Replaced(rest, f"and {left:,} more{noun}")]) if rest else picture
+    return _merged(picture, [_Group(rest, f"and {left:,} more{noun}")]) if rest else picture
 
 
 def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
@@ -110,7 +110,7 @@ def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
         for part in [part for part in parts if len(part) > 1 or len(parts) == 1]:
             inner = [(*v.around[depth:], v.label)[0] for v in (picture.vertices[part[0]], picture.vertices[part[-1]])]
             label, scope = (" … ".join(dict.fromkeys(inner)), path) if len(parts) > 1 else (path[-1], path[:-1])
-            groups.append(_Replaced(range(part[0], part[-1] + 1), label, "module", scope, _contents(picture, part)))
+            groups.append(_Group(range(part[0], part[-1] + 1), label, "module", scope, _contents(picture, part)))
     return _merged(picture, groups)
 
 
@@ -175,8 +175,8 @@ def _contents(picture: Picture, run: Sequence[int]) -> str:
 
 
 _Place = tuple[Sequence[int], int, int | None]
-# A place among the vertices that become one: all of them, the number among them, and the start of their repeat, or None
-# for leaves and for vertices that stay.
+# (members, number, start): the vertices that become one, the position of this vertex among them, and the start of their
+# repeat; None for leaves and for vertices that stay.
 
 
 def _places(vertices: Sequence[Vertex], repeats: Sequence[Repeat]) -> dict[int, _Place]:
@@ -314,7 +314,7 @@ def _numbers(texts: Sequence[str]) -> str:
 # Merging ----------------------------------------------------------------------------------------
 
 
-class _Replaced(NamedTuple):
+class _Group(NamedTuple):
     """Consecutive vertices that one omitted vertex or closed module replaces."""
 
     members: range
@@ -324,7 +324,7 @@ class _Replaced(NamedTuple):
     caveat: str = ""
 
 
-def _merged(picture: Picture, groups: Sequence[_Replaced]) -> Picture:
+def _merged(picture: Picture, groups: Sequence[_Group]) -> Picture:
     """Replace each group with one vertex; drop leaves that only groups use, except inputs of modules."""
     owner = {i: group for group in groups for i in group.members}
     kept, ports = _uses(picture, owner)
@@ -344,7 +344,7 @@ def _merged(picture: Picture, groups: Sequence[_Replaced]) -> Picture:
     return new.finish()
 
 
-def _uses(picture: Picture, owner: Mapping[int, _Replaced]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
+def _uses(picture: Picture, owner: Mapping[int, _Group]) -> tuple[set[int], dict[int, dict[tuple[int, int], int]]]:
     """Return the vertices used outside of groups, and the outputs that each group keeps.
 
     The outputs of its members are by the start of the group. Outputs of equal shape become one output of an omitted
@@ -373,7 +373,7 @@ def _uses(picture: Picture, owner: Mapping[int, _Replaced]) -> tuple[set[int], d
     return kept, ports
 
 
-def _replace(new: Rewriting, group: _Replaced, ports: Mapping[tuple[int, int], int]) -> None:
+def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]) -> None:
     """Write the vertex that replaces a group."""
     vertices = new.picture.vertices
     members = [vertices[i] for i in group.members]
@@ -465,7 +465,8 @@ def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[
 #
 # In a repeat, every source moves by a fixed distance from block to block: 0 for a shared weight, the period for the
 # state of the previous step, another distance for values from an earlier loop. There are two exceptions. The first
-# block may take its states from anywhere, or have them as constants. An input may be any other input in each block.
+# block may take its states from anywhere, or have them as constants. Each block may take a different input, in any
+# order.
 
 
 def _kinds(vertices: Sequence[Vertex], apart: bool) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -295,5 +295,7 @@ def time_heat(picture: Picture, ends: Ends = True) -> Heat:
 def _checked_ends(option: str, ends: Any) -> tuple[float, float]:
     is_pair = isinstance(ends, tuple | list) and len(ends) == 2 and all(isinstance(end, Real) for end in ends)
     if not is_pair or not 0 < ends[0] <= ends[1] < math.inf:
-        raise ValueError(f"render: {option} must be True, False or the ends of a scale, 0 < low <= high; got {ends!r}")
+        raise ValueError(
+            f"render: {option} must be True, False or a pair (low, high) with 0 < low <= high, not {ends!r}"
+        )
     return float(ends[0]), float(ends[1])

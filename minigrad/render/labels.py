@@ -369,7 +369,7 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
 def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
     """Return whether the drawn edge identifies its argument.
 
-    A part does, and a state of the previous step, and an element of omitted vertices.
+    It does if it shows an index, brings the previous step's state, or brings one element of omitted vertices.
     """
     source = picture.vertices[edge.source]
     between_steps = vertex.step is not None and source.node is vertex.node

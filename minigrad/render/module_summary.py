@@ -107,8 +107,8 @@ def summary(module: Module, *inputs: Any, **options: Any) -> Summary:
     """Call a module once, and list output shapes, parameters and costs of each module in it.
 
     A multiply-add is one product added to a sum. They are counted from the shapes of products: matrix products, affine
-    maps, einsum, convolutions, recurrent cells and temporal maps. Primitives with a few operations per entry
-    (activations, biases, losses) count as 0.
+    maps, einsum, convolutions and recurrent cells. Primitives with a few operations per entry (activations, biases,
+    losses) count as 0.
 
     Residuals are the arrays that the graph of the result keeps for the backward pass, except for the parameters. Memory
     that several arrays share counts once, in the module that keeps it first. Frozen parts keep nothing.

@@ -144,7 +144,7 @@ def test_backward_passes_agree_with_numerical_gradients(name):
     assert all(np.array_equal(a, b) for a, b in zip(grads, backward(*cotangents, cache), strict=True))
     narrow = [x.astype(np.float32) for x in inputs]
     assert {output.dtype for output in forward(*narrow)[:-1]} == {np.dtype(np.float32)}
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=name.removeprefix("temporal_")):
         forward(inputs[0][..., :-1], *inputs[1:])
 
 

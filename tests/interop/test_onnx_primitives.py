@@ -21,10 +21,10 @@ FAMILIES = [
     for path in sorted((Path(__file__).parent.parent / "ops").glob("test_*.py"))
 ]
 CASES = {name: (module, case) for module in FAMILIES for name, case in getattr(module, "CASES", {}).items()}
-COMPOSED = ["affine", "binary_cross_entropy_with_logits", "gelu", "group_norm", "gru_step", "lstm_cell", "lstm_step",
-            "mse_loss", "norm", "normal_cdf", "pixel_unshuffle", "rms_norm", "rnn_step", "std", "temporal_affine",
-            "var"]  # fmt: skip
-"""Primitives without a writer of their own, which are written as their references."""
+COMPOSED = ["additive_attention", "affine", "binary_cross_entropy_with_logits", "gelu", "group_norm", "gru_step",
+            "lstm_cell", "lstm_step", "mse_loss", "norm", "normal_cdf", "pixel_unshuffle", "rms_norm", "rnn_step",
+            "std", "temporal_affine", "var"]  # fmt: skip
+"""Primitives without a writer of their own, which are written as their references; and compositions."""
 ELSEWHERE = {"dropout", "lstm"}
 """Primitives whose cases are refused; test_onnx_networks.py tests them."""
 FEW = settings(max_examples=2, suppress_health_check=list(HealthCheck))

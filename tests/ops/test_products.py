@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
-from minigrad.ops.kernels.zero_rows import reached_rows, rows_with_any
+from minigrad.ops.kernels.numerics import reached_rows, rows_with_any
 from tests.checks import Case, check_primitive, leaf, pull
 from tests.peers import Peer
 from tests.strategies import arrays, shapes

@@ -313,7 +313,7 @@ def test_what_is_not_finite_stays_where_it_is():
         (lambda: mg.ops.pad(x23, -1), ValueError, "pad_width must not be negative: -1"),
         (lambda: mg.ops.pad(x23, ((1, 1),) * 3), ValueError, r"pad\(.*or a pair for each of 2 axes"),
         (lambda: mg.ops.pad(x23, 0.5), TypeError, "pad_width must be of integers, not 0.5"),
-        (lambda: mg.ops.pad(np.ones((2, 0)), 1, "wrap"), ValueError, "pad.*'wrap' .* axis 1"),
+        (lambda: mg.ops.pad(np.ones((2, 0)), 1, "wrap"), ValueError, r"pad\(.*empty axis 1"),
         (lambda: mg.ops.pad(x23, 1, mode="mean"), ValueError, "mode 'mean' is none of 'constant', 'edge', 'wrap'"),
         (lambda: mg.ops.pad(x23, 1, "edge", 2.0), ValueError, "constant_values are for the mode 'constant', not"),
     ],

@@ -1,4 +1,4 @@
-"""Temporal primitives: against references, PyTorch, the source's numbers, masks of all kinds, and mistakes."""
+"""Layers and losses of each step of a sequence: references, PyTorch, the source's numbers, masks, and mistakes."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ CASES = {"temporal_affine": affine_cases(), "temporal_softmax_loss": loss_cases(
 @given(data=st.data())
 def test_primitive(name, data):
     check_primitive(getattr(mg.ops, name), data.draw(CASES[name]))
+
+
+@given(affine_cases())
+def test_temporal_affine_is_the_affine_map_of_each_step(case):
+    x, W, b = case.inputs
+    y = mg.temporal_affine(leaf(x), leaf(W), leaf(b))
+    assert y.node.primitive is mg.affine.primitive  # so are its derivatives
+    assert y.shape == (*x.shape[:2], W.shape[1])
+    for t in range(x.shape[1]):
+        np.testing.assert_allclose(y.data[:, t], mg.affine(x[:, t], W, b).data, rtol=1e-12, atol=1e-14)
 
 
 def loss_and_gradient(scores, targets, mask, g=1.0):
@@ -105,7 +115,7 @@ SCORES, TARGETS, MASK = np.zeros((2, 3, 4)), np.zeros((2, 3), int), np.ones((2, 
     ("name", "inputs", "kind", "message"),
     [
         *(("temporal_affine", [np.ones(s) for s in shapes], ValueError, message) for shapes, message in [
-            (((3, 4), (4, 5), (5,)), r"temporal_affine\(.*x .*\(N, T, D\).* \(3, 4\)"),
+            (((3, 4), (4, 5), (5,)), r"temporal_affine: x .*\(N, T, D\).* \(3, 4\)"),
             (((2, 3, 4), (3, 5), (5,)), r"W .*D = 4 as in x, not \(3, 5\)"),
             (((2, 3, 4), (4,), (5,)), r"W .*D = 4 as in x, not \(4,\)"),
             (((2, 3, 4), (4, 5), (1,)), r"b .*\(5,\).*, not \(1,\)"),

@@ -43,7 +43,7 @@ OPTIONS = [
 LIMIT = [({"max_nodes": n}, ValueError, f"max_nodes must be an int of at least 1, not {n!r}") for n in (0, "many")]
 TITLE = [({"title": 3}, TypeError, "title must be a str, not 3")]
 DRAWN = [
-    ({"gradients": ends}, ValueError, "gradients must be True, False or the ends of a scale, 0 < low <= high; got")
+    ({"gradients": ends}, ValueError, "gradients must be True, False or a pair")
     for ends in ((2, 1), (0, 1), "hot", 0, np.ones(2))
 ]
 TIMEOUT = [

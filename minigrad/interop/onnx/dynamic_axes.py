@@ -117,7 +117,7 @@ def _must_be_equal(node: Any) -> bytes | str:
 
 
 class _SizeDependentConstants:
-    """Writes constants that depend on the size; the empty name stands for one that does not."""
+    """Writes constants that depend on the size. Methods return an empty name if one follows no known pattern."""
 
     def __init__(self, graph: GraphWriter, dynamic: DynamicAxes) -> None:
         self.graph, self.dynamic = graph, dynamic

@@ -1,4 +1,4 @@
-"""Helpers of primitives on arrays: precision, accurate sums, exact zeros, axes, and rows by index."""
+"""Helpers of primitives on arrays: precision, accurate sums, exact zeros, axes, and rows of arrays."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from ...summation import block_sum
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 _HELD = (np.ndarray, np.generic)  # NumPy's types, on which rules run unless they run on tensors
 _LONGEST = 4096  # the most entries of a row to sum by a product
+ENOUGH = 0.1  # the minimum share of rows to skip, because the remaining rows must be copied first
+_WORTH = 2**16  # entries of a cotangent: searching fewer for zero rows costs as much as multiplying them
 _BITS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 
 
@@ -176,3 +178,33 @@ def sum_rows(rows: Array, indices: Array, size: int) -> Array:
     for key, start, count in zip(keys[many].tolist(), first[many].tolist(), counts[many].tolist(), strict=True):
         total[key] = block_sum(rows[start : start + count], 0)
     return total
+
+
+# --- zero rows of cotangents --------------------------------------------------------------------------
+
+# Zero rows of a cotangent add nothing to gradients, so their products can be skipped. Such rows are common: positions
+# after a caption's end, which `cross_entropy` ignores with `ignore_index`, and padding in a batch of sequences. User
+# code need not mark them. (If such a row meets an infinite number, their product, NaN, is skipped too.)
+
+
+def reached_rows(g: Array) -> Array | None:
+    """Return the indices of the nonzero rows of g (R, C), or None if too few rows are zero to save time.
+
+    >>> g = np.zeros((4, 2**15), np.float32)
+    >>> g[1, 7] = g[3, 0] = 1
+    >>> reached_rows(g)
+    array([1, 3])
+    >>> g += 1
+    >>> reached_rows(g) is None  # all of them
+    True
+    """
+    if g.size < _WORTH:
+        return None
+    places = np.flatnonzero(rows_with_any(g))
+    return None if len(places) > (1 - ENOUGH) * len(g) else places
+
+
+def rows_with_any(g: Array) -> Array:
+    """Return for each row of g (R, C) whether any of its entries is not 0 (R,)."""
+    found: Array = (g != 0).any(axis=1)
+    return found

@@ -54,9 +54,8 @@ from ...runtime import blas
 from ...runtime.threads import get_num_threads, run_in_parallel
 from ...spec import Array
 from .blocked_products import block_rows, column_blocks, multiplier, packs, product, row_blocks
-from .numerics import widened
+from .numerics import ENOUGH, rows_with_any, widened
 from .packing import Group, Inputs, Packing, of_step
-from .zero_rows import ENOUGH, rows_with_any
 
 __all__ = [
     "Operand", "Step", "StepVJP", "Trace", "add_lanes", "by_gate", "groups_of", "project", "run", "run_back",

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .... import ops
-from ....core import Tensor, plain, untracked
-from ....ops.attentions import weights_of
+from ....core import Tensor
 from ....ops.kernels.windows import pair
 from ....spec import Array
 from ..graph_writer import Call, GraphWriter
@@ -92,27 +91,6 @@ def _layer_norm(graph: GraphWriter, call: Call, x: str, weight: str, bias: str) 
     return graph.op("LayerNormalization", x, weight, bias, axis=-len(axes), epsilon=float(call.option("eps")))
 
 
-def _attention(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: float | None = None) -> Any:
-    """Like the reference, but the mask may be an input, and a dynamic axis can extend the two ranges of ``causal``."""
-    scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
-    scores = ops.matmul(q * scale, ops.swapaxes(k, -1, -2))
-    mask = None if mask is None else untracked(np.asarray(plain(mask)))
-    if causal:
-        earlier = ops.greater_equal(np.arange(q.shape[-2])[:, None], np.arange(k.shape[-2]))
-        if mask is not None:
-            earlier = ops.where(earlier, mask, -np.inf) if mask.dtype.kind == "f" else ops.logical_and(earlier, mask)
-        mask = earlier
-    return ops.matmul(weights_of(scores, mask), v)
-
-
-def _additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: Any = None) -> Any:
-    """Like the reference, but the mask may be an input."""
-    hidden = ops.tanh(ops.expand_dims(ops.matmul(q, Wq), -2) + ops.expand_dims(ops.matmul(k, Wk), -3))
-    p = weights_of(ops.matmul(hidden, w), None if mask is None else untracked(np.asarray(plain(mask))))
-    p = ops.broadcast_to(p, (*np.broadcast_shapes(p.shape[:-2], v.shape[:-2]), *p.shape[-2:]))
-    return ops.matmul(p, v), p
-
-
 def _upsample(x: Any, factor: Any, mode: str = "nearest") -> Any:
     """Products with matrices, which hold the larger images of unit vectors."""
     down, across = (
@@ -132,7 +110,7 @@ write({
         "DepthToSpace", x, blocksize=int(call.option("factor")), mode="CRD"
     ),
 })  # fmt: skip
-compose({"attention": _attention, "additive_attention": _additive_attention, "upsample": _upsample})
+compose({"upsample": _upsample})
 
 # --- reading: convolutions ----------------------------------------------------------------------------
 
