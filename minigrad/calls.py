@@ -208,6 +208,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs, params = _sort_arguments(primitive, args, kwargs)
+        params = {name: list(x) if type(x) is list else x for name, x in params.items()}  # the caller may change a list
         observers = current()
         try:
             weak: tuple[type, ...] = ()

@@ -321,3 +321,23 @@ def test_what_is_not_finite_stays_where_it_is():
 def test_refusals_of_pad(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        mg.flip,
+        lambda x, o: mg.roll(x, o, (0, 1)),
+        lambda x, o: mg.roll(x, (1, 2), o),
+        lambda x, o: mg.moveaxis(x, o, [1, 0]),
+    ],
+)
+def test_a_list_of_axes_may_change_before_the_backward_pass(call):
+    weights, grads = np.arange(9.0).reshape(3, 3), []
+    for later in ([0, 1], [1, 0]):
+        axes, x = [0, 1], mg.tensor(np.zeros((3, 3)), requires_grad=True)
+        y = (call(x, axes) * weights).sum()
+        axes[:] = later
+        y.backward()
+        grads.append(x.grad)
+    np.testing.assert_array_equal(*grads)
