@@ -4,9 +4,9 @@ The cotangent of a node's output is g = dL/d(output). By the chain rule it is th
 (dL/d(use)) (d(use)/d(output)). A primitive's VJP computes the term of one use. The pass visits children first, so every
 sum is complete when the pass reaches its node.
 
-:func:`generic_pass` takes cotangents of any kind (tensors, or arrays with an additional first axis), and stops at any
-nodes. :func:`reverse_pass` is faster: it takes arrays, goes on to the leaves, sums in place and frees residuals as it
-goes.
+:func:`generic_pass` takes cotangents of any kind (tensors, or arrays with an additional first axis), and can stop at
+any node. :func:`reverse_pass` is faster: it takes arrays, always reaches the leaves, sums in place and frees residuals
+as it goes.
 """
 
 from __future__ import annotations
@@ -352,7 +352,7 @@ def _walk_back(
                         grad = fit(primitive, argnum, grad, shape, dtype)
                 if key not in cotangents:
                     cotangents[key] = grad
-                    # A leaf's first cotangent is its gradient if nobody adds to it; small ones are copied faster.
+                    # A leaf may keep its first cotangent. Copying a small one is faster than checking.
                     if (
                         parent.primitive is None
                         and grad.size > _SMALL
@@ -386,7 +386,7 @@ def _check_residuals(node: Node) -> None:
 
 def _raise_freed(primitive: Primitive) -> None:
     raise ValueError(
-        f"the residuals of {primitive.name} were freed by an earlier backward pass, which may have failed: "
+        f"the residuals of {primitive.name} were freed by an earlier backward pass, perhaps one that failed: "
         "run the forward pass again, or pass retain_graph=True to the first backward pass. Detach a state that you "
         "carry from one batch to the next."
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from .core import Node, Tensor, array_of, current_scope, number_check, set_outputs, untracked
 from .observers import active, current
-from .spec import Array, as_array, refuse_masked
+from .spec import Array, as_array, get_default_dtype, refuse_masked
 from .writes import clock, guard, owner
 
 if TYPE_CHECKING:
@@ -24,17 +24,13 @@ __all__ = ["caller"]
 
 _new = object.__new__
 _ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # looking up a function in np takes 50 ns
-_float32, _float64 = np.dtype(np.float32), np.dtype(np.float64)
+_bool, _float32, _float64 = map(np.dtype, ("bool", "float32", "float64"))
 
 # Edges that the nodes of the short paths share (see Node). They apply if each input is the first output of its node.
 _UNARY = ((0,), (True,), (0,))
 _LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
 _BOTH = ((0, 1), (True, True), (0, 0))
 _NO_PARAMS: dict[str, Any] = {}
-# Numbers that NumPy types weakly, or by their own dtype. Python floats do so only beside a floating array; otherwise
-# they take the default dtype.
-_INTEGERS = (int, np.bool_, np.integer)
-_NUMBERS = (*_INTEGERS, float, np.floating)
 _MALFORMED = "the forward must return (output, tuple of residuals)"
 # The errors that NumPy and our own checks raise for a user's mistake.
 _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
@@ -42,21 +38,26 @@ _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
 def caller(primitive: Primitive) -> Callable[..., Any]:
     """Return the function on tensors that calls a primitive."""
-    plain = not primitive.variadic and not primitive.options and primitive.first_hidden is None
-    short = primitive.differentiable and primitive.broadcasts and plain
+    simple = not primitive.variadic and not primitive.options and primitive.first_hidden is None
+    short = primitive.differentiable and primitive.broadcasts and simple
     # The names matter since a call may pass inputs by keyword: the short paths' parameters are x, or a and b.
     short_path: Any = {("x",): _call_unary, ("a", "b"): _call_binary}.get(primitive.arguments) if short else None
     general = _call(primitive)
     return short_path(primitive, general) if short_path else general
 
 
-def _constant(value: Any, weak: tuple[type, ...]) -> Any:
-    """Convert an input that is not a tensor to an ndarray; numbers of the types ``weak`` stay as they are."""
+def _constant(value: Any, weak: bool) -> Any:
+    """Convert an input that is not a tensor to an ndarray; if ``weak``, numbers stay as they are."""
     if type(value) is _ndarray and value.dtype.kind in "biuf":
         return value
-    if value is None or isinstance(value, weak):
+    if value is None or (weak and isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))):
         return value
     return as_array(value)
+
+
+def _takes_default(inputs: Any) -> bool:
+    """Return whether Python floats decide the dtype of a result: there is one, beside only booleans and numbers."""
+    return any(type(x) is float for x in inputs) and all(getattr(x, "dtype", _bool) == _bool for x in inputs)
 
 
 def _real_array(output: Any) -> Array:
@@ -111,7 +112,7 @@ def _call_unary(primitive: Primitive, general: Callable[..., Tensor]) -> Callabl
         node.residuals = residuals
         node.scope = path
         node.born = next(clock)
-        if residuals and primitive.keeps_inputs:  # without residuals the VJP itself runs on tensors
+        if residuals and primitive.keeps_inputs:  # a VJP without residuals needs no reference
             node.inputs = (array,)
         return tensor
 
@@ -136,7 +137,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
             elif isinstance(a, Tensor):
                 left, x = a.node, array_of(a.data)
             else:
-                x = _constant(a, _NUMBERS)
+                x = _constant(a, True)
             kind = type(b)
             if kind is Tensor:
                 right, y = b.node, b.data
@@ -145,7 +146,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
             elif isinstance(b, Tensor):
                 right, y = b.node, array_of(b.data)
             else:
-                y = _constant(b, _NUMBERS)
+                y = _constant(b, True)
             result = forward(x, y)
         except _MISUSE as error:
             raise primitive.failed((a, b), error) from error
@@ -167,8 +168,8 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
         tensor.index = 0
         path = current_scope()
         if path is None or (left is None and right is None):
-            if dtype is _float64 and (isinstance(a, float) or isinstance(b, float)):  # it may take the default dtype
-                return general(a, b)
+            if dtype is _float64 and _takes_default((a, b)):
+                tensor.data = output.astype(get_default_dtype())
             tensor.node = None
             return tensor
         tensor.node = node = Node()
@@ -193,7 +194,7 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
         node.residuals = residuals
         node.scope = path
         node.born = next(clock)
-        if residuals:  # without residuals the VJP itself runs on tensors, and there is nothing to guard
+        if residuals:  # a VJP without residuals needs no reference, and there is nothing to guard
             if primitive.keeps_inputs:
                 node.inputs = (x, y)
             if (left is None or right is None) and number_check.get() is None:
@@ -211,10 +212,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
         params = {name: list(x) if type(x) is list else x for name, x in params.items()}  # the caller may change a list
         observers = current()
         try:
-            weak: tuple[type, ...] = ()
-            if primitive.broadcasts and len(inputs) > 1:
-                beside = any(isinstance(x, (Tensor, _ndarray)) and x.dtype.kind == "f" for x in inputs)
-                weak = _NUMBERS if beside else _INTEGERS
+            weak = primitive.broadcasts and len(inputs) > 1
             arrays = [array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             forward = primitive.forward
             for observer in observers:
@@ -228,6 +226,8 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
                 y if type(y) is _ndarray and y.dtype.kind == "f" else _real_array(y)
                 for y in (output if several else (output,))
             ]
+            if weak and _takes_default(inputs):
+                outputs = [y.astype(get_default_dtype()) if y.dtype == _float64 else y for y in outputs]
             if primitive.first_hidden not in (None, len(outputs)):
                 raise TypeError(f"the first hidden output must be declared as 'hidden {len(outputs)}'")
         except _MISUSE as error:

@@ -1,7 +1,7 @@
 """Tensors and nodes: the arrays of a computation, and the graph that a gradient needs.
 
-A :class:`Tensor` holds an ndarray and, if it is tracked, its :class:`Node`: a leaf, or the application of a primitive
-that made it. A node holds a primitive, its
+A :class:`Tensor` holds an ndarray. A tracked tensor also has a :class:`Node`, which is a leaf or the call that made the
+tensor. A node holds a primitive, its
 parents and its residuals. The nodes form a directed acyclic graph, which :mod:`minigrad.backward` walks in reverse.
 Calling a primitive creates a node (:mod:`minigrad.calls`).
 """
@@ -92,8 +92,8 @@ class Node:
             ``((1, 2), (False, True, True), (0, 1))``.
         shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other output.
         residuals: what the VJP needs; None once a backward pass has freed it.
-        born: its number; a node made later, or a later write, has a larger one (:mod:`minigrad.writes`). A leaf has
-            none.
+        born: its number; a node made later, or a later write, has a larger one (:mod:`minigrad.writes`). Only the
+            leaves of transforms have one.
         scope: the path of :func:`scope` names.
 
     Most nodes do not set these:
@@ -259,8 +259,8 @@ class Tensor(Extensions):
     def grad(self) -> Any:
         """The sum of the gradients of all backward passes, an ndarray or None.
 
-        It is a tensor if a pass left a graph (:func:`minigrad.create_graph`) or if you assigned a tracked tensor. An
-        inner tensor has a gradient only after :meth:`retain_grad`.
+        It is a tensor if the last pass left a graph (:func:`minigrad.create_graph`), or if you assigned a tracked one.
+        An inner tensor has a gradient only after :meth:`retain_grad`.
         """
         holder = self._holder()
         return None if holder is None else holder.grad
@@ -351,7 +351,7 @@ class Tensor(Extensions):
         memo[id(self)] = twin = copy(self)
         twin.data, twin.node = np.array(self.data), None
         if self.node is not None:
-            twin.requires_grad = True  # a leaf of its own
+            twin.requires_grad = True  # makes a new leaf
             twin.grad = None if self.grad is None else np.array(plain(self.grad))
         return twin
 

@@ -145,7 +145,9 @@ class Batches:
         arrays = matching_arrays(caller, {name: np.array(n) for name, n in mine.items()}, state)
         found = {name: int(array) for name, array in arrays.items()}
         for name, n in found.items():
-            if n < 0 or (n != mine[name] and name not in ("seed", "epoch", "position")):
+            if n < 0:
+                raise ValueError(f"{caller}: {name} is {n} in the state, but must not be negative")
+            if n != mine[name] and name not in ("seed", "epoch", "position"):
                 raise ValueError(f"{caller}: {name} is {n} in the state and {mine[name]} here")
         if found["position"] > len(self):
             raise ValueError(f"{caller}: position {found['position']} exceeds {len(self)} batches")
@@ -154,7 +156,9 @@ class Batches:
 
 
 def micro_batches(parts: int, *arrays: Any) -> Iterator[tuple[Any, ...]]:
-    """Split a batch into parts of nearly equal length; yield each part after its share of the rows, between 0 and 1.
+    """Split a batch into parts of nearly equal length; yield ``(share, part of each array, …)``.
+
+    The share is the part's fraction of the rows.
 
     ``backward`` adds to the existing gradients. With (share * loss).backward() for each part, they add up to those of
     the mean over the batch, up to rounding, even if the parts differ in length. A loss that is a sum needs no share.

@@ -10,7 +10,7 @@ import numpy as np
 
 from .backward import graph_of, reverse_pass, seed_of
 from .core import Leaf, Tensor, enable_grad, extend_tensor, plain, untracked
-from .higher_order import differentiable_pass, leaves_graph
+from .higher_order import builds_graph, differentiable_pass
 from .writes import written
 
 __all__ = ["GradientMethods"]
@@ -44,7 +44,7 @@ class GradientMethods:
         >>> x.grad
         array(6., dtype=float32)
         """
-        if leaves_graph() if create_graph is None else create_graph:
+        if builds_graph() if create_graph is None else create_graph:
             return _accumulate_tensors(self, gradient)  # type: ignore[arg-type]
         found = reverse_pass([seed_of(self, gradient)], retain_graph)  # type: ignore[arg-type]
         with _adding:

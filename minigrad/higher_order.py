@@ -36,7 +36,7 @@ __all__ = [
     "differentiable_pass",
     "differentiating",
     "in_rule",
-    "leaves_graph",
+    "builds_graph",
     "rule_on_tensors",
     "variable",
 ]
@@ -50,7 +50,7 @@ def differentiating(on: bool = True) -> setting[bool]:
     return setting(_differentiable, lambda _: on)
 
 
-def leaves_graph() -> bool:
+def builds_graph() -> bool:
     """Return whether a reverse pass leaves a graph now."""
     return _differentiable.get() and current_scope() is not None
 
@@ -147,7 +147,7 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     primitive, residuals = node.primitive, node.residuals
     declared, rule = primitive.residuals or (), primitive.vjp_on_tensors
     undeclared = _may_depend(residuals[len(declared) :])
-    if primitive.keeps_inputs and (undeclared or "derived" in declared):
+    if residuals and primitive.keeps_inputs and (undeclared or "derived" in declared):
         return _differentiate_reference(node, primitive, g, needs)
     if undeclared:
         raise TypeError(
@@ -170,7 +170,7 @@ def _may_depend(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_may_depend, value.values()))
     if isinstance(value, (np.ndarray, np.generic)):
-        return value.dtype.kind not in "biuUSO"
+        return value.dtype.kind not in "biuUS"
     if isinstance(value, slice):
         return _may_depend((value.start, value.stop, value.step))
     return not (value is None or value is Ellipsis or isinstance(value, (bool, int, str, np.dtype, type)))

@@ -72,8 +72,8 @@ class Callbacks:
         return type(self), ()
 
 
-_of_tensors: weakref.WeakSet[Callbacks] = weakref.WeakSet()
-"""The hooks of all tensors that exist."""
+_of_tensors: weakref.WeakValueDictionary[int, Callbacks] = weakref.WeakValueDictionary()
+"""The hooks of all tensors that exist, by their ids. Other threads may register hooks at any time."""
 
 
 class _Hooks(Observer):
@@ -94,10 +94,9 @@ class _Hooks(Observer):
 
 def present() -> bool:
     """Return whether any tensor that exists has a hook."""
-    if not len(_of_tensors):
-        return False
-    with _registering:
-        return any(hooks.functions for hooks in _of_tensors)
+    return len(_of_tensors) > 0 and any(
+        hooks.functions for reference in _of_tensors.valuerefs() if (hooks := reference()) is not None
+    )
 
 
 global_observers[_Hooks()] = present
@@ -193,7 +192,7 @@ class HookMethods:
             if not hasattr(node, "hooks"):
                 node.hooks = {}
             hooks = node.hooks.setdefault(self.index, Callbacks())
-            _of_tensors.add(hooks)
+            _of_tensors[id(hooks)] = hooks
         return hooks.add(hook)  # type: ignore[no-any-return]
 
 

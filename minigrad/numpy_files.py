@@ -108,7 +108,7 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], total: int, most: float) 
         check(size <= packed * _DENSEST[method], name, f"claims {size} bytes, packed into {packed}")
     packed, claimed = sum(entry.compress_size for entry in entries), sum(entry.file_size for entry in entries)
     check(packed <= total, "arrays overlap", f"together they are larger than the {total} bytes of the file")
-    check(claimed <= most, f"arrays need {claimed} bytes", f"more than max_bytes = {most}")
+    check(claimed <= most, "all arrays", f"{claimed} bytes are more than max_bytes = {most}")
 
 
 def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
@@ -137,7 +137,7 @@ def _read_array(file: IO[bytes], where: str, total: int, most: float) -> Array:
     except OSError:
         raise
     except Exception as error:  # a header is a Python literal: its parser raises whatever Python's does
-        raise ValueError(f"{where}: cannot be read as a NumPy array: {error}") from error
+        raise ValueError(f"{where}: not a readable NumPy array: {error}") from error
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 

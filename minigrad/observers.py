@@ -89,9 +89,13 @@ class Observer:
                 an output that nothing used.
             batched: whether ``g`` holds many cotangents along its first axis, such as the rows of a jacobian.
         """
+        return g
 
     def after_vjp(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
-        """Called after the VJP of a node. ``grads`` has the cotangents of the inputs, by the input's number."""
+        """Called after the VJP of a node. ``grads`` has the cotangents of the inputs, by the input's number.
+
+        The pass may add to these arrays, and to those of :meth:`cotangent`: copy what you keep.
+        """
 
     def step(self, t: int, *cotangents: Array) -> None:
         """Called when a sequence primitive's VJP has the states' cotangents at step t, for t from T - 1 to 0."""

@@ -280,7 +280,7 @@ def primitive(
 
     Args:
         broadcasts: sum cotangents back to the shape of a broadcast input, and keep Python numbers weakly typed.
-            Otherwise a cotangent of another shape raises an error.
+            Otherwise a cotangent of another shape raises an error. The forward must return new arrays.
         entrywise: each entry of the output depends on only one entry of each input, in the VJP too.
         differentiable: false for functions whose outputs are constants, such as ``argmax``.
         commutative: exchanging the inputs does not change the result, so drawings need not distinguish them.

@@ -25,7 +25,7 @@ import numpy as np
 
 from .backward import generic_pass, graph_of, reverse_pass, seed_of
 from .core import Leaf, Node, Tensor, current_scope, enable_grad, plain, set_outputs, untracked
-from .higher_order import differentiable_pass, differentiating, leaves_graph, variable
+from .higher_order import builds_graph, differentiable_pass, differentiating, variable
 from .primitives import Primitive, primitive
 from .spec import Array
 from .trees import leaves, matching_leaves, replace_leaves, structure_of, unflatten, unflatten_each
@@ -51,9 +51,13 @@ def _(g: Any, needs: Any) -> Any:
 
 
 class _VariableLeaf(Leaf):
-    """The leaf that replaces an argument of a transform; as it is no `Leaf` proper, users cannot untrack or copy it."""
+    """The leaf of a variable. Its type is not exactly `Leaf`, so `requires_grad`, deepcopy and pickle refuse it."""
 
     __slots__ = ()
+
+    def __init__(self, array: Array) -> None:
+        super().__init__(array)
+        self.born = next(clock)
 
 
 class _Differentiation:
@@ -64,12 +68,12 @@ class _Differentiation:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.differentiable = leaves_graph()  # whether the results may be differentiated
+        self.born = next(clock)
+        self.differentiable = builds_graph()  # whether the results may be differentiated
         self.variables: list[Tensor] = []
         self.sources: list[Node] = []  # the nodes of the variables
         self.primals: list[Tensor] = []  # the arguments that fresh variables replaced
         self.outputs: list[Tensor] = []
-        self.own_leaves: set[Node] = set()  # created here, so nothing else depends on them
         self._outer: list[Leaf] | None = None
 
     def variables_for(self, structure: Any, place: str) -> Any:
@@ -98,7 +102,6 @@ class _Differentiation:
         else:
             fresh = primal.detach()
             fresh.node = _VariableLeaf(fresh.data)
-            self.own_leaves.add(fresh.node)
         self.variables.append(fresh)
         self.sources.append(cast(Node, fresh.node))
         return fresh
@@ -123,16 +126,21 @@ class _Differentiation:
             raise TypeError(f"{self.name}: the function must return a tensor, not {type(out).__name__}")
         return out, aux
 
-    def outer_leaves(self, tensors: Sequence[Tensor] = ()) -> list[Leaf]:
-        """Return the leaves, other than our own, on which the primals, the outputs and some tensors depend."""
+    def outer_leaves(self, tensors: Sequence[Tensor] = (), given: Sequence[Tensor] = ()) -> list[Leaf]:
+        """Return the leaves outside of this call on which the primals, the outputs and some tensors depend.
+
+        Variables that were made later are ours, or those of a transform within the function. But cotangents that are
+        ``given`` to a pullback may depend on the variables of a later transform that calls it.
+        """
         if self._outer is None:
             self._outer = self._leaves((*self.primals, *self.outputs))
-        more = [t for t in tensors if t.node is not None and not any(t is y for y in self.outputs)]
-        return list(dict.fromkeys(self._outer + self._leaves(more))) if more else self._outer
+        more = [t for t in tensors if not any(t is y for y in self.outputs)]
+        return list(dict.fromkeys(self._outer + self._leaves(more) + self._leaves(given, math.inf)))
 
-    def _leaves(self, tensors: Sequence[Tensor]) -> list[Leaf]:
+    def _leaves(self, tensors: Sequence[Tensor], before: float | None = None) -> list[Leaf]:
         order = graph_of([t.node for t in tensors if t.node is not None])
-        return [node for node in order.nodes if isinstance(node, Leaf) and node not in self.own_leaves]
+        before = self.born if before is None else before
+        return [node for node in order.nodes if isinstance(node, Leaf) and getattr(node, "born", 0) < before]
 
     def results(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the tensors as the user gets them: constants unless there are outer leaves."""
@@ -143,8 +151,8 @@ class _Differentiation:
 
     def backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], retain_graph: bool) -> list[Tensor]:
         """Return the cotangents of the variables; zeros for a variable that no output depends on."""
-        outer = self.outer_leaves(cotangents)
-        if outer and (self.differentiable or leaves_graph()):
+        outer = self.outer_leaves(given=cotangents)
+        if outer and (self.differentiable or builds_graph()):
             grads = self.differentiable_backward(outputs, cotangents)
             if self.differentiable:
                 return grads
@@ -383,10 +391,9 @@ def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tupl
     def push(*tangents: Any) -> Any:
         given = _fitting(name, "tangent", "primal", primals, tangents)
         transposed = _Differentiation(name)
-        transposed.differentiable = run.differentiable
+        transposed.differentiable, transposed.born = run.differentiable, run.born
         transposed.variables, transposed.primals, transposed.outputs = weights, run.primals, gradient
         transposed.sources = [cast(Node, w.node) for w in weights]
-        transposed.own_leaves = run.own_leaves.union(w.node for w in weights if w.node is not None)
         return unflatten(out, transposed.backward(gradient, given, retain_graph=True))
 
     return unflatten(out, run.results(run.outputs)), push
@@ -551,7 +558,7 @@ def _one_by_one(primitive: Primitive, g: Any, needs: tuple[bool, ...], *residual
         gs = tuple(None if c is None else c[i] for c in cotangents)
         results.append(primitive.vjp(gs if several else gs[0], needs, *residuals))
         if type(results[-1]) is not tuple or len(results[-1]) != len(needs):
-            return results[-1]  # type: ignore[no-any-return]  # the pass raises
+            return results[-1]  # type: ignore[no-any-return]  # `_apply_rule` raises
     return tuple(np.stack([r[k] for r in results]) if need else None for k, need in enumerate(needs))
 
 

@@ -2,7 +2,7 @@
 
 A *tree* is one of
 
-- a leaf: a tensor, an array or a number; also a list or tuple of only numbers, because it can become one tensor;
+- a leaf: a tensor, an array or a number; also a list or plain tuple of only numbers, because it can become one tensor;
 - None, which has no leaves;
 - a list, tuple, named tuple or dict of trees;
 - an object of a registered type, such as a module, whose parameters are the leaves.
@@ -92,7 +92,7 @@ def _parts(tree: Any) -> list[tuple[str, Any]] | None:
 def _is_one_leaf(value: Any) -> bool:
     """Return whether a value is a number, or a list or tuple of only numbers, possibly nested."""
     if isinstance(value, (list, tuple)):
-        return bool(value) and all(map(_is_one_leaf, value))
+        return bool(value) and not hasattr(value, "_fields") and all(map(_is_one_leaf, value))
     return isinstance(value, (bool, int, float, np.generic))
 
 
@@ -118,7 +118,7 @@ def structure_of(tree: Any) -> Any:
 def unflatten_each(trees: Iterable[Any], values: Iterable[Any]) -> tuple[Any, ...]:
     """Unflatten each of several trees, with values for the leaves of all of them, in order.
 
-    (A tuple of numbers would be one leaf, so `unflatten` does not do for a tuple of trees.)
+    `unflatten` cannot be used here, because it treats a tuple of numbers as one leaf.
     """
     iterator = iter(values)
     return tuple(_rebuild(tree, iterator, keep_objects=False) for tree in trees)

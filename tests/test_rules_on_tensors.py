@@ -396,3 +396,16 @@ def test_a_cotangent_in_half_precision_of_a_broadcast_single_is_summed_in_single
     with mg.create_graph():
         halved(a, np.zeros(70_000, np.float32)).backward(np.ones(70_000, np.float16))
     assert a.grad.item() == 70_000
+
+
+def test_floats_in_an_object_array_are_no_constants():
+    @mg.primitive
+    def square(x):
+        held = np.empty(1, object)
+        held[0] = x
+        return x**2, (held,)
+
+    square.vjp(lambda g, needs, held: (2 * held[0] * g,))
+    assert mg.grad(square)(3.0).item() == 6
+    with pytest.raises(TypeError, match="no derivative of its derivative"):
+        mg.grad(mg.grad(square))(3.0)

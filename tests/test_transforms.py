@@ -223,3 +223,13 @@ def test_a_jacobian_refuses_a_vjp_of_a_wrong_form(result):
     doubled.vjp(lambda g, needs: result(g))
     with pytest.raises((TypeError, ValueError), match=r"the VJP of"):
         mg.jacobian(doubled)(np.ones(3))
+
+
+def test_results_do_not_depend_on_variables_of_inner_transforms():
+    """Otherwise the graph of a training loop would grow with every step."""
+    step = mg.grad(lambda a: mg.grad(lambda x: mg.tanh(a * x))(0.5) ** 2)
+    a = mg.tensor(2.0)
+    for _ in range(3):
+        a = a - 0.01 * step(a)
+    assert a.node is None
+    assert mg.jvp(lambda a: mg.jvp(lambda x: a * x * x, [3.0], [1.0])[1], [2.0], [1.0])[1].item() == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
@@ -166,3 +167,8 @@ def test_a_parameter_twice_is_refused():
     model = mg.nn.Linear(1, 1, bias=False)
     with pytest.raises(ValueError, match=r"jvp: .* twice, .* primal 1\.weight"):
         mg.jvp(lambda a, b: a(np.ones((1, 1))).sum(), [model, model], [{"weight": np.ones((1, 1))}] * 2)
+
+
+def test_a_named_tuple_of_numbers_keeps_its_fields():
+    point = namedtuple("Point", "x y")(2.0, 3.0)
+    assert [g.item() for g in mg.grad(lambda p: p.x * p.y)(point)] == [3, 2]

@@ -25,8 +25,8 @@ __all__ = ["TOLERANCES", "GradcheckError", "gradcheck", "gradgradcheck"]
 
 TOLERANCES = {np.dtype(np.float64): (1e-6, 0.0), np.dtype(np.float32): (2e-3, 2e-4),
               np.dtype(np.float16): (5e-2, 2e-2)}  # fmt: skip
-"""(rtol, share) for each dtype. rtol is relative to the terms that add up to an entry, share to the gradient's largest
-entry.
+"""(rtol, share) for each dtype. rtol is relative to the terms that add up to an entry; share is a fraction of the
+gradient's largest entry.
 
 In float32 and float16, rounding errors of a function's operations add up. The error of an operation like 1 - tanh^2 is
 as large for small entries as for large ones.

@@ -74,21 +74,21 @@ def topological_order(
             continue
         while True:
             placed[node] = False
-            next_node = node  # the last parent that is not placed; the node and the others wait on the stack
+            deepest = node  # becomes the last parent that is not placed; the node and the others wait on the stack
             for parent in parents(node):
                 if parent not in placed:
                     if given is not None and parent not in given:
                         raise ValueError(f"topological_order: {parent!r}, a parent of {node!r}, is not among the nodes")
-                    stack.append(next_node)
-                    next_node = parent
+                    stack.append(deepest)
+                    deepest = parent
                 elif not placed[parent]:
                     path = [node for node in placed if not placed[node]]  # each a child of the next
                     return Cycle(tuple(reversed(path[path.index(parent) :])))
-            if next_node is node:
+            if deepest is node:
                 placed[node] = True
                 order.append(node)
                 break
-            node = next_node
+            node = deepest
     return Order(tuple(order))
 
 
@@ -117,6 +117,6 @@ def dependents(order: Order[N], sources: Iterable[N], parents: Callable[[N], Ite
     """
     live = set(sources)
     for node in order.nodes:
-        if node not in live and any(parent in live for parent in parents(node)):
+        if not live.isdisjoint(parents(node)):
             live.add(node)
     return live

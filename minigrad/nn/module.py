@@ -78,7 +78,7 @@ class Parameter(Tensor):
     __slots__ = ("_name", "_owner")
 
     def __init__(self, data: Any, dtype: Any = None) -> None:
-        if isinstance(data, Tensor) and data.node is not None and not isinstance(data.node, Leaf):
+        if isinstance(data, Tensor) and data.node is not None and type(data.node) is not Leaf:
             raise TypeError(
                 "a parameter is a leaf, so a computed tensor would lose its gradient. Pass tensor.detach()."
             )

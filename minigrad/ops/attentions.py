@@ -8,7 +8,7 @@ query that may attend to no key gets 0. (0 times a NaN or an infinity is NaN: re
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,11 +71,11 @@ def check_causal(causal: Any) -> None:
         raise TypeError(f"causal must be True or False, not {causal!r}")
 
 
-def with_causal(mask: Any, causal: bool, T: int, S: int) -> Any:
-    """Combine the mask (array, tensor or None) with the causal mask; a tensor if that is true."""
+def with_causal(mask: Any, causal: bool, T: int, S: int, compare: Callable[..., Any] = np.greater_equal) -> Any:
+    """Combine the mask (array, tensor or None) with the causal mask, which ``compare`` makes."""
     if not causal:
         return mask
-    earlier = greater_equal(np.arange(T)[:, None], np.arange(S))  # exported to ONNX, dynamic axes extend these ranges
+    earlier = compare(np.arange(T)[:, None], np.arange(S))
     if mask is None:
         return earlier
     return np.where(earlier, mask, -np.inf) if mask.dtype.kind == "f" else np.logical_and(earlier, mask)
@@ -171,7 +171,7 @@ def _problems(
     joined_k, joined_v = (_joined(x.astype(wide, copy=False), stack) for x in (k, v))
     masks, which = None, np.zeros(0, np.intp)
     if mask is not None and mask.dtype.kind == "f":
-        mask, causal = _minus_row_maximum(plain(with_causal(mask, causal, T, S)), wide), False
+        mask, causal = _minus_row_maximum(with_causal(mask, causal, T, S), wide), False
     if mask is not None:
         number = np.arange(math.prod(mask.shape[:-2])).reshape(mask.shape[:-2])
         which = np.broadcast_to(number, stack).ravel()
@@ -208,7 +208,9 @@ def _(q: Any, k: Any, v: Any, mask: Any = None, causal: bool = False, scale: flo
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     mask = None if mask is None else untracked(np.asarray(plain(mask)))  # the same array, which may be an input in ONNX
     scores = single(q) @ _turned(single(k)) * scale
-    return _rounded(weights_of(scores, with_causal(mask, causal, q.shape[-2], k.shape[-2])) @ single(v), (q, k, v))
+    # By a primitive, so that ONNX's dynamic axes extend the ranges of the causal mask.
+    mask = with_causal(mask, causal, q.shape[-2], k.shape[-2], greater_equal)
+    return _rounded(weights_of(scores, mask) @ single(v), (q, k, v))
 
 
 # --- by a small network -------------------------------------------------------------------------------

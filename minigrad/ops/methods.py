@@ -162,7 +162,7 @@ def missing(owner: str, name: str) -> AttributeError:
     """
     problem = f"{owner} has no attribute {name!r}"
     hint = f". Use {_FOREIGN[name]}." if name in _FOREIGN else ""
-    return AttributeError(problem + hint, name=name if hint else None)  # Python guesses a name only without ours
+    return AttributeError(problem + hint, name=name if hint else None)  # with a name, Python adds no guess of its own
 
 
 class _Missing:

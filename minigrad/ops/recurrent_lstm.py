@@ -294,7 +294,7 @@ def lstm(
     first = packing.sort(h0, wide)
     first_c = np.zeros_like(first) if c0 is None else packing.sort(c0, wide)
     M, H = len(packing.rows), h0.shape[1]
-    projected = project(inputs.rows(x), Wx, wide)  # allocated before the kept arrays: freed after them, it leaves a gap
+    projected = project(inputs.rows(x), Wx, wide)  # before the kept arrays, to leave no gap among them when it is freed
     h, c, tanh_c, gates = (np.empty((M, columns), wide) for columns in (H, H, H, 4 * H))
 
     run_cell(inputs, projected, b, Wh, first, h, _next_states, [(first_c, c), c, tanh_c, h], gates)

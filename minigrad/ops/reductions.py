@@ -465,7 +465,7 @@ def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
     if isinstance(x, Tensor) or isinstance(g, Tensor) or not y.all():
         before = np.concatenate([np.ones_like(plain(x)[..., :1]), np.cumprod(x[..., :-1], axis=-1)], -1)
         a, s, step = _shifted(x, 1), g, 1
-        while step < x.shape[-1]:  # the solution at i is s_i + a_i times that at i + step, which is 0 after the end
+        while step < x.shape[-1]:  # d_i = s_i + a_i d_(i+step), and d is 0 after the end; each turn doubles the step
             a, s, step = a * _shifted(a, step), s + a * _shifted(s, step), 2 * step
         d = before * s
     else:
@@ -474,7 +474,7 @@ def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
 
 
 def _shifted(x: Any, step: int) -> Any:
-    """Return the entries a step further along the last axis, and 0 after its end."""
+    """Shift the entries by a step towards the start of the last axis; fill with 0."""
     return np.concatenate([x[..., step:], np.zeros_like(plain(x)[..., :step])], -1)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Tensor, plain
-from ..higher_order import leaves_graph
+from ..higher_order import builds_graph
 from ..ops import reshape, split
 from ..runtime.extras import require
 from ..spec import Array, as_array, describe
@@ -147,7 +147,7 @@ class _Vector:
 
 def _number(value: Tensor) -> float:
     """Return a value as a number; raise if it depends on a tensor that an outer transform differentiates."""
-    if leaves_graph() and value.requires_grad:
+    if builds_graph() and value.requires_grad:
         raise TypeError(
             "minimize: f depends on a tensor that an outer transform differentiates, but the minimum is not "
             "differentiable. Pass .detach() of the tensor to treat it as a constant (docs/guides/derivatives.md shows "

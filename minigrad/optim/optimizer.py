@@ -201,7 +201,7 @@ class Optimizer:
         self.steps: list[int] = []  # the number of updates of each parameter
         self.state: dict[str, dict[int, Array]] = {}  # by name, and by the number of the parameter
         self._specs: list[Spec] = []
-        self._reductions = 0  # how often ReduceOnPlateau changed the rates; a Schedule refuses to undo that
+        self._reductions = 0  # how often ReduceOnPlateau changed the rates; a Schedule raises if this changes
         given: Any = params if isinstance(params, Tensor) or not isinstance(params, Iterable) else list(params)
         several = isinstance(given, list) and any(isinstance(group, Mapping) for group in given)
         for group in given if several else [{"params": given}]:

@@ -145,8 +145,8 @@ def fair_threads(comm: Any = None, environment: Mapping[str, str] | None = None)
     """Return the number of threads for this rank, so that the ranks of a machine together use each processor once.
 
     Every rank calls it. The user's settings take precedence: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS (torchrun sets it)
-    or MKL_NUM_THREADS, then SLURM_CPUS_PER_TASK. Otherwise each processor counts 1/n for each
-    of the n ranks that may run on it. Ranks that are bound to processors of their own use all of them.
+    or MKL_NUM_THREADS, then SLURM_CPUS_PER_TASK. Otherwise a rank gets 1/n of each processor
+    that n ranks share, and all of those bound to it alone.
 
     >>> fair_threads() == get_num_threads()
     True

@@ -174,9 +174,9 @@ def _contents(picture: Picture, run: Sequence[int]) -> str:
 # Folding ----------------------------------------------------------------------------------------
 
 
-_Place = tuple[Sequence[int], int, int | None]
 # (members, number, start): the vertices that become one, the position of this vertex among them, and the start of their
 # repeat; None for leaves and for vertices that stay.
+_Place = tuple[Sequence[int], int, int | None]
 
 
 def _places(vertices: Sequence[Vertex], repeats: Sequence[Repeat]) -> dict[int, _Place]:

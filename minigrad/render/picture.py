@@ -41,8 +41,8 @@ class Vertex:
     """A vertex of a picture.
 
     Attributes:
-        kind: an operation; a leaf, which is a parameter if it has a name and an input if not; omitted, which
-            replaces several vertices; or a closed module, which replaces all vertices in it.
+        kind: an operation; a leaf, which is a parameter if it has a name and an input if not; an 'omitted' vertex,
+            which replaces several vertices; or a closed module, which replaces all vertices in it.
         label: its name.
         specs: shape and dtype of each output.
         scope: the path of scopes around it.

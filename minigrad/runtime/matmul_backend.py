@@ -36,7 +36,7 @@ import numpy as np
 
 from . import blas, mkl
 from .extras import how_to_install
-from .files import cache_folder, replacing
+from .files import cache_folder, irregular, replacing
 
 __all__ = ["BLAS", "Strategy", "backend", "chosen", "keep", "measurement", "signature", "tuning_file",
            "using"]  # fmt: skip
@@ -123,6 +123,8 @@ def measurement() -> tuple[dict[str, Strategy], str, str]:
     """
     path = tuning_file()
     try:
+        if kind := irregular(path):
+            raise OSError(0, f"it is {kind}")
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["machine"] != _machine():
             return {}, "", f"{path} was measured with another processor or NumPy"
@@ -134,8 +136,10 @@ def measurement() -> tuple[dict[str, Strategy], str, str]:
         return strategies, kept["fastest"] if kept["fastest"] in strategies else "numpy", f"measured here, {path}"
     except FileNotFoundError:
         return {}, "", "not measured here"
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}, "", f"{path} is unreadable or damaged: delete it, or measure again"
+    except OSError as error:
+        return {}, "", f"{path} cannot be read: {error.strerror}"
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}, "", f"{path} is damaged: delete it, or measure again"
 
 
 # --- the decision -------------------------------------------------------------------------------------
