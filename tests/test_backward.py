@@ -18,6 +18,13 @@ from minigrad.core import plain
 from minigrad.observers import Observer, observing
 
 
+@pytest.fixture(autouse=True, params=["copied", "added to"])
+def small_gradients(request, monkeypatch):
+    """Run each test with small gradients copied, and with small ones added to in place like large ones."""
+    if request.param == "added to":
+        monkeypatch.setattr(backward, "_SMALL", -1)
+
+
 def leaf(*shape, value=1.0):
     return mg.tensor(np.full(shape, value), requires_grad=True)
 
@@ -381,3 +388,29 @@ def test_an_observer_that_returns_nothing_changes_nothing(create_graph):
         (x * x).sum().backward(create_graph=create_graph)
     assert len(seen) == 3
     np.testing.assert_array_equal(plain(x.grad), [2, 4])
+
+
+@pytest.mark.parametrize("pull", [lambda g: g, lambda g: np.broadcast_to(g, (1, 2))[0]])
+def test_what_a_rule_passes_on_is_not_the_gradient(pull):
+    same = mg.primitive(lambda x: (x + 0, ()))
+    same.vjp(lambda g, needs: (pull(g),))
+    x, g = leaf(2), np.ones(2)
+    same(x).backward(g)
+    g[0] = 5
+    assert x.grad[0] == 1
+    x.zero_grad()
+    (same(x) + same(x)).backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [2, 2])
+
+
+def test_a_read_only_cotangent_is_not_added_to():
+    def pull(g, needs):
+        d = g * 2
+        d.flags.writeable = False
+        return (d,)
+
+    double = mg.primitive(lambda x: (x * 2, ()))
+    double.vjp(pull)
+    x = leaf(2)
+    (double(x) + double(x)).backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [4, 4])

@@ -373,3 +373,14 @@ def test_hooks_may_be_registered_while_another_thread_runs_a_pass():
     stop.set()
     thread.join()
     assert not errors
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_hook_of_a_leaf_is_called_as_soon_as_its_gradient_is_complete(swapped):
+    called = []
+    W, V = (mg.tensor([1.0, 1.0], requires_grad=True) for _ in range(2))
+    h = V * 2
+    for name, tensor in (("W", W), ("h", h), ("V", V)):
+        tensor.register_hook(lambda g, name=name: called.append(name))
+    (h * W if swapped else W * h).sum().backward()
+    assert called == ["W", "h", "V"]
