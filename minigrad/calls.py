@@ -212,7 +212,8 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
         params = {name: list(x) if type(x) is list else x for name, x in params.items()}  # the caller may change a list
         observers = current()
         try:
-            weak = primitive.broadcasts and len(inputs) > 1
+            promotes = primitive.broadcasts and len(inputs) > 1
+            weak = promotes and not all(isinstance(x, (bool, int, float)) for x in inputs)
             arrays = [array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             forward = primitive.forward
             for observer in observers:
@@ -226,7 +227,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
                 y if type(y) is _ndarray and y.dtype.kind == "f" else _real_array(y)
                 for y in (output if several else (output,))
             ]
-            if weak and _takes_default(inputs):
+            if promotes and _takes_default(inputs):
                 outputs = [y.astype(get_default_dtype()) if y.dtype == _float64 else y for y in outputs]
             if primitive.first_hidden not in (None, len(outputs)):
                 raise TypeError(f"the first hidden output must be declared as 'hidden {len(outputs)}'")

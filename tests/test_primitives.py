@@ -124,7 +124,9 @@ def test_a_forward_without_residuals_is_refused(declared, broadcasts):
 
 def test_numbers_alone_take_the_default_dtype():
     assert mg.add(1.0, 2.0).dtype == mg.exp(1.0).dtype == np.float32
-    assert mg.add(1, 2).dtype == np.int64
+    assert mg.add(1, 2).dtype == mg.multiply(2**40, 2).dtype == np.int64
+    assert mg.add(True, True).dtype == bool
+    assert mg.add(1.0, 2).dtype == np.float32
     assert (2.0 * mg.tensor(np.ones(2))).dtype == np.float64
 
 

@@ -403,7 +403,9 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
         raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, _MODES))}")
     if mode != "constant" and constant_values != 0:
         raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
-    options = {"constant_values": np.full((), constant_values, x.dtype)} if mode == "constant" else {}
+    if mode == "constant" and (constant_values is None or np.ndim(constant_values)):
+        raise ValueError(f"constant_values must be one number, not {constant_values!r}")
+    options = {"constant_values": np.array(constant_values, x.dtype)} if mode == "constant" else {}
     return _padded(x, widths, mode, **options), (mode, widths, x.shape)
 
 

@@ -341,3 +341,9 @@ def test_a_list_of_axes_may_change_before_the_backward_pass(call):
         y.backward()
         grads.append(x.grad)
     np.testing.assert_array_equal(*grads)
+
+
+@pytest.mark.parametrize("value", [-1, 256, np.nan, [1, 2], None, "a"])
+def test_pad_refuses_constants_that_do_not_fit(value):
+    with pytest.raises(ValueError, match="pad"):
+        mg.pad(np.ones(2, np.uint8), 1, constant_values=value)
