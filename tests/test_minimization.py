@@ -129,3 +129,23 @@ def test_within_a_transform_it_is_no_constant():
     with pytest.raises(TypeError, match=r"f depends on a tensor that an outer transform differentiates"):
         mg.grad(found)(np.array([1.0, 2.0]))
     assert mg.grad(lambda a: a.sum() * found(a.detach()))(np.array([1.0, 2.0])).numpy() == pytest.approx([5, 5])
+
+
+@pytest.mark.parametrize("method", ["L-BFGS-B", "Newton-CG", "trust-exact", "Nelder-Mead"])
+def test_a_function_may_use_checkpoints(method):
+    X = np.random.default_rng(0).standard_normal((8, 2)).astype(np.float32)
+
+    def fitted(call):
+        mg.manual_seed(0)
+        model = mg.nn.Linear(2, 1)
+
+        def loss(model):
+            return mg.mse_loss(call(model, X), X[:, :1] - X[:, 1:])
+
+        return mg.optim.minimize(loss, model, method=method, options={"maxiter": 20}), model
+
+    found, model = fitted(mg.checkpoint)
+    expected, plain = fitted(lambda f, *args: f(*args))
+    assert found.nfev == expected.nfev
+    np.testing.assert_allclose(found.fun, expected.fun, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(model.weight.numpy(), plain.weight.numpy(), rtol=1e-6)

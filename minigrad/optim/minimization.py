@@ -7,7 +7,8 @@ the function to minimise takes a vector, and the transforms compute its derivati
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -80,13 +81,15 @@ def minimize(
     given = {"bounds": bounds, "constraints": constraints, "tol": tol, "callback": callback, "options": options}
     given = {name: value for name, value in given.items() if value is not None}
     if known in _WITH_HESSIAN:
-        given["hess"] = lambda x: np.array(hessian(vector)(x).data)
+        given["hess"] = vector.restoring()(lambda x: np.array(hessian(vector)(x).data))
     if known in _WITH_PRODUCTS:
-        given["hessp"] = lambda x, v: np.array(hvp(vector, [x], [v])[0].data)
+        given["hessp"] = vector.restoring()(lambda x, v: np.array(hvp(vector, [x], [v])[0].data))
     if known in _WITHOUT_GRADIENT:
-        result = scipy_minimize(lambda x: _number(vector(Tensor(x))), vector.start, method=method, **given)
+        value = vector.restoring()(lambda x: _number(vector(Tensor(x))))
+        result = scipy_minimize(value, vector.start, method=method, **given)
     else:
-        result = scipy_minimize(vector.value_and_gradient, vector.start, method=method, jac=True, **given)
+        both = vector.restoring()(vector.value_and_gradient)
+        result = scipy_minimize(both, vector.start, method=method, jac=True, **given)
     result.x = vector.written(result.x)
     return result
 
@@ -116,16 +119,22 @@ class _Vector:
         """Return the part of the vector for each leaf of the structure."""
         return [reshape(part, shape) for part, shape in zip(split(x, self.ends[:-1]), self.shapes, strict=True)]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        parts = self.parts(x)
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Restore the parameters of modules at the end, also after the backward pass, which may run f again."""
         before = [(p, p.data, p.node, p.index) for p in self.parameters.values()]
         try:
-            for i, p in self.parameters.items():
-                p.data, p.node, p.index = parts[i].data, parts[i].node, parts[i].index
-            y = self.f(replace_leaves(self.structure, parts))
+            yield
         finally:
             for p, data, node, index in before:
                 p.data, p.node, p.index = data, node, index
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Call f with parts of x in place of the parameters, which stay there: see `restoring`."""
+        parts = self.parts(x)
+        for i, p in self.parameters.items():
+            p.data, p.node, p.index = parts[i].data, parts[i].node, parts[i].index
+        y = self.f(replace_leaves(self.structure, parts))
         if not isinstance(y, Tensor):
             raise TypeError(f"minimize: the function must return a tensor, not {type(y).__name__}")
         if y.size != 1:
