@@ -7,18 +7,19 @@ in a mask, is not an anomaly, but the NaN from inf - inf is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .core import Node, current_scope, plain
 from .higher_order import in_rule
-from .observers import Observer, location, location_text, observing
+from .observers import Observer, global_observers, location, location_text, observing
 from .primitives import Primitive
 from .recording import badness, ensure_note, user_line
 from .spec import Array, describe
-from .writes import Guard, arrays_in
+from .writes import arrays_in, checksum, saved_by
 
 __all__ = ["detect_anomaly"]
 
@@ -30,7 +31,7 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
       VJP or a sum of gradients produces the first one. The message names the primitive, the line that called it, the
       scope, the shapes, the first bad entry and the inputs there.
     - Each call takes a checksum of what its gradient needs. A backward pass, even outside the block, raises if the data
-      have changed: something wrote through ``.data``, ``.numpy()`` or an array that shares memory.
+      have changed: something wrote through ``.data`` or ``.numpy()``, whose memory the tensor shares.
       :mod:`minigrad.writes` always detects the other writes.
 
     A result is reported if it is worse than every input: an infinity from finite numbers, or a NaN from numbers. Bad
@@ -45,19 +46,19 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
         ValueError: in the backward pass, for a write.
 
     >>> import minigrad as mg
-    >>> w, x = mg.tensor([2.0], requires_grad=True), np.array([3.0])
+    >>> w, x = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0])
     >>> with mg.detect_anomaly(), np.errstate(divide="ignore"):
     ...     y = w / (x - 3)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     FloatingPointError: divide (called at ...:2) gave an infinity (inf): the
-    output, float64 (1,), 1 of 1 entries NaN or infinite, first at [0]; there a = 2.0, b = 0.0
+    output, float32 (1,), 1 of 1 entries NaN or infinite, first at [0]; there a = 2.0, b = 0.0
 
     >>> with mg.detect_anomaly():
     ...     y = w * x
-    >>> x += 1
+    >>> x.data += 1
     >>> y.backward()  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: backward: multiply (called at ...:2) saved float64 (1,) for ...
+    ValueError: backward: multiply (called at ...:2) saved float32 (1,) for ...
     """
 
     def __init__(self) -> None:
@@ -91,7 +92,7 @@ class _Watch(Observer):
         if node is not None:
             ensure_note(node).line = ensure_note(node).line or user_line()
             place = location(node)
-            Guard(node, arrays_in((node.residuals, getattr(node, "inputs", ()))), sampled=False)
+            node.checksums = _Checksums(arrays_in((node.residuals, getattr(node, "inputs", ()), params)))
         if badness(outputs) and not in_rule():  # a rule may discard a bad intermediate result by `where`
             place = place or location_text(user_line(), current_scope() or ())
             _check_forward(primitive, params, inputs, outputs, place)
@@ -116,8 +117,7 @@ class _Watch(Observer):
 
     def after_vjp(self, node: Node, grads: Mapping[int, Array], batched: bool = False) -> None:
         known = self.got.pop(id(node), 2)
-        guard: Guard | None = getattr(node, "guard", None)
-        if guard is not None and not guard.sampled:
+        if hasattr(node, "checksums"):
             # The call was checked, so bad values in its residuals came from its inputs.
             known = max(known, badness(node.residuals))
         elif known == 0:
@@ -135,6 +135,37 @@ class _Watch(Observer):
     def step(self, t: int, *cotangents: Array) -> None:
         if self.bad_step is None and badness(cotangents):
             self.bad_step = t
+
+
+_existing: weakref.WeakSet[_Checksums] = weakref.WeakSet()
+"""The checksums of all nodes that exist. While there are none, passes skip the comparison."""
+
+
+class _Checksums:
+    """Checksums of the arrays that a node's gradient needs."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.of_arrays = [(array, checksum(array)) for array in arrays]
+        _existing.add(self)
+
+
+class _Unchanged(Observer):
+    """Raise if an array that a node's gradient needs no longer has its checksum."""
+
+    def around(
+        self, primitive: Primitive, function: Callable[..., Any], node: Node | None = None
+    ) -> Callable[..., Any]:
+        saved: _Checksums | None = getattr(node, "checksums", None)
+        for array, expected in () if node is None or saved is None else saved.of_arrays:
+            if checksum(array) != expected:
+                raise ValueError(
+                    f"backward: {saved_by(node, array)} was overwritten since then through an ndarray that shares its "
+                    "memory, such as .data or .numpy(). Call backward before you overwrite it, or pass a copy."
+                )
+        return function
+
+
+global_observers[_Unchanged()] = lambda: len(_existing) > 0
 
 
 def _check_forward(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .core import Node, Tensor, array_of, current_scope, number_check, set_outputs, untracked
+from .core import Node, Tensor, array_of, current_scope, number_check, plain, set_outputs, untracked
 from .observers import active, current
 from .spec import Array, as_array, get_default_dtype, refuse_masked
-from .writes import clock, guard, owner
+from .writes import arrays_in, clock, owner, private
 
 if TYPE_CHECKING:
     from .primitives import Primitive
@@ -191,14 +191,16 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
         node.shape = first.shape if shape == first.shape else shape  # one tuple again
         node.dtype = dtype
         node.later_outputs = ()
-        node.residuals = residuals
         node.scope = path
         node.born = next(clock)
-        if residuals:  # a VJP without residuals needs no reference, and there is nothing to guard
-            if primitive.keeps_inputs:
-                node.inputs = (x, y)
+        if residuals:  # a VJP without residuals needs no reference
+            inputs = (x, y) if primitive.keeps_inputs else ()
             if (left is None or right is None) and number_check.get() is None:
-                guard(node, [array for array, given in ((x, a), (y, b)) if not isinstance(given, Tensor)])
+                given = [array for array, value in ((x, a), (y, b)) if not isinstance(value, Tensor)]
+                residuals, inputs = private((residuals, inputs), given)
+            if inputs:
+                node.inputs = inputs
+        node.residuals = residuals
         return tensor
 
     return call
@@ -208,9 +210,14 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
     """The path for any number of arrays, options and outputs, and for observed calls."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        inputs, params = _sort_arguments(primitive, args, kwargs)
-        params = {name: list(x) if type(x) is list else x for name, x in params.items()}  # the caller may change a list
-        observers = current()
+        inputs, options = _sort_arguments(primitive, args, kwargs)
+        observers, path = current(), current_scope()
+        tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
+        makes_node = bool(tracked) and path is not None and primitive.differentiable
+        params = {name: plain(option) for name, option in options.items()}
+        copies = makes_node and number_check.get() is None  # what a rule passes is private already
+        if copies and options:  # before the forward, so that residuals may share the copies
+            params = private(params, arrays_in(options))
         try:
             promotes = primitive.broadcasts and len(inputs) > 1
             weak = promotes and not all(isinstance(x, (bool, int, float)) for x in inputs)
@@ -233,9 +240,8 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
                 raise TypeError(f"the first hidden output must be declared as 'hidden {len(outputs)}'")
         except _MISUSE as error:
             raise primitive.failed(inputs, error) from error
-        path = current_scope()
         if path is not None:
-            for name, option in params.items():
+            for name, option in options.items():
                 if isinstance(option, Tensor) and option.node is not None:
                     raise TypeError(
                         f"{primitive.name}: the option {name} is not differentiable, so a tracked tensor would lose "
@@ -248,25 +254,21 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
             owners = {id(owner(x)) for x in given}
             outputs = [array.copy("K") if id(owner(array)) in owners else array for array in outputs]
         results = [untracked(array) for array in outputs]
-        tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
         node = None
-        if tracked and path is not None and primitive.differentiable:
+        if makes_node:
+            kept = (residuals, tuple(arrays) if primitive.keeps_inputs else ())
             node = Node()
             node.primitive = primitive
             node.params = params
             node.parents = tuple(t.node for _, t in tracked)  # type: ignore[misc]
             argnums = tuple(i for i, _ in tracked)
             node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
-            node.residuals = residuals
+            node.residuals, node.inputs = private(kept, given) if given and copies else kept
             node.scope = path
             node.born = next(clock)
             set_outputs(node, results)
-            if primitive.keeps_inputs:
-                node.inputs = tuple(arrays)
         for observer in observers:
             observer.call(primitive, params, arrays, outputs, node)
-        if node is not None and (given or params) and number_check.get() is None:
-            guard(node, [*given, *params.values()])
         return tuple(results) if several else results[0]
 
     return call

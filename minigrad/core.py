@@ -18,7 +18,7 @@ import numpy as np
 
 from .observers import setting
 from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, holds_numpy, refuse_masked
-from .writes import Guard, written
+from .writes import clock, written
 
 if TYPE_CHECKING:
     from .gradients import GradientMethods
@@ -92,22 +92,20 @@ class Node:
             ``((1, 2), (False, True, True), (0, 1))``.
         shape, dtype: of the first output; `later_outputs` has ``(shape, dtype)`` of each other output.
         residuals: what the VJP needs; None once a backward pass has freed it.
-        born: its number; a node made later, or a later write, has a larger one (:mod:`minigrad.writes`). Only the
-            leaves of transforms have one.
+        born: its number; a node made later, or a later write, has a larger one (:mod:`minigrad.writes`).
         scope: the path of :func:`scope` names.
 
     Most nodes do not set these:
 
         inputs: the inputs of the call without their nodes, if the reference may need them (:class:`.Primitive`).
-        guard: checksums of arrays that others may write into.
         retained: the gradients for :meth:`Tensor.retain_grad`, by the index of the output.
-        hooks, note: data of :mod:`minigrad.hooks` and :mod:`minigrad.recording`.
+        checksums, hooks, note: data of :mod:`minigrad.anomaly`, :mod:`minigrad.hooks` and :mod:`minigrad.recording`.
     """
 
     # A node consists of few objects, since each one that the garbage collector tracks costs time.
     __slots__ = (
-        "born", "dtype", "edges", "guard", "hooks", "inputs", "later_outputs", "note", "params", "parents", "primitive",
-        "residuals", "retained", "scope", "shape",
+        "born", "checksums", "dtype", "edges", "hooks", "inputs", "later_outputs", "note", "params", "parents",
+        "primitive", "residuals", "retained", "scope", "shape",
     )  # fmt: skip
     primitive: Any
     params: dict[str, Any]
@@ -120,8 +118,8 @@ class Node:
     scope: tuple[str, ...]
     born: int
     inputs: tuple[Any, ...]
-    guard: Guard
     retained: dict[int, Retained]
+    checksums: Any
     hooks: Any
     note: Any
 
@@ -161,6 +159,7 @@ class Leaf(Node):
         self.shape, self.dtype, self.later_outputs = array.shape, array.dtype, ()
         self.residuals = ()
         self.scope = current_scope() or ()
+        self.born = next(clock)
         self.grad = None
         self.name = self.owner = ""
 
@@ -478,6 +477,6 @@ def set_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
 
 def plain(value: Any) -> Any:
     """Replace a tensor, or each tensor in a tuple (an index), by its array; return anything else as it is."""
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return tuple(map(plain, value))
     return value.data if isinstance(value, Tensor) else value

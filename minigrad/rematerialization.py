@@ -10,29 +10,39 @@ Source: T. Chen et al., Training deep nets with sublinear memory cost (2016), ar
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from .backward import Rule, generic_pass
-from .core import Node, Tensor, current_scope, enable_grad, number_check
+from .core import Node, Tensor, current_scope, enable_grad, number_check, plain
 from .higher_order import attached, differentiating, is_differentiating, rule_on_tensors
 from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
 from .rng import Replay, replaying
 from .spec import Array, Spec
 from .trees import leaves, replace_leaves
-from .writes import Guard
+from .writes import arrays_in, checksum, owner
 
 __all__ = ["checkpoint"]
 
 
 class _Collector(Observer):
-    """Keep the nodes that calls make, with the arrays of the calls."""
+    """Keep the nodes that calls make, with the arrays of the calls, and checksums of the constants from outside.
+
+    Attributes:
+        inputs: the arrays that each call took, by its node.
+        constants: a checksum of each untracked input, and of each array in an option, that no other call returned; with
+            the name of the primitive that took it.
+    """
 
     def __init__(self) -> None:
         self.inputs: dict[Node, Sequence[Any]] = {}
+        self.constants: list[tuple[int, str]] = []
+        self._seen: dict[int, Any] = {}  # constants by id; the values keep them alive
+        self._made: dict[int, weakref.ref[Array]] = {}  # the owners of the outputs of calls
 
     def call(
         self,
@@ -44,6 +54,19 @@ class _Collector(Observer):
     ) -> None:
         if node is not None:
             self.inputs[node] = inputs
+        tracked = node.edges[1] if node is not None else (False,) * len(inputs)
+        for x in (*(x for x, t in zip(inputs, tracked, strict=True) if not t), *arrays_in(params)):
+            if x is not None and id(x) not in self._seen and not self._is_made(x):
+                self._seen[id(x)] = x
+                self.constants.append((checksum(x), primitive.name))
+        self._made.update((id(memory), weakref.ref(memory)) for memory in map(owner, outputs))
+
+    def _is_made(self, x: Any) -> bool:
+        if not isinstance(x, np.ndarray):
+            return False
+        memory = owner(x)
+        reference = self._made.get(id(memory))
+        return reference is not None and reference() is memory
 
     def outside_inputs(self, outputs: Sequence[Tensor]) -> dict[tuple[Node, int], Array]:
         """Return the arrays that nodes on which the outputs depend took from other nodes, by node and output index."""
@@ -60,14 +83,8 @@ class _Collector(Observer):
                     found[parent, index] = self.inputs[node][argnum]
         return found
 
-    def constants(self) -> list[Array]:
-        """Return the untracked arrays among the inputs."""
-        calls = [zip(inputs, node.edges[1], strict=True) for node, inputs in self.inputs.items()]
-        untracked = [x for call in calls for x, tracked in call if isinstance(x, np.ndarray) and not tracked]
-        return list({id(x): x for x in untracked}.values())
 
-
-_Rerun = Callable[[Any, "tuple[bool, ...]", Rule, bool], "tuple[Any, ...]"]
+_Rerun = Callable[[Any, "tuple[bool, ...]", "list[Any]", Rule, bool], "tuple[Any, ...]"]
 _CHANGED = "checkpoint: the function behaved differently when it ran again"
 
 
@@ -75,35 +92,54 @@ def _tensors(out: Any) -> list[Tensor]:
     return [y for _, y in leaves(out) if isinstance(y, Tensor)]
 
 
-def _check_unchanged(outputs: Sequence[Tensor], specs: Sequence[Spec], used: Any, outside: Sequence[Any]) -> None:
-    """Raise if a second run returned other shapes or dtypes, or used other tensors from outside, than the first."""
+def _check_unchanged(outputs: Sequence[Tensor], specs: Sequence[Spec]) -> None:
+    """Raise if a second run returned other shapes or dtypes than the first."""
     if (found := [(y.shape, y.dtype) for y in outputs]) != specs:
         first, now = (", ".join(f"{dtype} {shape}" for shape, dtype in them) for them in (specs, found))
         raise ValueError(f"{_CHANGED}: it returned {now or 'nothing'}, but {first} the first time")
-    if used.keys() != set(outside):
+
+
+def _check_used(used: Mapping[Any, Array], outside: Mapping[Any, Array]) -> None:
+    """Raise if a second run used other tensors or arrays from outside than the first."""
+    if used.keys() != outside.keys():
         raise ValueError(
             f"{_CHANGED}: it used other tensors from outside. (Tensors that it computes in its own threads "
             "count as outside tensors, because they cannot be recomputed.)"
         )
+    if any(used[key] is not array for key, array in outside.items()):
+        raise ValueError(
+            f"{_CHANGED}: the .data of a tensor that it uses was replaced, for example by leaving ema.applied(). "
+            "Replace it after the backward pass."
+        )
 
 
-@primitive(residuals=("constant", "outside", "constant"))
-def _checkpoint(*outside: Array, rerun: _Rerun, outputs: Iterator[Array], constants: Iterator[Array]) -> Any:
-    """Return the function's outputs, as one vertex. Its residuals, the arrays that the function read, detect writes.
+def _check_constants(constants: Sequence[tuple[int, str]], expected: Sequence[tuple[int, str]]) -> None:
+    """Raise if a second run took other constants than the first."""
+    if constants != expected:
+        name = next((found[1] for found, first in zip(constants, expected, strict=False) if found != first), "it")
+        raise ValueError(
+            f"{_CHANGED}: {name} took other numbers. Do not overwrite the arrays that the function uses before the "
+            "backward pass, and draw random numbers by minigrad's functions."
+        )
 
-    Outputs and constants are iterators, so that the options of the vertex neither keep the arrays nor are guarded.
+
+@primitive(residuals=("constant", "outside"))
+def _checkpoint(*outside: Array, rerun: _Rerun, outputs: Iterator[Array]) -> Any:
+    """Return the function's outputs, as one vertex. The saved inputs let the pass detect writes.
+
+    Outputs are an iterator, so that the options of the vertex do not keep the arrays.
     """
-    return tuple(outputs), (rerun, list(outside), list(constants))
+    return tuple(outputs), (rerun, list(outside))
 
 
 @_checkpoint.vjp
-def _(g: Any, needs: tuple[bool, ...], rerun: _Rerun, outside: list[Array], constants: list[Array]) -> Any:
-    return rerun(g, needs, _rule_on_arrays, False)
+def _(g: Any, needs: tuple[bool, ...], rerun: _Rerun, outside: list[Array]) -> Any:
+    return rerun(g, needs, outside, _rule_on_arrays, False)
 
 
 @_checkpoint.vjp_on_tensors
-def _(g: Any, needs: tuple[bool, ...], rerun: _Rerun, outside: list[Any], constants: list[Array]) -> Any:
-    return rerun(g, needs, rule_on_tensors, True)
+def _(g: Any, needs: tuple[bool, ...], rerun: _Rerun, outside: list[Any]) -> Any:
+    return rerun(g, needs, outside, rule_on_tensors, True)
 
 
 def _rule_on_arrays(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
@@ -123,8 +159,9 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         args, kwargs: the arguments of the function.
 
     Raises:
-        ValueError: in the backward pass, if the arrays that the function used were overwritten. Also if the function
-            returns other shapes, or uses other tensors from outside, when it runs again.
+        ValueError: in the backward pass, if tensors or arrays that the function passes to primitives were overwritten,
+            or the ``.data`` of a tensor was replaced. Also if the function returns other shapes, or uses other tensors
+            from outside, when it runs again.
 
     >>> import minigrad as mg
     >>> W = mg.tensor([[0.5]], requires_grad=True)
@@ -147,29 +184,28 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return out
     made = [tensors[place] for place in places]
     specs, used = [(y.shape, y.dtype) for y in made], collector.outside_inputs(made)
-    outside = tuple(used)  # without the arrays, which `rerun` would keep
+    keys, constants = tuple(used), collector.constants  # without the arrays, which `rerun` would keep
 
-    def rerun(g: Any, needs: tuple[bool, ...], rule: Rule, retain_graph: bool) -> tuple[Any, ...]:
+    def rerun(g: Any, needs: tuple[bool, ...], outside: list[Any], rule: Rule, retain_graph: bool) -> tuple[Any, ...]:
         """Run the function again and compute the cotangents of the tensors that it used from outside."""
         calls, again = _Collector(), differentiating(differentiable or is_differentiating())
         unchecked = setting(number_check, lambda _: None)  # since the function is not a rule
         with unchecked, replaying(Replay(replay.begun)), enable_grad(), again, observing(calls):
             results = _tensors(function(*args, **kwargs))
         outputs = [results[place] for place in places if place < len(results)]
-        _check_unchanged(outputs, specs, calls.outside_inputs(outputs), outside)
+        _check_unchanged(outputs, specs)
+        _check_used(calls.outside_inputs(outputs), dict(zip(keys, map(plain, outside), strict=True)))
+        _check_constants(calls.constants, constants)
         cotangents = g if isinstance(g, tuple) else (g,)
         seeds = [(cast(Node, y.node), y.index, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
-        found = generic_pass(seeds, {node for node, _ in outside}, rule, (), False, retain_graph)
+        found = generic_pass(seeds, {node for node, _ in keys}, rule, (), False, retain_graph)
         return tuple(
             found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None
-            for key, need in zip(outside, needs, strict=True)
+            for key, need in zip(keys, needs, strict=True)
         )
 
-    constants = [*collector.constants(), *(x for _, x in leaves((args, kwargs)) if isinstance(x, np.ndarray))]
     inputs = [attached(array, *key) for key, array in used.items()]
-    joined = _checkpoint(*inputs, rerun=rerun, outputs=iter([y.data for y in made]), constants=iter(constants))
-    if not hasattr(joined[0].node, "guard"):  # no copies: the function reads the arrays themselves again
-        Guard(joined[0].node, constants, sampled=True)
+    joined = _checkpoint(*inputs, rerun=rerun, outputs=iter([y.data for y in made]))
     replaced = dict(zip(places, joined, strict=True))
     values = iter(replaced.get(i, y) for i, y in enumerate(tensors))
     return replace_leaves(out, [next(values) if isinstance(y, Tensor) else y for _, y in leaves(out)])

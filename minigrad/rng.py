@@ -79,26 +79,28 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     >>> bool(generator(3).integers(10) == generator(3).integers(10))
     True
     """
-    replay = _replay.get()
-    if rng is None:
-        return _generator if replay is None else replay.copy_of("library", _generator)
-    if isinstance(rng, np.random.Generator):
-        return rng if replay is None else replay.copy_of(id(rng), rng)
-    return _seeded("rng must be a numpy.random.Generator, a seed (an integer of at least 0) or None", rng)
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        return _seeded("rng must be a numpy.random.Generator, a seed (an integer of at least 0) or None", rng)
+    original, replay = _generator if rng is None else rng, _replay.get()
+    return original if replay is None else replay.copy_of("library" if rng is None else id(rng), original)
 
 
 class Replay:
     """Record the state of each generator at its first use, so that a second run draws the same numbers.
 
-    Both runs use copies. So the originals are never rewound, and numbers drawn elsewhere have no effect.
+    Both runs use copies. So the originals are never rewound, and numbers drawn elsewhere have no effect. Within an
+    outer replay the originals are the copies of that replay.
     """
 
     def __init__(self, begun: dict[Any, tuple[np.random.Generator, Any]] | None = None) -> None:
         self.begun = {} if begun is None else begun  # each generator, and its state at the first use
         self.copies: dict[Any, np.random.Generator] = {}
+        self.outer = _replay.get()
 
     def copy_of(self, key: Any, original: np.random.Generator) -> np.random.Generator:
         if key not in self.copies:
+            if self.outer is not None:
+                original = self.outer.copy_of(key, original)
             _, state = self.begun.setdefault(key, (original, original.bit_generator.state))
             twin = deepcopy(original)
             twin.bit_generator.state = state
@@ -106,7 +108,7 @@ class Replay:
         return self.copies[key]
 
     def pass_on(self) -> None:
-        """Advance the original generators past the drawn numbers, except those that other code has used meanwhile."""
+        """Advance the original generators past the drawn numbers, unless other code has used them meanwhile."""
         for key, twin in self.copies.items():
             original, state = self.begun[key]
             if repr(original.bit_generator.state) == repr(state):

@@ -5,8 +5,8 @@
 write, the reverse pass only compares two numbers. Otherwise it looks up the last write into the memory of each
 residual. Views share memory, so writes are recorded by the array that owns the memory.
 
-Writes through ``tensor.data``, or into an ndarray that was passed to a primitive, are not announced. :func:`guard`
-protects residuals that share memory with such an ndarray: it copies small ones and keeps a checksum of large ones.
+A call copies what its gradient needs of an ndarray, so you may overwrite that array afterwards. It does not copy a
+tensor, and a write through ``tensor.data`` is not announced: :class:`.detect_anomaly` detects such writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .spec import Array, describe
 if TYPE_CHECKING:
     from .core import Node
 
-__all__ = ["Guard", "arrays_in", "check_unwritten", "guard", "overwritten", "owner", "written"]
+__all__ = ["arrays_in", "check_unwritten", "checksum", "overwritten", "owner", "private", "saved_by", "written"]
 
 clock = count(1)
 """Numbers nodes and writes in the order in which they happen."""
@@ -33,9 +33,6 @@ last_write = 0
 """The number of the last write."""
 _writes: dict[int, tuple[weakref.ref[Array], int]] = {}
 """A weak reference to the owner of the memory, and the number of the last write, by the id of the owner."""
-
-_MAX_COPIED_BYTES = 2**20
-_SAMPLES = 4096
 
 
 def written(array: Array) -> None:
@@ -91,80 +88,62 @@ def owner(array: Array) -> Array:
     return memory
 
 
-class Guard:
-    """Checksums of arrays that a node's gradient needs, and the number of the node.
+def private(value: Any, given: Sequence[Any]) -> Any:
+    """Copy each array in nested tuples, lists and dicts that shares memory with an array in ``given``.
 
-    While a node has a guard, ``node.born`` is -1, so that every pass checks it. If ``sampled``, the checksum of a large
-    array covers a fixed sample of its entries.
+    The containers are rebuilt, so that a list that the caller changes later does not matter either.
+
+    >>> buffer = np.zeros(2)
+    >>> kept = private((buffer[:1], "axis"), [buffer])
+    >>> buffer[:] = 5
+    >>> kept
+    (array([0.]), 'axis')
     """
+    owners = {id(owner(array)) for array in arrays_in(given)}
+    copies: dict[int, Array] = {}
 
-    def __init__(self, node: Node, arrays: Sequence[Array], sampled: bool) -> None:
-        self.born: int = node.guard.born if hasattr(node, "guard") else node.born
-        self.sampled = sampled
-        self.checksums = [(array, _checksum(array, sampled), sampled) for array in arrays]
-        node.guard, node.born = self, -1
+    def copied(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            if id(owner(value)) not in owners:
+                return value
+            if id(value) not in copies:
+                copies[id(value)] = _copy(value)
+            return copies[id(value)]
+        if isinstance(value, dict):
+            return {key: copied(part) for key, part in value.items()}
+        if type(value) in (tuple, list) or hasattr(value, "_make"):  # a named tuple
+            parts = map(copied, value)
+            return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
+        return value
+
+    return copied(value)
 
 
-def guard(node: Node, arguments: Sequence[Any]) -> None:
-    """Protect what a node saved for its gradient from writes into the ndarrays among the call's arguments."""
-    owners = {id(owner(array)) for array in arrays_in(arguments)}
-    if not owners or node.born == -1:  # -1: it has a guard already
-        return
-    large: list[Array] = []
-    node.residuals = _copied(node.residuals, owners, large)
-    if node.primitive.keeps_inputs:
-        node.inputs = _copied(node.inputs, owners, large)
-    if large:
-        Guard(node, large, sampled=True)
-
-
-def _copied(value: Any, owners: set[int], large: list[Array]) -> Any:
-    """Copy small arrays in nested containers whose memory has one of these owners; append large ones to ``large``."""
-    if isinstance(value, np.ndarray):
-        if id(owner(value)) not in owners:
-            return value
-        distinct = _distinct(value)
-        if distinct.nbytes > _MAX_COPIED_BYTES:
-            large.append(value)
-            return value
-        return value.copy("K") if distinct is value else np.broadcast_to(distinct.copy("K"), value.shape)
-    if isinstance(value, dict):
-        return {key: _copied(part, owners, large) for key, part in value.items()}
-    if type(value) in (tuple, list) or hasattr(value, "_make"):  # a named tuple
-        parts = [_copied(part, owners, large) for part in value]
-        return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
-    return value
+def checksum(array: Any) -> int:
+    """Return a checksum of the entries of an array or number."""
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def check_unwritten(node: Node) -> None:
     """Raise a ValueError if an array that a node's gradient needs was overwritten since the node was created."""
-    saved: Guard | None = getattr(node, "guard", None)
-    array = overwritten((node.residuals, getattr(node, "inputs", ())), node.born if saved is None else saved.born)
+    array = overwritten((node.residuals, getattr(node, "inputs", ()), node.params), node.born)
     if array is not None:
         raise ValueError(
-            f"{_saved(node, array)}, or memory that it shares, was overwritten since then by tensor[...] = ..., "
-            "an optimiser's step, load_state_dict, or another pass that added to a .grad. Call backward before "
-            "writing, run the forward pass again afterwards, or create a new tensor (a copy of x.detach(), mg.ops.put)."
+            f"backward: {saved_by(node, array)}, or memory that it shares, was overwritten since then by "
+            "tensor[...] = ..., an optimiser's step, load_state_dict, or another pass that added to a .grad. Call "
+            "backward before writing, run the forward pass again afterwards, or create a new tensor (a copy of "
+            "x.detach(), mg.ops.put)."
         )
-    for array, expected, sampled in [] if saved is None else saved.checksums:
-        if _checksum(array, sampled) != expected:
-            raise ValueError(
-                f"{_saved(node, array)} was overwritten since then through an ndarray that shares its memory: .data, "
-                ".numpy(), or a NumPy array that was passed without a copy. Call backward before you overwrite it, or "
-                "pass a copy."
-            )
 
 
-def _saved(node: Node, array: Array) -> str:
-    return f"backward: {node.primitive.name}{location(node)} saved {describe(array)} for its gradient, and it"
+def saved_by(node: Node, array: Array) -> str:
+    """Say which node saved an array, to begin the message that it was overwritten."""
+    return f"{node.primitive.name}{location(node)} saved {describe(array)} for its gradient, and it"
 
 
-def _distinct(array: Array) -> Array:
-    """Return the array without entries that broadcasting repeats."""
-    return array[tuple(slice(None) if step else slice(1) for step in array.strides)] if 0 in array.strides else array
-
-
-def _checksum(array: Array, sampled: bool) -> int:
-    if sampled and _distinct(array).nbytes > _MAX_COPIED_BYTES:
-        array = array.flat[np.random.default_rng(0).integers(array.size, size=_SAMPLES)]
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+def _copy(array: Array) -> Array:
+    """Copy an array, but each entry that broadcasting repeats only once."""
+    if 0 not in array.strides:
+        return array.copy("K")
+    distinct = array[tuple(slice(None) if step else slice(1) for step in array.strides)]
+    return np.broadcast_to(distinct.copy("K"), array.shape)

@@ -204,17 +204,97 @@ def test_a_function_that_does_something_else_when_run_again_is_refused():
         mg.checkpoint(fewer, x)[1].sum().backward()
 
 
-def test_writes_into_constants_are_refused():
-    x, c = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0])
-    layer = mg.nn.Linear(1, 1)
-    for function, inputs, write in (
-        (lambda x, c: x * c, (x, c), lambda: c.__setitem__(0, 10.0)),
-        (layer, (x,), lambda: layer.load_state_dict(layer.state_dict())),
-    ):
-        y = mg.checkpoint(function, *inputs)
-        write()
-        with pytest.raises(ValueError, match=r"checkpoint saved .*overwritten since"):
-            y.sum().backward()
+def overwriting(array):
+    array[...] = array[::-1].copy()
+
+
+def writes():
+    """Functions, their arguments, and writes into something that they use."""
+    x = mg.tensor([[2.0, 1.0]], requires_grad=True)
+    layer = mg.nn.Linear(2, 2)
+    tensor, index, lengths, mask = mg.tensor([3.0, 4.0]), np.array([1, 0]), np.array([2, 1]), np.array([True, False])
+    weights, labels, table = np.array([1.0, 2.0], np.float32), np.array([0]), np.array([5.0, 6.0])
+    rnn = mg.nn.RNN(2, 2)
+    ema = mg.optim.EMA(layer)
+    ema.update()
+    layer.weight.data += 1
+
+    yield "tensor", lambda x, c: x * c, (x, tensor), lambda: overwriting(tensor)
+    yield "index", lambda x: x[0, index] * weights, (x,), lambda: overwriting(index)
+    yield (
+        "lengths",
+        lambda x: rnn(mg.stack([x, 2 * x]).reshape(2, 2, 1) * np.ones(2), lengths=lengths)[0],
+        (x,),
+        (lambda: overwriting(lengths)),
+    )
+    yield "mask", lambda x: mg.attention(x.T, x.T, x.T, mask=mask[None]), (x,), lambda: overwriting(mask)
+    yield "class weights", lambda x: mg.cross_entropy(x, labels, weight=weights), (x,), lambda: overwriting(weights)
+    yield "untracked code", lambda x: x * mg.exp(tensor)[0], (x,), lambda: overwriting(tensor)
+    yield "NumPy's code", lambda x: x * float(table[0]), (x,), lambda: overwriting(table)
+    yield "parameter", layer, (x,), lambda: layer.load_state_dict(layer.state_dict())
+    yield "replaced .data", layer, (x,), lambda: setattr(layer.weight, "data", layer.weight.data.copy())
+
+
+@pytest.mark.parametrize("how", [how for how, *_ in writes()])
+def test_writes_into_what_the_function_uses_are_refused(how):
+    function, arguments, write = next(row[1:] for row in writes() if row[0] == how)
+    mg.checkpoint(function, *arguments).sum().backward()
+    y = mg.checkpoint(function, *arguments)
+    write()
+    with pytest.raises(ValueError, match=r"overwritten|overwrite|replaced"):
+        y.sum().backward()
+
+
+def test_averaged_parameters_around_the_forward_alone_are_refused():
+    layer, x = mg.nn.Linear(2, 2), mg.tensor([[2.0, 1.0]], requires_grad=True)
+    ema = mg.optim.EMA(layer.parameters())
+    with ema.applied():
+        y = mg.checkpoint(layer, x)
+    with pytest.raises(ValueError, match="replaced"):
+        y.sum().backward()
+
+
+def nested(f):
+    return lambda x: mg.checkpoint(lambda x: mg.checkpoint(f, x), x)
+
+
+def twice(f):
+    """One draw in a checkpoint, and one in a checkpoint within it."""
+    return lambda x: mg.checkpoint(lambda x: mg.checkpoint(f, f(x)), x)
+
+
+def dropping(**kwargs):
+    return lambda x: mg.dropout(x, 0.5, **kwargs)
+
+
+def random_functions():
+    shared = np.random.default_rng(7)
+    block = mg.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5)
+    rnn = mg.nn.LSTM(8, 8, num_layers=2, dropout=0.5)
+    return {
+        "dropout": dropping(),
+        "a generator": dropping(rng=shared),
+        "transformer": block,
+        "recurrent": lambda x: rnn(x)[0],
+    }
+
+
+@pytest.mark.parametrize("wrap", [nested, twice, lambda f: nested(twice(f))])
+@pytest.mark.parametrize("how", ["dropout", "a generator", "transformer", "recurrent"])
+def test_checkpoints_within_checkpoints_draw_the_same_numbers(how, wrap):
+    def run(call):
+        """The output, the gradient and the next number that each generator draws."""
+        mg.manual_seed(0)
+        f = random_functions()[how]
+        mg.manual_seed(1)
+        x = mg.tensor(np.linspace(-1, 1, 64).reshape(2, 4, 8), requires_grad=True)
+        y = call(f)(x)
+        y.sum().backward()
+        return y.numpy(), x.grad, mg.rng.generator().integers(10**9), f(x).numpy()
+
+    plain = {nested: lambda f: f, twice: lambda f: lambda x: f(f(x))}.get(wrap, lambda f: lambda x: f(f(x)))
+    for found, expected in zip(run(wrap), run(plain), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_generators_are_not_rewound_for_others():

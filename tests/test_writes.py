@@ -155,27 +155,90 @@ def refill(buffer):
     buffer[...] = ~buffer if buffer.dtype == bool else 1
 
 
+def penalty(function, buffer, write):
+    """The gradient in w of the squares of a gradient, the buffer overwritten before each backward pass."""
+    w = leaf(2.0, 3.0, 5.0)
+    y = mg.exp(function(w, buffer)).sum()
+    write(buffer)
+    y.backward(create_graph=True)
+    g = w.grad
+    w.zero_grad()
+    write(buffer)
+    (g * g).sum().backward()
+    return w.grad
+
+
+def tangent(function, buffer, write):
+    """The derivative along a direction, the buffer overwritten before it is asked for."""
+    _, push = mg.linearize(lambda w: mg.exp(function(w, buffer)), np.array([2.0, 3.0, 5.0]))
+    write(buffer)
+    return push(np.array([1.0, -1.0, 2.0])).data
+
+
+@pytest.mark.parametrize("derivative", [gradient, penalty, tangent])
 @pytest.mark.parametrize("how", BUFFERS)
-def test_a_buffer_may_be_refilled_before_the_backward_pass(how):
+def test_a_buffer_may_be_refilled_before_the_backward_pass(how, derivative):
     function, buffer = BUFFERS[how]
-    expected = gradient(function, buffer.copy(), lambda buffer: None)
-    np.testing.assert_array_equal(gradient(function, buffer.copy(), refill), expected)
-    if how not in ("class", "constant view", "layer"):  # which are copies already
-        with mg.detect_anomaly(), pytest.raises(ValueError, match=MESSAGE):
-            gradient(function, buffer.copy(), refill)
+    expected = derivative(function, buffer.copy(), lambda buffer: None)
+    np.testing.assert_array_equal(derivative(function, buffer.copy(), refill), expected)
+    with mg.detect_anomaly():
+        np.testing.assert_array_equal(derivative(function, buffer.copy(), refill), expected)
 
 
-def test_refilling_a_large_buffer_is_an_error_before_the_backward_pass_alone():
-    W, batch = mg.tensor(np.ones((600, 1)), requires_grad=True), np.ones((1000, 600))
-    loss = mg.mse_loss(mg.matmul(batch, W), np.zeros((1000, 1)))
-    batch[...] = 0
-    with pytest.raises(ValueError, match=rf"matmul saved float64 \(1000, 600\).*{MESSAGE}.*NumPy array"):
-        loss.backward()
-    for value in (1.0, 2.0):
-        W.zero_grad()
-        batch[...] = value
-        mg.sum(mg.matmul(batch, W)).backward()
-        np.testing.assert_array_equal(W.grad, np.full((600, 1), 1000 * value))
+@pytest.mark.parametrize("derivative", [gradient, penalty, tangent])
+def test_a_large_buffer_may_be_refilled(derivative):
+    def function(w, batch):
+        return mg.mean(mg.matmul(batch, w), axis=0)
+
+    batch = np.full((60_000, 3), 0.1)
+
+    def write_one_entry(batch):
+        batch[1234, 1] = 1e6
+
+    expected = derivative(function, batch.copy(), lambda batch: None)
+    np.testing.assert_array_equal(derivative(function, batch, write_one_entry), expected)
+
+
+@mg.primitive
+def weighted(x, *, options):
+    weight = options["of"][0]
+    return x * weight, (x, weight)
+
+
+@weighted.vjp
+def _(g, needs, x, weight):
+    return (g * weight,)
+
+
+@weighted.reference
+def _(x, *, options):
+    return x * options["of"][0]
+
+
+OPTIONS = {
+    "attention": lambda w, mask: mg.attention(
+        w.reshape(1, 3, 1), mg.exp(w).reshape(1, 3, 1), w.reshape(1, 3, 1), mask=mask
+    ),
+    "user's own": lambda w, mask: weighted(w * w, options={"of": [mask]}),
+}
+
+
+@pytest.mark.parametrize("derivative", [gradient, penalty, tangent])
+@pytest.mark.parametrize("how", OPTIONS)
+def test_arrays_that_are_options_may_be_refilled(how, derivative):
+    mask = np.array([[True, False, True], [True, True, False], [False, False, True]])
+    mask = mask if how == "attention" else mask[0]
+    expected = derivative(OPTIONS[how], mask.copy(), lambda mask: None)
+    np.testing.assert_array_equal(derivative(OPTIONS[how], mask.copy(), refill), expected)
+
+
+def test_a_tensor_that_is_an_option_is_not_copied_but_writes_are_noticed():
+    mask = mg.tensor(np.array([[True, False, True]]))
+    w = leaf(2.0, 3.0, 5.0)
+    z = mg.attention(w.reshape(1, 3, 1), w.reshape(1, 3, 1), w.reshape(1, 3, 1), mask=mask).sum()
+    mask[0, 0] = False
+    with pytest.raises(ValueError, match=MESSAGE):
+        z.backward()
 
 
 def test_a_large_buffer_that_no_gradient_needs_may_be_refilled():

@@ -37,8 +37,6 @@ def check_attention(q: Array, k: Array, v: Array, mask: Any) -> tuple[tuple[int,
     shapes = [x.shape[:-2] for x in (q, k, v)]
     if mask is not None:
         refuse_masked(mask)
-        if isinstance(mask, Tensor) and mask.node is not None:
-            raise TypeError("mask is not differentiable: pass mask.detach()")
         mask = np.asarray(plain(mask))
         if mask.dtype.kind not in "bf":
             raise TypeError(

@@ -171,4 +171,4 @@ def executed(order: Iterable[Node]) -> list[Node]:
     ['tanh', 'exp', 'tanh', 'exp', 'tanh', 'exp', 'stack']
     """
     operations = [node for node in order if node.primitive is not None]
-    return sorted(operations, key=lambda node: (node.guard if hasattr(node, "guard") else node).born)
+    return sorted(operations, key=lambda node: node.born)
