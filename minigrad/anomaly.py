@@ -7,19 +7,20 @@ in a mask, is not an anomaly, but the NaN from inf - inf is.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .core import Node, current_scope, plain
+from .core import Node, Tensor, current_scope, plain
 from .higher_order import in_rule
-from .observers import Observer, global_observers, location, location_text, observing
+from .observers import Observer, current, global_observers, location, location_text, observing
 from .primitives import Primitive
 from .recording import badness, ensure_note, user_line
 from .spec import Array, describe
-from .writes import arrays_in, checksum, saved_by
+from .writes import arrays_in, checksum, clock, saved_by
 
 __all__ = ["detect_anomaly"]
 
@@ -30,6 +31,9 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
     - A call raises if it produces the first NaN or infinity, even if nothing is tracked. A backward pass raises if a
       VJP or a sum of gradients produces the first one. The message names the primitive, the line that called it, the
       scope, the shapes, the first bad entry and the inputs there.
+    - A backward pass warns of the lines at which entries of tracked tensors became plain numbers before its output was
+      made, by ``float()``, ``.item()``, ``.numpy()`` or ``.data``. If the output depends on these numbers, its gradient
+      lacks a part. Lines within :func:`no_grad` do not count.
     - Each call takes a checksum of what its gradient needs. A backward pass, even outside the block, raises if the data
       have changed: something wrote through ``.data`` or ``.numpy()``, whose memory the tensor shares.
       :mod:`minigrad.writes` always detects the other writes.
@@ -64,6 +68,42 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
     def __init__(self) -> None:
         super().__init__(_Watch())
 
+    def __enter__(self) -> None:
+        super().__enter__()
+        _open.add(self)
+        Tensor.data = _watched_data
+
+    def __exit__(self, *error: object) -> None:
+        _open.discard(self)
+        Tensor.data = _watched_data if _open else _plain_data
+        super().__exit__(*error)
+
+
+_open: set[detect_anomaly] = set()
+"""The blocks that are open, in all threads."""
+_plain_data: Any = Tensor.data
+
+
+def _read_data(x: Tensor) -> Array:
+    for observer in current():
+        observer.number(x, ".data")
+    return x._data
+
+
+def _replace_data(x: Tensor, array: Array) -> None:
+    for observer in current():
+        if isinstance(observer, _Watch):  # x.data -= … reads it first
+            observer.numbers.pop(f"{_line_of_use()} by .data", None)
+    _plain_data.__set__(x, array)
+
+
+_watched_data = property(_read_data, _replace_data)
+
+
+def _line_of_use() -> str:
+    """Return the line outside of this package that reads a tensor's entries; empty if the package does."""
+    return user_line(through=("core.py", "anomaly.py"))
+
 
 class _Watch(Observer):
     """Take checksums of residuals, look for NaNs and infinities, and record lines for the messages.
@@ -79,6 +119,7 @@ class _Watch(Observer):
         self.got: dict[int, int] = {}  # the badness of the cotangent that a node's VJP takes
         self.last: tuple[int, tuple[Any, ...]] = 0, ()  # the node whose VJP was called last, and its cotangents
         self.bad_step: int | None = None  # the first step of the backward pass with a bad cotangent
+        self.numbers: dict[str, int] = {}  # the line at which entries became numbers, and when
 
     def call(
         self,
@@ -97,7 +138,21 @@ class _Watch(Observer):
             place = place or location_text(user_line(), current_scope() or ())
             _check_forward(primitive, params, inputs, outputs, place)
 
+    def number(self, tensor: Tensor, how: str) -> None:
+        if tensor.node is not None and current_scope() is not None and (line := _line_of_use()):
+            self.numbers[f"{line} by {how}"] = next(clock)
+
     def start(self, seeds: Mapping[Any, Array]) -> None:
+        made = max((node.born for node, _ in seeds), default=0)
+        before = [line for line, time in self.numbers.items() if time < made]
+        if before:
+            warnings.warn(
+                f"backward: entries of tracked tensors became plain numbers at {', '.join(before)}. If the loss "
+                "depends on these numbers, its gradient lacks a part: compute with the tensors instead. If it does "
+                "not, take them within mg.no_grad().",
+                stacklevel=2,
+            )
+        self.numbers = {}
         for (node, index), g in seeds.items():
             self.arrived[id(node), index] = badness(g)
 

@@ -11,7 +11,7 @@ as it goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import writes
-from .core import Leaf, Node, Retained, Tensor, plain, retaining
+from .core import Boundary, Leaf, Node, Retained, Tensor, plain, retaining
 from .graph.order import Cycle, Order, dependents, topological_order, with_late_leaves
 from .observers import Observer, add_location, pass_observers
 from .primitives import Primitive
@@ -49,6 +49,31 @@ def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _p
     if isinstance(result, Cycle):
         raise ValueError(f"the graph has a cycle: {' -> '.join(map(repr, result.nodes))} -> back to the first")
     return result
+
+
+def younger_parents(sources: Iterable[Node]) -> Callable[[Node], tuple[Node, ...]]:
+    """Return a function that gives the parents of nodes that may depend on a source: those younger than the oldest.
+
+    So a pass does not visit what was computed before its sources existed.
+    """
+    oldest = min((source.born for source in sources), default=0)
+    return lambda node: node.parents if node.born > oldest else ()
+
+
+def refuse_boundaries(nodes: Iterable[Node], sources: Collection[Node] | None = None) -> None:
+    """Raise if a pass to some sources (None: to all leaves) would have to go through a closed boundary.
+
+    The variable of a transform is younger than the boundaries of others, so nothing behind them depends on it.
+    """
+    if sources is not None and not any(type(source) is Leaf for source in sources):
+        return
+    for node in nodes:
+        if type(node) is Boundary and node.closed and node not in (sources or ()):
+            raise TypeError(
+                "backward reached a tensor that mg.grad or another transform computed without a graph: its result, or "
+                "a tensor that its function stored elsewhere. To differentiate it, call the transform within "
+                "mg.create_graph(). For a constant, call .detach() on it."
+            )
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...], batch: int = 0) -> Any:
@@ -153,11 +178,13 @@ def generic_pass(
     """
     ends, observers = set(sources), pass_observers()
     observed = bool(observers) or len(retaining) > 0
+    younger = younger_parents(ends)
 
     def parents(node: Node) -> tuple[Node, ...]:
-        return () if node in ends else node.parents
+        return () if node in ends else younger(node)
 
     order = graph_of([node for node, _, _ in seeds], parents)
+    refuse_boundaries(order.nodes, ends)
     live = dependents(order, ends, parents)
     cotangents: _Cotangents = {}
     found: dict[Any, Any] = {}
@@ -264,17 +291,22 @@ def reverse_pass(
         Every error, including those of VJPs and hooks, gets a note that says where the forward pass created the node,
         if known.
     """
-    order = graph_of([node for node, _, _ in seeds])
+    parents = _parents if sources is None else younger_parents(sources)
+    order = graph_of([node for node, _, _ in seeds], parents)
+    if sources is not None:
+        refuse_boundaries(order.nodes, sources)
     observers = pass_observers()
     if observers:  # so that hooks are called as soon as a cotangent is complete
-        order = with_late_leaves(order, _parents)
-    live = None if sources is None else dependents(order, sources, _parents)
+        order = with_late_leaves(order, parents)
+    live = None if sources is None else dependents(order, sources, parents)
     cotangents: _Cotangents = {}
     for node, index, g in seeds:
         _add(cotangents, (node, index) if index else node, g)
     for observer in observers:
         observer.start({key if type(key) is tuple else (key, 0): g for key, g in cotangents.items()})
     unshared = _walk_back(order, cotangents, live, retain_graph, observers)
+    if sources is None:
+        refuse_boundaries(cotangents)
     return {
         # asarray, since NumPy's sums of 0-d arrays are scalars; half precision was summed in single
         end: np.asarray(g, end.dtype) if end in unshared else np.array(g, end.dtype)

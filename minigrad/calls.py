@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .core import Node, Tensor, array_of, current_scope, number_check, plain, set_outputs, untracked
+from .core import Node, Tensor, current_scope, number_check, plain, set_outputs, untracked
 from .observers import active, current
 from .spec import Array, as_array, get_default_dtype, refuse_masked
 from .writes import arrays_in, clock, owner, private
@@ -76,7 +76,7 @@ def _call_unary(primitive: Primitive, general: Callable[..., Tensor]) -> Callabl
     def call(x: Any) -> Tensor:
         if active or not isinstance(x, Tensor):
             return general(x)
-        parent, array = x.node, x.data
+        parent, array = x.node, x._data
         try:
             result = forward(array)
         except _MISUSE as error:
@@ -95,7 +95,7 @@ def _call_unary(primitive: Primitive, general: Callable[..., Tensor]) -> Callabl
                 return general(x)  # raises
             parent = None  # integers carry no gradient
         tensor: Tensor = _new(Tensor)  # `untracked` inlined: calling it would take 5 % longer
-        tensor.data = output
+        tensor._data = output
         tensor.index = 0
         path = current_scope()
         if parent is None or path is None:
@@ -131,20 +131,20 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
             # The cheapest checks come first; isinstance is for subclasses of Tensor.
             kind = type(a)
             if kind is Tensor:
-                left, x = a.node, a.data
+                left, x = a.node, a._data
             elif kind is _ndarray and a.dtype is _float32:
                 x = a
             elif isinstance(a, Tensor):
-                left, x = a.node, array_of(a.data)
+                left, x = a.node, a._data
             else:
                 x = _constant(a, True)
             kind = type(b)
             if kind is Tensor:
-                right, y = b.node, b.data
+                right, y = b.node, b._data
             elif kind is _ndarray and b.dtype is _float32:
                 y = b
             elif isinstance(b, Tensor):
-                right, y = b.node, array_of(b.data)
+                right, y = b.node, b._data
             else:
                 y = _constant(b, True)
             result = forward(x, y)
@@ -164,12 +164,12 @@ def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callab
                 return general(a, b)  # raises
             left = right = None  # integers carry no gradient
         tensor: Tensor = _new(Tensor)  # `untracked` inlined
-        tensor.data = output
+        tensor._data = output
         tensor.index = 0
         path = current_scope()
         if path is None or (left is None and right is None):
             if dtype is _float64 and _takes_default((a, b)):
-                tensor.data = output.astype(get_default_dtype())
+                tensor._data = output.astype(get_default_dtype())
             tensor.node = None
             return tensor
         tensor.node = node = Node()
@@ -221,7 +221,7 @@ def _call(primitive: Primitive) -> Callable[..., Any]:
         try:
             promotes = primitive.broadcasts and len(inputs) > 1
             weak = promotes and not all(isinstance(x, (bool, int, float)) for x in inputs)
-            arrays = [array_of(t.data) if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
+            arrays = [t._data if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
             forward = primitive.forward
             for observer in observers:
                 forward = observer.around(primitive, forward)

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from copy import copy
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
 
-from .observers import setting
+from .observers import current, setting
 from .spec import Array, DType, Spec, as_array, describe, get_default_dtype, holds_numpy, refuse_masked
 from .writes import clock, written
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 else:
     Extensions = object
 
-__all__ = ["Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tensor"]
+__all__ = ["Boundary", "Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tensor"]
 
 
 # The path of scopes of the current thread or task. None means no_grad: build no graph.
@@ -38,6 +39,8 @@ _trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", defaul
 current_scope, set_scope = _trace.get, _trace.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
 """A function that is called before entries of a tensor become plain numbers, and may raise; or None."""
+in_transform: ContextVar[bool] = ContextVar("minigrad_in_transform", default=False)
+"""Whether a function runs that a transform differentiates. There, `float` of a tracked tensor raises an error."""
 _new = object.__new__
 
 
@@ -164,6 +167,20 @@ class Leaf(Node):
         self.name = self.owner = ""
 
 
+class Boundary(Leaf):
+    """A leaf at which a transform cuts the graph: its variable, or a result that it computes without a graph.
+
+    A variable is closed when the transform returns. A pass that reaches a closed boundary raises an error, because
+    tensors behind it would get no gradient. Apart from that, you can read its tensor like a constant.
+    """
+
+    __slots__ = ("closed",)
+
+    def __init__(self, array: Array, closed: bool = False) -> None:
+        super().__init__(array)
+        self.closed = closed
+
+
 retaining: WeakSet[Retained] = WeakSet()
 """All `Retained` objects that exist. If there are none, passes skip the lookup."""
 
@@ -194,43 +211,55 @@ class Tensor(Extensions):
     (25.0, array([6., 8.], dtype=float32))
     """
 
-    __slots__ = ("__weakref__", "data", "index", "node")
-    data: Array
+    __slots__ = ("__weakref__", "_data", "index", "node")
+    _data: Array
     node: Node | None
     index: int
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
-        array = data.data if isinstance(data, Tensor) else as_array(data, rounded=dtype is None)
+        array = data._data if isinstance(data, Tensor) else as_array(data, rounded=dtype is None)
         if dtype is not None and np.dtype(dtype).kind not in "biuf":
             raise TypeError(f"tensor: dtype must be bool, integer or a real float, not {np.dtype(dtype)}")
         try:  # converts Python numbers in one step, so that NumPy raises if they do not fit
-            self.data = np.array(array if holds_numpy(data) else data, dtype=array.dtype if dtype is None else dtype)
+            self._data = np.array(array if holds_numpy(data) else data, dtype=array.dtype if dtype is None else dtype)
         except OverflowError as error:
             raise ValueError(f"tensor: {error}") from None
-        self.node = Leaf(self.data) if requires_grad else None
+        self.node = Leaf(self._data) if requires_grad else None
         self.index = 0
+
+    def _replace_data(self, array: Array) -> None:
+        refuse_masked(array)
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"a tensor's .data must be an ndarray, not {describe(array)}")
+        if self.node is not None and array.shape != self._data.shape:
+            raise ValueError(
+                f".data of a tensor that requires a gradient has shape {self._data.shape}, not {array.shape}: create a "
+                "new tensor instead"
+            )
+        self._data = array
+
+    # attrgetter is implemented in C: a function here would take twice as long.
+    data: Any = property(attrgetter("_data"), _replace_data, doc="The array itself; you may replace it.")
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape, a tuple of integers."""
-        shape: tuple[int, ...] = array_of(self.data).shape
-        return shape
+        return self._data.shape
 
     @property
     def dtype(self) -> DType:
         """The dtype of the array."""
-        dtype: DType = array_of(self.data).dtype
-        return dtype
+        return self._data.dtype
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return array_of(self.data).ndim
+        return self._data.ndim
 
     @property
     def size(self) -> int:
         """The number of entries."""
-        return array_of(self.data).size
+        return self._data.size
 
     @property
     def requires_grad(self) -> bool:
@@ -242,7 +271,7 @@ class Tensor(Extensions):
         if self.node is not None and type(self.node) is not Leaf:
             raise ValueError("requires_grad can only be set on leaves: use .detach() to get a constant")
         if bool(value) != self.requires_grad:
-            self.node = leaf = Leaf(self.data) if value else None
+            self.node = leaf = Leaf(self._data) if value else None
             if leaf is not None:
                 leaf.name = getattr(self, "name", "")  # parameters of modules have one
                 leaf.owner = getattr(self, "owner", "")
@@ -270,7 +299,7 @@ class Tensor(Extensions):
             return self.zero_grad()
         if not isinstance(self.node, Leaf):
             raise ValueError("grad can only be set on a leaf that requires a gradient")
-        array = value.data if isinstance(value, Tensor) else value
+        array = value._data if isinstance(value, Tensor) else value
         refuse_masked(array)
         if isinstance(array, np.generic):  # such as `x.grad / 2` in 0-d
             array = np.asarray(array)
@@ -312,60 +341,75 @@ class Tensor(Extensions):
 
     def numpy(self) -> Array:
         """Return the array itself, not a copy. If the tensor is tracked, do not write into the array."""
-        return self.data
+        for observer in current():
+            observer.number(self, ".numpy()")
+        return self._data
 
-    def entries(self) -> Array:
-        """Return the array to extract plain numbers; raise if that would lose a gradient."""
+    def entries(self, how: str) -> Array:
+        """Return the array to extract plain numbers by ``how``; raise if that would lose a gradient unnoticed."""
         check = number_check.get()
         if check is not None:
             check(self)
-        return self.data
+        if how in ("float()", "int()", "bool()") and in_transform.get() and is_tracked(self):
+            raise TypeError(
+                f"{how} would lose the gradient of a tensor in a function that a transform differentiates; NumPy and "
+                "math call it, too. Compute with tensors: mg.tanh(x) instead of math.tanh(x), mg.stack or mg.put "
+                "instead of array[i] = x. For a plain number, call .item()."
+            )
+        for observer in current():
+            observer.number(self, how)
+        return self._data
+
+    def _only_entry(self, how: str) -> Any:
+        array = self.entries(how)
+        if array.size != 1:
+            raise ValueError(f"{how} of a tensor of shape {self.shape}: it has {self.size} entries, not one")
+        return array.item()
 
     def item(self) -> Any:
-        """Return the only entry as a Python number; raise a ValueError if there are several."""
-        array = self.entries()
-        if array.size != 1:
-            raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} entries, not one")
-        return array.item()
+        """Return the only entry as a Python number, without its gradient; raise a ValueError if there are several."""
+        return self._only_entry(".item()")
 
     def tolist(self) -> Any:
         """Return the entries as Python numbers in nested lists, without their gradient; a 0-d tensor gives a number."""
-        return self.entries().tolist()
+        return self.entries(".tolist()").tolist()
 
     def detach(self) -> Tensor:
         """Return a constant that shares this tensor's array."""
-        return untracked(self.data)
+        return untracked(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if self.node is not None:
+        if is_tracked(self):
             raise TypeError(
                 "NumPy would lose this tensor's gradient. Join a list of tensors with mg.stack or mg.concatenate, call "
                 "minigrad's functions, or pass .detach() as a constant."
             )
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return np.array(self._data, dtype=dtype, copy=copy)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self.node is not None and type(self.node) is not Leaf:
+        if is_tracked(self) and type(self.node) is not Leaf:
             raise TypeError("deepcopy of a tensor inside a graph is ambiguous: copy tensor.detach()")
         memo[id(self)] = twin = copy(self)
-        twin.data, twin.node = np.array(self.data), None
-        if self.node is not None:
+        twin._data, twin.node = np.array(self._data), None
+        if is_tracked(self):
             twin.requires_grad = True  # makes a new leaf
             twin.grad = None if self.grad is None else np.array(plain(self.grad))
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if self.node is not None and type(self.node) is not Leaf:
+        if is_tracked(self) and type(self.node) is not Leaf:
             raise TypeError("pickling a tensor inside a graph would take the graph with it: pickle tensor.detach()")
+        if isinstance(self.node, Boundary):
+            return self.detach().__reduce_ex__(protocol)
         return super().__reduce_ex__(protocol)
 
     def __repr__(self) -> str:
-        text = np.array2string(self.data, separator=", ", prefix="tensor(")
+        text = np.array2string(self._data, separator=", ", prefix="tensor(")
         if self.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):
             text += f", dtype={self.dtype}"
         if self.node is not None and self.node.primitive is not None:
             text += f", primitive={self.node.primitive.name}"
-        elif self.node is not None:
+        elif is_tracked(self):
             text += ", requires_grad=True"
         return f"tensor({text})"
 
@@ -374,46 +418,46 @@ class Tensor(Extensions):
             return str(self)
         if self.ndim:
             raise TypeError(f"a tensor of shape {self.shape} cannot be formatted with {spec!r}: only a 0-d tensor can")
-        return format(self.data.item(), spec)
+        return format(self._data.item(), spec)
 
     def __len__(self) -> int:
-        if not self.data.ndim:
+        if not self._data.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return len(self.data)
+        return len(self._data)
 
     def __bool__(self) -> bool:
-        if self.data.size > 1:
+        if self._data.size > 1:
             raise ValueError(f"a tensor of shape {self.shape} has no single truth value: use mg.any or mg.all")
-        return bool(self.entries())
+        return bool(self.entries("bool()"))
 
     def __float__(self) -> float:
         """Return the only entry, without its gradient. NumPy calls this too, as in ``array[0] = x[0]``."""
-        return float(self.item())
+        return float(self._only_entry("float()"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._only_entry("int()"))
 
     def __index__(self) -> int:
-        return self.entries().__index__()
+        return self.entries("int()").__index__()
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if self.node is not None:
+        if is_tracked(self):
             raise TypeError(
                 "a tracked tensor cannot be written in place: use mg.put(x, index, value), "
                 "or write into x.data if no gradient needs the old values"
             )
         if isinstance(value, Tensor):
-            if value.node is not None and current_scope() is not None:
+            if is_tracked(value) and current_scope() is not None:
                 raise TypeError(
                     "writing a tracked tensor into a constant would lose its gradient: "
                     "use mg.put(x, index, value), or write value.detach()"
                 )
-            value = value.data
-        written(self.data)  # announce the write first, so that an interrupt cannot hide it
-        self.data[plain(index)] = value
+            value = value._data
+        written(self._data)  # announce the write first, so that an interrupt cannot hide it
+        self._data[plain(index)] = value
 
     __hash__ = object.__hash__
 
@@ -448,19 +492,16 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return Tensor(data, dtype, requires_grad)
 
 
-def array_of(data: Any) -> Array:
-    """Return a tensor's ``data``; raise if anything other than an ndarray was assigned to it."""
-    if type(data) is not np.ndarray:
-        refuse_masked(data)
-        if not isinstance(data, np.ndarray):
-            raise TypeError(f"a tensor's .data must be an ndarray, not {describe(data)}")
-    return data
+def is_tracked(x: Tensor) -> bool:
+    """Return whether reading a tensor's entries would lose a gradient: its node is no closed boundary."""
+    node = x.node
+    return node is not None and not (type(node) is Boundary and node.closed)
 
 
 def untracked(array: Array) -> Tensor:
     """Return a constant that holds the array itself: no checks and no copy, unlike :func:`tensor`."""
     result: Tensor = _new(Tensor)
-    result.data = array
+    result._data = array
     result.node = None
     result.index = 0
     return result
@@ -468,10 +509,10 @@ def untracked(array: Array) -> Tensor:
 
 def set_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
     """Turn constants into the outputs of a node. Integers carry no gradient and stay constants."""
-    (node.shape, node.dtype), *later = [(y.data.shape, y.data.dtype) for y in outputs]
+    (node.shape, node.dtype), *later = [(y._data.shape, y._data.dtype) for y in outputs]
     node.later_outputs = tuple(later)
     for index, y in enumerate(outputs):
-        if y.data.dtype.kind == "f":
+        if y._data.dtype.kind == "f":
             y.node, y.index = node, index
 
 
@@ -479,4 +520,4 @@ def plain(value: Any) -> Any:
     """Replace a tensor, or each tensor in a tuple (an index), by its array; return anything else as it is."""
     if type(value) is tuple:
         return tuple(map(plain, value))
-    return value.data if isinstance(value, Tensor) else value
+    return value._data if isinstance(value, Tensor) else value

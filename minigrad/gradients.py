@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .backward import graph_of, reverse_pass, seed_of
+from .backward import graph_of, refuse_boundaries, reverse_pass, seed_of
 from .core import Leaf, Tensor, enable_grad, extend_tensor, plain, untracked
 from .higher_order import builds_graph, differentiable_pass
 from .writes import written
@@ -67,6 +67,7 @@ def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
     node, index, g = seed_of(output, gradient)
     seed = gradient.astype(g.dtype) if isinstance(gradient, Tensor) else untracked(g)
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
+    refuse_boundaries(leaves)
     found = differentiable_pass([(node, index, seed)], leaves)
     with _adding, enable_grad():
         for holder, grad in found.items():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from .spec import Array
 
 if TYPE_CHECKING:
-    from .core import Node
+    from .core import Node, Tensor
     from .primitives import Primitive
 
 __all__ = ["Observer", "add_location", "current", "global_observers", "location", "location_text", "observing",
@@ -77,6 +77,9 @@ class Observer:
         node: Node | None,
     ) -> None:
         """Called after a primitive was applied to arrays. The node is None if no input is tracked."""
+
+    def number(self, tensor: Tensor, how: str) -> None:
+        """Called when entries of a tensor become plain numbers by ``how``, such as "float()"."""
 
     def start(self, seeds: Mapping[Any, Array]) -> None:
         """Called when a reverse pass begins. ``seeds`` has its cotangents by node and index of the output."""

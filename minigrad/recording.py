@@ -268,9 +268,15 @@ def _norms(array: Array) -> list[float]:
     return [norm_of(array[:, t]) for t in range(array.shape[1])]
 
 
-def user_line() -> str:
-    """Return the file and line of the innermost frame outside of this package."""
+def user_line(through: tuple[str, ...] = ("",)) -> str:
+    """Return the file and line of the innermost frame outside of this package.
+
+    Args:
+        through: names of modules of this package that may lie in between; the result is empty if another one does.
+    """
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and (name := frame.f_code.co_filename).startswith(_HERE):
+        if not name.endswith(through):
+            return ""
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

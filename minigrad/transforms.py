@@ -7,10 +7,10 @@ respect to tensors that ``f`` closes over.
 
 Transforms nest to any order. Within the function of a transform, the transforms inside leave a graph
 (:mod:`minigrad.higher_order`), as they do within :func:`minigrad.create_graph`. Everywhere else a pass on arrays
-computes the results, without a graph. They may depend on an *outer leaf*: a tensor that requires a gradient and that
-``f`` used as an argument or through a closure. A backward pass that reaches such results raises an error, because
-treating them as constants would be silently wrong. Transforms also work inside ``no_grad``, where their results are
-constants.
+computes the results, without a graph. You can read them like constants. But they may depend on *outer* tensors, which
+require a gradient and which ``f`` used as arguments or through a closure. Then a pass that would have to go through the
+results raises an error (:class:`.Boundary`), because treating them as constants would be silently wrong. Inside
+``no_grad`` the results are constants.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from copy import copy
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
 
 from .backward import generic_pass, graph_of, reverse_pass, seed_of
-from .core import Leaf, Node, Tensor, current_scope, enable_grad, plain, set_outputs, untracked
+from .core import Boundary, Leaf, Node, Tensor, current_scope, enable_grad, in_transform, plain, untracked
 from .higher_order import builds_graph, differentiable_pass, differentiating, variable
-from .primitives import Primitive, primitive
+from .observers import setting
+from .primitives import Primitive
 from .spec import Array
 from .trees import leaves, matching_leaves, replace_leaves, structure_of, unflatten, unflatten_each
 from .writes import clock
@@ -34,30 +36,6 @@ from .writes import clock
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp"]
 
 _LARGEST = 2**22  # entries in the batch of cotangents of one node: 16 MB in single precision
-
-
-@primitive
-def _derivative(*outer: Array) -> Any:
-    """The vertex of a transform's results, whose parents are the outer leaves."""
-    raise NotImplementedError("only transforms make this vertex")
-
-
-@_derivative.vjp
-def _(g: Any, needs: Any) -> Any:
-    raise TypeError(
-        "backward reached the result of mg.grad or another transform, which was computed without a graph. To "
-        "differentiate it, call the transform within mg.create_graph(). For a constant, call .detach() on the result."
-    )
-
-
-class _VariableLeaf(Leaf):
-    """The leaf of a variable. Its type is not exactly `Leaf`, so `requires_grad`, deepcopy and pickle refuse it."""
-
-    __slots__ = ()
-
-    def __init__(self, array: Array) -> None:
-        super().__init__(array)
-        self.born = next(clock)
 
 
 class _Differentiation:
@@ -72,9 +50,9 @@ class _Differentiation:
         self.differentiable = builds_graph()  # whether the results may be differentiated
         self.variables: list[Tensor] = []
         self.sources: list[Node] = []  # the nodes of the variables
-        self.primals: list[Tensor] = []  # the arguments that fresh variables replaced
+        self.boundaries: list[tuple[Boundary, bool]] = []  # of variables, and whether their primals have a node
+        self.primals_have_nodes = False
         self.outputs: list[Tensor] = []
-        self._outer: list[Leaf] | None = None
 
     def variables_for(self, structure: Any, place: str) -> Any:
         """Replace each leaf of a structure by a variable."""
@@ -96,19 +74,21 @@ class _Differentiation:
                 f"{self.name}: can only differentiate with respect to floating arguments, not "
                 f"{primal.dtype} {primal.shape} in {place}{path}"
             )
-        self.primals.append(primal)
-        if self.differentiable and primal.node is not None:
+        has_node = primal.node is not None
+        self.primals_have_nodes |= has_node
+        if self.differentiable and has_node:
             fresh: Tensor = variable(primal)
         else:
             fresh = primal.detach()
-            fresh.node = _VariableLeaf(fresh.data)
+            fresh.node = boundary = Boundary(fresh.data)
+            self.boundaries.append((boundary, has_node))
         self.variables.append(fresh)
         self.sources.append(cast(Node, fresh.node))
         return fresh
 
     def call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool = False) -> Any:
         """Call the function; return its output and its auxiliary output (None without ``has_aux``)."""
-        with enable_grad(), differentiating():
+        with enable_grad(), differentiating(), setting(in_transform, lambda _: True):
             out = f(*args, **kwargs)
         aux = None
         if has_aux:
@@ -126,43 +106,47 @@ class _Differentiation:
             raise TypeError(f"{self.name}: the function must return a tensor, not {type(out).__name__}")
         return out, aux
 
-    def outer_leaves(self, tensors: Sequence[Tensor] = (), given: Sequence[Tensor] = ()) -> list[Leaf]:
-        """Return the leaves outside of this call on which the primals, the outputs and some tensors depend.
+    def close(self, all: bool = True) -> None:
+        """Make passes raise that reach the boundary of a variable: each one, or each whose primal has a node."""
+        for boundary, has_node in self.boundaries:
+            boundary.closed = not self.differentiable and (all or has_node)
 
-        Variables that were made later are ours, or those of a transform within the function. But cotangents that are
-        ``given`` to a pullback may depend on the variables of a later transform that calls it.
+    @cached_property
+    def outer(self) -> bool:
+        """Whether the outputs may depend on an outer tensor."""
+        return self.uses_outer(self.outputs)
+
+    def uses_outer(self, tensors: Iterable[Tensor]) -> bool:
+        """Return whether a primal has a node, or tensors depend on a leaf or on a node from before this call.
+
+        The walk stops there, so its time does not depend on the graph outside.
         """
-        if self._outer is None:
-            self._outer = self._leaves((*self.primals, *self.outputs))
-        more = [t for t in tensors if not any(t is y for y in self.outputs)]
-        return list(dict.fromkeys(self._outer + self._leaves(more) + self._leaves(given, math.inf)))
-
-    def _leaves(self, tensors: Sequence[Tensor], before: float | None = None) -> list[Leaf]:
-        order = graph_of([t.node for t in tensors if t.node is not None])
-        before = self.born if before is None else before
-        return [node for node in order.nodes if isinstance(node, Leaf) and getattr(node, "born", 0) < before]
+        if self.primals_have_nodes:
+            return True
+        stack = [t.node for t in tensors if t.node is not None]
+        seen = set(stack)
+        while stack:
+            node = stack.pop()
+            if node.born < self.born or type(node) is Leaf:
+                return True
+            stack += (new := [parent for parent in node.parents if parent not in seen])
+            seen.update(new)
+        return False
 
     def results(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Return the tensors as the user gets them: constants unless there are outer leaves."""
-        outer = self.outer_leaves(tensors)
-        if self.differentiable and outer:
-            return list(tensors)
-        return _as_results([t.data for t in tensors], outer)
+        """Return the tensors as the user gets them: with a graph only if a pass may go through it."""
+        outer = self.outer if tensors is self.outputs else self.uses_outer(tensors)
+        return list(tensors) if outer and self.differentiable else _as_results([t._data for t in tensors], outer)
 
     def backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], retain_graph: bool) -> list[Tensor]:
         """Return the cotangents of the variables; zeros for a variable that no output depends on."""
-        outer = self.outer_leaves(given=cotangents)
+        outer = self.outer or any(g.node is not None for g in cotangents)
         if outer and (self.differentiable or builds_graph()):
-            grads = self.differentiable_backward(outputs, cotangents)
-            if self.differentiable:
-                return grads
-            # The variables were detached from the primals, so a pass that reaches the primals must raise.
-            zeros = _as_results([np.zeros_like(g.data) for g in grads], self._leaves(self.primals))
-            return [g + zero for g, zero in zip(grads, zeros, strict=True)]
+            return self.differentiable_backward(outputs, cotangents)
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         found = reverse_pass(seeds, retain_graph, cast("list[Leaf]", self.sources)) if seeds else {}
         pairs = zip(self.sources, self.variables, strict=True)
-        return _as_results([found.get(cast(Leaf, node), np.zeros_like(v.data)) for node, v in pairs], outer)
+        return _as_results([found[node] if node in found else np.zeros_like(v._data) for node, v in pairs], outer)
 
     def differentiable_backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
         """Return the result of `backward` as tensors with a graph."""
@@ -184,17 +168,13 @@ class _Differentiation:
         return untracked(np.ones_like(y.data))
 
 
-def _as_results(arrays: Sequence[Array], outer: Sequence[Leaf]) -> list[Tensor]:
-    """Return arrays as tensors: constants, or outputs of a node whose VJP raises if there are outer leaves."""
+def _as_results(arrays: Sequence[Array], outer: bool) -> list[Tensor]:
+    """Return arrays as constants, at closed boundaries if they depend on outer tensors."""
     results = list(map(untracked, arrays))
-    path = current_scope()
-    if outer and path is not None and results:
-        node = Node()
-        node.primitive, node.params, node.scope, node.born = _derivative.primitive, {}, path, next(clock)
-        node.parents = tuple(outer)
-        node.edges = tuple(range(len(outer))), (True,) * len(outer), (0,) * len(outer)
-        node.residuals = ()
-        set_outputs(node, results)
+    if outer and current_scope() is not None:
+        for result in results:
+            if result._data.dtype.kind == "f":
+                result.node = Boundary(result._data, closed=True)
     return results
 
 
@@ -246,6 +226,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         return unflatten_each(primals, run.backward(run.outputs, weights, retain_graph=True))
 
     values = unflatten(out, run.results(run.outputs))
+    run.close(all=False)  # a pullback of constants may be differentiated with respect to its cotangents
     return (values, pullback, _auxiliary(run, aux)) if has_aux else (values, pullback)
 
 
@@ -311,6 +292,7 @@ def _value_and_grad(
         (value,) = run.results(run.outputs)
         grads = unflatten_each(chosen, run.backward(run.outputs, [g], retain_graph=False))
         result = grads if isinstance(argnums, Sequence) else grads[0]
+        run.close()
         return ((value, _auxiliary(run, aux)) if has_aux else value), result
 
     return evaluate
@@ -387,15 +369,15 @@ def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tupl
     run, primals, out, _ = _run(name, f, primals)
     weights = [_weight(y) for y in run.outputs]
     gradient = run.differentiable_backward(run.outputs, weights)  # u'J for the weights u
+    transposed = copy(run)
+    transposed.variables, transposed.outputs = weights, gradient
+    transposed.sources = [cast(Node, w.node) for w in weights]
 
     def push(*tangents: Any) -> Any:
         given = _fitting(name, "tangent", "primal", primals, tangents)
-        transposed = _Differentiation(name)
-        transposed.differentiable, transposed.born = run.differentiable, run.born
-        transposed.variables, transposed.primals, transposed.outputs = weights, run.primals, gradient
-        transposed.sources = [cast(Node, w.node) for w in weights]
         return unflatten(out, transposed.backward(gradient, given, retain_graph=True))
 
+    run.close(all=False)
     return unflatten(out, run.results(run.outputs)), push
 
 
@@ -409,7 +391,7 @@ def _listed(name: str, several: Any) -> Sequence[Any]:
 def _weight(y: Tensor) -> Tensor:
     """Return a variable u for an output's cotangent. Its value is arbitrary, because u'J is linear in u."""
     fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == "f" else np.float64))  # integers have no tangent
-    fresh.node = _VariableLeaf(fresh.data)
+    fresh.node = Boundary(fresh._data)
     return fresh
 
 
@@ -464,7 +446,9 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -
     run, primals, _, _ = _run("hvp", f, _listed("hvp", primals))
     gradient = run.differentiable_backward(run.outputs, [run.unit_cotangent()])
     given = _fitting("hvp", "vector", "primal", primals, _listed("hvp", vectors))
-    return unflatten_each(primals, run.backward(gradient, given, retain_graph=False))
+    products = unflatten_each(primals, run.backward(gradient, given, retain_graph=False))
+    run.close()
+    return products
 
 
 def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -503,6 +487,7 @@ def _jacobian(name: str, f: Callable[..., Any], argnums: int | Sequence[int], ha
             block = unflatten_each(chosen, _partial_derivatives(run, y))
             blocks.append(block if isinstance(argnums, Sequence) else block[0])
         result = unflatten(out, blocks)
+        run.close()
         return (result, _auxiliary(run, aux)) if has_aux else result
 
     return evaluate
@@ -510,10 +495,8 @@ def _jacobian(name: str, f: Callable[..., Any], argnums: int | Sequence[int], ha
 
 def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
     """Return the partial derivatives of an output with respect to each variable v, of shape ``y.shape + v.shape``."""
-    outer = run.outer_leaves()
-    if not (run.differentiable and outer):
-        arrays = _jacobian_rows(y, cast("list[Leaf]", run.sources))
-        return _as_results(arrays, outer)
+    if not (run.differentiable and run.outer):
+        return _as_results(_jacobian_rows(y, cast("list[Leaf]", run.sources)), run.outer)
     if not y.size:
         return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
     one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)

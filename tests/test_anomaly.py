@@ -363,3 +363,48 @@ def test_seeds_that_are_bad_are_passed_on():
     assert x.grad[0] == np.inf
     first, second = mg.split(x, [1])
     passes((first * second).backward, np.array([np.nan]))
+
+
+def matrix_entry(t):
+    matrix = np.eye(2)
+    matrix[1, 1] = mg.cos(t)
+    return (matrix * t).sum()
+
+
+@pytest.mark.parametrize(
+    ("compute", "how"),
+    [
+        (matrix_entry, "float()"),
+        (lambda t: t * t.item(), ".item()"),
+        (lambda t: t * mg.exp(t).numpy(), ".numpy()"),
+        (lambda t: t * t.data, ".data"),
+        (lambda t: t * int(t), "int()"),
+    ],
+)
+def test_lines_at_which_values_leave_the_graph_are_listed(compute, how):
+    t = mg.tensor(1.3, requires_grad=True)
+    line = f"test_anomaly.py:{compute.__code__.co_firstlineno + 2 * (compute is matrix_entry)}"
+    with mg.detect_anomaly():
+        y = compute(t)
+        with pytest.warns(UserWarning, match=re.escape(f"plain numbers at {line} by {how}. ")):
+            y.backward()
+        y = (t * 2).sum()
+        y.backward()  # a line is listed once
+
+
+def test_numbers_that_no_gradient_can_depend_on_are_not_listed():
+    w = mg.tensor([1.0, 2.0], requires_grad=True)
+    sgd = mg.optim.SGD([w], lr=0.1)
+    with mg.detect_anomaly():
+        for _ in range(2):
+            loss = (w * w).sum()
+            with mg.no_grad():
+                print(w.numpy(), f"{loss:.3f}")
+            loss.backward()
+            sgd.step()
+            w.data -= 0.1 * w.grad
+            repr(w)
+    plain = mg.Tensor.data
+    with mg.detect_anomaly(), mg.detect_anomaly():
+        assert mg.Tensor.data is not plain
+    assert mg.Tensor.data is plain

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import pickle
+
 import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import backward
 from minigrad.trees import leaves
 
 
@@ -130,6 +135,98 @@ def test_derivatives_depend_on_the_leaves_that_they_met(derived):
     total.backward()
     numeric = mg.numerical_gradient(lambda p: derived(p), p.numpy())
     np.testing.assert_allclose(p.grad, numeric, rtol=1e-5)
+
+
+def test_results_that_depend_on_leaves_read_like_constants():
+    model = mg.nn.Linear(2, 1)
+    saliency = mg.grad(lambda x: model(x).sum())(np.ones((1, 2), np.float32))
+    np.testing.assert_array_equal(np.asarray(saliency), model.weight.numpy().T)
+    np.testing.assert_array_equal(copy.deepcopy(saliency).numpy(), saliency.numpy())
+    assert not copy.deepcopy(saliency).requires_grad
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(saliency)).numpy(), saliency.numpy())
+    assert mg.grad(lambda x: x * float(saliency[0, 0].detach()))(1.0).item() == saliency.numpy()[0, 0]
+    assert "requires_grad" not in repr(saliency)
+    saliency[0, 0] = 0
+    assert saliency.numpy()[0, 0] == 0
+    # A variable is younger than the result, so that nothing is missing; the parameters of a module are not.
+    assert mg.grad(lambda x: (x * saliency).sum())(1.0).item() == saliency.numpy().sum()
+    with pytest.raises(TypeError, match=r"create_graph"):
+        mg.grad(lambda model: (model(np.ones((1, 2), np.float32)) * saliency).sum())(model)
+
+
+def test_the_graph_outside_costs_nothing(monkeypatch):
+    """A loop of inner gradients took quadratic time, since each one sorted the history of the loop."""
+    sizes, sort = [], backward.topological_order
+
+    def recording(nodes, parents):
+        order = sort(nodes, parents)
+        sizes.append(len(order.nodes))
+        return order
+
+    def largest_inner_graph(steps):
+        def trajectory(x):
+            for _ in range(steps):
+                x = x - 0.1 * mg.grad(lambda y, x=x: mg.sin(y) * x)(x)
+            return x
+
+        sizes.clear()
+        mg.grad(trajectory)(1.0)
+        return max(sizes[:-1])  # the last is the outer pass
+
+    monkeypatch.setattr(backward, "topological_order", recording)
+    assert largest_inner_graph(20) == largest_inner_graph(5)
+
+
+def test_a_tensor_that_leaks_from_a_transform_raises_when_a_pass_reaches_it():
+    leaked = []
+
+    def f(z):
+        leaked.append(z * 3)
+        return z * z
+
+    for x in (2.0, mg.tensor(2.0, requires_grad=True)):
+        for transform in (mg.grad, mg.value_and_grad, mg.jacobian):
+            leaked.clear()
+            transform(f)(x)
+            with pytest.raises(TypeError, match="stored elsewhere"):
+                leaked[0].backward()
+            with pytest.raises(TypeError, match="stored elsewhere"):
+                (leaked[0] * mg.tensor(2.0, requires_grad=True)).backward(create_graph=True)
+            assert leaked[0].detach().item() == 6
+    leaked.clear()
+    _, pullback = mg.vjp(f, mg.tensor(2.0, requires_grad=True))
+    with pytest.raises(TypeError, match="stored elsewhere"):
+        leaked[0].backward()
+    assert pullback(1.0)[0].item() == 4
+    leaked.clear()
+    x = mg.tensor(2.0, requires_grad=True)
+    with mg.create_graph():  # where nothing is lost
+        mg.grad(f)(x)
+    leaked[0].backward()
+    assert x.grad == 3
+
+
+def filled(t):
+    matrix = np.eye(2)
+    matrix[1, 1] = mg.cos(t)
+    return (matrix * t).sum()
+
+
+@pytest.mark.parametrize(
+    "f", [filled, lambda t: t * math.tanh(t), lambda t: t * int(t), lambda t: t if t else -t, lambda t: t * float(t)]
+)
+@pytest.mark.parametrize(
+    "transform", [mg.grad, mg.value_and_grad, mg.hessian, mg.jacobian, lambda f: lambda x: mg.jvp(f, [x], [1.0])]
+)
+def test_a_plain_number_of_a_tracked_tensor_is_refused_in_a_transform(transform, f):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        transform(f)(1.3)
+    error = caught.value
+    assert "would lose the gradient" in str(error.__cause__ or error)  # NumPy chains the error
+    x = mg.tensor(1.3, requires_grad=True)
+    f(x).backward()  # where float(loss) is a habit
+    assert mg.grad(lambda t: t * t.item() if t > 0 else t)(2.0).item() == 2
+    assert mg.grad(lambda t: t * float(x.detach()))(2.0).item() == pytest.approx(1.3)
 
 
 def test_what_was_made_within_create_graph_leaves_a_graph_later_too():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..core import Tensor, extend_tensor, plain
+from ..core import Tensor, extend_tensor, is_tracked, plain
 from ..trees import leaves, unflatten
 from ..writes import written
 from .methods import LOGICAL
@@ -100,7 +100,7 @@ def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_
     try:
         return function(*args, **options)
     except (TypeError, ValueError, IndexError):
-        if any(tensor.node is not None for tensor in _tensors((args, options))):
+        if any(is_tracked(tensor) for tensor in _tensors((args, options))):
             raise
         return of_arrays()
 
@@ -148,9 +148,9 @@ def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[l
 def _refuse_tracked(name: str, values: Any, option: str) -> None:
     """Raise if a result depends on the values of a tracked tensor, or of an input of an ONNX file."""
     for tensor in _tensors(values):
-        if tensor.node is not None:
+        if is_tracked(tensor):
             break
-        tensor.entries()
+        tensor.entries("NumPy")
     else:
         return
     what = f"np.{name} of a tracked tensor would lose its gradient, and minigrad has no primitive of this name"

@@ -459,7 +459,7 @@ def test_in_a_forward_it_gives_the_name_to_the_result(symbol):
     np.testing.assert_array_equal(result.data, ordinary(weight.data, other))
 
 
-@pytest.mark.parametrize("array", [np.ones((2, 3)), np.ones((2, 3), int), np.ones((3, 3), np.float32)])
+@pytest.mark.parametrize("array", [np.ones((2, 3)), np.ones((2, 3), int)])
 def test_a_parameter_whose_data_were_replaced_is_neither_saved_nor_loaded(array):
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
     state = model.state_dict()

@@ -225,7 +225,6 @@ def test_complaints():
     ("replacement", "kind", "text"),
     [
         ("read-only", ValueError, r"\.data of parameter 1 \(float64 \(2,\)\) is read-only"),
-        (np.ones(3), ValueError, r"parameter 1 was float64 \(2,\) .* its data is now float64 \(3,\)"),
         (np.ones(2, np.float32), ValueError, r"parameter 1 was float64 \(2,\) .* now float32 \(2,\)"),
     ],
 )
