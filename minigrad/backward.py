@@ -349,7 +349,7 @@ def _walk_back(
                 g = (g, *(cotangents.pop((node, i + 1), None) for i in range(len(node.later_outputs))))
             parents = node.parents
             argnums, needs, indices = node.edges
-            if live is not None:
+            if live is not None and not live.issuperset(parents):
                 parents, argnums, needs, indices = _live_edges(node, live)
             vjp = primitive.vjp  # calling primitive.vjp(…) directly would add 5 % of the time of an np.add
             if observed:

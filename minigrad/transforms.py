@@ -19,7 +19,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -53,6 +53,7 @@ class _Differentiation:
         self.boundaries: list[tuple[Boundary, bool]] = []  # of variables, and whether their primals have a node
         self.primals_have_nodes = False
         self.outputs: list[Tensor] = []
+        self._outer: bool | None = None
 
     def variables_for(self, structure: Any, place: str) -> Any:
         """Replace each leaf of a structure by a variable."""
@@ -111,10 +112,12 @@ class _Differentiation:
         for boundary, has_node in self.boundaries:
             boundary.closed = not self.differentiable and (all or has_node)
 
-    @cached_property
+    @property
     def outer(self) -> bool:
         """Whether the outputs may depend on an outer tensor."""
-        return self.uses_outer(self.outputs)
+        if self._outer is None:
+            self._outer = self.uses_outer(self.outputs)
+        return self._outer
 
     def uses_outer(self, tensors: Iterable[Tensor]) -> bool:
         """Return whether a primal has a node, or tensors depend on a leaf or on a node from before this call.
@@ -159,13 +162,22 @@ class _Differentiation:
         pairs = zip(self.sources, self.variables, strict=True)
         return [found.get(node, untracked(np.zeros_like(v.data))) for node, v in pairs]
 
+    def transposed(self) -> _Differentiation:
+        """Return the map from weights u of the outputs to u'J, as a call that can be differentiated."""
+        twin = copy(self)
+        twin.variables = [_weight(y) for y in self.outputs]
+        twin.sources = [cast(Node, u.node) for u in twin.variables]
+        twin.outputs = self.differentiable_backward(self.outputs, twin.variables)
+        twin._outer = None
+        return twin
+
     def unit_cotangent(self) -> Tensor:
         """Return the cotangent 1 of an output that is a single number."""
         (y, *more) = self.outputs
         if more or y.size != 1:
             what = f"{1 + len(more)} tensors" if more else f"shape {y.shape}"
             raise ValueError(f"{self.name}: the function must return one number, not {what}")
-        return untracked(np.ones_like(y.data))
+        return untracked(np.ones(y.shape, y.dtype))
 
 
 def _as_results(arrays: Sequence[Array], outer: bool) -> list[Tensor]:
@@ -367,15 +379,11 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 
 def _linearize(name: str, f: Callable[..., Any], primals: Sequence[Any]) -> tuple[Any, Callable[..., Any]]:
     run, primals, out, _ = _run(name, f, primals)
-    weights = [_weight(y) for y in run.outputs]
-    gradient = run.differentiable_backward(run.outputs, weights)  # u'J for the weights u
-    transposed = copy(run)
-    transposed.variables, transposed.outputs = weights, gradient
-    transposed.sources = [cast(Node, w.node) for w in weights]
+    transposed = run.transposed()
 
     def push(*tangents: Any) -> Any:
         given = _fitting(name, "tangent", "primal", primals, tangents)
-        return unflatten(out, transposed.backward(gradient, given, retain_graph=True))
+        return unflatten(out, transposed.backward(transposed.outputs, given, retain_graph=True))
 
     run.close(all=False)
     return unflatten(out, run.results(run.outputs)), push
@@ -451,12 +459,16 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -
     return products
 
 
-def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Make a function that returns all partial derivatives. One reverse pass serves many entries of the output.
+def jacobian(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, mode: str | None = None
+) -> Callable[..., Any]:
+    """Make a function that returns all partial derivatives. One pass serves many rows or columns.
 
     Args:
         f: a function that returns a tensor or a structure of tensors.
         argnums, has_aux: as for :func:`value_and_grad`.
+        mode: "reverse" computes a row J'u for each entry of the output, "forward" a column J v for each entry of the
+            arguments, as :func:`linearize` does. By default the shapes decide: columns if there are far fewer of them.
 
     Returns:
         a function. For tensors, its result has the shape ``output.shape + argument.shape`` and the argument's dtype.
@@ -465,38 +477,75 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
         ``has_aux`` the function returns ``(jacobian, aux)``.
 
     Raises:
-        TypeError: if an argument to differentiate with respect to is not floating.
+        TypeError: if an argument to differentiate with respect to is not floating, or in forward mode if a VJP cannot be
+            differentiated.
+        ValueError: if there is no such mode.
 
     >>> import minigrad as mg
     >>> jacobian(lambda x: x * x)(mg.tensor([1.0, 2.0]))
     tensor([[2., 0.],
             [0., 4.]])
     """
-    return _jacobian("jacobian", f, argnums, has_aux)
+    if mode not in (None, "forward", "reverse"):
+        raise ValueError(f"jacobian: mode must be 'forward', 'reverse' or None, not {mode!r}")
+    return _jacobian("jacobian", f, argnums, has_aux, mode)
 
 
-def _jacobian(name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool) -> Callable[..., Any]:
+def _jacobian(
+    name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, mode: str | None = None
+) -> Callable[..., Any]:
     numbers = _numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         run = _Differentiation(name)
         chosen, arguments = _with_variables(run, numbers, args)
         out, aux = run.call(f, arguments, kwargs, has_aux)
-        blocks = []
-        for y in run.outputs:
-            block = unflatten_each(chosen, _partial_derivatives(run, y))
-            blocks.append(block if isinstance(argnums, Sequence) else block[0])
-        result = unflatten(out, blocks)
+        blocks = [unflatten_each(chosen, block) for block in _partial_derivatives(run, mode)]
+        result = unflatten(out, [block if isinstance(argnums, Sequence) else block[0] for block in blocks])
         run.close()
         return (result, _auxiliary(run, aux)) if has_aux else result
 
     return evaluate
 
 
-def _partial_derivatives(run: _Differentiation, y: Tensor) -> list[Tensor]:
-    """Return the partial derivatives of an output with respect to each variable v, of shape ``y.shape + v.shape``."""
+def _partial_derivatives(run: _Differentiation, mode: str | None) -> list[list[Tensor]]:
+    """Return the partial derivatives of each output y by each variable v, of shape ``y.shape + v.shape``."""
+    rows, columns = sum(y.size for y in run.outputs), sum(v.size for v in run.variables)
+    blocks = None
+    # A column costs about as much as four rows, and the graph of u'J as much as the rows of a small array.
+    if mode == "forward" or (mode is None and rows > 4 * columns + 256):
+        try:
+            blocks = _by_columns(run)
+        except TypeError:  # a VJP cannot be differentiated
+            if mode == "forward":
+                raise
+    if blocks is None:
+        blocks = [_rows(run, y) for y in run.outputs]
+    if run.differentiable and run.outer:
+        return blocks
+    return [_as_results(block, run.outer) for block in blocks]
+
+
+def _by_columns(run: _Differentiation) -> list[list[Any]]:
+    """Compute the blocks of a Jacobian as the rows of its transpose."""
+    transposed = run.transposed()
+    transposed._outer = run.outer  # so that `_rows` returns tensors for both or for neither
+    by_variable = [_rows(transposed, g) for g in transposed.outputs]  # of shape v.shape + y.shape
+    return [
+        [_swapped(block[i], v.ndim).astype(v.dtype) for v, block in zip(run.variables, by_variable, strict=True)]
+        for i in range(len(run.outputs))
+    ]
+
+
+def _swapped(x: Any, first: int) -> Any:
+    """Move the first axes of an array or tensor to the end."""
+    return np.transpose(x, (*range(first, x.ndim), *range(first)))
+
+
+def _rows(run: _Differentiation, y: Tensor) -> list[Any]:
+    """Return the partial derivatives of one output: tensors if they may be differentiated, else arrays."""
     if not (run.differentiable and run.outer):
-        return _as_results(_jacobian_rows(y, cast("list[Leaf]", run.sources)), run.outer)
+        return _jacobian_rows(y, cast("list[Leaf]", run.sources))
     if not y.size:
         return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
     one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)

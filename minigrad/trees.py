@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _registered: dict[type, Callable[[Any], Mapping[str, Any]]] = {}
+_unregistered: set[type] = set()
+"""Types of leaves that were met, so that the next one of this type takes less time."""
 
 
 def register_tree(kind: type, parameters: Callable[[Any], Mapping[str, Any]]) -> None:
@@ -50,10 +52,13 @@ def register_tree(kind: type, parameters: Callable[[Any], Mapping[str, Any]]) ->
     3.0
     """
     _registered[kind] = parameters
+    _unregistered.clear()
 
 
 def parameters_of(tree: Any) -> Mapping[str, Any] | None:
     """Return the parameters of an object of a registered type; None for anything else."""
+    if type(tree) in _unregistered:
+        return None
     for kind, parameters in _registered.items():
         if isinstance(tree, kind):
             named = parameters(tree)
@@ -61,6 +66,7 @@ def parameters_of(tree: Any) -> Mapping[str, Any] | None:
                 if name.endswith("]"):  # the path would be that of an entry of a container
                     raise ValueError(f"{type(tree).__name__}: a parameter's name must not end with ']': {name!r}")
             return named
+    _unregistered.add(type(tree))
     return None
 
 

@@ -330,3 +330,63 @@ def test_results_do_not_depend_on_variables_of_inner_transforms():
         a = a - 0.01 * step(a)
     assert a.node is None
     assert mg.jvp(lambda a: mg.jvp(lambda x: a * x * x, [3.0], [1.0])[1], [2.0], [1.0])[1].item() == 6
+
+
+WIDE = np.random.default_rng(1).standard_normal((3, 400))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, y: mg.tanh(x @ WIDE) * y.sum(),
+        lambda x, y: {"sum": (x * x).sum(), "row": [mg.exp(y), x[:0], x.argmax()]},
+        lambda x, y: mg.tensor(np.ones(2)),
+        lambda x, y: mg.sin(x)[:, None] * mg.gelu(y),
+        lambda x, y: mg.cumprod(x) @ WIDE,
+    ],
+)
+@pytest.mark.parametrize("argnums", [0, (1, 0)])
+def test_a_jacobian_is_the_same_in_both_modes(f, argnums):
+    x, y = np.array([0.3, -1.2, 2.0]), mg.tensor([[0.5, 1.5]], dtype="float32", requires_grad=True)
+    with mg.create_graph():
+        differentiable = leaves(mg.jacobian(f, argnums, mode="forward")(x, y))
+    modes = [leaves(mg.jacobian(f, argnums, mode=mode)(x, y)) for mode in ("reverse", "forward", None)]
+    for (path, expected), *others in zip(*modes, differentiable, strict=True):
+        for other_path, found in others:
+            assert (other_path, found.shape, found.dtype) == (path, expected.shape, expected.dtype)
+            np.testing.assert_allclose(found.detach(), expected.detach(), rtol=1e-6, atol=1e-7)
+
+
+def test_a_jacobian_of_a_jacobian_in_forward_mode():
+    third = mg.jacobian(mg.jacobian(mg.jacobian(lambda x: x**3, mode="forward"), mode="forward"))(np.ones(2))
+    expected = np.zeros((2, 2, 2, 2))
+    expected[0, 0, 0, 0] = expected[1, 1, 1, 1] = 6
+    np.testing.assert_array_equal(third, expected)
+
+
+def test_the_mode_of_a_jacobian_depends_on_the_shapes():
+    calls = []
+
+    @mg.primitive(residuals=("x",))
+    def spread(x):
+        return np.repeat(x, 1000), (x,)
+
+    @spread.vjp
+    def _(g, needs, x):
+        calls.append(type(g))
+        return (g.reshape(x.size, 1000).sum(1),)
+
+    mg.jacobian(spread)(np.ones(2))
+    assert mg.Tensor in calls  # a graph of the VJP, and not 2,000 rows
+    assert len(calls) < 10
+
+    @mg.primitive
+    def opaque(x):
+        return np.repeat(x, 1000), (x.copy(),)
+
+    opaque.vjp(lambda g, needs, x: (g.reshape(x.size, 1000).sum(1),))
+    np.testing.assert_array_equal(mg.jacobian(opaque)(np.ones(1)), np.ones((1000, 1)))  # its VJP has no derivative
+    with pytest.raises(TypeError, match="no derivative of its derivative"):
+        mg.jacobian(opaque, mode="forward")(np.ones(1))
+    with pytest.raises(ValueError, match="mode must be 'forward'"):
+        mg.jacobian(spread, mode="backward")
