@@ -1,49 +1,209 @@
 """Call a primitive on tensors: run its forward on their arrays and, if an input is tracked, make a node.
 
-`_call` can handle every call. `_call_unary` and `_call_binary` are short paths for broadcasting primitives without
-options whose inputs are named ``x``, or ``a`` and ``b``. They leave observed calls, and anything unusual, to `_call`.
-On a short path, making a node costs as much as two or three small NumPy calls.
+`caller` writes a function for each primitive's signature, as the standard library's dataclasses write ``__init__``. It
+does ordinary calls itself: of tensors, ndarrays and numbers, with plain options, while nobody observes. It leaves
+everything else to `_call`, which can do every call. ``print(source_of(mg.tanh.primitive))`` shows such a function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import linecache
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .core import Node, Tensor, current_scope, number_check, plain, set_outputs, untracked
-from .observers import active, current
+from .observers import Observer, active, current
 from .spec import Array, as_array, get_default_dtype, refuse_masked
-from .writes import arrays_in, clock, owner, private
+from .writes import arrays_in, clock, private
 
 if TYPE_CHECKING:
     from .primitives import Primitive
 
-__all__ = ["caller"]
+__all__ = ["caller", "source_of"]
 
-_new = object.__new__
-_ndarray, _generic, _asarray = np.ndarray, np.generic, np.asarray  # looking up a function in np takes 50 ns
+_ndarray = np.ndarray
 _bool, _float32, _float64 = map(np.dtype, ("bool", "float32", "float64"))
-
-# Edges that the nodes of the short paths share (see Node). They apply if each input is the first output of its node.
-_UNARY = ((0,), (True,), (0,))
-_LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
-_BOTH = ((0, 1), (True, True), (0, 0))
-_NO_PARAMS: dict[str, Any] = {}
+_NUMBERS = frozenset((int, float))
+_PLAIN = frozenset((bool, int, float, str, slice, type(None), type(Ellipsis)))
+"""Types of options that need no conversion, and that the caller cannot change later."""
 _MALFORMED = "the forward must return (output, tuple of residuals)"
 # The errors that NumPy and our own checks raise for a user's mistake.
 _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
+_INPUT = Template("""
+    _node_${x} = None
+    if isinstance(${x}, _Tensor):
+        _data_${x}, _node_${x} = ${x}._data, ${x}.node
+    elif ${constant}:
+        _data_${x} = ${x}
+    else:
+        return _general(${inputs}, ${options})""")
+
+_BODY = Template("""
+    try:
+        _result = _forward(${arguments})
+    except _MISUSE as _error:
+        raise _failed(${inputs}, _error) from _error
+    if type(_result) is not tuple or len(_result) != 2:
+        return _finish(${inputs}, ${data}, ${options}, _result)
+    _output, _residuals = _result
+    if type(_output) is not _ndarray and isinstance(_output, _generic):
+        _output = _asarray(_output)  # NumPy returns scalars from 0-d operations
+    if type(_output) is not _ndarray or type(_residuals) is not tuple${views}:
+        return _finish(${inputs}, ${data}, ${options}, _result)
+    _dtype = _output.dtype
+    if _dtype is not _float32 and _dtype.kind not in "biu" and not (${float64}):
+        return _finish(${inputs}, ${data}, ${options}, _result)
+    _tensor = _new(_Tensor)
+    _tensor._data = _output
+    _tensor.index = 0
+    _scope = _current_scope()
+    if _scope is None or (${untracked}) or _dtype.kind != "f":
+        _tensor.node = None
+        return _tensor
+    _tensor.node = _node = _Node()
+    _node.primitive = _primitive
+    _node.params = ${options}
+    _node.parents, _node.edges = ${edges}
+    _node.shape = _output.shape
+    _node.dtype = _dtype
+    _node.later_outputs = ()
+    _node.residuals = _residuals
+    _node.scope = _scope
+    _node.born = next(_clock)
+    if ${indices}:
+        _node.edges = _with_indices(_node.edges, ${inputs})
+    if _residuals and (${given} or _primitive.keeps_inputs):
+        _keep(_node, ${inputs}, ${data})
+    return _tensor
+""")
+
+
+def source_of(primitive: Primitive) -> str:
+    """Return the text of the function that calls a primitive.
+
+    >>> import minigrad as mg
+    >>> print(source_of(mg.tanh.primitive)[:98])
+    def tanh(x, **_unknown):
+        if _active or _unknown:
+            return _general((x,), {}, _unknown)
+    """
+    inputs, options = primitive.arguments, primitive.options
+    parameters = list(primitive.signature.parameters.values())
+    unknown = inspect.Parameter("_unknown", inspect.Parameter.VAR_KEYWORD)  # for a better message
+    signature = inspect.Signature([*map(_bare, parameters), unknown])
+    given = f"{{{', '.join(f'{name!r}: {name}' for name in options)}}}"
+    given = f"_chosen({given})" if primitive.defaults else given
+    text = f"def {primitive.name if primitive.name.isidentifier() else 'call'}{signature}:\n    "
+    if primitive.variadic or not primitive.differentiable or primitive.first_hidden is not None:
+        listed = ", ".join((*inputs[:-1], f"*{inputs[-1]}" if primitive.variadic else inputs[-1]))
+        return f"{text}return _general(({listed},), {given}, _unknown)\n"
+    plain = "".join(
+        f" or not (type({o}) in _PLAIN or type({o}) is tuple and _PLAIN.issuperset(map(type, {o})))" for o in options
+    )
+    promotes = primitive.broadcasts and len(inputs) > 1
+    arrays = [f"type({x}) is _ndarray" for x in inputs]
+    nodes = [f"_node_{x}" for x in inputs]
+    values = {
+        "inputs": f"({', '.join(inputs)},)",
+        "data": f"({', '.join(f'_data_{x}' for x in inputs)},)",
+        "options": given,
+        "arguments": ", ".join(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else
+                               f"_data_{p.name}" if p.name in inputs else p.name for p in parameters),
+        "views": "" if primitive.broadcasts else "".join(  # perhaps a view of an ndarray
+            f" or type({x}) is _ndarray and (_output.base is not None or _output is {x})" for x in inputs
+        ),
+        "float64": "_dtype is _float64" + (f" and float not in (type({'), type('.join(inputs)}))" if promotes else ""),
+        "untracked": " and ".join(f"{node} is None" for node in nodes),
+        "edges": f"({nodes[0]},), _FIRST" if len(inputs) == 1 else f"_edges_of(({', '.join(nodes)}))",
+        "indices": " or ".join(f"_node_{x} is not None and {x}.index" for x in inputs),
+        "given": " or ".join(arrays),
+    }  # fmt: skip
+    text += f"if _active or _unknown{plain}:\n        return _general({values['inputs']}, {given}, _unknown)"
+    for x, before in zip(inputs, (None, *inputs), strict=False):
+        constant = f"type({x}) is _ndarray and {x}.dtype.kind in 'biuf'"
+        if promotes:  # Python numbers, but not numbers alone
+            constant += f" or type({x}) in _NUMBERS" + (f" and _data_{before} is not {before}" if before else "")
+        if primitive.signature.parameters[x].default is None:
+            constant += f" or {x} is None"
+        text += _INPUT.substitute(values, x=x, constant=constant)
+    return text + _BODY.substitute(values)
+
+
+def _bare(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return a parameter without its annotation, whose default is a name."""
+    default = parameter.default
+    if default is not parameter.empty and type(default) not in (bool, int, str, type(None)):
+        default = _Name(f"_defaults[{parameter.name!r}]")
+    return parameter.replace(annotation=parameter.empty, default=default)
+
+
+class _Name(str):
+    """A string whose repr has no quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
 
 def caller(primitive: Primitive) -> Callable[..., Any]:
     """Return the function on tensors that calls a primitive."""
-    simple = not primitive.variadic and not primitive.options and primitive.first_hidden is None
-    short = primitive.differentiable and primitive.broadcasts and simple
-    # The names matter since a call may pass inputs by keyword: the short paths' parameters are x, or a and b.
-    short_path: Any = {("x",): _call_unary, ("a", "b"): _call_binary}.get(primitive.arguments) if short else None
-    general = _call(primitive)
-    return short_path(primitive, general) if short_path else general
+    source = source_of(primitive)
+    file = f"{__file__}:{primitive.name}"  # within this package, so that messages name the user's line
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    namespace = {
+        "_active": active, "_primitive": primitive, "_defaults": primitive.defaults, "_PLAIN": _PLAIN,
+        "_NUMBERS": _NUMBERS, "_MISUSE": _MISUSE, "_FIRST": _FIRST, "_Tensor": Tensor, "_Node": Node, "_clock": clock,
+        "_new": object.__new__, "_ndarray": np.ndarray, "_generic": np.generic, "_asarray": np.asarray,
+        "_float32": _float32, "_float64": _float64, "_forward": primitive.forward, "_failed": primitive.failed,
+        "_current_scope": current_scope, "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
+        "_chosen": partial(_chosen, primitive.defaults), "_general": partial(_call, primitive),
+        "_finish": partial(_finish, primitive),
+    }  # fmt: skip
+    exec(compile(source, file, "exec"), namespace)
+    return next(reversed(namespace.values()))  # type: ignore[return-value]
+
+
+_FIRST = ((0,), (True,), (0,))
+_EDGES: dict[tuple[bool, ...], Any] = {}  # see Node.edges
+
+
+def _edges_of(nodes: tuple[Node | None, ...]) -> tuple[tuple[Node, ...], Any]:
+    """Return the parents and the edges of a node, of inputs that are first outputs."""
+    parents = tuple(filter(None, nodes))
+    needs = tuple(map(bool, nodes))
+    edges = _EDGES.get(needs)
+    if edges is None:
+        edges = _EDGES[needs] = tuple(i for i, need in enumerate(needs) if need), needs, (0,) * len(parents)
+    return parents, edges
+
+
+def _with_indices(edges: Any, inputs: Sequence[Any]) -> Any:
+    return (*edges[:2], tuple(inputs[i].index for i in edges[0]))
+
+
+def _chosen(defaults: Mapping[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are not their defaults."""
+    return {name: value for name, value in options.items() if value is not defaults.get(name, options)}
+
+
+def _keep(node: Node, inputs: Sequence[Any], arrays: Sequence[Any]) -> None:
+    """Keep the inputs of a node if its reference may need them, and copy what it keeps of the caller's ndarrays."""
+    node.inputs = tuple(arrays) if node.primitive.keeps_inputs else ()
+    if number_check.get() is None and (given := _given(inputs, arrays)):  # a rule passes what is private already
+        if node.inputs:
+            node.residuals, node.inputs = private((node.residuals, node.inputs), given)
+        else:
+            node.residuals = private(node.residuals, given)
+
+
+def _given(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Array]:
+    """Return the arrays of the inputs that are not tensors."""
+    return [x for x, t in zip(arrays, inputs, strict=True) if type(x) is _ndarray and not isinstance(t, Tensor)]
 
 
 def _constant(value: Any, weak: bool) -> Any:
@@ -63,236 +223,77 @@ def _takes_default(inputs: Any) -> bool:
 def _real_array(output: Any) -> Array:
     """Convert a forward's output to an ndarray; raise unless it holds real numbers."""
     refuse_masked(output)
-    array: Array = _asarray(output)
+    array: Array = np.asarray(output)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"the forward must return real numbers, not {array.dtype}")
     return array
 
 
-def _call_unary(primitive: Primitive, general: Callable[..., Tensor]) -> Callable[[Any], Tensor]:
-    """The short path for one array and no options."""
-    forward = primitive.forward
-
-    def call(x: Any) -> Tensor:
-        if active or not isinstance(x, Tensor):
-            return general(x)
-        parent, array = x.node, x._data
-        try:
-            result = forward(array)
-        except _MISUSE as error:
-            raise primitive.failed((x,), error) from error
-        try:
-            output, residuals = result
-        except (TypeError, ValueError):
-            return general(x)  # raises
-        if type(output) is not _ndarray or type(residuals) is not tuple:
-            if not isinstance(output, _generic) or type(residuals) is not tuple:
-                return general(x)  # raises, or converts Python numbers
-            output = _asarray(output)  # NumPy returns scalars from 0-d operations
-        dtype = output.dtype
-        if dtype is not _float32 and dtype.kind != "f":
-            if dtype.kind not in "biu":
-                return general(x)  # raises
-            parent = None  # integers carry no gradient
-        tensor: Tensor = _new(Tensor)  # `untracked` inlined: calling it would take 5 % longer
-        tensor._data = output
-        tensor.index = 0
-        path = current_scope()
-        if parent is None or path is None:
-            tensor.node = None
-            return tensor
-        tensor.node = node = Node()
-        node.primitive = primitive
-        node.params = _NO_PARAMS
-        node.parents = (parent,)
-        node.edges = (*_UNARY[:2], (x.index,)) if x.index else _UNARY
-        node.shape = output.shape
-        node.dtype = dtype
-        node.later_outputs = ()
-        node.residuals = residuals
-        node.scope = path
-        node.born = next(clock)
-        if residuals and primitive.keeps_inputs:  # a VJP without residuals needs no reference
-            node.inputs = (array,)
-        return tensor
-
-    return call
-
-
-def _call_binary(primitive: Primitive, general: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
-    """The short path for two arrays and no options."""
-    forward = primitive.forward
-
-    def call(a: Any, b: Any) -> Tensor:
-        if active:
-            return general(a, b)
-        left = right = None
-        try:
-            # The cheapest checks come first; isinstance is for subclasses of Tensor.
-            kind = type(a)
-            if kind is Tensor:
-                left, x = a.node, a._data
-            elif kind is _ndarray and a.dtype is _float32:
-                x = a
-            elif isinstance(a, Tensor):
-                left, x = a.node, a._data
-            else:
-                x = _constant(a, True)
-            kind = type(b)
-            if kind is Tensor:
-                right, y = b.node, b._data
-            elif kind is _ndarray and b.dtype is _float32:
-                y = b
-            elif isinstance(b, Tensor):
-                right, y = b.node, b._data
-            else:
-                y = _constant(b, True)
-            result = forward(x, y)
-        except _MISUSE as error:
-            raise primitive.failed((a, b), error) from error
-        try:
-            output, residuals = result
-        except (TypeError, ValueError):
-            return general(a, b)  # raises
-        if type(output) is not _ndarray or type(residuals) is not tuple:
-            if not isinstance(output, _generic) or type(residuals) is not tuple:
-                return general(a, b)  # raises, or converts Python numbers
-            output = _asarray(output)  # NumPy returns scalars from 0-d operations
-        dtype = output.dtype
-        if dtype is not _float32 and dtype.kind != "f":
-            if dtype.kind not in "biu":
-                return general(a, b)  # raises
-            left = right = None  # integers carry no gradient
-        tensor: Tensor = _new(Tensor)  # `untracked` inlined
-        tensor._data = output
-        tensor.index = 0
-        path = current_scope()
-        if path is None or (left is None and right is None):
-            if dtype is _float64 and _takes_default((a, b)):
-                tensor._data = output.astype(get_default_dtype())
-            tensor.node = None
-            return tensor
-        tensor.node = node = Node()
-        first: Node = left if left is not None else right  # type: ignore[assignment]
-        if right is None:
-            node.parents = (first,)
-            node.edges = (*_LEFT[:2], (a.index,)) if a.index else _LEFT
-        elif left is None:
-            node.parents = (right,)
-            node.edges = (*_RIGHT[:2], (b.index,)) if b.index else _RIGHT
-        else:
-            if left.shape is not right.shape and left.shape == right.shape:
-                right.shape = left.shape  # one tuple, so that the reverse pass can compare shapes by identity
-            node.parents = (left, right)
-            node.edges = (*_BOTH[:2], (a.index, b.index)) if a.index or b.index else _BOTH
-        node.primitive = primitive
-        node.params = _NO_PARAMS
-        shape = output.shape
-        node.shape = first.shape if shape == first.shape else shape  # one tuple again
-        node.dtype = dtype
-        node.later_outputs = ()
-        node.scope = path
-        node.born = next(clock)
-        if residuals:  # a VJP without residuals needs no reference
-            inputs = (x, y) if primitive.keeps_inputs else ()
-            if (left is None or right is None) and number_check.get() is None:
-                given = [array for array, value in ((x, a), (y, b)) if not isinstance(value, Tensor)]
-                residuals, inputs = private((residuals, inputs), given)
-            if inputs:
-                node.inputs = inputs
-        node.residuals = residuals
-        return tensor
-
-    return call
-
-
-def _call(primitive: Primitive) -> Callable[..., Any]:
-    """The path for any number of arrays, options and outputs, and for observed calls."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        inputs, options = _sort_arguments(primitive, args, kwargs)
-        observers, path = current(), current_scope()
-        tracked = [(i, t) for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.node is not None]
-        makes_node = bool(tracked) and path is not None and primitive.differentiable
-        params = {name: plain(option) for name, option in options.items()}
-        copies = makes_node and number_check.get() is None  # what a rule passes is private already
-        if copies and options:  # before the forward, so that residuals may share the copies
-            params = private(params, arrays_in(options))
-        try:
-            promotes = primitive.broadcasts and len(inputs) > 1
-            weak = promotes and not all(isinstance(x, (bool, int, float)) for x in inputs)
-            arrays = [t._data if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
-            forward = primitive.forward
-            for observer in observers:
-                forward = observer.around(primitive, forward)
-            result = forward(*arrays, **params)
-            if not (type(result) is tuple and len(result) == 2 and type(result[1]) is tuple):
-                raise TypeError(_MALFORMED)
-            output, residuals = result
-            several = type(output) is tuple
-            outputs = [
-                y if type(y) is _ndarray and y.dtype.kind == "f" else _real_array(y)
-                for y in (output if several else (output,))
-            ]
-            if promotes and _takes_default(inputs):
-                outputs = [y.astype(get_default_dtype()) if y.dtype == _float64 else y for y in outputs]
-            if primitive.first_hidden not in (None, len(outputs)):
-                raise TypeError(f"the first hidden output must be declared as 'hidden {len(outputs)}'")
-        except _MISUSE as error:
-            raise primitive.failed(inputs, error) from error
-        if path is not None:
-            for name, option in options.items():
-                if isinstance(option, Tensor) and option.node is not None:
-                    raise TypeError(
-                        f"{primitive.name}: the option {name} is not differentiable, so a tracked tensor would lose "
-                        "its gradient. Pass .detach(), or use primitives that take it as an input."
-                    )
-        given = [
-            x for x, t in zip(arrays, inputs, strict=True) if isinstance(x, _ndarray) and not isinstance(t, Tensor)
-        ]
-        if given:  # a view of an input would change when the caller writes into that input
-            owners = {id(owner(x)) for x in given}
-            outputs = [array.copy("K") if id(owner(array)) in owners else array for array in outputs]
-        results = [untracked(array) for array in outputs]
-        node = None
-        if makes_node:
-            kept = (residuals, tuple(arrays) if primitive.keeps_inputs else ())
-            node = Node()
-            node.primitive = primitive
-            node.params = params
-            node.parents = tuple(t.node for _, t in tracked)  # type: ignore[misc]
-            argnums = tuple(i for i, _ in tracked)
-            node.edges = (argnums, tuple(i in argnums for i in range(len(inputs))), tuple(t.index for _, t in tracked))
-            node.residuals, node.inputs = private(kept, given) if given and copies else kept
-            node.scope = path
-            node.born = next(clock)
-            set_outputs(node, results)
+def _call(primitive: Primitive, inputs: tuple[Any, ...], options: dict[str, Any], unknown: Any = ()) -> Any:
+    """Call a primitive on any inputs and options, also while observers watch; refuse unknown options."""
+    for name in unknown:
+        raise primitive.failed(inputs, TypeError(f"got an unexpected keyword argument {name!r}"))
+    observers, params = current(), {name: plain(option) for name, option in options.items()}
+    tracked = any(isinstance(t, Tensor) and t.node is not None for t in inputs)
+    if tracked and not _PLAIN.issuperset(map(type, params.values())) and number_check.get() is None:
+        params = private(params, arrays_in(options))  # before the forward, so that residuals may share the copies
+    try:
+        weak = primitive.broadcasts and len(inputs) > 1 and not all(isinstance(x, (bool, int, float)) for x in inputs)
+        arrays = [t._data if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
+        forward = primitive.forward
         for observer in observers:
-            observer.call(primitive, params, arrays, outputs, node)
-        return tuple(results) if several else results[0]
+            forward = observer.around(primitive, forward)
+        result = forward(*arrays, **params)
+    except _MISUSE as error:
+        raise primitive.failed(inputs, error) from error
+    if current_scope() is not None:
+        for name, option in options.items():
+            if isinstance(option, Tensor) and option.node is not None:
+                raise TypeError(
+                    f"{primitive.name}: the option {name} is not differentiable, so a tracked tensor would lose "
+                    "its gradient. Pass .detach(), or use primitives that take it as an input."
+                )
+    return _finish(primitive, inputs, arrays, params, result, observers)
 
-    return call
 
-
-def _sort_arguments(
-    primitive: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
-    """Split a call's arguments into inputs (None for an omitted optional input) and options."""
-    if primitive.variadic:
-        return list(args), kwargs
-    if not kwargs and len(args) == len(primitive.arguments):
-        return list(args), {}
-    names = primitive.arguments + primitive.options
-    given = dict(zip(names, args, strict=False))
-    surplus = len(args) > primitive.positional or given.keys() & kwargs.keys()
-    given.update(kwargs)
-    inputs = [given.pop(name, None) for name in primitive.arguments]
-    if surplus or any(
-        x is None and primitive.signature.parameters[name].default is not None
-        for x, name in zip(inputs, names, strict=False)
-    ):
-        try:
-            primitive.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{primitive.name}: {error}") from None
-    return inputs, given
+def _finish(
+    primitive: Primitive,
+    inputs: Sequence[Any],
+    arrays: Sequence[Any],
+    params: dict[str, Any],
+    result: Any,
+    observers: Sequence[Observer] = (),
+) -> Any:
+    """Turn what a forward returned into tensors, and make a node if an input is tracked."""
+    try:
+        if not (type(result) is tuple and len(result) == 2 and type(result[1]) is tuple):
+            raise TypeError(_MALFORMED)
+        output, residuals = result
+        several = type(output) is tuple
+        outputs = [
+            y if type(y) is _ndarray and y.dtype.kind == "f" else _real_array(y)
+            for y in (output if several else (output,))
+        ]
+        if primitive.broadcasts and len(inputs) > 1 and _takes_default(inputs):
+            outputs = [y.astype(get_default_dtype()) if y.dtype == _float64 else y for y in outputs]
+        if primitive.first_hidden not in (None, len(outputs)):
+            raise TypeError(f"the first hidden output must be declared as 'hidden {len(outputs)}'")
+    except _MISUSE as error:
+        raise primitive.failed(inputs, error) from error
+    if given := _given(inputs, arrays):  # a view of an input would change when the caller writes into that input
+        outputs = private(outputs, given)
+    results = [untracked(array) for array in outputs]
+    nodes = tuple([t.node if isinstance(t, Tensor) else None for t in inputs])
+    node, path = None, current_scope()
+    if any(nodes) and path is not None and primitive.differentiable:
+        node = Node()
+        node.primitive, node.params, node.residuals = primitive, params, residuals
+        node.parents, edges = _edges_of(nodes)
+        node.edges = _with_indices(edges, inputs)
+        node.scope = path
+        node.born = next(clock)
+        _keep(node, inputs, arrays)
+        set_outputs(node, results)
+    for observer in observers:
+        observer.call(primitive, params, arrays, outputs, node)
+    return tuple(results) if several else results[0]

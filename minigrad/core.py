@@ -239,17 +239,19 @@ class Tensor(Extensions):
         self._data = array
 
     # attrgetter is implemented in C: a function here would take twice as long.
-    data: Any = property(attrgetter("_data"), _replace_data, doc="The array itself; you may replace it.")
+    data: Array = property(attrgetter("_data"), _replace_data, doc="The array.")  # type: ignore[assignment]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape, a tuple of integers."""
-        return self._data.shape
+        shape: tuple[int, ...] = self._data.shape
+        return shape
 
     @property
     def dtype(self) -> DType:
         """The dtype of the array."""
-        return self._data.dtype
+        dtype: DType = self._data.dtype
+        return dtype
 
     @property
     def ndim(self) -> int:

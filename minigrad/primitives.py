@@ -63,7 +63,7 @@ class Primitive:
             of a call. None means no multiply-adds for built-in primitives, and unknown for yours.
         arguments: the names of the array inputs in order; variadic inputs share the last name.
         options: the names of the other parameters, which follow the inputs.
-        positional: the number of these parameters that may be passed by position.
+        defaults: the default of each option that has one, by name.
         broadcasts: whether the engine sums a cotangent back to the shape of a broadcast input.
         entrywise: whether each entry of the output depends on only one entry of each input.
         differentiable: whether outputs are tracked.
@@ -84,8 +84,8 @@ class Primitive:
             reference.
     """
 
-    __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "differentiable", "entrywise",
-                 "first_hidden", "forward", "keeps_inputs", "module", "name", "options", "positional", "reference",
+    __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "defaults", "differentiable",
+                 "entrywise", "first_hidden", "forward", "keeps_inputs", "module", "name", "options", "reference",
                  "residuals", "signature", "steps", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
 
     def __init__(
@@ -123,7 +123,7 @@ class Primitive:
             )
         self.arguments = tuple(p.name for p in inputs)
         self.options = tuple(p.name for p in parameters[len(inputs) :])
-        self.positional = sum(p.kind is not inspect.Parameter.KEYWORD_ONLY for p in parameters)
+        self.defaults = {p.name: p.default for p in parameters[len(inputs) :] if p.default is not p.empty}
         self.variadic = inputs[-1].kind is inspect.Parameter.VAR_POSITIONAL
         if steps is not None:
             self._check_steps(steps)

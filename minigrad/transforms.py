@@ -477,8 +477,8 @@ def jacobian(
         ``has_aux`` the function returns ``(jacobian, aux)``.
 
     Raises:
-        TypeError: if an argument to differentiate with respect to is not floating, or in forward mode if a VJP cannot be
-            differentiated.
+        TypeError: if an argument to differentiate with respect to is not floating. In forward mode also if a VJP cannot
+            be differentiated.
         ValueError: if there is no such mode.
 
     >>> import minigrad as mg

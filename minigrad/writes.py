@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import weakref
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,7 @@ def owner(array: Array) -> Array:
     return memory
 
 
-def private(value: Any, given: Sequence[Any]) -> Any:
+def private(value: Any, given: Iterable[Array]) -> Any:
     """Copy each array in nested tuples, lists and dicts that shares memory with an array in ``given``.
 
     The containers are rebuilt, so that a list that the caller changes later does not matter either.
@@ -99,24 +99,25 @@ def private(value: Any, given: Sequence[Any]) -> Any:
     >>> kept
     (array([0.]), 'axis')
     """
-    owners = {id(owner(array)) for array in arrays_in(given)}
-    copies: dict[int, Array] = {}
+    return _copied(value, {id(owner(array)) for array in given}, {})
 
-    def copied(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            if id(owner(value)) not in owners:
-                return value
-            if id(value) not in copies:
-                copies[id(value)] = _copy(value)
-            return copies[id(value)]
-        if isinstance(value, dict):
-            return {key: copied(part) for key, part in value.items()}
-        if type(value) in (tuple, list) or hasattr(value, "_make"):  # a named tuple
-            parts = map(copied, value)
-            return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
-        return value
 
-    return copied(value)
+def _copied(value: Any, owners: set[int], copies: dict[int, Array]) -> Any:
+    if isinstance(value, np.ndarray):
+        if id(owner(value)) not in owners:
+            return value
+        if id(value) not in copies:
+            copies[id(value)] = _copy(value)
+        return copies[id(value)]
+    if type(value) is tuple:
+        return tuple([_copied(part, owners, copies) for part in value])
+    if type(value) is list:
+        return [_copied(part, owners, copies) for part in value]
+    if isinstance(value, dict):
+        return {key: _copied(part, owners, copies) for key, part in value.items()}
+    if hasattr(value, "_make"):  # a named tuple
+        return value._make(_copied(part, owners, copies) for part in value)
+    return value
 
 
 def checksum(array: Any) -> int:

@@ -238,9 +238,9 @@ def test_errors_name_the_primitive_and_what_met():
         (lambda: mg.add(mg.tensor([1.0, 2.0]), mg.tensor([1.0, 2.0, 3.0])), ValueError, r"add\(.* \(2,\), .* \(3,\)\)"),
         (lambda: mg.add(mg.tensor([1.0]), "x"), TypeError, r"add\(a: float32 \(1,\), b: str\)"),
         (lambda: mg.rnn_step(*[np.ones(3)] * 5), ValueError, r"rnn_step\(x: float64 \(3,\).*x must have 2 axes"),
-        (lambda: mg.rnn_step(*ones[:3]), TypeError, "^rnn_step: missing .*'Wh'"),
-        (lambda: mg.sum(np.ones(2), 0, True, 3), TypeError, "^sum: too many positional"),
-        (lambda: mg.sum(np.ones(2), x=np.ones(2)), TypeError, "^sum: multiple values .*'x'"),
+        (lambda: mg.rnn_step(*ones[:3]), TypeError, r"^rnn_step\(\) missing .*'Wh'"),
+        (lambda: mg.sum(np.ones(2), 0, True, 3), TypeError, r"^sum\(\) takes .* positional arguments"),
+        (lambda: mg.sum(np.ones(2), x=np.ones(2)), TypeError, r"^sum\(\) got multiple values .*'x'"),
         (lambda: mg.rnn_step(*ones, np.ones(1), wrong=1), TypeError, "'wrong'"),
         (lambda: mg.tensor([1], dtype=np.uint8) + 300, ValueError, r"^add\(a: uint8 \(1,\), b: int\): .*300"),
     ):  # fmt: skip

@@ -39,7 +39,7 @@ def test_guide_shows_the_real_messages(capsys):
         commented = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
         assert len(printed) == len(commented)
         assert all(comment.startswith(line) for line, comment in zip(printed, commented, strict=True))
-    assert len([quoted for _, quoted in blocks if quoted]) == 8
+    assert len([quoted for _, quoted in blocks if quoted]) == 10
 
 
 def tracked():

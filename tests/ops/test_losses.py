@@ -214,8 +214,8 @@ BCE = mg.ops.binary_cross_entropy_with_logits
           for i in ("1", 1.5, np.nan, {}, ..., True, np.array([0, 1, 2]), [1])),
         *((loss, (Z, [0, 1], w), {}, TypeError, r"reduction must be .*weight=")
           for loss in (mg.ops.cross_entropy, mg.ops.nll_loss) for w in (ONES, mg.tensor(ONES), [1.0, 1.0, 1.0])),
-        (mg.ops.cross_entropy, (Z, [0, 1], "mean", None, 0.0, ONES), {}, TypeError, "too many positional arguments"),
-        (mg.ops.nll_loss, (Z, [0, 1], "mean", None, ONES), {}, TypeError, "too many positional arguments"),
+        (mg.ops.cross_entropy, (Z, [0, 1], "mean", None, 0.0, ONES), {}, TypeError, "positional arguments? but"),
+        (mg.ops.nll_loss, (Z, [0, 1], "mean", None, ONES), {}, TypeError, "positional arguments? but"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": np.ones(2)}, ValueError, r"weight .*\(3,\), not \(2,\)"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": 1.0}, ValueError, r"weight .*\(3,\), not \(\)"),
         (mg.ops.cross_entropy, (Z, [0, 1]), {"weight": [1.0, -1.0, 0.0]}, ValueError, r"weight\[1\] is -1\.0"),
@@ -463,7 +463,7 @@ TWO = np.zeros(2)
     [
         *((name, (np.zeros(x), np.zeros(t)), {}, ValueError, rf"{name}\(.*do not broadcast")
           for name in NAMES for x, t in (((3,), (3, 1)), ((3,), ()), ((2, 1), (2, 3)))),
-        *((name, (TWO, TWO, "mean"), {}, TypeError, "too many positional arguments") for name in NAMES[1:]),
+        *((name, (TWO, TWO, "mean"), {}, TypeError, "positional arguments? but") for name in NAMES[1:]),
         ("l1_loss", (TWO, TWO), {"reduction": "avg"}, ValueError, "'mean', 'sum' or 'none', not 'avg'"),
         ("huber_loss", (TWO, TWO), {"reduction": "batchmean"}, ValueError, "'mean', 'sum' or 'none', not 'batchmean'"),
         ("kl_div", (TWO, TWO), {"reduction": "avg"}, ValueError, "'batchmean', 'mean', 'sum' or 'none', not 'avg'"),
