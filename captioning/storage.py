@@ -138,7 +138,7 @@ class FolderLock:
             holder = self._path.read_text().strip()
             raise refusal(f"{folder}: process {holder} is {doing} in this folder; wait until it finishes") from error
         except OSError as error:
-            self._lock.release()
+            self.release()
             raise refusal(f"{self._path}: cannot be written: {error.strerror or error}") from error
 
     def release(self) -> None:
@@ -171,9 +171,12 @@ def write_all(file: Any, content: Any, path: str | os.PathLike[str]) -> None:
 
 
 def crc32_of(path: str | os.PathLike[str]) -> int:
-    """Return the CRC-32 of a file."""
+    """Return the CRC-32 of a file; an OSError names `path`."""
     crc = 0
-    with open(path, "rb") as file:
-        while content := file.read(2**20):
-            crc = zlib.crc32(content, crc)
+    try:
+        with open(path, "rb") as file:
+            while content := file.read(2**20):
+                crc = zlib.crc32(content, crc)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     return crc

@@ -65,10 +65,12 @@ examples:
     --photos-dir train2014/ val2014/ --out data
   captioning prepare photos/ --regions --out data-with-regions
   captioning prepare photos/ --like shipped --out data-like-shipped
+  captioning prepare photos/ --like shipped --val 0 --test 1 --out test-data
 then:
   captioning train --data data --out run
   captioning train --model attention --data data-with-regions --out run
-  captioning train --start shipped --data data-like-shipped --out run"""
+  captioning train --start shipped --data data-like-shipped --out run
+  captioning evaluate shipped --data test-data --split test"""
 
 
 def _open(options: argparse.Namespace, first: bool) -> tuple[Recipe, FeatureExtractor | None]:
@@ -130,9 +132,9 @@ PREPARE = Command(
         "--max-length": {"type": int, "help": "the maximum caption length in words, at most 1000 (default: the length "
                          "that 99 %% of training captions do not exceed)"},
         "--val": {"type": float, "default": _RECIPE.val, "metavar": "X", "help": "share of the images for validation, "
-                  "if SOURCE has no splits, or with --resplit"},
+                  "if SOURCE has no splits, or with --resplit; may be 0 with --like"},
         "--test": {"type": float, "default": _RECIPE.test, "metavar": "X", "help": "share of the images for the test "
-                   "split"},
+                   "split; with --like, the splits may leave nothing to train"},
         "--seed": {"help": "random seed for dividing the images into splits"},
         "--resplit": {"action": "store_true", "help": "ignore the splits of SOURCE and make new random ones from "
                       "--val, --test and --seed"},

@@ -51,10 +51,10 @@ class Decoding:
     consensus: ConsensusSettings | None = None
     drawn: bool = False
 
-    def check(self, train: Split, split: Split, length: int) -> None:
+    def check(self, split: Split, length: int) -> None:
         """Raise a ValueError that names the option if it does not fit a split."""
         self.check_words(split.vocabulary, length)
-        if self.consensus is not None and self.consensus.neighbours and split.name == train.name:
+        if self.consensus is not None and self.consensus.neighbours and split.name == "train":
             raise ValueError("--consensus with --split train would compare images with their own captions: add "
                              "--neighbours 0")  # fmt: skip
 
@@ -64,11 +64,11 @@ class Decoding:
             with naming_options(required="--with", banned="--without"):
                 RuleMask(self.beam.rules, vocabulary, length)
 
-    def decode_for(self, train: Split) -> Callable[..., Any]:
+    def decode_for(self, data: CaptionData) -> Callable[..., Any]:
         """Return the decoder; that of a consensus gets the captions of the training split."""
         if self.consensus is None:
             return self.decoder
-        return functools.partial(self.decoder, training=TrainingCaptions(train))
+        return functools.partial(self.decoder, training=TrainingCaptions(data.train))
 
 
 def decoding_of(options: argparse.Namespace, default: Beam) -> Decoding:
@@ -212,5 +212,5 @@ def open_split(
         for run in runs:
             run.check_fits(split)
         length = vars(options).get("max_length") or length_for(split)
-        decoding.check(data.train, split, length)
+        decoding.check(split, length)
         yield SplitJob(runs, load_together(runs), data, split, decoding, length)

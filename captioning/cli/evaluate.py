@@ -15,7 +15,7 @@ import minigrad as mg
 from captioning.cli.decoding import CAPTIONING, SplitJob, given, names_of, open_runs, open_split, refuse_beside
 from captioning.cli.options import BEAM, CONSENSUS, Command, check_output, number, unchanged
 from captioning.command import shown
-from captioning.data.dataset import open_captions
+from captioning.data.dataset import CaptionData, open_captions
 from captioning.data.splits import PARTS, Split, images_of_part
 from captioning.evaluation.calibration import Calibration
 from captioning.evaluation.split_scores import (
@@ -62,8 +62,8 @@ def _scores(
     options: argparse.Namespace, job: SplitJob, images: Any, progress: Progress, comm: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what was evaluated, and the figures. Ranks share the images."""
-    split, decoding, train = job.split, job.decoding, job.data.train
-    known, frequencies = (None, None) if comm.rank else _of_training(options, train, progress)
+    split, decoding = job.split, job.decoding
+    known, frequencies = (None, None) if comm.rank else _of_training(options, job.data, progress)
     captions = _captions(job, images, progress, comm)
     if options.out is not None and comm.rank == 0:
         write_results(options.out, split, images, captions)
@@ -84,13 +84,17 @@ def _about(
 
 
 def _of_training(
-    options: argparse.Namespace, train: Split, progress: Progress
-) -> tuple[set[tuple[str, ...]], DocumentFrequencies | None]:
-    """Return the captions that are not novel, and the document frequencies unless they are those of the references."""
+    options: argparse.Namespace, data: CaptionData, progress: Progress
+) -> tuple[set[tuple[str, ...]] | None, DocumentFrequencies | None]:
+    """Return the captions that are not novel, and the document frequencies unless they are those of the references.
+
+    Without a training split, it is unknown which captions are novel.
+    """
     frequencies = None
     if options.frequencies == "train":
-        frequencies = DocumentFrequencies.of(train.references_by_image(), progress=progress)
-    return known_captions(train, progress), frequencies
+        frequencies = DocumentFrequencies.of(data.train.references_by_image(), progress=progress)
+    train = data.get("train")
+    return None if train is None else known_captions(train, progress), frequencies
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -99,7 +103,7 @@ def _score(options: argparse.Namespace) -> int:
         split = data[options.split]
         images = images_of_part(split, options.part, options.max_images, options.seed)
         captions = read_results(options.results, split, images, data.splits)
-        known, frequencies = _of_training(options, data.train, progress)
+        known, frequencies = _of_training(options, data, progress)
         figures = score_captions(split, images, captions, options.seed, progress, frequencies, known)
         about = _about(options, split, images, options.results, _UNKNOWN, _UNKNOWN)
     progress.close()
@@ -109,7 +113,7 @@ def _score(options: argparse.Namespace) -> int:
 
 def _captions(job: SplitJob, images: Any, progress: Progress, comm: Any) -> list[list[str]]:
     """Return a caption of each image. Ranks share the images, unless captions are drawn, one after the other."""
-    decode, share = job.decoding.decode_for(job.data.train), ALONE if job.decoding.drawn else comm
+    decode, share = job.decoding.decode_for(job.data), ALONE if job.decoding.drawn else comm
     return captions_of(job.model, job.split, images, decode, job.length, progress, share)
 
 
@@ -213,10 +217,10 @@ def scored_split(
         if decoding.beam is not None:
             calibration = Calibration.load(run.folder, decoding.beam, job.length, progress.say)
         settings = ReportSettings(
-            decoding.decode_for(job.data.train), decoding.text, options.part, options.max_images, options.seed,
+            decoding.decode_for(job.data), decoding.text, options.part, options.max_images, options.seed,
             job.length, calibration,
         )  # fmt: skip
-        scored = score_split(job.model, job.split, settings, progress, run.chosen_on(job.data), job.data.train)
+        scored = score_split(job.model, job.split, settings, progress, run.chosen_on(job.data), job.data.get("train"))
         if scored.moved and warn:
             progress.say(f"{job.split.photos_folder}: the photos of {scored.moved} of {len(scored.captions)} images "
                          "have moved or are missing. Pass their folder with --photos-dir.")  # fmt: skip

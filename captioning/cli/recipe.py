@@ -135,7 +135,7 @@ def _check_evaluation(options: argparse.Namespace, where: str, first: argparse.N
             split = data[options.split]
             images_of_part(split, options.part, options.max_images, options.seed)
             decoding = decoding_of(options, Beam() if run is None else run.beam)
-            decoding.check(data.train, split, options.max_length or length_for(split))
+            decoding.check(split, options.max_length or length_for(split))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
 

@@ -44,23 +44,38 @@ _SAMPLED = 256  # rows in a fingerprint of features that stay in their file: a s
 class CaptionData:
     """An open data set: `vocabulary` and the splits `train`, `val` and `test`; `open_captions` returns one.
 
-    `test` is None if the data set has no such split. pca: whether the features are the reduced ones. Use it in a
-    `with` block, or call `close`. `data["train"]` is `data.train`; a missing split raises a DataError.
+    pca: whether the features are the reduced ones. splits: those that the data set has; one for scoring alone needs no
+    train and val. `data.train`, `data.val` and `data[name]` raise a DataError if there is no such split, while
+    `data.test` and `data.get(name)` are None. Use it in a `with` block, or call `close`.
     """
 
-    def __init__(
-        self, folder: Path, vocabulary: Vocabulary, pca: bool, train: Split, val: Split, test: Split | None = None
-    ) -> None:
-        self.folder, self.vocabulary, self.pca = folder, vocabulary, pca
-        self.train, self.val, self.test = train, val, test
-        self.splits = [split for split in (train, val, test) if split is not None]
+    def __init__(self, folder: Path, vocabulary: Vocabulary, pca: bool, splits: Sequence[Split]) -> None:
+        self.folder, self.vocabulary, self.pca, self.splits = folder, vocabulary, pca, list(splits)
+
+    def get(self, split: str) -> Split | None:
+        """Return a split, or None if the data set does not have it."""
+        check_split(split)
+        return next((each for each in self.splits if each.name == split), None)
 
     def __getitem__(self, split: str) -> Split:
-        check_split(split)
-        found: Split | None = getattr(self, split)
+        found = self.get(split)
         if found is None:
-            raise DataError(f"{self.folder}: has no {split} split: {CAPTIONS_FILE} has no {split}_captions")
+            raise DataError(f"{self.folder}: has no {split} split: {CAPTIONS_FILE} has no {split}_captions, only the "
+                            f"split{'s' if len(self.splits) > 1 else ''} {' and '.join(s.name for s in self.splits)}"
+                            )  # fmt: skip
         return found
+
+    @property
+    def train(self) -> Split:
+        return self["train"]
+
+    @property
+    def val(self) -> Split:
+        return self["val"]
+
+    @property
+    def test(self) -> Split | None:
+        return self.get("test")
 
     def check(self, progress: Progress = SILENT) -> list[str]:
         """Read everything once, to find damage before training.
@@ -75,7 +90,7 @@ class CaptionData:
                 print(line)
         ```
         """
-        recorded_tokenizer_name(self.train.captions_path)
+        recorded_tokenizer_name(self.folder / CAPTIONS_FILE)
         for split in self.splits:
             if split.has_urls:
                 split.urls  # noqa: B018 - reading it checks it
@@ -156,7 +171,8 @@ def open_captions(
         file = stack.enter_context(open_hdf5(root / CAPTIONS_FILE))
         kept = stack.enter_context(ExitStack())
         with reading(root / CAPTIONS_FILE, "/"):
-            names = [name for name in ALL_SPLITS if name in SPLITS or f"{name}_captions" in file]
+            there = [name for name in ALL_SPLITS if {f"{name}_captions", f"{name}_image_idxs"} & set(file)]
+        names = there or SPLITS
         if pca is None:
             pca = not regions and any(os.path.lexists(features_path(root, name, pca=True)) for name in names)
         splits = []
@@ -174,15 +190,15 @@ def open_captions(
             chosen = _choose(len(ids), max_train, seed) if name == "train" else None
             splits.append(Split(root, name, vocabulary, features, ids, image_idxs, chosen))
         _check_widths(*splits)
-        if captions == "raw":
+        if captions == "raw" and splits[0].name == "train":
             splits[0] = with_whole_captions(splits[0], max_words)
         kept.pop_all()  # no error: the features stay open
-    return CaptionData(root, vocabulary, pca, *splits)
+    return CaptionData(root, vocabulary, pca, splits)
 
 
-def _check_widths(train: Split, *others: Split) -> None:
+def _check_widths(first_split: Split, *others: Split) -> None:
     for other in others:
-        for first, second in zip(train.features.parts, other.features.parts, strict=True):
+        for first, second in zip(first_split.features.parts, other.features.parts, strict=True):
             if first.shape[1:] != second.shape[1:]:
                 columns, got = (" x ".join(map(str, rows.shape[1:])) for rows in (first, second))
                 raise DataError(f"{first.path}: {first.key} has {columns} columns, but {second.path.name} has {got}")

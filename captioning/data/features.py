@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -67,7 +68,8 @@ class StoredRows(_Rows):
 
     def __init__(self, path: str | os.PathLike[str], key: str, cache_bytes: int = CACHE_BYTES) -> None:
         self.path, self.key = Path(path), key
-        self._file = open_hdf5(self.path)
+        self._open = ExitStack()
+        self._file = self._open.enter_context(open_hdf5(self.path))
         try:
             self._dataset = checked_dataset(self._file, self.path, key, rank=self.rank, kind=self.kind)
             self.shape = self._dataset.shape
@@ -75,7 +77,7 @@ class StoredRows(_Rows):
                 raise DataError(f"{self.path}: {key}: is empty, shape {self.shape}")
             self._read_attributes()
         except BaseException:
-            self._file.close()
+            self._open.close()
             raise
         self.chunked = self._dataset.chunks is not None
         self._file_bytes = self._current_file_bytes()
@@ -136,8 +138,8 @@ class StoredRows(_Rows):
         return os.fstat(self._file.id.get_vfd_handle()).st_size
 
     def close(self) -> None:
-        self._file.close()
         self._memory = None
+        self._open.close()
 
 
 class FeatureRows(StoredRows):

@@ -13,6 +13,8 @@
 | `captions.csv` | optional: `image,split,caption`, the raw captions |
 | `photos/` | optional: the photos, by their file names |
 
+Only training needs the splits train and val.
+
 Source: homework 1-1, "The captioning exercises".
 """
 
@@ -28,7 +30,7 @@ __all__ = ["ALL_SPLITS", "CAPTIONS_FILE", "PHOTOS_FOLDER", "PROJECTION_FILE", "R
            "VOCABULARY_FILE", "check_split", "features_path", "find_folder", "lines_path", "read_bytes", "read_text",
            "regions_path"]  # fmt: skip
 
-SPLITS = ("train", "val")  # of every data set
+SPLITS = ("train", "val")  # of every data set to train with
 ALL_SPLITS = (*SPLITS, "test")
 CAPTIONS_FILE, VOCABULARY_FILE = "coco2014_captions.h5", "coco2014_vocab.json"
 RAW_CAPTIONS_FILE, PHOTOS_FOLDER = "captions.csv", "photos"

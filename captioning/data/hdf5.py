@@ -26,17 +26,25 @@ __all__ = ["checked_attribute", "checked_dataset", "new_hdf5", "open_hdf5", "rea
 _BEST_COMPRESSION = 1032  # deflate shrinks nothing by a larger factor (zlib, "Technical details")
 
 
-def open_hdf5(path: Path) -> Any:
-    """Return an h5py.File opened for reading; raise a DataError if it is not one."""
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Any]:
+    """Yield an h5py.File opened for reading; raise a DataError if it is not one, or cannot be closed."""
     if found := irregular(path):
         raise DataError(f"{path}: is {found}, not a regular file")
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
     h5py = require("h5py", "caption")
     try:
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
     except Exception as error:  # see `reading`
         raise DataError(f"{path}: not an HDF5 file, or truncated or damaged: {_one_line(error)}") from error
+    try:
+        yield file
+    finally:
+        try:
+            file.close()
+        except Exception as error:  # h5py raises a RuntimeError, not an OSError
+            raise DataError(f"{path}: cannot be closed: {_one_line(error)}") from error
 
 
 def checked_dataset(file: Any, path: Path, key: str, rank: int, kind: Any) -> Any:
@@ -141,7 +149,7 @@ def new_hdf5(path: Path) -> Iterator[Any]:
     [1, 2]
     """
     h5py = require("h5py", "caption")
-    with replacing(path) as temporary, _FileForHdf5(temporary, "r+") as raw:
+    with replacing(path) as temporary, _FileForHdf5(str(temporary), "r+") as raw:
         try:
             with h5py.File(raw, "w") as file:
                 yield file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -111,19 +110,28 @@ def _check_text(text: str, where: str) -> None:
 # --- splits -------------------------------------------------------------------------------------------
 
 
-def check_shares(val: float, test: float) -> None:
-    """Raise a DataError unless the shares leave a part of the images for training."""
+def check_shares(val: float, test: float, training: bool = True) -> None:
+    """Raise a DataError unless val and test are shares of the images.
+
+    training: whether they must leave images for training, and some to validate on.
+    """
     for name, share in (("val", val), ("test", test)):
-        if not (math.isfinite(share) and 0 <= share < 1):
-            raise DataError(f"{name} must be a share of the images, at least 0 and below 1; got {share}")
-    if val == 0:
-        raise DataError("val must be above 0: training needs images to validate on")
-    if val + test >= 1:
+        if not 0 <= share <= 1:  # nor NaN
+            raise DataError(f"{name} must be a share of the images, from 0 to 1; got {share}")
+    if training and val == 0:
+        raise DataError("val must be above 0: training needs images to validate on. Only a data set like that of a run "
+                        "(--like) can be for a test alone.")  # fmt: skip
+    if training and val + test >= 1:
         raise DataError(f"val and test must leave images for training; got {val} and {test}")
+    if val + test > 1:
+        raise DataError(f"val and test must not exceed 1 together; got {val} and {test}. For a test alone, set val to "
+                        "0 and test to 1.")  # fmt: skip
 
 
 def divide(images: Sequence[CaptionedImage], val: float, test: float, seed: int) -> None:
     """Assign each image to a split: shares val and test of the images, at least one each if above 0; the rest trains.
+
+    Shares that add up to 1 leave nothing to train.
 
     The same images in the same order with the same seed are divided in the same way on every machine. Too few images
     raise a DataError.
@@ -133,10 +141,13 @@ def divide(images: Sequence[CaptionedImage], val: float, test: float, seed: int)
     >>> sorted(image.split for image in images)
     ['test', 'train', 'train', 'train', 'val']
     """
-    check_shares(val, test)
-    vals, tests = max(1, round(val * len(images))), max(1, round(test * len(images))) if test else 0
-    if vals + tests >= len(images):
-        raise DataError(f"{len(images)} images are too few for {vals} in val, {tests} in test and one in train")
+    check_shares(val, test, training=False)
+    vals, tests = (max(1, round(share * len(images))) if share else 0 for share in (val, test))
+    if val + test == 1 and test:
+        tests = max(1, len(images) - vals)
+    if vals + tests + (val + test < 1) > len(images):
+        train = " and one in train" if val + test < 1 else ""
+        raise DataError(f"{len(images)} images are too few for {vals} in val, {tests} in test{train}")
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     for place, n in enumerate(order):
         images[n].split = "val" if place < vals else "test" if place < vals + tests else "train"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from captioning.data.errors import DataError
@@ -114,7 +114,10 @@ def prepare_data(
     order = sorted(range(len(images)), key=lambda n: ALL_SPLITS.index(str(images[n].split)))
     images, photos = [images[n] for n in order], [photos[n] for n in order] if photos else []
     advice = "another --seed or --val draws other splits" if drawn else "--resplit draws new splits of the images"
-    _check_splits(images, name, captions_before, dict.fromkeys(ALL_SPLITS, "are missing"), advice)
+    needed = SPLITS if recipe.vocabulary is None else ()
+    if not drawn:
+        missing: dict[str | None, str] = dict.fromkeys(ALL_SPLITS, "are missing")
+        _check_splits(images, name, needed or captions_before, captions_before, missing, advice)
     names = name_images([image.path for image in images])
 
     with WorkFolder(out) as work:
@@ -125,7 +128,8 @@ def prepare_data(
         kept = [n for n in range(len(images)) if n not in failed]
         left = [images[n] for n in kept]
         why = {images[n].split: f"cannot be read, the first {failed[n]}" for n in sorted(failed, reverse=True)}
-        _check_splits(left, str(out), _captions_by_split(images), why, advice)
+        captions_before = _captions_by_split(images)
+        _check_splits(left, str(out), needed or captions_before, captions_before, why, advice)
         splits: dict[str, NamedImages] = {}
         for split in ALL_SPLITS:
             if named := [(names[n], images[n]) for n in kept if images[n].split == split]:
@@ -137,7 +141,8 @@ def prepare_data(
         tokenizer = TOKENIZERS[recipe.tokenizer]
         counts: Counter[str] = Counter()
         lengths = []
-        for words in tokenised(splits["train"], tokenizer, progress):
+        training = splits["train"] if "train" in splits else [each for named in splits.values() for each in named]
+        for words in tokenised(training, tokenizer, progress):
             counts.update(words)
             lengths.append(len(words))
         vocabulary = recipe.vocabulary or choose_words(counts, recipe.min_count, recipe.words)
@@ -164,21 +169,23 @@ def _captions_by_split(images: Sequence[CaptionedImage]) -> Counter[str | None]:
 def _check_splits(
     images: Sequence[CaptionedImage],
     where: str,
+    needed: Iterable[str | None],
     before: Counter[str | None],
     why: Mapping[str | None, str],
     advice: str,
 ) -> None:
-    """Raise a DataError unless there are images to train with and to validate on.
+    """Raise a DataError unless there are images in all needed splits.
 
     before: the number of captions of each split before images were left out. why: by split, why they were, such as
     'are missing'.
     """
-    for split in SPLITS:
+    for split in needed:
         if not any(image.split == split for image in images):
             problem = f"no image with captions is in the split {split}"
             if before[split]:
                 problem = f"no image is left in the split {split}: its photos ({before[split]:,} captions) {why[split]}"
-            raise DataError(f"{where}: {problem}. Training needs train and val: {advice}.")
+            rule = ". Training needs train and val: " if needed is SPLITS else "; "
+            raise DataError(f"{where}: {problem}{rule}{advice}.")
 
 
 def _write_features(
@@ -197,7 +204,8 @@ def _write_features(
     fingerprint, reduction = photo_fingerprint(photos, extractor), None
     shape: tuple[int, ...] = ()
     if recipe.regions is not None:
-        sample = sample_of([photos[n] for n, image in enumerate(images) if image.split == "train"])
+        training = [photos[n] for n, image in enumerate(images) if image.split == "train"]
+        sample = sample_of(training or photos)
         reduction = find_reduction(
             sample, extractor, recipe.regions, work.reduction, progress, recipe.strict, map_batches, recipe.projection
         )

@@ -36,6 +36,7 @@ class Recipe:
     strict: a photo that cannot be read raises an error.
     regions: the most numbers to store for each region; None for no regions.
     vocabulary, projection: those of a captioner, instead of the words of the training captions and a PCA of the photos.
+    With a vocabulary, the data set needs no split train or val.
     """
 
     format: str | None = None
@@ -63,7 +64,7 @@ class Recipe:
         for name, known in (("tokenizer", list(TOKENIZERS)), ("photos", list(PHOTO_FILES))):
             if getattr(self, name) not in known:
                 raise DataError(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
-        check_shares(self.val, self.test)
+        check_shares(self.val, self.test, training=self.vocabulary is None)
 
 
 @dataclass
@@ -91,7 +92,8 @@ def report(prepared: Prepared, recipe: Recipe, like: str | None = None) -> str:
     if recipe.words or recipe.min_count == 1:
         which = f", {'the most frequent' if recipe.words else 'all'} of the training captions"
     which = f", those of {like}" if like else which
-    whole = "" if recipe.max_length else f", which cuts at most {1 - COVERED:.0%} of the training captions"
+    covered = "the training captions" if "train" in prepared.splits else "them"
+    whole = "" if recipe.max_length else f", which cuts at most {1 - COVERED:.0%} of {covered}"
     rows = []
     for split, of in prepared.splits.items():
         cut, unknown = f"{of.cut:,} ({of.cut / of.captions:.1%})", of.unknown / max(of.words, 1)
@@ -115,13 +117,16 @@ def report(prepared: Prepared, recipe: Recipe, like: str | None = None) -> str:
         lines.append(f"left out: {number:,} photo{'s' if number > 1 else ''} that cannot be read")
         lines += [f"    {line}" for line in prepared.unreadable[:_SHOWN]]
         lines += [f"    and {number - _SHOWN:,} more"] if number > _SHOWN else []
+    data = shlex.quote(str(prepared.folder))
     if prepared.extractor is None:
         names = ", ".join(f"{split}2014_vgg16_fc7.h5" for split in prepared.splits)
-        next_step = f"training needs {names} with a row of features for each line of …2014_images.txt"
+        next_step = f"captioners need {names} with a row of features for each line of …2014_images.txt"
+    elif like and not {"train", "val"} <= prepared.splits.keys():
+        next_step = f"captioning evaluate {shlex.quote(like)} --data {data} --split {list(prepared.splits)[-1]}"
     else:
         how = "" if prepared.regions is None else " --model attention"
         how = f" --start {shlex.quote(like)}" if like else how
-        next_step = f"captioning train{how} --data {shlex.quote(str(prepared.folder))} --out run"
+        next_step = f"captioning train{how} --data {data} --out run"
     return "\n".join([*lines, f"next: {next_step}"])
 
 

@@ -61,7 +61,7 @@ def find_reduction(
     found = _kept(path, sample, photos, extractor, strict)
     if found is None:
         what = "reduction to regions" if projection is None else "range of the region features"
-        progress.say(f"finding the {what} from {len(photos):,} training photos")
+        progress.say(f"finding the {what} from {len(photos):,} photos")
         progress.begin(len(photos))
         maps = np.empty((len(photos), *extractor.grid, extractor.size), np.float32)
         unread: dict[int, str] = {}
@@ -73,7 +73,7 @@ def find_reduction(
             progress.update(start + len(arrays["maps"]))
         progress.close()
         if len(unread) == len(photos):
-            raise DataError(f"none of {len(photos)} training photos can be read; {unread[0]}")
+            raise DataError(f"none of {len(photos)} photos can be read; {unread[0]}")
         found = RegionReduction.find(np.delete(maps, list(unread), axis=0) if unread else maps, most, projection)
         mg.save(path, found.arrays() | {"unread": np.array(list(unread), np.int64), "sample": sample})
     return found

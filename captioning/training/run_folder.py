@@ -212,9 +212,11 @@ class Run:
         """
         was = self.settings["data"]
         if "fingerprint" in was:
-            same = captions_fingerprint(data.val).items() <= was["fingerprint"].items()
+            val = data.get("val")
+            same = val is not None and captions_fingerprint(val).items() <= was["fingerprint"].items()
         else:
-            same = was.get("train_captions") == len(data.train)
+            train = data.get("train")
+            same = train is not None and was.get("train_captions") == len(train)
         return self.settings["training"].get("val_part") if same else None
 
     def new_model(self, rng: np.random.Generator | int | None = None) -> AnyCaptioner:

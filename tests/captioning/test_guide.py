@@ -41,6 +41,7 @@ SMALL = {
     "reinforce": ["--drafts", "2", "--epochs", "1", "--val-images", "4"],
     "refine": ["--rounds", "1", "--round-epochs", "1", "--drafts", "2", "--neighbours", "2", "--val-images", "4"],
     "download": ["--no-verify"],
+    "--val": [],
     "--like": ["--val", "0.25"],
     "--start": ["--epochs", "1", "--val-images", "4"],
 }  # fmt: skip
@@ -120,7 +121,7 @@ def run(command: str, mirror: str) -> str:
     program, name, *arguments = shlex.split(command.partition(" > ")[0])
     assert program == "captioning"
     if "--resume" not in arguments:
-        key = next((option for option in ("--like", "--start") if option in arguments), name)
+        key = next((option for option in ("--val", "--like", "--start") if option in arguments), name)
         arguments += SMALL.get(key, []) + (SMALL["attention"] if "attention" in arguments else [])
     arguments += ["--mirror", mirror] if name == "download" else []
     out = Path(command.partition(" > ")[2] or "printed.txt")

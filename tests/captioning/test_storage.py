@@ -163,3 +163,31 @@ def test_the_checksum_of_a_file(tmp_path, size):
     content = (bytes(range(251)) * (size // 251 + 1))[:size]
     (tmp_path / "a").write_bytes(content)
     assert crc32_of(tmp_path / "a") == zlib.crc32(content)
+
+
+@pytest.mark.parametrize("failing", ["read", "close"])
+def test_a_checksum_that_cannot_be_computed_names_the_file(tmp_path, monkeypatch, failing):
+    class Failing(io.BytesIO):
+        def fail(self, *_):
+            raise OSError(errno.EIO, "Input/output error")
+
+        def __exit__(self, *_):
+            if failing == "close":
+                self.fail()
+
+    if failing == "read":
+        Failing.read = Failing.fail
+    monkeypatch.setattr("builtins.open", lambda *_: Failing())
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        crc32_of(tmp_path / "a.csv")
+    assert caught.value.filename == str(tmp_path / "a.csv")
+
+
+def test_a_lock_that_cannot_be_written_leaves_no_file(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ValueError, match=r"\.lock: cannot be written: No space left"):
+        FolderLock(tmp_path, "training", ValueError)
+    assert names(tmp_path) == []

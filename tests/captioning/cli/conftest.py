@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -16,11 +17,17 @@ from tests.captioning.conftest import write_data_set
 from tests.captioning.vision.grid_extractor import GridExtractor
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_curves():
-    """Do not draw loss.png, which takes longer than a small training. A fixture of the session may still draw it."""
+@contextmanager
+def without_curves():
+    """Do not draw loss.png, which takes longer than a small training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "draw_curve", lambda run: run.history())
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_curves():
+    with without_curves():
         yield
 
 
@@ -28,7 +35,8 @@ def no_curves():
 def trained(small_folder, tmp_path_factory):
     """A run folder, which no test may change."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    assert status_of("train", "--data", small_folder, "--out", folder, *SMALL) == 0
+    with without_curves():  # pytest sets up fixtures of the session before `no_curves`
+        assert status_of("train", "--data", small_folder, "--out", folder, *SMALL) == 0
     return folder
 
 
@@ -79,5 +87,6 @@ def regions_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def attention_run(regions_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "attention"
-    assert status_of("train", "--data", regions_folder, "--out", folder, *ATTENTION, "--seed", 1) == 0
+    with without_curves():
+        assert status_of("train", "--data", regions_folder, "--out", folder, *ATTENTION, "--seed", 1) == 0
     return folder

@@ -22,7 +22,7 @@ def evaluate(small_folder, trained, capsys):
 
 
 def test_it_needs_only_the_weights_and_the_data(small_folder, run, capsys):
-    for name in ("checkpoint.safetensors", "history.jsonl", "loss.png"):
+    for name in ("checkpoint.safetensors", "history.jsonl"):
         (run / name).unlink()
     out = output_of(capsys, "evaluate", run, "--data", small_folder, "--part", "second", "--quiet")
     assert "12 images of the second half of the val split, 24 human captions, beam 5 decoding" in out

@@ -182,3 +182,43 @@ def test_a_data_set_like_a_run_has_nothing_else(captioner, source, tmp_path, cap
     plain = tmp_path / "plain"
     assert status_of("prepare", source, "--out", plain, "--regions", 4, "--min-count", 1, "--quiet") == 0
     refused(capsys, ["evaluate", captioner, "--data", plain], f"prepare SOURCE --out DIR --like {captioner}.")
+
+
+@pytest.mark.parametrize("kind", ["drawn", "table"])
+def test_a_data_set_for_a_test_alone_scores_a_captioner(captioner, tmp_path, capsys, kind):
+    data, run = tmp_path / "test", tmp_path / "tuned"
+    if kind == "drawn":
+        words = [write_folder(tmp_path / "mine", 12), "--val", 0, "--test", 1]
+    else:
+        words = [write_table(tmp_path / "table.csv", 12, split=lambda n: "test")]
+    out = output_of(capsys, "prepare", *words, "--out", data, "--like", captioner, "--quiet")
+    following = shlex.split(out.splitlines()[-1].removeprefix("next: captioning "))
+    assert following == ["evaluate", str(captioner), "--data", str(data), "--split", "test"]
+    scores = output_of(capsys, *following, "--quiet")
+    assert "12 images of the test split, 24 human captions" in scores
+    assert "novel captions" not in scores  # nothing says which captions the training had
+    assert status_of("sample", captioner, "--data", data, "--split", "test", "-n", 2, "--quiet") == 0
+    report = ["report", captioner, "--data", data, "--split", "test", "--quiet", "--out", tmp_path / "report.html"]
+    assert status_of(*report) == 0
+    results = tmp_path / "results.json"
+    assert status_of(*following, "--out", results, "--quiet") == 0
+    assert status_of("score", results, "--data", data, "--split", "test", "--quiet") == 0
+    capsys.readouterr()
+    refused(capsys, following[:-2], f"{data}: has no val split", "only the split test")
+    for options in (["--frequencies", "train"], ["--consensus", 2]):
+        refused(capsys, [*following, *options], f"{data}: has no train split")
+    for options in (["--start", captioner], ["--model", "attention"]):
+        refused(capsys, ["train", *options, "--data", data, "--out", run], f"{data}: has no train split")
+    for command in ("refine", "reinforce"):
+        refused(capsys, [command, captioner, "--data", data, "--out", run], f"{data}: has no train split")
+    refused(capsys, ["calibrate", captioner, "--data", data], f"{data}: has no val split")
+    assert not run.exists()
+
+
+def test_only_a_data_set_like_a_run_is_for_a_test_alone(captioner, source, tmp_path, capsys):
+    prepare = ["prepare", source, "--out", tmp_path / "test", "--quiet"]
+    refused(capsys, [*prepare, "--val", 0, "--test", 1], "val must be above 0", "--like")
+    refused(capsys, [*prepare, "--like", captioner, "--test", 1], "got 0.1 and 1.0", "set val to 0")
+    refused(capsys, [*prepare, "--like", captioner, "--test", 1.5], "from 0 to 1; got 1.5")
+    table = write_table(tmp_path / "table.csv", 12, split=lambda n: "test")
+    refused(capsys, ["prepare", table, *prepare[2:]], "no image with captions is in the split train")

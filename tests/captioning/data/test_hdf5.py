@@ -1,6 +1,7 @@
 """HDF5 files that are missing, damaged or not what they should be; and new ones, whole or not at all."""
 
 import os
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -140,3 +141,23 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, bytes):
     with pytest.raises(ZeroDivisionError), new_hdf5(path) as file:
         file["few"] = [1 // 0]
     assert path.read_text() == "old"
+
+
+def test_a_new_file_that_cannot_be_opened_is_an_error_that_names_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "touch", lambda path, exist_ok: path.mkdir())  # the temporary file
+    with pytest.raises(OSError, match="directory") as caught:
+        write_new(tmp_path / "a.h5")
+    assert str(caught.value) == f"[Errno 21] Is a directory: '{tmp_path / 'a.h5'}'"
+
+
+def test_a_file_that_cannot_be_closed_is_named(folder, monkeypatch):
+    def close(file, really=h5py.File.close):
+        name = file.filename
+        really(file)
+        if "val" in name:
+            raise RuntimeError("Can't decrement id ref count (Input/output error)")
+
+    data = open_captions(folder)
+    monkeypatch.setattr(h5py.File, "close", close)
+    with pytest.raises(DataError, match=r"val2014_vgg16_fc7_pca\.h5: cannot be closed: .*Input/output error"):
+        data.close()

@@ -37,6 +37,13 @@ def test_the_seed_decides():
     assert [n for n, split in enumerate(divided(8, val=0.25, seed=0)) if split == "val"] == [2, 4]  # on every machine
 
 
+@given(st.integers(2, 300), st.sampled_from([0, 0.3, 0.5]))
+def test_shares_of_1_together_leave_nothing_to_train(number, val):
+    counts = Counter(divided(number, val=val, test=1 - val))
+    assert (counts["val"], counts["train"]) == (round(max(1, val * number)) if val else 0, 0)
+    assert counts["test"] == number - counts["val"] > 0
+
+
 @pytest.mark.parametrize(("number", "val", "test"), [(1, 0.1, 0), (2, 0.1, 0.1), (2, 0.9, 0)])
 def test_too_few_images_are_refused(number, val, test):
     with pytest.raises(DataError, match=rf"{number} images are too few"):
@@ -44,7 +51,7 @@ def test_too_few_images_are_refused(number, val, test):
 
 
 @pytest.mark.parametrize(("val", "test", "message"), [
-    (0, 0, "val must be above 0"), (-0.1, 0, r"val .* got -0\.1"), (0.1, 1, "test must be a share"),
+    (0, 0, "val must be above 0"), (-0.1, 0, r"val .* got -0\.1"), (0.1, 1.5, "test must be a share"),
     (float("nan"), 0, "val must be a share"), (0.5, 0.5, r"got 0\.5 and 0\.5"),
 ])  # fmt: skip
 def test_shares_that_leave_nothing_are_refused(val, test, message):

@@ -156,7 +156,7 @@ def test_the_reduction_leaves_out_photos_that_cannot_be_read(photos, tmp_path, m
     assert network.seen == 0
     for given, path, strict, message in (
         (paths, "part", True, "without --strict"), (paths, "other", True, "without --strict"),
-        (paths[:1] * 2, "other", False, "none of 2 training photos can be read"),
+        (paths[:1] * 2, "other", False, "none of 2 photos can be read"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=message):
             found(given, tmp_path / path, strict=strict)

@@ -186,7 +186,7 @@ def test_captions_alone_need_no_photos_and_splits_may_be_drawn_anew(tmp_path):
     }  # fmt: skip
     text = report(prepared, FEW)
     assert "features: none; photos: none" in text
-    assert "training needs train2014_vgg16_fc7.h5, val2014_vgg16_fc7.h5, test2014_vgg16_fc7.h5 with a row" in text
+    assert "captioners need train2014_vgg16_fc7.h5, val2014_vgg16_fc7.h5, test2014_vgg16_fc7.h5 with a row" in text
 
 
 @pytest.mark.parametrize("photos", ["link", "copy", "none"])
