@@ -325,7 +325,7 @@ def test_iterators_that_hold_no_parameters_are_allowed(tmp_path):
 
 
 def test_slots_are_refused():
-    with pytest.raises(TypeError, match="Net: modules do not search __slots__.* Delete __slots__, or slots=True"):
+    with pytest.raises(TypeError, match=r"Net: modules do not search __slots__.* Delete __slots__, or slots=True"):
         type("Net", (Module,), {"__slots__": ("w",)})
     with pytest.raises(TypeError, match="Net: modules do not search __slots__"):
         type("Net", (type("Mixin", (), {"__slots__": "w"}), Module), {})
