@@ -210,8 +210,7 @@ def _lost(value: Any, hiding: Any) -> str:
 
 def _undeclared(value: Any, hiding: Any) -> str:
     """Return why a value must not be assigned outside of a call; empty if it may."""
-    kind = type(value)
-    if kind.__module__ in ("builtins", "itertools") and isinstance(value, Iterator) and kind is not count:
+    if issubclass(kind := type(value), Iterator) and kind.__module__ in ("builtins", "itertools") and kind is not count:
         return f"an iterator ({kind.__name__}) can be read only once. Make a list of it."
     # A call may store its results. Under no_grad so may any code, because results of parameters are untracked there.
     constant = isinstance(value, Tensor) and value.node is None and not isinstance(value, (Parameter, Buffer))

@@ -116,11 +116,8 @@ class RMSprop(Optimizer):
         )
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
-        momentum = options["momentum"]
-        mean, u = state[1] if options["centered"] else None, state[-1] if momentum else None
-        _rmsprop(
-            p, g, state[0], mean, u, self._decay(options), options["lr"], options["alpha"], options["eps"], momentum
-        )
+        mean, u = state[1] if options["centered"] else None, state[-1] if options["momentum"] else None
+        _rmsprop(p, g, state[0], mean, u, self._decay(options), *map(options.get, ("lr", "alpha", "eps", "momentum")))
 
 
 @fused(writes=(0, 2, 3, 4))

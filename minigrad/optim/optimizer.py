@@ -27,7 +27,6 @@ Group = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
 _NEVER_NEGATIVE = ("step", "sum", "v", "v_max")  # counts, and sums or means of squares
-_SWITCH = (False, True)
 _ARRAYS = {"amsgrad": "v_max", "centered": "mean", "momentum": "velocity"}  # kept for each parameter if an option is on
 _BLOCK = 262144  # entries; smaller blocks cost more calls, larger ones leave the cache
 
@@ -44,16 +43,16 @@ _RANGES: dict[str, Callable[[float], bool]] = {
 # and at least 0.
 _OPTIONS: dict[str, Any] = {
     "alpha": "in [0, 1)",
-    "amsgrad": _SWITCH,
+    "amsgrad": (False, True),
     "betas": "in [0, 1)",  # each of the two
-    "centered": _SWITCH,
+    "centered": (False, True),
     "history_size": int,
     "line_search_fn": (None, "strong_wolfe"),
     "max_eval": int,
     "max_iter": int,
-    "maximize": _SWITCH,
+    "maximize": (False, True),
     "momentum": "in [0, 1)",
-    "nesterov": _SWITCH,
+    "nesterov": (False, True),
 }
 
 
@@ -316,9 +315,8 @@ class Optimizer:
                 if not (i < len(self.params) and p is self.params[i]):
                     raise ValueError(f"{type(self).__name__}: param_groups has other parameters. Use add_param_group.")
                 if p.grad is not None:
-                    g = plain(p.grad)
+                    g = -plain(p.grad) if options.get("maximize") else plain(p.grad)
                     self._check_parameter(i, p, g)
-                    g = -g if options.get("maximize") else g
                     yield i, options, [p.data, g, *self._state_of(i, options, names)]
 
     def _options_of(self, group: Group) -> Group:
@@ -375,9 +373,8 @@ class Optimizer:
                 NaN.
         """
         caller = f"{type(self).__name__}.load_state_dict"
-        if isinstance(state, Mapping):
-            switches = [key for key, _, name in self._option_names() if _OPTIONS.get(name) == _SWITCH]
-            state = {**dict.fromkeys(switches, np.array(0.0)), **state}
+        off = {key: np.array(0.0) for key, _, name in self._option_names() if _OPTIONS.get(name) == (False, True)}
+        state = {**off, **state} if isinstance(state, Mapping) else state
         arrays = matching_arrays(caller, self.state_dict(), state)
         options = self._loaded_options(caller, arrays)
         for name, array in arrays.items():
