@@ -177,6 +177,10 @@ DIFFERENCES = {
     "gradient of `ctc_loss` w.r.t. log-probabilities y": (
         lambda: np.allclose(slopes(FRAMES, lambda y: mg.ctc_loss(y, *SPELT)), slopes_of_frames(), atol=1e-7)
     ),
+    "gradient of `arctan2(±inf, 0)`": lambda: np.isnan([slopes_of_arctan2(np.inf), slopes_of_arctan2(-np.inf)]).all(),
+    "second derivative of `elu` at 0": lambda: mg.grad(mg.grad(lambda x: mg.elu(x, 3.0)))(0.0) == 1.5,
+    "`grad(f)(0.3)`": lambda: mg.grad(mg.square)(0.3).dtype == np.float32,
+    "gradient of a bound of `clip`, also a 0-d tensor": lambda: fails_with_a_tracked_bound(),
     "`copy.deepcopy(module)`": lambda: hooked(mg.nn.ReLU(), mg.tensor([1.0])) == 1,
     "`head.weight = embed.weight`": (
         lambda: mg.nn.Linear(2, 3).weight.shape == mg.nn.Embedding(3, 2).weight.T.shape != (3, 2)
@@ -212,6 +216,20 @@ def our_average():
     weight.data[...] = 4
     averaged.update()
     return averaged.averages["0"].item()
+
+
+def slopes_of_arctan2(y):
+    with np.errstate(invalid="ignore"):
+        return [slope.item() for slope in mg.grad(mg.arctan2, (0, 1))(y, 0.0)]
+
+
+def fails_with_a_tracked_bound():
+    x, bound = mg.tensor([1.0, 3.0]), mg.tensor(2.0, requires_grad=True)
+    assert mg.clip(x, max=bound.detach()).tolist() == [1, 2]
+    assert mg.grad(lambda bound: mg.minimum(x, bound).sum())(bound) == 1
+    with pytest.raises(TypeError, match="max is not differentiable"):
+        mg.clip(x, max=bound)
+    return True
 
 
 def fails_on_minus_100():

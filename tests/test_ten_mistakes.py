@@ -73,6 +73,14 @@ MISTAKES = {
     "view": (lambda: tracked().view(2, 1), r"'view'. Use x.reshape\(shape\)"),
     "parameter": (lambda: mg.nn.Parameter([1.0]).to("cuda"), "'Parameter' object.*astype"),
     "module": (lambda: mg.cat([tracked(), tracked()]), "module 'minigrad' .*'cat'. Use mg.concatenate"),
+    "chunk": (lambda: tracked().chunk(2), r"'chunk'. Use mg.split\(x, n\)"),
+    "unbind": (lambda: tracked().unbind(), r"'unbind'. Use list\(x\)"),
+    "expand": (lambda: tracked().expand(3, 2), r"'expand'. Use mg.broadcast_to\(x, shape\)"),
+    "vmap": (lambda: mg.vmap(mg.sum), "'vmap'. Use a batch axis"),
+    "jacrev": (lambda: mg.jacrev(mg.sum), "'jacrev'. Use mg.jacobian"),
+    "autograd": (lambda: mg.autograd.grad, "'autograd'. Use mg.grad"),
+    "eye": (lambda: mg.eye(2), r"'eye'. Use mg.tensor\(np.eye"),
+    "zeros_like": (lambda: mg.zeros_like(tracked()), r"'zeros_like'. Use mg.tensor\(np.zeros_like\(x\)\)"),
     "nn": (lambda: mg.nn.LSTMCell(2, 3), "mg.lstm_step"),
 }
 

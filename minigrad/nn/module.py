@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
-from types import GeneratorType, MappingProxyType, SimpleNamespace
+from itertools import count
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -28,8 +30,9 @@ M = TypeVar("M", bound="Module")
 _SEARCHED = (dict, list, tuple)
 _HIDING = (set, frozenset, deque, MappingView, UserList)
 _HIDING_BY_NAME = (MappingProxyType, UserDict, ChainMap)
-_ITERATORS = (GeneratorType, map, filter, zip, reversed)
 _PLAIN = {bool, int, float, str, type(None)}  # common types of attributes that hold nothing else
+
+_in_call: ContextVar[bool] = ContextVar("minigrad_in_call", default=False)  # of a module
 
 
 def _drawn(slot: str, doc: str) -> Any:
@@ -207,11 +210,11 @@ def _lost(value: Any, hiding: Any) -> str:
 
 def _undeclared(value: Any, hiding: Any) -> str:
     """Return why a value must not be assigned outside of a call; empty if it may."""
-    if isinstance(value, _ITERATORS):
-        return f"a {type(value).__name__} can be read only once. Make a list of it."
-    # Inside a call the scope has a name, and under no_grad it is None. Untracked results are allowed in both.
+    if issubclass(kind := type(value), Iterator) and kind.__module__ in ("builtins", "itertools") and kind is not count:
+        return f"an iterator ({kind.__name__}) can be read only once. Make a list of it."
+    # A call may store its results. Under no_grad so may any code, because results of parameters are untracked there.
     constant = isinstance(value, Tensor) and value.node is None and not isinstance(value, (Parameter, Buffer))
-    if constant and hiding is None and current_scope() == ():
+    if constant and hiding is None and not _in_call.get() and current_scope() is not None:
         return (
             "this tensor would be neither trained nor saved. Declare it as an nn.Parameter or an nn.Buffer; "
             "if it is a constant, assign its .data."
@@ -233,9 +236,10 @@ class Module:
 
     - a tensor that requires a gradient but is not a :class:`Parameter`;
     - parameters and modules on the class, in a set, or in another container that is not searched;
-    - an undeclared tensor (but a call may store its results, and so may code inside :func:`minigrad.no_grad` or a
-      scope).
+    - an undeclared tensor (but a call may store its results, and so may code inside :func:`minigrad.no_grad`);
+    - a generator or another iterator of Python, which can be read only once.
 
+    A class with ``__slots__`` raises a TypeError too, because modules search only their ``__dict__``.
     ``parameters()`` and ``state_dict()`` raise if a value of the first two kinds was added to a list or dict later.
 
     >>> import minigrad as mg
@@ -261,8 +265,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        path = current_scope()
+        path, within = current_scope(), _in_call.get()
         try:  # like `scope`, without the cost of a context manager
+            _in_call.set(True)
             if path is not None:
                 set_scope((*path, self._name or type(self).__name__))
             output = self.forward(*args, **kwargs)
@@ -273,6 +278,7 @@ class Module:
             return output
         finally:
             set_scope(path)
+            _in_call.set(within)
 
     def register_forward_hook(self, hook: Callable[..., Any], *, with_kwargs: bool = False) -> Handle:
         """Call a function after each successful call of this module, within its scope.
@@ -308,6 +314,11 @@ class Module:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if any(vars(base).get("__slots__") for base in cls.__mro__):
+            raise TypeError(
+                f"{cls.__name__}: modules do not search __slots__, and would lose the parameters in them. Delete "
+                "__slots__, or slots=True of a dataclass."
+            )
         for name, entry, _ in walk("", dict(vars(cls))):
             if isinstance(entry, (Module, Parameter, Buffer)) or _lost(entry, None):
                 raise TypeError(

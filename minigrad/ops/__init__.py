@@ -1,7 +1,7 @@
 """Primitives: functions on tensors with hand-written vector-Jacobian products, one family per file."""
 
 from . import methods as _methods  # noqa: F401 (importing it attaches operators and methods to Tensor)
-from .activations import dropout, elu, erf, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
+from .activations import dropout, elu, erf, gammaln, gelu, leaky_relu, normal_cdf, relu, sigmoid, silu, softplus
 from .attentions import additive_attention, attention
 from .convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .ctc import ctc_loss
@@ -14,7 +14,7 @@ from .elementwise import (
 from .elementwise import absolute as abs
 from .indexing import diag, diagonal, embedding, getitem, one_hot, put, take_along_axis, tril, triu
 from .linear import linear_map
-from .linear_algebra import kron, trace
+from .linear_algebra import cross, kron, trace
 from .losses import (
     binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_div, l1_loss, mse_loss, nll_loss,
     temporal_softmax_loss,
@@ -28,6 +28,8 @@ from .reductions import (
     all, any, argmax, argmin, argsort, cumprod, cumsum, log_softmax, logsumexp, max, mean, min, norm, prod, softmax,
     sort, std, sum, topk, var,
 )  # fmt: skip
+from .reductions import max as amax
+from .reductions import min as amin
 from .resampling import (
     adaptive_avg_pool2d, avg_pool2d, max_pool2d, pixel_shuffle, pixel_unshuffle, upsample,
 )  # fmt: skip
@@ -38,7 +40,7 @@ from .shaping import (
 
 __all__ = [
     # activations
-    "dropout", "elu", "erf", "gelu", "leaky_relu", "normal_cdf", "relu", "sigmoid", "silu", "softplus",
+    "dropout", "elu", "erf", "gammaln", "gelu", "leaky_relu", "normal_cdf", "relu", "sigmoid", "silu", "softplus",
     # attentions
     "additive_attention", "attention",
     # convolution
@@ -56,7 +58,7 @@ __all__ = [
     # linear
     "linear_map",
     # linear_algebra
-    "kron", "trace",
+    "cross", "kron", "trace",
     # losses
     "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "kl_div", "l1_loss", "mse_loss",
     "nll_loss", "temporal_softmax_loss",
@@ -71,8 +73,8 @@ __all__ = [
     # recurrent_rnn
     "rnn", "rnn_step",
     # reductions
-    "all", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "log_softmax", "logsumexp", "max", "mean",
-    "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
+    "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "log_softmax", "logsumexp",
+    "max", "mean", "min", "norm", "prod", "softmax", "sort", "std", "sum", "topk", "var",
     # resampling
     "adaptive_avg_pool2d", "avg_pool2d", "max_pool2d", "pixel_shuffle", "pixel_unshuffle", "upsample",
     # shaping

@@ -18,7 +18,7 @@ import numpy as np
 from ..core import plain
 from ..primitives import ForwardResult, PrimitiveFunction, primitive
 from ..spec import Array, as_array
-from .kernels.numerics import masked, single, widened
+from .kernels.numerics import masked, refuse_axis_of_scalar, single, widened
 
 
 def elementary(
@@ -49,6 +49,8 @@ def constant(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Pri
 
     def declare(stub: Callable[..., Any]) -> PrimitiveFunction:
         def forward(*arrays: Array, **options: Any) -> ForwardResult:
+            if options:
+                refuse_axis_of_scalar(arrays[0], options.get("axis"))
             return function(*arrays, **options), ()
 
         return primitive(broadcasts=True, differentiable=False)(update_wrapper(forward, stub))

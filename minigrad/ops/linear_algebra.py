@@ -32,11 +32,11 @@ from ..core import Tensor, plain
 from ..primitives import ForwardResult, Shape, Shapes, primitive
 from ..spec import Array, as_array, explain
 from . import reductions
-from .elementwise import absolute, astype, divide, log, multiply, not_equal, power, sign, where
+from .elementwise import absolute, astype, divide, log, multiply, not_equal, power, sign, subtract, where
 from .indexing import diagonal
 from .kernels.numerics import as_float, narrowed, narrowed_all, single
 from .reductions import prod, product_of_others, sum
-from .shaping import expand_dims, moveaxis, reshape, squeeze
+from .shaping import expand_dims, moveaxis, reshape, roll, squeeze
 
 
 # The named results of functions with several results, as in NumPy.
@@ -596,6 +596,25 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     tensor(5.)
     """
     return sum(diagonal(x, offset, axis1, axis2), -1)  # type: ignore[no-any-return]
+
+
+def cross(a: Any, b: Any) -> Tensor:
+    """The cross products of 3-vectors along the last axis, like ``numpy.cross``: (…, 3).
+
+    Args:
+        a, b: (…, 3); the other axes broadcast.
+
+    Raises:
+        ValueError: if a last axis has not three entries, or the other axes do not broadcast.
+
+    >>> cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    tensor([0., 0., 1.])
+    """
+    shapes = [np.shape(as_array(plain(x))) for x in (a, b)]
+    if any(shape[-1:] != (3,) for shape in shapes):
+        raise ValueError(f"cross: a and b must be (…, 3), not {shapes[0]} and {shapes[1]}. Give 2-vectors a third 0.")
+    a1, a2, b1, b2 = (roll(x, -shift, -1) for x in (a, b) for shift in (1, 2))  # entry i of a1 is a[i + 1]
+    return subtract(multiply(a1, b2), multiply(a2, b1))  # type: ignore[no-any-return]
 
 
 def kron(a: Any, b: Any) -> Tensor:

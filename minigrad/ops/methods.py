@@ -134,23 +134,29 @@ _METHODS = {
 
 # What to write instead of names that other frameworks have.
 _FOREIGN_METHODS = {
-    "clamp": "x.clip(low, high)", "clone": "x.copy()", "cpu": "x itself: every tensor is on the CPU",
-    "cuda": "x itself: every tensor is on the CPU", "double": 'x.astype("float64")',
+    "chunk": "mg.split(x, n)", "clamp": "x.clip(low, high)", "clone": "x.copy()",
+    "cpu": "x itself: every tensor is on the CPU", "cuda": "x itself: every tensor is on the CPU",
+    "double": 'x.astype("float64")', "expand": "mg.broadcast_to(x, shape)",
     "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)",
     "numel": "x.size", "permute": "x.transpose(axes)", "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU",
-    "unsqueeze": "mg.expand_dims(x, axis)", "view": "x.reshape(shape)",
+    "unbind": "list(x), after mg.moveaxis for another axis", "unsqueeze": "mg.expand_dims(x, axis)",
+    "view": "x.reshape(shape)",
 }  # fmt: skip
 _FOREIGN = {
     **_FOREIGN_METHODS,
-    "arange": "mg.tensor(np.arange(n))", "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits",
-    "cat": "mg.concatenate", "chunk": "mg.split(x, n)", "CrossEntropyLoss": "mg.cross_entropy",
+    "arange": "mg.tensor(np.arange(n))", "autograd": "mg.grad, or x.backward()",
+    "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits",
+    "cat": "mg.concatenate", "CrossEntropyLoss": "mg.cross_entropy",
     "from_numpy": "mg.tensor",
     "device": "no device: every tensor is on the CPU", "float32": '"float32" or np.float32',
+    "eye": "mg.tensor(np.eye(n, dtype=np.float32))",
     "functional": "the functions of mg, such as mg.relu", "GRUCell": "mg.nn.GRU, or mg.gru_step",
+    "jacfwd": "mg.jacobian", "jacrev": "mg.jacobian",
     "LSTMCell": "mg.nn.LSTM, or mg.lstm_step", "MSELoss": "mg.mse_loss",
     "ones": "mg.tensor(np.ones(shape, np.float32))", "rand": "mg.tensor(rng.random(shape, np.float32))",
     "RNNCell": "mg.nn.RNN, or mg.rnn_step",
     "randn": "mg.tensor(rng.standard_normal(shape, np.float32))", "zeros": "mg.tensor(np.zeros(shape, np.float32))",
+    "vmap": "a batch axis, over which most functions broadcast", "zeros_like": "mg.tensor(np.zeros_like(x))",
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ PRIMITIVE_OF: dict[Callable[..., Any], Callable[..., Any]] = {
 """Maps NumPy's functions to minigrad's."""
 PRIMITIVE_OF |= {
     np.bitwise_and: LOGICAL["and"], np.bitwise_or: LOGICAL["or"], np.bitwise_xor: LOGICAL["xor"],
-    np.invert: LOGICAL["invert"], np.amax: ops.max, np.amin: ops.min, np.around: ops.round,
+    np.invert: LOGICAL["invert"], np.around: ops.round,
     np.positive: Tensor.__pos__,
     np.isposinf: lambda x: ops.equal(x, np.inf), np.isneginf: lambda x: ops.equal(x, -np.inf),
 }  # fmt: skip

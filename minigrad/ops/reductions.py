@@ -318,6 +318,7 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardRes
     >>> logsumexp([[1e3, -1e4], [-1e3, -1e3]], axis=1).numpy().round(2)
     array([1000.  , -999.31], dtype=float32)
     """
+    refuse_axis_of_scalar(x, axis)
     with np.errstate(divide="ignore", invalid="ignore"):  # log(0) is -inf
         y, top, total = _logsumexp(single(x), False, axis)
         if np.isnan(total).any():
@@ -369,6 +370,7 @@ def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     tensor([[0.5, 0.5],
             [1. , 0. ]])
     """
+    refuse_axis_of_scalar(x, axis)
     with np.errstate(divide="ignore"):  # divides by 0 only if there are no entries
         y = _softmax(single(x), axis)
     return narrowed(y, x), (y, axis)
@@ -403,6 +405,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
     array([[-6.9e-01, -6.9e-01],
            [ 0.0e+00, -1.0e+04]], dtype=float32)
     """
+    refuse_axis_of_scalar(x, axis)
     with np.errstate(divide="ignore"):  # log(0) only if there are no entries
         y = _log_softmax(single(x), axis)
     return narrowed(y, x), (y, axis)

@@ -18,7 +18,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
-from .kernels.numerics import sum_rows, sum_single, widened
+from .kernels.numerics import refuse_axis_of_scalar, sum_rows, sum_single, widened
 from .linear import apply_linear, batched
 
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
@@ -63,6 +63,7 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResul
     >>> squeeze([[1], [2]], axis=1)
     tensor([1, 2])
     """
+    refuse_axis_of_scalar(x, axis)
     return np.squeeze(x, axis), (x.shape,)
 
 
@@ -221,8 +222,9 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     >>> repeat([1, 2], 2), repeat([1, 2], [2, 1])
     (tensor([1, 1, 2, 2]), tensor([1, 1, 2]))
     """
+    refuse_axis_of_scalar(x, axis)
     y = np.repeat(x, repeats, axis)
-    slices = x.size if axis is None else (x.shape or (1,))[axis]
+    slices = x.size if axis is None else x.shape[axis]
     counts = np.asarray(repeats)
     counts = counts if counts.size else counts.astype(np.intp)  # NumPy treats an empty list as floats
     return y, (np.broadcast_to(counts.ravel(), slices), counts.size == 1, axis, x.shape)

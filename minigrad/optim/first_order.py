@@ -37,12 +37,20 @@ class SGD(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    _options = ("lr", "momentum", "nesterov", "weight_decay")
+    _options = ("lr", "momentum", "nesterov", "weight_decay", "maximize")
 
     def __init__(
-        self, params: Params, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
+        self,
+        params: Params,
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+        super().__init__(
+            params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, maximize=maximize
+        )
 
     def _check_options(self, options: Group) -> None:
         if options["nesterov"] and not options["momentum"]:
@@ -67,7 +75,8 @@ class RMSprop(Optimizer):
     """Divide gradients by the root of a running mean of their squares (Tieleman and Hinton, 2012), as PyTorch does.
 
     v <- alpha v + (1 - alpha) g^2;  u <- momentum u + g / (sqrt(v) + eps);  p <- p - lr u;
-    g includes weight_decay p.
+    g includes weight_decay p. ``centered`` subtracts the square of a running mean of gradients from v, which then
+    estimates their variance (Graves, 2013, arXiv:1308.0850).
 
     Raises:
         TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
@@ -81,7 +90,7 @@ class RMSprop(Optimizer):
     tensor([0.8], requires_grad=True)
     """
 
-    _options = ("lr", "alpha", "eps", "weight_decay", "momentum")
+    _options = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
     _state_names = ("v",)
 
     def __init__(
@@ -92,20 +101,31 @@ class RMSprop(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         momentum: float = 0.0,
+        centered: bool = False,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
+        super().__init__(
+            params,
+            lr=lr,
+            alpha=alpha,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            centered=centered,
+            maximize=maximize,
+        )
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
-        v, u = state if len(state) == 2 else (state[0], None)
-        lr, alpha, eps, _, momentum = (options[name] for name in self._options)
-        _rmsprop(p, g, v, u, self._decay(options), lr, alpha, eps, momentum)
+        mean, u = state[1] if options["centered"] else None, state[-1] if options["momentum"] else None
+        _rmsprop(p, g, state[0], mean, u, self._decay(options), *map(options.get, ("lr", "alpha", "eps", "momentum")))
 
 
-@fused(writes=(0, 2, 3))
+@fused(writes=(0, 2, 3, 4))
 def _rmsprop(
     p: Array,
     g: Array,
     v: Array,
+    mean: Array | None,
     u: Array | None,
     decay: float | None,
     lr: float,
@@ -116,7 +136,12 @@ def _rmsprop(
     g = _with_decay(g, p, decay)
     v *= alpha
     v += (1 - alpha) * (g * g)
-    step = g / (np.sqrt(v) + eps)
+    spread = v
+    if mean is not None:
+        mean *= alpha
+        mean += (1 - alpha) * g
+        spread = np.maximum(v - mean * mean, 0)  # rounding may make the difference negative
+    step = g / (np.sqrt(spread) + eps)
     if u is not None:
         u *= momentum
         u += step
@@ -144,7 +169,7 @@ class Adagrad(Optimizer):
     array([0.146447], dtype=float32)
     """
 
-    _options = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+    _options = ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps", "maximize")
     _state_names = ("sum",)
 
     def __init__(
@@ -155,6 +180,7 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        maximize: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -163,6 +189,7 @@ class Adagrad(Optimizer):
             weight_decay=weight_decay,
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
+            maximize=maximize,
         )
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
@@ -181,7 +208,8 @@ class Adam(Optimizer):
     """Divide a running mean of gradients by the root of a running mean of their squares (Kingma and Ba, 2015).
 
     m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  p <- p - lr m' / (sqrt(v') + eps) with the corrected means
-    m' = m / (1 - b1^t), v' = v / (1 - b2^t); g includes weight_decay p.
+    m' = m / (1 - b1^t), v' = v / (1 - b2^t); g includes weight_decay p. ``amsgrad`` replaces v by its largest value so
+    far (Reddi, Kale and Kumar, 2018).
 
     Raises:
         TypeError: if the parameters are not an iterable of tensors, or an option is not a number.
@@ -195,7 +223,7 @@ class Adam(Optimizer):
     array([0.5, 1.5], dtype=float32)
     """
 
-    _options = ("lr", "betas", "eps", "weight_decay")
+    _options = ("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize")
     _state_names = ("m", "v")
 
     def __init__(
@@ -205,22 +233,29 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize
+        )
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
         # With r = sqrt(1 - b2^t):  lr m' / (sqrt(v') + eps) = lr r / (1 - b1^t)  m / (sqrt(v) + eps r)
         (b1, b2), decay = options["betas"], self._decay(options)
         r = math.sqrt(1 - b2**t)
-        _adam(p, g, *state, decay, self._decoupled_decay, options["lr"] * r / (1 - b1**t), b1, b2, options["eps"] * r)
+        m, v, top = (*state, None)[:3]
+        rate, eps = options["lr"] * r / (1 - b1**t), options["eps"] * r
+        _adam(p, g, m, v, top, decay, self._decoupled_decay, rate, b1, b2, eps)
 
 
-@fused(writes=(0, 2, 3))
+@fused(writes=(0, 2, 3, 4))
 def _adam(
     p: Array,
     g: Array,
     m: Array,
     v: Array,
+    top: Array | None,
     decay: float | None,
     decoupled: bool,
     lr: float,
@@ -236,6 +271,9 @@ def _adam(
     m += (1 - b1) * g
     v *= b2
     v += (1 - b2) * (g * g)
+    if top is not None:
+        top += np.maximum(v - top, 0)
+        v = top
     p -= lr * (m / (np.sqrt(v) + eps))
 
 
@@ -263,8 +301,10 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize)
 
 
 class Lion(Optimizer):
@@ -286,14 +326,19 @@ class Lion(Optimizer):
     tensor([0.5, 1.5, 1. ], requires_grad=True)
     """
 
-    _options = ("lr", "betas", "weight_decay")
+    _options = ("lr", "betas", "weight_decay", "maximize")
     _state_names = ("m",)
     _decoupled_decay = True
 
     def __init__(
-        self, params: Params, lr: float = 1e-4, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0
+        self,
+        params: Params,
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
+        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
         _lion(p, g, *state, self._decay(options), options["lr"], *options["betas"])

@@ -26,7 +26,8 @@ __all__ = ["Optimizer"]
 Group = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
-_NEVER_NEGATIVE = ("step", "sum", "v")  # counts, and sums or means of squares
+_NEVER_NEGATIVE = ("step", "sum", "v", "v_max")  # counts, and sums or means of squares
+_ARRAYS = {"amsgrad": "v_max", "centered": "mean", "momentum": "velocity"}  # kept for each parameter if an option is on
 _BLOCK = 262144  # entries; smaller blocks cost more calls, larger ones leave the cache
 
 _RANGES: dict[str, Callable[[float], bool]] = {
@@ -42,11 +43,14 @@ _RANGES: dict[str, Callable[[float], bool]] = {
 # and at least 0.
 _OPTIONS: dict[str, Any] = {
     "alpha": "in [0, 1)",
+    "amsgrad": (False, True),
     "betas": "in [0, 1)",  # each of the two
+    "centered": (False, True),
     "history_size": int,
     "line_search_fn": (None, "strong_wolfe"),
     "max_eval": int,
     "max_iter": int,
+    "maximize": (False, True),
     "momentum": "in [0, 1)",
     "nesterov": (False, True),
 }
@@ -170,7 +174,8 @@ class Optimizer:
     float32 for float16, whose steps are computed in float32 and rounded once.
 
     A subclass names its options (``_options``) and the arrays it keeps for each parameter (``_state_names``), passes
-    the options to ``__init__``, and defines ``_update``. A momentum adds the array ``velocity``.
+    the options to ``__init__``, and defines ``_update``. ``momentum`` adds the array ``velocity``. ``maximize`` negates
+    the gradients.
 
     >>> import minigrad as mg
     >>> w, b = mg.tensor([1.0], requires_grad=True), mg.tensor([1.0], requires_grad=True)
@@ -242,17 +247,15 @@ class Optimizer:
 
     def _arrays_of(self, options: Group) -> tuple[str, ...]:
         """Return the names of the arrays kept for each parameter."""
-        return (*self._state_names, "velocity") if options.get("momentum") else self._state_names
+        return (*self._state_names, *(array for option, array in _ARRAYS.items() if options.get(option)))
 
     def _state_of(self, i: int, options: Group, names: tuple[str, ...]) -> list[Array]:
         """Return the arrays kept for a parameter; create the missing ones."""
-        kept = [arrays[i] for arrays in self.state.values() if i in arrays]
-        if len(kept) >= len(names):
-            return kept
         (shape, dtype), start = self._specs[i], options.get("initial_accumulator_value", 0.0)
         for name in names:
-            self.state.setdefault(name, {}).setdefault(i, np.full(shape, start, np.result_type(dtype, np.float32)))
-        return self._state_of(i, options, names)
+            if i not in self.state.setdefault(name, {}):
+                self.state[name][i] = np.full(shape, start, np.result_type(dtype, np.float32))
+        return [self.state[name][i] for name in names]
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
         """Do step t (counted from 1) for one block of a parameter and of its state, in place, with weight decay."""
@@ -312,7 +315,7 @@ class Optimizer:
                 if not (i < len(self.params) and p is self.params[i]):
                     raise ValueError(f"{type(self).__name__}: param_groups has other parameters. Use add_param_group.")
                 if p.grad is not None:
-                    g = plain(p.grad)
+                    g = -plain(p.grad) if options.get("maximize") else plain(p.grad)
                     self._check_parameter(i, p, g)
                     yield i, options, [p.data, g, *self._state_of(i, options, names)]
 
@@ -351,7 +354,7 @@ class Optimizer:
 
         >>> import minigrad as mg
         >>> list(mg.optim.SGD([mg.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9).state_dict())
-        ['lr', 'momentum', 'nesterov', 'weight_decay', 'step.0', 'velocity.0']
+        ['lr', 'momentum', 'nesterov', 'weight_decay', 'maximize', 'step.0', 'velocity.0']
         """
         state = self._saved_options()
         for i, count in enumerate(self.steps):
@@ -362,12 +365,16 @@ class Optimizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load options, step counts and state; on an error, nothing changes.
 
+        A missing switch, such as ``maximize``, is off: states of earlier versions lack some.
+
         Raises:
             TypeError: if the state is not a mapping.
             ValueError: if entries are missing, unexpected, misshaped or invalid, such as a mean of squares below 0 or a
                 NaN.
         """
         caller = f"{type(self).__name__}.load_state_dict"
+        off = {key: np.array(0.0) for key, _, name in self._option_names() if _OPTIONS.get(name) == (False, True)}
+        state = {**off, **state} if isinstance(state, Mapping) else state
         arrays = matching_arrays(caller, self.state_dict(), state)
         options = self._loaded_options(caller, arrays)
         for name, array in arrays.items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import operator
 import re
 from collections import UserDict, UserList, deque
+from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -297,9 +299,13 @@ def tracked() -> mg.Tensor:
         (UserDict({"a": [Scale()]}), "do not search a UserDict"),
         (SimpleNamespace(layer=Scale()), "do not search a SimpleNamespace"),
         (np.array([Scale(), None], object), "do not search a ndarray"),
-        ((Scale() for _ in range(2)), "held: a generator can be read only once"),
-        (map(Scale, [1.0]), "held: a map can be read only once"),
-        ([zip([Scale()], [1], strict=True)], r"held\.0: a zip can be read only once"),
+        ((Scale() for _ in range(2)), r"held: an iterator \(generator\) can be read only once"),
+        (map(Scale, [1.0]), r"held: an iterator \(map\) can be read only once"),
+        ([zip([Scale()], [1], strict=True)], r"held\.0: an iterator \(zip\) can be read only once"),
+        (iter([Scale()]), r"held: an iterator \(list_iterator\) can be read only once"),
+        (iter({"a": Scale()}.values()), r"held: an iterator \(dict_valueiterator\) can be read only once"),
+        (itertools.chain([Scale()]), r"held: an iterator \(chain\) can be read only once"),
+        (enumerate([Scale()]), r"held: an iterator \(enumerate\) can be read only once"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -309,6 +315,45 @@ def test_what_would_be_trained_by_nobody_is_refused(value, text):
         module.held = value
     assert not hasattr(module, "held")
     assert names(module) == ["factor"]
+
+
+def test_iterators_that_hold_no_parameters_are_allowed(tmp_path):
+    module = Scale()
+    with (tmp_path / "log").open("w") as module.log:
+        module.numbers = itertools.count()
+    assert names(module) == ["factor"]
+
+
+def test_slots_are_refused():
+    with pytest.raises(TypeError, match=r"Net: modules do not search __slots__.* Delete __slots__, or slots=True"):
+        type("Net", (Module,), {"__slots__": ("w",)})
+    with pytest.raises(TypeError, match="Net: modules do not search __slots__"):
+        type("Net", (type("Mixin", (), {"__slots__": "w"}), Module), {})
+    with pytest.raises(TypeError, match="Scaled: modules do not search __slots__"):
+
+        @dataclass(slots=True)
+        class Scaled(Module):
+            w: Parameter
+
+    assert type("Net", (Module,), {"__slots__": ()})().state_dict() == {}
+
+
+def test_only_calls_store_undeclared_results():
+    class Remembers(Module):
+        def forward(self, x: Any) -> Any:
+            with mg.scope("inner"):
+                self.last = mg.tensor(x)
+            return self.last
+
+    module = Remembers()
+    assert module(1.0) is module.last
+    with mg.no_grad():
+        assert module(2.0) is module.last
+        module.last = mg.tensor(3.0)
+    with mg.scope("a"), pytest.raises(TypeError, match=r"Remembers\.other: this tensor would be neither"):
+        module.other = mg.tensor(1.0)
+    with pytest.raises(TypeError, match=r"Remembers\.last: this tensor would be neither"):
+        module.forward(1.0)
 
 
 def test_what_is_added_later_is_found_or_refused():

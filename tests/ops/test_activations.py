@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -250,3 +251,30 @@ def test_size_and_layout_do_not_matter(function):
     np.testing.assert_allclose(function(x[:, ::-2]), whole[:, ::-2], rtol=1e-14)
     np.testing.assert_allclose(function(x[0, 0, ...]), whole[0, 0], rtol=1e-14)
     assert function(x[:0]).shape == (0, x.shape[1])
+
+
+# --- the gamma function --------------------------------------------------------------------------------
+
+
+def test_gammaln_and_its_derivatives():
+    points = np.concatenate([[1e-300, 1e-5, 1, 2, 171.0, 1e15], np.linspace(0.01, 20, 300), np.logspace(-3, 6, 50)])
+    for order, function in enumerate((mpmath.loggamma, lambda x: mpmath.psi(0, x), lambda x: mpmath.psi(1, x))):
+        x, derivative = points[points > 1e-9], mg.gammaln
+        for _ in range(order):
+            derivative = mg.grad(lambda x, f=derivative: mg.sum(f(x)))
+        exact = np.array([float(function(mpmath.mpf(float(number)))) for number in x])
+        np.testing.assert_allclose(derivative(x).numpy(), exact, rtol=1e-14, atol=1e-14)
+
+
+def test_gammaln_of_other_numbers():
+    for dtype in (np.float16, np.float32):
+        x = mg.tensor(np.array([3.0, 5.0], dtype), requires_grad=True)
+        y = mg.gammaln(x)
+        y.sum().backward()
+        assert y.dtype == x.grad.dtype == dtype
+        np.testing.assert_array_equal(y.data, np.log(np.array([2.0, 24.0])).astype(dtype))
+    np.testing.assert_allclose(mg.gammaln(3).item(), np.log(2.0))
+    with pytest.warns(RuntimeWarning):
+        assert np.isnan(mg.gammaln([-0.5, -1.5]).data).all()
+    with pytest.warns(RuntimeWarning):
+        assert mg.gammaln(0.0).item() == np.inf

@@ -206,6 +206,19 @@ def test_traces_are_numpys(x, offset, data):
     assert mg.gradcheck(lambda x: mg.trace(x, offset, first, second), [x])
 
 
+def test_cross_products_are_numpys():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(4, 1, 3)), rng.normal(size=(2, 3))
+    np.testing.assert_allclose(mg.cross(a, b).numpy(), np.cross(a, b), rtol=1e-14)
+    assert isinstance(np.cross(mg.tensor(a), b), mg.Tensor)
+    assert mg.cross([1, 2, 3], [4, 5, 6]).tolist() == [-3, 6, -3]
+    assert mg.gradcheck(mg.cross, [a, b])
+    assert mg.gradgradcheck(mg.cross, [a, b])
+    for x, y in [(np.ones(2), np.ones(3)), (np.ones((3, 2)), np.ones((3, 2))), (np.ones(3), 1.0)]:
+        with pytest.raises(ValueError, match=r"cross: a and b must be \(…, 3\), not .*Give 2-vectors a third 0"):
+            mg.cross(x, y)
+
+
 @given(a=arrays(shapes(max_side=3)), b=arrays(shapes(max_side=3)))
 def test_kronecker_products_are_numpys(a, b):
     np.testing.assert_allclose(mg.kron(a, b).numpy(), np.kron(a, b), rtol=1e-14)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import mpmath
@@ -419,3 +420,38 @@ def test_all_rules_along_every_axis(axis, zeros):
     with mg.create_graph():
         found = mg.grad(lambda x: (function(x) * u).sum())(mg.tensor(x, requires_grad=True))
     np.testing.assert_allclose(found.detach().numpy(), pulled, rtol=1e-12, atol=1e-13)
+
+
+# --- arrays without axes -------------------------------------------------------------------------------
+
+ALONG_AN_AXIS = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (mg.ops, mg.linalg)
+    for name in module.__all__
+    if "axis" in inspect.signature(getattr(module, name)).parameters
+}
+OTHER_ARGUMENTS = {"repeat": [2], "roll": [1], "split": [1], "take_along_axis": [0], "topk": [1]}
+ADD_AN_AXIS = {"minigrad.ops.expand_dims", "minigrad.ops.stack"}
+
+
+@pytest.mark.parametrize("path", sorted(ALONG_AN_AXIS.keys() - ADD_AN_AXIS))
+def test_a_number_has_no_axis(path):
+    name = path.rpartition(".")[2]
+    x = mg.tensor(2.0, requires_grad=True)
+    for axis in (0, -1):
+        with pytest.raises(ValueError, match=r"axis -?\d is out of bounds|zero-dimensional"):
+            ALONG_AN_AXIS[path]([x] if name == "concatenate" else x, *OTHER_ARGUMENTS.get(name, []), axis=axis)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "slope"),
+    [("sum", 2, 1), ("mean", 2, 1), ("max", 2, 1), ("min", 2, 1), ("prod", 2, 1), ("norm", 2, 1), ("var", 0, 0),
+     ("std", 0, 0), ("logsumexp", 2, 1), ("softmax", 1, 0), ("log_softmax", 0, 0), ("cumsum", 2, 1),
+     ("cumprod", 2, 1), ("sort", 2, 1), ("squeeze", 2, 1), ("flip", 2, 1)],
+)  # fmt: skip
+def test_all_axes_of_a_number(name, value, slope):
+    def total(x):
+        return mg.sum(getattr(mg, name)(x, axis=None))
+
+    x = mg.tensor(2.0, requires_grad=True)
+    assert (total(x).item(), mg.grad(total)(x), mg.grad(mg.grad(total))(x)) == (value, slope, 0)

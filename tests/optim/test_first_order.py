@@ -28,12 +28,18 @@ METHODS = [
     ("SGD", {"lr": 0.1, "momentum": 0.9}),
     ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}),
     ("SGD", {"lr": 0.1, "weight_decay": 0.05}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.05, "maximize": True}),
     ("RMSprop", {}),
     ("RMSprop", {"lr": 0.02, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1, "momentum": 0.8}),
+    ("RMSprop", {"lr": 0.02, "alpha": 0.9, "eps": 1e-2, "centered": True}),
+    ("RMSprop", {"lr": 0.02, "alpha": 0.9, "eps": 1e-2, "momentum": 0.8, "centered": True, "maximize": True}),
+    ("Adagrad", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
     ("Adam", {}),
     ("Adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-2, "weight_decay": 0.1}),
+    ("Adam", {"lr": 0.02, "betas": (0.8, 0.7), "weight_decay": 0.1, "amsgrad": True}),
     ("AdamW", {}),
     ("AdamW", {"lr": 0.02, "eps": 1e-2, "weight_decay": 0.3}),
+    ("AdamW", {"lr": 0.02, "betas": (0.8, 0.7), "amsgrad": True, "maximize": True}),
 ]
 NAMES = [f"{name}-{'-'.join(options)}" for name, options in METHODS]
 
@@ -136,6 +142,33 @@ def test_parameters_without_gradient_are_skipped_and_count_their_own_steps():
         np.testing.assert_allclose(p.data, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["SGD", "RMSprop"])
+def test_a_momentum_that_pauses_keeps_its_velocity(name):
+    def steps(p, optimizer, full):
+        for momentum, g in [(0.5, 1.0), (0.0, 0.5), (0.5, 0.0)]:
+            optimizer.param_groups[0]["momentum"] = momentum
+            p.grad = full(g)
+            optimizer.step()
+        return p
+
+    def theirs(torch):
+        p = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+        optimizer = getattr(torch.optim, name)([p], lr=1.0, momentum=0.5)
+        return steps(p, optimizer, lambda g: torch.tensor([g], dtype=torch.float64))
+
+    p = leaf(np.zeros(1))
+    steps(p, getattr(optim, name)([p], lr=1.0, momentum=0.5), lambda g: np.array([g]))
+    np.testing.assert_allclose(p.data, PYTORCH.ask(f"a pause of {name}", theirs).expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_centered_rmsprop_of_a_constant_gradient_is_finite(dtype):
+    """The mean of squares minus the square of the mean tends to 0; rounding may make it negative."""
+    p = leaf(np.ones(50, dtype))
+    run("RMSprop", p, [np.linspace(0.1, 3, 50)] * 400, {"alpha": 0.9, "centered": True})
+    assert np.isfinite(p.data).all()
+
+
 # --- state ---------------------------------------------------------------------------------------------
 
 
@@ -188,6 +221,16 @@ def test_impossible_memories_are_refused_whole(name, options, change, text):
     optimizer.load_state_dict({key: array.astype(array.dtype.newbyteorder(">")) for key, array in other.items()})
     for key, array in optimizer.state_dict().items():
         np.testing.assert_array_equal(array, other[key])
+
+
+def test_states_from_before_a_switch_was_added_load():
+    optimizer = run("Adam", leaf(np.ones(2)), [np.ones(2)], {})
+    state = optimizer.state_dict()
+    optimizer.maximize = True
+    optimizer.load_state_dict({name: array for name, array in state.items() if name not in ("amsgrad", "maximize")})
+    assert (optimizer.amsgrad, optimizer.maximize) == (False, False)
+    with pytest.raises(ValueError, match="eps is missing"):
+        optimizer.load_state_dict({name: array for name, array in state.items() if name != "eps"})
 
 
 # --- what is refused -----------------------------------------------------------------------------------
