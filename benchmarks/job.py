@@ -16,7 +16,7 @@ __all__ = ["JOBS", "PACKAGES", "Aim", "Case", "Rival", "Unavailable", "Work", "l
 
 JOBS = (
     "captioner", "attention_captioner", "second_order", "decoding", "overhead", "mlp", "convolution",
-    "recurrent", "kernels", "derivatives", "ordering", "memory", "importing",
+    "recurrent", "kernels", "derivatives", "gradbench", "ordering", "memory", "importing",
 )  # fmt: skip
 """The jobs in the order in which they run."""
 PACKAGES = "benchmarks.jobs"

@@ -92,7 +92,7 @@ def check_imports(path: str) -> None:
 def versions() -> dict[str, str]:
     """Return the versions of the packages loaded in this process."""
     found = {"Python": platform.python_version()}
-    for module, name in (("numpy", "NumPy"), ("torch", "PyTorch"), ("rustworkx", "rustworkx")):
+    for module, name in (("numpy", "NumPy"), ("torch", "PyTorch"), ("jax", "JAX"), ("rustworkx", "rustworkx")):
         if module in sys.modules:
             found[name] = str(sys.modules[module].__version__)
     if "torch" in sys.modules:
