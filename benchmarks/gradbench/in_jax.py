@@ -22,16 +22,16 @@ def compiled(program: str, inputs: tuple[Any, ...]) -> Callable[[], tuple[Any, .
     names = {name: getattr(jnp, name) for name in dir(jnp)}
     names |= {"grad": jax.grad, "value_and_grad": jax.value_and_grad, "vjp": jax.vjp, "jacobian": jax.jacfwd}
     names |= {"logsumexp": jax.scipy.special.logsumexp, "sigmoid": jax.nn.sigmoid, "lax": jax.lax, "jvp": jax.jvp}
-    run = _WITH_LOOPS.get(program, programs.PROGRAMS[program])
+    run: Any = _WITH_LOOPS.get(program, programs.PROGRAMS[program])
     floats = [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
 
-    @jax.jit  # indices and sizes are constants
     def call(*arrays: Any) -> Any:
         given = dict(zip(floats, arrays, strict=True))
         return run(SimpleNamespace(**names), *(given.get(i, x) for i, x in enumerate(inputs)))
 
     arrays = [jnp.asarray(inputs[i]) for i in floats]
-    return lambda: jax.block_until_ready(call(*arrays))  # type: ignore[no-any-return]
+    jitted: Any = jax.jit(call)  # indices and sizes are constants
+    return lambda: jax.block_until_ready(jitted(*arrays))
 
 
 def _lstm(jax: Any, gates: Any, ends: Any, states: Any, text: Any) -> Any:
