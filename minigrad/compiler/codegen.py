@@ -10,13 +10,13 @@ one pass of three phases::
         for each column:  y = e / total
 
 A phase recomputes a cheap entry of an earlier phase. It loads an expensive one from a row of scratch memory, which
-stays in the cache. Entries have the arrays' dtype. Numbers of rows or columns, and single numbers, are doubles.
+stays in the cache. All values have the arrays' dtype, except that Python floats and totals of sums are doubles.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .elementary_functions import Lines, literal, text_of_functions
 from .tracing import REDUCTIONS, Node, Untraceable
@@ -77,8 +77,8 @@ class _Plan:
 class Loops(Lines):
     """The text of one function, ``void name(i64 M, i64 K, arguments, outputs, scratch)``.
 
-    Arrays are pointers, followed by the pitch of their rows if that is not K. Numbers are doubles. ``into`` maps an
-    output to the argument that it overwrites.
+    Arrays are pointers, followed by the pitch of their rows if that is not K. Single numbers are doubles. ``into`` maps
+    an output to the argument that it overwrites.
     """
 
     def __init__(self, outputs: Sequence[Node], float: str, into: dict[Node, Node]) -> None:
@@ -111,7 +111,7 @@ class Loops(Lines):
                 self.write_pass(here, [v for v in here if v.op == "csum"])
         for v in self.outputs:
             if v.kind == "S":
-                self.store(v, "0", self.scalar(v), "double")
+                self.store(v, "0", self.scalar(v))
 
     def write_columns(self, wanted: list[Node]) -> None:
         """Compute numbers of columns, which may need complete sums, and keep them for the loops over rows."""
@@ -124,31 +124,35 @@ class Loops(Lines):
             for v in wanted:
                 x = self.column_number(v, k, memo)
                 if v.type == "float":
-                    self.store_kept("column", v, k, x, "double")
+                    self.store_kept("column", v, k, x)
             for v in (*wanted, *sums):
                 if v in self.outputs:
-                    self.store(v, k, self.column_number(v, k, memo), "double")
+                    self.store(v, k, self.column_number(v, k, memo))
 
     def column_number(self, v: Node, k: str, memo: dict[Node, str]) -> str:
-        """Return the number of column k, as a double."""
+        """Return the number of column k."""
         if v.kind == "S":
-            return self.scalar(v)
+            return self.scalar(v, self.float)
         if v not in memo:
-            if v.op == "csum" or (self.plan.passes[v] < self.at_pass and v.op != "argument" and v.type == "float"):
-                memo[v] = self.load_kept("column" if v.op != "csum" else "sum", v, k, "double")
-            elif v.op == "argument":
-                memo[v] = self.cast(self.load(v, k), self.type_of(v), "double")
+            if v.op == "argument":
+                memo[v] = self.load(v, k)
+            elif v.op == "csum" or (self.plan.passes[v] < self.at_pass and v.type == "float"):
+                memo[v] = self.kept_column(v, k)
             else:
-                memo[v] = self.operation(v, [self.column_number(a, k, memo) for a in v.inputs], "double")
+                memo[v] = self.operation(v, lambda a, _: self.column_number(a, k, memo))
         return memo[v]
+
+    def kept_column(self, v: Node, k: str) -> str:
+        return self.cast(self.load_kept("sum" if v.op == "csum" else "column", v, k),
+                         "double" if v.op == "csum" else self.float, self.float)  # fmt: skip
 
     def write_pass(self, here: list[Node], sums: list[Node]) -> None:
         """Write one pass over the rows."""
         for v in sums:
             if v.kind == "C":
                 with self.loop("%K") as k:
-                    self.store_kept("sum", v, k, literal(0.0, "double"), "double")
-                    self.store_kept("partial", v, k, literal(0.0, self.float), self.float)
+                    self.store_kept("sum", v, k, literal(0.0, "double"))
+                    self.store_kept("partial", v, k, literal(0.0, self.float))
             else:
                 self.start_accumulator(v, 0.0)
         with self.loop("%M") as self.m:
@@ -162,7 +166,7 @@ class Loops(Lines):
                     if v.kind == "R":
                         self.store_row_number(v)
                     if v.op == "csum" and v.kind == "S":
-                        self.accumulate(v, self.row_number(v.inputs[0]), "add")
+                        self.accumulate(v, self.cast(self.row_number(v.inputs[0]), self.float, "double"), "add")
                 self.write_phase(now, [v for v in here if v.op in ("rsum", "rmax")
                                           and self.plan.phases[v] == self.at_phase + 1])  # fmt: skip
             self.lines[head:head] = [
@@ -184,17 +188,16 @@ class Loops(Lines):
         count = self.emit(f"select i1 {self.emit(f'or i1 {full}, {last}')}, i64 %K, i64 0")
         with self.loop(count) as k:
             for v in sums:
-                x = self.cast(self.load_kept("partial", v, k, self.float), self.float, "double")
-                total = self.emit(f"fadd double {self.load_kept('sum', v, k, 'double')}, {x}")
-                self.store_kept("sum", v, k, total, "double")
-                self.store_kept("partial", v, k, literal(0.0, self.float), self.float)
+                x = self.cast(self.load_kept("partial", v, k), self.float, "double")
+                self.store_kept("sum", v, k, self.emit(f"fadd double {self.load_kept('sum', v, k)}, {x}"))
+                self.store_kept("partial", v, k, literal(0.0, self.float))
 
     def store_row_number(self, v: Node) -> None:
         """Store a number of the row if it is an output, and keep it if a later pass needs it."""
         if v in self.outputs:
-            self.store(v, self.m, self.row_number(v), "double")
+            self.store(v, self.m, self.row_number(v))
         if ("row", v) in self.kept:
-            self.store_kept("row", v, self.m, self.row_number(v), "double")
+            self.store_kept("row", v, self.m, self.row_number(v))
 
     def write_phase(self, now: list[Node], reductions: list[Node]) -> None:
         """Write the loop over the columns of one phase."""
@@ -226,13 +229,12 @@ class Loops(Lines):
         self.entries: dict[Node, str] = {}
         for v, x in [(v, self.entry(v)) for v in stored]:  # computes all before it overwrites an argument
             if v in self.outputs:
-                self.store(v, self.k, x, self.float)
+                self.store(v, self.k, x)
             if ("entry", v) in self.kept:
-                self.store_kept("entry", v, self.k, x, self.float)
+                self.store_kept("entry", v, self.k, x)
         for v in sums:
-            total = self.load_kept("partial", v, self.k, self.float)
-            new = self.emit(f"fadd {self.float} {total}, {self.entry(v.inputs[0])}")
-            self.store_kept("partial", v, self.k, new, self.float)
+            total = self.load_kept("partial", v, self.k)
+            self.store_kept("partial", v, self.k, self.emit(f"fadd {self.float} {total}, {self.entry(v.inputs[0])}"))
         for v in reductions:
             x = self.entry(v.inputs[0])
             if v.op == "rmax":
@@ -259,53 +261,48 @@ class Loops(Lines):
 
     # --- values
 
-    def scalar(self, v: Node) -> str:
-        """Return a number as a double."""
+    def scalar(self, v: Node, type: str = "") -> str:
+        """Return a single number, of its own type or as a float or double."""
+        if v.op == "constant":
+            return literal(v.args[0], type or "double")
+        own = self.type_of(v)
         if v not in self.numbers:
-            if v.op == "constant":
-                self.numbers[v] = literal(v.args[0], "double")
-            elif v.op == "argument":
-                self.numbers[v] = f"%a{v.args[0]}"
+            if v.op == "argument":
+                self.numbers[v] = self.cast(f"%a{v.args[0]}", "double", own)
             elif v.op in ("rows", "columns"):
                 self.numbers[v] = self.emit(f"sitofp i64 {'%M' if v.op == 'rows' else '%K'} to double")
             elif v.op == "csum":
-                self.numbers[v] = self.emit(f"load double, ptr {self.accumulators[v]}")
+                self.numbers[v] = self.cast(self.emit(f"load double, ptr {self.accumulators[v]}"), "double", own)
             else:
-                self.numbers[v] = self.operation(v, [self.scalar(a) for a in v.inputs], "double")
-        return self.numbers[v]
+                self.numbers[v] = self.operation(v, self.scalar)
+        return self.cast(self.numbers[v], own, type or own)
 
-    def row_number(self, v: Node, type: str = "double") -> str:
-        """Return the value of kind R or S for row m, as a float or double; masks and indices keep their types."""
-        own = "double" if v.type == "float" else v.type
-        if v.kind == "S" and type == own:
-            return self.scalar(v)
-        type = type if v.type == "float" else own
-        if (v, type) not in self.of_row:
-            x = self.compute_row_number(v) if type == own else self.cast(self.row_number(v), own, type)
-            self.of_row[v, type] = x
-        return self.of_row[v, type]
+    def row_number(self, v: Node, type: str = "") -> str:
+        """Return the value of kind R or S for row m; Python floats have the given type."""
+        key = v, type if v.type == "weak" else ""
+        if key not in self.of_row:
+            self.of_row[key] = self.scalar(v, type) if v.kind == "S" else self.compute_row_number(v)
+        return self.of_row[key]
 
     def compute_row_number(self, v: Node) -> str:
         if v.op == "argument":
-            return self.cast(self.load(v, self.m), self.type_of(v), "double")
+            return self.load(v, self.m)
         if v.op in ("rsum", "rmax", "pick"):
             if self.plan.passes[v] < self.at_pass:
-                return self.load_kept("row", v, self.m, "double")
+                return self.load_kept("row", v, self.m)
             if v.op == "pick":
                 start, index = self.start(v.inputs[0]), self.row_number(v.inputs[1])
                 place = self.emit(f"getelementptr inbounds {self.float}, ptr {start}, i64 {index}")
-                return self.cast(self.emit(f"load {self.float}, ptr {place}"), self.float, "double")
+                return self.emit(f"load {self.float}, ptr {place}")
             x = self.emit(f"load {self.accumulator_type(v)}, ptr {self.accumulators[v]}")
             if v.op == "rmax":
                 found = self.emit(f"load i1, ptr {self.accumulators[v]}.nan")
                 x = self.select(found, literal(math.nan, self.float), x, self.float)
-            return self.cast(x, self.accumulator_type(v), "double")
-        return self.operation(v, [self.row_number(a) for a in v.inputs], "double")
+            return self.cast(x, self.accumulator_type(v), self.float)
+        return self.operation(v, self.row_number)
 
     def entry(self, v: Node) -> str:
         """Return the entry of row m and column k."""
-        if v.op == "constant":
-            return literal(v.args[0], self.float)
         if v.kind in "RS":
             return self.row_number(v, self.float)
         if v not in self.entries:
@@ -318,18 +315,19 @@ class Loops(Lines):
         if v.op == "argument":
             return self.load(v, self.k)
         if v.kind == "C" and v.type == "float":
-            x = self.load_kept("sum" if v.op == "csum" else "column", v, self.k, "double")
-            return self.cast(x, "double", self.float)
+            return self.kept_column(v, self.k)
         earlier = (self.plan.passes[v], self.plan.phases[v]) < (self.at_pass, self.at_phase)
         if earlier and v in self.outputs and v not in self.into:
             return self.load(v, self.k)
         expensive = v.type == "float" and self.plan.cost(v, _EXPENSIVE) > _EXPENSIVE
         if earlier and expensive and self.plan.passes[v] == self.at_pass:
-            return self.load_kept("entry", v, self.k, self.float)
-        return self.operation(v, [self.entry(a) for a in v.inputs], self.float)
+            return self.load_kept("entry", v, self.k)
+        return self.operation(v, lambda a, _: self.entry(a))
 
-    def operation(self, v: Node, args: list[str], type: str) -> str:
-        """Write an operation on entries, or on numbers."""
+    def operation(self, v: Node, value: Callable[[Node, str], str]) -> str:
+        """Write an operation on entries or numbers. ``value`` returns an input, as a float or double if it is one."""
+        type = "double" if v.type != "float" and all(a.type == "weak" for a in v.inputs) else self.float
+        args = [value(a, type) for a in v.inputs]
         suffix = "f32" if type == "float" else "f64"
         integers = any(a.type == "int" for a in v.inputs)
         if v.op in _OPERATIONS:
@@ -393,7 +391,7 @@ class Loops(Lines):
         return f"%p{v.args[0]}" if v.op == "argument" and len(v.args) > 1 else "%K"
 
     def type_of(self, v: Node) -> str:
-        return self.float if v.type == "float" else v.type
+        return {"float": self.float, "weak": "double"}.get(v.type, v.type)
 
     def type_in_memory(self, v: Node) -> str:
         return _MEMORY[self.type_of(v)]
@@ -410,27 +408,26 @@ class Loops(Lines):
         x = self.emit(f"load {type}, ptr {place}")
         return self.emit(f"icmp ne i8 {x}, 0") if type == "i8" else x
 
-    def store(self, v: Node, i: str, x: str, type: str) -> None:
+    def store(self, v: Node, i: str, x: str) -> None:
         memory = self.type_in_memory(v)
         if v.type == "bool":
             x = self.emit(f"zext i1 {x} to i8")
-        elif v.type == "float":
-            x = self.cast(x, type, memory)
         place = self.emit(f"getelementptr inbounds {memory}, ptr {self.start(v)}, i64 {i}")
         self.lines.append(f"store {memory} {x}, ptr {place}")
 
-    def kept_address(self, what: str, v: Node, i: str, type: str) -> str:
-        """Return the address of a kept number; each kept value has K or M places of 8 bytes."""
+    def kept_address(self, what: str, v: Node, i: str) -> tuple[str, str]:
+        """Return the type and the address of a kept number; each kept value has K or M places of 8 bytes."""
         self.kept.setdefault((what, v))
-        number = list(self.kept).index((what, v))
-        return self.emit(f"getelementptr inbounds {type}, ptr %s{number}, i64 {i}")
+        number, type = list(self.kept).index((what, v)), "double" if what == "sum" else self.float
+        return type, self.emit(f"getelementptr inbounds {type}, ptr %s{number}, i64 {i}")
 
-    def store_kept(self, what: str, v: Node, i: str, x: str, type: str) -> None:
-        place = self.kept_address(what, v, i, type)
+    def store_kept(self, what: str, v: Node, i: str, x: str) -> None:
+        type, place = self.kept_address(what, v, i)
         self.lines.append(f"store {type} {x}, ptr {place}")
 
-    def load_kept(self, what: str, v: Node, i: str, type: str) -> str:
-        return self.emit(f"load {type}, ptr {self.kept_address(what, v, i, type)}")
+    def load_kept(self, what: str, v: Node, i: str) -> str:
+        type, place = self.kept_address(what, v, i)
+        return self.emit(f"load {type}, ptr {place}")
 
     # --- text
 

@@ -12,6 +12,7 @@ stays NaN.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import struct
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ __all__ = ["Lines", "literal", "text_of_functions"]
 def literal(x: float, type: str) -> str:
     """Return a number as an LLVM literal: the bits of a double, even for a float."""
     if type == "float":
-        x = struct.unpack("f", struct.pack("f", x))[0]
+        x = ctypes.c_float(x).value  # infinite if it is too large
     return "0x" + struct.pack(">d", x).hex().upper()
 
 

@@ -29,8 +29,8 @@ _AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
 _WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries; with fewer, NumPy takes no longer than a kernel
 _WORTH_A_THREAD = 2**18  # entries; optimisers pass blocks of this size and run them in parallel, so these are not split
 
-FUSED: dict[Callable[..., Any], dict[Any, Kernel]] = {}
-"""The kernels of each fused function, by the layout of their arguments."""
+FUSED: dict[Callable[..., Any], dict[Any, Kernel | None]] = {}
+"""The kernels of each fused function, by the layout of their arguments; None where NumPy runs it."""
 
 
 def worth_compiling(entries: int) -> bool:
@@ -41,11 +41,13 @@ def worth_compiling(entries: int) -> bool:
 def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Callable[..., Any]:
     """Compile a function of arrays to a few loops; without llvmlite, return the function itself.
 
+    The results have NumPy's dtypes at every size, and NumPy's values up to rounding. Otherwise the first call raises.
+
     Call the compiled function with positional arguments only. The first is an array of M rows and K columns; all axes
     but the last count as rows. Other arrays have its shape, one number for each row (…, 1) or column (K,), or no axes.
     The floats of all arrays share one dtype, float32 or float64. Masks, and indices of int64, may come with them.
 
-    A float may differ from call to call. Any other argument (None, a bool, a string, an int) is a constant of the
+    A float may differ from call to call. None, a bool, a string, an int, or a tuple of these is a constant of the
     machine code: each value compiles anew. So is whatever else the function reads, such as global variables, which
     it must never change. The result is an array, or a nested tuple of arrays and arguments.
 
@@ -53,14 +55,15 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
     over all other axes or all, and the functions that :mod:`.tracing` lists. It cannot look at entries or lengths.
 
     NumPy runs the function for arrays that are not contiguous, have fewer than 2,048 entries, or have other dtypes or
-    shapes. It also does so for indices that are not between 0 and K - 1, and for keyword arguments.
+    shapes. It also does so for indices that are not between 0 and K - 1, for keyword arguments and for other objects.
 
     Args:
         writes: the positions of arguments that the function updates in place, with ``+=`` and the like. The result is
             then None.
 
     Raises:
-        Untraceable: at the first large call, if the function cannot be compiled.
+        Untraceable: at the first call with such arrays of any size, if the function cannot be compiled. If a later
+            call brings other dtypes or constants, for which it cannot, NumPy runs it.
 
     >>> @fused
     ... def standardised(x):
@@ -79,22 +82,27 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        if options or not args:
+        x = args[0] if args and not options else None
+        if type(x) is not np.ndarray or (kernels and x.size < _WORTH_A_CALL):
             return function(*args, **options)
-        x = args[0]
-        if type(x) is not np.ndarray or x.size < _WORTH_A_CALL:
-            return function(*args)
         layout = _layout(args, x.shape)
-        if layout is None or (writes and not _separate(args, writes)):
+        if layout is None:
             return function(*args)
-        try:
-            kernel = kernels.get(layout)
-        except TypeError:  # a list, or an array of another type
-            return function(*args)
-        if kernel is None:
-            kernel = kernels[layout] = Kernel(function, layout, writes)
-        # A negative index is large as an unsigned number.
-        if any(args[i].view(np.uint64).max(initial=0) >= x.shape[-1] for i in kernel.indices):
+        kernel: Any = kernels.get(layout, layout)
+        if kernel is layout:
+            try:
+                kernel = kernels[layout] = Kernel(function, layout, writes)
+            except Exception:  # NumPy runs the function, or raises the error
+                if not kernels:
+                    raise
+                kernel = kernels[layout] = None
+        if (
+            kernel is None
+            or x.size < _WORTH_A_CALL
+            or (writes and not _separate(args, writes))
+            # A negative index is large as an unsigned number.
+            or any(args[i].view(np.uint64).max(initial=0) >= x.shape[-1] for i in kernel.indices)
+        ):
             return function(*args)
         return kernel(args, x.shape)
 
@@ -103,28 +111,30 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
 
 def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | None:
     """Return the dtype, the number of axes, and each argument's kind and type; None if NumPy must run the function."""
-    if shape[-1:] == (1,):  # entries and numbers of rows have the same shape
-        return None
     float = args[0].dtype
+    # With one column, entries and numbers of rows have the same shape.
+    if shape[-1:] in ((), (1,)) or float.char not in "fd" or not float.isnative:
+        return None
     kinds: list[Any] = [float, len(shape)]
-    of_rows = (*shape[:-1], 1)
     for a in args:
         if type(a) is np.ndarray:
-            dtype = a.dtype
-            kind = ("E" if a.shape == shape else "R" if a.shape == of_rows else "C" if a.shape == shape[-1:] else
-                    "S" if not a.shape and dtype == float else None)  # fmt: skip
-            if kind is None or not (dtype == float or (dtype.kind in "bi" and dtype.char in _TYPES and dtype.isnative)):
+            dtype, pitched = a.dtype, not a.flags.c_contiguous
+            kind = ("E" if a.shape == shape else "R" if a.shape == (*shape[:-1], 1) else
+                    "C" if a.shape == shape[-1:] else "S" if not a.shape and dtype == float else None)  # fmt: skip
+            if (
+                kind is None
+                or not a.flags.aligned
+                or (pitched and (kind != "E" or a.ndim != 2 or a.strides[1] != a.itemsize))
+                or not (dtype == float or (dtype.kind in "bi" and dtype.char in _TYPES and dtype.isnative))
+            ):
                 return None
-            pitched = not a.flags.c_contiguous
-            if not a.flags.aligned or (pitched and (kind != "E" or a.ndim != 2 or a.strides[1] != a.itemsize)):
-                return None
-            kinds.append((kind, dtype.char, pitched))
-        elif isinstance(a, (np.floating, _Float)):
-            kinds.append(("S", "d", False))
+            kinds.append((kind, _TYPES[dtype.char], pitched))
+        elif type(a) is _Float or (isinstance(a, np.generic) and a.dtype == float):
+            kinds.append(("S", "weak" if type(a) is _Float else "float", False))
+        elif not _CONSTANTS.issuperset(map(type, a) if type(a) is tuple else (type(a),)):  # other objects may change
+            return None
         else:  # True is not 1, nor 0.0 -0.0
             kinds.append((a, repr(a) if type(a) is tuple else type(a)))
-    if float.char not in "fd" or not float.isnative:
-        return None
     return tuple(kinds)
 
 
@@ -145,6 +155,7 @@ def _separate(args: tuple[Any, ...], writes: tuple[int, ...]) -> bool:
 
 
 _Float = float
+_CONSTANTS = {type(None), bool, int, float, str}
 _TYPES = {"f": "float", "d": "float", "?": "bool", np.dtype(np.int64).char: "int"}
 
 
@@ -169,7 +180,7 @@ class Kernel:
         self.name, self.dtype, ndim = function.__qualname__, layout[0], layout[1]
         graph = Graph(self.dtype)
         axes = {"E": ndim, "R": ndim, "C": 1, "S": 0}
-        given = [a[0] if len(a) == 2 else graph.argument(a[0], axes[a[0]], _TYPES[a[1]], a[2]) for a in layout[2:]]
+        given = [a[0] if len(a) == 2 else graph.argument(a[0], axes[a[0]], a[1], a[2]) for a in layout[2:]]
         self.places = [i for i, a in enumerate(given) if isinstance(a, Traced)]
         try:
             old = {i: a.node for i, a in enumerate(given) if isinstance(a, Traced)}
@@ -180,8 +191,10 @@ class Kernel:
                 raise Untraceable(
                     f"it updates the arguments {changed}, but may update only {list(writes)}, each to its own value"
                 )
-            leaves = into if writes else [a.node for a in _leaves(self.template) if isinstance(a, Traced)]
-            found = [v for v in leaves if v.op not in ("argument", "constant")]
+            computed = [a for a in _leaves(self.template) if isinstance(a, Traced) and not any(a is b for b in given)]
+            if any(a.node.op == "argument" or a.node.type == "weak" for a in computed):
+                raise Untraceable("it returns a view of an argument, or a Python float that it computes")
+            found = [*into, *(a.node for a in computed)]
             self.printed = print_kernel(found, "float" if self.dtype == np.float32 else "double", into)
             if len(given) + len(self.printed.outputs) > 250:  # each takes time to compile, and ctypes passes 1,024
                 raise Untraceable("it takes and returns more than 250 arrays")
@@ -200,11 +213,15 @@ class Kernel:
         self.numbers = {v: i for i, (v, _) in enumerate(self.made)}
         self.flat, self.splits, self.scratch = self.printed.flat, self.printed.splits, self.printed.scratch
         self.writes = bool(writes)
+
+    @functools.cached_property
+    def call(self) -> Any:
+        """The machine code, which is compiled when it is first needed."""
         passed: list[Any] = [ctypes.c_int64] * 2
         for _, scalar, pitched in self.used:
             passed += [ctypes.c_double if scalar else ctypes.py_object] + [ctypes.c_int64] * pitched
         call = ctypes.CFUNCTYPE(None, *passed, *[ctypes.py_object] * (len(self.made) + 1))
-        self.call = call(address_of("kernel", self.text))
+        return call(address_of("kernel", self.text))
 
     def __call__(self, args: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         """Compute the results for arguments of the layout. ``shape`` is that of the first."""
@@ -269,12 +286,12 @@ class Kernel:
         node = template.node
         if node.op == "argument":
             return args[self.places[node.args[0]]]
-        if node.op == "constant":
-            return node.args[0]
         array = arrays[self.numbers[node]].copy() if self.repeated else arrays[self.numbers[node]]
         if node.kind == "C" and template.ndim > 1:
             return array.reshape((1,) * (template.ndim - 1) + array.shape)
-        return array.reshape(shape[:-1]) if node.kind == "R" and template.ndim < len(shape) else array
+        if node.kind == "R" and template.ndim < len(shape):
+            return array.reshape(shape[:-1])
+        return array[()] if node.kind == "S" else array
 
 
 def _leaves(tree: Any) -> Any:

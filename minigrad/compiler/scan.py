@@ -60,7 +60,7 @@ class Slots(NDArrayOperatorsMixin):
         self.memory, self.places, self.stack = memory, places, stack
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         return self.memory[0].dtype
 
     def read(self, count: int) -> list[Traced]:

@@ -11,6 +11,9 @@ A value has one of four kinds. Arrays have M rows and K columns; all axes but th
     C   a number for each column                 a weight (K,), x.sum(0)
     S   one number                               a rate, x.sum()
 
+Values have the dtypes that NumPy gives them. Python floats are *weak*: they take the dtype of the arrays beside them.
+The compiler refuses operations that give any other dtype, such as float64 for ``np.sqrt(rate)`` beside float32 arrays.
+
 >>> def softmax(x):
 ...     e = np.exp(x - x.max(-1, keepdims=True))
 ...     return e / e.sum(-1, keepdims=True)
@@ -31,6 +34,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partialmethod
 from typing import Any
 
 import numpy as np
@@ -57,7 +61,7 @@ class Untraceable(TypeError):  # noqa: N818  (says what the function is)
 class Node:
     """A value of the graph: an operation, its arguments (nodes, or a number), its kind and its type.
 
-    The type is ``float`` for entries of the graph's dtype, ``bool`` or ``int``.
+    The type is ``float`` for the graph's dtype, ``weak`` for a Python float, ``bool`` or ``int``.
     """
 
     __slots__ = ("args", "kind", "op", "type")
@@ -85,7 +89,8 @@ class Graph:
         self.float = float
         self.nodes: dict[tuple[Any, ...], Node] = {}
         self.indices: set[Node] = set()
-        self.arguments = self.ndim = 0  # the axes of the entries
+        # The axes of the entries, and whether the next operation is one of Python's operators.
+        self.arguments, self.ndim, self.operator = 0, 0, False
 
     def node(self, op: str, *args: Any, kind: str, type: str = "float") -> Node:
         """Return the node of an operation, a new one if there is none yet."""
@@ -99,7 +104,7 @@ class Graph:
         return Traced(self, self.node("argument", *args, kind=kind, type=type), ndim)
 
     def constant(self, number: float) -> Node:
-        return self.node("constant", float(number), kind="S")
+        return self.node("constant", number, kind="S", type="weak")
 
     def entrywise(self, op: str, *args: Any) -> Traced:
         """Return an operation on values and numbers that broadcast."""
@@ -110,30 +115,50 @@ class Graph:
         if any(v.node.kind == "R" and v.ndim < (self.ndim if kind == "E" else ndim) for v in values):
             raise Untraceable("numbers of rows broadcast only with keepdims=True or [..., None]")
         nodes = [a.node if isinstance(a, Traced) else self.constant(_number(a)) for a in args]
-        traced = [a.node.type for a in args[op == "where" :] if isinstance(a, Traced)]
-        if op not in BOOLEAN and traced and set(traced) == {"bool"}:
-            raise Untraceable(f"{op} of booleans: convert them first, as in mask.astype(x.dtype)")
+        operator, self.operator = self.operator, False
+        dtype = np.result_type(*(a.dtype if hasattr(a, "dtype") else type(a)(1) for a in args[op == "where" :]))
+        only_weak = all(n.type == "weak" for n in nodes)
+        # Python's operators give Python floats. NumPy's functions of Python floats give float64.
+        python = only_weak and (
+            op in BOOLEAN or (operator and all(type(a) in (Traced, bool, int, float) for a in args))
+        )
+        whole = [
+            n.type == "int" or (n.op == "constant" and abs(n.args[0]) < 2**53 and n.args[0] == n.args[0] // 1)
+            for n in nodes
+        ]
+        integers = op in _COMPARISONS and any(n.type == "int" for n in nodes)
+        if integers and not all(whole):
+            raise Untraceable("integers can be compared with integers only, of 64 bits")
+        logic = op in _LOGIC and any(n.type == "weak" and n.args not in ((0,), (1,)) for n in nodes)
+        if logic or (op == "divide" and only_weak and (nodes[1].op != "constant" or not nodes[1].args[0])):
+            raise Untraceable(f"{op} of Python floats: do it outside the function")
+        if (
+            not integers
+            and dtype != (np.float64 if python else self.float)
+            and not (op in BOOLEAN and dtype.kind in "biu")
+        ):
+            raise Untraceable(f"{op} computes in {dtype}, but the arrays are of {self.float}: convert its arguments, "
+                              "as in mask.astype(x.dtype), or compute it outside the function")  # fmt: skip
         if op in _LOGIC:
             nodes = [n if n.type == "bool" else self.node("not_equal", n, self.constant(0), kind=n.kind, type="bool")
                      for n in nodes]  # fmt: skip
-        whole = [n.type == "int" or (n.op == "constant" and n.args[0].is_integer()) for n in nodes]
-        if op in _COMPARISONS and any(n.type == "int" for n in nodes) and not all(whole):
-            raise Untraceable("integers can be compared with integers only")
-        as_it_is = op in _LOGIC or (op in _COMPARISONS and all(whole))
-        nodes = [n if as_it_is or (op == "where" and i == 0) else self._float(n) for i, n in enumerate(nodes)]
-        return Traced(self, self.node(op, *nodes, kind=kind, type="bool" if op in BOOLEAN else "float"), ndim)
+        elif not integers:
+            nodes = [n if op == "where" and i == 0 else self._float(n) for i, n in enumerate(nodes)]
+        found = "bool" if op in BOOLEAN else "weak" if python else "float"
+        return Traced(self, self.node(op, *nodes, kind=kind, type=found), ndim)
 
     def _float(self, node: Node) -> Node:
         if node.type == "int":
             raise Untraceable("integers can only be compared or used as indices")
-        return node if node.type == "float" else self.node("where", node, self.constant(1), self.constant(0),
-                                                           kind=node.kind)  # fmt: skip
+        return node if node.type != "bool" else self.node("where", node, self.constant(1), self.constant(0),
+                                                          kind=node.kind)  # fmt: skip
 
     def reduce(self, op: str, x: Traced, axis: Any, keepdims: bool = False, **options: Any) -> Traced:
         """Return a sum or maximum over the last axis, or a sum over all others or all axes."""
-        if options:
-            raise Untraceable(f"{op} with {', '.join(options)}")
-        node, axes = self._float(x.node), x.axes(axis)
+        if options or x.node.type != "float":
+            raise Untraceable(f"{op} with {', '.join(options)}" if options else
+                              f"{op} of {x.node.type}: convert it first, as in mask.astype(x.dtype)")  # fmt: skip
+        node, axes = x.node, x.axes(axis)
         if node.kind == "E" and axes == {x.ndim - 1}:
             return Traced(self, self.node("r" + op, node, kind="R"), x.ndim if keepdims else x.ndim - 1)
         if op == "sum" and node.kind == "E" and axes == set(range(x.ndim - 1)):
@@ -146,8 +171,8 @@ class Graph:
 
 
 def _number(value: Any) -> float:
-    if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "?biuf":
-        return float(value)
+    if np.ndim(value) == 0 and (kind := np.asarray(value).dtype.kind) in "?biuf":
+        return float(value) if kind == "f" else int(value)
     raise Untraceable(f"{type(value).__name__} {getattr(value, 'shape', '')}: not an argument of the function")
 
 
@@ -158,17 +183,18 @@ class Traced(NDArrayOperatorsMixin):
         self.graph, self.node, self.ndim = graph, node, ndim
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.graph.float if self.node.type == "float" else np.dtype(self.node.type)
+    def dtype(self) -> Any:  # a float for a Python float, as np.result_type takes it
+        return {"float": self.graph.float, "weak": 1.0}.get(self.node.type) or np.dtype(self.node.type)
 
     def __repr__(self) -> str:
         return repr(self.node)
 
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
         if dtype == self.dtype:
-            return Traced(self.graph, self.node, self.ndim) if copy else self
+            copying = "logical_or" if self.node.type == "bool" else "copysign"  # of a value and itself
+            return self.graph.entrywise(copying, self, self) if copy else self
         if dtype == self.graph.float and self.node.type == "bool":
-            return self.graph.entrywise("where", self, 1, 0)
+            return Traced(self.graph, self.graph._float(self.node), self.ndim)
         raise Untraceable(f"astype({dtype}) of {self.dtype}")
 
     def axes(self, axis: Any) -> set[int]:
@@ -180,12 +206,12 @@ class Traced(NDArrayOperatorsMixin):
     def max(self, axis: Any = None, *, initial: float = -math.inf, **options: Any) -> Traced:
         return self.graph.reduce("max", self, axis, **options | ({} if initial == -math.inf else {"initial": initial}))
 
-    def mean(self, axis: Any = None, **options: Any) -> Traced:
-        mean, axes = self.sum(axis, **options), self.axes(axis)
+    def mean(self, axis: Any = None, **options: Any) -> Any:
+        total, axes = self.sum(axis, **options), self.axes(axis)
         over_columns = self.node.kind == "E" and self.ndim - 1 in axes
-        for name in ["columns"] * over_columns + ["rows"] * (not over_columns or len(axes) > 1):
-            mean = mean / Traced(self.graph, self.graph.node(name, kind="S"), 0)
-        return mean
+        counts = [Traced(self.graph, self.graph.node(name, kind="S", type="weak"), 0) for name in
+                  ["columns"] * over_columns + ["rows"] * (not over_columns or len(axes) > 1)]  # fmt: skip
+        return total / math.prod(counts[1:], start=counts[0])
 
     def __getitem__(self, index: Any) -> Traced:
         kept = self.ndim == self.graph.ndim  # the axis of the columns
@@ -201,13 +227,12 @@ class Traced(NDArrayOperatorsMixin):
             return options["out"][0]._become(self.__array_ufunc__(ufunc, method, *inputs))
         if method != "__call__" or options:
             raise Untraceable(f"np.{name} with {', '.join(options) or method}")
-        if name != ufunc.__name__ and any(getattr(a, "dtype", None) != np.dtype(bool) for a in inputs):
-            raise Untraceable(f"np.{ufunc.__name__} of numbers: only of booleans")
+        numbers = any(getattr(a, "dtype", None) != np.dtype(bool) for a in inputs)
+        if name != ufunc.__name__ and (numbers or (ufunc is np.invert and self.node.kind == "S")):  # ~True is -2
+            raise Untraceable(f"np.{ufunc.__name__} of numbers: only of arrays of booleans")
         make = self.graph.entrywise
         if name in _ENTRYWISE or name in BOOLEAN:
             return make(name, *inputs)
-        if name == "square":
-            return make("multiply", self, self)
         if name == "reciprocal":
             return make("divide", 1, self)
         if name == "sign":
@@ -216,9 +241,13 @@ class Traced(NDArrayOperatorsMixin):
             return make("multiply", *inputs).sum(-1)
         if name == "vecmat":
             return make("multiply", inputs[0][..., None], inputs[1]).sum(0)
-        if name == "power" and not isinstance(inputs[1], Traced) and inputs[1] in (2, 3):
-            return self * self if inputs[1] == 2 else self * self * self
+        if name == "square" or (name == "power" and type(inputs[1]) in (int, float) and inputs[1] in (2, 3)):
+            return make("multiply", make("multiply", self, self) if inputs[1:] == (3,) else self, self)
         raise Untraceable(f"np.{name} cannot be compiled")
+
+    def _operate(self, method: Callable[..., Any], *others: Any) -> Any:
+        self.graph.operator = True
+        return method(self, *others)
 
     def _become(self, new: Traced) -> Traced:
         """Take the value of another, as an update in place does."""
@@ -242,6 +271,10 @@ class Traced(NDArrayOperatorsMixin):
                           "np.asarray(x) and x[i] = y")  # fmt: skip
 
     __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __array__ = __setitem__ = _refuse
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg"):
+    setattr(Traced, f"__{_name}__", partialmethod(Traced._operate, getattr(NDArrayOperatorsMixin, f"__{_name}__")))
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:

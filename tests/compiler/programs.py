@@ -102,3 +102,75 @@ def arguments(seed: int, dtype: Any, special: bool = False) -> list[Any]:
 
 def leaves(tree: Any) -> list[Any]:
     return [x for part in tree for x in leaves(part)] if isinstance(tree, tuple) else [tree]
+
+
+_NUMBERS = [
+    0.1, 2, True, -0.5, 1e-50, np.float32(0.1), np.float64(0.1), np.int64(2), np.float16(0.1), np.array(0.1),
+    np.array(0.1, np.float32), np.bool_(True),
+]  # fmt: skip
+_COMPARISONS: list[Callable[[Any, Any], Any]] = [
+    np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, lambda a, b: a < b,
+    lambda a, b: a == b, lambda a, b: a >= b,
+]  # fmt: skip
+_ARITHMETIC: list[Callable[[Any, Any], Any]] = [
+    np.add, np.multiply, np.maximum, np.copysign, lambda a, b: a + b, lambda a, b: a - b, lambda a, b: b - a,
+    lambda a, b: a * b, lambda a, b: -a, lambda a, b: np.sqrt(np.abs(a)), lambda a, b: a**2, lambda a, b: a / 2,
+]  # fmt: skip
+
+
+def typed_program(seed: int) -> Callable[..., Any]:
+    """Return a function that mixes floats, booleans and numbers of Python and NumPy.
+
+    It compares arguments, or results of one operation, which rounding changes alike in NumPy and in loops.
+    """
+
+    def function(x: Any, r: Any, c: Any, s: Any, t: Any, z: Any, mask: Any, index: Any) -> Any:
+        rng = np.random.default_rng(seed)
+
+        def one_of(choices: Any) -> Any:
+            return choices[rng.integers(len(choices))]
+
+        def compared() -> Any:
+            a, b = (one_of([x, r, c, s, t, z, one_of(_NUMBERS)]) for _ in range(2))
+            a = one_of(_ARITHMETIC)(a, one_of([s, 0.1])) if rng.random() < 0.3 and a is not b else a
+            return one_of(_COMPARISONS)(a, b) if rng.random() < 0.8 else index >= one_of([1, 2.0, np.int64(2), 0.5])
+
+        def chosen() -> Any:
+            a, b, m = one_of(values), one_of([*values, *_NUMBERS]), np.logical_and(compared(), True)
+            kind = rng.integers(6)
+            return [
+                lambda: np.where(m, a, b), lambda: np.where(m | mask, a, b), lambda: m.astype(x.dtype) * a,
+                lambda: np.where(m, one_of(_NUMBERS), one_of(_NUMBERS)) * x, lambda: np.where(~mask, a, b),
+                lambda: np.where(np.logical_and(m, mask), a, b),
+            ][kind]()  # fmt: skip
+
+        values, masks = [x, r, c, s, t, z], []
+        for _ in range(rng.integers(1, 4)):
+            kind = rng.integers(6)
+            if kind < 2:
+                values.append(one_of(_ARITHMETIC)(one_of(values), one_of([*values, *_NUMBERS])))
+            elif kind < 4:
+                values.append(chosen())
+            elif kind == 4:
+                masks.append(compared() | mask)
+            else:
+                values.append(one_of([
+                    lambda e: e.sum(-1, keepdims=True), lambda e: e.mean(-1, keepdims=True), lambda e: e.sum(0),
+                    lambda e: e.max(-1, keepdims=True), lambda e: e.mean(), lambda e: mask.sum(-1, keepdims=True),
+                    lambda e: e.astype(x.dtype),
+                ])(one_of(values) + 0 * x))  # fmt: skip
+        return (values[-1] + x, values[-1] * 2 + 0 * x, *masks)
+
+    return function
+
+
+def typed_arguments(seed: int, rows: int, dtype: Any) -> list[Any]:
+    """Return arguments of a typed program, for 4 columns. Many entries are 0.1, at which comparisons are decided."""
+    rng = np.random.default_rng(seed)
+
+    def array(*shape: int) -> Any:
+        return rng.choice([0.1, -0.5, 0.25, 2.0, 0.1 + 1e-12], shape).astype(dtype)
+
+    number = [0.1, np.float32(0.1), np.float64(0.1), np.array(0.1, dtype), 2.0][rng.integers(5)]
+    mask, index = rng.random((rows, 4)) < 0.5, rng.integers(4, size=(rows, 1))
+    return [array(rows, 4), array(rows, 1), array(4), number, 0.3, dtype(0.1), mask, index]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from minigrad.compiler import FUSED, fused
-from tests.compiler.programs import arguments, leaves, program
+from tests.compiler.programs import arguments, leaves, program, typed_arguments, typed_program
 
 FEW, MANY = 60, 10_000
 
@@ -57,3 +59,30 @@ def test_random_programs(kind, full):
         except AssertionError as error:
             wrong.append(str(error))
     assert not wrong, f"{len(wrong)} wrong, such as {wrong[:3]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_and_refusals_do_not_depend_on_the_size(dtype, full, monkeypatch):
+    """Programs that mix dtypes and numbers give NumPy's values and dtypes, or are refused, below and above 2,048."""
+    monkeypatch.setattr(sys.modules["minigrad.compiler.fused"], "_WORTH_A_CALL", 2048)
+    compiled = 0
+    for seed in range(MANY if full else 5 * FEW):
+        function, refused = typed_program(seed), []
+        for rows in (2, 700):
+            args, call = typed_arguments(seed, rows, dtype), fused(typed_program(seed))
+            try:
+                found = call(*args)
+            except TypeError:  # Untraceable, or an error of NumPy
+                refused.append(rows)
+                continue
+            expected = function(*args)
+            assert len(found) == len(expected)
+            for i, (f, e) in enumerate(zip(found, expected, strict=True)):
+                where = f"program {seed}, result {i}, {rows} rows, {dtype.__name__}"
+                assert (np.shape(f), f.dtype) == (np.shape(e), e.dtype), where
+                tolerance = 0 if e.dtype == bool else (20 + rows) * np.finfo(e.dtype).eps * (1 + np.max(np.abs(e)))
+                np.testing.assert_allclose(f, e, rtol=0, atol=tolerance, err_msg=where)
+        assert len(refused) in (0, 2), f"program {seed} is refused for {refused} rows only"
+        compiled += not refused
+    assert compiled > FEW, "hardly any program was compiled"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import namedtuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from minigrad.compiler import fused
 from minigrad.compiler.tracing import Untraceable
 
+fused_module = sys.modules["minigrad.compiler.fused"]
 X = np.arange(12.0).reshape(3, 4) - 5
 CUBE = np.arange(24.0).reshape(2, 3, 4) - 9
 INDEX = np.array([[0], [3], [1]])
@@ -88,11 +90,17 @@ def chain(x):
     (lambda x: np.expand_dims(x.max(-1), 0), "only numbers"),
     (lambda x: x.max(-1)[..., 0], "only numbers"),
     (lambda x: x.max(-1, keepdims=True)[..., None], "only numbers"),
-    (lambda x: (x > 0) + (x > 1), "add of booleans"),
-    (lambda x: -(x > 0), "negative of booleans"),
-    (lambda x: (x > 0) * 2, "multiply of booleans"),
-    (lambda x: np.sqrt(x > 0), "sqrt of booleans"),
-    (lambda x: np.where(x > 0, x > 1, x > 2), "where of booleans"),
+    (lambda x: (x > 0) + (x > 1), "add computes in bool"),
+    (lambda x: -(x > 0), "negative computes in bool"),
+    (lambda x: (x > 0) * 2, "multiply computes in int64"),
+    (lambda x: np.sqrt(x > 0), "sqrt computes in bool"),
+    (lambda x: np.where(x > 0, x > 1, x > 2), "where computes in bool"),
+    (lambda x: np.where(x > 0, True, False), "where computes in bool"),
+    (lambda x: np.where(x > 0, 1, 0), "where computes in int64"),
+    (lambda x: (x > 0).sum(-1), "sum of bool: convert"),
+    (lambda x: (x > 0).mean(-1), "sum of bool: convert"),
+    (lambda x: (x > 0).max(-1), "max of bool: convert"),
+    (lambda x: np.where(~(x.sum() > 0), x, 0), "invert of numbers"),
     (lambda x: x & x, "bitwise_and of numbers"),
     (lambda x: (x > 0) & 1, "bitwise_and of numbers"),
     (lambda x: x * 1j, "complex"),
@@ -113,6 +121,29 @@ def chain(x):
 def test_refused_by_name(function, message):
     with pytest.raises(Untraceable, match=message):
         fused(function)(X.copy())
+
+
+@pytest.mark.parametrize(("function", "message"), [
+    (lambda x, r, s: x * np.sqrt(s), "sqrt computes in float64"),
+    (lambda x, r, s: np.multiply(s, 2) * x, "multiply computes in float64"),
+    (lambda x, r, s: x * np.float64(2), "multiply computes in float64"),
+    (lambda x, r, s: x * np.int64(2), "multiply computes in float64"),
+    (lambda x, r, s: x ** np.float64(2), "power cannot be compiled"),
+    (lambda x, r, s: np.where(x > 0, 1.0, 0.0), "where computes in float64"),
+    (lambda x, r, s: np.where(x > 0, s, 0.0), "where computes in float64"),
+    (lambda x, r, s: x > np.float64(0.1), "greater computes in float64"),
+    (lambda x, r, s: (x > 0) > 0.5, "greater computes in float64"),
+    (lambda x, r, s: np.where(np.float32(0.1) > s, x, 0), "computes in float32|computes in float64"),
+    (lambda x, r, s: x * (1 / s), "divide of Python floats"),
+    (lambda x, r, s: np.logical_and(s, x > 0), "logical_and of Python floats"),
+    (lambda x, r, s: (x, 2 * s), "a Python float that it computes"),
+    (lambda x, r, s: (x, r[..., 0]), "a view of an argument"),
+])  # fmt: skip
+@pytest.mark.parametrize("rows", [2, 2000])
+def test_single_precision_refusals_at_every_size(function, message, rows, monkeypatch):
+    monkeypatch.setattr(fused_module, "_WORTH_A_CALL", 2048)
+    with pytest.raises(Untraceable, match=message):
+        fused(function)(np.ones((rows, 4), np.float32), np.ones((rows, 1), np.float32), 0.5)
 
 
 @pytest.mark.parametrize(("function", "message"), [

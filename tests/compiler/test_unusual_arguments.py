@@ -9,6 +9,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.compiler import fused
+from minigrad.compiler.tracing import Untraceable
 
 X = np.arange(12.0).reshape(3, 4)
 
@@ -135,3 +136,66 @@ def test_keyword_arguments():
 def test_what_is_no_function_is_refused(function):
     with pytest.raises(TypeError, match="is no function written with def or lambda"):
         fused(function)
+
+
+class Settings:
+    rate = 2.0
+
+
+@pytest.mark.parametrize("settings", [Settings(), mg.tensor(2.0), [2.0]], ids=["object", "tensor", "list"])
+def test_objects_that_change_are_no_constants(settings):
+    def scaled(x, settings):
+        if isinstance(settings, Settings):
+            return x * settings.rate
+        return x * float(settings.data) if isinstance(settings, mg.Tensor) else x * settings[0]
+
+    function = fused(scaled)
+    np.testing.assert_array_equal(function(X, settings), 2 * X)
+    if isinstance(settings, Settings):
+        settings.rate = 3.0
+    elif isinstance(settings, list):
+        settings[0] = 3.0
+    else:
+        settings.data[...] = 3
+    np.testing.assert_array_equal(function(X, settings), 3 * X)
+
+
+@pytest.mark.parametrize("x", [X, X > 3])
+def test_a_copy_by_astype_is_no_argument(x):
+    same, copy, view = fused(lambda y, x: (x, x.astype(x.dtype), x.astype(x.dtype, copy=False)))(X, x)
+    assert same is view is x
+    assert not np.may_share_memory(copy, x)
+    np.testing.assert_array_equal(copy, x)
+
+
+@pytest.mark.parametrize("x", [np.array(3.0), np.array(3.0, np.float32)])
+def test_arrays_without_axes(x):
+    y = fused(lambda x: x - x.sum())(x)
+    assert (y, y.dtype) == (0, x.dtype)
+
+
+def test_other_layouts_that_cannot_be_compiled_run_in_numpy():
+    function = fused(lambda x, s: x * np.sqrt(s))
+    np.testing.assert_array_equal(function(X, 4.0), 2 * X)
+    assert function(X.astype(np.float32), 4.0).dtype == np.float64
+
+
+@pytest.mark.parametrize("number", [0.1, np.float32(0.1)])
+def test_numbers_are_compared_in_single_precision(number):
+    x, tenths = np.ones((3, 4), np.float32), [np.full(shape, 0.1, np.float32) for shape in ((3, 4), (3, 1), 4, ())]
+    for found in fused(lambda x, *all: tuple(np.where(a > number, x, 0) for a in all))(x, *tenths):
+        np.testing.assert_array_equal(found, 0)
+    for found in fused(lambda x, s, *all: tuple(np.where(a > s, x, 0) for a in all))(x, number, *tenths):
+        np.testing.assert_array_equal(found, 0)
+
+
+def test_large_numbers_overflow_as_in_numpy():
+    with np.errstate(over="ignore"):
+        same_as_numpy(lambda x: (x * 1e300, x > 1e300), lambda: (X.astype(np.float32) + 1,))
+
+
+@pytest.mark.parametrize("rows", [2, 2000])
+@pytest.mark.parametrize("number", [2**53, 2**53 + 1, 2**63, 0.5])
+def test_integers_that_no_float_represents_are_refused(number, rows):
+    with pytest.raises(Untraceable, match="integers"):
+        fused(lambda x, i: np.where(i == number, x, 0))(np.ones((rows, 4)), np.full((rows, 1), 2**53))
