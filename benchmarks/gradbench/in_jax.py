@@ -10,28 +10,35 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gradbench import programs
+from benchmarks.jobs.captioner_in_jax import keep_to_threads
 
 __all__ = ["compiled"]
 
 
 def compiled(program: str, inputs: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:
     """A function that runs a program on inputs and waits for its results."""
+    keep_to_threads()
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     jax.config.update("jax_enable_x64", True)
     names = {name: getattr(jnp, name) for name in dir(jnp)}
     names |= {"grad": jax.grad, "value_and_grad": jax.value_and_grad, "vjp": jax.vjp, "jacobian": jax.jacfwd}
     names |= {"logsumexp": jax.scipy.special.logsumexp, "sigmoid": jax.nn.sigmoid, "lax": jax.lax, "jvp": jax.jvp}
-    run = _WITH_LOOPS.get(program, programs.PROGRAMS[program])
+    run: Any = _WITH_LOOPS.get(program, programs.PROGRAMS[program])
     floats = [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
 
-    @jax.jit  # indices and sizes are constants
-    def call(*arrays: Any) -> Any:
+    def call(*arrays: Any) -> Any:  # indices and sizes are constants
         given = dict(zip(floats, arrays, strict=True))
         return run(SimpleNamespace(**names), *(given.get(i, x) for i, x in enumerate(inputs)))
 
+    compiled_call = jax.jit(call)
     arrays = [jnp.asarray(inputs[i]) for i in floats]
-    return lambda: jax.block_until_ready(call(*arrays))  # type: ignore[no-any-return]
+
+    def run_compiled() -> tuple[Any, ...]:
+        results: tuple[Any, ...] = jax.block_until_ready(compiled_call(*arrays))
+        return results
+
+    return run_compiled
 
 
 def _lstm(jax: Any, gates: Any, ends: Any, states: Any, text: Any) -> Any:
@@ -102,4 +109,4 @@ def _saddle(jax: Any, start: Any, rate: float) -> Any:
     return x, highest(x)
 
 
-_WITH_LOOPS = {"lstm": _lstm, "ode": _ode, "particle": _particle, "saddle": _saddle}
+_WITH_LOOPS: dict[str, Callable[..., Any]] = {"lstm": _lstm, "ode": _ode, "particle": _particle, "saddle": _saddle}

@@ -21,7 +21,7 @@ def as_tensors(inputs: tuple[Any, ...]) -> list[Any]:
 
 
 def leaf(x: Tensor) -> Tensor:
-    """The same numbers as a leaf that has a gradient."""
+    """Return the same numbers as a leaf that requires a gradient."""
     return x.detach().requires_grad_()
 
 
@@ -85,7 +85,7 @@ def gmm(x: Tensor, alphas: Tensor, means: Tensor, factors: Tensor, gamma: float,
 
 def ba(cameras: Tensor, points: Tensor, weights: Tensor, seen_by: Tensor, seen: Tensor, features: Tensor) -> Results:
     variables = cams, X, w = leaf(cameras[seen_by]), leaf(points[seen]), leaf(weights)
-    turn, center, focal, principal, radial = cams.split([3, 3, 1, 2, 2], 1)
+    turn, center, focal, principal, radial = torch.split(cams, [3, 3, 1, 2, 2], 1)
     angle = torch.linalg.vector_norm(turn, dim=1, keepdim=True)
     axis, x = turn / angle, X - center
     cosine = angle.cos()
@@ -126,7 +126,8 @@ def ht(
         axis = turn / angle
         skew = torch.linalg.cross(axis.expand(3, 3), -torch.eye(3, dtype=theta.dtype))
         R = torch.eye(3, dtype=theta.dtype) + skew * angle.sin() + skew @ skew * (1 - angle.cos())
-        return points - (vertices @ R.T + move)[seen]
+        distance: Tensor = points - (vertices @ R.T + move)[seen]
+        return distance
 
     return (jacobian(residuals)(theta),)
 
