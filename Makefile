@@ -12,7 +12,7 @@
 #   Make something:
 #     make docs       build the site in build/site
 #     make pictures   redraw the gallery, the reach pictures and the golden files
-#     make bench      compare the speed of minigrad with PyTorch and others (35 minutes); results are in bench/
+#     make bench      compare the speed of minigrad with PyTorch and others (40 minutes); results are in bench/
 #     make dist       build the sdist and the wheel in dist/
 #     make release-check    build both, and try them in empty environments with the oldest and newest versions
 #     make clean      delete everything that these commands made, and .venv

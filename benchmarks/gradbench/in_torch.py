@@ -21,7 +21,7 @@ def as_tensors(inputs: tuple[Any, ...]) -> list[Any]:
 
 
 def leaf(x: Tensor) -> Tensor:
-    """The same numbers as a leaf that has a gradient."""
+    """Return the same numbers as a leaf that requires a gradient."""
     return x.detach().requires_grad_()
 
 
@@ -126,8 +126,8 @@ def ht(
         axis = turn / angle
         skew = torch.linalg.cross(axis.expand(3, 3), -torch.eye(3, dtype=theta.dtype))
         R = torch.eye(3, dtype=theta.dtype) + skew * angle.sin() + skew @ skew * (1 - angle.cos())
-        misses: Tensor = points - (vertices @ R.T + move)[seen]
-        return misses
+        distance: Tensor = points - (vertices @ R.T + move)[seen]
+        return distance
 
     return (jacobian(residuals)(theta),)
 

@@ -22,7 +22,7 @@ _SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # small ones for t
     "llsq": ({"m": 5, "n": 17}, {"m": 32, "n": 16_384}),
     "ode": ({"n": 6, "steps": 5}, {"n": 100, "steps": 100}),
     "particle": ({"newton": 2, "dt": 0.5}, {"newton": 1, "dt": 0.1}),
-    "saddle": ({"rate": 0.1}, {"rate": 0.01}),
+    "saddle": ({"rate": 0.1}, {"rate": 0.03}),
     "hello": ({}, {}),
 }
 

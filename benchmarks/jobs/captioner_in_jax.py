@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["training"]
+__all__ = ["keep_to_threads", "training"]
 
 
-def _keep_to_threads() -> None:
-    """JAX takes as many threads as the process has processors; there is no other setting."""
+def keep_to_threads() -> None:
+    """Bind the process to OMP_NUM_THREADS processors. JAX has no other setting for its number of threads."""
     number = int(os.environ.get("OMP_NUM_THREADS", "0"))
     if number and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
@@ -21,7 +21,7 @@ def training(
     weights: dict[str, Any], features: Any, rate: float = 1e-3
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Functions of word ids (N, 17): the loss with the gradients by our names, and one iteration with Adam."""
-    _keep_to_threads()
+    keep_to_threads()
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
 
