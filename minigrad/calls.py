@@ -38,7 +38,7 @@ _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
 _INPUT = Template("""
     _node_${x} = None
-    if isinstance(${x}, _Tensor):
+    if _isinstance(${x}, _Tensor):
         _data_${x}, _node_${x} = ${x}._data, ${x}.node
     elif ${constant}:
         _data_${x} = ${x}
@@ -50,12 +50,12 @@ _BODY = Template("""
         _result = _forward(${arguments})
     except _MISUSE as _error:
         raise _failed(${inputs}, _error) from _error
-    if type(_result) is not tuple or len(_result) != 2:
+    if _type(_result) is not tuple or _len(_result) != 2:
         return _finish(${inputs}, ${data}, ${options}, _result)
     _output, _residuals = _result
-    if type(_output) is not _ndarray and isinstance(_output, _generic):
+    if _type(_output) is not _ndarray and _isinstance(_output, _generic):
         _output = _asarray(_output)  # NumPy returns scalars from 0-d operations
-    if type(_output) is not _ndarray or type(_residuals) is not tuple${views}:
+    if _type(_output) is not _ndarray or _type(_residuals) is not tuple${views}:
         return _finish(${inputs}, ${data}, ${options}, _result)
     _dtype = _output.dtype
     if _dtype is not _float32 and _dtype.kind not in "biu" and not (${float64}):
@@ -76,7 +76,7 @@ _BODY = Template("""
     _node.later_outputs = ()
     _node.residuals = _residuals
     _node.scope = _scope
-    _node.born = next(_clock)
+    _node.born = _next(_clock)
     if ${indices}:
         _node.edges = _with_indices(_node.edges, ${inputs})
     if _residuals and (${given} or _primitive.keeps_inputs):
@@ -105,10 +105,11 @@ def source_of(primitive: Primitive) -> str:
         listed = ", ".join((*inputs[:-1], f"*{inputs[-1]}" if primitive.variadic else inputs[-1]))
         return f"{text}return _general(({listed},), {given}, _unknown)\n"
     plain = "".join(
-        f" or not (type({o}) in _PLAIN or type({o}) is tuple and _PLAIN.issuperset(map(type, {o})))" for o in options
+        f" or not (_type({o}) in _PLAIN or _type({o}) is _tuple and _PLAIN.issuperset(_map(_type, {o})))"
+        for o in options
     )
     promotes = primitive.broadcasts and len(inputs) > 1
-    arrays = [f"type({x}) is _ndarray" for x in inputs]
+    arrays = [f"_type({x}) is _ndarray" for x in inputs]
     nodes = [f"_node_{x}" for x in inputs]
     values = {
         "inputs": f"({', '.join(inputs)},)",
@@ -117,9 +118,10 @@ def source_of(primitive: Primitive) -> str:
         "arguments": ", ".join(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else
                                f"_data_{p.name}" if p.name in inputs else p.name for p in parameters),
         "views": "" if primitive.broadcasts else "".join(  # perhaps a view of an ndarray
-            f" or type({x}) is _ndarray and (_output.base is not None or _output is {x})" for x in inputs
+            f" or _type({x}) is _ndarray and (_output.base is not None or _output is {x})" for x in inputs
         ),
-        "float64": "_dtype is _float64" + (f" and float not in (type({'), type('.join(inputs)}))" if promotes else ""),
+        "float64": "_dtype is _float64"
+        + (f" and _float not in (_type({'), _type('.join(inputs)}))" if promotes else ""),
         "untracked": " and ".join(f"{node} is None" for node in nodes),
         "edges": f"({nodes[0]},), _FIRST" if len(inputs) == 1 else f"_edges_of(({', '.join(nodes)}))",
         "indices": " or ".join(f"_node_{x} is not None and {x}.index" for x in inputs),
@@ -127,9 +129,9 @@ def source_of(primitive: Primitive) -> str:
     }  # fmt: skip
     text += f"if _active or _unknown{plain}:\n        return _general({values['inputs']}, {given}, _unknown)"
     for x, before in zip(inputs, (None, *inputs), strict=False):
-        constant = f"type({x}) is _ndarray and {x}.dtype.kind in 'biuf'"
+        constant = f"_type({x}) is _ndarray and {x}.dtype.kind in 'biuf'"
         if promotes:  # Python numbers, but not numbers alone
-            constant += f" or type({x}) in _NUMBERS" + (f" and _data_{before} is not {before}" if before else "")
+            constant += f" or _type({x}) in _NUMBERS" + (f" and _data_{before} is not {before}" if before else "")
         if primitive.signature.parameters[x].default is None:
             constant += f" or {x} is None"
         text += _INPUT.substitute(values, x=x, constant=constant)
@@ -160,7 +162,8 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
         "_float32": _float32, "_float64": _float64, "_forward": primitive.forward, "_failed": primitive.failed,
         "_current_scope": current_scope, "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
         "_chosen": partial(_chosen, primitive.defaults), "_general": partial(_call, primitive),
-        "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive),
+        "_type": type, "_isinstance": isinstance, "_len": len, "_next": next, "_map": map, "_tuple": tuple,
+        "_float": float, "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive),
     }  # fmt: skip
     namespace["_function"] = function = FunctionType(_uncompiled.__code__, namespace)
     return function

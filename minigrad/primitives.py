@@ -121,6 +121,8 @@ class Primitive:
                 f"primitive {self.name}: the forward{self.signature} has no array inputs: "
                 "annotate them as np.ndarray or NDArray, or give them neither an annotation nor a default"
             )
+        if any(p.name.startswith("_") or p.kind is p.VAR_KEYWORD for p in parameters):
+            raise TypeError(f"primitive {self.name}: a forward takes no **options, and no parameter begins with _")
         self.arguments = tuple(p.name for p in inputs)
         self.options = tuple(p.name for p in parameters[len(inputs) :])
         self.defaults = {p.name: p.default for p in parameters[len(inputs) :] if p.default is not p.empty}

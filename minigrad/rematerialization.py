@@ -17,14 +17,14 @@ from typing import Any, cast
 import numpy as np
 
 from .backward import Rule, generic_pass
-from .core import Node, Tensor, current_scope, enable_grad, number_check, plain
+from .core import Boundary, Node, Tensor, current_scope, enable_grad, number_check, plain
 from .higher_order import attached, differentiating, is_differentiating, rule_on_tensors
 from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
 from .rng import Replay, replaying
 from .spec import Array, Spec
 from .trees import leaves, replace_leaves
-from .writes import arrays_in, checksum, owner
+from .writes import arrays_in, checksum, clock, owner
 
 __all__ = ["checkpoint"]
 
@@ -39,6 +39,7 @@ class _Collector(Observer):
     """
 
     def __init__(self) -> None:
+        self.begun = next(clock)  # the variable of a transform that begins later is not from outside
         self.inputs: dict[Node, Sequence[Any]] = {}
         self.constants: list[tuple[int, str]] = []
         self._seen: dict[int, Any] = {}  # constants by id; the values keep them alive
@@ -79,7 +80,7 @@ class _Collector(Observer):
             for parent, argnum, index in zip(node.parents, node.edges[0], node.edges[2], strict=True):
                 if parent in self.inputs:
                     stack.append(parent)
-                else:
+                elif not (type(parent) is Boundary and parent.born > self.begun and not parent.closed):
                     found[parent, index] = self.inputs[node][argnum]
         return found
 

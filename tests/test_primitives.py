@@ -134,3 +134,26 @@ def test_python_floats_beside_booleans_do_not_promote_a_network():
     positive = mg.tensor([1.0, -1.0]) > 0
     assert (positive * 0.5).dtype == (0.5 * positive).dtype == mg.where(positive, 1.0, 0.1).dtype == np.float32
     assert (mg.tensor([1, 2]) * 0.5).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "name", ["type", "len", "isinstance", "next", "map", "float", "tuple", "new", "keep", "x_data"]
+)
+def test_parameters_may_have_the_names_of_builtins(name):
+    namespace = {}
+    exec(f"def forward({name}, shape=2.0):\n    return {name} * shape, (shape,)", namespace)
+    scaled = mg.primitive(namespace["forward"])
+    scaled.vjp(lambda g, needs, s: (g * s,))
+    assert mg.grad(lambda x: scaled(x))(1.5).item() == 2
+    exec(f"def forward(x, {name}=2.0):\n    return x * {name}, ({name},)", namespace)
+    scaled = mg.primitive(namespace["forward"])
+    scaled.vjp(lambda g, needs, s: (g * s,))
+    assert mg.grad(lambda x: scaled(x, 3.0))(1.5).item() == 3
+    assert mg.grad(lambda x: scaled(x, **{name: 4.0}))(1.5).item() == 4
+
+
+def test_parameters_that_the_call_cannot_name_are_refused():
+    with pytest.raises(TypeError, match="no parameter begins with _"):
+        mg.primitive(lambda x, _data_x=2.0: (x * _data_x, ()))
+    with pytest.raises(TypeError, match=r"takes no \*\*options"):
+        mg.primitive(lambda x, **options: (x, ()))

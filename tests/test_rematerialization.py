@@ -326,3 +326,23 @@ def test_calls_within_it_keep_inputs_for_references_where_that_is_needed():
     x.zero_grad()
     first.sum().backward()
     np.testing.assert_allclose(x.grad, [12, 24])
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        lambda w: mg.grad(lambda x: w * x * x)(3.0),
+        lambda w: mg.jvp(lambda x: w * x * x, [3.0], [1.0])[1],
+        lambda w: mg.hvp(lambda x: w * x * x * x, [1.0], [1.0])[0],
+        lambda w: mg.jacobian(lambda x: w * x * x)(3.0),
+    ],
+)
+def test_transforms_of_constants_within_a_checkpoint(derivative):
+    assert mg.grad(lambda w: mg.checkpoint(derivative, w) * w)(2.0).item() == 24
+    w = mg.tensor(2.0, requires_grad=True)
+    with pytest.raises((TypeError, ValueError)):  # without create_graph, they have no graph
+        mg.checkpoint(derivative, w).backward()
+    with mg.create_graph():
+        y = mg.checkpoint(derivative, w)
+    y.backward()
+    assert w.grad == 6
