@@ -20,7 +20,7 @@ import numpy as np
 from .core import Node, Tensor, current_scope, number_check, plain, set_outputs, untracked
 from .observers import Observer, active, current
 from .spec import Array, as_array, get_default_dtype, refuse_masked
-from .writes import arrays_in, clock, private
+from .writes import arrays_in, clock, owner, private
 
 if TYPE_CHECKING:
     from .primitives import Primitive
@@ -50,12 +50,12 @@ _BODY = Template("""
         _result = _forward(${arguments})
     except _MISUSE as _error:
         raise _failed(${inputs}, _error) from _error
-    if _type(_result) is not tuple or _len(_result) != 2:
+    if _type(_result) is not _tuple or _len(_result) != 2:
         return _finish(${inputs}, ${data}, ${options}, _result)
     _output, _residuals = _result
     if _type(_output) is not _ndarray and _isinstance(_output, _generic):
         _output = _asarray(_output)  # NumPy returns scalars from 0-d operations
-    if _type(_output) is not _ndarray or _type(_residuals) is not tuple${views}:
+    if _type(_output) is not _ndarray or _type(_residuals) is not _tuple${views}:
         return _finish(${inputs}, ${data}, ${options}, _result)
     _dtype = _output.dtype
     if _dtype is not _float32 and _dtype.kind not in "biu" and not (${float64}):
@@ -117,7 +117,7 @@ def source_of(primitive: Primitive) -> str:
         "options": given,
         "arguments": ", ".join(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else
                                f"_data_{p.name}" if p.name in inputs else p.name for p in parameters),
-        "views": "" if primitive.broadcasts else "".join(  # perhaps a view of an ndarray
+        "views": "".join(  # perhaps a view of an ndarray
             f" or _type({x}) is _ndarray and (_output.base is not None or _output is {x})" for x in inputs
         ),
         "float64": "_dtype is _float64"
@@ -300,7 +300,8 @@ def _finish(
     except _MISUSE as error:
         raise primitive.failed(inputs, error) from error
     if given := _given(inputs, arrays):  # a view of an input would change when the caller writes into that input
-        outputs = private(outputs, given)
+        owners = {id(owner(x)) for x in given}
+        outputs = [y.copy("K") if id(owner(y)) in owners else y for y in outputs]
     results = [untracked(array) for array in outputs]
     nodes = tuple([t.node if isinstance(t, Tensor) else None for t in inputs])
     node, path = None, current_scope()

@@ -123,6 +123,8 @@ class Primitive:
             )
         if any(p.name.startswith("_") or p.kind is p.VAR_KEYWORD for p in parameters):
             raise TypeError(f"primitive {self.name}: a forward takes no **options, and no parameter begins with _")
+        if reserved := {p.name for p in inputs} & {"constant", "derived", "output"}:
+            raise TypeError(f"primitive {self.name}: residuals= gives {reserved.pop()} a meaning: rename the input")
         self.arguments = tuple(p.name for p in inputs)
         self.options = tuple(p.name for p in parameters[len(inputs) :])
         self.defaults = {p.name: p.default for p in parameters[len(inputs) :] if p.default is not p.empty}

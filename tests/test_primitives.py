@@ -157,3 +157,20 @@ def test_parameters_that_the_call_cannot_name_are_refused():
         mg.primitive(lambda x, _data_x=2.0: (x * _data_x, ()))
     with pytest.raises(TypeError, match=r"takes no \*\*options"):
         mg.primitive(lambda x, **options: (x, ()))
+
+
+@pytest.mark.parametrize("name", ["output", "constant", "derived"])
+def test_an_input_has_no_name_that_means_something_else_in_residuals(name):
+    """It was taken for the output or a constant: a second derivative of 144 or 0 for 12."""
+    namespace = {}
+    exec(f"def forward({name}):\n    return {name}**3, ({name},)", namespace)
+    with pytest.raises(TypeError, match=f"{name} a meaning: rename the input"):
+        mg.primitive(residuals=(name,))(namespace["forward"])
+
+
+def test_a_view_of_an_ndarray_becomes_an_array_of_its_own():
+    array = np.ones(3, np.float32)
+    y = mg.broadcast_to(array, (2, 3))
+    array[0] = 7
+    y[0, 0] = 5
+    assert y.numpy().tolist() == [[5, 1, 1], [1, 1, 1]]

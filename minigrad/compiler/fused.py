@@ -290,7 +290,7 @@ class Kernel:
         if node.kind == "C" and template.ndim > 1:
             return array.reshape((1,) * (template.ndim - 1) + array.shape)
         if node.kind == "R" and template.ndim < len(shape):
-            return array.reshape(shape[:-1])
+            return array.reshape(shape[:-1])[()]  # NumPy's sum of all axes is a scalar
         return array[()] if node.kind == "S" else array
 
 

@@ -272,7 +272,7 @@ def _adam(
     v *= b2
     v += (1 - b2) * (g * g)
     if top is not None:
-        top += np.maximum(v - top, 0)
+        np.maximum(top, v, out=top)
         v = top
     p -= lr * (m / (np.sqrt(v) + eps))
 

@@ -199,3 +199,8 @@ def test_large_numbers_overflow_as_in_numpy():
 def test_integers_that_no_float_represents_are_refused(number, rows):
     with pytest.raises(Untraceable, match="integers"):
         fused(lambda x, i: np.where(i == number, x, 0))(np.ones((rows, 4)), np.full((rows, 1), 2**53))
+
+
+def test_a_sum_of_all_entries_is_a_scalar_at_every_size():
+    total = fused(lambda x: x.sum(-1))
+    assert {type(total(np.ones(n, np.float32))) for n in (8, 5000)} == {np.float32}

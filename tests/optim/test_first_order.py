@@ -287,3 +287,12 @@ def test_a_step_that_cannot_be_done_writes_nothing(name, replacement, kind, text
     np.testing.assert_array_equal(a.data, kept)
     for key, array in optimizer.state_dict().items():
         np.testing.assert_array_equal(array, state[key])
+
+
+def test_amsgrad_survives_an_overflow():
+    """The maximum of two infinite squares is infinite; their difference is NaN."""
+    p = leaf(np.ones(2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        run("Adam", p, [np.array([1e200, 1.0])] * 2 + [np.ones(2)], {"amsgrad": True})
+    assert p.data[0] == 1
+    assert np.isfinite(p.data).all()
