@@ -123,7 +123,7 @@ def source_of(primitive: Primitive) -> str:
         "float64": "_dtype is _float64"
         + (f" and _float not in (_type({'), _type('.join(inputs)}))" if promotes else ""),
         "untracked": " and ".join(f"{node} is None" for node in nodes),
-        "edges": f"({nodes[0]},), _FIRST" if len(inputs) == 1 else f"_edges_of(({', '.join(nodes)}))",
+        "edges": _EDGES_OF[len(inputs)].format(*nodes) if len(inputs) < 3 else f"_edges_of(({', '.join(nodes)}))",
         "indices": " or ".join(f"_node_{x} is not None and {x}.index" for x in inputs),
         "given": " or ".join(arrays),
     }  # fmt: skip
@@ -157,13 +157,14 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
     """Return the function on tensors that calls a primitive. Its first call compiles it: 150 take 140 ms."""
     namespace = {
         "_active": active, "_primitive": primitive, "_defaults": primitive.defaults, "_PLAIN": _PLAIN,
-        "_NUMBERS": _NUMBERS, "_MISUSE": _MISUSE, "_FIRST": _FIRST, "_Tensor": Tensor, "_Node": Node, "_clock": clock,
-        "_new": object.__new__, "_ndarray": np.ndarray, "_generic": np.generic, "_asarray": np.asarray,
-        "_float32": _float32, "_float64": _float64, "_forward": primitive.forward, "_failed": primitive.failed,
-        "_current_scope": current_scope, "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
+        "_NUMBERS": _NUMBERS, "_MISUSE": _MISUSE, "_ONE": _ONE, "_LEFT": _LEFT, "_RIGHT": _RIGHT, "_BOTH": _BOTH,
+        "_Tensor": Tensor, "_Node": Node, "_clock": clock, "_new": object.__new__, "_ndarray": np.ndarray,
+        "_generic": np.generic, "_asarray": np.asarray, "_float32": _float32, "_float64": _float64,
+        "_forward": primitive.forward, "_failed": primitive.failed, "_current_scope": current_scope,
+        "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
         "_chosen": partial(_chosen, primitive.defaults), "_general": partial(_call, primitive),
-        "_type": type, "_isinstance": isinstance, "_len": len, "_next": next, "_map": map, "_tuple": tuple,
-        "_float": float, "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive),
+        "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive), "_type": type,
+        "_isinstance": isinstance, "_len": len, "_next": next, "_map": map, "_tuple": tuple, "_float": float,
     }  # fmt: skip
     namespace["_function"] = function = FunctionType(_uncompiled.__code__, namespace)
     return function
@@ -187,8 +188,14 @@ def _compiled(primitive: Primitive, function: FunctionType) -> None:
     function.__code__ = made.__code__
 
 
-_FIRST = ((0,), (True,), (0,))
-_EDGES: dict[tuple[bool, ...], Any] = {}  # see Node.edges
+# The edges of nodes of one or two inputs, for each choice of tracked ones (see Node.edges).
+_ONE, _BOTH = ((0,), (True,), (0,)), ((0, 1), (True, True), (0, 0))
+_LEFT, _RIGHT = ((0,), (True, False), (0,)), ((1,), (False, True), (0,))
+_EDGES_OF = {
+    1: "({},), _ONE",
+    2: "(({0},), _LEFT) if {1} is None else (({1},), _RIGHT) if {0} is None else (({0}, {1}), _BOTH)",
+}
+_EDGES: dict[tuple[bool, ...], Any] = {}
 
 
 def _edges_of(nodes: tuple[Node | None, ...]) -> tuple[tuple[Node, ...], Any]:
