@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import writes
-from .core import Boundary, Leaf, Node, Retained, Tensor, plain, retaining
+from .core import Boundary, Leaf, Node, Tensor, plain
 from .graph.order import Cycle, Order, dependents, topological_order, with_late_leaves
 from .observers import Observer, add_location, pass_observers
 from .primitives import Primitive
@@ -168,8 +168,7 @@ def generic_pass(
         retain_graph: keep the residuals for another pass.
 
     Returns:
-        the cotangents of the sources by ``(node, index of the output)``, and those of inner tensors with `retain_grad`
-        by their `Retained`.
+        the cotangents of the sources by ``(node, index of the output)``.
 
     Raises:
         ValueError: if residuals were freed or overwritten, or a rule returns a wrong shape.
@@ -177,7 +176,6 @@ def generic_pass(
         Every error gets a note that says where the forward pass created the node, if known.
     """
     ends, observers = set(sources), pass_observers()
-    observed = bool(observers) or len(retaining) > 0
     younger = younger_parents(ends)
 
     def parents(node: Node) -> tuple[Node, ...]:
@@ -202,8 +200,8 @@ def generic_pass(
                 pairs = zip(gs, node.outputs, strict=True)
                 gs = tuple(g if g is None or g.dtype == dtype else g.astype(dtype) for g, (_, dtype) in pairs)
             g = gs if len(gs) > 1 else gs[0]
-            if observed and (node not in ends or observe_sources):
-                g = _observe(node, g, observers, found, bool(batch))
+            if node not in ends or observe_sources:
+                g = _observe(node, g, observers, bool(batch))
             if node in ends:
                 found.update({(node, i): g for i, g in enumerate(g if type(g) is tuple else (g,)) if g is not None})
                 continue
@@ -227,15 +225,11 @@ def _add(cotangents: _Cotangents, key: Any, g: Any) -> None:
     cotangents[key] = g
 
 
-def _observe(node: Node, g: Any, observers: Sequence[Observer], found: dict[Any, Any], batched: bool = False) -> Any:
-    """Pass a node's complete cotangent to observers, put retained ones into ``found``, and return the final one."""
+def _observe(node: Node, g: Any, observers: Sequence[Observer], batched: bool = False) -> Any:
+    """Pass a node's complete cotangent to observers, and return the final one."""
     for observer in observers:
         changed = observer.cotangent(node, g, batched)
         g = g if changed is None else changed
-    for index, retained in getattr(node, "retained", {}).items():
-        kept = g[index] if type(g) is tuple else g
-        if kept is not None:
-            found[retained] = kept
     return g
 
 
@@ -273,7 +267,7 @@ def _fitted(node: Node, needs: tuple[bool, ...], grads: Any, batch: tuple[int, .
 
 def reverse_pass(
     seeds: list[tuple[Node, int, Array]], retain_graph: bool = False, sources: list[Leaf] | None = None
-) -> dict[Leaf | Retained, Array]:
+) -> dict[Leaf, Array]:
     """Compute the cotangents of the leaves, given those of some outputs.
 
     Args:
@@ -282,8 +276,7 @@ def reverse_pass(
         sources: the leaves of interest; None for all. The pass skips nodes that lead to none of them.
 
     Returns:
-        the cotangent of each leaf reached, in an array that shares memory with nothing else. Without ``sources``, also
-        the cotangent of each inner tensor with `retain_grad`, keyed by its `Retained`.
+        the cotangent of each leaf reached, in an array that shares memory with nothing else.
 
     Raises:
         ValueError: if residuals were freed by an earlier pass or overwritten, or a VJP returns a wrong shape.
@@ -322,7 +315,7 @@ def _walk_back(
     retain_graph: bool,
     observers: Sequence[Observer],
 ) -> set[Any]:
-    """Visit the nodes, children first; at the end ``cotangents`` holds those of the leaves and `Retained` objects.
+    """Visit the nodes, children first; at the end ``cotangents`` holds those of the leaves.
 
     Returns:
         the keys of cotangents in unshared arrays, to which the pass may add in place.
@@ -330,7 +323,6 @@ def _walk_back(
     The loop runs once for each node and edge, so it inlines everything that most of them need.
     """
     unshared: set[Any] = set()
-    observed = bool(observers) or len(retaining) > 0
     node: Any = None
     try:
         for node in reversed(order.nodes):
@@ -338,8 +330,8 @@ def _walk_back(
                 continue
             primitive = node.primitive
             if primitive is None:
-                if observed:
-                    cotangents[node] = _observe(node, cotangents[node], observers, cotangents)
+                if observers:
+                    cotangents[node] = _observe(node, cotangents[node], observers)
                 continue
             residuals = node.residuals
             if residuals is None:
@@ -352,8 +344,8 @@ def _walk_back(
             if live is not None and not live.issuperset(parents):
                 parents, argnums, needs, indices = _live_edges(node, live)
             vjp = primitive.vjp  # calling primitive.vjp(…) directly would add 5 % of the time of an np.add
-            if observed:
-                g = _observe(node, g, observers, cotangents)
+            if observers:
+                g = _observe(node, g, observers)
                 for observer in observers:
                     vjp = observer.around(primitive, vjp, node)
             if node.born < writes.last_write:  # a hook or a VJP may have written
@@ -361,7 +353,7 @@ def _walk_back(
             grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
-            if observed:
+            if observers:
                 for observer in observers:
                     if type(observer).after_vjp is not Observer.after_vjp:
                         observer.after_vjp(node, _fitted(node, needs, grads))

@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from copy import copy
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import numpy as np
 
@@ -101,14 +100,13 @@ class Node:
     Most nodes do not set these:
 
         inputs: the inputs of the call without their nodes, if the reference may need them (:class:`.Primitive`).
-        retained: the gradients for :meth:`Tensor.retain_grad`, by the index of the output.
         checksums, hooks, note: data of :mod:`minigrad.anomaly`, :mod:`minigrad.hooks` and :mod:`minigrad.recording`.
     """
 
     # A node consists of few objects, since each one that the garbage collector tracks costs time.
     __slots__ = (
         "born", "checksums", "dtype", "edges", "hooks", "inputs", "later_outputs", "note", "params", "parents",
-        "primitive", "residuals", "retained", "scope", "shape",
+        "primitive", "residuals", "scope", "shape",
     )  # fmt: skip
     primitive: Any
     params: dict[str, Any]
@@ -121,7 +119,6 @@ class Node:
     scope: tuple[str, ...]
     born: int
     inputs: tuple[Any, ...]
-    retained: dict[int, Retained]
     checksums: Any
     hooks: Any
     note: Any
@@ -181,21 +178,6 @@ class Boundary(Leaf):
         self.closed = closed
 
 
-retaining: WeakSet[Retained] = WeakSet()
-"""All `Retained` objects that exist. If there are none, passes skip the lookup."""
-
-
-class Retained:
-    """The ``.grad`` of an inner tensor: an array, a tensor if a pass left a graph, or None."""
-
-    __slots__ = ("__weakref__", "dtype", "grad")
-
-    def __init__(self, dtype: DType) -> None:
-        self.dtype: DType = dtype
-        self.grad: Any = None
-        retaining.add(self)
-
-
 class Tensor(Extensions):
     """An ndarray and, if it is tracked, the node that made it.
 
@@ -231,10 +213,10 @@ class Tensor(Extensions):
         refuse_masked(array)
         if not isinstance(array, np.ndarray):
             raise TypeError(f"a tensor's .data must be an ndarray, not {describe(array)}")
-        if self.node is not None and array.shape != self._data.shape:
+        if self.node is not None and (array.shape, array.dtype) != (self._data.shape, self._data.dtype):
             raise ValueError(
-                f".data of a tensor that requires a gradient has shape {self._data.shape}, not {array.shape}: create a "
-                "new tensor instead"
+                f".data of a tensor that requires a gradient is {describe(self._data)}, not {describe(array)}: create "
+                "a new tensor instead"
             )
         self._data = array
 
@@ -278,12 +260,9 @@ class Tensor(Extensions):
                 leaf.name = getattr(self, "name", "")  # parameters of modules have one
                 leaf.owner = getattr(self, "owner", "")
 
-    def _holder(self) -> Leaf | Retained | None:
-        """The object that holds ``.grad``, or None."""
-        if isinstance(self.node, Leaf):
-            return self.node
-        retained: dict[int, Retained] = getattr(self.node, "retained", {})
-        return retained.get(self.index)
+    def _holder(self) -> Any:
+        """The object that holds ``.grad``: a leaf, or the hooks of an inner tensor, or None."""
+        return self.node if isinstance(self.node, Leaf) else getattr(self.node, "hooks", {}).get(self.index)
 
     @property
     def grad(self) -> Any:
@@ -316,30 +295,6 @@ class Tensor(Extensions):
         holder = self._holder()
         if holder is not None:
             holder.grad = None
-
-    def retain_grad(self) -> None:
-        """Make backward passes add the gradient of an inner tensor to its ``.grad``, as they do for leaves.
-
-        The gradient is the one after hooks. For a leaf this does nothing.
-
-        Raises:
-            ValueError: if this tensor requires no gradient.
-
-        >>> import minigrad as mg
-        >>> x = mg.tensor(3.0, requires_grad=True)
-        >>> y = x * x
-        >>> y.retain_grad()
-        >>> (y * 5).backward()
-        >>> y.grad, x.grad
-        (array(5., dtype=float32), array(30., dtype=float32))
-        """
-        if self.node is None:
-            raise ValueError("retain_grad: this tensor requires no gradient, so no pass computes one for it")
-        if not isinstance(self.node, Leaf):
-            dtype = self.node.outputs[self.index][1]
-            if not hasattr(self.node, "retained"):
-                self.node.retained = {}
-            self.node.retained.setdefault(self.index, Retained(dtype))
 
     def numpy(self) -> Array:
         """Return the array itself, not a copy. If the tensor is tracked, do not write into the array."""

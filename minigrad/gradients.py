@@ -48,14 +48,14 @@ class GradientMethods:
             return _accumulate_tensors(self, gradient)  # type: ignore[arg-type]
         found = reverse_pass([seed_of(self, gradient)], retain_graph)  # type: ignore[arg-type]
         with _adding:
-            for holder, grad in found.items():
-                if holder.grad is None:
-                    holder.grad = grad
-                elif isinstance(holder.grad, Tensor) or not holder.grad.flags.writeable:
-                    holder.grad = np.asarray(plain(holder.grad) + grad, holder.dtype)
+            for leaf, grad in found.items():
+                if leaf.grad is None:
+                    leaf.grad = grad
+                elif isinstance(leaf.grad, Tensor) or not leaf.grad.flags.writeable:
+                    leaf.grad = np.asarray(plain(leaf.grad) + grad, leaf.dtype)
                 else:
-                    written(holder.grad)
-                    holder.grad += grad
+                    written(leaf.grad)
+                    leaf.grad += grad
 
 
 GradientMethods.backward.__qualname__ = "Tensor.backward"
@@ -70,8 +70,8 @@ def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
     refuse_boundaries(leaves)
     found = differentiable_pass([(node, index, seed)], leaves)
     with _adding, enable_grad():
-        for holder, grad in found.items():
-            holder.grad = grad if holder.grad is None else grad + holder.grad
+        for leaf, grad in found.items():
+            leaf.grad = grad if leaf.grad is None else grad + leaf.grad
 
 
 def _after_fork() -> None:

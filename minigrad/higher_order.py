@@ -96,7 +96,7 @@ def differentiable_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iter
     The pass keeps the residuals, since they belong to that graph.
 
     Returns:
-        the cotangents by source, and those of inner tensors with `retain_grad` by their `Retained`.
+        the cotangents by source.
 
     Raises:
         TypeError: names a primitive whose derivative cannot be differentiated.
@@ -105,10 +105,7 @@ def differentiable_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iter
     with enable_grad():
         found = generic_pass(seeds, sources, rule_on_tensors)
     # Copies untracked results, since they may share memory with the caller's arrays.
-    return {
-        key[0] if isinstance(key, tuple) else key: g if g.node is not None else untracked(np.array(g.data))
-        for key, g in found.items()
-    }
+    return {node: g if g.node is not None else untracked(np.array(g.data)) for (node, _), g in found.items()}
 
 
 def rule_on_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:

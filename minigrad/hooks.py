@@ -1,5 +1,7 @@
 """Hooks: call your functions when a tensor's gradient is complete in a reverse pass, or after a module's call.
 
+:meth:`Tensor.retain_grad <HookMethods.retain_grad>` is the last hook of a tensor.
+
 The node of a tensor holds its hooks. So a hook works even if the Python tensor is gone, and it keeps nothing alive.
 Copies and pickles of a tensor or module have no hooks.
 """
@@ -13,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .core import Leaf, Node, Tensor, extend_tensor, untracked
+from .core import Leaf, Node, Tensor, extend_tensor, plain, untracked
 from .observers import Observer, global_observers, location
 from .spec import Spec, as_array, describe, holds_numpy, refuse_masked
 
@@ -21,7 +23,7 @@ __all__ = ["Callbacks", "Handle", "HookMethods"]
 
 G = TypeVar("G")
 
-_registering = threading.RLock()  # for the first hook of a node
+_locked = threading.RLock()
 
 
 class Handle:
@@ -41,6 +43,9 @@ class Handle:
 class Callbacks:
     """Functions in the order of their registration. Copies and pickles are empty.
 
+    Attributes:
+        retains: whether ``grad``, the ``.grad`` of an inner tensor, gets the sum of its gradients.
+
     >>> hooks = Callbacks()
     >>> handle = hooks.add(print)
     >>> list(hooks)
@@ -50,10 +55,12 @@ class Callbacks:
     []
     """
 
-    __slots__ = ("__weakref__", "functions")
+    __slots__ = ("__weakref__", "functions", "grad", "retains")
 
     def __init__(self) -> None:
         self.functions: dict[object, Callable[..., Any]] = {}
+        self.grad: Any = None
+        self.retains = False
 
     def add(self, function: Callable[..., Any]) -> Handle:
         if not callable(function):
@@ -95,7 +102,7 @@ class _Hooks(Observer):
 def present() -> bool:
     """Return whether any tensor that exists has a hook."""
     return len(_of_tensors) > 0 and any(
-        hooks.functions for reference in _of_tensors.valuerefs() if (hooks := reference()) is not None
+        hooks.functions or hooks.retains for reference in _of_tensors.valuerefs() if (hooks := reference()) is not None
     )
 
 
@@ -125,6 +132,13 @@ def _run_hooks(hooks: Callbacks, node: Node, index: int, g: Any) -> Any:
                     f"and dtype, {spec[1]} {spec[0]}"
                 )
             g = untracked(value) if isinstance(g, Tensor) and not tracked else value
+    if hooks.retains:
+        with _locked:  # passes of several threads may add at once
+            before = hooks.grad if isinstance(g, Tensor) else plain(hooks.grad)
+            own = g if isinstance(g, Tensor) else np.array(g, spec[1])
+            if before is not None:
+                own += before
+            hooks.grad = own
     return g
 
 
@@ -185,16 +199,40 @@ class HookMethods:
         array([ 5., -5.], dtype=float32)
         >>> handle.remove()
         """
-        node = self.node
-        if node is None:
-            raise ValueError("register_hook: this tensor requires no gradient, so no pass computes one for it")
-        with _registering:
-            if not hasattr(node, "hooks"):
-                node.hooks = {}
-            hooks = node.hooks.setdefault(self.index, Callbacks())
-            _of_tensors[id(hooks)] = hooks
-        return hooks.add(hook)  # type: ignore[no-any-return]
+        return _hooks_of(self.node, self.index, "register_hook").add(hook)
+
+    def retain_grad(self) -> None:
+        """Make backward passes add the gradient of an inner tensor to its ``.grad``, as they do for leaves.
+
+        The gradient is the one after hooks. Passes of transforms add theirs, too. For a leaf this does nothing.
+
+        Raises:
+            ValueError: if this tensor requires no gradient.
+
+        >>> import minigrad as mg
+        >>> x = mg.tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> y.retain_grad()
+        >>> (y * 5).backward()
+        >>> y.grad, x.grad
+        (array(5., dtype=float32), array(30., dtype=float32))
+        """
+        if not isinstance(self.node, Leaf):
+            _hooks_of(self.node, self.index, "retain_grad").retains = True
 
 
-HookMethods.register_hook.__qualname__ = "Tensor.register_hook"
-extend_tensor({"register_hook": HookMethods.register_hook})
+def _hooks_of(node: Node | None, index: int, caller: str) -> Callbacks:
+    """Return the hooks of an output, which it may not have had before."""
+    if node is None:
+        raise ValueError(f"{caller}: this tensor requires no gradient, so no pass computes one for it")
+    with _locked:
+        if not hasattr(node, "hooks"):
+            node.hooks = {}
+        hooks: Callbacks = node.hooks.setdefault(index, Callbacks())
+        _of_tensors[id(hooks)] = hooks
+    return hooks
+
+
+for method in (HookMethods.register_hook, HookMethods.retain_grad):
+    method.__qualname__ = f"Tensor.{method.__name__}"
+    extend_tensor({method.__name__: method})

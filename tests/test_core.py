@@ -53,10 +53,10 @@ def test_masked_arrays_are_refused_wherever_arrays_are_taken():
             use()
 
 
-def test_data_may_be_replaced_by_an_array_of_the_same_shape_alone():
-    """The gradient for another shape was summed to the old one."""
+def test_data_may_be_replaced_by_an_array_of_the_same_shape_and_dtype_alone():
+    """The gradient for another shape was summed to the old one; with another dtype the leaf had two."""
     for x in (mg.tensor(np.ones(2), requires_grad=True), mg.tensor(np.ones(2), requires_grad=True) * 2):
-        for array in (np.ones(3), np.ones((1, 2)), np.float64(1)):
+        for array in (np.ones(3), np.ones((1, 2)), np.float64(1), np.ones(2, np.float32), np.ones(2, int)):
             with pytest.raises((ValueError, TypeError), match=r"\.data"):
                 x.data = array
         x.data = np.array([3.0, 4.0])

@@ -211,11 +211,12 @@ def test_retain_grad_of_several_outputs_and_of_the_end():
     second.retain_grad()
     loss = (second * second).sum() * 2
     loss.retain_grad()
-    loss.backward()
-    assert first.grad is None
-    np.testing.assert_array_equal(second.grad, [8, 12])
-    assert loss.grad == 1
-    assert type(loss.grad) is np.ndarray
+    for passes in (1, 2):
+        loss.backward(retain_graph=True)
+        assert first.grad is None
+        np.testing.assert_array_equal(second.grad, np.multiply(passes, [8, 12]))
+        assert loss.grad == passes
+        assert type(loss.grad) is np.ndarray
 
 
 # Random graphs ---------------------------------------------------------------------------------

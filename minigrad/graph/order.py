@@ -74,21 +74,21 @@ def topological_order(
             continue
         while True:
             placed[node] = False
-            deepest = node  # becomes the last parent that is not placed; the node and the others wait on the stack
+            last = node  # becomes the last parent that is not placed; the node and its other parents wait on the stack
             for parent in parents(node):
                 if parent not in placed:
                     if given is not None and parent not in given:
                         raise ValueError(f"topological_order: {parent!r}, a parent of {node!r}, is not among the nodes")
-                    stack.append(deepest)
-                    deepest = parent
+                    stack.append(last)
+                    last = parent
                 elif not placed[parent]:
                     path = [node for node in placed if not placed[node]]  # each a child of the next
                     return Cycle(tuple(reversed(path[path.index(parent) :])))
-            if deepest is node:
+            if last is node:
                 placed[node] = True
                 order.append(node)
                 break
-            node = deepest
+            node = last
     return Order(tuple(order))
 
 

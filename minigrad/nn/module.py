@@ -453,12 +453,6 @@ class Module:
                 continue
             if name in named:  # only possible if keys of a dict contain dots, or both 1 and "1"
                 raise ValueError(f"{type(self).__name__}: two parameters have the name {name}")
-            node = value.node
-            if node is not None and (node.shape, node.dtype) != (value.shape, value.dtype):
-                raise TypeError(
-                    f"{type(self).__name__}: {name} is {node.dtype} {node.shape}, but its .data was replaced by "
-                    f"{describe(value)}. Write into .data, or assign another nn.Parameter."
-                )
             named[name] = value
         return named
 
@@ -467,8 +461,7 @@ class Module:
 
         Raises:
             ValueError: if two of them have the same name.
-            TypeError: if there is a tensor that requires a gradient but is not a parameter (see :class:`Module`), or a
-                parameter whose ``.data`` was replaced by an array of another shape or dtype.
+            TypeError: if there is a tensor that requires a gradient but is not a parameter (see :class:`Module`).
 
         >>> from minigrad import nn
         >>> {name: array.shape for name, array in nn.Linear(2, 3).state_dict().items()}

@@ -200,8 +200,8 @@ class LBFGS(Optimizer):
     def _flat_gradient(self) -> Array:
         """Return all gradients as one vector; missing ones are 0."""
         grads = [np.zeros(p.shape, p.dtype) if p.grad is None else plain(p.grad) for p in self.params]
-        for i, (p, g) in enumerate(zip(self.params, grads, strict=True)):
-            self._check_parameter(i, p, g)
+        for i, p in enumerate(self.params):
+            self._check_parameter(i, p)
         return np.concatenate([g.reshape(-1) for g in grads]).astype(self._gradient.dtype, copy=False)
 
     def _write(self, x: Array) -> None:

@@ -111,11 +111,6 @@ def tensors(caller: str, params: Any) -> list[Tensor]:
             )
         if p.node is not None and not isinstance(p.node, Leaf):
             raise ValueError(f"{caller}: parameter {i} ({describe(p)}) is the result of an operation, not a leaf")
-        if p.node is not None and (p.node.shape, p.node.dtype) != (p.shape, p.dtype):
-            raise TypeError(
-                f"{caller}: parameter {i} is {p.node.dtype} {p.node.shape}, but its .data was replaced by "
-                f"{describe(p)}. Write into .data, or create a new parameter."
-            )
         if p.dtype.kind != "f":
             raise TypeError(f"{caller}: parameter {i} must be of a floating dtype, not {describe(p)}")
     return unique
@@ -316,7 +311,7 @@ class Optimizer:
                     raise ValueError(f"{type(self).__name__}: param_groups has other parameters. Use add_param_group.")
                 if p.grad is not None:
                     g = -plain(p.grad) if options.get("maximize") else plain(p.grad)
-                    self._check_parameter(i, p, g)
+                    self._check_parameter(i, p)
                     yield i, options, [p.data, g, *self._state_of(i, options, names)]
 
     def _options_of(self, group: Group) -> Group:
@@ -325,16 +320,14 @@ class Optimizer:
         self._check_options(options)
         return options
 
-    def _check_parameter(self, i: int, p: Tensor, g: Array) -> None:
-        """Raise unless a parameter is writeable, has its original shape and dtype, and its gradient fits."""
+    def _check_parameter(self, i: int, p: Tensor) -> None:
+        """Raise unless a parameter is writeable and has its original shape and dtype; it may have been frozen."""
         name, (shape, dtype) = type(self).__name__, self._specs[i]
         if p.data.shape != shape or p.data.dtype != dtype:
             raise ValueError(
                 f"{name}: parameter {i} was {dtype} {shape} when the optimiser was created, but its data is now "
                 f"{describe(p.data)}. Write into .data instead of replacing it."
             )
-        if g.shape != shape or g.dtype != dtype:
-            raise ValueError(f"{name}: parameter {i} is {dtype} {shape}, but its gradient is {describe(g)}")
         if not p.data.flags.writeable:
             raise ValueError(f"{name}: .data of parameter {i} ({describe(p)}) is read-only. Replace it by a copy.")
 

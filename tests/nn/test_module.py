@@ -504,19 +504,6 @@ def test_in_a_forward_it_gives_the_name_to_the_result(symbol):
     np.testing.assert_array_equal(result.data, ordinary(weight.data, other))
 
 
-@pytest.mark.parametrize("array", [np.ones((2, 3)), np.ones((2, 3), int)])
-def test_a_parameter_whose_data_were_replaced_is_neither_saved_nor_loaded(array):
-    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
-    state = model.state_dict()
-    model[0].weight.data = array
-    for use in (model.state_dict, lambda: model.load_state_dict(state)):
-        with pytest.raises(TypeError, match=r"Sequential: \S*weight is float32 \(2, 3\), .*data was replaced by .*"
-                                            r"Write into \.data, or assign another nn\.Parameter"):  # fmt: skip
-            use()
-    model[0].weight.data = np.zeros((2, 3), np.float32)  # the same shape and dtype
-    assert not model[0].state_dict()["weight"].any()
-
-
 def test_a_computed_tensor_is_no_parameter():
     """Fast weights made into parameters would cut the graph to the slow ones."""
     weight = mg.tensor([1.0], requires_grad=True)

@@ -88,7 +88,7 @@ def test_the_state(tmp_path):
 
 
 def of_another_dtype():
-    p = mg.tensor([1.0], requires_grad=True)
+    p = mg.tensor([1.0])
     ema, p.data = optim.EMA([p]), np.ones(1)
     return ema
 

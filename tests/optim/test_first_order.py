@@ -280,7 +280,9 @@ def test_a_step_that_cannot_be_done_writes_nothing(name, replacement, kind, text
     if isinstance(replacement, str):
         b.data.flags.writeable = False
     else:
+        b.requires_grad = False  # of a leaf, only arrays of the same shape and dtype can replace .data
         b.data = replacement
+        b.requires_grad = True
         b.grad = np.ones(replacement.shape, replacement.dtype)
     with pytest.raises(kind, match=text):
         optimizer.step()
