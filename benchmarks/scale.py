@@ -90,7 +90,7 @@ def torch_rank(sizes: Sizes, steps: int) -> dict[str, list[float]] | None:
         loss = net(features, captions[i % BATCHES])
         loss.backward()
         adam.step()
-        return loss.item() / ranks  # type: ignore[no-any-return]
+        return loss.item() / ranks
 
     found = timed(step, steps)
     losses = torch.tensor(found["losses"])
@@ -119,7 +119,7 @@ def run(framework: str, ranks: int, options: argparse.Namespace) -> dict[str, li
         mpiexec = shutil.which("mpiexec", path=path) or sys.exit("mpiexec is missing. Install the extra mpi.")
         command = [mpiexec, "-n", str(ranks), *command] if ranks > 1 else command
         output = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
-        return json.loads(output)  # type: ignore[no-any-return]
+        return json.loads(output)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(ranks)}
@@ -131,7 +131,7 @@ def run(framework: str, ranks: int, options: argparse.Namespace) -> dict[str, li
     for process in processes:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)
-    return json.loads(outputs[0])  # type: ignore[no-any-return]
+    return json.loads(outputs[0])
 
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def _product(sizes: Sizes, checked: bool = True) -> Work:
 
     def product(batch: Any) -> dict[str, Any]:
         (found,) = mg.hvp(lambda model: model.loss(features, batch), [model], [vectors])
-        return found  # type: ignore[no-any-return]
+        return found
 
     def outputs() -> dict[str, Any]:
         found = product(captions[0])
