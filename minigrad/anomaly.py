@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Node, Tensor, current_scope, plain
+from .core import Node, Tensor, current_scope, grad_enabled, plain
 from .higher_order import in_rule
 from .observers import Observer, current, global_observers, location, location_text, observing
 from .primitives import Primitive
@@ -135,11 +135,11 @@ class _Watch(Observer):
             place = location(node)
             node.checksums = _Checksums(arrays_in((node.residuals, getattr(node, "inputs", ()), params)))
         if badness(outputs) and not in_rule():  # a rule may discard a bad intermediate result by `where`
-            place = place or location_text(user_line(), current_scope() or ())
+            place = place or location_text(user_line(), current_scope())
             _check_forward(primitive, params, inputs, outputs, place)
 
     def number(self, tensor: Tensor, how: str) -> None:
-        if tensor.node is not None and current_scope() is not None and (line := _line_of_use()):
+        if tensor.node is not None and grad_enabled() and (line := _line_of_use()):
             self.numbers[f"{line} by {how}"] = next(clock)
 
     def start(self, seeds: Mapping[Any, Array]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .core import Node, Tensor, current_scope, number_check, plain, set_outputs, untracked
+from .core import Node, Tensor, current_scope, grad_enabled, number_check, plain, set_outputs, untracked
 from .observers import Observer, active, current
 from .spec import Array, as_array, get_default_dtype, refuse_masked
 from .writes import arrays_in, clock, owner, private
@@ -63,8 +63,7 @@ _BODY = Template("""
     _tensor = _new(_Tensor)
     _tensor._data = _output
     _tensor.index = 0
-    _scope = _current_scope()
-    if _scope is None or (${untracked}) or _dtype.kind != "f":
+    if (${untracked}) or not _grad_enabled() or _dtype.kind != "f":
         _tensor.node = None
         return _tensor
     _tensor.node = _node = _Node()
@@ -75,7 +74,7 @@ _BODY = Template("""
     _node.dtype = _dtype
     _node.later_outputs = ()
     _node.residuals = _residuals
-    _node.scope = _scope
+    _node.scope = _current_scope()
     _node.born = _next(_clock)
     if ${indices}:
         _node.edges = _with_indices(_node.edges, ${inputs})
@@ -161,7 +160,7 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
         "_Tensor": Tensor, "_Node": Node, "_clock": clock, "_new": object.__new__, "_ndarray": np.ndarray,
         "_generic": np.generic, "_asarray": np.asarray, "_float32": _float32, "_float64": _float64,
         "_forward": primitive.forward, "_failed": primitive.failed, "_current_scope": current_scope,
-        "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
+        "_grad_enabled": grad_enabled,        "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
         "_chosen": partial(_chosen, primitive.defaults), "_general": partial(_call, primitive),
         "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive), "_type": type,
         "_isinstance": isinstance, "_len": len, "_next": next, "_map": map, "_tuple": tuple, "_float": float,
@@ -272,7 +271,7 @@ def _call(primitive: Primitive, inputs: tuple[Any, ...], options: dict[str, Any]
         result = forward(*arrays, **params)
     except _MISUSE as error:
         raise primitive.failed(inputs, error) from error
-    if current_scope() is not None:
+    if grad_enabled():
         for name, option in options.items():
             if isinstance(option, Tensor) and option.node is not None:
                 raise TypeError(
@@ -311,13 +310,13 @@ def _finish(
         outputs = [y.copy("K") if id(owner(y)) in owners else y for y in outputs]
     results = [untracked(array) for array in outputs]
     nodes = tuple([t.node if isinstance(t, Tensor) else None for t in inputs])
-    node, path = None, current_scope()
-    if any(nodes) and path is not None and primitive.differentiable:
+    node = None
+    if any(nodes) and grad_enabled() and primitive.differentiable:
         node = Node()
         node.primitive, node.params, node.residuals = primitive, params, residuals
         node.parents, edges = _edges_of(nodes)
         node.edges = _with_indices(edges, inputs)
-        node.scope = path
+        node.scope = current_scope()
         node.born = next(clock)
         _keep(node, inputs, arrays)
         set_outputs(node, results)

@@ -33,9 +33,10 @@ else:
 __all__ = ["Boundary", "Leaf", "Node", "Tensor", "extend_tensor", "no_grad", "scope", "tensor"]
 
 
-# The path of scopes of the current thread or task. None means no_grad: build no graph.
-_trace: ContextVar[tuple[str, ...] | None] = ContextVar("minigrad_trace", default=())
-current_scope, set_scope = _trace.get, _trace.set
+_enabled: ContextVar[bool] = ContextVar("minigrad_grad_enabled", default=True)
+_scope: ContextVar[tuple[str, ...]] = ContextVar("minigrad_scope", default=())
+grad_enabled = _enabled.get  # whether calls of this thread or task build a graph
+current_scope, set_scope = _scope.get, _scope.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
 """A function that is called before entries of a tensor become plain numbers, and may raise; or None."""
 in_transform: ContextVar[bool] = ContextVar("minigrad_in_transform", default=False)
@@ -43,7 +44,7 @@ in_transform: ContextVar[bool] = ContextVar("minigrad_in_transform", default=Fal
 _new = object.__new__
 
 
-def no_grad(*function: Any) -> setting[tuple[str, ...] | None]:
+def no_grad(*function: Any) -> setting[bool]:
     """Build no graph within a ``with`` block, or in a function decorated with ``@no_grad()``.
 
     It applies to the thread or task that enters it. Do not ``yield`` inside: until the generator continues, its caller
@@ -58,15 +59,15 @@ def no_grad(*function: Any) -> setting[tuple[str, ...] | None]:
     """
     if function:
         raise TypeError("no_grad takes no arguments: decorate a function with @mg.no_grad(), with parentheses")
-    return setting(_trace, lambda path: None)
+    return setting(_enabled, lambda _: False)
 
 
-def enable_grad() -> setting[tuple[str, ...] | None]:
+def enable_grad() -> setting[bool]:
     """Build a graph even inside :func:`no_grad`; transforms need it."""
-    return setting(_trace, lambda path: path or ())
+    return setting(_enabled, lambda _: True)
 
 
-def scope(name: str) -> setting[tuple[str, ...] | None]:
+def scope(name: str) -> setting[tuple[str, ...]]:
     """Add a name to the scope of all nodes made in a ``with`` block, for drawings and messages.
 
     >>> import minigrad as mg
@@ -77,7 +78,7 @@ def scope(name: str) -> setting[tuple[str, ...] | None]:
     """
     if not isinstance(name, str):
         raise TypeError(f"scope: the name must be a string, not {name!r}")
-    return setting(_trace, lambda path: None if path is None else (*path, name))
+    return setting(_scope, lambda path: (*path, name))
 
 
 class Node:
@@ -158,7 +159,7 @@ class Leaf(Node):
         self.edges = ((), (), ())
         self.shape, self.dtype, self.later_outputs = array.shape, array.dtype, ()
         self.residuals = ()
-        self.scope = current_scope() or ()
+        self.scope = current_scope()
         self.born = next(clock)
         self.grad = None
         self.name = self.owner = ""
@@ -407,7 +408,7 @@ class Tensor(Extensions):
                 "or write into x.data if no gradient needs the old values"
             )
         if isinstance(value, Tensor):
-            if is_tracked(value) and current_scope() is not None:
+            if is_tracked(value) and grad_enabled():
                 raise TypeError(
                     "writing a tracked tensor into a constant would lose its gradient: "
                     "use mg.put(x, index, value), or write value.detach()"

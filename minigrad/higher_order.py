@@ -26,7 +26,7 @@ from typing import Any, cast
 import numpy as np
 
 from .backward import generic_pass
-from .core import Node, Tensor, current_scope, enable_grad, number_check, untracked
+from .core import Node, Tensor, enable_grad, grad_enabled, number_check, untracked
 from .observers import setting
 from .primitives import Primitive, primitive
 from .spec import Array
@@ -52,7 +52,7 @@ def differentiating(on: bool = True) -> setting[bool]:
 
 def builds_graph() -> bool:
     """Return whether a reverse pass leaves a graph now."""
-    return _differentiable.get() and current_scope() is not None
+    return _differentiable.get() and grad_enabled()
 
 
 def create_graph() -> setting[bool]:

@@ -156,7 +156,7 @@ class Profile(Observer):
             time, overhead, multiply_adds = end - begin, _thread_state.taken - taken, 0
             own = time - overhead - (self._finished[thread] - finished)
             self._finished[thread] = finished + time - overhead
-            scope, line = current_scope() or (), ""
+            scope, line = current_scope(), ""
             if node is None:
                 made = _several(result[0]) if type(result) is tuple and result else ()
                 line = user_line() if self.lines else ""

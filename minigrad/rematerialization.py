@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from .backward import Rule, generic_pass
-from .core import Boundary, Node, Tensor, current_scope, enable_grad, number_check, plain
+from .core import Boundary, Node, Tensor, enable_grad, grad_enabled, number_check, plain
 from .higher_order import attached, differentiating, is_differentiating, rule_on_tensors
 from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
@@ -173,7 +173,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     >>> W.grad.round(4)
     array([[0.8479]], dtype=float32)
     """
-    if current_scope() is None:
+    if not grad_enabled():
         return function(*args, **kwargs)
     collector, replay, differentiable = _Collector(), Replay(), is_differentiating()
     with observing(collector), replaying(replay):

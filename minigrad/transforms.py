@@ -25,7 +25,7 @@ from typing import Any, cast
 import numpy as np
 
 from .backward import generic_pass, graph_of, reverse_pass, seed_of
-from .core import Boundary, Leaf, Node, Tensor, current_scope, enable_grad, in_transform, plain, untracked
+from .core import Boundary, Leaf, Node, Tensor, enable_grad, grad_enabled, in_transform, plain, untracked
 from .higher_order import builds_graph, differentiable_pass, differentiating, variable
 from .observers import setting
 from .primitives import Primitive
@@ -183,7 +183,7 @@ class _Differentiation:
 def _as_results(arrays: Sequence[Array], outer: bool) -> list[Tensor]:
     """Return arrays as constants, at closed boundaries if they depend on outer tensors."""
     results = list(map(untracked, arrays))
-    if outer and current_scope() is not None:
+    if outer and grad_enabled():
         for result in results:
             if result._data.dtype.kind == "f":
                 result.node = Boundary(result._data, closed=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..core import Leaf, Tensor, current_scope, plain, set_scope
+from ..core import Leaf, Tensor, current_scope, grad_enabled, plain, set_scope
 from ..hooks import Callbacks, Handle
 from ..spec import Array, as_array, describe
 from ..trees import register_tree
@@ -50,7 +50,7 @@ def _refusing(symbol: str) -> Any:
     """Return an in-place operator that raises under no_grad, where users mean to change the parameter itself."""
 
     def refuse(self: Parameter, other: Any) -> Any:
-        if current_scope() is None:
+        if not grad_enabled():
             raise TypeError(
                 f"p {symbol}= ... would not change the parameter (here {self.name}), but bind p to a new tensor. "
                 f"Write p.data {symbol}= ..., or p = p {symbol} ... for a new tensor."
@@ -214,7 +214,7 @@ def _undeclared(value: Any, hiding: Any) -> str:
         return f"an iterator ({kind.__name__}) can be read only once. Make a list of it."
     # A call may store its results. Under no_grad so may any code, because results of parameters are untracked there.
     constant = isinstance(value, Tensor) and value.node is None and not isinstance(value, (Parameter, Buffer))
-    if constant and hiding is None and not _in_call.get() and current_scope() is not None:
+    if constant and hiding is None and not _in_call.get() and grad_enabled():
         return (
             "this tensor would be neither trained nor saved. Declare it as an nn.Parameter or an nn.Buffer; "
             "if it is a constant, assign its .data."
@@ -268,8 +268,7 @@ class Module:
         path, within = current_scope(), _in_call.get()
         try:  # like `scope`, without the cost of a context manager
             _in_call.set(True)
-            if path is not None:
-                set_scope((*path, self._name or type(self).__name__))
+            set_scope((*path, self._name or type(self).__name__))
             output = self.forward(*args, **kwargs)
             if self._forward_hooks is not None:
                 for hook in self._forward_hooks:

@@ -221,7 +221,7 @@ def _traced(primitive: Primitive, arguments: _Arguments | None, vertex: Vertex) 
     tensors = [None if spec is None else Tensor(np.zeros(*spec), requires_grad=bool(edge)) for spec, edge in arguments]
     assert primitive.reference is not None
     with enable_grad(), observing(alone=True), np.errstate(all="ignore"):
-        depth = len(current_scope() or ())
+        depth = len(current_scope())
         outputs = primitive.reference(*tensors, **({} if vertex.step is not None else vertex.options))
     several = outputs if isinstance(outputs, tuple) else (outputs,)
     if any(output.node is None for output in several):

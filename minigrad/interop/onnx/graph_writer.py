@@ -80,7 +80,7 @@ class _Tracer(Observer):
         outputs: Sequence[Array],
         node: Node | None,
     ) -> None:
-        self.calls.append(Call(primitive, dict(params), tuple(inputs), tuple(outputs), current_scope() or ()))
+        self.calls.append(Call(primitive, dict(params), tuple(inputs), tuple(outputs), current_scope()))
         if not self.dependent.isdisjoint(map(id, _arrays([*inputs, *params.values()]))):
             self.dependent.update(map(id, outputs))
 
@@ -88,7 +88,7 @@ class _Tracer(Observer):
         if id(x.data) in self.dependent:
             raise ValueError(
                 "the module takes a Python number out of a tensor that depends on an input"
-                f"{location_text(user_line(), current_scope() or ())}, and the file would hold that number for all "
+                f"{location_text(user_line(), current_scope())}, and the file would hold that number for all "
                 "inputs. "
                 "Use mg.where and compute with tensors, or compute the number outside the module"
             )
