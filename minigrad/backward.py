@@ -4,9 +4,8 @@ The cotangent of a node's output is g = dL/d(output). By the chain rule it is th
 (dL/d(use)) (d(use)/d(output)). A primitive's VJP computes the term of one use. The pass visits children first, so every
 sum is complete when the pass reaches its node.
 
-:func:`generic_pass` takes cotangents of any kind (tensors, or arrays with an additional first axis), and can stop at
-any node. :func:`reverse_pass` is faster: it takes arrays, always reaches the leaves, sums in place and frees residuals
-as it goes.
+The cotangents are arrays, or arrays with an additional first axis, or tensors (:mod:`minigrad.higher_order`). The pass
+sums in place and frees residuals as it goes.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ from .spec import Array, describe, refuse_masked
 from .summation import block_sum
 from .writes import arrays_in, check_unwritten, owner
 
-__all__ = ["fit", "graph_of", "generic_pass", "reverse_pass", "seed_of", "unbroadcast"]
+__all__ = ["fit", "graph_of", "reverse_pass", "seed_of", "unbroadcast"]
 
-# Sums of cotangents so far, keyed by (node, output index). In reverse_pass a bare node means its first output.
 _Cotangents: TypeAlias = "dict[Any, Any]"
+"""Sums of cotangents so far. The key is the node for its first output, and ``(node, index)`` for another one."""
 Rule: TypeAlias = "Callable[[Node, Any, tuple[bool, ...]], Any]"
 """``rule(node, g, needs)`` maps the cotangent of a node's output (a tuple if several) to those of its inputs."""
 
@@ -51,13 +50,13 @@ def graph_of(nodes: list[Node], parents: Callable[[Node], tuple[Node, ...]] = _p
     return result
 
 
-def younger_parents(sources: Iterable[Node]) -> Callable[[Node], tuple[Node, ...]]:
-    """Return a function that gives the parents of nodes that may depend on a source: those younger than the oldest.
+def parents_until(sources: Collection[Node]) -> Callable[[Node], tuple[Node, ...]]:
+    """Return a function that gives the parents of a node, none of a source or of a node older than all sources.
 
     So a pass does not visit what was computed before its sources existed.
     """
     oldest = min((source.born for source in sources), default=0)
-    return lambda node: node.parents if node.born > oldest else ()
+    return lambda node: node.parents if node.born > oldest and node not in sources else ()
 
 
 def refuse_boundaries(nodes: Iterable[Node], sources: Collection[Node] | None = None) -> None:
@@ -147,136 +146,29 @@ def _is_fresh(grad: Array, argnum: int, grads: Any, others: Any) -> bool:
     return all(memory is not owner(array) for array in arrays_in([*others, *grads[:argnum], *grads[argnum + 1 :]]))
 
 
-# --- the pass for cotangents of any kind -------------------------------------------------------------
-
-
-def generic_pass(
+def reverse_pass(
     seeds: Iterable[tuple[Node, int, Any]],
-    sources: Iterable[Node],
-    rule: Rule,
+    retain_graph: bool = False,
+    sources: Iterable[Node] | None = None,
+    rule: Rule | None = None,
     batch: tuple[int, ...] = (),
     observe_sources: bool = True,
-    retain_graph: bool = True,
 ) -> dict[Any, Any]:
-    """Compute the cotangents of some sources, given those of some outputs. The pass stops at each source.
+    """Compute the cotangents of the leaves, or of some sources, given those of some outputs.
 
     Args:
-        seeds: (node, output index, cotangent) for each output.
-        rule: calls the VJP, or another rule, of a node's primitive.
+        seeds: (node, output index, cotangent) for each output; the cotangent has the output's dtype and its shape,
+            after any batch axes.
+        retain_graph: keep the residuals for another pass.
+        sources: the nodes of interest, at which the pass stops; None for all leaves. The pass skips nodes that lead to
+            none of them.
+        rule: called instead of each node's VJP; None for arrays.
         batch: the shape of the additional first axes of the cotangents.
         observe_sources: whether to pass the cotangents of the sources to observers, such as hooks.
-        retain_graph: keep the residuals for another pass.
 
     Returns:
-        the cotangents of the sources by ``(node, index of the output)``.
-
-    Raises:
-        ValueError: if residuals were freed or overwritten, or a rule returns a wrong shape.
-        TypeError: if a rule does not return a tuple with an entry for each input.
-        Every error gets a note that says where the forward pass created the node, if known.
-    """
-    ends, observers = set(sources), pass_observers()
-    younger = younger_parents(ends)
-
-    def parents(node: Node) -> tuple[Node, ...]:
-        return () if node in ends else younger(node)
-
-    order = graph_of([node for node, _, _ in seeds], parents)
-    refuse_boundaries(order.nodes, ends)
-    live = dependents(order, ends, parents)
-    cotangents: _Cotangents = {}
-    found: dict[Any, Any] = {}
-    for node, index, g in seeds:
-        _add(cotangents, (node, index), g)
-    for observer in observers:
-        observer.start({key: plain(g) for key, g in cotangents.items()})
-    for node in reversed(order.nodes):
-        outputs = range(1 + len(node.later_outputs))
-        gs = tuple(cotangents.pop((node, index), None) for index in outputs)
-        if node not in live:
-            continue
-        try:
-            if node in ends:
-                pairs = zip(gs, node.outputs, strict=True)
-                gs = tuple(g if g is None or g.dtype == dtype else g.astype(dtype) for g, (_, dtype) in pairs)
-            g = gs if len(gs) > 1 else gs[0]
-            if node not in ends or observe_sources:
-                g = _observe(node, g, observers, bool(batch))
-            if node in ends:
-                found.update({(node, i): g for i, g in enumerate(g if type(g) is tuple else (g,)) if g is not None})
-                continue
-            nodes, argnums, needs, indices = _live_edges(node, live)
-            grads = _apply_rule(node, g, needs, rule, batch, observers)
-        except BaseException as error:
-            add_location(error, node)
-            raise
-        if not retain_graph:
-            node.residuals, node.inputs = None, ()
-        for parent, argnum, index in zip(nodes, argnums, indices, strict=True):
-            _add(cotangents, (parent, index), grads[argnum])
-    return found
-
-
-def _add(cotangents: _Cotangents, key: Any, g: Any) -> None:
-    """Add a cotangent; half precision is summed in single, since sums of ones would stop at 2,048."""
-    if key in cotangents:
-        total = cotangents[key]
-        g = (total.astype(np.float32) if total.dtype == _half else total) + g
-    cotangents[key] = g
-
-
-def _observe(node: Node, g: Any, observers: Sequence[Observer], batched: bool = False) -> Any:
-    """Pass a node's complete cotangent to observers, and return the final one."""
-    for observer in observers:
-        changed = observer.cotangent(node, g, batched)
-        g = g if changed is None else changed
-    return g
-
-
-def _apply_rule(
-    node: Node, g: Any, needs: tuple[bool, ...], rule: Rule, batch: tuple[int, ...], observers: Sequence[Observer]
-) -> dict[int, Any]:
-    """Apply a rule to a node; return the cotangents of the needed inputs, keyed by input number."""
-    _check_residuals(node)
-    primitive = node.primitive
-    vjp: Callable[..., Any] = partial(rule, node)
-    for observer in observers:
-        vjp = observer.around(primitive, vjp, node)
-    grads = vjp(g, needs)
-    if type(grads) is not tuple or len(grads) != len(needs):
-        raise TypeError(_miscounted(primitive, len(needs), grads))
-    fitted = _fitted(node, needs, grads, batch)
-    for observer in observers:
-        observer.after_vjp(node, {argnum: plain(g) for argnum, g in fitted.items()}, bool(batch))
-    return fitted
-
-
-def _fitted(node: Node, needs: tuple[bool, ...], grads: Any, batch: tuple[int, ...] = ()) -> dict[int, Any]:
-    """Convert a VJP's cotangents to the shapes and dtypes of their inputs; return them keyed by input number."""
-    edges = zip(node.parents, *node.edges[::2], strict=True)
-    primitive = node.primitive
-    return {
-        argnum: fit(primitive, argnum, grads[argnum], *parent.outputs[index], batch)
-        for parent, argnum, index in edges
-        if needs[argnum]
-    }
-
-
-# --- the fast pass for arrays ------------------------------------------------------------------------
-
-
-def reverse_pass(
-    seeds: list[tuple[Node, int, Array]], retain_graph: bool = False, sources: list[Leaf] | None = None
-) -> dict[Leaf, Array]:
-    """Compute the cotangents of the leaves, given those of some outputs.
-
-    Args:
-        seeds: (node, output index, cotangent) for each output; the cotangent has the output's shape and dtype.
-        retain_graph: keep the residuals for another pass.
-        sources: the leaves of interest; None for all. The pass skips nodes that lead to none of them.
-
-    Returns:
-        the cotangent of each leaf reached, in an array that shares memory with nothing else.
+        the cotangent of each leaf or source reached, by its key. Without a rule, it is in an array that shares memory
+        with nothing else.
 
     Raises:
         ValueError: if residuals were freed by an earlier pass or overwritten, or a VJP returns a wrong shape.
@@ -284,38 +176,49 @@ def reverse_pass(
         Every error, including those of VJPs and hooks, gets a note that says where the forward pass created the node,
         if known.
     """
-    parents = _parents if sources is None else younger_parents(sources)
+    seeds, ends = list(seeds), set(sources or ())
+    parents = _parents if sources is None else parents_until(ends)
     order = graph_of([node for node, _, _ in seeds], parents)
     if sources is not None:
-        refuse_boundaries(order.nodes, sources)
+        refuse_boundaries(order.nodes, ends)
     observers = pass_observers()
     if observers:  # so that hooks are called as soon as a cotangent is complete
         order = with_late_leaves(order, parents)
-    live = None if sources is None else dependents(order, sources, parents)
+    live = None if sources is None else dependents(order, ends, parents)
     cotangents: _Cotangents = {}
     for node, index, g in seeds:
-        _add(cotangents, (node, index) if index else node, g)
+        key = (node, index) if index else node
+        cotangents[key] = _sum(cotangents[key], g) if key in cotangents else g
     for observer in observers:
-        observer.start({key if type(key) is tuple else (key, 0): g for key, g in cotangents.items()})
-    unshared = _walk_back(order, cotangents, live, retain_graph, observers)
+        observer.start({key if type(key) is tuple else (key, 0): plain(g) for key, g in cotangents.items()})
+    of_sources = observers if observe_sources else ()
+    unshared = _walk_back(order, cotangents, ends, live, rule, batch, retain_graph, observers, of_sources)
     if sources is None:
         refuse_boundaries(cotangents)
-    return {
-        # asarray, since NumPy's sums of 0-d arrays are scalars; half precision was summed in single
-        end: np.asarray(g, end.dtype) if end in unshared else np.array(g, end.dtype)
-        for end, g in cotangents.items()
-        if live is None or end in live
-    }
+    found = {}
+    for key, g in cotangents.items():
+        node, index = key if type(key) is tuple else (key, 0)
+        if live is None or node in ends:
+            dtype = node.outputs[index][1]  # half precision was summed in single
+            if rule is not None:
+                found[key] = g if g.dtype == dtype else g.astype(dtype)
+            else:  # asarray, since NumPy's sums of 0-d arrays are scalars
+                found[key] = np.asarray(g, dtype) if key in unshared else np.array(g, dtype)
+    return found
 
 
 def _walk_back(
     order: Order[Node],
     cotangents: _Cotangents,
+    ends: set[Node],
     live: set[Node] | None,
+    rule: Rule | None,
+    batch: tuple[int, ...],
     retain_graph: bool,
     observers: Sequence[Observer],
+    observers_of_ends: Sequence[Observer],
 ) -> set[Any]:
-    """Visit the nodes, children first; at the end ``cotangents`` holds those of the leaves.
+    """Visit the nodes, children first; at the end ``cotangents`` holds those of the leaves or ends.
 
     Returns:
         the keys of cotangents in unshared arrays, to which the pass may add in place.
@@ -329,9 +232,11 @@ def _walk_back(
             if live is not None and node not in live:
                 continue
             primitive = node.primitive
-            if primitive is None:
-                if observers:
-                    cotangents[node] = _observe(node, cotangents[node], observers)
+            if primitive is None or (ends and node in ends):
+                if observers_of_ends:
+                    g = cotangents[node]
+                    g = g if rule is None or g.dtype == node.dtype else g.astype(node.dtype)
+                    cotangents[node] = _observe(node, g, observers_of_ends, bool(batch))
                 continue
             residuals = node.residuals
             if residuals is None:
@@ -343,20 +248,20 @@ def _walk_back(
             argnums, needs, indices = node.edges
             if live is not None and not live.issuperset(parents):
                 parents, argnums, needs, indices = _live_edges(node, live)
-            vjp = primitive.vjp  # calling primitive.vjp(…) directly would add 5 % of the time of an np.add
+            vjp = primitive.vjp if rule is None else partial(rule, node)
             if observers:
-                g = _observe(node, g, observers)
+                g = _observe(node, g, observers, bool(batch))
                 for observer in observers:
                     vjp = observer.around(primitive, vjp, node)
             if node.born < writes.last_write:  # a hook or a VJP may have written
                 check_unwritten(node)
-            grads = vjp(g, needs, *residuals) if residuals else vjp(g, needs)
+            # Calling primitive.vjp(…) directly would add 5 % of the time of an np.add.
+            grads = vjp(g, needs) if rule is not None or not residuals else vjp(g, needs, *residuals)
             if type(grads) is not tuple or len(grads) != len(needs):
                 raise TypeError(_miscounted(primitive, len(needs), grads))
-            if observers:
-                for observer in observers:
-                    if type(observer).after_vjp is not Observer.after_vjp:
-                        observer.after_vjp(node, _fitted(node, needs, grads))
+            for observer in observers:
+                if type(observer).after_vjp is not Observer.after_vjp:
+                    observer.after_vjp(node, _fitted(node, needs, grads, batch), bool(batch))
             i = 0
             for parent in parents:
                 index, argnum = indices[i], argnums[i]
@@ -368,8 +273,8 @@ def _walk_back(
                     key = parent, index
                     shape, dtype = parent.later_outputs[index - 1]
                 array = type(grad) is np.ndarray or isinstance(grad, np.generic)
-                if not array or grad.shape != shape or grad.dtype is not dtype:
-                    grad = fit(primitive, argnum, grad, shape, dtype)
+                if not array or batch or grad.shape != shape or grad.dtype is not dtype:
+                    grad = fit(primitive, argnum, grad, shape, dtype, batch)
                 if key not in cotangents:
                     cotangents[key] = grad
                     # A leaf may keep its first cotangent. Copying a small one is faster than checking.
@@ -382,10 +287,7 @@ def _walk_back(
                 elif key in unshared:
                     cotangents[key] += grad
                 else:
-                    total = cotangents[key]
-                    if dtype is _half:  # float16 cannot count past 2,048
-                        total = total.astype(np.float32)
-                    cotangents[key] = total + grad
+                    cotangents[key] = _sum(cotangents[key], grad) if dtype is _half else cotangents[key] + grad
                     unshared.add(key)
             if not retain_graph:
                 node.residuals = None
@@ -396,12 +298,27 @@ def _walk_back(
     return unshared
 
 
-def _check_residuals(node: Node) -> None:
-    """Raise if a node's residuals were freed, or if data that its gradient needs was overwritten."""
-    if node.residuals is None:
-        _raise_freed(node.primitive)
-    if node.born < writes.last_write:
-        check_unwritten(node)
+def _sum(total: Any, g: Any) -> Any:
+    """Add cotangents; half precision is summed in single, since sums of ones would stop at 2,048."""
+    return (total.astype(np.float32) if total.dtype is _half else total) + g
+
+
+def _observe(node: Node, g: Any, observers: Sequence[Observer], batched: bool) -> Any:
+    """Pass a node's complete cotangent to observers, and return the final one."""
+    for observer in observers:
+        changed = observer.cotangent(node, g, batched)
+        g = g if changed is None else changed
+    return g
+
+
+def _fitted(node: Node, needs: tuple[bool, ...], grads: Any, batch: tuple[int, ...]) -> dict[int, Array]:
+    """Convert a VJP's cotangents to arrays of the shapes and dtypes of their inputs; return them by input number."""
+    edges = zip(node.parents, *node.edges[::2], strict=True)
+    return {
+        argnum: plain(fit(node.primitive, argnum, grads[argnum], *parent.outputs[index], batch))
+        for parent, argnum, index in edges
+        if needs[argnum]
+    }
 
 
 def _raise_freed(primitive: Primitive) -> None:

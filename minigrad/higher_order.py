@@ -25,7 +25,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .backward import generic_pass
+from .backward import reverse_pass
 from .core import Node, Tensor, enable_grad, grad_enabled, number_check, untracked
 from .observers import setting
 from .primitives import Primitive, primitive
@@ -103,9 +103,9 @@ def differentiable_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iter
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
     with enable_grad():
-        found = generic_pass(seeds, sources, rule_on_tensors)
+        found = reverse_pass(seeds, True, sources, rule_on_tensors)
     # Copies untracked results, since they may share memory with the caller's arrays.
-    return {node: g if g.node is not None else untracked(np.array(g.data)) for (node, _), g in found.items()}
+    return {node: g if g.node is not None else untracked(np.array(g.data)) for node, g in found.items()}
 
 
 def rule_on_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
@@ -230,8 +230,7 @@ def _differentiate_reference(node: Node, primitive: Primitive, g: Any, needs: tu
     outputs = out if isinstance(out, tuple) else (out,)
     cotangents = g if isinstance(g, tuple) else (g,)
     seeds = [(y.node, y.index, c) for y, c in zip(outputs, cotangents, strict=True) if y.node and c is not None]
-    found = generic_pass(seeds, [cast(Node, v.node) for v in variables.values()], rule_on_tensors)
+    found = reverse_pass(seeds, True, [cast(Node, v.node) for v in variables.values()], rule_on_tensors)
     return tuple(
-        found.get((variables[i].node, 0), np.zeros_like(variables[i].data)) if need else None
-        for i, need in enumerate(needs)
+        found.get(variables[i].node, np.zeros_like(variables[i].data)) if need else None for i, need in enumerate(needs)
     )

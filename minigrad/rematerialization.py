@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .backward import Rule, generic_pass
+from .backward import Rule, reverse_pass
 from .core import Boundary, Node, Tensor, enable_grad, grad_enabled, number_check, plain
 from .higher_order import attached, differentiating, is_differentiating, rule_on_tensors
 from .observers import Observer, observing, setting
@@ -85,7 +85,7 @@ class _Collector(Observer):
         return found
 
 
-_Rerun = Callable[[Any, "tuple[bool, ...]", "list[Any]", Rule, bool], "tuple[Any, ...]"]
+_Rerun = Callable[[Any, "tuple[bool, ...]", "list[Any]", "Rule | None", bool], "tuple[Any, ...]"]
 _CHANGED = "checkpoint: the function behaved differently when it ran again"
 
 
@@ -135,16 +135,12 @@ def _checkpoint(*outside: Array, rerun: _Rerun, outputs: Iterator[Array]) -> Any
 
 @_checkpoint.vjp
 def _(g: Any, needs: tuple[bool, ...], rerun: _Rerun, outside: list[Array]) -> Any:
-    return rerun(g, needs, outside, _rule_on_arrays, False)
+    return rerun(g, needs, outside, None, False)
 
 
 @_checkpoint.vjp_on_tensors
 def _(g: Any, needs: tuple[bool, ...], rerun: _Rerun, outside: list[Any]) -> Any:
     return rerun(g, needs, outside, rule_on_tensors, True)
-
-
-def _rule_on_arrays(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
-    return cast(Primitive, node.primitive).vjp(g, needs, *cast("tuple[Any, ...]", node.residuals))
 
 
 def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -187,7 +183,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     specs, used = [(y.shape, y.dtype) for y in made], collector.outside_inputs(made)
     keys, constants = tuple(used), collector.constants  # without the arrays, which `rerun` would keep
 
-    def rerun(g: Any, needs: tuple[bool, ...], outside: list[Any], rule: Rule, retain_graph: bool) -> tuple[Any, ...]:
+    def rerun(g: Any, needs: tuple[bool, ...], outside: list[Any], rule: Rule | None, retain_graph: bool) -> Any:
         """Run the function again and compute the cotangents of the tensors that it used from outside."""
         calls, again = _Collector(), differentiating(differentiable or is_differentiating())
         unchecked = setting(number_check, lambda _: None)  # since the function is not a rule
@@ -199,9 +195,9 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         _check_constants(calls.constants, constants)
         cotangents = g if isinstance(g, tuple) else (g,)
         seeds = [(cast(Node, y.node), y.index, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
-        found = generic_pass(seeds, {node for node, _ in keys}, rule, (), False, retain_graph)
+        found = reverse_pass(seeds, retain_graph, {node for node, _ in keys}, rule, observe_sources=False)
         return tuple(
-            found.get(key, np.zeros(*key[0].outputs[key[1]])) if need else None
+            found.get(key if key[1] else key[0], np.zeros(*key[0].outputs[key[1]])) if need else None
             for key, need in zip(keys, needs, strict=True)
         )
 

@@ -24,7 +24,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .backward import generic_pass, graph_of, reverse_pass, seed_of
+from .backward import graph_of, reverse_pass, seed_of
 from .core import Boundary, Leaf, Node, Tensor, enable_grad, grad_enabled, in_transform, plain, untracked
 from .higher_order import builds_graph, differentiable_pass, differentiating, variable
 from .observers import setting
@@ -147,7 +147,7 @@ class _Differentiation:
         if outer and (self.differentiable or builds_graph()):
             return self.differentiable_backward(outputs, cotangents)
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
-        found = reverse_pass(seeds, retain_graph, cast("list[Leaf]", self.sources)) if seeds else {}
+        found = reverse_pass(seeds, retain_graph, self.sources) if seeds else {}
         pairs = zip(self.sources, self.variables, strict=True)
         return _as_results([found[node] if node in found else np.zeros_like(v._data) for node, v in pairs], outer)
 
@@ -564,10 +564,10 @@ def _jacobian_rows(y: Tensor, sources: Sequence[Leaf]) -> list[Array]:
         for start in range(0, y.size, step):
             n = min(step, y.size - start)
             one_hot = np.eye(n, y.size, start, dtype=y.dtype).reshape(n, *y.shape)
-            found = generic_pass([(y.node, y.index, one_hot)], sources, _batched_rule, batch=(n,))
+            found = reverse_pass([(y.node, y.index, one_hot)], True, sources, _batched_rule, (n,))
             for leaf, matrix in zip(sources, matrices, strict=True):
-                if (leaf, 0) in found:
-                    matrix[start : start + n] = found[leaf, 0]
+                if leaf in found:
+                    matrix[start : start + n] = found[leaf]
     return [m.reshape(y.shape + leaf.shape) for m, leaf in zip(matrices, sources, strict=True)]
 
 
@@ -590,7 +590,7 @@ def _one_by_one(primitive: Primitive, g: Any, needs: tuple[bool, ...], *residual
         gs = tuple(None if c is None else c[i] for c in cotangents)
         results.append(primitive.vjp(gs if several else gs[0], needs, *residuals))
         if type(results[-1]) is not tuple or len(results[-1]) != len(needs):
-            return results[-1]  # type: ignore[no-any-return]  # `_apply_rule` raises
+            return results[-1]  # type: ignore[no-any-return]  # `reverse_pass` raises
     return tuple(np.stack([r[k] for r in results]) if need else None for k, need in enumerate(needs))
 
 

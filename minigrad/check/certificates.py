@@ -114,8 +114,7 @@ def certify_backward(
     observer = _Visits()
     with observing(observer):
         found = reverse_pass([seed_of(loss, gradient)], retain_graph, leaves)
-    # the pass also returns inner tensors with `retain_grad`
-    certificate = Certificate(tuple(observer.visits), {leaf: g for leaf, g in found.items() if isinstance(leaf, Leaf)})
+    certificate = Certificate(tuple(observer.visits), found)
     try:
         check_certificate(certificate, loss, gradient, sources)
     except ValueError as error:
