@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .core import Node, Tensor, current_scope, grad_enabled, plain
+from .core import Node, Tensor, current_scope, grad_enabled, is_tracked, plain
 from .higher_order import in_rule
-from .observers import Observer, current, global_observers, location, location_text, observing
+from .observers import Observer, active, current, global_observers, location, location_text, observing
 from .primitives import Primitive
 from .recording import badness, ensure_note, user_line
 from .spec import Array, describe
@@ -31,9 +31,9 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
     - A call raises if it produces the first NaN or infinity, even if nothing is tracked. A backward pass raises if a
       VJP or a sum of gradients produces the first one. The message names the primitive, the line that called it, the
       scope, the shapes, the first bad entry and the inputs there.
-    - A backward pass warns of the lines at which entries of tracked tensors became plain numbers before its output was
-      made, by ``float()``, ``.item()``, ``.numpy()`` or ``.data``. If the output depends on these numbers, its gradient
-      lacks a part. Lines within :func:`no_grad` do not count.
+    - A backward pass warns if entries of tracked tensors became plain numbers before its output was computed, by
+      ``float()``, ``.item()``, ``.numpy()`` or ``.data``, and lists the lines. If the output depends on these numbers,
+      its gradient lacks a part. Lines within :func:`no_grad` do not count.
     - Each call takes a checksum of what its gradient needs. A backward pass, even outside the block, raises if the data
       have changed: something wrote through ``.data`` or ``.numpy()``, whose memory the tensor shares.
       :mod:`minigrad.writes` always detects the other writes.
@@ -70,34 +70,24 @@ class detect_anomaly(observing):  # noqa: N801  (used as a function)
 
     def __enter__(self) -> None:
         super().__enter__()
-        _open.add(self)
         Tensor.data = _watched_data
 
     def __exit__(self, *error: object) -> None:
-        _open.discard(self)
-        Tensor.data = _watched_data if _open else _plain_data
         super().__exit__(*error)
+        Tensor.data = _watched_data if any(isinstance(key, detect_anomaly) for key in active) else _plain_data
 
 
-_open: set[detect_anomaly] = set()
-"""The blocks that are open, in all threads."""
 _plain_data: Any = Tensor.data
-
-
-def _read_data(x: Tensor) -> Array:
-    for observer in current():
-        observer.number(x, ".data")
-    return x._data
 
 
 def _replace_data(x: Tensor, array: Array) -> None:
     for observer in current():
-        if isinstance(observer, _Watch):  # x.data -= … reads it first
+        if isinstance(observer, _Watch):  # x.data -= … has read it before
             observer.numbers.pop(f"{_line_of_use()} by .data", None)
     _plain_data.__set__(x, array)
 
 
-_watched_data: Any = property(_read_data, _replace_data)
+_watched_data: Any = property(lambda x: x._read(".data"), _replace_data)
 
 
 def _line_of_use() -> str:
@@ -139,7 +129,7 @@ class _Watch(Observer):
             _check_forward(primitive, params, inputs, outputs, place)
 
     def number(self, tensor: Tensor, how: str) -> None:
-        if tensor.node is not None and grad_enabled() and (line := _line_of_use()):
+        if is_tracked(tensor) and grad_enabled() and (line := _line_of_use()):
             self.numbers[f"{line} by {how}"] = next(clock)
 
     def start(self, seeds: Mapping[Any, Array]) -> None:
@@ -150,7 +140,7 @@ class _Watch(Observer):
                 f"backward: entries of tracked tensors became plain numbers at {', '.join(before)}. If the loss "
                 "depends on these numbers, its gradient lacks a part: compute with the tensors instead. If it does "
                 "not, take them within mg.no_grad().",
-                stacklevel=2,
+                stacklevel=4,  # the line that calls backward
             )
         self.numbers = {}
         for (node, index), g in seeds.items():

@@ -1,7 +1,7 @@
 """Call a primitive on tensors: run its forward on their arrays and, if an input is tracked, make a node.
 
 `caller` writes a function for each primitive's signature, as the standard library's dataclasses write ``__init__``. It
-does ordinary calls itself: of tensors, ndarrays and numbers, with plain options, while nobody observes. It leaves
+does ordinary calls itself: of tensors, ndarrays and numbers, with plain options, while no observer is active. It leaves
 everything else to `_call`, which can do every call. ``print(source_of(mg.tanh.primitive))`` shows such a function.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import linecache
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from string import Template
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,6 @@ _bool, _float32, _float64 = map(np.dtype, ("bool", "float32", "float64"))
 _NUMBERS = frozenset((int, float))
 _PLAIN = frozenset((bool, int, float, str, slice, type(None), type(Ellipsis)))
 """Types of options that need no conversion, and that the caller cannot change later."""
-_MALFORMED = "the forward must return (output, tuple of residuals)"
 # The errors that NumPy and our own checks raise for a user's mistake.
 _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
@@ -85,7 +84,7 @@ _BODY = Template("""
 
 
 def source_of(primitive: Primitive) -> str:
-    """Return the text of the function that calls a primitive.
+    """Return the source code of the function that calls a primitive.
 
     >>> import minigrad as mg
     >>> print(source_of(mg.tanh.primitive)[:98])
@@ -153,9 +152,9 @@ class _Name(str):
 
 
 def caller(primitive: Primitive) -> Callable[..., Any]:
-    """Return the function on tensors that calls a primitive. Its first call compiles it: 150 take 140 ms."""
+    """Return the function on tensors that calls a primitive. The first call compiles it, in about 1 ms."""
     namespace = {
-        "_active": active, "_primitive": primitive, "_defaults": primitive.defaults, "_PLAIN": _PLAIN,
+        "_active": active, "_primitive": primitive, "_PLAIN": _PLAIN,
         "_NUMBERS": _NUMBERS, "_MISUSE": _MISUSE, "_ONE": _ONE, "_LEFT": _LEFT, "_RIGHT": _RIGHT, "_BOTH": _BOTH,
         "_Tensor": Tensor, "_Node": Node, "_clock": clock, "_new": object.__new__, "_ndarray": np.ndarray,
         "_generic": np.generic, "_asarray": np.asarray, "_float32": _float32, "_float64": _float64,
@@ -182,7 +181,7 @@ def _compiled(primitive: Primitive, function: FunctionType) -> None:
     linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
     names: dict[str, Any] = {"_defaults": primitive.defaults}
     exec(compile(source, file, "exec"), names)
-    made = next(reversed(names.values()))
+    made = next(reversed(names.values()))  # exec adds __builtins__ first and the function last
     function.__defaults__, function.__kwdefaults__ = made.__defaults__, made.__kwdefaults__
     function.__code__ = made.__code__
 
@@ -194,17 +193,16 @@ _EDGES_OF = {
     1: "({},), _ONE",
     2: "(({0},), _LEFT) if {1} is None else (({1},), _RIGHT) if {0} is None else (({0}, {1}), _BOTH)",
 }
-_EDGES: dict[tuple[bool, ...], Any] = {}
 
 
 def _edges_of(nodes: tuple[Node | None, ...]) -> tuple[tuple[Node, ...], Any]:
     """Return the parents and the edges of a node, of inputs that are first outputs."""
-    parents = tuple(filter(None, nodes))
-    needs = tuple(map(bool, nodes))
-    edges = _EDGES.get(needs)
-    if edges is None:
-        edges = _EDGES[needs] = tuple(i for i, need in enumerate(needs) if need), needs, (0,) * len(parents)
-    return parents, edges
+    return tuple(filter(None, nodes)), _edges(tuple(map(bool, nodes)))
+
+
+@cache
+def _edges(needs: tuple[bool, ...]) -> Any:
+    return tuple(i for i, need in enumerate(needs) if need), needs, (0,) * sum(needs)
 
 
 def _with_indices(edges: Any, inputs: Sequence[Any]) -> Any:
@@ -220,10 +218,7 @@ def _keep(node: Node, inputs: Sequence[Any], arrays: Sequence[Any]) -> None:
     """Keep the inputs of a node if its reference may need them, and copy what it keeps of the caller's ndarrays."""
     node.inputs = tuple(arrays) if node.primitive.keeps_inputs else ()
     if number_check.get() is None and (given := _given(inputs, arrays)):  # a rule passes what is private already
-        if node.inputs:
-            node.residuals, node.inputs = private((node.residuals, node.inputs), given)
-        else:
-            node.residuals = private(node.residuals, given)
+        node.residuals, node.inputs = private((node.residuals, node.inputs), given)
 
 
 def _given(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Array]:
@@ -238,11 +233,6 @@ def _constant(value: Any, weak: bool) -> Any:
     if value is None or (weak and isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))):
         return value
     return as_array(value)
-
-
-def _takes_default(inputs: Any) -> bool:
-    """Return whether Python floats decide the dtype of a result: there is one, beside only booleans and numbers."""
-    return any(type(x) is float for x in inputs) and all(getattr(x, "dtype", _bool) == _bool for x in inputs)
 
 
 def _real_array(output: Any) -> Array:
@@ -271,13 +261,12 @@ def _call(primitive: Primitive, inputs: tuple[Any, ...], options: dict[str, Any]
         result = forward(*arrays, **params)
     except _MISUSE as error:
         raise primitive.failed(inputs, error) from error
-    if grad_enabled():
-        for name, option in options.items():
-            if isinstance(option, Tensor) and option.node is not None:
-                raise TypeError(
-                    f"{primitive.name}: the option {name} is not differentiable, so a tracked tensor would lose "
-                    "its gradient. Pass .detach(), or use primitives that take it as an input."
-                )
+    for name, option in options.items():
+        if isinstance(option, Tensor) and option.node is not None and grad_enabled():
+            raise TypeError(
+                f"{primitive.name}: the option {name} is not differentiable, so a tracked tensor would lose "
+                "its gradient. Pass .detach(), or use primitives that take it as an input."
+            )
     return _finish(primitive, inputs, arrays, params, result, observers)
 
 
@@ -292,14 +281,16 @@ def _finish(
     """Turn what a forward returned into tensors, and make a node if an input is tracked."""
     try:
         if not (type(result) is tuple and len(result) == 2 and type(result[1]) is tuple):
-            raise TypeError(_MALFORMED)
+            raise TypeError("the forward must return (output, tuple of residuals)")
         output, residuals = result
         several = type(output) is tuple
         outputs = [
             y if type(y) is _ndarray and y.dtype.kind == "f" else _real_array(y)
             for y in (output if several else (output,))
         ]
-        if primitive.broadcasts and len(inputs) > 1 and _takes_default(inputs):
+        # Python floats beside only booleans and numbers decide the dtype.
+        plain_numbers = all(getattr(x, "dtype", _bool) == _bool for x in inputs)
+        if primitive.broadcasts and len(inputs) > 1 and plain_numbers and float in map(type, inputs):
             outputs = [y.astype(get_default_dtype()) if y.dtype == _float64 else y for y in outputs]
         if primitive.first_hidden not in (None, len(outputs)):
             raise TypeError(f"the first hidden output must be declared as 'hidden {len(outputs)}'")

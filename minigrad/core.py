@@ -40,7 +40,7 @@ current_scope, set_scope = _scope.get, _scope.set
 number_check: ContextVar[Callable[[Tensor], None] | None] = ContextVar("minigrad_number_check", default=None)
 """A function that is called before entries of a tensor become plain numbers, and may raise; or None."""
 in_transform: ContextVar[bool] = ContextVar("minigrad_in_transform", default=False)
-"""Whether a function runs that a transform differentiates. There, `float` of a tracked tensor raises an error."""
+"""Whether a function runs that a transform differentiates. In it, `float` of a tracked tensor raises an error."""
 _new = object.__new__
 
 
@@ -166,7 +166,7 @@ class Leaf(Node):
 
 
 class Boundary(Leaf):
-    """A leaf at which a transform cuts the graph: its variable, or a result that it computes without a graph.
+    """A leaf at which a transform cuts the graph: one of its variables, or a result that it computes without a graph.
 
     A variable is closed when the transform returns. A pass that reaches a closed boundary raises an error, because
     tensors behind it would get no gradient. Apart from that, you can read its tensor like a constant.
@@ -227,14 +227,12 @@ class Tensor(Extensions):
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape, a tuple of integers."""
-        shape: tuple[int, ...] = self._data.shape
-        return shape
+        return self._data.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> DType:
         """The dtype of the array."""
-        dtype: DType = self._data.dtype
-        return dtype
+        return self._data.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
@@ -248,7 +246,11 @@ class Tensor(Extensions):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients flow through this tensor; settable on leaves."""
+        """Whether gradients flow through this tensor; settable on leaves.
+
+        Also true for a result of a transform that depends on outer tensors: a pass through it raises an error, although
+        its entries can be read like those of a constant.
+        """
         return self.node is not None
 
     @requires_grad.setter
@@ -257,9 +259,8 @@ class Tensor(Extensions):
             raise ValueError("requires_grad can only be set on leaves: use .detach() to get a constant")
         if bool(value) != self.requires_grad:
             self.node = leaf = Leaf(self._data) if value else None
-            if leaf is not None:
-                leaf.name = getattr(self, "name", "")  # parameters of modules have one
-                leaf.owner = getattr(self, "owner", "")
+            if leaf is not None:  # parameters of modules have a name
+                leaf.name, leaf.owner = getattr(self, "name", ""), getattr(self, "owner", "")
 
     def _holder(self) -> Any:
         """The object that holds ``.grad``: a leaf, or the hooks of an inner tensor, or None."""
@@ -299,14 +300,16 @@ class Tensor(Extensions):
 
     def numpy(self) -> Array:
         """Return the array itself, not a copy. If the tensor is tracked, do not write into the array."""
+        return self._read(".numpy()")
+
+    def _read(self, how: str) -> Array:
         for observer in current():
-            observer.number(self, ".numpy()")
+            observer.number(self, how)
         return self._data
 
     def entries(self, how: str) -> Array:
-        """Return the array to extract plain numbers by ``how``; raise if that would lose a gradient unnoticed."""
-        check = number_check.get()
-        if check is not None:
+        """Return the array whose entries become numbers by ``how``; raise if a gradient would get lost unnoticed."""
+        if (check := number_check.get()) is not None:
             check(self)
         if how in ("float()", "int()", "bool()") and in_transform.get() and is_tracked(self):
             raise TypeError(
@@ -314,9 +317,7 @@ class Tensor(Extensions):
                 "math call it, too. Compute with tensors: mg.tanh(x) instead of math.tanh(x), mg.stack or mg.put "
                 "instead of array[i] = x. For a plain number, call .item()."
             )
-        for observer in current():
-            observer.number(self, how)
-        return self._data
+        return self._read(how)
 
     def _only_entry(self, how: str) -> Any:
         array = self.entries(how)
@@ -451,7 +452,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def is_tracked(x: Tensor) -> bool:
-    """Return whether reading a tensor's entries would lose a gradient: its node is no closed boundary."""
+    """Return whether reading a tensor's entries would lose a gradient: it has a node that is no closed boundary."""
     node = x.node
     return node is not None and not (type(node) is Boundary and node.closed)
 
@@ -459,9 +460,7 @@ def is_tracked(x: Tensor) -> bool:
 def untracked(array: Array) -> Tensor:
     """Return a constant that holds the array itself: no checks and no copy, unlike :func:`tensor`."""
     result: Tensor = _new(Tensor)
-    result._data = array
-    result.node = None
-    result.index = 0
+    result._data, result.node, result.index = array, None, 0
     return result
 
 

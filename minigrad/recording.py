@@ -272,7 +272,7 @@ def user_line(through: tuple[str, ...] = ("",)) -> str:
     """Return the file and line of the innermost frame outside of this package.
 
     Args:
-        through: names of modules of this package that may lie in between; the result is empty if another one does.
+        through: the files of this package that may lie in between; the result is empty if another one does.
     """
     frame = sys._getframe(1)
     while frame.f_back is not None and (name := frame.f_code.co_filename).startswith(_HERE):

@@ -10,9 +10,9 @@ Source: T. Chen et al., Training deep nets with sublinear memory cost (2016), ar
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class _Collector(Observer):
 
     Attributes:
         inputs: the arrays that each call took, by its node.
-        constants: a checksum of each untracked input, and of each array in an option, that no other call returned; with
+        constants: the checksum of each untracked input and of each array in an option, unless a call returned it, and
             the name of the primitive that took it.
     """
 
@@ -43,7 +43,7 @@ class _Collector(Observer):
         self.inputs: dict[Node, Sequence[Any]] = {}
         self.constants: list[tuple[int, str]] = []
         self._seen: dict[int, Any] = {}  # constants by id; the values keep them alive
-        self._made: dict[int, weakref.ref[Array]] = {}  # the owners of the outputs of calls
+        self._made: WeakValueDictionary[int, Array] = WeakValueDictionary()  # owners of the outputs of calls
 
     def call(
         self,
@@ -60,14 +60,10 @@ class _Collector(Observer):
             if x is not None and id(x) not in self._seen and not self._is_made(x):
                 self._seen[id(x)] = x
                 self.constants.append((checksum(x), primitive.name))
-        self._made.update((id(memory), weakref.ref(memory)) for memory in map(owner, outputs))
+        self._made.update((id(memory), memory) for memory in map(owner, outputs))
 
     def _is_made(self, x: Any) -> bool:
-        if not isinstance(x, np.ndarray):
-            return False
-        memory = owner(x)
-        reference = self._made.get(id(memory))
-        return reference is not None and reference() is memory
+        return isinstance(x, np.ndarray) and self._made.get(id(owner(x))) is owner(x)
 
     def outside_inputs(self, outputs: Sequence[Tensor]) -> dict[tuple[Node, int], Array]:
         """Return the arrays that nodes on which the outputs depend took from other nodes, by node and output index."""
@@ -119,8 +115,8 @@ def _check_constants(constants: Sequence[tuple[int, str]], expected: Sequence[tu
     if constants != expected:
         name = next((found[1] for found, first in zip(constants, expected, strict=False) if found != first), "it")
         raise ValueError(
-            f"{_CHANGED}: {name} took other numbers. Do not overwrite the arrays that the function uses before the "
-            "backward pass, and draw random numbers by minigrad's functions."
+            f"{_CHANGED}: {name} took other numbers. Do not overwrite arrays that the function uses before the "
+            "backward pass, and draw random numbers with minigrad's functions."
         )
 
 
@@ -148,7 +144,8 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
     All tensors that the function uses from outside get their gradients: arguments, closures and parameters. The
     function must do the same each time and should have no side effects. Random numbers drawn by minigrad's functions
-    repeat, including those from generators that you pass to them. Random numbers that the function draws itself do not.
+    repeat, including those from generators that you pass to them. Those that it draws
+    from other generators differ, and a call that takes them raises an error.
     Derivatives of any order pass through. :meth:`Tensor.retain_grad` has no effect on tensors inside the function.
 
     Args:

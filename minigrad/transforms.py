@@ -8,7 +8,7 @@ respect to tensors that ``f`` closes over.
 Transforms nest to any order. Within the function of a transform, the transforms inside leave a graph
 (:mod:`minigrad.higher_order`), as they do within :func:`minigrad.create_graph`. Everywhere else a pass on arrays
 computes the results, without a graph. You can read them like constants. But they may depend on *outer* tensors, which
-require a gradient and which ``f`` used as arguments or through a closure. Then a pass that would have to go through the
+require a gradient and which ``f`` took as arguments or from a closure. Then a pass that would have to go through the
 results raises an error (:class:`.Boundary`), because treating them as constants would be silently wrong. Inside
 ``no_grad`` the results are constants.
 """
@@ -19,7 +19,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
@@ -53,7 +53,6 @@ class _Differentiation:
         self.boundaries: list[tuple[Boundary, bool]] = []  # of variables, and whether their primals have a node
         self.primals_have_nodes = False
         self.outputs: list[Tensor] = []
-        self._outer: bool | None = None
 
     def variables_for(self, structure: Any, place: str) -> Any:
         """Replace each leaf of a structure by a variable."""
@@ -108,16 +107,14 @@ class _Differentiation:
         return out, aux
 
     def close(self, all: bool = True) -> None:
-        """Make passes raise that reach the boundary of a variable: each one, or each whose primal has a node."""
+        """Close the boundaries of the variables: all, or only of those whose primal has a node."""
         for boundary, has_node in self.boundaries:
             boundary.closed = not self.differentiable and (all or has_node)
 
-    @property
+    @cached_property
     def outer(self) -> bool:
         """Whether the outputs may depend on an outer tensor."""
-        if self._outer is None:
-            self._outer = self.uses_outer(self.outputs)
-        return self._outer
+        return self.uses_outer(self.outputs)
 
     def uses_outer(self, tensors: Iterable[Tensor]) -> bool:
         """Return whether a primal has a node, or tensors depend on a leaf or on a node from before this call.
@@ -168,7 +165,7 @@ class _Differentiation:
         twin.variables = [_weight(y) for y in self.outputs]
         twin.sources = [cast(Node, u.node) for u in twin.variables]
         twin.outputs = self.differentiable_backward(self.outputs, twin.variables)
-        twin._outer = None
+        vars(twin).pop("outer", None)
         return twin
 
     def unit_cotangent(self) -> Tensor:
@@ -467,7 +464,7 @@ def jacobian(
     Args:
         f: a function that returns a tensor or a structure of tensors.
         argnums, has_aux: as for :func:`value_and_grad`.
-        mode: "reverse" computes a row J'u for each entry of the output, "forward" a column J v for each entry of the
+        mode: "reverse" computes a row u'J for each entry of the output, "forward" a column J v for each entry of the
             arguments, as :func:`linearize` does. By default the shapes decide: columns if there are far fewer of them.
 
     Returns:
@@ -500,7 +497,10 @@ def _jacobian(
         run = _Differentiation(name)
         chosen, arguments = _with_variables(run, numbers, args)
         out, aux = run.call(f, arguments, kwargs, has_aux)
-        blocks = [unflatten_each(chosen, block) for block in _partial_derivatives(run, mode)]
+        derivatives = _partial_derivatives(run, mode)
+        if not (run.differentiable and run.outer):
+            derivatives = [_as_results(block, run.outer) for block in derivatives]
+        blocks = [unflatten_each(chosen, block) for block in derivatives]
         result = unflatten(out, [block if isinstance(argnums, Sequence) else block[0] for block in blocks])
         run.close()
         return (result, _auxiliary(run, aux)) if has_aux else result
@@ -508,28 +508,23 @@ def _jacobian(
     return evaluate
 
 
-def _partial_derivatives(run: _Differentiation, mode: str | None) -> list[list[Tensor]]:
+def _partial_derivatives(run: _Differentiation, mode: str | None) -> list[list[Any]]:
     """Return the partial derivatives of each output y by each variable v, of shape ``y.shape + v.shape``."""
     rows, columns = sum(y.size for y in run.outputs), sum(v.size for v in run.variables)
-    blocks = None
     # A column costs about as much as four rows, and the graph of u'J as much as the rows of a small array.
     if mode == "forward" or (mode is None and rows > 4 * columns + 256):
         try:
-            blocks = _by_columns(run)
+            return _by_columns(run)
         except TypeError:  # a VJP cannot be differentiated
             if mode == "forward":
                 raise
-    if blocks is None:
-        blocks = [_rows(run, y) for y in run.outputs]
-    if run.differentiable and run.outer:
-        return blocks
-    return [_as_results(block, run.outer) for block in blocks]
+    return [_rows(run, y) for y in run.outputs]
 
 
 def _by_columns(run: _Differentiation) -> list[list[Any]]:
     """Compute the blocks of a Jacobian as the rows of its transpose."""
     transposed = run.transposed()
-    transposed._outer = run.outer  # so that `_rows` returns tensors for both or for neither
+    transposed.outer = run.outer  # so that `_rows` returns tensors for both or for neither
     by_variable = [_rows(transposed, g) for g in transposed.outputs]  # of shape v.shape + y.shape
     return [
         [_swapped(block[i], v.ndim).astype(v.dtype) for v, block in zip(run.variables, by_variable, strict=True)]

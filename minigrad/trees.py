@@ -13,6 +13,7 @@ A result for each leaf comes in the same structure, in which a dict of results r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,6 @@ __all__ = [
 ]
 
 _registered: dict[type, Callable[[Any], Mapping[str, Any]]] = {}
-_unregistered: set[type] = set()
-"""Types of leaves that were met, so that the next one of this type takes less time."""
 
 
 def register_tree(kind: type, parameters: Callable[[Any], Mapping[str, Any]]) -> None:
@@ -52,22 +51,23 @@ def register_tree(kind: type, parameters: Callable[[Any], Mapping[str, Any]]) ->
     3.0
     """
     _registered[kind] = parameters
-    _unregistered.clear()
+    _registration.cache_clear()
 
 
 def parameters_of(tree: Any) -> Mapping[str, Any] | None:
     """Return the parameters of an object of a registered type; None for anything else."""
-    if type(tree) in _unregistered:
+    if (parameters := _registration(type(tree))) is None:  # type: ignore[arg-type]
         return None
-    for kind, parameters in _registered.items():
-        if isinstance(tree, kind):
-            named = parameters(tree)
-            for name in named:
-                if name.endswith("]"):  # the path would be that of an entry of a container
-                    raise ValueError(f"{type(tree).__name__}: a parameter's name must not end with ']': {name!r}")
-            return named
-    _unregistered.add(type(tree))
-    return None
+    named: Mapping[str, Any] = parameters(tree)
+    for name in named:
+        if name.endswith("]"):  # the path would be that of an entry of a container
+            raise ValueError(f"{type(tree).__name__}: a parameter's name must not end with ']': {name!r}")
+    return named
+
+
+@cache
+def _registration(kind: type) -> Any:
+    return next((parameters for base, parameters in _registered.items() if issubclass(kind, base)), None)
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -25,7 +25,7 @@ from .spec import Array, describe
 if TYPE_CHECKING:
     from .core import Node
 
-__all__ = ["arrays_in", "check_unwritten", "checksum", "overwritten", "owner", "private", "saved_by", "written"]
+__all__ = ["arrays_in", "check_unwritten", "checksum", "owner", "private", "saved_by", "written"]
 
 clock = count(1)
 """Numbers nodes and writes in the order in which they happen."""
@@ -53,15 +53,6 @@ def written(array: Array) -> None:
     _writes[key] = weakref.ref(memory, lambda _: _writes.pop(key, None)), last_write
 
 
-def overwritten(values: Any, since: int) -> Array | None:
-    """Return the first array in nested tuples, lists and dicts whose memory was written to after ``since``, or None."""
-    for array in arrays_in(values):
-        reference, time = _writes.get(id(owner(array)), (None, 0))
-        if time > since and reference is not None and reference() is not None:
-            return array
-    return None
-
-
 def arrays_in(values: Any) -> list[Array]:
     """Return the arrays in nested tuples, lists and dicts."""
     found: list[Array] = []
@@ -79,8 +70,7 @@ def arrays_in(values: Any) -> list[Array]:
 
 def owner(array: Array) -> Array:
     """Return the array that owns the memory of an array."""
-    memory = array
-    base: Any = array.base
+    memory, base = array, array.base
     while base is not None:  # as_strided inserts a base that is not an ndarray
         if isinstance(base, np.ndarray):
             memory = base
@@ -109,10 +99,8 @@ def _copied(value: Any, owners: set[int], copies: dict[int, Array]) -> Any:
         if id(value) not in copies:
             copies[id(value)] = _copy(value)
         return copies[id(value)]
-    if type(value) is tuple:
-        return tuple([_copied(part, owners, copies) for part in value])
-    if type(value) is list:
-        return [_copied(part, owners, copies) for part in value]
+    if type(value) in (tuple, list):
+        return type(value)([_copied(part, owners, copies) for part in value])
     if isinstance(value, dict):
         return {key: _copied(part, owners, copies) for key, part in value.items()}
     if hasattr(value, "_make"):  # a named tuple
@@ -127,14 +115,15 @@ def checksum(array: Any) -> int:
 
 def check_unwritten(node: Node) -> None:
     """Raise a ValueError if an array that a node's gradient needs was overwritten since the node was created."""
-    array = overwritten((node.residuals, getattr(node, "inputs", ()), node.params), node.born)
-    if array is not None:
-        raise ValueError(
-            f"backward: {saved_by(node, array)}, or memory that it shares, was overwritten since then by "
-            "tensor[...] = ..., an optimiser's step, load_state_dict, or another pass that added to a .grad. Call "
-            "backward before writing, run the forward pass again afterwards, or create a new tensor (a copy of "
-            "x.detach(), mg.ops.put)."
-        )
+    for array in arrays_in((node.residuals, getattr(node, "inputs", ()), node.params)):
+        reference, time = _writes.get(id(owner(array)), (None, 0))
+        if time > node.born and reference is not None and reference() is not None:
+            raise ValueError(
+                f"backward: {saved_by(node, array)}, or memory that it shares, was overwritten since then by "
+                "tensor[...] = ..., an optimiser's step, load_state_dict, or another pass that added to a .grad. Call "
+                "backward before writing, run the forward pass again afterwards, or create a new tensor (a copy of "
+                "x.detach(), mg.ops.put)."
+            )
 
 
 def saved_by(node: Node, array: Array) -> str:

@@ -115,12 +115,16 @@ def test_a_window_of_an_array_shares_its_memory():
 
 
 def test_a_write_into_an_array_that_is_gone_is_none_into_the_next_at_its_place():
-    gone, array = weakref.ref(set()), np.ones(3)
-    writes._writes[id(array)] = gone, writes.last_write + 1
-    assert writes.overwritten((array,), 0) is None
-    writes._writes[id(array)] = weakref.ref(array), writes.last_write + 1
-    assert writes.overwritten((array,), 0) is array
-    del writes._writes[id(array)]
+    gone, x = weakref.ref(set()), mg.tensor(np.ones(3))
+    y = (leaf(2.0, 3.0, 4.0) * x).sum()
+    writes.written(np.ones(1))  # so that the pass looks
+    key = id(writes.owner(x.data))
+    writes._writes[key] = gone, writes.last_write
+    y.backward(retain_graph=True)
+    writes._writes[key] = weakref.ref(x.data), writes.last_write
+    with pytest.raises(ValueError, match=MESSAGE):
+        y.backward()
+    del writes._writes[key]
 
 
 # --- NumPy buffers that are refilled ------------------------------------------------------------------

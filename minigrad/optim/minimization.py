@@ -84,12 +84,9 @@ def minimize(
         given["hess"] = vector.restoring()(lambda x: np.array(hessian(vector)(x).data))
     if known in _WITH_PRODUCTS:
         given["hessp"] = vector.restoring()(lambda x, v: np.array(hvp(vector, [x], [v])[0].data))
-    if known in _WITHOUT_GRADIENT:
-        value = vector.restoring()(lambda x: _number(vector(Tensor(x))))
-        result = scipy_minimize(value, vector.start, method=method, **given)
-    else:
-        both = vector.restoring()(vector.value_and_gradient)
-        result = scipy_minimize(both, vector.start, method=method, jac=True, **given)
+    jac = None if known in _WITHOUT_GRADIENT else True
+    compute = vector.value_and_gradient if jac else lambda x: _number(vector(Tensor(x)))
+    result = scipy_minimize(vector.restoring()(compute), vector.start, method=method, jac=jac, **given)
     result.x = vector.written(result.x)
     return result
 
