@@ -44,11 +44,30 @@ _INPUT = Template("""
     else:
         return _general(${inputs}, ${options})""")
 
-_BODY = Template("""
+_VARIADIC_INPUT = Template("""
+    _data_${x}, _nodes = [], [${nodes}]
+    for _x in ${x}:
+        if _isinstance(_x, _Tensor):
+            _data_${x}.append(_x._data)
+            _nodes.append(_x.node)
+        elif _type(_x) is _ndarray and _x.dtype.kind in 'biuf':
+            _data_${x}.append(_x)
+            _nodes.append(None)
+        else:
+            return _general(${inputs}, ${options})""")
+
+_FORWARD = Template("""
     try:
         _result = _forward(${arguments})
     except _MISUSE as _error:
         raise _failed(${inputs}, _error) from _error
+""")
+
+_FINISH = Template("""\
+    return _finish(${inputs}, ${data}, ${options}, _result)
+""")
+
+_OUTPUT = Template("""\
     if _type(_result) is not _tuple or _len(_result) != 2:
         return _finish(${inputs}, ${data}, ${options}, _result)
     _output, _residuals = _result
@@ -62,7 +81,15 @@ _BODY = Template("""
     _tensor = _new(_Tensor)
     _tensor._data = _output
     _tensor.index = 0
-    if (${untracked}) or not _grad_enabled() or _dtype.kind != "f":
+""")
+
+_CONSTANT = """\
+    _tensor.node = None
+    return _tensor
+"""
+
+_NODE = Template("""\
+    if ${untracked} or not _grad_enabled() or _dtype.kind != "f":
         _tensor.node = None
         return _tensor
     _tensor.node = _node = _Node()
@@ -75,9 +102,8 @@ _BODY = Template("""
     _node.residuals = _residuals
     _node.scope = _current_scope()
     _node.born = _next(_clock)
-    if ${indices}:
-        _node.edges = _with_indices(_node.edges, ${inputs})
-    if _residuals and (${given} or _primitive.keeps_inputs):
+    ${other_outputs}_node.edges = _with_indices(_node.edges, ${inputs})
+    if _residuals and (${given}_primitive.keeps_inputs):
         _keep(_node, ${inputs}, ${data})
     return _tensor
 """)
@@ -97,43 +123,52 @@ def source_of(primitive: Primitive) -> str:
     unknown = inspect.Parameter("_unknown", inspect.Parameter.VAR_KEYWORD)  # for a better message
     signature = inspect.Signature([*map(_bare, parameters), unknown])
     given = f"{{{', '.join(f'{name!r}: {name}' for name in options)}}}"
-    given = f"_chosen({given})" if primitive.defaults else given
-    text = f"def {primitive.name if primitive.name.isidentifier() else 'call'}{signature}:\n    "
-    if primitive.variadic or not primitive.differentiable or primitive.first_hidden is not None:
-        listed = ", ".join((*inputs[:-1], f"*{inputs[-1]}" if primitive.variadic else inputs[-1]))
-        return f"{text}return _general(({listed},), {given}, _unknown)\n"
     plain = "".join(
         f" or not (_type({o}) in _PLAIN or _type({o}) is _tuple and _PLAIN.issuperset(_map(_type, {o})))"
         for o in options
     )
     promotes = primitive.broadcasts and len(inputs) > 1
-    arrays = [f"_type({x}) is _ndarray" for x in inputs]
-    nodes = [f"_node_{x}" for x in inputs]
+    last = inputs[-1] if primitive.variadic else None
+    data = [f"*_data_{x}" if x == last else f"_data_{x}" for x in inputs]
+    nodes = [f"_node_{x}" for x in inputs if x != last]
     values = {
-        "inputs": f"({', '.join(inputs)},)",
-        "data": f"({', '.join(f'_data_{x}' for x in inputs)},)",
-        "options": given,
-        "arguments": ", ".join(f"{p.name}={p.name}" if p.kind is p.KEYWORD_ONLY else
-                               f"_data_{p.name}" if p.name in inputs else p.name for p in parameters),
-        "views": "".join(  # perhaps a view of an ndarray
+        "inputs": f"({', '.join(f'*{x}' if x == last else x for x in inputs)},)",
+        "data": f"({', '.join(data)},)",
+        "options": f"_chosen({given})" if primitive.defaults else given,
+        "arguments": ", ".join([*data, *(f"{name}={name}" for name in options)]),
+        "float64": "_dtype is _float64"
+        + (f" and _float not in (_type({'), _type('.join(inputs)}))" if promotes and not last else ""),
+        "nodes": ", ".join(nodes),
+    } | ({
+        "views": f" or _ndarray in _map(_type, {last})",  # perhaps a view of an ndarray
+        "untracked": "not _any(_nodes)",
+        "edges": "_edges_of(_nodes)",
+        "other_outputs": "",
+        "given": "",
+    } if last else {
+        "views": "".join(
             f" or _type({x}) is _ndarray and (_output.base is not None or _output is {x})" for x in inputs
         ),
-        "float64": "_dtype is _float64"
-        + (f" and _float not in (_type({'), _type('.join(inputs)}))" if promotes else ""),
-        "untracked": " and ".join(f"{node} is None" for node in nodes),
+        "untracked": f"({' and '.join(f'{node} is None' for node in nodes)})",
         "edges": _EDGES_OF[len(inputs)].format(*nodes) if len(inputs) < 3 else f"_edges_of(({', '.join(nodes)}))",
-        "indices": " or ".join(f"_node_{x} is not None and {x}.index" for x in inputs),
-        "given": " or ".join(arrays),
-    }  # fmt: skip
-    text += f"if _active or _unknown{plain}:\n        return _general({values['inputs']}, {given}, _unknown)"
+        "other_outputs": f"if {' or '.join(f'_node_{x} is not None and {x}.index' for x in inputs)}:\n        ",
+        "given": "".join(f"_type({x}) is _ndarray or " for x in inputs),
+    })  # fmt: skip
+    text = f"def {primitive.name if primitive.name.isidentifier() else 'call'}{signature}:\n    "
+    text += (
+        f"if _active or _unknown{plain}:\n        return _general({values['inputs']}, {values['options']}, _unknown)"
+    )
     for x, before in zip(inputs, (None, *inputs), strict=False):
         constant = f"_type({x}) is _ndarray and {x}.dtype.kind in 'biuf'"
         if promotes:  # Python numbers, but not numbers alone
             constant += f" or _type({x}) in _NUMBERS" + (f" and _data_{before} is not {before}" if before else "")
         if primitive.signature.parameters[x].default is None:
             constant += f" or {x} is None"
-        text += _INPUT.substitute(values, x=x, constant=constant)
-    return text + _BODY.substitute(values)
+        text += (_VARIADIC_INPUT if x == last else _INPUT).substitute(values, x=x, constant=constant)
+    text += _FORWARD.substitute(values)
+    if primitive.first_hidden not in (None, 1):  # several outputs
+        return text + _FINISH.substitute(values)
+    return text + _OUTPUT.substitute(values) + (_NODE.substitute(values) if primitive.differentiable else _CONSTANT)
 
 
 def _bare(parameter: inspect.Parameter) -> inspect.Parameter:
@@ -162,7 +197,8 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
         "_grad_enabled": grad_enabled,        "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
         "_chosen": partial(_chosen, primitive.defaults), "_general": partial(_call, primitive),
         "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive), "_type": type,
-        "_isinstance": isinstance, "_len": len, "_next": next, "_map": map, "_tuple": tuple, "_float": float,
+        "_isinstance": isinstance, "_len": len, "_any": any, "_next": next, "_map": map, "_tuple": tuple,
+        "_float": float,
     }  # fmt: skip
     namespace["_function"] = function = FunctionType(_uncompiled.__code__, namespace)
     return function
@@ -195,7 +231,7 @@ _EDGES_OF = {
 }
 
 
-def _edges_of(nodes: tuple[Node | None, ...]) -> tuple[tuple[Node, ...], Any]:
+def _edges_of(nodes: Sequence[Node | None]) -> tuple[tuple[Node, ...], Any]:
     """Return the parents and the edges of a node, of inputs that are first outputs."""
     return tuple(filter(None, nodes)), _edges(tuple(map(bool, nodes)))
 
@@ -206,7 +242,7 @@ def _edges(needs: tuple[bool, ...]) -> Any:
 
 
 def _with_indices(edges: Any, inputs: Sequence[Any]) -> Any:
-    return (*edges[:2], tuple(inputs[i].index for i in edges[0]))
+    return (*edges[:2], tuple([inputs[i].index for i in edges[0]]))
 
 
 def _chosen(defaults: Mapping[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -218,7 +254,10 @@ def _keep(node: Node, inputs: Sequence[Any], arrays: Sequence[Any]) -> None:
     """Keep the inputs of a node if its reference may need them, and copy what it keeps of the caller's ndarrays."""
     node.inputs = tuple(arrays) if node.primitive.keeps_inputs else ()
     if number_check.get() is None and (given := _given(inputs, arrays)):  # a rule passes what is private already
-        node.residuals, node.inputs = private((node.residuals, node.inputs), given)
+        if node.inputs:
+            node.residuals, node.inputs = private((node.residuals, node.inputs), given)
+        else:  # almost always, and faster
+            node.residuals = private(node.residuals, given)
 
 
 def _given(inputs: Sequence[Any], arrays: Sequence[Any]) -> list[Array]:
