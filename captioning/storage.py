@@ -171,7 +171,7 @@ def write_all(file: Any, content: Any, path: str | os.PathLike[str]) -> None:
 
 
 def crc32_of(path: str | os.PathLike[str]) -> int:
-    """Return the CRC-32 of a file; an OSError names `path`."""
+    """Return a file's CRC-32; an OSError has `path` as its filename."""
     crc = 0
     try:
         with open(path, "rb") as file:

@@ -180,7 +180,7 @@ DIFFERENCES = {
     "gradient of `arctan2(±inf, 0)`": lambda: np.isnan([slopes_of_arctan2(np.inf), slopes_of_arctan2(-np.inf)]).all(),
     "second derivative of `elu` at 0": lambda: mg.grad(mg.grad(lambda x: mg.elu(x, 3.0)))(0.0) == 1.5,
     "`grad(f)(0.3)`": lambda: mg.grad(mg.square)(0.3).dtype == np.float32,
-    "gradient of a bound of `clip`, also a 0-d tensor": lambda: fails_with_a_tracked_bound(),
+    "gradient with respect to a bound of `clip`, also a 0-d tensor": lambda: fails_with_a_tracked_bound(),
     "`copy.deepcopy(module)`": lambda: hooked(mg.nn.ReLU(), mg.tensor([1.0])) == 1,
     "`head.weight = embed.weight`": (
         lambda: mg.nn.Linear(2, 3).weight.shape == mg.nn.Embedding(3, 2).weight.T.shape != (3, 2)

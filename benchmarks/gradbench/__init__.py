@@ -1,8 +1,8 @@
-"""The twelve programs of GradBench (github.com/gradbench/gradbench), written anew from their formulas.
+"""The twelve programs of GradBench (github.com/gradbench/gradbench), reimplemented from their formulas.
 
 inputs        random inputs, in a small size for tests and a large one for timing
 programs      in minigrad; JAX shares those without a loop
-in_torch, in_jax    the same derivatives by PyTorch, in its own words, and by JAX
+in_torch, in_jax    the same derivatives, in idiomatic PyTorch and in JAX
 
 A program takes its inputs and returns a tuple of derivatives. `programs.PROGRAMS` and its counterparts list them.
 """

@@ -16,7 +16,7 @@ __all__ = ["compiled"]
 
 
 def compiled(program: str, inputs: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:
-    """A function that runs a program on inputs and waits for its results."""
+    """Return a function that runs a program on inputs and waits for its results."""
     keep_to_threads()
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
@@ -61,7 +61,7 @@ def _ode(jax: Any, x: Any, steps: int) -> Any:
 
 
 def _particle(jax: Any, w: Any, newton: int, dt: float) -> Any:
-    """Forward mode about the loop, whose number of steps depends on w."""
+    """Differentiate the loop in forward mode, because its length depends on w."""
 
     def miss(w: Any) -> Any:
         force = programs.force_of_charges(jax, w)
@@ -78,20 +78,20 @@ def _particle(jax: Any, w: Any, newton: int, dt: float) -> Any:
 
 
 def _saddle(jax: Any, start: Any, rate: float) -> Any:
-    """Forward mode about the inner loop."""
+    """Differentiate the inner loop in forward mode, because its length depends on x."""
 
     def descend(value_and_grad: Callable[..., Any], start: Any) -> Any:
         def body(s: Any) -> Any:
-            x, value, slope, rate, led_down = s
+            x, value, slope, rate, successes = s
             ahead = x - rate * slope
             value_ahead, slope_ahead = value_and_grad(ahead)
             down = value_ahead < value
-            led_down = jax.where(down, led_down + 1, 0)
-            rate = jax.where(down, jax.where(led_down == 10, 2 * rate, rate), rate / 2)
+            successes = jax.where(down, successes + 1, 0)
+            rate = jax.where(down, jax.where(successes == 10, 2 * rate, rate), rate / 2)
             x, value, slope = (
                 jax.where(down, a, b) for a, b in ((ahead, x), (value_ahead, value), (slope_ahead, slope))
             )
-            return x, value, slope, rate, led_down % 10
+            return x, value, slope, rate, successes % 10
 
         going = lambda s: ~programs.is_short(jax.linalg.norm(s[2]), s[3])  # noqa: E731
         return jax.lax.while_loop(going, body, (start, *value_and_grad(start), rate, 0))[0]

@@ -107,7 +107,7 @@ def ht(
     tree = parents.tolist()
 
     def about(angle: Tensor, i: int, j: int) -> Tensor:
-        """Rotations (22, 4, 4) in the plane of two axes."""
+        """Return rotations (22, 4, 4) in the plane of two axes."""
         s, c = angle.sin()[:, None, None], angle.cos()[:, None, None]
         units = torch.eye(4, dtype=theta.dtype)
         plane = torch.outer(units[i], units[i]) + torch.outer(units[j], units[j])
@@ -140,10 +140,10 @@ def lstm(gates: Tensor, ends: Tensor, states: Tensor, text: Tensor) -> Results:
     predictions = []
     for x in text[:-1].unbind():
         x = x * enter
-        for k, ((forget, take, give, change, bf, bi, bo, bc),) in enumerate(layers):
+        for k, ((forget, input, output, cell, bf, bi, bo, bc),) in enumerate(layers):
             h, c = state[k]
-            c = c * torch.sigmoid(x * forget + bf) + torch.sigmoid(h * take + bi) * torch.tanh(h * change + bc)
-            x = torch.sigmoid(x * give + bo) * torch.tanh(c)
+            c = c * torch.sigmoid(x * forget + bf) + torch.sigmoid(h * input + bi) * torch.tanh(h * cell + bc)
+            x = torch.sigmoid(x * output + bo) * torch.tanh(c)
             state[k] = x, c
         predictions.append(x * leave + offset)
     predicted = torch.stack(predictions)
@@ -190,7 +190,7 @@ def saddle(start: Tensor, rate: float) -> Results:
         return (x**2).sum() - (y**2).sum()
 
     def descend(f: Callable[[Tensor], Tensor], x: Tensor, nested: bool = False) -> Tensor:
-        """With `nested`, within another descent: its results have a graph."""
+        """Descend along gradients; with `nested`, within another descent, so that results have a graph."""
 
         def at(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             x = x if x.requires_grad else x.requires_grad_()
@@ -198,7 +198,7 @@ def saddle(start: Tensor, rate: float) -> Results:
             (slope,) = grad(value, x, create_graph=nested)
             return x, value, slope
 
-        led_down, step = 0, rate
+        successes, step = 0, rate
         x, value, slope = at(x.clone())
         while True:
             length = slope.norm().item()
@@ -206,11 +206,11 @@ def saddle(start: Tensor, rate: float) -> Results:
                 return x if nested else x.detach()
             new = at(x - step * slope if nested else (x - step * slope).detach())
             if new[1] < value:
-                (x, value, slope), led_down = new, led_down + 1
+                (x, value, slope), successes = new, successes + 1
             else:
-                step, led_down = step / 2, 0
-            if led_down == 10:
-                step, led_down = 2 * step, 0
+                step, successes = step / 2, 0
+            if successes == 10:
+                step, successes = 2 * step, 0
 
     x = descend(lambda x: f(x, descend(lambda y: -f(x, y), start, nested=True)), start)
     return x, descend(lambda y: -f(x, y), start)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["draw"]
+__all__ = ["SIZES", "draw"]
 
 _NO_PARAMETER = 26  # in `ht`: the index of an angle that is always 0, after those of the hand's 26 parameters
 
-_SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # small ones for tests, large ones for timing
+SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ba": ({"cameras": 3, "points": 7, "observations": 12}, {"cameras": 49, "points": 2000, "observations": 10_000}),
     "gmm": ({"n": 9, "d": 3, "k": 4}, {"n": 1000, "d": 10, "k": 25}),
     "ht": ({"vertices": 40, "observations": 6}, {"vertices": 544, "observations": 100}),
@@ -25,16 +25,17 @@ _SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # small ones for t
     "saddle": ({"rate": 0.1}, {"rate": 0.03}),
     "hello": ({}, {}),
 }
+"""The sizes of each program's inputs: small ones for tests, large ones for timing."""
 
 
 def draw(program: str, small: bool = False) -> tuple[Any, ...]:
     """Return the inputs of a program, the same ones every time."""
-    inputs: tuple[Any, ...] = _INPUTS[program](np.random.default_rng(0), **_SIZES[program][0 if small else 1])
+    inputs: tuple[Any, ...] = _INPUTS[program](np.random.default_rng(0), **SIZES[program][0 if small else 1])
     return inputs
 
 
 def _ba(rng: np.random.Generator, cameras: int, points: int, observations: int) -> tuple[Any, ...]:
-    """Cameras (C, 11), points (P, 3), weights (N, 1), which camera saw which point (N,), and where (N, 2)."""
+    """Draw cameras (C, 11), points (P, 3), weights (N, 1), which camera saw which point (N,), and where (N, 2)."""
     turn, center = 0.1 * rng.normal(size=(cameras, 3)), rng.normal(size=(cameras, 3))
     lens = rng.normal((500.0, 320.0, 240.0), 10.0, (cameras, 3))
     radial = 0.01 * rng.normal(size=(cameras, 2))
@@ -46,13 +47,13 @@ def _ba(rng: np.random.Generator, cameras: int, points: int, observations: int) 
 
 
 def _gmm(rng: np.random.Generator, n: int, d: int, k: int) -> tuple[Any, ...]:
-    """Points (n, d), logarithms of weights (k,), means (k, d), inverse covariance factors (k, d (d + 1) / 2), prior."""
+    """Draw points (n, d), log-weights (k,), means (k, d), inverse covariance factors (k, d (d + 1) / 2), prior."""
     factors = rng.normal(size=(k, d * (d + 1) // 2))
     return rng.normal(size=(n, d)), rng.normal(size=k), rng.uniform(size=(k, d)), factors, 1.0, 0
 
 
 def _ht(rng: np.random.Generator, vertices: int, observations: int) -> tuple[Any, ...]:
-    """Parameters (26,), a hand of 22 bones, its vertices (V, 4), weights (V, 22), and observed points (N, 3).
+    """Draw parameters (26,), a hand of 22 bones, its vertices (V, 4), weights (V, 22), and observed points (N, 3).
 
     Bone 0 is the wrist, four bones make a finger, and bone 21 is the forearm. The bases of bones are (22, 4, 4).
     A finger's first bone is stiff, the second bends and spreads, and the others bend.
@@ -76,13 +77,13 @@ def _ht(rng: np.random.Generator, vertices: int, observations: int) -> tuple[Any
 
 
 def _lstm(rng: np.random.Generator, layers: int, bits: int, characters: int) -> tuple[Any, ...]:
-    """Weights and biases of gates (layers, 2, 4, bits), of the ends (3, bits), states (layers, 2, bits), and a text."""
+    """Draw weights and biases of gates (layers, 2, 4, bits) and ends (3, bits), states (layers, 2, bits), text."""
     text = rng.integers(2, size=(characters, bits)).astype(np.float64)
     return rng.normal(size=(layers, 2, 4, bits)), rng.normal(size=(3, bits)), rng.normal(size=(layers, 2, bits)), text
 
 
 def _kmeans(rng: np.random.Generator, n: int, d: int, k: int) -> tuple[Any, ...]:
-    """Points (n, d), of which the first k are the centroids, so that no cluster is empty."""
+    """Draw points (n, d), of which the first k are the centroids, so that no cluster is empty."""
     points = rng.uniform(size=(n, d))
     return points, points[:k].copy()
 

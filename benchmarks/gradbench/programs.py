@@ -12,12 +12,12 @@ __all__ = ["PROGRAMS", "force_of_charges", "is_short", "layers_of", "loss_of_pre
 
 
 def hello(mg: Any, x: Any) -> tuple[Any, ...]:
-    """The square of x, and its derivative 2 x."""
+    """Return the square of x, and its derivative 2 x."""
     return mg.value_and_grad(lambda x: x * x)(x)
 
 
 def lse(mg: Any, x: Any) -> tuple[Any, ...]:
-    """The gradient of log sum exp(x)."""
+    """Return the gradient of log sum exp(x)."""
 
     def log_sum_exp(x: Any) -> Any:
         a = mg.max(x)
@@ -27,7 +27,7 @@ def lse(mg: Any, x: Any) -> tuple[Any, ...]:
 
 
 def llsq(mg: Any, x: Any, n: int) -> tuple[Any, ...]:
-    """The gradient of the least squares by which a polynomial with coefficients x fits sign(t) at n points."""
+    """Return the gradient of half the squared error with which a polynomial of coefficients x fits sign(t)."""
     t = np.linspace(-1.0, 1.0, n)
 
     def half_of_squares(x: Any) -> Any:
@@ -38,13 +38,13 @@ def llsq(mg: Any, x: Any, n: int) -> tuple[Any, ...]:
 
 
 def det(mg: Any, A: Any) -> tuple[Any, ...]:
-    """The gradient of a determinant, expanded by minors, number by number."""
+    """Return the gradient of a determinant that is expanded by minors, entry by entry."""
 
     def expansion(A: Any) -> Any:
         rows = [[A[i, j] for j in range(len(A))] for i in range(len(A))]
 
         def minor(i: int, columns: tuple[int, ...]) -> Any:
-            """The determinant of these columns, from row i."""
+            """Return the determinant of these columns, from row i."""
             if len(columns) == 1:
                 return rows[i][columns[0]]
             terms = [rows[i][j] * minor(i + 1, columns[:k] + columns[k + 1 :]) for k, j in enumerate(columns)]
@@ -59,7 +59,7 @@ def det(mg: Any, A: Any) -> tuple[Any, ...]:
 
 
 def kmeans(mg: Any, points: Any, centroids: Any) -> tuple[Any, ...]:
-    """The Newton step of the centroids. The Hessian is diagonal, so its product with ones is its diagonal."""
+    """Return the Newton step of the centroids. The Hessian is diagonal, so its product with ones is its diagonal."""
 
     def cost(centroids: Any) -> Any:
         return mg.sum(mg.min(distances(mg, points, centroids), axis=1))
@@ -70,15 +70,15 @@ def kmeans(mg: Any, points: Any, centroids: Any) -> tuple[Any, ...]:
 
 
 def distances(mg: Any, a: Any, b: Any) -> Any:
-    """The squared distances of rows, (len(a), len(b))."""
+    """Return the squared distances of rows, (len(a), len(b))."""
     return mg.sum(a * a, axis=1)[:, None] + mg.sum(b * b, axis=1) - 2.0 * (a @ b.T)
 
 
 def gmm(mg: Any, x: Any, alphas: Any, means: Any, factors: Any, gamma: float, m: int) -> tuple[Any, ...]:
-    """The log-posterior of a mixture of Gaussians with a Wishart prior, and its gradient.
+    """Return the log-posterior of a mixture of Gaussians with a Wishart prior, and its gradient.
 
-    A row of `factors` has the logarithms of the diagonal of Q and, column by column, what is below it, where Q'Q is
-    the inverse covariance of a component.
+    A row of `factors` has the logarithms of the diagonal of Q and, column by column, the entries below it. Q'Q is the
+    inverse covariance of a component.
     """
     (n, d), k = x.shape, len(alphas)
     column, row = np.triu_indices(d, 1)
@@ -101,20 +101,17 @@ def gmm(mg: Any, x: Any, alphas: Any, means: Any, factors: Any, gamma: float, m:
 
 
 def wishart_constant(d: int, gamma: float, m: int) -> float:
-    """The logarithm of the normalization of a Wishart prior."""
+    """Return the logarithm of the normalization of a Wishart prior."""
     n = d + m + 1
     log_gamma = d * (d - 1) / 4 * math.log(math.pi) + sum(math.lgamma((n - j) / 2) for j in range(d))
     return n * d * (math.log(gamma) - 0.5 * math.log(2)) - log_gamma
 
 
 def ba(mg: Any, cameras: Any, points: Any, weights: Any, seen_by: Any, seen: Any, features: Any) -> tuple[Any, ...]:
-    """The Jacobian of bundle adjustment: of each observation in its camera, point and weight, (2, N, 11 + 3 + 1).
+    """Return the Jacobian (2, N, 11 + 3 + 1) of bundle adjustment: each observation by its camera, point and weight.
 
     The second result is the Jacobian (N, 1) of the weights' residuals 1 - w². All other entries are 0.
     """
-
-    def cross(a: Any, b: Any) -> Any:
-        return mg.roll(a, -1, 1) * mg.roll(b, 1, 1) - mg.roll(a, 1, 1) * mg.roll(b, -1, 1)
 
     def residuals(cameras: Any, points: Any, weights: Any) -> Any:
         turn, center, focal = cameras[:, :3], cameras[:, 3:6], cameras[:, 6:7]
@@ -122,7 +119,7 @@ def ba(mg: Any, cameras: Any, points: Any, weights: Any, seen_by: Any, seen: Any
         angle = mg.sqrt(mg.sum(turn * turn, axis=1, keepdims=True))
         axis, x = turn / angle, points - center
         cosine, along = mg.cos(angle), mg.sum(axis * x, axis=1, keepdims=True)
-        x = x * cosine + cross(axis, x) * mg.sin(angle) + axis * (along * (1.0 - cosine))
+        x = x * cosine + mg.cross(axis, x) * mg.sin(angle) + axis * (along * (1.0 - cosine))
         x = x[:, :2] / x[:, 2:]
         r = mg.sum(x * x, axis=1, keepdims=True)
         x = x * (1.0 + radial1 * r + radial2 * r * r)
@@ -137,17 +134,17 @@ def ht(
     mg: Any, theta: Any, parents: Any, bend: Any, spread: Any, bases: Any, inverses: Any, corners: Any, weights: Any,
     seen: Any, points: Any,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """The Jacobian (N, 3, 26) of the distances of observed points from the vertices of a posed hand.
+    """Return the Jacobian (N, 3, 26) of the distances of observed points from the vertices of a posed hand.
 
     The hand is that of ADBench: 22 bones turn about their parents, each vertex follows its bones by weights, and
-    the whole hand turns and moves. It is reduced in that points belong to vertices, not to places in triangles.
+    the whole hand turns and moves. Simplified: each point belongs to a vertex, not to a position in a triangle.
     """
 
     def matrices(rows: Any) -> Any:
         return mg.stack([mg.stack(row, -1) for row in rows], -2)
 
-    def turned(turn: Any) -> Any:
-        """The rotation about an axis by its length."""
+    def rotation(turn: Any) -> Any:
+        """Return the rotation matrix of a rotation vector."""
         angle = mg.sqrt(mg.sum(turn * turn))
         x, y, z = (turn / angle)[0], (turn / angle)[1], (turn / angle)[2]
         s, c = mg.sin(angle), mg.cos(angle)
@@ -171,13 +168,13 @@ def ht(
         transforms = (mg.stack(absolutes) @ inverses)[:, :3]  # (22, 3, 4)
         blended = (weights @ transforms.reshape(22, 12)).reshape(-1, 3, 4)
         vertices = mg.sum(blended * corners[:, None], axis=2)
-        return points - (vertices @ turned(theta[:3]).T + theta[3:6])[seen]
+        return points - (vertices @ rotation(theta[:3]).T + theta[3:6])[seen]
 
     return (mg.jacobian(residuals)(theta),)
 
 
 def lstm(mg: Any, gates: Any, ends: Any, states: Any, text: Any) -> tuple[Any, ...]:
-    """The loss of ADBench's LSTM, whose weights are diagonal, and its gradient."""
+    """Return the loss of ADBench's LSTM, whose weights are diagonal, and its gradient."""
 
     def loss(gates: Any, ends: Any) -> Any:
         layers, state = layers_of(gates), [(h, c) for h, c in states]
@@ -192,31 +189,31 @@ def lstm(mg: Any, gates: Any, ends: Any, states: Any, text: Any) -> tuple[Any, .
 
 
 def layers_of(gates: Any) -> Any:
-    """The weight and the bias of each gate of each layer."""
+    """Return the weight and the bias of each gate of each layer."""
     return [[(layer[0, k], layer[1, k]) for k in range(4)] for layer in (gates[i] for i in range(len(gates)))]
 
 
 def predict(mg: Any, layers: Any, ends: Any, state: Any, x: Any) -> Any:
-    """The states after a character, and the prediction of the next one."""
+    """Return the states after a character, and the prediction of the next one."""
     x, after = x * ends[0], []
-    for (forget, take, give, change), (h, c) in zip(layers, state, strict=True):
+    for (forget, input, output, cell), (h, c) in zip(layers, state, strict=True):
         f = mg.sigmoid(x * forget[0] + forget[1])
-        i = mg.sigmoid(h * take[0] + take[1])
-        o = mg.sigmoid(x * give[0] + give[1])
-        c = c * f + i * mg.tanh(h * change[0] + change[1])
+        i = mg.sigmoid(h * input[0] + input[1])
+        o = mg.sigmoid(x * output[0] + output[1])
+        c = c * f + i * mg.tanh(h * cell[0] + cell[1])
         x = o * mg.tanh(c)
         after.append((x, c))
     return after, x * ends[1] + ends[2]
 
 
 def loss_of_predictions(mg: Any, predicted: Any, text: Any) -> Any:
-    """Minus the mean log-likelihood of bits; two more outcomes have the logit 0."""
+    """Return the negative mean log-likelihood of the bits. Two more outcomes have the logit 0."""
     normalizer = mg.log(mg.sum(mg.exp(predicted), axis=1, keepdims=True) + 2.0)
     return -mg.mean(text * (predicted - normalizer))
 
 
 def ode(mg: Any, x: Any, steps: int) -> tuple[Any, ...]:
-    """The gradient of y_n at t = 2, where y_1' = x_1, y_i' = x_i y_(i-1), and y = 0 at t = 0."""
+    """Return the gradient of y_n at t = 2, where y_1' = x_1, y_i' = x_i y_(i-1), and y = 0 at t = 0."""
 
     def last(x: Any) -> Any:
         y = np.zeros(len(x))
@@ -228,7 +225,7 @@ def ode(mg: Any, x: Any, steps: int) -> tuple[Any, ...]:
 
 
 def runge_kutta(mg: Any, x: Any, y: Any, h: float) -> Any:
-    """y after a step of length h."""
+    """Return y after a step of length h."""
 
     def slope(y: Any) -> Any:
         return mg.concatenate([x[:1], x[1:] * y[:-1]])
@@ -241,10 +238,10 @@ def runge_kutta(mg: Any, x: Any, y: Any, h: float) -> Any:
 
 
 def particle(mg: Any, w: Any, newton: int, dt: float) -> tuple[Any, ...]:
-    """Newton steps towards the w with which a charged particle lands at the origin.
+    """Take Newton steps towards the w with which a charged particle lands at the origin.
 
     One charge is at (10, 10 - w), the other at (10, 0). The particle starts at (0, 8) with velocity (0.75, 0), and
-    lands where it crosses the axis; w makes the square of that place least.
+    lands where it crosses the axis; w minimises the square of that position.
     """
 
     def miss(w: Any) -> Any:
@@ -264,7 +261,7 @@ def particle(mg: Any, w: Any, newton: int, dt: float) -> tuple[Any, ...]:
 
 
 def force_of_charges(mg: Any, w: Any) -> Callable[..., Any]:
-    """The force on a particle at x: minus the gradient of its potential."""
+    """Return the force on a particle, a function of its position: minus the gradient of its potential."""
     charges = np.array([[10.0, 10.0], [10.0, 0.0]]) - w * np.array([[0.0, 1.0], [0.0, 0.0]])
 
     def potential(x: Any) -> Any:
@@ -275,7 +272,7 @@ def force_of_charges(mg: Any, w: Any) -> Callable[..., Any]:
 
 
 def saddle(mg: Any, start: Any, rate: float) -> tuple[Any, ...]:
-    """The least x of the greatest f over y, and that y, by a descent whose function descends."""
+    """Minimise over x the maximum of f over y, by nested gradient descent; return x and y."""
 
     def f(x: Any, y: Any) -> Any:
         return mg.sum(x * x) - mg.sum(y * y)
@@ -288,23 +285,23 @@ def saddle(mg: Any, start: Any, rate: float) -> tuple[Any, ...]:
 
 
 def _descend(mg: Any, f: Callable[..., Any], x: Any, rate: float) -> Any:
-    """Descend along gradients. Steps grow after ten that led down, and shrink after one that did not."""
+    """Descend along gradients. Double the step after ten successes; halve it after a failure."""
     value, slope = mg.value_and_grad(f)(x)
-    led_down = 0
+    successes = 0
     while not is_short(np.linalg.norm(slope.numpy()), rate):
         ahead = x - rate * slope
         value_ahead, slope_ahead = mg.value_and_grad(f)(ahead)
         if value_ahead < value:
-            x, value, slope, led_down = ahead, value_ahead, slope_ahead, led_down + 1
+            x, value, slope, successes = ahead, value_ahead, slope_ahead, successes + 1
         else:
-            rate, led_down = rate / 2, 0
-        if led_down == 10:
-            rate, led_down = 2 * rate, 0
+            rate, successes = rate / 2, 0
+        if successes == 10:
+            rate, successes = 2 * rate, 0
     return x
 
 
 def is_short(length: Any, rate: Any) -> Any:
-    """Whether a gradient, or the step along it, is short."""
+    """Return whether a gradient, or the step along it, is short."""
     return (length <= 1e-5) | (rate * length <= 1e-5)
 
 

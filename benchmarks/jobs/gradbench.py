@@ -9,17 +9,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from benchmarks.gradbench.inputs import SIZES, draw
 from benchmarks.job import Aim, Case, Rival, Work
 
 __all__ = ["cases"]
 
-_PROGRAMS = ("ba", "gmm", "ht", "lstm", "kmeans", "lse", "det", "llsq", "ode", "particle", "saddle", "hello")
-_CALLS = {"hello": 100}  # in one run, of a program that takes microseconds
+_CALLS = {"hello": 100}  # calls in one run of a program that takes microseconds
 
 
 def cases(quick: bool = False) -> list[Case]:
     """Return a case for each program."""
-    return [_case(program, quick) for program in _PROGRAMS]
+    return [_case(program, quick) for program in SIZES]
 
 
 def _case(program: str, quick: bool) -> Case:
@@ -34,7 +34,7 @@ def _case(program: str, quick: bool) -> Case:
 
 
 def _work(program: str, run: Any) -> Work:
-    """Of a function without arguments that returns results."""
+    """Return the work of calling a function without arguments."""
 
     def outputs() -> dict[str, Any]:
         return {f"result {i}": result for i, result in enumerate(run())}
@@ -50,7 +50,6 @@ def _work(program: str, run: Any) -> Work:
 
 def _minigrad(program: str, quick: bool) -> Work:
     import minigrad as mg
-    from benchmarks.gradbench.inputs import draw
     from benchmarks.gradbench.programs import PROGRAMS
 
     return _work(program, partial(PROGRAMS[program], mg, *draw(program, quick)))
@@ -60,14 +59,12 @@ def _pytorch(program: str, quick: bool, forward: bool = False) -> Work:
     import torch
 
     from benchmarks.gradbench.in_torch import PROGRAMS, as_tensors
-    from benchmarks.gradbench.inputs import draw
 
-    ways = {"jacobian": torch.func.jacfwd} if forward else {}
-    return _work(program, partial(PROGRAMS[program], *as_tensors(draw(program, quick)), **ways))
+    options = {"jacobian": torch.func.jacfwd} if forward else {}
+    return _work(program, partial(PROGRAMS[program], *as_tensors(draw(program, quick)), **options))
 
 
 def _jax(program: str, quick: bool) -> Work:
     from benchmarks.gradbench.in_jax import compiled
-    from benchmarks.gradbench.inputs import draw
 
     return _work(program, compiled(program, draw(program, quick)))

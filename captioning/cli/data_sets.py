@@ -134,7 +134,7 @@ PREPARE = Command(
         "--val": {"type": float, "default": _RECIPE.val, "metavar": "X", "help": "share of the images for validation, "
                   "if SOURCE has no splits, or with --resplit; may be 0 with --like"},
         "--test": {"type": float, "default": _RECIPE.test, "metavar": "X", "help": "share of the images for the test "
-                   "split; with --like, the splits may leave nothing to train"},
+                   "split; with --like, --val and --test may add up to 1"},
         "--seed": {"help": "random seed for dividing the images into splits"},
         "--resplit": {"action": "store_true", "help": "ignore the splits of SOURCE and make new random ones from "
                       "--val, --test and --seed"},

@@ -86,9 +86,9 @@ def _about(
 def _of_training(
     options: argparse.Namespace, data: CaptionData, progress: Progress
 ) -> tuple[set[tuple[str, ...]] | None, DocumentFrequencies | None]:
-    """Return the captions that are not novel, and the document frequencies unless they are those of the references.
+    """Return the training captions, or None without a training split, and the document frequencies.
 
-    Without a training split, it is unknown which captions are novel.
+    The frequencies are None if they are to be those of the references.
     """
     frequencies = None
     if options.frequencies == "train":

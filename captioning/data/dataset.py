@@ -44,9 +44,11 @@ _SAMPLED = 256  # rows in a fingerprint of features that stay in their file: a s
 class CaptionData:
     """An open data set: `vocabulary` and the splits `train`, `val` and `test`; `open_captions` returns one.
 
-    pca: whether the features are the reduced ones. splits: those that the data set has; one for scoring alone needs no
-    train and val. `data.train`, `data.val` and `data[name]` raise a DataError if there is no such split, while
-    `data.test` and `data.get(name)` are None. Use it in a `with` block, or call `close`.
+    pca: whether the features are the reduced ones.
+    splits: the splits of the data set; one used only for scoring needs neither train nor val. If a split is missing,
+    `data.test` and `data.get(name)` are None; `data.train`, `data.val` and `data[name]` raise a DataError.
+
+    Use it in a `with` block, or call `close`.
     """
 
     def __init__(self, folder: Path, vocabulary: Vocabulary, pca: bool, splits: Sequence[Split]) -> None:
@@ -109,9 +111,10 @@ class CaptionData:
         return [line for split in self.splits for line in _irregularities(split)]
 
     def close(self) -> None:
-        """Close the files; features cannot be read afterwards."""
-        for split in self.splits:
-            split.features.close()
+        """Close all files, even if closing one fails; features cannot be read afterwards."""
+        with ExitStack() as stack:
+            for split in self.splits:
+                stack.callback(split.features.close)
 
     def __enter__(self) -> Self:
         return self
@@ -171,8 +174,8 @@ def open_captions(
         file = stack.enter_context(open_hdf5(root / CAPTIONS_FILE))
         kept = stack.enter_context(ExitStack())
         with reading(root / CAPTIONS_FILE, "/"):
-            there = [name for name in ALL_SPLITS if {f"{name}_captions", f"{name}_image_idxs"} & set(file)]
-        names = there or SPLITS
+            present = [name for name in ALL_SPLITS if {f"{name}_captions", f"{name}_image_idxs"} & set(file)]
+        names = present or SPLITS
         if pca is None:
             pca = not regions and any(os.path.lexists(features_path(root, name, pca=True)) for name in names)
         splits = []

@@ -68,8 +68,8 @@ class StoredRows(_Rows):
 
     def __init__(self, path: str | os.PathLike[str], key: str, cache_bytes: int = CACHE_BYTES) -> None:
         self.path, self.key = Path(path), key
-        self._open = ExitStack()
-        self._file = self._open.enter_context(open_hdf5(self.path))
+        self._stack = ExitStack()
+        self._file = self._stack.enter_context(open_hdf5(self.path))
         try:
             self._dataset = checked_dataset(self._file, self.path, key, rank=self.rank, kind=self.kind)
             self.shape = self._dataset.shape
@@ -77,7 +77,7 @@ class StoredRows(_Rows):
                 raise DataError(f"{self.path}: {key}: is empty, shape {self.shape}")
             self._read_attributes()
         except BaseException:
-            self._open.close()
+            self._stack.close()
             raise
         self.chunked = self._dataset.chunks is not None
         self._file_bytes = self._current_file_bytes()
@@ -139,7 +139,7 @@ class StoredRows(_Rows):
 
     def close(self) -> None:
         self._memory = None
-        self._open.close()
+        self._stack.close()
 
 
 class FeatureRows(StoredRows):
@@ -228,8 +228,10 @@ class FeaturesAndRegions(_Rows):
         return np.concatenate([whole, places.reshape(*whole.shape[:-1], self.grid[0] * self.grid[1])], axis=-1)
 
     def close(self) -> None:
-        self.whole.close()
-        self.places.close()
+        try:
+            self.whole.close()
+        finally:
+            self.places.close()
 
 
 ImageRows = FeatureRows | FeaturesAndRegions

@@ -28,7 +28,7 @@ _BEST_COMPRESSION = 1032  # deflate shrinks nothing by a larger factor (zlib, "T
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Any]:
-    """Yield an h5py.File opened for reading; raise a DataError if it is not one, or cannot be closed."""
+    """Open an HDF5 file for reading; raise a DataError if it cannot be opened or closed."""
     if found := irregular(path):
         raise DataError(f"{path}: is {found}, not a regular file")
     if not path.is_file():

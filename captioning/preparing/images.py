@@ -111,27 +111,27 @@ def _check_text(text: str, where: str) -> None:
 
 
 def check_shares(val: float, test: float, training: bool = True) -> None:
-    """Raise a DataError unless val and test are shares of the images.
+    """Raise a DataError unless val and test are valid shares of the images.
 
     training: whether they must leave images for training, and some to validate on.
     """
     for name, share in (("val", val), ("test", test)):
-        if not 0 <= share <= 1:  # nor NaN
+        if not 0 <= share <= 1:  # also rejects NaN
             raise DataError(f"{name} must be a share of the images, from 0 to 1; got {share}")
     if training and val == 0:
-        raise DataError("val must be above 0: training needs images to validate on. Only a data set like that of a run "
-                        "(--like) can be for a test alone.")  # fmt: skip
+        raise DataError("val must be above 0: training needs images to validate on. To prepare only a test set, pass "
+                        "--like RUN.")  # fmt: skip
     if training and val + test >= 1:
         raise DataError(f"val and test must leave images for training; got {val} and {test}")
     if val + test > 1:
-        raise DataError(f"val and test must not exceed 1 together; got {val} and {test}. For a test alone, set val to "
-                        "0 and test to 1.")  # fmt: skip
+        raise DataError(f"val and test must not exceed 1 together; got {val} and {test}. To prepare only a test set, "
+                        "set val to 0 and test to 1.")  # fmt: skip
 
 
 def divide(images: Sequence[CaptionedImage], val: float, test: float, seed: int) -> None:
     """Assign each image to a split: shares val and test of the images, at least one each if above 0; the rest trains.
 
-    Shares that add up to 1 leave nothing to train.
+    If the shares add up to 1, no image is left for training.
 
     The same images in the same order with the same seed are divided in the same way on every machine. Too few images
     raise a DataError.

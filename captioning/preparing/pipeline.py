@@ -113,11 +113,13 @@ def prepare_data(
         divide(images, recipe.val, recipe.test, recipe.seed)
     order = sorted(range(len(images)), key=lambda n: ALL_SPLITS.index(str(images[n].split)))
     images, photos = [images[n] for n in order], [photos[n] for n in order] if photos else []
-    advice = "another --seed or --val draws other splits" if drawn else "--resplit draws new splits of the images"
     needed = SPLITS if recipe.vocabulary is None else ()
+    advice = ". Training needs train and val: " if needed else "; "
+    advice += "another --seed or --val draws other splits" if drawn else "--resplit draws new splits of the images"
     if not drawn:
         missing: dict[str | None, str] = dict.fromkeys(ALL_SPLITS, "are missing")
-        _check_splits(images, name, needed or captions_before, captions_before, missing, advice)
+        if problem := _empty_split(images, needed or captions_before, captions_before, missing):
+            raise DataError(f"{name}: {problem}{advice}.")
     names = name_images([image.path for image in images])
 
     with WorkFolder(out) as work:
@@ -129,7 +131,8 @@ def prepare_data(
         left = [images[n] for n in kept]
         why = {images[n].split: f"cannot be read, the first {failed[n]}" for n in sorted(failed, reverse=True)}
         captions_before = _captions_by_split(images)
-        _check_splits(left, str(out), needed or captions_before, captions_before, why, advice)
+        if problem := _empty_split(left, needed or captions_before, captions_before, why):
+            raise DataError(f"{out}: {problem}{advice}.")
         splits: dict[str, NamedImages] = {}
         for split in ALL_SPLITS:
             if named := [(names[n], images[n]) for n in kept if images[n].split == split]:
@@ -166,26 +169,23 @@ def _captions_by_split(images: Sequence[CaptionedImage]) -> Counter[str | None]:
     return Counter(image.split for image in images for _ in image.captions)
 
 
-def _check_splits(
+def _empty_split(
     images: Sequence[CaptionedImage],
-    where: str,
     needed: Iterable[str | None],
     before: Counter[str | None],
     why: Mapping[str | None, str],
-    advice: str,
-) -> None:
-    """Raise a DataError unless there are images in all needed splits.
+) -> str:
+    """Return which needed split has no images, and why; empty if there is none.
 
     before: the number of captions of each split before images were left out. why: by split, why they were, such as
     'are missing'.
     """
     for split in needed:
         if not any(image.split == split for image in images):
-            problem = f"no image with captions is in the split {split}"
             if before[split]:
-                problem = f"no image is left in the split {split}: its photos ({before[split]:,} captions) {why[split]}"
-            rule = ". Training needs train and val: " if needed is SPLITS else "; "
-            raise DataError(f"{where}: {problem}{rule}{advice}.")
+                return f"no image is left in the split {split}: its photos ({before[split]:,} captions) {why[split]}"
+            return f"no image with captions is in the split {split}"
+    return ""
 
 
 def _write_features(

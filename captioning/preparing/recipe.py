@@ -36,7 +36,7 @@ class Recipe:
     strict: a photo that cannot be read raises an error.
     regions: the most numbers to store for each region; None for no regions.
     vocabulary, projection: those of a captioner, instead of the words of the training captions and a PCA of the photos.
-    With a vocabulary, the data set needs no split train or val.
+    With a vocabulary, the data set needs no train or val split.
     """
 
     format: str | None = None
@@ -92,7 +92,7 @@ def report(prepared: Prepared, recipe: Recipe, like: str | None = None) -> str:
     if recipe.words or recipe.min_count == 1:
         which = f", {'the most frequent' if recipe.words else 'all'} of the training captions"
     which = f", those of {like}" if like else which
-    covered = "the training captions" if "train" in prepared.splits else "them"
+    covered = "the training captions" if "train" in prepared.splits else "the captions"
     whole = "" if recipe.max_length else f", which cuts at most {1 - COVERED:.0%} of {covered}"
     rows = []
     for split, of in prepared.splits.items():

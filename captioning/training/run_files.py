@@ -90,11 +90,17 @@ class History:
         self._lines.clear()
 
     def read(self) -> list[Entry]:
-        """Return all entries of the file, without an incomplete last line; raise a RunError for a damaged line."""
+        """Return all entries of the file, without an incomplete last line.
+
+        A RunError names the file if it cannot be read, and the line if it is damaged.
+        """
         check_regular(self.path)
         if not self.path.is_file():
             return []
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         entries = []
         for number, line in enumerate(lines, 1):
             try:

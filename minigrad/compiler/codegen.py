@@ -325,7 +325,10 @@ class Loops(Lines):
         return self.operation(v, lambda a, _: self.entry(a))
 
     def operation(self, v: Node, value: Callable[[Node, str], str]) -> str:
-        """Write an operation on entries or numbers. ``value`` returns an input, as a float or double if it is one."""
+        """Write an operation on entries or numbers.
+
+        ``value(input, type)`` writes an input; floating inputs get the given type.
+        """
         type = "double" if v.type != "float" and all(a.type == "weak" for a in v.inputs) else self.float
         args = [value(a, type) for a in v.inputs]
         suffix = "f32" if type == "float" else "f64"

@@ -41,7 +41,8 @@ def worth_compiling(entries: int) -> bool:
 def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Callable[..., Any]:
     """Compile a function of arrays to a few loops; without llvmlite, return the function itself.
 
-    The results have NumPy's dtypes at every size, and NumPy's values up to rounding. Otherwise the first call raises.
+    The results have NumPy's dtypes at every size, and NumPy's values up to rounding. If the compiler cannot guarantee
+    this, the first call raises.
 
     Call the compiled function with positional arguments only. The first is an array of M rows and K columns; all axes
     but the last count as rows. Other arrays have its shape, one number for each row (…, 1) or column (K,), or no axes.
@@ -62,8 +63,8 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
             then None.
 
     Raises:
-        Untraceable: at the first call with such arrays of any size, if the function cannot be compiled. If a later
-            call brings other dtypes or constants, for which it cannot, NumPy runs it.
+        Untraceable: at the first call that could be compiled, whatever its size. If only a later call's dtypes or
+            constants cannot be compiled, NumPy runs that call.
 
     >>> @fused
     ... def standardised(x):
@@ -88,14 +89,14 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
         layout = _layout(args, x.shape)
         if layout is None:
             return function(*args)
-        kernel: Any = kernels.get(layout, layout)
-        if kernel is layout:
+        if layout not in kernels:
             try:
-                kernel = kernels[layout] = Kernel(function, layout, writes)
-            except Exception:  # NumPy runs the function, or raises the error
+                kernels[layout] = Kernel(function, layout, writes)
+            except Exception:  # traced, a function may raise anything
                 if not kernels:
                     raise
-                kernel = kernels[layout] = None
+                kernels[layout] = None  # a later layout: NumPy runs the function
+        kernel = kernels[layout]
         if (
             kernel is None
             or x.size < _WORTH_A_CALL
@@ -111,26 +112,26 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
 
 def _layout(args: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | None:
     """Return the dtype, the number of axes, and each argument's kind and type; None if NumPy must run the function."""
-    float = args[0].dtype
+    common = args[0].dtype
     # With one column, entries and numbers of rows have the same shape.
-    if shape[-1:] in ((), (1,)) or float.char not in "fd" or not float.isnative:
+    if shape[-1:] in ((), (1,)) or common.char not in "fd" or not common.isnative:
         return None
-    kinds: list[Any] = [float, len(shape)]
+    kinds: list[Any] = [common, len(shape)]
     for a in args:
         if type(a) is np.ndarray:
             dtype, pitched = a.dtype, not a.flags.c_contiguous
             kind = ("E" if a.shape == shape else "R" if a.shape == (*shape[:-1], 1) else
-                    "C" if a.shape == shape[-1:] else "S" if not a.shape and dtype == float else None)  # fmt: skip
+                    "C" if a.shape == shape[-1:] else "S" if not a.shape and dtype == common else None)  # fmt: skip
             if (
                 kind is None
                 or not a.flags.aligned
                 or (pitched and (kind != "E" or a.ndim != 2 or a.strides[1] != a.itemsize))
-                or not (dtype == float or (dtype.kind in "bi" and dtype.char in _TYPES and dtype.isnative))
+                or not (dtype == common or (dtype.kind in "bi" and dtype.char in _TYPES and dtype.isnative))
             ):
                 return None
             kinds.append((kind, _TYPES[dtype.char], pitched))
-        elif type(a) is _Float or (isinstance(a, np.generic) and a.dtype == float):
-            kinds.append(("S", "weak" if type(a) is _Float else "float", False))
+        elif type(a) is float or (isinstance(a, np.generic) and a.dtype == common):
+            kinds.append(("S", "weak" if type(a) is float else "float", False))
         elif not _CONSTANTS.issuperset(map(type, a) if type(a) is tuple else (type(a),)):  # other objects may change
             return None
         else:  # True is not 1, nor 0.0 -0.0
@@ -154,7 +155,6 @@ def _separate(args: tuple[Any, ...], writes: tuple[int, ...]) -> bool:
     return True
 
 
-_Float = float
 _CONSTANTS = {type(None), bool, int, float, str}
 _TYPES = {"f": "float", "d": "float", "?": "bool", np.dtype(np.int64).char: "int"}
 

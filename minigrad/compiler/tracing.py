@@ -89,7 +89,7 @@ class Graph:
         self.float = float
         self.nodes: dict[tuple[Any, ...], Node] = {}
         self.indices: set[Node] = set()
-        # The axes of the entries, and whether the next operation is one of Python's operators.
+        # The number of arguments; the most axes; whether a Python operator is being traced.
         self.arguments, self.ndim, self.operator = 0, 0, False
 
     def node(self, op: str, *args: Any, kind: str, type: str = "float") -> Node:
@@ -128,10 +128,11 @@ class Graph:
         ]
         integers = op in _COMPARISONS and any(n.type == "int" for n in nodes)
         if integers and not all(whole):
-            raise Untraceable("integers can be compared with integers only, of 64 bits")
-        logic = op in _LOGIC and any(n.type == "weak" and n.args not in ((0,), (1,)) for n in nodes)
-        if logic or (op == "divide" and only_weak and (nodes[1].op != "constant" or not nodes[1].args[0])):
-            raise Untraceable(f"{op} of Python floats: do it outside the function")
+            raise Untraceable("integers can only be compared with integers; constants must be below 2**53")
+        if (op in _LOGIC and any(n.type == "weak" and n.args not in ((0,), (1,)) for n in nodes)) or (
+            op == "divide" and only_weak and (nodes[1].op != "constant" or not nodes[1].args[0])
+        ):
+            raise Untraceable(f"{op} of Python floats: compute it outside the function")
         if (
             not integers
             and dtype != (np.float64 if python else self.float)
@@ -144,8 +145,8 @@ class Graph:
                      for n in nodes]  # fmt: skip
         elif not integers:
             nodes = [n if op == "where" and i == 0 else self._float(n) for i, n in enumerate(nodes)]
-        found = "bool" if op in BOOLEAN else "weak" if python else "float"
-        return Traced(self, self.node(op, *nodes, kind=kind, type=found), ndim)
+        node = self.node(op, *nodes, kind=kind, type="bool" if op in BOOLEAN else "weak" if python else "float")
+        return Traced(self, node, ndim)
 
     def _float(self, node: Node) -> Node:
         if node.type == "int":
@@ -191,7 +192,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
         if dtype == self.dtype:
-            copying = "logical_or" if self.node.type == "bool" else "copysign"  # of a value and itself
+            copying = "logical_or" if self.node.type == "bool" else "copysign"  # x or x, and copysign(x, x), equal x
             return self.graph.entrywise(copying, self, self) if copy else self
         if dtype == self.graph.float and self.node.type == "bool":
             return Traced(self.graph, self.graph._float(self.node), self.ndim)
@@ -241,11 +242,15 @@ class Traced(NDArrayOperatorsMixin):
             return make("multiply", *inputs).sum(-1)
         if name == "vecmat":
             return make("multiply", inputs[0][..., None], inputs[1]).sum(0)
-        if name == "square" or (name == "power" and type(inputs[1]) in (int, float) and inputs[1] in (2, 3)):
-            return make("multiply", make("multiply", self, self) if inputs[1:] == (3,) else self, self)
+        if name == "square":
+            return make("multiply", self, self)
+        if name == "power" and type(inputs[1]) in (int, float) and inputs[1] in (2, 3):
+            square = make("multiply", self, self)
+            return square if inputs[1] == 2 else make("multiply", square, self)
         raise Untraceable(f"np.{name} cannot be compiled")
 
     def _operate(self, method: Callable[..., Any], *others: Any) -> Any:
+        """Trace a Python operator, whose results of Python floats are Python floats."""
         self.graph.operator = True
         return method(self, *others)
 

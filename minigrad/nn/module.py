@@ -32,7 +32,7 @@ _HIDING = (set, frozenset, deque, MappingView, UserList)
 _HIDING_BY_NAME = (MappingProxyType, UserDict, ChainMap)
 _PLAIN = {bool, int, float, str, type(None)}  # common types of attributes that hold nothing else
 
-_in_call: ContextVar[bool] = ContextVar("minigrad_in_call", default=False)  # of a module
+_in_call: ContextVar[bool] = ContextVar("minigrad_in_call", default=False)  # whether a module's forward is running
 
 
 def _drawn(slot: str, doc: str) -> Any:
@@ -210,9 +210,11 @@ def _lost(value: Any, hiding: Any) -> str:
 
 def _undeclared(value: Any, hiding: Any) -> str:
     """Return why a value must not be assigned outside of a call; empty if it may."""
+    # itertools.count never runs out and holds no parameters.
     if issubclass(kind := type(value), Iterator) and kind.__module__ in ("builtins", "itertools") and kind is not count:
         return f"an iterator ({kind.__name__}) can be read only once. Make a list of it."
-    # A call may store its results. Under no_grad so may any code, because results of parameters are untracked there.
+    # A call may store its results. Under no_grad so may any code, because results computed from parameters are
+    # untracked there.
     constant = isinstance(value, Tensor) and value.node is None and not isinstance(value, (Parameter, Buffer))
     if constant and hiding is None and not _in_call.get() and grad_enabled():
         return (

@@ -39,6 +39,21 @@ def with_regions(folder):
     return folder
 
 
+def test_regions_are_closed_even_if_the_features_cannot_be(with_regions, monkeypatch):
+    def close():
+        raise DataError("cannot be closed")
+
+    data = open_captions(with_regions, regions=True)
+    whole, places = data.train.features.parts
+    with monkeypatch.context() as patch:
+        patch.setattr(whole, "close", close)
+        with pytest.raises(DataError, match="cannot be closed"):
+            data.close()
+    with pytest.raises(DataError, match="the file is closed"):
+        places[0]
+    data.close()
+
+
 @pytest.mark.parametrize("cache_bytes", [0, 2**20])
 @given(index=INDEX)
 def test_rows_are_indexed_like_an_array(tmp_path_factory, cache_bytes, index):

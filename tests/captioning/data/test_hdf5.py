@@ -150,14 +150,18 @@ def test_a_new_file_that_cannot_be_opened_is_an_error_that_names_it(tmp_path, mo
     assert str(caught.value) == f"[Errno 21] Is a directory: '{tmp_path / 'a.h5'}'"
 
 
-def test_a_file_that_cannot_be_closed_is_named(folder, monkeypatch):
+@pytest.mark.parametrize("broken", ["train", "val"])
+def test_a_file_that_cannot_be_closed_is_named_and_the_others_are_closed(folder, monkeypatch, broken):
     def close(file, really=h5py.File.close):
         name = file.filename
         really(file)
-        if "val" in name:
+        if broken in name:
             raise RuntimeError("Can't decrement id ref count (Input/output error)")
 
     data = open_captions(folder)
     monkeypatch.setattr(h5py.File, "close", close)
-    with pytest.raises(DataError, match=r"val2014_vgg16_fc7_pca\.h5: cannot be closed: .*Input/output error"):
+    with pytest.raises(DataError, match=rf"{broken}2014_vgg16_fc7_pca\.h5: cannot be closed: .*Input/output error"):
         data.close()
+    for split in data.splits:
+        with pytest.raises(DataError, match="the file is closed"):
+            split.features[0]

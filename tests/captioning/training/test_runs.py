@@ -5,6 +5,7 @@ epochs of five iterations, stopped after the seventh. `expected.json` has its sc
 history of the same training without a stop. Numbers are compared up to round-off.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -80,6 +81,18 @@ def test_a_full_disk(folder, small_data, tmp_path):
     assert path.read_bytes() == before
     run.entries.flush()
     assert path.read_bytes() == before + b'{"iteration": 16}\n'
+
+
+def test_a_history_that_cannot_be_read_is_named(folder, monkeypatch):
+    def read_text(path, really=Path.read_text, **options):
+        if path.name == "history.jsonl":
+            raise OSError(errno.EIO, "Input/output error")
+        return really(path, **options)
+
+    run = Run.open(folder)
+    monkeypatch.setattr(Path, "read_text", read_text)
+    with pytest.raises(RunError, match=r"run/history\.jsonl: cannot be read: Input/output error"):
+        run.entries.read()
 
 
 def test_one_process_trains_in_a_folder_at_a_time(folder, small_data):
