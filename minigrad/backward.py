@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import writes
-from .core import Boundary, Leaf, Node, Tensor, plain
+from .core import Boundary, Node, Tensor, plain
 from .graph.order import Cycle, Order, dependents, topological_order, with_late_leaves
 from .observers import Observer, add_location, pass_observers
 from .primitives import Primitive
@@ -59,15 +59,14 @@ def parents_until(sources: Collection[Node]) -> Callable[[Node], tuple[Node, ...
     return lambda node: node.parents if node.born > oldest and node not in sources else ()
 
 
-def refuse_boundaries(nodes: Iterable[Node], sources: Collection[Node] | None = None) -> None:
-    """Raise if a pass to some sources (None: to all leaves) would have to go through a closed boundary.
+def refuse_boundaries(nodes: Iterable[Node], sources: Collection[Node] = ()) -> None:
+    """Raise if a pass to some sources (none: to all leaves) would have to go through a closed boundary.
 
-    The variable of a transform is younger than the boundaries of others, so nothing behind them depends on it.
+    Nothing behind a boundary that is older than all sources depends on them.
     """
-    if sources is not None and not any(type(source) is Leaf for source in sources):
-        return
+    oldest = min((source.born for source in sources), default=0)
     for node in nodes:
-        if type(node) is Boundary and node.closed and node not in (sources or ()):
+        if type(node) is Boundary and node.closed and node.born > oldest and node not in sources:
             raise TypeError(
                 "backward reached a tensor that mg.grad or another transform computed without a graph: its result, or "
                 "a tensor that its function stored elsewhere. To differentiate it, call the transform within "

@@ -283,6 +283,18 @@ def _real_array(output: Any) -> Array:
     return array
 
 
+def is_plain(option: Any) -> bool:
+    """Return whether an option needs no conversion, and the caller cannot change it later."""
+    return type(option) in _PLAIN or (type(option) is tuple and _PLAIN.issuperset(map(type, option)))
+
+
+def _holds_tracked(option: Any) -> bool:
+    """Return whether an option is a tensor with a node, or a tuple with one."""
+    if type(option) is tuple:
+        return any(map(_holds_tracked, option))
+    return isinstance(option, Tensor) and option.node is not None
+
+
 def _call(primitive: Primitive, inputs: tuple[Any, ...], options: dict[str, Any], unknown: Any = ()) -> Any:
     """Call a primitive on any inputs and options, also while observers watch; refuse unknown options."""
     for name in unknown:
@@ -301,7 +313,7 @@ def _call(primitive: Primitive, inputs: tuple[Any, ...], options: dict[str, Any]
     except _MISUSE as error:
         raise primitive.failed(inputs, error) from error
     for name, option in options.items():
-        if isinstance(option, Tensor) and option.node is not None and grad_enabled():
+        if _holds_tracked(option) and grad_enabled():
             raise TypeError(
                 f"{primitive.name}: the option {name} is not differentiable, so a tracked tensor would lose "
                 "its gradient. Pass .detach(), or use primitives that take it as an input."

@@ -357,7 +357,9 @@ class Tensor(Extensions):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if is_tracked(self) and type(self.node) is not Leaf:
-            raise TypeError("pickling a tensor inside a graph would take the graph with it: pickle tensor.detach()")
+            raise TypeError(
+                "copying or pickling a tensor inside a graph would take the graph with it: use tensor.detach()"
+            )
         if isinstance(self.node, Boundary):
             return self.detach().__reduce_ex__(protocol)
         return super().__reduce_ex__(protocol)
@@ -452,9 +454,16 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def is_tracked(x: Tensor) -> bool:
-    """Return whether reading a tensor's entries would lose a gradient: it has a node that is no closed boundary."""
-    node = x.node
-    return node is not None and not (type(node) is Boundary and node.closed)
+    """Return whether reading a tensor's entries would lose a gradient: it depends on more than closed boundaries."""
+    stack = [] if x.node is None else [x.node]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.primitive is None and not (type(node) is Boundary and node.closed):
+            return True
+        stack += (new := [parent for parent in node.parents if parent not in seen])
+        seen.update(new)
+    return False
 
 
 def untracked(array: Array) -> Tensor:

@@ -65,7 +65,7 @@ extend_tensor({"backward": GradientMethods.backward})
 def _accumulate_tensors(output: Tensor, gradient: Any) -> None:
     """Do what `Tensor.backward` does, by a pass that leaves a graph."""
     node, index, g = seed_of(output, gradient)
-    seed = gradient.astype(g.dtype) if isinstance(gradient, Tensor) else untracked(g)
+    seed = gradient.astype(g.dtype) if isinstance(gradient, Tensor) else untracked(g.copy())
     leaves = [node for node in graph_of([node]).nodes if isinstance(node, Leaf)]
     refuse_boundaries(leaves)
     found = differentiable_pass([(node, index, seed)], leaves)

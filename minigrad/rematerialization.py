@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from .backward import Rule, reverse_pass
+from .calls import is_plain
 from .core import Boundary, Node, Tensor, enable_grad, grad_enabled, number_check, plain
 from .higher_order import attached, differentiating, is_differentiating, rule_on_tensors
 from .observers import Observer, observing, setting
@@ -30,20 +31,22 @@ __all__ = ["checkpoint"]
 
 
 class _Collector(Observer):
-    """Keep the nodes that calls make, with the arrays of the calls, and checksums of the constants from outside.
+    """Record what the calls of a function take from outside, without keeping the arrays that they make.
 
     Attributes:
-        inputs: the arrays that each call took, by its node.
-        constants: the checksum of each untracked input and of each array in an option, unless a call returned it, and
-            the name of the primitive that took it.
+        made: the numbers of the nodes that the calls made.
+        taken: the arrays that calls took from other nodes, by node and index of the output.
+        constants: the name of each primitive with its plain options; and of each untracked input, and each array in an
+            option, that no call returned, the checksum with the name of the primitive that took it.
     """
 
     def __init__(self) -> None:
         self.begun = next(clock)  # the variable of a transform that begins later is not from outside
-        self.inputs: dict[Node, Sequence[Any]] = {}
-        self.constants: list[tuple[int, str]] = []
+        self.made: set[int] = set()
+        self.taken: dict[tuple[Node, int], Array] = {}
+        self.constants: list[tuple[Any, str]] = []
         self._seen: dict[int, Any] = {}  # constants by id; the values keep them alive
-        self._made: WeakValueDictionary[int, Array] = WeakValueDictionary()  # owners of the outputs of calls
+        self._owners: WeakValueDictionary[int, Array] = WeakValueDictionary()  # of the outputs of calls
 
     def call(
         self,
@@ -53,17 +56,22 @@ class _Collector(Observer):
         outputs: Sequence[Array],
         node: Node | None,
     ) -> None:
+        tracked: tuple[bool, ...] = (False,) * len(inputs)
         if node is not None:
-            self.inputs[node] = inputs
-        tracked = node.edges[1] if node is not None else (False,) * len(inputs)
+            argnums, tracked, indices = node.edges
+            self.made.add(node.born)
+            for parent, argnum, index in zip(node.parents, argnums, indices, strict=True):
+                if parent.born not in self.made:
+                    self.taken[parent, index] = inputs[argnum]
+        self.constants.append((repr([option for option in params.values() if is_plain(option)]), primitive.name))
         for x in (*(x for x, t in zip(inputs, tracked, strict=True) if not t), *arrays_in(params)):
             if x is not None and id(x) not in self._seen and not self._is_made(x):
                 self._seen[id(x)] = x
                 self.constants.append((checksum(x), primitive.name))
-        self._made.update((id(memory), memory) for memory in map(owner, outputs))
+        self._owners.update((id(memory), memory) for memory in map(owner, outputs))
 
     def _is_made(self, x: Any) -> bool:
-        return isinstance(x, np.ndarray) and self._made.get(id(owner(x))) is owner(x)
+        return isinstance(x, np.ndarray) and self._owners.get(id(owner(x))) is owner(x)
 
     def outside_inputs(self, outputs: Sequence[Tensor]) -> dict[tuple[Node, int], Array]:
         """Return the arrays that nodes on which the outputs depend took from other nodes, by node and output index."""
@@ -73,11 +81,11 @@ class _Collector(Observer):
             if node is None or node in seen:
                 continue
             seen.add(node)
-            for parent, argnum, index in zip(node.parents, node.edges[0], node.edges[2], strict=True):
-                if parent in self.inputs:
+            for parent, index in zip(node.parents, node.edges[2], strict=True):
+                if parent.born in self.made:
                     stack.append(parent)
                 elif not (type(parent) is Boundary and parent.born > self.begun and not parent.closed):
-                    found[parent, index] = self.inputs[node][argnum]
+                    found[parent, index] = self.taken[parent, index]
         return found
 
 
@@ -100,8 +108,8 @@ def _check_used(used: Mapping[Any, Array], outside: Mapping[Any, Array]) -> None
     """Raise if a second run used other tensors or arrays from outside than the first."""
     if used.keys() != outside.keys():
         raise ValueError(
-            f"{_CHANGED}: it used other tensors from outside. (Tensors that it computes in its own threads "
-            "count as outside tensors, because they cannot be recomputed.)"
+            f"{_CHANGED}: it used other tensors from outside. Tensors that it computes in its own threads, or by "
+            "transforms of outside tensors without mg.create_graph(), count as such."
         )
     if any(used[key] is not array for key, array in outside.items()):
         raise ValueError(
@@ -110,13 +118,14 @@ def _check_used(used: Mapping[Any, Array], outside: Mapping[Any, Array]) -> None
         )
 
 
-def _check_constants(constants: Sequence[tuple[int, str]], expected: Sequence[tuple[int, str]]) -> None:
-    """Raise if a second run took other constants than the first."""
+def _check_constants(constants: Sequence[tuple[Any, str]], expected: Sequence[tuple[Any, str]]) -> None:
+    """Raise if a second run made other calls or took other constants than the first."""
     if constants != expected:
         name = next((found[1] for found, first in zip(constants, expected, strict=False) if found != first), "it")
         raise ValueError(
-            f"{_CHANGED}: {name} took other numbers. Do not overwrite arrays that the function uses before the "
-            "backward pass, and draw random numbers with minigrad's functions."
+            f"{_CHANGED}: {name} took other numbers or options, or was not called. Do not overwrite arrays or change "
+            "options before the backward pass, nor switch between train() and eval(), and draw random numbers with "
+            "minigrad's functions."
         )
 
 
@@ -143,19 +152,20 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function without keeping what its gradient needs; each backward pass runs the function again.
 
     All tensors that the function uses from outside get their gradients: arguments, closures and parameters. The
-    function must do the same each time and should have no side effects. Random numbers drawn by minigrad's functions
-    repeat, including those from generators that you pass to them. Those that it draws
-    from other generators differ, and a call that takes them raises an error.
-    Derivatives of any order pass through. :meth:`Tensor.retain_grad` has no effect on tensors inside the function.
+    function must do the same each time and should have no side effects: a batch norm updates its statistics at each
+    run. Random numbers drawn by minigrad's functions repeat, including those from generators that you pass to them. If
+    the function draws others, a call that takes them raises an error. Derivatives of any order pass through.
+    :meth:`Tensor.retain_grad` has no effect on tensors inside the function.
 
     Args:
         function: returns a tensor, or a structure of tensors and anything else.
         args, kwargs: the arguments of the function.
 
     Raises:
-        ValueError: in the backward pass, if tensors or arrays that the function passes to primitives were overwritten,
-            or the ``.data`` of a tensor was replaced. Also if the function returns other shapes, or uses other tensors
-            from outside, when it runs again.
+        ValueError: in the backward pass, if arrays or constants that the function passes to primitives were
+            overwritten, or the ``.data`` of a tensor was replaced. Also if the function makes other calls, takes other
+            options, returns other shapes, or uses other tensors from outside, when it runs again. A write through the
+            ``.data`` of a tracked tensor is detected by :class:`minigrad.detect_anomaly` alone.
 
     >>> import minigrad as mg
     >>> W = mg.tensor([[0.5]], requires_grad=True)
@@ -173,7 +183,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         out = function(*args, **kwargs)
     replay.pass_on()
     tensors = _tensors(out)
-    places = [i for i, y in enumerate(tensors) if y.node in collector.inputs]
+    places = [i for i, y in enumerate(tensors) if y.node is not None and y.node.born in collector.made]
     if not places:
         return out
     made = [tensors[place] for place in places]

@@ -20,6 +20,7 @@ def manual_seed(seed: int) -> None:
     Raises:
         TypeError: if the seed is not an integer or a sequence of integers.
         ValueError: if it is negative.
+        RuntimeError: in a function that :func:`minigrad.checkpoint` runs.
 
     >>> import minigrad as mg
     >>> mg.manual_seed(0)
@@ -28,8 +29,7 @@ def manual_seed(seed: int) -> None:
     >>> bool((first == mg.nn.init.normal((3,)).numpy()).all())
     True
     """
-    global _generator
-    _generator = _seeded("manual_seed: the seed must be an integer of at least 0", seed)
+    _replace("manual_seed", _seeded("manual_seed: the seed must be an integer of at least 0", seed))
 
 
 def rng_state() -> dict[str, Any]:
@@ -56,6 +56,7 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
     Raises:
         TypeError: if the state is not a mapping.
         ValueError: if :func:`rng_state` did not return it; nothing is changed.
+        RuntimeError: in a function that :func:`minigrad.checkpoint` runs.
     """
     expected = "set_rng_state: the state must be a result of mg.rng_state()"
     if not isinstance(state, Mapping):
@@ -65,8 +66,14 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
         restored.bit_generator.state = dict(state)
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{expected}: {error!r}") from error
+    _replace("set_rng_state", restored)
+
+
+def _replace(caller: str, generator: np.random.Generator) -> None:
     global _generator
-    _generator = restored
+    if _replay.get() is not None:
+        raise RuntimeError(f"{caller}: a function in mg.checkpoint must not seed, since its random numbers repeat")
+    _generator = generator
 
 
 def generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:

@@ -412,3 +412,10 @@ def test_tensor_copies():
     x = mg.tensor(source)
     source[0] = 5
     assert x.data[0] == 1
+
+
+def test_tracked_tensors_in_tuples_of_options_are_refused():
+    x, w = (mg.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    for call in (lambda: mg.clip(x, None, (w[0], w[1])), lambda: mg.clip(x, None, ((w[0], 1.0),))):
+        with pytest.raises(TypeError, match="option max is not differentiable"):
+            call()

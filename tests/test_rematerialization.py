@@ -346,3 +346,57 @@ def test_transforms_of_constants_within_a_checkpoint(derivative):
         y = mg.checkpoint(derivative, w)
     y.backward()
     assert w.grad == 6
+
+
+@pytest.mark.parametrize(
+    ("function", "change"),
+    [
+        (lambda x, state: (mg.dropout(x, 0.5) if state["training"] else x) * 2.0, {"training": False}),
+        (lambda x, state: mg.leaky_relu(-x, state["slope"]), {"slope": 0.7}),
+        (lambda x, state: mg.sin(x) if state["training"] else mg.cos(x), {"training": False}),
+        (lambda x, state: x[state["start"] : state["start"] + 2], {"start": 1}),
+    ],
+)
+def test_other_calls_and_options_when_run_again_are_refused(function, change):
+    state = {"training": True, "slope": 0.1, "start": 0}
+    x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = mg.checkpoint(function, x, state)
+    state |= change
+    with pytest.raises(ValueError, match=r"ran again: \w+ took other numbers or options"):
+        y.sum().backward()
+
+
+def test_nested_checkpoints_keep_less_than_single_ones():
+    """The outer one must not keep what calls within the inner ones make."""
+
+    def block(x):
+        for _ in range(10):
+            x = mg.tanh(x * 1.1 + 0.1)
+        return x
+
+    def group(x):
+        for _ in range(4):
+            x = mg.checkpoint(block, x)
+        return x
+
+    def peak(outer):
+        x = mg.tensor(np.ones(50_000, np.float32), requires_grad=True)
+        y = x
+        tracemalloc.start()
+        for _ in range(6):
+            y = outer(y)
+        y.sum().backward()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(lambda x: mg.checkpoint(group, x)) < 0.8 * peak(group)
+
+
+def test_a_function_must_not_seed():
+    def seeding(x):
+        mg.manual_seed(0)
+        return mg.dropout(x, 0.5)
+
+    with pytest.raises(RuntimeError, match=r"manual_seed: .* mg\.checkpoint"):
+        mg.checkpoint(seeding, mg.tensor([1.0], requires_grad=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -390,3 +391,41 @@ def test_the_mode_of_a_jacobian_depends_on_the_shapes():
         mg.jacobian(opaque, mode="forward")(np.ones(1))
     with pytest.raises(ValueError, match="mode must be 'forward'"):
         mg.jacobian(spread, mode="backward")
+
+
+def test_a_transform_in_a_thread_within_a_function_is_refused():
+    """Contexts do not reach other threads, so the inner transform does not know of the outer one."""
+
+    def cube_gradient(x):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(mg.grad(lambda y: y**3), x).result()
+
+    with pytest.raises(TypeError, match="computed without a graph"):
+        mg.grad(cube_gradient)(2.0)
+
+
+def test_what_is_computed_of_a_result_can_be_read_too():
+    """A saliency map, after some arithmetic."""
+    layer = mg.nn.Linear(3, 1)
+    saliency = mg.grad(lambda x: layer(x).sum())(np.ones((2, 3)))
+    computed = np.abs(saliency) * 2 - 1
+    np.testing.assert_array_equal(np.asarray(computed), 2 * np.abs(saliency.data) - 1)
+    np.testing.assert_array_equal(np.mean([computed[0], computed[1]], axis=0), computed.data.mean(0))
+    with pytest.raises(TypeError, match="computed without a graph"):
+        computed.sum().backward()
+    with pytest.raises(TypeError, match="would lose this tensor's gradient"):
+        np.asarray(computed * layer.weight.T)
+
+
+def test_a_pass_that_leaves_a_graph_copies_its_seed():
+    x, seed = mg.tensor([1.0, 2.0], requires_grad=True), np.ones(2, np.float32)
+    (x * x).backward(seed, create_graph=True)
+    gradient, x.grad = x.grad, None
+    seed *= 5
+    (gradient * gradient).sum().backward()
+    np.testing.assert_array_equal(x.grad, [8, 16])
+
+
+def test_copying_a_tensor_inside_a_graph_is_refused_by_that_name():
+    with pytest.raises(TypeError, match="copying"):
+        copy.copy(mg.tensor([1.0], requires_grad=True) * 2)
