@@ -269,10 +269,16 @@ def _bad_flow(node: Node, argnum: int, flow: Array, cotangents: Sequence[Any], s
     elsewhere = [(word, g) for word, g in given if g is not None and np.shape(g) != flow.shape]
     words = ["there " + inputs_there(there, flow.shape, index)] if there else []
     words += [inputs_there(elsewhere, flow.shape, None)] if elsewhere else []
+    remedy = (
+        ". The cotangent there is 0, as behind mg.where, but 0 times infinity or NaN is NaN. Use mg.where inside, too, "
+        "as in mg.sqrt(mg.where(mask, x, 1.0))."
+        if node.primitive.entrywise and ("cotangent", 0) in [(word, np.asarray(g)[index]) for word, g in there]
+        else ""
+    )
     time = f"; first at time step {step} of the backward pass" if step is not None else ""
     return (
         f"backward: the VJP of {node.primitive.name}{location(node)} gave {_what(flow, index)} for {name}: "
-        f"{summary(flow)}, first at {list(index)}; {'; '.join(words)}{time}"
+        f"{summary(flow)}, first at {list(index)}; {'; '.join(words)}{time}{remedy}"
     )
 
 

@@ -232,6 +232,45 @@ def test_of_each_entry_what_is_worse_than_what_met_there_is_new(a, b, name):
     assert caught(function, leaf(*a), np.array(b)).endswith(f"first at [{first}]; there a = {a[first]}, b = {b[first]}")
 
 
+BEHIND_WHERE = "The cotangent there is 0, as behind mg.where, but 0 times infinity or NaN is NaN."
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x: mg.where(x < 1, x, mg.sqrt(x - 1)), "sqrt"),
+        (lambda x: mg.where(x > 1, mg.log(x - 0.5), 0.0), "log"),
+        (lambda x: mg.where(x > 1, (x - 1) ** 0.5, 0.0), "power"),
+        (lambda x: mg.where(x != 0.5, mg.sin(x - 0.5) / (x - 0.5), 1.0), "divide"),
+    ],
+)
+def test_a_nan_behind_where_names_where_and_the_remedy(function, name):
+    for dtype in (np.float16, np.float32, np.float64):
+        x = mg.tensor(np.array([[3.0], [0.5]], dtype), requires_grad=True)
+        with np.errstate(all="ignore"):
+            y = function(x)
+        message = caught(y.backward, np.ones(y.shape, dtype))
+        assert f"the VJP of {name} gave a NaN" in message
+        assert message.endswith(f"{BEHIND_WHERE} Use mg.where inside, too, as in mg.sqrt(mg.where(mask, x, 1.0)).")
+
+
+def test_where_is_named_in_jacobians_too_and_not_without_a_reason():
+    x = leaf(3.0, 1.0)
+    with np.errstate(all="ignore"), mg.detect_anomaly(), pytest.raises(FloatingPointError) as info:
+        mg.jacobian(lambda x: mg.where(x > 1, mg.sqrt(x - 1), 0.0), mode="reverse")(x)
+    assert BEHIND_WHERE in str(info.value)
+    assert BEHIND_WHERE not in caught(mg.sqrt(x - 1).sum().backward)  # infinite, with a cotangent of 1
+    with declared(lambda x: (x * 2, ()), lambda g, needs: (g * np.nan,)) as function:
+        assert BEHIND_WHERE not in caught(function(x).backward, np.zeros(2))  # each entry may come from all
+
+
+def test_where_inside_is_no_anomaly():
+    x = leaf(0.5, 3.0)
+    with mg.detect_anomaly():
+        mg.where(x < 1, x, mg.sqrt(mg.where(x < 1, 1.0, x - 1))).sum().backward()
+    np.testing.assert_allclose(x.grad, [1, 0.5 / np.sqrt(2)])
+
+
 # Errors of a backward pass say where the forward was --------------------------------------------
 
 

@@ -181,6 +181,7 @@ DIFFERENCES = {
     "second derivative of `elu` at 0": lambda: mg.grad(mg.grad(lambda x: mg.elu(x, 3.0)))(0.0) == 1.5,
     "`grad(f)(0.3)`": lambda: mg.grad(mg.square)(0.3).dtype == np.float32,
     "gradient with respect to a bound of `clip`, also a 0-d tensor": lambda: fails_with_a_tracked_bound(),
+    "`x.size()`, `x.dim()`": lambda: fails_with_calls_of_numbers(mg.tensor(pairs)),
     "`copy.deepcopy(module)`": lambda: hooked(mg.nn.ReLU(), mg.tensor([1.0])) == 1,
     "`head.weight = embed.weight`": (
         lambda: mg.nn.Linear(2, 3).weight.shape == mg.nn.Embedding(3, 2).weight.T.shape != (3, 2)
@@ -221,6 +222,15 @@ def our_average():
 def slopes_of_arctan2(y):
     with np.errstate(invalid="ignore"):
         return [slope.item() for slope in mg.grad(mg.arctan2, (0, 1))(y, 0.0)]
+
+
+def fails_with_calls_of_numbers(x):
+    assert (type(x.size), x.size, x.ndim) == (int, 2, x.data.ndim)
+    with pytest.raises(TypeError, match="'int' object is not callable"):
+        x.size()
+    with pytest.raises(AttributeError, match=r"Use x\.ndim"):
+        x.dim()
+    return True
 
 
 def fails_with_a_tracked_bound():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -42,6 +44,17 @@ def test_guide_shows_the_real_messages(capsys):
     assert len([quoted for _, quoted in blocks if quoted]) == 10
 
 
+@pytest.mark.filterwarnings("ignore:.*encountered in divide:RuntimeWarning")
+def test_where_needs_a_second_one_inside():
+    def slopes(root):
+        v = mg.tensor([1.0, 2.0], requires_grad=True)
+        mg.where(v > 1, root(v), 0.0).sum().backward()
+        return v.grad
+
+    np.testing.assert_array_equal(slopes(lambda v: mg.sqrt(v - 1)), [np.nan, 0.5])
+    np.testing.assert_array_equal(slopes(lambda v: mg.sqrt(mg.where(v > 1, v - 1, 1.0))), [0, 0.5])
+
+
 def tracked():
     return mg.tensor([1.0, 2.0], requires_grad=True)
 
@@ -69,13 +82,21 @@ MISTAKES = {
     "classes second": (lambda: mg.cross_entropy(np.ones((2, 5, 3)), np.zeros((2, 3), int)), r"LAST.*moveaxis\(logits"),
     "two axes of three": (lambda: mg.tensor(np.ones((2, 3, 4))).transpose(0, 1), "x has 3, not 2.*call swapaxes"),
     "keepdim": (lambda: mg.softmax(mg.tensor([1.0]), keepdim=True), "'keepdim'.*axis, keepdims"),
-    "dim": (lambda: tracked().sum(dim=0), "'dim'. Use NumPy's names"),
+    "axis": (lambda: tracked().sum(dim=0), "'dim'. Use NumPy's names"),
     "view": (lambda: tracked().view(2, 1), r"'view'. Use x.reshape\(shape\)"),
     "parameter": (lambda: mg.nn.Parameter([1.0]).to("cuda"), "'Parameter' object.*astype"),
     "module": (lambda: mg.cat([tracked(), tracked()]), "module 'minigrad' .*'cat'. Use mg.concatenate"),
     "chunk": (lambda: tracked().chunk(2), r"'chunk'. Use mg.split\(x, n\)"),
     "unbind": (lambda: tracked().unbind(), r"'unbind'. Use list\(x\)"),
     "expand": (lambda: tracked().expand(3, 2), r"'expand'. Use mg.broadcast_to\(x, shape\)"),
+    "dim": (lambda: tracked().dim(), "'dim'. Use x.ndim"),
+    "cpu": (lambda: tracked().cpu(), "'cpu'. Use x itself"),
+    "to": (lambda: tracked().to("cuda"), r"'to'. Use x.astype\(dtype\)"),
+    "device of a module": (
+        lambda: mg.nn.Linear(2, 3).to("cuda"),
+        "'Linear' object .*'to'. .*every tensor is on the CPU",
+    ),
+    "cuda of a module": (lambda: mg.nn.Linear(2, 3).cuda(), "'Linear' object .*'cuda'. .*every tensor is on the CPU"),
     "vmap": (lambda: mg.vmap(mg.sum), "'vmap'. Use a batch axis"),
     "jacrev": (lambda: mg.jacrev(mg.sum), "'jacrev'. Use mg.jacobian"),
     "autograd": (lambda: mg.autograd.grad, "'autograd'. Use mg.grad"),
@@ -105,6 +126,40 @@ def test_advice_names_what_exists():
 def test_other_missing_names_get_no_advice(owner):
     with pytest.raises(AttributeError, match=r"has no attribute 'shap'$"):
         _ = owner.shap
+
+
+@pytest.mark.parametrize(
+    ("expression", "ending"),
+    [
+        ("mg.nn.Lienar", "'minigrad.nn' has no attribute 'Lienar'. Did you mean: 'Linear'?"),
+        ("mg.sofmax", "'minigrad' has no attribute 'sofmax'. Did you mean: 'softmax'?"),
+        ("mg.optim.Adm", "has no attribute 'Adm'. Did you mean: 'Adam'?"),
+        ("mg.nn.Linear(2, 3).weigth_", "'Linear' object has no attribute 'weigth_'. Did you mean: 'weight'?"),
+        ("mg.tensor(1.0).shap", "'Tensor' object has no attribute 'shap'. Did you mean: 'shape'?"),
+        ("mg.cat", "'minigrad' has no attribute 'cat'. Use mg.concatenate."),
+        ("mg.tensor(1.0).view", "'Tensor' object has no attribute 'view'. Use x.reshape(shape)."),
+    ],
+)
+def test_tracebacks_suggest_the_nearest_name_unless_there_is_advice(expression, ending):
+    code = f"import minigrad as mg\n{expression}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.rstrip().endswith(ending)
+
+
+def test_modules_may_have_the_names_for_which_there_is_advice():
+    """As attributes, methods, and keys of a ModuleDict."""
+
+    class Sender(mg.nn.Module):
+        def __init__(self):
+            self.to = mg.nn.Linear(2, 3)
+
+        def cuda(self):
+            return "cuda"
+
+    sender = Sender()
+    assert (list(sender.state_dict()), sender.cuda()) == (["to.weight", "to.bias"], "cuda")
+    assert not hasattr(sender, "cpu")
+    assert isinstance(mg.nn.ModuleDict({"cpu": mg.nn.ReLU()})["cpu"], mg.nn.ReLU)
 
 
 @pytest.mark.parametrize("optimiser", [mg.optim.SGD, mg.optim.Adam])

@@ -4,7 +4,20 @@ from typing import TYPE_CHECKING
 
 from ..ops.methods import missing as _missing
 from . import init
-from .activations import GELU, Identity, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh
+from .activations import (
+    ELU,
+    GELU,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from .containers import ModuleDict, ModuleList, Sequential
 from .convolutions import (
     AdaptiveAvgPool2d,
@@ -24,12 +37,12 @@ from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNo
 from .recurrent import GRU, LSTM, RNN
 from .transformers import MultiHeadAttention, TransformerEncoder, TransformerEncoderLayer
 
-__all__ = ["GELU", "GRU", "LSTM", "RNN", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Buffer",
-           "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Embedding", "Flatten", "GroupNorm",
-           "Identity", "LayerNorm", "Linear", "LoadReport", "MaxPool2d", "Module", "ModuleDict", "ModuleList",
-           "MultiHeadAttention", "Parameter", "PixelShuffle", "PixelUnshuffle", "RMSNorm", "ReLU", "ReLU6",
-           "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "TransformerEncoder", "TransformerEncoderLayer",
-           "Upsample", "init"]  # fmt: skip
+__all__ = ["ELU", "GELU", "GRU", "LSTM", "RNN", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d",
+           "Buffer", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Embedding", "Flatten",
+           "GroupNorm", "Identity", "LayerNorm", "LeakyReLU", "Linear", "LoadReport", "LogSoftmax", "MaxPool2d",
+           "Module", "ModuleDict", "ModuleList", "MultiHeadAttention", "Parameter", "PixelShuffle", "PixelUnshuffle",
+           "RMSNorm", "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
+           "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "init"]  # fmt: skip
 
 
 if not TYPE_CHECKING:  # so that type checkers still find misspelt names

@@ -145,7 +145,7 @@ class Embedding(Module):
         return f"{self.num}, {self.dim}"
 
 
-class Dropout(Module):
+class Dropout(Operation):
     """In training, zero each entry with the probability ``p`` and divide the others by 1 - p.
 
     In evaluation mode it returns x itself. The mean of an entry is the same in both (Srivastava et al., 2014).
@@ -162,15 +162,14 @@ class Dropout(Module):
     tensor([1., 2.])
     """
 
+    options = ("p",)
+
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
         self.p = probability("Dropout: p", p)
         self.rng = None if rng is None else generator(rng)
 
     def forward(self, x: Any) -> Tensor:
         return ops.dropout(x, self.p, self.training, self.rng)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"
 
 
 class Flatten(Operation):

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..core import Leaf, Tensor, current_scope, grad_enabled, plain, set_scope
 from ..hooks import Callbacks, Handle
+from ..ops.methods import Missing
 from ..spec import Array, as_array, describe
 from ..trees import register_tree
 from ..writes import written
@@ -580,3 +581,5 @@ def _trained(module: Module) -> dict[str, Any]:
 
 
 register_tree(Module, _trained)
+for _name in ("cpu", "cuda", "to"):
+    setattr(Module, _name, Missing(_name))

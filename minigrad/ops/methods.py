@@ -136,9 +136,10 @@ _METHODS = {
 _FOREIGN_METHODS = {
     "chunk": "mg.split(x, n)", "clamp": "x.clip(low, high)", "clone": "x.copy()",
     "cpu": "x itself: every tensor is on the CPU", "cuda": "x itself: every tensor is on the CPU",
-    "double": 'x.astype("float64")', "expand": "mg.broadcast_to(x, shape)",
+    "dim": "x.ndim", "double": 'x.astype("float64")', "expand": "mg.broadcast_to(x, shape)",
     "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)",
-    "numel": "x.size", "permute": "x.transpose(axes)", "t": "x.T", "to": "x.astype(dtype); every tensor is on the CPU",
+    "numel": "x.size", "permute": "x.transpose(axes)", "t": "x.T",
+    "to": "x.astype(dtype), or a layer's dtype=; every tensor is on the CPU",
     "unbind": "list(x), after mg.moveaxis for another axis", "unsqueeze": "mg.expand_dims(x, axis)",
     "view": "x.reshape(shape)",
 }  # fmt: skip
@@ -167,18 +168,20 @@ def missing(owner: str, name: str) -> AttributeError:
     AttributeError("module 'minigrad' has no attribute 'cat'. Use mg.concatenate.")
     """
     problem = f"{owner} has no attribute {name!r}"
-    hint = f". Use {_FOREIGN[name]}." if name in _FOREIGN else ""
-    return AttributeError(problem + hint, name=name if hint else None)  # with a name, Python adds no guess of its own
+    # Python suggests a similar name, unless the error has a name.
+    return (
+        AttributeError(f"{problem}. Use {_FOREIGN[name]}.", name=name) if name in _FOREIGN else AttributeError(problem)
+    )
 
 
-class _Missing:
-    """A method that tensors do not have. A ``Tensor.__getattr__`` would slow down every attribute."""
+class Missing:
+    """A method that tensors or modules do not have. A ``__getattr__`` would slow down every attribute."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, tensor: Tensor | None, owner: type) -> Any:
+    def __get__(self, instance: Any, owner: type) -> Any:
         raise missing(f"{owner.__name__!r} object", self.name)
 
 
-extend_tensor({**_METHODS, **{name: _Missing(name) for name in _FOREIGN_METHODS}})
+extend_tensor({**_METHODS, **{name: Missing(name) for name in _FOREIGN_METHODS}})

@@ -77,6 +77,9 @@ class Chained(nn.Module):
 X, PADDING = drawn(3, 6, 8), (np.arange(6) < np.array([0, 4, 6])[:, None])[:, None]
 LAYERS = {name: getattr(nn, name) for name in ("RNN", "LSTM", "GRU")}
 NETWORKS = {
+    "activations": lambda: (
+        nn.Sequential(nn.LeakyReLU(0.2), nn.ELU(0.5), nn.Softplus(), nn.Softplus(0.5), nn.LogSoftmax()), drawn(5, 4)
+    ),
     "mlp": lambda: (nn.Sequential(nn.Linear(4, 8, rng=0), nn.Tanh(), nn.Linear(8, 3, rng=1)), drawn(5, 4)),
     "convolutions": lambda: (convolutional_network(), drawn(2, 3, 12, 12)),
     "Conv1d, same": lambda: (nn.Conv1d(2, 3, 4, 2, "same", dilation=2, rng=0), drawn(2, 2, 9)),  # an odd padding

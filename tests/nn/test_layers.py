@@ -206,6 +206,7 @@ X = np.ones((2, 3))
         (lambda: nn.Flatten(2)(X), ValueError, r"Flatten: .*\(2, 3\) .*2 to -1"),
         (lambda: nn.Flatten(1, 0)(X), ValueError, "Flatten: axis 0 .*axis 1"),
         (lambda: nn.Softmax(dim=2)(X), ValueError, "softmax.*axis 2 is out of bounds"),
+        (lambda: nn.LogSoftmax(dim=2)(X), ValueError, "log_softmax.*axis 2 is out of bounds"),
         (lambda: nn.GELU("sine")(X), ValueError, "gelu"),
     ],
 )  # fmt: skip
@@ -220,6 +221,8 @@ CALLS = [
     "Tanh()", "MaxPool2d(2)", "MaxPool2d((3, 2), stride=2, padding=(1, 0))", "AvgPool2d(2)",
     "AvgPool2d(kernel_size=3, stride=(1, 2), padding=1)", "AdaptiveAvgPool2d(1)", "AdaptiveAvgPool2d((3, 4))",
     "Upsample(scale_factor=2)", "Upsample(scale_factor=(2, 3), mode='bilinear')", "PixelShuffle(2)",
+    "ELU()", "ELU(alpha=0.5)", "ELU(0.0)", "LeakyReLU()", "LeakyReLU(0.2)", "LeakyReLU(negative_slope=0.0)",
+    "LogSoftmax(dim=1)", "LogSoftmax(-1)", "Softplus()", "Softplus(beta=0.5)", "Softplus(-2.0)",
     "PixelUnshuffle(2)", "Flatten()", "Flatten(0)", "Flatten(1, 2)", "Flatten(start_dim=-2, end_dim=-1)",
 ]  # fmt: skip
 
@@ -231,6 +234,25 @@ def test_layers_without_weights_are_pytorchs(call):
     check(PYTORCH, call, layer, lambda layer, x: layer(x) * 1.0, theirs, 4 * random_input((2, 4, 6, 8)))
     assert repr(eval(f"nn.{layer!r}")) == repr(layer)
     assert list(layer.parameters()) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "function"),
+    [(nn.ELU, mg.elu), (nn.LeakyReLU, mg.leaky_relu), (nn.LogSoftmax, mg.log_softmax), (nn.Softplus, mg.softplus)],
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32, bool])
+def test_activations_are_one_call_with_the_functions_defaults(make, function, dtype):
+    x = np.array([[-1, 0, 2]]).astype(dtype)
+    x = mg.tensor(x, requires_grad=x.dtype.kind == "f")
+    y, expected = make()(x), function(x)
+    assert y.dtype == expected.dtype
+    np.testing.assert_array_equal(y.data, expected.data)
+    assert y.node is None or y.node.primitive is function.primitive
+    assert function(x.data).shape == make()(x.data.tolist()).shape
+
+
+def test_softplus_of_float16_keeps_its_dtype():
+    assert nn.Softplus(2.0)(np.ones(3, np.float16)).dtype == np.float16
 
 
 def test_the_gradient_of_relu6_at_its_ends():
