@@ -280,3 +280,29 @@ def test_a_vjp_that_writes_into_a_saved_tensor_is_noticed():
 
     with pytest.raises(ValueError, match="multiply saved"):
         spy(x * c).backward(np.ones(1))
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_arrays_of_additive_attention_may_be_overwritten(number):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape) for shape in ((2, 3), (4, 3), (4, 3), (3, 3), (3, 3), (3,))]
+    mask = rng.standard_normal((2, 4))
+
+    def gradient(write):
+        q, *others = mg.tensor(arrays[0], requires_grad=True), *(x.copy() for x in arrays[1:]), mask.copy()
+        values, _ = mg.additive_attention(q, *others[:-1], mask=others[-1])
+        if write:
+            others[number - 1] *= 2
+        values.sum().backward()
+        return q.grad
+
+    np.testing.assert_array_equal(gradient(True), gradient(False))
+
+
+def test_arrays_that_bound_a_slice_may_be_overwritten():
+    x, start, stop = leaf(1.0, 2.0, 3.0, 4.0), np.array(0), np.array(2)
+    y = (x[start:stop] ** 2).sum() + (mg.ops.put(x, slice(start, stop), 7.0) ** 2).sum()
+    start += 1
+    stop += 1
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [2, 4, 6, 8])

@@ -237,7 +237,7 @@ def additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: A
     """
     given = {"q": q, "k": k, "v": v, "Wq": Wq, "Wk": Wk, "w": w}
     try:
-        inputs = [x if isinstance(x, Tensor) else untracked(as_array(x)) for x in given.values()]
+        inputs = [x if isinstance(x, Tensor) else Tensor(as_array(x)) for x in given.values()]  # copies arrays
         q, k, v, Wq, Wk, w = map(single, inputs)
         if w.ndim != 1 or Wq.shape != q.shape[-1:] + w.shape or Wk.shape != k.shape[-1:] + w.shape:
             raise ValueError(
@@ -249,7 +249,7 @@ def additive_attention(q: Any, k: Any, v: Any, Wq: Any, Wk: Any, w: Any, mask: A
         raise explain("additive_attention", given.items(), error) from None
     with scope("additive_attention"):
         hidden = np.tanh(np.expand_dims(q @ Wq, -2) + np.expand_dims(k @ Wk, -3))
-        p: Any = weights_of(hidden @ w, None if mask is None else untracked(mask))
+        p: Any = weights_of(hidden @ w, None if mask is None else Tensor(mask))
         p = np.broadcast_to(p, (*stack, q.shape[-2], k.shape[-2]))
         return _rounded(p @ v, inputs), _rounded(p, inputs)
 

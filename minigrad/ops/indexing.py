@@ -28,7 +28,10 @@ def _unwrap(index: Any) -> Any:
 
 def _unwrap_part(part: Any) -> Any:
     part = plain(part)
-    if part is None or part is Ellipsis or isinstance(part, (slice, int, np.bool_)):
+    if isinstance(part, slice):
+        bounds = (part.start, part.stop, part.step)  # perhaps 0-d arrays, which the caller may overwrite
+        return slice(*[x if x is None or type(x) is int else operator.index(x) for x in bounds])
+    if part is None or part is Ellipsis or isinstance(part, (int, np.bool_)):
         return part
     # Objects that NumPy treats as arrays become our arrays: sequences, buffers, objects with __array__.
     array = part if isinstance(part, np.ndarray) else np.array(np.asarray(part))
