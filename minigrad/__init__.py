@@ -22,6 +22,7 @@ from .core import Tensor, no_grad, scope, tensor
 from .dlpack import from_dlpack
 from .higher_order import create_graph
 from .io import load, load_metadata, save
+from .jacobians import hessian, jacobian
 from .numpy_files import load_numpy
 from .ops import *  # noqa: F403
 from .ops.methods import missing as _missing
@@ -33,7 +34,7 @@ from .rng import manual_seed, rng_state, set_rng_state
 from .runtime import keep_memory as _keep_memory
 from .runtime.threads import get_num_threads, set_num_threads
 from .spec import get_default_dtype, set_default_dtype
-from .transforms import grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
+from .transforms import grad, hvp, jvp, linearize, value_and_grad, vjp
 
 if TYPE_CHECKING:
     from . import interop, render

@@ -15,30 +15,26 @@ results raises an error (:class:`.Boundary`), because treating them as constants
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
-from .backward import graph_of, reverse_pass, seed_of
+from .backward import reverse_pass, seed_of
 from .core import Boundary, Leaf, Node, Tensor, enable_grad, grad_enabled, in_transform, plain, untracked
 from .higher_order import builds_graph, differentiable_pass, differentiating, variable
 from .observers import setting
-from .primitives import Primitive
 from .spec import Array
 from .trees import leaves, matching_leaves, replace_leaves, structure_of, unflatten, unflatten_each
 from .writes import clock
 
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp"]
-
-_LARGEST = 2**22  # entries in the batch of cotangents of one node: 16 MB in single precision
+__all__ = ["Differentiation", "grad", "hvp", "jvp", "linearize", "value_and_grad", "vjp"]
 
 
-class _Differentiation:
+class Differentiation:
     """One call of a transform: its variables, the function's outputs, and passes from the outputs to the variables.
 
     ``name`` is the name of the transform, for messages.
@@ -136,7 +132,7 @@ class _Differentiation:
     def results(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the tensors as the user gets them: with a graph only if a pass may go through it."""
         outer = self.outer if tensors is self.outputs else self.uses_outer(tensors)
-        return list(tensors) if outer and self.differentiable else _as_results([t._data for t in tensors], outer)
+        return list(tensors) if outer and self.differentiable else as_results([t._data for t in tensors], outer)
 
     def backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], retain_graph: bool) -> list[Tensor]:
         """Return the cotangents of the variables; zeros for a variable that no output depends on."""
@@ -146,7 +142,7 @@ class _Differentiation:
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         found = reverse_pass(seeds, retain_graph, self.sources) if seeds else {}
         pairs = zip(self.sources, self.variables, strict=True)
-        return _as_results([found[node] if node in found else np.zeros_like(v._data) for node, v in pairs], outer)
+        return as_results([found[node] if node in found else np.zeros_like(v._data) for node, v in pairs], outer)
 
     def differentiable_backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
         """Return the result of `backward` as tensors with a graph."""
@@ -159,7 +155,7 @@ class _Differentiation:
         pairs = zip(self.sources, self.variables, strict=True)
         return [found.get(node, untracked(np.zeros_like(v.data))) for node, v in pairs]
 
-    def transposed(self) -> _Differentiation:
+    def transposed(self) -> Differentiation:
         """Return the map from weights u of the outputs to u'J, as a call that can be differentiated."""
         twin = copy(self)
         twin.variables = [_weight(y) for y in self.outputs]
@@ -177,7 +173,7 @@ class _Differentiation:
         return untracked(np.ones(y.shape, y.dtype))
 
 
-def _as_results(arrays: Sequence[Array], outer: bool) -> list[Tensor]:
+def as_results(arrays: Sequence[Array], outer: bool) -> list[Tensor]:
     """Return arrays as constants, at closed boundaries if they depend on outer tensors."""
     results = list(map(untracked, arrays))
     if outer and grad_enabled():
@@ -236,25 +232,25 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
     values = unflatten(out, run.results(run.outputs))
     run.close(all=False)  # a pullback of constants may be differentiated with respect to its cotangents
-    return (values, pullback, _auxiliary(run, aux)) if has_aux else (values, pullback)
+    return (values, pullback, auxiliary_of(run, aux)) if has_aux else (values, pullback)
 
 
 def _run(
     name: str, f: Callable[..., Any], primals: Sequence[Any], has_aux: bool = False
-) -> tuple[_Differentiation, tuple[Any, ...], Any, Any]:
+) -> tuple[Differentiation, tuple[Any, ...], Any, Any]:
     """Call a function with variables for its primals.
 
     Returns:
         the call, the structures of the primals, the structure of the output, and the auxiliary output.
     """
-    run = _Differentiation(name)
+    run = Differentiation(name)
     structures = tuple(map(structure_of, primals))
     args = [run.variables_for(p, f"primal {i}") for i, p in enumerate(primals)]
     out, aux = run.call(f, args, {}, has_aux)
     return run, structures, structure_of(out), aux
 
 
-def _auxiliary(run: _Differentiation, aux: Any) -> Any:
+def auxiliary_of(run: Differentiation, aux: Any) -> Any:
     """Return a function's auxiliary output, in which tensors are results like the value."""
     found = list(leaves(aux))
     tensors = iter(run.results([value for _, value in found if isinstance(value, Tensor)]))
@@ -291,23 +287,23 @@ def value_and_grad(
 def _value_and_grad(
     name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
 ) -> Callable[..., Any]:
-    numbers = _numbers(argnums)
+    numbers = argument_numbers(argnums)
 
     def evaluate(*args: Any, **kwargs: Any) -> Any:
-        run = _Differentiation(name)
-        chosen, arguments = _with_variables(run, numbers, args)
+        run = Differentiation(name)
+        chosen, arguments = with_variables(run, numbers, args)
         _, aux = run.call(f, arguments, kwargs, has_aux)
         g = run.unit_cotangent()
         (value,) = run.results(run.outputs)
         grads = unflatten_each(chosen, run.backward(run.outputs, [g], retain_graph=False))
         result = grads if isinstance(argnums, Sequence) else grads[0]
         run.close()
-        return ((value, _auxiliary(run, aux)) if has_aux else value), result
+        return ((value, auxiliary_of(run, aux)) if has_aux else value), result
 
     return evaluate
 
 
-def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
+def argument_numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
     """Convert ``argnums`` to a tuple."""
     try:
         return tuple(map(operator.index, argnums if isinstance(argnums, Sequence) else (argnums,)))
@@ -315,7 +311,7 @@ def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
         raise TypeError(f"argnums must be an integer, or a list or tuple of integers, not {argnums!r}") from None
 
 
-def _with_variables(run: _Differentiation, numbers: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+def with_variables(run: Differentiation, numbers: tuple[int, ...], args: tuple[Any, ...]) -> tuple[Any, list[Any]]:
     """Return the structures of the chosen arguments, and all arguments with variables in their place."""
     if any(not -len(args) <= n < len(args) for n in numbers):
         raise ValueError(f"{run.name}: argnums {numbers} do not fit {len(args)} arguments")
@@ -337,10 +333,10 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     >>> grad(grad(lambda x: x * x * x))(3.0)
     tensor(18.)
     """
-    return _gradient("grad", f, argnums, has_aux)
+    return gradient_of("grad", f, argnums, has_aux)
 
 
-def _gradient(name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool) -> Callable[..., Any]:
+def gradient_of(name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool) -> Callable[..., Any]:
     evaluate = _value_and_grad(name, f, argnums, has_aux)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -424,7 +420,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return out, push(*_listed("jvp", tangents))
 
 
-# --- second derivatives, and all partial ones --------------------------------------------------------
+# --- second derivatives along a direction ------------------------------------------------------------
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -> tuple[Any, ...]:
@@ -454,154 +450,3 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], vectors: Sequence[Any]) -
     products = unflatten_each(primals, run.backward(gradient, given, retain_graph=False))
     run.close()
     return products
-
-
-def jacobian(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, mode: str | None = None
-) -> Callable[..., Any]:
-    """Make a function that returns all partial derivatives. One pass serves many rows or columns.
-
-    Args:
-        f: a function that returns a tensor or a structure of tensors.
-        argnums, has_aux: as for :func:`value_and_grad`.
-        mode: "reverse" computes a row u'J for each entry of the output, "forward" a column J v for each entry of the
-            arguments, as :func:`linearize` does. By default the shapes decide: columns if there are far fewer of them.
-
-    Returns:
-        a function. For tensors, its result has the shape ``output.shape + argument.shape`` and the argument's dtype.
-        For structures, the result has the structure of the output, and a structure of the argument replaces each leaf.
-        If ``argnums`` is a sequence, a tuple with an entry for each argument replaces each leaf of the output. With
-        ``has_aux`` the function returns ``(jacobian, aux)``.
-
-    Raises:
-        TypeError: if an argument to differentiate with respect to is not floating. In forward mode also if a VJP cannot
-            be differentiated.
-        ValueError: if there is no such mode.
-
-    >>> import minigrad as mg
-    >>> jacobian(lambda x: x * x)(mg.tensor([1.0, 2.0]))
-    tensor([[2., 0.],
-            [0., 4.]])
-    """
-    if mode not in (None, "forward", "reverse"):
-        raise ValueError(f"jacobian: mode must be 'forward', 'reverse' or None, not {mode!r}")
-    return _jacobian("jacobian", f, argnums, has_aux, mode)
-
-
-def _jacobian(
-    name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, mode: str | None = None
-) -> Callable[..., Any]:
-    numbers = _numbers(argnums)
-
-    def evaluate(*args: Any, **kwargs: Any) -> Any:
-        run = _Differentiation(name)
-        chosen, arguments = _with_variables(run, numbers, args)
-        out, aux = run.call(f, arguments, kwargs, has_aux)
-        derivatives = _partial_derivatives(run, mode)
-        if not (run.differentiable and run.outer):
-            derivatives = [_as_results(block, run.outer) for block in derivatives]
-        blocks = [unflatten_each(chosen, block) for block in derivatives]
-        result = unflatten(out, [block if isinstance(argnums, Sequence) else block[0] for block in blocks])
-        run.close()
-        return (result, _auxiliary(run, aux)) if has_aux else result
-
-    return evaluate
-
-
-def _partial_derivatives(run: _Differentiation, mode: str | None) -> list[list[Any]]:
-    """Return the partial derivatives of each output y by each variable v, of shape ``y.shape + v.shape``."""
-    rows, columns = sum(y.size for y in run.outputs), sum(v.size for v in run.variables)
-    # A column costs about as much as four rows, and the graph of u'J as much as the rows of a small array.
-    if mode == "forward" or (mode is None and rows > 4 * columns + 256):
-        try:
-            return _by_columns(run)
-        except TypeError:  # a VJP cannot be differentiated
-            if mode == "forward":
-                raise
-    return [_rows(run, y) for y in run.outputs]
-
-
-def _by_columns(run: _Differentiation) -> list[list[Any]]:
-    """Compute the blocks of a Jacobian as the rows of its transpose."""
-    transposed = run.transposed()
-    transposed.outer = run.outer  # so that `_rows` returns tensors for both or for neither
-    by_variable = [_rows(transposed, g) for g in transposed.outputs]  # of shape v.shape + y.shape
-    return [
-        [_swapped(block[i], v.ndim).astype(v.dtype) for v, block in zip(run.variables, by_variable, strict=True)]
-        for i in range(len(run.outputs))
-    ]
-
-
-def _swapped(x: Any, first: int) -> Any:
-    """Move the first axes of an array or tensor to the end."""
-    return np.transpose(x, (*range(first, x.ndim), *range(first)))
-
-
-def _rows(run: _Differentiation, y: Tensor) -> list[Any]:
-    """Return the partial derivatives of one output: tensors if they may be differentiated, else arrays."""
-    if not (run.differentiable and run.outer):
-        return _jacobian_rows(y, cast("list[Leaf]", run.sources))
-    if not y.size:
-        return [untracked(np.zeros(y.shape + v.shape, v.dtype)) for v in run.variables]
-    one_hot = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-    rows = [run.differentiable_backward([y], [untracked(np.asarray(row))]) for row in one_hot]
-    stack: Callable[..., Any] = np.stack  # of tensors, which is mg.stack
-    columns = zip(*rows, strict=True)
-    return [stack(column).reshape(y.shape + v.shape) for column, v in zip(columns, run.variables, strict=True)]
-
-
-def _jacobian_rows(y: Tensor, sources: Sequence[Leaf]) -> list[Array]:
-    """Return the partial derivatives of an output with respect to each leaf, of shape ``y.shape + leaf.shape``."""
-    matrices = [np.zeros((y.size, *leaf.shape), leaf.dtype) for leaf in sources]
-    if y.node is not None and y.size:
-        largest = max(sum(math.prod(shape) for shape, _ in node.outputs) for node in graph_of([y.node]).nodes)
-        step = max(1, _LARGEST // max(1, largest))
-        for start in range(0, y.size, step):
-            n = min(step, y.size - start)
-            one_hot = np.eye(n, y.size, start, dtype=y.dtype).reshape(n, *y.shape)
-            found = reverse_pass([(y.node, y.index, one_hot)], True, sources, _batched_rule, (n,))
-            for leaf, matrix in zip(sources, matrices, strict=True):
-                if leaf in found:
-                    matrix[start : start + n] = found[leaf]
-    return [m.reshape(y.shape + leaf.shape) for m, leaf in zip(matrices, sources, strict=True)]
-
-
-def _batched_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
-    """Compute the VJP of a node for a batch of cotangents, by a rule that takes the batch, or else one by one.
-
-    The VJPs of entrywise primitives take a batch too, because they broadcast.
-    """
-    primitive, residuals = node.primitive, node.residuals
-    rule = primitive.batched_vjp or (primitive.vjp if primitive.entrywise else partial(_one_by_one, primitive))
-    return rule(g, needs, *residuals)
-
-
-def _one_by_one(primitive: Primitive, g: Any, needs: tuple[bool, ...], *residuals: Any) -> tuple[Any, ...]:
-    """Call the VJP for each cotangent of a batch and stack the results."""
-    several = isinstance(g, tuple)
-    cotangents = g if several else (g,)
-    results: list[Any] = []
-    for i in range(next(len(c) for c in cotangents if c is not None)):
-        gs = tuple(None if c is None else c[i] for c in cotangents)
-        results.append(primitive.vjp(gs if several else gs[0], needs, *residuals))
-        if type(results[-1]) is not tuple or len(results[-1]) != len(needs):
-            return results[-1]  # type: ignore[no-any-return]  # `reverse_pass` raises
-    return tuple(np.stack([r[k] for r in results]) if need else None for k, need in enumerate(needs))
-
-
-def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Make a function that returns all second partial derivatives of ``f``, whose value is a single number.
-
-    Args:
-        f, argnums, has_aux: as for :func:`value_and_grad`.
-
-    Returns:
-        a function. For a tensor x, its result has the shape ``x.shape + x.shape``. For a structure, another copy of the
-        structure replaces each leaf. With ``has_aux`` the function returns ``(hessian, aux)``.
-
-    >>> import minigrad as mg
-    >>> hessian(lambda x: x[0] * x[1])(mg.tensor([2.0, 3.0]))
-    tensor([[0., 1.],
-            [1., 0.]])
-    """
-    return _jacobian("hessian", _gradient("hessian", f, argnums, has_aux), argnums, has_aux)

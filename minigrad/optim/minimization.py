@@ -15,10 +15,11 @@ import numpy as np
 
 from ..core import Tensor, plain
 from ..higher_order import builds_graph
+from ..jacobians import hessian
 from ..ops import reshape, split
 from ..runtime.extras import require
 from ..spec import Array, as_array, describe
-from ..transforms import hessian, hvp, value_and_grad
+from ..transforms import hvp, value_and_grad
 from ..trees import leaves, replace_leaves, unflatten
 from ..writes import written
 

@@ -22,10 +22,11 @@ import numpy as np
 
 from .. import nn, ops
 from ..core import Tensor, no_grad, tensor
+from ..jacobians import jacobian
 from ..runtime.files import replacing
 from ..runtime.threads import get_num_threads, run_in_parallel
 from ..spec import Array
-from ..transforms import jacobian, vjp
+from ..transforms import vjp
 from .reach_files import reach_page, reach_svg
 
 __all__ = ["Reach", "reach"]
