@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..core import Tensor
+from ..core import Tensor, plain
 from ..rng import generator
 from ..spec import as_whole
 from . import init
@@ -111,7 +111,7 @@ class Linear(Module):
         )
 
     def forward(self, x: Any) -> Tensor:
-        shape = np.shape(x)
+        shape = np.shape(plain(x))
         if not shape or shape[-1] != self.in_features:
             raise ValueError(f"Linear: the last axis of x must be {self.in_features}, but x has shape {shape}")
         return ops.affine(x, self.weight, self.bias)  # type: ignore[no-any-return]
@@ -188,7 +188,7 @@ class Flatten(Operation):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Any) -> Tensor:
-        shape = np.shape(x)
+        shape = np.shape(plain(x))
         if not all(-len(shape) <= axis < len(shape) for axis in (self.start_dim, self.end_dim)):
             raise ValueError(f"Flatten: x of shape {shape} has no axes {self.start_dim} to {self.end_dim}")
         start, end = self.start_dim % len(shape), self.end_dim % len(shape)

@@ -51,7 +51,7 @@ class _OverLastAxes(Module):
 
     def _axes(self, x: Any) -> tuple[int, ...]:
         """Return the axes of x to normalise; raise if x does not have them."""
-        own, shape = self.normalized_shape, np.shape(x)
+        own, shape = self.normalized_shape, np.shape(plain(x))
         if shape[-len(own) :] != own:
             raise ValueError(f"{type(self).__name__}: the last axes of x must be {own}, but x has shape {shape}")
         return tuple(range(-len(own), 0))
@@ -152,7 +152,7 @@ class GroupNorm(Module):
         self.weight, self.bias = _affine((num_channels,), affine, affine, dtype, rng)
 
     def forward(self, x: Any) -> Tensor:
-        shape = np.shape(x)
+        shape = np.shape(plain(x))
         if len(shape) < 2 or shape[1] != self.num_channels:
             raise ValueError(f"GroupNorm: x must be (N, {self.num_channels}, …), but has shape {shape}")
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
@@ -183,7 +183,7 @@ class _BatchNorm(Module):
         self.num_batches_tracked: Any = Buffer(np.array(0)) if track_running_stats else None
 
     def forward(self, x: Any) -> Tensor:
-        name, shape = type(self).__name__, np.shape(x)
+        name, shape = type(self).__name__, np.shape(plain(x))
         if len(shape) not in [text.count(",") + 1 for text in self._shapes] or shape[1] != self.num_features:
             wanted = " or ".join(self._shapes).replace("C", str(self.num_features))
             raise ValueError(f"{name}: x must be {wanted}, but has shape {shape}")

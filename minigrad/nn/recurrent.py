@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..core import Tensor
+from ..core import Tensor, plain
 from ..rng import generator
 from . import init
 from .layers import Initial, first_weight, positive, probability
@@ -92,10 +92,10 @@ class _Recurrent(Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """Run one direction; return its states in the order of x, and its final states."""
         if backwards:
-            N, T = np.shape(x)[:2] if indices is None else np.shape(indices)
+            N, T = np.shape(plain(x))[:2] if indices is None else np.shape(plain(indices))
             turned, every = _turned(N, T, lengths), np.arange(N)[:, None]
             if indices is None:
-                x, indices = ops.reshape(x, (N * T, np.shape(x)[2])), every * T + turned
+                x, indices = ops.reshape(x, (N * T, np.shape(plain(x))[2])), every * T + turned
             else:
                 indices = np.asarray(indices)[every, turned]
         computed = type(self).function(x, first[0], *weights, *first[1:], lengths, indices)
@@ -109,9 +109,9 @@ class _Recurrent(Module):
         shape = (batch, self.hidden_size) if number == 1 else (number, batch, self.hidden_size)
         if state is None:
             return self._zeros(*shape[:-1]) if needed else None
-        if number > 1 and np.shape(state) != shape:
+        if number > 1 and np.shape(plain(state)) != shape:
             axes = f"(layers x directions = {number}, N, H) = {shape}"
-            raise ValueError(f"{type(self).__name__}: an initial state must be {axes}, not {np.shape(state)}")
+            raise ValueError(f"{type(self).__name__}: an initial state must be {axes}, not {np.shape(plain(state))}")
         return state
 
     def _zeros(self, *shape: int) -> Tensor:
@@ -119,7 +119,7 @@ class _Recurrent(Module):
 
     def _batch(self, x: Any, indices: Any) -> int:
         """Return the number of sequences, N; raise unless x is (N, T, D), or rows (U, D) with indices (N, T)."""
-        name, shape, places = type(self).__name__, np.shape(x), np.shape(indices)
+        name, shape, places = type(self).__name__, np.shape(plain(x)), np.shape(plain(indices))
         if indices is None and (len(shape) != 3 or shape[2] != self.input_size):
             raise ValueError(f"{name}: x must be (N, T, {self.input_size}), but has shape {shape}")
         if indices is not None and len(places) != 2:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..core import Tensor
+from ..core import Tensor, plain
 from ..ops.attentions import check_attention, check_causal, refuse_misfit, weights_of, with_causal
 from ..ops.kernels.numerics import single
 from ..rng import generator
@@ -112,14 +112,14 @@ class MultiHeadAttention(Module):
         key = query if key is None else key
         value = key if value is None else value
         for name, x, size in (("query", query, self.embed_dim), ("key", key, self.kdim), ("value", value, self.vdim)):
-            shape = np.shape(x)
+            shape = np.shape(plain(x))
             if len(shape) < 2 or shape[-1] != size:
                 raise ValueError(f"MultiHeadAttention: {name} must be (…, steps, {size}), not {shape}")
         if mask is not None:
             if isinstance(mask, Tensor) and mask.requires_grad:
                 raise TypeError("MultiHeadAttention: no gradient flows through mask. Pass mask.detach().")
             mask = mask if isinstance(mask, Tensor) else np.asanyarray(mask)  # keeps a masked array, to refuse it
-            refuse_misfit("MultiHeadAttention: mask", mask, np.shape(query)[:-1], np.shape(key)[-2])
+            refuse_misfit("MultiHeadAttention: mask", mask, np.shape(plain(query))[:-1], np.shape(plain(key))[-2])
             if mask.ndim <= max(map(np.ndim, (query, key, value))):
                 mask = ops.expand_dims(mask, -3)  # by a primitive, so that a mask can be an input of an ONNX file
         q, k, v = self._projected(query, key, value)
