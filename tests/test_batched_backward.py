@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import ops, transforms
+from minigrad import ops, jacobians
 from minigrad.primitives import primitive
 from tests.checks import BY_PRODUCTS, draw, families, function_of, outputs_of
 from tests.test_registry import RECORDS
@@ -80,7 +80,7 @@ def test_a_sum_of_many_cotangents_of_half_precision():
 
 @pytest.mark.parametrize("largest", [1, 40, 10**6])
 def test_rows_in_parts_are_the_same(monkeypatch, largest):
-    monkeypatch.setattr(transforms, "_LARGEST", largest)
+    monkeypatch.setattr(jacobians, "_LARGEST", largest)
     A = np.random.default_rng(0).standard_normal((7, 5))
     np.testing.assert_allclose(mg.jacobian(lambda x: mg.tensor(A) @ x)(np.ones(5)).numpy(), A, rtol=1e-15)
 
@@ -98,7 +98,7 @@ def test_memory_is_bounded_by_the_largest_array_between():
     mg.jacobian(function)(x)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 8 * 4 * transforms._LARGEST
+    assert peak < 8 * 4 * jacobians._LARGEST
 
 
 def test_a_rule_of_a_users_primitive_runs_once_a_row_or_once():
