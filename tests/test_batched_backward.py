@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import ops, jacobians
+from minigrad import jacobians, ops
 from minigrad.primitives import primitive
 from tests.checks import BY_PRODUCTS, draw, families, function_of, outputs_of
 from tests.test_registry import RECORDS
