@@ -1,7 +1,7 @@
 """Jacobians and Hessians: all partial derivatives of a function, many rows or columns in one pass.
 
-A pass takes a batch of cotangents, the rows of the unit matrix, and so returns rows of the Jacobian. Columns are rows of
-the transposed map (:func:`.linearize`). VJPs of entrywise primitives take a batch, because they broadcast. Other
+A pass takes a batch of cotangents, the rows of the unit matrix, and so returns rows of the Jacobian. Columns are rows
+of the transposed map (:func:`.linearize`). VJPs of entrywise primitives take a batch, because they broadcast. Other
 primitives have a rule for it (``batched_vjp``), or their VJP runs once for each cotangent.
 """
 

@@ -123,26 +123,26 @@ _IN_C: dict[Callable[..., Any], Callable[..., Any]] = {
 
 
 @functools.cache
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    return inspect.signature(_IN_C.get(function, function))
+def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the defaults of a function's parameters by name, with a star before that of variadic ones."""
+    parameters = inspect.signature(_IN_C.get(function, function)).parameters.values()
+    return {"*" * (p.kind is p.VAR_POSITIONAL) + p.name: p.default for p in parameters}
 
 
-def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any], str]:
-    """Convert arguments of NumPy's function to minigrad's; also return an unknown option ("?" for too few)."""
-    signature = _signature(function)
-    theirs, known = list(signature.parameters.values()), _signature(PRIMITIVE_OF[function]).parameters
-    given = signature.bind(*args, **kwargs).arguments
-    if theirs[0].kind is inspect.Parameter.VAR_POSITIONAL:  # einsum: operands, and options that plan the work
-        unknown = "out" if given.get("out") is not None else next(iter(given.get("kwargs", ())), "")
-        return list(given[theirs[0].name]), {}, unknown
-    options: dict[str, Any] = {}
-    for parameter in theirs[1:]:
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            options |= given.get(parameter.name, {})
-        elif parameter.name in given and given[parameter.name] is not parameter.default:
-            options[_RENAMED.get(parameter.name, parameter.name)] = given[parameter.name]
-    unknown = "?" if function is np.where and len(options) < 2 else next((n for n in options if n not in known), "")
-    return [given[theirs[0].name]], options, unknown
+def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, dict[str, Any], str]:
+    """Convert arguments of NumPy's function, which it has checked, to minigrad's; also return an unknown option.
+
+    That is "?" if there are too few arguments.
+    """
+    theirs, ours = _parameters(function), _parameters(PRIMITIVE_OF[function])
+    given = {name: value for name, value in kwargs.items() if value is not theirs.get(name, theirs)}
+    first, *others = theirs
+    if first.startswith("*"):  # einsum: operands, and options that plan the work
+        return args, {}, next(iter(given), "")
+    given |= {name: value for name, value in zip(others, args[1:], strict=False) if value is not theirs[name]}
+    options = {_RENAMED.get(name, name): value for name, value in given.items() if name != first}
+    unknown = "?" if function is np.where and len(options) < 2 else next((n for n in options if n not in ours), "")
+    return args[:1] or [kwargs[first]], options, unknown
 
 
 def _refuse_tracked(name: str, values: Any, option: str) -> None:

@@ -22,8 +22,8 @@ from queue import SimpleQueue
 from tests.mutation.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
-ENGINE = ("backward", "calls", "core", "higher_order", "observers", "primitives", "rematerialization", "transforms",
-          "trees", "writes")  # fmt: skip
+ENGINE = ("backward", "calls", "core", "higher_order", "jacobians", "observers", "primitives", "rematerialization",
+          "transforms", "trees", "writes")  # fmt: skip
 FILES = [*(f"minigrad/{name}.py" for name in ENGINE), "minigrad/compiler", "minigrad/ops"]
 COPIED = ("minigrad", "captioning", "theory", "tests", "examples", "docs", "benchmarks", "pyproject.toml", "README.md")
 
