@@ -27,8 +27,10 @@ def _unwrap(index: Any) -> Any:
 
 
 def _unwrap_part(part: Any) -> Any:
+    if part is None or part is Ellipsis or isinstance(part, (slice, int)):
+        return part
     part = plain(part)
-    if part is None or part is Ellipsis or isinstance(part, (slice, int, np.bool_)):
+    if isinstance(part, np.bool_):
         return part
     # Objects that NumPy treats as arrays become our arrays: sequences, buffers, objects with __array__.
     array = part if isinstance(part, np.ndarray) else np.array(np.asarray(part))
@@ -46,8 +48,10 @@ def _unwrap_part(part: Any) -> Any:
 
 def _may_repeat(index: Any) -> bool:
     """Return whether an unwrapped index may name an entry twice: only integer arrays can."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(part, np.ndarray) and part.dtype.kind != "b" for part in parts)
+    for part in index if isinstance(index, tuple) else (index,):
+        if isinstance(part, np.ndarray) and part.dtype.kind != "b":
+            return True
+    return False
 
 
 def _places(shape: tuple[int, ...]) -> Array:
@@ -61,11 +65,12 @@ def scattered(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
-    if isinstance(index, np.ndarray) and index.size and _may_repeat(index) and math.prod(shape[1:]) >= 16:
+    repeats = _may_repeat(index)
+    if repeats and isinstance(index, np.ndarray) and index.size and math.prod(shape[1:]) >= 16:
         # long rows by index, as in an embedding: 400 of 256 take a quarter of np.add.at's time
         rows = index.ravel().astype(np.intp, copy=False) % shape[0]
         return sum_rows(g.reshape(index.size, -1), rows, shape[0]).reshape(shape)
-    if _may_repeat(index):
+    if repeats:
         g = widened(g)  # half precision is summed in single
         d = np.zeros(shape, g.dtype)
         np.add.at(d, index, g)
@@ -106,7 +111,7 @@ def getitem(x: Array, index: Any) -> ForwardResult:
     >>> getitem(x, (slice(None), 1)).numpy(), getitem(x, [1, 1, 0]).shape
     (array([2., 4.]), (3, 2))
     """
-    index = _unwrap(index)
+    index = index if type(index) is int else _unwrap(index)
     return x[index], (index, x.shape)
 
 
@@ -276,7 +281,7 @@ def one_hot(indices: Array, size: int, dtype: Any = None) -> ForwardResult:
     """
     check_indices(indices, size, "indices")
     result = np.zeros((*indices.shape, size), get_default_dtype() if dtype is None else dtype)
-    np.put_along_axis(result, indices[..., None].astype(np.intp), 1, axis=-1)
+    result.put(indices.ravel().astype(np.intp) + np.arange(0, result.size, max(size, 1)), 1)
     return result, ()
 
 
@@ -337,7 +342,7 @@ def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Forwa
     >>> diagonal([[1, 2], [3, 4]])
     tensor([1, 4])
     """
-    return np.diagonal(x, offset, axis1, axis2), (x.shape, offset, axis1, axis2)
+    return x.diagonal(offset, axis1, axis2), (x.shape, offset, axis1, axis2)
 
 
 @diagonal.vjp

@@ -84,6 +84,8 @@ def _shaped(array: Any, shape: tuple[int, ...] | int) -> Any:
 
 def _axes(x: Array, axis: Axis) -> Axes:
     """Return the normalised axes, counted from the end, in x's order."""
+    if type(axis) is int and -x.ndim <= axis < 0:
+        return (axis,)
     return tuple(sorted(i - x.ndim for i in normalize_axis_tuple(axis, x.ndim)))
 
 

@@ -40,7 +40,7 @@ def matmul(a: Array, b: Array) -> ForwardResult:
     >>> matmul([[1.0, 2.0]], [3.0, 4.0])
     tensor([11.])
     """
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    if not (getattr(a, "ndim", 0) and getattr(b, "ndim", 0)):
         raise ValueError("a single number has no matrix product: use multiply")
     if b.shape[max(b.ndim - 2, 0)] != a.shape[-1]:
         raise ValueError(f"a has rows of {a.shape[-1]} entries, but b has columns of {b.shape[max(b.ndim - 2, 0)]}")
@@ -60,7 +60,7 @@ def _matmul(a: Any, b: Any) -> Any:
 
 def _rows(x: Any) -> Any:
     """Return (…, D) as (rows, D), even if some axis has no entries."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @matmul.vjp
@@ -132,11 +132,12 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
         raise ValueError(f"W must be (D, M) with D = {D} as in x, not {W.shape}")
     if b is not None and b.shape != W.shape[1:]:
         raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
-    inputs = (x, W) if b is None else (x, W, b)
-    y = product(_rows(widened(x)), widened(W)).astype(np.result_type(*map(widened, inputs)), copy=False)
+    y = product(_rows(widened(x)), widened(W))
     if b is not None:
+        y = y.astype(np.result_type(y, widened(b)), copy=False)
         y += b
-    return y.reshape(*x.shape[:-1], W.shape[1]).astype(np.result_type(*inputs), copy=False), (x, W)
+    dtype = np.result_type(x, W) if b is None else np.result_type(x, W, b)
+    return y.reshape(*x.shape[:-1], W.shape[1]).astype(dtype, copy=False), (x, W)
 
 
 @affine.vjp

@@ -25,6 +25,7 @@ from .kernels.numerics import (
     as_float,
     fused_along_rows,
     masked,
+    moved,
     narrowed,
     refuse_axis_of_scalar,
     row_sums,
@@ -473,7 +474,7 @@ def cumprod(x: Array, axis: int | None = None) -> ForwardResult:
             [ 3., 12.]])
     """
     refuse_axis_of_scalar(x, axis)
-    y = np.cumprod(widened(x), axis=axis)
+    y = widened(x).cumprod(axis)
     return narrowed(y, x), (x, y, axis)
 
 
@@ -486,7 +487,7 @@ def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
     shape = x.shape
     if axis is None:
         x, axis = x.reshape(-1), 0
-    x, g, y = (np.moveaxis(array, axis, -1) for array in (single(x), single(g), y))
+    x, g, y = (moved(array, axis, -1) for array in (single(x), single(g), y))
     if isinstance(x, Tensor) or isinstance(g, Tensor) or not y.all():
         before = np.concatenate([np.ones_like(plain(x)[..., :1]), np.cumprod(x[..., :-1], axis=-1)], -1)
         a, s, step = _shifted(x, 1), g, 1
@@ -494,8 +495,8 @@ def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
             a, s, step = a * _shifted(a, step), s + a * _shifted(s, step), 2 * step
         d = before * s
     else:
-        d = np.cumsum((g * y)[..., ::-1], axis=-1)[..., ::-1] / x
-    return (np.moveaxis(d, -1, axis).reshape(shape),)
+        d = (g * y)[..., ::-1].cumsum(-1)[..., ::-1] / x
+    return (moved(d, -1, axis).reshape(shape),)
 
 
 def _shifted(x: Any, step: int) -> Any:
@@ -542,12 +543,14 @@ def _stable_order(x: Array, axis: int) -> Array:
 
     Only rows with ties or NaNs take NumPy's stable sort. The other sort takes a third of its time.
     """
-    x = np.moveaxis(x, axis, -1)
+    x = moved(x, axis, -1)
+    if x.size <= FEW:
+        return moved(x.argsort(-1, stable=True), -1, axis)  # type: ignore[no-any-return]
     order = np.argsort(x, axis=-1)
     y = np.take_along_axis(x, order, -1)
     tied = ~np.all(y[..., 1:] > y[..., :-1], axis=-1)
     order[tied] = np.argsort(x[tied], axis=-1, stable=True)
-    return np.moveaxis(order, -1, axis)
+    return moved(order, -1, axis)  # type: ignore[no-any-return]
 
 
 def _placed(g: Array, indices: Array, shape: tuple[int, ...], axis: int) -> Array:

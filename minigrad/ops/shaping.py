@@ -10,6 +10,7 @@ dtype.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
-from .kernels.numerics import refuse_axis_of_scalar, sum_rows, sum_single, widened
+from .kernels.numerics import along, moved, refuse_axis_of_scalar, sum_rows, sum_single, widened
 from .linear import apply_linear, batched
 
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
@@ -64,7 +65,7 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResul
     tensor([1, 2])
     """
     refuse_axis_of_scalar(x, axis)
-    return np.squeeze(x, axis), (x.shape,)
+    return x.squeeze(axis), (x.shape,)
 
 
 @primitive(residuals=())
@@ -78,6 +79,8 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
     tensor([[1],
             [2]])
     """
+    if type(axis) is int and -x.ndim <= axis + 1 and axis <= x.ndim:
+        return x[along(axis, x.ndim + 1, None)], (x.shape,)
     return np.expand_dims(x, axis), (x.shape,)
 
 
@@ -100,16 +103,21 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     tensor([[1, 3],
             [2, 4]])
     """
-    if axes is not None and np.size(axes) != x.ndim:
+    if axes is None:
+        return x.transpose(), (None,)
+    if np.size(axes) != x.ndim:
         raise ValueError(f"axes don't match: x has {x.ndim}, not {np.size(axes)}. To swap two axes, call swapaxes.")
-    return np.transpose(x, axes), (None if axes is None else np.argsort(np.arange(x.ndim)[list(axes)]),)
+    y = x.transpose(axes)
+    return y, (sorted(range(x.ndim), key=[i % x.ndim for i in axes].__getitem__),)
 
 
-transpose.vjp(lambda g, needs, inverse: (np.transpose(g, inverse),))
+transpose.vjp(lambda g, needs, inverse: (g.transpose(inverse),))
 
 
 transpose.batched_vjp(
-    lambda g, needs, inverse: (g.transpose(0, *(range(g.ndim - 1, 0, -1) if inverse is None else inverse + 1)),)
+    lambda g, needs, inverse: (
+        g.transpose(0, *(range(g.ndim - 1, 0, -1) if inverse is None else (i + 1 for i in inverse))),
+    )
 )
 
 
@@ -124,10 +132,10 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> ForwardResult:
     tensor([[1, 3],
             [2, 4]])
     """
-    return np.swapaxes(x, axis1, axis2), (axis1, axis2)
+    return x.swapaxes(axis1, axis2), (axis1, axis2)
 
 
-swapaxes.vjp(lambda g, needs, axis1, axis2: (np.swapaxes(g, axis1, axis2),))
+swapaxes.vjp(lambda g, needs, axis1, axis2: (g.swapaxes(axis1, axis2),))
 
 
 @primitive(residuals=())
@@ -140,10 +148,10 @@ def moveaxis(x: Array, source: Axes, destination: Axes) -> ForwardResult:
     >>> moveaxis(np.zeros((2, 3, 4)), 1, -1).shape
     (2, 4, 3)
     """
-    return np.moveaxis(x, source, destination), (source, destination)
+    return moved(x, source, destination), (source, destination)
 
 
-moveaxis.vjp(lambda g, needs, source, destination: (np.moveaxis(g, destination, source),))
+moveaxis.vjp(lambda g, needs, source, destination: (moved(g, destination, source),))
 
 
 @primitive(residuals=())
@@ -284,7 +292,7 @@ def _concatenate(*arrays: Array, axis: int) -> ForwardResult:
     """Join tensors along an axis; see :func:`concatenate`."""
     if not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer, not {axis!r}: ravel the tensors to join them as vectors")
-    return np.concatenate(arrays, axis), (np.cumsum([x.shape[axis] for x in arrays]), axis)
+    return np.concatenate(arrays, axis), ([x.shape[axis] for x in arrays], axis)
 
 
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
@@ -302,11 +310,11 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
     return _concatenate(*arrays, axis=axis)  # type: ignore[no-any-return]
 
 
-_concatenate.vjp(
-    lambda g, needs, ends, axis: tuple(
-        piece if need else None for piece, need in zip(np.split(g, ends[:-1], axis), needs, strict=True)
-    )
-)
+@_concatenate.vjp
+def _(g: Any, needs: Any, lengths: list[int], axis: int) -> Any:
+    ends = accumulate(lengths)
+    pieces = [slice(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+    return tuple([g[along(axis, g.ndim, piece)] if need else None for piece, need in zip(pieces, needs, strict=True)])
 
 
 @primitive(residuals=())
@@ -333,8 +341,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
 
 @_stack.vjp
 def _(g: Any, needs: Any, axis: int) -> Any:
-    slices = np.moveaxis(g, axis, 0)
-    return tuple(slices[i, ...] if need else None for i, need in enumerate(needs))
+    return tuple([g[(*along(axis, g.ndim, i), ...)] if need else None for i, need in enumerate(needs)])
 
 
 batched(_concatenate, _stack)
@@ -359,7 +366,7 @@ def split(x: Array, sections: Axes, axis: int = 0) -> Several:
         raise ValueError(f"cannot split into {sections} pieces")
     axis = normalize_axis_index(axis, x.ndim)
     pieces = tuple(np.split(x, sections, axis))
-    if sum(piece.shape[axis] for piece in pieces) != x.shape[axis]:
+    if sum([piece.shape[axis] for piece in pieces]) != x.shape[axis]:
         raise ValueError(f"the positions {sections} must ascend")  # NumPy's pieces would overlap
     return pieces, ([piece.shape for piece in pieces], axis - x.ndim)
 
