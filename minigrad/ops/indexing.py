@@ -132,7 +132,7 @@ def _put(x: Array, value: Array, index: Any) -> ForwardResult:
     places = _places(x.shape)[index] if _may_repeat(index) else None
     shape = np.shape(x[index] if places is None else places)
     try:
-        value = np.broadcast_to(value, shape)
+        value = value if value.shape == shape else np.broadcast_to(value, shape)
     except ValueError:
         raise ValueError(f"value {value.shape} does not broadcast to the shape {shape} of x[index]") from None
     if places is None:
@@ -205,12 +205,14 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardR
     tensor([[1],
             [4]])
     """
-    y = np.take_along_axis(x, indices, axis)
     shape = x.shape if axis is not None else (x.size,)
-    # the same entries by an ordinary index, with ranges along the other axes
-    index: list[Any] = list(np.ogrid[tuple(map(slice, shape))])
+    n = len(shape)
+    if indices.dtype.kind not in "iu" or indices.ndim != n or not -n <= (axis or 0) < n:
+        np.take_along_axis(x, indices, axis)  # raises
+    # an ordinary index, with ranges along the other axes
+    index: list[Any] = [np.arange(length).reshape(-1, *(1,) * (n - 1 - k)) for k, length in enumerate(shape)]
     index[axis or 0] = indices
-    return y, (tuple(index), shape, x.shape)
+    return x.reshape(shape)[tuple(index)], (tuple(index), shape, x.shape)
 
 
 take_along_axis.vjp(lambda g, needs, index, shape, original: (scattered(g, index, shape).reshape(original), None))

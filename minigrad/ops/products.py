@@ -6,6 +6,7 @@ Products of half precision are computed in single, by BLAS, and rounded once, at
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -220,7 +221,7 @@ def _einsum(*operands: Array, subscripts: str) -> ForwardResult:
     """Einstein's summation convention; see :func:`einsum`."""
     arrays = [as_array(x) for x in operands]  # a Python number has no shape
     inputs, output = explicit_subscripts(subscripts, arrays)
-    terms, summed = zip(*(_sum_unshared_indices(i, inputs, output, arrays[i]) for i in range(len(arrays))), strict=True)
+    terms, summed = zip(*[_sum_unshared_indices(i, inputs, output, arrays[i]) for i in range(len(arrays))], strict=True)
     y = _contract(f"{','.join(terms)}->{output}", *summed)
     return narrowed_all(y, arrays), (inputs, output, arrays)
 
@@ -229,9 +230,14 @@ def _sum_unshared_indices(i: int, inputs: list[str], output: str, x: Array) -> t
     """Sum operand i over the indices that only it has, float16 in float32; return the other indices and the sums."""
     if x.dtype.kind != "f":
         return inputs[i], x
-    alone = [k for k, c in enumerate(inputs[i]) if c not in output and "".join(inputs).count(c) == 1]
-    kept = "".join(c for k, c in enumerate(inputs[i]) if k not in alone)
-    return kept, sum_single(x, tuple(alone)) if alone else widened(x)
+    kept, alone = _unshared(i, tuple(inputs), output)
+    return kept, sum_single(x, alone) if alone else widened(x)
+
+
+@lru_cache
+def _unshared(i: int, inputs: tuple[str, ...], output: str) -> tuple[str, tuple[int, ...]]:
+    alone = tuple([k for k, c in enumerate(inputs[i]) if c not in output and "".join(inputs).count(c) == 1])
+    return "".join([c for k, c in enumerate(inputs[i]) if k not in alone]), alone
 
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:
@@ -300,33 +306,38 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
 
 def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
     """Return subscripts with an explicit output, and with letters instead of each ellipsis."""
+    inputs, output = _explicit(subscripts, tuple([x.ndim for x in operands]))
+    return list(inputs), output
+
+
+@lru_cache
+def _explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[list[str], str]:
     text = subscripts.replace(" ", "")
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
-    if len(inputs) != len(operands):
-        raise ValueError(f"subscripts {subscripts!r} are for {len(inputs)} operands, not {len(operands)}")
+    if len(inputs) != len(ndims):
+        raise ValueError(f"subscripts {subscripts!r} are for {len(inputs)} operands, not {len(ndims)}")
     if not arrow:
         letters = left.replace(",", "").replace(".", "")
         output = ("..." if "..." in left else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
     # the axes of an ellipsis are aligned from the right, as in broadcasting
-    counts = [x.ndim - len(s.replace("...", "")) if "..." in s else 0 for s, x in zip(inputs, operands, strict=True)]
+    counts = [n - len(s.replace("...", "")) if "..." in s else 0 for s, n in zip(inputs, ndims, strict=True)]
     batch = [c for c in _LETTERS if c not in text][: max(0, *counts)]
     if batch and "..." not in output:
         raise ValueError(f"the output of {subscripts!r} needs '...', which stands for {max(counts)} axes")
     inputs = [s.replace("...", "".join(batch[len(batch) - n :])) for s, n in zip(inputs, counts, strict=True)]
-    for i, (term, x) in enumerate(zip(inputs, operands, strict=True)):
-        if len(term) != x.ndim:
-            raise ValueError(f"operand {i} has {x.ndim} axes, but {subscripts!r} names {len(term)}")
+    for i, (term, n) in enumerate(zip(inputs, ndims, strict=True)):
+        if len(term) != n:
+            raise ValueError(f"operand {i} has {n} axes, but {subscripts!r} names {len(term)}")
     return inputs, output.replace("...", "".join(batch))
 
 
 def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tuple[str, Any]]) -> Any:
     """Return the cotangent of an operand of a shape; longer along an axis of length 1 that the others stretched."""
-    distinct = "".join(dict.fromkeys(own))
-    known = set(output).union(*(s for s, _ in others))
-    found = "".join(c for c in distinct if c in known)  # the rest was summed only within this operand
-    terms = ",".join([output, *(s for s, _ in others)])
-    part = _contract(f"{terms}->{found}", g, *(x for _, x in others))
+    distinct, found, subscripts = _pull_subscripts(own, (output, *[s for s, _ in others]))
+    part = _contract(subscripts, g, *[x for _, x in others])
+    if found == own and part.shape == shape:
+        return part
     lengths = dict(zip(found, part.shape, strict=True))
     part = part.reshape([lengths.get(c, 1) for c in distinct])
     # summed indices, and those along which the others broadcast, have the same cotangent in every place
@@ -343,6 +354,14 @@ def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tupl
 
     part = np.broadcast_to(part, [full[c] for c in distinct])
     return apply_linear(part, place, lambda u: np.einsum(f"{own}->{distinct}", u))
+
+
+@lru_cache
+def _pull_subscripts(own: str, terms: tuple[str, ...]) -> tuple[str, str, str]:
+    """Return the different indices of an operand, those of them that the terms have, and the contraction to these."""
+    distinct = "".join(dict.fromkeys(own))
+    found = "".join([c for c in distinct if c in "".join(terms)])  # the rest was summed only within this operand
+    return distinct, found, f"{','.join(terms)}->{found}"
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:

@@ -80,6 +80,7 @@ def begin(
     return Inputs(Packing(N, T, lengths, groups_of(N, h0.shape[1], gates)), indices), dtype
 
 
+@cache
 def wide_dtype(dtype: Any) -> Any:
     """Return the dtype in which to compute states of a dtype."""
     return np.result_type(dtype, np.float32)
@@ -87,8 +88,8 @@ def wide_dtype(dtype: Any) -> Any:
 
 def preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: Any) -> Array:
     """Return x Wx + h Wh + b for one step, wide enough for states of a dtype."""
-    projected = (widened(x) @ widened(Wx)).astype(wide_dtype(dtype), copy=False)
-    return projected + widened(h) @ widened(Wh) + b  # type: ignore[no-any-return]
+    projected = widened(x).dot(widened(Wx)).astype(wide_dtype(dtype), copy=False)
+    return projected + widened(h).dot(widened(Wh)) + b  # type: ignore[no-any-return]
 
 
 def tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:

@@ -156,9 +156,9 @@ def product_of_others(x: Any, axis: Axis) -> Any:
     n = math.prod(x.shape[i] for i in reduced)
     rows = turned.reshape(*turned.shape[: x.ndim - len(reduced)], n)
     one = np.ones((*rows.shape[:-1], int(n > 0)), rows.dtype)
-    before = np.concatenate([one, np.cumprod(rows[..., :-1], axis=-1)], -1)
-    after = np.concatenate([np.cumprod(rows[..., :0:-1], axis=-1)[..., ::-1], one], -1)
-    return (before * after).reshape(turned.shape).transpose(np.argsort(order).tolist())
+    before = np.concatenate([one, rows[..., :-1].cumprod(-1)], -1)
+    after = np.concatenate([rows[..., :0:-1].cumprod(-1)[..., ::-1], one], -1)
+    return (before * after).reshape(turned.shape).transpose(sorted(range(x.ndim), key=order.__getitem__))
 
 
 # --- extremes ----------------------------------------------------------------------------------------
@@ -633,7 +633,7 @@ def _(g: Any, needs: Any, indices: Array, shape: tuple[int, ...], axis: int) -> 
 # --- constants: no gradient flows through these ------------------------------------------------------
 
 
-@constant(np.argmax)
+@constant(np.ndarray.argmax)
 def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the first largest entry along an axis of x, of any shape, or in the flattened x.
 
@@ -642,7 +642,7 @@ def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """
 
 
-@constant(np.argmin)
+@constant(np.ndarray.argmin)
 def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the first smallest entry along an axis of x, of any shape, or in the flattened x.
 
@@ -651,7 +651,7 @@ def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """
 
 
-@constant(np.any)
+@constant(np.ndarray.any)
 def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return whether any entry over axes of x, of any shape, is true (not 0): booleans.
 
@@ -660,7 +660,7 @@ def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     """
 
 
-@constant(np.all)
+@constant(np.ndarray.all)
 def all(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return whether every entry over axes of x, of any shape, is true (not 0): booleans.
 

@@ -10,7 +10,7 @@ dtype.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -165,10 +165,16 @@ def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     tensor([[2, 1],
             [4, 3]])
     """
-    return np.flip(x, axis), (axis,)
+    return _flipped(x, axis), (axis,)
 
 
-flip.vjp(lambda g, needs, axis: (np.flip(g, axis),))
+def _flipped(x: Any, axis: Any) -> Any:
+    if type(x) is np.ndarray and type(axis) is int and -x.ndim <= axis < x.ndim:
+        return x[along(axis, x.ndim, slice(None, None, -1))]
+    return np.flip(x, axis)
+
+
+flip.vjp(lambda g, needs, axis: (_flipped(g, axis),))
 
 
 @primitive(residuals=())
@@ -231,11 +237,11 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     (tensor([1, 1, 2, 2]), tensor([1, 1, 2]))
     """
     refuse_axis_of_scalar(x, axis)
-    y = np.repeat(x, repeats, axis)
+    y = x.repeat(repeats, axis)
     slices = x.size if axis is None else x.shape[axis]
     counts = np.asarray(repeats)
     counts = counts if counts.size else counts.astype(np.intp)  # NumPy treats an empty list as floats
-    return y, (np.broadcast_to(counts.ravel(), slices), counts.size == 1, axis, x.shape)
+    return y, (counts.ravel().repeat(slices if counts.size == 1 else 1), counts.size == 1, axis, x.shape)
 
 
 @repeat.vjp
@@ -365,8 +371,15 @@ def split(x: Array, sections: Axes, axis: int = 0) -> Several:
     if isinstance(sections, (int, np.integer)) and sections < 1:
         raise ValueError(f"cannot split into {sections} pieces")
     axis = normalize_axis_index(axis, x.ndim)
-    pieces = tuple(np.split(x, sections, axis))
-    if sum([piece.shape[axis] for piece in pieces]) != x.shape[axis]:
+    n = x.shape[axis]
+    if not isinstance(sections, (int, np.integer)):
+        stops = list(sections)
+    elif n % sections:
+        raise ValueError(f"{sections} pieces of {n} entries are not an equal division")
+    else:
+        stops = [i * n // sections for i in range(1, sections)]
+    pieces = tuple([x[along(axis, x.ndim, slice(*ends))] for ends in pairwise((0, *stops, n))])
+    if sum([piece.shape[axis] for piece in pieces]) != n:
         raise ValueError(f"the positions {sections} must ascend")  # NumPy's pieces would overlap
     return pieces, ([piece.shape for piece in pieces], axis - x.ndim)
 
@@ -414,16 +427,27 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
         raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
     if mode == "constant" and (constant_values is None or np.ndim(constant_values)):
         raise ValueError(f"constant_values must be one number, not {constant_values!r}")
-    options = {"constant_values": np.array(constant_values, x.dtype)} if mode == "constant" else {}
-    return _padded(x, widths, mode, **options), (mode, widths, x.shape)
+    if mode != "constant":
+        return _padded(x, widths, mode), (mode, widths, x.shape)
+    y = np.empty([before + n + after for (before, after), n in zip(widths, x.shape, strict=True)], x.dtype)
+    y[...] = constant_values
+    y[_inner(widths, x.shape)] = x
+    return y, (mode, widths, x.shape)
 
 
-def _padded(x: Array, widths: Widths, mode: Any, **options: Any) -> Array:
-    return np.pad(x, widths, mode, **options) if widths else np.array(x)  # NumPy refuses arrays without axes
+def _inner(widths: Widths, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the index of the entries within the borders."""
+    return tuple([slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True)])
+
+
+def _padded(x: Array, widths: Widths, mode: Any) -> Array:
+    return np.pad(x, widths, mode) if widths else np.array(x)  # NumPy refuses arrays without axes
 
 
 def _widths(pad_width: Any, ndim: int) -> Widths:
     """Check the widths for a number of axes and return them."""
+    if type(pad_width) is int and pad_width >= 0:
+        return ((pad_width, pad_width),) * ndim
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu":
         raise TypeError(f"pad_width must be of integers, not {pad_width!r}")
@@ -441,7 +465,7 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
 @pad.vjp
 def _(g: Any, needs: Any, mode: str, widths: Widths, shape: tuple[int, ...]) -> Any:
     if mode == "constant":
-        return (g[tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))],)
+        return (g[_inner(widths, shape)],)
     return (apply_linear(g, lambda g: _gathered(g, mode, widths, shape), lambda u: _padded(u, widths, mode)),)
 
 
