@@ -297,10 +297,8 @@ def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
     # Use the difference of a and b, because a - logaddexp(a, b) would round.
     x, y = plain(a), plain(b)
     with np.errstate(invalid="ignore", over="ignore"):
-        d = single(np.subtract(a, b))
-        if (same := np.isinf(x) & np.equal(x, y)).any():
-            d = np.where(same, 0, d)  # inf - inf is NaN, and 0 here
-            g = masked(g, np.maximum(x, y) != -np.inf)
+        d = np.where(np.isinf(x) & np.equal(x, y), 0, single(np.subtract(a, b)))  # inf - inf is NaN, and 0 here
+    g = masked(g, np.maximum(x, y) != -np.inf)
     return g * sigmoid_of(d) if needs[0] else None, g * sigmoid_of(-d) if needs[1] else None
 
 
@@ -391,10 +389,9 @@ def _(g: Any, needs: Any, y: Any, x: Any) -> Any:
     # Compute x / (x^2 + y^2) in units of the larger of x and y, a constant, which neither over- nor underflows.
     unit = single(np.maximum(np.abs(plain(y)), np.abs(plain(x))))
     origin = unit == 0
-    if origin.any():
-        unit, y, g = np.where(origin, 1, unit), np.where(origin, 1, y), masked(g, ~origin)
-    y, x = y / unit, x / unit
-    g = g / ((x * x + y * y) * unit)
+    unit = np.where(origin, 1, unit)
+    y, x = np.where(origin, 1, y / unit), x / unit
+    g = masked(g, ~origin) / ((x * x + y * y) * unit)
     return g * x if needs[0] else None, -g * y if needs[1] else None
 
 
@@ -430,8 +427,6 @@ def tanh(x: Array) -> Any:
 
 def _share(g: Any, lost: Any, tied_or_lost: Any) -> Any:
     """Return a share of the cotangent: all of g if it won or either is NaN, half if it tied, 0 if it lost."""
-    if np.count_nonzero(plain(lost)) == np.count_nonzero(plain(tied_or_lost)):
-        return masked(g, ~lost)
     half = 0.5 * g
     return masked(half, ~lost) + masked(half, ~tied_or_lost)
 
@@ -505,17 +500,15 @@ def _(g: Any, needs: Any, x: Array, low: Any, high: Any) -> Any:
 
 def _bound(name: str, value: Any) -> Any:
     """Return a bound as an array, or as a Python number, which is weakly typed."""
-    if value is None or (type(value) in (int, float) and value == value):
-        return value
     bound = plain(value)
-    if not isinstance(bound, (bool, int, float)):
+    if bound is not None and not isinstance(bound, (bool, int, float)):
         try:
             bound = as_array(bound)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
     if isinstance(bound, (np.ndarray, np.generic)) and not bound.ndim:
         bound = bound.item()
-    if np.any(bound != bound):
+    if (wrong := bound != bound) is not False and np.any(wrong):
         raise ValueError(f"{name} is NaN")
     return bound
 

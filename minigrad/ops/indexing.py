@@ -27,10 +27,8 @@ def _unwrap(index: Any) -> Any:
 
 
 def _unwrap_part(part: Any) -> Any:
-    if part is None or part is Ellipsis or isinstance(part, (slice, int)):
-        return part
     part = plain(part)
-    if isinstance(part, np.bool_):
+    if part is None or part is Ellipsis or isinstance(part, (slice, int, np.bool_)):
         return part
     # Objects that NumPy treats as arrays become our arrays: sequences, buffers, objects with __array__.
     array = part if isinstance(part, np.ndarray) else np.array(np.asarray(part))
@@ -48,10 +46,8 @@ def _unwrap_part(part: Any) -> Any:
 
 def _may_repeat(index: Any) -> bool:
     """Return whether an unwrapped index may name an entry twice: only integer arrays can."""
-    for part in index if isinstance(index, tuple) else (index,):
-        if isinstance(part, np.ndarray) and part.dtype.kind != "b":
-            return True
-    return False
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, np.ndarray) and part.dtype.kind != "b" for part in parts)
 
 
 def _places(shape: tuple[int, ...]) -> Array:
@@ -65,12 +61,11 @@ def scattered(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _scatter(g: Array, index: Any, shape: tuple[int, ...]) -> Array:
-    repeats = _may_repeat(index)
-    if repeats and isinstance(index, np.ndarray) and index.size and math.prod(shape[1:]) >= 16:
+    if isinstance(index, np.ndarray) and index.size and _may_repeat(index) and math.prod(shape[1:]) >= 16:
         # long rows by index, as in an embedding: 400 of 256 take a quarter of np.add.at's time
         rows = index.ravel().astype(np.intp, copy=False) % shape[0]
         return sum_rows(g.reshape(index.size, -1), rows, shape[0]).reshape(shape)
-    if repeats:
+    if _may_repeat(index):
         g = widened(g)  # half precision is summed in single
         d = np.zeros(shape, g.dtype)
         np.add.at(d, index, g)
@@ -205,14 +200,12 @@ def take_along_axis(x: Array, indices: Array, axis: int | None = -1) -> ForwardR
     tensor([[1],
             [4]])
     """
+    y = np.take_along_axis(x, indices, axis)
     shape = x.shape if axis is not None else (x.size,)
-    n = len(shape)
-    if indices.dtype.kind not in "iu" or indices.ndim != n or not -n <= (axis or 0) < n:
-        np.take_along_axis(x, indices, axis)  # raises
-    # an ordinary index, with ranges along the other axes
-    index: list[Any] = [np.arange(length).reshape(-1, *(1,) * (n - 1 - k)) for k, length in enumerate(shape)]
+    # the same entries by an ordinary index, with ranges along the other axes
+    index: list[Any] = list(np.ogrid[tuple(map(slice, shape))])
     index[axis or 0] = indices
-    return x.reshape(shape)[tuple(index)], (tuple(index), shape, x.shape)
+    return y, (tuple(index), shape, x.shape)
 
 
 take_along_axis.vjp(lambda g, needs, index, shape, original: (scattered(g, index, shape).reshape(original), None))

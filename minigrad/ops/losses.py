@@ -700,9 +700,6 @@ def _divergence_scale(reduction: str, shape: tuple[int, ...]) -> float:
 def _log_ratio(log_p: Any, target: Any, log_target: bool) -> tuple[Any, Any, Array]:
     """Return q, log q - log p, and where q is 0 (both are 0 there, for any p), for arrays or tensors."""
     none: Array = plain(target) == (-np.inf if log_target else 0)
-    if not none.any():
-        q, log_q = (np.exp(target), target) if log_target else (target, np.log(target))
-        return q, log_q - log_p, none
     safe = np.where(none, 0 if log_target else 1, target)  # its logarithm and derivatives are finite
     q, log_q = (np.where(none, 0, np.exp(safe)), safe) if log_target else (target, np.log(safe))
     return q, log_q - np.where(none, 0, log_p), none

@@ -46,7 +46,7 @@ def _check_shapes(shape: tuple[int, ...], what: str, **given: Array | None) -> N
 def _computed(x: Array, *others: Array | None) -> tuple[list[Any], Any]:
     """Return inputs as floats of one dtype to compute in, None unchanged, and the dtype of the result."""
     dtype, given = x.dtype, [array for array in others if array is not None]
-    if dtype.char in "fd" and all([array.dtype is dtype for array in given]):
+    if dtype.char in "fd" and {dtype}.issuperset([array.dtype for array in given]):
         return [x, *others], dtype
     wide = np.result_type(single(x), *map(single, given)) if given else single(x).dtype
     arrays = [None if array is None else array.astype(wide, copy=False) for array in (x, *others)]
@@ -86,9 +86,7 @@ def _shaped(array: Any, shape: tuple[int, ...] | int) -> Any:
 
 def _axes(x: Array, axis: Axis) -> Axes:
     """Return the normalised axes, counted from the end, in x's order."""
-    if type(axis) is int and -x.ndim <= axis < 0:
-        return (axis,)
-    return tuple(sorted(i - x.ndim for i in normalize_axis_tuple(axis, x.ndim)))
+    return (-1,) if axis == -1 and x.ndim else tuple(sorted(i - x.ndim for i in normalize_axis_tuple(axis, x.ndim)))
 
 
 def _features(x: Any, axes: Axes) -> tuple[int, ...]:
@@ -106,12 +104,10 @@ def _as_rows(x: Any, axes: Axes) -> Array:
 
 def _from_rows(rows: Array, x: Array, axes: Axes) -> Array:
     """Return rows (M, K) in the shape of x."""
-    if axes == (-1,):
-        return rows.reshape(x.shape)
     last = tuple(range(-len(axes), 0))
-    kept = tuple(n for i, n in enumerate(x.shape, -x.ndim) if i not in axes)
-    turned = rows.reshape(*kept, *_features(x, axes))
-    return turned if axes == last else np.moveaxis(turned, last, axes)
+    if axes == last:
+        return rows.reshape(x.shape)
+    return np.moveaxis(rows.reshape(np.moveaxis(x, axes, last).shape), last, axes)
 
 
 def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, centred: bool) -> ForwardResult:

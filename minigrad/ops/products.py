@@ -137,8 +137,8 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
     if b is not None:
         y = y.astype(np.result_type(y, widened(b)), copy=False)
         y += b
-    dtype = np.result_type(x, W) if b is None else np.result_type(x, W, b)
-    return y.reshape(*x.shape[:-1], W.shape[1]).astype(dtype, copy=False), (x, W)
+    inputs = (x, W) if b is None else (x, W, b)
+    return y.reshape(*x.shape[:-1], W.shape[1]).astype(np.result_type(*inputs), copy=False), (x, W)
 
 
 @affine.vjp
@@ -219,25 +219,18 @@ def _contract(subscripts: str, *operands: Any) -> Any:
 @primitive(broadcasts=True, residuals=("constant", "constant", "operands"))
 def _einsum(*operands: Array, subscripts: str) -> ForwardResult:
     """Einstein's summation convention; see :func:`einsum`."""
-    arrays = [as_array(x) for x in operands]  # a Python number has no shape
-    inputs, output = explicit_subscripts(subscripts, arrays)
-    terms, summed = zip(*[_sum_unshared_indices(i, inputs, output, arrays[i]) for i in range(len(arrays))], strict=True)
+    arrays = [x if type(x) is np.ndarray else as_array(x) for x in operands]  # a Python number has no shape
+    inputs, output, alone = explicit_subscripts(subscripts, tuple([x.ndim for x in arrays]))
+    terms, summed = zip(*map(_sum_alone, inputs, alone, arrays), strict=True)
     y = _contract(f"{','.join(terms)}->{output}", *summed)
     return narrowed_all(y, arrays), (inputs, output, arrays)
 
 
-def _sum_unshared_indices(i: int, inputs: list[str], output: str, x: Array) -> tuple[str, Array]:
-    """Sum operand i over the indices that only it has, float16 in float32; return the other indices and the sums."""
-    if x.dtype.kind != "f":
-        return inputs[i], x
-    kept, alone = _unshared(i, tuple(inputs), output)
-    return kept, sum_single(x, alone) if alone else widened(x)
-
-
-@lru_cache
-def _unshared(i: int, inputs: tuple[str, ...], output: str) -> tuple[str, tuple[int, ...]]:
-    alone = tuple([k for k, c in enumerate(inputs[i]) if c not in output and "".join(inputs).count(c) == 1])
-    return "".join([c for k, c in enumerate(inputs[i]) if k not in alone]), alone
+def _sum_alone(term: str, alone: tuple[int, ...], x: Array) -> tuple[str, Array]:
+    """Sum an operand over the axes that only it has, float16 in float32; return its other indices and the sums."""
+    if not alone or x.dtype.kind != "f":
+        return term, widened(x)
+    return "".join([c for k, c in enumerate(term) if k not in alone]), sum_single(x, alone)
 
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:
@@ -268,7 +261,7 @@ einsum.primitive = _einsum.primitive  # type: ignore[attr-defined]
 
 
 @_einsum.vjp
-def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array], batch: str = "") -> Any:
+def _(g: Any, needs: Any, inputs: tuple[str, ...], output: str, operands: list[Array], batch: str = "") -> Any:
     # The cotangent of one operand is the einsum of g with the other operands, on that operand's indices.
     g, parts = widened(g), list(zip(inputs, map(widened, operands), strict=True))
     lead = g.shape[: len(batch)]
@@ -279,7 +272,7 @@ def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array],
 
 
 @_einsum.batched_vjp
-def _(g: Array, needs: Any, inputs: list[str], output: str, operands: list[Array]) -> Any:
+def _(g: Array, needs: Any, inputs: tuple[str, ...], output: str, operands: list[Array]) -> Any:
     letter = next(c for c in _LETTERS if c not in "".join([output, *inputs]))
     return _einsum.primitive.vjp(g, needs, inputs, output, operands, letter)
 
@@ -289,7 +282,8 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     """Contract two operands at a time, in NumPy's order: a multiply-add for each combination of their indices."""
     # arrays of the right shapes without their own memory: NumPy plans only by shapes
     operands = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
-    terms, result = explicit_subscripts(options["subscripts"], operands)
+    explicit, result, _ = explicit_subscripts(options["subscripts"], tuple(map(len, inputs)))
+    terms = list(explicit)
     size: dict[str, int] = {}
     for letter, length in zip("".join(terms), chain(*inputs), strict=True):
         size[letter] = max(size.get(letter, 1), length)
@@ -304,14 +298,13 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return total
 
 
-def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
-    """Return subscripts with an explicit output, and with letters instead of each ellipsis."""
-    inputs, output = _explicit(subscripts, tuple([x.ndim for x in operands]))
-    return list(inputs), output
-
-
 @lru_cache
-def _explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[list[str], str]:
+def explicit_subscripts(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], str, list[Any]]:
+    """Make the output of subscripts for operands of some numbers of axes explicit, with letters for each ellipsis.
+
+    Returns:
+        the indices of the operands and of the output, and the axes of each operand that nothing else has.
+    """
     text = subscripts.replace(" ", "")
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
@@ -329,13 +322,16 @@ def _explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[list[str], str]:
     for i, (term, n) in enumerate(zip(inputs, ndims, strict=True)):
         if len(term) != n:
             raise ValueError(f"operand {i} has {n} axes, but {subscripts!r} names {len(term)}")
-    return inputs, output.replace("...", "".join(batch))
+    output, letters = output.replace("...", "".join(batch)), "".join(inputs)
+    alone = [tuple(k for k, c in enumerate(s) if c not in output and letters.count(c) == 1) for s in inputs]
+    return tuple(inputs), output, alone
 
 
 def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tuple[str, Any]]) -> Any:
     """Return the cotangent of an operand of a shape; longer along an axis of length 1 that the others stretched."""
-    distinct, found, subscripts = _pull_subscripts(own, (output, *[s for s, _ in others]))
-    part = _contract(subscripts, g, *[x for _, x in others])
+    distinct, terms = "".join(dict.fromkeys(own)), ",".join([output, *[s for s, _ in others]])
+    found = "".join([c for c in distinct if c in terms])  # the rest was summed only within this operand
+    part = _contract(f"{terms}->{found}", g, *[x for _, x in others])
     if found == own and part.shape == shape:
         return part
     lengths = dict(zip(found, part.shape, strict=True))
@@ -354,14 +350,6 @@ def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tupl
 
     part = np.broadcast_to(part, [full[c] for c in distinct])
     return apply_linear(part, place, lambda u: np.einsum(f"{own}->{distinct}", u))
-
-
-@lru_cache
-def _pull_subscripts(own: str, terms: tuple[str, ...]) -> tuple[str, str, str]:
-    """Return the different indices of an operand, those of them that the terms have, and the contraction to these."""
-    distinct = "".join(dict.fromkeys(own))
-    found = "".join([c for c in distinct if c in "".join(terms)])  # the rest was summed only within this operand
-    return distinct, found, f"{','.join(terms)}->{found}"
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:

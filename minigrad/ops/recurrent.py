@@ -80,7 +80,6 @@ def begin(
     return Inputs(Packing(N, T, lengths, groups_of(N, h0.shape[1], gates)), indices), dtype
 
 
-@cache
 def wide_dtype(dtype: Any) -> Any:
     """Return the dtype in which to compute states of a dtype."""
     return np.result_type(dtype, np.float32)

@@ -19,7 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
-from .kernels.numerics import along, moved, refuse_axis_of_scalar, sum_rows, sum_single, widened
+from .kernels.numerics import along, refuse_axis_of_scalar, sum_rows, sum_single, widened
 from .linear import apply_linear, batched
 
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
@@ -79,9 +79,8 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
     tensor([[1],
             [2]])
     """
-    if type(axis) is int and -x.ndim <= axis + 1 and axis <= x.ndim:
-        return x[along(axis, x.ndim + 1, None)], (x.shape,)
-    return np.expand_dims(x, axis), (x.shape,)
+    valid = type(axis) is int and -x.ndim <= axis + 1 <= x.ndim + 1
+    return x[along(axis, x.ndim + 1, None)] if valid else np.expand_dims(x, axis), (x.shape,)  # type: ignore[arg-type]
 
 
 for _function in (reshape, ravel, squeeze, expand_dims):
@@ -103,12 +102,11 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     tensor([[1, 3],
             [2, 4]])
     """
-    if axes is None:
-        return x.transpose(), (None,)
-    if np.size(axes) != x.ndim:
+    if axes is not None and np.size(axes) != x.ndim:
         raise ValueError(f"axes don't match: x has {x.ndim}, not {np.size(axes)}. To swap two axes, call swapaxes.")
-    y = x.transpose(axes)
-    return y, (sorted(range(x.ndim), key=[i % x.ndim for i in axes].__getitem__),)
+    return x.transpose(axes), (
+        None if axes is None else sorted(range(x.ndim), key=[i % x.ndim for i in axes].__getitem__),
+    )
 
 
 transpose.vjp(lambda g, needs, inverse: (g.transpose(inverse),))
@@ -148,10 +146,10 @@ def moveaxis(x: Array, source: Axes, destination: Axes) -> ForwardResult:
     >>> moveaxis(np.zeros((2, 3, 4)), 1, -1).shape
     (2, 4, 3)
     """
-    return moved(x, source, destination), (source, destination)
+    return np.moveaxis(x, source, destination), (source, destination)
 
 
-moveaxis.vjp(lambda g, needs, source, destination: (moved(g, destination, source),))
+moveaxis.vjp(lambda g, needs, source, destination: (np.moveaxis(g, destination, source),))
 
 
 @primitive(residuals=())
@@ -165,16 +163,10 @@ def flip(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResult:
     tensor([[2, 1],
             [4, 3]])
     """
-    return _flipped(x, axis), (axis,)
+    return np.flip(x, axis), (axis,)
 
 
-def _flipped(x: Any, axis: Any) -> Any:
-    if type(x) is np.ndarray and type(axis) is int and -x.ndim <= axis < x.ndim:
-        return x[along(axis, x.ndim, slice(None, None, -1))]
-    return np.flip(x, axis)
-
-
-flip.vjp(lambda g, needs, axis: (_flipped(g, axis),))
+flip.vjp(lambda g, needs, axis: (np.flip(g, axis),))
 
 
 @primitive(residuals=())
@@ -239,9 +231,8 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     refuse_axis_of_scalar(x, axis)
     y = x.repeat(repeats, axis)
     slices = x.size if axis is None else x.shape[axis]
-    counts = np.asarray(repeats)
-    counts = counts if counts.size else counts.astype(np.intp)  # NumPy treats an empty list as floats
-    return y, (counts.ravel().repeat(slices if counts.size == 1 else 1), counts.size == 1, axis, x.shape)
+    counts = np.asarray(repeats, np.intp).ravel()
+    return y, (counts.repeat(slices if counts.size == 1 else 1), counts.size == 1, axis, x.shape)
 
 
 @repeat.vjp
@@ -298,7 +289,7 @@ def _concatenate(*arrays: Array, axis: int) -> ForwardResult:
     """Join tensors along an axis; see :func:`concatenate`."""
     if not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer, not {axis!r}: ravel the tensors to join them as vectors")
-    return np.concatenate(arrays, axis), ([x.shape[axis] for x in arrays], axis)
+    return np.concatenate(arrays, axis), ([*accumulate([x.shape[axis] for x in arrays], initial=0)], axis)
 
 
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
@@ -316,11 +307,14 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
     return _concatenate(*arrays, axis=axis)  # type: ignore[no-any-return]
 
 
-@_concatenate.vjp
-def _(g: Any, needs: Any, lengths: list[int], axis: int) -> Any:
-    ends = accumulate(lengths)
-    pieces = [slice(end - length, end) for length, end in zip(lengths, ends, strict=True)]
-    return tuple([g[along(axis, g.ndim, piece)] if need else None for piece, need in zip(pieces, needs, strict=True)])
+_concatenate.vjp(
+    lambda g, needs, ends, axis: tuple(
+        [
+            g[along(axis, g.ndim, slice(*piece))] if need else None
+            for piece, need in zip(pairwise(ends), needs, strict=True)
+        ]
+    )
+)
 
 
 @primitive(residuals=())
@@ -371,15 +365,8 @@ def split(x: Array, sections: Axes, axis: int = 0) -> Several:
     if isinstance(sections, (int, np.integer)) and sections < 1:
         raise ValueError(f"cannot split into {sections} pieces")
     axis = normalize_axis_index(axis, x.ndim)
-    n = x.shape[axis]
-    if not isinstance(sections, (int, np.integer)):
-        stops = list(sections)
-    elif n % sections:
-        raise ValueError(f"{sections} pieces of {n} entries are not an equal division")
-    else:
-        stops = [i * n // sections for i in range(1, sections)]
-    pieces = tuple([x[along(axis, x.ndim, slice(*ends))] for ends in pairwise((0, *stops, n))])
-    if sum([piece.shape[axis] for piece in pieces]) != n:
+    pieces = tuple(np.split(x, sections, axis))
+    if sum([piece.shape[axis] for piece in pieces]) != x.shape[axis]:
         raise ValueError(f"the positions {sections} must ascend")  # NumPy's pieces would overlap
     return pieces, ([piece.shape for piece in pieces], axis - x.ndim)
 
@@ -420,24 +407,21 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
     >>> pad([1, 2], (1, 2)), pad([1, 2, 3], 2, mode="reflect")
     (tensor([0, 1, 2, 0, 0]), tensor([3, 2, 1, 2, 3, 2, 1]))
     """
-    widths = _widths(pad_width, x.ndim)
+    widths = ((pad_width,) * 2,) * x.ndim if type(pad_width) is int and pad_width >= 0 else _widths(pad_width, x.ndim)
     if mode not in _MODES:
         raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, _MODES))}")
     if mode != "constant" and constant_values != 0:
         raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
     if mode == "constant" and (constant_values is None or np.ndim(constant_values)):
         raise ValueError(f"constant_values must be one number, not {constant_values!r}")
+    inner = tuple([slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)])
     if mode != "constant":
-        return _padded(x, widths, mode), (mode, widths, x.shape)
-    y = np.empty([before + n + after for (before, after), n in zip(widths, x.shape, strict=True)], x.dtype)
-    y[...] = constant_values
-    y[_inner(widths, x.shape)] = x
-    return y, (mode, widths, x.shape)
-
-
-def _inner(widths: Widths, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Return the index of the entries within the borders."""
-    return tuple([slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True)])
+        return _padded(x, widths, mode), (mode, widths, x.shape, inner)
+    y = np.full(
+        [before + n + after for (before, after), n in zip(widths, x.shape, strict=True)], constant_values, x.dtype
+    )
+    y[inner] = x
+    return y, (mode, widths, x.shape, inner)
 
 
 def _padded(x: Array, widths: Widths, mode: Any) -> Array:
@@ -446,8 +430,6 @@ def _padded(x: Array, widths: Widths, mode: Any) -> Array:
 
 def _widths(pad_width: Any, ndim: int) -> Widths:
     """Check the widths for a number of axes and return them."""
-    if type(pad_width) is int and pad_width >= 0:
-        return ((pad_width, pad_width),) * ndim
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu":
         raise TypeError(f"pad_width must be of integers, not {pad_width!r}")
@@ -463,9 +445,9 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
 
 
 @pad.vjp
-def _(g: Any, needs: Any, mode: str, widths: Widths, shape: tuple[int, ...]) -> Any:
+def _(g: Any, needs: Any, mode: str, widths: Widths, shape: tuple[int, ...], inner: tuple[slice, ...]) -> Any:
     if mode == "constant":
-        return (g[_inner(widths, shape)],)
+        return (g[inner],)
     return (apply_linear(g, lambda g: _gathered(g, mode, widths, shape), lambda u: _padded(u, widths, mode)),)
 
 

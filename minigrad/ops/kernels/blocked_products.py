@@ -145,10 +145,7 @@ def product(a: Array, b: Array) -> Array:
 
 def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
     """Compute several products (M, K) times (K, N) at once on all threads; None instead of a pair gives None."""
-    multiplications = 0
-    for pair in pairs:
-        if pair:
-            multiplications += pair[0].size * pair[1].shape[1]
+    multiplications = sum([pair[0].size * pair[1].shape[1] for pair in pairs if pair])
     if multiplications < _WORTH_MKL:  # too few for any strategy; for the fewest, dot takes a third of matmul's time
         return [pair and pair[0].dot(pair[1]) for pair in pairs]
     # As fast as BLAS on its own threads, which would continue to disturb ours.

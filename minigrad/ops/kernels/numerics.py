@@ -15,7 +15,6 @@ from ...summation import block_sum
 
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 _HELD = (np.ndarray, np.generic)  # NumPy's types, on which rules run unless they run on tensors
-_ALL = slice(None)
 _LONGEST = 4096  # the most entries of a row to sum by a product
 FEW = 256  # entries: for fewer, a second operation costs more than a slower one
 ENOUGH = 0.1  # the minimum share of rows to skip, because the remaining rows must be copied first
@@ -37,8 +36,7 @@ def single(x: Any) -> Any:
     >>> single(np.ones(1, np.float16)).dtype, single(np.ones(1, int)).dtype
     (dtype('float32'), dtype('float64'))
     """
-    char = x.dtype.char
-    return x if char in "fdg" else x.astype(_float32 if char == "e" else np.float64)
+    return x if x.dtype.char in "fdg" else x.astype(_float32 if x.dtype == _half else np.float64)
 
 
 def as_float(x: Array) -> Array:
@@ -53,10 +51,7 @@ def narrowed(y: Any, x: Array) -> Any:
 
 def narrowed_all(y: Any, inputs: Sequence[Array]) -> Any:
     """Convert a result of several :func:`widened` inputs to the dtype that the original inputs would give."""
-    for x in inputs:
-        if x.dtype == _half:
-            return y.astype(np.result_type(*inputs), copy=False)
-    return y
+    return y.astype(np.result_type(*inputs), copy=False) if _half in [x.dtype for x in inputs] else y
 
 
 def sum_single(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -134,19 +129,7 @@ def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
     >>> along(-1, 2, 0)
     (slice(None, None, None), 0)
     """
-    return (*(_ALL,) * (axis % ndim), part)
-
-
-def moved(x: Any, source: Any, destination: Any) -> Any:
-    """Call np.moveaxis, and for one axis of an array skip its checks, which take 4 µs."""
-    n = x.ndim
-    if type(x) is not np.ndarray or type(source) is not int or type(destination) is not int:
-        return np.moveaxis(x, source, destination)
-    if not (-n <= source < n and -n <= destination < n):
-        return np.moveaxis(x, source, destination)  # raises
-    order = list(range(n))
-    order.insert(destination % n, order.pop(source))
-    return x.transpose(order)
+    return (*(slice(None),) * (axis % ndim), part)
 
 
 def folded(g: Array) -> Array:
@@ -174,23 +157,21 @@ def check_indices(indices: Array, size: int, name: str, keep: Array | None = Non
         raise TypeError(f"{name} must be integers, not {indices.dtype}")
     wrong = indices.view(indices.dtype.str.replace("i", "u")) >= size  # a negative index is large as an unsigned number
     wrong = wrong if keep is None else wrong & keep
-    if np.count_nonzero(wrong):
-        refuse_entries(wrong, name, indices, f"it must lie in 0 … {size - 1}", IndexError)
+    refuse_entries(wrong, name, indices, f"it must lie in 0 … {size - 1}", IndexError)
 
 
 def take_in_rows(x: Any, columns: Any) -> Any:
-    """Return an entry of each row of x (M, K), contiguous, by its column (M, 1); x may be traced by the compiler."""
-    if type(x) is not np.ndarray:
-        return np.take_along_axis(x, columns, -1)
-    return x.take(columns + np.arange(0, x.size, x.shape[1])[:, None])
+    """Call np.take_along_axis for rows (M, K), one column of each (M, 1); for an array in a fifth of its time."""
+    return x.take(_places(x, columns)) if type(x) is np.ndarray else np.take_along_axis(x, columns, -1)
 
 
-def put_in_rows(x: Any, columns: Any, values: Any) -> None:
-    """Replace an entry of each row of x (M, K), contiguous, by its column (M, 1); x may be traced by the compiler."""
-    if type(x) is not np.ndarray:
-        np.put_along_axis(x, columns, values, -1)
-    else:
-        x.put(columns + np.arange(0, x.size, x.shape[1])[:, None], values)
+def put_in_rows(x: Any, columns: Any, values: Any) -> Any:
+    """Call np.put_along_axis for rows (M, K), one column of each (M, 1); for an array in a fifth of its time."""
+    return x.put(_places(x, columns), values) if type(x) is np.ndarray else np.put_along_axis(x, columns, values, -1)
+
+
+def _places(x: Array, columns: Array) -> Any:
+    return columns + np.arange(0, x.size, x.shape[1])[:, None]
 
 
 def sum_rows(rows: Array, indices: Array, size: int) -> Array:
@@ -248,5 +229,4 @@ def reached_rows(g: Array) -> Array | None:
 
 def rows_with_any(g: Array) -> Array:
     """Return for each row of g (R, C) whether any of its entries is not 0 (R,)."""
-    found: Array = (g != 0).any(axis=1)
-    return found
+    return (g != 0).any(axis=1)  # type: ignore[no-any-return]

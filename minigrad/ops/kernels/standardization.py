@@ -127,11 +127,7 @@ class _Channels:
 
     def spread(self, a: Array | None) -> Array | None:
         """Repeat numbers of channels or groups for each row or column of the matrix."""
-        if a is None:
-            return None
-        repeated = np.empty(self.sums, self.dtype)
-        repeated[...] = a
-        return repeated.reshape((-1, 1) if self.axis else -1)
+        return None if a is None else np.full(self.sums, a, self.dtype).reshape((-1, 1) if self.axis else -1)
 
     def added(self, *sums: Array) -> list[Array]:
         """Return sums over the matrix's rows or columns in double precision, with the axes of x with groups."""
