@@ -530,7 +530,7 @@ def _stable_order(x: Array, axis: int) -> Array:
 
     Only rows with ties or NaNs take NumPy's stable sort. The other sort takes a third of its time.
     """
-    if x.size <= FEW:
+    if x.ndim and x.size <= FEW:
         return x.argsort(axis, stable=True)
     x = np.moveaxis(x, axis, -1)
     order = np.argsort(x, axis=-1)

@@ -418,7 +418,8 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
     if mode != "constant":
         return _padded(x, widths, mode), (mode, widths, x.shape, inner)
     y = np.full(
-        [before + n + after for (before, after), n in zip(widths, x.shape, strict=True)], constant_values, x.dtype
+        [before + n + after for (before, after), n in zip(widths, x.shape, strict=True)],
+        np.array(constant_values, x.dtype),
     )
     y[inner] = x
     return y, (mode, widths, x.shape, inner)

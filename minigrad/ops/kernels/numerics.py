@@ -155,7 +155,7 @@ def check_indices(indices: Array, size: int, name: str, keep: Array | None = Non
     """
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, not {indices.dtype}")
-    wrong = indices.view(indices.dtype.str.replace("i", "u")) >= size  # a negative index is large as an unsigned number
+    wrong = indices.astype(np.intp, copy=False).view(np.uintp) >= size  # a negative number is a large unsigned one
     wrong = wrong if keep is None else wrong & keep
     refuse_entries(wrong, name, indices, f"it must lie in 0 … {size - 1}", IndexError)
 
