@@ -36,8 +36,11 @@ def block_sum(x: Array, axis: Any = None, keepdims: bool = False) -> Any:
     array([3., 3.], dtype=float32)
     """
     dtype = _float32 if x.dtype == _half else None
-    short = type(axis) is int and -x.ndim <= axis < x.ndim and x.shape[axis] <= _SEQUENCE
-    if not short and x.size > _SEQUENCE and x.dtype.kind == "f":
+    if (
+        x.size > _SEQUENCE
+        and x.dtype.kind == "f"
+        and not (type(axis) is int and -x.ndim <= axis < x.ndim and x.shape[axis] <= _SEQUENCE)
+    ):
         axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
         if len(axes) < x.ndim or not x.flags.forc:
             neighbours = min(  # the axis along which NumPy adds in pairs
@@ -49,7 +52,7 @@ def block_sum(x: Array, axis: Any = None, keepdims: bool = False) -> Any:
                 for k in sorted(axes, key=lambda k: -x.shape[k]):
                     x = _sum_along(x, k, dtype)
                 return x if keepdims else x.reshape([x.shape[k] for k in range(x.ndim) if k not in axes])
-    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=dtype)  # type: ignore[call-overload]
+    return np.add.reduce(x, axis, dtype, None, keepdims)  # type: ignore[call-overload]
 
 
 def _sum_along(x: Array, axis: int, dtype: Any) -> Array:

@@ -207,6 +207,9 @@ class Traced(NDArrayOperatorsMixin):
     def max(self, axis: Any = None, *, initial: float = -math.inf, **options: Any) -> Traced:
         return self.graph.reduce("max", self, axis, **options | ({} if initial == -math.inf else {"initial": initial}))
 
+    def clip(self, min: Any, max: Any) -> Any:
+        return np.minimum(np.maximum(self, min), max)
+
     def mean(self, axis: Any = None, **options: Any) -> Any:
         total, axes = self.sum(axis, **options), self.axes(axis)
         over_columns = self.node.kind == "E" and self.ndim - 1 in axes
@@ -316,7 +319,7 @@ def column_numbers(x: Traced) -> Traced:
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: _where, np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    np.where: _where, np.clip: Traced.clip,
     np.take_along_axis: _take, np.put_along_axis: _put, np.sum: Traced.sum,
     np.max: Traced.max, np.mean: Traced.mean,
     np.expand_dims: lambda x, axis: x[(..., None) if axis in (-1, x.ndim) else axis],

@@ -179,7 +179,9 @@ def _problems(
 
 def _joined(x: Array, stack: tuple[int, ...]) -> Array:
     """Return (…, rows, features), of a stack or broadcast to it, as (B, rows, features)."""
-    return np.broadcast_to(x, stack + x.shape[-2:]).reshape(math.prod(stack), *x.shape[-2:])
+    return (x if x.shape[:-2] == stack else np.broadcast_to(x, stack + x.shape[-2:])).reshape(
+        math.prod(stack), *x.shape[-2:]
+    )
 
 
 @attention.batched_vjp

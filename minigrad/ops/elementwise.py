@@ -482,11 +482,11 @@ def clip(x: Array, min: Any = None, max: Any = None) -> ForwardResult:
     >>> clip([1.0, 5.0], max=3), clip([1.0, 5.0], max=[0.5, 9.0])
     (tensor([1., 3.]), tensor([0.5, 5. ]))
     """
-    x, low, high = as_array(x), _bound("min", min), _bound("max", max)
-    if low is not None and high is not None and np.any(crossed := np.greater(low, high)):
+    low, high = _bound("min", min), _bound("max", max)
+    if low is not None and high is not None and (crossed := np.asarray(low > high)).any():
         lowest, highest = (np.broadcast_to(bound, crossed.shape)[crossed][0] for bound in (low, high))
         raise ValueError(f"min {lowest} is above max {highest}. Swap them, or use maximum and then minimum")
-    return np.clip(x, low, high), (x, low, high)
+    return x.clip(low, high), (x, low, high)
 
 
 @clip.vjp
@@ -508,7 +508,7 @@ def _bound(name: str, value: Any) -> Any:
             raise TypeError(f"{name}: {error}") from None
     if isinstance(bound, (np.ndarray, np.generic)) and not bound.ndim:
         bound = bound.item()
-    if np.any(bound != bound):
+    if (wrong := bound != bound) is not False and np.any(wrong):
         raise ValueError(f"{name} is NaN")
     return bound
 

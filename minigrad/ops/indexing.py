@@ -109,7 +109,7 @@ def getitem(x: Array, index: Any) -> ForwardResult:
     >>> getitem(x, (slice(None), 1)).numpy(), getitem(x, [1, 1, 0]).shape
     (array([2., 4.]), (3, 2))
     """
-    index = _unwrap(index)
+    index = index if type(index) is int else _unwrap(index)
     return x[index], (index, x.shape)
 
 
@@ -130,7 +130,7 @@ def _put(x: Array, value: Array, index: Any) -> ForwardResult:
     places = _places(x.shape)[index] if _may_repeat(index) else None
     shape = np.shape(x[index] if places is None else places)
     try:
-        value = np.broadcast_to(value, shape)
+        value = value if value.shape == shape else np.broadcast_to(value, shape)
     except ValueError:
         raise ValueError(f"value {value.shape} does not broadcast to the shape {shape} of x[index]") from None
     if places is None:
@@ -279,7 +279,7 @@ def one_hot(indices: Array, size: int, dtype: Any = None) -> ForwardResult:
     """
     check_indices(indices, size, "indices")
     result = np.zeros((*indices.shape, size), get_default_dtype() if dtype is None else dtype)
-    np.put_along_axis(result, indices[..., None].astype(np.intp), 1, axis=-1)
+    result.put(indices.ravel().astype(np.intp) + np.arange(0, result.size, max(size, 1)), 1)
     return result, ()
 
 
@@ -340,7 +340,7 @@ def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Forwa
     >>> diagonal([[1, 2], [3, 4]])
     tensor([1, 4])
     """
-    return np.diagonal(x, offset, axis1, axis2), (x.shape, offset, axis1, axis2)
+    return x.diagonal(offset, axis1, axis2), (x.shape, offset, axis1, axis2)
 
 
 @diagonal.vjp

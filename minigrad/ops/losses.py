@@ -24,9 +24,11 @@ from .kernels.numerics import (
     as_float,
     check_indices,
     narrowed,
+    put_in_rows,
     refuse_entries,
     row_sums,
     single,
+    take_in_rows,
 )  # fmt: skip
 from .linear import apply_linear
 from .reductions import log_softmax, softmax, sum
@@ -51,7 +53,7 @@ def reduction_scale(reduction: str, count: float, known: tuple[str, ...] = ("mea
 
 def reduced(losses: Any, reduction: str, scale: float) -> Any:
     """Return one number, ``scale`` times the sum in the losses' dtype, or one per entry for "none"."""
-    return losses if reduction == "none" else losses.sum() * losses.dtype.type(scale)
+    return losses if reduction == "none" else losses.sum() * scale
 
 
 def _finished(losses: Array, reduction: str, dtype: Any) -> tuple[Array, float]:
@@ -114,22 +116,22 @@ def cross_entropy_rows(z: Array, targets: Array, scale: Any) -> tuple[Array, Arr
     """
     if not z.size:
         return np.zeros(len(z), z.dtype), np.zeros_like(z)
-    scale = scale if np.ndim(scale) == 0 else scale[:, None]
-    losses, gradient = _cross_entropy_rows(z, targets.astype(int)[:, None], scale)
+    scale = scale[:, None] if isinstance(scale, np.ndarray) else scale
+    losses, gradient = _cross_entropy_rows(z, targets.astype(np.int64, copy=False)[:, None], scale)
     return losses[:, 0], gradient
 
 
 @fused
 def _cross_entropy_rows(z: Any, targets: Any, scale: Any) -> tuple[Any, Any]:
     top = z.max(-1, keepdims=True)
-    logits = np.take_along_axis(z, targets, -1) - top
+    logits = take_in_rows(z, targets) - top
     weights = np.exp(z - top)
-    np.put_along_axis(weights, targets, 0, -1)
+    put_in_rows(weights, targets, 0)
     others = row_sums(weights, -1)
     total = others + np.exp(logits)
     share = scale / total
     gradient = weights * share
-    np.put_along_axis(gradient, targets, -share * others, -1)
+    put_in_rows(gradient, targets, -share * others)
     # log p = z - log total; the target's z is 0 if it is the largest, and its p then near 1
     return np.where(logits == 0, np.log1p(others), np.log(total) - logits), gradient
 
@@ -236,8 +238,8 @@ def _distribution(
     if not of_classes and ignore_index is not None:
         raise ValueError(f"ignore_index is {ignore_index}, and targets {targets.shape} are probabilities: omit it")
     keep = _check_classes("logits", logits, targets, ignore_index) if of_classes else None
-    C, dtype = logits.shape[-1], single(logits[:0]).dtype
-    weight = non_negative(weight, "weight", dtype, (C,))
+    C = logits.shape[-1]
+    weight = None if weight is None else non_negative(weight, "weight", single(logits[:0]).dtype, (C,))
     own, each = 1 - float(smoothing), float(smoothing) / max(C, 1)  # Python floats, which do not change the dtype
     if of_classes:
         chosen = targets.ravel() if keep is None else targets[keep]
@@ -247,7 +249,7 @@ def _distribution(
             return keep, chosen, own, each, counts, total
         own, each = own * weight[chosen], each * weight
     else:
-        q: Any = non_negative(targets, "targets", dtype, logits.shape)
+        q: Any = non_negative(targets, "targets", single(logits[:0]).dtype, logits.shape)
         chosen = np.zeros(math.prod(logits.shape[:-1]), np.intp)
         own, each, total = (
             0.0,
@@ -307,7 +309,7 @@ def cross_entropy(
         losses, rows = cross_entropy_rows(rows, chosen, scale * counts)
     else:
         losses, rows = smoothed_rows(rows, chosen, scale * counts, own, each)
-    losses = losses * counts
+    losses = losses if isinstance(counts, float) else losses * counts
     if reduction == "none":
         losses = spread(losses, keep, logits.shape[:-1])
     return narrowed(reduced(losses, reduction, scale), logits), (logits, rows, keep, scale * counts)
@@ -432,10 +434,10 @@ def nll_loss(
     keep = _check_classes("log_probabilities", log_probabilities, targets, ignore_index)
     values = single(log_probabilities)
     rows = np.arange(targets.size) if keep is None else np.flatnonzero(keep)
-    picked = rows, targets.ravel()[rows]
+    picked = rows, targets.ravel() if keep is None else targets[keep]
     weight = non_negative(weight, "weight", values.dtype, values.shape[-1:])
     counts = np.ones(len(rows), values.dtype) if weight is None else weight[picked[1]]
-    scale = reduction_scale(reduction, counts.sum())
+    scale = reduction_scale(reduction, len(rows) if weight is None else counts.sum())
     losses = -values.reshape(targets.size, values.shape[-1])[picked] * counts
     if reduction == "none":
         losses = spread(losses, keep, targets.shape)
@@ -626,13 +628,13 @@ def huber_loss(prediction: Array, target: Array, *, delta: float = 1.0, reductio
     delta = float(delta)
 
     def loss(d: Array) -> Array:
-        clipped = np.clip(d, -delta, delta)
+        clipped = d.clip(-delta, delta)
         return np.asarray(clipped * (d - clipped / 2))
 
     return _of_difference(prediction, target, reduction, loss, delta)
 
 
-huber_loss.vjp(lambda g, needs, a, b, delta, scale: _pulled(g, needs, np.clip(_difference(a, b), -delta, delta), scale))
+huber_loss.vjp(lambda g, needs, a, b, delta, scale: _pulled(g, needs, _difference(a, b).clip(-delta, delta), scale))
 
 
 @huber_loss.reference

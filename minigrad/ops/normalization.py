@@ -45,7 +45,9 @@ def _check_shapes(shape: tuple[int, ...], what: str, **given: Array | None) -> N
 
 def _computed(x: Array, *others: Array | None) -> tuple[list[Any], Any]:
     """Return inputs as floats of one dtype to compute in, None unchanged, and the dtype of the result."""
-    given = [array for array in others if array is not None]
+    dtype, given = x.dtype, [array for array in others if array is not None]
+    if dtype.char in "fd" and {dtype}.issuperset([array.dtype for array in given]):
+        return [x, *others], dtype
     wide = np.result_type(single(x), *map(single, given)) if given else single(x).dtype
     arrays = [None if array is None else array.astype(wide, copy=False) for array in (x, *others)]
     return arrays, np.result_type(as_float(x), *given)
@@ -84,12 +86,12 @@ def _shaped(array: Any, shape: tuple[int, ...] | int) -> Any:
 
 def _axes(x: Array, axis: Axis) -> Axes:
     """Return the normalised axes, counted from the end, in x's order."""
-    return tuple(sorted(i - x.ndim for i in normalize_axis_tuple(axis, x.ndim)))
+    return (-1,) if axis == -1 and x.ndim else tuple(sorted(i - x.ndim for i in normalize_axis_tuple(axis, x.ndim)))
 
 
 def _features(x: Any, axes: Axes) -> tuple[int, ...]:
     """Return the lengths of the normalised axes."""
-    return tuple(x.shape[i] for i in axes)
+    return tuple([x.shape[i] for i in axes])
 
 
 def _as_rows(x: Any, axes: Axes) -> Array:
@@ -103,9 +105,9 @@ def _as_rows(x: Any, axes: Axes) -> Array:
 def _from_rows(rows: Array, x: Array, axes: Axes) -> Array:
     """Return rows (M, K) in the shape of x."""
     last = tuple(range(-len(axes), 0))
-    kept = tuple(n for i, n in enumerate(x.shape, -x.ndim) if i not in axes)
-    turned = rows.reshape(*kept, *_features(x, axes))
-    return turned if axes == last else np.moveaxis(turned, last, axes)
+    if axes == last:
+        return rows.reshape(x.shape)
+    return np.moveaxis(rows.reshape(np.moveaxis(x, axes, last).shape), last, axes)
 
 
 def _normalised_rows(x: Array, weight: Any, bias: Any, axis: Axis, eps: float, centred: bool) -> ForwardResult:

@@ -6,6 +6,7 @@ Products of half precision are computed in single, by BLAS, and rounded once, at
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -40,7 +41,7 @@ def matmul(a: Array, b: Array) -> ForwardResult:
     >>> matmul([[1.0, 2.0]], [3.0, 4.0])
     tensor([11.])
     """
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    if not (getattr(a, "ndim", 0) and getattr(b, "ndim", 0)):
         raise ValueError("a single number has no matrix product: use multiply")
     if b.shape[max(b.ndim - 2, 0)] != a.shape[-1]:
         raise ValueError(f"a has rows of {a.shape[-1]} entries, but b has columns of {b.shape[max(b.ndim - 2, 0)]}")
@@ -60,7 +61,7 @@ def _matmul(a: Any, b: Any) -> Any:
 
 def _rows(x: Any) -> Any:
     """Return (…, D) as (rows, D), even if some axis has no entries."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @matmul.vjp
@@ -132,10 +133,11 @@ def affine(x: Array, W: Array, b: Array | None = None) -> ForwardResult:
         raise ValueError(f"W must be (D, M) with D = {D} as in x, not {W.shape}")
     if b is not None and b.shape != W.shape[1:]:
         raise ValueError(f"b must be (M,) = {W.shape[1:]} as W's columns, not {b.shape}")
-    inputs = (x, W) if b is None else (x, W, b)
-    y = product(_rows(widened(x)), widened(W)).astype(np.result_type(*map(widened, inputs)), copy=False)
+    y = product(_rows(widened(x)), widened(W))
     if b is not None:
+        y = y.astype(np.result_type(y, widened(b)), copy=False)
         y += b
+    inputs = (x, W) if b is None else (x, W, b)
     return y.reshape(*x.shape[:-1], W.shape[1]).astype(np.result_type(*inputs), copy=False), (x, W)
 
 
@@ -217,20 +219,18 @@ def _contract(subscripts: str, *operands: Any) -> Any:
 @primitive(broadcasts=True, residuals=("constant", "constant", "operands"))
 def _einsum(*operands: Array, subscripts: str) -> ForwardResult:
     """Einstein's summation convention; see :func:`einsum`."""
-    arrays = [as_array(x) for x in operands]  # a Python number has no shape
-    inputs, output = explicit_subscripts(subscripts, arrays)
-    terms, summed = zip(*(_sum_unshared_indices(i, inputs, output, arrays[i]) for i in range(len(arrays))), strict=True)
+    arrays = [x if type(x) is np.ndarray else as_array(x) for x in operands]  # a Python number has no shape
+    inputs, output, alone = explicit_subscripts(subscripts, tuple([x.ndim for x in arrays]))
+    terms, summed = zip(*map(_sum_alone, inputs, alone, arrays), strict=True)
     y = _contract(f"{','.join(terms)}->{output}", *summed)
     return narrowed_all(y, arrays), (inputs, output, arrays)
 
 
-def _sum_unshared_indices(i: int, inputs: list[str], output: str, x: Array) -> tuple[str, Array]:
-    """Sum operand i over the indices that only it has, float16 in float32; return the other indices and the sums."""
-    if x.dtype.kind != "f":
-        return inputs[i], x
-    alone = [k for k, c in enumerate(inputs[i]) if c not in output and "".join(inputs).count(c) == 1]
-    kept = "".join(c for k, c in enumerate(inputs[i]) if k not in alone)
-    return kept, sum_single(x, tuple(alone)) if alone else widened(x)
+def _sum_alone(term: str, alone: tuple[int, ...], x: Array) -> tuple[str, Array]:
+    """Sum an operand over the axes that only it has, float16 in float32; return its other indices and the sums."""
+    if not alone or x.dtype.kind != "f":
+        return term, widened(x)
+    return "".join([c for k, c in enumerate(term) if k not in alone]), sum_single(x, alone)
 
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:
@@ -261,7 +261,7 @@ einsum.primitive = _einsum.primitive  # type: ignore[attr-defined]
 
 
 @_einsum.vjp
-def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array], batch: str = "") -> Any:
+def _(g: Any, needs: Any, inputs: tuple[str, ...], output: str, operands: list[Array], batch: str = "") -> Any:
     # The cotangent of one operand is the einsum of g with the other operands, on that operand's indices.
     g, parts = widened(g), list(zip(inputs, map(widened, operands), strict=True))
     lead = g.shape[: len(batch)]
@@ -272,7 +272,7 @@ def _(g: Any, needs: Any, inputs: list[str], output: str, operands: list[Array],
 
 
 @_einsum.batched_vjp
-def _(g: Array, needs: Any, inputs: list[str], output: str, operands: list[Array]) -> Any:
+def _(g: Array, needs: Any, inputs: tuple[str, ...], output: str, operands: list[Array]) -> Any:
     letter = next(c for c in _LETTERS if c not in "".join([output, *inputs]))
     return _einsum.primitive.vjp(g, needs, inputs, output, operands, letter)
 
@@ -282,7 +282,8 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     """Contract two operands at a time, in NumPy's order: a multiply-add for each combination of their indices."""
     # arrays of the right shapes without their own memory: NumPy plans only by shapes
     operands = [np.broadcast_to(np.float32(0), shape) for shape in inputs]
-    terms, result = explicit_subscripts(options["subscripts"], operands)
+    explicit, result, _ = explicit_subscripts(options["subscripts"], tuple(map(len, inputs)))
+    terms = list(explicit)
     size: dict[str, int] = {}
     for letter, length in zip("".join(terms), chain(*inputs), strict=True):
         size[letter] = max(size.get(letter, 1), length)
@@ -297,35 +298,42 @@ def _(inputs: Shapes, output: Shape, options: Any) -> int:
     return total
 
 
-def explicit_subscripts(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
-    """Return subscripts with an explicit output, and with letters instead of each ellipsis."""
+@lru_cache
+def explicit_subscripts(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], str, list[Any]]:
+    """Make the output of subscripts for operands of some numbers of axes explicit, with letters for each ellipsis.
+
+    Returns:
+        the indices of the operands and of the output, and the axes of each operand that nothing else has.
+    """
     text = subscripts.replace(" ", "")
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
-    if len(inputs) != len(operands):
-        raise ValueError(f"subscripts {subscripts!r} are for {len(inputs)} operands, not {len(operands)}")
+    if len(inputs) != len(ndims):
+        raise ValueError(f"subscripts {subscripts!r} are for {len(inputs)} operands, not {len(ndims)}")
     if not arrow:
         letters = left.replace(",", "").replace(".", "")
         output = ("..." if "..." in left else "") + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
     # the axes of an ellipsis are aligned from the right, as in broadcasting
-    counts = [x.ndim - len(s.replace("...", "")) if "..." in s else 0 for s, x in zip(inputs, operands, strict=True)]
+    counts = [n - len(s.replace("...", "")) if "..." in s else 0 for s, n in zip(inputs, ndims, strict=True)]
     batch = [c for c in _LETTERS if c not in text][: max(0, *counts)]
     if batch and "..." not in output:
         raise ValueError(f"the output of {subscripts!r} needs '...', which stands for {max(counts)} axes")
     inputs = [s.replace("...", "".join(batch[len(batch) - n :])) for s, n in zip(inputs, counts, strict=True)]
-    for i, (term, x) in enumerate(zip(inputs, operands, strict=True)):
-        if len(term) != x.ndim:
-            raise ValueError(f"operand {i} has {x.ndim} axes, but {subscripts!r} names {len(term)}")
-    return inputs, output.replace("...", "".join(batch))
+    for i, (term, n) in enumerate(zip(inputs, ndims, strict=True)):
+        if len(term) != n:
+            raise ValueError(f"operand {i} has {n} axes, but {subscripts!r} names {len(term)}")
+    output, letters = output.replace("...", "".join(batch)), "".join(inputs)
+    alone = [tuple(k for k, c in enumerate(s) if c not in output and letters.count(c) == 1) for s in inputs]
+    return tuple(inputs), output, alone
 
 
 def _pull_operand(g: Any, output: str, own: str, shape: Shape, others: list[tuple[str, Any]]) -> Any:
     """Return the cotangent of an operand of a shape; longer along an axis of length 1 that the others stretched."""
-    distinct = "".join(dict.fromkeys(own))
-    known = set(output).union(*(s for s, _ in others))
-    found = "".join(c for c in distinct if c in known)  # the rest was summed only within this operand
-    terms = ",".join([output, *(s for s, _ in others)])
-    part = _contract(f"{terms}->{found}", g, *(x for _, x in others))
+    distinct, terms = "".join(dict.fromkeys(own)), ",".join([output, *[s for s, _ in others]])
+    found = "".join([c for c in distinct if c in terms])  # the rest was summed only within this operand
+    part = _contract(f"{terms}->{found}", g, *[x for _, x in others])
+    if found == own and part.shape == shape:
+        return part
     lengths = dict(zip(found, part.shape, strict=True))
     part = part.reshape([lengths.get(c, 1) for c in distinct])
     # summed indices, and those along which the others broadcast, have the same cotangent in every place

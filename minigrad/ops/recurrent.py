@@ -87,8 +87,8 @@ def wide_dtype(dtype: Any) -> Any:
 
 def preactivations(x: Array, h: Array, Wx: Array, Wh: Array, b: Array, dtype: Any) -> Array:
     """Return x Wx + h Wh + b for one step, wide enough for states of a dtype."""
-    projected = (widened(x) @ widened(Wx)).astype(wide_dtype(dtype), copy=False)
-    return projected + widened(h) @ widened(Wh) + b  # type: ignore[no-any-return]
+    projected = widened(x).dot(widened(Wx)).astype(wide_dtype(dtype), copy=False)
+    return projected + widened(h).dot(widened(Wh)) + b  # type: ignore[no-any-return]
 
 
 def tanh_vjp(g: Array, y: Array, out: Array | None = None) -> Array:

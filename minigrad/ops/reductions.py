@@ -20,6 +20,8 @@ from ..primitives import ForwardResult, primitive
 from ..spec import Array
 from .elementwise import absolute, constant, divide, exp, log, signed, sqrt, square, subtract
 from .kernels.numerics import (
+    FEW,
+    along,
     as_float,
     fused_along_rows,
     masked,
@@ -38,12 +40,21 @@ Axis: TypeAlias = "int | tuple[int, ...] | None"
 
 def _kept(array: Any, axis: Axis, keepdims: bool) -> Any:
     """Restore the axes of a reduced array, so that it broadcasts against the original array."""
+    if type(axis) is int and not keepdims:
+        return array[along(axis, array.ndim + 1, None)]
     return array if keepdims or axis is None else np.expand_dims(array, axis)
+
+
+def _spread(array: Any, shape: tuple[int, ...]) -> Any:
+    """Broadcast an array or a tensor. For small arrays a copy is faster than a view."""
+    if math.prod(shape) > FEW or type(array) is not np.ndarray:
+        return np.broadcast_to(array, shape)
+    return array - np.zeros(shape, array.dtype)
 
 
 def _count(x: Array, y: Any) -> int:
     """Return how many entries of x were reduced to one of y."""
-    return x.size // math.prod(np.shape(y)) if np.size(y) else 1
+    return int(x.size // y.size) if y.size else 1
 
 
 # --- sums --------------------------------------------------------------------------------------------
@@ -60,8 +71,8 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     return narrowed(sum_single(x, axis, keepdims), x), (x.shape, axis, keepdims)
 
 
-# a view: the engine copies where needed
-sum.vjp(lambda g, needs, shape, axis, keepdims: (np.broadcast_to(_kept(g, axis, keepdims), shape),))
+# perhaps a view: the engine copies where needed
+sum.vjp(lambda g, needs, shape, axis, keepdims: (_spread(_kept(g, axis, keepdims), shape),))
 
 
 def _mean(x: Array, axis: Axis, keepdims: bool) -> tuple[Any, int]:
@@ -83,9 +94,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     return narrowed(y, x), (x.shape, axis, keepdims, n)
 
 
-mean.vjp(
-    lambda g, needs, shape, axis, keepdims, n: (np.broadcast_to(_kept(single(g), axis, keepdims) / (n or 1), shape),)
-)
+mean.vjp(lambda g, needs, shape, axis, keepdims, n: (_spread(_kept(single(g), axis, keepdims) / (n or 1), shape),))
 
 
 @primitive(residuals=())
@@ -104,7 +113,7 @@ def _running_sum(x: Any, axis: int | None) -> Any:
     """Call np.cumsum, and add arrays of floats in double: single precision loses two digits over 10^6 entries."""
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         return np.cumsum(x, axis)
-    return np.cumsum(x, axis, dtype=np.result_type(x, np.float64)).astype(x.dtype, copy=False)
+    return x.cumsum(axis, np.result_type(x, np.float64)).astype(x.dtype, copy=False)
 
 
 # an entry is part of all later sums: sum cotangents from the end
@@ -119,7 +128,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     tensor([3., 8.])
     """
     refuse_axis_of_scalar(x, axis)
-    return narrowed(np.prod(widened(x), axis=axis, keepdims=keepdims), x), (x, axis, keepdims)
+    return narrowed(widened(x).prod(axis, keepdims=keepdims), x), (x, axis, keepdims)
 
 
 prod.vjp(lambda g, needs, x, axis, keepdims: (_kept(g, axis, keepdims) * product_of_others(single(x), axis),))
@@ -136,9 +145,9 @@ def product_of_others(x: Any, axis: Axis) -> Any:
     n = math.prod(x.shape[i] for i in reduced)
     rows = turned.reshape(*turned.shape[: x.ndim - len(reduced)], n)
     one = np.ones((*rows.shape[:-1], int(n > 0)), rows.dtype)
-    before = np.concatenate([one, np.cumprod(rows[..., :-1], axis=-1)], -1)
-    after = np.concatenate([np.cumprod(rows[..., :0:-1], axis=-1)[..., ::-1], one], -1)
-    return (before * after).reshape(turned.shape).transpose(np.argsort(order).tolist())
+    before = np.concatenate([one, rows[..., :-1].cumprod(-1)], -1)
+    after = np.concatenate([rows[..., :0:-1].cumprod(-1)[..., ::-1], one], -1)
+    return (before * after).reshape(turned.shape).transpose(sorted(range(x.ndim), key=order.__getitem__))
 
 
 # --- extremes ----------------------------------------------------------------------------------------
@@ -154,7 +163,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> max([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([3., 4.])
     """
-    return _extreme(np.max, x, axis, keepdims)
+    return _extreme(np.maximum, x, axis, keepdims)
 
 
 @primitive(residuals=("x", "output"))
@@ -167,20 +176,20 @@ def min(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardResult:
     >>> min([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([1., 2.])
     """
-    return _extreme(np.min, x, axis, keepdims)
+    return _extreme(np.minimum, x, axis, keepdims)
 
 
 def _extreme(function: Any, x: Array, axis: Axis, keepdims: bool) -> ForwardResult:
     refuse_axis_of_scalar(x, axis)
-    y = function(x, axis=axis, keepdims=keepdims)
+    y: Any = function.reduce(x, axis, None, None, keepdims)
     return y, (x, y, axis, keepdims)
 
 
 def _share(g: Any, x: Array, y: Any, axis: Axis, keepdims: bool) -> Array:
     """Split a cotangent equally among those entries of x that are the extreme y; NaNs are extreme."""
-    g = single(g)
-    extreme = (x == _kept(y, axis, keepdims)) | (x != x)
-    count = np.sum(extreme, axis=axis, keepdims=True, dtype=g.dtype)
+    g, x = single(g), plain(x)
+    extreme = (x == _kept(plain(y), axis, keepdims)) | (x != x)
+    count = np.add.reduce(extreme, axis, g.dtype, None, True)  # type: ignore[call-overload]
     return masked(_kept(g, axis, keepdims) / np.maximum(count, 1), extreme)  # type: ignore[no-any-return]
 
 
@@ -277,14 +286,14 @@ def norm(x: Array, axis: Axis = None, keepdims: bool = False, ord: float = 2) ->
     refuse_axis_of_scalar(x, axis)
     wide = single(x)
     if ord == 2:  # in units of the largest entry, so that nothing over- or underflows
-        top = np.max(np.abs(wide), axis=axis, keepdims=True, initial=0)
+        top = np.abs(wide).max(axis, keepdims=True, initial=0)
         scale = np.where((top == 0) | (top == np.inf), 1, top)
         y = np.sqrt(sum_single(np.square(wide / scale), axis, keepdims))
         y = y * scale.reshape(y.shape)
     elif ord == 1:
         y = sum_single(np.abs(wide), axis, keepdims)
     else:
-        y = np.max(np.abs(wide), axis=axis, keepdims=keepdims, initial=0)
+        y = np.abs(wide).max(axis, keepdims=keepdims, initial=0)
     return narrowed(y, x), (x, y, axis, keepdims, ord)
 
 
@@ -293,9 +302,10 @@ def _(g: Any, needs: Any, x: Array, y: Any, axis: Axis, keepdims: bool, ord: flo
     if ord == 1:
         return (signed(_kept(g, axis, keepdims), x),)
     if ord == 2:
-        zero = y == 0
-        direction = x / _kept(np.where(zero, 1, y), axis, keepdims)
-        return (_kept(masked(g, ~zero), axis, keepdims) * direction,)
+        zero = plain(y) == 0
+        if zero.any():
+            g, y = masked(g, ~zero), np.where(zero, 1, y)
+        return (_kept(g, axis, keepdims) * (x / _kept(y, axis, keepdims)),)
     return (signed(_share(g, np.abs(x), y, axis, keepdims), x),)
 
 
@@ -321,15 +331,15 @@ def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> ForwardRes
     refuse_axis_of_scalar(x, axis)
     with np.errstate(divide="ignore", invalid="ignore"):  # log(0) is -inf
         y, top, total = _logsumexp(single(x), False, axis)
-        if np.isnan(total).any():
+        if np.count_nonzero(np.isnan(total)):
             y, top, total = _logsumexp(single(x), True, axis)
-    return narrowed(y if keepdims else np.squeeze(y, axis), x), (x, top, total, axis, keepdims)
+    return narrowed(y if keepdims else y.squeeze(axis), x), (x, top, total, axis, keepdims)
 
 
 @fused_along_rows
 def _logsumexp(x: Any, infinite: bool, axis: Axis) -> tuple[Any, Any, Any]:
     """Return y = log(sum(exp(x))), the top that it subtracts from x, and the sum of exp(x - top)."""
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    top = x.max(axis, keepdims=True, initial=-np.inf)
     top = np.where(top == -np.inf, 0, top)
     total = sum_single(_weights(x, top, infinite), axis, keepdims=True)
     return np.log(total) + top, top, total
@@ -371,14 +381,14 @@ def softmax(x: Array, axis: Axis = -1) -> ForwardResult:
             [1. , 0. ]])
     """
     refuse_axis_of_scalar(x, axis)
-    with np.errstate(divide="ignore"):  # divides by 0 only if there are no entries
-        y = _softmax(single(x), axis)
+    wide = single(x)
+    y = _softmax(wide, axis) if x.size else wide * row_sums(wide, axis)  # nothing, if the axis exists
     return narrowed(y, x), (y, axis)
 
 
 @fused_along_rows
 def _softmax(x: Any, axis: Axis) -> Any:
-    y = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    y = np.exp(x - x.max(axis, keepdims=True, initial=-np.inf))
     return y * (1 / row_sums(y, axis))
 
 
@@ -406,14 +416,14 @@ def log_softmax(x: Array, axis: Axis = -1) -> ForwardResult:
            [ 0.0e+00, -1.0e+04]], dtype=float32)
     """
     refuse_axis_of_scalar(x, axis)
-    with np.errstate(divide="ignore"):  # log(0) only if there are no entries
-        y = _log_softmax(single(x), axis)
+    wide = single(x)
+    y = _log_softmax(wide, axis) if x.size else wide * row_sums(wide, axis)  # nothing, if the axis exists
     return narrowed(y, x), (y, axis)
 
 
 @fused_along_rows
 def _log_softmax(x: Any, axis: Axis) -> Any:
-    y = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    y = x - x.max(axis, keepdims=True, initial=-np.inf)
     return y - np.log(row_sums(np.exp(y), axis))
 
 
@@ -451,7 +461,7 @@ def cumprod(x: Array, axis: int | None = None) -> ForwardResult:
             [ 3., 12.]])
     """
     refuse_axis_of_scalar(x, axis)
-    y = np.cumprod(widened(x), axis=axis)
+    y = widened(x).cumprod(axis)
     return narrowed(y, x), (x, y, axis)
 
 
@@ -472,7 +482,7 @@ def _(g: Any, needs: Any, x: Any, y: Array, axis: int | None) -> Any:
             a, s, step = a * _shifted(a, step), s + a * _shifted(s, step), 2 * step
         d = before * s
     else:
-        d = np.cumsum((g * y)[..., ::-1], axis=-1)[..., ::-1] / x
+        d = (g * y)[..., ::-1].cumsum(-1)[..., ::-1] / x
     return (np.moveaxis(d, -1, axis).reshape(shape),)
 
 
@@ -520,6 +530,8 @@ def _stable_order(x: Array, axis: int) -> Array:
 
     Only rows with ties or NaNs take NumPy's stable sort. The other sort takes a third of its time.
     """
+    if x.ndim and x.size <= FEW:
+        return x.argsort(axis, stable=True)
     x = np.moveaxis(x, axis, -1)
     order = np.argsort(x, axis=-1)
     y = np.take_along_axis(x, order, -1)
@@ -608,7 +620,7 @@ def _(g: Any, needs: Any, indices: Array, shape: tuple[int, ...], axis: int) -> 
 # --- constants: no gradient flows through these ------------------------------------------------------
 
 
-@constant(np.argmax)
+@constant(np.ndarray.argmax)
 def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the first largest entry along an axis of x, of any shape, or in the flattened x.
 
@@ -617,7 +629,7 @@ def argmax(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """
 
 
-@constant(np.argmin)
+@constant(np.ndarray.argmin)
 def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """The index of the first smallest entry along an axis of x, of any shape, or in the flattened x.
 
@@ -626,7 +638,7 @@ def argmin(x: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     """
 
 
-@constant(np.any)
+@constant(np.ndarray.any)
 def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return whether any entry over axes of x, of any shape, is true (not 0): booleans.
 
@@ -635,7 +647,7 @@ def any(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     """
 
 
-@constant(np.all)
+@constant(np.ndarray.all)
 def all(x: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return whether every entry over axes of x, of any shape, is true (not 0): booleans.
 

@@ -10,6 +10,7 @@ dtype.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from ..core import Tensor
 from ..primitives import ForwardResult, primitive
 from ..spec import Array, as_array
-from .kernels.numerics import refuse_axis_of_scalar, sum_rows, sum_single, widened
+from .kernels.numerics import along, refuse_axis_of_scalar, sum_rows, sum_single, widened
 from .linear import apply_linear, batched
 
 Several = tuple[tuple[Array, ...], tuple[Any, ...]]
@@ -64,7 +65,7 @@ def squeeze(x: Array, axis: int | tuple[int, ...] | None = None) -> ForwardResul
     tensor([1, 2])
     """
     refuse_axis_of_scalar(x, axis)
-    return np.squeeze(x, axis), (x.shape,)
+    return x.squeeze(axis), (x.shape,)
 
 
 @primitive(residuals=())
@@ -78,7 +79,8 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> ForwardResult:
     tensor([[1],
             [2]])
     """
-    return np.expand_dims(x, axis), (x.shape,)
+    valid = type(axis) is int and -x.ndim <= axis + 1 <= x.ndim + 1
+    return x[along(axis, x.ndim + 1, None)] if valid else np.expand_dims(x, axis), (x.shape,)  # type: ignore[arg-type]
 
 
 for _function in (reshape, ravel, squeeze, expand_dims):
@@ -102,14 +104,18 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> ForwardResult:
     """
     if axes is not None and np.size(axes) != x.ndim:
         raise ValueError(f"axes don't match: x has {x.ndim}, not {np.size(axes)}. To swap two axes, call swapaxes.")
-    return np.transpose(x, axes), (None if axes is None else np.argsort(np.arange(x.ndim)[list(axes)]),)
+    return x.transpose(axes), (
+        None if axes is None else sorted(range(x.ndim), key=[i % x.ndim for i in axes].__getitem__),
+    )
 
 
-transpose.vjp(lambda g, needs, inverse: (np.transpose(g, inverse),))
+transpose.vjp(lambda g, needs, inverse: (g.transpose(inverse),))
 
 
 transpose.batched_vjp(
-    lambda g, needs, inverse: (g.transpose(0, *(range(g.ndim - 1, 0, -1) if inverse is None else inverse + 1)),)
+    lambda g, needs, inverse: (
+        g.transpose(0, *(range(g.ndim - 1, 0, -1) if inverse is None else (i + 1 for i in inverse))),
+    )
 )
 
 
@@ -124,10 +130,10 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> ForwardResult:
     tensor([[1, 3],
             [2, 4]])
     """
-    return np.swapaxes(x, axis1, axis2), (axis1, axis2)
+    return x.swapaxes(axis1, axis2), (axis1, axis2)
 
 
-swapaxes.vjp(lambda g, needs, axis1, axis2: (np.swapaxes(g, axis1, axis2),))
+swapaxes.vjp(lambda g, needs, axis1, axis2: (g.swapaxes(axis1, axis2),))
 
 
 @primitive(residuals=())
@@ -223,11 +229,10 @@ def repeat(x: Array, repeats: Axes, axis: int | None = None) -> ForwardResult:
     (tensor([1, 1, 2, 2]), tensor([1, 1, 2]))
     """
     refuse_axis_of_scalar(x, axis)
-    y = np.repeat(x, repeats, axis)
+    y = x.repeat(repeats, axis)
     slices = x.size if axis is None else x.shape[axis]
-    counts = np.asarray(repeats)
-    counts = counts if counts.size else counts.astype(np.intp)  # NumPy treats an empty list as floats
-    return y, (np.broadcast_to(counts.ravel(), slices), counts.size == 1, axis, x.shape)
+    counts = np.asarray(repeats, np.intp).ravel()
+    return y, (counts.repeat(slices if counts.size == 1 else 1), counts.size == 1, axis, x.shape)
 
 
 @repeat.vjp
@@ -284,7 +289,7 @@ def _concatenate(*arrays: Array, axis: int) -> ForwardResult:
     """Join tensors along an axis; see :func:`concatenate`."""
     if not isinstance(axis, (int, np.integer)):
         raise TypeError(f"axis must be an integer, not {axis!r}: ravel the tensors to join them as vectors")
-    return np.concatenate(arrays, axis), (np.cumsum([x.shape[axis] for x in arrays]), axis)
+    return np.concatenate(arrays, axis), ([*accumulate([x.shape[axis] for x in arrays], initial=0)], axis)
 
 
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
@@ -304,7 +309,10 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Tensor:
 
 _concatenate.vjp(
     lambda g, needs, ends, axis: tuple(
-        piece if need else None for piece, need in zip(np.split(g, ends[:-1], axis), needs, strict=True)
+        [
+            g[along(axis, g.ndim, slice(*piece))] if need else None
+            for piece, need in zip(pairwise(ends), needs, strict=True)
+        ]
     )
 )
 
@@ -333,8 +341,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
 
 @_stack.vjp
 def _(g: Any, needs: Any, axis: int) -> Any:
-    slices = np.moveaxis(g, axis, 0)
-    return tuple(slices[i, ...] if need else None for i, need in enumerate(needs))
+    return tuple([g[(*along(axis, g.ndim, i), ...)] if need else None for i, need in enumerate(needs)])
 
 
 batched(_concatenate, _stack)
@@ -359,7 +366,7 @@ def split(x: Array, sections: Axes, axis: int = 0) -> Several:
         raise ValueError(f"cannot split into {sections} pieces")
     axis = normalize_axis_index(axis, x.ndim)
     pieces = tuple(np.split(x, sections, axis))
-    if sum(piece.shape[axis] for piece in pieces) != x.shape[axis]:
+    if sum([piece.shape[axis] for piece in pieces]) != x.shape[axis]:
         raise ValueError(f"the positions {sections} must ascend")  # NumPy's pieces would overlap
     return pieces, ([piece.shape for piece in pieces], axis - x.ndim)
 
@@ -400,19 +407,26 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
     >>> pad([1, 2], (1, 2)), pad([1, 2, 3], 2, mode="reflect")
     (tensor([0, 1, 2, 0, 0]), tensor([3, 2, 1, 2, 3, 2, 1]))
     """
-    widths = _widths(pad_width, x.ndim)
+    widths = ((pad_width,) * 2,) * x.ndim if type(pad_width) is int and pad_width >= 0 else _widths(pad_width, x.ndim)
     if mode not in _MODES:
         raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, _MODES))}")
     if mode != "constant" and constant_values != 0:
         raise ValueError(f"constant_values are for the mode 'constant', not {mode!r}")
     if mode == "constant" and (constant_values is None or np.ndim(constant_values)):
         raise ValueError(f"constant_values must be one number, not {constant_values!r}")
-    options = {"constant_values": np.array(constant_values, x.dtype)} if mode == "constant" else {}
-    return _padded(x, widths, mode, **options), (mode, widths, x.shape)
+    inner = tuple([slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)])
+    if mode != "constant":
+        return _padded(x, widths, mode), (mode, widths, x.shape, inner)
+    y = np.full(
+        [before + n + after for (before, after), n in zip(widths, x.shape, strict=True)],
+        np.array(constant_values, x.dtype),
+    )
+    y[inner] = x
+    return y, (mode, widths, x.shape, inner)
 
 
-def _padded(x: Array, widths: Widths, mode: Any, **options: Any) -> Array:
-    return np.pad(x, widths, mode, **options) if widths else np.array(x)  # NumPy refuses arrays without axes
+def _padded(x: Array, widths: Widths, mode: Any) -> Array:
+    return np.pad(x, widths, mode) if widths else np.array(x)  # NumPy refuses arrays without axes
 
 
 def _widths(pad_width: Any, ndim: int) -> Widths:
@@ -432,9 +446,9 @@ def _widths(pad_width: Any, ndim: int) -> Widths:
 
 
 @pad.vjp
-def _(g: Any, needs: Any, mode: str, widths: Widths, shape: tuple[int, ...]) -> Any:
+def _(g: Any, needs: Any, mode: str, widths: Widths, shape: tuple[int, ...], inner: tuple[slice, ...]) -> Any:
     if mode == "constant":
-        return (g[tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))],)
+        return (g[inner],)
     return (apply_linear(g, lambda g: _gathered(g, mode, widths, shape), lambda u: _padded(u, widths, mode)),)
 
 

@@ -185,14 +185,14 @@ def test_special_numbers_in_every_operation(dtype):
         return (x + y, x - y, x * y, x / y, -x, np.abs(x), np.sqrt(x), np.square(x), np.reciprocal(x), np.maximum(x, y),
                 np.minimum(x, y), np.copysign(x, y), np.floor(x), np.rint(x), np.sign(x), np.clip(x, -1, 1), x < y,
                 x <= y, x > y, x >= y, x == y, x != y, (x < y) & (x > 0), (x < y) | (x > 0), ~(x < y), x**2, x**3,
-                np.where(x < y, x, y))  # fmt: skip
+                np.where(x < y, x, y), x.clip(-1, 1))  # fmt: skip
 
     with np.errstate(all="ignore"):
         expected = everything(x, y)
     for i, (a, b) in enumerate(zip(fused(everything)(x, y), expected, strict=True)):
         about = np.finfo(dtype)
         np.testing.assert_allclose(a, b, 2 * about.eps, float(about.smallest_subnormal), err_msg=f"result {i}")
-        if b.dtype != bool and i not in (9, 10, 15):  # NumPy, too, returns either zero as the larger
+        if b.dtype != bool and i not in (9, 10, 15, 28):  # NumPy, too, returns either zero as the larger
             known = ~np.isnan(b)
             np.testing.assert_array_equal(np.signbit(a[known]), np.signbit(b[known]), err_msg=f"sign of result {i}")
 

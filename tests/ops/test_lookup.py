@@ -43,7 +43,7 @@ def test_embedding_selects_rows_as_numpy(case):
     np.testing.assert_array_equal(mg.ops.embedding(indices, W).data, W[indices])
 
 
-@given(st.integers(0, 60), st.integers(1, 40), st.integers(0, 3), st.integers(0, 99))
+@given(st.integers(0, 60), st.integers(1, 40), st.sampled_from([0, 1, 3, 20]), st.integers(0, 99))
 def test_sum_rows_is_add_at(M, size, D, seed):
     rng = np.random.default_rng(seed)
     rows, indices = rng.standard_normal((M, D)), rng.integers(0, size, M)
@@ -70,6 +70,17 @@ def test_sum_rows_is_add_at(M, size, D, seed):
 def test_refusals(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "<i2", ">i4", ">i8", "<u8"])
+def test_indices_of_every_integer_dtype(dtype):
+    W = np.arange(600.0).reshape(300, 2)
+    indices = np.array([[0, 5], [2, 1]], dtype)
+    np.testing.assert_array_equal(mg.ops.embedding(indices, W).data, W[indices])
+    wrong = -1 if "i" in dtype else 6
+    indices[1, 0] = wrong
+    with pytest.raises(IndexError, match=rf"indices\[1, 0\] is {wrong}: "):
+        mg.ops.embedding(indices, W[:6] if wrong == 6 else W)
 
 
 @given(shapes(), st.integers(1, 5), st.sampled_from([None, np.float64, np.int64, bool]))

@@ -140,13 +140,14 @@ def product(a: Array, b: Array) -> Array:
     array([[3.],
            [3.]])
     """
-    (out,) = products((a, b))
-    return out  # type: ignore[return-value]
+    return products((a, b))[0]  # type: ignore[return-value]
 
 
 def products(*pairs: tuple[Array, Array] | None) -> list[Array | None]:
     """Compute several products (M, K) times (K, N) at once on all threads; None instead of a pair gives None."""
-    multiplications = sum(pair[0].size * pair[1].shape[1] for pair in pairs if pair)
+    multiplications = sum([pair[0].size * pair[1].shape[1] for pair in pairs if pair])
+    if multiplications < _WORTH_MKL:  # too few for any strategy; for the fewest, dot takes a third of matmul's time
+        return [pair and pair[0].dot(pair[1]) for pair in pairs]
     # As fast as BLAS on its own threads, which would continue to disturb ours.
     can_be_shared = blas.get_threads() is not None or matmul_backend.chosen.large == "mkl"
     threads = get_num_threads() if multiplications >= _WORTH_THREADS and can_be_shared else 1

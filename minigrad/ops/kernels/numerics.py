@@ -16,9 +16,10 @@ from ...summation import block_sum
 _half, _float32 = np.dtype(np.float16), np.dtype(np.float32)
 _HELD = (np.ndarray, np.generic)  # NumPy's types, on which rules run unless they run on tensors
 _LONGEST = 4096  # the most entries of a row to sum by a product
+FEW = 256  # entries: for fewer, a second operation costs more than a slower one
 ENOUGH = 0.1  # the minimum share of rows to skip, because the remaining rows must be copied first
 _WORTH = 2**16  # entries of a cotangent: searching fewer for zero rows costs as much as multiplying them
-_BITS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
+_BITS = {np.dtype(f"f{size}"): (np.dtype(f"i{size}"), np.zeros((), f"f{size}")) for size in (2, 4, 8)}
 
 
 def widened(x: Any) -> Any:
@@ -35,7 +36,7 @@ def single(x: Any) -> Any:
     >>> single(np.ones(1, np.float16)).dtype, single(np.ones(1, int)).dtype
     (dtype('float32'), dtype('float64'))
     """
-    return widened(x) if x.dtype.kind == "f" else x.astype(np.float64)
+    return x if x.dtype.char in "fdg" else x.astype(_float32 if x.dtype == _half else np.float64)
 
 
 def as_float(x: Array) -> Array:
@@ -50,10 +51,7 @@ def narrowed(y: Any, x: Array) -> Any:
 
 def narrowed_all(y: Any, inputs: Sequence[Array]) -> Any:
     """Convert a result of several :func:`widened` inputs to the dtype that the original inputs would give."""
-    for x in inputs:
-        if x.dtype == _half:
-            return y.astype(np.result_type(*inputs), copy=False)
-    return y
+    return y.astype(np.result_type(*inputs), copy=False) if _half in [x.dtype for x in inputs] else y
 
 
 def sum_single(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -71,8 +69,7 @@ def row_sums(x: Any, axis: Any) -> Any:
     >>> row_sums(np.ones((2, 3)), -1).tolist()
     [[3.0], [3.0]]
     """
-    last = x.ndim > 0 and axis in (-1, x.ndim - 1)
-    if not last or not isinstance(x, np.ndarray) or x.shape[-1] > _LONGEST:
+    if type(x) is not np.ndarray or x.size <= FEW or axis not in (-1, x.ndim - 1) or x.shape[-1] > _LONGEST:
         return sum_single(x, axis, keepdims=True)
     return (x @ np.ones(x.shape[-1], x.dtype))[..., None]
 
@@ -110,11 +107,11 @@ def masked(g: Any, mask: Any) -> Any:
     >>> masked(np.array([1.0, np.inf]), np.array([True, False]))
     array([1., 0.])
     """
-    # For 10^6 float32 in ms: a product with the mask 0.48, this 0.37, np.where 3.9; for 10^3 in µs: 1.8, 2.4 and 4.2.
-    bits = _BITS.get(g.dtype)
+    # For 10^6 float32 in ms: a product with the mask 0.48, this 0.37, np.where 3.9; for 16 in µs: 0.9, 1.3 and 0.9.
+    bits, zero = _BITS.get(g.dtype, (None, 0))
     if bits is None or not isinstance(g, _HELD):  # an extended precision, or a tensor
         return np.where(mask, g, 0)
-    return (g.view(bits) * mask).view(g.dtype)
+    return np.where(mask, g, zero) if g.size <= FEW else (g.view(bits) * mask).view(g.dtype)
 
 
 # --- axes --------------------------------------------------------------------------------------------
@@ -124,6 +121,15 @@ def refuse_axis_of_scalar(x: Any, axis: Any) -> None:
     """Raise AxisError if x is 0-d and an axis is given; NumPy's reductions let 0 and -1 pass."""
     if not x.ndim and axis is not None:
         normalize_axis_tuple(axis, 0)
+
+
+def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
+    """Return the index that takes a part of one axis, and all others whole.
+
+    >>> along(-1, 2, 0)
+    (slice(None, None, None), 0)
+    """
+    return (*(slice(None),) * (axis % ndim), part)
 
 
 def folded(g: Array) -> Array:
@@ -136,7 +142,7 @@ def folded(g: Array) -> Array:
 
 def refuse_entries(wrong: Any, name: str, array: Any, why: str, error: type[Exception] = ValueError) -> None:
     """Raise if a mask marks any entry of an array; the message names the first such entry and its position."""
-    if np.any(wrong):
+    if np.count_nonzero(wrong):
         place = tuple(map(int, np.argwhere(wrong)[0]))
         raise error(f"{name}{list(place) if place else ''} is {array[place]}: {why}")
 
@@ -149,9 +155,23 @@ def check_indices(indices: Array, size: int, name: str, keep: Array | None = Non
     """
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers, not {indices.dtype}")
-    wrong = (indices < 0) | (indices >= size)
+    wrong = indices.astype(np.intp, copy=False).view(np.uintp) >= size  # a negative number is a large unsigned one
     wrong = wrong if keep is None else wrong & keep
     refuse_entries(wrong, name, indices, f"it must lie in 0 … {size - 1}", IndexError)
+
+
+def take_in_rows(x: Any, columns: Any) -> Any:
+    """Call np.take_along_axis for rows (M, K), one column of each (M, 1); for an array in a fifth of its time."""
+    return x.take(_places(x, columns)) if type(x) is np.ndarray else np.take_along_axis(x, columns, -1)
+
+
+def put_in_rows(x: Any, columns: Any, values: Any) -> Any:
+    """Call np.put_along_axis for rows (M, K), one column of each (M, 1); for an array in a fifth of its time."""
+    return x.put(_places(x, columns), values) if type(x) is np.ndarray else np.put_along_axis(x, columns, values, -1)
+
+
+def _places(x: Array, columns: Array) -> Any:
+    return columns + np.arange(0, x.size, x.shape[1])[:, None]
 
 
 def sum_rows(rows: Array, indices: Array, size: int) -> Array:
@@ -168,6 +188,9 @@ def sum_rows(rows: Array, indices: Array, size: int) -> Array:
     #   np.add.at                        678, 752, 108,000
     rows = single(rows)
     total = np.zeros((size, rows.shape[1]), rows.dtype)
+    if rows.size <= FEW:
+        np.add.at(total, indices, rows)
+        return total
     order = np.argsort(indices, kind="stable")
     rows, keys = rows[order], indices[order]
     first = np.flatnonzero(np.diff(keys, prepend=-1))  # where each slice starts
@@ -206,5 +229,4 @@ def reached_rows(g: Array) -> Array | None:
 
 def rows_with_any(g: Array) -> Array:
     """Return for each row of g (R, C) whether any of its entries is not 0 (R,)."""
-    found: Array = (g != 0).any(axis=1)
-    return found
+    return (g != 0).any(axis=1)  # type: ignore[no-any-return]

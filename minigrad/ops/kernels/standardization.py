@@ -80,8 +80,8 @@ def _standardize_rows(x: Any, weight: Any, bias: Any, eps: float, share: float, 
     d, mean = _deviations(x, share, times)
     scale = 1 / np.sqrt(np.vecdot(d, d)[..., None] * share + eps)
     y = d * scale if weight is None else d * scale * weight
-    far = np.sum((np.abs(mean) * scale > _FAR).astype(x.dtype)) if times == 1 else 0
-    return y if bias is None else y + bias, scale, far, np.sum((~(scale > _LEAST)).astype(x.dtype))
+    far = (np.abs(mean) * scale > _FAR).astype(x.dtype).sum() if times == 1 else 0
+    return y if bias is None else y + bias, scale, far, (~(scale > _LEAST)).astype(x.dtype).sum()
 
 
 @fused

@@ -29,7 +29,9 @@ def gradient(function, x, g=None):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-@pytest.mark.parametrize("layout", [lambda g: g, lambda g: np.repeat(g, 2)[::-2][::-1], lambda g: g[0, ...]])
+@pytest.mark.parametrize(
+    "layout", [lambda g: g, lambda g: np.repeat(g, 2)[::-2][::-1], lambda g: g[0, ...], lambda g: np.repeat(g, 99)]
+)
 def test_taken_keeps_every_bit_or_none(dtype, layout):
     g = layout(np.array([-0.0, 0.0, 1.5, -INF, INF, NAN], dtype))
     got = masked(g, np.array([True, False]).reshape(-1, *(1,) * g.ndim))
@@ -546,7 +548,7 @@ def test_what_needs_an_entry_says_so(call, message):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
 @pytest.mark.parametrize(("shape", "axis"), [((3, 5), 1), ((3, 5), -1), ((3, 5), 0), ((2, 3, 4), 2), ((), -1),
-                                             ((2, 0), 1), ((0, 2), 1), ((2, 5000), 1)])  # fmt: skip
+                                             ((2, 0), 1), ((0, 2), 1), ((20, 50), 1), ((2, 5000), 1)])  # fmt: skip
 def test_row_sums_are_sums(dtype, shape, axis):
     x = np.random.default_rng(0).random(shape).astype(dtype)
     for layout in (x, np.asfortranarray(x)):
