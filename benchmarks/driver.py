@@ -1,9 +1,9 @@
 """Measure a case: prepare all rivals, compare their results, then time round after round.
 
-A round times the reference product and then each rival once, in an order that is reversed in every other round, so
-that no rival always follows the same one. Each worker is its own process, and only one works at a time, so that no
-library's threads disturb another's. With several threads there is a pause after each turn, since OpenBLAS's idle
-threads spin for a tenth of a second before they sleep.
+A round times the reference product, except in groups, and then each rival once, in an order that is reversed in every
+other round, so that no rival always follows the same one. Each worker is its own process, and only one works at a time,
+so that no library's threads disturb another's. With several threads there is a pause after each turn, since OpenBLAS's
+idle threads spin for a tenth of a second before they sleep.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Plan:
     """How long to measure.
 
     rounds: the most rounds of a row. A row that would take longer than `seconds` has fewer, but at least `least`.
-    turn: the least seconds of one turn of a rival; short_turn: the same in a group of cases. heats: the number of rounds after which a variant drops out if it is
-    slower than `chance` times the best one of its peer. pause: seconds between turns. fresh: the number of rounds of a
-    case that needs new processes in each.
+    turn: the least seconds of one turn of a rival; short_turn: the same in a group of cases. heats: the number of
+    rounds after which a variant drops out if it is slower than `chance` times the best one of its peer. pause: seconds
+    between turns of several threads. fresh: the number of rounds of a case that needs new processes in each.
     """
 
     rounds: int = 12
     least: int = 5
     seconds: float = 5.0
     turn: float = 0.1
-    short_turn: float = 0.02
+    short_turn: float = 0.012
     heats: int = 2
     chance: float = 1.06
     pause: float = 0.13
@@ -133,19 +133,17 @@ class Driver:
                     handles.pop(measured.name).close()
 
     def _started_rival(self, job: str, case: Case, rival: Rival, threads: int) -> Any:
+        place: tuple[Any, ...] = (job, case.name, rival.name, threads)
         if rival.checkout:  # minigrad's own work, in another process
             place = (job, case.name, case.rivals[0].name, threads, rival.checkout)
-        else:
-            place = (job, case.name, rival.name, threads)
         return self._shared_by(case.group, *place) if case.group else self._started(*place)
 
     def _shared_by(self, group: str, job: str, case: str, rival: str, threads: int, *checkout: str) -> Any:
         """The running worker of a group, which goes on to this case, or a new one; ends those of another group."""
-        of_group = (group, job, threads)
-        for key in [key for key, handle in self._shared.items() if key[:3] != of_group or not handle.running]:
-            self._shared.pop(key).close()
-        key = (*of_group, rival, *checkout)
-        if key not in self._shared:
+        key = (group, job, threads, rival, *checkout)
+        for other in [other for other in self._shared if other[:3] != key[:3]]:
+            self._shared.pop(other).close()
+        if key not in self._shared or not self._shared[key].running:
             self._shared[key] = self._started(job, case, rival, threads, *checkout)
         self._shared[key].case = case
         return self._shared[key]
@@ -156,12 +154,13 @@ class Driver:
     # The timing
 
     def _rounds(self, row: Row, handles: dict[str, Any]) -> None:
-        reference = self._reference(row.threads)
+        reference = None if row.group else self._reference(row.threads)
         lasts = self._warm_up(row, handles)
         number, rounds = 0, self.plan.rounds
         while number < rounds and row.ours.name in handles:
-            row.reference.append(reference.round(1))
-            time.sleep(self._pause(row))
+            if reference is not None:
+                row.reference.append(reference.round(1))
+                time.sleep(self._pause(row))
             self._one_round(row, handles, number)
             number += 1
             if number == self.plan.heats:

@@ -62,7 +62,8 @@ def _job(results: Results, job: str) -> Iterator[str]:
     notes += [
         f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}, beside {c.peer}: too noisy to tell: "
         f"{', '.join(c.noise)}"
-        for row in rows for peer in row.peers if (c := comparison(row, peer)) and c.noise
+        for row in rows if not row.group  # the verdicts of many short cases suffice
+        for peer in row.peers if (c := comparison(row, peer)) and c.noise
     ]  # fmt: skip
     if notes:
         yield ""
@@ -75,7 +76,8 @@ def _means(rows: list[Row]) -> Iterator[str]:
         compared = [c for row in rows if row.group == group for peer in row.peers if (c := comparison(row, peer))]
         for peer in dict.fromkeys(c.peer for c in compared):
             ratios = [c.relation.median for c in compared if c.peer == peer]
-            yield f"{group}, geometric mean of {len(ratios)} ratios to {peer}: **{geometric_mean(ratios):.2f}**"
+            if len(ratios) > 1:
+                yield f"{group}, geometric mean of {len(ratios)} ratios to {peer}: **{geometric_mean(ratios):.2f}**"
 
 
 def _lines(results: Results, row: Row) -> Iterator[list[str]]:

@@ -107,7 +107,7 @@ def _arrays() -> dict[str, Any]:
     import numpy as np
 
     rng = np.random.default_rng(0)
-    shapes = {"a": 16, "b": 16, "p": 16, "A": (4, 4), "B": (4, 4), "W": (4, 4), "v": 4, "w": 4}
+    shapes: dict[str, Any] = {"a": 16, "b": 16, "p": 16, "A": (4, 4), "B": (4, 4), "W": (4, 4), "v": 4, "w": 4}
     arrays: dict[str, Any] = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
     return {**arrays, "p": np.abs(arrays["p"]) + np.float32(0.5), "i": np.array([0, 2, 2, 3])}
 

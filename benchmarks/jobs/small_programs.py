@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,7 +57,8 @@ def _gru(m: Any, grad: Any, parameters: Any, xs: Any, h: Any, target: Any) -> An
 
 
 def _layer_norm(m: Any, grad: Any, parameters: Any, x: Any, target: Any) -> Any:
-    x, weight, bias = x @ parameters[0], *parameters[1:]
+    W, weight, bias = parameters
+    x = x @ W
     uncorrected = {"correction": 0} if m.__name__ == "torch" else {"ddof": 0}
     mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True, **uncorrected)
     y = (x - mean) / m.sqrt(variance + 1e-5) * weight + bias
@@ -87,7 +89,7 @@ def _pinn(m: Any, grad: Any, parameters: Any, x: Any, source: Any, ends: Any) ->
 
 
 def _layers(*sizes: int) -> tuple[tuple[int, ...], ...]:
-    return tuple(shape for a, b in zip(sizes, sizes[1:], strict=False) for shape in ((a, b), (b,)))
+    return tuple(shape for a, b in pairwise(sizes) for shape in ((a, b), (b,)))
 
 
 _SEQUENCE = ((_STEPS, _BATCH, _INPUT), (_BATCH, _HIDDEN), (_BATCH, _HIDDEN))
