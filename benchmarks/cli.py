@@ -29,6 +29,9 @@ _DESCRIPTION = """Compare the speed of minigrad with its peers on this machine.
 Every rival runs in its own process; rounds alternate A B, B A, … Before timing, the benchmark compares their results.
 Ratios below 1 mean that minigrad is faster. Jobs: {jobs}.
 
+The job overhead has many short cases, everyday operations and small programs, timed in processor time. It also prints
+the geometric means of its ratios. Others are timed by the clock.
+
 With `--against CHECKOUT`, another checkout of minigrad becomes a rival, also in its own process; this measures the
 effect of a change in one run (`git worktree add ../before COMMIT` makes a checkout). The jobs are this checkout's;
 minigrad and captioning are imported from the other one. `--alone` leaves out all other rivals.

@@ -1,9 +1,9 @@
 """Measure a case: prepare all rivals, compare their results, then time round after round.
 
-A round times the reference product and then each rival once, in an order that is reversed in every other round, so
-that no rival always follows the same one. Each worker is its own process, and only one works at a time, so that no
-library's threads disturb another's. After each turn there is a pause, since OpenBLAS's idle threads
-spin for a tenth of a second before they sleep.
+A round times the reference product, except in groups, and then each rival once, in an order that is reversed in every
+other round, so that no rival always follows the same one. Each worker is its own process, and only one works at a time,
+so that no library's threads disturb another's. With several threads there is a pause after each turn, since OpenBLAS's
+idle threads spin for a tenth of a second before they sleep.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ class Plan:
     """How long to measure.
 
     rounds: the most rounds of a row. A row that would take longer than `seconds` has fewer, but at least `least`.
-    turn: the least seconds of one turn of a rival. heats: the number of rounds after which a variant drops out if it is
-    slower than `chance` times the best one of its peer. pause: seconds between turns. fresh: the number of rounds of a
-    case that needs new processes in each.
+    turn: the least seconds of one turn of a rival; short_turn: the same in a group of cases. heats: the number of
+    rounds after which a variant drops out if it is slower than `chance` times the best one of its peer. pause: seconds
+    between turns of several threads. fresh: the number of rounds of a case that needs new processes in each.
     """
 
     rounds: int = 12
     least: int = 5
     seconds: float = 5.0
     turn: float = 0.1
+    short_turn: float = 0.012
     heats: int = 2
     chance: float = 1.06
     pause: float = 0.13
@@ -48,7 +49,7 @@ class Plan:
     @classmethod
     def quickest(cls) -> Plan:
         """Return a plan for a smoke test; its measurements are meaningless."""
-        return cls(rounds=2, least=2, seconds=0.0, turn=0.002, heats=1, pause=0.0, quick=True)
+        return cls(rounds=2, least=2, seconds=0.0, turn=0.002, short_turn=0.002, heats=1, pause=0.0, quick=True)
 
 
 def turns(names: Sequence[str], number: int) -> list[str]:
@@ -69,12 +70,13 @@ class Driver:
     start: Callable[..., Any] = Handle
     versions: dict[str, str] = field(default_factory=dict)
     _references: dict[int, Any] = field(default_factory=dict)
+    _shared: dict[tuple[Any, ...], Any] = field(default_factory=dict)  # the workers of one group of cases
 
     def measure(self, job: str, case: Case, threads: int) -> Row:
         """Measure one row. It records rivals that are missing, crash or disagree; the others run on."""
         rivals = [Measured(rival.name, rival.peer) for rival in case.rivals]
         aims = [aim.on(threads) for aim in case.aims]
-        row = Row(job, case.name, threads, rivals, aims, case.flop, case.unit, case.note)
+        row = Row(job, case.name, threads, rivals, aims, case.flop, case.unit, case.note, case.group)
         handles: dict[str, Any] = {}
         try:
             self._prepare(job, case, row, handles)
@@ -84,15 +86,17 @@ class Driver:
                 else:
                     self._rounds(row, handles)
         finally:
-            for handle in handles.values():
-                handle.close()
+            if not case.group:
+                for handle in handles.values():
+                    handle.close()
         return row
 
     def close(self) -> None:
-        """End the reference's workers."""
-        for handle in self._references.values():
-            handle.close()
-        self._references.clear()
+        """End the reference's workers and those of a group."""
+        for handles in (self._references, self._shared):
+            for handle in handles.values():
+                handle.close()
+            handles.clear()
 
     # Before the timing
 
@@ -129,9 +133,20 @@ class Driver:
                     handles.pop(measured.name).close()
 
     def _started_rival(self, job: str, case: Case, rival: Rival, threads: int) -> Any:
+        place: tuple[Any, ...] = (job, case.name, rival.name, threads)
         if rival.checkout:  # minigrad's own work, in another process
-            return self._started(job, case.name, case.rivals[0].name, threads, rival.checkout)
-        return self._started(job, case.name, rival.name, threads)
+            place = (job, case.name, case.rivals[0].name, threads, rival.checkout)
+        return self._shared_by(case.group, *place) if case.group else self._started(*place)
+
+    def _shared_by(self, group: str, job: str, case: str, rival: str, threads: int, *checkout: str) -> Any:
+        """The running worker of a group, which goes on to this case, or a new one; ends those of another group."""
+        key = (group, job, threads, rival, *checkout)
+        for other in [other for other in self._shared if other[:3] != key[:3]]:
+            self._shared.pop(other).close()
+        if key not in self._shared or not self._shared[key].running:
+            self._shared[key] = self._started(job, case, rival, threads, *checkout)
+        self._shared[key].case = case
+        return self._shared[key]
 
     def _started(self, job: str, case: str, rival: str, threads: int, *checkout: str) -> Any:
         return self.start(job, case, rival, threads, self.folder, self.plan.quick, *checkout)
@@ -139,29 +154,31 @@ class Driver:
     # The timing
 
     def _rounds(self, row: Row, handles: dict[str, Any]) -> None:
-        reference = self._reference(row.threads)
+        reference = None if row.group else self._reference(row.threads)
         lasts = self._warm_up(row, handles)
         number, rounds = 0, self.plan.rounds
         while number < rounds and row.ours.name in handles:
-            row.reference.append(reference.round(1))
-            time.sleep(self.plan.pause)
+            if reference is not None:
+                row.reference.append(reference.round(1))
+                time.sleep(self._pause(row))
             self._one_round(row, handles, number)
             number += 1
             if number == self.plan.heats:
                 self._leave_out_the_slow(row, handles)
-                each = sum(lasts[name] + 2 * self.plan.pause for name in handles)
+                each = sum(lasts[name] + 2 * self._pause(row) for name in handles)
                 rounds = max(self.plan.least, min(rounds, int(self.plan.seconds / each)))
 
     def _warm_up(self, row: Row, handles: dict[str, Any]) -> dict[str, float]:
         """One round that only serves to choose how many calls a turn has; how long each rival's turn lasts."""
         lasts = {}
+        turn = self.plan.short_turn if row.group else self.plan.turn
         for measured in row.rivals:
             if measured.name in handles:
                 with _noting_failure(measured, handles):
                     once = handles[measured.name].round(1) * measured.units
-                    measured.calls = max(1, round(self.plan.turn / once))
+                    measured.calls = max(1, round(turn / once))
                     lasts[measured.name] = once * measured.calls
-                time.sleep(self.plan.pause)
+                time.sleep(self._pause(row))
         return lasts
 
     def _one_round(self, row: Row, handles: dict[str, Any], number: int) -> None:
@@ -170,7 +187,10 @@ class Driver:
             measured = by_name[name]
             with _noting_failure(measured, handles):
                 measured.values.append(handles[name].round(measured.calls))
-            time.sleep(self.plan.pause)
+            time.sleep(self._pause(row))
+
+    def _pause(self, row: Row) -> float:
+        return self.plan.pause if row.threads > 1 else 0.0
 
     def _leave_out_the_slow(self, row: Row, handles: dict[str, Any]) -> None:
         """Compare best rounds, so that one disturbed round does not eliminate a variant."""

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.job import Aim
 from benchmarks.results import Measured, Results, Row
 
-__all__ = ["NOISY", "Comparison", "Quartiles", "best_rate", "best_variant", "comparison", "quartiles"]
+__all__ = ["NOISY", "Comparison", "Quartiles", "best_rate", "best_variant", "comparison", "geometric_mean", "quartiles"]
 
 NOISY = 0.10
 """An interquartile range above this share of the median is too wide to tell."""
@@ -37,6 +37,15 @@ class Quartiles:
 def quartiles(values: Sequence[float]) -> Quartiles:
     """Compute the quartiles of at least one number."""
     return Quartiles(*(float(q) for q in np.percentile(values, [25, 50, 75])))
+
+
+def geometric_mean(ratios: Sequence[float]) -> float:
+    """Compute the mean of ratios: 1 for a half and a double.
+
+    >>> round(geometric_mean([0.5, 2.0]), 9)
+    1.0
+    """
+    return float(np.exp(np.mean(np.log(ratios))))
 
 
 def best_variant(variants: Sequence[Measured]) -> Measured | None:

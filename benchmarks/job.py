@@ -82,7 +82,9 @@ class Case:
     no result depends on; None where that has no meaning. threads: the numbers of threads it is measured with; None
     means all requested numbers. fresh: every round needs a new process. share: the part of the rows in which
     integer outputs may differ, for choices between numbers that are equal up to rounding. unit: "s" or "bytes". note:
-    what a reader of the table should know, such as where the data is from.
+    what a reader of the table should know, such as where the data is from. group: of many short cases on one thread.
+    Those of one group share a process for each rival and have short turns, timed in processor time, which other
+    processes disturb less; the table shows the geometric mean of their ratios.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Case:
     share: float = 0.0
     unit: str = "s"
     note: str = ""
+    group: str = ""
 
     def rival(self, name: str) -> Rival:
         """Return the rival of this name."""

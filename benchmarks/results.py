@@ -45,6 +45,7 @@ class Row:
     flop: float | None = None
     unit: str = "s"
     note: str = ""
+    group: str = ""
     reference: list[float] = field(default_factory=list)
 
     @property

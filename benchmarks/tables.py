@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.figures import Comparison, best_rate, comparison, quartiles
+from benchmarks.figures import Comparison, best_rate, comparison, geometric_mean, quartiles
 from benchmarks.results import Measured, Results, Row
 
 __all__ = ["amount", "markdown", "summary"]
@@ -57,15 +57,27 @@ def _job(results: Results, job: str) -> Iterator[str]:
     for cells in table:
         yield "| " + " | ".join(cells[i] for i in kept) + " |"
     notes = [row.note for row in rows if row.note]
+    notes += _means(rows)
     notes += [f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}: {p}" for row in rows for p in _problems(row)]
     notes += [
         f"{row.case}, {row.threads} thread{'s' * (row.threads > 1)}, beside {c.peer}: too noisy to tell: "
         f"{', '.join(c.noise)}"
-        for row in rows for peer in row.peers if (c := comparison(row, peer)) and c.noise
+        for row in rows if not row.group  # the verdicts of many short cases suffice
+        for peer in row.peers if (c := comparison(row, peer)) and c.noise
     ]  # fmt: skip
     if notes:
         yield ""
         yield from (f"- {note}" for note in dict.fromkeys(notes))
+
+
+def _means(rows: list[Row]) -> Iterator[str]:
+    """Yield the geometric mean of a group's ratios to each peer."""
+    for group in dict.fromkeys(row.group for row in rows if row.group):
+        compared = [c for row in rows if row.group == group for peer in row.peers if (c := comparison(row, peer))]
+        for peer in dict.fromkeys(c.peer for c in compared):
+            ratios = [c.relation.median for c in compared if c.peer == peer]
+            if len(ratios) > 1:
+                yield f"{group}, geometric mean of {len(ratios)} ratios to {peer}: **{geometric_mean(ratios):.2f}**"
 
 
 def _lines(results: Results, row: Row) -> Iterator[list[str]]:

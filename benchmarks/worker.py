@@ -1,8 +1,8 @@
-"""The process that one rival lives in: `python -m benchmarks.worker JOB CASE RIVAL QUICK [CHECKOUT]`.
+"""The process that one rival lives in: `python -m benchmarks.worker JOB RIVAL QUICK [CHECKOUT]`.
 
 It reads one JSON object per line from standard input and answers with one on what was standard output; whatever the
-rival prints goes to standard error. Commands: `prepare` makes the rival and saves its outputs, `round` repeats the
-work and reports the time of one unit, `quit` ends.
+rival prints goes to standard error. Commands: `prepare` makes the rival of a case and saves its outputs, `round`
+repeats the work of the last case and reports the time of one unit, `quit` ends.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,20 +24,22 @@ _WARM, _SHORT = 0.02, 0.25
 
 
 class Worker:
-    """A rival and the commands that it handles."""
+    """A rival of a job's cases, and the commands that it handles."""
 
-    def __init__(self, job: str, case: str, rival: str, quick: bool, checkout: str = "") -> None:
+    def __init__(self, job: str, rival: str, quick: bool, checkout: str = "") -> None:
         self.checkout = checkout
         if checkout:
             import_from(checkout)
-        self.rival = next(c for c in load(job, quick) if c.name == case).rival(rival)
+        self.cases, self.rival = {case.name: case for case in load(job, quick)}, rival
         self.work: Work | None = None
+        self.clock: Callable[[], float] = time.perf_counter
         self.seconds = 0.0  # that a call took in the last round
 
-    def prepare(self, path: str | None) -> dict[str, Any]:
-        """Make the rival and, with a path, save its results there; timed work runs once to warm up."""
+    def prepare(self, case: str, path: str | None) -> dict[str, Any]:
+        """Make the rival of a case and, with a path, save its results there; timed work runs once to warm up."""
+        self.clock = time.process_time if self.cases[case].group else time.perf_counter
         try:
-            self.work = work = self.rival.make()
+            self.work = work = self.cases[case].rival(self.rival).make()
         except Unavailable as reason:
             return {"unavailable": str(reason)}
         if self.checkout:
@@ -62,11 +65,11 @@ class Worker:
 
     def _timed(self, calls: int) -> float:
         assert self.work is not None
-        run = self.work.run
-        start = time.perf_counter()
+        run, clock = self.work.run, self.clock
+        start = clock()
         for _ in range(calls):
             run()
-        return max(time.perf_counter() - start, 1e-9)
+        return max(clock() - start, 1e-9)
 
 
 def import_from(path: str) -> None:
@@ -104,9 +107,10 @@ def serve(worker: Worker, commands: TextIO, answers: TextIO) -> None:
     """Answer commands until there are no more."""
     for line in commands:
         command = json.loads(line)
-        if command["do"] == "quit":
+        do = command.pop("do")
+        if do == "quit":
             return
-        answer = worker.prepare(command.get("path")) if command["do"] == "prepare" else worker.round(command["calls"])
+        answer = worker.prepare(**command) if do == "prepare" else worker.round(**command)
         print(json.dumps(answer), file=answers, flush=True)
 
 
@@ -114,8 +118,8 @@ def main() -> None:
     """Be a worker."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    job, case, rival, quick, *checkout = sys.argv[1:]
-    serve(Worker(job, case, rival, quick == "quick", *checkout), sys.stdin, answers)
+    job, rival, quick, *checkout = sys.argv[1:]
+    serve(Worker(job, rival, quick == "quick", *checkout), sys.stdin, answers)
 
 
 if __name__ == "__main__":

@@ -34,17 +34,17 @@ def environment(threads: int) -> dict[str, str]:
 
 
 class Handle:
-    """A worker process. `folder` is where it writes its outputs and its log."""
+    """A worker process. `case` may change; `folder` is where the worker writes its outputs and its log."""
 
     def __init__(
         self, job: str, case: str, rival: str, threads: int, folder: Path, quick: bool = False, checkout: str = "",
         patience: float = 300.0,
     ) -> None:  # fmt: skip
-        self.name, self.patience = rival, patience
+        self.case, self.patience = case, patience
         self._outputs = Path(tempfile.mkdtemp(dir=folder)) / "outputs.npz"
         self._log = self._outputs.with_name("log.txt")
         # -P: the folder that the command is given in, perhaps another checkout, is not searched.
-        command = [sys.executable, "-P", "-m", "benchmarks.worker", job, case, rival, "quick" if quick else "full"]
+        command = [sys.executable, "-P", "-m", "benchmarks.worker", job, rival, "quick" if quick else "full"]
         command += [checkout] if checkout else []
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
@@ -74,7 +74,7 @@ class Handle:
 
     def begin_to_prepare(self, outputs: bool = True) -> None:
         """Let it make its rival; several workers may do so at the same time, and `answer` waits for this one."""
-        self.begin(do="prepare", path=str(self._outputs) if outputs else None)
+        self.begin(do="prepare", case=self.case, path=str(self._outputs) if outputs else None)
 
     def outputs(self) -> dict[str, NDArray[Any]]:
         """Return the results of the rival."""
@@ -85,6 +85,11 @@ class Handle:
         """Return the figure of one unit, from one round of calls."""
         self.begin(do="round", calls=calls)
         return float(self.answer()["value"])
+
+    @property
+    def running(self) -> bool:
+        """Whether the process can do more work."""
+        return self._process.poll() is None
 
     def close(self) -> None:
         """End the process."""

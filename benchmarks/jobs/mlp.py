@@ -1,7 +1,8 @@
-"""One training step of a small perceptron: 784-128-10, ReLU, cross-entropy, Adam, a batch of 64."""
+"""One training step of a perceptron with ReLU, cross-entropy and Adam on a batch of 64: 784-128-10."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from benchmarks.job import Aim, Case, Rival, Work
 from benchmarks.jobs.compiling import compiled
 
-__all__ = ["cases"]
+__all__ = ["cases", "minigrad_step", "pytorch_step"]
 
 _BATCH, _SIZES = 64, (784, 128, 10)
 _BATCHES = 20
@@ -18,12 +19,12 @@ _BATCHES = 20
 def cases(quick: bool = False) -> list[Case]:
     """The one network."""
     ways = {
-        "eager": partial(_pytorch),
-        "fused Adam": partial(_pytorch, fused=True),
-        "compiled": partial(_pytorch, fused=True, compile=True),
+        "eager": partial(pytorch_step, _SIZES),
+        "fused Adam": partial(pytorch_step, _SIZES, fused=True),
+        "compiled": partial(pytorch_step, _SIZES, fused=True, compile=True),
     }
     rivals = [
-        Rival("minigrad", "minigrad", _minigrad),
+        Rival("minigrad", "minigrad", partial(minigrad_step, _SIZES)),
         *(Rival(name, "PyTorch", way, ("torch",)) for name, way in ways.items()),
     ]
     a, b, c = _SIZES
@@ -32,24 +33,31 @@ def cases(quick: bool = False) -> list[Case]:
     return [Case(f"{a}-{b}-{c}, batch {_BATCH}", rivals, [Aim("PyTorch", 0.8)], flop=flop)]
 
 
-def _data() -> tuple[list[Any], list[Any], list[Any]]:
-    """Weights and biases, inputs (64, 784) and classes (64,), of several batches."""
+def _data(sizes: Sequence[int]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Weights and biases, inputs (64, first size) and classes (64,), of several batches."""
     import numpy as np
 
     rng = np.random.default_rng(0)
     weights = []
-    for rows, columns in pairwise(_SIZES):
+    for rows, columns in pairwise(sizes):
         bound = rows**-0.5
         weights += [rng.uniform(-bound, bound, shape).astype(np.float32) for shape in ((rows, columns), (columns,))]
-    inputs = [rng.random((_BATCH, _SIZES[0]), np.float32) for _ in range(_BATCHES)]
-    return weights, inputs, [rng.integers(_SIZES[-1], size=_BATCH) for _ in range(_BATCHES)]
+    inputs = [rng.random((_BATCH, sizes[0]), np.float32) for _ in range(_BATCHES)]
+    return weights, inputs, [rng.integers(sizes[-1], size=_BATCH) for _ in range(_BATCHES)]
 
 
-def _minigrad() -> Work:
+def _layers(nn: Any, sizes: Sequence[int]) -> Any:
+    """The network, whose classes minigrad and PyTorch call alike."""
+    layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
+    return nn.Sequential(*layers[:-1])
+
+
+def minigrad_step(sizes: Sequence[int]) -> Work:
+    """Return a training step of a network with layers of these sizes."""
     import minigrad as mg
 
-    weights, inputs, classes = _data()
-    net = mg.nn.Sequential(mg.nn.Linear(*_SIZES[:2]), mg.nn.ReLU(), mg.nn.Linear(*_SIZES[1:]))
+    weights, inputs, classes = _data(sizes)
+    net = _layers(mg.nn, sizes)
     for parameter, array in zip(net.parameters(), weights, strict=True):
         parameter.data = array
     adam = mg.optim.Adam(net.parameters(), lr=1e-3)
@@ -68,11 +76,12 @@ def _minigrad() -> Work:
     return Work(run, outputs, _BATCHES)
 
 
-def _pytorch(fused: bool = False, compile: bool = False) -> Work:
+def pytorch_step(sizes: Sequence[int], fused: bool = False, compile: bool = False) -> Work:
+    """Return the same step in PyTorch; ``fused`` makes Adam one kernel, ``compile`` compiles the loss."""
     import torch
 
-    weights, inputs, classes = _data()
-    net = torch.nn.Sequential(torch.nn.Linear(*_SIZES[:2]), torch.nn.ReLU(), torch.nn.Linear(*_SIZES[1:]))
+    weights, inputs, classes = _data(sizes)
+    net = _layers(torch.nn, sizes)
     with torch.no_grad():
         for parameter, array in zip(net.parameters(), weights, strict=True):
             parameter.copy_(torch.tensor(array.T))

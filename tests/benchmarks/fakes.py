@@ -39,7 +39,20 @@ def cases(quick: bool = False) -> list[Case]:
         Case("whose, in new processes", [Rival("minigrad", "minigrad", _whose)], fresh=True),
         Case("whose, in what it starts", [Rival("minigrad", "minigrad", _whose_child)]),
         Case("threads", [Rival("minigrad", "minigrad", _threads)]),
+        Case("naps", [Rival("minigrad", "minigrad", lambda: Work(partial(time.sleep, 0.05)))], group="naps"),
+        *(_in_group(name, _pid) for name in ("first", "second")),
+        _in_group("dies in a group", _die),
+        _in_group("of another group", _pid, "other"),
     ]
+
+
+def _in_group(name: str, ours: Callable[[], Work], group: str = "group") -> Case:
+    return Case(name, [Rival("minigrad", "minigrad", ours), Rival("peer", "peer", _pid)], group=group)
+
+
+def _pid() -> Work:
+    """The process that works."""
+    return Work(os.getpid, measured=True)
 
 
 def _nothing() -> None:

@@ -71,9 +71,9 @@ def test_the_command_shows_it_in_tables_and_json(other, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "| minigrad at before |" in said
     assert "PyTorch |" not in said
-    (row,) = Results.load(path).rows
-    assert [rival.name for rival in row.rivals] == ["minigrad", "minigrad at before"]
-    assert [len(rival.values) for rival in row.rivals] == [2, 2]
+    for row in Results.load(path).rows:
+        assert [rival.name for rival in row.rivals] == ["minigrad", "minigrad at before"]
+        assert [len(rival.values) for rival in row.rivals] == [2, 2]
     assert main(["report", str(path)]) == 0
     assert capsys.readouterr().out == said
 
@@ -89,7 +89,7 @@ def test_its_name_has_its_commit(other):
 def test_rivals_of_a_case(other):
     case = load("overhead")[0]
     one = Checkout.at(str(other))
-    assert [r.name for r in beside(case, [one]).rivals][:4] == ["minigrad", "minigrad at before", "np.add", "PyTorch"]
+    assert [r.name for r in beside(case, [one]).rivals] == ["minigrad", "minigrad at before", "PyTorch"]
     assert [r.name for r in beside(case, [one], alone=True).rivals] == ["minigrad", "minigrad at before"]
     assert len({r.name for r in beside(case, [one, one], alone=True).rivals}) == 3
     assert beside(case, []) == case

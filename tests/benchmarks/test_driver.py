@@ -10,6 +10,7 @@ from benchmarks.driver import Driver, Plan
 from benchmarks.figures import comparison
 from benchmarks.job import Case, Rival, Work, load
 from benchmarks.results import Results
+from benchmarks.worker import Worker
 from benchmarks.workers import Failed, Handle
 from minigrad.runtime.extras import how_to_install
 
@@ -113,6 +114,29 @@ def test_without_ours_there_is_no_comparison(driver):
 def test_a_fresh_case_has_a_new_process_in_every_round(driver):
     row = driver.measure(FAKES, fake("counts"), 1)
     assert [rival.values for rival in row.rivals] == [[1.0, 1.0]] * 2
+
+
+def test_cases_of_a_group_share_a_process_for_each_rival(driver):
+    def pids(name):
+        return [set(rival.values) for rival in driver.measure(FAKES, fake(name), 1).rivals]
+
+    ours, theirs = pids("first")
+    assert ours != theirs
+    assert pids("second") == [ours, theirs]
+    assert pids("dies in a group") == [set(), set()]
+    ours_again, theirs_again = pids("second")  # a new process after one that died
+    assert len(ours_again) == 1
+    assert ours_again != ours
+    assert theirs_again == theirs
+    assert not {*pids("of another group")[0]} & {*ours, *ours_again, *theirs}
+    assert len(driver._shared) == 2  # those of the first group have ended
+    assert all(handle.running for handle in driver._shared.values())
+
+
+def test_the_time_of_a_group_is_processor_time():
+    worker = Worker(FAKES, "minigrad", quick=False)
+    worker.prepare("naps", None)
+    assert worker.round(1)["value"] < 0.025  # of 0.05 s
 
 
 def test_workers_are_given_their_threads_before_they_import(tmp_path):

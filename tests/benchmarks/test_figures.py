@@ -103,6 +103,12 @@ def test_the_table_has_time_ratio_rate_and_share():
         assert note in text
 
 
+def test_a_group_has_the_geometric_mean_of_its_ratios():
+    rows = [row(ours=[ratio] * 5, group="forward") for ratio in (0.5, 4.5)]
+    assert "- forward, geometric mean of 2 ratios to PyTorch: **1.50**" in markdown(Results({}, 1.0, rows))
+    assert "geometric mean" not in markdown(Results({}, 1.0, [*rows[:1], row()]))
+
+
 def test_the_table_says_what_was_noisy():
     text = markdown(Results({}, 1.0, [row(reference=[1.0, 2.0, 3.0])]))
     assert "too noisy to tell: the interquartile range of the reference product is 50%" in text
