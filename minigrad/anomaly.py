@@ -120,6 +120,7 @@ class _Watch(Observer):
         node: Node | None,
     ) -> None:
         place = ""
+        params = {name: option for name, option in params.items() if option is not primitive.defaults.get(name, params)}
         if node is not None:
             ensure_note(node).line = ensure_note(node).line or user_line()
             place = location(node)

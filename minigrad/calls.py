@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from string import Template
 from types import FunctionType
@@ -122,9 +122,12 @@ def source_of(primitive: Primitive) -> str:
     parameters = list(primitive.signature.parameters.values())
     unknown = inspect.Parameter("_unknown", inspect.Parameter.VAR_KEYWORD)  # for a better message
     signature = inspect.Signature([*map(_bare, parameters), unknown])
-    given = f"{{{', '.join(f'{name!r}: {name}' for name in options)}}}"
-    plain = "".join(
-        f" or not (_type({o}) in _PLAIN or _type({o}) is _tuple and _PLAIN.issuperset(_map(_type, {o})))"
+    copies = "".join(  # of options that the caller may overwrite
+        f"""
+    if _type({o}) is _ndarray:
+        {o} = {o}.copy()
+    elif not (_type({o}) in _PLAIN or _type({o}) is _tuple and _PLAIN.issuperset(_map(_type, {o}))):
+        return _general(${{inputs}}, ${{options}})"""
         for o in options
     )
     promotes = primitive.broadcasts and len(inputs) > 1
@@ -134,7 +137,7 @@ def source_of(primitive: Primitive) -> str:
     values = {
         "inputs": f"({', '.join(f'*{x}' if x == last else x for x in inputs)},)",
         "data": f"({', '.join(data)},)",
-        "options": f"_chosen({given})" if primitive.defaults else given,
+        "options": f"{{{', '.join(f'{name!r}: {name}' for name in options)}}}",
         "arguments": ", ".join([*data, *(f"{name}={name}" for name in options)]),
         "float64": "_dtype is _float64"
         + (f" and _float not in (_type({'), _type('.join(inputs)}))" if promotes and not last else ""),
@@ -156,7 +159,8 @@ def source_of(primitive: Primitive) -> str:
     })  # fmt: skip
     text = f"def {primitive.name if primitive.name.isidentifier() else 'call'}{signature}:\n    "
     text += (
-        f"if _active or _unknown{plain}:\n        return _general({values['inputs']}, {values['options']}, _unknown)"
+        f"if _active or _unknown:\n        return _general({values['inputs']}, {values['options']}, _unknown)"
+        + Template(copies).substitute(values)
     )
     for x, before in zip(inputs, (None, *inputs), strict=False):
         constant = f"_type({x}) is _ndarray and {x}.dtype.kind in 'biuf'"
@@ -195,7 +199,7 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
         "_generic": np.generic, "_asarray": np.asarray, "_float32": _float32, "_float64": _float64,
         "_forward": primitive.forward, "_failed": primitive.failed, "_current_scope": current_scope,
         "_grad_enabled": grad_enabled,        "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
-        "_chosen": partial(_chosen, primitive.defaults), "_general": partial(_call, primitive),
+        "_general": partial(_call, primitive),
         "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive), "_type": type,
         "_isinstance": isinstance, "_len": len, "_any": any, "_next": next, "_map": map, "_tuple": tuple,
         "_float": float,
@@ -243,11 +247,6 @@ def _edges(needs: tuple[bool, ...]) -> Any:
 
 def _with_indices(edges: Any, inputs: Sequence[Any]) -> Any:
     return (*edges[:2], tuple([inputs[i].index for i in edges[0]]))
-
-
-def _chosen(defaults: Mapping[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that are not their defaults."""
-    return {name: value for name, value in options.items() if value is not defaults.get(name, options)}
 
 
 def _keep(node: Node, inputs: Sequence[Any], arrays: Sequence[Any]) -> None:

@@ -92,7 +92,12 @@ def private(value: Any, given: Iterable[Array]) -> Any:
     return _copied(value, {id(owner(array)) for array in given}, {})
 
 
+_ATOMS = frozenset((bool, int, float, str, type(None)))
+
+
 def _copied(value: Any, owners: set[int], copies: dict[int, Array]) -> Any:
+    if type(value) in _ATOMS:
+        return value
     if isinstance(value, np.ndarray):
         if id(owner(value)) not in owners:
             return value
