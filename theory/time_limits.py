@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+import numpy as np
+
 __all__ = ["OutOfTime", "time_limit"]
 
 IGNORING = ("__del__", "gc_callback")
@@ -43,14 +45,15 @@ def time_limit(seconds: float) -> Iterator[None]:
         if frame is None or frame.f_code.co_name not in IGNORING:
             raise OutOfTime
 
-    handler = signal.signal(signal.SIGALRM, stop)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # repeats, in case the block catches it
-    try:
+    with np.errstate():  # restores what an interrupted function of NumPy had set for itself
+        handler = signal.signal(signal.SIGALRM, stop)
+        timer = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # repeats, in case the block catches it
         try:
-            yield
-        finally:
+            try:
+                yield
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:  # also if the timer interrupts the line above
             signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:  # also if the timer interrupts the line above
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
-        signal.setitimer(signal.ITIMER_REAL, *timer)
+            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, *timer)

@@ -271,6 +271,20 @@ def test_a_checker_that_never_ends_is_undecided(check, domain):
     assert signal.getitimer(signal.ITIMER_REAL) == pytest.approx(timer, abs=5)  # of pytest-timeout
 
 
+def test_numpys_error_state_is_restored_after_the_time_limit():
+    """np.linalg sets it for the time of a call, and may be interrupted."""
+
+    def interrupted(x):
+        np.seterr(invalid="raise")
+        forever(x)
+
+    before = np.geterr()
+    assert (
+        Proposition("name", "statement", interrupted, sampled([1], {"x": int})).examine(1, 0, 0.1).verdict == UNDECIDED
+    )
+    assert np.geterr() == before
+
+
 def test_a_domain_that_never_ends_is_undecided():
     for domain in (lambda n: itertools.count(), st.integers().map(forever), sampled([1], {"x": forever})):
         assert Proposition("name", "statement", lambda x: require(True, ""), domain).examine(30, 0, 0.2).verdict == (
