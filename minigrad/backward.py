@@ -271,8 +271,8 @@ def _walk_back(
                 if index:
                     key = parent, index
                     shape, dtype = parent.later_outputs[index - 1]
-                array = type(grad) is np.ndarray or isinstance(grad, np.generic)
-                if not array or batch or grad.shape != shape or grad.dtype is not dtype:
+                known = type(grad) is np.ndarray or type(grad) is Tensor or isinstance(grad, np.generic)
+                if not known or batch or grad.shape != shape or grad.dtype is not dtype:
                     grad = fit(primitive, argnum, grad, shape, dtype, batch)
                 if key not in cotangents:
                     cotangents[key] = grad

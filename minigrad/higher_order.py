@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from itertools import chain, repeat
 from typing import Any, cast
 
 import numpy as np
@@ -124,7 +123,7 @@ def rule_on_tensors(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
         number_check.reset(outside)
     if type(grads) is not tuple:
         return grads
-    return tuple(g if g is None or isinstance(g, Tensor) else untracked(np.asarray(g)) for g in grads)
+    return tuple([g if g is None or isinstance(g, Tensor) else untracked(np.asarray(g)) for g in grads])
 
 
 def in_rule() -> bool:
@@ -143,8 +142,9 @@ def _refuse_tracked(x: Tensor) -> None:
 def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     primitive, residuals = node.primitive, node.residuals
     declared, rule = primitive.residuals or (), primitive.vjp_on_tensors
-    undeclared = _may_depend(residuals[len(declared) :])
-    if residuals and primitive.keeps_inputs and (undeclared or "derived" in declared):
+    undeclared = len(residuals) > len(declared) and _may_depend(residuals[len(declared) :])
+    derived = "derived" in declared
+    if residuals and primitive.keeps_inputs and (undeclared or derived):
         return _differentiate_reference(node, primitive, g, needs)
     if undeclared:
         raise TypeError(
@@ -152,7 +152,7 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
             "residuals. If its VJP or vjp_on_tensors can run on tensors, declare them all, @primitive(residuals=…). "
             "Otherwise declare none of them and no vjp_on_tensors, but a reference."
         )
-    if rule is None and "derived" in declared:
+    if rule is None and derived:
         raise TypeError(
             f"{primitive.name} has no derivative of its derivative, since some residuals are derived: declare a "
             "reference or vjp_on_tensors"
@@ -175,13 +175,20 @@ def _may_depend(value: Any) -> bool:
 
 def _residual_tensors(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> list[Any]:
     """Turn residuals that are outputs or tracked inputs into tensors with their nodes; leave others as they are."""
-    names = primitive.residuals or ()
+    names, tensors = primitive.residuals or (), list(residuals)
     if len(names) > len(residuals):
         raise TypeError(f"{primitive.name} declares {len(names)} residuals, but its forward returned {len(residuals)}")
     if primitive.first_hidden is not None:
         _show_hidden(node, primitive, residuals)
-    pairs = zip(residuals, chain(names, repeat("constant")), strict=False)
-    return [_residual_tensor(node, primitive, value, name) for value, name in pairs]
+    for place, kind, number in primitive.attachments:
+        value = residuals[place]
+        if kind == "input":
+            tensors[place] = _input_tensor(node, value, number)
+        elif kind == "inputs":
+            tensors[place] = [_input_tensor(node, x, number + i) for i, x in enumerate(value)]
+        elif node.outputs[number][1].kind == "f":
+            tensors[place] = attached(value, node, number)
+    return tensors
 
 
 def _show_hidden(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -> None:
@@ -190,18 +197,6 @@ def _show_hidden(node: Node, primitive: Primitive, residuals: tuple[Any, ...]) -
     later = node.later_outputs
     hidden = [value for value, name in zip(residuals, names, strict=False) if name.startswith("hidden")]
     node.later_outputs = (*later[: first - 1], *((value.shape, value.dtype) for value in hidden))
-
-
-def _residual_tensor(node: Node, primitive: Primitive, value: Any, name: str) -> Any:
-    if name in ("constant", "derived"):
-        return value
-    if name.startswith(("output", "hidden")):
-        index = int(name.partition(" ")[2] or 0)
-        return attached(value, node, index) if node.outputs[index][1].kind == "f" else value
-    argnum = primitive.arguments.index(name)
-    if primitive.variadic and argnum == len(primitive.arguments) - 1:
-        return [_input_tensor(node, x, argnum + i) for i, x in enumerate(value)]
-    return _input_tensor(node, value, argnum)
 
 
 def attached(array: Any, node: Node, index: int) -> Tensor:

@@ -80,13 +80,15 @@ class Primitive:
             - "derived": anything else that depends on the inputs.
         vjp_on_tensors: the VJP for tensors, if `vjp` does not run on them or has a wrong derivative there; or None.
         batched_vjp: the VJP for cotangents with an additional first axis; or None to call `vjp` for each of them.
+        attachments: the place in `residuals` of each input and output, its kind ("input", "inputs", "output"), and its
+            number.
         keeps_inputs: whether nodes keep the arrays of their call, because derivatives of derivatives may need the
             reference.
     """
 
-    __slots__ = ("arguments", "batched_vjp", "broadcasts", "commutative", "cost", "defaults", "differentiable",
-                 "entrywise", "first_hidden", "forward", "keeps_inputs", "module", "name", "options", "reference",
-                 "residuals", "signature", "steps", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
+    __slots__ = ("arguments", "attachments", "batched_vjp", "broadcasts", "commutative", "cost", "defaults",
+                 "differentiable", "entrywise", "first_hidden", "forward", "keeps_inputs", "module", "name", "options",
+                 "reference", "residuals", "signature", "steps", "variadic", "vjp", "vjp_on_tensors")  # fmt: skip
 
     def __init__(
         self,
@@ -132,6 +134,7 @@ class Primitive:
         if steps is not None:
             self._check_steps(steps)
         self.first_hidden: int | None = None
+        self.attachments: tuple[tuple[int, str, int], ...] = ()
         self.residuals = None if residuals is None else self._checked_residuals(residuals)
         self.keeps_inputs = False
 
@@ -167,6 +170,13 @@ class Primitive:
         if hidden and hidden != list(range(hidden[0], hidden[0] + len(hidden))):
             raise ValueError(f"primitive {self.name}: residuals: hidden outputs must be numbered in order: {hidden}")
         self.first_hidden = hidden[0] if hidden else None
+        for place, name in enumerate(names):
+            kind, _, number = name.partition(" ")
+            if kind in ("output", "hidden"):
+                self.attachments += ((place, "output", int(number or 0)),)
+            elif name in self.arguments:
+                several = self.variadic and name == self.arguments[-1]
+                self.attachments += ((place, "inputs" if several else "input", self.arguments.index(name)),)
         return tuple(names)
 
     def _check_steps(self, steps: Any) -> None:
