@@ -131,11 +131,10 @@ def unflatten_each(trees: Iterable[Any], values: Iterable[Any]) -> tuple[Any, ..
 
 
 def _rebuild(tree: Any, values: Iterator[Any], keep_objects: bool) -> Any:
-    parts = _parts(tree)
-    if parts is not None:
-        new = [_rebuild(part, values, keep_objects) for _, part in parts]
-        if isinstance(tree, dict):
-            return dict(zip(tree, new, strict=True))
+    if isinstance(tree, dict):
+        return {key: _rebuild(part, values, keep_objects) for key, part in tree.items()}
+    if isinstance(tree, (list, tuple)) and not _is_one_leaf(tree):
+        new = [_rebuild(part, values, keep_objects) for part in tree]
         if hasattr(tree, "_fields"):
             return type(tree)(*new)
         return new if isinstance(tree, list) else tuple(new)
