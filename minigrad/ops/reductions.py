@@ -47,9 +47,7 @@ def _kept(array: Any, axis: Axis, keepdims: bool) -> Any:
 
 def _spread(array: Any, shape: tuple[int, ...]) -> Any:
     """Broadcast an array or a tensor. For small arrays a copy is faster than a view."""
-    if math.prod(shape) > FEW or type(array) is not np.ndarray:
-        return np.broadcast_to(array, shape)
-    return array - np.zeros(shape, array.dtype)
+    return np.broadcast_to(array, shape) if math.prod(shape) > FEW else array - np.zeros(shape, array.dtype)
 
 
 def _count(x: Array, y: Any) -> int:
