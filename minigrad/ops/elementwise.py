@@ -162,6 +162,9 @@ def _power(a: Any, b: Any) -> Any:
 
 @power.vjp
 def _(g: Any, needs: Any, a: Any, b: Any) -> Any:
+    if type(b) in (int, float) and b >= 1:  # the usual case, in which nothing is divided
+        a = widened(a)
+        return g * (b * (a if b == 2 else _power(a, b - 1))), None
     da = db = None
     a, b = widened(a), widened(b) * 1  # booleans become integers, which can be subtracted
     x, exponent = plain(a), plain(b)
