@@ -35,6 +35,12 @@ _PLAIN = frozenset((bool, int, float, str, slice, type(None), type(Ellipsis)))
 # The errors that NumPy and our own checks raise for a user's mistake.
 _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
+_OPTION = Template("""
+    if _type(${option}) is _ndarray:
+        ${option} = ${option}.copy()  # the caller may overwrite it
+    elif not (_type(${option}) in _PLAIN or _type(${option}) is _tuple and _PLAIN.issuperset(_map(_type, ${option}))):
+        return _general(${inputs}, ${options})""")
+
 _INPUT = Template("""
     _node_${x} = None
     if _isinstance(${x}, _Tensor):
@@ -122,14 +128,6 @@ def source_of(primitive: Primitive) -> str:
     parameters = list(primitive.signature.parameters.values())
     unknown = inspect.Parameter("_unknown", inspect.Parameter.VAR_KEYWORD)  # for a better message
     signature = inspect.Signature([*map(_bare, parameters), unknown])
-    copies = "".join(  # of options that the caller may overwrite
-        f"""
-    if _type({o}) is _ndarray:
-        {o} = {o}.copy()
-    elif not (_type({o}) in _PLAIN or _type({o}) is _tuple and _PLAIN.issuperset(_map(_type, {o}))):
-        return _general(${{inputs}}, ${{options}})"""
-        for o in options
-    )
     promotes = primitive.broadcasts and len(inputs) > 1
     last = inputs[-1] if primitive.variadic else None
     data = [f"*_data_{x}" if x == last else f"_data_{x}" for x in inputs]
@@ -158,10 +156,8 @@ def source_of(primitive: Primitive) -> str:
         "given": "".join(f"_type({x}) is _ndarray or " for x in inputs),
     })  # fmt: skip
     text = f"def {primitive.name if primitive.name.isidentifier() else 'call'}{signature}:\n    "
-    text += (
-        f"if _active or _unknown:\n        return _general({values['inputs']}, {values['options']}, _unknown)"
-        + Template(copies).substitute(values)
-    )
+    text += f"if _active or _unknown:\n        return _general({values['inputs']}, {values['options']}, _unknown)"
+    text += "".join(_OPTION.substitute(values, option=option) for option in options)
     for x, before in zip(inputs, (None, *inputs), strict=False):
         constant = f"_type({x}) is _ndarray and {x}.dtype.kind in 'biuf'"
         if promotes:  # Python numbers, but not numbers alone
@@ -198,7 +194,7 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
         "_Tensor": Tensor, "_Node": Node, "_clock": clock, "_new": object.__new__, "_ndarray": np.ndarray,
         "_generic": np.generic, "_asarray": np.asarray, "_float32": _float32, "_float64": _float64,
         "_forward": primitive.forward, "_failed": primitive.failed, "_current_scope": current_scope,
-        "_grad_enabled": grad_enabled,        "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
+        "_grad_enabled": grad_enabled, "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
         "_general": partial(_call, primitive),
         "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive), "_type": type,
         "_isinstance": isinstance, "_len": len, "_any": any, "_next": next, "_map": map, "_tuple": tuple,
