@@ -86,8 +86,8 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
     this function runs pieces in order. Context variables and settings such as ``np.errstate`` apply in every piece.
     """
     pieces = list(pieces)
-    threads = get_num_threads()
-    helpers = min(threads, len(pieces)) - 1 if worth else 0
+    threads = get_num_threads() if worth else 1
+    helpers = min(threads, len(pieces)) - 1
     if helpers < 1 or getattr(_inside, "busy", False):
         with _blas_on_one_thread() if threads > 1 else nullcontext():
             for piece in pieces:
