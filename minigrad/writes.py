@@ -51,8 +51,10 @@ def written(array: Array) -> None:
     memory = array if array.base is None else owner(array)
     key = id(memory)
     known = _writes.get(key, (None, 0))[0]
-    reference = known if known and known() is memory else weakref.ref(memory, lambda _: _writes.pop(key, None))
-    _writes[key] = reference, last_write
+    _writes[key] = (
+        known if known and known() is memory else weakref.ref(memory, lambda _: _writes.pop(key, None)),
+        last_write,
+    )
 
 
 def overwritten(values: Any, since: int) -> Array | None:

@@ -3,6 +3,10 @@
 An optimiser writes into the arrays of its parameters and never replaces them. It keeps its state in the dtype of the
 parameter, except for half precision, where squares of gradients underflow or overflow and small steps get lost. The
 state of a half-precision parameter is float32. Its steps are computed in float32 and rounded once, into the parameter.
+
+A step does a dozen NumPy calls, which take longer than their work on a small array. So a step copies the small
+parameters of a group and their gradients into one array each, updates that, and copies the parameters back. Their state
+is kept as views of one array. The formulas are elementwise, so NumPy computes the same bits as for each alone.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ Run = list[tuple[int, Array, Array]]  # number, data and gradient of the paramet
 _NEVER_NEGATIVE = ("step", "sum", "v", "v_max")  # counts, and sums or means of squares
 _ARRAYS = {"amsgrad": "v_max", "centered": "mean", "momentum": "velocity"}  # kept for each parameter if an option is on
 _BLOCK = 262144  # entries; smaller blocks cost more calls, larger ones leave the cache
-_SMALL = 4096  # entries; for up to so many, a NumPy call takes longer than copying them
+_SMALL = 4096  # entries; a parameter of up to so many is updated together with others
 
 _RANGES: dict[str, Callable[[float], bool]] = {
     "finite and at least 0": lambda x: 0 <= x < math.inf,
@@ -118,17 +122,9 @@ def tensors(caller: str, params: Any) -> list[Tensor]:
     return unique
 
 
-def run_in_blocks(work: Iterable[tuple[Callable[..., None], Sequence[Array]]]) -> None:
-    """Call each function with corresponding blocks of its equally shaped arrays; threads share large arrays.
-
-    A function without arrays is called once.
-    """
-    calls: list[Callable[[], None]] = []
-    entries = 0
-    for function, arrays in work:
-        entries += arrays[0].size if arrays else 0
-        calls += [partial(function, *block) for block in blocks(arrays)]
-    run_in_parallel(calls, worth=entries >= _BLOCK)  # for less, waking a thread takes longer
+def run_pieces(pieces: Sequence[Callable[[], None]], entries: int) -> None:
+    """Call functions that together update so many entries; threads share them if that is worth it."""
+    run_in_parallel(pieces, worth=entries >= _BLOCK)  # for less, waking a thread takes longer
 
 
 def blocks(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
@@ -136,7 +132,7 @@ def blocks(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
 
     The arrays of a block stay in the processor's cache during a dozen NumPy calls.
     """
-    if not (arrays and all(a.flags.c_contiguous for a in arrays)):
+    if not all(a.flags.c_contiguous for a in arrays):
         yield arrays
         return
     flat = [a.reshape(-1) for a in arrays]
@@ -267,17 +263,17 @@ class Optimizer:
         joined = self._joined.get(key := (*numbers, *names))
         if joined is None or joined[1][0][0].base is not joined[0][0]:  # in a deep copy, views own their memory
             self._joined = {other: kept for other, kept in self._joined.items() if not {*other} & {*numbers}}
-            parts = list(zip(*[(array, g, *self._state_of(i, options)) for i, array, g in run], strict=True))
-            wholes = [np.concatenate(arrays, axis=None) for arrays in parts]
-            ends = np.cumsum([array.size for array in parts[0]])
-            views = [list(map(np.reshape, np.split(whole, ends[:-1]), map(np.shape, parts[0]))) for whole in wholes]
+            rows = [(array, g, *self._state_of(i, options)) for i, array, g in run]
+            wholes = [np.concatenate(arrays, axis=None) for arrays in zip(*rows, strict=True)]
+            ends, shapes = np.cumsum([row[0].size for row in rows]), [row[0].shape for row in rows]
+            views = [list(map(np.reshape, np.split(whole, ends[:-1]), shapes)) for whole in wholes]
             for name, kept in zip(names, views[2:], strict=True):
                 self.state[name].update(zip(numbers, kept, strict=True))
             joined = self._joined[key] = wholes, list(zip(*views[:2], strict=True))
         return joined
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
-        """Do step t (counted from 1) for one block of a parameter and of its state, in place, with weight decay."""
+        """Do step t (counted from 1), with weight decay, in place, for entries of a parameter, or of several small ones."""
         raise NotImplementedError
 
     def _decay(self, options: Group) -> float | None:
@@ -298,7 +294,7 @@ class Optimizer:
     def _step_joined(
         self, options: Group, t: int, run: Run, wholes: list[Array], views: list[tuple[Array, Array]]
     ) -> None:
-        """Update small parameters as one array; the formulas are elementwise, so no bit changes."""
+        """Update small parameters as one array, through their copies."""
         for (_, array, g), (p_copy, g_copy) in zip(run, views, strict=True):
             p_copy[...], g_copy[...] = array, g
         self._step_block(options, t, *wholes)
@@ -320,44 +316,47 @@ class Optimizer:
                 an array of another shape or dtype. Nothing is written.
         """
         loss = None if closure is None else closure()
-        work: list[tuple[Callable[..., None], Sequence[Array]]] = []
-        for (k, *_), run in self._runs().items():  # checks everything before anything changes
+        runs, pieces = self._runs(), []  # checks everything before anything changes
+        for (k, *_), run in runs.items():
             for i, array, _ in run:
                 self.steps[i] += 1
                 written(array)
-            options, t = self._checked[k], self.steps[i]
+            options = self._checked[k]
             if len(run) > 1:
-                work.append((partial(self._step_joined, options, t, run, *self._join(run, options)), ()))
+                pieces.append(partial(self._step_joined, options, self.steps[i], run, *self._join(run, options)))
             else:
-                work.append((partial(self._step_block, options, t), [*run[0][1:], *self._state_of(i, options)]))
-        if not work:
+                work = partial(self._step_block, options, self.steps[i])
+                pieces += [partial(work, *block) for block in blocks([*run[0][1:], *self._state_of(i, options)])]
+        if not pieces:
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient, so nothing changed. Call backward() after "
                 "zero_grad(), before step().",
                 stacklevel=2,
             )
-        run_in_blocks(work)
+        run_pieces(pieces, sum([array.size for run in runs.values() for _, array, _ in run]))
         return loss
 
     def _runs(self) -> dict[tuple[Any, ...], Run]:
-        """Return the parameters with a gradient; small ones of one group, step count and dtype are together.
+        """Return the parameters with a gradient, by keys that begin with the number of their group.
 
-        Large parameters, and those that may share memory with others, are alone. 64 small ones fit into a block. The
-        keys begin with the number of the group.
+        Small parameters of one group, dtype and step count are together; 64 of them fit into a block. Large ones, and
+        those that may share memory with others, are alone.
         """
         runs: dict[tuple[Any, ...], Run] = {}
         owners: dict[int, int] = {}  # the number of the parameter, by the id of its array
-        groups = enumerate(self.param_groups)
-        self._checked = {k: self._options_of(group, self._checked.get(k, {})) for k, group in groups}
-        for i, (k, p) in enumerate([(k, p) for k, group in enumerate(self.param_groups) for p in group["params"]]):
-            if not (i < len(self.params) and p is self.params[i]):
-                raise ValueError(f"{type(self).__name__}: param_groups has other parameters. Use add_param_group.")
-            if (g := p.grad) is not None:
-                array = p.data
-                self._check_parameter(i, array)
-                small = array.size <= _SMALL and array.base is None and owners.setdefault(id(array), i) == i
-                key = (k, self.steps[i], array.dtype.char, len(owners) // 64) if small else (k, i)
-                runs.setdefault(key, []).append((i, array, plain(g)))
+        i = -1
+        for k, group in enumerate(self.param_groups):
+            self._checked[k] = self._options_of(group, self._checked.get(k, {}))
+            for p in group["params"]:
+                i += 1
+                if not (i < len(self.params) and p is self.params[i]):
+                    raise ValueError(f"{type(self).__name__}: param_groups has other parameters. Use add_param_group.")
+                if (g := p.grad) is not None:
+                    array = p.data
+                    self._check_parameter(i, array)
+                    small = array.size <= _SMALL and array.base is None and owners.setdefault(id(array), i) == i
+                    key = (k, self.steps[i], array.dtype, len(owners) // 64) if small else (k, i)
+                    runs.setdefault(key, []).append((i, array, plain(g)))
         return runs
 
     def _options_of(self, group: Group, checked: Group) -> Group:

@@ -79,7 +79,8 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
     """Run functions without arguments, each once, on up to :func:`get_num_threads` threads including the caller's.
 
     Args:
-        worth: whether the work is worth other threads, which take 50 to 100 µs to wake. If not, pieces run in order.
+        worth: whether the work is worth other threads, which take 50 to 100 µs to wake. If not, pieces run in order,
+            and BLAS keeps its threads.
 
     Returns when all pieces have ended. If one raises, or Ctrl-C interrupts the caller, no further piece begins. The
     error is raised here when the running pieces have ended, because they write into the caller's arrays. Within a piece
