@@ -48,9 +48,13 @@ def written(array: Array) -> None:
     """
     global last_write
     last_write = next(clock)
-    memory = owner(array)
+    memory = array if array.base is None else owner(array)
     key = id(memory)
-    _writes[key] = weakref.ref(memory, lambda _: _writes.pop(key, None)), last_write
+    known = _writes.get(key, (None, 0))[0]
+    _writes[key] = (
+        known if known and known() is memory else weakref.ref(memory, lambda _: _writes.pop(key, None)),
+        last_write,
+    )
 
 
 def arrays_in(values: Any) -> list[Array]:

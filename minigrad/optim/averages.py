@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..compiler import fused
 from ..nn.module import matching_arrays
 from ..spec import Array, describe
 from ..writes import written
-from .optimizer import as_number, run_in_blocks, tensors
+from .optimizer import as_number, blocks, run_pieces, tensors
 
 __all__ = ["EMA"]
 
@@ -68,12 +69,13 @@ class EMA:
             raise RuntimeError("EMA.update: the parameters hold the averages inside applied(). Update before or after.")
         decay = as_number("EMA.update", "decay", self.decay, "in [0, 1]")
 
-        def move(mean: Array, now: Array) -> None:
-            _move(mean, now, decay)
-
-        work = [(move, [mean, p.data.astype(mean.dtype, copy=False)]) for p, mean in self._pairs("update")]
+        pieces = [
+            partial(_move, *block, decay)
+            for p, mean in self._pairs("update")
+            for block in blocks([mean, p.data.astype(mean.dtype, copy=False)])
+        ]
         self.updates += 1
-        run_in_blocks(work)
+        run_pieces(pieces, sum(mean.size for mean in self.averages.values()))
 
     @contextmanager
     def applied(self) -> Iterator[None]:

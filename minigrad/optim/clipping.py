@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from itertools import pairwise
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 
 from ..core import Tensor
 from ..recording import norm_of
@@ -46,8 +44,8 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     norm = math.hypot(*(math.hypot(*(norm_of(block) for (block,) in blocks([g]))) for g in gradients))
     if max_norm < norm < math.inf:
         grads = list({id(g): g for g in gradients}.values())
-        overlap = any(a[1] > b[0] for a, b in pairwise(sorted(map(byte_bounds, grads))))
-        scaled = [g.copy() for g in grads] if overlap else grads  # all copies, before any gradient is written
+        # Views may share memory: copy them before any gradient is written.
+        scaled = [g if g.base is None else g.copy() for g in grads]
         factor = max_norm / norm
         for g, new in zip(grads, scaled, strict=True):
             written(g)

@@ -132,7 +132,7 @@ class LBFGS(Optimizer):
         """
         if not callable(closure):
             raise TypeError("LBFGS.step: pass a closure that clears and computes the gradients and returns the loss")
-        options = self._options_of(self.param_groups[0])
+        options = self._options_of(self.param_groups[0], {})
         tolerance, most = options["tolerance_change"], options["max_eval"]
         first = closure()
         loss, g, evals = _as_float(first), self._flat_gradient(), 1
@@ -199,10 +199,13 @@ class LBFGS(Optimizer):
 
     def _flat_gradient(self) -> Array:
         """Return all gradients as one vector; missing ones are 0."""
-        grads = [np.zeros(p.shape, p.dtype) if p.grad is None else plain(p.grad) for p in self.params]
         for i, p in enumerate(self.params):
-            self._check_parameter(i, p)
-        return np.concatenate([g.reshape(-1) for g in grads]).astype(self._gradient.dtype, copy=False)
+            self._check_parameter(i, p.data)
+        return np.concatenate(
+            [np.zeros(p.shape, p.dtype) if p.grad is None else plain(p.grad) for p in self.params],
+            axis=None,
+            dtype=self._gradient.dtype,
+        )
 
     def _write(self, x: Array) -> None:
         for p, values in zip(self.params, np.split(x, self._ends[:-1]), strict=True):

@@ -3,6 +3,10 @@
 An optimiser writes into the arrays of its parameters and never replaces them. It keeps its state in the dtype of the
 parameter, except for half precision, where squares of gradients underflow or overflow and small steps get lost. The
 state of a half-precision parameter is float32. Its steps are computed in float32 and rounded once, into the parameter.
+
+A step does a dozen NumPy calls, which take longer than their work on a small array. So a step copies the small
+parameters of a group and their gradients into one array each, updates that, and copies the parameters back. Their state
+is kept as views of one array. The formulas are elementwise, so NumPy computes the same bits as for each alone.
 """
 
 from __future__ import annotations
@@ -25,10 +29,12 @@ __all__ = ["Optimizer"]
 
 Group = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+Run = list[tuple[int, Array, Array]]  # number, data and gradient of the parameters that are updated together
 
 _NEVER_NEGATIVE = ("step", "sum", "v", "v_max")  # counts, and sums or means of squares
 _ARRAYS = {"amsgrad": "v_max", "centered": "mean", "momentum": "velocity"}  # kept for each parameter if an option is on
 _BLOCK = 262144  # entries; smaller blocks cost more calls, larger ones leave the cache
+_SMALL = 4096  # entries; a parameter of up to so many is updated together with others
 
 _RANGES: dict[str, Callable[[float], bool]] = {
     "finite and at least 0": lambda x: 0 <= x < math.inf,
@@ -116,14 +122,9 @@ def tensors(caller: str, params: Any) -> list[Tensor]:
     return unique
 
 
-def run_in_blocks(work: Iterable[tuple[Callable[..., None], Sequence[Array]]]) -> None:
-    """Call each function with corresponding blocks of its equally shaped arrays; threads share large arrays."""
-    calls: list[Callable[[], None]] = []
-    entries = 0
-    for function, arrays in work:
-        entries += arrays[0].size
-        calls += [partial(function, *block) for block in blocks(arrays)]
-    run_in_parallel(calls, worth=entries >= _BLOCK)  # for less, waking a thread takes longer
+def run_pieces(pieces: Sequence[Callable[[], None]], entries: int) -> None:
+    """Call functions that together update so many entries; threads share them if that is worth it."""
+    run_in_parallel(pieces, worth=entries >= _BLOCK)  # for less, waking a thread takes longer
 
 
 def blocks(arrays: Sequence[Array]) -> Iterator[Sequence[Array]]:
@@ -201,6 +202,8 @@ class Optimizer:
         self.steps: list[int] = []  # the number of updates of each parameter
         self.state: dict[str, dict[int, Array]] = {}  # by name, and by the number of the parameter
         self._specs: list[Spec] = []
+        self._checked: dict[int, Group] = {}  # the options of each group at the last step
+        self._joined: dict[Any, tuple[list[Array], list[tuple[Array, Array]]]] = {}  # see _join
         self._reductions = 0  # how often ReduceOnPlateau changed the rates; a Schedule raises if this changes
         given: Any = params if isinstance(params, Tensor) or not isinstance(params, Iterable) else list(params)
         several = isinstance(given, list) and any(isinstance(group, Mapping) for group in given)
@@ -229,11 +232,10 @@ class Optimizer:
             raise ValueError(f"{caller}: a parameter ({describe(known[0])}) is in another group")
         options = {name: as_option(caller, name, group.get(name, self.defaults[name])) for name in self._options}
         self._check_options(options)
-        names = self._arrays_of(options)
         self.param_groups.append({"params": params, **options})
         for i, p in enumerate(params, len(self.params)):
             self._specs.append((p.shape, p.dtype))
-            self._state_of(i, options, names)
+            self._state_of(i, options)
         self.params += params
         self.steps += [0] * len(params)
 
@@ -242,18 +244,36 @@ class Optimizer:
 
     def _arrays_of(self, options: Group) -> tuple[str, ...]:
         """Return the names of the arrays kept for each parameter."""
-        return (*self._state_names, *(array for option, array in _ARRAYS.items() if options.get(option)))
+        return (*self._state_names, *[array for option, array in _ARRAYS.items() if options.get(option)])
 
-    def _state_of(self, i: int, options: Group, names: tuple[str, ...]) -> list[Array]:
+    def _state_of(self, i: int, options: Group) -> list[Array]:
         """Return the arrays kept for a parameter; create the missing ones."""
         (shape, dtype), start = self._specs[i], options.get("initial_accumulator_value", 0.0)
-        for name in names:
+        for name in (names := self._arrays_of(options)):
             if i not in self.state.setdefault(name, {}):
                 self.state[name][i] = np.full(shape, start, np.result_type(dtype, np.float32))
         return [self.state[name][i] for name in names]
 
+    def _join(self, run: Run, options: Group) -> tuple[list[Array], list[tuple[Array, Array]]]:
+        """Return one array each for the data, gradients and states of small parameters, and views of the first two.
+
+        The arrays in ``state`` become views, too, until another run includes their parameter.
+        """
+        numbers, names = [i for i, _, _ in run], self._arrays_of(options)
+        joined = self._joined.get(key := (*numbers, *names))
+        if joined is None or joined[1][0][0].base is not joined[0][0]:  # in a deep copy, views own their memory
+            self._joined = {other: kept for other, kept in self._joined.items() if not {*other} & {*numbers}}
+            rows = [(array, g, *self._state_of(i, options)) for i, array, g in run]
+            wholes = [np.concatenate(arrays, axis=None) for arrays in zip(*rows, strict=True)]
+            ends, shapes = np.cumsum([row[0].size for row in rows]), [row[0].shape for row in rows]
+            views = [list(map(np.reshape, np.split(whole, ends[:-1]), shapes)) for whole in wholes]
+            for name, kept in zip(names, views[2:], strict=True):
+                self.state[name].update(zip(numbers, kept, strict=True))
+            joined = self._joined[key] = wholes, list(zip(*views[:2], strict=True))
+        return joined
+
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
-        """Do step t (counted from 1) for one block of a parameter and of its state, in place, with weight decay."""
+        """Do step t (counted from 1), with weight decay, in place, for entries of a parameter, or of several small ones."""
         raise NotImplementedError
 
     def _decay(self, options: Group) -> float | None:
@@ -263,12 +283,23 @@ class Optimizer:
 
     def _step_block(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
         """Update one block, in float32 for half precision."""
+        g = -g if options.get("maximize") else g
         if p.dtype == np.float16:
             single = p.astype(np.float32)
             self._update(options, t, single, g.astype(np.float32), *state)
             p[...] = single
         else:
             self._update(options, t, p, g, *state)
+
+    def _step_joined(
+        self, options: Group, t: int, run: Run, wholes: list[Array], views: list[tuple[Array, Array]]
+    ) -> None:
+        """Update small parameters as one array, through their copies."""
+        for (_, array, g), (p_copy, g_copy) in zip(run, views, strict=True):
+            p_copy[...], g_copy[...] = array, g
+        self._step_block(options, t, *wholes)
+        for (_, array, _), (p_copy, _) in zip(run, views, strict=True):
+            array[...] = p_copy
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient, in place; warn if none has one.
@@ -285,51 +316,68 @@ class Optimizer:
                 an array of another shape or dtype. Nothing is written.
         """
         loss = None if closure is None else closure()
-        work = []
-        for i, options, arrays in list(self._updates()):  # checks everything before anything changes
-            self.steps[i] += 1
-            written(arrays[0])
-            work.append((partial(self._step_block, options, self.steps[i]), arrays))
-        if not work:
+        runs, pieces = self._runs(), []  # checks everything before anything changes
+        for (k, *_), run in runs.items():
+            for i, array, _ in run:
+                self.steps[i] += 1
+                written(array)
+            options = self._checked[k]
+            if len(run) > 1:
+                pieces.append(partial(self._step_joined, options, self.steps[i], run, *self._join(run, options)))
+            else:
+                work = partial(self._step_block, options, self.steps[i])
+                pieces += [partial(work, *block) for block in blocks([*run[0][1:], *self._state_of(i, options)])]
+        if not pieces:
             warnings.warn(
                 f"{type(self).__name__}.step: no parameter has a gradient, so nothing changed. Call backward() after "
                 "zero_grad(), before step().",
                 stacklevel=2,
             )
-        run_in_blocks(work)
+        run_pieces(pieces, sum([array.size for run in runs.values() for _, array, _ in run]))
         return loss
 
-    def _updates(self) -> Iterator[tuple[int, Group, list[Array]]]:
-        """Yield the number, options, and arrays (data, gradient and state) of each parameter with a gradient."""
+    def _runs(self) -> dict[tuple[Any, ...], Run]:
+        """Return the parameters with a gradient, by keys that begin with the number of their group.
+
+        Small parameters of one group, dtype and step count are together; 64 of them fit into a block. Large ones, and
+        those that may share memory with others, are alone.
+        """
+        runs: dict[tuple[Any, ...], Run] = {}
+        owners: dict[int, int] = {}  # the number of the parameter, by the id of its array
         i = -1
-        for group in self.param_groups:
-            options = self._options_of(group)
-            names = self._arrays_of(options)
+        for k, group in enumerate(self.param_groups):
+            self._checked[k] = self._options_of(group, self._checked.get(k, {}))
             for p in group["params"]:
                 i += 1
                 if not (i < len(self.params) and p is self.params[i]):
                     raise ValueError(f"{type(self).__name__}: param_groups has other parameters. Use add_param_group.")
-                if p.grad is not None:
-                    g = -plain(p.grad) if options.get("maximize") else plain(p.grad)
-                    self._check_parameter(i, p)
-                    yield i, options, [p.data, g, *self._state_of(i, options, names)]
+                if (g := p.grad) is not None:
+                    array = p.data
+                    self._check_parameter(i, array)
+                    small = array.size <= _SMALL and array.base is None and owners.setdefault(id(array), i) == i
+                    key = (k, self.steps[i], array.dtype, len(owners) // 64) if small else (k, i)
+                    runs.setdefault(key, []).append((i, array, plain(g)))
+        return runs
 
-    def _options_of(self, group: Group) -> Group:
-        """Return the current options of a group, checked."""
-        options = {name: as_option(type(self).__name__, name, group.get(name)) for name in self._options}
-        self._check_options(options)
-        return options
+    def _options_of(self, group: Group, checked: Group) -> Group:
+        """Return the current options of a group, checked unless they are equal to ``checked``."""
+        now, known = [group.get(name) for name in self._options], list(checked.values())
+        if [*map(type, now)] != [*map(type, known)] or now != known:  # the types first: arrays do not compare to a bool
+            checked = {name: as_option(type(self).__name__, name, group.get(name)) for name in self._options}
+            self._check_options(checked)
+        return checked
 
-    def _check_parameter(self, i: int, p: Tensor) -> None:
-        """Raise unless a parameter is writeable and has its original shape and dtype; it may have been frozen."""
-        name, (shape, dtype) = type(self).__name__, self._specs[i]
-        if p.data.shape != shape or p.data.dtype != dtype:
+    def _check_parameter(self, i: int, array: Array) -> None:
+        """Raise unless the array of a parameter is writeable, and has its original shape and dtype."""
+        if (array.shape, array.dtype) != (spec := self._specs[i]):  # while frozen, it may have been replaced
             raise ValueError(
-                f"{name}: parameter {i} was {dtype} {shape} when the optimiser was created, but its data is now "
-                f"{describe(p.data)}. Write into .data instead of replacing it."
+                f"{type(self).__name__}: parameter {i} was {spec[1]} {spec[0]} when the optimiser was created, but its "
+                f"data is now {describe(array)}. Write into .data instead of replacing it."
             )
-        if not p.data.flags.writeable:
-            raise ValueError(f"{name}: .data of parameter {i} ({describe(p)}) is read-only. Replace it by a copy.")
+        if not array.flags.writeable:
+            raise ValueError(
+                f"{type(self).__name__}: .data of parameter {i} ({describe(array)}) is read-only. Replace it by a copy."
+            )
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""
@@ -405,7 +453,7 @@ class Optimizer:
             if isinstance(kind, tuple):
                 value = kind[int(as_choice(caller, name, value, range(len(kind))))]
             options[k][name] = int(value) if kind is int and value.is_integer() else value
-        return [self._options_of(group) for group in options]
+        return [self._options_of(group, {}) for group in options]
 
     def __repr__(self) -> str:
         parts = [

@@ -79,15 +79,16 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
     """Run functions without arguments, each once, on up to :func:`get_num_threads` threads including the caller's.
 
     Args:
-        worth: whether the work is worth other threads, which take 50 to 100 µs to wake. If not, pieces run in order.
+        worth: whether the work is worth other threads, which take 50 to 100 µs to wake. If not, pieces run in order,
+            and BLAS keeps its threads.
 
     Returns when all pieces have ended. If one raises, or Ctrl-C interrupts the caller, no further piece begins. The
     error is raised here when the running pieces have ended, because they write into the caller's arrays. Within a piece
     this function runs pieces in order. Context variables and settings such as ``np.errstate`` apply in every piece.
     """
     pieces = list(pieces)
-    threads = get_num_threads()
-    helpers = min(threads, len(pieces)) - 1 if worth else 0
+    threads = get_num_threads() if worth else 1
+    helpers = min(threads, len(pieces)) - 1
     if helpers < 1 or getattr(_inside, "busy", False):
         with _blas_on_one_thread() if threads > 1 else nullcontext():
             for piece in pieces:

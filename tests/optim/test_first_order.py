@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -167,6 +168,111 @@ def test_centered_rmsprop_of_a_constant_gradient_is_finite(dtype):
     p = leaf(np.ones(50, dtype))
     run("RMSprop", p, [np.linspace(0.1, 3, 50)] * 400, {"alpha": 0.9, "centered": True})
     assert np.isfinite(p.data).all()
+
+
+# --- small parameters, which are updated together ------------------------------------------------------
+
+
+def several(dtype: str) -> list[mg.Tensor]:
+    """Small parameters of many layouts, and a larger one; the last two share an array."""
+    rng = np.random.default_rng(5)
+    shapes = [(2, 16), (16,), (), (0, 3), (5, 4), (6, 2), (70, 70), (3,), (3,)]
+    params = [leaf(rng.normal(size=shape).astype(dtype)) for shape in shapes]
+    params[4].data = np.asfortranarray(params[4].data)
+    params[5].data = np.repeat(params[5].data, 2, axis=1)[:, ::2]
+    params[-1].data = params[-2].data
+    return params
+
+
+def irregular_training(name: str, options: dict[str, Any], params: list[mg.Tensor]) -> optim.Optimizer:
+    """Steps with missing gradients, frozen parameters, other options, other arrays, and from a saved state."""
+    rng = np.random.default_rng(6)
+    groups = [{"params": params[:3]}, {"params": params[3:], "weight_decay": 0.02}]
+    optimizer = getattr(optim, name)(groups, **{"lr": 0.01, **options})
+    for step in range(12):
+        for i, p in enumerate(params):
+            p.requires_grad = not (i == 4 and step in (7, 8))
+            if p.requires_grad:
+                missing = (step + i) % 5 == 0 and step < 6
+                p.grad = None if missing else rng.normal(size=p.shape).astype(p.dtype)
+        if step == 4:
+            optimizer.param_groups[0]["lr"] = 0.02
+        if step == 5:
+            params[0].data = params[0].data.copy()
+        if step == 9:
+            state, optimizer = optimizer.state_dict(), copy.deepcopy(optimizer)
+            params[:] = optimizer.params
+            optimizer.load_state_dict({key: a * 0 if key.startswith("step") else a for key, a in state.items()})
+        optimizer.step()
+    return optimizer
+
+
+@pytest.mark.parametrize(("name", "options"), [*METHODS, ("Lion", {})], ids=[*NAMES, "Lion"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_small_parameters_are_updated_together_to_the_bit(name, options, dtype, monkeypatch):
+    together, alone = several(dtype), several(dtype)
+    one = irregular_training(name, options, together)
+    monkeypatch.setattr(base, "_SMALL", -1)
+    other = irregular_training(name, options, alone)
+    for p, q in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+    mine, theirs = one.state_dict(), other.state_dict()
+    assert list(mine) == list(theirs)
+    for key, array in theirs.items():
+        assert mine[key].shape == array.shape
+        assert mine[key].dtype == array.dtype
+        np.testing.assert_array_equal(mine[key], array)
+
+
+def test_small_parameters_take_one_update(monkeypatch):
+    updates = []
+    monkeypatch.setattr(optim.SGD, "_update", lambda self, options, t, p, g, *state: updates.append(p.size))
+    params = [leaf(np.ones(shape)) for shape in [(2, 16), (16,), (16, 16), (16,), (300, 300), (2,)]]
+    for p in params:
+        p.grad = np.ones(p.shape)
+    optim.SGD(params, lr=0.1).step()
+    assert updates == [322, 90000]
+
+
+def test_a_momentum_for_some_steps_of_small_parameters(monkeypatch):
+    def steps(params: list[mg.Tensor]) -> optim.Optimizer:
+        rng = np.random.default_rng(7)
+        optimizer = optim.SGD(params, lr=0.1)
+        for momentum in (0.0, 0.9, 0.9, 0.0, 0.5):
+            optimizer.momentum = momentum
+            for p in params:
+                p.grad = rng.normal(size=p.shape)
+            optimizer.step()
+        return optimizer
+
+    together, alone = several("float64")[:5], several("float64")[:5]
+    mine = steps(together)
+    monkeypatch.setattr(base, "_SMALL", -1)
+    theirs = steps(alone)
+    for i, (p, q) in enumerate(zip(together, alone, strict=True)):
+        np.testing.assert_array_equal(p.data, q.data)
+        np.testing.assert_array_equal(mine.state["velocity"][i], theirs.state["velocity"][i])
+
+
+def test_options_that_changed_since_the_last_step_are_checked():
+    p = leaf(np.ones(2))
+    sgd = optim.SGD([p], lr=0.5)
+    for rate, expected in ((0.5, 0.5), (np.array(0.25), 0.25), (1, -0.75)):
+        p.grad = np.ones(2)
+        sgd.lr = rate
+        sgd.step()
+        assert p.data.tolist() == [expected] * 2
+    rate = np.array(1.0)
+    sgd.lr = rate
+    for changed, expected in ((0.25, -1.0), (0.5, -1.5)):  # an array may change while it stays the option
+        rate[...] = changed
+        sgd.step()
+        assert p.data.tolist() == [expected] * 2
+    for bad, kind in ((np.array([0.5]), TypeError), ("0.5", TypeError), (-0.5, ValueError), (math.nan, ValueError)):
+        sgd.lr = bad
+        with pytest.raises(kind, match="SGD: lr must be"):
+            sgd.step()
+    assert p.data.tolist() == [-1.5] * 2
 
 
 # --- state ---------------------------------------------------------------------------------------------
