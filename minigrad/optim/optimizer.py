@@ -273,7 +273,7 @@ class Optimizer:
         return joined
 
     def _update(self, options: Group, t: int, p: Array, g: Array, *state: Array) -> None:
-        """Do step t (counted from 1), with weight decay, in place, for entries of a parameter, or of several small ones."""
+        """Do step t (from 1), with weight decay, in place, for entries of a parameter, or of several small ones."""
         raise NotImplementedError
 
     def _decay(self, options: Group) -> float | None:
