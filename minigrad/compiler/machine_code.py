@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..runtime.files import cache_folder, replacing
+from ..runtime.files import replacing
+from ..runtime.settings import cache_folder
 
 __all__ = ["address_of"]
 
