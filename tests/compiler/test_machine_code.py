@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minigrad.compiler import fused, machine_code
+from minigrad.runtime.settings import cache_folder
 from tests.compiler.test_fused import python
 
 PROGRAM = """
@@ -150,10 +151,10 @@ print(ok and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0)
 def test_the_folder_is_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.delenv("MINIGRAD_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert machine_code.cache_folder() == tmp_path / "minigrad"
+    assert cache_folder() == tmp_path / "minigrad"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert machine_code.cache_folder() == tmp_path / ".cache" / "minigrad"
+    assert cache_folder() == tmp_path / ".cache" / "minigrad"
 
 
 def test_threads_compile_one_after_another(kept, compiled):
@@ -227,8 +228,3 @@ def test_a_file_under_the_name_of_another_is_made_anew(kept, compiled):
     file.write_bytes(other.read_bytes())
     run_once()
     assert len(compiled) == 3
-
-
-def test_an_unknown_mode_is_refused():
-    code = "import os; os.environ['MINIGRAD_FUSE'] = 'off'\ntry: import minigrad\nexcept ValueError as e: print(e)"
-    assert "must be auto, never or always, not 'off'" in python(code)
