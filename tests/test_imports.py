@@ -1,4 +1,4 @@
-"""Importing minigrad is quick, needs NumPy alone, and changes nothing. `make lint` checks which modules import which."""
+"""Importing minigrad is quick, needs NumPy alone and changes nothing. `make lint` checks which modules import which."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def of_linux():
     return {file for file in files if "lib-dynload" not in file}, len(os.listdir("/proc/self/task"))
 
 def watch(event, arguments):
-    if event in ("ctypes.dlopen", "os.putenv", "os.unsetenv", "subprocess.Popen", "socket.__new__"):
+    if event in ("os.putenv", "os.unsetenv", "subprocess.Popen", "socket.__new__"):
         events.append((event, arguments))
-    elif event == "open" and not os.path.abspath(arguments[0]).startswith(tuple(own)):
+    elif event in ("open", "ctypes.dlopen") and not os.path.abspath(arguments[0]).startswith(tuple(own)):
         events.append((event, arguments))
 
 import json, queue, zlib  # some load a library

@@ -25,7 +25,7 @@ from captioning.training.run_folder import Run
 from captioning.training.settings import KEEP, SCHEDULES, parse_interval
 from captioning.training.solver import CHECKPOINT_EVERY
 from minigrad.parallel.communicators import launch_of
-from minigrad.runtime.blas import most_threads
+from minigrad.runtime.blas import MOST_THREADS
 from minigrad.runtime.extras import require
 
 __all__ = [
@@ -71,7 +71,7 @@ _FLAG: dict[str, Any] = {"action": "store_true"}
 _N: dict[str, Any] = {"type": int, "metavar": "N"}
 _X: dict[str, Any] = {"type": float, "metavar": "X"}
 _COUNT: dict[str, Any] = {"type": number(int, 1), "metavar": "N"}
-_THREADS: dict[str, Any] = {"type": number(int, 1, most_threads()), "metavar": "N"}
+_THREADS: dict[str, Any] = {"type": number(int, 1, MOST_THREADS), "metavar": "N"}
 _BEAM: dict[str, Any] = {"group": "beam search"}
 _CONSENSUS: dict[str, Any] = {"group": "consensus"}
 _ATTENTION = {"model": ("attention",)}

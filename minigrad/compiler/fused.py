@@ -234,9 +234,7 @@ class Kernel:
     def __call__(self, args: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         """Compute the results for arguments of the layout. ``shape`` is that of the first."""
         M, K = (1, math.prod(shape)) if self.flat else (math.prod(shape[:-1]), shape[-1])
-        parts = 1
-        if M * K > _WORTH_A_THREAD and self.splits:
-            parts = min(K if self.flat else M, get_num_threads())
+        parts = min(K if self.flat else M, get_num_threads()) if M * K > _WORTH_A_THREAD and self.splits else 1
         if parts == 1:
             arrays = [np.empty(self._shape(v, shape), dtype) for v, dtype in self.made]
             self._run(M, K, args, arrays)

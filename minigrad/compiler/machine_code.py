@@ -15,8 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..runtime.files import replacing
-from ..runtime.settings import cache_folder
+from ..runtime.files import cache_folder, replacing
 
 __all__ = ["address_of"]
 

@@ -42,23 +42,20 @@ def main(arguments: list[str] | None = None) -> None:
         "name. MINIGRAD_CACHE names the folder of the measurement.",
     )
     parser.add_argument("command", nargs="?", choices=["show", "tune"], default="show", help="what to do (show)")
-    command = parser.parse_args(arguments).command
     try:
-        backend = matmul_backend.backend()
+        if parser.parse_args(arguments).command == "tune":
+            print("measuring matrix products for a few seconds; keep the machine idle", flush=True)
+            large, thin = measure()
+            found, best = fastest(large, thin)
+            matmul_backend.keep(found, best, {str(strategy): time for strategy, time in {**large, **thin}.items()})
+            for library, strategy in found.items():
+                print(f"{library}: {strategy}{', the default from now on' if library == best else ''}")
+        else:
+            print(matmul_backend.backend())
+    except OSError as error:
+        parser.error(f"cannot save the measurement: {error}")
     except ValueError as error:
         parser.error(str(error))
-    if command == "tune":
-        print("measuring matrix products for a few seconds; keep the machine idle", flush=True)
-        large, thin = measure()
-        found, best = fastest(large, thin)
-        try:
-            matmul_backend.keep(found, best, {str(strategy): time for strategy, time in {**large, **thin}.items()})
-        except OSError as error:
-            parser.error(f"cannot save the measurement: {error}")
-        for library, strategy in found.items():
-            print(f"{library}: {strategy}{', the default from now on' if library == best else ''}")
-    else:
-        print(backend)
     print(f"this machine's measurement: {matmul_backend.measurement()[2]}")
 
 
@@ -74,8 +71,8 @@ def measure(rounds: int = _ROUNDS) -> tuple[dict[Strategy, float], dict[Strategy
         large = _race(
             [_large(*sizes) for sizes in _LARGE], [Strategy(large) for large in ("plain", "tiles", *others)], rounds
         )
-        thin = [Strategy(), *(Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS)]
-        thin += [Strategy(thin=other) for other in others]
+        blocks = (Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS)
+        thin = [Strategy(), *blocks, *(Strategy(thin=other) for other in others)]
         return large, _race([_step(rows) for rows in _ROWS], thin, rounds)
     finally:
         set_num_threads(threads)

@@ -1,7 +1,7 @@
 """Access the OpenBLAS that NumPy bundles: its number of threads, its kernel and its matrix product.
 
-NumPy has no functions for these, but the library has, under names that depend on how it was built. What may break: NumPy
-may link another BLAS, or OpenBLAS may rename a function. Then :func:`_find` returns None: minigrad counts its own
+NumPy has no functions for these, but the library has, under names that depend on how it was built. What may break:
+NumPy may link another BLAS, or OpenBLAS may rename a function. Then :func:`_find` returns None: minigrad counts its own
 threads, BLAS keeps the number of its threads, products are plain, and no recurrent layer is compiled.
 """
 
@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["gemm", "get_threads", "kernel", "most_threads", "processor", "set_threads"]
+__all__ = ["MOST_THREADS", "gemm", "get_threads", "kernel", "processor", "set_threads"]
 
 
-@cache
 def _find(name: str) -> Any:
     """Look up a function of OpenBLAS, such as ``openblas_get_num_threads``; None if it is missing."""
     try:
@@ -38,20 +37,22 @@ def _text(name: str) -> str:
     return (function() or b"").decode()
 
 
-def most_threads() -> int:
-    """Return the most threads that OpenBLAS was built for. It takes a larger number for this one."""
-    return max(map(int, re.findall(r"MAX_THREADS=(\d+)", _text("openblas_get_config"))), default=1024)
+_get = _find("openblas_get_num_threads")
+_set = _find("openblas_set_num_threads")
+
+# The most threads that OpenBLAS was built for. It takes a larger number for this one.
+MOST_THREADS = max(map(int, re.findall(r"MAX_THREADS=(\d+)", _text("openblas_get_config"))), default=1024)
 
 
 def get_threads() -> int | None:
     """Return how many threads a product may use now; None if that is not known."""
-    return get() if (get := _find("openblas_get_num_threads")) else None
+    return _get() if _get else None
 
 
 def set_threads(number: int) -> None:
     """Use at most this many threads in the whole process; no effect if the library does not allow it."""
-    if set := _find("openblas_set_num_threads"):
-        set(number)
+    if _set:
+        _set(number)
 
 
 def kernel() -> str:

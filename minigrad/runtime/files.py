@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["flush_to_disk", "irregular", "replacing"]
+__all__ = ["cache_folder", "flush_to_disk", "irregular", "replacing"]
 
 _ABANDONED = 3600  # seconds
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # errors of writing, which do not name the file
+
+
+def cache_folder() -> Path:
+    """Return the folder of measurements and compiled loops: ``MINIGRAD_CACHE``, or ``minigrad`` in the user's cache."""
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.environ.get("MINIGRAD_CACHE") or Path(caches, "minigrad"))
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 The fastest way differs from processor to processor, even with the same kernel of the same library. So each *strategy*
 is used only on processor families for which a measurement showed a gain (:data:`FAMILIES`), or on machines measured
-with ``python -m minigrad.runtime tune``. All others, such as processors that do not exist yet, compute plain products:
-the table may fall behind new processors and libraries, which costs speed and never a wrong result. No strategy is tried out while a model
+with ``python -m minigrad.runtime tune``. All others compute plain products. No strategy is tried out while a model
 runs, so a repeated run gives the same bits.
 
     GFLOP/s on one core, float32      AMD EPYC (Zen 4)     Intel Xeon (AVX-512, 2 MiB of L2)
@@ -36,8 +35,8 @@ import numpy as np
 
 from . import blas, mkl, threads
 from .extras import how_to_install
-from .files import irregular, replacing
-from .settings import cache_folder, setting
+from .files import cache_folder, irregular, replacing
+from .settings import setting
 
 __all__ = ["BLAS", "Strategy", "backend", "chosen", "keep", "measurement", "signature", "tuning_file",
            "using"]  # fmt: skip
@@ -76,7 +75,8 @@ FAMILIES = {
     ("GenuineIntel", 6): ("mkl", {"numpy": Strategy("plain", "blocks", 25), "mkl": Strategy("mkl", "mkl")}),
 }
 """The faster library and each one's strategy, by the processor's vendor and family, if OpenBLAS's kernel is one of
-`_WITHOUT_COPIES`: Zen 4 (Zen 3, also of family 25, has no AVX-512) and Intel Xeon."""
+`_WITHOUT_COPIES`: Zen 4 (Zen 3, also of family 25, has no AVX-512) and Intel Xeon. What may break: newer processors and
+kernels are in neither table. Then products are plain, which may be slower, until ``tune`` has measured the machine."""
 
 
 # --- the measurement of this machine ------------------------------------------------------------------

@@ -1,9 +1,6 @@
 """Settings from the environment. Each is read when it is first needed, never by an import."""
 
 import os
-from pathlib import Path
-
-__all__ = ["cache_folder", "setting"]
 
 
 def setting(name: str, *allowed: str) -> str:
@@ -19,9 +16,3 @@ def setting(name: str, *allowed: str) -> str:
     if value not in allowed:
         raise ValueError(f"{name} must be {', '.join(allowed[:-1])} or {allowed[-1]}, not {value!r}")
     return value
-
-
-def cache_folder() -> Path:
-    """Return the folder of measurements and compiled loops: ``MINIGRAD_CACHE``, or ``minigrad`` in the user's cache."""
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.environ.get("MINIGRAD_CACHE") or Path(caches, "minigrad"))

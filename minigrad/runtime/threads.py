@@ -56,9 +56,9 @@ def set_num_threads(number: int) -> None:
     >>> set_num_threads(before)
     """
     global _number
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= blas.most_threads():
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= blas.MOST_THREADS:
         raise ValueError(
-            f"set_num_threads: the number must be an integer from 1 to {blas.most_threads()}, not {number!r}"
+            f"set_num_threads: the number must be an integer from 1 to {blas.MOST_THREADS}, not {number!r}"
         )
     with lock:
         _number = number

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from minigrad.compiler import fused, machine_code
-from minigrad.runtime.settings import cache_folder
 from tests.compiler.test_fused import python
 
 PROGRAM = """
@@ -151,10 +150,10 @@ print(ok and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0)
 def test_the_folder_is_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.delenv("MINIGRAD_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "minigrad"
+    assert machine_code.cache_folder() == tmp_path / "minigrad"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "minigrad"
+    assert machine_code.cache_folder() == tmp_path / ".cache" / "minigrad"
 
 
 def test_threads_compile_one_after_another(kept, compiled):

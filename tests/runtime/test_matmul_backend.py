@@ -61,7 +61,10 @@ def test_table_of_decisions(machine, monkeypatch, processor, kernel, has_mkl, as
 
 @pytest.mark.parametrize(
     ("asked", "message"),
-    [("mkl", "the package mkl is not installed: pip install"), ("openblas", "must be auto, numpy or mkl, not 'openblas'")],
+    [
+        ("mkl", "the package mkl is not installed: pip install"),
+        ("openblas", "must be auto, numpy or mkl, not 'openblas'"),
+    ],
 )
 def test_wrong_environment_variables(machine, monkeypatch, asked, message):
     machine(XEON)

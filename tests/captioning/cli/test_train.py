@@ -18,7 +18,7 @@ from captioning.data.errors import DataError
 from captioning.training.run_folder import Run
 from captioning.training.solver import Solver
 from captioning.vision.extractors import EXTRACTORS
-from minigrad.runtime.blas import most_threads
+from minigrad.runtime.blas import MOST_THREADS
 from tests.captioning.cli.commands import SMALL, edit_json, output_of, refused, status_of
 from tests.captioning.full_disks import files_of_at_most
 from tests.captioning.vision.grid_extractor import GridExtractor
@@ -99,7 +99,7 @@ def test_notes_on_what_may_not_be_meant(copied, tmp_path, capsys, monkeypatch, c
     (["--feature-dropout", "nan"], "train: --feature-dropout must be at least 0 and below 1; got nan"),
     (["--seed", "-1"], "--seed: must be an int of at least 0; got -1"), (["--max-train", "1000"], "at most 48"),
     (["--shards", "11"], "batches of 10 cannot be split into 11 shards"),
-    (["--threads", "1025"], f"--threads: must be an int from 1 to {most_threads()}; got 1025"),
+    (["--threads", "1025"], f"--threads: must be an int from 1 to {MOST_THREADS}; got 1025"),
     (["--data", "none"], "none"),
 ])  # fmt: skip
 def test_impossible_settings_are_refused_and_leave_nothing(small_folder, tmp_path, capsys, options, part):
