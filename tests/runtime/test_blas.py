@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _ctypes
-import runpy
+import importlib.util
 import sys
 from types import SimpleNamespace
 
@@ -39,9 +39,11 @@ def test_the_processor_of_linux(text, expected, tmp_path):
     ],
 )
 def test_nothing_is_known_if_the_functions_are_missing(monkeypatch, empty):
+    spec = importlib.util.spec_from_file_location("another_blas", blas.__file__)
+    found = importlib.util.module_from_spec(spec)
     with monkeypatch.context() as patch:
         patch.setattr(np, "empty", empty)
-        found = SimpleNamespace(**runpy.run_path(blas.__file__))
+        spec.loader.exec_module(found)
     assert (found.get_threads(), found.kernel(), found.MOST_THREADS) == (None, "", 1024)
     assert found.gemm(np.dtype(float)) is None
     found.set_threads(1)
