@@ -6,9 +6,7 @@
 >>> x.grad
 array([2., 4., 6.], dtype=float32)
 
-Importing minigrad makes the GNU C library keep up to 64 MB of freed memory for the next iteration, instead of returning
-it to the system (:func:`minigrad.runtime.keep_memory`). Set ``MINIGRAD_KEEP_MEMORY=0`` in the environment to turn that
-off.
+Importing minigrad reads no settings and changes nothing in the process: a setting applies when it is first needed.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -31,7 +29,6 @@ from .profiling import profile
 from .recording import record
 from .rematerialization import checkpoint
 from .rng import manual_seed, rng_state, set_rng_state
-from .runtime import keep_memory as _keep_memory
 from .runtime.threads import get_num_threads, set_num_threads
 from .spec import get_default_dtype, set_default_dtype
 from .transforms import grad, hvp, jvp, linearize, value_and_grad, vjp
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
     from .interop.onnx.importing import import_onnx
 
 __version__ = "0.2.0"
-
-_keep_memory()
 
 __all__ = [
     "Tensor", "check", "checkpoint", "create_graph", "data", "detect_anomaly", "export_onnx", "from_dlpack",

@@ -1,10 +1,14 @@
-"""Importing minigrad is quick and needs NumPy alone. `make lint` checks which modules import which."""
+"""Importing minigrad is quick, needs NumPy alone and changes nothing. `make lint` checks which modules import which."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,3 +44,64 @@ def test_importing_the_captioners_loads_no_extra():
         "print(*{'h5py', 'nltk', 'PIL', 'matplotlib', 'rich', 'starlette', 'uvicorn'} & set(sys.modules))"
     )
     assert printed(code) == []
+
+
+WRONG = {"MINIGRAD_BLAS": "fast", "MINIGRAD_FUSE": "off", "MINIGRAD_KEEP_MEMORY": "no", "MINIGRAD_CACHE": "/dev/null"}
+BYSTANDER = """
+import os, sys, sysconfig, threading, tracemalloc
+import numpy.random  # NumPy loads it when it is first used
+own = [os.path.dirname(numpy.__file__), os.path.abspath("minigrad"), sysconfig.get_path("stdlib")]
+
+def state():
+    return sys.excepthook, threading.excepthook, dict(os.environ), threading.active_count()
+
+def of_linux():
+    if sys.platform != "linux":
+        return set(), 1
+    with open("/proc/self/maps") as maps:
+        files = {line.split()[-1] for line in maps if ".so" in line}
+    return {file for file in files if "lib-dynload" not in file}, len(os.listdir("/proc/self/task"))
+
+def watch(event, arguments):
+    if event in ("os.putenv", "os.unsetenv", "subprocess.Popen", "socket.__new__"):
+        events.append((event, arguments))
+    elif event in ("open", "ctypes.dlopen") and not os.path.abspath(arguments[0]).startswith(tuple(own)):
+        events.append((event, arguments))
+
+import json, queue, zlib  # some load a library
+before, events = (state(), of_linux()), []
+tracemalloc.start()
+sys.addaudithook(watch)
+import minigrad
+print(*events, sep="\\n", end="")
+size, peak = tracemalloc.get_traced_memory()
+assert peak - size < 2**23, "a large block was allocated"
+assert (state(), of_linux()) == before
+"""
+
+
+@pytest.mark.parametrize("wrong", [{}, WRONG], ids=["defaults", "wrong settings"])
+def test_importing_reads_its_files_alone_and_changes_nothing(wrong):
+    done = subprocess.run([sys.executable, "-c", BYSTANDER], capture_output=True, text=True, cwd=ROOT,
+                          env={**os.environ, **wrong})  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("mg.tensor([[1.0]]) @ mg.tensor([[2.0]])", "MINIGRAD_BLAS must be auto, numpy or mkl, not 'fast'"),
+        ("mg.runtime.signature()", "MINIGRAD_BLAS must be auto, numpy or mkl, not 'fast'"),
+        ("mg.softmax(mg.tensor([[1.0, 2.0]]), -1)", "MINIGRAD_FUSE must be auto, never or always, not 'off'"),
+        ("mg.nn.Linear(2, 2)", "MINIGRAD_KEEP_MEMORY must be 1 or 0, not 'no'"),
+    ],
+)
+def test_a_wrong_setting_raises_where_it_is_needed(code, message):
+    if "FUSE" in message and importlib.util.find_spec("llvmlite") is None:
+        pytest.skip("no llvmlite")
+    program = f"import minigrad as mg\nfor _ in range(2):\n  try: {code}\n  except ValueError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT,
+                          env={**os.environ, **WRONG})  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert (len(lines), done.stderr) == (2, "")
+    assert all(line.endswith(message) for line in lines)

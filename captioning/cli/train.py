@@ -103,6 +103,7 @@ TRAINERS = {
 
 def _train_on_rank(options: argparse.Namespace, comm: Any, stack: ExitStack) -> int:
     with mg.parallel.agreed(comm):
+        mg.runtime.keep_memory()
         trainer = _trainer_of(options)
         solver, run, start, settings, data = _prepare(options, trainer, comm, stack)
     if trainer.key is not None and start is not None and run is None:

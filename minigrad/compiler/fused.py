@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib.util import find_spec
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.settings import setting
 from ..runtime.threads import get_num_threads, run_in_parallel, split
 from ..spec import Array
 from .codegen import print_kernel
@@ -22,20 +23,22 @@ from .tracing import Graph, Node, Traced, Untraceable
 
 __all__ = ["FUSED", "Kernel", "fused", "worth_compiling"]
 
-_MODE = os.environ.get("MINIGRAD_FUSE", "auto")  # or "never", or "always" to compile for small arrays, too
-if _MODE not in ("auto", "never", "always"):
-    raise ValueError(f"MINIGRAD_FUSE must be auto, never or always, not {_MODE!r}")
-_AVAILABLE = find_spec("llvmlite") is not None and _MODE != "never"
-_WORTH_A_CALL = 1 if _MODE == "always" else 2048  # entries; with fewer, NumPy takes no longer than a kernel
+_INSTALLED = find_spec("llvmlite") is not None
 _WORTH_A_THREAD = 2**18  # entries; optimisers pass blocks of this size and run them in parallel, so these are not split
 
 FUSED: dict[Callable[..., Any], dict[Any, Kernel | None]] = {}
 """The kernels of each fused function, by the layout of their arguments; None where NumPy runs it."""
 
 
+@cache
+def _worth_a_call() -> float:
+    """Return the fewest entries for which to call a kernel. By default, NumPy takes no longer for fewer."""
+    return {"auto": 2048, "never": math.inf, "always": 1}[setting("MINIGRAD_FUSE", "auto", "never", "always")]
+
+
 def worth_compiling(entries: int) -> bool:
     """Return whether llvmlite is there, and machine code is faster for arrays of this many entries."""
-    return _AVAILABLE and entries >= _WORTH_A_CALL
+    return _INSTALLED and entries >= _worth_a_call()
 
 
 def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, ...] = ()) -> Callable[..., Any]:
@@ -77,14 +80,14 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
         return partial(fused, writes=writes)
     if not isinstance(function, FunctionType):
         raise TypeError(f"fused: {function!r} is no function written with def or lambda. Pass one that calls it.")
-    if not _AVAILABLE:
+    if not _INSTALLED:
         return function
     kernels = FUSED[function] = {}
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        x = args[0] if args and not options else None
-        if type(x) is not np.ndarray or (kernels and x.size < _WORTH_A_CALL):
+        x, least = args[0] if args and not options else None, _worth_a_call()
+        if type(x) is not np.ndarray or (x.size < least and (kernels or least == math.inf)):
             return function(*args, **options)
         layout = _layout(args, x.shape)
         if layout is None:
@@ -99,7 +102,7 @@ def fused(function: Callable[..., Any] | None = None, /, *, writes: tuple[int, .
         kernel = kernels[layout]
         if (
             kernel is None
-            or x.size < _WORTH_A_CALL
+            or x.size < least
             or (writes and not _separate(args, writes))
             # A negative index is large as an unsigned number.
             or any(args[i].view(np.uint64).max(initial=0) >= x.shape[-1] for i in kernel.indices)
@@ -160,13 +163,16 @@ _TYPES = {"f": "float", "d": "float", "?": "bool", np.dtype(np.int64).char: "int
 
 
 @cache
-def _address_offset() -> int:
-    """Return the offset in an array object at which it holds the address of its entries. Asking NumPy takes 1 µs."""
-    array, offset = np.empty(1), object.__basicsize__
-    found = ctypes.c_void_p.from_address(id(array) + offset).value
-    if found != array.ctypes.data:
-        raise RuntimeError(f"NumPy {np.__version__} does not keep the address of entries at byte {offset} of an array")
-    return offset
+def _address_offset() -> int | None:
+    """Return the offset in an array object at which it holds the address of its entries, or None.
+
+    Today it follows the header that all objects of CPython have, and kernels read it there. What may break: another
+    NumPy may keep it elsewhere, or another Python may not use addresses as ids. Then ctypes asks each array for the
+    address, which takes 1 µs.
+    """
+    array, offset, cpython = np.empty(1), object.__basicsize__, sys.implementation.name == "cpython"
+    found = cpython and ctypes.c_void_p.from_address(id(array) + offset).value == array.ctypes.data
+    return offset if found else None
 
 
 class Kernel:
@@ -203,7 +209,8 @@ class Kernel:
         except Untraceable as error:
             error.add_note(f"in {function.__module__}.{self.name}, which is compiled because it is @fused")
             raise
-        self.text = self.printed.text_for_objects("kernel", _address_offset())
+        offset = _address_offset()
+        self.text = self.printed.text_for_objects("kernel", offset) if offset else self.printed.text("kernel")
         self.used = [(self.places[a.args[0]], a.kind == "S", len(a.args) > 1) for a in self.printed.arguments]
         self.indices = [self.places[node.args[0]] for node in graph.indices]
         self.kinds = [a[0] for a in layout[2:]]
@@ -217,18 +224,17 @@ class Kernel:
     @functools.cached_property
     def call(self) -> Any:
         """The machine code, which is compiled when it is first needed."""
+        array: Any = ctypes.py_object if _address_offset() else np.ctypeslib.ndpointer()
         passed: list[Any] = [ctypes.c_int64] * 2
         for _, scalar, pitched in self.used:
-            passed += [ctypes.c_double if scalar else ctypes.py_object] + [ctypes.c_int64] * pitched
-        call = ctypes.CFUNCTYPE(None, *passed, *[ctypes.py_object] * (len(self.made) + 1))
+            passed += [ctypes.c_double if scalar else array] + [ctypes.c_int64] * pitched
+        call = ctypes.CFUNCTYPE(None, *passed, *[array] * (len(self.made) + 1))
         return call(address_of("kernel", self.text))
 
     def __call__(self, args: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         """Compute the results for arguments of the layout. ``shape`` is that of the first."""
         M, K = (1, math.prod(shape)) if self.flat else (math.prod(shape[:-1]), shape[-1])
-        parts = 1
-        if M * K > _WORTH_A_THREAD and self.splits:
-            parts = min(K if self.flat else M, get_num_threads())
+        parts = min(K if self.flat else M, get_num_threads()) if M * K > _WORTH_A_THREAD and self.splits else 1
         if parts == 1:
             arrays = [np.empty(self._shape(v, shape), dtype) for v, dtype in self.made]
             self._run(M, K, args, arrays)

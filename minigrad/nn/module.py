@@ -20,6 +20,7 @@ import numpy as np
 from ..core import Leaf, Tensor, current_scope, grad_enabled, plain, set_scope
 from ..hooks import Callbacks, Handle
 from ..ops.methods import Missing
+from ..runtime import keep_memory
 from ..spec import Array, as_array, describe
 from ..trees import register_tree
 from ..writes import written
@@ -86,6 +87,7 @@ class Parameter(Tensor):
             raise TypeError(
                 "a parameter is a leaf, so a computed tensor would lose its gradient. Pass tensor.detach()."
             )
+        keep_memory()  # the arrays of a training loop, for its next iteration
         super().__init__(data, dtype, requires_grad=True)
         self.name = "parameter"  # until a module holds it
         self.owner = ""

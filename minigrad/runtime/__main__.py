@@ -6,7 +6,6 @@ The measured products have the sizes that captioners need: all steps at once, an
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 from operator import truediv
@@ -33,8 +32,8 @@ _MARGIN = 0.97  # of the time: a smaller gain is not worth deviating from other 
 _clock = time.thread_time if time.get_clock_info("thread_time").resolution <= 1e-6 else time.perf_counter
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command line and return the exit status."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line."""
     parser = argparse.ArgumentParser(
         prog="python -m minigrad.runtime",
         description="Show how this machine computes matrix products, or measure the strategies and keep the "
@@ -43,20 +42,21 @@ def main(arguments: list[str] | None = None) -> int:
         "name. MINIGRAD_CACHE names the folder of the measurement.",
     )
     parser.add_argument("command", nargs="?", choices=["show", "tune"], default="show", help="what to do (show)")
-    if parser.parse_args(arguments).command == "tune":
-        print("measuring matrix products for a few seconds; keep the machine idle", flush=True)
-        large, thin = measure()
-        found, best = fastest(large, thin)
-        try:
+    try:
+        if parser.parse_args(arguments).command == "tune":
+            print("measuring matrix products for a few seconds; keep the machine idle", flush=True)
+            large, thin = measure()
+            found, best = fastest(large, thin)
             matmul_backend.keep(found, best, {str(strategy): time for strategy, time in {**large, **thin}.items()})
-        except OSError as error:
-            parser.error(f"cannot save the measurement: {error}")
-        for library, strategy in found.items():
-            print(f"{library}: {strategy}{', the default from now on' if library == best else ''}")
-    else:
-        print(matmul_backend.backend())
+            for library, strategy in found.items():
+                print(f"{library}: {strategy}{', the default from now on' if library == best else ''}")
+        else:
+            print(matmul_backend.backend())
+    except OSError as error:
+        parser.error(f"cannot save the measurement: {error}")
+    except ValueError as error:
+        parser.error(str(error))
     print(f"this machine's measurement: {matmul_backend.measurement()[2]}")
-    return 0
 
 
 def measure(rounds: int = _ROUNDS) -> tuple[dict[Strategy, float], dict[Strategy, float]]:
@@ -71,8 +71,8 @@ def measure(rounds: int = _ROUNDS) -> tuple[dict[Strategy, float], dict[Strategy
         large = _race(
             [_large(*sizes) for sizes in _LARGE], [Strategy(large) for large in ("plain", "tiles", *others)], rounds
         )
-        thin = [Strategy(), *(Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS)]
-        thin += [Strategy(thin=other) for other in others]
+        blocks = (Strategy(thin="blocks", most_rows=rows) for rows in _MOST_ROWS)
+        thin = [Strategy(), *blocks, *(Strategy(thin=other) for other in others)]
         return large, _race([_step(rows) for rows in _ROWS], thin, rounds)
     finally:
         set_num_threads(threads)
@@ -147,4 +147,4 @@ def _best(times: dict[Strategy, float]) -> Strategy:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,7 +1,8 @@
 """Access the OpenBLAS that NumPy bundles: its number of threads, its kernel and its matrix product.
 
-NumPy has no functions for these, but the library has, under names that depend on how it was built. With another BLAS,
-or if the names are not found, nothing is known and nothing can be set.
+NumPy has no functions for these, but the library has, under names that depend on how it was built. What may break:
+NumPy may link another BLAS, or OpenBLAS may rename a function. Then :func:`_find` returns None: minigrad counts its own
+threads, BLAS keeps the number of its threads, products are plain, and no recurrent layer is compiled.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from functools import cache
 from typing import Any
 
-import numpy._core._multiarray_umath as _linked
+import numpy as np
 
 __all__ = ["MOST_THREADS", "gemm", "get_threads", "kernel", "processor", "set_threads"]
 
@@ -19,8 +20,9 @@ __all__ = ["MOST_THREADS", "gemm", "get_threads", "kernel", "processor", "set_th
 def _find(name: str) -> Any:
     """Look up a function of OpenBLAS, such as ``openblas_get_num_threads``; None if it is missing."""
     try:
-        library = ctypes.CDLL(_linked.__file__)  # also finds what NumPy's extension is linked to
-    except OSError:
+        # The extension that NumPy's functions are from. A search in it also covers the libraries that it is linked to.
+        library = ctypes.CDLL(np.empty.__self__.__file__)  # type: ignore[attr-defined]
+    except (AttributeError, OSError):
         return None
     names = [f"{prefix}{name}{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "_64", "")]
     return next((getattr(library, full) for full in names if hasattr(library, full)), None)
@@ -74,8 +76,7 @@ def processor(path: str = "/proc/cpuinfo") -> tuple[str, int]:
 @cache
 def gemm(dtype: Any) -> tuple[int, str] | None:
     """Return the address and the integer type (``i32`` or ``i64``) of OpenBLAS's matrix product, or None."""
-    letter = {"f": "s", "d": "d"}.get(dtype.char)
-    routine = _find(f"cblas_{letter}gemm") if letter and _get else None
-    if routine is None:
-        return None
-    return ctypes.cast(routine, ctypes.c_void_p).value or 0, "i64" if "64" in routine.__name__ else "i32"
+    letter, config = {"f": "s", "d": "d"}.get(dtype.char), _text("openblas_get_config")
+    routine = _find(f"cblas_{letter}gemm") if letter and config else None
+    integer = "i64" if "USE64BITINT" in config else "i32"
+    return (ctypes.cast(routine, ctypes.c_void_p).value or 0, integer) if routine else None

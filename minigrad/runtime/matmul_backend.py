@@ -1,4 +1,4 @@
-"""Choose how this machine computes matrix products, once, when minigrad is imported.
+"""Choose how this machine computes matrix products, once, before the first product.
 
 The fastest way differs from processor to processor, even with the same kernel of the same library. So each *strategy*
 is used only on processor families for which a measurement showed a gain (:data:`FAMILIES`), or on machines measured
@@ -24,25 +24,25 @@ OpenBLAS's AVX-512 kernels, which compute small products without copying; its ot
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import blas, mkl
+from . import blas, mkl, threads
 from .extras import how_to_install
 from .files import cache_folder, irregular, replacing
+from .settings import setting
 
 __all__ = ["BLAS", "Strategy", "backend", "chosen", "keep", "measurement", "signature", "tuning_file",
            "using"]  # fmt: skip
 
 BLAS = "MINIGRAD_BLAS"
-"""The environment variable that chooses the library: ``numpy`` or ``mkl``."""
+"""The environment variable that chooses the library: ``numpy``, ``mkl`` or, by default, ``auto``."""
 
 
 class Strategy(NamedTuple):
@@ -75,7 +75,8 @@ FAMILIES = {
     ("GenuineIntel", 6): ("mkl", {"numpy": Strategy("plain", "blocks", 25), "mkl": Strategy("mkl", "mkl")}),
 }
 """The faster library and each one's strategy, by the processor's vendor and family, if OpenBLAS's kernel is one of
-`_WITHOUT_COPIES`: Zen 4 (Zen 3, also of family 25, has no AVX-512) and Intel Xeon."""
+`_WITHOUT_COPIES`: Zen 4 (Zen 3, also of family 25, has no AVX-512) and Intel Xeon. What may break: newer processors and
+kernels are in neither table. Then products are plain, which may be slower, until ``tune`` has measured the machine."""
 
 
 # --- the measurement of this machine ------------------------------------------------------------------
@@ -151,17 +152,15 @@ def _decide() -> tuple[str, Strategy, str]:
     Raises:
         ValueError: if the environment asks for another library, or for MKL when it cannot be used.
     """
-    asked = os.environ.get(BLAS, "").strip().lower()
-    if asked not in ("", "numpy", "mkl"):
-        raise ValueError(f"{BLAS} must be numpy or mkl (or empty, for the faster one available), not {asked!r}")
+    asked = setting(BLAS, "auto", "numpy", "mkl")
     (vendor, family), kernel = blas.processor(), blas.kernel()
     preferred, known = FAMILIES.get((vendor, family) if kernel in _WITHOUT_COPIES else ("", 0), ("numpy", {}))
     strategies, measured, source = measurement()
-    library = asked or measured or preferred
+    library = measured or preferred if asked == "auto" else asked
     why = "measured to be the fastest" if measured else "the default of such processors"
-    why = f"{BLAS} says so" if asked else why
+    why = why if asked == "auto" else f"{BLAS} says so"
     if library == "mkl" and (problem := mkl.reason_against()):
-        if asked:
+        if asked == "mkl":
             advice = "" if mkl.path() else f": {how_to_install('mkl', 'mkl')}"
             raise ValueError(f"{BLAS} asks for mkl, but {problem}{advice}; or unset {BLAS}")
         library, why = "numpy", problem
@@ -173,27 +172,25 @@ def _decide() -> tuple[str, Strategy, str]:
     return library, known.get(library, default), f"{why}: {processor}{unknown}"
 
 
-def _one_line(wrong: ValueError, kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """Print an uncaught error as one line: commands import minigrad before they can catch anything."""
-    if error is wrong:
-        print(f"ValueError: {error}", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
+chosen: Strategy
+"""The strategy of the whole process, which is decided when it is first read."""
+
+_decided = cache(_decide)
 
 
-try:
-    _chosen_library, chosen, _why = _decide()  # chosen: the strategy of the whole process
-except ValueError as wrong:
-    if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = partial(_one_line, wrong)
-    raise
+def __getattr__(name: str) -> Any:
+    """Decide when `chosen` is first read; from then on it is a plain variable."""
+    if name != "chosen":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with threads.lock:  # MKL must be set up once
+        return globals().setdefault(name, _decided()[1])
 
 
 @contextmanager
 def using(strategy: Strategy) -> Iterator[None]:
     """Use a strategy in all threads within this context, to measure or compare strategies."""
     global chosen
-    before, chosen = chosen, strategy
+    before, chosen = __getattr__("chosen"), strategy
     try:
         yield
     finally:
@@ -206,11 +203,12 @@ def signature() -> str:
     If these words differ, the last bits of results differ. On another processor they may differ even if the words are
     the same.
 
-    >>> chosen.large in signature()
+    >>> signature().startswith(("numpy ", "mkl "))
     True
     """
-    library = f"numpy {np.__version__} {blas.kernel()}" if _chosen_library == "numpy" else f"mkl {mkl.version()}"
-    return f"{library.strip()}, {chosen.large}, {chosen.thin}{chosen.limit}"
+    strategy, (library, *_) = __getattr__("chosen"), _decided()
+    version = f"numpy {np.__version__} {blas.kernel()}" if library == "numpy" else f"mkl {mkl.version()}"
+    return f"{version.strip()}, {strategy.large}, {strategy.thin}{strategy.limit}"
 
 
 def backend() -> str:
@@ -219,7 +217,6 @@ def backend() -> str:
     >>> "large products" in backend()
     True
     """
-    library = (
-        f"MKL {mkl.version()} ({mkl.path()})" if _chosen_library == "mkl" else f"NumPy's {blas.kernel() or 'BLAS'}"
-    )
-    return f"{library}: {chosen} ({_why})"
+    strategy, (library, _, why) = __getattr__("chosen"), _decided()
+    name = f"MKL {mkl.version()} ({mkl.path()})" if library == "mkl" else f"NumPy's {blas.kernel() or 'BLAS'}"
+    return f"{name}: {strategy} ({why})"

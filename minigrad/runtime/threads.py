@@ -25,7 +25,7 @@ __all__ = ["get_num_threads", "set_num_threads", "run_in_parallel", "split"]
 
 _number: int | None = None  # the number of threads to use; None if BLAS holds it
 _running = 0  # calls of run_in_parallel, in all threads of the user
-_lock = threading.Lock()  # for the two above
+lock = threading.Lock()  # for the two above, and for choosing how to multiply
 _pool: list[threading.Thread] = []
 _tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _inside = threading.local()  # .busy is true in a thread that runs pieces
@@ -60,7 +60,7 @@ def set_num_threads(number: int) -> None:
         raise ValueError(
             f"set_num_threads: the number must be an integer from 1 to {blas.MOST_THREADS}, not {number!r}"
         )
-    with _lock:
+    with lock:
         _number = number
         _restore_blas()
 
@@ -148,7 +148,7 @@ def _serve(tasks: SimpleQueue[Callable[[], None]]) -> None:
 def _blas_on_one_thread() -> Iterator[None]:
     """Limit BLAS to one thread, in all threads of the process."""
     global _number, _running
-    with _lock:
+    with lock:
         _running += 1
         if (number := blas.get_threads() or 1) > 1:
             _number = _number or number
@@ -156,7 +156,7 @@ def _blas_on_one_thread() -> Iterator[None]:
     try:
         yield
     finally:
-        with _lock:
+        with lock:
             _running -= 1
             _restore_blas()
 
@@ -178,8 +178,8 @@ def _from_environment() -> int:
 
 def _after_fork() -> None:
     """Reset the state in a child process, which has only the thread that forked."""
-    global _lock, _tasks, _running
-    _lock, _tasks, _running = threading.Lock(), SimpleQueue(), 0
+    global lock, _tasks, _running
+    lock, _tasks, _running = threading.Lock(), SimpleQueue(), 0
     _pool.clear()
     _restore_blas()
 

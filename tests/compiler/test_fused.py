@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -444,6 +445,43 @@ def test_every_row_is_computed_by_one_thread(number, threads, monkeypatch):
 
 def _double(x):
     x *= 2
+
+
+# --- addresses --------------------------------------------------------------------------------------------
+
+
+def test_the_address_of_the_entries_is_read_where_numpy_keeps_it():
+    assert fused_module._address_offset() == object.__basicsize__
+
+
+def test_an_unknown_place_of_the_address(monkeypatch):
+    find = fused_module._address_offset.__wrapped__
+    with monkeypatch.context() as patch:
+        patch.setattr(fused_module, "object", SimpleNamespace(__basicsize__=object.__basicsize__ + 8), raising=False)
+        assert find() is None
+    monkeypatch.setattr(sys, "implementation", SimpleNamespace(name="another"))
+    assert find() is None
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_without_a_known_place_numpy_gives_the_addresses(monkeypatch, threads, number):
+    threads(number)
+    x = np.random.default_rng(0).standard_normal((40, 8))
+    row, column = x[:, :1].copy(), x[0].copy()
+    calls = [
+        (softmax, (x,)),
+        (softmax, (x[:, :5],)),
+        (lambda x, r, c, s: (x * r + c, (x * s).sum(0), x.sum(-1), x > c), (x, row, column, 0.5)),
+    ]
+    expected = [fused(function)(*args) for function, args in calls]
+    monkeypatch.setattr(fused_module, "_address_offset", lambda: None)
+    for (function, args), theirs in zip(calls, expected, strict=True):
+        for mine, other in zip(leaves(fused(function)(*args)), leaves(theirs), strict=True):
+            np.testing.assert_array_equal(mine, other)
+    once = fused(writes=(0,))(_double)
+    once(doubled := x.copy())
+    np.testing.assert_array_equal(doubled, 2 * x)
+    assert ".object" not in kernels(once)[next(iter(kernels(once)))].text
 
 
 # --- imports, and the functions of the package ------------------------------------------------------------

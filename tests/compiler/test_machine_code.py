@@ -227,8 +227,3 @@ def test_a_file_under_the_name_of_another_is_made_anew(kept, compiled):
     file.write_bytes(other.read_bytes())
     run_once()
     assert len(compiled) == 3
-
-
-def test_an_unknown_mode_is_refused():
-    code = "import os; os.environ['MINIGRAD_FUSE'] = 'off'\ntry: import minigrad\nexcept ValueError as e: print(e)"
-    assert "must be auto, never or always, not 'off'" in python(code)

@@ -141,7 +141,7 @@ def test_refused_by_name(function, message):
 ])  # fmt: skip
 @pytest.mark.parametrize("rows", [2, 2000])
 def test_single_precision_refusals_at_every_size(function, message, rows, monkeypatch):
-    monkeypatch.setattr(fused_module, "_WORTH_A_CALL", 2048)
+    monkeypatch.setattr(fused_module, "_worth_a_call", lambda: 2048)
     with pytest.raises(Untraceable, match=message):
         fused(function)(np.ones((rows, 4), np.float32), np.ones((rows, 1), np.float32), 0.5)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 from contextlib import contextmanager
 from functools import partial
 
@@ -40,8 +41,7 @@ def compiled(yes):
         scan.run_scan(layout, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fused, "_AVAILABLE", yes)
-        patch.setattr(fused, "_WORTH_A_CALL", 1)
+        patch.setattr(fused, "_worth_a_call", lambda: 1 if yes else math.inf)
         patch.setattr(recurrent_steps, "run_scan", counted)
         yield layouts
 

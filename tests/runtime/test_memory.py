@@ -12,8 +12,7 @@ import pytest
 ITERATIONS = """
 import resource, sys
 import numpy as np
-if sys.argv[1] == "with":
-    import minigrad
+exec(sys.argv[1])
 def iteration():
     arrays = [np.ones(3_000_000, np.uint8) for _ in range(6)]
 iteration(), iteration()
@@ -34,19 +33,30 @@ def run(code: str, *arguments: str, value: str | None = None) -> subprocess.Comp
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=env)
 
 
-def faults(how: str, value: str | None = None) -> int:
-    """The number of pages that the system gives to twenty iterations."""
-    done = run(ITERATIONS, how, value=value)
+def faults(before: str, value: str | None = None) -> int:
+    """The number of pages that the system gives to twenty iterations, after some code."""
+    done = run(ITERATIONS, before, value=value)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
 
+ON_REQUEST = "import minigrad as mg; mg.runtime.keep_memory()"
+FOR_A_PARAMETER = "import minigrad as mg; mg.nn.Parameter([1.0])"
+
+
 @gnu
-def test_an_iteration_asks_for_no_new_pages_unless_it_is_switched_off():
-    assert faults("with") < 100 < 10_000 < faults("with", "0")
+@pytest.mark.parametrize("code", [ON_REQUEST, FOR_A_PARAMETER])
+def test_an_iteration_asks_for_no_new_pages_unless_it_is_switched_off(code):
+    assert faults(code) < 100 < 10_000 < faults(code, "0")
 
 
-def test_wrong_values_are_an_error():
-    done = run("import minigrad", value="no")
+@gnu
+def test_an_import_changes_nothing():
+    assert min(faults("import minigrad"), faults("")) > 10_000
+
+
+@pytest.mark.parametrize("code", [ON_REQUEST, FOR_A_PARAMETER])
+def test_wrong_values_are_an_error(code):
+    done = run(code, value="no")
     assert done.returncode == 1
-    assert "ValueError: MINIGRAD_KEEP_MEMORY must be 0 (do not keep freed memory) or 1" in done.stderr
+    assert done.stderr.endswith("ValueError: MINIGRAD_KEEP_MEMORY must be 1 or 0, not 'no'\n")

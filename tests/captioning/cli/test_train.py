@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -103,6 +105,15 @@ def test_notes_on_what_may_not_be_meant(copied, tmp_path, capsys, monkeypatch, c
 def test_impossible_settings_are_refused_and_leave_nothing(small_folder, tmp_path, capsys, options, part):
     refused(capsys, ["train", "--data", small_folder, "--out", tmp_path / "run", *SMALL, *options], part)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("setting", ["MINIGRAD_BLAS", "MINIGRAD_KEEP_MEMORY"])
+def test_wrong_settings_of_the_environment_are_refused_and_leave_nothing(small_folder, tmp_path, setting):
+    command = ["-m", "captioning", "train", "--data", small_folder, "--out", tmp_path / "run", *SMALL]
+    done = subprocess.run([sys.executable, *command], env={**os.environ, setting: "no"}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert done.stderr.startswith(f"captioning train: {setting} must be ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_place_is_checked_before_the_data_and_the_data_before_the_folder_is_made(
