@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from . import blas
+from .settings import keep_memory
 
 __all__ = ["get_num_threads", "set_num_threads", "run_in_parallel", "split"]
 
@@ -86,6 +87,7 @@ def run_in_parallel(pieces: Iterable[Callable[[], Any]], worth: bool = True) -> 
     error is raised here when the running pieces have ended, because they write into the caller's arrays. Within a piece
     this function runs pieces in order. Context variables and settings such as ``np.errstate`` apply in every piece.
     """
+    keep_memory()  # pieces work on large arrays
     pieces = list(pieces)
     threads = get_num_threads() if worth else 1
     helpers = min(threads, len(pieces)) - 1
