@@ -1,9 +1,8 @@
 """Tensors and nodes: the arrays of a computation, and the graph that a gradient needs.
 
 A :class:`Tensor` holds an ndarray. A tracked tensor also has a :class:`Node`, which is a leaf or the call that made the
-tensor. A node holds a primitive, its
-parents and its residuals. The nodes form a directed acyclic graph, which :mod:`minigrad.backward` walks in reverse.
-Calling a primitive creates a node (:mod:`minigrad.calls`).
+tensor. A node holds a primitive, its parents and its residuals. The nodes form a directed acyclic graph, which
+:mod:`minigrad.backward` walks in reverse. Calling a primitive creates a node (:mod:`minigrad.calls`).
 """
 
 from __future__ import annotations
@@ -168,8 +167,9 @@ class Leaf(Node):
 class Boundary(Leaf):
     """A leaf at which a transform cuts the graph: one of its variables, or a result that it computes without a graph.
 
-    A variable is closed when the transform returns. A pass that reaches a closed boundary raises an error, because
-    tensors behind it would get no gradient. Apart from that, you can read its tensor like a constant.
+    A variable is closed when the transform returns without a graph. A pass that would go through a closed boundary
+    raises an error, because tensors behind it would get no gradient. Apart from that, you can read its tensor like a
+    constant.
     """
 
     __slots__ = ("closed",)
