@@ -1,8 +1,9 @@
 """Call a primitive on tensors: run its forward on their arrays and, if an input is tracked, make a node.
 
 `caller` writes a function for each primitive's signature, as the standard library's dataclasses write ``__init__``. It
-does ordinary calls itself: of tensors, ndarrays and numbers, with plain options, while no observer is active. It leaves
-everything else to `_call`, which can do every call. ``print(source_of(mg.tanh.primitive))`` shows such a function.
+does ordinary calls itself: of tensors, ndarrays and numbers, with options that are plain or ndarrays, while no observer
+is active. It leaves everything else to `_call`, which can do every call. ``print(source_of(mg.tanh.primitive))`` shows
+such a function.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import inspect
 import linecache
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from keyword import iskeyword
 from string import Template
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ import numpy as np
 from .core import Node, Tensor, current_scope, grad_enabled, number_check, plain, set_outputs, untracked
 from .observers import Observer, active, current
 from .spec import Array, as_array, get_default_dtype, refuse_masked
-from .writes import arrays_in, clock, owner, private
+from .writes import arrays_in, clock, compact_copy, owner, private
 
 if TYPE_CHECKING:
     from .primitives import Primitive
@@ -31,13 +33,13 @@ _ndarray = np.ndarray
 _bool, _float32, _float64 = map(np.dtype, ("bool", "float32", "float64"))
 _NUMBERS = frozenset((int, float))
 _PLAIN = frozenset((bool, int, float, str, slice, type(None), type(Ellipsis)))
-"""Types of options that need no conversion, and that the caller cannot change later."""
+"""Types of options that need no conversion, and that the caller cannot change later (but for arrays in a slice)."""
 # The errors that NumPy and our own checks raise for a user's mistake.
 _MISUSE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
 _OPTION = Template("""
     if _type(${option}) is _ndarray:
-        ${option} = ${option}.copy()  # the caller may overwrite it
+        ${option} = _compact_copy(${option})  # the caller may overwrite it
     elif not (_type(${option}) in _PLAIN or _type(${option}) is _tuple and _PLAIN.issuperset(_map(_type, ${option}))):
         return _general(${inputs}, ${options})""")
 
@@ -51,7 +53,7 @@ _INPUT = Template("""
         return _general(${inputs}, ${options})""")
 
 _VARIADIC_INPUT = Template("""
-    _data_${x}, _nodes = [], [${nodes}]
+    _data_${x}, _nodes = [], []
     for _x in ${x}:
         if _isinstance(_x, _Tensor):
             _data_${x}.append(_x._data)
@@ -131,7 +133,7 @@ def source_of(primitive: Primitive) -> str:
     promotes = primitive.broadcasts and len(inputs) > 1
     last = inputs[-1] if primitive.variadic else None
     data = [f"*_data_{x}" if x == last else f"_data_{x}" for x in inputs]
-    nodes = [f"_node_{x}" for x in inputs if x != last]
+    nodes = [f"_node_{x}" for x in inputs]
     values = {
         "inputs": f"({', '.join(f'*{x}' if x == last else x for x in inputs)},)",
         "data": f"({', '.join(data)},)",
@@ -139,7 +141,6 @@ def source_of(primitive: Primitive) -> str:
         "arguments": ", ".join([*data, *(f"{name}={name}" for name in options)]),
         "float64": "_dtype is _float64"
         + (f" and _float not in (_type({'), _type('.join(inputs)}))" if promotes and not last else ""),
-        "nodes": ", ".join(nodes),
     } | ({
         "views": f" or _ndarray in _map(_type, {last})",  # perhaps a view of an ndarray
         "untracked": "not _any(_nodes)",
@@ -155,12 +156,16 @@ def source_of(primitive: Primitive) -> str:
         "other_outputs": f"if {' or '.join(f'_node_{x} is not None and {x}.index' for x in inputs)}:\n        ",
         "given": "".join(f"_type({x}) is _ndarray or " for x in inputs),
     })  # fmt: skip
-    text = f"def {primitive.name if primitive.name.isidentifier() else 'call'}{signature}:\n    "
-    text += f"if _active or _unknown:\n        return _general({values['inputs']}, {values['options']}, _unknown)"
+    valid = primitive.name.isidentifier() and not iskeyword(primitive.name)
+    text = f"def {primitive.name if valid else 'call'}{signature}:\n    "
+    general = f"return _general({values['inputs']}, {values['options']}, _unknown)"
+    if last and len(inputs) > 1:
+        return f"{text}{general}\n"
+    text += f"if _active or _unknown:\n        {general}"
     text += "".join(_OPTION.substitute(values, option=option) for option in options)
     for x, before in zip(inputs, (None, *inputs), strict=False):
         constant = f"_type({x}) is _ndarray and {x}.dtype.kind in 'biuf'"
-        if promotes:  # Python numbers, but not numbers alone
+        if promotes:  # a number, unless the input before it is one: all of them might be numbers
             constant += f" or _type({x}) in _NUMBERS" + (f" and _data_{before} is not {before}" if before else "")
         if primitive.signature.parameters[x].default is None:
             constant += f" or {x} is None"
@@ -195,6 +200,7 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
         "_generic": np.generic, "_asarray": np.asarray, "_float32": _float32, "_float64": _float64,
         "_forward": primitive.forward, "_failed": primitive.failed, "_current_scope": current_scope,
         "_grad_enabled": grad_enabled, "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
+        "_compact_copy": compact_copy,
         "_general": partial(_call, primitive),
         "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive), "_type": type,
         "_isinstance": isinstance, "_len": len, "_any": any, "_next": next, "_map": map, "_tuple": tuple,
@@ -215,7 +221,7 @@ def _compiled(primitive: Primitive, function: FunctionType) -> None:
     source = source_of(primitive)
     file = f"{__file__}:{primitive.name}"  # within this package, so that messages name the user's line
     linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
-    names: dict[str, Any] = {"_defaults": primitive.defaults}
+    names: dict[str, Any] = {"_defaults": {p.name: p.default for p in primitive.signature.parameters.values()}}
     exec(compile(source, file, "exec"), names)
     made = next(reversed(names.values()))  # exec adds __builtins__ first and the function last
     function.__defaults__, function.__kwdefaults__ = made.__defaults__, made.__kwdefaults__
@@ -248,7 +254,7 @@ def _with_indices(edges: Any, inputs: Sequence[Any]) -> Any:
 def _keep(node: Node, inputs: Sequence[Any], arrays: Sequence[Any]) -> None:
     """Keep the inputs of a node if its reference may need them, and copy what it keeps of the caller's ndarrays."""
     node.inputs = tuple(arrays) if node.primitive.keeps_inputs else ()
-    if number_check.get() is None and (given := _given(inputs, arrays)):  # a rule passes what is private already
+    if number_check.get() is None and (given := _given(inputs, arrays)):  # the arrays of a rule are the engine's own
         if node.inputs:
             node.residuals, node.inputs = private((node.residuals, node.inputs), given)
         else:  # almost always, and faster
@@ -284,9 +290,9 @@ def is_plain(option: Any) -> bool:
 
 
 def _holds_tracked(option: Any) -> bool:
-    """Return whether an option is a tensor with a node, or a tuple with one."""
-    if type(option) is tuple:
-        return any(map(_holds_tracked, option))
+    """Return whether an option is a tensor with a node, or a tuple, list or dict with one."""
+    if isinstance(option, (tuple, list, dict)):
+        return any(map(_holds_tracked, option.values() if isinstance(option, dict) else option))
     return isinstance(option, Tensor) and option.node is not None
 
 
@@ -295,8 +301,7 @@ def _call(primitive: Primitive, inputs: tuple[Any, ...], options: dict[str, Any]
     for name in unknown:
         raise primitive.failed(inputs, TypeError(f"got an unexpected keyword argument {name!r}"))
     observers, params = current(), {name: plain(option) for name, option in options.items()}
-    tracked = any(isinstance(t, Tensor) and t.node is not None for t in inputs)
-    if tracked and not _PLAIN.issuperset(map(type, params.values())) and number_check.get() is None:
+    if not _PLAIN.issuperset(map(type, params.values())) and number_check.get() is None:
         params = private(params, arrays_in(options))  # before the forward, so that residuals may share the copies
     try:
         weak = primitive.broadcasts and len(inputs) > 1 and not all(isinstance(x, (bool, int, float)) for x in inputs)

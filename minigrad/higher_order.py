@@ -77,13 +77,12 @@ def create_graph() -> setting[bool]:
     return differentiating()
 
 
-@primitive
+@primitive(entrywise=True)
 def variable(x: Array) -> Any:
-    """The identity. Its output has a new node on top of that of x; a pass with this node as source stops there."""
+    """The identity. Its output has a new node, whose parent is that of x. A pass to this node stops there."""
     return x, ()
 
 
-@variable.batched_vjp
 @variable.vjp
 def _(g: Any, needs: Any) -> Any:
     return (g,)

@@ -212,10 +212,11 @@ class Primitive:
 
     def failed(self, inputs: Any, error: Exception) -> Exception:
         """Add the primitive's name and the shapes and dtypes of the inputs to an error of the forward."""
+        parameters = self.signature.parameters.values()
         if (
             isinstance(error, (TypeError, AttributeError))
             and "NoneType" in str(error)
-            and any(value is None for value in inputs)
+            and any(x is None and p.default is not None for x, p in zip(inputs, parameters, strict=False))
         ):
             error = TypeError("expected numbers (bool, integer or real float), not None")
         return explain(self.name, [(self.input_name(i), value) for i, value in enumerate(inputs)], error)

@@ -98,8 +98,8 @@ def _tensors(out: Any) -> list[Tensor]:
 
 
 def _check_unchanged(outputs: Sequence[Tensor], specs: Sequence[Spec]) -> None:
-    """Raise if a second run returned other shapes or dtypes than the first."""
-    if (found := [(y.shape, y.dtype) for y in outputs]) != specs:
+    """Raise if a second run returned other shapes or dtypes than the first, or constants instead."""
+    if (found := [(y.shape, y.dtype) for y in outputs if y.node is not None]) != specs:
         first, now = (", ".join(f"{dtype} {shape}" for shape, dtype in them) for them in (specs, found))
         raise ValueError(f"{_CHANGED}: it returned {now or 'nothing'}, but {first} the first time")
 

@@ -25,7 +25,7 @@ from .spec import Array, describe
 if TYPE_CHECKING:
     from .core import Node
 
-__all__ = ["arrays_in", "check_unwritten", "checksum", "owner", "private", "saved_by", "written"]
+__all__ = ["arrays_in", "check_unwritten", "checksum", "compact_copy", "owner", "private", "saved_by", "written"]
 
 clock = count(1)
 """Numbers nodes and writes in the order in which they happen."""
@@ -106,7 +106,7 @@ def _copied(value: Any, owners: set[int], copies: dict[int, Array]) -> Any:
         if id(owner(value)) not in owners:
             return value
         if id(value) not in copies:
-            copies[id(value)] = _copy(value)
+            copies[id(value)] = compact_copy(value)
         return copies[id(value)]
     if type(value) in (tuple, list):
         return type(value)([_copied(part, owners, copies) for part in value])
@@ -140,7 +140,7 @@ def saved_by(node: Node, array: Array) -> str:
     return f"{node.primitive.name}{location(node)} saved {describe(array)} for its gradient, and it"
 
 
-def _copy(array: Array) -> Array:
+def compact_copy(array: Array) -> Array:
     """Copy an array, but each entry that broadcasting repeats only once."""
     if 0 not in array.strides:
         return array.copy("K")

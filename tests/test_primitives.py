@@ -174,3 +174,52 @@ def test_a_view_of_an_ndarray_becomes_an_array_of_its_own():
     array[0] = 7
     y[0, 0] = 5
     assert y.numpy().tolist() == [[5, 1, 1], [1, 1, 1]]
+
+
+def test_inputs_before_variadic_ones_are_copied_too():
+    @mg.primitive(residuals=("x",))
+    def lead(x, *rest):
+        return x[:2] * 1.0, (x,)
+
+    lead.vjp(lambda g, needs, x: (None, *[g * x[:2]] * (len(needs) - 1)))
+    a, tracked = np.ones(3), mg.tensor(np.ones(2), requires_grad=True)
+    y = lead(a, tracked)
+    a[:] = 7
+    y.sum().backward()
+    np.testing.assert_array_equal(tracked.grad, [1, 1])
+
+
+def test_every_default_and_name_of_a_forward_can_be_called():
+    def _in(x: np.ndarray, b: np.ndarray = 0.5):
+        return x + b, ()
+
+    np.testing.assert_array_equal(mg.primitive(_in)(np.ones(2)).numpy(), [1.5, 1.5])
+
+
+@pytest.mark.parametrize("hold", [list, tuple, lambda x: {"w": x}, lambda x: [{"w": tuple(x)}]])
+def test_tracked_tensors_within_options_are_refused(hold):
+    @mg.primitive
+    def scaled(x, w=None):
+        return x * 2.0, ()
+
+    w = mg.tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match="option w is not differentiable"):
+        scaled(np.ones(1), hold([w]))
+
+
+def test_options_that_were_broadcast_are_not_expanded():
+    @mg.primitive(residuals=("constant",))
+    def masked(x, mask=None):
+        return x * 1.0, (mask,)
+
+    mask = np.broadcast_to(np.ones(3, bool), (1000, 3))
+    y = masked(mg.tensor(np.ones(3), requires_grad=True), mask)
+    (kept,) = y.node.residuals
+    assert kept is not mask
+    assert kept.strides == (0, 1)
+
+
+def test_a_default_of_none_is_not_blamed():
+    with pytest.raises((TypeError, ValueError)) as caught:
+        mg.layer_norm(np.ones((2, 3)), eps=None)
+    assert "expected numbers" not in str(caught.value)

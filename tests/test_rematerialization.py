@@ -400,3 +400,16 @@ def test_a_function_must_not_seed():
 
     with pytest.raises(RuntimeError, match=r"manual_seed: .* mg\.checkpoint"):
         mg.checkpoint(seeding, mg.tensor([1.0], requires_grad=True))
+
+
+def test_a_constant_when_run_again_is_refused():
+    runs = []
+
+    def once(x):
+        runs.append(1)
+        return x * 2, (x * 3 if len(runs) == 1 else (x * 3).detach())
+
+    x = mg.tensor([1.0], requires_grad=True)
+    a, b = mg.checkpoint(once, x)
+    with pytest.raises(ValueError, match="ran again"):
+        (a + b).sum().backward()
