@@ -74,10 +74,10 @@ STEP = """
 import signal
 import numpy as np, minigrad as mg
 signal.signal(signal.SIGALRM, signal.default_int_handler)
-ps = [mg.tensor(np.ones(1000, np.float32), requires_grad=True) for _ in range(100)]
+ps = [mg.tensor(np.ones(5000, np.float32), requires_grad=True) for _ in range(100)]
 adam = mg.optim.Adam(ps, lr=0.1)
 for p in ps:
-    p.grad = np.ones(1000, np.float32)
+    p.grad = np.ones(5000, np.float32)
 adam.step()  # which may have to compile it
 halfway = 0
 for i in range(1, 100):
