@@ -52,6 +52,7 @@ def _minigrad(program: str, quick: bool) -> Work:
     import minigrad as mg
     from benchmarks.gradbench.programs import PROGRAMS
 
+    mg.runtime.keep_memory()  # these loops have large arrays, but no layers
     return _work(program, partial(PROGRAMS[program], mg, *draw(program, quick)))
 
 
