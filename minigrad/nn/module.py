@@ -227,6 +227,13 @@ def _undeclared(value: Any, hiding: Any) -> str:
     return ""
 
 
+class ModuleCall(str):
+    """The name of a module in the scope of one call. The nodes that the call makes share this object."""
+
+    __slots__ = ("module",)
+    module: Module
+
+
 class Module:
     """The base class of everything that holds parameters.
 
@@ -273,7 +280,9 @@ class Module:
         path, within = current_scope(), _in_call.get()
         try:  # like `scope`, without the cost of a context manager
             _in_call.set(True)
-            set_scope((*path, self._name or type(self).__name__))
+            call = ModuleCall(self._name or type(self).__name__)
+            call.module = self
+            set_scope((*path, call))
             output = self.forward(*args, **kwargs)
             if self._forward_hooks is not None:
                 for hook in self._forward_hooks:

@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from ..core import Tensor
+from ..nn.module import Module
 from .dot import DotWriter
 from .drawing import write_layout
 from .fold import LARGE, closed
@@ -32,7 +33,7 @@ def compare(
     *,
     unroll: Unroll = "fold",
     max_nodes: int = 1000,
-    names: Mapping[str, Tensor] | None = None,
+    names: Mapping[str, Tensor | Module] | None = None,
     expand: Iterable[str] = (),
     direction: Literal["TB", "BT", "LR", "RL"] = "TB",
     title: str = "+ added     − removed     ~ changed",

@@ -24,6 +24,7 @@ from typing import Any, Literal
 from ..backward import graph_of
 from ..core import Tensor
 from ..formatting import byte_text, time_text
+from ..nn.module import Module
 from ..profiling import residual_memory
 from .heat import (
     NO_NUMBER,
@@ -103,7 +104,7 @@ def to_dot(
     times: Ends = False,
     residuals: bool = False,
     title: str = "",
-    names: Mapping[str, Tensor] | None = None,
+    names: Mapping[str, Tensor | Module] | None = None,
     expand: Iterable[str] = (),
     depth: Depth = "auto",
 ) -> str:
@@ -260,16 +261,24 @@ class DotWriter:
         for inner in scope.inner:
             style = f'labeljust=l style=rounded color="#b8b8b8" fontcolor="{INK}"'
             number = next(self.clusters)
+            # a stack is a pile: two empty frames around its own
+            around = 2 * (self._is_stack(inner) and not self._is_stack(scope))
+            for k in range(around):
+                self.lines.append(f'{indent}subgraph cluster_{number}_{k} {{ label="" margin=4 {style}')
             self.lines += [f"{indent}subgraph cluster_{number} {{", f"{indent}  label={quoted(inner.name)} {style}"]
+            self.lines += [f"{indent}  margin=8"] * bool(around)
             self._cluster(inner, indent + "  ")
             self._indent(inner, number)
-            self.lines.append(f"{indent}}}")
+            self.lines.append(f"{indent}}}{' }' * around}")
         steps = [inner.members for inner in scope.inner if STEP.fullmatch(inner.name)]
         for above, below in pairwise(steps):  # stack the steps, which take more than the previous step's results
             used, own = {edge.source for i in above for edge in self.vertices[i].inputs}, set(below)
             first = [i for i in below if own.isdisjoint(edge.source for edge in self.vertices[i].inputs)]
             last = [i for i in above if i not in used]
             self.edges += [f"  n{a} -> n{b} [style=invis weight=0]" for a in last for b in first]
+
+    def _is_stack(self, scope: Scope) -> bool:
+        return all(self.vertices[i].in_stack for i in scope.members)
 
     def _indent(self, scope: Scope, number: int) -> None:
         """Keep edges to the first vertex of a cluster off the label.

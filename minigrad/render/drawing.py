@@ -168,7 +168,7 @@ def to_networkx(
     *,
     unroll: Unroll = "primitive",
     max_nodes: int = sys.maxsize,
-    names: Mapping[str, Tensor] | None = None,
+    names: Mapping[str, Tensor | Module] | None = None,
     expand: Iterable[str] = (),
 ) -> Any:
     """Return the graph of one or more tensors as a ``networkx.MultiDiGraph``.
@@ -239,7 +239,7 @@ def to_mermaid(
     *,
     unroll: Unroll = "fold",
     max_nodes: int = 200,
-    names: Mapping[str, Tensor] | None = None,
+    names: Mapping[str, Tensor | Module] | None = None,
     expand: Iterable[str] = (),
     depth: Depth = "auto",
 ) -> str:
@@ -368,7 +368,8 @@ def _svg_of_tensor(self: Tensor) -> str | None:
     if _options is None or self.node is None or isinstance(self.node, Leaf):
         return None
     nodes = set(graph_of([self.node]).nodes)
-    names = {name: tensor for name, tensor in checked_names(_options.get("names")).items() if tensor.node in nodes}
+    known = checked_names(_options.get("names"))
+    names = {name: x for name, x in known.items() if isinstance(x, Module) or x.node in nodes}
     return lay_out(to_dot(self, **_options | {"names": names}), "svg").decode()
 
 

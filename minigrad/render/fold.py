@@ -1,8 +1,9 @@
 """Simplify pictures: fold each loop into one step, close modules, and drop what exceeds a limit.
 
-A repeat is a run of vertices that a loop produced: `count` blocks of `period` vertices each. Folding keeps its first
-block, in a frame with the number of blocks. What a step takes from the previous one becomes a feedback edge, which may
-come from a later vertex. Six steps of h = tanh(h @ W) are a repeat with a period of 2:
+A repeat is a run of vertices that look alike: `count` blocks of `period` vertices each. Folding keeps its first block,
+in a frame with the number of blocks. In a *loop*, what a step takes from the previous one becomes a feedback edge,
+which may come from a later vertex. In a *stack*, each block is a layer with parameters of its own, and there is no
+feedback. Six steps of h = tanh(h @ W) are a repeat with a period of 2:
 
     before  0 h  1 W  2 matmul  3 tanh | 4 matmul  5 tanh | 6 matmul  7 tanh  …  12 matmul  13 tanh
     edges                 0 1     2          3 1     4          5 1     6             11 1      12
@@ -33,10 +34,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .labels import alike, option_words, path_span, span
+from .labels import alike, option_words, path_span, span, title_parts, title_span
 from .picture import Edge, Kind, Path, Picture, Rewriting, Vertex, shared_path
 
-__all__ = ["LARGE", "Repeat", "closed", "find_repeats", "folded", "limited", "readable_depth"]
+__all__ = ["LARGE", "Repeat", "closed", "find_repeats", "folded", "is_stack", "limited", "readable_depth"]
 
 LARGE = 60  # operations: a picture with more is simplified
 _READABLE = 30
@@ -108,7 +109,8 @@ def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
             continue
         parts = _between_skips(picture.vertices, run, users) if skips else [run]
         for part in [part for part in parts if len(part) > 1 or len(parts) == 1]:
-            inner = [(*v.around[depth:], v.label)[0] for v in (picture.vertices[part[0]], picture.vertices[part[-1]])]
+            ends = picture.vertices[part[0]], picture.vertices[part[-1]]
+            inner = [title_parts(v.around[depth])[0] if v.around[depth:] else v.label for v in ends]
             label, scope = (" … ".join(dict.fromkeys(inner)), path) if len(parts) > 1 else (path[-1], path[:-1])
             groups.append(_Group(range(part[0], part[-1] + 1), label, "module", scope, _contents(picture, part)))
     return _merged(picture, groups)
@@ -205,6 +207,7 @@ class _Folding:
     def __init__(self, picture: Picture, repeats: Sequence[Repeat]) -> None:
         self.new, self.vertices, self.repeats = Rewriting(picture), picture.vertices, repeats
         self.places = _places(picture.vertices, repeats)
+        self.stacks = {repeat.start for repeat in repeats if is_stack(picture.vertices, repeat)}
 
     def folded(self) -> Picture:
         """Return the picture with one block in place of each repeat."""
@@ -219,7 +222,8 @@ class _Folding:
                     replaced = [self.vertices[member] for member in members]
                     copy.folds = tuple([v for member in replaced for v in member.folds or (member,)])
                     copy.stands_for = sum(member.stands_for or 1 for member in replaced)
-                    copy.label = span([member.label for member in replaced]) or vertex.label
+                    copy.in_stack |= self.places[number][2] in self.stacks
+                    copy.label = title_span([member.label for member in replaced])
                 self.new.vertices.append(copy)
         self._frame()
         picture = self.new.finish()
@@ -238,9 +242,13 @@ class _Folding:
                 bundles.setdefault((sources[0], edge.slot, argument, back), {}).setdefault(k, []).append(edge)
         before = zip(*[self.vertices[member].feedback for member in members], strict=True)
         inputs, feedback = list[Edge](), [same[0]._replace(part=_common_part(same)) for same in before]
+        in_stack = self.places[members[0]][2] in self.stacks
         for (*_, back), edges in bundles.items():
             edge = next(iter(edges.values()))[0]
-            (feedback if back else inputs).append(edge._replace(part=self._part(edges, len(members), back)))
+            if not in_stack:
+                (feedback if back else inputs).append(edge._replace(part=self._part(edges, len(members), back)))
+            elif not back:  # the edge to the first layer, or from outside to all of them
+                inputs.append(edge if len(edges) == 1 else edge._replace(part=self._part(edges, len(members), back)))
         copy.inputs, copy.feedback = self.new.edges(inputs), tuple(feedback)
 
     def _part(self, edges: Mapping[int, Sequence[Edge]], total: int, back: int | None) -> str:
@@ -285,15 +293,33 @@ class _Folding:
             levels = {scope[depth : depth + 1] for scope in scopes[: repeat.period]}
             steps = levels.pop() if len(levels) == 1 else ()
             spans = {i: path_span([self.vertices[j].scope[depth:] for j in repeat.like(i)]) for i in block}
-            name = f"{spans[block.start][0] if steps else ''} × {repeat.count:,}".strip()
+            title = spans[block.start][0] if steps else ""
+            layers = ", ".join(filter(None, [title, f"{repeat.count:,} layers"]))
+            name = layers if repeat.start in self.stacks else f"{title} × {repeat.count:,}".strip()
             names = chain([name], (f"{name} ({k})" for k in count(2)))  # other loops may have the same name
             label = next(free for free in names if (*around, free) not in taken)
             taken.add((*around, label))
             inner = {self.vertices[i].scope[depth:]: path for i, path in spans.items()}
-            for leaf in [leaf for leaf in leaves if steps and leaf.scope[: depth + 1] == (*around, *steps)]:
-                leaf.scope = (*around, label, *inner.get(leaf.scope[depth:], leaf.scope[depth:])[1:])
+            for leaf in leaves:
+                rest = leaf.scope[depth:]
+                if leaf.scope[:depth] == around and (rest in inner or (steps and rest[:1] == steps)):
+                    leaf.scope = (*around, label, *inner.get(rest, rest)[len(steps) :])
             for i, path in spans.items():
                 self.new.vertices[self.new.moved[i, 0][0]].scope = (*around, label, *path[len(steps) :])
+
+
+def is_stack(vertices: Sequence[Vertex], repeat: Repeat) -> bool:
+    """Return whether each block has parameters of its own, and takes at most the result of the previous block."""
+    first, second, third = (range(repeat.start + k * repeat.period, repeat.stop)[: repeat.period] for k in range(3))
+    used, others = ({node for i in block for node in _parameters(vertices, i)} for block in (first, second))
+    goes_back = any(edge.source in first for i in third for edge in vertices[i].inputs)
+    return bool(used) and used.isdisjoint(others) and not goes_back
+
+
+def _parameters(vertices: Sequence[Vertex], number: int) -> set[Any]:
+    """Return the nodes of the parameters that a vertex uses."""
+    sources = (vertices[edge.source] for edge in vertices[number].inputs)
+    return {source.node for source in sources if source.kind == "parameter"} | vertices[number].parameters
 
 
 def _common_part(edges: Sequence[Edge]) -> str:
@@ -393,6 +419,7 @@ def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]
             caveat=group.caveat,
             names=tuple(names) if group.kind == "module" else (),  # an omitted one replaces many vertices
             birth=next((member.birth for member in members if member.birth), ""),
+            parameters=frozenset().union(*(_parameters(vertices, i) for i in group.members)),
         )
     )
 

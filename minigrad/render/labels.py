@@ -21,9 +21,11 @@ from .picture import Edge, Path, Picture, Vertex
 
 __all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
            "index_text", "leaf_names", "noted_spec", "number_text", "option_span", "option_text", "option_words",
-           "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "times_of", "to_be_named",
-           "with_name"]  # fmt: skip
+           "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "times_of", "title_parts",
+           "title_span",
+           "to_be_named", "with_name"]  # fmt: skip
 
+_TITLE = re.compile(r"(?P<name>.*?)(?P<about> · .*?)?(?:, call \d+ of \d+)?", re.DOTALL)  # of a frame
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
 _LONGEST = 32  # characters of an option
 _NUMBER = re.compile(r"\d{1,18}")  # longer ones in parts, because `int` may raise for them
@@ -125,10 +127,28 @@ def span(texts: Sequence[str]) -> str:
 def path_span(paths: Sequence[Path]) -> Path:
     """Summarise the scopes of all steps at each level; `…` stands for numbers that change unevenly.
 
-    >>> path_span([("l.0", "in 0"), ("l.1", "in 3"), ("l.2", "in 1")])
-    ('l.0 … l.2', 'in …')
+    The number of a module's call is left out.
+
+    >>> path_span([("l.0 · GRU, call 1 of 2", "in 0"), ("l.1 · GRU", "in 3"), ("l.2 · GRU", "in 1")])
+    ('l.0 … l.2 · GRU', 'in …')
     """
-    return tuple([span(names) or alike(names[0], "…") for names in zip(*paths, strict=True)])
+    return tuple([title_span(titles) for titles in zip(*paths, strict=True)])
+
+
+def title_span(titles: Sequence[str]) -> str:
+    names, kinds = zip(*map(title_parts, titles), strict=True)
+    return (span(names) or alike(names[0], "…")) + (span(kinds) or alike(kinds[0], "…"))
+
+
+def title_parts(title: str) -> tuple[str, str]:
+    """Return the name in the title of a frame, and the rest without the number of the call.
+
+    >>> title_parts("c1 · Conv2d 3→16, 3×3, call 1 of 2"), title_parts("encoder")
+    (('c1', ' · Conv2d 3→16, 3×3'), ('encoder', ''))
+    """
+    found = _TITLE.fullmatch(title)
+    assert found is not None
+    return found["name"], found["about"] or ""
 
 
 def option_span(several: Sequence[Mapping[str, Any]]) -> str:
@@ -222,10 +242,14 @@ def output_name(vertex: Vertex, slot: int) -> str:
 def full_name(leaf: Vertex) -> str:
     """Return a parameter's name with the path of its module.
 
-    >>> full_name(Vertex("parameter", "Wx", scope=("Captioner", "cell")))
+    >>> full_name(Vertex("parameter", "Wx", scope=("Captioner", "cell · LSTM 4→8")))
     'Captioner.cell.Wx'
     """
-    return ".".join([*leaf.scope, leaf.label])
+    return ".".join([*_names(leaf.scope), leaf.label])
+
+
+def _names(scope: Path) -> list[str]:
+    return [title_parts(title)[0] for title in scope]
 
 
 def times_of(leaf: Vertex) -> str:
@@ -258,7 +282,7 @@ def short_name(picture: Picture, names: Mapping[int, str], number: int, user: Ve
     """Return the name of a leaf, without the path of its module if the user is in the same frame."""
     leaf, name = picture.vertices[number], names[number]
     frame = user.scope if user.step is None else user.scope[:-1]  # a step has a frame of its own
-    return leaf.label if leaf.scope == frame and name == full_name(leaf) else name
+    return leaf.label if _names(leaf.scope) == _names(frame) and name == full_name(leaf) else name
 
 
 # Arguments --------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from itertools import count, groupby
 from typing import Any
 
 from ..core import Tensor
-from .fold import Repeat, find_repeats
+from ..nn.module import Module
+from .fold import Repeat, find_repeats, is_stack
 from .labels import (
     alike,
     argument_order,
@@ -43,7 +44,7 @@ def to_text(
     *,
     unroll: Unroll = "fold",
     max_lines: int = _MOST,
-    names: Mapping[str, Tensor] | None = None,
+    names: Mapping[str, Tensor | Module] | None = None,
     expand: Iterable[str] = (),
 ) -> str:
     """List the graph of one or more tensors as text: leaves, operations in order, outputs.
@@ -168,7 +169,8 @@ class _Listing:
             for mark, values in first.items()
             for value, users in values.items()
         )
-        times = f"× {repeat.count:,}{f', first with {begin}' if begin else ''}:"
+        times = f"{repeat.count:,} layers" if is_stack(self.vertices, repeat) else f"× {repeat.count:,}"
+        times += f", first with {begin}:" if begin else ":"
         self.lines.append(("  " * len(common) + times, ""))
         for number in block:
             vertices = [self.vertices[i] for i in repeat.like(number)]

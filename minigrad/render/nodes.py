@@ -1,40 +1,39 @@
 """Build pictures of the graphs of tensors, with names of modules and parameters.
 
-A scope is a path of names, and two modules of one class that no module holds have the same path. But each call creates
-a new path object, which all nodes of the call share. Two calls with different parameters of the same name are calls of
-two modules.
+The scope of a node is the path of names around its call. Each call of a module is an object of its own in these paths,
+which tells calls of one module from calls of another; all of them become frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from ..backward import graph_of
 from ..core import Leaf, Node, Tensor
-from .labels import STEP, default_name, free_names
-from .picture import Edge, Output, Path, Picture, Vertex, shared_path
+from ..nn.module import Module, ModuleCall, Parameter, walk
+from .labels import default_name, free_names
+from .picture import Edge, Output, Path, Picture, Vertex
 
-__all__ = ["executed", "paths_of_modules", "picture_of"]
-
-_Paths = Mapping[int, Path]  # new paths of scopes, by the identity of the nodes' paths
+__all__ = ["executed", "picture_of"]
 
 
-def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Picture:
+def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor | Module]) -> Picture:
     """Return the graph of tensors, with a vertex for each node.
 
     Args:
         tensors: each has a graph.
-        names: names of tensors, which take precedence over those from modules.
+        names: names of tensors and modules, which take precedence over those that modules know.
 
     Raises:
         ValueError: if a named tensor is not in the graph.
     """
     order = graph_of([tensor.node for tensor in tensors if tensor.node is not None]).nodes
-    known = _by_output(names, set(order))
+    known = _by_output({name: x for name, x in names.items() if isinstance(x, Tensor)}, set(order))
     operations = executed(order)
-    paths = paths_of_modules(operations)
+    frames = _Frames(operations, {name: x for name, x in names.items() if isinstance(x, Module)})
     uses: dict[Node, list[Node]] = {}  # of each leaf, in order
     for node in operations:
         for parent in node.parents:
@@ -42,8 +41,8 @@ def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor]) -> Pictur
                 uses.setdefault(parent, []).append(node)
     leaves = [*uses, *(node for node in order if node.primitive is None and node not in uses)]
     serial = {node: i for i, node in enumerate([*leaves, *operations])}
-    vertices = [_leaf(node, known, _owners_path(node, uses.get(node, ()), paths)) for node in leaves]
-    vertices += [_operation(node, serial, paths.get(id(node.scope), node.scope)) for node in operations]
+    vertices = [_leaf(node, known, frames.of_parameters.get(node, ())) for node in leaves]
+    vertices += [_operation(node, serial, frames.path(node.scope)) for node in operations]
     used = {(edge.source, edge.slot) for vertex in vertices for edge in vertex.inputs}
     for number, vertex in enumerate(vertices):
         if not any((number, slot) in used for slot in vertex.hidden):  # the picture may show only the value
@@ -96,67 +95,76 @@ def _is_default(value: Any, default: Any) -> bool:
     return type(value) is type(default) and isinstance(value, (int, float, str)) and value == default
 
 
-# Modules ----------------------------------------------------------------------------------------
+# Frames -----------------------------------------------------------------------------------------
+
+_Key = tuple[Any, ...]  # a frame: the names around it and the calls of modules around it, each by its identity
+_SIZES = ("in_features", "out_features"), ("in_channels", "out_channels"), ("input_size", "hidden_size"), ("num", "dim")
 
 
-def paths_of_modules(operations: Sequence[Node]) -> _Paths:
-    """Return new paths for modules that share one: `LSTM 1`, `LSTM 2`, in order of use.
+class _Frames:
+    """The frames of a picture: one for each call of a module, and for each scope that the user opened.
 
-    A path that contains other modules stays, because the nodes do not reveal which of these belong to which.
-
-    >>> from minigrad import nn
-    >>> y = nn.Linear(2, 2)(nn.Linear(2, 2)([[1.0, 2.0]]))
-    >>> sorted(paths_of_modules([y.node, y.node.parents[0]]).values())
-    [('Linear 1',), ('Linear 2',)]
+    Attributes:
+        of_parameters: the path of the first call of the module that holds a parameter, by its node.
     """
-    calls: dict[Path, dict[int, set[Node]]] = {}  # the parameters of each call
-    for node in operations:
-        held = calls.setdefault(node.scope, {}).setdefault(id(node.scope), set())
-        held.update(parent for parent in node.parents if isinstance(parent, Leaf) and parent.name)
-    around = {path[:depth] for path in calls for depth in range(len(path))}
-    taken = {path[-1] for path in calls if path}
-    result: dict[int, Path] = {}
-    for path, several in calls.items():
-        # the name of an attribute, unlike that of a class, already belongs to one module
-        is_class = len(path) == 1 or (len(path) > 1 and path[-1][:1].isupper())
-        if len(several) > 1 and path not in around and is_class and not STEP.fullmatch(path[-1]):
-            modules = _modules(several)
-            if count := max(modules.values()):
-                names = free_names(path[-1], count + 1, taken)
-                result |= {call: (*path[:-1], names[k]) for call, k in modules.items()}
-    return result
+
+    def __init__(self, operations: Iterable[Node], names: Mapping[str, Module]) -> None:
+        self.names = {id(module): name for name, module in names.items()}
+        inner: dict[_Key, dict[_Key, str]] = {(): {}}  # the frames directly in each frame
+        for scope in {id(node.scope): node.scope for node in operations}.values():
+            keys = _keys(scope)
+            for depth, part in enumerate(scope):
+                inner.setdefault(keys[depth], {})
+                inner[keys[depth]].setdefault(keys[depth + 1], part)
+        self.titles: dict[_Key, str] = {}
+        for frames in inner.values():
+            self.titles |= self._titled(frames)
+        calls = {key: part for frames in inner.values() for key, part in frames.items() if isinstance(part, ModuleCall)}
+        self.of_parameters: dict[Node, Path] = {}
+        for key, call in calls.items():
+            for _, entry, _ in walk("", vars(call.module)):
+                if isinstance(entry, Parameter) and entry.node is not None:
+                    self.of_parameters.setdefault(entry.node, self._path(key))
+
+    def path(self, scope: Path) -> Path:
+        """Return the titles of the frames around a node."""
+        return self._path(_keys(scope)[-1])
+
+    def _path(self, key: _Key) -> Path:
+        return tuple([self.titles[key[: depth + 1]] for depth in range(len(key))])
+
+    def _titled(self, frames: Mapping[_Key, str]) -> dict[_Key, str]:
+        """Return the titles of frames that are side by side."""
+        titles = {key: part for key, part in frames.items() if not isinstance(part, ModuleCall)}
+        modules: dict[str, dict[int, list[_Key]]] = {}  # the calls of each module, by its name
+        for key, part in frames.items():
+            if isinstance(part, ModuleCall):
+                name = self.names.get(id(part.module), str(part))
+                modules.setdefault(name, {}).setdefault(id(part.module), []).append(key)
+        taken = {*titles.values()}
+        for name, several in modules.items():
+            for free, keys in zip(free_names(name, len(several), taken), several.values(), strict=True):
+                taken.add(free)
+                for k, key in enumerate(keys, start=1):
+                    title = " · ".join(filter(None, [free, _described(cast(ModuleCall, frames[key]), name)]))
+                    titles[key] = f"{title}, call {k} of {len(keys)}" if len(keys) > 1 else title
+        return titles
 
 
-def _modules(calls: Mapping[int, set[Node]]) -> dict[int, int]:
-    """Number the module of each call.
-
-    It is the first that shares a parameter, or the first if the call has no parameters.
-    """
-    modules: list[set[Node]] = []
-    result = {}
-    for call, held in calls.items():
-        fitting = (k for k, known in enumerate(modules) if not (held and known and known.isdisjoint(held)))
-        result[call] = k = next(fitting, len(modules))
-        modules[k:] = [held.union(*modules[k : k + 1]), *modules[k + 1 :]]
-    return result
+def _keys(scope: Path) -> list[_Key]:
+    """Return the frames around and including the scope, outermost first; the first contains everything."""
+    parts = [id(part) if isinstance(part, ModuleCall) else part for part in scope]
+    return [tuple(parts[:depth]) for depth in range(len(parts) + 1)]
 
 
-def _owners_path(leaf: Node, uses: Iterable[Node], paths: _Paths) -> Path:
-    """Return the path of the module that holds a parameter.
-
-    It is empty if no scope of a use contains the module's name. A scope contains it if a call of the module uses the
-    parameter, or passes it to an inner module. The path that all uses share is tried first, so that no single use
-    decides for tied weights.
-    """
-    owner = leaf.owner if isinstance(leaf, Leaf) else ""
-    scopes = list({id(node.scope): node.scope for node in uses}.values())
-    if not owner or not scopes:
-        return ()
-    shared = reduce(shared_path, scopes)
-    for path, scope in [(shared, scopes[0]), *((scope, scope) for scope in scopes)]:
-        if owner in path:
-            return paths.get(id(scope), scope)[: len(path) - path[::-1].index(owner)]
-    return ()
+def _described(call: ModuleCall, name: str) -> str:
+    """Return the class of a module, unless that is its name, and its sizes: `Conv2d 3→16, 3×3`."""
+    known, kind = vars(call.module), type(call.module).__name__
+    ends = next((pair for pair in _SIZES if all(isinstance(known.get(size), int) for size in pair)), ())
+    sizes = ["→".join(str(known[size]) for size in ends)]
+    if isinstance(kernel := known.get("kernel_size"), (int, tuple)):
+        sizes.append("×".join(map(str, np.atleast_1d(kernel))))
+    return f"{'' if kind == name else kind} {', '.join(filter(None, sizes))}".strip()
 
 
 def executed(order: Iterable[Node]) -> list[Node]:

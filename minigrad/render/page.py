@@ -24,6 +24,7 @@ from typing import Any
 
 from ..core import Tensor
 from ..formatting import time_text
+from ..nn.module import Module
 from ..primitives import Primitive
 from ..recording import Stats
 from ..runtime.files import replacing
@@ -75,7 +76,7 @@ def to_html(
     *,
     unroll: Unroll = "steps",
     max_nodes: int = 1000,
-    names: Mapping[str, Tensor] | None = None,
+    names: Mapping[str, Tensor | Module] | None = None,
     expand: Iterable[str] = (),
     title: str = "",
 ) -> Path:

@@ -59,6 +59,8 @@ class Vertex:
         birth: that a NaN or an infinity was born in it, as text; else empty.
         folds: in a folded loop, the vertices that it replaces, one for each step.
         feedback: in a folded loop, the edges from the previous step; their sources may come later.
+        in_stack: whether the folded steps are layers with parameters of their own.
+        parameters: for a closed module, the nodes of the parameters in it.
     """
 
     kind: Kind
@@ -78,6 +80,8 @@ class Vertex:
     birth: str = ""
     folds: tuple[Vertex, ...] = ()
     feedback: tuple[Edge, ...] = ()
+    in_stack: bool = False
+    parameters: frozenset[Any] = frozenset()
 
     @property
     def is_leaf(self) -> bool:
@@ -136,7 +140,7 @@ class Vertex:
         """Return a copy with other edges; much faster than `dataclasses.replace`."""
         return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
                       self.step, self.stands_for, self.caveat, self.gathers, self.names, self.mark, self.birth,
-                      self.folds, self.feedback)  # fmt: skip
+                      self.folds, self.feedback, self.in_stack, self.parameters)  # fmt: skip
 
 
 class Output(NamedTuple):

@@ -33,7 +33,9 @@ def test_every_picture_can_be_closed(outputs, depth, unroll):
 
 def test_closed_modules_of_a_network():
     picture = check(closed(whole(deep(2)), 2))
-    assert labels(picture) == ["input", "0", "1", "2", "3", "4"]
+    assert labels(picture) == [
+        "input", "0 · Linear 3→4", "1 · Residual", "2 · Linear 4→5", "3 · Residual", "4 · Tanh",
+    ]  # fmt: skip
     assert [v.kind for v in picture.vertices] == ["input", *["module"] * 5]
     assert [v.remark for v in picture.vertices[1:]] == [
         "affine\n16 parameters", "4 operations\n76 parameters", "affine\n25 parameters",
@@ -42,8 +44,15 @@ def test_closed_modules_of_a_network():
     assert [[edge.source for edge in v.inputs] for v in picture.vertices] == [[], [0], [1], [2], [3], [4]]
     assert {v.scope for v in picture.vertices[1:]} == {("Sequential",)}
     assert labels(closed(whole(deep(2)), 1)) == ["input", "Sequential"]
-    inside = ["affine", "first", "tanh", "second", "add"]  # of a layer that is directly in the network, and of a block
-    assert [v.label for v in closed(whole(deep(2)), 3).vertices if not v.is_leaf] == [*inside, *inside, "tanh"]
+    inside = [
+        "affine",
+        "first · Linear",
+        "tanh",
+        "second · Linear",
+        "add",
+    ]  # of a layer that is directly in the network, and of a block
+    found = [v.label.rsplit(" ", 1)[0] for v in closed(whole(deep(2)), 3).vertices if not v.is_leaf]
+    assert found == [*inside, *inside, "tanh"]
     assert labels(closed(whole(deep(2)), 4)) == labels(whole(deep(2)))
 
 
@@ -109,7 +118,7 @@ def test_equal_modules_in_a_row_are_one_box():
     net = nn.Sequential(*[nn.Sequential(*[nn.Linear(4, 4, rng=0), nn.Tanh()] * 3, nn.Softmax()) for _ in range(12)])
     picture = check(drawn_picture(net(leaf(2, 4)), unroll="fold", max_nodes=1000, depth=2))
     (box,) = [vertex for vertex in picture.vertices if vertex.kind == "module"]
-    assert (box.label, box.stands_for, len(box.feedback)) == ("0 … 11", 12 * 7, 1)
+    assert (box.label, box.stands_for, len(box.feedback)) == ("0 … 11 · Sequential", 12 * 7, 0)
 
 
 def test_colours_open_a_picture_and_a_depth_closes_it():

@@ -40,7 +40,7 @@ def steps(start, *, x=None, transposed=False, head=None, n=9):
 
 
 def blocks(text):
-    return re.findall(r"^ *(× .*):$", text, re.MULTILINE)
+    return re.findall(r"^ *((?:× |\d+ layers).*):$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

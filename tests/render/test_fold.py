@@ -239,13 +239,12 @@ def test_edges_with_norms_say_which_steps_they_come_from():
     assert re.search(r"\d … \d.* steps 7, 3\"", mg.render.to_dot(y, values="norm"))
 
 
-def test_what_only_the_first_layer_takes_is_marked():
+def test_a_stack_of_loops_takes_its_input_in_the_first_layer():
     y = nn.LSTM(4, 4, num_layers=5, rng=0)(leaf(2, 6, 4))[0]
     picture = check(arranged(y))
     taken = [edge.part for vertex in picture.vertices for edge in vertex.inputs if edge.source == 0]
-    assert taken == ["first: [:, 0]", "first: [:, t]"]
-    stacked = [edge for v in picture.vertices for edge in v.feedback if picture.vertices[edge.source].label == "stack"]
-    assert [edge.part for edge in stacked] == ["[:, 0]", "[:, t]"]
+    assert taken == ["[:, t]"]
+    assert {edge.argument for v in picture.vertices for edge in v.feedback} == {"h", "c"}  # within each layer
 
 
 def test_loops_of_primitive_steps():

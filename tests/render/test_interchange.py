@@ -49,7 +49,7 @@ def test_attributes():
     assert [data["kind"] for data in by_label.values()] == ["input", "parameter", "parameter", "operation", "operation"]
     tanh = by_label["tanh"]
     assert (tanh["shape"], tanh["dtype"], tanh["outputs"]) == ((5, 4), "float64", [((5, 4), "float64")])
-    assert (tanh["scope"], tanh["step"], tanh["options"]) == (("Sequential", "1"), None, "")
+    assert (tanh["scope"], tanh["step"], tanh["options"]) == (("Sequential", "1 · Tanh"), None, "")
     assert tanh["line"].startswith("test_interchange.py:")
     assert tanh["value_norm"] == pytest.approx(float(np.linalg.norm(y.data)))
     assert tanh["gradient_norm"] == pytest.approx(np.sqrt(20))

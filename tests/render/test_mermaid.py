@@ -93,7 +93,7 @@ def test_names_are_escaped(scope, constant, output):
 
 def test_boxes_name_parameters_options_and_arguments():
     boxes, frames, arrows, _ = parsed(to_mermaid(mlp()))
-    assert list(frames.values()) == ["Sequential", "0", "1", "2"]
+    assert list(frames.values()) == ["Sequential", "0 · Linear 3→4", "1 · Tanh", "2 · Linear 4→2"]
     assert any({f"weight {shape(3, 4)}", f"bias {shape(4)}"} <= set(text.split("<br>")) for text in boxes.values())
     x = leaf(2, 2)
     boxes, _, arrows, _ = parsed(to_mermaid(mg.softmax(x, axis=0) - mg.exp(x), names={"x": x}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.render.labels import leaf_names
+from minigrad.render.page import content_of
 from tests.render.graphs import captioner, leaf
 from tests.render.pictures import arranged, check, picture_of, whole
 
@@ -45,21 +45,132 @@ def test_each_sequence_has_its_own_steps(make):
 
 
 def test_two_modules_of_one_class_are_two_frames():
-    assert re.findall(r'label="(LSTM \d)[^"]*"', mg.render.to_dot(both_ways())) == ["LSTM 1", "LSTM 2"]
+    assert re.findall(r'label="(LSTM \d) · 4→6"', mg.render.to_dot(both_ways())) == ["LSTM 1", "LSTM 2"]
     text = mg.render.to_text(both_ways())
     assert parameters(text) == [f"LSTM {k}.{name}" for k in (1, 2) for name in ("Wx", "Wh", "b")]
-    assert re.findall(r"^(LSTM \d):", text, re.MULTILINE) == ["LSTM 1", "LSTM 2"]
+    assert re.findall(r"^(LSTM \d) · 4→6:", text, re.MULTILINE) == ["LSTM 1", "LSTM 2"]
     assert "concatenate(%2, " in text  # the forward LSTM comes first
 
 
 def test_frames_of_repeated_modules():
     layer, x = nn.Linear(4, 4, rng=0), np.ones((2, 4), np.float32)
-    picture = picture_of(layer(mg.tanh(layer(x))))
-    assert {vertex.scope for vertex in picture.vertices if vertex.label == "affine"} == {("Linear",)}
-    for seed in range(5):
+    x = layer(mg.tanh(layer(x)))
+    for seed in range(2):
         x = mg.tanh(nn.Linear(4, 4, rng=seed)(x))
-    scopes = Counter(vertex.scope for vertex in picture_of(x).vertices if vertex.label == "affine")
-    assert scopes == {(f"Linear {k}",): 1 for k in range(1, 6)}
+    scopes = [vertex.scope for vertex in picture_of(x, {"head": layer}).vertices if vertex.label == "affine"]
+    assert scopes == [
+        ("head · Linear 4→4, call 1 of 2",), ("head · Linear 4→4, call 2 of 2",), ("Linear 1 · 4→4",),
+        ("Linear 2 · 4→4",),
+    ]  # fmt: skip
+
+
+def test_two_containers_are_two_frames():
+    """They and the layers in them have the same names."""
+
+    class Autoencoder(nn.Module):
+        def __init__(self):
+            self.encoder, self.decoder = (nn.Sequential(nn.Linear(4, 4, rng=0), nn.Tanh()) for _ in range(2))
+
+        def forward(self, x):
+            return self.decoder(self.encoder(x))
+
+    y = Autoencoder()(leaf(2, 4))
+    layers = ["0 · Linear 4→4", "1 · Tanh"]
+    expected = ["Autoencoder", "encoder · Sequential", *layers, "decoder · Sequential", *layers]
+    assert re.findall(r"^ *([^%=\n]+):$", mg.render.to_text(y), re.MULTILINE) == expected
+    assert r"encoder · Sequential\n2 operations" in mg.render.to_dot(y, depth=2)
+
+
+class Mixed(nn.Module):
+    """A random network: modules in attributes, lists and containers, some of them called several times."""
+
+    def __init__(self, rng, depth):
+        kinds = [lambda: nn.Linear(3, 3, rng=0), nn.Tanh, lambda: nn.LayerNorm(3), lambda: nn.Sequential(nn.ReLU())]
+        if depth:
+            kinds += [lambda: Mixed(rng, depth - 1)] * 3
+            kinds.append(lambda: nn.Sequential(*[Mixed(rng, depth - 1) for _ in range(2)]))
+        self.first, self.second, *self.rest = (kinds[rng.integers(len(kinds))]() for _ in range(4))
+        self.order = rng.integers(0, 4, 5).tolist()
+
+    def forward(self, x):
+        for k in self.order:
+            x = x + [self.first, self.second, *self.rest][k](x)
+        return x
+
+
+def calls_of(model, x):
+    """Return the tree of calls as nested lists of classes, as seen by hooks, and the output."""
+    stack = [[]]
+
+    def watched(module):
+        forward = module.forward
+
+        def call(*args):
+            stack.append([type(module).__name__])
+            try:
+                return forward(*args)
+            finally:
+                call = stack.pop()
+                stack[-1].append(call)
+
+        return call
+
+    for module in model.modules():
+        vars(module)["forward"] = watched(module)
+    y = model(x)
+    return stack[0], y
+
+
+def frames_of_text(y):
+    """Return the tree of frames in a listing."""
+    stack = [[]]
+    for indent, title in re.findall(r"^( *)([^%=\n]+):$", mg.render.to_text(y, unroll="steps"), re.MULTILINE):
+        del stack[len(indent) // 2 + 1 :]
+        stack[-1].append([title])
+        stack.append(stack[-1][-1])
+    return stack[0]
+
+
+def frames_of_dot(y):
+    stack = [[]]
+    for line in mg.render.to_dot(y, unroll="steps", depth=None, max_nodes=10**6).splitlines():
+        if "subgraph cluster_" in line and "{ peripheries=0" not in line:
+            stack[-1].append([])
+            stack.append(stack[-1][-1])
+        elif (title := re.match(r' *label="(.*?)" labeljust', line)) and len(stack) > 1:
+            stack[-1].append(title[1])
+        elif line.strip() == "}" and len(stack) > 1:
+            stack.pop()
+    return stack[0]
+
+
+def frames_of_page(y):
+    boxes = content_of(whole(y, "steps"))["boxes"]
+    trees = [[box["name"]] for box in boxes]
+    for box, tree in zip(boxes, trees, strict=True):
+        if box["parent"] >= 0:
+            trees[box["parent"]].append(tree)
+    return [tree for box, tree in zip(boxes, trees, strict=True) if box["parent"] < 0]
+
+
+def classes(tree):
+    """Return a tree of frames with classes instead of titles."""
+    title, *inner = tree
+    name, _, about = re.sub(r", call \d+ of \d+$", "", title).partition(" · ")
+    kind = about.split()[0] if about[:1].isalpha() else name.split()[0]
+    return [kind, *map(classes, inner)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_frames_are_the_calls_of_modules(seed):
+    rng = np.random.default_rng(seed)
+    networks = [Mixed(rng, int(rng.integers(3))) for _ in range(2)]
+    x, calls = leaf(2, 3), []
+    for network in networks:
+        found, x = calls_of(network, x)
+        calls += found
+    for frames in (frames_of_text(x), frames_of_dot(x), frames_of_page(x)):
+        assert [classes(tree) for tree in frames] == calls
 
 
 class Net(nn.Module):

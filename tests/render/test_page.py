@@ -76,7 +76,7 @@ def test_content_of_a_small_network():
     assert sorted(names[:3]) == ["bias", "input", "weight"]
     assert names[3:] == ["affine", "tanh", "sum"]
     affine = content["vertices"][3]
-    assert (content["title"], affine["scope"], content["heat"]) == ("a title", ["Linear"], None)
+    assert (content["title"], affine["scope"], content["heat"]) == ("a title", ["Linear · 3→2"], None)
     inputs = [("input", "x"), ("weight", "W"), ("bias", "b")]
     assert [(names[e["source"]], e["argument"]) for e in affine["inputs"]] == inputs
     assert (affine["outputs"][0]["shape"], affine["outputs"][0]["values"]) == ("[1×2]", None)

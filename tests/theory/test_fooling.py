@@ -347,7 +347,7 @@ def test_a_coin_is_flaky(toss, domain):
     for false in (False, True):
         rng = np.random.default_rng(0)
         random.seed(0)
-        result = examine(lambda x: require(toss(rng), "tails"), domain, 300, false=false)
+        result = examine(lambda x, rng=rng: require(toss(rng), "tails"), domain, 300, false=false)
         assert (result.verdict, result.as_expected) == (FLAKY, False)
 
 
