@@ -99,7 +99,7 @@ def captioner_folded(path):
 
     An LSTM starts from image features, reads a caption word by word, and predicts the next word. minigrad draws and
     lists repeated steps once. Dashed arrows carry the state to the next step. In the listing, `%3.h'` is the state h of
-    the previous step, and `·` is a constant, such as the words.
+    the previous step.
     """
     loss = caption_loss()
     draw(loss, path, names={"loss": loss})
@@ -155,13 +155,12 @@ def shared_subexpressions(path):
     """A graph that is not a tree
 
     minigrad computes a value once, however often you use it; each use is an arrow. Arrows have labels if the order of
-    arguments matters. A recorded graph shows the values of constants, here `= 1`.
+    arguments matters. Constants have their values, here `= 1`.
     """
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    with mg.record():
-        square = x * x
-        power = mg.exp(square)
-        y = ((square + power) * power / (power + 1)).sum()
+    square = x * x
+    power = mg.exp(square)
+    y = ((square + power) * power / (power + 1)).sum()
     draw(y, path, names={"x": x, "y": y})
     print(to_text(y, names={"x": x}))
 

@@ -16,6 +16,7 @@ from keyword import iskeyword
 from string import Template
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 
@@ -102,7 +103,7 @@ _NODE = Template("""\
         return _tensor
     _tensor.node = _node = _Node()
     _node.primitive = _primitive
-    _node.params = ${options}
+    _node.params = ${options}${constants}
     _node.parents, _node.edges = ${edges}
     _node.shape = _output.shape
     _node.dtype = _dtype
@@ -147,6 +148,8 @@ def source_of(primitive: Primitive) -> str:
         "edges": "_edges_of(_nodes)",
         "other_outputs": "",
         "given": "",
+        "constants": "\n    if None in _nodes:"
+        f"\n        _node.constants = _constants_of(_nodes, ({', '.join(data)},))",
     } if last else {
         "views": "".join(
             f" or _type({x}) is _ndarray and (_output.base is not None or _output is {x})" for x in inputs
@@ -155,6 +158,9 @@ def source_of(primitive: Primitive) -> str:
         "edges": _EDGES_OF[len(inputs)].format(*nodes) if len(inputs) < 3 else f"_edges_of(({', '.join(nodes)}))",
         "other_outputs": f"if {' or '.join(f'_node_{x} is not None and {x}.index' for x in inputs)}:\n        ",
         "given": "".join(f"_type({x}) is _ndarray or " for x in inputs),
+        "constants": "" if len(inputs) < 2 else f"\n    if {' or '.join(f'{node} is None' for node in nodes)}:"
+        "\n        _node.constants = "
+        f"({', '.join(f'_seen(_data_{x}) if _node_{x} is None else None' for x in inputs)})",
     })  # fmt: skip
     valid = primitive.name.isidentifier() and not iskeyword(primitive.name)
     text = f"def {primitive.name if valid else 'call'}{signature}:\n    "
@@ -200,7 +206,7 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
         "_generic": np.generic, "_asarray": np.asarray, "_float32": _float32, "_float64": _float64,
         "_forward": primitive.forward, "_failed": primitive.failed, "_current_scope": current_scope,
         "_grad_enabled": grad_enabled, "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
-        "_compact_copy": compact_copy,
+        "_compact_copy": compact_copy, "_seen": _seen, "_constants_of": _constants_of,
         "_general": partial(_call, primitive),
         "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive), "_type": type,
         "_isinstance": isinstance, "_len": len, "_any": any, "_next": next, "_map": map, "_tuple": tuple,
@@ -249,6 +255,20 @@ def _edges(needs: tuple[bool, ...]) -> Any:
 
 def _with_indices(edges: Any, inputs: Sequence[Any]) -> Any:
     return (*edges[:2], tuple([inputs[i].index for i in edges[0]]))
+
+
+def _seen(constant: Any) -> Any:
+    """Return what a node tells drawings about an untracked input: a number, or a reference, shape and dtype.
+
+    The reference shows which calls took the same array, but is weak, so that it does not keep the array alive.
+    """
+    if type(constant) is not _ndarray:
+        return constant  # a number, or None for an input that was left out
+    return constant.item() if constant.size == 1 else (ref(constant), constant.shape, constant.dtype)
+
+
+def _constants_of(nodes: Sequence[Node | None], arrays: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple([None if node else _seen(array) for node, array in zip(nodes, arrays, strict=True)])
 
 
 def _keep(node: Node, inputs: Sequence[Any], arrays: Sequence[Any]) -> None:
@@ -356,6 +376,7 @@ def _finish(
     if any(nodes) and grad_enabled() and primitive.differentiable:
         node = Node()
         node.primitive, node.params, node.residuals = primitive, params, residuals
+        node.constants = _constants_of(nodes, arrays)
         node.parents, edges = _edges_of(nodes)
         node.edges = _with_indices(edges, inputs)
         node.scope = current_scope()

@@ -99,14 +99,16 @@ class Node:
 
     Most nodes do not set these:
 
+        constants: for each input, what drawings show if it is untracked: its number, or a weak reference to its array,
+            the shape and the dtype. None for inputs that are tracked or were left out.
         inputs: the inputs of the call without their nodes, if the reference may need them (:class:`.Primitive`).
         checksums, hooks, note: data of :mod:`minigrad.anomaly`, :mod:`minigrad.hooks` and :mod:`minigrad.recording`.
     """
 
     # A node consists of few objects, since each one that the garbage collector tracks costs time.
     __slots__ = (
-        "born", "checksums", "dtype", "edges", "hooks", "inputs", "later_outputs", "note", "params", "parents",
-        "primitive", "residuals", "scope", "shape",
+        "born", "checksums", "constants", "dtype", "edges", "hooks", "inputs", "later_outputs", "note", "params",
+        "parents", "primitive", "residuals", "scope", "shape",
     )  # fmt: skip
     primitive: Any
     params: dict[str, Any]
@@ -118,6 +120,7 @@ class Node:
     residuals: Any
     scope: tuple[str, ...]
     born: int
+    constants: tuple[Any, ...]
     inputs: tuple[Any, ...]
     checksums: Any
     hooks: Any

@@ -23,7 +23,7 @@ import numpy as np
 from .core import Node, plain
 from .observers import Observer, observing
 from .primitives import Primitive
-from .spec import Array, Spec
+from .spec import Array
 
 __all__ = ["Note", "Stats", "badness", "norm_of", "note_of", "record", "user_line"]
 
@@ -127,8 +127,6 @@ class Note:
 
     Attributes:
         line: the file and line of the call.
-        inputs: shape and dtype of each array argument, also of constants; None for an argument that was left out.
-        numbers: the value of each constant that is a single number, by its position among the inputs.
         values, gradients: statistics of each output and of its gradient; None if unknown.
         flows: the norm of the gradient of each argument, by its name.
         value_steps, gradient_steps: for a sequence primitive, norms at each time step, by the index of the output. The
@@ -143,8 +141,6 @@ class Note:
     """
 
     line: str = ""
-    inputs: tuple[Spec | None, ...] = ()
-    numbers: dict[int, float] = field(default_factory=dict)
     values: list[Stats | None] = field(default_factory=list)
     gradients: list[Stats | None] = field(default_factory=list)
     value_steps: dict[int, list[float]] = field(default_factory=dict)
@@ -219,9 +215,6 @@ class _Recorder(Observer):
             return
         note = ensure_note(node)
         note.line = user_line() if self.lines else note.line
-        note.inputs = tuple(None if x is None else (np.shape(x), np.asarray(x).dtype) for x in inputs)
-        constants = [i for i, tracked in enumerate(node.edges[1]) if not tracked and inputs[i] is not None]
-        note.numbers = {i: np.asarray(inputs[i]).item() for i in constants if not np.ndim(inputs[i])}
         if self.values:
             note.values = [Stats.of(array) for array in outputs]
             note.birth = _birth(outputs, (inputs, [plain(option) for option in params.values()]))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ..core import Tensor
 from ..nn.module import Module
+from ..spec import Array
 from .dot import DotWriter
 from .drawing import write_layout
 from .fold import LARGE, closed
@@ -33,7 +34,7 @@ def compare(
     *,
     unroll: Unroll = "fold",
     max_nodes: int = 1000,
-    names: Mapping[str, Tensor | Module] | None = None,
+    names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
     direction: Literal["TB", "BT", "LR", "RL"] = "TB",
     title: str = "+ added     − removed     ~ changed",

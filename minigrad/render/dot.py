@@ -2,7 +2,7 @@
 
 Edges from a weight that every step of a loop uses would tangle the drawing, and `dot` would need minutes. So each
 vertex has a stub beside it, which lists its parameters with their shapes. A parameter with several users has a number
-and a colour. Inputs and results with many uses are in stubs, too, and constants are in stubs on the other side.
+and a colour. Inputs and results with many uses are in stubs, too, and constant numbers are in stubs on the other side.
 
 A folded loop is one cluster. Dashed edges lead back from what a step computes to the step that takes it.
 
@@ -26,6 +26,7 @@ from ..core import Tensor
 from ..formatting import byte_text, time_text
 from ..nn.module import Module
 from ..profiling import residual_memory
+from ..spec import Array
 from .heat import (
     NO_NUMBER,
     Ends,
@@ -104,7 +105,7 @@ def to_dot(
     times: Ends = False,
     residuals: bool = False,
     title: str = "",
-    names: Mapping[str, Tensor | Module] | None = None,
+    names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
     depth: Depth = "auto",
 ) -> str:
@@ -113,8 +114,8 @@ def to_dot(
     Parameters are drawn as stubs beside the operations that use them, as are inputs with three or more uses and results
     with more than eight. A parameter that several operations share has the same number, such as `(shared 1)`, and the
     same colour at each. If the order of arguments matters, edges are labelled with their argument; unlabelled arguments
-    are in order, edges before stubs. Constants are separate stubs with their shape. Single numbers also have their
-    value, if :func:`minigrad.record` noted it.
+    are in order, edges before stubs. Constant arrays are inputs, named after their argument unless ``names`` or a
+    module names them; constants of one entry are stubs with their value.
 
     Args:
         unroll: 'primitive' shows a sequence primitive as one box, and 'steps' shows every step. 'fold' shows one of
@@ -213,7 +214,7 @@ class DotWriter:
         self.names = names | dict(zip(marked, free_names("result", len(marked), {*names.values()}), strict=True))
         self.named = [to_be_named(picture, vertex, self.stubbed) for vertex in self.vertices]
         users = Counter(source for v in self.vertices if not v.step for source in {edge.source for edge in v.inputs})
-        weights = (i for i, vertex in enumerate(self.vertices) if vertex.kind == "parameter" and users[i] > 1)
+        weights = (i for i, vertex in enumerate(self.vertices) if vertex.is_held and users[i] > 1)
         self.shared = {number: k for k, number in enumerate(weights, 1)}
         self.length: list[int] = []  # of the longest path to each vertex, in operations
         for vertex in self.vertices:

@@ -24,6 +24,7 @@ from ..nn.module import Module
 from ..recording import record
 from ..runtime.extras import how_to_install, require
 from ..runtime.files import replacing
+from ..spec import Array
 from ..trees import leaves
 from .dot import FEEDBACK, INK, to_dot
 from .heat import gradient_norm, value_norm
@@ -168,19 +169,18 @@ def to_networkx(
     *,
     unroll: Unroll = "primitive",
     max_nodes: int = sys.maxsize,
-    names: Mapping[str, Tensor | Module] | None = None,
+    names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
 ) -> Any:
     """Return the graph of one or more tensors as a ``networkx.MultiDiGraph``.
 
     You can search, measure or export it. Nodes are numbered from 0, each after those that feed it. Their attributes:
 
-    - ``kind`` ('operation', 'parameter', 'input' or 'omitted') and ``label``, the name of the primitive or a unique
+    - ``kind`` ('operation', 'parameter', 'buffer', 'input' or 'omitted') and ``label``, the name of the primitive or a unique
       name of a leaf;
     - ``shape`` and ``dtype`` of the first output, and ``outputs`` with (shape, dtype) of each;
     - ``scope``, a tuple of names, and ``step`` in an unrolled sequence, or None;
-    - ``options`` as text, and ``constants``, a text for each constant argument: its value ('= 2') if it was recorded
-      and is a single number, or its shape, or 'constant';
+    - ``options`` as text, and ``constants``, the value ('= 2') of each constant argument of one entry;
     - ``remark``, such as the name of an intermediate tensor, if there is one;
     - ``line``, ``value_norm`` and ``gradient_norm`` of the first output, if :func:`minigrad.record` noted them; a
       folded loop has no norms, because those of its steps differ.
@@ -239,7 +239,7 @@ def to_mermaid(
     *,
     unroll: Unroll = "fold",
     max_nodes: int = 200,
-    names: Mapping[str, Tensor | Module] | None = None,
+    names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
     depth: Depth = "auto",
 ) -> str:
@@ -267,7 +267,7 @@ def to_mermaid(
     """
     picture = drawn_picture(tensors, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, depth=depth)
     vertices, known, frames = picture.vertices, leaf_names(picture), count(1)
-    inside = {i for i, v in enumerate(vertices) if v.kind == "parameter"} - {end.source for end in picture.outputs}
+    inside = {i for i, v in enumerate(vertices) if v.is_held} - {end.source for end in picture.outputs}
     boxes: list[str] = []
     arrows: list[str] = []
     for number, vertex in enumerate(vertices):
@@ -369,7 +369,7 @@ def _svg_of_tensor(self: Tensor) -> str | None:
         return None
     nodes = set(graph_of([self.node]).nodes)
     known = checked_names(_options.get("names"))
-    names = {name: x for name, x in known.items() if isinstance(x, Module) or x.node in nodes}
+    names = {name: x for name, x in known.items() if not isinstance(x, Tensor) or x.node in nodes}
     return lay_out(to_dot(self, **_options | {"names": names}), "svg").decode()
 
 

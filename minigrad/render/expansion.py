@@ -9,15 +9,13 @@ A vertex `stack` gathers each state that is used. An LSTM over 3 steps from cons
     6       lstm_step  step 2  x[:, 2] (5, 0, h) (5, 1, c) Wx Wh b
     7       stack              (4, 0, arrays[0]) (5, 0, arrays[1]) (6, 0, arrays[2])
 
-A reference is traced again, on zeros of the recorded shapes. The graph knows the shapes of tracked arguments, but the
-shapes of constants only if :func:`minigrad.record` noted them. If a shape is unknown, the primitive stays, with a
-remark.
+A reference is traced again, on placeholders of the same shapes.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,15 +23,15 @@ import numpy as np
 from ..core import Tensor, current_scope, enable_grad
 from ..observers import observing
 from ..primitives import Primitive
-from ..spec import Spec
-from .labels import free_names, noted_spec
+from ..spec import Array
+from .labels import constant_of, free_names
 from .nodes import picture_of
 from .picture import STACK, Edge, Path, Picture, Rewriting, Vertex, reordered
 
 __all__ = ["expanded", "unrolled"]
 
-# Shape and dtype of each argument, None if it was left out, and its edge if it is tracked.
-_Arguments: TypeAlias = "list[tuple[Spec | None, Edge | None]]"
+# For each argument a placeholder, or None if it was left out; whether it is tracked; and its edge, if any.
+_Arguments: TypeAlias = "dict[str, tuple[Array | None, bool, Edge | None]]"
 
 
 def unrolled(picture: Picture) -> Picture:
@@ -117,29 +115,32 @@ def expanded(picture: Picture, names: Set[str]) -> Picture:
             new.keep(i)
             continue
         arguments = _arguments(picture, vertex, calls[i])
-        key = calls[i].name, id(vertex.options), *[(spec, edge is not None) for spec, edge in arguments or ()]
+        shown = [(None if a is None else (a.shape, a.dtype, str(a)), tracked) for a, tracked, _ in arguments.values()]
+        key = calls[i].name, id(vertex.options), *shown
         trace = traces[key] = traces.get(key) or _traced(calls[i], arguments, vertex)
-        if isinstance(trace, str) or arguments is None:
-            new.keep(i).caveat = str(trace)
+        if isinstance(trace, str):
+            new.keep(i).caveat = trace
             continue
         step = () if vertex.step is None else vertex.scope[-1:]
-        edges = [edge for _, edge in arguments if edge is not None]
+        edges = {name: edge for name, (_, _, edge) in arguments.items() if edge is not None}
         _insert(new, trace, edges, i, (*frames[_call(i, vertex)], *step))
-    return new.finish()
+    result = new.finish()
+    # constants within references become leaves, too, and leaves come first
+    return reordered(result, sorted(range(len(result.vertices)), key=lambda i: not result.vertices[i].is_leaf))
 
 
-def _insert(new: Rewriting, trace: Picture, edges: Sequence[Edge], number: int, scope: Path) -> None:
-    """Write a reference in place of a vertex, whose inputs replace the leaves of the reference, in order."""
-    vertex, leaves = new.picture.vertices[number], iter(new.edges(edges))
+def _insert(new: Rewriting, trace: Picture, edges: Mapping[str, Edge], number: int, scope: Path) -> None:
+    """Write a reference in place of a vertex, whose inputs replace the leaves of their names."""
+    vertex = new.picture.vertices[number]
     places: dict[tuple[int, int], Edge] = {}  # an output in the trace -> the edge that brings it
     for i, inner in enumerate(trace.vertices):
-        if inner.is_leaf:
-            places[i, 0] = next(leaves)
+        if inner.is_leaf and inner.label in edges:
+            (places[i, 0],) = new.edges([edges[inner.label]])
             continue
         places |= {(i, slot): Edge(len(new.vertices), slot, "") for slot in range(len(inner.specs))}
         inputs = [places[edge.source, edge.slot]._replace(argument=edge.argument) for edge in inner.inputs]
         new.vertices.append(inner.with_inputs(tuple(inputs)))
-        new.vertices[-1].scope = (*scope, *inner.scope)
+        new.vertices[-1].scope = () if inner.is_leaf else (*scope, *inner.scope)
     for slot, output in enumerate(trace.outputs):
         new.moved[number, slot] = places[output.source, output.slot][:2]
     for slot, name in vertex.names:
@@ -175,61 +176,46 @@ def _frames(vertices: Sequence[Vertex], calls: Set[int]) -> dict[Any, Path]:
     return frames
 
 
-def _arguments(picture: Picture, vertex: Vertex, primitive: Primitive) -> _Arguments | None:
-    """Return all arguments in the order of the call, or None if a shape is unknown."""
-    tracked: dict[str, tuple[Spec | None, Edge | None]] = {}
-    for edge in vertex.inputs:
-        shape, dtype = picture.vertices[edge.source].specs[edge.slot]
-        # a step takes one row of a part for each row of its own
-        tracked[edge.argument] = (vertex.specs[0][0][:1] + shape[-1:] if edge.part else shape, dtype), edge
-    steps = vertex.called.steps
-    weights = tracked[steps.weights][0] if steps and steps.weights in tracked else None
-    result: _Arguments = []
+def _arguments(picture: Picture, vertex: Vertex, primitive: Primitive) -> _Arguments:
+    """Return all arguments in the order of the call.
+
+    The states of a sequence and of its steps that were left out have the shape of the outputs.
+    """
+    steps, edges = vertex.called.steps, {edge.argument: edge for edge in vertex.inputs}
+    states = () if steps is None else steps.states if vertex.step is None else steps.names
+    result: _Arguments = {}
     for name in primitive.arguments:
-        known, spec = (True, None) if name in tracked else _constant(vertex, name, weights)
-        if not known:
-            return None
-        result.append(tracked.get(name, (spec, None)))
+        placeholder, tracked, edge = None, False, edges.get(name)
+        if edge is not None:
+            source = picture.vertices[edge.source]
+            shape, dtype = source.specs[edge.slot]
+            if edge.part:  # a step takes one row of a part for each row of its own
+                shape = vertex.specs[0][0][:1] + shape[-1:]
+            tracked = source.kind != "input" or source.node is not None
+            placeholder = np.full(shape, 0 if tracked or dtype.kind != "f" else np.nan, dtype)
+        elif name in states:
+            (N, *_, H), dtype = vertex.specs[0]
+            placeholder = np.full((N, H), np.nan, dtype)
+        elif (number := constant_of(vertex, name)) is not None:
+            placeholder = np.asarray(number)
+        result[name] = placeholder, tracked, edge
     return result
 
 
-def _constant(vertex: Vertex, name: str, weights: Spec | None) -> tuple[bool, Spec | None]:
-    """Return whether a constant argument is known, and its shape and dtype, or None if it was left out.
-
-    The states of a sequence and of its steps have the shape of the outputs; weights (D, …) give the width of x.
-    """
-    steps = vertex.called.steps
-    if steps:
-        shape, dtype = vertex.specs[0]
-        if name in (steps.states if vertex.step is None else steps.names):
-            return True, ((shape[0], shape[-1]), dtype)
-        looked_up = vertex.step is None and vertex.options.get(steps.indices or "") is not None
-        if name == steps.inputs and weights is not None and not looked_up:
-            return True, ((*shape[:-1], weights[0][0]), dtype)
-    return noted_spec(vertex, name)
-
-
-def _traced(primitive: Primitive, arguments: _Arguments | None, vertex: Vertex) -> Picture | str:
-    """Return the picture of a reference, or why there is none.
-
-    Its leaves are the tracked arguments in order.
-    """
-    if arguments is None:
-        return "reference not shown: record the forward pass"
+def _traced(primitive: Primitive, arguments: _Arguments, vertex: Vertex) -> Picture | str:
+    """Return the picture of a reference, whose leaves have the names of the arguments; or why there is none."""
     if vertex.hidden:
         return "reference not shown: a derivative uses its residuals"
-    tensors = [None if spec is None else Tensor(np.zeros(*spec), requires_grad=bool(edge)) for spec, edge in arguments]
+    tensors = {name: None if a is None else Tensor(a, requires_grad=t) for name, (a, t, _) in arguments.items()}
     assert primitive.reference is not None
     with enable_grad(), observing(alone=True), np.errstate(all="ignore"):
         depth = len(current_scope())
-        outputs = primitive.reference(*tensors, **({} if vertex.step is not None else vertex.options))
+        outputs = primitive.reference(*tensors.values(), **({} if vertex.step is not None else vertex.options))
     several = outputs if isinstance(outputs, tuple) else (outputs,)
     if any(output.node is None for output in several):
         return "reference not shown: its result is constant here"
-    leaves = [tensor for tensor in tensors if tensor is not None and tensor.node is not None]
-    picture = picture_of([*leaves, *several], {})
+    names = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    picture = picture_of(several, names, strict=False)
     for inner in picture.vertices:
         inner.scope = inner.scope[depth:]
-    order = [output.source for output in picture.outputs[: len(leaves)]]
-    rest = [number for number, inner in enumerate(picture.vertices) if not inner.is_leaf]
-    return reordered(Picture(picture.vertices, picture.outputs[len(leaves) :]), [*order, *rest])
+    return picture

@@ -128,7 +128,7 @@ def _between_skips(vertices: Sequence[Vertex], run: Sequence[int], users: Counte
     part: dict[int, tuple[str, int]] = {}
     sums = 0
     for i in run:
-        sources = [edge.source for edge in vertices[i].inputs if vertices[edge.source].kind != "parameter"]
+        sources = [edge.source for edge in vertices[i].inputs if not vertices[edge.source].is_held]
         lengths = [length.get(source, 0) for source in sources]
         length[i], part[i] = 1 + max(lengths, default=0), ("between", sums)
         if vertices[i].label == "add" and len(set(lengths)) == 2:

@@ -1,7 +1,6 @@
 """The text in drawings: shapes, numbers, options, and names of what is drawn.
 
-A graph keeps only the nodes of tracked arguments. It knows which arguments were constant, but only
-:func:`minigrad.record` notes their shapes and dtypes, and the values of single numbers.
+A constant argument is an input if it has several entries, and else a number.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ..spec import Spec
 from .picture import Edge, Path, Picture, Vertex
 
 __all__ = ["STEP", "Constant", "alike", "argument_order", "constants_of", "default_name", "free_names", "full_name",
-           "index_text", "leaf_names", "noted_spec", "number_text", "option_span", "option_text", "option_words",
+           "index_text", "leaf_names", "constant_of", "number_text", "option_span", "option_text", "option_words",
            "output_name", "path_span", "shape_of", "short_name", "span", "stubbed", "times_of", "title_parts",
            "title_span",
            "to_be_named", "with_name"]  # fmt: skip
@@ -29,7 +28,7 @@ _TITLE = re.compile(r"(?P<name>.*?)(?P<about> · .*?)?(?:, call \d+ of \d+)?", r
 STEP = re.compile(r"(?:step|time|t)[ _=]?\d+")  # the name of a scope that is a step of a loop
 _LONGEST = 32  # characters of an option
 _NUMBER = re.compile(r"\d{1,18}")  # longer ones in parts, because `int` may raise for them
-_USES = {"parameter": 0, "input": 2, "operation": 8}
+_USES = {"parameter": 0, "buffer": 0, "input": 2, "operation": 8}
 # A vertex with more uses than this is drawn as a small stub next to each use, instead of one vertex with edges. `dot`
 # takes minutes for a result with 60 uses, and for an attention over 8 steps whose weights have no names.
 
@@ -200,7 +199,7 @@ def stubbed(picture: Picture) -> set[int]:
     """
     uses = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs if not edge.part)
     numbered = enumerate(picture.vertices)
-    return {i for i, vertex in numbered if vertex.kind == "parameter" or uses[i] > _USES.get(vertex.kind, uses[i])}
+    return {i for i, vertex in numbered if vertex.is_held or uses[i] > _USES.get(vertex.kind, uses[i])}
 
 
 def default_name(number: int, total: int) -> str:
@@ -289,22 +288,19 @@ def short_name(picture: Picture, names: Mapping[int, str], number: int, user: Ve
 
 
 class Constant(NamedTuple):
-    """A constant argument, with its shape and dtype and, for a single number, its value; None if unknown."""
+    """A constant argument that is a single number."""
 
     argument: str
-    spec: Spec | None = None
-    number: float | None = None
+    number: float
 
     @property
     def text(self) -> str:
-        """The number after an equals sign, or shape and dtype, or 'constant'.
+        """The number after an equals sign.
 
-        >>> Constant("b", None, 2.0).text, Constant("b").text
-        ('= 2', 'constant')
+        >>> Constant("b", 2.0).text
+        '= 2'
         """
-        if self.number is not None:
-            return f"= {number_text(self.number)}"
-        return "constant" if self.spec is None else shape_of(self.spec)
+        return f"= {number_text(self.number)}"
 
 
 def argument_order(vertex: Vertex) -> list[str]:
@@ -319,29 +315,20 @@ def argument_order(vertex: Vertex) -> list[str]:
 
 
 def constants_of(vertex: Vertex) -> list[Constant]:
-    """Return the constant arguments of an operation, in order; optional ones only if they were noted."""
+    """Return the constant arguments of an operation that are numbers, the same in all steps of a folded loop."""
     found = []
     for name in vertex.constants if vertex.kind == "operation" else ():
-        known, spec = noted_spec(vertex, name)
-        if spec is not None or (not known and not _is_optional(vertex, name)):
-            notes = {id(v.note): v.note for v in (vertex.note and vertex.folds) or (vertex,)}.values()
-            numbers = {note.numbers.get(_number_of(vertex, name)) if note else None for note in notes}
-            found.append(Constant(name, spec, numbers.pop() if len(numbers) == 1 else None))
+        numbers = {constant_of(folded, name) for folded in vertex.folds or (vertex,)}
+        if len(numbers) == 1 and (number := numbers.pop()) is not None:
+            found.append(Constant(name, number))
     return found
 
 
-def noted_spec(vertex: Vertex, name: str) -> tuple[bool, Spec | None]:
-    """Return whether an argument was noted, and its shape and dtype, or None if it was left out.
-
-    For a step of a sequence, this is the part that the step takes.
-    """
-    note, number = vertex.note, _number_of(vertex, name)
-    if note is None or number >= len(note.inputs):
-        return False, None
-    spec, steps = note.inputs[number], vertex.called.steps
-    if spec is not None and vertex.step is not None and steps and name == steps.inputs:
-        spec = vertex.specs[0][0][:1] + spec[0][-1:], spec[1]
-    return True, spec
+def constant_of(vertex: Vertex, name: str) -> Any:
+    """Return the number that an argument is, or None if it was left out."""
+    seen = getattr(vertex.node, "constants", ())
+    number = _number_of(vertex, name)
+    return seen[number] if number < len(seen) else None
 
 
 def _number_of(vertex: Vertex, name: str) -> int:
@@ -354,12 +341,6 @@ def _number_of(vertex: Vertex, name: str) -> int:
         name = primitive.steps.start_of(name)
     stem, _, place = name.partition("[")
     return primitive.arguments.index(stem) + (int(place[:-1]) if place else 0)
-
-
-def _is_optional(vertex: Vertex, name: str) -> bool:
-    primitive = vertex.called
-    stem = primitive.arguments[min(_number_of(vertex, name), len(primitive.arguments) - 1)]
-    return primitive.signature.parameters[stem].default is None
 
 
 def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
@@ -384,7 +365,7 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
     named = {edge.argument for edge in silent}
     last = max((place[edge.argument] for edge in drawn), default=-1)
     beside = [edge for edge in inputs if edge.source in stubs]
-    mixed = any(picture.vertices[e.source].kind != "parameter" or place[e.argument] < last for e in beside)
+    mixed = any(not picture.vertices[e.source].is_held or place[e.argument] < last for e in beside)
     if drawn and mixed:  # an edge and a stub: which comes first is not clear
         return constants | {edge.argument for edge in inputs}
     return constants | (named if len(brought) > 1 and len(named) > 1 else set())
@@ -393,9 +374,12 @@ def to_be_named(picture: Picture, vertex: Vertex, stubs: Set[int]) -> set[str]:
 def _is_clear(picture: Picture, vertex: Vertex, edge: Edge) -> bool:
     """Return whether the drawn edge identifies its argument.
 
-    It does if it shows an index, brings the previous step's state, or brings one element of omitted vertices.
+    It does if it shows an index, comes from an input of that name, brings the previous step's state, or brings one
+    element of omitted vertices.
     """
     source = picture.vertices[edge.source]
+    if source.kind == "input" and source.label == edge.argument:
+        return True
     between_steps = vertex.step is not None and source.node is vertex.node
     return "[" in edge.part or between_steps or (source.kind == "omitted" and "[" in edge.argument)
 
@@ -409,4 +393,4 @@ def with_name(argument: str, named: Set[str], text: str = "") -> str:
     stem, _, place = argument.partition("[")
     name = f"#{place[:-1]}" if place else stem
     between = "" if not text else " " if text.startswith("=") else ": "
-    return f"{name}{between}{text}" if argument in named else text
+    return f"{name}{between}{text}" if argument in named and text.split(" ")[0] != name else text

@@ -11,15 +11,15 @@ from typing import Any
 
 from ..core import Tensor
 from ..nn.module import Module
+from ..spec import Array
 from .fold import Repeat, find_repeats, is_stack
 from .labels import (
     alike,
     argument_order,
-    constants_of,
+    constant_of,
     default_name,
     full_name,
     leaf_names,
-    noted_spec,
     number_text,
     option_span,
     option_text,
@@ -44,15 +44,14 @@ def to_text(
     *,
     unroll: Unroll = "fold",
     max_lines: int = _MOST,
-    names: Mapping[str, Tensor | Module] | None = None,
+    names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
 ) -> str:
     """List the graph of one or more tensors as text: leaves, operations in order, outputs.
 
-    Each operation has a number, its arguments (parameters by name, `·` for a constant), its options and the shape of
-    its result, with the dtype unless that is float32. `%1` is the result of operation 1, and `%1.h` its output h. If
-    :func:`minigrad.record` noted the call, constants that are single numbers are shown, and `None` stands for arguments
-    that were left out.
+    Each operation has a number, its arguments (leaves by name, constants of one entry by value, `None` for those that
+    were left out), its options and the shape of its result, with the dtype unless that is float32. `%1` is the result
+    of operation 1, and `%1.h` its output h. `·` is a number that differs between equal steps.
 
     Equal steps, of a sequence primitive or of a loop, are listed once, with their number. A value that differs between
     steps is shown as its first and last value (`[:, 1 … 7]`), or only as an ellipsis (`[…]`) if it changes irregularly.
@@ -137,7 +136,7 @@ class _Listing:
         names = self.names
         for (kind, specs), run in groupby(names, lambda i: (self.vertices[i].kind, self.vertices[i].specs)):
             shown = [
-                name if kind == "parameter" and (name := full_name(self.vertices[i])).endswith(names[i]) else names[i]
+                name if kind != "input" and (name := full_name(self.vertices[i])).endswith(names[i]) else names[i]
                 for i in run
             ]
             if kind == "input":
@@ -300,9 +299,8 @@ def _constant(vertices: Sequence[Vertex], name: str) -> str:
 
 
 def _constant_of(vertex: Vertex, name: str) -> str:
-    numbers = [number_text(c.number) for c in constants_of(vertex) if c.argument == name and c.number is not None]
-    left_out = name in vertex.constants and noted_spec(vertex, name) == (True, None)
-    return numbers[0] if numbers else "None" if left_out else "·"
+    number = constant_of(vertex, name)
+    return "None" if number is None else number_text(number)
 
 
 def _shortened(words: list[str]) -> list[str]:

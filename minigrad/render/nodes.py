@@ -6,89 +6,120 @@ which tells calls of one module from calls of another; all of them become frames
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, cast
+from weakref import ref
 
 import numpy as np
 
 from ..backward import graph_of
-from ..core import Leaf, Node, Tensor
+from ..core import Leaf, Node, Tensor, plain
 from ..nn.module import Module, ModuleCall, Parameter, walk
+from ..spec import Array
 from .labels import default_name, free_names
 from .picture import Edge, Output, Path, Picture, Vertex
 
 __all__ = ["executed", "picture_of"]
 
 
-def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor | Module]) -> Picture:
-    """Return the graph of tensors, with a vertex for each node.
+_Source = tuple[Any, int]  # an output of a node, or a constant array, by the identity of its reference, and 0
+
+
+def picture_of(tensors: Sequence[Tensor], names: Mapping[str, Tensor | Module | Array], strict: bool = True) -> Picture:
+    """Return the graph of tensors, with a vertex for each node and for each constant array of several entries.
 
     Args:
         tensors: each has a graph.
-        names: names of tensors and modules, which take precedence over those that modules know.
+        names: names of tensors, arrays and modules, which take precedence over those that modules know.
+        strict: whether to raise for names that are not in the graph.
 
     Raises:
-        ValueError: if a named tensor is not in the graph.
+        ValueError: if a named tensor or array is not in the graph.
     """
     order = graph_of([tensor.node for tensor in tensors if tensor.node is not None]).nodes
-    known = _by_output({name: x for name, x in names.items() if isinstance(x, Tensor)}, set(order))
     operations = executed(order)
+    taken = {node: _inputs(node) for node in operations}
+    constants = {id(seen[0]): seen for node in operations for seen in _constants(node).values()}
+    sources = [(source, name) for node, inputs in taken.items() for name, (source, _) in inputs.items()]
+    arguments = dict(reversed(sources))  # the first use of each source
+    used = dict.fromkeys(source for source, _ in sources if source in constants or source.primitive is None)
+    leaves = [*used, *(node for node in order if node.primitive is None and node not in used)]
+    serial = {source: i for i, source in enumerate([*leaves, *operations])}
+    known = _by_output(names, serial, strict)
     frames = _Frames(operations, {name: x for name, x in names.items() if isinstance(x, Module)})
-    uses: dict[Node, list[Node]] = {}  # of each leaf, in order
-    for node in operations:
-        for parent in node.parents:
-            if parent.primitive is None:
-                uses.setdefault(parent, []).append(node)
-    leaves = [*uses, *(node for node in order if node.primitive is None and node not in uses)]
-    serial = {node: i for i, node in enumerate([*leaves, *operations])}
-    vertices = [_leaf(node, known, frames.of_parameters.get(node, ())) for node in leaves]
-    vertices += [_operation(node, serial, frames.path(node.scope)) for node in operations]
-    used = {(edge.source, edge.slot) for vertex in vertices for edge in vertex.inputs}
+    vertices = []
+    for leaf in leaves:
+        given = known.get((leaf, 0), ("",))[-1]
+        name, scope = ("", ()) if given else frames.held.get(leaf, (getattr(leaf, "name", ""), ()))
+        if leaf in constants:
+            label = given or name or _input_name(arguments[leaf])
+            vertices.append(Vertex("buffer" if name else "input", label, (constants[leaf][1:],), scope))
+        else:
+            own = isinstance(leaf, Leaf) and leaf.name
+            label = given or name or "input"
+            vertices.append(Vertex("parameter" if own else "input", label, leaf.outputs, scope, node=leaf))
+    vertices += [_operation(node, taken[node], serial, frames.path(node.scope)) for node in operations]
+    fed = {(edge.source, edge.slot) for vertex in vertices for edge in vertex.inputs}
     for number, vertex in enumerate(vertices):
-        if not any((number, slot) in used for slot in vertex.hidden):  # the picture may show only the value
+        if not any((number, slot) in fed for slot in vertex.hidden):  # the picture may show only the value
             vertex.specs = vertex.specs[: vertex.hidden.start]
     outputs = []
     for number, place in enumerate((tensor.node, tensor.index) for tensor in tensors if tensor.node is not None):
         name = "" if place[0].primitive is None else known.get(place, ("",))[-1]
         outputs.append(Output(serial[place[0]], place[1], name or default_name(number, len(tensors))))
     asked = {(output.source, output.slot) for output in outputs}
-    for (node, slot), several in known.items():
-        if node.primitive is not None and (serial[node], slot) not in asked:
-            vertices[serial[node]].names += tuple((slot, name) for name in several)
+    for (source, slot), several in known.items():
+        if source not in leaves and (serial[source], slot) not in asked:
+            vertices[serial[source]].names += tuple((slot, name) for name in several)
     return Picture(vertices, outputs)
 
 
-def _by_output(names: Mapping[str, Tensor], nodes: set[Node]) -> dict[tuple[Node, int], list[str]]:
-    """Return the names of outputs of nodes."""
-    known: dict[tuple[Node, int], list[str]] = {}
-    for name, tensor in names.items():
-        if tensor.node is None:
-            raise ValueError(f"render: names: {name!r} is not in the graph: it is a constant without a gradient")
-        if tensor.node not in nodes:
-            raise ValueError(f"render: names: {name!r} is not in the graph: no drawn tensor depends on it")
-        known.setdefault((tensor.node, tensor.index), []).append(name)
+def _by_output(names: Mapping[str, Any], sources: Container[Any], strict: bool) -> dict[_Source, list[str]]:
+    """Return the names of outputs of nodes and of constant arrays."""
+    known: dict[_Source, list[str]] = {}
+    for name, value in names.items():
+        if isinstance(value, Module):
+            continue
+        node = value.node if isinstance(value, Tensor) else None
+        place = (id(ref(plain(value))), 0) if node is None else (node, value.index)
+        if place[0] in sources:
+            known.setdefault(place, []).append(name)
+        elif strict:
+            why = (
+                "it is a single number"
+                if np.size(plain(value)) == 1 and node is None
+                else "no drawn tensor depends on it"
+            )
+            raise ValueError(f"render: names: {name!r} is not in the graph: {why}")
     return known
 
 
-def _leaf(node: Node, known: Mapping[tuple[Node, int], Sequence[str]], scope: Path) -> Vertex:
-    """Return the vertex of a leaf under its given name, or under its own name in its module's scope."""
-    given = known.get((node, 0), ("",))[-1]
-    own = node.name if isinstance(node, Leaf) else ""
-    kind, label = "parameter" if own else "input", given or own or "input"
-    return Vertex(kind, label, node.outputs, scope if own and not given else (), node=node)  # type: ignore[arg-type]
+def _constants(node: Node) -> dict[int, Any]:
+    """Return reference, shape and dtype of each constant array of several entries, by the number of the input."""
+    return {i: seen for i, seen in enumerate(getattr(node, "constants", ())) if type(seen) is tuple}
 
 
-def _operation(node: Node, serial: Mapping[Node, int], scope: Path) -> Vertex:
+def _inputs(node: Node) -> dict[str, _Source]:
+    """Return the sources of a node's inputs by the names of its arguments, in order."""
+    found: dict[int, _Source] = {i: (id(seen[0]), 0) for i, seen in _constants(node).items()}
+    argnums, _, indices = node.edges
+    found |= {i: (parent, index) for parent, i, index in zip(node.parents, argnums, indices, strict=True)}
+    return {node.primitive.input_name(i): found[i] for i in sorted(found)}
+
+
+def _input_name(argument: str) -> str:
+    """Return the name of an argument, unless it is one of the two operands that have no names."""
+    return "input" if argument in ("a", "b") else argument
+
+
+def _operation(node: Node, inputs: Mapping[str, _Source], serial: Mapping[Any, int], scope: Path) -> Vertex:
     primitive = node.primitive
-    assert primitive is not None
-    argnums, needs, indices = node.edges
-    edges = zip(node.parents, argnums, indices, strict=True)
-    name = primitive.input_name
-    inputs = tuple([Edge(serial[parent], index, name(argnum)) for parent, argnum, index in edges])
-    constants = tuple([name(i) for i, tracked in enumerate(needs) if not tracked])
+    edges = tuple([Edge(serial[source], index, name) for name, (source, index) in inputs.items()])
+    names = map(primitive.input_name, range(len(node.edges[1])))
+    constants = tuple([name for name in names if name not in inputs])
     parameters = primitive.signature.parameters
     options = {k: value for k, value in node.params.items() if not _is_default(value, parameters[k].default)}
-    return Vertex("operation", primitive.name, node.outputs, scope, inputs, node, options, constants)
+    return Vertex("operation", primitive.name, node.outputs, scope, edges, node, options, constants)
 
 
 def _is_default(value: Any, default: Any) -> bool:
@@ -105,7 +136,8 @@ class _Frames:
     """The frames of a picture: one for each call of a module, and for each scope that the user opened.
 
     Attributes:
-        of_parameters: the path of the first call of the module that holds a parameter, by its node.
+        held: the name of what a module holds, and the path of the first call of that module; by the node of a
+            parameter, or the identity of an array's reference.
     """
 
     def __init__(self, operations: Iterable[Node], names: Mapping[str, Module]) -> None:
@@ -120,11 +152,13 @@ class _Frames:
         for frames in inner.values():
             self.titles |= self._titled(frames)
         calls = {key: part for frames in inner.values() for key, part in frames.items() if isinstance(part, ModuleCall)}
-        self.of_parameters: dict[Node, Path] = {}
+        self.held: dict[Any, tuple[str, Path]] = {}
         for key, call in calls.items():
-            for _, entry, _ in walk("", vars(call.module)):
-                if isinstance(entry, Parameter) and entry.node is not None:
-                    self.of_parameters.setdefault(entry.node, self._path(key))
+            for name, entry, _ in walk("", vars(call.module)):
+                if isinstance(entry, Parameter):
+                    self.held.setdefault(entry.node, (entry.name, self._path(key)))
+                elif isinstance(entry, (Tensor, np.ndarray)):
+                    self.held.setdefault(id(ref(plain(entry))), (name, self._path(key)))
 
     def path(self, scope: Path) -> Path:
         """Return the titles of the frames around a node."""

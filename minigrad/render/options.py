@@ -10,6 +10,7 @@ import numpy as np
 from ..core import Tensor
 from ..nn.module import Module
 from ..primitives import PRIMITIVES
+from ..spec import Array
 from .expansion import expanded, unrolled
 from .fold import closed, folded, limited, readable_depth
 from .heat import mark_births
@@ -36,7 +37,7 @@ def drawn_picture(
     *,
     unroll: Unroll,
     max_nodes: int,
-    names: Mapping[str, Tensor | Module] | None = None,
+    names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
     depth: Depth = None,
     title: str = "",
@@ -50,7 +51,7 @@ def drawn_picture(
             their number.
         max_nodes: a picture with more operations is always folded. If that is not enough, only the operations nearest
             to the outputs are kept, with a count of the rest.
-        names: names of tensors and modules.
+        names: names of tensors, arrays and modules.
         expand: names of primitives to replace by their references.
         depth: show each scope at this depth as one vertex. None leaves all open. 'auto' chooses a depth, or None if the
             picture is small or shows every step or a reference.
@@ -85,7 +86,7 @@ def drawn_picture(
 def whole_picture(
     tensors: Tensor | Iterable[Tensor],
     unroll: Unroll,
-    names: Mapping[str, Tensor | Module] | None,
+    names: Mapping[str, Tensor | Module | Array] | None,
     expand: Iterable[str],
 ) -> Picture:
     """Return the picture before loops are folded or vertices left out."""
@@ -139,14 +140,14 @@ def with_graphs(tensors: Any) -> tuple[Tensor, ...]:
     return outputs
 
 
-def checked_names(names: Any) -> dict[str, Tensor | Module]:
-    """Return a mapping from names to tensors and modules; raise a TypeError for anything else."""
+def checked_names(names: Any) -> dict[str, Tensor | Module | Array]:
+    """Return a mapping from names to tensors, arrays and modules; raise a TypeError for anything else."""
     names = {} if names is None else names
-    example = "render: names must map names to tensors or modules, such as {'x': x}"
+    example = "render: names must map names to tensors, arrays or modules, such as {'x': x}"
     if not isinstance(names, Mapping):
         raise TypeError(f"{example}, not {type(names).__name__}")
     for name, value in names.items():
-        if not (isinstance(name, str) and isinstance(value, (Tensor, Module))):
+        if not (isinstance(name, str) and isinstance(value, (Tensor, Module, np.ndarray))):
             pair = f"{name!r} to a {type(value).__name__}" if isinstance(name, str) else f"a {type(name).__name__}"
             raise TypeError(f"{example}, not {pair}")
     return dict(names)

@@ -28,6 +28,7 @@ from ..nn.module import Module
 from ..primitives import Primitive
 from ..recording import Stats
 from ..runtime.files import replacing
+from ..spec import Array
 from .heat import (
     Heat,
     flow_norm,
@@ -76,7 +77,7 @@ def to_html(
     *,
     unroll: Unroll = "steps",
     max_nodes: int = 1000,
-    names: Mapping[str, Tensor | Module] | None = None,
+    names: Mapping[str, Tensor | Module | Array] | None = None,
     expand: Iterable[str] = (),
     title: str = "",
 ) -> Path:
@@ -263,7 +264,7 @@ class _Content:
             "kind": vertex.kind,
             "stub": number in self.stubs,
             "name": self.names.get(number, vertex.label),
-            "full": full_name(vertex) if vertex.kind == "parameter" else "",
+            "full": full_name(vertex) if vertex.is_held else "",
             "box": box,
             "scope": list(vertex.scope),
             "step": vertex.step if vertex.in_row else None,
@@ -346,7 +347,7 @@ def _stats(vertex: Vertex, stats: Sequence[Stats | None], slot: int) -> _Json | 
 
 def _arguments(vertex: Vertex) -> list[list[str]]:
     """Return the name of each argument in the order of the call, and the text of a constant, if known."""
-    known = {c.argument: "" if c.text == "constant" else c.text for c in constants_of(vertex)}
+    known = {c.argument: c.text for c in constants_of(vertex)}
     fed = dict.fromkeys(edge.argument for edge in vertex.inputs)
     names = argument_order(vertex) if vertex.kind == "operation" else fed
     return [[name, known.get(name, "")] for name in names if name in fed or name in known]

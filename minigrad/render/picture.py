@@ -18,7 +18,7 @@ from ..spec import Spec
 
 __all__ = ["STACK", "Edge", "Kind", "Output", "Path", "Picture", "Rewriting", "Vertex", "reordered", "shared_path"]
 
-Kind = Literal["operation", "parameter", "input", "omitted", "module"]
+Kind = Literal["operation", "parameter", "buffer", "input", "omitted", "module"]
 Path = tuple[str, ...]  # names of scopes, outermost first
 STACK: Primitive = stack.primitive  # type: ignore[attr-defined]  # gathers the states of an unrolled sequence
 
@@ -41,8 +41,8 @@ class Vertex:
     """A vertex of a picture.
 
     Attributes:
-        kind: an operation; a leaf, which is a parameter if it has a name and an input if not; an 'omitted' vertex,
-            which replaces several vertices; or a closed module, which replaces all vertices in it.
+        kind: an operation; a leaf, which is a parameter, a buffer (a constant array that a module holds) or an input;
+            an 'omitted' vertex, which replaces several vertices; or a closed module, which replaces all vertices in it.
         label: its name.
         specs: shape and dtype of each output.
         scope: the path of scopes around it.
@@ -85,8 +85,13 @@ class Vertex:
 
     @property
     def is_leaf(self) -> bool:
-        """Return whether it is a parameter or an input."""
-        return self.kind in ("parameter", "input")
+        """Return whether it is a parameter, a buffer or an input."""
+        return self.is_held or self.kind == "input"
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether a module holds it."""
+        return self.kind in ("parameter", "buffer")
 
     @property
     def called(self) -> Primitive:

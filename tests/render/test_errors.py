@@ -26,13 +26,17 @@ GIVEN = [
     ([Y, None], r"expected one or more tensors, not NoneType \(number 1 of the arguments\)"),
 ]
 OPTIONS = [
-    ({"names": {X: "x"}}, TypeError, "names must map names to tensors or modules, such as {'x': x}, not a Tensor"),
     (
-        {"names": {"x": np.ones(2)}},
+        {"names": {X: "x"}},
         TypeError,
-        "must map names to tensors or modules, such as {'x': x}, not 'x' to a ndarray",
+        "names must map names to tensors, arrays or modules, such as {'x': x}, not a Tensor",
     ),
-    ({"names": ["x"]}, TypeError, "names must map names to tensors or modules, such as {'x': x}, not list"),
+    (
+        {"names": {"x": 1.5}},
+        TypeError,
+        "must map names to tensors, arrays or modules, such as {'x': x}, not 'x' to a float",
+    ),
+    ({"names": ["x"]}, TypeError, "names must map names to tensors, arrays or modules, such as {'x': x}, not list"),
     ({"names": {"x": leaf(2)}}, ValueError, "names: 'x' is not in the graph"),
     ({"expand": None}, TypeError, "expand must be names of primitives, such as {'lstm_step'}, not None"),
     ({"expand": 3}, TypeError, "expand must be names of primitives, such as {'lstm_step'}, not 3"),

@@ -59,7 +59,7 @@ def test_a_loop_is_one_block_of_whole_steps(start, head, transposed, taken):
     text = mg.render.to_text(make(9))
     (block,) = blocks(text)
     assert block.startswith("× 9, first with ")
-    assert f"' = {'·' if start is ZEROS else 'input'}" in block
+    assert "' = input" in block
     assert ("[:, 0 … 8]" in text) == taken
     picture = check(arranged(make(12)))
     folded = [vertex for vertex in picture.vertices if vertex.folds and not vertex.is_leaf]
@@ -103,7 +103,7 @@ def test_only_the_first_step_may_start_from_a_constant():
     W, h = leaf(4, 4), leaf(2, 4)
     for k in range(12):
         h = mg.tanh((ZEROS if k == 6 else h) @ W)
-    assert blocks(mg.render.to_text(h)) == ["× 6, first with %2' = ·"]  # the steps before are not in the graph
+    assert blocks(mg.render.to_text(h)) == ["× 6, first with %2' = input1"]  # the steps before are not in the graph
     x = leaf(4, 4)
     for k in range(12):
         x = mg.tanh(x @ np.eye(4, dtype=np.float32) if k % 2 else np.eye(4, dtype=np.float32) @ x)

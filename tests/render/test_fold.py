@@ -129,7 +129,7 @@ def test_a_loop_is_one_step_with_feedback(steps, first):
     assert [edge.source for edge in total.inputs] == [number]
     assert matmul.scope == tanh.scope == (f"step 0 … step {steps - 1} × {steps}",)
     assert [matmul.stands_for, tanh.stands_for] == [steps, steps]
-    assert len(leaves) == (2 if first else 1)
+    assert len(leaves) == 2
 
 
 def test_a_loop_without_scopes_gets_a_frame_of_its_own():

@@ -127,9 +127,9 @@ def test_what_has_no_gradient_is_dotted():
         y = (mg.tanh(x) * np.zeros(2, np.float32)).sum()
         y.backward()
     dot = mg.render.to_dot(y, gradients=True)
-    assert re.search(r'n1 \[label="tanh".*dotted', dot)
-    assert re.search(r"n1 -> n2 \[.*dotted", dot)
-    assert not re.search(r'n3 \[label="sum".*dotted', dot)
+    assert re.search(r'n2 \[label="tanh".*dotted', dot)
+    assert re.search(r"n2 -> n3 \[.*dotted", dot)
+    assert not re.search(r'n4 \[label="sum".*dotted', dot)
 
 
 def test_folded_operations_are_grey():

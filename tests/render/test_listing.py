@@ -156,10 +156,10 @@ def test_many_arguments_are_shortened(count):
 def test_parameters_are_short_within_their_module():
     net = nn.Sequential(*[nn.Linear(2, 2, rng=0) for _ in range(6)])
     lines = mg.render.to_text(net(np.ones((1, 2), np.float32))).splitlines()
-    assert lines[0].split() == ["parameter", "Sequential.0.weight", "[2×2]"]
-    assert {"  6 layers, first with %1' = ·:", "    0 … 5 · Linear 2→2:"} <= set(lines)
+    assert lines[1].split() == ["parameter", "Sequential.0.weight", "[2×2]"]
+    assert {"  6 layers, first with %1' = x:", "    0 … 5 · Linear 2→2:"} <= set(lines)
     assert "affine(%1', weight, bias)" in "".join(lines)
-    assert not [line for line in lines[12:] if "Sequential." in line]
+    assert not [line for line in lines[13:] if "Sequential." in line]
 
 
 def test_a_state_that_starts_with_two_values():

@@ -223,8 +223,8 @@ def test_parameters_have_the_names_of_the_state(make, copied):
 
 def test_names_of_leaves_are_unique_and_in_the_order_of_use():
     assert list(leaf_names(picture_of(captioner())).values()) == [
-        "Captioner.project.weight", "Captioner.project.bias", "Captioner.embed.weight", "Wx", "Wh", "b",
-        "Captioner.predict.weight", "Captioner.predict.bias",
+        "x", "Captioner.project.weight", "Captioner.project.bias", "Captioner.embed.weight", "Wx", "Wh", "b", "c0",
+        "Captioner.predict.weight", "Captioner.predict.bias", "targets",
     ]  # fmt: skip
     a, b, c = leaf(2), leaf(2), leaf(2)
     names = leaf_names(picture_of(a * b * c, names={"input1": c})).values()

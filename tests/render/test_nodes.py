@@ -80,7 +80,7 @@ def test_names_must_be_in_the_graph():
     for name, tensor in {"other": other, "later": x * x * x}.items():
         with pytest.raises(ValueError, match=f"names: '{name}' is not in the graph: no drawn tensor depends on it"):
             mg.render.to_text(x * x, names={name: tensor})
-    with pytest.raises(ValueError, match="names: 'c' is not in the graph: it is a constant"):
+    with pytest.raises(ValueError, match="names: 'c' is not in the graph: it is a single number"):
         mg.render.to_dot(x * 2.0, names={"c": mg.tensor(2.0)})
 
 

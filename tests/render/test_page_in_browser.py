@@ -199,7 +199,7 @@ def test_scopes_close_and_open(opened):
     window.click(".item.box .fold")
     assert drawn(window) == before
     window.click("#close-all")
-    assert sorted(texts(window, "#stage .item[data-id] > .name")) == ["Net", "input", "output", "sum"]
+    assert sorted(texts(window, "#stage .item[data-id] > .name")) == ["Net", "h0", "input", "output", "sum"]
     window.click("#open-all")
     assert drawn(window) == before
 

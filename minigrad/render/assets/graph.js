@@ -32,7 +32,7 @@ function isFolded(item) {
 // Children in the order of the listing: a box stands where its first vertex does.
 for (const item of vertices) {
   for (let at = item; at && at.first === undefined; at = at.parent) at.first = item.number;
-  if (item.kind === "parameter" || item.kind === "input") continue;
+  if (["parameter", "buffer", "input"].includes(item.kind)) continue;
   for (let at = item.parent; at; at = at.parent) at.count += item.vertex.standsFor || 1;
 }
 for (const item of outputs) item.first = Infinity;
