@@ -176,8 +176,8 @@ def to_networkx(
 
     You can search, measure or export it. Nodes are numbered from 0, each after those that feed it. Their attributes:
 
-    - ``kind`` ('operation', 'parameter', 'buffer', 'input' or 'omitted') and ``label``, the name of the primitive or a unique
-      name of a leaf;
+    - ``kind`` ('operation', 'parameter', 'buffer', 'input' or 'omitted') and ``label``, the name of the primitive or a
+      unique name of a leaf;
     - ``shape`` and ``dtype`` of the first output, and ``outputs`` with (shape, dtype) of each;
     - ``scope``, a tuple of names, and ``step`` in an unrolled sequence, or None;
     - ``options`` as text, and ``constants``, the value ('= 2') of each constant argument of one entry;
