@@ -13,6 +13,7 @@ would reverse or mix the rows, because it ignores edges between clusters when it
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import unicodedata
@@ -36,8 +37,10 @@ from .heat import (
     gradient_norm,
     is_noted,
     largest,
+    norm_range,
     norm_span,
     seconds_of,
+    strip,
     time_heat,
     time_words,
     value_norm,
@@ -132,8 +135,8 @@ def to_dot(
         gradients: colour everything by the norm of its gradient in the last backward pass inside
             :func:`minigrad.record`. White is 1, the norm of a loss's own gradient; blue is smaller and red larger, on a
             log scale from 1e-8 to 1e4. A pair of norms (low, high) around 1 replaces these ends. After several passes
-            inside one record, each box has the norm of the last pass that reached it. A folded loop is grey, with the
-            norms of its first and last step, and a larger one between them.
+            inside one record, each box has the norm of the last pass that reached it. A folded loop has a strip of
+            colours, one for each step, first to last, with the numbers at both ends. A closed module has the range.
         times: colour operations by their time in the last :func:`minigrad.profile`, forward and backward together. The
             log scale ends at the longest time and at a hundredth of it, or at a pair of seconds (low, high). The boxes
             show both times. Cannot be combined with `gradients`.
@@ -145,7 +148,8 @@ def to_dot(
             the names inside it, except those of its results, and omitted operations have none.
         expand: names of primitives to replace by their references (compositions of simpler primitives), such as
             {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms.
-        depth: draw each module at this depth as one box with its number of operations and parameters. 1 shows the whole
+        depth: draw each module at this depth as one box with its number of operations and parameters, and with the sum
+            of their times and bytes. 1 shows the whole
             network as one box, 2 each of its parts, and None opens everything. 'auto' leaves about 30 boxes, and skip
             connections, if there are more than 60 operations. It closes nothing if you ask for steps, expand,
             gradients, times, norms or residuals.
@@ -156,7 +160,6 @@ def to_dot(
             - a tensor has no graph, a named tensor is not in it, or an option is unknown;
             - a drawing would have more than 40 steps side by side;
             - the requested gradients, times or values were not recorded;
-            - a depth closes modules, which would hide the requested times or residuals;
             - a backward pass has freed the requested residuals.
         TypeError: if ``tensors`` are not tensors, ``names`` does not map names to tensors, or ``expand`` does not name
             primitives.
@@ -173,8 +176,6 @@ def to_dot(
         raise ValueError("to_dot: gradients and times cannot be combined, because a box has one colour. Pass one.")
     if depth == "auto" and (values == "norm" or with_gradients or with_times or residuals):
         depth = None  # closed modules would hide the requested values
-    if depth is not None and depth != "auto" and (with_times or residuals):
-        raise ValueError("to_dot: depth closes modules, which would hide times and residuals. Pass depth=None.")
     outputs = with_graphs(tensors) if residuals else tensors
     nodes = graph_of([tensor.node for tensor in outputs if tensor.node]).nodes if residuals else []
     if any(node.residuals is None for node in nodes):
@@ -302,8 +303,10 @@ class DotWriter:
         boxes = {"kept": f"label={note} {_text(_STYLE['legend'])}"} if self.kept else {}
         grey = {
             "dashed: not shown": any(v.kind == "omitted" for v in self.vertices),
-            "grey: a folded loop or a module": self.times is None
-            and any(v.folds or v.kind == "module" for v in self.vertices),
+            "strip: the steps of a loop, or the layers of a stack, first to last": any(
+                strip(vertex, by_time=self.heat is None) for vertex in self.vertices
+            ),
+            "grey: a module": self.times is None and any(v.kind == "module" for v in self.vertices),
         }
         if self.heat is not None:
             words = "norm of the gradient, on a log scale", "blue: vanishes, red: explodes, dotted: no gradient"
@@ -330,7 +333,7 @@ class DotWriter:
         mark = f"→ {self.names[number]}" if number in self.names and vertex.kind != "input" else ""
         options = option_span([v.options for v in vertex.folds or (vertex,)]) if vertex.step is None else ""
         times = time_words(vertex) if self.times is not None else ""
-        gradients = norm_span(vertex, 0, gradient_norm, "gradient ") if self.heat is not None else ""
+        gradients = norm_range(vertex) if self.heat is not None else ""
         label += filter(None, [mark, options, vertex.remark, self._residuals(vertex), times, gradients])
         style = _text(
             _STYLE[vertex.kind],
@@ -338,7 +341,9 @@ class DotWriter:
             self._fill(vertex),
             {"color": "#d00000", "penwidth": "3"} if vertex.birth else {},
         )
-        self.lines.append(f"{indent}n{number} [label={quoted(vertex.mark + label[0], *label[1:])} {style}]")
+        label[0] = vertex.mark + label[0]
+        text = self._with_strip(vertex, label) or quoted(*label)
+        self.lines.append(f"{indent}n{number} [label={text} {style}]")
         if not vertex.in_row:
             self._stubs(number, parameters, constants, indent)
         self._feedback(number)
@@ -346,12 +351,28 @@ class DotWriter:
             if edge.source not in self.stubbed:
                 self.edges.append(f"  n{edge.source} -> n{number}{self._attributes(number, edge)}")
 
+    def _with_strip(self, vertex: Vertex, label: Sequence[str]) -> str:
+        """Return a label with a strip of colours below it, a cell for each step of a folded loop, or evenly chosen."""
+        scale = self.heat or self.times
+        numbers = strip(vertex, by_time=self.heat is None) if scale else []
+        if scale is None or not numbers:
+            return ""
+        text = "{:.1e}".format if self.heat else lambda time: time_text(1e9 * time)
+        ends = ["none" if number is None else text(number) for number in (numbers[0], numbers[-1])]
+        width = min(len(numbers), _SHADES)
+        chosen = [numbers[round(k * (len(numbers) - 1) / (width - 1))] for k in range(width)]
+        cells = "".join(f'<td bgcolor="{scale.colour(number)}" width="10" height="12"></td>' for number in chosen)
+        lines = [*"\n".join(label).split("\n"), f"{ends[0]} … {ends[1]}"]
+        rows = [f'<td colspan="{width}">{html.escape(line)}</td>' for line in lines]
+        return f"<{_table([*rows[:-1], cells, rows[-1]])}>"
+
     def _residuals(self, vertex: Vertex) -> str:
         """List what the VJPs of a vertex keep; a step of a sequence has the residuals of all steps."""
         kept: Counter[str] = Counter()
-        if vertex.kind == "operation" and vertex.gathers is None:
-            for node in dict.fromkeys(member.node for member in vertex.folds or (vertex,)):
-                kept.update(self.kept.get(node, {}))
+        for node in dict.fromkeys(v.node for v in vertex.operations if v.kind == "operation" and v.gathers is None):
+            kept.update(self.kept.get(node, {}))
+        if vertex.kind == "module":
+            return f"keeps {byte_text(kept.total())}" if kept.total() else ""
         words = [f"{name} {byte_text(size) if size else ''}".strip() for name, size in kept.items()]
         keeps = "keeps" if vertex.step is None and not vertex.folds else "all steps keep"
         return f"{keeps} {_in_lines(words)}" if words else ""
@@ -427,7 +448,8 @@ class DotWriter:
     def _fill(self, vertex: Vertex) -> _Attributes:
         """Return the colour of a vertex by its time, or by the largest gradient of its outputs."""
         if self.times is not None:
-            return {} if vertex.kind in ("omitted", "module") else _filled(self.times, seconds_of(vertex))
+            steps = strip(vertex, by_time=True)
+            return {} if steps or vertex.kind == "omitted" else _filled(self.times, seconds_of(vertex))
         if self.heat is None:
             return {}
         if not is_noted(vertex):
@@ -443,9 +465,12 @@ class DotWriter:
             attributes.append(_STRAIGHT)
         elif self.length[edge.source] + 1 == self.length[number]:
             attributes.append("weight=8")  # of two places for a vertex, choose the one near what it takes
+        source = self.vertices[edge.source]
+        if self.kept and source.is_leaf and source.node is None:
+            attributes.append("dir=none style=dotted")  # no cotangent goes to a constant
         if self.heat is not None:
             norm = flow_norm(self.picture, vertex, edge)
-            if norm is not None or (is_noted(vertex) and is_noted(self.vertices[edge.source])):
+            if norm is not None or (is_noted(vertex) and is_noted(source)):
                 attributes.append(_drawn(self.heat, norm))
         return f" [{' '.join(attributes)}]" if attributes else ""
 
@@ -538,9 +563,12 @@ def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str]
     if heat.unusual:
         said = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
         rows.append(f'{wide} bgcolor="{heat.colour(math.nan)}">{said}</td>')
-    table = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'label=<{_table(rows)}> shape=plain fontsize=9 fontcolor="{INK}"'
+
+
+def _table(rows: Iterable[str]) -> str:
     style = 'border="0" cellborder="0" cellspacing="0" cellpadding="1"'
-    return f'label=<<table {style}>{table}</table>> shape=plain fontsize=9 fontcolor="{INK}"'
+    return f"<table {style}>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
 def quoted(*texts: str, left: bool = False) -> str:

@@ -419,6 +419,7 @@ def _replace(new: Rewriting, group: _Group, ports: Mapping[tuple[int, int], int]
             caveat=group.caveat,
             names=tuple(names) if group.kind == "module" else (),  # an omitted one replaces many vertices
             birth=next((member.birth for member in members if member.birth), ""),
+            inside=tuple(members) if group.kind == "module" else (),
             parameters=frozenset().union(*(_parameters(vertices, i) for i in group.members)),
         )
     )

@@ -24,8 +24,8 @@ from ..recording import Stats
 from .picture import Edge, Picture, Vertex
 
 __all__ = ["GRADIENT_MARKS", "NO_NUMBER", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat",
-           "gradient_norm", "is_noted", "largest", "mark_births", "norm_span", "seconds_of", "time_heat", "time_words",
-           "times_by_phase", "value_norm", "was_recorded"]  # fmt: skip
+           "gradient_norm", "is_noted", "largest", "mark_births", "norm_range", "norm_span", "seconds_of", "strip",
+           "time_heat", "time_words", "times_by_phase", "value_norm", "was_recorded"]  # fmt: skip
 
 NO_NUMBER = "#e4e4e4"  # the colour of what has no number, or is not shown
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -182,16 +182,39 @@ def seconds_of(vertex: Vertex) -> float | None:
 def time_words(vertex: Vertex) -> str:
     """Return the times of the forward function and of the VJP as text; empty without a profile."""
     words = " + ".join(map(time_text, times_by_phase(vertex).values()))
-    return f"all steps {words}" if words and (vertex.step is not None or vertex.folds) else words
+    total = f"all {'layers' if vertex.in_stack else 'steps'} " if vertex.step is not None or vertex.folds else ""
+    return words and total + words
 
 
 def times_by_phase(vertex: Vertex) -> dict[str, int]:
     """Return the measured times in nanoseconds, by phase."""
-    if vertex.note is None or vertex.kind != "operation" or vertex.gathers is not None:
-        return {}
-    notes = [note for note in {id(v.note): v.note for v in vertex.folds or (vertex,)}.values() if note]
+    calls = {id(v.note): v.note for v in vertex.operations if v.kind == "operation" and v.gathers is None}
+    notes = [note for note in calls.values() if note]
     times = {"forward": [note.forward_time for note in notes], "backward": [note.backward_time for note in notes]}
     return {phase: sum(filter(None, several)) for phase, several in times.items() if any(several)}
+
+
+# Steps of folded loops --------------------------------------------------------------------------
+
+
+def strip(vertex: Vertex, by_time: bool) -> list[float | None]:
+    """Return the time or the largest norm of the gradient of each step of a folded loop, first to last.
+
+    It is empty if there are no steps or numbers, or if only their total was measured.
+    """
+    numbers = [seconds_of(step) if by_time else _gradient_in(step) for step in vertex.folds]
+    calls = {id(step.note) for step in vertex.folds} if vertex.kind == "operation" and by_time else vertex.folds
+    return numbers if any(number is not None for number in numbers) and len(calls) > 1 else []
+
+
+def _gradient_in(vertex: Vertex) -> float | None:
+    return largest(gradient_norm(v, slot) for v in vertex.operations for slot in range(len(v.specs)))
+
+
+def norm_range(vertex: Vertex) -> str:
+    """Return the smallest and the largest norm of a gradient in a closed module; empty if there is none."""
+    norms = [norm for norm in map(_gradient_in, vertex.operations) if norm is not None]
+    return f"gradient {min(norms):.1e} … {largest(norms):.1e}" if norms and vertex.inside else ""
 
 
 # Colours ----------------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ class Vertex:
         folds: in a folded loop, the vertices that it replaces, one for each step.
         feedback: in a folded loop, the edges from the previous step; their sources may come later.
         in_stack: whether the folded steps are layers with parameters of their own.
+        inside: for a closed module, the vertices that it replaces.
         parameters: for a closed module, the nodes of the parameters in it.
     """
 
@@ -81,6 +82,7 @@ class Vertex:
     folds: tuple[Vertex, ...] = ()
     feedback: tuple[Edge, ...] = ()
     in_stack: bool = False
+    inside: tuple[Vertex, ...] = ()
     parameters: frozenset[Any] = frozenset()
 
     @property
@@ -121,6 +123,17 @@ class Vertex:
         return range(min(places, default=len(self.specs)), len(self.specs))
 
     @property
+    def operations(self) -> list[Vertex]:
+        """The operations that it stands for: in the steps of a folded loop, in a closed module, or itself."""
+        found, stack = [], [self]
+        while stack:
+            vertex = stack.pop()
+            inner = vertex.folds or vertex.inside
+            stack += reversed(inner)
+            found += [] if inner else [vertex]
+        return found
+
+    @property
     def around(self) -> Path:
         """The scope of the call: a step of an unrolled sequence has one more, of its own."""
         return self.scope[:-1] if self.in_row else self.scope
@@ -145,7 +158,8 @@ class Vertex:
         """Return a copy with other edges; much faster than `dataclasses.replace`."""
         return Vertex(self.kind, self.label, self.specs, self.scope, inputs, self.node, self.options, self.constants,
                       self.step, self.stands_for, self.caveat, self.gathers, self.names, self.mark, self.birth,
-                      self.folds, self.feedback, self.in_stack, self.parameters)  # fmt: skip
+                      self.folds, self.feedback, self.in_stack, self.inside,
+                      self.parameters)  # fmt: skip
 
 
 class Output(NamedTuple):

@@ -22,7 +22,7 @@ from minigrad.render.heat import (
 from minigrad.render.page import content_of
 from tests.render.colours import contrast, luminance, rgb
 from tests.render.graphs import captioner, laid_out, leaf, lstm, recorded, texts
-from tests.render.pictures import arranged, picture_of
+from tests.render.pictures import arranged, picture_of, whole
 
 GRADIENTS = Heat(_GRADIENTS, (1e-8, 1.0, 1e4))
 TIMES = Heat(_TIMES, (1e-6, 1e-2))
@@ -132,16 +132,35 @@ def test_what_has_no_gradient_is_dotted():
     assert not re.search(r'n4 \[label="sum".*dotted', dot)
 
 
-def test_folded_operations_are_grey():
-    dot = mg.render.to_dot(loss := recorded(captioner), gradients=True)
-    (steps,) = (line for line in dot.splitlines() if "lstm_step" in line)
-    assert re.search(r"gradient \S+ … \S+", steps)  # at the first and at the last step
-    assert f'fillcolor="{GRADIENTS.colour(None)}"' in steps
-    assert "a folded loop" in dot
+def strip_of(dot, operation):
+    """Return the colours of the cells below a folded operation, and the numbers at both ends."""
+    (line,) = (line for line in dot.splitlines() if f">{operation}<" in line)
+    return re.findall(r'<td bgcolor="(#\w+)"', line), re.search(r">(\S+) … (\S+)</td></tr></table>", line).groups()
+
+
+def test_a_folded_loop_shows_the_gradient_of_each_step():
+    loss = recorded(captioner)
+    dot = mg.render.to_dot(loss, gradients=True)
+    steps = [v for v in whole(loss, "steps").vertices if v.label == "lstm_step"]
+    norms = [max(gradient_norm(step, slot) or 0 for slot in range(2)) for step in steps]
+    colours, ends = strip_of(dot, "lstm_step")
+    assert colours == [GRADIENTS.colour(norm) for norm in norms]
+    assert ends == (f"{norms[0]:.1e}", f"{norms[-1]:.1e}")
     assert "not shown" not in dot
     drawn = mg.render.to_dot(loss, gradients=True, unroll="steps", max_nodes=5)
     assert "not shown" in drawn
-    assert "a folded loop" not in mg.render.to_dot(loss, gradients=True, unroll="steps")
+    assert "strip: " not in mg.render.to_dot(loss, gradients=True, unroll="steps")
+
+
+def test_a_vanishing_gradient_fades_in_a_stack_of_layers():
+    net = nn.Sequential(*[m for k in range(13) for m in (nn.Linear(8, 8, rng=k), nn.Sigmoid())], nn.Linear(8, 1, rng=0))
+    loss = recorded(lambda: net(np.ones((4, 8), np.float32)).sum())
+    colours, (first, last) = strip_of(mg.render.to_dot(loss, gradients=True), "sigmoid")
+    assert len(colours) == 13
+    assert 1e3 * float(first) < float(last)
+    closed = mg.render.to_dot(loss, gradients=True, depth=1)
+    low, high = map(float, re.search(r"gradient (\S+) … (\S+?)\"", closed).groups())
+    assert low <= float(first) < float(last) <= high
 
 
 def test_the_colour_bar():
@@ -205,4 +224,5 @@ def test_a_large_gradient_in_the_middle_of_a_folded_loop_is_shown():
         for factor in (1.0, 1.0, 1.0, 1e-6, 1e6, 1.0, 1.0, 1.0):
             h = mg.sin(h) * factor
         h.sum().backward()
-    assert re.search(r"gradient \S+ … 1\.4e\+00, largest \d\.\de\+0[56]", mg.render.to_dot(h, gradients=True))
+    colours, _ = strip_of(mg.render.to_dot(h, gradients=True), "sin")
+    assert colours[4] == GRADIENTS.colour(1e6)

@@ -10,6 +10,7 @@ import minigrad as mg
 from minigrad.formatting import time_text
 from minigrad.recording import note_of
 from minigrad.render.heat import NO_NUMBER, seconds_of, time_heat, time_words
+from minigrad.render.options import drawn_picture
 from tests.render.graphs import captioner, loop, mlp, recorded
 from tests.render.pictures import arranged
 
@@ -78,9 +79,12 @@ def test_errors():
             mg.render.to_dot(loss, **{"times": True, **options})
 
 
-@pytest.mark.parametrize("options", [{"times": True}, {"residuals": True}])
-def test_a_depth_that_hides_numbers_is_an_error(options):
-    with mg.profile():
-        y = mg.nn.Linear(2, 2, rng=0)(mg.tensor([[1.0, 2.0]], requires_grad=True)).sum()
-    with pytest.raises(ValueError, match=r"depth closes modules.*Pass depth=None"):
-        mg.render.to_dot(y, depth=1, **options)
+def test_a_closed_module_has_the_sums_of_its_operations():
+    net = mg.nn.Sequential(mg.nn.Linear(2, 2, rng=0), mg.nn.Tanh())
+    with mg.profile() as p:
+        y = net(mg.tensor([[1.0, 2.0]], requires_grad=True))
+        y.sum().backward(retain_graph=True)
+    total = sum(event.time for event in p.events if event.primitive in ("affine", "tanh"))
+    (module,) = [v for v in drawn_picture(y, unroll="fold", max_nodes=9, depth=1).vertices if v.kind == "module"]
+    assert seconds_of(module) == pytest.approx(total / 1e9)
+    assert "keeps 16 B" in mg.render.to_dot(y, depth=1, residuals=True)  # x and the output of tanh
