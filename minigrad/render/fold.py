@@ -19,7 +19,7 @@ parts of a network are closed, and the operations between them stay.
 >>> for _ in range(3):
 ...     h = mg.tanh(h @ W)
 >>> find_repeats(picture_of([h], {}))
-[Repeat(start=2, period=2, count=3)]
+[Repeat(start=2, period=2, count=3, last=2)]
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _places(vertices: Sequence[Vertex], repeats: Sequence[Repeat]) -> dict[int, 
                 leaves = list(dict.fromkeys(edge.source for edge in edges))
                 looks = {(vertices[i].kind, vertices[i].specs, len(places[i][0])) for i in leaves}
                 alike_and_free = len(looks) == 1 and len(places[leaves[0]][0]) == 1
-                if len(leaves) == repeat.count and vertices[leaves[0]].is_leaf and alike_and_free:
+                if len(leaves) == len(members) and vertices[leaves[0]].is_leaf and alike_and_free:
                     places |= {leaf: (leaves, k, None) for k, leaf in enumerate(leaves)}
     return places
 
@@ -442,16 +442,23 @@ def _kind_of_argument(edge: Edge) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`count` blocks of `period` vertices each, from the vertex `start` on."""
+    """`count` blocks of `period` vertices each, from the vertex `start` on.
+
+    In the last block, only the first `last` vertices may be left, because no drawn tensor depends on the others.
+    """
 
     start: int
     period: int
     count: int
+    last: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "last", self.last or self.period)
 
     @property
     def stop(self) -> int:
         """The first vertex after the repeat."""
-        return self.start + self.period * self.count
+        return self.start + self.period * (self.count - 1) + self.last
 
     def like(self, number: int) -> range:
         """Return the vertices at the same position as `number`, one in each block.
@@ -477,9 +484,10 @@ def find_repeats(picture: Picture, least: int = 3, apart: bool = False) -> list[
         while length >= least * period and tries <= 2 * period + _TRIES:  # what precedes a loop may look alike
             count = _regular(vertices, start, period, length // period)
             if count >= least:
-                found.append(Repeat(start, period, count))
-                end = start + count * period
-                start, length, tries = end, length - count * period, 0
+                rest = _regular_rest(vertices, start + count * period, min(period, length - count * period), period)
+                found.append(Repeat(start, period, count + (rest > 0), rest or period))
+                end = found[-1].stop
+                start, length, tries = end, length - (end - start), 0
             else:
                 start, length, tries = start + 1, length - 1, tries + 1
     return found
@@ -573,6 +581,22 @@ def _regular(vertices: Sequence[Vertex], start: int, period: int, count: int) ->
                 return k
         before = moves
     return count
+
+
+def _regular_rest(vertices: Sequence[Vertex], start: int, most: int, period: int) -> int:
+    """Return how many of at most this many vertices continue the block before them, as the first of one more block."""
+    for k in range(start, start + most):
+        now, then = (_moves(vertices[i - period], vertices[i], first=False) for i in (k, k - period))
+        if (
+            now is None
+            or then is None
+            or not all(
+                _goes_on(vertices, edge, move, earlier, range(0))
+                for edge, move, earlier in zip(_all_edges(vertices[k]), now, then, strict=True)
+            )
+        ):
+            return k - start
+    return most
 
 
 def _all_edges(vertex: Vertex) -> tuple[Edge, ...]:

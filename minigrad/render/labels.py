@@ -273,7 +273,8 @@ def leaf_names(picture: Picture) -> dict[int, str]:
     numbers = {name: count(1) for name in total}
     for i, name in names.items():
         if name not in taken:
-            names[i] = next(free for k in numbers[name] if (free := f"{name}{k}") not in taken)
+            stem = f"{name}_" if name[-1:].isdigit() else name
+            names[i] = next(free for k in numbers[name] if (free := f"{stem}{k}") not in taken)
     return names
 
 

@@ -235,10 +235,10 @@ class _Listing:
             if isinstance(item, str):
                 words.append(item)
             elif turns:
-                words.append(f"{self.value(item)}{item.part} × {turns.count}")
+                words.append(f"{self.value(item)}{item.part} × {turns}")
             else:
                 words.append(self.refer(item, user) + item.part)
-            i += turns.count if turns else 1
+            i += turns or 1
         runs = [(word, len(list(run))) for word, run in groupby(words)]
         return _shortened([part for word, n in runs for part in ([word] * n if n < 4 else [f"{word} × {n}"])])
 
@@ -266,23 +266,20 @@ class _Listing:
             levels = zip(*[self.vertices[i].scope for i in numbers], strict=True)
             moving = [names for names in levels if len(set(names)) > 1]
             marks = [", ".join(names) for names in zip(*moving, strict=True)]
-            if len(set(marks)) < repeat.count:
-                marks = [f"{k + 1} of {repeat.count}" for k in range(repeat.count)]
+            if len(set(marks)) < len(numbers):
+                marks = [f"{k + 1} of {len(numbers)}" for k in range(len(numbers))]
             self.marks[numbers[0]] = marks
         return self.marks[numbers[0]]
 
-    def _turns(self, items: Sequence[Edge | str], i: int) -> Repeat | None:
-        """Return the repeat whose blocks, in order, feed the arguments from the one at `i` on.
-
-        None if there is no such repeat.
-        """
+    def _turns(self, items: Sequence[Edge | str], i: int) -> int:
+        """Return how many arguments, from the one at `i` on, the blocks of one repeat feed in order; 0 for none."""
         item = items[i]
         repeat = None if isinstance(item, str) else self._around(item.source)
         if isinstance(item, str) or repeat is None:
-            return None
+            return 0
         turn = [(number, item.slot, item.part) for number in repeat.like(item.source)]
         met = [(x.source, x.slot, x.part) for x in items[i : i + len(turn)] if isinstance(x, Edge)]
-        return repeat if met == turn else None
+        return len(turn) if met == turn else 0
 
     def _around(self, number: int) -> Repeat | None:
         k = bisect_right(self.starts, number) - 1
