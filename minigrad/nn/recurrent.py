@@ -10,13 +10,14 @@ activations (Glorot and Bengio, 2010). The block of Wh starts orthogonal, so tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import ops
-from ..core import Tensor, plain
+from ..core import Tensor, plain, scope
 from ..rng import generator
 from . import init
 from .layers import Initial, first_weight, positive, probability
@@ -81,7 +82,9 @@ class _Recurrent(Module):
                 x = ops.dropout(x, self.dropout, self.training, self.rng) if self.dropout else x
             first = [start[number] if len(endings) > 1 and start is not None else start for start in starts]
             weights = [getattr(self, name + ending) for name in ("Wx", "Wh", *self.biases)]
-            states, last = self._one_way(x, first, weights, lengths, indices, ending.endswith("_reverse"))
+            way = "reverse" if ending.endswith("_reverse") else "forward"
+            with scope(way) if self.bidirectional else nullcontext():  # frames in drawings
+                states, last = self._one_way(x, first, weights, lengths, indices, way == "reverse")
             outputs.append(states)
             for end, state in zip(ends, last, strict=True):
                 end.append(state)
@@ -91,7 +94,10 @@ class _Recurrent(Module):
         self, x: Any, first: list[Any], weights: list[Parameter], lengths: Any, indices: Any, backwards: bool
     ) -> tuple[Tensor, list[Tensor]]:
         """Run one direction; return its states in the order of x, and its final states."""
-        if backwards:
+        flipped = backwards and lengths is None and indices is None
+        if flipped:
+            x = ops.flip(x, 1)
+        elif backwards:
             N, T = np.shape(plain(x))[:2] if indices is None else np.shape(plain(indices))
             turned, every = _turned(N, T, lengths), np.arange(N)[:, None]
             if indices is None:
@@ -102,6 +108,8 @@ class _Recurrent(Module):
         states = computed if isinstance(computed, tuple) else (computed,)
         starts = [self._zeros(len(states[0])) if start is None else start for start in first]
         last = [_last(state, start, lengths) for state, start in zip(states, starts, strict=True)]
+        if flipped:
+            return ops.flip(states[0], 1), last
         return states[0][every, turned] if backwards else states[0], last
 
     def _starts(self, state: Any, number: int, batch: int, needed: bool) -> Any:
