@@ -109,7 +109,8 @@ def to_dot(
     residuals: bool = False,
     title: str = "",
     names: Mapping[str, Tensor | Module | Array] | None = None,
-    expand: Iterable[str] = (),
+    expand: Iterable[str | Module] = (),
+    collapse: Iterable[str | Module] = (),
     depth: Depth = "auto",
 ) -> str:
     """Return the graph of one or more tensors as DOT text. Equal programs give equal text.
@@ -147,7 +148,9 @@ def to_dot(
         names: names for inputs, outputs and intermediate tensors; the last appear in the boxes. A closed module hides
             the names inside it, except those of its results, and omitted operations have none.
         expand: names of primitives to replace by their references (compositions of simpler primitives), such as
-            {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms.
+            {'lstm_step'}. The operations of a reference were never part of a pass, so they have no norms. Modules and
+            names of frames stay open, while all other modules are closed.
+        collapse: modules and names of frames to draw as one box each.
         depth: draw each module at this depth as one box with its number of operations and parameters, and with the sum
             of their times and bytes. 1 shows the whole
             network as one box, 2 each of its parts, and None opens everything. 'auto' leaves about 30 boxes, and skip
@@ -161,8 +164,8 @@ def to_dot(
             - a drawing would have more than 40 steps side by side;
             - the requested gradients, times or values were not recorded;
             - a backward pass has freed the requested residuals.
-        TypeError: if ``tensors`` are not tensors, ``names`` does not map names to tensors, or ``expand`` does not name
-            primitives.
+        TypeError: if ``tensors`` are not tensors, ``names`` does not map names to tensors, or ``expand`` or
+            ``collapse`` holds anything but names and modules.
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
@@ -183,7 +186,8 @@ def to_dot(
             "to_dot: a backward pass has freed the residuals. Draw the graph before it, or pass it retain_graph=True."
         )
     picture = drawn_picture(
-        outputs, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, title=title, depth=depth,
+        outputs, unroll=unroll, max_nodes=max_nodes, names=names, expand=expand, collapse=collapse,
+        title=title, depth=depth,
         direction=direction,
     )  # fmt: skip
     if values == "norm" and not was_recorded(picture, value_norm):

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain, count, groupby
@@ -34,10 +34,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..nn.module import Module
 from .labels import alike, option_words, path_span, span, title_parts, title_span
 from .picture import Edge, Kind, Path, Picture, Rewriting, Vertex, shared_path
 
-__all__ = ["LARGE", "Repeat", "closed", "find_repeats", "folded", "is_stack", "limited", "readable_depth"]
+__all__ = ["LARGE", "Repeat", "closed", "find_repeats", "folded", "is_one_of", "is_stack", "limited", "readable_depth"]
 
 LARGE = 60  # operations: a picture with more is simplified
 _READABLE = 30
@@ -87,11 +88,18 @@ def _with_omitted(picture: Picture, rest: range, noun: str) -> Picture:
     return _merged(picture, [_Group(rest, f"and {left:,} more{noun}")]) if rest else picture
 
 
-def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
+def closed(
+    picture: Picture,
+    depth: int | None,
+    skips: bool = False,
+    opened: Collection[str | Module] = (),
+    collapsed: Collection[str | Module] = (),
+) -> Picture:
     """Replace every scope at this depth with one vertex, or several if the scope is left and re-entered.
 
     In a comparison, a scope with a difference stays open. ``skips`` keeps the sums at the ends of skip connections, and
-    replaces what is between them.
+    replaces what is between them. Modules and names in ``opened`` stay open, with all that is around and in them; those
+    in ``collapsed`` are closed at any depth.
 
     >>> import minigrad as mg
     >>> from minigrad.render.nodes import picture_of
@@ -104,13 +112,22 @@ def closed(picture: Picture, depth: int, skips: bool = False) -> Picture:
     """
     groups = []
     users = Counter(edge.source for vertex in picture.vertices for edge in vertex.inputs)
-    for path, run in _runs(picture, depth):
+    around_opened = {
+        path[:k] for path in {v.around for v in picture.vertices} for k, t in enumerate(path) if is_one_of(t, opened)
+    }
+
+    def closes(path: Path) -> bool:
+        inside = any(is_one_of(title, opened) for title in path)
+        at_depth = depth is not None and len(path) >= depth and not inside and path not in around_opened
+        return at_depth or is_one_of(path[-1], collapsed)
+
+    for path, run in _runs(picture, closes):
         if not path or all(picture.vertices[i].kind == "omitted" for i in run) or _differs(picture, run):
             continue
         parts = _between_skips(picture.vertices, run, users) if skips else [run]
         for part in [part for part in parts if len(part) > 1 or len(parts) == 1]:
             ends = picture.vertices[part[0]], picture.vertices[part[-1]]
-            inner = [title_parts(v.around[depth])[0] if v.around[depth:] else v.label for v in ends]
+            inner = [title_parts(v.around[len(path)])[0] if v.around[len(path) :] else v.label for v in ends]
             label, scope = (" … ".join(dict.fromkeys(inner)), path) if len(parts) > 1 else (path[-1], path[:-1])
             groups.append(_Group(range(part[0], part[-1] + 1), label, "module", scope, _contents(picture, part)))
     return _merged(picture, groups)
@@ -145,19 +162,28 @@ def readable_depth(picture: Picture) -> int | None:
         return None
     sizes: dict[int | None, int] = {None: len(operations)}
     for depth in range(1, max(len(vertex.around) for vertex in operations) + 1):
-        sizes[depth] = sum(1 if path else len(run) for path, run in _runs(picture, depth))
+        runs = _runs(picture, lambda path, depth=depth: len(path) == depth)  # type: ignore[misc]
+        sizes[depth] = sum(1 if path else len(run) for path, run in runs)
     return min(sizes, key=lambda depth: abs(math.log(sizes[depth] / _READABLE)))
 
 
-def _runs(picture: Picture, depth: int) -> Iterator[tuple[Path, list[int]]]:
-    """Yield runs of operations with the path of their scope at a depth.
+def is_one_of(title: str, frames: Iterable[str | Module]) -> bool:
+    """Return whether a frame is of one of these modules or names."""
+    return any(
+        title_parts(title)[0] == frame if isinstance(frame, str) else getattr(title, "module", None) is frame
+        for frame in frames
+    )
 
-    The path is empty for operations at a smaller depth.
+
+def _runs(picture: Picture, closes: Callable[[Path], bool]) -> Iterator[tuple[Path, list[int]]]:
+    """Yield runs of operations with the path of the outermost scope around them that closes.
+
+    The path is empty for operations without one.
     """
 
     def path(i: int) -> Path:
         around = picture.vertices[i].around
-        return around[:depth] if len(around) >= depth else ()
+        return next((around[:k] for k in range(1, len(around) + 1) if closes(around[:k])), ())
 
     operations = (i for i, vertex in enumerate(picture.vertices) if not vertex.is_leaf)
     return ((key, list(run)) for key, run in groupby(operations, path))

@@ -181,7 +181,8 @@ class _Frames:
                 taken.add(free)
                 for k, key in enumerate(keys, start=1):
                     title = " · ".join(filter(None, [free, _described(cast(ModuleCall, frames[key]), name)]))
-                    titles[key] = f"{title}, call {k} of {len(keys)}" if len(keys) > 1 else title
+                    titles[key] = frame = ModuleCall(f"{title}, call {k} of {len(keys)}" if len(keys) > 1 else title)
+                    frame.module = cast(ModuleCall, frames[key]).module
         return titles
 
 

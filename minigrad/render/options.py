@@ -12,8 +12,9 @@ from ..nn.module import Module
 from ..primitives import PRIMITIVES
 from ..spec import Array
 from .expansion import expanded, unrolled
-from .fold import closed, folded, limited, readable_depth
+from .fold import closed, folded, is_one_of, limited, readable_depth
 from .heat import mark_births
+from .labels import title_parts
 from .nodes import picture_of
 from .picture import Picture
 
@@ -38,7 +39,8 @@ def drawn_picture(
     unroll: Unroll,
     max_nodes: int,
     names: Mapping[str, Tensor | Module | Array] | None = None,
-    expand: Iterable[str] = (),
+    expand: Iterable[str | Module] = (),
+    collapse: Iterable[str | Module] = (),
     depth: Depth = None,
     title: str = "",
     direction: str = "TB",
@@ -52,7 +54,9 @@ def drawn_picture(
         max_nodes: a picture with more operations is always folded. If that is not enough, only the operations nearest
             to the outputs are kept, with a count of the rest.
         names: names of tensors, arrays and modules.
-        expand: names of primitives to replace by their references.
+        expand: names of primitives to replace by their references; or modules, or names of frames, to show open while
+            all others are closed.
+        collapse: modules, or names of frames, to show as one vertex.
         depth: show each scope at this depth as one vertex. None leaves all open. 'auto' chooses a depth, or None if the
             picture is small or shows every step or a reference.
         title, direction: only checked.
@@ -73,7 +77,14 @@ def drawn_picture(
         raise TypeError(f"render: title must be a str, not {title!r}")
     if depth not in (None, "auto") and (type(depth) is not int or depth < 1):
         raise ValueError(f"render: depth must be an int of at least 1, 'auto' or None, not {depth!r}")
-    picture = whole_picture(tensors, unroll, names, expand)
+    expand, collapse = _listed(expand), _listed(collapse)
+    opened = [x for x in expand if not (isinstance(x, str) and x in _names_of_primitives())]
+    picture = whole_picture(tensors, unroll, names, [x for x in expand if x not in opened])
+    _check_frames("expand", opened, picture)
+    _check_frames("collapse", collapse, picture)
+    if opened or collapse:  # before folding, which merges the frames of several modules
+        outermost = depth if isinstance(depth, int) else 1 if opened else None
+        picture, depth = closed(picture, outermost, opened=opened, collapsed=collapse), None
     folds = unroll == "fold" or sum(not vertex.is_leaf for vertex in picture.vertices) > max_nodes
     simple = folded(picture) if folds else picture
     level = readable_depth(simple) if depth == "auto" and unroll != "steps" and not expand else depth
@@ -153,9 +164,32 @@ def checked_names(names: Any) -> dict[str, Tensor | Module | Array]:
     return dict(names)
 
 
-def _with_references(expand: Any) -> frozenset[str]:
+def _listed(values: Any) -> list[Any]:
+    """Return the values of `expand` or `collapse`, of which there may be one."""
+    single = isinstance(values, (str, Module)) or not isinstance(values, Iterable)
+    return [values] if single else list(values)
+
+
+def _names_of_primitives() -> set[str]:
+    return {primitive.name for primitive in PRIMITIVES.values()}
+
+
+def _check_frames(option: str, frames: Sequence[Any], picture: Picture) -> None:
+    """Raise unless each value is a module that was called in the graph, or the name of a frame."""
+    titles = {title for vertex in picture.vertices for title in vertex.around}
+    for frame in frames:
+        if not isinstance(frame, (str, Module)):
+            more = "names of primitives, " if option == "expand" else ""
+            raise TypeError(f"render: {option} must be {more}modules or names of frames, not {frame!r}")
+        if not any(is_one_of(title, [frame]) for title in titles):
+            known = sorted({title_parts(title)[0] for title in titles})
+            name = repr(frame) if isinstance(frame, str) else type(frame).__name__
+            raise ValueError(f"render: {option}: {name} is not a frame of the graph. These are: {', '.join(known)}")
+
+
+def _with_references(expand: Iterable[Any]) -> frozenset[str]:
     """Return names of primitives; raise if one has no reference."""
-    names = (expand,) if isinstance(expand, str) or not isinstance(expand, Iterable) else tuple(expand)
+    names = _listed(expand)
     if strange := [name for name in names if not isinstance(name, str)]:
         raise TypeError(f"render: expand must be names of primitives, such as {{'lstm_step'}}, not {strange[0]!r}")
     known = {primitive.name for primitive in PRIMITIVES.values() if primitive.reference is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,3 +127,34 @@ def test_colours_open_a_picture_and_a_depth_closes_it():
     for options in ({"gradients": True}, {"values": "norm"}, {"unroll": "steps"}, {"depth": None}):
         assert mg.render.to_dot(y, **options).count("tanh") == 16
     assert mg.render.to_dot(y, gradients=True, depth=2).count(" operations") == 15
+
+
+class Autoencoder(nn.Module):
+    def __init__(self):
+        self.encoder = nn.Sequential(nn.Linear(4, 3, rng=0), nn.Tanh())
+        self.decoder = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh())
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x))
+
+
+def test_single_modules_are_opened_and_closed():
+    model = Autoencoder()
+    y = model(leaf(2, 4))
+
+    def drawn(**options):
+        picture = check(drawn_picture(y, unroll="fold", max_nodes=99, **options))
+        return [vertex.label for vertex in picture.vertices if not vertex.is_leaf]
+
+    decoder = "decoder · Sequential"
+    for one in (model.encoder, "encoder"):
+        assert drawn(expand=one) == drawn(expand=[one], depth=2) == ["affine", "tanh", decoder]
+        assert drawn(collapse=[one]) == ["encoder · Sequential", "affine", "tanh"]
+    assert drawn(expand={model.encoder}, collapse=["0"]) == ["0 · Linear 4→3", "tanh", decoder]
+    for option in ("expand", "collapse"):
+        with pytest.raises(ValueError, match=rf"{option}: 'head' is not a frame .* Autoencoder, decoder, encoder"):
+            mg.render.to_dot(y, **{option: "head"})
+        with pytest.raises(ValueError, match=rf"{option}: Linear is not a frame"):
+            mg.render.to_dot(y, **{option: [nn.Linear(2, 2)]})
+        with pytest.raises(TypeError, match=rf"{option} must be .*modules or names of frames, not 3"):
+            mg.render.to_dot(y, **{option: [3]})
