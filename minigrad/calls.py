@@ -262,7 +262,7 @@ def _seen(constant: Any) -> Any:
 
     The reference shows which calls took the same array, but is weak, so that it does not keep the array alive.
     """
-    if type(constant) is not _ndarray:
+    if not isinstance(constant, (np.ndarray, np.generic)):
         return constant  # a number, or None for an input that was left out
     return constant.item() if constant.size == 1 else (ref(constant), constant.shape, constant.dtype)
 

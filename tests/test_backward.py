@@ -414,3 +414,16 @@ def test_a_read_only_cotangent_is_not_added_to():
     x = leaf(2)
     (double(x) + double(x)).backward(np.ones(2))
     np.testing.assert_array_equal(x.grad, [4, 4])
+
+
+def test_a_node_knows_its_constants_but_does_not_keep_them():
+    x, array = mg.tensor(np.ones(3), requires_grad=True), np.arange(3.0)
+    numbers = [y.node.constants for y in (x * 3, 0.5 / x, x + np.float32(0.25), x * np.ones(1), mg.where(True, x, 7))]
+    assert numbers == [(None, 3), (0.5, None), (None, 0.25), (None, 1.0), (True, None, 7)]
+    assert all(type(number) in (int, float, bool, type(None)) for constants in numbers for number in constants)
+    first, second = (x + array).node.constants[1], mg.stack([x, array]).node.constants[1]
+    assert first[0] is second[0]
+    assert first[0]() is array
+    assert first[1:] == ((3,), np.dtype(np.float64))
+    del array
+    assert first[0]() is None
