@@ -135,19 +135,20 @@ _METHODS = {
 # What to write instead of names that other frameworks have.
 _FOREIGN_METHODS = {
     "chunk": "mg.split(x, n)", "clamp": "x.clip(low, high)", "clone": "x.copy()",
-    "cpu": "x itself: every tensor is on the CPU", "cuda": "x itself: every tensor is on the CPU",
+    "contiguous": "x itself", "cpu": "x itself: every tensor is on the CPU", "cuda": "x itself: every tensor is on the CPU",
     "dim": "x.ndim", "double": 'x.astype("float64")', "expand": "mg.broadcast_to(x, shape)",
     "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)",
-    "numel": "x.size", "permute": "x.transpose(axes)", "t": "x.T",
+    "mm": "x @ y", "numel": "x.size", "permute": "x.transpose(axes)", "pow": "x ** y", "t": "x.T",
     "to": "x.astype(dtype), or a layer's dtype=; every tensor is on the CPU",
     "unbind": "list(x), after mg.moveaxis for another axis", "unsqueeze": "mg.expand_dims(x, axis)",
     "view": "x.reshape(shape)",
+    **{name: f"mg.{name}(x)" for name in ("exp", "log", "norm", "relu", "sigmoid", "softmax", "sqrt", "tanh")},
 }  # fmt: skip
 _FOREIGN = {
     **_FOREIGN_METHODS,
     "arange": "mg.tensor(np.arange(n))", "autograd": "mg.grad, or x.backward()",
     "BCEWithLogitsLoss": "mg.binary_cross_entropy_with_logits",
-    "cat": "mg.concatenate", "CrossEntropyLoss": "mg.cross_entropy",
+    "bmm": "x @ y", "cat": "mg.concatenate", "concat": "mg.concatenate", "CrossEntropyLoss": "mg.cross_entropy",
     "from_numpy": "mg.tensor",
     "device": "no device: every tensor is on the CPU", "float32": '"float32" or np.float32',
     "eye": "mg.tensor(np.eye(n, dtype=np.float32))",

@@ -41,6 +41,7 @@ from .heat import (
     norm_span,
     seconds_of,
     strip,
+    strip_colours,
     time_heat,
     time_words,
     value_norm,
@@ -363,9 +364,8 @@ class DotWriter:
             return ""
         text = "{:.1e}".format if self.heat else lambda time: time_text(1e9 * time)
         ends = ["none" if number is None else text(number) for number in (numbers[0], numbers[-1])]
-        width = min(len(numbers), _SHADES)
-        chosen = [numbers[round(k * (len(numbers) - 1) / (width - 1))] for k in range(width)]
-        cells = "".join(f'<td bgcolor="{scale.colour(number)}" width="10" height="12"></td>' for number in chosen)
+        colours = strip_colours(scale, vertex, by_time=self.heat is None)
+        cells, width = _cells(colours), len(colours)
         lines = [*"\n".join(label).split("\n"), f"{ends[0]} … {ends[1]}"]
         rows = [f'<td colspan="{width}">{html.escape(line)}</td>' for line in lines]
         return f"<{_table([*rows[:-1], cells, rows[-1]])}>"
@@ -554,7 +554,7 @@ def _output_name(source: Vertex, target: Vertex, edge: Edge) -> str:
 
 def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str], grey: Mapping[str, bool]) -> str:
     """Return a table: shades from low to high with numbers, values off the scale, and hidden vertices."""
-    shades = "".join(f'<td bgcolor="{heat.colour(norm)}" width="10" height="12"></td>' for norm in heat.ticks(_SHADES))
+    shades = _cells(map(heat.colour, heat.ticks(_SHADES)))
     marks = zip(("left", "center", "right"), heat.ticks(3), strict=True)
     numbers = "".join(f'<td colspan="{_SHADES // 3}" align="{side}">{text(norm)}</td>' for side, norm in marks)
     wide = f'<td colspan="{_SHADES}"'
@@ -568,6 +568,10 @@ def _colour_bar(heat: Heat, title: str, white: str, text: Callable[[float], str]
         said = f'<font color="{heat.text_colour(math.nan)}">NaN or infinite</font>'
         rows.append(f'{wide} bgcolor="{heat.colour(math.nan)}">{said}</td>')
     return f'label=<{_table(rows)}> shape=plain fontsize=9 fontcolor="{INK}"'
+
+
+def _cells(colours: Iterable[str]) -> str:
+    return "".join(f'<td bgcolor="{colour}" width="10" height="12"></td>' for colour in colours)
 
 
 def _table(rows: Iterable[str]) -> str:

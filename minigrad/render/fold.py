@@ -273,8 +273,9 @@ class _Folding:
             edge = next(iter(edges.values()))[0]
             if not in_stack:
                 (feedback if back else inputs).append(edge._replace(part=self._part(edges, len(members), back)))
-            elif not back:  # the edge to the first layer, or from outside to all of them
-                inputs.append(edge if len(edges) == 1 else edge._replace(part=self._part(edges, len(members), back)))
+            elif not back:  # to the first layer, from what each layer has for itself, or from outside to all of them
+                own = len(edges) == 1 or len(self.places[edge.source][0]) == len(members)
+                inputs.append(edge if own else edge._replace(part=self._part(edges, len(members), back)))
         copy.inputs, copy.feedback = self.new.edges(inputs), tuple(feedback)
 
     def _part(self, edges: Mapping[int, Sequence[Edge]], total: int, back: int | None) -> str:

@@ -25,7 +25,7 @@ from .picture import Edge, Picture, Vertex
 
 __all__ = ["GRADIENT_MARKS", "NO_NUMBER", "Ends", "Heat", "flow_norm", "gradient_colour", "gradient_heat",
            "gradient_norm", "is_noted", "largest", "mark_births", "norm_range", "norm_span", "seconds_of", "strip",
-           "time_heat", "time_words", "times_by_phase", "value_norm", "was_recorded"]  # fmt: skip
+           "strip_colours", "time_heat", "time_words", "times_by_phase", "value_norm", "was_recorded"]  # fmt: skip
 
 NO_NUMBER = "#e4e4e4"  # the colour of what has no number, or is not shown
 _UNUSUAL = "#b000b0"  # NaN or infinite
@@ -269,6 +269,13 @@ class Heat:
         places = np.linspace(0, len(self.marks) - 1, count)
         logs = np.interp(places, range(len(self.marks)), np.log10(self.marks))
         return [float(f"{10**log:.12g}") for log in logs]
+
+
+def strip_colours(scale: Heat, vertex: Vertex, by_time: bool, most: int = 27) -> list[str]:
+    """Return the colours of the steps of a folded loop, of at most this many at equal distances."""
+    numbers = strip(vertex, by_time)
+    places = np.linspace(0, len(numbers) - 1, min(len(numbers), most)).round().astype(int)
+    return [scale.colour(numbers[k]) for k in places]
 
 
 def gradient_colour(log10: float) -> str:

@@ -37,6 +37,7 @@ from .heat import (
     largest,
     norm_span,
     seconds_of,
+    strip_colours,
     time_heat,
     times_by_phase,
     value_norm,
@@ -229,7 +230,10 @@ class _Content:
                     box_of[item] = parent
                 else:
                     stack.append((item, len(boxes)))
-                    boxes.append({"name": item.name, "parent": parent, "group": isinstance(item, _Group)})
+                    in_stack = all(self.picture.vertices[i].in_stack for i in item.members)
+                    boxes.append(
+                        {"name": item.name, "parent": parent, "group": isinstance(item, _Group), "stack": in_stack}
+                    )
         return boxes, box_of
 
     def _group_items(self, scope: Scope) -> None:
@@ -290,6 +294,10 @@ class _Content:
             "primitive": self.primitives.setdefault(shown, len(self.primitives)) if shown else None,
             "line": note.line if note else "",
             "series": self._series(vertex),
+            "strips": {
+                key: strip_colours(scale, vertex, by_time=key == "time") if scale else []
+                for key, scale in (("heat", self.heat), ("time", self.times))
+            },
             "heat": _coloured(self.heat, largest(norms)),
             "time": self._time(seconds_of(vertex)),
             "spent": [(phase, time_text(time)) for phase, time in times_by_phase(vertex).items()],

@@ -530,7 +530,7 @@ def test_of_many_operations_only_the_visible_ones_are_drawn(opened, full):
     assert texts(window, "#count") == [f"2 of {n // 2}"]
 
 
-def test_a_folded_loop_counts_all_its_steps_and_is_neither_coloured_nor_dotted(opened):
+def test_a_folded_loop_counts_all_its_steps_and_shows_their_colours(opened):
     with mg.record():
         h, W = (mg.tensor(np.eye(3, dtype=np.float32) * scale, requires_grad=True) for scale in (1.0, 0.01))
         for _ in range(12):
@@ -542,3 +542,6 @@ def test_a_folded_loop_counts_all_its_steps_and_is_neither_coloured_nor_dotted(o
     window.click("#heat")
     dotted = "return [...document.querySelectorAll('.operation')].map((item) => item.classList.contains('cold'))"
     assert window.run(dotted) == [False] * 3
+    assert count(window, ".strip rect") == 24  # the colours of 12 steps of both operations in the loop
+    window.click("#heat")
+    assert count(window, ".strip rect") == 0

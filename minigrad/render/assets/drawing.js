@@ -66,7 +66,7 @@ function saidOf(edges) {
 
 function drawBox(box, parent, open) {
   const group = svg("g", { class: `scope${box.row ? " row" : ""}`, "data-id": box.id, transform: `translate(${r(box.X)} ${r(box.Y)})` }, parent);
-  if (box !== root) svg("rect", { class: "frame", width: r(box.w), height: r(box.h), rx: 6 }, group);
+  for (const k of box.stack ? [6, 3, 0] : [0]) if (box !== root) svg("rect", { class: "frame", x: k, y: k, width: r(box.w), height: r(box.h), rx: 6 }, group);
   drawn.items.set(box, { group, target: group, chips: [] });
   if (!open) return;
   for (const piece of box.pieces) if (isNear(piece.area, box.X + piece.area.x, box.Y + piece.area.y)) drawPiece(piece, group);
@@ -159,6 +159,7 @@ function paintHeat(key) {
     if (item === root || (item.isBox && !item.closed) || item.kind === "omitted") continue;
     const folded = on && isFolded(item), heat = key ? some(heatOf(item, key)) : null, body = group.querySelector(":scope > .body");
     body.style.fill = heat ? heat.color : folded ? "var(--frame)" : "";
+    paintStrip(item, group, key);
     group.classList.toggle("cold", on && !heat && !folded);
     for (const text of group.querySelectorAll(":scope > text")) text.style.fill = heat ? heat.ink : "";
     for (const chip of chips) {
@@ -177,6 +178,15 @@ function paintHeat(key) {
     group.classList.toggle("cold", on && !heat && !folded);
     group.classList.toggle("plain", on && !heat && folded);
   }
+}
+
+// Colours the steps of a folded loop, in a strip at the bottom of its body.
+function paintStrip(item, group, key) {
+  const old = group.querySelector(":scope > .strip"), colours = (key && item.vertex && item.vertex.strips[key]) || [];
+  if (old) old.remove();
+  if (!colours.length) return;
+  const strip = svg("g", { class: "strip" }, group), width = item.bodyW / colours.length;
+  colours.forEach((fill, k) => svg("rect", { x: r(item.bodyX + k * width), y: r(item.h - 5), width: r(width), height: 5, fill }, strip));
 }
 
 // Marks the selected item, the wires to and from it, and what is at their other ends. If drawn, it is the only tab stop.
