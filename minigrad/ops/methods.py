@@ -135,7 +135,8 @@ _METHODS = {
 # What to write instead of names that other frameworks have.
 _FOREIGN_METHODS = {
     "chunk": "mg.split(x, n)", "clamp": "x.clip(low, high)", "clone": "x.copy()",
-    "contiguous": "x itself", "cpu": "x itself: every tensor is on the CPU", "cuda": "x itself: every tensor is on the CPU",
+    "contiguous": "x itself", "cpu": "x itself: every tensor is on the CPU",
+    "cuda": "x itself: every tensor is on the CPU",
     "dim": "x.ndim", "double": 'x.astype("float64")', "expand": "mg.broadcast_to(x, shape)",
     "float": 'x.astype("float32")', "gather": "mg.take_along_axis", "masked_fill": "mg.where(mask, value, x)",
     "mm": "x @ y", "numel": "x.size", "permute": "x.transpose(axes)", "pow": "x ** y", "t": "x.T",
