@@ -163,6 +163,12 @@ class Leaf(Node):
         self.grad = None
         self.name = self.owner = ""
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Restore a pickled leaf, with a number of this process, whose clock may be behind."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self.born = next(clock)
+
 
 class Boundary(Leaf):
     """A leaf at which a transform cuts the graph: one of its variables, or a result that it computes without a graph.
@@ -219,7 +225,7 @@ class Tensor(Extensions):
                 f".data of a tensor that requires a gradient is {describe(self._data)}, not {describe(array)}: create "
                 "a new tensor instead"
             )
-        self._data = array
+        self._data = np.asarray(array)  # of a subclass such as np.matrix, whose * is no elementwise product
 
     # attrgetter is implemented in C: a function here would take twice as long.
     data: Array = property(attrgetter("_data"), _replace_data, doc="The array.")  # type: ignore[assignment]
@@ -284,7 +290,7 @@ class Tensor(Extensions):
             raise ValueError("grad can only be set on a leaf that requires a gradient")
         array = value._data if isinstance(value, Tensor) else value
         refuse_masked(array)
-        if isinstance(array, np.generic):  # such as `x.grad / 2` in 0-d
+        if isinstance(array, (np.generic, np.ndarray)):  # a number such as `x.grad / 2` in 0-d, or an np.matrix
             array = np.asarray(array)
         if not isinstance(array, np.ndarray):
             raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
