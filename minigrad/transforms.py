@@ -84,6 +84,13 @@ class Differentiation:
 
     def call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool = False) -> Any:
         """Call the function; return its output and its auxiliary output (None without ``has_aux``)."""
+        try:
+            return self._call(f, args, kwargs, has_aux)
+        except BaseException:
+            self.close()  # the function may have stored tensors elsewhere
+            raise
+
+    def _call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool) -> Any:
         with enable_grad(), differentiating(), setting(in_transform, lambda _: True):
             out = f(*args, **kwargs)
         aux = None
@@ -168,6 +175,7 @@ class Differentiation:
         """Return the cotangent 1 of an output that is a single number."""
         (y, *more) = self.outputs
         if more or y.size != 1:
+            self.close()
             what = f"{1 + len(more)} tensors" if more else f"shape {y.shape}"
             raise ValueError(f"{self.name}: the function must return one number, not {what}")
         return untracked(np.ones(y.shape, y.dtype))
