@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
+from array import array
+from collections import deque
 
 import numpy as np
 import pytest
@@ -258,6 +260,19 @@ def test_arrays_that_are_options_may_be_refilled(how, derivative):
     mask = mask if how == "attention" else mask[0]
     expected = derivative(OPTIONS[how], mask.copy(), lambda mask: None)
     np.testing.assert_array_equal(derivative(OPTIONS[how], mask.copy(), refill), expected)
+
+
+class Axes(list):
+    """A list of a type of its own."""
+
+
+@pytest.mark.parametrize("kind", [list, Axes, deque, lambda axes: array("q", axes)])
+def test_sequences_that_are_options_may_be_changed(kind):
+    axes, w = kind([1]), leaf(2.0, 3.0, 5.0)
+    y = mg.roll(w, axes, 0)
+    axes[0] = 2
+    (y * np.array([1.0, 10.0, 100.0])).sum().backward()
+    np.testing.assert_array_equal(w.grad, [10, 100, 1])
 
 
 def test_a_tensor_that_is_an_option_is_not_copied_but_writes_are_noticed():
