@@ -47,7 +47,7 @@ _OPTION = Template("""
 _INPUT = Template("""
     _node_${x} = None
     if _isinstance(${x}, _Tensor):
-        _data_${x}, _node_${x} = ${x}._data, ${x}.node
+        _data_${x}, _node_${x} = ${x}._array, ${x}.node
     elif ${constant}:
         _data_${x} = ${x}
     else:
@@ -57,7 +57,7 @@ _VARIADIC_INPUT = Template("""
     _data_${x}, _nodes = [], []
     for _x in ${x}:
         if _isinstance(_x, _Tensor):
-            _data_${x}.append(_x._data)
+            _data_${x}.append(_x._array)
             _nodes.append(_x.node)
         elif _type(_x) is _ndarray and _x.dtype.kind in 'biuf':
             _data_${x}.append(_x)
@@ -88,7 +88,7 @@ _OUTPUT = Template("""\
     if _dtype is not _float32 and _dtype.kind not in "biu" and not (${float64}):
         return _finish(${inputs}, ${data}, ${options}, _result)
     _tensor = _new(_Tensor)
-    _tensor._data = _output
+    _tensor._array = _output
     _tensor.index = 0
 """)
 
@@ -325,7 +325,7 @@ def _call(primitive: Primitive, inputs: tuple[Any, ...], options: dict[str, Any]
         params = private(params, arrays_in(options))  # before the forward, so that residuals may share the copies
     try:
         weak = primitive.broadcasts and len(inputs) > 1 and not all(isinstance(x, (bool, int, float)) for x in inputs)
-        arrays = [t._data if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
+        arrays = [t._array if isinstance(t, Tensor) else _constant(t, weak) for t in inputs]
         forward = primitive.forward
         for observer in observers:
             forward = observer.around(primitive, forward)

@@ -166,6 +166,12 @@ class Leaf(Node):
         self.grad = None
         self.name = self.owner = ""
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Restore a pickled leaf, with a number of this process, whose clock may be behind."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self.born = next(clock)
+
 
 class Boundary(Leaf):
     """A leaf at which a transform cuts the graph: one of its variables, or a result that it computes without a graph.
@@ -197,55 +203,55 @@ class Tensor(Extensions):
     (25.0, array([6., 8.], dtype=float32))
     """
 
-    __slots__ = ("__weakref__", "_data", "index", "node")
-    _data: Array
+    __slots__ = ("__weakref__", "_array", "index", "node")  # np.ma would read an attribute _data
+    _array: Array
     node: Node | None
     index: int
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
-        array = data._data if isinstance(data, Tensor) else as_array(data, rounded=dtype is None)
+        array = data._array if isinstance(data, Tensor) else as_array(data, rounded=dtype is None)
         if dtype is not None and np.dtype(dtype).kind not in "biuf":
             raise TypeError(f"tensor: dtype must be bool, integer or a real float, not {np.dtype(dtype)}")
         try:  # converts Python numbers in one step, so that NumPy raises if they do not fit
-            self._data = np.array(array if holds_numpy(data) else data, dtype=array.dtype if dtype is None else dtype)
+            self._array = np.array(array if holds_numpy(data) else data, dtype=array.dtype if dtype is None else dtype)
         except OverflowError as error:
             raise ValueError(f"tensor: {error}") from None
-        self.node = Leaf(self._data) if requires_grad else None
+        self.node = Leaf(self._array) if requires_grad else None
         self.index = 0
 
     def _replace_data(self, array: Array) -> None:
         refuse_masked(array)
         if not isinstance(array, np.ndarray):
             raise TypeError(f"a tensor's .data must be an ndarray, not {describe(array)}")
-        if self.node is not None and (array.shape, array.dtype) != (self._data.shape, self._data.dtype):
+        if self.node is not None and (array.shape, array.dtype) != (self._array.shape, self._array.dtype):
             raise ValueError(
-                f".data of a tensor that requires a gradient is {describe(self._data)}, not {describe(array)}: create "
+                f".data of a tensor that requires a gradient is {describe(self._array)}, not {describe(array)}: create "
                 "a new tensor instead"
             )
-        self._data = array
+        self._array = np.asarray(array)  # of a subclass such as np.matrix, whose * is no elementwise product
 
     # attrgetter is implemented in C: a function here would take twice as long.
-    data: Array = property(attrgetter("_data"), _replace_data, doc="The array.")  # type: ignore[assignment]
+    data: Array = property(attrgetter("_array"), _replace_data, doc="The array.")  # type: ignore[assignment]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape, a tuple of integers."""
-        return self._data.shape  # type: ignore[no-any-return]
+        return self._array.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> DType:
         """The dtype of the array."""
-        return self._data.dtype  # type: ignore[no-any-return]
+        return self._array.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
         """The number of entries."""
-        return self._data.size
+        return self._array.size
 
     @property
     def requires_grad(self) -> bool:
@@ -261,7 +267,7 @@ class Tensor(Extensions):
         if self.node is not None and type(self.node) is not Leaf:
             raise ValueError("requires_grad can only be set on leaves: use .detach() to get a constant")
         if bool(value) != self.requires_grad:
-            self.node = leaf = Leaf(self._data) if value else None
+            self.node = leaf = Leaf(self._array) if value else None
             if leaf is not None:  # parameters of modules have a name
                 leaf.name, leaf.owner = getattr(self, "name", ""), getattr(self, "owner", "")
 
@@ -285,9 +291,9 @@ class Tensor(Extensions):
             return self.zero_grad()
         if not isinstance(self.node, Leaf):
             raise ValueError("grad can only be set on a leaf that requires a gradient")
-        array = value._data if isinstance(value, Tensor) else value
+        array = value._array if isinstance(value, Tensor) else value
         refuse_masked(array)
-        if isinstance(array, np.generic):  # such as `x.grad / 2` in 0-d
+        if isinstance(array, (np.generic, np.ndarray)):  # a number such as `x.grad / 2` in 0-d, or an np.matrix
             array = np.asarray(array)
         if not isinstance(array, np.ndarray):
             raise TypeError(f"grad must be an ndarray, a tensor or None, not {type(value).__name__}")
@@ -308,7 +314,7 @@ class Tensor(Extensions):
     def _read(self, how: str) -> Array:
         for observer in current():
             observer.number(self, how)
-        return self._data
+        return self._array
 
     def entries(self, how: str) -> Array:
         """Return the array whose entries become numbers by ``how``; raise if a gradient would get lost unnoticed."""
@@ -338,7 +344,7 @@ class Tensor(Extensions):
 
     def detach(self) -> Tensor:
         """Return a constant that shares this tensor's array."""
-        return untracked(self._data)
+        return untracked(self._array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if is_tracked(self):
@@ -346,13 +352,13 @@ class Tensor(Extensions):
                 "NumPy would lose this tensor's gradient. Join a list of tensors with mg.stack or mg.concatenate, call "
                 "minigrad's functions, or pass .detach() as a constant."
             )
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(self._array, dtype=dtype, copy=copy)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if is_tracked(self) and type(self.node) is not Leaf:
             raise TypeError("deepcopy of a tensor inside a graph is ambiguous: copy tensor.detach()")
         memo[id(self)] = twin = copy(self)
-        twin._data, twin.node = np.array(self._data), None
+        twin._array, twin.node = np.array(self._array), None
         if is_tracked(self):
             twin.requires_grad = True  # makes a new leaf
             twin.grad = None if self.grad is None else np.array(plain(self.grad))
@@ -368,7 +374,7 @@ class Tensor(Extensions):
         return super().__reduce_ex__(protocol)
 
     def __repr__(self) -> str:
-        text = np.array2string(self._data, separator=", ", prefix="tensor(")
+        text = np.array2string(self._array, separator=", ", prefix="tensor(")
         if self.dtype not in (get_default_dtype(), np.dtype(np.int64), np.dtype(bool)):
             text += f", dtype={self.dtype}"
         if self.node is not None and self.node.primitive is not None:
@@ -382,15 +388,15 @@ class Tensor(Extensions):
             return str(self)
         if self.ndim:
             raise TypeError(f"a tensor of shape {self.shape} cannot be formatted with {spec!r}: only a 0-d tensor can")
-        return format(self._data.item(), spec)
+        return format(self._array.item(), spec)
 
     def __len__(self) -> int:
-        if not self._data.ndim:
+        if not self._array.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return len(self._data)
+        return len(self._array)
 
     def __bool__(self) -> bool:
-        if self._data.size > 1:
+        if self._array.size > 1:
             raise ValueError(f"a tensor of shape {self.shape} has no single truth value: use mg.any or mg.all")
         return bool(self.entries("bool()"))
 
@@ -419,9 +425,9 @@ class Tensor(Extensions):
                     "writing a tracked tensor into a constant would lose its gradient: "
                     "use mg.put(x, index, value), or write value.detach()"
                 )
-            value = value._data
-        written(self._data)  # announce the write first, so that an interrupt cannot hide it
-        self._data[plain(index)] = value
+            value = value._array
+        written(self._array)  # announce the write first, so that an interrupt cannot hide it
+        self._array[plain(index)] = value
 
     __hash__ = object.__hash__
 
@@ -472,16 +478,16 @@ def is_tracked(x: Tensor) -> bool:
 def untracked(array: Array) -> Tensor:
     """Return a constant that holds the array itself: no checks and no copy, unlike :func:`tensor`."""
     result: Tensor = _new(Tensor)
-    result._data, result.node, result.index = array, None, 0
+    result._array, result.node, result.index = array, None, 0
     return result
 
 
 def set_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
     """Turn constants into the outputs of a node. Integers carry no gradient and stay constants."""
-    (node.shape, node.dtype), *later = [(y._data.shape, y._data.dtype) for y in outputs]
+    (node.shape, node.dtype), *later = [(y._array.shape, y._array.dtype) for y in outputs]
     node.later_outputs = tuple(later)
     for index, y in enumerate(outputs):
-        if y._data.dtype.kind == "f":
+        if y._array.dtype.kind == "f":
             y.node, y.index = node, index
 
 
@@ -489,4 +495,4 @@ def plain(value: Any) -> Any:
     """Replace a tensor, or each tensor in a tuple (an index), by its array; return anything else as it is."""
     if type(value) is tuple:
         return tuple(map(plain, value))
-    return value._data if isinstance(value, Tensor) else value
+    return value._array if isinstance(value, Tensor) else value

@@ -100,6 +100,8 @@ class Primitive:
         residuals: Sequence[str] | None = None,
         entrywise: bool = False,
     ) -> None:
+        if not hasattr(forward, "__name__"):
+            raise TypeError(f"primitive: the forward must be a function with a name (def), not {forward!r}")
         self.forward = forward
         self.name = forward.__name__.lstrip("_")
         self.module = forward.__module__
@@ -125,6 +127,11 @@ class Primitive:
             )
         if any(p.name.startswith("_") or p.kind is p.VAR_KEYWORD for p in parameters):
             raise TypeError(f"primitive {self.name}: a forward takes no **options, and no parameter begins with _")
+        if any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in parameters[len(inputs) :]):
+            raise TypeError(
+                f"primitive {self.name}: options are passed by name, so in the forward{self.signature} they must not "
+                "come before / or be variadic"
+            )
         if reserved := {p.name for p in inputs} & {"constant", "derived", "output"}:
             raise TypeError(f"primitive {self.name}: residuals= gives {reserved.pop()} a meaning: rename the input")
         self.arguments = tuple(p.name for p in inputs)

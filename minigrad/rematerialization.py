@@ -10,7 +10,7 @@ Source: T. Chen et al., Training deep nets with sublinear memory cost (2016), ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
@@ -23,7 +23,7 @@ from .higher_order import attached, differentiating, is_differentiating, rule_on
 from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
 from .rng import Replay, replaying
-from .spec import Array, Spec
+from .spec import Array, Spec, describe
 from .trees import leaves, replace_leaves
 from .writes import arrays_in, checksum, clock, owner
 
@@ -36,7 +36,7 @@ class _Collector(Observer):
     Attributes:
         made: the numbers of the nodes that the calls made.
         taken: the arrays that calls took from other nodes, by node and index of the output.
-        constants: the name of each primitive with its plain options; and of each untracked input, and each array in an
+        constants: the name of each primitive with its options; and of each untracked input, and each array in an
             option, that no call returned, the checksum with the name of the primitive that took it.
     """
 
@@ -63,7 +63,7 @@ class _Collector(Observer):
             for parent, argnum, index in zip(node.parents, argnums, indices, strict=True):
                 if parent.born not in self.made:
                     self.taken[parent, index] = inputs[argnum]
-        self.constants.append((repr([option for option in params.values() if is_plain(option)]), primitive.name))
+        self.constants.append((_key(list(params.values())), primitive.name))
         for x in (*(x for x, t in zip(inputs, tracked, strict=True) if not t), *arrays_in(params)):
             if x is not None and id(x) not in self._seen and not self._is_made(x):
                 self._seen[id(x)] = x
@@ -87,6 +87,15 @@ class _Collector(Observer):
                 elif not (type(parent) is Boundary and parent.born > self.begun and not parent.closed):
                     found[parent, index] = self.taken[parent, index]
         return found
+
+
+def _key(option: Any) -> Any:
+    """Return what identifies an option: of an array the dtype and shape, and of an object that may be new the type."""
+    if is_plain(option) or isinstance(option, (np.generic, np.dtype, type)):
+        return repr(option)
+    if isinstance(option, dict):
+        option = list(option.items())
+    return (type(option), list(map(_key, option))) if isinstance(option, (Sequence, Set)) else describe(option)
 
 
 _Rerun = Callable[[Any, "tuple[bool, ...]", "list[Any]", "Rule | None", bool], "tuple[Any, ...]"]

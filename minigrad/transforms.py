@@ -84,6 +84,13 @@ class Differentiation:
 
     def call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool = False) -> Any:
         """Call the function; return its output and its auxiliary output (None without ``has_aux``)."""
+        try:
+            return self._call(f, args, kwargs, has_aux)
+        except BaseException:
+            self.close()  # the function may have stored tensors elsewhere
+            raise
+
+    def _call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool) -> Any:
         with enable_grad(), differentiating(), setting(in_transform, lambda _: True):
             out = f(*args, **kwargs)
         aux = None
@@ -132,7 +139,7 @@ class Differentiation:
     def results(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the tensors as the user gets them: with a graph only if a pass may go through it."""
         outer = self.outer if tensors is self.outputs else self.uses_outer(tensors)
-        return list(tensors) if outer and self.differentiable else as_results([t._data for t in tensors], outer)
+        return list(tensors) if outer and self.differentiable else as_results([t._array for t in tensors], outer)
 
     def backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor], retain_graph: bool) -> list[Tensor]:
         """Return the cotangents of the variables; zeros for a variable that no output depends on."""
@@ -142,7 +149,7 @@ class Differentiation:
         seeds = [seed_of(y, g) for y, g in zip(outputs, cotangents, strict=True) if y.node is not None]
         found = reverse_pass(seeds, retain_graph, self.sources) if seeds else {}
         pairs = zip(self.sources, self.variables, strict=True)
-        return as_results([found[node] if node in found else np.zeros_like(v._data) for node, v in pairs], outer)
+        return as_results([found[node] if node in found else np.zeros_like(v._array) for node, v in pairs], outer)
 
     def differentiable_backward(self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> list[Tensor]:
         """Return the result of `backward` as tensors with a graph."""
@@ -168,6 +175,7 @@ class Differentiation:
         """Return the cotangent 1 of an output that is a single number."""
         (y, *more) = self.outputs
         if more or y.size != 1:
+            self.close()
             what = f"{1 + len(more)} tensors" if more else f"shape {y.shape}"
             raise ValueError(f"{self.name}: the function must return one number, not {what}")
         return untracked(np.ones(y.shape, y.dtype))
@@ -178,8 +186,8 @@ def as_results(arrays: Sequence[Array], outer: bool) -> list[Tensor]:
     results = list(map(untracked, arrays))
     if outer and grad_enabled():
         for result in results:
-            if result._data.dtype.kind == "f":
-                result.node = Boundary(result._data, closed=True)
+            if result._array.dtype.kind == "f":
+                result.node = Boundary(result._array, closed=True)
     return results
 
 
@@ -392,7 +400,7 @@ def _listed(name: str, several: Any) -> Sequence[Any]:
 def _weight(y: Tensor) -> Tensor:
     """Return a variable u for an output's cotangent. Its value is arbitrary, because u'J is linear in u."""
     fresh = untracked(np.zeros(y.shape, y.dtype if y.dtype.kind == "f" else np.float64))  # integers have no tangent
-    fresh.node = Boundary(fresh._data)
+    fresh.node = Boundary(fresh._array)
     return fresh
 
 

@@ -13,7 +13,7 @@ A result for each leaf comes in the same structure, in which a dict of results r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ def parameters_of(tree: Any) -> Mapping[str, Any] | None:
     return named
 
 
-@cache
+@lru_cache  # bounded, since it keeps classes alive
 def _registration(kind: type) -> Any:
     return next((parameters for base, parameters in _registered.items() if issubclass(kind, base)), None)
 

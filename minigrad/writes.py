@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import weakref
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableSequence, MutableSet
+from copy import copy
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -108,13 +109,13 @@ def _copied(value: Any, owners: set[int], copies: dict[int, Array]) -> Any:
         if id(value) not in copies:
             copies[id(value)] = compact_copy(value)
         return copies[id(value)]
-    if type(value) in (tuple, list):
-        return type(value)([_copied(part, owners, copies) for part in value])
-    if isinstance(value, dict):
-        return {key: _copied(part, owners, copies) for key, part in value.items()}
     if hasattr(value, "_make"):  # a named tuple
         return value._make(_copied(part, owners, copies) for part in value)
-    return value
+    if isinstance(value, (tuple, list)):
+        return (tuple if isinstance(value, tuple) else list)([_copied(part, owners, copies) for part in value])
+    if isinstance(value, dict):
+        return {key: _copied(part, owners, copies) for key, part in value.items()}
+    return copy(value) if isinstance(value, (MutableSequence, MutableSet)) else value
 
 
 def checksum(array: Any) -> int:

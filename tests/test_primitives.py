@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -157,6 +159,18 @@ def test_parameters_that_the_call_cannot_name_are_refused():
         mg.primitive(lambda x, _data_x=2.0: (x * _data_x, ()))
     with pytest.raises(TypeError, match=r"takes no \*\*options"):
         mg.primitive(lambda x, **options: (x, ()))
+
+    def variadic(x, *powers: int):
+        return x ** sum(powers), ()
+
+    for forward in (variadic, lambda x, k=2, /: (x * k, ())):
+        with pytest.raises(TypeError, match="options are passed by name"):
+            mg.primitive(forward)
+
+
+def test_a_forward_without_a_name_is_refused():
+    with pytest.raises(TypeError, match=r"a function with a name \(def\), not functools\.partial"):
+        mg.primitive(functools.partial(np.add, 1.0))
 
 
 @pytest.mark.parametrize("name", ["output", "constant", "derived"])

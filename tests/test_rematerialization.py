@@ -348,6 +348,16 @@ def test_transforms_of_constants_within_a_checkpoint(derivative):
     assert w.grad == 6
 
 
+@mg.primitive
+def weighted(x, options: dict):
+    return x * options["of"][0], (options,)
+
+
+@weighted.vjp
+def _(g, needs, options):
+    return (g * options["of"][0],)
+
+
 @pytest.mark.parametrize(
     ("function", "change"),
     [
@@ -355,14 +365,29 @@ def test_transforms_of_constants_within_a_checkpoint(derivative):
         (lambda x, state: mg.leaky_relu(-x, state["slope"]), {"slope": 0.7}),
         (lambda x, state: mg.sin(x) if state["training"] else mg.cos(x), {"training": False}),
         (lambda x, state: x[state["start"] : state["start"] + 2], {"start": 1}),
+        (lambda x, state: mg.roll(x, np.int64(state["start"])), {"start": 1}),
+        (lambda x, state: x[state["list"]], {"list": [1, 0]}),
+        (lambda x, state: mg.clip(x, 0, np.float64(state["slope"])), {"slope": 0.7}),
+        (lambda x, state: mg.transpose(x.reshape(1, 3, 1) * x, state["axes"]), {"axes": [0, 2, 1]}),
+        (lambda x, state: mg.pad(x, ((state["start"], 1),))[:3], {"start": 1}),
+        (lambda x, state: x[range(state["start"], 3)][:2], {"start": 1}),
+        (lambda x, state: weighted(x, {"of": [state["slope"]]}), {"slope": 0.7}),
     ],
 )
 def test_other_calls_and_options_when_run_again_are_refused(function, change):
-    state = {"training": True, "slope": 0.1, "start": 0}
+    state = {"training": True, "slope": 0.1, "start": 0, "list": [0, 1], "axes": [0, 1, 2]}
     x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
     y = mg.checkpoint(function, x, state)
     state |= change
     with pytest.raises(ValueError, match=r"ran again: \w+ took other numbers or options"):
+        y.sum().backward()
+
+
+def test_a_list_that_changes_after_the_run_is_refused():
+    places, x = [0, 1], mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = mg.checkpoint(lambda x: x[places], x)
+    places[0] = 2
+    with pytest.raises(ValueError, match="getitem took other numbers or options"):
         y.sum().backward()
 
 

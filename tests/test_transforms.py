@@ -207,6 +207,25 @@ def test_a_tensor_that_leaks_from_a_transform_raises_when_a_pass_reaches_it():
     assert x.grad == 3
 
 
+def raising(z):
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("result", [raising, lambda z: 2.0, lambda z: mg.stack([z, z])])
+@pytest.mark.parametrize("transform", [mg.grad, lambda f: lambda x: mg.hvp(f, [x], [1.0])])
+def test_a_tensor_that_leaks_from_a_transform_that_fails_raises_too(transform, result):
+    leaked = []
+
+    def f(z):
+        leaked.append(z * 3)
+        return result(z)
+
+    with pytest.raises((ZeroDivisionError, TypeError, ValueError)):
+        transform(f)(mg.tensor(2.0, requires_grad=True))
+    with pytest.raises(TypeError, match="stored elsewhere"):
+        leaked[0].backward()
+
+
 def filled(t):
     matrix = np.eye(2)
     matrix[1, 1] = mg.cos(t)

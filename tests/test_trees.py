@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import namedtuple
 from typing import NamedTuple
 
@@ -172,3 +174,12 @@ def test_a_parameter_twice_is_refused():
 def test_a_named_tuple_of_numbers_keeps_its_fields():
     point = namedtuple("Point", "x y")(2.0, 3.0)
     assert [g.item() for g in mg.grad(lambda p: p.x * p.y)(point)] == [3, 2]
+
+
+def test_classes_of_leaves_are_not_kept_alive_without_bound():
+    kind = weakref.ref(type("Number", (float,), {}))
+    structure_of(kind()(1.0))
+    for _ in range(1000):
+        structure_of(type("Other", (float,), {})(1.0))
+    gc.collect()
+    assert kind() is None

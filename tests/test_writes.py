@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
+from array import array
+from collections import deque
 
 import numpy as np
 import pytest
@@ -77,16 +79,40 @@ def test_gradients_that_a_graph_uses_and_the_engine_adds_to_or_scales():
 NUMPYS = {
     "out": lambda x: np.add(x, 1, out=x),
     "out of a function": lambda x: np.sum(np.ones((2, 2)), axis=0, out=x),
-    "at": lambda x: np.add.at(x, [0], 100),
+    "at": lambda x: np.add.at(x, [1], 100),
     "copyto": lambda x: np.copyto(x, [7, 7]),
     "put": lambda x: np.put(x, [0], [7]),
+    "putmask": lambda x: np.putmask(x, [True, False], [7]),
     "fill_diagonal": lambda x: np.fill_diagonal(x.reshape(1, 2), 7),
+    "copyto by name": lambda x: np.copyto(src=[7, 7], dst=x),
+    "put by name": lambda x: np.put(ind=[0], v=[7], a=x),
+    "place by name": lambda x: np.place(arr=x, mask=np.array([True, False]), vals=[7]),
+    "put_along_axis by name": lambda x: np.put_along_axis(arr=x, indices=np.array([0]), values=7, axis=0),
+    "fill_diagonal by name": lambda x: np.fill_diagonal(a=x.reshape(1, 2), val=7),
+    "clip by position": lambda x: np.clip(np.ones(2), 0, 1, x),
+    "cumsum by position": lambda x: np.cumsum(np.ones(2), None, None, x),
+    "sum by position": lambda x: np.sum(np.ones((2, 2)), 0, None, x),
+    "concatenate by position": lambda x: np.concatenate([np.ones(2)], 0, x),
+    "einsum": lambda x: np.einsum("ij,j->i", np.ones((2, 2)), np.ones(2), out=x),
+    "nan_to_num": lambda x: np.nan_to_num(x, copy=False),
+    "median": lambda x: np.median(x, overwrite_input=True),
 }
+
+
+def test_numpys_functions_that_only_read_a_tensor():
+    w, x, target = leaf(2.0, 3.0), mg.tensor(np.array([4.0, 5.0])), np.zeros(2)
+    y = (w * x).sum()
+    np.copyto(target, x)
+    np.clip(x, 0, 1, target)
+    np.nan_to_num(x)
+    np.median(x)
+    y.backward()
+    np.testing.assert_array_equal(w.grad, [4, 5])
 
 
 @pytest.mark.parametrize("how", NUMPYS)
 def test_numpys_functions_that_write_into_a_tensor(how):
-    w, x = leaf(2.0, 3.0), mg.tensor(np.array([4.0, 5.0]))
+    w, x = leaf(2.0, 3.0), mg.tensor(np.array([np.inf, 5.0]))
     y = (w * x).sum()
     before = x.data.copy()
     NUMPYS[how](x)
@@ -234,6 +260,19 @@ def test_arrays_that_are_options_may_be_refilled(how, derivative):
     mask = mask if how == "attention" else mask[0]
     expected = derivative(OPTIONS[how], mask.copy(), lambda mask: None)
     np.testing.assert_array_equal(derivative(OPTIONS[how], mask.copy(), refill), expected)
+
+
+class Axes(list):
+    """A list of a type of its own."""
+
+
+@pytest.mark.parametrize("kind", [list, Axes, deque, lambda axes: array("q", axes)])
+def test_sequences_that_are_options_may_be_changed(kind):
+    axes, w = kind([1]), leaf(2.0, 3.0, 5.0)
+    y = mg.roll(w, axes, 0)
+    axes[0] = 2
+    (y * np.array([1.0, 10.0, 100.0])).sum().backward()
+    np.testing.assert_array_equal(w.grad, [10, 100, 1])
 
 
 def test_a_tensor_that_is_an_option_is_not_copied_but_writes_are_noticed():

@@ -80,7 +80,7 @@ def _array_function(self: Tensor, function: Callable[..., Any], types: Any, args
         return _OF_SHAPE[function](*args, **kwargs)
 
     def of_arrays() -> Any:
-        _tell_of_writes(kwargs.get("out"), args[:1] if function in _WRITERS else None)
+        _tell_of_writes(_targets(function, args, kwargs))
         return function(*_arrays(args), **_arrays(kwargs))
 
     unknown = ""
@@ -105,6 +105,16 @@ def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_
         return of_arrays()
 
 
+def _targets(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Return what a function of NumPy writes into: its option out, and perhaps its first argument."""
+    try:
+        given = _signature(function).bind(*args, **kwargs).arguments
+    except ValueError:  # other functions in C have no signature before NumPy 2.4
+        given = kwargs
+    in_place = given.get("overwrite_input") or (function is np.nan_to_num and not given.get("copy", True))
+    return given.get("out"), next(iter(given.values())) if in_place or function in _WRITERS else None
+
+
 def _tell_of_writes(*targets: Any) -> None:
     """Announce that NumPy writes into tensors, so that gradients that need the old values raise."""
     for tensor in _tensors(targets):
@@ -119,14 +129,20 @@ _IN_C: dict[Callable[..., Any], Callable[..., Any]] = {
     np.where: lambda condition, x=None, y=None, /: None,
     np.concatenate: lambda arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind": None,
     np.dot: lambda a, b, out=None: None,
+    np.copyto: lambda dst, src, casting="same_kind", where=True: None,
+    np.putmask: lambda a, mask, values: None,
 }
+
+
+@functools.cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(_IN_C.get(function, function))
 
 
 @functools.cache
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the defaults of a function's parameters by name, with a star before that of variadic ones."""
-    parameters = inspect.signature(_IN_C.get(function, function)).parameters.values()
-    return {"*" * (p.kind is p.VAR_POSITIONAL) + p.name: p.default for p in parameters}
+    return {"*" * (p.kind is p.VAR_POSITIONAL) + p.name: p.default for p in _signature(function).parameters.values()}
 
 
 def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, dict[str, Any], str]:

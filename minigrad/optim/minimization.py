@@ -120,18 +120,18 @@ class _Vector:
     @contextmanager
     def restoring(self) -> Iterator[None]:
         """Restore the parameters of modules at the end, also after the backward pass, which may run f again."""
-        before = [(p, p._data, p.node, p.index) for p in self.parameters.values()]
+        before = [(p, p._array, p.node, p.index) for p in self.parameters.values()]
         try:
             yield
         finally:
             for p, data, node, index in before:
-                p._data, p.node, p.index = data, node, index
+                p._array, p.node, p.index = data, node, index
 
     def __call__(self, x: Tensor) -> Tensor:
         """Call f with parts of x in place of the parameters, which stay there: see `restoring`."""
         parts = self.parts(x)
         for i, p in self.parameters.items():
-            p._data, p.node, p.index = parts[i]._data, parts[i].node, parts[i].index
+            p._array, p.node, p.index = parts[i]._array, parts[i].node, parts[i].index
         y = self.f(replace_leaves(self.structure, parts))
         if not isinstance(y, Tensor):
             raise TypeError(f"minimize: the function must return a tensor, not {type(y).__name__}")

@@ -180,3 +180,19 @@ def test_other_kinds_of_arrays_may_answer_first():
             return "mine"
 
     assert np.concatenate([tracked(), Other()]) == "mine"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.ma.array([3.0, 4.0, 5.0]) * x,
+        lambda x: np.ma.exp(x),
+        lambda x: np.ma.where([True, False, True], x, 0.0),
+        np.ma.getdata,
+    ],
+)
+def test_masked_arrays_functions_refuse_tracked_tensors(call):
+    """They read an attribute _data, the name that masked arrays have for their own."""
+    with pytest.raises(TypeError, match=r"lose .*gradient"):
+        call(tracked(V))
+    np.testing.assert_array_equal(call(mg.tensor(V)), call(V))
