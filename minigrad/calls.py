@@ -214,7 +214,7 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
 
 
 def _compile_and_call(*args: Any, **kwargs: Any) -> Any:
-    """Compile this function, then call it. `_compile_this` and `_function` are globals of the function, see `caller`."""
+    """Compile this function, then call it. `_compile_this` and `_function` are its globals, see `caller`."""
     _compile_this(_function)  # type: ignore[name-defined]  # noqa: F821
     return _function(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821
 

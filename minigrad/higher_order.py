@@ -31,7 +31,7 @@ from .primitives import Primitive, primitive
 from .spec import Array
 
 __all__ = [
-    "NotDifferentiable",
+    "NotDifferentiableError",
     "attached",
     "builds_graph",
     "create_graph",
@@ -46,7 +46,7 @@ _differentiable: ContextVar[bool] = ContextVar("minigrad_differentiable", defaul
 is_differentiating = _differentiable.get
 
 
-class NotDifferentiable(TypeError):
+class NotDifferentiableError(TypeError):
     """A VJP cannot be differentiated: it does not run on tensors, and no other rule replaces it."""
 
 
@@ -98,7 +98,7 @@ def differentiable_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iter
         the cotangents by source.
 
     Raises:
-        NotDifferentiable: names a primitive whose VJP cannot be differentiated.
+        NotDifferentiableError: names a primitive whose VJP cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
     with enable_grad():
@@ -147,13 +147,13 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     if residuals and primitive.keeps_inputs and (undeclared or derived):
         return _differentiate_reference(node, primitive, g, needs)
     if undeclared:
-        raise NotDifferentiable(
+        raise NotDifferentiableError(
             f"{primitive.name} has no derivative of its derivative: it declares {len(declared)} of {len(residuals)} "
             "residuals. If its VJP or vjp_on_tensors can run on tensors, declare them all, @primitive(residuals=…). "
             "Otherwise declare none of them and no vjp_on_tensors, but a reference."
         )
     if rule is None and derived:
-        raise NotDifferentiable(
+        raise NotDifferentiableError(
             f"{primitive.name} has no derivative of its derivative, since some residuals are derived: declare a "
             "reference or vjp_on_tensors"
         )
@@ -163,7 +163,7 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     try:
         return primitive.vjp(g, needs, *tensors)
     except TypeError as error:  # such as a function that accepts only arrays
-        raise NotDifferentiable(str(error)) from error
+        raise NotDifferentiableError(str(error)) from error
 
 
 def _may_depend(value: Any) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from .backward import graph_of, parents_until, reverse_pass
 from .core import Leaf, Node, Tensor, untracked
-from .higher_order import NotDifferentiable
+from .higher_order import NotDifferentiableError
 from .primitives import Primitive
 from .spec import Array
 from .transforms import Differentiation, argument_numbers, as_results, auxiliary_of, gradient_of, with_variables
@@ -86,7 +86,7 @@ def _partial_derivatives(run: Differentiation, mode: str | None) -> list[list[An
     if mode == "forward" or (mode is None and rows > 4 * columns + 256):
         try:
             return _by_columns(run)
-        except NotDifferentiable:
+        except NotDifferentiableError:
             if mode == "forward":
                 raise
     return [_rows(run, y) for y in run.outputs]

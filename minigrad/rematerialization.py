@@ -98,7 +98,7 @@ def _tensors(out: Any) -> list[Tensor]:
     return [y for _, y in leaves(out) if isinstance(y, Tensor)]
 
 
-def _check_unchanged(outputs: Sequence[Tensor], specs: Sequence[Spec]) -> None:
+def _check_unchanged(outputs: Sequence[Tensor], specs: list[Spec]) -> None:
     """Raise if a second run returned other shapes or dtypes than the first, or constants instead."""
     if (found := [(y.shape, y.dtype) for y in outputs if y.node is not None]) != specs:
         first, now = (", ".join(f"{dtype} {shape}" for shape, dtype in them) for them in (specs, found))
