@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Node, Tensor, current_scope, grad_enabled, is_tracked, plain
+from .core import Node, Tensor, current_scope, grad_enabled, needs_gradient, plain
 from .higher_order import in_rule
 from .observers import Observer, active, current, global_observers, location, location_text, observing
 from .primitives import Primitive
@@ -130,7 +130,7 @@ class _Watch(Observer):
             _check_forward(primitive, params, inputs, outputs, place)
 
     def number(self, tensor: Tensor, how: str) -> None:
-        if is_tracked(tensor) and grad_enabled() and (line := _line_of_use()):
+        if needs_gradient(tensor) and grad_enabled() and (line := _line_of_use()):
             self.numbers[f"{line} by {how}"] = next(clock)
 
     def start(self, seeds: Mapping[Any, Array]) -> None:

@@ -1,9 +1,9 @@
 """Call a primitive on tensors: run its forward on their arrays and, if an input is tracked, make a node.
 
-`caller` writes a function for each primitive's signature, as the standard library's dataclasses write ``__init__``. It
-does ordinary calls itself: of tensors, ndarrays and numbers, with options that are plain or ndarrays, while no observer
-is active. It leaves everything else to `_call`, which can do every call. ``print(source_of(mg.tanh.primitive))`` shows
-such a function.
+`source_of` writes a function for each primitive's signature, as the standard library's dataclasses write ``__init__``;
+the first call compiles it. It does ordinary calls itself: of tensors, ndarrays and numbers, with options that are plain
+or ndarrays, while no observer is active. It leaves everything else to `_call`, which can do every call.
+``print(source_of(mg.tanh.primitive))`` shows such a function.
 """
 
 from __future__ import annotations
@@ -72,21 +72,17 @@ _FORWARD = Template("""
         raise _failed(${inputs}, _error) from _error
 """)
 
-_FINISH = Template("""\
-    return _finish(${inputs}, ${data}, ${options}, _result)
-""")
-
 _OUTPUT = Template("""\
     if _type(_result) is not _tuple or _len(_result) != 2:
-        return _finish(${inputs}, ${data}, ${options}, _result)
+        ${finish}
     _output, _residuals = _result
     if _type(_output) is not _ndarray and _isinstance(_output, _generic):
         _output = _asarray(_output)  # NumPy returns scalars from 0-d operations
     if _type(_output) is not _ndarray or _type(_residuals) is not _tuple${views}:
-        return _finish(${inputs}, ${data}, ${options}, _result)
+        ${finish}
     _dtype = _output.dtype
     if _dtype is not _float32 and _dtype.kind not in "biu" and not (${float64}):
-        return _finish(${inputs}, ${data}, ${options}, _result)
+        ${finish}
     _tensor = _new(_Tensor)
     _tensor._array = _output
     _tensor.index = 0
@@ -112,7 +108,7 @@ _NODE = Template("""\
     _node.scope = _current_scope()
     _node.born = _next(_clock)
     ${other_outputs}_node.edges = _with_indices(_node.edges, ${inputs})
-    if _residuals and (${given}_primitive.keeps_inputs):
+    if _residuals and ${keeps}:
         _keep(_node, ${inputs}, ${data})
     return _tensor
 """)
@@ -140,6 +136,7 @@ def source_of(primitive: Primitive) -> str:
         "data": f"({', '.join(data)},)",
         "options": f"{{{', '.join(f'{name!r}: {name}' for name in options)}}}",
         "arguments": ", ".join([*data, *(f"{name}={name}" for name in options)]),
+        # A Python float beside only bools gives float64, which `_finish` converts to the default dtype.
         "float64": "_dtype is _float64"
         + (f" and _float not in (_type({'), _type('.join(inputs)}))" if promotes and not last else ""),
     } | ({
@@ -162,6 +159,12 @@ def source_of(primitive: Primitive) -> str:
         "\n        _node.constants = "
         f"({', '.join(f'_seen(_data_{x}) if _node_{x} is None else None' for x in inputs)})",
     })  # fmt: skip
+    values["finish"] = f"return _finish({values['inputs']}, {values['data']}, {values['options']}, _result)"
+    values["keeps"] = "_primitive.keeps_inputs"
+    if len(inputs) == 1 and not last:  # a node shows that the input is a tensor
+        values["other_outputs"] = f"if {inputs[0]}.index:\n        "
+    else:
+        values["keeps"] = f"({values['given']}{values['keeps']})"
     valid = primitive.name.isidentifier() and not iskeyword(primitive.name)
     text = f"def {primitive.name if valid else 'call'}{signature}:\n    "
     general = f"return _general({values['inputs']}, {values['options']}, _unknown)"
@@ -171,19 +174,19 @@ def source_of(primitive: Primitive) -> str:
     text += "".join(_OPTION.substitute(values, option=option) for option in options)
     for x, before in zip(inputs, (None, *inputs), strict=False):
         constant = f"_type({x}) is _ndarray and {x}.dtype.kind in 'biuf'"
-        if promotes:  # a number, unless the input before it is one: all of them might be numbers
+        if promotes:  # a number, if the input before it is a tensor; otherwise all inputs might be numbers
             constant += f" or _type({x}) in _NUMBERS" + (f" and _data_{before} is not {before}" if before else "")
         if primitive.signature.parameters[x].default is None:
             constant += f" or {x} is None"
         text += (_VARIADIC_INPUT if x == last else _INPUT).substitute(values, x=x, constant=constant)
     text += _FORWARD.substitute(values)
     if primitive.first_hidden not in (None, 1):  # several outputs
-        return text + _FINISH.substitute(values)
+        return f"{text}    {values['finish']}\n"
     return text + _OUTPUT.substitute(values) + (_NODE.substitute(values) if primitive.differentiable else _CONSTANT)
 
 
 def _bare(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return a parameter without its annotation, whose default is a name."""
+    """Return a parameter without its annotation. Refer to a default by name unless its repr is valid source."""
     default = parameter.default
     if default is not parameter.empty and type(default) not in (bool, int, str, type(None)):
         default = _Name(f"_defaults[{parameter.name!r}]")
@@ -208,21 +211,21 @@ def caller(primitive: Primitive) -> Callable[..., Any]:
         "_grad_enabled": grad_enabled, "_edges_of": _edges_of, "_with_indices": _with_indices, "_keep": _keep,
         "_compact_copy": compact_copy, "_seen": _seen, "_constants_of": _constants_of,
         "_general": partial(_call, primitive),
-        "_finish": partial(_finish, primitive), "_compiled": partial(_compiled, primitive), "_type": type,
+        "_finish": partial(_finish, primitive), "_compile_this": partial(_compile, primitive), "_type": type,
         "_isinstance": isinstance, "_len": len, "_any": any, "_next": next, "_map": map, "_tuple": tuple,
         "_float": float,
     }  # fmt: skip
-    namespace["_function"] = function = FunctionType(_uncompiled.__code__, namespace)
+    namespace["_function"] = function = FunctionType(_compile_and_call.__code__, namespace)
     return function
 
 
-def _uncompiled(*args: Any, **kwargs: Any) -> Any:
-    """What a function does at its first call; the names are those of its own namespace."""
-    _compiled(_function)  # type: ignore[name-defined, call-arg]  # noqa: F821
+def _compile_and_call(*args: Any, **kwargs: Any) -> Any:
+    """Compile this function, then call it. `_compile_this` and `_function` are its globals, see `caller`."""
+    _compile_this(_function)  # type: ignore[name-defined]  # noqa: F821
     return _function(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821
 
 
-def _compiled(primitive: Primitive, function: FunctionType) -> None:
+def _compile(primitive: Primitive, function: FunctionType) -> None:
     """Give a function the code that calls a primitive."""
     source = source_of(primitive)
     file = f"{__file__}:{primitive.name}"  # within this package, so that messages name the user's line
@@ -318,8 +321,9 @@ def _holds_tracked(option: Any) -> bool:
 
 def _call(primitive: Primitive, inputs: tuple[Any, ...], options: dict[str, Any], unknown: Any = ()) -> Any:
     """Call a primitive on any inputs and options, also while observers watch; refuse unknown options."""
-    for name in unknown:
-        raise primitive.failed(inputs, TypeError(f"got an unexpected keyword argument {name!r}"))
+    if unknown:
+        error = TypeError(f"got an unexpected keyword argument {next(iter(unknown))!r}")
+        raise primitive.failed(inputs, error)
     observers, params = current(), {name: plain(option) for name, option in options.items()}
     if not _PLAIN.issuperset(map(type, params.values())) and number_check.get() is None:
         params = private(params, arrays_in(options))  # before the forward, so that residuals may share the copies

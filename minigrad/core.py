@@ -176,9 +176,9 @@ class Leaf(Node):
 class Boundary(Leaf):
     """A leaf at which a transform cuts the graph: one of its variables, or a result that it computes without a graph.
 
-    A variable is closed when the transform returns without a graph. A pass that would go through a closed boundary
-    raises an error, because tensors behind it would get no gradient. Apart from that, you can read its tensor like a
-    constant.
+    A variable is closed when the transform returns without a graph. In `vjp` and `linearize`, variables of constants
+    stay open, since nothing is behind them. A pass that would go through a closed boundary raises an error, because
+    tensors behind it would get no gradient. Apart from that, you can read its tensor like a constant.
     """
 
     __slots__ = ("closed",)
@@ -189,7 +189,7 @@ class Boundary(Leaf):
 
 
 class Tensor(Extensions):
-    """An ndarray and, if it is tracked, the node that made it.
+    """An ndarray and, if it is tracked, its node.
 
     ``data`` is the array, ``node`` is the node (None if untracked), and ``index`` says which of its outputs this is.
     Arithmetic, comparison, indexing and ``@`` follow NumPy's broadcasting and dtype promotion, also with an ndarray on
@@ -320,7 +320,7 @@ class Tensor(Extensions):
         """Return the array whose entries become numbers by ``how``; raise if a gradient would get lost unnoticed."""
         if (check := number_check.get()) is not None:
             check(self)
-        if how in ("float()", "int()", "bool()") and in_transform.get() and is_tracked(self):
+        if how in ("float()", "int()", "bool()") and in_transform.get() and needs_gradient(self):
             raise TypeError(
                 f"{how} would lose the gradient of a tensor in a function that a transform differentiates; NumPy and "
                 "math call it, too. Compute with tensors: mg.tanh(x) instead of math.tanh(x), mg.stack or mg.put "
@@ -347,7 +347,7 @@ class Tensor(Extensions):
         return untracked(self._array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if is_tracked(self):
+        if needs_gradient(self):
             raise TypeError(
                 "NumPy would lose this tensor's gradient. Join a list of tensors with mg.stack or mg.concatenate, call "
                 "minigrad's functions, or pass .detach() as a constant."
@@ -355,17 +355,17 @@ class Tensor(Extensions):
         return np.array(self._array, dtype=dtype, copy=copy)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if is_tracked(self) and type(self.node) is not Leaf:
+        if needs_gradient(self) and type(self.node) is not Leaf:
             raise TypeError("deepcopy of a tensor inside a graph is ambiguous: copy tensor.detach()")
         memo[id(self)] = twin = copy(self)
         twin._array, twin.node = np.array(self._array), None
-        if is_tracked(self):
+        if needs_gradient(self):
             twin.requires_grad = True  # makes a new leaf
             twin.grad = None if self.grad is None else np.array(plain(self.grad))
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if is_tracked(self) and type(self.node) is not Leaf:
+        if needs_gradient(self) and type(self.node) is not Leaf:
             raise TypeError(
                 "copying or pickling a tensor inside a graph would take the graph with it: use tensor.detach()"
             )
@@ -379,7 +379,7 @@ class Tensor(Extensions):
             text += f", dtype={self.dtype}"
         if self.node is not None and self.node.primitive is not None:
             text += f", primitive={self.node.primitive.name}"
-        elif is_tracked(self):
+        elif needs_gradient(self):
             text += ", requires_grad=True"
         return f"tensor({text})"
 
@@ -414,13 +414,13 @@ class Tensor(Extensions):
         return (self[i] for i in range(len(self)))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if is_tracked(self):
+        if needs_gradient(self):
             raise TypeError(
                 "a tracked tensor cannot be written in place: use mg.put(x, index, value), "
                 "or write into x.data if no gradient needs the old values"
             )
         if isinstance(value, Tensor):
-            if is_tracked(value) and grad_enabled():
+            if needs_gradient(value) and grad_enabled():
                 raise TypeError(
                     "writing a tracked tensor into a constant would lose its gradient: "
                     "use mg.put(x, index, value), or write value.detach()"
@@ -462,8 +462,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return Tensor(data, dtype, requires_grad)
 
 
-def is_tracked(x: Tensor) -> bool:
-    """Return whether reading a tensor's entries would lose a gradient: it depends on more than closed boundaries."""
+def needs_gradient(x: Tensor) -> bool:
+    """Return whether the tensor depends on a leaf or an open boundary, so that reading its entries loses a gradient."""
     stack = [] if x.node is None else [x.node]
     seen = set(stack)
     while stack:

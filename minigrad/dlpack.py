@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Tensor, extend_tensor, is_tracked, untracked
+from .core import Tensor, extend_tensor, needs_gradient, untracked
 from .spec import describe
 
 __all__ = ["from_dlpack"]
@@ -53,7 +53,7 @@ def _dlpack(self: Tensor, *, copy: bool | None = None, **request: Any) -> Any:
         BufferError: if the tensor requires a gradient, which would be lost. Without a copy, also if its memory is
             read-only, which not every library respects, or has negative strides (after a flip), which crash PyTorch.
     """
-    if is_tracked(self):
+    if needs_gradient(self):
         raise BufferError("sharing a tensor that requires a gradient would lose the gradient: share tensor.detach()")
     wanted = request if copy is None else {**request, "copy": copy}
     if not copy and (not self.data.flags.writeable or min(self.data.strides, default=0) < 0):

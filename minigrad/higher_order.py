@@ -31,11 +31,13 @@ from .primitives import Primitive, primitive
 from .spec import Array
 
 __all__ = [
+    "NotDifferentiableError",
+    "attached",
+    "builds_graph",
     "create_graph",
     "differentiable_pass",
-    "differentiating",
     "in_rule",
-    "builds_graph",
+    "is_differentiating",
     "rule_on_tensors",
     "variable",
 ]
@@ -44,9 +46,8 @@ _differentiable: ContextVar[bool] = ContextVar("minigrad_differentiable", defaul
 is_differentiating = _differentiable.get
 
 
-def differentiating(on: bool = True) -> setting[bool]:
-    """Make the reverse passes of transforms and of ``backward`` leave a graph within a ``with`` block."""
-    return setting(_differentiable, lambda _: on)
+class NotDifferentiableError(TypeError):
+    """A VJP cannot be differentiated: it does not run on tensors, and no other rule replaces it."""
 
 
 def builds_graph() -> bool:
@@ -74,7 +75,7 @@ def create_graph() -> setting[bool]:
     >>> x.grad  # 36 x^3
     array([ 36., 288.], dtype=float32)
     """
-    return differentiating()
+    return setting(_differentiable, lambda _: True)
 
 
 @primitive(entrywise=True)
@@ -97,7 +98,7 @@ def differentiable_pass(seeds: Iterable[tuple[Node, int, Tensor]], sources: Iter
         the cotangents by source.
 
     Raises:
-        TypeError: names a primitive whose derivative cannot be differentiated.
+        NotDifferentiableError: names a primitive whose VJP cannot be differentiated.
         ValueError: if residuals were freed or written into, or a rule returns a wrong shape.
     """
     with enable_grad():
@@ -146,17 +147,23 @@ def _run_rule(node: Node, g: Any, needs: tuple[bool, ...]) -> Any:
     if residuals and primitive.keeps_inputs and (undeclared or derived):
         return _differentiate_reference(node, primitive, g, needs)
     if undeclared:
-        raise TypeError(
+        raise NotDifferentiableError(
             f"{primitive.name} has no derivative of its derivative: it declares {len(declared)} of {len(residuals)} "
             "residuals. If its VJP or vjp_on_tensors can run on tensors, declare them all, @primitive(residuals=…). "
             "Otherwise declare none of them and no vjp_on_tensors, but a reference."
         )
     if rule is None and derived:
-        raise TypeError(
+        raise NotDifferentiableError(
             f"{primitive.name} has no derivative of its derivative, since some residuals are derived: declare a "
             "reference or vjp_on_tensors"
         )
-    return (rule or primitive.vjp)(g, needs, *_residual_tensors(node, primitive, residuals))
+    tensors = _residual_tensors(node, primitive, residuals)
+    if rule is not None:
+        return rule(g, needs, *tensors)
+    try:
+        return primitive.vjp(g, needs, *tensors)
+    except TypeError as error:  # such as a function that accepts only arrays
+        raise NotDifferentiableError(str(error)) from error
 
 
 def _may_depend(value: Any) -> bool:

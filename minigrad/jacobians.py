@@ -14,8 +14,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from .backward import graph_of, reverse_pass
+from .backward import graph_of, parents_until, reverse_pass
 from .core import Leaf, Node, Tensor, untracked
+from .higher_order import NotDifferentiableError
 from .primitives import Primitive
 from .spec import Array
 from .transforms import Differentiation, argument_numbers, as_results, auxiliary_of, gradient_of, with_variables
@@ -85,7 +86,7 @@ def _partial_derivatives(run: Differentiation, mode: str | None) -> list[list[An
     if mode == "forward" or (mode is None and rows > 4 * columns + 256):
         try:
             return _by_columns(run)
-        except TypeError:  # a VJP cannot be differentiated
+        except NotDifferentiableError:
             if mode == "forward":
                 raise
     return [_rows(run, y) for y in run.outputs]
@@ -124,7 +125,8 @@ def _jacobian_rows(y: Tensor, sources: Sequence[Leaf]) -> list[Array]:
     """Return the partial derivatives of an output with respect to each leaf, of shape ``y.shape + leaf.shape``."""
     matrices = [np.zeros((y.size, *leaf.shape), leaf.dtype) for leaf in sources]
     if y.node is not None and y.size:
-        largest = max(sum(math.prod(shape) for shape, _ in node.outputs) for node in graph_of([y.node]).nodes)
+        nodes = graph_of([y.node], parents_until(set(sources))).nodes
+        largest = max(sum(math.prod(shape) for shape, _ in node.outputs) for node in nodes)
         step = max(1, _LARGEST // max(1, largest))
         for start in range(0, y.size, step):
             n = min(step, y.size - start)

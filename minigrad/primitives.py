@@ -80,6 +80,8 @@ class Primitive:
             - "derived": anything else that depends on the inputs.
         vjp_on_tensors: the VJP for tensors, if `vjp` does not run on them or has a wrong derivative there; or None.
         batched_vjp: the VJP for cotangents with an additional first axis; or None to call `vjp` for each of them.
+        first_hidden: the number of the first hidden output, which is the number of outputs that users see; None if
+            there is no hidden output.
         attachments: the place in `residuals` of each input and output, its kind ("input", "inputs", "output"), and its
             number.
         keeps_inputs: whether nodes keep the arrays of their call, because derivatives of derivatives may need the

@@ -1,7 +1,7 @@
 """Save memory: free a function's intermediate results, and recompute them in the backward pass.
 
 `checkpoint` runs a function and keeps only the tensors that the function used from outside, arguments or not. They are
-the inputs of one vertex. Its VJP runs the function again, with the same random numbers, and walks back through the new
+the inputs of one node. Its VJP runs the function again, with the same random numbers, and walks back through the new
 graph. Run T steps in sqrt(T) checkpoints of sqrt(T) steps: they keep as much as 2 sqrt(T) steps, for one additional
 forward pass.
 
@@ -11,6 +11,7 @@ Source: T. Chen et al., Training deep nets with sublinear memory cost (2016), ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import nullcontext
 from typing import Any, cast
 from weakref import WeakValueDictionary
 
@@ -19,7 +20,7 @@ import numpy as np
 from .backward import Rule, reverse_pass
 from .calls import is_plain
 from .core import Boundary, Node, Tensor, enable_grad, grad_enabled, number_check, plain
-from .higher_order import attached, differentiating, is_differentiating, rule_on_tensors
+from .higher_order import attached, create_graph, is_differentiating, rule_on_tensors
 from .observers import Observer, observing, setting
 from .primitives import Primitive, primitive
 from .rng import Replay, replaying
@@ -106,7 +107,7 @@ def _tensors(out: Any) -> list[Tensor]:
     return [y for _, y in leaves(out) if isinstance(y, Tensor)]
 
 
-def _check_unchanged(outputs: Sequence[Tensor], specs: Sequence[Spec]) -> None:
+def _check_unchanged(outputs: Sequence[Tensor], specs: list[Spec]) -> None:
     """Raise if a second run returned other shapes or dtypes than the first, or constants instead."""
     if (found := [(y.shape, y.dtype) for y in outputs if y.node is not None]) != specs:
         first, now = (", ".join(f"{dtype} {shape}" for shape, dtype in them) for them in (specs, found))
@@ -140,9 +141,9 @@ def _check_constants(constants: Sequence[tuple[Any, str]], expected: Sequence[tu
 
 @primitive(residuals=("constant", "outside"))
 def _checkpoint(*outside: Array, rerun: _Rerun, outputs: Iterator[Array]) -> Any:
-    """Return the function's outputs, as one vertex. The saved inputs let the pass detect writes.
+    """Return the function's outputs, as one node. The saved inputs let the pass detect writes.
 
-    Outputs are an iterator, so that the options of the vertex do not keep the arrays.
+    Outputs are an iterator, so that the options of the node do not keep the arrays.
     """
     return tuple(outputs), (rerun, list(outside))
 
@@ -201,7 +202,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
     def rerun(g: Any, needs: tuple[bool, ...], outside: list[Any], rule: Rule | None, retain_graph: bool) -> Any:
         """Run the function again and compute the cotangents of the tensors that it used from outside."""
-        calls, again = _Collector(), differentiating(differentiable or is_differentiating())
+        calls, again = _Collector(), create_graph() if differentiable else nullcontext()
         unchecked = setting(number_check, lambda _: None)  # since the function is not a rule
         with unchecked, replaying(Replay(replay.begun)), enable_grad(), again, observing(calls):
             results = _tensors(function(*args, **kwargs))

@@ -18,14 +18,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
 from .backward import reverse_pass, seed_of
 from .core import Boundary, Leaf, Node, Tensor, enable_grad, grad_enabled, in_transform, plain, untracked
-from .higher_order import builds_graph, differentiable_pass, differentiating, variable
+from .higher_order import builds_graph, create_graph, differentiable_pass, variable
 from .observers import setting
 from .spec import Array
 from .trees import leaves, matching_leaves, replace_leaves, structure_of, unflatten, unflatten_each
@@ -49,6 +48,7 @@ class Differentiation:
         self.boundaries: list[tuple[Boundary, bool]] = []  # of variables, and whether their primals have a node
         self.primals_have_nodes = False
         self.outputs: list[Tensor] = []
+        self.outer = False  # whether the outputs may depend on an outer tensor
 
     def variables_for(self, structure: Any, place: str) -> Any:
         """Replace each leaf of a structure by a variable."""
@@ -91,7 +91,7 @@ class Differentiation:
             raise
 
     def _call(self, f: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any], has_aux: bool) -> Any:
-        with enable_grad(), differentiating(), setting(in_transform, lambda _: True):
+        with enable_grad(), create_graph(), setting(in_transform, lambda _: True):
             out = f(*args, **kwargs)
         aux = None
         if has_aux:
@@ -107,17 +107,13 @@ class Differentiation:
             self.outputs.append(y)
         if not self.outputs:
             raise TypeError(f"{self.name}: the function must return a tensor, not {type(out).__name__}")
+        self.outer = self.uses_outer(self.outputs)
         return out, aux
 
     def close(self, all: bool = True) -> None:
         """Close the boundaries of the variables: all, or only of those whose primal has a node."""
         for boundary, has_node in self.boundaries:
             boundary.closed = not self.differentiable and (all or has_node)
-
-    @cached_property
-    def outer(self) -> bool:
-        """Whether the outputs may depend on an outer tensor."""
-        return self.uses_outer(self.outputs)
 
     def uses_outer(self, tensors: Iterable[Tensor]) -> bool:
         """Return whether a primal has a node, or tensors depend on a leaf or on a node from before this call.
@@ -168,7 +164,7 @@ class Differentiation:
         twin.variables = [_weight(y) for y in self.outputs]
         twin.sources = [cast(Node, u.node) for u in twin.variables]
         twin.outputs = self.differentiable_backward(self.outputs, twin.variables)
-        vars(twin).pop("outer", None)
+        twin.outer = twin.uses_outer(twin.outputs)
         return twin
 
     def unit_cotangent(self) -> Tensor:
@@ -239,7 +235,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         return unflatten_each(primals, run.backward(run.outputs, weights, retain_graph=True))
 
     values = unflatten(out, run.results(run.outputs))
-    run.close(all=False)  # a pullback of constants may be differentiated with respect to its cotangents
+    # Leave variables of constant primals open: the user may differentiate the pullback with respect to its cotangents.
+    run.close(all=False)
     return (values, pullback, auxiliary_of(run, aux)) if has_aux else (values, pullback)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import backward
+from minigrad.higher_order import NotDifferentiableError
 from minigrad.trees import leaves
 
 
@@ -410,6 +411,54 @@ def test_the_mode_of_a_jacobian_depends_on_the_shapes():
         mg.jacobian(opaque, mode="forward")(np.ones(1))
     with pytest.raises(ValueError, match="mode must be 'forward'"):
         mg.jacobian(spread, mode="backward")
+
+
+def test_a_broken_rule_on_tensors_is_an_error_and_does_not_change_the_mode():
+    @mg.primitive
+    def spread(x):
+        return np.repeat(x, 1000), (x.size,)
+
+    @spread.vjp
+    def _(g, needs, n):
+        return (g.reshape(n, 1000).sum(1),)
+
+    @spread.vjp_on_tensors
+    def _(g, needs, n):
+        raise TypeError("a bug")
+
+    with pytest.raises(TypeError, match="a bug"):
+        mg.jacobian(spread)(np.ones(1))
+
+
+def test_a_vjp_that_fails_on_tensors_changes_the_mode():
+    @mg.primitive(residuals=("x",))
+    def spread(x):
+        return np.repeat(x, 1000), (x,)
+
+    @spread.vjp
+    def _(g, needs, x):
+        return (np.add.reduceat(g, np.arange(0, g.size, 1000)),)
+
+    np.testing.assert_array_equal(mg.jacobian(spread)(np.ones(1)), np.ones((1000, 1)))
+    with pytest.raises(NotDifferentiableError, match=r"add\.reduceat"):
+        mg.jacobian(spread, mode="forward")(np.ones(1))
+
+
+def test_nodes_outside_the_function_do_not_limit_the_batches_of_a_jacobian():
+    rows = []
+
+    @mg.primitive(entrywise=True)
+    def double(x):
+        return 2 * x, ()
+
+    @double.vjp
+    def _(g, needs):
+        rows.append(len(g))
+        return (2 * g,)
+
+    outer = mg.tensor(np.zeros(2**22), requires_grad=True).sum()
+    mg.jacobian(lambda x: double(x) + outer)(np.ones(3))
+    assert rows == [3]
 
 
 def test_a_transform_in_a_thread_within_a_function_is_refused():

@@ -1,7 +1,8 @@
 """What the graph costs in everyday code: operations on 16 entries, and whole programs on small arrays.
 
-An operation runs forward, with a graph, and forward and backward. PyTorch runs eagerly; JAX, where it is installed,
-compiles the programs. The programs are written without layers for a whole sequence or a whole norm.
+Each operation is timed twice: forward only (recording a graph), and forward and backward. PyTorch runs eagerly; JAX,
+where it is installed, compiles the programs. The programs are written without layers for a whole sequence or a whole
+norm.
 """
 
 from __future__ import annotations
@@ -78,21 +79,21 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], ...]] = {
 
 
 def cases(quick: bool = False) -> list[Case]:
-    """Return cases for each operation, forward alone first, and for each program; quick: one of each kind."""
+    """Return the cases of all operations and programs. If ``quick``, return one case of each kind."""
     forward = [_case("forward", name, _operation, (name, False)) for name in OPERATIONS]
     backward = [_case("forward and backward", name, _operation, (name, True)) for name in OPERATIONS]
-    programs = [_case("program", name, small_programs.make, (name,)) for name in small_programs.PROGRAMS]
+    programs = [_case("program", name, small_programs.make, (name,), in_jax=True) for name in small_programs.PROGRAMS]
     steps = [_case("program", f"training step of {name}", _step, (sizes,)) for name, sizes in _STEPS.items()]
     return [*forward[:1], *backward[:1], *programs[:1]] if quick else [*forward, *backward, *programs, *steps]
 
 
-def _case(group: str, name: str, make: Callable[..., Work], arguments: tuple[Any, ...]) -> Case:
-    """Return a case of rivals `make(library, *arguments)`."""
+def _case(group: str, name: str, make: Callable[..., Work], arguments: tuple[Any, ...], in_jax: bool = False) -> Case:
+    """Return a case of rivals `make(library, *arguments)`; if ``in_jax``, JAX is one of them where it is installed."""
     rivals = [
         Rival("minigrad", "minigrad", partial(make, "minigrad", *arguments)),
         Rival("PyTorch", "PyTorch", partial(make, "torch", *arguments), ("torch",)),
     ]
-    if make is small_programs.make and importlib.util.find_spec("jax"):  # or each row would say that it is missing
+    if in_jax and importlib.util.find_spec("jax"):  # or each row would say that it is missing
         rivals.append(Rival("JAX", "JAX", partial(make, "jax", *arguments)))
     aim = Aim("PyTorch", 1.0 if group == "program" else 1.3)
     return Case(f"{name}, {group}", rivals, [aim], threads=(1,), note=_NOTE, group=group)
@@ -113,7 +114,7 @@ def _arrays() -> dict[str, Any]:
 
 
 def _operation(library: str, name: str, backward: bool) -> Work:
-    """Return an operation on leaves, whose constants come first, forward alone or with its gradients."""
+    """Return the work of one operation. Parameters `m`, `F` and `i` must come first in its lambda."""
     import numpy as np
 
     m: Any = importlib.import_module(library)

@@ -1,6 +1,6 @@
 """Whole programs on small arrays, in the names that minigrad, PyTorch and JAX have in common.
 
-A program returns a loss of parameters, and `make` its gradient. Programs with an inner derivative call `grad`.
+`Program.loss` computes a loss. `make` also computes its gradient, or a Hessian-vector product.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Function = Callable[..., Any]
 class Program:
     """A loss(m, grad, parameters, *data), shapes, and whether the result is a Hessian-vector product.
 
-    transforms: minigrad's user calls `mg.value_and_grad`, since the loss has an inner derivative, not `backward`.
+    transforms: use `mg.value_and_grad` instead of `backward`, because the loss has an inner derivative.
     """
 
     loss: Function

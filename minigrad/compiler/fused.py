@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.settings import setting
+from ..runtime.settings import environment_setting
 from ..runtime.threads import get_num_threads, run_in_parallel, split
 from ..spec import Array
 from .codegen import print_kernel
@@ -33,7 +33,8 @@ FUSED: dict[Callable[..., Any], dict[Any, Kernel | None]] = {}
 @cache
 def _worth_a_call() -> float:
     """Return the fewest entries for which to call a kernel. By default, NumPy takes no longer for fewer."""
-    return {"auto": 2048, "never": math.inf, "always": 1}[setting("MINIGRAD_FUSE", "auto", "never", "always")]
+    setting = environment_setting("MINIGRAD_FUSE", "auto", "never", "always")
+    return {"auto": 2048, "never": math.inf, "always": 1}[setting]
 
 
 def worth_compiling(entries: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..core import Tensor, extend_tensor, is_tracked, plain
+from ..core import Tensor, extend_tensor, needs_gradient, plain
 from ..trees import leaves, unflatten
 from ..writes import written
 from .methods import LOGICAL
@@ -100,7 +100,7 @@ def _tried(function: Callable[..., Any], args: Any, options: dict[str, Any], of_
     try:
         return function(*args, **options)
     except (TypeError, ValueError, IndexError):
-        if any(is_tracked(tensor) for tensor in _tensors((args, options))):
+        if any(needs_gradient(tensor) for tensor in _tensors((args, options))):
             raise
         return of_arrays()
 
@@ -164,7 +164,7 @@ def _translated(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[A
 def _refuse_tracked(name: str, values: Any, option: str) -> None:
     """Raise if a result depends on the values of a tracked tensor, or of an input of an ONNX file."""
     for tensor in _tensors(values):
-        if is_tracked(tensor):
+        if needs_gradient(tensor):
             break
         tensor.entries("NumPy")
     else:

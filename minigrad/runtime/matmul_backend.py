@@ -36,7 +36,7 @@ import numpy as np
 from . import blas, mkl, threads
 from .extras import how_to_install
 from .files import cache_folder, irregular, replacing
-from .settings import setting
+from .settings import environment_setting
 
 __all__ = ["BLAS", "Strategy", "backend", "chosen", "keep", "measurement", "signature", "tuning_file",
            "using"]  # fmt: skip
@@ -152,7 +152,7 @@ def _decide() -> tuple[str, Strategy, str]:
     Raises:
         ValueError: if the environment asks for another library, or for MKL when it cannot be used.
     """
-    asked = setting(BLAS, "auto", "numpy", "mkl")
+    asked = environment_setting(BLAS, "auto", "numpy", "mkl")
     (vendor, family), kernel = blas.processor(), blas.kernel()
     preferred, known = FAMILIES.get((vendor, family) if kernel in _WITHOUT_COPIES else ("", 0), ("numpy", {}))
     strategies, measured, source = measurement()

@@ -6,13 +6,13 @@ from functools import cache
 import numpy as np
 
 
-def setting(name: str, *allowed: str) -> str:
+def environment_setting(name: str, *allowed: str) -> str:
     """Return the value of an environment variable, in lower case; if it is unset, the first of the allowed values.
 
     Raises:
         ValueError: if the value is not allowed.
 
-    >>> setting("MINIGRAD_NO_SUCH_SETTING", "slow", "fast")
+    >>> environment_setting("MINIGRAD_NO_SUCH_SETTING", "slow", "fast")
     'slow'
     """
     value = os.environ.get(name, "").strip().lower() or allowed[0]
@@ -25,8 +25,8 @@ def setting(name: str, *allowed: str) -> str:
 def keep_memory() -> None:
     """Keep up to 64 MB of freed memory in the process, unless ``MINIGRAD_KEEP_MEMORY`` is 0.
 
-    The first :class:`minigrad.nn.Parameter`, large product or scan calls this. Call it before a loop over other large
-    arrays.
+    The first :class:`minigrad.nn.Parameter`, convolution, attention, recurrent sequence, optimiser step or large matrix
+    product calls this. Call it before a loop over other large arrays.
 
     The C library of Linux takes large arrays from the kernel and returns them when they are freed, and the kernel
     clears each page again. The captioner spent a sixth of a training iteration on this. Once a large block has been
@@ -39,5 +39,5 @@ def keep_memory() -> None:
 
     >>> keep_memory()
     """
-    if setting("MINIGRAD_KEEP_MEMORY", "1", "0") == "1":
+    if environment_setting("MINIGRAD_KEEP_MEMORY", "1", "0") == "1":
         np.empty(2**25 - 2**14, np.uint8)  # 32 MB, the largest that counts, less a header and rounding to pages
